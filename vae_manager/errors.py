@@ -1,0 +1,77 @@
+"""Every error that the project raises on purpose.
+
+VaeManagerError                 exit status of the command line
+├── UsageError                  2  a question that cannot be answered as asked
+├── NotFoundError               3  no such entry, repository, file or checkpoint
+├── NetworkError                4  bytes did not come, and trying again now will not help
+│   └── TransientNetworkError   4  … and trying again may help: the only class that is retried
+├── IntegrityError              5  bytes came, and they are not the ones that were asked for
+├── DiskError                   6  no space, no permission, no such folder
+├── RefusedError                7  could be done, and will not: gated, licence, flags of the WebUI, a file that cannot fit
+└── Cancelled                 130  the person said stop
+
+Each carries a `Sentence`: what happened, to which file, what is unharmed, what to do next. Whether an error is tried
+again is a class, never a look at its text.
+"""
+
+from __future__ import annotations
+
+from .sentences import Sentence
+
+__all__ = [
+    "Cancelled",
+    "DiskError",
+    "IntegrityError",
+    "NetworkError",
+    "NotFoundError",
+    "RefusedError",
+    "TransientNetworkError",
+    "UsageError",
+    "VaeManagerError",
+]
+
+
+class VaeManagerError(Exception):
+    """The root. `sentence` is for people, `exit_status` for the command line."""
+
+    exit_status = 1
+
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence
+
+
+class UsageError(VaeManagerError):
+    exit_status = 2
+
+
+class NotFoundError(VaeManagerError):
+    exit_status = 3
+
+
+class NetworkError(VaeManagerError):
+    exit_status = 4
+
+
+class TransientNetworkError(NetworkError):
+    """Worth another try; `retry_after` is the server's own wish in seconds, where it gave one."""
+
+    def __init__(self, sentence: Sentence, retry_after: float | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class IntegrityError(VaeManagerError):
+    exit_status = 5
+
+
+class DiskError(VaeManagerError):
+    exit_status = 6
+
+
+class RefusedError(VaeManagerError):
+    exit_status = 7
+
+
+class Cancelled(VaeManagerError):
+    exit_status = 130

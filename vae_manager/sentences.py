@@ -1,0 +1,47 @@
+"""What the project says to people: templates with fields, filled in English or through a table of translations.
+
+Every text that reaches a person is made by `say(...)`, with a literal template, so that a test can collect all of them
+and hold them against `localizations/zh_CN.json`. Figures are fields: the table holds "12 of 335 MB" once, as
+"{done} of {total}".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A template and what fills it. `str()` gives English."""
+
+    template: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.translated({})
+
+    def translated(self, table: Mapping[str, str]) -> str:
+        """Fill the template that `table` has for this one (its own where the table has none).
+
+        A field that is itself a `Sentence` is translated by the same table.
+        """
+        filled = {
+            name: value.translated(table) if isinstance(value, Sentence) else value
+            for name, value in self.fields.items()
+        }
+        return table.get(self.template, self.template).format(**filled)
+
+
+def say(template: str, **fields: object) -> Sentence:
+    """Make a `Sentence`; `template` must be a literal string at the place of the call."""
+    return Sentence(template, fields)
+
+
+def megabytes(count: int) -> str:
+    """`count` bytes as people read sizes on a download page: decimal megabytes, "335 MB" or "1.4 GB"."""
+    if count >= 1_000_000_000:
+        return f"{count / 1e9:.1f} GB"
+    if count >= 10_000_000:
+        return f"{count / 1e6:.0f} MB"
+    return f"{count / 1e6:.1f} MB"
