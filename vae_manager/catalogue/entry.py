@@ -8,7 +8,9 @@ from typing import Literal
 from .sources import Source
 
 Family = Literal["sd1", "sdxl", "sd3", "flux1", "flux2", "wan21", "wan22", "qwen"]
-Layout = Literal["ldm", "diffusers", "checkpoint", "tiny", "other"]
+Layout = Literal["ldm", "prefixed", "diffusers", "checkpoint", "tiny", "other", "unknown"]
+"""How the tensors are named. `ldm` is what the WebUI loads; `prefixed` is ldm with a prefix such as
+`first_stage_model.`; `tiny` is TAESD and its kin; `unknown` means that nobody has looked."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,12 @@ class Entry:
     """In the order in which they are tried; all give the same bytes, since the hash decides."""
     size: int | None = None
     """Bytes, where known."""
-    layout: str = "ldm"
+    layout: Layout = "ldm"
     dtype: str | None = None
+    """Of most weights: `fp32`, `fp16`, `bf16`; None where unknown."""
     offered: bool = False
     not_offered_because: str | None = None
+    """A sentence in English, as it stands in the catalogue; None for what is offered."""
     gated: bool = False
     evidence: Literal["A", "B", "user"] = "user"
     """A: two or more independent sources bind this hash to this file. B: one. user: from the user's own catalogue."""

@@ -1,0 +1,36 @@
+"""The WebUI runs this at each launch, in a process of its own. Nothing that is there already is touched."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parent / "pyproject.toml"
+
+
+def requirements() -> list[str]:
+    """The run-time dependencies, from the one list of them.
+
+    Read by a pattern: `tomllib` comes with Python 3.11 only, and hosts run on 3.10.
+    """
+    found = re.search(r"^dependencies = \[(.*?)^\]", PROJECT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return re.findall(r'"([^"]+)"', found[1]) if found else []
+
+
+def missing(wanted: list[str]) -> list[str]:
+    """Those of `wanted` whose package is not there in any version: another version is never installed over a host's."""
+    return [line for line in wanted if importlib.util.find_spec(re.split(r"[<>=!~\[; ]", line)[0]) is None]
+
+
+def main() -> None:
+    lacking = missing(requirements())
+    if lacking:
+        print(f"VAE Manager: installing {', '.join(lacking)}")
+        subprocess.run([sys.executable, "-m", "pip", "install", *lacking], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""Hands the WebUI's callbacks to vae_manager.webui. The WebUI executes this at its start and at each Reload UI."""
+
+from vae_manager.webui.hosts.recognise import plug_for_this_host
+
+VaeScript = plug_for_this_host().into_webui()

@@ -1,0 +1,23 @@
+"""Imitates the few helpers of modules/util.py that the stand-in uses."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from modules.paths_internal import cwd
+
+
+def natural_sort_key(s: str, regex: re.Pattern[str] = re.compile("([0-9]+)")) -> list[int | str]:  # noqa: B008
+    """`vae2` before `vae10`, whatever the case."""
+    return [int(part) if part.isdigit() else part.lower() for part in regex.split(s)]
+
+
+def truncate_path(target_path: str, base_path: str = cwd) -> str:
+    """Relative to `base_path` when it lies below it, else absolute."""
+    target, base = os.path.abspath(target_path), os.path.abspath(base_path)  # noqa: PTH100  # follows no links
+    try:
+        return Path(target).relative_to(base).as_posix()
+    except ValueError:
+        return target

@@ -1,0 +1,84 @@
+"""Whether a VAE file can go into the loaded model, told from its header before any weight is touched. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+
+from ..files import Inspection
+from ..sentences import Sentence, say
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+IGNORED_PREFIXES = ("loss", "model_ema.decay", "model_ema.num_updates")
+"""Left out by the WebUI when it loads a VAE (modules/sd_vae.py load_vae_dict)."""
+
+LATENT_CHANNELS_KEY = "decoder.conv_in.weight"
+"""Its second dimension is the number of latent channels, in every VAE of the ldm layout."""
+
+
+def fit(inspection: Inspection, expected: Shapes) -> Sentence | None:
+    """Why the file cannot go into a model whose `first_stage_model` has the `expected` tensors; None when it can.
+
+    A pickle's tensors are not known from its header: nothing is said against it here.
+    """
+    if inspection.problem is not None:
+        return inspection.problem
+    if inspection.container != "safetensors":
+        return None
+    name = PurePath(inspection.path).name
+    if inspection.layout == "diffusers":
+        return say(
+            "{file} is in the diffusers layout, which this WebUI cannot load. Nothing was changed.", file=name
+        )
+    if inspection.layout == "checkpoint":
+        return say("{file} is a whole checkpoint, not a VAE. Nothing was changed.", file=name)
+    found = {key: tensor.shape for key, tensor in inspection.tensors.items() if not key.startswith(IGNORED_PREFIXES)}
+    return compare(name, found, expected)
+
+
+def compare(name: str, found: Shapes, expected: Shapes) -> Sentence | None:
+    """Why tensors of these shapes, from the file called `name`, cannot replace the expected ones; None when they can."""
+    ours, theirs = _latent_channels(found), _latent_channels(expected)
+    if ours is not None and theirs is not None and ours != theirs:
+        return say(
+            "{file} has {ours} latent channels, the loaded checkpoint has {theirs}. Nothing was changed.",
+            file=name,
+            ours=ours,
+            theirs=theirs,
+        )
+    missing = sorted(set(expected) - set(found))
+    unknown = sorted(set(found) - set(expected))
+    if not set(expected) & set(found):
+        return say("{file} holds no VAE that this WebUI knows. Nothing was changed.", file=name)
+    if missing:
+        return say(
+            "{file} is not complete: {count} tensors of the VAE are missing, {example} among them. "
+            "Nothing was changed.",
+            file=name,
+            count=len(missing),
+            example=missing[0],
+        )
+    if unknown:
+        return say(
+            "{file} holds {count} tensors that the loaded checkpoint's VAE does not have, {example} among them. "
+            "Nothing was changed.",
+            file=name,
+            count=len(unknown),
+            example=unknown[0],
+        )
+    other_shape = [key for key, shape in expected.items() if tuple(found[key]) != tuple(shape)]
+    if other_shape:
+        return say(
+            "{file} was made for another model: {count} of its tensors have other shapes, {example} among them. "
+            "Nothing was changed.",
+            file=name,
+            count=len(other_shape),
+            example=other_shape[0],
+        )
+    return None
+
+
+def _latent_channels(shapes: Shapes) -> int | None:
+    shape = shapes.get(LATENT_CHANNELS_KEY)
+    return shape[1] if shape is not None and len(shape) > 1 else None

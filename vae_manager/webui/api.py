@@ -1,0 +1,43 @@
+"""The one HTTP route: what an open page shows. It changes nothing; actions go through gradio's events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from .ui.gradio_compat import signed_in
+from .ui.page import TABS, Page
+
+PATH = "/vae-manager/state"
+
+
+def register(app: FastAPI, page: Callable[[], Page]) -> None:
+    """Add the route to a WebUI's app. `--gradio-auth` guards gradio's own routes only, so it is asked here too."""
+
+    def state(request: Request) -> JSONResponse:
+        if not signed_in(app, request):
+            return _refuse(401, "Sign in to the WebUI first.")
+        if not _same_site(request):
+            return _refuse(403, "Only the WebUI's own page may ask.")
+        choices = {tab: request.query_params.get(tab, "") for tab in TABS}
+        return JSONResponse(page().state(choices), headers={"Cache-Control": "no-store"})
+
+    app.add_api_route(PATH, state, methods=["GET"], include_in_schema=False)
+
+
+def _refuse(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status_code=status)
+
+
+def _same_site(request: Request) -> bool:
+    """False for a request that a page elsewhere makes a browser send."""
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        return False
+    return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+
+

@@ -1,0 +1,198 @@
+"""The `Host` of AUTOMATIC1111's WebUI."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modules import call_queue, launch_utils, localization, paths, script_callbacks, sd_models, sd_vae, shared
+
+from ....choice import AUTOMATIC, Choice, Resolution, Situation, resolve
+from ....errors import RefusedError
+from ....library import Folder
+from ....sentences import Sentence, say
+from ..host import Act, InUse, Result
+from . import model_facts, options, swap
+
+logger = logging.getLogger(__name__)
+
+OLD_CONFIG_WORD = "auto"
+
+
+class A1111:
+    """Reads and drives the WebUI through its own modules; holds no state of its own."""
+
+    name = "AUTOMATIC1111"
+
+    @property
+    def version(self) -> str:
+        return str(launch_utils.git_tag())
+
+    @property
+    def shared_with_others(self) -> bool:
+        return bool(shared.cmd_opts.webui_is_non_local)
+
+    @property
+    def data_folder(self) -> Path:
+        return Path(paths.data_path) / "vae-manager"
+
+    # Folders and files
+
+    def folders(self) -> Sequence[Folder]:
+        """As sd_vae.refresh_vae_list looks for them (sd_vae.py:82)."""
+        folders = [Folder(path, "vae") for path in self._vae_folders()]
+        folders.append(Folder(Path(sd_models.model_path), "checkpoints"))
+        if shared.cmd_opts.ckpt_dir is not None:
+            folders.append(Folder(Path(shared.cmd_opts.ckpt_dir), "checkpoints"))
+        return folders
+
+    def download_folder(self) -> Path:
+        """The one chosen in the settings, else `--vae-dir`, else models/VAE."""
+        folders = self._vae_folders()
+        chosen = options.read(options.DOWNLOAD_FOLDER, "")
+        by_name = {str(folder): folder for folder in folders}
+        return by_name.get(chosen, folders[-1])
+
+    def _vae_folders(self) -> list[Path]:
+        folders = [Path(sd_vae.vae_path)]
+        if shared.cmd_opts.vae_dir is not None:
+            folders.append(Path(shared.cmd_opts.vae_dir))
+        return folders
+
+    def files(self) -> Mapping[str, str]:
+        return dict(sd_vae.vae_dict)
+
+    def refresh(self) -> None:
+        sd_vae.refresh_vae_list()
+
+    # Options
+
+    def endpoint(self) -> str | None:
+        return str(options.read(options.ENDPOINT, "")).strip() or None
+
+    def language(self) -> str:
+        return str(options.read("localization", "None"))
+
+    def translations(self) -> Mapping[str, str]:
+        """As the WebUI gives them to the page (localization.py localization_js)."""
+        table: dict[str, str] = {}
+        files = localization.localizations.get(self.language()) or []
+        for path in [files] if isinstance(files, str) else files:  # one path before 1.8, a list since
+            try:
+                table.update(json.loads(Path(path).read_text(encoding="utf-8")))
+            except (OSError, ValueError):
+                logger.warning("The localization file %s cannot be read.", path)
+        return table
+
+    def quick_settings(self) -> Sequence[str]:
+        return list(options.read("quicksettings_list", []))
+
+    def set_quick_settings(self, names: Sequence[str]) -> None:
+        options.write("quicksettings_list", list(names))
+
+    def reload_page(self) -> None:
+        shared.state.request_restart()
+
+    def refusal(self, act: Act) -> Sentence | None:
+        if act in (Act.CHOOSE, Act.CHOOSE_FOR_TAB):
+            if shared.cmd_opts.vae_path is not None:
+                return say("The WebUI was started with --vae-path, which decides: a choice here would change nothing.")
+            return options.frozen("sd_vae")
+        if act is Act.CHANGE_QUICK_SETTINGS:
+            return options.frozen("quicksettings_list") or self._closed_to_strangers()
+        if act is Act.RELOAD_PAGE:
+            return self._closed_to_strangers()
+        return None
+
+    def _closed_to_strangers(self) -> Sentence | None:
+        if shared.cmd_opts.disable_extension_access:
+            return say("This WebUI can be reached from other machines, so this can only be changed on its own machine.")
+        return None
+
+    def may_hash(self) -> bool:
+        return not shared.cmd_opts.no_hashing
+
+    # The model
+
+    def choice(self) -> Choice:
+        return Choice(str(options.read("sd_vae", AUTOMATIC.word)))
+
+    def resolution(self) -> Resolution:
+        return resolve(self._situation(self.choice()))
+
+    def _situation(self, choice: Choice) -> Situation:
+        model = self._model()
+        checkpoint_file = model.sd_checkpoint_info.filename if model is not None else ""
+        return Situation(
+            choice=choice,
+            checkpoint_file=checkpoint_file,
+            files=self.files(),
+            vae_path=shared.cmd_opts.vae_path,
+            setting_overrides_card=bool(options.read("sd_vae_overrides_per_model_preferences", True)),
+            card_preference=model_facts.card_preference(checkpoint_file),
+        )
+
+    def in_use(self) -> InUse:
+        model = self._model()
+        if model is None:
+            return InUse(None, None, None, None)
+        return InUse(
+            checkpoint=model.sd_checkpoint_info.name_for_extra,
+            family=model_facts.family(model),
+            path=sd_vae.loaded_vae_file,
+            dtype=model_facts.dtype(model),
+            decoded_by_taesd=options.read("sd_vae_decode_method", "Full") != "Full",
+        )
+
+    def generating(self) -> bool:
+        return bool(shared.state.job_count != 0)
+
+    def run_exclusive(self, work: Callable[[], Result]) -> Result:
+        with call_queue.queue_lock:
+            return work()
+
+    def choose(self, choice: Choice) -> None:
+        refusal = self.refusal(Act.CHOOSE)
+        if refusal is not None:
+            raise RefusedError(refusal)
+        if choice.file_name is not None and choice.file_name not in self.files():
+            raise RefusedError(
+                say("{file} is not in the VAE folders. The VAE in use is unchanged.", file=choice.file_name)
+            )
+
+        def change() -> None:
+            swapped = self._apply(choice)
+            options.write("sd_vae", choice.word)
+            self._announce(swapped)
+
+        self.run_exclusive(change)
+
+    def follow_setting(self) -> None:
+        """Put the VAE of the present setting into the model, if it is another one.
+
+        For a model that was already loading, with the old setting, when the choice was made.
+        """
+        self.run_exclusive(lambda: self._announce(self._apply(self.choice())))
+
+    def _apply(self, choice: Choice) -> bool:
+        """Put the VAE that `choice` means into the loaded model; False where it is there already. Needs the lock."""
+        model = self._model()
+        if model is None:
+            return False  # the host resolves the setting itself when it loads one
+        resolution = resolve(self._situation(choice))
+        if resolution.path == sd_vae.loaded_vae_file:
+            return False
+        swap.put_into(model, resolution.path)
+        return True
+
+    def _announce(self, swapped: bool) -> None:
+        """Tell other extensions, as the WebUI does after a swap (sd_vae.py:283)."""
+        if swapped:
+            script_callbacks.model_loaded_callback(self._model())
+
+    def _model(self) -> Any:
+        """The loaded model. Never `shared.sd_model`, which would load a checkpoint."""
+        return sd_models.model_data.sd_model

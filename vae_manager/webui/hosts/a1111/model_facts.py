@@ -1,0 +1,39 @@
+"""What can be read from the loaded model and from the checkpoint's card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modules import extra_networks
+
+DTYPES = {"torch.float32": "fp32", "torch.float16": "fp16", "torch.bfloat16": "bf16"}
+
+
+def family(model: Any) -> str | None:
+    """The checkpoint's latent space, from the flags that the WebUI sets (sd_models.py:380); None for others."""
+    if getattr(model, "is_sdxl", False):
+        return "sdxl"
+    if getattr(model, "is_sd3", False):
+        return "sd3"
+    if getattr(model, "is_sd1", False) or getattr(model, "is_sd2", False):
+        return "sd1"
+    return None
+
+
+def dtype(model: Any) -> str | None:
+    parameter = next(iter(model.first_stage_model.parameters()), None)
+    if parameter is None:
+        return None
+    return DTYPES.get(str(parameter.dtype), str(parameter.dtype).removeprefix("torch."))
+
+
+def vae_shapes(model: Any) -> Mapping[str, tuple[int, ...]]:
+    """Name and shape of each tensor that a VAE file has to bring."""
+    return {name: tuple(tensor.shape) for name, tensor in model.first_stage_model.state_dict().items()}
+
+
+def card_preference(checkpoint_file: str) -> str | None:
+    """The checkpoint card's "Preferred VAE"; None where there is no card or it names none."""
+    preference = extra_networks.get_user_metadata(checkpoint_file).get("vae") if checkpoint_file else None
+    return str(preference) if preference is not None else None

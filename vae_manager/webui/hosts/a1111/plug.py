@@ -1,0 +1,128 @@
+"""Plugs the extension into the WebUI: its callbacks, its always-on script and its settings section."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from modules import script_callbacks, scripts, shared
+from modules.options import OptionHTML, OptionInfo, options_section
+
+from ....choice import AUTOMATIC, Choice
+from ....sentences import say
+from ....service import Service, the_service
+from ... import api
+from ...ui import accordion
+from ...ui.facts import CHOICE_KEY
+from ...ui.gradio_compat import changed, on_click
+from ...ui.page import TABS, Page
+from . import options
+from .adapter import A1111
+
+HOST = A1111()
+
+SYNC_BUTTON = f"vae_manager_{TABS[0]}_sync"
+
+
+class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is not typed
+    """The accordion, and the tab's own choice on its way into a generation."""
+
+    page: Page
+    """Of the present build of the UI; set before the WebUI builds it."""
+    sync_button: Any = None
+
+    def title(self) -> str:
+        return "VAE"
+
+    def show(self, is_img2img: bool) -> Any:
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        return accordion.build(self.page, TABS[1] if is_img2img else TABS[0])
+
+    def before_process(self, p: Any, tab_choice: str = "", *_: Any) -> None:
+        """Give the tab's choice to this generation, unless X/Y/Z or a request through the API has set one.
+
+        Runs before the WebUI applies overrides (processing.py:820).
+        """
+        if not tab_choice or "sd_vae" in p.override_settings:
+            return
+        choice = Choice(tab_choice)
+        if choice.file_name is not None and choice.file_name not in HOST.files():
+            p.comment(str(say("{file} is not in the VAE folders: the setting's VAE is used.", file=choice.file_name)))
+            return
+        p.override_settings["sd_vae"] = tab_choice
+
+
+def into_webui() -> type[VaeScript]:
+    """Register everything. The WebUI clears its callbacks and calls this again at each *Reload UI*."""
+    # An override of an option that the config does not hold is never taken back (processing.py:823).
+    shared.opts.data.setdefault("sd_vae", AUTOMATIC.word)
+    script_callbacks.on_before_ui(_new_page)
+    script_callbacks.on_ui_settings(_register_settings)
+    script_callbacks.on_after_component(_keep_in_step)
+    script_callbacks.on_app_started(_add_route)
+    script_callbacks.on_model_loaded(_follow_setting)
+    return VaeScript
+
+
+def _service() -> Service:
+    return the_service(HOST.data_folder)
+
+
+def _new_page() -> None:
+    VaeScript.page = Page(HOST, _service())
+
+
+def _register_settings() -> None:
+    words = VaeScript.page.words
+    open_to_change = {"visible": not shared.cmd_opts.disable_extension_access}
+    section: dict[str, OptionInfo] = {
+        "vae_manager_offers": OptionHTML(accordion.settings_region()),
+        options.ENDPOINT: OptionInfo(
+            "", words(say("Hub endpoint or mirror")), gr.Textbox, {"max_lines": 1, **open_to_change}
+        ).info(words(say("empty: the Hugging Face hub, or HF_ENDPOINT where it is set; bytes are proven either way"))),
+        options.DOWNLOAD_FOLDER: OptionInfo(
+            "",
+            words(say("Downloads go to")),
+            gr.Dropdown,
+            lambda: {
+                "choices": ["", *(str(folder.path) for folder in HOST.folders() if folder.purpose == "vae")],
+                "visible": not (shared.cmd_opts.hide_ui_dir_config or shared.cmd_opts.disable_extension_access),
+            },
+        ).info(words(say("empty: --vae-dir where the WebUI was started with it, else models/VAE"))),
+    }
+    for name, info in options_section(options.SECTION, section).items():
+        shared.opts.add_option(name, info)
+
+
+def _keep_in_step(component: Any, **kwargs: Any) -> None:
+    """Let the WebUI's own components for what the page changes follow it: else *Apply settings* would undo it."""
+    elem_id = kwargs.get("elem_id")
+    if elem_id == SYNC_BUTTON:
+        VaeScript.sync_button = component
+    if elem_id == "setting_sd_vae":
+        on_click(VaeScript.sync_button, _sd_vae_component, [], [component])
+    if elem_id == "setting_quicksettings_list":
+        on_click(VaeScript.sync_button, lambda: changed(value=list(HOST.quick_settings())), [], [component])
+
+
+def _sd_vae_component() -> Any:
+    """The WebUI's own dropdown keeps the WebUI's words."""
+    facts = VaeScript.page.facts()
+    return changed(choices=[option.word for option in facts.options], value=facts.wanted.word)
+
+
+def _add_route(demo: Any, app: Any) -> None:
+    if demo is not None:  # None with --nowebui: there is no page to show anything in
+        api.register(app, lambda: VaeScript.page)
+
+
+def _follow_setting(model: Any) -> None:
+    """A choice made while the model was loading comes too late for it: apply it now, in the background.
+
+    The WebUI may hold its queue lock here, so nothing is done in this call itself.
+    """
+    if HOST.resolution().path != HOST.in_use().path:
+        word = HOST.choice().word
+        _service().choices.start(CHOICE_KEY + word, word, lambda handle: HOST.follow_setting())

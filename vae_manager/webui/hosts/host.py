@@ -1,0 +1,128 @@
+"""What the page asks of a WebUI, in the project's words. Each host answers in a folder of its own."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ...choice import Choice, Resolution
+from ...library import Folder
+from ...sentences import Sentence
+
+Result = TypeVar("Result")
+
+
+class Act(enum.Enum):
+    """What a person may want to do; flags of the WebUI can forbid each."""
+
+    CHOOSE = "choose"
+    CHOOSE_FOR_TAB = "choose for tab"
+    GET = "get"
+    CHANGE_QUICK_SETTINGS = "change quick settings"
+    RELOAD_PAGE = "reload page"
+
+
+@dataclass(frozen=True)
+class InUse:
+    """What is really in the loaded model: never what was asked for."""
+
+    checkpoint: str | None
+    """The loaded checkpoint's name; None while no model is loaded."""
+    family: str | None
+    """The checkpoint's family (`sd1`, `sdxl`, …), where the host tells."""
+    path: str | None
+    """The VAE file whose weights are in the model; None means the checkpoint's own."""
+    dtype: str | None
+    """`fp32`, `fp16`, `bf16`."""
+    decoded_by_taesd: bool = False
+    """The WebUI is set to decode with TAESD: the chosen VAE does not decode at all."""
+
+
+class Host(Protocol):
+    """One WebUI. Methods may be called from any thread unless they say otherwise."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def shared_with_others(self) -> bool:
+        """The server is reachable from other machines."""
+        ...
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the project keeps its own state. Not created until something is written."""
+        ...
+
+    def folders(self) -> Sequence[Folder]:
+        """The VAE folders and the checkpoint folders, in the host's order."""
+        ...
+
+    def download_folder(self) -> Path: ...
+
+    def endpoint(self) -> str | None:
+        """The hub or mirror that the person set; None for the hub library's own."""
+        ...
+
+    def files(self) -> Mapping[str, str]:
+        """The host's own list of VAE files: base name -> path."""
+        ...
+
+    def refresh(self) -> None:
+        """Make the host read its VAE folders again, so that every dropdown of it shows what is there."""
+        ...
+
+    def refusal(self, act: Act) -> Sentence | None:
+        """Why this WebUI does not allow `act`; None when it does."""
+        ...
+
+    def choice(self) -> Choice: ...
+
+    def choose(self, choice: Choice) -> None:
+        """Make `choice` the setting, put its VAE into the model, and save it. Waits for a running generation.
+
+        Raises RefusedError (nothing changed) or another VaeManagerError (the old VAE is back).
+        """
+        ...
+
+    def resolution(self) -> Resolution:
+        """What the present choice means for the loaded checkpoint."""
+        ...
+
+    def in_use(self) -> InUse: ...
+
+    def generating(self) -> bool:
+        """A picture is being made now."""
+        ...
+
+    def run_exclusive(self, work: Callable[[], Result]) -> Result:
+        """Run `work` while nothing else touches the model. Not reentrant; never from inside a generation."""
+        ...
+
+    def may_hash(self) -> bool:
+        """False when the person asked the WebUI not to hash files."""
+        ...
+
+    def quick_settings(self) -> Sequence[str]:
+        """Names of the options shown in the quick settings, in order."""
+        ...
+
+    def set_quick_settings(self, names: Sequence[str]) -> None: ...
+
+    def reload_page(self) -> None:
+        """The WebUI's own *Reload UI*."""
+        ...
+
+    def language(self) -> str:
+        """Name of the WebUI's chosen localization; "None" for English."""
+        ...
+
+    def translations(self) -> Mapping[str, str]:
+        """The WebUI's own table for that language."""
+        ...

@@ -1,0 +1,114 @@
+"""The accordion "VAE" of txt2img and img2img."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ...errors import VaeManagerError
+from ...sentences import say
+from . import markup
+from .actions import perform
+from .gradio_compat import changed, keep_out_of_ui_config, on_click, on_input
+from .page import EVERYWHERE, THIS_TAB, Page
+
+
+def build(page: Page, tab: str) -> list[Any]:
+    """Build the accordion of `tab`; returns the component whose value goes with each generation of the tab.
+
+    That value is the tab's own choice, in the WebUI's word, and empty when the choice is for everywhere. Its first
+    value is empty, so that a request through the API, which brings first values, overrides nothing.
+    """
+    words = page.words
+    prefix = f"vae_manager_{tab}"
+    with gr.Accordion("VAE", open=False, elem_id=prefix, elem_classes=["vae-manager"]) as accordion:
+        with gr.Row(elem_classes=["vm-pick"]):
+            facts_free_choices, chosen = _first_choices(page)
+            dropdown = gr.Dropdown(
+                facts_free_choices, value=chosen, label="SD VAE", elem_id=f"{prefix}_choice", scale=4, min_width=240
+            )
+            refresh = gr.Button(
+                words(say("Refresh")), elem_id=f"{prefix}_refresh", elem_classes=["vm-refresh"], scale=0, min_width=90
+            )
+            scope = _scope(page, prefix)
+        status = gr.HTML(_region("status", live=True), elem_id=f"{prefix}_status")
+        answer = gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"])
+        offers = gr.HTML(_region("offers"), elem_id=f"{prefix}_offers")
+        tab_choice = gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice")
+        message = gr.Textbox("", visible=False)
+        act, sync, pick = (
+            gr.Button(visible=True, elem_id=f"{prefix}_{name}", elem_classes=["vm-hidden"])
+            for name in ("act", "sync", "pick")
+        )
+
+    def picked(word: str, where: str) -> tuple[Any, str, str]:
+        try:
+            return changed(value=word), page.pick(word, where), ""
+        except VaeManagerError as error:
+            return changed(), "", markup.answer(error.sentence, page.words)
+
+    def scope_changed(where: str, word: str) -> tuple[Any, str]:
+        if where == THIS_TAB:
+            return changed(), word
+        return changed(value=page.facts().wanted.word), ""
+
+    def acted(text: str) -> str:
+        try:
+            perform(page.host, page.service, text)
+        except VaeManagerError as error:
+            return markup.answer(error.sentence, page.words)
+        return ""
+
+    def synchronised(where: str) -> Any:
+        facts = page.facts()
+        choices = markup.dropdown(facts, page.words)
+        if where == THIS_TAB:
+            return changed(choices=choices)
+        return changed(choices=choices, value=facts.wanted.word)
+
+    def refreshed(where: str) -> Any:
+        page.host.refresh()
+        return synchronised(where)
+
+    on_input(dropdown, picked, [dropdown, scope], [dropdown, tab_choice, answer])
+    on_input(scope, scope_changed, [scope, dropdown], [dropdown, tab_choice])
+    on_click(pick, picked, [message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
+    on_click(act, acted, [message], [answer], js="vaeManager.takeMessage")
+    on_click(sync, synchronised, [scope], [dropdown])
+    on_click(refresh, refreshed, [scope], [dropdown])
+    keep_out_of_ui_config(
+        accordion, dropdown, refresh, scope, status, answer, offers, tab_choice, message, act, sync, pick
+    )
+    return [tab_choice]
+
+
+def _first_choices(page: Page) -> tuple[list[tuple[str, str]], str]:
+    """What is in the dropdown before the browser asks for the state: no file is looked at while the WebUI starts."""
+    word = page.host.choice().word
+    names = dict.fromkeys(["Automatic", "None", *page.host.files(), word])
+    return [(name, name) for name in names], word
+
+
+def _scope(page: Page, prefix: str) -> Any:
+    words = page.words
+    first = THIS_TAB if page.host.shared_with_others else EVERYWHERE
+    return gr.Radio(
+        [(words(say("everywhere")), EVERYWHERE), (words(say("this tab only")), THIS_TAB)],
+        value=first,
+        label=words(say("Applies to")),
+        elem_id=f"{prefix}_scope",
+        scale=2,
+        min_width=200,
+    )
+
+
+def _region(name: str, *, live: bool = False) -> str:
+    """A place that the browser fills; a live one is read out by screen readers when it changes."""
+    role = ' role="status" aria-live="polite"' if live else ""
+    return f'<div data-vae-region="{name}"{role}></div>'
+
+
+def settings_region() -> str:
+    """The place of the settings section."""
+    return f'<div class="vae-manager">{_region("settings")}<div class="vm-answer" data-vae-answer></div></div>'

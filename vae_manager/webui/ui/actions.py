@@ -1,0 +1,99 @@
+"""What a click does. Every action is quick: what takes time becomes a job of the service."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ...catalogue import Entry
+from ...choice import Choice
+from ...errors import RefusedError, UsageError
+from ...jobs import Handle
+from ...sentences import say
+from ...service import Service
+from ...transfer import Delivery, Network
+from ..hosts.host import Act, Host
+from .facts import CHOICE_KEY, terms_are_open
+
+
+def perform(host: Host, service: Service, message: str) -> None:
+    """Do what the browser asks: a JSON object with the action's name under `do`. Raises VaeManagerError."""
+    action = _read(message)
+    doing = action["do"]
+    if doing == "get":
+        get(host, service, service.catalogue.entry(action["entry"]), use=action["use"], accept=action["accept"])
+    elif doing == "stop":
+        service.downloads.stop(action["entry"])
+    elif doing == "choose":
+        choose(host, service, Choice(action["word"]))
+    elif doing == "refresh":
+        host.refresh()
+    elif doing == "quick-settings":
+        show_in_quick_settings(host, on=action["on"])
+    elif doing == "reload":
+        _allow(host, Act.RELOAD_PAGE)
+        host.reload_page()
+    else:
+        raise _not_understood()
+
+
+def _read(message: str) -> dict[str, Any]:
+    """The action, with each of its fields of the type that it must have."""
+    types = {"do": str, "entry": str, "word": str, "use": bool, "accept": bool, "on": bool}
+    needed = {"get": ("entry", "use", "accept"), "stop": ("entry",), "choose": ("word",), "quick-settings": ("on",)}
+    try:
+        action = json.loads(message)
+        fields = ("do", *needed.get(action["do"], ()))
+        if all(isinstance(action[field], types[field]) for field in fields):
+            return dict(action)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise _not_understood()
+
+
+def _not_understood() -> UsageError:
+    return UsageError(say("The page asked for something that is not known. Reload the page."))
+
+
+def _allow(host: Host, act: Act) -> None:
+    refusal = host.refusal(act)
+    if refusal is not None:
+        raise RefusedError(refusal)
+
+
+def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) -> None:
+    """Fetch an offered entry into the download folder; with `use`, choose it once it is there."""
+    _allow(host, Act.GET)
+    if not entry.offered:
+        raise RefusedError(say("{vae} is not offered: {reason}", vae=entry.name, reason=entry.not_offered_because))
+    if accept:
+        service.accepted.add(entry.id)
+    if terms_are_open(entry, service):
+        raise RefusedError(say("Read the terms of {vae} and accept them first.", vae=entry.name))
+
+    def then(delivery: Delivery) -> None:
+        host.refresh()
+        if use:
+            choose(host, service, Choice(delivery.path.name))
+
+    service.get(entry, host.download_folder(), Network(endpoint=host.endpoint()), then)
+
+
+def choose(host: Host, service: Service, choice: Choice) -> None:
+    """Make `choice` the WebUI's. Waits, in the background, for a running generation; the newest choice wins."""
+    _allow(host, Act.CHOOSE)
+
+    def work(handle: Handle) -> None:
+        host.choose(choice)
+
+    for view in service.choices.views():
+        service.choices.stop(view.key)
+        service.choices.forget(view.key)
+    service.choices.start(CHOICE_KEY + choice.word, choice.word, work)
+
+
+def show_in_quick_settings(host: Host, *, on: bool) -> None:
+    """Add `sd_vae` at the end of the quick settings or take it away; the others keep their order."""
+    _allow(host, Act.CHANGE_QUICK_SETTINGS)
+    names = [name for name in host.quick_settings() if name != "sd_vae"]
+    host.set_quick_settings([*names, "sd_vae"] if on else names)

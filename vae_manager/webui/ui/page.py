@@ -1,0 +1,66 @@
+"""One page: it attaches to the service, knows the host, and lives as long as one build of the UI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...choice import Choice
+from ...service import Service
+from ..hosts.host import Host
+from ..words import Words, words_for
+from . import markup
+from .actions import choose
+from .facts import Facts, read_facts
+
+TABS = ("txt2img", "img2img")
+
+EVERYWHERE = "everywhere"
+THIS_TAB = "tab"
+
+
+class Page:
+    """What the gradio parts and the route ask."""
+
+    def __init__(self, host: Host, service: Service) -> None:
+        self.host = host
+        self.service = service
+        self.quick_settings_at_build = "sd_vae" in host.quick_settings()
+
+    @property
+    def words(self) -> Words:
+        return words_for(self.host.language(), self.host.translations())
+
+    def facts(self) -> Facts:
+        return read_facts(self.host, self.service)
+
+    def state(self, tab_choices: Mapping[str, str]) -> dict[str, Any]:
+        """Everything that the browser shows and that changes while the page is open.
+
+        `tab_choices` holds, for a tab that has a VAE of its own, the WebUI's word for it.
+        """
+        facts, words = self.facts(), self.words
+        return {
+            "titles": {tab: markup.title(facts, words, tab_choices.get(tab, "")) for tab in TABS},
+            "regions": {
+                "status": markup.status(facts, words),
+                "offers": markup.offers(facts, words),
+                "settings": markup.settings(facts, words, shown_in_page=self.quick_settings_at_build),
+            },
+            "here": {row.entry.id: row.here.name for row in facts.rows if row.here is not None},
+            "sync": self._sync_token(facts),
+            "active": facts.active,
+        }
+
+    def _sync_token(self, facts: Facts) -> str:
+        """Changes whenever the dropdowns of an open page have to be set anew."""
+        ended = facts.choosing.key if facts.choosing is not None and facts.choosing.state.ended else ""
+        shown = [f"{option.word}={option.missing}" for option in facts.options]
+        return "|".join([facts.wanted.word, ended, *shown, *self.host.quick_settings()])
+
+    def pick(self, word: str, scope: str) -> str:
+        """The person picked `word` in a tab; returns the tab's own choice: empty when the choice is for everywhere."""
+        if scope == THIS_TAB:
+            return word
+        choose(self.host, self.service, Choice(word))
+        return ""
