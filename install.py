@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -25,11 +24,24 @@ def missing(wanted: list[str]) -> list[str]:
     return [line for line in wanted if importlib.util.find_spec(re.split(r"[<>=!~\[; ]", line)[0]) is None]
 
 
+def install(packages: list[str]) -> None:
+    """Install `packages` beside what is there: every package that the host has is held at its version."""
+    import importlib.metadata  # these three cost more than the whole check, and are hardly ever needed
+    import subprocess
+    import tempfile
+
+    held = sorted({f"{dist.name}=={dist.version}" for dist in importlib.metadata.distributions() if dist.name})
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "held.txt"
+        constraints.write_text("\n".join(held), encoding="utf-8")
+        subprocess.run([sys.executable, "-m", "pip", "install", "-c", str(constraints), *packages], check=True)
+
+
 def main() -> None:
     lacking = missing(requirements())
     if lacking:
         print(f"VAE Manager: installing {', '.join(lacking)}")
-        subprocess.run([sys.executable, "-m", "pip", "install", *lacking], check=True)
+        install(lacking)
 
 
 if __name__ == "__main__":

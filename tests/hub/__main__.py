@@ -39,7 +39,7 @@ def named_file(text: str) -> tuple[str, str, str | None, Path]:
 
 def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(prog="python -m tests.hub", description="A hub on loopback, for tests.")
-    arguments.add_argument("--file", action="append", type=named_file, default=[], help="owner/repo[@commit]/path=local")
+    arguments.add_argument("--file", action="append", type=named_file, default=[], help="owner/repo[@commit]/path=file")
     arguments.add_argument("--port", type=int, default=0, help="of the hub; the default takes a free one")
     arguments.add_argument("--cdn-port", type=int, default=0)
     arguments.add_argument("--rate-per-connection", type=rate, help="bytes per second on the CDN, such as 40M")

@@ -7,7 +7,6 @@ import socket
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 
 from .api import Site
 from .content import Content, RepoFile, Repository
@@ -75,7 +74,7 @@ class Hub:
     def __enter__(self) -> Hub:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def settle(self, timeout: float = 5.0) -> None:

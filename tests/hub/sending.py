@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import os
@@ -87,12 +88,21 @@ class Pace:
     def __init__(self, stopped: threading.Event) -> None:
         self._lock = threading.Lock()
         self._stopped = stopped
+        self._bodies = 0
         self._free_at = time.monotonic()
 
-    def rest(self) -> None:
-        """Forget the time since the last byte."""
+    @contextlib.contextmanager
+    def body(self) -> Iterator[None]:
+        """Around the sending of one body. When none was under way, the time since the last is forgotten."""
         with self._lock:
-            self._free_at = max(self._free_at, time.monotonic())
+            if not self._bodies:
+                self._free_at = max(self._free_at, time.monotonic())
+            self._bodies += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._bodies -= 1
 
     def wait(self, count: int, rate: float | None) -> None:
         """Sleep until `count` more bytes may have gone at `rate` bytes per second."""
@@ -131,13 +141,12 @@ class Wire:
         return kept
 
     def _send_body(self, answer: Answer, fault: Fault, link: Link, seen: Seen) -> None:
-        self.own.rest()
         own_rate = _least(link.rate_per_connection, fault.rate)
         rate = _least(own_rate, link.rate_total)
         size = _SLICE if rate is None else max(1, min(_SLICE, int(rate / _SLICES_PER_SECOND)))
         cut_at = self._cut_at(fault)
         coder = _Coder(fault.coding)
-        with answer.content.open() as source:
+        with answer.content.open() as source, self.own.body(), self.shared.body():
             for position, count in _steps(answer.length, size, {cut_at, fault.stall_after}):
                 if position == cut_at:
                     self._hang_up(fault)

@@ -122,8 +122,13 @@ def test_the_token_stays_with_the_hub(client: Client, hub: Hub) -> None:
         ("download", {"repo": REPO, "path": "folder/config.json", "token": TOKEN}),
         ("whoami", {"token": TOKEN}),
     )
-    assert [outcome.get("message") for outcome in outcomes] == [None] * 3
-    assert outcomes[2]["result"] == "tester"
+    large, small, who = outcomes
+    assert large["result"]["sha256"] == sha256(LARGE)
+    assert who["result"] == "tester"
+    if client.version < (0, 17):
+        assert small["error"][0] == "GatedRepoError"  # it drops the token after any redirect, a relative one too
+    else:
+        assert small["result"]["sha256"] == sha256(SMALL)
     assert hub.cdn.requests
     assert all(seen.authorization is None for seen in hub.cdn.requests)
     assert any(seen.authorization == f"Bearer {TOKEN}" for seen in hub.api.requests)
@@ -152,7 +157,8 @@ def test_missing_things_raise_what_the_client_has_for_them(client: Client, hub: 
     assert ("RepositoryNotFoundError" in bad_token["error"]) == (client.version < (0, 17))
     assert "HfHubHTTPError" in bad_token["error"]
     assert owner["result"]["size"] == 6
-    assert sorted(seen.status for seen in hub.api.requests if seen.method == "HEAD")[-6:] == [401, 401, 404, 404, 404, 404]
+    refused = sorted(seen.status for seen in hub.api.requests if seen.status >= 400)
+    assert refused == [401, 401, 404, 404, 404, 404]
 
 
 def test_gated(client: Client, hub: Hub) -> None:
@@ -181,7 +187,7 @@ def test_a_wrong_announcement_is_repeated_faithfully(client: Client, hub: Hub) -
 
 
 def test_faults_reach_the_client(client: Client, hub: Hub) -> None:
-    """A byte flipped on the way passes at every version; a body that ends early is resumed from 1.0 on only."""
+    """A byte flipped on the way passes at every version; a body that ends early is fetched again from 1.0 on only."""
     hub.add(REPO, "second.bin", LARGE[::-1])
     hub.cdn.fail_next(Fault.flip(1_000_000), Fault.close_after(1_000_000))
     flipped, cut = client(
@@ -198,4 +204,4 @@ def test_faults_reach_the_client(client: Client, hub: Hub) -> None:
         assert later == []
     else:
         assert cut["result"]["sha256"] == sha256(LARGE[::-1])
-        assert later == ["bytes=1000000-"]
+        assert later == [None]  # from the start: it writes in blocks of 10 MB and forgets what is less

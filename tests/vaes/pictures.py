@@ -97,8 +97,8 @@ def _gradient(dice: Dice, canvas: Canvas) -> Tensor:
 def _stripes(dice: Dice, canvas: Canvas) -> tuple[Tensor, Tensor]:
     """Soft stripes behind one straight edge."""
     along = _across(dice, canvas)
-    wave = torch.sin(2.0 * math.pi * (dice(1.5, 4.5) * along + dice(0.0, 1.0)))
-    edge = canvas.inside(_across(dice, canvas) + dice(-0.3, 0.3), dice(0.02, 0.2))
+    wave = torch.sin(2.0 * math.pi * (dice(1.0, 3.0) * along + dice(0.0, 1.0)))
+    edge = canvas.inside(_across(dice, canvas) + dice(-0.3, 0.3), dice(0.05, 0.25))
     return dice.colour(), edge * dice(0.3, 0.8) * (0.5 + 0.5 * wave)
 
 
@@ -107,16 +107,16 @@ def _hills(dice: Dice, canvas: Canvas) -> tuple[Tensor, Tensor]:
     wave = torch.sin(2.0 * math.pi * (dice(0.4, 1.6) * canvas.x + dice(0.0, 1.0)))
     horizon = dice(0.45, 0.9) + dice(0.02, 0.12) * wave
     colours = dice.colour() - dice(0.0, 0.4) * (canvas.y - horizon)
-    return colours, canvas.inside(canvas.y - horizon, dice(0.01, 0.04))
+    return colours, canvas.inside(canvas.y - horizon, dice(0.03, 0.08))
 
 
 def _disc(dice: Dice, canvas: Canvas) -> tuple[Tensor, Tensor]:
     """A ball, or a flat disc: lit from one side, more or less."""
     dx, dy = canvas.x - dice(0.1, 0.9), canvas.y - dice(0.1, 0.9)
-    radius = dice(0.08, 0.3)
+    radius = dice(0.1, 0.3)
     light = dice(-0.5, 0.5) * dx / radius + dice(-0.5, 0.5) * dy / radius
     colours = dice.colour() + 0.5 * light
-    return colours, canvas.inside(radius - torch.hypot(dx, dy), dice(0.01, 0.08))
+    return colours, canvas.inside(radius - torch.hypot(dx, dy), dice(0.03, 0.12))
 
 
 def _polygon(dice: Dice, canvas: Canvas) -> tuple[Tensor, Tensor]:
@@ -127,7 +127,7 @@ def _polygon(dice: Dice, canvas: Canvas) -> tuple[Tensor, Tensor]:
     angles = dice(0.0, 2.0 * math.pi) + 2.0 * math.pi * number / sides + dice(-0.3, 0.3, columns=5)
     reach = torch.cos(angles) * dx + torch.sin(angles) * dy
     reach = torch.where(number < sides, reach, -torch.inf).amax(dim=1, keepdim=True)
-    return dice.colour(), canvas.inside(dice(0.08, 0.25) - reach, dice(0.01, 0.06))
+    return dice.colour(), canvas.inside(dice(0.1, 0.25) - reach, dice(0.03, 0.08))
 
 
 def _across(dice: Dice, canvas: Canvas) -> Tensor:

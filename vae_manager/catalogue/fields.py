@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final, Literal, TypeVar, cast, get_args
 from urllib.parse import unquote, urlsplit
@@ -23,13 +25,10 @@ __all__ = ["read_entry"]
 
 _T = TypeVar("_T")
 
-_USER_KEYS: Final = frozenset(
-    "id name family file_name sha256 purpose licence source sources size layout dtype offered not_offered_because "
-    "gated aliases evaluations".split()
-)
+_USER_KEYS: Final = {field.name for field in dataclasses.fields(Entry)} - {"evidence"} | {"source"}
 _BUILT_IN_KEYS: Final = _USER_KEYS | {"evidence"}
-_LICENCE_KEYS: Final = frozenset({"name", "link"})
-_EVALUATION_KEYS: Final = frozenset({"dataset", "rfid", "psnr", "ssim", "psim", "steps"})
+_LICENCE_KEYS: Final = {"name", "link"}
+_EVALUATION_KEYS: Final = {field.name for field in dataclasses.fields(Evaluation)}
 _PERMISSIVE: Final = frozenset({"mit", "apache-2.0"})
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -88,7 +87,7 @@ class _Flawed(Exception):
 class _Fields:
     """The keys of one mapping. What is wrong gathers in `flaws`; a getter then answers with a stand-in."""
 
-    def __init__(self, node: yaml.Node, known: frozenset[str], flaws: list[Flaw] | None = None) -> None:
+    def __init__(self, node: yaml.Node, known: AbstractSet[str], flaws: list[Flaw] | None = None) -> None:
         self.node = node
         self.flaws: list[Flaw] = [] if flaws is None else flaws
         self.nodes: dict[str, yaml.Node] = {}
@@ -122,7 +121,7 @@ class _Fields:
     def texts(self, key: str) -> list[str]:
         return [text for text in (self._value(key, one, str) for one in self.items(key)) if text is not None]
 
-    def mappings(self, key: str, known: frozenset[str]) -> list[_Fields]:
+    def mappings(self, key: str, known: AbstractSet[str]) -> list[_Fields]:
         return [_Fields(one, known, self.flaws) for one in self.items(key)]
 
     def items(self, key: str) -> list[yaml.Node]:
@@ -134,7 +133,7 @@ class _Fields:
             return []
         return list(node.value)
 
-    def _add(self, key: yaml.Node, value: yaml.Node, known: frozenset[str]) -> None:
+    def _add(self, key: yaml.Node, value: yaml.Node, known: AbstractSet[str]) -> None:
         name = str(key.value)[:60]
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -190,9 +189,7 @@ def _file_name(fields: _Fields, id: str, sources: tuple[Source, ...], *, offered
     if offered and not is_vae_file_name(name):
         fields.flaw(
             node,
-            say(
-                "The WebUI lists {endings} only: give a “file_name” that ends so.", endings=", ".join(VAE_SUFFIXES)
-            ),
+            say("The WebUI lists {endings} only: give a “file_name” that ends so.", endings=", ".join(VAE_SUFFIXES)),
         )
     return name
 
@@ -208,6 +205,7 @@ def _name_at(source: Source) -> str:
 def _licence(fields: _Fields) -> Licence | None:
     """`licence: MIT`, or `licence: {name: …, link: …}`."""
     node = fields.nodes.get("licence")
+    name: str | None
     if isinstance(node, yaml.MappingNode):
         inner = _Fields(node, _LICENCE_KEYS, fields.flaws)
         name, link = inner.required("name", str), inner.read("link", _link)

@@ -21,7 +21,7 @@ LONGEST: Final = 200
 
 _FORBIDDEN: Final = frozenset('<>:"/\\|?*')
 # A device whatever follows the first dot: "nul.safetensors" opens the null device on Windows.
-_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE | re.DOTALL)
+_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE)
 
 
 def safe_file_name(name: str) -> str:

@@ -1,0 +1,20 @@
+"""What one file is: its name, its header, its layout, its hash. Nothing here needs torch, nor runs what a file says."""
+
+from .fingerprints import HashStore, sha256_of
+from .headers import Header, TensorInfo, read_header
+from .inspection import Container, Inspection, inspect
+from .names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
+
+__all__ = [
+    "VAE_SUFFIXES",
+    "Container",
+    "HashStore",
+    "Header",
+    "Inspection",
+    "TensorInfo",
+    "inspect",
+    "is_vae_file_name",
+    "read_header",
+    "safe_file_name",
+    "sha256_of",
+]

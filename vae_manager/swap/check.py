@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePath
 
 from ..files import Inspection
 from ..sentences import Sentence, say
@@ -26,15 +25,8 @@ def fit(inspection: Inspection, expected: Shapes) -> Sentence | None:
         return inspection.problem
     if inspection.container != "safetensors":
         return None
-    name = PurePath(inspection.path).name
-    if inspection.layout == "diffusers":
-        return say(
-            "{file} is in the diffusers layout, which this WebUI cannot load. Nothing was changed.", file=name
-        )
-    if inspection.layout == "checkpoint":
-        return say("{file} is a whole checkpoint, not a VAE. Nothing was changed.", file=name)
     found = {key: tensor.shape for key, tensor in inspection.tensors.items() if not key.startswith(IGNORED_PREFIXES)}
-    return compare(name, found, expected)
+    return compare(inspection.path.name, found, expected)
 
 
 def compare(name: str, found: Shapes, expected: Shapes) -> Sentence | None:

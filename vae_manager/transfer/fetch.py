@@ -45,13 +45,19 @@ class Opened:
 
 
 def fetch(
-    wire: Wire, location: Location, journal: Journal, partial: Partial, tick: Callable[[int], None], stop: threading.Event
+    wire: Wire,
+    location: Location,
+    journal: Journal,
+    partial: Partial,
+    *,
+    start: int,
+    tick: Callable[[int], None],
+    stop: threading.Event,
 ) -> None:
-    """Bring what is missing behind the bytes that `partial` has. What arrives stays, however this ends.
+    """Bring what is missing from `start` on into `partial`. What arrives stays, however this ends.
 
     `journal` is what is known of the file; `tick` is told how many bytes have come, 0 now and then while none come.
     """
-    start = partial.done
     opened: Opened | None = None
     with closing(pumped(lambda: _stream(wire, location, start, journal.etag), stop)) as items:
         try:
@@ -91,7 +97,7 @@ def _begin(opened: Opened, location: Location, journal: Journal, partial: Partia
             )
     total = opened.total if opened.total is not None else journal.total
     journal = replace(journal, total=total, etag=opened.etag, source=location.source)
-    if opened.start == partial.done and partial.state() is not None:
+    if partial.is_open and opened.start == partial.done:
         partial.describe(journal)
     else:
         partial.start_over(journal)

@@ -53,6 +53,10 @@ class Partial:
         names = "\n".join([order.file_name, *(str(nameable(source)) for source in order.sources)])
         return cls(order.folder / f".{hashlib.sha256(names.encode()).hexdigest()[:16]}.vae-manager")
 
+    @property
+    def is_open(self) -> bool:
+        return self._file is not None
+
     def state(self) -> Journal | None:
         """Return what is kept, as far as it is really there."""
         if self._file is not None and self._journal is not None:

@@ -73,8 +73,8 @@ def body(response: Response, address: str) -> Iterator[bytes]:
     """Yield what the answer carries."""
     try:
         yield from response.iter_content(CHUNK)
-    except (OSError, ValueError) as error:
-        raise network_error(error, address) from None
+    except (OSError, ValueError):
+        raise TransientNetworkError(say("{host} broke off or stopped sending.", host=host(address))) from None
 
 
 def too_many_redirects(address: str) -> NetworkError:
@@ -96,8 +96,6 @@ def network_error(error: Exception, address: str) -> VaeManagerError:
         )
     if isinstance(error, requests.exceptions.ReadTimeout | requests.exceptions.ConnectTimeout):
         return TransientNetworkError(say("{host} does not answer.", host=name))
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return TransientNetworkError(say("{host} broke off the connection.", host=name))
     if isinstance(error, OSError) and not isinstance(error, ValueError):
         return TransientNetworkError(
             say("{host} cannot be reached. Check the network, or choose a mirror in the settings.", host=name)

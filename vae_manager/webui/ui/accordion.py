@@ -10,7 +10,7 @@ from ...errors import VaeManagerError
 from ...sentences import say
 from . import markup
 from .actions import perform
-from .gradio_compat import changed, keep_out_of_ui_config, on_click, on_input
+from .gradio_compat import changed, keep_out_of_ui_config, on_change, on_click, on_input
 from .page import EVERYWHERE, THIS_TAB, Page
 
 
@@ -24,9 +24,9 @@ def build(page: Page, tab: str) -> list[Any]:
     prefix = f"vae_manager_{tab}"
     with gr.Accordion("VAE", open=False, elem_id=prefix, elem_classes=["vae-manager"]) as accordion:
         with gr.Row(elem_classes=["vm-pick"]):
-            facts_free_choices, chosen = _first_choices(page)
+            first, chosen = _first_choices(page)
             dropdown = gr.Dropdown(
-                facts_free_choices, value=chosen, label="SD VAE", elem_id=f"{prefix}_choice", scale=4, min_width=240
+                first, value=chosen, label="SD VAE", elem_id=f"{prefix}_choice", scale=4, min_width=240
             )
             refresh = gr.Button(
                 words(say("Refresh")), elem_id=f"{prefix}_refresh", elem_classes=["vm-refresh"], scale=0, min_width=90
@@ -77,6 +77,7 @@ def build(page: Page, tab: str) -> list[Any]:
     on_click(act, acted, [message], [answer], js="vaeManager.takeMessage")
     on_click(sync, synchronised, [scope], [dropdown])
     on_click(refresh, refreshed, [scope], [dropdown])
+    on_change(tab_choice, f"(word) => {{ vaeManager.tabChose('{tab}', word); }}")
     keep_out_of_ui_config(
         accordion, dropdown, refresh, scope, status, answer, offers, tab_choice, message, act, sync, pick
     )

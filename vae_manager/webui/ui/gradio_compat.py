@@ -21,6 +21,11 @@ def on_input(component: Any, work: Callable[..., Any], inputs: Sequence[Any], ou
     component.input(work, inputs=list(inputs), outputs=list(outputs), queue=False, show_progress="hidden")
 
 
+def on_change(component: Any, js: str) -> None:
+    """Run `js`, in the browser alone, whenever the component's value changes."""
+    component.change(None, inputs=[component], outputs=[], _js=js)
+
+
 def changed(**values: Any) -> Any:
     """New values for a component that an event gives back."""
     return gr.update(**values)

@@ -49,7 +49,7 @@ def put_into(model: Any, path: str | None) -> None:
 
 def _check(model: Any, path: str) -> None:
     shapes = model_facts.vae_shapes(model)
-    inspection = inspect(path)
+    inspection = inspect(Path(path))
     refusal = fit(inspection, shapes)
     if refusal is None and inspection.container == "pickle":
         # A pickle has no header to read. The WebUI's own restricted reader reads it once for the check and once more

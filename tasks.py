@@ -1,0 +1,215 @@
+"""The project's own tasks, on a fresh machine too: `python tasks.py demo | test | prove NAME`.
+
+Everything is installed below `.envs/`: nothing of the system's Python is touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENTS = ROOT / ".envs"
+DEMO = ROOT / ".demo"
+
+TORCH = "torch==2.13.0"
+TOOLS = ["pytest==9.2.0", "pytest-timeout", "hypothesis"]
+
+WEBUI = [
+    # What AUTOMATIC1111's WebUI 1.10.1 pins, as far as the stand-in needs it.
+    "gradio==3.41.2",
+    "gradio_client==0.5.0",
+    "fastapi==0.94.0",
+    "pydantic<2",
+    "httpx==0.24.1",
+    "httpcore==0.15.0",
+    "numpy==1.26.2",
+    "Pillow==9.5.0",
+    "huggingface_hub==0.36.2",
+    "scikit-image==0.21.0",
+    "safetensors==0.4.2",
+    "requests",
+    "playwright",
+]
+LINTERS = ["ruff==0.17.6", "mypy==2.4.1", "import-linter", "types-requests", "types-PyYAML"]
+
+HUB_VERSIONS = ("0.16.4", "0.25.0", "")
+"""Versions that hosts have; empty is the newest. 0.36.2 is in the WebUI's environment."""
+
+CORE_TESTS = ["catalogue", "files", "library", "transfer", "jobs", "hub", "cli", "service", "words"]
+"""Folders of tests that need neither gradio, nor torch, nor a browser."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment and what is in it."""
+
+    name: str
+    packages: Sequence[str]
+    torch: bool = False
+    interpreter: str = sys.executable
+
+    @property
+    def python(self) -> Path:
+        folder, program = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+        return ENVIRONMENTS / self.name / folder / program
+
+    def run(self, *arguments: str, env: dict[str, str] | None = None) -> int:
+        """Run Python in it, in the project's folder; returns the exit status."""
+        command = [str(self.python), *arguments]
+        return subprocess.run(command, cwd=ROOT, env={**os.environ, **(env or {})}, check=False).returncode
+
+
+WEBUI_ENVIRONMENT = Environment("webui", [*WEBUI, *TOOLS, *LINTERS], torch=True)
+
+
+def hub_environment(version: str, interpreter: str = sys.executable) -> Environment:
+    """A small one, without torch, for one version of huggingface_hub."""
+    wanted = f"huggingface_hub=={version}" if version else "huggingface_hub"
+    label = "" if interpreter == sys.executable else f"-{Path(interpreter).name}"
+    packages = [wanted, "requests", "PyYAML", "filelock", "safetensors", "numpy", *TOOLS]
+    return Environment(f"hub-{version or 'newest'}{label}", packages, interpreter=interpreter)
+
+
+def prepare(environment: Environment, torch_index: str | None = None) -> None:
+    """Make the environment, unless it stands already with exactly these packages."""
+    folder = ENVIRONMENTS / environment.name
+    recipe = "\n".join([environment.interpreter, *environment.packages, TORCH if environment.torch else ""])
+    stamp = folder / "recipe.sha256"
+    digest = hashlib.sha256(recipe.encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    say(f"Making the environment {environment.name} …")
+    shutil.rmtree(folder, ignore_errors=True)
+    checked([environment.interpreter, "-m", "venv", str(folder)])
+    pip = [str(environment.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if environment.torch:
+        provide_torch(environment, pip, torch_index)
+    checked([*pip, *environment.packages])
+    stamp.write_text(digest)
+
+
+def provide_torch(environment: Environment, pip: Sequence[str], torch_index: str | None) -> None:
+    """Lend the torch that this Python has, where it has one; else install one."""
+    found = importlib.util.find_spec("torch")
+    if found is not None and found.origin is not None and torch_index is None:
+        lent = Path(found.origin).parents[1]
+        say(f"Using the torch in {lent}.")
+        site = subprocess.check_output(
+            [str(environment.python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
+        )
+        (Path(site.strip()) / "lent-torch.pth").write_text(str(lent))
+        return
+    checked([*pip, TORCH, *(["--index-url", torch_index] if torch_index else [])])
+
+
+def provide_chromium() -> None:
+    """Install Debian's Chromium where that can be done; say so where it cannot."""
+    if chromium() is not None:
+        return
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        say("Installing Chromium …")
+        checked(["apt-get", "update", "-qq"])
+        checked(["apt-get", "install", "-y", "-qq", "chromium", "fonts-noto-cjk"])
+        return
+    say("There is no Chromium here and it cannot be installed: the browser tests are skipped. Install Chromium.")
+
+
+def chromium() -> str | None:
+    return next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+
+
+def test(options: argparse.Namespace) -> int:
+    """Set up and run all tests. Each step is named with its time; the first failure does not hide the others."""
+    provide_chromium()
+    prepare(WEBUI_ENVIRONMENT, options.torch_index)
+    folders = [f"tests/{name}" for name in CORE_TESTS if (ROOT / "tests" / name).is_dir()]
+    steps: list[tuple[str, Environment, list[str]]] = [
+        ("ruff", WEBUI_ENVIRONMENT, ["-m", "ruff", "check", "."]),
+        ("mypy", WEBUI_ENVIRONMENT, ["-m", "mypy"]),
+        ("layers", WEBUI_ENVIRONMENT, ["-c", "from importlinter.cli import lint_imports_command as run; run()"]),
+        ("all tests", WEBUI_ENVIRONMENT, ["-m", "pytest", "-q", *options.pytest]),
+    ]
+    for version in HUB_VERSIONS:
+        steps.append((f"core, huggingface_hub {version or 'newest'}", hub_environment(version), core(folders)))
+    oldest = shutil.which("python3.10")
+    if oldest is not None:
+        steps.append(("core, Python 3.10", hub_environment("0.25.0", oldest), core(folders)))
+    else:
+        say("There is no python3.10 here: the core's tests run under this Python alone.")
+    failed = [name for name, environment, arguments in steps if not timed(name, environment, arguments)]
+    say(f"Failed: {', '.join(failed)}" if failed else "Everything passed.")
+    return 1 if failed else 0
+
+
+def core(folders: Sequence[str]) -> list[str]:
+    return ["-m", "pytest", "-q", *folders]
+
+
+def timed(name: str, environment: Environment, arguments: Sequence[str]) -> bool:
+    prepare(environment)
+    say(f"── {name}")
+    started = time.monotonic()
+    status = environment.run(*arguments)
+    say(f"── {name}: {'passed' if status == 0 else 'FAILED'} in {time.monotonic() - started:.0f} s")
+    return status == 0
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Open the page of the stand-in WebUI with the real extension, a loopback hub and the tiny VAEs."""
+    prepare(WEBUI_ENVIRONMENT, options.torch_index)
+    return WEBUI_ENVIRONMENT.run(
+        "-m", "tests.host.demo", "--data", str(DEMO), "--port", str(options.port),
+        *(["--no-browser"] if options.no_browser else []),
+    )
+
+
+def prove(options: argparse.Namespace) -> int:
+    """Run a full-size proof; it writes its result under bench/results/."""
+    proofs = sorted(path.stem for path in (ROOT / "bench").glob("*.py") if not path.stem.startswith("_"))
+    if options.name not in proofs:
+        say(f"There is no proof named {options.name}. There are: {', '.join(proofs) or 'none'}.")
+        return 2
+    prepare(WEBUI_ENVIRONMENT, options.torch_index)
+    return WEBUI_ENVIRONMENT.run("-m", f"bench.{options.name}", *options.arguments)
+
+
+def checked(command: Sequence[str]) -> None:
+    subprocess.run(list(command), check=True, cwd=ROOT)
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--torch-index", metavar="URL", help="where to get torch from, when none is installed")
+    commands = parser.add_subparsers(required=True)
+    demo_parser = commands.add_parser("demo", help="try the extension without a WebUI, a GPU or the internet")
+    demo_parser.add_argument("--port", type=int, default=7860)
+    demo_parser.add_argument("--no-browser", action="store_true")
+    demo_parser.set_defaults(run=demo)
+    test_parser = commands.add_parser("test", help="set up and run all tests")
+    test_parser.add_argument("pytest", nargs="*", help="arguments for pytest")
+    test_parser.set_defaults(run=test)
+    prove_parser = commands.add_parser("prove", help="run a full-size proof of bench/")
+    prove_parser.add_argument("name")
+    prove_parser.add_argument("arguments", nargs="*")
+    prove_parser.set_defaults(run=prove)
+    options = parser.parse_args()
+    status: int = options.run(options)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

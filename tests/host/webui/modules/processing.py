@@ -1,0 +1,384 @@
+"""Imitates modules/processing.py: a generation from its overrides to its infotext.
+
+The order matters to extensions: before_process, then override_settings, then the VAE's name and hash are noted, then
+process. An override of `sd_vae` swaps there and back on every request, and one on an option that config.json lacks
+sticks, because only options that have a value are put back.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from modules import devices, errors, images, infotext_utils, launch_utils, paths, scripts, sd_hijack, sd_models, sd_vae
+from modules import sd_samplers_common, shared
+from modules.sd_samplers_common import decode_first_stage
+from tests.host import sampling
+
+opt_C = 4
+opt_f = 8
+
+
+@dataclass(repr=False)
+class StableDiffusionProcessing:
+    """What is to be generated, and what became of it."""
+
+    sd_model: object = None
+    outpath_samples: str | None = None
+    outpath_grids: str | None = None
+    prompt: Any = ""
+    negative_prompt: str = ""
+    styles: list[str] | None = None
+    seed: int = -1
+    sampler_name: str | None = None
+    scheduler: str | None = None
+    batch_size: int = 1
+    n_iter: int = 1
+    steps: int = 50
+    cfg_scale: float = 7.0
+    width: int = 512
+    height: int = 512
+    tiling: bool | None = None
+    do_not_save_samples: bool = False
+    do_not_save_grid: bool = False
+    extra_generation_params: dict[str, Any] | None = None
+    denoising_strength: float | None = None
+    override_settings: dict[str, Any] | None = None
+    override_settings_restore_afterwards: bool = True
+
+    scripts_value: Any = field(default=None, init=False)
+    script_args_value: Any = field(default=None, init=False)
+    scripts_setup_complete: bool = field(default=False, init=False)
+    comments: dict[str, int] | None = None
+    all_prompts: list[str] | None = field(default=None, init=False)
+    all_negative_prompts: list[str] | None = field(default=None, init=False)
+    all_seeds: list[int] | None = field(default=None, init=False)
+    iteration: int = field(default=0, init=False)
+    prompts: list[str] | None = field(default=None, init=False)
+    negative_prompts: list[str] | None = field(default=None, init=False)
+    seeds: list[int] | None = field(default=None, init=False)
+    user: str | None = field(default=None, init=False)
+    sd_model_name: str | None = field(default=None, init=False)
+    sd_model_hash: str | None = field(default=None, init=False)
+    sd_vae_name: str | None = field(default=None, init=False)
+    sd_vae_hash: str | None = field(default=None, init=False)
+    is_api: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.comments = {}
+        self.styles = self.styles or []
+        self.extra_generation_params = self.extra_generation_params or {}
+        self.override_settings = self.override_settings or {}
+        self.script_args = self.script_args or {}
+
+    @property
+    def sd_model(self) -> Any:
+        return shared.sd_model
+
+    @sd_model.setter
+    def sd_model(self, value: object) -> None:
+        pass
+
+    @property
+    def scripts(self) -> Any:
+        return self.scripts_value
+
+    @scripts.setter
+    def scripts(self, value: Any) -> None:
+        self.scripts_value = value
+        self._setup_scripts_once()
+
+    @property
+    def script_args(self) -> Any:
+        return self.script_args_value
+
+    @script_args.setter
+    def script_args(self, value: Any) -> None:
+        self.script_args_value = value
+        self._setup_scripts_once()
+
+    def _setup_scripts_once(self) -> None:
+        if self.scripts_value and self.script_args_value and not self.scripts_setup_complete:
+            self.setup_scripts()
+
+    def setup_scripts(self) -> None:
+        self.scripts_setup_complete = True
+        self.scripts.setup_scrips(self, is_ui=not self.is_api)
+
+    def comment(self, text: str) -> None:
+        self.comments[text] = 1
+
+    def setup_prompts(self) -> None:
+        given = self.prompt if isinstance(self.prompt, list) else [self.prompt] * (self.batch_size * self.n_iter)
+        self.all_prompts = list(given)
+        self.all_negative_prompts = [self.negative_prompt] * len(self.all_prompts)
+
+    def init(self, all_prompts: list[str], all_seeds: list[int], all_subseeds: list[int]) -> None:
+        pass
+
+    def sample(self) -> torch.Tensor:
+        raise NotImplementedError
+
+    def save_samples(self) -> bool:
+        return bool(shared.opts.samples_save and not self.do_not_save_samples)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(repr=False)
+class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
+    """Denoising starts at noise."""
+
+    def sample(self) -> torch.Tensor:
+        return sampling.denoise(self, start=None, strength=1.0)
+
+
+@dataclass(repr=False)
+class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
+    """Denoising starts at the given picture, encoded by the VAE in use."""
+
+    init_images: list[Any] | None = None
+    denoising_strength: float = 0.75
+    init_latent: Any = field(default=None, init=False)
+
+    def init(self, all_prompts: list[str], all_seeds: list[int], all_subseeds: list[int]) -> None:
+        if not self.init_images:
+            raise ValueError("no picture to start from")
+        rows = [np.asarray(image.convert("RGB").resize((self.width, self.height))) for image in self.init_images]
+        pixels = torch.from_numpy(np.stack(rows)).float().permute(0, 3, 1, 2) / 255.0
+        self.init_latent = sd_samplers_common.images_tensor_to_samples(pixels)
+
+    def sample(self) -> torch.Tensor:
+        return sampling.denoise(self, start=self.init_latent, strength=self.denoising_strength)
+
+
+class Processed:
+    """Pictures and what is said of them."""
+
+    def __init__(
+        self,
+        p: StableDiffusionProcessing,
+        images_list: list[Image.Image],
+        seed: int = -1,
+        info: str = "",
+        infotexts: list[str] | None = None,
+    ) -> None:
+        self.images = images_list
+        self.prompt = p.prompt
+        self.negative_prompt = p.negative_prompt
+        self.seed = seed
+        self.info = info
+        self.comments = "".join(f"{comment}\n" for comment in p.comments)
+        for name in _COPIED:
+            setattr(self, name, getattr(p, name))
+        self.job_timestamp = shared.state.job_timestamp
+        self.index_of_first_image = 0
+        self.infotexts = infotexts or [info] * len(images_list)
+        self.version = program_version()
+
+    def js(self) -> str:
+        return json.dumps({key: value for key, value in vars(self).items() if key != "images"}, default=lambda o: None)
+
+
+_COPIED = (
+    "all_prompts", "all_negative_prompts", "all_seeds", "width", "height", "sampler_name", "cfg_scale", "steps",
+    "batch_size", "sd_model_name", "sd_model_hash", "sd_vae_name", "sd_vae_hash", "denoising_strength",
+    "extra_generation_params", "styles",
+)
+
+
+class DecodedSamples(list[torch.Tensor]):
+    already_decoded = True
+
+
+def decode_latent_batch(
+    model: Any, batch: torch.Tensor, target_device: torch.device | None = None, check_for_nans: bool = False
+) -> DecodedSamples:
+    """Where every final decode passes. A NaN makes the VAE float32 for the rest of the process, if it was not."""
+    samples = DecodedSamples()
+    if check_for_nans:
+        devices.test_for_nans(batch, "unet")
+    for one in batch.split(1):
+        sample = decode_first_stage(model, one)[0]
+        if check_for_nans:
+            try:
+                devices.test_for_nans(sample, "vae")
+            except devices.NansException:
+                better = torch.bfloat16 if shared.opts.auto_vae_precision_bfloat16 else torch.float32
+                wanted = shared.opts.auto_vae_precision_bfloat16 or shared.opts.auto_vae_precision
+                if not wanted or devices.dtype_vae == better:
+                    raise
+                errors.print_error_explanation("A tensor with all NaNs was produced in VAE.")
+                devices.dtype_vae = better
+                model.first_stage_model.to(better)
+                sample = decode_first_stage(model, one.to(better))[0]
+        samples.append(sample if target_device is None else sample.to(target_device))
+    return samples
+
+
+def get_fixed_seed(seed: Any) -> int:
+    """A random one for -1 and for nothing."""
+    number = -1 if seed in ("", None) else int(seed)
+    return random.randrange(1 << 32) if number == -1 else number
+
+
+def program_version() -> str | None:
+    return launch_utils.git_tag()
+
+
+def create_infotext(
+    p: StableDiffusionProcessing,
+    all_prompts: list[str],
+    all_seeds: list[int],
+    all_subseeds: list[int],
+    comments: list[str] | None = None,
+    iteration: int = 0,
+    position_in_batch: int = 0,
+    use_main_prompt: bool = False,
+    index: int | None = None,
+    all_negative_prompts: list[str] | None = None,
+) -> str:
+    """Prompt, negative prompt and one line of fields; None leaves a field out."""
+    opts = shared.opts
+    if index is None:
+        index = position_in_batch + iteration * p.batch_size
+    fields = {
+        "Steps": p.steps,
+        "Sampler": p.sampler_name,
+        "Schedule type": p.scheduler,
+        "CFG scale": p.cfg_scale,
+        "Seed": all_seeds[index],
+        "Size": f"{p.width}x{p.height}",
+        "Model hash": p.sd_model_hash if opts.add_model_hash_to_info else None,
+        "Model": p.sd_model_name if opts.add_model_name_to_info else None,
+        "VAE hash": p.sd_vae_hash if opts.add_vae_hash_to_info else None,
+        "VAE": p.sd_vae_name if opts.add_vae_name_to_info else None,
+        "Denoising strength": p.extra_generation_params.get("Denoising strength"),
+        "Tiling": "True" if p.tiling else None,
+        **p.extra_generation_params,
+        "Version": program_version() if opts.add_version_to_infotext else None,
+    }
+    values = {key: value[index] if isinstance(value, list) else value for key, value in fields.items()}
+    line = ", ".join(
+        key if key == value else f"{key}: {infotext_utils.quote(value)}"
+        for key, value in values.items()
+        if value is not None
+    )
+    negative = (all_negative_prompts or p.all_negative_prompts)[index]
+    return f"{all_prompts[index]}\n{f'Negative prompt: {negative}' if negative else ''}".strip() + f"\n{line}"
+
+
+def process_images(p: StableDiffusionProcessing) -> Processed:
+    """With its override_settings, which are taken back afterwards."""
+    opts = shared.opts
+    if p.scripts is not None:
+        p.scripts.before_process(p)
+    stored = {key: opts.data[key] for key in p.override_settings if key in opts.data}
+    try:
+        if p.override_settings.get("sd_model_checkpoint") not in sd_models.checkpoint_aliases:
+            p.override_settings.pop("sd_model_checkpoint", None)
+            sd_models.reload_model_weights()
+        for key, value in p.override_settings.items():
+            opts.set(key, value, is_api=True, run_callbacks=False)
+            if key == "sd_model_checkpoint":
+                sd_models.reload_model_weights()
+            if key == "sd_vae":
+                sd_vae.reload_vae_weights()
+        return process_images_inner(p)
+    finally:
+        if p.override_settings_restore_afterwards:
+            for key, value in stored.items():
+                setattr(opts, key, value)
+                if key == "sd_vae":
+                    sd_vae.reload_vae_weights()
+
+
+def process_images_inner(p: StableDiffusionProcessing) -> Processed:
+    """All batches."""
+    seed = get_fixed_seed(p.seed)
+    p.tiling = shared.opts.tiling if p.tiling is None else p.tiling
+    p.sd_model_name = p.sd_model.sd_checkpoint_info.name_for_extra
+    p.sd_model_hash = p.sd_model.sd_model_hash
+    p.sd_vae_name = sd_vae.get_loaded_vae_name()
+    p.sd_vae_hash = sd_vae.get_loaded_vae_hash()
+    sd_hijack.model_hijack.apply_circular(p.tiling)
+    sd_hijack.model_hijack.clear_comments()
+    p.setup_prompts()
+    p.all_seeds = [seed + offset for offset in range(len(p.all_prompts))]
+    if p.scripts is not None:
+        p.scripts.process(p)
+    p.init(p.all_prompts, p.all_seeds, p.all_seeds)
+    if shared.state.job_count == -1:
+        shared.state.job_count = p.n_iter
+    pictures: list[Image.Image] = []
+    infotexts: list[str] = []
+    for number in range(p.n_iter):
+        p.iteration = number
+        shared.state.skipped = False
+        if shared.state.interrupted or shared.state.stopping_generation:
+            break
+        sd_models.reload_model_weights()
+        for image, text in _process_batch(p, number):
+            pictures.append(image)
+            infotexts.append(text)
+    processed = Processed(p, pictures, p.all_seeds[0], infotexts[0] if infotexts else "", infotexts=infotexts)
+    if p.scripts is not None:
+        p.scripts.postprocess(p, processed)
+    return processed
+
+
+def _process_batch(p: StableDiffusionProcessing, number: int) -> list[tuple[Image.Image, str]]:
+    """One batch: latents, pictures, files."""
+    here = slice(number * p.batch_size, (number + 1) * p.batch_size)
+    p.prompts, p.negative_prompts, p.seeds = p.all_prompts[here], p.all_negative_prompts[here], p.all_seeds[here]
+    told = {"batch_number": number, "prompts": p.prompts, "seeds": p.seeds, "subseeds": p.seeds}
+    if p.scripts is not None:
+        p.scripts.before_process_batch(p, **told)
+        p.scripts.process_batch(p, **told)
+    if number == 0 and not shared.cmd_opts.no_prompt_history:
+        text = create_infotext(p, p.all_prompts, p.all_seeds, p.all_seeds)
+        Path(paths.data_path, "params.txt").write_text(text, encoding="utf-8")
+    with torch.no_grad():
+        samples = p.sample()
+        if p.scripts is not None:
+            holder = scripts.PostSampleArgs(samples)
+            p.scripts.post_sample(p, holder)
+            samples = holder.samples
+        if not getattr(samples, "already_decoded", False):
+            if shared.opts.sd_vae_decode_method != "Full":
+                p.extra_generation_params["VAE Decoder"] = shared.opts.sd_vae_decode_method
+            samples = decode_latent_batch(p.sd_model, samples, target_device=devices.cpu, check_for_nans=True)
+    decoded = torch.clamp((torch.stack(list(samples)).float() + 1.0) / 2.0, min=0.0, max=1.0)
+    shared.state.nextjob()
+    tensors: Any = decoded
+    if p.scripts is not None:
+        p.scripts.postprocess_batch(p, decoded, batch_number=number)
+        listed = scripts.PostprocessBatchListArgs(list(decoded))
+        p.scripts.postprocess_batch_list(p, listed, batch_number=number)
+        tensors = listed.images
+    return [_finish(p, tensor, place) for place, tensor in enumerate(tensors)]
+
+
+def _finish(p: StableDiffusionProcessing, tensor: torch.Tensor, place: int) -> tuple[Image.Image, str]:
+    """One picture: scripts, infotext, file."""
+    image = Image.fromarray((255.0 * tensor.permute(1, 2, 0).cpu().numpy()).astype(np.uint8))
+    if p.scripts is not None:
+        holder = scripts.PostprocessImageArgs(image)
+        p.scripts.postprocess_image(p, holder)
+        image = holder.image
+    text = create_infotext(
+        p, p.prompts, p.seeds, p.seeds, index=place, all_negative_prompts=p.negative_prompts
+    )
+    if p.save_samples():
+        images.save_image(image, p.outpath_samples, "", p.seeds[place], p.prompts[place], info=text, p=p)
+    if shared.opts.enable_pnginfo:
+        image.info["parameters"] = text
+    return image, text

@@ -1,0 +1,7 @@
+"""`python -m vae_manager`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

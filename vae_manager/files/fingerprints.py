@@ -1,0 +1,155 @@
+"""SHA-256 of files, and a memory of those that are known."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypedDict
+
+from ..errors import Cancelled
+from ..sentences import say
+from .headers import disk_error
+
+__all__ = ["HashStore", "sha256_of"]
+
+CHUNK: Final = 4 << 20
+"""Bytes read at once: large enough that Python's share of the time is small, small enough to stop quickly."""
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def sha256_of(path: Path, *, report: Callable[[int], None] | None = None, stop: threading.Event | None = None) -> str:
+    """The SHA-256 of a file, in lower-case hexadecimal.
+
+    `report` is told after each chunk how many bytes are done in all; setting `stop` ends the work within one chunk,
+    with `Cancelled`. Raises `NotFoundError` and `DiskError`.
+    """
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(CHUNK))
+    done = 0
+    try:
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                if stop is not None and stop.is_set():
+                    raise Cancelled(say("Hashing {file} was stopped.", file=path.name))
+                digest.update(buffer[:count])
+                done += count
+                if report is not None:
+                    report(done)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    return digest.hexdigest()
+
+
+class _Known(TypedDict):
+    """What a hash is bound to: any change of these makes it unknown."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    sha256: str
+
+
+class HashStore:
+    """Hashes of files, remembered in one JSON file.
+
+        {"/models/VAE/a.safetensors": {"size": 334641190, "mtime_ns": …, "inode": …, "sha256": "735e…"}, …}
+
+    The file is made at the first `remember`. It is only a memory: where it is damaged or cannot be written, hashes are
+    computed again. Safe to use from several threads; of two processes that write at once, one may forget a hash.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._known: dict[str, _Known] | None = None
+
+    def known(self, path: Path) -> str | None:
+        """The hash of `path`, if it was remembered and the file has not changed since."""
+        now = _state(path)
+        if now is None:
+            return None
+        with self._lock:
+            if self._known is None:
+                self._known = _read(self._file)
+            then = self._known.get(_key(path))
+        return then["sha256"] if then is not None and then == {**now, "sha256": then["sha256"]} else None
+
+    def remember(self, path: Path, sha256: str) -> None:
+        """Bind `sha256` to `path` as it is now."""
+        now = _state(path)
+        if now is not None:
+            self._write(path, {**now, "sha256": sha256})
+
+    def compute(
+        self, path: Path, *, report: Callable[[int], None] | None = None, stop: threading.Event | None = None
+    ) -> str:
+        """The hash of `path`: remembered, or computed and then remembered. As `sha256_of` otherwise."""
+        remembered = self.known(path)
+        if remembered is not None:
+            return remembered
+        before = _state(path)
+        sha256 = sha256_of(path, report=report, stop=stop)
+        if before is not None and before == _state(path):  # else it was written to meanwhile
+            self._write(path, {**before, "sha256": sha256})
+        return sha256
+
+    def _write(self, path: Path, known: _Known) -> None:
+        with self._lock:
+            self._known = {**(self._known or {}), **_read(self._file), _key(path): known}  # others may have written
+            with contextlib.suppress(OSError):  # read-only: this process still remembers
+                _replace(self._file, json.dumps(self._known, indent=1, sort_keys=True))
+
+
+class _State(TypedDict):
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+def _state(path: Path) -> _State | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
+
+
+def _key(path: Path) -> str:
+    return str(path.absolute())
+
+
+def _read(file: Path) -> dict[str, _Known]:
+    try:
+        root = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return {path: known for path, known in root.items() if _is_known(known)} if isinstance(root, dict) else {}
+
+
+def _is_known(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == _Known.__annotations__.keys()
+        and all(type(value[key]) is int for key in ("size", "mtime_ns", "inode"))
+        and isinstance(value["sha256"], str)
+        and _SHA256.fullmatch(value["sha256"]) is not None
+    )
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write `file` so that a reader sees the old text or the new one, never a part."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,209 @@
+"""The header of a safetensors file: what each tensor is called, its shape, and where its bytes lie.
+
+Layout: 8 bytes, the header's length (little endian); the header, a JSON object; then the tensors' bytes, without gaps.
+
+It accepts what the safetensors library accepts (its SafeTensors::read_metadata and Metadata::validate) but for this:
+a key that is there twice is refused here, where the library lets the last one win; a tensor written as a JSON list,
+or its dtype as an object, is refused here, where the library's decoder happens to take it; and an ignored extra value
+of a tensor may be nested deeper here than the library's 125 levels.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, TypeGuard
+
+from ..errors import DiskError, IntegrityError, NotFoundError, VaeManagerError
+from ..sentences import Sentence, megabytes, say
+
+__all__ = ["DTYPE_BYTES", "MAX_HEADER", "Header", "TensorInfo", "disk_error", "read_header"]
+
+MAX_HEADER: Final = 100_000_000
+"""Bytes; the library's own limit. A VAE's header has some 25,000."""
+
+DTYPE_BYTES: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3"), 1),
+        **dict.fromkeys(("I16", "U16", "F16", "BF16"), 2),
+        **dict.fromkeys(("I32", "U32", "F32"), 4),
+        **dict.fromkeys(("I64", "U64", "F64"), 8),
+    }
+)
+"""Bytes of one number, by dtype."""
+
+_U64: Final = 2**64 - 1
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor. Its bytes are `start:end` of the data, which begins at `Header.data_start` of the file."""
+
+    dtype: str
+    """A key of `DTYPE_BYTES`."""
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """All tensors by name, in the order of the file's header, and the free text that its maker added."""
+
+    tensors: Mapping[str, TensorInfo]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    data_start: int = 8
+
+
+class _Malformed(Exception):
+    """Not what the format says; carries the reason."""
+
+    def __init__(self, reason: Sentence) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header of `path`; the tensors' bytes are not read.
+
+    Raises `IntegrityError` where it is not a whole, well-formed safetensors file; `NotFoundError` and `DiskError`.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            length = _header_length(file.read(8), size)
+            header = _parse(file.read(length), size - 8 - length)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    except _Malformed as error:
+        raise IntegrityError(
+            say("{file} is not a whole safetensors file: {reason}", file=path.name, reason=error.reason)
+        ) from None
+    return header
+
+
+def disk_error(path: Path, error: OSError) -> VaeManagerError:
+    """The system's refusal to read `path`, as an error of ours."""
+    if isinstance(error, FileNotFoundError):
+        return NotFoundError(say("There is no file {path}.", path=path))
+    return DiskError(say("{path} cannot be read: {reason}.", path=path, reason=error.strerror or error))
+
+
+def _header_length(first: bytes, size: int) -> int:
+    if len(first) < 8:
+        raise _Malformed(say("it has only {count} bytes.", count=size))
+    length = int.from_bytes(first, "little")
+    if length > MAX_HEADER:
+        raise _Malformed(say("it does not begin like one."))
+    if length > size - 8:
+        raise _Malformed(say("it ends inside its header. The download was probably cut off; get it again."))
+    return length
+
+
+def _parse(raw: bytes, data_bytes: int) -> Header:
+    """`raw` is the JSON text, `data_bytes` what follows it in the file."""
+    root = _json(raw)
+    if not isinstance(root, dict):
+        raise _Malformed(say("its header is not a JSON object."))
+    metadata = _metadata(root.pop("__metadata__", None))
+    tensors = {name: _tensor(name, value) for name, value in root.items()}
+    described = _check_offsets(tensors.items())
+    if data_bytes < described:
+        raise _Malformed(
+            say(
+                "{missing} of {total} are missing at its end. The download was probably cut off; get it again.",
+                missing=megabytes(described - data_bytes),
+                total=megabytes(described),
+            )
+        )
+    if data_bytes > described:
+        raise _Malformed(say("it has {count} bytes more than its header describes.", count=data_bytes - described))
+    return Header(MappingProxyType(tensors), MappingProxyType(metadata), 8 + len(raw))
+
+
+def _json(raw: bytes) -> object:
+    try:
+        root: object = json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_without_duplicates,
+            parse_int=_integer,
+            parse_float=_finite,
+            parse_constant=_finite,
+        )
+        if _SURROGATE.search(raw):  # Python lets half a character pass; JSON in UTF-8 cannot hold one
+            json.dumps(root, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        raise _Malformed(say("its header is not JSON that can be read.")) from None
+    return root
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Malformed(say("its header names something twice."))
+    return found
+
+
+def _integer(text: str) -> object:
+    """A JSON whole number as `int`, if it fits 64 bits; else as a float, which is then no size of anything."""
+    if text != "-0" and len(text) <= 20 and -(2**63) <= int(text) <= _U64:
+        return int(text)
+    return _finite(text)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _metadata(value: object) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise _Malformed(say("its metadata is not a list of texts."))
+    return value
+
+
+def _tensor(name: str, value: object) -> TensorInfo:
+    if not isinstance(value, dict):
+        raise _Malformed(say("its tensor {name} is not described as the format asks.", name=name))
+    dtype, shape, offsets = (value.get(key) for key in ("dtype", "shape", "data_offsets"))
+    if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
+        raise _Malformed(say("its tensor {name} has a kind of number that is not known.", name=name))
+    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+        raise _Malformed(say("its tensor {name} is not described as the format asks.", name=name))
+    return TensorInfo(dtype, tuple(shape), offsets[0], offsets[1])
+
+
+def _are_sizes(value: object) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+
+
+def _check_offsets(tensors: Iterable[tuple[str, TensorInfo]]) -> int:
+    """Bytes that the tensors describe. They must follow each other without gap or overlap, as long as their shapes."""
+    at = 0
+    for name, tensor in sorted(tensors, key=lambda item: (item[1].start, item[1].end)):
+        if tensor.start != at or tensor.end < tensor.start:
+            raise _Malformed(say("its tensor {name} overlaps another, or leaves a gap.", name=name))
+        if tensor.end - tensor.start != _bytes_of(name, tensor):
+            raise _Malformed(say("its tensor {name} is not as long as its shape.", name=name))
+        at = tensor.end
+    return at
+
+
+def _bytes_of(name: str, tensor: TensorInfo) -> int:
+    count = 1
+    for size in (*tensor.shape, DTYPE_BYTES[tensor.dtype]):
+        count *= size
+        if count > _U64:  # at each step, as the library does: [2**63, 2**63, 0] is refused
+            raise _Malformed(say("its tensor {name} is not as long as its shape.", name=name))
+    return count

@@ -1,0 +1,130 @@
+"""List the VAE files that the WebUI lists, by the same rules (modules/sd_vae.py refresh_vae_list, v1.6 to v1.10.1)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from ..files.names import VAE_SUFFIXES
+from ..sentences import Sentence, say
+
+__all__ = ["Folder", "VaeFile", "collisions", "scan"]
+
+_SUFFIXES: Final = {
+    "vae": VAE_SUFFIXES,
+    "checkpoints": tuple(f".vae{suffix}" for suffix in VAE_SUFFIXES),
+}
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that the WebUI searches, with all that is below it."""
+
+    path: Path
+    purpose: Literal["vae", "checkpoints"] = "vae"
+    """In a `vae` folder every `*.safetensors`, `*.ckpt` and `*.pt` counts; among checkpoints `*.vae.…` alone."""
+
+
+@dataclass(frozen=True)
+class VaeFile:
+    """One file that the WebUI can be told to load."""
+
+    name: str
+    """The base name, which is all that the WebUI keeps of it."""
+    path: Path
+    folder: Folder
+    size: int
+    """Bytes."""
+    mtime_ns: int
+
+    @property
+    def relative(self) -> str:
+        """Where it is below its folder, with forward slashes: what tells two files of one name apart."""
+        return self.path.relative_to(self.folder.path).as_posix()
+
+
+def scan(folders: Iterable[Folder], report: Callable[[Sentence], None] | None = None) -> tuple[VaeFile, ...]:
+    """All VAE files of `folders`, in the order of the WebUI's own list; a file that two folders lead to is there once.
+
+    A folder that does not exist is empty. One that cannot be read is skipped, and `report` is told.
+    """
+    found: dict[Path, VaeFile] = {}
+    for folder in folders:
+        for path in _files(folder, report or _ignore):
+            file = _vae_file(path, folder)
+            if file is not None:
+                found.setdefault(path.absolute(), file)
+    return tuple(sorted(found.values(), key=lambda file: (_natural(file.name), str(file.path))))
+
+
+def collisions(files: Iterable[VaeFile]) -> Mapping[str, tuple[VaeFile, ...]]:
+    """Base names that several files have, and those files: the WebUI lists only one of them, silently.
+
+    Links to one and the same file do not collide.
+    """
+    by_name: dict[str, list[VaeFile]] = {}
+    for file in files:
+        by_name.setdefault(file.name, []).append(file)
+    return {name: tuple(same) for name, same in by_name.items() if len({file.path.resolve() for file in same}) > 1}
+
+
+def _files(folder: Folder, report: Callable[[Sentence], None]) -> Iterator[Path]:
+    """Matching files below `folder`, through links to folders too; each real folder is entered once."""
+    suffixes = _SUFFIXES[folder.purpose]
+    entered: set[str] = set()
+    waiting = [folder.path]
+    while waiting:
+        place = waiting.pop()
+        real = os.path.realpath(place)
+        if real in entered:
+            continue
+        entered.add(real)
+        links: list[Path] = []
+        for entry in _entries(place, report):
+            if entry.name.startswith("."):  # as the WebUI's glob does
+                continue
+            if _is_folder(entry):
+                (links if entry.is_symlink() else waiting).append(Path(entry.path))
+            elif entry.name.endswith(suffixes):
+                yield Path(entry.path)
+        waiting[:0] = links  # last, so that a folder goes by its own name where it has one here
+
+
+def _entries(place: Path, report: Callable[[Sentence], None]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(place) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        report(say("The folder {path} cannot be read: {reason}.", path=place, reason=error.strerror or error))
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle
+        return False
+
+
+def _vae_file(path: Path, folder: Folder) -> VaeFile | None:
+    try:
+        status = path.stat()
+    except OSError:  # gone since, or a link to nothing
+        return None
+    return VaeFile(path.name, path, folder, status.st_size, status.st_mtime_ns)
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Sorts "v2" before "v10", whatever the case, as the WebUI does."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(1, int(part), "") if part.isdecimal() and part.isascii() else (0, 0, part.lower()) for part in parts]
+
+
+def _ignore(_: Sentence) -> None:
+    return None
