@@ -86,6 +86,10 @@ const vaeManager = (() => {
             const label = app().querySelector(`#vae_manager_${tab} > .label-wrap > span`);
             if (label !== null && label.textContent !== state.titles[tab]) label.textContent = state.titles[tab];
         }
+        const answer = byId(`vae_manager_${TABS[0]}_answer`)?.innerHTML ?? "";
+        for (const mirror of app().querySelectorAll("[data-vae-answer]")) {
+            fill(mirror, answer);
+        }
         for (const [name, html] of Object.entries(state.regions)) {
             for (const region of app().querySelectorAll(`[data-vae-region="${name}"]`)) {
                 fill(region, html);

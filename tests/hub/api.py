@@ -47,6 +47,8 @@ class Site:
     tokens: Mapping[str, str]
     """Token -> the name of its user."""
     repositories: dict[str, Repository] = field(default_factory=dict)
+    direct: bool = False
+    """Serve large files from here, with their hash as ETag and no redirect, as caching mirrors do."""
     needs_query: bool = False
     """Refuse a resolve-cache address that has lost its query, which every client before huggingface_hub 1.x loses."""
 
@@ -79,9 +81,11 @@ class Site:
         """302 to the CDN for a large file; 307 to the hub's own cache, with a relative Location, for a small one."""
         commit, file = self._file(request, parts)
         marks: Headers = (("X-Repo-Commit", commit), ("Accept-Ranges", "bytes"), ("Vary", "Origin, Accept"))
+        if self.direct:
+            return ranged(request, file.content, _quoted(file), marks[:1])
         if file.lfs:
             location = self.sign(file)
-            marks += (("X-Linked-Size", str(file.size)), ("X-Linked-ETag", f'"{file.oid}"'), ("Location", location))
+            marks += (("X-Linked-Size", str(file.size)), ("X-Linked-ETag", _quoted(file)), ("Location", location))
             return page(302, f"Found. Redirecting to {location}".encode(), "text/plain; charset=utf-8", marks)
         query = f"?{quote(request.path, safe='')}=&{urlencode({'etag': _quoted(file)})}"
         location = quote(f"/api/resolve-cache/models/{parts['repo']}/{commit}/{file.path}") + query

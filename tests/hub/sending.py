@@ -112,8 +112,8 @@ class Pace:
             now = time.monotonic()
             self._free_at = max(self._free_at, now - _CATCH_UP) + count / rate
             delay = self._free_at - now
-        if delay > 0.001:
-            self._stopped.wait(delay)
+        if delay > 0.001 and self._stopped.wait(delay):
+            raise HangUp(reset=False)
 
 
 @dataclass
@@ -174,7 +174,7 @@ class Wire:
             while left:
                 done = os.sendfile(self.socket.fileno(), source.fileno(), offset + count - left, left)
                 if not done:
-                    raise OSError("the file to serve has shrunk")
+                    raise RuntimeError("the file to serve has become shorter")
                 left -= done
         finally:
             seen.sent -= left
@@ -189,10 +189,11 @@ class Wire:
             self.socket.sendall(data)
 
     def _pause(self, seconds: float) -> None:
-        """Sleep, but not beyond the server's end nor the client's."""
+        """Sleep, unless the client or this server ends the connection meanwhile."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self.stopped.wait(min(left, 0.05)):
-            if left > 0.05 and select.select([self.socket], [], [], 0)[0]:
+        while (left := until - time.monotonic()) > 0:
+            gone = left > 0.05 and select.select([self.socket], [], [], 0)[0]
+            if gone or self.stopped.wait(min(left, 0.05)):
                 raise HangUp(reset=False)
 
     def _hang_up(self, fault: Fault) -> None:

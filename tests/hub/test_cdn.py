@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import json
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -214,7 +218,7 @@ def test_a_hub_that_stops_cuts_its_connections() -> None:
         while not hub.cdn.requests:
             time.sleep(0.01)
     thread.join(timeout=2)
-    assert replies
+    assert replies == [Reply(end="closed")]
 
 
 def test_a_mistake_of_the_server_is_raised_at_its_end() -> None:
@@ -232,3 +236,20 @@ def test_the_command_line_reads_rates_and_files(tmp_path: Path) -> None:
     local.write_bytes(b"x")
     assert named_file(f"owner/repo@abc/a/b.bin={local}") == ("owner/repo", "a/b.bin", "abc", local)
     assert named_file(f"owner/repo/b.bin={local}") == ("owner/repo", "b.bin", None, local)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
+def test_the_command_line_serves_and_tells_what_it_sent(tmp_path: Path) -> None:
+    local = tmp_path / "data.bin"
+    local.write_bytes(DATA)
+    command = [sys.executable, "-m", f"{__package__}", "--file", f"{REPO}/x.bin={local}", "--rate-total", "10M"]
+    root = Path(__file__).parents[len(f"{__package__}".split("."))]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        endpoint = process.stdout.readline().strip().removeprefix("HF_ENDPOINT=")
+        location = fetch(f"{endpoint}/{REPO}/resolve/main/x.bin", method="HEAD").headers["location"]
+        assert fetch(location).body == DATA
+        process.send_signal(signal.SIGTERM)
+        totals = json.loads(process.stdout.readline())
+    assert totals["cdn"] == {"requests": 1, "bytes": len(DATA), "connections": 1, "peak": 1}
+    assert process.returncode == 0

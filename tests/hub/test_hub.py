@@ -70,6 +70,17 @@ def test_downloads_byte_exact(client: Client, hub: Hub, tmp_path: Path) -> None:
     assert {seen.method for seen in hub.cdn.requests} == {"GET"}
 
 
+def test_a_mirror_that_serves_large_files_itself(client: Client, hub: Hub) -> None:
+    hub.site.direct = True
+    told, got = client(
+        ("metadata", {"repo": REPO, "path": "vae.safetensors"}),
+        ("download", {"repo": REPO, "path": "vae.safetensors"}),
+    )
+    assert (told["result"]["etag"], told["result"]["size"]) == (sha256(LARGE), len(LARGE))
+    assert got["result"]["sha256"] == sha256(LARGE)
+    assert hub.cdn.requests == []
+
+
 def test_metadata_without_downloading(client: Client, hub: Hub) -> None:
     large, small = client(
         ("metadata", {"repo": REPO, "path": "vae.safetensors"}),

@@ -25,7 +25,7 @@ __all__ = ["read_entry"]
 
 _T = TypeVar("_T")
 
-_USER_KEYS: Final = {field.name for field in dataclasses.fields(Entry)} - {"evidence"} | {"source"}
+_USER_KEYS: Final = ({field.name for field in dataclasses.fields(Entry)} - {"evidence"}) | {"source"}
 _BUILT_IN_KEYS: Final = _USER_KEYS | {"evidence"}
 _LICENCE_KEYS: Final = {"name", "link"}
 _EVALUATION_KEYS: Final = {field.name for field in dataclasses.fields(Evaluation)}
@@ -42,7 +42,7 @@ def read_entry(node: yaml.Node, *, built_in: bool, folder: Path) -> tuple[Entry 
     user's own word; a built-in one is offered only where it says so.
     """
     fields = _Fields(node, _BUILT_IN_KEYS if built_in else _USER_KEYS)
-    if fields.flaws:
+    if not isinstance(node, yaml.MappingNode):
         return None, fields.flaws
     entry = _entry(fields, built_in=built_in, folder=folder)
     return (None if fields.flaws else entry), fields.flaws
@@ -52,6 +52,8 @@ def _entry(fields: _Fields, *, built_in: bool, folder: Path) -> Entry:
     id = fields.required("id", _id)
     sources = _sources(fields, folder)
     offered = fields.flag("offered", default=not built_in and bool(sources))
+    if offered and not sources and not fields.flaws:
+        fields.flaw(fields.nodes["offered"], say("An entry that is offered needs a “source”."))
     because = fields.text("not_offered_because")
     if not offered and not built_in and because is None:
         because = "Your own catalogue does not offer it."
@@ -186,6 +188,7 @@ def _file_name(fields: _Fields, id: str, sources: tuple[Source, ...], *, offered
         safe_file_name(name)
     except VaeManagerError as error:
         fields.flaw(node, error.sentence)
+        return name
     if offered and not is_vae_file_name(name):
         fields.flaw(
             node,

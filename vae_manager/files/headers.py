@@ -38,6 +38,8 @@ DTYPE_BYTES: Final[Mapping[str, int]] = MappingProxyType(
 """Bytes of one number, by dtype."""
 
 _U64: Final = 2**64 - 1
+_SHOWN: Final = 100
+"""Characters of a tensor's name that a sentence shows."""
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -113,7 +115,7 @@ def _parse(raw: bytes, data_bytes: int) -> Header:
     if not isinstance(root, dict):
         raise _Malformed(say("its header is not a JSON object."))
     metadata = _metadata(root.pop("__metadata__", None))
-    tensors = {name: _tensor(name, value) for name, value in root.items()}
+    tensors = {name: _tensor(name[:_SHOWN], value) for name, value in root.items()}
     described = _check_offsets(tensors.items())
     if data_bytes < described:
         raise _Malformed(
@@ -191,7 +193,8 @@ def _are_sizes(value: object) -> TypeGuard[list[int]]:
 def _check_offsets(tensors: Iterable[tuple[str, TensorInfo]]) -> int:
     """Bytes that the tensors describe. They must follow each other without gap or overlap, as long as their shapes."""
     at = 0
-    for name, tensor in sorted(tensors, key=lambda item: (item[1].start, item[1].end)):
+    for full_name, tensor in sorted(tensors, key=lambda item: (item[1].start, item[1].end)):
+        name = full_name[:_SHOWN]
         if tensor.start != at or tensor.end < tensor.start:
             raise _Malformed(say("its tensor {name} overlaps another, or leaves a gap.", name=name))
         if tensor.end - tensor.start != _bytes_of(name, tensor):

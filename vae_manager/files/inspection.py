@@ -74,9 +74,7 @@ def _from_head(path: Path, size: int, head: bytes) -> Inspection:
     if size == 0:
         return Inspection(path, size, "empty", problem=say("{file} is empty. Get it again.", file=name))
     if head.startswith(_LFS_POINTER):
-        problem = say(
-            "{file} is a Git LFS pointer: a note that says where the VAE is, not the VAE. Get it again.", file=name
-        )
+        problem = say("{file} is a Git LFS pointer: a note that stands for the VAE. Get it again.", file=name)
         return Inspection(path, size, "lfs pointer", problem=problem)
     if _WEB_PAGE.match(head.removeprefix(b"\xef\xbb\xbf")):
         problem = say("{file} is a web page, not a VAE: the link led to a page. Get it again.", file=name)

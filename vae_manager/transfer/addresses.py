@@ -69,9 +69,7 @@ def shown(address: str) -> str:
 def without_secrets(address: str) -> str:
     """Return `address` without the query fields that look like keys, for the journal."""
     parts = _parts(address)
-    query = [
-        (name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if not SECRET.search(name)
-    ]
+    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if not SECRET.search(name)]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, urlencode(query), ""))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -28,9 +29,7 @@ from .wire import Wire
 REPORT_SECONDS = 0.1
 
 
-def deliver(
-    order: Order, *, network: Network, report: Callable[[Progress], None], stop: threading.Event
-) -> Delivery:
+def deliver(order: Order, *, network: Network, report: Callable[[Progress], None], stop: threading.Event) -> Delivery:
     """Bring the file of `order` to its folder, proven, or raise one of `vae_manager.errors`.
 
     What has arrived is kept when this fails or `stop` is set, and the next call goes on from there. A file that bears
@@ -108,12 +107,8 @@ class _Run:
         failures: list[VaeManagerError] = []
         for source in self.order.sources:
             try:
-                return keep_trying(
-                    lambda source=source: self.once(source),  # type: ignore[misc]
-                    lambda: self.fetched,
-                    self.network.patience,
-                    self.stop,
-                )
+                once = functools.partial(self.once, source)
+                return keep_trying(once, lambda: self.fetched, self.network.patience, self.stop)
             except (NetworkError, NotFoundError, IntegrityError) as error:
                 failures.append(error)
         raise _all_failed(self.order, failures)
@@ -123,9 +118,7 @@ class _Run:
         self.tell("resolving", self.partial.done or self.kept)
         if self.order.sha256 is not None and (there := self.already(self.order.sha256)):
             return there  # another process has brought it meanwhile
-        location = awaited(
-            lambda: locate(source, self.wire, hash_decides=self.order.sha256 is not None), self.stop
-        )
+        location = awaited(lambda: locate(source, self.wire, hash_decides=self.order.sha256 is not None), self.stop)
         expected = _agreed_hash(self.order, location)
         if there := self.already(expected):
             return there
@@ -212,11 +205,13 @@ class _Run:
         self._told_at = time.monotonic()
         self.report(Progress(phase, done, self.total, self.kept))
 
-    def tick(self, location: Location) -> Callable[[int], None]:
+    def tick(self, location: Location) -> Callable[[int, int | None], None]:
         is_network = not isinstance(location.source, LocalSource)
 
-        def arrived(count: int) -> None:
+        def arrived(count: int, total: int | None) -> None:
             self.fetched += count if is_network else 0
+            self.total = total
+            self.kept = min(self.kept, self.partial.done - count)
             if time.monotonic() - self._told_at >= REPORT_SECONDS:
                 self.tell("fetching", self.partial.done)
 
@@ -252,7 +247,9 @@ def _all_failed(order: Order, failures: list[VaeManagerError]) -> VaeManagerErro
     told: Sentence = failures[-1].sentence
     for error in reversed(failures[:-1]):
         told = say("{first} {rest}", first=error.sentence, rest=told)
-    sentence = say("{file} could not be fetched from any of its sources. {failures}", file=order.file_name, failures=told)
+    sentence = say(
+        "{file} could not be fetched from any of its sources. {failures}", file=order.file_name, failures=told
+    )
     if any(isinstance(error, IntegrityError) for error in failures):
         return IntegrityError(sentence)
     if all(isinstance(error, NotFoundError) for error in failures):

@@ -51,12 +51,13 @@ def fetch(
     partial: Partial,
     *,
     start: int,
-    tick: Callable[[int], None],
+    tick: Callable[[int, int | None], None],
     stop: threading.Event,
 ) -> None:
     """Bring what is missing from `start` on into `partial`. What arrives stays, however this ends.
 
-    `journal` is what is known of the file; `tick` is told how many bytes have come, 0 now and then while none come.
+    `journal` is what is known of the file; `tick` is told how many bytes have come (0 now and then while none come)
+    and how many the file has.
     """
     opened: Opened | None = None
     with closing(pumped(lambda: _stream(wire, location, start, journal.etag), stop)) as items:
@@ -67,11 +68,12 @@ def fetch(
                     journal = _begin(item, location, journal, partial)
                 else:
                     data = item or b""
-                _limit(partial.done + len(data), journal.total, location, partial)
-                partial.write(data)
+                if data:
+                    _limit(partial.done + len(data), journal.total, location, partial)
+                    partial.write(data)
                 if partial.is_checkpoint_due():
                     partial.checkpoint()
-                tick(len(data))
+                tick(len(data), journal.total)
         except BaseException:
             with suppress(OSError):
                 partial.checkpoint()
@@ -234,7 +236,10 @@ def _refusal(response: Response, location: Location) -> NetworkError | NotFoundE
         return NotFoundError(say("There is no file at {source}.", source=shown_source(location.source)))
     if status in (401, 403):
         return NetworkError(
-            say("{source} may not be fetched without signing in ({status}).",
-                source=shown_source(location.source), status=status)
+            say(
+                "{source} may not be fetched without signing in ({status}).",
+                source=shown_source(location.source),
+                status=status,
+            )
         )
     return status_error(response, location.address)

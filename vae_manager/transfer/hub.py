@@ -45,7 +45,7 @@ def authorization(hub: str, *, chosen: bool) -> dict[str, str]:
     """Return the header that signs in at `hub`: only if the token was saved for it, or the user has `chosen` so."""
     if origin(hub) != TOKEN_HOME and not chosen:
         return {}
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     value = build_hf_headers().get("authorization")
     return {"Authorization": value} if value else {}

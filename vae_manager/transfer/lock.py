@@ -22,7 +22,7 @@ def held(partial: Partial, waiting: Callable[[], None], stop: threading.Event) -
     """Hold the lock of `partial`, calling `waiting` now and then until it is free. Gives False where locks fail."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(partial.lock_path)
+    lock = FileLock(str(partial.lock_path))
     locked = False
     while not locked:
         try:

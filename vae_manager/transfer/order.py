@@ -22,7 +22,7 @@ class Order:
     folder: Path
     file_name: str
     sha256: str | None
-    """None: the orderer knows no hash. The hub's own is used where it gives one, else the file is published unproven."""
+    """None: the orderer knows none. The hub's own is used where it gives one, else the file is published unproven."""
     size: int | None = None
 
 

@@ -30,9 +30,7 @@ class _End:
     error: BaseException | None = None
 
 
-def pumped(
-    produce: Callable[[], Generator[T, None, None]], stop: threading.Event
-) -> Generator[T | None, None, None]:
+def pumped(produce: Callable[[], Generator[T, None, None]], stop: threading.Event) -> Generator[T | None, None, None]:
     """Yield what `produce` yields, and None at each tick without anything.
 
     Raises what it raises, and `Cancelled` as soon as `stop` is set. The thread that is left behind then ends with its

@@ -32,9 +32,7 @@ class Patience:
         return max(min(self.first_wait * 2.0 ** (failures - 1), self.longest_wait), wish or 0.0)
 
 
-def keep_trying(
-    attempt: Callable[[], T], arrived: Callable[[], int], patience: Patience, stop: threading.Event
-) -> T:
+def keep_trying(attempt: Callable[[], T], arrived: Callable[[], int], patience: Patience, stop: threading.Event) -> T:
     """Call `attempt` until it succeeds, repeating it only after a `TransientNetworkError`.
 
     `arrived` counts the bytes that have come over the network so far. The waits end at once when `stop` is set.

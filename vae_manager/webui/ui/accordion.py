@@ -24,14 +24,14 @@ def build(page: Page, tab: str) -> list[Any]:
     prefix = f"vae_manager_{tab}"
     with gr.Accordion("VAE", open=False, elem_id=prefix, elem_classes=["vae-manager"]) as accordion:
         with gr.Row(elem_classes=["vm-pick"]):
-            first, chosen = _first_choices(page)
+            labels, chosen = page.first_labels()
             dropdown = gr.Dropdown(
-                first, value=chosen, label="SD VAE", elem_id=f"{prefix}_choice", scale=4, min_width=240
+                labels, value=chosen, label="SD VAE", elem_id=f"{prefix}_choice", scale=4, min_width=200
             )
             refresh = gr.Button(
                 words(say("Refresh")), elem_id=f"{prefix}_refresh", elem_classes=["vm-refresh"], scale=0, min_width=90
             )
-            scope = _scope(page, prefix)
+        scope = _scope(page, prefix)
         status = gr.HTML(_region("status", live=True), elem_id=f"{prefix}_status")
         answer = gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"])
         offers = gr.HTML(_region("offers"), elem_id=f"{prefix}_offers")
@@ -42,16 +42,20 @@ def build(page: Page, tab: str) -> list[Any]:
             for name in ("act", "sync", "pick")
         )
 
-    def picked(word: str, where: str) -> tuple[Any, str, str]:
+    def picked(label: str, where: str) -> tuple[str, str]:
+        """The tab's own choice, and an answer where the choice was refused."""
         try:
-            return changed(value=word), page.pick(word, where), ""
+            return page.pick(page.word_of(label), where), ""
         except VaeManagerError as error:
-            return changed(), "", markup.answer(error.sentence, page.words)
+            return "", markup.answer(error.sentence, page.words)
 
-    def scope_changed(where: str, word: str) -> tuple[Any, str]:
+    def picked_by_button(word: str, where: str) -> tuple[Any, str, str]:
+        return changed(value=page.label_of(word)), *picked(word, where)
+
+    def scope_changed(where: str, label: str) -> tuple[Any, str]:
         if where == THIS_TAB:
-            return changed(), word
-        return changed(value=page.facts().wanted.word), ""
+            return changed(), page.word_of(label)
+        return changed(value=page.label_of(page.facts().wanted.word)), ""
 
     def acted(text: str) -> str:
         try:
@@ -62,18 +66,18 @@ def build(page: Page, tab: str) -> list[Any]:
 
     def synchronised(where: str) -> Any:
         facts = page.facts()
-        choices = markup.dropdown(facts, page.words)
+        labels = page.labels(facts)
         if where == THIS_TAB:
-            return changed(choices=choices)
-        return changed(choices=choices, value=facts.wanted.word)
+            return changed(choices=labels)
+        return changed(choices=labels, value=page.label_of(facts.wanted.word))
 
     def refreshed(where: str) -> Any:
         page.host.refresh()
         return synchronised(where)
 
-    on_input(dropdown, picked, [dropdown, scope], [dropdown, tab_choice, answer])
+    on_input(dropdown, picked, [dropdown, scope], [tab_choice, answer])
     on_input(scope, scope_changed, [scope, dropdown], [dropdown, tab_choice])
-    on_click(pick, picked, [message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
+    on_click(pick, picked_by_button, [message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
     on_click(act, acted, [message], [answer], js="vaeManager.takeMessage")
     on_click(sync, synchronised, [scope], [dropdown])
     on_click(refresh, refreshed, [scope], [dropdown])
@@ -84,13 +88,6 @@ def build(page: Page, tab: str) -> list[Any]:
     return [tab_choice]
 
 
-def _first_choices(page: Page) -> tuple[list[tuple[str, str]], str]:
-    """What is in the dropdown before the browser asks for the state: no file is looked at while the WebUI starts."""
-    word = page.host.choice().word
-    names = dict.fromkeys(["Automatic", "None", *page.host.files(), word])
-    return [(name, name) for name in names], word
-
-
 def _scope(page: Page, prefix: str) -> Any:
     words = page.words
     first = THIS_TAB if page.host.shared_with_others else EVERYWHERE
@@ -99,8 +96,7 @@ def _scope(page: Page, prefix: str) -> Any:
         value=first,
         label=words(say("Applies to")),
         elem_id=f"{prefix}_scope",
-        scale=2,
-        min_width=200,
+        elem_classes=["vm-scope"],
     )
 
 

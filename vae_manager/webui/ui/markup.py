@@ -44,10 +44,10 @@ def why(facts: Facts) -> Sentence:
     if resolution.rule is Rule.CARD:
         return say("preferred by the checkpoint's card")
     if resolution.rule is Rule.NEAR_NAME:
-        return say("Automatic: named like the checkpoint")
+        return say("Automatic, by its name")
     if resolution.rule is Rule.MISSING:
         return say("because {file} is missing", file=resolution.missing)
-    return say("Automatic: no VAE is named like the checkpoint")
+    return say("Automatic found none by name")
 
 
 def choice_name(choice: Choice, words: Words) -> str:

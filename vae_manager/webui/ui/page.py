@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...choice import Choice
+from ...choice import AUTOMATIC, BUILTIN, Choice
 from ...service import Service
 from ..hosts.host import Host
 from ..words import Words, words_for
 from . import markup
 from .actions import choose
 from .facts import Facts, read_facts
+from .markup import choice_name
 
 TABS = ("txt2img", "img2img")
 
@@ -26,6 +27,7 @@ class Page:
         self.host = host
         self.service = service
         self.quick_settings_at_build = "sd_vae" in host.quick_settings()
+        self._words_by_label: dict[str, str] = {}
 
     @property
     def words(self) -> Words:
@@ -57,6 +59,35 @@ class Page:
         ended = facts.choosing.key if facts.choosing is not None and facts.choosing.state.ended else ""
         shown = [f"{option.word}={option.missing}" for option in facts.options]
         return "|".join([facts.wanted.word, ended, *shown, *self.host.quick_settings()])
+
+    # gradio 3.41.2 shows a dropdown's values as they are: what is read must be turned back into the WebUI's word.
+
+    def first_labels(self) -> tuple[list[str], str]:
+        """The dropdown's lines and its value as the UI is built: no file is looked at while the WebUI starts."""
+        chosen = self.host.choice().word
+        options = dict.fromkeys([AUTOMATIC.word, BUILTIN.word, *self.host.files(), chosen])
+        self._remember([(choice_name(Choice(word), self.words), word) for word in options])
+        return list(self._words_by_label), self.label_of(chosen)
+
+    def labels(self, facts: Facts) -> list[str]:
+        """The dropdown's lines now."""
+        lines = markup.dropdown(facts, self.words)
+        self._remember(lines)
+        return [label for label, _ in lines]
+
+    def label_of(self, word: str) -> str:
+        """How the dropdown shows the WebUI's `word`: the line that was made last for it."""
+        shown = [label for label, known in self._words_by_label.items() if known == word]
+        return shown[-1] if shown else word
+
+    def word_of(self, label: str) -> str:
+        """The WebUI's word behind a line of the dropdown, also of an open page that shows older lines."""
+        return self._words_by_label.get(label, label)
+
+    def _remember(self, lines: Iterable[tuple[str, str]]) -> None:
+        for label, word in lines:
+            self._words_by_label.pop(label, None)
+            self._words_by_label[label] = word
 
     def pick(self, word: str, scope: str) -> str:
         """The person picked `word` in a tab; returns the tab's own choice: empty when the choice is for everywhere."""

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from vae_manager.errors import Cancelled, DiskError, NotFoundError
+from vae_manager.files import HashStore, fingerprints, sha256_of
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(os.urandom(10_000))
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> HashStore:
+    return HashStore(tmp_path / "state" / "hashes.json")
+
+
+def expected(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fingerprints, "CHUNK", 4096)
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 4097, 9000])
+@pytest.mark.usefixtures("small_chunks")
+def test_the_hash_of_any_size(tmp_path: Path, size: int) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(os.urandom(size))
+    assert sha256_of(file) == expected(file)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_progress_counts_all_bytes(file: Path) -> None:
+    seen: list[int] = []
+    sha256_of(file, report=seen.append)
+    assert seen == [4096, 8192, 10_000]
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_it_stops_within_a_chunk(file: Path) -> None:
+    stop = threading.Event()
+    seen: list[int] = []
+
+    def report(done: int) -> None:
+        seen.append(done)
+        stop.set()
+
+    with pytest.raises(Cancelled):
+        sha256_of(file, report=report, stop=stop)
+    assert seen == [4096]
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        sha256_of(tmp_path / "none")
+    with pytest.raises(DiskError):
+        sha256_of(tmp_path)
+
+
+def test_a_hash_is_computed_once(file: Path, store: HashStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert store.known(file) is None
+    assert store.compute(file) == expected(file)
+    monkeypatch.setattr(fingerprints, "sha256_of", lambda *args, **kwargs: pytest.fail("hashed again"))
+    assert store.compute(file) == store.known(file) == expected(file)
+
+
+def test_it_survives_a_restart(file: Path, tmp_path: Path, store: HashStore) -> None:
+    store.remember(file, expected(file))
+    assert HashStore(tmp_path / "state" / "hashes.json").known(file) == expected(file)
+
+
+def test_any_change_of_the_file_makes_it_unknown(file: Path, store: HashStore) -> None:
+    status = file.stat()
+    store.compute(file)
+    file.write_bytes(file.read_bytes()[:-1])  # another size
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert store.known(file) is None
+    store.compute(file)
+    os.utime(file, ns=(1, 1))  # another time
+    assert store.known(file) is None
+    store.compute(file)
+    twin = file.with_name("twin")
+    twin.write_bytes(os.urandom(file.stat().st_size))
+    os.utime(twin, ns=(1, 1))
+    twin.replace(file)  # another inode, all else equal
+    assert store.known(file) is None
+    file.unlink()
+    assert store.known(file) is None
+
+
+def test_a_file_that_changes_while_it_is_hashed_is_not_remembered(file: Path, store: HashStore) -> None:
+    store.compute(file, report=lambda done: os.utime(file, ns=(5, 5)))
+    assert store.known(file) is None
+
+
+def test_nothing_is_made_before_something_is_known(file: Path, tmp_path: Path, store: HashStore) -> None:
+    store.known(file)
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"%s": {"size": 1}}', '{"%s": 5}', "\0" * 50])
+def test_a_damaged_memory_is_forgotten(file: Path, tmp_path: Path, damage: str) -> None:
+    memory = tmp_path / "hashes.json"
+    memory.write_text(damage.replace("%s", str(file)))
+    store = HashStore(memory)
+    assert store.known(file) is None
+    assert store.compute(file) == expected(file)
+    assert HashStore(memory).known(file) == expected(file)
+
+
+def test_a_memory_that_cannot_be_written_harms_nothing(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "blocked").write_text("a file where a folder should be")
+    store = HashStore(tmp_path / "blocked" / "hashes.json")
+    assert store.compute(file) == store.known(file) == expected(file)
+
+
+def test_two_stores_do_not_wipe_each_other(tmp_path: Path) -> None:
+    memory = tmp_path / "hashes.json"
+    one, two = HashStore(memory), HashStore(memory)
+    files = [tmp_path / name for name in "abc"]
+    for path in files:
+        path.write_text(path.name)
+    assert one.known(files[0]) is None and two.known(files[0]) is None  # both have read the empty memory
+    for store, path in ((one, files[0]), (two, files[1]), (one, files[2])):
+        store.compute(path)
+    assert len(json.loads(memory.read_text())) == 3
+
+
+def test_many_threads(tmp_path: Path, store: HashStore) -> None:
+    files = [tmp_path / str(number) for number in range(40)]
+    for path in files:
+        path.write_text(path.name)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(store.compute, files * 2))
+    again = HashStore(tmp_path / "state" / "hashes.json")
+    assert [again.known(path) for path in files] == [expected(path) for path in files]
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["hashes.json"]
+
+
+def test_a_relative_path_is_the_same_file(file: Path, store: HashStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.compute(file)
+    monkeypatch.chdir(file.parent)
+    assert store.known(Path(file.name)) == expected(file)

@@ -1,0 +1,146 @@
+"""What a file is, whatever its name says."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from vae_manager.errors import NotFoundError
+from vae_manager.files import inspect
+
+from . import samples
+from .samples import diffusers, ldm, safetensors, torch_zip
+
+
+@pytest.mark.parametrize(
+    ("shapes", "layout", "channels", "says"),
+    [
+        (ldm(), "ldm", 4, None),
+        ({**ldm(16)}, "ldm", 16, None),
+        ({**ldm(), "loss.logvar": (1,)}, "ldm", 4, None),
+        (ldm(prefix="first_stage_model."), "prefixed", 4, "begin with “first_stage_model.”"),
+        (ldm(prefix="vae."), "prefixed", 4, "begin with “vae.”"),
+        (diffusers(), "diffusers", 4, "is a diffusers file. The WebUI cannot load it as it is."),
+        (diffusers(16), "diffusers", 16, "is a diffusers file"),
+        (
+            {**ldm(prefix="first_stage_model."), "model.diffusion_model.out.2.weight": (4, 8, 3, 3)},
+            "checkpoint",
+            4,
+            "is a whole checkpoint",
+        ),
+        ({"model.diffusion_model.out.2.weight": (4, 8, 3, 3)}, "checkpoint", None, "is a whole checkpoint"),
+        ({"encoder.layers.0.weight": (8, 3, 3, 3), "decoder.layers.0.weight": (8, 4, 3, 3)}, "tiny", 4, "tiny"),
+        ({"1.weight": (64, 4, 3, 3), "3.conv.0.weight": (64, 64, 3, 3)}, "tiny", 4, "tiny"),
+        ({"lora_unet_mid.lora_down.weight": (4, 8)}, "other", None, "is a LoRA"),
+        ({"decoder.conv1.weight": (8, 16, 3, 3, 3), "encoder.conv1.weight": (8, 3, 3, 3, 3)}, "other", None, "video"),
+        ({"weight": (3, 3)}, "other", None, "no VAE in it"),
+        ({}, "other", None, "no VAE in it"),
+        ({k: v for k, v in ldm().items() if k.startswith("decoder")}, "ldm", 4, "has no encoder"),
+        ({k: v for k, v in ldm().items() if k.startswith("encoder")}, "ldm", None, "has no decoder"),
+    ],
+)
+def test_layouts(
+    tmp_path: Path, shapes: Mapping[str, tuple[int, ...]], layout: str, channels: int | None, says: str | None
+) -> None:
+    found = inspect(safetensors(tmp_path / "x.ckpt", shapes))
+    assert (found.container, found.layout, found.latent_channels) == ("safetensors", layout, channels)
+    assert found.loadable is (says is None)
+    assert says is None if found.problem is None else says in str(found.problem) and "x.ckpt" in str(found.problem)
+
+
+@pytest.mark.parametrize(("dtype", "word"), [("F32", "fp32"), ("F16", "fp16"), ("BF16", "bf16"), ("I64", None)])
+def test_dtype_is_that_of_most_weights(tmp_path: Path, dtype: str, word: str | None) -> None:
+    assert inspect(safetensors(tmp_path / "x.safetensors", ldm(), dtype)).dtype == word
+
+
+def test_a_few_numbers_of_another_kind_do_not_count(tmp_path: Path) -> None:
+    header, size = samples.header_of(ldm(), "F16")
+    header["extra"] = {"dtype": "F32", "shape": [2], "data_offsets": [size, size + 8]}
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(samples.encode(header, bytes(size + 8)))
+    assert inspect(file).dtype == "fp16"
+
+
+def test_size_tensors_and_metadata_are_there(tmp_path: Path) -> None:
+    file = safetensors(tmp_path / "x.safetensors", ldm(), title="mine")
+    found = inspect(file)
+    assert found.size == file.stat().st_size
+    assert found.tensors["decoder.conv_in.weight"].shape == (8, 4, 3, 3)
+    assert found.metadata == {"title": "mine"}
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:735e\nsize 334641190\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "container", "says"),
+    [
+        (b"", "empty", "is empty"),
+        (LFS, "lfs pointer", "Git LFS pointer"),
+        (b"<!DOCTYPE html><html>", "web page", "is a web page"),
+        (b"\n  <html lang=en>", "web page", "is a web page"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?><Error/>", "web page", "is a web page"),
+        (b'{"error":"Repository not found"}', "unknown", "is text"),
+        (b"\x1f\x8b\x08\x00" + bytes(range(256)), "unknown", "neither"),
+        (bytes(5), "unknown", "neither"),
+        (b"\xff" * 100, "unknown", "neither"),
+    ],
+)
+def test_what_downloads_go_wrong_with(tmp_path: Path, data: bytes, container: str, says: str) -> None:
+    file = tmp_path / "my-vae.safetensors"
+    file.write_bytes(data)
+    found = inspect(file)
+    assert (found.container, found.layout, found.loadable) == (container, "unknown", False)
+    assert "my-vae.safetensors" in str(found.problem) and says in str(found.problem)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
+def test_a_download_that_was_cut_off(tmp_path: Path, keep: float) -> None:
+    file = safetensors(tmp_path / "x.safetensors", ldm())
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(len(whole) * keep)])
+    found = inspect(file)
+    assert found.container == "safetensors"
+    assert "cut off" in str(found.problem)
+
+
+def test_a_pickle_is_recognised_and_never_opened(tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+
+    class Hostile:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (proof,)
+
+    for number, protocol in enumerate((2, 4, 5)):
+        file = tmp_path / f"{number}.vae.pt"
+        file.write_bytes(pickle.dumps({"a": Hostile()}, protocol))
+        found = inspect(file)
+        assert (found.container, found.layout, found.problem, found.loadable) == ("pickle", "unknown", None, True)
+    assert not proof.exists()
+
+
+def test_a_torch_archive(tmp_path: Path) -> None:
+    whole = torch_zip(tmp_path / "x.ckpt", "archive/data.pkl", "archive/data/0")
+    assert inspect(whole).container == "pickle" and inspect(whole).problem is None
+    cut = tmp_path / "cut.ckpt"
+    cut.write_bytes(whole.read_bytes()[:-30])
+    assert inspect(cut).container == "pickle" and "ends too early" in str(inspect(cut).problem)
+    other = torch_zip(tmp_path / "other.ckpt", "readme.txt")
+    assert inspect(other).container == "unknown" and "zip archive" in str(inspect(other).problem)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_what_torch_itself_writes(tmp_path: Path, as_zip: bool) -> None:
+    torch = pytest.importorskip("torch")
+    file = tmp_path / "x.vae.pt"
+    torch.save({"state_dict": {"a": torch.zeros(3)}}, file, _use_new_zipfile_serialization=as_zip)
+    assert inspect(file).container == "pickle" and inspect(file).loadable
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        inspect(tmp_path / "none.pt")

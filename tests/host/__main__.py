@@ -1,0 +1,63 @@
+"""`python -m tests.host --data DIR --port PORT`: start the stand-in WebUI. Flags of the WebUI itself may follow.
+
+    --extension PATH   an extension that does not lie in DIR/extensions; may be repeated. The repository, if absent
+    --no-extension     only what lies in DIR/extensions
+    --step-seconds S   how long one step of a generation takes
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+WEBUI = Path(__file__).resolve().parent / "webui"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.host", allow_abbrev=False)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--extension", type=Path, action="append", default=[])
+    parser.add_argument("--no-extension", action="store_true")
+    parser.add_argument("--step-seconds", type=float, default=0.02)
+    own, flags = parser.parse_known_args()
+    given = [] if own.no_extension else own.extension or [ROOT]
+
+    from tests.host.data import make_data_dir
+
+    data = make_data_dir(own.data.resolve())
+    _become_the_webui(["--data-dir", str(data), "--port", str(own.port), "--no-half", *flags])
+    _start({path.resolve().name: str(path.resolve()) for path in given}, own.step_seconds)
+
+
+def _become_the_webui(flags: list[str]) -> None:
+    """Its folder is the working directory and first in sys.path; the repository's is not in sys.path any more."""
+    sys.argv = ["launch.py", *flags]
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    outside = {str(ROOT), ""}
+    sys.path[:] = [str(WEBUI), *(entry for entry in sys.path if entry not in outside)]
+    os.chdir(WEBUI)
+
+
+def _start(given: dict[str, str], step_seconds: float) -> None:
+    from modules import extensions, initialize, launch_utils, shared
+
+    from tests.host import sampling
+
+    launch_utils.run_extensions_installers(shared.config_filename, *given.values())
+    extensions.given.update(given)
+    sampling.step_seconds = step_seconds
+    initialize.imports()
+    import webui
+
+    if shared.cmd_opts.nowebui:
+        webui.api_only()
+    else:
+        webui.webui()
+
+
+main()

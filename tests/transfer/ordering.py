@@ -1,0 +1,88 @@
+"""A desk at which tests order files."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.hub import Fault, Hub, Seen
+from vae_manager.catalogue.sources import HubSource, Source
+from vae_manager.errors import Cancelled
+from vae_manager.transfer import Delivery, Network, Order, Patience, Progress, deliver, unfinished
+from vae_manager.transfer.wire import CHUNK
+
+REPO = "stabilityai/sd-vae-ft-mse-original"
+NAME = "vae.safetensors"
+COMMIT = "629b3ad3030ce36e15e70c5db7d91df0d60c627f"
+PINNED = HubSource(REPO, NAME, COMMIT)
+QUICK = Patience(tries=4, first_wait=0.01, longest_wait=0.02)
+MB = 1_000_000
+
+
+def some_bytes(count: int, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(count)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass
+class Desk:
+    """Orders from one hub into one folder."""
+
+    hub: Hub
+    folder: Path
+    stop: threading.Event
+    told: list[Progress] = field(default_factory=list)
+    on_progress: Callable[[Progress], None] = lambda _: None
+
+    def order(
+        self, data: bytes, *sources: Source, known: bool = True, size: int | None = None, name: str = NAME
+    ) -> Order:
+        return Order(sources or (PINNED,), self.folder, name, sha256(data) if known else None, size)
+
+    def network(self, **changes: object) -> Network:
+        return Network(**{"endpoint": self.hub.endpoint, "patience": QUICK, **changes})  # type: ignore[arg-type]
+
+    def get(self, order: Order, network: Network | None = None) -> Delivery:
+        return deliver(order, network=network or self.network(), report=self._tell, stop=self.stop)
+
+    def _tell(self, progress: Progress) -> None:
+        self.told.append(progress)
+        self.on_progress(progress)
+
+    @property
+    def target(self) -> Path:
+        return self.folder / NAME
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def sent(self) -> int:
+        """Bytes of files that the CDN has sent."""
+        self.hub.settle()
+        return self.hub.cdn.sent()
+
+    def gets(self) -> list[Seen]:
+        return [seen for seen in self.hub.cdn.requests if seen.method == "GET"]
+
+    def keep(self, order: Order, count: int) -> int:
+        """Leave a partial file of about `count` right bytes behind, as a stop in the middle does; say how many."""
+        self.hub.cdn.fail_next(Fault.stall_at(count))
+        self.on_progress = lambda progress: self.stop.set() if progress.done > count - CHUNK else None
+        with pytest.raises(Cancelled):
+            self.get(order, self.network(read_timeout=1))  # after which the connection that is left behind ends
+        self.on_progress = lambda _: None
+        self.stop.clear()
+        self.told.clear()
+        [left] = unfinished(self.folder)
+        assert left.path.stat().st_size == left.done > 0
+        return left.done
