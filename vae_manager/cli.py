@@ -185,7 +185,8 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _verdict(path: Path, catalogue: Catalogue, stop: threading.Event) -> dict[str, Any]:
-    """What a file's bytes are: proven (the catalogue knows them), unknown, or wrong (broken, or not what it is named)."""
+    """What a file's bytes are: proven (the catalogue knows them), unknown, or wrong (broken, or not what it is
+    named like)."""
     problem = inspect(path).problem
     sha256 = sha256_of(path, stop=stop)
     entry = catalogue.recognise(sha256)
@@ -196,7 +197,7 @@ def _verdict(path: Path, catalogue: Catalogue, stop: threading.Event) -> dict[st
     if problem is not None:
         return {**row, "verdict": "WRONG", "text": str(problem)}
     if namesake is not None:
-        return {**row, "verdict": "WRONG", "text": f"is named like {namesake.name}, but these are other bytes: {sha256}"}
+        return {**row, "verdict": "WRONG", "text": f"is named like {namesake.name}, but has other bytes: {sha256}"}
     return {**row, "verdict": "unknown", "text": f"is not in the catalogue: {sha256}"}
 
 

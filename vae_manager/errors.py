@@ -7,7 +7,7 @@ VaeManagerError                 exit status of the command line
 │   └── TransientNetworkError   4  … and trying again may help: the only class that is retried
 ├── IntegrityError              5  bytes came, and they are not the ones that were asked for
 ├── DiskError                   6  no space, no permission, no such folder
-├── RefusedError                7  could be done, and will not: gated, licence, flags of the WebUI, a file that cannot fit
+├── RefusedError                7  could be done, and will not: gated, licence, flags of the WebUI, a misfit
 └── Cancelled                 130  the person said stop
 
 Each carries a `Sentence`: what happened, to which file, what is unharmed, what to do next. Whether an error is tried

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -116,7 +115,7 @@ class AcceptedTerms:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._path.with_suffix(".new")
             temporary.write_text(json.dumps(accepted), encoding="utf-8")
-            os.replace(temporary, self._path)
+            temporary.replace(self._path)
 
     def _read(self) -> list[str]:
         try:

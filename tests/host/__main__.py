@@ -1,19 +1,20 @@
 """`python -m tests.host --data DIR --port PORT`: start the stand-in WebUI. Flags of the WebUI itself may follow.
 
-    --extension PATH   an extension that does not lie in DIR/extensions; may be repeated. The repository, if absent
-    --no-extension     only what lies in DIR/extensions
-    --step-seconds S   how long one step of a generation takes
+--extension PATH   an extension that does not lie in DIR/extensions; may be repeated. The repository, if absent
+--no-extension     only what lies in DIR/extensions
+--step-seconds S   how long one step of a generation takes
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-WEBUI = Path(__file__).resolve().parent / "webui"
+from tests.host.data import make_data_dir
+from tests.host.disguise import ROOT, become_the_webui
+
+NAME = "sd-webui-vae-manager"
+"""The folder below extensions/ that the repository would be cloned into."""
 
 
 def main() -> None:
@@ -24,23 +25,10 @@ def main() -> None:
     parser.add_argument("--no-extension", action="store_true")
     parser.add_argument("--step-seconds", type=float, default=0.02)
     own, flags = parser.parse_known_args()
-    given = [] if own.no_extension else own.extension or [ROOT]
-
-    from tests.host.data import make_data_dir
-
+    given = {path.resolve().name: str(path.resolve()) for path in own.extension} or {NAME: str(ROOT)}
     data = make_data_dir(own.data.resolve())
-    _become_the_webui(["--data-dir", str(data), "--port", str(own.port), "--no-half", *flags])
-    _start({path.resolve().name: str(path.resolve()) for path in given}, own.step_seconds)
-
-
-def _become_the_webui(flags: list[str]) -> None:
-    """Its folder is the working directory and first in sys.path; the repository's is not in sys.path any more."""
-    sys.argv = ["launch.py", *flags]
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    outside = {str(ROOT), ""}
-    sys.path[:] = [str(WEBUI), *(entry for entry in sys.path if entry not in outside)]
-    os.chdir(WEBUI)
+    become_the_webui(["--data-dir", str(data), "--port", str(own.port), "--no-half", *flags])
+    _start({} if own.no_extension else given, own.step_seconds)
 
 
 def _start(given: dict[str, str], step_seconds: float) -> None:

@@ -111,7 +111,7 @@ class WebUI:
 
 
 def start_webui(data: Path, *flags: str, env: Mapping[str, str] | None = None, port: int | None = None) -> WebUI:
-    """`flags` are those of `python -m tests.host`, and the WebUI's; `env` comes on top of this process's environment."""
+    """`flags` are those of `python -m tests.host` and the WebUI's; `env` comes on top of this process's variables."""
     number = port or free_port()
     command = [sys.executable, "-m", "tests.host", "--data", str(data), "--port", str(number), *flags]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}

@@ -18,9 +18,9 @@ def denoise(p: Any, start: torch.Tensor | None, strength: float) -> torch.Tensor
     """Latents `[n, 4, height / 8, width / 8]`; an interrupted generation gives what it has until then."""
     state = shared.state
     noise = torch.cat([_noise(seed, p.height // FACTOR, p.width // FACTOR) for seed in p.seeds])
-    target = torch.cat([
-        p.sd_model.imagine(prompt, seed, p.width, p.height) for prompt, seed in zip(p.prompts, p.seeds, strict=True)
-    ])
+    target = torch.cat(
+        [p.sd_model.imagine(prompt, seed, p.width, p.height) for prompt, seed in zip(p.prompts, p.seeds, strict=True)]
+    )
     if start is not None:
         target = torch.lerp(start.to(target).expand_as(target), target, strength)
     latent = noise

@@ -160,9 +160,9 @@ class ScriptRunner:
 
     def setup_scrips(self, p: Any, *, is_ui: bool = True) -> None:
         """Spelt so in the WebUI."""
-        self._each("setup", p, scripts=[
-            script for script in self.alwayson_scripts if is_ui or not script.setup_for_ui_only
-        ])
+        self._each(
+            "setup", p, scripts=[script for script in self.alwayson_scripts if is_ui or not script.setup_for_ui_only]
+        )
 
     def before_process(self, p: Any) -> None:
         self._each("before_process", p)
@@ -200,7 +200,8 @@ class ScriptRunner:
     def _announce(
         self, method: str, component: Any, callbacks: Callbacks, elem_id: str | None, kwargs: dict[str, Any]
     ) -> None:
-        calls = [(callback, (OnComponent(component=component),), {}) for callback, _ in callbacks.get(elem_id or "", [])]
+        made = OnComponent(component=component)
+        calls = [(callback, (made,), {}) for callback, _ in callbacks.get(elem_id or "", [])]
         for script in self.scripts:
             if getattr(type(script), method) is not getattr(Script, method):
                 calls.append((getattr(script, method), (component,), kwargs))

@@ -61,9 +61,7 @@ def test_a_private_repository(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPa
     assert desk.get(desk.order(DATA), desk.network(token_for_endpoint=True)).proven
 
 
-def test_a_token_that_is_no_longer_valid_does_not_hinder(
-    hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_token_that_is_no_longer_valid_does_not_hinder(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     sign_in(monkeypatch, "hf_old")
     assert desk.get(desk.order(DATA), desk.network(token_for_endpoint=True)).proven
 
@@ -282,9 +280,7 @@ def test_a_file_in_place_of_the_folder(hub: Hub, desk: Desk, below: str) -> None
 
 
 @pytest.mark.parametrize("name", ["EACCES", "EROFS"])
-def test_a_folder_that_may_not_be_written(
-    hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_folder_that_may_not_be_written(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """As root no permission binds, so the system's answer is put in its place."""
     import errno
 

@@ -86,21 +86,19 @@ def test_killed_at_any_moment_it_still_ends_right(hub: Hub, desk: Desk) -> None:
 
 
 def test_two_processes_fetch_it_once(hub: Hub, desk: Desk) -> None:
-    hub.cdn.link = Link(rate_per_connection=24 * MB)
-    first = start(hub, desk.folder)
+    hub.cdn.link = Link(rate_per_connection=12 * MB)
+    other = start(hub, desk.folder)
     wait_for(lambda: len(desk.gets()) == 1)
-    second = start(hub, desk.folder)
-    one, two = result(first), result(second)
-    assert (one["fetched"], one["there"]) == (len(DATA), False)
-    assert (two["fetched"], two["there"]) == (0, True)
-    assert two["phases"].count("resolving") >= 2, "it says that it waits"
+    delivery = desk.get(desk.order(DATA))
+    assert (delivery.fetched, delivery.already_there) == (0, True)
+    assert [progress.phase for progress in desk.told].count("resolving") >= 2, "it says that it waits"
+    found = result(other)
+    assert (found["fetched"], found["there"]) == (len(DATA), False)
     assert desk.sent() == len(DATA)
     assert desk.names == [NAME]
 
 
-def test_where_locks_fail_the_file_is_right_all_the_same(
-    hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_locks_fail_the_file_is_right_all_the_same(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     import filelock
 
     def fail(*_: object, **__: object) -> None:

@@ -272,9 +272,7 @@ def test_stopped_before_it_began(desk: Desk) -> None:
     assert desk.names == []
 
 
-def test_no_space_for_the_bytes_that_are_kept_is_asked_for(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_space_for_the_bytes_that_are_kept_is_asked_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = desk.keep(desk.order(DATA), PART)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": len(DATA) - kept}))
     assert desk.get(desk.order(DATA)).fetched == len(DATA) - kept

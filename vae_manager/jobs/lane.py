@@ -6,6 +6,7 @@ told that the process ends.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -39,6 +40,8 @@ class JobView:
     """A job as it stood at one moment."""
 
     key: str
+    serial: int
+    """Counts the askings of this lane: the same key asked for again is another one."""
     title: str
     """What the job is about, as people know it: the name of a VAE or a file."""
     state: JobState
@@ -82,15 +85,17 @@ Work = Callable[[Handle], None]
 
 
 class _Job:
-    def __init__(self, key: str, title: str, work: Work, clock: Callable[[], float]) -> None:
-        self.key, self.title, self.work = key, title, work
+    def __init__(self, key: str, serial: int, title: str, work: Work, clock: Callable[[], float]) -> None:
+        self.key, self.serial, self.title, self.work = key, serial, title, work
         self.handle = Handle(clock)
         self.state = JobState.WAITING
         self.error: Sentence | None = None
+        self.ended_as = 0
+        """Counts the ends of the lane's jobs: a job that waits can be stopped long before its turn."""
 
     def view(self) -> JobView:
         phase, done, total, speed, seconds_left = self.handle.measured()
-        return JobView(self.key, self.title, self.state, phase, done, total, speed, seconds_left, self.error)
+        return JobView(self.key, self.serial, self.title, self.state, phase, done, total, speed, seconds_left, self.error)
 
 
 class Lane:
@@ -104,8 +109,10 @@ class Lane:
         self._name = name
         self._clock = clock
         self._jobs: dict[str, _Job] = {}
+        self._asked = 0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._ends = itertools.count()
 
     def start(self, key: str, title: str, work: Work) -> None:
         """Put `work` at the end of the lane, unless a job of that key waits or runs already."""
@@ -114,7 +121,8 @@ class Lane:
             if running is not None and not running.state.ended:
                 return
             self._jobs.pop(key, None)
-            self._jobs[key] = _Job(key, title, work, self._clock)
+            self._asked += 1
+            self._jobs[key] = _Job(key, self._asked, title, work, self._clock)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=f"vae-manager {self._name}", daemon=True)
                 self._thread.start()
@@ -128,8 +136,7 @@ class Lane:
                 return
             job.handle.stop.set()
             if job.state is JobState.WAITING:
-                job.state = JobState.STOPPED
-            self._changed.notify_all()
+                self._end(job, JobState.STOPPED, None)
 
     def forget(self, key: str) -> None:
         """Drop an ended job from view."""
@@ -168,11 +175,15 @@ class Lane:
             job = self._next()
             state, error = _perform(job)
             with self._changed:
-                job.state, job.error = state, error
-                ended = [key for key, other in self._jobs.items() if other.state.ended]
-                for key in ended[:-KEPT_AFTER_END]:
-                    del self._jobs[key]
-                self._changed.notify_all()
+                self._end(job, state, error)
+
+    def _end(self, job: _Job, state: JobState, error: Sentence | None) -> None:
+        """Note what became of the job and drop those that ended too long ago; `_changed` is held."""
+        job.state, job.error, job.ended_as = state, error, next(self._ends)
+        ended = [other for other in self._jobs.values() if other.state.ended]
+        for other in sorted(ended, key=lambda one: one.ended_as)[:-KEPT_AFTER_END]:
+            del self._jobs[other.key]
+        self._changed.notify_all()
 
 
 def _perform(job: _Job) -> tuple[JobState, Sentence | None]:
@@ -183,7 +194,7 @@ def _perform(job: _Job) -> tuple[JobState, Sentence | None]:
     except VaeManagerError as error:
         logger.warning("%s: %s", job.title, error)
         return JobState.FAILED, error.sentence
-    except Exception as error:  # noqa: BLE001 - the edge of a worker: it is recorded and shown
+    except Exception as error:  # the edge of a worker: it is recorded and shown
         logger.exception("%s: unexpected error", job.title)
         return JobState.FAILED, say(
             "{title}: something unexpected happened ({error}). The details are in the console.",

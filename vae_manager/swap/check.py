@@ -9,7 +9,8 @@ from ..sentences import Sentence, say
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-IGNORED_PREFIXES = ("loss", "model_ema.decay", "model_ema.num_updates")
+IGNORED_PREFIX = "loss"
+IGNORED_KEYS = frozenset({"model_ema.decay", "model_ema.num_updates"})
 """Left out by the WebUI when it loads a VAE (modules/sd_vae.py load_vae_dict)."""
 
 LATENT_CHANNELS_KEY = "decoder.conv_in.weight"
@@ -25,12 +26,16 @@ def fit(inspection: Inspection, expected: Shapes) -> Sentence | None:
         return inspection.problem
     if inspection.container != "safetensors":
         return None
-    found = {key: tensor.shape for key, tensor in inspection.tensors.items() if not key.startswith(IGNORED_PREFIXES)}
+    found = {
+        key: tensor.shape
+        for key, tensor in inspection.tensors.items()
+        if not key.startswith(IGNORED_PREFIX) and key not in IGNORED_KEYS
+    }
     return compare(inspection.path.name, found, expected)
 
 
 def compare(name: str, found: Shapes, expected: Shapes) -> Sentence | None:
-    """Why tensors of these shapes, from the file called `name`, cannot replace the expected ones; None when they can."""
+    """Why tensors of these shapes, from the file `name`, cannot replace the expected ones; None when they can."""
     ours, theirs = _latent_channels(found), _latent_channels(expected)
     if ours is not None and theirs is not None and ours != theirs:
         return say(

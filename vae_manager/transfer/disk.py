@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 from ..errors import Cancelled, DiskError
@@ -60,15 +61,26 @@ def hash_of(path: Path, stop: threading.Event) -> str:
     return digest.hexdigest()
 
 
-def hash_first(descriptor: int, count: int | None, stop: threading.Event) -> tuple[hashlib._Hash, int]:
-    """Hash the next `count` bytes (None: all) and return the hash object and how many there were."""
+def hash_first(
+    descriptor: int, count: int | None, stop: threading.Event, copy: FileIO | None = None
+) -> tuple[hashlib._Hash, int]:
+    """Hash the next `count` bytes (None: all), into `copy` too; return the hash object and how many there were."""
     digest, done = hashlib.sha256(), 0
     while block := os.read(descriptor, BLOCK if count is None else min(BLOCK, count - done)):
         if stop.is_set():
             raise Cancelled(say("Stopped."))
         digest.update(block)
         done += len(block)
+        if copy is not None:
+            write_all(copy, block)
     return digest, done
+
+
+def write_all(file: FileIO, data: bytes) -> None:
+    """Write `data` to a file without a buffer, which may take less at once."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def sync(descriptor: int) -> None:

@@ -1,7 +1,7 @@
 """One process at a time on one partial file.
 
 A lock saves bandwidth; it does not keep the bytes right, the hash does. Where a file system has no locks, the transfer
-goes on without one and reads its file again before publishing.
+goes on without one, in a file of its own.
 """
 
 from __future__ import annotations

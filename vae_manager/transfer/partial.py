@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import stat
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from io import FileIO
 from pathlib import Path
@@ -64,23 +65,30 @@ class Partial:
         journal = read(self.journal_path)
         return None if journal is None else replace(journal, segments=((0, min(journal.done, self._size())),))
 
-    def resume(self, journal: Journal, stop: threading.Event) -> None:
-        """Make ready to write after the kept bytes; they are hashed first, unless this object has written them."""
-        if self._file is None:
-            file = FileIO(self.path, "r+b")
-            try:
-                self._digest, self.done = hash_first(file.fileno(), journal.done, stop)
-                file.truncate(self.done)
-            except BaseException:
-                file.close()
-                raise
-            self._file, self._saved_done = file, self.done
+    def resume(self, journal: Journal, stop: threading.Event, *, locked: bool) -> None:
+        """Make ready to write after the kept bytes; they are hashed first, unless this object has written them.
+
+        Without a lock they are copied: another process may be writing to the file that has them.
+        """
         self._journal = journal
+        if self._file is not None:
+            return
+        with FileIO(self.path, "rb") as kept, ExitStack() as undo:
+            new = self.path if locked else self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
+            file = undo.enter_context(FileIO(new, "r+b" if locked else "x+b"))
+            if not locked:
+                undo.callback(self._remove, new)
+            digest, done = hash_first(kept.fileno(), journal.done, stop, None if locked else file)
+            if not locked:
+                new.replace(self.path)
+            undo.pop_all()
+        file.seek(done)
+        self._file, self._digest, self.done, self._saved_done = file, digest, done, done
 
     def start_over(self, journal: Journal) -> None:
         """Make ready to write from the first byte on, into a new file: the old one may be open elsewhere."""
         self.throw_away()
-        self._file = FileIO(self.path, "xb")
+        self._file = FileIO(self.path, "x+b")
         self._journal = journal
 
     def describe(self, journal: Journal) -> None:
@@ -90,7 +98,7 @@ class Partial:
     def write(self, data: bytes) -> None:
         """Append, hashing what has really been written."""
         assert self._file is not None
-        rest = memoryview(data)
+        rest = memoryview(data)  # counted piece by piece, so that hash and count agree with the disk when it is full
         while rest:
             count = self._file.write(rest)
             self._digest.update(rest[:count])
@@ -107,13 +115,17 @@ class Partial:
         journal = self.state()
         if self._file is None or journal is None:
             return
+        self._check_ours()
         sync(self._file.fileno())
         new = self.journal_path.with_name(self.journal_path.name + ".new")
         with new.open("w", encoding="utf-8") as file:
             file.write(journal.to_json())
             file.flush()
             sync(file.fileno())
-        new.replace(self.journal_path)
+        try:
+            new.replace(self.journal_path)
+        except FileNotFoundError:
+            raise self._lost() from None
         self._saved_done, self._saved_at = self.done, time.monotonic()
 
     def sha256(self) -> str:
@@ -123,15 +135,10 @@ class Partial:
     def publish(self, target: Path) -> None:
         """Move the file to its final name."""
         assert self._file is not None
+        self._check_ours()
+        self._file.truncate(self.done)
         sync(self._file.fileno())
-        ours = os.fstat(self._file.fileno())
         self.close()
-        try:
-            is_ours = os.path.samestat(ours, self.path.lstat())
-        except FileNotFoundError:
-            is_ours = False
-        if not is_ours:
-            raise TransientNetworkError(say("Another process has taken over {name}.", name=target.name))
         put_under(target, self.path)
         self._remove(self.journal_path)
 
@@ -149,6 +156,20 @@ class Partial:
         self.done = self._saved_done = 0
         self._digest = hashlib.sha256()
         self._journal = None
+
+    def _check_ours(self) -> None:
+        """Raise if the file has been replaced or published by another process, against a lock that lies."""
+        assert self._file is not None
+        try:
+            is_ours = os.path.samestat(os.fstat(self._file.fileno()), self.path.lstat())
+        except FileNotFoundError:
+            is_ours = False
+        if not is_ours:
+            raise self._lost()
+
+    def _lost(self) -> TransientNetworkError:
+        self.close()
+        return TransientNetworkError(say("Another process has taken over {name}.", name=self.path.name))
 
     def _remove(self, path: Path) -> None:
         with suppress(FileNotFoundError):

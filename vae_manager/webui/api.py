@@ -26,7 +26,7 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
         choices = {tab: request.query_params.get(tab, "") for tab in TABS}
         return JSONResponse(page().state(choices), headers={"Cache-Control": "no-store"})
 
-    app.add_api_route(PATH, state, methods=["GET"], include_in_schema=False)
+    app.get(PATH, include_in_schema=False)(state)
 
 
 def _refuse(status: int, reason: str) -> JSONResponse:

@@ -21,6 +21,8 @@ class Act(enum.Enum):
     CHOOSE = "choose"
     CHOOSE_FOR_TAB = "choose for tab"
     GET = "get"
+    CHANGE_SOURCES = "change sources"
+    """Set the endpoint, or fetch what the catalogue does not offer."""
     CHANGE_QUICK_SETTINGS = "change quick settings"
     RELOAD_PAGE = "reload page"
 

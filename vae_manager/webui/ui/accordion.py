@@ -42,15 +42,13 @@ def build(page: Page, tab: str) -> list[Any]:
             for name in ("act", "sync", "pick")
         )
 
-    def picked(label: str, where: str) -> tuple[str, str]:
-        """The tab's own choice, and an answer where the choice was refused."""
+    def picked(label: str, where: str) -> tuple[Any, str, str]:
         try:
-            return page.pick(page.word_of(label), where), ""
+            own = page.pick(page.word_of(label), where)
         except VaeManagerError as error:
-            return "", markup.answer(error.sentence, page.words)
-
-    def picked_by_button(word: str, where: str) -> tuple[Any, str, str]:
-        return changed(value=page.label_of(word)), *picked(word, where)
+            kept = changed(value=page.label_of(page.facts().wanted.word))
+            return kept, "", markup.answer(error.sentence, page.words)
+        return changed(value=page.label_of(page.word_of(label))), own, ""
 
     def scope_changed(where: str, label: str) -> tuple[Any, str]:
         if where == THIS_TAB:
@@ -75,9 +73,9 @@ def build(page: Page, tab: str) -> list[Any]:
         page.host.refresh()
         return synchronised(where)
 
-    on_input(dropdown, picked, [dropdown, scope], [tab_choice, answer])
+    on_input(dropdown, picked, [dropdown, scope], [dropdown, tab_choice, answer])
     on_input(scope, scope_changed, [scope, dropdown], [dropdown, tab_choice])
-    on_click(pick, picked_by_button, [message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
+    on_click(pick, picked, [message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
     on_click(act, acted, [message], [answer], js="vaeManager.takeMessage")
     on_click(sync, synchronised, [scope], [dropdown])
     on_click(refresh, refreshed, [scope], [dropdown])

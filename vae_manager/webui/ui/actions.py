@@ -24,6 +24,8 @@ def perform(host: Host, service: Service, message: str) -> None:
         get(host, service, service.catalogue.entry(action["entry"]), use=action["use"], accept=action["accept"])
     elif doing == "stop":
         service.downloads.stop(action["entry"])
+    elif doing == "dismiss":
+        service.choices.forget(action["job"])
     elif doing == "choose":
         choose(host, service, Choice(action["word"]))
     elif doing == "refresh":
@@ -39,8 +41,8 @@ def perform(host: Host, service: Service, message: str) -> None:
 
 def _read(message: str) -> dict[str, Any]:
     """The action, with each of its fields of the type that it must have."""
-    types = {"do": str, "entry": str, "word": str, "use": bool, "accept": bool, "on": bool}
-    needed = {"get": ("entry", "use", "accept"), "stop": ("entry",), "choose": ("word",), "quick-settings": ("on",)}
+    types = {"do": str, "entry": str, "word": str, "job": str, "use": bool, "accept": bool, "on": bool}
+    needed = {"get": ("entry", "use", "accept"), "stop": ("entry",), "dismiss": ("job",), "choose": ("word",), "quick-settings": ("on",)}
     try:
         action = json.loads(message)
         fields = ("do", *needed.get(action["do"], ()))

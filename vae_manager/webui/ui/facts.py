@@ -64,12 +64,15 @@ class Facts:
     options: Sequence[Option]
     family: str
     rows: Sequence[Row]
+    measured: Sequence[Entry]
+    """Entries of the family that have published figures; the one that checkpoints carry is among them."""
     notices: Sequence[Sentence]
     problems: Sequence[CatalogueProblem]
     choose_refused: Sentence | None
     tab_refused: Sentence | None
     quick_settings_refused: Sentence | None
     reload_refused: Sentence | None
+    sources_refused: Sentence | None
     in_quick_settings: bool
 
     @property
@@ -103,12 +106,14 @@ def read_facts(host: Host, service: Service) -> Facts:
         options=_options(host, service, files, choice),
         family=family,
         rows=_rows(host, service, files, in_use, family),
+        measured=[entry for entry in service.catalogue.entries if entry.family == family and entry.evaluations],
         notices=_notices(host, in_use, service),
         problems=service.catalogue.problems,
         choose_refused=host.refusal(Act.CHOOSE),
         tab_refused=host.refusal(Act.CHOOSE_FOR_TAB),
         quick_settings_refused=host.refusal(Act.CHANGE_QUICK_SETTINGS),
         reload_refused=host.refusal(Act.RELOAD_PAGE),
+        sources_refused=host.refusal(Act.CHANGE_SOURCES),
         in_quick_settings="sd_vae" in host.quick_settings(),
     )
 

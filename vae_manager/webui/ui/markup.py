@@ -60,7 +60,8 @@ def choice_name(choice: Choice, words: Words) -> str:
 
 def dropdown(facts: Facts, words: Words) -> list[tuple[str, str]]:
     """(label, the WebUI's word) for each option. A VAE known to be of another family stands last, marked."""
-    fitting, other = [], []
+    fitting: list[tuple[str, str]] = []
+    other: list[tuple[str, str]] = []
     for option in facts.options:
         misfit = option.entry is not None and option.entry.family != facts.family
         (other if misfit else fitting).append((_option_label(option, facts, words), option.word))
@@ -93,7 +94,7 @@ def status(facts: Facts, words: Words) -> str:
         )
         lines.append(_line(FINE, words(text), words))
     if job is not None and job.state is JobState.FAILED and job.error is not None:
-        lines.append(_line(BROKEN, words(job.error), words))
+        lines.append(_line(BROKEN, words(job.error), words, _dismiss(job, words)))
     if facts.resolution.rule is Rule.MISSING:
         missing = say(
             "{file} is chosen, but it is not in the VAE folders. The checkpoint's own VAE is used until it is back.",
@@ -128,7 +129,16 @@ def _paragraph(inner: str) -> str:
     return f'<p class="vm-line">{inner}</p>'
 
 
-def _line(kind: str, text: str, words: Words) -> str:
+def _dismiss(job: JobView, words: Words) -> str:
+    action = escape(json.dumps({"do": "dismiss", "job": job.key}))
+    label = escape(words(say("Dismiss")))
+    return (
+        f'<button type="button" class="vm-dismiss" data-vae-do="{action}" data-vae-key="dismiss" '
+        f'aria-label="{label}" title="{label}">✕</button>'
+    )
+
+
+def _line(kind: str, text: str, words: Words, after: str = "") -> str:
     sign, word = {
         FINE: ("…", say("Going on")),
         LOOK: ("!", say("Look here")),
@@ -137,13 +147,13 @@ def _line(kind: str, text: str, words: Words) -> str:
     label = escape(words(word))
     return (
         f'<p class="vm-line vm-{kind}"><span class="vm-sign" role="img" aria-label="{label}">{sign}</span>'
-        f"{escape(text)}</p>"
+        f"{escape(text)}{after}</p>"
     )
 
 
 def offers(facts: Facts, words: Words) -> str:
     """The VAEs that can be fetched for this checkpoint: the first ones at once, the others behind a click."""
-    rows = [_row(row, words) for row in facts.rows]
+    rows = [_row(row, words, may_use=facts.choose_refused is None) for row in facts.rows]
     first = "".join(row for row, fact in zip(rows, facts.rows, strict=True) if _stands_out(fact, facts.rows))
     more = [row for row, fact in zip(rows, facts.rows, strict=True) if not _stands_out(fact, facts.rows)]
     parts = [f'<ul class="vm-rows">{first}</ul>']
@@ -167,14 +177,14 @@ def _stands_out(row: Row, rows: Sequence[Row]) -> bool:
     return row.job is not None or row.entry.evidence == "user" or row in rows[:SHOWN_AT_ONCE]
 
 
-def _row(row: Row, words: Words) -> str:
+def _row(row: Row, words: Words, *, may_use: bool) -> str:
     entry = row.entry
     return (
         f'<li class="vm-row" data-vae-entry="{escape(entry.id)}">'
         f'<div class="vm-what"><strong>{escape(entry.name)}</strong> '
         f"<span>{escape(words(entry.purpose))}</span></div>"
         f'<div class="vm-facts">{_row_facts(row, words)}</div>'
-        f'<div class="vm-do">{_row_buttons(row, words)}</div>{_row_job(row, words)}</li>'
+        f'<div class="vm-do">{_row_buttons(row, words, may_use)}</div>{_row_job(row, words)}</li>'
     )
 
 
@@ -202,39 +212,40 @@ def _licence(entry: Entry, words: Words) -> str:
     return f'<a href="{escape(entry.licence.link)}" target="_blank" rel="noopener noreferrer">{name}</a>'
 
 
-def _row_buttons(row: Row, words: Words) -> str:
+def _row_buttons(row: Row, words: Words, may_use: bool) -> str:
     entry = row.entry
     if row.job is not None and not row.job.state.ended:
         return _button(say("Cancel"), entry, words, do="stop")
     if row.here is not None:
-        return "" if row.in_use else _button(say("Use"), entry, words, do="use", file=row.here.name)
+        return "" if row.in_use or not may_use else _button(say("Use"), entry, words, do="use", file=row.here.name)
     if row.terms_open:
-        return _terms(row, words)
-    return _get_buttons(row, words, accept=False)
+        return _terms(row, words, may_use)
+    return _get_buttons(row, words, may_use, accept=False)
 
 
-def _get_buttons(row: Row, words: Words, *, accept: bool) -> str:
+def _get_buttons(row: Row, words: Words, may_use: bool, *, accept: bool) -> str:
     entry = row.entry
     use = say("Continue and use") if row.kept else say("Accept, get and use") if accept else say("Get and use")
     get = say("Continue") if row.kept else say("Accept and get") if accept else say("Get")
-    return _button(use, entry, words, do="get", use=True, accept=accept, primary=True) + _button(
-        get, entry, words, do="get", use=False, accept=accept
-    )
+    buttons = _button(get, entry, words, do="get", use=False, accept=accept)
+    if may_use:
+        buttons = _button(use, entry, words, do="get", use=True, accept=accept, primary=True) + buttons
+    return buttons
 
 
-def _terms(row: Row, words: Words) -> str:
+def _terms(row: Row, words: Words, may_use: bool) -> str:
     text = say("{vae} is published under its own terms. Read them before you get it.", vae=row.entry.name)
     return (
         f'<details class="vm-terms" data-vae-key="terms {escape(row.entry.id)}">'
         f'<summary class="vm-button">{escape(words(say("Get …")))}</summary>'
-        f"<p>{escape(words(text))} {_licence(row.entry, words)}</p>{_get_buttons(row, words, accept=True)}</details>"
+        f"<p>{escape(words(text))} {_licence(row.entry, words)}</p>{_get_buttons(row, words, may_use, accept=True)}</details>"
     )
 
 
 def _button(text: Sentence, entry: Entry, words: Words, *, do: str, primary: bool = False, **more: object) -> str:
     action = json.dumps({"do": do, "entry": entry.id, **more})
     label = words(text)
-    cost = f" · {megabytes(entry.size)}" if do == "get" and entry.size is not None and more.get("use") else ""
+    cost = f" · {megabytes(entry.size)}" if do == "get" and entry.size is not None and primary else ""
     classes = "vm-button vm-primary" if primary else "vm-button"
     return (
         f'<button type="button" class="{classes}" data-vae-do="{escape(action)}" '
@@ -333,8 +344,7 @@ def _advice(facts: Facts, words: Words) -> str:
 
 
 def _figures(facts: Facts, words: Words) -> str:
-    measured = [row.entry for row in facts.rows if row.entry.evaluations]
-    if not measured:
+    if not facts.measured:
         return ""
     head = "".join(
         f'<th scope="col">{escape(text)}</th>'
@@ -343,7 +353,7 @@ def _figures(facts: Facts, words: Words) -> str:
     body = "".join(
         f'<tr><th scope="row">{escape(entry.name)}</th><td>{escape(figure.dataset)}</td><td>{figure.rfid:g}</td>'
         f"<td>{escape(figure.psnr)}</td><td>{escape(figure.ssim)}</td><td>{escape(figure.psim)}</td></tr>"
-        for entry in measured
+        for entry in facts.measured
         for figure in entry.evaluations
     )
     note = escape(words(say("Published by the makers: pictures of 256 × 256 encoded and decoded again.")))
@@ -355,7 +365,9 @@ def settings(facts: Facts, words: Words, *, shown_in_page: bool) -> str:
 
     `shown_in_page` tells whether the page, as it was built, shows SD VAE in the quick settings.
     """
-    return _quick_settings(facts, words, shown_in_page) + offers(facts, words)
+    closed = facts.sources_refused
+    limits = _line(LOOK, words(closed), words) if closed is not None else ""
+    return _quick_settings(facts, words, shown_in_page) + offers(facts, words) + limits
 
 
 def _quick_settings(facts: Facts, words: Words, shown_in_page: bool) -> str:
@@ -385,5 +397,5 @@ def _reload_button(facts: Facts, words: Words) -> str:
 
 
 def answer(sentence: Sentence, words: Words) -> str:
-    """What a click could not do, and why."""
-    return _line(BROKEN, words(sentence), words)
+    """What a click could not do, and why; read out by screen readers as it appears."""
+    return f'<div role="alert">{_line(BROKEN, words(sentence), words)}</div>'

@@ -56,7 +56,8 @@ class Page:
 
     def _sync_token(self, facts: Facts) -> str:
         """Changes whenever the dropdowns of an open page have to be set anew."""
-        ended = facts.choosing.key if facts.choosing is not None and facts.choosing.state.ended else ""
+        job = facts.choosing
+        ended = str(job.serial) if job is not None and job.state.ended else ""
         shown = [f"{option.word}={option.missing}" for option in facts.options]
         return "|".join([facts.wanted.word, ended, *shown, *self.host.quick_settings()])
 

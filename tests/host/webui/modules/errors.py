@@ -17,8 +17,9 @@ def record_exception() -> None:
     _, error, trace = sys.exc_info()
     if error is None:
         return
-    frames = [[f"{frame.filename}, line {frame.lineno}, {frame.name}", frame.line] for frame in
-              traceback.extract_tb(trace)]
+    frames = [
+        [f"{frame.filename}, line {frame.lineno}, {frame.name}", frame.line] for frame in traceback.extract_tb(trace)
+    ]
     exception_records.append({"exception": str(error), "traceback": frames})
     del exception_records[:-_KEPT]
 

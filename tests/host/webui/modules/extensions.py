@@ -1,4 +1,4 @@
-"""Imitates modules/extensions.py: the folders of `extensions/`, and those that the stand-in was given by --extension."""
+"""Imitates modules/extensions.py: the folders of `extensions/`, and those given to the stand-in by --extension."""
 
 from __future__ import annotations
 

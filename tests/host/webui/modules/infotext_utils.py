@@ -57,7 +57,9 @@ def add_paste_fields(
 ) -> None:
     known = [one if isinstance(one, PasteField) else PasteField(*one) for one in fields or []]
     paste_fields[tabname] = {
-        "init_img": init_img, "fields": known, "override_settings_component": override_settings_component
+        "init_img": init_img,
+        "fields": known,
+        "override_settings_component": override_settings_component,
     }
 
 

@@ -1,4 +1,4 @@
-"""Imitates modules/lowvram.py on the CPU: the flags and the hooks on the VAE are there, the memory is one and the same."""
+"""Imitates modules/lowvram.py on the CPU: flags and hooks on the VAE are there, the memory is one and the same."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ cpu = torch.device("cpu")
 
 
 def send_everything_to_cpu() -> None:
-    global module_in_gpu  # noqa: PLW0603  # as in the WebUI
+    global module_in_gpu  # as in the WebUI
 
     if module_in_gpu is not None:
         module_in_gpu.to(cpu)
@@ -43,7 +43,7 @@ def setup_for_low_vram(sd_model: Any, use_medvram: bool) -> None:
     encode, decode = vae.encode, vae.decode
 
     def bring(module: torch.nn.Module) -> None:
-        global module_in_gpu  # noqa: PLW0603  # as in the WebUI
+        global module_in_gpu  # as in the WebUI
 
         if module_in_gpu is module:
             return

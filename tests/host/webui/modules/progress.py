@@ -18,14 +18,14 @@ recorded_results_limit = 2
 
 
 def start_task(id_task: str | None) -> None:
-    global current_task  # noqa: PLW0603  # as in the WebUI
+    global current_task  # as in the WebUI
 
     current_task = id_task
     pending_tasks.pop(id_task or "", None)
 
 
 def finish_task(id_task: str | None) -> None:
-    global current_task  # noqa: PLW0603  # as in the WebUI
+    global current_task  # as in the WebUI
 
     if current_task == id_task:
         current_task = None

@@ -1,4 +1,4 @@
-"""Imitates modules/safe.py: a pickle that cannot be read safely is reported, and None comes back instead of an error."""
+"""Imitates modules/safe.py: a pickle that cannot be read safely is reported, and None comes back, not an error."""
 
 from __future__ import annotations
 

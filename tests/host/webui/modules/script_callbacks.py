@@ -1,4 +1,4 @@
-"""Imitates modules/script_callbacks.py: extensions register functions, the WebUI calls them; an error stops none of them."""
+"""Imitates modules/script_callbacks.py: extensions register functions, which the WebUI calls; errors stop none."""
 
 from __future__ import annotations
 

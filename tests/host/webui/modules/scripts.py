@@ -12,7 +12,6 @@ from pathlib import Path
 from types import ModuleType
 
 from modules import errors, extensions, paths, script_callbacks, script_loading, timer
-
 from tests.host.script_class import (  # noqa: F401
     AlwaysVisible,
     OnComponent,
@@ -56,7 +55,7 @@ def list_files_with_name(filename: str) -> list[str]:
 
 def load_scripts() -> None:
     """Forgets all callbacks and classes, executes every script, and starts with new runners."""
-    global current_basedir, scripts_txt2img, scripts_img2img  # noqa: PLW0603  # as in the WebUI
+    global current_basedir, scripts_txt2img, scripts_img2img  # as in the WebUI
 
     scripts_data.clear()
     script_callbacks.clear_callbacks()

@@ -1,4 +1,4 @@
-"""Imitates modules/sd_hijack.py: the text model is wrapped so that emphasis counts, and layers are listed for tiling."""
+"""Imitates modules/sd_hijack.py: the text model is wrapped so that emphasis counts; layers are listed for tiling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imitates modules/shared_options.py: the WebUI's own options, as far as the page, generation or extensions need them."""
+"""Imitates modules/shared_options.py: the WebUI's own options, those that the page, generation or extensions need."""
 
 from __future__ import annotations
 
@@ -50,100 +50,138 @@ def _slider(maximum: int) -> dict[str, int]:
 _ways = {"choices": ["Full", "TAESD"]}
 
 options_templates: dict[str, OptionInfo] = {
-    **options_section(("saving-images", "Saving images/grids", "saving"), {
-        "samples_save": OptionInfo(True, "Always save all generated images"),
-        "samples_format": OptionInfo("png", "File format for images"),
-    }),
-    **options_section(("saving-paths", "Paths for saving", "saving"), {
-        "outdir_samples": OptionInfo("", "Output directory for images", component_args=shared.hide_dirs),
-        "outdir_txt2img_samples": OptionInfo(
-            str(Path(default_output_dir, "txt2img-images")),
-            "Output directory for txt2img images",
-            component_args=shared.hide_dirs,
-        ),
-        "outdir_img2img_samples": OptionInfo(
-            str(Path(default_output_dir, "img2img-images")),
-            "Output directory for img2img images",
-            component_args=shared.hide_dirs,
-        ),
-    }),
-    **options_section(("sd", "Stable Diffusion", "sd"), {
-        "sd_model_checkpoint": OptionInfo(
-            None,
-            "Stable Diffusion checkpoint",
-            gr.Dropdown,
-            _checkpoints,
-            refresh=shared_items.refresh_checkpoints,
-            infotext="Model hash",
-        ),
-        "sd_checkpoints_limit": OptionInfo(1, "Maximum number of checkpoints loaded at the same time", gr.Slider,
-                                           {"minimum": 1, "maximum": 10, "step": 1}),
-        "tiling": OptionInfo(False, "Tiling", infotext="Tiling").info("produce a tileable picture"),
-    }),
-    **options_section(("vae", "VAE", "sd"), {
-        "sd_vae_explanation": OptionHTML("A VAE turns latents into pictures, and pictures into latents."),
-        "sd_vae_checkpoint_cache": OptionInfo(0, "VAE Checkpoints to cache in RAM", gr.Slider, _slider(10)),
-        "sd_vae": OptionInfo(
-            "Automatic", "SD VAE", gr.Dropdown, _vaes, refresh=shared_items.refresh_vae_list, infotext="VAE"
-        ).info("Automatic, None for the checkpoint's own, or a file"),
-        "sd_vae_overrides_per_model_preferences": OptionInfo(True, "Selected VAE overrides per-model preferences"),
-        "auto_vae_precision_bfloat16": OptionInfo(False, "Automatically convert VAE to bfloat16"),
-        "auto_vae_precision": OptionInfo(True, "Automatically revert VAE to 32-bit floats"),
-        "sd_vae_encode_method": OptionInfo("Full", "VAE type for encode", gr.Radio, _ways, infotext="VAE Encoder"),
-        "sd_vae_decode_method": OptionInfo("Full", "VAE type for decode", gr.Radio, _ways, infotext="VAE Decoder"),
-    }),
-    **options_section(("ui_gallery", "Gallery", "ui"), {
-        "do_not_show_images": OptionInfo(False, "Do not show any images in gallery"),
-        "gallery_height": OptionInfo("", "Gallery height", gr.Textbox),
-    }),
-    **options_section(("ui", "User interface", "ui"), {
-        "localization": OptionInfo(
-            "None",
-            "Localization",
-            gr.Dropdown,
-            _localizations,
-            refresh=lambda: localization.list_localizations(cmd_opts.localizations_dir),
-        ).needs_reload_ui(),
-        "quicksettings_list": OptionInfo(
-            ["sd_model_checkpoint"], "Quicksettings list", ui_components.DropdownMulti, _option_names
-        ).needs_reload_ui(),
-        "ui_tab_order": OptionInfo([], "UI tab order", ui_components.DropdownMulti, _tabs).needs_reload_ui(),
-        "hidden_tabs": OptionInfo([], "Hidden UI tabs", ui_components.DropdownMulti, _tabs).needs_reload_ui(),
-        "ui_reorder_list": OptionInfo(
-            [],
-            "UI item order for txt2img/img2img tabs",
-            ui_components.DropdownMulti,
-            lambda: {"choices": list(shared_items.ui_reorder_categories())},
-        ).needs_reload_ui(),
-        "enable_reloading_ui_scripts": OptionInfo(False, "Reload UI scripts when using Reload UI option"),
-    }),
-    **options_section(("infotext", "Infotext", "ui"), {
-        "enable_pnginfo": OptionInfo(True, "Write infotext to metadata of the generated image"),
-        "add_model_name_to_info": OptionInfo(True, "Add model name to infotext"),
-        "add_model_hash_to_info": OptionInfo(True, "Add model hash to infotext"),
-        "add_vae_name_to_info": OptionInfo(True, "Add VAE name to infotext"),
-        "add_vae_hash_to_info": OptionInfo(True, "Add VAE hash to infotext"),
-        "add_version_to_infotext": OptionInfo(True, "Add program version to infotext"),
-        "disable_weights_auto_swap": OptionInfo(True, "Disregard checkpoint information from pasted infotext"),
-        "infotext_skip_pasting": OptionInfo([], "Disregard fields from pasted infotext", ui_components.DropdownMulti,
-                                            {"choices": []}),
-    }),
-    **options_section(("ui", "Live previews", "ui"), {
-        "live_previews_enable": OptionInfo(True, "Show live previews of the created image"),
-        "show_progress_type": OptionInfo("Approx cheap", "Live preview method", gr.Radio, {
-            "choices": ["Full", "Approx cheap"]
-        }),
-    }),
-    **options_section(("system", "System", "system"), {
-        "disable_mmap_load_safetensors": OptionInfo(False, "Disable memmapping for loading .safetensors files."),
-        "temp_dir": OptionInfo("", "Directory for temporary images; leave empty for default"),
-        "auto_launch_browser": OptionInfo("Disable", "Automatically open webui in browser on startup", gr.Radio, {
-            "choices": ["Disable", "Local", "Remote"]
-        }),
-    }),
-    **options_section((None, "Hidden options"), {
-        "disabled_extensions": OptionInfo([], "Disable these extensions"),
-        "disable_all_extensions": OptionInfo("none", "Disable all extensions"),
-        "sd_checkpoint_hash": OptionInfo("", "SHA256 hash of the current checkpoint"),
-    }),
+    **options_section(
+        ("saving-images", "Saving images/grids", "saving"),
+        {
+            "samples_save": OptionInfo(True, "Always save all generated images"),
+            "samples_format": OptionInfo("png", "File format for images"),
+        },
+    ),
+    **options_section(
+        ("saving-paths", "Paths for saving", "saving"),
+        {
+            "outdir_samples": OptionInfo("", "Output directory for images", component_args=shared.hide_dirs),
+            "outdir_txt2img_samples": OptionInfo(
+                str(Path(default_output_dir, "txt2img-images")),
+                "Output directory for txt2img images",
+                component_args=shared.hide_dirs,
+            ),
+            "outdir_img2img_samples": OptionInfo(
+                str(Path(default_output_dir, "img2img-images")),
+                "Output directory for img2img images",
+                component_args=shared.hide_dirs,
+            ),
+        },
+    ),
+    **options_section(
+        ("sd", "Stable Diffusion", "sd"),
+        {
+            "sd_model_checkpoint": OptionInfo(
+                None,
+                "Stable Diffusion checkpoint",
+                gr.Dropdown,
+                _checkpoints,
+                refresh=shared_items.refresh_checkpoints,
+                infotext="Model hash",
+            ),
+            "sd_checkpoints_limit": OptionInfo(
+                1,
+                "Maximum number of checkpoints loaded at the same time",
+                gr.Slider,
+                {"minimum": 1, "maximum": 10, "step": 1},
+            ),
+            "tiling": OptionInfo(False, "Tiling", infotext="Tiling").info("produce a tileable picture"),
+        },
+    ),
+    **options_section(
+        ("vae", "VAE", "sd"),
+        {
+            "sd_vae_explanation": OptionHTML("A VAE turns latents into pictures, and pictures into latents."),
+            "sd_vae_checkpoint_cache": OptionInfo(0, "VAE Checkpoints to cache in RAM", gr.Slider, _slider(10)),
+            "sd_vae": OptionInfo(
+                "Automatic", "SD VAE", gr.Dropdown, _vaes, refresh=shared_items.refresh_vae_list, infotext="VAE"
+            ).info("Automatic, None for the checkpoint's own, or a file"),
+            "sd_vae_overrides_per_model_preferences": OptionInfo(True, "Selected VAE overrides per-model preferences"),
+            "auto_vae_precision_bfloat16": OptionInfo(False, "Automatically convert VAE to bfloat16"),
+            "auto_vae_precision": OptionInfo(True, "Automatically revert VAE to 32-bit floats"),
+            "sd_vae_encode_method": OptionInfo("Full", "VAE type for encode", gr.Radio, _ways, infotext="VAE Encoder"),
+            "sd_vae_decode_method": OptionInfo("Full", "VAE type for decode", gr.Radio, _ways, infotext="VAE Decoder"),
+        },
+    ),
+    **options_section(
+        ("ui_gallery", "Gallery", "ui"),
+        {
+            "do_not_show_images": OptionInfo(False, "Do not show any images in gallery"),
+            "gallery_height": OptionInfo("", "Gallery height", gr.Textbox),
+        },
+    ),
+    **options_section(
+        ("ui", "User interface", "ui"),
+        {
+            "localization": OptionInfo(
+                "None",
+                "Localization",
+                gr.Dropdown,
+                _localizations,
+                refresh=lambda: localization.list_localizations(cmd_opts.localizations_dir),
+            ).needs_reload_ui(),
+            "quicksettings_list": OptionInfo(
+                ["sd_model_checkpoint"], "Quicksettings list", ui_components.DropdownMulti, _option_names
+            ).needs_reload_ui(),
+            "ui_tab_order": OptionInfo([], "UI tab order", ui_components.DropdownMulti, _tabs).needs_reload_ui(),
+            "hidden_tabs": OptionInfo([], "Hidden UI tabs", ui_components.DropdownMulti, _tabs).needs_reload_ui(),
+            "ui_reorder_list": OptionInfo(
+                [],
+                "UI item order for txt2img/img2img tabs",
+                ui_components.DropdownMulti,
+                lambda: {"choices": list(shared_items.ui_reorder_categories())},
+            ).needs_reload_ui(),
+            "enable_reloading_ui_scripts": OptionInfo(False, "Reload UI scripts when using Reload UI option"),
+        },
+    ),
+    **options_section(
+        ("infotext", "Infotext", "ui"),
+        {
+            "enable_pnginfo": OptionInfo(True, "Write infotext to metadata of the generated image"),
+            "add_model_name_to_info": OptionInfo(True, "Add model name to infotext"),
+            "add_model_hash_to_info": OptionInfo(True, "Add model hash to infotext"),
+            "add_vae_name_to_info": OptionInfo(True, "Add VAE name to infotext"),
+            "add_vae_hash_to_info": OptionInfo(True, "Add VAE hash to infotext"),
+            "add_version_to_infotext": OptionInfo(True, "Add program version to infotext"),
+            "disable_weights_auto_swap": OptionInfo(True, "Disregard checkpoint information from pasted infotext"),
+            "infotext_skip_pasting": OptionInfo(
+                [], "Disregard fields from pasted infotext", ui_components.DropdownMulti, {"choices": []}
+            ),
+        },
+    ),
+    **options_section(
+        ("ui", "Live previews", "ui"),
+        {
+            "live_previews_enable": OptionInfo(True, "Show live previews of the created image"),
+            "show_progress_type": OptionInfo(
+                "Approx cheap", "Live preview method", gr.Radio, {"choices": ["Full", "Approx cheap"]}
+            ),
+        },
+    ),
+    **options_section(
+        ("system", "System", "system"),
+        {
+            "disable_mmap_load_safetensors": OptionInfo(False, "Disable memmapping for loading .safetensors files."),
+            "temp_dir": OptionInfo("", "Directory for temporary images; leave empty for default"),
+            "auto_launch_browser": OptionInfo(
+                "Disable",
+                "Automatically open webui in browser on startup",
+                gr.Radio,
+                {"choices": ["Disable", "Local", "Remote"]},
+            ),
+        },
+    ),
+    **options_section(
+        (None, "Hidden options"),
+        {
+            "disabled_extensions": OptionInfo([], "Disable these extensions"),
+            "disable_all_extensions": OptionInfo("none", "Disable all extensions"),
+            "sd_checkpoint_hash": OptionInfo("", "SHA256 hash of the current checkpoint"),
+        },
+    ),
 }

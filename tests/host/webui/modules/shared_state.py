@@ -80,8 +80,17 @@ class State:
         self.current_image_sampling_step = 0
 
     def dict(self) -> dict[str, Any]:
-        names = ("skipped", "interrupted", "stopping_generation", "job", "job_count", "job_timestamp", "job_no",
-                 "sampling_step", "sampling_steps")
+        names = (
+            "skipped",
+            "interrupted",
+            "stopping_generation",
+            "job",
+            "job_count",
+            "job_timestamp",
+            "job_no",
+            "sampling_step",
+            "sampling_steps",
+        )
         return {name: getattr(self, name) for name in names}
 
     def begin(self, job: str = "(unknown)") -> None:

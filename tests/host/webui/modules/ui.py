@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
 
 import modules.infotext_utils as parameters_copypaste
-from modules import gradio_extensons  # noqa: F401  # changes gradio's classes before any is used
-from modules import img2img, script_callbacks, scripts, shared, shared_items, timer, txt2img
-from modules import ui_loadsave, ui_settings, ui_toprow
+from modules import (
+    gradio_extensons,  # noqa: F401  # changes gradio's classes before any is used
+    img2img,
+    script_callbacks,
+    scripts,
+    shared,
+    shared_items,
+    timer,
+    txt2img,
+    ui_loadsave,
+    ui_settings,
+    ui_toprow,
+)
 from modules.call_queue import wrap_gradio_gpu_call
 from modules.infotext_utils import PasteField
 from modules.ui_common import create_output_panel
@@ -42,7 +51,9 @@ class GenerationTab:
     def is_img2img(self) -> bool:
         return self.name == "img2img"
 
-    def slider(self, part: str, label: str, elem: str, minimum: float, maximum: float, step: float, value: float) -> None:
+    def slider(self, part: str, label: str, elem: str, span: tuple[float, float, float], value: float) -> None:
+        """`span` is minimum, maximum, step."""
+        minimum, maximum, step = span
         self.parts[part] = gr.Slider(
             minimum=minimum, maximum=maximum, step=step, label=label, value=value, elem_id=f"{self.name}_{elem}"
         )
@@ -56,16 +67,16 @@ class GenerationTab:
                 )
         elif category == "dimensions":
             with FormRow(), gr.Column(elem_id=f"{self.name}_column_size"):
-                self.slider("width", "Width", "width", 64, 2048, 8, 512)
-                self.slider("height", "Height", "height", 64, 2048, 8, 512)
+                self.slider("width", "Width", "width", (64, 2048, 8), 512)
+                self.slider("height", "Height", "height", (64, 2048, 8), 512)
         elif category == "cfg":
-            self.slider("cfg_scale", "CFG Scale", "cfg_scale", 1.0, 30.0, 0.5, 7.0)
+            self.slider("cfg_scale", "CFG Scale", "cfg_scale", (1.0, 30.0, 0.5), 7.0)
         elif category == "denoising" and self.is_img2img:
-            self.slider("denoising_strength", "Denoising strength", "denoising_strength", 0.0, 1.0, 0.01, 0.75)
+            self.slider("denoising_strength", "Denoising strength", "denoising_strength", (0.0, 1.0, 0.01), 0.75)
         elif category == "batch":
             with FormRow(elem_id=f"{self.name}_column_batch"):
-                self.slider("n_iter", "Batch count", "batch_count", 1, 100, 1, 1)
-                self.slider("batch_size", "Batch size", "batch_size", 1, 8, 1, 1)
+                self.slider("n_iter", "Batch count", "batch_count", (1, 100, 1), 1)
+                self.slider("batch_size", "Batch size", "batch_size", (1, 8, 1), 1)
         elif category == "accordions":
             with gr.Row(elem_id=f"{self.name}_accordions", elem_classes="accordions"):
                 self.runner.setup_ui_for_section(category)
@@ -79,18 +90,48 @@ class GenerationTab:
         self.runner.setup_ui_for_section(category)
 
     def paste_fields(self) -> list[PasteField]:
-        labels = {"width": "Size-1", "height": "Size-2", "cfg_scale": "CFG scale", "prompt": "Prompt",
-                  "negative_prompt": "Negative prompt", "denoising_strength": "Denoising strength"}
+        labels = {
+            "width": "Size-1",
+            "height": "Size-2",
+            "cfg_scale": "CFG scale",
+            "prompt": "Prompt",
+            "negative_prompt": "Negative prompt",
+            "denoising_strength": "Denoising strength",
+        }
         return [PasteField(self.parts[part], label, api=part) for part, label in labels.items() if part in self.parts]
 
 
 _ORDER = {
-    "txt2img": ["prompt", "negative_prompt", "n_iter", "batch_size", "cfg_scale", "height", "width",
-                "override_settings"],
-    "img2img": ["prompt", "negative_prompt", "init_img", "n_iter", "batch_size", "cfg_scale", "denoising_strength",
-                "height", "width", "override_settings"],
+    "txt2img": [
+        "prompt",
+        "negative_prompt",
+        "n_iter",
+        "batch_size",
+        "cfg_scale",
+        "height",
+        "width",
+        "override_settings",
+    ],
+    "img2img": [
+        "prompt",
+        "negative_prompt",
+        "init_img",
+        "n_iter",
+        "batch_size",
+        "cfg_scale",
+        "denoising_strength",
+        "height",
+        "width",
+        "override_settings",
+    ],
 }
 """The inputs of modules.txt2img.txt2img and modules.img2img.img2img after the task's id."""
+
+_FONTS = {
+    "font": ["Source Sans Pro", "ui-sans-serif", "system-ui", "sans-serif"],
+    "font_mono": ["IBM Plex Mono", "ui-monospace", "Consolas", "monospace"],
+}
+"""By name only, as in the WebUI: gradio's own theme would fetch them from elsewhere."""
 
 
 def ordered_ui_categories() -> Iterator[str]:
@@ -117,13 +158,16 @@ def _create_generation(tab: GenerationTab, function: Any, outdir: str, dummy_com
             dummy_component.render()
         toprow = ui_toprow.Toprow(is_img2img=tab.is_img2img)
         tab.parts |= {"prompt": toprow.prompt, "negative_prompt": toprow.negative_prompt}
-        with gr.Tabs(elem_id=f"{tab.name}_extra_tabs", elem_classes=["extra-networks"]):
-            with gr.Tab("Generation", id=f"{tab.name}_generation"), ResizeHandleRow(equal_height=False):
-                with gr.Column(variant="compact", elem_id=f"{tab.name}_settings"):
-                    tab.runner.prepare_ui()
-                    for category in ordered_ui_categories():
-                        tab.create_category(category)
-                panel = create_output_panel(tab.name, outdir, toprow)
+        with (
+            gr.Tabs(elem_id=f"{tab.name}_extra_tabs", elem_classes=["extra-networks"]),
+            gr.Tab("Generation", id=f"{tab.name}_generation"),
+            ResizeHandleRow(equal_height=False),
+        ):
+            with gr.Column(variant="compact", elem_id=f"{tab.name}_settings"):
+                tab.runner.prepare_ui()
+                for category in ordered_ui_categories():
+                    tab.create_category(category)
+            panel = create_output_panel(tab.name, outdir, toprow)
         call = {
             "fn": wrap_gradio_gpu_call(function, extra_outputs=[None, "", ""]),
             "_js": "submit" if tab.name == "txt2img" else "submit_img2img",
@@ -154,10 +198,16 @@ def create_ui() -> gr.Blocks:
     text_tab = GenerationTab("txt2img", scripts.scripts_txt2img)
     image_tab = GenerationTab("img2img", scripts.scripts_img2img)
     interfaces = [
-        (_create_generation(text_tab, txt2img.txt2img, opts.outdir_txt2img_samples, dummy_component), "txt2img",
-         "txt2img"),
-        (_create_generation(image_tab, img2img.img2img, opts.outdir_img2img_samples, dummy_component), "img2img",
-         "img2img"),
+        (
+            _create_generation(text_tab, txt2img.txt2img, opts.outdir_txt2img_samples, dummy_component),
+            "txt2img",
+            "txt2img",
+        ),
+        (
+            _create_generation(image_tab, img2img.img2img, opts.outdir_img2img_samples, dummy_component),
+            "img2img",
+            "img2img",
+        ),
     ]
     scripts.scripts_current = None
     loadsave = ui_loadsave.UiLoadsave(shared.cmd_opts.ui_config_file)
@@ -166,7 +216,7 @@ def create_ui() -> gr.Blocks:
     interfaces += script_callbacks.ui_tabs_callback()
     interfaces.append((settings.interface, "Settings", "settings"))
     shared.tab_names = [label for _, label, _ in interfaces]
-    with gr.Blocks(theme=gr.themes.Default(), analytics_enabled=False, title="Stable Diffusion") as demo:
+    with gr.Blocks(theme=gr.themes.Default(**_FONTS), analytics_enabled=False, title="Stable Diffusion") as demo:
         settings.add_quicksettings()
         with gr.Tabs(elem_id="tabs"):
             order = {label: place for place, label in enumerate(opts.ui_tab_order)}
@@ -178,7 +228,7 @@ def create_ui() -> gr.Blocks:
                 if identifier not in ("extensions", "settings"):
                     loadsave.add_block(interface, identifier)
             loadsave.finalized_ui = True
-        gr.HTML(f"<div class='versions'>stand-in for the WebUI &middot; gradio {gr.__version__}</div>", elem_id="footer")
+        gr.HTML(f"<div class='versions'>stand-in WebUI &middot; gradio {gr.__version__}</div>", elem_id="footer")
         settings.add_functionality(demo)
     if from_file != loadsave.ui_settings:
         loadsave.dump_defaults()
@@ -186,5 +236,5 @@ def create_ui() -> gr.Blocks:
 
 
 def setup_ui_api(app: FastAPI) -> None:
-    app.add_api_route("/internal/ping", lambda: {}, methods=["GET"])
+    app.add_api_route("/internal/ping", dict, methods=["GET"])
     app.add_api_route("/internal/profile-startup", lambda: timer.startup_record, methods=["GET"])

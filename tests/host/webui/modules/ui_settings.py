@@ -1,4 +1,4 @@
-"""Imitates modules/ui_settings.py: the Settings tab with a page for each section, and the quick settings above all tabs."""
+"""Imitates modules/ui_settings.py: the Settings tab with a page for each section, and the quick settings."""
 
 from __future__ import annotations
 
@@ -161,6 +161,8 @@ class UiSettings:
 
 @contextmanager
 def _section(identifier: str, title: str) -> Iterator[None]:
-    with gr.TabItem(elem_id=f"settings_{identifier}", label=title):
-        with gr.Column(elem_id=f"column_settings_{identifier}", variant="compact"):
-            yield
+    with (
+        gr.TabItem(elem_id=f"settings_{identifier}", label=title),
+        gr.Column(elem_id=f"column_settings_{identifier}", variant="compact"),
+    ):
+        yield

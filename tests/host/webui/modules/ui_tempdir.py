@@ -1,4 +1,4 @@
-"""Imitates modules/ui_tempdir.py: a picture of the page is the file that was saved, or a temporary one with its infotext."""
+"""Imitates modules/ui_tempdir.py: a picture of the page is the saved file, or a temporary one with its infotext."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from modules.paths_internal import cwd
 
 
-def natural_sort_key(s: str, regex: re.Pattern[str] = re.compile("([0-9]+)")) -> list[int | str]:  # noqa: B008
+def natural_sort_key(s: str, regex: re.Pattern[str] = re.compile("([0-9]+)")) -> list[int | str]:
     """`vae2` before `vae10`, whatever the case."""
     return [int(part) if part.isdigit() else part.lower() for part in regex.split(s)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,17 @@ from . import model_facts, options, swap
 
 logger = logging.getLogger(__name__)
 
-OLD_CONFIG_WORD = "auto"
+
+@functools.lru_cache(maxsize=4)
+def _read_tables(paths: tuple[str, ...]) -> Mapping[str, str]:
+    """The WebUI's tables, once: it reads them itself only when the page is built."""
+    table: dict[str, str] = {}
+    for path in paths:
+        try:
+            table.update(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            logger.warning("The localization file %s cannot be read.", path)
+    return table
 
 
 class A1111:
@@ -52,9 +63,8 @@ class A1111:
     def download_folder(self) -> Path:
         """The one chosen in the settings, else `--vae-dir`, else models/VAE."""
         folders = self._vae_folders()
-        chosen = options.read(options.DOWNLOAD_FOLDER, "")
-        by_name = {str(folder): folder for folder in folders}
-        return by_name.get(chosen, folders[-1])
+        chosen = options.read(options.DOWNLOAD_FOLDER, options.AUTOMATIC_FOLDER)
+        return {str(folder): folder for folder in folders}.get(chosen, folders[-1])
 
     def _vae_folders(self) -> list[Path]:
         folders = [Path(sd_vae.vae_path)]
@@ -78,14 +88,8 @@ class A1111:
 
     def translations(self) -> Mapping[str, str]:
         """As the WebUI gives them to the page (localization.py localization_js)."""
-        table: dict[str, str] = {}
         files = localization.localizations.get(self.language()) or []
-        for path in [files] if isinstance(files, str) else files:  # one path before 1.8, a list since
-            try:
-                table.update(json.loads(Path(path).read_text(encoding="utf-8")))
-            except (OSError, ValueError):
-                logger.warning("The localization file %s cannot be read.", path)
-        return table
+        return _read_tables(tuple([files] if isinstance(files, str) else files))  # one path before 1.8, a list since
 
     def quick_settings(self) -> Sequence[str]:
         return list(options.read("quicksettings_list", []))
@@ -105,6 +109,11 @@ class A1111:
             return options.frozen("quicksettings_list") or self._closed_to_strangers()
         if act is Act.RELOAD_PAGE:
             return self._closed_to_strangers()
+        if act is Act.CHANGE_SOURCES and shared.cmd_opts.disable_extension_access:
+            return say(
+                "This WebUI can be reached from other machines, so the page fetches only what it offers. On its own "
+                "machine, `python -m vae_manager get` fetches any VAE."
+            )
         return None
 
     def _closed_to_strangers(self) -> Sentence | None:

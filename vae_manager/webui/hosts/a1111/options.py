@@ -12,6 +12,7 @@ from ....sentences import Sentence, say
 SECTION = ("vae_manager", "VAE Manager")
 ENDPOINT = "vae_manager_endpoint"
 DOWNLOAD_FOLDER = "vae_manager_download_folder"
+AUTOMATIC_FOLDER = "Automatic"
 
 
 def read(name: str, default: Any) -> Any:

@@ -21,6 +21,9 @@ from .adapter import A1111
 
 HOST = A1111()
 
+CATEGORY = "sd"
+"""Where the section stands among the settings; WebUIs before 1.8 know no categories and ignore it."""
+
 SYNC_BUTTON = f"vae_manager_{TABS[0]}_sync"
 
 
@@ -83,16 +86,17 @@ def _register_settings() -> None:
             "", words(say("Hub endpoint or mirror")), gr.Textbox, {"max_lines": 1, **open_to_change}
         ).info(words(say("empty: the Hugging Face hub, or HF_ENDPOINT where it is set; bytes are proven either way"))),
         options.DOWNLOAD_FOLDER: OptionInfo(
-            "",
+            options.AUTOMATIC_FOLDER,
             words(say("Downloads go to")),
             gr.Dropdown,
             lambda: {
-                "choices": ["", *(str(folder.path) for folder in HOST.folders() if folder.purpose == "vae")],
+                "choices": [options.AUTOMATIC_FOLDER, *(str(folder.path) for folder in HOST.folders() if folder.purpose == "vae")],
                 "visible": not (shared.cmd_opts.hide_ui_dir_config or shared.cmd_opts.disable_extension_access),
             },
-        ).info(words(say("empty: --vae-dir where the WebUI was started with it, else models/VAE"))),
+        ).info(words(say("Automatic: --vae-dir where the WebUI was started with it, else models/VAE"))),
     }
     for name, info in options_section(options.SECTION, section).items():
+        info.category_id = CATEGORY
         shared.opts.add_option(name, info)
 
 

@@ -26,8 +26,16 @@ from modules.processing import (
 from modules.progress import add_task_to_queue, finish_task, start_task
 from tests.host.script_runner import ScriptRunner
 
-_NOT_FOR_PROCESSING = {"script_name", "script_args", "alwayson_scripts", "send_images", "save_images", "force_task_id",
-                       "init_images", "include_init_images"}
+_NOT_FOR_PROCESSING = {
+    "script_name",
+    "script_args",
+    "alwayson_scripts",
+    "send_images",
+    "save_images",
+    "force_task_id",
+    "init_images",
+    "include_init_images",
+}
 
 
 def encode_pil_to_base64(image: Image.Image) -> str:
@@ -231,8 +239,14 @@ class Api:
 
     def get_sd_models(self) -> list[dict[str, Any]]:
         return [
-            {"title": info.title, "model_name": info.model_name, "hash": info.shorthash, "sha256": info.sha256,
-             "filename": info.filename, "config": None}
+            {
+                "title": info.title,
+                "model_name": info.model_name,
+                "hash": info.shorthash,
+                "sha256": info.sha256,
+                "filename": info.filename,
+                "config": None,
+            }
             for info in sd_models.checkpoints_list.values()
         ]
 

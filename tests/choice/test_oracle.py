@@ -1,0 +1,74 @@
+"""`resolve` against the WebUI's rules written down a second time, as a flat list of questions."""
+
+from __future__ import annotations
+
+import posixpath
+
+import pytest
+
+pytest.importorskip("hypothesis")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vae_manager.choice import Choice, Rule, Situation, resolve
+
+STEMS = ["sd", "sd-v1", "sdxl", "model", "model.v1", "x", "Automatic", "None"]
+SUFFIXES = [".safetensors", ".vae.pt", ".ckpt"]
+NAMES = st.builds(str.__add__, st.sampled_from(STEMS), st.sampled_from(SUFFIXES))
+WORDS = st.one_of(st.sampled_from(["Automatic", "auto", "None"]), NAMES)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> Situation:
+    names = draw(st.lists(NAMES, unique=True, max_size=6))
+    return Situation(
+        choice=Choice(draw(WORDS)),
+        checkpoint_file=draw(st.sampled_from(["", "folder/", "/a/b.c/"])) + draw(NAMES),
+        files={name: f"/vae/{number}/{name}" for number, name in enumerate(names)},
+        vae_path=draw(st.sampled_from([None, None, None, "/forced.pt"])),
+        setting_overrides_card=draw(st.booleans()),
+        card_preference=draw(st.one_of(st.none(), WORDS)),
+    )
+
+
+def oracle(asked: Situation) -> str | None:
+    """The path that the WebUI ends up with; None is the checkpoint's own VAE."""
+    automatic = asked.choice.word in {"Automatic", "auto"}
+    candidates: list[tuple[bool, str | None]] = []
+    if asked.vae_path is not None:
+        return asked.vae_path
+    from_setting = None if asked.choice.word == "None" else asked.files.get(asked.choice.word)
+    candidates.append((asked.setting_overrides_card and not automatic, from_setting))
+    card = asked.card_preference
+    candidates.append((card == "None", None))
+    candidates.append((card not in (None, "Automatic") and card in asked.files, asked.files.get(card or "")))
+    stem = posixpath.basename(asked.checkpoint_file).rpartition(".")[0]
+    near = [path for path in asked.files.values() if posixpath.basename(path)[: len(stem)] == stem]
+    candidates.append((bool(near), near[0] if near else None))
+    candidates.append((True, from_setting))
+    return next(path for wins, path in candidates if wins)
+
+
+@settings(max_examples=400, deadline=None)
+@given(situations())
+def test_the_file_is_the_one_that_the_webui_takes(asked: Situation) -> None:
+    assert resolve(asked).path == oracle(asked)
+
+
+@settings(max_examples=200, deadline=None)
+@given(situations())
+def test_the_rule_fits_the_answer(asked: Situation) -> None:
+    found = resolve(asked)
+    assert (found.missing is not None) == (found.rule is Rule.MISSING)
+    if found.rule in (Rule.NOTHING_NEARER, Rule.MISSING):
+        assert found.path is None
+    if found.rule is Rule.NEAR_NAME:
+        assert found.path is not None
+    if found.rule is Rule.NOTHING_NEARER:
+        assert asked.choice.is_automatic
+    if found.missing is not None:
+        assert found.missing == asked.choice.word
+        assert found.missing not in asked.files
+    if found.path is not None and found.rule is not Rule.VAE_PATH:
+        assert found.path in asked.files.values()

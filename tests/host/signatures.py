@@ -1,0 +1,191 @@
+"""What the imitated surface looks like from outside: names of `modules.*`, and how each is called.
+
+`describe` runs in any process that has a `modules` package: in the stand-in, and in a real WebUI through a small
+extension. `signatures-v1.10.1.json` is what the real one answers; test_signatures.py compares the two.
+
+`python -m tests.host.signatures` prints the stand-in's own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+MISSING = "missing"
+VALUE = "value"
+
+
+def describe(names: Iterable[str]) -> dict[str, str]:
+    """Each dotted name's signature without annotations; `value` for what is not called, `missing` for what is not there.
+
+    Nothing is called or computed to find out: reading `shared.sd_model` would load a checkpoint.
+    """
+    return {name: _describe(name) for name in names}
+
+
+def _describe(name: str) -> str:
+    found = _find(name)
+    if found is MISSING:
+        return MISSING
+    if isinstance(found, (staticmethod, classmethod)):
+        found = found.__func__
+    if isinstance(found, property) or not callable(found):
+        return VALUE
+    try:
+        parameters = list(inspect.signature(found).parameters.values())
+    except (TypeError, ValueError):
+        return VALUE
+    return f"({', '.join(_parameters(parameters))})"
+
+
+def _find(name: str) -> Any:
+    """The object that the name stands for, looked up without running properties."""
+    parts = name.split(".")
+    found: Any = None
+    place = len(parts)
+    while found is None and place > 0:
+        try:
+            found = importlib.import_module(".".join(parts[:place]))
+        except ModuleNotFoundError:
+            place -= 1
+    for part in parts[place:]:
+        found = inspect.getattr_static(found, part, MISSING)
+    return MISSING if found is None and place == 0 else found
+
+
+def _parameters(parameters: list[inspect.Parameter]) -> list[str]:
+    """As they would be written, with defaults that are not plain values as three dots."""
+    written = []
+    starred = False
+    for parameter in parameters:
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            written.append("*")
+        starred = starred or parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL)
+        sign = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        default = "" if parameter.default is parameter.empty else f"={_plain(parameter.default)}"
+        written.append(f"{sign}{parameter.name}{default}")
+    return written
+
+
+def _plain(value: Any) -> str:
+    return repr(value) if value is None or isinstance(value, (bool, int, float, str)) else "..."
+
+
+SURFACE: dict[str, str] = {
+    "modules.cache": "cache cached_data_for_file dump_cache",
+    "modules.call_queue": "queue_lock wrap_gradio_call wrap_gradio_call_no_job wrap_gradio_gpu_call wrap_queued_call",
+    "modules.devices": "autocast cpu device dtype dtype_vae get_optimal_device get_optimal_device_name test_for_nans"
+    " torch_gc without_autocast NansException",
+    "modules.errors": "display print_error_explanation record_exception report",
+    "modules.extensions": "active extensions extension_paths find_extension list_extensions",
+    "modules.extra_networks": "get_user_metadata",
+    "modules.fifo_lock.FIFOLock": "acquire release __enter__ __exit__",
+    "modules.hashes": "cache calculate_sha256 sha256 sha256_from_cache",
+    "modules.images": "read_info_from_image save_image save_image_with_geninfo",
+    "modules.infotext_utils": "PasteField add_paste_fields connect_paste create_override_settings_dict"
+    " get_override_settings parse_generation_parameters paste_fields quote unquote",
+    "modules.launch_utils": "git_tag is_installed run_pip",
+    "modules.localization": "list_localizations localization_js localizations",
+    "modules.lowvram": "apply is_enabled is_needed module_in_gpu send_everything_to_cpu setup_for_low_vram",
+    "modules.options": "OptionHTML OptionInfo categories options_section",
+    "modules.options.OptionInfo": "html info js link needs_reload_ui needs_restart",
+    "modules.options.Options": "add_option cast_value dumpjson get_default load onchange reorder same_type save set",
+    "modules.options.OptionsCategories": "register_category",
+    "modules.patches": "original originals patch undo",
+    "modules.paths": "data_path extensions_builtin_dir extensions_dir models_path script_path",
+    "modules.paths_internal": "data_path default_output_dir extensions_dir models_path script_path",
+    "modules.processing": "create_infotext decode_latent_batch get_fixed_seed process_images process_images_inner"
+    " program_version",
+    "modules.processing.StableDiffusionProcessing": "all_prompts all_seeds batch_size close comment comments"
+    " extra_generation_params height init is_api iteration n_iter negative_prompt outpath_samples override_settings"
+    " override_settings_restore_afterwards prompt prompts sampler_name save_samples script_args scripts sd_model"
+    " sd_model_hash sd_model_name sd_vae_hash sd_vae_name seed seeds setup_prompts setup_scripts steps tiling width",
+    "modules.processing.StableDiffusionProcessingImg2Img": "denoising_strength init_images",
+    "modules.progress": "add_task_to_queue current_task finish_task finished_tasks pending_tasks progressapi"
+    " record_results setup_progress_api start_task",
+    "modules.script_callbacks": "ImageSaveParams add_callback after_component_callback app_reload_callback"
+    " app_started_callback before_component_callback before_image_saved_callback before_ui_callback callback_map"
+    " clear_callbacks image_saved_callback infotext_pasted_callback model_loaded_callback on_after_component"
+    " on_app_started on_before_component on_before_image_saved on_before_reload on_before_ui on_image_saved"
+    " on_infotext_pasted on_model_loaded on_script_unloaded on_ui_settings on_ui_tabs ordered_callbacks"
+    " remove_callbacks_for_function script_unloaded_callback ui_settings_callback ui_tabs_callback",
+    "modules.script_loading": "load_module loaded_scripts",
+    "modules.scripts": "AlwaysVisible OnComponent PostSampleArgs PostprocessBatchListArgs PostprocessImageArgs basedir"
+    " list_files_with_name list_scripts load_scripts scripts_current scripts_data scripts_img2img scripts_txt2img"
+    " wrap_call",
+    "modules.scripts.Script": "after_component alwayson args_from args_to before_component before_process"
+    " before_process_batch controls create_group describe elem_id filename group infotext_fields is_img2img is_txt2img"
+    " name on_after_component on_before_component paste_field_names post_sample postprocess postprocess_batch"
+    " postprocess_batch_list postprocess_image process process_batch run section setup setup_for_ui_only show tabname"
+    " title ui",
+    "modules.scripts.ScriptBuiltinUI": "elem_id show",
+    "modules.scripts.ScriptRunner": "after_component before_component before_process before_process_batch"
+    " initialize_scripts post_sample postprocess postprocess_batch postprocess_batch_list postprocess_image prepare_ui"
+    " process process_batch run script setup_scrips setup_ui setup_ui_for_section",
+    "modules.sd_hijack": "model_hijack",
+    "modules.sd_hijack.StableDiffusionModelHijack": "apply_circular circular_enabled clear_comments hijack layers"
+    " redo_hijack undo_hijack",
+    "modules.sd_models": "CheckpointInfo checkpoint_aliases checkpoint_tiles checkpoints_list get_checkpoint_state_dict"
+    " get_closet_checkpoint_match get_state_dict_from_checkpoint list_models load_model load_model_weights model_data"
+    " model_dir model_path read_metadata_from_safetensors read_state_dict reload_model_weights select_checkpoint"
+    " send_model_to_cpu send_model_to_device setup_model unload_model_weights",
+    "modules.sd_models.CheckpointInfo": "calculate_shorthash register",
+    "modules.sd_models.SdModelData": "get_sd_model set_sd_model",
+    "modules.sd_samplers_common": "approximation_indexes decode_first_stage images_tensor_to_samples"
+    " samples_to_images_tensor",
+    "modules.sd_vae": "VaeResolution _load_vae_dict base_vae checkpoint_info checkpoints_loaded clear_loaded_vae"
+    " delete_base_vae find_vae_near_checkpoint get_base_vae get_filename get_loaded_vae_hash get_loaded_vae_name"
+    " is_automatic load_vae load_vae_dict loaded_vae_file refresh_vae_list reload_vae_weights resolve_vae"
+    " resolve_vae_from_setting resolve_vae_from_user_metadata resolve_vae_near_checkpoint restore_base_vae"
+    " store_base_vae unspecified vae_dict vae_ignore_keys vae_path",
+    "modules.sd_vae.VaeResolution": "tuple",
+    "modules.shared": "OptionHTML OptionInfo cmd_opts config_filename data_path demo device list_checkpoint_tiles"
+    " models_path natural_sort_key options_section opts parallel_processing_allowed refresh_checkpoints sd_model"
+    " settings_components state tab_names weight_load_location",
+    "modules.shared.cmd_opts": "api api_auth ckpt_dir data_dir disable_extension_access"
+    " enable_insecure_extension_access freeze_settings freeze_settings_in_sections freeze_specific_settings gradio_auth"
+    " hide_ui_dir_config listen lowvram medvram models_dir no_half no_half_vae no_hashing nowebui port share subpath"
+    " vae_dir vae_path webui_is_non_local",
+    "modules.shared_items": "list_checkpoint_tiles refresh_checkpoints refresh_vae_list sd_vae_items"
+    " ui_reorder_categories",
+    "modules.shared_state.State": "begin dict end interrupt interrupted job job_count job_no need_restart nextjob"
+    " request_restart sampling_step sampling_steps server_command skip skipped stop_generating stopping_generation"
+    " textinfo time_start wait_for_server_command",
+    "modules.timer": "Timer startup_record startup_timer",
+    "modules.timer.Timer": "dump record reset subcategory summary",
+    "modules.ui": "create_setting_component create_ui setup_ui_api",
+    "modules.ui_common": "create_output_panel create_refresh_button plaintext_to_html",
+    "modules.ui_components": "DropdownEditable DropdownMulti FormColumn FormGroup FormHTML FormRow InputAccordion"
+    " ResizeHandleRow ToolButton",
+    "modules.ui_gradio_extensions": "css_html javascript_html reload_javascript webpath",
+    "modules.ui_loadsave": "UiLoadsave",
+    "modules.ui_settings": "UiSettings create_setting_component get_value_for_setting",
+}
+"""Owner -> its attributes. A wish for another name goes here first, and then into the stand-in."""
+
+NAMES = tuple(f"{owner}.{name}" for owner, names in SURFACE.items() for name in names.split())
+
+
+def recorded() -> dict[str, str]:
+    """The whole surface, in the process that this runs in."""
+    return describe(NAMES)
+
+
+def main() -> None:
+    """The stand-in's, as JSON."""
+    import json
+    import tempfile
+
+    from tests.host.disguise import become_the_webui
+
+    with tempfile.TemporaryDirectory() as folder:
+        become_the_webui(["--data-dir", folder, "--port", "0", "--no-half"])
+        initialize: Any = importlib.import_module("modules.initialize")
+        initialize.imports()
+        print(json.dumps(recorded(), indent=1, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()

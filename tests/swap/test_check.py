@@ -1,0 +1,182 @@
+"""Whether a file can go into the loaded model, told from real files before any weight is touched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.files.samples import diffusers, ldm, torch_zip
+from vae_manager.files import inspect
+from vae_manager.sentences import Sentence
+from vae_manager.swap import fit
+from vae_manager.swap.check import compare
+
+safetensors = pytest.importorskip("safetensors")
+
+Shapes = dict[str, tuple[int, ...]]
+
+LOADED: Mapping[str, tuple[int, ...]] = {**ldm(), "decoder.conv_out.bias": (3,)}
+"""What the loaded checkpoint's VAE has."""
+NAME = "mine.safetensors"
+
+
+def write(folder: Path, shapes: Mapping[str, tuple[int, ...]], dtype: str = "float32") -> Path:
+    """A file made by the safetensors library itself."""
+    width = {"float32": 4, "float16": 2, "bfloat16": 2}[dtype]
+    tensors = {
+        key: {"dtype": dtype, "shape": list(shape), "data": bytes(width * math.prod(shape))}
+        for key, shape in shapes.items()
+    }
+    path = folder / NAME
+    safetensors.serialize_file(tensors, str(path))
+    return path
+
+
+def said(path: Path, expected: Mapping[str, tuple[int, ...]] = LOADED) -> str | None:
+    sentence = fit(inspect(path), expected)
+    return None if sentence is None else str(sentence)
+
+
+def changed(**changes: tuple[int, ...] | None) -> Shapes:
+    """The loaded VAE's shapes with some changed (dots as `__`), or left out where None."""
+    shapes = {**LOADED, **{key.replace("__", "."): shape for key, shape in changes.items()}}
+    return {key: shape for key, shape in shapes.items() if shape is not None}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_the_same_tensors_fit_whatever_their_kind_of_number(tmp_path: Path, dtype: str) -> None:
+    assert said(write(tmp_path, LOADED, dtype)) is None
+
+
+def test_the_order_of_the_tensors_does_not_matter(tmp_path: Path) -> None:
+    assert said(write(tmp_path, dict(reversed(LOADED.items())))) is None
+
+
+def test_what_the_webui_leaves_out_is_left_out(tmp_path: Path) -> None:
+    ignored: Shapes = {
+        "loss.logvar": (),
+        "loss.discriminator.main.0.weight": (64, 3, 4, 4),
+        "lossless": (1,),
+        "model_ema.decay": (),
+        "model_ema.num_updates": (),
+    }
+    assert said(write(tmp_path, {**LOADED, **ignored})) is None
+
+
+def test_but_not_what_only_begins_like_it(tmp_path: Path) -> None:
+    assert "holds 1 tensors" in str(said(write(tmp_path, changed(model_ema__decay_rate=(1,)))))
+
+
+def test_missing_tensors(tmp_path: Path) -> None:
+    path = write(tmp_path, changed(post_quant_conv__weight=None, decoder__conv_out__bias=None))
+    assert said(path) == (
+        "mine.safetensors is not complete: 2 tensors of the VAE are missing, decoder.conv_out.bias among them. "
+        "Nothing was changed."
+    )
+
+
+def test_tensors_too_many(tmp_path: Path) -> None:
+    path = write(tmp_path, changed(decoder__zzz=(1,), decoder__extra__weight=(1,)))
+    assert said(path) == (
+        "mine.safetensors holds 2 tensors that the loaded checkpoint's VAE does not have, decoder.extra.weight among "
+        "them. Nothing was changed."
+    )
+
+
+def test_missing_ones_are_told_before_those_too_many(tmp_path: Path) -> None:
+    path = write(tmp_path, changed(quant_conv__weight=None, quant_conv__weights=(8, 8, 1, 1)))
+    assert "quant_conv.weight among them" in str(said(path))
+
+
+def test_other_shapes(tmp_path: Path) -> None:
+    path = write(tmp_path, changed(decoder__conv_out__bias=(4,), encoder__conv_in__weight=(16, 3, 3, 3)))
+    assert said(path) == (
+        "mine.safetensors was made for another model: 2 of its tensors have other shapes, encoder.conv_in.weight among "
+        "them. Nothing was changed."
+    )
+
+
+def test_as_many_numbers_in_another_shape_do_not_fit(tmp_path: Path) -> None:
+    """Attention as a linear layer, say: PyTorch would refuse it."""
+    expected = {**LOADED, "decoder.mid.attn_1.q.weight": (8, 8, 1, 1)}
+    path = write(tmp_path, {**LOADED, "decoder.mid.attn_1.q.weight": (8, 8)})
+    assert "decoder.mid.attn_1.q.weight among them" in str(said(path, expected))
+
+
+def test_sixteen_channels_are_named_before_all_else(tmp_path: Path) -> None:
+    flux = {key: shape for key, shape in ldm(channels=16).items() if "quant_conv" not in key}
+    assert said(write(tmp_path, flux)) == (
+        "mine.safetensors has 16 latent channels, the loaded checkpoint has 4. Nothing was changed."
+    )
+    assert "has 4 latent channels, the loaded checkpoint has 16." in str(said(write(tmp_path, LOADED), flux))
+
+
+def test_diffusers_names(tmp_path: Path) -> None:
+    assert said(write(tmp_path, diffusers())) == (
+        "mine.safetensors is a diffusers file. The WebUI cannot load it as it is."
+    )
+
+
+@pytest.mark.parametrize("prefix", ["first_stage_model.", "vae."])
+def test_prefixed_names(tmp_path: Path, prefix: str) -> None:
+    assert f"begin with “{prefix}”" in str(said(write(tmp_path, ldm(prefix=prefix))))
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_half_a_vae(tmp_path: Path, part: str) -> None:
+    half = {key: shape for key, shape in LOADED.items() if not key.startswith(part)}
+    assert f"has no {part}" in str(said(write(tmp_path, half)))
+
+
+def test_a_whole_checkpoint(tmp_path: Path) -> None:
+    shapes = {**ldm(prefix="first_stage_model."), "model.diffusion_model.out.2.bias": (4,)}
+    assert "is a whole checkpoint, not a VAE" in str(said(write(tmp_path, shapes)))
+
+
+def test_a_file_of_something_else(tmp_path: Path) -> None:
+    assert said(write(tmp_path, {"clip.weight": (2, 2)})) is not None
+
+
+def test_nothing_in_common() -> None:
+    sentence = compare(NAME, {"a": (1,)}, LOADED)
+    assert str(sentence) == "mine.safetensors holds no VAE that this WebUI knows. Nothing was changed."
+    assert compare(NAME, {}, LOADED) == sentence
+
+
+def test_lists_and_tuples_are_one_shape() -> None:
+    """A state_dict gives torch.Size, a header tuples."""
+    assert compare(NAME, {key: list(shape) for key, shape in LOADED.items()}, LOADED) is None  # type: ignore[misc]
+
+
+def test_nothing_is_said_against_a_pickle(tmp_path: Path) -> None:
+    """Its tensors are not known before it is read."""
+    zipped = torch_zip(tmp_path / "mine.ckpt", "archive/data.pkl", "archive/data/0")
+    old = tmp_path / "old.pt"
+    old.write_bytes(b"\x80\x02}q\x00.")
+    assert said(zipped) is said(old) is None
+
+
+def test_a_real_pickle_of_torch(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "mine.pt"
+    torch.save({"state_dict": {"loss.logvar": torch.zeros(())}}, path)
+    assert said(path) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html><html></html>", b"Not found", b"\x08\0\0\0\0\0\0\0{broken"])
+def test_what_is_no_vae_at_all_is_told_as_the_inspection_tells_it(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(content)
+    inspection = inspect(path)
+    sentence = fit(inspection, LOADED)
+    assert isinstance(sentence, Sentence)
+    assert sentence is inspection.problem
+
+
+def test_a_cut_off_file(tmp_path: Path) -> None:
+    path = write(tmp_path, LOADED)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert said(path) is not None
