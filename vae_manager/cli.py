@@ -6,6 +6,7 @@ Exit status: 0 done, 2 usage, 3 not found, 4 network, 5 integrity, 6 disk, 7 ref
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import signal
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from . import __version__
 from .catalogue import Catalogue, Entry, HttpsSource, HubSource, LocalSource, load, parse_source, safe_file_name
@@ -28,6 +30,8 @@ VAE_FOLDER = Path("models/VAE")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name can hold what this terminal or pipe cannot
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -138,8 +142,7 @@ def _order(options: argparse.Namespace) -> Order:
 
 def _file_name(source: HubSource | HttpsSource | LocalSource) -> str:
     if isinstance(source, HttpsSource):
-        path = source.url.split("?")[0].split("#")[0]
-        return safe_file_name(path.rsplit("/", 1)[-1])
+        return safe_file_name(unquote(urlsplit(source.url).path.rpartition("/")[2]))
     return safe_file_name(Path(source.path).name)
 
 

@@ -74,6 +74,8 @@ BAD: list[tuple[str, bytes, str]] = [
     ("a shape beyond 64 bits", encode({"a": tensor(shape=[2**63, 2, 0], data_offsets=[0, 0])}), "as long as its shape"),
     ("a number beyond 64 bits", encode({"a": tensor(shape=[2**64], data_offsets=[0, 0])}), "not described"),
     ("a fraction", encode({"a": tensor(shape=[1.0])}, b"x"), "not described"),
+    ("minus nought", encode(b'{"a":{"dtype":"U8","shape":[-0],"data_offsets":[0,0]}}'), "not described"),
+    ("beyond any number", encode(b'{"a":{"dtype":"U8","shape":[],"data_offsets":[0,1],"x":1e999}}', b"x"), "not JSON"),
     ("true for 1", encode({"a": tensor(shape=[True])}, b"x"), "not described"),
     ("three offsets", encode({"a": tensor(data_offsets=[0, 1, 2])}, b"x"), "not described"),
     ("no shape", encode({"a": {"dtype": "U8", "data_offsets": [0, 1]}}, b"x"), "not described"),

@@ -36,6 +36,7 @@ from .samples import diffusers, ldm, safetensors, torch_zip
         ({"1.weight": (64, 4, 3, 3), "3.conv.0.weight": (64, 64, 3, 3)}, "tiny", 4, "tiny"),
         ({"lora_unet_mid.lora_down.weight": (4, 8)}, "other", None, "is a LoRA"),
         ({"decoder.conv1.weight": (8, 16, 3, 3, 3), "encoder.conv1.weight": (8, 3, 3, 3, 3)}, "other", None, "video"),
+        ({"decoder.conv_in.weight": (8, 16, 3, 3, 3), "decoder.mid.x": (1,)}, "other", None, "video"),
         ({"weight": (3, 3)}, "other", None, "no VAE in it"),
         ({}, "other", None, "no VAE in it"),
         ({k: v for k, v in ldm().items() if k.startswith("decoder")}, "ldm", 4, "has no encoder"),
@@ -58,9 +59,11 @@ def test_dtype_is_that_of_most_weights(tmp_path: Path, dtype: str, word: str | N
 
 def test_a_few_numbers_of_another_kind_do_not_count(tmp_path: Path) -> None:
     header, size = samples.header_of(ldm(), "F16")
-    header["extra"] = {"dtype": "F32", "shape": [2], "data_offsets": [size, size + 8]}
+    for number in range(20):
+        header[f"extra{number}"] = {"dtype": "F32", "shape": [1], "data_offsets": [size, size + 4]}
+        size += 4
     file = tmp_path / "x.safetensors"
-    file.write_bytes(samples.encode(header, bytes(size + 8)))
+    file.write_bytes(samples.encode(header, bytes(size)))
     assert inspect(file).dtype == "fp16"
 
 

@@ -52,7 +52,7 @@ def test_the_same_tensors_fit_whatever_their_kind_of_number(tmp_path: Path, dtyp
 
 
 def test_the_order_of_the_tensors_does_not_matter(tmp_path: Path) -> None:
-    assert said(write(tmp_path, dict(reversed(LOADED.items())))) is None
+    assert said(write(tmp_path, dict(reversed(list(LOADED.items()))))) is None
 
 
 def test_what_the_webui_leaves_out_is_left_out(tmp_path: Path) -> None:

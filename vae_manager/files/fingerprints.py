@@ -96,7 +96,7 @@ class HashStore:
             return remembered
         before = _state(path)
         sha256 = sha256_of(path, report=report, stop=stop)
-        if before is not None and before == _state(path):  # else it was written to meanwhile
+        if before is not None:  # a file that was written to meanwhile is no longer this one, so stays unknown
             self._write(path, {**before, "sha256": sha256})
         return sha256
 

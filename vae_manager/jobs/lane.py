@@ -95,7 +95,9 @@ class _Job:
 
     def view(self) -> JobView:
         phase, done, total, speed, seconds_left = self.handle.measured()
-        return JobView(self.key, self.serial, self.title, self.state, phase, done, total, speed, seconds_left, self.error)
+        return JobView(
+            self.key, self.serial, self.title, self.state, phase, done, total, speed, seconds_left, self.error
+        )
 
 
 class Lane:

@@ -28,8 +28,6 @@ def perform(host: Host, service: Service, message: str) -> None:
         service.choices.forget(action["job"])
     elif doing == "choose":
         choose(host, service, Choice(action["word"]))
-    elif doing == "refresh":
-        host.refresh()
     elif doing == "quick-settings":
         show_in_quick_settings(host, on=action["on"])
     elif doing == "reload":
@@ -42,7 +40,13 @@ def perform(host: Host, service: Service, message: str) -> None:
 def _read(message: str) -> dict[str, Any]:
     """The action, with each of its fields of the type that it must have."""
     types = {"do": str, "entry": str, "word": str, "job": str, "use": bool, "accept": bool, "on": bool}
-    needed = {"get": ("entry", "use", "accept"), "stop": ("entry",), "dismiss": ("job",), "choose": ("word",), "quick-settings": ("on",)}
+    needed = {
+        "get": ("entry", "use", "accept"),
+        "stop": ("entry",),
+        "dismiss": ("job",),
+        "choose": ("word",),
+        "quick-settings": ("on",),
+    }
     try:
         action = json.loads(message)
         fields = ("do", *needed.get(action["do"], ()))

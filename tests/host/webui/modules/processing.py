@@ -30,8 +30,10 @@ from modules import (
     shared,
 )
 from modules.sd_samplers_common import decode_first_stage
-from tests.host.generation import (
+from tests.host.generation import (  # noqa: F401
     StableDiffusionProcessing,
+    StableDiffusionProcessingImg2Img,
+    StableDiffusionProcessingTxt2Img,
 )
 
 opt_C = 4

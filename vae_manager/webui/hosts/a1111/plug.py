@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import gradio as gr
 from modules import script_callbacks, scripts, shared
-from modules.options import OptionHTML, OptionInfo, options_section
 
 from ....choice import AUTOMATIC, Choice
 from ....sentences import say
@@ -16,13 +14,10 @@ from ...ui import accordion
 from ...ui.facts import CHOICE_KEY
 from ...ui.gradio_compat import changed, on_click
 from ...ui.page import TABS, Page
-from . import options
+from . import section
 from .adapter import A1111
 
 HOST = A1111()
-
-CATEGORY = "sd"
-"""Where the section stands among the settings; WebUIs before 1.8 know no categories and ignore it."""
 
 SYNC_BUTTON = f"vae_manager_{TABS[0]}_sync"
 
@@ -78,26 +73,7 @@ def _new_page() -> None:
 
 
 def _register_settings() -> None:
-    words = VaeScript.page.words
-    open_to_change = {"visible": not shared.cmd_opts.disable_extension_access}
-    section: dict[str, OptionInfo] = {
-        "vae_manager_offers": OptionHTML(accordion.settings_region()),
-        options.ENDPOINT: OptionInfo(
-            "", words(say("Hub endpoint or mirror")), gr.Textbox, {"max_lines": 1, **open_to_change}
-        ).info(words(say("empty: the Hugging Face hub, or HF_ENDPOINT where it is set; bytes are proven either way"))),
-        options.DOWNLOAD_FOLDER: OptionInfo(
-            options.AUTOMATIC_FOLDER,
-            words(say("Downloads go to")),
-            gr.Dropdown,
-            lambda: {
-                "choices": [options.AUTOMATIC_FOLDER, *(str(folder.path) for folder in HOST.folders() if folder.purpose == "vae")],
-                "visible": not (shared.cmd_opts.hide_ui_dir_config or shared.cmd_opts.disable_extension_access),
-            },
-        ).info(words(say("Automatic: --vae-dir where the WebUI was started with it, else models/VAE"))),
-    }
-    for name, info in options_section(options.SECTION, section).items():
-        info.category_id = CATEGORY
-        shared.opts.add_option(name, info)
+    section.register(HOST, VaeScript.page.words)
 
 
 def _keep_in_step(component: Any, **kwargs: Any) -> None:

@@ -1,0 +1,130 @@
+"""The command line as a person meets it: `python -m vae_manager …` in a process and a folder of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.hub import Hub
+from tests.hub.fixtures import client_environment
+
+ROOT = Path(__file__).parents[2]
+SOON = 30.0
+"""Seconds after which a command that has not ended has failed."""
+
+REPO, PATH = "me/vaes", "some/where/mine.safetensors"
+SOURCE = f"hub:{REPO}/{PATH}"
+DATA = random.Random(1).randbytes(3_000_000)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass
+class Result:
+    """What a command answered."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def sentence(self) -> str:
+        """The one sentence that a failed command says, on stderr."""
+        [line] = self.err.splitlines()
+        assert line.startswith("vae_manager: ")
+        assert self.out == ""
+        return line.removeprefix("vae_manager: ")
+
+
+@dataclass
+class Cli:
+    """Runs commands in `work`, with `hub` as huggingface_hub's own endpoint."""
+
+    hub: Hub
+    work: Path
+    home: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """A VAE folder beside `work`; nobody has made it yet."""
+        return self.home / "VAE"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        own = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(self.home)}
+        return {**client_environment(self.hub, self.home / "hf"), **own, **self.variables}
+
+    def begin(self, *arguments: str | Path, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "vae_manager", *map(str, arguments)]
+        return subprocess.Popen(
+            command,
+            cwd=self.work,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def __call__(self, *arguments: str | Path) -> Result:
+        return finished(self.begin(*arguments))
+
+    def catalogue(self, *entries: Mapping[str, object]) -> Path:
+        """A catalogue file of these entries (JSON is YAML), one a line."""
+        path = self.home / "catalogue.yaml"
+        path.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n", encoding="utf-8")
+        return path
+
+    def entry(self, **changes: object) -> Path:
+        """A catalogue file with one entry, `mine`; a key that is changed to None is left out."""
+        fields = {
+            "id": "mine",
+            "name": "My VAE",
+            "family": "sd1",
+            "sha256": sha256(DATA),
+            "source": SOURCE,
+            "licence": "MIT",
+            **changes,
+        }
+        return self.catalogue({key: value for key, value in fields.items() if value is not None})
+
+    def names(self, folder: Path | None = None) -> list[str]:
+        """What is in a folder, hidden files too."""
+        return sorted(os.listdir(folder or self.folder))
+
+
+def finished(process: subprocess.Popen[str]) -> Result:
+    """The answer of a command; no command ever shows a traceback."""
+    try:
+        out, err = process.communicate(timeout=SOON)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    result = Result(process.returncode, out, err or "")
+    assert "Traceback" not in result.out + result.err, result.err
+    return result
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """For what another process does, of which there is no event here."""
+    deadline = time.monotonic() + SOON
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)

@@ -1,0 +1,53 @@
+"""Which one do I need?"""
+
+from __future__ import annotations
+
+from html import escape
+
+from ....sentences import say
+from ...words import Words
+from ..facts import Facts
+
+
+def advice(facts: Facts, words: Words) -> str:
+    """Which one do I need? From the figures that the publishers measured; no claim of our own."""
+    sentences = [
+        say(
+            "Every checkpoint carries a VAE of its own (Built-in). Another one changes how colours, eyes, text and "
+            "fine detail come out; at worst nothing changes."
+        )
+    ]
+    if facts.family == "sd1":
+        sentences.append(
+            say(
+                "Washed-out colours or smeared eyes on SD 1.x: take ft-MSE, the smoother and safer one, or ft-EMA, "
+                "the sharper one. On SD 2.x little changes."
+            )
+        )
+    if facts.family == "sdxl":
+        sentences.append(
+            say("Black pictures on SDXL in half precision: the fp16 fix is made for that.")
+        )
+    text = "".join(paragraph(escape(words(sentence))) for sentence in sentences)
+    summary = escape(words(say("Which one do I need?")))
+    return (
+        f'<details class="vm-more" data-vae-key="advice"><summary>{summary}</summary>{text}'
+        f"{_figures(facts, words)}</details>"
+    )
+
+
+def _figures(facts: Facts, words: Words) -> str:
+    if not facts.measured:
+        return ""
+    head = "".join(
+        f'<th scope="col">{escape(text)}</th>'
+        for text in ("VAE", words(say("measured on")), "rFID ↓", "PSNR ↑", "SSIM ↑", "PSIM ↓")
+    )
+    body = "".join(
+        f'<tr><th scope="row">{escape(entry.name)}</th><td>{escape(figure.dataset)}</td><td>{figure.rfid:g}</td>'
+        f"<td>{escape(figure.psnr)}</td><td>{escape(figure.ssim)}</td><td>{escape(figure.psim)}</td></tr>"
+        for entry in facts.measured
+        for figure in entry.evaluations
+    )
+    note = escape(words(say("Published by the makers: pictures of 256 × 256 encoded and decoded again.")))
+    return f'<table class="vm-figures"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{note}</p>'

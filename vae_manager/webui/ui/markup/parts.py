@@ -1,0 +1,49 @@
+"""The small parts that the others are made of."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+
+from ....sentences import Sentence, say
+from ...words import Words
+
+FINE, LOOK, BROKEN = "fine", "look", "broken"
+"""Three kinds of lines; each has a sign and a word beside its colour."""
+
+
+def paragraph(inner: str) -> str:
+    return f'<p class="vm-line">{inner}</p>'
+
+
+def line(kind: str, text: str, words: Words, after: str = "") -> str:
+    sign, word = {
+        FINE: ("…", say("Going on")),
+        LOOK: ("!", say("Look here")),
+        BROKEN: ("✗", say("Problem")),
+    }[kind]
+    label = escape(words(word))
+    return (
+        f'<p class="vm-line vm-{kind}"><span class="vm-sign" role="img" aria-label="{label}">{sign}</span>'
+        f"{escape(text)}{after}</p>"
+    )
+
+
+def badge(sign: str, text: str) -> str:
+    return f'<span class="vm-badge"><span aria-hidden="true">{sign}</span> {escape(text)}</span>'
+
+
+def answer(sentence: Sentence, words: Words) -> str:
+    """What a click could not do, and why; read out by screen readers as it appears."""
+    return f'<div role="alert">{line(BROKEN, words(sentence), words)}</div>'
+
+
+def button(label: str, action: dict[str, object], key: str, *, primary: bool = False, named: str = "") -> str:
+    """A button that sends `action` to the server. `key` is its name across renewals of the page, so that it keeps the
+    keyboard's focus; `named` is what screen readers say where `label` alone would not tell."""
+    classes = "vm-button vm-primary" if primary else "vm-button"
+    spoken = f' aria-label="{escape(named)}"' if named else ""
+    return (
+        f'<button type="button" class="{classes}" data-vae-do="{escape(json.dumps(action))}" '
+        f'data-vae-key="{escape(key)}"{spoken}>{escape(label)}</button>'
+    )

@@ -1,0 +1,101 @@
+"""Which VAE is in use, and why: the accordion's title and the line below the dropdown."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+
+from ....choice import Choice, Rule
+from ....jobs import JobState, JobView
+from ....sentences import Sentence, say
+from ...words import Words
+from ..facts import Facts, family_label
+from .choices import choice_name
+from .parts import BROKEN, FINE, LOOK, line, paragraph
+
+HASH_SHOWN = 10
+"""Digits of a hash that the WebUI shows in infotext."""
+
+
+def title(facts: Facts, words: Words, tab_choice: str = "") -> str:
+    """The closed accordion's title, plain text: which VAE, of which family, why."""
+    if tab_choice:
+        parts = [choice_name(Choice(tab_choice), words), words(say("this tab only"))]
+    elif facts.in_use.checkpoint is None:
+        parts = [words(say("no checkpoint is loaded yet"))]
+    else:
+        name = Path(facts.in_use_name).stem if facts.in_use_name else words(say("Built-in"))
+        parts = [name, family_label(facts.family), words(why(facts))]
+    return "VAE — " + " · ".join(parts)
+
+
+def why(facts: Facts) -> Sentence:
+    """The rule by which the VAE in use is the one in use."""
+    resolution = facts.resolution
+    if facts.in_use.path != resolution.path:
+        return say("left from before, the choice is not applied yet")
+    if resolution.rule is Rule.VAE_PATH:
+        return say("set by --vae-path")
+    if resolution.rule is Rule.SETTING:
+        return say("chosen in settings")
+    if resolution.rule is Rule.CARD:
+        return say("preferred by the checkpoint's card")
+    if resolution.rule is Rule.NEAR_NAME:
+        return say("Automatic, by its name")
+    if resolution.rule is Rule.MISSING:
+        return say("because {file} is missing", file=resolution.missing)
+    return say("Automatic found none by name")
+
+
+def status(facts: Facts, words: Words) -> str:
+    """The line below the dropdown: what is in use, and why; below it, what goes on or went wrong."""
+    lines = [_in_use_line(facts, words)]
+    job = facts.choosing
+    if job is not None and not job.state.ended:
+        name = choice_name(facts.wanted, words)
+        text = (
+            say("{vae} applies after this picture.", vae=name)
+            if facts.generating
+            else say("{vae} is being put into the model …", vae=name)
+        )
+        lines.append(line(FINE, words(text), words))
+    if job is not None and job.state is JobState.FAILED and job.error is not None:
+        lines.append(line(BROKEN, words(job.error), words, _dismiss(job, words)))
+    if facts.resolution.rule is Rule.MISSING:
+        missing = say(
+            "{file} is chosen, but it is not in the VAE folders. The checkpoint's own VAE is used until it is back.",
+            file=facts.resolution.missing,
+        )
+        lines.append(line(LOOK, words(missing), words))
+    lines += [line(LOOK, words(notice), words) for notice in facts.notices]
+    if facts.choose_refused is not None:
+        lines.append(line(LOOK, words(facts.choose_refused), words))
+    for problem in facts.problems:
+        where = f"{Path(problem.file).name}:{problem.line}"
+        lines.append(line(LOOK, f"{where}: {words(problem.sentence)}", words))
+    return "".join(lines)
+
+
+def _in_use_line(facts: Facts, words: Words) -> str:
+    if facts.in_use.checkpoint is None:
+        return paragraph(escape(words(say("No checkpoint is loaded yet; the choice is applied when one is."))))
+    name = facts.in_use_name or words(say("Built-in (the checkpoint's own)"))
+    details = [words(why(facts)), family_label(facts.family)]
+    if facts.in_use_entry is not None:
+        details.insert(0, facts.in_use_entry.name)
+    if facts.in_use_sha256 is not None:
+        details.append(facts.in_use_sha256[:HASH_SHOWN])
+    if facts.in_use.dtype is not None:
+        details.append(facts.in_use.dtype)
+    rest = " · ".join(escape(detail) for detail in details)
+    return paragraph(f"{escape(words(say('In use:')))} <strong>{escape(name)}</strong> · {rest}")
+
+
+def _dismiss(job: JobView, words: Words) -> str:
+    action = escape(json.dumps({"do": "dismiss", "job": job.key}))
+    label = escape(words(say("Dismiss")))
+    return (
+        f'<button type="button" class="vm-dismiss" data-vae-do="{action}" data-vae-key="dismiss" '
+        f'aria-label="{label}" title="{label}">✕</button>'
+    )
