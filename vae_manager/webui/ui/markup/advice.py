@@ -7,6 +7,7 @@ from html import escape
 from ....sentences import say
 from ...words import Words
 from ..facts import Facts
+from .parts import paragraph
 
 
 def advice(facts: Facts, words: Words) -> str:
