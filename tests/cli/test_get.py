@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import sys
-from pathlib import Path
-
 import pytest
 
 from tests.hub import Fault, Hub
 
-from .command import DATA, PATH, REPO, SOURCE, Cli, finished, sha256
+from .command import DATA, PATH, REPO, SOURCE, Cli, sha256
 
 NAME = "mine.safetensors"
 
@@ -126,29 +122,3 @@ def test_no_folder_of_the_persons_own_is_touched(cli: Cli) -> None:
     assert cli("get", SOURCE, "--dir", cli.folder).status == 0
     assert sorted(path.name for path in cli.home.iterdir()) == ["VAE"]
     assert list(cli.work.iterdir()) == []
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
-def test_a_bar_on_a_terminal(hub: Hub, cli: Cli) -> None:
-    import pty
-
-    hub.cdn.fail_next(Fault.trickle(6_000_000))
-    terminal, inner = pty.openpty()
-    process = cli.begin("get", SOURCE, "--dir", cli.folder, stderr=inner)
-
-    import os
-
-    os.close(inner)
-    shown = io.BytesIO()
-    try:
-        while block := os.read(terminal, 4096):
-            shown.write(block)
-    except OSError:
-        pass  # how a pseudo terminal ends on Linux
-    finally:
-        os.close(terminal)
-    assert finished(process).status == 0
-    text = shown.getvalue().decode("utf-8", "replace")
-    assert NAME in text
-    assert "fetching" in text
-    assert "/3.00M" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import Any
 
@@ -32,8 +33,14 @@ def api_only() -> None:
     create_api(app)
     script_callbacks.before_ui_callback()
     script_callbacks.app_started_callback(None, app)
+    server = uvicorn.Server(uvicorn.Config(app, host=_HOST, port=cmd_opts.port, log_level="warning"))
+    # In a thread of its own, where it leaves the signals alone; gradio does likewise
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
     _started(cmd_opts.port)
-    uvicorn.run(app, host=_HOST, port=cmd_opts.port, log_level="warning")
+    thread.join()
 
 
 def webui() -> None:

@@ -236,5 +236,11 @@ def create_ui() -> gr.Blocks:
 
 
 def setup_ui_api(app: FastAPI) -> None:
-    app.add_api_route("/internal/ping", dict, methods=["GET"])
-    app.add_api_route("/internal/profile-startup", lambda: timer.startup_record, methods=["GET"])
+    def ping() -> dict[str, str]:
+        return {}
+
+    def profile_startup() -> dict[str, Any] | None:
+        return timer.startup_record
+
+    app.add_api_route("/internal/ping", ping, methods=["GET"])
+    app.add_api_route("/internal/profile-startup", profile_startup, methods=["GET"])

@@ -1,0 +1,216 @@
+"""`catalogue`, `list` and `verify`: what can be fetched, what is there, and whether it is what it is named."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+import vae_manager
+from tests.files.samples import diffusers, ldm, safetensors, torch_zip
+from vae_manager.catalogue import load
+
+from .command import DATA, SOURCE, Cli, sha256
+
+
+# -- catalogue -----------------------------------------------------------------------------------------------------
+def test_the_catalogue_lists_what_can_be_fetched(cli: Cli) -> None:
+    result = cli("catalogue")
+    assert (result.status, result.err) == (0, "")
+    assert [line.split()[0] for line in result.out.splitlines()] == [entry.id for entry in load().offered()]
+    assert result.out.startswith("ft-mse ")
+    assert "335 MB" in result.out.splitlines()[0]
+    assert "MIT" in result.out.splitlines()[0]
+
+
+def test_all_of_it_says_why_not(cli: Cli) -> None:
+    result = cli("catalogue", "--all")
+    assert result.status == 0
+    for entry in load().entries:
+        assert f"\n{entry.id} " in "\n" + result.out
+    assert "not offered: These weights were leaked; their legal status is unclear." in result.out
+
+
+def test_the_catalogue_as_json(cli: Cli) -> None:
+    offered, everything = cli("catalogue", "--json"), cli("catalogue", "--all", "--json")
+    assert [row["id"] for row in offered.json] == [entry.id for entry in load().offered()]
+    assert [row["id"] for row in everything.json] == [entry.id for entry in load().entries]
+    [row] = [row for row in offered.json if row["id"] == "ft-mse"]
+    assert row == {
+        "id": "ft-mse",
+        "name": "ft-MSE 840k",
+        "family": "sd1",
+        "purpose": "Smoother, the safe default",
+        "file_name": "vae-ft-mse-840000-ema-pruned.safetensors",
+        "sha256": "735e4c3a447a3255760d7f86845f09f937809baa529c17370d83e4c3758f3c75",
+        "size": 334641190,
+        "layout": "ldm",
+        "dtype": "fp32",
+        "licence": "MIT",
+        "sources": [
+            "hub:stabilityai/sd-vae-ft-mse-original/vae-ft-mse-840000-ema-pruned.safetensors"
+            "@629b3ad3030ce36e15e70c5db7d91df0d60c627f"
+        ],
+        "offered": True,
+        "not_offered_because": None,
+    }
+
+
+def test_ones_own_entries_come_after_the_built_in_ones(cli: Cli) -> None:
+    result = cli("catalogue", "--json", "--catalogue", cli.entry(purpose="肌をなめらかに", licence=None))
+    row = result.json[-1]
+    assert (row["id"], row["purpose"], row["licence"], row["sources"]) == ("mine", "肌をなめらかに", None, [SOURCE])
+
+
+def test_a_broken_entry_is_told_with_file_and_line_and_the_rest_is_there(cli: Cli) -> None:
+    good = {"id": "good", "name": "Good", "family": "sd1", "sha256": "0" * 64, "source": SOURCE}
+    path = cli.catalogue({**good, "id": "bad", "family": "sd9"}, good)
+    result = cli("catalogue", "--catalogue", path)
+    assert result.status == 0
+    [line] = result.err.splitlines()
+    assert line.startswith(f"vae_manager: {path}:2: “sd9” is not a family")
+    assert "\ngood " in result.out
+    assert "\nbad " not in result.out
+
+
+def test_an_output_that_cannot_show_every_letter(cli: Cli) -> None:
+    cli.variables["PYTHONIOENCODING"] = "ascii"
+    result = cli("catalogue", "--catalogue", cli.entry(name="é"))
+    assert result.status == 0
+    assert "\\xe9" in result.out
+
+
+# -- list ----------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def filled(cli: Cli) -> Path:
+    """A VAE folder with a file of each kind."""
+    folder = cli.folder
+    (folder / "sub").mkdir(parents=True)
+    safetensors(folder / "good.safetensors", ldm(), "F16")
+    safetensors(folder / "sub" / "diffusers.safetensors", diffusers())
+    torch_zip(folder / "pickle.pt", "archive/data.pkl")
+    (folder / "page.safetensors").write_text("<!DOCTYPE html><html></html>")
+    (folder / "readme.txt").write_text("not a VAE")
+    return folder
+
+
+def test_list_says_what_each_file_is(cli: Cli, filled: Path) -> None:
+    result = cli("list", "--dir", filled)
+    assert (result.status, result.err) == (0, "")
+    lines = {line.split()[2]: line for line in result.out.splitlines()}
+    assert list(lines) == ["sub/diffusers.safetensors", "good.safetensors", "page.safetensors", "pickle.pt"]
+    assert lines["good.safetensors"].endswith("good.safetensors  ldm, fp16")
+    assert lines["pickle.pt"].endswith("pickle.pt  pickle")
+    assert "is a web page, not a VAE" in lines["page.safetensors"]
+    assert "is a diffusers file" in lines["sub/diffusers.safetensors"]
+
+
+def test_list_as_json(cli: Cli, filled: Path) -> None:
+    rows = {Path(row["path"]).name: row for row in cli("list", "--dir", filled, "--json").json}
+    good = filled / "good.safetensors"
+    assert rows["good.safetensors"] == {
+        "path": str(good),
+        "size": good.stat().st_size,
+        "container": "safetensors",
+        "layout": "ldm",
+        "latent_channels": 4,
+        "dtype": "fp16",
+        "problem": None,
+    }
+    assert rows["pickle.pt"]["container"] == "pickle"
+    assert "web page" in rows["page.safetensors"]["problem"]
+    assert len(rows) == 4
+
+
+def test_an_empty_list(cli: Cli) -> None:
+    assert cli("list").out == "No VAE files in ..\n"
+    assert cli("list", "--json").json == []
+
+
+def test_list_looks_where_a_webui_looks(cli: Cli) -> None:
+    folder = cli.work / "models" / "VAE"
+    folder.mkdir(parents=True)
+    safetensors(folder / "good.safetensors", ldm())
+    assert [row["path"] for row in cli("list", "--json").json] == ["models/VAE/good.safetensors".replace("/", os.sep)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text(cli: Cli) -> None:
+    cli.folder.mkdir()
+    safetensors(cli.folder / os.fsdecode(b"caf\xe9.safetensors"), ldm())
+    assert "caf\\udce9.safetensors" in cli("list", "--dir", cli.folder).out
+    [row] = cli("list", "--dir", cli.folder, "--json").json
+    assert Path(row["path"]).exists()
+
+
+# -- verify --------------------------------------------------------------------------------------------------------
+def verdicts(rows: list[dict[str, str]]) -> dict[str, str]:
+    return {Path(row["path"]).name: row["verdict"] for row in rows}
+
+
+def test_what_the_catalogue_knows_is_proven_whatever_its_name(cli: Cli) -> None:
+    cli.folder.mkdir()
+    path = cli.folder / "renamed.safetensors"
+    path.write_bytes(DATA)
+    result = cli("verify", "--dir", cli.folder, "--catalogue", cli.entry())
+    assert (result.status, result.err) == (0, "")
+    assert result.out == f"proven   {path}  is My VAE, byte for byte\n"
+
+
+def test_other_bytes_under_a_known_name_are_wrong(cli: Cli) -> None:
+    cli.folder.mkdir()
+    path = safetensors(cli.folder / "mine.safetensors", ldm())
+    result = cli("verify", "--dir", cli.folder, "--catalogue", cli.entry())
+    assert (result.status, result.err) == (5, "")
+    digest = sha256(path.read_bytes())
+    assert result.out == f"WRONG    {path}  is named like My VAE, but these are other bytes: {digest}\n"
+
+
+def test_verify_as_json(cli: Cli, filled: Path) -> None:
+    (filled / "mine.safetensors").write_bytes(DATA)
+    safetensors(filled / "vae-ft-mse-840000-ema-pruned.safetensors", ldm())
+    result = cli("verify", "--dir", filled, "--catalogue", cli.entry(), "--json")
+    assert (result.status, result.err) == (5, "")
+    assert verdicts(result.json) == {
+        "mine.safetensors": "proven",
+        "good.safetensors": "unknown",
+        "pickle.pt": "unknown",
+        "page.safetensors": "WRONG",
+        "diffusers.safetensors": "WRONG",
+        "vae-ft-mse-840000-ema-pruned.safetensors": "WRONG",
+    }
+    [row] = [row for row in result.json if row["verdict"] == "proven"]
+    assert row == {
+        "path": str(filled / "mine.safetensors"),
+        "sha256": sha256(DATA),
+        "entry": "mine",
+        "verdict": "proven",
+        "text": "is My VAE, byte for byte",
+    }
+
+
+def test_unknown_files_are_no_failure(cli: Cli, filled: Path) -> None:
+    result = cli("verify", filled / "good.safetensors", filled / "pickle.pt")
+    assert result.status == 0
+    assert [line.split()[0] for line in result.out.splitlines()] == ["unknown", "unknown"]
+    assert sha256((filled / "pickle.pt").read_bytes()) in result.out
+
+
+def test_only_the_files_that_were_named(cli: Cli, filled: Path) -> None:
+    result = cli("verify", filled / "page.safetensors", "--json")
+    assert (result.status, verdicts(result.json)) == (5, {"page.safetensors": "WRONG"})
+
+
+def test_nothing_to_verify(cli: Cli) -> None:
+    assert cli("verify", "--json").json == []
+
+
+# -- help ----------------------------------------------------------------------------------------------------------
+def test_version_and_help(cli: Cli) -> None:
+    assert cli("--version").out.strip() == vae_manager.__version__
+    for arguments in (["--help"], *([command, "--help"] for command in ("catalogue", "get", "list", "verify"))):
+        result = cli(*arguments)
+        assert (result.status, result.err) == (0, "")
+        assert result.out.startswith("usage: python -m vae_manager")
