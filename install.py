@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).parent / "pyproject.toml"
+PLAIN_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9.]+)?")
+"""As PEP 440 writes it. A system's own package can have another ("0.23ubuntu1"), for which pip knows `===` only."""
 
 
 def requirements() -> list[str]:
@@ -26,11 +28,17 @@ def missing(wanted: list[str]) -> list[str]:
 
 def install(packages: list[str]) -> None:
     """Install `packages` beside what is there: every package that the host has is held at its version."""
-    import importlib.metadata  # these three cost more than the whole check, and are hardly ever needed
+    import contextlib  # these cost more than the whole check, and are hardly ever needed
+    import importlib.metadata
     import subprocess
     import tempfile
 
-    held = sorted({f"{dist.name}=={dist.version}" for dist in importlib.metadata.distributions() if dist.name})
+    held = []
+    for name in sorted({dist.name for dist in importlib.metadata.distributions() if dist.name}):
+        # Asked by name, the first on the path answers, and never what pip left behind as "~name".
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            if version := importlib.metadata.version(name):
+                held.append(f"{name}{'==' if PLAIN_VERSION.fullmatch(version) else '==='}{version}")
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "held.txt"
         constraints.write_text("\n".join(held), encoding="utf-8")

@@ -39,7 +39,9 @@ def say(template: str, **fields: object) -> Sentence:
 
 
 def megabytes(count: int) -> str:
-    """`count` bytes as people read sizes on a download page: decimal megabytes, "335 MB" or "1.4 GB"."""
+    """`count` bytes as people read sizes on a download page: decimal units, "335 MB" or "1.4 GB"."""
+    if count < 100_000:
+        return f"{count / 1e3:.0f} kB"
     if count >= 1_000_000_000:
         return f"{count / 1e9:.1f} GB"
     if count >= 10_000_000:

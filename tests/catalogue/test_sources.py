@@ -55,6 +55,7 @@ def test_a_source_prints_as_it_is_written(text: str) -> None:
         "http://10.0.0.1/a.pt",
         "https://",
         "https://user:pass@example.org/a.pt",
+        "https://token@example.org/a.pt",
         "https://example.org:port/a.pt",
         "https://[::1/a.pt",
         "ftp://example.org/a.pt",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import subprocess
 import sys
@@ -107,7 +106,7 @@ class Cli:
 
     def names(self, folder: Path | None = None) -> list[str]:
         """What is in a folder, hidden files too."""
-        return sorted(os.listdir(folder or self.folder))
+        return sorted(path.name for path in (folder or self.folder).iterdir())
 
 
 def finished(process: subprocess.Popen[str]) -> Result:

@@ -179,18 +179,19 @@ def a_name_that_cannot_be_used(hub: Hub, cli: Cli) -> tuple[str | Path, ...]:
 @pytest.mark.parametrize("name", CASES)
 def test_status(hub: Hub, cli: Cli, name: str) -> None:
     status, prepare, sentence = CASES[name]
-    before = {path: path.read_bytes() for path in (cli.home, cli.work) for path in path.rglob("*") if path.is_file()}
     command = prepare(hub, cli)
-    mine = {path: path.read_bytes() for path in (*cli.home.rglob("*"), *cli.work.rglob("*")) if path.is_file()}
+    before = files_of(cli)
     result = cli(*command)
     assert result.status == status, result.err
     if status == 0:
         assert result.err == ""
-        return
-    assert sentence in result.sentence
-    assert before.items() <= mine.items()
-    left = {path: path.read_bytes() for path in (*cli.home.rglob("*"), *cli.work.rglob("*")) if path.is_file()}
-    assert left == mine, "nothing is lost, and no half of a file is left"
+    else:
+        assert sentence in result.sentence
+        assert files_of(cli) == before, "nothing is lost, and no half of a file is left"
+
+
+def files_of(cli: Cli) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in (*cli.home.rglob("*"), *cli.work.rglob("*")) if path.is_file()}
 
 
 def test_every_status_has_a_case() -> None:

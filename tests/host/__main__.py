@@ -36,7 +36,7 @@ def _start(given: dict[str, str], step_seconds: float) -> None:
 
     from tests.host import sampling
 
-    launch_utils.run_extensions_installers(shared.config_filename, *given.values())
+    launch_utils.run_extensions_installers(shared.config_filename, given)
     extensions.given.update(given)
     sampling.step_seconds = step_seconds
     initialize.imports()

@@ -34,22 +34,22 @@ class StableDiffusionProcessing:
     tiling: bool | None = None
     do_not_save_samples: bool = False
     do_not_save_grid: bool = False
-    extra_generation_params: dict[str, Any] | None = None
+    extra_generation_params: Any = None
     denoising_strength: float | None = None
-    override_settings: dict[str, Any] | None = None
+    override_settings: Any = None
     override_settings_restore_afterwards: bool = True
 
     scripts_value: Any = field(default=None, init=False)
     script_args_value: Any = field(default=None, init=False)
     scripts_setup_complete: bool = field(default=False, init=False)
-    comments: dict[str, int] | None = None
-    all_prompts: list[str] | None = field(default=None, init=False)
-    all_negative_prompts: list[str] | None = field(default=None, init=False)
-    all_seeds: list[int] | None = field(default=None, init=False)
+    comments: Any = None
+    all_prompts: Any = field(default=None, init=False)
+    all_negative_prompts: Any = field(default=None, init=False)
+    all_seeds: Any = field(default=None, init=False)
     iteration: int = field(default=0, init=False)
-    prompts: list[str] | None = field(default=None, init=False)
-    negative_prompts: list[str] | None = field(default=None, init=False)
-    seeds: list[int] | None = field(default=None, init=False)
+    prompts: Any = field(default=None, init=False)
+    negative_prompts: Any = field(default=None, init=False)
+    seeds: Any = field(default=None, init=False)
     user: str | None = field(default=None, init=False)
     sd_model_name: str | None = field(default=None, init=False)
     sd_model_hash: str | None = field(default=None, init=False)

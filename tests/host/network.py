@@ -14,15 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.vaes import BASE
-from tests.vaes.autoencoder import SCALE, TINY, AutoencoderKL, Posterior, load
+from tests.vaes import BASE, autoencoder
+from tests.vaes.autoencoder import SCALE, TINY, Posterior, load
 from tests.vaes.pictures import pictures
 
 FACTOR = TINY.factor
 CHANNELS = TINY.z_channels
 
 
-class FirstStage(AutoencoderKL):
+class AutoencoderKL(autoencoder.AutoencoderKL):
     """The VAE with the methods that ldm's has: `encode` gives a distribution, `decode` does not clamp."""
 
     @property
@@ -63,7 +63,7 @@ class Model(nn.Module):
 
     def __init__(self, *, sdxl: bool) -> None:
         super().__init__()
-        self.first_stage_model = FirstStage(TINY)
+        self.first_stage_model = AutoencoderKL(TINY)
         self.cond_stage_model: nn.Module = TextModel()
         self.cond_stage_key = "txt"
         self.marker = nn.Parameter(torch.zeros(1), requires_grad=False)
@@ -105,6 +105,6 @@ class Model(nn.Module):
 
 
 @functools.cache
-def reference() -> AutoencoderKL:
+def reference() -> autoencoder.AutoencoderKL:
     """The encoder that all latents come from, apart from the loaded model."""
     return load(BASE)

@@ -18,7 +18,7 @@ VALUE = "value"
 
 
 def describe(names: Iterable[str]) -> dict[str, str]:
-    """Each dotted name's signature without annotations; `value` for what is not called, `missing` for what is not there.
+    """Each dotted name's signature without annotations; `value` where nothing is called, `missing` where nothing is.
 
     Nothing is called or computed to find out: reading `shared.sd_model` would load a checkpoint.
     """

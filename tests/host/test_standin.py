@@ -144,8 +144,9 @@ def test_a_bad_file_leaves_a_mix_under_the_old_name(webui: WebUI) -> None:
     assert mixed.pixels != good.pixels
     assert not webui.call("/probe")[1]["hijacked"]
     assert Picture(webui, tiling=True).status == 500
+    assert Picture(webui).status == 500
     choose(webui, GOOD)
-    assert Picture(webui, tiling=True).status == 500
+    assert Picture(webui).pixels == mixed.pixels
     choose(webui, OTHER)
     choose(webui, GOOD)
     assert Picture(webui).pixels == good.pixels
@@ -213,9 +214,8 @@ def test_reload_ui_keeps_packages_and_executes_scripts_again(webui: WebUI) -> No
 
 def test_an_override_sticks_while_config_json_lacks_the_option(tmp_path: Path) -> None:
     write_vaes(tmp_path / "models" / "VAE")
+    (tmp_path / "config.json").write_text('{"samples_save": false}', encoding="utf-8")
     with start_webui(tmp_path, "--no-extension", "--nowebui", "--api", "--step-seconds", "0.001") as webui:
-        (tmp_path / "config.json").write_text('{"samples_save": false}', encoding="utf-8")
-        webui.restart()
         Picture(webui, override_settings={"sd_vae": GOOD})
         assert Picture(webui).fields["VAE"] == GOOD
 

@@ -163,9 +163,20 @@ def test_an_ended_job_can_be_asked_for_again_and_starts_clean(lane: Lane) -> Non
     ended(lane, "b")
     with busy(lane):
         lane.start("a", "A, once more", nothing)
-        assert lane.view("a") == JobView("a", "A, once more", JobState.WAITING)
+        assert lane.view("a") == JobView("a", 4, "A, once more", JobState.WAITING)
         assert [view.key for view in lane.views()] == ["b", "first", "a"]
-    assert ended(lane, "a") == JobView("a", "A, once more", JobState.DONE)
+    assert ended(lane, "a") == JobView("a", 4, "A, once more", JobState.DONE)
+
+
+def test_each_asking_has_a_number_of_its_own(lane: Lane) -> None:
+    """So that a page can tell a job from the one of the same key before it."""
+    with busy(lane):
+        for key in ("first", "second", "second", "third"):
+            lane.start(key, key, nothing)
+        assert [(view.key, view.serial) for view in lane.views()] == [("first", 1), ("second", 2), ("third", 3)]
+    ended(lane, "third")
+    lane.start("second", "Second", nothing)
+    assert ended(lane, "second").serial == 4
 
 
 # -- stopping ------------------------------------------------------------------------------------------------------
@@ -187,7 +198,7 @@ def test_a_job_that_runs_hears_of_it_and_ends_as_stopped(lane: Lane) -> None:
         assert view is not None
         assert view.state is JobState.RUNNING, "it has not ended yet"
         work.may_end.set()
-        assert ended(lane, "first") == JobView("first", "First", JobState.STOPPED)
+        assert ended(lane, "first") == JobView("first", 1, "First", JobState.STOPPED)
     assert work.stopped
 
 
@@ -324,7 +335,7 @@ def test_progress_speed_and_time_left() -> None:
     assert told.wait(SOON)
     running = lane.view("a")
     may_end.set()
-    assert running == JobView("a", "A", JobState.RUNNING, "fetching", 300, 1_000, speed=100.0, seconds_left=7.0)
+    assert running == JobView("a", 1, "A", JobState.RUNNING, "fetching", 300, 1_000, speed=100.0, seconds_left=7.0)
     assert ended(lane, "a").done == 300, "what was done stays readable"
 
 

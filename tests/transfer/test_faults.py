@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from email.utils import formatdate
@@ -12,7 +13,7 @@ import pytest
 from tests.hub import Fault, Hub
 from vae_manager.catalogue.sources import HttpsSource, HubSource
 from vae_manager.errors import DiskError, IntegrityError, NetworkError, NotFoundError, RefusedError
-from vae_manager.transfer import Network, Patience, unfinished
+from vae_manager.transfer import Network, Patience, Progress, unfinished
 from vae_manager.transfer.wire import CHUNK
 
 from .ordering import COMMIT, MB, NAME, PINNED, QUICK, REPO, Desk, some_bytes
@@ -228,11 +229,14 @@ def test_a_body_without_its_length(hub: Hub, desk: Desk) -> None:
     assert desk.get(desk.order(DATA)).proven
 
 
-def test_a_body_that_is_shorter_than_it_says(hub: Hub, desk: Desk) -> None:
+def test_a_body_that_is_shorter_than_it_says_is_no_short_file(hub: Hub, desk: Desk) -> None:
+    """Whether the end is noticed at once, or at the next range only, depends on the version of urllib3."""
     url = hub.publish("/short", DATA)
     hub.cdn.fail_always(Fault.length_off(1000))
-    with pytest.raises(NetworkError):
-        desk.get(desk.order(DATA, HttpsSource(url)))
+    with contextlib.suppress(NetworkError):
+        desk.get(desk.order(DATA, HttpsSource(url), known=False))
+    assert not desk.target.exists() or desk.target.read_bytes() == DATA
+    assert len(desk.gets()) > 1
 
 
 def test_a_compressed_body_is_not_taken(hub: Hub, desk: Desk) -> None:
@@ -297,7 +301,12 @@ def test_a_folder_that_may_not_be_written(hub: Hub, desk: Desk, monkeypatch: pyt
 def test_a_folder_that_goes_away(hub: Hub, desk: Desk, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     hub.cdn.fail_next(Fault.reset_after(MB))
-    desk.on_progress = lambda told: desk.folder.rename(moved) if told.done and desk.folder.exists() else None
+
+    def go_away(told: Progress) -> None:
+        if told.done and desk.folder.exists():
+            desk.folder.rename(moved)
+
+    desk.on_progress = go_away
     with pytest.raises(DiskError):
         desk.get(desk.order(DATA))
     assert not (moved / NAME).exists()

@@ -75,7 +75,7 @@ def fetch(
                     partial.checkpoint()
                 tick(len(data), journal.total)
         except BaseException:
-            with suppress(OSError):
+            with suppress(OSError, TransientNetworkError):
                 partial.checkpoint()
             raise
     if opened is None or (journal.total is not None and partial.done < journal.total):

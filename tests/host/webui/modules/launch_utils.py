@@ -7,7 +7,9 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from modules import cmd_args, errors
 from modules.paths_internal import extensions_dir, script_path
@@ -58,10 +60,10 @@ def run_extension_installer(extension_dir: str) -> None:
         print(done.stdout.strip())
 
 
-def run_extensions_installers(settings_file: str, *folders: str) -> None:
-    """Every extension of the data folder, then `folders`: the stand-in's extensions that lie elsewhere."""
-    installed = sorted(str(path) for path in Path(extensions_dir).glob("*") if path.is_dir())
+def run_extensions_installers(settings_file: str, given: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Every extension of the data folder, then `given`, name -> folder: the stand-in's that lie elsewhere."""
+    installed = {path.name: str(path) for path in sorted(Path(extensions_dir).glob("*")) if path.is_dir()}
     with startup_timer.subcategory("run extensions installers"):
-        for folder in [*installed, *folders]:
+        for name, folder in {**installed, **given}.items():
             run_extension_installer(folder)
-            startup_timer.record(Path(folder).name)
+            startup_timer.record(name)

@@ -1,0 +1,185 @@
+"""The WebUI's page in a real browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+from .webui import PATIENCE, Picture, until
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+]
+WAIT = PATIENCE * 1000
+
+
+@contextmanager
+def launch(executable: str | None) -> Iterator[Any]:
+    """Chromium, or playwright's own where `executable` is None, that resolves no name but this machine's."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class LivePage:
+    """An open page. `tab` is `txt2img` or `img2img`."""
+
+    def __init__(self, playwright_page: Any, url: str) -> None:
+        self.raw = playwright_page
+        self.url = url
+        self.errors: list[str] = []
+        playwright_page.set_default_timeout(WAIT)
+        playwright_page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    @classmethod
+    def open(cls, browser: Any, url: str, *, theme: str = "light", width: int = 1280, height: int = 1000) -> LivePage:
+        query = urlencode({"__theme": theme})
+        context = browser.new_context(viewport={"width": width, "height": height}, locale="en-US")
+        page = cls(context.new_page(), f"{url}/?{query}")
+        page.load()
+        return page
+
+    def load(self) -> None:
+        self.raw.goto(self.url, wait_until="domcontentloaded")
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """The interface stands and the extension's part has heard from the server."""
+        self.raw.wait_for_function(
+            "() => [...document.querySelectorAll('#vae_manager_txt2img > .label-wrap > span')]"
+            ".some((title) => title.textContent.includes('—'))"
+        )
+
+    def close(self) -> None:
+        self.raw.context.close()
+
+    # The accordion
+
+    def title(self, tab: str = "txt2img") -> str:
+        return str(self.raw.inner_text(f"#vae_manager_{tab} > .label-wrap > span >> nth=0"))
+
+    def open_accordion(self, tab: str = "txt2img") -> None:
+        if not self.raw.is_visible(f"#vae_manager_{tab}_choice"):
+            self.raw.click(f"#vae_manager_{tab} > .label-wrap")
+            self.raw.wait_for_selector(f"#vae_manager_{tab}_choice input", state="visible")
+
+    def status(self, tab: str = "txt2img") -> str:
+        return str(self.raw.inner_text(f"#vae_manager_{tab} [data-vae-region=status]"))
+
+    def row(self, entry: str, tab: str = "txt2img") -> Any:
+        return self.raw.locator(f"#vae_manager_{tab} [data-vae-entry='{entry}']")
+
+    def click_in_row(self, entry: str, text: str, tab: str = "txt2img") -> None:
+        self.row(entry, tab).locator("button", has_text=text).first.click()
+
+    def progress(self, entry: str, tab: str = "txt2img") -> tuple[int, str] | None:
+        """Percent and text of the progress bar; None where there is none."""
+        bar = self.row(entry, tab).locator("[role=progressbar]")
+        seen = bar.evaluate_all("(bars) => bars.map((bar) => [bar.ariaValueNow, bar.parentElement.innerText])")
+        return (int(seen[0][0]), str(seen[0][1])) if seen else None
+
+    def chosen(self, tab: str = "txt2img") -> str:
+        """What the dropdown shows."""
+        return str(self.raw.input_value(f"#vae_manager_{tab}_choice input"))
+
+    def choose(self, text: str, tab: str = "txt2img") -> None:
+        """Pick the line of the dropdown that begins with `text`."""
+        self.pick_in(f"#vae_manager_{tab}_choice", text)
+
+    def lines(self, selector: str) -> list[str]:
+        """The lines of a dropdown."""
+        self.raw.click(f"{selector} input")
+        lines = self.raw.locator(f"{selector} ul.options li").all_inner_texts()
+        self.raw.keyboard.press("Escape")
+        return [line.replace("✓", "").strip() for line in lines]
+
+    def pick_in(self, selector: str, text: str) -> None:
+        """Pick the line of any of the page's dropdowns that begins with `text`."""
+        self.raw.click(f"{selector} input")
+        items = self.raw.locator(f"{selector} ul.options li")
+        items.first.wait_for(state="visible")
+        for item in items.all():
+            if item.inner_text().replace("✓", "").strip().startswith(text):
+                item.dispatch_event("mousedown")
+                break
+        else:
+            raise AssertionError(f"no line begins with {text!r}: {items.all_inner_texts()}")
+
+    def apply_to(self, where: str, tab: str = "txt2img") -> None:
+        """`everywhere` or `this tab only`."""
+        self.raw.locator(f"#vae_manager_{tab}_scope label", has_text=where).click()
+
+    # The WebUI's own parts
+
+    def tab(self, name: str) -> None:
+        self.raw.locator("#tabs > .tab-nav > button", has_text=name).first.click()
+
+    def settings(self, section: str) -> None:
+        """Open a section of the Settings tab."""
+        self.tab("Settings")
+        self.raw.locator("#settings > .tab-nav > button", has_text=section).first.click()
+
+    def value_of(self, selector: str) -> str:
+        return str(self.raw.input_value(f"{selector} input"))
+
+    def reload_ui(self) -> None:
+        """The WebUI's *Reload UI*, as the footer offers it; waits until the page is back."""
+        self.raw.evaluate("() => { window.beforeReload = true; }")
+        self.raw.locator("footer a, .footer a, a", has_text="Reload UI").last.click()
+        self.raw.wait_for_function("() => window.beforeReload === undefined")
+        self.wait_until_ready()
+
+    def prepare(self, tab: str = "txt2img", *, seed: int = 7, steps: int = 2, prompt: str = "a lighthouse") -> None:
+        """Set a picture of 64 × 64 in the page."""
+        self.raw.fill(f"#{tab}_prompt textarea", prompt)
+        self.pick_in(f"#{tab}_sampling", "Euler")
+        for name, value in {"width": 64, "height": 64, "steps": steps}.items():
+            field = self.raw.locator(f"#{tab}_{name} input[type=number]")
+            field.fill(str(value))
+            field.press("Tab")
+        self.raw.fill(f"#{tab}_seed input", str(seed))
+        self.raw.press(f"#{tab}_seed input", "Tab")
+
+    def start_picture(self, tab: str = "txt2img") -> None:
+        self.raw.evaluate(
+            "(id) => document.querySelectorAll(`#html_info_${id} p`).forEach((p) => p.setAttribute('data-old', ''))", tab
+        )
+        self.raw.click(f"#{tab}_generate")
+
+    def finish_picture(self, tab: str = "txt2img") -> Picture:
+        self.raw.wait_for_function(
+            "(id) => [...document.querySelectorAll(`#html_info_${id} p:not([data-old])`)]"
+            ".some((p) => p.innerText.includes('Steps:'))",
+            arg=tab,
+        )
+        text = self.raw.inner_text(f"#html_info_{tab}")
+        images = self.raw.locator(f"#{tab}_gallery img")
+        source = until(lambda: images.first.get_attribute("src") if images.count() else None)
+        answer = self.raw.request.get(self._absolute(source))
+        return Picture.of(answer.body(), text)
+
+    def generate(self, tab: str = "txt2img") -> Picture:
+        self.start_picture(tab)
+        return self.finish_picture(tab)
+
+    def _absolute(self, source: str) -> str:
+        return str(self.raw.evaluate("(source) => new URL(source, location.href).href", source))
+
+    def wait_for(self, what: str, seconds: float = PATIENCE) -> None:
+        """Wait until a JavaScript expression is true."""
+        self.raw.wait_for_function(f"() => {what}", timeout=seconds * 1000)
+
+    def rest(self, seconds: float) -> None:
+        """Let the page's own timers run."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.raw.wait_for_timeout(50)

@@ -1,0 +1,167 @@
+"""A running WebUI, as its own API shows it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+
+Value = TypeVar("Value")
+
+PATIENCE = 180.0
+"""Seconds that anything here may take on a slow machine that does other work besides."""
+RESTORED = (
+    "sd_vae",
+    "sd_vae_overrides_per_model_preferences",
+    "quicksettings_list",
+    "localization",
+    "vae_manager_endpoint",
+    "disabled_extensions",
+)
+"""The settings that the checks change."""
+
+
+def until(look: Callable[[], Value], wanted: Callable[[Value], bool] = bool, patience: float = PATIENCE) -> Value:
+    """Look again and again until what is seen is as wanted; TimeoutError with what was seen last."""
+    end = time.monotonic() + patience
+    while not wanted(seen := look()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"after {patience:g} s still: {seen!r}")
+        time.sleep(0.1)
+    return seen
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a generation gave."""
+
+    size: tuple[int, int]
+    pixels: bytes
+    infotext: str
+
+    @classmethod
+    def of(cls, png: bytes, infotext: str | None = None) -> Picture:
+        """Read a PNG; its own text where no other is given."""
+        from PIL import Image
+
+        with Image.open(io.BytesIO(png)) as image:
+            text = infotext if infotext is not None else str(image.info.get("parameters", ""))
+            return cls(image.size, image.convert("RGB").tobytes(), text)
+
+    @property
+    def vae(self) -> str | None:
+        """The VAE that the infotext names; None where it names none (the checkpoint's own)."""
+        found = re.search(r"\bVAE: ([^,\n]+)", self.infotext)
+        return found[1] if found else None
+
+    @property
+    def vae_hash(self) -> str | None:
+        found = re.search(r"\bVAE hash: ([0-9a-f]+)", self.infotext)
+        return found[1] if found else None
+
+    def looks_like(self, other: Picture) -> bool:
+        """Bit for bit the same pixels."""
+        return (self.size, self.pixels) == (other.size, other.pixels)
+
+
+class WebUI:
+    """The running WebUI at `url`."""
+
+    def __init__(self, url: str, folder: Path | None, restart_command: str | None) -> None:
+        self.url = url.rstrip("/")
+        self.folder = folder
+        self.restart_command = restart_command
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def get(self, path: str, **params: str) -> Any:
+        answer = self._session.get(self.url + path, params=params, timeout=PATIENCE)
+        answer.raise_for_status()
+        return answer.json()
+
+    def post(self, path: str, data: Any = None) -> Any:
+        answer = self._session.post(self.url + path, json=data, timeout=2 * PATIENCE)
+        assert answer.ok, f"{path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json()
+
+    def options(self) -> dict[str, Any]:
+        return dict(self.get("/sdapi/v1/options"))
+
+    def option(self, name: str) -> Any:
+        return self.options()[name]
+
+    def set(self, **options: Any) -> None:
+        """The host's own way of changing settings."""
+        self.post("/sdapi/v1/options", options)
+
+    def restore(self, before: dict[str, Any]) -> None:
+        self.set(**{name: before[name] for name in RESTORED if name in before})
+
+    def choose(self, word: str) -> None:
+        """Set `sd_vae` the host's own way and make sure that it took."""
+        self.set(sd_vae=word)
+        assert self.option("sd_vae") == word
+
+    def refresh(self) -> None:
+        self.post("/sdapi/v1/refresh-vae")
+
+    def listed(self) -> set[str]:
+        """The VAE files in the WebUI's own list."""
+        return {item["model_name"] for item in self.get("/sdapi/v1/sd-vae")}
+
+    def state(self, **tab_choices: str) -> dict[str, Any]:
+        """What the extension tells an open page."""
+        return dict(self.get("/vae-manager/state", **tab_choices))
+
+    def picture(self, *, seed: int = 7, steps: int = 2, prompt: str = "a lighthouse", **more: Any) -> Picture:
+        """A txt2img of 64 × 64, small enough for a CPU."""
+        return self._picture("txt2img", seed=seed, steps=steps, prompt=prompt, **more)
+
+    def picture_from(self, source: Picture, *, seed: int = 7, steps: int = 2, **more: Any) -> Picture:
+        """An img2img of 64 × 64."""
+        from PIL import Image
+
+        png = io.BytesIO()
+        Image.frombytes("RGB", source.size, source.pixels).save(png, "PNG")
+        init = base64.b64encode(png.getvalue()).decode()
+        return self._picture("img2img", init_images=[init], seed=seed, steps=steps, prompt="a lighthouse", **more)
+
+    def _picture(self, kind: str, **asked: Any) -> Picture:
+        asked = {"width": 64, "height": 64, "sampler_name": "Euler", "cfg_scale": 7, "batch_size": 1, **asked}
+        answer = self.post(f"/sdapi/v1/{kind}", asked)
+        return Picture.of(base64.b64decode(answer["images"][0]), json.loads(answer["info"])["infotexts"][0])
+
+    def busy(self) -> bool:
+        """A picture is being made."""
+        return bool(self.get("/sdapi/v1/progress", skip_current_image="true")["state"]["job_count"])
+
+    def restart(self) -> None:
+        """End the process at once, as a power cut would, and start it again."""
+        assert self.restart_command is not None
+        subprocess.run(self.restart_command, shell=True, check=True, timeout=2 * PATIENCE, stdout=subprocess.DEVNULL)
+        self._session.close()
+        until(self._answers)
+
+    def wait_for_reload(self, url_of_page: Callable[[], str] | None = None) -> None:
+        """Wait for a Reload UI to be over."""
+        until(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            self.state()
+        except requests.RequestException:
+            return False
+        return True
+
+    def start_profile(self) -> dict[str, float]:
+        """Seconds of each part of the latest start, by the WebUI's own clock."""
+        return dict(self.get("/internal/profile-startup")["records"])

@@ -1,0 +1,102 @@
+"""A host made of plain values: it does what the Protocol says and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from vae_manager.choice import AUTOMATIC, Choice, Resolution, Situation, resolve
+from vae_manager.errors import RefusedError
+from vae_manager.library import Folder, scan
+from vae_manager.sentences import Sentence, say
+from vae_manager.webui.hosts.host import Act, InUse
+
+Result = TypeVar("Result")
+
+
+class PlainHost:
+    """One checkpoint, one VAE folder, a setting; choosing takes effect at once."""
+
+    name = "plain"
+    version = "1"
+    shared_with_others = False
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder
+        self.vaes = folder / "models" / "VAE"
+        self.vaes.mkdir(parents=True)
+        self.word = AUTOMATIC.word
+        self.loaded: str | None = None
+        self.listed: dict[str, str] = {}
+        self.refused: dict[Act, Sentence] = {}
+        self.family: str | None = "sd1"
+        self.checkpoint: str | None = "demo"
+        self.quick = ["sd_model_checkpoint", "CLIP_stop_at_last_layers"]
+        self.reloads = 0
+        self.endpoint_address: str | None = None
+        self.spoken = "None"
+        self.taesd = False
+        self.hashing = True
+        self.making_a_picture = False
+
+    @property
+    def data_folder(self) -> Path:
+        return self.root / "vae-manager"
+
+    def folders(self) -> Sequence[Folder]:
+        return [Folder(self.vaes, "vae")]
+
+    def download_folder(self) -> Path:
+        return self.vaes
+
+    def endpoint(self) -> str | None:
+        return self.endpoint_address
+
+    def files(self) -> Mapping[str, str]:
+        return self.listed
+
+    def refresh(self) -> None:
+        self.listed = {file.name: str(file.path) for file in scan(self.folders())}
+
+    def refusal(self, act: Act) -> Sentence | None:
+        return self.refused.get(act)
+
+    def choice(self) -> Choice:
+        return Choice(self.word)
+
+    def choose(self, choice: Choice) -> None:
+        if choice.file_name is not None and "bad" in choice.file_name:
+            raise RefusedError(say("{file} is a diffusers file.", file=choice.file_name))
+        self.word = choice.word
+        self.loaded = self.resolution().path
+
+    def resolution(self) -> Resolution:
+        return resolve(Situation(self.choice(), self.checkpoint or "", self.listed))
+
+    def in_use(self) -> InUse:
+        return InUse(self.checkpoint, self.family, self.loaded, "fp32", self.taesd)
+
+    def generating(self) -> bool:
+        return self.making_a_picture
+
+    def run_exclusive(self, work: Callable[[], Result]) -> Result:
+        return work()
+
+    def may_hash(self) -> bool:
+        return self.hashing
+
+    def quick_settings(self) -> Sequence[str]:
+        return self.quick
+
+    def set_quick_settings(self, names: Sequence[str]) -> None:
+        self.quick = list(names)
+
+    def reload_page(self) -> None:
+        self.reloads += 1
+
+    def language(self) -> str:
+        return self.spoken
+
+    def translations(self) -> Mapping[str, str]:
+        return {}

@@ -1,0 +1,282 @@
+"""What a person reads and what a click does, on a plain host and a real loopback hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable
+from html import unescape
+from typing import Any
+
+import pytest
+
+from tests.hub import Fault, Hub, Link
+from tests.webui.host import PlainHost
+from vae_manager.errors import RefusedError, UsageError
+from vae_manager.sentences import say
+from vae_manager.service import Service
+from vae_manager.webui.hosts.host import Act
+from vae_manager.webui.ui.actions import perform
+from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB, Page
+
+BYTES = b"a VAE of a few bytes" * 200_000  # 4 MB
+SHA256 = hashlib.sha256(BYTES).hexdigest()
+
+ENTRY = f"""
+- id: mine
+  name: Mine
+  family: sd1
+  purpose: for this test
+  sha256: {SHA256}
+  size: {len(BYTES)}
+  source: hub:owner/repo/mine.safetensors
+"""
+
+
+def wait_for(true: Callable[[], Any], seconds: float = 15) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.02)
+
+
+def text(page: Page, region: str) -> str:
+    """A region as people read it."""
+    html = page.state({})["regions"][region]
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html))).strip()
+
+
+def row(page: Page, entry: str = "mine") -> str:
+    html = page.state({})["regions"]["offers"]
+    found = re.search(rf'<li class="vm-row" data-vae-entry="{entry}">.*?</li>', html)
+    assert found is not None
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", found[0])))
+
+
+@pytest.fixture
+def offered(host: PlainHost, hub: Hub) -> None:
+    """The user's catalogue offers a file that the hub has."""
+    hub.add("owner/repo", "mine.safetensors", BYTES)
+    host.endpoint_address = hub.endpoint
+    write_catalogue(host, ENTRY)
+
+
+def write_catalogue(host: PlainHost, content: str) -> None:
+    host.data_folder.mkdir(exist_ok=True)
+    (host.data_folder / "catalogue.yaml").write_text(content, encoding="utf-8")
+
+
+def do(page: Page, **action: object) -> None:
+    perform(page.host, page.service, json.dumps(action))
+
+
+def test_the_title_says_which_and_why(page: Page, host: PlainHost) -> None:
+    assert page.state({})["titles"]["txt2img"] == "VAE — Built-in · SD 1.x / 2.x · Automatic found none by name"
+    (host.vaes / "fine.safetensors").write_bytes(b"x")
+    host.refresh()
+    page.pick("fine.safetensors", EVERYWHERE)
+    wait_for(lambda: page.state({})["titles"]["txt2img"] == "VAE — fine · SD 1.x / 2.x · chosen in settings")
+    assert "fine.safetensors" in text(page, "status")
+
+
+def test_a_tab_of_its_own_says_so_and_changes_nothing_else(page: Page, host: PlainHost) -> None:
+    assert page.pick("fine.safetensors", THIS_TAB) == "fine.safetensors"
+    state = page.state({"img2img": "fine.safetensors"})
+    assert state["titles"]["img2img"] == "VAE — fine.safetensors · this tab only"
+    assert "Built-in" in state["titles"]["txt2img"]
+    assert host.word == "Automatic"
+
+
+def test_without_a_checkpoint(page: Page, host: PlainHost) -> None:
+    host.checkpoint = host.family = None
+    assert page.state({})["titles"]["txt2img"] == "VAE — no checkpoint is loaded yet"
+    assert "No checkpoint is loaded yet" in text(page, "status")
+
+
+def test_first_for_each_family(page: Page, host: PlainHost) -> None:
+    def first() -> list[str]:
+        return re.findall(r'data-vae-entry="([^"]+)"', page.state({})["regions"]["offers"])[:2]
+
+    assert first() == ["ft-mse", "ft-ema"]
+    host.family = "sdxl"
+    assert all(entry.startswith("sdxl") for entry in first())
+
+
+@pytest.mark.usefixtures("offered")
+def test_get_and_use(page: Page, host: PlainHost) -> None:
+    assert "Get and use" in row(page)
+    do(page, do="get", entry="mine", use=True, accept=False)
+    wait_for(lambda: host.word == "mine.safetensors")
+    assert (host.vaes / "mine.safetensors").read_bytes() == BYTES
+    assert "✓ in use" in row(page)
+    assert SHA256[:10] in text(page, "status")
+    assert "Mine" in text(page, "status")
+
+
+@pytest.mark.usefixtures("offered")
+def test_get_alone_leaves_the_choice(page: Page, host: PlainHost) -> None:
+    do(page, do="get", entry="mine", use=False, accept=False)
+    wait_for(lambda: "✓ here" in row(page))
+    assert host.word == "Automatic"
+    assert "Use" in row(page)
+    assert page.state({})["here"] == {"mine": "mine.safetensors"}
+
+
+@pytest.mark.usefixtures("offered")
+def test_progress_is_seen_and_cancel_keeps_what_came(page: Page, hub: Hub, host: PlainHost) -> None:
+    hub.cdn.link = Link(rate_per_connection=1_000_000)
+    do(page, do="get", entry="mine", use=False, accept=False)
+    wait_for(lambda: 'role="progressbar"' in page.state({})["regions"]["offers"] and "Cancel" in row(page))
+    wait_for(lambda: re.search(r"MB of 4\.0 MB · .*left", row(page)))
+    assert page.state({})["active"]
+    do(page, do="stop", entry="mine")
+    wait_for(lambda: not page.state({})["active"])
+    assert "Continue and use" in row(page)
+    assert "are here already" in row(page)
+    hub.cdn.link = Link()
+    do(page, do="get", entry="mine", use=False, accept=False)
+    wait_for(lambda: "✓ here" in row(page))
+    assert list(host.vaes.glob("*")) == [host.vaes / "mine.safetensors"]
+
+
+@pytest.mark.usefixtures("offered")
+def test_a_wrong_hash_is_a_sentence_in_the_row(page: Page, hub: Hub, host: PlainHost) -> None:
+    hub.cdn.fail_always(Fault.flip(7))
+    do(page, do="get", entry="mine", use=True, accept=False)
+    wait_for(lambda: "Problem" in page.state({})["regions"]["offers"])
+    assert SHA256[:10] in row(page)
+    assert host.word == "Automatic"
+    assert not list(host.vaes.glob("*.safetensors"))
+
+
+def test_own_terms_are_shown_before_the_first_download(page: Page, service: Service) -> None:
+    html = page.state({})["regions"]["offers"]
+    asking = re.findall(r'data-vae-entry="([^"]+)">(?:(?!</li>).)*vm-terms', html)
+    assert asking, "the catalogue offers something under other terms than MIT or Apache"
+    with pytest.raises(RefusedError, match="terms"):
+        do(page, do="get", entry=asking[0], use=False, accept=False)
+    service.accepted.add(asking[0])
+    assert f'data-vae-key="terms {asking[0]}"' not in page.state({})["regions"]["offers"]
+
+
+def test_what_is_only_recognised_is_never_fetched(page: Page) -> None:
+    with pytest.raises(RefusedError, match="not offered"):
+        do(page, do="get", entry="orangemix", use=False, accept=False)
+
+
+def test_names_are_not_html(page: Page, host: PlainHost) -> None:
+    evil = "<img src=x onerror=alert(1)>.safetensors"
+    host.listed = {evil: str(host.vaes / evil)}
+    host.word, host.loaded = evil, str(host.vaes / evil)
+    write_catalogue(host, ENTRY.replace("name: Mine", "name: '<script>alert(1)</script>'"))
+    state = page.state({"txt2img": evil})
+    for html in state["regions"].values():
+        assert "<img" not in html
+        assert "<script" not in html
+    assert "&lt;img" in state["regions"]["status"]
+
+
+def test_a_refused_choice_leaves_the_old_one_and_says_why(page: Page, host: PlainHost) -> None:
+    host.listed = {"bad.safetensors": "bad.safetensors"}
+    before = page.state({})["sync"]
+    page.pick("bad.safetensors", EVERYWHERE)
+    wait_for(lambda: "is a diffusers file" in text(page, "status"))
+    assert host.word == "Automatic"
+    assert page.state({})["sync"] != before, "the dropdown has to be set back"
+    again = page.state({})["sync"]
+    page.pick("bad.safetensors", EVERYWHERE)
+    wait_for(lambda: page.state({})["sync"] != again and not page.state({})["active"])
+    job = page.facts().choosing
+    assert job is not None
+    do(page, do="dismiss", job=job.key)
+    assert "diffusers" not in text(page, "status")
+
+
+def test_a_choice_waits_for_the_picture(page: Page, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    free = threading.Event()
+    original = host.choose
+    monkeypatch.setattr(host, "choose", lambda choice: (free.wait(10), original(choice))[1])
+    host.making_a_picture = True
+    page.pick("None", EVERYWHERE)
+    wait_for(lambda: "applies after this picture" in text(page, "status"))
+    assert page.facts().wanted.is_builtin
+    free.set()
+    wait_for(lambda: host.word == "None")
+
+
+def test_frozen_settings_are_said_and_leave_getting_alone(page: Page, host: PlainHost) -> None:
+    host.refused[Act.CHOOSE] = say("The WebUI was started with --freeze-settings: settings cannot be changed here.")
+    assert "--freeze-settings" in text(page, "status")
+    assert "Get and use" not in text(page, "offers")
+    assert "Get" in row(page, "ft-mse")
+    with pytest.raises(RefusedError, match="freeze"):
+        page.pick("None", EVERYWHERE)
+
+
+def test_a_missing_choice_is_named_with_what_is_used_instead(page: Page, host: PlainHost) -> None:
+    host.word = "gone.safetensors"
+    assert "gone.safetensors is chosen, but it is not in the VAE folders" in text(page, "status")
+    assert "gone.safetensors — missing" in page.labels(page.facts())
+
+
+def test_taesd_and_a_foreign_family_are_pointed_out(page: Page, host: PlainHost, service: Service) -> None:
+    path = host.vaes / "other.safetensors"
+    path.write_bytes(b"x")
+    entry = service.catalogue.entry("sdxl-vae")
+    service.hashes.remember(path, entry.sha256)
+    host.refresh()
+    host.word, host.loaded, host.taesd = path.name, str(path), True
+    status = text(page, "status")
+    assert "TAESD" in status
+    assert "was made for SDXL, this checkpoint is SD 1.x / 2.x" in status
+    assert page.labels(page.facts())[-1].startswith("other.safetensors — "), "what does not fit stands last"
+
+
+def test_labels_lead_back_to_the_webuis_words(page: Page, host: PlainHost) -> None:
+    host.listed = {"a.safetensors": "a"}
+    labels, chosen = page.first_labels()
+    assert chosen == "Automatic"
+    assert [page.word_of(label) for label in labels] == ["Automatic", "None", "a.safetensors"]
+    assert page.label_of("None") == "Built-in (the checkpoint's own)"
+
+
+def test_the_quick_settings_keep_the_users_own(page: Page, host: PlainHost) -> None:
+    assert 'aria-checked="false"' in page.state({})["regions"]["settings"]
+    do(page, do="quick-settings", on=True)
+    assert host.quick == ["sd_model_checkpoint", "CLIP_stop_at_last_layers", "sd_vae"]
+    assert "Reload UI to show the change" in text(page, "settings")
+    assert "Reload UI" not in text(Page(host, page.service), "settings"), "a page built now shows it already"
+    do(page, do="quick-settings", on=False)
+    assert host.quick == ["sd_model_checkpoint", "CLIP_stop_at_last_layers"]
+    assert "Reload UI" not in text(page, "settings")
+    do(page, do="reload")
+    assert host.reloads == 1
+
+
+def test_a_bad_line_of_the_users_catalogue_is_named_with_its_place(page: Page, host: PlainHost) -> None:
+    write_catalogue(host, ENTRY + ENTRY.replace("id: mine", "id: other").replace(SHA256, "12"))
+    status = text(page, "status")
+    assert re.search(r"catalogue\.yaml:\d+:", status)
+    assert "Mine" in text(page, "offers")
+
+
+@pytest.mark.parametrize(
+    "message", ["", "[]", "{}", '{"do": "get"}', '{"do": "stop", "entry": 1}', '{"do": "format c:"}', "null", "17"]
+)
+def test_what_the_page_never_says_is_refused(page: Page, message: str) -> None:
+    with pytest.raises(UsageError):
+        perform(page.host, page.service, message)
+
+
+def test_no_hashing_means_no_hashing(page: Page, host: PlainHost, service: Service) -> None:
+    host.hashing = False
+    (host.vaes / "vae-ft-mse-840000-ema-pruned.safetensors").write_bytes(b"x")
+    page.state({})
+    assert service.background.views() == ()
+    host.hashing = True
+    page.state({})
+    assert service.background.views() != ()

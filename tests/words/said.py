@@ -1,0 +1,91 @@
+"""Collects what the project says to people."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from string import Formatter
+
+from vae_manager.catalogue import load
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "vae_manager"
+CHINESE = ROOT / "localizations" / "zh_CN.json"
+
+
+@dataclass(frozen=True)
+class Said:
+    """One call of `say`."""
+
+    place: str
+    """`file:line`."""
+    template: str | None
+    """None where it is not a literal string."""
+    names: frozenset[str] | None
+    """The fields that are filled; None where a `**` hides them."""
+
+
+def calls(source: str, place: str) -> Iterator[Said]:
+    """Every call of `say` in a module; implicit concatenation is one literal for Python too."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or called(node) != "say":
+            continue
+        first = node.args[0] if len(node.args) == 1 else None
+        literal = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+        names = [keyword.arg for keyword in node.keywords]
+        known = None if None in names else frozenset(name for name in names if name is not None)
+        yield Said(f"{place}:{node.lineno}", literal, known)
+
+
+def called(node: ast.Call) -> str | None:
+    """`say` for `say(…)` and for `sentences.say(…)`."""
+    name: str | None = getattr(node.func, "id", getattr(node.func, "attr", None))
+    return name
+
+
+def unsaid(source: str, place: str) -> Iterator[str]:
+    """Where `words("…")` is given a literal that no `say` has made: nobody would translate it."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or called(node) != "words":
+            continue
+        if any(isinstance(argument, ast.Constant | ast.JoinedStr) for argument in node.args):
+            yield f"{place}:{node.lineno}"
+
+
+def all_unsaid() -> list[str]:
+    return [place for path, source in _modules() for place in unsaid(source, path)]
+
+
+def _modules() -> Iterator[tuple[str, str]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+
+
+def all_calls() -> list[Said]:
+    return [said for path, source in _modules() for said in calls(source, path)]
+
+
+def catalogue_texts(folder: Path) -> set[str]:
+    """What the catalogue says in words, to the user's own entries too; `folder` is for a file of them."""
+    own = folder / "own.yaml"
+    own.write_text(f"- {{id: own, name: Own, family: sd1, sha256: {'0' * 64}}}\n", encoding="utf-8")
+    catalogue = load(own)
+    assert catalogue.problems == ()
+    texts: set[str] = set()
+    for entry in catalogue.entries:
+        texts |= {entry.purpose, entry.not_offered_because or ""}
+        texts |= {figures.dataset for figures in entry.evaluations}
+    return texts - {""}
+
+
+def fields(template: str) -> set[str]:
+    """The names between braces. Raises `ValueError` for a template that cannot be filled."""
+    found = set()
+    for _, name, spec, conversion in Formatter().parse(template):
+        if name is not None:
+            if not name.isidentifier() or spec or conversion:
+                raise ValueError(f"{{{name}}} is not a plain field")
+            found.add(name)
+    return found

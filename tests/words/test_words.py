@@ -1,0 +1,99 @@
+"""Sentences, and the language in which they are filled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vae_manager.sentences import megabytes, say
+from vae_manager.webui import words as module
+from vae_manager.webui.words import Words, words_for
+
+OURS = {"{done} of {total}": "{total} 中的 {done}", "Automatic": "自动", "Smoother, the safe default": "更平滑"}
+
+
+@pytest.fixture(autouse=True)
+def _own_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The project's Chinese, as far as these tests need it."""
+    path = tmp_path / "zh_CN.json"
+    path.write_text(json.dumps(OURS), encoding="utf-8")
+    monkeypatch.setattr(module, "CHINESE", path)
+    module._chinese.cache_clear()
+    yield
+    module._chinese.cache_clear()
+
+
+# -- sentences -----------------------------------------------------------------------------------------------------
+def test_a_sentence_is_english_by_itself() -> None:
+    sentence = say("{done} of {total}", done="12 MB", total="335 MB")
+    assert str(sentence) == "12 MB of 335 MB"
+    assert sentence == say("{done} of {total}", done="12 MB", total="335 MB")
+
+
+def test_a_sentence_in_a_sentence_is_translated_with_it() -> None:
+    outer = say("{file}: {what}", file="a.pt", what=say("Automatic"))
+    assert str(outer) == "a.pt: Automatic"
+    assert outer.translated({"Automatic": "自动", "{file}: {what}": "{what}：{file}"}) == "自动：a.pt"
+
+
+def test_what_fills_a_sentence_is_never_filled_itself() -> None:
+    assert str(say("{file} is empty.", file="{count}.pt")) == "{count}.pt is empty."
+    assert say("{a} {b}", a="{b}", b="Automatic").translated(OURS) == "{b} Automatic"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (3_000_000, "3.0 MB"),
+        (10_000_000, "10 MB"),
+        (334_641_190, "335 MB"),
+        (1_000_000_000, "1.0 GB"),
+        (2_130_000_000, "2.1 GB"),
+    ],
+)
+def test_sizes(count: int, text: str) -> None:
+    assert megabytes(count) == text
+
+
+# -- words ---------------------------------------------------------------------------------------------------------
+def test_words_translate_sentences_and_texts_of_the_catalogue() -> None:
+    words = Words(OURS)
+    assert words(say("{done} of {total}", done=1, total=2)) == "2 中的 1"
+    assert words("Smoother, the safe default") == "更平滑"
+    assert words(say("Unknown {x}", x=1)) == "Unknown 1"
+    assert words("{unknown}") == "{unknown}", "a text is looked up, never filled"
+
+
+@pytest.mark.parametrize(
+    "language", ["zh_CN", "zh-CN", "ZH_cn", "zh", "zh_Hans", "zh-Hans (Stable)", "zh-Hans (Testing) [vladmandic]"]
+)
+def test_every_simplified_chinese_gets_ours(language: str) -> None:
+    assert words_for(language, {})(say("Automatic")) == "自动"
+
+
+@pytest.mark.parametrize(
+    "language", ["None", "", "zh_TW", "zh-TW", "zh_HK", "zh-Hant (Stable)", "ja_JP", "de_DE", "my zh"]
+)
+def test_nobody_else_does(language: str) -> None:
+    assert words_for(language, {})(say("Automatic")) == "Automatic"
+
+
+@pytest.mark.parametrize("language", ["None", "zh_CN", "zh-Hans (Stable)", "zh_TW"])
+def test_the_webuis_own_table_comes_first(language: str) -> None:
+    words = words_for(language, {"Automatic": "自動", "Refresh": "重新整理"})
+    assert words(say("Automatic")) == "自動"
+    assert words(say("Refresh")) == "重新整理"
+
+
+def test_in_other_languages_our_table_is_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHINESE", tmp_path / "nothing.json")
+    assert words_for("None", {})(say("Automatic")) == "Automatic"
+
+
+def test_our_table_is_read_once(tmp_path: Path) -> None:
+    assert words_for("zh_CN", {})("Automatic") == "自动"
+    (tmp_path / "zh_CN.json").unlink()
+    assert words_for("zh-Hans", {})("Automatic") == "自动"
