@@ -50,13 +50,13 @@ def oracle(asked: Situation) -> str | None:
     return next(path for wins, path in candidates if wins)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(situations())
 def test_the_file_is_the_one_that_the_webui_takes(asked: Situation) -> None:
     assert resolve(asked).path == oracle(asked)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(situations())
 def test_the_rule_fits_the_answer(asked: Situation) -> None:
     found = resolve(asked)

@@ -198,7 +198,7 @@ def test_every_status_has_a_case() -> None:
     assert {status for status, _, _ in CASES.values()} == {0, 2, 3, 4, 5, 6, 7}
 
 
-@pytest.mark.parametrize("arguments", [(), ("fetch",), ("get",), ("get", "ft-mse", "--dirr", "x"), ("list", "--all")])
+@pytest.mark.parametrize("arguments", [(), ("get", "ft-mse", "--dirr", "x")])
 def test_a_command_that_cannot_be_read_is_usage(cli: Cli, arguments: tuple[str, ...]) -> None:
     result = cli(*arguments)
     assert (result.status, result.out) == (2, "")

@@ -64,6 +64,7 @@ class WebUI:
         end = time.monotonic() + START_SECONDS
         while READY.encode() not in self._said(seen):
             if self.process.poll() is not None or time.monotonic() > end:
+                self.kill()
                 raise NotStarted(self._said(seen).decode("utf-8", "replace")[-4000:])
             time.sleep(0.05)
 

@@ -37,6 +37,7 @@ class LivePage:
         self.raw = playwright_page
         self.url = url
         self.errors: list[str] = []
+        self._picture_before: str | None = None
         playwright_page.set_default_timeout(WAIT)
         playwright_page.on("pageerror", lambda error: self.errors.append(str(error)))
 
@@ -150,29 +151,24 @@ class LivePage:
         self.raw.press(f"#{tab}_seed input", "Tab")
 
     def start_picture(self, tab: str = "txt2img") -> None:
-        self.raw.evaluate(
-            "(id) => document.querySelectorAll(`#html_info_${id} p`).forEach((p) => p.setAttribute('data-old', ''))", tab
-        )
+        self._picture_before = self._picture_source(tab)
         self.raw.click(f"#{tab}_generate")
 
     def finish_picture(self, tab: str = "txt2img") -> Picture:
-        self.raw.wait_for_function(
-            "(id) => [...document.querySelectorAll(`#html_info_${id} p:not([data-old])`)]"
-            ".some((p) => p.innerText.includes('Steps:'))",
-            arg=tab,
-        )
+        """Wait for a picture that is not the one from before: each has an address of its own."""
+        source = until(lambda: self._picture_source(tab), lambda source: source not in (None, self._picture_before))
+        self.rest(0.5)
         text = self.raw.inner_text(f"#html_info_{tab}")
+        address = self.raw.evaluate("(source) => new URL(source, location.href).href", source)
+        return Picture.of(self.raw.request.get(address).body(), text)
+
+    def _picture_source(self, tab: str) -> str | None:
         images = self.raw.locator(f"#{tab}_gallery img")
-        source = until(lambda: images.first.get_attribute("src") if images.count() else None)
-        answer = self.raw.request.get(self._absolute(source))
-        return Picture.of(answer.body(), text)
+        return images.first.get_attribute("src") if images.count() else None
 
     def generate(self, tab: str = "txt2img") -> Picture:
         self.start_picture(tab)
         return self.finish_picture(tab)
-
-    def _absolute(self, source: str) -> str:
-        return str(self.raw.evaluate("(source) => new URL(source, location.href).href", source))
 
     def wait_for(self, what: str, seconds: float = PATIENCE) -> None:
         """Wait until a JavaScript expression is true."""

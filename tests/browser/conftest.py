@@ -1,0 +1,143 @@
+"""The real extension in the stand-in WebUI, in headless Chromium; no name but loopback's resolves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("gradio")
+pytest.importorskip("playwright")
+
+from playwright import sync_api
+
+from tests.host.fixtures import WebUI, start_webui
+from tests.hub import Hub
+from tests.vaes import BASE, TUNED
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+TEXTBOX_DELAY = 8000
+
+ENTRY = """
+- id: {id}
+  name: {name}
+  family: sd1
+  purpose: for this test
+  licence: MIT
+  sha256: {sha256}
+  size: {size}
+  source: hub:owner/repo/{file}
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if CHROMIUM is None:
+                item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
+
+
+@dataclass
+class Stage:
+    """A WebUI that runs, its hub, and its data folder."""
+
+    webui: WebUI
+    hub: Hub
+
+    @property
+    def data(self) -> Path:
+        return self.webui.data
+
+    @property
+    def vaes(self) -> Path:
+        return self.data / "models" / "VAE"
+
+    def option(self, name: str) -> object:
+        return self.webui.call("/sdapi/v1/options")[1][name]
+
+    def saved(self, name: str) -> object:
+        """What config.json holds."""
+        return json.loads((self.data / "config.json").read_text(encoding="utf-8")).get(name)
+
+
+Stages = Callable[..., Stage]
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
+    """Start a stage: `stages("--listen", config={…}, vaes=[…])`. All are stopped at the end of the module."""
+    started: list[Stage] = []
+
+    def start(*flags: str, config: dict[str, object] | None = None, vaes: tuple[Path, ...] = ()) -> Stage:
+        data = tmp_path_factory.mktemp("webui")
+        hub = Hub().start()
+        offer(data, hub, "mine", "Mine", TUNED)
+        offer(data, hub, "lost", "Lost", BASE, there=False)
+        (data / "config.json").write_text(json.dumps(config or {}), encoding="utf-8")
+        folder = data / "models" / "VAE"
+        folder.mkdir(parents=True)
+        for path in vaes:
+            shutil.copy(path, folder / path.name)
+        environment = {"HF_ENDPOINT": hub.endpoint}
+        webui = start_webui(data, "--api", "--step-seconds", "0.01", *flags, env=environment)
+        started.append(Stage(webui, hub))
+        return started[-1]
+
+    yield start
+    for stage in started:
+        stage.webui.stop()
+        stage.hub.stop()
+
+
+def offer(data: Path, hub: Hub, entry: str, name: str, path: Path, *, there: bool = True) -> None:
+    """Write an entry of the user's own catalogue, and put the file on the hub."""
+    content = path.read_bytes()
+    if there:
+        hub.add("owner/repo", f"{entry}.safetensors", content)
+    folder = data / "vae-manager"
+    folder.mkdir(exist_ok=True)
+    with (folder / "catalogue.yaml").open("a", encoding="utf-8") as catalogue:
+        digest = hashlib.sha256(content).hexdigest()
+        catalogue.write(
+            ENTRY.format(id=entry, name=name, sha256=digest, size=len(content), file=f"{entry}.safetensors")
+        )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[sync_api.Browser]:
+    rules = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", rules]
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: sync_api.Browser) -> Iterator[Callable[[Stage], sync_api.Page]]:
+    """Open the page and the accordion of txt2img. An error in the page's scripts fails the test."""
+    pages: list[sync_api.Page] = []
+    errors: list[str] = []
+
+    def open_it(stage: Stage, query: str = "", *, accordion: bool = True) -> sync_api.Page:
+        page = browser.new_page(viewport={"width": 1300, "height": 1100})
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(stage.webui.url + query, wait_until="domcontentloaded")
+        page.wait_for_selector("#vae_manager_txt2img [data-vae-region=status] p", state="attached")
+        if accordion:
+            page.click("#vae_manager_txt2img > .label-wrap")
+        pages.append(page)
+        return page
+
+    yield open_it
+    for page in pages:
+        page.close()
+    assert errors == []

@@ -1,0 +1,194 @@
+"""The main job, clicked through: see, get, use, generate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Stage, Stages
+from tests.hub import Fault, Link
+from tests.vaes import BASE, TUNED
+
+ACCORDION = "#vae_manager_txt2img"
+TITLE = f"{ACCORDION} > .label-wrap > span:first-child"
+STATUS = f"{ACCORDION} [data-vae-region=status]"
+MINE = f"{ACCORDION} [data-vae-entry=mine]"
+DROPDOWN = f"{ACCORDION}_choice input"
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def stage(stages: Stages) -> Stage:
+    return stages()
+
+
+def percent(page: Page) -> int:
+    return int(page.get_attribute(f"{MINE} [role=progressbar]", "aria-valuenow") or 0)
+
+
+def generate(page: Page) -> str:
+    """Click *Generate*; the infotext of the new picture."""
+    before = page.text_content("#html_info_txt2img") or ""
+    page.click("#txt2img_generate")
+    page.wait_for_function(
+        "before => { const text = document.querySelector('#html_info_txt2img').textContent;"
+        " return text !== before && text.includes('Steps:'); }",
+        arg=before,
+    )
+    return page.text_content("#html_info_txt2img") or ""
+
+
+def choose(page: Page, label: str, accordion: str = ACCORDION) -> None:
+    page.click(f"{accordion}_choice input")
+    page.click(f"{accordion}_choice ul [role=option]:has-text({json.dumps(label)})")
+
+
+def test_the_whole_job(stage: Stage, open_page: Open) -> None:
+    stage.hub.cdn.link = Link(rate_per_connection=300_000)
+    page = open_page(stage)
+    expect(page.locator(TITLE)).to_have_text("VAE — Built-in · SD 1.x / 2.x · Automatic found none by name")
+    assert "VAE:" not in generate(page)
+
+    page.click(f"{MINE} .vm-primary")
+    page.wait_for_selector(f"{MINE} [role=progressbar]")
+    page.wait_for_function("() => document.querySelector('[data-vae-entry=mine] [role=progressbar]').ariaValueNow > 5")
+    first = percent(page)
+    expect(page.locator(f"{MINE} .vm-progress")).to_contain_text(re.compile(r"MB of .* MB · .*/s · \d+ s left"))
+    page.wait_for_function(
+        "first => document.querySelector('[data-vae-entry=mine] [role=progressbar]').ariaValueNow > first", arg=first
+    )
+    page.click(f"{MINE} button:has-text('Cancel')")
+    expect(page.locator(MINE)).to_contain_text("are here already")
+    sent = stage.hub.cdn.sent()
+    stage.hub.cdn.link = Link()
+    page.click(f"{MINE} button:has-text('Continue and use')")
+
+    expect(page.locator(TITLE)).to_have_text("VAE — mine · SD 1.x / 2.x · chosen in settings")
+    expect(page.locator(MINE)).to_contain_text("✓ in use")
+    assert (stage.vaes / "mine.safetensors").read_bytes() == TUNED.read_bytes()
+    assert stage.hub.cdn.sent() < sent + TUNED.stat().st_size, "the download went on, it did not start over"
+    digest = hashlib.sha256(TUNED.read_bytes()).hexdigest()
+    expect(page.locator(STATUS)).to_contain_text(digest[:10])
+    expect(page.locator(DROPDOWN)).to_have_value(re.compile("^mine.safetensors"))
+    assert "VAE: mine.safetensors" in generate(page)
+    assert stage.saved("sd_vae") == "mine.safetensors"
+
+
+def test_built_in_and_back(stage: Stage, open_page: Open) -> None:
+    page = open_page(stage)
+    choose(page, "Built-in")
+    expect(page.locator(TITLE)).to_contain_text("Built-in")
+    assert stage.option("sd_vae") == "None"
+    choose(page, "mine.safetensors")
+    expect(page.locator(TITLE)).to_contain_text("mine")
+
+
+def test_the_webuis_own_settings_follow_and_are_followed(stage: Stage, open_page: Open) -> None:
+    page = open_page(stage)
+    choose(page, "Built-in")
+    own = page.locator("#setting_sd_vae input")
+    expect(own).to_have_value("None")
+    stage.webui.call("/sdapi/v1/options", {"sd_vae": "mine.safetensors"})
+    expect(page.locator(TITLE)).to_contain_text("mine")
+    expect(page.locator(DROPDOWN)).to_have_value(re.compile("^mine.safetensors"))
+    expect(own).to_have_value("mine.safetensors")
+
+
+def test_this_tab_only(stage: Stage, open_page: Open) -> None:
+    stage.webui.call("/sdapi/v1/options", {"sd_vae": "mine.safetensors"})
+    page = open_page(stage)
+    page.click(f"{ACCORDION}_scope label:has-text('this tab only')")
+    choose(page, "Built-in")
+    expect(page.locator(TITLE)).to_contain_text("Built-in (the checkpoint's own) · this tab only")
+    assert "VAE:" not in generate(page)
+    assert stage.option("sd_vae") == "mine.safetensors"
+    _, answer = stage.webui.call("/sdapi/v1/txt2img", {"prompt": "x", "steps": 1, "width": 64, "height": 64})
+    assert "VAE: mine.safetensors" in json.loads(answer["info"])["infotexts"][0], "a request is not of this tab"
+    page.click(f"{ACCORDION}_scope label:has-text('everywhere')")
+    expect(page.locator(TITLE)).to_contain_text("mine · SD 1.x / 2.x · chosen in settings")
+    assert "VAE: mine.safetensors" in generate(page)
+
+
+def test_a_file_that_cannot_work_is_refused_with_a_sentence(stage: Stage, open_page: Open) -> None:
+    (stage.vaes / "page.safetensors").write_bytes(b"<!DOCTYPE html><html>sign in first</html>")
+    stage.webui.call("/sdapi/v1/options", {"sd_vae": "mine.safetensors"})
+    page = open_page(stage)
+    page.click(f"{ACCORDION}_refresh")
+    choose(page, "page.safetensors")
+    expect(page.locator(STATUS)).to_contain_text("page.safetensors is a web page, not a VAE")
+    expect(page.locator(DROPDOWN)).to_have_value(re.compile("^mine.safetensors"))
+    assert "VAE: mine.safetensors" in generate(page)
+    page.click(f"{STATUS} .vm-dismiss")
+    expect(page.locator(STATUS)).not_to_contain_text("web page")
+
+
+def test_a_failed_download_is_a_sentence_in_its_row(stage: Stage, open_page: Open) -> None:
+    page = open_page(stage)
+    lost = page.locator(f"{ACCORDION} [data-vae-entry=lost]")
+    lost.locator("button", has_text="Get").last.click()
+    expect(lost.locator(".vm-broken")).to_contain_text("owner/repo")
+    expect(lost.locator(".vm-broken .vm-sign")).to_have_attribute("aria-label", "Problem")
+    assert not (stage.vaes / "lost.safetensors").exists()
+
+
+def test_chosen_while_a_picture_is_made(stages: Stages, open_page: Open) -> None:
+    stage = stages("--step-seconds", "0.5", vaes=(BASE, TUNED))
+    page = open_page(stage)
+    page.click("#txt2img_generate")
+    page.wait_for_timeout(600)
+    choose(page, TUNED.name)
+    expect(page.locator(STATUS)).to_contain_text(f"{TUNED.name} applies after this picture.")
+    page.wait_for_function("() => document.querySelector('#html_info_txt2img').textContent.includes('Steps:')")
+    assert "VAE:" not in (page.text_content("#html_info_txt2img") or "")
+    expect(page.locator(TITLE)).to_contain_text(TUNED.stem)
+
+
+def test_a_download_outlives_the_page_and_reload_ui(stages: Stages, open_page: Open) -> None:
+    stage = stages()
+    stage.hub.cdn.link = Link(rate_per_connection=100_000)
+    page = open_page(stage)
+    page.click(f"{MINE} .vm-primary")
+    page.wait_for_selector(f"{MINE} [role=progressbar]")
+    page.close()
+    seen = stage.webui.log.stat().st_size
+    stage.webui.call("/sdapi/v1/server-reload-ui", {})
+    stage.webui.wait_until_ready(seen)
+    page = open_page(stage)
+    page.wait_for_selector(f"{MINE} [role=progressbar]")
+    stage.hub.cdn.link = Link()
+    expect(page.locator(TITLE)).to_contain_text("mine")
+
+
+def test_a_restart_goes_on_where_it_was(stages: Stages, open_page: Open) -> None:
+    stage = stages()
+    stage.hub.cdn.link = Link(rate_per_connection=300_000)
+    page = open_page(stage)
+    page.click(f"{MINE} .vm-primary")
+    page.wait_for_function("() => document.querySelector('[data-vae-entry=mine] [role=progressbar]')?.ariaValueNow > 20")
+    stage.webui.kill()
+    page.close()
+    stage.hub.settle()
+    sent = stage.hub.cdn.sent()
+    stage.hub.cdn.link = Link()
+    stage.webui.start()
+    page = open_page(stage)
+    expect(page.locator(MINE)).to_contain_text("are here already; the download goes on from there")
+    page.click(f"{MINE} button:has-text('Continue and use')")
+    expect(page.locator(TITLE)).to_contain_text("mine")
+    assert stage.hub.cdn.sent() - sent < 0.95 * TUNED.stat().st_size
+
+
+def test_a_wrong_hash_is_never_published(stages: Stages, open_page: Open) -> None:
+    stage = stages()
+    stage.hub.cdn.fail_always(Fault.flip(100_000))
+    page = open_page(stage)
+    page.click(f"{MINE} .vm-primary")
+    expect(page.locator(f"{MINE} .vm-broken")).to_contain_text(hashlib.sha256(TUNED.read_bytes()).hexdigest()[:10])
+    assert list(stage.vaes.glob("*.safetensors")) == []
+    expect(page.locator(TITLE)).to_contain_text("Built-in")

@@ -1,0 +1,124 @@
+"""The section of the settings, flags that forbid things, language, and the keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Stage, Stages
+from tests.browser.test_main_job import ACCORDION, DROPDOWN, MINE, STATUS, TITLE, choose
+from tests.vaes import TUNED
+
+Open = Callable[..., Page]
+SECTION = "[data-vae-region=settings]"
+
+
+def open_settings(page: Page) -> None:
+    page.click("#tabs > .tab-nav > button:has-text('Settings')")
+    page.click("#settings > .tab-nav > button:has-text('VAE Manager')")
+
+
+def test_the_quick_settings_switch(stages: Stages, open_page: Open) -> None:
+    mine = ["sd_model_checkpoint", "sd_vae_decode_method"]
+    stage = stages(config={"quicksettings_list": mine}, vaes=(TUNED,))
+    page = open_page(stage)
+    open_settings(page)
+    switch = page.locator(f"{SECTION} [role=switch]")
+    expect(switch).to_have_attribute("aria-checked", "false")
+    switch.focus()
+    page.keyboard.press("Space")
+    expect(switch).to_have_attribute("aria-checked", "true")
+    expect(switch).to_be_focused()
+    assert stage.saved("quicksettings_list") == [*mine, "sd_vae"]
+    seen = stage.webui.log.stat().st_size
+    page.click(f"{SECTION} button:has-text('Reload UI')")
+    stage.webui.wait_until_ready(seen)
+    page.close()
+
+    page = open_page(stage)
+    quick = page.locator("#quicksettings #setting_sd_vae input")
+    expect(quick).to_have_value("Automatic")
+    choose(page, TUNED.name)
+    expect(quick).to_have_value(TUNED.name)
+    quick.click()
+    page.click("#quicksettings #setting_sd_vae ul [role=option]:has-text('None')")
+    expect(page.locator(TITLE)).to_contain_text("Built-in · SD 1.x / 2.x · chosen in settings")
+    expect(page.locator(DROPDOWN)).to_have_value("Built-in (the checkpoint's own)")
+    open_settings(page)
+    page.click(f"{SECTION} [role=switch]")
+    expect(page.locator(f"{SECTION} [role=switch]")).to_have_attribute("aria-checked", "false")
+    assert stage.saved("quicksettings_list") == mine
+
+
+def test_apply_settings_does_not_undo_a_choice(stages: Stages, open_page: Open) -> None:
+    stage = stages(vaes=(TUNED,))
+    page = open_page(stage)
+    choose(page, TUNED.name)
+    expect(page.locator(TITLE)).to_contain_text(TUNED.stem)
+    expect(page.locator("#setting_sd_vae input")).to_have_value(TUNED.name)
+    open_settings(page)
+    page.click("#settings_submit")
+    expect(page.locator("#settings_result")).to_contain_text("settings changed")
+    assert stage.option("sd_vae") == TUNED.name
+
+
+def test_the_settings_offer_the_same_downloads(stages: Stages, open_page: Open) -> None:
+    stage = stages()
+    page = open_page(stage)
+    open_settings(page)
+    page.click(f"{SECTION} [data-vae-entry=mine] .vm-primary")
+    expect(page.locator(f"{SECTION} [data-vae-entry=mine]")).to_contain_text("✓ in use")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--freeze-settings"], "--freeze-settings"),
+        (["--freeze-specific-settings", "sd_vae"], "--freeze-specific-settings"),
+        (["--vae-path", str(TUNED)], "--vae-path, which decides"),
+    ],
+)
+def test_flags_that_forbid_a_choice(stages: Stages, open_page: Open, flags: list[str], said: str) -> None:
+    stage = stages(*flags)
+    page = open_page(stage)
+    expect(page.locator(STATUS)).to_contain_text(said)
+    page.click(f"{MINE} button:has-text('Get')")
+    expect(page.locator(MINE)).to_contain_text("✓ here")
+    choose(page, "Built-in")
+    expect(page.locator(f"{ACCORDION}_answer [role=alert]")).to_contain_text(said)
+    expect(page.locator(DROPDOWN)).to_have_value("Automatic")
+
+
+def test_a_server_open_to_others(stages: Stages, open_page: Open) -> None:
+    stage = stages("--listen")
+    page = open_page(stage)
+    expect(page.locator(f"{ACCORDION}_scope label:has-text('this tab only') input")).to_be_checked()
+    open_settings(page)
+    expect(page.locator(f"{SECTION}")).to_contain_text("python -m vae_manager get")
+    expect(page.locator("#setting_vae_manager_endpoint")).to_be_hidden()
+    expect(page.locator(f"{SECTION} [role=switch]")).to_be_disabled()
+
+
+def test_chinese(stages: Stages, open_page: Open) -> None:
+    stage = stages(config={"localization": "zh_CN"}, vaes=(TUNED,))
+    page = open_page(stage, "/?__theme=dark")
+    expect(page.locator(TITLE)).to_contain_text("内置")
+    expect(page.locator(STATUS)).to_contain_text("使用中")
+    page.click(f"{MINE} .vm-primary")
+    expect(page.locator(TITLE)).to_contain_text("mine")
+
+
+def test_the_keyboard_and_the_screen_reader(stages: Stages, open_page: Open) -> None:
+    stage: Stage = stages()
+    page = open_page(stage)
+    expect(page.locator(STATUS)).to_have_attribute("aria-live", "polite")
+    button = page.locator(f"{MINE} .vm-primary")
+    button.focus()
+    outline = button.evaluate("element => getComputedStyle(element).outlineStyle")
+    page.keyboard.press("Enter")
+    expect(page.locator(TITLE)).to_contain_text("mine")
+    assert outline != "none"
+    for element in page.locator(f"{ACCORDION} .vm-button:visible").all():
+        assert element.get_attribute("aria-label") or element.inner_text().strip()
