@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .catalogue import Catalogue, Entry, load
 from .errors import NotFoundError
@@ -18,7 +19,9 @@ from .files import HashStore
 from .jobs import Handle, JobView, Lane
 from .library import VaeFile
 from .sentences import say
-from .transfer import Delivery, Network, Order, Progress, Unfinished, deliver, unfinished
+
+if TYPE_CHECKING:
+    from .transfer import Delivery, Network, Progress, Unfinished
 
 CATALOGUE_FILE = "catalogue.yaml"
 
@@ -64,6 +67,8 @@ class Service:
 
         The job's key is the entry's id.
         """
+        from .transfer import Order, deliver  # the network's part waits for the first download
+
         order = Order(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
 
         def work(handle: Handle) -> None:
@@ -82,6 +87,8 @@ class Service:
 
     def unfinished(self, folder: Path) -> tuple[Unfinished, ...]:
         """Downloads into `folder` that were cut off, by this process or an earlier one, and can go on."""
+        from .transfer import unfinished
+
         return unfinished(folder)
 
     def hash_in_background(self, files: Iterable[VaeFile]) -> None:

@@ -39,7 +39,7 @@ class LivePage:
         self.errors: list[str] = []
         self._picture_before: str | None = None
         playwright_page.set_default_timeout(WAIT)
-        playwright_page.on("pageerror", lambda error: self.errors.append(str(error)))
+        playwright_page.on("pageerror", self._note)
 
     @classmethod
     def open(cls, browser: Any, url: str, *, theme: str = "light", width: int = 1280, height: int = 1000) -> LivePage:
@@ -62,6 +62,11 @@ class LivePage:
 
     def close(self) -> None:
         self.raw.context.close()
+
+    def _note(self, error: Any) -> None:
+        """Errors of the extension's own script; the WebUI's page has some of its own."""
+        if "vae_manager" in str(error.stack):
+            self.errors.append(f"{error}\n{error.stack}")
 
     # The accordion
 
@@ -104,16 +109,14 @@ class LivePage:
         return [line.replace("✓", "").strip() for line in lines]
 
     def pick_in(self, selector: str, text: str) -> None:
-        """Pick the line of any of the page's dropdowns that begins with `text`."""
+        """Pick the line of any of the page's dropdowns that is `text`, else the first that begins with it."""
         self.raw.click(f"{selector} input")
         items = self.raw.locator(f"{selector} ul.options li")
         items.first.wait_for(state="visible")
-        for item in items.all():
-            if item.inner_text().replace("✓", "").strip().startswith(text):
-                item.dispatch_event("mousedown")
-                break
-        else:
-            raise AssertionError(f"no line begins with {text!r}: {items.all_inner_texts()}")
+        lines = [line.replace("✓", "").strip() for line in items.all_inner_texts()]
+        fitting = [line for line in lines if line == text] or [line for line in lines if line.startswith(text)]
+        assert fitting, f"no line begins with {text!r}: {lines}"
+        items.nth(lines.index(fitting[0])).dispatch_event("mousedown")
 
     def apply_to(self, where: str, tab: str = "txt2img") -> None:
         """`everywhere` or `this tab only`."""

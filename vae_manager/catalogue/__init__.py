@@ -1,10 +1,11 @@
 """What the project knows about published VAEs: entries, families, licences, and the files that say so."""
 
+from pathlib import Path
+
 from .entry import Entry, Evaluation, Family, Layout, Licence
 from .families import FAMILIES, FamilyFacts
 from .lookup import Catalogue, CatalogueProblem
 from .names import is_vae_file_name, safe_file_name
-from .reader import load
 from .sources import HttpsSource, HubSource, LocalSource, Source, parse_source
 
 __all__ = [
@@ -26,3 +27,13 @@ __all__ = [
     "parse_source",
     "safe_file_name",
 ]
+
+
+def load(user_file: Path | None = None) -> Catalogue:
+    """The built-in entries, then those of `user_file`, which need not exist. The files are read at each call.
+
+    Never raises for what a file says: what cannot be used is among the `problems`, and the rest is there.
+    """
+    from .reader import load as read  # YAML and its checks wait for the first reading: the WebUI's start is not it
+
+    return read(user_file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...catalogue import Entry
 from ...choice import Choice
@@ -11,9 +11,11 @@ from ...errors import RefusedError, UsageError
 from ...jobs import Handle
 from ...sentences import say
 from ...service import Service
-from ...transfer import Delivery, Network
 from ..hosts.host import Act, Host
 from .facts import CHOICE_KEY, terms_are_open
+
+if TYPE_CHECKING:
+    from ...transfer import Delivery
 
 
 def perform(host: Host, service: Service, message: str) -> None:
@@ -69,6 +71,8 @@ def _allow(host: Host, act: Act) -> None:
 
 def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) -> None:
     """Fetch an offered entry into the download folder; with `use`, choose it once it is there."""
+    from ...transfer import Network  # the network's part waits for the first download
+
     _allow(host, Act.GET)
     if not entry.offered:
         raise RefusedError(say("{vae} is not offered: {reason}", vae=entry.name, reason=entry.not_offered_because))

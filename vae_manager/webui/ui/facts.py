@@ -13,7 +13,6 @@ from ...jobs import JobView
 from ...library import VaeFile, scan
 from ...sentences import Sentence, say
 from ...service import Service
-from ...transfer import Unfinished
 from ..hosts.host import Act, Host, InUse
 from ..update import newer_version_on_disk
 
@@ -166,7 +165,7 @@ def _rows(
 
 def _kept(service: Service, folder: Path) -> dict[str, int]:
     try:
-        left: Sequence[Unfinished] = service.unfinished(folder)
+        left = service.unfinished(folder)
     except VaeManagerError:
         return {}  # a folder that cannot be read has its own sentence when something is fetched into it
     return {item.order.sha256: item.done for item in left if item.order.sha256 is not None}

@@ -8,7 +8,7 @@ from modules import script_callbacks, scripts, shared
 
 from ....choice import AUTOMATIC, Choice
 from ....sentences import say
-from ....service import Service, the_service
+from ....service import the_service
 from ... import api
 from ...ui import accordion
 from ...ui.facts import CHOICE_KEY
@@ -25,9 +25,16 @@ SYNC_BUTTON = f"vae_manager_{TABS[0]}_sync"
 class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is not typed
     """The accordion, and the tab's own choice on its way into a generation."""
 
-    page: Page
-    """Of the present build of the UI; set before the WebUI builds it."""
+    page: Page | None = None
+    """Of the present build of the UI."""
     sync_button: Any = None
+
+    @classmethod
+    def current_page(cls) -> Page:
+        """Made before the WebUI builds its UI; with --nowebui that comes later than the first who asks for it."""
+        if cls.page is None:
+            cls.page = Page(HOST, the_service(HOST.data_folder))
+        return cls.page
 
     def title(self) -> str:
         return "VAE"
@@ -36,7 +43,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img: bool) -> list[Any]:
-        return accordion.build(self.page, TABS[1] if is_img2img else TABS[0])
+        return accordion.build(self.current_page(), TABS[1] if is_img2img else TABS[0])
 
     def before_process(self, p: Any, tab_choice: str = "", *_: Any) -> None:
         """Give the tab's choice to this generation, unless X/Y/Z or a request through the API has set one.
@@ -64,16 +71,13 @@ def into_webui() -> type[VaeScript]:
     return VaeScript
 
 
-def _service() -> Service:
-    return the_service(HOST.data_folder)
-
-
 def _new_page() -> None:
-    VaeScript.page = Page(HOST, _service())
+    VaeScript.page = None
+    VaeScript.current_page()
 
 
 def _register_settings() -> None:
-    section.register(HOST, VaeScript.page.words)
+    section.register(HOST, VaeScript.current_page().words)
 
 
 def _keep_in_step(component: Any, **kwargs: Any) -> None:
@@ -81,6 +85,8 @@ def _keep_in_step(component: Any, **kwargs: Any) -> None:
     elem_id = kwargs.get("elem_id")
     if elem_id == SYNC_BUTTON:
         VaeScript.sync_button = component
+    if VaeScript.sync_button is None:
+        return  # with --nowebui the settings are built without the accordion
     if elem_id == "setting_sd_vae":
         on_click(VaeScript.sync_button, _sd_vae_component, [], [component])
     if elem_id == "setting_quicksettings_list":
@@ -89,13 +95,13 @@ def _keep_in_step(component: Any, **kwargs: Any) -> None:
 
 def _sd_vae_component() -> Any:
     """The WebUI's own dropdown keeps the WebUI's words."""
-    facts = VaeScript.page.facts()
+    facts = VaeScript.current_page().facts()
     return changed(choices=[option.word for option in facts.options], value=facts.wanted.word)
 
 
 def _add_route(demo: Any, app: Any) -> None:
     if demo is not None:  # None with --nowebui: there is no page to show anything in
-        api.register(app, lambda: VaeScript.page)
+        api.register(app, VaeScript.current_page)
 
 
 def _follow_setting(model: Any) -> None:
@@ -105,4 +111,4 @@ def _follow_setting(model: Any) -> None:
     """
     if HOST.resolution().path != HOST.in_use().path:
         word = HOST.choice().word
-        _service().choices.start(CHOICE_KEY + word, word, lambda handle: HOST.follow_setting())
+        the_service(HOST.data_folder).choices.start(CHOICE_KEY + word, word, lambda handle: HOST.follow_setting())
