@@ -126,9 +126,10 @@ class AcceptedTerms:
 
     def _read(self) -> list[str]:
         try:
-            return list(json.loads(self._path.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError):
+            ids = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return []  # nothing accepted yet, or unreadable: then it is asked again
+        return [id for id in ids if isinstance(id, str)] if isinstance(ids, list) else []
 
 
 def find_file(files: Iterable[VaeFile], name: str) -> VaeFile:

@@ -33,20 +33,25 @@ def percent(page: Page) -> int:
 
 
 def generate(page: Page) -> str:
-    """Click *Generate*; the infotext of the new picture."""
-    before = page.text_content("#html_info_txt2img") or ""
+    """Click *Generate*; the infotext of the new picture, told from an earlier one by its seed."""
+    before = seed(page.text_content("#html_info_txt2img") or "")
     page.click("#txt2img_generate")
     page.wait_for_function(
-        "before => { const text = document.querySelector('#html_info_txt2img').textContent;"
-        " return text !== before && text.includes('Steps:'); }",
+        "before => { const seed = document.querySelector('#html_info_txt2img').textContent.match(/Seed: (\\d+)/);"
+        " return seed !== null && seed[1] !== before; }",
         arg=before,
     )
     return page.text_content("#html_info_txt2img") or ""
 
 
+def seed(infotext: str) -> str:
+    found = re.search(r"Seed: (\d+)", infotext)
+    return found[1] if found else ""
+
+
 def choose(page: Page, label: str, accordion: str = ACCORDION) -> None:
     page.click(f"{accordion}_choice input")
-    page.click(f"{accordion}_choice ul [role=option]:has-text({json.dumps(label)})")
+    page.click(f"{accordion}_choice ul.options li:has-text({json.dumps(label)})")
 
 
 def test_the_whole_job(stage: Stage, open_page: Open) -> None:

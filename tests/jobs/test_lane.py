@@ -340,15 +340,18 @@ def test_progress_speed_and_time_left() -> None:
 
 
 def test_each_phase_has_a_speed_of_its_own() -> None:
+    """What was there already is hashed much faster than the rest arrives."""
     clock = Clock()
     handle = Handle(clock)
-    handle.report("fetching", 0, 1_000)
+    handle.report("resuming", 0, 1_000)
     clock.now += 1
-    handle.report("fetching", 1_000, 1_000)
-    assert handle.measured() == ("fetching", 1_000, 1_000, 1_000.0, 0.0)
+    handle.report("resuming", 800, 1_000)
+    assert handle.measured() == ("resuming", 800, 1_000, 800.0, 0.25)
+    handle.report("fetching", 800, 1_000)
+    assert handle.measured() == ("fetching", 800, 1_000, None, None)
     clock.now += 1
-    handle.report("proving", 0, 1_000)
-    assert handle.measured() == ("proving", 0, 1_000, None, None)
+    handle.report("fetching", 850, 1_000)
+    assert handle.measured() == ("fetching", 850, 1_000, 50.0, 3.0)
 
 
 def test_work_of_which_nobody_knows_the_size() -> None:

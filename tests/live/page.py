@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from .webui import PATIENCE, Picture, until
+from .webui import PATIENCE, Picture, WebUI, until
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -17,6 +18,8 @@ ARGUMENTS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 WAIT = PATIENCE * 1000
+RELOAD_PATIENCE = 60.0
+"""Seconds for a Reload UI."""
 
 
 @contextmanager
@@ -38,6 +41,9 @@ class LivePage:
         self.url = url
         self.errors: list[str] = []
         self._picture_before: str | None = None
+        from playwright.sync_api import TimeoutError as timeout
+
+        self._timeout = timeout
         playwright_page.set_default_timeout(WAIT)
         playwright_page.on("pageerror", self._note)
 
@@ -135,11 +141,22 @@ class LivePage:
     def value_of(self, selector: str) -> str:
         return str(self.raw.input_value(f"{selector} input"))
 
-    def reload_ui(self) -> None:
-        """The WebUI's *Reload UI*, as the footer offers it; waits until the page is back."""
+    def reload_ui(self, webui: WebUI, button: Any = None) -> None:
+        """*Reload UI*, by the WebUI's own link in the footer or by `button`; waits until the page is back.
+
+        Now and then the WebUI hangs here, with this extension or without: its HTTP server waits for ever for a
+        connection of the browser to end. Then it is started again.
+        """
         self.raw.evaluate("() => { window.beforeReload = true; }")
-        self.raw.locator("footer a, .footer a, a", has_text="Reload UI").last.click()
-        self.raw.wait_for_function("() => window.beforeReload === undefined")
+        (button or self.raw.locator("a", has_text="Reload UI").last).click()
+        try:
+            self.raw.wait_for_function("() => window.beforeReload === undefined", timeout=RELOAD_PATIENCE * 1000)
+        except self._timeout:
+            if webui.restart_command is None:
+                raise
+            warnings.warn("Reload UI hung; the WebUI was started again", stacklevel=2)
+            webui.restart()
+            self.load()
         self.wait_until_ready()
 
     def prepare(self, tab: str = "txt2img", *, seed: int = 7, steps: int = 2, prompt: str = "a lighthouse") -> None:

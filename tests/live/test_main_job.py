@@ -144,7 +144,7 @@ def test_its_pixels_are_those_of_the_file_loaded_afresh(
 
 
 def test_the_same_after_reload_ui(decoded: Picture, webui: WebUI, offered: Offered, page: LivePage) -> None:
-    page.reload_ui()
+    page.reload_ui(webui)
     assert page.title().startswith(f"VAE — {offered.file_name.rpartition('.')[0]} ")
     again = webui.picture()
     assert again.looks_like(decoded)

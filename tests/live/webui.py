@@ -144,15 +144,15 @@ class WebUI:
         """A picture is being made."""
         return bool(self.get("/sdapi/v1/progress", skip_current_image="true")["state"]["job_count"])
 
-    def restart(self) -> None:
-        """End the process at once, as a power cut would, and start it again."""
+    def restart_bare(self) -> None:
+        """End the process at once, as a power cut would, and start it again; not a request is sent to it after that."""
         assert self.restart_command is not None
-        subprocess.run(self.restart_command, shell=True, check=True, timeout=2 * PATIENCE, stdout=subprocess.DEVNULL)
         self._session.close()
-        until(self._answers)
+        subprocess.run(self.restart_command, shell=True, check=True, timeout=2 * PATIENCE, stdout=subprocess.DEVNULL)
 
-    def wait_for_reload(self, url_of_page: Callable[[], str] | None = None) -> None:
-        """Wait for a Reload UI to be over."""
+    def restart(self) -> None:
+        """As above, and wait until the extension answers."""
+        self.restart_bare()
         until(self._answers)
 
     def _answers(self) -> bool:

@@ -165,7 +165,7 @@ def test_stopped_in_the_middle_it_keeps_what_it_has_and_goes_on_when_asked_again
 def test_one_that_waits_is_stopped_before_it_asks_anybody(hub: Hub, service: Service, folder: Path) -> None:
     held = threading.Event()
     service.downloads.start("other", "Other", lambda handle: void(held.wait(SOON)))
-    service.get(ENTRY, folder, hub.endpoint)
+    service.get(ENTRY, folder, Network(endpoint=hub.endpoint))
     service.downloads.stop("mine")
     held.set()
     assert ended(service).state is JobState.STOPPED

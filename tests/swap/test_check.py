@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from vae_manager.sentences import Sentence
 from vae_manager.swap import fit
 from vae_manager.swap.check import compare
 
-safetensors = pytest.importorskip("safetensors")
+numpy = pytest.importorskip("numpy")
+library = pytest.importorskip("safetensors.numpy")
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -25,13 +25,8 @@ NAME = "mine.safetensors"
 
 def write(folder: Path, shapes: Mapping[str, tuple[int, ...]], dtype: str = "float32") -> Path:
     """A file made by the safetensors library itself."""
-    width = {"float32": 4, "float16": 2, "bfloat16": 2}[dtype]
-    tensors = {
-        key: {"dtype": dtype, "shape": list(shape), "data": bytes(width * math.prod(shape))}
-        for key, shape in shapes.items()
-    }
     path = folder / NAME
-    safetensors.serialize_file(tensors, str(path))
+    library.save_file({key: numpy.zeros(shape, dtype) for key, shape in shapes.items()}, path)
     return path
 
 
@@ -46,7 +41,7 @@ def changed(**changes: tuple[int, ...] | None) -> Shapes:
     return {key: shape for key, shape in shapes.items() if shape is not None}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_the_same_tensors_fit_whatever_their_kind_of_number(tmp_path: Path, dtype: str) -> None:
     assert said(write(tmp_path, LOADED, dtype)) is None
 
@@ -157,13 +152,6 @@ def test_nothing_is_said_against_a_pickle(tmp_path: Path) -> None:
     old = tmp_path / "old.pt"
     old.write_bytes(b"\x80\x02}q\x00.")
     assert said(zipped) is said(old) is None
-
-
-def test_a_real_pickle_of_torch(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    path = tmp_path / "mine.pt"
-    torch.save({"state_dict": {"loss.logvar": torch.zeros(())}}, path)
-    assert said(path) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html><html></html>", b"Not found", b"\x08\0\0\0\0\0\0\0{broken"])

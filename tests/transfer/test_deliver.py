@@ -11,7 +11,7 @@ import pytest
 from tests.hub import Hub
 from vae_manager.catalogue.sources import HttpsSource, HubSource, LocalSource
 from vae_manager.errors import IntegrityError, NetworkError, NotFoundError, RefusedError, UsageError
-from vae_manager.transfer import Order
+from vae_manager.transfer import Order, Progress
 
 from .ordering import COMMIT, MB, NAME, PINNED, REPO, Desk, sha256, some_bytes
 
@@ -99,7 +99,13 @@ def test_another_file_under_the_name_is_never_overwritten(hub: Hub, desk: Desk) 
 
 def test_nor_is_one_that_comes_in_between(hub: Hub, desk: Desk) -> None:
     hub.add(REPO, NAME, DATA, revision=COMMIT)
-    desk.on_progress = lambda told: None if desk.target.exists() else void(desk.target.write_bytes(b"mine"))
+    hub.cdn.link = dataclasses.replace(hub.cdn.link, rate_per_connection=6 * MB)
+
+    def come(told: Progress) -> None:
+        if told.phase == "fetching":
+            desk.target.write_bytes(b"mine")
+
+    desk.on_progress = come
     with pytest.raises(RefusedError):
         desk.get(desk.order(DATA))
     assert desk.target.read_bytes() == b"mine"
@@ -242,6 +248,3 @@ def test_the_bytes_and_the_name_are_on_the_disk_before_it_is_done(
     monkeypatch.setattr(Path, "replace", replace)
     desk.get(desk.order(DATA))
     assert steps[-3:] == [f"file {len(DATA)}", f"to {NAME}", "folder"]
-
-
-def void(_: object) -> None: ...

@@ -185,7 +185,7 @@ def test_a_web_page_takes_nothing_of_what_is_kept(hub: Hub, desk: Desk) -> None:
 
 def test_a_web_page_where_no_hash_is_known(hub: Hub, desk: Desk) -> None:
     page = b"  <!DOCTYPE html><title>vae.safetensors</title>"
-    for address in (hub.publish("/a", page, content_type="text/html"), hub.publish("/b", page)):
+    for address in (hub.publish("/a", b"Sign in", content_type="text/html; charset=utf-8"), hub.publish("/b", page)):
         with pytest.raises(IntegrityError, match="A web page"):
             desk.get(desk.order(page, HttpsSource(address), known=False))
     assert desk.names == []

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.hub import Fault, Hub
+from tests.hub import Fault, Hub, Link
 from vae_manager.catalogue.sources import HttpsSource, HubSource, LocalSource
 from vae_manager.errors import Cancelled, IntegrityError, NetworkError, RefusedError
-from vae_manager.transfer import Patience, discard, unfinished
+from vae_manager.transfer import Patience, Progress, discard, unfinished
 from vae_manager.transfer.wire import CHUNK
 
 from .ordering import COMMIT, MB, NAME, PINNED, REPO, Desk, some_bytes
@@ -130,12 +132,12 @@ def test_a_complete_partial_file_needs_its_proof_only(hub: Hub, desk: Desk) -> N
     assert len(desk.gets()) == before
 
 
-@pytest.mark.parametrize("size", [0, PART // 2, PART + 5])
+@pytest.mark.parametrize("size", [0, PART // 2, PART + 5, len(DATA) + 5])
 def test_a_partial_file_of_another_length_than_its_journal_says(desk: Desk, size: int) -> None:
     """Shorter: what is there counts. Longer: what the journal does not know was not on the disk for sure."""
     desk.keep(desk.order(DATA), PART)
     [left] = unfinished(desk.folder)
-    left.path.write_bytes(DATA[:size])
+    left.path.write_bytes((DATA + b"+++++")[:size])
     assert desk.get(desk.order(DATA)).fetched == len(DATA) - min(size, PART)
     assert desk.target.read_bytes() == DATA
 
@@ -160,6 +162,31 @@ def test_a_link_in_place_of_the_partial_file_is_not_followed(desk: Desk, tmp_pat
     desk.get(desk.order(DATA))
     assert victim.read_bytes() == b"precious"
     assert not desk.target.is_symlink()
+    assert desk.target.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("other", [b"", b"not " * MB, None])
+def test_a_partial_file_that_another_process_takes_over_is_never_published(
+    hub: Hub, desk: Desk, other: bytes | None
+) -> None:
+    """A lock that lies, as some network file systems have: each writer must publish what it has proven itself."""
+    hub.cdn.link = Link(rate_per_connection=16 * MB)
+    taken: list[Path] = []
+
+    def take_over(told: Progress) -> None:
+        for path in desk.folder.glob(".*.part"):
+            if told.phase == "fetching" and not taken:
+                taken.append(path)
+                path.unlink()
+                if other is not None:
+                    path.write_bytes(other)
+
+    desk.on_progress = take_over
+    with contextlib.suppress(IntegrityError):  # the other one's bytes may be taken for ours, and are then found out
+        desk.get(desk.order(DATA))
+    assert taken
+    assert not desk.target.exists() or desk.target.read_bytes() == DATA
+    desk.get(desk.order(DATA))
     assert desk.target.read_bytes() == DATA
 
 
@@ -260,7 +287,7 @@ def test_stop_is_heard_at_once(hub: Hub, desk: Desk, when: str) -> None:
 
 def test_a_stop_says_what_is_kept(hub: Hub, desk: Desk) -> None:
     hub.cdn.fail_always(Fault.stall_at(PART))
-    desk.on_progress = lambda told: desk.stop.set() if told.done else None
+    desk.on_progress = lambda told: desk.stop.set() if told.done == PART else None
     with pytest.raises(Cancelled, match=r"2\.0 MB of vae\.safetensors are kept"):
         desk.get(desk.order(DATA))
 
@@ -292,3 +319,28 @@ def test_after_a_failure_of_the_network_too(hub: Hub, desk: Desk) -> None:
     with pytest.raises(NetworkError):
         desk.get(desk.order(DATA, HubSource(REPO, NAME)))
     assert unfinished(desk.folder)[0].done == PART
+
+
+def test_the_journal_counts_only_what_is_on_the_disk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a power cut could leave a journal that counts bytes which were never written."""
+    steps: list[str] = []
+    synced: dict[str, int] = {}
+    real_fsync, real_replace = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        for path in desk.folder.glob(".*"):
+            if os.path.samestat(path.stat(), os.fstat(descriptor)):
+                synced[path.suffix] = path.stat().st_size
+                steps.append(path.suffix)
+        real_fsync(descriptor)
+
+    def replace(path: Path, target: Path) -> Path:
+        steps.append(f"to {target.suffix}")
+        if target.suffix == ".journal":
+            assert json.loads(path.read_text())["segments"][0][1] <= synced[".part"]
+        return real_replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    desk.keep(desk.order(DATA), PART)
+    assert steps[-3:] == [".part", ".new", "to .journal"]

@@ -15,6 +15,7 @@ from vae_manager.errors import NetworkError, NotFoundError, RefusedError, VaeMan
 from vae_manager.transfer import unfinished
 from vae_manager.transfer.hub import TOKEN_HOME, authorization
 from vae_manager.transfer.locate import locate
+from vae_manager.transfer.partial import Partial
 from vae_manager.transfer.wire import CHUNK, Wire
 
 from .ordering import COMMIT, MB, NAME, PINNED, QUICK, REPO, Desk, some_bytes
@@ -128,16 +129,19 @@ def test_netrc_is_not_read(hub: Hub, desk: Desk, tmp_path: Path, monkeypatch: py
     assert all(seen.authorization is None for seen in hub.requests)
 
 
-def test_a_key_in_an_address_is_neither_told_nor_written(hub: Hub, desk: Desk) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_a_key_in_an_address_is_neither_told_nor_written(hub: Hub, desk: Desk, known: bool) -> None:
     url = hub.publish("/api/download/models/1", DATA) + "?type=VAE&token=geheim&X-Amz-Signature=geheim"
     hub.cdn.fail_next(Fault.close_after(10 * CHUNK), Fault.status(404))
     with pytest.raises(NotFoundError) as caught:
-        desk.get(desk.order(DATA, HttpsSource(url)))
+        desk.get(desk.order(DATA, HttpsSource(url), known=known))
     assert "geheim" not in str(caught.value)
     [left] = unfinished(desk.folder)
     assert "geheim" not in left.path.with_suffix(".journal").read_text()
     assert left.order.sources == (HttpsSource(url.partition("&token")[0]),)
-    assert desk.get(desk.order(DATA, HttpsSource(url))).fetched == len(DATA) - left.done, "the key goes to the server"
+    assert Partial.of(left.order).path == left.path
+    again = desk.get(desk.order(DATA, HttpsSource(url), known=known))
+    assert again.fetched == len(DATA) - left.done, "with the key it goes on"
     assert "token=geheim" in desk.gets()[-1].target
 
 
