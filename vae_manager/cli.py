@@ -18,8 +18,19 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from . import __version__
-from .catalogue import Catalogue, Entry, HttpsSource, HubSource, LocalSource, load, parse_source, safe_file_name
-from .errors import Cancelled, IntegrityError, NotFoundError, RefusedError, VaeManagerError
+from .catalogue import (
+    Catalogue,
+    Entry,
+    HttpsSource,
+    HubSource,
+    LocalSource,
+    is_vae_file_name,
+    load,
+    not_offered,
+    parse_source,
+    safe_file_name,
+)
+from .errors import IntegrityError, NotFoundError, RefusedError, UsageError, VaeManagerError
 from .files import inspect, sha256_of
 from .library import Folder, scan
 from .sentences import megabytes, say
@@ -104,13 +115,9 @@ def _get(options: argparse.Namespace) -> int:
     order = _order(options)
     network = Network(endpoint=options.endpoint)
     with _stopped_by_ctrl_c() as stop, _progress_bar(options, order.file_name) as report:
-        try:
-            delivery = deliver(order, network=network, report=report, stop=stop)
-        except Cancelled as error:
-            raise Cancelled(
-                say("Stopped. What has arrived of {file} is kept: the same command goes on from there.",
-                    file=order.file_name)
-            ) from error
+        delivery = deliver(order, network=network, report=report, stop=stop)
+    if not delivery.proven and (problem := inspect(delivery.path).problem) is not None:
+        print(f"vae_manager: {problem}", file=sys.stderr)
     if options.json:
         _print_json(_delivery_fields(delivery))
     else:
@@ -126,7 +133,7 @@ def _order(options: argparse.Namespace) -> Order:
         return Order((source,), folder, _file_name(source), None)
     entry = _load(options).entry(text)
     if not entry.offered:
-        raise RefusedError(say("{vae} is not offered: {reason}", vae=entry.name, reason=entry.not_offered_because))
+        raise RefusedError(not_offered(entry))
     licence = entry.licence
     if licence is not None and not licence.permissive and not options.accept_terms:
         raise RefusedError(
@@ -142,8 +149,12 @@ def _order(options: argparse.Namespace) -> Order:
 
 def _file_name(source: HubSource | HttpsSource | LocalSource) -> str:
     if isinstance(source, HttpsSource):
-        return safe_file_name(unquote(urlsplit(source.url).path.rpartition("/")[2]))
-    return safe_file_name(Path(source.path).name)
+        name = unquote(urlsplit(source.url).path.rpartition("/")[2])
+    else:
+        name = Path(source.path).name
+    if not is_vae_file_name(name):
+        raise UsageError(say("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=name))
+    return safe_file_name(name)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -193,7 +204,7 @@ def _verdict(path: Path, catalogue: Catalogue, stop: threading.Event) -> dict[st
     problem = inspect(path).problem
     sha256 = sha256_of(path, stop=stop)
     entry = catalogue.recognise(sha256)
-    namesake = next((other for other in catalogue.entries if other.file_name == path.name), None)
+    namesake = next((other for other in catalogue.offered() if other.file_name == path.name), None)
     row = {"path": str(path), "sha256": sha256, "entry": entry.id if entry is not None else None}
     if entry is not None:
         return {**row, "verdict": "proven", "text": f"is {entry.name}, byte for byte"}

@@ -1,8 +1,8 @@
 """What the project says to people: templates with fields, filled in English or through a table of translations.
 
 Every text that reaches a person is made by `say(...)`, with a literal template, so that a test can collect all of them
-and hold them against `localizations/zh_CN.json`. Figures are fields: the table holds "12 of 335 MB" once, as
-"{done} of {total}".
+and hold them against `localizations/zh_CN.vae-manager.json`. Figures are fields: the table holds "12 of 335 MB" once,
+as "{done} of {total}".
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ class Sentence:
 def say(template: str, **fields: object) -> Sentence:
     """Make a `Sentence`; `template` must be a literal string at the place of the call."""
     return Sentence(template, fields)
+
+
+def datum(text: str) -> Sentence:
+    """Text that is data, such as a catalogue's advice, as a sentence: the table may know it; braces mean nothing."""
+    return Sentence(text.replace("{", "{{").replace("}", "}}"))
 
 
 def megabytes(count: int) -> str:

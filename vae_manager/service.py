@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .catalogue import Catalogue, Entry, load
-from .errors import NotFoundError
+from .errors import DiskError
 from .files import HashStore
 from .jobs import Handle, JobView, Lane
 from .library import VaeFile
@@ -34,6 +34,7 @@ class Service:
         self._data_folder = data_folder
         self._catalogue: Catalogue | None = None
         self._catalogue_stamp: tuple[int, int] | None = None
+        self._asked_for_hash: set[tuple[Path, int, int]] = set()
         self._lock = threading.Lock()
         self.hashes = HashStore(data_folder / "hashes.json")
         self.accepted = AcceptedTerms(data_folder / "accepted-terms.json")
@@ -96,9 +97,10 @@ class Service:
         for file in files:
             if self.hashes.known(file.path) is not None:
                 continue
-            job = self.background.view(str(file.path))
-            if job is not None and job.error is not None:
-                continue  # it could not be read; it is asked again when the process is new
+            bytes_as_they_are = (file.path, file.size, file.mtime_ns)
+            if bytes_as_they_are in self._asked_for_hash:
+                continue  # under way, or it could not be read: the next process asks again
+            self._asked_for_hash.add(bytes_as_they_are)
 
             def work(handle: Handle, path: Path = file.path, size: int = file.size) -> None:
                 self.hashes.compute(path, report=lambda done: handle.report("hashing", done, size), stop=handle.stop)
@@ -119,10 +121,15 @@ class AcceptedTerms:
     def add(self, entry_id: str) -> None:
         with self._lock:
             accepted = sorted({*self._read(), entry_id})
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self._path.with_suffix(".new")
-            temporary.write_text(json.dumps(accepted), encoding="utf-8")
-            temporary.replace(self._path)
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                temporary = self._path.with_suffix(".new")
+                temporary.write_text(json.dumps(accepted), encoding="utf-8")
+                temporary.replace(self._path)
+            except OSError as error:
+                raise DiskError(
+                    say("{path} cannot be written: {reason}", path=self._path, reason=error.strerror or error)
+                ) from error
 
     def _read(self) -> list[str]:
         try:
@@ -130,14 +137,6 @@ class AcceptedTerms:
         except (OSError, ValueError):
             return []  # nothing accepted yet, or unreadable: then it is asked again
         return [id for id in ids if isinstance(id, str)] if isinstance(ids, list) else []
-
-
-def find_file(files: Iterable[VaeFile], name: str) -> VaeFile:
-    """The file called `name`; NotFoundError where there is none."""
-    for file in files:
-        if file.name == name:
-            return file
-    raise NotFoundError(say("There is no VAE file named {file} in the VAE folders.", file=name))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -74,7 +74,7 @@ def test_the_whole_job(stage: Stage, open_page: Open) -> None:
     stage.hub.cdn.link = Link()
     page.click(f"{MINE} button:has-text('Continue and use')")
 
-    expect(page.locator(TITLE)).to_have_text("VAE — mine · SD 1.x / 2.x · chosen in settings")
+    expect(page.locator(TITLE)).to_have_text("VAE — mine · SD 1.x / 2.x · your choice")
     expect(page.locator(MINE)).to_contain_text("✓ in use")
     assert (stage.vaes / "mine.safetensors").read_bytes() == TUNED.read_bytes()
     assert stage.hub.cdn.sent() < sent + TUNED.stat().st_size, "the download went on, it did not start over"
@@ -116,7 +116,7 @@ def test_this_tab_only(stage: Stage, open_page: Open) -> None:
     _, answer = stage.webui.call("/sdapi/v1/txt2img", {"prompt": "x", "steps": 1, "width": 64, "height": 64})
     assert "VAE: mine.safetensors" in json.loads(answer["info"])["infotexts"][0], "a request is not of this tab"
     page.click(f"{ACCORDION}_scope label:has-text('everywhere')")
-    expect(page.locator(TITLE)).to_contain_text("mine · SD 1.x / 2.x · chosen in settings")
+    expect(page.locator(TITLE)).to_contain_text("mine · SD 1.x / 2.x · your choice")
     assert "VAE: mine.safetensors" in generate(page)
 
 
@@ -160,9 +160,10 @@ def test_a_download_outlives_the_page_and_reload_ui(stages: Stages, open_page: O
     page = open_page(stage)
     page.click(f"{MINE} .vm-primary")
     page.wait_for_selector(f"{MINE} [role=progressbar]")
-    page.close()
     seen = stage.webui.log.stat().st_size
-    stage.webui.call("/sdapi/v1/server-reload-ui", {})
+    page.click("#tabs > .tab-nav > button:has-text('Settings')")
+    page.click("#settings_restart_gradio")
+    page.close()
     stage.webui.wait_until_ready(seen)
     page = open_page(stage)
     page.wait_for_selector(f"{MINE} [role=progressbar]")
@@ -175,7 +176,9 @@ def test_a_restart_goes_on_where_it_was(stages: Stages, open_page: Open) -> None
     stage.hub.cdn.link = Link(rate_per_connection=300_000)
     page = open_page(stage)
     page.click(f"{MINE} .vm-primary")
-    page.wait_for_function("() => document.querySelector('[data-vae-entry=mine] [role=progressbar]')?.ariaValueNow > 20")
+    page.wait_for_function(
+        "() => document.querySelector('[data-vae-entry=mine] [role=progressbar]')?.ariaValueNow > 20"
+    )
     stage.webui.kill()
     page.close()
     stage.hub.settle()

@@ -44,7 +44,7 @@ def test_the_quick_settings_switch(stages: Stages, open_page: Open) -> None:
     expect(quick).to_have_value(TUNED.name)
     quick.click()
     page.click("#quicksettings #setting_sd_vae ul.options li:has-text('None')")
-    expect(page.locator(TITLE)).to_contain_text("Built-in · SD 1.x / 2.x · chosen in settings")
+    expect(page.locator(TITLE)).to_contain_text("Built-in · SD 1.x / 2.x · your choice")
     expect(page.locator(DROPDOWN)).to_have_value("Built-in (the checkpoint's own)")
     open_settings(page)
     page.click(f"{SECTION} [role=switch]")

@@ -13,6 +13,8 @@ from .webui import Picture, WebUI, until
 pytestmark = pytest.mark.live
 
 SETTING = "#setting_sd_vae"
+LONG = 40
+"""Steps of a picture that takes long enough for a person to do something meanwhile."""
 
 
 @pytest.fixture(autouse=True)
@@ -85,9 +87,9 @@ def test_the_quick_settings_follow_and_lead(webui: WebUI, browser: Any, other: s
 def test_chosen_during_a_generation(webui: WebUI, page: LivePage, other: str) -> None:
     """It is queued at once, the page says so, the running picture keeps its VAE, and the next one has the new one."""
     webui.choose("None")
-    before = webui.picture(steps=12)
+    before = webui.picture(steps=LONG)
     page.open_accordion()
-    page.prepare(steps=12)
+    page.prepare(steps=LONG)
     page.start_picture()
     until(webui.busy)
     page.choose(other)
@@ -105,7 +107,7 @@ def test_chosen_during_a_generation(webui: WebUI, page: LivePage, other: str) ->
 
 def test_the_newest_of_several_choices_wins(webui: WebUI, page: LivePage, there: str, other: str) -> None:
     page.open_accordion()
-    page.prepare(steps=12)
+    page.prepare(steps=LONG)
     page.start_picture()
     until(webui.busy)
     for name in (other, there, "Built-in", there):
@@ -206,7 +208,7 @@ def test_a_tab_of_its_own_leaves_the_shown_choice_alone(webui: WebUI, page: Live
         "document.querySelector('#vae_manager_img2img_choice input').value), 20); }"
     )
     page.rest(0.5)
-    webui.picture(steps=12, override_settings={"sd_vae": other})
+    webui.picture(steps=LONG, override_settings={"sd_vae": other})
     page.rest(4)
     assert len(page.raw.evaluate("() => [...window.shown]")) == 1, page.raw.evaluate("() => [...window.shown]")
 

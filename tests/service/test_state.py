@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.errors import NotFoundError
 from vae_manager.jobs import JobState
 from vae_manager.library import Folder, scan
-from vae_manager.service import AcceptedTerms, Service, find_file, the_service
+from vae_manager.service import AcceptedTerms, Service, the_service
 
 SOON = 10.0
 
@@ -192,12 +191,3 @@ def test_what_cannot_be_hashed_is_not_tried_over_and_over(service: Service, fold
     assert first.state is JobState.FAILED
     service.hash_in_background(files)
     assert service.background.view(str(path)) == first
-
-
-def test_find_file(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    (folder / "a.safetensors").write_bytes(b"a")
-    files = scan([Folder(folder)])
-    assert find_file(files, "a.safetensors").path == folder / "a.safetensors"
-    with pytest.raises(NotFoundError, match=r"no VAE file named b\.pt"):
-        find_file(files, "b.pt")

@@ -77,7 +77,7 @@ def test_the_title_says_which_and_why(page: Page, host: PlainHost) -> None:
     (host.vaes / "fine.safetensors").write_bytes(b"x")
     host.refresh()
     page.pick("fine.safetensors", EVERYWHERE)
-    wait_for(lambda: page.state({})["titles"]["txt2img"] == "VAE — fine · SD 1.x / 2.x · chosen in settings")
+    wait_for(lambda: page.state({})["titles"]["txt2img"] == "VAE — fine · SD 1.x / 2.x · your choice")
     assert "fine.safetensors" in text(page, "status")
 
 

@@ -12,7 +12,7 @@ from vae_manager.catalogue import load
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "vae_manager"
-CHINESE = ROOT / "localizations" / "zh_CN.json"
+CHINESE = ROOT / "localizations" / "zh_CN.vae-manager.json"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def texts(tmp_path: Path) -> set[str]:
 @pytest.fixture
 def chinese() -> dict[str, str]:
     if not CHINESE.is_file():
-        pytest.skip("localizations/zh_CN.json is not there yet")
+        pytest.skip("localizations/zh_CN.vae-manager.json is not there yet")
     pairs: list[tuple[str, str]] = json.loads(CHINESE.read_text(encoding="utf-8"), object_pairs_hook=list)
     table = dict(pairs)
     assert len(table) == len(pairs), "a key is there twice"

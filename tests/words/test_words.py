@@ -18,7 +18,7 @@ OURS = {"{done} of {total}": "{total} 中的 {done}", "Automatic": "自动", "Sm
 @pytest.fixture(autouse=True)
 def _own_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The project's Chinese, as far as these tests need it."""
-    path = tmp_path / "zh_CN.json"
+    path = tmp_path / "zh_CN.vae-manager.json"
     path.write_text(json.dumps(OURS), encoding="utf-8")
     monkeypatch.setattr(module, "CHINESE", path)
     module._chinese.cache_clear()
@@ -95,5 +95,5 @@ def test_in_other_languages_our_table_is_not_even_read(tmp_path: Path, monkeypat
 
 def test_our_table_is_read_once(tmp_path: Path) -> None:
     assert words_for("zh_CN", {})("Automatic") == "自动"
-    (tmp_path / "zh_CN.json").unlink()
+    (tmp_path / "zh_CN.vae-manager.json").unlink()
     assert words_for("zh-Hans", {})("Automatic") == "自动"

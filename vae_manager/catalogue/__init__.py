@@ -4,7 +4,7 @@ from pathlib import Path
 
 from .entry import Entry, Evaluation, Family, Layout, Licence
 from .families import FAMILIES, FamilyFacts
-from .lookup import Catalogue, CatalogueProblem
+from .lookup import Catalogue, CatalogueProblem, not_offered
 from .names import is_vae_file_name, safe_file_name
 from .sources import HttpsSource, HubSource, LocalSource, Source, parse_source
 
@@ -24,6 +24,7 @@ __all__ = [
     "Source",
     "is_vae_file_name",
     "load",
+    "not_offered",
     "parse_source",
     "safe_file_name",
 ]

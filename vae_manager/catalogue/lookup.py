@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import NotFoundError
-from ..sentences import Sentence, say
+from ..sentences import Sentence, datum, say
 from .entry import Entry
 
-__all__ = ["Catalogue", "CatalogueProblem"]
+__all__ = ["Catalogue", "CatalogueProblem", "not_offered"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,11 @@ class CatalogueProblem:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.sentence}"
+
+
+def not_offered(entry: Entry) -> Sentence:
+    """Why `entry` is only recognised."""
+    return say("{vae} is not offered: {reason}", vae=entry.name, reason=datum(entry.not_offered_because or ""))
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def _problem(name: str) -> Sentence | None:
     if name.startswith(("-", ".")):
         return say("it begins with a dash or a dot.")
     if _DEVICE.fullmatch(name):
-        return say("Windows keeps it for a device.")
+        return say("Windows reserves this name.")
     if len(name.encode()) > LONGEST:
         return say("it is longer than {count} bytes.", count=LONGEST)
     return None

@@ -48,7 +48,7 @@ def read_layout(tensors: Tensors, file: str) -> Reading:
         return Reading(
             "checkpoint",
             channels,
-            say("{file} is a whole checkpoint, not a VAE. It belongs into the checkpoint folder.", file=file),
+            say("{file} is a whole checkpoint, not a VAE. It belongs in the checkpoint folder.", file=file),
         )
     layout = _plain_layout(tensors)
     if layout is not None:

@@ -117,10 +117,13 @@ class Lane:
         self._ends = itertools.count()
 
     def start(self, key: str, title: str, work: Work) -> None:
-        """Put `work` at the end of the lane, unless a job of that key waits or runs already."""
+        """Put `work` at the end of the lane, unless a job of that key waits or runs already.
+
+        A job that was asked to stop, and has not yet, is followed by the new one.
+        """
         with self._changed:
             running = self._jobs.get(key)
-            if running is not None and not running.state.ended:
+            if running is not None and not running.state.ended and not running.handle.stop.is_set():
                 return
             self._jobs.pop(key, None)
             self._asked += 1
@@ -196,7 +199,7 @@ def _perform(job: _Job) -> tuple[JobState, Sentence | None]:
     except VaeManagerError as error:
         logger.warning("%s: %s", job.title, error)
         return JobState.FAILED, error.sentence
-    except Exception as error:  # the edge of a worker: it is recorded and shown
+    except (Exception, SystemExit) as error:  # the edge of a worker: it is recorded and shown
         logger.exception("%s: unexpected error", job.title)
         return JobState.FAILED, say(
             "{title}: something unexpected happened ({error}). The details are in the console.",

@@ -50,7 +50,7 @@ def deliver(order: Order, *, network: Network, report: Callable[[Progress], None
 def _checked(order: Order) -> Order:
     safe_file_name(order.file_name)
     if not order.sources:
-        raise UsageError(say("Nobody says where {file} is to come from.", file=order.file_name))
+        raise UsageError(say("No source is given for {file}.", file=order.file_name))
     if order.sha256 is None:
         return order
     sha256 = order.sha256.lower()

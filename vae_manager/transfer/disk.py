@@ -46,7 +46,7 @@ def check_room(folder: Path, needed: int) -> None:
     if needed > free:
         raise DiskError(
             say(
-                "{folder} has {free} free, and {needed} more are needed. Make room and try again.",
+                "{folder} has {free} free, but the download needs {needed}. Make room and try again.",
                 folder=folder,
                 free=megabytes(free),
                 needed=megabytes(needed),

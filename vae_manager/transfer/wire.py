@@ -95,7 +95,9 @@ def network_error(error: Exception, address: str) -> VaeManagerError:
             )
         )
     if isinstance(error, requests.exceptions.ReadTimeout | requests.exceptions.ConnectTimeout):
-        return TransientNetworkError(say("{host} does not answer.", host=name))
+        return TransientNetworkError(
+            say("{host} does not answer. Check the network, or choose a mirror in the settings.", host=name)
+        )
     if isinstance(error, OSError) and not isinstance(error, ValueError):
         return TransientNetworkError(
             say("{host} cannot be reached. Check the network, or choose a mirror in the settings.", host=name)
@@ -110,7 +112,7 @@ def status_error(response: Response, address: str) -> NetworkError:
         return TransientNetworkError(say("{host} is asked too often (429).", host=host(address)), retry_after(response))
     if status >= 500 or status in (408, 425):
         return TransientNetworkError(
-            say("{host} has a failure of its own ({status}).", host=host(address), status=status),
+            say("{host} has a server error ({status}). Try again later.", host=host(address), status=status),
             retry_after(response),
         )
     return NetworkError(say("{host} answers with status {status}.", host=host(address), status=status))

@@ -1,7 +1,11 @@
 """The language of the page: what the project says, in the language that the WebUI is set to.
 
 The WebUI replaces whole text nodes by a table, so a sentence with a figure in it is never found there. Therefore the
-project fills its own sentences, through the same table: `localizations/zh_CN.json`, chosen by the WebUI's setting.
+project fills its own sentences, through a table of the same kind: `localizations/zh_CN.vae-manager.json`, chosen by the
+WebUI's setting.
+
+The table has a name of its own: WebUIs before 1.7 keep one file a name, and ours would replace the whole translation of
+an extension that brings a `zh_CN.json`.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from pathlib import Path
 
 from ..sentences import Sentence
 
-CHINESE = Path(__file__).parents[2] / "localizations" / "zh_CN.json"
+CHINESE = Path(__file__).parents[2] / "localizations" / "zh_CN.vae-manager.json"
 TRADITIONAL = ("tw", "hk", "hant")
 
 
@@ -34,11 +38,11 @@ def words_for(language: str, translations: Mapping[str, str]) -> Words:
     """Words in `language`, the name of a WebUI localization; `translations` is the WebUI's own table for it.
 
     Chinese localizations go by many names (`zh_CN`, `zh-Hans (Stable)`, …): each simplified one gets the project's
-    Chinese, and what the WebUI's table says comes before it.
+    Chinese. It comes before the WebUI's table, which knows a word such as "Use" from other places.
     """
     lowered = language.lower()
     if lowered.startswith("zh") and not any(word in lowered for word in TRADITIONAL):
-        return Words({**_chinese(), **translations})
+        return Words({**translations, **_chinese()})
     return Words(translations)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ...catalogue import Entry
+from ...catalogue import Entry, not_offered
 from ...choice import Choice
 from ...errors import RefusedError, UsageError
 from ...jobs import Handle
@@ -60,7 +60,7 @@ def _read(message: str) -> dict[str, Any]:
 
 
 def _not_understood() -> UsageError:
-    return UsageError(say("The page asked for something that is not known. Reload the page."))
+    return UsageError(say("The page is out of date. Reload it."))
 
 
 def _allow(host: Host, act: Act) -> None:
@@ -75,7 +75,7 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
 
     _allow(host, Act.GET)
     if not entry.offered:
-        raise RefusedError(say("{vae} is not offered: {reason}", vae=entry.name, reason=entry.not_offered_because))
+        raise RefusedError(not_offered(entry))
     if accept:
         service.accepted.add(entry.id)
     if terms_are_open(entry, service):

@@ -188,7 +188,8 @@ def _notices(host: Host, in_use: InUse, service: Service) -> Sequence[Sentence]:
     if entry is not None and in_use.family is not None and entry.family != in_use.family:
         notices.append(
             say(
-                "{vae} was made for {theirs}, this checkpoint is {ours}: colours will be noise.",
+                "{vae} was made for {theirs}, this checkpoint is {ours}: pictures will be noise. "
+                "Choose one made for {ours}.",
                 vae=entry.name,
                 theirs=family_label(entry.family),
                 ours=family_label(in_use.family),

@@ -84,7 +84,9 @@ class A1111:
         return str(options.read(options.ENDPOINT, "")).strip() or None
 
     def language(self) -> str:
-        return str(options.read("localization", "None"))
+        """The chosen localization; that of the bilingual extension where it takes the WebUI's place."""
+        chosen = str(options.read("localization", "None"))
+        return str(options.read("bilingual_localization_file", "None")) if chosen == "None" else chosen
 
     def translations(self) -> Mapping[str, str]:
         """As the WebUI gives them to the page (localization.py localization_js)."""
@@ -118,7 +120,10 @@ class A1111:
 
     def _closed_to_strangers(self) -> Sentence | None:
         if shared.cmd_opts.disable_extension_access:
-            return say("This WebUI can be reached from other machines, so this can only be changed on its own machine.")
+            return say(
+                "This WebUI was started for other machines to reach (--listen, --share), so this cannot be changed in "
+                "the page."
+            )
         return None
 
     def may_hash(self) -> bool:

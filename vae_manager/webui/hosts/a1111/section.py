@@ -33,7 +33,12 @@ def register(host: A1111, words: Words) -> None:
 
 def _endpoint(host: A1111, words: Words) -> OptionInfo:
     label = words(say("Hub endpoint or mirror"))
-    hint = words(say("empty: the Hugging Face hub, or HF_ENDPOINT where it is set; bytes are proven either way"))
+    hint = words(
+        say(
+            "empty: the Hugging Face hub, or HF_ENDPOINT where it is set; files are checked against the published "
+            "SHA-256 either way"
+        )
+    )
     shown = {"max_lines": 1, "visible": host.refusal(Act.CHANGE_SOURCES) is None}
     return OptionInfo("", label, gr.Textbox, shown).info(hint)
 

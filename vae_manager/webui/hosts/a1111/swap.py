@@ -41,7 +41,7 @@ def put_into(model: Any, path: str | None) -> None:
         raise IntegrityError(
             say(
                 "{file} could not be put into the model ({error}). The VAE that was in use before is back.",
-                file=Path(path).name if path else "Built-in",
+                file=Path(path).name if path else say("Built-in"),
                 error=f"{type(error).__name__}: {error}"[:300],
             )
         ) from error
@@ -76,5 +76,8 @@ def _put_back(model: Any, before: str | None) -> None:
         sd_vae.load_vae(model, before, SOURCE)
     except Exception as error:
         raise VaeManagerError(
-            say("The VAE that was in use could not be loaded again. Choose another VAE, or load the checkpoint again.")
+            say(
+                "The VAE that was in use could not be loaded again. Choose another VAE or another checkpoint, or "
+                "restart the WebUI."
+            )
         ) from error

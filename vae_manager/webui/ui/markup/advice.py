@@ -14,8 +14,8 @@ def advice(facts: Facts, words: Words) -> str:
     """Which one do I need? From the figures that the publishers measured; no claim of our own."""
     sentences = [
         say(
-            "Every checkpoint carries a VAE of its own (Built-in). Another one changes how colours, eyes, text and "
-            "fine detail come out; at worst nothing changes."
+            "Nearly every checkpoint carries a VAE of its own (Built-in). Another one changes how colours, eyes, text "
+            "and fine detail come out, sometimes hardly at all."
         )
     ]
     if facts.family == "sd1":
@@ -45,7 +45,7 @@ def _figures(facts: Facts, words: Words) -> str:
         for text in ("VAE", words(say("measured on")), "rFID ↓", "PSNR ↑", "SSIM ↑", "PSIM ↓")
     )
     body = "".join(
-        f'<tr><th scope="row">{escape(entry.name)}</th><td>{escape(figure.dataset)}</td><td>{figure.rfid:g}</td>'
+        f'<tr><th scope="row">{escape(entry.name)}</th><td>{escape(words(figure.dataset))}</td><td>{figure.rfid:g}</td>'
         f"<td>{escape(figure.psnr)}</td><td>{escape(figure.ssim)}</td><td>{escape(figure.psim)}</td></tr>"
         for entry in facts.measured
         for figure in entry.evaluations

@@ -58,7 +58,7 @@ def _row_facts(row: Row, words: Words) -> str:
     if row.in_use:
         facts.append(badge("✓", words(say("in use"))))
     elif row.here is not None:
-        facts.append(badge("✓", words(say("here"))))
+        facts.append(badge("✓", words(say("already here"))))
     return " · ".join(facts)
 
 

@@ -12,7 +12,7 @@ def progress_text(job: JobView, words: Words) -> str:
     if job.state is JobState.WAITING:
         return words(say("Waiting for its turn"))
     phases = {
-        "resolving": say("Asking the hub …"),
+        "resolving": say("Looking for the file …"),
         "resuming": say("Checking what is here already …"),
         "proving": say("Checking every byte …"),
         "publishing": say("Putting it in place …"),

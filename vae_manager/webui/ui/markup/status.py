@@ -34,11 +34,11 @@ def why(facts: Facts) -> Sentence:
     """The rule by which the VAE in use is the one in use."""
     resolution = facts.resolution
     if facts.in_use.path != resolution.path:
-        return say("left from before, the choice is not applied yet")
+        return say("the previous one; your choice is not applied yet")
     if resolution.rule is Rule.VAE_PATH:
         return say("set by --vae-path")
     if resolution.rule is Rule.SETTING:
-        return say("chosen in settings")
+        return say("your choice")
     if resolution.rule is Rule.CARD:
         return say("preferred by the checkpoint's card")
     if resolution.rule is Rule.NEAR_NAME:
@@ -94,7 +94,7 @@ def _in_use_line(facts: Facts, words: Words) -> str:
 
 def _dismiss(job: JobView, words: Words) -> str:
     action = escape(json.dumps({"do": "dismiss", "job": job.key}))
-    label = escape(words(say("Dismiss")))
+    label = escape(words(say("Hide this message")))
     return (
         f'<button type="button" class="vm-dismiss" data-vae-do="{action}" data-vae-key="dismiss" '
         f'aria-label="{label}" title="{label}">✕</button>'
