@@ -85,7 +85,7 @@ def test_flags_that_forbid_a_choice(stages: Stages, open_page: Open, flags: list
     page = open_page(stage)
     expect(page.locator(STATUS)).to_contain_text(said)
     page.click(f"{MINE} button:has-text('Get')")
-    expect(page.locator(MINE)).to_contain_text("✓ here")
+    expect(page.locator(MINE)).to_contain_text("✓ already here")
     choose(page, "Built-in")
     expect(page.locator(f"{ACCORDION}_answer [role=alert]")).to_contain_text(said)
     expect(page.locator(DROPDOWN)).to_have_value("Automatic")

@@ -171,7 +171,7 @@ def another_file_of_that_name(hub: Hub, cli: Cli) -> tuple[str | Path, ...]:
     return "get", SOURCE, "--dir", cli.folder
 
 
-@leads_to(7, "cannot be used: Windows keeps it for a device.")
+@leads_to(7, "cannot be used: Windows reserves this name.")
 def a_name_that_cannot_be_used(hub: Hub, cli: Cli) -> tuple[str | Path, ...]:
     return "get", hub.publish("/nul.safetensors", DATA), "--dir", cli.folder
 

@@ -118,7 +118,7 @@ def test_get_and_use(page: Page, host: PlainHost) -> None:
 @pytest.mark.usefixtures("offered")
 def test_get_alone_leaves_the_choice(page: Page, host: PlainHost) -> None:
     do(page, do="get", entry="mine", use=False, accept=False)
-    wait_for(lambda: "✓ here" in row(page))
+    wait_for(lambda: "✓ already here" in row(page))
     assert host.word == "Automatic"
     assert "Use" in row(page)
     assert page.state({})["here"] == {"mine": "mine.safetensors"}
@@ -137,7 +137,7 @@ def test_progress_is_seen_and_cancel_keeps_what_came(page: Page, hub: Hub, host:
     assert "are here already" in row(page)
     hub.cdn.link = Link()
     do(page, do="get", entry="mine", use=False, accept=False)
-    wait_for(lambda: "✓ here" in row(page))
+    wait_for(lambda: "✓ already here" in row(page))
     assert list(host.vaes.glob("*")) == [host.vaes / "mine.safetensors"]
 
 
