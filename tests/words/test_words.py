@@ -81,7 +81,7 @@ def test_nobody_else_does(language: str) -> None:
     assert words_for(language, {})(say("Automatic")) == "Automatic"
 
 
-@pytest.mark.parametrize("language", ["None", "zh_CN", "zh-Hans (Stable)", "zh_TW"])
+@pytest.mark.parametrize("language", ["zh_CN", "zh-Hans (Stable)"])
 def test_our_table_comes_before_the_webuis(language: str) -> None:
     words = words_for(language, {"Automatic": "自動", "Seed": "种子"})
     assert words(say("Automatic")) == "自动", "the WebUI's table knows the word from elsewhere"
