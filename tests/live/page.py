@@ -179,12 +179,12 @@ class LivePage:
         source = until(lambda: self._picture_source(tab), lambda source: source not in (None, self._picture_before))
         self.rest(0.5)
         text = self.raw.inner_text(f"#html_info_{tab}")
-        address = self.raw.evaluate("(source) => new URL(source, location.href).href", source)
-        return Picture.of(self.raw.request.get(address).body(), text)
+        return Picture.of(self.raw.request.get(source).body(), text)
 
     def _picture_source(self, tab: str) -> str | None:
-        images = self.raw.locator(f"#{tab}_gallery img")
-        return images.first.get_attribute("src") if images.count() else None
+        """The address of the newest finished picture; a live preview has none."""
+        sources = self.raw.locator(f"#{tab}_gallery img").evaluate_all("(images) => images.map((one) => one.src)")
+        return next((source for source in sources if source.startswith("http")), None)
 
     def generate(self, tab: str = "txt2img") -> Picture:
         self.start_picture(tab)

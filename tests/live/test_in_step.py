@@ -120,6 +120,20 @@ def test_the_newest_of_several_choices_wins(webui: WebUI, page: LivePage, there:
     assert page.chosen().startswith(there)
 
 
+def test_a_newer_choice_elsewhere_wins(webui: WebUI, page: LivePage, there: str, other: str) -> None:
+    """Chosen in the accordion during a generation, and then, before it ends, something else in the settings."""
+    page.open_accordion()
+    page.prepare(steps=LONG)
+    page.start_picture()
+    until(webui.busy)
+    page.choose(other)
+    until(page.status, lambda status: "applies after this picture" in status, 30)
+    webui.set(sd_vae=there)  # answers when the picture is done
+    page.rest(3)
+    assert webui.option("sd_vae") == there
+    assert webui.picture().vae == there
+
+
 def test_a_new_file_is_listed_everywhere_after_refresh(
     webui: WebUI, page: LivePage, vae_folder: Any, other: str
 ) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .autoencoder import SCALE, AutoencoderKL
 
-__all__ = ["Figures", "measure", "psnr"]
+__all__ = ["Figures", "mean_psnr", "measure", "psnr"]
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,12 @@ def measure(base: AutoencoderKL, tuned: AutoencoderKL, other: AutoencoderKL, ori
     latents, foreign = base.encode(originals), other.encode(originals)
     by_base, by_tuned = base.decode(latents), tuned.decode(latents)
 
-    def mean_db(decoded: Tensor) -> float:
-        return psnr(decoded, originals).mean().item()
-
     return Figures(
-        base_db=mean_db(by_base),
-        tuned_db=mean_db(by_tuned),
-        other_db=mean_db(other.decode(foreign)),
-        base_by_other_db=mean_db(other.decode(latents)),
-        other_by_base_db=mean_db(base.decode(foreign)),
+        base_db=mean_psnr(by_base, originals),
+        tuned_db=mean_psnr(by_tuned, originals),
+        other_db=mean_psnr(other.decode(foreign), originals),
+        base_by_other_db=mean_psnr(other.decode(latents), originals),
+        other_by_base_db=mean_psnr(base.decode(foreign), originals),
         base_vividness=_vividness(by_base) / _vividness(originals),
         tuned_vividness=_vividness(by_tuned) / _vividness(originals),
         base_spread=latents.std().item() * SCALE,
@@ -74,6 +71,11 @@ def psnr(decoded: Tensor, originals: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each picture in dB, `[n]`, for pictures `[n, 3, h, w]` in -1 … 1."""
     error = (decoded - originals).square().mean(dim=(1, 2, 3))
     return 20.0 * math.log10(2.0) - 10.0 * torch.log10(error)
+
+
+def mean_psnr(decoded: Tensor, originals: Tensor) -> float:
+    """The mean of `psnr` over the pictures."""
+    return psnr(decoded, originals).mean().item()
 
 
 def _vividness(pictures: Tensor) -> float:

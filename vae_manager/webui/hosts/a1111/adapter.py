@@ -91,7 +91,7 @@ class A1111:
     def translations(self) -> Mapping[str, str]:
         """As the WebUI gives them to the page (localization.py localization_js)."""
         files = localization.localizations.get(self.language()) or []
-        return _read_tables(tuple([files] if isinstance(files, str) else files))  # one path before 1.8, a list since
+        return _read_tables(tuple([files] if isinstance(files, str) else files))  # one path in 1.6, a list since
 
     def quick_settings(self) -> Sequence[str]:
         return list(options.read("quicksettings_list", []))

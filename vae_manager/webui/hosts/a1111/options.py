@@ -44,13 +44,15 @@ def frozen(name: str) -> Sentence | None:
     """Which flag of the WebUI freezes this option; None when none does (options.py:88-107)."""
     if shared.cmd_opts.freeze_settings:
         return say("The WebUI was started with --freeze-settings: settings cannot be changed here.")
-    if name in _words(shared.cmd_opts.freeze_specific_settings):
+    if name in _words("freeze_specific_settings"):
         return say("The WebUI was started with --freeze-specific-settings: this setting cannot be changed here.")
     info = shared.opts.data_labels.get(name)
-    if info is not None and info.section and info.section[0] in _words(shared.cmd_opts.freeze_settings_in_sections):
+    if info is not None and info.section and info.section[0] in _words("freeze_settings_in_sections"):
         return say("The WebUI was started with --freeze-settings-in-sections: this setting cannot be changed here.")
     return None
 
 
-def _words(flag: str | None) -> list[str]:
-    return [word.strip() for word in flag.split(",")] if flag else []
+def _words(flag: str) -> list[str]:
+    """The words of a flag with a comma-delimited list; WebUIs before 1.8 do not have these flags."""
+    value: str = getattr(shared.cmd_opts, flag, None) or ""
+    return [word.strip() for word in value.split(",")]

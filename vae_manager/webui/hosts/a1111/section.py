@@ -16,7 +16,7 @@ from . import options
 from .adapter import A1111
 
 CATEGORY = "sd"
-"""Where the section stands among the settings; WebUIs before 1.8 know no categories and ignore it."""
+"""Where the section stands among the settings; WebUI 1.6 knows no categories and ignore it."""
 
 
 def register(host: A1111, words: Words) -> None:
