@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from tests.hub import Hub
 from tests.vaes import BASE, TUNED
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-TEXTBOX_DELAY = 8000
 
 ENTRY = """
 - id: {id}
@@ -70,13 +70,12 @@ class Stage:
 Stages = Callable[..., Stage]
 
 
-@pytest.fixture(scope="module")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
-    """Start a stage: `stages("--listen", config={…}, vaes=[…])`. All are stopped at the end of the module."""
+@contextmanager
+def stages_in(factory: pytest.TempPathFactory) -> Iterator[Stages]:
     started: list[Stage] = []
 
     def start(*flags: str, config: dict[str, object] | None = None, vaes: tuple[Path, ...] = ()) -> Stage:
-        data = tmp_path_factory.mktemp("webui")
+        data = factory.mktemp("webui")
         hub = Hub().start()
         offer(data, hub, "mine", "Mine", TUNED)
         offer(data, hub, "lost", "Lost", BASE, there=False)
@@ -90,10 +89,26 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
         started.append(Stage(webui, hub))
         return started[-1]
 
-    yield start
-    for stage in started:
-        stage.webui.stop()
-        stage.hub.stop()
+    try:
+        yield start
+    finally:
+        for stage in started:
+            stage.webui.stop()
+            stage.hub.stop()
+
+
+@pytest.fixture
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
+    """Start a stage of the test's own: `stages("--listen", config={…}, vaes=[…])`."""
+    with stages_in(tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One for the whole module."""
+    with stages_in(tmp_path_factory) as start:
+        yield start()
 
 
 def offer(data: Path, hub: Hub, entry: str, name: str, path: Path, *, there: bool = True) -> None:

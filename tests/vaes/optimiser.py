@@ -39,7 +39,7 @@ class OrthogonalMomentum:
 def orthogonalised(matrix: Tensor) -> Tensor:
     """A matrix of the same singular vectors whose singular values are all about 1 (0.7 … 1.2)."""
     a, b, c = QUINTIC
-    result = matrix / (matrix.norm() + 1e-7)
+    result: Tensor = matrix / (matrix.norm() + 1e-7)
     for _ in range(ROUNDS):
         gram = result @ result.T
         result = a * result + (b * gram + c * gram @ gram) @ result

@@ -97,7 +97,8 @@ def main() -> None:
     other = load(out / OTHER.name)
     _estrange(other, base)
     _save(other, out / OTHER.name)
-    print(measure(*(load(out / path.name) for path in (BASE, TUNED, OTHER)), pictures(128, 64, HELD_OUT[0])))
+    tuned = load(out / TUNED.name)
+    print(measure(base, tuned, load(out / OTHER.name), pictures(128, 64, HELD_OUT[0])))
 
 
 def _train(out: Path, name: str) -> None:
@@ -150,8 +151,8 @@ def _fit(vae: AutoencoderKL, course: Course, label: str, target: Callable[[Tenso
     trained = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     # The first and last convolutions have too few channels on one side to be told from a plain parameter
     inner = [p for p in trained if p.ndim > 1 and min(p.shape[:2]) > max(TINY.out_ch, 2 * TINY.z_channels)]
-    known = set(inner)
-    along, plain = OrthogonalMomentum(inner), torch.optim.Adam([p for p in trained if p not in known], betas=(0.9, 0.99))
+    outer = [p for p in trained if p not in set(inner)]
+    along, plain = OrthogonalMomentum(inner), torch.optim.Adam(outer, betas=(0.9, 0.99))
     began = time.monotonic()
     for step in range(course.steps):
         originals = course.pictures(step)
@@ -162,7 +163,7 @@ def _fit(vae: AutoencoderKL, course: Course, label: str, target: Callable[[Tenso
         error = decoded.float() - wanted
         loss = error.abs().mean() + error.square().mean() + KL_WEIGHT * posterior.kl().mean()
         vae.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(trained, 1.0)
         rate = course.rate_at(step)
         along.step(rate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ....choice import Choice
+from ....choice import Choice, Rule
 from ....sentences import say
 from ...words import Words
 from ..facts import Facts, Option, family_label
@@ -31,7 +31,11 @@ def dropdown(facts: Facts, words: Words) -> list[tuple[str, str]]:
 def _option_label(option: Option, facts: Facts, words: Words) -> str:
     choice = Choice(option.word)
     if choice.is_automatic and facts.choice.is_automatic and facts.resolution.path:
-        return words(say("Automatic ({file}, by name)", file=Path(facts.resolution.path).name))
+        file = Path(facts.resolution.path).name
+        if facts.resolution.rule is Rule.NEAR_NAME:
+            return words(say("Automatic ({file}, by name)", file=file))
+        if facts.resolution.rule is Rule.CARD:
+            return words(say("Automatic ({file}, by the checkpoint's card)", file=file))
     if choice.file_name is None:
         return choice_name(choice, words)
     if option.missing:

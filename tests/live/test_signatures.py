@@ -1,0 +1,73 @@
+"""The signatures that the stand-in WebUI of tests/host imitates are those of the real one.
+
+A small extension, put into the WebUI's folder for the time of one start, describes them from inside.
+`--record-signatures` writes what it says.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from ..host import signatures
+from .conftest import option
+from .webui import WebUI
+
+pytestmark = pytest.mark.live
+
+HOST = Path(signatures.__file__).parent
+ROUTE = "/vae-manager-live-probe"
+PROBE = dedent(
+    f"""
+    import importlib.util
+    from pathlib import Path
+
+    from modules import launch_utils, script_callbacks
+
+    here = Path(__file__).parents[1] / "signatures.py"
+    spec = importlib.util.spec_from_file_location("vae_manager_live_signatures", here)
+    signatures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(signatures)
+
+
+    def tell():
+        return {{
+            "webui": f"{{launch_utils.git_tag()}} ({{launch_utils.commit_hash()[:8]}})",
+            "surface": signatures.recorded(),
+        }}
+
+
+    script_callbacks.on_app_started(lambda demo, app: app.add_api_route("{ROUTE}", tell, methods=["GET"]))
+    """
+)
+
+
+@pytest.fixture
+def told(webui: WebUI, folder: Path, restart: None) -> Iterator[dict[str, object]]:
+    """What the probe says from inside the WebUI."""
+    extension = folder / "extensions" / "vae-manager-live-probe"
+    (extension / "scripts").mkdir(parents=True)
+    try:
+        shutil.copy(signatures.__file__, extension)
+        (extension / "scripts" / "probe.py").write_text(PROBE, encoding="utf-8")
+        webui.restart()
+        yield webui.get(ROUTE)
+    finally:
+        shutil.rmtree(extension)
+        webui.restart()
+
+
+def test_the_recorded_signatures_are_the_real_ones(pytestconfig: pytest.Config, told: dict[str, object]) -> None:
+    version = str(told["webui"]).split()[0]
+    path = HOST / f"signatures-{version}.json"
+    if option(pytestconfig, "--record-signatures", False):
+        record = {"webui": told["webui"], "how": "described inside the running WebUI", "surface": told["surface"]}
+        path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if not path.exists():
+        pytest.skip(f"nothing is recorded of {version}: --record-signatures")
+    assert told["surface"] == json.loads(path.read_text(encoding="utf-8"))["surface"]
