@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -33,22 +34,17 @@ PROBE = dedent(
     spec = importlib.util.spec_from_file_location("vae_manager_live_signatures", here)
     signatures = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(signatures)
-
-
-    def tell():
-        return {{
-            "webui": f"{{launch_utils.git_tag()}} ({{launch_utils.commit_hash()[:8]}})",
-            "surface": signatures.recorded(),
-        }}
-
-
-    script_callbacks.on_app_started(lambda demo, app: app.add_api_route("{ROUTE}", tell, methods=["GET"]))
+    told = {{
+        "webui": f"{{launch_utils.git_tag()}} ({{launch_utils.commit_hash()[:8]}})",
+        "surface": signatures.recorded(),  # here, before the WebUI has filled in what is empty when it is imported
+    }}
+    script_callbacks.on_app_started(lambda demo, app: app.add_api_route("{ROUTE}", lambda: told, methods=["GET"]))
     """
 )
 
 
 @pytest.fixture
-def told(webui: WebUI, folder: Path, restart: None) -> Iterator[dict[str, object]]:
+def told(webui: WebUI, folder: Path, restart: None) -> Iterator[dict[str, Any]]:
     """What the probe says from inside the WebUI."""
     extension = folder / "extensions" / "vae-manager-live-probe"
     (extension / "scripts").mkdir(parents=True)
@@ -62,11 +58,12 @@ def told(webui: WebUI, folder: Path, restart: None) -> Iterator[dict[str, object
         webui.restart()
 
 
-def test_the_recorded_signatures_are_the_real_ones(pytestconfig: pytest.Config, told: dict[str, object]) -> None:
+def test_the_recorded_signatures_are_the_real_ones(pytestconfig: pytest.Config, told: dict[str, Any]) -> None:
     version = str(told["webui"]).split()[0]
     path = HOST / f"signatures-{version}.json"
     if option(pytestconfig, "--record-signatures", False):
-        record = {"webui": told["webui"], "how": "described inside the running WebUI", "surface": told["surface"]}
+        surface = dict(sorted(told["surface"].items()))
+        record = {"webui": told["webui"], "how": "described inside the running WebUI", "surface": surface}
         path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if not path.exists():
         pytest.skip(f"nothing is recorded of {version}: --record-signatures")

@@ -151,7 +151,8 @@ def _fit(vae: AutoencoderKL, course: Course, label: str, target: Callable[[Tenso
     trained = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     # The first and last convolutions have too few channels on one side to be told from a plain parameter
     inner = [p for p in trained if p.ndim > 1 and min(p.shape[:2]) > max(TINY.out_ch, 2 * TINY.z_channels)]
-    outer = [p for p in trained if p not in set(inner)]
+    known = set(inner)
+    outer = [p for p in trained if p not in known]
     along, plain = OrthogonalMomentum(inner), torch.optim.Adam(outer, betas=(0.9, 0.99))
     began = time.monotonic()
     for step in range(course.steps):
