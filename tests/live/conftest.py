@@ -23,7 +23,7 @@ RATE = 40_000_000
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("live", "a running WebUI with the extension installed")
     group.addoption("--webui", metavar="URL", help="its address; without it these checks are skipped")
-    group.addoption("--webui-dir", metavar="DIR", type=Path, help="its data folder, with models/ in it, on this machine")
+    group.addoption("--webui-dir", metavar="DIR", type=Path, help="its data folder, with models/ in it, here")
     group.addoption(
         "--restart-command",
         metavar="CMD",
