@@ -22,8 +22,6 @@ from tests.host.fixtures import WebUI, start_webui
 from tests.hub import Hub
 from tests.vaes import BASE, TUNED
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
 ENTRY = """
 - id: {id}
   name: {name}
@@ -40,8 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            if CHROMIUM is None:
-                item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
 
 
 @dataclass
@@ -123,16 +119,6 @@ def offer(data: Path, hub: Hub, entry: str, name: str, path: Path, *, there: boo
         catalogue.write(
             ENTRY.format(id=entry, name=name, sha256=digest, size=len(content), file=f"{entry}.safetensors")
         )
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[sync_api.Browser]:
-    rules = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", rules]
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

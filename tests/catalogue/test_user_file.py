@@ -133,7 +133,7 @@ def test_an_entry_without_a_source_only_names_a_hash(file: Path) -> None:
         (entry("licence: {link: https://example.org}"), 6, "no “name”"),
         (entry("licence: {name: X, link: 'javascript:alert(1)'}"), 6, "is not an https address"),
         (entry("file_name: ../up.safetensors"), 6, "cannot be used"),
-        (entry("file_name: nul.safetensors"), 6, "Windows keeps it for a device"),
+        (entry("file_name: nul.safetensors"), 6, "Windows reserves this name"),
         (entry("file_name: mine.zip"), 6, "The WebUI lists .safetensors, .ckpt, .pt only"),
         (entry(source="https://example.org/files/"), 5, "cannot be used"),
         (entry(source="https://example.org/a%2F..%2F..%2Fb.safetensors"), 5, "cannot be used"),

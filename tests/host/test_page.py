@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +17,7 @@ from playwright import sync_api
 from tests.host.fixtures import WebUI, start_webui
 from tests.host.probe import install_probe
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +31,13 @@ def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
 
 
 @pytest.fixture(scope="module")
-def page(webui: WebUI) -> Iterator[sync_api.Page]:
-    """The page in dark theme, with no name but loopback's resolved."""
-    rules = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", rules])
-        opened = browser.new_page()
-        opened.goto(f"{webui.url}/?__theme=dark")
-        opened.wait_for_function("Object.keys(opts).length > 0")
-        yield opened
-        browser.close()
+def page(browser: sync_api.Browser, webui: WebUI) -> Iterator[sync_api.Page]:
+    """The page in dark theme."""
+    opened = browser.new_page()
+    opened.goto(f"{webui.url}/?__theme=dark")
+    opened.wait_for_function("Object.keys(opts).length > 0")
+    yield opened
+    opened.close()
 
 
 def test_scripts_styles_and_theme_arrive(page: sync_api.Page) -> None:

@@ -90,9 +90,7 @@ def hub(pytestconfig: pytest.Config, offered_file: Path) -> Iterator[Hub]:
 
 
 @pytest.fixture(scope="session")
-def offered(
-    pytestconfig: pytest.Config, webui: WebUI, folder: Path, hub: Hub, offered_file: Path
-) -> Iterator[Offered]:
+def offered(pytestconfig: pytest.Config, webui: WebUI, folder: Path, hub: Hub, offered_file: Path) -> Iterator[Offered]:
     """The served file as an entry of the user's own catalogue, with the WebUI's endpoint set to the hub."""
     catalogue = OwnCatalogue(folder / "vae-manager" / "catalogue.yaml")
     entry = catalogue.add(option(pytestconfig, "--entry", "live-vae"), "live/vae", offered_file)

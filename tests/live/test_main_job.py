@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -71,12 +73,13 @@ def fetched(
         assert time.monotonic() - began < PATIENCE, seen.readings
         page.rest(0.1)
     seen.seconds = time.monotonic() - began
-    until(page.title, lambda title: "live-vae" in title or offered.file_name.rpartition(".")[0] in title)
+    until(page.title, lambda title: offered.file_name.rpartition(".")[0] in title)
     seen.title_after = page.title()
     page.rest(1)
     page.raw.screenshot(path=pictures / "in-use-light.png", full_page=True)
     assert not page.errors
     page.close()
+    (pictures / "main.json").write_text(json.dumps(dataclasses.asdict(seen), indent=1, ensure_ascii=False))
     yield seen
     webui.choose("Automatic")
 

@@ -133,7 +133,7 @@ def test_a_full_disk(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
     try:
         found = result(start(hub, desk.folder))
         assert found["error"] == "DiskError"
-        assert "are needed" in found["text"], "known before the first byte"
+        assert "but the download needs" in found["text"], "known before the first byte"
         assert hub.cdn.sent() == 0
         monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1 << 60}))
         with pytest.raises(Exception, match="is full") as caught:
