@@ -27,9 +27,9 @@ from .catalogue import (
     is_vae_file_name,
     load,
     not_offered,
-    parse_source,
     safe_file_name,
 )
+from .catalogue.parsing import parse_source
 from .errors import IntegrityError, NotFoundError, RefusedError, UsageError, VaeManagerError
 from .files import inspect, sha256_of
 from .library import Folder, scan

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from .catalogue import Catalogue, Entry, load
 from .errors import DiskError
-from .files import HashStore
 from .jobs import Handle, JobView, Lane
 from .library import VaeFile
 from .sentences import say
 
 if TYPE_CHECKING:
+    from .files import HashStore
     from .transfer import Delivery, Network, Progress, Unfinished
 
 CATALOGUE_FILE = "catalogue.yaml"
@@ -36,7 +36,6 @@ class Service:
         self._catalogue_stamp: tuple[int, int] | None = None
         self._asked_for_hash: set[tuple[Path, int, int]] = set()
         self._lock = threading.Lock()
-        self.hashes = HashStore(data_folder / "hashes.json")
         self.accepted = AcceptedTerms(data_folder / "accepted-terms.json")
         self.downloads = Lane("downloads")
         self.choices = Lane("choices")
@@ -55,6 +54,13 @@ class Service:
             if self._catalogue is None or stamp != self._catalogue_stamp:
                 self._catalogue, self._catalogue_stamp = load(self.catalogue_file), stamp
             return self._catalogue
+
+    @functools.cached_property
+    def hashes(self) -> HashStore:
+        """The SHA-256 of files, as far as it is known."""
+        from .files import HashStore  # what reads files waits for the first file
+
+        return HashStore(self._data_folder / "hashes.json")
 
     def recognise(self, path: str | Path) -> Entry | None:
         """The catalogue's entry for a file whose hash is known already; nothing is hashed here."""

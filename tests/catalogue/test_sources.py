@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.catalogue import HttpsSource, HubSource, LocalSource, Source, parse_source
+from vae_manager.catalogue import HttpsSource, HubSource, LocalSource, Source
+from vae_manager.catalogue.parsing import parse_source
 from vae_manager.errors import UsageError
 
 

@@ -10,7 +10,7 @@ from vae_manager.choice import AUTOMATIC, Choice, Resolution, Situation, resolve
 from vae_manager.errors import RefusedError
 from vae_manager.library import Folder, scan
 from vae_manager.sentences import Sentence, say
-from vae_manager.webui.hosts.host import Act, InUse
+from vae_manager.webui.hosts.acts import Act, InUse
 
 Result = TypeVar("Result")
 

@@ -6,7 +6,7 @@ from .entry import Entry, Evaluation, Family, Layout, Licence
 from .families import FAMILIES, FamilyFacts
 from .lookup import Catalogue, CatalogueProblem, not_offered
 from .names import is_vae_file_name, safe_file_name
-from .sources import HttpsSource, HubSource, LocalSource, Source, parse_source
+from .sources import HttpsSource, HubSource, LocalSource, Source
 
 __all__ = [
     "FAMILIES",
@@ -25,7 +25,6 @@ __all__ = [
     "is_vae_file_name",
     "load",
     "not_offered",
-    "parse_source",
     "safe_file_name",
 ]
 

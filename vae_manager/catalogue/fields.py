@@ -19,7 +19,8 @@ from .entry import Entry, Evaluation, Family, Layout, Licence
 from .families import FAMILIES
 from .names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from .nodes import Flaw, line_of
-from .sources import HttpsSource, HubSource, LocalSource, Source, parse_source
+from .parsing import parse_source
+from .sources import HttpsSource, HubSource, LocalSource, Source
 
 __all__ = ["read_entry"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from ..files.names import VAE_SUFFIXES
+from ..catalogue.names import VAE_SUFFIXES
 from ..sentences import Sentence, say
 
 __all__ = ["Folder", "VaeFile", "collisions", "scan"]

@@ -1,46 +1,20 @@
-"""What the page asks of a WebUI, in the project's words. Each host answers in a folder of its own."""
+"""What the page asks of a WebUI, in the project's words. Each host answers in a folder of its own.
+
+Imported for types alone: a Protocol of this size is slow to make.
+"""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ...choice import Choice, Resolution
 from ...library import Folder
 from ...sentences import Sentence
+from .acts import Act, InUse
 
 Result = TypeVar("Result")
-
-
-class Act(enum.Enum):
-    """What a person may want to do; flags of the WebUI can forbid each."""
-
-    CHOOSE = "choose"
-    CHOOSE_FOR_TAB = "choose for tab"
-    GET = "get"
-    CHANGE_SOURCES = "change sources"
-    """Set the endpoint, or fetch what the catalogue does not offer."""
-    CHANGE_QUICK_SETTINGS = "change quick settings"
-    RELOAD_PAGE = "reload page"
-
-
-@dataclass(frozen=True)
-class InUse:
-    """What is really in the loaded model: never what was asked for."""
-
-    checkpoint: str | None
-    """The loaded checkpoint's name; None while no model is loaded."""
-    family: str | None
-    """The checkpoint's family (`sd1`, `sdxl`, …), where the host tells."""
-    path: str | None
-    """The VAE file whose weights are in the model; None means the checkpoint's own."""
-    dtype: str | None
-    """`fp32`, `fp16`, `bf16`."""
-    decoded_by_taesd: bool = False
-    """The WebUI is set to decode with TAESD: the chosen VAE does not decode at all."""
 
 
 class Host(Protocol):

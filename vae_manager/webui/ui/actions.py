@@ -11,11 +11,12 @@ from ...errors import RefusedError, UsageError
 from ...jobs import Handle
 from ...sentences import say
 from ...service import Service
-from ..hosts.host import Act, Host
+from ..hosts.acts import Act
 from .facts import CHOICE_KEY, terms_are_open
 
 if TYPE_CHECKING:
     from ...transfer import Delivery
+    from ..hosts.host import Host
 
 
 def perform(host: Host, service: Service, message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...catalogue import FAMILIES, CatalogueProblem, Entry
 from ...choice import AUTOMATIC, BUILTIN, Choice, Resolution
@@ -13,8 +14,11 @@ from ...jobs import JobView
 from ...library import VaeFile, scan
 from ...sentences import Sentence, say
 from ...service import Service
-from ..hosts.host import Act, Host, InUse
+from ..hosts.acts import Act, InUse
 from ..update import newer_version_on_disk
+
+if TYPE_CHECKING:
+    from ..hosts.host import Host
 
 DEFAULT_FAMILY = "sd1"
 """What is offered while no checkpoint is loaded."""

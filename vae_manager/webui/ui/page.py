@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...choice import AUTOMATIC, BUILTIN, Choice
 from ...service import Service
-from ..hosts.host import Host
 from ..words import Words, words_for
 from . import markup
 from .actions import choose
 from .facts import Facts, read_facts
 from .markup import choice_name
+
+if TYPE_CHECKING:
+    from ..hosts.host import Host
 
 TABS = ("txt2img", "img2img")
 

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modules import call_queue, launch_utils, localization, paths, script_callbacks, sd_models, sd_vae, shared
 
@@ -15,8 +15,11 @@ from ....choice import AUTOMATIC, Choice, Resolution, Situation, resolve
 from ....errors import RefusedError
 from ....library import Folder
 from ....sentences import Sentence, say
-from ..host import Act, InUse, Result
-from . import model_facts, options, swap
+from ..acts import Act, InUse
+from . import model_facts, options
+
+if TYPE_CHECKING:
+    from ..host import Result
 
 logger = logging.getLogger(__name__)
 
@@ -196,6 +199,8 @@ class A1111:
         model = self._model()
         if model is None:
             return False  # the host resolves the setting itself when it loads one
+        from . import swap  # what reads files waits for the first swap: the WebUI's start is not it
+
         resolution = resolve(self._situation(choice))
         if resolution.path == sd_vae.loaded_vae_file:
             return False

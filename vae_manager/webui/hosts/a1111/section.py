@@ -11,7 +11,7 @@ from modules.options import OptionHTML, OptionInfo, options_section
 from ....sentences import say
 from ...ui.accordion import settings_region
 from ...words import Words
-from ..host import Act
+from ..acts import Act
 from . import options
 from .adapter import A1111
 

@@ -1,0 +1,34 @@
+"""What a person may want to do with a host, and what a host says is in use: plain values."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Act(enum.Enum):
+    """What a person may want to do; flags of the WebUI can forbid each."""
+
+    CHOOSE = "choose"
+    CHOOSE_FOR_TAB = "choose for tab"
+    GET = "get"
+    CHANGE_SOURCES = "change sources"
+    """Set the endpoint, or fetch what the catalogue does not offer."""
+    CHANGE_QUICK_SETTINGS = "change quick settings"
+    RELOAD_PAGE = "reload page"
+
+
+@dataclass(frozen=True)
+class InUse:
+    """What is really in the loaded model: never what was asked for."""
+
+    checkpoint: str | None
+    """The loaded checkpoint's name; None while no model is loaded."""
+    family: str | None
+    """The checkpoint's family (`sd1`, `sdxl`, …), where the host tells."""
+    path: str | None
+    """The VAE file whose weights are in the model; None means the checkpoint's own."""
+    dtype: str | None
+    """`fp32`, `fp16`, `bf16`."""
+    decoded_by_taesd: bool = False
+    """The WebUI is set to decode with TAESD: the chosen VAE does not decode at all."""
