@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modules import script_callbacks, scripts, shared
+from modules import scripts, shared
 
 from ....choice import AUTOMATIC, Choice
 from ....sentences import say
@@ -16,6 +16,7 @@ from ...ui.gradio_compat import changed, on_click
 from ...ui.page import TABS, Page
 from . import section
 from .adapter import A1111
+from .callbacks import register
 
 HOST = A1111()
 
@@ -63,11 +64,11 @@ def into_webui() -> type[VaeScript]:
     """Register everything. The WebUI clears its callbacks and calls this again at each *Reload UI*."""
     # An override of an option that the config does not hold is never taken back (processing.py:823).
     shared.opts.data.setdefault("sd_vae", AUTOMATIC.word)
-    script_callbacks.on_before_ui(_new_page)
-    script_callbacks.on_ui_settings(_register_settings)
-    script_callbacks.on_after_component(_keep_in_step)
-    script_callbacks.on_app_started(_add_route)
-    script_callbacks.on_model_loaded(_follow_setting)
+    register("before_ui", _new_page)
+    register("ui_settings", _register_settings)
+    register("after_component", _keep_in_step)
+    register("app_started", _add_route)
+    register("model_loaded", _follow_setting)
     return VaeScript
 
 
