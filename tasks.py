@@ -184,7 +184,8 @@ def demo(options: argparse.Namespace) -> int:
 
 def prove(options: argparse.Namespace) -> int:
     """Run a full-size proof; it writes its result under bench/results/."""
-    proofs = sorted(path.stem for path in (ROOT / "bench").glob("*.py") if not path.stem.startswith("_"))
+    apart = ("__init__", "results")
+    proofs = sorted(path.stem for path in (ROOT / "bench").glob("*.py") if path.stem not in apart)
     if options.name not in proofs:
         say(f"There is no proof named {options.name}. There are: {', '.join(proofs) or 'none'}.")
         return 2
