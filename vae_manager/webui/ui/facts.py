@@ -109,7 +109,7 @@ def read_facts(host: Host, service: Service) -> Facts:
         options=_options(host, service, files, choice),
         family=family,
         rows=_rows(host, service, files, in_use, family),
-        measured=[entry for entry in service.catalogue.entries if entry.family == family and entry.evaluations],
+        measured=_measured(service, family),
         notices=_notices(host, in_use, service),
         problems=service.catalogue.problems,
         choose_refused=host.refusal(Act.CHOOSE),
@@ -119,6 +119,12 @@ def read_facts(host: Host, service: Service) -> Facts:
         sources_refused=host.refusal(Act.CHANGE_SOURCES),
         in_quick_settings="sd_vae" in host.quick_settings(),
     )
+
+
+def _measured(service: Service, family: str) -> Sequence[Entry]:
+    """The one that checkpoints carry first, then what is offered instead."""
+    measured = [entry for entry in service.catalogue.entries if entry.family == family and entry.evaluations]
+    return sorted(measured, key=lambda entry: entry.offered)
 
 
 def _newest(views: Sequence[JobView]) -> JobView | None:
