@@ -19,7 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENTS = ROOT / ".envs"
-DEMO = ROOT / ".demo"
+DEMO = ROOT / "demo-files"
+"""Not below a folder whose name begins with a dot: gradio serves no picture from there."""
 
 TORCH = "torch==2.13.0"
 TOOLS = ["pytest==9.2.0", "pytest-timeout", "hypothesis"]
