@@ -59,12 +59,14 @@ class LivePage:
         self.raw.goto(self.url, wait_until="domcontentloaded")
         self.wait_until_ready()
 
-    def wait_until_ready(self) -> None:
-        """The interface stands and the extension's part has heard from the server."""
+    def wait_until_ready(self, seconds: float = PATIENCE) -> None:
+        """The interface stands, the extension's part has heard from the server, and the dropdowns have been set."""
         self.raw.wait_for_function(
             "() => [...document.querySelectorAll('#vae_manager_txt2img > .label-wrap > span')]"
-            ".some((title) => title.textContent.includes('—'))"
+            ".some((title) => title.textContent.includes('—'))",
+            timeout=seconds * 1000,
         )
+        self.rest(1.5)
 
     def close(self) -> None:
         self.raw.context.close()
@@ -151,13 +153,13 @@ class LivePage:
         (button or self.raw.locator("a", has_text="Reload UI").last).click()
         try:
             self.raw.wait_for_function("() => window.beforeReload === undefined", timeout=RELOAD_PATIENCE * 1000)
+            self.wait_until_ready(RELOAD_PATIENCE)
         except self._timeout:
             if webui.restart_command is None:
                 raise
             warnings.warn("Reload UI hung; the WebUI was started again", stacklevel=2)
             webui.restart()
             self.load()
-        self.wait_until_ready()
 
     def prepare(self, tab: str = "txt2img", *, seed: int = 7, steps: int = 2, prompt: str = "a lighthouse") -> None:
         """Set a picture of 64 × 64 in the page."""

@@ -15,11 +15,15 @@ from .webui import WebUI, until
 pytestmark = pytest.mark.live
 
 OVERFLOWING = """(id) => {
-    const box = document.querySelector(id).getBoundingClientRect();
-    return [...document.querySelectorAll(`${id} *`)]
-        .filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > box.right + 1)
+    const box = document.querySelector(id);
+    const right = box.getBoundingClientRect().right;
+    const scrolls = (one) => one !== box && (getComputedStyle(one).overflowX !== 'visible' || scrolls(one.parentElement));
+    return [...box.querySelectorAll('*')]
+        .filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > right + 1)
+        .filter((one) => !scrolls(one.parentElement))
         .map((one) => `${one.tagName} ${one.className} ${one.textContent.slice(0, 40)}`);
 }"""
+"""What reaches beyond an element's right edge, but for what can be scrolled into view."""
 
 
 def _show(page: LivePage, entry: str, picture: Path) -> None:
