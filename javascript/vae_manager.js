@@ -6,6 +6,8 @@ const vaeManager = (() => {
     const STATE = "./vae-manager/state";
     const SOON = 400;
     const LATER = 2500;
+    // A WebUI that is starting can be ended by a request that comes too early: after a failure it is left alone.
+    const GONE = 30000;
 
     let sync = null;
     let timer = null;
@@ -58,6 +60,7 @@ const vaeManager = (() => {
             send(TABS[0], "act", "message", JSON.stringify({do: "choose", word: action.file}));
             return;
         }
+        delete wantedForTab[action.entry];
         if (action.do === "get" && action.use && tab !== undefined && scopeIsTab(tab)) {
             wantedForTab[action.entry] = tab;
             action.use = false;
@@ -98,7 +101,8 @@ const vaeManager = (() => {
         for (const [entry, tab] of Object.entries(wantedForTab)) {
             if (entry in state.here) {
                 delete wantedForTab[entry];
-                send(tab, "pick", "word", state.here[entry]);
+                if (scopeIsTab(tab)) send(tab, "pick", "word", state.here[entry]);
+                break; // one at a time: the next answer brings the next
             }
         }
         if (state.sync !== sync) {
@@ -119,8 +123,9 @@ const vaeManager = (() => {
             askAgain = true;
             return;
         }
-        asking = true;
         clearTimeout(timer);
+        if (document.hidden) return; // asks again when it is seen again
+        asking = true;
         let delay = LATER;
         try {
             const answer = await fetch(question(), {headers: {Accept: "application/json"}});
@@ -130,7 +135,8 @@ const vaeManager = (() => {
                 if (state.active) delay = SOON;
             }
         } catch (error) {
-            if (!(error instanceof TypeError)) throw error; // the server restarts or is gone: ask again later
+            if (!(error instanceof TypeError)) throw error;
+            delay = GONE;
         } finally {
             asking = false;
             timer = setTimeout(ask, askAgain ? 0 : delay);

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from .catalogue import Catalogue, Entry, load
 from .errors import DiskError
 from .jobs import Handle, JobView, Lane
-from .library import VaeFile
 from .sentences import say
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Service:
         self._data_folder = data_folder
         self._catalogue: Catalogue | None = None
         self._catalogue_stamp: tuple[int, int] | None = None
-        self._asked_for_hash: set[tuple[Path, int, int]] = set()
+        self._asked_for_hash: set[tuple[Path, tuple[int, int]]] = set()
         self._lock = threading.Lock()
         self.accepted = AcceptedTerms(data_folder / "accepted-terms.json")
         self.downloads = Lane("downloads")
@@ -98,20 +97,20 @@ class Service:
 
         return unfinished(folder)
 
-    def hash_in_background(self, files: Iterable[VaeFile]) -> None:
+    def hash_in_background(self, paths: Iterable[Path]) -> None:
         """Make sure that the hash of each file gets known, one after the other."""
-        for file in files:
-            if self.hashes.known(file.path) is not None:
+        for path in paths:
+            stamp = _stamp(path)
+            if stamp is None or self.hashes.known(path) is not None:
                 continue
-            bytes_as_they_are = (file.path, file.size, file.mtime_ns)
-            if bytes_as_they_are in self._asked_for_hash:
+            if (path, stamp) in self._asked_for_hash:
                 continue  # under way, or it could not be read: the next process asks again
-            self._asked_for_hash.add(bytes_as_they_are)
+            self._asked_for_hash.add((path, stamp))
 
-            def work(handle: Handle, path: Path = file.path, size: int = file.size) -> None:
+            def work(handle: Handle, path: Path = path, size: int = stamp[1]) -> None:
                 self.hashes.compute(path, report=lambda done: handle.report("hashing", done, size), stop=handle.stop)
 
-            self.background.start(str(file.path), file.name, work)
+            self.background.start(str(path), path.name, work)
 
 
 class AcceptedTerms:

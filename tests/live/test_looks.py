@@ -17,7 +17,8 @@ pytestmark = pytest.mark.live
 OVERFLOWING = """(id) => {
     const box = document.querySelector(id);
     const right = box.getBoundingClientRect().right;
-    const scrolls = (one) => one !== box && (getComputedStyle(one).overflowX !== 'visible' || scrolls(one.parentElement));
+    const scrolls = (one) =>
+        one !== box && (getComputedStyle(one).overflowX !== 'visible' || scrolls(one.parentElement));
     return [...box.querySelectorAll('*')]
         .filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > right + 1)
         .filter((one) => !scrolls(one.parentElement))

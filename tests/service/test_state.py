@@ -143,7 +143,7 @@ def test_hashes_are_computed_in_the_background_and_recognised(service: Service, 
     (folder / "renamed.safetensors").write_bytes(b"one")
     (folder / "stranger.safetensors").write_bytes(b"other")
     files = scan([Folder(folder)])
-    service.hash_in_background(files)
+    service.hash_in_background(file.path for file in files)
     for file in files:
         view = service.background.wait(str(file.path), SOON)
         assert view is not None
@@ -157,11 +157,11 @@ def test_what_is_known_is_not_hashed_again(service: Service, data_folder: Path, 
     folder.mkdir(parents=True)
     (folder / "a.safetensors").write_bytes(b"a")
     files = scan([Folder(folder)])
-    service.hash_in_background(files)
+    service.hash_in_background(file.path for file in files)
     service.background.wait(str(files[0].path), SOON)
     for later in (service, Service(data_folder)):
         later.background.forget(str(files[0].path))
-        later.hash_in_background(files)
+        later.hash_in_background(file.path for file in files)
         assert later.background.views() == ()
 
 
@@ -185,9 +185,9 @@ def test_what_cannot_be_hashed_is_not_tried_over_and_over(service: Service, fold
     files = scan([Folder(folder)])
     path.unlink()
     path.mkdir()
-    service.hash_in_background(files)
+    service.hash_in_background(file.path for file in files)
     first = service.background.wait(str(path), SOON)
     assert first is not None
     assert first.state is JobState.FAILED
-    service.hash_in_background(files)
+    service.hash_in_background(file.path for file in files)
     assert service.background.view(str(path)) == first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -65,9 +66,12 @@ class PlainHost:
     def choice(self) -> Choice:
         return Choice(self.word)
 
-    def choose(self, choice: Choice) -> None:
+    def check(self, choice: Choice) -> None:
         if choice.file_name is not None and "bad" in choice.file_name:
             raise RefusedError(say("{file} is a diffusers file.", file=choice.file_name))
+
+    def choose(self, choice: Choice, stop: threading.Event) -> None:
+        self.check(choice)
         self.word = choice.word
         self.loaded = self.resolution().path
 

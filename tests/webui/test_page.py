@@ -199,7 +199,7 @@ def test_a_choice_waits_for_the_picture(page: Page, host: PlainHost, monkeypatch
 
     free = threading.Event()
     original = host.choose
-    monkeypatch.setattr(host, "choose", lambda choice: (free.wait(10), original(choice))[1])
+    monkeypatch.setattr(host, "choose", lambda choice, stop: (free.wait(10), original(choice, stop))[1])
     host.making_a_picture = True
     page.pick("None", EVERYWHERE)
     wait_for(lambda: "applies after this picture" in text(page, "status"))

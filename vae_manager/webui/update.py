@@ -12,7 +12,11 @@ VERSION_FILE = Path(__file__).parents[1] / "__init__.py"
 
 def newer_version_on_disk() -> str | None:
     """The version that lies on disk, when it is another one than the one that runs."""
-    found = re.search(r'^__version__ = "([^"]+)"', VERSION_FILE.read_text(encoding="utf-8"), re.MULTILINE)
+    try:
+        text = VERSION_FILE.read_text(encoding="utf-8")
+    except OSError:
+        return None  # it is being updated, or was removed
+    found = re.search(r'^__version__ = "([^"]+)"', text, re.MULTILINE)
     if found is None or found[1] == __version__:
         return None
     return found[1]

@@ -32,3 +32,5 @@ class InUse:
     """`fp32`, `fp16`, `bf16`."""
     decoded_by_taesd: bool = False
     """The WebUI is set to decode with TAESD: the chosen VAE does not decode at all."""
+    overridden: bool = False
+    """A picture is being made with a VAE of its own (this tab only, X/Y/Z, a request): the choice comes back after."""

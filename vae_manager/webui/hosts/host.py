@@ -5,6 +5,7 @@ Imported for types alone: a Protocol of this size is slow to make.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -60,10 +61,15 @@ class Host(Protocol):
 
     def choice(self) -> Choice: ...
 
-    def choose(self, choice: Choice) -> None:
+    def check(self, choice: Choice) -> None:
+        """Raises RefusedError where the choice's file cannot go into the loaded model. Nothing is touched."""
+        ...
+
+    def choose(self, choice: Choice, stop: threading.Event) -> None:
         """Make `choice` the setting, put its VAE into the model, and save it. Waits for a running generation.
 
-        Raises RefusedError (nothing changed) or another VaeManagerError (the old VAE is back).
+        Raises Cancelled where `stop` was set while it waited, RefusedError (nothing changed) or another
+        VaeManagerError (the old VAE is back).
         """
         ...
 

@@ -50,10 +50,10 @@ def build(page: Page, tab: str) -> list[Any]:
             return kept, "", markup.answer(error.sentence, page.words)
         return changed(value=page.label_of(page.word_of(label))), own, ""
 
-    def scope_changed(where: str, label: str) -> tuple[Any, str]:
+    def scope_changed(where: str, label: str) -> tuple[Any, str, str]:
         if where == THIS_TAB:
-            return changed(), page.word_of(label)
-        return changed(value=page.label_of(page.facts().wanted.word)), ""
+            return picked(label, where)
+        return changed(value=page.label_of(page.facts().wanted.word)), "", ""
 
     def acted(text: str) -> str:
         try:
@@ -62,23 +62,20 @@ def build(page: Page, tab: str) -> list[Any]:
             return markup.answer(error.sentence, page.words)
         return ""
 
-    def synchronised(where: str) -> Any:
+    def synchronised(own: str) -> Any:
         facts = page.facts()
-        labels = page.labels(facts)
-        if where == THIS_TAB:
-            return changed(choices=labels)
-        return changed(choices=labels, value=page.label_of(facts.wanted.word))
+        return changed(choices=page.labels(facts), value=page.label_of(own or facts.wanted.word))
 
-    def refreshed(where: str) -> Any:
+    def refreshed(own: str) -> Any:
         page.host.refresh()
-        return synchronised(where)
+        return synchronised(own)
 
     on_input(dropdown, picked, [dropdown, scope], [dropdown, tab_choice, answer])
-    on_input(scope, scope_changed, [scope, dropdown], [dropdown, tab_choice])
+    on_input(scope, scope_changed, [scope, dropdown], [dropdown, tab_choice, answer])
     on_click(pick, picked, [message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
     on_click(act, acted, [message], [answer], js="vaeManager.takeMessage")
-    on_click(sync, synchronised, [scope], [dropdown])
-    on_click(refresh, refreshed, [scope], [dropdown])
+    on_click(sync, synchronised, [tab_choice], [dropdown])
+    on_click(refresh, refreshed, [tab_choice], [dropdown])
     on_change(tab_choice, f"(word) => {{ vaeManager.tabChose('{tab}', word); }}")
     keep_out_of_ui_config(
         accordion, dropdown, refresh, scope, status, answer, offers, tab_choice, message, act, sync, pick

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...catalogue import Entry, not_offered
@@ -34,7 +35,7 @@ def perform(host: Host, service: Service, message: str) -> None:
     elif doing == "quick-settings":
         show_in_quick_settings(host, on=action["on"])
     elif doing == "reload":
-        _allow(host, Act.RELOAD_PAGE)
+        allow(host, Act.RELOAD_PAGE)
         host.reload_page()
     else:
         raise _not_understood()
@@ -64,7 +65,8 @@ def _not_understood() -> UsageError:
     return UsageError(say("The page is out of date. Reload it."))
 
 
-def _allow(host: Host, act: Act) -> None:
+def allow(host: Host, act: Act) -> None:
+    """Raises RefusedError where the WebUI does not allow `act`."""
     refusal = host.refusal(act)
     if refusal is not None:
         raise RefusedError(refusal)
@@ -74,7 +76,7 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
     """Fetch an offered entry into the download folder; with `use`, choose it once it is there."""
     from ...transfer import Network  # the network's part waits for the first download
 
-    _allow(host, Act.GET)
+    allow(host, Act.GET)
     if not entry.offered:
         raise RefusedError(not_offered(entry))
     if accept:
@@ -85,17 +87,31 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
     def then(delivery: Delivery) -> None:
         host.refresh()
         if use:
+            _is_listed(host, delivery.path)
             choose(host, service, Choice(delivery.path.name))
 
     service.get(entry, host.download_folder(), Network(endpoint=host.endpoint()), then)
 
 
+def _is_listed(host: Host, path: Path) -> None:
+    """The WebUI keeps one file a base name: choosing the name could mean another file than the one that was proven."""
+    listed = host.files().get(path.name)
+    if listed is not None and not Path(listed).samefile(path):
+        raise RefusedError(
+            say(
+                "{file} is there twice under one name, and the WebUI lists the other one: {path}. Rename one of them.",
+                file=path.name,
+                path=listed,
+            )
+        )
+
+
 def choose(host: Host, service: Service, choice: Choice) -> None:
     """Make `choice` the WebUI's. Waits, in the background, for a running generation; the newest choice wins."""
-    _allow(host, Act.CHOOSE)
+    allow(host, Act.CHOOSE)
 
     def work(handle: Handle) -> None:
-        host.choose(choice)
+        host.choose(choice, handle.stop)
 
     for view in service.choices.views():
         service.choices.stop(view.key)
@@ -105,6 +121,6 @@ def choose(host: Host, service: Service, choice: Choice) -> None:
 
 def show_in_quick_settings(host: Host, *, on: bool) -> None:
     """Add `sd_vae` at the end of the quick settings or take it away; the others keep their order."""
-    _allow(host, Act.CHANGE_QUICK_SETTINGS)
+    allow(host, Act.CHANGE_QUICK_SETTINGS)
     names = [name for name in host.quick_settings() if name != "sd_vae"]
     host.set_quick_settings([*names, "sd_vae"] if on else names)

@@ -137,9 +137,8 @@ def _learn_hashes(host: Host, service: Service, files: Sequence[VaeFile], in_use
         return
     names = {entry.file_name for entry in service.catalogue.entries}
     sizes = {entry.size for entry in service.catalogue.entries if entry.size is not None}
-    service.hash_in_background(
-        file for file in files if file.name in names or file.size in sizes or str(file.path) == in_use.path
-    )
+    telling = [file.path for file in files if file.name in names or file.size in sizes]
+    service.hash_in_background([*([Path(in_use.path)] if in_use.path else []), *telling])
 
 
 def _options(host: Host, service: Service, files: Sequence[VaeFile], choice: Choice) -> Sequence[Option]:
@@ -155,7 +154,13 @@ def _options(host: Host, service: Service, files: Sequence[VaeFile], choice: Cho
 def _rows(
     host: Host, service: Service, files: Sequence[VaeFile], in_use: InUse, family: str
 ) -> Sequence[Row]:
-    by_hash = {sha256: file for file in files if (sha256 := service.hashes.known(file.path)) is not None}
+    listed = set(host.files().values())
+    by_hash: dict[str, VaeFile] = {}
+    for file in files:
+        sha256 = service.hashes.known(file.path)
+        if sha256 is not None and (sha256 not in by_hash or str(file.path) in listed):
+            by_hash[sha256] = file
+    hash_in_use = service.hashes.known(Path(in_use.path)) if in_use.path else None
     kept = _kept(service, host.download_folder())
     rows = []
     for entry in service.catalogue.offered(family):
@@ -164,7 +169,7 @@ def _rows(
             Row(
                 entry=entry,
                 here=here,
-                in_use=here is not None and str(here.path) == in_use.path,
+                in_use=hash_in_use == entry.sha256,
                 job=service.download(entry.id),
                 kept=kept.get(entry.sha256, 0),
                 terms_open=terms_are_open(entry, service),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...choice import AUTOMATIC, BUILTIN, Choice
 from ...service import Service
+from ..hosts.acts import Act
 from ..words import Words, words_for
 from . import markup
-from .actions import choose
+from .actions import allow, choose
 from .facts import Facts, read_facts
 from .markup import choice_name
 
@@ -61,7 +62,7 @@ class Page:
         job = facts.choosing
         ended = str(job.serial) if job is not None and job.state.ended else ""
         shown = [f"{option.word}={option.missing}" for option in facts.options]
-        return "|".join([facts.wanted.word, ended, *shown, *self.host.quick_settings()])
+        return "|".join([facts.wanted.word, facts.choice.word, ended, *shown, *self.host.quick_settings()])
 
     # gradio 3.41.2 shows a dropdown's values as they are: what is read must be turned back into the WebUI's word.
 
@@ -88,13 +89,15 @@ class Page:
         return self._words_by_label.get(label, label)
 
     def _remember(self, lines: Iterable[tuple[str, str]]) -> None:
-        for label, word in lines:
-            self._words_by_label.pop(label, None)
-            self._words_by_label[label] = word
+        latest = dict(lines)
+        older = {label: word for label, word in self._words_by_label.items() if label not in latest}
+        self._words_by_label = {**older, **latest}  # in one step: events of both tabs come on threads of their own
 
     def pick(self, word: str, scope: str) -> str:
         """The person picked `word` in a tab; returns the tab's own choice: empty when the choice is for everywhere."""
         if scope == THIS_TAB:
+            allow(self.host, Act.CHOOSE_FOR_TAB)
+            self.host.check(Choice(word))
             return word
         choose(self.host, self.service, Choice(word))
         return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from modules import call_queue, launch_utils, localization, paths, script_callbacks, sd_models, sd_vae, shared
 
 from ....choice import AUTOMATIC, Choice, Resolution, Situation, resolve
-from ....errors import RefusedError
-from ....library import Folder
+from ....errors import Cancelled, RefusedError
+from ....library import Folder, scan
 from ....sentences import Sentence, say
 from ..acts import Act, InUse
 from . import model_facts, options
@@ -37,9 +38,13 @@ def _read_tables(paths: tuple[str, ...]) -> Mapping[str, str]:
 
 
 class A1111:
-    """Reads and drives the WebUI through its own modules; holds no state of its own."""
+    """Reads and drives the WebUI through its own modules."""
 
     name = "AUTOMATIC1111"
+
+    def __init__(self) -> None:
+        self._set_aside: str | None = None
+        """The setting `sd_vae` while a picture is made with an override, which the WebUI writes into the option."""
 
     @property
     def version(self) -> str:
@@ -79,7 +84,16 @@ class A1111:
         return dict(sd_vae.vae_dict)
 
     def refresh(self) -> None:
-        sd_vae.refresh_vae_list()
+        """The WebUI's own refresh begins with an empty list, from which a picture that is being made may be resolving
+        its VAE: then files are added, and none is taken away."""
+        if call_queue.queue_lock.acquire(blocking=False):
+            try:
+                sd_vae.refresh_vae_list()
+            finally:
+                call_queue.queue_lock.release()
+            return
+        for file in scan(self.folders()):
+            sd_vae.vae_dict.setdefault(file.name, str(file.path))
 
     # Options
 
@@ -135,7 +149,16 @@ class A1111:
     # The model
 
     def choice(self) -> Choice:
+        if self._overridden():
+            return Choice(str(self._set_aside))
         return Choice(str(options.read("sd_vae", AUTOMATIC.word)))
+
+    def note_override(self, *, overrides: bool) -> None:
+        """A generation begins, with or without a VAE of its own. Called before the WebUI writes the override."""
+        self._set_aside = str(options.read("sd_vae", AUTOMATIC.word)) if overrides else None
+
+    def _overridden(self) -> bool:
+        return self._set_aside is not None and self.generating()
 
     def resolution(self) -> Resolution:
         return resolve(self._situation(self.choice()))
@@ -162,6 +185,7 @@ class A1111:
             path=sd_vae.loaded_vae_file,
             dtype=model_facts.dtype(model),
             decoded_by_taesd=options.read("sd_vae_decode_method", "Full") != "Full",
+            overridden=self._overridden(),
         )
 
     def generating(self) -> bool:
@@ -171,19 +195,34 @@ class A1111:
         with call_queue.queue_lock:
             return work()
 
-    def choose(self, choice: Choice) -> None:
+    def check(self, choice: Choice) -> None:
+        path = self._path_of(choice)
+        model = self._model()
+        if path is not None and model is not None:
+            from . import swap
+
+            swap.check(model, path)
+
+    def _path_of(self, choice: Choice) -> str | None:
+        name = choice.file_name
+        if name is not None and name not in self.files():
+            raise RefusedError(say("{file} is not in the VAE folders. The VAE in use is unchanged.", file=name))
+        return self.files().get(name) if name is not None else None
+
+    def choose(self, choice: Choice, stop: threading.Event) -> None:
         refusal = self.refusal(Act.CHOOSE)
         if refusal is not None:
             raise RefusedError(refusal)
-        if choice.file_name is not None and choice.file_name not in self.files():
-            raise RefusedError(
-                say("{file} is not in the VAE folders. The VAE in use is unchanged.", file=choice.file_name)
-            )
 
         def change() -> None:
+            if stop.is_set():
+                raise Cancelled(say("Another choice was made meanwhile."))
+            self._path_of(choice)  # gone meanwhile?
             swapped = self._apply(choice)
-            options.write("sd_vae", choice.word)
-            self._announce(swapped)
+            try:
+                options.write("sd_vae", choice.word)
+            finally:
+                self._announce(swapped)
 
         self.run_exclusive(change)
 

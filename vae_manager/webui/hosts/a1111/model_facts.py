@@ -22,7 +22,8 @@ def family(model: Any) -> str | None:
 
 
 def dtype(model: Any) -> str | None:
-    parameter = next(iter(model.first_stage_model.parameters()), None)
+    vae = getattr(model, "first_stage_model", None)  # None for a moment while a model of 8-bit weights loads
+    parameter = next(iter(vae.parameters()), None) if vae is not None else None
     if parameter is None:
         return None
     return DTYPES.get(str(parameter.dtype), str(parameter.dtype).removeprefix("torch."))

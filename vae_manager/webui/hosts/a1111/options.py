@@ -6,7 +6,7 @@ from typing import Any
 
 from modules import shared
 
-from ....errors import RefusedError
+from ....errors import DiskError, RefusedError
 from ....sentences import Sentence, say
 
 SECTION = ("vae_manager", "VAE Manager")
@@ -37,6 +37,14 @@ def write(name: str, value: Any) -> None:
     except (AssertionError, RuntimeError) as error:
         raise RefusedError(
             say("The WebUI does not allow this setting to be changed ({reason}).", reason=str(error))
+        ) from error
+    except OSError as error:
+        raise DiskError(
+            say(
+                "{path} cannot be written: {reason}. The change holds until the WebUI ends.",
+                path=shared.config_filename,
+                reason=error.strerror or error,
+            )
         ) from error
 
 

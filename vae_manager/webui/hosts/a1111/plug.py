@@ -7,13 +7,14 @@ from typing import Any
 from modules import scripts, shared
 
 from ....choice import AUTOMATIC, Choice
-from ....sentences import say
+from ....errors import VaeManagerError
 from ....service import the_service
 from ... import api
 from ...ui import accordion
 from ...ui.facts import CHOICE_KEY
 from ...ui.gradio_compat import changed, on_click
 from ...ui.page import TABS, Page
+from ..acts import Act
 from . import section
 from .adapter import A1111
 from .callbacks import register
@@ -51,13 +52,21 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
 
         Runs before the WebUI applies overrides (processing.py:820).
         """
-        if not tab_choice or "sd_vae" in p.override_settings:
+        if tab_choice and "sd_vae" not in p.override_settings:
+            self._override(p, tab_choice)
+        HOST.note_override(overrides="sd_vae" in p.override_settings)
+
+    def _override(self, p: Any, word: str) -> None:
+        """The WebUI loads an override unchecked, and a file that does not fit would break the model for everybody."""
+        if HOST.refusal(Act.CHOOSE_FOR_TAB) is not None:
             return
-        choice = Choice(tab_choice)
-        if choice.file_name is not None and choice.file_name not in HOST.files():
-            p.comment(str(say("{file} is not in the VAE folders: the setting's VAE is used.", file=choice.file_name)))
+        try:
+            if "sd_model_checkpoint" not in p.override_settings:  # else the model to check against is another one
+                HOST.check(Choice(word))
+        except VaeManagerError as error:
+            p.comment(str(error.sentence))
             return
-        p.override_settings["sd_vae"] = tab_choice
+        p.override_settings["sd_vae"] = word
 
 
 def into_webui() -> type[VaeScript]:
@@ -95,9 +104,13 @@ def _keep_in_step(component: Any, **kwargs: Any) -> None:
 
 
 def _sd_vae_component() -> Any:
-    """The WebUI's own dropdown keeps the WebUI's words."""
+    """The WebUI's own dropdown keeps the WebUI's words, and gets what the setting already is.
+
+    In the quick settings it writes each change of its value into the setting: a choice that still waits for its check
+    would be loaded unchecked.
+    """
     facts = VaeScript.current_page().facts()
-    return changed(choices=[option.word for option in facts.options], value=facts.wanted.word)
+    return changed(choices=[option.word for option in facts.options], value=facts.choice.word)
 
 
 def _add_route(demo: Any, app: Any) -> None:

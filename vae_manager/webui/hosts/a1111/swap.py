@@ -32,7 +32,7 @@ def put_into(model: Any, path: str | None) -> None:
     (the old VAE is back).
     """
     if path is not None:
-        _check(model, path)
+        check(model, path)
     before = sd_vae.loaded_vae_file
     try:
         sd_vae.load_vae(model, path, SOURCE)
@@ -47,7 +47,8 @@ def put_into(model: Any, path: str | None) -> None:
         ) from error
 
 
-def _check(model: Any, path: str) -> None:
+def check(model: Any, path: str) -> None:
+    """Raises RefusedError where the file at `path` cannot go into `model`; touches nothing."""
     shapes = model_facts.vae_shapes(model)
     inspection = inspect(Path(path))
     refusal = fit(inspection, shapes)

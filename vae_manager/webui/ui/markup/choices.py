@@ -23,7 +23,7 @@ def dropdown(facts: Facts, words: Words) -> list[tuple[str, str]]:
     fitting: list[tuple[str, str]] = []
     other: list[tuple[str, str]] = []
     for option in facts.options:
-        misfit = option.entry is not None and option.entry.family != facts.family
+        misfit = option.entry is not None and facts.in_use.family not in (None, option.entry.family)
         (other if misfit else fitting).append((_option_label(option, facts, words), option.word))
     return fitting + other
 

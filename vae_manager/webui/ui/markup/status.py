@@ -26,13 +26,16 @@ def title(facts: Facts, words: Words, tab_choice: str = "") -> str:
         parts = [words(say("no checkpoint is loaded yet"))]
     else:
         name = Path(facts.in_use_name).stem if facts.in_use_name else words(say("Built-in"))
-        parts = [name, family_label(facts.family), words(why(facts))]
+        family = facts.in_use.family
+        parts = [name, *([family_label(family)] if family else []), words(why(facts))]
     return "VAE — " + " · ".join(parts)
 
 
 def why(facts: Facts) -> Sentence:
     """The rule by which the VAE in use is the one in use."""
     resolution = facts.resolution
+    if facts.in_use.overridden and facts.in_use.path != resolution.path:
+        return say("for the picture that is being made; your choice comes back after it")
     if facts.in_use.path != resolution.path:
         return say("the previous one; your choice is not applied yet")
     if resolution.rule is Rule.VAE_PATH:
@@ -81,7 +84,9 @@ def _in_use_line(facts: Facts, words: Words) -> str:
     if facts.in_use.checkpoint is None:
         return paragraph(escape(words(say("No checkpoint is loaded yet; the choice is applied when one is."))))
     name = facts.in_use_name or words(say("Built-in (the checkpoint's own)"))
-    details = [words(why(facts)), family_label(facts.family)]
+    details = [words(why(facts))]
+    if facts.in_use.family is not None:
+        details.append(family_label(facts.in_use.family))
     if facts.in_use_entry is not None:
         details.insert(0, facts.in_use_entry.name)
     if facts.in_use_sha256 is not None:
