@@ -43,8 +43,9 @@ class A1111:
     name = "AUTOMATIC1111"
 
     def __init__(self) -> None:
-        self._set_aside: str | None = None
-        """The setting `sd_vae` while a picture is made with an override, which the WebUI writes into the option."""
+        self._set_aside: tuple[str, float | None] | None = None
+        """The setting `sd_vae` while a picture is made with an override, which the WebUI writes into the option; and
+        when that job began."""
 
     @property
     def version(self) -> str:
@@ -149,16 +150,23 @@ class A1111:
     # The model
 
     def choice(self) -> Choice:
-        if self._overridden():
-            return Choice(str(self._set_aside))
+        if self._set_aside is not None and self._overridden():
+            return Choice(self._set_aside[0])
         return Choice(str(options.read("sd_vae", AUTOMATIC.word)))
 
     def note_override(self, *, overrides: bool) -> None:
-        """A generation begins, with or without a VAE of its own. Called before the WebUI writes the override."""
-        self._set_aside = str(options.read("sd_vae", AUTOMATIC.word)) if overrides else None
+        """A generation begins, with or without a VAE of its own. Called before the WebUI writes the override.
+
+        Of several in one job (X/Y/Z, a detailer inside another generation) the first one's setting is the person's.
+        """
+        if not self._overridden():
+            setting = str(options.read("sd_vae", AUTOMATIC.word))
+            self._set_aside = (setting, shared.state.time_start) if overrides else None
 
     def _overridden(self) -> bool:
-        return self._set_aside is not None and self.generating()
+        if self._set_aside is None or not self.generating():
+            return False
+        return bool(self._set_aside[1] == shared.state.time_start)
 
     def resolution(self) -> Resolution:
         return resolve(self._situation(self.choice()))

@@ -123,6 +123,7 @@ def _follow_setting(model: Any) -> None:
 
     The WebUI may hold its queue lock here, so nothing is done in this call itself.
     """
-    if HOST.resolution().path != HOST.in_use().path:
+    in_use = HOST.in_use()
+    if not in_use.overridden and HOST.resolution().path != in_use.path:
         word = HOST.choice().word
         the_service(HOST.data_folder).choices.start(CHOICE_KEY + word, word, lambda handle: HOST.follow_setting())
