@@ -94,17 +94,29 @@ def offered(pytestconfig: pytest.Config, webui: WebUI, folder: Path, hub: Hub, o
     """The served file as an entry of the user's own catalogue, with the WebUI's endpoint set to the hub."""
     catalogue = OwnCatalogue(folder / "vae-manager" / "catalogue.yaml")
     entry = catalogue.add(option(pytestconfig, "--entry", "live-vae"), "live/vae", offered_file)
+    if (vae_folder / entry.file_name).exists():
+        pytest.exit(
+            f"{vae_folder / entry.file_name} is there already; the checks would replace it. Move it away first."
+        )
     webui.set(vae_manager_endpoint=hub.endpoint)
     yield entry
     catalogue.restore()
+    webui.choose("Automatic")
+    _remove(vae_folder, entry)
+    webui.refresh()
+
+
+def _remove(vae_folder: Path, entry: Offered) -> None:
+    """The served VAE and what an unfinished download of it has left."""
+    for path in [vae_folder / entry.file_name, *vae_folder.glob(f".{entry.sha256[:16]}.vae-manager.*")]:
+        path.unlink(missing_ok=True)
 
 
 @pytest.fixture
 def not_there(webui: WebUI, vae_folder: Path, offered: Offered) -> None:
     """The offered VAE is not in the VAE folder, nor a part of it, and the WebUI is at Automatic."""
     webui.choose("Automatic")
-    for path in [vae_folder / offered.file_name, *vae_folder.glob(".*.vae-manager.*")]:
-        path.unlink(missing_ok=True)
+    _remove(vae_folder, offered)
     webui.refresh()
 
 

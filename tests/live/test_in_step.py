@@ -216,7 +216,8 @@ def test_a_tab_of_its_own_leaves_the_shown_choice_alone(webui: WebUI, page: Live
     webui.choose("None")
     page.tab("img2img")
     page.open_accordion("img2img")
-    page.rest(1)
+    own = "#vae_manager_img2img_choice input"
+    until(lambda: page.raw.input_value(own), lambda shown: shown.startswith("Built-in"))
     page.raw.evaluate(
         "() => { window.shown = new Set(); setInterval(() => window.shown.add("
         "document.querySelector('#vae_manager_img2img_choice input').value), 20); }"

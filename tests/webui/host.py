@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from vae_manager.choice import AUTOMATIC, Choice, Resolution, Situation, resolve
-from vae_manager.errors import RefusedError
+from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.library import Folder, scan
 from vae_manager.sentences import Sentence, say
 from vae_manager.webui.hosts.acts import Act, InUse
@@ -70,7 +69,9 @@ class PlainHost:
         if choice.file_name is not None and "bad" in choice.file_name:
             raise RefusedError(say("{file} is a diffusers file.", file=choice.file_name))
 
-    def choose(self, choice: Choice, stop: threading.Event) -> None:
+    def choose(self, choice: Choice, still_wanted: Callable[[], bool]) -> None:
+        if not still_wanted():
+            raise Cancelled(say("Another choice was made meanwhile."))
         self.check(choice)
         self.word = choice.word
         self.loaded = self.resolution().path

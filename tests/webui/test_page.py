@@ -208,6 +208,20 @@ def test_a_choice_waits_for_the_picture(page: Page, host: PlainHost, monkeypatch
     wait_for(lambda: host.word == "None")
 
 
+def test_a_newer_choice_elsewhere_wins(page: Page, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    free = threading.Event()
+    original = host.choose
+    monkeypatch.setattr(host, "choose", lambda choice, wanted: (free.wait(10), original(choice, wanted))[1])
+    page.pick("None", EVERYWHERE)
+    wait_for(lambda: page.state({})["active"])
+    host.word = "auto"  # the WebUI's own settings, meanwhile
+    free.set()
+    wait_for(lambda: not page.state({})["active"])
+    assert host.word == "auto"
+
+
 def test_frozen_settings_are_said_and_leave_getting_alone(page: Page, host: PlainHost) -> None:
     host.refused[Act.CHOOSE] = say("The WebUI was started with --freeze-settings: settings cannot be changed here.")
     assert "--freeze-settings" in text(page, "status")

@@ -5,7 +5,6 @@ Imported for types alone: a Protocol of this size is slow to make.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -65,10 +64,10 @@ class Host(Protocol):
         """Raises RefusedError where the choice's file cannot go into the loaded model. Nothing is touched."""
         ...
 
-    def choose(self, choice: Choice, stop: threading.Event) -> None:
+    def choose(self, choice: Choice, still_wanted: Callable[[], bool]) -> None:
         """Make `choice` the setting, put its VAE into the model, and save it. Waits for a running generation.
 
-        Raises Cancelled where `stop` was set while it waited, RefusedError (nothing changed) or another
+        Raises Cancelled where it is not `still_wanted` after the waiting, RefusedError (nothing changed) or another
         VaeManagerError (the old VAE is back).
         """
         ...

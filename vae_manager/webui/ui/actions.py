@@ -110,8 +110,15 @@ def choose(host: Host, service: Service, choice: Choice) -> None:
     """Make `choice` the WebUI's. Waits, in the background, for a running generation; the newest choice wins."""
     allow(host, Act.CHOOSE)
 
+    setting = host.choice().word
+
     def work(handle: Handle) -> None:
-        host.choose(choice, handle.stop)
+        def still_wanted() -> bool:
+            """Not when a newer choice was made meanwhile: here, or by the WebUI's own settings or API."""
+            return not handle.stop.is_set() and host.choice().word in (setting, service.chosen_here)
+
+        host.choose(choice, still_wanted)
+        service.chosen_here = choice.word
 
     for view in service.choices.views():
         service.choices.stop(view.key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -217,13 +216,13 @@ class A1111:
             raise RefusedError(say("{file} is not in the VAE folders. The VAE in use is unchanged.", file=name))
         return self.files().get(name) if name is not None else None
 
-    def choose(self, choice: Choice, stop: threading.Event) -> None:
+    def choose(self, choice: Choice, still_wanted: Callable[[], bool]) -> None:
         refusal = self.refusal(Act.CHOOSE)
         if refusal is not None:
             raise RefusedError(refusal)
 
         def change() -> None:
-            if stop.is_set():
+            if not still_wanted():
                 raise Cancelled(say("Another choice was made meanwhile."))
             self._path_of(choice)  # gone meanwhile?
             swapped = self._apply(choice)
