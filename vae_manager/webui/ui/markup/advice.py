@@ -51,4 +51,7 @@ def _figures(facts: Facts, words: Words) -> str:
         for figure in entry.evaluations
     )
     note = escape(words(say("Published by the makers: pictures of 256 × 256 encoded and decoded again.")))
-    return f'<div class="vm-scroll"><table class="vm-figures"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div><p>{note}</p>'
+    return (
+        f'<div class="vm-scroll"><table class="vm-figures"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f"</div><p>{note}</p>"
+    )
