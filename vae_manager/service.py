@@ -39,8 +39,6 @@ class Service:
         self.downloads = Lane("downloads")
         self.choices = Lane("choices")
         self.background = Lane("background")
-        self.chosen_here: str | None = None
-        """The last choice that was made through the project's own page, in the WebUI's word."""
 
     @property
     def catalogue_file(self) -> Path:

@@ -90,14 +90,15 @@ def hub(pytestconfig: pytest.Config, offered_file: Path) -> Iterator[Hub]:
 
 
 @pytest.fixture(scope="session")
-def offered(pytestconfig: pytest.Config, webui: WebUI, folder: Path, hub: Hub, offered_file: Path) -> Iterator[Offered]:
+def offered(
+    pytestconfig: pytest.Config, webui: WebUI, folder: Path, vae_folder: Path, hub: Hub, offered_file: Path
+) -> Iterator[Offered]:
     """The served file as an entry of the user's own catalogue, with the WebUI's endpoint set to the hub."""
+    target = vae_folder / offered_file.name
+    if target.exists():
+        pytest.exit(f"{target} is there already; the checks would replace it. Move it away first.")
     catalogue = OwnCatalogue(folder / "vae-manager" / "catalogue.yaml")
     entry = catalogue.add(option(pytestconfig, "--entry", "live-vae"), "live/vae", offered_file)
-    if (vae_folder / entry.file_name).exists():
-        pytest.exit(
-            f"{vae_folder / entry.file_name} is there already; the checks would replace it. Move it away first."
-        )
     webui.set(vae_manager_endpoint=hub.endpoint)
     yield entry
     catalogue.restore()

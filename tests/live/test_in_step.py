@@ -181,7 +181,7 @@ def test_this_tab_only(webui: WebUI, page: LivePage, other: str, images: dict[st
     assert own.looks_like(images[other])
     assert webui.option("sd_vae") == "None"
     assert webui.picture().looks_like(images["None"])
-    assert page.title("img2img").startswith("VAE — Built-in")
+    until(lambda: page.title("img2img"), lambda title: title.startswith("VAE — Built-in"))
     page.apply_to("everywhere")
     until(page.title, lambda title: title.startswith("VAE — Built-in"))
     assert page.chosen().startswith("Built-in")
@@ -208,7 +208,7 @@ def test_this_tab_only_in_img2img(
     assert own.vae == other
     assert not own.looks_like(plain)
     assert webui.option("sd_vae") == "None"
-    assert page.title().startswith("VAE — Built-in")
+    until(page.title, lambda title: title.startswith("VAE — Built-in"))
 
 
 def test_a_tab_of_its_own_leaves_the_shown_choice_alone(webui: WebUI, page: LivePage, other: str) -> None:

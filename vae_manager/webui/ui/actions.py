@@ -110,15 +110,17 @@ def choose(host: Host, service: Service, choice: Choice) -> None:
     """Make `choice` the WebUI's. Waits, in the background, for a running generation; the newest choice wins."""
     allow(host, Act.CHOOSE)
 
-    setting = host.choice().word
+    ours = {host.choice().word}
+    for view in service.choices.views():
+        if not view.state.ended:
+            ours.add(view.key.removeprefix(CHOICE_KEY))  # may still be written, by an earlier choice of the page
 
     def work(handle: Handle) -> None:
         def still_wanted() -> bool:
             """Not when a newer choice was made meanwhile: here, or by the WebUI's own settings or API."""
-            return not handle.stop.is_set() and host.choice().word in (setting, service.chosen_here)
+            return not handle.stop.is_set() and host.choice().word in ours
 
         host.choose(choice, still_wanted)
-        service.chosen_here = choice.word
 
     for view in service.choices.views():
         service.choices.stop(view.key)
