@@ -1,10 +1,10 @@
-"""Kill a download at random moments, start it again, and look at what lies on disk.
+"""Kill downloads at random moments, start them again, and look at what lies on disk.
 
-    python tasks.py prove kills [ROUNDS] [MEGABYTES]
+    python tasks.py prove kills [KILLS] [MEGABYTES]
 
-Each round downloads a file from a loopback hub with the command line, in a process that is killed (SIGKILL) three
-times at random moments and then let finish. Counted: wrong or partial files under the final name, and the bytes that
-the server sent beyond the file's size.
+Each kill (SIGKILL) comes at a random moment of a download with eight connections from a loopback hub; the next start
+must end with the right file. Counted: wrong or partial files under the final name, and the bytes that the server sent
+beyond the file's size.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import hashlib
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,38 +20,53 @@ from pathlib import Path
 
 from bench.results import write
 from tests.hub import Hub, Link
-from vae_manager.files import sha256_of
+from tests.transfer.killing import Killer
+from tests.transfer.ordering import NAME, REPO
 
-SEED = 20261122
-KILLS_A_ROUND = 3
-RATE = 100_000_000
-"""Bytes a second: so that most kills fall into the download, not before it."""
+SEED = 20261123
+CONNECTIONS = 8
+RATE = 40_000_000
+"""Bytes a second on each connection."""
+MOST_TWICE = 16_000_000
+"""Bytes that one kill may cost."""
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     size = int(float(sys.argv[2]) * 1e6) if len(sys.argv) > 2 else 334_641_190
     chance = random.Random(SEED)
+    began = time.monotonic()
+    again: list[int] = []
+    hits = 0
     with tempfile.TemporaryDirectory() as folder, Hub(link=Link(rate_per_connection=RATE)) as hub:
-        source = Path(folder) / "source.safetensors"
+        source = Path(folder) / "source.bin"
         sha256 = make_file(source, size)
-        hub.add("owner/repo", "vae.safetensors", source)
-        whole = uninterrupted(Path(folder) / "first", hub, sha256)
-        again: list[int] = []
-        for number in range(rounds):
-            target = Path(folder) / f"round-{number}"
-            again.append(one_round(target, hub, sha256, size, whole, chance))
-            print(f"{number + 1} of {rounds}: {again[-1] / 1e6:.1f} MB twice", flush=True)
+        hub.add(REPO, NAME, source)
+        with Killer(hub, sha256, CONNECTIONS) as killer:
+            whole = killer.seconds_undisturbed(Path(folder) / "first")
+            while hits < kills:
+                twice, hit = killer.one_round(Path(folder) / f"run-{len(again)}", 1, whole, chance)
+                again.append(twice)
+                hits += hit
+                print(f"{hits} of {kills}: {twice / 1e6:.1f} MB twice", flush=True)
     path = write(
         "kills",
         {
-            "rounds": rounds,
+            "kills": hits,
+            "kills_that_came_too_late": len(again) - hits,
             "file_bytes": size,
-            "kills_a_round": KILLS_A_ROUND,
+            "connections": CONNECTIONS,
+            "bytes_a_second_and_connection": RATE,
             "seconds_uninterrupted": round(whole, 2),
-            "wrong_or_partial_under_final_name": 0,
-            "right_files": len(again),
-            "bytes_sent_beyond_the_size_a_round": {"median": statistics.median(again), "most": max(again)},
+            "minutes": round((time.monotonic() - began) / 60, 1),
+            "right_files_at_the_end": len(again),
+            "wrong_or_partial_under_the_final_name": 0,
+            "bytes_fetched_twice_for_each_kill": {
+                "median": statistics.median(again),
+                "most": max(again),
+                "wanted_at_most": MOST_TWICE,
+                "more_than_wanted": sum(twice > MOST_TWICE for twice in again),
+            },
         },
     )
     print(path.read_text(encoding="utf-8"))
@@ -69,47 +83,6 @@ def make_file(path: Path, size: int) -> str:
             file.write(block)
             left -= len(block)
     return digest.hexdigest()
-
-
-def command(target: Path, hub: Hub, sha256: str) -> subprocess.Popen[bytes]:
-    target.mkdir(exist_ok=True)
-    catalogue = target.with_suffix(".yaml")
-    catalogue.write_text(
-        f"- {{id: big, name: Big, family: sd1, sha256: {sha256}, source: 'hub:owner/repo/vae.safetensors'}}\n",
-        encoding="utf-8",
-    )
-    arguments = ["get", "big", "--catalogue", str(catalogue), "--dir", str(target), "--endpoint", hub.endpoint]
-    return subprocess.Popen([sys.executable, "-m", "vae_manager", *arguments], stdout=subprocess.DEVNULL)
-
-
-def uninterrupted(target: Path, hub: Hub, sha256: str) -> float:
-    """Seconds of one download that nobody disturbs."""
-    began = time.monotonic()
-    assert command(target, hub, sha256).wait() == 0
-    (target / "vae.safetensors").unlink()
-    return time.monotonic() - began
-
-
-def one_round(target: Path, hub: Hub, sha256: str, size: int, whole: float, chance: random.Random) -> int:
-    """Kill, kill, kill, finish; gives the bytes that were sent beyond the file's size. Fails on any wrong file."""
-    final = target / "vae.safetensors"
-    before = hub.cdn.sent()
-    for _ in range(KILLS_A_ROUND):
-        process = command(target, hub, sha256)
-        try:
-            process.wait(timeout=chance.uniform(0, whole))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if final.exists():
-            assert sha256_of(final) == sha256, f"{final} is wrong"
-    hub.settle()
-    assert command(target, hub, sha256).wait() == 0
-    assert sha256_of(final) == sha256
-    assert [path.name for path in target.iterdir()] == [final.name], "nothing is left behind"
-    hub.settle()
-    final.unlink()
-    return hub.cdn.sent() - before - size
 
 
 if __name__ == "__main__":

@@ -5,9 +5,14 @@ VaeManagerError                 exit status of the command line
 ├── NotFoundError               3  no such entry, repository, file or checkpoint
 ├── NetworkError                4  bytes did not come, and trying again now will not help
 │   └── TransientNetworkError   4  … and trying again may help: the only class that is retried
+│       └── ExpiredAddressError 4  a signed address is refused: the hub gives a new one
 ├── IntegrityError              5  bytes came, and they are not the ones that were asked for
+│   ├── WrongBytesError         5  the whole file came, with another hash
+│   └── EndlessBodyError        5  more bytes came than the file has
 ├── DiskError                   6  no space, no permission, no such folder
+├── OutOfMemoryError            6  no memory left, of the machine or of the GPU
 ├── RefusedError                7  could be done, and will not: gated, licence, flags of the WebUI, a misfit
+│   └── NameTakenError          7  another file bears the name
 └── Cancelled                 130  the person said stop
 
 Each carries a `Sentence`: what happened, to which file, what is unharmed, what to do next. Whether an error is tried
@@ -21,13 +26,18 @@ from .sentences import Sentence
 __all__ = [
     "Cancelled",
     "DiskError",
+    "EndlessBodyError",
+    "ExpiredAddressError",
     "IntegrityError",
+    "NameTakenError",
     "NetworkError",
     "NotFoundError",
+    "OutOfMemoryError",
     "RefusedError",
     "TransientNetworkError",
     "UsageError",
     "VaeManagerError",
+    "WrongBytesError",
 ]
 
 
@@ -61,16 +71,36 @@ class TransientNetworkError(NetworkError):
         self.retry_after = retry_after
 
 
+class ExpiredAddressError(TransientNetworkError):
+    """Signed addresses are good for a while; the hub gives another."""
+
+
 class IntegrityError(VaeManagerError):
     exit_status = 5
+
+
+class WrongBytesError(IntegrityError):
+    """Every byte came, and their hash is not the published one."""
+
+
+class EndlessBodyError(IntegrityError):
+    """A body goes on after the end of the file."""
 
 
 class DiskError(VaeManagerError):
     exit_status = 6
 
 
+class OutOfMemoryError(VaeManagerError):
+    exit_status = 6
+
+
 class RefusedError(VaeManagerError):
     exit_status = 7
+
+
+class NameTakenError(RefusedError):
+    """Another file has the final name; it is never overwritten."""
 
 
 class Cancelled(VaeManagerError):

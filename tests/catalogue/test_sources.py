@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.catalogue import HttpsSource, HubSource, LocalSource, Source
+from vae_manager.catalogue import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source, name_at
 from vae_manager.catalogue.parsing import parse_source
-from vae_manager.errors import UsageError
+from vae_manager.errors import RefusedError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,19 @@ from vae_manager.errors import UsageError
         ("http://[::1]:80/a.pt", HttpsSource("http://[::1]:80/a.pt")),
         ("https://huggingface.co/o/n/blob/main/vae/a.pt", HubSource("o/n", "vae/a.pt")),
         ("https://huggingface.co/o/n/resolve/abc/a%20b.pt?download=true", HubSource("o/n", "a b.pt", "abc")),
+        ("s3://bucket/vaes/a b.pt", BucketSource("s3", "bucket", "vaes/a b.pt")),
+        ("GS://bucket/a%20b.pt", BucketSource("gs", "bucket", "a%20b.pt")),
+        ("oss://bucket/a.pt", BucketSource("oss", "bucket", "a.pt")),
+        ("memory://bucket/a.pt", BucketSource("memory", "bucket", "a.pt")),
+        ("civitai:456", CivitaiSource(456)),
+        ("Civitai:456/my vae.safetensors", CivitaiSource(456, "my vae.safetensors")),
+        ("https://civitai.com/models/123?modelVersionId=456", CivitaiSource(456)),
+        ("https://civitai.com/models/123/some-vae?modelVersionId=456&dialog=x", CivitaiSource(456)),
+        ("https://www.civitai.com/api/download/models/456", CivitaiSource(456)),
+        ("https://civitai.com/api/download/models/456?type=Model&format=SafeTensor&token=x", CivitaiSource(456)),
+        ("https://civitai.com/api/v1/model-versions/456", CivitaiSource(456)),
+        ("https://civitai.com/other/a.pt", HttpsSource("https://civitai.com/other/a.pt")),
+        ("https://civitai.com.example.org/models/1", HttpsSource("https://civitai.com.example.org/models/1")),
         ("/models/a.pt", LocalSource(Path("/models/a.pt"))),
         (" a.pt ", LocalSource(Path("a.pt"))),
         ("C:\\models\\a.pt", LocalSource(Path("C:\\models\\a.pt"))),
@@ -30,7 +43,18 @@ def test_what_people_write(text: str, expected: Source) -> None:
     assert parse_source(text) == expected
 
 
-@pytest.mark.parametrize("text", ["hub:o/n/a.pt", "hub:o/n/v/a.pt@abc", "https://example.org/a.pt", "/models/a.pt"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hub:o/n/a.pt",
+        "hub:o/n/v/a.pt@abc",
+        "https://example.org/a.pt",
+        "/models/a.pt",
+        "s3://bucket/vaes/a b.pt",
+        "civitai:456",
+        "civitai:456/my vae.safetensors",
+    ],
+)
 def test_a_source_prints_as_it_is_written(text: str) -> None:
     assert str(parse_source(text)) == text
 
@@ -62,6 +86,28 @@ def test_a_source_prints_as_it_is_written(text: str) -> None:
         "ftp://example.org/a.pt",
         "file:///etc/passwd",
         "https://example.org/a\nb",
+        "s3://",
+        "s3://bucket",
+        "s3://bucket/",
+        "s3:///a.pt",
+        "s3://bucket/../a.pt",
+        "s3://bucket/a//b.pt",
+        "s3://bucket/a.pt::zip://b",
+        "s3://bucket/a.pt?versionId=1",
+        "s3://bucket/a.pt#x",
+        "s3://key:secret@bucket/a.pt",
+        "simplecache::s3://bucket/a.pt",
+        "zip://a.pt::/models/a.zip",
+        "local:///etc/passwd",
+        "sftp://host/a.pt",
+        "webdav://host/a.pt",
+        "hf://o/n/a.pt",
+        "civitai:",
+        "civitai:x",
+        "civitai:0",
+        "civitai:456/",
+        "https://civitai.com/models/123",
+        "https://civitai.com/models/123?modelVersionId=x",
     ],
 )
 def test_what_is_not_a_source(text: str) -> None:
@@ -72,3 +118,40 @@ def test_what_is_not_a_source(text: str) -> None:
 def test_plain_http_is_named_as_the_reason() -> None:
     with pytest.raises(UsageError, match="plain http"):
         parse_source("http://example.org/a.pt")
+
+
+def test_a_file_name_at_civitai_is_one_name() -> None:
+    with pytest.raises(RefusedError):
+        parse_source("civitai:456/../x.safetensors")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s3://key:hunter2@bucket/a.pt",
+        "az://container/a.pt?sig=hunter2",
+        "sftp://me:hunter2@host/a.pt",
+        "https://me:hunter2@example.org/a.pt",
+        "http://example.org/a.pt?token=hunter2",
+        "https://example.org:port/a.pt?token=hunter2",
+    ],
+)
+def test_what_could_be_a_secret_is_not_repeated(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_source(text)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("hub:o/n/v/a.pt@abc", "a.pt"),
+        ("https://example.org/x/a%20b.pt?y=z", "a b.pt"),
+        ("s3://bucket/x/a%20b.pt", "a%20b.pt"),
+        ("civitai:456/a.pt", "a.pt"),
+        ("civitai:456", None),
+        ("/models/a.pt", "a.pt"),
+    ],
+)
+def test_the_name_at_a_source(text: str, name: str | None) -> None:
+    assert name_at(parse_source(text)) == name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.catalogue import Catalogue, HttpsSource, HubSource, LocalSource, load
+from vae_manager.catalogue import BucketSource, Catalogue, CivitaiSource, HttpsSource, HubSource, LocalSource, load
 
 SHA = "0123456789abcdef" * 4
 OTHER_SHA = "fedcba9876543210" * 4
@@ -218,3 +218,19 @@ def test_no_tag_makes_an_object(file: Path, tmp_path: Path) -> None:
     catalogue = read(file, f"- !!python/object/apply:pathlib.Path.touch [!!python/name:x {proof}]\n" + GOOD)
     assert len(catalogue.problems) == 1
     assert not proof.exists()
+
+
+def test_sources_of_other_kinds(file: Path) -> None:
+    mine = read(file, entry('sources: ["civitai:456", "s3://bucket/vaes/a.pt"]', source="")).entry("mine")
+    assert mine.sources == (CivitaiSource(456), BucketSource("s3", "bucket", "vaes/a.pt"))
+    assert mine.file_name == "a.pt"
+
+
+def test_a_name_that_only_the_server_knows(file: Path) -> None:
+    assert "Only the server knows" in problems(read(file, entry(source="civitai:456")))[0][1]
+    assert read(file, entry("file_name: a.pt", source="civitai:456")).entry("mine").file_name == "a.pt"
+
+
+def test_a_key_in_the_address_of_a_bucket_is_refused_and_not_repeated(file: Path) -> None:
+    [(line, told)] = problems(read(file, entry(source="s3://key:hunter2@bucket/a.pt")))
+    assert (line, "hunter2" in told) == (5, False)

@@ -44,7 +44,7 @@ def plain_http(hub: Hub, cli: Cli) -> tuple[str | Path, ...]:
     return "get", "http://example.com/vae.safetensors", "--dir", cli.folder
 
 
-@leads_to(2, "is not an https address.")
+@leads_to(2, "“ftp://” is not an https address. Buckets begin with s3://")
 def no_such_scheme(hub: Hub, cli: Cli) -> tuple[str | Path, ...]:
     return "get", "ftp://example.com/vae.safetensors", "--dir", cli.folder
 

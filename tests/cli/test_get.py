@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Iterator
+
 import pytest
 
 from tests.hub import Fault, Hub
+from tests.hub.civitai import Civitai
+from vae_manager.cli import _parser
+from vae_manager.cli.shared import network_of
+from vae_manager.transfer import Network
 
 from .command import DATA, PATH, REPO, SOURCE, Cli, sha256
 
@@ -123,3 +130,71 @@ def test_no_folder_of_the_persons_own_is_touched(cli: Cli) -> None:
     assert cli("get", SOURCE, "--dir", cli.folder).status == 0
     assert sorted(path.name for path in cli.home.iterdir()) == ["VAE"]
     assert list(cli.work.iterdir()) == []
+
+
+# -- other sources, and how the network is used --------------------------------------------------------------------
+@pytest.fixture
+def civitai(cli: Cli) -> Iterator[Civitai]:
+    with Civitai() as running:
+        running.add(456, "my vae.safetensors", DATA, primary=True)
+        cli.variables["CIVITAI_ENDPOINT"] = running.endpoint
+        yield running
+
+
+@pytest.mark.parametrize("source", ["civitai:456", "https://civitai.com/models/1/x?modelVersionId=456"])
+def test_a_model_version_of_civitai_names_its_file_and_proves_it(cli: Cli, civitai: Civitai, source: str) -> None:
+    result = cli("get", source, "--dir", cli.folder, "--json")
+    assert (result.status, result.json["proven"]) == (0, True)
+    assert cli.names() == ["my vae.safetensors"]
+
+
+def test_a_file_of_civitai_that_is_no_vae(cli: Cli, civitai: Civitai) -> None:
+    civitai.add(7, "workflow.zip", DATA, primary=True)
+    assert "workflow.zip is no VAE file" in cli("get", "civitai:7", "--dir", cli.folder).sentence
+
+
+def test_the_key_for_civitai_is_for_civitai_alone(cli: Cli, civitai: Civitai) -> None:
+    cli.variables["CIVITAI_API_KEY"] = "0123456789abcdef"
+    assert cli("get", "civitai:456", "--dir", cli.folder).status == 0
+    assert {seen.authorization for seen in civitai.api.requests} == {None}
+    civitai.add(8, "a.pt", DATA, primary=True, needs_key=True)
+    refused = cli("get", "civitai:8", "--dir", cli.folder)
+    assert refused.status == 7
+    assert "it is read from CIVITAI_API_KEY" in refused.sentence
+
+
+def test_a_bucket_without_its_package(cli: Cli) -> None:
+    pytest.importorskip("fsspec")
+    if importlib.util.find_spec("s3fs") is not None:
+        pytest.skip("s3fs is installed")
+    result = cli("get", "s3://bucket/vaes/a.safetensors", "--dir", cli.folder)
+    assert result.status == 4
+    assert "pip install s3fs" in result.sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "network"),
+    [
+        ((), Network()),
+        (("--connections", "4"), Network(connections=4)),
+        (("--limit", "20M"), Network(bandwidth=20e6)),
+        (("--limit", "1.5g"), Network(bandwidth=1.5e9)),
+        (("--limit", "500K"), Network(bandwidth=500e3)),
+        (("--limit", "1000"), Network(bandwidth=1000)),
+    ],
+)
+def test_how_the_network_is_used(
+    arguments: tuple[str, ...], network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CIVITAI_API_KEY", "CIVITAI_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    assert network_of(_parser().parse_args(["get", "ft-mse", *arguments])) == network
+    monkeypatch.setenv("CIVITAI_API_KEY", " key\n")
+    assert network_of(_parser().parse_args(["get", "ft-mse", *arguments])).keys == {"civitai.com": "key"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--connections", "0"), ("--connections", "x"), ("--limit", "0"), ("--limit", "fast")]
+)
+def test_what_cannot_be_read_is_usage(cli: Cli, arguments: tuple[str, ...]) -> None:
+    assert cli("get", "ft-mse", *arguments).status == 2

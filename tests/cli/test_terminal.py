@@ -94,7 +94,7 @@ def test_an_error_on_a_terminal_has_a_line_of_its_own(hub: Hub, cli: Cli) -> Non
 def test_ctrl_c_leaves_what_has_come_and_the_same_command_fetches_the_rest(hub: Hub, cli: Cli, source: str) -> None:
     url = hub.publish("/files/mine.safetensors", DATA)
     what = {"entry": ("mine", "--catalogue", cli.entry()), "address": (url,)}.get(source, (source,))
-    command = ("get", *what, "--dir", cli.folder)
+    command = ("get", *what, "--dir", cli.folder, "--connections", "1")
     stopped = stop_half_way(hub, cli, *command)
     assert stopped.status == 130
     assert re.fullmatch(
@@ -107,7 +107,8 @@ def test_ctrl_c_leaves_what_has_come_and_the_same_command_fetches_the_rest(hub: 
     assert again.status == 0
     assert (again.json["sha256"], again.json["fetched"]) == (sha256(DATA), len(DATA) - HALF)
     last = hub.cdn.requests[-1]
-    assert (last.status, last.sent, last.headers["range"]) == (206, len(DATA) - HALF, f"bytes={HALF}-")
+    assert (last.status, last.sent) == (206, len(DATA) - HALF)
+    assert last.headers["range"].startswith(f"bytes={HALF}-")
     assert (cli.folder / NAME).read_bytes() == DATA
     assert cli.names() == [NAME]
 

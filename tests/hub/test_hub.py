@@ -211,7 +211,7 @@ def test_faults_reach_the_client(client: Client, hub: Hub) -> None:
     first, *later = [seen.headers.get("range") for seen in hub.cdn.requests][1:]
     assert first is None
     if client.version < (1, 0):
-        assert "ChunkedEncodingError" in cut["error"]
+        assert {"ChunkedEncodingError", "OSError"} & set(cut["error"])  # urllib3 1.26 leaves it to the hub's own check
         assert later == []
     else:
         assert cut["result"]["sha256"] == sha256(LARGE[::-1])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from vae_manager.errors import Cancelled, NetworkError
-from vae_manager.jobs import Handle, JobState, JobView, Lane
+from vae_manager.jobs import Handle, JobState, JobView, Lane, Step, Wish
 from vae_manager.jobs.lane import KEPT_AFTER_END
-from vae_manager.sentences import say
+from vae_manager.sentences import Sentence, say
 
 SOON = 10.0
 """Seconds after which a test that waits has failed."""
@@ -163,7 +164,7 @@ def test_an_ended_job_can_be_asked_for_again_and_starts_clean(lane: Lane) -> Non
     ended(lane, "b")
     with busy(lane):
         lane.start("a", "A, once more", nothing)
-        assert lane.view("a") == JobView("a", 4, "A, once more", JobState.WAITING)
+        assert lane.view("a") == JobView("a", 4, "A, once more", JobState.WAITING, place=1)
         assert [view.key for view in lane.views()] == ["b", "first", "a"]
     assert ended(lane, "a") == JobView("a", 4, "A, once more", JobState.DONE)
 
@@ -362,3 +363,146 @@ def test_work_of_which_nobody_knows_the_size() -> None:
     clock.now += 1
     handle.report("fetching", 10, None)
     assert handle.measured() == ("fetching", 10, None, 10.0, None)
+
+
+def test_what_was_kept_from_before_is_no_speed() -> None:
+    clock = Clock()
+    handle = Handle(clock)
+    handle.report("fetching", 100, 1_000, kept=100)
+    clock.now += 1
+    handle.report("fetching", 550, 1_000, kept=500)  # 400 more were found on the disk
+    assert handle.measured() == ("fetching", 550, 1_000, 50.0, 9.0)
+
+
+# -- pausing -------------------------------------------------------------------------------------------------------
+def state_of(lane: Lane, key: str) -> JobState | None:
+    view = lane.view(key)
+    return view.state if view is not None else None
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SOON
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.005)
+
+
+def test_a_paused_job_lets_the_next_one_run_and_goes_on_before_later_ones(lane: Lane) -> None:
+    order: list[str] = []
+    runs: list[Work] = [Work(), Work()]
+    attempts = iter(runs)
+    lane.start("first", "First", lambda handle: next(attempts)(handle))
+    assert runs[0].begun.wait(SOON)
+    held = Work()
+    lane.start("second", "Second", held)
+    lane.start("third", "Third", lambda handle: order.append("third"))
+    lane.pause("first")
+    assert (view := lane.view("first")) is not None
+    assert (view.state, view.wish) == (JobState.RUNNING, Wish.PAUSE)
+    runs[0].may_end.set()
+    assert held.begun.wait(SOON)
+    assert state_of(lane, "first") is JobState.PAUSED
+    lane.resume("first")
+    runs[1].may_end.set()
+    held.may_end.set()
+    ended(lane, "third")
+    assert ended(lane, "first").state is JobState.DONE
+    assert runs[1].begun.is_set()
+    assert runs[1].stopped is False, "the second run is not stopped by the pause of the first"
+
+
+def test_resumed_before_it_had_stopped_it_runs_again(lane: Lane) -> None:
+    runs = [Work(), Work()]
+    attempts = iter(runs)
+    lane.start("a", "A", lambda handle: next(attempts)(handle))
+    assert runs[0].begun.wait(SOON)
+    lane.pause("a")
+    lane.resume("a")
+    for work in runs:
+        work.may_end.set()
+    assert ended(lane, "a").state is JobState.DONE
+    assert runs[0].stopped
+
+
+def test_a_paused_job_is_asked_for_again_and_goes_on(lane: Lane) -> None:
+    with busy(lane):
+        lane.start("second", "Second", nothing)
+        lane.pause("second")
+    assert state_of(lane, "second") is JobState.PAUSED
+    lane.start("second", "Second", nothing)
+    assert ended(lane, "second").state is JobState.DONE
+
+
+def test_what_has_failed_is_tried_again_with_the_same_work(lane: Lane) -> None:
+    attempts = iter([NetworkError(say("No luck.")), None])
+
+    def work(handle: Handle) -> None:
+        if (error := next(attempts)) is not None:
+            raise error
+
+    lane.start("a", "A", work)
+    assert ended(lane, "a").state is JobState.FAILED
+    lane.retry("a")
+    until(lambda: state_of(lane, "a") is JobState.DONE)
+    assert ended(lane, "a").error is None
+
+
+def test_the_order_is_changed(lane: Lane) -> None:
+    order: list[str] = []
+    with busy(lane):
+        for name in ("a", "b", "c"):
+            lane.start(name, name, lambda handle, name=name: order.append(name))  # type: ignore[misc]
+        lane.move("c", Step.FRONT)
+        lane.move("a", Step.DOWN)
+        assert [view.place for view in lane.views()] == [None, 1, 2, 3]
+    for name in order:
+        ended(lane, name)
+    until(lambda: len(order) == 3)
+    assert order == ["c", "b", "a"]
+
+
+# -- what follows the end ------------------------------------------------------------------------------------------
+def test_how_a_job_ended_is_told_before_it_is_seen(lane: Lane) -> None:
+    told: list[tuple[JobState, JobState | None]] = []
+
+    def after(state: JobState, error: Sentence | None) -> None:
+        told.append((state, state_of(lane, "first")))
+
+    work = Work()
+    lane.start("first", "First", work, after)
+    assert work.begun.wait(SOON)
+    lane.stop("first")
+    assert told == [], "it has not really stopped yet"
+    work.may_end.set()
+    assert ended(lane, "first").state is JobState.STOPPED
+    assert told == [(JobState.STOPPED, JobState.RUNNING)]
+
+
+def test_a_pause_is_no_end(lane: Lane) -> None:
+    told: list[JobState] = []
+    with busy(lane):
+        lane.start("second", "Second", nothing, lambda state, error: told.append(state))
+        lane.pause("second")
+    assert told == []
+    lane.stop("second")
+    assert told == [JobState.STOPPED]
+
+
+def test_what_goes_wrong_afterwards_changes_nothing(lane: Lane, caplog: pytest.LogCaptureFixture) -> None:
+    def after(state: JobState, error: Sentence | None) -> None:
+        raise OSError("the disk is full")
+
+    lane.start("a", "A", nothing, after)
+    assert ended(lane, "a").state is JobState.DONE
+    assert "the disk is full" in caplog.text
+
+
+def test_a_stopped_one_and_its_follower_of_the_same_name(lane: Lane) -> None:
+    told: list[JobState] = []
+    with busy(lane) as work:
+        lane.stop("first")
+        lane.start("first", "First, again", nothing, lambda state, error: told.append(state))
+        assert [(view.title, view.state) for view in lane.views()] == [("First, again", JobState.WAITING)]
+        work.may_end.set()
+        assert ended(lane, "first").state is JobState.DONE
+    assert told == [JobState.DONE]

@@ -74,3 +74,10 @@ def test_reports_that_are_further_apart_than_the_window_still_give_a_speed() -> 
 def test_no_more_is_kept_than_the_window_needs() -> None:
     pace = paced(*((number / 100, number) for number in range(100_000)))
     assert len(pace._points) <= 100 * WINDOW_SECONDS + 2
+
+
+def test_a_moment_is_too_short_to_tell() -> None:
+    pace = paced((0.0, 0), (0.1, 1_000_000))
+    assert pace.speed is None
+    pace.add(0.5, 1_200_000)
+    assert pace.speed == 2_400_000

@@ -15,7 +15,6 @@ from tests.hub import Fault, Hub, Seen
 from vae_manager.catalogue.sources import HubSource, Source
 from vae_manager.errors import Cancelled
 from vae_manager.transfer import Delivery, Network, Order, Patience, Progress, deliver, unfinished
-from vae_manager.transfer.wire import CHUNK
 
 REPO = "stabilityai/sd-vae-ft-mse-original"
 NAME = "vae.safetensors"
@@ -23,6 +22,7 @@ COMMIT = "629b3ad3030ce36e15e70c5db7d91df0d60c627f"
 PINNED = HubSource(REPO, NAME, COMMIT)
 QUICK = Patience(tries=4, first_wait=0.01, longest_wait=0.02)
 MB = 1_000_000
+CHUNK = 1 << 16
 
 
 def some_bytes(count: int, seed: int = 0) -> bytes:
@@ -79,7 +79,7 @@ class Desk:
         self.hub.cdn.fail_next(Fault.stall_at(count))
         self.on_progress = lambda progress: self.stop.set() if progress.done > count - CHUNK else None
         with pytest.raises(Cancelled):
-            self.get(order, self.network(read_timeout=1))  # after which the connection that is left behind ends
+            self.get(order, self.network(read_timeout=1, connections=1))  # so that the one left behind ends soon
         self.on_progress = lambda _: None
         self.stop.clear()
         self.told.clear()

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.hub import Fault, Hub
+from tests.hub import Fault, Hub, Link
 from vae_manager.catalogue.sources import HttpsSource, HubSource
 from vae_manager.errors import DiskError, IntegrityError, NetworkError, NotFoundError, RefusedError
 from vae_manager.transfer import Network, Patience, Progress, unfinished
-from vae_manager.transfer.wire import CHUNK
 
-from .ordering import COMMIT, MB, NAME, PINNED, QUICK, REPO, Desk, some_bytes
+from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, QUICK, REPO, Desk, some_bytes
 
 DATA = some_bytes(2 * MB)
 TOKEN = "hf_reader"
@@ -210,10 +209,10 @@ def test_another_size_than_the_known_one(hub: Hub, desk: Desk, known_by: str) ->
 
 def test_a_body_that_does_not_end(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     url = hub.publish("/endless", DATA)
-    hub.cdn.fail_always(Fault.chunked())
+    hub.cdn.fail_always(Fault.chunked() | Fault.range_ignored())
     with pytest.raises(IntegrityError, match="does not stop"):
         desk.get(desk.order(DATA[:MB], HttpsSource(url), size=MB))
-    monkeypatch.setattr("vae_manager.transfer.fetch.MOST_BYTES", MB)
+    monkeypatch.setattr("vae_manager.transfer.connections.crew.MOST_BYTES", MB)
     with pytest.raises(IntegrityError, match="does not stop"):
         desk.get(desk.order(DATA, HttpsSource(url)))
     assert desk.names == []
@@ -232,7 +231,7 @@ def test_a_body_without_its_length(hub: Hub, desk: Desk) -> None:
 def test_a_body_that_is_shorter_than_it_says_is_no_short_file(hub: Hub, desk: Desk) -> None:
     """Whether the end is noticed at once, or at the next range only, depends on the version of urllib3."""
     url = hub.publish("/short", DATA)
-    hub.cdn.fail_always(Fault.length_off(1000))
+    hub.cdn.fail_always(Fault.length_off(1000) | Fault.range_ignored())
     with contextlib.suppress(NetworkError):
         desk.get(desk.order(DATA, HttpsSource(url), known=False))
     assert not desk.target.exists() or desk.target.read_bytes() == DATA
@@ -291,7 +290,7 @@ def test_a_folder_that_may_not_be_written(hub: Hub, desk: Desk, monkeypatch: pyt
     def refuse(*_: object, **__: object) -> None:
         raise OSError(getattr(errno, name), "refused")
 
-    monkeypatch.setattr("vae_manager.transfer.partial.FileIO", refuse)
+    monkeypatch.setattr("vae_manager.transfer.partial.file.FileIO", refuse)
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     with pytest.raises(DiskError, match="Nothing may be written to"):
         desk.get(desk.order(DATA))
@@ -319,3 +318,14 @@ def test_a_failure_leaves_no_empty_files_behind(hub: Hub, desk: Desk) -> None:
         desk.get(desk.order(DATA, PINNED))
     assert desk.names == []
     assert unfinished(desk.folder) == ()
+
+
+def test_a_cdn_that_ignores_ranges_although_the_hub_promises_them(hub: Hub, desk: Desk) -> None:
+    """Nobody takes over a part of a whole that comes over one connection, however long that takes."""
+    data = some_bytes(16 * MB, seed=3)
+    hub.add(REPO, NAME, data, revision=COMMIT)
+    hub.cdn.link = Link(rate_per_connection=12 * MB)
+    hub.cdn.fail_always(Fault.range_ignored())
+    desk.get(desk.order(data))
+    assert desk.target.read_bytes() == data
+    assert len(desk.gets()) <= 5

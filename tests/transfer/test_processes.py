@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.hub import Fault, Hub, Link
+from tests.hub import Hub, Link
 from vae_manager.transfer import unfinished
 
 from .ordering import COMMIT, MB, NAME, REPO, Desk, sha256, some_bytes
@@ -53,7 +53,7 @@ def kept(folder: Path) -> int:
 
 
 def test_a_killed_process_goes_on_where_it_was(hub: Hub, desk: Desk) -> None:
-    hub.cdn.fail_next(Fault.stall_at(CUT))
+    hub.cdn.link = Link(rate_total=40 * MB)
     process = start(hub, desk.folder)
     wait_for(lambda: kept(desk.folder) > CUT - MB)
     process.send_signal(signal.SIGKILL)
@@ -62,15 +62,16 @@ def test_a_killed_process_goes_on_where_it_was(hub: Hub, desk: Desk) -> None:
     assert not desk.target.exists()
     first, had = hub.cdn.sent(), kept(desk.folder)
 
+    hub.cdn.link = Link()
     again = result(start(hub, desk.folder))
     assert desk.target.read_bytes() == DATA
     assert desk.sent() - first == again["fetched"] == len(DATA) - had
-    assert hub.cdn.sent() - len(DATA) < 0.1 * MB, "as good as nothing came twice"
+    assert hub.cdn.sent() - len(DATA) < 6 * MB, "what came after the last note, and what was under way"
     assert desk.names == [NAME]
 
 
 def test_killed_at_any_moment_it_still_ends_right(hub: Hub, desk: Desk) -> None:
-    hub.cdn.link = Link(rate_per_connection=40 * MB)
+    hub.cdn.link = Link(rate_total=20 * MB)
     for delay in (0.15, 0.3, 0.45):
         process = start(hub, desk.folder)
         seen = len(hub.requests)
@@ -86,15 +87,15 @@ def test_killed_at_any_moment_it_still_ends_right(hub: Hub, desk: Desk) -> None:
 
 
 def test_two_processes_fetch_it_once(hub: Hub, desk: Desk) -> None:
-    hub.cdn.link = Link(rate_per_connection=12 * MB)
+    hub.cdn.link = Link(rate_total=12 * MB)
     other = start(hub, desk.folder)
-    wait_for(lambda: len(desk.gets()) == 1)
+    wait_for(lambda: len(desk.gets()) >= 1)
     delivery = desk.get(desk.order(DATA))
     assert (delivery.fetched, delivery.already_there) == (0, True)
-    assert [progress.phase for progress in desk.told].count("resolving") >= 2, "it says that it waits"
+    assert [progress.phase for progress in desk.told].count("waiting") >= 1, "it says that it waits"
     found = result(other)
-    assert (found["fetched"], found["there"]) == (len(DATA), False)
-    assert desk.sent() == len(DATA)
+    assert not found["there"]
+    assert found["fetched"] <= desk.sent() < len(DATA) + MB, "but for what was under way of a share taken over"
     assert desk.names == [NAME]
 
 
@@ -107,10 +108,30 @@ def test_where_locks_fail_the_file_is_right_all_the_same(hub: Hub, desk: Desk, m
     monkeypatch.setattr(filelock.FileLock, "acquire", fail)
     hub.cdn.link = Link(rate_per_connection=48 * MB)
     other = start(hub, desk.folder)
-    wait_for(lambda: len(desk.gets()) == 1)
+    wait_for(lambda: len(desk.gets()) >= 1)
     desk.get(desk.order(DATA))
     result(other)
     assert desk.target.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("name", ["recent.new", "journal.new", "part"])
+def test_where_locks_fail_a_name_that_another_process_was_faster_with_is_no_failure(
+    hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    hub.cdn.link = Link(rate_total=40 * MB)
+    replace, taken = Path.replace, []
+
+    def one_is_faster(path: Path, target: Path) -> Path:
+        if path.name.endswith(name) and not taken:
+            taken.append(path)
+            path.unlink()
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", one_is_faster)
+    desk.get(desk.order(DATA))
+    assert taken, "it has happened"
+    assert desk.target.read_bytes() == DATA
+    assert desk.names == [NAME]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of this kind")
@@ -119,8 +140,9 @@ def test_a_write_that_the_system_refuses_keeps_what_has_arrived(hub: Hub, desk: 
     assert found["error"] == "DiskError"
     assert "is full" in found["text"]
     assert not desk.target.exists()
-    assert kept(desk.folder) == 18 * MB
-    assert desk.get(desk.order(DATA)).fetched == len(DATA) - 18 * MB
+    had = kept(desk.folder)
+    assert 8 * MB < had <= 18 * MB, "what lies beyond the limit was never written"
+    assert desk.get(desk.order(DATA)).fetched == len(DATA) - had
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount")

@@ -25,6 +25,11 @@ class Waits(threading.Event):
         return len(self.seconds) == self.pressed_after
 
 
+@pytest.fixture(autouse=True)
+def _no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.0)
+
+
 class Failing:
     """Fails so often, bringing some bytes each time."""
 
@@ -68,6 +73,12 @@ def test_a_servers_wish_is_kept() -> None:
     waits = Waits()
     assert run(Failing(1, wish=7), waits, Patience()) == "done"
     assert waits.seconds == [7]
+
+
+def test_some_of_each_wait_is_left_to_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.5)
+    assert [Patience(first_wait=1).wait_after(failures, None) for failures in (1, 2)] == [0.75, 1.5]
+    assert Patience(first_wait=1).wait_after(1, 100) == pytest.approx(105), "never sooner than the server wants"
 
 
 def test_a_wish_beyond_patience_is_not_waited_for() -> None:

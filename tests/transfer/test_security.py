@@ -13,12 +13,12 @@ from tests.hub.fixtures import certificate, https_hub
 from vae_manager.catalogue.sources import HttpsSource, Source
 from vae_manager.errors import NetworkError, NotFoundError, RefusedError, VaeManagerError
 from vae_manager.transfer import unfinished
-from vae_manager.transfer.hub import TOKEN_HOME, authorization
-from vae_manager.transfer.locate import locate
-from vae_manager.transfer.partial import Partial
-from vae_manager.transfer.wire import CHUNK, Wire
+from vae_manager.transfer.partial.file import Partial
+from vae_manager.transfer.sources.hub import TOKEN_HOME, authorization
+from vae_manager.transfer.sources.locate import locate
+from vae_manager.transfer.wire.session import Wire
 
-from .ordering import COMMIT, MB, NAME, PINNED, QUICK, REPO, Desk, some_bytes
+from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, REPO, Desk, some_bytes
 
 __all__ = ["certificate", "https_hub"]
 
@@ -106,7 +106,7 @@ def test_neither_token_nor_signature_is_written_anywhere(
     hub: Hub, desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    hub.cdn.fail_next(Fault.close_after(10 * CHUNK), *[Fault.expired()] * QUICK.tries)
+    hub.cdn.fail_next(Fault.close_after(10 * CHUNK), *[Fault.expired()] * 50)
     network = desk.network(token_for_endpoint=True)
     with pytest.raises(NetworkError) as caught:
         desk.get(desk.order(DATA), network)

@@ -6,12 +6,14 @@ from .entry import Entry, Evaluation, Family, Layout, Licence
 from .families import FAMILIES, FamilyFacts
 from .lookup import Catalogue, CatalogueProblem, not_offered
 from .names import is_vae_file_name, safe_file_name
-from .sources import HttpsSource, HubSource, LocalSource, Source
+from .sources import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source, name_at
 
 __all__ = [
     "FAMILIES",
+    "BucketSource",
     "Catalogue",
     "CatalogueProblem",
+    "CivitaiSource",
     "Entry",
     "Evaluation",
     "Family",
@@ -24,6 +26,7 @@ __all__ = [
     "Source",
     "is_vae_file_name",
     "load",
+    "name_at",
     "not_offered",
     "safe_file_name",
 ]

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import yaml
 
 from ..sentences import Sentence, say
 
-__all__ = ["Flaw", "entry_nodes", "line_of"]
+__all__ = ["Flaw", "entry_nodes", "line_of", "text_of"]
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast, where it was built
 _FIRST_ITEM: Final = re.compile(r"^( *)- ", re.MULTILINE)
@@ -31,6 +32,21 @@ class Flaw:
 def line_of(node: yaml.Node) -> int:
     """The line on which `node` begins, from 1."""
     return int(node.start_mark.line) + 1
+
+
+def text_of(file: Path) -> tuple[str, Flaw | None]:
+    """What a file says; nothing where there is none."""
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        return "", None
+    except OSError as error:
+        return "", Flaw(1, say("The file cannot be read: {reason}.", reason=error.strerror or error))
+    try:
+        return data.decode("utf-8-sig"), None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return "", Flaw(line, say("The file is not UTF-8 text; save it as UTF-8."))
 
 
 def entry_nodes(text: str) -> tuple[list[yaml.Node], list[Flaw]]:
@@ -54,7 +70,7 @@ def _items(root: yaml.Node | None) -> tuple[list[yaml.Node], list[Flaw]]:
         return [], []
     if isinstance(root, yaml.SequenceNode):
         return list(root.value), []
-    return [], [Flaw(line_of(root), say("A catalogue is a list of entries: each begins with “- id: …”."))]
+    return [], [Flaw(line_of(root), say("This must be a list of entries: each begins with “- ”."))]
 
 
 def _item_by_item(text: str, whole: yaml.YAMLError) -> tuple[list[yaml.Node], list[Flaw]]:

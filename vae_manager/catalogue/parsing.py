@@ -1,4 +1,4 @@
-"""How a source is written: `hub:…`, an https address, or a path."""
+"""How a source is written: `hub:…`, `civitai:…`, an https address, an address of a bucket, or a path."""
 
 from __future__ import annotations
 
@@ -6,33 +6,47 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from ..errors import UsageError
 from ..sentences import say
-from .sources import HttpsSource, HubSource, LocalSource, Source
+from .buckets import bucket_source
+from .names import safe_file_name
+from .sources import CivitaiSource, HttpsSource, HubSource, LocalSource, Source
 
 __all__ = ["parse_source"]
 
 _REPO_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _REVISION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters or more: "C:\" is a Windows path
 _HUB_PAGE: Final = re.compile(r"/([^/]+/[^/]+)/(?:resolve|blob)/([^/]+)/(.+)")
+_CIVITAI: Final = re.compile(r"([1-9][0-9]{0,14})(?:/(.+))?")
+_CIVITAI_DOWNLOAD: Final = re.compile(r"/api/(?:download/models|v1/model-versions)/([1-9][0-9]{0,14})/?")
+_CIVITAI_PAGE: Final = re.compile(r"/models/[0-9]+(?:/[^/]*)?/?")
 
 
 def parse_source(text: str) -> Source:
-    """Read `hub:OWNER/REPO/PATH[@REV]`, an https address, or the path of a local file.
+    """Read `hub:OWNER/REPO/PATH[@REV]`, `civitai:VERSION[/FILE]`, an https address, an address of a bucket
+    (`s3://BUCKET/PATH`, …), or the path of a local file.
 
     A link copied from a model page of huggingface.co (`…/blob/main/…`, which answers with a web page, or
-    `…/resolve/…`) becomes the hub source that it means. Raises `UsageError`.
+    `…/resolve/…`) becomes the hub source that it means, and one from civitai.com the version that it means: what else
+    such a link carries (`type`, `format`, a `token`) is left behind. Raises `UsageError`, and `RefusedError` for a file
+    name that cannot be used.
     """
     text = text.strip()
     if not text or not text.isprintable():
-        raise UsageError(say("A source is hub:OWNER/REPO/PATH, an https address, or the path of a file."))
+        raise UsageError(
+            say(
+                "A source is hub:OWNER/REPO/PATH, civitai:VERSION, an https address, the address of a bucket, or the "
+                "path of a file."
+            )
+        )
     if text.lower().startswith("hub:"):
         return _hub_source(text[len("hub:") :].lstrip("/"))
-    if _SCHEME.match(text):
-        return _address(text)
+    if text.lower().startswith("civitai:"):
+        return _civitai_source(text[len("civitai:") :])
+    if "://" in text:  # "C:\\" is a Windows path
+        return _address(text) if text.lower().startswith(("https://", "http://")) else bucket_source(text)
     return LocalSource(Path(text).expanduser())
 
 
@@ -56,22 +70,52 @@ def _hub_source(text: str) -> HubSource:
     return HubSource(f"{owner}/{name}", path, revision or None)
 
 
+def _civitai_source(text: str) -> CivitaiSource:
+    match = _CIVITAI.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            say("“civitai:{text}” is not a model version. Write civitai:VERSION or civitai:VERSION/FILE.", text=text)
+        )
+    version, file = match.groups()
+    return CivitaiSource(int(version), None if file is None else safe_file_name(file))
+
+
+def _civitai_page(parts: SplitResult) -> CivitaiSource | None:
+    """The version that an address of civitai.com means; None: none."""
+    download = _CIVITAI_DOWNLOAD.fullmatch(parts.path)
+    if download is not None:
+        return CivitaiSource(int(download[1]))
+    if not _CIVITAI_PAGE.fullmatch(parts.path):
+        return None
+    match = _CIVITAI.fullmatch(parse_qs(parts.query).get("modelVersionId", [""])[0])
+    if match is None or match[2] is not None:
+        raise UsageError(
+            say(
+                "This is the address of a whole model. Choose the version on its page, then copy the address again: "
+                "it ends with “?modelVersionId=…”."
+            )
+        )
+    return CivitaiSource(int(match[1]))
+
+
 def _address(text: str) -> Source:
     parts = _split(text)
     scheme, host = parts.scheme.lower(), parts.hostname or ""
-    if scheme == "http" and not _is_loopback(host):
-        raise UsageError(
-            say("{address} is plain http, which anybody on the way can change. Use its https address.", address=text)
-        )
-    if scheme not in ("https", "http") or not host:
-        raise UsageError(say("“{address}” is not an https address.", address=text))
     if parts.username is not None or parts.password is not None:
         raise UsageError(say("An address must not carry a user name or password. Use the hub's token instead."))
+    told = text.partition("?")[0]
+    if not host:
+        raise UsageError(say("“{address}” is not an https address.", address=told))
+    if scheme == "http" and not _is_loopback(host):
+        raise UsageError(
+            say("{address} is plain http, which anybody on the way can change. Use its https address.", address=told)
+        )
     page = _HUB_PAGE.fullmatch(parts.path) if host in ("huggingface.co", "www.huggingface.co") else None
     if page is not None:
         repo, revision, path = (unquote(group) for group in page.groups())
         return _hub_source(f"{repo}/{path}" + ("" if revision == "main" else f"@{revision}"))
-    return HttpsSource(text)
+    version = _civitai_page(parts) if host in ("civitai.com", "www.civitai.com") else None
+    return version or HttpsSource(text)
 
 
 def _split(text: str) -> SplitResult:
@@ -79,7 +123,7 @@ def _split(text: str) -> SplitResult:
         parts = urlsplit(text)
         _ = parts.port  # raises for a port that is not a number
     except ValueError:
-        raise UsageError(say("“{address}” is not an https address.", address=text)) from None
+        raise UsageError(say("“{address}” is not an https address.", address=text.partition("?")[0])) from None
     return parts
 
 

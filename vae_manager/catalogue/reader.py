@@ -18,7 +18,7 @@ from ..sentences import say
 from .entry import Entry
 from .fields import read_entry
 from .lookup import Catalogue, CatalogueProblem
-from .nodes import Flaw, entry_nodes, line_of
+from .nodes import Flaw, entry_nodes, line_of, text_of
 
 __all__ = ["BUILT_IN", "load"]
 
@@ -47,7 +47,7 @@ class _Shelf:
         self._offered_names: dict[str, Entry] = {}
 
     def read(self, file: Path, *, built_in: bool) -> None:
-        text, flaw = _text_of(file)
+        text, flaw = text_of(file)
         nodes, flaws = entry_nodes(text)
         if flaw is not None:
             flaws = [flaw]
@@ -80,17 +80,3 @@ class _Shelf:
         if entry.offered:
             self._offered_names.setdefault(entry.file_name.lower(), entry)
         return []
-
-
-def _text_of(file: Path) -> tuple[str, Flaw | None]:
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError:
-        return "", None
-    except OSError as error:
-        return "", Flaw(1, say("The file cannot be read: {reason}.", reason=error.strerror or error))
-    try:
-        return data.decode("utf-8-sig"), None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return "", Flaw(line, say("The file is not UTF-8 text; save it as UTF-8."))

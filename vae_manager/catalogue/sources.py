@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-__all__ = ["HttpsSource", "HubSource", "LocalSource", "Source"]
+__all__ = ["BucketSource", "CivitaiSource", "HttpsSource", "HubSource", "LocalSource", "Source", "name_at"]
 
 
 @dataclass(frozen=True)
@@ -43,4 +44,40 @@ class LocalSource:
         return str(self.path)
 
 
-Source = HubSource | HttpsSource | LocalSource
+@dataclass(frozen=True)
+class BucketSource:
+    """An object in a bucket of a cloud storage, read by fsspec with the credentials that this machine has."""
+
+    scheme: str
+    """`s3`, `gs`, … (`vae_manager.catalogue.buckets.DRIVERS`)."""
+    bucket: str
+    path: str
+    """The object's key, as it is: nothing in it is percent-encoded."""
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.bucket}/{self.path}"
+
+
+@dataclass(frozen=True)
+class CivitaiSource:
+    """A file of a model version at Civitai."""
+
+    version: int
+    """The number behind `modelVersionId=` in the address of a model's page."""
+    file: str | None = None
+    """One of the version's files by its name; None: its VAE."""
+
+    def __str__(self) -> str:
+        return f"civitai:{self.version}" + (f"/{self.file}" if self.file else "")
+
+
+Source = HubSource | HttpsSource | LocalSource | BucketSource | CivitaiSource
+
+
+def name_at(source: Source) -> str | None:
+    """The name that the file has at `source`, unchecked; None: the source does not say, its server does."""
+    if isinstance(source, CivitaiSource):
+        return source.file
+    if isinstance(source, HttpsSource):
+        return unquote(urlsplit(source.url).path.rpartition("/")[2])
+    return source.path.name if isinstance(source, LocalSource) else source.path.rpartition("/")[2]

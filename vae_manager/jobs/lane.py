@@ -1,5 +1,6 @@
 """A lane runs jobs one after another on a thread of its own.
 
+What a message does to the order is decided in `line`; here are the effects: the thread, the stopping, what is told.
 The thread is a daemon and starts with the first job: the WebUI leaves by `os._exit`, so nothing here depends on being
 told that the process ends.
 """
@@ -12,27 +13,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 
 from ..errors import Cancelled, VaeManagerError
 from ..sentences import Sentence, say
+from . import line
+from .line import JobState, Slot, Step, Wish
 from .pace import Pace
 
 logger = logging.getLogger(__name__)
 
 KEPT_AFTER_END = 20
-
-
-class JobState(Enum):
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-    @property
-    def ended(self) -> bool:
-        return self in (JobState.DONE, JobState.FAILED, JobState.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -53,6 +43,15 @@ class JobView:
     """Units a second."""
     seconds_left: float | None = None
     error: Sentence | None = None
+    wish: Wish = Wish.NONE
+    """What it has been told and may not have heard yet."""
+    place: int | None = None
+    """Of one that waits: 1 for the one that begins next."""
+
+    @property
+    def stopping(self) -> bool:
+        """Asked to stop for good, and not stopped yet."""
+        return self.wish is Wish.STOP
 
 
 class Handle:
@@ -65,130 +64,209 @@ class Handle:
         self._pace = Pace()
         self._phase = ""
         self._done = 0
+        self._kept = 0
         self._total: int | None = None
 
-    def report(self, phase: str, done: int, total: int | None) -> None:
-        """Say how far the work is; `done` and `total` are in the work's own units (bytes, files)."""
+    def report(self, phase: str, done: int, total: int | None, kept: int = 0) -> None:
+        """Say how far the work is, in its own units (bytes, files); `kept` of `done` were there before it began, and
+        are no speed."""
         with self._lock:
             if phase != self._phase:
                 self._pace = Pace()
-            self._phase, self._done, self._total = phase, done, total
-            self._pace.add(self._clock(), done)
+            self._phase, self._done, self._total, self._kept = phase, done, total, kept
+            self._pace.add(self._clock(), done - kept)
 
     def measured(self) -> tuple[str, int, int | None, float | None, float | None]:
         """Phase, done, total, speed, seconds left: of one and the same moment."""
         with self._lock:
-            return self._phase, self._done, self._total, self._pace.speed, self._pace.seconds_left(self._total)
+            to_come = None if self._total is None else self._total - self._kept
+            left = self._pace.seconds_left(to_come, self._clock())
+            return self._phase, self._done, self._total, self._pace.speed, left
 
 
 Work = Callable[[Handle], None]
+After = Callable[[JobState, Sentence | None], None]
 
 
 class _Job:
-    def __init__(self, key: str, serial: int, title: str, work: Work, clock: Callable[[], float]) -> None:
-        self.key, self.serial, self.title, self.work = key, serial, title, work
+    def __init__(self, title: str, work: Work, after: After | None, clock: Callable[[], float]) -> None:
+        self.title, self.work, self.after = title, work, after
         self.handle = Handle(clock)
-        self.state = JobState.WAITING
         self.error: Sentence | None = None
         self.ended_as = 0
         """Counts the ends of the lane's jobs: a job that waits can be stopped long before its turn."""
 
-    def view(self) -> JobView:
+    def view(self, slot: Slot, place: int | None) -> JobView:
         phase, done, total, speed, seconds_left = self.handle.measured()
+        if slot.queued:
+            speed = seconds_left = None  # of the time before
         return JobView(
-            self.key, self.serial, self.title, self.state, phase, done, total, speed, seconds_left, self.error
-        )
+            slot.key, slot.serial, self.title, slot.state, phase, done, total, speed, seconds_left,
+            self.error if slot.state is JobState.FAILED else None, slot.wish, place,
+        )  # fmt: skip
 
 
 class Lane:
-    """Jobs in the order in which they were asked for, one at a time.
+    """Jobs in the order in which they were asked for unless they are moved, one at a time.
 
-    A key names a piece of work: asked for twice while it waits or runs, it is one job. An ended job stays readable
-    until its key is asked for again, it is forgotten, or `KEPT_AFTER_END` others have ended after it.
+    A key names a piece of work: asked for twice while it waits, runs or is paused, it is one job. An ended job stays
+    readable until its key is asked for again, it is forgotten, or `KEPT_AFTER_END` others have ended after it.
     """
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
         self._clock = clock
-        self._jobs: dict[str, _Job] = {}
-        self._asked = 0
+        self._line: line.Line = ()
+        self._jobs: dict[int, _Job] = {}
+        self._serials = itertools.count(1)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._ends = itertools.count()
 
-    def start(self, key: str, title: str, work: Work) -> None:
-        """Put `work` at the end of the lane, unless a job of that key waits or runs already.
+    # -- messages --------------------------------------------------------------------------------------------------
+    def start(self, key: str, title: str, work: Work, after: After | None = None) -> None:
+        """Put `work` at the end of the lane, unless a job of that key waits or runs already; a paused one goes on.
 
-        A job that was asked to stop, and has not yet, is followed by the new one.
+        A job that was asked to stop, and has not yet, is followed by the new one. `after` is told how the job has
+        ended, before anybody sees it as ended.
         """
         with self._changed:
-            running = self._jobs.get(key)
-            if running is not None and not running.state.ended and not running.handle.stop.is_set():
-                return
-            self._jobs.pop(key, None)
-            self._asked += 1
-            self._jobs[key] = _Job(key, self._asked, title, work, self._clock)
+            slot = line.newest(self._line, key)
+            if slot is not None and slot.can_go_on:
+                self._line = line.resume(self._line, key)
+            else:
+                serial = next(self._serials)
+                self._line = line.ask(self._line, key, serial)
+                self._jobs[serial] = _Job(title, work, after, self._clock)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=f"vae-manager {self._name}", daemon=True)
                 self._thread.start()
-            self._changed.notify_all()
+            self._tidy()
+
+    def pause(self, key: str) -> None:
+        """Ask the job to stop for now; it keeps its place, and the next one begins."""
+        with self._changed:
+            self._line = line.pause(self._line, key)
+            self._pass_on(key)
+
+    def resume(self, key: str) -> None:
+        with self._changed:
+            self._line = line.resume(self._line, key)
+            self._tidy()
 
     def stop(self, key: str) -> None:
-        """Ask the job to stop; one that still waits never starts."""
+        """Ask the job to stop for good; one that waits or is paused never starts."""
         with self._changed:
-            job = self._jobs.get(key)
-            if job is None or job.state.ended:
+            slot = line.newest(self._line, key)
+            stopped_at_once = slot is not None and slot.queued
+            self._line = line.stop(self._line, key)
+            self._pass_on(key)
+            if slot is None or not stopped_at_once:
                 return
-            job.handle.stop.set()
-            if job.state is JobState.WAITING:
-                self._end(job, JobState.STOPPED, None)
+            job = self._jobs[slot.serial]
+            job.ended_as = next(self._ends)
+        _tell(job, JobState.STOPPED, None)
+        with self._changed:
+            self._tidy()
+
+    def retry(self, key: str) -> None:
+        """Let a failed job wait again, with the same work."""
+        with self._changed:
+            self._line = line.retry(self._line, key)
+            self._tidy()
+
+    def move(self, key: str, step: Step) -> None:
+        with self._changed:
+            self._line = line.move(self._line, key, step)
 
     def forget(self, key: str) -> None:
         """Drop an ended job from view."""
         with self._changed:
-            job = self._jobs.get(key)
-            if job is not None and job.state.ended:
-                del self._jobs[key]
+            self._line = line.forget(self._line, key)
+            self._tidy()
 
+    # -- looking ---------------------------------------------------------------------------------------------------
     def views(self) -> tuple[JobView, ...]:
-        """Every job that waits, runs or has lately ended, in the order of asking."""
+        """Every job that waits, runs, is paused or has lately ended, in the order of the line."""
         with self._changed:
-            return tuple(job.view() for job in self._jobs.values())
+            shown = [slot for slot in self._line if slot is line.newest(self._line, slot.key)]
+            return tuple(self._view(slot) for slot in shown)
 
     def view(self, key: str) -> JobView | None:
         with self._changed:
-            job = self._jobs.get(key)
-            return job.view() if job is not None else None
+            slot = line.newest(self._line, key)
+            return self._view(slot) if slot is not None else None
 
     def wait(self, key: str, timeout: float | None = None) -> JobView | None:
         """Block until the job has ended; for callers that have a thread to spare."""
+
+        def has_ended() -> bool:
+            slot = line.newest(self._line, key)
+            return slot is None or slot.state.ended
+
         with self._changed:
-            self._changed.wait_for(lambda: key not in self._jobs or self._jobs[key].state.ended, timeout)
+            self._changed.wait_for(has_ended, timeout)
         return self.view(key)
 
-    def _next(self) -> _Job:
-        with self._changed:
-            while True:
-                for job in self._jobs.values():
-                    if job.state is JobState.WAITING:
-                        job.state = JobState.RUNNING
-                        return job
-                self._changed.wait()
+    def _view(self, slot: Slot) -> JobView:
+        return self._jobs[slot.serial].view(slot, line.place(self._line, slot))
 
+    # -- the thread ------------------------------------------------------------------------------------------------
     def _run(self) -> None:
         while True:
-            job = self._next()
-            state, error = _perform(job)
-            with self._changed:
-                self._end(job, state, error)
+            slot, job = self._next()
+            outcome, error = _perform(job)
+            self._end(slot.serial, job, outcome, error)
 
-    def _end(self, job: _Job, state: JobState, error: Sentence | None) -> None:
-        """Note what became of the job and drop those that ended too long ago; `_changed` is held."""
-        job.state, job.error, job.ended_as = state, error, next(self._ends)
-        ended = [other for other in self._jobs.values() if other.state.ended]
-        for other in sorted(ended, key=lambda one: one.ended_as)[:-KEPT_AFTER_END]:
-            del self._jobs[other.key]
+    def _next(self) -> tuple[Slot, _Job]:
+        with self._changed:
+            while True:
+                self._line, slot = line.begin(self._line)
+                if slot is not None:
+                    job = self._jobs[slot.serial]
+                    job.handle, job.error = Handle(self._clock), None
+                    return slot, job
+                self._changed.wait()
+
+    def _end(self, serial: int, job: _Job, outcome: JobState, error: Sentence | None) -> None:
+        told = False
+        while True:
+            with self._changed:
+                new = line.end(self._line, serial, outcome)
+                [slot] = [slot for slot in new if slot.serial == serial]
+                if told or not slot.state.ended:
+                    self._line = new
+                    job.error, job.ended_as = error, next(self._ends)
+                    self._tidy()
+                    return
+            _tell(job, slot.state, error)  # with nothing held: it may take a moment
+            told, outcome = True, slot.state
+
+    # -- with `_changed` held --------------------------------------------------------------------------------------
+    def _pass_on(self, key: str) -> None:
+        """Let the work hear that it is to stop."""
+        slot = line.newest(self._line, key)
+        if slot is not None and slot.wish in (Wish.PAUSE, Wish.STOP):
+            self._jobs[slot.serial].handle.stop.set()
         self._changed.notify_all()
+
+    def _tidy(self) -> None:
+        """Drop those that ended too long ago, and wake whoever waits."""
+        ended = [slot.serial for slot in self._line if slot.state.ended]
+        late = sorted(ended, key=lambda serial: self._jobs[serial].ended_as)[:-KEPT_AFTER_END]
+        self._line = tuple(slot for slot in self._line if slot.serial not in late)
+        there = {slot.serial for slot in self._line}
+        self._jobs = {serial: job for serial, job in self._jobs.items() if serial in there}
+        self._changed.notify_all()
+
+
+def _tell(job: _Job, state: JobState, error: Sentence | None) -> None:
+    if job.after is None:
+        return
+    try:
+        job.after(state, error)
+    except Exception:  # the edge of a worker: how the job itself ended stands
+        logger.exception("%s: what follows its end failed", job.title)
 
 
 def _perform(job: _Job) -> tuple[JobState, Sentence | None]:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections import deque
 
 WINDOW_SECONDS = 4.0
+SHORTEST_SECONDS = 0.5
+"""Over less than this, a single block of data that came or did not come would be most of the speed."""
 
 
 class Pace:
-    """Speed over the last few seconds, so that it follows a line that slows down but does not jump."""
+    """Speed over the last few seconds, so that it follows a line that slows down but does not jump.
+
+    It is the plain average over the window, from its first point to its last: the figure that anybody else gets who
+    counts the same bytes over the same seconds.
+    """
 
     def __init__(self) -> None:
         self._points: deque[tuple[float, int]] = deque()
@@ -27,10 +33,12 @@ class Pace:
         if len(self._points) < 2:
             return None
         (first, before), (last, after) = self._points[0], self._points[-1]
-        return (after - before) / (last - first) if last > first else None
+        return (after - before) / (last - first) if last - first >= SHORTEST_SECONDS else None
 
-    def seconds_left(self, total: int | None) -> float | None:
-        """Seconds until `total` is reached at this speed; None where that cannot be told."""
+    def seconds_left(self, total: int | None, now: float | None = None) -> float | None:
+        """Seconds from `now` (else from the last point) until `total` is reached at this speed; None where that cannot
+        be told."""
         if total is None or not self.speed:
             return None
-        return max(0.0, (total - self._points[-1][1]) / self.speed)
+        last, done = self._points[-1]
+        return max(0.0, (total - done) / self.speed - (0.0 if now is None else now - last))

@@ -1,14 +1,16 @@
 """The moving of bytes into a partial file, until they are proven and published.
 
-`deliver` does one order from the first question to the final name; `unfinished` finds what can go on.
+`deliver` does one order from the first question to the final name; `unfinished` finds what can go on;
+`proposed_name` asks for a file's name where only the server knows it.
 """
 
 from __future__ import annotations
 
 from .deliver import deliver
 from .order import Delivery, Network, Order, Phase, Progress, Unfinished
+from .partial.unfinished import discard, unfinished
 from .retry import Patience
-from .unfinished import discard, unfinished
+from .sources.naming import proposed_name
 
 __all__ = [
     "Delivery",
@@ -20,5 +22,6 @@ __all__ = [
     "Unfinished",
     "deliver",
     "discard",
+    "proposed_name",
     "unfinished",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,19 +13,31 @@ from pathlib import Path
 
 from ..catalogue.names import safe_file_name
 from ..catalogue.sources import LocalSource, Source
-from ..errors import Cancelled, IntegrityError, NetworkError, NotFoundError, RefusedError, UsageError, VaeManagerError
+from ..errors import (
+    Cancelled,
+    IntegrityError,
+    NameTakenError,
+    NetworkError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+    VaeManagerError,
+    WrongBytesError,
+)
 from ..sentences import Sentence, megabytes, say
-from .disk import check_room, disk_error, hash_of, make_folder
-from .fetch import fetch
-from .journal import Journal, nameable
-from .locate import SHA256, Location, locate, shown_source
-from .lock import held
+from .background import awaited
+from .connections.crew import fetch
 from .order import Delivery, Network, Order, Phase, Progress
-from .partial import Partial
+from .partial import owner
+from .partial.disk import check_room, disk_error, hash_of, make_folder
+from .partial.file import Partial
+from .partial.journal import Journal, nameable
+from .partial.lock import held
 from .plan import AlreadyThere, Refuse, Resume, decide
-from .pump import awaited
 from .retry import keep_trying
-from .wire import Wire
+from .sources.locate import SHA256, Location, locate, shown_source
+from .sources.whereabouts import Whereabouts
+from .wire.session import Wire
 
 REPORT_SECONDS = 0.1
 
@@ -82,6 +95,8 @@ class _Run:
     wire: Wire = field(init=False)
     target: Path = field(init=False)
     fetched: int = 0
+    most_done: int = 0
+    """The most bytes that were there at once: a source that sends the same ones again and again makes no progress."""
     kept: int = 0
     total: int | None = None
     locked: bool = False
@@ -96,6 +111,7 @@ class _Run:
     # -- the way ---------------------------------------------------------------------------------------------------
     def whole(self) -> Delivery:
         if self.order.sha256 is not None and (there := self.already(self.order.sha256)):
+            self.partial.tidy(lock=True)  # whoever published it may have been killed before it could do so
             return there
         make_folder(self.order.folder)
         with held(self.partial, self.wait_for_the_other, self.stop) as self.locked:
@@ -104,61 +120,90 @@ class _Run:
             return self.from_any_source()
 
     def from_any_source(self) -> Delivery:
-        failures: list[VaeManagerError] = []
-        for source in self.order.sources:
+        """Try one source after the other; after wrong bytes from the last one, that one once more from the start."""
+        failures: dict[Source, VaeManagerError] = {}
+        pending = deque(self.order.sources)
+        while pending:
+            source = pending.popleft()
             try:
                 once = functools.partial(self.once, source)
-                return keep_trying(once, lambda: self.fetched, self.network.patience, self.stop)
-            except (NetworkError, NotFoundError, IntegrityError) as error:
-                failures.append(error)
-        raise _all_failed(self.order, failures)
+                return keep_trying(once, lambda: self.most_done, self.network.patience, self.stop)
+            except NameTakenError:
+                raise
+            except (NetworkError, NotFoundError, IntegrityError, RefusedError) as error:
+                if isinstance(error, WrongBytesError) and not pending and source not in failures:
+                    pending.append(source)
+                    self.most_done = 0
+                    self.wire.close()  # so that it comes over other connections
+                failures[source] = error
+        raise _all_failed(self.order, list(failures.values()))
 
     def once(self, source: Source) -> Delivery:
         """Try one source once."""
         self.tell("resolving", self.partial.done or self.kept)
         if self.order.sha256 is not None and (there := self.already(self.order.sha256)):
             return there  # another process has brought it meanwhile
-        location = awaited(lambda: locate(source, self.wire, hash_decides=self.order.sha256 is not None), self.stop)
+        find = functools.partial(locate, source, self.wire, hash_decides=self.order.sha256 is not None)
+        location = awaited(find, self.stop)
         expected = _agreed_hash(self.order, location)
         if there := self.already(expected):
             return there
-        self.bring(location, expected)
-        self.prove(location.source, expected)
+        try:
+            return self.through_the_partial(Whereabouts(location, find), expected)
+        except (FileNotFoundError, FileExistsError) as error:
+            if not self.order.folder.is_dir():
+                raise
+            raise self.partial.taken_over() from error  # where locks fail, another process may be just a moment faster
+
+    def through_the_partial(self, where: Whereabouts, expected: str | None) -> Delivery:
+        """Have all bytes, proven, under the final name."""
+        self.bring(where, expected)
+        source = where.now.source
+        sha256 = self.prove(source, expected)
         if there := self.already(expected):
             self.partial.throw_away()
             return there
         self.tell("publishing", self.partial.done)
-        sha256, size = self.partial.sha256(), self.partial.done
+        size = self.partial.done
         self.partial.publish(self.target)
-        return Delivery(self.target, sha256, size, expected is not None, self.fetched, already_there=False)
+        return Delivery(
+            self.target, sha256, size, expected is not None, self.fetched, already_there=False, source=source
+        )
 
-    def bring(self, location: Location, expected: str | None) -> None:
+    def bring(self, where: Whereabouts, expected: str | None) -> None:
         """Have all bytes in the partial file."""
+        location = where.now
         size = self.order.size if self.order.size is not None else location.size
         kept, source = self.partial.state(), nameable(location.source)
         plan = decide(target=None, expected=expected, journal=kept, source=source, size=size)
         journal = Journal(self.order, expected, size, source)
-        start = 0
+        done = 0
         if isinstance(plan, Resume) and kept is not None:
             journal = replace(journal, etag=plan.etag, segments=kept.segments)
-            self.tell("resuming", plan.start)
-            self.partial.resume(journal, self.stop, locked=self.locked)
-            start = self.partial.done
-        self.kept = min(self.kept, start)
+            self.tell("resuming", kept.done)
+            in_place = self.locked and owner.is_gone(kept.owner)
+            self.partial.resume(journal, self.stop, in_place=in_place)
+            done = self.partial.done
+        else:
+            self.partial.close()  # what is kept goes when other bytes come, not before
+        self.kept = min(self.kept, done)
         self.total = size
         if size is not None:
-            if start == size:
+            if done == size:
                 return
-            check_room(self.order.folder, size - start)
-        fetch(self.wire, location, journal, self.partial, start=start, tick=self.tick(location), stop=self.stop)
+            check_room(self.order.folder, size - done)
+        fetch(self.wire, where, journal, self.partial, tick=self.tick(location), stop=self.stop)
 
-    def prove(self, source: Source, expected: str | None) -> None:
-        """Compare the hash; wrong bytes are thrown away."""
-        found = self.partial.sha256()
+    def prove(self, source: Source, expected: str | None) -> str:
+        """Return the hash of what has come; other bytes than the expected ones are thrown away."""
+        while (found := self.partial.sha256()) is None:
+            if self.stop.is_set():
+                raise Cancelled(say("Stopped."))
+            self.tell("proving", self.partial.proven)
         if expected in (None, found):
-            return
+            return found
         self.partial.throw_away()
-        raise IntegrityError(
+        raise WrongBytesError(
             say(
                 "{file} from {source} is not the published file and was thrown away. Expected SHA-256: {expected}. "
                 "Received: {found}. Files that were there before are unharmed.",
@@ -174,7 +219,7 @@ class _Run:
         found = self.hash_of_target()
         plan = decide(target=found, expected=expected)
         if isinstance(plan, Refuse):
-            raise RefusedError(
+            raise NameTakenError(
                 say(
                     "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
                     folder=self.order.folder,
@@ -182,6 +227,7 @@ class _Run:
                 )
             )
         if isinstance(plan, AlreadyThere) and found is not None:
+            self.partial.tidy()
             size = self.target.stat().st_size
             return Delivery(self.target, found, size, proven=True, fetched=self.fetched, already_there=True)
         return None
@@ -205,8 +251,9 @@ class _Run:
 
         def arrived(count: int, total: int | None) -> None:
             self.fetched += count if is_network else 0
+            self.most_done = max(self.most_done, self.partial.done)
             self.total = total
-            self.kept = min(self.kept, self.partial.done - count)
+            self.kept = min(self.kept, self.partial.kept)
             if time.monotonic() - self._told_at >= REPORT_SECONDS:
                 self.tell("fetching", self.partial.done)
 
@@ -216,7 +263,7 @@ class _Run:
         done = 0
         with suppress(OSError):
             done = self.partial.path.stat().st_size
-        self.tell("resolving", done)
+        self.tell("waiting", done)
 
 
 def _agreed_hash(order: Order, location: Location) -> str | None:
@@ -247,6 +294,7 @@ def _all_failed(order: Order, failures: list[VaeManagerError]) -> VaeManagerErro
     )
     if any(isinstance(error, IntegrityError) for error in failures):
         return IntegrityError(sentence)
-    if all(isinstance(error, NotFoundError) for error in failures):
-        return NotFoundError(sentence)
+    for kind in (NotFoundError, RefusedError):
+        if all(isinstance(error, kind) for error in failures):
+            return kind(sentence)
     return NetworkError(sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ from .. import __version__
 from ..catalogue.sources import Source
 from .retry import Patience
 
-Phase = Literal["resolving", "resuming", "fetching", "proving", "publishing"]
+Phase = Literal["waiting", "resolving", "resuming", "fetching", "proving", "publishing"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,20 @@ class Network:
     """A hub or a mirror of it; None: huggingface_hub's own (HF_ENDPOINT)."""
     token_for_endpoint: bool = False
     """Send the hub's token to `endpoint` although it is not the hub that the token was saved for."""
+    civitai: str | None = None
+    """A site that speaks Civitai's API; None: https://civitai.com."""
     connect_timeout: float = 10
     read_timeout: float = 30
+    slowest: float = 1000
+    """Bytes per second, over `read_timeout`: a line that brings less is given up, and tried again."""
+    connections: int = 16
+    """The most that one file is fetched over at once; fewer are used where more bring nothing."""
+    bandwidth: float | None = None
+    """Bytes per second, over all connections; None: as fast as the line allows."""
+    public_only: bool = False
+    """Ask no address of a private network or of this machine: for addresses typed into a page that others can open."""
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """API keys by the exact host that each was saved for; sent to no other."""
     user_agent: str = f"vae-manager/{__version__}"
     patience: Patience = field(default_factory=Patience)
 
@@ -64,6 +77,8 @@ class Delivery:
     fetched: int
     """Bytes that came over the network in this run, those that came twice counted twice."""
     already_there: bool
+    source: Source | None = None
+    """Where it came from in this run; None: it was there."""
 
 
 @dataclass(frozen=True)

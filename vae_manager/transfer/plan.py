@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..catalogue.sources import Source
-from .journal import Journal
+from .partial.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,8 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on after `start` kept bytes."""
+    """Go on with the bytes that are kept."""
 
-    start: int
     etag: str | None
     """What the same source said that the kept bytes are of; None where they came from another one."""
 
@@ -54,9 +53,9 @@ def decide(
     """
     if target is not None:
         return AlreadyThere() if target == expected else Refuse()
-    if journal is None or journal.done == 0 or (size is not None and journal.done > size):
+    if journal is None or not journal.segments or (size is not None and journal.segments[-1][1] > size):
         return Start()
     etag = journal.etag if journal.source == source else None
     if expected is not None:
-        return Resume(journal.done, etag) if journal.sha256 == expected else Start()
-    return Resume(journal.done, etag) if etag else Start()
+        return Resume(etag) if journal.sha256 == expected else Start()
+    return Resume(etag) if etag else Start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,14 +29,18 @@ class Patience:
     """A server that wants a longer wait than this is given up at once."""
 
     def wait_after(self, failures: int, wish: float | None) -> float:
-        """Return the seconds to wait after so many failures in a row, never less than the server's own wish."""
-        return max(min(self.first_wait * 2.0 ** (failures - 1), self.longest_wait), wish or 0.0)
+        """Return the seconds to wait after so many failures in a row, never less than the server's own wish.
+
+        Up to half of the wait is left to chance, so that many machines which failed together do not come back together.
+        """
+        wait = min(self.first_wait * 2.0 ** (failures - 1), self.longest_wait)
+        return max(wait * (1 - random.random() / 2), (wish or 0.0) * (1 + random.random() / 10))
 
 
 def keep_trying(attempt: Callable[[], T], arrived: Callable[[], int], patience: Patience, stop: threading.Event) -> T:
     """Call `attempt` until it succeeds, repeating it only after a `TransientNetworkError`.
 
-    `arrived` counts the bytes that have come over the network so far. The waits end at once when `stop` is set.
+    `arrived` counts the bytes that there are so far. The waits end at once when `stop` is set.
     """
     failures = 0
     while True:

@@ -1,0 +1,22 @@
+"""This project: one order, proven and published, as the command line and the page place it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import requests  # noqa: F401 - imported at the first use otherwise, and that is no part of the transfer
+
+from bench.clients.measured import FILE, REPO, job, measure
+from vae_manager import __version__
+from vae_manager.catalogue import HubSource
+from vae_manager.transfer import Network, Order, deliver
+
+if __name__ == "__main__":
+    asked = job()
+    order = Order((HubSource(REPO, FILE),), Path(asked.folder), FILE, asked.sha256, asked.size)
+    network = Network(endpoint=asked.endpoint)
+    measure(
+        lambda: deliver(order, network=network, report=lambda _: None, stop=threading.Event()).path,
+        f"vae-manager {__version__}",
+    )

@@ -1,0 +1,159 @@
+"""What each message makes of the line: a table of states, and rules that hold after any messages."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from vae_manager.jobs import JobState, Step, Wish, line
+from vae_manager.jobs.line import Line, Slot
+
+W, R, P, D, F, S = (
+    JobState.WAITING, JobState.RUNNING, JobState.PAUSED, JobState.DONE, JobState.FAILED, JobState.STOPPED
+)  # fmt: skip
+NONE, PAUSE, STOP, AGAIN = Wish.NONE, Wish.PAUSE, Wish.STOP, Wish.AGAIN
+As = tuple[JobState, Wish]
+
+
+def slots(**states: JobState) -> Line:
+    return tuple(Slot(number, key, state) for number, (key, state) in enumerate(states.items(), 1))
+
+
+def keys(now: Line) -> str:
+    return "".join(slot.key for slot in now)
+
+
+# -- one job -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("before", "pause", "resume", "stop", "retry"),
+    [
+        ((W, NONE), (P, NONE), (W, NONE), (S, NONE), (W, NONE)),
+        ((P, NONE), (P, NONE), (W, NONE), (S, NONE), (P, NONE)),
+        ((R, NONE), (R, PAUSE), (R, NONE), (R, STOP), (R, NONE)),
+        ((R, PAUSE), (R, PAUSE), (R, AGAIN), (R, STOP), (R, PAUSE)),
+        ((R, AGAIN), (R, PAUSE), (R, AGAIN), (R, STOP), (R, AGAIN)),
+        ((R, STOP), (R, STOP), (R, STOP), (R, STOP), (R, STOP)),
+        ((D, NONE), (D, NONE), (D, NONE), (D, NONE), (D, NONE)),
+        ((F, NONE), (F, NONE), (F, NONE), (F, NONE), (W, NONE)),
+        ((S, NONE), (S, NONE), (S, NONE), (S, NONE), (S, NONE)),
+    ],
+)
+def test_each_message_in_each_state(before: As, pause: As, resume: As, stop: As, retry: As) -> None:
+    now = (Slot(1, "a", *before),)
+    for message, wanted in ((line.pause, pause), (line.resume, resume), (line.stop, stop), (line.retry, retry)):
+        [slot] = message(now, "a")
+        assert (slot.state, slot.wish) == wanted, message.__name__
+        assert message(now, "unknown") == now
+
+
+@pytest.mark.parametrize(
+    ("wish", "done", "failed", "stopped"),
+    [(NONE, D, F, S), (PAUSE, D, F, P), (AGAIN, D, F, W), (STOP, D, S, S)],
+)
+def test_each_end_after_each_wish(wish: Wish, done: JobState, failed: JobState, stopped: JobState) -> None:
+    now = (Slot(1, "a", R, wish),)
+    for outcome, wanted in ((D, done), (F, failed), (S, stopped)):
+        assert line.end(now, 1, outcome) == (Slot(1, "a", wanted),)
+
+
+def test_asked_for_again() -> None:
+    assert line.ask((), "a", 1) == (Slot(1, "a"),)
+    for state in (W, R):
+        assert line.ask((Slot(1, "a", state),), "a", 2) == (Slot(1, "a", state),)
+    assert line.ask((Slot(1, "a", P),), "a", 2) == (Slot(1, "a"),)
+    assert line.ask((Slot(1, "a", R, PAUSE),), "a", 2) == (Slot(1, "a", R, AGAIN),)
+    leaving = Slot(1, "a", R, STOP)
+    assert line.ask((leaving,), "a", 2) == (leaving, Slot(2, "a"))
+    for state in (D, F, S):
+        assert line.ask((Slot(1, "a", state), Slot(2, "b")), "a", 3) == (Slot(2, "b"), Slot(3, "a"))
+
+
+# -- order ---------------------------------------------------------------------------------------------------------
+def test_a_paused_one_holds_up_nobody_and_keeps_its_place() -> None:
+    now, began = line.begin(slots(a=P, b=W, c=W))
+    assert (began is not None and began.key, keys(now)) == ("b", "abc")
+    now = line.end(line.resume(now, "a"), 2, D)
+    assert line.begin(now)[1] == Slot(1, "a", R), "it was first"
+
+
+def test_one_runs_at_a_time() -> None:
+    now = slots(a=R, b=W)
+    assert line.begin(now) == (now, None)
+    assert line.begin(slots(a=P, b=D)) == (slots(a=P, b=D), None)
+
+
+@pytest.mark.parametrize(
+    ("key", "step", "wanted"),
+    [
+        ("d", Step.UP, "xabdcy"),
+        ("d", Step.FRONT, "xdabcy"),
+        ("b", Step.UP, "xbacdy"),
+        ("b", Step.DOWN, "xacbdy"),
+        ("d", Step.DOWN, "xabcdy"),
+        ("a", Step.UP, "xabcdy"),
+        ("x", Step.DOWN, "xabcdy"),
+        ("y", Step.FRONT, "xabcdy"),
+        ("nobody", Step.UP, "xabcdy"),
+    ],
+)
+def test_moving(key: str, step: Step, wanted: str) -> None:
+    assert keys(line.move(slots(x=R, a=W, b=P, c=W, d=W, y=D), key, step)) == wanted
+
+
+def test_places_count_what_waits() -> None:
+    now = slots(x=R, a=W, b=P, c=W, y=D)
+    assert {slot.key: line.place(now, slot) for slot in now} == {"x": None, "a": 1, "b": None, "c": 2, "y": None}
+
+
+# -- after any messages --------------------------------------------------------------------------------------------
+KEYS = some.sampled_from("abc")
+MESSAGES = some.one_of(
+    some.tuples(some.sampled_from(["ask", "pause", "resume", "stop", "retry", "forget"]), KEYS, some.none()),
+    some.tuples(some.just("move"), KEYS, some.sampled_from(Step)),
+    some.tuples(some.just("end"), some.none(), some.sampled_from([D, F, S])),
+    some.tuples(some.just("begin"), some.none(), some.none()),
+)
+
+
+@given(some.lists(MESSAGES, max_size=40))
+def test_what_always_holds(messages: list[tuple[str, str, object]]) -> None:
+    now: Line = ()
+    serials = itertools.count(1)
+    for message in messages:
+        before, now = now, sent(now, message, serials)
+        assert [slot.state for slot in now].count(R) <= 1
+        assert all(slot.wish is NONE for slot in now if slot.state is not R)
+        assert len({slot.serial for slot in now}) == len(now)
+        for key in "abc":
+            assert sum(slot.key == key and slot.can_go_on for slot in now) <= 1, "one file, one download"
+        gone = {slot.serial for slot in before} - {slot.serial for slot in now}
+        assert all(slot.state.ended for slot in before if slot.serial in gone), "nothing that is wanted gets lost"
+        stopping = {slot.serial for slot in before if slot.wish is STOP}
+        assert all(slot.state.ended or slot.wish is STOP for slot in now if slot.serial in stopping), "stop is final"
+        if message[0] == "move":
+            assert sorted(before, key=serial_of) == sorted(now, key=serial_of)
+            assert [slot for slot in before if not slot.queued] == [slot for slot in now if not slot.queued]
+
+
+def serial_of(slot: Slot) -> int:
+    return slot.serial
+
+
+def sent(now: Line, message: tuple[str, str, object], serials: itertools.count[int]) -> Line:
+    name, key, more = message
+    if name == "ask":
+        return line.ask(now, key, next(serials))
+    if name == "begin":
+        return line.begin(now)[0]
+    if name == "end":
+        assert isinstance(more, JobState)
+        running = next((slot.serial for slot in now if slot.state is R), 0)
+        return line.end(now, running, more)
+    if name == "move":
+        assert isinstance(more, Step)
+        return line.move(now, key, more)
+    after: Line = getattr(line, name)(now, key)
+    return after

@@ -1,0 +1,108 @@
+"""How many connections pay, on lines of which we know."""
+
+from __future__ import annotations
+
+import pytest
+
+from vae_manager.transfer.connections.limiter import Limiter
+from vae_manager.transfer.connections.ramp import FIRST, Ramp
+
+MB = 1_000_000
+
+
+def run(ramp: Ramp, speed_of: object, seconds: float = 20.0) -> int:
+    """Let the ramp look every 10 ms at a line that gives so many connections that speed; return how many it wants."""
+    done = 0.0
+    for tick in range(int(seconds * 100)):
+        done += speed_of(ramp.wanted) / 100  # type: ignore[operator]
+        ramp.look(tick / 100, int(done), ramp.wanted, 0.01)
+    return ramp.wanted
+
+
+def test_it_begins_alone() -> None:
+    ramp = Ramp(16)
+    assert run(ramp, lambda count: count * 40 * MB) == 1
+    ramp.open_up()
+    assert ramp.wanted == FIRST
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (lambda count: count * 40 * MB, 16),  # a limit for each connection
+        (lambda count: min(count * 20, 100) * MB, 16),  # and one for all, which four do not reach
+        (lambda count: 50 * MB, FIRST),  # one for all
+        (lambda count: 0.2 * MB, FIRST),  # a slow line
+    ],
+)
+def test_more_connections_while_they_bring_more(line: object, expected: int) -> None:
+    ramp = Ramp(16)
+    ramp.open_up()
+    assert run(ramp, line) == expected
+
+
+def test_never_more_than_allowed() -> None:
+    for most in (1, 2, 6):
+        ramp = Ramp(most)
+        ramp.open_up()
+        assert run(ramp, lambda count: count * MB) == most
+
+
+def test_a_pause_of_the_line_does_not_decide() -> None:
+    ramp = Ramp(16)
+    ramp.open_up()
+    done, pauses = 0, iter([False] * 12 + [True] * 6 + [False] * 200)
+    for tick, pause in enumerate(pauses):
+        done += 0 if pause else ramp.wanted * 4 * MB // 10
+        ramp.look(tick / 100, done, ramp.wanted, 0.01)
+    assert ramp.wanted == 16
+
+
+def test_a_refused_connection_is_the_end_of_growing() -> None:
+    ramp = Ramp(16)
+    ramp.open_up()
+    ramp.stay_at(3)
+    assert run(ramp, lambda count: count * 40 * MB) == 3
+    ramp.stay_at(0)
+    assert ramp.wanted == 1
+    ramp.stay_at(3)
+    assert ramp.wanted == 1, "the whole that comes over one connection stays alone"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Gone:
+    """An event that nobody sets, on which waiting lets the clock go on."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def wait(self, seconds: float) -> bool:
+        self.clock.now += seconds
+        return False
+
+
+def test_the_limit_holds_over_any_while() -> None:
+    clock = Clock()
+    limiter = Limiter(2 * MB, clock)
+    done = 0
+    while done < 10 * MB:
+        amount = limiter.portion(1 << 18)
+        done += amount
+        limiter.wait(amount, Gone(clock))  # type: ignore[arg-type]
+        assert done <= 2 * MB * (clock.now - 100.0) + 2 * MB * 0.2
+    assert clock.now - 100.0 == pytest.approx(5, rel=0.05)
+
+
+def test_no_limit_is_no_wait() -> None:
+    clock = Clock()
+    limiter = Limiter(None, clock)
+    assert limiter.portion(1 << 18) == 1 << 18
+    limiter.wait(1 << 30, Gone(clock))  # type: ignore[arg-type]
+    assert clock.now == 100.0

@@ -1,0 +1,129 @@
+"""Who brings what: each byte is handed out once, whatever happens on the way."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vae_manager.transfer.connections.shares import CRAWL, LEAST, MOST, TELLING, USUAL, Share, Shares
+from vae_manager.transfer.partial.spans import Spans, added, missing
+
+MIB = 1 << 20
+FILE = 300 * MIB
+
+
+def under_way(share: Share, *, since: float = 0.0, brought: int = 0) -> Share:
+    share.began = since
+    share.at += brought
+    return share
+
+
+def test_shares_come_in_the_files_order_and_become_smaller() -> None:
+    shares = Shares.of(((0, FILE),))
+    taken = []
+    while share := shares.take(16, now=0.0):
+        taken.append(share)
+    assert [share.at for share in taken] == [0, *(share.end for share in taken[:-1])]
+    sizes = [share.left for share in taken]
+    assert sizes[:-1] == sorted(sizes[:-1], reverse=True)  # type: ignore[type-var]
+    assert sizes[0] == USUAL
+    assert sizes[-1] is not None
+    assert LEAST <= sizes[-1] < 2 * LEAST
+
+
+def test_they_are_larger_where_each_request_takes_long() -> None:
+    shares = Shares.of(((0, FILE),))
+    shares.out.append(under_way(Share(FILE, FILE + 40 * MIB), brought=20 * MIB))
+    for quick, size in ((0.0, USUAL), (0.04, 8 * MIB), (1.0, MOST)):
+        share = shares.take(4, now=1.0, quick=quick)
+        assert share is not None
+        assert share.left == pytest.approx(size, rel=0.01) or quick == 1.0
+
+
+def test_a_small_file_is_one_share() -> None:
+    shares = Shares.of(((0, LEAST + 5),))
+    assert shares.take(16, now=0.0) is not None
+    assert shares.take(16, now=0.0) is None
+
+
+def test_what_is_given_back_is_handed_out_again_first() -> None:
+    shares = Shares.of(((0, FILE),))
+    first = shares.take(4, now=0.0)
+    assert first is not None
+    shares.take(4, now=0.0)
+    first.at += 100
+    shares.give_back(first, now=0.0)
+    again = shares.take(4, now=0.0)
+    assert again is not None
+    assert (again.at, again.end) == (100, first.end)
+
+
+def test_a_free_connection_takes_half_of_the_slowest_share() -> None:
+    slow, fast = under_way(Share(0, 40 * MIB), brought=10 * MIB), under_way(Share(40 * MIB, 80 * MIB), brought=30 * MIB)
+    shares = Shares([], [slow, fast])
+    stolen = shares.take(4, now=1.0)
+    assert stolen is not None
+    assert (slow.end, stolen.at, stolen.end) == (25 * MIB, 25 * MIB, 40 * MIB)
+
+
+def test_and_all_of_one_that_crawls() -> None:
+    crawling = under_way(Share(0, 10 * MIB), brought=1000)
+    quick = under_way(Share(10 * MIB, 40 * MIB), brought=29 * MIB)
+    stolen = Shares([], [crawling, quick]).take(4, now=CRAWL * 1.0)
+    assert stolen is not None
+    assert (crawling.left, stolen.at, stolen.end) == (0, 1000, 10 * MIB)
+
+
+def test_what_is_not_worth_a_request_is_left() -> None:
+    def stolen(left: int, quick: float) -> Share | None:
+        share = under_way(Share(0, 10 * MIB), brought=10 * MIB - left)
+        return Shares([], [share]).take(4, now=1.0, quick=quick)
+
+    assert stolen(left=LEAST - 1, quick=0.0) is None
+    assert stolen(left=4 * MIB, quick=1.0) is None, "half of it would come in the time of the request"
+    assert stolen(left=4 * MIB, quick=0.01) is not None
+
+
+def test_nothing_is_taken_over_before_speeds_can_be_told() -> None:
+    assert Shares([], [under_way(Share(0, 10 * MIB), brought=5)]).take(4, now=TELLING / 2) is None
+    assert Shares([], [Share(0, 10 * MIB)]).take(4, now=9.0) is None
+    assert Shares([], [under_way(Share(0, None), brought=5)]).take(4, now=9.0) is None, "its end is not known"
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["take", "bring", "give back"]), st.integers(0, 9), st.integers(1, 20 * MIB)),
+    max_size=80,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, FILE), st.integers(0, FILE)), max_size=4), STEPS)
+def test_every_missing_byte_is_brought_once(kept: list[tuple[int, int]], steps: list[tuple[str, int, int]]) -> None:
+    there: Spans = ()
+    for start, end in kept:
+        there = added(there, start, end)
+    shares, brought, now = Shares.of(missing(there, FILE)), there, 0.0
+
+    def bring(share: Share, amount: int) -> None:
+        nonlocal brought
+        end = min(share.at + amount, share.end or 0)
+        if end > share.at:
+            assert all(stop <= share.at or start >= end for start, stop in brought), "brought twice"
+        brought = added(brought, share.at, end)
+        share.at = end
+
+    for step, which, amount in steps:
+        now += 0.1
+        if step == "take":
+            if (share := shares.take(4, now, 0.001)) is not None:
+                share.began = now
+        elif shares.out:
+            share = shares.out[which % len(shares.out)]
+            bring(share, amount) if step == "bring" else shares.give_back(share, now)
+    while shares.waiting or any(share.left for share in shares.out):
+        shares.take(4, now)
+        for share in tuple(shares.out):
+            bring(share, FILE)
+            shares.give_back(share, now)
+    assert brought == ((0, FILE),)

@@ -1,0 +1,56 @@
+"""The same work without a WebUI: for containers, notebooks and people who like a shell.
+
+Exit status: 0 done, 1 `sync --check` found a difference, 2 usage, 3 not found, 4 network, 5 integrity, 6 disk,
+7 refused, 130 stopped by Ctrl-C. `sync` ends with that of its worst failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Callable, Sequence
+
+from .. import __version__
+from ..errors import VaeManagerError
+from . import catalogue, get, listing, sync, verify
+from .shared import print_json, print_problem
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name can hold what this terminal or pipe cannot
+        sys.stdout.reconfigure(errors="backslashreplace")
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except VaeManagerError as error:
+        if options.json:
+            print_json({"error": str(error), "status": error.exit_status})
+        else:
+            print_problem(error)
+        return error.exit_status
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m vae_manager", description="Get VAEs and prove their bytes.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        added.add_argument("--json", action="store_true", help="print one JSON value instead of text")
+        return added
+
+    catalogue.add_options(command("catalogue", catalogue.run, "List the VAEs that can be fetched."))
+    get.add_options(command("get", get.run, "Fetch a VAE, prove its bytes and put it into the VAE folder."))
+    sync.add_options(
+        command("sync", sync.run, "Bring a VAE folder to a declared set, as often as you like.")
+    )
+    listing.add_options(command("list", listing.run, "List the VAE files of a folder and what they are."))
+    verify.add_options(command("verify", verify.run, "Hash VAE files and hold them against the catalogue."))
+    return parser

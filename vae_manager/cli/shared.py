@@ -1,0 +1,180 @@
+"""What the commands have in common: options, the folder, the network, what is printed, Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from ..catalogue import Catalogue, Entry, load, not_offered
+from ..errors import NotFoundError
+from ..sentences import Sentence, megabytes, say
+from ..transfer import Delivery, Network, Progress
+
+VAE_FOLDER: Final = Path("models/VAE")
+CIVITAI: Final = "civitai.com"
+"""The host that CIVITAI_API_KEY belongs to, whatever CIVITAI_ENDPOINT says."""
+_RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)(?:B|B/s)?", re.IGNORECASE)
+_UNITS: Final = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+
+
+# -- options -------------------------------------------------------------------------------------------------------
+def with_catalogue(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--catalogue", type=Path, metavar="FILE", help="a YAML file with further entries")
+
+
+def with_folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--dir", type=Path, metavar="DIR", help="the VAE folder (default: models/VAE if there is one, else here)"
+    )
+
+
+def with_network(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--endpoint", metavar="URL", help="a hub or a mirror of it (default: HF_ENDPOINT, else the hub)"
+    )
+    command.add_argument(
+        "--connections", type=_connections, metavar="N", help="the most connections at once for one file"
+    )
+    command.add_argument("--limit", type=_rate, metavar="RATE", help="the most bytes per second: 500K, 20M, 1.5G")
+
+
+def with_terms(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--accept-terms", action="store_true", help="you have read the licence of the entry")
+
+
+def _connections(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 64")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    """Bytes per second; K, M and G are decimal, as sizes are everywhere here."""
+    match = _RATE.fullmatch(text.strip())
+    rate = float(match[1]) * _UNITS[match[2].upper()] if match else 0.0
+    if rate < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate such as 500K, 20M or 1.5G")
+    return rate
+
+
+# -- from options --------------------------------------------------------------------------------------------------
+def load_catalogue(options: argparse.Namespace) -> Catalogue:
+    if options.catalogue is not None and not options.catalogue.is_file():
+        raise NotFoundError(say("There is no catalogue file {path}.", path=options.catalogue))
+    catalogue = load(options.catalogue)
+    for problem in catalogue.problems:
+        print_problem(problem)
+    return catalogue
+
+
+def folder_of(options: argparse.Namespace) -> Path:
+    if options.dir is not None:
+        return Path(options.dir)
+    return VAE_FOLDER if VAE_FOLDER.is_dir() else Path()
+
+
+def network_of(options: argparse.Namespace) -> Network:
+    """The options and two environment variables: a key is never an argument, which other users can see.
+
+    CIVITAI_API_KEY signs in at civitai.com and nowhere else; CIVITAI_ENDPOINT is asked in place of civitai.com.
+    """
+    key = os.environ.get("CIVITAI_API_KEY", "").strip()
+    given = {"connections": options.connections} if options.connections is not None else {}
+    return Network(
+        endpoint=options.endpoint,
+        civitai=os.environ.get("CIVITAI_ENDPOINT") or None,
+        bandwidth=options.limit,
+        keys={CIVITAI: key} if key else {},
+        **given,
+    )
+
+
+def refusal_of(options: argparse.Namespace) -> Callable[[Entry], Sentence | None]:
+    """Why an entry must not be fetched: it is only recognised, or its terms were not accepted; None: it may be."""
+
+    def refusal(entry: Entry) -> Sentence | None:
+        if not entry.offered:
+            return not_offered(entry)
+        licence = entry.licence
+        if licence is None or licence.permissive or options.accept_terms:
+            return None
+        return say(
+            "{vae} is published under {licence} ({link}). Read it, then run the command again with --accept-terms.",
+            vae=entry.name,
+            licence=licence.name,
+            link=licence.link or "no link is known",
+        )
+
+    return refusal
+
+
+# -- what is printed -----------------------------------------------------------------------------------------------
+def print_json(value: object) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_problem(text: object) -> None:
+    print(f"vae_manager: {text}", file=sys.stderr)
+
+
+def delivery_fields(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "path": str(delivery.path),
+        "sha256": delivery.sha256,
+        "size": delivery.size,
+        "proven": delivery.proven,
+        "fetched": delivery.fetched,
+        "already_there": delivery.already_there,
+    }
+
+
+def delivery_text(delivery: Delivery) -> str:
+    proof = "proven" if delivery.proven else "NOT proven: nobody publishes a hash for it"
+    how = "was there already" if delivery.already_there else f"{megabytes(delivery.size)}"
+    return f"{delivery.path}: {how}, {proof}, SHA-256 {delivery.sha256}"
+
+
+# -- while it runs -------------------------------------------------------------------------------------------------
+@contextmanager
+def stopped_by_ctrl_c() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets; a second Ctrl-C ends the process as usual."""
+    stop = threading.Event()
+
+    def interrupted(number: int, frame: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def progress_bar(options: argparse.Namespace, name: str) -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal; silence elsewhere and beside JSON."""
+    if options.json or not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=name, unit="B", unit_scale=True) as bar:
+
+        def report(progress: Progress) -> None:
+            if bar.n == 0 and progress.kept:
+                bar.initial = progress.kept  # so that the speed counts only what comes now
+            bar.total, bar.n = progress.total, progress.done
+            bar.set_postfix_str(progress.phase, refresh=False)
+            bar.refresh()
+
+        yield report

@@ -1,0 +1,1 @@
+"""The bringing of what is missing, over as many connections as pay."""

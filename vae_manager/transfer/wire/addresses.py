@@ -1,0 +1,91 @@
+"""Which addresses may be asked, and what of them may be shown.
+
+TLS everywhere, except to and from this machine itself (tests, a mirror that runs beside the WebUI). https never becomes
+http on the way. What only the owner of an address should know is in no text and in no journal.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+from ...errors import RefusedError
+from ...sentences import say
+
+SECRET = re.compile(r"token|key|secret|sig|pass|auth|credential|policy", re.IGNORECASE)
+"""Names of query fields whose value opens a door."""
+
+
+def checked(address: str) -> str:
+    """Return `address` if it may be asked."""
+    parts = _parts(address)
+    if parts.username is not None or parts.password is not None:
+        raise RefusedError(
+            say("The address of {host} carries a name or password. Leave it out of the address.", host=parts.hostname)
+        )
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+        return address
+    if parts.scheme == "http":
+        raise RefusedError(
+            say(
+                "{address} is not encrypted. Only https addresses are used; http only on this computer itself.",
+                address=shown(address),
+            )
+        )
+    raise RefusedError(say("{address} is not an https address.", address=shown(address)))
+
+
+def after_redirect(address: str, location: str) -> str:
+    """Return where a redirect from `address` leads, if it may be followed."""
+    there = urljoin(address, location)
+    if _parts(address).scheme == "https" and _parts(there).scheme != "https":
+        raise RefusedError(
+            say(
+                "{host} leads away from https to an address that is not encrypted. It is not followed.",
+                host=host(address),
+            )
+        )
+    return checked(there)
+
+
+def origin(address: str) -> tuple[str, str, int]:
+    """Return scheme, host and port: what a token belongs to."""
+    parts = _parts(address)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def host(address: str) -> str:
+    """Return the host, for people."""
+    return _parts(address).hostname or ""
+
+
+def shown(address: str) -> str:
+    """Return `address` without user, query and fragment, for people."""
+    parts = _parts(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def without_secrets(address: str) -> str:
+    """Return `address` without the query fields that look like keys, for the journal."""
+    parts = _parts(address)
+    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if not SECRET.search(name)]
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, urlencode(query), ""))
+
+
+def _parts(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        raise RefusedError(say("This is not a valid address.")) from None
+    return parts
+
+
+def _is_loopback(name: str) -> bool:
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
