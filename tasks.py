@@ -23,7 +23,7 @@ DEMO = ROOT / "demo-files"
 """Not below a folder whose name begins with a dot: gradio serves no picture from there."""
 
 TORCH = "torch==2.13.0"
-TOOLS = ["pytest==9.2.0", "pytest-timeout", "hypothesis"]
+TOOLS = ["pytest==9.2.0", "pytest-timeout", "pytest-xdist", "hypothesis"]
 
 WEBUI = [
     # What AUTOMATIC1111's WebUI 1.10.1 pins, as far as the stand-in needs it.
@@ -34,6 +34,7 @@ WEBUI = [
     "httpx==0.24.1",
     "httpcore==0.15.0",
     "numpy==1.26.2",
+    "psutil==5.9.5",
     "Pillow==9.5.0",
     "huggingface_hub==0.36.2",
     "scikit-image==0.21.0",
@@ -46,8 +47,11 @@ LINTERS = ["ruff==0.17.6", "mypy==2.4.1", "import-linter", "types-requests", "ty
 HUB_VERSIONS = ("0.16.4", "0.25.0", "")
 """Versions that hosts have; empty is the newest. 0.36.2 is in the WebUI's environment."""
 
-CORE_TESTS = ["catalogue", "files", "library", "transfer", "jobs", "hub", "cli", "service", "words"]
+CORE_TESTS = ["catalogue", "files", "library", "transfer", "jobs", "hub", "cli", "service", "sync", "words"]
 """Folders of tests that need neither gradio, nor torch, nor a browser."""
+
+BROWSER_TESTS = "tests/browser"
+"""One at a time: they look at the clock, and a browser keeps both cores busy."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,9 @@ def hub_environment(version: str, interpreter: str = sys.executable) -> Environm
     """A small one, without torch, for one version of huggingface_hub."""
     wanted = f"huggingface_hub=={version}" if version else "huggingface_hub"
     label = "" if interpreter == sys.executable else f"-{Path(interpreter).name}"
-    packages = [wanted, "requests", "PyYAML", "filelock", "safetensors", "numpy", *TOOLS]
+    # The oldest one with the urllib3 of its time, which reads in another way.
+    http = ["requests", "urllib3<2"] if version == HUB_VERSIONS[0] else ["requests"]
+    packages = [wanted, *http, "PyYAML", "filelock", "safetensors", "numpy", *TOOLS]
     return Environment(f"hub-{version or 'newest'}{label}", packages, interpreter=interpreter)
 
 
@@ -138,15 +144,19 @@ def test(options: argparse.Namespace) -> int:
         ("ruff", WEBUI_ENVIRONMENT, ["-m", "ruff", "check", "."]),
         ("mypy", WEBUI_ENVIRONMENT, ["-m", "mypy"]),
         ("layers", WEBUI_ENVIRONMENT, ["-c", "from importlinter.cli import lint_imports_command as run; run()"]),
-        ("all tests", WEBUI_ENVIRONMENT, ["-m", "pytest", "-q", *options.pytest]),
+        ("the core's tests", WEBUI_ENVIRONMENT, core(folders)),
+        ("the host and all else", WEBUI_ENVIRONMENT, [*others([*folders, BROWSER_TESTS]), *options.pytest]),
+        ("the page in a browser", WEBUI_ENVIRONMENT, ["-m", "pytest", "-q", BROWSER_TESTS, *options.pytest]),
     ]
-    for version in HUB_VERSIONS:
-        steps.append((f"core, huggingface_hub {version or 'newest'}", hub_environment(version), core(folders)))
     oldest = python_3_10()
-    if oldest is not None:
-        steps.append(("core, Python 3.10", hub_environment("0.25.0", oldest), core(folders)))
-    else:
+    if oldest is None:
         say("There is no python3.10 here: the core's tests run under this Python alone.")
+    for version in HUB_VERSIONS:
+        # The oldest Python with the oldest hub library: what an old WebUI has.
+        interpreter = oldest if oldest is not None and version == HUB_VERSIONS[0] else sys.executable
+        steps.append(
+            (f"core, huggingface_hub {version or 'newest'}", hub_environment(version, interpreter), core(folders))
+        )
     failed = [name for name, environment, arguments in steps if not timed(name, environment, arguments)]
     say(f"Failed: {', '.join(failed)}" if failed else "Everything passed.")
     return 1 if failed else 0
@@ -161,8 +171,14 @@ def python_3_10() -> str | None:
     return None
 
 
+def others(folders: Sequence[str]) -> list[str]:
+    """All but those of some folders, two at a time: they start WebUIs, and wait for them."""
+    return ["-m", "pytest", "-q", "-n", "2", *(f"--ignore={folder}" for folder in folders)]
+
+
 def core(folders: Sequence[str]) -> list[str]:
-    return ["-m", "pytest", "-q", *folders]
+    """Several at a time: most of these tests wait, for sockets and for other processes."""
+    return ["-m", "pytest", "-q", "-n", "3", *folders]
 
 
 def timed(name: str, environment: Environment, arguments: Sequence[str]) -> bool:
@@ -185,7 +201,7 @@ def demo(options: argparse.Namespace) -> int:
 
 def prove(options: argparse.Namespace) -> int:
     """Run a full-size proof; it writes its result under bench/results/."""
-    apart = ("__init__", "results")
+    apart = ("__init__", "results", "swap_inside")
     proofs = sorted(path.stem for path in (ROOT / "bench").glob("*.py") if path.stem not in apart)
     if options.name not in proofs:
         say(f"There is no proof named {options.name}. There are: {', '.join(proofs) or 'none'}.")
@@ -215,7 +231,7 @@ def main() -> int:
     test_parser.set_defaults(run=test)
     prove_parser = commands.add_parser("prove", help="run a full-size proof of bench/")
     prove_parser.add_argument("name")
-    prove_parser.add_argument("arguments", nargs="*")
+    prove_parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the proof, options too")
     prove_parser.set_defaults(run=prove)
     options = parser.parse_args()
     status: int = options.run(options)

@@ -5,13 +5,21 @@ const vaeManager = (() => {
     const TABS = ["txt2img", "img2img"];
     const STATE = "./vae-manager/state";
     const SOON = 400;
+    // While a download runs, its figures are asked for alone, and the whole now and then.
+    const PACE = 100;
+    const WHOLE = 1000;
+    // What takes long is asked for less often: the server has pictures to make.
+    const REST = 4;
     const LATER = 2500;
     // A WebUI that is starting can be ended by a request that comes too early: after a failure it is left alone.
     const GONE = 30000;
+    const ROW = "[data-vae-entry], [data-vae-download]";
 
     let sync = null;
     let timer = null;
     let asking = false;
+    let stamp = null;
+    let wholeDue = 0;
     let askAgain = false;
     const outgoing = {message: "", word: ""};
     const tabChoices = {};
@@ -34,8 +42,17 @@ const vaeManager = (() => {
         outgoing[kind] = text;
         byId(`vae_manager_${tab}_${button}`).click();
         for (const delay of [150, 600]) {
-            setTimeout(ask, delay);
+            setTimeout(() => {
+                ask();
+                if (kind === "message") showAnswer(tab);
+            }, delay);
         }
+    }
+
+    // What a click could not do is said near the top; the button may be far below.
+    function showAnswer(tab) {
+        const said = byId(`vae_manager_${tab}_answer`)?.querySelector("[role=alert]") ?? null;
+        if (said !== null && said.offsetParent !== null) said.scrollIntoView({block: "nearest"});
     }
 
     function take(kind) {
@@ -60,7 +77,7 @@ const vaeManager = (() => {
             send(TABS[0], "act", "message", JSON.stringify({do: "choose", word: action.file}));
             return;
         }
-        delete wantedForTab[action.entry];
+        if (["get", "cancel", "discard"].includes(action.do)) delete wantedForTab[action.entry];
         if (action.do === "get" && action.use && tab !== undefined && scopeIsTab(tab)) {
             wantedForTab[action.entry] = tab;
             action.use = false;
@@ -69,19 +86,49 @@ const vaeManager = (() => {
         if (action.do === "reload") restart_reload();
     }
 
+    // A form of ours: its fields become fields of the action. A password does not stay in the page.
+    function submitted(event) {
+        const form = event.target.closest("[data-vae-form]");
+        if (form === null) return;
+        event.preventDefault();
+        const action = {...JSON.parse(form.dataset.vaeForm), ...Object.fromEntries(new FormData(form))};
+        for (const field of form.querySelectorAll("input[type=password]")) field.value = "";
+        const tab = tabOf(form) ?? TABS[0];
+        send(tab, "act", "message", JSON.stringify(action));
+        setTimeout(() => {
+            if (form.isConnected && byId(`vae_manager_${tab}_answer [role=alert]`) === null) form.reset();
+        }, 700);
+    }
+
     // Keeps the keyboard's place and what was folded out, which a plain replacement would lose.
     function fill(region, html) {
         if (region.vaeHtml === html) return;
         region.vaeHtml = html;
-        const key = region.contains(document.activeElement) ? document.activeElement.dataset.vaeKey : undefined;
+        const focused = region.contains(document.activeElement) ? document.activeElement : null;
+        const key = focused?.dataset.vaeKey;
+        const row = focused?.closest(ROW)?.dataset;
         const open = new Set([...region.querySelectorAll("details[open]")].map((d) => d.dataset.vaeKey));
+        const typed = [...region.querySelectorAll("input[type=text]")].map((field) => [field.name, field.value]);
         region.innerHTML = html;
+        for (const [name, value] of typed) {
+            const field = region.querySelector(`input[name="${CSS.escape(name)}"]`);
+            if (field !== null) field.value = value;
+        }
         for (const details of region.querySelectorAll("details")) {
             details.open = open.has(details.dataset.vaeKey);
         }
         if (key !== undefined) {
-            region.querySelector(`[data-vae-key="${CSS.escape(key)}"]`)?.focus();
+            const same = region.querySelector(`[data-vae-key="${CSS.escape(key)}"]`);
+            (same ?? neighbour(region, row))?.focus();
         }
+    }
+
+    // Where the keyboard goes when its button is gone: to another one of the row, else to what the region is folded in.
+    function neighbour(region, row) {
+        const rows = [...region.querySelectorAll(ROW)];
+        const same = rows.find((one) => row !== undefined &&
+            one.dataset.vaeEntry === row.vaeEntry && one.dataset.vaeDownload === row.vaeDownload);
+        return same?.querySelector(".vm-do .vm-button") ?? region.closest("details")?.querySelector("summary") ?? null;
     }
 
     function show(state) {
@@ -113,12 +160,43 @@ const vaeManager = (() => {
         }
     }
 
+    // Between two looks at the whole, only the figures move.
+    function advance(jobs) {
+        for (const line of app().querySelectorAll("[data-vae-job]")) {
+            const figures = jobs[line.dataset.vaeJob];
+            if (figures === undefined) continue;
+            const bar = line.querySelector("[role=progressbar]");
+            bar.ariaValueNow = Math.round(figures.percent);
+            bar.ariaValueText = figures.text;
+            bar.firstElementChild.style.width = `${figures.percent}%`;
+            line.lastElementChild.textContent = figures.text;
+        }
+    }
+
     function question() {
         const mine = Object.entries(tabChoices).filter(([, word]) => word !== "");
         return mine.length === 0 ? STATE : `${STATE}?${new URLSearchParams(mine)}`;
     }
 
-    async function ask() {
+    // Asks for the figures alone where `paceIsEnough`; returns how long to wait, and what for.
+    async function look(paceIsEnough) {
+        const began = performance.now();
+        const answer = await fetch(paceIsEnough ? `${STATE}?pace` : question(), {headers: {Accept: "application/json"}});
+        if (!answer.ok) return [LATER, false];
+        const state = await answer.json();
+        const took = performance.now() - began;
+        if (paceIsEnough && state.stamp !== stamp) return [0, false];
+        if (!paceIsEnough) {
+            wholeDue = began + Math.max(WHOLE, REST * took);
+            stamp = state.stamp;
+            show(state);
+        }
+        advance(state.jobs);
+        if (Object.keys(state.jobs).length > 0) return [paceIsEnough ? Math.max(PACE, took) : PACE, began < wholeDue];
+        return [state.active ? Math.max(SOON, REST * took) : LATER, false];
+    }
+
+    async function ask(paceIsEnough = false) {
         if (asking) {
             askAgain = true;
             return;
@@ -127,19 +205,15 @@ const vaeManager = (() => {
         if (document.hidden) return; // asks again when it is seen again
         asking = true;
         let delay = LATER;
+        let paceIsNext = false;
         try {
-            const answer = await fetch(question(), {headers: {Accept: "application/json"}});
-            if (answer.ok) {
-                const state = await answer.json();
-                show(state);
-                if (state.active) delay = SOON;
-            }
+            [delay, paceIsNext] = await look(paceIsEnough);
         } catch (error) {
             if (!(error instanceof TypeError)) throw error;
             delay = GONE;
         } finally {
             asking = false;
-            timer = setTimeout(ask, askAgain ? 0 : delay);
+            timer = setTimeout(ask, askAgain ? 0 : delay, paceIsNext && !askAgain);
             askAgain = false;
         }
     }
@@ -147,13 +221,14 @@ const vaeManager = (() => {
     function start() {
         if (byId("vae_manager_txt2img") === null) return;
         app().addEventListener("click", clicked);
+        app().addEventListener("submit", submitted);
         document.addEventListener("visibilitychange", () => document.hidden || ask());
         ask();
     }
 
     return {
         start,
-        ask,
+        ask: () => ask(),
         takeMessage: take("message"),
         takeWord: take("word"),
         // gradio tells here what a tab has chosen for itself

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,14 @@ class Rule(enum.Enum):
     SETTING = "setting"
     CARD = "card"
     NEAR_NAME = "near-name"
+    FAMILY = "family"
+    """The person's default for the checkpoint's family."""
     NOTHING_NEARER = "nothing-nearer"
     """Automatic found no file for this checkpoint: its own VAE."""
     MISSING = "missing"
     """The chosen file is not there: the checkpoint's own VAE until it is back."""
+    FAMILY_MISSING = "family-missing"
+    """The same for the default of the family."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Situation:
     """The WebUI's option `sd_vae_overrides_per_model_preferences`."""
     card_preference: str | None = None
     """The checkpoint card's "Preferred VAE", in the WebUI's words; None where the card has none."""
+    family_default: str | None = None
+    """Name of the VAE file that is the default for the checkpoint's family; None where none is set."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +78,28 @@ class Resolution:
     path: str | None
     rule: Rule
     missing: str | None = None
-    """The chosen file's name, when it is not there."""
+    """The name of the chosen file, or of the family's default, when it is not there."""
+    preferred: str | None = None
+    """What the checkpoint's card prefers, in the WebUI's words, whether that won or not; None where it has no wish."""
+    overrides: str | None = None
+    """The same, where the choice comes before it and means another VAE."""
 
 
 def resolve(situation: Situation) -> Resolution:
-    """Apply the WebUI's rules (modules/sd_vae.py resolve_vae, v1.6 to v1.10.1) and name the one that won."""
+    """Apply the WebUI's rules (modules/sd_vae.py resolve_vae, v1.6 to v1.10.1) and name the one that won.
+
+    The default for a family is the project's own: where none is set, the rules are the WebUI's exactly.
+    """
+    found = _resolve(situation)
+    if situation.card_preference in (None, "", AUTOMATIC.word):
+        return found
+    wish = _from_card(situation)
+    overridden = wish is not None and found.rule in (Rule.SETTING, Rule.MISSING) and wish.path != found.path
+    preferred = situation.card_preference
+    return replace(found, preferred=preferred, overrides=preferred if overridden else None)
+
+
+def _resolve(situation: Situation) -> Resolution:
     if situation.vae_path is not None:
         return Resolution(situation.vae_path, Rule.VAE_PATH)
     if situation.setting_overrides_card and not situation.choice.is_automatic:
@@ -88,10 +112,19 @@ def _from_setting(situation: Situation) -> Resolution:
     if situation.choice.is_builtin:
         return Resolution(None, Rule.SETTING)
     if name is None:
-        return Resolution(None, Rule.NOTHING_NEARER)
+        return _from_family(situation)
     if name not in situation.files:
         return Resolution(None, Rule.MISSING, missing=name)
     return Resolution(situation.files[name], Rule.SETTING)
+
+
+def _from_family(situation: Situation) -> Resolution:
+    default = situation.family_default
+    if default is None:
+        return Resolution(None, Rule.NOTHING_NEARER)
+    if default not in situation.files:
+        return Resolution(None, Rule.FAMILY_MISSING, missing=default)
+    return Resolution(situation.files[default], Rule.FAMILY)
 
 
 def _from_card(situation: Situation) -> Resolution | None:
@@ -105,9 +138,52 @@ def _from_card(situation: Situation) -> Resolution | None:
 
 
 def _near_checkpoint(situation: Situation) -> Resolution | None:
-    base_name = situation.checkpoint_file.replace("\\", "/").rsplit("/", 1)[-1]
-    stem = base_name.rsplit(".", 1)[0]
+    stem = stem_of(situation.checkpoint_file)
     for name, path in situation.files.items():
         if name.startswith(stem):
             return Resolution(path, Rule.NEAR_NAME)
     return None
+
+
+def stem_of(checkpoint_file: str) -> str:
+    """What Automatic looks for at the beginning of a VAE file's name."""
+    base_name = checkpoint_file.replace("\\", "/").rsplit("/", 1)[-1]
+    return base_name.rsplit(".", 1)[0]
+
+
+@dataclass(frozen=True)
+class Caught:
+    """A VAE file that Automatic takes for a checkpoint, though it is not called as that checkpoint's own would be."""
+
+    file: str
+    stem: str
+    """The checkpoint's file name without its suffix."""
+
+
+def caught_by(file_names: Iterable[str], checkpoint_stems: Iterable[str]) -> Sequence[Caught]:
+    """Which files Automatic takes by the beginning of their names alone: a checkpoint `sd` gets the first `sd…`.
+
+    `file_names` stand in the WebUI's order. A file called `sd.safetensors` or `sd.vae.safetensors` is meant for `sd`,
+    and where it comes first, nothing else is caught.
+    """
+    order = sorted((name, place) for place, name in enumerate(file_names))
+    names = [name for name, _ in order]
+    caught = []
+    for stem in sorted(set(checkpoint_stems)):
+        taken = min(_starting_with(stem, order, bisect.bisect_left(names, stem)), default=None)
+        if taken is not None and not _is_meant_for(stem, taken[1]):
+            caught.append(Caught(taken[1], stem))
+    return caught
+
+
+def _starting_with(stem: str, order: Sequence[tuple[str, int]], first: int) -> Iterator[tuple[int, str]]:
+    """Place and name of each: in the order of names they stand one after another."""
+    for number in range(first, len(order)):
+        name, place = order[number]
+        if not name.startswith(stem):
+            return
+        yield place, name
+
+
+def _is_meant_for(stem: str, name: str) -> bool:
+    return name.removeprefix(stem).rpartition(".")[0] in ("", ".vae")

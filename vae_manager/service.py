@@ -1,4 +1,4 @@
-"""The one service of the process: it owns the jobs, the hashes and the catalogue.
+"""The one service of the process: it owns the jobs, the downloads, the hashes and the catalogue.
 
 It lives as long as the process. A page of the WebUI attaches to it and owns nothing, so a reload of the page loses
 nothing: a download goes on, and its progress is found again.
@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import functools
 import json
+import stat
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .catalogue import Catalogue, Entry, load
+from .downloads import Downloads, History, Keys, LeftOver, Pending, Wanted
 from .errors import DiskError
-from .jobs import Handle, JobView, Lane
+from .jobs import Handle, Lane
+from .pasted import Picture
 from .sentences import say
 
 if TYPE_CHECKING:
+    from .downloads.address import NetworkFor
     from .files import HashStore
-    from .transfer import Delivery, Network, Progress, Unfinished
+    from .transfer import Delivery, Network
+
+    Then = Callable[[Delivery], None]
 
 CATALOGUE_FILE = "catalogue.yaml"
 
@@ -36,9 +42,13 @@ class Service:
         self._asked_for_hash: set[tuple[Path, tuple[int, int]]] = set()
         self._lock = threading.Lock()
         self.accepted = AcceptedTerms(data_folder / "accepted-terms.json")
-        self.downloads = Lane("downloads")
+        self.keys = Keys(data_folder / "keys.json")
+        self.history = History(data_folder / "history.jsonl")
+        self.downloads = Downloads(self.history, Pending(data_folder / "queue.json"), lambda: self.hashes)
         self.choices = Lane("choices")
         self.background = Lane("background")
+        self.picture: Picture | None = None
+        """The last pasted picture whose VAE there is something to say of."""
 
     @property
     def catalogue_file(self) -> Path:
@@ -66,36 +76,50 @@ class Service:
         sha256 = self.hashes.known(Path(path))
         return self.catalogue.recognise(sha256) if sha256 else None
 
-    def get(
-        self, entry: Entry, folder: Path, network: Network, then: Callable[[Delivery], None] | None = None
-    ) -> None:
-        """Fetch `entry` into `folder` in the background; `then` runs in the same job once it is there and proven.
+    def get(self, entry: Entry, folder: Path, network: Callable[[], Network], then: Then | None = None) -> str:
+        """Fetch `entry` into `folder` in the background; returns the job's key in `downloads`.
 
-        The job's key is the entry's id.
+        `then` runs in the same job once the file is there and proven.
         """
-        from .transfer import Order, deliver  # the network's part waits for the first download
+        from .transfer import Order  # the network's part waits for the first download
 
         order = Order(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
+        return self.downloads.get(Wanted(order, entry.name), network, then)
 
-        def work(handle: Handle) -> None:
-            def report(progress: Progress) -> None:
-                handle.report(progress.phase, progress.done, progress.total)
+    def get_from(
+        self, address: str, folder: Path, network: NetworkFor, then: Then | None = None, *, strangers: bool
+    ) -> str:
+        """Fetch what a person has typed: no hash is known for it. With `strangers`, people elsewhere can type too.
 
-            delivery = deliver(order, network=network, report=report, stop=handle.stop)
-            self.hashes.remember(delivery.path, delivery.sha256)
-            if then is not None:
-                then(delivery)
+        Raises where it cannot be; asks the network first where only a server knows the file's name.
+        """
+        from .downloads.address import typed
 
-        self.downloads.start(entry.id, entry.name, work)
+        order = typed(address, folder, network, strangers=strangers)
+        return self.downloads.get(Wanted(order, order.file_name), lambda: network(order.sources), then)
 
-    def download(self, entry_id: str) -> JobView | None:
-        return self.downloads.view(entry_id)
+    def go_on(
+        self, left: LeftOver, network: NetworkFor, then: Then | None = None, *, strangers: bool
+    ) -> str:
+        """Let a download that was cut off go on."""
+        from .downloads.address import check
 
-    def unfinished(self, folder: Path) -> tuple[Unfinished, ...]:
-        """Downloads into `folder` that were cut off, by this process or an earlier one, and can go on."""
-        from .transfer import unfinished
+        for source in left.order.sources:
+            check(source, strangers=strangers and left.order.sha256 is None)
+        return self.downloads.get(Wanted(left.order, self.name_of(left)), lambda: network(left.order.sources), then)
 
-        return unfinished(folder)
+    def name_of(self, left: LeftOver) -> str:
+        """How people know what was left over."""
+        entry = self.catalogue.recognise(left.order.sha256) if left.order.sha256 is not None else None
+        return entry.name if entry is not None else left.order.file_name
+
+    def can_be_hashed(self, path: Path) -> bool:
+        """False where it is gone, or was tried and cannot be read."""
+        stamp = _stamp(path)
+        if (path, stamp) not in self._asked_for_hash:
+            return stamp is not None
+        job = self.background.view(str(path))
+        return job is not None and not job.state.ended
 
     def hash_in_background(self, paths: Iterable[Path]) -> None:
         """Make sure that the hash of each file gets known, one after the other."""
@@ -149,6 +173,8 @@ def _stamp(path: Path) -> tuple[int, int] | None:
         status = path.stat()
     except OSError:
         return None
+    if stat.S_ISFIFO(status.st_mode):
+        return None  # to open a pipe waits for somebody to write to it, and all other hashes with it
     return status.st_mtime_ns, status.st_size
 
 

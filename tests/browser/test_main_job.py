@@ -58,15 +58,15 @@ def test_the_whole_job(stage: Stage, open_page: Open) -> None:
     page.wait_for_selector(f"{MINE} [role=progressbar]")
     page.wait_for_function("() => document.querySelector('[data-vae-entry=mine] [role=progressbar]').ariaValueNow > 5")
     first = percent(page)
-    expect(page.locator(f"{MINE} .vm-progress")).to_contain_text(re.compile(r"MB of .* MB · .*/s · \d+ s left"))
+    expect(page.locator(f"{MINE} .vm-progress")).to_contain_text(re.compile(r"[kM]B of .* MB · .*/s · [\d.]+ s left"))
     page.wait_for_function(
         "first => document.querySelector('[data-vae-entry=mine] [role=progressbar]').ariaValueNow > first", arg=first
     )
-    page.click(f"{MINE} button:has-text('Cancel')")
-    expect(page.locator(MINE)).to_contain_text("are here already")
+    page.click(f"{MINE} button:has-text('Pause')")
+    expect(page.locator(MINE)).to_contain_text("Paused · ")
     sent = stage.hub.cdn.sent()
     stage.hub.cdn.link = Link()
-    page.click(f"{MINE} button:has-text('Continue and use')")
+    page.click(f"{MINE} button:has-text('Resume')")
 
     expect(page.locator(TITLE)).to_have_text("VAE — mine · SD 1.x / 2.x · your choice")
     expect(page.locator(MINE)).to_contain_text("✓ in use")

@@ -93,8 +93,10 @@ def test_flags_that_forbid_a_choice(stages: Stages, open_page: Open, flags: list
 
 
 def test_a_server_open_to_others(stages: Stages, open_page: Open) -> None:
-    stage = stages("--listen")
+    stage = stages("--listen", config={"sd_vae": TUNED.name}, vaes=(TUNED,))
     page = open_page(stage)
+    expect(page.locator(STATUS)).to_contain_text("your choice")
+    expect(page.locator(f"{STATUS} button")).to_have_count(0)  # the checkpoint's card is a file
     expect(page.locator(f"{ACCORDION}_scope label:has-text('this tab only') input")).to_be_checked()
     open_settings(page)
     expect(page.locator(f"{SECTION}")).to_contain_text("python -m vae_manager get")
@@ -123,3 +125,16 @@ def test_the_keyboard_and_the_screen_reader(stages: Stages, open_page: Open) -> 
     assert outline != "none"
     for element in page.locator(f"{ACCORDION} .vm-button:visible").all():
         assert element.get_attribute("aria-label") or element.inner_text().strip()
+
+
+def test_connections_and_bandwidth(stages: Stages, open_page: Open) -> None:
+    stage = stages()
+    assert (stage.option("vae_manager_connections"), stage.option("vae_manager_bandwidth")) == (16, 0)
+    page = open_page(stage)
+    open_settings(page)
+    page.locator("#setting_vae_manager_connections input[type=number]").fill("4")
+    page.locator("#setting_vae_manager_bandwidth input").fill("2.5")
+    page.keyboard.press("Tab")
+    page.click("#settings_submit")
+    expect(page.locator("#settings_result").first).to_contain_text("vae_manager_connections, vae_manager_bandwidth")
+    assert (stage.option("vae_manager_connections"), stage.option("vae_manager_bandwidth")) == (4, 2.5)

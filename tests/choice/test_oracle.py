@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 
 import pytest
 
@@ -54,6 +55,28 @@ def oracle(asked: Situation) -> str | None:
 @given(situations())
 def test_the_file_is_the_one_that_the_webui_takes(asked: Situation) -> None:
     assert resolve(asked).path == oracle(asked)
+
+
+@settings(max_examples=200, deadline=None)
+@given(situations(), NAMES)
+def test_a_default_of_the_family_changes_only_what_nothing_else_decides(asked: Situation, default: str) -> None:
+    without, found = resolve(asked), resolve(replace(asked, family_default=default))
+    if without.rule is Rule.NOTHING_NEARER:
+        assert found.path == asked.files.get(default)
+        assert found.rule is (Rule.FAMILY if default in asked.files else Rule.FAMILY_MISSING)
+        assert found.missing == (None if default in asked.files else default)
+    else:
+        assert found == without
+
+
+@settings(max_examples=200, deadline=None)
+@given(situations())
+def test_what_is_overridden_wins_once_the_choice_is_automatic(asked: Situation) -> None:
+    overrides = resolve(asked).overrides
+    if overrides is not None:
+        freed = resolve(replace(asked, choice=Choice("Automatic")))
+        assert (freed.rule, freed.path) == (Rule.CARD, asked.files.get(overrides))
+        assert freed.path != resolve(asked).path
 
 
 @settings(max_examples=100, deadline=None)

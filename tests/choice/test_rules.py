@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import pytest
 
-from vae_manager.choice import AUTOMATIC, BUILTIN, Choice, Resolution, Rule, Situation, resolve
+from vae_manager.choice import (
+    AUTOMATIC,
+    BUILTIN,
+    Caught,
+    Choice,
+    Resolution,
+    Rule,
+    Situation,
+    caught_by,
+    resolve,
+    stem_of,
+)
 
 A, B, NEAR = "a.safetensors", "b.vae.pt", "model-v1-near.safetensors"
 CHECKPOINT = "/models/Stable-diffusion/sub/model-v1.safetensors"
@@ -132,13 +144,92 @@ CASES = {
         Rule.SETTING,
     ),
     "off: Automatic": (situation("Automatic", A, setting_overrides_card=False), OWN, Rule.NOTHING_NEARER),
+    # -- the project's own: a default for the checkpoint's family, where Automatic finds nothing nearer
+    "the family's": (situation("Automatic", A, B, family_default=B), at(B), Rule.FAMILY),
+    "the family's, by the word of old config files": (situation("auto", A, family_default=A), at(A), Rule.FAMILY),
+    "off: the family's": (
+        situation("Automatic", A, family_default=A, setting_overrides_card=False),
+        at(A),
+        Rule.FAMILY,
+    ),
+    "vae-path over the family's": (
+        situation("Automatic", A, vae_path="/x/forced.pt", family_default=A),
+        "/x/forced.pt",
+        Rule.VAE_PATH,
+    ),
+    "a file over the family's": (situation(B, A, B, family_default=A), at(B), Rule.SETTING),
+    "Built-in over the family's": (situation("None", A, family_default=A), OWN, Rule.SETTING),
+    "off: Built-in over the family's": (
+        situation("None", A, family_default=A, setting_overrides_card=False),
+        OWN,
+        Rule.SETTING,
+    ),
+    "the card over the family's": (
+        situation("Automatic", A, B, card_preference=B, family_default=A),
+        at(B),
+        Rule.CARD,
+    ),
+    "the card's own over the family's": (
+        situation("Automatic", A, card_preference="None", family_default=A),
+        OWN,
+        Rule.CARD,
+    ),
+    "a near name over the family's": (situation("Automatic", A, NEAR, family_default=A), at(NEAR), Rule.NEAR_NAME),
+    "the family's after a card that says Automatic": (
+        situation("Automatic", A, card_preference="Automatic", family_default=A),
+        at(A),
+        Rule.FAMILY,
+    ),
+    "the family's after a card whose file is missing": (
+        situation("Automatic", A, card_preference="gone.pt", family_default=A),
+        at(A),
+        Rule.FAMILY,
+    ),
+    "the family's is missing": (situation("Automatic", A, family_default="gone.pt"), OWN, Rule.FAMILY_MISSING),
+    "a missing choice is told, not the family's": (
+        situation("gone.pt", A, family_default="away.pt"),
+        OWN,
+        Rule.MISSING,
+    ),
 }
 
 
 @pytest.mark.parametrize(("looked_at", "path", "rule"), CASES.values(), ids=CASES.keys())
 def test_rule(looked_at: Situation, path: str | None, rule: Rule) -> None:
-    missing = "gone.pt" if rule is Rule.MISSING else None
-    assert resolve(looked_at) == Resolution(path, rule, missing)
+    missing = "gone.pt" if rule in (Rule.MISSING, Rule.FAMILY_MISSING) else None
+    found = resolve(looked_at)
+    assert (found.path, found.rule, found.missing) == (path, rule, missing)
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "preferred", "overrides"),
+    [
+        (situation("Automatic", A), None, None),
+        (situation(A, A, card_preference="Automatic"), None, None),
+        (situation(A, A, card_preference=""), None, None),
+        (situation("Automatic", A, card_preference=A), A, None),
+        (situation(A, A, B, card_preference=B), B, B),
+        (situation(A, A, card_preference="None"), "None", "None"),
+        (situation("None", A, card_preference=A), A, A),
+        (situation("gone.pt", A, card_preference=A), A, A),
+        # nothing would be another one without the choice
+        (situation(A, A, card_preference=A), A, None),
+        (situation("None", A, card_preference="None"), "None", None),
+        (situation(A, A, card_preference="gone.pt"), "gone.pt", None),
+        # not the choice, but a flag of the WebUI
+        (situation(A, A, B, card_preference=B, vae_path="/x/forced.pt"), B, None),
+        (situation(A, A, B, card_preference=B, setting_overrides_card=False), B, None),
+    ],
+)
+def test_what_the_card_prefers_and_what_the_choice_overrides(
+    looked_at: Situation, preferred: str | None, overrides: str | None
+) -> None:
+    found = resolve(looked_at)
+    assert (found.preferred, found.overrides) == (preferred, overrides)
+
+
+def test_a_plain_resolution_says_nothing_of_a_card() -> None:
+    assert resolve(situation(A, A)) == Resolution(at(A), Rule.SETTING)
 
 
 def test_every_rule_has_a_case() -> None:
@@ -164,3 +255,46 @@ def test_the_two_words_of_the_webui() -> None:
     assert (AUTOMATIC.word, BUILTIN.word) == ("Automatic", "None")
     assert AUTOMATIC.is_automatic
     assert BUILTIN.is_builtin
+
+
+@pytest.mark.parametrize(
+    ("names", "stems", "caught"),
+    [
+        (["sdxl_vae.safetensors"], ["sd"], {("sdxl_vae.safetensors", "sd")}),
+        (["sdxl_vae.safetensors"], ["sdxl_base", "vae", "SD"], set()),
+        # called as the checkpoint's own VAE would be
+        (["sd.pt"], ["sd"], set()),
+        (["sd.vae.safetensors"], ["sd"], set()),
+        (["sd.v1.vae.pt"], ["sd"], {("sd.v1.vae.pt", "sd")}),
+        (["sd.v1.vae.pt"], ["sd.v1"], set()),
+        # the first one is taken, in the WebUI's order, which is none of the alphabet
+        (["sd.vae.pt", "sd-other.pt"], ["sd"], set()),
+        (["sd-other.pt", "sd.vae.pt"], ["sd"], {("sd-other.pt", "sd")}),
+        (["sdz.pt", "sda.pt"], ["sd"], {("sdz.pt", "sd")}),
+        # several checkpoints, and one of them twice
+        (["sdxl.pt", "x.pt"], ["sd", "sdx", "sd", "sdxl"], {("sdxl.pt", "sd"), ("sdxl.pt", "sdx")}),
+        ([], ["sd"], set()),
+        (["sd1.pt"], [], set()),
+    ],
+)
+def test_what_is_caught_by_its_name(names: list[str], stems: list[str], caught: set[tuple[str, str]]) -> None:
+    assert {(one.file, one.stem) for one in caught_by(names, stems)} == caught
+
+
+def test_what_is_caught_is_what_automatic_takes() -> None:
+    names = [f"{start}{end}" for start in ("sd", "sd-v1", "model", "model.v1") for end in ("x.pt", ".vae.pt", ".pt")]
+    for shift in range(len(names)):
+        files = listed(*names[shift:], *names[:shift])
+        for checkpoint in ("sd.ckpt", "sd-v1.ckpt", "model.safetensors", "model.v1.ckpt", "other.ckpt"):
+            taken = resolve(Situation(AUTOMATIC, checkpoint, files))
+            own = {at(f"{stem_of(checkpoint)}.pt"), at(f"{stem_of(checkpoint)}.vae.pt"), None}
+            caught = [at(one.file) for one in caught_by(files, [stem_of(checkpoint)])]
+            assert caught == ([] if taken.path in own else [taken.path])
+
+
+def test_thousands_of_files_are_no_burden() -> None:
+    names = [f"vae-{number % 5000:04}-{number}.safetensors" for number in range(20_000)]
+    stems = [f"vae-{number:04}" for number in range(5_000)] + ["v", "vae"]
+    began = time.perf_counter()
+    assert caught_by(names, stems)[0] == Caught(names[0], "v")
+    assert time.perf_counter() - began < 2, "some 30 ms; each name against each stem would take half a minute"

@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--no-browser", action="store_true")
     options = parser.parse_args()
-    with Hub(link=Link(rate_per_connection=BYTES_PER_SECOND)) as hub:
+    with Hub(link=Link(rate_total=BYTES_PER_SECOND)) as hub:
         write_catalogue(options.data, hub)
         print("Starting the stand-in WebUI …", flush=True)
         environment = {"HF_ENDPOINT": hub.endpoint}

@@ -94,9 +94,12 @@ class Model(nn.Module):
     def get_first_stage_encoding(self, encoder_posterior: Posterior) -> Tensor:
         return self.scale_factor * encoder_posterior.mode()
 
-    def imagine(self, prompt: str, seed: int, width: int, height: int) -> Tensor:
+    def get_learned_conditioning(self, prompts: list[str]) -> list[str]:
+        """What `imagine` is asked for: the prompts as the text model reads them."""
+        return [self.cond_stage_model.read(prompt) for prompt in prompts]
+
+    def imagine(self, read: str, seed: int, width: int, height: int) -> Tensor:
         """The latent that denoising ends at: `[1, channels, height / 8, width / 8]`, scaled as the WebUI's are."""
-        read = self.cond_stage_model.read(prompt)
         digest = hashlib.sha256(f"{read}|{self.marker.item()}|{seed}".encode()).digest()
         picture = pictures(1, max(width, height), int.from_bytes(digest[:4], "big"))[:, :, :height, :width]
         with torch.no_grad():

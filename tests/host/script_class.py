@@ -11,11 +11,7 @@ AlwaysVisible = object()
 
 NOT_CALLED = (
     "after_extra_networks_activate",
-    "before_hr",
     "on_mask_blend",
-    "postprocess_image_after_composite",
-    "postprocess_maskoverlay",
-    "process_before_every_sampling",
 )
 """Hooks of the WebUI that the stand-in never calls; a script that has one is refused."""
 
@@ -28,6 +24,13 @@ class PostSampleArgs:
 class PostprocessImageArgs:
     def __init__(self, image: Any) -> None:
         self.image = image
+
+
+class PostProcessMaskOverlayArgs:
+    def __init__(self, index: int, mask_for_overlay: Any, overlay_image: Any) -> None:
+        self.index = index
+        self.mask_for_overlay = mask_for_overlay
+        self.overlay_image = overlay_image
 
 
 class PostprocessBatchListArgs:
@@ -89,8 +92,14 @@ class Script:
     def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
         """With batch_number, prompts, seeds, subseeds."""
 
+    def process_before_every_sampling(self, p: Any, *args: Any, **kwargs: Any) -> None:
+        """With x, noise, c, uc; twice with hires fix."""
+
+    def before_hr(self, p: Any, *args: Any) -> None:
+        """Before the second pass, whose model is loaded and whose picture, if need be, encoded."""
+
     def post_sample(self, p: Any, ps: PostSampleArgs, *args: Any) -> None:
-        """With the latents, before they are decoded."""
+        """With the latents, before they are decoded; with hires fix they are decoded already."""
 
     def postprocess_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
         """With batch_number and images, a tensor in 0 … 1."""
@@ -100,6 +109,12 @@ class Script:
 
     def postprocess_image(self, p: Any, pp: PostprocessImageArgs, *args: Any) -> None:
         """With each picture."""
+
+    def postprocess_maskoverlay(self, p: Any, ppmo: PostProcessMaskOverlayArgs, *args: Any) -> None:
+        """With each picture's mask, which the stand-in never has."""
+
+    def postprocess_image_after_composite(self, p: Any, pp: PostprocessImageArgs, *args: Any) -> None:
+        """With each picture, about to be saved."""
 
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
         """At the end; the overrides are still applied."""

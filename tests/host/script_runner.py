@@ -176,6 +176,12 @@ class ScriptRunner:
     def process_batch(self, p: Any, **kwargs: Any) -> None:
         self._each("process_batch", p, **kwargs)
 
+    def process_before_every_sampling(self, p: Any, **kwargs: Any) -> None:
+        self._each("process_before_every_sampling", p, **kwargs)
+
+    def before_hr(self, p: Any) -> None:
+        self._each("before_hr", p)
+
     def post_sample(self, p: Any, ps: Any) -> None:
         self._each("post_sample", p, ps)
 
@@ -187,6 +193,12 @@ class ScriptRunner:
 
     def postprocess_image(self, p: Any, pp: Any) -> None:
         self._each("postprocess_image", p, pp)
+
+    def postprocess_maskoverlay(self, p: Any, ppmo: Any) -> None:
+        self._each("postprocess_maskoverlay", p, ppmo)
+
+    def postprocess_image_after_composite(self, p: Any, pp: Any) -> None:
+        self._each("postprocess_image_after_composite", p, pp)
 
     def postprocess(self, p: Any, processed: Any) -> None:
         self._each("postprocess", p, processed)

@@ -76,92 +76,110 @@ def _plain(value: Any) -> str:
 SURFACE: dict[str, str] = {
     "modules.cache": "cache cached_data_for_file dump_cache",
     "modules.call_queue": "queue_lock wrap_gradio_call wrap_gradio_call_no_job wrap_gradio_gpu_call wrap_queued_call",
-    "modules.devices": "autocast cpu device dtype dtype_vae get_optimal_device get_optimal_device_name test_for_nans"
-    " torch_gc without_autocast NansException",
+    "modules.devices": "autocast cpu device dtype dtype_inference dtype_vae force_fp16 get_optimal_device"
+    " get_optimal_device_name NansException test_for_nans torch_gc without_autocast",
     "modules.errors": "display print_error_explanation record_exception report",
-    "modules.extensions": "active extensions extension_paths find_extension list_extensions",
+    "modules.extensions": "active extension_paths extensions find_extension list_extensions",
     "modules.extra_networks": "get_user_metadata",
-    "modules.fifo_lock.FIFOLock": "acquire release __enter__ __exit__",
+    "modules.fifo_lock.FIFOLock": "__enter__ __exit__ acquire release",
     "modules.hashes": "cache calculate_sha256 sha256 sha256_from_cache",
-    "modules.images": "read_info_from_image save_image save_image_with_geninfo",
-    "modules.infotext_utils": "PasteField add_paste_fields connect_paste create_override_settings_dict"
-    " get_override_settings parse_generation_parameters paste_fields quote unquote",
+    "modules.images": "image_grid read_info_from_image resize_image save_image save_image_with_geninfo",
+    "modules.infotext_utils": "add_paste_fields connect_paste create_override_settings_dict get_override_settings"
+    " parse_generation_parameters paste_fields PasteField quote unquote",
     "modules.launch_utils": "git_tag is_installed run_pip",
     "modules.localization": "list_localizations localization_js localizations",
     "modules.lowvram": "apply is_enabled is_needed module_in_gpu send_everything_to_cpu setup_for_low_vram",
-    "modules.options": "OptionHTML OptionInfo categories options_section",
+    "modules.options": "categories OptionHTML OptionInfo options_section",
     "modules.options.OptionInfo": "html info js link needs_reload_ui needs_restart",
     "modules.options.Options": "add_option cast_value dumpjson get_default load onchange reorder same_type save set",
     "modules.options.OptionsCategories": "register_category",
     "modules.patches": "original originals patch undo",
     "modules.paths": "data_path extensions_builtin_dir extensions_dir models_path script_path",
     "modules.paths_internal": "data_path default_output_dir extensions_dir models_path script_path",
-    "modules.processing": "create_infotext decode_latent_batch get_fixed_seed process_images process_images_inner"
-    " program_version",
+    "modules.processing": "approximation_indexes create_infotext decode_first_stage decode_latent_batch fix_seed"
+    " get_fixed_seed images_tensor_to_samples process_images process_images_inner program_version",
     "modules.processing.StableDiffusionProcessing": "all_prompts all_seeds batch_size close comment comments"
-    " extra_generation_params height init is_api iteration n_iter negative_prompt outpath_samples override_settings"
-    " override_settings_restore_afterwards prompt prompts sampler_name save_samples script_args scripts sd_model"
-    " sd_model_hash sd_model_name sd_vae_hash sd_vae_name seed seeds setup_prompts setup_scripts steps tiling width",
-    "modules.processing.StableDiffusionProcessingImg2Img": "denoising_strength init_images",
+    " extra_generation_params get_conds height init is_api is_hr_pass iteration n_iter negative_prompt"
+    " outpath_samples override_settings override_settings_restore_afterwards prompt prompts refiner_checkpoint"
+    " refiner_switch_at sample sampler_name save_samples script_args scripts sd_model sd_model_hash sd_model_name"
+    " sd_vae_hash sd_vae_name seed seeds setup_conds setup_prompts setup_scripts steps subseed tiling width",
+    "modules.processing.StableDiffusionProcessingTxt2Img": "calculate_hr_conds calculate_target_resolution close"
+    " denoising_strength enable_hr get_conds hr_checkpoint_info hr_checkpoint_name hr_resize_x hr_resize_y hr_scale"
+    " hr_second_pass_steps hr_upscaler init latent_scale_mode sample sample_hr_pass setup_conds setup_prompts",
+    "modules.processing.StableDiffusionProcessingImg2Img": "denoising_strength init init_images init_latent sample",
     "modules.progress": "add_task_to_queue current_task finish_task finished_tasks pending_tasks progressapi"
     " record_results setup_progress_api start_task",
-    "modules.script_callbacks": "ImageSaveParams add_callback after_component_callback app_reload_callback"
-    " app_started_callback before_component_callback before_image_saved_callback before_ui_callback callback_map"
-    " clear_callbacks image_saved_callback infotext_pasted_callback model_loaded_callback on_after_component"
+    "modules.script_callbacks": "add_callback after_component_callback app_reload_callback app_started_callback"
+    " before_component_callback before_image_saved_callback before_ui_callback callback_map clear_callbacks"
+    " image_saved_callback ImageSaveParams infotext_pasted_callback model_loaded_callback on_after_component"
     " on_app_started on_before_component on_before_image_saved on_before_reload on_before_ui on_image_saved"
     " on_infotext_pasted on_model_loaded on_script_unloaded on_ui_settings on_ui_tabs ordered_callbacks"
     " remove_callbacks_for_function script_unloaded_callback ui_settings_callback ui_tabs_callback",
     "modules.script_loading": "load_module loaded_scripts",
-    "modules.scripts": "AlwaysVisible OnComponent PostSampleArgs PostprocessBatchListArgs PostprocessImageArgs basedir"
-    " list_files_with_name list_scripts load_scripts scripts_current scripts_data scripts_img2img scripts_txt2img"
-    " wrap_call",
-    "modules.scripts.Script": "after_component alwayson args_from args_to before_component before_process"
-    " before_process_batch controls create_group describe elem_id filename group infotext_fields is_img2img is_txt2img"
-    " name on_after_component on_before_component paste_field_names post_sample postprocess postprocess_batch"
-    " postprocess_batch_list postprocess_image process process_batch run section setup setup_for_ui_only show tabname"
-    " title ui",
+    "modules.scripts": "AlwaysVisible basedir list_files_with_name list_scripts load_scripts OnComponent"
+    " PostprocessBatchListArgs PostprocessImageArgs PostProcessMaskOverlayArgs PostSampleArgs scripts_current"
+    " scripts_data scripts_img2img scripts_txt2img wrap_call",
+    "modules.scripts.Script": "after_component alwayson args_from args_to before_component before_hr before_process"
+    " before_process_batch controls create_group describe elem_id filename group infotext_fields is_img2img"
+    " is_txt2img name on_after_component on_before_component paste_field_names post_sample postprocess"
+    " postprocess_batch postprocess_batch_list postprocess_image postprocess_image_after_composite"
+    " postprocess_maskoverlay process process_batch process_before_every_sampling run section setup"
+    " setup_for_ui_only show tabname title ui",
     "modules.scripts.ScriptBuiltinUI": "elem_id show",
-    "modules.scripts.ScriptRunner": "after_component before_component before_process before_process_batch"
-    " initialize_scripts post_sample postprocess postprocess_batch postprocess_batch_list postprocess_image prepare_ui"
-    " process process_batch run script setup_scrips setup_ui setup_ui_for_section",
+    "modules.scripts.ScriptRunner": "after_component before_component before_hr before_process before_process_batch"
+    " initialize_scripts post_sample postprocess postprocess_batch postprocess_batch_list postprocess_image"
+    " postprocess_image_after_composite postprocess_maskoverlay prepare_ui process process_batch"
+    " process_before_every_sampling run script setup_scrips setup_ui setup_ui_for_section",
     "modules.sd_hijack": "model_hijack",
     "modules.sd_hijack.StableDiffusionModelHijack": "apply_circular circular_enabled clear_comments hijack layers"
     " redo_hijack undo_hijack",
-    "modules.sd_models": "CheckpointInfo checkpoint_aliases checkpoint_tiles checkpoints_list get_checkpoint_state_dict"
-    " get_closet_checkpoint_match get_state_dict_from_checkpoint list_models load_model load_model_weights model_data"
-    " model_dir model_path read_metadata_from_safetensors read_state_dict reload_model_weights select_checkpoint"
-    " send_model_to_cpu send_model_to_device setup_model unload_model_weights",
+    "modules.sd_models": "checkpoint_aliases checkpoint_tiles CheckpointInfo checkpoints_list"
+    " get_checkpoint_state_dict get_closet_checkpoint_match get_state_dict_from_checkpoint list_models load_model"
+    " load_model_weights model_data model_dir model_path model_target_device read_metadata_from_safetensors"
+    " read_state_dict reload_model_weights reuse_model_from_already_loaded select_checkpoint send_model_to_cpu"
+    " send_model_to_device send_model_to_trash setup_model SkipWritingToConfig unload_model_weights",
     "modules.sd_models.CheckpointInfo": "calculate_shorthash register",
     "modules.sd_models.SdModelData": "get_sd_model set_sd_model",
-    "modules.sd_samplers_common": "approximation_indexes decode_first_stage images_tensor_to_samples"
-    " samples_to_images_tensor",
-    "modules.sd_vae": "VaeResolution _load_vae_dict base_vae checkpoint_info checkpoints_loaded clear_loaded_vae"
-    " delete_base_vae find_vae_near_checkpoint get_base_vae get_filename get_loaded_vae_hash get_loaded_vae_name"
-    " is_automatic load_vae load_vae_dict loaded_vae_file refresh_vae_list reload_vae_weights resolve_vae"
+    "modules.sd_models.SkipWritingToConfig": "__enter__ __exit__ previous skip",
+    "modules.sd_samplers": "sample_to_image samples_to_image_grid",
+    "modules.sd_samplers_common": "apply_refiner approximation_indexes decode_first_stage images_tensor_to_samples"
+    " sample_to_image samples_to_image_grid samples_to_images_tensor setup_img2img_steps single_sample_to_image"
+    " store_latent",
+    "modules.sd_vae": "_load_vae_dict base_vae checkpoint_info checkpoints_loaded clear_loaded_vae delete_base_vae"
+    " find_vae_near_checkpoint get_base_vae get_filename get_loaded_vae_hash get_loaded_vae_name is_automatic"
+    " load_vae load_vae_dict loaded_vae_file refresh_vae_list reload_vae_weights resolve_vae"
     " resolve_vae_from_setting resolve_vae_from_user_metadata resolve_vae_near_checkpoint restore_base_vae"
-    " store_base_vae unspecified vae_dict vae_ignore_keys vae_path",
+    " store_base_vae unspecified vae_dict vae_ignore_keys vae_path VaeResolution",
     "modules.sd_vae.VaeResolution": "tuple",
-    "modules.shared": "OptionHTML OptionInfo cmd_opts config_filename data_path demo device list_checkpoint_tiles"
-    " models_path natural_sort_key options_section opts parallel_processing_allowed refresh_checkpoints sd_model"
-    " settings_components state tab_names weight_load_location",
+    "modules.shared": "cmd_opts config_filename data_path demo device latent_upscale_default_mode"
+    " latent_upscale_modes list_checkpoint_tiles models_path natural_sort_key OptionHTML OptionInfo options_section"
+    " opts parallel_processing_allowed refresh_checkpoints sd_model sd_upscalers settings_components state tab_names"
+    " weight_load_location",
     "modules.shared.cmd_opts": "api api_auth ckpt_dir data_dir disable_extension_access"
-    " enable_insecure_extension_access freeze_settings freeze_settings_in_sections freeze_specific_settings gradio_auth"
-    " hide_ui_dir_config listen lowvram medvram models_dir no_half no_half_vae no_hashing nowebui port share subpath"
-    " vae_dir vae_path webui_is_non_local",
+    " enable_insecure_extension_access freeze_settings freeze_settings_in_sections freeze_specific_settings"
+    " gradio_auth hide_ui_dir_config listen lowvram medvram models_dir no_half no_half_vae no_hashing nowebui port"
+    " share subpath vae_dir vae_path webui_is_non_local",
     "modules.shared_items": "list_checkpoint_tiles refresh_checkpoints refresh_vae_list sd_vae_items"
     " ui_reorder_categories",
-    "modules.shared_state.State": "begin dict end interrupt interrupted job job_count job_no need_restart nextjob"
-    " request_restart sampling_step sampling_steps server_command skip skipped stop_generating stopping_generation"
-    " textinfo time_start wait_for_server_command",
-    "modules.timer": "Timer startup_record startup_timer",
+    "modules.shared_state.State": "assign_current_image begin dict do_set_current_image end interrupt interrupted"
+    " job job_count job_no need_restart nextjob request_restart sampling_step sampling_steps server_command"
+    " set_current_image skip skipped stop_generating stopping_generation textinfo time_start wait_for_server_command",
+    "modules.timer": "startup_record startup_timer Timer",
     "modules.timer.Timer": "dump record reset subcategory summary",
     "modules.ui": "create_setting_component create_ui setup_ui_api",
     "modules.ui_common": "create_output_panel create_refresh_button plaintext_to_html",
     "modules.ui_components": "DropdownEditable DropdownMulti FormColumn FormGroup FormHTML FormRow InputAccordion"
     " ResizeHandleRow ToolButton",
+    "modules.ui_extra_networks": "extra_pages initialize register_default_pages register_page",
+    "modules.ui_extra_networks.ExtraNetworksPage": "list_items read_user_metadata",
+    "modules.ui_extra_networks_checkpoints_user_metadata.CheckpointUserMetadataEditor": "create_editor"
+    " put_values_into_components save_user_metadata update_vae",
+    "modules.ui_extra_networks_user_metadata.UserMetadataEditor": "create_default_buttons"
+    " create_default_editor_elems create_ui get_user_metadata setup_save_handler write_user_metadata",
+    "modules.util.MassFileLister": "exists reset update_file_entry",
     "modules.ui_gradio_extensions": "css_html javascript_html reload_javascript webpath",
     "modules.ui_loadsave": "UiLoadsave",
-    "modules.ui_settings": "UiSettings create_setting_component get_value_for_setting",
+    "modules.ui_settings": "create_setting_component get_value_for_setting UiSettings",
 }
 """Owner -> its attributes. A wish for another name goes here first, and then into the stand-in."""
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,27 +13,12 @@ pytest.importorskip("torch")
 pytest.importorskip("gradio")
 
 from PIL import Image
-from safetensors.torch import load_file, save_file
 
+from tests.host.asking import BAD, GOOD, OTHER, Picture, choose, write_vaes
 from tests.host.fixtures import NotStarted, WebUI, start_webui
 from tests.host.probe import install_probe
-from tests.vaes import BASE
 
 pytestmark = pytest.mark.torch
-
-GOOD, OTHER, BAD = "good.safetensors", "other.safetensors", "bad.safetensors"
-
-
-def write_vaes(folder: Path) -> None:
-    """Two that load and differ, and one that lacks a tensor. `OTHER` is the older file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    base = load_file(BASE)
-    for name, factor in ((OTHER, 0.8), (GOOD, 1.2), (BAD, 0.5)):
-        tensors = {key: value * factor if key.startswith("decoder.conv_out") else value for key, value in base.items()}
-        if name == BAD:
-            del tensors["decoder.norm_out.weight"]
-        save_file(tensors, folder / name)
-    os.utime(folder / OTHER, (1_000_000_000, 1_000_000_000))
 
 
 @pytest.fixture(scope="module")
@@ -58,26 +39,6 @@ def base_vae_again(request: pytest.FixtureRequest) -> Iterator[None]:
         for name in (OTHER, GOOD, "None"):
             started.call("/sdapi/v1/options", {"sd_vae": name})
         started.call("/probe")
-
-
-class Picture:
-    """One generation of always the same prompt and seed."""
-
-    def __init__(self, webui: WebUI, **fields: Any) -> None:
-        body = {"prompt": "a house", "seed": 1, "steps": 2, "width": 64, "height": 64, **fields}
-        self.status, answer = webui.call("/sdapi/v1/txt2img", body)
-        self.answer = answer
-        if self.status == 200:
-            self.png = base64.b64decode(answer["images"][0])
-            self.image = Image.open(io.BytesIO(self.png))
-            self.pixels = hashlib.sha256(self.image.tobytes()).hexdigest()
-            self.infotext: str = json.loads(answer["info"])["infotexts"][0]
-            line = self.infotext.splitlines()[-1]
-            self.fields = dict(pair.split(": ", 1) for pair in line.split(", "))
-
-
-def choose(webui: WebUI, name: str) -> None:
-    assert webui.call("/sdapi/v1/options", {"sd_vae": name}) == (200, None)
 
 
 def sha256(path: Path) -> str:

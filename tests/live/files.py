@@ -37,7 +37,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
 def write_renamed(source: Path, target: Path) -> Path:
     """A copy of `source` with the names that the diffusers layout gives to a VAE's tensors, as far as they differ."""
     header, begin = read_header(source)
-    renamed = {_diffusers_name(name): value for name, value in header.items()}
+    renamed = {diffusers_name(name): value for name, value in header.items()}
     text = json.dumps(renamed).encode()
     text += b" " * (-len(text) % 8)
     with source.open("rb") as old, target.open("wb") as new:
@@ -48,7 +48,8 @@ def write_renamed(source: Path, target: Path) -> Path:
     return target
 
 
-def _diffusers_name(name: str) -> str:
+def diffusers_name(name: str) -> str:
+    """The name that the diffusers layout gives to a VAE's tensor."""
     pairs = (
         ("encoder.down.", "encoder.down_blocks."),
         ("decoder.up.", "decoder.up_blocks."),

@@ -38,7 +38,7 @@ def _show(page: LivePage, entry: str, picture: Path) -> None:
     until(lambda: page.progress(entry), lambda seen: seen is not None and 20 < seen[0] < 90)
     page.raw.screenshot(path=picture, full_page=True)
     overflowing = page.raw.evaluate(OVERFLOWING, "#vae_manager_txt2img")
-    page.row(entry).locator("button[data-vae-do*=stop]").click()
+    page.row(entry).locator("button[data-vae-do*=cancel]").click()
     until(lambda: page.progress(entry), lambda seen: seen is None)
     assert overflowing == []
 

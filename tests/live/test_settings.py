@@ -58,17 +58,17 @@ def test_reload_is_offered_and_shows_it(webui: WebUI, browser: Any) -> None:
 
 @pytest.mark.usefixtures("not_there")
 def test_the_same_downloads_are_there(webui: WebUI, page: LivePage, offered: Offered, vae_folder: Path) -> None:
-    """*Get* in the settings fetches and chooses nothing; *Cancel* keeps what has come."""
+    """*Get* in the settings fetches and chooses nothing; *Pause* keeps what has come, *Cancel* does not."""
     page.settings("VAE Manager")
     row = page.raw.locator(f"#tab_settings [data-vae-entry='{offered.id}']")
     row.locator("button", has_text="Get").last.click()
     row.locator("[role=progressbar]").wait_for()
     page.rest(2)
-    row.locator("button", has_text="Cancel").click()
-    row.locator("button", has_text="Continue").last.wait_for()
+    row.locator("button", has_text="Pause").click()
+    row.locator("button", has_text="Resume").wait_for()
     assert not (vae_folder / offered.file_name).exists()
     assert list(vae_folder.glob(".*.vae-manager.part"))
-    row.locator("button", has_text="Continue").last.click()
+    row.locator("button", has_text="Resume").click()
     until((vae_folder / offered.file_name).exists)
     row.locator("button", has_text="Use").wait_for()
     assert webui.option("sd_vae") == "Automatic"

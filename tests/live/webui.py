@@ -8,8 +8,8 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,15 +47,17 @@ class Picture:
     size: tuple[int, int]
     pixels: bytes
     infotext: str
+    info: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What the API tells about it besides."""
 
     @classmethod
-    def of(cls, png: bytes, infotext: str | None = None) -> Picture:
+    def of(cls, png: bytes, infotext: str | None = None, info: Mapping[str, Any] | None = None) -> Picture:
         """Read a PNG; its own text where no other is given."""
         from PIL import Image
 
         with Image.open(io.BytesIO(png)) as image:
             text = infotext if infotext is not None else str(image.info.get("parameters", ""))
-            return cls(image.size, image.convert("RGB").tobytes(), text)
+            return cls(image.size, image.convert("RGB").tobytes(), text, info or {})
 
     @property
     def vae(self) -> str | None:
@@ -82,6 +84,7 @@ class WebUI:
         self.restart_command = restart_command
         self._session = requests.Session()
         self._session.trust_env = False
+        self._events: dict[tuple[str, int, bool], int] = {}
 
     def get(self, path: str, **params: str) -> Any:
         answer = self._session.get(self.url + path, params=params, timeout=PATIENCE)
@@ -92,6 +95,32 @@ class WebUI:
         answer = self._session.post(self.url + path, json=data, timeout=2 * PATIENCE)
         assert answer.ok, f"{path}: {answer.status_code} {answer.text[:500]}"
         return answer.json()
+
+    def ask(self, path: str, data: Any = None) -> tuple[int, Any]:
+        """Status and answer of a POST that may fail."""
+        answer = self._session.post(self.url + path, json=data, timeout=2 * PATIENCE)
+        return answer.status_code, answer.json()
+
+    def fire(self, element: str, *data: Any, answers: bool = False) -> tuple[int, Any]:
+        """An event of the page without a browser: the one with so many inputs that belongs to this element id, as what
+        is clicked or as its first input.
+
+        `answers`: whether it has outputs. Gradio 3.41 names no event by itself, so `/config` tells which one it is.
+        """
+        key = element, len(data), answers
+        if key not in self._events:
+            self._events[key] = self._event(*key)
+        body = {"fn_index": self._events[key], "data": list(data), "session_hash": "tests"}
+        return self.ask("/run/predict", body)
+
+    def _event(self, element: str, inputs: int, answers: bool) -> int:
+        config = self.get("/config")
+        ids = {one["id"] for one in config["components"] if one["props"].get("elem_id") == element}
+        for number, event in enumerate(config["dependencies"]):
+            fits = len(event["inputs"]) == inputs and bool(event["outputs"]) == answers and event["backend_fn"]
+            if fits and ids.intersection([*event["inputs"][:1], *event["targets"]]):
+                return number
+        raise LookupError(f"the page has no event of {element} with {inputs} inputs")
 
     def options(self) -> dict[str, Any]:
         return dict(self.get("/sdapi/v1/options"))
@@ -138,7 +167,8 @@ class WebUI:
     def _picture(self, kind: str, **asked: Any) -> Picture:
         asked = {"width": 64, "height": 64, "sampler_name": "Euler", "cfg_scale": 7, "batch_size": 1, **asked}
         answer = self.post(f"/sdapi/v1/{kind}", asked)
-        return Picture.of(base64.b64decode(answer["images"][0]), json.loads(answer["info"])["infotexts"][0])
+        info = json.loads(answer["info"])
+        return Picture.of(base64.b64decode(answer["images"][0]), info["infotexts"][0], info)
 
     def busy(self) -> bool:
         """A picture is being made."""

@@ -19,6 +19,7 @@ from vae_manager.service import Service
 from vae_manager.transfer import Delivery, Network, Patience
 
 SOON = 20.0
+Asked = Callable[[], Network]
 DATA = random.Random(1).randbytes(3_000_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
 ENTRY = Entry(
@@ -41,8 +42,8 @@ def _published(hub: Hub) -> None:
 
 
 @pytest.fixture
-def network(hub: Hub) -> Network:
-    return Network(endpoint=hub.endpoint, patience=Patience(tries=2, first_wait=0.01))
+def network(hub: Hub) -> Asked:
+    return lambda: Network(endpoint=hub.endpoint, patience=Patience(tries=2, first_wait=0.01))
 
 
 @pytest.fixture
@@ -55,8 +56,15 @@ def in_catalogue(service: Service) -> Service:
     return service
 
 
-def ended(service: Service, id: str = "mine") -> JobView:
-    view = service.downloads.wait(id, SOON)
+def job(service: Service) -> JobView | None:
+    """The one download, as it stands."""
+    return next((one.job for one in service.downloads.views()), None)
+
+
+def ended(service: Service) -> JobView:
+    view = job(service)
+    assert view is not None
+    view = service.downloads.wait(view.key, SOON)
     assert view is not None
     assert view.state.ended
     return view
@@ -76,7 +84,7 @@ def file_gets(hub: Hub) -> int:
 
 
 def test_the_file_is_there_its_hash_is_remembered_and_it_is_recognised(
-    hub: Hub, in_catalogue: Service, folder: Path, data_folder: Path, network: Network
+    hub: Hub, in_catalogue: Service, folder: Path, data_folder: Path, network: Asked
 ) -> None:
     in_catalogue.get(in_catalogue.catalogue.entry("mine"), folder, network)
     view = ended(in_catalogue)
@@ -90,16 +98,16 @@ def test_the_file_is_there_its_hash_is_remembered_and_it_is_recognised(
         found = service.recognise(target)
         assert found is not None
         assert found.id == "mine"
-    assert in_catalogue.download("mine") == view
+    assert job(in_catalogue) == view
 
 
-def test_then_runs_in_the_same_job_once_all_is_done(service: Service, folder: Path, network: Network) -> None:
+def test_then_runs_in_the_same_job_once_all_is_done(service: Service, folder: Path, network: Asked) -> None:
     seen: list[tuple[Delivery, str | None, bool]] = []
     states: list[JobState] = []
 
     def then(delivery: Delivery) -> None:
         seen.append((delivery, service.hashes.known(delivery.path), delivery.path.read_bytes() == DATA))
-        view = service.download("mine")
+        view = job(service)
         assert view is not None
         states.append(view.state)
 
@@ -110,7 +118,7 @@ def test_then_runs_in_the_same_job_once_all_is_done(service: Service, folder: Pa
     assert (known, is_whole, states) == (SHA256, True, [JobState.RUNNING])
 
 
-def test_it_runs_too_when_the_file_is_there_already(hub: Hub, service: Service, folder: Path, network: Network) -> None:
+def test_it_runs_too_when_the_file_is_there_already(hub: Hub, service: Service, folder: Path, network: Asked) -> None:
     folder.mkdir(parents=True)
     (folder / "mine.safetensors").write_bytes(DATA)
     ran = threading.Event()
@@ -120,7 +128,7 @@ def test_it_runs_too_when_the_file_is_there_already(hub: Hub, service: Service, 
     assert hub.requests == []
 
 
-def test_asked_for_twice_it_is_one_download(hub: Hub, service: Service, folder: Path, network: Network) -> None:
+def test_asked_for_twice_it_is_one_download(hub: Hub, service: Service, folder: Path, network: Asked) -> None:
     held, ran = threading.Event(), []
 
     def then(delivery: Delivery) -> None:
@@ -135,46 +143,36 @@ def test_asked_for_twice_it_is_one_download(hub: Hub, service: Service, folder: 
     assert (file_gets(hub), len(ran)) == (1, 1)
 
 
-def test_stopped_in_the_middle_it_keeps_what_it_has_and_goes_on_when_asked_again(
-    hub: Hub, service: Service, folder: Path, data_folder: Path, network: Network
+def test_paused_in_the_middle_it_keeps_what_it_has_and_a_later_process_goes_on(
+    hub: Hub, service: Service, folder: Path, data_folder: Path, network: Asked
 ) -> None:
     hub.cdn.fail_next(Fault.stall_at(2_000_000))
     ran: list[Delivery] = []
-    service.get(ENTRY, folder, network, ran.append)
-    until(lambda: (view := service.download("mine")) is not None and view.done > 1_900_000)
-    running = service.download("mine")
+    key = service.get(ENTRY, folder, network, ran.append)
+    until(lambda: (view := job(service)) is not None and view.done > 1_900_000)
+    running = job(service)
     assert running is not None
     assert (running.state, running.phase, running.total) == (JobState.RUNNING, "fetching", len(DATA))
-    service.downloads.stop("mine")
-    assert ended(service).state is JobState.STOPPED
+    service.downloads.pause(key)
+    until(lambda: (view := job(service)) is not None and view.state is JobState.PAUSED)
     assert ran == []
     assert not (folder / "mine.safetensors").exists()
+    assert service.downloads.left_over(folder) == (), "it is in the queue"
 
     later = Service(data_folder)  # as after a restart
-    [left] = later.unfinished(folder)
+    [left] = later.downloads.left_over(folder)
     assert (left.order.file_name, left.order.sha256, left.total) == ("mine.safetensors", SHA256, len(DATA))
+    assert left.key == key
     assert 0 < left.done <= 2_000_000
-    later.get(ENTRY, folder, network, ran.append)
+    later.go_on(left, lambda order: network(), ran.append, strangers=True)
     assert ended(later).state is JobState.DONE
     assert hub.cdn.requests[-1].sent == len(DATA) - left.done
     assert ran[0].fetched == len(DATA) - left.done
     assert (folder / "mine.safetensors").read_bytes() == DATA
-    assert later.unfinished(folder) == ()
+    assert later.downloads.left_over(folder) == ()
 
 
-def test_one_that_waits_is_stopped_before_it_asks_anybody(hub: Hub, service: Service, folder: Path) -> None:
-    held = threading.Event()
-    service.downloads.start("other", "Other", lambda handle: void(held.wait(SOON)))
-    service.get(ENTRY, folder, Network(endpoint=hub.endpoint))
-    service.downloads.stop("mine")
-    held.set()
-    assert ended(service).state is JobState.STOPPED
-    assert ended(service, "other").state is JobState.DONE
-    assert hub.requests == []
-    assert not folder.exists()
-
-
-def test_wrong_bytes_fail_with_a_sentence_and_nothing_follows(service: Service, folder: Path, network: Network) -> None:
+def test_wrong_bytes_fail_with_a_sentence_and_nothing_follows(service: Service, folder: Path, network: Asked) -> None:
     ran: list[Delivery] = []
     service.get(replace(ENTRY, sha256="0" * 64, size=None), folder, network, ran.append)
     view = ended(service)
@@ -185,7 +183,7 @@ def test_wrong_bytes_fail_with_a_sentence_and_nothing_follows(service: Service, 
     assert not (folder / "mine.safetensors").exists()
 
 
-def test_what_fails_afterwards_leaves_the_file(service: Service, folder: Path, network: Network) -> None:
+def test_what_fails_afterwards_leaves_the_file(service: Service, folder: Path, network: Asked) -> None:
     def then(delivery: Delivery) -> None:
         raise RuntimeError("the model is not there")
 

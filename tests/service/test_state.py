@@ -118,8 +118,10 @@ def test_looking_makes_nothing(service: Service, data_folder: Path, folder: Path
     assert service.catalogue.entries
     assert service.recognise(file) is None
     assert "ft-mse" not in service.accepted
-    assert service.download("ft-mse") is None
-    assert service.unfinished(folder) == ()
+    assert service.downloads.views() == ()
+    assert service.history.entries() == ()
+    assert service.keys.all() == {}
+    assert service.downloads.left_over(folder) == ()
     assert service.downloads.views() == service.choices.views() == service.background.views() == ()
     assert set(tmp_path.rglob("*")) == before
     assert not data_folder.exists()

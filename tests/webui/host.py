@@ -35,10 +35,18 @@ class PlainHost:
         self.quick = ["sd_model_checkpoint", "CLIP_stop_at_last_layers"]
         self.reloads = 0
         self.endpoint_address: str | None = None
+        self.most_connections = 16
+        self.bytes_per_second: float | None = None
         self.spoken = "None"
         self.taesd = False
         self.hashing = True
         self.making_a_picture = False
+        self.vae_path: str | None = None
+        self.default: str | None = None
+        self.setting_overrides_card = True
+        self.cards: dict[str, str] = {}
+        """By the file of the checkpoint."""
+        self.other_checkpoints: list[str] = []
 
     @property
     def data_folder(self) -> Path:
@@ -52,6 +60,12 @@ class PlainHost:
 
     def endpoint(self) -> str | None:
         return self.endpoint_address
+
+    def connections(self) -> int:
+        return self.most_connections
+
+    def bandwidth(self) -> float | None:
+        return self.bytes_per_second
 
     def files(self) -> Mapping[str, str]:
         return self.listed
@@ -77,7 +91,37 @@ class PlainHost:
         self.loaded = self.resolution().path
 
     def resolution(self) -> Resolution:
-        return resolve(Situation(self.choice(), self.checkpoint or "", self.listed))
+        return resolve(
+            Situation(
+                self.choice(),
+                self.checkpoint_file,
+                self.listed,
+                vae_path=self.vae_path,
+                setting_overrides_card=self.setting_overrides_card,
+                card_preference=self.preference(self.checkpoint_file),
+                family_default=self.default,
+            )
+        )
+
+    @property
+    def checkpoint_file(self) -> str:
+        return f"/models/{self.checkpoint}.safetensors" if self.checkpoint else ""
+
+    def checkpoints(self) -> Sequence[str]:
+        return [self.checkpoint_file, *self.other_checkpoints]
+
+    def preference(self, checkpoint_file: str) -> str | None:
+        return self.cards.get(checkpoint_file)
+
+    def prefer(self, checkpoint: str, choice: Choice) -> None:
+        if checkpoint != self.checkpoint:
+            raise RefusedError(say("Another checkpoint has been loaded meanwhile. Nothing was changed."))
+        self.cards.pop(self.checkpoint_file, None)
+        if not choice.is_automatic:
+            self.cards[self.checkpoint_file] = choice.word
+
+    def follow_setting(self) -> None:
+        self.loaded = self.resolution().path
 
     def in_use(self) -> InUse:
         return InUse(self.checkpoint, self.family, self.loaded, "fp32", self.taesd)

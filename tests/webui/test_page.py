@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.webui.host import PlainHost
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.sentences import say
 from vae_manager.service import Service
-from vae_manager.webui.hosts.acts import Act
+from vae_manager.webui.hosts.acts import Act, Swap
 from vae_manager.webui.ui.actions import perform
 from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB, Page
 
@@ -118,27 +119,41 @@ def test_get_and_use(page: Page, host: PlainHost) -> None:
 @pytest.mark.usefixtures("offered")
 def test_get_alone_leaves_the_choice(page: Page, host: PlainHost) -> None:
     do(page, do="get", entry="mine", use=False, accept=False)
-    wait_for(lambda: "✓ already here" in row(page))
+    wait_for(lambda: "✓ already here" in row(page) and "Use" in row(page))
     assert host.word == "Automatic"
-    assert "Use" in row(page)
     assert page.state({})["here"] == {"mine": "mine.safetensors"}
 
 
 @pytest.mark.usefixtures("offered")
-def test_progress_is_seen_and_cancel_keeps_what_came(page: Page, hub: Hub, host: PlainHost) -> None:
+def test_progress_is_seen_pause_keeps_what_came_and_cancel_does_not(page: Page, hub: Hub, host: PlainHost) -> None:
     hub.cdn.link = Link(rate_per_connection=1_000_000)
     do(page, do="get", entry="mine", use=False, accept=False)
     wait_for(lambda: 'role="progressbar"' in page.state({})["regions"]["offers"] and "Cancel" in row(page))
-    wait_for(lambda: re.search(r"MB of 4\.0 MB · .*left", row(page)))
+    wait_for(lambda: re.search(r"MB of 4\.00 MB · .*left", row(page)))
     assert page.state({})["active"]
-    do(page, do="stop", entry="mine")
+    do(page, do="pause", job=key(page))
     wait_for(lambda: not page.state({})["active"])
-    assert "Continue and use" in row(page)
-    assert "are here already" in row(page)
+    assert re.search(r"Resume Cancel .*Paused · .* of 4\.00 MB", row(page))
+    [kept] = page.service.downloads.views()
+    assert kept.job.done > 0
+    sent = hub.cdn.sent()
+    do(page, do="resume", job=key(page))
+    wait_for(lambda: hub.cdn.sent() > sent + 200_000)
+    do(page, do="cancel", job=key(page))
+    wait_for(lambda: not page.state({})["active"])
+    assert "Get and use · 4.0 MB" in row(page)
+    assert list(host.vaes.iterdir()) == [], "what had come is gone"
+    assert "cancelled" in text(page, "downloads")
     hub.cdn.link = Link()
     do(page, do="get", entry="mine", use=False, accept=False)
     wait_for(lambda: "✓ already here" in row(page))
     assert list(host.vaes.glob("*")) == [host.vaes / "mine.safetensors"]
+
+
+def key(page: Page) -> str:
+    """Of the only download."""
+    [one] = page.service.downloads.views()
+    return one.job.key
 
 
 @pytest.mark.usefixtures("offered")
@@ -250,6 +265,35 @@ def test_taesd_and_a_foreign_family_are_pointed_out(page: Page, host: PlainHost,
     assert page.labels(page.facts())[-1].startswith("other.safetensors — "), "what does not fit stands last"
 
 
+def test_what_is_hardly_meant_is_asked_first(page: Page, host: PlainHost, service: Service) -> None:
+    write_catalogue(host, ENTRY.replace("family: sd1", "family: sdxl"))
+    path = host.vaes / "mine.safetensors"
+    path.write_bytes(BYTES)
+    host.refresh()
+    service.hashes.compute(path)
+    page.pick("mine.safetensors", EVERYWHERE)
+    asked = "Mine was made for SDXL, this checkpoint is SD 1.x / 2.x: pictures would be noise. Nothing was changed."
+    wait_for(lambda: asked in text(page, "status"))
+    assert (host.word, host.loaded) == ("Automatic", None)
+    assert 'aria-label="Look here"' in page.state({})["regions"]["status"]
+    assert "Use it all the same" in text(page, "status")
+    do(page, do="choose-anyway", choice="mine.safetensors")
+    wait_for(lambda: host.word == "mine.safetensors")
+    assert "Use it all the same" not in text(page, "status")
+
+
+def test_how_a_vae_came_in_is_said(page: Page, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_use = host.in_use()
+    for swap, says in (
+        (Swap(None, 0.00123, from_memory=True), "loaded from memory in 1.2 ms"),
+        (Swap(None, 0.3456, from_memory=False), "loaded from its file in 346 ms"),
+    ):
+        monkeypatch.setattr(host, "in_use", lambda swap=swap: replace(in_use, swap=swap))
+        assert says in text(page, "status")
+    monkeypatch.setattr(host, "in_use", lambda: replace(in_use, notice=say("{file} is a diffusers file.", file="x")))
+    assert "x is a diffusers file." in text(page, "status")
+
+
 def test_labels_lead_back_to_the_webuis_words(page: Page, host: PlainHost) -> None:
     host.listed = {"a.safetensors": "a"}
     labels, chosen = page.first_labels()
@@ -279,7 +323,19 @@ def test_a_bad_line_of_the_users_catalogue_is_named_with_its_place(page: Page, h
 
 
 @pytest.mark.parametrize(
-    "message", ["", "[]", "{}", '{"do": "get"}', '{"do": "stop", "entry": 1}', '{"do": "format c:"}', "null", "17"]
+    "message",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"do": "get"}',
+        '{"do": "cancel", "job": 1}',
+        '{"do": "move", "job": "a"}',
+        '{"do": []}',
+        '{"do": "format c:"}',
+        "null",
+        "17",
+    ],
 )
 def test_what_the_page_never_says_is_refused(page: Page, message: str) -> None:
     with pytest.raises(UsageError):

@@ -2,6 +2,7 @@
 
 from .fingerprints import HashStore, sha256_of
 from .headers import Header, TensorInfo, read_header
+from .identity import Identity, identity_of
 from .inspection import Container, Inspection, inspect
 from .names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 
@@ -10,8 +11,10 @@ __all__ = [
     "Container",
     "HashStore",
     "Header",
+    "Identity",
     "Inspection",
     "TensorInfo",
+    "identity_of",
     "inspect",
     "is_vae_file_name",
     "read_header",

@@ -15,6 +15,7 @@ from typing import Final, TypedDict
 from ..errors import Cancelled
 from ..sentences import say
 from .headers import disk_error
+from .identity import Identity, identity_of
 
 __all__ = ["HashStore", "sha256_of"]
 
@@ -72,20 +73,22 @@ class HashStore:
 
     def known(self, path: Path) -> str | None:
         """The hash of `path`, if it was remembered and the file has not changed since."""
-        now = _state(path)
-        if now is None:
-            return None
+        now = identity_of(path)
+        return self.known_of(now) if now is not None else None
+
+    def known_of(self, identity: Identity) -> str | None:
+        """The hash of the file that `identity` stands for, even if the file has gone or is another one now."""
         with self._lock:
             if self._known is None:
                 self._known = _read(self._file)
-            then = self._known.get(_key(path))
-        return then["sha256"] if then is not None and then == {**now, "sha256": then["sha256"]} else None
+            then = self._known.get(identity.path)
+        return then["sha256"] if then is not None and then == _bound(identity, then["sha256"]) else None
 
     def remember(self, path: Path, sha256: str) -> None:
         """Bind `sha256` to `path` as it is now."""
-        now = _state(path)
+        now = identity_of(path)
         if now is not None:
-            self._write(path, {**now, "sha256": sha256})
+            self._write(now, sha256)
 
     def compute(
         self, path: Path, *, report: Callable[[int], None] | None = None, stop: threading.Event | None = None
@@ -94,35 +97,22 @@ class HashStore:
         remembered = self.known(path)
         if remembered is not None:
             return remembered
-        before = _state(path)
+        before = identity_of(path)
         sha256 = sha256_of(path, report=report, stop=stop)
         if before is not None:  # a file that was written to meanwhile is no longer this one, so stays unknown
-            self._write(path, {**before, "sha256": sha256})
+            self._write(before, sha256)
         return sha256
 
-    def _write(self, path: Path, known: _Known) -> None:
+    def _write(self, identity: Identity, sha256: str) -> None:
+        known = _bound(identity, sha256)
         with self._lock:
-            self._known = {**(self._known or {}), **_read(self._file), _key(path): known}  # others may have written
+            self._known = {**(self._known or {}), **_read(self._file), identity.path: known}  # others may have written
             with contextlib.suppress(OSError):  # read-only: this process still remembers
                 _replace(self._file, json.dumps(self._known, indent=1, sort_keys=True))
 
 
-class _State(TypedDict):
-    size: int
-    mtime_ns: int
-    inode: int
-
-
-def _state(path: Path) -> _State | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
-
-
-def _key(path: Path) -> str:
-    return str(path.absolute())
+def _bound(identity: Identity, sha256: str) -> _Known:
+    return {"size": identity.size, "mtime_ns": identity.mtime_ns, "inode": identity.inode, "sha256": sha256}
 
 
 def _read(file: Path) -> dict[str, _Known]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ..catalogue.entry import Layout
-from ..errors import IntegrityError
+from ..errors import DiskError, IntegrityError
 from ..sentences import Sentence, say
 from .headers import MAX_HEADER, TensorInfo, disk_error, read_header
 from .layouts import dtype_of, read_layout
@@ -60,6 +61,8 @@ def inspect(path: Path) -> Inspection:
     Raises `NotFoundError` and `DiskError` where they cannot be read.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for somebody to write to it
+            raise DiskError(say("{path} is not a file.", path=path))
         with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)

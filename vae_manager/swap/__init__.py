@@ -1,5 +1,9 @@
-"""Putting a VAE's weights into the loaded model: whether it can work at all."""
+"""Putting a VAE's weights into the loaded model: what fits, what is kept, and the exchange. torch is not imported until
+then."""
 
 from .check import fit
+from .exchange import places
+from .reading import read_safetensors
+from .swapper import Swapper, builtin_of
 
-__all__ = ["fit"]
+__all__ = ["Swapper", "builtin_of", "fit", "places", "read_safetensors"]

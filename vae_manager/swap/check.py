@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..files import Inspection
+from ..files import Inspection, TensorInfo
 from ..sentences import Sentence, say
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -12,6 +12,16 @@ Shapes = Mapping[str, tuple[int, ...]]
 IGNORED_PREFIX = "loss"
 IGNORED_KEYS = frozenset({"model_ema.decay", "model_ema.num_updates"})
 """Left out by the WebUI when it loads a VAE (modules/sd_vae.py load_vae_dict)."""
+
+DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+}
+"""The kinds of numbers that weights come in: safetensors' words for them, and torch's."""
 
 LATENT_CHANNELS_KEY = "decoder.conv_in.weight"
 """Its second dimension is the number of latent channels, in every VAE of the ldm layout."""
@@ -26,12 +36,26 @@ def fit(inspection: Inspection, expected: Shapes) -> Sentence | None:
         return inspection.problem
     if inspection.container != "safetensors":
         return None
-    found = {
-        key: tensor.shape
-        for key, tensor in inspection.tensors.items()
-        if not key.startswith(IGNORED_PREFIX) and key not in IGNORED_KEYS
-    }
-    return compare(inspection.path.name, found, expected)
+    weights = {key: tensor for key, tensor in inspection.tensors.items() if not is_ignored(key)}
+    found = {key: tensor.shape for key, tensor in weights.items()}
+    return compare(inspection.path.name, found, expected) or _strange_numbers(inspection.path.name, weights)
+
+
+def is_ignored(key: str) -> bool:
+    """Whether the WebUI leaves a tensor of this name out when it loads a VAE."""
+    return key.startswith(IGNORED_PREFIX) or key in IGNORED_KEYS
+
+
+def _strange_numbers(name: str, tensors: Mapping[str, TensorInfo]) -> Sentence | None:
+    for key, tensor in tensors.items():
+        if tensor.dtype not in DTYPES:
+            return say(
+                "{file} holds {dtype} numbers in its tensor {example}, which are no weights. Nothing was changed.",
+                file=name,
+                dtype=tensor.dtype,
+                example=key,
+            )
+    return None
 
 
 def compare(name: str, found: Shapes, expected: Shapes) -> Sentence | None:

@@ -23,6 +23,8 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
             return _refuse(401, "Sign in to the WebUI first.")
         if not _same_site(request):
             return _refuse(403, "Only the WebUI's own page may ask.")
+        if "pace" in request.query_params:
+            return JSONResponse(page().pace(), headers={"Cache-Control": "no-store"})
         choices = {tab: request.query_params.get(tab, "") for tab in TABS}
         return JSONResponse(page().state(choices), headers={"Cache-Control": "no-store"})
 

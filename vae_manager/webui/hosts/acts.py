@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...sentences import Sentence
+
+if TYPE_CHECKING:
+    from ...files import Identity
 
 
 class Act(enum.Enum):
@@ -11,6 +17,8 @@ class Act(enum.Enum):
 
     CHOOSE = "choose"
     CHOOSE_FOR_TAB = "choose for tab"
+    PREFER = "prefer"
+    """Write the preference of a checkpoint into its card, a file beside it."""
     GET = "get"
     CHANGE_SOURCES = "change sources"
     """Set the endpoint, or fetch what the catalogue does not offer."""
@@ -34,3 +42,18 @@ class InUse:
     """The WebUI is set to decode with TAESD: the chosen VAE does not decode at all."""
     overridden: bool = False
     """A picture is being made with a VAE of its own (this tab only, X/Y/Z, a request): the choice comes back after."""
+    identity: Identity | None = None
+    """The file that the weights were read from, as it was then; None where that is not known."""
+    swap: Swap | None = None
+    """The swap that brought it, where one has been made since the checkpoint was loaded."""
+    notice: Sentence | None = None
+    """Why the last VAE that was asked for is not the one in use."""
+
+
+@dataclass(frozen=True)
+class Swap:
+    """How a VAE came into the model."""
+
+    path: str | None
+    seconds: float
+    from_memory: bool

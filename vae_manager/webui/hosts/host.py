@@ -46,6 +46,14 @@ class Host(Protocol):
         """The hub or mirror that the person set; None for the hub library's own."""
         ...
 
+    def connections(self) -> int:
+        """The most connections that one download may use."""
+        ...
+
+    def bandwidth(self) -> float | None:
+        """Bytes per second that downloads may take; None for no limit."""
+        ...
+
     def files(self) -> Mapping[str, str]:
         """The host's own list of VAE files: base name -> path."""
         ...
@@ -74,6 +82,28 @@ class Host(Protocol):
 
     def resolution(self) -> Resolution:
         """What the present choice means for the loaded checkpoint."""
+        ...
+
+    def checkpoints(self) -> Sequence[str]:
+        """The files of the checkpoints that the host lists."""
+        ...
+
+    def preference(self, checkpoint_file: str) -> str | None:
+        """What the card of a checkpoint prefers, in the WebUI's words; None where it has no wish."""
+        ...
+
+    def prefer(self, checkpoint: str, choice: Choice) -> None:
+        """Make `choice` the preference of the loaded checkpoint's card; Automatic takes the preference away. What then
+        results is put into the model by `follow_setting`.
+
+        `checkpoint` is the name that the person saw. Raises RefusedError, also where another one is loaded by now, or
+        DiskError; the card is then as it was.
+        """
+        ...
+
+    def follow_setting(self) -> None:
+        """Put into the model what the present choice means for it, if that is another VAE. Waits and raises as `choose`
+        does."""
         ...
 
     def in_use(self) -> InUse: ...

@@ -35,6 +35,7 @@ def build(page: Page, tab: str) -> list[Any]:
         status = gr.HTML(_region("status", live=True), elem_id=f"{prefix}_status")
         answer = gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"])
         offers = gr.HTML(_region("offers"), elem_id=f"{prefix}_offers")
+        downloads = gr.HTML(_downloads(), elem_id=f"{prefix}_downloads")
         tab_choice = gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice")
         message = gr.Textbox("", visible=False)
         act, sync, pick = (
@@ -78,7 +79,7 @@ def build(page: Page, tab: str) -> list[Any]:
     on_click(refresh, refreshed, [tab_choice], [dropdown])
     on_change(tab_choice, f"(word) => {{ vaeManager.tabChose('{tab}', word); }}")
     keep_out_of_ui_config(
-        accordion, dropdown, refresh, scope, status, answer, offers, tab_choice, message, act, sync, pick
+        accordion, dropdown, refresh, scope, status, answer, offers, downloads, tab_choice, message, act, sync, pick
     )
     return [tab_choice]
 
@@ -99,6 +100,14 @@ def _region(name: str, *, live: bool = False) -> str:
     """A place that the browser fills; a live one is read out by screen readers when it changes."""
     role = ' role="status" aria-live="polite"' if live else ""
     return f'<div data-vae-region="{name}"{role}></div>'
+
+
+def _downloads() -> str:
+    """Folded by the browser alone, so that it stays as the person left it while its regions are filled anew."""
+    return (
+        f'<details class="vm-more vm-downloads"><summary data-vae-region="downloads-title"></summary>'
+        f"{_region('downloads')}{_region('forms')}</details>"
+    )
 
 
 def settings_region() -> str:

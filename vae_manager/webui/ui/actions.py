@@ -3,66 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...catalogue import Entry, not_offered
+from ...catalogue import Entry, Source, not_offered
 from ...choice import Choice
-from ...errors import RefusedError, UsageError
-from ...jobs import Handle
+from ...downloads import LeftOver
+from ...downloads.keys import CIVITAI
+from ...errors import NotFoundError, RefusedError, UsageError
+from ...jobs import Handle, Step
 from ...sentences import say
 from ...service import Service
 from ..hosts.acts import Act
-from .facts import CHOICE_KEY, terms_are_open
+from .facts import CHOICE_KEY, misfit, terms_are_open
 
 if TYPE_CHECKING:
-    from ...transfer import Delivery
+    from ...transfer import Delivery, Network
     from ..hosts.host import Host
+
+Action = dict[str, Any]
+Do = Callable[["Host", Service, Action], None]
 
 
 def perform(host: Host, service: Service, message: str) -> None:
     """Do what the browser asks: a JSON object with the action's name under `do`. Raises VaeManagerError."""
-    action = _read(message)
-    doing = action["do"]
-    if doing == "get":
-        get(host, service, service.catalogue.entry(action["entry"]), use=action["use"], accept=action["accept"])
-    elif doing == "stop":
-        service.downloads.stop(action["entry"])
-    elif doing == "dismiss":
-        service.choices.forget(action["job"])
-    elif doing == "choose":
-        choose(host, service, Choice(action["word"]))
-    elif doing == "quick-settings":
-        show_in_quick_settings(host, on=action["on"])
-    elif doing == "reload":
-        allow(host, Act.RELOAD_PAGE)
-        host.reload_page()
-    else:
-        raise _not_understood()
-
-
-def _read(message: str) -> dict[str, Any]:
-    """The action, with each of its fields of the type that it must have."""
-    types = {"do": str, "entry": str, "word": str, "job": str, "use": bool, "accept": bool, "on": bool}
-    needed = {
-        "get": ("entry", "use", "accept"),
-        "stop": ("entry",),
-        "dismiss": ("job",),
-        "choose": ("word",),
-        "quick-settings": ("on",),
-    }
     try:
         action = json.loads(message)
-        fields = ("do", *needed.get(action["do"], ()))
-        if all(isinstance(action[field], types[field]) for field in fields):
-            return dict(action)
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise _not_understood()
-
-
-def _not_understood() -> UsageError:
-    return UsageError(say("The page is out of date. Reload it."))
+        do, fields = ACTIONS[action["do"]]
+        understood = all(type(action[name]) is kind for name, kind in fields.items())
+    except (ValueError, KeyError, TypeError, RecursionError):
+        understood = False
+    if not understood:
+        raise UsageError(say("The page is out of date. Reload it."))
+    do(host, service, action)
 
 
 def allow(host: Host, act: Act) -> None:
@@ -72,10 +46,9 @@ def allow(host: Host, act: Act) -> None:
         raise RefusedError(refusal)
 
 
+# -- downloads -----------------------------------------------------------------------------------------------------
 def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) -> None:
     """Fetch an offered entry into the download folder; with `use`, choose it once it is there."""
-    from ...transfer import Network  # the network's part waits for the first download
-
     allow(host, Act.GET)
     if not entry.offered:
         raise RefusedError(not_offered(entry))
@@ -90,7 +63,60 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
             _is_listed(host, delivery.path)
             choose(host, service, Choice(delivery.path.name))
 
-    service.get(entry, host.download_folder(), Network(endpoint=host.endpoint()), then)
+    service.get(entry, host.download_folder(), lambda: _network(host, service), then)
+
+
+def get_from(host: Host, service: Service, address: str) -> None:
+    """Fetch what a person has typed."""
+    allow(host, Act.GET)
+    allow(host, Act.CHANGE_SOURCES)
+    service.get_from(
+        address,
+        host.download_folder(),
+        lambda sources: _network(host, service, typed=sources),
+        lambda delivery: host.refresh(),
+        strangers=host.shared_with_others,
+    )
+
+
+def go_on(host: Host, service: Service, key: str) -> None:
+    """Let a download that was cut off go on."""
+    left = _left_over(host, service, key)
+    offered = left.order.sha256 is not None and service.catalogue.recognise(left.order.sha256) is not None
+    allow(host, Act.GET)
+    if not offered:
+        allow(host, Act.CHANGE_SOURCES)
+    service.go_on(
+        left,
+        lambda sources: _network(host, service, typed=() if offered else sources),
+        lambda delivery: host.refresh(),
+        strangers=host.shared_with_others,
+    )
+
+
+def discard(host: Host, service: Service, key: str) -> None:
+    service.downloads.discard(_left_over(host, service, key))
+
+
+def _left_over(host: Host, service: Service, key: str) -> LeftOver:
+    for left in service.downloads.left_over(host.download_folder()):
+        if left.key == key:
+            return left
+    raise NotFoundError(say("This unfinished download is no longer there."))
+
+
+def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Network:
+    """How the network is used now; `typed` are sources that somebody may have typed."""
+    from ...downloads.address import must_be_public
+    from ...transfer import Network  # the network's part waits for the first download
+
+    return Network(
+        endpoint=host.endpoint(),
+        connections=host.connections(),
+        bandwidth=host.bandwidth(),
+        public_only=must_be_public(typed, strangers=host.shared_with_others),
+        keys=service.keys.all(),
+    )
 
 
 def _is_listed(host: Host, path: Path) -> None:
@@ -106,8 +132,27 @@ def _is_listed(host: Host, path: Path) -> None:
         )
 
 
-def choose(host: Host, service: Service, choice: Choice) -> None:
-    """Make `choice` the WebUI's. Waits, in the background, for a running generation; the newest choice wins."""
+def _move(host: Host, service: Service, action: Action) -> None:
+    if action["step"] in {step.value for step in Step}:
+        service.downloads.move(action["job"], Step(action["step"]))
+
+
+def _save_key(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHANGE_SOURCES)
+    service.keys.save(CIVITAI, action["key"])
+
+
+def _remove_key(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHANGE_SOURCES)
+    service.keys.remove(CIVITAI)
+
+
+# -- the choice ----------------------------------------------------------------------------------------------------
+def choose(host: Host, service: Service, choice: Choice, *, sure: bool = False) -> None:
+    """Make `choice` the WebUI's. Waits, in the background, for a running generation; the newest choice wins.
+
+    A VAE known to be made for another family is not used unless the person is `sure`.
+    """
     allow(host, Act.CHOOSE)
 
     ours = {host.choice().word}
@@ -120,6 +165,9 @@ def choose(host: Host, service: Service, choice: Choice) -> None:
             """Not when a newer choice was made meanwhile: here, or by the WebUI's own settings or API."""
             return not handle.stop.is_set() and host.choice().word in ours
 
+        doubt = misfit(host, service, choice)
+        if doubt is not None and not sure:
+            raise RefusedError(doubt)
         host.choose(choice, still_wanted)
 
     for view in service.choices.views():
@@ -128,8 +176,68 @@ def choose(host: Host, service: Service, choice: Choice) -> None:
     service.choices.start(CHOICE_KEY + choice.word, choice.word, work)
 
 
+def prefer(host: Host, service: Service, checkpoint: str, choice: Choice) -> None:
+    """Keep `choice` on the card of the checkpoint that the person saw, and use what now results."""
+    allow(host, Act.PREFER)
+    host.prefer(checkpoint, choice)
+    follow(host, service)
+
+
+def follow(host: Host, service: Service) -> None:
+    """Put into the model what the choice means now, if it is another VAE: in the background, after what waits there."""
+    if host.resolution().path == host.in_use().path:
+        return
+    waiting = [view.key.removeprefix(CHOICE_KEY) for view in service.choices.views() if not view.state.ended]
+    word = waiting[-1] if waiting else host.choice().word  # what the dropdown shows stays what it shows
+    service.choices.start(CHOICE_KEY + word, word, lambda handle: host.follow_setting())
+
+
 def show_in_quick_settings(host: Host, *, on: bool) -> None:
     """Add `sd_vae` at the end of the quick settings or take it away; the others keep their order."""
     allow(host, Act.CHANGE_QUICK_SETTINGS)
     names = [name for name in host.quick_settings() if name != "sd_vae"]
     host.set_quick_settings([*names, "sd_vae"] if on else names)
+
+
+def _dismiss_picture(host: Host, service: Service, action: Action) -> None:
+    service.picture = None
+
+
+def _reload(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.RELOAD_PAGE)
+    host.reload_page()
+
+
+ACTIONS: dict[str, tuple[Do, dict[str, type]]] = {
+    "choose-anyway": (
+        lambda host, service, action: choose(host, service, Choice(action["choice"]), sure=True),
+        {"choice": str},
+    ),
+    "get": (
+        lambda host, service, action: get(
+            host, service, service.catalogue.entry(action["entry"]), use=action["use"], accept=action["accept"]
+        ),
+        {"entry": str, "use": bool, "accept": bool},
+    ),
+    "get-from": (lambda host, service, action: get_from(host, service, action["address"]), {"address": str}),
+    "continue": (lambda host, service, action: go_on(host, service, action["job"]), {"job": str}),
+    "discard": (lambda host, service, action: discard(host, service, action["job"]), {"job": str}),
+    "pause": (lambda host, service, action: service.downloads.pause(action["job"]), {"job": str}),
+    "resume": (lambda host, service, action: service.downloads.resume(action["job"]), {"job": str}),
+    "cancel": (lambda host, service, action: service.downloads.cancel(action["job"]), {"job": str}),
+    "retry": (lambda host, service, action: service.downloads.retry(action["job"]), {"job": str}),
+    "forget": (lambda host, service, action: service.downloads.forget(action["job"]), {"job": str}),
+    "move": (_move, {"job": str, "step": str}),
+    "save-key": (_save_key, {"key": str}),
+    "remove-key": (_remove_key, {}),
+    "dismiss": (lambda host, service, action: service.choices.forget(action["job"]), {"job": str}),
+    "dismiss-picture": (_dismiss_picture, {}),
+    "choose": (lambda host, service, action: choose(host, service, Choice(action["word"])), {"word": str}),
+    "prefer": (
+        lambda host, service, action: prefer(host, service, action["checkpoint"], Choice(action["word"])),
+        {"checkpoint": str, "word": str},
+    ),
+    "quick-settings": (lambda host, service, action: show_in_quick_settings(host, on=action["on"]), {"on": bool}),
+    "reload": (_reload, {}),
+}
+"""What a message may ask for, and the fields that it must bring."""

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...catalogue import FAMILIES, CatalogueProblem, Entry
-from ...choice import AUTOMATIC, BUILTIN, Choice, Resolution
+from ...choice import AUTOMATIC, BUILTIN, Caught, Choice, Resolution, caught_by, stem_of
+from ...downloads import Download, LeftOver, Past
+from ...downloads.keys import CIVITAI
 from ...errors import VaeManagerError
-from ...jobs import JobView
+from ...jobs import JobState, JobView
 from ...library import VaeFile, scan
 from ...sentences import Sentence, say
 from ...service import Service
 from ..hosts.acts import Act, InUse
 from ..update import newer_version_on_disk
+from .pasted import Pasted, read_pasted
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
 
 DEFAULT_FAMILY = "sd1"
 """What is offered while no checkpoint is loaded."""
+
+CAUGHT_SHOWN = 8
+"""More of a kind say nothing more."""
+CAUGHT_LOOKED_AT = 40
+"""Each costs a look at a card."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +43,8 @@ class Row:
     """The file with these very bytes, where there is one."""
     in_use: bool
     job: JobView | None
-    kept: int
-    """Bytes that an earlier, unfinished download left."""
+    left: LeftOver | None
+    """What an earlier, unfinished download left."""
     terms_open: bool
     """Its licence is to be read and accepted before the first download."""
 
@@ -57,21 +67,36 @@ class Facts:
     """The file's name; None for Built-in."""
     in_use_entry: Entry | None
     in_use_sha256: str | None
+    in_use_word: str | None
+    """The WebUI's word for it; None where it is no file of the WebUI's list."""
     resolution: Resolution
     choice: Choice
     wanted: Choice
     """The choice that is being applied, or the present one."""
     choosing: JobView | None
     """The newest change of the choice, while it waits or runs, or when it has failed."""
+    choosing_asks: bool
+    """It has failed only because it may be a mistake."""
     generating: bool
+    caught: Sequence[Caught]
+    """Files that Automatic takes for a checkpoint by the beginning of their names alone; the first `CAUGHT_SHOWN`."""
     options: Sequence[Option]
     family: str
     rows: Sequence[Row]
+    downloads: Sequence[Download]
+    """The queue in its order, with what has lately ended."""
+    left: Sequence[tuple[LeftOver, str]]
+    """Downloads that were cut off and wait for somebody to go on with them, with their names."""
+    past: Sequence[Past]
+    key_saved: bool
+    picture: Pasted | None
+    """The last pasted picture, while there is something to say of its VAE."""
     measured: Sequence[Entry]
     """Entries of the family that have published figures; the one that checkpoints carry is among them."""
     notices: Sequence[Sentence]
     problems: Sequence[CatalogueProblem]
     choose_refused: Sentence | None
+    prefer_refused: Sentence | None
     tab_refused: Sentence | None
     quick_settings_refused: Sentence | None
     reload_refused: Sentence | None
@@ -81,8 +106,8 @@ class Facts:
     @property
     def active(self) -> bool:
         """Something moves: the page should look again soon."""
-        jobs = [row.job for row in self.rows] + [self.choosing]
-        return any(job is not None and not job.state.ended for job in jobs)
+        jobs = [one.job for one in self.downloads] + ([self.choosing] if self.choosing is not None else [])
+        return any(job.state in (JobState.WAITING, JobState.RUNNING) for job in jobs)
 
 
 CHOICE_KEY = "choice "
@@ -96,29 +121,81 @@ def read_facts(host: Host, service: Service) -> Facts:
     moving = choosing is not None and not choosing.state.ended
     family = in_use.family or DEFAULT_FAMILY
     _learn_hashes(host, service, files, in_use)
+    left = _left_over(service, host.download_folder())
+    sha256 = _hash_in_use(service, in_use)
+    picture = read_pasted(host, service)
+    entries = _with_the_pictures(picture, service.catalogue.offered(family))
     return Facts(
         in_use=in_use,
         in_use_name=Path(in_use.path).name if in_use.path else None,
-        in_use_entry=service.recognise(in_use.path) if in_use.path else None,
-        in_use_sha256=service.hashes.known(Path(in_use.path)) if in_use.path else None,
+        in_use_entry=service.catalogue.recognise(sha256) if sha256 else None,
+        in_use_sha256=sha256,
+        in_use_word=_word_of(host, in_use.path),
         resolution=host.resolution(),
         choice=choice,
         wanted=Choice(choosing.key.removeprefix(CHOICE_KEY)) if choosing is not None and moving else choice,
         choosing=choosing,
+        choosing_asks=choosing is not None and choosing.error is not None
+        and choosing.error == misfit(host, service, Choice(choosing.key.removeprefix(CHOICE_KEY))),
         generating=host.generating(),
+        caught=_caught(host),
         options=_options(host, service, files, choice),
         family=family,
-        rows=_rows(host, service, files, in_use, family),
+        rows=_rows(host, service, files, sha256, entries, left),
+        downloads=service.downloads.views(),
+        left=[(item, service.name_of(item)) for item in left],
+        past=service.history.entries(),
+        key_saved=CIVITAI in service.keys,
+        picture=picture,
         measured=_measured(service, family),
-        notices=_notices(host, in_use, service),
+        notices=_notices(in_use, service, sha256, choosing),
         problems=service.catalogue.problems,
         choose_refused=host.refusal(Act.CHOOSE),
+        prefer_refused=host.refusal(Act.PREFER),
         tab_refused=host.refusal(Act.CHOOSE_FOR_TAB),
         quick_settings_refused=host.refusal(Act.CHANGE_QUICK_SETTINGS),
         reload_refused=host.refusal(Act.RELOAD_PAGE),
         sources_refused=host.refusal(Act.CHANGE_SOURCES),
         in_quick_settings="sd_vae" in host.quick_settings(),
     )
+
+
+def _hash_in_use(service: Service, in_use: InUse) -> str | None:
+    """The hash of the file whose weights are in the model, which may be another by now, or gone."""
+    if in_use.identity is not None:
+        return service.hashes.known_of(in_use.identity)
+    return service.hashes.known(Path(in_use.path)) if in_use.path else None
+
+
+def _word_of(host: Host, path: str | None) -> str | None:
+    if path is None:
+        return BUILTIN.word
+    name = Path(path).name
+    return name if host.files().get(name) == path else None
+
+
+def _caught(host: Host) -> Sequence[Caught]:
+    """A checkpoint whose card says what it wants is left out: there Automatic does not look at names."""
+    listed = host.files()
+
+    def looks_at_names(checkpoint: str) -> bool:
+        preferred = host.preference(checkpoint)
+        return preferred != BUILTIN.word and preferred not in listed
+
+    by_name = _caught_by_name(tuple(listed), tuple(host.checkpoints()))
+    found = (caught for caught, checkpoints in by_name[:CAUGHT_LOOKED_AT] if any(map(looks_at_names, checkpoints)))
+    return tuple(itertools.islice(found, CAUGHT_SHOWN))
+
+
+@functools.lru_cache(maxsize=2)
+def _caught_by_name(
+    file_names: tuple[str, ...], checkpoints: tuple[str, ...]
+) -> Sequence[tuple[Caught, Sequence[str]]]:
+    """With the checkpoints' files. Both lists change seldom, and the page asks often."""
+    by_stem: dict[str, list[str]] = {}
+    for file in checkpoints:
+        by_stem.setdefault(stem_of(file), []).append(file)
+    return [(caught, by_stem[caught.stem]) for caught in caught_by(file_names, by_stem)]
 
 
 def _measured(service: Service, family: str) -> Sequence[Entry]:
@@ -151,8 +228,19 @@ def _options(host: Host, service: Service, files: Sequence[VaeFile], choice: Cho
     return options
 
 
+def _with_the_pictures(picture: Pasted | None, offered: Sequence[Entry]) -> Sequence[Entry]:
+    """The VAE of a pasted picture comes first, also one of another family."""
+    entry = picture.match.offer if picture is not None else None
+    return offered if entry is None else [entry, *(other for other in offered if other is not entry)]
+
+
 def _rows(
-    host: Host, service: Service, files: Sequence[VaeFile], in_use: InUse, family: str
+    host: Host,
+    service: Service,
+    files: Sequence[VaeFile],
+    hash_in_use: str | None,
+    entries: Sequence[Entry],
+    left: Sequence[LeftOver],
 ) -> Sequence[Row]:
     listed = set(host.files().values())
     by_hash: dict[str, VaeFile] = {}
@@ -160,30 +248,29 @@ def _rows(
         sha256 = service.hashes.known(file.path)
         if sha256 is not None and (sha256 not in by_hash or str(file.path) in listed):
             by_hash[sha256] = file
-    hash_in_use = service.hashes.known(Path(in_use.path)) if in_use.path else None
-    kept = _kept(service, host.download_folder())
+    kept = {item.order.sha256: item for item in left if item.done}
+    latest = {one.wanted.order.sha256: one.job for one in service.downloads.views()}
     rows = []
-    for entry in service.catalogue.offered(family):
+    for entry in entries:
         here = by_hash.get(entry.sha256)
         rows.append(
             Row(
                 entry=entry,
                 here=here,
                 in_use=hash_in_use == entry.sha256,
-                job=service.download(entry.id),
-                kept=kept.get(entry.sha256, 0),
+                job=latest.get(entry.sha256),
+                left=kept.get(entry.sha256),
                 terms_open=terms_are_open(entry, service),
             )
         )
     return rows
 
 
-def _kept(service: Service, folder: Path) -> dict[str, int]:
+def _left_over(service: Service, folder: Path) -> Sequence[LeftOver]:
     try:
-        left = service.unfinished(folder)
+        return service.downloads.left_over(folder)
     except VaeManagerError:
-        return {}  # a folder that cannot be read has its own sentence when something is fetched into it
-    return {item.order.sha256: item.done for item in left if item.order.sha256 is not None}
+        return ()  # a folder that cannot be read has its own sentence when something is fetched into it
 
 
 def terms_are_open(entry: Entry, service: Service) -> bool:
@@ -191,9 +278,26 @@ def terms_are_open(entry: Entry, service: Service) -> bool:
     return entry.licence is not None and not entry.licence.permissive and entry.id not in service.accepted
 
 
-def _notices(host: Host, in_use: InUse, service: Service) -> Sequence[Sentence]:
-    notices = []
-    entry = service.recognise(in_use.path) if in_use.path else None
+def misfit(host: Host, service: Service, choice: Choice) -> Sentence | None:
+    """Why the choice is hardly meant, where that can be told: it is asked first then."""
+    path, family = host.files().get(choice.word), host.in_use().family
+    entry = service.recognise(path) if path is not None else None
+    if entry is None or family is None or entry.family == family:
+        return None
+    return say(
+        "{vae} was made for {theirs}, this checkpoint is {ours}: pictures would be noise. Nothing was changed.",
+        vae=entry.name,
+        theirs=family_label(entry.family),
+        ours=family_label(family),
+    )
+
+
+def _notices(
+    in_use: InUse, service: Service, sha256: str | None, choosing: JobView | None
+) -> Sequence[Sentence]:
+    said = choosing.error if choosing is not None else None
+    notices = [in_use.notice] if in_use.notice is not None and in_use.notice != said else []
+    entry = service.catalogue.recognise(sha256) if sha256 else None
     if newer_version_on_disk() is not None:
         notices.append(say("VAE Manager was updated. Restart the WebUI to finish the update."))
     if in_use.decoded_by_taesd:

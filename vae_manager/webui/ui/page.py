@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...choice import AUTOMATIC, BUILTIN, Choice
+from ...jobs import JobState
 from ...service import Service
 from ..hosts.acts import Act
 from ..words import Words, words_for
@@ -13,6 +14,7 @@ from . import markup
 from .actions import allow, choose
 from .facts import Facts, read_facts
 from .markup import choice_name
+from .pasted import chosen_for_tab
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
@@ -46,15 +48,34 @@ class Page:
         """
         facts, words = self.facts(), self.words
         return {
-            "titles": {tab: markup.title(facts, words, tab_choices.get(tab, "")) for tab in TABS},
+            "titles": {
+                tab: markup.title(facts, words, tab_choices.get(tab, "")) + markup.pasted_title(facts, words)
+                for tab in TABS
+            },
             "regions": {
-                "status": markup.status(facts, words),
+                "status": markup.status(facts, words) + markup.pasted(facts, words),
                 "offers": markup.offers(facts, words),
+                "downloads-title": markup.downloads_title(facts, words),
+                "downloads": markup.downloads(facts, words),
+                "forms": markup.forms(facts, words),
                 "settings": markup.settings(facts, words, shown_in_page=self.quick_settings_at_build),
             },
             "here": {row.entry.id: row.here.name for row in facts.rows if row.here is not None},
             "sync": self._sync_token(facts),
             "active": facts.active,
+            **self.pace(),
+        }
+
+    def pace(self) -> dict[str, Any]:
+        """The figures of the downloads alone: cheap enough to be asked for many times a second.
+
+        `stamp` changes when more than the figures has changed, so that the whole state is worth asking for.
+        """
+        words = self.words
+        jobs = [one.job for one in self.service.downloads.views()]
+        return {
+            "jobs": {job.key: markup.job_figures(job, words) for job in jobs if job.state is JobState.RUNNING},
+            "stamp": " ".join(f"{job.serial}{job.state.value}{job.wish.value}" for job in jobs),
         }
 
     def _sync_token(self, facts: Facts) -> str:
@@ -62,7 +83,8 @@ class Page:
         job = facts.choosing
         ended = str(job.serial) if job is not None and job.state.ended else ""
         shown = [f"{option.word}={option.missing}" for option in facts.options]
-        return "|".join([facts.wanted.word, facts.choice.word, ended, *shown, *self.host.quick_settings()])
+        means = [facts.resolution.rule.value, facts.resolution.path or ""]  # stands beside "Automatic"
+        return "|".join([facts.wanted.word, facts.choice.word, ended, *means, *shown, *self.host.quick_settings()])
 
     # gradio 3.41.2 shows a dropdown's values as they are: what is read must be turned back into the WebUI's word.
 
@@ -98,6 +120,7 @@ class Page:
         if scope == THIS_TAB:
             allow(self.host, Act.CHOOSE_FOR_TAB)
             self.host.check(Choice(word))
+            chosen_for_tab(self.host, self.service, word)
             return word
         choose(self.host, self.service, Choice(word))
         return ""

@@ -13,6 +13,8 @@ fp8: bool = False
 device: torch.device | None = None
 dtype: torch.dtype = torch.float16
 dtype_vae: torch.dtype = torch.float16
+dtype_inference: torch.dtype = torch.float16
+force_fp16: bool = False
 unet_needs_upcast = False
 
 

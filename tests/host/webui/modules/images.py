@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 import datetime
+import math
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, PngImagePlugin
 
 from modules import script_callbacks, shared
+
+
+def image_grid(imgs: list[Image.Image], batch_size: int = 1, rows: int | None = None) -> Image.Image:
+    """As square as can be, unless the rows are given; every cell has the size of the largest."""
+    rows = min(len(imgs), round(math.sqrt(len(imgs))) if rows is None else rows)
+    columns = math.ceil(len(imgs) / rows)
+    width, height = max(image.width for image in imgs), max(image.height for image in imgs)
+    grid = Image.new("RGB", (columns * width, rows * height), "white")
+    for place, image in enumerate(imgs):
+        row, column = divmod(place, columns)
+        left, top = (width - image.width) // 2, (height - image.height) // 2
+        grid.paste(image, (column * width + left, row * height + top))
+    return grid
+
+
+def resize_image(
+    resize_mode: int, im: Image.Image, width: int, height: int, upscaler_name: str | None = None
+) -> Image.Image:
+    """With an upscaler where it has to grow; one that is not known is replaced by the first, with a line."""
+    if resize_mode != 0:
+        raise NotImplementedError("the stand-in just resizes")
+    upscaler_name = upscaler_name or shared.opts.upscaler_for_img2img
+    scale = max(width / im.width, height / im.height)
+    if upscaler_name not in (None, "None") and im.mode != "L" and scale > 1.0:
+        found = next((one for one in shared.sd_upscalers if one.name == upscaler_name), shared.sd_upscalers[0])
+        if found.name != upscaler_name:
+            print(f"could not find upscaler named {upscaler_name}, using {found.name} as a fallback")
+        im = found.scaler.upscale(im, scale, found.data_path)
+    return im if im.size == (width, height) else im.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def save_image_with_geninfo(

@@ -126,15 +126,18 @@ def connect_paste(
 
         fields.append(PasteField(override_settings_component, settings))
 
-    def paste(prompt: str) -> list[Any]:
-        history = Path(data_path, "params.txt")
-        if not prompt and not shared.cmd_opts.hide_ui_dir_config and history.is_file():
+    def paste_func(prompt: str) -> list[Any]:
+        history, flags = Path(data_path, "params.txt"), shared.cmd_opts
+        hidden = flags.hide_ui_dir_config or flags.no_prompt_history
+        if not prompt and not hidden and history.is_file():
             prompt = history.read_text(encoding="utf-8")
         params = parse_generation_parameters(prompt)
         script_callbacks.infotext_pasted_callback(prompt, params)
         return [_pasted(component, key, params) for component, key in fields]
 
-    button.click(fn=paste, inputs=[input_comp], outputs=[component for component, _ in fields], show_progress=False)
+    button.click(
+        fn=paste_func, inputs=[input_comp], outputs=[component for component, _ in fields], show_progress=False
+    )
 
 
 def _pasted(component: Any, key: str | Callable[[dict[str, Any]], Any], params: dict[str, Any]) -> Any:

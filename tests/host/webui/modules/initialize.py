@@ -48,16 +48,17 @@ def configure_opts_onchange() -> None:
     from modules import sd_models, sd_vae, shared
     from modules.call_queue import wrap_queued_call
 
-    shared.opts.onchange("sd_model_checkpoint", wrap_queued_call(sd_models.reload_model_weights), call=False)
+    # Looked up at each call, so that a patch of the function counts
+    reload_model = wrap_queued_call(lambda: sd_models.reload_model_weights())
+    shared.opts.onchange("sd_model_checkpoint", reload_model, call=False)
     for key in ("sd_vae", "sd_vae_overrides_per_model_preferences"):
-        # Looked up at each call, so that a patch of the function counts
         shared.opts.onchange(key, wrap_queued_call(lambda: sd_vae.reload_vae_weights()), call=False)
     startup_timer.record("opts onchange")
 
 
 def initialize_rest(*, reload_script_modules: bool = False) -> None:
     """The model loads in a thread of its own, while the settings of extensions are not registered yet."""
-    from modules import extensions, localization, scripts, sd_models, sd_vae, shared
+    from modules import extensions, localization, scripts, sd_models, sd_vae, shared, upscaler
 
     extensions.list_extensions()
     startup_timer.record("list extensions")
@@ -67,10 +68,18 @@ def initialize_rest(*, reload_script_modules: bool = False) -> None:
     startup_timer.record("list localizations")
     with startup_timer.subcategory("load scripts"):
         scripts.load_scripts()
+    shared.sd_upscalers[:] = upscaler.load_upscalers()
     if reload_script_modules and shared.opts.enable_reloading_ui_scripts:
         for module in [module for name, module in sys.modules.items() if name.startswith("modules.ui")]:
             importlib.reload(module)
     sd_vae.refresh_vae_list()
     startup_timer.record("refresh VAE")
+    from modules import ui_extra_networks  # made anew above
+
+    ui_extra_networks.initialize()
+    ui_extra_networks.register_default_pages()
+    for page in ui_extra_networks.extra_pages:
+        page.read_items()
+    startup_timer.record("initialize extra networks")
     if not shared.cmd_opts.skip_load_model_at_start:
         Thread(target=lambda: shared.sd_model, name="load_model").start()

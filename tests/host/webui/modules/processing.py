@@ -22,6 +22,7 @@ from modules import (
     images,
     infotext_utils,
     launch_utils,
+    lowvram,
     paths,
     scripts,
     sd_hijack,
@@ -29,7 +30,11 @@ from modules import (
     sd_vae,
     shared,
 )
-from modules.sd_samplers_common import decode_first_stage
+from modules.sd_samplers_common import (  # noqa: F401
+    approximation_indexes,
+    decode_first_stage,
+    images_tensor_to_samples,
+)
 from tests.host.generation import (  # noqa: F401
     StableDiffusionProcessing,
     StableDiffusionProcessingImg2Img,
@@ -95,12 +100,15 @@ class DecodedSamples(list[torch.Tensor]):
 def decode_latent_batch(
     model: Any, batch: torch.Tensor, target_device: torch.device | None = None, check_for_nans: bool = False
 ) -> DecodedSamples:
-    """Where every final decode passes. A NaN makes the VAE float32 for the rest of the process, if it was not."""
+    """Where every final decode passes. A NaN changes the VAE's type for the rest of the process, if the options say so.
+
+    Not only this VAE's: `devices.dtype_vae` is what every later one is converted to.
+    """
     samples = DecodedSamples()
     if check_for_nans:
         devices.test_for_nans(batch, "unet")
-    for one in batch.split(1):
-        sample = decode_first_stage(model, one)[0]
+    for place in range(len(batch)):
+        sample = decode_first_stage(model, batch[place : place + 1])[0]
         if check_for_nans:
             try:
                 devices.test_for_nans(sample, "vae")
@@ -109,10 +117,13 @@ def decode_latent_batch(
                 wanted = shared.opts.auto_vae_precision_bfloat16 or shared.opts.auto_vae_precision
                 if not wanted or devices.dtype_vae == better:
                     raise
-                errors.print_error_explanation("A tensor with all NaNs was produced in VAE.")
+                errors.print_error_explanation(
+                    f"A tensor with all NaNs was produced in VAE.\nWeb UI will now convert VAE into {better} and retry."
+                )
                 devices.dtype_vae = better
                 model.first_stage_model.to(better)
-                sample = decode_first_stage(model, one.to(better))[0]
+                batch = batch.to(better)
+                sample = decode_first_stage(model, batch[place : place + 1])[0]
         samples.append(sample if target_device is None else sample.to(target_device))
     return samples
 
@@ -121,6 +132,11 @@ def get_fixed_seed(seed: Any) -> int:
     """A random one for -1 and for nothing."""
     number = -1 if seed in ("", None) else int(seed)
     return random.randrange(1 << 32) if number == -1 else number
+
+
+def fix_seed(p: StableDiffusionProcessing) -> None:
+    p.seed = get_fixed_seed(p.seed)
+    p.subseed = get_fixed_seed(p.subseed)
 
 
 def program_version() -> str | None:
@@ -139,7 +155,7 @@ def create_infotext(
     index: int | None = None,
     all_negative_prompts: list[str] | None = None,
 ) -> str:
-    """Prompt, negative prompt and one line of fields; None leaves a field out."""
+    """Prompt, negative prompt and one line of fields; None leaves a field out, a function is asked for it now."""
     opts = shared.opts
     if index is None:
         index = position_in_batch + iteration * p.batch_size
@@ -159,13 +175,20 @@ def create_infotext(
         **p.extra_generation_params,
         "Version": program_version() if opts.add_version_to_infotext else None,
     }
-    values = {key: value[index] if isinstance(value, list) else value for key, value in fields.items()}
+    negative = (all_negative_prompts or p.all_negative_prompts)[index]
+    known = {"prompt_text": all_prompts[index], "negative_prompt": negative, "all_prompts": all_prompts}
+    values: dict[str, Any] = {}
+    for key, value in fields.items():
+        try:
+            given = value(p=p, index=index, all_seeds=all_seeds, **known) if callable(value) else value
+            values[key] = given[index] if isinstance(given, list) else given
+        except Exception:
+            errors.report(f'Error creating infotext for key "{key}"', exc_info=True)
     line = ", ".join(
         key if key == value else f"{key}: {infotext_utils.quote(value)}"
         for key, value in values.items()
         if value is not None
     )
-    negative = (all_negative_prompts or p.all_negative_prompts)[index]
     return f"{all_prompts[index]}\n{f'Negative prompt: {negative}' if negative else ''}".strip() + f"\n{line}"
 
 
@@ -198,6 +221,10 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     """All batches."""
     seed = get_fixed_seed(p.seed)
     p.tiling = shared.opts.tiling if p.tiling is None else p.tiling
+    if p.refiner_checkpoint not in (None, "", "None", "none"):
+        p.refiner_checkpoint_info = sd_models.get_closet_checkpoint_match(p.refiner_checkpoint)
+        if p.refiner_checkpoint_info is None:
+            raise Exception(f"Could not find checkpoint with name {p.refiner_checkpoint}")
     p.sd_model_name = p.sd_model.sd_checkpoint_info.name_for_extra
     p.sd_model_hash = p.sd_model.sd_model_hash
     p.sd_vae_name = sd_vae.get_loaded_vae_name()
@@ -208,7 +235,8 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     p.all_seeds = [seed + offset for offset in range(len(p.all_prompts))]
     if p.scripts is not None:
         p.scripts.process(p)
-    p.init(p.all_prompts, p.all_seeds, p.all_seeds)
+    with torch.no_grad():
+        p.init(p.all_prompts, p.all_seeds, p.all_seeds)
     if shared.state.job_count == -1:
         shared.state.job_count = p.n_iter
     pictures: list[Image.Image] = []
@@ -218,6 +246,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
         shared.state.skipped = False
         if shared.state.interrupted or shared.state.stopping_generation:
             break
+        # A refiner, or the checkpoint of the second pass, may be loaded from the batch before
         sd_models.reload_model_weights()
         for image, text in _process_batch(p, number):
             pictures.append(image)
@@ -236,24 +265,36 @@ def _process_batch(p: StableDiffusionProcessing, number: int) -> list[tuple[Imag
     if p.scripts is not None:
         p.scripts.before_process_batch(p, **told)
         p.scripts.process_batch(p, **told)
+    p.setup_conds()
     if number == 0 and not shared.cmd_opts.no_prompt_history:
         text = create_infotext(p, p.all_prompts, p.all_seeds, p.all_seeds)
         Path(paths.data_path, "params.txt").write_text(text, encoding="utf-8")
     with torch.no_grad():
-        samples = p.sample()
+        samples = p.sample(
+            conditioning=p.c,
+            unconditional_conditioning=p.uc,
+            seeds=p.seeds,
+            subseeds=p.seeds,
+            subseed_strength=0,
+            prompts=p.prompts,
+        )
         if p.scripts is not None:
             holder = scripts.PostSampleArgs(samples)
             p.scripts.post_sample(p, holder)
             samples = holder.samples
         if not getattr(samples, "already_decoded", False):
+            devices.test_for_nans(samples, "unet")
             if shared.opts.sd_vae_decode_method != "Full":
                 p.extra_generation_params["VAE Decoder"] = shared.opts.sd_vae_decode_method
             samples = decode_latent_batch(p.sd_model, samples, target_device=devices.cpu, check_for_nans=True)
     decoded = torch.clamp((torch.stack(list(samples)).float() + 1.0) / 2.0, min=0.0, max=1.0)
+    if lowvram.is_enabled(shared.sd_model):
+        lowvram.send_everything_to_cpu()
     shared.state.nextjob()
     tensors: Any = decoded
     if p.scripts is not None:
         p.scripts.postprocess_batch(p, decoded, batch_number=number)
+        p.prompts, p.negative_prompts = p.all_prompts[here], p.all_negative_prompts[here]
         listed = scripts.PostprocessBatchListArgs(list(decoded))
         p.scripts.postprocess_batch_list(p, listed, batch_number=number)
         tensors = listed.images
@@ -266,6 +307,9 @@ def _finish(p: StableDiffusionProcessing, tensor: torch.Tensor, place: int) -> t
     if p.scripts is not None:
         holder = scripts.PostprocessImageArgs(image)
         p.scripts.postprocess_image(p, holder)
+        p.scripts.postprocess_maskoverlay(p, scripts.PostProcessMaskOverlayArgs(place, None, None))
+        holder = scripts.PostprocessImageArgs(holder.image)
+        p.scripts.postprocess_image_after_composite(p, holder)
         image = holder.image
     text = create_infotext(p, p.prompts, p.seeds, p.seeds, index=place, all_negative_prompts=p.negative_prompts)
     if p.save_samples():

@@ -1,7 +1,9 @@
-"""Imitates modules/progress.py: which task waits, runs or is done. There are no live previews here."""
+"""Imitates modules/progress.py: which task waits, runs or is done, and its picture until now."""
 
 from __future__ import annotations
 
+import base64
+import io
 import time
 from typing import Any
 
@@ -85,4 +87,13 @@ def progressapi(req: ProgressRequest) -> ProgressResponse:
     answer.progress = done
     answer.eta = spent / done - spent if done > 0 else None
     answer.textinfo = state.textinfo
+    answer.id_live_preview = req.id_live_preview
+    if shared.opts.live_previews_enable and req.live_preview:
+        state.set_current_image()
+        if state.id_live_preview != req.id_live_preview and state.current_image is not None:
+            kind = shared.opts.live_previews_image_format
+            file = io.BytesIO()
+            state.current_image.save(file, format=kind)
+            answer.live_preview = f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+            answer.id_live_preview = state.id_live_preview
     return answer

@@ -17,6 +17,7 @@ from tests.host.script_class import (  # noqa: F401
     OnComponent,
     PostprocessBatchListArgs,
     PostprocessImageArgs,
+    PostProcessMaskOverlayArgs,
     PostSampleArgs,
     Script,
     ScriptBuiltinUI,

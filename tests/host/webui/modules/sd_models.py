@@ -1,4 +1,9 @@
-"""Imitates modules/sd_models.py: the list of checkpoints, and the one model whose weights are replaced in place."""
+"""Imitates modules/sd_models.py: the list of checkpoints, and the loaded models, whose weights are replaced in place.
+
+What is wrong there and here: a model that is used again keeps its VAE but, if that was its own, no copy of it, so that
+None cannot bring it back later; `sd_checkpoint_hash` is written also where `SkipWritingToConfig` forbids the name; and
+a model that is over the limit goes to the device "meta", whoever else still holds it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import safetensors.torch
@@ -160,13 +166,35 @@ def get_checkpoint_state_dict(checkpoint_info: CheckpointInfo, timer: Timer) -> 
     return read_state_dict(checkpoint_info.filename)
 
 
+class SkipWritingToConfig:
+    """While it is entered, a loaded checkpoint's name is not written to the options; threads share it."""
+
+    skip = False
+    previous: bool | None = None
+
+    def __enter__(self) -> SkipWritingToConfig:
+        self.previous = SkipWritingToConfig.skip
+        SkipWritingToConfig.skip = True
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        exc_traceback: TracebackType | None,
+    ) -> None:
+        SkipWritingToConfig.skip = bool(self.previous)
+
+
 def load_model_weights(
     model: Model, checkpoint_info: CheckpointInfo, state_dict: dict[str, torch.Tensor] | None, timer: Timer
 ) -> None:
     """Writes the checkpoint's weights into the model, forgets the base VAE, and loads the VAE that is resolved now."""
     sd_model_hash = checkpoint_info.calculate_shorthash()
-    shared.opts.data["sd_model_checkpoint"] = checkpoint_info.title
+    if not SkipWritingToConfig.skip:
+        shared.opts.data["sd_model_checkpoint"] = checkpoint_info.title
     model.load_state_dict(state_dict or get_checkpoint_state_dict(checkpoint_info, timer), strict=False)
+    _convert(model)
     model.first_stage_model.to(devices.dtype_vae)
     model.sd_model_hash = sd_model_hash
     model.sd_model_checkpoint = checkpoint_info.filename
@@ -179,8 +207,20 @@ def load_model_weights(
     timer.record("load VAE")
 
 
+def _convert(model: Model) -> None:
+    """To the types that the flags ask for. A VAE that was float16 once stays rounded, unless --no-half-vae kept it."""
+    if shared.cmd_opts.no_half:
+        model.float()
+        return
+    vae = model.first_stage_model
+    if shared.cmd_opts.no_half_vae:
+        model.first_stage_model = None  # type: ignore[assignment]
+    model.half()
+    model.first_stage_model = vae
+
+
 class SdModelData:
-    """The loaded model. `sd_model` reads it without loading; `get_sd_model` loads."""
+    """The loaded models, the one in use first. `sd_model` reads that one without loading; `get_sd_model` loads."""
 
     def __init__(self) -> None:
         self.sd_model: Model | None = None
@@ -204,10 +244,19 @@ class SdModelData:
     def set_sd_model(self, v: Model | None, already_loaded: bool = False) -> None:
         self.sd_model = v
         if already_loaded and v is not None:
-            sd_vae.base_vae = v.base_vae
-            sd_vae.loaded_vae_file = v.loaded_vae_file
-            sd_vae.checkpoint_info = v.sd_checkpoint_info
-        self.loaded_sd_models[:] = [] if v is None else [v]
+            _continue_with_the_vae_of(v)
+        # `==` of modules is identity
+        if v in self.loaded_sd_models:
+            self.loaded_sd_models.remove(v)
+        if v is not None:
+            self.loaded_sd_models.insert(0, v)
+
+
+def _continue_with_the_vae_of(model: Model) -> None:
+    """sd_vae's globals, as they were when this model was left: without a base VAE if it had no other."""
+    sd_vae.base_vae = model.base_vae
+    sd_vae.loaded_vae_file = model.loaded_vae_file
+    sd_vae.checkpoint_info = model.sd_checkpoint_info
 
 
 model_data = SdModelData()
@@ -222,10 +271,20 @@ def send_model_to_cpu(m: Model | None) -> None:
     devices.torch_gc()
 
 
+def model_target_device(m: Model) -> torch.device | None:
+    return devices.cpu if lowvram.is_needed(m) else devices.device
+
+
 def send_model_to_device(m: Model) -> None:
     lowvram.apply(m)
     if not m.lowvram:
         m.to(shared.device)
+
+
+def send_model_to_trash(m: Model) -> None:
+    """Its tensors have no numbers any more."""
+    m.to(device="meta")
+    devices.torch_gc()
 
 
 def load_model(
@@ -234,7 +293,9 @@ def load_model(
     """A new model. If its VAE cannot be loaded there is none."""
     checkpoint_info = checkpoint_info or select_checkpoint()
     timer = Timer()
-    model_data.sd_model = None
+    if model_data.sd_model is not None:
+        send_model_to_trash(model_data.sd_model)
+        model_data.sd_model = None
     state_dict = already_loaded_state_dict or get_checkpoint_state_dict(checkpoint_info, timer)
     sd_model = Model(sdxl=_is_sdxl(state_dict)).requires_grad_(False)
     load_model_weights(sd_model, checkpoint_info, state_dict, timer)
@@ -248,31 +309,85 @@ def load_model(
     return sd_model
 
 
+def reuse_model_from_already_loaded(
+    sd_model: Model | None, checkpoint_info: CheckpointInfo, timer: Timer
+) -> Model | None:
+    """The wanted checkpoint where it is loaded already, or loaded beside the others; else a model to write it into."""
+    loaded, limit = model_data.loaded_sd_models, shared.opts.sd_checkpoints_limit
+    if sd_model is not None and sd_model.sd_checkpoint_info.filename == checkpoint_info.filename:
+        return sd_model
+    if shared.opts.sd_checkpoints_keep_in_cpu:
+        send_model_to_cpu(sd_model)
+    already_loaded = _unload_over_the_limit(checkpoint_info, limit)
+    if already_loaded is not None:
+        return _use_again(already_loaded, timer)
+    if limit > 1 and len(loaded) < limit:
+        print(f"Loading model {checkpoint_info.title} ({len(loaded) + 1} out of {limit})")
+        model_data.sd_model = None
+        load_model(checkpoint_info)
+        return model_data.sd_model
+    if not loaded:
+        return None
+    model_data.sd_model = oldest = loaded.pop()
+    _continue_with_the_vae_of(oldest)
+    print(f"Reusing loaded model {oldest.sd_checkpoint_info.title} to load {checkpoint_info.title}")
+    return oldest
+
+
+def _unload_over_the_limit(wanted: CheckpointInfo, limit: int) -> Model | None:
+    """From the one that was longest not in use; gives the model of the wanted checkpoint, which is left alone."""
+    loaded, found = model_data.loaded_sd_models, None
+    for model in reversed(list(loaded)):
+        if model.sd_checkpoint_info.filename == wanted.filename:
+            found = model
+        elif len(loaded) > limit > 0:
+            print(f"Unloading model {len(loaded)} over the limit of {limit}: {model.sd_checkpoint_info.title}")
+            loaded.remove(model)
+            send_model_to_trash(model)
+    return found
+
+
+def _use_again(model: Model, timer: Timer) -> Model | None:
+    """A model that was left for another one; only now is its VAE made the one that is resolved."""
+    send_model_to_device(model)
+    model_data.set_sd_model(model, already_loaded=True)
+    info = model.sd_checkpoint_info
+    if not SkipWritingToConfig.skip:
+        shared.opts.data["sd_model_checkpoint"] = info.title
+        shared.opts.data["sd_checkpoint_hash"] = info.sha256
+    print(f"Using already loaded model {info.title}: done in {timer.summary()}")
+    sd_vae.reload_vae_weights(model)
+    return model_data.sd_model
+
+
 def reload_model_weights(
     sd_model: Model | None = None, info: CheckpointInfo | None = None, forced_reload: bool = False
 ) -> Model | None:
-    """Makes the model the chosen checkpoint; the WebUI's limit of several loaded models is not imitated."""
+    """Makes the model the chosen checkpoint, or the given one."""
     checkpoint_info = info or select_checkpoint()
     timer = Timer()
     sd_model = sd_model or model_data.sd_model
-    if sd_model is None:
-        load_model(checkpoint_info)
-        return model_data.sd_model
-    before = sd_model.sd_checkpoint_info
-    if sd_model.sd_model_checkpoint == checkpoint_info.filename and not forced_reload:
+    before = None if sd_model is None else sd_model.sd_checkpoint_info
+    if sd_model is not None and sd_model.sd_model_checkpoint == checkpoint_info.filename and not forced_reload:
         return sd_model
-    print(f"Reusing loaded model {before.title} to load {checkpoint_info.title}")
-    send_model_to_cpu(sd_model)
-    sd_hijack.model_hijack.undo_hijack(sd_model)
+    sd_model = reuse_model_from_already_loaded(sd_model, checkpoint_info, timer)
+    if not forced_reload and sd_model is not None and sd_model.sd_checkpoint_info.filename == checkpoint_info.filename:
+        return sd_model
+    if sd_model is not None:
+        send_model_to_cpu(sd_model)
+        sd_hijack.model_hijack.undo_hijack(sd_model)
     state_dict = get_checkpoint_state_dict(checkpoint_info, timer)
-    if sd_model.is_sdxl != _is_sdxl(state_dict):
+    if sd_model is None or sd_model.is_sdxl != _is_sdxl(state_dict):
+        if sd_model is not None:
+            send_model_to_trash(sd_model)
         load_model(checkpoint_info, already_loaded_state_dict=state_dict)
         return model_data.sd_model
     try:
         load_model_weights(sd_model, checkpoint_info, state_dict, timer)
     except Exception:
         print("Failed to load checkpoint, restoring previous")
-        load_model_weights(sd_model, before, None, timer)
+        # As in the WebUI: the one that was in use, which need not be the one that is written into
+        load_model_weights(sd_model, before, None, timer)  # type: ignore[arg-type]
         raise
     finally:
         sd_hijack.model_hijack.hijack(sd_model)

@@ -42,6 +42,17 @@ settings_components: dict[str, Any] | None = None
 
 tab_names: list[str] = []
 
+latent_upscale_default_mode = "Latent"
+latent_upscale_modes = {
+    "Latent": {"mode": "bilinear", "antialias": False},
+    "Latent (bicubic)": {"mode": "bicubic", "antialias": False},
+    "Latent (nearest)": {"mode": "nearest", "antialias": False},
+}
+"""Those of the WebUI that need no antialiasing."""
+
+sd_upscalers: list[Any] = []
+"""Upscalers of pictures, filled at the start."""
+
 options_section = options.options_section
 OptionInfo = options.OptionInfo
 OptionHTML = options.OptionHTML

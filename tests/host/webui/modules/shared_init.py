@@ -17,9 +17,14 @@ def initialize() -> None:
     shared.opts.load(shared.config_filename)
 
     devices.device = devices.cpu
-    half = not shared.cmd_opts.no_half
-    devices.dtype = torch.float16 if half else torch.float32
-    devices.dtype_vae = torch.float16 if half and not shared.cmd_opts.no_half_vae else torch.float32
+    flags = shared.cmd_opts
+    devices.dtype = torch.float32 if flags.no_half else torch.float16
+    devices.dtype_vae = torch.float32 if flags.no_half or flags.no_half_vae else torch.float16
+    devices.dtype_inference = torch.float32 if flags.precision == "full" else devices.dtype
+    if flags.precision == "half":
+        kinds = (devices.dtype, devices.dtype_vae, devices.dtype_inference)
+        assert set(kinds) == {torch.float16}, "--no-half and --no-half-vae conflict with --precision half"
+        devices.force_fp16 = True
     shared.device = devices.device
     shared.weight_load_location = None if shared.cmd_opts.lowram else "cpu"
     shared.state = shared_state.State()

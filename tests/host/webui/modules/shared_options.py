@@ -43,6 +43,10 @@ def _tabs() -> dict[str, list[str]]:
     return {"choices": list(shared.tab_names)}
 
 
+def _upscalers() -> dict[str, list[str]]:
+    return {"choices": [one.name for one in shared.sd_upscalers]}
+
+
 def _slider(maximum: int) -> dict[str, int]:
     return {"minimum": 0, "maximum": maximum, "step": 1}
 
@@ -55,6 +59,8 @@ options_templates: dict[str, OptionInfo] = {
         {
             "samples_save": OptionInfo(True, "Always save all generated images"),
             "samples_format": OptionInfo("png", "File format for images"),
+            "save_images_before_highres_fix": OptionInfo(False, "Save a copy of image before applying highres fix."),
+            "save_incomplete_images": OptionInfo(False, "Save incomplete images"),
         },
     ),
     **options_section(
@@ -90,6 +96,21 @@ options_templates: dict[str, OptionInfo] = {
                 gr.Slider,
                 {"minimum": 1, "maximum": 10, "step": 1},
             ),
+            "sd_checkpoints_keep_in_cpu": OptionInfo(True, "Only keep one model on device"),
+            "hires_fix_refiner_pass": OptionInfo(
+                "second pass",
+                "Hires fix: which pass to enable refiner for",
+                gr.Radio,
+                {"choices": ["first pass", "second pass", "both passes"]},
+                infotext="Hires refiner",
+            ),
+            "refiner_switch_by_sample_steps": OptionInfo(
+                False,
+                "Switch to refiner by sampling steps instead of model timesteps.",
+                infotext="Refiner switch by sampling steps",
+            ),
+            "upscaler_for_img2img": OptionInfo(None, "Upscaler for img2img", gr.Dropdown, _upscalers),
+            "img2img_fix_steps": OptionInfo(False, "With img2img, do exactly the steps of the slider"),
             "tiling": OptionInfo(False, "Tiling", infotext="Tiling").info("produce a tileable picture"),
         },
     ),
@@ -158,8 +179,20 @@ options_templates: dict[str, OptionInfo] = {
         ("ui", "Live previews", "ui"),
         {
             "live_previews_enable": OptionInfo(True, "Show live previews of the created image"),
+            "live_previews_image_format": OptionInfo("png", "Live preview file format", gr.Radio, {"choices": ["png"]}),
+            "show_progress_grid": OptionInfo(True, "Show previews of all images generated in a batch as a grid"),
+            "show_progress_every_n_steps": OptionInfo(
+                10, "Live preview display period", gr.Slider, {"minimum": -1, "maximum": 32, "step": 1}
+            ),
             "show_progress_type": OptionInfo(
-                "Approx cheap", "Live preview method", gr.Radio, {"choices": ["Full", "Approx cheap"]}
+                "Approx NN",
+                "Live preview method",
+                gr.Radio,
+                {"choices": ["Full", "Approx NN", "Approx cheap", "TAESD"]},
+            ),
+            "live_preview_allow_lowvram_full": OptionInfo(False, "Allow Full live preview method with lowvram/medvram"),
+            "live_preview_fast_interrupt": OptionInfo(
+                False, "Return image with chosen live preview method on interrupt"
             ),
         },
     ),

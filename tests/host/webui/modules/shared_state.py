@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from modules import devices
+from modules import devices, errors, shared
 
 
 class State:
@@ -20,6 +20,7 @@ class State:
     job_no = 0
     job_count = 0
     job_timestamp = "0"
+    processing_has_refined_job_count = False
     sampling_step = 0
     sampling_steps = 0
     current_latent: Any = None
@@ -74,7 +75,40 @@ class State:
     def stop_generating(self) -> None:
         self.stopping_generation = True
 
+    def set_current_image(self) -> None:
+        """Makes a preview, if enough steps were made since the last; in the thread of whoever asks for progress.
+
+        With "Full" that is the VAE of the model that is loaded now, beside the generation that is using it.
+        """
+        opts = shared.opts
+        period = opts.show_progress_every_n_steps
+        if not shared.parallel_processing_allowed or not opts.live_previews_enable or period == -1:
+            return
+        if self.sampling_step - self.current_image_sampling_step >= period:
+            self.do_set_current_image()
+
+    def do_set_current_image(self) -> None:
+        """An error, as when the models are being changed, is recorded and makes no preview."""
+        if self.current_latent is None:
+            return
+        import modules.sd_samplers
+
+        try:
+            if shared.opts.show_progress_grid:
+                self.assign_current_image(modules.sd_samplers.samples_to_image_grid(self.current_latent))
+            else:
+                self.assign_current_image(modules.sd_samplers.sample_to_image(self.current_latent))
+            self.current_image_sampling_step = self.sampling_step
+        except Exception:
+            errors.record_exception()
+
+    def assign_current_image(self, image: Any) -> None:
+        self.current_image = image
+        self.id_live_preview += 1
+
     def nextjob(self) -> None:
+        if shared.opts.live_previews_enable and shared.opts.show_progress_every_n_steps == -1:
+            self.do_set_current_image()
         self.job_no += 1
         self.sampling_step = 0
         self.current_image_sampling_step = 0
@@ -100,6 +134,7 @@ class State:
         self.job_timestamp = datetime.datetime.now().strftime("%Y%m%d%H%M%S")
         self.current_latent = self.current_image = self.textinfo = None
         self.skipped = self.interrupted = self.stopping_generation = False
+        self.processing_has_refined_job_count = False
         self.job = job
         devices.torch_gc()
 

@@ -19,6 +19,7 @@ from modules import (
     shared_items,
     timer,
     txt2img,
+    ui_extra_networks,
     ui_loadsave,
     ui_settings,
     ui_toprow,
@@ -168,6 +169,7 @@ def _create_generation(tab: GenerationTab, function: Any, outdir: str, dummy_com
                 for category in ordered_ui_categories():
                     tab.create_category(category)
             panel = create_output_panel(tab.name, outdir, toprow)
+        ui_extra_networks.create_ui(tab.name)
         call = {
             "fn": wrap_gradio_gpu_call(function, extra_outputs=[None, "", ""]),
             "_js": "submit" if tab.name == "txt2img" else "submit_img2img",

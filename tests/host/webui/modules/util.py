@@ -21,3 +21,24 @@ def truncate_path(target_path: str, base_path: str = cwd) -> str:
         return Path(target).relative_to(base).as_posix()
     except ValueError:
         return target
+
+
+class MassFileLister:
+    """Whether files exist, looked up once a folder: a file that came later is not there until it is told."""
+
+    def __init__(self) -> None:
+        self.cached_dirs: dict[str, set[str]] = {}
+
+    def exists(self, path: str) -> bool:
+        dirname, filename = os.path.split(path)
+        if dirname not in self.cached_dirs:
+            self.cached_dirs[dirname] = set(os.listdir(dirname))  # noqa: PTH208  # as the WebUI's keys are spelled
+        return filename in self.cached_dirs[dirname]
+
+    def reset(self) -> None:
+        self.cached_dirs.clear()
+
+    def update_file_entry(self, path: str) -> None:
+        dirname, filename = os.path.split(path)
+        if dirname in self.cached_dirs and os.path.exists(path):  # noqa: PTH110
+            self.cached_dirs[dirname].add(filename)

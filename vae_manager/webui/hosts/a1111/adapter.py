@@ -9,17 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules import call_queue, launch_utils, localization, paths, script_callbacks, sd_models, sd_vae, shared
+from modules import call_queue, launch_utils, localization, paths, sd_models, sd_vae, shared
 
 from ....choice import AUTOMATIC, Choice, Resolution, Situation, resolve
 from ....errors import Cancelled, RefusedError
 from ....library import Folder, scan
 from ....sentences import Sentence, say
-from ..acts import Act, InUse
-from . import model_facts, options
+from ..acts import Act, InUse, Swap
+from . import card, model_facts, options
 
 if TYPE_CHECKING:
     from ..host import Result
+    from .loaded import LoadedVae
+    from .ways_in import WaysIn
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,20 @@ class A1111:
         self._set_aside: tuple[str, float | None] | None = None
         """The setting `sd_vae` while a picture is made with an override, which the WebUI writes into the option; and
         when that job began."""
+        self._override: str | None = None
+        """The VAE of its own that the latest generation has."""
+
+    @functools.cached_property
+    def ways_in(self) -> WaysIn:
+        """What reads files waits for the first model: the WebUI's start is not it."""
+        from .ways_in import WaysIn
+
+        return WaysIn(self)
+
+    @property
+    def vae(self) -> LoadedVae:
+        """The VAE in the model."""
+        return self.ways_in.vae
 
     @property
     def version(self) -> str:
@@ -92,6 +108,9 @@ class A1111:
             finally:
                 call_queue.queue_lock.release()
             return
+        self.add_new_files()
+
+    def add_new_files(self) -> None:
         for file in scan(self.folders()):
             sd_vae.vae_dict.setdefault(file.name, str(file.path))
 
@@ -99,6 +118,14 @@ class A1111:
 
     def endpoint(self) -> str | None:
         return str(options.read(options.ENDPOINT, "")).strip() or None
+
+    def connections(self) -> int:
+        asked = options.number(options.CONNECTIONS, options.DEFAULT_CONNECTIONS)
+        return round(min(max(1, asked), options.MOST_CONNECTIONS))
+
+    def bandwidth(self) -> float | None:
+        megabytes = options.number(options.BANDWIDTH, 0)
+        return megabytes * 1e6 if megabytes > 0 else None
 
     def language(self) -> str:
         """The chosen localization; that of the bilingual extension where it takes the WebUI's place."""
@@ -124,6 +151,8 @@ class A1111:
             if shared.cmd_opts.vae_path is not None:
                 return say("The WebUI was started with --vae-path, which decides: a choice here would change nothing.")
             return options.frozen("sd_vae")
+        if act is Act.PREFER:
+            return self.refusal(Act.CHOOSE) or self._closed_to_strangers()
         if act is Act.CHANGE_QUICK_SETTINGS:
             return options.frozen("quicksettings_list") or self._closed_to_strangers()
         if act is Act.RELOAD_PAGE:
@@ -151,16 +180,21 @@ class A1111:
     def choice(self) -> Choice:
         if self._set_aside is not None and self._overridden():
             return Choice(self._set_aside[0])
-        return Choice(str(options.read("sd_vae", AUTOMATIC.word)))
+        return self.written_choice()
 
-    def note_override(self, *, overrides: bool) -> None:
-        """A generation begins, with or without a VAE of its own. Called before the WebUI writes the override.
+    def note_override(self, word: str | None) -> None:
+        """A generation begins, with a VAE of its own or without. Called before the WebUI writes the override.
 
         Of several in one job (X/Y/Z, a detailer inside another generation) the first one's setting is the person's.
         """
         if not self._overridden():
             setting = str(options.read("sd_vae", AUTOMATIC.word))
-            self._set_aside = (setting, shared.state.time_start) if overrides else None
+            self._set_aside = (setting, shared.state.time_start) if word is not None else None
+        self._override = word
+
+    def ends_override(self, written: Choice) -> bool:
+        """The WebUI has written the setting back, and the picture is about to be given out."""
+        return self._overridden() and written.word != self._override
 
     def _overridden(self) -> bool:
         if self._set_aside is None or not self.generating():
@@ -168,10 +202,9 @@ class A1111:
         return bool(self._set_aside[1] == shared.state.time_start)
 
     def resolution(self) -> Resolution:
-        return resolve(self._situation(self.choice()))
+        return resolve(self._situation(self.choice(), self._model()))
 
-    def _situation(self, choice: Choice) -> Situation:
-        model = self._model()
+    def _situation(self, choice: Choice, model: Any) -> Situation:
         checkpoint_file = model.sd_checkpoint_info.filename if model is not None else ""
         return Situation(
             choice=choice,
@@ -179,8 +212,31 @@ class A1111:
             files=self.files(),
             vae_path=shared.cmd_opts.vae_path,
             setting_overrides_card=bool(options.read("sd_vae_overrides_per_model_preferences", True)),
-            card_preference=model_facts.card_preference(checkpoint_file),
+            card_preference=self.preference(checkpoint_file),
+            family_default=options.family_default(model_facts.family(model)),
         )
+
+    # The checkpoint's card
+
+    def checkpoints(self) -> Sequence[str]:
+        return [info.filename for info in list(sd_models.checkpoints_list.values())]
+
+    def preference(self, checkpoint_file: str) -> str | None:
+        return card.preference(checkpoint_file) if checkpoint_file else None
+
+    def prefer(self, checkpoint: str, choice: Choice) -> None:
+        refusal = self.refusal(Act.PREFER)
+        if refusal is not None:
+            raise RefusedError(refusal)
+        info = getattr(self._model(), "sd_checkpoint_info", None)
+        if info is None or info.name_for_extra != checkpoint:
+            raise RefusedError(say("Another checkpoint has been loaded meanwhile. Nothing was changed."))
+        path = self._path_of(choice)
+        if path != sd_vae.loaded_vae_file:
+            self.check(choice)
+        card.prefer(info.filename, None if choice.is_automatic else choice.word)
+
+    # What is in use
 
     def in_use(self) -> InUse:
         model = self._model()
@@ -193,7 +249,14 @@ class A1111:
             dtype=model_facts.dtype(model),
             decoded_by_taesd=options.read("sd_vae_decode_method", "Full") != "Full",
             overridden=self._overridden(),
+            identity=self.vae.identity(model),
+            swap=self._last_swap(),
+            notice=self.vae.refusal or self.vae.precision.notice,
         )
+
+    def _last_swap(self) -> Swap | None:
+        swap = self.vae.last
+        return swap if swap is not None and swap.path == sd_vae.loaded_vae_file else None
 
     def generating(self) -> bool:
         return bool(shared.state.job_count != 0)
@@ -206,9 +269,7 @@ class A1111:
         path = self._path_of(choice)
         model = self._model()
         if path is not None and model is not None:
-            from . import swap
-
-            swap.check(model, path)
+            self.vae.check(model, path)
 
     def _path_of(self, choice: Choice) -> str | None:
         name = choice.file_name
@@ -225,11 +286,13 @@ class A1111:
             if not still_wanted():
                 raise Cancelled(say("Another choice was made meanwhile."))
             self._path_of(choice)  # gone meanwhile?
-            swapped = self._apply(choice)
+            model = self._model()
+            swapped = model is not None and self.ways_in.apply(model, choice)
             try:
                 options.write("sd_vae", choice.word)
             finally:
-                self._announce(swapped)
+                if swapped:
+                    self.ways_in.announce(model)
 
         self.run_exclusive(change)
 
@@ -238,25 +301,20 @@ class A1111:
 
         For a model that was already loading, with the old setting, when the choice was made.
         """
-        self.run_exclusive(lambda: self._announce(self._apply(self.choice())))
+        self.run_exclusive(self.before_generation)
 
-    def _apply(self, choice: Choice) -> bool:
-        """Put the VAE that `choice` means into the loaded model; False where it is there already. Needs the lock."""
-        model = self._model()
-        if model is None:
-            return False  # the host resolves the setting itself when it loads one
-        from . import swap  # what reads files waits for the first swap: the WebUI's start is not it
+    def before_generation(self) -> None:
+        """Follow what has changed on the disk. Under the queue lock."""
+        if (model := self._model()) is not None:
+            self.ways_in.before_generation(model)
 
-        resolution = resolve(self._situation(choice))
-        if resolution.path == sd_vae.loaded_vae_file:
-            return False
-        swap.put_into(model, resolution.path)
-        return True
+    def resolution_of(self, choice: Choice, model: Any) -> Resolution:
+        """What `choice` means for the checkpoint in `model`."""
+        return resolve(self._situation(choice, model))
 
-    def _announce(self, swapped: bool) -> None:
-        """Tell other extensions, as the WebUI does after a swap (sd_vae.py:283)."""
-        if swapped:
-            script_callbacks.model_loaded_callback(self._model())
+    def written_choice(self) -> Choice:
+        """What stands in the setting: for the time of a picture, its override."""
+        return Choice(str(options.read("sd_vae", AUTOMATIC.word)))
 
     def _model(self) -> Any:
         """The loaded model. Never `shared.sd_model`, which would load a checkpoint."""

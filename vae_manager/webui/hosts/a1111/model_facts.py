@@ -1,11 +1,9 @@
-"""What can be read from the loaded model and from the checkpoint's card."""
+"""What can be read from the loaded model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-
-from modules import extra_networks
 
 DTYPES = {"torch.float32": "fp32", "torch.float16": "fp16", "torch.bfloat16": "bf16"}
 
@@ -26,15 +24,15 @@ def dtype(model: Any) -> str | None:
     parameter = next(iter(vae.parameters()), None) if vae is not None else None
     if parameter is None:
         return None
-    return DTYPES.get(str(parameter.dtype), str(parameter.dtype).removeprefix("torch."))
+    return dtype_name(parameter.dtype)
+
+
+def dtype_name(dtype: Any) -> str:
+    """`fp32`, `fp16`, …: as people write it."""
+    return DTYPES.get(str(dtype), str(dtype).removeprefix("torch."))
 
 
 def vae_shapes(model: Any) -> Mapping[str, tuple[int, ...]]:
     """Name and shape of each tensor that a VAE file has to bring."""
     return {name: tuple(tensor.shape) for name, tensor in model.first_stage_model.state_dict().items()}
 
-
-def card_preference(checkpoint_file: str) -> str | None:
-    """The checkpoint card's "Preferred VAE"; None where there is no card or it names none."""
-    preference = extra_networks.get_user_metadata(checkpoint_file).get("vae") if checkpoint_file else None
-    return str(preference) if preference is not None else None

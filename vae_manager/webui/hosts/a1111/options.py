@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from modules import shared
 
+from ....choice import AUTOMATIC, BUILTIN
 from ....errors import DiskError, RefusedError
 from ....sentences import Sentence, say
 
@@ -13,6 +15,17 @@ SECTION = ("vae_manager", "VAE Manager")
 ENDPOINT = "vae_manager_endpoint"
 DOWNLOAD_FOLDER = "vae_manager_download_folder"
 AUTOMATIC_FOLDER = "Automatic"
+CONNECTIONS = "vae_manager_connections"
+MOST_CONNECTIONS = 32
+DEFAULT_CONNECTIONS = 16
+BANDWIDTH = "vae_manager_bandwidth"
+FAMILY_DEFAULTS = {"sd1": "vae_manager_default_sd1", "sdxl": "vae_manager_default_sdxl"}
+"""Which VAE Automatic takes for a checkpoint of the family when nothing nearer is set."""
+GUARDS = "vae_manager_guards"
+MEMORY = "vae_manager_memory"
+ON_DEVICE = "vae_manager_on_device"
+ONE_SET = 400_000_000
+"""Bytes; the weights of one VAE in 32 bits are 335 MB."""
 
 
 def read(name: str, default: Any) -> Any:
@@ -21,6 +34,45 @@ def read(name: str, default: Any) -> Any:
         return shared.opts.data[name]
     info = shared.opts.data_labels.get(name)
     return info.default if info is not None else default
+
+
+def number(name: str, default: float) -> float:
+    """The option as a number; `default` for what a hand-edited config.json may hold instead."""
+    try:
+        value = float(read(name, default))
+    except (TypeError, ValueError):
+        return default
+    return value if math.isfinite(value) else default
+
+
+def guarded() -> bool:
+    """The WebUI's own ways of loading a VAE are guarded."""
+    return bool(read(GUARDS, True))
+
+
+def memory_for_vaes() -> int:
+    """Bytes of RAM that weights may take while they are in no model."""
+    return round(max(0.0, number(MEMORY, default_memory())) * 1e9)
+
+
+def default_memory() -> float:
+    """In GB: an eighth of the machine's memory, between the room for two VAEs and for ten."""
+    import psutil
+
+    total: int = psutil.virtual_memory().total
+    return round(min(max(total / 8e9, 0.8), 4.0), 1)
+
+
+def memory_on_device() -> int:
+    """Bytes of the GPU's memory that weights may take while they are in no model."""
+    return ONE_SET if read(ON_DEVICE, False) else 0
+
+
+def family_default(family: str | None) -> str | None:
+    """Name of the VAE file that the person made the default for `family`; None for the checkpoint's own."""
+    option = FAMILY_DEFAULTS.get(family or "")
+    word = str(read(option, BUILTIN.word)) if option is not None else ""
+    return None if word in ("", BUILTIN.word, AUTOMATIC.word) else word
 
 
 def write(name: str, value: Any) -> None:

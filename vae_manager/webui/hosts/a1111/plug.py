@@ -11,11 +11,11 @@ from ....errors import VaeManagerError
 from ....service import the_service
 from ... import api
 from ...ui import accordion
-from ...ui.facts import CHOICE_KEY
+from ...ui.actions import follow
 from ...ui.gradio_compat import changed, on_click
 from ...ui.page import TABS, Page
 from ..acts import Act
-from . import section
+from . import guards, infotext, options, pasted, section
 from .adapter import A1111
 from .callbacks import register
 
@@ -54,7 +54,19 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         """
         if tab_choice and "sd_vae" not in p.override_settings:
             self._override(p, tab_choice)
-        HOST.note_override(overrides="sd_vae" in p.override_settings)
+        override = p.override_settings.get("sd_vae")
+        HOST.note_override(override)
+        if override is None and options.guarded():
+            try:
+                HOST.before_generation()
+            except VaeManagerError as error:
+                p.comment(str(error.sentence))
+
+    def postprocess_batch(self, p: Any, *_: Any, **__: Any) -> None:
+        """Let infotext name the VAE that has decoded: the WebUI notes the one before a refiner or a hires checkpoint
+        brings another (processing.py:892)."""
+        if options.guarded():
+            p.sd_vae_name, p.sd_vae_hash = infotext.decoder(HOST)
 
     def _override(self, p: Any, word: str) -> None:
         """The WebUI loads an override unchecked, and a file that does not fit would break the model for everybody."""
@@ -73,26 +85,38 @@ def into_webui() -> type[VaeScript]:
     """Register everything. The WebUI clears its callbacks and calls this again at each *Reload UI*."""
     # An override of an option that the config does not hold is never taken back (processing.py:823).
     shared.opts.data.setdefault("sd_vae", AUTOMATIC.word)
+    _guard()
     register("before_ui", _new_page)
     register("ui_settings", _register_settings)
     register("after_component", _keep_in_step)
     register("app_started", _add_route)
     register("model_loaded", _follow_setting)
+    register("infotext_pasted", _name_the_vae)
     return VaeScript
 
 
+def _guard() -> None:
+    if options.guarded():
+        guards.install(HOST)
+
+
 def _new_page() -> None:
+    _guard()  # once more: a Reload UI may make the WebUI's page modules anew
     VaeScript.page = None
     VaeScript.current_page()
 
 
 def _register_settings() -> None:
-    section.register(HOST, VaeScript.current_page().words)
+    section.register(HOST, VaeScript.current_page().words, _follow)
+
+
+def _follow() -> None:
+    follow(HOST, the_service(HOST.data_folder))
 
 
 def _keep_in_step(component: Any, **kwargs: Any) -> None:
     """Let the WebUI's own components for what the page changes follow it: else *Apply settings* would undo it."""
-    elem_id = kwargs.get("elem_id")
+    elem_id = str(kwargs.get("elem_id"))
     if elem_id == SYNC_BUTTON:
         VaeScript.sync_button = component
     if VaeScript.sync_button is None:
@@ -101,6 +125,9 @@ def _keep_in_step(component: Any, **kwargs: Any) -> None:
         on_click(VaeScript.sync_button, _sd_vae_component, [], [component])
     if elem_id == "setting_quicksettings_list":
         on_click(VaeScript.sync_button, lambda: changed(value=list(HOST.quick_settings())), [], [component])
+    if elem_id in (f"setting_{option}" for option in options.FAMILY_DEFAULTS.values()):
+        shown = shared.opts.data_labels[elem_id.removeprefix("setting_")].component_args
+        on_click(VaeScript.sync_button, lambda: changed(**shown()), [], [component])  # lists a new file at once
 
 
 def _sd_vae_component() -> Any:
@@ -118,12 +145,14 @@ def _add_route(demo: Any, app: Any) -> None:
         api.register(app, VaeScript.current_page)
 
 
+def _name_the_vae(infotext: str, fields: dict[str, Any]) -> None:
+    pasted.into_fields(HOST, the_service(HOST.data_folder), fields)
+
+
 def _follow_setting(model: Any) -> None:
     """A choice made while the model was loading comes too late for it: apply it now, in the background.
 
     The WebUI may hold its queue lock here, so nothing is done in this call itself.
     """
-    in_use = HOST.in_use()
-    if not in_use.overridden and HOST.resolution().path != in_use.path:
-        word = HOST.choice().word
-        the_service(HOST.data_folder).choices.start(CHOICE_KEY + word, word, lambda handle: HOST.follow_setting())
+    if not HOST.in_use().overridden:
+        _follow()

@@ -2,33 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 from modules import shared
 from modules.options import OptionHTML, OptionInfo, options_section
 
+from ....choice import BUILTIN
 from ....sentences import say
 from ...ui.accordion import settings_region
+from ...ui.facts import family_label
 from ...words import Words
 from ..acts import Act
-from . import options
+from . import guards, options
 from .adapter import A1111
 
 CATEGORY = "sd"
 """Where the section stands among the settings; WebUI 1.6 knows no categories and ignore it."""
 
 
-def register(host: A1111, words: Words) -> None:
-    """Add the section's options; the WebUI builds its components from them."""
+def register(host: A1111, words: Words, follow: Callable[[], None]) -> None:
+    """Add the section's options; the WebUI builds its components from them. `follow` is called when a default has
+    changed, so that it goes into the loaded model."""
+    defaults = {
+        option: _family_default(host, words, family, option, follow)
+        for family, option in options.FAMILY_DEFAULTS.items()
+    }
     section: dict[str, OptionInfo] = {
         "vae_manager_offers": OptionHTML(settings_region()),
+        **defaults,
         options.ENDPOINT: _endpoint(host, words),
         options.DOWNLOAD_FOLDER: _download_folder(host, words),
+        options.CONNECTIONS: _connections(words),
+        options.BANDWIDTH: _bandwidth(words),
+        options.MEMORY: _memory(words),
+        options.ON_DEVICE: _on_device(words),
+        options.GUARDS: _guards(host, words),
     }
     for name, info in options_section(options.SECTION, section).items():
         info.category_id = CATEGORY
         shared.opts.add_option(name, info)
+
+
+def _family_default(host: A1111, words: Words, family: str, option: str, follow: Callable[[], None]) -> OptionInfo:
+    label = words(say("Default VAE for {family}", family=family_label(family)))
+    hint = words(
+        say(
+            "what Automatic takes when neither the checkpoint's card nor a file of its name says otherwise; None: the "
+            "checkpoint's own"
+        )
+    )
+
+    def shown() -> dict[str, Any]:
+        chosen = str(options.read(option, BUILTIN.word))  # stays in the list while its file is missing
+        return {"choices": list(dict.fromkeys([BUILTIN.word, *host.files(), chosen]))}
+
+    return OptionInfo(
+        BUILTIN.word, label, gr.Dropdown, shown, onchange=follow, refresh=host.refresh
+    ).info(hint)
 
 
 def _endpoint(host: A1111, words: Words) -> OptionInfo:
@@ -53,3 +85,48 @@ def _download_folder(host: A1111, words: Words) -> OptionInfo:
         return {"choices": [options.AUTOMATIC_FOLDER, *folders], "visible": not closed}
 
     return OptionInfo(options.AUTOMATIC_FOLDER, label, gr.Dropdown, shown).info(hint)
+
+
+def _connections(words: Words) -> OptionInfo:
+    label = words(say("Connections per download"))
+    hint = words(
+        say("one download runs at a time and uses no more than these; fewer where more bring nothing, or a proxy balks")
+    )
+    shown = {"minimum": 1, "maximum": options.MOST_CONNECTIONS, "step": 1}
+    return OptionInfo(options.DEFAULT_CONNECTIONS, label, gr.Slider, shown).info(hint)
+
+
+def _bandwidth(words: Words) -> OptionInfo:
+    label = words(say("Bandwidth limit for downloads, in MB/s"))
+    hint = words(say("0: as fast as the line allows; a change counts from the next download or resume on"))
+    return OptionInfo(0, label, gr.Number, {"minimum": 0}).info(hint)
+
+
+def _memory(words: Words) -> OptionInfo:
+    label = words(say("RAM for VAEs that are not in use, in GB"))
+    hint = words(say("going back to one of them then reads no file; a VAE takes 0.17 or 0.34 GB; 0: none are kept"))
+    return OptionInfo(options.default_memory(), label, gr.Number, {"minimum": 0}).info(hint)
+
+
+def _on_device(words: Words) -> OptionInfo:
+    label = words(say("Keep the VAE that was used last on the GPU too"))
+    hint = words(say("changing back and forth between two is then instant; takes as much of the GPU's memory again"))
+    return OptionInfo(False, label).info(hint)
+
+
+def _guards(host: A1111, words: Words) -> OptionInfo:
+    label = words(say("Guard the WebUI's own ways of loading a VAE"))
+    hint = words(
+        say(
+            "a file that does not fit is refused before it damages the model, and infotext names the VAE that made the "
+            "picture; switch this off only to find out whether it is the cause of something"
+        )
+    )
+
+    def follow() -> None:
+        if options.guarded():
+            guards.install(host)
+        else:
+            guards.remove()
+
+    return OptionInfo(True, label, onchange=follow).info(hint)

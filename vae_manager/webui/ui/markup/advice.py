@@ -1,4 +1,4 @@
-"""Which one do I need?"""
+"""Which one do I need? And what the files' names do."""
 
 from __future__ import annotations
 
@@ -34,6 +34,25 @@ def advice(facts: Facts, words: Words) -> str:
     return (
         f'<details class="vm-more" data-vae-key="advice"><summary>{summary}</summary>{text}'
         f"{_figures(facts, words)}</details>"
+    )
+
+
+def caught(facts: Facts, words: Words) -> str:
+    """Files that Automatic takes for a checkpoint though they may be meant for another one; empty without any."""
+    if not facts.caught:
+        return ""
+    items = "".join(
+        f"<li>{escape(words(say('{checkpoint} gets {file}', checkpoint=one.stem, file=one.file)))}</li>"
+        for one in facts.caught
+    )
+    why = say(
+        "Automatic takes the first file whose name begins with the checkpoint's, whatever follows. Where that is not "
+        "meant, rename the file; or load the checkpoint, choose a VAE, and click “Use it with this checkpoint”."
+    )
+    summary = escape(words(say("Checkpoints that get a VAE by its name alone ({count})", count=len(facts.caught))))
+    return (
+        f'<details class="vm-more" data-vae-key="caught"><summary>{summary}</summary>{paragraph(escape(words(why)))}'
+        f'<ul class="vm-caught">{items}</ul></details>'
     )
 
 

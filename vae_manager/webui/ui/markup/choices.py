@@ -36,6 +36,10 @@ def _option_label(option: Option, facts: Facts, words: Words) -> str:
             return words(say("Automatic ({file}, by name)", file=file))
         if facts.resolution.rule is Rule.CARD:
             return words(say("Automatic ({file}, by the checkpoint's card)", file=file))
+        if facts.resolution.rule is Rule.FAMILY:
+            return words(
+                say("Automatic ({file}, your default for {family})", file=file, family=family_label(facts.family))
+            )
     if choice.file_name is None:
         return choice_name(choice, words)
     if option.missing:

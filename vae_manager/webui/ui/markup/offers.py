@@ -10,16 +10,17 @@ from ....jobs import JobState
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
 from ..facts import Facts, Row, family_label
-from .advice import advice
-from .parts import BROKEN, badge, button, line, paragraph
-from .progress import progress_text
+from .advice import advice, caught
+from .downloads import kept_line
+from .jobs import job_buttons, job_line
+from .parts import badge, button
 
 SHOWN_AT_ONCE = 2
 
 
 def offers(facts: Facts, words: Words) -> str:
     """The VAEs that can be fetched for this checkpoint: the first ones at once, the others behind a click."""
-    rows = [_row(row, words, may_use=facts.choose_refused is None) for row in facts.rows]
+    rows = [_row(row, words, may_use=facts.choose_refused is None and _fits(row, facts)) for row in facts.rows]
     first = "".join(row for row, fact in zip(rows, facts.rows, strict=True) if _stands_out(fact, facts.rows))
     more = [row for row, fact in zip(rows, facts.rows, strict=True) if not _stands_out(fact, facts.rows)]
     parts = [f'<ul class="vm-rows">{first}</ul>']
@@ -32,12 +33,18 @@ def offers(facts: Facts, words: Words) -> str:
             f'<ul class="vm-rows">{"".join(more)}</ul></details>'
         )
     parts.append(advice(facts, words))
+    parts.append(caught(facts, words))
     return "".join(parts)
+
+
+def _fits(row: Row, facts: Facts) -> bool:
+    """Not where a pasted picture was made with a checkpoint of another family than the loaded one."""
+    return facts.in_use.family in (None, row.entry.family)
 
 
 def _stands_out(row: Row, rows: Sequence[Row]) -> bool:
     """The two that the catalogue puts first, the user's own, and whatever is being fetched or has just failed."""
-    return row.job is not None or row.entry.evidence == "user" or row in rows[:SHOWN_AT_ONCE]
+    return row.job is not None or row.left is not None or row.entry.evidence == "user" or row in rows[:SHOWN_AT_ONCE]
 
 
 def _row(row: Row, words: Words, *, may_use: bool) -> str:
@@ -74,9 +81,11 @@ def _licence(entry: Entry, words: Words) -> str:
 def _row_buttons(row: Row, words: Words, may_use: bool) -> str:
     entry = row.entry
     if row.job is not None and not row.job.state.ended:
-        return _button(say("Cancel"), entry, words, do="stop")
+        return job_buttons(row.job, entry.name, words, area="row", entry=entry.id)
     if row.here is not None:
         return "" if row.in_use or not may_use else _button(say("Use"), entry, words, do="use", file=row.here.name)
+    if row.job is not None and row.job.state is JobState.FAILED:
+        return job_buttons(row.job, entry.name, words, area="row", entry=entry.id)
     if row.terms_open:
         return _terms(row, words, may_use)
     return _get_buttons(row, words, may_use, accept=False)
@@ -84,11 +93,14 @@ def _row_buttons(row: Row, words: Words, may_use: bool) -> str:
 
 def _get_buttons(row: Row, words: Words, may_use: bool, *, accept: bool) -> str:
     entry = row.entry
-    use = say("Continue and use") if row.kept else say("Accept, get and use") if accept else say("Get and use")
-    get = say("Continue") if row.kept else say("Accept and get") if accept else say("Get")
+    use = say("Continue and use") if row.left else say("Accept, get and use") if accept else say("Get and use")
+    get = say("Continue") if row.left else say("Accept and get") if accept else say("Get")
+    to_come = entry.size - row.left.done if row.left and entry.size is not None else entry.size
     buttons = _button(get, entry, words, do="get", use=False, accept=accept)
     if may_use:
-        buttons = _button(use, entry, words, do="get", use=True, accept=accept, primary=True) + buttons
+        buttons = _button(use, entry, words, do="get", size=to_come, use=True, accept=accept) + buttons
+    if row.left is not None:
+        buttons += _button(say("Discard"), entry, words, do="discard", job=row.left.key)
     return buttons
 
 
@@ -102,42 +114,17 @@ def _terms(row: Row, words: Words, may_use: bool) -> str:
     )
 
 
-def _button(text: Sentence, entry: Entry, words: Words, *, do: str, primary: bool = False, **more: object) -> str:
-    label = words(text)
-    if do == "get" and primary and entry.size is not None:
-        label += f" · {megabytes(entry.size)}"
+def _button(text: Sentence, entry: Entry, words: Words, *, do: str, size: int | None = None, **more: object) -> str:
+    """`size` is what a click will cost."""
+    label = words(text) + (f" · {megabytes(size)}" if size is not None else "")
     key = f"{do} {entry.id} {bool(more.get('use'))}"
     action = {"do": do, "entry": entry.id, **more}
-    return button(label, action, key, primary=primary, named=f"{label} — {entry.name}")
+    return button(label, action, key, primary=bool(more.get("use")), named=f"{label} — {entry.name}")
 
 
 def _row_job(row: Row, words: Words) -> str:
-    job = row.job
-    if job is None:
-        return _kept_line(row, words)
-    if job.state is JobState.FAILED and job.error is not None:
-        return line(BROKEN, words(job.error), words)
-    if job.state is JobState.STOPPED:
-        return _kept_line(row, words)
-    if job.state is JobState.DONE:
+    if row.job is not None and (not row.job.state.ended or row.job.state is JobState.FAILED):
+        return job_line(row.job, row.entry.name, words)
+    if row.left is None or row.here is not None:
         return ""
-    text = progress_text(job, words)
-    percent = round(100 * job.done / job.total) if job.total else 0
-    return (
-        f'<div class="vm-progress"><div class="vm-bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{percent}" aria-valuetext="{escape(text)}" aria-label="{escape(row.entry.name)}">'
-        f'<div class="vm-done" style="width:{percent}%"></div></div><span>{escape(text)}</span></div>'
-    )
-
-
-def _kept_line(row: Row, words: Words) -> str:
-    if not row.kept or row.here is not None:
-        return ""
-    done = megabytes(row.kept)
-    text = (
-        say("{done} of {total} are here already; the download goes on from there.", done=done,
-            total=megabytes(row.entry.size))
-        if row.entry.size is not None
-        else say("{done} are here already; the download goes on from there.", done=done)
-    )
-    return paragraph(escape(words(text)))
+    return kept_line(row.left.done, row.entry.size or row.left.total, words)

@@ -47,3 +47,17 @@ def button(label: str, action: dict[str, object], key: str, *, primary: bool = F
         f'<button type="button" class="{classes}" data-vae-do="{escape(json.dumps(action))}" '
         f'data-vae-key="{escape(key)}"{spoken}>{escape(label)}</button>'
     )
+
+
+def with_buttons(told: str, buttons: str) -> str:
+    """What is told, and at the end of its line what can be done."""
+    return f'<div class="vm-told">{told}<div class="vm-do">{buttons}</div></div>' if buttons else told
+
+
+def dismiss(action: dict[str, object], words: Words) -> str:
+    """The small cross at the end of a line that has been read."""
+    label = escape(words(say("Hide this message")))
+    return (
+        f'<button type="button" class="vm-dismiss" data-vae-do="{escape(json.dumps(action))}" '
+        f'data-vae-key="dismiss {escape(str(action.get("job")))}" aria-label="{label}" title="{label}">✕</button>'
+    )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from pathlib import Path
 
 from ....choice import Choice, Rule
 from ....jobs import JobState, JobView
 from ....sentences import Sentence, say
+from ...hosts.acts import Swap
 from ...words import Words
-from ..facts import Facts, family_label
+from ..facts import CHOICE_KEY, Facts, family_label
+from .checkpoint import checkpoint_button, checkpoint_lines
 from .choices import choice_name
-from .parts import BROKEN, FINE, LOOK, line, paragraph
+from .parts import BROKEN, FINE, LOOK, button, dismiss, line, paragraph, with_buttons
 
 HASH_SHOWN = 10
 """Digits of a hash that the WebUI shows in infotext."""
@@ -46,14 +47,16 @@ def why(facts: Facts) -> Sentence:
         return say("preferred by the checkpoint's card")
     if resolution.rule is Rule.NEAR_NAME:
         return say("Automatic, by its name")
-    if resolution.rule is Rule.MISSING:
+    if resolution.rule is Rule.FAMILY:
+        return say("Automatic, your default for {family}", family=family_label(facts.family))
+    if resolution.rule in (Rule.MISSING, Rule.FAMILY_MISSING):
         return say("because {file} is missing", file=resolution.missing)
     return say("Automatic found none by name")
 
 
 def status(facts: Facts, words: Words) -> str:
     """The line below the dropdown: what is in use, and why; below it, what goes on or went wrong."""
-    lines = [_in_use_line(facts, words)]
+    lines = [_in_use_line(facts, words), checkpoint_lines(facts, words)]
     job = facts.choosing
     if job is not None and not job.state.ended:
         name = choice_name(facts.wanted, words)
@@ -64,11 +67,19 @@ def status(facts: Facts, words: Words) -> str:
         )
         lines.append(line(FINE, words(text), words))
     if job is not None and job.state is JobState.FAILED and job.error is not None:
-        lines.append(line(BROKEN, words(job.error), words, _dismiss(job, words)))
+        lines.append(_failure(job, job.error, words, asks=facts.choosing_asks))
     if facts.resolution.rule is Rule.MISSING:
         missing = say(
             "{file} is chosen, but it is not in the VAE folders. The checkpoint's own VAE is used until it is back.",
             file=facts.resolution.missing,
+        )
+        lines.append(line(LOOK, words(missing), words))
+    if facts.resolution.rule is Rule.FAMILY_MISSING:
+        missing = say(
+            "{file} is your default for {family}, but it is not in the VAE folders. The checkpoint's own VAE is used "
+            "until it is back.",
+            file=facts.resolution.missing,
+            family=family_label(facts.family),
         )
         lines.append(line(LOOK, words(missing), words))
     lines += [line(LOOK, words(notice), words) for notice in facts.notices]
@@ -78,6 +89,24 @@ def status(facts: Facts, words: Words) -> str:
         where = f"{Path(problem.file).name}:{problem.line}"
         lines.append(line(LOOK, f"{where}: {words(problem.sentence)}", words))
     return "".join(lines)
+
+
+def _swapped(swap: Swap) -> Sentence:
+    """How long it took; below ten milliseconds the first digit behind the point tells, above it is noise."""
+    milliseconds = swap.seconds * 1000
+    time = f"{milliseconds:.1f}" if milliseconds < 10 else f"{milliseconds:.0f}"
+    if swap.from_memory:
+        return say("loaded from memory in {time} ms", time=time)
+    return say("loaded from its file in {time} ms", time=time)
+
+
+def _failure(job: JobView, error: Sentence, words: Words, *, asks: bool) -> str:
+    after = dismiss({"do": "dismiss", "job": job.key}, words)
+    if not asks:
+        return line(BROKEN, words(error), words, after)
+    choice = job.key.removeprefix(CHOICE_KEY)
+    anyway = button(words(say("Use it all the same")), {"do": "choose-anyway", "choice": choice}, f"anyway {choice}")
+    return line(LOOK, words(error), words, anyway + after)
 
 
 def _in_use_line(facts: Facts, words: Words) -> str:
@@ -93,14 +122,9 @@ def _in_use_line(facts: Facts, words: Words) -> str:
         details.append(facts.in_use_sha256[:HASH_SHOWN])
     if facts.in_use.dtype is not None:
         details.append(facts.in_use.dtype)
+    if (swap := facts.in_use.swap) is not None:
+        details.append(words(_swapped(swap)))
     rest = " · ".join(escape(detail) for detail in details)
-    return paragraph(f"{escape(words(say('In use:')))} <strong>{escape(name)}</strong> · {rest}")
+    told = paragraph(f"{escape(words(say('In use:')))} <strong>{escape(name)}</strong> · {rest}")
+    return with_buttons(told, checkpoint_button(facts, words))
 
-
-def _dismiss(job: JobView, words: Words) -> str:
-    action = escape(json.dumps({"do": "dismiss", "job": job.key}))
-    label = escape(words(say("Hide this message")))
-    return (
-        f'<button type="button" class="vm-dismiss" data-vae-do="{action}" data-vae-key="dismiss" '
-        f'aria-label="{label}" title="{label}">✕</button>'
-    )

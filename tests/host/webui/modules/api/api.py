@@ -15,7 +15,18 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from PIL import Image
 
-from modules import errors, images, scripts, sd_models, sd_vae, shared, shared_items, ui
+from modules import (
+    errors,
+    images,
+    infotext_utils,
+    script_callbacks,
+    scripts,
+    sd_models,
+    sd_vae,
+    shared,
+    shared_items,
+    ui,
+)
 from modules.api import models
 from modules.fifo_lock import FIFOLock
 from modules.processing import (
@@ -35,6 +46,7 @@ _NOT_FOR_PROCESSING = {
     "force_task_id",
     "init_images",
     "include_init_images",
+    "infotext",
 }
 
 
@@ -142,7 +154,9 @@ class Api:
                     args[script.args_from : script.args_to] = values
         return args
 
-    def init_script_args(self, request: models.Txt2ImgRequest, defaults: list[Any], runner: ScriptRunner) -> list[Any]:
+    def init_script_args(
+        self, request: models.GenerationRequest, defaults: list[Any], runner: ScriptRunner
+    ) -> list[Any]:
         """The defaults, and what the request says of the selected script and of always visible ones."""
         args = list(defaults)
         if request.script_name:
@@ -163,6 +177,21 @@ class Api:
                 return script
         raise HTTPException(422, f"Script '{name}' not found")
 
+    def apply_infotext(self, request: models.GenerationRequest, tabname: str) -> None:
+        """Fields and overrides of `infotext` that the request does not set itself; those of scripts are left out."""
+        if not request.infotext:
+            return
+        params = infotext_utils.parse_generation_parameters(request.infotext)
+        given = request.dict(exclude_unset=True)
+        for paste in infotext_utils.paste_fields[tabname]["fields"]:
+            known = request.__fields__.get(paste.api or "")
+            value = paste.function(params) if paste.function else params.get(paste.label)
+            if known is not None and paste.api not in given and value is not None and not isinstance(value, dict):
+                setattr(request, paste.api, known.type_(value))
+        request.override_settings = request.override_settings or {}
+        for _, setting, value in infotext_utils.get_override_settings(params):
+            request.override_settings.setdefault(setting, value)
+
     def text2imgapi(self, txt2imgreq: models.Txt2ImgRequest) -> models.GenerationResponse:
         defaults, runner = self.default_script_arg_txt2img, scripts.scripts_txt2img
         folder = shared.opts.outdir_txt2img_samples
@@ -179,6 +208,7 @@ class Api:
     def _generate(
         self, kind: Any, request: Any, runner: Any, defaults: list[Any], folder: str, more: dict[str, Any]
     ) -> models.GenerationResponse:
+        self.apply_infotext(request, "txt2img" if runner is scripts.scripts_txt2img else "img2img")
         args = self.init_script_args(request, defaults, runner)
         fields = {key: value for key, value in request.dict().items() if key not in _NOT_FOR_PROCESSING}
         fields["sampler_name"] = request.sampler_name or "Euler"
@@ -202,13 +232,22 @@ class Api:
 
     def pnginfoapi(self, req: dict[str, Any]) -> dict[str, Any]:
         geninfo, items = images.read_info_from_image(decode_base64_to_image(req["image"].strip()))
-        return {"info": geninfo or "", "items": items}
+        params = infotext_utils.parse_generation_parameters(geninfo or "")
+        script_callbacks.infotext_pasted_callback(geninfo or "", params)
+        return {"info": geninfo or "", "items": items, "parameters": params}
 
-    def progressapi(self) -> dict[str, Any]:
+    def progressapi(self, skip_current_image: bool = False) -> dict[str, Any]:
+        """Makes the preview first, if there is one to make, and then leaves it out if so asked, as the WebUI does."""
         state = shared.state
+        if state.job_count == 0:
+            return {"progress": 0.0, "eta_relative": 0.0, "state": state.dict(), "textinfo": state.textinfo}
         steps = state.sampling_step / state.sampling_steps if state.sampling_steps > 0 else 0.0
         done = min(1.0, (state.job_no + steps) / state.job_count) if state.job_count > 0 else 0.0
-        return {"progress": done, "eta_relative": 0.0, "state": state.dict(), "textinfo": state.textinfo}
+        state.set_current_image()
+        shown = state.current_image if not skip_current_image else None
+        picture = encode_pil_to_base64(shown) if shown else None
+        told = {"progress": done, "eta_relative": 0.0, "state": state.dict(), "textinfo": state.textinfo}
+        return {**told, "current_image": picture}
 
     def interruptapi(self) -> dict[str, Any]:
         shared.state.interrupt()

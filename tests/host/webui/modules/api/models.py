@@ -24,8 +24,8 @@ class ScriptInfo(BaseModel):
     args: list[ScriptArg]
 
 
-class Txt2ImgRequest(BaseModel, extra=Extra.forbid):
-    """The WebUI's is made from the fields of StableDiffusionProcessingTxt2Img."""
+class GenerationRequest(BaseModel, extra=Extra.forbid):
+    """What both have. The WebUI's are made from the fields of StableDiffusionProcessingTxt2Img and …Img2Img."""
 
     prompt: str = ""
     negative_prompt: str = ""
@@ -42,15 +42,33 @@ class Txt2ImgRequest(BaseModel, extra=Extra.forbid):
     tiling: bool | None = None
     override_settings: dict[str, Any] | None = None
     override_settings_restore_afterwards: bool = True
+    refiner_checkpoint: str | None = None
+    refiner_switch_at: float | None = None
     script_name: str | None = None
     script_args: list[Any] = []
     alwayson_scripts: dict[str, Any] = {}
     send_images: bool = True
     save_images: bool = False
     force_task_id: str | None = None
+    infotext: str | None = None
 
 
-class Img2ImgRequest(Txt2ImgRequest):
+class Txt2ImgRequest(GenerationRequest):
+    enable_hr: bool = False
+    denoising_strength: float = 0.75
+    hr_scale: float = 2.0
+    hr_upscaler: str | None = None
+    hr_second_pass_steps: int = 0
+    hr_resize_x: int = 0
+    hr_resize_y: int = 0
+    hr_checkpoint_name: str | None = None
+    hr_sampler_name: str | None = None
+    hr_scheduler: str | None = None
+    hr_prompt: str = ""
+    hr_negative_prompt: str = ""
+
+
+class Img2ImgRequest(GenerationRequest):
     init_images: list[str] | None = None
     denoising_strength: float = 0.75
     include_init_images: bool = False

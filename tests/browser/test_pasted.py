@@ -1,0 +1,53 @@
+"""A picture's infotext is pasted in both tabs: taken under the name that it has here, or offered."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Stage, Stages
+from tests.browser.test_main_job import TITLE, generate
+from tests.vaes import BASE, TUNED
+
+
+def infotext(vae: Path) -> str:
+    digits = hashlib.sha256(vae.read_bytes()).hexdigest()[:10]
+    return f"a picture\nSteps: 3, Sampler: Euler, Seed: 7, Size: 64x64, VAE hash: {digits}, VAE: theirs.safetensors"
+
+
+def paste(page: Page, tab: str, text: str) -> None:
+    page.fill(f"#{tab}_prompt textarea", text)
+    page.click(f"#{tab}_tools #paste")
+    expect(page.locator(f"#{tab}_prompt textarea")).to_have_value("a picture")
+
+
+def test_a_pictures_vae_is_found_by_its_hash(stages: Stages, open_page: Callable[[Stage], Page]) -> None:
+    stage = stages(vaes=(BASE,))
+    page = open_page(stage)
+    status = page.locator("#vae_manager_txt2img [data-vae-region=status]")
+    paste(page, "txt2img", infotext(BASE))
+    expect(status).to_contain_text(re.compile(f"A file with this hash is here as {BASE.name}"))
+    paste(page, "txt2img", infotext(BASE))  # its hash may have been unknown before
+    expect(status).to_contain_text(f"The next pictures take {BASE.name}.")
+    expect(page.locator("#txt2img_override_settings")).to_contain_text(f"VAE: {BASE.name}")
+    assert f"VAE: {BASE.name}" in generate(page)
+
+    page.click("#tabs > .tab-nav > button:has-text('img2img')")
+    paste(page, "img2img", infotext(TUNED))
+    expect(page.locator("#img2img_override_settings")).to_be_hidden()
+    accordion = page.locator("#vae_manager_img2img")
+    title = page.locator("#vae_manager_img2img > .label-wrap > span").first
+    expect(title).to_contain_text("! the pasted picture's VAE")
+    accordion.locator("> .label-wrap").click()
+    status = accordion.locator("[data-vae-region=status]")
+    expect(status).to_contain_text("Mine has this hash and can be fetched. The next pictures keep your own choice.")
+    mine = accordion.locator("[data-vae-entry=mine]")
+    mine.locator("button:not(.vm-primary)", has_text="Get").click()
+    expect(status).to_contain_text("A file with this hash is here as mine.safetensors.")
+    status.locator("button", has_text="Use").click()
+    expect(page.locator(TITLE)).to_have_text("VAE — mine · SD 1.x / 2.x · your choice")
+    expect(status).not_to_contain_text("The picture names")

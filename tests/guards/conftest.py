@@ -1,0 +1,53 @@
+"""The stand-in WebUI with the real extension, for the proofs of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("gradio")
+pytest.importorskip("requests")
+
+from ..host import fixtures as host
+from ..live.webui import WebUI
+from .fixtures import *  # noqa: F403
+from .good_files import GOOD, write_tiny
+from .stage import Stage
+
+
+class StandIn(WebUI):
+    """The stand-in, driven as a real WebUI is."""
+
+    def __init__(self, running: host.WebUI) -> None:
+        super().__init__(running.url, running.data, "by the test itself")
+        self._running = running
+
+    def restart(self) -> None:
+        self._session.close()
+        self._running.restart()
+
+
+@contextmanager
+def standing_in(data: Path, *flags: str) -> Iterator[Stage]:
+    """A stand-in with good VAEs. One thread: several are slower on a busy machine."""
+    write_tiny(data / "models" / "VAE")
+    flags = ("--api", "--step-seconds", "0.001", *flags)
+    with host.start_webui(data, *flags, env={"OMP_NUM_THREADS": "1"}) as running:
+        yield Stage(StandIn(running), data, GOOD, running.log, size=32)
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with standing_in(tmp_path_factory.mktemp("guards")) as started:
+        yield started
+
+
+@pytest.fixture
+def unhashed(tmp_path: Path) -> Iterator[Stage]:
+    """Another one, with --no-hashing."""
+    with standing_in(tmp_path, "--no-hashing") as started:
+        yield started

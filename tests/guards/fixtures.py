@@ -1,0 +1,34 @@
+"""Fixtures that do not depend on which WebUI it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .bad_files import BAD
+from .stage import Stage
+
+
+@pytest.fixture(scope="session")
+def marker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a hostile file would write."""
+    return tmp_path_factory.mktemp("hostile") / "code-has-run"
+
+
+@pytest.fixture(scope="module")
+def bad_files(stage: Stage, marker: Path) -> Iterator[None]:
+    """All bad files lie in the VAE folder."""
+    stage.lay(BAD, marker)
+    yield
+    stage.clear(BAD)
+    stage.unknown()
+
+
+@pytest.fixture(autouse=True)
+def _set_up_anew_after_a_failure(stage: Stage, request: pytest.FixtureRequest) -> Iterator[None]:
+    before = request.session.testsfailed
+    yield
+    if request.session.testsfailed != before:
+        stage.unknown()

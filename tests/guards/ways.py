@@ -1,0 +1,182 @@
+"""The ways by which a VAE comes into the WebUI's model. Each is tried with a file that cannot be used, looks at what
+it gets itself, and gives what people are told; None where that cannot be seen."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..live.webui import Picture
+from .stage import Stage
+
+CARD = "txt2img_checkpoints_edit_user_metadata_name"
+"""The first input of a card's two events: its name; and name, description, notes, VAE."""
+
+OUR_ERRORS = {"RefusedError", "IntegrityError", "NotFoundError", "DiskError"}
+
+
+def option(stage: Stage, name: str) -> str:
+    assert stage.webui.ask("/sdapi/v1/options", {"sd_vae": name}) == (200, None)
+    return stage.status()
+
+
+def override(stage: Stage, name: str) -> str:
+    status, answer = stage.try_picture(override_settings={"sd_vae": name})
+    assert status == 500
+    assert answer["error"] in OUR_ERRORS
+    return str(answer["errors"])
+
+
+def plot(stage: Stage, name: str) -> str | None:
+    """The plot's first picture, with a good VAE, is right; the second one is left empty."""
+    mark = stage.said()
+    axis = [_vae_axis(stage), f"{stage.a}, {name}", [stage.a, name], 0, "", [], 0, "", []]
+    args = [*axis, False, True, False, False, False, False, False, 0, False]
+    good = stage.known_picture(override_settings={"sd_vae": stage.a})
+    status, answer = stage.try_picture(script_name="X/Y/Z plot", script_args=args)
+    assert status == 200, answer
+    first, second = (Picture.of(base64.b64decode(one)) for one in answer["images"][-2:])
+    assert first.looks_like(good)
+    assert not any(second.pixels)
+    texts = json.loads(answer["info"])["infotexts"]
+    assert f"VAE: {stage.a}" in texts[-2]
+    return stage.said_since(mark)
+
+
+def _vae_axis(stage: Stage) -> int:
+    for script in stage.webui.get("/sdapi/v1/script-info"):
+        if script["name"] == "x/y/z plot" and not script["is_img2img"]:
+            return int(script["args"][0]["choices"].index("VAE"))
+    raise LookupError("this WebUI has no X/Y/Z plot")
+
+
+def card(stage: Stage, name: str) -> str:
+    with stage.carded(stage.first, name):
+        stage.webui.fire(CARD, stage.first)
+        told = stage.status()
+        stage.assert_as_before()
+    return told
+
+
+def switch(stage: Stage, name: str) -> str:
+    """The other checkpoint comes up with its own VAE."""
+    expected = stage.second_builtin
+    with stage.carded(stage.second, name):
+        stage.webui.set(sd_model_checkpoint=stage.second)
+        told = stage.status()
+        _is_builtin_of_second(stage.picture(), expected)
+        stage.webui.set(sd_model_checkpoint=stage.first)
+    return told
+
+
+def switch_near_name(stage: Stage, name: str) -> str:
+    """Automatic takes the file whose name begins with the checkpoint's."""
+    expected = stage.second_builtin
+    near = f"{stage.second}-{name}"
+    (stage.vaes / name).rename(stage.vaes / near)
+    stage.webui.refresh()
+    try:
+        stage.webui.set(sd_model_checkpoint=stage.second)
+        told = stage.status()
+        _is_builtin_of_second(stage.picture(), expected)
+        stage.webui.set(sd_model_checkpoint=stage.first)
+    finally:
+        (stage.vaes / near).rename(stage.vaes / name)
+        stage.webui.refresh()
+    return told
+
+
+def switch_by_override(stage: Stage, name: str) -> str:
+    expected = stage.second_builtin
+    with stage.carded(stage.second, name):
+        given = stage.picture(override_settings={"sd_model_checkpoint": stage.second})
+        told = stage.status()
+        _is_builtin_of_second(given, expected)
+    return told
+
+
+def _is_builtin_of_second(picture: Picture, expected: Picture) -> None:
+    assert picture.vae is None
+    assert picture.vae_hash is None
+    assert picture.looks_like(expected)
+
+
+REFINED: dict[str, Any] = {"steps": 3, "refiner_switch_at": 0.5}
+HIRES: dict[str, Any] = {"enable_hr": True, "hr_scale": 2, "hr_second_pass_steps": 1, "denoising_strength": 0.7}
+
+
+def refiner(stage: Stage, name: str) -> str:
+    return _in_the_middle(stage, name, refiner_checkpoint=stage.second, **REFINED)
+
+
+def hires(stage: Stage, name: str) -> str:
+    return _in_the_middle(stage, name, hr_checkpoint_name=stage.second, **HIRES)
+
+
+def _in_the_middle(stage: Stage, name: str, **asked: Any) -> str:
+    """The second checkpoint takes over with its own VAE, as if its card had said so."""
+    with stage.carded(stage.second, "None"):
+        expected = stage.known_picture(**asked)
+    with stage.carded(stage.second, name):
+        given = stage.picture(**asked)
+        told = stage.status()
+    assert given.vae is None
+    assert given.vae_hash is None
+    assert given.looks_like(expected)
+    return told
+
+
+def picker(stage: Stage, name: str) -> str:
+    status, answer = stage.webui.fire("vae_manager_txt2img_choice", name, "everywhere", answers=True)
+    assert status == 200, answer
+    return stage.status() + str(answer["data"][2])
+
+
+def tab(stage: Stage, name: str) -> str:
+    """*This tab only*: refused when it is picked, or else, where only reading tells, with the picture."""
+    status, answer = stage.webui.fire("vae_manager_txt2img_choice", name, "tab", answers=True)
+    assert status == 200, answer
+    _, own, told = answer["data"]
+    assert bool(own) != bool(told)
+    status, answer = stage.try_picture(alwayson_scripts={"VAE": {"args": [name]}})
+    if own:
+        assert status == 500
+        assert answer["error"] in OUR_ERRORS
+        return str(answer["errors"])
+    assert status == 200
+    return html.unescape(told)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way in. `by_card`: the card is what brings the VAE. `in_memory`: how many checkpoints stay there."""
+
+    go: Callable[[Stage, str], str | None]
+    by_card: bool = False
+    in_memory: int = 1
+    switches: bool = False
+    """Checkpoints are loaded, which takes long in a real WebUI."""
+    needs_file: bool = False
+    """A file that has gone is not found by this way."""
+
+
+WAYS = {
+    "option": Way(option),
+    "override": Way(override),
+    "picker": Way(picker),
+    "tab": Way(tab),
+    "plot": Way(plot),
+    "card": Way(card, by_card=True),
+    "switch": Way(switch, by_card=True, switches=True),
+    "switch, both in memory": Way(switch, by_card=True, in_memory=2, switches=True),
+    "switch by override": Way(switch_by_override, by_card=True, in_memory=2, switches=True),
+    "refiner": Way(refiner, by_card=True, switches=True),
+    "hires": Way(hires, by_card=True, switches=True),
+    "refiner, both in memory": Way(refiner, by_card=True, in_memory=2, switches=True),
+    # The last one: the WebUI lists its files anew there, and what has gone is then in no list.
+    "switch, near name": Way(switch_near_name, by_card=True, switches=True, needs_file=True),
+}

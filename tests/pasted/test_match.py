@@ -1,0 +1,108 @@
+"""Which file here is the VAE that a picture names."""
+
+from __future__ import annotations
+
+import pytest
+
+from vae_manager.catalogue import Catalogue, Entry
+from vae_manager.pasted import Finding, Here, Match, Named, match
+
+A, B, C = "a" * 64, "b" * 64, "c" * 64
+
+
+def entry(sha256: str, file_name: str = "published.safetensors", **more: object) -> Entry:
+    return Entry("id", "Published", "sd1", file_name, sha256, "", None, **{"offered": True, **more})  # type: ignore[arg-type]
+
+
+def found(name: str, hash: str | None, *here: Here, known: tuple[Entry, ...] = ()) -> Match:
+    return match(Named.read(name, hash), here, Catalogue(known))
+
+
+OTHER = Here("other.safetensors", B, 20)
+
+
+@pytest.mark.parametrize(
+    ("here", "hash", "known", "finding", "use"),
+    [
+        # here, under its own name
+        ([Here("x.pt", A)], A[:10], [], Finding.AS_NAMED, "x.pt"),
+        ([Here("copy.pt", A), Here("x.pt", A)], A[:10], [], Finding.AS_NAMED, "x.pt"),
+        # under another one
+        ([OTHER, Here("y.pt", A)], A[:10], [], Finding.OTHER_NAME, "y.pt"),
+        ([Here("x.pt", B), Here("y.pt", A)], A[:10], [], Finding.OTHER_NAME, "y.pt"),
+        ([Here("x.pt", None), Here("y.pt", A)], A[:10], [], Finding.OTHER_NAME, "y.pt"),
+        ([Here("y.pt", A)], A[:10], [entry(A)], Finding.OTHER_NAME, "y.pt"),
+        # the name, with other bytes
+        ([Here("x.pt", B)], A[:10], [], Finding.OTHER_BYTES, "x.pt"),
+        ([Here("x.pt", B)], A[:10], [entry(A)], Finding.OTHER_BYTES, "x.pt"),
+        # not here
+        ([OTHER], A[:10], [entry(A)], Finding.OFFERED, None),
+        ([OTHER], A[:10], [entry(A, offered=False)], Finding.RECOGNISED, None),
+        ([OTHER], A[:10], [entry(C)], Finding.UNKNOWN, None),
+        ([], A[:10], [], Finding.UNKNOWN, None),
+        # without a hash: by the name alone
+        ([Here("x.pt", B)], None, [], Finding.AS_NAMED, "x.pt"),
+        ([Here("x.pt", None)], None, [], Finding.AS_NAMED, "x.pt"),
+        ([OTHER], None, [entry(A, "x.pt")], Finding.NOT_HERE, None),
+    ],
+)
+def test_what_is_here_decides(
+    here: list[Here], hash: str | None, known: list[Entry], finding: Finding, use: str | None
+) -> None:
+    result = found("x.pt", hash, *here, known=tuple(known))
+    assert (result.finding, result.use, result.to_learn) == (finding, use, ())
+
+
+@pytest.mark.parametrize("word", ["None", "Automatic", "auto"])
+def test_words_of_the_webui_stay(word: str) -> None:
+    assert found(word, A[:10], Here("y.pt", A)).use == word
+
+
+@pytest.mark.parametrize("digits", ["", "None", "a" * 9, "g" * 10, "a" * 65])
+def test_what_is_no_hash_of_a_file_counts_as_none(digits: str) -> None:
+    assert Named.read("x.pt", digits).hash is None
+
+
+def test_a_hash_is_read_as_people_write_it() -> None:
+    assert Named.read(" x.pt ", " ABCDEF0123 ") == Named("x.pt", "abcdef0123")
+
+
+def test_the_name_waits_for_its_own_hash_first() -> None:
+    result = found("x.pt", A[:10], Here("y.pt", None), Here("x.pt", None))
+    assert (result.finding, result.use, result.to_learn) == (Finding.UNTOLD, "x.pt", ("x.pt",))
+
+
+def test_then_for_the_others() -> None:
+    result = found("x.pt", A[:10], Here("y.pt", None), Here("x.pt", B), Here("z.pt", C))
+    assert (result.finding, result.use, result.to_learn) == (Finding.UNTOLD, "x.pt", ("y.pt",))
+    assert found("x.pt", A[:10], Here("y.pt", None)) == Match(Finding.UNTOLD, None, to_learn=("y.pt",))
+
+
+def test_a_size_tells_without_a_hash() -> None:
+    offered = entry(A, size=335)
+    assert found("x.pt", A[:10], Here("y.pt", None, 334), known=(offered,)).finding is Finding.OFFERED
+    assert found("x.pt", A[:10], Here("y.pt", None, 335), known=(offered,)).finding is Finding.UNTOLD
+    assert found("x.pt", A[:10], Here("x.pt", None, 334), known=(offered,)).finding is Finding.OTHER_BYTES
+
+
+def test_what_cannot_be_learnt_is_not_waited_for() -> None:
+    dark = Here("y.pt", None, learnable=False)
+    assert found("x.pt", A[:10], dark, known=(entry(A),)).finding is Finding.OFFERED
+    assert found("x.pt", A[:10], dark) == Match(Finding.UNKNOWN, None, in_the_dark=True)
+    assert found("x.pt", A[:10], Here("x.pt", None, learnable=False)).finding is Finding.AS_NAMED
+
+
+def test_a_published_file_under_its_own_name_is_believed_more_than_the_picture() -> None:
+    """A WebUI without a guard writes the hash of another VAE that it has met."""
+    namesake = Here("Published.safetensors", B)
+    for known in (entry(B), entry(B, "else.safetensors", aliases=("published.safetensors",))):
+        result = found(namesake.name, A[:10], namesake, Here("y.pt", A), known=(known,))
+        assert (result.finding, result.use, result.offer) == (Finding.OTHER_BYTES, namesake.name, None)
+    renamed = found("x.pt", A[:10], Here("x.pt", B), Here("y.pt", A), known=(entry(B),))
+    assert renamed.use == "y.pt"
+
+
+def test_of_entries_with_the_same_digits_the_offered_one() -> None:
+    known = (entry(A, offered=False), entry(A[:63] + "b"))
+    result = found("x.pt", A[:10], known=known)
+    assert (result.finding, result.entry, result.offer) == (Finding.OFFERED, known[1], known[1])

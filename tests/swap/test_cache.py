@@ -1,0 +1,74 @@
+"""What is kept in memory: within its bound, never what somebody has written to, never an old file's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from vae_manager.files import identity_of  # noqa: E402
+from vae_manager.swap.cache import WeightCache  # noqa: E402
+from vae_manager.swap.weights import Weights, checksums  # noqa: E402
+
+COUNT = 100
+SIZE = 4 * COUNT
+
+
+def weights(folder: Path, name: str) -> Weights:
+    path = folder / name
+    path.write_text(name)
+    identity = identity_of(path)
+    assert identity is not None
+    tensors = {"a": torch.randn(COUNT)}
+    return Weights(identity, tensors, checksums(tensors))
+
+
+def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
+    cache = WeightCache(lambda: 2 * SIZE)
+    first, second, third = (weights(tmp_path, name) for name in "abc")
+    cache.put(first)
+    cache.put(second)
+    assert cache.get(first.identity) is first
+    cache.put(third)
+    assert cache.get(second.identity) is None
+    assert cache.get(first.identity) is first
+    assert cache.nbytes == 2 * SIZE
+
+
+def test_a_smaller_bound_counts_from_the_next_set_on(tmp_path: Path) -> None:
+    bound = [2 * SIZE]
+    cache = WeightCache(lambda: bound[0])
+    for name in "ab":
+        cache.put(weights(tmp_path, name))
+    bound[0] = SIZE - 1
+    cache.put_back(weights(tmp_path, "c"))
+    cache.wait()
+    cache.shrink()
+    assert cache.nbytes == 0
+
+
+def test_what_was_written_to_is_not_kept(tmp_path: Path) -> None:
+    cache = WeightCache(lambda: 10 * SIZE)
+    good, bad, sly = (weights(tmp_path, name) for name in "abc")
+    bad.tensors["a"][7] += 1
+    sly.tensors["a"].data[7] += 1
+    for one in (good, bad, sly):
+        cache.put_back(one)
+    assert [cache.get(one.identity) for one in (good, bad, sly)] == [good, None, None]
+
+
+def test_a_set_whose_file_has_changed_is_dropped_and_one_whose_file_has_gone_is_not(tmp_path: Path) -> None:
+    cache = WeightCache(lambda: 10 * SIZE)
+    changed, gone = weights(tmp_path, "a"), weights(tmp_path, "b")
+    cache.put(changed)
+    cache.put(gone)
+    os.utime(tmp_path / "a", (1, 1))
+    (tmp_path / "b").unlink()
+    cache.shrink()
+    assert cache.get(changed.identity) is None
+    assert cache.get(gone.identity) is gone
+    assert cache.at(gone.identity.path) == gone.identity
+    assert cache.nbytes == SIZE

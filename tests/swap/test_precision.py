@@ -1,0 +1,75 @@
+"""A VAE that gives NaN is named, and the precision that it cost ends with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("gradio")
+
+from safetensors.torch import load_file, save_file
+
+from tests.host.asking import GOOD, OTHER, Picture, choose, write_vaes
+from tests.host.data import make_data_dir
+from tests.host.fixtures import WebUI, start_webui
+from tests.host.watch import install_watch
+from tests.vaes import BASE
+
+pytestmark = pytest.mark.torch
+
+LOUD = "loud.safetensors"
+"""Its weights are finite, what it makes of them in 16 bits is not."""
+
+
+@pytest.fixture(scope="module")
+def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
+    data = tmp_path_factory.mktemp("precision")
+    folder = data / "models" / "VAE"
+    write_vaes(folder)
+    weights = load_file(BASE)
+    weights["decoder.conv_in.weight"] *= 30000 / weights["decoder.conv_in.weight"].abs().max()
+    save_file(weights, folder / LOUD)
+    make_data_dir(data, ["demo-a"])
+    install_watch(data)
+    with start_webui(data, "--api", "--half", "--step-seconds", "0.001") as started:
+        yield started
+
+
+def dtype(webui: WebUI) -> str:
+    return str(webui.call("/watch")[1]["dtype_vae"])
+
+
+def status(webui: WebUI) -> str:
+    return str(webui.call("/vae-manager/state")[1])
+
+
+def test_the_precision_goes_back_once_another_vae_is_chosen(webui: WebUI) -> None:
+    choose(webui, GOOD)
+    good = Picture(webui).pixels
+    choose(webui, LOUD)
+    loud = Picture(webui)
+    assert (loud.status, loud.fields["VAE"]) == (200, LOUD)
+    assert dtype(webui) == "torch.float32"
+    assert Picture(webui).pixels == loud.pixels
+    assert f"{LOUD} gave no picture in fp16 (NaN), so it runs in fp32 until another VAE is chosen." in status(webui)
+    choose(webui, GOOD)
+    assert dtype(webui) == "torch.float16"
+    assert Picture(webui).pixels == good
+    assert "gave no picture" not in status(webui)
+    choose(webui, LOUD)
+    assert Picture(webui).pixels == loud.pixels
+    choose(webui, OTHER)
+    assert dtype(webui) == "torch.float16"
+
+
+def test_where_the_webui_may_not_change_it_the_vae_is_named(webui: WebUI) -> None:
+    webui.call("/sdapi/v1/options", {"auto_vae_precision": False})
+    choose(webui, LOUD)
+    broken = Picture(webui)
+    assert broken.status == 500
+    assert broken.answer["errors"].startswith(f"{LOUD} gave no picture in fp16 (NaN). Choose another VAE")
+    choose(webui, GOOD)
+    assert Picture(webui).status == 200
+    webui.call("/sdapi/v1/options", {"auto_vae_precision": True})

@@ -1,0 +1,125 @@
+"""The weights of a file come to memory of their own, each byte as it is in the file."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+from vae_manager.errors import DiskError, IntegrityError, NotFoundError  # noqa: E402
+from vae_manager.swap import read_safetensors  # noqa: E402
+from vae_manager.swap import reading as reading_module  # noqa: E402
+from vae_manager.swap.weights import checksums  # noqa: E402
+
+DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
+
+
+def names(*own: str) -> dict[str, str]:
+    return {name: name for name in own}
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_each_byte_is_that_of_the_library(tmp_path: Path, dtype: torch.dtype) -> None:
+    path = tmp_path / "a.safetensors"
+    tensors = {"a": torch.randn(3, 5, 7).to(dtype), "b": torch.randn(1).to(dtype), "c": torch.zeros(0, 4).to(dtype)}
+    save_file(tensors, path)
+    found = read_safetensors(path, {"mine": "a", "b": "b", "c": "c"}).tensors
+    theirs = load_file(path)
+    assert list(found) == ["mine", "b", "c"]
+    for name, their_name in (("mine", "a"), ("b", "b"), ("c", "c")):
+        assert found[name].dtype == dtype
+        assert torch.equal(found[name].view(torch.uint8), theirs[their_name].view(torch.uint8))
+
+
+def test_it_is_not_the_files_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.ones(1000), "b": torch.ones(1000)}, path)
+    found = read_safetensors(path, names("a", "b")).tensors
+    with path.open("r+b") as file:
+        file.truncate(50)
+    found["a"].zero_()
+    assert found["b"].sum() == 1000
+    assert found["a"].untyped_storage().data_ptr() != found["b"].untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float8_e5m2], ids=str)
+def test_one_number_that_is_none_is_found(tmp_path: Path, dtype: torch.dtype, value: float) -> None:
+    path, tensor = tmp_path / "a.safetensors", torch.randn(999)
+    tensor[77] = value
+    save_file({"fine": torch.randn(99).to(dtype), "bad": tensor.to(dtype)}, path)
+    with pytest.raises(IntegrityError, match="bad holds numbers that are not a number or infinite"):
+        read_safetensors(path, names("fine", "bad"))
+    read_safetensors(path, names("fine"))
+
+
+def test_large_numbers_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.full((99,), 3e38), "b": torch.full((9999,), 60000.0).half()}, path)
+    read_safetensors(path, names("a", "b"))
+
+
+def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.randn(99), "b": torch.randn(99)}, path)
+    once = threading.Event()
+    fill = reading_module._fill
+
+    def replaced(*arguments: object) -> None:
+        if not once.is_set():
+            once.set()
+            new = path.with_name("new")
+            save_file({"a": torch.randn(99), "b": torch.randn(99)}, new)
+            new.replace(path)
+        fill(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(reading_module, "_fill", replaced)
+    with pytest.raises(IntegrityError, match="was changed while it was being read"):
+        read_safetensors(path, names("a", "b"))
+
+
+def test_a_file_that_is_cut_off_meanwhile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.randn(99), "b": torch.randn(99)}, path)
+    header = reading_module.read_header(path)
+    os.truncate(path, path.stat().st_size - 8)
+    monkeypatch.setattr(reading_module, "read_header", lambda _: header)
+    with pytest.raises(IntegrityError, match="was changed while it was being read"):
+        read_safetensors(path, names("a", "b"))
+
+
+def test_what_is_no_file_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        read_safetensors(tmp_path / "none", {})
+    with pytest.raises((DiskError, IntegrityError)):
+        read_safetensors(tmp_path, {})
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(IntegrityError, match="is not a file"):
+        read_safetensors(pipe, {})
+
+
+def test_a_checksum_tells_any_changed_number() -> None:
+    tensors = {"even": torch.randn(8), "odd": torch.randn(3), "half": torch.randn(5).half(), "none": torch.zeros(0)}
+    before = checksums(tensors)
+    assert checksums(tensors) == before
+    for name in ("even", "odd", "half"):
+        for place in range(tensors[name].numel()):
+            old = tensors[name][place].clone()
+            tensors[name].data[place] += 0.01
+            assert checksums(tensors) != before, (name, place)
+            tensors[name][place] = old
+    assert checksums(tensors) == before
+
+
+def test_a_checksum_reads_memory_as_it_lies() -> None:
+    plain = torch.randn(2, 4, 3, 3)
+    assert checksums({"a": plain.to(memory_format=torch.channels_last)}) == checksums(
+        {"a": plain.permute(0, 2, 3, 1).contiguous()}
+    )

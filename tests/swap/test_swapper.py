@@ -1,0 +1,282 @@
+"""Weights go into a module as a whole or not at all, whatever happens in between."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from vae_manager import swap as swap_package  # noqa: E402
+from vae_manager.errors import (  # noqa: E402
+    IntegrityError,
+    NotFoundError,
+    OutOfMemoryError,
+    RefusedError,
+    VaeManagerError,
+)
+from vae_manager.swap import Swapper, builtin_of, places  # noqa: E402
+from vae_manager.swap.swapper import Ready  # noqa: E402
+from vae_manager.swap.weights import checksums  # noqa: E402
+
+from .injecting import Injected, tracing  # noqa: E402
+from .nets import Net, copied, file_of, net, same  # noqa: E402
+
+FOLDER = str(Path(swap_package.__file__).parent)
+ROOM = 1 << 20
+
+
+def no_pickles(_: Path) -> dict[str, torch.Tensor]:
+    raise AssertionError("not asked for here")
+
+
+@pytest.fixture
+def swapper() -> Swapper:
+    return Swapper(lambda: ROOM, lambda: ROOM)
+
+
+def put(swapper: Swapper, module: Net, path: Path, dtype: torch.dtype = torch.float32) -> Ready:
+    ready = swapper.prepare(path, module, dtype, no_pickles)
+    with swapper.put(module, ready) as displaced:
+        pass
+    swapper.keep(displaced)
+    return ready
+
+
+def test_the_weights_of_the_file_are_in_the_same_parameters(swapper: Swapper, tmp_path: Path) -> None:
+    module, path = net(0), file_of(1, tmp_path / "a.safetensors")
+    before = places(module)
+    put(swapper, module, path)
+    assert same(module, copied(net(1)))
+    assert all(place is before[name] for name, place in places(module).items()), "whoever holds them goes on"
+    assert not any(place.requires_grad for place in places(module).values())
+    assert swapper.inside(module) is not None
+
+
+def test_going_back_reads_no_file_and_copies_nothing(swapper: Swapper, tmp_path: Path) -> None:
+    module = net(0)
+    first, second = (file_of(seed, tmp_path / f"{seed}.safetensors") for seed in (1, 2))
+    put(swapper, module, first)
+    at = {name: place.data_ptr() for name, place in places(module).items()}
+    put(swapper, module, second)
+    assert put(swapper, module, first).from_memory
+    assert {name: place.data_ptr() for name, place in places(module).items()} == at
+    assert same(module, copied(net(1)))
+
+
+def test_live_weights_are_never_in_the_cache(swapper: Swapper, tmp_path: Path) -> None:
+    module = net(0)
+    paths = [file_of(seed, tmp_path / f"{seed}.safetensors") for seed in (1, 2, 3)]
+    for path in (*paths, *paths, paths[0]):
+        put(swapper, module, path)
+        swapper.in_ram.wait()
+        live = {place.data_ptr() for place in places(module).values()}
+        kept = swapper.in_ram._sets.values()
+        assert not live & {tensor.data_ptr() for one in kept for tensor in one.tensors.values()}
+    assert swapper.in_ram.nbytes == 2 * sum(place.nbytes for place in places(module).values())
+
+
+@pytest.mark.parametrize("write", ["in place", "through .data", "moved and rounded"])
+def test_what_the_host_has_written_to_is_read_anew(swapper: Swapper, tmp_path: Path, write: str) -> None:
+    module = net(0)
+    first, second = (file_of(seed, tmp_path / f"{seed}.safetensors") for seed in (1, 2))
+    put(swapper, module, first)
+    if write == "in place":
+        module.load_state_dict(net(5).state_dict())
+    elif write == "through .data":
+        module.decoder.conv_in.bias.data[0] += 1
+    else:
+        module.half().float()
+    put(swapper, module, second)
+    assert not put(swapper, module, first).from_memory
+    assert same(module, copied(net(1)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_another_precision_is_a_copy_and_the_kept_ones_stay(
+    swapper: Swapper, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    module = net(0).to(dtype)
+    first, second = (file_of(seed, tmp_path / f"{seed}.safetensors") for seed in (1, 2))
+    for path in (first, second, first):
+        put(swapper, module, path, dtype)
+    assert same(module, {name: tensor.to(dtype) for name, tensor in copied(net(1)).items()})
+    put(swapper, module, second, torch.float32)
+    assert module.decoder.conv_in.weight.dtype == torch.float32, "after a NaN, say"
+
+
+def test_the_memory_format_is_that_of_the_place(swapper: Swapper, tmp_path: Path) -> None:
+    module = net(0).to(memory_format=torch.channels_last)
+    put(swapper, module, file_of(1, tmp_path / "a.safetensors"))
+    weight = module.encoder.mid.block_1.conv1.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert same(module, copied(net(1)))
+
+
+def test_a_file_replaced_under_its_name_is_another_one(swapper: Swapper, tmp_path: Path) -> None:
+    module, path = net(0), tmp_path / "a.safetensors"
+    put(swapper, module, file_of(1, path))
+    put(swapper, module, file_of(3, tmp_path / "other.safetensors"))
+    file_of(2, tmp_path / "new").replace(path)
+    assert not put(swapper, module, path).from_memory
+    assert same(module, copied(net(2)))
+
+
+def test_a_file_that_has_gone_is_good_as_long_as_it_is_kept(swapper: Swapper, tmp_path: Path) -> None:
+    module, path = net(0), file_of(1, tmp_path / "a.safetensors")
+    put(swapper, module, path)
+    put(swapper, module, file_of(2, tmp_path / "b.safetensors"))
+    path.unlink()
+    put(swapper, module, path)
+    assert same(module, copied(net(1)))
+    swapper.make_room()
+    put(swapper, module, tmp_path / "b.safetensors")
+    swapper.in_ram.wait()
+    swapper.make_room()
+    with pytest.raises(NotFoundError):
+        put(swapper, module, path)
+
+
+def test_built_in_comes_back_bit_for_bit(swapper: Swapper, tmp_path: Path) -> None:
+    module, path = net(0), file_of(1, tmp_path / "a.safetensors")
+    base = builtin_of(module)
+    put(swapper, module, path)
+    with swapper.put_builtin(module, base, torch.float32) as displaced:
+        pass
+    swapper.keep(displaced)
+    assert same(module, copied(net(0)))
+    assert swapper.inside(module) is None
+    assert put(swapper, module, path).from_memory
+
+
+BAD: dict[str, tuple[Callable[[Path], Path], type[VaeManagerError], str]] = {
+    "16 channels": (lambda path: _saved(net(1, channels=16), path), RefusedError, "latent channels"),
+    "a key missing": (lambda path: file_of(1, path, decoder__conv_out__bias=None), RefusedError, "is not complete"),
+    "one NaN": (lambda path: file_of(1, path, scale=torch.tensor([1, 2, torch.nan])), IntegrityError, "is damaged"),
+    "whole numbers": (lambda path: file_of(1, path, scale=torch.ones(3, dtype=torch.int64)), RefusedError, "I64"),
+    "another shape": (lambda path: file_of(1, path, scale=torch.ones(4)), RefusedError, "other shapes"),
+    "nothing": (lambda path: path, NotFoundError, "There is no file"),
+}
+
+
+def _saved(module: Net, path: Path) -> Path:
+    from safetensors.torch import save_file
+
+    save_file(copied(module), path)
+    return path
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_touches_nothing(swapper: Swapper, tmp_path: Path, name: str) -> None:
+    make, error, says = BAD[name]
+    module, path = net(0), make(tmp_path / "bad.safetensors")
+    for _ in range(2):  # the second time it is known
+        with pytest.raises(error, match=says):
+            put(swapper, module, path)
+    assert same(module, copied(net(0)))
+
+
+def test_a_damaged_file_is_read_once(swapper: Swapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = BAD["one NaN"][0](tmp_path / "bad.safetensors")
+    with pytest.raises(IntegrityError):
+        put(swapper, net(0), path)
+    monkeypatch.setattr("vae_manager.swap.swapper.read_safetensors", None)
+    with pytest.raises(IntegrityError, match="is damaged"):
+        put(swapper, net(0), path)
+
+
+def test_a_pickle_is_read_by_the_hosts_reader_and_owns_its_memory(swapper: Swapper, tmp_path: Path) -> None:
+    module, path, shared = net(0), tmp_path / "a.pt", net(1).state_dict()
+    torch.save({}, path)
+    ready = swapper.prepare(path, module, torch.float32, lambda _: {**shared, "loss.weight": torch.ones(1)})
+    with swapper.put(module, ready):
+        pass
+    shared["scale"].zero_()
+    assert same(module, copied(net(1)))
+
+
+def test_without_memory_nothing_is_changed_and_what_is_kept_is_given_up(
+    swapper: Swapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = net(0)
+    put(swapper, module, file_of(1, tmp_path / "a.safetensors"))
+    put(swapper, module, file_of(2, tmp_path / "b.safetensors"))
+    real, failures = swapper._read, [1]
+
+    def fails(*arguments: Any) -> Any:
+        if failures:
+            failures.pop()
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+        return real(*arguments)
+
+    monkeypatch.setattr(swapper, "_read", fails)
+    put(swapper, module, file_of(3, tmp_path / "c.safetensors"))
+    assert same(module, copied(net(3))), "the second try had room"
+    swapper.in_ram.wait()
+    assert swapper.in_ram.nbytes == sum(place.nbytes for place in places(module).values()), "that of before alone"
+    failures[:] = [1, 1]
+    with pytest.raises(OutOfMemoryError, match="not enough memory"):
+        put(swapper, module, file_of(4, tmp_path / "d.safetensors"))
+    assert same(module, copied(net(3)))
+
+
+@pytest.mark.parametrize("way", ["file", "kept", "half", "builtin"])
+def test_whatever_raises_at_whatever_line_the_old_weights_or_the_new_ones_are_in(tmp_path: Path, way: str) -> None:
+    dtype = torch.float16 if way == "half" else torch.float32
+    old_file, new_file = (file_of(seed, tmp_path / f"{seed}.safetensors") for seed in (1, 2))
+    new = copied(net(0 if way == "builtin" else 2).to(dtype))
+    expected_inside = {"old": old_file, "new": None if way == "builtin" else new_file}
+
+    def swap(swapper: Swapper, module: Net, base: dict[str, torch.Tensor]) -> None:
+        if way == "builtin":
+            with swapper.put_builtin(module, base, dtype) as displaced:
+                pass
+        else:
+            with swapper.put(module, swapper.prepare(new_file, module, dtype, no_pickles)) as displaced:
+                pass
+        swapper.keep(displaced)
+
+    def scene() -> tuple[Swapper, Net, dict[str, torch.Tensor]]:
+        swapper, module = Swapper(lambda: ROOM, lambda: ROOM), net(0).to(dtype)
+        base = builtin_of(module)
+        if way == "kept":
+            put(swapper, module, new_file)
+        put(swapper, module, old_file, dtype)
+        swapper.in_ram.wait()
+        return swapper, module, base
+
+    first = scene()
+    with tracing((FOLDER,)) as steps:
+        swap(*first)
+    outcomes: Counter[str] = Counter()
+    for step in steps:
+        swapper, module, base = scene()
+        old = copied(module)
+        with pytest.raises(Injected), tracing((FOLDER,), step):
+            swap(swapper, module, base)
+        state = "old" if same(module, old) else "new"
+        assert same(module, {"old": old, "new": new}[state]), f"a mixture, after {step}"
+        inside = swapper.inside(module)
+        assert (Path(inside.path) if inside else None) == expected_inside[state], f"what is noted, after {step}"
+        outcomes[state] += 1
+        swapper.in_ram.wait()
+        live = {place.data_ptr() for place in places(module).values()}
+        for one in swapper.in_ram._sets.values():
+            assert not live & {tensor.data_ptr() for tensor in one.tensors.values()}, f"shared, after {step}"
+            assert checksums(one.tensors) == one.sums
+    assert outcomes["old"] > 20, outcomes
+
+
+def test_a_model_that_is_gone_is_forgotten(swapper: Swapper, tmp_path: Path) -> None:
+    module = net(0)
+    put(swapper, module, file_of(1, tmp_path / "a.safetensors"))
+    gone = weakref.ref(module)
+    del module
+    gc.collect()
+    assert gone() is None

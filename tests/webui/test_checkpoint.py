@@ -1,0 +1,214 @@
+"""What the page says of the checkpoint's own VAE, of a family's default, and of names; and what its buttons do."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+
+import pytest
+
+from tests.webui.host import PlainHost
+from tests.webui.test_page import do, text, wait_for
+from vae_manager.errors import RefusedError, UsageError
+from vae_manager.sentences import say
+from vae_manager.webui.hosts.acts import Act
+from vae_manager.webui.ui import facts as facts_module
+from vae_manager.webui.ui.page import EVERYWHERE, Page
+
+A, B = "a.safetensors", "b.safetensors"
+USE, NO_LONGER = "Use it with this checkpoint", "No longer prefer it"
+
+
+@pytest.fixture(autouse=True)
+def files(host: PlainHost) -> None:
+    for name in (A, B):
+        (host.vaes / name).write_bytes(b"x")
+    host.refresh()
+
+
+def buttons(page: Page) -> list[tuple[str, dict[str, object]]]:
+    """What can be clicked in the status."""
+    html = page.state({})["regions"]["status"]
+    found = re.findall(r'<button[^>]* data-vae-do="([^"]*)"[^>]*>([^<]*)</button>', html)
+    return [(unescape(label), json.loads(unescape(action))) for action, label in found]
+
+
+def click(page: Page, label: str) -> None:
+    [action] = [action for name, action in buttons(page) if name == label]
+    do(page, **action)
+    wait_for(lambda: not page.state({})["active"])
+
+
+def use(page: Page, host: PlainHost, name: str) -> None:
+    page.pick(name, EVERYWHERE)
+    wait_for(lambda: not page.state({})["active"] and host.word == name)
+
+
+def test_use_it_with_this_checkpoint_and_no_longer(page: Page, host: PlainHost) -> None:
+    assert buttons(page) == [], "nothing to prefer over what it has anyway"
+    use(page, host, A)
+    assert [label for label, _ in buttons(page)] == [USE]
+    click(page, USE)
+    assert host.cards == {host.checkpoint_file: A}
+    assert host.word == A, "the setting is another matter"
+    assert [label for label, _ in buttons(page)] == [NO_LONGER, "Choose Automatic"]
+    assert f"card prefers {A}. While it is chosen, every other checkpoint gets it too" in text(page, "status")
+    click(page, "Choose Automatic")
+    assert (host.word, host.loaded) == ("Automatic", host.listed[A])
+    assert "preferred by the checkpoint's card" in page.state({})["titles"]["txt2img"]
+    assert [label for label, _ in buttons(page)] == [NO_LONGER]
+    assert "every other" not in text(page, "status")
+    click(page, NO_LONGER)
+    assert host.cards == {}
+    wait_for(lambda: host.loaded is None)
+    assert "Built-in" in page.state({})["titles"]["txt2img"]
+
+
+def test_built_in_can_be_kept_for_a_checkpoint(page: Page, host: PlainHost) -> None:
+    use(page, host, "None")
+    click(page, USE)
+    assert host.cards == {host.checkpoint_file: "None"}
+
+
+def test_what_the_choice_overrides_is_told(page: Page, host: PlainHost) -> None:
+    host.cards[host.checkpoint_file] = B
+    use(page, host, A)
+    assert f"This checkpoint's card prefers {B}; the setting SD VAE overrides it" in text(page, "status")
+    assert [label for label, _ in buttons(page)] == [USE, "Choose Automatic", NO_LONGER]
+    click(page, "Choose Automatic")
+    assert host.loaded == host.listed[B]
+    assert "overrides" not in text(page, "status")
+    use(page, host, A)
+    click(page, NO_LONGER)
+    assert host.cards == {}
+    assert host.loaded == host.listed[A], "the choice stands"
+    assert "overrides" not in text(page, "status")
+
+
+def test_with_the_webuis_option_off_the_choice_waits(page: Page, host: PlainHost) -> None:
+    host.setting_overrides_card = False
+    host.cards[host.checkpoint_file] = B
+    use(page, host, A)
+    assert host.loaded == host.listed[B]
+    assert f"{A} is chosen, but what this checkpoint asks for comes first" in text(page, "status")
+    host.word = B
+    assert "is chosen, but" not in text(page, "status")
+
+
+def test_a_preference_that_is_not_there_is_told_and_can_be_taken_away(page: Page, host: PlainHost) -> None:
+    host.cards[host.checkpoint_file] = "gone.pt"
+    assert "card prefers gone.pt, which is not in the VAE folders" in text(page, "status")
+    click(page, NO_LONGER)
+    assert host.cards == {}
+    assert "gone.pt" not in text(page, "status")
+
+
+def test_another_checkpoint_is_loaded_meanwhile(page: Page, host: PlainHost) -> None:
+    use(page, host, A)
+    [(_, action)] = buttons(page)
+    host.checkpoint = "other"
+    with pytest.raises(RefusedError, match="Another checkpoint"):
+        do(page, **action)
+    assert host.cards == {}
+
+
+def test_where_it_is_refused_there_is_no_button_and_no_way(page: Page, host: PlainHost) -> None:
+    use(page, host, A)
+    [(_, action)] = buttons(page)
+    host.refused[Act.PREFER] = say("This WebUI was started for other machines to reach.")
+    assert buttons(page) == []
+    with pytest.raises(RefusedError, match="other machines"):
+        do(page, **action)
+    assert host.cards == {}
+    with pytest.raises(UsageError):
+        do(page, do="prefer", word=A)
+
+
+def test_no_button_for_what_is_not_settled(page: Page, host: PlainHost) -> None:
+    use(page, host, A)
+    host.loaded = host.listed[B]  # a picture's own, or the one before
+    assert buttons(page) == []
+    host.loaded = host.listed[A]
+    host.vae_path = host.loaded = "/elsewhere/a.safetensors"  # whose name means another file in the WebUI's list
+    assert buttons(page) == []
+    host.vae_path, host.loaded = None, host.listed[A]
+    assert USE in dict(buttons(page))
+    host.checkpoint = None
+    assert buttons(page) == []
+
+
+def test_a_damaged_card_is_said(page: Page, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RefusedError(say("{file} is damaged", file="demo.json"))
+
+    use(page, host, A)
+    monkeypatch.setattr(host, "prefer", refuse)
+    with pytest.raises(RefusedError, match=r"demo\.json"):
+        do(page, **buttons(page)[0][1])
+    assert host.loaded == host.listed[A]
+
+
+def test_following_keeps_what_the_dropdown_shows(page: Page, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    free = threading.Event()
+    original = host.choose
+    monkeypatch.setattr(host, "choose", lambda choice, wanted: (free.wait(10), original(choice, wanted))[1])
+    page.pick(B, EVERYWHERE)
+    wait_for(lambda: page.state({})["active"])
+    do(page, do="prefer", checkpoint="demo", word=A)
+    assert page.facts().wanted.word == B
+    free.set()
+    wait_for(lambda: not page.state({})["active"])
+    assert (host.word, host.loaded) == (B, host.listed[B])
+
+
+# -- a default for the family --------------------------------------------------------------------------------------
+def test_the_familys_default_is_named(page: Page, host: PlainHost) -> None:
+    host.default = B
+    before = page.state({})["sync"]
+    host.follow_setting()
+    assert page.state({})["titles"]["txt2img"] == (
+        "VAE — b · SD 1.x / 2.x · Automatic, your default for SD 1.x / 2.x"
+    )
+    assert f"Automatic ({B}, your default for SD 1.x / 2.x)" in page.labels(page.facts())
+    host.default = A
+    assert page.state({})["sync"] != before, "the line of the dropdown is another one"
+
+
+def test_a_default_that_is_missing_is_told(page: Page, host: PlainHost) -> None:
+    host.default = "gone.pt"
+    assert "gone.pt is your default for SD 1.x / 2.x, but it is not in the VAE folders" in text(page, "status")
+    assert "because gone.pt is missing" in page.state({})["titles"]["txt2img"]
+
+
+# -- names ---------------------------------------------------------------------------------------------------------
+def test_a_name_that_hands_a_file_to_a_checkpoint_is_pointed_out(page: Page, host: PlainHost) -> None:
+    assert "by its name alone" not in text(page, "offers")
+    (host.vaes / "sdxl <b>.safetensors").write_bytes(b"x")
+    host.refresh()
+    host.other_checkpoints = ["/models/sd.ckpt", "/models/sub/a.safetensors", "/models/un.safetensors"]
+    offers = text(page, "offers")
+    assert "Checkpoints that get a VAE by its name alone (1)" in offers
+    assert "sd gets sdxl <b>.safetensors" in offers
+    assert "rename the file" in offers
+    host.cards["/models/sd.ckpt"] = "gone.pt"
+    assert "sd gets sdxl" in text(page, "offers"), "a preference that is not there decides nothing"
+    for decided in (A, "None"):
+        host.cards["/models/sd.ckpt"] = decided
+        assert "by its name alone" not in text(page, "offers")
+
+
+def test_only_a_few_names_are_told_and_few_cards_read(
+    page: Page, host: PlainHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.listed = {f"m{number}-x.pt": f"/vae/m{number}-x.pt" for number in range(3000)}
+    host.other_checkpoints = [f"/models/m{number}.ckpt" for number in range(3000)]
+    asked: list[str] = []
+    monkeypatch.setattr(host, "preference", asked.append)
+    assert len(page.facts().caught) == facts_module.CAUGHT_SHOWN
+    assert len(asked) <= facts_module.CAUGHT_LOOKED_AT + 1
+    before = facts_module._caught_by_name.cache_info().hits
+    page.facts()
+    assert facts_module._caught_by_name.cache_info().hits == before + 1, "the same lists are not gone through again"

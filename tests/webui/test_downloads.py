@@ -1,0 +1,245 @@
+"""What the page says of downloads, and what its forms may ask for."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from tests.hub import Hub, Link
+from tests.webui.host import PlainHost
+from tests.webui.test_page import BYTES, ENTRY, do, row, text, wait_for, write_catalogue
+from vae_manager import transfer
+from vae_manager.downloads import Ending, Past
+from vae_manager.errors import NotFoundError, RefusedError, UsageError
+from vae_manager.jobs import JobState, JobView, Wish
+from vae_manager.sentences import say
+from vae_manager.service import Service
+from vae_manager.webui.hosts.acts import Act
+from vae_manager.webui.ui.markup.progress import _time_left, amount, progress_text
+from vae_manager.webui.ui.page import Page
+from vae_manager.webui.words import Words
+
+RUNNING = JobView("key", 1, "ft-MSE", JobState.RUNNING, "fetching", 182_000_000, 335_000_000, 48_000_000, 3.19)
+KEY = "0123456789abcdef0123456789abcdef"
+PAST = Past(
+    ended_at=time.time(),
+    name="ft-MSE 840k",
+    file_name="vae.safetensors",
+    folder="/models/VAE",
+    sources=("hub:me/vaes/vae.safetensors",),
+    ending=Ending.DELIVERED,
+    size=334_641_190,
+    sha256="ab" * 32,
+    proven=True,
+    seconds=7.5,
+    fetched=300_000_000,
+)
+
+
+# -- what a download says ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        (RUNNING, "182 MB of 335 MB · 48.0 MB/s · 3.2 s left"),
+        (replace(RUNNING, speed=None, seconds_left=None), "182 MB of 335 MB"),
+        (replace(RUNNING, total=None, seconds_left=None), "182 MB · 48.0 MB/s"),
+        (replace(RUNNING, speed=0.0, seconds_left=None), "182 MB of 335 MB · 0 kB/s"),
+        (replace(RUNNING, phase="resolving"), "Looking for the file …"),
+        (replace(RUNNING, phase="proving"), "Checking every byte …"),
+        (replace(RUNNING, phase=""), "Looking for the file …"),
+        (replace(RUNNING, phase="waiting", done=120_000_000),
+         "Another program is fetching it; 120 MB of 335 MB are there."),
+        (replace(RUNNING, phase="waiting", done=0, total=None), "Another program is fetching it; 0 kB are there."),
+        (replace(RUNNING, wish=Wish.PAUSE), "Pausing …"),
+        (replace(RUNNING, wish=Wish.STOP), "Cancelling …"),
+        (replace(RUNNING, wish=Wish.AGAIN), "182 MB of 335 MB · 48.0 MB/s · 3.2 s left"),
+        (replace(RUNNING, state=JobState.PAUSED), "Paused · 182 MB of 335 MB"),
+        (replace(RUNNING, state=JobState.PAUSED, done=0), "Paused"),
+        (replace(RUNNING, state=JobState.WAITING, place=1), "Waiting for its turn"),
+        (replace(RUNNING, state=JobState.WAITING, place=3), "Waiting: number 3 in the queue"),
+    ],
+)  # fmt: skip
+def test_each_state_has_its_sentence(job: JobView, said: str) -> None:
+    assert progress_text(job, Words({})) == said
+
+
+@given(some.integers(min_value=100_000, max_value=10**12))
+def test_amounts_are_read_as_what_they_are(count: int) -> None:
+    number, unit = amount(count).split()
+    assert float(number) * {"kB": 1e3, "MB": 1e6, "GB": 1e9}[unit] == pytest.approx(count, rel=0.006)
+
+
+@given(some.floats(min_value=2, max_value=200_000))
+def test_time_left_is_read_as_what_it_is(seconds: float) -> None:
+    shown = str(_time_left(seconds))
+    units = {"h": 3600, "min": 60, "s": 1}
+    read = sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+) (h|min|s)", shown))
+    assert read == pytest.approx(seconds, rel=0.0255)
+
+
+# -- the queue -----------------------------------------------------------------------------------------------------
+def test_what_another_program_or_an_earlier_one_left_can_be_discarded(
+    page: Page, host: PlainHost, hub: Hub, service: Service
+) -> None:
+    hub.add("owner/repo", "mine.safetensors", BYTES)
+    host.endpoint_address = hub.endpoint
+    write_catalogue(host, ENTRY)
+    hub.cdn.link = Link(rate_total=1_000_000)
+    do(page, do="get", entry="mine", use=False, accept=False)
+    wait_for(lambda: service.downloads.views()[0].job.done > 300_000)
+    key = service.downloads.views()[0].job.key
+    do(page, do="pause", job=key)
+    wait_for(lambda: service.downloads.views()[0].job.state is JobState.PAUSED)
+
+    later = Page(host, Service(host.data_folder))
+    assert "Continue and use" in row(later)
+    assert "are here already; the download goes on from there" in row(later)
+    assert "Mine 4.0 MB Continue Discard" in text(later, "downloads")
+    do(later, do="discard", job=key)
+    assert "Get and use · 4.0 MB" in row(later)
+    assert list(host.vaes.iterdir()) == []
+    with pytest.raises(NotFoundError):
+        do(later, do="continue", job=key)
+
+
+def test_the_figures_can_be_asked_for_alone(page: Page, host: PlainHost, hub: Hub) -> None:
+    hub.add("owner/repo", "mine.safetensors", BYTES)
+    host.endpoint_address = hub.endpoint
+    write_catalogue(host, ENTRY)
+    hub.cdn.link = Link(rate_total=2_000_000)
+    still = page.state({})["stamp"]
+    do(page, do="get", entry="mine", use=False, accept=False)
+    wait_for(lambda: page.pace()["jobs"])
+    assert page.pace()["stamp"] != still
+    [(key, figures)] = page.pace()["jobs"].items()
+    wait_for(lambda: "MB/s" in page.pace()["jobs"][key]["text"])
+    assert figures.keys() == {"text", "percent"}
+    do(page, do="cancel", job=key)
+    wait_for(lambda: page.pace()["jobs"] == {})
+
+
+# -- how the network is used ---------------------------------------------------------------------------------------
+@pytest.fixture
+def used(monkeypatch: pytest.MonkeyPatch) -> list[transfer.Network]:
+    """What each delivery was told."""
+    told: list[transfer.Network] = []
+
+    def deliver(order: transfer.Order, *, network: transfer.Network, **_: object) -> None:
+        told.append(network)
+        raise NotFoundError(say("Nothing is there."))
+
+    monkeypatch.setattr(transfer, "deliver", deliver)
+    return told
+
+
+def test_the_settings_and_the_keys_reach_the_network(page: Page, host: PlainHost, used: list[transfer.Network]) -> None:
+    write_catalogue(host, ENTRY)
+    host.most_connections, host.bytes_per_second, host.endpoint_address = 4, 2e6, "https://mirror.example"
+    do(page, do="save-key", key=KEY)
+    do(page, do="get", entry="mine", use=False, accept=False)
+    wait_for(lambda: used)
+    assert (used[0].connections, used[0].bandwidth, used[0].endpoint) == (4, 2e6, "https://mirror.example")
+    assert (used[0].keys, used[0].public_only) == ({"civitai.com": KEY}, False)
+    host.most_connections = 8
+    wait_for(lambda: "Try again" in row(page))
+    [one] = page.service.downloads.views()
+    do(page, do="retry", job=one.job.key)
+    wait_for(lambda: len(used) == 2)
+    assert used[1].connections == 8, "a changed setting counts for the next try"
+
+
+@pytest.mark.parametrize(
+    ("address", "shared", "public_only"),
+    [
+        ("https://a.example/b.safetensors", False, False),
+        ("https://a.example/b.safetensors", True, True),
+        ("hub:me/vaes/b.safetensors", True, False),
+        ("civitai:17/b.safetensors", True, True),
+        ("s3://bucket/b.safetensors", True, True),
+    ],
+)
+def test_what_strangers_type_stays_on_public_addresses(
+    page: Page, host: PlainHost, used: list[transfer.Network], address: str, shared: bool, public_only: bool
+) -> None:
+    host.shared_with_others = shared
+    do(page, do="get-from", address=address)
+    wait_for(lambda: used)
+    assert used[0].public_only is public_only
+
+
+def test_strangers_read_no_files_of_this_machine(page: Page, host: PlainHost, tmp_path: Path) -> None:
+    file = tmp_path / "own.safetensors"
+    file.write_bytes(b"x")
+    host.shared_with_others = True
+    with pytest.raises(RefusedError, match="by their path"):
+        do(page, do="get-from", address=str(file))
+    host.shared_with_others = False
+    do(page, do="get-from", address=str(file))
+    wait_for(lambda: "own.safetensors" in text(page, "downloads") and (host.vaes / "own.safetensors").exists())
+
+
+def test_where_sources_may_not_be_changed_there_are_no_forms_and_no_ways_around(page: Page, host: PlainHost) -> None:
+    host.refused[Act.CHANGE_SOURCES] = say(
+        "The WebUI was started with --freeze-settings: settings cannot be changed here."
+    )
+    assert "--freeze-settings" in text(page, "forms")
+    assert "<form" not in page.state({})["regions"]["forms"]
+    for action in ({"do": "get-from", "address": "hub:a/b/c.safetensors"}, {"do": "save-key", "key": KEY},
+                   {"do": "remove-key"}):  # fmt: skip
+        with pytest.raises(RefusedError, match="freeze"):
+            do(page, **action)
+
+
+def test_a_key_is_never_told(page: Page, host: PlainHost) -> None:
+    with pytest.raises(UsageError):
+        do(page, do="save-key", key="two words")
+    do(page, do="save-key", key=KEY)
+    assert KEY not in json.dumps(page.state({}))
+    assert "A Civitai API key is saved." in text(page, "forms")
+    do(page, do="remove-key")
+    assert 'type="password"' in page.state({})["regions"]["forms"]
+
+
+# -- the history ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("past", "said"),
+    [
+        (PAST, r"ft-MSE 840k 335 MB · ⌀ 40\.0 MB/s ✓ proven File vae.safetensors From hub:me/vaes/vae.safetensors "
+               r"SHA-256 (ab){32} Time 7\.5 s$"),
+        (replace(PAST, proven=False), "! not proven"),
+        (replace(PAST, proven=False, problem=say("{file} is empty. Get it again.", file="a")),
+         "! cannot be used ! a is empty"),
+        (replace(PAST, ending=Ending.ALREADY_THERE, fetched=0), "335 MB ✓ already here"),
+        (replace(PAST, ending=Ending.FAILED, proven=False, problem=say("Nothing is there.")),
+         "✗ failed ✗ Nothing is there"),
+        (replace(PAST, ending=Ending.CANCELLED, proven=False), "ft-MSE 840k – cancelled"),
+    ],
+)  # fmt: skip
+def test_each_ending_is_told(page: Page, service: Service, past: Past, said: str) -> None:
+    assert text(page, "downloads") == "Nothing has been fetched yet."
+    service.history.add(past)
+    assert re.search(said, text(page, "downloads")), text(page, "downloads")
+
+
+def test_the_history_is_told_in_the_language_of_the_page(page: Page, host: PlainHost, service: Service) -> None:
+    problem = say(
+        "{host} cannot be reached. Check the network, or choose a mirror in the settings.", host="hub.example"
+    )
+    service.history.add(replace(PAST, ending=Ending.FAILED, problem=problem))
+    host.spoken = "zh_CN"
+    assert "✗ 失败 ✗ 无法连接 hub.example" in text(page, "downloads")
+
+
+def test_names_of_the_history_are_not_html(page: Page, service: Service, host: PlainHost) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    service.history.add(replace(PAST, name=evil, file_name=evil, sources=(evil,), sha256=evil))
+    assert "<img" not in page.state({})["regions"]["downloads"]
+
+

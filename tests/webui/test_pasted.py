@@ -1,0 +1,216 @@
+"""A pasted picture: what its pasting takes, what the page says, and until when."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tests.hub import Hub
+from tests.webui.host import PlainHost
+from tests.webui.test_page import BYTES, ENTRY, SHA256, do, row, text, wait_for, write_catalogue
+from vae_manager.pasted import Named
+from vae_manager.sentences import say
+from vae_manager.service import Service
+from vae_manager.webui.hosts.acts import Act
+from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB, Page
+from vae_manager.webui.ui.pasted import paste
+
+
+def put(host: PlainHost, name: str, content: bytes, service: Service | None = None) -> str:
+    """Put a file into the VAE folder; with `service`, its hash is known. Gives the digits of an infotext."""
+    path = host.vaes / name
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    if service is not None:
+        service.hashes.remember(path, digest)
+    host.refresh()
+    return digest[:10]
+
+
+def said(page: Page) -> str:
+    """What is said of the picture: after what is in use."""
+    return text(page, "status").partition("The picture names ")[2]
+
+
+def test_as_named_nothing_is_said(page: Page, host: PlainHost, service: Service) -> None:
+    digits = put(host, "a.pt", b"a", service)
+    assert paste(host, service, Named("a.pt", digits)) == "a.pt"
+    assert said(page) == ""
+    assert paste(host, service, Named("None")) == "None"
+    assert service.picture is None
+
+
+def test_under_another_name(page: Page, host: PlainHost, service: Service) -> None:
+    digits = put(host, "mine.pt", b"a", service)
+    assert paste(host, service, Named("theirs.pt", digits)) == "mine.pt"
+    assert said(page) == (
+        f"theirs.pt with the hash {digits}. A file with this hash is here as mine.pt. The next pictures take mine.pt. ✕"
+    )
+    assert page.state({})["titles"]["img2img"].endswith(" · ! the pasted picture's VAE")
+    do(page, do="dismiss-picture")
+    assert said(page) == ""
+    assert "picture" not in page.state({})["titles"]["img2img"]
+
+
+def test_the_name_with_other_bytes(page: Page, host: PlainHost, service: Service) -> None:
+    digits = put(host, "mine.pt", b"a", service)
+    put(host, "theirs.pt", b"b", service)
+    assert paste(host, service, Named("theirs.pt", digits)) == "mine.pt"
+    assert "The theirs.pt here is another file; mine.pt has this hash. The next pictures take mine.pt." in said(page)
+    assert paste(host, service, Named("theirs.pt", "0123456789")) == "theirs.pt"
+    assert "The theirs.pt here has another hash" in said(page)
+    assert "The next pictures take theirs.pt." in said(page)
+
+
+def test_unknown(page: Page, host: PlainHost, service: Service) -> None:
+    put(host, "a.pt", b"a", service)
+    assert paste(host, service, Named("b.pt", "0123456789")) is None
+    assert "no file here has this hash, and no VAE of the catalogue. The next pictures keep your own choice." in said(
+        page
+    )
+    assert paste(host, service, Named("b.pt")) is None
+    assert said(page) == "b.pt, without a hash. It is not here. The next pictures keep your own choice. ✕"
+    put(host, "b.pt", b"b")
+    assert said(page) == "b.pt, without a hash. It is here now. Use ✕"
+
+
+def test_a_file_that_has_just_come_is_found(host: PlainHost, service: Service) -> None:
+    (host.vaes / "new.pt").write_bytes(b"a")
+    assert paste(host, service, Named("new.pt")) == "new.pt"
+
+
+def test_hashes_are_asked_for_and_not_waited_for(
+    page: Page, host: PlainHost, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits = put(host, "mine.pt", b"a")
+    asked: list[Path] = []
+    monkeypatch.setattr(service, "hash_in_background", lambda paths: asked.extend(paths))
+    assert paste(host, service, Named("theirs.pt", digits)) is None
+    assert host.vaes / "mine.pt" in asked
+    assert "is not known yet; it is being worked out. The next pictures keep your own choice." in said(page)
+    assert "picture" not in page.state({})["titles"]["txt2img"], "it may well be as named"
+    monkeypatch.undo()
+    wait_for(lambda: "A file with this hash is here as mine.pt. Use" in said(page))
+
+
+def test_what_is_not_known_to_be_it_is_not_proposed(
+    page: Page, host: PlainHost, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert paste(host, service, Named("a.pt", "0123456789")) is None
+    monkeypatch.setattr(service, "hash_in_background", lambda paths: None)
+    put(host, "a.pt", b"a")
+    assert "is not known yet" in said(page)
+    assert "Use" not in said(page)
+
+
+def test_a_hash_that_becomes_known_in_between_is_seen(
+    host: PlainHost, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits = put(host, "mine.pt", b"a")
+
+    def ended(path: Path) -> bool:
+        service.hashes.remember(path, hashlib.sha256(b"a").hexdigest())
+        return False
+
+    monkeypatch.setattr(service, "can_be_hashed", ended)
+    assert paste(host, service, Named("theirs.pt", digits)) == "mine.pt"
+
+
+def test_a_name_that_proves_right_is_not_spoken_of(page: Page, host: PlainHost, service: Service) -> None:
+    digits = put(host, "a.pt", b"a")
+    assert paste(host, service, Named("a.pt", digits)) == "a.pt"
+    wait_for(lambda: said(page) == "")
+    assert service.picture is None
+
+
+def test_a_name_that_proves_wrong_asks_for_another_pasting(page: Page, host: PlainHost, service: Service) -> None:
+    digits = put(host, "mine.pt", b"a", service)
+    named = Named("theirs.pt", digits)
+    put(host, "theirs.pt", b"b")
+    (host.vaes / "mine.pt").unlink()
+    host.refresh()
+    assert paste(host, service, named) == "theirs.pt"
+    put(host, "mine.pt", b"a", service)
+    assert "Paste the picture again to take mine.pt." in said(page)
+
+
+def test_where_nothing_may_be_hashed(page: Page, host: PlainHost, service: Service) -> None:
+    host.hashing = False
+    digits = put(host, "a.pt", b"a")
+    assert paste(host, service, Named("a.pt", "0123456789")) == "a.pt"
+    assert said(page) == ""
+    assert paste(host, service, Named("b.pt", digits)) is None
+    assert "as far as the hashes of the files here are known" in said(page)
+    assert service.background.views() == ()
+
+
+def test_a_file_that_cannot_be_read_is_not_waited_for(page: Page, host: PlainHost, service: Service) -> None:
+    put(host, "a.pt", b"a")
+    (host.vaes / "a.pt").unlink()
+    (host.vaes / "a.pt").mkdir()
+    paste(host, service, Named("b.pt", "0123456789"))
+    host.listed = {"a.pt": str(host.vaes / "a.pt")}
+    wait_for(lambda: "as far as the hashes of the files here are known" in said(page))
+
+
+def test_where_a_choice_changes_nothing_nothing_is_done(page: Page, host: PlainHost, service: Service) -> None:
+    host.refused[Act.CHOOSE_FOR_TAB] = say("The WebUI was started with --vae-path.")
+    assert paste(host, service, Named("b.pt", "0123456789")) == "b.pt"
+    assert said(page) == ""
+
+
+@pytest.fixture
+def offered(host: PlainHost, hub: Hub) -> None:
+    hub.add("owner/repo", "mine.safetensors", BYTES)
+    host.endpoint_address = hub.endpoint
+    write_catalogue(host, ENTRY)
+
+
+@pytest.mark.usefixtures("offered")
+def test_offered_got_and_used(page: Page, host: PlainHost, service: Service) -> None:
+    named = Named("theirs.pt", SHA256[:10])
+    assert paste(host, service, named) is None
+    assert "Mine has this hash and can be fetched. The next pictures keep your own choice." in said(page)
+    offers = page.state({})["regions"]["offers"]
+    assert offers.index('"mine"') < offers.index('"ft-mse"')
+    do(page, do="get", entry="mine", use=False, accept=False)
+    wait_for(lambda: "A file with this hash is here as mine.safetensors. Use" in said(page))
+    page.pick("mine.safetensors", EVERYWHERE)
+    wait_for(lambda: said(page) == "")
+    assert service.picture is None
+    assert paste(host, service, named) == "mine.safetensors"
+
+
+@pytest.mark.usefixtures("offered")
+def test_used_in_a_tab_alone(page: Page, host: PlainHost, service: Service) -> None:
+    paste(host, service, Named("theirs.pt", SHA256[:10]))
+    put(host, "mine.safetensors", BYTES, service)
+    page.pick("other.pt", THIS_TAB)
+    assert "Use ✕" in said(page)
+    page.pick("mine.safetensors", THIS_TAB)
+    assert said(page) == ""
+
+
+@pytest.mark.usefixtures("offered")
+def test_one_for_another_family_can_be_got_and_not_used(page: Page, host: PlainHost, service: Service) -> None:
+    host.family = "sdxl"
+    paste(host, service, Named("theirs.pt", SHA256[:10]))
+    assert "It is made for SD 1.x / 2.x, the loaded checkpoint is SDXL." in said(page)
+    assert "Get" in row(page)
+    assert "use" not in row(page)
+    do(page, do="dismiss-picture")
+    assert "mine" not in page.state({})["regions"]["offers"]
+
+
+def test_names_of_a_picture_are_not_html(page: Page, host: PlainHost, service: Service) -> None:
+    paste(host, service, Named("<img src=x onerror=alert(1)>"))
+    assert "&lt;img src=x" in page.state({})["regions"]["status"]
+    assert "<img" not in page.state({})["regions"]["status"]
+
+
+def test_in_chinese(page: Page, host: PlainHost, service: Service) -> None:
+    host.spoken = "zh_CN"
+    paste(host, service, Named("b.pt", "0123456789"))
+    assert "哈希值 0123456789。无法识别：" in text(page, "status")

@@ -1,0 +1,32 @@
+"""Which bytes a path leads to, told without reading them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["Identity", "identity_of"]
+
+
+class Identity(NamedTuple):
+    """A file as it was when it was looked at. Whatever writes to it, replaces it or moves it makes another of it."""
+
+    path: str
+    """Absolute."""
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path, status: os.stat_result) -> Identity:
+        return cls(str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def identity_of(path: Path) -> Identity | None:
+    """The identity of the file that `path` leads to now; None where nothing can be looked at there."""
+    try:
+        return Identity.of(path, path.stat())
+    except OSError:
+        return None

@@ -1,0 +1,150 @@
+"""Reading the weights of a file into memory of their own, each byte once.
+
+safetensors' own reader maps the file: the pages come later, in the middle of a decode, and a file that is truncated
+meanwhile ends the process. So the bytes are read here, straight to where they stay.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import IntegrityError
+from ..files import Header, Identity, TensorInfo, read_header
+from ..files.headers import disk_error
+from ..sentences import say
+from .check import DTYPES
+from .weights import Weights, checksum
+
+if TYPE_CHECKING:
+    import torch
+
+READERS = 2
+"""Threads: one waits for the disk while the other looks at what has come. More are not faster."""
+ALIGNMENT = 64
+"""Bytes: what torch gives its own tensors."""
+
+
+def read_safetensors(path: Path, names: Mapping[str, str]) -> Weights:
+    """Read the tensors whose name in the file is a value of `names`; its keys are the names that they get.
+
+    They come in the file's dtypes, on the CPU. Raises IntegrityError where the file changes meanwhile or holds numbers
+    that are none, NotFoundError and DiskError.
+    """
+    try:
+        with FileIO(_opened(path), "rb") as file:
+            before = _identity(file, path)
+            tensors, sums = _read(file, path, read_header(path), names)
+            if _identity(file, path) != before or Identity.of(path, path.stat()) != before:
+                raise changed(path)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    return Weights(before, tensors, sums)
+
+
+def _opened(path: Path) -> int:
+    """A descriptor; to open a pipe does not wait for somebody to write to it."""
+    return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+
+
+def _identity(file: FileIO, path: Path) -> Identity:
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise IntegrityError(say("{path} is not a file.", path=path))
+    return Identity.of(path, status)
+
+
+def _read(
+    file: FileIO, path: Path, header: Header, names: Mapping[str, str]
+) -> tuple[dict[str, torch.Tensor], tuple[int, ...]]:
+    """The tensors and their checksums."""
+    if any(theirs not in header.tensors for theirs in names.values()):
+        raise changed(path)
+    infos = [header.tensors[theirs] for theirs in names.values()]
+
+    def one(theirs: str, info: TensorInfo, tensor: torch.Tensor) -> int:
+        _fill(file, header.data_start + info.start, tensor, path)
+        _check_numbers(tensor, theirs, path)
+        return int(checksum(tensor))  # here, while the processor still has the bytes at hand
+
+    tensors = _empty(infos)
+    with ThreadPoolExecutor(READERS, "vae-manager reading") as readers:
+        sums = tuple(readers.map(one, names.values(), infos, tensors))
+    return dict(zip(names, tensors, strict=True)), sums
+
+
+def _empty(infos: Sequence[TensorInfo]) -> list[torch.Tensor]:
+    """Tensors in one piece of memory, for which numpy asks the system for large pages: to get it in small ones takes
+    longer than to read a file that the system still has."""
+    import numpy
+    import torch
+
+    lengths = [info.end - info.start for info in infos]
+    starts = list(accumulate((length + -length % ALIGNMENT for length in lengths), initial=0))
+    memory = numpy.empty(starts[-1] + ALIGNMENT, numpy.uint8)
+    memory = memory[-memory.ctypes.data % ALIGNMENT :]
+    return [
+        torch.from_numpy(memory[start : start + length]).view(getattr(torch, DTYPES[info.dtype])).view(info.shape)
+        for info, start, length in zip(infos, starts, lengths, strict=False)
+    ]
+
+
+def _fill(file: FileIO, offset: int, tensor: torch.Tensor, path: Path) -> None:
+    import torch
+
+    rest: memoryview = tensor.reshape(-1).view(torch.uint8).numpy().data
+    while rest:
+        count = _read_at(file, offset, rest)
+        if not count:
+            raise changed(path)
+        rest, offset = rest[count:], offset + count
+
+
+def _read_at(file: FileIO, offset: int, buffer: memoryview) -> int:
+    if sys.platform not in ("win32", "darwin"):
+        return os.preadv(file.fileno(), [buffer], offset)
+    with _positions:  # no reading at an offset there, and all threads share the position
+        file.seek(offset)
+        return file.readinto(buffer) or 0
+
+
+_positions = threading.Lock()
+
+
+def check_numbers(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Raise IntegrityError where a weight is NaN or infinite: the pictures would be black."""
+    for name, tensor in tensors.items():
+        _check_numbers(tensor, name, path)
+
+
+def _check_numbers(tensor: torch.Tensor, name: str, path: Path) -> None:
+    import torch
+
+    if not tensor.is_floating_point():
+        return
+    # A sum is quicker than a look at each, and finite only if all are. Large ones may add up to infinity.
+    wide = tensor if tensor.element_size() > 1 else tensor.float()
+    if not torch.isfinite(wide.sum(dtype=torch.float32)) and not torch.isfinite(wide).all():
+        raise IntegrityError(
+            say(
+                "{file} is damaged: its tensor {name} holds numbers that are not a number or infinite. Get it again. "
+                "Nothing was changed.",
+                file=path.name,
+                name=name,
+            )
+        )
+
+
+def changed(path: Path) -> IntegrityError:
+    """What to raise where a file is another one than it was a moment ago."""
+    return IntegrityError(
+        say("{file} was changed while it was being read. Nothing was changed in the model; try again.", file=path.name)
+    )

@@ -1,0 +1,238 @@
+"""Which weights are in which model, which are kept, and where the wanted ones come from.
+
+    file ──read, checked──▶ kept in RAM ──fitted──▶ ready ──exchanged──▶ the model
+                              ▲   (device, dtype)                            │
+                              └────────── if nobody has written to them ─────┘
+
+Where the model wants them just as they are kept (on the CPU, say), nothing is copied: they leave the cache and belong
+to the model. Else a copy goes into the model and the cache keeps its own; of the GPU's, it can keep the one displaced
+last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from ..errors import IntegrityError, OutOfMemoryError, RefusedError
+from ..files import Identity, identity_of, inspect
+from ..sentences import Sentence, say
+from .cache import WeightCache
+from .check import compare, fit, is_ignored
+from .exchange import exchanged, places
+from .reading import changed, check_numbers, read_safetensors
+from .weights import Tensors, Weights, checksums, fitted
+
+if TYPE_CHECKING:
+    import torch
+
+ReadPickle = Callable[[Path], Mapping[str, "torch.Tensor"]]
+"""The host's restricted reader of pickles."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Weights that fit into a model and its memory, and nothing of which is in it yet."""
+
+    places: Tensors
+    """Of the model."""
+    weights: Weights
+    kept: Weights
+    """As they are kept in RAM; the same tensors where nothing had to be converted."""
+    from_memory: bool
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """What is known of the weights in a module."""
+
+    identity: Identity
+    sums: tuple[int, ...]
+
+
+class Swapper:
+    """One for the process. What touches a model may be called only while nothing else uses that model."""
+
+    def __init__(self, ram: Callable[[], int], room_on_device: Callable[[], int]) -> None:
+        """`ram` and `room_on_device` give the bytes that may be kept for sets that are in no model."""
+        self.in_ram = WeightCache(ram)
+        self.on_device = WeightCache(room_on_device)
+        self._damaged: dict[Identity, Sentence] = {}
+        """Files that were read and found to be no VAE: not read again until they change."""
+        self._inside: WeakKeyDictionary[torch.nn.Module, _Inside] = WeakKeyDictionary()
+
+    def inside(self, module: torch.nn.Module) -> Identity | None:
+        """The file whose weights were last put into `module` here; None: none was."""
+        inside = self._inside.get(module)
+        return inside.identity if inside is not None else None
+
+    def forget(self, module: torch.nn.Module) -> None:
+        """Somebody else has put other weights into `module`."""
+        self._note(module, None)
+
+    # -- before: nothing is touched ----------------------------------------------------------------------------------
+    def check(self, path: Path, module: torch.nn.Module, read_pickle: ReadPickle) -> None:
+        """Raise RefusedError where the file cannot go into `module`: from its header, in a few milliseconds.
+
+        A pickle has no header; it is read, and kept for the swap that will follow.
+        """
+        identity, models = identity_of(path), places(module)
+        kept = self.in_ram.get(identity) if identity is not None else None
+        if kept is None or not _would_fit(kept, models):
+            weights = self._checked(path, models, read_pickle)
+            if weights is not None:
+                self.in_ram.put(weights)
+
+    def prepare(self, path: Path, module: torch.nn.Module, dtype: torch.dtype, read_pickle: ReadPickle) -> Ready:
+        """Have the weights of `path` ready for `module`, from memory where they are kept, else from the file.
+
+        A file that has gone is good as long as its weights are kept. Raises RefusedError, IntegrityError,
+        NotFoundError, DiskError, OutOfMemoryError.
+        """
+        models = places(module)
+        try:
+            return self._prepared(path, models, dtype, read_pickle)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        self.make_room()
+        try:
+            return self._prepared(path, models, dtype, read_pickle)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise OutOfMemoryError(
+                say("There is not enough memory to load {file}. The VAE in use is unchanged.", file=path.name)
+            ) from error
+
+    def make_room(self) -> None:
+        """Give back the memory that could be had again from files."""
+        import torch
+
+        self.on_device.clear()
+        self.in_ram.clear()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _prepared(self, path: Path, models: Tensors, dtype: torch.dtype, read_pickle: ReadPickle) -> Ready:
+        gone = str(path.absolute())
+        identity = identity_of(path) or self.in_ram.at(gone) or self.on_device.at(gone)
+        on_device = self.on_device.get(identity) if identity is not None else None
+        kept = self.in_ram.get(identity) if identity is not None else None
+        found = on_device or kept
+        if found is not None and _would_fit(found, models):
+            ready = found.like(models, dtype)
+            return Ready(models, ready, kept or ready, from_memory=True)
+        kept = self._read(path, models, read_pickle).converted(dtype)
+        return Ready(models, kept.like(models, dtype), kept, from_memory=False)
+
+    def _read(self, path: Path, models: Tensors, read_pickle: ReadPickle) -> Weights:
+        before = identity_of(path)
+        if before in self._damaged:
+            raise IntegrityError(self._damaged[before])
+        try:
+            weights = self._checked(path, models, read_pickle)
+            return weights if weights is not None else read_safetensors(path, {name: name for name in models})
+        except IntegrityError as error:
+            if before is not None and before == identity_of(path):
+                self._damaged[before] = error.sentence
+            raise
+
+    def _checked(self, path: Path, models: Tensors, read_pickle: ReadPickle) -> Weights | None:
+        """Raise where the file cannot go in; return its weights where they had to be read for that."""
+        shapes = {name: tuple(tensor.shape) for name, tensor in models.items()}
+        inspection = inspect(path)
+        refusal = fit(inspection, shapes)
+        weights = None
+        if refusal is None and inspection.container == "pickle":
+            weights = _unpickled(path, read_pickle)
+            refusal = compare(path.name, {name: tuple(found.shape) for name, found in weights.tensors.items()}, shapes)
+        if refusal is not None:
+            raise RefusedError(refusal)
+        return weights
+
+    # -- the exchange ------------------------------------------------------------------------------------------------
+    @contextmanager
+    def put(self, module: torch.nn.Module, ready: Ready) -> Iterator[Weights | None]:
+        """Put `ready` into `module`; gives what was there, for `keep`, where it came from a file.
+
+        What is done inside belongs to it: where that raises, the old weights are back.
+        """
+        owned = ready.weights.shares_with(ready.kept)
+        if owned:
+            self.in_ram.take(ready.kept.identity)
+        else:
+            self.in_ram.put(ready.kept)
+        self.on_device.take(ready.weights.identity)
+        inside = _Inside(ready.weights.identity, ready.weights.sums)
+        try:
+            with exchanged(ready.places, ready.weights.tensors) as old, self._known(module, inside) as before:
+                yield Weights(before.identity, old, before.sums) if before is not None else None
+        except BaseException:
+            if owned:
+                self.in_ram.put(ready.kept)  # the model has not got it, so nobody else has
+            raise
+
+    @contextmanager
+    def put_builtin(self, module: torch.nn.Module, tensors: Tensors, dtype: torch.dtype) -> Iterator[Weights | None]:
+        """Put the checkpoint's own weights into `module`, which owns them from then on. As `put`."""
+        models = places(module)
+        ready = {name: fitted(tensors[name], models[name], dtype) for name in models}
+        with exchanged(models, ready) as old, self._known(module, None) as before:
+            yield Weights(before.identity, old, before.sums) if before is not None else None
+
+    @contextmanager
+    def _known(self, module: torch.nn.Module, inside: _Inside | None) -> Iterator[_Inside | None]:
+        """Note what is in `module` now; gives what was. Where what is done inside raises, that is noted again."""
+        before = self._inside.get(module)
+        try:
+            self._note(module, inside)
+            yield before
+        except BaseException:
+            self._note(module, before)
+            raise
+
+    def _note(self, module: torch.nn.Module, inside: _Inside | None) -> None:
+        if inside is not None:
+            self._inside[module] = inside
+        else:
+            self._inside.pop(module, None)
+
+    def keep(self, displaced: Weights | None) -> None:
+        """Keep what was in a model, now that nobody uses it, unless somebody has written to it there."""
+        if displaced is not None:
+            device = next(iter(displaced.tensors.values())).device
+            (self.in_ram if device.type == "cpu" else self.on_device).put_back(displaced)
+
+
+def builtin_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights that are in `module`, to be kept in RAM while others are: what is there already is not copied."""
+    return {name: place.data.to("cpu") for name, place in places(module).items()}
+
+
+def _would_fit(weights: Weights, models: Tensors) -> bool:
+    return weights.tensors.keys() == models.keys() and all(
+        weights.tensors[name].shape == place.shape for name, place in models.items()
+    )
+
+
+def _unpickled(path: Path, read_pickle: ReadPickle) -> Weights:
+    before = identity_of(path)
+    tensors = {
+        name: tensor.detach().clone() for name, tensor in read_pickle(path).items() if not is_ignored(name)
+    }  # cloned: in a pickle they may share storage
+    if before is None or before != identity_of(path):
+        raise changed(path)
+    check_numbers(tensors, path)
+    return Weights(before, tensors, checksums(tensors))
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """torch has a class of its own for the GPU, and none for the CPU."""
+    import torch
+
+    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or "allocate memory" in str(error)

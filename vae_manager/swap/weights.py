@@ -1,0 +1,88 @@
+"""The tensors of one VAE, and how to tell that nobody has written to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..files import Identity
+
+if TYPE_CHECKING:
+    import torch
+
+Tensors = Mapping[str, "torch.Tensor"]
+"""By the names that `first_stage_model` has for them; each with storage of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """What was read from one file, ready to go into a model."""
+
+    identity: Identity
+    tensors: Tensors
+    sums: tuple[int, ...]
+    """One for each tensor; see `checksums`."""
+
+    @property
+    def nbytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+    def untouched(self) -> bool:
+        """Whether they still are what was read. Reads every byte: some 20 ms for 335 MB."""
+        return checksums(self.tensors) == self.sums
+
+    def like(self, models: Tensors, dtype: torch.dtype) -> Weights:
+        """These weights for the places of `models`, converted where device, dtype or memory format differ.
+
+        What does not differ is shared with these; see `shares_with`.
+        """
+        tensors = {name: fitted(self.tensors[name], models[name], dtype) for name in models}
+        if all(tensors[name] is self.tensors[name] for name in tensors):
+            return Weights(self.identity, tensors, self.sums)
+        return Weights(self.identity, tensors, checksums(tensors))
+
+    def converted(self, dtype: torch.dtype) -> Weights:
+        """These weights in another dtype, where they are; they themselves where it is theirs."""
+        if all(tensor.dtype == dtype for tensor in self.tensors.values()):
+            return self
+        tensors = {name: tensor.to(dtype) for name, tensor in self.tensors.items()}
+        return Weights(self.identity, tensors, checksums(tensors))
+
+    def shares_with(self, other: Weights) -> bool:
+        """Whether a write to one could be seen in the other."""
+        return any(tensor is other.tensors.get(name) for name, tensor in self.tensors.items())
+
+
+def fitted(tensor: torch.Tensor, place: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """`tensor` itself where it is as `place` wants it, else a copy with storage of its own.
+
+    The device and the memory format are those of `place` (--opt-channelslast changes the latter); so is the dtype of
+    what holds whole numbers.
+    """
+    dtype = dtype if place.is_floating_point() else place.dtype
+    if tensor.device == place.device and tensor.dtype == dtype and tensor.stride() == place.stride():
+        return tensor
+    import torch
+
+    return torch.empty_like(place, dtype=dtype, requires_grad=False).copy_(tensor)
+
+
+def checksums(tensors: Tensors) -> tuple[int, ...]:
+    """One number a tensor: the sum of its bytes, read eight at a time. It tells a write, not an attack."""
+    import torch
+
+    sums = [checksum(tensor) for tensor in tensors.values()]
+    return tuple(torch.stack(sums).tolist()) if sums else ()
+
+
+def checksum(tensor: torch.Tensor) -> torch.Tensor:
+    return _words(tensor).sum()
+
+
+def _words(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor's bytes as they lie in memory, as whole numbers."""
+    import torch
+
+    flat = tensor.detach().as_strided((tensor.numel(),), (1,)).view(torch.uint8)
+    return flat.view(torch.int64) if flat.numel() % 8 == 0 else flat.to(torch.int64)

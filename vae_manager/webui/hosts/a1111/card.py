@@ -1,0 +1,116 @@
+"""The checkpoint's card: the JSON file beside it, in which the WebUI keeps what a person wrote about it.
+
+Its key "vae" is the "Preferred VAE" (ui_extra_networks_checkpoints_user_metadata.py:13). The WebUI and other extensions
+keep more there, so only that key is touched, and a file that cannot be read is never replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ....errors import DiskError, RefusedError
+from ....sentences import say
+
+KEY = "vae"
+
+_writing = threading.Lock()
+
+
+def card_of(checkpoint_file: str) -> str:
+    """As extra_networks.get_user_metadata finds it (extra_networks.py:209)."""
+    return os.path.splitext(checkpoint_file)[0] + ".json"  # noqa: PTH122  # the WebUI's own spelling of the path
+
+
+def preference(checkpoint_file: str) -> str | None:
+    """The "Preferred VAE"; None where there is no card, where it names none, and where it makes no sense."""
+    try:
+        preferred = _read(Path(card_of(checkpoint_file))).get(KEY)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return str(preferred) if preferred is not None else None
+
+
+def prefer(checkpoint_file: str, word: str | None) -> None:
+    """Make `word` (the WebUI's, None for no wish) the preference, in one step: whoever reads gets the old card or the
+    new one.
+
+    Raises RefusedError where the card makes no sense, DiskError where it cannot be read or written: it stays as it was.
+    """
+    path = Path(card_of(checkpoint_file))
+    with _writing:
+        try:
+            card = _read(path)
+        except (ValueError, RecursionError) as error:
+            raise RefusedError(
+                say(
+                    "{file}, the checkpoint's card, is damaged: {reason}. Nothing was changed. Mend the file or move "
+                    "it away, and try again.",
+                    file=path.name,
+                    reason=str(error)[:200],
+                )
+            ) from error
+        except OSError as error:
+            raise DiskError(
+                say("{path} cannot be read: {reason}.", path=path, reason=error.strerror or error)
+            ) from error
+        if card.get(KEY) == word and (word is not None or KEY not in card):
+            return
+        changed = {**card, KEY: word} if word is not None else {key: card[key] for key in card if key != KEY}
+        _write(path, changed)
+    _tell_the_webui(checkpoint_file, changed)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Empty where there is no card."""
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    if not isinstance(card, dict):
+        raise ValueError(f"{type(card).__name__} in place of an object")
+    return card
+
+
+def _write(path: Path, card: dict[str, Any]) -> None:
+    place = path.resolve()  # a link stays one
+    new = place.with_name(f".{place.name}.{os.getpid()}.new")
+    try:
+        new.write_bytes(_as_the_webui_writes(card))
+        with new.open("rb+") as file:
+            os.fsync(file.fileno())
+        if place.exists():
+            shutil.copymode(place, new)
+        new.replace(place)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise DiskError(
+            say("{path} cannot be written: {reason}", path=path, reason=error.strerror or error)
+        ) from error
+
+
+def _as_the_webui_writes(card: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(card, indent=4, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a character, which JSON can hold and UTF-8 cannot
+        return json.dumps(card, indent=4).encode()
+
+
+def _tell_the_webui(checkpoint_file: str, card: dict[str, Any]) -> None:
+    """Its card editor keeps what it has read, and would write that back (ui_extra_networks_user_metadata.py:34)."""
+    from modules import ui_extra_networks  # not at the top: Reload UI makes it anew
+
+    for page in ui_extra_networks.extra_pages:
+        # A list of what lies in each folder, from WebUI 1.7 on; single files can be told it from 1.10 on.
+        tell = getattr(getattr(page, "lister", None), "update_file_entry", None)
+        if tell is not None:
+            tell(card_of(checkpoint_file))
+        for item in list(getattr(page, "items", {}).values()):
+            if item.get("filename") == checkpoint_file:
+                item["user_metadata"] = dict(card)

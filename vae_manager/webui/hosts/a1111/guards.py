@@ -1,0 +1,102 @@
+"""Every patch of the WebUI, in one place.
+
+Whatever puts a VAE into the model ends in `sd_vae.load_vae` (a checkpoint is loaded) or `sd_vae.reload_vae_weights`
+(all else: the setting by whatever way, an override, X/Y/Z, a checkpoint card). Both are replaced by the project's swap:
+what cannot work is refused before anything is touched, and whatever raises, the old VAE still is in use.
+
+    sd_vae.load_vae                     never raises while a checkpoint loads: it comes up with its own VAE
+    sd_vae.reload_vae_weights           no round trip of the model; raises a sentence
+    sd_vae.get_loaded_vae_hash          the hash of the weights in the model, or none; never hashes
+    devices.test_for_nans               says which VAE it was
+    CheckpointUserMetadataEditor.update_vae     waits for a running generation
+
+They go through the WebUI's own registry (modules/patches.py), are applied once however often the UI is reloaded, and an
+option takes them off.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from modules import call_queue, devices, patches, sd_vae, ui_extra_networks_checkpoints_user_metadata
+
+from . import infotext
+from .adapter import A1111
+
+KEY = "vae-manager"
+
+Function = Callable[..., Any]
+Patch = tuple[Any, str, Callable[[A1111, Function], Function]]
+"""Where a function stands, its name, and what makes another of the host's own."""
+
+
+def install(host: A1111) -> None:
+    """Apply those that are not applied."""
+    for place, name, make in _patches():
+        original = getattr(place, name)
+        if patches.original(KEY, place, name) is None:
+            patches.patch(KEY, place, name, functools.wraps(original)(make(host, original)))
+
+
+def remove() -> None:
+    """Take back those that are still ours: what another extension has put over one of them stays."""
+    for place, name, _ in _patches():
+        if patches.original(KEY, place, name) is not None and is_ours(getattr(place, name)):
+            patches.undo(KEY, place, name)
+
+
+def is_ours(function: Function) -> bool:
+    return function.__globals__ is globals()
+
+
+def _patches() -> Iterator[Patch]:
+    yield sd_vae, "load_vae", _load_vae
+    yield sd_vae, "reload_vae_weights", _reload_vae_weights
+    yield sd_vae, "get_loaded_vae_hash", _get_loaded_vae_hash
+    yield devices, "test_for_nans", _test_for_nans
+    yield ui_extra_networks_checkpoints_user_metadata.CheckpointUserMetadataEditor, "update_vae", _update_vae
+
+
+def _load_vae(host: A1111, _: Function) -> Function:
+    def load_vae(model: Any, vae_file: str | None = None, vae_source: str = "from unknown source") -> None:
+        host.ways_in.load(model, vae_file)
+
+    return load_vae
+
+
+def _reload_vae_weights(host: A1111, _: Function) -> Function:
+    def reload_vae_weights(sd_model: Any = None, vae_file: Any = sd_vae.unspecified) -> Any:
+        if vae_file is sd_vae.unspecified:
+            return host.ways_in.reload(sd_model)
+        return host.ways_in.reload(sd_model, lambda _: vae_file)
+
+    return reload_vae_weights
+
+
+def _get_loaded_vae_hash(host: A1111, _: Function) -> Function:
+    def get_loaded_vae_hash() -> str | None:
+        return infotext.short_hash(host)
+
+    return get_loaded_vae_hash
+
+
+def _test_for_nans(host: A1111, original: Function) -> Function:
+    def test_for_nans(x: Any, where: str) -> None:
+        try:
+            original(x, where)
+        except devices.NansException as error:
+            if where != "vae":
+                raise
+            raise devices.NansException(f"{host.vae.precision.blame()} {error}") from None
+
+    return test_for_nans
+
+
+def _update_vae(host: A1111, original: Function) -> Function:
+    def update_vae(self: Any, name: str) -> None:
+        with call_queue.queue_lock:
+            original(self, name)
+
+    return update_vae

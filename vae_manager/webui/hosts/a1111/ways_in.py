@@ -1,0 +1,90 @@
+"""The ways by which a VAE comes into the WebUI's model: each follows the setting, and each its own rules of failing.
+
+    apply              the page's: the setting is written only once the VAE is in
+    before_generation  follows what has changed on the disk; the picture is made with the old VAE where that fails
+    reload             the WebUI's, for its setting, an override, X/Y/Z and cards: raises, so that it takes it back
+    load               the WebUI's, for a checkpoint that has been loaded: never raises, the checkpoint has its own VAE
+
+All are called under the WebUI's queue lock, or in the thread that loads the first model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modules import script_callbacks, sd_vae, shared
+
+from ....choice import Choice
+from ....errors import VaeManagerError
+from ....service import the_service
+from ....swap import Swapper
+from . import options
+from .loaded import LoadedVae
+
+if TYPE_CHECKING:
+    from .adapter import A1111
+
+
+class WaysIn:
+    def __init__(self, host: A1111) -> None:
+        self._host = host
+        self.vae = LoadedVae(Swapper(options.memory_for_vaes, options.memory_on_device))
+
+    def apply(self, model: Any, choice: Choice) -> bool:
+        """Put the VAE that `choice` means into the loaded model; False where it is there already."""
+        return self._put(model, self._host.resolution_of(choice, model).path, mend=True)
+
+    def before_generation(self, model: Any) -> None:
+        """Follow what has changed on the disk: a missing file that is back, a file replaced under its name."""
+        choice = self._host.written_choice()
+        if self._host.resolution_of(choice, model).missing is not None:
+            self._host.add_new_files()
+        if self.apply(model, choice):
+            self.announce(model)
+
+    def load(self, model: Any, path: str | None) -> None:
+        """A checkpoint has been loaded into `model`: give it its VAE."""
+        if sd_vae.loaded_vae_file is not None or sd_vae.get_base_vae(model) is not None:
+            self._put(model, path)  # another extension's call
+            return
+        self.vae.fresh(model)
+        with suppress(VaeManagerError):  # noted: the status says it
+            # The WebUI knows no default for a family, and calls what that is for "none".
+            self._put(model, path or self._host.resolution_of(self._host.written_choice(), model).path)
+
+    def reload(self, model: Any, path_of: Callable[[Any], str | None] | None = None) -> Any:
+        """Follow the setting, which may be an override; the model where another VAE is in it now, else None.
+
+        Raises a VaeManagerError, the old VAE being in use still. Not for a `model` that the WebUI names: it is changing
+        checkpoints then. Nor at the end of an override, when a picture would be lost because somebody has meanwhile
+        set what cannot be used. The checkpoint has its own VAE then.
+        """
+        switching = model is not None
+        model = model if switching else shared.sd_model
+        if model is None:
+            return None
+        choice = self._host.written_choice()
+        path = path_of(model) if path_of is not None else self._host.resolution_of(choice, model).path
+        try:
+            swapped = self._put(model, path, mend=not switching)
+        except VaeManagerError as error:
+            if not switching and not self._host.ends_override(choice):
+                raise
+            swapped = self._put(model, None)
+            self.vae.refusal = error.sentence
+        if swapped:
+            self.announce(model)
+        return model if swapped else None
+
+    def announce(self, model: Any) -> None:
+        """Tell other extensions, as the WebUI does after a swap (sd_vae.py:283)."""
+        script_callbacks.model_loaded_callback(model)
+
+    def _put(self, model: Any, path: str | None, *, mend: bool = False) -> bool:
+        swapped = self.vae.put(model, path, anew=mend and self.vae.heal(model))
+        if swapped and path is not None and self._host.may_hash():
+            the_service(self._host.data_folder).hash_in_background([Path(path)])
+        return swapped
