@@ -8,6 +8,7 @@ VaeManagerError                 exit status of the command line
 │       └── ExpiredAddressError 4  a signed address is refused: the hub gives a new one
 ├── IntegrityError              5  bytes came, and they are not the ones that were asked for
 │   ├── WrongBytesError         5  the whole file came, with another hash
+│   ├── FileChangedError        5  a file was written to while it was being read: it may be read again
 │   └── EndlessBodyError        5  more bytes came than the file has
 ├── DiskError                   6  no space, no permission, no such folder
 ├── OutOfMemoryError            6  no memory left, of the machine or of the GPU
@@ -28,6 +29,7 @@ __all__ = [
     "DiskError",
     "EndlessBodyError",
     "ExpiredAddressError",
+    "FileChangedError",
     "IntegrityError",
     "NameTakenError",
     "NetworkError",
@@ -81,6 +83,10 @@ class IntegrityError(VaeManagerError):
 
 class WrongBytesError(IntegrityError):
     """Every byte came, and their hash is not the published one."""
+
+
+class FileChangedError(IntegrityError):
+    """A file was written to, or touched, while it was being read."""
 
 
 class EndlessBodyError(IntegrityError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import weakref
 from collections import Counter
 from collections.abc import Callable
@@ -15,14 +16,16 @@ torch = pytest.importorskip("torch")
 
 from vae_manager import swap as swap_package  # noqa: E402
 from vae_manager.errors import (  # noqa: E402
+    FileChangedError,
     IntegrityError,
     NotFoundError,
     OutOfMemoryError,
     RefusedError,
     VaeManagerError,
 )
+from vae_manager.files import Header, read_header  # noqa: E402
 from vae_manager.swap import Swapper, builtin_of, places  # noqa: E402
-from vae_manager.swap.swapper import Ready  # noqa: E402
+from vae_manager.swap.swapper import READS, Ready  # noqa: E402
 from vae_manager.swap.weights import checksums  # noqa: E402
 
 from .injecting import Injected, tracing  # noqa: E402
@@ -189,6 +192,27 @@ def test_a_damaged_file_is_read_once(swapper: Swapper, tmp_path: Path, monkeypat
     monkeypatch.setattr("vae_manager.swap.swapper.read_safetensors", None)
     with pytest.raises(IntegrityError, match="is damaged"):
         put(swapper, net(0), path)
+
+
+@pytest.mark.parametrize(("times", "is_refused"), [(1, False), (READS - 1, False), (READS, True)])
+def test_a_file_that_is_touched_while_it_is_read_is_read_again(
+    swapper: Swapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, is_refused: bool
+) -> None:
+    module, path = net(0), file_of(1, tmp_path / "a.safetensors")
+    touches = iter(range(times))
+
+    def touched(path: Path) -> Header:
+        if (moment := next(touches, None)) is not None:
+            os.utime(path, (moment, moment))
+        return read_header(path)
+
+    monkeypatch.setattr("vae_manager.swap.reading.read_header", touched)
+    if is_refused:
+        with pytest.raises(FileChangedError, match="was changed while it was being read"):
+            put(swapper, module, path)
+    else:
+        put(swapper, module, path)
+    assert same(module, copied(net(0 if is_refused else 1)))
 
 
 def test_a_pickle_is_read_by_the_hosts_reader_and_owns_its_memory(swapper: Swapper, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import IntegrityError
+from ..errors import FileChangedError, IntegrityError
 from ..files import Header, Identity, TensorInfo, read_header
 from ..files.headers import disk_error
 from ..sentences import say
@@ -36,8 +36,8 @@ ALIGNMENT = 64
 def read_safetensors(path: Path, names: Mapping[str, str]) -> Weights:
     """Read the tensors whose name in the file is a value of `names`; its keys are the names that they get.
 
-    They come in the file's dtypes, on the CPU. Raises IntegrityError where the file changes meanwhile or holds numbers
-    that are none, NotFoundError and DiskError.
+    They come in the file's dtypes, on the CPU. Raises FileChangedError where the file changes meanwhile, IntegrityError
+    where it holds numbers that are none, NotFoundError and DiskError.
     """
     try:
         with FileIO(_opened(path), "rb") as file:
@@ -143,8 +143,8 @@ def _check_numbers(tensor: torch.Tensor, name: str, path: Path) -> None:
         )
 
 
-def changed(path: Path) -> IntegrityError:
+def changed(path: Path) -> FileChangedError:
     """What to raise where a file is another one than it was a moment ago."""
-    return IntegrityError(
+    return FileChangedError(
         say("{file} was changed while it was being read. Nothing was changed in the model; try again.", file=path.name)
     )

@@ -12,13 +12,13 @@ last.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from ..errors import IntegrityError, OutOfMemoryError, RefusedError
+from ..errors import FileChangedError, IntegrityError, OutOfMemoryError, RefusedError
 from ..files import Identity, identity_of, inspect
 from ..sentences import Sentence, say
 from .cache import WeightCache
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 ReadPickle = Callable[[Path], Mapping[str, "torch.Tensor"]]
 """The host's restricted reader of pickles."""
+
+READS = 3
+"""Times that a file is read which changes meanwhile: something that only touches it is no reason to refuse."""
 
 
 @dataclass(frozen=True)
@@ -131,12 +134,20 @@ class Swapper:
         return Ready(models, kept.like(models, dtype), kept, from_memory=False)
 
     def _read(self, path: Path, models: Tensors, read_pickle: ReadPickle) -> Weights:
+        for _ in range(READS - 1):
+            with suppress(FileChangedError):
+                return self._read_once(path, models, read_pickle)
+        return self._read_once(path, models, read_pickle)
+
+    def _read_once(self, path: Path, models: Tensors, read_pickle: ReadPickle) -> Weights:
         before = identity_of(path)
         if before in self._damaged:
             raise IntegrityError(self._damaged[before])
         try:
             weights = self._checked(path, models, read_pickle)
             return weights if weights is not None else read_safetensors(path, {name: name for name in models})
+        except FileChangedError:
+            raise
         except IntegrityError as error:
             if before is not None and before == identity_of(path):
                 self._damaged[before] = error.sentence
