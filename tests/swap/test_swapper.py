@@ -62,6 +62,16 @@ def test_the_weights_of_the_file_are_in_the_same_parameters(swapper: Swapper, tm
     assert swapper.inside(module) is not None
 
 
+def test_places_are_what_torch_itself_calls_the_state_of_a_module() -> None:
+    module = net(0)
+    module.decoder.again = module.decoder.mid.block_1  # the same part under two names
+    module.register_buffer("left_out", torch.ones(1), persistent=False)
+    module.register_parameter("none", None)
+    found, state = places(module), module.state_dict(keep_vars=True)
+    assert found.keys() == state.keys()
+    assert all(found[name] is state[name] for name in state)
+
+
 def test_going_back_reads_no_file_and_copies_nothing(swapper: Swapper, tmp_path: Path) -> None:
     module = net(0)
     first, second = (file_of(seed, tmp_path / f"{seed}.safetensors") for seed in (1, 2))

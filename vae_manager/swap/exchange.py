@@ -13,9 +13,26 @@ if TYPE_CHECKING:
 
 
 def places(module: torch.nn.Module) -> Tensors:
-    """The parameters and buffers of `module` themselves, by name: what a VAE file has to bring."""
-    tensors: Tensors = module.state_dict(keep_vars=True)
-    return tensors
+    """The parameters and buffers of `module` themselves, by name: what a VAE file has to bring.
+
+    As `module.state_dict(keep_vars=True)`, which takes two to three times as long: it makes an entry of metadata and
+    calls hooks for each of some 150 modules, and a swap asks for this before anything else.
+    """
+    found: dict[str, torch.Tensor] = {}
+    _collect(module, "", found)
+    return found
+
+
+def _collect(module: torch.nn.Module, prefix: str, found: dict[str, torch.Tensor]) -> None:
+    for name, tensor in module._parameters.items():
+        if tensor is not None:
+            found[prefix + name] = tensor
+    for name, tensor in module._buffers.items():
+        if tensor is not None and name not in module._non_persistent_buffers_set:
+            found[prefix + name] = tensor
+    for name, child in module._modules.items():
+        if child is not None:
+            _collect(child, f"{prefix}{name}.", found)
 
 
 @contextmanager
