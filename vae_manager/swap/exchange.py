@@ -24,12 +24,12 @@ def places(module: torch.nn.Module) -> Tensors:
 
 
 def _collect(module: torch.nn.Module, prefix: str, found: dict[str, torch.Tensor]) -> None:
-    for name, tensor in module._parameters.items():
-        if tensor is not None:
-            found[prefix + name] = tensor
-    for name, tensor in module._buffers.items():
-        if tensor is not None and name not in module._non_persistent_buffers_set:
-            found[prefix + name] = tensor
+    for name, parameter in module._parameters.items():
+        if parameter is not None:
+            found[prefix + name] = parameter
+    for name, buffer in module._buffers.items():
+        if buffer is not None and name not in module._non_persistent_buffers_set:
+            found[prefix + name] = buffer
     for name, child in module._modules.items():
         if child is not None:
             _collect(child, f"{prefix}{name}.", found)
