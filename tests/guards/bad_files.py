@@ -69,7 +69,7 @@ def _flux(source: Path, target: Path, _: Path) -> None:
     write_layout(target, layout)
 
 
-def _one_key_missing(source: Path, target: Path, _: Path) -> None:
+def one_key_missing(source: Path, target: Path, _: Path) -> None:
     layout = layout_of(source)
     del layout["decoder.norm_out.weight"]
     write_layout(target, layout)
@@ -154,7 +154,7 @@ def _truncated_ckpt(source: Path, target: Path, _: Path) -> None:
 
 BAD = (
     BadFile("bad-flux.safetensors", _flux),
-    BadFile("bad-missing-key.safetensors", _one_key_missing),
+    BadFile("bad-missing-key.safetensors", one_key_missing),
     BadFile("bad-diffusers.safetensors", _diffusers),
     BadFile("bad-prefixed.safetensors", _prefixed),
     BadFile("bad-extra.safetensors", _extra_keys),

@@ -27,7 +27,7 @@ def bad_files(stage: Stage, marker: Path) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _set_up_anew_after_a_failure(stage: Stage, request: pytest.FixtureRequest) -> Iterator[None]:
+def set_up_anew_after_a_failure(stage: Stage, request: pytest.FixtureRequest) -> Iterator[None]:
     before = request.session.testsfailed
     yield
     if request.session.testsfailed != before:

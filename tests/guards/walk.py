@@ -25,7 +25,7 @@ class Walk:
         self.drifted: list[str] = []
         self.untold: list[str] = []
         self.done: Counter[str] = Counter()
-        self._bad = sorted(stage.listed.intersection(NOT_LOCKED))
+        self._bad = sorted(stage.webui.listed().intersection(NOT_LOCKED))
         self._good: dict[str, str | None] = {name: name for name in (stage.a, stage.b, stage.c)}
         self._good["None"] = None
         self._seen: dict[tuple[str, str | None], Picture] = {}

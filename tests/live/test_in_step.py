@@ -13,7 +13,7 @@ from .webui import Picture, WebUI, until
 pytestmark = pytest.mark.live
 
 SETTING = "#setting_sd_vae"
-LONG = 40
+LONG = 150
 """Steps of a picture that takes long enough for a person to do something meanwhile."""
 
 
