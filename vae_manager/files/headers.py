@@ -52,6 +52,9 @@ class TensorInfo:
     shape: tuple[int, ...]
     start: int
     end: int
+    strides: tuple[int, ...] | None = None
+    """Elements from one index to the next, along each axis, of a tensor in a pickle that does not lie row after row;
+    None where it does."""
 
 
 @dataclass(frozen=True)
