@@ -48,6 +48,9 @@ DTYPE_BYTES: Final[Mapping[str, int]] = MappingProxyType(
 _U64: Final = 2**64 - 1
 _SHOWN: Final = 100
 """Characters of a tensor's name that a sentence shows."""
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER: Final = b"0" * 20
+"""What a long number is once all its digits are noughts."""
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -151,11 +154,12 @@ def _parse(raw: bytes, data_bytes: int) -> Header:
 
 
 def _json(raw: bytes) -> object:
+    has_strange_numbers = b"-" in raw or _LONG_NUMBER in raw.translate(_DIGITS)
     try:
         root: object = json.loads(
             raw.decode("utf-8"),
             object_pairs_hook=_without_duplicates,
-            parse_int=_integer,
+            parse_int=_integer if has_strange_numbers else None,  # Python's own is much quicker, with short ones
             parse_float=_finite,
             parse_constant=_finite,
         )
@@ -198,7 +202,7 @@ def _metadata(value: object) -> dict[str, str]:
 def _tensor(name: str, value: object) -> TensorInfo:
     if not isinstance(value, dict):
         raise _Malformed(say("its tensor {name} is not described as the format asks.", name=name))
-    dtype, shape, offsets = (value.get(key) for key in ("dtype", "shape", "data_offsets"))
+    dtype, shape, offsets = value.get("dtype"), value.get("shape"), value.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
         raise _Malformed(say("its tensor {name} has a kind of number that is not known.", name=name))
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
@@ -207,7 +211,12 @@ def _tensor(name: str, value: object) -> TensorInfo:
 
 
 def _are_sizes(value: object) -> TypeGuard[list[int]]:
-    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+    if not isinstance(value, list):
+        return False
+    for item in value:  # noqa: SIM110 - a file has a thousand of them, and this is three times as quick
+        if type(item) is not int or item < 0:
+            return False
+    return True
 
 
 def _check_offsets(tensors: Iterable[tuple[str, TensorInfo]]) -> int:
