@@ -14,14 +14,16 @@ from typing import Final
 
 from ...sentences import say
 from .meaning import call, changed, known_to_webui, named, stored
-from .values import DAMAGED, UNSAFE, Bag, Ended, Global, Pairs, Refused, Storage, Tensor
+from .refusals import malformed, too_many, unknown
+from .values import DAMAGED, Bag, Ended, Global, Pairs, Refused, Storage, Tensor
 
 __all__ = ["MOST_STEPS", "Machine"]
 
 MOST_STEPS: Final = 600_000
 """Instructions of one file. A checkpoint of SDXL, with its optimiser, has some 300,000."""
 NAME_STEPS: Final = 8
-"""As how many instructions one counts that gives a name, or a storage."""
+"""As how many instructions more one counts that gives a name, or a storage."""
+COLLECTION_STEPS: Final = 3
 LONGEST_NUMBER: Final = 255
 """Bytes of a whole number; torch's magic one has ten."""
 LONGEST_NAME: Final = 1000
@@ -61,7 +63,7 @@ class Machine:
                 self.data += more
                 continue
             if len(self._stack) != 1 or self._marks:
-                raise _malformed()
+                raise malformed()
             return self._stack.pop()
 
     def _run_on(self) -> None:
@@ -77,17 +79,17 @@ class Machine:
                 return
             self._left -= 1
             if self._left < 0:
-                raise _too_many()
+                raise too_many()
             instruction = instructions.get(code)
             if instruction is None:
-                raise _unknown(code)
+                raise unknown(code)
             instruction(self)
 
     def _pay(self, steps: int) -> None:
         """What takes the time or the memory of many instructions counts as many."""
         self._left -= steps
         if self._left < 0:
-            raise _too_many()
+            raise too_many()
 
     # -- bytes ---------------------------------------------------------------------------------------------------------
     def take(self, count: int) -> bytes:
@@ -114,7 +116,7 @@ class Machine:
         if end < 0:
             if len(self.data) - self.at < LONGEST_NAME:
                 raise Ended
-            raise _malformed()
+            raise malformed()
         text, self.at = _text(self.data[self.at : end]), end + 1
         return text
 
@@ -122,14 +124,19 @@ class Machine:
     def push(self, value: object) -> None:
         self._stack.append(value)
 
+    def make(self, collection: list[object] | Pairs) -> None:
+        """Push a new one. Python's own housekeeping looks at each again and again, in a large process for long."""
+        self._pay(COLLECTION_STEPS)
+        self.push(collection)
+
     def pop(self) -> object:
         if len(self._stack) <= (self._marks[-1] if self._marks else 0):
-            raise _malformed()
+            raise malformed()
         return self._stack.pop()
 
     def top(self) -> object:
         if len(self._stack) <= (self._marks[-1] if self._marks else 0):
-            raise _malformed()
+            raise malformed()
         return self._stack[-1]
 
     def mark(self) -> None:
@@ -137,7 +144,7 @@ class Machine:
 
     def since_mark(self) -> list[object]:
         if not self._marks:
-            raise _malformed()
+            raise malformed()
         start = self._marks.pop()
         values = self._stack[start:]
         del self._stack[start:]
@@ -152,7 +159,7 @@ class Machine:
 
     def recall(self, key: int) -> None:
         if key not in self._memo:
-            raise _malformed()
+            raise malformed()
         self._stack.append(self._memo[key])
 
     # -- instructions that do more than push ---------------------------------------------------------------------------
@@ -169,19 +176,19 @@ class Machine:
     def tuple_of(self, count: int) -> None:
         start = len(self._stack) - count
         if start < (self._marks[-1] if self._marks else 0):
-            raise _malformed()
+            raise malformed()
         self._stack[start:] = [tuple(self._stack[start:])]
 
     def extend(self, values: list[object], kind: type[list[object]]) -> None:
         target = self.top()
         if type(target) is not kind:
-            raise _malformed()
+            raise malformed()
         target.extend(values)
 
     def set_items(self, values: list[object]) -> None:
         target = self.top()
         if type(target) is not Pairs or len(values) % 2:
-            raise _malformed()
+            raise malformed()
         target.extend(zip(values[::2], values[1::2], strict=True))
 
     def set_item(self) -> None:
@@ -199,7 +206,7 @@ class Machine:
     def name_by_stack(self) -> None:
         name, module = self.pop(), self.pop()
         if not isinstance(name, str) or not isinstance(module, str):
-            raise _malformed()
+            raise malformed()
         self._name(module, name)
 
     def _name(self, module: str, name: str) -> None:
@@ -242,54 +249,10 @@ def _text(raw: bytes) -> str:
     try:
         return raw.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
-        raise _malformed() from None
-
-
-def _too_many() -> Refused:
-    return Refused(DAMAGED, say("it has more instructions than any checkpoint needs."))
-
-
-def _malformed() -> Refused:
-    return Refused(DAMAGED, say("its instructions make no sense."))
-
-
-def _unknown(code: int) -> Refused:
-    if code in _RUNNING:
-        return Refused(UNSAFE, say("something, by the instruction {name},", name=_RUNNING[code]))
-    if code in _STRANGE:
-        name = _STRANGE[code]
-        return Refused(DAMAGED, say("it has the instruction {name}, which PyTorch does not write.", name=name))
-    return _malformed()
+        raise malformed() from None
 
 
 _STOP: Final = ord(".")
-
-_RUNNING: Final[Mapping[int, str]] = {
-    ord("i"): "INST",
-    ord("o"): "OBJ",
-    ord("P"): "PERSID",
-    0x82: "EXT1",
-    0x83: "EXT2",
-    0x84: "EXT4",
-    0x92: "NEWOBJ_EX",
-}
-"""Further ways to have something called, which no file of torch takes."""
-
-_STRANGE: Final[Mapping[int, str]] = {
-    ord("F"): "FLOAT",
-    ord("I"): "INT",
-    ord("L"): "LONG",
-    ord("S"): "STRING",
-    ord("V"): "UNICODE",
-    ord("d"): "DICT",
-    ord("l"): "LIST",
-    ord("g"): "GET",
-    ord("p"): "PUT",
-    0x91: "FROZENSET",
-    0x96: "BYTEARRAY8",
-    0x97: "NEXT_BUFFER",
-    0x98: "READONLY_BUFFER",
-}
 
 _INSTRUCTIONS: Final[Mapping[int, Callable[[Machine], object]]] = {
     0x80: Machine.protocol,
@@ -319,10 +282,10 @@ _INSTRUCTIONS: Final[Mapping[int, Callable[[Machine], object]]] = {
     ord("C"): lambda machine: machine.push(machine.take_counted(1)),
     0x8E: lambda machine: machine.push(machine.take_counted(8)),
     # Collections
-    ord("}"): lambda machine: machine.push(Pairs()),
-    ord("]"): lambda machine: machine.push([]),
+    ord("}"): lambda machine: machine.make(Pairs()),
+    ord("]"): lambda machine: machine.make([]),
     ord(")"): lambda machine: machine.push(()),
-    0x8F: lambda machine: machine.push(Bag()),
+    0x8F: lambda machine: machine.make(Bag()),
     ord("t"): lambda machine: machine.push(tuple(machine.since_mark())),
     0x85: lambda machine: machine.tuple_of(1),
     0x86: lambda machine: machine.tuple_of(2),
