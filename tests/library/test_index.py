@@ -26,13 +26,6 @@ PRINTS = Fingerprints("a" * 64, "b" * 64)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "VAE"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 

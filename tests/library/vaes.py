@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from tests.files.samples import encode, header_of, ldm
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index, IndexedFile
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 
 
 def vae(path: Path, seed: int = 0, **metadata: str) -> Path:
@@ -34,3 +40,18 @@ def sha256(path: Path) -> str:
 def tree(folder: Path) -> Sequence[str]:
     """All that is below a folder, hidden files too."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def put(folder: Path, *names: str) -> None:
+    """Small files that hold their own name."""
+    for name in names:
+        (folder / name).write_text(name)
+
+
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As exFAT has it, and many network folders: no hard links."""
+
+    def link(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
