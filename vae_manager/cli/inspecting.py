@@ -112,7 +112,8 @@ def _what(one: Looked, entry: Entry | None) -> str:
         return f"It is a whole checkpoint, with {what or 'no VAE'} in it."
     if what is None:
         return "It is no VAE."
-    return f"It is {what} in the layout “{inspection.layout}”, which is not in the catalogue."
+    unknown = ", and its hash is not in the catalogue" if one.indexed.sha256 is not None else ""
+    return f"It is {what} in the layout “{inspection.layout}”{unknown}."
 
 
 def _whose(family: FamilyGuess) -> str:
