@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.files.samples import diffusers, ldm, safetensors
+from tests.files.torch_files import write_zip
 from vae_manager.errors import (
     NameTakenError,
     RefusedError,
@@ -117,3 +118,10 @@ def test_a_hostile_name_on_disk_can_be_mended(folder: Path) -> None:
     assert rename(path, "good").name == "good.safetensors"
     undecodable = vae(folder / os.fsdecode(b"\xff\xfe.safetensors"))
     assert rename(undecodable, "better").exists()
+
+
+def test_a_wrong_ending_is_mended_by_another_name(folder: Path, tmp_path: Path) -> None:
+    source = write_zip(tmp_path / "a.safetensors", ldm())
+    with pytest.raises(RefusedError, match=r"has to end with \.ckpt"):
+        adopt(source, folder)
+    assert adopt(source, folder, name="a.ckpt").name == "a.ckpt"
