@@ -10,6 +10,7 @@ import pytest
 from tests.files.samples import diffusers, ldm, safetensors
 from tests.files.torch_files import write_zip
 from vae_manager.errors import (
+    FileChangedError,
     NameTakenError,
     RefusedError,
     UsageError,
@@ -74,6 +75,16 @@ def test_a_copy_whose_name_is_taken_at_the_last_moment(
         adopt(vae(tmp_path / "a.safetensors"), folder)
     assert tree(folder) == ["a.safetensors"]
     assert (folder / "a.safetensors").read_bytes() == b"theirs"
+
+
+def test_a_source_that_is_written_to_meanwhile(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = vae(tmp_path / "a.safetensors")
+    monkeypatch.setattr(placing.shutil, "copystat", lambda *_: source.write_bytes(b"new"))
+    with pytest.raises(FileChangedError, match="Try again"):
+        adopt(source, folder)
+    assert tree(folder) == []
 
 
 def test_a_file_with_a_problem_stays_where_it_is(folder: Path, tmp_path: Path) -> None:
