@@ -121,6 +121,7 @@ def test_older_names(saved: Saved, tmp_path: Path) -> None:
     assert same(saved.by_diffusers(ours).state_dict(), saved.vae.state_dict())
 
 
+@pytest.mark.parametrize("saved", ["SD 1.x"], indirect=True)
 @pytest.mark.parametrize("kind", ["pickle", "legacy pickle"])
 def test_a_pickle(saved: Saved, tmp_path: Path, kind: str) -> None:
     bin_file = tmp_path / "diffusion_pytorch_model.bin"
@@ -129,6 +130,7 @@ def test_a_pickle(saved: Saved, tmp_path: Path, kind: str) -> None:
     assert same(saved.by_diffusers(ours).state_dict(), saved.vae.state_dict())
 
 
+@pytest.mark.parametrize("saved", ["SD 1.x", "FLUX.1"], indirect=True)
 @pytest.mark.parametrize("dtype", ["fp16", "bf16"])
 def test_rounded(saved: Saved, tmp_path: Path, dtype: str) -> None:
     rounded = {"fp16": torch.float16, "bf16": torch.bfloat16}[dtype]
