@@ -14,6 +14,7 @@ import pytest
 from tests.files.test_weights import made
 from tests.files.torch_files import as_zip
 from tests.files.whole_vaes import FLUX, SD, Config, Tensor, Tensors, below, read, renamed, vae, write
+from tests.library.vaes import without_links
 from vae_manager import __version__
 from vae_manager.errors import (
     Cancelled,
@@ -180,7 +181,7 @@ def test_not_even_at_the_last_moment(
 ) -> None:
     """Without hard links, as exFAT has it, the way is another."""
     if not links:
-        monkeypatch.setattr(os, "link", without_links)
+        without_links(monkeypatch)
     taken = threading.Event()
 
     def take(done: int, total: int) -> None:
@@ -194,12 +195,8 @@ def test_not_even_at_the_last_moment(
     assert left(target) == [target.name]
 
 
-def without_links(*_: object) -> None:
-    raise PermissionError(1, "Operation not permitted")
-
-
 def test_a_file_system_without_hard_links(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "link", without_links)
+    without_links(monkeypatch)
     convert(source, target)
     assert read(target) == vae()
     assert left(target) == [target.name]
