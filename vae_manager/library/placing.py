@@ -14,16 +14,17 @@ import errno
 import hashlib
 import os
 import shutil
+import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from ..errors import Cancelled, FileChangedError, IntegrityError, RefusedError
 from ..files import identity_of, sha256_of
-from ..files.disk import NO_LINKS, let_go, name_taken, rename_new, write_error
+from ..files.disk import NO_LINKS, check_room, let_go, name_taken, partial_file, rename_new, sync, write_error
 from ..files.headers import disk_error
 from ..files.writing import sync_folder
 from ..sentences import say
@@ -34,8 +35,6 @@ Report = Callable[[int, int], None]
 """Told how many bytes are done, and how many there are in all."""
 
 CHUNK: Final = 4 << 20
-ABANDONED: Final = 3600.0
-"""Seconds after which nobody writes to a half copy any more."""
 
 
 def move(source: Path, target: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> None:
@@ -124,13 +123,12 @@ def _is_other_case(source: Path, target: Path) -> bool:
 def _copy(source: Path, target: Path, report: Report | None, stop: threading.Event | None) -> None:
     if os.path.lexists(target):  # it would be found at the end too
         raise name_taken(target)
-    _sweep(target.parent)
-    # The process and the thread are in the name: two that copy the same do not meet.
-    own = f"{target.name} {os.getpid()} {threading.get_ident()}"
-    partial = target.with_name(f".{hashlib.sha256(own.encode()).hexdigest()[:16]}.vae-manager.copy")
     before = identity_of(source)
-    try:
-        sha256 = _copied(source, partial, report, stop)
+    check_room(target.parent, before.size if before is not None else 0)
+    with partial_file(target.parent) as (partial, file):
+        sha256 = _copied(source, file, report, stop)
+        with suppress(OSError):
+            shutil.copystat(source, partial)
         if identity_of(source) != before:
             raise _changed(source)
         if sha256_of(partial, stop=stop) != sha256:
@@ -140,20 +138,19 @@ def _copy(source: Path, target: Path, report: Report | None, stop: threading.Eve
                     file=source.name,
                 )
             )
+        if sys.platform == "win32":
+            file.close()  # an open file cannot be renamed there
         rename_new(partial, target)
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
-def _copied(source: Path, partial: Path, report: Report | None, stop: threading.Event | None) -> str:
-    """Copy the bytes and their time; returns the SHA-256 of what was read. The disk holds them then."""
+def _copied(source: Path, file: FileIO, report: Report | None, stop: threading.Event | None) -> str:
+    """Copy the bytes; returns the SHA-256 of what was read. The disk holds them then."""
     digest = hashlib.sha256()
     try:
         old = source.open("rb", buffering=0)
     except OSError as error:
         raise disk_error(source, error) from error
-    with old, partial.open("xb", buffering=0) as new:
+    with old:
         total, done = os.fstat(old.fileno()).st_size, 0
         while block := old.read(CHUNK):
             if stop is not None and stop.is_set():
@@ -161,22 +158,12 @@ def _copied(source: Path, partial: Path, report: Report | None, stop: threading.
             digest.update(block)
             rest = memoryview(block)
             while rest:
-                rest = rest[new.write(rest) :]
+                rest = rest[file.write(rest) :]
             done += len(block)
             if report is not None:
                 report(done, total)
-        os.fsync(new.fileno())
-    with suppress(OSError):
-        shutil.copystat(source, partial)
+    sync(file.fileno())
     return digest.hexdigest()
-
-
-def _sweep(folder: Path) -> None:
-    """Remove half copies whose process was killed."""
-    for path in folder.glob(".*.vae-manager.copy"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_ctime > ABANDONED:
-                path.unlink()
 
 
 def _changed(source: Path) -> FileChangedError:
