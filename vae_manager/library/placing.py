@@ -1,0 +1,170 @@
+"""A file is given another place. What is there is never overwritten, whatever happens between a look and the deed.
+
+    on one file system       link(source, target), which fails where there is something; then the old name goes
+    where there are no links open(target, "x"), which fails where there is something; then rename over that empty file
+    to another file system   copy into a hidden file beside the target, its SHA-256 compared, then as above;
+                             the source goes last
+
+A link is moved as a link: what it leads to stays where it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from typing import Final
+
+from ..errors import Cancelled, FileChangedError, IntegrityError, RefusedError
+from ..files import identity_of, sha256_of
+from ..files.disk import NO_LINKS, check_room, let_go, name_taken, partial_file, rename_new, sync, write_error
+from ..files.headers import disk_error
+from ..files.writing import sync_folder
+from ..sentences import say
+
+__all__ = ["Report", "copy", "link", "move", "name_taken", "write_error"]
+
+Report = Callable[[int, int], None]
+"""Told how many bytes are done, and how many there are in all."""
+
+CHUNK: Final = 4 << 20
+
+
+def move(source: Path, target: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> None:
+    """Give `source` the place `target`; the folder must be there.
+
+    Raises NameTakenError where something is there, DiskError, and Cancelled while it is copied; it is then as before.
+    """
+    try:
+        if source.is_symlink():
+            _move_link(source, target)
+        elif _is_other_case(source, target):
+            source.rename(target)
+        else:
+            _move_file(source, target, report, stop)
+    except OSError as error:
+        raise _refusal(error, source, target) from error
+    sync_folder(target.parent)
+    if source.parent != target.parent:
+        sync_folder(source.parent)
+
+
+def copy(source: Path, target: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> None:
+    """Put a copy of the bytes of `source` at `target`, proven by its SHA-256. Raises as `move` does."""
+    try:
+        _copy(source, target, report, stop)
+    except OSError as error:
+        raise _refusal(error, source, target) from error
+    sync_folder(target.parent)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give the bytes of `source` a second name. Raises RefusedError where the disk cannot, else as `move` does."""
+    try:
+        os.link(os.path.realpath(source), target)
+    except FileExistsError:
+        raise name_taken(target) from None
+    except OSError as error:
+        if error.errno == errno.EXDEV or error.errno in NO_LINKS:
+            raise RefusedError(
+                say("{file} cannot be linked into {folder}: copy it instead.", file=source.name, folder=target.parent)
+            ) from error
+        raise _refusal(error, source, target) from error
+    sync_folder(target.parent)
+
+
+def _refusal(error: OSError, source: Path, target: Path) -> Exception:
+    if isinstance(error, FileExistsError) and os.path.lexists(target):
+        return name_taken(target)
+    if not os.path.lexists(source):
+        return disk_error(source, error)
+    return write_error(target.parent, error)
+
+
+# -- on one file system --------------------------------------------------------------------------------------------
+def _move_file(source: Path, target: Path, report: Report | None, stop: threading.Event | None) -> None:
+    try:
+        rename_new(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        before = identity_of(source)
+        _copy(source, target, report, stop)
+        if identity_of(source) != before:
+            target.unlink()
+            raise _changed(source) from None
+        let_go(source, target)
+
+
+def _move_link(source: Path, target: Path) -> None:
+    leads_to = str(source.readlink())
+    if source.parent != target.parent:  # a relative one is meant from where it stands
+        leads_to = os.path.normpath(source.parent.absolute() / leads_to)
+    target.symlink_to(leads_to)
+    let_go(source, target)
+
+
+def _is_other_case(source: Path, target: Path) -> bool:
+    """Whether only capitals differ, on a disk that sees no difference: then the two names are one."""
+    if source.parent != target.parent or source.name.casefold() != target.name.casefold():
+        return False
+    names = {path.name for path in source.parent.iterdir()}
+    return target.name not in names and os.path.lexists(target)
+
+
+# -- to another one ------------------------------------------------------------------------------------------------
+def _copy(source: Path, target: Path, report: Report | None, stop: threading.Event | None) -> None:
+    if os.path.lexists(target):  # it would be found at the end too
+        raise name_taken(target)
+    before = identity_of(source)
+    check_room(target.parent, before.size if before is not None else 0)
+    with partial_file(target.parent) as (partial, file):
+        sha256 = _copied(source, file, report, stop)
+        with suppress(OSError):
+            shutil.copystat(source, partial)
+        if identity_of(source) != before:
+            raise _changed(source)
+        if sha256_of(partial, stop=stop) != sha256:
+            raise IntegrityError(
+                say(
+                    "The disk gave back other bytes of {file} than were written. Nothing was changed.",
+                    file=source.name,
+                )
+            )
+        if sys.platform == "win32":
+            file.close()  # an open file cannot be renamed there
+        rename_new(partial, target)
+
+
+def _copied(source: Path, file: FileIO, report: Report | None, stop: threading.Event | None) -> str:
+    """Copy the bytes; returns the SHA-256 of what was read. The disk holds them then."""
+    digest = hashlib.sha256()
+    try:
+        old = source.open("rb", buffering=0)
+    except OSError as error:
+        raise disk_error(source, error) from error
+    with old:
+        total, done = os.fstat(old.fileno()).st_size, 0
+        while block := old.read(CHUNK):
+            if stop is not None and stop.is_set():
+                raise Cancelled(say("Copying {file} was stopped. Nothing was changed.", file=source.name))
+            digest.update(block)
+            rest = memoryview(block)
+            while rest:
+                rest = rest[file.write(rest) :]
+            done += len(block)
+            if report is not None:
+                report(done, total)
+    sync(file.fileno())
+    return digest.hexdigest()
+
+
+def _changed(source: Path) -> FileChangedError:
+    return FileChangedError(say("{file} was written to while it was being copied. Try again.", file=source.name))
