@@ -10,6 +10,7 @@ are read by torch.load too: what is accepted has the same tensors there, or is r
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import sys
@@ -25,6 +26,8 @@ from typing import Final
 from bench.results import write
 from tests.files.bombs import BOMBS
 from tests.files.fuzzing import Outcome, a_header, a_torch_file, check_header, check_torch, compare_with_torch
+from vae_manager.errors import BrokenFileError
+from vae_manager.files import read_contents
 
 PROCESSES = 2
 BATCH = 2_000
@@ -100,8 +103,16 @@ def memory() -> float:
 
 def bombs() -> dict[str, float]:
     """The files made to cost much: processor time of each, in ms."""
+    taken = {}
     with tempfile.TemporaryDirectory() as folder:
-        return {name: round(1000 * check_torch(Path(folder) / "x", data).seconds) for name, data in BOMBS.items()}
+        path = Path(folder) / "x"
+        for name, data in BOMBS.items():
+            path.write_bytes(data)
+            began = time.process_time()
+            with contextlib.suppress(BrokenFileError):
+                read_contents(path)
+            taken[name] = round(1000 * (time.process_time() - began))
+    return taken
 
 
 def run(readers: list[str], inputs: int) -> dict[str, Tally]:

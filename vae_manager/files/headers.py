@@ -4,8 +4,10 @@ Layout: 8 bytes, the header's length (little endian); the header, a JSON object;
 
 It accepts what the safetensors library accepts (its SafeTensors::read_metadata and Metadata::validate) but for this:
 a key that is there twice is refused here, where the library lets the last one win; a tensor written as a JSON list,
-or its dtype as an object, is refused here, where the library's decoder happens to take it; and an ignored extra value
-of a tensor may be nested deeper here than the library's 125 levels.
+or its dtype as an object, is refused here, where the library's decoder happens to take it; an ignored extra value
+of a tensor may be nested deeper here than the library's 125 levels; kinds of numbers that only its newest versions know
+(F4, F6, C64, …) are refused, as the WebUI's version does; and a header may have 4 MB here, 100 MB there, of which
+Python would make gigabytes, with a long pause.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ __all__ = [
     "read_header",
 ]
 
-MAX_HEADER: Final = 100_000_000
-"""Bytes; the library's own limit. A VAE's header has some 25,000."""
+MAX_HEADER: Final = 4_000_000
+"""Bytes. A VAE's header has some 25,000, a checkpoint's 400,000."""
 
 DTYPE_BYTES: Final[Mapping[str, int]] = MappingProxyType(
     {

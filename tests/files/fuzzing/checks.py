@@ -92,7 +92,7 @@ def _depth(data: bytes) -> int:
 
 def _why(code: str, data: bytes) -> str:
     """Which of the documented reasons there is to refuse what the library takes."""
-    if code == "duplicate-key":
+    if code in ("duplicate-key", "header-too-long"):
         return code
     root = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     infos = [value for name, value in root.items() if name != "__metadata__"]
