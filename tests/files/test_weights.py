@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.files.torch_files import Made, as_legacy, as_zip, mapping, storage, tensor
-from tests.files.whole_vaes import FLUX, SD, Config, Tensor, Tensors, below, renamed, vae, write
+from tests.files.whole_vaes import FLUX, SD, Config, Tensor, Tensors, below, read, renamed, vae, write
 from vae_manager.errors import Cancelled, FileChangedError, IntegrityError, NotFoundError
 from vae_manager.files import contents
+from vae_manager.files.conversion import convert
 from vae_manager.files.weights import Fingerprints, fingerprints
 
 EVERYTHING_ELSE = {
@@ -55,6 +56,28 @@ def test_twins_have_one_fingerprint(tmp_path: Path, config: Config) -> None:
     twins["legacy"].write_bytes(as_legacy(made(tensors)))
     found = {name: fingerprints(path) for name, path in twins.items()}
     assert len(set(found.values())) == 1, found
+
+
+def test_a_pickle_whose_tensors_lie_in_another_order_is_a_twin(tmp_path: Path) -> None:
+    """Channels last, as a model leaves them that was moved so before it was saved."""
+    tensors = vae()
+    name = "decoder.conv_in.weight"
+    one = tensors[name]
+    out, channels, height, width = one.shape
+    four = [one.data[at : at + 4] for at in range(0, len(one.data), 4)]
+    moved = b"".join(
+        four[((o * channels + c) * height + y) * width + x]
+        for o in range(out) for y in range(height) for x in range(width) for c in range(channels)
+    )  # fmt: skip
+    strides = (channels * height * width, 1, width * channels, channels)
+    whole = made({**tensors, name: Tensor("F32", one.shape, moved)})
+    plain = tensor(storage("Float", str(list(tensors).index(name)), len(four)), one.shape)
+    strided = tensor(storage("Float", str(list(tensors).index(name)), len(four)), one.shape, strides)
+    assert plain in whole.code
+    (tmp_path / "strided.pt").write_bytes(as_zip(Made(whole.code.replace(plain, strided), whole.storages)))
+    assert fingerprints(tmp_path / "strided.pt") == of(tmp_path, tensors)
+    convert(tmp_path / "strided.pt", tmp_path / "new.safetensors")
+    assert read(tmp_path / "new.safetensors") == tensors
 
 
 def test_they_are_what_the_docstring_says(tmp_path: Path) -> None:
