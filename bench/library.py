@@ -35,6 +35,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--look"]:  # a process that knows only what an earlier one has written
         print(milliseconds(lambda: look(Path(sys.argv[2]), Index(Path(sys.argv[3])))))
         return
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     with tempfile.TemporaryDirectory() as place:
         folder, data = Path(place) / "VAE", Path(place) / "data"
@@ -54,6 +55,7 @@ def main() -> None:
         "library",
         {
             "files": count,
+            "load_of_the_machine_before": busy,
             "tensors_in_each": 248,
             "bytes_of_header": 25_000,
             "milliseconds_to_list_them": {
