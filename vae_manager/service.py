@@ -20,6 +20,7 @@ from .errors import DiskError
 from .jobs import Handle, Lane
 from .pasted import Picture
 from .sentences import say
+from .upkeep import Upkeep
 
 if TYPE_CHECKING:
     from .downloads.address import NetworkFor
@@ -47,6 +48,7 @@ class Service:
         self.downloads = Downloads(self.history, Pending(data_folder / "queue.json"), lambda: self.hashes)
         self.choices = Lane("choices")
         self.background = Lane("background")
+        self.upkeep = Upkeep(data_folder, lambda: self.hashes, lambda: self.catalogue)
         self.picture: Picture | None = None
         """The last pasted picture whose VAE there is something to say of."""
 
@@ -120,6 +122,10 @@ class Service:
             return stamp is not None
         job = self.background.view(str(path))
         return job is not None and not job.state.ended
+
+    def hashing(self) -> frozenset[str]:
+        """Paths of the files that are being hashed, or wait for it."""
+        return frozenset(view.key for view in self.background.views() if not view.state.ended)
 
     def hash_in_background(self, paths: Iterable[Path]) -> None:
         """Make sure that the hash of each file gets known, one after the other."""

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from .ui.gradio_compat import signed_in
-from .ui.page import TABS, Page
+from .ui.page import LIBRARY, TABS, Page
 
 PATH = "/vae-manager/state"
 
@@ -26,7 +26,11 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
         if "pace" in request.query_params:
             return JSONResponse(page().pace(), headers={"Cache-Control": "no-store"})
         choices = {tab: request.query_params.get(tab, "") for tab in TABS}
-        return JSONResponse(page().state(choices), headers={"Cache-Control": "no-store"})
+        answer = page().state(choices)
+        if LIBRARY in request.query_params:  # the tab is seen
+            stamp, selected = (request.query_params.get(name, "") for name in (LIBRARY, "file"))
+            answer |= page().library(stamp, selected)
+        return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
     app.get(PATH, include_in_schema=False)(state)
 

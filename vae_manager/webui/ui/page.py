@@ -11,8 +11,10 @@ from ...service import Service
 from ..hosts.acts import Act
 from ..words import Words, words_for
 from . import markup
-from .actions import allow, choose
+from .choosing import allow, choose
 from .facts import Facts, read_facts
+from .library_facts import read_library
+from .library_table import RowLog
 from .markup import choice_name
 from .pasted import chosen_for_tab
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from ..hosts.host import Host
 
 TABS = ("txt2img", "img2img")
+LIBRARY = "library"
+"""The tab of its own."""
 
 EVERYWHERE = "everywhere"
 THIS_TAB = "tab"
@@ -33,6 +37,7 @@ class Page:
         self.service = service
         self.quick_settings_at_build = "sd_vae" in host.quick_settings()
         self._words_by_label: dict[str, str] = {}
+        self._sent = RowLog()
 
     @property
     def words(self) -> Words:
@@ -66,6 +71,23 @@ class Page:
             **self.pace(),
         }
 
+    def library(self, stamp: str, selected: str) -> dict[str, Any]:
+        """What the tab "VAE" shows beside; asked for while it is seen. `stamp` says which rows the browser has,
+        `selected` which one the person looks at."""
+        library, words = read_library(self.host, self.service, selected), self.words
+        return {
+            "library": {
+                **self._sent.since(stamp, markup.library_rows(library, words)),
+                "selected": library.selected.key if library.selected is not None else "",
+                "regions": {
+                    "library-bar": markup.library_bar(library, words),
+                    "library-forms": markup.adopt_form(library, words),
+                    "file": markup.file_details(library, words),
+                },
+                "active": library.active,
+            }
+        }
+
     def pace(self) -> dict[str, Any]:
         """The figures of the downloads alone: cheap enough to be asked for many times a second.
 
@@ -73,9 +95,13 @@ class Page:
         """
         words = self.words
         jobs = [one.job for one in self.service.downloads.views()]
+        work = self.service.upkeep.views()
         return {
-            "jobs": {job.key: markup.job_figures(job, words) for job in jobs if job.state is JobState.RUNNING},
-            "stamp": " ".join(f"{job.serial}{job.state.value}{job.wish.value}" for job in jobs),
+            "jobs": {
+                **{job.key: markup.job_figures(job, words) for job in jobs if job.state is JobState.RUNNING},
+                **{job.key: markup.work_figures(job, words) for job in work if job.state is JobState.RUNNING},
+            },
+            "stamp": " ".join(f"{job.serial}{job.state.value}{job.wish.value}" for job in (*jobs, *work)),
         }
 
     def _sync_token(self, facts: Facts) -> str:

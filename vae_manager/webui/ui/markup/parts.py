@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from html import escape
+from typing import Final
 
 from ....sentences import Sentence, say
 from ...words import Words
 
 FINE, LOOK, BROKEN = "fine", "look", "broken"
 """Three kinds of lines; each has a sign and a word beside its colour."""
+
+
+_UNSEEN: Final = frozenset("\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+"""They turn the reading direction round or break lines: a name with them reads as another one."""
+
+
+def plain(name: str) -> str:
+    """A file's name, or anything else that somebody has put together, as text that shows what is there."""
+    return "".join("�" if _hides(character) else character for character in name)
+
+
+def _hides(character: str) -> bool:
+    return character in _UNSEEN or unicodedata.category(character) in ("Cc", "Cs")
 
 
 def paragraph(inner: str) -> str:

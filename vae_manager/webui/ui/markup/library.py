@@ -1,0 +1,223 @@
+"""The library as a table: its frame, which the page is built with, and its rows, which come and go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from html import escape
+
+from ....sentences import Sentence, megabytes, say
+from ...words import Words
+from ..facts import family_label
+from ..library_facts import HashState, Library, LibraryRow
+from .parts import badge, button, paragraph, plain, with_buttons
+from .problems import problem_word
+from .work import work_lines
+
+def library_frame(words: Words) -> str:
+    """The table without rows; the browser fills, filters and sorts it. Built once for each page."""
+    columns = {
+        "name": say("Name"),
+        "entry": say("Recognised as"),
+        "family": say("Family"),
+        "layout": say("Layout"),
+        "dtype": say("Precision"),
+        "size": say("Size"),
+        "hash": say("SHA-256"),
+        "state": say("State"),
+    }
+    head = "".join(_column(name, text, words) for name, text in columns.items())
+    actions = escape(words(say("Actions")))
+    label, hint = escape(words(say("Filter"))), escape(words(say("name, family, layout, hash …")))
+    shown = escape(words(say("{shown} of {count} shown", shown="{shown}", count="{count}")))
+    nothing = escape(words(say("No file matches the filter.")))
+    return (
+        f'<div class="vm-filter"><label><span>{label}</span><input type="search" data-vae-filter '
+        f'placeholder="{hint}" autocomplete="off" spellcheck="false"></label>'
+        f'<span class="vm-hint" role="status" data-vae-shown="{shown}"></span></div>'
+        f'<div class="vm-files" tabindex="-1"><table class="vm-library"><thead><tr>{head}'
+        f'<th scope="col"><span class="vm-unseen">{actions}</span></th></tr></thead>'
+        f'<tbody data-vae-rows></tbody></table><p class="vm-hint" data-vae-nothing hidden>{nothing}</p></div>'
+    )
+
+
+def _column(name: str, text: Sentence, words: Words) -> str:
+    first = "ascending" if name == "name" else "none"
+    return (
+        f'<th scope="col" class="vm-c-{name}" aria-sort="{first}"><button type="button" data-vae-sort="{name}">'
+        f"{escape(words(text))}</button></th>"
+    )
+
+
+# -- rows ----------------------------------------------------------------------------------------------------------
+def library_rows(library: Library, words: Words) -> Mapping[str, str]:
+    """HTML of each row, by its key."""
+    return {row.key: _row(row, library, words) for row in library.rows}
+
+
+def _row(row: LibraryRow, library: Library, words: Words) -> str:
+    known = row.known
+    name = f'<button type="button" class="vm-name" data-vae-select data-vae-key="select {row.key}">' + (
+        f"<bdi>{escape(plain(row.name))}</bdi></button>"
+    )
+    if row.in_use:
+        name += " " + badge("✓", words(say("in use")))
+    cells = [
+        ("entry", _recognised(row, words)),
+        ("family", family_badge(row, words)),
+        ("layout", escape(known.layout) if known is not None and known.layout != "unknown" else ""),
+        ("dtype", escape(known.dtype or "") if known is not None else ""),
+        ("size", megabytes(row.size)),
+        ("hash", _hash(row, words)),
+        ("state", row_state(row, words)),
+        ("do", _row_buttons(row, library, words)),
+    ]
+    html = "".join(
+        f'<td class="vm-c-{column}"{_rank(column, row)}>{inner}</td>' for column, inner in cells
+    )
+    found = escape(f"{plain(str(row.path))} {row.sha256 or ''}".lower())
+    return (
+        f'<tr data-vae-row="{row.key}" data-vae-found="{found}">'
+        f'<th scope="row" class="vm-c-name">{name}</th>{html}</tr>'
+    )
+
+
+def _rank(column: str, row: LibraryRow) -> str:
+    """What a column is sorted by where its text does not tell."""
+    ranks = {"size": row.size, "state": _gravity(row), "hash": list(HashState).index(row.hash_state)}
+    return f' data-vae-rank="{ranks[column]}"' if column in ranks else ""
+
+
+def _gravity(row: LibraryRow) -> int:
+    if row.known is None:
+        return 1
+    if row.broken is not None:
+        return 3 if row.known.convertible else 4
+    return 2 if row.namesakes else 0
+
+
+def _recognised(row: LibraryRow, words: Words) -> str:
+    if row.entry is not None:
+        if row.published:
+            return escape(row.entry.name)
+        return escape(words(say("weights of {vae}", vae=row.entry.name)))
+    if row.twins:
+        return escape(words(say("same weights as {file}", file=plain(row.twins[0]))))
+    return ""
+
+
+def family_badge(row: LibraryRow, words: Words) -> str:
+    known = row.known
+    if known is None or known.family is None:
+        return ""
+    label = f'<span class="vm-family">{escape(family_label(known.family))}</span>'
+    if known.family_own:
+        return f'{label} <span class="vm-hint">{escape(words(say("your word")))}</span>'
+    if not known.family_sure:
+        return f'{label} <span class="vm-hint">{escape(words(say("guess")))}</span>'
+    return label
+
+
+def _hash(row: LibraryRow, words: Words) -> str:
+    if row.hash_state is HashState.HASHING:
+        return badge("…", words(say("hashing")))
+    if row.sha256 is None:
+        return f'<span class="vm-hint">{escape(words(say("not hashed")))}</span>'
+    if row.hash_state is HashState.PROVEN:
+        return badge("✓", words(say("proven")))
+    return f"<code>{row.sha256[:10]}</code>"
+
+
+def row_state(row: LibraryRow, words: Words) -> str:
+    """A sign and a word."""
+    known = row.known
+    if known is None:
+        return badge("…", words(say("not looked at yet")))
+    if row.broken is not None:
+        code = known.problems[0][0] if known.problems else "nan"
+        sign, kind = ("!", "look") if known.convertible else ("✗", "broken")
+        return f'<span class="vm-state vm-is-{kind}">{badge(sign, words(problem_word(code)))}</span>'
+    if row.namesakes:
+        return f'<span class="vm-state vm-is-look">{badge("!", words(say("name taken twice")))}</span>'
+    return f'<span class="vm-state vm-is-fine">{badge("✓", words(say("can be used")))}</span>'
+
+
+def _row_buttons(row: LibraryRow, library: Library, words: Words) -> str:
+    """The one act that is nearest."""
+    if may_use(row, library):
+        label = words(say("Use"))
+        return button(label, use(row), f"row use {row.key}", named=f"{label} — {plain(row.name)}")
+    if may_convert(row, library):
+        label = words(say("Convert"))
+        action: dict[str, object] = {"do": "convert-file", "file": row.key, "use": False}
+        return button(label, action, f"row use {row.key}", named=f"{label} — {plain(row.name)}")
+    return ""
+
+
+def use(row: LibraryRow) -> dict[str, object]:
+    return {"do": "use-file", "file": row.key}
+
+
+def may_use(row: LibraryRow, library: Library) -> bool:
+    fit = row.known is None or row.known.loadable
+    return fit and row.word is not None and not row.in_use and library.choose_refused is None
+
+
+def may_convert(row: LibraryRow, library: Library) -> bool:
+    return row.known is not None and row.known.convertible and library.change_refused is None
+
+
+# -- above the table -----------------------------------------------------------------------------------------------
+def library_bar(library: Library, words: Words) -> str:
+    """How much there is, what is done with all of it, what goes on, and what was done."""
+    told = with_buttons(_summary(library, words), _tools(words))
+    return f"{told}{work_lines(library.work, words)}{_done(library, words)}"
+
+
+def _summary(library: Library, words: Words) -> str:
+    """ "12 files · 4.0 GB · 2 with problems · 1 twice"."""
+    count = len(library.rows)
+    if not count:
+        return paragraph(escape(words(say("There is no VAE file yet. The accordion VAE in txt2img gets one."))))
+    parts = [say("1 file") if count == 1 else say("{count} files", count=count)]
+    texts = [*(words(part) for part in parts), megabytes(library.size)]
+    if library.with_problems:
+        texts.append(words(say("{count} with problems", count=library.with_problems)))
+    if library.doubled:
+        texts.append(words(say("{count} more than once", count=library.doubled)))
+    return f'<p class="vm-line vm-summary">{escape(" · ".join(texts))}</p>'
+
+
+def _tools(words: Words) -> str:
+    tools: list[tuple[Sentence, dict[str, object]]] = [
+        (say("Verify all"), {"do": "verify-all"}),
+        (say("Find duplicates"), {"do": "find-duplicates"}),
+        (say("Refresh"), {"do": "refresh-files"}),
+    ]
+    return "".join(button(words(text), action, str(action["do"])) for text, action in tools)
+
+
+def _done(library: Library, words: Words) -> str:
+    """What the last click has done, and the way back where there is one."""
+    lines = []
+    if library.undo is not None:
+        gone, name = library.undo, plain(library.undo.name)
+        if gone.kept_by_us:
+            text = say("{file} is in the trash folder of VAE Manager.", file=name)
+            back = button(words(say("Undo")), {"do": "undo-delete"}, "undo", named=words(say("Undo")) + f" — {name}")
+        else:
+            text, back = say("{file} is in the system's trash, where it can be taken back.", file=name), ""
+        lines.append(f'<p class="vm-line vm-fine">{escape(words(text))} {back}{_read({"do": "forget-delete"}, words)}</p>')
+    if library.told is not None:
+        lines.append(
+            f'<p class="vm-line vm-fine">{escape(words(library.told))}{_read({"do": "forget-told"}, words)}</p>'
+        )
+    return "".join(lines)
+
+
+def _read(action: dict[str, object], words: Words) -> str:
+    label = escape(words(say("Hide this message")))
+    return (
+        f'<button type="button" class="vm-dismiss" data-vae-do="{escape(json.dumps(action))}" '
+        f'data-vae-key="{action["do"]}" aria-label="{label}" title="{label}">✕</button>'
+    )
