@@ -7,8 +7,9 @@ as "{done} of {total}".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,36 @@ def say(template: str, **fields: object) -> Sentence:
 def datum(text: str) -> Sentence:
     """Text that is data, such as a catalogue's advice, as a sentence: the table may know it; braces mean nothing."""
     return Sentence(text.replace("{", "{{").replace("}", "}}"))
+
+
+def to_data(sentence: Sentence, text: Callable[[str], str] = str) -> dict[str, Any]:
+    """What JSON can hold of a sentence, so that it can be read later, in another language than that of its day.
+
+    `text` is what becomes of a field that is text.
+    """
+    fields = {name: _field_to_data(value, text) for name, value in sentence.fields.items()}
+    return {"template": sentence.template, "fields": fields}
+
+
+def from_data(data: Any) -> Sentence:
+    """The sentence that `to_data` was given. Raises `ValueError`, `TypeError` or `KeyError` for what is none."""
+    if not isinstance(data["template"], str) or not isinstance(data["fields"], Mapping):
+        raise TypeError("no sentence")
+    fields = {
+        str(name): from_data(value) if isinstance(value, Mapping) else value for name, value in data["fields"].items()
+    }
+    sentence = Sentence(data["template"], fields)
+    try:
+        str(sentence)
+    except (AttributeError, IndexError) as error:
+        raise ValueError("no sentence") from error
+    return sentence
+
+
+def _field_to_data(value: object, text: Callable[[str], str]) -> object:
+    if isinstance(value, Sentence):
+        return to_data(value, text)
+    return value if isinstance(value, int | float) else text(str(value))
 
 
 def megabytes(count: int) -> str:

@@ -12,13 +12,12 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from ..sentences import Sentence
+from ..sentences import Sentence, from_data, to_data
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +147,7 @@ def _to_data(past: Past) -> dict[str, Any]:
         "proven": past.proven,
         "seconds": round(past.seconds, 3),
         "fetched": past.fetched,
-        "problem": None if past.problem is None else _sentence_to_data(past.problem),
+        "problem": None if past.problem is None else to_data(past.problem, without_secrets),
     }
 
 
@@ -169,38 +168,9 @@ def _from_line(line: bytes) -> Past | None:
             proven=data["proven"] is True,
             seconds=float(data["seconds"]),
             fetched=int(data["fetched"]),
-            problem=None if problem is None else _sentence_from_data(problem),
+            problem=None if problem is None else from_data(problem),
         )
         time.localtime(past.ended_at)
     except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError):
         return None
     return past
-
-
-# A sentence is kept as template and fields, so that it can be read in another language than that of its day.
-
-
-def _sentence_to_data(sentence: Sentence) -> dict[str, Any]:
-    fields = {name: _field_to_data(value) for name, value in sentence.fields.items()}
-    return {"template": sentence.template, "fields": fields}
-
-
-def _field_to_data(value: object) -> object:
-    if isinstance(value, Sentence):
-        return _sentence_to_data(value)
-    return value if isinstance(value, int | float) else without_secrets(str(value))
-
-
-def _sentence_from_data(data: Any) -> Sentence:
-    if not isinstance(data["template"], str) or not isinstance(data["fields"], Mapping):
-        raise TypeError("no sentence")
-    fields = {
-        str(name): _sentence_from_data(value) if isinstance(value, Mapping) else value
-        for name, value in data["fields"].items()
-    }
-    sentence = Sentence(data["template"], fields)
-    try:
-        str(sentence)
-    except (AttributeError, IndexError) as error:
-        raise ValueError("no sentence") from error
-    return sentence

@@ -3,7 +3,7 @@
 from .fingerprints import HashStore, sha256_of
 from .headers import Header, TensorInfo, read_header
 from .identity import Identity, identity_of
-from .inspection import Container, Inspection, inspect
+from .inspection import Container, Inspection, Problem, inspect
 from .names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Header",
     "Identity",
     "Inspection",
+    "Problem",
     "TensorInfo",
     "identity_of",
     "inspect",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 import threading
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from ..errors import Cancelled
 from ..sentences import say
 from .headers import disk_error
 from .identity import Identity, identity_of
+from .writing import replace_text
 
 __all__ = ["HashStore", "sha256_of"]
 
@@ -64,9 +64,13 @@ class HashStore:
 
     The file is made at the first `remember`. It is only a memory: where it is damaged or cannot be written, hashes are
     computed again. Safe to use from several threads; of two processes that write at once, one may forget a hash.
+
+    The WebUI has a memory of its own, which is neither read nor written: it keeps every VAE's hash under one and the
+    same key, so what it says may be another VAE's (modules/hashes.py, modules/sd_vae.py get_loaded_vae_hash).
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path | None) -> None:
+        """`file` is None for a memory that ends with this object."""
         self._file = file
         self._lock = threading.Lock()
         self._known: dict[str, _Known] | None = None
@@ -80,7 +84,7 @@ class HashStore:
         """The hash of the file that `identity` stands for, even if the file has gone or is another one now."""
         with self._lock:
             if self._known is None:
-                self._known = _read(self._file)
+                self._known = self._read()
             then = self._known.get(identity.path)
         return then["sha256"] if then is not None and then == _bound(identity, then["sha256"]) else None
 
@@ -88,6 +92,13 @@ class HashStore:
         """Bind `sha256` to `path` as it is now."""
         now = identity_of(path)
         if now is not None:
+            self._write(now, sha256)
+
+    def carry(self, before: Identity, after: Path) -> None:
+        """What is known of the file that `before` stands for holds for `after` too: the caller says that it has the
+        same bytes, under another name or as a proven copy."""
+        sha256, now = self.known_of(before), identity_of(after)
+        if sha256 is not None and now is not None and now.size == before.size:
             self._write(now, sha256)
 
     def compute(
@@ -106,9 +117,13 @@ class HashStore:
     def _write(self, identity: Identity, sha256: str) -> None:
         known = _bound(identity, sha256)
         with self._lock:
-            self._known = {**(self._known or {}), **_read(self._file), identity.path: known}  # others may have written
-            with contextlib.suppress(OSError):  # read-only: this process still remembers
-                _replace(self._file, json.dumps(self._known, indent=1, sort_keys=True))
+            self._known = {**(self._known or {}), **self._read(), identity.path: known}  # others may have written
+            if self._file is not None:
+                with contextlib.suppress(OSError):  # read-only: this process still remembers
+                    replace_text(self._file, json.dumps(self._known, indent=1, sort_keys=True))
+
+    def _read(self) -> dict[str, _Known]:
+        return _read(self._file) if self._file is not None else {}
 
 
 def _bound(identity: Identity, sha256: str) -> _Known:
@@ -131,15 +146,3 @@ def _is_known(value: object) -> bool:
         and isinstance(value["sha256"], str)
         and _SHA256.fullmatch(value["sha256"]) is not None
     )
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write `file` so that a reader sees the old text or the new one, never a part."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(file)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

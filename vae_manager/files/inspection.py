@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import stat
 import struct
@@ -17,7 +18,7 @@ from ..sentences import Sentence, say
 from .headers import MAX_HEADER, TensorInfo, disk_error, read_header
 from .layouts import dtype_of, read_layout
 
-__all__ = ["Container", "Inspection", "inspect"]
+__all__ = ["Container", "Inspection", "Problem", "inspect"]
 
 Container = Literal["safetensors", "pickle", "web page", "lfs pointer", "empty", "unknown"]
 
@@ -27,6 +28,14 @@ _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _TEXT: Final = re.compile(rb"[\t\n\r\x20-\x7e]+")
 _PICKLE: Final = re.compile(rb"\x80[\x02-\x05]", re.DOTALL)
 _BAD_ZIP: Final = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OverflowError, struct.error)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with a file."""
+
+    code: str
+    sentence: Sentence
 
 
 @dataclass(frozen=True)
@@ -45,8 +54,21 @@ class Inspection:
     tensors: Mapping[str, TensorInfo] = field(default_factory=dict)
     """Empty for all but safetensors."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    problem: Sentence | None = None
-    """Why the WebUI cannot load it as a VAE; None where nothing speaks against it."""
+    problems: tuple[Problem, ...] = ()
+    """Why the WebUI cannot load it as a VAE; empty where nothing speaks against it."""
+    parameters: int | None = None
+    """Numbers in the VAE's tensors."""
+    has_encoder: bool = False
+    has_decoder: bool = False
+    prefix: str = ""
+    """What stands before the VAE's names."""
+    convertible: bool = False
+    """A conversion would make it loadable by this WebUI."""
+
+    @property
+    def problem(self) -> Sentence | None:
+        """The first of the problems."""
+        return self.problems[0].sentence if self.problems else None
 
     @property
     def loadable(self) -> bool:
@@ -75,13 +97,14 @@ def inspect(path: Path) -> Inspection:
 def _from_head(path: Path, size: int, head: bytes) -> Inspection:
     name = path.name
     if size == 0:
-        return Inspection(path, size, "empty", problem=say("{file} is empty. Get it again.", file=name))
+        problem = say("{file} is empty. Get it again.", file=name)
+        return Inspection(path, size, "empty", problems=(Problem("empty", problem),))
     if head.startswith(_LFS_POINTER):
         problem = say("{file} is a Git LFS pointer: a note that stands for the VAE. Get it again.", file=name)
-        return Inspection(path, size, "lfs pointer", problem=problem)
+        return Inspection(path, size, "lfs pointer", problems=(Problem("lfs-pointer", problem),))
     if _WEB_PAGE.match(head.removeprefix(b"\xef\xbb\xbf")):
         problem = say("{file} is a web page, not a VAE: the link led to a page. Get it again.", file=name)
-        return Inspection(path, size, "web page", problem=problem)
+        return Inspection(path, size, "web page", problems=(Problem("web-page", problem),))
     if head.startswith(b"PK\x03\x04"):
         return _zip(path, size)
     if _begins_like_safetensors(head):
@@ -92,7 +115,7 @@ def _from_head(path: Path, size: int, head: bytes) -> Inspection:
         problem = say("{file} is text, not a VAE; perhaps a server's message. Get it again.", file=name)
     else:
         problem = say("{file} is neither a safetensors file nor a PyTorch file. Get it again.", file=name)
-    return Inspection(path, size, "unknown", problem=problem)
+    return Inspection(path, size, "unknown", problems=(Problem("not-a-model", problem),))
 
 
 def _begins_like_safetensors(head: bytes) -> bool:
@@ -104,8 +127,11 @@ def _safetensors(path: Path, size: int) -> Inspection:
     try:
         header = read_header(path)
     except IntegrityError as error:
-        return Inspection(path, size, "safetensors", problem=error.sentence)
+        return Inspection(path, size, "safetensors", problems=(Problem("bad-header", error.sentence),))
     reading = read_layout(header.tensors, path.name)
+    code = reading.layout if reading.layout != "ldm" else "no-decoder"
+    prefix = next((p for p in ("first_stage_model.", "vae.") if any(n.startswith(p) for n in header.tensors)), "")
+    inner = {name[len(prefix) :]: tensor for name, tensor in header.tensors.items() if name.startswith(prefix)}
     return Inspection(
         path,
         size,
@@ -115,7 +141,12 @@ def _safetensors(path: Path, size: int) -> Inspection:
         dtype_of(header.tensors),
         header.tensors,
         header.metadata,
-        reading.problem,
+        (Problem(code, reading.problem),) if reading.problem is not None else (),
+        sum(math.prod(tensor.shape) for tensor in inner.values()),
+        any(name.startswith("encoder.") for name in inner),
+        any(name.startswith("decoder.") for name in inner),
+        prefix,
+        reading.layout in ("diffusers", "prefixed", "checkpoint") and "decoder.conv_in.weight" in inner,
     )
 
 
@@ -126,8 +157,8 @@ def _zip(path: Path, size: int) -> Inspection:
             names = archive.namelist()
     except _BAD_ZIP:
         problem = say("{file} ends too early. The download was probably cut off; get it again.", file=path.name)
-        return Inspection(path, size, "pickle", problem=problem)
+        return Inspection(path, size, "pickle", problems=(Problem("truncated", problem),))
     if any(name.rpartition("/")[2] == "data.pkl" for name in names):
         return Inspection(path, size, "pickle")
     problem = say("{file} is a zip archive, not a VAE.", file=path.name)
-    return Inspection(path, size, "unknown", problem=problem)
+    return Inspection(path, size, "unknown", problems=(Problem("zip-without-model", problem),))

@@ -1,0 +1,65 @@
+"""The same VAE twice is seen, whatever its files are called."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from vae_manager.files import HashStore
+from vae_manager.library import Folder, scan
+from vae_manager.library.duplicates import by_hash, by_weights, twins
+from vae_manager.library.index import Index, IndexedFile
+
+from .vaes import POSIX, look, vae
+
+
+def learnt(folder: Path) -> dict[str, IndexedFile]:
+    """The files of a folder, with all that can be known of them."""
+    hashes = HashStore(None)
+    index = Index(None, hashes)
+    for file in scan([Folder(folder)]):
+        hashes.compute(file.path)
+        index.fingerprints_of(file.path)
+    return look(folder, index)
+
+
+def names(groups: tuple[tuple[IndexedFile, ...], ...]) -> list[list[str]]:
+    return [[file.file.relative for file in group] for group in groups]
+
+
+def test_by_weights_and_by_hash(folder: Path) -> None:
+    vae(folder / "a.safetensors", 1)
+    vae(folder / "b.safetensors", 1, note="other bytes, the same weights")
+    vae(folder / "sub" / "c.safetensors", 1)
+    vae(folder / "d.safetensors", 2)
+    files = learnt(folder)
+    assert names(by_weights(files.values())) == [["a.safetensors", "b.safetensors", "sub/c.safetensors"]]
+    assert names(by_hash(files.values())) == [["a.safetensors", "sub/c.safetensors"]]
+
+
+def test_it_is_said_of_each(folder: Path) -> None:
+    for name in ("a", "b", "sub/c"):
+        vae(folder / f"{name}.safetensors", 1)
+    vae(folder / "d.safetensors", 2)
+    files = learnt(folder)
+    groups = by_weights(files.values())
+    assert str(twins(files["b.safetensors"], groups)) == "same weights as a.safetensors, sub/c.safetensors"
+    assert twins(files["d.safetensors"], groups) is None
+
+
+def test_what_is_not_known_is_no_duplicate(folder: Path) -> None:
+    vae(folder / "a.safetensors")
+    vae(folder / "b.safetensors")
+    files = look(folder).values()
+    assert (by_weights(files), by_hash(files)) == ((), ())
+
+
+@POSIX
+def test_two_names_of_one_file_are_no_duplicates(folder: Path) -> None:
+    path = vae(folder / "a.safetensors")
+    os.link(path, folder / "b.safetensors")
+    (folder / "c.safetensors").symlink_to(path)
+    assert by_weights(learnt(folder).values()) == ()
+    shutil.copy(path, folder / "d.safetensors")
+    assert len(by_weights(learnt(folder).values())[0]) == 4

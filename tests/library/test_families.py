@@ -1,0 +1,211 @@
+"""Whose latents a file turns into pictures, and who says so."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.files.samples import ldm, safetensors
+from vae_manager.catalogue import Catalogue, Entry
+from vae_manager.errors import DiskError, UsageError
+from vae_manager.files import HashStore, identity_of
+from vae_manager.files.weights import Fingerprints
+from vae_manager.library.families import (
+    FamilyGuess,
+    Guess,
+    Guesses,
+    OwnWords,
+    families_of,
+    family_of,
+    known_weights,
+)
+from vae_manager.library.index import Index, IndexedFile
+
+from .vaes import look, sha256, vae
+
+NOTHING = Catalogue(())
+
+
+def catalogue(path: Path, family: str = "sdxl") -> Catalogue:
+    return Catalogue((Entry("mine", "Mine", family, path.name, sha256(path), "", None),))  # type: ignore[arg-type]
+
+
+def known(path: Path, *, hashed: bool = False, printed: bool = False) -> IndexedFile:
+    hashes = HashStore(None)
+    index = Index(None, hashes)
+    if hashed:
+        hashes.compute(path)
+    if printed:
+        index.fingerprints_of(path)
+    return look(path.parent, index)[path.name]
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> OwnWords:
+    return OwnWords(tmp_path / "data" / "families.json")
+
+
+@pytest.fixture
+def guesses(tmp_path: Path) -> Guesses:
+    return Guesses(tmp_path / "data" / "guesses.json")
+
+
+# -- the order of those who know -----------------------------------------------------------------------------------
+def test_four_channels_tell_no_sd1_from_sdxl(folder: Path) -> None:
+    assert family_of(known(vae(folder / "a.safetensors")), NOTHING) == FamilyGuess(None, candidates=("sd1", "sdxl"))
+
+
+@pytest.mark.parametrize(("channels", "candidates"), [(16, ("sd3", "flux1")), (7, ())])
+def test_other_shapes(folder: Path, channels: int, candidates: tuple[str, ...]) -> None:
+    path = safetensors(folder / "a.safetensors", ldm(channels))
+    assert family_of(known(path), NOTHING) == FamilyGuess(None, candidates=candidates)
+
+
+def test_shapes_that_leave_one(folder: Path) -> None:
+    path = safetensors(folder / "a.safetensors", ldm(32))
+    assert family_of(known(path), NOTHING) == FamilyGuess("flux2", "shapes", candidates=())
+
+
+def test_what_is_no_vae_has_none(folder: Path) -> None:
+    (folder / "a.safetensors").write_text("<html>")
+    assert family_of(known(folder / "a.safetensors"), NOTHING) == FamilyGuess(None)
+
+
+def test_the_catalogue_knows_the_bytes(folder: Path) -> None:
+    path = vae(folder / "a.safetensors")
+    assert family_of(known(path, hashed=True), catalogue(path)) == FamilyGuess("sdxl", "hash", sure=True)
+    assert family_of(known(path), catalogue(path)).family is None, "its hash is not known"
+
+
+def test_a_twin_in_weights_is_known(folder: Path) -> None:
+    path = vae(folder / "a.safetensors")
+    files = [known(path, hashed=True, printed=True),
+             known(vae(folder / "b.safetensors", note="other bytes"), hashed=True, printed=True),
+             known(vae(folder / "c.safetensors", 2), hashed=True, printed=True)]  # fmt: skip
+    found = families_of(files, catalogue(path))
+    assert [(guess.family, guess.why, guess.sure) for guess in found] == [
+        ("sdxl", "hash", True),
+        ("sdxl", "weights", True),
+        (None, None, False),
+    ]
+
+
+def with_prints(file: IndexedFile, weights: str, encoder: str | None) -> IndexedFile:
+    return IndexedFile(file.file, file.identity, file.summary, file.sha256, Fingerprints(weights, encoder))
+
+
+def test_who_shares_the_encoder_shares_the_latents(folder: Path) -> None:
+    path, tuned = vae(folder / "a.safetensors"), vae(folder / "b.safetensors", 2)
+    one = with_prints(known(path, hashed=True), "a" * 64, "e" * 64)
+    other = with_prints(known(tuned), "b" * 64, "e" * 64)
+    assert families_of([one, other], catalogue(path))[1] == FamilyGuess("sdxl", "weights", sure=True)
+
+
+def test_files_that_contradict_each_other_tell_nothing(folder: Path, words: OwnWords) -> None:
+    path = vae(folder / "a.safetensors")
+    one = with_prints(known(path, hashed=True), "a" * 64, "e" * 64)
+    two = with_prints(known(vae(folder / "b.safetensors", 2)), "b" * 64, "e" * 64)
+    words.say(two, "sd1")
+    assert dict(known_weights([one, two], catalogue(path), words)) == {"a" * 64: "sdxl", "b" * 64: "sd1"}
+
+
+def test_ones_own_word_wins(folder: Path, words: OwnWords) -> None:
+    path = vae(folder / "a.safetensors")
+    file = known(path, hashed=True)
+    words.say(file, "sd1")
+    assert family_of(file, catalogue(path), words) == FamilyGuess("sd1", "yours", sure=True)
+    words.say(file, None)
+    assert family_of(file, catalogue(path), words).why == "hash"
+
+
+def test_the_latent_test_comes_last_and_is_never_sure(folder: Path, guesses: Guesses) -> None:
+    path = vae(folder / "a.safetensors")
+    file = known(path, hashed=True)
+    guesses.put(file, Guess("sd1", 31.5))
+    assert family_of(file, NOTHING, guesses=guesses) == FamilyGuess("sd1", "latent test", figure=31.5)
+    assert family_of(file, catalogue(path), guesses=guesses).why == "hash"
+    guesses.put(file, None)
+    assert family_of(file, NOTHING, guesses=guesses).family is None
+
+
+# -- what a word is bound to ---------------------------------------------------------------------------------------
+def test_a_word_follows_the_bytes(folder: Path, words: OwnWords, tmp_path: Path) -> None:
+    path = vae(folder / "a.safetensors")
+    words.say(known(path, hashed=True), "sdxl")
+    renamed = path.rename(folder / "b.safetensors")
+    later = OwnWords(tmp_path / "data" / "families.json")
+    assert later.word(known(renamed, hashed=True)) == "sdxl"
+    assert later.word(known(renamed)) is None
+    vae(renamed, 2)
+    assert later.word(known(renamed, hashed=True)) is None
+
+
+def test_without_a_hash_it_follows_the_weights(folder: Path, words: OwnWords) -> None:
+    words.say(known(vae(folder / "a.safetensors"), printed=True), "sdxl")
+    twin = vae(folder / "b.safetensors", note="other bytes")
+    assert words.word(known(twin, hashed=True, printed=True)) == "sdxl"
+
+
+def test_without_either_it_follows_the_file_as_it_is(folder: Path, words: OwnWords) -> None:
+    path = vae(folder / "a.safetensors")
+    words.say(known(path), "sdxl")
+    assert words.word(known(path, hashed=True)) == "sdxl", "a hash that is known later changes nothing"
+    before = identity_of(path)
+    assert before is not None
+    renamed = path.rename(folder / "b.safetensors")
+    assert words.word(known(renamed)) is None
+    words.carry(before, renamed)
+    assert words.word(known(renamed)) == "sdxl"
+    vae(renamed, 2)
+    os.utime(renamed, (1, 1))
+    assert words.word(known(renamed)) is None
+
+
+def test_a_later_word_replaces_the_earlier_one_however_it_was_bound(folder: Path, words: OwnWords) -> None:
+    path = vae(folder / "a.safetensors")
+    words.say(known(path), "sdxl")
+    words.say(known(path, hashed=True), "sd1")
+    assert words.word(known(path)) is None
+    assert words.word(known(path, hashed=True)) == "sd1"
+    words.say(known(path, hashed=True), None)
+    assert words.word(known(path, hashed=True)) is None
+
+
+def test_two_that_write_see_each_other(folder: Path, words: OwnWords, tmp_path: Path) -> None:
+    other = OwnWords(tmp_path / "data" / "families.json")
+    one, two = known(vae(folder / "a.safetensors")), known(vae(folder / "b.safetensors"))
+    assert words.word(one) is other.word(two) is None
+    words.say(one, "sdxl")
+    other.say(two, "sd1")
+    assert [store.word(file) for store in (words, other) for file in (one, two)] == ["sdxl", "sd1"] * 2
+
+
+def test_no_such_family(folder: Path, words: OwnWords) -> None:
+    with pytest.raises(UsageError, match="“sd9” is not a family"):
+        words.say(known(vae(folder / "a.safetensors")), "sd9")
+
+
+@pytest.mark.parametrize("content", ["", "[", "{}", "7", '[{"value": "sdxl"}]', '[{"sha256": "x", "value": 7}]'])
+def test_a_damaged_file_says_nothing_and_is_mended(folder: Path, words: OwnWords, tmp_path: Path, content: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "families.json").write_text(content)
+    file = known(vae(folder / "a.safetensors"))
+    assert words.word(file) is None
+    words.say(file, "sdxl")
+    assert words.word(file) == "sdxl"
+
+
+@pytest.mark.parametrize("value", ['"sd1"', "7", "{}", '{"family": "sd9", "figure": 1}', '{"family": "sd1"}', "[]"])
+def test_guesses_that_are_none(folder: Path, guesses: Guesses, tmp_path: Path, value: str) -> None:
+    file = known(vae(folder / "a.safetensors"), hashed=True)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "guesses.json").write_text(f'[{{"sha256": "{file.sha256}", "value": {value}}}]')
+    assert guesses.guess(file) is None
+
+
+def test_where_nothing_can_be_written(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DiskError, match="cannot be written"):
+        OwnWords(tmp_path / "file" / "families.json").say(known(vae(folder / "a.safetensors")), "sdxl")

@@ -1,0 +1,321 @@
+"""What is known of a library is remembered as long as it is true, and costs next to nothing to ask for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.files.samples import diffusers, safetensors
+from vae_manager.errors import DiskError, NotFoundError
+from vae_manager.files import HashStore, Inspection, identity_of
+from vae_manager.files.weights import Fingerprints
+from vae_manager.library import Folder, index, scan
+from vae_manager.library.index import Index
+
+from .vaes import look, sha256, vae
+
+PRINTS = Fingerprints("a" * 64, "b" * 64)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are inspected."""
+    names: list[str] = []
+    real = index.inspect
+
+    def inspect(path: Path) -> Inspection:
+        names.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(index, "inspect", inspect)
+    return names
+
+
+# -- looking -------------------------------------------------------------------------------------------------------
+def test_it_says_what_files_are(folder: Path, data: Path) -> None:
+    vae(folder / "good.safetensors", made_by="me")
+    safetensors(folder / "twin.safetensors", diffusers())
+    (folder / "page.safetensors").write_text("<html>sign in</html>")
+    found = look(folder, Index(data))
+    good = found["good.safetensors"].summary
+    assert (good.container, good.layout, good.latent_channels, good.dtype) == ("safetensors", "ldm", 4, "fp32")
+    assert (good.loadable, good.problems, dict(good.metadata)) == (True, (), {"made_by": "me"})
+    twin = found["twin.safetensors"].summary
+    assert (twin.layout, twin.loadable, twin.problems[0].code) == ("diffusers", False, "diffusers")
+    assert "twin.safetensors is a diffusers file" in str(twin.problem)
+    assert found["page.safetensors"].summary.problems[0].code == "web-page"
+
+
+def test_the_next_process_opens_nothing_and_says_the_same(folder: Path, data: Path, opened: list[str]) -> None:
+    vae(folder / "good.safetensors", made_by="me")
+    safetensors(folder / "twin.safetensors", diffusers())
+    (folder / "名 {x}.pt").write_text("<html>")
+    first = look(folder, Index(data))
+    assert len(opened) == 3
+    assert look(folder, Index(data)) == first
+    assert len(opened) == 3
+
+
+def test_what_has_changed_is_looked_at_anew(folder: Path, data: Path, opened: list[str]) -> None:
+    path = vae(folder / "a.safetensors")
+    vae(folder / "b.safetensors")
+    one = Index(data)
+    look(folder, one)
+    opened.clear()
+    path.write_text("<html>")
+    assert look(folder, one)["a.safetensors"].summary.container == "web page"
+    assert opened == ["a.safetensors"]
+    before = path.stat()
+    path.unlink()
+    path.write_text("  html")  # as long, and as old
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    if path.stat().st_ino != before.st_ino:
+        assert look(folder, Index(data))["a.safetensors"].summary.container == "unknown"
+
+
+def test_a_file_that_is_gone_is_left_out_and_forgotten(folder: Path, data: Path) -> None:
+    for name in ("a", "b"):
+        vae(folder / f"{name}.safetensors")
+    files = scan([Folder(folder)])
+    one = Index(data)
+    one.look(files)
+    (folder / "a.safetensors").unlink()
+    assert [file.file.name for file in one.look(files)] == ["b.safetensors"]
+    vae(folder / "c.safetensors")
+    one.look(scan([Folder(folder)]))
+    assert [Path(path).name for path in remembered(data)] == ["b.safetensors", "c.safetensors"]
+
+
+def remembered(data: Path) -> list[str]:
+    return list(json.loads((data / "library.json").read_text())["files"])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_what_cannot_be_read_is_said_and_not_remembered(folder: Path, data: Path) -> None:
+    os.mkfifo(folder / "pipe.pt")
+    [file] = look(folder, Index(data)).values()
+    assert (file.summary.problems[0].code, file.summary.loadable) == ("unreadable", False)
+    assert "is not a file" in str(file.summary.problem)
+    assert not data.exists()
+
+
+def test_nothing_is_made_before_there_is_something_to_remember(folder: Path, data: Path) -> None:
+    assert look(folder, Index(data)) == {}
+    assert not data.exists()
+
+
+def test_without_a_folder_it_remembers_for_itself(folder: Path, opened: list[str]) -> None:
+    vae(folder / "a.safetensors")
+    one = Index(None)
+    look(folder, one)
+    look(folder, one)
+    assert opened == ["a.safetensors"]
+
+
+def test_metadata_without_end_is_cut(folder: Path, data: Path) -> None:
+    vae(folder / "a.safetensors", long="x" * 100_000, **{f"k{number}": "" for number in range(1000)})
+    [file] = look(folder, Index(data)).values()
+    assert len(file.summary.metadata) == 40
+    assert (data / "library.json").stat().st_size < 5000
+
+
+# -- damage --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("damage", [
+    lambda text: "",
+    lambda text: text[: len(text) // 2],
+    lambda text: "[]",
+    lambda text: "[" * 100_000,
+    lambda text: text.replace('"layout"', '"lay"'),
+    lambda text: text.replace('"ldm"', "7"),
+    lambda text: text.replace('"mtime_ns"', '"mtime"'),
+    lambda text: text.replace('"template": "', '"template": "{'),
+    lambda text: text.replace('"a"', '"\\ud800"'),
+    lambda text: text.replace('"reader": 1', '"reader": 0'),
+])  # fmt: skip
+def test_a_damaged_file_costs_only_work(folder: Path, data: Path, damage: Callable[[str], str]) -> None:
+    vae(folder / "a.safetensors")
+    safetensors(folder / "b.safetensors", diffusers())
+    good = look(folder, Index(data))
+    file = data / "library.json"
+    file.write_text(damage(file.read_text()))
+    assert look(folder, Index(data)) == good
+    assert look(folder, Index(data)) == good
+
+
+def test_a_data_folder_that_cannot_be(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    vae(folder / "a.safetensors")
+    one = Index(tmp_path / "file" / "data")
+    assert look(folder, one) == look(folder, one)
+
+
+# -- hashes and fingerprints ---------------------------------------------------------------------------------------
+def test_the_hash_is_that_of_the_hash_store(folder: Path, data: Path) -> None:
+    path = vae(folder / "a.safetensors")
+    hashes = HashStore(data / "hashes.json")
+    one = Index(data, hashes)
+    assert look(folder, one)["a.safetensors"].sha256 is None
+    hashes.compute(path)
+    assert look(folder, one)["a.safetensors"].sha256 == sha256(path)
+    assert look(folder, Index(data))["a.safetensors"].sha256 == sha256(path)
+
+
+def test_fingerprints_are_taken_once(folder: Path, data: Path) -> None:
+    path = vae(folder / "a.safetensors")
+    taken: list[Path] = []
+
+    def taking(path: Path, **_: object) -> Fingerprints:
+        taken.append(path)
+        return PRINTS
+
+    one = Index(data, taking=taking)
+    assert one.known_fingerprints(path) is None
+    assert one.fingerprints_of(path) == one.fingerprints_of(path) == PRINTS
+    assert look(folder, one)["a.safetensors"].fingerprints == PRINTS
+    later = Index(data, taking=taking)
+    assert look(folder, later)["a.safetensors"].fingerprints == later.fingerprints_of(path) == PRINTS
+    assert taken == [path]
+    path.write_bytes(b"other")
+    assert later.known_fingerprints(path) is None
+    assert look(folder, later)["a.safetensors"].fingerprints is None
+
+
+def test_the_real_ones(folder: Path) -> None:
+    one = Index(None)
+    same = [one.fingerprints_of(vae(folder / name, 3)) for name in ("a.safetensors", "b.safetensors")]
+    other = one.fingerprints_of(vae(folder / "c.safetensors", 4))
+    assert same[0] == same[1] != other
+    seen: list[tuple[int, int]] = []
+    one.fingerprints_of(vae(folder / "d.safetensors"), report=lambda done, total: seen.append((done, total)))
+    assert seen
+    assert seen[-1][0] == seen[-1][1]
+
+
+def test_of_what_is_no_vae_there_is_none(folder: Path) -> None:
+    path = safetensors(folder / "a.safetensors", {"x": (1,)})
+    with pytest.raises(NotFoundError):
+        Index(None).fingerprints_of(path)
+
+
+def test_a_file_that_is_written_to_meanwhile_stays_unknown(folder: Path, data: Path) -> None:
+    path = vae(folder / "a.safetensors")
+
+    def taking(path: Path, **_: object) -> Fingerprints:
+        path.write_bytes(b"other")
+        return PRINTS
+
+    one = Index(data, taking=taking)
+    one.fingerprints_of(path)
+    assert one.known_fingerprints(path) is None
+
+
+def test_what_is_known_goes_along(folder: Path, data: Path, opened: list[str]) -> None:
+    path = vae(folder / "a.safetensors")
+    hashes = HashStore(data / "hashes.json")
+    one = Index(data, hashes, taking=lambda path, **_: PRINTS)
+    look(folder, one)
+    hashes.compute(path)
+    one.fingerprints_of(path)
+    before = identity_of(path)
+    assert before is not None
+    opened.clear()
+    target = path.rename(folder / "b.safetensors")
+    one.carry(before, target)
+    hashes.carry(before, target)
+    [file] = look(folder, Index(data)).values()
+    assert (file.sha256, file.fingerprints, opened) == (sha256(target), PRINTS, [])
+
+
+def test_nothing_goes_along_to_a_file_of_another_size(folder: Path, data: Path) -> None:
+    path, other = vae(folder / "a.safetensors"), folder / "b.safetensors"
+    other.write_bytes(b"other")
+    hashes = HashStore(data / "hashes.json")
+    one = Index(data, hashes, taking=lambda path, **_: PRINTS)
+    hashes.compute(path)
+    one.fingerprints_of(path)
+    before = identity_of(path)
+    assert before is not None
+    one.carry(before, other)
+    hashes.carry(before, other)
+    assert (one.known_fingerprints(other), hashes.known(other)) == (None, None)
+
+
+def test_a_problems_sentence_names_the_file_as_it_is_called_now(folder: Path, data: Path) -> None:
+    path = safetensors(folder / "a.safetensors", diffusers())
+    one = Index(data)
+    look(folder, one)
+    before = identity_of(path)
+    assert before is not None
+    one.carry(before, path.rename(folder / "b.safetensors"))
+    assert str(look(folder, one)["b.safetensors"].summary.problem).startswith("b.safetensors is")
+
+
+# -- several at once -----------------------------------------------------------------------------------------------
+def test_threads_lose_nothing(folder: Path, data: Path) -> None:
+    paths = [vae(folder / f"{number}.safetensors", number) for number in range(12)]
+    one = Index(data)
+    threads = [threading.Thread(target=one.fingerprints_of, args=(path,)) for path in paths]
+    threads += [threading.Thread(target=look, args=(folder, one)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    later = look(folder, Index(data))
+    assert len(later) == 12
+    assert all(file.fingerprints is not None for file in later.values())
+
+
+def test_two_processes_never_tear_the_file(folder: Path, data: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from tests.library.vaes import vae, look;"
+        "from vae_manager.library.index import Index\n"
+        "folder, data, own = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]\n"
+        "for number in range(30):\n"
+        "    vae(folder / own / f'{number}.safetensors'); look(folder / own, Index(data))\n"
+    )
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", script, str(folder), str(data)]
+    running = [subprocess.Popen([*command, own], cwd=root) for own in ("a", "b")]
+    while any(process.poll() is None for process in running):
+        if (data / "library.json").exists():
+            json.loads((data / "library.json").read_text())
+        time.sleep(0.001)
+    assert [process.returncode for process in running] == [0, 0]
+    assert len(look(folder, Index(data))) == 60
+    assert [path.name for path in data.iterdir()] == ["library.json"]
+
+
+# -- time ----------------------------------------------------------------------------------------------------------
+def test_a_thousand_files_in_no_time(folder: Path, data: Path) -> None:
+    """With ten times what bench/library.py allows: this machine may be busy."""
+    first = vae(folder / "0.safetensors").read_bytes()
+    for number in range(1, 1000):
+        (folder / f"{number}.safetensors").write_bytes(first)
+    files = scan([Folder(folder)])
+    began = time.perf_counter()
+    assert len(Index(data).look(files)) == 1000
+    cold = time.perf_counter() - began
+    began = time.perf_counter()
+    assert len(Index(data).look(files)) == 1000
+    warm = time.perf_counter() - began
+    assert cold < 10
+    assert warm < 0.5
+
+
+def test_an_error_of_the_disk_is_passed_on(folder: Path) -> None:
+    (folder / "a.safetensors").mkdir()
+    with pytest.raises(DiskError):
+        Index(None).fingerprints_of(folder / "a.safetensors")

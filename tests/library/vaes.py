@@ -1,0 +1,57 @@
+"""Files of a library, and what the index says of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.files.samples import encode, header_of, ldm
+from vae_manager.library import Folder, scan
+from vae_manager.library.index import Index, IndexedFile
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
+
+
+def vae(path: Path, seed: int = 0, **metadata: str) -> Path:
+    """A tiny VAE of the WebUI's layout; another seed, other weights."""
+    header, size = header_of(ldm())
+    if metadata:
+        header["__metadata__"] = metadata
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode(header, bytes([seed]) * size))
+    return path
+
+
+def look(folder: Path, index: Index | None = None) -> dict[str, IndexedFile]:
+    """What the index says of all files of a folder, by their names below it."""
+    found = (index or Index(None)).look(scan([Folder(folder)]))
+    return {file.file.relative: file for file in found}
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def tree(folder: Path) -> Sequence[str]:
+    """All that is below a folder, hidden files too."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def put(folder: Path, *names: str) -> None:
+    """Small files that hold their own name."""
+    for name in names:
+        (folder / name).write_text(name)
+
+
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As exFAT has it, and many network folders: no hard links."""
+
+    def link(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)

@@ -1,0 +1,172 @@
+"""The family of a file: whose latents it turns into pictures.
+
+The person's own word wins; then the catalogue knows the bytes; then a file with the same weights, or the same encoder,
+is known; then the shapes leave one family only; then the latent test has given a figure. Shapes tell no SD 1.x from
+SDXL, and no SD 3.x from FLUX.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal
+
+from ..catalogue import FAMILIES, Catalogue
+from ..errors import UsageError
+from ..files import Identity
+from ..sentences import say
+from .bound import Bound
+from .index import IndexedFile
+
+__all__ = ["FamilyGuess", "Guess", "Guesses", "OwnWords", "families_of", "family_of", "known_weights"]
+
+Why = Literal["yours", "hash", "weights", "shapes", "latent test"]
+
+SPATIAL: Final = 8
+"""Pixels a latent's side stands for, in every layout whose shapes are read."""
+_VIDEO: Final = frozenset({"wan21", "wan22", "qwen"})
+"""Their convolutions have a third axis, of time."""
+
+
+@dataclass(frozen=True)
+class FamilyGuess:
+    """What is believed of a file."""
+
+    family: str | None
+    """A key of `FAMILIES`; None where it cannot be told."""
+    why: Why | None = None
+    """What told it; None where nothing did."""
+    sure: bool = False
+    """Bytes or weights told it, or the person did."""
+    candidates: tuple[str, ...] = ()
+    """Where the shapes tell no single one: those that they leave."""
+    figure: float | None = None
+    """What the latent test gave."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the latent test has found: it is never sure."""
+
+    family: str
+    figure: float
+    sure: bool = False
+
+
+class OwnWords:
+    """The families that the person has given to files, in `families.json`."""
+
+    def __init__(self, file: Path) -> None:
+        self._bound = Bound(file)
+
+    def word(self, of: IndexedFile) -> str | None:
+        family = self._bound.value(of)
+        return family if family in FAMILIES else None
+
+    def say(self, of: IndexedFile, family: str | None) -> None:
+        """Remember it for these bytes; None takes it back. Raises UsageError for no family, DiskError."""
+        if family is not None and family not in FAMILIES:
+            known = ", ".join(FAMILIES)
+            raise UsageError(say("“{text}” is not a family; these are: {known}.", text=family, known=known))
+        self._bound.put(of, family)
+
+    def carry(self, before: Identity, after: Path) -> None:
+        """A word that is bound to a file's identity goes along when the file moves."""
+        self._bound.carry(before, after)
+
+
+class Guesses:
+    """What the latent test found of files, in `guesses.json`."""
+
+    def __init__(self, file: Path) -> None:
+        self._bound = Bound(file)
+
+    def guess(self, of: IndexedFile) -> Guess | None:
+        data = self._bound.value(of)
+        try:
+            family, figure = data["family"], float(data["figure"])
+        except (TypeError, KeyError, ValueError):
+            return None
+        return Guess(family, figure) if family in FAMILIES else None
+
+    def put(self, of: IndexedFile, guess: Guess | None) -> None:
+        """Remember it for these bytes; None forgets it. Raises DiskError."""
+        self._bound.put(of, None if guess is None else {"family": guess.family, "figure": guess.figure})
+
+    def carry(self, before: Identity, after: Path) -> None:
+        self._bound.carry(before, after)
+
+
+def family_of(
+    indexed: IndexedFile,
+    catalogue: Catalogue,
+    words: OwnWords | None = None,
+    siblings: Mapping[str, str] = MappingProxyType({}),
+    guesses: Guesses | None = None,
+) -> FamilyGuess:
+    """The family of one file; `siblings` is what `known_weights` says of the library."""
+    told = _told(indexed, catalogue, words)
+    if told is not None:
+        return told
+    prints = indexed.fingerprints
+    if prints is not None:
+        # Who shares the encoder shares the latents: tunes of the decoder alone are common.
+        for fingerprint in (prints.weights, prints.encoder):
+            if fingerprint is not None and fingerprint in siblings:
+                return FamilyGuess(siblings[fingerprint], "weights", sure=True)
+    candidates = _by_shapes(indexed)
+    if len(candidates) == 1:
+        return FamilyGuess(candidates[0], "shapes")
+    guess = guesses.guess(indexed) if guesses is not None else None
+    if guess is not None:
+        return FamilyGuess(guess.family, "latent test", figure=guess.figure)
+    return FamilyGuess(None, candidates=candidates)
+
+
+def known_weights(
+    files: Iterable[IndexedFile], catalogue: Catalogue, words: OwnWords | None = None
+) -> Mapping[str, str]:
+    """Fingerprint, of weights or of an encoder -> family, from the files whose family is known by themselves.
+
+    One that two files contradict each other about is left out.
+    """
+    found: dict[str, set[str]] = {}
+    for file in files:
+        told = _told(file, catalogue, words)
+        if told is not None and told.family is not None and file.fingerprints is not None:
+            for fingerprint in (file.fingerprints.weights, file.fingerprints.encoder):
+                if fingerprint is not None:
+                    found.setdefault(fingerprint, set()).add(told.family)
+    return {fingerprint: families.pop() for fingerprint, families in found.items() if len(families) == 1}
+
+
+def families_of(
+    files: Sequence[IndexedFile],
+    catalogue: Catalogue,
+    words: OwnWords | None = None,
+    guesses: Guesses | None = None,
+) -> Sequence[FamilyGuess]:
+    """The families of all files of a library, in their order."""
+    siblings = known_weights(files, catalogue, words)
+    return [family_of(file, catalogue, words, siblings, guesses) for file in files]
+
+
+def _told(indexed: IndexedFile, catalogue: Catalogue, words: OwnWords | None) -> FamilyGuess | None:
+    """By the person, or by the catalogue."""
+    word = words.word(indexed) if words is not None else None
+    if word is not None:
+        return FamilyGuess(word, "yours", sure=True)
+    entry = catalogue.recognise(indexed.sha256) if indexed.sha256 is not None else None
+    return FamilyGuess(entry.family, "hash", sure=True) if entry is not None else None
+
+
+def _by_shapes(indexed: IndexedFile) -> tuple[str, ...]:
+    """Families that have as many latent channels; a video VAE's shapes are not read, so theirs are left out."""
+    channels = indexed.summary.latent_channels
+    return tuple(
+        id
+        for id, facts in FAMILIES.items()
+        if facts.latent_channels == channels and facts.spatial == SPATIAL and id not in _VIDEO
+    )

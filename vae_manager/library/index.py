@@ -1,0 +1,226 @@
+"""What is known of the files of a library, remembered, so that a thousand of them are listed at once.
+
+    <data>/library.json    {"reader": 1, "files": {"/models/VAE/a.safetensors":
+                            {"size": …, "mtime_ns": …, "inode": …, "summary": {…}, "fingerprints": {…}}, …}}
+
+Each entry is bound to the file's identity: what has been written to, replaced or moved is looked at anew. It is only a
+memory: where it is damaged or cannot be written, the work is done again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from ..errors import NotFoundError, VaeManagerError
+from ..files import HashStore, Identity, identity_of, inspect
+from ..files.weights import Fingerprints, fingerprints
+from ..files.writing import replace_text
+from .folders import VaeFile
+from .summary import Summary
+
+__all__ = ["Index", "IndexedFile"]
+
+READER: Final = 1
+"""Raised whenever an inspection says something else of the same bytes: summaries of before are then left out."""
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class IndexedFile:
+    """One file of the library, and all that is known of it."""
+
+    file: VaeFile
+    identity: Identity
+    summary: Summary
+    sha256: str | None = None
+    fingerprints: Fingerprints | None = None
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What is remembered of one identity."""
+
+    identity: Identity
+    summary: Summary | None = None
+    fingerprints: Fingerprints | None = None
+
+
+_Entries = Mapping[str, _Entry]
+"""By path; never changed, only replaced by another."""
+
+
+class _Fingerprinting(Protocol):
+    def __call__(
+        self,
+        path: Path,
+        /,
+        *,
+        report: Callable[[int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Fingerprints: ...
+
+
+class Index:
+    """The memory of a library. All methods may be called from any thread, and by several processes at once."""
+
+    def __init__(
+        self, data_folder: Path | None, hashes: HashStore | None = None, taking: _Fingerprinting = fingerprints
+    ) -> None:
+        """`data_folder` is made at the first writing; None for a memory that ends with this object.
+
+        `hashes` is the memory of SHA-256, the data folder's own by default; `taking` takes fingerprints.
+        """
+        self._file = data_folder / "library.json" if data_folder is not None else None
+        self._hashes = hashes or HashStore(data_folder / "hashes.json" if data_folder is not None else None)
+        self._taking = taking
+        self._lock = threading.Lock()
+        self._entries: _Entries | None = None
+
+    def look(self, files: Iterable[VaeFile]) -> Sequence[IndexedFile]:
+        """Say what each of `files` is; those that are gone are left out. Only what is not known yet is opened."""
+        known = self._known()
+        fresh: dict[str, _Entry] = {}
+        found = []
+        for file in files:
+            identity = identity_of(file.path)
+            if identity is None:
+                continue
+            entry = _of(known, identity)
+            summary = entry.summary
+            if summary is None:
+                try:
+                    summary = Summary.of(inspect(file.path))
+                except NotFoundError:
+                    continue
+                except VaeManagerError as error:  # not remembered: it may be readable the next time
+                    summary = Summary.of_unreadable(error)
+                else:
+                    fresh[identity.path] = replace(entry, summary=summary)
+            sha256 = self._hashes.known_of(identity)
+            found.append(IndexedFile(file, identity, summary, sha256, entry.fingerprints))
+        if fresh:
+            self._remember(fresh)
+        return found
+
+    def known_fingerprints(self, path: Path) -> Fingerprints | None:
+        """Those of `path`, if they are remembered and it has not changed since."""
+        identity = identity_of(path)
+        return _of(self._known(), identity).fingerprints if identity is not None else None
+
+    def fingerprints_of(
+        self,
+        path: Path,
+        *,
+        report: Callable[[int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Fingerprints:
+        """Those of `path`: remembered, or taken and then remembered. `report` is told bytes done and in all.
+
+        Raises as `files.weights.fingerprints` does.
+        """
+        before = identity_of(path)
+        known = _of(self._known(), before).fingerprints if before is not None else None
+        if known is not None:
+            return known
+        taken = self._taking(path, report=report, stop=stop)
+        if before is not None:  # one that was written to meanwhile has another identity now, so stays unknown
+            self._remember({before.path: replace(_of(self._known(), before), fingerprints=taken)})
+        return taken
+
+    def carry(self, before: Identity, after: Path) -> None:
+        """What is known of the file that `before` stands for holds for `after` too: the caller says that it has the
+        same bytes, under another name or as a proven copy."""
+        entry, now = _of(self._known(), before), identity_of(after)
+        if now is not None and now.size == before.size and (entry.summary or entry.fingerprints):
+            # A sentence of the summary names the file: what is wrong with it is found anew under the new name.
+            summary = entry.summary if entry.summary is not None and not entry.summary.problems else None
+            self._remember({now.path: _Entry(now, summary, entry.fingerprints)})
+
+    def _known(self) -> _Entries:
+        with self._lock:
+            if self._entries is None:
+                self._entries = self._read()
+            return self._entries
+
+    def _remember(self, fresh: _Entries) -> None:
+        """Add entries, drop those of files that are gone, and write all."""
+        with self._lock:
+            entries = dict(self._entries or {})
+            for more in (self._read(), fresh):  # another process may have written
+                for path, entry in more.items():
+                    entries[path] = _together(entries.get(path), entry)
+            # An entry that was made just now is written, whatever has become of its file.
+            self._entries = {path: entry for path, entry in entries.items() if path in fresh or os.path.exists(path)}  # noqa: PTH110 - a thousand of them
+            if self._file is not None:
+                with suppress(OSError):  # read-only: this process still remembers
+                    replace_text(self._file, _to_json(self._entries))
+
+    def _read(self) -> _Entries:
+        if self._file is None:
+            return {}
+        try:
+            root = json.loads(self._file.read_text(encoding="utf-8"))
+            reader, files = root["reader"], root["files"].items()
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return {}
+        entries = (_from_data(path, data, reader == READER) for path, data in files)
+        return {entry.identity.path: entry for entry in entries if entry is not None}
+
+
+def _of(entries: _Entries, identity: Identity) -> _Entry:
+    """What is remembered of an identity; an empty entry where nothing is."""
+    entry = entries.get(identity.path)
+    return entry if entry is not None and entry.identity == identity else _Entry(identity)
+
+
+def _together(old: _Entry | None, new: _Entry) -> _Entry:
+    """All that two entries know of one file; the newer one alone where the file has changed."""
+    if old is None or old.identity != new.identity:
+        return new
+    return _Entry(new.identity, new.summary or old.summary, new.fingerprints or old.fingerprints)
+
+
+def _to_json(entries: _Entries) -> str:
+    files = {}
+    for path, entry in entries.items():
+        prints = entry.fingerprints
+        files[path] = {
+            "size": entry.identity.size,
+            "mtime_ns": entry.identity.mtime_ns,
+            "inode": entry.identity.inode,
+            "summary": entry.summary.to_data() if entry.summary is not None else None,
+            "fingerprints": {"weights": prints.weights, "encoder": prints.encoder} if prints is not None else None,
+        }
+    return json.dumps({"reader": READER, "files": files})
+
+
+def _from_data(path: str, data: Any, same_reader: bool) -> _Entry | None:
+    """None for what is no entry."""
+    try:
+        numbers = [data[name] for name in ("size", "mtime_ns", "inode")]
+        if not all(type(number) is int for number in numbers):
+            return None
+        summary = data["summary"] if same_reader else None
+        prints = data["fingerprints"]
+        return _Entry(
+            Identity(path, *numbers),
+            Summary.from_data(summary) if summary is not None else None,
+            Fingerprints(_sha256(prints["weights"]), _sha256(prints["encoder"], or_none=True)) if prints else None,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _sha256(text: Any, *, or_none: bool = False) -> Any:
+    if (text is None and or_none) or (isinstance(text, str) and _SHA256.fullmatch(text)):
+        return text
+    raise ValueError("no SHA-256")

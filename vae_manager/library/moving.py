@@ -1,0 +1,238 @@
+"""What a person does to a file of the library: rename it, move it to another VAE folder, adopt one from anywhere.
+
+Nothing is ever overwritten. The small files that belong to a VAE go along, and so does what is known of it. Either all
+of them move or none.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ..catalogue.names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
+from ..errors import DiskError, NameTakenError, RefusedError, UsageError, VaeManagerError
+from ..files import Identity, Inspection, identity_of, inspect
+from ..files.headers import disk_error
+from ..sentences import say
+from . import placing
+from .folders import Folder, VaeFile
+from .placing import Report
+from .sidecars import sidecars_of
+
+__all__ = ["ALONE", "How", "Memory", "Surroundings", "adopt", "move", "rename"]
+
+How = Literal["copy", "move", "link"]
+
+
+class Memory(Protocol):
+    """Something that knows files by their identity, such as `HashStore` and `Index`."""
+
+    def carry(self, before: Identity, after: Path) -> None:
+        """What is known of the file that `before` stands for holds for `after` too, which has the same bytes."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What has to be known of the rest of the library to act on one file."""
+
+    files: Sequence[VaeFile] = ()
+    """All VAE files of the WebUI: it keeps base names alone, so no second file may get one that is taken."""
+    folders: Sequence[Folder] = ()
+    """Those that the WebUI searches: among checkpoints, a VAE's name ends otherwise."""
+    in_use: Callable[[Path], bool] = lambda path: False
+    """Whether a file is the VAE in the model, or the one that is chosen."""
+    memories: Sequence[Memory] = ()
+
+
+ALONE = Surroundings()
+"""For a folder that no WebUI is using."""
+
+
+def rename(file: Path, name: str, around: Surroundings = ALONE) -> Path:
+    """Give `file` another name in its folder; a `name` without one of the three endings keeps the file's.
+
+    Returns where it is now. Raises RefusedError and its kind where it must not be, NotFoundError, DiskError.
+    """
+    check_free(file, around)
+    name = _whole_name(name, file)
+    if Path(name).suffix != file.suffix:
+        _check_container(name, inspect(file))
+    target = _target(file.parent, name, around, leaving=file)
+    return file if target == file else _moved(file, target, around)
+
+
+def move(file: Path, folder: Path, around: Surroundings = ALONE, *, report: Report | None = None,
+         stop: threading.Event | None = None) -> Path:  # fmt: skip
+    """Move `file` into another folder, under the same name. Returns where it is now; raises as `rename` does.
+
+    To another file system it is copied, the copy proven, and the original removed; that can take its time.
+    """
+    check_free(file, around)
+    _make(folder)
+    if folder.samefile(file.parent):
+        return file
+    target = folder / file.name
+    _check_ending(target, around)
+    return _moved(file, target, around, report, stop)
+
+
+def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None, around: Surroundings = ALONE, *,
+          report: Report | None = None, stop: threading.Event | None = None) -> Path:  # fmt: skip
+    """Bring a file from anywhere into a VAE folder, after an inspection; `name` is its own by default.
+
+    A copy is proven by its SHA-256; "link" gives the same bytes a second name. Returns where it is now. Raises
+    RefusedError where the WebUI could not load it, with the reason; else as `rename` does.
+    """
+    _check_file(source)
+    if how == "move":
+        check_free(source, around)
+    inspection = inspect(source)
+    if inspection.problem is not None:
+        if inspection.convertible:
+            raise RefusedError(say("{problem} Convert it: that makes a file that can.", problem=inspection.problem))
+        raise RefusedError(say("{problem} It was left where it is.", problem=inspection.problem))
+    name = _whole_name(source.name if name is None else name, source)
+    _check_container(name, inspection)
+    target = _target(folder, name, around, leaving=source if how == "move" else None)
+    _make(folder)
+    if how == "move":
+        return _moved(source, target, around, report, stop)
+    before = identity_of(source)
+    if how == "copy":
+        placing.copy(source, target, report=report, stop=stop)
+    else:
+        placing.link(source, target)
+    carry(before, target, around)
+    return target
+
+
+# -- whether it may be ---------------------------------------------------------------------------------------------
+def _check_file(file: Path) -> None:
+    try:
+        mode = file.lstat().st_mode
+    except OSError as error:
+        raise disk_error(file, error) from error
+    if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+        raise DiskError(say("{path} is not a file.", path=file))
+
+
+def check_free(file: Path, around: Surroundings) -> None:
+    """Raise unless `file` is there and nobody uses it."""
+    _check_file(file)
+    if around.in_use(file):
+        raise RefusedError(
+            say("{file} is in use. Choose another VAE first, Built-in for instance, then try again.", file=file.name)
+        )
+
+
+def _whole_name(name: str, file: Path) -> str:
+    """`name` with one of the three endings: that of `file` where it has none."""
+    whole = name if is_vae_file_name(name) else name + _ending(file.name)
+    if not is_vae_file_name(whole):
+        raise UsageError(
+            say("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=whole)
+        )
+    return whole
+
+
+def _check_container(name: str, inspection: Inspection) -> None:
+    """The WebUI chooses how to read a file by its ending alone (modules/sd_models.py read_state_dict)."""
+    suits = ".safetensors" if inspection.container == "safetensors" else ".ckpt"
+    if name.endswith(".safetensors") != (suits == ".safetensors"):
+        raise RefusedError(
+            say(
+                "The name {name} does not suit what is in {file}: it has to end with {ending}.",
+                name=name,
+                file=inspection.path.name,
+                ending=suits,
+            )
+        )
+
+
+def _target(folder: Path, name: str, around: Surroundings, leaving: Path | None) -> Path:
+    """The path of that name in `folder`, if the library can have it; `leaving` is a file that gives up its own."""
+    target = folder / safe_file_name(name)
+    _check_ending(target, around)
+    passed = {target.absolute(), leaving.absolute() if leaving is not None else None}
+    for other in around.files:
+        if other.name == name and other.path.absolute() not in passed:
+            raise NameTakenError(
+                say(
+                    "{other} has the name {file} already, and the WebUI lists only one of two. Choose another name.",
+                    other=other.path,
+                    file=name,
+                )
+            )
+    return target
+
+
+def _check_ending(target: Path, around: Surroundings) -> None:
+    folders = [folder for folder in around.folders if target.is_relative_to(folder.path)]
+    inner = max(folders, key=lambda folder: len(folder.path.parts), default=None)
+    if inner is not None and inner.purpose == "checkpoints" and not _ending(target.name).startswith(".vae"):
+        raise RefusedError(
+            say("Among checkpoints, a VAE's name has to end with {ending}.", ending=f".vae{target.suffix}")
+        )
+
+
+def _ending(name: str) -> str:
+    """`.vae.pt` of `a.vae.pt`, `.pt` of `a.pt`; empty for what is no VAE file's name."""
+    for suffix in VAE_SUFFIXES:
+        if name.lower().endswith(suffix):
+            length = len(suffix) + (4 if name[: -len(suffix)].lower().endswith(".vae") else 0)
+            return name[-length:]
+    return ""
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise placing.write_error(folder, error) from error
+
+
+# -- the deed ------------------------------------------------------------------------------------------------------
+def _moved(
+    file: Path,
+    target: Path,
+    around: Surroundings,
+    report: Report | None = None,
+    stop: threading.Event | None = None,
+) -> Path:
+    """Move `file` and what belongs to it; returns `target`."""
+    before = identity_of(file)
+    along = [(path, target.with_name(f"{target.stem}{ending}")) for path, ending in sidecars_of(file)]
+    for _, place in along:
+        if os.path.lexists(place):
+            raise placing.name_taken(place)
+    move_all([(file, target), *along], report, stop)
+    carry(before, target, around)
+    return target
+
+
+def move_all(
+    pairs: Iterable[tuple[Path, Path]], report: Report | None = None, stop: threading.Event | None = None
+) -> None:
+    """Move each file to its new place, in this order; where one cannot be moved, those before it are moved back."""
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in pairs:
+            placing.move(source, target, report=report, stop=stop)
+            done.append((source, target))
+    except VaeManagerError:
+        for source, target in reversed(done):
+            with suppress(VaeManagerError):
+                placing.move(target, source)
+        raise
+
+
+def carry(before: Identity | None, after: Path, around: Surroundings) -> None:
+    if before is not None:
+        for memory in around.memories:
+            memory.carry(before, after)
