@@ -34,6 +34,8 @@ class Known:
     family_sure: bool = False
     family_own: bool = False
     """The family is the person's own word."""
+    figure: float | None = None
+    """What the latent test gave, where that is what the family is guessed by."""
     entry: Entry | None = None
     """The catalogue's entry with the same bytes or, in other bytes, the same weights."""
 

@@ -12,20 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import NotFoundError
 from ..jobs import Handle, JobView, Lane
 from ..library import VaeFile
-from ..sentences import Sentence
+from ..sentences import Sentence, say
 from . import work
 from .known import Known, Verdict, key_of
-from .looks import Looks
+from .looks import Bound, Looks, bound
 
 if TYPE_CHECKING:
     from ..catalogue import Catalogue
     from ..files import HashStore
+    from ..library.moving import How, Memory, Surroundings
+    from ..library.trash import Removed
 
 LOOKING = "look"
 PATIENCE = 0.3
 """Seconds that an answer may wait for new files to be looked at: so long, most libraries are whole at first sight."""
+VERIFY_ALL = "verify-all"
+DUPLICATES = "duplicates"
 
 
 @dataclass(frozen=True)
@@ -44,27 +49,30 @@ class Upkeep:
         self, data_folder: Path, hashes: Callable[[], HashStore], catalogue: Callable[[], Catalogue]
     ) -> None:
         self._hashes = hashes
+        self._trash = data_folder / "trash"
         self._looks = Looks(data_folder, hashes, catalogue)
         self._looking = Lane("looks")
         self._lane = Lane("upkeep")
         self._lock = threading.Lock()
-        self._verdicts: dict[tuple[str, int, int], Verdict] = {}
+        self._verdicts: dict[Bound, Verdict] = {}
         self._renamed: dict[str, str] = {}
+        self._removed: Removed | None = None
         self.told: Sentence | None = None
         """What the last piece of work has done, until somebody has read it."""
 
     # -- looking ---------------------------------------------------------------------------------------------------
     def look(self, files: Sequence[VaeFile], *, patience: float = PATIENCE) -> None:
-        """Make sure that each file gets looked at, in the background."""
+        """Make sure that each file gets looked at, in the background; wait at most `patience` seconds for it."""
         if not self._looks.lacking(files):
             return
-
-        def look(handle: Handle) -> None:
-            self._looks.take(files, handle.stop)
-
-        self._looking.start(LOOKING, "", look)
+        self._looking.start(LOOKING, "", lambda handle: self._looks.take(files, handle.stop))
         if patience:
             self._looking.wait(LOOKING, patience)
+
+    @property
+    def looking(self) -> bool:
+        view = self._looking.view(LOOKING)
+        return view is not None and not view.state.ended
 
     def known(self, files: Sequence[VaeFile]) -> Mapping[Path, Known]:
         """What is known by now of each file that has been looked at."""
@@ -74,34 +82,137 @@ class Upkeep:
         """The others that have the same weights, of each file that has any."""
         return self._looks.twins(files)
 
-    def doubled(self, files: Sequence[VaeFile]) -> int:
-        """How many VAEs are known to be there more than once."""
-        return len({frozenset(map(str, [path, *(other.path for other in others)]))
-                    for path, others in self.twins(files).items()})  # fmt: skip
-
     def verdict(self, file: VaeFile) -> Verdict | None:
-        with self._lock:
-            return self._verdicts.get(_bound(file))
+        return self._verdicts.get(bound(file))
 
-    # -- names -----------------------------------------------------------------------------------------------------
+    def set_family(self, file: VaeFile, family: str | None) -> None:
+        """Remember the person's own word; None takes it back. Raises UsageError, DiskError."""
+        for indexed in self._looks.index.look([file]):
+            self._looks.words.say(indexed, family)
+
+    # -- files -----------------------------------------------------------------------------------------------------
+    def memories(self) -> tuple[Memory, ...]:
+        """What knows files by their identity, and has to be told when one moves."""
+        return self._hashes(), self._looks.index, self._looks.words, self._looks.guesses
+
     def now_called(self, key: str) -> str:
         """The key of the file that had the key `key`: an open page may not know yet that it was renamed."""
-        with self._lock:
-            return self._renamed.get(key, key)
+        return self._renamed.get(key, key)
 
     def renamed(self, old: Path, new: Path) -> None:
         before, now = key_of(old), key_of(new)
         with self._lock:
-            self._renamed = {key: now if name == before else name for key, name in self._renamed.items()}
-            self._renamed[before] = now
-            self._renamed.pop(now, None)
+            follow = {key: now if name == before else name for key, name in self._renamed.items()}
+            self._renamed = {key: name for key, name in {**follow, before: now}.items() if key != name}
+
+    @property
+    def undoable(self) -> Undoable | None:
+        gone = self._removed
+        return Undoable(gone.file.name, gone.place is not None) if gone is not None else None
+
+    def remove(self, file: Path, around: Surroundings) -> None:
+        """Put it into the trash. Raises as `trash.remove` does."""
+        from ..library import trash
+
+        self._removed = trash.remove(file, self._trash, around)
+
+    def undo(self, around: Surroundings) -> None:
+        """Take back what was deleted last. Raises as `trash.undo` does."""
+        from ..library import trash
+
+        gone = self._removed
+        if gone is None:
+            raise NotFoundError(say("There is nothing to take back."))
+        trash.undo(gone, around)
+        self.forget_removed()
+
+    def forget_removed(self) -> None:
+        """Say no more of what was deleted last."""
+        self._removed = None
 
     # -- work ------------------------------------------------------------------------------------------------------
+    def verify(self, file: VaeFile) -> None:
+        self._verify(f"verify {key_of(file.path)}", file.name, [file])
+
+    def verify_all(self, files: Sequence[VaeFile]) -> None:
+        self._verify(VERIFY_ALL, "", files)
+
+    def _verify(self, key: str, title: str, files: Sequence[VaeFile]) -> None:
+        def judged(file: VaeFile, verdict: Verdict) -> None:
+            with self._lock:
+                self._verdicts = {**self._verdicts, bound(file): verdict}
+
+        def verify(handle: Handle) -> None:
+            bad = work.verify_all(files, self._hashes(), self._looks, judged, handle)
+            if bad:
+                self.told = say("{bad} of {count} files are not as they should be.", bad=bad, count=len(files))
+            elif len(files) > 1:
+                self.told = say("{count} files were verified, and all are as they should be.", count=len(files))
+
+        self._lane.start(key, title, verify)
+
+    def find_duplicates(self, files: Sequence[VaeFile]) -> None:
+        def find(handle: Handle) -> None:
+            self._looks.take(files, handle.stop)
+            work.take_fingerprints(files, self._looks, handle)
+            groups = doubled(self.twins(files))
+            if groups:
+                self.told = say(
+                    "{count} VAEs are here more than once, whatever their files are called: see “Recognised as”.",
+                    count=groups,
+                )
+            else:
+                self.told = say("No VAE is here twice.")
+
+        self._lane.start(DUPLICATES, "", find)
+
+    def convert(self, source: Path, then: Callable[[Path], None]) -> None:
+        """Convert into a second file beside `source`; `then` is told of it in the same job."""
+        from ..files.conversion import described
+
+        def convert(handle: Handle) -> None:
+            target, done = work.convert(source, self._hashes(), handle)
+            told: Sentence = say("{file} was made from {source}.", file=target.name, source=source.name)
+            for sentence in described(done):
+                told = say("{before} {what}", before=told, what=sentence)
+            self.told = told
+            then(target)
+
+        self._lane.start(f"convert {key_of(source)}", source.name, convert)
+
+    def adopt(
+        self, source: Path, folder: Path, how: How, around: Surroundings, then: Callable[[Path], None]
+    ) -> None:
+        """Take a file from anywhere into a VAE folder; `then` is told of it in the same job."""
+        from ..library import moving
+
+        def adopt(handle: Handle) -> None:
+            target = moving.adopt(
+                source,
+                folder,
+                how,
+                around=around,
+                report=lambda done, total: handle.report("copying", done, total),
+                stop=handle.stop,
+            )
+            then(target)
+            self.told = say("{file} is in the library now.", file=target.name)
+
+        self._lane.start(f"adopt {key_of(source)}", source.name, adopt)
+
     def views(self) -> tuple[JobView, ...]:
         return self._lane.views()
+
+    def wait(self, key: str, timeout: float | None = None) -> JobView | None:
+        return self._lane.wait(key, timeout)
 
     def stop(self, key: str) -> None:
         self._lane.stop(key)
 
     def forget(self, key: str) -> None:
         self._lane.forget(key)
+
+
+def doubled(twins: Mapping[Path, Sequence[VaeFile]]) -> int:
+    """How many VAEs are there more than once."""
+    return len({frozenset([path, *(other.path for other in others)]) for path, others in twins.items()})

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from ...choice import Choice
-from ...errors import RefusedError, UsageError
+from ...errors import UsageError
 from ...library import VaeFile, scan
 from ...sentences import say
 from ...service import Service
 from ..hosts.acts import Act
 from .choosing import allow, choose, is_listed
-from .library_facts import file_of
+from .library_facts import file_of, vae_folders
 
 if TYPE_CHECKING:
+    from ...library.moving import Surroundings
     from ..hosts.host import Host
 
 Action = dict[str, Any]
@@ -32,54 +33,55 @@ def use(host: Host, service: Service, file: VaeFile) -> None:
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
-def _changeable(host: Host, service: Service, action: Action) -> VaeFile:
-    """The file that is to be renamed, moved or deleted. Raises RefusedError while it is in use or chosen."""
-    allow(host, Act.CHANGE_FILES)
-    file = file_of(host, service, action["file"])
-    if host.in_use().path is not None and Path(str(host.in_use().path)) == file.path:
-        raise RefusedError(say("{file} is in use. Choose another VAE first. Nothing was changed.", file=file.name))
-    if host.choice().file_name == file.name and host.files().get(file.name) == str(file.path):
-        raise RefusedError(
-            say("{file} is what the setting SD VAE says. Choose another VAE first. Nothing was changed.",
-                file=file.name)
-        )  # fmt: skip
-    return file
+def _around(host: Host, service: Service) -> Surroundings:
+    """The library, for what acts on one of its files. In use is what is in the model, and what the setting says."""
+    from ...library.moving import Surroundings
+
+    busy = {host.in_use().path, host.files().get(host.choice().word)}
+    return Surroundings(
+        files=scan(host.folders()),
+        folders=host.folders(),
+        in_use=lambda path: str(path) in busy,
+        memories=service.upkeep.memories(),
+    )
 
 
 def _rename(host: Host, service: Service, action: Action) -> None:
     from ...library import moving
 
-    file = _changeable(host, service, action)
-    service.upkeep.renamed(file.path, moving.rename(file.path, action["name"]))
+    allow(host, Act.CHANGE_FILES)
+    path = file_of(host, service, action["file"]).path
+    service.upkeep.renamed(path, moving.rename(path, action["name"].strip(), _around(host, service)))
     host.refresh()
 
 
 def _move(host: Host, service: Service, action: Action) -> None:
     from ...library import moving
 
-    file = _changeable(host, service, action)
-    service.upkeep.renamed(file.path, moving.move(file.path, _folder(host, action)))
+    allow(host, Act.CHANGE_FILES)
+    path, folder = file_of(host, service, action["file"]).path, _folder(host, action)
+    service.upkeep.renamed(path, moving.move(path, folder, _around(host, service)))
     host.refresh()
 
 
 def _folder(host: Host, action: Action) -> Path:
     """A VAE folder, by its number: a message names no path."""
-    folders = list(dict.fromkeys(folder.path for folder in host.folders() if folder.purpose == "vae"))
+    folders = vae_folders(host)
     number = action["folder"]
-    if not number.isdecimal() or int(number) >= len(folders):
+    if not (number.isascii() and number.isdecimal()) or int(number) >= len(folders):
         raise UsageError(say("The page is out of date. Reload it."))
     return folders[int(number)]
 
 
 def _delete(host: Host, service: Service, action: Action) -> None:
-    file = _changeable(host, service, action)
-    service.upkeep.remove(file.path)
+    allow(host, Act.CHANGE_FILES)
+    service.upkeep.remove(file_of(host, service, action["file"]).path, _around(host, service))
     host.refresh()
 
 
 def _undo(host: Host, service: Service, action: Action) -> None:
     allow(host, Act.CHANGE_FILES)
-    service.upkeep.undo()
+    service.upkeep.undo(_around(host, service))
     host.refresh()
 
 
@@ -88,9 +90,9 @@ def _adopt(host: Host, service: Service, action: Action) -> None:
     allow(host, Act.ADOPT_FILES)
     if action["how"] not in HOW:
         raise UsageError(say("The page is out of date. Reload it."))
-    source = Path(action["path"].strip().strip('"')).expanduser()  # as file managers copy a path
-    how = cast(Literal["copy", "move", "link"], action["how"])
-    service.upkeep.adopt(source, _folder(host, action), how, lambda path: host.refresh())
+    source = Path(action["path"].strip().strip('"')).expanduser()  # in quotes, as file managers copy a path
+    folder, around = _folder(host, action), _around(host, service)
+    service.upkeep.adopt(source, folder, action["how"], around, lambda path: host.refresh())
 
 
 # -- conversion ----------------------------------------------------------------------------------------------------

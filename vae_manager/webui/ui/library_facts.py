@@ -6,7 +6,7 @@ What a file is comes from `Upkeep`, which looks at files in the background: noth
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from ...jobs import JobState, JobView
 from ...library import VaeFile, collisions, scan
 from ...sentences import Sentence, say
 from ...service import Service
-from ...upkeep import Known, Undoable, Verdict, key_of
+from ...upkeep import Known, Undoable, Verdict, doubled, key_of
 from ..hosts.acts import Act, InUse
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class Library:
     """What goes on in the background, or has failed."""
     doubled: int
     """How many VAEs are known to be here more than once, by their weights."""
+    looking: bool
+    """New files are being looked at."""
     undo: Undoable | None
     """What was deleted last, while that can be taken back."""
     told: Sentence | None
@@ -111,7 +113,12 @@ class Library:
     @property
     def active(self) -> bool:
         hashing = any(row.hash_state is HashState.HASHING for row in self.rows)
-        return hashing or any(job.state in (JobState.WAITING, JobState.RUNNING) for job in self.work)
+        return self.looking or hashing or any(job.state in (JobState.WAITING, JobState.RUNNING) for job in self.work)
+
+
+def vae_folders(host: Host) -> Sequence[Path]:
+    """Where a file can be moved to; messages name one by its place in this list."""
+    return tuple(dict.fromkeys(folder.path for folder in host.folders() if folder.purpose == "vae"))
 
 
 def file_of(host: Host, service: Service, key: str) -> VaeFile:
@@ -129,16 +136,18 @@ def read_library(host: Host, service: Service, selected: str) -> Library:
     files = scan(host.folders())
     service.upkeep.look(files)
     in_use = host.in_use()
-    rows = _rows(host, service, files, in_use)
+    twins = service.upkeep.twins(files)
+    rows = _rows(host, service, files, in_use, twins)
     asked = service.upkeep.now_called(selected)
     looked_at = next((row for row in rows if row.key == asked), None)
     return Library(
         rows=rows,
         selected=looked_at or next((row for row in rows if row.in_use), None),
-        folders=tuple(dict.fromkeys(folder.path for folder in host.folders() if folder.purpose == "vae")),
+        folders=vae_folders(host),
         in_use=in_use,
         work=_shown(service.upkeep.views()),
-        doubled=service.upkeep.doubled(files),
+        doubled=doubled(twins),
+        looking=service.upkeep.looking,
         undo=service.upkeep.undoable,
         told=service.upkeep.told,
         change_refused=host.refusal(Act.CHANGE_FILES),
@@ -151,11 +160,16 @@ def _shown(views: Sequence[JobView]) -> Sequence[JobView]:
     return [job for job in views if not job.state.ended or job.state is JobState.FAILED]
 
 
-def _rows(host: Host, service: Service, files: Sequence[VaeFile], in_use: InUse) -> Sequence[LibraryRow]:
+def _rows(
+    host: Host,
+    service: Service,
+    files: Sequence[VaeFile],
+    in_use: InUse,
+    twins: Mapping[Path, Sequence[VaeFile]],
+) -> Sequence[LibraryRow]:
     listed, choice = host.files(), host.choice().word
     same_name = {name: tuple(file.path for file in group) for name, group in collisions(files).items()}
-    known, twins = service.upkeep.known(files), service.upkeep.twins(files)
-    hashing = service.hashing()
+    known, hashing = service.upkeep.known(files), service.hashing()
     rows = []
     for file in files:
         path, others = str(file.path), same_name.get(file.name, ())
