@@ -1,4 +1,4 @@
-"""What is known of the library's files by now, in memory: a page asks many times for each time that something changes."""
+"""What is known of the library's files by now, in memory: a page asks often, and seldom does anything change."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One for the process: what is known of the files of the library, and the work that finds it out.
 
-Work runs on a lane of its own, so that a verification of many gigabytes delays neither a choice nor the hash of the file
-in use. It never needs the WebUI's queue lock: files are read, and new ones are written beside them.
+Work runs on a lane of its own, so that a verification of many gigabytes delays neither a choice nor the hash of the
+file in use. It never needs the WebUI's queue lock: files are read, and new ones are written beside them.
 """
 
 from __future__ import annotations

@@ -110,8 +110,7 @@ def _take_fingerprints(file: VaeFile, hashes: HashStore, looks: Looks, course: C
 
 def _is_no_model(file: VaeFile, looks: Looks) -> bool:
     """There are no tensors in it that can be read."""
-    [indexed] = looks.index.look([file]) or [None]
-    return indexed is None or indexed.summary.layout == "unknown"
+    return all(indexed.summary.layout == "unknown" for indexed in looks.index.look([file]))
 
 
 # -- duplicates ----------------------------------------------------------------------------------------------------

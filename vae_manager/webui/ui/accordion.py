@@ -9,8 +9,8 @@ import gradio as gr
 from ...errors import VaeManagerError
 from ...sentences import say
 from . import markup
-from .messages import perform
 from .gradio_compat import changed, keep_out_of_ui_config, on_change, on_click, on_input
+from .messages import perform
 from .page import EVERYWHERE, THIS_TAB, Page
 from .regions import region
 
@@ -105,6 +105,6 @@ def _downloads() -> str:
     )
 
 
-def settingsregion() -> str:
+def settings_region() -> str:
     """The place of the settings section."""
     return f'<div class="vae-manager">{region("settings")}<div class="vm-answer" data-vae-answer></div></div>'

@@ -18,6 +18,7 @@ from ...jobs import JobState, JobView
 from ...library import VaeFile, scan
 from ...sentences import Sentence, say
 from ...service import Service
+from ...upkeep import Known
 from ..hosts.acts import Act, InUse
 from ..update import newer_version_on_disk
 from .pasted import Pasted, read_pasted
@@ -57,6 +58,8 @@ class Option:
     """The WebUI's word."""
     file: VaeFile | None = None
     entry: Entry | None = None
+    known: Known | None = None
+    """What the file is, once it has been looked at."""
     missing: bool = False
 
 
@@ -116,6 +119,7 @@ CHOICE_KEY = "choice "
 def read_facts(host: Host, service: Service) -> Facts:
     """Look at everything once. Starts hashing, in the background, what has to be known to name it."""
     files = scan(host.folders())
+    service.upkeep.look(files, patience=0)
     in_use, choice = host.in_use(), host.choice()
     choosing = _newest(service.choices.views())
     moving = choosing is not None and not choosing.state.ended
@@ -221,8 +225,9 @@ def _learn_hashes(host: Host, service: Service, files: Sequence[VaeFile], in_use
 def _options(host: Host, service: Service, files: Sequence[VaeFile], choice: Choice) -> Sequence[Option]:
     by_path = {str(file.path): file for file in files}
     options = [Option(AUTOMATIC.word), Option(BUILTIN.word)]
+    known = service.upkeep.known(files)
     for name, path in host.files().items():
-        options.append(Option(name, by_path.get(path), service.recognise(path)))
+        options.append(Option(name, by_path.get(path), service.recognise(path), known.get(Path(path))))
     if choice.file_name is not None and choice.file_name not in host.files():
         options.append(Option(choice.file_name, missing=True))
     return options

@@ -147,8 +147,12 @@ def _forget_told(host: Host, service: Service, action: Action) -> None:
     service.upkeep.told = None
 
 
+def _use(host: Host, service: Service, action: Action) -> None:
+    use(host, service, file_of(host, service, action["file"]))
+
+
 LIBRARY_ACTIONS: Final[dict[str, tuple[Do, dict[str, type]]]] = {
-    "use-file": (lambda host, service, action: use(host, service, file_of(host, service, action["file"])), {"file": str}),
+    "use-file": (_use, {"file": str}),
     "convert-file": (_convert, {"file": str, "use": bool}),
     "rename-file": (_rename, {"file": str, "name": str}),
     "move-file": (_move, {"file": str, "folder": str}),

@@ -1,7 +1,7 @@
-"""The rows that an open page has, and those that it lacks: a library of a thousand files is sent once, then its changes.
+"""The rows that an open page has, and those that it lacks: a thousand files are sent once, then what changes.
 
-Each row's HTML gets a number when it changes. The browser says the number of what it has; it gets the rows with a higher
-one, and the order of all where a row has come or gone.
+Each row's HTML gets a number when it changes. The browser says the number of what it has; it gets the rows with a
+higher one, and the order of all where a row has come or gone.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -108,9 +109,9 @@ class Page:
         """Changes whenever the dropdowns of an open page have to be set anew."""
         job = facts.choosing
         ended = str(job.serial) if job is not None and job.state.ended else ""
-        shown = [f"{option.word}={option.missing}" for option in facts.options]
+        shown = hashlib.blake2s(repr(markup.dropdown(facts, self.words)).encode("utf-8", "backslashreplace")).hexdigest()
         means = [facts.resolution.rule.value, facts.resolution.path or ""]  # stands beside "Automatic"
-        return "|".join([facts.wanted.word, facts.choice.word, ended, *means, *shown, *self.host.quick_settings()])
+        return "|".join([facts.wanted.word, facts.choice.word, ended, *means, shown, *self.host.quick_settings()])
 
     # gradio 3.41.2 shows a dropdown's values as they are: what is read must be turned back into the WebUI's word.
 

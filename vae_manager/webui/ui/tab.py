@@ -8,8 +8,8 @@ import gradio as gr
 
 from ...errors import VaeManagerError
 from . import markup
-from .messages import perform
 from .gradio_compat import keep_out_of_ui_config, on_click
+from .messages import perform
 from .page import LIBRARY, Page
 from .regions import region
 

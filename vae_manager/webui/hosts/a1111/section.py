@@ -105,7 +105,9 @@ def _bandwidth(words: Words) -> OptionInfo:
 
 def _convert(words: Words) -> OptionInfo:
     label = words(say("Convert what this WebUI cannot load"))
-    hint = words(say("after a download in another layout; the file is kept as it was published, beside a converted one"))
+    hint = words(
+        say("after a download in another layout; the file is kept as it was published, beside the converted one")
+    )
     return OptionInfo(True, label).info(hint)
 
 

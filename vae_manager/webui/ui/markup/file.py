@@ -11,6 +11,7 @@ from ....catalogue import FAMILIES
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
 from ..facts import family_label
+from ..fitting import Fit, fit_of
 from ..library_facts import HashState, Library, LibraryRow
 from .library import may_convert, may_use, use
 from .parts import LOOK, button, line, paragraph, plain
@@ -69,17 +70,26 @@ def _what(row: LibraryRow) -> Sentence:
 def _fit(row: LibraryRow, library: Library) -> list[Sentence]:
     known, ours = row.known, library.in_use.family
     assert known is not None
+    fit = fit_of(known, ours)
     if row.in_use:
         return [say("It is in use: its weights are in the model.")]
-    if known.convertible:
+    if fit is Fit.OTHER_SHAPES and known.latent_channels is not None and ours is not None:
+        return [
+            say(
+                "It has {theirs} latent channels, the loaded checkpoint has {ours}: it cannot be used with it.",
+                theirs=known.latent_channels,
+                ours=FAMILIES[ours].latent_channels,
+            )
+        ]
+    if fit is Fit.CONVERTIBLE:
         return [say("Converted, it can be used. That makes a second file beside it; this one stays as it is.")]
-    if known.problems:
+    if fit is Fit.NO_VAE:
         return []
     if library.in_use.checkpoint is None:
         return [say("No checkpoint is loaded, so whether it fits is not known yet.")]
     if ours is None:
         return []
-    if known.family is not None and known.family != ours:
+    if fit is Fit.OTHER_FAMILY and known.family is not None:
         theirs = family_label(known.family)
         return [
             say(
@@ -88,20 +98,9 @@ def _fit(row: LibraryRow, library: Library) -> list[Sentence]:
                 ours=family_label(ours),
             )
         ]
-    if known.family == ours:
+    if fit is Fit.SURE:
         return [say("It fits the loaded checkpoint.")]
-    return [_fit_by_shape(known.latent_channels, ours)]
-
-
-def _fit_by_shape(channels: int | None, ours: str) -> Sentence:
-    facts = FAMILIES.get(ours)
-    if facts is not None and channels is not None and channels != facts.latent_channels:
-        return say(
-            "It has {theirs} latent channels, the loaded checkpoint has {ours}: it cannot be used with it.",
-            theirs=channels,
-            ours=facts.latent_channels,
-        )
-    return say("Its shapes fit the loaded checkpoint; whether it was made for it, shapes cannot tell.")
+    return [say("Its shapes fit the loaded checkpoint; whether it was made for it, shapes cannot tell.")]
 
 
 def _sure(row: LibraryRow) -> Sentence:
@@ -281,8 +280,8 @@ def adopt_form(library: Library, words: Words) -> str:
         f'<form class="vm-form" data-vae-form="{action}"><label><span>{path}</span><input type="text" name="path" '
         f'required autocomplete="off" spellcheck="false" placeholder="{escape(_example(library.folders[0]))}" '
         f'data-vae-key="adopt path"></label><label><span>{how}</span><select name="how" data-vae-key="adopt how">'
-        f'{choices}</select></label><label><span>{where}</span><select name="folder" data-vae-key="adopt folder">{places}'
-        f'</select></label><button type="submit" class="vm-button" data-vae-key="adopt">{done}</button></form>'
+        f'{choices}</select></label><label><span>{where}</span><select name="folder" data-vae-key="adopt folder">'
+        f'{places}</select></label><button type="submit" class="vm-button" data-vae-key="adopt">{done}</button></form>'
         f'<p class="vm-hint">{hint}</p>',
         words,
     )

@@ -9,10 +9,12 @@ from html import escape
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
 from ..facts import family_label
+from ..fitting import Fit, fit_of
 from ..library_facts import HashState, Library, LibraryRow
 from .parts import badge, button, paragraph, plain, with_buttons
 from .problems import problem_word
 from .work import work_lines
+
 
 def library_frame(words: Words) -> str:
     """The table without rows; the browser fills, filters and sorts it. Built once for each page."""
@@ -49,6 +51,9 @@ def _column(name: str, text: Sentence, words: Words) -> str:
     )
 
 
+WORST = 4
+
+
 # -- rows ----------------------------------------------------------------------------------------------------------
 def library_rows(library: Library, words: Words) -> Mapping[str, str]:
     """HTML of each row, by its key."""
@@ -69,7 +74,7 @@ def _row(row: LibraryRow, library: Library, words: Words) -> str:
         ("dtype", escape(known.dtype or "") if known is not None else ""),
         ("size", megabytes(row.size)),
         ("hash", _hash(row, words)),
-        ("state", row_state(row, words)),
+        ("state", _state(row, library, words)),
         ("do", _row_buttons(row, library, words)),
     ]
     html = "".join(
@@ -92,7 +97,7 @@ def _gravity(row: LibraryRow) -> int:
     if row.known is None:
         return 1
     if row.broken is not None:
-        return 3 if row.known.convertible else 4
+        return 3 if row.known.convertible else WORST
     return 2 if row.namesakes else 0
 
 
@@ -108,8 +113,12 @@ def _recognised(row: LibraryRow, words: Words) -> str:
 
 def family_badge(row: LibraryRow, words: Words) -> str:
     known = row.known
-    if known is None or known.family is None:
+    if known is None:
         return ""
+    if known.family is None:
+        count = known.latent_channels
+        text = words(say("{count} channels", count=count)) if count is not None else ""
+        return f'<span class="vm-hint">{escape(text)}</span>'
     label = f'<span class="vm-family">{escape(family_label(known.family))}</span>'
     if known.family_own:
         return f'{label} <span class="vm-hint">{escape(words(say("your word")))}</span>'
@@ -128,18 +137,25 @@ def _hash(row: LibraryRow, words: Words) -> str:
     return f"<code>{row.sha256[:10]}</code>"
 
 
-def row_state(row: LibraryRow, words: Words) -> str:
+def _state(row: LibraryRow, library: Library, words: Words) -> str:
     """A sign and a word."""
     known = row.known
     if known is None:
         return badge("…", words(say("not looked at yet")))
+    fit = fit_of(known, library.in_use.family)
     if row.broken is not None:
         code = known.problems[0][0] if known.problems else "nan"
-        sign, kind = ("!", "look") if known.convertible else ("✗", "broken")
-        return f'<span class="vm-state vm-is-{kind}">{badge(sign, words(problem_word(code)))}</span>'
-    if row.namesakes:
-        return f'<span class="vm-state vm-is-look">{badge("!", words(say("name taken twice")))}</span>'
-    return f'<span class="vm-state vm-is-fine">{badge("✓", words(say("can be used")))}</span>'
+        told = problem_word(code)
+    elif fit is Fit.OTHER_SHAPES:
+        told = say("does not fit")
+    elif row.namesakes:
+        told = say("name taken twice")
+    elif fit is Fit.OTHER_FAMILY:
+        told = say("other family")
+    else:
+        return f'<span class="vm-is-fine">{badge("✓", words(say("can be used")))}</span>'
+    sign, kind = ("✗", "broken") if _gravity(row) == WORST else ("!", "look")
+    return f'<span class="vm-is-{kind}">{badge(sign, words(told))}</span>'
 
 
 def _row_buttons(row: LibraryRow, library: Library, words: Words) -> str:
@@ -159,8 +175,8 @@ def use(row: LibraryRow) -> dict[str, object]:
 
 
 def may_use(row: LibraryRow, library: Library) -> bool:
-    fit = row.known is None or row.known.loadable
-    return fit and row.word is not None and not row.in_use and library.choose_refused is None
+    can = fit_of(row.known, library.in_use.family) not in (Fit.CONVERTIBLE, Fit.OTHER_SHAPES, Fit.NO_VAE)
+    return can and row.word is not None and not row.in_use and library.choose_refused is None
 
 
 def may_convert(row: LibraryRow, library: Library) -> bool:
@@ -207,12 +223,14 @@ def _done(library: Library, words: Words) -> str:
             back = button(words(say("Undo")), {"do": "undo-delete"}, "undo", named=words(say("Undo")) + f" — {name}")
         else:
             text, back = say("{file} is in the system's trash, where it can be taken back.", file=name), ""
-        lines.append(f'<p class="vm-line vm-fine">{escape(words(text))} {back}{_read({"do": "forget-delete"}, words)}</p>')
+        lines.append(_told(text, back, {"do": "forget-delete"}, words))
     if library.told is not None:
-        lines.append(
-            f'<p class="vm-line vm-fine">{escape(words(library.told))}{_read({"do": "forget-told"}, words)}</p>'
-        )
+        lines.append(_told(library.told, "", {"do": "forget-told"}, words))
     return "".join(lines)
+
+
+def _told(text: Sentence, back: str, read: dict[str, object], words: Words) -> str:
+    return f'<p class="vm-line vm-fine">{escape(plain(words(text)))} {back}{_read(read, words)}</p>'
 
 
 def _read(action: dict[str, object], words: Words) -> str:
