@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from ...choice import Choice
 from ...errors import RefusedError
 from ...jobs import Handle
-from ...sentences import say
+from ...library import scan
+from ...sentences import Sentence, say
 from ...service import Service
 from ..hosts.acts import Act
-from .facts import CHOICE_KEY, misfit
+from .options import CHOICE_KEY, misfit, option_of, read_options
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
@@ -54,7 +55,7 @@ def choose(host: Host, service: Service, choice: Choice, *, sure: bool = False) 
             """Not when a newer choice was made meanwhile: here, or by the WebUI's own settings or API."""
             return not handle.stop.is_set() and host.choice().word in ours
 
-        doubt = misfit(host, service, choice)
+        doubt = _doubt(host, service, choice)
         if doubt is not None and not sure:
             raise RefusedError(doubt)
         host.choose(choice, still_wanted)
@@ -63,6 +64,11 @@ def choose(host: Host, service: Service, choice: Choice, *, sure: bool = False) 
         service.choices.stop(view.key)
         service.choices.forget(view.key)
     service.choices.start(CHOICE_KEY + choice.word, choice.word, work)
+
+
+def _doubt(host: Host, service: Service, choice: Choice) -> Sentence | None:
+    options = read_options(host, service, scan(host.folders()), choice)
+    return misfit(host.in_use().family, option_of(options, choice.word))
 
 
 def prefer(host: Host, service: Service, checkpoint: str, choice: Choice) -> None:

@@ -34,7 +34,8 @@ def fit_of(known: Known | None, family: str | None) -> Fit:
     """How what is `known` of a file goes with a checkpoint of `family`; None where either is not known."""
     if known is None:
         return Fit.UNTOLD
-    channels = FAMILIES[family].latent_channels if family in FAMILIES else None
+    facts = FAMILIES.get(family or "")
+    channels = facts.latent_channels if facts is not None else None
     if not known.loadable and not known.convertible:
         return Fit.NO_VAE
     if None not in (channels, known.latent_channels) and channels != known.latent_channels:
@@ -44,3 +45,9 @@ def fit_of(known: Known | None, family: str | None) -> Fit:
     if known.family is None or family is None:
         return Fit.UNTOLD
     return Fit.SURE if known.family == family else Fit.OTHER_FAMILY
+
+
+def family_label(family: str) -> str:
+    """How people write a family: SD 1.x, SDXL, …"""
+    facts = FAMILIES.get(family)
+    return facts.label if facts is not None else family

@@ -109,7 +109,8 @@ class Page:
         """Changes whenever the dropdowns of an open page have to be set anew."""
         job = facts.choosing
         ended = str(job.serial) if job is not None and job.state.ended else ""
-        shown = hashlib.blake2s(repr(markup.dropdown(facts, self.words)).encode("utf-8", "backslashreplace")).hexdigest()
+        lines = repr(markup.dropdown(facts, self.words))  # printable, whatever a name holds
+        shown = hashlib.blake2s(lines.encode()).hexdigest()
         means = [facts.resolution.rule.value, facts.resolution.path or ""]  # stands beside "Automatic"
         return "|".join([facts.wanted.word, facts.choice.word, ended, *means, shown, *self.host.quick_settings()])
 

@@ -12,7 +12,7 @@ from modules.options import OptionHTML, OptionInfo, options_section
 from ....choice import BUILTIN
 from ....sentences import say
 from ...ui.accordion import settings_region
-from ...ui.facts import family_label
+from ...ui.fitting import family_label
 from ...words import Words
 from ..acts import Act
 from . import guards, options

@@ -7,8 +7,9 @@ from pathlib import Path
 from ....choice import Choice, Rule
 from ....sentences import say
 from ...words import Words
-from ..facts import Facts, Option, family_label
-from ..fitting import Fit, fit_of
+from ..facts import Facts
+from ..fitting import Fit, family_label, fit_of
+from ..options import Option
 
 
 def choice_name(choice: Choice, words: Words) -> str:

@@ -10,8 +10,7 @@ from pathlib import Path
 from ....catalogue import FAMILIES
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
-from ..facts import family_label
-from ..fitting import Fit, fit_of
+from ..fitting import Fit, family_label, fit_of
 from ..library_facts import HashState, Library, LibraryRow
 from .library import may_convert, may_use, use
 from .parts import LOOK, button, line, paragraph, plain

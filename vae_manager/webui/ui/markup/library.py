@@ -8,8 +8,7 @@ from html import escape
 
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
-from ..facts import family_label
-from ..fitting import Fit, fit_of
+from ..fitting import Fit, family_label, fit_of
 from ..library_facts import HashState, Library, LibraryRow
 from .parts import badge, button, paragraph, plain, with_buttons
 from .problems import problem_word
