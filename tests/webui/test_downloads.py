@@ -22,7 +22,7 @@ from vae_manager.jobs import JobState, JobView, Wish
 from vae_manager.sentences import say
 from vae_manager.service import Service
 from vae_manager.webui.hosts.acts import Act
-from vae_manager.webui.ui.markup.progress import time_left, amount, progress_text
+from vae_manager.webui.ui.markup.progress import amount, progress_text, time_left
 from vae_manager.webui.ui.page import Page
 from vae_manager.webui.words import Words
 

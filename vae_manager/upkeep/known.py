@@ -28,6 +28,7 @@ class Known:
     convertible: bool = False
     """A conversion would make it loadable."""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    sha256: str | None = None
     weights: str | None = None
     """The fingerprint of its tensors, once that has been taken."""
     family: str | None = None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..catalogue import Catalogue, Entry
+from ..files.identity import identity_of
 from ..library import VaeFile
 from .known import Known
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:  # what opens files waits for the first file
     from ..library.families import FamilyGuess, Guesses, OwnWords
     from ..library.index import Index, IndexedFile
 
+WORDS = "families.json"
+GUESSES = "guesses.json"
 AT_ONCE = 50
 """Files that are looked at before they are told of."""
 
@@ -40,6 +44,7 @@ class Looks:
         self._catalogue = catalogue
         self._lock = threading.Lock()
         self._seen: Mapping[Bound, IndexedFile] = {}
+        self._last: _Last | None = None
 
     @functools.cached_property
     def index(self) -> Index:
@@ -51,13 +56,13 @@ class Looks:
     def words(self) -> OwnWords:
         from ..library.families import OwnWords
 
-        return OwnWords(self._data_folder / "families.json")
+        return OwnWords(self._data_folder / WORDS)
 
     @functools.cached_property
     def guesses(self) -> Guesses:
         from ..library.families import Guesses
 
-        return Guesses(self._data_folder / "guesses.json")
+        return Guesses(self._data_folder / GUESSES)
 
     def lacking(self, files: Sequence[VaeFile]) -> list[VaeFile]:
         """Those that nobody has looked at as they are now."""
@@ -84,36 +89,71 @@ class Looks:
             self._seen = {**self._seen, **{bound(indexed.file): indexed for indexed in found}}
 
     def seen(self, files: Sequence[VaeFile]) -> list[IndexedFile]:
-        """With the hashes that are known by now."""
-        seen, hashes = self._seen, self._hashes()
-        found = []
-        for file in files:
-            indexed = seen.get(bound(file))
-            if indexed is not None:
-                sha256 = hashes.known_of(indexed.identity)
-                found.append(indexed if sha256 == indexed.sha256 else replace(indexed, sha256=sha256))
-        return found
+        """With the hashes that are known by now. The same objects while nothing has changed."""
+        found = [indexed for file in files if (indexed := self._seen.get(bound(file))) is not None]
+        hashes = self._hashes()
+        newer = [
+            replace(indexed, sha256=sha256)
+            for indexed in found
+            if (sha256 := hashes.known_of(indexed.identity)) != indexed.sha256
+        ]
+        if not newer:
+            return found
+        self._add(newer)
+        return [self._seen.get(bound(indexed.file), indexed) for indexed in found]
 
     def known(self, files: Sequence[VaeFile]) -> Mapping[Path, Known]:
-        from ..library.families import families_of
-
-        indexed, catalogue = self.seen(files), self._catalogue()
-        guesses = families_of(indexed, catalogue, self.words, self.guesses)
-        by_weights = _by_weights(indexed, catalogue)
-        return {
-            one.file.path: _known(one, guess, catalogue, by_weights)
-            for one, guess in zip(indexed, guesses, strict=True)
-        }
+        return self._now(files).known
 
     def twins(self, files: Sequence[VaeFile]) -> Mapping[Path, Sequence[VaeFile]]:
         """The others that have the same weights, of each file that has any."""
-        from ..library.duplicates import by_weights
+        return self._now(files).twins
 
-        return {
+    def _now(self, files: Sequence[VaeFile]) -> _Last:
+        """What was said last, while it stands on the same."""
+        indexed, catalogue = self.seen(files), self._catalogue()
+        told = tuple(identity_of(self._data_folder / name) for name in (WORDS, GUESSES))
+        last = self._last
+        if last is None or not last.stands_on(indexed, catalogue, told):
+            last = self._last = self._conclude(indexed, catalogue, told)
+        return last
+
+    def _conclude(self, indexed: Sequence[IndexedFile], catalogue: Catalogue, told: object) -> _Last:
+        from ..library.duplicates import by_weights
+        from ..library.families import families_of
+
+        guesses = families_of(indexed, catalogue, self.words, self.guesses)
+        entries = _by_weights(indexed, catalogue)
+        known = {
+            one.file.path: _known(one, guess, catalogue, entries)
+            for one, guess in zip(indexed, guesses, strict=True)
+        }
+        twins = {
             one.file.path: tuple(other.file for other in group if other is not one)
-            for group in by_weights(self.seen(files))
+            for group in by_weights(indexed)
             for one in group
         }
+        return _Last(indexed, catalogue, told, known, twins)
+
+
+@dataclass(frozen=True)
+class _Last:
+    """Conclusions, and what they stand on."""
+
+    indexed: Sequence[IndexedFile]
+    catalogue: Catalogue
+    told: object
+    """Of what people and tests have said: which files it was read from."""
+    known: Mapping[Path, Known]
+    twins: Mapping[Path, Sequence[VaeFile]]
+
+    def stands_on(self, indexed: Sequence[IndexedFile], catalogue: Catalogue, told: object) -> bool:
+        return (
+            catalogue is self.catalogue
+            and told == self.told
+            and len(indexed) == len(self.indexed)
+            and all(map(operator.is_, indexed, self.indexed))
+        )
 
 
 def _by_weights(indexed: Sequence[IndexedFile], catalogue: Catalogue) -> Mapping[str, Entry]:
@@ -143,6 +183,7 @@ def _known(
         loadable=summary.loadable,
         convertible=summary.convertible,
         metadata=summary.metadata,
+        sha256=one.sha256,
         weights=prints.weights if prints is not None else None,
         family=guess.family,
         family_sure=guess.sure,

@@ -28,11 +28,9 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
         if "pace" in request.query_params:
             return _answer(page().pace())
         choices = {tab: request.query_params.get(tab, "") for tab in TABS}
-        answer = page().state(choices)
-        if LIBRARY in request.query_params:  # the tab is seen
-            stamp, selected = (request.query_params.get(name, "") for name in (LIBRARY, "file"))
-            answer |= page().library(stamp, selected)
-        return _answer(answer)
+        asked = request.query_params
+        library = (asked[LIBRARY], asked.get("file", "")) if LIBRARY in asked else None
+        return _answer(page().state(choices, library))
 
     app.get(PATH, include_in_schema=False)(state)
 

@@ -15,7 +15,7 @@ from ...downloads import Download, LeftOver, Past
 from ...downloads.keys import CIVITAI
 from ...errors import VaeManagerError
 from ...jobs import JobState, JobView
-from ...library import VaeFile, scan
+from ...library import VaeFile
 from ...sentences import Sentence, say
 from ...service import Service
 from ..hosts.acts import Act, InUse
@@ -104,9 +104,9 @@ class Facts:
         return any(job.state in (JobState.WAITING, JobState.RUNNING) for job in jobs)
 
 
-def read_facts(host: Host, service: Service) -> Facts:
-    """Look at everything once. Starts hashing, in the background, what has to be known to name it."""
-    files = scan(host.folders())
+def read_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> Facts:
+    """Look at everything once; `files` are all VAE files. Starts hashing, in the background, what has to be known to
+    name it."""
     service.upkeep.look(files, patience=0)
     in_use, choice = host.in_use(), host.choice()
     choosing = _newest(service.choices.views())

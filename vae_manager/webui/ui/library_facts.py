@@ -130,10 +130,9 @@ def file_of(host: Host, service: Service, key: str) -> VaeFile:
     raise NotFoundError(say("This file is no longer there. Refresh shows what is."))
 
 
-def read_library(host: Host, service: Service, selected: str) -> Library:
-    """Look at the library once. `selected` is the key of the row that the person looks at; empty for none, which means
-    the file in use."""
-    files = scan(host.folders())
+def read_library(host: Host, service: Service, files: Sequence[VaeFile], selected: str) -> Library:
+    """Look at the library once: at `files`, which are all. `selected` is the key of the row that the person looks at;
+    empty for none, which means the file in use."""
     service.upkeep.look(files)
     in_use = host.in_use()
     twins = service.upkeep.twins(files)
@@ -174,7 +173,8 @@ def _rows(
     for file in files:
         path, others = str(file.path), same_name.get(file.name, ())
         mine = listed.get(file.name) == path
-        sha256, state = _hash(service, file.path, hashing)
+        told = known.get(file.path)
+        sha256, state = _hash(service, path, told, hashing)
         rows.append(
             LibraryRow(
                 key=key_of(file.path),
@@ -183,7 +183,7 @@ def _rows(
                 path=file.path,
                 folder=file.folder.path,
                 size=file.size,
-                known=known.get(file.path),
+                known=told,
                 twins=tuple(other.relative for other in twins.get(file.path, ())),
                 namesakes=tuple(str(other) for other in others if other != file.path),
                 sha256=sha256,
@@ -196,10 +196,12 @@ def _rows(
     return rows
 
 
-def _hash(service: Service, path: Path, hashing: frozenset[str]) -> tuple[str | None, HashState]:
-    sha256 = service.hashes.known(path)
+def _hash(
+    service: Service, path: str, known: Known | None, hashing: frozenset[str]
+) -> tuple[str | None, HashState]:
+    sha256 = known.sha256 if known is not None else None
     if sha256 is None:
-        return None, HashState.HASHING if str(path) in hashing else HashState.NONE
+        return None, HashState.HASHING if path in hashing else HashState.NONE
     proven = service.catalogue.recognise(sha256) is not None
     return sha256, HashState.PROVEN if proven else HashState.KNOWN
 

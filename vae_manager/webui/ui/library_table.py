@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypedDict
+
+from .library_facts import LibraryRow
 
 
 class Rows(TypedDict):
@@ -22,6 +25,15 @@ class Rows(TypedDict):
     """All keys; None where they are those that the browser has."""
 
 
+@dataclass(frozen=True)
+class _Sent:
+    row: LibraryRow
+    seen_with: object
+    html: str
+    serial: int
+    """When its HTML was made, counted in changes of the table."""
+
+
 class RowLog:
     """The rows of one page as they were sent last. Several browsers may ask: each brings the stamp of what it has."""
 
@@ -30,27 +42,37 @@ class RowLog:
         self._lock = threading.Lock()
         self._serial = 0
         self._ordered_at = 0
-        self._order: list[str] = []
-        self._rows: dict[str, tuple[str, int]] = {}
+        self._sent: dict[str, _Sent] = {}
 
-    def since(self, stamp: str, rows: Mapping[str, str]) -> Rows:
-        """What a browser with `stamp` lacks of `rows`, the HTML of all rows in their order by their keys."""
+    def since(
+        self, stamp: str, rows: Sequence[LibraryRow], seen_with: object, html: Callable[[LibraryRow], str]
+    ) -> Rows:
+        """What a browser with `stamp` lacks of `rows`. `html` makes a row's HTML, from the row and from `seen_with`
+        alone: where both are what they were, it is not asked."""
         with self._lock:
-            self._take(rows)
+            self._take(rows, seen_with, html)
             life, _, number = stamp.partition(".")
             had = int(number) if life == self._life and number.isdecimal() else 0
-            lacking = {key: html for key, (html, serial) in self._rows.items() if serial > had}
-            order = list(self._order) if self._ordered_at > had or not had else None
+            lacking = {key: sent.html for key, sent in self._sent.items() if sent.serial > had}
+            order = list(self._sent) if self._ordered_at > had or not had else None
             return {"stamp": f"{self._life}.{self._serial}", "rows": lacking, "order": order}
 
-    def _take(self, rows: Mapping[str, str]) -> None:
-        order: Sequence[str] = list(rows)
-        changed = {key for key, html in rows.items() if key not in self._rows or self._rows[key][0] != html}
-        if not changed and order == self._order and self._serial:
-            return
-        self._serial += 1
-        if order != self._order:
-            self._order, self._ordered_at = list(order), self._serial
-        self._rows = {
-            key: (html, self._serial) if key in changed else self._rows[key] for key, html in rows.items()
-        }
+    def _take(
+        self, rows: Sequence[LibraryRow], seen_with: object, html: Callable[[LibraryRow], str]
+    ) -> None:
+        serial = self._serial + 1
+        sent: dict[str, _Sent] = {}
+        for row in rows:
+            old = self._sent.get(row.key)
+            if old is not None and old.row == row and old.seen_with == seen_with:
+                sent[row.key] = old
+                continue
+            made = html(row)
+            when = old.serial if old is not None and old.html == made else serial
+            sent[row.key] = _Sent(row, seen_with, made, when)
+        moved = list(sent) != list(self._sent) or not self._serial
+        if moved:
+            self._ordered_at = serial
+        if moved or any(one.serial == serial for one in sent.values()):
+            self._serial = serial
+        self._sent = sent

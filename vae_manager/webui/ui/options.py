@@ -51,7 +51,7 @@ def read_options(host: Host, service: Service, files: Sequence[VaeFile], choice:
     known = service.upkeep.known(files)
     for name, path in host.files().items():
         told = known.get(Path(path))
-        entry = service.recognise(path) or (told.entry if told is not None else None)
+        entry = told.entry if told is not None else service.recognise(path)
         options.append(Option(name, by_path.get(path), entry, told))
     if choice.file_name is not None and choice.file_name not in host.files():
         options.append(Option(choice.file_name, missing=True))

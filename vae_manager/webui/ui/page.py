@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...choice import AUTOMATIC, BUILTIN, Choice
 from ...jobs import JobState
+from ...library import VaeFile, scan
 from ...service import Service
 from ..hosts.acts import Act
 from ..words import Words, words_for
 from . import markup
 from .choosing import allow, choose
 from .facts import Facts, read_facts
-from .library_facts import read_library
+from .library_facts import LibraryRow, read_library
 from .library_table import RowLog
 from .markup import choice_name
 from .pasted import chosen_for_tab
@@ -45,14 +46,16 @@ class Page:
         return words_for(self.host.language(), self.host.translations())
 
     def facts(self) -> Facts:
-        return read_facts(self.host, self.service)
+        return read_facts(self.host, self.service, scan(self.host.folders()))
 
-    def state(self, tab_choices: Mapping[str, str]) -> dict[str, Any]:
+    def state(self, tab_choices: Mapping[str, str], library: tuple[str, str] | None = None) -> dict[str, Any]:
         """Everything that the browser shows and that changes while the page is open.
 
-        `tab_choices` holds, for a tab that has a VAE of its own, the WebUI's word for it.
+        `tab_choices` holds, for a tab that has a VAE of its own, the WebUI's word for it. `library`, while the tab
+        "VAE" is seen: which rows the browser has, by their stamp, and the key of the one that the person looks at.
         """
-        facts, words = self.facts(), self.words
+        files, words = scan(self.host.folders()), self.words
+        facts = read_facts(self.host, self.service, files)
         return {
             "titles": {
                 tab: markup.title(facts, words, tab_choices.get(tab, "")) + markup.pasted_title(facts, words)
@@ -70,23 +73,25 @@ class Page:
             "sync": self._sync_token(facts),
             "active": facts.active,
             **self.pace(),
+            **({"library": self._library(files, *library)} if library is not None else {}),
         }
 
-    def library(self, stamp: str, selected: str) -> dict[str, Any]:
-        """What the tab "VAE" shows beside; asked for while it is seen. `stamp` says which rows the browser has,
-        `selected` which one the person looks at."""
-        library, words = read_library(self.host, self.service, selected), self.words
+    def _library(self, files: Sequence[VaeFile], stamp: str, selected: str) -> dict[str, Any]:
+        library, words = read_library(self.host, self.service, files, selected), self.words
+        seen_with = (library.in_use.family, library.choose_refused, library.change_refused, self.host.language())
+
+        def html(row: LibraryRow) -> str:
+            return markup.library_row(row, library, words)
+
         return {
-            "library": {
-                **self._sent.since(stamp, markup.library_rows(library, words)),
-                "selected": library.selected.key if library.selected is not None else "",
-                "regions": {
-                    "library-bar": markup.library_bar(library, words),
-                    "library-forms": markup.adopt_form(library, words),
-                    "file": markup.file_details(library, words),
-                },
-                "active": library.active,
-            }
+            **self._sent.since(stamp, library.rows, seen_with, html),
+            "selected": library.selected.key if library.selected is not None else "",
+            "regions": {
+                "library-bar": markup.library_bar(library, words),
+                "library-forms": markup.adopt_form(library, words),
+                "file": markup.file_details(library, words),
+            },
+            "active": library.active,
         }
 
     def pace(self) -> dict[str, Any]:

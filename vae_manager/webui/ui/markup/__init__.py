@@ -4,7 +4,7 @@ from .choices import choice_name, dropdown
 from .downloads import downloads, downloads_title, forms
 from .file import adopt_form, file_details
 from .jobs import Figures, job_figures
-from .library import library_bar, library_frame, library_rows
+from .library import library_bar, library_frame, library_row
 from .offers import offers
 from .parts import answer
 from .pasted import pasted, pasted_title
@@ -25,7 +25,7 @@ __all__ = [
     "job_figures",
     "library_bar",
     "library_frame",
-    "library_rows",
+    "library_row",
     "offers",
     "pasted",
     "pasted_title",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from html import escape
 
 from ....sentences import Sentence, megabytes, say
@@ -54,12 +53,8 @@ WORST = 4
 
 
 # -- rows ----------------------------------------------------------------------------------------------------------
-def library_rows(library: Library, words: Words) -> Mapping[str, str]:
-    """HTML of each row, by its key."""
-    return {row.key: _row(row, library, words) for row in library.rows}
-
-
-def _row(row: LibraryRow, library: Library, words: Words) -> str:
+def library_row(row: LibraryRow, library: Library, words: Words) -> str:
+    """One row. Of `library` it takes what `Page` names as seen with it, and nothing else."""
     known = row.known
     name = f'<button type="button" class="vm-name" data-vae-select data-vae-key="select {row.key}">' + (
         f"<bdi>{escape(plain(row.name))}</bdi></button>"
@@ -88,8 +83,9 @@ def _row(row: LibraryRow, library: Library, words: Words) -> str:
 
 def _rank(column: str, row: LibraryRow) -> str:
     """What a column is sorted by where its text does not tell."""
-    ranks = {"size": row.size, "state": _gravity(row), "hash": list(HashState).index(row.hash_state)}
-    return f' data-vae-rank="{ranks[column]}"' if column in ranks else ""
+    if column == "size":
+        return f' data-vae-rank="{row.size}"'
+    return f' data-vae-rank="{_gravity(row)}"' if column == "state" else ""
 
 
 def _gravity(row: LibraryRow) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import unicodedata
+import re
 from html import escape
 from typing import Final
 
@@ -14,17 +14,14 @@ FINE, LOOK, BROKEN = "fine", "look", "broken"
 """Three kinds of lines; each has a sign and a word beside its colour."""
 
 
-_UNSEEN: Final = frozenset("\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
-"""They turn the reading direction round or break lines: a name with them reads as another one."""
+_MISLEADING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""Control characters, halves of characters, and what turns the reading direction round or breaks the line: with them a
+name reads as another one."""
 
 
 def plain(name: str) -> str:
     """A file's name, or anything else that somebody has put together, as text that shows what is there."""
-    return "".join("�" if _hides(character) else character for character in name)
-
-
-def _hides(character: str) -> bool:
-    return character in _UNSEEN or unicodedata.category(character) in ("Cc", "Cs")
+    return _MISLEADING.sub("�", name)
 
 
 def paragraph(inner: str) -> str:
