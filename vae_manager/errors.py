@@ -7,6 +7,7 @@ VaeManagerError                 exit status of the command line
 │   └── TransientNetworkError   4  … and trying again may help: the only class that is retried
 │       └── ExpiredAddressError 4  a signed address is refused: the hub gives a new one
 ├── IntegrityError              5  bytes came, and they are not the ones that were asked for
+│   ├── BrokenFileError         5  a file is not what its format asks for, or asks for what nobody may
 │   ├── WrongBytesError         5  the whole file came, with another hash
 │   ├── FileChangedError        5  a file was written to while it was being read: it may be read again
 │   └── EndlessBodyError        5  more bytes came than the file has
@@ -25,6 +26,7 @@ from __future__ import annotations
 from .sentences import Sentence
 
 __all__ = [
+    "BrokenFileError",
     "Cancelled",
     "DiskError",
     "EndlessBodyError",
@@ -79,6 +81,14 @@ class ExpiredAddressError(TransientNetworkError):
 
 class IntegrityError(VaeManagerError):
     exit_status = 5
+
+
+class BrokenFileError(IntegrityError):
+    """`code` tells machines in which way: `truncated`, `unsafe-pickle`, …; see files.problems."""
+
+    def __init__(self, sentence: Sentence, code: str) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 class WrongBytesError(IntegrityError):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import vae_manager
-from tests.files.samples import diffusers, ldm, safetensors, torch_zip
+from tests.files.samples import diffusers, ldm, safetensors
+from tests.files.torch_files import write_zip
 from vae_manager.catalogue import load
 
 from .command import DATA, SOURCE, Cli, sha256
@@ -90,7 +91,7 @@ def filled(cli: Cli) -> Path:
     (folder / "sub").mkdir(parents=True)
     safetensors(folder / "good.safetensors", ldm(), "F16")
     safetensors(folder / "sub" / "diffusers.safetensors", diffusers())
-    torch_zip(folder / "pickle.pt", "archive/data.pkl")
+    write_zip(folder / "pickle.pt", ldm(), "BFloat16")
     (folder / "page.safetensors").write_text("<!DOCTYPE html><html></html>")
     (folder / "readme.txt").write_text("not a VAE")
     return folder
@@ -102,7 +103,7 @@ def test_list_says_what_each_file_is(cli: Cli, filled: Path) -> None:
     lines = {line.split()[2]: line for line in result.out.splitlines()}
     assert list(lines) == ["sub/diffusers.safetensors", "good.safetensors", "page.safetensors", "pickle.pt"]
     assert lines["good.safetensors"].endswith("good.safetensors  ldm, fp16")
-    assert lines["pickle.pt"].endswith("pickle.pt  pickle")
+    assert lines["pickle.pt"].endswith("pickle.pt  ldm, bf16")
     assert "is a web page, not a VAE" in lines["page.safetensors"]
     assert "is a diffusers file" in lines["sub/diffusers.safetensors"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,13 +33,6 @@ def safetensors(path: Path, shapes: Mapping[str, tuple[int, ...]], dtype: str = 
     if metadata:
         header["__metadata__"] = metadata
     path.write_bytes(encode(header, bytes(size)))
-    return path
-
-
-def torch_zip(path: Path, *members: str) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for member in members:
-            archive.writestr(member, b"\x80\x02}q\x00.")
     return path
 
 

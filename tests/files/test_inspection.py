@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import pickle
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from vae_manager.errors import NotFoundError
 from vae_manager.files import inspect
 
 from . import samples
-from .samples import diffusers, ldm, safetensors, torch_zip
+from .samples import diffusers, ldm, safetensors
 
 
 @pytest.mark.parametrize(
@@ -34,9 +36,9 @@ from .samples import diffusers, ldm, safetensors, torch_zip
         ({"model.diffusion_model.out.2.weight": (4, 8, 3, 3)}, "checkpoint", None, "is a whole checkpoint"),
         ({"encoder.layers.0.weight": (8, 3, 3, 3), "decoder.layers.0.weight": (8, 4, 3, 3)}, "tiny", 4, "tiny"),
         ({"1.weight": (64, 4, 3, 3), "3.conv.0.weight": (64, 64, 3, 3)}, "tiny", 4, "tiny"),
-        ({"lora_unet_mid.lora_down.weight": (4, 8)}, "other", None, "is a LoRA"),
-        ({"decoder.conv1.weight": (8, 16, 3, 3, 3), "encoder.conv1.weight": (8, 3, 3, 3, 3)}, "other", None, "video"),
-        ({"decoder.conv_in.weight": (8, 16, 3, 3, 3), "decoder.mid.x": (1,)}, "other", None, "video"),
+        ({"lora_unet_mid.lora_down.weight": (4, 8)}, "lora", None, "is a LoRA"),
+        ({"decoder.conv1.weight": (8, 16, 3, 3, 3), "encoder.conv1.weight": (8, 3, 3, 3, 3)}, "video", 16, "video"),
+        ({"decoder.conv_in.weight": (8, 16, 3, 3, 3), "decoder.mid.x": (1,)}, "video", 16, "video"),
         ({"weight": (3, 3)}, "other", None, "no VAE in it"),
         ({}, "other", None, "no VAE in it"),
         ({k: v for k, v in ldm().items() if k.startswith("decoder")}, "ldm", 4, "has no encoder"),
@@ -110,7 +112,7 @@ def test_a_download_that_was_cut_off(tmp_path: Path, keep: float) -> None:
     assert "cut off" in str(found.problem)
 
 
-def test_a_pickle_is_recognised_and_never_opened(tmp_path: Path) -> None:
+def test_a_pickle_is_read_and_never_run(tmp_path: Path) -> None:
     proof = tmp_path / "proof"
 
     class Hostile:
@@ -121,27 +123,46 @@ def test_a_pickle_is_recognised_and_never_opened(tmp_path: Path) -> None:
         file = tmp_path / f"{number}.vae.pt"
         file.write_bytes(pickle.dumps({"a": Hostile()}, protocol))
         found = inspect(file)
-        assert (found.container, found.layout, found.problem, found.loadable) == ("pickle", "unknown", None, True)
+        assert (found.container, found.layout, found.loadable) == ("pickle", "unknown", False)
+        assert "to be run when it is loaded. It was not, and it is not used." in str(found.problem)
     assert not proof.exists()
 
 
-def test_a_torch_archive(tmp_path: Path) -> None:
-    whole = torch_zip(tmp_path / "x.ckpt", "archive/data.pkl", "archive/data/0")
-    assert inspect(whole).container == "pickle" and inspect(whole).problem is None
-    cut = tmp_path / "cut.ckpt"
-    cut.write_bytes(whole.read_bytes()[:-30])
-    assert inspect(cut).container == "pickle" and "ends too early" in str(inspect(cut).problem)
-    other = torch_zip(tmp_path / "other.ckpt", "readme.txt")
-    assert inspect(other).container == "unknown" and "zip archive" in str(inspect(other).problem)
+def test_how_many_numbers_a_vae_has(tmp_path: Path) -> None:
+    """Those of other tensors in the file do not count."""
+    alone = inspect(safetensors(tmp_path / "vae.safetensors", ldm()))
+    shapes = {**ldm(prefix="first_stage_model."), "model.diffusion_model.out.2.weight": (4, 8, 3, 3)}
+    whole = inspect(safetensors(tmp_path / "checkpoint.safetensors", shapes))
+    assert alone.parameters == whole.parameters == sum(math.prod(shape) for shape in ldm().values())
+    assert (alone.prefix, whole.prefix) == ("", "first_stage_model.")
 
 
-@pytest.mark.torch
-@pytest.mark.parametrize("as_zip", [True, False])
-def test_what_torch_itself_writes(tmp_path: Path, as_zip: bool) -> None:
-    torch = pytest.importorskip("torch")
-    file = tmp_path / "x.vae.pt"
-    torch.save({"state_dict": {"a": torch.zeros(3)}}, file, _use_new_zipfile_serialization=as_zip)
-    assert inspect(file).container == "pickle" and inspect(file).loadable
+def test_the_kind_of_number_is_that_of_the_vae_in_a_checkpoint(tmp_path: Path) -> None:
+    header, size = samples.header_of(ldm(prefix="first_stage_model."), "F32")
+    more = 4 * size
+    header["model.diffusion_model.out.2.weight"] = {
+        "dtype": "F16",
+        "shape": [more // 2],
+        "data_offsets": [size, size + more],
+    }
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(samples.encode(header, bytes(size + more)))
+    assert inspect(file).dtype == "fp32"
+
+
+@pytest.mark.parametrize("megabytes", [1, 4000])
+def test_the_time_of_a_look_does_not_depend_on_the_size(tmp_path: Path, megabytes: int) -> None:
+    """Sparse files: the weights take no room on the disk, and would take seconds to read."""
+    zeros = megabytes * 250_000
+    header, size = samples.header_of({**ldm(), "decoder.up.0.block.0.conv1.weight": (zeros,)})
+    raw = samples.encode(header)
+    file = tmp_path / "x.safetensors"
+    with file.open("wb") as out:
+        out.write(raw)
+        out.truncate(len(raw) + size)
+    began = time.process_time()
+    assert inspect(file).layout == "ldm"
+    assert time.process_time() - began < 0.1
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.files.samples import diffusers, ldm, torch_zip
+from tests.files.samples import diffusers, ldm
+from tests.files.torch_files import Made, as_zip, call, name, state_dict, text, write_legacy, write_zip
 from vae_manager.files import inspect
 from vae_manager.sentences import Sentence
 from vae_manager.swap import fit
@@ -146,12 +147,27 @@ def test_lists_and_tuples_are_one_shape() -> None:
     assert compare(NAME, {key: list(shape) for key, shape in LOADED.items()}, LOADED) is None  # type: ignore[misc]
 
 
-def test_nothing_is_said_against_a_pickle(tmp_path: Path) -> None:
-    """Its tensors are not known before it is read."""
-    zipped = torch_zip(tmp_path / "mine.ckpt", "archive/data.pkl", "archive/data/0")
-    old = tmp_path / "old.pt"
-    old.write_bytes(b"\x80\x02}q\x00.")
-    assert said(zipped) is said(old) is None
+@pytest.mark.parametrize("writer", [write_zip, write_legacy])
+def test_a_pickle_is_looked_at_like_any_other(tmp_path: Path, writer: Callable[..., Path]) -> None:
+    """Its tensors are known without it being loaded."""
+    assert said(writer(tmp_path / "a.pt", LOADED)) is None
+    assert said(writer(tmp_path / "b.pt", LOADED, wrapped=True)) is None
+    assert "has 16 latent channels" in str(said(writer(tmp_path / "c.pt", {**LOADED, **ldm(16)})))
+    assert "is not complete: 1 tensors" in str(said(writer(tmp_path / "d.pt", ldm())))
+
+
+def test_a_hostile_pickle_is_refused_before_anybody_loads_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    path.write_bytes(as_zip(Made(b"\x80\x02" + call(name("os", "system"), text("true")) + b".", {})))
+    assert said(path) == ("a.pt asks for os.system to be run when it is loaded. It was not, and it is not used.")
+
+
+def test_what_only_the_webui_refuses_is_for_it_to_refuse(tmp_path: Path) -> None:
+    """Its check can be off (--disable-safe-unpickle)."""
+    path = tmp_path / "a.pt"
+    path.write_bytes(as_zip(state_dict(LOADED), **{".format_version": b"1"}))
+    assert [problem.code for problem in inspect(path).problems] == ["refused-by-webui"]
+    assert said(path) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html><html></html>", b"Not found", b"\x08\0\0\0\0\0\0\0{broken"])

@@ -1,12 +1,16 @@
 """What one file is: its name, its header, its layout, its hash. Nothing here needs torch, nor runs what a file says."""
 
+from .contents import chunks, read_contents
 from .fingerprints import HashStore, sha256_of
 from .headers import Header, TensorInfo, read_header
 from .identity import Identity, identity_of
-from .inspection import Container, Inspection, Problem, inspect
+from .inspection import Container, Inspection, inspect
 from .names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
+from .numbers import find_nan
+from .problems import REFUSED_BY_WEBUI, Problem
 
 __all__ = [
+    "REFUSED_BY_WEBUI",
     "VAE_SUFFIXES",
     "Container",
     "HashStore",
@@ -15,9 +19,12 @@ __all__ = [
     "Inspection",
     "Problem",
     "TensorInfo",
+    "chunks",
+    "find_nan",
     "identity_of",
     "inspect",
     "is_vae_file_name",
+    "read_contents",
     "read_header",
     "safe_file_name",
     "sha256_of",

@@ -19,10 +19,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeGuard
 
-from ..errors import DiskError, IntegrityError, NotFoundError, VaeManagerError
+from ..errors import BrokenFileError, DiskError, NotFoundError, VaeManagerError
 from ..sentences import Sentence, megabytes, say
 
-__all__ = ["DTYPE_BYTES", "MAX_HEADER", "Header", "TensorInfo", "disk_error", "read_header"]
+__all__ = [
+    "DTYPE_BYTES",
+    "MAX_HEADER",
+    "Header",
+    "TensorInfo",
+    "begins_like_safetensors",
+    "disk_error",
+    "read_header",
+]
 
 MAX_HEADER: Final = 100_000_000
 """Bytes; the library's own limit. A VAE's header has some 25,000."""
@@ -68,17 +76,23 @@ class Header:
 
 
 class _Malformed(Exception):
-    """Not what the format says; carries the reason."""
+    """Not what the format says; carries the reason, and the code for it."""
 
-    def __init__(self, reason: Sentence) -> None:
+    def __init__(self, reason: Sentence, code: str = "bad-header") -> None:
         super().__init__(str(reason))
         self.reason = reason
+        self.code = code
+
+
+def begins_like_safetensors(head: bytes) -> bool:
+    """A header length that can be, then a JSON object (the library allows white space before it)."""
+    return int.from_bytes(head[:8], "little") <= MAX_HEADER and head[8:].lstrip()[:1] == b"{"
 
 
 def read_header(path: Path) -> Header:
     """Read and check the header of `path`; the tensors' bytes are not read.
 
-    Raises `IntegrityError` where it is not a whole, well-formed safetensors file; `NotFoundError` and `DiskError`.
+    Raises `BrokenFileError` where it is not a whole, well-formed safetensors file; `NotFoundError` and `DiskError`.
     """
     try:
         with path.open("rb") as file:
@@ -89,9 +103,8 @@ def read_header(path: Path) -> Header:
     except OSError as error:
         raise disk_error(path, error) from error
     except _Malformed as error:
-        raise IntegrityError(
-            say("{file} is not a whole safetensors file: {reason}", file=path.name, reason=error.reason)
-        ) from None
+        sentence = say("{file} is not a whole safetensors file: {reason}", file=path.name, reason=error.reason)
+        raise BrokenFileError(sentence, error.code) from None
     return header
 
 
@@ -104,12 +117,14 @@ def disk_error(path: Path, error: OSError) -> VaeManagerError:
 
 def _header_length(first: bytes, size: int) -> int:
     if len(first) < 8:
-        raise _Malformed(say("it has only {count} bytes.", count=size))
+        raise _Malformed(say("it has only {count} bytes.", count=size), "truncated")
     length = int.from_bytes(first, "little")
     if length > MAX_HEADER:
-        raise _Malformed(say("it does not begin like one."))
+        raise _Malformed(say("it does not begin like one."), "header-too-long")
     if length > size - 8:
-        raise _Malformed(say("it ends inside its header. The download was probably cut off; get it again."))
+        raise _Malformed(
+            say("it ends inside its header. The download was probably cut off; get it again."), "truncated"
+        )
     return length
 
 
@@ -127,10 +142,12 @@ def _parse(raw: bytes, data_bytes: int) -> Header:
                 "{missing} of {total} are missing at its end. The download was probably cut off; get it again.",
                 missing=megabytes(described - data_bytes),
                 total=megabytes(described),
-            )
+            ),
+            "truncated",
         )
     if data_bytes > described:
-        raise _Malformed(say("it has {count} bytes more than its header describes.", count=data_bytes - described))
+        more = data_bytes - described
+        raise _Malformed(say("it has {count} bytes more than its header describes.", count=more), "bad-offsets")
     return Header(MappingProxyType(tensors), MappingProxyType(metadata), 8 + len(raw))
 
 
@@ -158,7 +175,7 @@ def _has_odd_integers(raw: bytes) -> bool:
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _Malformed(say("its header names something twice."))
+        raise _Malformed(say("its header names something twice."), "duplicate-key")
     return found
 
 
@@ -209,9 +226,11 @@ def _check_offsets(tensors: Iterable[tuple[str, TensorInfo]]) -> int:
     at = 0
     for full_name, tensor in sorted(tensors, key=lambda item: (item[1].start, item[1].end)):
         if tensor.start != at or tensor.end < tensor.start:
-            raise _Malformed(say("its tensor {name} overlaps another, or leaves a gap.", name=full_name[:_SHOWN]))
+            code = "overlapping" if tensor.start < at else "bad-offsets"
+            raise _Malformed(say("its tensor {name} overlaps another, or leaves a gap.", name=full_name[:_SHOWN]), code)
         if tensor.end - tensor.start != _bytes_of(tensor):
-            raise _Malformed(say("its tensor {name} is not as long as its shape.", name=full_name[:_SHOWN]))
+            problem = say("its tensor {name} is not as long as its shape.", name=full_name[:_SHOWN])
+            raise _Malformed(problem, "bad-offsets")
         at = tensor.end
     return at
 

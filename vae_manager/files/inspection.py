@@ -1,24 +1,23 @@
-"""What a file is: from its first bytes and its header, never from its name; nothing in it is run or unpickled."""
+"""What a file is: from its first bytes and its header, never from its name; nothing in it is run."""
 
 from __future__ import annotations
 
-import math
 import re
 import stat
-import struct
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from ..catalogue.entry import Layout
-from ..errors import DiskError, IntegrityError
+from ..errors import BrokenFileError, DiskError
 from ..sentences import Sentence, say
-from .headers import MAX_HEADER, TensorInfo, disk_error, read_header
-from .layouts import dtype_of, read_layout
+from .headers import Header, TensorInfo, begins_like_safetensors, disk_error, read_header
+from .layouts import read_layout
+from .pickles import is_torch_file, read_torch
+from .problems import REFUSED_BY_WEBUI, Problem
 
-__all__ = ["Container", "Inspection", "Problem", "inspect"]
+__all__ = ["Container", "Inspection", "inspect"]
 
 Container = Literal["safetensors", "pickle", "web page", "lfs pointer", "empty", "unknown"]
 
@@ -26,16 +25,7 @@ _HEAD: Final = 1024
 _WEB_PAGE: Final = re.compile(rb"\s*(?:<\?xml|<!--|<!doctype|<(?:html|head|body|script|title)\b)", re.IGNORECASE)
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _TEXT: Final = re.compile(rb"[\t\n\r\x20-\x7e]+")
-_PICKLE: Final = re.compile(rb"\x80[\x02-\x05]", re.DOTALL)
-_BAD_ZIP: Final = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OverflowError, struct.error)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that is wrong with a file."""
-
-    code: str
-    sentence: Sentence
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -50,35 +40,34 @@ class Inspection:
     latent_channels: int | None = None
     """4 for SD 1.x, 2.x and SDXL alike; None where the header does not tell."""
     dtype: str | None = None
-    """`fp32`, `fp16`, `bf16`, …: what most of the weights are."""
+    """`fp32`, `fp16`, `bf16`, …: what most of the VAE's weights are."""
     tensors: Mapping[str, TensorInfo] = field(default_factory=dict)
-    """Empty for all but safetensors."""
+    """All of the file, by their names in it; empty where it could not be read."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
-    """Why the WebUI cannot load it as a VAE; empty where nothing speaks against it."""
+    """Why the WebUI cannot load it as a VAE, the weightiest first; none where nothing speaks against it."""
     parameters: int | None = None
-    """Numbers in the VAE's tensors."""
+    """Numbers in the VAE's tensors; None where there is no VAE."""
     has_encoder: bool = False
     has_decoder: bool = False
     prefix: str = ""
-    """What stands before the VAE's names."""
+    """What stands before the names of the VAE's tensors: `first_stage_model.` in most checkpoints."""
     convertible: bool = False
-    """A conversion would make it loadable by this WebUI."""
+    """Whether the WebUI could load its VAE after a conversion. False where it can already."""
 
     @property
     def problem(self) -> Sentence | None:
-        """The first of the problems."""
+        """The weightiest of `problems`, in words."""
         return self.problems[0].sentence if self.problems else None
 
     @property
     def loadable(self) -> bool:
-        """Whether the WebUI can load such a file as a VAE. A pickle is not opened: True says that nothing is known
-        against it."""
-        return self.problem is None and self.container in ("safetensors", "pickle")
+        """Whether the WebUI can load such a file as a VAE, as far as names and shapes tell."""
+        return not self.problems and self.container in ("safetensors", "pickle")
 
 
 def inspect(path: Path) -> Inspection:
-    """Look at `path`; what is wrong with the bytes is an answer, not an error.
+    """Look at `path`; what is wrong with the bytes is an answer, not an error. The weights are not read.
 
     Raises `NotFoundError` and `DiskError` where they cannot be read.
     """
@@ -89,76 +78,83 @@ def inspect(path: Path) -> Inspection:
             size = file.seek(0, 2)
             file.seek(0)
             head = file.read(_HEAD)
-        return _from_head(path, size, head)
     except OSError as error:
         raise disk_error(path, error) from error
+    return _from_head(path, size, head)
 
 
 def _from_head(path: Path, size: int, head: bytes) -> Inspection:
-    name = path.name
-    if size == 0:
-        problem = say("{file} is empty. Get it again.", file=name)
-        return Inspection(path, size, "empty", problems=(Problem("empty", problem),))
-    if head.startswith(_LFS_POINTER):
-        problem = say("{file} is a Git LFS pointer: a note that stands for the VAE. Get it again.", file=name)
-        return Inspection(path, size, "lfs pointer", problems=(Problem("lfs-pointer", problem),))
-    if _WEB_PAGE.match(head.removeprefix(b"\xef\xbb\xbf")):
-        problem = say("{file} is a web page, not a VAE: the link led to a page. Get it again.", file=name)
-        return Inspection(path, size, "web page", problems=(Problem("web-page", problem),))
-    if head.startswith(b"PK\x03\x04"):
-        return _zip(path, size)
-    if _begins_like_safetensors(head):
-        return _safetensors(path, size)
-    if _PICKLE.match(head):
-        return Inspection(path, size, "pickle")
-    if _TEXT.fullmatch(head):
-        problem = say("{file} is text, not a VAE; perhaps a server's message. Get it again.", file=name)
-    else:
-        problem = say("{file} is neither a safetensors file nor a PyTorch file. Get it again.", file=name)
-    return Inspection(path, size, "unknown", problems=(Problem("not-a-model", problem),))
-
-
-def _begins_like_safetensors(head: bytes) -> bool:
-    """A header length that can be, then a JSON object (the library allows white space before it)."""
-    return int.from_bytes(head[:8], "little") <= MAX_HEADER and head[8:].lstrip()[:1] == b"{"
-
-
-def _safetensors(path: Path, size: int) -> Inspection:
+    container, problem = _no_model(path.name, size, head)
+    if problem is not None:
+        return Inspection(path, size, container, problems=(problem,))
     try:
-        header = read_header(path)
-    except IntegrityError as error:
-        return Inspection(path, size, "safetensors", problems=(Problem("bad-header", error.sentence),))
+        if container == "safetensors":
+            return _weighed(path, size, container, read_header(path))
+        torch_file = read_torch(path)
+    except BrokenFileError as error:
+        if error.code == "zip-without-model":
+            container = "unknown"
+        return Inspection(path, size, container, problems=(Problem(error.code, error.sentence),))
+    more = _for_a_pickle(path, torch_file.foreign)
+    return _weighed(path, size, container, torch_file.header, more)
+
+
+def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | None]:
+    """The container, by the first bytes, and why nobody need look further."""
+    if size == 0:
+        return "empty", Problem("empty", say("{file} is empty. Get it again.", file=name))
+    if head.startswith(_LFS_POINTER):
+        pointer = say("{file} is a Git LFS pointer: a note that stands for the VAE. Get it again.", file=name)
+        return "lfs pointer", Problem("lfs-pointer", pointer)
+    if _WEB_PAGE.match(head.removeprefix(_UTF8_MARK)):
+        page = say("{file} is a web page, not a VAE: the link led to a page. Get it again.", file=name)
+        return "web page", Problem("web-page", page)
+    if begins_like_safetensors(head):
+        return "safetensors", None
+    if is_torch_file(head):
+        return "pickle", None
+    if _TEXT.fullmatch(head):
+        text = say("{file} is text, not a VAE; perhaps a server's message. Get it again.", file=name)
+        return "unknown", Problem("not-a-model", text)
+    if head[8:10] == b'{"':  # the length of its header cannot be; the reader says so
+        return "safetensors", None
+    neither = say("{file} is neither a safetensors file nor a PyTorch file. Get it again.", file=name)
+    return "unknown", Problem("not-a-model", neither)
+
+
+def _for_a_pickle(path: Path, foreign: str | None) -> tuple[Problem, ...]:
+    """What keeps the WebUI from loading a file of torch, whatever is in it; a conversion helps against it."""
+    if path.suffix.lower() == ".safetensors":
+        suffix = say("{file} is a PyTorch file by its content: its ending is wrong. Rename it.", file=path.name)
+        return (Problem("wrong-suffix", suffix),)
+    if foreign is not None:
+        sentence = say(
+            "{file} is harmless, but the WebUI's own reader refuses it because of {what} in it.",
+            file=path.name,
+            what=foreign,
+        )
+        return (Problem(REFUSED_BY_WEBUI, sentence),)
+    return ()
+
+
+def _weighed(
+    path: Path, size: int, container: Container, header: Header, more: tuple[Problem, ...] = ()
+) -> Inspection:
+    """The answer for a file whose header was read; `more` is said after what its layout says."""
     reading = read_layout(header.tensors, path.name)
-    code = reading.layout if reading.layout != "ldm" else "no-decoder"
-    prefix = next((p for p in ("first_stage_model.", "vae.") if any(n.startswith(p) for n in header.tensors)), "")
-    inner = {name[len(prefix) :]: tensor for name, tensor in header.tensors.items() if name.startswith(prefix)}
     return Inspection(
         path,
         size,
-        "safetensors",
+        container,
         reading.layout,
         reading.latent_channels,
-        dtype_of(header.tensors),
+        reading.dtype,
         header.tensors,
         header.metadata,
-        (Problem(code, reading.problem),) if reading.problem is not None else (),
-        sum(math.prod(tensor.shape) for tensor in inner.values()),
-        any(name.startswith("encoder.") for name in inner),
-        any(name.startswith("decoder.") for name in inner),
-        prefix,
-        reading.layout in ("diffusers", "prefixed", "checkpoint") and "decoder.conv_in.weight" in inner,
+        (*reading.problems, *more),
+        reading.parameters,
+        reading.has_encoder,
+        reading.has_decoder,
+        reading.prefix,
+        reading.whole and bool(reading.problems or more),
     )
-
-
-def _zip(path: Path, size: int) -> Inspection:
-    """A file of `torch.save` is a zip archive with a `data.pkl`; its table of contents stands at the end."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except _BAD_ZIP:
-        problem = say("{file} ends too early. The download was probably cut off; get it again.", file=path.name)
-        return Inspection(path, size, "pickle", problems=(Problem("truncated", problem),))
-    if any(name.rpartition("/")[2] == "data.pkl" for name in names):
-        return Inspection(path, size, "pickle")
-    problem = say("{file} is a zip archive, not a VAE.", file=path.name)
-    return Inspection(path, size, "unknown", problems=(Problem("zip-without-model", problem),))

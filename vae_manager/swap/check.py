@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..files import Inspection, TensorInfo
+from ..files import REFUSED_BY_WEBUI, Inspection, TensorInfo
 from ..sentences import Sentence, say
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -30,12 +30,11 @@ LATENT_CHANNELS_KEY = "decoder.conv_in.weight"
 def fit(inspection: Inspection, expected: Shapes) -> Sentence | None:
     """Why the file cannot go into a model whose `first_stage_model` has the `expected` tensors; None when it can.
 
-    A pickle's tensors are not known from its header: nothing is said against it here.
+    What the WebUI's own reader is known to refuse is for that to refuse: an option of it takes its check off.
     """
-    if inspection.problem is not None:
-        return inspection.problem
-    if inspection.container != "safetensors":
-        return None
+    problem = next((problem for problem in inspection.problems if problem.code != REFUSED_BY_WEBUI), None)
+    if problem is not None:
+        return problem.sentence
     weights = {key: tensor for key, tensor in inspection.tensors.items() if not is_ignored(key)}
     found = {key: tensor.shape for key, tensor in weights.items()}
     return compare(inspection.path.name, found, expected) or _strange_numbers(inspection.path.name, weights)

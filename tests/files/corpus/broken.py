@@ -1,0 +1,111 @@
+"""Files that are damaged, cut off or hostile."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+
+from .. import torch_files as torch
+from ..samples import encode, ldm
+from ..torch_files import as_legacy, as_zip, mapping, name, state_dict, storage, text
+from .case import Case, legacy, overlapping, patched, pickled, tensors, zipped
+
+U8 = {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}
+WHOLE = tensors(ldm())
+ZIP = zipped(ldm())
+LEGACY = legacy(ldm())
+
+BROKEN: list[Case] = [
+    Case("cut in the data", WHOLE[:-5000], "safetensors", codes=("truncated",)),
+    Case("cut by one byte", WHOLE[:-1], "safetensors", codes=("truncated",)),
+    Case("cut in the header", WHOLE[:60], "safetensors", codes=("truncated",)),
+    Case("a byte too many", WHOLE + b"\0", "safetensors", codes=("bad-offsets",)),
+    Case("overlapping", encode({"a": U8, "b": U8}, b"x"), "safetensors", codes=("overlapping",)),
+    Case(
+        "a gap", encode({"a": U8, "b": {**U8, "data_offsets": [2, 3]}}, b"xyz"), "safetensors", codes=("bad-offsets",)
+    ),
+    Case(
+        "beyond its end",
+        encode({"a": {**U8, "shape": [99], "data_offsets": [0, 99]}}, b"x"),
+        "safetensors",
+        codes=("truncated",),
+    ),
+    Case(
+        "longer than its shape",
+        encode({"a": {**U8, "data_offsets": [0, 2]}}, b"xy"),
+        "safetensors",
+        codes=("bad-offsets",),
+    ),
+    Case("a header of 2**63 bytes", struct.pack("<Q", 2**63) + b'{"a":1}', "safetensors", codes=("header-too-long",)),
+    Case("a header of 4 GB", struct.pack("<Q", 2**32) + b'{"a":1}', "safetensors", codes=("header-too-long",)),
+    Case(
+        "a name twice",
+        encode(b'{"a":%b,"a":%b}' % ((json.dumps(U8).encode(),) * 2), b"x"),
+        "safetensors",
+        codes=("duplicate-key",),
+    ),
+    Case("not JSON", encode(b'{"a":nonsense}'), "safetensors", codes=("bad-header",)),
+    Case("an unknown dtype", encode({"a": {**U8, "dtype": "X9"}}, b"x"), "safetensors", codes=("bad-header",)),
+    Case("zip, cut", ZIP[:-30], "pickle", codes=("truncated",)),
+    Case("zip, half", ZIP[: len(ZIP) // 2], "pickle", codes=("truncated",)),
+    Case("zip, compressed", as_zip(state_dict(ldm()), compression=zipfile.ZIP_DEFLATED), "pickle", codes=("bad-zip",)),
+    Case("zip, something before it", b"PK\3\4" + ZIP, "pickle", codes=("bad-zip",)),
+    Case("zip, a name twice", patched(ZIP, b"archive/data/1", b"archive/data/0", 1), "pickle", codes=("bad-zip",)),
+    Case("zip, overlapping", overlapping(ZIP), "pickle", codes=("bad-zip",)),
+    Case("zip of TorchScript", zipped(ldm(), constants__pkl=b"x", code__x=b"x"), "pickle", codes=("bad-zip",)),
+    Case("zip, big endian", zipped(ldm(), byteorder=b"big"), "pickle", codes=("bad-pickle",)),
+    Case(
+        "zip, a storage missing",
+        pickled(mapping({"a": torch.tensor(storage("Float", "7", 4), (4,))})),
+        "pickle",
+        codes=("bad-pickle",),
+    ),
+    Case(
+        "zip, a storage too short",
+        pickled(mapping({"a": torch.tensor(storage("Float", "0", 4), (4,))}), **{"0": bytes(15)}),
+        "pickle",
+        codes=("bad-offsets",),
+    ),
+    Case(
+        "zip, beyond its storage",
+        pickled(mapping({"a": torch.tensor(storage("Float", "0", 4), (4,), offset=1)}), **{"0": bytes(16)}),
+        "pickle",
+        codes=("bad-offsets",),
+    ),
+    Case(
+        "zip, one number a billion times",
+        pickled(mapping({"a": torch.tensor(storage("Float", "0", 1), (10**9,), (0,))}), **{"0": bytes(4)}),
+        "pickle",
+        codes=("bad-pickle",),
+    ),
+    Case(
+        "zip, complex numbers",
+        pickled(mapping({"a": torch.tensor(storage("ComplexFloat", "0", 1), (1,))}), **{"0": bytes(8)}),
+        "pickle",
+        codes=("bad-pickle",),
+    ),
+    Case("zip, data.pkl cut", as_zip(torch.Made(state_dict(ldm()).code[:-10], {})), "pickle", codes=("bad-pickle",)),
+    Case(
+        "zip, a pickle of text instructions",
+        as_zip(torch.Made(b"\x80\x02(dS'a'\nI1\ns.", {})),
+        "pickle",
+        codes=("bad-pickle",),
+    ),
+    Case("legacy, cut in the data", LEGACY[:-5000], "pickle", codes=("truncated",)),
+    Case("legacy, cut in a pickle", LEGACY[:300], "pickle", codes=("truncated",)),
+    Case(
+        "legacy, big endian",
+        as_legacy(state_dict(ldm()), mapping({"little_endian": b"\x89"})),
+        "pickle",
+        codes=("bad-pickle",),
+    ),
+    Case("legacy, keys missing", as_legacy(state_dict(ldm()), keys=b"]"), "pickle", codes=("bad-pickle",)),
+    Case("pickle, damaged", b"\x80\x02" + bytes(range(40, 250)), "pickle", codes=("bad-pickle",)),
+    Case(
+        "runs a command", pickled(torch.call(name("os", "system"), text("touch x"))), "pickle", codes=("unsafe-pickle",)
+    ),
+    Case(
+        "names a module alone", pickled(mapping({"a": name("antigravity", "fly")})), "pickle", codes=("unsafe-pickle",)
+    ),
+]

@@ -1,0 +1,80 @@
+"""One file of the corpus, and how such files are made."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..samples import encode, header_of, ldm
+from ..torch_files import Made, as_legacy, as_zip, state_dict
+
+Shapes = Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file, and what an inspection answers."""
+
+    id: str
+    data: bytes
+    container: str
+    layout: str = "unknown"
+    channels: int | None = None
+    dtype: str | None = None
+    halves: str = ""
+    """`e` for an encoder, `d` for a decoder."""
+    codes: tuple[str, ...] = ()
+    convertible: bool = False
+    name: str = "x.vae.pt"
+
+
+def tensors(shapes: Shapes, dtype: str = "F32", **metadata: str) -> bytes:
+    """A safetensors file."""
+    header, size = header_of({label: tuple(shape) for label, shape in shapes.items()}, dtype)
+    return encode({**header, **({"__metadata__": metadata} if metadata else {})}, bytes(size))
+
+
+def zipped(shapes: Shapes, kind: str = "Float", wrapped: bool = False, **more: bytes) -> bytes:
+    return as_zip(state_dict(shapes, kind, wrapped), **more)
+
+
+def legacy(shapes: Shapes, kind: str = "Float", wrapped: bool = False) -> bytes:
+    return as_legacy(state_dict(shapes, kind, wrapped))
+
+
+def pickled(code: bytes, **storages: bytes) -> bytes:
+    """A zip file of torch with these instructions."""
+    return as_zip(Made(b"\x80\x02" + code + b".", storages))
+
+
+def half(part: str) -> Shapes:
+    return {label: shape for label, shape in ldm().items() if label.startswith(part)}
+
+
+def below(prefix: str, shapes: Shapes) -> Shapes:
+    return {prefix + label: shape for label, shape in shapes.items()}
+
+
+def plain_zip(*names: str) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for label in names:
+            archive.writestr(label, b"hello")
+    return target.getvalue()
+
+
+def overlapping(data: bytes) -> bytes:
+    """A zip whose table says that its second entry is where the first one is."""
+    second = data.index(b"PK\1\2", data.index(b"PK\1\2") + 1)
+    return data[: second + 42] + bytes(4) + data[second + 46 :]
+
+
+def patched(data: bytes, old: bytes, new: bytes, which: int = 0) -> bytes:
+    """`data` with one occurrence of `old` replaced by `new`, of the same length."""
+    at = -1
+    for _ in range(which + 1):
+        at = data.index(old, at + 1)
+    assert len(old) == len(new)
+    return data[:at] + new + data[at + len(old) :]

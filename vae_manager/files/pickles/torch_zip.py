@@ -1,0 +1,90 @@
+"""Files of torch.save since PyTorch 1.6: a zip archive of
+
+    NAME/data.pkl    what holds the tensors
+    NAME/data/KEY    a storage's bytes, stored as they are
+    NAME/byteorder   "little", since PyTorch 2.1
+    NAME/version     and other small things of torch's own
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import BinaryIO, Final
+
+from ...sentences import say
+from ..headers import Header
+from .archive import BAD_ZIP, Entry, data_start, read_entries
+from .machine import Machine
+from .placing import Place, header_of
+from .values import DAMAGED, Ended, Refused, Storage
+
+__all__ = ["LARGEST_PICKLE", "read_zip"]
+
+LARGEST_PICKLE: Final = 64 << 20
+"""Bytes. That of a checkpoint of 7 GB has some 300,000."""
+
+_KNOWN: Final = re.compile(
+    r"([^/]+)/(?:data\.pkl|data/[0-9]+|version|byteorder|\.data/serialization_id|\.format_version|\.storage_alignment)"
+)
+_KNOWN_TO_WEBUI: Final = re.compile(r"[^/]+/(?:data\.pkl|data/[0-9]+|version|byteorder|.data/serialization_id)")
+
+
+def read_zip(file: BinaryIO, size: int) -> tuple[Header, str | None]:
+    """The weights of a file that begins like a zip archive, and what in it the WebUI's own reader refuses, if anything.
+
+    Raises Refused.
+    """
+    entries = read_entries(file, size)
+    folder = _folder(entries)
+    byteorder = entries.get(f"{folder}/byteorder")
+    if byteorder is not None and _content(file, byteorder, 16) != b"little":
+        raise Refused(DAMAGED, say("its numbers are of a big-endian machine."))
+    machine = Machine(_content(file, entries[f"{folder}/data.pkl"], LARGEST_PICKLE))
+    try:
+        root = machine.run()
+    except Ended:
+        raise Refused(DAMAGED, say("its data.pkl ends too early.")) from None
+    header = header_of(root, lambda storage: _place(file, size, entries, folder, storage), size)
+    strange = next((name for name in entries if not _KNOWN_TO_WEBUI.fullmatch(name)), None)
+    return header, str(machine.foreign) if machine.foreign is not None else strange
+
+
+def _folder(entries: Mapping[str, Entry]) -> str:
+    """The one folder in which all is. Anything that torch.save does not write is refused, as the WebUI does: an
+    archive of TorchScript has code in it, which torch.load would run."""
+    if not any(name.rpartition("/")[2] == "data.pkl" for name in entries):
+        raise Refused("zip-without-model", say("it is a zip archive without a model in it."))
+    folders = set()
+    for name in entries:
+        found = _KNOWN.fullmatch(name)
+        if found is None:
+            raise Refused(BAD_ZIP, say("it has {name} in it, which no file of weights has.", name=name[:100]))
+        folders.add(found[1])
+    if len(folders) != 1:
+        raise Refused(BAD_ZIP, say("it holds several files of PyTorch's."))
+    return folders.pop()
+
+
+def _content(file: BinaryIO, entry: Entry, most: int) -> bytes:
+    if entry.size > most:
+        raise Refused(BAD_ZIP, say("a small part of it is said to be far too large."))
+    start = data_start(file, entry)
+    file.seek(start)
+    content = file.read(entry.size)
+    if len(content) < entry.size:
+        raise Refused(BAD_ZIP, say("parts of it lie outside the file."))
+    return content
+
+
+def _place(file: BinaryIO, size: int, entries: Mapping[str, Entry], folder: str, storage: Storage) -> Place:
+    entry = entries.get(f"{folder}/data/{storage.key}")
+    if entry is None:
+        raise Refused(DAMAGED, say("the numbers of one of its tensors are missing."))
+    length = storage.count * storage.width
+    if entry.size < length:
+        raise Refused("bad-offsets", say("the numbers of one of its tensors are cut off."))
+    start = data_start(file, entry)
+    if start + length > size:
+        raise Refused(BAD_ZIP, say("parts of it lie outside the file."))
+    return Place(start, start + length)
