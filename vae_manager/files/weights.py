@@ -1,49 +1,87 @@
-"""Fingerprints of the tensors: of names as they are, until `renaming` is there."""
+"""Fingerprints of a VAE's weights: the same for the same numbers, whatever holds them and however they are named."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Cancelled, NotFoundError
+from ..errors import Cancelled, FileChangedError, NotFoundError
 from ..sentences import say
 from .contents import chunks, read_contents
+from .headers import Header, disk_error
+from .identity import Identity
+from .renaming import Source, canonical
+
+__all__ = ["Fingerprints", "fingerprints"]
 
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Hexadecimal SHA-256."""
+    """SHA-256 in lower-case hexadecimal."""
 
     weights: str
+    """Of the whole VAE."""
     encoder: str | None
+    """Of the encoder and its `quant_conv` alone, which tunes of the decoder share; None where there is no encoder."""
 
 
 def fingerprints(
     path: Path, *, report: Callable[[int, int], None] | None = None, stop: threading.Event | None = None
 ) -> Fingerprints:
-    """Of the VAE in `path`. Raises NotFoundError where it holds none."""
-    header = read_contents(path)
-    names = sorted(name for name in header.tensors if name.startswith(("encoder.", "decoder.", "quant_", "post_")))
-    if "decoder.conv_in.weight" not in names:
-        raise NotFoundError(say("{file} has no VAE in it that the WebUI knows.", file=path.name))
-    whole, encoder, done = hashlib.sha256(), hashlib.sha256(), 0
-    total = sum(header.tensors[name].end - header.tensors[name].start for name in names)
-    with path.open("rb") as file:
-        for name in names:
-            tensor = header.tensors[name]
+    """The fingerprints of the VAE in `path`: a VAE file of any layout, or a whole checkpoint.
+
+    They cover the WebUI's name, the dtype, the shape and the bytes of each tensor, and nothing else: not the names in
+    the file, their order, the container, metadata, or what is no part of the VAE. fp16 and fp32 of the same VAE are
+    different weights: what rounding took away is not known from what it left.
+
+    Each byte of the VAE is read once, the rest of the file not at all. `report` is told how many of them are done, and
+    of how many. Raises NotFoundError where there is no VAE in the file, IntegrityError where the file is not whole,
+    FileChangedError where it changes meanwhile, DiskError, and Cancelled within a chunk once `stop` is set.
+    """
+    try:
+        before = Identity.of(path, path.stat())
+        header = read_contents(path)
+        renamed = canonical(header.tensors)
+        if renamed is None:
+            raise NotFoundError(say("{file} has no VAE in it that the WebUI knows.", file=path.name))
+        digests = _digests(path, header, renamed.tensors, report, stop)
+        if Identity.of(path, path.stat()) != before:
+            raise FileChangedError(say("{file} was changed while it was being read. Try again.", file=path.name))
+    except OSError as error:
+        raise disk_error(path, error) from error
+    encoder = {name: line for name, line in digests.items() if name.startswith(("encoder.", "quant_conv."))}
+    has_encoder = "encoder.conv_in.weight" in digests
+    return Fingerprints(_of_all(digests), _of_all(encoder) if has_encoder else None)
+
+
+def _digests(
+    path: Path,
+    header: Header,
+    tensors: Mapping[str, Source],
+    report: Callable[[int, int], None] | None,
+    stop: threading.Event | None,
+) -> dict[str, str]:
+    """A line for each tensor: its name, dtype, shape and the SHA-256 of its bytes. Read in the order of the file."""
+    total = sum(source.info.end - source.info.start for source in tensors.values())
+    done = 0
+    found = {}
+    with path.open("rb", buffering=0) as file:
+        for name, source in sorted(tensors.items(), key=lambda item: item[1].info.start):
             digest = hashlib.sha256()
-            for chunk in chunks(file, path, header, tensor):
+            for piece in chunks(file, path, header, source.info):
                 if stop is not None and stop.is_set():
-                    raise Cancelled(say("Stopped."))
-                digest.update(chunk)
-                done += len(chunk)
+                    raise Cancelled(say("Reading {file} was stopped.", file=path.name))
+                digest.update(piece)
+                done += len(piece)
                 if report is not None:
                     report(done, total)
-            line = f"{name} {tensor.dtype} {tensor.shape} {digest.hexdigest()}".encode()
-            whole.update(line)
-            if name.startswith(("encoder.", "quant_conv.")):
-                encoder.update(line)
-    return Fingerprints(whole.hexdigest(), encoder.hexdigest())
+            shape = ",".join(map(str, source.shape))
+            found[name] = f"{name} {source.info.dtype} [{shape}] {digest.hexdigest()}\n"
+    return found
+
+
+def _of_all(lines: Mapping[str, str]) -> str:
+    return hashlib.sha256("".join(lines[name] for name in sorted(lines)).encode()).hexdigest()
