@@ -1,6 +1,6 @@
 """Upkeep of the library, in the background: what each file is, verifying, duplicates, conversions."""
 
 from .known import Known, Verdict, key_of
-from .upkeep import Undoable, Upkeep, doubled
+from .upkeep import Told, Undoable, Upkeep, doubled
 
-__all__ = ["Known", "Undoable", "Upkeep", "Verdict", "doubled", "key_of"]
+__all__ = ["Known", "Told", "Undoable", "Upkeep", "Verdict", "doubled", "key_of"]

@@ -42,6 +42,15 @@ class Undoable:
     """It can be taken back here; else in the system's trash."""
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a piece of work has done."""
+
+    sentence: Sentence
+    made: Path | None = None
+    """The file that is new in the library."""
+
+
 class Upkeep:
     """All methods may be called from any thread."""
 
@@ -57,7 +66,7 @@ class Upkeep:
         self._verdicts: dict[Bound, Verdict] = {}
         self._renamed: dict[str, str] = {}
         self._removed: Removed | None = None
-        self.told: Sentence | None = None
+        self.told: Told | None = None
         """What the last piece of work has done, until somebody has read it."""
 
     # -- looking ---------------------------------------------------------------------------------------------------
@@ -145,9 +154,9 @@ class Upkeep:
         def verify(handle: Handle) -> None:
             bad = work.verify_all(files, self._hashes(), self._looks, judged, handle)
             if bad:
-                self.told = say("{bad} of {count} files are not as they should be.", bad=bad, count=len(files))
+                self.told = Told(say("{bad} of {count} files are not as they should be.", bad=bad, count=len(files)))
             elif len(files) > 1:
-                self.told = say("{count} files were verified, and all are as they should be.", count=len(files))
+                self.told = Told(say("{count} files were verified, and all are as they should be.", count=len(files)))
 
         self._lane.start(key, title, verify)
 
@@ -157,12 +166,13 @@ class Upkeep:
             work.take_fingerprints(files, self._looks, handle)
             groups = doubled(self.twins(files))
             if groups:
-                self.told = say(
+                sentence = say(
                     "{count} VAEs are here more than once, whatever their files are called: see “Recognised as”.",
                     count=groups,
                 )
+                self.told = Told(sentence)
             else:
-                self.told = say("No VAE is here twice.")
+                self.told = Told(say("No VAE is here twice."))
 
         self._lane.start(DUPLICATES, "", find)
 
@@ -172,10 +182,11 @@ class Upkeep:
 
         def convert(handle: Handle) -> None:
             target, done = work.convert(source, self._hashes(), handle)
-            told: Sentence = say("{file} was made from {source}.", file=target.name, source=source.name)
-            for sentence in described(done):
-                told = say("{before} {what}", before=told, what=sentence)
-            self.told = told
+            first, *more = described(done)
+            for another in more:
+                first = say("{first}, {next}", first=first, next=another)
+            sentence = say("{file} was made from {source}: {done}.", file=target.name, source=source.name, done=first)
+            self.told = Told(sentence, target)
             then(target)
 
         self._lane.start(f"convert {key_of(source)}", source.name, convert)
@@ -196,7 +207,7 @@ class Upkeep:
                 stop=handle.stop,
             )
             then(target)
-            self.told = say("{file} is in the library now.", file=target.name)
+            self.told = Told(say("{file} is in the library now.", file=target.name), target)
 
         self._lane.start(f"adopt {key_of(source)}", source.name, adopt)
 

@@ -17,7 +17,7 @@ from ...jobs import JobState, JobView
 from ...library import VaeFile, collisions, scan
 from ...sentences import Sentence, say
 from ...service import Service
-from ...upkeep import Known, Undoable, Verdict, doubled, key_of
+from ...upkeep import Known, Told, Undoable, Verdict, doubled, key_of
 from ..hosts.acts import Act, InUse
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Library:
     """New files are being looked at."""
     undo: Undoable | None
     """What was deleted last, while that can be taken back."""
-    told: Sentence | None
+    told: Told | None
     """What the last piece of work has done."""
     change_refused: Sentence | None
     adopt_refused: Sentence | None

@@ -220,8 +220,18 @@ def _done(library: Library, words: Words) -> str:
             text, back = say("{file} is in the system's trash, where it can be taken back.", file=name), ""
         lines.append(_told(text, back, {"do": "forget-delete"}, words))
     if library.told is not None:
-        lines.append(_told(library.told, "", {"do": "forget-told"}, words))
+        lines.append(_told(library.told.sentence, _use_made(library, words), {"do": "forget-told"}, words))
     return "".join(lines)
+
+
+def _use_made(library: Library, words: Words) -> str:
+    """What is new can be used at once."""
+    made = library.told.made if library.told is not None else None
+    row = next((row for row in library.rows if row.path == made), None)
+    if row is None or not may_use(row, library):
+        return ""
+    label = words(say("Use"))
+    return button(label, use(row), "use made", primary=True, named=f"{label} — {plain(row.name)}")
 
 
 def _told(text: Sentence, back: str, read: dict[str, object], words: Words) -> str:
