@@ -1,4 +1,4 @@
-"""The one service of the process: it owns the jobs, the downloads, the hashes and the catalogue.
+"""The one service of the process: it owns the jobs, the downloads, the catalogue and all that is known of files.
 
 It lives as long as the process. A page of the WebUI attaches to it and owns nothing, so a reload of the page loses
 nothing: a download goes on, and its progress is found again.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import stat
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,14 +16,17 @@ from typing import TYPE_CHECKING
 from .catalogue import Catalogue, Entry, load
 from .downloads import Downloads, History, Keys, LeftOver, Pending, Wanted
 from .errors import DiskError
-from .jobs import Handle, Lane
+from .jobs import Lane
+from .learning import Learning, stamp
 from .pasted import Picture
 from .sentences import say
-from .upkeep import Upkeep
+from .upkeep import Stores, Upkeep
 
 if TYPE_CHECKING:
     from .downloads.address import NetworkFor
     from .files import HashStore
+    from .library.families import Guesses, OwnWords
+    from .library.index import Index
     from .transfer import Delivery, Network
 
     Then = Callable[[Delivery], None]
@@ -40,7 +42,6 @@ class Service:
         self._data_folder = data_folder
         self._catalogue: Catalogue | None = None
         self._catalogue_stamp: tuple[int, int] | None = None
-        self._asked_for_hash: set[tuple[Path, tuple[int, int]]] = set()
         self._lock = threading.Lock()
         self.accepted = AcceptedTerms(data_folder / "accepted-terms.json")
         self.keys = Keys(data_folder / "keys.json")
@@ -48,7 +49,17 @@ class Service:
         self.downloads = Downloads(self.history, Pending(data_folder / "queue.json"), lambda: self.hashes)
         self.choices = Lane("choices")
         self.background = Lane("background")
-        self.upkeep = Upkeep(data_folder, lambda: self.hashes, lambda: self.catalogue)
+        self._learning = Learning(self.background, lambda: self.hashes, lambda: self.index)
+        self.upkeep = Upkeep(
+            Stores(
+                hashes=lambda: self.hashes,
+                catalogue=lambda: self.catalogue,
+                index=lambda: self.index,
+                words=lambda: self.own_words,
+                guesses=lambda: self.guesses,
+                trash=self.trash,
+            )
+        )
         self.picture: Picture | None = None
         """The last pasted picture whose VAE there is something to say of."""
 
@@ -60,10 +71,10 @@ class Service:
     @property
     def catalogue(self) -> Catalogue:
         """The built-in catalogue with the user's own entries, read again when the user's file has changed."""
-        stamp = _stamp(self.catalogue_file)
+        now = stamp(self.catalogue_file)
         with self._lock:
-            if self._catalogue is None or stamp != self._catalogue_stamp:
-                self._catalogue, self._catalogue_stamp = load(self.catalogue_file), stamp
+            if self._catalogue is None or now != self._catalogue_stamp:
+                self._catalogue, self._catalogue_stamp = load(self.catalogue_file), now
             return self._catalogue
 
     @functools.cached_property
@@ -72,6 +83,32 @@ class Service:
         from .files import HashStore  # what reads files waits for the first file
 
         return HashStore(self._data_folder / "hashes.json")
+
+    @functools.cached_property
+    def index(self) -> Index:
+        """What is known of the files of the library."""
+        from .library.index import Index
+
+        return Index(self._data_folder, self.hashes)
+
+    @functools.cached_property
+    def own_words(self) -> OwnWords:
+        """The families that the person has given to files."""
+        from .library.families import OwnWords
+
+        return OwnWords(self._data_folder / "families.json")
+
+    @functools.cached_property
+    def guesses(self) -> Guesses:
+        """What the latent test has found of files."""
+        from .library.families import Guesses
+
+        return Guesses(self._data_folder / "guesses.json")
+
+    @property
+    def trash(self) -> Path:
+        """Where removed files lie, as far as the system's own trash does not take them."""
+        return self._data_folder / "trash"
 
     def recognise(self, path: str | Path) -> Entry | None:
         """The catalogue's entry for a file whose hash is known already; nothing is hashed here."""
@@ -117,11 +154,7 @@ class Service:
 
     def can_be_hashed(self, path: Path) -> bool:
         """False where it is gone, or was tried and cannot be read."""
-        stamp = _stamp(path)
-        if (path, stamp) not in self._asked_for_hash:
-            return stamp is not None
-        job = self.background.view(str(path))
-        return job is not None and not job.state.ended
+        return self._learning.can_be_hashed(path)
 
     def hashing(self) -> frozenset[str]:
         """Paths of the files that are being hashed, or wait for it."""
@@ -129,18 +162,11 @@ class Service:
 
     def hash_in_background(self, paths: Iterable[Path]) -> None:
         """Make sure that the hash of each file gets known, one after the other."""
-        for path in paths:
-            stamp = _stamp(path)
-            if stamp is None or self.hashes.known(path) is not None:
-                continue
-            if (path, stamp) in self._asked_for_hash:
-                continue  # under way, or it could not be read: the next process asks again
-            self._asked_for_hash.add((path, stamp))
+        self._learning.hash(paths)
 
-            def work(handle: Handle, path: Path = path, size: int = stamp[1]) -> None:
-                self.hashes.compute(path, report=lambda done: handle.report("hashing", done, size), stop=handle.stop)
-
-            self.background.start(str(path), path.name, work)
+    def learn(self, paths: Iterable[Path]) -> None:
+        """Make sure that the fingerprints of each file's weights get known, one after the other."""
+        self._learning.take_fingerprints(paths)
 
 
 class AcceptedTerms:
@@ -172,16 +198,6 @@ class AcceptedTerms:
         except (OSError, ValueError):
             return []  # nothing accepted yet, or unreadable: then it is asked again
         return [id for id in ids if isinstance(id, str)] if isinstance(ids, list) else []
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    if stat.S_ISFIFO(status.st_mode):
-        return None  # to open a pipe waits for somebody to write to it, and all other hashes with it
-    return status.st_mtime_ns, status.st_size
 
 
 @functools.cache

@@ -119,6 +119,9 @@ def test_list_as_json(cli: Cli, filled: Path) -> None:
         "latent_channels": 4,
         "dtype": "fp16",
         "problem": None,
+        "family": None,
+        "sha256": None,
+        "same_name_as": [],
     }
     assert rows["pickle.pt"]["container"] == "pickle"
     assert "web page" in rows["page.safetensors"]["problem"]

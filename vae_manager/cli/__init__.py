@@ -1,7 +1,7 @@
 """The same work without a WebUI: for containers, notebooks and people who like a shell.
 
 Exit status: 0 done, 1 `sync --check` found a difference, 2 usage, 3 not found, 4 network, 5 integrity, 6 disk,
-7 refused, 130 stopped by Ctrl-C. `sync` ends with that of its worst failure.
+7 refused, 130 stopped by Ctrl-C. What takes several files ends with that of the worst failure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from .. import __version__
 from ..errors import VaeManagerError
-from . import catalogue, get, listing, sync, verify
+from . import adopt, catalogue, duplicates, get, inspecting, listing, remove, sync, verify
 from .shared import print_json, print_problem
 
 __all__ = ["main"]
@@ -52,5 +52,9 @@ def _parser() -> argparse.ArgumentParser:
         command("sync", sync.run, "Bring a VAE folder to a declared set, as often as you like.")
     )
     listing.add_options(command("list", listing.run, "List the VAE files of a folder and what they are."))
+    inspecting.add_options(command("inspect", inspecting.run, "Say what files are, by their bytes."))
     verify.add_options(command("verify", verify.run, "Hash VAE files and hold them against the catalogue."))
+    duplicates.add_options(command("duplicates", duplicates.run, "Find VAEs that a folder has more than once."))
+    adopt.add_options(command("adopt", adopt.run, "Bring VAE files from anywhere into the VAE folder."))
+    remove.add_options(command("remove", remove.run, "Put VAE files into the trash, or bring them back."))
     return parser

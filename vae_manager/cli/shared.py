@@ -123,7 +123,14 @@ def print_json(value: object) -> None:
 
 
 def print_problem(text: object) -> None:
-    print(f"vae_manager: {text}", file=sys.stderr)
+    print(f"vae_manager: {shown(text)}", file=sys.stderr)
+
+
+def shown(text: object) -> str:
+    """One line that can do nothing to a terminal: a file's name can hold what moves its cursor."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
+    )
 
 
 def delivery_fields(delivery: Delivery) -> dict[str, Any]:
@@ -178,3 +185,43 @@ def progress_bar(options: argparse.Namespace, name: str) -> Iterator[Callable[[P
             bar.refresh()
 
         yield report
+
+
+class Bar:
+    """How far the reading of files is: a bar on a terminal, and lines between."""
+
+    def __init__(self, bar: Any = None) -> None:
+        self._bar = bar
+        self._at: tuple[Path, int] | None = None
+
+    def of(self, path: Path) -> Callable[[int, int], None]:
+        """What is told bytes done and in all, of one file."""
+
+        def report(done: int, total: int) -> None:
+            if self._bar is None:
+                return
+            if self._at != (path, total) or done < self._bar.n:
+                self._at = path, total
+                self._bar.reset(total)
+                self._bar.set_description_str(shown(path.name))
+            self._bar.update(done - self._bar.n)
+
+        return report
+
+    def print(self, text: str) -> None:
+        """A line on stdout, where the bar is not."""
+        if self._bar is not None:
+            self._bar.clear()
+        print(text, flush=True)
+
+
+@contextmanager
+def reading_bar(options: argparse.Namespace) -> Iterator[Bar]:
+    """A bar on a terminal; silence elsewhere and beside JSON."""
+    if options.json or not sys.stderr.isatty():
+        yield Bar()
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit="B", unit_scale=True, leave=False) as bar:
+        yield Bar(bar)

@@ -226,11 +226,11 @@ def _check_offsets(tensors: Iterable[tuple[str, TensorInfo]]) -> int:
     at = 0
     for full_name, tensor in sorted(tensors, key=lambda item: (item[1].start, item[1].end)):
         if tensor.start != at or tensor.end < tensor.start:
-            code = "overlapping" if tensor.start < at else "bad-offsets"
-            raise _Malformed(say("its tensor {name} overlaps another, or leaves a gap.", name=full_name[:_SHOWN]), code)
+            name, code = full_name[:_SHOWN], "overlapping" if tensor.start < at else "bad-offsets"
+            raise _Malformed(say("its tensor {name} overlaps another, or leaves a gap.", name=name), code)
         if tensor.end - tensor.start != _bytes_of(tensor):
-            problem = say("its tensor {name} is not as long as its shape.", name=full_name[:_SHOWN])
-            raise _Malformed(problem, "bad-offsets")
+            name = full_name[:_SHOWN]
+            raise _Malformed(say("its tensor {name} is not as long as its shape.", name=name), "bad-offsets")
         at = tensor.end
     return at
 

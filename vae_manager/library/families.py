@@ -61,6 +61,10 @@ class OwnWords:
     def __init__(self, file: Path) -> None:
         self._bound = Bound(file)
 
+    @property
+    def stamp(self) -> object:
+        return self._bound.stamp
+
     def word(self, of: IndexedFile) -> str | None:
         family = self._bound.value(of)
         return family if family in FAMILIES else None
@@ -82,6 +86,10 @@ class Guesses:
 
     def __init__(self, file: Path) -> None:
         self._bound = Bound(file)
+
+    @property
+    def stamp(self) -> object:
+        return self._bound.stamp
 
     def guess(self, of: IndexedFile) -> Guess | None:
         data = self._bound.value(of)

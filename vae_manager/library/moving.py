@@ -93,10 +93,11 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     if how == "move":
         check_free(source, around)
     inspection = inspect(source)
-    if inspection.problem is not None:
-        if inspection.convertible:
-            raise RefusedError(say("{problem} Convert it: that makes a file that can.", problem=inspection.problem))
-        raise RefusedError(say("{problem} It was left where it is.", problem=inspection.problem))
+    problem = inspection.problem
+    if problem is not None and inspection.convertible:
+        raise RefusedError(say("{problem} Convert it: the WebUI can load what that makes.", problem=problem))
+    if problem is not None:
+        raise RefusedError(say("{problem} It was left where it is.", problem=problem))
     name = _whole_name(source.name if name is None else name, source)
     _check_container(name, inspection)
     target = _target(folder, name, around, leaving=source if how == "move" else None)

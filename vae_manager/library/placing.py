@@ -89,7 +89,7 @@ def link(source: Path, target: Path) -> None:
 def name_taken(target: Path) -> NameTakenError:
     return NameTakenError(
         say(
-            "{folder} has another file named {file}. It is left as it is; rename one of the two.",
+            "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
             folder=target.parent,
             file=target.name,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..catalogue import Catalogue, Entry
-from ..files.identity import identity_of
 from ..library import VaeFile
 from .known import Known
 
@@ -20,8 +18,6 @@ if TYPE_CHECKING:  # what opens files waits for the first file
     from ..library.families import FamilyGuess, Guesses, OwnWords
     from ..library.index import Index, IndexedFile
 
-WORDS = "families.json"
-GUESSES = "guesses.json"
 AT_ONCE = 50
 """Files that are looked at before they are told of."""
 
@@ -33,36 +29,26 @@ def bound(file: VaeFile) -> Bound:
     return str(file.path), file.size, file.mtime_ns
 
 
+@dataclass(frozen=True)
+class Stores:
+    """Where what is known is kept. Each is made when it is first asked for: the WebUI's start needs none."""
+
+    hashes: Callable[[], HashStore]
+    catalogue: Callable[[], Catalogue]
+    index: Callable[[], Index]
+    words: Callable[[], OwnWords]
+    guesses: Callable[[], Guesses]
+    trash: Path
+
+
 class Looks:
     """All methods may be called from any thread."""
 
-    def __init__(
-        self, data_folder: Path, hashes: Callable[[], HashStore], catalogue: Callable[[], Catalogue]
-    ) -> None:
-        self._data_folder = data_folder
-        self._hashes = hashes
-        self._catalogue = catalogue
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
         self._lock = threading.Lock()
         self._seen: Mapping[Bound, IndexedFile] = {}
         self._last: _Last | None = None
-
-    @functools.cached_property
-    def index(self) -> Index:
-        from ..library.index import Index
-
-        return Index(self._data_folder, self._hashes())
-
-    @functools.cached_property
-    def words(self) -> OwnWords:
-        from ..library.families import OwnWords
-
-        return OwnWords(self._data_folder / WORDS)
-
-    @functools.cached_property
-    def guesses(self) -> Guesses:
-        from ..library.families import Guesses
-
-        return Guesses(self._data_folder / GUESSES)
 
     def lacking(self, files: Sequence[VaeFile]) -> list[VaeFile]:
         """Those that nobody has looked at as they are now."""
@@ -75,14 +61,14 @@ class Looks:
         for start in range(0, len(lacking), AT_ONCE):
             if stop is not None and stop.is_set():
                 return
-            self._add(self.index.look(lacking[start : start + AT_ONCE]))
+            self._add(self._stores.index().look(lacking[start : start + AT_ONCE]))
         wanted = {bound(file) for file in files}
         with self._lock:
             self._seen = {key: indexed for key, indexed in self._seen.items() if key in wanted}
 
     def again(self, file: VaeFile) -> None:
         """More has become known of `file`."""
-        self._add(self.index.look([file]))
+        self._add(self._stores.index().look([file]))
 
     def _add(self, found: Sequence[IndexedFile]) -> None:
         with self._lock:
@@ -91,7 +77,7 @@ class Looks:
     def seen(self, files: Sequence[VaeFile]) -> list[IndexedFile]:
         """With the hashes that are known by now. The same objects while nothing has changed."""
         found = [indexed for file in files if (indexed := self._seen.get(bound(file))) is not None]
-        hashes = self._hashes()
+        hashes = self._stores.hashes()
         newer = [
             replace(indexed, sha256=sha256)
             for indexed in found
@@ -111,8 +97,8 @@ class Looks:
 
     def _now(self, files: Sequence[VaeFile]) -> _Last:
         """What was said last, while it stands on the same."""
-        indexed, catalogue = self.seen(files), self._catalogue()
-        told = tuple(identity_of(self._data_folder / name) for name in (WORDS, GUESSES))
+        indexed, catalogue = self.seen(files), self._stores.catalogue()
+        told = (self._stores.words().stamp, self._stores.guesses().stamp)
         last = self._last
         if last is None or not last.stands_on(indexed, catalogue, told):
             last = self._last = self._conclude(indexed, catalogue, told)
@@ -122,7 +108,7 @@ class Looks:
         from ..library.duplicates import by_weights
         from ..library.families import families_of
 
-        guesses = families_of(indexed, catalogue, self.words, self.guesses)
+        guesses = families_of(indexed, catalogue, self._stores.words(), self._stores.guesses())
         entries = _by_weights(indexed, catalogue)
         known = {
             one.file.path: _known(one, guess, catalogue, entries)

@@ -18,11 +18,9 @@ from ..library import VaeFile
 from ..sentences import Sentence, say
 from . import work
 from .known import Known, Verdict, key_of
-from .looks import Bound, Looks, bound
+from .looks import Bound, Looks, Stores, bound
 
 if TYPE_CHECKING:
-    from ..catalogue import Catalogue
-    from ..files import HashStore
     from ..library.moving import How, Memory, Surroundings
     from ..library.trash import Removed
 
@@ -54,12 +52,9 @@ class Told:
 class Upkeep:
     """All methods may be called from any thread."""
 
-    def __init__(
-        self, data_folder: Path, hashes: Callable[[], HashStore], catalogue: Callable[[], Catalogue]
-    ) -> None:
-        self._hashes = hashes
-        self._trash = data_folder / "trash"
-        self._looks = Looks(data_folder, hashes, catalogue)
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._looks = Looks(stores)
         self._looking = Lane("looks")
         self._lane = Lane("upkeep")
         self._lock = threading.Lock()
@@ -96,13 +91,13 @@ class Upkeep:
 
     def set_family(self, file: VaeFile, family: str | None) -> None:
         """Remember the person's own word; None takes it back. Raises UsageError, DiskError."""
-        for indexed in self._looks.index.look([file]):
-            self._looks.words.say(indexed, family)
+        for indexed in self._stores.index().look([file]):
+            self._stores.words().say(indexed, family)
 
     # -- files -----------------------------------------------------------------------------------------------------
     def memories(self) -> tuple[Memory, ...]:
         """What knows files by their identity, and has to be told when one moves."""
-        return self._hashes(), self._looks.index, self._looks.words, self._looks.guesses
+        return self._stores.hashes(), self._stores.index(), self._stores.words(), self._stores.guesses()
 
     def now_called(self, key: str) -> str:
         """The key of the file that had the key `key`: an open page may not know yet that it was renamed."""
@@ -123,7 +118,7 @@ class Upkeep:
         """Put it into the trash. Raises as `trash.remove` does."""
         from ..library import trash
 
-        self._removed = trash.remove(file, self._trash, around)
+        self._removed = trash.remove(file, self._stores.trash, around)
 
     def undo(self, around: Surroundings) -> None:
         """Take back what was deleted last. Raises as `trash.undo` does."""
@@ -152,7 +147,7 @@ class Upkeep:
                 self._verdicts = {**self._verdicts, bound(file): verdict}
 
         def verify(handle: Handle) -> None:
-            bad = work.verify_all(files, self._hashes(), self._looks, judged, handle)
+            bad = work.verify_all(files, self._stores, self._looks, judged, handle)
             if bad:
                 self.told = Told(say("{bad} of {count} files are not as they should be.", bad=bad, count=len(files)))
             elif len(files) > 1:
@@ -163,7 +158,7 @@ class Upkeep:
     def find_duplicates(self, files: Sequence[VaeFile]) -> None:
         def find(handle: Handle) -> None:
             self._looks.take(files, handle.stop)
-            work.take_fingerprints(files, self._looks, handle)
+            work.take_fingerprints(files, self._stores, self._looks, handle)
             groups = doubled(self.twins(files))
             if groups:
                 sentence = say(
@@ -181,7 +176,7 @@ class Upkeep:
         from ..files.conversion import described
 
         def convert(handle: Handle) -> None:
-            target, done = work.convert(source, self._hashes(), handle)
+            target, done = work.convert(source, self._stores.hashes(), handle)
             first, *more = described(done)
             for another in more:
                 first = say("{first}, {next}", first=first, next=another)

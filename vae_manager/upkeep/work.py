@@ -12,7 +12,7 @@ from ..jobs import Handle
 from ..library import VaeFile
 from ..sentences import Sentence, say
 from .known import Verdict
-from .looks import Looks
+from .looks import Looks, Stores
 
 if TYPE_CHECKING:
     from ..files import HashStore
@@ -45,7 +45,7 @@ class Course:
 # -- verifying -----------------------------------------------------------------------------------------------------
 def verify_all(
     files: Sequence[VaeFile],
-    hashes: HashStore,
+    stores: Stores,
     looks: Looks,
     judged: Callable[[VaeFile, Verdict], None],
     handle: Handle,
@@ -55,19 +55,19 @@ def verify_all(
     bad = 0
     for file in files:
         course.go_on()
-        problem = _problem(file, hashes, looks, course)
+        problem = _problem(file, stores, looks, course)
         judged(file, Verdict(time.time(), problem))
         bad += problem is not None
     return bad
 
 
-def _problem(file: VaeFile, hashes: HashStore, looks: Looks, course: Course) -> Sentence | None:
+def _problem(file: VaeFile, stores: Stores, looks: Looks, course: Course) -> Sentence | None:
     """What is wrong with the bytes of one file. Each part counts as long as the file, whatever it really reads."""
     parts = (_read_through, _look_at_numbers, _take_fingerprints)
     found = None
     for part in parts:
         try:
-            found = found or part(file, hashes, looks, course)
+            found = found or part(file, stores, looks, course)
         except Cancelled:
             raise
         except (IntegrityError, NotFoundError, DiskError) as error:
@@ -77,13 +77,13 @@ def _problem(file: VaeFile, hashes: HashStore, looks: Looks, course: Course) -> 
     return found
 
 
-def _read_through(file: VaeFile, hashes: HashStore, looks: Looks, course: Course) -> Sentence | None:
+def _read_through(file: VaeFile, stores: Stores, looks: Looks, course: Course) -> Sentence | None:
     """Every byte, whatever is remembered: what is remembered may be what the disk has lost."""
     from ..files import sha256_of
 
-    before = hashes.known(file.path)
+    before = stores.hashes().known(file.path)
     sha256 = sha256_of(file.path, report=course.reach, stop=course.handle.stop)
-    hashes.remember(file.path, sha256)
+    stores.hashes().remember(file.path, sha256)
     if before is None or before == sha256:
         return None
     return say(
@@ -93,42 +93,42 @@ def _read_through(file: VaeFile, hashes: HashStore, looks: Looks, course: Course
     )
 
 
-def _look_at_numbers(file: VaeFile, hashes: HashStore, looks: Looks, course: Course) -> Sentence | None:
+def _look_at_numbers(file: VaeFile, stores: Stores, looks: Looks, course: Course) -> Sentence | None:
     from ..files.numbers import find_nan
 
-    if _is_no_model(file, looks):
+    if _is_no_model(file, stores):
         return None  # the list says so already
     problem = find_nan(file.path, report=course.reach, stop=course.handle.stop)
     return problem.sentence if problem is not None else None
 
 
-def _take_fingerprints(file: VaeFile, hashes: HashStore, looks: Looks, course: Course) -> Sentence | None:
-    if not _is_no_model(file, looks):
-        _fingerprint(file.path, looks, course)
+def _take_fingerprints(file: VaeFile, stores: Stores, looks: Looks, course: Course) -> Sentence | None:
+    if not _is_no_model(file, stores):
+        _fingerprint(file.path, stores, course)
     return None
 
 
-def _is_no_model(file: VaeFile, looks: Looks) -> bool:
+def _is_no_model(file: VaeFile, stores: Stores) -> bool:
     """There are no tensors in it that can be read."""
-    return all(indexed.summary.layout == "unknown" for indexed in looks.index.look([file]))
+    return all(indexed.summary.layout == "unknown" for indexed in stores.index().look([file]))
 
 
 # -- duplicates ----------------------------------------------------------------------------------------------------
-def take_fingerprints(files: Sequence[VaeFile], looks: Looks, handle: Handle) -> None:
+def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: Looks, handle: Handle) -> None:
     """Take those that are not known yet."""
     lacking = [one.file for one in looks.seen(files) if one.fingerprints is None and one.summary.layout != "unknown"]
     course = Course(handle, sum(file.size for file in lacking))
     for file in lacking:
         course.go_on()
-        _fingerprint(file.path, looks, course)
+        _fingerprint(file.path, stores, course)
         looks.again(file)
         course.next(file.size)
 
 
-def _fingerprint(path: Path, looks: Looks, course: Course) -> None:
+def _fingerprint(path: Path, stores: Stores, course: Course) -> None:
     """One that cannot be taken has no VAE in it: then it is nobody's twin."""
     try:
-        looks.index.fingerprints_of(path, report=course.reach, stop=course.handle.stop)
+        stores.index().fingerprints_of(path, report=course.reach, stop=course.handle.stop)
     except Cancelled:
         raise
     except VaeManagerError:

@@ -1,0 +1,138 @@
+"""`remove` and `adopt`: out of the VAE folder and into it, and nothing is ever lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.files.samples import diffusers, encode, header_of, ldm, safetensors
+from tests.library.vaes import put, tree, vae
+
+from .command import Cli, finished, until
+
+
+@pytest.fixture
+def folder(cli: Cli) -> Path:
+    """No test puts a file into the trash of who runs it, wherever Send2Trash is installed."""
+    (cli.home / "hidden").mkdir()
+    (cli.home / "hidden" / "send2trash.py").write_text("raise ImportError")
+    cli.variables["PYTHONPATH"] = f"{cli.home / 'hidden'}:{cli.environment['PYTHONPATH']}"
+    vae(cli.folder / "a.safetensors", 1)
+    put(cli.folder, "a.png")
+    return cli.folder
+
+
+# -- remove --------------------------------------------------------------------------------------------------------
+def test_into_the_trash_and_back(cli: Cli, folder: Path) -> None:
+    result = cli("remove", "a.safetensors", "--dir", folder)
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith(f"{folder / 'a.safetensors'}: in the trash, {folder / '.vae-manager' / 'trash'}")
+    assert cli("list", "--dir", folder, "--json").json == []
+    [row] = cli("remove", "--list", "--dir", folder, "--json").json
+    assert row["path"] == str(folder / "a.safetensors")
+    assert cli("remove", "--list", "--dir", folder).out.endswith(f"{folder / 'a.safetensors'}\n")
+    result = cli("remove", "--undo", "a.safetensors", "--dir", folder)
+    assert (result.status, result.out) == (0, f"{folder / 'a.safetensors'}: is back\n")
+    assert [name for name in tree(folder) if not name.startswith(".")] == ["a.png", "a.safetensors"]
+
+
+def test_by_its_path_and_as_json(cli: Cli, folder: Path) -> None:
+    data = cli.home / "data"
+    result = cli("remove", folder / "a.safetensors", "--dir", folder, "--data", data, "--json")
+    [row] = result.json
+    assert (row["path"], sorted(row["files"])) == (str(folder / "a.safetensors"), ["a.png", "a.safetensors"])
+    assert Path(row["trash"]).parent == data / "trash"
+    assert tree(folder) == []
+
+
+def test_the_others_go_all_the_same(cli: Cli, folder: Path) -> None:
+    result = cli("remove", "nothing.safetensors", "a.safetensors", "--dir", folder)
+    assert result.status == 3
+    assert result.err.startswith("vae_manager: There is no file ")
+    assert "a.safetensors: in the trash" in result.out
+
+
+def test_back_never_over_another_file(cli: Cli, folder: Path) -> None:
+    cli("remove", "a.safetensors", "--dir", folder)
+    vae(folder / "a.safetensors", 2)
+    result = cli("remove", "--undo", "a.safetensors", "--dir", folder)
+    assert result.status == 7
+    assert "has another file named a.safetensors. It is left as it is" in result.sentence
+    assert b"\x02" in (folder / "a.safetensors").read_bytes()
+
+
+def test_emptied_only_when_asked(cli: Cli, folder: Path) -> None:
+    cli("remove", "a.safetensors", "--dir", folder)
+    assert cli("remove", "--empty", "--dir", folder).out.startswith("1 deleted for good, ")
+    result = cli("remove", "--undo", "a.safetensors", "--dir", folder)
+    assert (result.status, "has no file a.safetensors" in result.sentence) == (3, True)
+    assert cli("remove", "--list", "--dir", folder).out.startswith("Nothing is in the trash")
+
+
+def test_nothing_was_named(cli: Cli, folder: Path) -> None:
+    assert cli("remove", "--dir", folder).status == 2
+    assert tree(folder) == ["a.png", "a.safetensors"]
+
+
+# -- adopt ---------------------------------------------------------------------------------------------------------
+def test_copied_moved_and_linked(cli: Cli, folder: Path) -> None:
+    files = {how: vae(cli.work / f"{how}.safetensors", 5) for how in ("copy", "move", "link")}
+    for how, path in files.items():
+        result = cli("adopt", path, "--dir", folder, "--how", how)
+        assert (result.status, result.err) == (0, "")
+        assert result.out == f"{folder / path.name}: {how} of {path}\n"
+    assert tree(cli.work) == ["copy.safetensors", "link.safetensors"]
+    assert (folder / "link.safetensors").samefile(files["link"])
+    assert not (folder / "copy.safetensors").samefile(files["copy"])
+
+
+def test_under_another_name_and_as_json(cli: Cli, folder: Path) -> None:
+    path = vae(cli.work / "diffusion_pytorch_model.safetensors")
+    result = cli("adopt", path, "--dir", folder / "new", "--name", "mine", "--json")
+    assert result.json == [{"path": str(folder / "new" / "mine.safetensors"), "source": str(path), "how": "copy"}]
+    assert cli("adopt", path, path, "--name", "mine", "--dir", folder).status == 2
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "../a.safetensors", "nul.safetensors"])
+def test_names_that_cannot_be(cli: Cli, folder: Path, name: str) -> None:
+    path = vae(cli.work / "b.safetensors", 2)
+    before = tree(cli.home)
+    assert cli("adopt", path, "--dir", folder, "--name", name).status == 7
+    assert tree(cli.home) == before
+
+
+def test_a_name_that_the_folder_has_elsewhere(cli: Cli, folder: Path) -> None:
+    vae(folder / "sub" / "b.safetensors")
+    result = cli("adopt", vae(cli.work / "b.safetensors"), "--dir", folder)
+    assert (result.status, "the WebUI lists only one of two" in result.sentence) == (7, True)
+
+
+def test_looked_at_first(cli: Cli, folder: Path) -> None:
+    good, twin = vae(cli.work / "b.safetensors"), safetensors(cli.work / "twin.safetensors", diffusers())
+    result = cli("adopt", twin, good, "--dir", folder)
+    assert result.status == 7
+    assert "is a diffusers file" in result.err
+    assert "Convert it" in result.err
+    assert tree(folder) == ["a.png", "a.safetensors", "b.safetensors"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_ctrl_c_leaves_no_half_file(cli: Cli, folder: Path) -> None:
+    process = cli.begin("adopt", big(cli.work / "big.safetensors"), "--dir", folder)
+    until(lambda: any(path.stat().st_size > 1_000_000 for path in folder.glob(".*.copy")))
+    process.send_signal(signal.SIGINT)
+    result = finished(process)
+    assert result.status == 130
+    assert tree(folder) == ["a.png", "a.safetensors"]
+
+
+def big(path: Path) -> Path:
+    """A VAE of 4 GB that takes no room: copying it takes seconds."""
+    header, size = header_of({**ldm(), "decoder.mid.block_2.conv1.weight": (1_000, 1_000_000)})
+    path.write_bytes(encode(header))
+    os.truncate(path, path.stat().st_size + size)
+    return path

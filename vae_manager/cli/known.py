@@ -1,0 +1,111 @@
+"""What the commands know of files, and remember where there is a place for it."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ..catalogue import Catalogue, Entry
+from ..errors import IntegrityError, NotFoundError
+from ..files import HashStore, Inspection, identity_of, inspect
+from ..files.weights import Fingerprints
+from ..library import Folder, VaeFile, scan
+from ..library.families import FamilyGuess, Guesses, OwnWords, family_of, known_weights
+from ..library.index import Index, IndexedFile
+from ..library.moving import Surroundings
+from ..library.summary import Summary
+from ..sentences import say
+
+OWN: Final = ".vae-manager"
+"""A folder in the VAE folder: no WebUI looks into one whose name begins with a dot."""
+WEBUIS: Final = "vae-manager"
+
+Report = Callable[[int, int], None]
+
+
+def with_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="where hashes, fingerprints and removed files are kept (default: the WebUI's vae-manager folder where "
+        f"there is one, else {OWN} in the VAE folder)",
+    )
+
+
+def data_of(options: argparse.Namespace, folder: Path) -> Path:
+    """Where the state is kept; what only looks makes nothing there."""
+    if options.data is not None:
+        return Path(options.data)
+    webuis = folder.absolute().parent.parent / WEBUIS  # beside `models/VAE`
+    return webuis if webuis.is_dir() else folder / OWN
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A file that was looked at, and what is known of it."""
+
+    inspection: Inspection
+    indexed: IndexedFile
+
+
+class Known:
+    """Files, seen with the memory of one data folder: nothing is written where that is not there."""
+
+    def __init__(self, data: Path | None) -> None:
+        place = data if data is not None and data.is_dir() else None
+        self.hashes = HashStore(place / "hashes.json" if place is not None else None)
+        self.index = Index(place, self.hashes)
+        self.words = OwnWords(place / "families.json") if place is not None else None
+        self.guesses = Guesses(place / "guesses.json") if place is not None else None
+
+    def look(
+        self, path: Path, *, reading: bool, report: Report | None = None, stop: threading.Event | None = None
+    ) -> Looked:
+        """Say what a file is; with `reading`, all of its bytes are read for what is not remembered of it.
+
+        Raises NotFoundError and DiskError where it cannot be read.
+        """
+        inspection = inspect(path)
+        if reading:
+            self.hash(path, report=report, stop=stop)
+            if inspection.has_encoder or inspection.has_decoder:
+                self.fingerprints(path, report=report, stop=stop)
+        identity = identity_of(path)
+        if identity is None:
+            raise NotFoundError(say("There is no file {path}.", path=path))
+        file = VaeFile(path.name, path, Folder(path.parent), identity.size, identity.mtime_ns)
+        sha256, prints = self.hashes.known_of(identity), self.index.known_fingerprints(path)
+        return Looked(inspection, IndexedFile(file, identity, Summary.of(inspection), sha256, prints))
+
+    def hash(self, path: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> str:
+        """The SHA-256, remembered or computed; `report` is told bytes done and in all."""
+        size = path.stat().st_size if report is not None else 0
+        return self.hashes.compute(path, report=report and (lambda done: report(done, size)), stop=stop)
+
+    def fingerprints(
+        self, path: Path, *, report: Report | None = None, stop: threading.Event | None = None
+    ) -> Fingerprints | None:
+        """None for what holds no VAE, or is broken: an inspection says why."""
+        try:
+            return self.index.fingerprints_of(path, report=report, stop=stop)
+        except (NotFoundError, IntegrityError):
+            return None
+
+    def families(self, files: Sequence[IndexedFile], catalogue: Catalogue) -> Sequence[FamilyGuess]:
+        siblings = known_weights(files, catalogue, self.words)
+        return [family_of(file, catalogue, self.words, siblings, self.guesses) for file in files]
+
+    def around(self, folder: Path) -> Surroundings:
+        """The rest of a VAE folder that no WebUI is known to be using."""
+        folders = [Folder(folder)]
+        memories = [self.hashes, self.index, *(store for store in (self.words, self.guesses) if store is not None)]
+        return Surroundings(scan(folders), folders, memories=memories)
+
+
+def entry_of(file: IndexedFile, catalogue: Catalogue) -> Entry | None:
+    return catalogue.recognise(file.sha256) if file.sha256 is not None else None

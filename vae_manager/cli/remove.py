@@ -1,0 +1,89 @@
+"""`remove`: files into the trash, and back."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..errors import NotFoundError, UsageError, VaeManagerError
+from ..library.moving import Surroundings
+from ..library.trash import Removed, empty, remove, removed, undo
+from ..sentences import megabytes, say
+from ..sync import worst
+from .known import Known, data_of, with_data
+from .shared import folder_of, print_json, print_problem, shown, with_folder
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("files", nargs="*", type=Path, metavar="FILE", help="a path, or one below the VAE folder")
+    command.add_argument("--undo", action="store_true", help="bring the files of these names back, the newest of each")
+    command.add_argument("--list", action="store_true", help="say what is in the trash")
+    command.add_argument("--empty", action="store_true", help="delete for good what is in the trash")
+    with_data(command)
+    with_folder(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    folder = folder_of(options)
+    data = data_of(options, folder)
+    trash, around = data / "trash", Known(data).around(folder)
+    if options.list or options.empty:
+        return _list(options, trash) if options.list else _empty(options, trash)
+    if not options.files:
+        raise UsageError(say("Name a file, or ask with --list what is in the trash."))
+    rows: list[dict[str, object]] = []
+    errors: list[VaeManagerError] = []
+    for name in options.files:
+        try:
+            rows.append(_undone(name, trash, around) if options.undo else _removed(name, folder, trash, around))
+            if not options.json:
+                print(shown(rows[-1]["text"]))
+        except VaeManagerError as error:  # the others are removed all the same
+            errors.append(error)
+            rows.append({"path": str(name), "error": str(error), "status": error.exit_status})
+            if not options.json:
+                print_problem(error)
+    if options.json:
+        print_json(rows)
+    return worst(errors)
+
+
+def _removed(name: Path, folder: Path, trash: Path, around: Surroundings) -> dict[str, object]:
+    here = [path for path in (name, folder / name) if path.is_symlink() or path.exists()]
+    gone = remove(here[0] if here else name, trash, around)
+    text = f"{gone.file}: " + ("in the system's trash" if gone.place is None else f"in the trash, {gone.place}")
+    return {"path": str(gone.file), "trash": _place(gone), "files": list(gone.names), "text": text}
+
+
+def _undone(name: Path, trash: Path, around: Surroundings) -> dict[str, object]:
+    gone = next((gone for gone in removed(trash) if gone.file.name == name.name), None)
+    if gone is None:
+        raise NotFoundError(say("The trash {trash} has no file {file}.", trash=trash, file=name.name))
+    path = undo(gone, around)
+    return {"path": str(path), "files": list(gone.names), "text": f"{path}: is back"}
+
+
+def _list(options: argparse.Namespace, trash: Path) -> int:
+    gone = removed(trash)
+    if options.json:
+        print_json([{"path": str(one.file), "trash": _place(one), "size": one.size, "removed_at": one.removed_at}
+                    for one in gone])  # fmt: skip
+        return 0
+    if not gone:
+        print(f"Nothing is in the trash {trash}.")
+    for one in gone:
+        print(f"{megabytes(one.size):>8}  {shown(one.file)}")
+    return 0
+
+
+def _empty(options: argparse.Namespace, trash: Path) -> int:
+    count, freed = len(removed(trash)), empty(trash)
+    if options.json:
+        print_json({"deleted": count, "freed": freed})
+    else:
+        print(f"{count} deleted for good, {megabytes(freed)}.")
+    return 0
+
+
+def _place(gone: Removed) -> str | None:
+    return str(gone.place) if gone.place is not None else None

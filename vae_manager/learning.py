@@ -1,0 +1,88 @@
+"""What reading all of a file tells, found out in the background: its SHA-256, and the fingerprints of its weights.
+
+One file after the other, and each only once: what could not be read is not tried over and over.
+"""
+
+from __future__ import annotations
+
+import stat
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import NotFoundError
+from .jobs import Handle, Lane
+
+if TYPE_CHECKING:
+    from .files import HashStore
+    from .library.index import Index
+
+Stamp = tuple[int, int]
+
+WEIGHTS = "weights of "
+"""Begins the key of a job that takes fingerprints; that of one that hashes is the path alone."""
+
+
+class Learning:
+    """Jobs on a lane that is somebody else's. All methods may be called from any thread."""
+
+    def __init__(self, lane: Lane, hashes: Callable[[], HashStore], index: Callable[[], Index]) -> None:
+        self._lane = lane
+        self._hashes = hashes
+        self._index = index
+        self._lock = threading.Lock()
+        self._asked: set[tuple[str, Stamp]] = set()
+
+    def can_be_hashed(self, path: Path) -> bool:
+        """False where it is gone, or was tried and cannot be read."""
+        now = stamp(path)
+        if now is None:
+            return False
+        with self._lock:
+            asked = (str(path), now) in self._asked
+        job = self._lane.view(str(path)) if asked else None
+        return not asked or (job is not None and not job.state.ended)
+
+    def hash(self, paths: Iterable[Path]) -> None:
+        """Make sure that the hash of each file gets known."""
+        for path in paths:
+            if self._hashes().known(path) is None:
+                self._ask(str(path), path, self._hash)
+
+    def take_fingerprints(self, paths: Iterable[Path]) -> None:
+        """Make sure that the fingerprints of each file get known; what holds no VAE has none."""
+        for path in paths:
+            if self._index().known_fingerprints(path) is None:
+                self._ask(f"{WEIGHTS}{path}", path, self._fingerprint)
+
+    def _ask(self, key: str, path: Path, work: Callable[[Handle, Path, int], None]) -> None:
+        now = stamp(path)
+        if now is None:
+            return
+        with self._lock:
+            if (key, now) in self._asked:
+                return  # under way, or it could not be read: the next process asks again
+            self._asked.add((key, now))
+        self._lane.start(key, path.name, lambda handle: work(handle, path, now[1]))
+
+    def _hash(self, handle: Handle, path: Path, size: int) -> None:
+        self._hashes().compute(path, report=lambda done: handle.report("hashing", done, size), stop=handle.stop)
+
+    def _fingerprint(self, handle: Handle, path: Path, size: int) -> None:
+        with suppress(NotFoundError):  # it holds no VAE, or is gone: nothing is wrong with that
+            self._index().fingerprints_of(
+                path, report=lambda done, total: handle.report("fingerprinting", done, total), stop=handle.stop
+            )
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Time and size of a file, which tell that it has changed; None for what cannot be read."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    if stat.S_ISFIFO(status.st_mode):
+        return None  # to open a pipe waits for somebody to write to it, and all other work with it
+    return status.st_mtime_ns, status.st_size
