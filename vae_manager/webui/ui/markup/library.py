@@ -72,7 +72,7 @@ def library_row(row: LibraryRow, library: Library, words: Words) -> str:
         ("do", _row_buttons(row, library, words)),
     ]
     html = "".join(
-        f'<td class="vm-c-{column}"{_rank(column, row)}>{inner}</td>' for column, inner in cells
+        f'<td class="vm-c-{column}"{_rank(column, row, library)}>{inner}</td>' for column, inner in cells
     )
     found = escape(f"{plain(str(row.path))} {row.sha256 or ''}".lower())
     return (
@@ -81,19 +81,19 @@ def library_row(row: LibraryRow, library: Library, words: Words) -> str:
     )
 
 
-def _rank(column: str, row: LibraryRow) -> str:
+def _rank(column: str, row: LibraryRow, library: Library) -> str:
     """What a column is sorted by where its text does not tell."""
     if column == "size":
         return f' data-vae-rank="{row.size}"'
-    return f' data-vae-rank="{_gravity(row)}"' if column == "state" else ""
+    return f' data-vae-rank="{_gravity(row, library)}"' if column == "state" else ""
 
 
-def _gravity(row: LibraryRow) -> int:
+def _gravity(row: LibraryRow, library: Library) -> int:
     if row.known is None:
         return 1
     if row.broken is not None:
         return 3 if row.known.convertible else WORST
-    return 2 if row.namesakes else 0
+    return 2 if row.namesakes or fit_of(row.known, library.in_use.family).last else 0
 
 
 def _recognised(row: LibraryRow, words: Words) -> str:
@@ -140,7 +140,7 @@ def _state(row: LibraryRow, library: Library, words: Words) -> str:
     fit = fit_of(known, library.in_use.family)
     if row.broken is not None:
         code = known.problems[0][0] if known.problems else "nan"
-        told = problem_word(code)
+        told = say("needs converting") if known.convertible and code != "checkpoint" else problem_word(code)
     elif fit is Fit.OTHER_SHAPES:
         told = say("does not fit")
     elif row.namesakes:
@@ -149,7 +149,7 @@ def _state(row: LibraryRow, library: Library, words: Words) -> str:
         told = say("other family")
     else:
         return f'<span class="vm-is-fine">{badge("✓", words(say("can be used")))}</span>'
-    sign, kind = ("✗", "broken") if _gravity(row) == WORST else ("!", "look")
+    sign, kind = ("✗", "broken") if _gravity(row, library) == WORST else ("!", "look")
     return f'<span class="vm-is-{kind}">{badge(sign, words(told))}</span>'
 
 

@@ -37,7 +37,7 @@ def line(kind: str, text: str, words: Words, after: str = "") -> str:
     label = escape(words(word))
     return (
         f'<p class="vm-line vm-{kind}"><span class="vm-sign" role="img" aria-label="{label}">{sign}</span>'
-        f"{escape(text)}{after}</p>"
+        f"{escape(plain(text))}{after}</p>"
     )
 
 

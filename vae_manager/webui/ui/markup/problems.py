@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ....sentences import Sentence, say
+
+DAMAGED: Final = frozenset(
+    {
+        "truncated", "overlapping", "bad-header", "bad-offsets", "bad-zip", "bad-pickle", "duplicate-key",
+        "header-too-long",
+    }
+)  # fmt: skip
 
 
 def problem_word(code: str) -> Sentence:
@@ -13,16 +22,20 @@ def problem_word(code: str) -> Sentence:
         return say("a web page")
     if code == "lfs-pointer":
         return say("a pointer only")
-    if code in ("truncated", "overlapping", "bad-header", "bad-offsets", "duplicate-key", "header-too-long"):
+    if code in DAMAGED:
         return say("damaged")
+    if code == "unreadable":
+        return say("cannot be read")
+    if code == "wrong-suffix":
+        return say("wrong ending")
+    if code == "old-torch":
+        return say("too old")
     if code == "nan":
         return say("damaged numbers")
     if code == "unsafe-pickle":
         return say("unsafe")
     if code == "checkpoint":
         return say("whole checkpoint")
-    if code in ("diffusers", "prefixed"):
-        return say("needs converting")
     if code == "tiny":
         return say("previews only")
     if code == "video":
