@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.files.samples import diffusers, ldm, safetensors
+from tests.files.torch_files import write_zip
 from vae_manager.errors import (
+    FileChangedError,
     NameTakenError,
     RefusedError,
     UsageError,
@@ -75,6 +77,16 @@ def test_a_copy_whose_name_is_taken_at_the_last_moment(
     assert (folder / "a.safetensors").read_bytes() == b"theirs"
 
 
+def test_a_source_that_is_written_to_meanwhile(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = vae(tmp_path / "a.safetensors")
+    monkeypatch.setattr(placing.shutil, "copystat", lambda *_: source.write_bytes(b"new"))
+    with pytest.raises(FileChangedError, match="Try again"):
+        adopt(source, folder)
+    assert tree(folder) == []
+
+
 def test_a_file_with_a_problem_stays_where_it_is(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "page.safetensors").write_text("<html>sign in</html>")
     with pytest.raises(RefusedError, match=r"page\.safetensors is a web page.* It was left where it is\."):
@@ -117,3 +129,10 @@ def test_a_hostile_name_on_disk_can_be_mended(folder: Path) -> None:
     assert rename(path, "good").name == "good.safetensors"
     undecodable = vae(folder / os.fsdecode(b"\xff\xfe.safetensors"))
     assert rename(undecodable, "better").exists()
+
+
+def test_a_wrong_ending_is_mended_by_another_name(folder: Path, tmp_path: Path) -> None:
+    source = write_zip(tmp_path / "a.safetensors", ldm())
+    with pytest.raises(RefusedError, match=r"has to end with \.ckpt"):
+        adopt(source, folder)
+    assert adopt(source, folder, name="a.ckpt").name == "a.ckpt"

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from tests.files.samples import ldm, safetensors
 from vae_manager.files import HashStore
 from vae_manager.library import Folder, scan
 from vae_manager.library.duplicates import by_hash, by_weights, twins
@@ -36,6 +37,12 @@ def test_by_weights_and_by_hash(folder: Path) -> None:
     files = learnt(folder)
     assert names(by_weights(files.values())) == [["a.safetensors", "b.safetensors", "sub/c.safetensors"]]
     assert names(by_hash(files.values())) == [["a.safetensors", "sub/c.safetensors"]]
+
+
+def test_in_another_layout_under_other_names(folder: Path) -> None:
+    safetensors(folder / "a.safetensors", ldm())
+    safetensors(folder / "b.safetensors", ldm(prefix="first_stage_model."))
+    assert names(by_weights(learnt(folder).values())) == [["a.safetensors", "b.safetensors"]]
 
 
 def test_it_is_said_of_each(folder: Path) -> None:

@@ -162,6 +162,20 @@ def test_a_data_folder_that_cannot_be(folder: Path, tmp_path: Path) -> None:
     assert look(folder, one) == look(folder, one)
 
 
+def test_what_an_earlier_reader_said_is_found_anew_but_no_file_is_read_again(folder: Path, data: Path) -> None:
+    path = vae(folder / "a.safetensors")
+    one = Index(data)
+    prints = one.fingerprints_of(path)
+    good = look(folder, one)
+    file = data / "library.json"
+    text = file.read_text().replace('"layout": "ldm"', '"layout": "tiny"')
+    assert text != file.read_text()
+    file.write_text(text.replace('"reader": 1', '"reader": 0'))
+    later = Index(data)
+    assert later.known_fingerprints(path) == prints
+    assert look(folder, later) == good
+
+
 # -- hashes and fingerprints ---------------------------------------------------------------------------------------
 def test_the_hash_is_that_of_the_hash_store(folder: Path, data: Path) -> None:
     path = vae(folder / "a.safetensors")
@@ -276,6 +290,19 @@ def test_threads_lose_nothing(folder: Path, data: Path) -> None:
     later = look(folder, Index(data))
     assert len(later) == 12
     assert all(file.fingerprints is not None for file in later.values())
+
+
+def test_what_two_find_out_comes_together(folder: Path, data: Path) -> None:
+    """As two processes do: each has read the file before the other wrote."""
+    paths = [vae(folder / f"{name}.safetensors") for name in "ab"]
+    one, two = (Index(data, taking=lambda path, **_: PRINTS) for _ in range(2))
+    for path in paths:
+        assert one.known_fingerprints(path) is two.known_fingerprints(path) is None
+    for path in paths:
+        one.fingerprints_of(path)
+    two.look(scan([Folder(folder)])[:1])
+    assert [Index(data).known_fingerprints(path) for path in paths] == [PRINTS, PRINTS]
+    assert remembered(data) == [str(path) for path in paths]
 
 
 def test_two_processes_never_tear_the_file(folder: Path, data: Path) -> None:

@@ -181,7 +181,7 @@ def test_a_link_to_nothing_goes_too(folder: Path, bin: Path) -> None:
 
 
 @POSIX
-@pytest.mark.parametrize("name", ["-rf <b>\n.pt", "肌" * 70 + ".pt", os.fsdecode(b"\xff\xfe.pt"), "{x}.pt"])
+@pytest.mark.parametrize("name", ["-rf <b>\n.pt", "肌" * 80 + ".pt", os.fsdecode(b"\xff\xfe.pt"), "{x}.pt"])
 def test_hostile_names(folder: Path, bin: Path, name: str) -> None:
     (folder / name).write_bytes(b"mine")
     remove(folder / name, bin)
@@ -244,6 +244,12 @@ def test_the_systems_trash_is_preferred(
     assert (gone.file, gone.place, gone.size) == (path, None, 0)
     with pytest.raises(RefusedError, match="is in the system's trash"):
         undo(gone)
+
+
+@POSIX
+def test_a_link_goes_to_ours(linked: Path, bin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "send2trash", stand_in(lambda path: Path(path).unlink()))
+    assert undo(remove(linked, bin)) == linked
 
 
 def test_where_the_system_has_none_for_that_disk_ours_takes_it(

@@ -93,11 +93,14 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     if how == "move":
         check_free(source, around)
     inspection = inspect(source)
-    problem = inspection.problem
-    if problem is not None and inspection.convertible:
-        raise RefusedError(say("{problem} Convert it: the WebUI can load what that makes.", problem=problem))
-    if problem is not None:
-        raise RefusedError(say("{problem} It was left where it is.", problem=problem))
+    for problem in inspection.problems:
+        if problem.code == "wrong-suffix":  # of the name that it has now: the one that it gets is looked at below
+            continue
+        if inspection.convertible:
+            raise RefusedError(
+                say("{problem} Convert it: the WebUI can load what that makes.", problem=problem.sentence)
+            )
+        raise RefusedError(say("{problem} It was left where it is.", problem=problem.sentence))
     name = _whole_name(source.name if name is None else name, source)
     _check_container(name, inspection)
     target = _target(folder, name, around, leaving=source if how == "move" else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -30,11 +31,15 @@ def sidecars_of(file: Path) -> Sequence[tuple[Path, str]]:
     What also belongs to another file of that folder (`a.ckpt` beside `a.safetensors`) stays with that one.
     """
     found = ((file.with_name(f"{file.stem}{ending}"), ending) for ending in SIDECARS)
-    return [(path, ending) for path, ending in found if path.is_file() and not _is_wanted(path.name, file)]
+    return [(path, ending) for path, ending in found if _is_there(path) and not _is_wanted(path.name, file)]
 
 
 def _is_wanted(sidecar: str, file: Path) -> bool:
     """Whether another VAE of the folder has this sidecar."""
     stems = [sidecar.removesuffix(ending) for ending in SIDECARS if sidecar.endswith(ending)]
     others = (file.with_name(f"{stem}{suffix}") for stem in stems for suffix in VAE_SUFFIXES)
-    return any(other.is_file() and other.name != file.name for other in others)
+    return any(other.name != file.name and _is_there(other) for other in others)
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises where the name would be too long
