@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-SIZES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8}
+SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8}
 
 
 def header_of(shapes: Mapping[str, tuple[int, ...]], dtype: str = "F32") -> tuple[dict[str, object], int]:

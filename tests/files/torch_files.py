@@ -129,9 +129,9 @@ def as_legacy(made: Made, facts: bytes | None = None, keys: bytes | None = None)
 
 
 def _width(code: bytes, key: str) -> int:
-    """Bytes of one number of a storage, read off the name that stands before its key."""
-    kind = code[: code.index(text(key) + text("cpu"))].rpartition(b"Storage\n")[0].rpartition(b"\n")[2]
-    return WIDTHS[kind.decode()]
+    """Bytes of one number of a storage, read off the name that stands before its key; 1 where that is damaged."""
+    kind = code.partition(text(key) + text("cpu"))[0].rpartition(b"Storage\n")[0].rpartition(b"\n")[2]
+    return WIDTHS.get(kind.decode("latin-1"), 1)
 
 
 def write_zip(path: Path, shapes: Mapping[str, Sequence[int]], kind: str = "Float", wrapped: bool = False) -> Path:

@@ -16,7 +16,7 @@ from .stage import Stage
 CARD = "txt2img_checkpoints_edit_user_metadata_name"
 """The first input of a card's two events: its name; and name, description, notes, VAE."""
 
-OUR_ERRORS = {"RefusedError", "IntegrityError", "NotFoundError", "DiskError"}
+OUR_ERRORS = {"RefusedError", "IntegrityError", "BrokenFileError", "NotFoundError", "DiskError"}
 
 
 def option(stage: Stage, name: str) -> str:

@@ -227,7 +227,7 @@ def test_a_file_that_is_touched_while_it_is_read_is_read_again(
 
 def test_a_pickle_is_read_by_the_hosts_reader_and_owns_its_memory(swapper: Swapper, tmp_path: Path) -> None:
     module, path, shared = net(0), tmp_path / "a.pt", net(1).state_dict()
-    torch.save({}, path)
+    torch.save(shared, path)
     ready = swapper.prepare(path, module, torch.float32, lambda _: {**shared, "loss.weight": torch.ones(1)})
     with swapper.put(module, ready):
         pass

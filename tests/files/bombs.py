@@ -1,0 +1,53 @@
+"""Files made to cost much time or memory, each with as many instructions as there may be."""
+
+from __future__ import annotations
+
+import struct
+
+from vae_manager.files.pickles.machine import MOST_STEPS
+from vae_manager.files.pickles.placing import MOST_TENSORS
+
+from .torch_files import Made, as_legacy, as_zip, mapping, name, number, storage, tensor
+
+N = MOST_STEPS + 10
+ORDERED = name("collections", "OrderedDict")
+SET = name("builtins", "set")
+_CODES = {
+    "lists": b"]" * N,
+    "dicts": b"}" * N,
+    "a tuple in a tuple in a tuple": b")" + b"\x85" * N,
+    "lists in lists, put together": b"]" * (N // 2) + b"a" * (N // 2),
+    "marks": b"(" * N,
+    "the same value again": b"N" + b"2" * N,
+    "a list in itself": b"]" + b"2a" * (N // 2),
+    "the memo": b"]" + b"".join(b"r" + struct.pack("<I", key) for key in range(N)),
+    "the memo, keys far apart": b"]" + b"".join(b"r" + struct.pack("<I", key << 12 & 2**32 - 1) for key in range(N)),
+    "names": name("torch", "FloatStorage") * (N // 4),
+    "names, all different": b"".join(name("pytorch_lightning.callbacks", f"a{key}") for key in range(N // 8)),
+    "long numbers": (b"\x8a\xff" + b"\x7f" * 255) * 30_000,
+    "a number of 2 GB": b"\x8b\xff\xff\xff\x7f",
+    "copies of a long list": b"]q\0(" + b"NN\x86" * 100_000 + b"e" + ORDERED + b"q\1" + b"h\1h\0\x85R" * 100_000,
+    "sets of a long list": b"]q\0(" + b"N" * 100_000 + b"e" + SET + b"q\1" + b"h\1h\0\x85R" * 90_000,
+    "numbers that would collide": b"}(" + b"".join(number(key * (2**61 - 1)) + b"N" for key in range(N // 4)) + b"u",
+    "a tensor a thousand times a thousand": (
+        tensor(storage("Float", "0", 4), (1,) * 16) + b"q\0" + b"0}("
+        + b"".join(b"U\3%03x" % (key % 4096) + b"h\0" for key in range(N // 3)) + b"u"
+    ),
+    "tensors without number": (
+        tensor(storage("Float", "0", 4), (1,) * 16) + b"q\0" + b"0}("
+        + b"".join(b"U\6%06x" % key + b"h\0" for key in range(MOST_TENSORS)) + b"u"
+    ),
+    "storages without number": mapping({str(key): tensor(storage("Float", str(key), 0), ()) for key in range(9000)}),
+}  # fmt: skip
+
+BOMBS = {
+    **{label: as_zip(Made(b"\x80\x02" + code + b".", {"0": bytes(16)})) for label, code in _CODES.items()},
+    "storages without number, legacy": as_legacy(
+        Made(
+            b"\x80\x02" + _CODES["storages without number"] + b".",
+            {str(key): b"" for key in range(9000)},
+        )
+    ),
+    "lists, legacy": as_legacy(Made(b"\x80\x02" + _CODES["lists"] + b".", {})),
+    "many entries": as_zip(Made(b"\x80\x02}.", {str(key): b"" for key in range(30_000)})),
+}
