@@ -111,7 +111,7 @@ def _sure(row: LibraryRow) -> Sentence:
     if row.hash_state is HashState.HASHING:
         return say("Its SHA-256 is being worked out.")
     if row.sha256 is not None:
-        return say("Its SHA-256 is known, and nobody has published it.")
+        return say("Its SHA-256 is known; no VAE of the catalogue has it.")
     return say("Its SHA-256 is not known yet; Verify works it out.")
 
 

@@ -62,7 +62,7 @@ def library_row(row: LibraryRow, library: Library, words: Words) -> str:
     if row.in_use:
         name += " " + badge("✓", words(say("in use")))
     cells = [
-        ("entry", _recognised(row, words)),
+        ("entry", f"<span>{_recognised(row, words)}</span>"),
         ("family", family_badge(row, words)),
         ("layout", escape(known.layout) if known is not None and known.layout != "unknown" else ""),
         ("dtype", escape(known.dtype or "") if known is not None else ""),
@@ -74,7 +74,8 @@ def library_row(row: LibraryRow, library: Library, words: Words) -> str:
     html = "".join(
         f'<td class="vm-c-{column}"{_rank(column, row, library)}>{inner}</td>' for column, inner in cells
     )
-    found = escape(f"{plain(str(row.path))} {row.sha256 or ''}".lower())
+    below = plain(str(row.path.relative_to(row.folder)))  # all of it would find "vae" in each
+    found = escape(f"{below} {row.sha256 or ''}".lower())
     return (
         f'<tr data-vae-row="{row.key}" data-vae-found="{found}">'
         f'<th scope="row" class="vm-c-name">{name}</th>{html}</tr>'
