@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Fault, Hub
+from tests.library.vaes import vae
 
 from .command import DATA, SOURCE, Cli, Result, finished, sha256, until
 
@@ -87,6 +88,21 @@ def test_an_error_on_a_terminal_has_a_line_of_its_own(hub: Hub, cli: Cli) -> Non
     result, shown = on_terminal(cli, "get", "mine", "--catalogue", cli.entry(), "--dir", cli.folder)
     assert result.status == 5
     assert "\nvae_manager: mine.safetensors from hub:me/vaes/" in shown.replace("\r", "\n")
+
+
+@pytest.mark.parametrize("command", [("verify",), ("inspect",), ("duplicates", "--dir")])
+def test_a_bar_while_files_are_read(cli: Cli, command: tuple[str, ...]) -> None:
+    path = vae(cli.folder / "mine.safetensors")
+    with path.open("ab") as file:
+        file.truncate(path.stat().st_size + 300_000_000)
+    vae(cli.folder / "other.safetensors")
+    result, shown = on_terminal(cli, *command, cli.folder if command[-1] == "--dir" else path)
+    assert result.status in (0, 5)
+    if command == ("duplicates", "--dir"):
+        assert "other.safetensors: " in shown
+    else:
+        assert "mine.safetensors: " in shown
+        assert "300M" in shown
 
 
 # -- Ctrl-C --------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from vae_manager.errors import DiskError, NameTakenError, NotFoundError, RefusedError
+from vae_manager.errors import Cancelled, DiskError, NameTakenError, NotFoundError, RefusedError
 from vae_manager.files import HashStore
 from vae_manager.library import trash
 from vae_manager.library.moving import Surroundings
@@ -162,6 +163,21 @@ def test_a_failure_on_the_way_leaves_all_as_it_was(
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(DiskError, match="is full"):
         remove(path, far / "trash")
+    assert (tree(folder), tree(far)) == (["a.safetensors"], ["trash"])
+
+
+def test_stopped_on_the_way(folder: Path, far: Path) -> None:
+    path = vae(folder / "a.safetensors")
+    stop = threading.Event()
+    seen: list[tuple[int, int]] = []
+    gone = remove(path, far / "trash", report=lambda *count: seen.append(count), stop=stop)
+    assert seen[-1] == (gone.size, gone.size)
+    stop.set()
+    with pytest.raises(Cancelled):
+        undo(gone, stop=stop)
+    undo(removed(far / "trash")[0])
+    with pytest.raises(Cancelled):
+        remove(path, far / "trash", stop=stop)
     assert (tree(folder), tree(far)) == (["a.safetensors"], ["trash"])
 
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import threading
 from pathlib import Path
 
-from ..errors import NotFoundError, UsageError, VaeManagerError
+from ..errors import Cancelled, NotFoundError, UsageError, VaeManagerError
 from ..library.moving import Surroundings
 from ..library.trash import Removed, empty, remove, removed, undo
 from ..sentences import megabytes, say
 from ..sync import worst
 from .known import Known, data_of, with_data
-from .shared import folder_of, print_json, print_problem, shown, with_folder
+from .shared import (
+    Bar,
+    folder_of,
+    print_json,
+    print_problem,
+    reading_bar,
+    shown,
+    stopped_by_ctrl_c,
+    with_folder,
+)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -33,33 +43,42 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(say("Name a file, or ask with --list what is in the trash."))
     rows: list[dict[str, object]] = []
     errors: list[VaeManagerError] = []
-    for name in options.files:
-        try:
-            rows.append(_undone(name, trash, around) if options.undo else _removed(name, folder, trash, around))
-            if not options.json:
-                print(shown(rows[-1]["text"]))
-        except VaeManagerError as error:  # the others are removed all the same
-            errors.append(error)
-            rows.append({"path": str(name), "error": str(error), "status": error.exit_status})
-            if not options.json:
-                print_problem(error)
+    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+        for name in options.files:
+            try:
+                rows.append(
+                    _undone(name, trash, around, bar, stop)
+                    if options.undo
+                    else _removed(name, folder, trash, around, bar, stop)
+                )
+                if not options.json:
+                    bar.print(shown(rows[-1]["text"]))
+            except Cancelled:
+                raise
+            except VaeManagerError as error:  # the others are removed all the same
+                errors.append(error)
+                rows.append({"path": str(name), "error": str(error), "status": error.exit_status})
+                if not options.json:
+                    print_problem(error)
     if options.json:
         print_json(rows)
     return worst(errors)
 
 
-def _removed(name: Path, folder: Path, trash: Path, around: Surroundings) -> dict[str, object]:
+def _removed(
+    name: Path, folder: Path, trash: Path, around: Surroundings, bar: Bar, stop: threading.Event
+) -> dict[str, object]:
     here = [path for path in (name, folder / name) if path.is_symlink() or path.exists()]
-    gone = remove(here[0] if here else name, trash, around)
+    gone = remove(here[0] if here else name, trash, around, report=bar.of(name), stop=stop)
     text = f"{gone.file}: " + ("in the system's trash" if gone.place is None else f"in the trash, {gone.place}")
     return {"path": str(gone.file), "trash": _place(gone), "files": list(gone.names), "text": text}
 
 
-def _undone(name: Path, trash: Path, around: Surroundings) -> dict[str, object]:
+def _undone(name: Path, trash: Path, around: Surroundings, bar: Bar, stop: threading.Event) -> dict[str, object]:
     gone = next((gone for gone in removed(trash) if gone.file.name == name.name), None)
     if gone is None:
         raise NotFoundError(say("The trash {trash} has no file {file}.", trash=trash, file=name.name))
-    path = undo(gone, around)
+    path = undo(gone, around, report=bar.of(name), stop=stop)
     return {"path": str(path), "files": list(gone.names), "text": f"{path}: is back"}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from ..files.writing import replace_text
 from ..sentences import say
 from . import placing
 from .moving import ALONE, Surroundings, carry, check_free, move_all
+from .placing import Report
 from .sidecars import sidecars_of
 
 __all__ = ["Removed", "empty", "remove", "removed", "undo"]
@@ -55,10 +57,12 @@ class Removed:
         return sum(path.lstat().st_size for path in (self.place / "files").iterdir())
 
 
-def remove(file: Path, trash: Path, around: Surroundings = ALONE) -> Removed:
+def remove(file: Path, trash: Path, around: Surroundings = ALONE, *, report: Report | None = None,
+           stop: threading.Event | None = None) -> Removed:  # fmt: skip
     """Put `file`, and the small files that belong to it, into the trash; `trash` is made where it is needed.
 
-    A link goes alone: what it leads to stays. Raises RefusedError for a file in use, NotFoundError, DiskError.
+    A link goes alone: what it leads to stays. Raises RefusedError for a file in use, NotFoundError, DiskError, and
+    Cancelled where a trash on another file system takes its time.
     """
     check_free(file, around)
     files = [file, *(path for path, _ in sidecars_of(file))]
@@ -74,7 +78,7 @@ def remove(file: Path, trash: Path, around: Surroundings = ALONE) -> Removed:
         inside.mkdir()
         # The note first: whenever the process ends, what lies in the trash says where it belongs.
         replace_text(gone.place / NOTE, _to_json(gone))
-        move_all((path, inside / path.name) for path in files)
+        move_all(((path, inside / path.name) for path in files), report, stop)
     except OSError as error:
         _tidy(gone.place)
         raise placing.write_error(trash, error) from error
@@ -85,10 +89,11 @@ def remove(file: Path, trash: Path, around: Surroundings = ALONE) -> Removed:
     return gone
 
 
-def undo(gone: Removed, around: Surroundings = ALONE) -> Path:
+def undo(gone: Removed, around: Surroundings = ALONE, *, report: Report | None = None,
+         stop: threading.Event | None = None) -> Path:  # fmt: skip
     """Bring it back to where it was; returns that. Nothing is overwritten there.
 
-    Raises RefusedError for what is in the system's trash, NameTakenError, NotFoundError, DiskError.
+    Raises RefusedError for what is in the system's trash, NameTakenError, NotFoundError, DiskError, Cancelled.
     """
     if gone.place is None:
         raise RefusedError(
@@ -103,7 +108,7 @@ def undo(gone: Removed, around: Surroundings = ALONE) -> Path:
         gone.file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise placing.write_error(gone.file.parent, error) from error
-    move_all((inside / name, gone.file.with_name(name)) for name in here)
+    move_all(((inside / name, gone.file.with_name(name)) for name in here), report, stop)
     carry(before, gone.file, around)
     _tidy(gone.place)
     return gone.file
