@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from .. import __version__
 from ..errors import VaeManagerError
-from . import adopt, catalogue, duplicates, get, inspecting, listing, remove, sync, verify
+from . import adopt, catalogue, convert, duplicates, get, inspecting, listing, remove, sync, verify
 from .shared import print_json, print_problem
 
 __all__ = ["main"]
@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_options(command("list", listing.run, "List the VAE files of a folder and what they are."))
     inspecting.add_options(command("inspect", inspecting.run, "Say what files are, by their bytes."))
     verify.add_options(command("verify", verify.run, "Hash VAE files and hold them against the catalogue."))
+    convert.add_options(
+        command("convert", convert.run, "Write the VAE of a file so that the WebUI can load it, as a second file.")
+    )
     duplicates.add_options(command("duplicates", duplicates.run, "Find VAEs that a folder has more than once."))
     adopt.add_options(command("adopt", adopt.run, "Bring VAE files from anywhere into the VAE folder."))
     remove.add_options(command("remove", remove.run, "Put VAE files into the trash, or bring them back."))

@@ -1,0 +1,40 @@
+"""`convert`: the VAE of a file, written so that the WebUI can load it, or in another way."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+
+from ..errors import UsageError
+from ..files import inspect
+from ..files.conversion import DTYPES, convert, described, free_name, plan
+from ..sentences import megabytes, say
+from .shared import print_json, reading_bar, shown, stopped_by_ctrl_c
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("source", type=Path, metavar="IN", help="a VAE in any layout, or a whole checkpoint")
+    command.add_argument("target", type=Path, metavar="OUT", help="a new .safetensors file, or a folder for it")
+    command.add_argument("--dtype", choices=list(DTYPES), help="the kind of its numbers (default: as they are)")
+    command.add_argument("--layout", choices=["ldm", "diffusers"], default="ldm", help="default: ldm, the WebUI's")
+
+
+def run(options: argparse.Namespace) -> int:
+    source, target = options.source, options.target
+    if options.dtype is not None and importlib.util.find_spec("numpy") is None:
+        raise UsageError(say("--dtype needs numpy, which is not installed here."))
+    if target.is_dir():
+        planned = plan(inspect(source), dtype=options.dtype, layout=options.layout)
+        target = free_name(target, source, planned.done)
+    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+        made = convert(
+            source, target, dtype=options.dtype, layout=options.layout, report=bar.of(source), stop=stop
+        )
+    if options.json:
+        fields = {"path": str(made.target), "sha256": made.sha256, "size": made.size, "done": list(made.done)}
+        print_json({**fields, "source": str(source)})
+    else:
+        done = "; ".join(map(str, described(made.done)))
+        print(shown(f"{made.target}: {megabytes(made.size)}, {done}, SHA-256 {made.sha256}"))
+    return 0
