@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.files.samples import ldm, safetensors
+from tests.hub import Hub
 from tests.library.vaes import sha256, vae
 from tests.webui.host import PlainHost
 from tests.webui.test_page import do, wait_for, write_catalogue
@@ -401,3 +402,51 @@ def test_the_dropdown_has_badges_and_puts_last_what_does_not_fit(page: Page, own
     host.family = "sdxl"
     assert page.state({})["sync"] != token, "an open page has to be told"
     assert page.labels(page.facts())[2] == "a-xl.safetensors · SDXL"
+
+
+# -- conversion ----------------------------------------------------------------------------------------------------
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """A VAE in a layout that the WebUI cannot load, outside the library."""
+    return safetensors(tmp_path / "theirs.safetensors", ldm(prefix="first_stage_model."))
+
+
+def test_a_conversion_makes_a_second_file(page: Page, host: PlainHost, theirs: Path, service: Service) -> None:
+    path = theirs.rename(host.vaes / "theirs.safetensors")
+    content = path.read_bytes()
+    host.refresh()
+    do(page, do="convert-file", file=key_of(path), use=True)
+    finish(service, page)
+    made = host.vaes / "theirs-2.safetensors"
+    assert "theirs-2.safetensors was made from theirs.safetensors: " in bar(page)
+    assert path.read_bytes() == content
+    wait_for(lambda: host.word == made.name)
+    assert row(page, made).endswith("✓ can be used")
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_after_a_download_the_setting_decides(
+    page: Page, host: PlainHost, theirs: Path, hub: Hub, service: Service, wanted: bool
+) -> None:
+    hub.add("owner/repo", "theirs.safetensors", theirs.read_bytes())
+    host.endpoint_address, host.converting = hub.endpoint, wanted
+    entry = ENTRY.format(family="sd1", sha256=sha256(theirs))
+    offered = f"{entry}  purpose: for this test\n  licence: MIT\n  source: hub:owner/repo/theirs.safetensors\n"
+    write_catalogue(host, offered)
+    do(page, do="get", entry="mine", use=False, accept=False)
+    wait_for(lambda: all(one.job.state.ended for one in service.downloads.views()))
+    finish(service, page)
+    names = {path.name for path in host.vaes.iterdir()}
+    assert names == {"theirs.safetensors", *(["theirs-2.safetensors"] if wanted else [])}
+
+
+def test_the_status_offers_the_conversion(page: Page, host: PlainHost, theirs: Path) -> None:
+    path = theirs.rename(host.vaes / "theirs.safetensors")
+    host.refresh()
+    library(page)
+    host.word = path.name
+    status = page.state({})["regions"]["status"]
+    assert "theirs.safetensors cannot be loaded as it is." in plain(status)
+    assert "Convert and use" in status
+    host.refused[Act.CHANGE_FILES] = say("This WebUI was started for other machines to reach.")
+    assert "Convert and use" not in page.state({})["regions"]["status"]

@@ -69,7 +69,7 @@ class OwnWords:
         family = self._bound.value(of)
         return family if family in FAMILIES else None
 
-    def say(self, of: IndexedFile, family: str | None) -> None:
+    def put(self, of: IndexedFile, family: str | None) -> None:
         """Remember it for these bytes; None takes it back. Raises UsageError for no family, DiskError."""
         if family is not None and family not in FAMILIES:
             known = ", ".join(FAMILIES)

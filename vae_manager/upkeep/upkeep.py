@@ -92,7 +92,7 @@ class Upkeep:
     def set_family(self, file: VaeFile, family: str | None) -> None:
         """Remember the person's own word; None takes it back. Raises UsageError, DiskError."""
         for indexed in self._stores.index().look([file]):
-            self._stores.words().say(indexed, family)
+            self._stores.words().put(indexed, family)
 
     # -- files -----------------------------------------------------------------------------------------------------
     def memories(self) -> tuple[Memory, ...]:
