@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeGuard
+from typing import Final, NamedTuple, TypeGuard
 
 from ..errors import BrokenFileError, DiskError, NotFoundError, VaeManagerError
 from ..sentences import Sentence, megabytes, say
@@ -56,9 +56,11 @@ _LONG_NUMBER: Final = b"0" * 20
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-@dataclass(frozen=True)
-class TensorInfo:
-    """One tensor. Its bytes are `start:end` of the data, which begins at `Header.data_start` of the file."""
+class TensorInfo(NamedTuple):
+    """One tensor. Its bytes are `start:end` of the data, which begins at `Header.data_start` of the file.
+
+    A tuple, since a thousand headers make 250,000 of them.
+    """
 
     dtype: str
     """A key of `DTYPE_BYTES`."""
