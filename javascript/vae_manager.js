@@ -3,6 +3,8 @@
 
 const vaeManager = (() => {
     const TABS = ["txt2img", "img2img"];
+    // Where messages can be sent from: each has its own hidden button and its own place for an answer.
+    const PLACES = [...TABS, "library"];
     const STATE = "./vae-manager/state";
     const SOON = 400;
     // While a download runs, its figures are asked for alone, and the whole now and then.
@@ -35,6 +37,10 @@ const vaeManager = (() => {
 
     function tabOf(element) {
         return TABS.find((tab) => element.closest(`#vae_manager_${tab}`) !== null);
+    }
+
+    function placeOf(element) {
+        return element.closest("#vae_manager_library_page") === null ? tabOf(element) ?? TABS[0] : PLACES.at(-1);
     }
 
     // A click on a hidden gradio button; its `_js` takes the outgoing text, so no textbox has to be filled first.
@@ -82,7 +88,7 @@ const vaeManager = (() => {
             wantedForTab[action.entry] = tab;
             action.use = false;
         }
-        send(tab ?? TABS[0], "act", "message", JSON.stringify(action));
+        send(placeOf(button), "act", "message", JSON.stringify(action));
         if (action.do === "reload") restart_reload();
     }
 
@@ -93,10 +99,10 @@ const vaeManager = (() => {
         event.preventDefault();
         const action = {...JSON.parse(form.dataset.vaeForm), ...Object.fromEntries(new FormData(form))};
         for (const field of form.querySelectorAll("input[type=password]")) field.value = "";
-        const tab = tabOf(form) ?? TABS[0];
-        send(tab, "act", "message", JSON.stringify(action));
+        const place = placeOf(form);
+        send(place, "act", "message", JSON.stringify(action));
         setTimeout(() => {
-            if (form.isConnected && byId(`vae_manager_${tab}_answer [role=alert]`) === null) form.reset();
+            if (form.isConnected && byId(`vae_manager_${place}_answer [role=alert]`) === null) form.reset();
         }, 700);
     }
 
@@ -107,11 +113,13 @@ const vaeManager = (() => {
         const focused = region.contains(document.activeElement) ? document.activeElement : null;
         const key = focused?.dataset.vaeKey;
         const row = focused?.closest(ROW)?.dataset;
+        const [from, to] = focused?.type === "text" ? [focused.selectionStart, focused.selectionEnd] : [null, null];
         const open = new Set([...region.querySelectorAll("details[open]")].map((d) => d.dataset.vaeKey));
-        const typed = [...region.querySelectorAll("input[type=text]")].map((field) => [field.name, field.value]);
+        const typed = [...region.querySelectorAll("input[type=text], select")]
+            .map((field) => [field.dataset.vaeKey, field.value]);
         region.innerHTML = html;
         for (const [name, value] of typed) {
-            const field = region.querySelector(`input[name="${CSS.escape(name)}"]`);
+            const field = region.querySelector(`[data-vae-key="${CSS.escape(name)}"]`);
             if (field !== null) field.value = value;
         }
         for (const details of region.querySelectorAll("details")) {
@@ -120,6 +128,7 @@ const vaeManager = (() => {
         if (key !== undefined) {
             const same = region.querySelector(`[data-vae-key="${CSS.escape(key)}"]`);
             (same ?? neighbour(region, row))?.focus();
+            if (from !== null) same?.setSelectionRange(from, to);
         }
     }
 
@@ -140,7 +149,8 @@ const vaeManager = (() => {
         for (const mirror of app().querySelectorAll("[data-vae-answer]")) {
             fill(mirror, answer);
         }
-        for (const [name, html] of Object.entries(state.regions)) {
+        if (state.library !== undefined) vaeLibrary.show(state.library);
+        for (const [name, html] of Object.entries({...state.regions, ...state.library?.regions})) {
             for (const region of app().querySelectorAll(`[data-vae-region="${name}"]`)) {
                 fill(region, html);
             }
@@ -175,7 +185,8 @@ const vaeManager = (() => {
 
     function question() {
         const mine = Object.entries(tabChoices).filter(([, word]) => word !== "");
-        return mine.length === 0 ? STATE : `${STATE}?${new URLSearchParams(mine)}`;
+        const asked = new URLSearchParams([...mine, ...Object.entries(vaeLibrary.question() ?? {})]);
+        return String(asked) === "" ? STATE : `${STATE}?${asked}`;
     }
 
     // Asks for the figures alone where `paceIsEnough`; returns how long to wait, and what for.
@@ -193,7 +204,7 @@ const vaeManager = (() => {
         }
         advance(state.jobs);
         if (Object.keys(state.jobs).length > 0) return [paceIsEnough ? Math.max(PACE, took) : PACE, began < wholeDue];
-        return [state.active ? Math.max(SOON, REST * took) : LATER, false];
+        return [state.active || state.library?.active ? Math.max(SOON, REST * took) : LATER, false];
     }
 
     async function ask(paceIsEnough = false) {
@@ -241,3 +252,4 @@ const vaeManager = (() => {
 
 onUiLoaded(vaeManager.start);
 onOptionsChanged(vaeManager.ask);
+onUiTabChange(vaeManager.ask); // the tab "VAE" is filled while it is seen

@@ -20,6 +20,7 @@ from .jobs import Lane
 from .learning import Learning, stamp
 from .pasted import Picture
 from .sentences import say
+from .upkeep import Stores, Upkeep
 
 if TYPE_CHECKING:
     from .downloads.address import NetworkFor
@@ -49,6 +50,16 @@ class Service:
         self.choices = Lane("choices")
         self.background = Lane("background")
         self._learning = Learning(self.background, lambda: self.hashes, lambda: self.index)
+        self.upkeep = Upkeep(
+            Stores(
+                hashes=lambda: self.hashes,
+                catalogue=lambda: self.catalogue,
+                index=lambda: self.index,
+                words=lambda: self.own_words,
+                guesses=lambda: self.guesses,
+                trash=self.trash,
+            )
+        )
         self.picture: Picture | None = None
         """The last pasted picture whose VAE there is something to say of."""
 
@@ -144,6 +155,10 @@ class Service:
     def can_be_hashed(self, path: Path) -> bool:
         """False where it is gone, or was tried and cannot be read."""
         return self._learning.can_be_hashed(path)
+
+    def hashing(self) -> frozenset[str]:
+        """Paths of the files that are being hashed, or wait for it."""
+        return frozenset(view.key for view in self.background.views() if not view.state.ended)
 
     def hash_in_background(self, paths: Iterable[Path]) -> None:
         """Make sure that the hash of each file gets known, one after the other."""

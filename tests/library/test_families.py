@@ -107,16 +107,16 @@ def test_files_that_contradict_each_other_tell_nothing(folder: Path, words: OwnW
     path = vae(folder / "a.safetensors")
     one = with_prints(known(path, hashed=True), "a" * 64, "e" * 64)
     two = with_prints(known(vae(folder / "b.safetensors", 2)), "b" * 64, "e" * 64)
-    words.say(two, "sd1")
+    words.put(two, "sd1")
     assert dict(known_weights([one, two], catalogue(path), words)) == {"a" * 64: "sdxl", "b" * 64: "sd1"}
 
 
 def test_ones_own_word_wins(folder: Path, words: OwnWords) -> None:
     path = vae(folder / "a.safetensors")
     file = known(path, hashed=True)
-    words.say(file, "sd1")
+    words.put(file, "sd1")
     assert family_of(file, catalogue(path), words) == FamilyGuess("sd1", "yours", sure=True)
-    words.say(file, None)
+    words.put(file, None)
     assert family_of(file, catalogue(path), words).why == "hash"
 
 
@@ -133,7 +133,7 @@ def test_the_latent_test_comes_last_and_is_never_sure(folder: Path, guesses: Gue
 # -- what a word is bound to ---------------------------------------------------------------------------------------
 def test_a_word_follows_the_bytes(folder: Path, words: OwnWords, tmp_path: Path) -> None:
     path = vae(folder / "a.safetensors")
-    words.say(known(path, hashed=True), "sdxl")
+    words.put(known(path, hashed=True), "sdxl")
     renamed = path.rename(folder / "b.safetensors")
     later = OwnWords(tmp_path / "data" / "families.json")
     assert later.word(known(renamed, hashed=True)) == "sdxl"
@@ -143,14 +143,14 @@ def test_a_word_follows_the_bytes(folder: Path, words: OwnWords, tmp_path: Path)
 
 
 def test_without_a_hash_it_follows_the_weights(folder: Path, words: OwnWords) -> None:
-    words.say(known(vae(folder / "a.safetensors"), printed=True), "sdxl")
+    words.put(known(vae(folder / "a.safetensors"), printed=True), "sdxl")
     twin = vae(folder / "b.safetensors", note="other bytes")
     assert words.word(known(twin, hashed=True, printed=True)) == "sdxl"
 
 
 def test_without_either_it_follows_the_file_as_it_is(folder: Path, words: OwnWords) -> None:
     path = vae(folder / "a.safetensors")
-    words.say(known(path), "sdxl")
+    words.put(known(path), "sdxl")
     assert words.word(known(path, hashed=True)) == "sdxl", "a hash that is known later changes nothing"
     before = identity_of(path)
     assert before is not None
@@ -165,11 +165,11 @@ def test_without_either_it_follows_the_file_as_it_is(folder: Path, words: OwnWor
 
 def test_a_later_word_replaces_the_earlier_one_however_it_was_bound(folder: Path, words: OwnWords) -> None:
     path = vae(folder / "a.safetensors")
-    words.say(known(path), "sdxl")
-    words.say(known(path, hashed=True), "sd1")
+    words.put(known(path), "sdxl")
+    words.put(known(path, hashed=True), "sd1")
     assert words.word(known(path)) is None
     assert words.word(known(path, hashed=True)) == "sd1"
-    words.say(known(path, hashed=True), None)
+    words.put(known(path, hashed=True), None)
     assert words.word(known(path, hashed=True)) is None
 
 
@@ -177,14 +177,14 @@ def test_two_that_write_see_each_other(folder: Path, words: OwnWords, tmp_path: 
     other = OwnWords(tmp_path / "data" / "families.json")
     one, two = known(vae(folder / "a.safetensors")), known(vae(folder / "b.safetensors"))
     assert words.word(one) is other.word(two) is None
-    words.say(one, "sdxl")
-    other.say(two, "sd1")
+    words.put(one, "sdxl")
+    other.put(two, "sd1")
     assert [store.word(file) for store in (words, other) for file in (one, two)] == ["sdxl", "sd1"] * 2
 
 
 def test_no_such_family(folder: Path, words: OwnWords) -> None:
     with pytest.raises(UsageError, match="“sd9” is not a family"):
-        words.say(known(vae(folder / "a.safetensors")), "sd9")
+        words.put(known(vae(folder / "a.safetensors")), "sd9")
 
 
 @pytest.mark.parametrize("content", ["", "[", "{}", "7", '[{"value": "sdxl"}]', '[{"sha256": "x", "value": 7}]'])
@@ -193,7 +193,7 @@ def test_a_damaged_file_says_nothing_and_is_mended(folder: Path, words: OwnWords
     (tmp_path / "data" / "families.json").write_text(content)
     file = known(vae(folder / "a.safetensors"))
     assert words.word(file) is None
-    words.say(file, "sdxl")
+    words.put(file, "sdxl")
     assert words.word(file) == "sdxl"
 
 
@@ -208,4 +208,4 @@ def test_guesses_that_are_none(folder: Path, guesses: Guesses, tmp_path: Path, v
 def test_where_nothing_can_be_written(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DiskError, match="cannot be written"):
-        OwnWords(tmp_path / "file" / "families.json").say(known(vae(folder / "a.safetensors")), "sdxl")
+        OwnWords(tmp_path / "file" / "families.json").put(known(vae(folder / "a.safetensors")), "sdxl")

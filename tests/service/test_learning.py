@@ -81,7 +81,7 @@ def test_a_pipe_holds_up_nothing(service: Service, folder: Path) -> None:
 def test_words_and_guesses_outlive_the_process(service: Service, data_folder: Path, folder: Path) -> None:
     vae(folder / "a.safetensors")
     [file] = service.index.look(scan([Folder(folder)]))
-    service.own_words.say(file, "sdxl")
+    service.own_words.put(file, "sdxl")
     service.guesses.put(file, Guess("sd1", 12.5))
     later = Service(data_folder)
     assert (later.own_words.word(file), later.guesses.guess(file)) == ("sdxl", Guess("sd1", 12.5))

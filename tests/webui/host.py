@@ -41,6 +41,7 @@ class PlainHost:
         self.taesd = False
         self.hashing = True
         self.making_a_picture = False
+        self.converting = True
         self.vae_path: str | None = None
         self.default: str | None = None
         self.setting_overrides_card = True
@@ -66,6 +67,9 @@ class PlainHost:
 
     def bandwidth(self) -> float | None:
         return self.bytes_per_second
+
+    def converts(self) -> bool:
+        return self.converting
 
     def files(self) -> Mapping[str, str]:
         return self.listed

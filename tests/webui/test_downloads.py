@@ -22,7 +22,7 @@ from vae_manager.jobs import JobState, JobView, Wish
 from vae_manager.sentences import say
 from vae_manager.service import Service
 from vae_manager.webui.hosts.acts import Act
-from vae_manager.webui.ui.markup.progress import _time_left, amount, progress_text
+from vae_manager.webui.ui.markup.progress import amount, progress_text, time_left
 from vae_manager.webui.ui.page import Page
 from vae_manager.webui.words import Words
 
@@ -77,8 +77,8 @@ def test_amounts_are_read_as_what_they_are(count: int) -> None:
 
 
 @given(some.floats(min_value=2, max_value=200_000))
-def test_time_left_is_read_as_what_it_is(seconds: float) -> None:
-    shown = str(_time_left(seconds))
+def testtime_left_is_read_as_what_it_is(seconds: float) -> None:
+    shown = str(time_left(seconds))
     units = {"h": 3600, "min": 60, "s": 1}
     read = sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+) (h|min|s)", shown))
     assert read == pytest.approx(seconds, rel=0.0255)

@@ -37,6 +37,11 @@ class Bound:
         self._values: dict[_Binding, Any] | None = None
         self._stamp: object = None
 
+    @property
+    def stamp(self) -> object:
+        """Another one whenever something has been put there, by whomever."""
+        return identity_of(self._file)
+
     def value(self, of: IndexedFile) -> Any:
         """What was put there for this file, under whatever name it is here now; None for nothing."""
         values = self._current()

@@ -61,11 +61,15 @@ class OwnWords:
     def __init__(self, file: Path) -> None:
         self._bound = Bound(file)
 
+    @property
+    def stamp(self) -> object:
+        return self._bound.stamp
+
     def word(self, of: IndexedFile) -> str | None:
         family = self._bound.value(of)
         return family if family in FAMILIES else None
 
-    def say(self, of: IndexedFile, family: str | None) -> None:
+    def put(self, of: IndexedFile, family: str | None) -> None:
         """Remember it for these bytes; None takes it back. Raises UsageError for no family, DiskError."""
         if family is not None and family not in FAMILIES:
             known = ", ".join(FAMILIES)
@@ -82,6 +86,10 @@ class Guesses:
 
     def __init__(self, file: Path) -> None:
         self._bound = Bound(file)
+
+    @property
+    def stamp(self) -> object:
+        return self._bound.stamp
 
     def guess(self, of: IndexedFile) -> Guess | None:
         data = self._bound.value(of)

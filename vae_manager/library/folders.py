@@ -69,7 +69,8 @@ def collisions(files: Iterable[VaeFile]) -> Mapping[str, tuple[VaeFile, ...]]:
     by_name: dict[str, list[VaeFile]] = {}
     for file in files:
         by_name.setdefault(file.name, []).append(file)
-    return {name: tuple(same) for name, same in by_name.items() if len({file.path.resolve() for file in same}) > 1}
+    several = {name: tuple(same) for name, same in by_name.items() if len(same) > 1}
+    return {name: same for name, same in several.items() if len({file.path.resolve() for file in same}) > 1}
 
 
 def _files(folder: Folder, report: Callable[[Sentence], None]) -> Iterator[Path]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from .ui.gradio_compat import signed_in
-from .ui.page import TABS, Page
+from .ui.page import LIBRARY, TABS, Page
 
 PATH = "/vae-manager/state"
 
@@ -18,17 +20,25 @@ PATH = "/vae-manager/state"
 def register(app: FastAPI, page: Callable[[], Page]) -> None:
     """Add the route to a WebUI's app. `--gradio-auth` guards gradio's own routes only, so it is asked here too."""
 
-    def state(request: Request) -> JSONResponse:
+    def state(request: Request) -> Response:
         if not signed_in(app, request):
             return _refuse(401, "Sign in to the WebUI first.")
         if not _same_site(request):
             return _refuse(403, "Only the WebUI's own page may ask.")
         if "pace" in request.query_params:
-            return JSONResponse(page().pace(), headers={"Cache-Control": "no-store"})
+            return _answer(page().pace())
         choices = {tab: request.query_params.get(tab, "") for tab in TABS}
-        return JSONResponse(page().state(choices), headers={"Cache-Control": "no-store"})
+        asked = request.query_params
+        library = (asked[LIBRARY], asked.get("file", "")) if LIBRARY in asked else None
+        return _answer(page().state(choices, library))
 
     app.get(PATH, include_in_schema=False)(state)
+
+
+def _answer(content: Mapping[str, Any]) -> Response:
+    """A name on the disk can hold what no UTF-8 has; it is shown with a question mark, and breaks nothing."""
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _refuse(status: int, reason: str) -> JSONResponse:

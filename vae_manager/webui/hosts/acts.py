@@ -22,6 +22,10 @@ class Act(enum.Enum):
     GET = "get"
     CHANGE_SOURCES = "change sources"
     """Set the endpoint, or fetch what the catalogue does not offer."""
+    CHANGE_FILES = "change files"
+    """Rename, move, delete or convert a file of the VAE folders."""
+    ADOPT_FILES = "adopt files"
+    """Take a file from anywhere on this machine into a VAE folder."""
     CHANGE_QUICK_SETTINGS = "change quick settings"
     RELOAD_PAGE = "reload page"
 

@@ -57,6 +57,10 @@ class Host(Protocol):
         """Bytes per second that downloads may take; None for no limit."""
         ...
 
+    def converts(self) -> bool:
+        """A download that this host cannot load as it is gets converted by itself."""
+        ...
+
     def files(self) -> Mapping[str, str]:
         """The host's own list of VAE files: base name -> path."""
         ...

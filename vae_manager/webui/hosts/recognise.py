@@ -10,7 +10,7 @@ A1111_SURFACE = {
     "modules.sd_vae": ("load_vae", "load_vae_dict", "reload_vae_weights", "resolve_vae", "vae_dict", "loaded_vae_file"),
     "modules.sd_models": ("model_data",),
     "modules.call_queue": ("queue_lock",),
-    "modules.script_callbacks": ("on_before_ui", "on_after_component", "on_model_loaded"),
+    "modules.script_callbacks": ("on_before_ui", "on_after_component", "on_model_loaded", "on_ui_tabs"),
     "modules.launch_utils": ("git_tag",),
 }
 """What the A1111 adapter calls. A WebUI that lacks any of it is another one."""

@@ -9,9 +9,10 @@ import gradio as gr
 from ...errors import VaeManagerError
 from ...sentences import say
 from . import markup
-from .actions import perform
 from .gradio_compat import changed, keep_out_of_ui_config, on_change, on_click, on_input
+from .messages import perform
 from .page import EVERYWHERE, THIS_TAB, Page
+from .regions import region
 
 
 def build(page: Page, tab: str) -> list[Any]:
@@ -32,9 +33,9 @@ def build(page: Page, tab: str) -> list[Any]:
                 words(say("Refresh")), elem_id=f"{prefix}_refresh", elem_classes=["vm-refresh"], scale=0, min_width=90
             )
         scope = _scope(page, prefix)
-        status = gr.HTML(_region("status", live=True), elem_id=f"{prefix}_status")
+        status = gr.HTML(region("status", live=True), elem_id=f"{prefix}_status")
         answer = gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"])
-        offers = gr.HTML(_region("offers"), elem_id=f"{prefix}_offers")
+        offers = gr.HTML(region("offers"), elem_id=f"{prefix}_offers")
         downloads = gr.HTML(_downloads(), elem_id=f"{prefix}_downloads")
         tab_choice = gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice")
         message = gr.Textbox("", visible=False)
@@ -96,20 +97,14 @@ def _scope(page: Page, prefix: str) -> Any:
     )
 
 
-def _region(name: str, *, live: bool = False) -> str:
-    """A place that the browser fills; a live one is read out by screen readers when it changes."""
-    role = ' role="status" aria-live="polite"' if live else ""
-    return f'<div data-vae-region="{name}"{role}></div>'
-
-
 def _downloads() -> str:
     """Folded by the browser alone, so that it stays as the person left it while its regions are filled anew."""
     return (
         f'<details class="vm-more vm-downloads"><summary data-vae-region="downloads-title"></summary>'
-        f"{_region('downloads')}{_region('forms')}</details>"
+        f"{region('downloads')}{region('forms')}</details>"
     )
 
 
 def settings_region() -> str:
     """The place of the settings section."""
-    return f'<div class="vae-manager">{_region("settings")}<div class="vm-answer" data-vae-answer></div></div>'
+    return f'<div class="vae-manager">{region("settings")}<div class="vm-answer" data-vae-answer></div></div>'

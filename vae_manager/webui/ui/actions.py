@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...catalogue import Entry, Source, not_offered
 from ...choice import Choice
 from ...downloads import LeftOver
 from ...downloads.keys import CIVITAI
-from ...errors import NotFoundError, RefusedError, UsageError
-from ...jobs import Handle, Step
+from ...errors import NotFoundError, RefusedError
+from ...jobs import Step
 from ...sentences import say
 from ...service import Service
 from ..hosts.acts import Act
-from .facts import CHOICE_KEY, misfit, terms_are_open
+from .choosing import allow, choose, is_listed, prefer
+from .facts import terms_are_open
+from .library_actions import convert_fetched
 
 if TYPE_CHECKING:
     from ...transfer import Delivery, Network
@@ -24,26 +24,6 @@ if TYPE_CHECKING:
 
 Action = dict[str, Any]
 Do = Callable[["Host", Service, Action], None]
-
-
-def perform(host: Host, service: Service, message: str) -> None:
-    """Do what the browser asks: a JSON object with the action's name under `do`. Raises VaeManagerError."""
-    try:
-        action = json.loads(message)
-        do, fields = ACTIONS[action["do"]]
-        understood = all(type(action[name]) is kind for name, kind in fields.items())
-    except (ValueError, KeyError, TypeError, RecursionError):
-        understood = False
-    if not understood:
-        raise UsageError(say("The page is out of date. Reload it."))
-    do(host, service, action)
-
-
-def allow(host: Host, act: Act) -> None:
-    """Raises RefusedError where the WebUI does not allow `act`."""
-    refusal = host.refusal(act)
-    if refusal is not None:
-        raise RefusedError(refusal)
 
 
 # -- downloads -----------------------------------------------------------------------------------------------------
@@ -59,8 +39,10 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
 
     def then(delivery: Delivery) -> None:
         host.refresh()
+        if convert_fetched(host, service, delivery.path, use=use):
+            return
         if use:
-            _is_listed(host, delivery.path)
+            is_listed(host, delivery.path)
             choose(host, service, Choice(delivery.path.name))
 
     service.get(entry, host.download_folder(), lambda: _network(host, service), then)
@@ -74,9 +56,14 @@ def get_from(host: Host, service: Service, address: str) -> None:
         address,
         host.download_folder(),
         lambda sources: _network(host, service, typed=sources),
-        lambda delivery: host.refresh(),
+        lambda delivery: _has_come(host, service, delivery),
         strangers=host.shared_with_others,
     )
+
+
+def _has_come(host: Host, service: Service, delivery: Delivery) -> None:
+    host.refresh()
+    convert_fetched(host, service, delivery.path, use=False)
 
 
 def go_on(host: Host, service: Service, key: str) -> None:
@@ -89,7 +76,7 @@ def go_on(host: Host, service: Service, key: str) -> None:
     service.go_on(
         left,
         lambda sources: _network(host, service, typed=() if offered else sources),
-        lambda delivery: host.refresh(),
+        lambda delivery: _has_come(host, service, delivery),
         strangers=host.shared_with_others,
     )
 
@@ -119,19 +106,6 @@ def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Ne
     )
 
 
-def _is_listed(host: Host, path: Path) -> None:
-    """The WebUI keeps one file a base name: choosing the name could mean another file than the one that was proven."""
-    listed = host.files().get(path.name)
-    if listed is not None and not Path(listed).samefile(path):
-        raise RefusedError(
-            say(
-                "{file} is there twice under one name, and the WebUI lists the other one: {path}. Rename one of them.",
-                file=path.name,
-                path=listed,
-            )
-        )
-
-
 def _move(host: Host, service: Service, action: Action) -> None:
     if action["step"] in {step.value for step in Step}:
         service.downloads.move(action["job"], Step(action["step"]))
@@ -147,51 +121,7 @@ def _remove_key(host: Host, service: Service, action: Action) -> None:
     service.keys.remove(CIVITAI)
 
 
-# -- the choice ----------------------------------------------------------------------------------------------------
-def choose(host: Host, service: Service, choice: Choice, *, sure: bool = False) -> None:
-    """Make `choice` the WebUI's. Waits, in the background, for a running generation; the newest choice wins.
-
-    A VAE known to be made for another family is not used unless the person is `sure`.
-    """
-    allow(host, Act.CHOOSE)
-
-    ours = {host.choice().word}
-    for view in service.choices.views():
-        if not view.state.ended:
-            ours.add(view.key.removeprefix(CHOICE_KEY))  # may still be written, by an earlier choice of the page
-
-    def work(handle: Handle) -> None:
-        def still_wanted() -> bool:
-            """Not when a newer choice was made meanwhile: here, or by the WebUI's own settings or API."""
-            return not handle.stop.is_set() and host.choice().word in ours
-
-        doubt = misfit(host, service, choice)
-        if doubt is not None and not sure:
-            raise RefusedError(doubt)
-        host.choose(choice, still_wanted)
-
-    for view in service.choices.views():
-        service.choices.stop(view.key)
-        service.choices.forget(view.key)
-    service.choices.start(CHOICE_KEY + choice.word, choice.word, work)
-
-
-def prefer(host: Host, service: Service, checkpoint: str, choice: Choice) -> None:
-    """Keep `choice` on the card of the checkpoint that the person saw, and use what now results."""
-    allow(host, Act.PREFER)
-    host.prefer(checkpoint, choice)
-    follow(host, service)
-
-
-def follow(host: Host, service: Service) -> None:
-    """Put into the model what the choice means now, if it is another VAE: in the background, after what waits there."""
-    if host.resolution().path == host.in_use().path:
-        return
-    waiting = [view.key.removeprefix(CHOICE_KEY) for view in service.choices.views() if not view.state.ended]
-    word = waiting[-1] if waiting else host.choice().word  # what the dropdown shows stays what it shows
-    service.choices.start(CHOICE_KEY + word, word, lambda handle: host.follow_setting())
-
-
+# -- the page ------------------------------------------------------------------------------------------------------
 def show_in_quick_settings(host: Host, *, on: bool) -> None:
     """Add `sd_vae` at the end of the quick settings or take it away; the others keep their order."""
     allow(host, Act.CHANGE_QUICK_SETTINGS)

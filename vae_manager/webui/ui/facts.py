@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...catalogue import FAMILIES, CatalogueProblem, Entry
-from ...choice import AUTOMATIC, BUILTIN, Caught, Choice, Resolution, caught_by, stem_of
+from ...catalogue import CatalogueProblem, Entry
+from ...choice import BUILTIN, Caught, Choice, Resolution, caught_by, stem_of
 from ...downloads import Download, LeftOver, Past
 from ...downloads.keys import CIVITAI
 from ...errors import VaeManagerError
 from ...jobs import JobState, JobView
-from ...library import VaeFile, scan
+from ...library import VaeFile
 from ...sentences import Sentence, say
 from ...service import Service
 from ..hosts.acts import Act, InUse
 from ..update import newer_version_on_disk
+from .fitting import family_label
+from .options import CHOICE_KEY, Option, misfit, option_of, read_options, stuck_at
 from .pasted import Pasted, read_pasted
 
 if TYPE_CHECKING:
@@ -50,17 +52,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Option:
-    """One line of the dropdown."""
-
-    word: str
-    """The WebUI's word."""
-    file: VaeFile | None = None
-    entry: Entry | None = None
-    missing: bool = False
-
-
-@dataclass(frozen=True)
 class Facts:
     in_use: InUse
     in_use_name: str | None
@@ -77,6 +68,8 @@ class Facts:
     """The newest change of the choice, while it waits or runs, or when it has failed."""
     choosing_asks: bool
     """It has failed only because it may be a mistake."""
+    stuck: Option | None
+    """The file that was chosen and is not in use, where a conversion would make it loadable."""
     generating: bool
     caught: Sequence[Caught]
     """Files that Automatic takes for a checkpoint by the beginning of their names alone; the first `CAUGHT_SHOWN`."""
@@ -97,6 +90,7 @@ class Facts:
     problems: Sequence[CatalogueProblem]
     choose_refused: Sentence | None
     prefer_refused: Sentence | None
+    change_refused: Sentence | None
     tab_refused: Sentence | None
     quick_settings_refused: Sentence | None
     reload_refused: Sentence | None
@@ -110,12 +104,10 @@ class Facts:
         return any(job.state in (JobState.WAITING, JobState.RUNNING) for job in jobs)
 
 
-CHOICE_KEY = "choice "
-
-
-def read_facts(host: Host, service: Service) -> Facts:
-    """Look at everything once. Starts hashing, in the background, what has to be known to name it."""
-    files = scan(host.folders())
+def read_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> Facts:
+    """Look at everything once; `files` are all VAE files. Starts hashing, in the background, what has to be known to
+    name it."""
+    service.upkeep.look(files, patience=0)
     in_use, choice = host.in_use(), host.choice()
     choosing = _newest(service.choices.views())
     moving = choosing is not None and not choosing.state.ended
@@ -124,6 +116,7 @@ def read_facts(host: Host, service: Service) -> Facts:
     left = _left_over(service, host.download_folder())
     sha256 = _hash_in_use(service, in_use)
     picture = read_pasted(host, service)
+    options, resolution = read_options(host, service, files, choice), host.resolution()
     entries = _with_the_pictures(picture, service.catalogue.offered(family))
     return Facts(
         in_use=in_use,
@@ -131,15 +124,16 @@ def read_facts(host: Host, service: Service) -> Facts:
         in_use_entry=service.catalogue.recognise(sha256) if sha256 else None,
         in_use_sha256=sha256,
         in_use_word=_word_of(host, in_use.path),
-        resolution=host.resolution(),
+        resolution=resolution,
         choice=choice,
         wanted=Choice(choosing.key.removeprefix(CHOICE_KEY)) if choosing is not None and moving else choice,
         choosing=choosing,
         choosing_asks=choosing is not None and choosing.error is not None
-        and choosing.error == misfit(host, service, Choice(choosing.key.removeprefix(CHOICE_KEY))),
+        and choosing.error == misfit(in_use.family, option_of(options, choosing.key.removeprefix(CHOICE_KEY))),
+        stuck=stuck_at(options, choosing, in_use, resolution),
         generating=host.generating(),
         caught=_caught(host),
-        options=_options(host, service, files, choice),
+        options=options,
         family=family,
         rows=_rows(host, service, files, sha256, entries, left),
         downloads=service.downloads.views(),
@@ -148,10 +142,11 @@ def read_facts(host: Host, service: Service) -> Facts:
         key_saved=CIVITAI in service.keys,
         picture=picture,
         measured=_measured(service, family),
-        notices=_notices(in_use, service, sha256, choosing),
+        notices=_notices(in_use, service, sha256, options, choosing),
         problems=service.catalogue.problems,
         choose_refused=host.refusal(Act.CHOOSE),
         prefer_refused=host.refusal(Act.PREFER),
+        change_refused=host.refusal(Act.CHANGE_FILES),
         tab_refused=host.refusal(Act.CHOOSE_FOR_TAB),
         quick_settings_refused=host.refusal(Act.CHANGE_QUICK_SETTINGS),
         reload_refused=host.refusal(Act.RELOAD_PAGE),
@@ -218,16 +213,6 @@ def _learn_hashes(host: Host, service: Service, files: Sequence[VaeFile], in_use
     service.hash_in_background([*([Path(in_use.path)] if in_use.path else []), *telling])
 
 
-def _options(host: Host, service: Service, files: Sequence[VaeFile], choice: Choice) -> Sequence[Option]:
-    by_path = {str(file.path): file for file in files}
-    options = [Option(AUTOMATIC.word), Option(BUILTIN.word)]
-    for name, path in host.files().items():
-        options.append(Option(name, by_path.get(path), service.recognise(path)))
-    if choice.file_name is not None and choice.file_name not in host.files():
-        options.append(Option(choice.file_name, missing=True))
-    return options
-
-
 def _with_the_pictures(picture: Pasted | None, offered: Sequence[Entry]) -> Sequence[Entry]:
     """The VAE of a pasted picture comes first, also one of another family."""
     entry = picture.match.offer if picture is not None else None
@@ -278,46 +263,37 @@ def terms_are_open(entry: Entry, service: Service) -> bool:
     return entry.licence is not None and not entry.licence.permissive and entry.id not in service.accepted
 
 
-def misfit(host: Host, service: Service, choice: Choice) -> Sentence | None:
-    """Why the choice is hardly meant, where that can be told: it is asked first then."""
-    path, family = host.files().get(choice.word), host.in_use().family
-    entry = service.recognise(path) if path is not None else None
-    if entry is None or family is None or entry.family == family:
-        return None
-    return say(
-        "{vae} was made for {theirs}, this checkpoint is {ours}: pictures would be noise. Nothing was changed.",
-        vae=entry.name,
-        theirs=family_label(entry.family),
-        ours=family_label(family),
-    )
-
-
 def _notices(
-    in_use: InUse, service: Service, sha256: str | None, choosing: JobView | None
+    in_use: InUse, service: Service, sha256: str | None, options: Sequence[Option], choosing: JobView | None
 ) -> Sequence[Sentence]:
     said = choosing.error if choosing is not None else None
     notices = [in_use.notice] if in_use.notice is not None and in_use.notice != said else []
-    entry = service.catalogue.recognise(sha256) if sha256 else None
     if newer_version_on_disk() is not None:
         notices.append(say("VAE Manager was updated. Restart the WebUI to finish the update."))
     if in_use.decoded_by_taesd:
         notices.append(
             say("The WebUI is set to decode with TAESD, so the chosen VAE does not decode. See Settings, VAE.")
         )
-    if entry is not None and in_use.family is not None and entry.family != in_use.family:
+    theirs = _made_for(in_use, service, sha256, options)
+    if theirs is not None and in_use.family not in (None, theirs[1]):
         notices.append(
             say(
                 "{vae} was made for {theirs}, this checkpoint is {ours}: pictures will be noise. "
                 "Choose one made for {ours}.",
-                vae=entry.name,
-                theirs=family_label(entry.family),
-                ours=family_label(in_use.family),
+                vae=theirs[0],
+                theirs=family_label(theirs[1]),
+                ours=family_label(in_use.family or ""),
             )
         )
     return notices
 
 
-def family_label(family: str) -> str:
-    """How people write a family: SD 1.x, SDXL, …"""
-    facts = FAMILIES.get(family)
-    return facts.label if facts is not None else family
+def _made_for(
+    in_use: InUse, service: Service, sha256: str | None, options: Sequence[Option]
+) -> tuple[str, str] | None:
+    """Name and family of what is in use, where the family is certain; its file may be another by now, or gone."""
+    entry = service.catalogue.recognise(sha256) if sha256 else None
+    if entry is not None:
+        return entry.name, entry.family
+    option = next((one for one in options if one.file is not None and str(one.file.path) == in_use.path), None)
+    return (option.word, option.family) if option is not None and option.family is not None else None

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...choice import AUTOMATIC, BUILTIN, Choice
 from ...jobs import JobState
+from ...library import VaeFile, scan
 from ...service import Service
 from ..hosts.acts import Act
 from ..words import Words, words_for
 from . import markup
-from .actions import allow, choose
+from .choosing import allow, choose
 from .facts import Facts, read_facts
+from .library_facts import LibraryRow, read_library
+from .library_table import RowLog
 from .markup import choice_name
 from .pasted import chosen_for_tab
 
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from ..hosts.host import Host
 
 TABS = ("txt2img", "img2img")
+LIBRARY = "library"
+"""The tab of its own."""
 
 EVERYWHERE = "everywhere"
 THIS_TAB = "tab"
@@ -33,20 +39,23 @@ class Page:
         self.service = service
         self.quick_settings_at_build = "sd_vae" in host.quick_settings()
         self._words_by_label: dict[str, str] = {}
+        self._sent = RowLog()
 
     @property
     def words(self) -> Words:
         return words_for(self.host.language(), self.host.translations())
 
     def facts(self) -> Facts:
-        return read_facts(self.host, self.service)
+        return read_facts(self.host, self.service, scan(self.host.folders()))
 
-    def state(self, tab_choices: Mapping[str, str]) -> dict[str, Any]:
+    def state(self, tab_choices: Mapping[str, str], library: tuple[str, str] | None = None) -> dict[str, Any]:
         """Everything that the browser shows and that changes while the page is open.
 
-        `tab_choices` holds, for a tab that has a VAE of its own, the WebUI's word for it.
+        `tab_choices` holds, for a tab that has a VAE of its own, the WebUI's word for it. `library`, while the tab
+        "VAE" is seen: which rows the browser has, by their stamp, and the key of the one that the person looks at.
         """
-        facts, words = self.facts(), self.words
+        files, words = scan(self.host.folders()), self.words
+        facts = read_facts(self.host, self.service, files)
         return {
             "titles": {
                 tab: markup.title(facts, words, tab_choices.get(tab, "")) + markup.pasted_title(facts, words)
@@ -64,6 +73,25 @@ class Page:
             "sync": self._sync_token(facts),
             "active": facts.active,
             **self.pace(),
+            **({"library": self._library(files, *library)} if library is not None else {}),
+        }
+
+    def _library(self, files: Sequence[VaeFile], stamp: str, selected: str) -> dict[str, Any]:
+        library, words = read_library(self.host, self.service, files, selected), self.words
+        seen_with = (library.in_use.family, library.choose_refused, library.change_refused, self.host.language())
+
+        def html(row: LibraryRow) -> str:
+            return markup.library_row(row, library, words)
+
+        return {
+            **self._sent.since(stamp, library.rows, seen_with, html),
+            "selected": library.selected.key if library.selected is not None else "",
+            "regions": {
+                "library-bar": markup.library_bar(library, words),
+                "library-forms": markup.adopt_form(library, words),
+                "file": markup.file_details(library, words),
+            },
+            "active": library.active,
         }
 
     def pace(self) -> dict[str, Any]:
@@ -73,18 +101,23 @@ class Page:
         """
         words = self.words
         jobs = [one.job for one in self.service.downloads.views()]
+        work = self.service.upkeep.views()
         return {
-            "jobs": {job.key: markup.job_figures(job, words) for job in jobs if job.state is JobState.RUNNING},
-            "stamp": " ".join(f"{job.serial}{job.state.value}{job.wish.value}" for job in jobs),
+            "jobs": {
+                **{job.key: markup.job_figures(job, words) for job in jobs if job.state is JobState.RUNNING},
+                **{job.key: markup.work_figures(job, words) for job in work if job.state is JobState.RUNNING},
+            },
+            "stamp": " ".join(f"{job.serial}{job.state.value}{job.wish.value}" for job in (*jobs, *work)),
         }
 
     def _sync_token(self, facts: Facts) -> str:
         """Changes whenever the dropdowns of an open page have to be set anew."""
         job = facts.choosing
         ended = str(job.serial) if job is not None and job.state.ended else ""
-        shown = [f"{option.word}={option.missing}" for option in facts.options]
+        lines = repr(markup.dropdown(facts, self.words))  # printable, whatever a name holds
+        shown = hashlib.blake2s(lines.encode()).hexdigest()
         means = [facts.resolution.rule.value, facts.resolution.path or ""]  # stands beside "Automatic"
-        return "|".join([facts.wanted.word, facts.choice.word, ended, *means, *shown, *self.host.quick_settings()])
+        return "|".join([facts.wanted.word, facts.choice.word, ended, *means, shown, *self.host.quick_settings()])
 
     # gradio 3.41.2 shows a dropdown's values as they are: what is read must be turned back into the WebUI's word.
 

@@ -128,6 +128,9 @@ class A1111:
         megabytes = options.number(options.BANDWIDTH, 0)
         return megabytes * 1e6 if megabytes > 0 else None
 
+    def converts(self) -> bool:
+        return bool(options.read(options.CONVERT, True))
+
     def language(self) -> str:
         """The chosen localization; that of the bilingual extension where it takes the WebUI's place."""
         chosen = str(options.read("localization", "None"))
@@ -156,7 +159,11 @@ class A1111:
             return self.refusal(Act.CHOOSE) or self._closed_to_strangers()
         if act is Act.CHANGE_QUICK_SETTINGS:
             return options.frozen("quicksettings_list") or self._closed_to_strangers()
-        if act is Act.RELOAD_PAGE:
+        if act in (Act.RELOAD_PAGE, Act.CHANGE_FILES):
+            return self._closed_to_strangers()
+        if act is Act.ADOPT_FILES:
+            if self.shared_with_others:  # even where extensions may be changed: a path could be anybody's file
+                return say("This WebUI can be reached from other machines, so the page takes in no file by its path.")
             return self._closed_to_strangers()
         if act is Act.CHANGE_SOURCES and shared.cmd_opts.disable_extension_access:
             return say(

@@ -22,6 +22,7 @@ BANDWIDTH = "vae_manager_bandwidth"
 FAMILY_DEFAULTS = {"sd1": "vae_manager_default_sd1", "sdxl": "vae_manager_default_sdxl"}
 """Which VAE Automatic takes for a checkpoint of the family when nothing nearer is set."""
 GUARDS = "vae_manager_guards"
+CONVERT = "vae_manager_convert"
 MEMORY = "vae_manager_memory"
 ON_DEVICE = "vae_manager_on_device"
 ONE_SET = 400_000_000

@@ -10,8 +10,8 @@ from ....choice import AUTOMATIC, Choice
 from ....errors import VaeManagerError
 from ....service import the_service
 from ... import api
-from ...ui import accordion
-from ...ui.actions import follow
+from ...ui import accordion, tab
+from ...ui.choosing import follow
 from ...ui.gradio_compat import changed, on_click
 from ...ui.page import TABS, Page
 from ..acts import Act
@@ -87,6 +87,7 @@ def into_webui() -> type[VaeScript]:
     shared.opts.data.setdefault("sd_vae", AUTOMATIC.word)
     _guard()
     register("before_ui", _new_page)
+    register("ui_tabs", _tabs)
     register("ui_settings", _register_settings)
     register("after_component", _keep_in_step)
     register("app_started", _add_route)
@@ -104,6 +105,11 @@ def _new_page() -> None:
     _guard()  # once more: a Reload UI may make the WebUI's page modules anew
     VaeScript.page = None
     VaeScript.current_page()
+
+
+def _tabs() -> list[tuple[Any, str, str]]:
+    """The tab "VAE". No file is looked at before somebody opens it."""
+    return [(tab.build(VaeScript.current_page()), "VAE", tab.NAME)]
 
 
 def _register_settings() -> None:

@@ -12,7 +12,7 @@ from modules.options import OptionHTML, OptionInfo, options_section
 from ....choice import BUILTIN
 from ....sentences import say
 from ...ui.accordion import settings_region
-from ...ui.facts import family_label
+from ...ui.fitting import family_label
 from ...words import Words
 from ..acts import Act
 from . import guards, options
@@ -36,6 +36,7 @@ def register(host: A1111, words: Words, follow: Callable[[], None]) -> None:
         options.DOWNLOAD_FOLDER: _download_folder(host, words),
         options.CONNECTIONS: _connections(words),
         options.BANDWIDTH: _bandwidth(words),
+        options.CONVERT: _convert(words),
         options.MEMORY: _memory(words),
         options.ON_DEVICE: _on_device(words),
         options.GUARDS: _guards(host, words),
@@ -100,6 +101,14 @@ def _bandwidth(words: Words) -> OptionInfo:
     label = words(say("Bandwidth limit for downloads, in MB/s"))
     hint = words(say("0: as fast as the line allows; a change counts from the next download or resume on"))
     return OptionInfo(0, label, gr.Number, {"minimum": 0}).info(hint)
+
+
+def _convert(words: Words) -> OptionInfo:
+    label = words(say("Convert what this WebUI cannot load"))
+    hint = words(
+        say("after a download in another layout; the file is kept as it was published, beside the converted one")
+    )
+    return OptionInfo(True, label).info(hint)
 
 
 def _memory(words: Words) -> OptionInfo:

@@ -2,26 +2,35 @@
 
 from .choices import choice_name, dropdown
 from .downloads import downloads, downloads_title, forms
+from .file import adopt_form, file_details
 from .jobs import Figures, job_figures
+from .library import library_bar, library_frame, library_row
 from .offers import offers
 from .parts import answer
 from .pasted import pasted, pasted_title
 from .settings import settings
 from .status import status, title
+from .work import work_figures
 
 __all__ = [
     "Figures",
+    "adopt_form",
     "answer",
     "choice_name",
     "downloads",
     "downloads_title",
     "dropdown",
+    "file_details",
     "forms",
     "job_figures",
+    "library_bar",
+    "library_frame",
+    "library_row",
     "offers",
     "pasted",
     "pasted_title",
     "settings",
     "status",
     "title",
+    "work_figures",
 ]

@@ -7,7 +7,9 @@ from pathlib import Path
 from ....choice import Choice, Rule
 from ....sentences import say
 from ...words import Words
-from ..facts import Facts, Option, family_label
+from ..facts import Facts
+from ..fitting import Fit, family_label, fit_of
+from ..options import Option
 
 
 def choice_name(choice: Choice, words: Words) -> str:
@@ -19,13 +21,19 @@ def choice_name(choice: Choice, words: Words) -> str:
 
 
 def dropdown(facts: Facts, words: Words) -> list[tuple[str, str]]:
-    """(label, the WebUI's word) for each option. A VAE known to be of another family stands last, marked."""
+    """(label, the WebUI's word) for each option. What does not fit the loaded checkpoint stands last, marked, but for
+    what is chosen, which stays where it was chosen."""
     fitting: list[tuple[str, str]] = []
     other: list[tuple[str, str]] = []
     for option in facts.options:
-        misfit = option.entry is not None and facts.in_use.family not in (None, option.entry.family)
-        (other if misfit else fitting).append((_option_label(option, facts, words), option.word))
+        last = fit(option, facts).last and option.word != facts.wanted.word
+        (other if last else fitting).append((_option_label(option, facts, words), option.word))
     return fitting + other
+
+
+def fit(option: Option, facts: Facts) -> Fit:
+    """How the option's file goes with the loaded checkpoint."""
+    return Fit.UNTOLD if option.missing else fit_of(option.known, facts.in_use.family)
 
 
 def _option_label(option: Option, facts: Facts, words: Words) -> str:
@@ -44,6 +52,19 @@ def _option_label(option: Option, facts: Facts, words: Words) -> str:
         return choice_name(choice, words)
     if option.missing:
         return words(say("{file} — missing", file=option.word))
-    if option.entry is None:
-        return option.word
-    return f"{option.word} — {option.entry.name} · {family_label(option.entry.family)}"
+    parts = [option.word if option.entry is None else f"{option.word} — {option.entry.name}"]
+    if option.known is not None and option.known.family is not None:
+        label = family_label(option.known.family)
+        parts.append(label if option.known.family_sure else words(say("{family}, guess", family=label)))
+    return " · ".join([*parts, *_marks(fit(option, facts), words)])
+
+
+def _marks(fit: Fit, words: Words) -> list[str]:
+    """Why it stands last."""
+    if fit is Fit.OTHER_FAMILY:
+        return [words(say("⚠ other family"))]
+    if fit is Fit.CONVERTIBLE:
+        return [words(say("⚠ needs converting"))]
+    if fit in (Fit.OTHER_SHAPES, Fit.NO_VAE):
+        return [words(say("⚠ cannot be loaded"))]
+    return []

@@ -9,7 +9,8 @@ from ....catalogue import Entry
 from ....jobs import JobState
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
-from ..facts import Facts, Row, family_label
+from ..facts import Facts, Row
+from ..fitting import family_label
 from .advice import advice, caught
 from .downloads import kept_line
 from .jobs import job_buttons, job_line

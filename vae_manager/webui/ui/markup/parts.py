@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from html import escape
+from typing import Final
 
 from ....sentences import Sentence, say
 from ...words import Words
 
 FINE, LOOK, BROKEN = "fine", "look", "broken"
 """Three kinds of lines; each has a sign and a word beside its colour."""
+
+
+_MISLEADING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""Control characters, halves of characters, and what turns the reading direction round or breaks the line: with them a
+name reads as another one."""
+
+
+def plain(name: str) -> str:
+    """A file's name, or anything else that somebody has put together, as text that shows what is there."""
+    return _MISLEADING.sub("�", name)
 
 
 def paragraph(inner: str) -> str:
@@ -25,7 +37,7 @@ def line(kind: str, text: str, words: Words, after: str = "") -> str:
     label = escape(words(word))
     return (
         f'<p class="vm-line vm-{kind}"><span class="vm-sign" role="img" aria-label="{label}">{sign}</span>'
-        f"{escape(text)}{after}</p>"
+        f"{escape(plain(text))}{after}</p>"
     )
 
 

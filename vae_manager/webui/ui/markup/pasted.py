@@ -6,7 +6,8 @@ from ....catalogue import not_offered
 from ....pasted import Finding
 from ....sentences import Sentence, say
 from ...words import Words
-from ..facts import Facts, family_label
+from ..facts import Facts
+from ..fitting import family_label
 from ..pasted import Pasted
 from .parts import FINE, LOOK, button, dismiss, line
 

@@ -38,7 +38,7 @@ def _parts(job: JobView, words: Words) -> list[Sentence | str]:
     if job.speed is not None:
         parts.append(f"{amount(round(job.speed))}/s")
     if job.seconds_left is not None:
-        parts.append(_time_left(job.seconds_left))
+        parts.append(time_left(job.seconds_left))
     return parts
 
 
@@ -69,7 +69,7 @@ def amount(count: int) -> str:
     return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
 
 
-def _time_left(seconds: float) -> Sentence:
+def time_left(seconds: float) -> Sentence:
     """As fine as it is meant: half a second in twenty would be a lie of its own."""
     if seconds < 19.95:
         return say("{count} s left", count=f"{max(0.1, seconds):.1f}")

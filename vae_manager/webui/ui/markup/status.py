@@ -8,9 +8,12 @@ from pathlib import Path
 from ....choice import Choice, Rule
 from ....jobs import JobState, JobView
 from ....sentences import Sentence, say
+from ....upkeep import key_of
 from ...hosts.acts import Swap
 from ...words import Words
-from ..facts import CHOICE_KEY, Facts, family_label
+from ..facts import Facts
+from ..fitting import family_label
+from ..options import CHOICE_KEY
 from .checkpoint import checkpoint_button, checkpoint_lines
 from .choices import choice_name
 from .parts import BROKEN, FINE, LOOK, button, dismiss, line, paragraph, with_buttons
@@ -67,7 +70,9 @@ def status(facts: Facts, words: Words) -> str:
         )
         lines.append(line(FINE, words(text), words))
     if job is not None and job.state is JobState.FAILED and job.error is not None:
-        lines.append(_failure(job, job.error, words, asks=facts.choosing_asks))
+        lines.append(_failure(job, job.error, facts, words))
+    elif facts.stuck is not None:
+        lines.append(_stuck(facts, words))
     if facts.resolution.rule is Rule.MISSING:
         missing = say(
             "{file} is chosen, but it is not in the VAE folders. The checkpoint's own VAE is used until it is back.",
@@ -100,10 +105,27 @@ def _swapped(swap: Swap) -> Sentence:
     return say("loaded from its file in {time} ms", time=time)
 
 
-def _failure(job: JobView, error: Sentence, words: Words, *, asks: bool) -> str:
+def _stuck(facts: Facts, words: Words) -> str:
+    """The setting means a file that the WebUI cannot load as it is."""
+    word = facts.stuck.word if facts.stuck is not None else ""
+    text = say("{file} cannot be loaded as it is. A conversion makes a second file that can.", file=word)
+    return line(LOOK, words(text), words, _convert_button(facts, words))
+
+
+def _convert_button(facts: Facts, words: Words) -> str:
+    """For the file that was chosen and cannot be loaded, where a conversion helps."""
+    option = facts.stuck
+    if option is None or option.file is None or facts.change_refused or facts.choose_refused:
+        return ""
+    label = words(say("Convert and use"))
+    action: dict[str, object] = {"do": "convert-file", "file": key_of(option.file.path), "use": True}
+    return button(label, action, f"convert {option.word}", primary=True, named=f"{label} — {option.word}")
+
+
+def _failure(job: JobView, error: Sentence, facts: Facts, words: Words) -> str:
     after = dismiss({"do": "dismiss", "job": job.key}, words)
-    if not asks:
-        return line(BROKEN, words(error), words, after)
+    if not facts.choosing_asks:
+        return line(BROKEN, words(error), words, _convert_button(facts, words) + after)
     choice = job.key.removeprefix(CHOICE_KEY)
     anyway = button(words(say("Use it all the same")), {"do": "choose-anyway", "choice": choice}, f"anyway {choice}")
     return line(LOOK, words(error), words, anyway + after)

@@ -1,0 +1,179 @@
+"""What is known of the library's files by now, in memory: a page asks often, and seldom does anything change."""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..catalogue import Catalogue, Entry
+from ..library import VaeFile
+from .known import Known
+
+if TYPE_CHECKING:  # what opens files waits for the first file
+    from ..files import HashStore
+    from ..library.families import FamilyGuess, Guesses, OwnWords
+    from ..library.index import Index, IndexedFile
+
+AT_ONCE = 50
+"""Files that are looked at before they are told of."""
+
+Bound = tuple[str, int, int]
+
+
+def bound(file: VaeFile) -> Bound:
+    """The file as it was listed; to ask the disk again for each of a thousand files would cost more than all else."""
+    return str(file.path), file.size, file.mtime_ns
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where what is known is kept. Each is made when it is first asked for: the WebUI's start needs none."""
+
+    hashes: Callable[[], HashStore]
+    catalogue: Callable[[], Catalogue]
+    index: Callable[[], Index]
+    words: Callable[[], OwnWords]
+    guesses: Callable[[], Guesses]
+    trash: Path
+
+
+class Looks:
+    """All methods may be called from any thread."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._lock = threading.Lock()
+        self._seen: Mapping[Bound, IndexedFile] = {}
+        self._last: _Last | None = None
+
+    def lacking(self, files: Sequence[VaeFile]) -> list[VaeFile]:
+        """Those that nobody has looked at as they are now."""
+        seen = self._seen
+        return [file for file in files if bound(file) not in seen]
+
+    def take(self, files: Sequence[VaeFile], stop: threading.Event | None = None) -> None:
+        """Look at what is lacking; forget what is no longer among `files`."""
+        lacking = self.lacking(files)
+        for start in range(0, len(lacking), AT_ONCE):
+            if stop is not None and stop.is_set():
+                return
+            self._add(self._stores.index().look(lacking[start : start + AT_ONCE]))
+        wanted = {bound(file) for file in files}
+        with self._lock:
+            self._seen = {key: indexed for key, indexed in self._seen.items() if key in wanted}
+
+    def again(self, file: VaeFile) -> None:
+        """More has become known of `file`."""
+        self._add(self._stores.index().look([file]))
+
+    def _add(self, found: Sequence[IndexedFile]) -> None:
+        with self._lock:
+            self._seen = {**self._seen, **{bound(indexed.file): indexed for indexed in found}}
+
+    def seen(self, files: Sequence[VaeFile]) -> list[IndexedFile]:
+        """With the hashes that are known by now. The same objects while nothing has changed."""
+        found = [indexed for file in files if (indexed := self._seen.get(bound(file))) is not None]
+        hashes = self._stores.hashes()
+        newer = [
+            replace(indexed, sha256=sha256)
+            for indexed in found
+            if (sha256 := hashes.known_of(indexed.identity)) != indexed.sha256
+        ]
+        if not newer:
+            return found
+        self._add(newer)
+        return [self._seen.get(bound(indexed.file), indexed) for indexed in found]
+
+    def known(self, files: Sequence[VaeFile]) -> Mapping[Path, Known]:
+        return self._now(files).known
+
+    def twins(self, files: Sequence[VaeFile]) -> Mapping[Path, Sequence[VaeFile]]:
+        """The others that have the same weights, of each file that has any."""
+        return self._now(files).twins
+
+    def _now(self, files: Sequence[VaeFile]) -> _Last:
+        """What was said last, while it stands on the same."""
+        indexed, catalogue = self.seen(files), self._stores.catalogue()
+        told = (self._stores.words().stamp, self._stores.guesses().stamp)
+        last = self._last
+        if last is None or not last.stands_on(indexed, catalogue, told):
+            last = self._last = self._conclude(indexed, catalogue, told)
+        return last
+
+    def _conclude(self, indexed: Sequence[IndexedFile], catalogue: Catalogue, told: object) -> _Last:
+        from ..library.duplicates import by_weights
+        from ..library.families import families_of
+
+        guesses = families_of(indexed, catalogue, self._stores.words(), self._stores.guesses())
+        entries = _by_weights(indexed, catalogue)
+        known = {
+            one.file.path: _known(one, guess, catalogue, entries)
+            for one, guess in zip(indexed, guesses, strict=True)
+        }
+        twins = {
+            one.file.path: tuple(other.file for other in group if other is not one)
+            for group in by_weights(indexed)
+            for one in group
+        }
+        return _Last(indexed, catalogue, told, known, twins)
+
+
+@dataclass(frozen=True)
+class _Last:
+    """Conclusions, and what they stand on."""
+
+    indexed: Sequence[IndexedFile]
+    catalogue: Catalogue
+    told: object
+    """Of what people and tests have said: which files it was read from."""
+    known: Mapping[Path, Known]
+    twins: Mapping[Path, Sequence[VaeFile]]
+
+    def stands_on(self, indexed: Sequence[IndexedFile], catalogue: Catalogue, told: object) -> bool:
+        return (
+            catalogue is self.catalogue
+            and told == self.told
+            and len(indexed) == len(self.indexed)
+            and all(map(operator.is_, indexed, self.indexed))
+        )
+
+
+def _by_weights(indexed: Sequence[IndexedFile], catalogue: Catalogue) -> Mapping[str, Entry]:
+    """Fingerprint -> what the catalogue calls a file that has these weights."""
+    found = {}
+    for one in indexed:
+        entry = catalogue.recognise(one.sha256) if one.sha256 is not None else None
+        if entry is not None and one.fingerprints is not None:
+            found[one.fingerprints.weights] = entry
+    return found
+
+
+def _known(
+    one: IndexedFile, guess: FamilyGuess, catalogue: Catalogue, by_weights: Mapping[str, Entry]
+) -> Known:
+    summary, prints = one.summary, one.fingerprints
+    entry = catalogue.recognise(one.sha256) if one.sha256 is not None else None
+    if entry is None and prints is not None:
+        entry = by_weights.get(prints.weights)
+    return Known(
+        container=summary.container,
+        layout=summary.layout,
+        latent_channels=summary.latent_channels,
+        parameters=summary.parameters,
+        dtype=summary.dtype,
+        problems=tuple((problem.code, problem.sentence) for problem in summary.problems),
+        loadable=summary.loadable,
+        convertible=summary.convertible,
+        metadata=summary.metadata,
+        sha256=one.sha256,
+        weights=prints.weights if prints is not None else None,
+        family=guess.family,
+        family_sure=guess.sure,
+        family_own=guess.why == "yours",
+        figure=guess.figure,
+        entry=entry,
+    )

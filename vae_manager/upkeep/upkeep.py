@@ -1,0 +1,224 @@
+"""One for the process: what is known of the files of the library, and the work that finds it out.
+
+Work runs on a lane of its own, so that a verification of many gigabytes delays neither a choice nor the hash of the
+file in use. It never needs the WebUI's queue lock: files are read, and new ones are written beside them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import NotFoundError
+from ..jobs import Handle, JobView, Lane
+from ..library import VaeFile
+from ..sentences import Sentence, say
+from . import work
+from .known import Known, Verdict, key_of
+from .looks import Bound, Looks, Stores, bound
+
+if TYPE_CHECKING:
+    from ..library.moving import How, Memory, Surroundings
+    from ..library.trash import Removed
+
+LOOKING = "look"
+PATIENCE = 0.3
+"""Seconds that an answer may wait for new files to be looked at: so long, most libraries are whole at first sight."""
+VERIFY_ALL = "verify-all"
+DUPLICATES = "duplicates"
+
+
+@dataclass(frozen=True)
+class Undoable:
+    """What was deleted last."""
+
+    name: str
+    kept_by_us: bool
+    """It can be taken back here; else in the system's trash."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a piece of work has done."""
+
+    sentence: Sentence
+    made: Path | None = None
+    """The file that is new in the library."""
+
+
+class Upkeep:
+    """All methods may be called from any thread."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._looks = Looks(stores)
+        self._looking = Lane("looks")
+        self._lane = Lane("upkeep")
+        self._lock = threading.Lock()
+        self._verdicts: dict[Bound, Verdict] = {}
+        self._renamed: dict[str, str] = {}
+        self._removed: Removed | None = None
+        self.told: Told | None = None
+        """What the last piece of work has done, until somebody has read it."""
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+    def look(self, files: Sequence[VaeFile], *, patience: float = PATIENCE) -> None:
+        """Make sure that each file gets looked at, in the background; wait at most `patience` seconds for it."""
+        if not self._looks.lacking(files):
+            return
+        self._looking.start(LOOKING, "", lambda handle: self._looks.take(files, handle.stop))
+        if patience:
+            self._looking.wait(LOOKING, patience)
+
+    @property
+    def looking(self) -> bool:
+        view = self._looking.view(LOOKING)
+        return view is not None and not view.state.ended
+
+    def known(self, files: Sequence[VaeFile]) -> Mapping[Path, Known]:
+        """What is known by now of each file that has been looked at."""
+        return self._looks.known(files)
+
+    def twins(self, files: Sequence[VaeFile]) -> Mapping[Path, Sequence[VaeFile]]:
+        """The others that have the same weights, of each file that has any."""
+        return self._looks.twins(files)
+
+    def verdict(self, file: VaeFile) -> Verdict | None:
+        return self._verdicts.get(bound(file))
+
+    def set_family(self, file: VaeFile, family: str | None) -> None:
+        """Remember the person's own word; None takes it back. Raises UsageError, DiskError."""
+        for indexed in self._stores.index().look([file]):
+            self._stores.words().put(indexed, family)
+
+    # -- files -----------------------------------------------------------------------------------------------------
+    def memories(self) -> tuple[Memory, ...]:
+        """What knows files by their identity, and has to be told when one moves."""
+        return self._stores.hashes(), self._stores.index(), self._stores.words(), self._stores.guesses()
+
+    def now_called(self, key: str) -> str:
+        """The key of the file that had the key `key`: an open page may not know yet that it was renamed."""
+        return self._renamed.get(key, key)
+
+    def renamed(self, old: Path, new: Path) -> None:
+        before, now = key_of(old), key_of(new)
+        with self._lock:
+            follow = {key: now if name == before else name for key, name in self._renamed.items()}
+            self._renamed = {key: name for key, name in {**follow, before: now}.items() if key != name}
+
+    @property
+    def undoable(self) -> Undoable | None:
+        gone = self._removed
+        return Undoable(gone.file.name, gone.place is not None) if gone is not None else None
+
+    def remove(self, file: Path, around: Surroundings) -> None:
+        """Put it into the trash. Raises as `trash.remove` does."""
+        from ..library import trash
+
+        self._removed = trash.remove(file, self._stores.trash, around)
+
+    def undo(self, around: Surroundings) -> None:
+        """Take back what was deleted last. Raises as `trash.undo` does."""
+        from ..library import trash
+
+        gone = self._removed
+        if gone is None:
+            raise NotFoundError(say("There is nothing to take back."))
+        trash.undo(gone, around)
+        self.forget_removed()
+
+    def forget_removed(self) -> None:
+        """Say no more of what was deleted last."""
+        self._removed = None
+
+    # -- work ------------------------------------------------------------------------------------------------------
+    def verify(self, file: VaeFile) -> None:
+        self._verify(f"verify {key_of(file.path)}", file.name, [file])
+
+    def verify_all(self, files: Sequence[VaeFile]) -> None:
+        self._verify(VERIFY_ALL, "", files)
+
+    def _verify(self, key: str, title: str, files: Sequence[VaeFile]) -> None:
+        def judged(file: VaeFile, verdict: Verdict) -> None:
+            with self._lock:
+                self._verdicts = {**self._verdicts, bound(file): verdict}
+
+        def verify(handle: Handle) -> None:
+            bad = work.verify_all(files, self._stores, self._looks, judged, handle)
+            if bad:
+                self.told = Told(say("{bad} of {count} files are not as they should be.", bad=bad, count=len(files)))
+            elif len(files) > 1:
+                self.told = Told(say("{count} files were verified, and all are as they should be.", count=len(files)))
+
+        self._lane.start(key, title, verify)
+
+    def find_duplicates(self, files: Sequence[VaeFile]) -> None:
+        def find(handle: Handle) -> None:
+            self._looks.take(files, handle.stop)
+            work.take_fingerprints(files, self._stores, self._looks, handle)
+            groups = doubled(self.twins(files))
+            if groups:
+                sentence = say(
+                    "{count} VAEs are here more than once, whatever their files are called: see “Recognised as”.",
+                    count=groups,
+                )
+                self.told = Told(sentence)
+            else:
+                self.told = Told(say("No VAE is here twice."))
+
+        self._lane.start(DUPLICATES, "", find)
+
+    def convert(self, source: Path, then: Callable[[Path], None]) -> None:
+        """Convert into a second file beside `source`; `then` is told of it in the same job."""
+        from ..files.conversion import described
+
+        def convert(handle: Handle) -> None:
+            target, done = work.convert(source, self._stores.hashes(), handle)
+            first, *more = described(done)
+            for another in more:
+                first = say("{first}, {next}", first=first, next=another)
+            sentence = say("{file} was made from {source}: {done}.", file=target.name, source=source.name, done=first)
+            self.told = Told(sentence, target)
+            then(target)
+
+        self._lane.start(f"convert {key_of(source)}", source.name, convert)
+
+    def adopt(
+        self, source: Path, folder: Path, how: How, around: Surroundings, then: Callable[[Path], None]
+    ) -> None:
+        """Take a file from anywhere into a VAE folder; `then` is told of it in the same job."""
+        from ..library import moving
+
+        def adopt(handle: Handle) -> None:
+            target = moving.adopt(
+                source,
+                folder,
+                how,
+                around=around,
+                report=lambda done, total: handle.report("copying", done, total),
+                stop=handle.stop,
+            )
+            then(target)
+            self.told = Told(say("{file} is in the library now.", file=target.name), target)
+
+        self._lane.start(f"adopt {key_of(source)}", source.name, adopt)
+
+    def views(self) -> tuple[JobView, ...]:
+        return self._lane.views()
+
+    def wait(self, key: str, timeout: float | None = None) -> JobView | None:
+        return self._lane.wait(key, timeout)
+
+    def stop(self, key: str) -> None:
+        self._lane.stop(key)
+
+    def forget(self, key: str) -> None:
+        self._lane.forget(key)
+
+
+def doubled(twins: Mapping[Path, Sequence[VaeFile]]) -> int:
+    """How many VAEs are there more than once."""
+    return len({frozenset([path, *(other.path for other in others)]) for path, others in twins.items()})

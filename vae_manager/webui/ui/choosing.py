@@ -1,0 +1,87 @@
+"""Choosing: what every way of choosing a VAE in the page comes to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...choice import Choice
+from ...errors import RefusedError
+from ...jobs import Handle
+from ...library import scan
+from ...sentences import Sentence, say
+from ...service import Service
+from ..hosts.acts import Act
+from .options import CHOICE_KEY, misfit, option_of, read_options
+
+if TYPE_CHECKING:
+    from ..hosts.host import Host
+
+
+def allow(host: Host, act: Act) -> None:
+    """Raises RefusedError where the WebUI does not allow `act`."""
+    refusal = host.refusal(act)
+    if refusal is not None:
+        raise RefusedError(refusal)
+
+
+def is_listed(host: Host, path: Path) -> None:
+    """The WebUI keeps one file a base name: choosing the name could mean another file than the one that was proven."""
+    listed = host.files().get(path.name)
+    if listed is not None and not Path(listed).samefile(path):
+        raise RefusedError(
+            say(
+                "{file} is there twice under one name, and the WebUI lists the other one: {path}. Rename one of them.",
+                file=path.name,
+                path=listed,
+            )
+        )
+
+
+def choose(host: Host, service: Service, choice: Choice, *, sure: bool = False) -> None:
+    """Make `choice` the WebUI's. Waits, in the background, for a running generation; the newest choice wins.
+
+    A VAE known to be made for another family is not used unless the person is `sure`.
+    """
+    allow(host, Act.CHOOSE)
+
+    ours = {host.choice().word}
+    for view in service.choices.views():
+        if not view.state.ended:
+            ours.add(view.key.removeprefix(CHOICE_KEY))  # may still be written, by an earlier choice of the page
+
+    def work(handle: Handle) -> None:
+        def still_wanted() -> bool:
+            """Not when a newer choice was made meanwhile: here, or by the WebUI's own settings or API."""
+            return not handle.stop.is_set() and host.choice().word in ours
+
+        doubt = _doubt(host, service, choice)
+        if doubt is not None and not sure:
+            raise RefusedError(doubt)
+        host.choose(choice, still_wanted)
+
+    for view in service.choices.views():
+        service.choices.stop(view.key)
+        service.choices.forget(view.key)
+    service.choices.start(CHOICE_KEY + choice.word, choice.word, work)
+
+
+def _doubt(host: Host, service: Service, choice: Choice) -> Sentence | None:
+    options = read_options(host, service, scan(host.folders()), choice)
+    return misfit(host.in_use().family, option_of(options, choice.word))
+
+
+def prefer(host: Host, service: Service, checkpoint: str, choice: Choice) -> None:
+    """Keep `choice` on the card of the checkpoint that the person saw, and use what now results."""
+    allow(host, Act.PREFER)
+    host.prefer(checkpoint, choice)
+    follow(host, service)
+
+
+def follow(host: Host, service: Service) -> None:
+    """Put into the model what the choice means now, if it is another VAE: in the background, after what waits there."""
+    if host.resolution().path == host.in_use().path:
+        return
+    waiting = [view.key.removeprefix(CHOICE_KEY) for view in service.choices.views() if not view.state.ended]
+    word = waiting[-1] if waiting else host.choice().word  # what the dropdown shows stays what it shows
+    service.choices.start(CHOICE_KEY + word, word, lambda handle: host.follow_setting())

@@ -1,0 +1,172 @@
+"""What a click in the tab "VAE" does. What takes time becomes work of `Upkeep`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ...choice import Choice
+from ...errors import UsageError
+from ...library import VaeFile, scan
+from ...sentences import say
+from ...service import Service
+from ..hosts.acts import Act
+from .choosing import allow, choose, is_listed
+from .library_facts import file_of, vae_folders
+
+if TYPE_CHECKING:
+    from ...library.moving import Surroundings
+    from ..hosts.host import Host
+
+Action = dict[str, Any]
+Do = Callable[["Host", Service, Action], None]
+
+HOW: Final = ("copy", "move", "link")
+
+
+def use(host: Host, service: Service, file: VaeFile) -> None:
+    """Choose the file, if the WebUI means it by its name."""
+    host.refresh()
+    is_listed(host, file.path)
+    choose(host, service, Choice(file.name))
+
+
+# -- files ---------------------------------------------------------------------------------------------------------
+def _around(host: Host, service: Service) -> Surroundings:
+    """The library, for what acts on one of its files. In use is what is in the model, and what the setting says."""
+    from ...library.moving import Surroundings
+
+    busy = {host.in_use().path, host.files().get(host.choice().word)}
+    return Surroundings(
+        files=scan(host.folders()),
+        folders=host.folders(),
+        in_use=lambda path: str(path) in busy,
+        memories=service.upkeep.memories(),
+    )
+
+
+def _rename(host: Host, service: Service, action: Action) -> None:
+    from ...library import moving
+
+    allow(host, Act.CHANGE_FILES)
+    path = file_of(host, service, action["file"]).path
+    service.upkeep.renamed(path, moving.rename(path, action["name"].strip(), _around(host, service)))
+    host.refresh()
+
+
+def _move(host: Host, service: Service, action: Action) -> None:
+    from ...library import moving
+
+    allow(host, Act.CHANGE_FILES)
+    path, folder = file_of(host, service, action["file"]).path, _folder(host, action)
+    service.upkeep.renamed(path, moving.move(path, folder, _around(host, service)))
+    host.refresh()
+
+
+def _folder(host: Host, action: Action) -> Path:
+    """A VAE folder, by its number: a message names no path."""
+    folders = vae_folders(host)
+    number = action["folder"]
+    if not (number.isascii() and number.isdecimal()) or int(number) >= len(folders):
+        raise UsageError(say("The page is out of date. Reload it."))
+    return folders[int(number)]
+
+
+def _delete(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHANGE_FILES)
+    service.upkeep.remove(file_of(host, service, action["file"]).path, _around(host, service))
+    host.refresh()
+
+
+def _undo(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHANGE_FILES)
+    service.upkeep.undo(_around(host, service))
+    host.refresh()
+
+
+def _adopt(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHANGE_FILES)
+    allow(host, Act.ADOPT_FILES)
+    if action["how"] not in HOW:
+        raise UsageError(say("The page is out of date. Reload it."))
+    source = Path(action["path"].strip().strip('"')).expanduser()  # in quotes, as file managers copy a path
+    folder, around = _folder(host, action), _around(host, service)
+    service.upkeep.adopt(source, folder, action["how"], around, lambda path: host.refresh())
+
+
+# -- conversion ----------------------------------------------------------------------------------------------------
+def convert(host: Host, service: Service, path: Path, *, use_it: bool) -> None:
+    """Convert in the background, into a second file beside; with `use_it`, choose that once it is there."""
+
+    def then(target: Path) -> None:
+        host.refresh()
+        if use_it:
+            is_listed(host, target)
+            choose(host, service, Choice(target.name))
+
+    service.upkeep.convert(path, then)
+
+
+def convert_fetched(host: Host, service: Service, path: Path, *, use: bool) -> bool:
+    """Convert what was downloaded, where this WebUI cannot load it and the person has not switched that off."""
+    from ...files import inspect
+
+    if not host.converts() or not inspect(path).convertible:
+        return False
+    convert(host, service, path, use_it=use)
+    return True
+
+
+def _convert(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHANGE_FILES)
+    if action["use"]:
+        allow(host, Act.CHOOSE)
+    convert(host, service, file_of(host, service, action["file"]).path, use_it=action["use"])
+
+
+# -- looking -------------------------------------------------------------------------------------------------------
+def _verify(host: Host, service: Service, action: Action) -> None:
+    service.upkeep.verify(file_of(host, service, action["file"]))
+
+
+def _verify_all(host: Host, service: Service, action: Action) -> None:
+    service.upkeep.verify_all(scan(host.folders()))
+
+
+def _find_duplicates(host: Host, service: Service, action: Action) -> None:
+    service.upkeep.find_duplicates(scan(host.folders()))
+
+
+def _set_family(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHANGE_FILES)
+    service.upkeep.set_family(file_of(host, service, action["file"]), action["family"] or None)
+
+
+def _forget_told(host: Host, service: Service, action: Action) -> None:
+    service.upkeep.told = None
+
+
+def _use(host: Host, service: Service, action: Action) -> None:
+    use(host, service, file_of(host, service, action["file"]))
+
+
+LIBRARY_ACTIONS: Final[dict[str, tuple[Do, dict[str, type]]]] = {
+    "use-file": (_use, {"file": str}),
+    "convert-file": (_convert, {"file": str, "use": bool}),
+    "rename-file": (_rename, {"file": str, "name": str}),
+    "move-file": (_move, {"file": str, "folder": str}),
+    "delete-file": (_delete, {"file": str}),
+    "undo-delete": (_undo, {}),
+    "forget-delete": (lambda host, service, action: service.upkeep.forget_removed(), {}),
+    "forget-told": (_forget_told, {}),
+    "adopt-file": (_adopt, {"path": str, "how": str, "folder": str}),
+    "verify-file": (_verify, {"file": str}),
+    "verify-all": (_verify_all, {}),
+    "find-duplicates": (_find_duplicates, {}),
+    "refresh-files": (lambda host, service, action: host.refresh(), {}),
+    "set-family": (_set_family, {"file": str, "family": str}),
+    "stop-work": (lambda host, service, action: service.upkeep.stop(action["job"]), {"job": str}),
+    "forget-work": (lambda host, service, action: service.upkeep.forget(action["job"]), {"job": str}),
+}
+"""What a message may ask for, and the fields that it must bring."""

@@ -1,0 +1,207 @@
+"""What the tab "VAE" shows, as plain data: one row for each VAE file, read at one moment.
+
+What a file is comes from `Upkeep`, which looks at files in the background: nothing here opens one.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...catalogue import Entry
+from ...errors import NotFoundError
+from ...jobs import JobState, JobView
+from ...library import VaeFile, collisions, scan
+from ...sentences import Sentence, say
+from ...service import Service
+from ...upkeep import Known, Told, Undoable, Verdict, doubled, key_of
+from ..hosts.acts import Act, InUse
+
+if TYPE_CHECKING:
+    from ..hosts.host import Host
+
+
+class HashState(enum.Enum):
+    """What is known of a file's SHA-256."""
+
+    PROVEN = "proven"
+    """It is the published one of a catalogue's entry."""
+    KNOWN = "known"
+    HASHING = "hashing"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class LibraryRow:
+    """One VAE file."""
+
+    key: str
+    """Names it in the page and in messages: a digest of its path, since a path can hold anything."""
+    name: str
+    """As the WebUI calls it; where two files share it, with the folders below the VAE folder before it."""
+    word: str | None
+    """The WebUI's word for it; None where the WebUI lists another file of that name."""
+    path: Path
+    folder: Path
+    """The VAE folder that it lies in, or below."""
+    size: int
+    """Bytes."""
+    known: Known | None = None
+    """What it is; None until it has been looked at."""
+    twins: tuple[str, ...] = ()
+    """The other files here that have the same weights."""
+    namesakes: tuple[str, ...] = ()
+    """The other files here that have the same base name."""
+    sha256: str | None = None
+    hash_state: HashState = HashState.NONE
+    in_use: bool = False
+    chosen: bool = False
+    """It is what the setting says, whether it is in the model or not."""
+    verdict: Verdict | None = None
+    """What the last verification of these very bytes gave."""
+
+    @property
+    def entry(self) -> Entry | None:
+        return self.known.entry if self.known is not None else None
+
+    @property
+    def published(self) -> bool:
+        """Its bytes are those of the catalogue's entry, not its weights alone."""
+        return self.hash_state is HashState.PROVEN
+
+    @property
+    def broken(self) -> Sentence | None:
+        """The gravest thing that is wrong with it."""
+        if self.known is not None and self.known.problems:
+            return self.known.problems[0][1]
+        return self.verdict.problem if self.verdict is not None else None
+
+
+@dataclass(frozen=True)
+class Library:
+    rows: Sequence[LibraryRow]
+    selected: LibraryRow | None
+    """The row that the person looks at."""
+    folders: Sequence[Path]
+    """The VAE folders: where a file can be moved to."""
+    in_use: InUse
+    work: Sequence[JobView]
+    """What goes on in the background, or has failed."""
+    doubled: int
+    """How many VAEs are known to be here more than once, by their weights."""
+    looking: bool
+    """New files are being looked at."""
+    undo: Undoable | None
+    """What was deleted last, while that can be taken back."""
+    told: Told | None
+    """What the last piece of work has done."""
+    change_refused: Sentence | None
+    adopt_refused: Sentence | None
+    choose_refused: Sentence | None
+
+    @property
+    def size(self) -> int:
+        return sum(row.size for row in self.rows)
+
+    @property
+    def with_problems(self) -> int:
+        return sum(row.broken is not None or bool(row.namesakes) for row in self.rows)
+
+    @property
+    def active(self) -> bool:
+        hashing = any(row.hash_state is HashState.HASHING for row in self.rows)
+        return self.looking or hashing or any(job.state in (JobState.WAITING, JobState.RUNNING) for job in self.work)
+
+
+def vae_folders(host: Host) -> Sequence[Path]:
+    """Where a file can be moved to; messages name one by its place in this list."""
+    return tuple(dict.fromkeys(folder.path for folder in host.folders() if folder.purpose == "vae"))
+
+
+def file_of(host: Host, service: Service, key: str) -> VaeFile:
+    """The file that a message names: one of the library's and no other. Raises NotFoundError."""
+    key = service.upkeep.now_called(key)
+    for file in scan(host.folders()):
+        if key_of(file.path) == key:
+            return file
+    raise NotFoundError(say("This file is no longer there. Refresh shows what is."))
+
+
+def read_library(host: Host, service: Service, files: Sequence[VaeFile], selected: str) -> Library:
+    """Look at the library once: at `files`, which are all. `selected` is the key of the row that the person looks at;
+    empty for none, which means the file in use."""
+    service.upkeep.look(files)
+    in_use = host.in_use()
+    twins = service.upkeep.twins(files)
+    rows = _rows(host, service, files, in_use, twins)
+    asked = service.upkeep.now_called(selected)
+    looked_at = next((row for row in rows if row.key == asked), None)
+    return Library(
+        rows=rows,
+        selected=looked_at or next((row for row in rows if row.in_use), None),
+        folders=vae_folders(host),
+        in_use=in_use,
+        work=_shown(service.upkeep.views()),
+        doubled=doubled(twins),
+        looking=service.upkeep.looking,
+        undo=service.upkeep.undoable,
+        told=service.upkeep.told,
+        change_refused=host.refusal(Act.CHANGE_FILES),
+        adopt_refused=host.refusal(Act.ADOPT_FILES),
+        choose_refused=host.refusal(Act.CHOOSE),
+    )
+
+
+def _shown(views: Sequence[JobView]) -> Sequence[JobView]:
+    return [job for job in views if not job.state.ended or job.state is JobState.FAILED]
+
+
+def _rows(
+    host: Host,
+    service: Service,
+    files: Sequence[VaeFile],
+    in_use: InUse,
+    twins: Mapping[Path, Sequence[VaeFile]],
+) -> Sequence[LibraryRow]:
+    listed, choice = host.files(), host.choice().word
+    same_name = {name: tuple(file.path for file in group) for name, group in collisions(files).items()}
+    known, hashing = service.upkeep.known(files), service.hashing()
+    rows = []
+    for file in files:
+        path, others = str(file.path), same_name.get(file.name, ())
+        mine = listed.get(file.name) == path
+        told = known.get(file.path)
+        sha256, state = _hash(service, path, told, hashing)
+        rows.append(
+            LibraryRow(
+                key=key_of(file.path),
+                name=file.relative if others else file.name,
+                word=file.name if mine else None,
+                path=file.path,
+                folder=file.folder.path,
+                size=file.size,
+                known=told,
+                twins=tuple(other.relative for other in twins.get(file.path, ())),
+                namesakes=tuple(str(other) for other in others if other != file.path),
+                sha256=sha256,
+                hash_state=state,
+                in_use=in_use.path == path,
+                chosen=mine and choice == file.name,
+                verdict=service.upkeep.verdict(file),
+            )
+        )
+    return rows
+
+
+def _hash(
+    service: Service, path: str, known: Known | None, hashing: frozenset[str]
+) -> tuple[str | None, HashState]:
+    sha256 = known.sha256 if known is not None else None
+    if sha256 is None:
+        return None, HashState.HASHING if path in hashing else HashState.NONE
+    proven = service.catalogue.recognise(sha256) is not None
+    return sha256, HashState.PROVEN if proven else HashState.KNOWN
+

@@ -1,0 +1,295 @@
+"""One file of the library: what it is, in three sentences; its details; what can be done with it."""
+
+from __future__ import annotations
+
+import json
+import time
+from html import escape
+from pathlib import Path
+
+from ....catalogue import FAMILIES
+from ....sentences import Sentence, megabytes, say
+from ...words import Words
+from ..fitting import Fit, family_label, fit_of
+from ..library_facts import HashState, Library, LibraryRow
+from .library import may_convert, may_use, use
+from .parts import LOOK, button, line, paragraph, plain
+
+OWN_FAMILIES = ("sd1", "sdxl")
+"""Those that cannot be told apart by their shapes."""
+
+METADATA_SHOWN = 12
+"""Entries; some trainers write hundreds."""
+TEXT_SHOWN = 400
+"""Characters of one of them."""
+
+
+def file_details(library: Library, words: Words) -> str:
+    """The selected file; a hint where there is none."""
+    row = library.selected
+    if row is None:
+        return paragraph(f'<span class="vm-hint">{escape(words(say("Choose a file to see what it is.")))}</span>')
+    told = "".join(paragraph(escape(words(sentence))) for sentence in about(row, library))
+    return (
+        f'<h3 class="vm-title"><bdi>{escape(plain(row.name))}</bdi></h3>{told}{_problems(row, words)}'
+        f"{_actions(row, library, words)}{_details(row, library, words)}"
+    )
+
+
+# -- in three sentences --------------------------------------------------------------------------------------------
+def about(row: LibraryRow, library: Library) -> list[Sentence]:
+    """What it is, whether it fits, and how sure that is."""
+    if row.known is None:
+        return [say("It has not been looked at yet; that is being done.")]
+    return [_what(row), *_fit(row, library), _sure(row)]
+
+
+def _what(row: LibraryRow) -> Sentence:
+    known = row.known
+    assert known is not None
+    if row.entry is not None:
+        if row.published:
+            return say("This is {vae}, byte for byte as it was published.", vae=row.entry.name)
+        return say("This is {vae} in another file: the same weights, in other bytes.", vae=row.entry.name)
+    if known.problems and not known.convertible:
+        return say("This is no VAE that the WebUI can load.")
+    if row.twins:
+        return say("This has the same weights as {file}.", file=plain(row.twins[0]))
+    if known.family is not None and known.family_own:
+        return say("You said that this is a VAE for {family}.", family=family_label(known.family))
+    if known.family is not None:
+        return say("This is a VAE for {family} that the catalogue does not know.", family=family_label(known.family))
+    if known.latent_channels is not None:
+        return say(
+            "This is a VAE with {count} latent channels that the catalogue does not know.", count=known.latent_channels
+        )
+    return say("The catalogue does not know this file.")
+
+
+def _fit(row: LibraryRow, library: Library) -> list[Sentence]:
+    known, ours = row.known, library.in_use.family
+    assert known is not None
+    fit = fit_of(known, ours)
+    if row.in_use:
+        return [say("It is in use: its weights are in the model.")]
+    if fit is Fit.OTHER_SHAPES and known.latent_channels is not None and ours is not None:
+        return [
+            say(
+                "It has {theirs} latent channels, the loaded checkpoint has {ours}: it cannot be used with it.",
+                theirs=known.latent_channels,
+                ours=FAMILIES[ours].latent_channels,
+            )
+        ]
+    if fit is Fit.CONVERTIBLE:
+        return [say("Converted, it can be used. That makes a second file beside it; this one stays as it is.")]
+    if fit is Fit.NO_VAE:
+        return []
+    if library.in_use.checkpoint is None:
+        return [say("No checkpoint is loaded, so whether it fits is not known yet.")]
+    if ours is None:
+        return []
+    if fit is Fit.OTHER_FAMILY and known.family is not None:
+        theirs = family_label(known.family)
+        return [
+            say(
+                "It was made for {theirs}, the loaded checkpoint is {ours}: pictures would be noise.",
+                theirs=theirs,
+                ours=family_label(ours),
+            )
+        ]
+    if fit is Fit.SURE:
+        return [say("It fits the loaded checkpoint.")]
+    return [say("Its shapes fit the loaded checkpoint; whether it was made for it, shapes cannot tell.")]
+
+
+def _sure(row: LibraryRow) -> Sentence:
+    if row.verdict is not None and row.verdict.problem is None:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.verdict.at))
+        return say("It was verified on {date}: every byte can be read, and every number is one.", date=when)
+    if row.hash_state is HashState.PROVEN:
+        return say("Its SHA-256 is the published one.")
+    if row.hash_state is HashState.HASHING:
+        return say("Its SHA-256 is being worked out.")
+    if row.sha256 is not None:
+        return say("Its SHA-256 is known; no VAE of the catalogue has it.")
+    return say("Its SHA-256 is not known yet; Verify works it out.")
+
+
+def _problems(row: LibraryRow, words: Words) -> str:
+    sentences = [sentence for _, sentence in row.known.problems] if row.known is not None else []
+    if row.verdict is not None and row.verdict.problem is not None:
+        sentences.append(row.verdict.problem)
+    for path in row.namesakes:
+        sentences.append(
+            say("{path} has the same name, and the WebUI lists only one of the two. Rename one.", path=plain(path))
+        )
+    return "".join(line(LOOK, words(sentence), words) for sentence in sentences)
+
+
+# -- what can be done ----------------------------------------------------------------------------------------------
+def _actions(row: LibraryRow, library: Library, words: Words) -> str:
+    made = []
+
+    def add(text: Sentence, action: dict[str, object], *, primary: bool = False) -> None:
+        label, name = words(text), plain(row.name)
+        key = f"file {action['do']} {action.get('use')} {action.get('family')} {row.key}"
+        made.append(button(label, action, key, primary=primary, named=f"{label} — {name}"))
+
+    if may_use(row, library):
+        add(say("Use"), use(row), primary=True)
+    if may_convert(row, library):
+        if library.choose_refused is None:
+            add(say("Convert and use"), {"do": "convert-file", "file": row.key, "use": True}, primary=True)
+        add(say("Convert"), {"do": "convert-file", "file": row.key, "use": False})
+    add(say("Verify"), {"do": "verify-file", "file": row.key})
+    for family in _families_to_say(row):
+        text = say("This is {family}", family=family_label(family))
+        add(text, {"do": "set-family", "file": row.key, "family": family})
+    if row.known is not None and row.known.family_own:
+        add(say("Forget my word"), {"do": "set-family", "file": row.key, "family": ""})
+    return f'<div class="vm-do vm-acts">{"".join(made)}</div>' + _changes(row, library, words)
+
+
+def _families_to_say(row: LibraryRow) -> tuple[str, ...]:
+    """What nobody but the person knows: a VAE of four channels that is not recognised."""
+    known = row.known
+    if known is None or known.latent_channels != 4 or (known.family_sure and not known.family_own):
+        return ()
+    return tuple(family for family in OWN_FAMILIES if not (known.family_own and known.family == family))
+
+
+def _changes(row: LibraryRow, library: Library, words: Words) -> str:
+    if library.change_refused is not None:
+        return line(LOOK, words(library.change_refused), words)
+    if row.in_use or row.chosen:
+        hint = say("While it is chosen or in use it cannot be renamed, moved or deleted.")
+        return f'<p class="vm-hint">{escape(words(hint))}</p>'
+    delete = words(say("Delete"))
+    gone = button(
+        delete, {"do": "delete-file", "file": row.key}, f"delete {row.key}", named=f"{delete} — {plain(row.name)}"
+    )
+    return f'<div class="vm-changes">{_rename(row, words)}{_move(row, library, words)}{gone}</div>'
+
+
+def _rename(row: LibraryRow, words: Words) -> str:
+    label, done = escape(words(say("New name"))), escape(words(say("Rename")))
+    action = escape(json.dumps({"do": "rename-file", "file": row.key}))
+    return _folded(
+        say("Rename …"),
+        f'<form class="vm-form" data-vae-form="{action}"><label><span>{label}</span><input type="text" name="name" '
+        f'required autocomplete="off" spellcheck="false" value="{escape(plain(row.path.name))}" '
+        f'data-vae-key="name {row.key}"></label><button type="submit" class="vm-button" '
+        f'data-vae-key="rename {row.key}">{done}</button></form>',
+        f"renaming {row.key}",
+        words,
+    )
+
+
+def _move(row: LibraryRow, library: Library, words: Words) -> str:
+    """Nothing where there is one folder only."""
+    places = [(number, place) for number, place in enumerate(library.folders) if place != row.path.parent]
+    if not places:
+        return ""
+    label, done = escape(words(say("Folder"))), escape(words(say("Move")))
+    action = escape(json.dumps({"do": "move-file", "file": row.key}))
+    choices = "".join(f'<option value="{number}">{escape(plain(str(place)))}</option>' for number, place in places)
+    return _folded(
+        say("Move …"),
+        f'<form class="vm-form" data-vae-form="{action}"><label><span>{label}</span><select name="folder" '
+        f'data-vae-key="folder {row.key}">{choices}</select></label><button type="submit" class="vm-button" '
+        f'data-vae-key="move {row.key}">{done}</button></form>',
+        f"moving {row.key}",
+        words,
+    )
+
+
+def _folded(text: Sentence, inner: str, key: str, words: Words) -> str:
+    return (
+        f'<details class="vm-fold" data-vae-key="{escape(key)}"><summary class="vm-button">{escape(words(text))}'
+        f"</summary>{inner}</details>"
+    )
+
+
+# -- details -------------------------------------------------------------------------------------------------------
+def _details(row: LibraryRow, library: Library, words: Words) -> str:
+    known = row.known
+    facts: list[tuple[Sentence, str]] = [
+        (say("Path"), plain(str(row.path)) if library.change_refused is None else plain(row.name)),
+        (say("Size"), f"{megabytes(row.size)} ({row.size:,} B)"),
+    ]
+    if row.sha256 is not None:
+        facts.append((say("SHA-256"), row.sha256))
+    if known is not None:
+        facts += _inside(row, words)
+    listed = "".join(f"<dt>{escape(words(name))}</dt><dd>{escape(text)}</dd>" for name, text in facts)
+    return f'<dl class="vm-facts-list">{listed}</dl>{_metadata(row, words)}'
+
+
+def _inside(row: LibraryRow, words: Words) -> list[tuple[Sentence, str]]:
+    known = row.known
+    assert known is not None
+    facts = [(say("Kind of file"), known.container)]
+    if known.layout != "unknown":
+        facts.append((say("Layout"), known.layout))
+    if known.latent_channels is not None:
+        facts.append((say("Latent channels"), str(known.latent_channels)))
+    if known.dtype is not None:
+        facts.append((say("Precision"), known.dtype))
+    if known.parameters is not None:
+        facts.append((say("Parameters"), f"{known.parameters:,}"))
+    if known.weights is not None:
+        facts.append((say("Fingerprint of the weights"), known.weights))
+    if row.entry is not None and row.entry.licence is not None:
+        facts.append((say("Licence"), row.entry.licence.name))
+    if row.twins:
+        facts.append((say("Same weights as"), ", ".join(plain(name) for name in row.twins)))
+    return facts
+
+
+def _metadata(row: LibraryRow, words: Words) -> str:
+    pairs = list(row.known.metadata.items())[:METADATA_SHOWN] if row.known is not None else []
+    if not pairs:
+        return ""
+    listed = "".join(
+        f"<dt>{escape(plain(name[:TEXT_SHOWN]))}</dt><dd>{escape(plain(text[:TEXT_SHOWN]))}</dd>"
+        for name, text in pairs
+    )
+    summary = escape(words(say("Metadata inside the file")))
+    return (
+        f'<details class="vm-more" data-vae-key="metadata"><summary>{summary}</summary>'
+        f'<dl class="vm-facts-list">{listed}</dl></details>'
+    )
+
+
+# -- a file from elsewhere -----------------------------------------------------------------------------------------
+def adopt_form(library: Library, words: Words) -> str:
+    """Takes a file of this machine into a VAE folder; nothing where strangers could ask for it."""
+    if library.adopt_refused is not None or not library.folders:
+        return ""
+    action = escape(json.dumps({"do": "adopt-file"}))
+    ways = {"copy": say("copy it"), "move": say("move it"), "link": say("link it, on one disk")}
+    choices = "".join(f'<option value="{way}">{escape(words(text))}</option>' for way, text in ways.items())
+    places = "".join(
+        f'<option value="{number}">{escape(plain(str(place)))}</option>' for number, place in enumerate(library.folders)
+    )
+    path, how, where = (escape(words(text)) for text in (say("Path of the file"), say("How"), say("Folder")))
+    done = escape(words(say("Take it in")))
+    hint = escape(words(say("The file is looked at first; what is no VAE stays where it is.")))
+    return _folded_form(
+        f'<form class="vm-form" data-vae-form="{action}"><label><span>{path}</span><input type="text" name="path" '
+        f'required autocomplete="off" spellcheck="false" placeholder="{escape(_example(library.folders[0]))}" '
+        f'data-vae-key="adopt path"></label><label><span>{how}</span><select name="how" data-vae-key="adopt how">'
+        f'{choices}</select></label><label><span>{where}</span><select name="folder" data-vae-key="adopt folder">'
+        f'{places}</select></label><button type="submit" class="vm-button" data-vae-key="adopt">{done}</button></form>'
+        f'<p class="vm-hint">{hint}</p>',
+        words,
+    )
+
+
+def _example(folder: Path) -> str:
+    return "C:\\Users\\me\\Downloads\\my.vae.pt" if "\\" in str(folder) else "/home/me/Downloads/my.vae.pt"
+
+
+def _folded_form(inner: str, words: Words) -> str:
+    summary = escape(words(say("Take in a file of this machine")))
+    return f'<details class="vm-more" data-vae-key="adopt"><summary>{summary}</summary>{inner}</details>'

@@ -1,0 +1,247 @@
+"""The library as a table: its frame, which the page is built with, and its rows, which come and go."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+
+from ....sentences import Sentence, megabytes, say
+from ...words import Words
+from ..fitting import Fit, family_label, fit_of
+from ..library_facts import HashState, Library, LibraryRow
+from .parts import badge, button, paragraph, plain, with_buttons
+from .problems import problem_word
+from .work import work_lines
+
+
+def library_frame(words: Words) -> str:
+    """The table without rows; the browser fills, filters and sorts it. Built once for each page."""
+    columns = {
+        "name": say("Name"),
+        "entry": say("Recognised as"),
+        "family": say("Family"),
+        "layout": say("Layout"),
+        "dtype": say("Precision"),
+        "size": say("Size"),
+        "hash": say("SHA-256"),
+        "state": say("State"),
+    }
+    head = "".join(_column(name, text, words) for name, text in columns.items())
+    actions = escape(words(say("Actions")))
+    label, hint = escape(words(say("Filter"))), escape(words(say("name, family, layout, hash …")))
+    shown = escape(words(say("{shown} of {count} shown", shown="{shown}", count="{count}")))
+    nothing = escape(words(say("No file matches the filter.")))
+    return (
+        f'<div class="vm-filter"><label><span>{label}</span><input type="search" data-vae-filter '
+        f'placeholder="{hint}" autocomplete="off" spellcheck="false"></label>'
+        f'<span class="vm-hint" role="status" data-vae-shown="{shown}"></span></div>'
+        f'<div class="vm-files" tabindex="-1"><table class="vm-library"><thead><tr>{head}'
+        f'<th scope="col"><span class="vm-unseen">{actions}</span></th></tr></thead>'
+        f'<tbody data-vae-rows></tbody></table><p class="vm-hint" data-vae-nothing hidden>{nothing}</p></div>'
+    )
+
+
+def _column(name: str, text: Sentence, words: Words) -> str:
+    first = "ascending" if name == "name" else "none"
+    return (
+        f'<th scope="col" class="vm-c-{name}" aria-sort="{first}"><button type="button" data-vae-sort="{name}">'
+        f"{escape(words(text))}</button></th>"
+    )
+
+
+WORST = 4
+
+
+# -- rows ----------------------------------------------------------------------------------------------------------
+def library_row(row: LibraryRow, library: Library, words: Words) -> str:
+    """One row. Of `library` it takes what `Page` names as seen with it, and nothing else."""
+    known = row.known
+    name = f'<button type="button" class="vm-name" data-vae-select data-vae-key="select {row.key}">' + (
+        f"<bdi>{escape(plain(row.name))}</bdi></button>"
+    )
+    if row.in_use:
+        name += " " + badge("✓", words(say("in use")))
+    cells = [
+        ("entry", f"<span>{_recognised(row, words)}</span>"),
+        ("family", family_badge(row, words)),
+        ("layout", escape(known.layout) if known is not None and known.layout != "unknown" else ""),
+        ("dtype", escape(known.dtype or "") if known is not None else ""),
+        ("size", megabytes(row.size)),
+        ("hash", _hash(row, words)),
+        ("state", _state(row, library, words)),
+        ("do", _row_buttons(row, library, words)),
+    ]
+    html = "".join(
+        f'<td class="vm-c-{column}"{_rank(column, row, library)}>{inner}</td>' for column, inner in cells
+    )
+    below = plain(str(row.path.relative_to(row.folder)))  # all of it would find "vae" in each
+    found = escape(f"{below} {row.sha256 or ''}".lower())
+    return (
+        f'<tr data-vae-row="{row.key}" data-vae-found="{found}">'
+        f'<th scope="row" class="vm-c-name">{name}</th>{html}</tr>'
+    )
+
+
+def _rank(column: str, row: LibraryRow, library: Library) -> str:
+    """What a column is sorted by where its text does not tell."""
+    if column == "size":
+        return f' data-vae-rank="{row.size}"'
+    return f' data-vae-rank="{_gravity(row, library)}"' if column == "state" else ""
+
+
+def _gravity(row: LibraryRow, library: Library) -> int:
+    if row.known is None:
+        return 1
+    if row.broken is not None:
+        return 3 if row.known.convertible else WORST
+    return 2 if row.namesakes or fit_of(row.known, library.in_use.family).last else 0
+
+
+def _recognised(row: LibraryRow, words: Words) -> str:
+    if row.entry is not None:
+        if row.published:
+            return escape(row.entry.name)
+        return escape(words(say("weights of {vae}", vae=row.entry.name)))
+    if row.twins:
+        return escape(words(say("same weights as {file}", file=plain(row.twins[0]))))
+    return ""
+
+
+def family_badge(row: LibraryRow, words: Words) -> str:
+    known = row.known
+    if known is None:
+        return ""
+    if known.family is None:
+        count = known.latent_channels
+        text = words(say("{count} channels", count=count)) if count is not None else ""
+        return f'<span class="vm-hint">{escape(text)}</span>'
+    label = f'<span class="vm-family">{escape(family_label(known.family))}</span>'
+    if known.family_own:
+        return f'{label} <span class="vm-hint">{escape(words(say("your word")))}</span>'
+    if not known.family_sure:
+        return f'{label} <span class="vm-hint">{escape(words(say("guess")))}</span>'
+    return label
+
+
+def _hash(row: LibraryRow, words: Words) -> str:
+    if row.hash_state is HashState.HASHING:
+        return badge("…", words(say("hashing")))
+    if row.sha256 is None:
+        return f'<span class="vm-hint">{escape(words(say("not hashed")))}</span>'
+    if row.hash_state is HashState.PROVEN:
+        return badge("✓", words(say("proven")))
+    return f"<code>{row.sha256[:10]}</code>"
+
+
+def _state(row: LibraryRow, library: Library, words: Words) -> str:
+    """A sign and a word."""
+    known = row.known
+    if known is None:
+        return badge("…", words(say("not looked at yet")))
+    fit = fit_of(known, library.in_use.family)
+    if row.broken is not None:
+        code = known.problems[0][0] if known.problems else "nan"
+        told = say("needs converting") if known.convertible and code != "checkpoint" else problem_word(code)
+    elif fit is Fit.OTHER_SHAPES:
+        told = say("does not fit")
+    elif row.namesakes:
+        told = say("name taken twice")
+    elif fit is Fit.OTHER_FAMILY:
+        told = say("other family")
+    else:
+        return f'<span class="vm-is-fine">{badge("✓", words(say("can be used")))}</span>'
+    sign, kind = ("✗", "broken") if _gravity(row, library) == WORST else ("!", "look")
+    return f'<span class="vm-is-{kind}">{badge(sign, words(told))}</span>'
+
+
+def _row_buttons(row: LibraryRow, library: Library, words: Words) -> str:
+    """The one act that is nearest."""
+    if may_use(row, library):
+        label = words(say("Use"))
+        return button(label, use(row), f"row use {row.key}", named=f"{label} — {plain(row.name)}")
+    if may_convert(row, library):
+        label = words(say("Convert"))
+        action: dict[str, object] = {"do": "convert-file", "file": row.key, "use": False}
+        return button(label, action, f"row use {row.key}", named=f"{label} — {plain(row.name)}")
+    return ""
+
+
+def use(row: LibraryRow) -> dict[str, object]:
+    return {"do": "use-file", "file": row.key}
+
+
+def may_use(row: LibraryRow, library: Library) -> bool:
+    can = fit_of(row.known, library.in_use.family) not in (Fit.CONVERTIBLE, Fit.OTHER_SHAPES, Fit.NO_VAE)
+    return can and row.word is not None and not row.in_use and library.choose_refused is None
+
+
+def may_convert(row: LibraryRow, library: Library) -> bool:
+    return row.known is not None and row.known.convertible and library.change_refused is None
+
+
+# -- above the table -----------------------------------------------------------------------------------------------
+def library_bar(library: Library, words: Words) -> str:
+    """How much there is, what is done with all of it, what goes on, and what was done."""
+    told = with_buttons(_summary(library, words), _tools(words))
+    return f"{told}{work_lines(library.work, words)}{_done(library, words)}"
+
+
+def _summary(library: Library, words: Words) -> str:
+    """ "12 files · 4.0 GB · 2 with problems · 1 twice"."""
+    count = len(library.rows)
+    if not count:
+        return paragraph(escape(words(say("There is no VAE file yet. The accordion VAE in txt2img gets one."))))
+    parts = [say("1 file") if count == 1 else say("{count} files", count=count)]
+    texts = [*(words(part) for part in parts), megabytes(library.size)]
+    if library.with_problems:
+        texts.append(words(say("{count} with problems", count=library.with_problems)))
+    if library.doubled:
+        texts.append(words(say("{count} more than once", count=library.doubled)))
+    return f'<p class="vm-line vm-summary">{escape(" · ".join(texts))}</p>'
+
+
+def _tools(words: Words) -> str:
+    tools: list[tuple[Sentence, dict[str, object]]] = [
+        (say("Verify all"), {"do": "verify-all"}),
+        (say("Find duplicates"), {"do": "find-duplicates"}),
+        (say("Refresh"), {"do": "refresh-files"}),
+    ]
+    return "".join(button(words(text), action, str(action["do"])) for text, action in tools)
+
+
+def _done(library: Library, words: Words) -> str:
+    """What the last click has done, and the way back where there is one."""
+    lines = []
+    if library.undo is not None:
+        gone, name = library.undo, plain(library.undo.name)
+        if gone.kept_by_us:
+            text = say("{file} is in the trash folder of VAE Manager.", file=name)
+            back = button(words(say("Undo")), {"do": "undo-delete"}, "undo", named=words(say("Undo")) + f" — {name}")
+        else:
+            text, back = say("{file} is in the system's trash, where it can be taken back.", file=name), ""
+        lines.append(_told(text, back, {"do": "forget-delete"}, words))
+    if library.told is not None:
+        lines.append(_told(library.told.sentence, _use_made(library, words), {"do": "forget-told"}, words))
+    return "".join(lines)
+
+
+def _use_made(library: Library, words: Words) -> str:
+    """What is new can be used at once."""
+    made = library.told.made if library.told is not None else None
+    row = next((row for row in library.rows if row.path == made), None)
+    if row is None or not may_use(row, library):
+        return ""
+    label = words(say("Use"))
+    return button(label, use(row), "use made", primary=True, named=f"{label} — {plain(row.name)}")
+
+
+def _told(text: Sentence, back: str, read: dict[str, object], words: Words) -> str:
+    return f'<p class="vm-line vm-fine">{escape(plain(words(text)))} {back}{_read(read, words)}</p>'
+
+
+def _read(action: dict[str, object], words: Words) -> str:
+    label = escape(words(say("Hide this message")))
+    return (
+        f'<button type="button" class="vm-dismiss" data-vae-do="{escape(json.dumps(action))}" '
+        f'data-vae-key="{action["do"]}" aria-label="{label}" title="{label}">✕</button>'
+    )

@@ -1,0 +1,47 @@
+"""Problems in a word or two, for a table's cell; the sentences come with the files."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ....sentences import Sentence, say
+
+DAMAGED: Final = frozenset(
+    {
+        "truncated", "overlapping", "bad-header", "bad-offsets", "bad-zip", "bad-pickle", "duplicate-key",
+        "header-too-long",
+    }
+)  # fmt: skip
+
+
+def problem_word(code: str) -> Sentence:
+    """For the codes of `files.inspection`; a code without a word of its own still says what it comes to."""
+    if code == "empty":
+        return say("empty")
+    if code == "web-page":
+        return say("a web page")
+    if code == "lfs-pointer":
+        return say("a pointer only")
+    if code in DAMAGED:
+        return say("damaged")
+    if code == "unreadable":
+        return say("cannot be read")
+    if code == "wrong-suffix":
+        return say("wrong ending")
+    if code == "old-torch":
+        return say("too old")
+    if code == "nan":
+        return say("damaged numbers")
+    if code == "unsafe-pickle":
+        return say("unsafe")
+    if code == "checkpoint":
+        return say("whole checkpoint")
+    if code == "tiny":
+        return say("previews only")
+    if code == "video":
+        return say("for video")
+    if code in ("lora", "no-vae", "not-a-model", "zip-without-model"):
+        return say("no VAE")
+    if code in ("no-encoder", "no-decoder"):
+        return say("incomplete")
+    return say("cannot be loaded")
