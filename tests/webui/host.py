@@ -109,7 +109,7 @@ class PlainHost:
 
     @property
     def checkpoint_file(self) -> str:
-        return f"/models/{self.checkpoint}.safetensors" if self.checkpoint else ""
+        return str(self.root / "models" / f"{self.checkpoint}.safetensors") if self.checkpoint else ""
 
     def checkpoints(self) -> Sequence[str]:
         return [self.checkpoint_file, *self.other_checkpoints]
@@ -128,7 +128,14 @@ class PlainHost:
         self.loaded = self.resolution().path
 
     def in_use(self) -> InUse:
-        return InUse(self.checkpoint, self.family, self.loaded, "fp32", self.taesd)
+        return InUse(
+            self.checkpoint,
+            self.family,
+            self.loaded,
+            "fp32",
+            checkpoint_file=self.checkpoint_file or None,
+            decoded_by_taesd=self.taesd,
+        )
 
     def generating(self) -> bool:
         return self.making_a_picture

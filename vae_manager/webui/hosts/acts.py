@@ -42,6 +42,8 @@ class InUse:
     """The VAE file whose weights are in the model; None means the checkpoint's own."""
     dtype: str | None
     """`fp32`, `fp16`, `bf16`."""
+    checkpoint_file: str | None = None
+    """Where the loaded checkpoint lies."""
     decoded_by_taesd: bool = False
     """The WebUI is set to decode with TAESD: the chosen VAE does not decode at all."""
     overridden: bool = False

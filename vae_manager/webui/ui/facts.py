@@ -20,6 +20,7 @@ from ...sentences import Sentence, say
 from ...service import Service
 from ..hosts.acts import Act, InUse
 from ..update import newer_version_on_disk
+from .builtin import Builtin, builtin_notices, read_builtin
 from .fitting import family_label
 from .options import CHOICE_KEY, Option, misfit, option_of, read_options, stuck_at
 from .pasted import Pasted, read_pasted
@@ -60,6 +61,7 @@ class Facts:
     in_use_sha256: str | None
     in_use_word: str | None
     """The WebUI's word for it; None where it is no file of the WebUI's list."""
+    builtin: Builtin
     resolution: Resolution
     choice: Choice
     wanted: Choice
@@ -116,6 +118,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> Facts:
     left = _left_over(service, host.download_folder())
     sha256 = _hash_in_use(service, in_use)
     picture = read_pasted(host, service)
+    builtin = read_builtin(host, service, in_use, files)
     options, resolution = read_options(host, service, files, choice), host.resolution()
     entries = _with_the_pictures(picture, service.catalogue.offered(family))
     return Facts(
@@ -124,6 +127,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> Facts:
         in_use_entry=service.catalogue.recognise(sha256) if sha256 else None,
         in_use_sha256=sha256,
         in_use_word=_word_of(host, in_use.path),
+        builtin=builtin,
         resolution=resolution,
         choice=choice,
         wanted=Choice(choosing.key.removeprefix(CHOICE_KEY)) if choosing is not None and moving else choice,
@@ -142,7 +146,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> Facts:
         key_saved=CIVITAI in service.keys,
         picture=picture,
         measured=_measured(service, family),
-        notices=_notices(in_use, service, sha256, options, choosing),
+        notices=[*_notices(in_use, service, sha256, options, choosing), *builtin_notices(builtin, in_use)],
         problems=service.catalogue.problems,
         choose_refused=host.refusal(Act.CHOOSE),
         prefer_refused=host.refusal(Act.PREFER),

@@ -255,6 +255,7 @@ class A1111:
             family=model_facts.family(model),
             path=sd_vae.loaded_vae_file,
             dtype=model_facts.dtype(model),
+            checkpoint_file=model.sd_checkpoint_info.filename,
             decoded_by_taesd=options.read("sd_vae_decode_method", "Full") != "Full",
             overridden=self._overridden(),
             identity=self.vae.identity(model),

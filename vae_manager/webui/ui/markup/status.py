@@ -11,6 +11,7 @@ from ....sentences import Sentence, say
 from ....upkeep import key_of
 from ...hosts.acts import Swap
 from ...words import Words
+from ..builtin import Builtin
 from ..facts import Facts
 from ..fitting import family_label
 from ..options import CHOICE_KEY
@@ -131,6 +132,12 @@ def _failure(job: JobView, error: Sentence, facts: Facts, words: Words) -> str:
     return line(LOOK, words(error), words, anyway + after)
 
 
+def _known_builtin(builtin: Builtin) -> Sentence | None:
+    if builtin.entry is not None:
+        return say("same weights as {file}", file=builtin.entry.name)
+    return say("same weights as {file}", file=builtin.twins[0].name) if builtin.twins else None
+
+
 def _in_use_line(facts: Facts, words: Words) -> str:
     if facts.in_use.checkpoint is None:
         return paragraph(escape(words(say("No checkpoint is loaded yet; the choice is applied when one is."))))
@@ -140,6 +147,8 @@ def _in_use_line(facts: Facts, words: Words) -> str:
         details.append(family_label(facts.in_use.family))
     if facts.in_use_entry is not None:
         details.insert(0, facts.in_use_entry.name)
+    elif facts.in_use.path is None and (known := _known_builtin(facts.builtin)) is not None:
+        details.insert(0, words(known))
     if facts.in_use_sha256 is not None:
         details.append(facts.in_use_sha256[:HASH_SHOWN])
     if facts.in_use.dtype is not None:

@@ -1,0 +1,85 @@
+"""What the VAE inside the loaded checkpoint is, so that Built-in has a name too."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...catalogue import Entry
+from ...errors import VaeManagerError
+from ...library import VaeFile
+from ...sentences import Sentence, say
+from ...service import Service
+from ..hosts.acts import InUse
+
+if TYPE_CHECKING:
+    from ...files import Identity
+    from ..hosts.host import Host
+
+
+@dataclass(frozen=True)
+class Builtin:
+    """The loaded checkpoint's own VAE, as far as it is known by now."""
+
+    is_missing: bool = False
+    """The checkpoint's file holds no VAE: the WebUI leaves in the model whatever was there before."""
+    twins: Sequence[VaeFile] = ()
+    """Files here with the same weights: to choose one of them changes nothing."""
+    entry: Entry | None = None
+    """What the catalogue calls these weights, where it knows one of the twins."""
+
+
+def read_builtin(host: Host, service: Service, in_use: InUse, files: Sequence[VaeFile]) -> Builtin:
+    """Look at the header of the checkpoint, and at fingerprints that are known. Has those of the checkpoint's VAE and
+    of the file in use taken in the background: some 335 MB are read for each, once."""
+    from ...files import identity_of
+
+    identity = identity_of(Path(in_use.checkpoint_file)) if in_use.checkpoint_file else None
+    if identity is None:
+        return Builtin()
+    if not _holds_vae(identity):
+        return Builtin(is_missing=True)
+    own = Path(identity.path)
+    if host.may_hash():
+        service.learn([own, *([Path(in_use.path)] if in_use.path else [])])
+    prints = service.index.known_fingerprints(own)
+    if prints is None:
+        return Builtin()
+    known = service.upkeep.known(files)
+    twins = [file for file in files if file.path in known and known[file.path].weights == prints.weights]
+    entries = [entry for file in twins if (entry := known[file.path].entry) is not None]
+    return Builtin(twins=twins, entry=entries[0] if entries else None)
+
+
+def builtin_notices(builtin: Builtin, in_use: InUse) -> Sequence[Sentence]:
+    if builtin.is_missing and in_use.path is None:
+        return [
+            say(
+                "{checkpoint} holds no VAE of its own: its pictures are decoded by whatever was in the model before. "
+                "Choose a VAE.",
+                checkpoint=in_use.checkpoint,
+            )
+        ]
+    if any(str(twin.path) == in_use.path for twin in builtin.twins):
+        return [
+            say(
+                "{file} has the same weights as the checkpoint's own VAE: choosing it changes nothing.",
+                file=Path(in_use.path or "").name,
+            )
+        ]
+    return []
+
+
+@functools.lru_cache(maxsize=16)
+def _holds_vae(identity: Identity) -> bool:
+    """True also where that cannot be told: then nothing is said."""
+    from ...files import inspect
+
+    try:
+        found = inspect(Path(identity.path))
+    except VaeManagerError:
+        return True
+    return found.layout != "checkpoint" or found.has_decoder
