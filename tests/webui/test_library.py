@@ -450,3 +450,39 @@ def test_the_status_offers_the_conversion(page: Page, host: PlainHost, theirs: P
     assert "Convert and use" in status
     host.refused[Act.CHANGE_FILES] = say("This WebUI was started for other machines to reach.")
     assert "Convert and use" not in page.state({})["regions"]["status"]
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "family"),
+    [
+        ("same.safetensors", "sd1", "SD 1.x / 2.x"),
+        ("noise.safetensors", "sd1", "SDXL"),
+        ("same.safetensors", "sdxl", "SDXL"),
+        ("noise.safetensors", "sdxl", "SD 1.x / 2.x"),
+    ],
+)
+def test_the_latent_test_gives_a_guess_with_its_figure(
+    host: PlainHost, page: Page, name: str, ours: str, family: str
+) -> None:
+    host.family = ours
+    path = vae(host.vaes / name)
+    host.refresh()
+    assert "Try it out" in details(page, path)
+    do(page, do="try-file", file=key_of(path))
+    wait_for(lambda: "guess" in row(page, path))
+    assert f"{family} guess" in row(page, path)
+    assert f"is probably made for {family}" in bar(page)
+    figure = "29.0" if name.startswith("same") else "8.0"
+    assert f"a guess from the latent test, which gave {figure} dB" in details(page, path)
+    do(page, do="set-family", file=key_of(path), family="sd1")
+    assert "You said that this is a VAE for SD 1.x / 2.x" in details(page, path)
+    assert "Try it out" not in details(page, path)
+
+
+def test_only_families_that_look_alike_can_be_tried(host: PlainHost, page: Page) -> None:
+    host.family = "sd3"
+    path = vae(host.vaes / "any.safetensors")
+    host.refresh()
+    assert "Try it out" not in details(page, path)
+    with pytest.raises(RefusedError, match="Load one"):
+        do(page, do="try-file", file=key_of(path))

@@ -21,6 +21,7 @@ from .known import Known, Verdict, key_of
 from .looks import Bound, Looks, Stores, bound
 
 if TYPE_CHECKING:
+    from ..library.families import Guess
     from ..library.moving import How, Memory, Surroundings
     from ..library.trash import Removed
 
@@ -93,6 +94,17 @@ class Upkeep:
         """Remember the person's own word; None takes it back. Raises UsageError, DiskError."""
         for indexed in self._stores.index().look([file]):
             self._stores.words().put(indexed, family)
+
+    def try_out(self, file: VaeFile, test: Callable[[], tuple[Guess, Sentence]]) -> None:
+        """Have the latent test tell the family: `test` gives its guess, which is remembered, and what is told."""
+
+        def try_it(handle: Handle) -> None:
+            guess, sentence = test()
+            for indexed in self._stores.index().look([file]):
+                self._stores.guesses().put(indexed, guess)
+            self.told = Told(sentence)
+
+        self._lane.start(f"try {key_of(file.path)}", file.name, try_it)
 
     # -- files -----------------------------------------------------------------------------------------------------
     def memories(self) -> tuple[Memory, ...]:

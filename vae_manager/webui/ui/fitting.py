@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 from ...catalogue import FAMILIES
 from ...upkeep import Known
+
+LOOK_ALIKE: Final = ("sd1", "sdxl")
+"""Families of four latent channels and the same shapes: a file's header cannot tell them apart."""
 
 
 class Fit(enum.Enum):

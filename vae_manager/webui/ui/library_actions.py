@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ...choice import Choice
-from ...errors import UsageError
+from ...errors import RefusedError, UsageError
 from ...library import VaeFile, scan
-from ...sentences import say
+from ...sentences import Sentence, say
 from ...service import Service
 from ..hosts.acts import Act
 from .choosing import allow, choose, is_listed
+from .fitting import LOOK_ALIKE, family_label
 from .library_facts import file_of, vae_folders
 
 if TYPE_CHECKING:
+    from ...library.families import Guess
     from ...library.moving import Surroundings
+    from ...swap import LatentTest
     from ..hosts.host import Host
 
 Action = dict[str, Any]
@@ -143,6 +146,33 @@ def _set_family(host: Host, service: Service, action: Action) -> None:
     service.upkeep.set_family(file_of(host, service, action["file"]), action["family"] or None)
 
 
+def _try_out(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHANGE_FILES)
+    family = host.in_use().family
+    if family not in LOOK_ALIKE:
+        raise RefusedError(
+            say("Only a checkpoint of SD 1.x, SD 2.x or SDXL can tell the two families apart. Load one.")
+        )
+    file = file_of(host, service, action["file"])
+    service.upkeep.try_out(file, lambda: _guess(host.try_out(file.path), file, family))
+
+
+def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[Guess, Sentence]:
+    """What the latent test says of the family, where there are two."""
+    from ...library.families import Guess
+
+    guessed = family if result.is_same_space else next(other for other in LOOK_ALIKE if other != family)
+    told = say(
+        "{file} is probably made for {family}, which is a guess: from a test picture it gives {found} dB, where the "
+        "checkpoint's own VAE gives {own} dB.",
+        file=file.name,
+        family=family_label(guessed),
+        found=f"{result.found_db:.1f}",
+        own=f"{result.own_db:.1f}",
+    )
+    return Guess(guessed, round(result.found_db, 1)), told
+
+
 def _forget_told(host: Host, service: Service, action: Action) -> None:
     service.upkeep.told = None
 
@@ -166,6 +196,7 @@ LIBRARY_ACTIONS: Final[dict[str, tuple[Do, dict[str, type]]]] = {
     "find-duplicates": (_find_duplicates, {}),
     "refresh-files": (lambda host, service, action: host.refresh(), {}),
     "set-family": (_set_family, {"file": str, "family": str}),
+    "try-file": (_try_out, {"file": str}),
     "stop-work": (lambda host, service, action: service.upkeep.stop(action["job"]), {"job": str}),
     "forget-work": (lambda host, service, action: service.upkeep.forget(action["job"]), {"job": str}),
 }

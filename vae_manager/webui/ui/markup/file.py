@@ -10,13 +10,10 @@ from pathlib import Path
 from ....catalogue import FAMILIES
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
-from ..fitting import Fit, family_label, fit_of
+from ..fitting import LOOK_ALIKE, Fit, family_label, fit_of
 from ..library_facts import HashState, Library, LibraryRow
 from .library import may_convert, may_use, use
 from .parts import LOOK, button, line, paragraph, plain
-
-OWN_FAMILIES = ("sd1", "sdxl")
-"""Those that cannot be told apart by their shapes."""
 
 METADATA_SHOWN = 12
 """Entries; some trainers write hundreds."""
@@ -57,6 +54,12 @@ def _what(row: LibraryRow) -> Sentence:
         return say("This has the same weights as {file}.", file=plain(row.twins[0]))
     if known.family is not None and known.family_own:
         return say("You said that this is a VAE for {family}.", family=family_label(known.family))
+    if known.family is not None and known.figure is not None:
+        return say(
+            "This is probably a VAE for {family}: a guess from the latent test, which gave {figure} dB.",
+            family=family_label(known.family),
+            figure=f"{known.figure:.1f}",
+        )
     if known.family is not None:
         return say("This is a VAE for {family} that the catalogue does not know.", family=family_label(known.family))
     if known.latent_channels is not None:
@@ -142,6 +145,8 @@ def _actions(row: LibraryRow, library: Library, words: Words) -> str:
             add(say("Convert and use"), {"do": "convert-file", "file": row.key, "use": True}, primary=True)
         add(say("Convert"), {"do": "convert-file", "file": row.key, "use": False})
     add(say("Verify"), {"do": "verify-file", "file": row.key})
+    if _may_try(row, library):
+        add(say("Try it out"), {"do": "try-file", "file": row.key})
     for family in _families_to_say(row):
         text = say("This is {family}", family=family_label(family))
         add(text, {"do": "set-family", "file": row.key, "family": family})
@@ -150,12 +155,20 @@ def _actions(row: LibraryRow, library: Library, words: Words) -> str:
     return f'<div class="vm-do vm-acts">{"".join(made)}</div>' + _changes(row, library, words)
 
 
+def _may_try(row: LibraryRow, library: Library) -> bool:
+    """Whether the latent test can tell something that nobody knows."""
+    known, ours = row.known, library.in_use.family
+    if known is None or known.family_sure or ours not in LOOK_ALIKE or library.change_refused is not None:
+        return False
+    return known.latent_channels == 4 and fit_of(known, ours) in (Fit.UNTOLD, Fit.SURE, Fit.OTHER_FAMILY)
+
+
 def _families_to_say(row: LibraryRow) -> tuple[str, ...]:
     """What nobody but the person knows: a VAE of four channels that is not recognised."""
     known = row.known
     if known is None or known.latent_channels != 4 or (known.family_sure and not known.family_own):
         return ()
-    return tuple(family for family in OWN_FAMILIES if not (known.family_own and known.family == family))
+    return tuple(family for family in LOOK_ALIKE if not (known.family_own and known.family == family))
 
 
 def _changes(row: LibraryRow, library: Library, words: Words) -> str:
