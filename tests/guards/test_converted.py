@@ -35,7 +35,7 @@ WRITE: dict[str, Callable[[Path, Path], None]] = {"diffusers": _as_diffusers, "p
 
 
 @pytest.fixture
-def folder(stage: Stage) -> Iterator[Path]:
+def made_in(stage: Stage) -> Iterator[Path]:
     """That of the VAEs; what is made there is gone afterwards."""
     yield stage.vaes
     stage.webui.set(sd_vae="None")
@@ -46,29 +46,29 @@ def folder(stage: Stage) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("kind", WRITE)
-def test_converted_and_used_by_one_click(stage: Stage, folder: Path, kind: str) -> None:
+def test_converted_and_used_by_one_click(stage: Stage, made_in: Path, kind: str) -> None:
     stage.begin(FROM_FILE)
     expected = stage.picture(override_settings={"sd_vae": stage.b})
-    WRITE[kind](folder / stage.b, folder / MADE)
-    (unloadable,) = folder.glob(f"{MADE}*")
+    WRITE[kind](made_in / stage.b, made_in / MADE)
+    (unloadable,) = made_in.glob(f"{MADE}*")
     stage.webui.refresh()
     stage.webui.state(library="")
     action = {"do": "convert-file", "file": key_of(unloadable), "use": True}
     status, answer = stage.webui.fire("vae_manager_txt2img_act", json.dumps(action), answers=True)
     assert (status, answer["data"]) == (200, [""])
-    until(lambda: len(list(folder.glob(f"{MADE}*"))) == 2)
-    (made,) = set(folder.glob(f"{MADE}*")) - {unloadable}
+    until(lambda: len(list(made_in.glob(f"{MADE}*"))) == 2)
+    (made,) = set(made_in.glob(f"{MADE}*")) - {unloadable}
     until(lambda: stage.webui.option("sd_vae") == made.name)
     picture = stage.picture()
     assert picture.vae == made.name
     assert picture.looks_like(expected)
 
 
-def test_the_vae_out_of_a_checkpoint_is_built_in(stage: Stage, folder: Path) -> None:
+def test_the_vae_out_of_a_checkpoint_is_built_in(stage: Stage, made_in: Path) -> None:
     stage.begin(FROM_FILE)
     expected = stage.picture(override_settings={"sd_vae": "None"})
     checkpoint = stage.folder / "models" / "Stable-diffusion" / f"{stage.first}.safetensors"
-    convert(checkpoint, folder / f"{MADE}.safetensors")
+    convert(checkpoint, made_in / f"{MADE}.safetensors")
     stage.webui.refresh()
     stage.webui.choose(f"{MADE}.safetensors")
     picture = stage.picture()
