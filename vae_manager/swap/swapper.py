@@ -101,13 +101,13 @@ class Swapper:
         try:
             return self._prepared(path, models, dtype, read_pickle)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         self.make_room()
         try:
             return self._prepared(path, models, dtype, read_pickle)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise OutOfMemoryError(
                 say("There is not enough memory to load {file}. The VAE in use is unchanged.", file=path.name)
@@ -250,7 +250,7 @@ def _unpickled(path: Path, read_pickle: ReadPickle) -> Weights:
     return Weights(before, tensors, checksums(tensors))
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """torch has a class of its own for the GPU, and none for the CPU."""
     import torch
 
