@@ -3,7 +3,8 @@ then."""
 
 from .check import fit
 from .exchange import places
+from .latent_test import LatentTest, sample_picture
 from .reading import read_safetensors
 from .swapper import Swapper, builtin_of
 
-__all__ = ["Swapper", "builtin_of", "fit", "places", "read_safetensors"]
+__all__ = ["LatentTest", "Swapper", "builtin_of", "fit", "places", "read_safetensors", "sample_picture"]

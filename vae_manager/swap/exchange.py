@@ -52,3 +52,18 @@ def exchanged(models: Tensors, new: Tensors) -> Iterator[Tensors]:
         for name, data in old.items():
             models[name].data = data
         raise
+
+
+@contextmanager
+def lent(models: Tensors, tensors: Tensors) -> Iterator[None]:
+    """Give each of a module's `places` the storage of `tensors` for as long as this lasts, whatever raises.
+
+    A model that the WebUI moves to the GPU part by part (--medvram) may be elsewhere at the end: then what it had
+    follows it there.
+    """
+    with exchanged(models, tensors) as old:
+        try:
+            yield
+        finally:
+            for name, data in old.items():
+                models[name].data = data.to(models[name].device)

@@ -24,6 +24,7 @@ from ..sentences import Sentence, say
 from .cache import WeightCache
 from .check import compare, fit, is_ignored
 from .exchange import exchanged, places
+from .latent_test import LatentTest, latent_test
 from .reading import changed, check_numbers, read_safetensors
 from .weights import Tensors, Weights, checksums, fitted
 
@@ -100,13 +101,13 @@ class Swapper:
         try:
             return self._prepared(path, models, dtype, read_pickle)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         self.make_room()
         try:
             return self._prepared(path, models, dtype, read_pickle)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise OutOfMemoryError(
                 say("There is not enough memory to load {file}. The VAE in use is unchanged.", file=path.name)
@@ -213,6 +214,13 @@ class Swapper:
         else:
             self._inside.pop(module, None)
 
+    def try_out(self, module: torch.nn.Module, ready: Ready, own: Tensors, picture: torch.Tensor) -> LatentTest:
+        """Whether `ready` speaks of the latent space of the weights `own`: `latent_test`. What is in `module` stays."""
+        fitting = {name: fitted(own[name], place, place.dtype) for name, place in ready.places.items()}
+        result = latent_test(module, fitting, ready.weights.tensors, picture)
+        self.in_ram.put(ready.kept)
+        return result
+
     def keep(self, displaced: Weights | None) -> None:
         """Keep what was in a model, now that nobody uses it, unless somebody has written to it there."""
         if displaced is not None:
@@ -242,7 +250,7 @@ def _unpickled(path: Path, read_pickle: ReadPickle) -> Weights:
     return Weights(before, tensors, checksums(tensors))
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """torch has a class of its own for the GPU, and none for the CPU."""
     import torch
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ...choice import Choice, Resolution
 from ...library import Folder
 from ...sentences import Sentence
 from .acts import Act, InUse
+
+if TYPE_CHECKING:
+    from ...swap import LatentTest
 
 Result = TypeVar("Result")
 
@@ -102,6 +105,14 @@ class Host(Protocol):
 
         `checkpoint` is the name that the person saw. Raises RefusedError, also where another one is loaded by now, or
         DiskError; the card is then as it was.
+        """
+        ...
+
+    def try_out(self, path: Path) -> LatentTest:
+        """Whether the VAE file at `path` speaks of the latent space of the loaded checkpoint's own VAE: a guess, with
+        its figures. The VAE in use stays. Waits for a running generation, and takes the time of three decodes.
+
+        Raises RefusedError where it cannot go into the model, or another VaeManagerError.
         """
         ...
 

@@ -19,6 +19,7 @@ from ..acts import Act, InUse, Swap
 from . import card, model_facts, options
 
 if TYPE_CHECKING:
+    from ....swap import LatentTest
     from ..host import Result
     from .loaded import LoadedVae
     from .ways_in import WaysIn
@@ -302,6 +303,12 @@ class A1111:
                     self.ways_in.announce(model)
 
         self.run_exclusive(change)
+
+    def try_out(self, path: Path) -> LatentTest:
+        model = self._model()
+        if model is None:
+            raise RefusedError(say("No checkpoint is loaded, so there is nothing to try {file} with.", file=path.name))
+        return self.run_exclusive(lambda: self.vae.try_out(model, str(path)))
 
     def follow_setting(self) -> None:
         """Put the VAE of the present setting into the model, if it is another one.

@@ -19,7 +19,7 @@ from modules import devices, sd_hijack, sd_models, sd_vae
 from ....errors import IntegrityError, VaeManagerError
 from ....files import Identity, identity_of
 from ....sentences import Sentence, say
-from ....swap import Swapper, builtin_of, places, read_safetensors
+from ....swap import LatentTest, Swapper, builtin_of, places, read_safetensors, sample_picture
 from ..acts import Swap
 from .precision import Precision
 
@@ -82,6 +82,20 @@ class LoadedVae:
         self.refusal = None
         logger.info("VAE: %s, %.1f ms", _name(path), 1000 * self.last.seconds)
         return True
+
+    def try_out(self, model: Any, path: str) -> LatentTest:
+        """Whether the VAE file at `path` speaks of the latent space of the checkpoint's own VAE. Changes nothing.
+
+        Raises a VaeManagerError where the file cannot go into `model`, or nothing can be told.
+        """
+        module = model.first_stage_model
+        ready = self._swapper.prepare(Path(path), module, devices.dtype_vae, _read_pickle)
+        own = sd_vae.get_base_vae(model) or (
+            builtin_of(module) if sd_vae.loaded_vae_file is None else _read_builtin(model)
+        )
+        picture = sample_picture().to(devices.device, devices.dtype_vae)
+        with devices.without_autocast():
+            return self._swapper.try_out(module, ready, own, picture)
 
     def heal(self, model: Any) -> bool:
         """Undo what a load of the WebUI's own that raised has left: the model on the CPU, and without its hijack.
