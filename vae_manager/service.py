@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .catalogue import Catalogue, Entry, load
+from .compare import Comparisons
 from .downloads import Downloads, History, Keys, LeftOver, Pending, Wanted
 from .errors import DiskError
 from .jobs import Handle, Lane
@@ -47,6 +48,9 @@ class Service:
         self.downloads = Downloads(self.history, Pending(data_folder / "queue.json"), lambda: self.hashes)
         self.choices = Lane("choices")
         self.background = Lane("background")
+        self.comparing = Lane("comparisons")
+        self.comparisons = Comparisons()
+        """What the jobs of `comparing` have made, by their keys."""
         self.picture: Picture | None = None
         """The last pasted picture whose VAE there is something to say of."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from .. import __version__
 from ..errors import VaeManagerError
-from . import catalogue, get, listing, sync, verify
+from . import catalogue, compare, get, listing, sync, verify
 from .shared import print_json, print_problem
 
 __all__ = ["main"]
@@ -53,4 +53,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     listing.add_options(command("list", listing.run, "List the VAE files of a folder and what they are."))
     verify.add_options(command("verify", verify.run, "Hash VAE files and hold them against the catalogue."))
+    compare.add_options(command("compare", compare.run, "Encode and decode a picture by VAEs, and say what differs."))
     return parser
