@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .catalogue import Catalogue, Entry, load
+from .compare import Comparisons
 from .downloads import Downloads, History, Keys, LeftOver, Pending, Wanted
 from .errors import DiskError
 from .jobs import Lane
@@ -60,6 +61,9 @@ class Service:
                 trash=self.trash,
             )
         )
+        self.comparing = Lane("comparisons")
+        self.comparisons = Comparisons()
+        """What the jobs of `comparing` have made, by their keys."""
         self.picture: Picture | None = None
         """The last pasted picture whose VAE there is something to say of."""
 

@@ -114,7 +114,7 @@ def test_pictures_that_are_small_or_plain() -> None:
     assert (found.contrast, found.sharpness) == pytest.approx((0, 0))
     assert [str(sentence) for sentence in in_words(found)] == ["brighter", "same detail"]
     vivid = brighter.copy()
-    vivid[:4] = 0
+    vivid[:4] = 116
     assert "more contrast" in [str(sentence) for sentence in in_words(compare(look(grey), look(vivid)))]
 
 

@@ -7,7 +7,7 @@ the 335 MB of an SD 1.x VAE in a PC's memory (`swap.weights.checksums`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ def decode_all(
     *,
     report: Report = lambda step: None,
     stop: Event | None = None,
-) -> Iterator[Decoded]:
+) -> Generator[Decoded, None, None]:
     """What each candidate makes of `source`, a latent [1, channels, h, w] or a picture, as it comes.
 
     What fails for one of them is told in its `Decoded` and stops no other. Raises Cancelled between two of them where

@@ -48,6 +48,9 @@ class Comparison:
     original: Pixels | None = None
     """The picture that was encoded; None where a latent was kept."""
     infotext: str | None = None
+    """Of the picture that was kept, with the VAE that decoded it then."""
+    note: Sentence | None = None
+    """What else made the picture that was shown."""
     state: State = State.WAITING
     step: Step | None = None
     results: tuple[Result, ...] = ()

@@ -221,6 +221,14 @@ class Swapper:
         self.in_ram.put(ready.kept)
         return result
 
+    def borrow(self, path: Path, module: torch.nn.Module, dtype: torch.dtype, read_pickle: ReadPickle) -> Tensors:
+        """The weights of `path` as `module` wants them, to be read only: what is kept in RAM stays there. Raises as
+        `prepare` does."""
+        ready = self.prepare(path, module, dtype, read_pickle)
+        if all(tensor.device.type == "cpu" for tensor in ready.kept.tensors.values()):
+            self.in_ram.put(ready.kept)
+        return ready.weights.tensors
+
     def keep(self, displaced: Weights | None) -> None:
         """Keep what was in a model, now that nobody uses it, unless somebody has written to it there."""
         if displaced is not None:

@@ -23,7 +23,7 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
     def state(request: Request) -> Response:
         if not signed_in(app, request):
             return _refuse(401, "Sign in to the WebUI first.")
-        if not _same_site(request):
+        if not same_site(request):
             return _refuse(403, "Only the WebUI's own page may ask.")
         if "pace" in request.query_params:
             return _answer(page().pace())
@@ -45,7 +45,7 @@ def _refuse(status: int, reason: str) -> JSONResponse:
     return JSONResponse({"error": reason}, status_code=status)
 
 
-def _same_site(request: Request) -> bool:
+def same_site(request: Request) -> bool:
     """False for a request that a page elsewhere makes a browser send."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):

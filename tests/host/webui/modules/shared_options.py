@@ -110,6 +110,7 @@ options_templates: dict[str, OptionInfo] = {
                 infotext="Refiner switch by sampling steps",
             ),
             "upscaler_for_img2img": OptionInfo(None, "Upscaler for img2img", gr.Dropdown, _upscalers),
+            "overlay_inpaint": OptionInfo(True, "Overlay original for inpaint"),
             "img2img_fix_steps": OptionInfo(False, "With img2img, do exactly the steps of the slider"),
             "tiling": OptionInfo(False, "Tiling", infotext="Tiling").info("produce a tileable picture"),
         },
