@@ -64,6 +64,7 @@ class Service:
         self.comparing = Lane("comparisons")
         self.comparisons = Comparisons()
         """What the jobs of `comparing` have made, by their keys."""
+        self.saving = Lane("saving")
         self.picture: Picture | None = None
         """The last pasted picture whose VAE there is something to say of."""
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from .ui.gradio_compat import signed_in
-from .ui.page import LIBRARY, TABS, Page
+from .ui.page import COMPARISON, LIBRARY, TABS, Page
 
 PATH = "/vae-manager/state"
 
@@ -30,7 +30,7 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
         choices = {tab: request.query_params.get(tab, "") for tab in TABS}
         asked = request.query_params
         library = (asked[LIBRARY], asked.get("file", "")) if LIBRARY in asked else None
-        return _answer(page().state(choices, library))
+        return _answer(page().state(choices, library, comparison=COMPARISON in asked))
 
     app.get(PATH, include_in_schema=False)(state)
 

@@ -9,7 +9,7 @@ from modules import scripts, shared
 from ....choice import AUTOMATIC, Choice
 from ....errors import VaeManagerError
 from ....service import the_service
-from ... import api
+from ... import api, api_pictures
 from ...ui import accordion, tab
 from ...ui.choosing import follow
 from ...ui.gradio_compat import changed, on_click
@@ -154,6 +154,7 @@ def _sd_vae_component() -> Any:
 def _add_route(demo: Any, app: Any) -> None:
     if demo is not None:  # None with --nowebui: there is no page to show anything in
         api.register(app, VaeScript.current_page)
+        api_pictures.register(app, VaeScript.current_page)
     if shared.cmd_opts.api or shared.cmd_opts.nowebui:
         from ... import api_compare
 

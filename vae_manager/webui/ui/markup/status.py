@@ -148,5 +148,11 @@ def _in_use_line(facts: Facts, words: Words) -> str:
         details.append(words(_swapped(swap)))
     rest = " · ".join(escape(detail) for detail in details)
     told = paragraph(f"{escape(words(say('In use:')))} <strong>{escape(name)}</strong> · {rest}")
-    return with_buttons(told, checkpoint_button(facts, words))
+    return with_buttons(told, _compare_button(words) + checkpoint_button(facts, words))
+
+
+def _compare_button(words: Words) -> str:
+    """Opens the comparison; the browser knows which tab's picture is meant."""
+    text = escape(words(say("Compare on last picture")))
+    return f'<button type="button" class="vm-button" data-vae-compare data-vae-key="compare">{text}</button>'
 
