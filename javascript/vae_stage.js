@@ -164,10 +164,12 @@ const vaeStage = (() => {
         for (const frame of stage().querySelectorAll(".vm-box")) {
             frame.hidden = box === null;
             if (box === null) continue;
-            frame.style.left = `${x + box[0] * scale - MARK}px`;
-            frame.style.top = `${y + box[1] * scale - MARK}px`;
-            frame.style.width = `${box[2] * scale + 2 * MARK}px`;
-            frame.style.height = `${box[3] * scale + 2 * MARK}px`;
+            const [fromX, fromY] = [x + box[0] * scale - MARK, y + box[1] * scale - MARK];
+            const within = [Math.max(fromX, MARK / 2), Math.max(fromY, MARK / 2)];
+            frame.style.left = `${within[0]}px`;
+            frame.style.top = `${within[1]}px`;
+            frame.style.width = `${Math.min(fromX + box[2] * scale + 2 * MARK, size.width - MARK / 2) - within[0]}px`;
+            frame.style.height = `${Math.min(fromY + box[3] * scale + 2 * MARK, size.height - MARK / 2) - within[1]}px`;
         }
         const slider = stage().querySelector(".vm-handle");
         if (slider === null) return;
@@ -182,6 +184,7 @@ const vaeStage = (() => {
         const size = first();
         const before = whole(size) * zoom;
         zoom = between(zoom * factor, 1, FURTHEST);
+        if (factor === 0) leave();
         const after = whole(size) * zoom;
         if (at !== null) {
             middle.x += (at.x - size.width / 2) * (1 / before - 1 / after);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Final
 
@@ -14,7 +15,7 @@ from ..markup.choices import choice_name
 from ..markup.parts import BROKEN, FINE, LOOK, badge, button, line, paragraph, plain, with_buttons
 from .actions import title_of
 from .facts import Chip, Picture, Section
-from .figures import figures_of, is_reference, words_of
+from .figures import figures_of, is_reference, shifts_of, words_of
 from .saving import FOLDER, SHEET
 from .view import ORIGINAL, PATH
 
@@ -221,9 +222,10 @@ def _card(
     if decoded.error is not None:
         notes += line(BROKEN, words(decoded.error), words)
     if decoded.pixels is None:
-        return _item(key, '<div class="vm-thumb"></div>', title, f"{notes}{_hint(figures_of(result, words))}")
+        return _item(key, '<div class="vm-thumb"></div>', title, f"{notes}{_figures(figures_of(result, words))}")
     seen = words_of(result, now, words) or ("" if now.ended else words(say("is being measured …")))
-    body = f'<p class="vm-seen">{escape(seen)}</p>{_hint(figures_of(result, words))}{notes}'
+    measured = _figures(figures_of(result, words)) + _figures(shifts_of(result, words))
+    body = f'<p class="vm-seen">{escape(seen)}</p>{measured}{notes}'
     if is_reference(result, now) and not used:
         body += _hint(words(say("It was in use when this was compared.")))
     body += f'<div class="vm-do">{_sides(key, name, words)}{use}</div>'
@@ -262,6 +264,12 @@ def _use(vae: str, section: Section, words: Words) -> str:
     label = words(say("Use this one"))
     named = f"{label} — {plain(choice_name(Choice(vae), words))}"
     return button(label, {"do": "choose", "word": vae}, f"use {vae}", primary=True, named=named)
+
+
+def _figures(parts: Sequence[str]) -> str:
+    """One line that breaks between figures and not within one."""
+    spans = " · ".join(f"<span>{escape(part)}</span>" for part in parts)
+    return f'<p class="vm-hint">{spans}</p>' if spans else ""
 
 
 def _hint(text: str) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ....choice import BUILTIN, Choice
-from ....compare import Comparison
+from ....compare import Comparison, Result
 from ....errors import DiskError, RefusedError
 from ....jobs import Handle
 from ....sentences import say
@@ -20,7 +21,7 @@ from ....service import Service
 from ...words import Words
 from ..markup.choices import choice_name
 from ..markup.parts import plain
-from .figures import figures_of, words_of
+from .figures import figures_of, shifts_of, words_of
 
 if TYPE_CHECKING:
     from ...hosts.host import Host
@@ -62,12 +63,19 @@ def sheet_of(comparison: Comparison, words: Words) -> bytes:
         Labelled(
             plain(choice_name(Choice(result.decoded.vae), words)),
             result.decoded.pixels,
-            [text for text in (words_of(result, comparison, words), figures_of(result, words)) if text],
+            _lines(result, comparison, words),
         )
         for result in comparison.results
     ]
     title = comparison.title if isinstance(comparison.title, str) else words(comparison.title)
     return sheet(plain(title), [*original, *made])
+
+
+def _lines(result: Result, comparison: Comparison, words: Words) -> Sequence[str]:
+    if result.decoded.error is not None:
+        return [plain(words(result.decoded.error))]
+    said = [figures_of(result, words), shifts_of(result, words)]
+    return [words_of(result, comparison, words), *(" · ".join(parts) for parts in said if parts)]
 
 
 def _new_folder(parent: Path) -> Path:
