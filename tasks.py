@@ -42,6 +42,7 @@ WEBUI = [
     "requests",
     "playwright",
 ]
+DIFFUSERS = ["diffusers==0.42.1", "huggingface_hub==2.4.0", "safetensors==0.8.0", *TOOLS]
 LINTERS = ["ruff==0.17.6", "mypy==2.4.1", "import-linter", "types-requests", "types-PyYAML"]
 
 HUB_VERSIONS = ("0.16.4", "0.25.0", "")
@@ -49,6 +50,9 @@ HUB_VERSIONS = ("0.16.4", "0.25.0", "")
 
 CORE_TESTS = ["catalogue", "files", "library", "transfer", "jobs", "hub", "cli", "service", "sync", "words"]
 """Folders of tests that need neither gradio, nor torch, nor a browser."""
+
+DIFFUSERS_TESTS = "tests/files/conversion/test_diffusers.py"
+"""They hold conversions against diffusers' own loader, in an environment that has it."""
 
 BROWSER_TESTS = "tests/browser"
 """One at a time: they look at the clock, and a browser keeps both cores busy."""
@@ -62,6 +66,8 @@ class Environment:
     packages: Sequence[str]
     torch: bool = False
     interpreter: str = sys.executable
+    lender: Environment | None = None
+    """One that stands already and has a torch; what is not installed here is used from there."""
 
     @property
     def python(self) -> Path:
@@ -75,6 +81,7 @@ class Environment:
 
 
 WEBUI_ENVIRONMENT = Environment("webui", [*WEBUI, *TOOLS, *LINTERS], torch=True)
+DIFFUSERS_ENVIRONMENT = Environment("diffusers", DIFFUSERS, lender=WEBUI_ENVIRONMENT)
 
 
 def hub_environment(version: str, interpreter: str = sys.executable) -> Environment:
@@ -102,6 +109,8 @@ def prepare(environment: Environment, torch_index: str | None = None) -> None:
     if environment.torch:
         provide_torch(environment, pip, torch_index)
     checked([*pip, *environment.packages])
+    if environment.lender is not None:  # after pip, which would count what is lent as installed
+        borrow(environment, answer(environment.lender, "import torch; print(torch.__file__)").parents[1])
     stamp.write_text(digest)
 
 
@@ -109,14 +118,21 @@ def provide_torch(environment: Environment, pip: Sequence[str], torch_index: str
     """Lend the torch that this Python has, where it has one; else install one."""
     found = importlib.util.find_spec("torch")
     if found is not None and found.origin is not None and torch_index is None:
-        lent = Path(found.origin).parents[1]
-        say(f"Using the torch in {lent}.")
-        site = subprocess.check_output(
-            [str(environment.python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
-        )
-        (Path(site.strip()) / "lent-torch.pth").write_text(str(lent))
+        borrow(environment, Path(found.origin).parents[1])
         return
     checked([*pip, TORCH, *(["--index-url", torch_index] if torch_index else [])])
+
+
+def borrow(environment: Environment, lent: Path) -> None:
+    """Let the environment import what is in another folder of packages, where it has none of its own."""
+    say(f"Using the torch in {lent}.")
+    site = answer(environment, "import sysconfig; print(sysconfig.get_path('purelib'))")
+    (site / "lent-torch.pth").write_text(str(lent))
+
+
+def answer(environment: Environment, program: str) -> Path:
+    """The path that a program prints there."""
+    return Path(subprocess.check_output([str(environment.python), "-c", program], text=True).strip())
 
 
 def provide_chromium() -> None:
@@ -147,6 +163,7 @@ def test(options: argparse.Namespace) -> int:
         ("the core's tests", WEBUI_ENVIRONMENT, core(folders)),
         ("the host and all else", WEBUI_ENVIRONMENT, [*others([*folders, BROWSER_TESTS]), *options.pytest]),
         ("the page in a browser", WEBUI_ENVIRONMENT, ["-m", "pytest", "-q", BROWSER_TESTS, *options.pytest]),
+        ("conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]),
     ]
     oldest = python_3_10()
     if oldest is None:

@@ -40,7 +40,9 @@ def main() -> None:
         folder, data = Path(place) / "VAE", Path(place) / "data"
         folder.mkdir()
         make(folder, count)
+        began = time.process_time()
         cold = [milliseconds(lambda: look(folder, Index(None))) for _ in range(TIMES)]
+        processor = (time.process_time() - began) * 1000 / TIMES
         forgotten = [after_forgetting(folder) for _ in range(3)]
         index = Index(data)
         look(folder, index)
@@ -55,7 +57,7 @@ def main() -> None:
             "tensors_in_each": 248,
             "bytes_of_header": 25_000,
             "milliseconds_to_list_them": {
-                "cold": figures(cold),
+                "cold": {**figures(cold), "of_a_processor": round(processor, 1)},
                 "cold_and_headers_read_from_disk": figures(forgotten),
                 "warm": figures(warm),
                 "warm_in_a_new_process": figures(later),

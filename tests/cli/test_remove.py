@@ -123,7 +123,7 @@ def test_looked_at_first(cli: Cli, folder: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_ctrl_c_leaves_no_half_file(cli: Cli, folder: Path) -> None:
     process = cli.begin("adopt", big(cli.work / "big.safetensors"), "--dir", folder)
-    until(lambda: any(path.stat().st_size > 1_000_000 for path in folder.glob(".*.copy")))
+    until(lambda: any(path.stat().st_size > 1_000_000 for path in folder.glob(".*.writing")))
     process.send_signal(signal.SIGINT)
     result = finished(process)
     assert result.status == 130

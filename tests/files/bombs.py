@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 
+from vae_manager.files.headers import MAX_HEADER
 from vae_manager.files.pickles.machine import MOST_STEPS
 from vae_manager.files.pickles.placing import MOST_TENSORS
 
+from .samples import encode
 from .torch_files import Made, as_legacy, as_zip, mapping, name, number, storage, tensor
 
 N = MOST_STEPS + 10
@@ -40,6 +42,23 @@ _CODES = {
     "storages without number": mapping({str(key): tensor(storage("Float", str(key), 0), ()) for key in range(9000)}),
 }  # fmt: skip
 
+
+def _long(start: bytes, repeated: bytes, end: bytes) -> bytes:
+    """A header as long as one may be."""
+    return start + repeated * ((MAX_HEADER - len(start) - len(end)) // len(repeated)) + end
+
+
+_TENSOR = b'"%06x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
+_HEADERS = {
+    "a header of dicts": _long(b'{"a":[', b"{},", b"{}]}"),
+    "a header of small dicts": _long(b'{"a":[', b'{"":0},', b"{}]}"),
+    "a header of lists": _long(b'{"a":[', b"[],", b"0]}"),
+    "a header of numbers": _long(b'{"a":[', b"-1,", b"0]}"),
+    "a header of one number": _long(b'{"a":', b"9", b"}"),
+    "a header of lists in lists": _long(b'{"a":', b"[", b""),
+    "a header of tensors": b"{" + b",".join(_TENSOR % number for number in range(MAX_HEADER // 64)) + b"}",
+}
+
 BOMBS = {
     **{label: as_zip(Made(b"\x80\x02" + code + b".", {"0": bytes(16)})) for label, code in _CODES.items()},
     "storages without number, legacy": as_legacy(
@@ -49,5 +68,6 @@ BOMBS = {
         )
     ),
     "lists, legacy": as_legacy(Made(b"\x80\x02" + _CODES["lists"] + b".", {})),
+    **{label: encode(raw) for label, raw in _HEADERS.items()},
     "many entries": as_zip(Made(b"\x80\x02}.", {str(key): b"" for key in range(30_000)})),
 }

@@ -123,6 +123,7 @@ OTHER_INSTRUCTIONS = [
         call(name("types", "SimpleNamespace")) + mapping({"__setstate__": SYSTEM}) + b"b" + text(SHELL) + b"b",
     ),
     Gadget("BUILD of a class", name("collections", "OrderedDict") + mapping({"__init__": SYSTEM}) + b"b"),
+    Gadget("BUILD of a class, with nothing bad", name("collections", "OrderedDict") + mapping({"a": number(1)}) + b"b"),
     Gadget("BUILD of slots", name("torch", "Size") + b"N" + mapping({"__reduce__": SYSTEM}) + b"\x86b"),
     Gadget("named and never called", name("antigravity", "fly")),
     Gadget("from the memo", SYSTEM + b"q\x63" + b"0" + b"h\x63" + several(text(SHELL)) + b"R", True),

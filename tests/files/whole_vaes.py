@@ -5,6 +5,7 @@ Weights are random bytes whose numbers are all finite and small; the same seed g
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import random
@@ -44,6 +45,11 @@ FLUX = Config(latent=16, quant=False)
 
 def vae(config: Config = SD, dtype: str = "F32", seed: int = 0) -> dict[str, Tensor]:
     """By the WebUI's names."""
+    return dict(_vae(config, dtype, seed))
+
+
+@functools.cache
+def _vae(config: Config, dtype: str, seed: int) -> Tensors:
     chance = random.Random(seed)
     return {
         name: Tensor(dtype, shape, numbers(math.prod(shape), dtype, chance)) for name, _, shape in names(config)

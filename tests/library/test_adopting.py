@@ -64,13 +64,13 @@ def test_adopting_overwrites_nothing(folder: Path, tmp_path: Path, how: str) -> 
 def test_a_copy_whose_name_is_taken_at_the_last_moment(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = placing._publish
+    real = placing.rename_new
 
     def late(source: Path, target: Path) -> None:
         target.write_bytes(b"theirs")
         real(source, target)
 
-    monkeypatch.setattr(placing, "_publish", late)
+    monkeypatch.setattr(placing, "rename_new", late)
     with pytest.raises(NameTakenError):
         adopt(vae(tmp_path / "a.safetensors"), folder)
     assert tree(folder) == ["a.safetensors"]

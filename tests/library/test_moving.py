@@ -131,14 +131,14 @@ def test_a_source_that_is_written_to_meanwhile(folder: Path, far: Path, monkeypa
     assert (tree(folder), tree(far), path.read_bytes()) == (["a.safetensors"], [], b"new")
 
 
-def test_half_copies_of_killed_processes_are_swept(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = folder / ".0123456789abcdef.vae-manager.copy"
-    old.write_bytes(b"half")
-    adopt(vae(tmp_path / "a.safetensors"), folder)
-    assert old.exists(), "its process may be alive"
-    monkeypatch.setattr(placing, "ABANDONED", -1.0)
+def test_half_copies_of_killed_processes_are_swept(folder: Path, tmp_path: Path) -> None:
+    left, alive = folder / ".0123.vae-manager.writing", folder / ".4567.vae-manager.writing"
+    put(folder, left.name, alive.name)
+    with alive.open("rb") as held:
+        fcntl = pytest.importorskip("fcntl")
+        fcntl.flock(held, fcntl.LOCK_EX)
+        adopt(vae(tmp_path / "a.safetensors"), folder)
+        assert tree(folder) == [alive.name, "a.safetensors"]
     adopt(vae(tmp_path / "b.safetensors"), folder)
     assert tree(folder) == ["a.safetensors", "b.safetensors"]
 

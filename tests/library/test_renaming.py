@@ -118,13 +118,13 @@ def test_a_target_that_appears_at_the_last_moment(folder: Path, monkeypatch: pyt
     if not links:
         without_links(monkeypatch)
     path = vae(folder / "a.safetensors")
-    real = placing._publish
+    real = placing.rename_new
 
     def late(source: Path, target: Path) -> None:
         target.write_bytes(b"theirs")
         real(source, target)
 
-    monkeypatch.setattr(placing, "_publish", late)
+    monkeypatch.setattr(placing, "rename_new", late)
     with pytest.raises(NameTakenError):
         rename(path, "b")
     assert (folder / "b.safetensors").read_bytes() == b"theirs"
@@ -276,14 +276,14 @@ def test_a_small_file_in_the_way_stops_all(folder: Path) -> None:
 def test_one_that_appears_half_way_puts_all_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = vae(folder / "a.safetensors")
     put(folder, "a.png", "a.txt")
-    real = placing._publish
+    real = placing.rename_new
 
     def late(source: Path, target: Path) -> None:
         if target.name == "b.txt":
             put(folder, "b.txt")
         real(source, target)
 
-    monkeypatch.setattr(placing, "_publish", late)
+    monkeypatch.setattr(placing, "rename_new", late)
     with pytest.raises(NameTakenError):
         rename(path, "b")
     assert tree(folder) == ["a.png", "a.safetensors", "a.txt", "b.txt"]

@@ -1,4 +1,8 @@
-"""Putting a new file on the disk: room for it, its bytes, its name."""
+"""Putting a new file on the disk: room for it, its bytes, its name.
+
+    where there are links    link(file, target), which fails where there is something; then the old name goes
+    where there are none     open(target, "x"), which fails where there is something; then rename over that empty file
+"""
 
 from __future__ import annotations
 
@@ -17,12 +21,14 @@ from ..errors import DiskError, NameTakenError
 from ..sentences import megabytes, say
 from .writing import sync_folder
 
-__all__ = ["FULL", "check_room", "partial_file", "publish", "sync", "taken", "write_error"]
+__all__ = [
+    "NO_LINKS", "check_room", "let_go", "name_taken", "partial_file", "publish", "rename_new", "sync", "write_error"
+]  # fmt: skip
 
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
-"""What file systems say that know no hard links."""
+NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
+"""What file systems say that know no hard links, and Linux of files of somebody else."""
 _CANNOT_SYNC: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
 """A file system that knows no fsync."""
 
@@ -30,9 +36,9 @@ _PARTIAL: Final = ".vae-manager.writing"
 """How the name of a file ends that is being written; it begins with a dot, so no WebUI lists it."""
 
 
-def write_error(error: OSError, folder: Path) -> DiskError:
+def write_error(folder: Path, error: OSError) -> DiskError:
     """The system's refusal to write to `folder`, as an error of ours."""
-    if error.errno in FULL:
+    if error.errno in _FULL:
         return DiskError(say("{folder} is full. Nothing was changed; make room and try again.", folder=folder))
     if error.errno in _FORBIDDEN:
         return DiskError(say("Nothing may be written to {folder}: no permission, or it is read-only.", folder=folder))
@@ -46,7 +52,7 @@ def check_room(folder: Path, needed: int) -> None:
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise write_error(error, folder) from error
+        raise write_error(folder, error) from error
     if needed > free:
         raise DiskError(
             say(
@@ -73,29 +79,47 @@ def publish(file: Path, target: Path) -> None:
     Never overwrites: raises NameTakenError where the name is taken, were it only a moment ago. OSErrors come through.
     """
     try:
-        _rename(file, target)
+        rename_new(file, target)
     except FileExistsError:
-        raise taken(target) from None
+        raise name_taken(target) from None
     sync_folder(target.parent)
 
 
-def _rename(file: Path, target: Path) -> None:
+def rename_new(source: Path, target: Path) -> None:
+    """Rename within a file system; FileExistsError where something has the name."""
     if sys.platform == "win32":
-        file.rename(target)  # fails there where there is something
+        source.rename(target)  # fails there where there is something
         return
     try:
-        os.link(file, target)
+        os.link(source, target, follow_symlinks=False)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in NO_LINKS:
             raise
-        with target.open("xb"):  # the name is ours from here on
-            pass
-        file.replace(target)
+        _claim_and_replace(source, target)
     else:
-        file.unlink()
+        let_go(source, target)
 
 
-def taken(target: Path) -> NameTakenError:
+def _claim_and_replace(source: Path, target: Path) -> None:
+    with target.open("xb"):  # the name is ours from here on
+        pass
+    try:
+        source.replace(target)
+    except OSError:
+        target.unlink()
+        raise
+
+
+def let_go(source: Path, target: Path) -> None:
+    """Take the old name of a file away; where that cannot be, the new one, so that all is as before."""
+    try:
+        source.unlink()
+    except OSError as error:
+        target.unlink()
+        raise write_error(source.parent, error) from error
+
+
+def name_taken(target: Path) -> NameTakenError:
     return NameTakenError(
         say(
             "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",

@@ -13,12 +13,12 @@ from ..sentences import Sentence, say
 from .headers import TensorInfo
 from .problems import Problem
 
-__all__ = ["Reading", "read_layout"]
+__all__ = ["PREFIXES", "UNET", "Reading", "read_layout"]
 
 Tensors = Mapping[str, TensorInfo]
 
 UNET: Final = "model.diffusion_model."
-_PREFIXES: Final = ("first_stage_model.", "vae.", "model.", "module.", "autoencoder.")
+PREFIXES: Final = ("first_stage_model.", "vae.", "model.", "module.", "autoencoder.")
 """What may stand before the names of a VAE's tensors: the first two in whole checkpoints."""
 
 _PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
@@ -89,7 +89,7 @@ def read_layout(tensors: Tensors, file: str) -> Reading:
 
 def _vae_in(tensors: Tensors) -> tuple[str, Tensors, Layout | None]:
     """The prefix of the VAE's names, what has it (without it), and how that is laid out; None where there is no VAE."""
-    for prefix in ("", *_PREFIXES):
+    for prefix in ("", *PREFIXES):
         inner = _below(tensors, prefix)
         kind = _kind(inner)
         if kind is not None:

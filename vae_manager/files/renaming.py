@@ -25,15 +25,13 @@ from typing import Final, Literal
 
 from ..catalogue.entry import Layout
 from .headers import TensorInfo
+from .layouts import PREFIXES, UNET
 
-__all__ = ["PREFIXES", "Naming", "Renamed", "Source", "canonical", "diffusers_name", "ldm_name", "up_levels"]
+__all__ = ["Naming", "Renamed", "Source", "canonical", "diffusers_name", "ldm_name", "up_levels"]
 
 Naming = Literal["ldm", "diffusers"]
 Pairs = Sequence[tuple[str, str]]
 """The WebUI's word and diffusers'."""
-
-PREFIXES: Final = ("first_stage_model.", "vae.", "model.", "module.", "autoencoder.")
-"""What may stand before all names of a VAE; the first one in a checkpoint of SD."""
 
 _PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "bn.")
 """Names that begin otherwise are not the VAE's: the loss it was trained with, moving averages, an optimizer's."""
@@ -76,7 +74,7 @@ class Renamed:
 
 def canonical(tensors: Mapping[str, TensorInfo]) -> Renamed | None:
     """Find the VAE among the tensors of a file; None where there is none of which every tensor is known."""
-    is_checkpoint = any(name.startswith("model.diffusion_model.") for name in tensors)
+    is_checkpoint = any(name.startswith(UNET) for name in tensors)
     for prefix in ("", *PREFIXES):
         inner = {name[len(prefix) :]: name for name in tensors if name.startswith(prefix)}
         naming = _naming(inner, tensors)

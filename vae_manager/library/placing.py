@@ -16,31 +16,25 @@ import os
 import shutil
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from ..errors import Cancelled, DiskError, FileChangedError, IntegrityError, NameTakenError, RefusedError
+from ..errors import Cancelled, FileChangedError, IntegrityError, RefusedError
 from ..files import identity_of, sha256_of
+from ..files.disk import NO_LINKS, check_room, let_go, name_taken, partial_file, rename_new, sync, write_error
 from ..files.headers import disk_error
 from ..files.writing import sync_folder
 from ..sentences import say
 
-__all__ = ["Report", "copy", "link", "move", "write_error"]
+__all__ = ["Report", "copy", "link", "move", "name_taken", "write_error"]
 
 Report = Callable[[int, int], None]
 """Told how many bytes are done, and how many there are in all."""
 
 CHUNK: Final = 4 << 20
-ABANDONED: Final = 3600.0
-"""Seconds after which nobody writes to a half copy any more."""
-
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
-"""What file systems say that know no hard links, and Linux of files of somebody else."""
 
 
 def move(source: Path, target: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> None:
@@ -78,33 +72,12 @@ def link(source: Path, target: Path) -> None:
     except FileExistsError:
         raise name_taken(target) from None
     except OSError as error:
-        if error.errno == errno.EXDEV or error.errno in _NO_LINKS:
+        if error.errno == errno.EXDEV or error.errno in NO_LINKS:
             raise RefusedError(
                 say("{file} cannot be linked into {folder}: copy it instead.", file=source.name, folder=target.parent)
             ) from error
         raise _refusal(error, source, target) from error
     sync_folder(target.parent)
-
-
-def name_taken(target: Path) -> NameTakenError:
-    return NameTakenError(
-        say(
-            "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
-            folder=target.parent,
-            file=target.name,
-        )
-    )
-
-
-def write_error(folder: Path, error: OSError) -> DiskError:
-    """The system's refusal to write into `folder`."""
-    if error.errno in _FULL:
-        return DiskError(say("{folder} is full. Nothing was changed; make room and try again.", folder=folder))
-    if error.errno in _FORBIDDEN:
-        return DiskError(say("Nothing may be written to {folder}: no permission, or it is read-only.", folder=folder))
-    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
-        return DiskError(say("{folder} is not a folder, or it is no longer there.", folder=folder))
-    return DiskError(say("The disk of {folder} reports: {reason}", folder=folder, reason=error.strerror or error))
 
 
 def _refusal(error: OSError, source: Path, target: Path) -> Exception:
@@ -118,7 +91,7 @@ def _refusal(error: OSError, source: Path, target: Path) -> Exception:
 # -- on one file system --------------------------------------------------------------------------------------------
 def _move_file(source: Path, target: Path, report: Report | None, stop: threading.Event | None) -> None:
     try:
-        _publish(source, target)
+        rename_new(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
@@ -127,32 +100,7 @@ def _move_file(source: Path, target: Path, report: Report | None, stop: threadin
         if identity_of(source) != before:
             target.unlink()
             raise _changed(source) from None
-        _let_go(source, target)
-
-
-def _publish(source: Path, target: Path) -> None:
-    """Rename within a file system, never over something."""
-    if sys.platform == "win32":
-        source.rename(target)  # fails there where there is something
-        return
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        _claim_and_replace(source, target)
-    else:
-        _let_go(source, target)
-
-
-def _claim_and_replace(source: Path, target: Path) -> None:
-    with target.open("xb"):  # the name is ours from here on
-        pass
-    try:
-        source.replace(target)
-    except OSError:
-        target.unlink()
-        raise
+        let_go(source, target)
 
 
 def _move_link(source: Path, target: Path) -> None:
@@ -160,16 +108,7 @@ def _move_link(source: Path, target: Path) -> None:
     if source.parent != target.parent:  # a relative one is meant from where it stands
         leads_to = os.path.normpath(source.parent.absolute() / leads_to)
     target.symlink_to(leads_to)
-    _let_go(source, target)
-
-
-def _let_go(source: Path, target: Path) -> None:
-    """Take the old name away; where that cannot be, the new one, so that all is as before."""
-    try:
-        source.unlink()
-    except OSError as error:
-        target.unlink()
-        raise write_error(source.parent, error) from error
+    let_go(source, target)
 
 
 def _is_other_case(source: Path, target: Path) -> bool:
@@ -184,13 +123,12 @@ def _is_other_case(source: Path, target: Path) -> bool:
 def _copy(source: Path, target: Path, report: Report | None, stop: threading.Event | None) -> None:
     if os.path.lexists(target):  # it would be found at the end too
         raise name_taken(target)
-    _sweep(target.parent)
-    # The process and the thread are in the name: two that copy the same do not meet.
-    own = f"{target.name} {os.getpid()} {threading.get_ident()}"
-    partial = target.with_name(f".{hashlib.sha256(own.encode()).hexdigest()[:16]}.vae-manager.copy")
     before = identity_of(source)
-    try:
-        sha256 = _copied(source, partial, report, stop)
+    check_room(target.parent, before.size if before is not None else 0)
+    with partial_file(target.parent) as (partial, file):
+        sha256 = _copied(source, file, report, stop)
+        with suppress(OSError):
+            shutil.copystat(source, partial)
         if identity_of(source) != before:
             raise _changed(source)
         if sha256_of(partial, stop=stop) != sha256:
@@ -200,20 +138,19 @@ def _copy(source: Path, target: Path, report: Report | None, stop: threading.Eve
                     file=source.name,
                 )
             )
-        _publish(partial, target)
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        if sys.platform == "win32":
+            file.close()  # an open file cannot be renamed there
+        rename_new(partial, target)
 
 
-def _copied(source: Path, partial: Path, report: Report | None, stop: threading.Event | None) -> str:
-    """Copy the bytes and their time; returns the SHA-256 of what was read. The disk holds them then."""
+def _copied(source: Path, file: FileIO, report: Report | None, stop: threading.Event | None) -> str:
+    """Copy the bytes; returns the SHA-256 of what was read. The disk holds them then."""
     digest = hashlib.sha256()
     try:
         old = source.open("rb", buffering=0)
     except OSError as error:
         raise disk_error(source, error) from error
-    with old, partial.open("xb", buffering=0) as new:
+    with old:
         total, done = os.fstat(old.fileno()).st_size, 0
         while block := old.read(CHUNK):
             if stop is not None and stop.is_set():
@@ -221,22 +158,12 @@ def _copied(source: Path, partial: Path, report: Report | None, stop: threading.
             digest.update(block)
             rest = memoryview(block)
             while rest:
-                rest = rest[new.write(rest) :]
+                rest = rest[file.write(rest) :]
             done += len(block)
             if report is not None:
                 report(done, total)
-        os.fsync(new.fileno())
-    with suppress(OSError):
-        shutil.copystat(source, partial)
+    sync(file.fileno())
     return digest.hexdigest()
-
-
-def _sweep(folder: Path) -> None:
-    """Remove half copies whose process was killed."""
-    for path in folder.glob(".*.vae-manager.copy"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_ctime > ABANDONED:
-                path.unlink()
 
 
 def _changed(source: Path) -> FileChangedError:

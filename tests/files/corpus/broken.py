@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import zipfile
@@ -9,12 +10,29 @@ import zipfile
 from .. import torch_files as torch
 from ..samples import encode, ldm
 from ..torch_files import as_legacy, as_zip, mapping, name, state_dict, storage, text
-from .case import Case, legacy, overlapping, patched, pickled, tensors, zipped
+from .case import Case, legacy, nested, patched, pickled, tensors, with_entry, zipped
 
 U8 = {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}
 WHOLE = tensors(ldm())
 ZIP = zipped(ldm())
 LEGACY = legacy(ldm())
+TWO_WAYS = {"a": torch.tensor(storage("Float", "0", 4), (4,)), "b": torch.tensor(storage("Half", "0", 4), (4,))}
+
+
+def two_folders() -> bytes:
+    """A zip that is two files of torch at once."""
+    target = io.BytesIO(ZIP)
+    with zipfile.ZipFile(target, "a") as archive:
+        archive.writestr("other/data.pkl", state_dict(ldm()).code)
+    return target.getvalue()
+
+
+def pushed_out() -> bytes:
+    """A zip whose last storage begins behind the file, by the length of what stands before it."""
+    data = pickled(mapping({"a": torch.tensor(storage("Byte", "0", 1), (1,))}), **{"0": b"x"})
+    at = data.index(b"archive/data/0") - 2
+    return data[:at] + b"\xff\xff" + data[at + 2 :]
+
 
 BROKEN: list[Case] = [
     Case("cut in the data", WHOLE[:-5000], "safetensors", codes=("truncated",)),
@@ -52,7 +70,21 @@ BROKEN: list[Case] = [
     Case("zip, compressed", as_zip(state_dict(ldm()), compression=zipfile.ZIP_DEFLATED), "pickle", codes=("bad-zip",)),
     Case("zip, something before it", b"PK\3\4" + ZIP, "pickle", codes=("bad-zip",)),
     Case("zip, a name twice", patched(ZIP, b"archive/data/1", b"archive/data/0", 1), "pickle", codes=("bad-zip",)),
-    Case("zip, overlapping", overlapping(ZIP), "pickle", codes=("bad-zip",)),
+    Case("zip, one entry inside another", nested(), "pickle", codes=("bad-zip",)),
+    Case("zip, an entry as a folder", with_entry(ZIP, b"data/1", 38, b"\x10"), "pickle", codes=("bad-zip",)),
+    Case("zip, two folders", two_folders(), "pickle", codes=("bad-zip",)),
+    Case("zip, a byteorder of many bytes", zipped(ldm(), byteorder=b"little" * 3), "pickle", codes=("bad-zip",)),
+    Case("zip, an entry pushed out of the file", pushed_out(), "pickle", codes=("bad-zip",)),
+    Case("zip, a storage in two ways", pickled(mapping(TWO_WAYS), **{"0": bytes(16)}), "pickle", codes=("bad-pickle",)),
+    Case(
+        "zip, a long number",
+        pickled(mapping({"a": b"\x8b\x2c\1\0\0" + bytes(300)})),
+        "pickle",
+        codes=("bad-pickle",),
+    ),
+    Case(
+        "legacy, another count", LEGACY[: -8 - 16 * 4] + b"\7" + LEGACY[-7 - 16 * 4 :], "pickle", codes=("bad-offsets",)
+    ),
     Case("zip of TorchScript", zipped(ldm(), constants__pkl=b"x", code__x=b"x"), "pickle", codes=("bad-zip",)),
     Case("zip, big endian", zipped(ldm(), byteorder=b"big"), "pickle", codes=("bad-pickle",)),
     Case(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..samples import encode, header_of, ldm
-from ..torch_files import Made, as_legacy, as_zip, state_dict
+from ..torch_files import Made, as_legacy, as_zip, mapping, state_dict, storage, tensor
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -65,10 +66,19 @@ def plain_zip(*names: str) -> bytes:
     return target.getvalue()
 
 
-def overlapping(data: bytes) -> bytes:
-    """A zip whose table says that its second entry is where the first one is."""
-    second = data.index(b"PK\1\2", data.index(b"PK\1\2") + 1)
-    return data[: second + 42] + bytes(4) + data[second + 46 :]
+def with_entry(data: bytes, name: bytes, at: int, new: bytes) -> bytes:
+    """A zip with some bytes of one entry of its table replaced, `at` bytes from where that entry begins."""
+    entry = data.rindex(b"PK\1\2", 0, data.rindex(name))
+    return data[: entry + at] + new + data[entry + at + len(new) :]
+
+
+def nested() -> bytes:
+    """A zip of two storages, of which one lies inside the other."""
+    inner = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 0, 0, 4, 4, 14, 0) + b"archive/data/1"
+    outer = inner + bytes(4)
+    codes = {"a": tensor(storage("Byte", "0", len(outer)), (len(outer),)), "b": tensor(storage("Byte", "1", 4), (4,))}
+    data = pickled(mapping(codes), **{"0": outer, "1": bytes(4)})
+    return with_entry(data, b"archive/data/1", 42, struct.pack("<I", data.index(inner)))
 
 
 def patched(data: bytes, old: bytes, new: bytes, which: int = 0) -> bytes:

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vae_manager.errors import BrokenFileError
 from vae_manager.files import chunks, read_header
@@ -92,7 +92,7 @@ def _depth(data: bytes) -> int:
 
 def _why(code: str, data: bytes) -> str:
     """Which of the documented reasons there is to refuse what the library takes."""
-    if code == "duplicate-key":
+    if code in ("duplicate-key", "header-too-long"):
         return code
     root = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     infos = [value for name, value in root.items() if name != "__metadata__"]
@@ -122,3 +122,30 @@ def check_torch(path: Path, data: bytes) -> Outcome:
                 assert 0 <= info.start <= info.end <= len(data), data
                 assert sum(map(len, chunks(file, path, header, info))) <= 8 * len(data), data
     return Outcome(kind, seconds)
+
+
+def compare_with_torch(path: Path, data: bytes) -> Outcome:
+    """What the reader accepts, torch gives too, byte for byte, or refuses. Raises AssertionError where it gives
+    something else."""
+    import torch
+
+    outcome = check_torch(path, data)
+    return outcome._replace(kind=_compared(torch, path)) if outcome.kind == "accepted" else outcome
+
+
+def _compared(torch: Any, path: Path) -> str:
+    try:
+        root = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # it has many ways to refuse
+        return "accepted, torch refuses"
+    root = root.get("state_dict", root)
+    expected = {name: value for name, value in root.items() if isinstance(name, str) and torch.is_tensor(value)}
+    header = read_torch(path).header
+    assert header.tensors.keys() == expected.keys()
+    with path.open("rb") as file:
+        for name, value in expected.items():
+            info = header.tensors[name]
+            data = b"".join(bytes(chunk) for chunk in chunks(file, path, header, info))
+            assert info.shape == tuple(value.shape)
+            assert data == value.detach().numpy().tobytes()
+    return "accepted, as torch reads it"

@@ -25,7 +25,8 @@ from ..torch_files import (
 from .mutations import mutated
 
 SHAPES = {"encoder.conv_in.weight": (2, 1, 1, 1), "decoder.conv_in.weight": (2, 2), "loss": ()}
-STORAGES = weights(SHAPES)[1]
+STORAGES = {key: bytes(range(1, len(content) + 1)) for key, content in weights(SHAPES)[1].items()}
+"""Two, four and one number of four bytes."""
 REAL = (
     state_dict(SHAPES),
     state_dict(SHAPES, "Half", wrapped=True),
@@ -45,19 +46,40 @@ NUMBERS = (0, 1, 2, 3, 7, 255, 256, 65535, 2**31 - 1, 2**31, 2**63 - 1, 2**63, 2
 
 def a_torch_file(chance: Random) -> bytes:
     """One file."""
-    kind = chance.randrange(5)
+    kind = chance.randrange(6)
     if kind == 0:
         return mutated(chance, chance.choice(FILES), FILES)
     if kind == 1:
         code = mutated(chance, chance.choice(REAL).code, PIECES)
     elif kind == 2:
         code = b"\x80\x02" + _value(chance, 4) + b"."
+    elif kind == 5:
+        code = b"\x80\x02" + _sound(chance) + b"."
     elif kind == 3:
         code = mutated(chance, b"\x80\x04" + _value(chance, 5) + b".", PIECES)
     else:
         code = b"\x80\x02" + b"".join(_instruction(chance) for _ in range(chance.choice((3, 10, 40)))) + b"."
     made = Made(code, STORAGES)
     return as_zip(made) if chance.random() < 0.6 else as_legacy(made)
+
+
+def _sound(chance: Random) -> bytes:
+    """Tensors by their names that are right most of the time, beside other things."""
+    codes = {label: _seen(chance) for label in chance.sample(("a", "b", "c", "decoder.x"), chance.randrange(1, 5))}
+    if chance.random() < 0.3:
+        codes["epoch"] = _value(chance, 1)
+    code = mapping(codes, chance.choice((b"}", ordered())))
+    return mapping({"state_dict": code, "epoch": number(1)}) if chance.random() < 0.3 else code
+
+
+def _seen(chance: Random) -> bytes:
+    """A tensor that is a view of one of the storages that are there."""
+    key, count = chance.choice((("0", 2), ("1", 4), ("2", 1)))
+    shape = [chance.choice((0, 1, 1, 2, 2, 4)) for _ in range(chance.randrange(4))]
+    strides = [chance.choice((0, 1, 1, 2, 3)) for _ in shape] if chance.random() < 0.6 else None
+    where = storage(chance.choice(("Float", "Float", "Float", "Half", "Byte", "Long")), key, count)
+    code = tensor(where, shape, strides, chance.choice((0, 0, 0, 1)))
+    return call(name("torch._utils", "_rebuild_parameter"), code, b"\x88", ordered()) if chance.random() < 0.1 else code
 
 
 def _value(chance: Random, depth: int) -> bytes:

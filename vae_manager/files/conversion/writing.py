@@ -17,7 +17,7 @@ from ... import __version__
 from ...errors import Cancelled, FileChangedError, IntegrityError, UsageError
 from ...sentences import say
 from ..contents import chunks, read_contents
-from ..disk import check_room, partial_file, publish, sync, taken, write_error
+from ..disk import check_room, name_taken, partial_file, publish, sync, write_error
 from ..fingerprints import HashStore, sha256_of
 from ..headers import Header, disk_error
 from ..identity import Identity
@@ -69,7 +69,7 @@ def convert(
     if not safe_file_name(target.name).endswith(SUFFIX):
         raise UsageError(say("{file} is no name for the result: it must end with .safetensors.", file=target.name))
     if os.path.lexists(target):
-        raise taken(target)
+        raise name_taken(target)
     before = _identity(source)
     planned = plan(inspect(source), dtype=dtype, layout=layout)
     header = read_contents(source)
@@ -88,7 +88,7 @@ def convert(
                 file.close()
             publish(path, target)
     except OSError as error:
-        raise write_error(error, target.parent) from error
+        raise write_error(target.parent, error) from error
     return Converted(target, result, size, planned.done)
 
 

@@ -27,6 +27,7 @@ _LOCATOR64: Final = struct.Struct("<4sLQL")
 _ENTRY: Final = struct.Struct("<4s6H3L5H2L")
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _WIDE: Final = 0xFFFFFFFF
+_FOLDER: Final = 0x10
 _ENCRYPTED: Final = 0x0001
 
 
@@ -113,12 +114,13 @@ def _entries(table: bytes) -> Iterator[Entry]:
         if len(table) - at < _ENTRY.size or table[at : at + 4] != b"PK\1\2":
             raise _bad()
         fields = _ENTRY.unpack_from(table, at)
-        flags, method, packed, size, header = fields[3], fields[4], fields[8], fields[9], fields[16]
+        flags, method, packed, size = fields[3], fields[4], fields[8], fields[9]
+        attributes, header = fields[15:]
         name_length, more_length, comment_length, disk = fields[10:14]
         at += _ENTRY.size
         name, more = table[at : at + name_length], table[at + name_length : at + name_length + more_length]
         at += name_length + more_length + comment_length
-        if at > len(table) or disk:
+        if at > len(table) or disk or attributes & _FOLDER:  # of a folder torch would read nothing, and not say so
             raise _bad()
         size, packed, header = _widened((size, packed, header), more)
         plain = not method and not flags & _ENCRYPTED

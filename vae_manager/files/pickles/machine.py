@@ -75,7 +75,9 @@ class Machine:
             self.at += 1
             if code == _STOP:
                 return
-            self._pay(1)
+            self._left -= 1
+            if self._left < 0:
+                raise _too_many()
             instruction = instructions.get(code)
             if instruction is None:
                 raise _unknown(code)
@@ -85,7 +87,7 @@ class Machine:
         """What takes the time or the memory of many instructions counts as many."""
         self._left -= steps
         if self._left < 0:
-            raise Refused(DAMAGED, say("it has more instructions than any checkpoint needs."))
+            raise _too_many()
 
     # -- bytes ---------------------------------------------------------------------------------------------------------
     def take(self, count: int) -> bytes:
@@ -95,6 +97,13 @@ class Machine:
             raise Ended
         self.at = end
         return self.data[start:end]
+
+    def byte(self) -> int:
+        at = self.at
+        if at == len(self.data):
+            raise Ended
+        self.at = at + 1
+        return self.data[at]
 
     def take_counted(self, width: int) -> bytes:
         """Bytes that their number stands before, in `width` bytes."""
@@ -148,7 +157,7 @@ class Machine:
 
     # -- instructions that do more than push ---------------------------------------------------------------------------
     def protocol(self) -> None:
-        if self.take(1)[0] > 5:
+        if self.byte() > 5:
             raise Refused(DAMAGED, say("it is a pickle of a newer kind than is known."))
 
     def whole_number(self, width: int) -> None:
@@ -236,6 +245,10 @@ def _text(raw: bytes) -> str:
         raise _malformed() from None
 
 
+def _too_many() -> Refused:
+    return Refused(DAMAGED, say("it has more instructions than any checkpoint needs."))
+
+
 def _malformed() -> Refused:
     return Refused(DAMAGED, say("its instructions make no sense."))
 
@@ -291,7 +304,7 @@ _INSTRUCTIONS: Final[Mapping[int, Callable[[Machine], object]]] = {
     0x88: lambda machine: machine.push(True),
     0x89: lambda machine: machine.push(False),
     ord("J"): lambda machine: machine.push(int.from_bytes(machine.take(4), "little", signed=True)),
-    ord("K"): lambda machine: machine.push(machine.take(1)[0]),
+    ord("K"): lambda machine: machine.push(machine.byte()),
     ord("M"): lambda machine: machine.push(int.from_bytes(machine.take(2), "little")),
     0x8A: lambda machine: machine.whole_number(1),
     0x8B: lambda machine: machine.whole_number(4),
@@ -320,10 +333,10 @@ _INSTRUCTIONS: Final[Mapping[int, Callable[[Machine], object]]] = {
     ord("s"): Machine.set_item,
     ord("u"): lambda machine: machine.set_items(machine.since_mark()),
     # The memo
-    ord("q"): lambda machine: machine.remember(machine.take(1)[0]),
+    ord("q"): lambda machine: machine.remember(machine.byte()),
     ord("r"): lambda machine: machine.remember(int.from_bytes(machine.take(4), "little")),
     0x94: Machine.memoize,
-    ord("h"): lambda machine: machine.recall(machine.take(1)[0]),
+    ord("h"): lambda machine: machine.recall(machine.byte()),
     ord("j"): lambda machine: machine.recall(int.from_bytes(machine.take(4), "little")),
     # Names, and what they are asked for
     ord("c"): Machine.name_by_lines,

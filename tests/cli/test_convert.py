@@ -1,0 +1,93 @@
+"""`convert`: a second file that the WebUI can load."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.files.samples import encode, header_of, ldm
+from tests.files.whole_vaes import Tensor, read, renamed, vae, write
+from vae_manager.sentences import megabytes
+
+from .command import Cli, finished, sha256, until
+from .test_inspect import opened_by
+
+
+@pytest.fixture
+def theirs(cli: Cli) -> Path:
+    return write(cli.work / "theirs.safetensors", renamed(vae()))
+
+
+def test_a_file_that_the_webui_can_load(cli: Cli, theirs: Path) -> None:
+    target = cli.work / "ours.safetensors"
+    result = cli("convert", theirs, target)
+    assert (result.status, result.err) == (0, "")
+    digest = sha256(target.read_bytes())
+    size = megabytes(target.stat().st_size)
+    assert result.out == f"{target}: {size}, names changed from diffusers to the WebUI's, SHA-256 {digest}\n"
+    assert read(target) == vae()
+    assert cli.names(cli.work) == ["ours.safetensors", "theirs.safetensors"]
+
+
+def test_as_json(cli: Cli, theirs: Path) -> None:
+    pytest.importorskip("numpy")
+    target = cli.work / "ours.safetensors"
+    result = cli("convert", theirs, target, "--dtype", "fp16", "--json")
+    assert (result.status, result.err) == (0, "")
+    assert result.json == {
+        "path": str(target),
+        "sha256": sha256(target.read_bytes()),
+        "size": target.stat().st_size,
+        "done": ["from-diffusers", "fp16"],
+        "source": str(theirs),
+    }
+
+
+def test_into_a_folder_under_a_name_that_is_free(cli: Cli, theirs: Path) -> None:
+    cli.folder.mkdir()
+    for _ in range(2):
+        assert cli("convert", theirs, cli.folder).status == 0
+    assert cli.names() == ["theirs-2.safetensors", "theirs.safetensors"]
+
+
+def test_the_other_way(cli: Cli) -> None:
+    ours = write(cli.work / "ours.safetensors", vae())
+    assert cli("convert", ours, "theirs.safetensors", "--layout", "diffusers").status == 0
+    assert read(cli.work / "theirs.safetensors") == renamed(vae())
+
+
+def test_exit_statuses(cli: Cli, theirs: Path) -> None:
+    ours = write(cli.work / "ours.safetensors", vae())
+    damaged = write(cli.work / "damaged.safetensors", {**vae(), "quant_conv.bias": Tensor("F32", (8,), b"\xff" * 32)})
+    new = cli.work / "new.safetensors"
+    for status, sentence, arguments in [
+        (2, "must end with .safetensors", (theirs, "x.ckpt")),
+        (3, "There is no file", (cli.work / "none", new)),
+        (5, "is damaged", (damaged, new, "--dtype", "fp16")),
+        (6, "is not a folder", (theirs, cli.work / "none" / "x.safetensors")),
+        (7, "already what it would become", (ours, new)),
+        (7, "It is left as it is", (theirs, ours)),
+    ]:
+        result = cli("convert", *arguments)
+        assert (result.status, sentence in result.sentence) == (status, True), result
+    assert cli("convert", theirs, new, "--dtype", "int8").status == 2
+    assert not new.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs signals, and a look at another process")
+def test_ctrl_c_leaves_nothing(cli: Cli) -> None:
+    path = cli.work / "huge.safetensors"
+    header, size = header_of({"model.diffusion_model.x": (10_000, 10_000_000), **ldm(prefix="first_stage_model.")})
+    path.write_bytes(encode(header))
+    os.truncate(path, path.stat().st_size + size)  # 400 GB of nothing: minutes to hash
+    process = cli.begin("convert", path, "new.safetensors")
+    until(lambda: path in opened_by(process.pid))
+    process.send_signal(signal.SIGINT)
+    result = finished(process)
+    assert result.status == 130
+    assert "was stopped" in result.sentence
+    assert cli.names(cli.work) == ["huge.safetensors"]
