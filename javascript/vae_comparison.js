@@ -34,6 +34,7 @@ const vaeComparison = (() => {
         }
         for (const radio of all("[name=vae-encode]")) radio.checked = (radio.value === "each") === each;
         for (const region of all("[data-vae-encode]")) region.hidden = !own;
+        for (const button of all("[data-vae-take]")) button.hidden = !own || shownIn(button.dataset.vaeTake) === null;
         page()?.querySelector(FIELD)?.classList.toggle("vm-chosen", own);
     }
 
@@ -55,6 +56,22 @@ const vaeComparison = (() => {
         }
     }
 
+    // What is selected in a tab's gallery; alone it is the only one.
+    const shownIn = (tab) => gradioApp().querySelector(`#${tab}_gallery .preview > img, #${tab}_gallery img`);
+
+    // Into gradio's field, as if it had been dropped there; one that holds a picture has to be emptied first.
+    async function take(tab) {
+        const field = page().querySelector(FIELD);
+        const picture = await (await fetch(shownIn(tab).src)).blob();
+        field.querySelector("[aria-label=Clear]")?.click();
+        await new Promise(requestAnimationFrame);
+        const files = new DataTransfer();
+        files.items.add(new File([picture], "picture.png", {type: picture.type}));
+        const input = field.querySelector("input[type=file]");
+        input.files = files.files;
+        input.dispatchEvent(new Event("change"));
+    }
+
     // -- from a result ------------------------------------------------------------------------------------------------
     function open() {
         const tabs = gradioApp().querySelector("#tabs");
@@ -74,7 +91,7 @@ const vaeComparison = (() => {
     function clicked(event) {
         const button = event.target.closest("button");
         if (button === null) return;
-        const {vaeCompare, vaeSide, vaeOf, vaeStart} = button.dataset;
+        const {vaeCompare, vaeSide, vaeOf, vaeStart, vaeTake} = button.dataset;
         if (vaeCompare !== undefined) {
             const accordion = button.closest("#vae_manager_img2img") !== null ? "img2img" : "txt2img";
             compareShown(vaeCompare || accordion);
@@ -82,6 +99,8 @@ const vaeComparison = (() => {
             vaeStage.choose(vaeSide, vaeOf);
         } else if (vaeStart !== undefined) {
             begin();
+        } else if (vaeTake !== undefined) {
+            take(vaeTake);
         } else if (button.closest(`${PAGES} > .tab-nav`) !== null) {
             setTimeout(vaeManager.ask, 0); // the other page is filled while it is seen
         }

@@ -45,7 +45,16 @@ def _pictures(section: Section, words: Words) -> str:
     told = f'<p class="vm-hint">{escape(words(hint))}</p>' if hint is not None else ""
     own = _radio(OWN, escape(words(say("A picture of your own: encoded, then decoded again"))))
     legend = escape(words(say("Picture")))
-    return f'<fieldset class="vm-pictures"><legend>{legend}</legend>{told}{rows}{own}</fieldset>'
+    takers = "".join(_taker(tab, words) for tab in ("txt2img", "img2img"))
+    return f'<fieldset class="vm-pictures"><legend>{legend}</legend>{told}{rows}{own}{takers}</fieldset>'
+
+
+def _taker(tab: str, words: Words) -> str:
+    """Puts the picture that is shown in `tab` into the field; the browser shows it where there is one."""
+    text = escape(words(say("Take the one shown in {tab}", tab=tab)))
+    return (
+        f'<button type="button" class="vm-button" data-vae-take="{tab}" data-vae-key="take {tab}" hidden>{text}</button> '
+    )
 
 
 def _picture(picture: Picture, words: Words) -> str:
