@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from tests.webui.comparing import PlainComparing
 from vae_manager.choice import AUTOMATIC, Choice, Resolution, Situation, resolve
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.library import Folder, scan
@@ -48,6 +49,7 @@ class PlainHost:
         self.cards: dict[str, str] = {}
         """By the file of the checkpoint."""
         self.other_checkpoints: list[str] = []
+        self.comparing = PlainComparing(self)
 
     @property
     def data_folder(self) -> Path:

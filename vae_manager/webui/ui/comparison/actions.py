@@ -15,7 +15,7 @@ from ....service import Service
 from ...comparing import begin
 from ...hosts.comparing import Wanted
 from ...words import words_for
-from .facts import Offers, chips
+from .facts import proposed
 from .saving import save
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def _compare_shown(host: Host, service: Service, action: Action) -> None:
         )
     if kept is None:
         raise RefusedError(say("No picture has been made yet. Make one, or take a picture of your own."))
-    proposed = [chip.offer.vae for chip in chips(host, service, scan(host.folders()), Offers()) if chip.proposed]
-    begin(host.comparing, service, Wanted(kept, proposed), title_of(kept))
+    vaes = proposed(host, service, scan(host.folders()))
+    begin(host.comparing, service, Wanted(kept, vaes), title_of(kept))
 
 
 def _squeezed(text: str) -> str:

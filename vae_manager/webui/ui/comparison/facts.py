@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ....choice import BUILTIN
 from ....compare import Comparison, Kept
 from ....errors import RefusedError
 from ....jobs import JobView
@@ -16,6 +17,7 @@ from ....sentences import Sentence
 from ....service import Service
 from ...hosts.acts import Act
 from ...hosts.comparing import Offer, Wanted
+from ..fitting import fit_of
 from ..options import misfit, option_of, read_options
 from .saving import key_of
 
@@ -114,6 +116,20 @@ def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers
     fitting = [offer for offer in found if offer.refusal is None or offer.in_use]
     proposed = {offer.vae for offer in fitting[:PROPOSED]}
     return [Chip(offer, offer.vae in proposed) for offer in found]
+
+
+def proposed(host: Host, service: Service, files: Sequence[VaeFile]) -> Sequence[str]:
+    """What is compared where nobody has chosen: the one in use and some that fit, as far as is known already. No file
+    is opened for that."""
+    in_use, choice = host.in_use(), host.choice()
+    fitting = [
+        option.word
+        for option in read_options(host, service, files, choice)
+        if option.file is not None and not fit_of(option.known, in_use.family).last
+        and misfit(in_use.family, option) is None
+    ]
+    used = [name for name, path in host.files().items() if path == in_use.path]
+    return list(dict.fromkeys([*used, BUILTIN.word, *fitting]))[:PROPOSED]
 
 
 def _why_not(host: Host, kept: Kept) -> Sentence | None:

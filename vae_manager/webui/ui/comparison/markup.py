@@ -53,7 +53,8 @@ def _taker(tab: str, words: Words) -> str:
     """Puts the picture that is shown in `tab` into the field; the browser shows it where there is one."""
     text = escape(words(say("Take the one shown in {tab}", tab=tab)))
     return (
-        f'<button type="button" class="vm-button" data-vae-take="{tab}" data-vae-key="take {tab}" hidden>{text}</button> '
+        f'<button type="button" class="vm-button" data-vae-take="{tab}" data-vae-key="take {tab}" hidden>'
+        f"{text}</button> "
     )
 
 
