@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -17,7 +18,7 @@ pytest.importorskip("skimage")
 
 from tests.webui.comparing import INFOTEXT, picture
 from tests.webui.host import PlainHost
-from tests.webui.test_page import wait_for
+from tests.webui.test_page import ENTRY, SHA256, wait_for, write_catalogue
 from vae_manager.compare import Comparison, Decoded, Result, State
 from vae_manager.compare.metrics import Figures
 from vae_manager.errors import NotFoundError, RefusedError, UsageError
@@ -217,5 +218,10 @@ def test_the_weights_that_a_checkpoint_carries_are_named(
     carrier = tmp_path / "demo.safetensors"
     carrier.write_bytes(TUNED.read_bytes())
     monkeypatch.setattr(PlainHost, "checkpoint_file", property(lambda self: str(carrier)))
+    wait_for(lambda: "is none of those that are here" in text(page, "which"))
+    service.hashes.compute(host.vaes / "mine.safetensors")
+    service.learn([host.vaes / "mine.safetensors"])
     wait_for(lambda: "has the same weights as mine.safetensors" in text(page, "which"))
-    assert service.index.known_fingerprints(carrier) is not None
+    digest = hashlib.sha256(TUNED.read_bytes()).hexdigest()
+    write_catalogue(host, ENTRY.replace(SHA256, digest))
+    assert "has the same weights as Mine." in text(page, "which")

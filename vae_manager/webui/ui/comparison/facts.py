@@ -146,12 +146,12 @@ def _built_in(host: Host, service: Service, files: Sequence[VaeFile]) -> BuiltIn
     carriers = [Path(file) for file in host.checkpoints() if name is not None and Path(file).stem == Path(name).stem]
     if len(carriers) != 1:
         return BuiltIn(known=False)
+    named = {file: entry for file in files if (entry := service.recognise(file.path)) is not None}
+    if host.may_hash():
+        service.learn([carriers[0], *(file.path for file in named)])  # of all files, it would read for hours
     prints = service.index.known_fingerprints(carriers[0])
     if prints is None:
-        if host.may_hash():
-            service.learn([carriers[0], *(file.path for file in files)])
         return BuiltIn(known=False)
-    known = service.upkeep.known(files)
-    same = [file for file in files if (told := known.get(file.path)) is not None and told.weights == prints.weights]
-    entries = [entry.name for file in same if (entry := known[file.path].entry) is not None]
-    return BuiltIn(known=True, name=next(iter([*entries, *(file.name for file in same)]), None))
+    same = [file for file in files if service.index.known_fingerprints(file.path) == prints]
+    names = [named[file].name for file in same if file in named] + [file.name for file in same]
+    return BuiltIn(known=True, name=next(iter(names), None))
