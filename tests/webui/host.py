@@ -12,6 +12,8 @@ from vae_manager.library import Folder, scan
 from vae_manager.sentences import Sentence, say
 from vae_manager.webui.hosts.acts import Act, InUse
 
+from .comparing import PlainComparing
+
 Result = TypeVar("Result")
 
 
@@ -47,6 +49,7 @@ class PlainHost:
         self.cards: dict[str, str] = {}
         """By the file of the checkpoint."""
         self.other_checkpoints: list[str] = []
+        self.comparing = PlainComparing(folder / "saved", ["a.safetensors", "b.safetensors"])
 
     @property
     def data_folder(self) -> Path:
