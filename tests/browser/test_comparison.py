@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import shutil
 import urllib.error
@@ -28,6 +29,7 @@ STAGE = f"{SECTION} [data-vae-stage]"
 PANE = f"{STAGE} .vm-pane"
 SLIDER = f"{STAGE} [role=slider]"
 BUILT_IN = "Built-in (the checkpoint's own)"
+NUMBERS = itertools.count(1)
 ANSWER = "#vae_manager_library_answer [role=alert]"
 
 
@@ -38,14 +40,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield start(vaes=(TUNED, OTHER))
 
 
-def make_picture(page: Page, side: int = 128, prompt: str = "a house") -> None:
-    """By txt2img, until its infotext is there."""
+def make_picture(page: Page, side: int = 128) -> str:
+    """By txt2img, until its infotext is there; gives its prompt, which no other picture has."""
+    prompt = f"a house, number {next(NUMBERS)}."
     for name in ("width", "height"):
         page.fill(f"#txt2img_{name} input[type=number]", str(side))
     page.fill("#txt2img_prompt textarea", prompt)
     page.click("#txt2img_generate")
     expect(page.locator("#html_info_txt2img p")).to_contain_text(f"Size: {side}x{side}", timeout=60_000)
     expect(page.locator("#html_info_txt2img p")).to_contain_text(prompt)
+    return prompt
 
 
 def open_section(page: Page) -> None:
@@ -56,6 +60,7 @@ def open_section(page: Page) -> None:
 
 def compare_shown(page: Page) -> None:
     page.click("[data-vae-compare=txt2img]")
+    expect(page.locator(PROGRESS)).to_contain_text(page.input_value("#txt2img_prompt textarea"))
     ended(page)
 
 
@@ -108,15 +113,16 @@ def newest(page: Page) -> str:
 # -- looking -------------------------------------------------------------------------------------------------------
 def test_from_the_result_to_the_vae_that_is_used(made: Stage, open_page: Open) -> None:
     page = open_page(made)
-    make_picture(page)
+    prompt = make_picture(page)
     choose(page, "Built-in")
+    expect(page.locator(TITLE)).to_contain_text("Built-in")
     compare_shown(page)
     expect(page.locator(f"{SECTION} [data-vae-card]")).to_have_count(3)
     expect(card(page, BUILT_IN)).to_contain_text("the others are held against this one")
     expect(card(page, TUNED.name)).to_contain_text(re.compile(r"SSIM \d\.\d+ · PSNR \d+\.\d dB · \d\.\d\d s"))
     expect(card(page, TUNED.name).locator(".vm-seen")).not_to_be_empty()
     expect(page.locator(PROGRESS)).to_contain_text("3 pictures")
-    expect(page.locator(PROGRESS)).to_contain_text("128 × 128 · a house")
+    expect(page.locator(PROGRESS)).to_contain_text(f"128 × 128 · {prompt}")
 
     card(page, TUNED.name).get_by_text("Right", exact=True).click()
     expect(card(page, TUNED.name).get_by_text("Right", exact=True)).to_have_attribute("aria-pressed", "true")
@@ -260,7 +266,7 @@ def test_where_they_differ(made: Stage, open_page: Open) -> None:
 # -- files ---------------------------------------------------------------------------------------------------------
 def test_what_is_saved(made: Stage, open_page: Open) -> None:
     page = open_page(made)
-    make_picture(page, prompt="a tower")
+    prompt = make_picture(page)
     compare_shown(page)
     page.click(f"{PROGRESS} [data-vae-key='save comparison']")
     expect(page.locator(f"{PROGRESS} .vm-fine")).to_contain_text("Saved in vae-manager/comparisons/")
@@ -273,7 +279,7 @@ def test_what_is_saved(made: Stage, open_page: Open) -> None:
         with Image.open(file) as picture:
             infotext = picture.info["parameters"]
             saved = np.asarray(picture)
-        assert infotext.startswith("a tower\n")
+        assert infotext.startswith(f"{prompt}\n")
         vae = f"{file.stem[2:]}.safetensors"
         assert (f"VAE: {vae}" in infotext) == (file.stem[2:] != "Built-in")
         number = str(int(file.stem[0]) - 1)

@@ -13,6 +13,8 @@ from vae_manager.library import Folder, scan
 from vae_manager.sentences import Sentence, say
 from vae_manager.webui.hosts.acts import Act, InUse
 
+from .comparing import PlainComparing
+
 Result = TypeVar("Result")
 
 
@@ -49,7 +51,11 @@ class PlainHost:
         self.cards: dict[str, str] = {}
         """By the file of the checkpoint."""
         self.other_checkpoints: list[str] = []
+<<<<<<< HEAD
         self.comparing = PlainComparing(self)
+=======
+        self.comparing = PlainComparing(folder / "saved", ["a.safetensors", "b.safetensors"])
+>>>>>>> compare-f
 
     @property
     def data_folder(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 from typing import Protocol
 
@@ -67,6 +68,10 @@ class Comparing(Protocol):
 
         What cannot decode is shown with its error. Raises Cancelled, RefusedError, or another VaeManagerError.
         """
+        ...
+
+    def save_folder(self) -> Path:
+        """Where pictures go that a person saves."""
         ...
 
     def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:

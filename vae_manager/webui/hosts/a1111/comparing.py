@@ -117,6 +117,9 @@ class A1111Comparing:
     def _candidate(self, model: Any, vae: str) -> Candidate:
         return Candidate(vae, lambda: self._host.vae.borrow(model, self._host.path_of(Choice(vae))))
 
+    def save_folder(self) -> Path:
+        return Path(str(options.read("outdir_save", "log/images")))
+
     def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
         path = self._host.files().get(vae)
         name = vae if path is not None and options.read("add_vae_name_to_info", True) else None

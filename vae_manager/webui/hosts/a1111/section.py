@@ -139,7 +139,7 @@ def _kept(host: A1111, words: Words) -> OptionInfo:
 
 def _kept_memory(host: A1111, words: Words) -> OptionInfo:
     label = words(say("RAM for pictures that can be compared, in MB"))
-    hint = words(say("one of 512 × 512 takes 0.07 MB at most, one of 2048 × 2048 takes 1; 0: none are kept"))
+    hint = words(say("one of 512 × 512 takes some 0.07 MB, one of 2048 × 2048 some 1; 0: none are kept"))
     shrink = host.comparing.kept.shrink
     return OptionInfo(options.DEFAULT_KEPT_MEMORY, label, gr.Number, {"minimum": 0}, onchange=shrink).info(hint)
 

@@ -1,0 +1,73 @@
+"""A comparison written to files: each picture as it is, with the infotext of the VAE that decoded it, and the sheet."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..compare import Comparison, Result
+from ..errors import DiskError
+from ..sentences import megabytes, say
+from .words import Words
+
+if TYPE_CHECKING:
+    from .hosts.comparing import Comparing
+
+__all__ = ["save"]
+
+
+def save(comparing: Comparing, comparison: Comparison, words: Words, title: str) -> Sequence[Path]:
+    """Write all pictures and the sheet into the host's folder for what is saved; the sheet is the last of the paths.
+
+    Nothing is overwritten. A VAE file whose hash is not known yet is hashed, which takes a moment. Raises DiskError.
+    """
+    from ..compare.sheet import Labelled, png, sheet
+
+    results = [_hashed(comparing, comparison, result) for result in comparison.results]
+    labelled = [Labelled(result.decoded.vae, result.decoded.pixels, lines(result, words)) for result in results]
+    if comparison.original is not None:
+        labelled.insert(0, Labelled(words(say("Original")), comparison.original, []))
+    folder = comparing.save_folder()
+    files = [
+        (f"{Path(result.decoded.vae).stem}.png", png(result.decoded.pixels, result.infotext))
+        for result in results
+        if result.decoded.pixels is not None
+    ]
+    files.append(("comparison.png", sheet(title, labelled, infotext=comparison.infotext)))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = next(n for n in itertools.count(1) if not any(folder.glob(f"vae-{n:05}-*")))
+        return [_written(folder / f"vae-{number:05}-{name}", content) for name, content in files]
+    except OSError as error:
+        reason = error.strerror or error
+        raise DiskError(say("{path} cannot be written: {reason}", path=folder, reason=reason)) from error
+
+
+def lines(result: Result, words: Words) -> Sequence[str]:
+    """What stands below a picture."""
+    decoded, figures = result.decoded, result.figures
+    if decoded.error is not None:
+        return [words(decoded.error)]
+    told = []
+    if figures is not None:
+        told += [f"SSIM {figures.ssim:.4f}"] if figures.ssim is not None else []
+        told += [f"PSNR {figures.psnr:.1f} dB"] if figures.psnr is not None else []
+    told += [f"{decoded.seconds:.2f} s"]
+    told += [megabytes(decoded.peak)] if decoded.peak is not None else []
+    note = [words(decoded.note)] if decoded.note is not None else []
+    return [", ".join(told), ", ".join(words(word) for word in result.words), *note]
+
+
+def _hashed(comparing: Comparing, comparison: Comparison, result: Result) -> Result:
+    if comparison.infotext is None or result.decoded.pixels is None:
+        return result
+    return replace(result, infotext=comparing.infotext(comparison.infotext, result.decoded.vae, hashed=True))
+
+
+def _written(path: Path, content: bytes) -> Path:
+    with path.open("xb") as file:
+        file.write(content)
+    return path
