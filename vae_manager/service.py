@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,8 @@ class Service:
         self.comparisons = Comparisons()
         """What the jobs of `comparing` have made, by their keys."""
         self.saving = Lane("saving")
+        self.saved: Mapping[str, Sequence[Path]] = {}
+        """The files of the comparisons that were saved, by their ids; the sheet is the last of each."""
         self.picture: Picture | None = None
         """The last pasted picture whose VAE there is something to say of."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import re
@@ -269,25 +270,26 @@ def test_what_is_saved(made: Stage, open_page: Open) -> None:
     prompt = make_picture(page)
     compare_shown(page)
     page.click(f"{PROGRESS} [data-vae-key='save comparison']")
-    expect(page.locator(f"{PROGRESS} .vm-fine")).to_contain_text("Saved in vae-manager/comparisons/")
-    told = re.search(r"vae-manager/(comparisons/.+) of the WebUI", page.inner_text(f"{PROGRESS} .vm-fine"))
+    expect(page.locator(f"{PROGRESS} .vm-fine")).to_contain_text("Saved in")
+    told = re.search(r"Saved in (.+): vae-\d+-comparison.png", page.inner_text(f"{PROGRESS} .vm-fine"))
     assert told is not None
-    folder = made.data / "vae-manager" / told[1]
-    made_of = {file.stem[2:] for file in folder.glob("[0-9] *.png")}
-    assert made_of == {"Built-in", TUNED.stem, OTHER.stem}
-    for file in folder.glob("[0-9] *.png"):
+    files = sorted(Path(told[1]).glob("*.png"))
+    assert {file.stem[10:] for file in files} == {"Built-in", TUNED.stem, OTHER.stem, "comparison"}
+    for key, name in enumerate(page.locator(f"{SECTION} [data-vae-card] bdi").all_inner_texts()):
+        vae = None if name == BUILT_IN else name
+        file = next(file for file in files if file.stem[10:] == ("Built-in" if vae is None else Path(vae).stem))
         with Image.open(file) as picture:
-            infotext = picture.info["parameters"]
-            saved = np.asarray(picture)
+            infotext, saved = picture.info["parameters"], np.asarray(picture)
         assert infotext.startswith(f"{prompt}\n")
-        vae = f"{file.stem[2:]}.safetensors"
-        assert (f"VAE: {vae}" in infotext) == (file.stem[2:] != "Built-in")
-        number = str(int(file.stem[0]) - 1)
-        assert np.array_equal(saved, pixels(fetched(made, f"{newest(page)}/{number}.png")[1])), "pixel by pixel"
+        digest = hashlib.sha256((made.vaes / vae).read_bytes()).hexdigest()[:10] if vae is not None else ""
+        assert (f"VAE hash: {digest}, VAE: {vae}" in infotext) if vae is not None else ("VAE: " not in infotext)
+        assert np.array_equal(saved, pixels(fetched(made, f"{newest(page)}/{key}.png")[1])), "pixel by pixel"
     with page.expect_popup() as opened:
         page.get_by_text("Open the sheet").click()
     opened.value.close()
-    sheet = pixels((folder / "sheet.png").read_bytes())
+    status, content = fetched(made, f"{newest(page)}/sheet.png")
+    assert (status, content) == (200, next(file for file in files if "comparison" in file.name).read_bytes())
+    sheet = pixels(content)
     assert sheet.shape[0] > 256
     assert sheet.shape[1] > 256
 

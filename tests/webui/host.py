@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tests.webui.comparing import PlainComparing
+from tests.webui.greys import GreyComparing
 from vae_manager.choice import AUTOMATIC, Choice, Resolution, Situation, resolve
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.library import Folder, scan
 from vae_manager.sentences import Sentence, say
 from vae_manager.webui.hosts.acts import Act, InUse
-
-from .comparing import PlainComparing
 
 Result = TypeVar("Result")
 
@@ -51,11 +49,7 @@ class PlainHost:
         self.cards: dict[str, str] = {}
         """By the file of the checkpoint."""
         self.other_checkpoints: list[str] = []
-<<<<<<< HEAD
-        self.comparing = PlainComparing(self)
-=======
-        self.comparing = PlainComparing(folder / "saved", ["a.safetensors", "b.safetensors"])
->>>>>>> compare-f
+        self.comparing = GreyComparing(self)
 
     @property
     def data_folder(self) -> Path:

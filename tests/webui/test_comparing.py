@@ -123,7 +123,7 @@ def test_the_lane_holds_no_pictures(comparing: PlainComparing, service: Service)
 def test_saved_pixels_infotext_and_sheet(comparing: PlainComparing, service: Service, tmp_path: Path) -> None:
     found = done(comparing, service, Wanted(kept("1"), ["a.safetensors", "bad.safetensors"]))
     paths = save(comparing, found, ENGLISH, "a house")
-    assert [path.name for path in paths] == ["vae-00001-None.png", "vae-00001-a.png", "vae-00001-comparison.png"]
+    assert [path.name for path in paths] == ["vae-00001-Built-in.png", "vae-00001-a.png", "vae-00001-comparison.png"]
     for path, result in zip(paths[:2], found.results, strict=False):
         with Image.open(path) as image:
             assert np.array_equal(np.asarray(image), result.decoded.pixels)
@@ -131,7 +131,7 @@ def test_saved_pixels_infotext_and_sheet(comparing: PlainComparing, service: Ser
         assert image.info["parameters"] == INFOTEXT
     with Image.open(paths[1]) as image:
         assert "Model: demo, VAE hash: 0123456789, VAE: a.safetensors, Version" in image.info["parameters"]
-    assert save(comparing, found, ENGLISH, "a house")[0].name == "vae-00002-None.png"
+    assert save(comparing, found, ENGLISH, "a house")[0].name == "vae-00002-Built-in.png"
 
 
 def test_a_folder_that_cannot_be_written(service: Service, tmp_path: Path) -> None:

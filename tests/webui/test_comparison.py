@@ -16,7 +16,7 @@ from PIL import Image
 
 pytest.importorskip("skimage")
 
-from tests.webui.comparing import INFOTEXT, picture
+from tests.webui.greys import INFOTEXT, picture
 from tests.webui.host import PlainHost
 from tests.webui.test_page import ENTRY, SHA256, wait_for, write_catalogue
 from vae_manager.compare import Comparison, Decoded, Result, State
@@ -103,27 +103,19 @@ def test_compared_and_saved(page: Page, host: PlainHost, service: Service) -> No
 
     send(page, do="save-comparison", id=view["id"])
     wait_for(lambda: "Saved in" in text(page, "compare-progress"))
-    folder = next((host.data_folder / "comparisons").iterdir())
-    assert folder.name in text(page, "compare-progress")
-    assert sorted(file.name for file in folder.iterdir()) == ["1 Built-in.png", "2 a.png", "3 b.png", "sheet.png"]
-    with Image.open(folder / "2 a.png") as saved:
+    folder = host.comparing.save_folder()
+    assert f"Saved in {folder}: vae-00001-comparison.png" in text(page, "compare-progress")
+    names = ["Built-in", "a", "b", "comparison"]
+    assert sorted(file.name for file in folder.iterdir()) == [f"vae-00001-{name}.png" for name in names]
+    with Image.open(folder / "vae-00001-a.png") as saved:
         assert saved.info["parameters"] == f"{INFOTEXT}, VAE hash: 0123456789, VAE: a.safetensors"
         assert np.unique(np.asarray(saved)).tolist() == [110]
-    with Image.open(folder / "1 Built-in.png") as saved:
-        assert "VAE: " not in saved.info["parameters"]
+    host.shared_with_others = True
+    assert str(folder) not in text(page, "compare-progress")
+    folder.rename(host.root / "moved")
+    folder.write_text("")
     send(page, do="save-comparison", id=view["id"])
-    wait_for(lambda: len(list((host.data_folder / "comparisons").glob("*/sheet.png"))) == 2)
-
-
-@pytest.mark.usefixtures("vaes")
-def test_a_name_that_is_no_file_name_is_saved(page: Page, host: PlainHost, service: Service) -> None:
-    host.listed["../x:y?.safetensors"] = str(host.vaes / "a.safetensors")
-    send(page, do="compare", kept="7", vaes=["../x:y?.safetensors"])
-    wait_for(ended(service))
-    send(page, do="save-comparison", id=state(page)["view"]["id"])
-    wait_for(lambda: list((host.data_folder / "comparisons").glob("*/sheet.png")))
-    saved = next((host.data_folder / "comparisons").glob("*/2 *.png"))
-    assert saved.name == "2 x_y_.png"
+    wait_for(lambda: "cannot be written" in text(page, "compare-progress"))
 
 
 @pytest.mark.usefixtures("vaes")

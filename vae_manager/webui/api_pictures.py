@@ -3,7 +3,7 @@
     GET /vae-manager/comparison/ID/NUMBER.png              what the VAE of that place made; `original`
     GET /vae-manager/comparison/ID/difference/A/B.png      grey: the larger the difference the brighter
     GET /vae-manager/comparison/ID/differences/A/B         where they differ most, and what white stands for
-    GET /vae-manager/comparison/ID/sheet.png               all of them with their figures
+    GET /vae-manager/comparison/ID/sheet.png               the sheet, once it is saved
 
 They belong to whoever may see the page: the same sign-in is asked for, and no page elsewhere gets one. Numbers begin
 anew with each process, so the page adds `?` and a word of this one, and the browser may keep what it has.
@@ -11,7 +11,8 @@ anew with each process, so the page adds `?` and a word of this one, and the bro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -23,9 +24,8 @@ from ..errors import NotFoundError, VaeManagerError
 from ..sentences import say
 from .api import same_site
 from .ui.comparison.actions import comparison_of
-from .ui.comparison.saving import SHEET, sheet_of
 from .ui.comparison.stage import legend
-from .ui.comparison.view import ORIGINAL, PATH
+from .ui.comparison.view import ORIGINAL, PATH, SHEET
 from .ui.gradio_compat import signed_in
 from .ui.page import Page
 
@@ -61,7 +61,7 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
         return guarded(request, id, lambda comparison: _differences(page(), comparison, first, second))
 
     def sheet(request: Request, id: str) -> Response:
-        return guarded(request, id, lambda comparison: _png(sheet_of(comparison, page().words), NOT_KEPT))
+        return guarded(request, id, lambda comparison: _sheet(page().service.saved.get(comparison.id, ())))
 
     app.get(PATH + "/{id}/" + SHEET, include_in_schema=False)(sheet)
     app.get(PATH + "/{id}/{which}.png", include_in_schema=False)(picture)
@@ -89,6 +89,14 @@ def _differences(page: Page, comparison: Comparison, first: str, second: str) ->
     boxes = most_different(two, PLACES)
     text = legend(difference_map(*two).white if boxes else 0, page.words)
     return JSONResponse({"boxes": [list(box) for box in boxes], "legend": text}, headers=KEPT)
+
+
+def _sheet(saved: Sequence[Path]) -> Response:
+    """The file that was saved, which may be gone by now."""
+    try:
+        return _png(saved[-1].read_bytes(), NOT_KEPT)
+    except (IndexError, OSError):
+        raise NotFoundError(say("This picture is not there.")) from None
 
 
 def _two(comparison: Comparison, first: str, second: str) -> tuple[Pixels, Pixels]:

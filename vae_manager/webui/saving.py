@@ -8,12 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..choice import BUILTIN, Choice
 from ..compare import Comparison, Result
 from ..errors import DiskError
-from ..sentences import megabytes, say
+from ..sentences import say
+from .ui.comparison.figures import figures_of, shifts_of, words_of
+from .ui.markup.choices import choice_name
+from .ui.markup.parts import plain
 from .words import Words
 
 if TYPE_CHECKING:
+    from ..compare.sheet import Labelled
     from .hosts.comparing import Comparing
 
 __all__ = ["save"]
@@ -27,12 +32,12 @@ def save(comparing: Comparing, comparison: Comparison, words: Words, title: str)
     from ..compare.sheet import Labelled, png, sheet
 
     results = [_hashed(comparing, comparison, result) for result in comparison.results]
-    labelled = [Labelled(result.decoded.vae, result.decoded.pixels, lines(result, words)) for result in results]
+    labelled = [_labelled(result, comparison, words) for result in results]
     if comparison.original is not None:
         labelled.insert(0, Labelled(words(say("Original")), comparison.original, []))
     folder = comparing.save_folder()
     files = [
-        (f"{Path(result.decoded.vae).stem}.png", png(result.decoded.pixels, result.infotext))
+        (f"{_stem(result.decoded.vae)}.png", png(result.decoded.pixels, result.infotext))
         for result in results
         if result.decoded.pixels is not None
     ]
@@ -46,19 +51,20 @@ def save(comparing: Comparing, comparison: Comparison, words: Words, title: str)
         raise DiskError(say("{path} cannot be written: {reason}", path=folder, reason=reason)) from error
 
 
-def lines(result: Result, words: Words) -> Sequence[str]:
-    """What stands below a picture."""
-    decoded, figures = result.decoded, result.figures
+def _labelled(result: Result, comparison: Comparison, words: Words) -> Labelled:
+    """Its name, and below it what is said in the page: words first, figures behind them."""
+    from ..compare.sheet import Labelled
+
+    decoded, name = result.decoded, plain(choice_name(Choice(result.decoded.vae), words))
     if decoded.error is not None:
-        return [words(decoded.error)]
-    told = []
-    if figures is not None:
-        told += [f"SSIM {figures.ssim:.4f}"] if figures.ssim is not None else []
-        told += [f"PSNR {figures.psnr:.1f} dB"] if figures.psnr is not None else []
-    told += [f"{decoded.seconds:.2f} s"]
-    told += [megabytes(decoded.peak)] if decoded.peak is not None else []
+        return Labelled(name, decoded.pixels, [plain(words(decoded.error))])
+    figures = [" · ".join(parts) for parts in (figures_of(result, words), shifts_of(result, words)) if parts]
     note = [words(decoded.note)] if decoded.note is not None else []
-    return [", ".join(told), ", ".join(words(word) for word in result.words), *note]
+    return Labelled(name, decoded.pixels, [words_of(result, comparison, words), *figures, *note])
+
+
+def _stem(vae: str) -> str:
+    return "Built-in" if vae == BUILTIN.word else Path(vae).stem
 
 
 def _hashed(comparing: Comparing, comparison: Comparison, result: Result) -> Result:

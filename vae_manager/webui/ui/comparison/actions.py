@@ -16,7 +16,7 @@ from ...comparing import begin
 from ...hosts.comparing import Wanted
 from ...words import words_for
 from .facts import proposed
-from .saving import save
+from .saving import start_saving
 
 if TYPE_CHECKING:
     from ...hosts.host import Host
@@ -107,7 +107,8 @@ def _chosen(action: Action) -> Sequence[str]:
 
 
 def _save(host: Host, service: Service, action: Action) -> None:
-    save(host, service, comparison_of(service, action["id"]), words_for(host.language(), host.translations()))
+    words = words_for(host.language(), host.translations())
+    start_saving(host, service, comparison_of(service, action["id"]), words)
 
 
 def comparison_of(service: Service, id: str) -> Comparison:

@@ -64,6 +64,10 @@ class Section:
     now: Comparison | None
     """The newest comparison."""
     saving: JobView | None
+    saved: Sequence[Path]
+    """The files that it was saved as last; the sheet is the last of them."""
+    shows_paths: bool
+    """Nobody else can reach the page, so that it may name folders of this machine."""
     choose_refused: Sentence | None
     built_in: BuiltIn
 
@@ -100,6 +104,8 @@ def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers:
         chips=chips(host, service, files, offers),
         now=now,
         saving=service.saving.view(key_of(now)) if now is not None else None,
+        saved=service.saved.get(now.id, ()) if now is not None else (),
+        shows_paths=not host.shared_with_others,
         choose_refused=host.refusal(Act.CHOOSE),
         built_in=_built_in(host, service, files),
     )

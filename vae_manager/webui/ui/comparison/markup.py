@@ -8,7 +8,7 @@ from typing import Final
 
 from ....choice import Choice
 from ....compare import Comparison, Result, State
-from ....jobs import JobState, JobView
+from ....jobs import JobState
 from ....sentences import say
 from ...words import Words
 from ..markup.choices import choice_name
@@ -16,8 +16,8 @@ from ..markup.parts import BROKEN, FINE, LOOK, badge, button, line, paragraph, p
 from .actions import title_of
 from .facts import Chip, Picture, Section
 from .figures import figures_of, is_reference, shifts_of, words_of
-from .saving import FOLDER, SHEET
-from .view import ORIGINAL, PATH
+from .saving import title_text
+from .view import ORIGINAL, PATH, SHEET
 
 OWN: Final = "own"
 """Instead of the id of a kept picture: the one that the person puts in."""
@@ -128,8 +128,7 @@ def progress(section: Section, words: Words) -> str:
     now = section.now
     if now is None:
         return ""
-    title = now.title if isinstance(now.title, str) else words(now.title)
-    told = f'<p class="vm-line vm-summary"><bdi>{escape(plain(title))}</bdi></p>'
+    told = f'<p class="vm-line vm-summary"><bdi>{escape(title_text(now, words))}</bdi></p>'
     note = line(LOOK, words(now.note), words) if now.note is not None else ""
     return f"{told}{_stand(now, section, words)}{note}"
 
@@ -145,11 +144,11 @@ def _stand(now: Comparison, section: Section, words: Words) -> str:
         return line(FINE, words(say("All pictures are there; the last figures follow.")), words)
     if now.state is State.FAILED:
         reason = now.error or say("The comparison failed.")
-        return line(BROKEN, words(reason), words) + _save(now, section.saving, words)
+        return line(BROKEN, words(reason), words) + _save(now, section, words)
     if now.state is State.STOPPED:
         told = now.error or say("The comparison was stopped. The VAE in use is unchanged.")
-        return line(LOOK, words(told), words) + _save(now, section.saving, words)
-    return _save(now, section.saving, words)
+        return line(LOOK, words(told), words) + _save(now, section, words)
+    return _save(now, section, words)
 
 
 def _bar(now: Comparison, words: Words, cancel: str) -> str:
@@ -166,7 +165,7 @@ def _bar(now: Comparison, words: Words, cancel: str) -> str:
     )
 
 
-def _save(now: Comparison, saving: JobView | None, words: Words) -> str:
+def _save(now: Comparison, section: Section, words: Words) -> str:
     """What it took, the button that writes the pictures, and where they are."""
     made = sum(result.decoded.pixels is not None for result in now.results)
     if not made:
@@ -176,23 +175,27 @@ def _save(now: Comparison, saving: JobView | None, words: Words) -> str:
     if now.seconds is not None:
         parts.append(words(say("{count} s in all", count=f"{now.seconds:.1f}")))
     save = button(words(say("Save")), {"do": "save-comparison", "id": now.id}, "save comparison")
-    after = _saved(now, saving, words)
-    return with_buttons(paragraph(escape(" · ".join(parts))), save) + after
+    return with_buttons(paragraph(escape(" · ".join(parts))), save) + _saved(now, section, words)
 
 
-def _saved(now: Comparison, saving: JobView | None, words: Words) -> str:
-    if saving is None:
-        return ""
-    if not saving.state.ended:
+def _saved(now: Comparison, section: Section, words: Words) -> str:
+    saving = section.saving
+    if saving is not None and not saving.state.ended:
         return line(FINE, words(say("Saving …")), words)
-    if saving.state is JobState.FAILED and saving.error is not None:
+    if saving is not None and saving.state is JobState.FAILED and saving.error is not None:
         return line(BROKEN, words(saving.error), words)
-    text = say("Saved in {folder} of the WebUI's data folder.", folder=f"vae-manager/{FOLDER}/{saving.title}")
+    if not section.saved:
+        return ""
+    sheet = section.saved[-1]
+    text = say("Saved where this WebUI keeps what is saved: {file} and the pictures beside it.", file=sheet.name)
+    if section.shows_paths:
+        folder = str(sheet.parent.absolute())
+        text = say("Saved in {folder}: {file} and the pictures beside it.", folder=folder, file=sheet.name)
     link = (
         f'<a href=".{PATH}/{escape(now.id)}/{SHEET}" target="_blank" rel="noopener">'
         f"{escape(words(say('Open the sheet')))}</a>"
     )
-    return f'<p class="vm-line vm-fine">{escape(words(text))} {link}</p>'
+    return f'<p class="vm-line vm-fine">{escape(plain(words(text)))} {link}</p>'
 
 
 # -- what came of it -----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from ..markup.parts import plain
 
 PATH: Final = "/vae-manager/comparison"
 ORIGINAL: Final = "original"
+SHEET: Final = "sheet.png"
 
 
 class Shown(TypedDict):
