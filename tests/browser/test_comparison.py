@@ -318,18 +318,19 @@ def test_cancelled_in_the_middle(stages: Stages, open_page: Open, tmp_path: Path
     copies = [Path(shutil.copy(TUNED, tmp_path / f"vae-{number:02}.safetensors")) for number in range(12)]
     stage = stages(vaes=tuple(copies))
     page = open_page(stage)
-    make_picture(page, 512)
+    make_picture(page, 384)
     open_section(page)
     for box in page.locator(f"{SECTION} [data-vae-chip]").all():
         box.check()
     page.click(f"{SECTION} [data-vae-start]")
     expect(page.locator(f"{PROGRESS} [role=progressbar]")).to_be_visible()
-    expect(page.locator(f"{SECTION} [data-vae-card] img").nth(1)).to_be_visible()  # they appear as they come
+    arrived = page.locator(f"{SECTION} [data-vae-card] img")
+    expect(arrived.nth(1)).to_be_visible(timeout=60_000)  # they appear as they come
     expect(page.locator(f"{SECTION} [data-vae-card]").last).to_contain_text("waits for its turn")
     page.click(f"{PROGRESS} [data-vae-key='stop comparison']")
     expect(page.locator(PROGRESS)).to_contain_text("The comparison was stopped. The VAE in use is unchanged.")
     expect(page.locator(f"{SECTION} [data-vae-card]").last).to_contain_text("stopped before its turn")
-    assert 2 <= page.locator(f"{SECTION} [data-vae-card] img").count() < 13
+    assert 2 <= arrived.count() < 13
     expect(page.locator(SLIDER)).to_be_visible()
     assert stage.webui.call("/sdapi/v1/txt2img", {"prompt": "x", "steps": 1, "width": 64, "height": 64})[0] == 200
 

@@ -8,10 +8,10 @@ import gradio as gr
 
 from modules import localization, shared, shared_items, ui_components
 from modules.options import OptionHTML, OptionInfo, categories, options_section
-from modules.paths_internal import default_output_dir
+from modules.paths_internal import data_path, default_output_dir
 from modules.shared_cmd_options import cmd_opts
 
-restricted_opts = {"outdir_samples", "outdir_txt2img_samples", "outdir_img2img_samples", "temp_dir"}
+restricted_opts = {"outdir_samples", "outdir_txt2img_samples", "outdir_img2img_samples", "outdir_save", "temp_dir"}
 
 for _category, _label in (
     ("saving", "Saving images"),
@@ -75,6 +75,11 @@ options_templates: dict[str, OptionInfo] = {
             "outdir_img2img_samples": OptionInfo(
                 str(Path(default_output_dir, "img2img-images")),
                 "Output directory for img2img images",
+                component_args=shared.hide_dirs,
+            ),
+            "outdir_save": OptionInfo(
+                str(Path(data_path, "log", "images")),
+                "Directory for saving images using the Save button",
                 component_args=shared.hide_dirs,
             ),
         },
