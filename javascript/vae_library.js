@@ -17,7 +17,7 @@ const vaeLibrary = (() => {
 
     // Null while nobody sees the tab; else what the server has to know to answer.
     function question() {
-        if (!page()?.offsetParent) return null;
+        if (!find(".vm-shelf")?.offsetParent) return null;
         asked = selected;
         return {library: stamp, file: selected};
     }

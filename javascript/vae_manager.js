@@ -150,11 +150,13 @@ const vaeManager = (() => {
             fill(mirror, answer);
         }
         if (state.library !== undefined) vaeLibrary.show(state.library);
-        for (const [name, html] of Object.entries({...state.regions, ...state.library?.regions})) {
+        const regions = {...state.regions, ...state.library?.regions, ...state.comparison?.regions};
+        for (const [name, html] of Object.entries(regions)) {
             for (const region of app().querySelectorAll(`[data-vae-region="${name}"]`)) {
                 fill(region, html);
             }
         }
+        if (state.comparison !== undefined) vaeComparison.show(state.comparison);
         for (const [entry, tab] of Object.entries(wantedForTab)) {
             if (entry in state.here) {
                 delete wantedForTab[entry];
@@ -185,7 +187,9 @@ const vaeManager = (() => {
 
     function question() {
         const mine = Object.entries(tabChoices).filter(([, word]) => word !== "");
-        const asked = new URLSearchParams([...mine, ...Object.entries(vaeLibrary.question() ?? {})]);
+        const asked = new URLSearchParams([
+            ...mine, ...Object.entries(vaeLibrary.question() ?? {}), ...Object.entries(vaeComparison.question()),
+        ]);
         return String(asked) === "" ? STATE : `${STATE}?${asked}`;
     }
 
@@ -204,7 +208,8 @@ const vaeManager = (() => {
         }
         advance(state.jobs);
         if (Object.keys(state.jobs).length > 0) return [paceIsEnough ? Math.max(PACE, took) : PACE, began < wholeDue];
-        return [state.active || state.library?.active ? Math.max(SOON, REST * took) : LATER, false];
+        const active = state.active || state.library?.active || state.comparison?.active;
+        return [active ? Math.max(SOON, REST * took) : LATER, false];
     }
 
     async function ask(paceIsEnough = false) {
@@ -240,6 +245,8 @@ const vaeManager = (() => {
     return {
         start,
         ask: () => ask(),
+        // What the page itself wants of the server; `button` is the hidden one that brings it there.
+        sendFromLibrary: (action, button = "act") => send(PLACES.at(-1), button, "message", JSON.stringify(action)),
         takeMessage: take("message"),
         takeWord: take("word"),
         // gradio tells here what a tab has chosen for itself

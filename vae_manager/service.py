@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .catalogue import Catalogue, Entry, load
+from .compare import Comparisons
 from .downloads import Downloads, History, Keys, LeftOver, Pending, Wanted
 from .errors import DiskError
 from .jobs import Lane
@@ -60,6 +61,12 @@ class Service:
                 trash=self.trash,
             )
         )
+        self.comparing = Lane("comparisons")
+        self.comparisons = Comparisons()
+        """What the jobs of `comparing` have made, by their keys."""
+        self.saving = Lane("saving")
+        self.saved: Mapping[str, Sequence[Path]] = {}
+        """The files of the comparisons that were saved, by their ids; the sheet is the last of each."""
         self.picture: Picture | None = None
         """The last pasted picture whose VAE there is something to say of."""
 

@@ -42,7 +42,12 @@ class StableDiffusionProcessing:
     override_settings_restore_afterwards: bool = True
     refiner_checkpoint: str | None = None
     refiner_switch_at: float | None = None
+    restore_faces: bool | None = None
+    """Given to scripts, and not done."""
+    overlay_images: list[Any] | None = None
 
+    color_corrections: Any = field(default=None, init=False)
+    """Never made here."""
     scripts_value: Any = field(default=None, init=False)
     script_args_value: Any = field(default=None, init=False)
     scripts_setup_complete: bool = field(default=False, init=False)
@@ -147,6 +152,13 @@ class StableDiffusionProcessing:
     def _before_sampling(self, x: Any, noise: Any, c: Any, uc: Any) -> None:
         if self.scripts is not None:
             self.scripts.process_before_every_sampling(p=self, x=x, noise=noise, c=c, uc=uc)
+
+
+def _overlay(picture: Image.Image, mask: Image.Image) -> Image.Image:
+    """The picture where it stays, and nothing where the mask is white."""
+    overlay = picture.convert("RGBA")
+    overlay.putalpha(mask.convert("L").resize(picture.size).point(lambda value: 255 - value))
+    return overlay
 
 
 def pixels_of(pictures: list[Image.Image]) -> torch.Tensor:
@@ -383,6 +395,8 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
 
     init_images: list[Any] | None = None
     denoising_strength: float = 0.75
+    mask: Any = None
+    """What is white in it is made anew; all of the picture is denoised, and the original laid over the rest."""
     init_latent: Any = field(default=None, init=False)
 
     def init(self, all_prompts: list[str], all_seeds: list[int], all_subseeds: list[int]) -> None:
@@ -398,6 +412,8 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         elif len(given) > self.batch_size:
             raise RuntimeError(f"bad number of images passed: {len(given)}; expecting {self.batch_size} or less")
         self.batch_size = len(given)
+        if self.mask is not None:
+            self.overlay_images = [_overlay(picture, self.mask) for picture in given]
         way = shared.opts.sd_vae_encode_method
         if way != "Full":
             self.extra_generation_params["VAE Encoder"] = way

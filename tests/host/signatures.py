@@ -98,15 +98,17 @@ SURFACE: dict[str, str] = {
     "modules.paths_internal": "data_path default_output_dir extensions_dir models_path script_path",
     "modules.processing": "approximation_indexes create_infotext decode_first_stage decode_latent_batch fix_seed"
     " get_fixed_seed images_tensor_to_samples process_images process_images_inner program_version",
-    "modules.processing.StableDiffusionProcessing": "all_prompts all_seeds batch_size close comment comments"
-    " extra_generation_params get_conds height init is_api is_hr_pass iteration n_iter negative_prompt"
-    " outpath_samples override_settings override_settings_restore_afterwards prompt prompts refiner_checkpoint"
-    " refiner_switch_at sample sampler_name save_samples script_args scripts sd_model sd_model_hash sd_model_name"
-    " sd_vae_hash sd_vae_name seed seeds setup_conds setup_prompts setup_scripts steps subseed tiling width",
+    "modules.processing.StableDiffusionProcessing": "all_prompts all_seeds batch_size close color_corrections comment"
+    " comments extra_generation_params get_conds height init is_api is_hr_pass iteration n_iter negative_prompt"
+    " outpath_samples overlay_images override_settings override_settings_restore_afterwards prompt prompts"
+    " refiner_checkpoint refiner_switch_at restore_faces sample sampler_name save_samples script_args scripts"
+    " sd_model sd_model_hash sd_model_name sd_vae_hash sd_vae_name seed seeds setup_conds setup_prompts setup_scripts"
+    " steps subseed tiling width",
     "modules.processing.StableDiffusionProcessingTxt2Img": "calculate_hr_conds calculate_target_resolution close"
     " denoising_strength enable_hr get_conds hr_checkpoint_info hr_checkpoint_name hr_resize_x hr_resize_y hr_scale"
     " hr_second_pass_steps hr_upscaler init latent_scale_mode sample sample_hr_pass setup_conds setup_prompts",
-    "modules.processing.StableDiffusionProcessingImg2Img": "denoising_strength init init_images init_latent sample",
+    "modules.processing.StableDiffusionProcessingImg2Img": "denoising_strength init init_images init_latent mask"
+    " sample",
     "modules.progress": "add_task_to_queue current_task finish_task finished_tasks pending_tasks progressapi"
     " record_results setup_progress_api start_task",
     "modules.script_callbacks": "add_callback after_component_callback app_reload_callback app_started_callback"
@@ -155,7 +157,7 @@ SURFACE: dict[str, str] = {
     " latent_upscale_modes list_checkpoint_tiles models_path natural_sort_key OptionHTML OptionInfo options_section"
     " opts parallel_processing_allowed refresh_checkpoints sd_model sd_upscalers settings_components state tab_names"
     " weight_load_location",
-    "modules.shared.cmd_opts": "api api_auth ckpt_dir data_dir disable_extension_access"
+    "modules.shared.cmd_opts": "api api_auth ckpt_dir data_dir disable_extension_access disable_nan_check"
     " enable_insecure_extension_access freeze_settings freeze_settings_in_sections freeze_specific_settings"
     " gradio_auth hide_ui_dir_config listen lowvram medvram models_dir no_half no_half_vae no_hashing nowebui port"
     " share subpath vae_dir vae_path webui_is_non_local",

@@ -1,282 +1,38 @@
-"""AutoencoderKL, the VAE of Stable Diffusion, on plain torch.
-
-Tensors are named as in the `ldm` layout, so a state dict of `AutoencoderKL(SD1)` has the keys and shapes of an SD 1.x
-VAE file. Pictures are float `[n, 3, height, width]` in -1 … 1; latents are `[n, z_channels, height / f, width / f]`,
-*not* yet multiplied by `SCALE`, where `f` is `Config.factor`.
-"""
+"""The network of the tiny VAEs: the project's own, with SD 1.x's levels and latent channels, far fewer within."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
+import importlib.util
+import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 __all__ = ["SCALE", "SD1", "TINY", "AutoencoderKL", "Config", "Posterior", "load"]
+
+
+def _network() -> Any:
+    """The module by its file: the stand-in WebUI uses it, and must not find the extension's package by that."""
+    path = Path(__file__).parents[2] / "vae_manager" / "compare" / "network.py"
+    spec = importlib.util.spec_from_file_location(f"{__package__}.network", path)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+network = _network()
+SD1, AutoencoderKL, Config, Posterior = network.SD1, network.AutoencoderKL, network.Config, network.Posterior
 
 SCALE: Final = 0.18215
 """Latents times this have a standard deviation of about one: SD 1.x's factor, which the tiny VAEs are scaled to."""
 
-LOGVAR_RANGE: Final = (-30.0, 20.0)
-
-
-@dataclass(frozen=True)
-class Config:
-    """The shape of the network, in the words of ldm's `ddconfig`; the defaults are those of SD 1.x."""
-
-    ch: int = 128
-    """Channels at full resolution."""
-
-    ch_mult: tuple[int, ...] = (1, 2, 4, 4)
-    """Channels of each level as multiples of `ch`; every level after the first halves the resolution."""
-
-    num_res_blocks: int = 2
-    """Residual blocks a level in the encoder; the decoder has one more."""
-
-    z_channels: int = 4
-    in_channels: int = 3
-    out_ch: int = 3
-
-    groups: int = 32
-    """Groups of each GroupNorm; ldm always has 32. Every level's channels must be a multiple of it."""
-
-    def __post_init__(self) -> None:
-        if odd := [width for width in self.widths if width % self.groups]:
-            raise ValueError(f"channels {odd} are not multiples of the {self.groups} groups")
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Channels of each level, full resolution first."""
-        return tuple(self.ch * multiple for multiple in self.ch_mult)
-
-    @property
-    def factor(self) -> int:
-        """How many pixels along one side of the picture make one latent pixel."""
-        return 1 << (len(self.ch_mult) - 1)
-
-
-SD1: Final = Config()
-"""SD 1.x and 2.x: 248 tensors, 83,653,863 parameters."""
-
 TINY: Final = Config(ch=16, ch_mult=(1, 2, 3, 3), num_res_blocks=1, groups=4)
-"""The three files beside this module: SD 1.x's levels and latent channels, far fewer channels within."""
+"""Of the three files beside this module."""
 
 
-class ResnetBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut: `[n, before, h, w]` to `[n, after, h, w]`."""
-
-    def __init__(self, before: int, after: int, groups: int) -> None:
-        super().__init__()
-        self.norm1 = _norm(before, groups)
-        self.conv1 = _conv3(before, after)
-        self.norm2 = _norm(after, groups)
-        self.conv2 = _conv3(after, after)
-        self.nin_shortcut = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
-        out: Tensor = self.nin_shortcut(x) + h
-        return out
-
-
-class AttnBlock(nn.Module):
-    """Self-attention of one head between all pixels: `[n, channels, h, w]` to the same shape."""
-
-    def __init__(self, channels: int, groups: int) -> None:
-        super().__init__()
-        self.norm = _norm(channels, groups)
-        self.q = nn.Conv2d(channels, channels, 1)
-        self.k = nn.Conv2d(channels, channels, 1)
-        self.v = nn.Conv2d(channels, channels, 1)
-        self.proj_out = nn.Conv2d(channels, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.norm(x)
-        # One head: [n, channels, h, w] -> [n, 1, h * w, channels]
-        q, k, v = (part(h).flatten(2).transpose(1, 2).unsqueeze(1) for part in (self.q, self.k, self.v))
-        h = F.scaled_dot_product_attention(q, k, v)
-        out: Tensor = x + self.proj_out(h.squeeze(1).transpose(1, 2).reshape(x.shape))
-        return out
-
-
-class Downsample(nn.Module):
-    """Halves height and width; the padding is on the right and the bottom only, as the published weights expect."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, stride=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.conv(F.pad(x, (0, 1, 0, 1)))
-        return out
-
-
-class Upsample(nn.Module):
-    """Doubles height and width: nearest neighbour, then a convolution."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = _conv3(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
-        return out
-
-
-class Middle(nn.Module):
-    """The lowest resolution: block, attention, block."""
-
-    def __init__(self, channels: int, groups: int) -> None:
-        super().__init__()
-        self.block_1 = ResnetBlock(channels, channels, groups)
-        self.attn_1 = AttnBlock(channels, groups)
-        self.block_2 = ResnetBlock(channels, channels, groups)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.block_2(self.attn_1(self.block_1(x)))
-        return out
-
-
-class DownLevel(nn.Module):
-    """One level of the encoder: its blocks, then half the resolution unless it is the last."""
-
-    def __init__(self, before: int, after: int, config: Config, *, last: bool) -> None:
-        super().__init__()
-        self.block = _blocks(before, after, config.num_res_blocks, config.groups)
-        self.downsample = nn.Identity() if last else Downsample(after)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.downsample(self.block(x))
-        return out
-
-
-class UpLevel(nn.Module):
-    """One level of the decoder: its blocks, then twice the resolution unless it is the full one."""
-
-    def __init__(self, before: int, after: int, config: Config, *, last: bool) -> None:
-        super().__init__()
-        self.block = _blocks(before, after, config.num_res_blocks + 1, config.groups)
-        self.upsample = nn.Identity() if last else Upsample(after)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.upsample(self.block(x))
-        return out
-
-
-class Encoder(nn.Module):
-    """Picture to moments: `[n, 3, h, w]` to `[n, 2 * z_channels, h / f, w / f]`."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        widths = config.widths
-        steps = list(pairwise((widths[0], *widths)))
-        self.conv_in = _conv3(config.in_channels, widths[0])
-        self.down = nn.Sequential(
-            *(DownLevel(*step, config, last=level == len(steps) - 1) for level, step in enumerate(steps))
-        )
-        self.mid = Middle(widths[-1], config.groups)
-        self.norm_out = _norm(widths[-1], config.groups)
-        self.conv_out = _conv3(widths[-1], 2 * config.z_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.mid(self.down(self.conv_in(x)))
-        out: Tensor = self.conv_out(F.silu(self.norm_out(h)))
-        return out
-
-
-class Decoder(nn.Module):
-    """Latent to picture: `[n, z_channels, h / f, w / f]` to `[n, 3, h, w]`, not clamped."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        widths = config.widths
-        steps = list(pairwise((*widths, widths[-1])))  # level -> (its own width, the width that comes from below)
-        self.conv_in = _conv3(config.z_channels, widths[-1])
-        self.mid = Middle(widths[-1], config.groups)
-        # Numbered by resolution like the encoder's levels, hence walked backwards
-        self.up = nn.ModuleList(
-            UpLevel(below, own, config, last=level == 0) for level, (own, below) in enumerate(steps)
-        )
-        self.norm_out = _norm(widths[0], config.groups)
-        self.conv_out = _conv3(widths[0], config.out_ch)
-
-    def forward(self, z: Tensor) -> Tensor:
-        h = self.mid(self.conv_in(z))
-        for level in reversed(self.up):
-            h = level(h)
-        out: Tensor = self.conv_out(F.silu(self.norm_out(h)))
-        return out
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """What the encoder says of a picture: a normal distribution for each number of its latent."""
-
-    mean: Tensor
-    """`[n, z_channels, h / f, w / f]`"""
-
-    logvar: Tensor
-    """The logarithm of the variance, of the same shape."""
-
-    @property
-    def std(self) -> Tensor:
-        return torch.exp(0.5 * self.logvar)
-
-    def mode(self) -> Tensor:
-        """The likeliest latent, the same at each call."""
-        return self.mean
-
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """A latent drawn at random, as the WebUI's image-to-image does."""
-        noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype).to(self.mean.device)
-        return self.mean + self.std * noise
-
-    def kl(self) -> Tensor:
-        """The divergence from the standard normal, `[n]`, in nats summed over a picture's latent."""
-        each = 0.5 * (self.mean.square() + self.logvar.exp() - 1.0 - self.logvar)
-        return each.sum(dim=(1, 2, 3))
-
-
-class AutoencoderKL(nn.Module):
-    """The whole VAE; `state_dict()` is a VAE file in the ldm layout."""
-
-    def __init__(self, config: Config = SD1) -> None:
-        super().__init__()
-        self.config = config
-        self.encoder = Encoder(config)
-        self.decoder = Decoder(config)
-        self.quant_conv = nn.Conv2d(2 * config.z_channels, 2 * config.z_channels, 1)
-        self.post_quant_conv = nn.Conv2d(config.z_channels, config.z_channels, 1)
-
-    def posterior(self, picture: Tensor) -> Posterior:
-        """`[n, 3, h, w]` in -1 … 1, height and width multiples of `Config.factor`."""
-        mean, logvar = self.quant_conv(self.encoder(picture)).chunk(2, dim=1)
-        return Posterior(mean, logvar.clamp(*LOGVAR_RANGE))
-
-    def encode(self, picture: Tensor) -> Tensor:
-        """`[n, 3, h, w]` in -1 … 1 to the mean latent `[n, z_channels, h / f, w / f]`."""
-        return self.posterior(picture).mode()
-
-    def decode_raw(self, latent: Tensor) -> Tensor:
-        """`[n, z_channels, h / f, w / f]` to `[n, 3, h, w]`, about -1 … 1 but not clamped: what training needs."""
-        out: Tensor = self.decoder(self.post_quant_conv(latent))
-        return out
-
-    def decode(self, latent: Tensor) -> Tensor:
-        """`[n, z_channels, h / f, w / f]` to pictures `[n, 3, h, w]` in -1 … 1."""
-        return self.decode_raw(latent).clamp(-1.0, 1.0)
-
-    def forward(self, picture: Tensor) -> Tensor:
-        return self.decode(self.encode(picture))
-
-
-def load(path: Path, config: Config = TINY) -> AutoencoderKL:
+def load(path: Path, config: Any = TINY) -> Any:
     """The VAE of a safetensors file in the ldm layout, in float32, on the CPU and ready to use.
 
     Strict: a key too many or too few, or another shape, is an error.
@@ -284,15 +40,3 @@ def load(path: Path, config: Config = TINY) -> AutoencoderKL:
     vae = AutoencoderKL(config)
     vae.load_state_dict(load_file(path))
     return vae.eval().requires_grad_(False)
-
-
-def _norm(channels: int, groups: int) -> nn.GroupNorm:
-    return nn.GroupNorm(groups, channels, eps=1e-6)
-
-
-def _conv3(before: int, after: int) -> nn.Conv2d:
-    return nn.Conv2d(before, after, 3, padding=1)
-
-
-def _blocks(before: int, after: int, count: int, groups: int) -> nn.Sequential:
-    return nn.Sequential(*(ResnetBlock(after if index else before, after, groups) for index in range(count)))

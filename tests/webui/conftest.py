@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub.fixtures import hub as hub  # a fixture
+from tests.library.vaes import vae
 from tests.webui.host import PlainHost
 from vae_manager.service import Service
 from vae_manager.webui.ui.page import Page
@@ -23,3 +24,10 @@ def service(host: PlainHost) -> Service:
 @pytest.fixture
 def page(host: PlainHost, service: Service) -> Page:
     return Page(host, service)
+
+
+@pytest.fixture
+def own(host: PlainHost) -> Path:
+    path = vae(host.vaes / "own.safetensors")
+    host.refresh()
+    return path

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from tests.webui.greys import GreyComparing
 from vae_manager.choice import AUTOMATIC, Choice, Resolution, Situation, resolve
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.library import Folder, scan
@@ -49,6 +50,7 @@ class PlainHost:
         self.cards: dict[str, str] = {}
         """By the file of the checkpoint."""
         self.other_checkpoints: list[str] = []
+        self.comparing = GreyComparing(self)
 
     @property
     def data_folder(self) -> Path:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from .. import __version__
 from ..errors import VaeManagerError
-from . import adopt, catalogue, convert, duplicates, get, inspecting, listing, remove, sync, verify
+from . import adopt, catalogue, compare, convert, duplicates, get, inspecting, listing, remove, sync, verify
 from .shared import print_json, print_problem
 
 __all__ = ["main"]
@@ -60,4 +60,5 @@ def _parser() -> argparse.ArgumentParser:
     duplicates.add_options(command("duplicates", duplicates.run, "Find VAEs that a folder has more than once."))
     adopt.add_options(command("adopt", adopt.run, "Bring VAE files from anywhere into the VAE folder."))
     remove.add_options(command("remove", remove.run, "Put VAE files into the trash, or bring them back."))
+    compare.add_options(command("compare", compare.run, "Encode and decode a picture by VAEs, and say what differs."))
     return parser

@@ -114,7 +114,11 @@ class Index:
     def known_fingerprints(self, path: Path) -> Fingerprints | None:
         """Those of `path`, if they are remembered and it has not changed since."""
         identity = identity_of(path)
-        return _of(self._known(), identity).fingerprints if identity is not None else None
+        return self.known_fingerprints_of(identity) if identity is not None else None
+
+    def known_fingerprints_of(self, identity: Identity) -> Fingerprints | None:
+        """Those of the file that `identity` stands for; the disk is not asked."""
+        return _of(self._known(), identity).fingerprints
 
     def fingerprints_of(
         self,

@@ -101,13 +101,13 @@ class Swapper:
         try:
             return self._prepared(path, models, dtype, read_pickle)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         self.make_room()
         try:
             return self._prepared(path, models, dtype, read_pickle)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise OutOfMemoryError(
                 say("There is not enough memory to load {file}. The VAE in use is unchanged.", file=path.name)
@@ -221,6 +221,14 @@ class Swapper:
         self.in_ram.put(ready.kept)
         return result
 
+    def borrow(self, path: Path, module: torch.nn.Module, dtype: torch.dtype, read_pickle: ReadPickle) -> Tensors:
+        """The weights of `path` as `module` wants them, to be read only: what is kept in RAM stays there. Raises as
+        `prepare` does."""
+        ready = self.prepare(path, module, dtype, read_pickle)
+        if all(tensor.device.type == "cpu" for tensor in ready.kept.tensors.values()):
+            self.in_ram.put(ready.kept)
+        return ready.weights.tensors
+
     def keep(self, displaced: Weights | None) -> None:
         """Keep what was in a model, now that nobody uses it, unless somebody has written to it there."""
         if displaced is not None:
@@ -250,7 +258,7 @@ def _unpickled(path: Path, read_pickle: ReadPickle) -> Weights:
     return Weights(before, tensors, checksums(tensors))
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """torch has a class of its own for the GPU, and none for the CPU."""
     import torch
 

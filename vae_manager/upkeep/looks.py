@@ -75,18 +75,20 @@ class Looks:
             self._seen = {**self._seen, **{bound(indexed.file): indexed for indexed in found}}
 
     def seen(self, files: Sequence[VaeFile]) -> list[IndexedFile]:
-        """With the hashes that are known by now. The same objects while nothing has changed."""
+        """With the hashes and fingerprints that are known by now. The same objects while nothing has changed."""
         found = [indexed for file in files if (indexed := self._seen.get(bound(file))) is not None]
-        hashes = self._stores.hashes()
-        newer = [
-            replace(indexed, sha256=sha256)
-            for indexed in found
-            if (sha256 := hashes.known_of(indexed.identity)) != indexed.sha256
-        ]
-        if not newer:
-            return found
-        self._add(newer)
-        return [self._seen.get(bound(indexed.file), indexed) for indexed in found]
+        renewed = [self._renewed(indexed) for indexed in found]
+        newer = [now for now, before in zip(renewed, found, strict=True) if now is not before]
+        if newer:
+            self._add(newer)
+        return renewed
+
+    def _renewed(self, indexed: IndexedFile) -> IndexedFile:
+        sha256 = self._stores.hashes().known_of(indexed.identity)
+        fingerprints = self._stores.index().known_fingerprints_of(indexed.identity)
+        if (sha256, fingerprints) == (indexed.sha256, indexed.fingerprints):
+            return indexed
+        return replace(indexed, sha256=sha256, fingerprints=fingerprints)
 
     def known(self, files: Sequence[VaeFile]) -> Mapping[Path, Known]:
         return self._now(files).known

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from .ui.gradio_compat import signed_in
-from .ui.page import LIBRARY, TABS, Page
+from .ui.page import COMPARISON, LIBRARY, TABS, Page
 
 PATH = "/vae-manager/state"
 
@@ -23,14 +23,14 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
     def state(request: Request) -> Response:
         if not signed_in(app, request):
             return _refuse(401, "Sign in to the WebUI first.")
-        if not _same_site(request):
+        if not same_site(request):
             return _refuse(403, "Only the WebUI's own page may ask.")
         if "pace" in request.query_params:
             return _answer(page().pace())
         choices = {tab: request.query_params.get(tab, "") for tab in TABS}
         asked = request.query_params
         library = (asked[LIBRARY], asked.get("file", "")) if LIBRARY in asked else None
-        return _answer(page().state(choices, library))
+        return _answer(page().state(choices, library, comparison=COMPARISON in asked))
 
     app.get(PATH, include_in_schema=False)(state)
 
@@ -45,7 +45,7 @@ def _refuse(status: int, reason: str) -> JSONResponse:
     return JSONResponse({"error": reason}, status_code=status)
 
 
-def _same_site(request: Request) -> bool:
+def same_site(request: Request) -> bool:
     """False for a request that a page elsewhere makes a browser send."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):

@@ -16,6 +16,7 @@ from .acts import Act, InUse
 
 if TYPE_CHECKING:
     from ...swap import LatentTest
+    from .comparing import Comparing
 
 Result = TypeVar("Result")
 
@@ -114,6 +115,11 @@ class Host(Protocol):
 
         Raises RefusedError where it cannot go into the model, or another VaeManagerError.
         """
+        ...
+
+    @property
+    def comparing(self) -> Comparing:
+        """The last pictures, decoded anew by other VAEs."""
         ...
 
     def follow_setting(self) -> None:

@@ -9,6 +9,7 @@ import gradio as gr
 from ...errors import VaeManagerError
 from ...sentences import say
 from . import markup
+from .comparison.stage import under_result
 from .gradio_compat import changed, keep_out_of_ui_config, on_change, on_click, on_input
 from .messages import perform
 from .page import EVERYWHERE, THIS_TAB, Page
@@ -35,6 +36,7 @@ def build(page: Page, tab: str) -> list[Any]:
         scope = _scope(page, prefix)
         status = gr.HTML(region("status", live=True), elem_id=f"{prefix}_status")
         answer = gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"])
+        under = gr.HTML(under_result(tab, words), elem_classes=["vm-hidden"])
         offers = gr.HTML(region("offers"), elem_id=f"{prefix}_offers")
         downloads = gr.HTML(_downloads(), elem_id=f"{prefix}_downloads")
         tab_choice = gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice")
@@ -80,7 +82,8 @@ def build(page: Page, tab: str) -> list[Any]:
     on_click(refresh, refreshed, [tab_choice], [dropdown])
     on_change(tab_choice, f"(word) => {{ vaeManager.tabChose('{tab}', word); }}")
     keep_out_of_ui_config(
-        accordion, dropdown, refresh, scope, status, answer, offers, downloads, tab_choice, message, act, sync, pick
+        accordion, dropdown, refresh, scope, status, answer, under, offers, downloads, tab_choice, message, act, sync,
+        pick,
     )
     return [tab_choice]
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Builtin:
     """The loaded checkpoint's own VAE, as far as it is known by now."""
 
+    is_known: bool = False
+    """The fingerprint of its weights has been taken."""
     is_missing: bool = False
     """The checkpoint's file holds no VAE: the WebUI leaves in the model whatever was there before."""
     twins: Sequence[VaeFile] = ()
@@ -31,10 +33,18 @@ class Builtin:
     entry: Entry | None = None
     """What the catalogue calls these weights, where it knows one of the twins."""
 
+    @property
+    def name(self) -> str | None:
+        """What people know these weights by: an entry of the catalogue, else a file that is here."""
+        if self.entry is not None:
+            return self.entry.name
+        return self.twins[0].name if self.twins else None
+
 
 def read_builtin(host: Host, service: Service, in_use: InUse, files: Sequence[VaeFile]) -> Builtin:
-    """Look at the header of the checkpoint, and at fingerprints that are known. Has those of the checkpoint's VAE and
-    of the file in use taken in the background: some 335 MB are read for each, once."""
+    """Look at the header of the checkpoint, and at fingerprints that are known. Has those of the checkpoint's VAE, of
+    the file in use and of files that the catalogue knows taken in the background: some 335 MB are read for each, once.
+    Of all files that could take hours."""
     from ...files import identity_of
 
     identity = identity_of(Path(in_use.checkpoint_file)) if in_use.checkpoint_file else None
@@ -44,14 +54,15 @@ def read_builtin(host: Host, service: Service, in_use: InUse, files: Sequence[Va
         return Builtin(is_missing=True)
     own = Path(identity.path)
     if host.may_hash():
-        service.learn([own, *([Path(in_use.path)] if in_use.path else [])])
+        recognised = [file.path for file in files if service.recognise(file.path) is not None]
+        service.learn([own, *([Path(in_use.path)] if in_use.path else []), *recognised])
     prints = service.index.known_fingerprints(own)
     if prints is None:
         return Builtin()
     known = service.upkeep.known(files)
     twins = [file for file in files if file.path in known and known[file.path].weights == prints.weights]
     entries = [entry for file in twins if (entry := known[file.path].entry) is not None]
-    return Builtin(twins=twins, entry=entries[0] if entries else None)
+    return Builtin(is_known=True, twins=twins, entry=entries[0] if entries else None)
 
 
 def builtin_notices(builtin: Builtin, in_use: InUse) -> Sequence[Sentence]:

@@ -43,3 +43,8 @@ def keep_out_of_ui_config(*components: Any) -> None:
     """ui-config.json would keep each component's first value for ever."""
     for component in components:
         component.do_not_save_to_config = True
+
+
+def picture_field(label: str, elem_id: str) -> Any:
+    """Takes one picture, by click, drop or paste; an event gets it as PIL's, in its own size."""
+    return gr.Image(type="pil", image_mode="RGB", source="upload", label=label, elem_id=elem_id, height=220)

@@ -10,12 +10,13 @@ from ...errors import UsageError
 from ...sentences import say
 from ...service import Service
 from .actions import ACTIONS, Do
+from .comparison.actions import COMPARISON_ACTIONS
 from .library_actions import LIBRARY_ACTIONS
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
 
-ALL: Final[Mapping[str, tuple[Do, dict[str, type]]]] = {**ACTIONS, **LIBRARY_ACTIONS}
+ALL: Final[Mapping[str, tuple[Do, dict[str, type]]]] = {**ACTIONS, **LIBRARY_ACTIONS, **COMPARISON_ACTIONS}
 
 
 def perform(host: Host, service: Service, message: str) -> None:

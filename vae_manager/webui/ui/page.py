@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,11 @@ from ..hosts.acts import Act
 from ..words import Words, words_for
 from . import markup
 from .choosing import allow, choose
+from .comparison.actions import compare_picture
+from .comparison.advice import which_vae
+from .comparison.facts import Offers, read_section
+from .comparison.markup import cards, progress, setup
+from .comparison.view import view_of
 from .facts import Facts, read_facts
 from .library_facts import LibraryRow, read_library
 from .library_table import RowLog
@@ -26,6 +32,8 @@ if TYPE_CHECKING:
 TABS = ("txt2img", "img2img")
 LIBRARY = "library"
 """The tab of its own."""
+COMPARISON = "comparison"
+"""That tab's second page."""
 
 EVERYWHERE = "everywhere"
 THIS_TAB = "tab"
@@ -40,6 +48,8 @@ class Page:
         self.quick_settings_at_build = "sd_vae" in host.quick_settings()
         self._words_by_label: dict[str, str] = {}
         self._sent = RowLog()
+        self._offers = Offers()
+        self._life = secrets.token_hex(4)
 
     @property
     def words(self) -> Words:
@@ -48,11 +58,14 @@ class Page:
     def facts(self) -> Facts:
         return read_facts(self.host, self.service, scan(self.host.folders()))
 
-    def state(self, tab_choices: Mapping[str, str], library: tuple[str, str] | None = None) -> dict[str, Any]:
+    def state(
+        self, tab_choices: Mapping[str, str], library: tuple[str, str] | None = None, *, comparison: bool = False
+    ) -> dict[str, Any]:
         """Everything that the browser shows and that changes while the page is open.
 
         `tab_choices` holds, for a tab that has a VAE of its own, the WebUI's word for it. `library`, while the tab
         "VAE" is seen: which rows the browser has, by their stamp, and the key of the one that the person looks at.
+        `comparison`: its second page is seen.
         """
         files, words = scan(self.host.folders()), self.words
         facts = read_facts(self.host, self.service, files)
@@ -74,6 +87,7 @@ class Page:
             "active": facts.active,
             **self.pace(),
             **({"library": self._library(files, *library)} if library is not None else {}),
+            **({"comparison": self._comparison(facts, files)} if comparison else {}),
         }
 
     def _library(self, files: Sequence[VaeFile], stamp: str, selected: str) -> dict[str, Any]:
@@ -93,6 +107,23 @@ class Page:
             },
             "active": library.active,
         }
+
+    def _comparison(self, facts: Facts, files: Sequence[VaeFile]) -> dict[str, Any]:
+        section, words = read_section(self.host, self.service, files, self._offers), self.words
+        return {
+            "regions": {
+                "which": which_vae(facts, words),
+                "compare-setup": setup(section, words),
+                "compare-progress": progress(section, words),
+                "compare-cards": cards(section, self._life, words),
+            },
+            "view": view_of(section.now, self._life, words) if section.now is not None else None,
+            "active": section.active,
+        }
+
+    def compare_picture(self, message: str, picture: Any) -> None:
+        """Compare a picture of the person's own, PIL's. Raises VaeManagerError."""
+        compare_picture(self.host, self.service, message, picture)
 
     def pace(self) -> dict[str, Any]:
         """The figures of the downloads alone: cheap enough to be asked for many times a second.

@@ -1,37 +1,55 @@
-"""The tab "VAE": the library."""
+"""The tab "VAE": the library, and the comparison."""
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import gradio as gr
 
 from ...errors import VaeManagerError
+from ...sentences import say
 from . import markup
-from .gradio_compat import keep_out_of_ui_config, on_click
+from .comparison.stage import frame
+from .gradio_compat import keep_out_of_ui_config, on_change, on_click, picture_field
 from .messages import perform
-from .page import LIBRARY, Page
+from .page import COMPARISON, LIBRARY, Page
 from .regions import region
 
 NAME = f"vae_manager_{LIBRARY}"
+SECOND = f"vae_manager_{COMPARISON}"
 
 
 def build(page: Page) -> Any:
-    """The tab's own page: regions that the browser fills once the tab is seen, and one way for messages."""
+    """The tab's own pages: regions that the browser fills once they are seen, and one way for messages."""
     words = page.words
     with (
         gr.Blocks(analytics_enabled=False) as blocks,
         gr.Column(elem_id=f"{NAME}_page", elem_classes=["vae-manager", "vm-tab"]),
     ):
         answer = gr.HTML("", elem_id=f"{NAME}_answer", elem_classes=["vm-answer"])
-        shelf = gr.HTML(
-            f'<div class="vm-shelf"><section class="vm-left">{region("library-bar", live=True)}'
-            f'{markup.library_frame(words)}{region("library-forms")}</section>'
-            f'<section class="vm-right">{region("file")}</section></div>',
-            elem_id=f"{NAME}_shelf",
-        )
+        with gr.Tabs(elem_id=f"{NAME}_pages"):
+            with gr.TabItem(words(say("Library")), id=LIBRARY):
+                shelf = gr.HTML(
+                    f'<div class="vm-shelf"><section class="vm-left">{region("library-bar", live=True)}'
+                    f'{markup.library_frame(words)}{region("library-forms")}</section>'
+                    f'<section class="vm-right">{region("file")}</section></div>',
+                    elem_id=f"{NAME}_shelf",
+                )
+            with gr.TabItem(words(say("Comparison")), id=COMPARISON, elem_id=f"{SECOND}_page"):
+                which = gr.HTML(_which(page))
+                with gr.Row(elem_classes=["vm-compare"]):
+                    setup = gr.HTML(region("compare-setup"), elem_id=f"{SECOND}_setup")
+                    own = picture_field(words(say("A picture of your own")), f"{SECOND}_own")
+                results = gr.HTML(
+                    f'{region("compare-progress", live=True)}{frame(words)}{region("compare-cards")}',
+                    elem_id=f"{SECOND}_results",
+                )
         message = gr.Textbox("", visible=False)
-        act = gr.Button(visible=True, elem_id=f"{NAME}_act", elem_classes=["vm-hidden"])
+        act, compare = (
+            gr.Button(visible=True, elem_id=f"{NAME}_{name}", elem_classes=["vm-hidden"])
+            for name in ("act", "compare")
+        )
 
     def acted(text: str) -> str:
         try:
@@ -40,7 +58,22 @@ def build(page: Page) -> Any:
             return markup.answer(error.sentence, page.words)
         return ""
 
+    def compared(text: str, picture: Any) -> str:
+        try:
+            page.compare_picture(text, picture)
+        except VaeManagerError as error:
+            return markup.answer(error.sentence, page.words)
+        return ""
+
     with blocks:
         on_click(act, acted, [message], [answer], js="vaeManager.takeMessage")
-    keep_out_of_ui_config(answer, shelf, message, act)
+        on_click(compare, compared, [message, own], [answer], js="vaeManager.takeMessage")
+        on_change(own, "(picture) => { vaeComparison.pictureCame(picture !== null); }")
+    keep_out_of_ui_config(answer, shelf, which, setup, own, results, message, act, compare)
     return blocks
+
+
+def _which(page: Page) -> str:
+    """Folded by the browser alone, so that it stays as the person left it."""
+    summary = escape(page.words(say("Which VAE?")))
+    return f'<details class="vm-more vm-which"><summary>{summary}</summary>{region("which")}</details>'

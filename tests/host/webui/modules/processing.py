@@ -301,6 +301,15 @@ def _process_batch(p: StableDiffusionProcessing, number: int) -> list[tuple[Imag
     return [_finish(p, tensor, place) for place, tensor in enumerate(tensors)]
 
 
+def _with_overlay(p: StableDiffusionProcessing, image: Image.Image, place: int) -> Image.Image:
+    """What inpainting leaves as it was; never seen by scripts here."""
+    if not shared.opts.overlay_inpaint or place >= len(p.overlay_images or []):
+        return image
+    image = image.convert("RGBA")
+    image.alpha_composite(p.overlay_images[place])
+    return image.convert("RGB")
+
+
 def _finish(p: StableDiffusionProcessing, tensor: torch.Tensor, place: int) -> tuple[Image.Image, str]:
     """One picture: scripts, infotext, file."""
     image = Image.fromarray((255.0 * tensor.permute(1, 2, 0).cpu().numpy()).astype(np.uint8))
@@ -308,7 +317,8 @@ def _finish(p: StableDiffusionProcessing, tensor: torch.Tensor, place: int) -> t
         holder = scripts.PostprocessImageArgs(image)
         p.scripts.postprocess_image(p, holder)
         p.scripts.postprocess_maskoverlay(p, scripts.PostProcessMaskOverlayArgs(place, None, None))
-        holder = scripts.PostprocessImageArgs(holder.image)
+        image = _with_overlay(p, holder.image, place)
+        holder = scripts.PostprocessImageArgs(image)
         p.scripts.postprocess_image_after_composite(p, holder)
         image = holder.image
     text = create_infotext(p, p.prompts, p.seeds, p.seeds, index=place, all_negative_prompts=p.negative_prompts)

@@ -8,10 +8,10 @@ import gradio as gr
 
 from modules import localization, shared, shared_items, ui_components
 from modules.options import OptionHTML, OptionInfo, categories, options_section
-from modules.paths_internal import default_output_dir
+from modules.paths_internal import data_path, default_output_dir
 from modules.shared_cmd_options import cmd_opts
 
-restricted_opts = {"outdir_samples", "outdir_txt2img_samples", "outdir_img2img_samples", "temp_dir"}
+restricted_opts = {"outdir_samples", "outdir_txt2img_samples", "outdir_img2img_samples", "outdir_save", "temp_dir"}
 
 for _category, _label in (
     ("saving", "Saving images"),
@@ -77,6 +77,11 @@ options_templates: dict[str, OptionInfo] = {
                 "Output directory for img2img images",
                 component_args=shared.hide_dirs,
             ),
+            "outdir_save": OptionInfo(
+                str(Path(data_path, "log", "images")),
+                "Directory for saving images using the Save button",
+                component_args=shared.hide_dirs,
+            ),
         },
     ),
     **options_section(
@@ -110,6 +115,7 @@ options_templates: dict[str, OptionInfo] = {
                 infotext="Refiner switch by sampling steps",
             ),
             "upscaler_for_img2img": OptionInfo(None, "Upscaler for img2img", gr.Dropdown, _upscalers),
+            "overlay_inpaint": OptionInfo(True, "Overlay original for inpaint"),
             "img2img_fix_steps": OptionInfo(False, "With img2img, do exactly the steps of the slider"),
             "tiling": OptionInfo(False, "Tiling", infotext="Tiling").info("produce a tileable picture"),
         },

@@ -21,6 +21,8 @@ from . import card, model_facts, options
 if TYPE_CHECKING:
     from ....swap import LatentTest
     from ..host import Result
+    from .comparing import A1111Comparing
+    from .latents import Latents
     from .loaded import LoadedVae
     from .ways_in import WaysIn
 
@@ -62,6 +64,19 @@ class A1111:
     def vae(self) -> LoadedVae:
         """The VAE in the model."""
         return self.ways_in.vae
+
+    @functools.cached_property
+    def latents(self) -> Latents:
+        """Of the last pictures."""
+        from .latents import Latents
+
+        return Latents()
+
+    @functools.cached_property
+    def comparing(self) -> A1111Comparing:
+        from .comparing import A1111Comparing
+
+        return A1111Comparing(self)
 
     @property
     def version(self) -> str:
@@ -210,7 +225,7 @@ class A1111:
         return bool(self._set_aside[1] == shared.state.time_start)
 
     def resolution(self) -> Resolution:
-        return resolve(self._situation(self.choice(), self._model()))
+        return resolve(self._situation(self.choice(), self.model()))
 
     def _situation(self, choice: Choice, model: Any) -> Situation:
         checkpoint_file = model.sd_checkpoint_info.filename if model is not None else ""
@@ -236,10 +251,10 @@ class A1111:
         refusal = self.refusal(Act.PREFER)
         if refusal is not None:
             raise RefusedError(refusal)
-        info = getattr(self._model(), "sd_checkpoint_info", None)
+        info = getattr(self.model(), "sd_checkpoint_info", None)
         if info is None or info.name_for_extra != checkpoint:
             raise RefusedError(say("Another checkpoint has been loaded meanwhile. Nothing was changed."))
-        path = self._path_of(choice)
+        path = self.path_of(choice)
         if path != sd_vae.loaded_vae_file:
             self.check(choice)
         card.prefer(info.filename, None if choice.is_automatic else choice.word)
@@ -247,7 +262,7 @@ class A1111:
     # What is in use
 
     def in_use(self) -> InUse:
-        model = self._model()
+        model = self.model()
         if model is None:
             return InUse(None, None, None, None)
         return InUse(
@@ -275,12 +290,12 @@ class A1111:
             return work()
 
     def check(self, choice: Choice) -> None:
-        path = self._path_of(choice)
-        model = self._model()
+        path = self.path_of(choice)
+        model = self.model()
         if path is not None and model is not None:
             self.vae.check(model, path)
 
-    def _path_of(self, choice: Choice) -> str | None:
+    def path_of(self, choice: Choice) -> str | None:
         name = choice.file_name
         if name is not None and name not in self.files():
             raise RefusedError(say("{file} is not in the VAE folders. The VAE in use is unchanged.", file=name))
@@ -294,8 +309,8 @@ class A1111:
         def change() -> None:
             if not still_wanted():
                 raise Cancelled(say("Another choice was made meanwhile."))
-            self._path_of(choice)  # gone meanwhile?
-            model = self._model()
+            self.path_of(choice)  # gone meanwhile?
+            model = self.model()
             swapped = model is not None and self.ways_in.apply(model, choice)
             try:
                 options.write("sd_vae", choice.word)
@@ -306,7 +321,7 @@ class A1111:
         self.run_exclusive(change)
 
     def try_out(self, path: Path) -> LatentTest:
-        model = self._model()
+        model = self.model()
         if model is None:
             raise RefusedError(say("No checkpoint is loaded, so there is nothing to try {file} with.", file=path.name))
         return self.run_exclusive(lambda: self.vae.try_out(model, str(path)))
@@ -320,7 +335,7 @@ class A1111:
 
     def before_generation(self) -> None:
         """Follow what has changed on the disk. Under the queue lock."""
-        if (model := self._model()) is not None:
+        if (model := self.model()) is not None:
             self.ways_in.before_generation(model)
 
     def resolution_of(self, choice: Choice, model: Any) -> Resolution:
@@ -331,6 +346,6 @@ class A1111:
         """What stands in the setting: for the time of a picture, its override."""
         return Choice(str(options.read("sd_vae", AUTOMATIC.word)))
 
-    def _model(self) -> Any:
+    def model(self) -> Any:
         """The loaded model. Never `shared.sd_model`, which would load a checkpoint."""
         return sd_models.model_data.sd_model

@@ -7,6 +7,7 @@ what cannot work is refused before anything is touched, and whatever raises, the
     sd_vae.load_vae                     never raises while a checkpoint loads: it comes up with its own VAE
     sd_vae.reload_vae_weights           no round trip of the model; raises a sentence
     sd_vae.get_loaded_vae_hash          the hash of the weights in the model, or none; never hashes
+    processing.decode_latent_batch      every final decode: its latents are kept, for comparisons
     devices.test_for_nans               says which VAE it was
     CheckpointUserMetadataEditor.update_vae     waits for a running generation
 
@@ -20,7 +21,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from modules import call_queue, devices, patches, sd_vae, ui_extra_networks_checkpoints_user_metadata
+from modules import call_queue, devices, patches, processing, sd_vae, ui_extra_networks_checkpoints_user_metadata
 
 from . import infotext
 from .adapter import A1111
@@ -55,6 +56,7 @@ def _patches() -> Iterator[Patch]:
     yield sd_vae, "load_vae", _load_vae
     yield sd_vae, "reload_vae_weights", _reload_vae_weights
     yield sd_vae, "get_loaded_vae_hash", _get_loaded_vae_hash
+    yield processing, "decode_latent_batch", _decode_latent_batch
     yield devices, "test_for_nans", _test_for_nans
     yield ui_extra_networks_checkpoints_user_metadata.CheckpointUserMetadataEditor, "update_vae", _update_vae
 
@@ -80,6 +82,14 @@ def _get_loaded_vae_hash(host: A1111, _: Function) -> Function:
         return infotext.short_hash(host)
 
     return get_loaded_vae_hash
+
+
+def _decode_latent_batch(host: A1111, original: Function) -> Function:
+    def decode_latent_batch(model: Any, batch: Any, target_device: Any = None, check_for_nans: bool = False) -> Any:
+        host.latents.note(model, batch)
+        return original(model, batch, target_device=target_device, check_for_nans=check_for_nans)
+
+    return decode_latent_batch
 
 
 def _test_for_nans(host: A1111, original: Function) -> Function:

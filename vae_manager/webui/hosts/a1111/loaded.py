@@ -17,9 +17,10 @@ from typing import Any
 from modules import devices, sd_hijack, sd_models, sd_vae
 
 from ....errors import IntegrityError, VaeManagerError
-from ....files import Identity, identity_of
+from ....files import Identity, identity_of, inspect
 from ....sentences import Sentence, say
-from ....swap import LatentTest, Swapper, builtin_of, places, read_safetensors, sample_picture
+from ....swap import LatentTest, Swapper, builtin_of, fit, places, read_safetensors, sample_picture
+from ....swap.weights import Tensors, fitted
 from ..acts import Swap
 from .precision import Precision
 
@@ -96,6 +97,22 @@ class LoadedVae:
         picture = sample_picture().to(devices.device, devices.dtype_vae)
         with devices.without_autocast():
             return self._swapper.try_out(module, ready, own, picture)
+
+    def misfit(self, model: Any, path: str) -> Sentence | None:
+        """Why the file at `path` cannot go into `model`, as far as its header tells."""
+        shapes = {name: tuple(tensor.shape) for name, tensor in places(model.first_stage_model).items()}
+        return fit(inspect(Path(path)), shapes)
+
+    def borrow(self, model: Any, path: str | None) -> Tensors | None:
+        """The weights of the VAE file at `path` (None: the checkpoint's own), fitting `model` and to be read only; None
+        where they are in it. They stay in the cache. Raises a VaeManagerError."""
+        if self._is_in(model, path):
+            return None
+        module, dtype = model.first_stage_model, self.precision.of(path)
+        if path is not None:
+            return self._swapper.borrow(Path(path), module, dtype, _read_pickle)
+        base = sd_vae.get_base_vae(model) or _read_builtin(model)
+        return {name: fitted(base[name], place, dtype) for name, place in places(module).items()}
 
     def heal(self, model: Any) -> bool:
         """Undo what a load of the WebUI's own that raised has left: the model on the CPU, and without its hijack.

@@ -25,6 +25,12 @@ GUARDS = "vae_manager_guards"
 CONVERT = "vae_manager_convert"
 MEMORY = "vae_manager_memory"
 ON_DEVICE = "vae_manager_on_device"
+KEPT = "vae_manager_kept"
+DEFAULT_KEPT = 8
+MOST_KEPT = 64
+KEPT_MEMORY = "vae_manager_kept_memory"
+DEFAULT_KEPT_MEMORY = 256
+"""In MB. The latent of a picture of 512 × 512 takes 32 or 64 kB, that of one of 2048 × 2048 1 MB."""
 ONE_SET = 400_000_000
 """Bytes; the weights of one VAE in 32 bits are 335 MB."""
 
@@ -67,6 +73,16 @@ def default_memory() -> float:
 def memory_on_device() -> int:
     """Bytes of the GPU's memory that weights may take while they are in no model."""
     return ONE_SET if read(ON_DEVICE, False) else 0
+
+
+def kept_count() -> int:
+    """Pictures whose latents are kept; 0: none."""
+    return round(max(0.0, number(KEPT, DEFAULT_KEPT)))
+
+
+def kept_bytes() -> int:
+    """The most bytes of RAM that latents may take."""
+    return round(max(0.0, number(KEPT_MEMORY, DEFAULT_KEPT_MEMORY)) * 1e6)
 
 
 def family_default(family: str | None) -> str | None:

@@ -9,7 +9,7 @@ from modules import scripts, shared
 from ....choice import AUTOMATIC, Choice
 from ....errors import VaeManagerError
 from ....service import the_service
-from ... import api
+from ... import api, api_pictures
 from ...ui import accordion, tab
 from ...ui.choosing import follow
 from ...ui.gradio_compat import changed, on_click
@@ -52,6 +52,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
 
         Runs before the WebUI applies overrides (processing.py:820).
         """
+        HOST.latents.begin(p)
         if tab_choice and "sd_vae" not in p.override_settings:
             self._override(p, tab_choice)
         override = p.override_settings.get("sd_vae")
@@ -62,11 +63,15 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
             except VaeManagerError as error:
                 p.comment(str(error.sentence))
 
-    def postprocess_batch(self, p: Any, *_: Any, **__: Any) -> None:
+    def postprocess_batch(self, p: Any, *_: Any, images: Any = (), **__: Any) -> None:
         """Let infotext name the VAE that has decoded: the WebUI notes the one before a refiner or a hires checkpoint
         brings another (processing.py:892)."""
         if options.guarded():
             p.sd_vae_name, p.sd_vae_hash = infotext.decoder(HOST)
+            HOST.latents.claim(p, images)
+
+    def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
+        HOST.latents.finish(p, processed, TABS[1] if self.is_img2img else TABS[0])
 
     def _override(self, p: Any, word: str) -> None:
         """The WebUI loads an override unchecked, and a file that does not fit would break the model for everybody."""
@@ -149,6 +154,16 @@ def _sd_vae_component() -> Any:
 def _add_route(demo: Any, app: Any) -> None:
     if demo is not None:  # None with --nowebui: there is no page to show anything in
         api.register(app, VaeScript.current_page)
+        api_pictures.register(app, VaeScript.current_page)
+    if shared.cmd_opts.api or shared.cmd_opts.nowebui:
+        from ... import api_compare
+
+        api_compare.register(app, HOST, lambda: the_service(HOST.data_folder), _api_users())
+
+
+def _api_users() -> dict[str, str]:
+    """Those of --api-auth (modules/api/api.py:201)."""
+    return dict(pair.split(":", 1) for pair in (shared.cmd_opts.api_auth or "").split(",") if pair)
 
 
 def _name_the_vae(infotext: str, fields: dict[str, Any]) -> None:

@@ -39,6 +39,8 @@ def register(host: A1111, words: Words, follow: Callable[[], None]) -> None:
         options.CONVERT: _convert(words),
         options.MEMORY: _memory(words),
         options.ON_DEVICE: _on_device(words),
+        options.KEPT: _kept(host, words),
+        options.KEPT_MEMORY: _kept_memory(host, words),
         options.GUARDS: _guards(host, words),
     }
     for name, info in options_section(options.SECTION, section).items():
@@ -121,6 +123,25 @@ def _on_device(words: Words) -> OptionInfo:
     label = words(say("Keep the VAE that was used last on the GPU too"))
     hint = words(say("changing back and forth between two is then instant; takes as much of the GPU's memory again"))
     return OptionInfo(False, label).info(hint)
+
+
+def _kept(host: A1111, words: Words) -> OptionInfo:
+    label = words(say("Pictures that can be compared afterwards"))
+    hint = words(
+        say(
+            "so many of the last ones are remembered as they were before the VAE decoded them, in RAM; other VAEs can "
+            "then decode them too, without sampling; 0: none"
+        )
+    )
+    shown = {"minimum": 0, "maximum": options.MOST_KEPT, "step": 1}
+    return OptionInfo(options.DEFAULT_KEPT, label, gr.Slider, shown, onchange=host.comparing.kept.shrink).info(hint)
+
+
+def _kept_memory(host: A1111, words: Words) -> OptionInfo:
+    label = words(say("RAM for pictures that can be compared, in MB"))
+    hint = words(say("one of 512 × 512 takes some 0.07 MB, one of 2048 × 2048 some 1; 0: none are kept"))
+    shrink = host.comparing.kept.shrink
+    return OptionInfo(options.DEFAULT_KEPT_MEMORY, label, gr.Number, {"minimum": 0}, onchange=shrink).info(hint)
 
 
 def _guards(host: A1111, words: Words) -> OptionInfo:

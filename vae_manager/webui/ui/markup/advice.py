@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
-from ....sentences import say
+from ....sentences import Sentence, say
 from ...words import Words
 from ..facts import Facts
 from .parts import paragraph
@@ -12,6 +13,16 @@ from .parts import paragraph
 
 def advice(facts: Facts, words: Words) -> str:
     """Which one do I need? From the figures that the publishers measured; no claim of our own."""
+    text = "".join(paragraph(escape(words(sentence))) for sentence in advice_sentences(facts))
+    summary = escape(words(say("Which one do I need?")))
+    return (
+        f'<details class="vm-more" data-vae-key="advice"><summary>{summary}</summary>{text}'
+        f"{figures(facts, words)}</details>"
+    )
+
+
+def advice_sentences(facts: Facts) -> Sequence[Sentence]:
+    """What holds for the family of the loaded checkpoint."""
     sentences = [
         say(
             "Nearly every checkpoint carries a VAE of its own (Built-in). Another one changes how colours, eyes, text "
@@ -26,15 +37,8 @@ def advice(facts: Facts, words: Words) -> str:
             )
         )
     if facts.family == "sdxl":
-        sentences.append(
-            say("Black pictures on SDXL in half precision: the fp16 fix is made for that.")
-        )
-    text = "".join(paragraph(escape(words(sentence))) for sentence in sentences)
-    summary = escape(words(say("Which one do I need?")))
-    return (
-        f'<details class="vm-more" data-vae-key="advice"><summary>{summary}</summary>{text}'
-        f"{_figures(facts, words)}</details>"
-    )
+        sentences.append(say("Black pictures on SDXL in half precision: the fp16 fix is made for that."))
+    return sentences
 
 
 def caught(facts: Facts, words: Words) -> str:
@@ -56,7 +60,8 @@ def caught(facts: Facts, words: Words) -> str:
     )
 
 
-def _figures(facts: Facts, words: Words) -> str:
+def figures(facts: Facts, words: Words) -> str:
+    """The table of the catalogue's figures; empty where it has none for the family."""
     if not facts.measured:
         return ""
     head = "".join(

@@ -21,7 +21,7 @@ SHOWN_AT_ONCE = 2
 
 def offers(facts: Facts, words: Words) -> str:
     """The VAEs that can be fetched for this checkpoint: the first ones at once, the others behind a click."""
-    rows = [_row(row, words, may_use=facts.choose_refused is None and _fits(row, facts)) for row in facts.rows]
+    rows = [offer(row, facts, words) for row in facts.rows]
     first = "".join(row for row, fact in zip(rows, facts.rows, strict=True) if _stands_out(fact, facts.rows))
     more = [row for row, fact in zip(rows, facts.rows, strict=True) if not _stands_out(fact, facts.rows)]
     parts = [f'<ul class="vm-rows">{first}</ul>']
@@ -36,6 +36,11 @@ def offers(facts: Facts, words: Words) -> str:
     parts.append(advice(facts, words))
     parts.append(caught(facts, words))
     return "".join(parts)
+
+
+def offer(row: Row, facts: Facts, words: Words) -> str:
+    """One VAE that can be fetched, or is here."""
+    return _row(row, words, may_use=facts.choose_refused is None and _fits(row, facts))
 
 
 def _fits(row: Row, facts: Facts) -> bool:

@@ -11,13 +11,12 @@ from ....sentences import Sentence, say
 from ....upkeep import key_of
 from ...hosts.acts import Swap
 from ...words import Words
-from ..builtin import Builtin
 from ..facts import Facts
 from ..fitting import family_label
 from ..options import CHOICE_KEY
 from .checkpoint import checkpoint_button, checkpoint_lines
 from .choices import choice_name
-from .parts import BROKEN, FINE, LOOK, button, dismiss, line, paragraph, with_buttons
+from .parts import BROKEN, FINE, LOOK, button, dismiss, line, paragraph, plain, with_buttons
 
 HASH_SHOWN = 10
 """Digits of a hash that the WebUI shows in infotext."""
@@ -132,12 +131,6 @@ def _failure(job: JobView, error: Sentence, facts: Facts, words: Words) -> str:
     return line(LOOK, words(error), words, anyway + after)
 
 
-def _known_builtin(builtin: Builtin) -> Sentence | None:
-    if builtin.entry is not None:
-        return say("same weights as {file}", file=builtin.entry.name)
-    return say("same weights as {file}", file=builtin.twins[0].name) if builtin.twins else None
-
-
 def _in_use_line(facts: Facts, words: Words) -> str:
     if facts.in_use.checkpoint is None:
         return paragraph(escape(words(say("No checkpoint is loaded yet; the choice is applied when one is."))))
@@ -147,8 +140,8 @@ def _in_use_line(facts: Facts, words: Words) -> str:
         details.append(family_label(facts.in_use.family))
     if facts.in_use_entry is not None:
         details.insert(0, facts.in_use_entry.name)
-    elif facts.in_use.path is None and (known := _known_builtin(facts.builtin)) is not None:
-        details.insert(0, words(known))
+    elif facts.in_use.path is None and facts.builtin.name is not None:
+        details.insert(0, words(say("same weights as {file}", file=plain(facts.builtin.name))))
     if facts.in_use_sha256 is not None:
         details.append(facts.in_use_sha256[:HASH_SHOWN])
     if facts.in_use.dtype is not None:
@@ -157,5 +150,11 @@ def _in_use_line(facts: Facts, words: Words) -> str:
         details.append(words(_swapped(swap)))
     rest = " · ".join(escape(detail) for detail in details)
     told = paragraph(f"{escape(words(say('In use:')))} <strong>{escape(name)}</strong> · {rest}")
-    return with_buttons(told, checkpoint_button(facts, words))
+    return with_buttons(told, _compare_button(words) + checkpoint_button(facts, words))
+
+
+def _compare_button(words: Words) -> str:
+    """Opens the comparison; the browser knows which tab's picture is meant."""
+    text = escape(words(say("Compare on last picture")))
+    return f'<button type="button" class="vm-button" data-vae-compare data-vae-key="compare">{text}</button>'
 

@@ -45,6 +45,7 @@ _NOT_FOR_PROCESSING = {
     "save_images",
     "force_task_id",
     "init_images",
+    "mask",
     "include_init_images",
     "infotext",
 }
@@ -200,7 +201,9 @@ class Api:
     def img2imgapi(self, img2imgreq: models.Img2ImgRequest) -> models.GenerationResponse:
         if img2imgreq.init_images is None:
             raise HTTPException(404, "Init image not found")
-        start = {"init_images": [decode_base64_to_image(one) for one in img2imgreq.init_images]}
+        start: dict[str, Any] = {"init_images": [decode_base64_to_image(one) for one in img2imgreq.init_images]}
+        if img2imgreq.mask:
+            start["mask"] = decode_base64_to_image(img2imgreq.mask)
         defaults, runner = self.default_script_arg_img2img, scripts.scripts_img2img
         folder = shared.opts.outdir_img2img_samples
         return self._generate(StableDiffusionProcessingImg2Img, img2imgreq, runner, defaults, folder, start)

@@ -71,6 +71,7 @@ class Txt2ImgRequest(GenerationRequest):
 class Img2ImgRequest(GenerationRequest):
     init_images: list[str] | None = None
     denoising_strength: float = 0.75
+    mask: str | None = None
     include_init_images: bool = False
 
 

@@ -1,0 +1,95 @@
+"""Comparisons of a host made of plain values: each VAE tints the picture in its own way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_manager.compare import Checkpoint, Decoded, Encoder, Kept, KeptLatents, Step
+from vae_manager.compare.infotext import with_vae
+from vae_manager.errors import Cancelled, RefusedError
+from vae_manager.sentences import Sentence, say
+from vae_manager.webui.hosts.comparing import Offer, Wanted
+
+INFOTEXT = "a house\nSteps: 2, Sampler: Euler, Seed: 1, Size: 64x48, Model: demo, Version: v1"
+
+
+class Latent:
+    """Its size is all that is asked of it."""
+
+    nbytes = 1000
+
+
+def kept(id: str, *, why_not: Sentence | None = None) -> Kept:
+    latent: Any = Latent() if why_not is None else None
+    checkpoint = Checkpoint("/models/demo.safetensors", None, "sd1")
+    return Kept(id, latent, (64, 48), 0.0, "txt2img", "job", 0, INFOTEXT, False, checkpoint, None, why_not=why_not)
+
+
+class PlainComparing:
+    """Does what the Protocol says and nothing else; `gate` holds each VAE up until it is set."""
+
+    def __init__(self, folder: Path, vaes: Sequence[str], in_use: str = "None") -> None:
+        self.kept = KeptLatents(lambda: 8, lambda: 10**6)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.waiting_for: Sentence | None = None
+        self._folder, self._vaes, self._in_use = folder, vaes, in_use
+
+    def offers(self) -> Sequence[Offer]:
+        refusal = say("{file} is a diffusers file.", file="bad")
+        own = Offer("None", None, self._in_use == "None", None)
+        files = [
+            Offer(vae, f"/vaes/{vae}", vae == self._in_use, refusal if "bad" in vae else None) for vae in self._vaes
+        ]
+        return [own, *files]
+
+    def order(self, wanted: Wanted) -> Sequence[str]:
+        if isinstance(wanted.source, Kept) and wanted.source.why_not is not None:
+            raise RefusedError(wanted.source.why_not)
+        first = [self._in_use] if isinstance(wanted.source, Kept) or self._in_use in wanted.vaes else []
+        return list(dict.fromkeys([*first, *wanted.vaes]))
+
+    def waits_for(self) -> Sentence | None:
+        return self.waiting_for
+
+    def compare(
+        self,
+        wanted: Wanted,
+        vaes: Sequence[str],
+        *,
+        began: Callable[[], None],
+        show: Callable[[Decoded], None],
+        report: Callable[[Step], None],
+        stop: threading.Event,
+    ) -> None:
+        began()
+        for done, vae in enumerate(vaes):
+            report(Step(done, len(vaes), vae))
+            self.gate.wait()
+            if stop.is_set():
+                raise Cancelled(say("The comparison was stopped. The VAE in use is unchanged."))
+            show(self._decoded(wanted, vae, done))
+
+    def _decoded(self, wanted: Wanted, vae: str, number: int) -> Decoded:
+        if "bad" in vae:
+            return Decoded(vae, None, 0.0, error=say("{file} is a diffusers file.", file=vae))
+        encoded = isinstance(wanted.source, Encoder)
+        start = wanted.source.picture if isinstance(wanted.source, Encoder) else slope(48, 64)
+        return Decoded(vae, np.clip(start.astype(int) + 20 * (number + encoded), 0, 255).astype(np.uint8), 0.1)
+
+    def save_folder(self) -> Path:
+        return self._folder
+
+    def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
+        return with_vae(infotext, None if vae == "None" else vae, "0123456789" if hashed and vae != "None" else None)
+
+
+def slope(height: int, width: int) -> Any:
+    """A picture that is neither plain nor at an end of the range."""
+    values = np.linspace(40, 160, height * width).reshape(height, width, 1)
+    return np.repeat(values, 3, axis=2).astype(np.uint8)

@@ -1,0 +1,80 @@
+"""Comparisons on a host of plain values: every VAE paints the whole picture in one grey."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vae_manager.choice import BUILTIN
+from vae_manager.compare import Checkpoint, Decoded, Encoder, Kept, KeptLatents, Step
+from vae_manager.compare.infotext import with_vae
+from vae_manager.errors import Cancelled, RefusedError
+from vae_manager.sentences import Sentence, say
+from vae_manager.webui.hosts.comparing import Offer, Wanted
+
+if TYPE_CHECKING:
+    from tests.webui.host import PlainHost
+
+INFOTEXT = "a <b>house</b>\nSteps: 20, Sampler: Euler, Seed: 1, Size: 16x16"
+
+
+class GreyComparing:
+    def __init__(self, host: PlainHost) -> None:
+        self._host = host
+        self.kept = KeptLatents(lambda: 8, lambda: 1_000_000)
+        self.refused: dict[str, Sentence] = {}
+        """By the VAE's word."""
+        self.greys: Mapping[str, int] = {}
+        self.may_go_on = threading.Event()
+        """Waited for before each VAE but the first."""
+        self.may_go_on.set()
+
+    def offers(self) -> Sequence[Offer]:
+        files = self._host.files()
+        own = Offer(BUILTIN.word, None, self._host.loaded is None, None)
+        return [own, *(Offer(n, p, p == self._host.loaded, self.refused.get(n)) for n, p in files.items())]
+
+    def order(self, wanted: Wanted) -> Sequence[str]:
+        if isinstance(wanted.source, Kept) and wanted.source.why_not is not None:
+            raise RefusedError(wanted.source.why_not)
+        in_use = next((offer.vae for offer in self.offers() if offer.in_use), BUILTIN.word)
+        return list(dict.fromkeys([in_use, *wanted.vaes]))
+
+    def waits_for(self) -> Sentence | None:
+        return None
+
+    def compare(
+        self,
+        wanted: Wanted,
+        vaes: Sequence[str],
+        *,
+        began: Callable[[], None],
+        show: Callable[[Decoded], None],
+        report: Callable[[Step], None],
+        stop: threading.Event,
+    ) -> None:
+        began()
+        shape = wanted.source.picture.shape if isinstance(wanted.source, Encoder) else (16, 16, 3)
+        for number, vae in enumerate(vaes):
+            report(Step(number, len(vaes), vae))
+            if number:
+                self.may_go_on.wait(10)
+            if stop.is_set():
+                raise Cancelled(say("The comparison was stopped. The VAE in use is unchanged."))
+            show(Decoded(vae, np.full(shape, self.greys.get(vae, 100), np.uint8), 0.5))
+
+    def save_folder(self) -> Path:
+        return self._host.root / "saved"
+
+    def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
+        return with_vae(infotext, None if vae == BUILTIN.word else vae, "0123456789" if hashed else None)
+
+
+def picture(id: str, *, prompt: str = INFOTEXT, tab: str = "txt2img", why_not: Sentence | None = None) -> Kept:
+    """One that was made, without its latent: nothing here decodes it."""
+    checkpoint = Checkpoint("/models/demo.safetensors", None, "sd1")
+    return Kept(id, None, (16, 16), 1_800_000_000.0, tab, "1", 0, prompt, False, checkpoint, None, why_not=why_not)

@@ -1,0 +1,142 @@
+"""A comparison as a job of the service, and what is saved of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("skimage")
+
+from PIL import Image
+
+from vae_manager.compare import Comparison, Encoder, State
+from vae_manager.errors import DiskError, RefusedError
+from vae_manager.sentences import say
+from vae_manager.service import Service
+from vae_manager.webui.comparing import begin
+from vae_manager.webui.hosts.comparing import Wanted
+from vae_manager.webui.saving import save
+from vae_manager.webui.words import Words
+
+from .comparing import INFOTEXT, PlainComparing, kept, slope
+
+ENGLISH = Words({})
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    return Service(tmp_path / "data")
+
+
+@pytest.fixture
+def comparing(tmp_path: Path) -> PlainComparing:
+    return PlainComparing(tmp_path / "saved", ["a.safetensors", "bad.safetensors"])
+
+
+def done(comparing: PlainComparing, service: Service, wanted: Wanted) -> Comparison:
+    id = begin(comparing, service, wanted, "a house")
+    service.comparing.wait(id)
+    found = service.comparisons.get(id)
+    assert found is not None
+    return found
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_results_figures_and_words(comparing: PlainComparing, service: Service) -> None:
+    found = done(comparing, service, Wanted(kept("1"), ["a.safetensors", "bad.safetensors"]))
+    assert (found.state, found.error) == (State.DONE, None)
+    own, other, bad = found.results
+    assert [one.decoded.vae for one in found.results] == ["None", "a.safetensors", "bad.safetensors"]
+    assert (own.figures, own.words) == (None, ())
+    assert other.figures is not None
+    assert str(other.words[0]) == "brighter"
+    assert str(bad.decoded.error) == "bad.safetensors is a diffusers file."
+    assert other.infotext is not None
+    assert "VAE: a.safetensors" in other.infotext
+
+
+def test_an_original_is_the_reference(comparing: PlainComparing, service: Service) -> None:
+    found = done(comparing, service, Wanted(Encoder(slope(40, 50), False), ["a.safetensors"]))
+    [one] = found.results
+    assert one.figures is not None
+    assert found.original is not None
+    assert one.infotext is None
+
+
+def test_results_come_one_by_one_and_can_be_stopped(comparing: PlainComparing, service: Service) -> None:
+    comparing.gate.clear()
+    id = begin(comparing, service, Wanted(kept("1"), ["a.safetensors"]), "a house")
+
+    def now() -> Comparison:
+        found = service.comparisons.get(id)
+        assert found is not None
+        return found
+
+    until(lambda: now().step is not None)
+    assert (now().state, now().results, now().step) == (State.RUNNING, (), (0, 2, "None"))
+    service.comparing.stop(id)
+    comparing.gate.set()
+    service.comparing.wait(id)
+    assert now().state is State.STOPPED
+
+
+def test_the_second_says_what_it_waits_for(comparing: PlainComparing, service: Service) -> None:
+    comparing.gate.clear()
+    comparing.waiting_for = say("A picture is being made. The comparison begins after it.")
+    begin(comparing, service, Wanted(kept("1"), ["a.safetensors"]), "first")
+    second = begin(comparing, service, Wanted(kept("2"), ["a.safetensors"]), "second")
+    found = service.comparisons.get(second)
+    assert found is not None
+    assert (found.state, str(found.waits_for)) == (
+        State.WAITING, "Another comparison is under way. This one begins after it."
+    )  # fmt: skip
+    service.comparing.stop(second)
+    until(lambda: (seen := service.comparisons.get(second)) is not None and seen.state is State.STOPPED)
+    comparing.gate.set()
+
+
+def test_what_cannot_be_compared_says_so_at_once(comparing: PlainComparing, service: Service) -> None:
+    with pytest.raises(RefusedError, match="inpainting"):
+        begin(comparing, service, Wanted(kept("1", why_not=say("inpainting")), ["a.safetensors"]), "a house")
+    assert service.comparisons.newest() is None
+
+
+def test_the_lane_holds_no_pictures(comparing: PlainComparing, service: Service) -> None:
+    ids = [begin(comparing, service, Wanted(kept("1"), ["a.safetensors"]), "a") for _ in range(12)]
+    for id in ids:
+        service.comparing.wait(id)
+    assert [service.comparisons.get(id) is not None for id in ids] == [False] * 6 + [True] * 6
+    for job in service.comparing._jobs.values():
+        assert job.work.__self__._now.nbytes == 0  # type: ignore[attr-defined]
+
+
+def test_saved_pixels_infotext_and_sheet(comparing: PlainComparing, service: Service, tmp_path: Path) -> None:
+    found = done(comparing, service, Wanted(kept("1"), ["a.safetensors", "bad.safetensors"]))
+    paths = save(comparing, found, ENGLISH, "a house")
+    assert [path.name for path in paths] == ["vae-00001-Built-in.png", "vae-00001-a.png", "vae-00001-comparison.png"]
+    for path, result in zip(paths[:2], found.results, strict=False):
+        with Image.open(path) as image:
+            assert np.array_equal(np.asarray(image), result.decoded.pixels)
+    with Image.open(paths[0]) as image:
+        assert image.info["parameters"] == INFOTEXT
+    with Image.open(paths[1]) as image:
+        assert "Model: demo, VAE hash: 0123456789, VAE: a.safetensors, Version" in image.info["parameters"]
+    assert save(comparing, found, ENGLISH, "a house")[0].name == "vae-00002-Built-in.png"
+
+
+def test_a_folder_that_cannot_be_written(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    comparing = PlainComparing(tmp_path / "file" / "saved", ["a.safetensors"])
+    found = done(comparing, service, Wanted(kept("1"), ["a.safetensors"]))
+    with pytest.raises(DiskError, match="cannot be written"):
+        save(comparing, found, ENGLISH, "a house")

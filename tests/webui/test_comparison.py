@@ -1,0 +1,219 @@
+"""The section "Comparison": what it says and does, on a plain host whose VAEs paint in grey."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("skimage")
+
+from tests.webui.greys import INFOTEXT, picture
+from tests.webui.host import PlainHost
+from tests.webui.test_page import ENTRY, SHA256, wait_for, write_catalogue
+from vae_manager.compare import Comparison, Decoded, Result, State
+from vae_manager.compare.metrics import Figures
+from vae_manager.errors import NotFoundError, RefusedError, UsageError
+from vae_manager.sentences import say
+from vae_manager.service import Service
+from vae_manager.webui.hosts.acts import Act
+from vae_manager.webui.ui.comparison.figures import figures_of, shifts_of
+from vae_manager.webui.ui.messages import perform
+from vae_manager.webui.ui.page import Page
+from vae_manager.webui.words import words_for
+
+ENGLISH = words_for("None", {})
+LIKE = Figures(False, 0.9991, 37.04, 0.04, -0.3, 1.26, 0.19, -0.004, -0.21, None)
+
+
+@pytest.fixture
+def vaes(host: PlainHost) -> None:
+    for name in ("a.safetensors", "b.safetensors"):
+        (host.vaes / name).write_bytes(b"weights")
+    host.refresh()
+    host.comparing.greys = {"a.safetensors": 110, "b.safetensors": 100}
+    host.comparing.kept.put([picture("7")])
+
+
+def state(page: Page) -> dict[str, Any]:
+    found: dict[str, Any] = page.state({}, comparison=True)["comparison"]
+    return found
+
+
+def text(page: Page, region: str) -> str:
+    html = state(page)["regions"][region]
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html))).strip()
+
+
+def send(page: Page, **action: object) -> None:
+    perform(page.host, page.service, json.dumps(action))
+
+
+def ended(service: Service) -> Callable[[], bool]:
+    def has() -> bool:
+        newest = service.comparisons.newest()
+        return newest is not None and newest.ended
+
+    return has
+
+
+@pytest.mark.usefixtures("vaes")
+def test_the_section_is_read_only_while_it_is_seen(page: Page) -> None:
+    assert "comparison" not in page.state({})
+    assert state(page)["view"] is None
+    assert not state(page)["active"]
+
+
+@pytest.mark.usefixtures("vaes")
+def test_what_can_be_chosen(page: Page, host: PlainHost) -> None:
+    host.comparing.refused = {"b.safetensors": say("{file} is a diffusers file.", file="b <i>")}
+    host.comparing.kept.put([picture("8", why_not=say("This file is no longer there. Refresh shows what is."))])
+    html = state(page)["regions"]["compare-setup"]
+    assert "a &lt;b&gt;house&lt;/b&gt;" in html
+    assert "<b>" not in html
+    assert re.search(r'value="8"[^>]*disabled', html)
+    assert not re.search(r'value="7"[^>]*disabled', html)
+    assert re.search(r'value="b.safetensors"[^>]*disabled', html)
+    assert re.search(r'value="a.safetensors"[^>]*data-vae-proposed', html)
+    assert re.search(r'value="None"[^>]*data-vae-in-use', html)
+    assert "b <i> is a diffusers file." in text(page, "compare-setup")
+
+
+@pytest.mark.usefixtures("vaes")
+def test_compared_and_saved(page: Page, host: PlainHost, service: Service) -> None:
+    send(page, do="compare", kept="7", vaes=["a.safetensors", "b.safetensors"])
+    wait_for(ended(service))
+    view = state(page)["view"]
+    assert (view["width"], view["height"]) == (16, 16)
+    assert [one["key"] for one in view["pictures"]] == ["0", "1", "2"]
+    cards = text(page, "compare-cards")
+    assert "brighter" in cards
+    assert "the same picture, bit for bit SSIM 1 · PSNR ∞ · 0.50 s" in cards
+    assert cards.count("Use this one") == 2, "not for the one in use"
+    host.refused[Act.CHOOSE] = say("No checkpoint is loaded.")
+    assert "Use this one" not in text(page, "compare-cards")
+
+    send(page, do="save-comparison", id=view["id"])
+    wait_for(lambda: "Saved in" in text(page, "compare-progress"))
+    folder = host.comparing.save_folder()
+    assert f"Saved in {folder}: vae-00001-comparison.png" in text(page, "compare-progress")
+    names = ["Built-in", "a", "b", "comparison"]
+    assert sorted(file.name for file in folder.iterdir()) == [f"vae-00001-{name}.png" for name in names]
+    with Image.open(folder / "vae-00001-a.png") as saved:
+        assert saved.info["parameters"] == f"{INFOTEXT}, VAE hash: 0123456789, VAE: a.safetensors"
+        assert np.unique(np.asarray(saved)).tolist() == [110]
+    host.shared_with_others = True
+    assert str(folder) not in text(page, "compare-progress")
+    folder.rename(host.root / "moved")
+    folder.write_text("")
+    send(page, do="save-comparison", id=view["id"])
+    wait_for(lambda: "cannot be written" in text(page, "compare-progress"))
+
+
+@pytest.mark.usefixtures("vaes")
+def test_stopped_in_the_middle(page: Page, host: PlainHost, service: Service) -> None:
+    host.comparing.may_go_on.clear()
+    send(page, do="compare", kept="7", vaes=["a.safetensors", "b.safetensors"])
+    wait_for(lambda: state(page)["view"] is not None)
+    wait_for(lambda: "1 of 3 · a.safetensors" in text(page, "compare-progress"))
+    assert state(page)["active"]
+    assert "a.safetensors is decoding …" in text(page, "compare-cards")
+    with pytest.raises(RefusedError):
+        send(page, do="save-comparison", id=state(page)["view"]["id"])
+    send(page, do="stop-comparison", id=state(page)["view"]["id"])
+    host.comparing.may_go_on.set()
+    wait_for(ended(service))
+    assert "The comparison was stopped" in text(page, "compare-progress")
+    assert text(page, "compare-cards").count("stopped before its turn") == 2
+    assert "Save" in text(page, "compare-progress"), "what there is can be kept"
+
+
+@pytest.mark.usefixtures("vaes")
+def test_the_picture_that_is_shown(page: Page, host: PlainHost, service: Service) -> None:
+    host.comparing.kept.put([picture("8", prompt=INFOTEXT.replace("Seed: 1", "Seed: 2"), tab="img2img")])
+    send(page, do="compare-shown", tab="txt2img", infotext=INFOTEXT.replace("\n", ""))  # as a page gives it back
+    wait_for(ended(service))
+    newest = service.comparisons.newest()
+    assert newest is not None
+    assert newest.infotext == INFOTEXT
+    assert newest.vaes == ["None", "a.safetensors", "b.safetensors"]
+    with pytest.raises(RefusedError, match="no longer kept"):
+        send(page, do="compare-shown", tab="txt2img", infotext="of yesterday")
+
+
+@pytest.mark.usefixtures("vaes")
+def test_a_picture_of_ones_own(page: Page, service: Service) -> None:
+    mine = Image.new("RGB", (20, 10), (100, 100, 100))
+    page.compare_picture(json.dumps({"vaes": ["a.safetensors"], "each": True}), mine)
+    wait_for(ended(service))
+    assert [one["key"] for one in state(page)["view"]["pictures"]] == ["original", "0", "1"]
+    assert "A picture of your own, 20 × 10" in text(page, "compare-progress")
+    for message, own in (("{", mine), ('{"vaes": []}', mine), ('{"vaes": [1], "each": false}', mine), ("{}", None)):
+        with pytest.raises(UsageError):
+            page.compare_picture(message, own)
+
+
+@pytest.mark.usefixtures("vaes")
+def test_what_is_refused(page: Page) -> None:
+    with pytest.raises(NotFoundError):
+        send(page, do="compare", kept="99", vaes=["a.safetensors"])
+    for vaes in ([], [1], "a.safetensors"):
+        with pytest.raises(UsageError):
+            send(page, do="compare", kept="7", vaes=vaes)
+    with pytest.raises(NotFoundError):
+        send(page, do="save-comparison", id="99")
+
+
+def test_figures() -> None:
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    result = Result(Decoded("a", pixels, 12.3, peak=1_250_000_000, nan=True), LIKE)
+    assert figures_of(result, ENGLISH) == ["SSIM 0.99910", "PSNR 37.0 dB", "12 s", "1.2 GB of GPU memory", "NaN"]
+    assert shifts_of(result, ENGLISH) == [
+        "brightness 0.0", "saturation +19 %", "contrast 0 %", "green–red −0.3", "blue–yellow +1.3", "sharpness −21 %",
+    ]  # fmt: skip
+
+
+def test_an_error_stands_in_its_card(page: Page, service: Service) -> None:
+    failed = Result(Decoded("a.safetensors", None, 0.1, nan=True, error=say("This VAE gave no picture (NaN).")))
+    service.comparisons.put(Comparison("1", "x", ["a.safetensors"], state=State.DONE, results=(failed,)))
+    assert "This VAE gave no picture (NaN)." in text(page, "compare-cards")
+    assert state(page)["view"] is None
+    assert "Save" not in text(page, "compare-progress")
+
+
+def test_which_vae(page: Page, host: PlainHost) -> None:
+    assert "demo is SD 1.x / 2.x. It is not known which VAE it carries." in text(page, "which")
+    assert "ft-MSE" in text(page, "which")
+    host.family = "sdxl"
+    assert "demo is SDXL." in text(page, "which")
+    assert "ft-MSE" not in text(page, "which")
+    host.checkpoint = host.family = None
+    assert "No checkpoint is loaded yet" in text(page, "which")
+
+
+def test_the_weights_that_a_checkpoint_carries_are_named(
+    page: Page, host: PlainHost, service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("safetensors")
+    from tests.vaes import TUNED
+
+    (host.vaes / "mine.safetensors").write_bytes(TUNED.read_bytes())
+    host.refresh()
+    carrier = tmp_path / "demo.safetensors"
+    carrier.write_bytes(TUNED.read_bytes())
+    monkeypatch.setattr(PlainHost, "checkpoint_file", property(lambda self: str(carrier)))
+    wait_for(lambda: "is none of those that are here" in text(page, "which"))
+    service.hashes.compute(host.vaes / "mine.safetensors")
+    service.learn([host.vaes / "mine.safetensors"])
+    wait_for(lambda: "has the same weights as mine.safetensors" in text(page, "which"))
+    digest = hashlib.sha256(TUNED.read_bytes()).hexdigest()
+    write_catalogue(host, ENTRY.replace(SHA256, digest))
+    assert "has the same weights as Mine." in text(page, "which")

@@ -1,0 +1,239 @@
+"""What the messages of the tab "VAE" do, on a plain host with real files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.files.samples import ldm, safetensors
+from tests.hub import Hub
+from tests.library.vaes import sha256, vae
+from tests.webui.host import PlainHost
+from tests.webui.seen import ENTRY, bar, details, finish, library, plain, row
+from tests.webui.test_page import do, wait_for, write_catalogue
+from vae_manager.errors import NameTakenError, NotFoundError, RefusedError, UsageError
+from vae_manager.jobs import JobState
+from vae_manager.library import Folder
+from vae_manager.sentences import say
+from vae_manager.service import Service
+from vae_manager.upkeep import key_of
+from vae_manager.webui.hosts.acts import Act
+from vae_manager.webui.ui.page import Page
+
+
+# -- files ---------------------------------------------------------------------------------------------------------
+def test_rename_and_the_page_follows(page: Page, own: Path, host: PlainHost, service: Service) -> None:
+    do(page, do="set-family", file=key_of(own), family="sd1")
+    do(page, do="rename-file", file=key_of(own), name="better")
+    new = own.with_name("better.safetensors")
+    assert new.is_file()
+    assert not own.exists()
+    assert list(host.listed) == ["better.safetensors"]
+    assert library(page, selected=own)["selected"] == key_of(new), "an open page still has the old key"
+    assert "your word" in row(page, new), "what is known goes along"
+    do(page, do="rename-file", file=key_of(own), name=own.name)
+    assert library(page, selected=new)["selected"] == key_of(own)
+    for name in ("../out.pt", "", "a/b.safetensors", "con.safetensors"):
+        with pytest.raises((RefusedError, UsageError)):
+            do(page, do="rename-file", file=key_of(own), name=name)
+    vae(host.vaes / "there.safetensors", seed=1)
+    with pytest.raises(NameTakenError):
+        do(page, do="rename-file", file=key_of(own), name="there.safetensors")
+    assert own.is_file()
+
+
+def test_move_to_another_folder(page: Page, own: Path, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Move" not in details(page, own), "there is one folder only"
+    far = host.root / "far"
+    far.mkdir()
+    monkeypatch.setattr(host, "folders", lambda: [Folder(host.vaes, "vae"), Folder(far, "vae")])
+    assert str(far) in details(page, own)
+    for folder in ("2", "-1", "x", "", "²"):
+        with pytest.raises(UsageError):
+            do(page, do="move-file", file=key_of(own), folder=folder)
+    do(page, do="move-file", file=key_of(own), folder="1")
+    assert (far / own.name).is_file()
+    assert library(page, selected=own)["selected"] == key_of(far / own.name)
+
+
+def test_delete_and_undo(page: Page, own: Path, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "send2trash", None)
+    content = own.read_bytes()
+    do(page, do="delete-file", file=key_of(own))
+    assert not own.exists()
+    assert host.listed == {}
+    assert "own.safetensors is in the trash folder of VAE Manager. Undo" in bar(page)
+    do(page, do="undo-delete")
+    assert own.read_bytes() == content
+    assert "Undo" not in bar(page)
+    with pytest.raises(NotFoundError):
+        do(page, do="undo-delete")
+
+
+@pytest.mark.parametrize("action", ["rename-file", "delete-file"])
+def test_what_is_in_use_or_chosen_stays(page: Page, own: Path, host: PlainHost, action: str) -> None:
+    more = {"name": "x.safetensors"} if action == "rename-file" else {}
+    host.loaded = str(own)
+    with pytest.raises(RefusedError, match=r"own\.safetensors is in use"):
+        do(page, do=action, file=key_of(own), **more)
+    host.loaded, host.word = None, own.name
+    with pytest.raises(RefusedError, match=r"own\.safetensors is in use"):
+        do(page, do=action, file=key_of(own), **more)
+    assert own.is_file()
+    assert "cannot be renamed" in details(page, own)
+
+
+def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost, service: Service) -> None:
+    host.refused[Act.CHANGE_FILES] = say("This WebUI was started for other machines to reach.")
+    host.refused[Act.ADOPT_FILES] = host.refused[Act.CHANGE_FILES]
+    for action in (
+        {"do": "rename-file", "name": "x.safetensors"},
+        {"do": "move-file", "folder": "0"},
+        {"do": "delete-file"},
+        {"do": "convert-file", "use": False},
+        {"do": "set-family", "family": "sdxl"},
+    ):
+        with pytest.raises(RefusedError, match="other machines"):
+            do(page, file=key_of(own), **action)
+    with pytest.raises(RefusedError, match="other machines"):
+        do(page, do="adopt-file", path=str(own), how="copy", folder="0")
+    shown = library(page, selected=own)["regions"]
+    assert str(own) not in unescape(shown["file"]), "a path tells strangers about this machine"
+    assert shown["library-forms"] == ""
+    do(page, do="verify-file", file=key_of(own))
+    finish(service, page)
+    assert "It was verified on" in details(page, own)
+
+
+def test_a_message_names_no_other_file(page: Page, host: PlainHost) -> None:
+    outside = vae(host.root / "outside.safetensors")
+    for key in (key_of(outside), str(outside), "", "../outside.safetensors"):
+        with pytest.raises(NotFoundError):
+            do(page, do="delete-file", file=key)
+    assert outside.is_file()
+
+
+def test_adopt(page: Page, host: PlainHost, service: Service) -> None:
+    outside = vae(host.root / "from elsewhere.safetensors")
+    do(page, do="adopt-file", path=f' "{outside}" ', how="copy", folder="0")
+    finish(service, page)
+    assert "from elsewhere.safetensors is in the library now. Use" in bar(page)
+    assert "from elsewhere.safetensors" in host.listed
+    page_file = host.root / "page.safetensors"
+    page_file.write_bytes(b"<html>")
+    do(page, do="adopt-file", path=str(page_file), how="move", folder="0")
+    finish(service, page)
+    assert "is a web page" in bar(page)
+    assert page_file.is_file()
+    with pytest.raises(UsageError):
+        do(page, do="adopt-file", path=str(outside), how="burn", folder="0")
+
+
+# -- work ----------------------------------------------------------------------------------------------------------
+def test_duplicates(page: Page, own: Path, host: PlainHost, service: Service) -> None:
+    vae(host.vaes / "again.safetensors", note="x")
+    vae(host.vaes / "third.safetensors", seed=3)
+    do(page, do="find-duplicates")
+    finish(service, page)
+    assert "1 more than once" in bar(page)
+    assert "same weights as again.safetensors" in row(page, own)
+    assert "same weights" not in row(page, host.vaes / "third.safetensors")
+
+
+def test_bytes_that_changed_by_themselves_are_found(page: Page, own: Path, service: Service) -> None:
+    do(page, do="verify-all")
+    finish(service, page)
+    assert "not as they should be" not in bar(page)
+    before = own.stat()
+    content = bytearray(own.read_bytes())
+    content[-1] ^= 1
+    own.write_bytes(content)
+    os.utime(own, ns=(before.st_atime_ns, before.st_mtime_ns))
+    do(page, do="verify-file", file=key_of(own))
+    finish(service, page)
+    assert "has other bytes than when it was last read" in details(page, own)
+    assert "1 of 1 files are not as they should be." in bar(page)
+
+
+def test_work_shows_how_far_it_is_and_can_be_cancelled(
+    page: Page, own: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    from vae_manager import files
+
+    waiting, go_on = threading.Event(), threading.Event()
+
+    def slow(path: Path, *, report: Any, stop: threading.Event) -> str:
+        report(path.stat().st_size // 2)
+        waiting.set()
+        go_on.wait(10)
+        report(path.stat().st_size)
+        return "0" * 64
+
+    monkeypatch.setattr(files, "sha256_of", slow)
+    do(page, do="verify-all")
+    assert waiting.wait(10)
+    assert "Verifying all files" in bar(page)
+    assert 0 < page.pace()["jobs"]["verify-all"]["percent"] < 100
+    assert page.state({}, ("", ""))["library"]["active"]
+    do(page, do="stop-work", job="verify-all")
+    assert "Cancelling" in bar(page)
+    go_on.set()
+    finish(service, page)
+    [job] = service.upkeep.views()
+    assert job.state is JobState.STOPPED
+    assert "Verifying" not in bar(page)
+
+
+# -- conversion ----------------------------------------------------------------------------------------------------
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """A VAE in a layout that the WebUI cannot load, outside the library."""
+    return safetensors(tmp_path / "theirs.safetensors", ldm(prefix="first_stage_model."))
+
+
+def test_a_conversion_makes_a_second_file(page: Page, host: PlainHost, theirs: Path, service: Service) -> None:
+    path = theirs.rename(host.vaes / "theirs.safetensors")
+    content = path.read_bytes()
+    host.refresh()
+    do(page, do="convert-file", file=key_of(path), use=True)
+    finish(service, page)
+    made = host.vaes / "theirs-2.safetensors"
+    assert "theirs-2.safetensors was made from theirs.safetensors: " in bar(page)
+    assert path.read_bytes() == content
+    wait_for(lambda: host.word == made.name)
+    assert row(page, made).endswith("✓ can be used")
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_after_a_download_the_setting_decides(
+    page: Page, host: PlainHost, theirs: Path, hub: Hub, service: Service, wanted: bool
+) -> None:
+    hub.add("owner/repo", "theirs.safetensors", theirs.read_bytes())
+    host.endpoint_address, host.converting = hub.endpoint, wanted
+    entry = ENTRY.format(family="sd1", sha256=sha256(theirs))
+    offered = f"{entry}  purpose: for this test\n  licence: MIT\n  source: hub:owner/repo/theirs.safetensors\n"
+    write_catalogue(host, offered)
+    do(page, do="get", entry="mine", use=False, accept=False)
+    wait_for(lambda: all(one.job.state.ended for one in service.downloads.views()))
+    finish(service, page)
+    names = {path.name for path in host.vaes.iterdir()}
+    assert names == {"theirs.safetensors", *(["theirs-2.safetensors"] if wanted else [])}
+
+
+def test_the_status_offers_the_conversion(page: Page, host: PlainHost, theirs: Path) -> None:
+    path = theirs.rename(host.vaes / "theirs.safetensors")
+    host.refresh()
+    library(page)
+    host.word = path.name
+    status = page.state({})["regions"]["status"]
+    assert "theirs.safetensors cannot be loaded as it is." in plain(status)
+    assert "Convert and use" in status
+    host.refused[Act.CHANGE_FILES] = say("This WebUI was started for other machines to reach.")
+    assert "Convert and use" not in page.state({})["regions"]["status"]

@@ -1,0 +1,196 @@
+"""How two pictures differ, in figures. All pictures are uint8 arrays [height, width, 3] of one size.
+
+scikit-image does the work; every host has it. Colours are compared in CIELAB, where equal distances look equally large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .values import Pixels
+
+    Floats = NDArray[np.floating[Any]]
+
+__all__ = ["Box", "DifferenceMap", "Figures", "Looks", "compare", "difference_map", "look", "most_different"]
+
+WINDOW: Final = 11
+"""Pixels along one side of what SSIM looks at together, with a Gaussian of 1.5 (Wang et al. 2004)."""
+SIDE: Final = 64
+"""Pixels along one side of a tile in which pictures may differ: an eye, a few letters."""
+
+
+class Box(NamedTuple):
+    """A part of a picture, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What is measured of one picture alone, once."""
+
+    pixels: Pixels
+    grey: Floats
+    """Its luminance, 0 … 1."""
+    lightness: float
+    """The mean of L*, 0 … 100."""
+    green_red: float
+    """The mean of a*."""
+    blue_yellow: float
+    """The mean of b*."""
+    saturation: float
+    """The mean of the distance from grey, of a* and b* together."""
+    contrast: float
+    """The deviation of L*."""
+    sharpness: float
+    """The variance of the Laplacian of L*."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How a picture differs from the reference."""
+
+    identical: bool
+    ssim: float | None
+    """1 for the same structure; None where a side is shorter than `WINDOW`."""
+    psnr: float | None
+    """Decibels; None (infinite) for identical pictures."""
+    lightness: float
+    """Difference of the means of L*: positive is brighter."""
+    green_red: float
+    """Of a*, apart from what more or less saturation does to it: positive is redder."""
+    blue_yellow: float
+    """Of b*, likewise: positive is yellower."""
+    saturation: float
+    """Part by which the mean distance from grey is larger: 0.1 is a tenth more saturated."""
+    contrast: float
+    """Part by which the deviation of L* is larger."""
+    sharpness: float
+    """Part by which the variance of the Laplacian is larger."""
+    where: Box | None
+    """Where the two differ most; None where nowhere."""
+
+
+class DifferenceMap(NamedTuple):
+    """Where two pictures differ, readable without colour."""
+
+    pixels: Pixels
+    """uint8, [height, width]: black where they do not differ."""
+    white: int
+    """Levels of 255 that white stands for."""
+
+
+def look(pixels: Pixels) -> Looks:
+    import numpy as np
+    from skimage.color import rgb2gray, rgb2lab
+    from skimage.filters import laplace
+
+    lab, grey = rgb2lab(pixels), rgb2gray(pixels)
+    lightness, a, b = (lab[..., channel] for channel in range(3))
+    return Looks(
+        pixels,
+        grey,
+        lightness=float(lightness.mean()),
+        green_red=float(a.mean()),
+        blue_yellow=float(b.mean()),
+        saturation=float(np.hypot(a, b).mean()),
+        contrast=float(lightness.std()),
+        sharpness=float(laplace(lightness).var()),
+    )
+
+
+def compare(reference: Looks, other: Looks) -> Figures:
+    """`other` against `reference`. Raises ValueError where their sizes differ."""
+    import numpy as np
+
+    if reference.pixels.shape != other.pixels.shape:
+        raise ValueError(f"pictures of {reference.pixels.shape} and {other.pixels.shape}")
+    if np.array_equal(reference.pixels, other.pixels):
+        return Figures(True, 1.0, None, 0, 0, 0, 0, 0, 0, None)
+    saturation = _more(reference.saturation, other.saturation, 2.0)
+    return Figures(
+        False,
+        ssim=_ssim(reference.grey, other.grey),
+        psnr=_psnr(reference.pixels, other.pixels),
+        lightness=other.lightness - reference.lightness,
+        green_red=other.green_red - reference.green_red * (1 + saturation),
+        blue_yellow=other.blue_yellow - reference.blue_yellow * (1 + saturation),
+        saturation=saturation,
+        contrast=_more(reference.contrast, other.contrast, 2.0),
+        sharpness=_more(reference.sharpness, other.sharpness, 1.0),
+        where=most_different([reference.pixels, other.pixels], 1)[0],
+    )
+
+
+def _ssim(reference: Floats, other: Floats) -> float | None:
+    """Of the luminance, as it was published: an eye sees structure there."""
+    from skimage.metrics import structural_similarity
+
+    if min(reference.shape) < WINDOW:
+        return None
+    return float(
+        structural_similarity(
+            reference, other, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        )
+    )
+
+
+def _psnr(reference: Pixels, other: Pixels) -> float:
+    from skimage.metrics import peak_signal_noise_ratio
+
+    return float(peak_signal_noise_ratio(reference, other, data_range=255))
+
+
+def _more(reference: float, other: float, least: float) -> float:
+    """By which part `other` is more; a part of `least` where the reference has less of it (a plain or grey picture)."""
+    return (other - reference) / max(reference, least)
+
+
+def difference(pictures: Sequence[Pixels]) -> NDArray[np.int16]:
+    """[height, width]: how far apart, in levels of 255, the pictures are in the channel where that is most."""
+    import numpy as np
+
+    stack = np.stack(pictures).astype(np.int16)
+    levels: NDArray[np.int16] = np.ptp(stack, axis=0).max(axis=-1)
+    return levels
+
+
+def difference_map(first: Pixels, second: Pixels) -> DifferenceMap:
+    """The larger the difference the brighter; what differs most is white, unless that is hardly anything."""
+    import numpy as np
+
+    least_white = 16
+    levels = difference([first, second])
+    white = max(least_white, int(levels.max()))
+    return DifferenceMap((levels * (255 / white)).round().astype(np.uint8), white)
+
+
+def most_different(pictures: Sequence[Pixels], count: int, side: int = SIDE) -> tuple[Box, ...]:
+    """Up to `count` parts of some `side` × `side` pixels, the one in which the pictures differ most first.
+
+    They do not overlap; none where the pictures are the same.
+    """
+    import numpy as np
+
+    levels = difference(pictures).astype(np.float32)
+    height, width = levels.shape
+    boxes = [
+        (float(levels[top : top + side, left : left + side].mean()), Box(left, top, side, side))
+        for top in range(0, height, side)
+        for left in range(0, width, side)
+    ]
+    boxes = [(much, _within(box, width, height)) for much, box in boxes if much > 0]
+    return tuple(box for _, box in sorted(boxes, key=lambda one: -one[0])[:count])
+
+
+def _within(box: Box, width: int, height: int) -> Box:
+    return box._replace(width=min(box.width, width - box.left), height=min(box.height, height - box.top))

@@ -1,0 +1,127 @@
+"""What a click in the section "Comparison" does. A comparison is a job: nothing here waits for it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from ....compare import Comparison, Encoder, Kept
+from ....errors import NotFoundError, RefusedError, UsageError
+from ....library import scan
+from ....sentences import Sentence, say
+from ....service import Service
+from ...comparing import begin
+from ...hosts.comparing import Wanted
+from ...words import words_for
+from .facts import proposed
+from .saving import start_saving
+
+if TYPE_CHECKING:
+    from ...hosts.host import Host
+    from ..actions import Do
+
+Action = dict[str, Any]
+
+MOST_PIXELS: Final = 4096 * 4096
+PROMPT_SHOWN: Final = 60
+"""Characters of a prompt that tell a picture from the others."""
+
+
+def title_of(kept: Kept) -> str:
+    """When it was made, and how its prompt begins."""
+    prompt = kept.infotext.partition("\n")[0].strip()
+    shown = prompt if len(prompt) <= PROMPT_SHOWN else prompt[:PROMPT_SHOWN].rstrip() + "…"
+    when = time.strftime("%H:%M:%S", time.localtime(kept.when))
+    return f"{when} · {kept.size[0]} × {kept.size[1]}" + (f" · {shown}" if shown else "")
+
+
+def _compare(host: Host, service: Service, action: Action) -> None:
+    """A kept picture, with the VAEs that were chosen."""
+    kept = host.comparing.kept.get(action["kept"])
+    if kept is None:
+        raise NotFoundError(say("This picture is no longer kept. Take one of those that are listed."))
+    begin(host.comparing, service, Wanted(kept, _chosen(action)), title_of(kept))
+
+
+def _compare_shown(host: Host, service: Service, action: Action) -> None:
+    """The picture that a person looks at in a tab, known by its infotext; else the last one of the tab, or of all."""
+    shown = _squeezed(action["infotext"])
+    every = host.comparing.kept.all()
+    if shown:
+        kept = next((one for one in every if _squeezed(one.infotext) == shown), None)
+    else:
+        kept = next((one for one in every if one.tab == action["tab"]), next(iter(every), None))
+    if kept is None and not host.comparing.kept.wanted:
+        raise RefusedError(
+            say(
+                "The settings say that no picture is kept, so there is nothing to decode anew. “A picture of your own” "
+                "can be compared all the same."
+            )
+        )
+    if kept is None and shown and every:
+        raise RefusedError(
+            say(
+                "The picture that is shown is no longer kept as it was before its VAE decoded it. Take one of the "
+                "list, or encode it as a picture of your own."
+            )
+        )
+    if kept is None:
+        raise RefusedError(say("No picture has been made yet. Make one, or take a picture of your own."))
+    vaes = proposed(host, service, scan(host.folders()))
+    begin(host.comparing, service, Wanted(kept, vaes), title_of(kept))
+
+
+def _squeezed(text: str) -> str:
+    """Without white space: the page has changed that."""
+    return "".join(text.split())
+
+
+def compare_picture(host: Host, service: Service, message: str, picture: Any) -> None:
+    """A picture of the person's own, PIL's; `message` says with which VAEs, and whether each encodes it itself."""
+    import numpy as np
+
+    if picture is None:
+        raise UsageError(say("Put a picture in first: drop it on the field, or click there."))
+    try:
+        action = json.loads(message)
+        chosen, each = _chosen(action), action["each"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UsageError(say("The page is out of date. Reload it.")) from None
+    width, height = picture.size
+    if width * height > MOST_PIXELS:
+        raise RefusedError(say("The picture has more than {count} megapixels.", count=MOST_PIXELS // 1_000_000))
+    title: Sentence = say("A picture of your own, {width} × {height}", width=width, height=height)
+    pixels = np.asarray(picture.convert("RGB"))
+    begin(host.comparing, service, Wanted(Encoder(pixels, each is True), chosen), title)
+
+
+def _chosen(action: Action) -> Sequence[str]:
+    vaes = action["vaes"]
+    if not all(isinstance(vae, str) for vae in vaes):
+        raise UsageError(say("The page is out of date. Reload it."))
+    if not vaes:
+        raise UsageError(say("Choose at least one VAE."))
+    return list(vaes)
+
+
+def _save(host: Host, service: Service, action: Action) -> None:
+    words = words_for(host.language(), host.translations())
+    start_saving(host, service, comparison_of(service, action["id"]), words)
+
+
+def comparison_of(service: Service, id: str) -> Comparison:
+    found = service.comparisons.get(id)
+    if found is None:
+        raise NotFoundError(say("This comparison is no longer kept."))
+    return found
+
+
+COMPARISON_ACTIONS: Final[dict[str, tuple[Do, dict[str, type]]]] = {
+    "compare": (_compare, {"kept": str, "vaes": list}),
+    "compare-shown": (_compare_shown, {"tab": str, "infotext": str}),
+    "stop-comparison": (lambda host, service, action: service.comparing.stop(action["id"]), {"id": str}),
+    "save-comparison": (_save, {"id": str}),
+}
+"""What a message may ask for, and the fields that it must bring."""

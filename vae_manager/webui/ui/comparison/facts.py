@@ -1,0 +1,134 @@
+"""What the section "Comparison" shows, as plain data: read from the host and the service at one moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ....choice import BUILTIN
+from ....compare import Comparison, Kept
+from ....errors import RefusedError
+from ....jobs import JobView
+from ....library import VaeFile
+from ....sentences import Sentence
+from ....service import Service
+from ...hosts.acts import Act
+from ...hosts.comparing import Offer, Wanted
+from ..fitting import fit_of
+from ..options import misfit, option_of, read_options
+from .saving import key_of
+
+if TYPE_CHECKING:
+    from ...hosts.host import Host
+
+PROPOSED = 4
+"""VAEs that are compared where nobody has chosen any; more is a longer wait."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One that was made, and is kept."""
+
+    kept: Kept
+    why_not: Sentence | None
+    """Why it cannot be compared; None: it can."""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A VAE that can be chosen for a comparison."""
+
+    offer: Offer
+    proposed: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    pictures: Sequence[Picture]
+    keeps: bool
+    """The last pictures are kept at all: a setting."""
+    chips: Sequence[Chip]
+    now: Comparison | None
+    """The newest comparison."""
+    saving: JobView | None
+    saved: Sequence[Path]
+    """The files that it was saved as last; the sheet is the last of them."""
+    shows_paths: bool
+    """Nobody else can reach the page, so that it may name folders of this machine."""
+    choose_refused: Sentence | None
+
+    @property
+    def active(self) -> bool:
+        saving = self.saving is not None and not self.saving.state.ended
+        return saving or (self.now is not None and not self.now.ended)
+
+
+class Offers:
+    """What can decode, asked anew only where a file or the checkpoint is another one: a header costs milliseconds, and
+    the page asks often."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stand: object = None
+        self._offers: Sequence[Offer] = ()
+
+    def of(self, host: Host, files: Sequence[VaeFile]) -> Sequence[Offer]:
+        in_use = host.in_use()
+        stand = (in_use.checkpoint, tuple(host.files().items()), tuple((f.path, f.size, f.mtime_ns) for f in files))
+        with self._lock:
+            if stand != self._stand:
+                self._offers, self._stand = host.comparing.offers(), stand
+            return [replace(offer, in_use=offer.path == in_use.path) for offer in self._offers]
+
+
+def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Section:
+    """Look at everything once. Starts to look, in the background, at the weights that the checkpoint carries."""
+    now = service.comparisons.newest()
+    return Section(
+        pictures=[Picture(kept, _why_not(host, kept)) for kept in host.comparing.kept.all()],
+        keeps=host.comparing.kept.wanted,
+        chips=chips(host, service, files, offers),
+        now=now,
+        saving=service.saving.view(key_of(now)) if now is not None else None,
+        saved=service.saved.get(now.id, ()) if now is not None else (),
+        shows_paths=not host.shared_with_others,
+        choose_refused=host.refusal(Act.CHOOSE),
+    )
+
+
+def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Sequence[Chip]:
+    """The one in use first, then what fits, then what does not."""
+    family, options = host.in_use().family, read_options(host, service, files, host.choice())
+
+    def told(offer: Offer) -> Offer:
+        return replace(offer, refusal=offer.refusal or misfit(family, option_of(options, offer.vae)))
+
+    found = sorted(map(told, offers.of(host, files)), key=lambda one: (not one.in_use, one.refusal is not None))
+    fitting = [offer for offer in found if offer.refusal is None or offer.in_use]
+    proposed = {offer.vae for offer in fitting[:PROPOSED]}
+    return [Chip(offer, offer.vae in proposed) for offer in found]
+
+
+def proposed(host: Host, service: Service, files: Sequence[VaeFile]) -> Sequence[str]:
+    """What is compared where nobody has chosen: the one in use and some that fit, as far as is known already. No file
+    is opened for that."""
+    in_use, choice = host.in_use(), host.choice()
+    fitting = [
+        option.word
+        for option in read_options(host, service, files, choice)
+        if option.file is not None and not fit_of(option.known, in_use.family).last
+        and misfit(in_use.family, option) is None
+    ]
+    used = [name for name, path in host.files().items() if path == in_use.path]
+    return list(dict.fromkeys([*used, BUILTIN.word, *fitting]))[:PROPOSED]
+
+
+def _why_not(host: Host, kept: Kept) -> Sentence | None:
+    try:
+        host.comparing.order(Wanted(kept, ()))
+    except RefusedError as error:
+        return error.sentence
+    return None
