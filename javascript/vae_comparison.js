@@ -10,13 +10,15 @@ const vaeComparison = (() => {
     let wanted = null; // the value of the chosen picture; null: the newest
     const chips = new Map(); // what a person has ticked or not
     let each = false;
+    let digest = ""; // of what can be chosen, as it was sent last
 
     const page = () => gradioApp().querySelector(PAGE);
     const all = (selector) => [...(page()?.querySelectorAll(selector) ?? [])];
-    const question = () => page()?.offsetParent ? {comparison: "1"} : {};
+    const question = () => page()?.offsetParent ? {comparison: digest} : {};
 
     // What the person has chosen is kept here: the regions come anew.
     function show(comparison) {
+        digest = comparison.digest;
         vaeStage.show(comparison.view);
         keep();
         vaeStage.mark();

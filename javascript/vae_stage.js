@@ -138,9 +138,7 @@ const vaeStage = (() => {
     // -- where it is looked at ----------------------------------------------------------------------------------------
     const whole = (size) => Math.min(size.width / view.width, size.height / view.height);
 
-    function first() {
-        return stage().querySelector(".vm-pane").getBoundingClientRect();
-    }
+    const first = () => stage().querySelector(".vm-pane").getBoundingClientRect();
 
     // Where the middle of the picture may be, so that no empty border is shown where the picture could be.
     function keepInside(size, scale) {

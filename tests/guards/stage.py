@@ -6,6 +6,7 @@ import functools
 import html
 import json
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -177,6 +178,13 @@ class Stage:
         if key not in self._known:
             self._known[key] = self.picture(**asked)
         return self._known[key]
+
+    def steps_of(self, seconds: float) -> int:
+        """How many take about that long here."""
+        tried = 40
+        started = time.monotonic()
+        self.picture(steps=tried)
+        return max(tried, round(tried * seconds / (time.monotonic() - started)))
 
     def try_picture(self, **asked: Any) -> tuple[int, Any]:
         """Status and answer of the same request as `picture`."""

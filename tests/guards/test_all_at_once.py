@@ -131,7 +131,7 @@ LONG_SECONDS = 4.0
 @pytest.mark.parametrize("way", ["card", "option", "pick"])
 def test_a_swap_waits_for_the_picture_that_is_being_made(stage: Stage, way: str) -> None:
     stage.begin(FROM_AUTOMATIC)
-    long = _steps_of(stage, LONG_SECONDS)
+    long = stage.steps_of(LONG_SECONDS)
     before = stage.picture(steps=long)
     assert before.vae == stage.b
     other = stage.another()
@@ -155,14 +155,6 @@ def test_a_swap_waits_for_the_picture_that_is_being_made(stage: Stage, way: str)
     after = stage.picture(steps=long)
     assert after.vae == stage.c
     assert not after.looks_like(before)
-
-
-def _steps_of(stage: Stage, seconds: float) -> int:
-    """How many take about that long here."""
-    tried = 40
-    started = time.monotonic()
-    stage.picture(steps=tried)
-    return max(tried, round(tried * seconds / (time.monotonic() - started)))
 
 
 def _expected(stage: Stage) -> dict[str | None, Picture]:

@@ -44,7 +44,7 @@ def vaes(host: PlainHost) -> None:
 
 
 def state(page: Page) -> dict[str, Any]:
-    found: dict[str, Any] = page.state({}, comparison=True)["comparison"]
+    found: dict[str, Any] = page.state({}, comparison="")["comparison"]
     return found
 
 
@@ -70,6 +70,10 @@ def test_the_section_is_read_only_while_it_is_seen(page: Page) -> None:
     assert "comparison" not in page.state({})
     assert state(page)["view"] is None
     assert not state(page)["active"]
+    digest = state(page)["digest"]
+    again = page.state({}, comparison=digest)["comparison"]
+    assert "compare-setup" not in again["regions"], "what the browser has is not sent again"
+    assert again["digest"] == digest
 
 
 @pytest.mark.usefixtures("vaes")

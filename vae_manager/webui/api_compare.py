@@ -1,10 +1,10 @@
 """POST /vae-manager/api/compare: a comparison for programs, where the WebUI was started with --api.
 
-    {"kept": ID | null, "picture": BASE64 | null, "encode": "current" | "each", "vaes": [NAME, …]}
+    {"infotext": TEXT | null, "picture": BASE64 | null, "encode": "current" | "each", "vaes": [NAME, …]}
 
-Without a picture one of the last generations is compared: the newest, or that of the `kept` id. "None" is the
-checkpoint's own VAE, as everywhere in the WebUI's API. The same sign-in as /sdapi is asked for, JSON alone is taken,
-and no page elsewhere can ask. The answer comes when all is done; an error is a sentence.
+Without a picture to be encoded, one of the last generated ones is compared: that of this infotext, else the newest.
+"None" is the checkpoint's own VAE, as everywhere in the WebUI's API. The same sign-in as /sdapi is asked for, JSON
+alone is taken, and no page elsewhere can ask. The answer comes when all is done; an error is a sentence.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "/vae-manager/api/compare"
 MOST_PIXELS: Final = 4096 * 4096
-FIELDS: Final = ("kept", "picture", "encode", "vaes")
+FIELDS: Final = ("infotext", "picture", "encode", "vaes")
 
 
 def register(app: FastAPI, host: Host, service: Callable[[], Service], users: Mapping[str, str]) -> None:
@@ -93,12 +93,12 @@ def _wanted(host: Host, asked: Any) -> Wanted:
         raise UsageError(say("“encode” is to be “current” or “each”."))
     if asked.get("picture") is not None:
         return Wanted(Encoder(_pixels(asked["picture"]), encode == "each"), vaes)
-    return Wanted(_kept(host, asked.get("kept")), vaes)
+    return Wanted(_kept(host, asked.get("infotext")), vaes)
 
 
-def _kept(host: Host, id: Any) -> Kept:
+def _kept(host: Host, infotext: Any) -> Kept:
     kept = host.comparing.kept
-    found = next(iter(kept.all()), None) if id is None else kept.get(str(id))
+    found = next(iter(kept.all()), None) if infotext is None else kept.of_infotext(str(infotext))
     if found is None:
         raise NotFoundError(
             say("No such picture is kept. Make one, or send one; the settings say how many of the last ones are kept.")

@@ -59,13 +59,13 @@ class Page:
         return read_facts(self.host, self.service, scan(self.host.folders()))
 
     def state(
-        self, tab_choices: Mapping[str, str], library: tuple[str, str] | None = None, *, comparison: bool = False
+        self, tab_choices: Mapping[str, str], library: tuple[str, str] | None = None, comparison: str | None = None
     ) -> dict[str, Any]:
         """Everything that the browser shows and that changes while the page is open.
 
         `tab_choices` holds, for a tab that has a VAE of its own, the WebUI's word for it. `library`, while the tab
         "VAE" is seen: which rows the browser has, by their stamp, and the key of the one that the person looks at.
-        `comparison`: its second page is seen.
+        `comparison`, while its second page is seen: the digest of the choices that the browser has.
         """
         files, words = scan(self.host.folders()), self.words
         facts = read_facts(self.host, self.service, files)
@@ -87,7 +87,7 @@ class Page:
             "active": facts.active,
             **self.pace(),
             **({"library": self._library(files, *library)} if library is not None else {}),
-            **({"comparison": self._comparison(facts, files)} if comparison else {}),
+            **({"comparison": self._comparison(facts, files, comparison)} if comparison is not None else {}),
         }
 
     def _library(self, files: Sequence[VaeFile], stamp: str, selected: str) -> dict[str, Any]:
@@ -108,12 +108,16 @@ class Page:
             "active": library.active,
         }
 
-    def _comparison(self, facts: Facts, files: Sequence[VaeFile]) -> dict[str, Any]:
+    def _comparison(self, facts: Facts, files: Sequence[VaeFile], digest: str) -> dict[str, Any]:
+        """What can be chosen is sent only where it has changed: of a thousand files it is long."""
         section, words = read_section(self.host, self.service, files, self._offers), self.words
+        choices = setup(section, words)
+        now = hashlib.blake2s(choices.encode("utf-8", "replace"), digest_size=8).hexdigest()
         return {
+            "digest": now,
             "regions": {
                 "which": which_vae(facts, words),
-                "compare-setup": setup(section, words),
+                **({"compare-setup": choices} if now != digest else {}),
                 "compare-progress": progress(section, words),
                 "compare-cards": cards(section, self._life, words),
             },

@@ -28,7 +28,7 @@ def build(page: Page) -> Any:
         gr.Column(elem_id=f"{NAME}_page", elem_classes=["vae-manager", "vm-tab"]),
     ):
         answer = gr.HTML("", elem_id=f"{NAME}_answer", elem_classes=["vm-answer"])
-        with gr.Tabs(elem_id=f"{NAME}_pages"):
+        with gr.Tabs(elem_id=f"{NAME}_pages") as pages:
             with gr.TabItem(words(say("Library")), id=LIBRARY):
                 shelf = gr.HTML(
                     f'<div class="vm-shelf"><section class="vm-left">{region("library-bar", live=True)}'
@@ -69,7 +69,7 @@ def build(page: Page) -> Any:
         on_click(act, acted, [message], [answer], js="vaeManager.takeMessage")
         on_click(compare, compared, [message, own], [answer], js="vaeManager.takeMessage")
         on_change(own, "(picture) => { vaeComparison.pictureCame(picture !== null); }")
-    keep_out_of_ui_config(answer, shelf, which, setup, own, results, message, act, compare)
+    keep_out_of_ui_config(pages, answer, shelf, which, setup, own, results, message, act, compare)
     return blocks
 
 

@@ -62,9 +62,9 @@ class Latents:
         setattr(p, GATHERED, [])
 
     def note(self, model: Any, batch: Any) -> None:
-        if not self.kept.wanted:
-            return
-        info = model.sd_checkpoint_info
+        info = getattr(model, "sd_checkpoint_info", None)
+        if not self.kept.wanted or info is None or not hasattr(batch, "detach"):
+            return  # what another extension calls a model, or a batch, is no reason to lose its picture
         checkpoint = Checkpoint(info.filename, info.sha256, model_facts.family(model))
         self._batch = _Batch(batch.detach().to("cpu", copy=True), checkpoint, sd_vae.loaded_vae_file)
 

@@ -18,7 +18,7 @@ from ....service import Service
 from ...hosts.acts import Act
 from ...hosts.comparing import Offer, Wanted
 from ..fitting import fit_of
-from ..options import misfit, option_of, read_options
+from ..options import misfit, read_options
 from .saving import key_of
 
 if TYPE_CHECKING:
@@ -101,10 +101,11 @@ def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers:
 
 def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Sequence[Chip]:
     """The one in use first, then what fits, then what does not."""
-    family, options = host.in_use().family, read_options(host, service, files, host.choice())
+    family = host.in_use().family
+    options = {option.word: option for option in read_options(host, service, files, host.choice())}
 
     def told(offer: Offer) -> Offer:
-        return replace(offer, refusal=offer.refusal or misfit(family, option_of(options, offer.vae)))
+        return replace(offer, refusal=offer.refusal or misfit(family, options.get(offer.vae)))
 
     found = sorted(map(told, offers.of(host, files)), key=lambda one: (not one.in_use, one.refusal is not None))
     fitting = [offer for offer in found if offer.refusal is None or offer.in_use]
