@@ -137,7 +137,7 @@ def test_a_picture_that_is_sent_comes_back(stage: Stage) -> None:
         for result in answer["results"]:
             picture = Picture.of(base64.b64decode(result["picture"]))
             assert picture.size == source.size
-            assert result["figures"]["psnr"] > 5
+            assert result["figures"]["psnr"] > 0
     again = ask(stage, picture=png(source), encode="each", vaes=[stage.a, BUILTIN])[1]
     assert [one["picture"] for one in again["results"]] == [one["picture"] for one in answer["results"]]
 
