@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.hub import Hub, Link
+from vae_manager.errors import NetworkError
 from vae_manager.transfer import unfinished
 
 from .ordering import COMMIT, MB, NAME, REPO, Desk, sha256, some_bytes
@@ -109,8 +111,10 @@ def test_where_locks_fail_the_file_is_right_all_the_same(hub: Hub, desk: Desk, m
     hub.cdn.link = Link(rate_per_connection=48 * MB)
     other = start(hub, desk.folder)
     wait_for(lambda: len(desk.gets()) >= 1)
-    desk.get(desk.order(DATA))
+    with suppress(NetworkError):  # the two may take the partial file from each other until one gives up
+        desk.get(desk.order(DATA))
     result(other)
+    desk.get(desk.order(DATA))
     assert desk.target.read_bytes() == DATA
 
 
