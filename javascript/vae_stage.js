@@ -100,7 +100,7 @@ const vaeStage = (() => {
         frame.className = "vm-box";
         frame.hidden = true;
         made.append(frame);
-        const names = keys.length === 2 ? [left, right] : keys[0] === null ? [] : keys;
+        const names = keys.length === 2 || keys[0] === null ? [left, right] : keys;
         names.forEach((key, number) => {
             const caption = document.createElement("span");
             caption.className = `vm-caption ${number === 1 ? "vm-end" : ""}`;
