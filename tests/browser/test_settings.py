@@ -96,7 +96,7 @@ def test_a_server_open_to_others(stages: Stages, open_page: Open) -> None:
     stage = stages("--listen", config={"sd_vae": TUNED.name}, vaes=(TUNED,))
     page = open_page(stage)
     expect(page.locator(STATUS)).to_contain_text("your choice")
-    expect(page.locator(f"{STATUS} button:has-text('checkpoint')")).to_have_count(0)  # the checkpoint's card is a file
+    expect(page.locator(f"{STATUS} button[data-vae-do]")).to_have_count(0)  # the checkpoint's card is a file
     expect(page.locator(f"{ACCORDION}_scope label:has-text('this tab only') input")).to_be_checked()
     open_settings(page)
     expect(page.locator(f"{SECTION}")).to_contain_text("python -m vae_manager get")
