@@ -3,8 +3,8 @@ then."""
 
 from .check import fit
 from .exchange import places
-from .latent_test import LatentTest, sample_picture
+from .latent_space import LatentTest, latent_test, sample_picture
 from .reading import read_safetensors
 from .swapper import Swapper, builtin_of
 
-__all__ = ["LatentTest", "Swapper", "builtin_of", "fit", "places", "read_safetensors", "sample_picture"]
+__all__ = ["LatentTest", "Swapper", "builtin_of", "fit", "latent_test", "places", "read_safetensors", "sample_picture"]

@@ -24,7 +24,6 @@ from ..sentences import Sentence, say
 from .cache import WeightCache
 from .check import compare, fit, is_ignored
 from .exchange import exchanged, places
-from .latent_test import LatentTest, latent_test
 from .reading import changed, check_numbers, read_safetensors
 from .weights import Tensors, Weights, checksums, fitted
 
@@ -213,13 +212,6 @@ class Swapper:
             self._inside[module] = inside
         else:
             self._inside.pop(module, None)
-
-    def try_out(self, module: torch.nn.Module, ready: Ready, own: Tensors, picture: torch.Tensor) -> LatentTest:
-        """Whether `ready` speaks of the latent space of the weights `own`: `latent_test`. What is in `module` stays."""
-        fitting = {name: fitted(own[name], place, place.dtype) for name, place in ready.places.items()}
-        result = latent_test(module, fitting, ready.weights.tensors, picture)
-        self.in_ram.put(ready.kept)
-        return result
 
     def borrow(self, path: Path, module: torch.nn.Module, dtype: torch.dtype, read_pickle: ReadPickle) -> Tensors:
         """The weights of `path` as `module` wants them, to be read only: what is kept in RAM stays there. Raises as

@@ -19,7 +19,7 @@ from modules import devices, sd_hijack, sd_models, sd_vae
 from ....errors import IntegrityError, VaeManagerError
 from ....files import Identity, identity_of, inspect
 from ....sentences import Sentence, say
-from ....swap import LatentTest, Swapper, builtin_of, fit, places, read_safetensors, sample_picture
+from ....swap import LatentTest, Swapper, builtin_of, fit, latent_test, places, read_safetensors, sample_picture
 from ....swap.weights import Tensors, fitted
 from ..acts import Swap
 from .precision import Precision
@@ -90,13 +90,10 @@ class LoadedVae:
         Raises a VaeManagerError where the file cannot go into `model`, or nothing can be told.
         """
         module = model.first_stage_model
-        ready = self._swapper.prepare(Path(path), module, devices.dtype_vae, _read_pickle)
-        own = sd_vae.get_base_vae(model) or (
-            builtin_of(module) if sd_vae.loaded_vae_file is None else _read_builtin(model)
-        )
-        picture = sample_picture().to(devices.device, devices.dtype_vae)
+        inside = {name: place.data for name, place in places(module).items()}
+        own, candidate = (self.borrow(model, vae) or inside for vae in (None, path))
         with devices.without_autocast():
-            return self._swapper.try_out(module, ready, own, picture)
+            return latent_test(module, own, candidate, sample_picture().to(devices.device))
 
     def misfit(self, model: Any, path: str) -> Sentence | None:
         """Why the file at `path` cannot go into `model`, as far as its header tells."""

@@ -43,8 +43,8 @@ class LatentTest:
 def latent_test(module: torch.nn.Module, own: Tensors, candidate: Tensors, picture: torch.Tensor) -> LatentTest:
     """Encode `picture` with `module` and the weights `own`, decode it with those of `candidate`, and compare.
 
-    `module` is an AutoencoderKL of ldm or sgm; both sets fit its places. `picture` is [1, 3, height, width], -1 … 1, of
-    the dtype and on the device that it decodes on. The module has its own weights again afterwards, whatever raises.
+    `module` is an AutoencoderKL of ldm or sgm; both sets fit its places, each of one dtype. `picture` is [1, 3, height,
+    width], -1 … 1, on the device that it decodes on. The module has its own weights again afterwards, whatever raises.
     Raises IntegrityError where the VAE that encodes gives no numbers, so that nothing can be said.
     """
     import torch
@@ -52,15 +52,19 @@ def latent_test(module: torch.nn.Module, own: Tensors, candidate: Tensors, pictu
     models = places(module)
     with torch.no_grad():
         with lent(models, own):
-            latent = _latent(module.encode(picture))  # type: ignore[operator]
+            latent = _latent(module.encode(picture.to(_dtype_of(own))))  # type: ignore[operator]
             own_db = _psnr(picture, module.decode(latent))  # type: ignore[operator]
         if own_db is None:
             raise IntegrityError(
                 say("The checkpoint's own VAE gives no picture in this precision (NaN), so nothing can be compared.")
             )
         with lent(models, candidate):
-            found_db = _psnr(picture, module.decode(latent))  # type: ignore[operator]
+            found_db = _psnr(picture, module.decode(latent.to(_dtype_of(candidate))))  # type: ignore[operator]
     return LatentTest(own_db, found_db if found_db is not None else 0.0)
+
+
+def _dtype_of(tensors: Tensors) -> torch.dtype:
+    return tensors["decoder.conv_in.weight"].dtype
 
 
 def sample_picture(side: int = SIDE) -> torch.Tensor:
