@@ -38,7 +38,7 @@ def stage(webui: WebUI, folder: Path, vae_folder: Path) -> Iterator[Stage]:
     webui.set(sd_model_checkpoint=before["sd_model_checkpoint"], sd_checkpoints_limit=before["sd_checkpoints_limit"])
     webui.choose("Automatic")
     for name in GOOD:
-        (vae_folder / name).unlink()
+        (vae_folder / name).unlink(missing_ok=True)  # each module has a stage of its own, with the same files
     webui.refresh()
 
 
