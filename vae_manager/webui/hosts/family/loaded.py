@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....errors import IntegrityError, VaeManagerError
-from ....files import Identity, identity_of, inspect
+from ....files import Identity, identity_of
 from ....sentences import Sentence, say
-from ....swap import LatentTest, Swapper, builtin_of, fit, latent_test, places, sample_picture
+from ....swap import LatentTest, Swapper, builtin_of, latent_test, places, sample_picture
 from ....swap.weights import Tensors, fitted
 from ..acts import Swap
 from . import model_facts
@@ -104,7 +104,7 @@ class LoadedVae:
     def misfit(self, model: Any, path: str) -> Sentence | None:
         """Why the file at `path` cannot go into `model`, as far as its header tells."""
         shapes = {name: tuple(tensor.shape) for name, tensor in places(self._module(model)).items()}
-        return fit(inspect(Path(path)), shapes)
+        return self._swapper.fit(Path(path), shapes)
 
     def borrow(self, model: Any, path: str | None) -> Tensors | None:
         """The weights of the VAE file at `path` (None: the checkpoint's own), fitting `model` and to be read only; None
