@@ -96,9 +96,9 @@ class LoadedVae:
         Raises a VaeManagerError where the file cannot go into `model`, or nothing can be told.
         """
         module = self._module(model)
-        inside = {name: place.data for name, place in places(module).items()}
-        own, candidate = (self.borrow(model, vae) or inside for vae in (None, path))
-        with self._books.touching(), self._books.running(model) as device:
+        with self._books.touching(), self._books.running(model) as device:  # which may bring it to that device first
+            inside = {name: place.data for name, place in places(module).items()}
+            own, candidate = (self.borrow(model, vae) or inside for vae in (None, path))
             return latent_test(module, own, candidate, sample_picture().to(device))
 
     def misfit(self, model: Any, path: str) -> Sentence | None:

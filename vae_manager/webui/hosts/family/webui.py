@@ -118,6 +118,10 @@ class FamilyWebUI(ABC):
         """A batch has been decoded: let the infotext of the generation name the VAE that did it."""
 
     @abstractmethod
+    def infotext_of(self, text: str, path: str | None, short_hash: str | None) -> str:
+        """The infotext `text` of a picture that the VAE at `path` (None: the checkpoint's own) has decoded."""
+
+    @abstractmethod
     def picker(self, component: Any, elem_id: str) -> Any:
         """The WebUI's own component for the choice, once it is there; None before. Called with each component."""
 

@@ -1,0 +1,207 @@
+"""How a VAE comes into Forge's model.
+
+Forge notes what is wanted (`model_data.forge_loading_parameters`) and loads at the next picture, the whole model for
+another VAE (sd_models.forge_model_reload). Here the checkpoint is loaded with its own VAE, and what decodes is
+exchanged in the loaded model: Forge's loader, which neither checks a file nor survives a bad one, never sees a VAE
+file. Only a checkpoint without a VAE of its own cannot be loaded so; it gets one that has been looked at before.
+
+    reload    Forge's, before each picture and each batch: the model for what is wanted now; the VAE that was in use
+              where another cannot be
+    accept    Forge's, for its dropdown, option, override and hires fix: what cannot go in is not noted at all
+    apply     the page's: at once, where a model is loaded
+
+All but `accept` are called under the queue lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modules import sd_models
+
+from ....choice import Choice
+from ....errors import RefusedError, VaeManagerError
+from ....files import inspect
+from ....sentences import Sentence
+from ....service import the_service
+from ....swap import Swapper
+from ..family import options
+from ..family.loaded import LoadedVae
+from .books import ForgeBooks, own_vae
+from .modules_list import Modules, found, is_vae, sort_out
+
+if TYPE_CHECKING:
+    from .adapter import Forge
+
+logger = logging.getLogger(__name__)
+
+
+
+class WaysIn:
+    def __init__(self, host: Forge) -> None:
+        self._host = host
+        self.books = ForgeBooks()
+        self.vae = LoadedVae(
+            Swapper(options.memory_for_vaes, options.memory_on_device, any_layout=True), self.books
+        )
+        self._model: weakref.ref[Any] | None = None
+        """The one that was loaded last."""
+        self._frame = ""
+        """What it was loaded with, but for VAEs."""
+
+    # -- Forge's own ways --------------------------------------------------------------------------------------------
+    def reload(self, original: Callable[[], Any]) -> tuple[Any, bool]:
+        """The model for what is wanted now, and whether it was loaded for that. In place of forge_model_reload."""
+        data = sd_models.model_data
+        wanted = data.forge_loading_parameters
+        modules = sort_out(wanted.get("additional_modules") or [])
+        fresh = not self._is_there(wanted, modules)
+        if fresh:
+            self._load(original, wanted, modules)
+        model = data.sd_model
+        with suppress(VaeManagerError):  # noted: the status and the picture's comments say it
+            self._put(model, self._path_for(model, modules))
+        data.forge_hash = str(wanted)
+        return model, fresh
+
+    def accept(self, values: Iterable[str] | str) -> list[str]:
+        """Those of a new list that can be used; a VAE that cannot leaves its place to the one that is chosen now.
+
+        Names that Forge does not know are given on: it drops them.
+        """
+        kept: list[str] = []
+        for value in [values] if isinstance(values, str) else list(values):
+            path = found(Path(value).name)
+            refusal = self._refusal(path) if path is not None else None
+            if refusal is None:
+                kept.append(value)
+                continue
+            logger.warning("%s", refusal)
+            self.vae.refusal = refusal
+            if path is not None and is_vae(path) and (present := self._host.chosen_path()) is not None:
+                kept.append(present)
+        return list(dict.fromkeys(kept))
+
+    # -- the page's --------------------------------------------------------------------------------------------------
+    def apply(self, model: Any, choice: Choice) -> bool:
+        return self._put(model, self._host.resolution_of(choice, model).path)
+
+    def note(self, files: list[str]) -> None:
+        """The option has become `files`, and only its VAEs are others: that is no reason to load a model."""
+        data = sd_models.model_data
+        if not data.forge_loading_parameters:
+            return  # before the UI is there
+        is_current = self._host.model() is not None and data.forge_hash == str(data.forge_loading_parameters)
+        data.forge_loading_parameters = {**data.forge_loading_parameters, "additional_modules": files}
+        if is_current:
+            data.forge_hash = str(data.forge_loading_parameters)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+    def _is_there(self, wanted: Mapping[str, Any], modules: Modules) -> bool:
+        data, model = sd_models.model_data, self._host.model()
+        if model is None:
+            return False
+        if self._model is not None and self._model() is model:
+            return self._frame == _frame(wanted, modules)
+        if data.forge_hash != str(wanted):
+            return False
+        self._know(model, wanted, modules)  # loaded by Forge alone, before the guards were there
+        path = modules.vaes[-1] if modules.vaes else None
+        self.books.write(model, path, None, self.books.dtype(model, path))
+        return True
+
+    def _load(self, original: Callable[[], Any], wanted: Mapping[str, Any], modules: Modules) -> None:
+        """Have Forge load the checkpoint and what belongs to it, but for VAE files. Raises what it raises, and a
+        VaeManagerError before it where a file is known to be bad."""
+        data = sd_models.model_data
+        handed = self._handed(wanted, modules)
+        given = [path for path in modules.others if self._noted(path) is None]
+        data.forge_loading_parameters = {**wanted, "additional_modules": [*given, *handed]}
+        data.forge_hash = ""
+        try:
+            original()
+        except BaseException:
+            data.forge_hash = ""  # else it would take the model that is gone for the one that is wanted
+            raise
+        finally:
+            data.forge_loading_parameters = wanted
+        model = data.sd_model
+        self.vae.fresh(model)
+        self._know(model, wanted, modules)
+        if handed:
+            self.books.write(model, handed[-1], None, self.books.dtype(model, handed[-1]))
+
+    def _handed(self, wanted: Mapping[str, Any], modules: Modules) -> list[str]:
+        """The VAE that Forge has to load itself, since the checkpoint has none; mostly none."""
+        info = wanted.get("checkpoint_info")
+        if info is None:
+            return []  # Forge says that there is no checkpoint
+        checkpoint = Path(info.filename)
+        _whole(checkpoint)
+        if own_vae(checkpoint) is not None:
+            return []
+        path = modules.vaes[-1] if modules.vaes else None
+        if path is None:
+            return []
+        refusal = _broken(Path(path))
+        if refusal is not None:
+            raise RefusedError(refusal)
+        return [path]
+
+    def _noted(self, path: str) -> Sentence | None:
+        refusal = _broken(Path(path))
+        if refusal is not None:
+            logger.warning("%s", refusal)
+            self.vae.refusal = refusal
+        return refusal
+
+    def _refusal(self, path: str) -> Sentence | None:
+        model = self._host.model()
+        try:
+            if not is_vae(path):
+                return _broken(Path(path))
+            if model is None or not self._host.is_of_chosen_checkpoint(model):
+                return _broken(Path(path))
+            self.vae.check(model, path)
+        except VaeManagerError as error:
+            return error.sentence
+        return None
+
+    def _path_for(self, model: Any, modules: Modules) -> str | None:
+        if modules.vaes:
+            return modules.vaes[-1]
+        return self._host.resolution_of(self._host.unlisted_choice(), model).path
+
+    def _put(self, model: Any, path: str | None) -> bool:
+        swapped = self.vae.put(model, path)
+        if swapped and path is not None and self._host.may_hash():
+            the_service(self._host.data_folder).hash_in_background([Path(path)])
+        return swapped
+
+    def _know(self, model: Any, wanted: Mapping[str, Any], modules: Modules) -> None:
+        self._model, self._frame = weakref.ref(model), _frame(wanted, modules)
+
+
+def _frame(wanted: Mapping[str, Any], modules: Modules) -> str:
+    return str({**wanted, "additional_modules": modules.others})
+
+
+def _broken(path: Path) -> Sentence | None:
+    """What is wrong with a file that Forge would load, as far as it is no matter of the checkpoint: one that cannot be
+    read, or that would run code. Forge renames such a file (modules_forge/patch_basic.py)."""
+    inspection = inspect(path)
+    if inspection.tensors or path.suffix.lower() == ".gguf":
+        return None
+    return inspection.problem
+
+
+def _whole(checkpoint: Path) -> None:
+    """Raise RefusedError where Forge could not read the checkpoint, and would rename it."""
+    refusal = _broken(checkpoint)
+    if refusal is not None:
+        raise RefusedError(refusal)
