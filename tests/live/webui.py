@@ -49,6 +49,8 @@ class Picture:
     infotext: str
     info: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What the API tells about it besides."""
+    names: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Of a Forge, whose infotext names modules without their suffixes: stem and base name of each VAE file."""
 
     @classmethod
     def of(cls, png: bytes, infotext: str | None = None, info: Mapping[str, Any] | None = None) -> Picture:
@@ -63,6 +65,9 @@ class Picture:
     def vae(self) -> str | None:
         """The VAE that the infotext names; None where it names none (the checkpoint's own)."""
         found = re.search(r"\bVAE: ([^,\n]+)", self.infotext)
+        if found is None and self.names:
+            modules = re.findall(r"\bModule \d+: ([^,\n]+)", self.infotext)
+            return next((self.names[stem] for stem in modules if stem in self.names), None)
         return found[1] if found else None
 
     @property

@@ -282,6 +282,10 @@ class FamilyWebUI(ABC):
         """The WebUI has written the setting back, and the picture is about to be given out."""
         return self._overridden() and written.word != self._override
 
+    def is_override(self, word: str) -> bool:
+        """The picture that is being made has asked for this VAE."""
+        return self._overridden() and word == self._override
+
     def _overridden(self) -> bool:
         if self._set_aside is None or not self.generating():
             return False

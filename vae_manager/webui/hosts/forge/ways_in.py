@@ -72,18 +72,21 @@ class WaysIn:
     def accept(self, values: Iterable[str] | str) -> list[str]:
         """Those of a new list that can be used; a VAE that cannot leaves its place to the one that is chosen now.
 
-        Names that Forge does not know are given on: it drops them.
+        Names that Forge does not know are given on: it drops them. Raises a VaeManagerError for the override of a
+        picture, which would else be made with another VAE than the one that it asks for.
         """
         kept: list[str] = []
         for value in [values] if isinstance(values, str) else list(values):
             path = found(Path(value).name)
-            refusal = self._refusal(path) if path is not None else None
-            if refusal is None:
+            error = self._error(path) if path is not None else None
+            if path is None or error is None:
                 kept.append(value)
                 continue
-            logger.warning("%s", refusal)
-            self.vae.refusal = refusal
-            if path is not None and is_vae(path) and (present := self._host.chosen_path()) is not None:
+            if self._host.is_override(Path(path).name):
+                raise error
+            logger.warning("%s", error)
+            self.vae.refusal = error.sentence
+            if is_vae(path) and (present := self._host.chosen_path()) is not None:
                 kept.append(present)
         return list(dict.fromkeys(kept))
 
@@ -160,16 +163,16 @@ class WaysIn:
             self.vae.refusal = refusal
         return refusal
 
-    def _refusal(self, path: str) -> Sentence | None:
+    def _error(self, path: str) -> VaeManagerError | None:
+        """Why the file cannot be used with the loaded model; None where nothing speaks against it."""
         model = self._host.model()
         try:
-            if not is_vae(path):
-                return _broken(Path(path))
-            if model is None or not self._host.is_of_chosen_checkpoint(model):
-                return _broken(Path(path))
-            self.vae.check(model, path)
+            if model is not None and is_vae(path) and self._host.is_of_chosen_checkpoint(model):
+                self.vae.check(model, path)
+            elif (broken := _broken(Path(path))) is not None:
+                return RefusedError(broken)
         except VaeManagerError as error:
-            return error.sentence
+            return error
         return None
 
     def _path_for(self, model: Any, modules: Modules) -> str | None:

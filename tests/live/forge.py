@@ -1,0 +1,66 @@
+"""A running Forge, asked in its own way what the checks ask of A1111's WebUI.
+
+Its VAE stands in a list of modules beside the text encoders; `sd_vae` tells Automatic from Built-in where there is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from .webui import PATIENCE, Picture, WebUI
+
+MODULES = "forge_additional_modules"
+SAME = {"hr_additional_modules": ["Use same choices"]}
+"""Without it a request with hires fix is a 500 of Forge's own (processing.py:1405)."""
+
+
+class ForgeWebUI(WebUI):
+    def modules(self) -> dict[str, str]:
+        """Base name and path of each file that Forge lists."""
+        return {Path(one["filename"]).name: one["filename"] for one in self.get("/sdapi/v1/sd-modules")}
+
+    def listed(self) -> set[str]:
+        return {name for name, path in self.modules().items() if Path(path).parent.name == "VAE"}
+
+    def refresh(self) -> None:
+        """By the page's button: Forge has no route for it."""
+        self.fire("vae_manager_txt2img_refresh", "", answers=True)
+
+    def options(self) -> dict[str, Any]:
+        options = super().options()
+        vaes = [Path(path).name for path in options[MODULES] if Path(path).parent.name == "VAE"]
+        word = "None" if options.get("sd_vae") == "None" else "Automatic"
+        return {**options, "sd_vae": vaes[-1] if vaes else word}
+
+    def set(self, **options: Any) -> None:
+        super().set(**self.translated(options))
+
+    def ask(self, path: str, data: Any = None) -> tuple[int, Any]:
+        if path == "/sdapi/v1/options":
+            data = self.translated(data)
+        if path.startswith("/sdapi/v1/txt2img"):
+            data = {**SAME, **data}
+        return super().ask(path, data)
+
+    def translated(self, options: dict[str, Any]) -> dict[str, Any]:
+        if "sd_vae" not in options:
+            return options
+        word, others = options["sd_vae"], self._others()
+        if word in ("None", "Automatic"):
+            return {**options, MODULES: others}
+        return {**{key: options[key] for key in options if key != "sd_vae"}, MODULES: [*others, word]}
+
+    def _others(self) -> list[str]:
+        return [path for path in super().options()[MODULES] if Path(path).parent.name != "VAE"]
+
+    def _picture(self, kind: str, **asked: Any) -> Picture:
+        picture = super()._picture(kind, **({**SAME, **asked} if kind == "txt2img" else asked))
+        return replace(picture, names={Path(name).stem: name for name in self.listed()})
+
+
+def is_forge(url: str) -> bool:
+    return requests.get(f"{url}/sdapi/v1/sd-modules", timeout=PATIENCE).ok
