@@ -70,7 +70,9 @@ class Stage:
         self._known: dict[str, Picture] = {}
         models = {one["title"]: one for one in webui.get("/sdapi/v1/sd-models")}
         chosen = webui.option("sd_model_checkpoint")
-        first = models.get(chosen) or next(one for title, one in models.items() if chosen in (title, one["model_name"]))
+        first = models.get(chosen) or next(
+            one for title, one in models.items() if chosen in (title.split(" [")[0], one["model_name"])
+        )
         second = next((one for one in models.values() if one is not first and not _near(first, one)), None)
         if second is None:
             raise LookupError("needs two checkpoints, the second of whose names does not begin with the first's")
@@ -92,7 +94,7 @@ class Stage:
     def another(self) -> Stage:
         """The same for another thread, with connections of its own."""
         other = copy(self)
-        other.webui = WebUI(self.webui.url, self.webui.folder, self.webui.restart_command)
+        other.webui = type(self.webui)(self.webui.url, self.webui.folder, self.webui.restart_command)
         return other
 
     # -- states ------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """A running Forge, asked in its own way what the checks ask of A1111's WebUI.
 
-Its VAE stands in a list of modules beside the text encoders; `sd_vae` tells Automatic from Built-in where there is none.
+Its VAE stands in a list of modules beside the text encoders; `sd_vae` tells Automatic from Built-in where none does.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ class ForgeWebUI(WebUI):
             data = self.translated(data)
         if path.startswith("/sdapi/v1/txt2img"):
             data = {**SAME, **data}
-        return super().ask(path, data)
+        status, answer = super().ask(path, data)
+        if isinstance(answer, dict) and "message" in answer:  # an extension of Forge's answers in this form
+            answer.setdefault("errors", answer["message"])
+        return status, answer
 
     def translated(self, options: dict[str, Any]) -> dict[str, Any]:
         if "sd_vae" not in options:

@@ -123,8 +123,9 @@ class WebUI:
         ids = {one["id"] for one in config["components"] if one["props"].get("elem_id") == element}
         for number, event in enumerate(config["dependencies"]):
             fits = len(event["inputs"]) == inputs and bool(event["outputs"]) == answers and event["backend_fn"]
-            if fits and ids.intersection([*event["inputs"][:1], *event["targets"]]):
-                return number
+            targets = [one[0] if isinstance(one, list) else one for one in event["targets"]]  # gradio 4 says what event
+            if fits and ids.intersection([*event["inputs"][:1], *targets]):
+                return int(event.get("id", number))
         raise LookupError(f"the page has no event of {element} with {inputs} inputs")
 
     def options(self) -> dict[str, Any]:

@@ -165,7 +165,7 @@ class FamilyWebUI(ABC):
 
     def folders(self) -> Sequence[Folder]:
         """As sd_vae.refresh_vae_list looks for them (sd_vae.py:82)."""
-        folders = [Folder(path, "vae") for path in self._vae_folders()]
+        folders = [Folder(path, "vae") for path in self.vae_folders()]
         folders.append(Folder(Path(sd_models.model_path), "checkpoints"))
         if shared.cmd_opts.ckpt_dir is not None:
             folders.append(Folder(Path(shared.cmd_opts.ckpt_dir), "checkpoints"))
@@ -173,11 +173,11 @@ class FamilyWebUI(ABC):
 
     def download_folder(self) -> Path:
         """The one chosen in the settings, else `--vae-dir`, else models/VAE."""
-        folders = self._vae_folders()
+        folders = self.vae_folders()
         chosen = options.read(options.DOWNLOAD_FOLDER, options.AUTOMATIC_FOLDER)
         return {str(folder): folder for folder in folders}.get(chosen, folders[-1])
 
-    def _vae_folders(self) -> list[Path]:
+    def vae_folders(self) -> Sequence[Path]:
         folders = [Path(sd_vae.vae_path)]
         if shared.cmd_opts.vae_dir is not None:
             folders.append(Path(shared.cmd_opts.vae_dir))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ from ....library import scan
 from ....sentences import Sentence
 from ..family import card, options, patching
 from ..family.webui import FamilyWebUI
-from . import infotext, modules_list
-from .modules_list import OPTION
+from . import infotext, modules_list, variants
+from .variants import OPTION
 
 if TYPE_CHECKING:
     from ....service import Service
@@ -57,12 +57,14 @@ class Forge(FamilyWebUI):
 
     # Files
 
+    def vae_folders(self) -> Sequence[Path]:
+        return variants.vae_folders()
+
     def files(self) -> Mapping[str, str]:
-        folders = [folder.path.absolute() for folder in self.folders() if folder.purpose == "vae"]
         return {
             name: path
             for name, path in dict(main_entry.module_list).items()
-            if any(Path(path).is_relative_to(folder) for folder in folders) and modules_list.is_vae(path)
+            if any(Path(path).is_relative_to(folder) for folder in self.vae_folders()) and modules_list.is_vae(path)
         }
 
     def refresh(self) -> None:
@@ -104,7 +106,8 @@ class Forge(FamilyWebUI):
         files = modules_list.with_vae(modules_list.chosen(), self.path_of(choice))
         if choice.file_name is None:
             options.write("sd_vae", choice.word)
-        options.write(OPTION, files)
+        for option in variants.options_of_modules():
+            options.write(option, files)
         self.ways_in.note(files)
 
     def apply(self, model: Any, choice: Choice) -> bool:

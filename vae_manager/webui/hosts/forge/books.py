@@ -6,6 +6,7 @@ parameters were made under `torch.inference_mode()`, and outside of it nothing m
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import torch
 from backend import memory_management
 
 from ....errors import RefusedError
-from ....files import inspect
+from ....files import Identity, identity_of, inspect
 from ....files.renaming import Renamed, canonical
 from ....sentences import Sentence, say
 from ....swap import places
@@ -104,6 +105,17 @@ class ForgeBooks:
                 say("{file} brings no VAE of its own: choose a VAE file. The VAE in use is unchanged.", file=file.name)
             )
         return read_renamed(file, {name: renamed.tensors[name] for name in wanted}).tensors
+
+
+def has_own_vae(checkpoint: Path) -> bool:
+    identity = identity_of(checkpoint)
+    return identity is not None and _has_own(identity)
+
+
+@functools.lru_cache(maxsize=256)
+def _has_own(identity: Identity) -> bool:
+    """From its header, which for a large checkpoint takes some milliseconds."""
+    return own_vae(Path(identity.path)) is not None
 
 
 def own_vae(checkpoint: Path) -> Renamed | None:

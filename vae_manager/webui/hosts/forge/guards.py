@@ -43,17 +43,18 @@ def _forge_model_reload(host: Forge, original: Function) -> Function:
 
 
 def _modules_change(host: Forge, original: Function) -> Function:
-    def modules_change(module_values: list[str], save: bool = True, refresh: bool = True) -> bool:
-        changed: bool = original(host.ways_in.accept(module_values), save=save, refresh=refresh)
+    def modules_change(module_values: list[str], *args: Any, **kwargs: Any) -> bool:
+        """Neo's takes a preset too."""
+        changed: bool = original(host.ways_in.accept(module_values), *args, **kwargs)
         return changed
 
     return modules_change
 
 
 def _refresh_model_loading_parameters(host: Forge, original: Function) -> Function:
-    def refresh_model_loading_parameters() -> None:
+    def refresh_model_loading_parameters(*args: Any, **kwargs: Any) -> None:
         unload, before = processing.need_global_unload, sd_models.model_data.forge_loading_parameters
-        original()
+        original(*args, **kwargs)
         if host.differ_in_vaes_alone(before, sd_models.model_data.forge_loading_parameters):
             processing.need_global_unload = unload
 
@@ -68,8 +69,8 @@ def _create_infotext(host: Forge, original: Function) -> Function:
 
 
 def _decode_latent_batch(host: Forge, original: Function) -> Function:
-    def decode_latent_batch(model: Any, batch: Any, target_device: Any = None, check_for_nans: bool = False) -> Any:
+    def decode_latent_batch(model: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
         host.latents.note(model, batch)
-        return original(model, batch, target_device=target_device, check_for_nans=check_for_nans)
+        return original(model, batch, *args, **kwargs)
 
     return decode_latent_batch

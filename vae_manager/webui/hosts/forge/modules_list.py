@@ -11,14 +11,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from modules import paths, shared
 from modules_forge import main_entry
 
 from ....errors import VaeManagerError
 from ....files import Identity, identity_of, inspect
 from ..family import options
-
-OPTION = "forge_additional_modules"
+from . import variants
+from .variants import OPTION
 
 VAES = ("ldm", "diffusers", "prefixed", "tiny", "video")
 """Layouts of what is a VAE, whether it can be loaded or not."""
@@ -57,25 +56,34 @@ def found(name: str) -> str | None:
     return path
 
 
+def is_left_to_the_host(path: str) -> bool:
+    """A VAE of a kind that is exchanged in no loaded model, and that the host can load."""
+    identity = identity_of(Path(path))
+    return identity is not None and _layout(identity) == "video" and variants.loads_video_vaes()
+
+
 def is_vae(path: str) -> bool:
     identity = identity_of(Path(path))
     by_content = _by_content(identity) if identity is not None else None
     return by_content if by_content is not None else not _in_folder_of_encoders(path)
 
 
-@functools.lru_cache(maxsize=4096)
 def _by_content(identity: Identity) -> bool | None:
     """None where the file cannot be read."""
-    path = Path(identity.path)
-    if path.suffix.lower() == GGUF:
+    if Path(identity.path).suffix.lower() == GGUF:
         return False
+    layout = _layout(identity)
+    return layout in VAES if layout is not None else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _layout(identity: Identity) -> str | None:
     try:
-        inspection = inspect(path)
+        inspection = inspect(Path(identity.path))
     except VaeManagerError:
         return None
-    return inspection.layout in VAES if inspection.tensors else None
+    return inspection.layout if inspection.tensors else None
 
 
 def _in_folder_of_encoders(path: str) -> bool:
-    folders = [Path(paths.models_path, "text_encoder"), *filter(None, [shared.cmd_opts.text_encoder_dir])]
-    return any(Path(path).absolute().is_relative_to(Path(folder).absolute()) for folder in folders)
+    return any(Path(path).absolute().is_relative_to(folder) for folder in variants.encoder_folders())

@@ -32,14 +32,13 @@ from ....service import the_service
 from ....swap import Swapper
 from ..family import options
 from ..family.loaded import LoadedVae
-from .books import ForgeBooks, own_vae
-from .modules_list import Modules, found, is_vae, sort_out
+from .books import ForgeBooks, has_own_vae
+from .modules_list import Modules, found, is_left_to_the_host, is_vae, sort_out
 
 if TYPE_CHECKING:
     from .adapter import Forge
 
 logger = logging.getLogger(__name__)
-
 
 
 class WaysIn:
@@ -60,12 +59,14 @@ class WaysIn:
         data = sd_models.model_data
         wanted = data.forge_loading_parameters
         modules = sort_out(wanted.get("additional_modules") or [])
-        fresh = not self._is_there(wanted, modules)
+        handed = self._handed(wanted, modules)
+        fresh = not self._is_there(wanted, modules, handed)
         if fresh:
-            self._load(original, wanted, modules)
+            self._load(original, wanted, modules, handed)
         model = data.sd_model
-        with suppress(VaeManagerError):  # noted: the status and the picture's comments say it
-            self._put(model, self._path_for(model, modules))
+        if handed is None or not is_left_to_the_host(handed):
+            with suppress(VaeManagerError):  # noted: the status and the picture's comments say it
+                self._put(model, self._path_for(model, modules))
         data.forge_hash = str(wanted)
         return model, fresh
 
@@ -92,7 +93,10 @@ class WaysIn:
 
     # -- the page's --------------------------------------------------------------------------------------------------
     def apply(self, model: Any, choice: Choice) -> bool:
-        return self._put(model, self._host.resolution_of(choice, model).path)
+        path = self._host.resolution_of(choice, model).path
+        if path is not None and is_left_to_the_host(path):
+            return False  # Forge loads it, with the next picture
+        return self._put(model, path)
 
     def note(self, files: list[str]) -> None:
         """The option has become `files`, and only its VAEs are others: that is no reason to load a model."""
@@ -105,26 +109,32 @@ class WaysIn:
             data.forge_hash = str(data.forge_loading_parameters)
 
     # -- inside ------------------------------------------------------------------------------------------------------
-    def _is_there(self, wanted: Mapping[str, Any], modules: Modules) -> bool:
+    def _is_there(self, wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> bool:
         data, model = sd_models.model_data, self._host.model()
         if model is None:
             return False
         if self._model is not None and self._model() is model:
-            return self._frame == _frame(wanted, modules)
+            return self._frame == _frame(wanted, modules, handed)
         if data.forge_hash != str(wanted):
             return False
-        self._know(model, wanted, modules)  # loaded by Forge alone, before the guards were there
+        self._know(model, _frame(wanted, modules, handed))  # loaded by Forge alone, before the guards were there
         path = modules.vaes[-1] if modules.vaes else None
         self.books.write(model, path, None, self.books.dtype(model, path))
         return True
 
-    def _load(self, original: Callable[[], Any], wanted: Mapping[str, Any], modules: Modules) -> None:
+    def _load(
+        self, original: Callable[[], Any], wanted: Mapping[str, Any], modules: Modules, handed: str | None
+    ) -> None:
         """Have Forge load the checkpoint and what belongs to it, but for VAE files. Raises what it raises, and a
         VaeManagerError before it where a file is known to be bad."""
-        data = sd_models.model_data
-        handed = self._handed(wanted, modules)
+        data, info = sd_models.model_data, wanted.get("checkpoint_info")
+        for path in (info.filename if info is not None else None, handed):
+            if path is not None and (refusal := _broken(Path(path))) is not None:
+                raise RefusedError(refusal)
         given = [path for path in modules.others if self._noted(path) is None]
-        data.forge_loading_parameters = {**wanted, "additional_modules": [*given, *handed]}
+        data.forge_loading_parameters = {
+            **wanted, "additional_modules": [*given, *([handed] if handed is not None else [])]
+        }
         data.forge_hash = ""
         try:
             original()
@@ -135,26 +145,16 @@ class WaysIn:
             data.forge_loading_parameters = wanted
         model = data.sd_model
         self.vae.fresh(model)
-        self._know(model, wanted, modules)
-        if handed:
-            self.books.write(model, handed[-1], None, self.books.dtype(model, handed[-1]))
+        self._know(model, _frame(wanted, modules, handed))
+        if handed is not None:
+            self.books.write(model, handed, None, self.books.dtype(model, handed))
 
-    def _handed(self, wanted: Mapping[str, Any], modules: Modules) -> list[str]:
-        """The VAE that Forge has to load itself, since the checkpoint has none; mostly none."""
-        info = wanted.get("checkpoint_info")
-        if info is None:
-            return []  # Forge says that there is no checkpoint
-        checkpoint = Path(info.filename)
-        _whole(checkpoint)
-        if own_vae(checkpoint) is not None:
-            return []
-        path = modules.vaes[-1] if modules.vaes else None
-        if path is None:
-            return []
-        refusal = _broken(Path(path))
-        if refusal is not None:
-            raise RefusedError(refusal)
-        return [path]
+    def _handed(self, wanted: Mapping[str, Any], modules: Modules) -> str | None:
+        """The VAE that Forge has to load itself: one of another kind, or for a checkpoint that has none. Mostly none."""
+        path, info = modules.vaes[-1] if modules.vaes else None, wanted.get("checkpoint_info")
+        if path is None or info is None:
+            return None
+        return path if is_left_to_the_host(path) or not has_own_vae(Path(info.filename)) else None
 
     def _noted(self, path: str) -> Sentence | None:
         refusal = _broken(Path(path))
@@ -167,6 +167,8 @@ class WaysIn:
         """Why the file cannot be used with the loaded model; None where nothing speaks against it."""
         model = self._host.model()
         try:
+            if is_left_to_the_host(path):
+                return None
             if model is not None and is_vae(path) and self._host.is_of_chosen_checkpoint(model):
                 self.vae.check(model, path)
             elif (broken := _broken(Path(path))) is not None:
@@ -186,12 +188,14 @@ class WaysIn:
             the_service(self._host.data_folder).hash_in_background([Path(path)])
         return swapped
 
-    def _know(self, model: Any, wanted: Mapping[str, Any], modules: Modules) -> None:
-        self._model, self._frame = weakref.ref(model), _frame(wanted, modules)
+    def _know(self, model: Any, frame: str) -> None:
+        self._model, self._frame = weakref.ref(model), frame
 
 
-def _frame(wanted: Mapping[str, Any], modules: Modules) -> str:
-    return str({**wanted, "additional_modules": modules.others})
+def _frame(wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> str:
+    """What a model was loaded with, but for what can be exchanged in it."""
+    kept = (handed,) if handed is not None and is_left_to_the_host(handed) else ()
+    return str({**wanted, "additional_modules": (*modules.others, *kept)})
 
 
 def _broken(path: Path) -> Sentence | None:
@@ -202,9 +206,3 @@ def _broken(path: Path) -> Sentence | None:
         return None
     return inspection.problem
 
-
-def _whole(checkpoint: Path) -> None:
-    """Raise RefusedError where Forge could not read the checkpoint, and would rename it."""
-    refusal = _broken(checkpoint)
-    if refusal is not None:
-        raise RefusedError(refusal)
