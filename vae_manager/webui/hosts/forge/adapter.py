@@ -14,9 +14,11 @@ from modules_forge import main_entry
 from ....choice import AUTOMATIC, BUILTIN, Choice, Situation
 from ....library import scan
 from ....sentences import Sentence
+from ..acts import InUse
 from ..family import card, options, patching
 from ..family.webui import FamilyWebUI
 from . import infotext, modules_list, variants
+from .checkpoints import family_of
 from .variants import OPTION
 
 if TYPE_CHECKING:
@@ -143,6 +145,12 @@ class Forge(FamilyWebUI):
         """The loaded model is what the next picture will be made with."""
         info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
         return info is not None and info.filename == model.sd_checkpoint_info.filename
+
+    def in_use(self) -> InUse:
+        info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
+        if self.model() is not None or info is None:
+            return super().in_use()
+        return InUse(None, family_of(Path(info.filename)), None, None, coming=info.name_for_extra)
 
     def before_generation(self) -> None:
         """Only for the checkpoint that is loaded: for another one, Forge's reload is still to come."""

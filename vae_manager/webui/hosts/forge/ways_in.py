@@ -150,7 +150,7 @@ class WaysIn:
             self.books.write(model, handed, None, self.books.dtype(model, handed))
 
     def _handed(self, wanted: Mapping[str, Any], modules: Modules) -> str | None:
-        """The VAE that Forge has to load itself: one of another kind, or for a checkpoint that has none. Mostly none."""
+        """The VAE that Forge has to load itself: of another kind, or for a checkpoint that has none. Mostly none."""
         path, info = modules.vaes[-1] if modules.vaes else None, wanted.get("checkpoint_info")
         if path is None or info is None:
             return None
