@@ -68,6 +68,7 @@ def webui() -> None:
 def _serve() -> None:
     """One life of the page: everything is attached to a new app."""
     from modules import extensions, progress, script_callbacks, shared, ui
+    from modules.paths import script_path
     from modules.shared_cmd_options import cmd_opts
 
     script_callbacks.before_ui_callback()
@@ -83,7 +84,7 @@ def _serve() -> None:
         auth=users or None,
         prevent_thread_lock=True,
         quiet=True,
-        allowed_paths=[*cmd_opts.gradio_allowed_path, *extensions.extension_paths],
+        allowed_paths=[script_path, *cmd_opts.gradio_allowed_path, *extensions.extension_paths],
         app_kwargs={"docs_url": "/docs", "redoc_url": "/redoc"},
         root_path=f"/{cmd_opts.subpath}" if cmd_opts.subpath else "",
     )
