@@ -25,10 +25,14 @@ def create_api(app: FastAPI) -> Any:
 
 
 def api_only() -> None:
+    initialize.initialize()
+    serve_the_api()
+
+
+def serve_the_api() -> None:
     from modules import script_callbacks
     from modules.shared_cmd_options import cmd_opts
 
-    initialize.initialize()
     app = FastAPI()
     create_api(app)
     script_callbacks.before_ui_callback()
@@ -45,6 +49,10 @@ def api_only() -> None:
 
 def webui() -> None:
     initialize.initialize()
+    serve_until_stopped()
+
+
+def serve_until_stopped() -> None:
     from modules import script_callbacks, shared
 
     while True:

@@ -107,7 +107,19 @@ class Api:
         self.app = app
         self.queue_lock = queue_lock
         api_middleware(app)
-        for path, method, endpoint in (
+        for path, method, endpoint in self.routes():
+            self.add_api_route(f"/sdapi/v1/{path}", endpoint, methods=[method])
+        if shared.cmd_opts.api_server_stop:
+            self.add_api_route("/sdapi/v1/server-restart", self.restart_webui, methods=["POST"])
+            self.add_api_route("/sdapi/v1/server-stop", self.stop_webui, methods=["POST"])
+        if not scripts.scripts_txt2img.scripts or not scripts.scripts_img2img.scripts:
+            ui.create_ui()
+        self.default_script_arg_txt2img = self.init_default_script_args(scripts.scripts_txt2img)
+        self.default_script_arg_img2img = self.init_default_script_args(scripts.scripts_img2img)
+
+    def routes(self) -> list[tuple[str, str, Any]]:
+        """Path, method, endpoint."""
+        return [
             ("txt2img", "POST", self.text2imgapi),
             ("img2img", "POST", self.img2imgapi),
             ("png-info", "POST", self.pnginfoapi),
@@ -124,15 +136,7 @@ class Api:
             ("reload-checkpoint", "POST", self.reloadapi),
             ("scripts", "GET", self.get_scripts_list),
             ("script-info", "GET", self.get_script_info),
-        ):
-            self.add_api_route(f"/sdapi/v1/{path}", endpoint, methods=[method])
-        if shared.cmd_opts.api_server_stop:
-            self.add_api_route("/sdapi/v1/server-restart", self.restart_webui, methods=["POST"])
-            self.add_api_route("/sdapi/v1/server-stop", self.stop_webui, methods=["POST"])
-        if not scripts.scripts_txt2img.scripts or not scripts.scripts_img2img.scripts:
-            ui.create_ui()
-        self.default_script_arg_txt2img = self.init_default_script_args(scripts.scripts_txt2img)
-        self.default_script_arg_img2img = self.init_default_script_args(scripts.scripts_img2img)
+        ]
 
     def add_api_route(self, path: str, endpoint: Any, **kwargs: Any) -> Any:
         guards = [Depends(self.auth)] if self.credentials else []
