@@ -52,7 +52,7 @@ def decoded(model: Model, tensors: Tensors | None, latent: torch.Tensor, dtype: 
     import torch
 
     def decode(part: torch.Tensor) -> torch.Tensor:
-        return model.decode(_brought(model, part, dtype))[0].to("cpu")
+        return model.decode(part.to(model.device, dtype if model.casts else None))[0].to("cpu")
 
     with torch.no_grad(), _lending(model, tensors):
         try:
@@ -69,16 +69,12 @@ def encoded(model: Model, tensors: Tensors | None, picture: torch.Tensor, dtype:
 
     with torch.no_grad(), _lending(model, tensors):
         try:
-            return model.encode(_brought(model, picture, dtype)).to("cpu")
+            return model.encode(picture.to(model.device).to(dtype)).to("cpu")
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
     _give_back()
     raise OutOfMemoryError(say("There is not enough memory to encode this picture. Take a smaller one."))
-
-
-def _brought(model: Model, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    return tensor.to(model.device).to(dtype) if model.casts else tensor
 
 
 def _lending(model: Model, tensors: Tensors | None) -> AbstractContextManager[None]:

@@ -37,7 +37,7 @@ class Model:
     factor: int = 8
     """Pixels of the picture along one side of a pixel of the latent."""
     casts: bool = True
-    """What goes in is brought to the device and the VAE's dtype before; False where the host does that itself."""
+    """A latent is handed to it in the VAE's dtype; else as the sampler has it."""
     better: torch.dtype | None = None
     """What a VAE is decoded in anew where it gives NaN; None: it is not."""
 

@@ -7,7 +7,10 @@ import importlib.util
 from collections.abc import Mapping
 from types import ModuleType
 
-A1111_SURFACE = {
+Surface = Mapping[str, tuple[str, ...]]
+"""Names by module."""
+
+A1111_SURFACE: Surface = {
     "modules.sd_vae": ("load_vae", "load_vae_dict", "reload_vae_weights", "resolve_vae", "vae_dict", "loaded_vae_file"),
     "modules.sd_models": ("model_data",),
     "modules.call_queue": ("queue_lock",),
@@ -16,8 +19,17 @@ A1111_SURFACE = {
 }
 """What the A1111 adapter calls. A WebUI that lacks any of it is another one."""
 
+REFORGE_SURFACE: Surface = {
+    **A1111_SURFACE,
+    "modules.sd_vae": (*A1111_SURFACE["modules.sd_vae"], "_normalize_vae_state_dict", "_load_vae_dict"),
+    "modules.sd_models": ("model_data", "load_model"),
+    "modules_forge.main_thread": ("run_and_wait_result",),
+    "modules_forge.forge_util": ("apply_circular_forge",),
+    "ldm_patched.modules.model_management": ("load_model_gpu",),
+}
+"""What the reForge adapter calls besides."""
 
-FORGE_SURFACE = {
+FORGE_SURFACE: Surface = {
     "modules_forge.main_entry": ("module_list", "modules_change", "refresh_models", "refresh_model_loading_parameters"),
     "modules.sd_models": ("model_data", "forge_model_reload"),
     "modules.processing": ("forge_model_reload", "create_infotext", "decode_latent_batch", "need_global_unload"),
@@ -29,21 +41,23 @@ FORGE_SURFACE = {
 
 def plug_for_this_host() -> ModuleType:
     """The module whose `into_webui()` plugs the extension into the running WebUI."""
-    return importlib.import_module(f"{__package__}.{_name()}.plug")
+    return importlib.import_module(f"{__package__}.{host_here()}.plug")
 
 
-def _name() -> str:
+def host_here() -> str:
+    """The name of the folder with this WebUI's adapter."""
     if importlib.util.find_spec("modules_forge") is None:
-        return "a1111" if _has_all(A1111_SURFACE) else "unknown"
-    # Forge has A1111's functions too, and they do nothing.
-    return "forge" if _has_all(FORGE_SURFACE) else "unknown"
+        return "a1111" if _has(A1111_SURFACE) else "unknown"
+    if importlib.util.find_spec("modules_forge.main_entry") is not None:  # there sd_vae's functions do nothing
+        return "forge" if _has(FORGE_SURFACE) else "unknown"
+    return "reforge" if _has(REFORGE_SURFACE) else "unknown"
 
 
-def _has_all(surface: Mapping[str, tuple[str, ...]]) -> bool:
-    return all(_has(module, names) for module, names in surface.items())
+def _has(surface: Surface) -> bool:
+    return all(_module_has(module, names) for module, names in surface.items())
 
 
-def _has(module: str, names: tuple[str, ...]) -> bool:
+def _module_has(module: str, names: tuple[str, ...]) -> bool:
     try:
         found = importlib.import_module(module)
     except ImportError:

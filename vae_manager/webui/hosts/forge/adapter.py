@@ -38,6 +38,7 @@ class Forge(FamilyWebUI):
     option `sd_vae`, which Forge keeps and never asks, tells Automatic from Built-in."""
 
     name = "Forge"
+    loads_any_layout = True
 
     @functools.cached_property
     def ways_in(self) -> WaysIn:

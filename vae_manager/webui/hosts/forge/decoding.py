@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from backend import memory_management
 
 from ....compare import Model
 from .books import SEED
@@ -30,4 +31,5 @@ class ForgeDecoding:
 
         vae = model.forge_objects.vae
         with torch.inference_mode():
-            yield Model(vae.first_stage_model, decode, encode, torch.device("cpu"), casts=False)
+            memory_management.load_model_gpu(vae.patcher)  # before: weights that are lent go where it runs
+            yield Model(vae.first_stage_model, decode, encode, vae.device, casts=False)
