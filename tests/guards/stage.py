@@ -94,7 +94,7 @@ class Stage:
     def another(self) -> Stage:
         """The same for another thread, with connections of its own."""
         other = copy(self)
-        other.webui = type(self.webui)(self.webui.url, self.webui.folder, self.webui.restart_command)
+        other.webui = self.webui.another()
         return other
 
     # -- states ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import requests
@@ -19,6 +20,14 @@ SAME = {"hr_additional_modules": ["Use same choices"]}
 
 
 class ForgeWebUI(WebUI):
+    loads_any_layout = True
+    lacks = MappingProxyType(
+        {
+            "card": "Forge's card editor changes no loaded model",
+            "switch, near name": "Forge takes no VAE by its name",
+        }
+    )
+
     def modules(self) -> dict[str, str]:
         """Base name and path of each file that Forge lists."""
         return {Path(one["filename"]).name: one["filename"] for one in self.get("/sdapi/v1/sd-modules")}
@@ -62,7 +71,13 @@ class ForgeWebUI(WebUI):
 
     def _picture(self, kind: str, **asked: Any) -> Picture:
         picture = super()._picture(kind, **({**SAME, **asked} if kind == "txt2img" else asked))
-        return replace(picture, names={Path(name).stem: name for name in self.listed()})
+        return replace(picture, names=self._stems())
+
+    def named(self, infotext: str) -> str | None:
+        return Picture((0, 0), b"", infotext, names=self._stems()).vae
+
+    def _stems(self) -> dict[str, str]:
+        return {Path(name).stem: name for name in self.listed()}
 
 
 def is_forge(url: str) -> bool:

@@ -9,8 +9,10 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import requests
@@ -83,6 +85,11 @@ class Picture:
 class WebUI:
     """The running WebUI at `url`."""
 
+    loads_any_layout = False
+    """VAEs in the layout of diffusers, or with prefixed names, go in as they are."""
+    lacks: Mapping[str, str] = MappingProxyType({})
+    """Ways in (tests/guards/ways.py) that this WebUI has not, and why."""
+
     def __init__(self, url: str, folder: Path | None, restart_command: str | None) -> None:
         self.url = url.rstrip("/")
         self.folder = folder
@@ -90,6 +97,13 @@ class WebUI:
         self._session = requests.Session()
         self._session.trust_env = False
         self._events: dict[tuple[str, int, bool], int] = {}
+
+    def another(self) -> WebUI:
+        """The same, with connections of its own."""
+        other = copy(self)
+        other._session = requests.Session()
+        other._session.trust_env = False
+        return other
 
     def get(self, path: str, **params: str) -> Any:
         answer = self._session.get(self.url + path, params=params, timeout=PATIENCE)
@@ -175,6 +189,10 @@ class WebUI:
         answer = self.post(f"/sdapi/v1/{kind}", asked)
         info = json.loads(answer["info"])
         return Picture.of(base64.b64decode(answer["images"][0]), info["infotexts"][0], info)
+
+    def named(self, infotext: str) -> str | None:
+        """The VAE that an infotext names."""
+        return Picture((0, 0), b"", infotext).vae
 
     def busy(self) -> bool:
         """A picture is being made."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules import call_queue, sd_models, shared
+from modules import call_queue, sd_models, sd_vae, shared
 from modules_forge import main_entry
 
 from ....choice import AUTOMATIC, BUILTIN, Choice, Situation
@@ -72,10 +72,11 @@ class Forge(FamilyWebUI):
 
     def refresh(self) -> None:
         """Forge's own refresh begins with an empty list, in which a picture that is being made may look: then files are
-        added, and none is taken away."""
+        added, and none is taken away. X/Y/Z knows the names of A1111's list alone."""
         if call_queue.queue_lock.acquire(blocking=False):
             try:
                 main_entry.refresh_models()
+                sd_vae.refresh_vae_list()
             finally:
                 call_queue.queue_lock.release()
             return
@@ -84,7 +85,8 @@ class Forge(FamilyWebUI):
     def add_new_files(self) -> None:
         for file in scan(self.folders()):
             if file.folder.purpose == "vae":
-                main_entry.module_list.setdefault(file.name, str(file.path.absolute()))
+                for known in (main_entry.module_list, sd_vae.vae_dict):
+                    known.setdefault(file.name, str(file.path.absolute()))
 
     # The choice
 
@@ -117,10 +119,8 @@ class Forge(FamilyWebUI):
         return self.ways_in.apply(model, choice)
 
     def situation(self, choice: Choice, model: Any) -> Situation:
-        """Forge knows no VAE by its name alone, and nobody's pictures are to change by that. A file that is chosen goes
-        before a card."""
-        there = super().situation(choice, model)
-        return replace(there, vae_path=None, near_names=False, setting_overrides_card=True)
+        """Forge takes no VAE by its name alone, and nobody's pictures are to change by that."""
+        return replace(super().situation(choice, model), vae_path=None, near_names=False)
 
     def preference(self, checkpoint_file: str) -> str | None:
         names = _names(card.field(checkpoint_file, CARD_KEY) or card.field(checkpoint_file, card.KEY))
@@ -189,7 +189,7 @@ class Forge(FamilyWebUI):
     def override_of(self, p: Any) -> str | None:
         """X/Y/Z and old requests name it as A1111 does, by `sd_vae`, which Forge does not ask."""
         named = p.override_settings.get("sd_vae")
-        if named is not None and OPTION not in p.override_settings:
+        if named is not None:
             self.set_override(p, str(named))
         if OPTION not in p.override_settings:
             return None
@@ -199,12 +199,13 @@ class Forge(FamilyWebUI):
         return str(p.override_settings.get("sd_vae", self.unlisted_choice().word))
 
     def set_override(self, p: Any, word: str) -> None:
+        """In a dictionary of its own: the cells of X/Y/Z share one."""
         choice = Choice(word)
         path = self.files().get(choice.file_name) if choice.file_name is not None else None
-        p.override_settings.pop("sd_vae", None)
-        if choice.file_name is None:
-            p.override_settings["sd_vae"] = word
-        p.override_settings[OPTION] = modules_list.with_vae(modules_list.chosen(), path)
+        modules = modules_list.with_vae(_paths(p.override_settings.get(OPTION, modules_list.chosen())), path)
+        settings = {key: value for key, value in p.override_settings.items() if key != "sd_vae"}
+        by_word = {"sd_vae": word} if choice.file_name is None else {}
+        p.override_settings = {**settings, OPTION: modules, **by_word}
 
     def name_decoder(self, p: Any) -> None:
         setattr(p, infotext.DECODED_BY, infotext.decoder(self))

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from modules import sd_models
 
-from ....choice import Choice
+from ....choice import Choice, Rule
 from ....errors import RefusedError, VaeManagerError
 from ....files import inspect
 from ....sentences import Sentence
@@ -170,7 +170,7 @@ class WaysIn:
             if is_left_to_the_host(path):
                 return None
             if model is not None and is_vae(path) and self._host.is_of_chosen_checkpoint(model):
-                self.vae.check(model, path)
+                self.vae.read(model, path)
             elif (broken := _broken(Path(path))) is not None:
                 return RefusedError(broken)
         except VaeManagerError as error:
@@ -178,9 +178,11 @@ class WaysIn:
         return None
 
     def _path_for(self, model: Any, modules: Modules) -> str | None:
-        if modules.vaes:
-            return modules.vaes[-1]
-        return self._host.resolution_of(self._host.unlisted_choice(), model).path
+        """A file that lies elsewhere than VAEs do is taken all the same, as Forge takes it."""
+        listed = modules.vaes[-1] if modules.vaes else None
+        choice = Choice(Path(listed).name) if listed is not None else self._host.unlisted_choice()
+        resolution = self._host.resolution_of(choice, model)
+        return listed if resolution.rule is Rule.MISSING else resolution.path
 
     def _put(self, model: Any, path: str | None) -> bool:
         swapped = self.vae.put(model, path)

@@ -1,0 +1,38 @@
+"""A stand-in of Forge with good VAEs, asked in Forge's own way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("gradio")
+pytest.importorskip("requests")
+
+from ..guards.fixtures import *  # noqa: F403
+from ..guards.good_files import GOOD, write_tiny
+from ..guards.stage import Stage
+from ..host import fixtures as host
+from ..live.forge import ForgeWebUI
+
+
+class StandIn(ForgeWebUI):
+    """The stand-in, driven as a real Forge is."""
+
+    def __init__(self, running: host.WebUI) -> None:
+        super().__init__(running.url, running.data, "by the test itself")
+        self._running = running
+
+    def restart(self) -> None:
+        self._session.close()
+        self._running.restart()
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    data = tmp_path_factory.mktemp("forge")
+    write_tiny(data / "models" / "VAE")
+    flags = ("--as", "forge", "--api", "--step-seconds", "0.001")
+    with host.start_webui(data, *flags, env={"OMP_NUM_THREADS": "1"}) as running:
+        yield Stage(StandIn(running), data, GOOD, running.log, size=32)
