@@ -220,6 +220,11 @@ class Stage:
             if bad.before_use is not None and bad.name in self.listed:
                 bad.before_use(self.vaes / bad.name)
 
+    def unusable(self, files: Iterable[BadFile]) -> set[str]:
+        """Those of the bad files that this WebUI lists and cannot use."""
+        loadable = self.webui.loads_any_layout
+        return {bad.name for bad in files if bad.name in self.listed and not (bad.other_layout and loadable)}
+
     def clear(self, files: Iterable[BadFile]) -> None:
         for bad in files:
             remove(self.vaes / bad.name)

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modules import sd_models
+from modules_forge import main_entry
 
 from ....choice import Choice, Rule
 from ....errors import RefusedError, VaeManagerError
@@ -73,13 +74,14 @@ class WaysIn:
     def accept(self, values: Iterable[str] | str) -> list[str]:
         """Those of a new list that can be used; a VAE that cannot leaves its place to the one that is chosen now.
 
-        Names that Forge does not know are given on: it drops them. Raises a VaeManagerError for the override of a
-        picture, which would else be made with another VAE than the one that it asks for.
+        What is chosen already stays, whatever has become of its file. Names that Forge does not know are given on: it
+        drops them. Raises a VaeManagerError for the override of a picture, which would else be made with another VAE
+        than the one that it asks for.
         """
         kept: list[str] = []
         for value in [values] if isinstance(values, str) else list(values):
             path = found(Path(value).name)
-            error = self._error(path) if path is not None else None
+            error = self._error(path) if path is not None and not self._is_chosen(value) else None
             if path is None or error is None:
                 kept.append(value)
                 continue
@@ -90,6 +92,21 @@ class WaysIn:
             if is_vae(path) and (present := self._host.chosen_path()) is not None:
                 kept.append(present)
         return list(dict.fromkeys(kept))
+
+    @contextmanager
+    def keeping_the_chosen(self, values: Iterable[str]) -> Iterator[None]:
+        """Inside it Forge knows the VAE that is chosen, even if its file has gone."""
+        gone = {Path(value).name: value for value in values if self._is_chosen(value) and found(Path(value).name) is None}
+        main_entry.module_list.update(gone)
+        try:
+            yield
+        finally:
+            for name in gone:
+                main_entry.module_list.pop(name, None)
+
+    def _is_chosen(self, value: str) -> bool:
+        """By the person: an override is none."""
+        return Path(value).name == self._host.choice().file_name
 
     # -- the page's --------------------------------------------------------------------------------------------------
     def apply(self, model: Any, choice: Choice) -> bool:
@@ -182,7 +199,9 @@ class WaysIn:
         listed = modules.vaes[-1] if modules.vaes else None
         choice = Choice(Path(listed).name) if listed is not None else self._host.unlisted_choice()
         resolution = self._host.resolution_of(choice, model)
-        return listed if resolution.rule is Rule.MISSING else resolution.path
+        if listed is not None and resolution.rule is Rule.MISSING and Path(listed).is_file():
+            return listed
+        return resolution.path
 
     def _put(self, model: Any, path: str | None) -> bool:
         swapped = self.vae.put(model, path)
