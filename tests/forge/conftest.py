@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -29,10 +30,22 @@ class StandIn(ForgeWebUI):
         self._running.restart()
 
 
-@pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    data = tmp_path_factory.mktemp("forge")
+@contextmanager
+def standing_in(data: Path, *more: str) -> Iterator[Stage]:
     write_tiny(data / "models" / "VAE")
-    flags = ("--as", "forge", "--api", "--step-seconds", "0.001")
+    flags = ("--as", "forge", "--api", "--step-seconds", "0.001", *more)
     with host.start_webui(data, *flags, env={"OMP_NUM_THREADS": "1"}) as running:
         yield Stage(StandIn(running), data, GOOD, running.log, size=32)
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with standing_in(tmp_path_factory.mktemp("forge")) as started:
+        yield started
+
+
+@pytest.fixture
+def unhashed(tmp_path: Path) -> Iterator[Stage]:
+    """Another one, with --no-hashing."""
+    with standing_in(tmp_path, "--no-hashing") as started:
+        yield started

@@ -53,10 +53,20 @@ class ForgeWebUI(WebUI):
             data = self.translated(data)
         if path.startswith("/sdapi/v1/txt2img"):
             data = {**SAME, **data}
-        status, answer = super().ask(path, data)
+        try:
+            status, answer = super().ask(path, data)
+        except requests.ConnectionError:  # Forge closes it together with a 500, at times before that has been read
+            status, answer = super().ask(path, data)
         if isinstance(answer, dict) and "message" in answer:  # an extension of Forge's answers in this form
             answer.setdefault("errors", answer["message"])
         return status, answer
+
+    def as_config(self, options: dict[str, Any]) -> dict[str, Any]:
+        word = options["sd_vae"]
+        if word is None:
+            return {**options, MODULES: None}
+        assert self.folder is not None
+        return {MODULES: [str(self.folder / "models" / "VAE" / word)]}
 
     def translated(self, options: dict[str, Any]) -> dict[str, Any]:
         if "sd_vae" not in options:

@@ -152,6 +152,10 @@ class WebUI:
         """The host's own way of changing settings."""
         self.post("/sdapi/v1/options", options)
 
+    def as_config(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The same options as they stand in config.json; None: not there."""
+        return options
+
     def restore(self, before: dict[str, Any]) -> None:
         self.set(**{name: before[name] for name in RESTORED if name in before})
 

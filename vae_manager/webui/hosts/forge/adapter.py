@@ -208,7 +208,9 @@ class Forge(FamilyWebUI):
         p.override_settings = {**settings, OPTION: modules, **by_word}
 
     def name_decoder(self, p: Any) -> None:
-        setattr(p, infotext.DECODED_BY, infotext.decoder(self))
+        path, short_hash = infotext.decoder(self)
+        setattr(p, infotext.DECODED_BY, (path, short_hash))
+        p.sd_vae_name, p.sd_vae_hash = (Path(path).name if path is not None else None), short_hash
 
     def told(self, p: Any, text: str) -> str:
         """`text`, an infotext of Forge's, with the VAE that decodes."""
