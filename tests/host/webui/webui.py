@@ -76,6 +76,7 @@ def serve_until_stopped() -> None:
 def _serve() -> None:
     """One life of the page: everything is attached to a new app."""
     from modules import extensions, progress, script_callbacks, shared, ui
+    from modules.paths import script_path
     from modules.shared_cmd_options import cmd_opts
 
     script_callbacks.before_ui_callback()
@@ -91,7 +92,7 @@ def _serve() -> None:
         auth=users or None,
         prevent_thread_lock=True,
         quiet=True,
-        allowed_paths=[*cmd_opts.gradio_allowed_path, *extensions.extension_paths],
+        allowed_paths=[script_path, *cmd_opts.gradio_allowed_path, *extensions.extension_paths],
         app_kwargs={"docs_url": "/docs", "redoc_url": "/redoc"},
         root_path=f"/{cmd_opts.subpath}" if cmd_opts.subpath else "",
     )

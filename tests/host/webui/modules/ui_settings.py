@@ -11,6 +11,7 @@ import gradio as gr
 from modules import script_callbacks, shared, ui_common
 from modules.call_queue import wrap_gradio_call_no_job
 from modules.ui_components import FormRow
+from tests.host import gradios
 
 QUICKSETTINGS = "quicksettings_list"
 """The option that names them."""
@@ -106,7 +107,7 @@ class UiSettings:
             with gr.Tabs(elem_id="settings"):
                 self._create_sections()
             self.text_settings = gr.Textbox(elem_id="settings_json", value=shared.opts.dumpjson, visible=False)
-            restart.click(fn=shared.state.request_restart, _js="restart_reload", inputs=[], outputs=[])
+            restart.click(fn=shared.state.request_restart, inputs=[], outputs=[], **gradios.js("restart_reload"))
 
     def _create_sections(self) -> None:
         """A tab for each section, in the order of the options."""
@@ -154,7 +155,7 @@ class UiSettings:
                     fn=lambda value, key=key: self.run_settings_single(value, key=key),
                     inputs=[component],
                     outputs=[component, self.text_settings],
-                    show_progress=info.refresh is not None,
+                    show_progress="hidden" if info.refresh is None else "full",
                 )
         shown = [key for key in shared.opts.data_labels if key in self.component_dict]
         demo.load(

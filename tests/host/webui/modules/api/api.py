@@ -192,7 +192,7 @@ class Api:
             known = request.__fields__.get(paste.api or "")
             value = paste.function(params) if paste.function else params.get(paste.label)
             if known is not None and paste.api not in given and value is not None and not isinstance(value, dict):
-                setattr(request, paste.api, known.type_(value))
+                setattr(request, paste.api, known.annotation(value))
         request.override_settings = request.override_settings or {}
         for _, setting, value in infotext_utils.get_override_settings(params):
             request.override_settings.setdefault(setting, value)
