@@ -43,11 +43,11 @@ def _lay_over(folder: Path) -> None:
 
 
 def continue_the_webuis(namespace: dict[str, Any]) -> SimpleNamespace:
-    """Runs the WebUI's module of the same name in the namespace of another host's, which then says what differs.
+    """Runs the WebUI's module of the same path in the namespace of another host's, which then says what differs.
 
     So the WebUI's functions call the host's own where it has one of that name. What they were before is given back.
     """
-    path = WEBUI / (namespace["__name__"].replace(".", "/") + ".py")
+    path = WEBUI.joinpath(*Path(namespace["__file__"]).relative_to(HERE).parts[1:])
     before = set(namespace)
     exec(compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True), namespace)
     return SimpleNamespace(**{name: namespace[name] for name in namespace.keys() - before})
