@@ -2,6 +2,7 @@
 
 --extension PATH   an extension that does not lie in DIR/extensions; may be repeated. The repository, if absent
 --no-extension     only what lies in DIR/extensions
+--as NAME          another WebUI of A1111's family: the folder beside webui/ with what differs there
 --half             the WebUI's own types; without it --no-half is given, since a CPU is slow at float16
 --step-seconds S   how long one step of a generation takes
 """
@@ -24,13 +25,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--extension", type=Path, action="append", default=[])
     parser.add_argument("--no-extension", action="store_true")
+    parser.add_argument("--as", dest="like")
     parser.add_argument("--half", action="store_true")
     parser.add_argument("--step-seconds", type=float, default=0.02)
     own, flags = parser.parse_known_args()
     given = {path.resolve().name: str(path.resolve()) for path in own.extension} or {NAME: str(ROOT)}
     data = make_data_dir(own.data.resolve())
     types = [] if own.half else ["--no-half"]
-    become_the_webui(["--data-dir", str(data), "--port", str(own.port), *types, *flags])
+    become_the_webui(["--data-dir", str(data), "--port", str(own.port), *types, *flags], own.like)
     _start({} if own.no_extension else given, own.step_seconds)
 
 

@@ -6,17 +6,21 @@ import os
 import sys
 from pathlib import Path
 
+from tests.host.layers import WEBUI, put_over
+
 ROOT = Path(__file__).resolve().parents[2]
-WEBUI = Path(__file__).resolve().parent / "webui"
 
 
-def become_the_webui(flags: list[str]) -> None:
+def become_the_webui(flags: list[str], like: str | None = None) -> None:
     """Its folder is the working directory and first in sys.path; the repository's is not in sys.path any more.
 
-    What is imported from `tests` later is still found, since the package itself is loaded.
+    What is imported from `tests` later is still found, since the package itself is loaded. `like` is another WebUI of
+    the family: its folder goes before.
     """
     sys.argv = ["launch.py", *flags]
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     sys.path[:] = [str(WEBUI), *(entry for entry in sys.path if entry not in ("", str(ROOT)))]
     os.chdir(WEBUI)
+    if like is not None:
+        put_over(like)
