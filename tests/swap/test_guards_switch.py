@@ -17,7 +17,7 @@ from .inside import install_inside
 
 pytestmark = pytest.mark.torch
 
-NAMES = ["load_vae", "reload_vae_weights", "get_loaded_vae_hash", "decode_latent_batch", "test_for_nans", "update_vae"]
+NAMES = ["load_vae", "reload_vae_weights", "get_loaded_vae_hash", "decode_latent_batch", "update_vae", "test_for_nans"]
 
 
 @pytest.fixture

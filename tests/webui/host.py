@@ -23,6 +23,7 @@ class PlainHost:
     name = "plain"
     version = "1"
     shared_with_others = False
+    loads_any_layout = False
 
     def __init__(self, folder: Path) -> None:
         self.root = folder

@@ -52,7 +52,7 @@ def decoded(model: Model, tensors: Tensors | None, latent: torch.Tensor, dtype: 
     import torch
 
     def decode(part: torch.Tensor) -> torch.Tensor:
-        return model.decode(part.to(model.device).to(dtype))[0].to("cpu")
+        return model.decode(part.to(model.device, dtype if model.casts else None))[0].to("cpu")
 
     with torch.no_grad(), _lending(model, tensors):
         try:

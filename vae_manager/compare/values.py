@@ -36,6 +36,8 @@ class Model:
     """Its convolutions are circular at present: the picture is to be tiled."""
     factor: int = 8
     """Pixels of the picture along one side of a pixel of the latent."""
+    casts: bool = True
+    """A latent is handed to it in the VAE's dtype; else as the sampler has it."""
     better: torch.dtype | None = None
     """What a VAE is decoded in anew where it gives NaN; None: it is not."""
 

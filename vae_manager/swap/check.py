@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..files import REFUSED_BY_WEBUI, Inspection, TensorInfo
+from ..files.renaming import Source, canonical
 from ..sentences import Sentence, say
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -27,17 +28,31 @@ LATENT_CHANNELS_KEY = "decoder.conv_in.weight"
 """Its second dimension is the number of latent channels, in every VAE of the ldm layout."""
 
 
-def fit(inspection: Inspection, expected: Shapes) -> Sentence | None:
+def fit(inspection: Inspection, expected: Shapes, *, any_layout: bool = False) -> Sentence | None:
     """Why the file cannot go into a model whose `first_stage_model` has the `expected` tensors; None when it can.
 
-    What the WebUI's own reader is known to refuse is for that to refuse: an option of it takes its check off.
+    What the WebUI's own reader is known to refuse is for that to refuse: an option of it takes its check off. With
+    `any_layout` the tensors may have any names that are known for a VAE, in any container.
     """
+    renamed = renamed_vae(inspection) if any_layout else None
+    if renamed is not None:
+        shapes = {name: source.shape for name, source in renamed.items()}
+        infos = {source.name: source.info for source in renamed.values()}
+        return compare(inspection.path.name, shapes, expected) or _strange_numbers(inspection.path.name, infos)
     problem = next((problem for problem in inspection.problems if problem.code != REFUSED_BY_WEBUI), None)
     if problem is not None:
         return problem.sentence
     weights = {key: tensor for key, tensor in inspection.tensors.items() if not is_ignored(key)}
     found = {key: tensor.shape for key, tensor in weights.items()}
     return compare(inspection.path.name, found, expected) or _strange_numbers(inspection.path.name, weights)
+
+
+def renamed_vae(inspection: Inspection) -> Mapping[str, Source] | None:
+    """The tensors of a VAE file by the names that a model has for them; None where it has no known layout."""
+    if inspection.layout == "checkpoint" or (inspection.problems and not inspection.convertible):
+        return None
+    renamed = canonical(inspection.tensors)
+    return renamed.tensors if renamed is not None else None
 
 
 def is_ignored(key: str) -> bool:

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FileChangedError, IntegrityError
-from ..files import Header, Identity, TensorInfo, read_header
-from ..files.headers import disk_error
+from ..files import Header, Identity, TensorInfo, chunks, read_contents, read_header
+from ..files.headers import begins_like_safetensors, disk_error
+from ..files.renaming import Source
 from ..sentences import say
 from .check import DTYPES
-from .weights import Weights, checksum
+from .weights import Weights, checksum, checksums
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +49,58 @@ def read_safetensors(path: Path, names: Mapping[str, str]) -> Weights:
     except OSError as error:
         raise disk_error(path, error) from error
     return Weights(before, tensors, sums)
+
+
+def read_renamed(path: Path, sources: Mapping[str, Source]) -> Weights:
+    """Read the tensors of a VAE in any layout and container; they get the names that are the keys of `sources`.
+
+    A pickle is read by the project's own reader: nothing in it is run. As `read_safetensors` otherwise.
+    """
+    if begins_like_safetensors(_head(path)):
+        read = read_safetensors(path, {name: source.name for name, source in sources.items()})
+        tensors = {name: read.tensors[name].reshape(source.shape) for name, source in sources.items()}
+        return Weights(read.identity, tensors, read.sums)
+    try:
+        with FileIO(_opened(path), "rb") as file:
+            before = _identity(file, path)
+            tensors = _unpickled(file, path, sources)
+            if _identity(file, path) != before or Identity.of(path, path.stat()) != before:
+                raise changed(path)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    return Weights(before, tensors, checksums(tensors))
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except OSError as error:
+        raise disk_error(path, error) from error
+
+
+def _unpickled(file: FileIO, path: Path, sources: Mapping[str, Source]) -> dict[str, torch.Tensor]:
+    """Raises IntegrityError."""
+    header = read_contents(path)
+    if any(header.tensors.get(source.name) != source.info for source in sources.values()):
+        raise changed(path)
+    tensors = dict(zip(sources, _empty([source.info for source in sources.values()]), strict=True))
+    for name, source in sources.items():
+        to = _bytes_of(tensors[name])
+        for piece in chunks(file, path, header, source.info):
+            to[: len(piece)] = piece
+            to = to[len(piece) :]
+        _check_numbers(tensors[name], source.name, path)
+        tensors[name] = tensors[name].reshape(source.shape)
+    return tensors
+
+
+def _bytes_of(tensor: torch.Tensor) -> memoryview:
+    """Its memory, to be written to."""
+    import torch
+
+    view: memoryview = tensor.reshape(-1).view(torch.uint8).numpy().data
+    return view
 
 
 def _opened(path: Path) -> int:
@@ -98,9 +151,7 @@ def _empty(infos: Sequence[TensorInfo]) -> list[torch.Tensor]:
 
 
 def _fill(file: FileIO, offset: int, tensor: torch.Tensor, path: Path) -> None:
-    import torch
-
-    rest: memoryview = tensor.reshape(-1).view(torch.uint8).numpy().data
+    rest = _bytes_of(tensor)
     while rest:
         count = _read_at(file, offset, rest)
         if not count:

@@ -22,9 +22,9 @@ from ..errors import FileChangedError, IntegrityError, OutOfMemoryError, Refused
 from ..files import Identity, identity_of, inspect
 from ..sentences import Sentence, say
 from .cache import WeightCache
-from .check import compare, fit, is_ignored
+from .check import Shapes, compare, fit, is_ignored, renamed_vae
 from .exchange import exchanged, places
-from .reading import changed, check_numbers, read_safetensors
+from .reading import changed, check_numbers, read_renamed, read_safetensors
 from .weights import Tensors, Weights, checksums, fitted
 
 if TYPE_CHECKING:
@@ -60,8 +60,15 @@ class _Inside:
 class Swapper:
     """One for the process. What touches a model may be called only while nothing else uses that model."""
 
-    def __init__(self, ram: Callable[[], int], room_on_device: Callable[[], int]) -> None:
-        """`ram` and `room_on_device` give the bytes that may be kept for sets that are in no model."""
+    def __init__(
+        self, ram: Callable[[], int], room_on_device: Callable[[], int], *, any_layout: bool = False
+    ) -> None:
+        """`ram` and `room_on_device` give the bytes that may be kept for sets that are in no model.
+
+        With `any_layout` files of every known layout go in, and `read_pickle` is never asked: it is for a host that
+        loads them itself.
+        """
+        self._any_layout = any_layout
         self.in_ram = WeightCache(ram)
         self.on_device = WeightCache(room_on_device)
         self._damaged: dict[Identity, Sentence] = {}
@@ -89,6 +96,10 @@ class Swapper:
             weights = self._checked(path, models, read_pickle)
             if weights is not None:
                 self.in_ram.put(weights)
+
+    def fit(self, path: Path, shapes: Shapes) -> Sentence | None:
+        """Why the file cannot go into a module with tensors of these `shapes`, as far as its header tells."""
+        return fit(inspect(path), shapes, any_layout=self._any_layout)
 
     def prepare(self, path: Path, module: torch.nn.Module, dtype: torch.dtype, read_pickle: ReadPickle) -> Ready:
         """Have the weights of `path` ready for `module`, from memory where they are kept, else from the file.
@@ -145,7 +156,7 @@ class Swapper:
             raise IntegrityError(self._damaged[before])
         try:
             weights = self._checked(path, models, read_pickle)
-            return weights if weights is not None else read_safetensors(path, {name: name for name in models})
+            return weights if weights is not None else self._read_weights(path, models)
         except FileChangedError:
             raise
         except IntegrityError as error:
@@ -153,13 +164,21 @@ class Swapper:
                 self._damaged[before] = error.sentence
             raise
 
+    def _read_weights(self, path: Path, models: Tensors) -> Weights:
+        if not self._any_layout:
+            return read_safetensors(path, {name: name for name in models})
+        renamed = renamed_vae(inspect(path))
+        if renamed is None or renamed.keys() != models.keys():
+            raise changed(path)  # it was another file when it was checked
+        return read_renamed(path, renamed)
+
     def _checked(self, path: Path, models: Tensors, read_pickle: ReadPickle) -> Weights | None:
         """Raise where the file cannot go in; return its weights where they had to be read for that."""
         shapes = {name: tuple(tensor.shape) for name, tensor in models.items()}
         inspection = inspect(path)
-        refusal = fit(inspection, shapes)
+        refusal = fit(inspection, shapes, any_layout=self._any_layout)
         weights = None
-        if refusal is None and inspection.container == "pickle":
+        if refusal is None and inspection.container == "pickle" and not self._any_layout:
             weights = _unpickled(path, read_pickle)
             refusal = compare(path.name, {name: tuple(found.shape) for name, found in weights.tensors.items()}, shapes)
         if refusal is not None:

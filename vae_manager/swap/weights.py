@@ -58,14 +58,16 @@ def fitted(tensor: torch.Tensor, place: torch.Tensor, dtype: torch.dtype) -> tor
     """`tensor` itself where it is as `place` wants it, else a copy with storage of its own.
 
     The device and the memory format are those of `place` (--opt-channelslast changes the latter); so is the dtype of
-    what holds whole numbers.
+    what holds whole numbers. A place of a model that was made in torch's inference mode takes only a tensor of that.
     """
     dtype = dtype if place.is_floating_point() else place.dtype
-    if tensor.device == place.device and tensor.dtype == dtype and tensor.stride() == place.stride():
+    alike = tensor.device == place.device and tensor.dtype == dtype and tensor.stride() == place.stride()
+    if alike and (tensor.is_inference() or not place.is_inference()):
         return tensor
     import torch
 
-    return torch.empty_like(place, dtype=dtype, requires_grad=False).copy_(tensor)
+    with torch.inference_mode(place.is_inference()):
+        return torch.empty_like(place, dtype=dtype, requires_grad=False).copy_(tensor)
 
 
 def checksums(tensors: Tensors) -> tuple[int, ...]:

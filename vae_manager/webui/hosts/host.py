@@ -58,6 +58,11 @@ class Host(Protocol):
         """Bytes per second that downloads may take; None for no limit."""
         ...
 
+    @property
+    def loads_any_layout(self) -> bool:
+        """VAEs with the names of diffusers, or with a prefix before their names, go in as they are."""
+        ...
+
     def converts(self) -> bool:
         """A download that this host cannot load as it is gets converted by itself."""
         ...

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Mapping
 from types import ModuleType
 
-A1111_SURFACE = {
+Surface = Mapping[str, tuple[str, ...]]
+"""Names by module."""
+
+A1111_SURFACE: Surface = {
     "modules.sd_vae": ("load_vae", "load_vae_dict", "reload_vae_weights", "resolve_vae", "vae_dict", "loaded_vae_file"),
     "modules.sd_models": ("model_data",),
     "modules.call_queue": ("queue_lock",),
@@ -15,20 +19,36 @@ A1111_SURFACE = {
 }
 """What the A1111 adapter calls. A WebUI that lacks any of it is another one."""
 
+REFORGE_SURFACE: Surface = {
+    **A1111_SURFACE,
+    "modules.sd_vae": (*A1111_SURFACE["modules.sd_vae"], "_normalize_vae_state_dict", "_load_vae_dict"),
+    "modules.sd_models": ("model_data", "load_model"),
+    "modules_forge.main_thread": ("run_and_wait_result",),
+    "modules_forge.forge_util": ("apply_circular_forge",),
+    "ldm_patched.modules.model_management": ("load_model_gpu",),
+}
+"""What the reForge adapter calls besides."""
+
 
 def plug_for_this_host() -> ModuleType:
     """The module whose `into_webui()` plugs the extension into the running WebUI."""
-    name = "a1111" if _is_a1111() else "unknown"
-    return importlib.import_module(f"{__package__}.{name}.plug")
+    return importlib.import_module(f"{__package__}.{host_here()}.plug")
 
 
-def _is_a1111() -> bool:
-    if importlib.util.find_spec("modules_forge") is not None:  # Forge has the same functions, and they do nothing
-        return False
-    return all(_has(module, names) for module, names in A1111_SURFACE.items())
+def host_here() -> str:
+    """The name of the folder with this WebUI's adapter."""
+    if importlib.util.find_spec("modules_forge") is None:
+        return "a1111" if _has(A1111_SURFACE) else "unknown"
+    if importlib.util.find_spec("modules_forge.main_entry") is None and _has(REFORGE_SURFACE):
+        return "reforge"  # Forge, which has a main_entry, has the same functions in sd_vae too, and they do nothing
+    return "unknown"
 
 
-def _has(module: str, names: tuple[str, ...]) -> bool:
+def _has(surface: Surface) -> bool:
+    return all(_module_has(module, names) for module, names in surface.items())
+
+
+def _module_has(module: str, names: tuple[str, ...]) -> bool:
     try:
         found = importlib.import_module(module)
     except ImportError:

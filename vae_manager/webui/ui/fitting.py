@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import enum
-from typing import Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from ...catalogue import FAMILIES
 from ...upkeep import Known
+
+if TYPE_CHECKING:
+    from ...files import Inspection
+    from ..hosts.host import Host
 
 LOOK_ALIKE: Final = ("sd1", "sdxl")
 """Families of four latent channels and the same shapes: a file's header cannot tell them apart."""
@@ -49,6 +54,18 @@ def fit_of(known: Known | None, family: str | None) -> Fit:
     if known.family is None or family is None:
         return Fit.UNTOLD
     return Fit.SURE if known.family == family else Fit.OTHER_FAMILY
+
+
+def needs_conversion(host: Host, file: Known | Inspection) -> bool:
+    """Whether this WebUI could load the file's VAE after a conversion, and not before."""
+    return file.convertible and not (host.loads_any_layout and file.layout != "checkpoint")
+
+
+def for_this_host(host: Host, known: Known | None) -> Known | None:
+    """What is `known` of a file, where the WebUI may load more than A1111's does."""
+    if known is None or not known.convertible or needs_conversion(host, known):
+        return known
+    return replace(known, problems=(), loadable=True, convertible=False)
 
 
 def family_label(family: str) -> str:

@@ -13,7 +13,7 @@ from ...sentences import Sentence, say
 from ...service import Service
 from ..hosts.acts import Act
 from .choosing import allow, choose, is_listed
-from .fitting import LOOK_ALIKE, family_label
+from .fitting import LOOK_ALIKE, family_label, needs_conversion
 from .library_facts import file_of, vae_folders
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def convert_fetched(host: Host, service: Service, path: Path, *, use: bool) -> b
     """Convert what was downloaded, where this WebUI cannot load it and the person has not switched that off."""
     from ...files import inspect
 
-    if not host.converts() or not inspect(path).convertible:
+    if not host.converts() or not needs_conversion(host, inspect(path)):
         return False
     convert(host, service, path, use_it=use)
     return True

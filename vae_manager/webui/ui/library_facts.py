@@ -19,6 +19,7 @@ from ...sentences import Sentence, say
 from ...service import Service
 from ...upkeep import Known, Told, Undoable, Verdict, doubled, key_of
 from ..hosts.acts import Act, InUse
+from .fitting import for_this_host
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
@@ -173,7 +174,7 @@ def _rows(
     for file in files:
         path, others = str(file.path), same_name.get(file.name, ())
         mine = listed.get(file.name) == path
-        told = known.get(file.path)
+        told = for_this_host(host, known.get(file.path))
         sha256, state = _hash(service, path, told, hashing)
         rows.append(
             LibraryRow(

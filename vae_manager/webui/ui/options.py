@@ -15,7 +15,7 @@ from ...sentences import Sentence, say
 from ...service import Service
 from ...upkeep import Known
 from ..hosts.acts import InUse
-from .fitting import family_label
+from .fitting import family_label, for_this_host
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
@@ -50,7 +50,7 @@ def read_options(host: Host, service: Service, files: Sequence[VaeFile], choice:
     options = [Option(AUTOMATIC.word), Option(BUILTIN.word)]
     known = service.upkeep.known(files)
     for name, path in host.files().items():
-        told = known.get(Path(path))
+        told = for_this_host(host, known.get(Path(path)))
         entry = told.entry if told is not None else service.recognise(path)
         options.append(Option(name, by_path.get(path), entry, told))
     if choice.file_name is not None and choice.file_name not in host.files():

@@ -8,9 +8,9 @@ from typing import Any
 
 from modules import paths
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 
 HERE = Path(__file__).resolve().parents[1]

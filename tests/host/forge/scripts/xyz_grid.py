@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 _place = webui.LABELS.index(("CFG Scale", "both")) + 1
 LABELS = (*webui.LABELS[:_place], ("Distilled CFG Scale", "both"), *webui.LABELS[_place:])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...ui.facts import Facts
     from ..family.comparing import FamilyComparing
     from ..family.loaded import LoadedVae
+    from .precision import Precision
     from .ways_in import WaysIn
 
 
@@ -28,9 +29,16 @@ class A1111(FamilyWebUI):
     @functools.cached_property
     def ways_in(self) -> WaysIn:
         """What reads files waits for the first model: the WebUI's start is not it."""
+        from .books import A1111Books
         from .ways_in import WaysIn
 
-        return WaysIn(self)
+        return WaysIn(self, A1111Books(self.precision))
+
+    @functools.cached_property
+    def precision(self) -> Precision:
+        from .precision import Precision
+
+        return Precision()
 
     @property
     def vae(self) -> LoadedVae:

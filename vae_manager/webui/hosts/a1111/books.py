@@ -5,6 +5,7 @@ it is guarded.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -16,22 +17,25 @@ from ....errors import IntegrityError
 from ....sentences import Sentence, say
 from ....swap import places, read_safetensors
 from ....swap.weights import Tensors
-from .precision import Precision
 
 if TYPE_CHECKING:
     import torch
+
+    from .precision import Precision
+
+logger = logging.getLogger(__name__)
 
 CHECKPOINT_PREFIX = "first_stage_model."
 """How a checkpoint's file calls the tensors of its VAE."""
 
 
 class A1111Books:
-    def __init__(self) -> None:
-        self.precision = Precision()
+    def __init__(self, precision: Precision) -> None:
+        self._precision = precision
 
     @property
     def notice(self) -> Sentence | None:
-        return self.precision.notice
+        return self._precision.notice
 
     def module(self, model: Any) -> torch.nn.Module | None:
         """None while a model of 8-bit weights loads (sd_models.py:505)."""
@@ -47,7 +51,7 @@ class A1111Books:
         return base
 
     def dtype(self, model: Any, path: str | None) -> torch.dtype:
-        dtype: torch.dtype = self.precision.of(path)
+        dtype: torch.dtype = self._precision.of(path)
         return dtype
 
     @contextmanager
@@ -78,7 +82,7 @@ class A1111Books:
         devices.dtype_vae = dtype
 
     def settle(self) -> None:
-        self.precision.settle()
+        self._precision.settle()
 
     def start_over(self, model: Any) -> None:
         model.base_vae = model.loaded_vae_file = None
@@ -90,6 +94,7 @@ class A1111Books:
         sd_hijack.model_hijack.hijack(model)
         if not getattr(model, "lowvram", False):
             model.to(devices.device)
+        logger.warning("The WebUI left the model unusable after a VAE that failed to load; it has been mended.")
         return True
 
     def touching(self) -> AbstractContextManager[Any]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from modules import call_queue, devices, processing, sd_vae, ui_extra_networks_checkpoints_user_metadata
+from modules import devices, processing, sd_vae, ui_extra_networks_checkpoints_user_metadata
 
 from ..family import infotext
 from ..family.patching import Function, Patch
@@ -29,11 +29,16 @@ if TYPE_CHECKING:
 
 
 def all_patches() -> Iterator[Patch]:
+    yield from shared_patches()
+    yield Patch(devices, "test_for_nans", _test_for_nans)
+
+
+def shared_patches() -> Iterator[Patch]:
+    """Those that a fork with the same functions can have as they are."""
     yield Patch(sd_vae, "load_vae", _load_vae)
     yield Patch(sd_vae, "reload_vae_weights", _reload_vae_weights)
     yield Patch(sd_vae, "get_loaded_vae_hash", _get_loaded_vae_hash)
     yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
-    yield Patch(devices, "test_for_nans", _test_for_nans)
     yield Patch(ui_extra_networks_checkpoints_user_metadata.CheckpointUserMetadataEditor, "update_vae", _update_vae)
 
 
@@ -75,14 +80,13 @@ def _test_for_nans(host: A1111, original: Function) -> Function:
         except devices.NansException as error:
             if where != "vae":
                 raise
-            raise devices.NansException(f"{host.ways_in.books.precision.blame()} {error}") from None
+            raise devices.NansException(f"{host.precision.blame()} {error}") from None
 
     return test_for_nans
 
 
 def _update_vae(host: A1111, original: Function) -> Function:
     def update_vae(self: Any, name: str) -> None:
-        with call_queue.queue_lock:
-            original(self, name)
+        host.run_exclusive(lambda: original(self, name))
 
     return update_vae

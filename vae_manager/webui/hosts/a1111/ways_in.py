@@ -23,17 +23,17 @@ from ....service import the_service
 from ....swap import Swapper
 from ..family import options
 from ..family.loaded import LoadedVae
-from .books import A1111Books
 
 if TYPE_CHECKING:
+    from ..family.books import Books
     from .adapter import A1111
 
 
 class WaysIn:
-    def __init__(self, host: A1111) -> None:
+    def __init__(self, host: A1111, books: Books, *, any_layout: bool = False) -> None:
         self._host = host
-        self.books = A1111Books()
-        self.vae = LoadedVae(Swapper(options.memory_for_vaes, options.memory_on_device), self.books)
+        swapper = Swapper(options.memory_for_vaes, options.memory_on_device, any_layout=any_layout)
+        self.vae = LoadedVae(swapper, books)
 
     def apply(self, model: Any, choice: Choice) -> bool:
         """Put the VAE that `choice` means into the loaded model; False where it is there already."""

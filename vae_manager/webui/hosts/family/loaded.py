@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....errors import IntegrityError, VaeManagerError
-from ....files import Identity, identity_of, inspect
+from ....errors import IntegrityError, RefusedError, VaeManagerError
+from ....files import Identity, identity_of
 from ....sentences import Sentence, say
-from ....swap import LatentTest, Swapper, builtin_of, fit, latent_test, places, sample_picture
+from ....swap import LatentTest, Swapper, builtin_of, latent_test, places, sample_picture
 from ....swap.weights import Tensors, fitted
 from ..acts import Swap
 from . import model_facts
@@ -66,6 +66,8 @@ class LoadedVae:
 
         Raises a VaeManagerError; the VAE that was in use before still is then.
         """
+        if self._books.module(model) is None and path is None:
+            return False
         if not anew and self._is_in(model, path):
             self.refusal = None
             return False
@@ -96,15 +98,15 @@ class LoadedVae:
         Raises a VaeManagerError where the file cannot go into `model`, or nothing can be told.
         """
         module = self._module(model)
-        inside = {name: place.data for name, place in places(module).items()}
-        own, candidate = (self.borrow(model, vae) or inside for vae in (None, path))
-        with self._books.touching(), self._books.running(model) as device:
+        with self._books.touching(), self._books.running(model) as device:  # before: what is lent goes where it runs
+            inside = {name: place.data for name, place in places(module).items()}
+            own, candidate = (self.borrow(model, vae) or inside for vae in (None, path))
             return latent_test(module, own, candidate, sample_picture().to(device))
 
     def misfit(self, model: Any, path: str) -> Sentence | None:
         """Why the file at `path` cannot go into `model`, as far as its header tells."""
         shapes = {name: tuple(tensor.shape) for name, tensor in places(self._module(model)).items()}
-        return fit(inspect(Path(path)), shapes)
+        return self._swapper.fit(Path(path), shapes)
 
     def borrow(self, model: Any, path: str | None) -> Tensors | None:
         """The weights of the VAE file at `path` (None: the checkpoint's own), fitting `model` and to be read only; None
@@ -126,19 +128,28 @@ class LoadedVae:
         """
         if not self._books.heal(model):
             return False
-        logger.warning("The WebUI left the model unusable after a VAE that failed to load; it has been mended.")
-        self._swapper.forget(self._module(model))
+        self._forget(model)
         return True
 
     def fresh(self, model: Any) -> None:
         """The WebUI has just written a checkpoint's weights into `model`, those of its own VAE among them."""
-        self._swapper.forget(self._module(model))
+        self._forget(model)
         self._books.start_over(model)
         self.last = self.refusal = None
 
     # -- what is there -----------------------------------------------------------------------------------------------
     def _module(self, model: Any) -> Any:
-        return self._books.module(model)
+        module = self._books.module(model)
+        if module is None:
+            raise RefusedError(
+                say("The loaded checkpoint has no VAE of its own, and without one this WebUI can put none into it.")
+            )
+        return module
+
+    def _forget(self, model: Any) -> None:
+        module = self._books.module(model)
+        if module is not None:
+            self._swapper.forget(module)
 
     def _is_in(self, model: Any, path: str | None) -> bool:
         inside = self._swapper.inside(self._module(model))

@@ -47,6 +47,7 @@ class FamilyWebUI(ABC):
     """Reads and drives a WebUI through its own modules."""
 
     name: str
+    loads_any_layout = False
 
     def __init__(self) -> None:
         self._set_aside: tuple[str, float | None] | None = None

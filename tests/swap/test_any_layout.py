@@ -1,0 +1,58 @@
+"""On a host that loads VAEs of any layout, all of them bring the same weights; the file's own code is never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import save_file  # noqa: E402
+
+from tests.vaes.autoencoder import TINY, AutoencoderKL  # noqa: E402
+from vae_manager.errors import RefusedError  # noqa: E402
+from vae_manager.files.renaming import diffusers_name, up_levels  # noqa: E402
+from vae_manager.swap import Swapper, places  # noqa: E402
+
+
+def never(_: Path) -> dict[str, torch.Tensor]:
+    raise AssertionError("a pickle is read by the project's own reader here")
+
+
+def in_layout(tensors: dict[str, torch.Tensor], layout: str) -> dict[str, torch.Tensor]:
+    if layout == "prefixed":
+        return {f"first_stage_model.{name}": tensor for name, tensor in tensors.items()}
+    if layout == "diffusers":
+        levels, found = up_levels(tensors), {}
+        for name, tensor in tensors.items():
+            theirs = diffusers_name(name, levels)
+            assert theirs is not None
+            found[theirs] = tensor.flatten(1) if ".attentions." in theirs and tensor.dim() == 4 else tensor
+        return found
+    return tensors
+
+
+@pytest.mark.parametrize("container", ["safetensors", "zip", "legacy"])
+@pytest.mark.parametrize("layout", ["ldm", "prefixed", "diffusers"])
+def test_the_weights_are_those_of_the_file(tmp_path: Path, layout: str, container: str) -> None:
+    torch.manual_seed(1)
+    module = AutoencoderKL(TINY)
+    wanted = {name: torch.randn_like(place) for name, place in places(module).items()}
+    path = tmp_path / f"a.{'safetensors' if container == 'safetensors' else 'pt'}"
+    tensors = in_layout(wanted, layout)
+    if container == "safetensors":
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    else:
+        torch.save({"state_dict": tensors}, path, _use_new_zipfile_serialization=container == "zip")
+    swapper = Swapper(lambda: 1 << 30, lambda: 0, any_layout=True)
+    with swapper.put(module, swapper.prepare(path, module, torch.float32, never)):
+        pass
+    assert all(torch.equal(place, wanted[name]) for name, place in places(module).items())
+
+
+def test_a_checkpoint_is_none(tmp_path: Path) -> None:
+    tensors = {f"first_stage_model.{name}": place for name, place in places(AutoencoderKL(TINY)).items()}
+    save_file({**tensors, "model.diffusion_model.out.weight": torch.zeros(1)}, tmp_path / "a.safetensors")
+    with pytest.raises(RefusedError, match="whole checkpoint"):
+        Swapper(lambda: 0, lambda: 0, any_layout=True).check(tmp_path / "a.safetensors", AutoencoderKL(TINY), never)

@@ -1,0 +1,132 @@
+"""reForge's books: `modules.sd_vae` (loaded_vae_file, base_vae, checkpoint_info) and each model's own (base_vae,
+loaded_vae_file), from which it writes the former anew before each picture (sd_models.py:978).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ldm_patched.modules import model_management
+from modules import sd_vae
+
+from ....errors import IntegrityError, VaeManagerError
+from ....files import read_contents
+from ....files.renaming import Source, canonical
+from ....sentences import Sentence, say
+from ....swap import places, read_renamed
+from ....swap.weights import Tensors
+
+if TYPE_CHECKING:
+    import torch
+
+    from .adapter import ReForge
+
+NAMES = ("base_vae", "loaded_vae_file", "checkpoint_info")
+OWN_NAMES = ("base_vae", "loaded_vae_file")
+"""Those that a model has too."""
+
+
+class ReForgeBooks:
+    notice: Sentence | None = None
+
+    def __init__(self, host: ReForge) -> None:
+        self._host = host
+
+    def module(self, model: Any) -> torch.nn.Module | None:
+        """Asked for each time: a VAE of another shape that the WebUI loads gets a wrapper of its own. None for a
+        checkpoint without a VAE, and for one that is being taken apart."""
+        wrapper = wrapper_of(model)
+        module: torch.nn.Module | None = getattr(wrapper, "first_stage_model", None)
+        return module
+
+    def path(self, model: Any) -> str | None:
+        path: str | None = getattr(model, "loaded_vae_file", None)
+        return path
+
+    def own(self, model: Any) -> Tensors | None:
+        own: Tensors | None = getattr(model, "base_vae", None)
+        return own
+
+    def dtype(self, model: Any, path: str | None) -> torch.dtype:
+        """The wrapper's, which it converts latents to (ldm_patched/modules/sd.py:812)."""
+        dtype: torch.dtype = wrapper_of(model).vae_dtype
+        return dtype
+
+    @contextmanager
+    def kept(self, model: Any) -> Iterator[None]:
+        before = [(sd_vae, name, getattr(sd_vae, name)) for name in NAMES]
+        before += [(model, name, getattr(model, name, None)) for name in OWN_NAMES]
+        try:
+            yield
+        except BaseException:
+            for holder, name, value in before:
+                setattr(holder, name, value)
+            raise
+
+    def write(self, model: Any, path: str | None, own: Tensors | None, dtype: torch.dtype) -> None:
+        """As sd_vae.load_vae does at its end (sd_vae.py:217)."""
+        sd_vae.base_vae = model.base_vae = own
+        sd_vae.checkpoint_info = model.sd_checkpoint_info if own is not None else None
+        sd_vae.loaded_vae_file = model.loaded_vae_file = path
+        if path is not None:
+            sd_vae.vae_dict.setdefault(Path(path).name, path)
+
+    def settle(self) -> None:
+        pass
+
+    def start_over(self, model: Any) -> None:
+        model.base_vae = model.loaded_vae_file = None
+
+    def heal(self, model: Any) -> bool:
+        """A load of the WebUI's own that failed leaves no trace in its books, nor does one that worked leave the
+        checkpoint's own VAE in them (sd_vae.py:55): after a time without guards it is read once more."""
+        if not self._host.unwatched:
+            return False
+        with suppress(VaeManagerError):  # the checkpoint's file has gone: then the books are all there is
+            own = self.read_own(model)
+            module = self.module(model)
+            if module is None or not _has_shapes_of(places(module), own):
+                sd_vae._load_vae_dict(model, dict(own))  # which makes a wrapper of the right shape
+            sd_vae.base_vae = model.base_vae = own
+            sd_vae.checkpoint_info = model.sd_checkpoint_info
+        self._host.note_watched()
+        return True
+
+    def touching(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    @contextmanager
+    def running(self, model: Any) -> Iterator[torch.device]:
+        wrapper = wrapper_of(model)
+        model_management.load_model_gpu(wrapper.patcher)
+        yield wrapper.device
+
+    def read_pickle(self, path: Path) -> Tensors:
+        """Never asked: no pickle is read by torch. reForge's `torch.load` would run it, and rename what it cannot
+        read (modules_forge/patch_basic.py:24)."""
+        raise NotImplementedError
+
+    def read_own(self, model: Any) -> Tensors:
+        file = Path(model.sd_checkpoint_info.filename)
+        return read_renamed(file, _vae_in(file)).tensors
+
+
+def wrapper_of(model: Any) -> Any:
+    """What encodes and decodes (ldm_patched.modules.sd.VAE); None where the model has none."""
+    return getattr(getattr(model, "forge_objects", None), "vae", None)
+
+
+def _vae_in(checkpoint: Path) -> Mapping[str, Source]:
+    found = canonical(read_contents(checkpoint).tensors)
+    if found is None:
+        raise IntegrityError(say("{file} has no VAE in it that the WebUI knows.", file=checkpoint.name))
+    return found.tensors
+
+
+def _has_shapes_of(tensors: Tensors, others: Tensors) -> bool:
+    return {name: tensor.shape for name, tensor in tensors.items()} == {
+        name: tensor.shape for name, tensor in others.items()
+    }

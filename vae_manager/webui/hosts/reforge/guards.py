@@ -1,0 +1,74 @@
+"""Every patch of reForge, in one place: A1111's (hosts/a1111/guards.py), but for what is about NaN, and
+
+    sd_models.load_model                a checkpoint that is in memory already comes back with the VAE of that moment
+    sd_vae.load_vae_dict                the checkpoint merger's way to a VAE file: read by the project's own reader
+    the `onchange` of two options       what is raised comes back to the WebUI, which then takes the setting back
+
+An option takes them off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modules import call_queue, sd_models, sd_vae, shared
+
+from ....errors import RefusedError
+from ....files import inspect
+from ....sentences import say
+from ....swap import read_renamed, renamed_vae
+from ..a1111 import guards as shared_guards
+from ..family.patching import Function, Patch
+from .main_thread import there
+
+if TYPE_CHECKING:
+    from .adapter import ReForge
+
+FOLLOWED = ("sd_vae", "sd_vae_overrides_per_model_preferences")
+"""Options whose change may bring another VAE (initialize_util.py:194)."""
+
+
+def all_patches() -> Iterator[Patch]:
+    yield from shared_guards.shared_patches()
+    yield Patch(sd_models, "load_model", _load_model)
+    yield Patch(sd_vae, "load_vae_dict", _load_vae_dict)
+    for name in FOLLOWED:
+        yield Patch(shared.opts.data_labels[name], "onchange", _onchange)
+
+
+def _load_model(host: ReForge, original: Function) -> Function:
+    """It is called before each picture too, and does nothing then (sd_models.py:1092)."""
+
+    def load_model(*args: Any, **kwargs: Any) -> Any:
+        before = host.model()
+        model = original(*args, **kwargs)
+        if model is not None and model is not before:
+            host.ways_in.reload(model)
+        return model
+
+    return load_model
+
+
+def _load_vae_dict(host: ReForge, _: Function) -> Function:
+    def load_vae_dict(filename: str, map_location: Any) -> dict[str, Any]:
+        inspection = inspect(Path(filename))
+        found = renamed_vae(inspection)
+        if found is None:
+            name = Path(filename).name
+            raise RefusedError(
+                inspection.problem or say("{file} holds no VAE that this WebUI knows. Nothing was changed.", file=name)
+            )
+        tensors = read_renamed(Path(filename), found).tensors
+        return {name: tensor.to(map_location or "cpu") for name, tensor in tensors.items()}
+
+    return load_vae_dict
+
+
+def _onchange(host: ReForge, _: Function) -> Function:
+    def onchange() -> None:
+        with call_queue.queue_lock:
+            there(sd_vae.reload_vae_weights)
+
+    return onchange
