@@ -8,7 +8,7 @@ from tests.host.layers import underneath
 
 webui = underneath(globals())
 
-TAG = "v1.10.1RC-latest-2184-gdfdcbab6"
+TAG = "previous-669-gdfdcbab6"
 
 
 def git_tag() -> str:
