@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -185,23 +186,55 @@ SURFACE: dict[str, str] = {
 }
 """Owner -> its attributes. A wish for another name goes here first, and then into the stand-in."""
 
-NAMES = tuple(f"{owner}.{name}" for owner, names in SURFACE.items() for name in names.split())
+OF_FORKS: dict[str, dict[str, str]] = {
+    "reforge": {
+        "modules.sd_models": "complete_model_teardown",
+        "modules.sd_vae": "_load_vae_dict _normalize_vae_state_dict",
+        "modules_forge.forge_util": "apply_circular_forge",
+        "modules_forge.forge_version": "version",
+        "modules_forge.main_thread": "async_run loop run_and_wait_result",
+        "modules_forge.patch_basic": "patch_all_basics",
+        "ldm_patched.modules.model_management": "load_model_gpu",
+        "ldm_patched.modules.sd.VAE": "decode encode throw_exception_if_invalid",
+    }
+}
+"""What is besides in a fork of A1111's WebUI, by the folder of its stand-in."""
+
+
+def names_of(like: str | None = None) -> tuple[str, ...]:
+    """The whole surface: A1111's, and what a fork has besides."""
+    surfaces = (SURFACE, OF_FORKS[like] if like is not None else {})
+    return tuple(
+        f"{owner}.{name}" for surface in surfaces for owner, names in surface.items() for name in names.split()
+    )
+
+
+NAMES = names_of()
+
+
+def fork_here() -> str | None:
+    """Which one this process is; None for A1111's."""
+    if _find("modules_forge.main_entry") is MISSING and _find("modules_forge.forge_util") is not MISSING:
+        return "reforge"
+    return None
 
 
 def recorded() -> dict[str, str]:
     """The whole surface, in the process that this runs in."""
-    return describe(NAMES)
+    return describe(names_of(fork_here()))
 
 
 def main() -> None:
-    """The stand-in's, as JSON."""
+    """The stand-in's, as JSON; as argument, the folder of another one that goes before."""
     import json
     import tempfile
 
     from tests.host.disguise import become_the_webui
 
+    like = sys.argv[1] if len(sys.argv) > 1 else None
+
     with tempfile.TemporaryDirectory() as folder:
-        become_the_webui(["--data-dir", folder, "--port", "0", "--no-half"])
+        become_the_webui(["--data-dir", folder, "--port", "0", "--no-half"], like)
         initialize: Any = importlib.import_module("modules.initialize")
         initialize.imports()
         print(json.dumps(recorded(), indent=1, sort_keys=True))
