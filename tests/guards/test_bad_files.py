@@ -31,8 +31,10 @@ def test_a_bad_file_changes_nothing(stage: Stage, marker: Path, way: str, start:
     if tried.switches:
         _ = stage.second_builtin  # to compare with
     stage.begin(start, by_card=tried.by_card, in_memory=tried.in_memory)
+    files = sorted(path.name for path in stage.vaes.iterdir())
     told = tried.go(stage, bad.name)
     stage.assert_as_before()
     if told is not None:
         assert_told(told, bad.name)
     assert not marker.exists()
+    assert sorted(path.name for path in stage.vaes.iterdir()) == files
