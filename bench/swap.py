@@ -6,7 +6,7 @@ The WebUI has this extension, a loaded checkpoint, and two VAE files or more tha
 machine meanwhile. What measures (bench/swap_inside.py) runs in the WebUI's own process: it is put there as the script
 of an extension, and taken away again. For either, the WebUI reloads its UI, by itself where it asks for no sign-in.
 
-The result goes to bench/results/swap.json and .md.
+The result goes to bench/results/swap.json and .md, or to those of another name.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
     result = figures(given)
     text = as_text(result)
     print(f"\n{text}")
-    write("swap", result).with_suffix(".md").write_text(text, encoding="utf-8")
+    write(options.result, result).with_suffix(".md").write_text(text, encoding="utf-8")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--calm", type=float, default=3, help="seconds to wait, at most, for the machine to be idle before each round"
     )
+    options.add_argument("--result", default="swap", help="its name below bench/results")
     options.add_argument("--vae", action="append", metavar="NAME", help="a file to use; else the first three that fit")
     return options
 

@@ -29,13 +29,17 @@ from modules import call_queue, devices, patches, script_callbacks, sd_vae, shar
 
 from vae_manager.service import Service, the_service
 from vae_manager.swap import cache, places, reading, swapper, weights
-from vae_manager.webui.hosts.a1111.plug import HOST
 from vae_manager.webui.hosts.family import loaded, options, patching, webui
+from vae_manager.webui.hosts.recognise import plug_for_this_host
+
+HOST = plug_for_this_host().HOST
 
 FOLDER = Path(__file__).parent
 ORDER, PROGRESS, RESULT = (FOLDER / name for name in ("order.json", "progress.txt", "result.json"))
 SEED = 20261123
 PAGE = mmap.PAGESIZE
+OWN = "load_vae", "load_vae_dict", "reload_vae_weights"
+"""The WebUI's ways, as far as they are guarded."""
 LEAST = 100_000_000
 """Bytes of a file that is worth timing."""
 
@@ -58,7 +62,7 @@ class Unusable(Exception):
 class Bench:
     def __init__(self, names: Sequence[str]) -> None:
         self.model = shared.sd_model
-        self.module = self.model.first_stage_model
+        self.module = HOST.vae._module(self.model)
         self.on_gpu = devices.device.type == "cuda"
         self.swapper = HOST.vae._swapper
         self.names = list(names) or self._fitting()[:3]
@@ -66,9 +70,10 @@ class Bench:
             raise Unusable("At least two VAE files that fit the loaded checkpoint are needed.")
         self.files = {name: sd_vae.vae_dict[name] for name in self.names}
         self.right = {name: _sums(_from_file(path, self.module)) for name, path in self.files.items()}
-        self.guarded = sd_vae.load_vae, sd_vae.reload_vae_weights
-        self.original = [patches.original(patching.KEY, sd_vae, name) for name in ("load_vae", "reload_vae_weights")]
-        if None in self.original:
+        self.guarded = {name: getattr(sd_vae, name) for name in OWN}
+        found = {name: patches.original(patching.KEY, sd_vae, name) for name in OWN}
+        self.original = {name: function for name, function in found.items() if function is not None}
+        if "load_vae" not in self.original:
             raise Unusable("The guards are off (see the settings): there is nothing to compare.")
         self.buffer = bytearray(max(map(_size, self.files.values())))
         """What the plain read fills; read to once, so that the system has given it its pages."""
@@ -110,7 +115,7 @@ class Bench:
     # The ways: each gives the function that follows the setting
     @contextmanager
     def ours(self, from_memory: bool) -> Iterator[Function]:
-        yield self.guarded[1]
+        yield self.guarded["reload_vae_weights"]
         if HOST.vae.last is None or HOST.vae.last.from_memory is not from_memory:
             raise Unusable("This project's swap did not read from where it should.")
 
@@ -119,13 +124,18 @@ class Bench:
         """The WebUI's own functions, with its own books."""
         self.swapper.forget(self.module)
         with option("sd_vae_checkpoint_cache", len(self.files) if cached else 0):
-            if cached:
-                self._fill_hosts_cache()
-            sd_vae.load_vae = self.original[0]
+            self._set(self.original)
             try:
-                yield self.original[1]
+                if cached:
+                    self._fill_hosts_cache()
+                yield self.original["reload_vae_weights"]
             finally:
-                sd_vae.load_vae = self.guarded[0]
+                self._set(self.guarded)
+
+    @staticmethod
+    def _set(functions: Mapping[str, Function]) -> None:
+        for name, function in functions.items():
+            setattr(sd_vae, name, function)
 
     def _fill_hosts_cache(self) -> None:
         """As it fills it itself (sd_vae.py:212)."""
@@ -161,7 +171,7 @@ class Bench:
             float(torch.stack([tensor.sum(dtype=torch.float32) for tensor in places(self.module).values()]).sum())
 
     def decode(self) -> None:
-        latent = torch.zeros((1, 4, 8, 8), device=devices.device, dtype=devices.dtype_vae)
+        latent = torch.zeros((1, 4, 8, 8), device=devices.device, dtype=next(self.module.parameters()).dtype)
         with torch.no_grad(), devices.without_autocast():
             self.model.decode_first_stage(latent)
 
@@ -231,8 +241,8 @@ class Parts:
         (reading, "_read", "bytes read, looked at and summed"),
         (swapper, "places", "the module's tensors listed"),
         (swapper, "exchanged", "exchange"),
-        (loaded, "_books_kept", "books"),
-        (loaded, "_write_books", "books"),
+        (type(HOST.vae._books), "kept", "books"),
+        (type(HOST.vae._books), "write", "books"),
         (cache.WeightCache, "get", "cache"),
         (cache.WeightCache, "take", "cache"),
         (cache.WeightCache, "put", "cache"),
@@ -420,7 +430,7 @@ def measure(order: Mapping[str, Any]) -> dict[str, Any]:
         "webui": HOST.version,
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(devices.device) if bench.on_gpu else "cpu",
-        "dtype": str(devices.dtype_vae).removeprefix("torch."),
+        "dtype": str(next(bench.module.parameters()).dtype).removeprefix("torch."),
     }
 
 

@@ -31,8 +31,8 @@ class BadFile:
     """Makes it from a good file: source, target, and the marker that a hostile one would write."""
     before_use: Callable[[Path], object] | None = None
     """What happens to it once the WebUI lists it."""
-    other_layout: bool = False
-    """Only its tensors' names are others: some hosts load it."""
+    only_named_otherwise: bool = False
+    """A WebUI that loads any layout can use it."""
 
 
 def layout_of(file: Path) -> Layout:
@@ -157,8 +157,8 @@ def _truncated_ckpt(source: Path, target: Path, _: Path) -> None:
 BAD = (
     BadFile("bad-flux.safetensors", _flux),
     BadFile("bad-missing-key.safetensors", one_key_missing),
-    BadFile("bad-diffusers.safetensors", _diffusers, other_layout=True),
-    BadFile("bad-prefixed.safetensors", _prefixed, other_layout=True),
+    BadFile("bad-diffusers.safetensors", _diffusers),
+    BadFile("bad-prefixed.safetensors", _prefixed, only_named_otherwise=True),
     BadFile("bad-extra.safetensors", _extra_keys),
     BadFile("bad-int64.safetensors", _int64),
     BadFile("bad-nan.safetensors", _all_nan),

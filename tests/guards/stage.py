@@ -69,10 +69,9 @@ class Stage:
         self._picture: Picture | None = None
         self._known: dict[str, Picture] = {}
         models = {one["title"]: one for one in webui.get("/sdapi/v1/sd-models")}
-        chosen = webui.option("sd_model_checkpoint")
-        first = models.get(chosen) or next(
-            one for title, one in models.items() if chosen in (title.split(" [")[0], one["model_name"])
-        )
+        chosen = self._chosen_checkpoint()
+        named = (one for title, one in models.items() if chosen in (title, one["model_name"]))
+        first = models.get(chosen) or next(named, None) or next(iter(models.values()))
         second = next((one for one in models.values() if one is not first and not _near(first, one)), None)
         if second is None:
             raise LookupError("needs two checkpoints, the second of whose names does not begin with the first's")
@@ -157,8 +156,12 @@ class Stage:
                 card.write_text(before, encoding="utf-8")
 
     def checkpoint(self, name: str) -> None:
-        if self.webui.option("sd_model_checkpoint").split(" [")[0].removesuffix(".safetensors") != name:
+        if self._chosen_checkpoint().split(" [")[0].removesuffix(".safetensors") != name:
             self.webui.set(sd_model_checkpoint=name)
+
+    def _chosen_checkpoint(self) -> str:
+        """Empty until one is chosen, where the WebUI does not write down which one it loads first."""
+        return self.webui.options().get("sd_model_checkpoint") or ""
 
     @functools.cached_property
     def second_builtin(self) -> Picture:
@@ -169,6 +172,12 @@ class Stage:
         picture = self.picture()
         self.checkpoint(self.first)
         return picture
+
+    @functools.cached_property
+    def loads_any_layout(self) -> bool:
+        """Whether this WebUI loads VAEs under the names of diffusers and with a prefix: Forge's family does, whose
+        version in infotext begins with an f."""
+        return re.search(r"\bVersion: f", self.picture().infotext) is not None
 
     # -- questions ---------------------------------------------------------------------------------------------------
     def picture(self, **asked: Any) -> Picture:
@@ -219,11 +228,6 @@ class Stage:
         for bad in files:
             if bad.before_use is not None and bad.name in self.listed:
                 bad.before_use(self.vaes / bad.name)
-
-    def unusable(self, files: Iterable[BadFile]) -> set[str]:
-        """Those of the bad files that this WebUI lists and cannot use."""
-        loadable = self.webui.loads_any_layout
-        return {bad.name for bad in files if bad.name in self.listed and not (bad.other_layout and loadable)}
 
     def clear(self, files: Iterable[BadFile]) -> None:
         for bad in files:

@@ -25,8 +25,7 @@ class Walk:
         self.drifted: list[str] = []
         self.untold: list[str] = []
         self.done: Counter[str] = Counter()
-        stage.listed = stage.webui.listed()
-        self._bad = sorted(stage.unusable(BAD).intersection(NOT_LOCKED))
+        self._bad = sorted(stage.webui.listed().intersection(NOT_LOCKED))
         self._good: dict[str, str | None] = {name: name for name in (stage.a, stage.b, stage.c)}
         self._good["None"] = None
         self._seen: dict[tuple[str, str | None], Picture] = {}

@@ -14,5 +14,5 @@ test.
     probe.py watch.py small extensions that tell what an extension sees, and what happens to models and VAEs
     signatures.py     what the imitated surface looks like, compared with a recording of the real one
     webui/            the WebUI's folder
-    forge/            with `--as forge`: what differs in Forge (dfdcbab6), found before webui/; see disguise.py
+    layers.py         another host with `--as`: forge/ and reforge/ are what differs there from webui/
 """

@@ -1,6 +1,6 @@
 """`python -m tests.host --data DIR --port PORT`: start the stand-in WebUI. Flags of the WebUI itself may follow.
 
---as HOST          the fork of the WebUI to stand in for: a folder beside webui/
+--as HOST          another WebUI of A1111's family: the folder beside webui/ with what differs there
 --extension PATH   an extension that does not lie in DIR/extensions; may be repeated. The repository, if absent
 --no-extension     only what lies in DIR/extensions
 --half             the WebUI's own types; without it --no-half is given, since a CPU is slow at float16
@@ -13,7 +13,8 @@ import argparse
 from pathlib import Path
 
 from tests.host.data import make_data_dir
-from tests.host.disguise import ROOT, become_the_webui, hosts
+from tests.host.disguise import ROOT, become_the_webui
+from tests.host.layers import hosts
 
 NAME = "sd-webui-vae-manager"
 """The folder below extensions/ that the repository would be cloned into."""

@@ -51,12 +51,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Of each bad file by each way, one of the three states: any two of the three are tried together."""
     if option(config, "--every-pair", False):
         return
-    left = [item for item in items if Path(__file__).parent in item.path.parents and not _is_in_the_square(item)]
+    left = [item for item in items if Path(__file__).parent in item.path.parents and not in_the_square(item)]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in left]
 
 
-def _is_in_the_square(item: pytest.Item) -> bool:
+def in_the_square(item: pytest.Item) -> bool:
     values = getattr(getattr(item, "callspec", None), "params", {})
     if not values.keys() >= {"way", "start", "bad"}:
         return True

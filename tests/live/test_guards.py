@@ -11,6 +11,7 @@ from ..guards.fixtures import *  # noqa: F403
 from ..guards.good_files import GOOD, write_sd1
 from ..guards.stage import Stage
 from ..guards.test_all_at_once import *  # noqa: F403
+from ..guards.test_any_layout import *  # noqa: F403
 from ..guards.test_bad_files import *  # noqa: F403
 from ..guards.test_changed_files import *  # noqa: F403
 from ..guards.test_converted import *  # noqa: F403

@@ -36,6 +36,7 @@ PROBE = dedent(
     spec.loader.exec_module(signatures)
     told = {{
         "webui": f"{{launch_utils.git_tag()}} ({{launch_utils.commit_hash()[:8]}})",
+        "fork": signatures.fork_here(),
         "surface": signatures.recorded(),  # here, before the WebUI has filled in what is empty when it is imported
     }}
     script_callbacks.on_app_started(lambda demo, app: app.add_api_route("{ROUTE}", lambda: told, methods=["GET"]))
@@ -59,7 +60,8 @@ def told(webui: WebUI, folder: Path, restart: None) -> Iterator[dict[str, Any]]:
 
 
 def test_the_recorded_signatures_are_the_real_ones(pytestconfig: pytest.Config, told: dict[str, Any]) -> None:
-    version = str(told["webui"]).split()[0]
+    tag, commit = str(told["webui"]).split()
+    version = f"{told['fork']}-{commit.strip('()')}" if told["fork"] else tag
     path = HOST / f"signatures-{version}.json"
     if option(pytestconfig, "--record-signatures", False):
         surface = dict(sorted(told["surface"].items()))

@@ -7,9 +7,9 @@ from threading import Thread
 from modules import initialize
 from modules_forge import main_thread
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-of_the_webui = continue_the_webuis(globals())
+of_the_webui = underneath(globals())
 
 
 def api_only() -> None:

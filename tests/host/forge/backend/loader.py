@@ -90,7 +90,7 @@ def split_state_dict(sd: str, additional_state_dicts: list[str] | None = None) -
     return parts, guess
 
 
-def load_huggingface_component(component_name: str, state_dict: Weights) -> torch.nn.Module:
+def _component(component_name: str, state_dict: Weights) -> torch.nn.Module:
     if component_name == "unet":
         return Marked(state_dict["marker"])
     if component_name == "text_encoder":
@@ -110,7 +110,7 @@ def forge_loader(sd: str, additional_state_dicts: list[str] | None = None) -> St
         state_dicts, estimated_config = split_state_dict(sd, additional_state_dicts=additional_state_dicts)
     except BaseException:
         raise ValueError("Failed to recognize model type!")  # noqa: B904  # as in Forge
-    components = {name: load_huggingface_component(name, part) for name, part in state_dicts.items()}
+    components = {name: _component(name, part) for name, part in state_dicts.items()}
     return StableDiffusion(estimated_config=estimated_config, huggingface_components=components)
 
 

@@ -66,11 +66,6 @@ def is_device_cpu(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
-def module_size(module: torch.nn.Module) -> int:
-    """Bytes."""
-    return sum(tensor.nelement() * tensor.element_size() for tensor in module.state_dict().values())
-
-
 def minimum_inference_memory() -> int:
     return current_inference_memory
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from modules_forge import main_thread
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 
 def wrap_gradio_call_no_job(

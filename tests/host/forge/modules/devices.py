@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from backend import memory_management
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 device: torch.device = memory_management.get_torch_device()
 dtype: torch.dtype = torch.float32 if memory_management.unet_dtype() is torch.float32 else torch.float16

@@ -7,9 +7,9 @@ from typing import Any
 import gradio as gr
 from modules_forge import main_thread
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 
 def img2img(id_task: str, request: gr.Request, *args: Any) -> Any:

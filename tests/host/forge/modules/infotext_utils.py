@@ -10,9 +10,9 @@ from typing import Any
 from modules import shared
 from modules_forge import main_entry
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 infotext_to_setting_name_mapping = [("VAE/TE", "forge_additional_modules")]
 

@@ -6,9 +6,9 @@ from modules_forge.initialization import initialize_forge
 
 initialize_forge()
 
-from tests.host.disguise import continue_the_webuis  # noqa: E402
+from tests.host.layers import underneath  # noqa: E402
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 
 def configure_opts_onchange() -> None:

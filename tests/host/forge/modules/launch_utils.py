@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from modules_forge import forge_version
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
-TAG = "v1.10.1RC-latest-2184-gdfdcbab6"
+TAG = "previous-669-gdfdcbab6"
 
 
 def git_tag() -> str:

@@ -20,9 +20,9 @@ from modules_forge import main_entry
 from modules_forge.utils import apply_circular_forge
 from PIL import Image
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 StableDiffusionProcessing: Any = webui.StableDiffusionProcessing
 need_global_unload = False

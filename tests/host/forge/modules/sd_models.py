@@ -24,9 +24,9 @@ from backend.utils import load_torch_file
 from modules import script_callbacks, shared
 from modules.timer import Timer
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 checkpoints_list: dict[str, CheckpointInfo] = webui.checkpoints_list
 checkpoint_aliases: dict[str | None, CheckpointInfo] = webui.checkpoint_aliases

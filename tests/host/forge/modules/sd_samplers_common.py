@@ -8,9 +8,9 @@ import torch
 from modules import devices, sd_models, shared
 from modules_forge import main_entry
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 approximation_indexes: dict[str, int] = webui.approximation_indexes
 

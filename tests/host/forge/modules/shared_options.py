@@ -9,9 +9,9 @@ from modules import ui_components
 from modules.options import OptionInfo, options_section
 from modules_forge import shared_options as forge_shared_options
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 options_templates: dict[str, Any] = webui.options_templates
 _sd, _vae = ("sd", "Stable Diffusion", "sd"), ("vae", "VAE", "sd")

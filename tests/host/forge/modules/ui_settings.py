@@ -8,9 +8,9 @@ import gradio as gr
 from modules import shared
 from modules_forge import main_entry
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 QUICKSETTINGS = "quick_setting_list"
 MANAGED = ("sd_model_checkpoint", "CLIP_stop_at_last_layers", "sd_vae")

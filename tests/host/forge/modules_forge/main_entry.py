@@ -46,7 +46,7 @@ def bind_to_opts(comp: Any, k: str, save: bool = False, callback: Any = None) ->
         if callback is not None:
             callback()
 
-    comp.change(on_change, inputs=[comp], queue=False, show_progress=False)
+    comp.change(on_change, inputs=[comp], queue=False, show_progress="hidden")
 
 
 def make_checkpoint_manager_ui() -> None:
@@ -87,8 +87,8 @@ def make_checkpoint_manager_ui() -> None:
         value=ui_common.refresh_symbol, elem_id="forge_refresh_checkpoint", tooltip="Refresh"
     )
     outputs = [ui_checkpoint, ui_vae]
-    refresh_button.click(fn=gr_refresh_models, inputs=[], outputs=outputs, show_progress=False, queue=False)
-    Context.root_block.load(fn=gr_refresh_models, inputs=[], outputs=outputs, show_progress=False, queue=False)
+    refresh_button.click(fn=gr_refresh_models, inputs=[], outputs=outputs, show_progress="hidden", queue=False)
+    Context.root_block.load(fn=gr_refresh_models, inputs=[], outputs=outputs, show_progress="hidden", queue=False)
     ui_vae.render()
     ui_forge_unet_storage_dtype_options = gr.Dropdown(
         label="Diffusion in Low Bits",
@@ -101,8 +101,8 @@ def make_checkpoint_manager_ui() -> None:
         save=True,
         callback=refresh_model_loading_parameters,
     )
-    ui_checkpoint.change(checkpoint_change, inputs=[ui_checkpoint], show_progress=False)
-    ui_vae.change(modules_change, inputs=[ui_vae], queue=False, show_progress=False)
+    ui_checkpoint.change(checkpoint_change, inputs=[ui_checkpoint], show_progress="hidden")
+    ui_vae.change(modules_change, inputs=[ui_vae], queue=False, show_progress="hidden")
 
 
 def find_files_with_extensions(base_path: str, extensions: list[str]) -> dict[str, str]:
@@ -193,9 +193,9 @@ def modules_change(module_values: list[str], save: bool = True, refresh: bool = 
 def forge_main_entry() -> None:
     """At the end of the page."""
     ui_forge_preset.change(
-        on_preset_change, inputs=[ui_forge_preset], outputs=[ui_vae], queue=False, show_progress=False
+        on_preset_change, inputs=[ui_forge_preset], outputs=[ui_vae], queue=False, show_progress="hidden"
     )
-    Context.root_block.load(on_preset_change, inputs=None, outputs=[ui_vae], queue=False, show_progress=False)
+    Context.root_block.load(on_preset_change, inputs=None, outputs=[ui_vae], queue=False, show_progress="hidden")
     refresh_model_loading_parameters()
 
 

@@ -96,7 +96,8 @@ class WaysIn:
     @contextmanager
     def keeping_the_chosen(self, values: Iterable[str]) -> Iterator[None]:
         """Inside it Forge knows the VAE that is chosen, even if its file has gone."""
-        gone = {Path(value).name: value for value in values if self._is_chosen(value) and found(Path(value).name) is None}
+        chosen = {Path(value).name: value for value in values if self._is_chosen(value)}
+        gone = {name: value for name, value in chosen.items() if found(name) is None}
         main_entry.module_list.update(gone)
         try:
             yield

@@ -7,8 +7,6 @@ from typing import Any
 
 import torch
 
-from backend import memory_management
-
 
 class ModelPatcher:
     """Of patches it only has the options that name functions."""
@@ -33,7 +31,8 @@ class ModelPatcher:
 
     def model_size(self) -> int:
         if self.size <= 0:
-            self.size = memory_management.module_size(self.model)
+            tensors = self.model.state_dict().values()
+            self.size = sum(tensor.nelement() * tensor.element_size() for tensor in tensors)
         return self.size
 
     def clone(self) -> ModelPatcher:

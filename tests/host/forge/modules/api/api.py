@@ -6,9 +6,9 @@ from typing import Any
 
 from modules import sysinfo
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 
 class Api(webui.Api):  # type: ignore[misc]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.host.disguise import continue_the_webuis
+from tests.host.layers import underneath
 
-webui = continue_the_webuis(globals())
+webui = underneath(globals())
 
 
 class Txt2ImgRequest(webui.Txt2ImgRequest):  # type: ignore[misc]

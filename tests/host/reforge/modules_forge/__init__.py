@@ -1,0 +1,1 @@
+"""What reForge has of Forge, without a `main_entry`."""

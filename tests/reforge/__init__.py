@@ -1,0 +1,1 @@
+"""The proofs of tests/guards against a stand-in with reForge's rules (tests/host/reforge)."""

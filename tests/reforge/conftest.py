@@ -1,0 +1,36 @@
+"""The stand-in as reForge, with the real extension."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("gradio")
+pytest.importorskip("requests")
+
+from ..guards.conftest import standing_in
+from ..guards.fixtures import *  # noqa: F403
+from ..guards.stage import Stage
+from ..live.conftest import in_the_square
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of each bad file by each way, one of the three states: A1111's stand-in tries them all."""
+    left = [item for item in items if Path(__file__).parent in item.path.parents and not in_the_square(item)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with standing_in(tmp_path_factory.mktemp("reforge"), "--as", "reforge") as started:
+        yield started
+
+
+@pytest.fixture
+def unhashed(tmp_path: Path) -> Iterator[Stage]:
+    with standing_in(tmp_path, "--as", "reforge", "--no-hashing") as started:
+        yield started

@@ -1,0 +1,14 @@
+"""What every WebUI is promised, on reForge."""
+
+from __future__ import annotations
+
+from ..guards.test_all_at_once import *  # noqa: F403
+from ..guards.test_any_layout import *  # noqa: F403
+from ..guards.test_bad_files import *  # noqa: F403
+from ..guards.test_changed_files import *  # noqa: F403
+from ..guards.test_converted import *  # noqa: F403
+from ..guards.test_families import *  # noqa: F403
+from ..guards.test_hashes import *  # noqa: F403
+from ..guards.test_overrides import *  # noqa: F403
+from ..guards.test_starts import *  # noqa: F403
+from ..guards.test_walk import *  # noqa: F403
