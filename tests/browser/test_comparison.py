@@ -273,6 +273,7 @@ def test_what_is_saved(made: Stage, open_page: Open) -> None:
     expect(page.locator(f"{PROGRESS} .vm-fine")).to_contain_text("Saved in")
     told = re.search(r"Saved in (.+): vae-\d+-comparison.png", page.inner_text(f"{PROGRESS} .vm-fine"))
     assert told is not None
+    assert made.data in Path(told[1]).parents
     files = sorted(Path(told[1]).glob("*.png"))
     assert {file.stem[10:] for file in files} == {"Built-in", TUNED.stem, OTHER.stem, "comparison"}
     for key, name in enumerate(page.locator(f"{SECTION} [data-vae-card] bdi").all_inner_texts()):
