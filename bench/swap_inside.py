@@ -29,8 +29,8 @@ from modules import call_queue, devices, patches, script_callbacks, sd_vae, shar
 
 from vae_manager.service import Service, the_service
 from vae_manager.swap import cache, places, reading, swapper, weights
-from vae_manager.webui.hosts.a1111 import adapter, guards, loaded, options
 from vae_manager.webui.hosts.a1111.plug import HOST
+from vae_manager.webui.hosts.family import loaded, options, patching, webui
 
 FOLDER = Path(__file__).parent
 ORDER, PROGRESS, RESULT = (FOLDER / name for name in ("order.json", "progress.txt", "result.json"))
@@ -67,7 +67,7 @@ class Bench:
         self.files = {name: sd_vae.vae_dict[name] for name in self.names}
         self.right = {name: _sums(_from_file(path, self.module)) for name, path in self.files.items()}
         self.guarded = sd_vae.load_vae, sd_vae.reload_vae_weights
-        self.original = [patches.original(guards.KEY, sd_vae, name) for name in ("load_vae", "reload_vae_weights")]
+        self.original = [patches.original(patching.KEY, sd_vae, name) for name in ("load_vae", "reload_vae_weights")]
         if None in self.original:
             raise Unusable("The guards are off (see the settings): there is nothing to compare.")
         self.buffer = bytearray(max(map(_size, self.files.values())))
@@ -219,7 +219,7 @@ class Parts:
     """Seconds by part of the swap; what a part calls that is a part itself counts there alone."""
 
     FUNCTIONS: tuple[tuple[Any, str, str], ...] = (
-        (adapter.A1111, "resolution_of", "which file is meant"),
+        (webui.FamilyWebUI, "resolution_of", "which file is meant"),
         (swapper, "identity_of", "stat"),
         (loaded, "identity_of", "stat"),
         (cache, "identity_of", "stat"),
@@ -241,8 +241,8 @@ class Parts:
         (ThreadPoolExecutor, "submit", "threads started"),
         (Service, "hash_in_background", "hash known?"),
         (script_callbacks, "model_loaded_callback", "callbacks of the WebUI (Lora)"),
-        (adapter.A1111, "in_use", "callback, ours"),
-        (adapter.A1111, "resolution", "callback, ours"),
+        (webui.FamilyWebUI, "in_use", "callback, ours"),
+        (webui.FamilyWebUI, "resolution", "callback, ours"),
         (loaded.logger, "info", "log"),
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
-PARTS = ("vae_manager/swap/", "a1111/loaded.py")
+PARTS = ("vae_manager/swap/", "family/loaded.py", "a1111/books.py")
 """Parts of paths: the code that is interrupted."""
 
 SCRIPT = dedent("""
@@ -80,8 +80,9 @@ SCRIPT = dedent("""
 
     def guards():
         from vae_manager.webui.hosts.a1111 import guards
+        from vae_manager.webui.hosts.family.patching import is_of
 
-        return [name for place, name, _ in guards._patches() if guards.is_ours(getattr(place, name))]
+        return [one.name for one in guards.all_patches() if is_of(guards, getattr(one.place, one.name))]
 
 
     def in_use_without_vae():

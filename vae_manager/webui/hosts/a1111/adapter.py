@@ -3,55 +3,27 @@
 from __future__ import annotations
 
 import functools
-import json
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from modules import call_queue, launch_utils, localization, paths, sd_models, sd_vae, shared
+from modules import call_queue, sd_models, sd_vae, shared
 
-from ....choice import AUTOMATIC, Choice, Resolution, Situation, resolve
-from ....errors import Cancelled, RefusedError
-from ....library import Folder, scan
+from ....choice import AUTOMATIC, Choice
+from ....library import scan
 from ....sentences import Sentence, say
-from ..acts import Act, InUse, Swap
-from . import card, model_facts, options
+from ..family import infotext, options, pasted, patching
+from ..family.webui import FamilyWebUI
 
 if TYPE_CHECKING:
-    from ....swap import LatentTest
-    from ..host import Result
-    from .comparing import A1111Comparing
-    from .latents import Latents
-    from .loaded import LoadedVae
+    from ....service import Service
+    from ...ui.facts import Facts
+    from ..family.comparing import FamilyComparing
+    from ..family.loaded import LoadedVae
     from .ways_in import WaysIn
 
-logger = logging.getLogger(__name__)
 
-
-@functools.lru_cache(maxsize=4)
-def _read_tables(paths: tuple[str, ...]) -> Mapping[str, str]:
-    """The WebUI's tables, once: it reads them itself only when the page is built."""
-    table: dict[str, str] = {}
-    for path in paths:
-        try:
-            table.update(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            logger.warning("The localization file %s cannot be read.", path)
-    return table
-
-
-class A1111:
-    """Reads and drives the WebUI through its own modules."""
-
+class A1111(FamilyWebUI):
     name = "AUTOMATIC1111"
-
-    def __init__(self) -> None:
-        self._set_aside: tuple[str, float | None] | None = None
-        """The setting `sd_vae` while a picture is made with an override, which the WebUI writes into the option; and
-        when that job began."""
-        self._override: str | None = None
-        """The VAE of its own that the latest generation has."""
 
     @functools.cached_property
     def ways_in(self) -> WaysIn:
@@ -62,55 +34,14 @@ class A1111:
 
     @property
     def vae(self) -> LoadedVae:
-        """The VAE in the model."""
         return self.ways_in.vae
 
     @functools.cached_property
-    def latents(self) -> Latents:
-        """Of the last pictures."""
-        from .latents import Latents
+    def comparing(self) -> FamilyComparing:
+        from ..family.comparing import FamilyComparing
+        from .decoding import A1111Decoding
 
-        return Latents()
-
-    @functools.cached_property
-    def comparing(self) -> A1111Comparing:
-        from .comparing import A1111Comparing
-
-        return A1111Comparing(self)
-
-    @property
-    def version(self) -> str:
-        return str(launch_utils.git_tag())
-
-    @property
-    def shared_with_others(self) -> bool:
-        return bool(shared.cmd_opts.webui_is_non_local)
-
-    @property
-    def data_folder(self) -> Path:
-        return Path(paths.data_path) / "vae-manager"
-
-    # Folders and files
-
-    def folders(self) -> Sequence[Folder]:
-        """As sd_vae.refresh_vae_list looks for them (sd_vae.py:82)."""
-        folders = [Folder(path, "vae") for path in self._vae_folders()]
-        folders.append(Folder(Path(sd_models.model_path), "checkpoints"))
-        if shared.cmd_opts.ckpt_dir is not None:
-            folders.append(Folder(Path(shared.cmd_opts.ckpt_dir), "checkpoints"))
-        return folders
-
-    def download_folder(self) -> Path:
-        """The one chosen in the settings, else `--vae-dir`, else models/VAE."""
-        folders = self._vae_folders()
-        chosen = options.read(options.DOWNLOAD_FOLDER, options.AUTOMATIC_FOLDER)
-        return {str(folder): folder for folder in folders}.get(chosen, folders[-1])
-
-    def _vae_folders(self) -> list[Path]:
-        folders = [Path(sd_vae.vae_path)]
-        if shared.cmd_opts.vae_dir is not None:
-            folders.append(Path(shared.cmd_opts.vae_dir))
-        return folders
+        return FamilyComparing(self, A1111Decoding(self))
 
     def files(self) -> Mapping[str, str]:
         return dict(sd_vae.vae_dict)
@@ -130,222 +61,64 @@ class A1111:
         for file in scan(self.folders()):
             sd_vae.vae_dict.setdefault(file.name, str(file.path))
 
-    # Options
+    def choice_frozen(self) -> Sentence | None:
+        if shared.cmd_opts.vae_path is not None:
+            return say("The WebUI was started with --vae-path, which decides: a choice here would change nothing.")
+        return options.frozen("sd_vae")
 
-    def endpoint(self) -> str | None:
-        return str(options.read(options.ENDPOINT, "")).strip() or None
+    def written_choice(self) -> Choice:
+        return Choice(str(options.read("sd_vae", AUTOMATIC.word)))
 
-    def connections(self) -> int:
-        asked = options.number(options.CONNECTIONS, options.DEFAULT_CONNECTIONS)
-        return round(min(max(1, asked), options.MOST_CONNECTIONS))
+    def write_choice(self, choice: Choice) -> None:
+        options.write("sd_vae", choice.word)
 
-    def bandwidth(self) -> float | None:
-        megabytes = options.number(options.BANDWIDTH, 0)
-        return megabytes * 1e6 if megabytes > 0 else None
-
-    def converts(self) -> bool:
-        return bool(options.read(options.CONVERT, True))
-
-    def language(self) -> str:
-        """The chosen localization; that of the bilingual extension where it takes the WebUI's place."""
-        chosen = str(options.read("localization", "None"))
-        return str(options.read("bilingual_localization_file", "None")) if chosen == "None" else chosen
-
-    def translations(self) -> Mapping[str, str]:
-        """As the WebUI gives them to the page (localization.py localization_js)."""
-        files = localization.localizations.get(self.language()) or []
-        return _read_tables(tuple([files] if isinstance(files, str) else files))  # one path in 1.6, a list since
-
-    def quick_settings(self) -> Sequence[str]:
-        return list(options.read("quicksettings_list", []))
-
-    def set_quick_settings(self, names: Sequence[str]) -> None:
-        options.write("quicksettings_list", list(names))
-
-    def reload_page(self) -> None:
-        shared.state.request_restart()
-
-    def refusal(self, act: Act) -> Sentence | None:
-        if act in (Act.CHOOSE, Act.CHOOSE_FOR_TAB):
-            if shared.cmd_opts.vae_path is not None:
-                return say("The WebUI was started with --vae-path, which decides: a choice here would change nothing.")
-            return options.frozen("sd_vae")
-        if act is Act.PREFER:
-            return self.refusal(Act.CHOOSE) or self._closed_to_strangers()
-        if act is Act.CHANGE_QUICK_SETTINGS:
-            return options.frozen("quicksettings_list") or self._closed_to_strangers()
-        if act in (Act.RELOAD_PAGE, Act.CHANGE_FILES):
-            return self._closed_to_strangers()
-        if act is Act.ADOPT_FILES:
-            if self.shared_with_others:  # even where extensions may be changed: a path could be anybody's file
-                return say("This WebUI can be reached from other machines, so the page takes in no file by its path.")
-            return self._closed_to_strangers()
-        if act is Act.CHANGE_SOURCES and shared.cmd_opts.disable_extension_access:
-            return say(
-                "This WebUI can be reached from other machines, so the page fetches only what it offers. On its own "
-                "machine, `python -m vae_manager get` fetches any VAE."
-            )
-        return None
-
-    def _closed_to_strangers(self) -> Sentence | None:
-        if shared.cmd_opts.disable_extension_access:
-            return say(
-                "This WebUI was started for other machines to reach (--listen, --share), so this cannot be changed in "
-                "the page."
-            )
-        return None
-
-    def may_hash(self) -> bool:
-        return not shared.cmd_opts.no_hashing
-
-    # The model
-
-    def choice(self) -> Choice:
-        if self._set_aside is not None and self._overridden():
-            return Choice(self._set_aside[0])
-        return self.written_choice()
-
-    def note_override(self, word: str | None) -> None:
-        """A generation begins, with a VAE of its own or without. Called before the WebUI writes the override.
-
-        Of several in one job (X/Y/Z, a detailer inside another generation) the first one's setting is the person's.
-        """
-        if not self._overridden():
-            setting = str(options.read("sd_vae", AUTOMATIC.word))
-            self._set_aside = (setting, shared.state.time_start) if word is not None else None
-        self._override = word
-
-    def ends_override(self, written: Choice) -> bool:
-        """The WebUI has written the setting back, and the picture is about to be given out."""
-        return self._overridden() and written.word != self._override
-
-    def _overridden(self) -> bool:
-        if self._set_aside is None or not self.generating():
-            return False
-        return bool(self._set_aside[1] == shared.state.time_start)
-
-    def resolution(self) -> Resolution:
-        return resolve(self._situation(self.choice(), self.model()))
-
-    def _situation(self, choice: Choice, model: Any) -> Situation:
-        checkpoint_file = model.sd_checkpoint_info.filename if model is not None else ""
-        return Situation(
-            choice=choice,
-            checkpoint_file=checkpoint_file,
-            files=self.files(),
-            vae_path=shared.cmd_opts.vae_path,
-            setting_overrides_card=bool(options.read("sd_vae_overrides_per_model_preferences", True)),
-            card_preference=self.preference(checkpoint_file),
-            family_default=options.family_default(model_facts.family(model)),
-        )
-
-    # The checkpoint's card
-
-    def checkpoints(self) -> Sequence[str]:
-        return [info.filename for info in list(sd_models.checkpoints_list.values())]
-
-    def preference(self, checkpoint_file: str) -> str | None:
-        return card.preference(checkpoint_file) if checkpoint_file else None
-
-    def prefer(self, checkpoint: str, choice: Choice) -> None:
-        refusal = self.refusal(Act.PREFER)
-        if refusal is not None:
-            raise RefusedError(refusal)
-        info = getattr(self.model(), "sd_checkpoint_info", None)
-        if info is None or info.name_for_extra != checkpoint:
-            raise RefusedError(say("Another checkpoint has been loaded meanwhile. Nothing was changed."))
-        path = self.path_of(choice)
-        if path != sd_vae.loaded_vae_file:
-            self.check(choice)
-        card.prefer(info.filename, None if choice.is_automatic else choice.word)
-
-    # What is in use
-
-    def in_use(self) -> InUse:
-        model = self.model()
-        if model is None:
-            return InUse(None, None, None, None)
-        return InUse(
-            checkpoint=model.sd_checkpoint_info.name_for_extra,
-            family=model_facts.family(model),
-            path=sd_vae.loaded_vae_file,
-            dtype=model_facts.dtype(model),
-            checkpoint_file=model.sd_checkpoint_info.filename,
-            decoded_by_taesd=options.read("sd_vae_decode_method", "Full") != "Full",
-            overridden=self._overridden(),
-            identity=self.vae.identity(model),
-            swap=self._last_swap(),
-            notice=self.vae.refusal or self.vae.precision.notice,
-        )
-
-    def _last_swap(self) -> Swap | None:
-        swap = self.vae.last
-        return swap if swap is not None and swap.path == sd_vae.loaded_vae_file else None
-
-    def generating(self) -> bool:
-        return bool(shared.state.job_count != 0)
-
-    def run_exclusive(self, work: Callable[[], Result]) -> Result:
-        with call_queue.queue_lock:
-            return work()
-
-    def check(self, choice: Choice) -> None:
-        path = self.path_of(choice)
-        model = self.model()
-        if path is not None and model is not None:
-            self.vae.check(model, path)
-
-    def path_of(self, choice: Choice) -> str | None:
-        name = choice.file_name
-        if name is not None and name not in self.files():
-            raise RefusedError(say("{file} is not in the VAE folders. The VAE in use is unchanged.", file=name))
-        return self.files().get(name) if name is not None else None
-
-    def choose(self, choice: Choice, still_wanted: Callable[[], bool]) -> None:
-        refusal = self.refusal(Act.CHOOSE)
-        if refusal is not None:
-            raise RefusedError(refusal)
-
-        def change() -> None:
-            if not still_wanted():
-                raise Cancelled(say("Another choice was made meanwhile."))
-            self.path_of(choice)  # gone meanwhile?
-            model = self.model()
-            swapped = model is not None and self.ways_in.apply(model, choice)
-            try:
-                options.write("sd_vae", choice.word)
-            finally:
-                if swapped:
-                    self.ways_in.announce(model)
-
-        self.run_exclusive(change)
-
-    def try_out(self, path: Path) -> LatentTest:
-        model = self.model()
-        if model is None:
-            raise RefusedError(say("No checkpoint is loaded, so there is nothing to try {file} with.", file=path.name))
-        return self.run_exclusive(lambda: self.vae.try_out(model, str(path)))
-
-    def follow_setting(self) -> None:
-        """Put the VAE of the present setting into the model, if it is another one.
-
-        For a model that was already loading, with the old setting, when the choice was made.
-        """
-        self.run_exclusive(self.before_generation)
+    def apply(self, model: Any, choice: Choice) -> bool:
+        return self.ways_in.apply(model, choice)
 
     def before_generation(self) -> None:
-        """Follow what has changed on the disk. Under the queue lock."""
         if (model := self.model()) is not None:
             self.ways_in.before_generation(model)
 
-    def resolution_of(self, choice: Choice, model: Any) -> Resolution:
-        """What `choice` means for the checkpoint in `model`."""
-        return resolve(self._situation(choice, model))
-
-    def written_choice(self) -> Choice:
-        """What stands in the setting: for the time of a picture, its override."""
-        return Choice(str(options.read("sd_vae", AUTOMATIC.word)))
-
     def model(self) -> Any:
-        """The loaded model. Never `shared.sd_model`, which would load a checkpoint."""
+        """Never `shared.sd_model`, which would load a checkpoint."""
         return sd_models.model_data.sd_model
+
+    # What hangs on the WebUI's callbacks
+
+    def prepare(self) -> None:
+        """An override of an option that the config does not hold is never taken back (processing.py:823)."""
+        shared.opts.data.setdefault("sd_vae", AUTOMATIC.word)
+
+    def guard(self) -> None:
+        from . import guards
+
+        patching.install(self, guards.all_patches())
+
+    def unguard(self) -> None:
+        from . import guards
+
+        patching.remove(guards, guards.all_patches())
+
+    def override_of(self, p: Any) -> str | None:
+        word: str | None = p.override_settings.get("sd_vae")
+        return word
+
+    def set_override(self, p: Any, word: str) -> None:
+        p.override_settings["sd_vae"] = word
+
+    def name_decoder(self, p: Any) -> None:
+        p.sd_vae_name, p.sd_vae_hash = infotext.decoder(self)
+
+    def picker(self, component: Any, elem_id: str) -> Any:
+        return component if elem_id == "setting_sd_vae" else None
+
+    def picker_values(self, facts: Facts) -> Mapping[str, Any]:
+        """The WebUI's own dropdown keeps the WebUI's words, and gets what the setting already is.
+
+        In the quick settings it writes each change of its value into the setting: a choice that still waits for its
+        check would be loaded unchecked.
+        """
+        return {"choices": [option.word for option in facts.options], "value": facts.choice.word}
+
+    def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
+        pasted.into_fields(self, service, fields)

@@ -11,54 +11,30 @@ what cannot work is refused before anything is touched, and whatever raises, the
     devices.test_for_nans               says which VAE it was
     CheckpointUserMetadataEditor.update_vae     waits for a running generation
 
-They go through the WebUI's own registry (modules/patches.py), are applied once however often the UI is reloaded, and an
-option takes them off.
+An option takes them off.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from modules import call_queue, devices, patches, processing, sd_vae, ui_extra_networks_checkpoints_user_metadata
+from modules import call_queue, devices, processing, sd_vae, ui_extra_networks_checkpoints_user_metadata
 
-from . import infotext
-from .adapter import A1111
+from ..family import infotext
+from ..family.patching import Function, Patch
 
-KEY = "vae-manager"
-
-Function = Callable[..., Any]
-Patch = tuple[Any, str, Callable[[A1111, Function], Function]]
-"""Where a function stands, its name, and what makes another of the host's own."""
+if TYPE_CHECKING:
+    from .adapter import A1111
 
 
-def install(host: A1111) -> None:
-    """Apply those that are not applied."""
-    for place, name, make in _patches():
-        original = getattr(place, name)
-        if patches.original(KEY, place, name) is None:
-            patches.patch(KEY, place, name, functools.wraps(original)(make(host, original)))
-
-
-def remove() -> None:
-    """Take back those that are still ours: what another extension has put over one of them stays."""
-    for place, name, _ in _patches():
-        if patches.original(KEY, place, name) is not None and is_ours(getattr(place, name)):
-            patches.undo(KEY, place, name)
-
-
-def is_ours(function: Function) -> bool:
-    return function.__globals__ is globals()
-
-
-def _patches() -> Iterator[Patch]:
-    yield sd_vae, "load_vae", _load_vae
-    yield sd_vae, "reload_vae_weights", _reload_vae_weights
-    yield sd_vae, "get_loaded_vae_hash", _get_loaded_vae_hash
-    yield processing, "decode_latent_batch", _decode_latent_batch
-    yield devices, "test_for_nans", _test_for_nans
-    yield ui_extra_networks_checkpoints_user_metadata.CheckpointUserMetadataEditor, "update_vae", _update_vae
+def all_patches() -> Iterator[Patch]:
+    yield Patch(sd_vae, "load_vae", _load_vae)
+    yield Patch(sd_vae, "reload_vae_weights", _reload_vae_weights)
+    yield Patch(sd_vae, "get_loaded_vae_hash", _get_loaded_vae_hash)
+    yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
+    yield Patch(devices, "test_for_nans", _test_for_nans)
+    yield Patch(ui_extra_networks_checkpoints_user_metadata.CheckpointUserMetadataEditor, "update_vae", _update_vae)
 
 
 def _load_vae(host: A1111, _: Function) -> Function:
@@ -99,7 +75,7 @@ def _test_for_nans(host: A1111, original: Function) -> Function:
         except devices.NansException as error:
             if where != "vae":
                 raise
-            raise devices.NansException(f"{host.vae.precision.blame()} {error}") from None
+            raise devices.NansException(f"{host.ways_in.books.precision.blame()} {error}") from None
 
     return test_for_nans
 

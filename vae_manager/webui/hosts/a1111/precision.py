@@ -12,7 +12,7 @@ from typing import Any
 from modules import devices, sd_vae
 
 from ....sentences import Sentence, say
-from . import model_facts
+from ..family import model_facts
 
 
 class Precision:

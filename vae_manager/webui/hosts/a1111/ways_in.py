@@ -15,14 +15,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules import script_callbacks, sd_vae, shared
+from modules import sd_vae, shared
 
 from ....choice import Choice
 from ....errors import VaeManagerError
 from ....service import the_service
 from ....swap import Swapper
-from . import options
-from .loaded import LoadedVae
+from ..family import options
+from ..family.loaded import LoadedVae
+from .books import A1111Books
 
 if TYPE_CHECKING:
     from .adapter import A1111
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 class WaysIn:
     def __init__(self, host: A1111) -> None:
         self._host = host
-        self.vae = LoadedVae(Swapper(options.memory_for_vaes, options.memory_on_device))
+        self.books = A1111Books()
+        self.vae = LoadedVae(Swapper(options.memory_for_vaes, options.memory_on_device), self.books)
 
     def apply(self, model: Any, choice: Choice) -> bool:
         """Put the VAE that `choice` means into the loaded model; False where it is there already."""
@@ -43,7 +45,7 @@ class WaysIn:
         if self._host.resolution_of(choice, model).missing is not None:
             self._host.add_new_files()
         if self.apply(model, choice):
-            self.announce(model)
+            self._host.announce(model)
 
     def load(self, model: Any, path: str | None) -> None:
         """A checkpoint has been loaded into `model`: give it its VAE."""
@@ -76,12 +78,8 @@ class WaysIn:
             swapped = self._put(model, None)
             self.vae.refusal = error.sentence
         if swapped:
-            self.announce(model)
+            self._host.announce(model)
         return model if swapped else None
-
-    def announce(self, model: Any) -> None:
-        """Tell other extensions, as the WebUI does after a swap (sd_vae.py:283)."""
-        script_callbacks.model_loaded_callback(model)
 
     def _put(self, model: Any, path: str | None, *, mend: bool = False) -> bool:
         swapped = self.vae.put(model, path, anew=mend and self.vae.heal(model))

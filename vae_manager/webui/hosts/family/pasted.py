@@ -12,12 +12,12 @@ from typing import Any
 from ....pasted import Named
 from ....service import Service
 from ...ui.pasted import paste
-from .adapter import A1111
+from .webui import FamilyWebUI
 
 NAME, HASH = "VAE", "VAE hash"
 
 
-def into_fields(host: A1111, service: Service, fields: dict[str, Any]) -> None:
+def into_fields(host: FamilyWebUI, service: Service, fields: dict[str, Any]) -> None:
     """Let the fields of an infotext name the VAE that a generation is to take."""
     name = fields.get(NAME)
     if not name:  # made with Built-in, or the person has the WebUI skip it

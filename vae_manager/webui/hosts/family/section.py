@@ -15,14 +15,14 @@ from ...ui.accordion import settings_region
 from ...ui.fitting import family_label
 from ...words import Words
 from ..acts import Act
-from . import guards, options
-from .adapter import A1111
+from . import options
+from .webui import FamilyWebUI
 
 CATEGORY = "sd"
 """Where the section stands among the settings; WebUI 1.6 knows no categories and ignore it."""
 
 
-def register(host: A1111, words: Words, follow: Callable[[], None]) -> None:
+def register(host: FamilyWebUI, words: Words, follow: Callable[[], None]) -> None:
     """Add the section's options; the WebUI builds its components from them. `follow` is called when a default has
     changed, so that it goes into the loaded model."""
     defaults = {
@@ -48,7 +48,9 @@ def register(host: A1111, words: Words, follow: Callable[[], None]) -> None:
         shared.opts.add_option(name, info)
 
 
-def _family_default(host: A1111, words: Words, family: str, option: str, follow: Callable[[], None]) -> OptionInfo:
+def _family_default(
+    host: FamilyWebUI, words: Words, family: str, option: str, follow: Callable[[], None]
+) -> OptionInfo:
     label = words(say("Default VAE for {family}", family=family_label(family)))
     hint = words(
         say(
@@ -66,7 +68,7 @@ def _family_default(host: A1111, words: Words, family: str, option: str, follow:
     ).info(hint)
 
 
-def _endpoint(host: A1111, words: Words) -> OptionInfo:
+def _endpoint(host: FamilyWebUI, words: Words) -> OptionInfo:
     label = words(say("Hub endpoint or mirror"))
     hint = words(
         say(
@@ -78,7 +80,7 @@ def _endpoint(host: A1111, words: Words) -> OptionInfo:
     return OptionInfo("", label, gr.Textbox, shown).info(hint)
 
 
-def _download_folder(host: A1111, words: Words) -> OptionInfo:
+def _download_folder(host: FamilyWebUI, words: Words) -> OptionInfo:
     label = words(say("Downloads go to"))
     hint = words(say("Automatic: --vae-dir where the WebUI was started with it, else models/VAE"))
 
@@ -125,7 +127,7 @@ def _on_device(words: Words) -> OptionInfo:
     return OptionInfo(False, label).info(hint)
 
 
-def _kept(host: A1111, words: Words) -> OptionInfo:
+def _kept(host: FamilyWebUI, words: Words) -> OptionInfo:
     label = words(say("Pictures that can be compared afterwards"))
     hint = words(
         say(
@@ -137,14 +139,14 @@ def _kept(host: A1111, words: Words) -> OptionInfo:
     return OptionInfo(options.DEFAULT_KEPT, label, gr.Slider, shown, onchange=host.comparing.kept.shrink).info(hint)
 
 
-def _kept_memory(host: A1111, words: Words) -> OptionInfo:
+def _kept_memory(host: FamilyWebUI, words: Words) -> OptionInfo:
     label = words(say("RAM for pictures that can be compared, in MB"))
     hint = words(say("one of 512 × 512 takes some 0.07 MB, one of 2048 × 2048 some 1; 0: none are kept"))
     shrink = host.comparing.kept.shrink
     return OptionInfo(options.DEFAULT_KEPT_MEMORY, label, gr.Number, {"minimum": 0}, onchange=shrink).info(hint)
 
 
-def _guards(host: A1111, words: Words) -> OptionInfo:
+def _guards(host: FamilyWebUI, words: Words) -> OptionInfo:
     label = words(say("Guard the WebUI's own ways of loading a VAE"))
     hint = words(
         say(
@@ -155,8 +157,8 @@ def _guards(host: A1111, words: Words) -> OptionInfo:
 
     def follow() -> None:
         if options.guarded():
-            guards.install(host)
+            host.guard()
         else:
-            guards.remove()
+            host.unguard()
 
     return OptionInfo(True, label, onchange=follow).info(hint)

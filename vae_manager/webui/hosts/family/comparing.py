@@ -1,22 +1,22 @@
 """Comparisons in the WebUI's model: to the bit what it would make with each VAE chosen and the same seed again.
 
-What its own decode does is done here (sd_samplers_common.py:50, processing.py:629), but for one choice: what decodes
-is always the VAE, never TAESD nor an approximation.
+What its own decode does is done here, but for one choice: what decodes is always the VAE, never TAESD nor an
+approximation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import torch
-from modules import call_queue, devices, lowvram, sd_hijack, sd_vae, shared
+from modules import call_queue
 
 from ....choice import BUILTIN, Choice
-from ....compare import Candidate, Decoded, Encoder, Kept, KeptLatents, Model, Step
+from ....compare import Candidate, Decoded, Encoder, Kept, KeptLatents, Step
 from ....compare.comparison import decode_all
 from ....compare.infotext import with_vae
 from ....errors import Cancelled, RefusedError, VaeManagerError
@@ -27,22 +27,24 @@ from . import infotext as texts
 from . import model_facts, options
 
 if TYPE_CHECKING:
-    from .adapter import A1111
-
-SEED = 0
-"""Of the noise that sgm draws when it encodes, so that it is the same each time."""
+    from .decoding import Decoding
+    from .webui import FamilyWebUI
 
 
-class A1111Comparing:
-    def __init__(self, host: A1111) -> None:
-        self._host = host
+class FamilyComparing:
+    def __init__(self, host: FamilyWebUI, decoding: Decoding) -> None:
+        self._host, self._decoding = host, decoding
+
+    def _in_use(self) -> str | None:
+        model = self._host.model()
+        return self._host.vae.path(model) if model is not None else None
 
     @property
     def kept(self) -> KeptLatents:
         return self._host.latents.kept
 
     def offers(self) -> Sequence[Offer]:
-        model, in_use = self._host.model(), sd_vae.loaded_vae_file
+        model, in_use = self._host.model(), self._in_use()
         own = Offer(BUILTIN.word, None, in_use is None, None)
         files = sorted(self._host.files().items(), key=lambda file: file[0].lower())
         return [own, *(Offer(name, path, path == in_use, self._misfit(model, path)) for name, path in files)]
@@ -60,7 +62,7 @@ class A1111Comparing:
             refusal = self._refusal(wanted.source)
             if refusal is not None:
                 raise RefusedError(refusal)
-        in_use = _word(sd_vae.loaded_vae_file)
+        in_use = _word(self._in_use())
         first = [in_use] if isinstance(wanted.source, Kept) or in_use in wanted.vaes else []
         return list(dict.fromkeys([*first, *wanted.vaes]))
 
@@ -98,16 +100,15 @@ class A1111Comparing:
             if stop.is_set():
                 raise Cancelled(say("The comparison was stopped. The VAE in use is unchanged."))
             began()
-            if sd_hijack.model_hijack.layers is None:
-                self._host.before_generation()  # mends what a load of the WebUI's own has left
+            self._decoding.mend()
             model, kept = self._host.model(), wanted.source if isinstance(wanted.source, Kept) else None
             refusal = self._refusal(kept) if kept is not None else None
             if model is None or refusal is not None:
                 raise RefusedError(refusal or say("No checkpoint is loaded, so nothing can be decoded."))
             tiling = kept is not None and kept.tiling
             candidates = [self._candidate(model, vae) for vae in vaes]
-            with _padded(tiling), _tidied(model):
-                made = decode_all(_model(model, tiling), _source(wanted), candidates, report=report, stop=stop)
+            with self._decoding.ready(model, tiling) as ready:
+                made = decode_all(ready, _source(wanted), candidates, report=report, stop=stop)
                 with closing(made):
                     for decoded in made:
                         show(decoded)
@@ -140,58 +141,6 @@ def _source(wanted: Wanted) -> torch.Tensor | Encoder:
 
 def _word(path: str | None) -> str:
     return Path(path).name if path is not None else BUILTIN.word
-
-
-def _model(model: Any, tiling: bool) -> Model:
-    def decode(latent: torch.Tensor) -> torch.Tensor:
-        with devices.without_autocast():
-            picture: torch.Tensor = model.decode_first_stage(latent)
-        return picture
-
-    def encode(picture: torch.Tensor) -> torch.Tensor:
-        """ldm gives a distribution, whose mode is the same each time; sgm draws from it by itself."""
-        with devices.without_autocast(), torch.random.fork_rng():
-            torch.manual_seed(SEED)
-            encoded = model.encode_first_stage(picture)
-        if hasattr(encoded, "mode"):
-            mode: torch.Tensor = model.scale_factor * encoded.mode()
-            return mode
-        latent: torch.Tensor = model.get_first_stage_encoding(encoded)
-        return latent
-
-    return Model(model.first_stage_model, decode, encode, devices.device, tiling, better=_better())
-
-
-def _better() -> torch.dtype | None:
-    """In what the WebUI decodes anew where there was NaN (processing.py:641)."""
-    if shared.cmd_opts.disable_nan_check:
-        return None
-    if options.read("auto_vae_precision_bfloat16", False):
-        return torch.bfloat16
-    return torch.float32 if options.read("auto_vae_precision", True) else None
-
-
-@contextmanager
-def _padded(tiling: bool) -> Iterator[None]:
-    """The convolutions' padding as the picture had it (sd_hijack.py apply_circular)."""
-    hijack = sd_hijack.model_hijack
-    before = hijack.circular_enabled
-    try:
-        hijack.apply_circular(tiling)
-        yield
-    finally:
-        hijack.apply_circular(before)
-
-
-@contextmanager
-def _tidied(model: Any) -> Iterator[None]:
-    """As the WebUI does after its own decode."""
-    try:
-        yield
-    finally:
-        if lowvram.is_enabled(model):
-            lowvram.send_everything_to_cpu()
-        devices.torch_gc()
 
 
 def _is_held(lock: Any) -> bool:

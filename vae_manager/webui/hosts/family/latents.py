@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modules import sd_vae, shared
+from modules import shared
 
 from ....compare import Checkpoint, Kept, KeptLatents
 from ....sentences import Sentence, say
@@ -52,7 +53,9 @@ class _Taken:
 class Latents:
     """One for the process. All but `kept` is called in the thread that generates, under the queue lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, vae_in: Callable[[Any], str | None]) -> None:
+        """`vae_in` gives the VAE file in a model."""
+        self._vae_in = vae_in
         self.kept = KeptLatents(options.kept_count, options.kept_bytes)
         self._batch: _Batch | None = None
         self._ids = itertools.count(1)
@@ -66,7 +69,7 @@ class Latents:
         if not self.kept.wanted or info is None or not hasattr(batch, "detach"):
             return  # what another extension calls a model, or a batch, is no reason to lose its picture
         checkpoint = Checkpoint(info.filename, info.sha256, model_facts.family(model))
-        self._batch = _Batch(batch.detach().to("cpu", copy=True), checkpoint, sd_vae.loaded_vae_file)
+        self._batch = _Batch(batch.detach().to("cpu", copy=True), checkpoint, self._vae_in(model))
 
     def claim(self, p: Any, pictures: Any) -> None:
         """`pictures` are [n, 3, height, width]."""

@@ -1,0 +1,177 @@
+"""Plugs the extension into a WebUI of the family: its callbacks, its always-on script and its settings section."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modules import scripts, shared
+
+from ....choice import Choice
+from ....errors import VaeManagerError
+from ....service import Service, the_service
+from ... import api, api_pictures
+from ...ui import accordion, tab
+from ...ui.choosing import follow
+from ...ui.gradio_compat import changed, on_click
+from ...ui.page import TABS, Page
+from ..acts import Act
+from . import options, section
+from .callbacks import register
+from .webui import FamilyWebUI
+
+SYNC_BUTTON = f"vae_manager_{TABS[0]}_sync"
+
+
+class Plug:
+    """One for the process. The WebUI clears its callbacks and has them registered again at each *Reload UI*."""
+
+    def __init__(self, host: FamilyWebUI) -> None:
+        self.host = host
+        self._page: Page | None = None
+        """Of the present build of the UI."""
+        self._sync_button: Any = None
+        self._kept_in_step: set[str] = set()
+
+    @property
+    def service(self) -> Service:
+        return the_service(self.host.data_folder)
+
+    def page(self) -> Page:
+        """Made before the WebUI builds its UI; with --nowebui that comes later than the first who asks for it."""
+        if self._page is None:
+            self._page = Page(self.host, self.service)
+        return self._page
+
+    def into_webui(self) -> type[VaeScript]:
+        """Register everything; gives what the WebUI is to make the script of."""
+        self.host.prepare()
+        self._guard()
+        register("before_ui", self._new_page)
+        register("ui_tabs", self._tabs)
+        register("ui_settings", self._register_settings)
+        register("after_component", self._keep_in_step)
+        register("app_started", self._add_route)
+        register("model_loaded", self._follow_setting)
+        register("infotext_pasted", self._name_the_vae)
+        return type("VaeScript", (VaeScript,), {"plug": self})
+
+    def _guard(self) -> None:
+        if options.guarded():
+            self.host.guard()
+
+    def _new_page(self) -> None:
+        self._guard()  # once more: a Reload UI may make the WebUI's page modules anew
+        self._page = self._sync_button = None
+        self._kept_in_step.clear()
+        self.page()
+
+    def _tabs(self) -> list[tuple[Any, str, str]]:
+        """The tab "VAE". No file is looked at before somebody opens it."""
+        return [(tab.build(self.page()), "VAE", tab.NAME)]
+
+    def _register_settings(self) -> None:
+        section.register(self.host, self.page().words, self._follow)
+
+    def _follow(self) -> None:
+        follow(self.host, self.service)
+
+    def _keep_in_step(self, component: Any, **kwargs: Any) -> None:
+        """Let the WebUI's own components for what the page changes follow it: else *Apply settings* would undo it."""
+        elem_id = str(kwargs.get("elem_id"))
+        if elem_id == SYNC_BUTTON:
+            self._sync_button = component
+        if self._sync_button is None:
+            return  # with --nowebui the settings are built without the accordion
+        picker = self.host.picker(component, elem_id)
+        if picker is not None and "picker" not in self._kept_in_step:
+            self._kept_in_step.add("picker")
+            on_click(self._sync_button, self._picker, [], [picker])
+        if elem_id == "setting_quicksettings_list":
+            shown = self.host.quick_settings
+            on_click(self._sync_button, lambda: changed(value=list(shown())), [], [component])
+        if elem_id in (f"setting_{option}" for option in options.FAMILY_DEFAULTS.values()):
+            arguments = shared.opts.data_labels[elem_id.removeprefix("setting_")].component_args
+            on_click(self._sync_button, lambda: changed(**arguments()), [], [component])  # lists a new file at once
+
+    def _picker(self) -> Any:
+        return changed(**self.host.picker_values(self.page().facts()))
+
+    def _add_route(self, demo: Any, app: Any) -> None:
+        if demo is not None:  # None with --nowebui: there is no page to show anything in
+            api.register(app, self.page)
+            api_pictures.register(app, self.page)
+        if shared.cmd_opts.api or shared.cmd_opts.nowebui:
+            from ... import api_compare
+
+            api_compare.register(app, self.host, lambda: self.service, _api_users())
+
+    def _name_the_vae(self, infotext: str, fields: dict[str, Any]) -> None:
+        self.host.name_pasted(self.service, fields)
+
+    def _follow_setting(self, model: Any) -> None:
+        """A choice made while the model was loading comes too late for it: apply it now, in the background.
+
+        The WebUI may hold its queue lock here, so nothing is done in this call itself.
+        """
+        if not self.host.in_use().overridden:
+            self._follow()
+
+
+def _api_users() -> dict[str, str]:
+    """Those of --api-auth (modules/api/api.py:201)."""
+    return dict(pair.split(":", 1) for pair in (shared.cmd_opts.api_auth or "").split(",") if pair)
+
+
+class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is not typed
+    """The accordion, and the tab's own choice on its way into a generation."""
+
+    plug: Plug
+
+    def title(self) -> str:
+        return "VAE"
+
+    def show(self, is_img2img: bool) -> Any:
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        return accordion.build(self.plug.page(), TABS[1] if is_img2img else TABS[0])
+
+    def before_process(self, p: Any, tab_choice: str = "", *_: Any) -> None:
+        """Give the tab's choice to this generation, unless X/Y/Z or a request through the API has set one.
+
+        Runs before the WebUI applies overrides (processing.py:820).
+        """
+        host = self.plug.host
+        host.latents.begin(p)
+        if tab_choice and host.override_of(p) is None:
+            self._override(p, tab_choice)
+        override = host.override_of(p)
+        host.note_override(override)
+        if override is None and options.guarded():
+            try:
+                host.before_generation()
+            except VaeManagerError as error:
+                p.comment(str(error.sentence))
+
+    def postprocess_batch(self, p: Any, *_: Any, images: Any = (), **__: Any) -> None:
+        """Let infotext name the VAE that has decoded: the WebUI notes the one before a refiner or a hires checkpoint
+        brings another (processing.py:892)."""
+        if options.guarded():
+            self.plug.host.name_decoder(p)
+            self.plug.host.latents.claim(p, images)
+
+    def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
+        self.plug.host.latents.finish(p, processed, TABS[1] if self.is_img2img else TABS[0])
+
+    def _override(self, p: Any, word: str) -> None:
+        """The WebUI loads an override unchecked, and a file that does not fit would break the model for everybody."""
+        host = self.plug.host
+        if host.refusal(Act.CHOOSE_FOR_TAB) is not None:
+            return
+        try:
+            if "sd_model_checkpoint" not in p.override_settings:  # else the model to check against is another one
+                host.check(Choice(word))
+        except VaeManagerError as error:
+            p.comment(str(error.sentence))
+            return
+        host.set_override(p, word)

@@ -1,0 +1,395 @@
+"""What the hosts of A1111's family share: folders, options, flags, cards. Each adds its model and its choice."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modules import call_queue, launch_utils, localization, paths, script_callbacks, sd_models, sd_vae, shared
+
+from ....choice import Choice, Resolution, Situation, resolve
+from ....errors import Cancelled, RefusedError
+from ....library import Folder
+from ....sentences import Sentence, say
+from ..acts import Act, InUse, Swap
+from . import card, model_facts, options
+
+if TYPE_CHECKING:
+    from ....service import Service
+    from ....swap import LatentTest
+    from ...ui.facts import Facts
+    from ..host import Result
+    from .comparing import FamilyComparing
+    from .latents import Latents
+    from .loaded import LoadedVae
+
+logger = logging.getLogger(__name__)
+
+
+@functools.lru_cache(maxsize=4)
+def _read_tables(paths: tuple[str, ...]) -> Mapping[str, str]:
+    """The WebUI's tables, once: it reads them itself only when the page is built."""
+    table: dict[str, str] = {}
+    for path in paths:
+        try:
+            table.update(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            logger.warning("The localization file %s cannot be read.", path)
+    return table
+
+
+class FamilyWebUI(ABC):
+    """Reads and drives a WebUI through its own modules."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self._set_aside: tuple[str, float | None] | None = None
+        """The choice while a picture is made with an override, which the WebUI writes into its setting; and when that
+        job began."""
+        self._override: str | None = None
+        """The VAE of its own that the latest generation has."""
+
+    @property
+    @abstractmethod
+    def vae(self) -> LoadedVae:
+        """The VAE in the model."""
+
+    @abstractmethod
+    def model(self) -> Any:
+        """The loaded model, None where none is. Never loads one."""
+
+    @abstractmethod
+    def files(self) -> Mapping[str, str]:
+        """The host's own list of VAE files: base name -> path."""
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Make the host read its VAE folders again, so that every dropdown of it shows what is there."""
+
+    @abstractmethod
+    def before_generation(self) -> None:
+        """Follow what has changed on the disk. Under the queue lock."""
+
+    @abstractmethod
+    def written_choice(self) -> Choice:
+        """What stands in the setting: for the time of a picture, its override."""
+
+    @abstractmethod
+    def write_choice(self, choice: Choice) -> None:
+        """Make it the setting and save it, without what hangs on a change. Raises RefusedError, DiskError."""
+
+    @abstractmethod
+    def apply(self, model: Any, choice: Choice) -> bool:
+        """Put the VAE that `choice` means into the loaded model; False where it is there already.
+
+        Under the queue lock. Raises a VaeManagerError; the VAE that was in use before still is then.
+        """
+
+    # What hangs on the WebUI's callbacks
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Called when the extension is loaded, and again at each *Reload UI*."""
+
+    @abstractmethod
+    def guard(self) -> None:
+        """Apply the patches that are not applied."""
+
+    @abstractmethod
+    def unguard(self) -> None:
+        """Take the patches back."""
+
+    @abstractmethod
+    def override_of(self, p: Any) -> str | None:
+        """The word of the VAE that a generation brings of its own; None where it brings none."""
+
+    @abstractmethod
+    def set_override(self, p: Any, word: str) -> None:
+        """Give a generation a VAE of its own."""
+
+    @abstractmethod
+    def name_decoder(self, p: Any) -> None:
+        """A batch has been decoded: let the infotext of the generation name the VAE that did it."""
+
+    @abstractmethod
+    def picker(self, component: Any, elem_id: str) -> Any:
+        """The WebUI's own component for the choice, once it is there; None before. Called with each component."""
+
+    @abstractmethod
+    def picker_values(self, facts: Facts) -> Mapping[str, Any]:
+        """What that component is to show."""
+
+    @abstractmethod
+    def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
+        """Let the fields of a pasted infotext name the VAE that a generation is to take."""
+
+    def announce(self, model: Any) -> None:
+        """Tell other extensions, as A1111 does after a swap (sd_vae.py:283)."""
+        script_callbacks.model_loaded_callback(model)
+
+    @property
+    @abstractmethod
+    def comparing(self) -> FamilyComparing:
+        """The last pictures, decoded anew by other VAEs."""
+
+    @functools.cached_property
+    def latents(self) -> Latents:
+        """Of the last pictures."""
+        from .latents import Latents
+
+        return Latents(lambda model: self.vae.path(model))
+
+    @property
+    def version(self) -> str:
+        return str(launch_utils.git_tag())
+
+    @property
+    def shared_with_others(self) -> bool:
+        return bool(shared.cmd_opts.webui_is_non_local)
+
+    @property
+    def data_folder(self) -> Path:
+        return Path(paths.data_path) / "vae-manager"
+
+    # Folders and files
+
+    def folders(self) -> Sequence[Folder]:
+        """As sd_vae.refresh_vae_list looks for them (sd_vae.py:82)."""
+        folders = [Folder(path, "vae") for path in self._vae_folders()]
+        folders.append(Folder(Path(sd_models.model_path), "checkpoints"))
+        if shared.cmd_opts.ckpt_dir is not None:
+            folders.append(Folder(Path(shared.cmd_opts.ckpt_dir), "checkpoints"))
+        return folders
+
+    def download_folder(self) -> Path:
+        """The one chosen in the settings, else `--vae-dir`, else models/VAE."""
+        folders = self._vae_folders()
+        chosen = options.read(options.DOWNLOAD_FOLDER, options.AUTOMATIC_FOLDER)
+        return {str(folder): folder for folder in folders}.get(chosen, folders[-1])
+
+    def _vae_folders(self) -> list[Path]:
+        folders = [Path(sd_vae.vae_path)]
+        if shared.cmd_opts.vae_dir is not None:
+            folders.append(Path(shared.cmd_opts.vae_dir))
+        return folders
+
+    def path_of(self, choice: Choice) -> str | None:
+        name = choice.file_name
+        if name is not None and name not in self.files():
+            raise RefusedError(say("{file} is not in the VAE folders. The VAE in use is unchanged.", file=name))
+        return self.files().get(name) if name is not None else None
+
+    # Options
+
+    def endpoint(self) -> str | None:
+        return str(options.read(options.ENDPOINT, "")).strip() or None
+
+    def connections(self) -> int:
+        asked = options.number(options.CONNECTIONS, options.DEFAULT_CONNECTIONS)
+        return round(min(max(1, asked), options.MOST_CONNECTIONS))
+
+    def bandwidth(self) -> float | None:
+        megabytes = options.number(options.BANDWIDTH, 0)
+        return megabytes * 1e6 if megabytes > 0 else None
+
+    def converts(self) -> bool:
+        return bool(options.read(options.CONVERT, True))
+
+    def language(self) -> str:
+        """The chosen localization; that of the bilingual extension where it takes the WebUI's place."""
+        chosen = str(options.read("localization", "None"))
+        return str(options.read("bilingual_localization_file", "None")) if chosen == "None" else chosen
+
+    def translations(self) -> Mapping[str, str]:
+        """As the WebUI gives them to the page (localization.py localization_js)."""
+        files = localization.localizations.get(self.language()) or []
+        return _read_tables(tuple([files] if isinstance(files, str) else files))  # one path in 1.6, a list since
+
+    def quick_settings(self) -> Sequence[str]:
+        return list(options.read("quicksettings_list", []))
+
+    def set_quick_settings(self, names: Sequence[str]) -> None:
+        options.write("quicksettings_list", list(names))
+
+    def reload_page(self) -> None:
+        shared.state.request_restart()
+
+    # What a person may do
+
+    @abstractmethod
+    def choice_frozen(self) -> Sentence | None:
+        """Which flag of the WebUI decides which VAE is used, or freezes the setting; None where none does."""
+
+    def refusal(self, act: Act) -> Sentence | None:
+        if act in (Act.CHOOSE, Act.CHOOSE_FOR_TAB):
+            return self.choice_frozen()
+        if act is Act.PREFER:
+            return self.choice_frozen() or self._closed_to_strangers()
+        if act is Act.CHANGE_QUICK_SETTINGS:
+            return options.frozen("quicksettings_list") or self._closed_to_strangers()
+        if act in (Act.RELOAD_PAGE, Act.CHANGE_FILES):
+            return self._closed_to_strangers()
+        if act is Act.ADOPT_FILES:
+            if self.shared_with_others:  # even where extensions may be changed: a path could be anybody's file
+                return say("This WebUI can be reached from other machines, so the page takes in no file by its path.")
+            return self._closed_to_strangers()
+        if act is Act.CHANGE_SOURCES and shared.cmd_opts.disable_extension_access:
+            return say(
+                "This WebUI can be reached from other machines, so the page fetches only what it offers. On its own "
+                "machine, `python -m vae_manager get` fetches any VAE."
+            )
+        return None
+
+    def _closed_to_strangers(self) -> Sentence | None:
+        if shared.cmd_opts.disable_extension_access:
+            return say(
+                "This WebUI was started for other machines to reach (--listen, --share), so this cannot be changed in "
+                "the page."
+            )
+        return None
+
+    def may_hash(self) -> bool:
+        return not shared.cmd_opts.no_hashing
+
+    # The choice
+
+    def choice(self) -> Choice:
+        if self._set_aside is not None and self._overridden():
+            return Choice(self._set_aside[0])
+        return self.written_choice()
+
+    def note_override(self, word: str | None) -> None:
+        """A generation begins, with a VAE of its own or without. Called before the WebUI writes the override.
+
+        Of several in one job (X/Y/Z, a detailer inside another generation) the first one's setting is the person's.
+        """
+        if not self._overridden():
+            setting = self.written_choice().word
+            self._set_aside = (setting, shared.state.time_start) if word is not None else None
+        self._override = word
+
+    def ends_override(self, written: Choice) -> bool:
+        """The WebUI has written the setting back, and the picture is about to be given out."""
+        return self._overridden() and written.word != self._override
+
+    def _overridden(self) -> bool:
+        if self._set_aside is None or not self.generating():
+            return False
+        return bool(self._set_aside[1] == shared.state.time_start)
+
+    def resolution(self) -> Resolution:
+        return self.resolution_of(self.choice(), self.model())
+
+    def resolution_of(self, choice: Choice, model: Any) -> Resolution:
+        """What `choice` means for the checkpoint in `model`."""
+        return resolve(self.situation(choice, model))
+
+    def situation(self, choice: Choice, model: Any) -> Situation:
+        checkpoint_file = model.sd_checkpoint_info.filename if model is not None else ""
+        return Situation(
+            choice=choice,
+            checkpoint_file=checkpoint_file,
+            files=self.files(),
+            vae_path=shared.cmd_opts.vae_path,
+            setting_overrides_card=bool(options.read("sd_vae_overrides_per_model_preferences", True)),
+            card_preference=self.preference(checkpoint_file),
+            family_default=options.family_default(model_facts.family(model)),
+        )
+
+    # The checkpoint's card
+
+    def checkpoints(self) -> Sequence[str]:
+        return [info.filename for info in list(sd_models.checkpoints_list.values())]
+
+    def preference(self, checkpoint_file: str) -> str | None:
+        return card.preference(checkpoint_file) if checkpoint_file else None
+
+    def write_preference(self, checkpoint_file: str, word: str | None) -> None:
+        card.prefer(checkpoint_file, word)
+
+    def prefer(self, checkpoint: str, choice: Choice) -> None:
+        refusal = self.refusal(Act.PREFER)
+        if refusal is not None:
+            raise RefusedError(refusal)
+        info = getattr(self.model(), "sd_checkpoint_info", None)
+        if info is None or info.name_for_extra != checkpoint:
+            raise RefusedError(say("Another checkpoint has been loaded meanwhile. Nothing was changed."))
+        path = self.path_of(choice)
+        if path != self.vae.path(self.model()):
+            self.check(choice)
+        self.write_preference(info.filename, None if choice.is_automatic else choice.word)
+
+    # What is in use
+
+    def in_use(self) -> InUse:
+        model = self.model()
+        if model is None:
+            return InUse(None, None, None, None)
+        return InUse(
+            checkpoint=model.sd_checkpoint_info.name_for_extra,
+            family=model_facts.family(model),
+            path=self.vae.path(model),
+            dtype=self.vae.dtype_name(model),
+            checkpoint_file=model.sd_checkpoint_info.filename,
+            decoded_by_taesd=options.read("sd_vae_decode_method", "Full") != "Full",
+            overridden=self._overridden(),
+            identity=self.vae.identity(model),
+            swap=self._last_swap(model),
+            notice=self.vae.notice,
+        )
+
+    def _last_swap(self, model: Any) -> Swap | None:
+        swap = self.vae.last
+        return swap if swap is not None and swap.path == self.vae.path(model) else None
+
+    def generating(self) -> bool:
+        return bool(shared.state.job_count != 0)
+
+    def run_exclusive(self, work: Callable[[], Result]) -> Result:
+        with call_queue.queue_lock:
+            return work()
+
+    def check(self, choice: Choice) -> None:
+        path = self.path_of(choice)
+        model = self.model()
+        if path is not None and model is not None:
+            self.vae.check(model, path)
+
+    def choose(self, choice: Choice, still_wanted: Callable[[], bool]) -> None:
+        refusal = self.refusal(Act.CHOOSE)
+        if refusal is not None:
+            raise RefusedError(refusal)
+
+        def change() -> None:
+            if not still_wanted():
+                raise Cancelled(say("Another choice was made meanwhile."))
+            self.path_of(choice)  # gone meanwhile?
+            model = self.model()
+            swapped = model is not None and self.apply(model, choice)
+            try:
+                self.write_choice(choice)
+            finally:
+                if swapped:
+                    self.announce(model)
+
+        self.run_exclusive(change)
+
+    def try_out(self, path: Path) -> LatentTest:
+        model = self.model()
+        if model is None:
+            raise RefusedError(say("No checkpoint is loaded, so there is nothing to try {file} with.", file=path.name))
+        return self.run_exclusive(lambda: self.vae.try_out(model, str(path)))
+
+    def follow_setting(self) -> None:
+        """Put the VAE of the present setting into the model, if it is another one.
+
+        For a model that was already loading, with the old setting, when the choice was made.
+        """
+        self.run_exclusive(self.before_generation)
+
