@@ -43,8 +43,8 @@ def vaes(host: PlainHost) -> None:
     host.comparing.kept.put([picture("7")])
 
 
-def state(page: Page) -> dict[str, Any]:
-    found: dict[str, Any] = page.state({}, comparison="")["comparison"]
+def state(page: Page, shown: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = page.state({}, comparison=("", shown))["comparison"]
     return found
 
 
@@ -71,7 +71,7 @@ def test_the_section_is_read_only_while_it_is_seen(page: Page) -> None:
     assert state(page)["view"] is None
     assert not state(page)["active"]
     digest = state(page)["digest"]
-    again = page.state({}, comparison=digest)["comparison"]
+    again = page.state({}, comparison=(digest, ""))["comparison"]
     assert "compare-setup" not in again["regions"], "what the browser has is not sent again"
     assert again["digest"] == digest
 
@@ -138,6 +138,44 @@ def test_stopped_in_the_middle(page: Page, host: PlainHost, service: Service) ->
     assert "The comparison was stopped" in text(page, "compare-progress")
     assert text(page, "compare-cards").count("stopped before its turn") == 2
     assert "Save" in text(page, "compare-progress"), "what there is can be kept"
+
+
+@pytest.mark.usefixtures("vaes")
+def test_older_ones_are_kept_and_shown_again(page: Page, host: PlainHost, service: Service) -> None:
+    assert state(page)["regions"]["compare-kept"] == ""
+    for vae in ("a.safetensors", "b.safetensors"):
+        send(page, do="compare", kept="7", vaes=[vae])
+        wait_for(ended(service))
+    newer, older = service.comparisons.all()
+    assert [one.vaes[1] for one in (newer, older)] == ["b.safetensors", "a.safetensors"]
+    host.comparing.may_go_on.clear()
+    page.compare_picture(json.dumps({"vaes": ["a.safetensors"], "each": True}), Image.new("RGB", (20, 10)))
+    try:
+        wait_for(lambda: "▶ is running" in text(page, "compare-kept"))
+        running = service.comparisons.all()[0]
+        row = state(page, older.id)["regions"]["compare-kept"]
+        assert re.findall(r'data-vae-key="kept (\d+)"( aria-current="true")?', row) == [
+            (running.id, ""), (newer.id, ""), (older.id, ' aria-current="true"'),
+        ]  # fmt: skip
+        assert re.findall(r'data-vae-shown="(\d*)"', row) == ["", newer.id, older.id]
+        assert re.findall(r'src="([^?]+)', row) == [
+            f"./vae-manager/comparison/{running.id}/original.png",
+            f"./vae-manager/comparison/{newer.id}/0.png",
+            f"./vae-manager/comparison/{older.id}/0.png",
+        ]
+        assert text(page, "compare-kept").count("· 2 VAEs") == 3
+        assert "a <b>house</b>" in text(page, "compare-kept")
+        looked_at = state(page, older.id)
+        assert looked_at["view"]["id"] == older.id
+        assert "b.safetensors" not in looked_at["regions"]["compare-cards"]
+        assert looked_at["active"], "the other one still runs"
+        assert state(page, "99")["view"]["id"] == running.id, "what is no longer kept gives way to the newest"
+    finally:
+        host.comparing.may_go_on.set()
+    wait_for(ended(service))
+    send(page, do="save-comparison", id=older.id)
+    wait_for(lambda: "Saved in" in state(page, older.id)["regions"]["compare-progress"])
+    assert "Saved in" not in text(page, "compare-progress")
 
 
 @pytest.mark.usefixtures("vaes")

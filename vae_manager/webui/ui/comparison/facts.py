@@ -51,8 +51,10 @@ class Section:
     keeps: bool
     """The last pictures are kept at all: a setting."""
     chips: Sequence[Chip]
+    kept: Sequence[Comparison]
+    """The newest first."""
     now: Comparison | None
-    """The newest comparison."""
+    """The one of them that is shown."""
     saving: JobView | None
     saved: Sequence[Path]
     """The files that it was saved as last; the sheet is the last of them."""
@@ -63,7 +65,7 @@ class Section:
     @property
     def active(self) -> bool:
         saving = self.saving is not None and not self.saving.state.ended
-        return saving or (self.now is not None and not self.now.ended)
+        return saving or any(not comparison.ended for comparison in self.kept)
 
 
 class Offers:
@@ -84,13 +86,15 @@ class Offers:
             return [replace(offer, in_use=offer.path == in_use.path) for offer in self._offers]
 
 
-def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Section:
-    """Look at everything once. Starts to look, in the background, at the weights that the checkpoint carries."""
-    now = service.comparisons.newest()
+def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers, shown: str = "") -> Section:
+    """Look at everything once. `shown` is the id of the comparison to look at; the newest where it is not kept."""
+    kept = service.comparisons.all()
+    now = next((comparison for comparison in kept if comparison.id == shown), next(iter(kept), None))
     return Section(
         pictures=[Picture(kept, _why_not(host, kept)) for kept in host.comparing.kept.all()],
         keeps=host.comparing.kept.wanted,
         chips=chips(host, service, files, offers),
+        kept=kept,
         now=now,
         saving=service.saving.view(key_of(now)) if now is not None else None,
         saved=service.saved.get(now.id, ()) if now is not None else (),
