@@ -22,6 +22,7 @@ from tests.webui.test_page import ENTRY, SHA256, wait_for, write_catalogue
 from vae_manager.compare import Comparison, Decoded, Result, State
 from vae_manager.compare.metrics import Figures
 from vae_manager.errors import NotFoundError, RefusedError, UsageError
+from vae_manager.library import scan
 from vae_manager.sentences import say
 from vae_manager.service import Service
 from vae_manager.webui.hosts.acts import Act
@@ -89,6 +90,29 @@ def test_what_can_be_chosen(page: Page, host: PlainHost) -> None:
     assert re.search(r'value="a.safetensors"[^>]*data-vae-proposed', html)
     assert re.search(r'value="None"[^>]*data-vae-in-use', html)
     assert "b <i> is a diffusers file." in text(page, "compare-setup")
+
+
+@pytest.mark.usefixtures("vaes")
+def test_what_can_decode_is_worked_out_once(page: Page, host: PlainHost, service: Service) -> None:
+    """Of a thousand files that is much; the page asks every 2.5 seconds."""
+    for _ in range(3):
+        state(page)
+    wait_for(lambda: len(service.upkeep.known(scan(host.folders()))) == 2)
+    state(page)
+    before = host.comparing.worked_out
+    for _ in range(3):
+        state(page)
+    assert host.comparing.worked_out == before
+    (host.vaes / "a.safetensors").write_bytes(b"<html>")
+    state(page)
+    wait_for(lambda: (state(page), host.comparing.worked_out > before)[1])
+    (host.vaes / "c.safetensors").write_bytes(b"weights")
+    host.refresh()
+    assert 'value="c.safetensors"' in state(page)["regions"]["compare-setup"]
+    host.checkpoint = "another"
+    before = host.comparing.worked_out
+    state(page)
+    assert host.comparing.worked_out > before
 
 
 @pytest.mark.usefixtures("vaes")

@@ -6,7 +6,7 @@ approximation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import Event
@@ -19,9 +19,12 @@ from ....choice import BUILTIN, Choice
 from ....compare import Candidate, Decoded, Encoder, Kept, KeptLatents, Step
 from ....compare.comparison import decode_all
 from ....compare.infotext import with_vae
-from ....errors import Cancelled, RefusedError, VaeManagerError
+from ....errors import Cancelled, RefusedError
+from ....files import REFUSED_BY_WEBUI
 from ....sentences import Sentence, say
 from ....service import the_service
+from ....swap import Room, misfit
+from ....upkeep import Known
 from ..comparing import Offer, Wanted
 from . import infotext as texts
 from . import model_facts, options
@@ -43,19 +46,12 @@ class FamilyComparing:
     def kept(self) -> KeptLatents:
         return self._host.latents.kept
 
-    def offers(self) -> Sequence[Offer]:
+    def offers(self, known: Mapping[Path, Known]) -> Sequence[Offer]:
         model, in_use = self._host.model(), self._in_use()
+        room = self._host.vae.room(model) if model is not None else None
         own = Offer(BUILTIN.word, None, in_use is None, None)
         files = sorted(self._host.files().items(), key=lambda file: file[0].lower())
-        return [own, *(Offer(name, path, path == in_use, self._misfit(model, path)) for name, path in files)]
-
-    def _misfit(self, model: Any, path: str) -> Sentence | None:
-        if model is None:
-            return say("No checkpoint is loaded.")
-        try:
-            return self._host.vae.misfit(model, path)
-        except VaeManagerError as error:
-            return error.sentence
+        return [own, *(Offer(n, path, path == in_use, _refused(n, known.get(Path(path)), room)) for n, path in files)]
 
     def order(self, wanted: Wanted) -> Sequence[str]:
         if isinstance(wanted.source, Kept):
@@ -130,6 +126,16 @@ class FamilyComparing:
             sha256 = hashes.compute(Path(path)) if hashed else hashes.known(Path(path))
             short_hash = sha256[: texts.SHORT_HASH] if sha256 is not None else None
         return with_vae(infotext, name, short_hash)
+
+
+def _refused(name: str, known: Known | None, room: Room | None) -> Sentence | None:
+    """As `swap.fit`, from what is known: what the WebUI's own reader refuses is for that to refuse."""
+    if room is None:
+        return say("No checkpoint is loaded.")
+    if known is None:
+        return None
+    told = (sentence for code, sentence in known.problems if code != REFUSED_BY_WEBUI)
+    return next(told, None) or misfit(name, known.latent_channels, known.parameters, room)
 
 
 def _source(wanted: Wanted) -> torch.Tensor | Encoder:
