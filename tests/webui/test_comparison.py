@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,8 @@ def test_figures() -> None:
     pixels = np.zeros((2, 2, 3), np.uint8)
     result = Result(Decoded("a", pixels, 12.3, peak=1_250_000_000, nan=True), LIKE)
     assert figures_of(result, ENGLISH) == ["SSIM 0.99910", "PSNR 37.0 dB", "12 s", "1.2 GB of GPU memory", "NaN"]
+    seen = replace(result, figures=replace(LIKE, lpips=0.0312))
+    assert figures_of(seen, ENGLISH)[:3] == ["SSIM 0.99910", "PSNR 37.0 dB", "LPIPS 0.031"]
     assert shifts_of(result, ENGLISH) == [
         "brightness 0.0", "saturation +19 %", "contrast 0 %", "green–red −0.3", "blue–yellow +1.3", "sharpness −21 %",
     ]  # fmt: skip
