@@ -10,11 +10,12 @@ const vaeComparison = (() => {
     let wanted = null; // the value of the chosen picture; null: the newest
     const chips = new Map(); // what a person has ticked or not
     let each = false;
+    let looked = ""; // the id of the comparison that is looked at; empty: the newest
     let digest = ""; // of what can be chosen, as it was sent last
 
     const page = () => gradioApp().querySelector(PAGE);
     const all = (selector) => [...(page()?.querySelectorAll(selector) ?? [])];
-    const question = () => page()?.offsetParent ? {comparison: digest} : {};
+    const question = () => page()?.offsetParent ? {comparison: digest, shown: looked} : {};
 
     // What the person has chosen is kept here: the regions come anew.
     function show(comparison) {
@@ -48,7 +49,13 @@ const vaeComparison = (() => {
         keep();
     }
 
+    function look(id) {
+        looked = id;
+        vaeManager.ask();
+    }
+
     function begin() {
+        looked = "";
         const vaes = all("[data-vae-chip]:checked").map((box) => box.value);
         const picture = all("[data-vae-picture]:checked")[0]?.value ?? OWN;
         if (picture === OWN) {
@@ -87,13 +94,14 @@ const vaeComparison = (() => {
         const infotext = gradioApp().querySelector(`#html_info_${tab} p`)?.textContent ?? "";
         open();
         wanted = null;
+        looked = "";
         vaeManager.sendFromLibrary({do: "compare-shown", tab, infotext});
     }
 
     function clicked(event) {
         const button = event.target.closest("button");
         if (button === null) return;
-        const {vaeCompare, vaeSide, vaeOf, vaeStart, vaeTake} = button.dataset;
+        const {vaeCompare, vaeSide, vaeOf, vaeStart, vaeTake, vaeShown} = button.dataset;
         if (vaeCompare !== undefined) {
             const accordion = button.closest("#vae_manager_img2img") !== null ? "img2img" : "txt2img";
             compareShown(vaeCompare || accordion);
@@ -103,6 +111,8 @@ const vaeComparison = (() => {
             begin();
         } else if (vaeTake !== undefined) {
             take(vaeTake);
+        } else if (vaeShown !== undefined) {
+            look(vaeShown);
         } else if (button.closest(`${PAGES} > .tab-nav`) !== null) {
             setTimeout(vaeManager.ask, 0); // the other page is filled while it is seen
         }

@@ -28,6 +28,7 @@ SECTION = "#vae_manager_comparison_page"
 PROGRESS = f"{SECTION} [data-vae-region=compare-progress]"
 STAGE = f"{SECTION} [data-vae-stage]"
 PANE = f"{STAGE} .vm-pane"
+KEPT = f"{SECTION} [data-vae-region=compare-kept] button"
 SLIDER = f"{STAGE} [role=slider]"
 BUILT_IN = "Built-in (the checkpoint's own)"
 NUMBERS = itertools.count(1)
@@ -273,6 +274,7 @@ def test_what_is_saved(made: Stage, open_page: Open) -> None:
     expect(page.locator(f"{PROGRESS} .vm-fine")).to_contain_text("Saved in")
     told = re.search(r"Saved in (.+): vae-\d+-comparison.png", page.inner_text(f"{PROGRESS} .vm-fine"))
     assert told is not None
+    assert made.data in Path(told[1]).parents
     files = sorted(Path(told[1]).glob("*.png"))
     assert {file.stem[10:] for file in files} == {"Built-in", TUNED.stem, OTHER.stem, "comparison"}
     for key, name in enumerate(page.locator(f"{SECTION} [data-vae-card] bdi").all_inner_texts()):
@@ -311,6 +313,49 @@ def test_pictures_ask_for_the_sign_in(stages: Stages) -> None:
     stage = stages("--gradio-auth", "me:secret")
     for path in ("1/0.png", "1/sheet.png", "1/difference/0/1.png", "1/differences/0/1"):
         assert fetched(stage, path)[0] == 401, path
+
+
+# -- the ones before -----------------------------------------------------------------------------------------------
+def test_an_older_one_is_looked_at_again(stages: Stages, open_page: Open) -> None:
+    stage = stages(vaes=(TUNED, OTHER))
+    page = open_page(stage)
+    prompts = []
+    for side in (64, 96):
+        page.click("#tabs > .tab-nav > button:has-text('txt2img')")
+        prompts.append(make_picture(page, side))
+        compare_shown(page)
+    expect(page.locator(KEPT)).to_have_count(2)
+    expect(page.locator(KEPT).first).to_have_attribute("aria-current", "true")
+    expect(page.locator(KEPT).nth(1)).to_contain_text(prompts[0])
+    expect(page.locator(KEPT).nth(1)).to_contain_text(re.compile(r"\d\d:\d\d · 3 VAEs"))
+    last = newest(page)
+
+    page.locator(KEPT).nth(1).click()
+    expect(page.locator(PROGRESS)).to_contain_text(f"64 × 64 · {prompts[0]}")
+    expect(page.locator(KEPT).nth(1)).to_have_attribute("aria-current", "true")
+    expect(page.locator(KEPT).nth(1)).to_be_focused()
+    older = newest(page)
+    assert older != last
+    expect(card(page, TUNED.name)).to_contain_text("PSNR")
+    card(page, TUNED.name).get_by_text("Right", exact=True).click()
+    page.locator(SLIDER).focus()
+    page.keyboard.press("End")
+    expect(page.locator(SLIDER)).to_have_attribute("aria-valuenow", "100")
+    page.click(f"{SECTION} [data-vae-view=grid]")
+    expect(page.locator(f"{STAGE} img")).to_have_count(3)
+    page.click(f"{PROGRESS} [data-vae-key='save comparison']")
+    expect(page.locator(f"{PROGRESS} .vm-fine")).to_contain_text("Saved in")
+    assert fetched(stage, f"{older}/sheet.png")[0] == 200
+    assert fetched(stage, f"{last}/sheet.png")[0] == 404
+    card(page, TUNED.name).get_by_text("Use this one").click()
+    expect(card(page, TUNED.name)).to_contain_text("✓ in use")
+    assert stage.option("sd_vae") == TUNED.name
+
+    page.click(f"{SECTION} [data-vae-start]")  # the page goes on to what it has begun
+    expect(page.locator(KEPT)).to_have_count(3)
+    expect(page.locator(KEPT).first).to_have_attribute("aria-current", "true")
+    ended(page)
+    assert newest(page) not in (older, last)
 
 
 # -- stopping, refusing --------------------------------------------------------------------------------------------
@@ -388,7 +433,10 @@ def test_chinese_and_narrow(stages: Stages, open_page: Open) -> None:
         page = open_page(stage, f"/?__theme={theme}", accordion=False)
         make_picture(page)
         expect(page.locator("[data-vae-compare=txt2img]")).to_have_text("比较 VAE")
-        compare_shown(page)
+        for _ in range(2):
+            page.click("#tabs > .tab-nav > button:has-text('txt2img')")
+            compare_shown(page)
+        expect(page.locator(KEPT).first).to_contain_text("3 个 VAE")
         expect(card(page, TUNED.name)).to_contain_text("使用这个")
         expect(page.locator(f"{SECTION} [data-vae-view=difference]")).to_have_text("差异图")
         for width in (1300, 900, 600, 420):

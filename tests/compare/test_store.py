@@ -23,6 +23,7 @@ def test_the_oldest_goes_and_what_runs_stays() -> None:
     assert store.get(running.id) is running
     assert [store.get(one.id) for one in done] == [None, None, done[2]]
     assert store.newest() is done[2]
+    assert store.all() == (done[2], running)
     store.forget(done[2].id)
     assert store.newest() is running
 

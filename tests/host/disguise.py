@@ -24,3 +24,14 @@ def become_the_webui(flags: list[str], host: str = WEBUI.name) -> None:
     os.chdir(WEBUI)
     if host != WEBUI.name:
         put_over(host)
+    sys.addaudithook(_refuse_to_write_here)
+
+
+def _refuse_to_write_here(event: str, given: tuple[object, ...]) -> None:
+    """Everything that is made goes into the data folder: a relative path that was meant for it is an error at once."""
+    writes = event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if not (writes or event == "os.mkdir") or not isinstance(given[0], (str, os.PathLike)):
+        return
+    path = Path(os.path.abspath(given[0]))  # noqa: PTH100  # follows no links
+    if WEBUI in path.parents and "__pycache__" not in path.parts:
+        raise PermissionError(f"the stand-in writes nothing into its own folder: {path}")

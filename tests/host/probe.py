@@ -60,6 +60,7 @@ SCRIPT = dedent('''
             "loaded_vae_file": sd_vae.loaded_vae_file,
             "hijacked": sd_hijack.model_hijack.layers is not None,
             "seen": seen,
+            "folders": {name: getattr(shared.opts, name) for name in shared.opts.data_labels if "outdir_" in name},
         }
 
 

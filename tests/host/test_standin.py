@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ pytest.importorskip("gradio")
 from PIL import Image
 
 from tests.host.asking import BAD, GOOD, OTHER, Picture, choose, write_vaes
-from tests.host.fixtures import NotStarted, WebUI, start_webui
+from tests.host.fixtures import ROOT, NotStarted, WebUI, start_webui
 from tests.host.probe import install_probe
 
 pytestmark = pytest.mark.torch
@@ -74,6 +76,20 @@ def test_options_are_stored_at_once_and_saved(webui: WebUI) -> None:
     saved = json.loads((webui.data / "config.json").read_text(encoding="utf-8"))
     assert saved["probe_number"] == 8
     assert webui.call("/sdapi/v1/options", {"nonsense": 1})[0] == 500
+
+
+def test_folders_of_pictures_lie_in_the_data_folder(webui: WebUI) -> None:
+    _, facts = webui.call("/probe")
+    folders = {name: folder for name, folder in facts["folders"].items() if folder}
+    assert set(folders) == {"outdir_txt2img_samples", "outdir_img2img_samples", "outdir_save"}
+    assert [name for name, folder in folders.items() if webui.data not in Path(folder).parents] == []
+
+
+@pytest.mark.parametrize("writing", ["open('log.txt', 'w')", "os.mkdir('log')", "pathlib.Path('x').touch()"])
+def test_nothing_is_written_into_its_own_folder(writing: str) -> None:
+    code = f"import os, pathlib; from tests.host import disguise; disguise.become_the_webui([]); {writing}"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "PermissionError: the stand-in writes nothing into its own folder" in ended.stderr
 
 
 def test_a_swap_changes_pixels_and_infotext(webui: WebUI) -> None:

@@ -1,4 +1,4 @@
-"""The proofs of tests/guards/test_comparison.py against the running WebUI, which needs --api."""
+"""The proofs of tests/guards/test_comparison*.py against the running WebUI, which needs --api."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from ..guards.fixtures import *  # noqa: F403
 from ..guards.test_comparison import *  # noqa: F403
+from ..guards.test_comparison_cut_short import *  # noqa: F403
 from .test_guards import stage  # noqa: F401
 
 pytestmark = pytest.mark.live

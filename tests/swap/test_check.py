@@ -11,7 +11,7 @@ from tests.files.samples import diffusers, ldm
 from tests.files.torch_files import Made, as_zip, call, name, state_dict, text, write_legacy, write_zip
 from vae_manager.files import inspect
 from vae_manager.sentences import Sentence
-from vae_manager.swap import fit
+from vae_manager.swap import fit, misfit, room_of
 from vae_manager.swap.check import compare
 
 numpy = pytest.importorskip("numpy")
@@ -40,6 +40,24 @@ def changed(**changes: tuple[int, ...] | None) -> Shapes:
     """The loaded VAE's shapes with some changed (dots as `__`), or left out where None."""
     shapes = {**LOADED, **{key.replace("__", "."): shape for key, shape in changes.items()}}
     return {key: shape for key, shape in shapes.items() if shape is not None}
+
+
+def test_a_list_tells_by_figures_what_the_header_tells(tmp_path: Path) -> None:
+    """Of files that are VAEs of the WebUI's own layout: what else is wrong with a file is among its problems."""
+    room = room_of(LOADED)
+    for shapes in (
+        LOADED,
+        changed(decoder__conv_in__weight=(8, 16, 3, 3)),
+        changed(decoder__conv_out__bias=None),
+        {**LOADED, "decoder.more.weight": (2,)},
+        changed(decoder__conv_out__bias=(4,)),
+    ):
+        found = inspect(write(tmp_path, shapes))
+        assert found.layout == "ldm"
+        said_in_list = misfit(NAME, found.latent_channels, found.parameters, room)
+        assert (said_in_list is None) == (fit(found, LOADED) is None), shapes
+    assert misfit(NAME, None, None, room) is None, "what is not known speaks against nothing"
+    assert str(misfit(NAME, 4, 12_345, room)).startswith(f"{NAME} was made for another model: it has 12,345 weights")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

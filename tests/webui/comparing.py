@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from vae_manager.compare import Checkpoint, Decoded, Encoder, Kept, KeptLatents,
 from vae_manager.compare.infotext import with_vae
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.sentences import Sentence, say
+from vae_manager.upkeep import Known
 from vae_manager.webui.hosts.comparing import Offer, Wanted
 
 INFOTEXT = "a house\nSteps: 2, Sampler: Euler, Seed: 1, Size: 64x48, Model: demo, Version: v1"
@@ -40,7 +41,7 @@ class PlainComparing:
         self.waiting_for: Sentence | None = None
         self._folder, self._vaes, self._in_use = folder, vaes, in_use
 
-    def offers(self) -> Sequence[Offer]:
+    def offers(self, known: Mapping[Path, Known]) -> Sequence[Offer]:
         refusal = say("{file} is a diffusers file.", file="bad")
         own = Offer("None", None, self._in_use == "None", None)
         files = [

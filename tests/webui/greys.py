@@ -14,6 +14,7 @@ from vae_manager.compare import Checkpoint, Decoded, Encoder, Kept, KeptLatents,
 from vae_manager.compare.infotext import with_vae
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.sentences import Sentence, say
+from vae_manager.upkeep import Known
 from vae_manager.webui.hosts.comparing import Offer, Wanted
 
 if TYPE_CHECKING:
@@ -28,12 +29,15 @@ class GreyComparing:
         self.kept = KeptLatents(lambda: 8, lambda: 1_000_000)
         self.refused: dict[str, Sentence] = {}
         """By the VAE's word."""
+        self.worked_out = 0
+        """Times that somebody has asked what can decode."""
         self.greys: Mapping[str, int] = {}
         self.may_go_on = threading.Event()
         """Waited for before each VAE but the first."""
         self.may_go_on.set()
 
-    def offers(self) -> Sequence[Offer]:
+    def offers(self, known: Mapping[Path, Known]) -> Sequence[Offer]:
+        self.worked_out += 1
         files = self._host.files()
         own = Offer(BUILTIN.word, None, self._host.loaded is None, None)
         return [own, *(Offer(n, p, p == self._host.loaded, self.refused.get(n)) for n, p in files.items())]
@@ -41,7 +45,7 @@ class GreyComparing:
     def order(self, wanted: Wanted) -> Sequence[str]:
         if isinstance(wanted.source, Kept) and wanted.source.why_not is not None:
             raise RefusedError(wanted.source.why_not)
-        in_use = next((offer.vae for offer in self.offers() if offer.in_use), BUILTIN.word)
+        in_use = next((name for name, path in self._host.files().items() if path == self._host.loaded), BUILTIN.word)
         return list(dict.fromkeys([in_use, *wanted.vaes]))
 
     def waits_for(self) -> Sentence | None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.webui.test_page import ENTRY, SHA256, wait_for, write_catalogue
 from vae_manager.compare import Comparison, Decoded, Result, State
 from vae_manager.compare.metrics import Figures
 from vae_manager.errors import NotFoundError, RefusedError, UsageError
+from vae_manager.library import scan
 from vae_manager.sentences import say
 from vae_manager.service import Service
 from vae_manager.webui.hosts.acts import Act
@@ -43,8 +45,8 @@ def vaes(host: PlainHost) -> None:
     host.comparing.kept.put([picture("7")])
 
 
-def state(page: Page) -> dict[str, Any]:
-    found: dict[str, Any] = page.state({}, comparison="")["comparison"]
+def state(page: Page, shown: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = page.state({}, comparison=("", shown))["comparison"]
     return found
 
 
@@ -71,7 +73,7 @@ def test_the_section_is_read_only_while_it_is_seen(page: Page) -> None:
     assert state(page)["view"] is None
     assert not state(page)["active"]
     digest = state(page)["digest"]
-    again = page.state({}, comparison=digest)["comparison"]
+    again = page.state({}, comparison=(digest, ""))["comparison"]
     assert "compare-setup" not in again["regions"], "what the browser has is not sent again"
     assert again["digest"] == digest
 
@@ -89,6 +91,29 @@ def test_what_can_be_chosen(page: Page, host: PlainHost) -> None:
     assert re.search(r'value="a.safetensors"[^>]*data-vae-proposed', html)
     assert re.search(r'value="None"[^>]*data-vae-in-use', html)
     assert "b <i> is a diffusers file." in text(page, "compare-setup")
+
+
+@pytest.mark.usefixtures("vaes")
+def test_what_can_decode_is_worked_out_once(page: Page, host: PlainHost, service: Service) -> None:
+    """Of a thousand files that is much; the page asks every 2.5 seconds."""
+    for _ in range(3):
+        state(page)
+    wait_for(lambda: len(service.upkeep.known(scan(host.folders()))) == 2)
+    state(page)
+    before = host.comparing.worked_out
+    for _ in range(3):
+        state(page)
+    assert host.comparing.worked_out == before
+    (host.vaes / "a.safetensors").write_bytes(b"<html>")
+    state(page)
+    wait_for(lambda: (state(page), host.comparing.worked_out > before)[1])
+    (host.vaes / "c.safetensors").write_bytes(b"weights")
+    host.refresh()
+    assert 'value="c.safetensors"' in state(page)["regions"]["compare-setup"]
+    host.checkpoint = "another"
+    before = host.comparing.worked_out
+    state(page)
+    assert host.comparing.worked_out > before
 
 
 @pytest.mark.usefixtures("vaes")
@@ -141,6 +166,44 @@ def test_stopped_in_the_middle(page: Page, host: PlainHost, service: Service) ->
 
 
 @pytest.mark.usefixtures("vaes")
+def test_older_ones_are_kept_and_shown_again(page: Page, host: PlainHost, service: Service) -> None:
+    assert state(page)["regions"]["compare-kept"] == ""
+    for vae in ("a.safetensors", "b.safetensors"):
+        send(page, do="compare", kept="7", vaes=[vae])
+        wait_for(ended(service))
+    newer, older = service.comparisons.all()
+    assert [one.vaes[1] for one in (newer, older)] == ["b.safetensors", "a.safetensors"]
+    host.comparing.may_go_on.clear()
+    page.compare_picture(json.dumps({"vaes": ["a.safetensors"], "each": True}), Image.new("RGB", (20, 10)))
+    try:
+        wait_for(lambda: "▶ is running" in text(page, "compare-kept"))
+        running = service.comparisons.all()[0]
+        row = state(page, older.id)["regions"]["compare-kept"]
+        assert re.findall(r'data-vae-key="kept (\d+)"( aria-current="true")?', row) == [
+            (running.id, ""), (newer.id, ""), (older.id, ' aria-current="true"'),
+        ]  # fmt: skip
+        assert re.findall(r'data-vae-shown="(\d*)"', row) == ["", newer.id, older.id]
+        assert re.findall(r'src="([^?]+)', row) == [
+            f"./vae-manager/comparison/{running.id}/original.png",
+            f"./vae-manager/comparison/{newer.id}/0.png",
+            f"./vae-manager/comparison/{older.id}/0.png",
+        ]
+        assert text(page, "compare-kept").count("· 2 VAEs") == 3
+        assert "a <b>house</b>" in text(page, "compare-kept")
+        looked_at = state(page, older.id)
+        assert looked_at["view"]["id"] == older.id
+        assert "b.safetensors" not in looked_at["regions"]["compare-cards"]
+        assert looked_at["active"], "the other one still runs"
+        assert state(page, "99")["view"]["id"] == running.id, "what is no longer kept gives way to the newest"
+    finally:
+        host.comparing.may_go_on.set()
+    wait_for(ended(service))
+    send(page, do="save-comparison", id=older.id)
+    wait_for(lambda: "Saved in" in state(page, older.id)["regions"]["compare-progress"])
+    assert "Saved in" not in text(page, "compare-progress")
+
+
+@pytest.mark.usefixtures("vaes")
 def test_the_picture_that_is_shown(page: Page, host: PlainHost, service: Service) -> None:
     host.comparing.kept.put([picture("8", prompt=INFOTEXT.replace("Seed: 1", "Seed: 2"), tab="img2img")])
     send(page, do="compare-shown", tab="txt2img", infotext=INFOTEXT.replace("\n", ""))  # as a page gives it back
@@ -180,6 +243,8 @@ def test_figures() -> None:
     pixels = np.zeros((2, 2, 3), np.uint8)
     result = Result(Decoded("a", pixels, 12.3, peak=1_250_000_000, nan=True), LIKE)
     assert figures_of(result, ENGLISH) == ["SSIM 0.99910", "PSNR 37.0 dB", "12 s", "1.2 GB of GPU memory", "NaN"]
+    seen = replace(result, figures=replace(LIKE, lpips=0.0312))
+    assert figures_of(seen, ENGLISH)[:3] == ["SSIM 0.99910", "PSNR 37.0 dB", "LPIPS 0.031"]
     assert shifts_of(result, ENGLISH) == [
         "brightness 0.0", "saturation +19 %", "contrast 0 %", "green–red −0.3", "blue–yellow +1.3", "sharpness −21 %",
     ]  # fmt: skip

@@ -145,6 +145,7 @@ def _lines(result: Result) -> list[str]:
         return [str(decoded.error)]
     shown = [f"SSIM {figures.ssim:.4f}"] if figures.ssim is not None else []
     shown += [f"PSNR {figures.psnr:.1f} dB"] if figures.psnr is not None else []
+    shown += [f"LPIPS {figures.lpips:.3f}"] if figures.lpips is not None else []
     shown += [f"{decoded.seconds:.2f} s"]
     shown += [megabytes(decoded.peak)] if decoded.peak is not None else []
     note = [str(decoded.note)] if decoded.note is not None else []

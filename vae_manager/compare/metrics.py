@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from .perceptual import distance
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -78,6 +80,8 @@ class Figures:
     """Part by which the variance of the Laplacian is larger."""
     where: Box | None
     """Where the two differ most; None where nowhere."""
+    lpips: float | None = None
+    """0 for the same, the larger the less alike as people see it; None where that cannot be told on this machine."""
 
 
 class DifferenceMap(NamedTuple):
@@ -128,6 +132,7 @@ def compare(reference: Looks, other: Looks) -> Figures:
         contrast=_more(reference.contrast, other.contrast, 2.0),
         sharpness=_more(reference.sharpness, other.sharpness, 1.0),
         where=most_different([reference.pixels, other.pixels], 1)[0],
+        lpips=distance(reference.pixels, other.pixels),
     )
 
 

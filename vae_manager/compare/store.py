@@ -59,6 +59,8 @@ class Comparison:
     waits_for: Sentence | None = None
     seconds: float | None = None
     """From its turn to the last picture."""
+    when: float = 0.0
+    """Seconds since 1970: it was asked for."""
 
     @property
     def ended(self) -> bool:
@@ -103,6 +105,11 @@ class Comparisons:
     def newest(self) -> Comparison | None:
         with self._lock:
             return next(reversed(self._kept.values()), None)
+
+    def all(self) -> Sequence[Comparison]:
+        """The newest first."""
+        with self._lock:
+            return tuple(reversed(self._kept.values()))
 
     def put(self, comparison: Comparison) -> None:
         """Remember it as it stands now."""

@@ -1,7 +1,7 @@
 """Putting a VAE's weights into the loaded model: what fits, what is kept, and the exchange. torch is not imported until
 then."""
 
-from .check import fit, renamed_vae
+from .check import Room, fit, misfit, renamed_vae, room_of
 from .exchange import places
 from .latent_space import LatentTest, latent_test, sample_picture
 from .reading import read_renamed, read_safetensors
@@ -9,13 +9,16 @@ from .swapper import Swapper, builtin_of
 
 __all__ = [
     "LatentTest",
+    "Room",
     "Swapper",
     "builtin_of",
     "fit",
     "latent_test",
+    "misfit",
     "places",
     "read_renamed",
     "read_safetensors",
     "renamed_vae",
+    "room_of",
     "sample_picture",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ..files import REFUSED_BY_WEBUI, Inspection, TensorInfo
 from ..files.renaming import Source, canonical
@@ -55,6 +57,35 @@ def renamed_vae(inspection: Inspection) -> Mapping[str, Source] | None:
     return renamed.tensors if renamed is not None else None
 
 
+class Room(NamedTuple):
+    """What a model's VAE is, in as few figures as a list of a thousand files needs."""
+
+    latent_channels: int | None
+    parameters: int
+
+
+def room_of(expected: Shapes) -> Room:
+    return Room(_latent_channels(expected), sum(math.prod(shape) for shape in expected.values()))
+
+
+def misfit(name: str, latent_channels: int | None, parameters: int | None, room: Room) -> Sentence | None:
+    """Why a VAE file whose layout is the model's cannot go in, as far as these figures of it tell; no file is opened.
+
+    Names and shapes are not compared: that is done, from the header, before any weight is touched (`fit`).
+    """
+    if None not in (latent_channels, room.latent_channels) and latent_channels != room.latent_channels:
+        return _other_channels(name, latent_channels, room.latent_channels)
+    if parameters is not None and parameters != room.parameters:
+        return say(
+            "{file} was made for another model: it has {ours} weights, the loaded checkpoint's VAE has {theirs}. "
+            "Nothing was changed.",
+            file=name,
+            ours=f"{parameters:,}",
+            theirs=f"{room.parameters:,}",
+        )
+    return None
+
+
 def is_ignored(key: str) -> bool:
     """Whether the WebUI leaves a tensor of this name out when it loads a VAE."""
     return key.startswith(IGNORED_PREFIX) or key in IGNORED_KEYS
@@ -76,12 +107,7 @@ def compare(name: str, found: Shapes, expected: Shapes) -> Sentence | None:
     """Why tensors of these shapes, from the file `name`, cannot replace the expected ones; None when they can."""
     ours, theirs = _latent_channels(found), _latent_channels(expected)
     if ours is not None and theirs is not None and ours != theirs:
-        return say(
-            "{file} has {ours} latent channels, the loaded checkpoint has {theirs}. Nothing was changed.",
-            file=name,
-            ours=ours,
-            theirs=theirs,
-        )
+        return _other_channels(name, ours, theirs)
     missing = sorted(set(expected) - set(found))
     unknown = sorted(set(found) - set(expected))
     if not set(expected) & set(found):
@@ -112,6 +138,15 @@ def compare(name: str, found: Shapes, expected: Shapes) -> Sentence | None:
             example=other_shape[0],
         )
     return None
+
+
+def _other_channels(name: str, ours: int | None, theirs: int | None) -> Sentence:
+    return say(
+        "{file} has {ours} latent channels, the loaded checkpoint has {theirs}. Nothing was changed.",
+        file=name,
+        ours=ours,
+        theirs=theirs,
+    )
 
 
 def _latent_channels(shapes: Shapes) -> int | None:

@@ -22,7 +22,7 @@ from ..errors import FileChangedError, IntegrityError, OutOfMemoryError, Refused
 from ..files import Identity, identity_of, inspect
 from ..sentences import Sentence, say
 from .cache import WeightCache
-from .check import Shapes, compare, fit, is_ignored, renamed_vae
+from .check import compare, fit, is_ignored, renamed_vae
 from .exchange import exchanged, places
 from .reading import changed, check_numbers, read_renamed, read_safetensors
 from .weights import Tensors, Weights, checksums, fitted
@@ -96,10 +96,6 @@ class Swapper:
             weights = self._checked(path, models, read_pickle)
             if weights is not None:
                 self.in_ram.put(weights)
-
-    def fit(self, path: Path, shapes: Shapes) -> Sentence | None:
-        """Why the file cannot go into a module with tensors of these `shapes`, as far as its header tells."""
-        return fit(inspect(path), shapes, any_layout=self._any_layout)
 
     def read(self, path: Path, module: torch.nn.Module, dtype: torch.dtype, read_pickle: ReadPickle) -> None:
         """Look at every number of the file, and keep its weights for the swap that will follow. Raises as `prepare`.

@@ -30,7 +30,8 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
         choices = {tab: request.query_params.get(tab, "") for tab in TABS}
         asked = request.query_params
         library = (asked[LIBRARY], asked.get("file", "")) if LIBRARY in asked else None
-        return _answer(page().state(choices, library, asked.get(COMPARISON)))
+        comparison = (asked[COMPARISON], asked.get("shown", "")) if COMPARISON in asked else None
+        return _answer(page().state(choices, library, comparison))
 
     app.get(PATH, include_in_schema=False)(state)
 

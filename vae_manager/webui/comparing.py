@@ -50,9 +50,9 @@ class _Job:
         self._reference: Looks | None = None
         source, id, vaes = wanted.source, service.comparisons.new_id(), comparing.order(wanted)
         if isinstance(source, Encoder):
-            self._now = Comparison(id, title, vaes, original=source.picture)
+            self._now = Comparison(id, title, vaes, original=source.picture, when=time.time())
         else:
-            self._now = Comparison(id, title, vaes, infotext=source.infotext, note=source.note)
+            self._now = Comparison(id, title, vaes, infotext=source.infotext, note=source.note, when=time.time())
         ahead = any(job.state in (JobState.WAITING, JobState.RUNNING) for job in service.comparing.views())
         waits_for = say("Another comparison is under way. This one begins after it.") if ahead else None
         self._change(waits_for=waits_for or comparing.waits_for())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ...compare import Decoded, Encoder, Kept, KeptLatents, Step
 from ...sentences import Sentence
+from ...upkeep import Known
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class Comparing(Protocol):
     @property
     def kept(self) -> KeptLatents: ...
 
-    def offers(self) -> Sequence[Offer]:
-        """Every VAE file and the checkpoint's own; from headers, a few milliseconds a file. Built-in first."""
+    def offers(self, known: Mapping[Path, Known]) -> Sequence[Offer]:
+        """Every VAE file and the checkpoint's own, Built-in first. No file is opened: against one of which nothing is
+        `known` yet nothing is said."""
         ...
 
     def order(self, wanted: Wanted) -> Sequence[str]:

@@ -18,6 +18,7 @@ from .choosing import allow, choose
 from .comparison.actions import compare_picture
 from .comparison.advice import which_vae
 from .comparison.facts import Offers, read_section
+from .comparison.kept import kept
 from .comparison.markup import cards, progress, setup
 from .comparison.view import view_of
 from .facts import Facts, read_facts
@@ -59,13 +60,17 @@ class Page:
         return read_facts(self.host, self.service, scan(self.host.folders()))
 
     def state(
-        self, tab_choices: Mapping[str, str], library: tuple[str, str] | None = None, comparison: str | None = None
+        self,
+        tab_choices: Mapping[str, str],
+        library: tuple[str, str] | None = None,
+        comparison: tuple[str, str] | None = None,
     ) -> dict[str, Any]:
         """Everything that the browser shows and that changes while the page is open.
 
         `tab_choices` holds, for a tab that has a VAE of its own, the WebUI's word for it. `library`, while the tab
         "VAE" is seen: which rows the browser has, by their stamp, and the key of the one that the person looks at.
-        `comparison`, while its second page is seen: the digest of the choices that the browser has.
+        `comparison`, while its second page is seen: the digest of the choices that the browser has, and the id of the
+        comparison that the person looks at; empty: the newest.
         """
         files, words = scan(self.host.folders()), self.words
         facts = read_facts(self.host, self.service, files)
@@ -87,7 +92,7 @@ class Page:
             "active": facts.active,
             **self.pace(),
             **({"library": self._library(files, *library)} if library is not None else {}),
-            **({"comparison": self._comparison(facts, files, comparison)} if comparison is not None else {}),
+            **({"comparison": self._comparison(facts, files, *comparison)} if comparison is not None else {}),
         }
 
     def _library(self, files: Sequence[VaeFile], stamp: str, selected: str) -> dict[str, Any]:
@@ -108,9 +113,9 @@ class Page:
             "active": library.active,
         }
 
-    def _comparison(self, facts: Facts, files: Sequence[VaeFile], digest: str) -> dict[str, Any]:
+    def _comparison(self, facts: Facts, files: Sequence[VaeFile], digest: str, shown: str) -> dict[str, Any]:
         """What can be chosen is sent only where it has changed: of a thousand files it is long."""
-        section, words = read_section(self.host, self.service, files, self._offers), self.words
+        section, words = read_section(self.host, self.service, files, self._offers, shown), self.words
         choices = setup(section, words)
         now = hashlib.blake2s(choices.encode("utf-8", "replace"), digest_size=8).hexdigest()
         return {
@@ -118,6 +123,7 @@ class Page:
             "regions": {
                 "which": which_vae(facts, words),
                 **({"compare-setup": choices} if now != digest else {}),
+                "compare-kept": kept(section, self._life, words),
                 "compare-progress": progress(section, words),
                 "compare-cards": cards(section, self._life, words),
             },

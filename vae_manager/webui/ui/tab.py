@@ -42,7 +42,8 @@ def build(page: Page) -> Any:
                     setup = gr.HTML(region("compare-setup"), elem_id=f"{SECOND}_setup")
                     own = picture_field(words(say("A picture of your own")), f"{SECOND}_own")
                 results = gr.HTML(
-                    f'{region("compare-progress", live=True)}{frame(words)}{region("compare-cards")}',
+                    f'{region("compare-kept")}{region("compare-progress", live=True)}{frame(words)}'
+                    f'{region("compare-cards")}',
                     elem_id=f"{SECOND}_results",
                 )
         message = gr.Textbox("", visible=False)

@@ -6,7 +6,7 @@ approximation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import Event
@@ -18,9 +18,13 @@ from modules import call_queue
 from ....choice import BUILTIN, Choice
 from ....compare import Candidate, Decoded, Encoder, Kept, KeptLatents, Step
 from ....compare.comparison import decode_all
-from ....errors import Cancelled, RefusedError, VaeManagerError
+from ....errors import Cancelled, RefusedError
+from ....files import REFUSED_BY_WEBUI
 from ....sentences import Sentence, say
 from ....service import the_service
+from ....swap import Room, misfit
+from ....upkeep import Known
+from ...ui.fitting import for_this_host
 from ..comparing import Offer, Wanted
 from . import infotext as texts
 from . import model_facts, options
@@ -42,19 +46,13 @@ class FamilyComparing:
     def kept(self) -> KeptLatents:
         return self._host.latents.kept
 
-    def offers(self) -> Sequence[Offer]:
+    def offers(self, known: Mapping[Path, Known]) -> Sequence[Offer]:
         model, in_use = self._host.model(), self._in_use()
+        room = self._host.vae.room(model) if model is not None else None
         own = Offer(BUILTIN.word, None, in_use is None, None)
         files = sorted(self._host.files().items(), key=lambda file: file[0].lower())
-        return [own, *(Offer(name, path, path == in_use, self._misfit(model, path)) for name, path in files)]
-
-    def _misfit(self, model: Any, path: str) -> Sentence | None:
-        if model is None:
-            return say("No checkpoint is loaded.")
-        try:
-            return self._host.vae.misfit(model, path)
-        except VaeManagerError as error:
-            return error.sentence
+        told = {path: for_this_host(self._host, known.get(Path(path))) for _, path in files}
+        return [own, *(Offer(name, path, path == in_use, _refused(name, told[path], room)) for name, path in files)]
 
     def order(self, wanted: Wanted) -> Sequence[str]:
         if isinstance(wanted.source, Kept):
@@ -127,6 +125,16 @@ class FamilyComparing:
             sha256 = hashes.compute(Path(path)) if hashed else hashes.known(Path(path))
             short_hash = sha256[: texts.SHORT_HASH] if sha256 is not None else None
         return self._host.infotext_of(infotext, path, short_hash)
+
+
+def _refused(name: str, known: Known | None, room: Room | None) -> Sentence | None:
+    """As `swap.fit`, from what is known: what the WebUI's own reader refuses is for that to refuse."""
+    if room is None:
+        return say("No checkpoint is loaded.")
+    if known is None:
+        return None
+    told = (sentence for code, sentence in known.problems if code != REFUSED_BY_WEBUI)
+    return next(told, None) or misfit(name, known.latent_channels, known.parameters, room)
 
 
 def _source(wanted: Wanted) -> torch.Tensor | Encoder:

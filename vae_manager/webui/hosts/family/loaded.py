@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ....errors import IntegrityError, RefusedError, VaeManagerError
 from ....files import Identity, identity_of
 from ....sentences import Sentence, say
-from ....swap import LatentTest, Swapper, builtin_of, latent_test, places, sample_picture
+from ....swap import LatentTest, Room, Swapper, builtin_of, latent_test, places, room_of, sample_picture
 from ....swap.weights import Tensors, fitted
 from ..acts import Swap
 from . import model_facts
@@ -109,10 +109,9 @@ class LoadedVae:
             own, candidate = (self.borrow(model, vae) or inside for vae in (None, path))
             return latent_test(module, own, candidate, sample_picture().to(device))
 
-    def misfit(self, model: Any, path: str) -> Sentence | None:
-        """Why the file at `path` cannot go into `model`, as far as its header tells."""
-        shapes = {name: tuple(tensor.shape) for name, tensor in places(self._module(model)).items()}
-        return self._swapper.fit(Path(path), shapes)
+    def room(self, model: Any) -> Room:
+        """What a VAE file has to be, to go into `model`."""
+        return room_of({name: tuple(tensor.shape) for name, tensor in places(self._module(model)).items()})
 
     def borrow(self, model: Any, path: str | None) -> Tensors | None:
         """The weights of the VAE file at `path` (None: the checkpoint's own), fitting `model` and to be read only; None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from ....jobs import JobView
 from ....library import VaeFile
 from ....sentences import Sentence
 from ....service import Service
+from ....upkeep import Known
 from ...hosts.acts import Act
 from ...hosts.comparing import Offer, Wanted
 from ..fitting import fit_of
@@ -51,8 +52,10 @@ class Section:
     keeps: bool
     """The last pictures are kept at all: a setting."""
     chips: Sequence[Chip]
+    kept: Sequence[Comparison]
+    """The newest first."""
     now: Comparison | None
-    """The newest comparison."""
+    """The one of them that is shown."""
     saving: JobView | None
     saved: Sequence[Path]
     """The files that it was saved as last; the sheet is the last of them."""
@@ -63,34 +66,38 @@ class Section:
     @property
     def active(self) -> bool:
         saving = self.saving is not None and not self.saving.state.ended
-        return saving or (self.now is not None and not self.now.ended)
+        return saving or any(not comparison.ended for comparison in self.kept)
 
 
 class Offers:
-    """What can decode, asked anew only where a file or the checkpoint is another one: a header costs milliseconds, and
-    the page asks often."""
+    """What can decode, worked out anew only where the checkpoint, the WebUI's list or what is known of a file is
+    another one: the page asks often."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stand: object = None
+        self._known: Mapping[Path, Known] = {}
         self._offers: Sequence[Offer] = ()
 
-    def of(self, host: Host, files: Sequence[VaeFile]) -> Sequence[Offer]:
+    def of(self, host: Host, known: Mapping[Path, Known]) -> Sequence[Offer]:
+        """`known` is another object where anything in it is (`Upkeep.known`)."""
         in_use = host.in_use()
-        stand = (in_use.checkpoint, tuple(host.files().items()), tuple((f.path, f.size, f.mtime_ns) for f in files))
+        stand = (in_use.checkpoint_file, host.files())
         with self._lock:
-            if stand != self._stand:
-                self._offers, self._stand = host.comparing.offers(), stand
+            if stand != self._stand or known is not self._known:
+                self._offers, self._stand, self._known = host.comparing.offers(known), stand, known
             return [replace(offer, in_use=offer.path == in_use.path) for offer in self._offers]
 
 
-def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Section:
-    """Look at everything once. Starts to look, in the background, at the weights that the checkpoint carries."""
-    now = service.comparisons.newest()
+def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers, shown: str = "") -> Section:
+    """Look at everything once. `shown` is the id of the comparison to look at; the newest where it is not kept."""
+    kept = service.comparisons.all()
+    now = next((comparison for comparison in kept if comparison.id == shown), next(iter(kept), None))
     return Section(
         pictures=[Picture(kept, _why_not(host, kept)) for kept in host.comparing.kept.all()],
         keeps=host.comparing.kept.wanted,
         chips=chips(host, service, files, offers),
+        kept=kept,
         now=now,
         saving=service.saving.view(key_of(now)) if now is not None else None,
         saved=service.saved.get(now.id, ()) if now is not None else (),
@@ -107,7 +114,8 @@ def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers
     def told(offer: Offer) -> Offer:
         return replace(offer, refusal=offer.refusal or misfit(family, options.get(offer.vae)))
 
-    found = sorted(map(told, offers.of(host, files)), key=lambda one: (not one.in_use, one.refusal is not None))
+    every = map(told, offers.of(host, service.upkeep.known(files)))
+    found = sorted(every, key=lambda one: (not one.in_use, one.refusal is not None))
     fitting = [offer for offer in found if offer.refusal is None or offer.in_use]
     proposed = {offer.vae for offer in fitting[:PROPOSED]}
     return [Chip(offer, offer.vae in proposed) for offer in found]

@@ -63,6 +63,8 @@ def _likeness(figures: Figures) -> list[str]:
         parts.append(f"SSIM {figures.ssim:.{5 if figures.ssim > FINE_SSIM else 3}f}")
     if figures.psnr is not None:
         parts.append(f"PSNR {figures.psnr:.1f} dB")
+    if figures.lpips is not None:
+        parts.append(f"LPIPS {figures.lpips:.3f}")
     return parts
 
 

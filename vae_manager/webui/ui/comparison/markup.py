@@ -17,7 +17,7 @@ from .actions import title_of
 from .facts import Chip, Picture, Section
 from .figures import figures_of, is_reference, shifts_of, words_of
 from .saving import title_text
-from .view import ORIGINAL, PATH, SHEET
+from .view import ORIGINAL, PATH, SHEET, picture_at
 
 OWN: Final = "own"
 """Instead of the id of a kept picture: the one that the person puts in."""
@@ -124,7 +124,7 @@ def _encode(words: Words) -> str:
 
 # -- how it goes ---------------------------------------------------------------------------------------------------
 def progress(section: Section, words: Words) -> str:
-    """What the newest comparison is of, how far it is, and what is to be said of it."""
+    """What the comparison is of, how far it is, and what is to be said of it."""
     now = section.now
     if now is None:
         return ""
@@ -252,7 +252,7 @@ def _item(key: str, thumb: str, title: str, body: str) -> str:
 
 def _thumb(now: Comparison, key: str, name: str, life: str, words: Words) -> str:
     label = escape(words(say("Show {name}", name=name)))
-    source = f".{PATH}/{now.id}/{key}.png?{life}"
+    source = picture_at(now, key, life)
     return (
         f'<button type="button" class="vm-thumb" data-vae-side="right" data-vae-of="{key}" data-vae-key="thumb {key}" '
         f'aria-label="{label}" title="{label}"><img src="{escape(source)}" alt="" loading="lazy"></button>'

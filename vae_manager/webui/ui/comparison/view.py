@@ -35,6 +35,11 @@ class View(TypedDict):
     """The reference first."""
 
 
+def picture_at(comparison: Comparison, key: str, life: str) -> str:
+    """The address of one picture, relative as all are."""
+    return f".{PATH}/{comparison.id}/{key}.png?{life}"
+
+
 def view_of(comparison: Comparison, life: str, words: Words) -> View | None:
     """None while there is no picture. `life` tells this process's addresses from another's."""
     made = {result.decoded.vae: result.decoded.pixels for result in comparison.results}
