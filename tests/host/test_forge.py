@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,9 @@ from tests.host.fixtures import WebUI, start_webui
 from tests.host.inside import inside, install_inside
 from tests.vaes import BASE
 from vae_manager.files.renaming import diffusers_name
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.torch
 
@@ -481,6 +484,25 @@ def test_the_row_above_the_tabs(forge: WebUI) -> None:
     assert not [one for one in config["components"] if one["props"].get("elem_id") == "setting_sd_vae"]
     assert fire(forge, "forge_ui_preset", "flux", answers=True)[0] == 200
     assert forge.call("/sdapi/v1/options")[1]["forge_preset"] == "flux"
+
+
+@pytest.mark.browser
+def test_a_module_is_chosen_in_the_page(forge: WebUI, browser: Browser) -> None:
+    page = browser.new_page()
+    try:
+        page.goto(forge.url)
+        page.wait_for_function("Object.keys(opts).length > 0")
+        page.locator("#quicksettings").get_by_label("VAE / Text Encoder").click()
+        page.locator("ul.options li", has_text=GOOD).click()
+        for name in ("width", "height"):
+            page.fill(f"#txt2img_{name} input[type=number]", "64")
+        page.fill("#txt2img_prompt textarea", "a house")
+        page.click("#txt2img_generate")
+        page.wait_for_selector("#html_info_txt2img p")
+        assert "Module 1: good" in page.inner_text("#html_info_txt2img")
+    finally:
+        page.close()
+    assert chosen(forge) == [vae(forge, GOOD)]
 
 
 def test_folders_of_extensions_stay_in_sys_path(forge: WebUI) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import signal
@@ -34,10 +35,26 @@ def initialize() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
+    fix_asyncio_event_loop_policy()
     configure_opts_onchange()
     sd_models.setup_model()
     startup_timer.record("setup SD model")
     initialize_rest(reload_script_modules=False)
+
+
+def fix_asyncio_event_loop_policy() -> None:
+    """A thread that has no event loop gets one when it asks for it; gradio 4 makes its queue in such a thread."""
+
+    class AnyThreadEventLoopPolicy(asyncio.DefaultEventLoopPolicy):
+        def get_event_loop(self) -> asyncio.AbstractEventLoop:
+            try:
+                return super().get_event_loop()
+            except RuntimeError:
+                loop = self.new_event_loop()
+                self.set_event_loop(loop)
+                return loop
+
+    asyncio.set_event_loop_policy(AnyThreadEventLoopPolicy())
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
