@@ -66,10 +66,7 @@ def switch(stage: Stage, name: str) -> str:
     """The other checkpoint comes up with its own VAE."""
     expected = stage.second_builtin
     with stage.carded(stage.second, name):
-        stage.webui.set(sd_model_checkpoint=stage.second)
-        told = stage.status()
-        _is_builtin_of_second(stage.picture(), expected)
-        stage.webui.set(sd_model_checkpoint=stage.first)
+        told = _switched(stage, expected)
     return told
 
 
@@ -80,13 +77,21 @@ def switch_near_name(stage: Stage, name: str) -> str:
     (stage.vaes / name).rename(stage.vaes / near)
     stage.webui.refresh()
     try:
-        stage.webui.set(sd_model_checkpoint=stage.second)
-        told = stage.status()
-        _is_builtin_of_second(stage.picture(), expected)
-        stage.webui.set(sd_model_checkpoint=stage.first)
+        told = _switched(stage, expected)
     finally:
         (stage.vaes / near).rename(stage.vaes / name)
         stage.webui.refresh()
+    return told
+
+
+def _switched(stage: Stage, expected: Picture) -> str:
+    """To the second checkpoint, its picture, and back; what is told meanwhile."""
+    stage.webui.set(sd_model_checkpoint=stage.second)
+    told = stage.status()
+    _is_builtin_of_second(stage.picture(), expected)
+    if stage.webui.loads_with_a_picture:
+        told = stage.status()
+    stage.webui.set(sd_model_checkpoint=stage.first)
     return told
 
 

@@ -20,7 +20,7 @@ SAME = {"hr_additional_modules": ["Use same choices"]}
 
 
 class ForgeWebUI(WebUI):
-    loads_any_layout = True
+    loads_with_a_picture = True
     lacks = MappingProxyType(
         {
             "card": "Forge's card editor changes no loaded model",

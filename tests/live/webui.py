@@ -85,8 +85,8 @@ class Picture:
 class WebUI:
     """The running WebUI at `url`."""
 
-    loads_any_layout = False
-    """VAEs in the layout of diffusers, or with prefixed names, go in as they are."""
+    loads_with_a_picture = False
+    """A checkpoint that is set is loaded with the next picture."""
     lacks: Mapping[str, str] = MappingProxyType({})
     """Ways in (tests/guards/ways.py) that this WebUI has not, and why."""
 
