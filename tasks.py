@@ -76,6 +76,8 @@ DIFFUSERS_TESTS = "tests/files/conversion/test_diffusers.py"
 
 BROWSER_TESTS = "tests/browser"
 """One at a time: they look at the clock, and a browser keeps both cores busy."""
+PAGE_TESTS = [BROWSER_TESTS, "tests/host/test_page.py"]
+"""What depends on the generation of gradio, run on the other one too."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,11 @@ def test(options: argparse.Namespace) -> int:
         ("the core's tests", WEBUI_ENVIRONMENT, core(folders)),
         ("the host and all else", WEBUI_ENVIRONMENT, [*others([*folders, BROWSER_TESTS]), *options.pytest]),
         ("the page in a browser", WEBUI_ENVIRONMENT, ["-m", "pytest", "-q", BROWSER_TESTS, *options.pytest]),
+        (
+            "the page in a browser, gradio 4.40",
+            GRADIO_4_ENVIRONMENT,
+            ["-m", "pytest", "-q", *PAGE_TESTS, *options.pytest],
+        ),
         ("conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]),
     ]
     oldest = python_3_10()

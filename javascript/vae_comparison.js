@@ -72,7 +72,7 @@ const vaeComparison = (() => {
     async function take(tab) {
         const field = page().querySelector(FIELD);
         const picture = await (await fetch(shownIn(tab).src)).blob();
-        field.querySelector("[aria-label=Clear]")?.click();
+        field.querySelector("[aria-label=Clear], [aria-label='Remove Image']")?.click(); // gradio 3 and 4
         await new Promise(requestAnimationFrame);
         const files = new DataTransfer();
         files.items.add(new File([picture], "picture.png", {type: picture.type}));

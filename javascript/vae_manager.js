@@ -249,6 +249,13 @@ const vaeManager = (() => {
         sendFromLibrary: (action, button = "act") => send(PLACES.at(-1), button, "message", JSON.stringify(action)),
         takeMessage: take("message"),
         takeWord: take("word"),
+        // gradio filters the lines that come into an open list by the chosen one: they are all to be seen
+        linesCame(tab) {
+            setTimeout(() => {
+                const field = byId(`vae_manager_${tab}_choice`).querySelector("input");
+                if (field === document.activeElement) field.dispatchEvent(new Event("focus"));
+            }, 100);
+        },
         // gradio tells here what a tab has chosen for itself
         tabChose(tab, word) {
             tabChoices[tab] = word;

@@ -82,6 +82,8 @@ def test_an_override_is_not_taken_for_the_choice(stages: Stages, open_page: Open
     page.click(f"{ACCORDION}_scope label:has-text('this tab only')")
     choose(page, TUNED.name)
     page.click(f"{ACCORDION}_scope label:has-text('this tab only')")
+    for name in ("width", "height"):
+        page.fill(f"#txt2img_{name} input[type=number]", "64")
     page.click("#txt2img_generate")
     quick = page.locator("#quicksettings #setting_sd_vae input")
     for _ in range(8):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -77,6 +78,17 @@ def test_the_whole_job(stage: Stage, open_page: Open) -> None:
     expect(page.locator(DROPDOWN)).to_have_value(re.compile("^mine.safetensors"))
     assert "VAE: mine.safetensors" in generate(page)
     assert stage.saved("sd_vae") == "mine.safetensors"
+
+
+def test_lines_that_come_into_an_open_list_are_all_seen(stages: Stages, open_page: Open) -> None:
+    stage = stages(vaes=(TUNED,))
+    page = open_page(stage)
+    page.click(DROPDOWN)
+    shutil.copy(BASE, stage.vaes / "late.safetensors")
+    stage.webui.call("/sdapi/v1/refresh-vae", method="POST")
+    lines = page.locator(f"{ACCORDION}_choice ul.options li")
+    expect(lines.last).to_contain_text(TUNED.name, timeout=20_000)
+    expect(lines).to_have_count(4)
 
 
 def test_built_in_and_back(stage: Stage, open_page: Open) -> None:

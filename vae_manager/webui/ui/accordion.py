@@ -46,18 +46,21 @@ def build(page: Page, tab: str) -> list[Any]:
             for name in ("act", "sync", "pick")
         )
 
+    def shown(word: str) -> Any:
+        """Never a value without the lines of now: gradio 4 shows nothing for one that is not among the lines it has."""
+        facts = page.facts()
+        return changed(choices=page.labels(facts), value=page.label_of(word or facts.wanted.word))
+
     def picked(label: str, where: str) -> tuple[Any, str, str]:
+        word = page.word_of(label)
         try:
-            own = page.pick(page.word_of(label), where)
+            own = page.pick(word, where)
         except VaeManagerError as error:
-            kept = changed(value=page.label_of(page.facts().wanted.word))
-            return kept, "", markup.answer(error.sentence, page.words)
-        return changed(value=page.label_of(page.word_of(label))), own, ""
+            return shown(""), "", markup.answer(error.sentence, page.words)
+        return shown(word), own, ""
 
     def scope_changed(where: str, label: str) -> tuple[Any, str, str]:
-        if where == THIS_TAB:
-            return picked(label, where)
-        return changed(value=page.label_of(page.facts().wanted.word)), "", ""
+        return picked(label, where) if where == THIS_TAB else (shown(""), "", "")
 
     def acted(text: str) -> str:
         try:
@@ -66,19 +69,15 @@ def build(page: Page, tab: str) -> list[Any]:
             return markup.answer(error.sentence, page.words)
         return ""
 
-    def synchronised(own: str) -> Any:
-        facts = page.facts()
-        return changed(choices=page.labels(facts), value=page.label_of(own or facts.wanted.word))
-
     def refreshed(own: str) -> Any:
         page.host.refresh()
-        return synchronised(own)
+        return shown(own)
 
     on_input(dropdown, picked, [dropdown, scope], [dropdown, tab_choice, answer])
     on_input(scope, scope_changed, [scope, dropdown], [dropdown, tab_choice, answer])
     on_click(pick, picked, [message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
     on_click(act, acted, [message], [answer], js="vaeManager.takeMessage")
-    on_click(sync, synchronised, [tab_choice], [dropdown])
+    on_click(sync, shown, [tab_choice], [dropdown], js_after=f"() => {{ vaeManager.linesCame('{tab}'); }}")
     on_click(refresh, refreshed, [tab_choice], [dropdown])
     on_change(tab_choice, f"(word) => {{ vaeManager.tabChose('{tab}', word); }}")
     keep_out_of_ui_config(

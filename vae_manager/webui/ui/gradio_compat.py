@@ -17,10 +17,18 @@ AT_ONCE: dict[str, Any] = {
 
 
 def on_click(
-    button: Any, work: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any], js: str | None = None
+    button: Any,
+    work: Callable[..., Any],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    js: str | None = None,
+    js_after: str | None = None,
 ) -> None:
-    """Run `work` on a click, at once (beside the queue of generations) and without a veil over the outputs."""
-    button.click(work, inputs=list(inputs), outputs=list(outputs), **_js(js), **AT_ONCE)
+    """Run `work` on a click, at once (beside the queue of generations) and without a veil over the outputs; `js` in the
+    browser before it, `js_after` once the outputs are there."""
+    event = button.click(work, inputs=list(inputs), outputs=list(outputs), **_js(js), **AT_ONCE)
+    if js_after is not None:
+        event.then(None, inputs=[], outputs=[], **_js(js_after))
 
 
 def on_input(component: Any, work: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:

@@ -152,13 +152,15 @@ class Page:
         }
 
     def _sync_token(self, facts: Facts) -> str:
-        """Changes whenever the dropdowns of an open page have to be set anew."""
+        """Changes whenever the dropdowns of an open page have to be set anew: after a new start of the WebUI too, which
+        knows neither their lines nor, under gradio 4, that it may be given one of them."""
         job = facts.choosing
         ended = str(job.serial) if job is not None and job.state.ended else ""
         lines = repr(markup.dropdown(facts, self.words))  # printable, whatever a name holds
         shown = hashlib.blake2s(lines.encode()).hexdigest()
         means = [facts.resolution.rule.value, facts.resolution.path or ""]  # stands beside "Automatic"
-        return "|".join([facts.wanted.word, facts.choice.word, ended, *means, shown, *self.host.quick_settings()])
+        chosen = [facts.wanted.word, facts.choice.word, ended]
+        return "|".join([self._life, *chosen, *means, shown, *self.host.quick_settings()])
 
     # gradio 3.41.2 shows a dropdown's values as they are: what is read must be turned back into the WebUI's word.
 

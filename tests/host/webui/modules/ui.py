@@ -37,6 +37,8 @@ create_setting_component = ui_settings.create_setting_component
 # The WebUI does the same without --share: gradio would look for a newer version and for the public address
 gr.utils.version_check = lambda: None
 gr.utils.get_local_ip_address = lambda: "127.0.0.1"
+# It asks itself for the page before it says that it serves, and gives up after 3 s: too soon on a busy machine
+gr.networking.url_ok = lambda url: True
 
 
 @dataclass
