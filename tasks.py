@@ -42,6 +42,24 @@ WEBUI = [
     "requests",
     "playwright",
 ]
+WEBUI_GRADIO_4 = [
+    # What Forge dfdcbab6 pins, as far as the stand-in and gradio need it: newer ones are not imported or served by it.
+    "gradio==4.40.0",
+    "gradio_client==1.2.0",
+    "fastapi==0.104.1",
+    "starlette==0.27.0",
+    "pydantic==2.8.2",
+    "httpx==0.24.1",
+    "httpcore==0.15.0",
+    "numpy==1.26.4",
+    "psutil==5.9.5",
+    "Pillow==9.5.0",
+    "huggingface_hub==0.26.2",
+    "scikit-image==0.21.0",
+    "safetensors==0.4.2",
+    "requests",
+    "playwright",
+]
 DIFFUSERS = ["diffusers==0.42.1", "huggingface_hub==2.4.0", "safetensors==0.8.0", *TOOLS]
 LINTERS = ["ruff==0.17.6", "mypy==2.4.1", "import-linter", "types-requests", "types-PyYAML"]
 
@@ -83,6 +101,7 @@ class Environment:
 
 
 WEBUI_ENVIRONMENT = Environment("webui", [*WEBUI, *TOOLS, *LINTERS], torch=True)
+GRADIO_4_ENVIRONMENT = Environment("webui-gradio4", [*WEBUI_GRADIO_4, *TOOLS], lender=WEBUI_ENVIRONMENT)
 DIFFUSERS_ENVIRONMENT = Environment("diffusers", DIFFUSERS, lender=WEBUI_ENVIRONMENT)
 
 

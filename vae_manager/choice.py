@@ -67,6 +67,8 @@ class Situation:
     """The WebUI's option `sd_vae_overrides_per_model_preferences`."""
     card_preference: str | None = None
     """The checkpoint card's "Preferred VAE", in the WebUI's words; None where the card has none."""
+    near_names: bool = True
+    """A file whose name begins as the checkpoint's does is taken for it."""
     family_default: str | None = None
     """Name of the VAE file that is the default for the checkpoint's family; None where none is set."""
 
@@ -138,6 +140,8 @@ def _from_card(situation: Situation) -> Resolution | None:
 
 
 def _near_checkpoint(situation: Situation) -> Resolution | None:
+    if not situation.near_names:
+        return None
     stem = stem_of(situation.checkpoint_file)
     for name, path in situation.files.items():
         if name.startswith(stem):

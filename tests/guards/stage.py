@@ -93,7 +93,7 @@ class Stage:
     def another(self) -> Stage:
         """The same for another thread, with connections of its own."""
         other = copy(self)
-        other.webui = WebUI(self.webui.url, self.webui.folder, self.webui.restart_command)
+        other.webui = self.webui.another()
         return other
 
     # -- states ------------------------------------------------------------------------------------------------------

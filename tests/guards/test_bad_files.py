@@ -25,6 +25,8 @@ def test_a_bad_file_changes_nothing(stage: Stage, marker: Path, way: str, start:
         pytest.skip("this WebUI can use it; see test_any_layout")
     if bad.name not in stage.listed:
         pytest.skip(UNCHOOSABLE)
+    if way in stage.webui.lacks:
+        pytest.skip(stage.webui.lacks[way])
     tried = WAYS[way]
     if tried.needs_file and bad.name == "bad-gone.safetensors":
         pytest.skip("a file that has gone is not near a checkpoint")

@@ -30,7 +30,7 @@ def start_with(stage: Stage) -> Iterator[Callable[[dict[str, Any]], None]]:
     before = config.read_text(encoding="utf-8") if config.exists() else "{}"
 
     def start(changed: dict[str, Any]) -> None:
-        settings = {**json.loads(before), **changed}
+        settings = {**json.loads(before), **stage.webui.as_config(changed)}
         kept = {name: value for name, value in settings.items() if value is not None}
         config.write_text(json.dumps(kept), encoding="utf-8")
         stage.webui.restart()

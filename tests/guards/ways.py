@@ -43,7 +43,7 @@ def plot(stage: Stage, name: str) -> str | None:
     assert first.looks_like(good)
     assert not any(second.pixels)
     texts = json.loads(answer["info"])["infotexts"]
-    assert f"VAE: {stage.a}" in texts[-2]
+    assert stage.webui.named(texts[-2]) == stage.a
     return stage.said_since(mark)
 
 

@@ -14,4 +14,5 @@ test.
     probe.py watch.py small extensions that tell what an extension sees, and what happens to models and VAEs
     signatures.py     what the imitated surface looks like, compared with a recording of the real one
     webui/            the WebUI's folder
+    layers.py         another host with `--as`: forge/ and reforge/ are what differs there from webui/
 """

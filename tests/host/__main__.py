@@ -1,8 +1,8 @@
 """`python -m tests.host --data DIR --port PORT`: start the stand-in WebUI. Flags of the WebUI itself may follow.
 
+--as HOST          another WebUI of A1111's family: the folder beside webui/ with what differs there
 --extension PATH   an extension that does not lie in DIR/extensions; may be repeated. The repository, if absent
 --no-extension     only what lies in DIR/extensions
---as NAME          another WebUI of A1111's family: the folder beside webui/ with what differs there
 --half             the WebUI's own types; without it --no-half is given, since a CPU is slow at float16
 --step-seconds S   how long one step of a generation takes
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.host.data import make_data_dir
 from tests.host.disguise import ROOT, become_the_webui
+from tests.host.layers import hosts
 
 NAME = "sd-webui-vae-manager"
 """The folder below extensions/ that the repository would be cloned into."""
@@ -21,31 +22,33 @@ NAME = "sd-webui-vae-manager"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.host", allow_abbrev=False)
+    parser.add_argument("--as", dest="host", choices=hosts(), default="webui")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--extension", type=Path, action="append", default=[])
     parser.add_argument("--no-extension", action="store_true")
-    parser.add_argument("--as", dest="like")
     parser.add_argument("--half", action="store_true")
     parser.add_argument("--step-seconds", type=float, default=0.02)
     own, flags = parser.parse_known_args()
     given = {path.resolve().name: str(path.resolve()) for path in own.extension} or {NAME: str(ROOT)}
     data = make_data_dir(own.data.resolve())
     types = [] if own.half else ["--no-half"]
-    become_the_webui(["--data-dir", str(data), "--port", str(own.port), *types, *flags], own.like)
+    become_the_webui(["--data-dir", str(data), "--port", str(own.port), *types, *flags], own.host)
     _start({} if own.no_extension else given, own.step_seconds)
 
 
 def _start(given: dict[str, str], step_seconds: float) -> None:
-    from modules import extensions, initialize, launch_utils, shared
-
-    from tests.host import sampling
+    import modules.initialize as initialize  # before gradio, as a fork may want it
+    from modules import extensions, launch_utils, shared
 
     launch_utils.run_extensions_installers(shared.config_filename, given)
     extensions.given.update(given)
-    sampling.step_seconds = step_seconds
     initialize.imports()
     import webui
+
+    from tests.host import sampling
+
+    sampling.step_seconds = step_seconds
 
     if shared.cmd_opts.nowebui:
         webui.api_only()

@@ -299,8 +299,11 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
             )
             decoded = torch.stack(list(batch)).to(dtype=torch.float32)
         with sd_models.SkipWritingToConfig():
-            sd_models.reload_model_weights(info=self.hr_checkpoint_info)
+            self.load_model_of_hr_pass()
         return self.sample_hr_pass(samples, decoded, seeds, subseeds, subseed_strength, prompts)
+
+    def load_model_of_hr_pass(self) -> None:
+        sd_models.reload_model_weights(info=self.hr_checkpoint_info)
 
     def sample_hr_pass(
         self,

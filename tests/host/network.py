@@ -100,11 +100,16 @@ class Model(nn.Module):
 
     def imagine(self, read: str, seed: int, width: int, height: int) -> Tensor:
         """The latent that denoising ends at: `[1, channels, height / 8, width / 8]`, scaled as the WebUI's are."""
-        digest = hashlib.sha256(f"{read}|{self.marker.item()}|{seed}".encode()).digest()
-        picture = pictures(1, max(width, height), int.from_bytes(digest[:4], "big"))[:, :, :height, :width]
-        with torch.no_grad():
-            latent = reference().encode(picture) * self.scale_factor
-        return latent.to(self.device)
+        return imagine(f"{read}|{self.marker.item()}|{seed}", width, height).to(self.device)
+
+
+def imagine(what: str, width: int, height: int) -> Tensor:
+    """The same latent for the same words, always."""
+    digest = hashlib.sha256(what.encode()).digest()
+    picture = pictures(1, max(width, height), int.from_bytes(digest[:4], "big"))[:, :, :height, :width]
+    with torch.no_grad():
+        latent: Tensor = reference().encode(picture) * SCALE
+    return latent
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """What the imitated surface looks like from outside: names of `modules.*`, and how each is called.
 
 `describe` runs in any process that has a `modules` package: in the stand-in, and in a real WebUI through a small
-extension. `signatures-v1.10.1.json` is what the real one answers; test_signatures.py compares the two.
+extension. `signatures-v1.10.1.json` is what the real one answers, and so are the others; test_signatures.py compares.
 
 `python -m tests.host.signatures` prints the stand-in's own.
 """
@@ -196,7 +196,54 @@ OF_FORKS: dict[str, dict[str, str]] = {
         "modules_forge.patch_basic": "patch_all_basics",
         "ldm_patched.modules.model_management": "load_model_gpu",
         "ldm_patched.modules.sd.VAE": "decode encode throw_exception_if_invalid",
-    }
+    },
+    "forge": {
+        "modules.devices": "dtype_unet",
+        "modules.infotext_utils": "infotext_to_setting_name_mapping",
+        "modules.processing": "manage_model_and_prompt_cache need_global_unload",
+        "modules.processing.StableDiffusionProcessing": "clear_prompt_cache",
+        "modules.processing.StableDiffusionProcessingTxt2Img": "hr_additional_modules",
+        "modules.scripts.PostprocessImageArgs": "__init__",
+        "modules.sd_models": "checkpoints_loaded FakeInitialModel forge_model_reload match_checkpoint_to_name"
+        " model_hash SdModelData",
+        "modules.sd_models.FakeInitialModel": "get_prompt_lengths_on_ui",
+        "modules.shared.cmd_opts": "text_encoder_dir",
+        "modules.sysinfo": "get_config set_config",
+        "modules.txt2img": "txt2img",
+        "modules_forge.forge_version": "version",
+        "modules_forge.initialization": "INITIALIZED initialize_forge",
+        "modules_forge.main_entry": "bind_to_opts checkpoint_change find_files_with_extensions forge_main_entry"
+        " forge_unet_storage_dtype_options make_checkpoint_manager_ui module_list modules_change on_preset_change"
+        " refresh_memory_management_settings refresh_model_loading_parameters refresh_models total_vram ui_checkpoint"
+        " ui_forge_preset ui_forge_unet_storage_dtype_options ui_vae",
+        "modules_forge.main_thread": "async_run finished_list last_exception last_id lock loop run_and_wait_result"
+        " Task waiting_list",
+        "modules_forge.main_thread.Task": "work",
+        "modules_forge.patch_basic": "build_loaded patch_all_basics",
+        "modules_forge.shared": "diffusers_dir",
+        "modules_forge.shared_options": "register",
+        "modules_forge.utils": "apply_circular_forge",
+        "backend.args": "dynamic_args",
+        "backend.diffusion_engine.base.ForgeDiffusionEngine": "__init__ fix_for_webui_backward_compatibility"
+        " get_first_stage_encoding get_prompt_lengths_on_ui is_webui_legacy_model",
+        "backend.diffusion_engine.base.ForgeObjects": "__init__ shallow_copy",
+        "backend.diffusion_engine.sd15.StableDiffusion": "__init__ decode_first_stage encode_first_stage"
+        " get_learned_conditioning",
+        "backend.loader": "forge_loader replace_state_dict split_state_dict",
+        "backend.memory_management": "cpu current_inference_memory current_loaded_models dtype_size free_memory"
+        " get_free_memory get_torch_device intermediate_device is_device_cpu load_model_gpu load_models_gpu"
+        " minimum_inference_memory OOM_EXCEPTION soft_empty_cache text_encoder_device text_encoder_offload_device"
+        " total_vram unet_dtype unload_all_models unload_model_clones VAE_ALWAYS_TILED vae_device vae_dtype"
+        " vae_offload_device",
+        "backend.memory_management.LoadedModel": "__init__ model_load model_unload",
+        "backend.misc.checkpoint_pickle": "Empty load Unpickler",
+        "backend.nn.vae.IntegratedAutoencoderKL": "decode encode process_in process_out",
+        "backend.patcher.base.ModelPatcher": "__init__ clone forge_patch_model forge_unpatch_model is_clone model_size"
+        " model_state_dict set_model_vae_decode_wrapper set_model_vae_encode_wrapper set_model_vae_regulation",
+        "backend.patcher.vae.VAE": "__init__ clone decode decode_inner encode encode_inner",
+        "backend.state_dict": "filter_state_dict_with_prefix load_state_dict state_dict_has try_filter_state_dict",
+        "backend.utils": "load_torch_file",
+    },
 }
 """What is besides in a fork of A1111's WebUI, by the folder of its stand-in."""
 
@@ -214,7 +261,9 @@ NAMES = names_of()
 
 def fork_here() -> str | None:
     """Which one this process is; None for A1111's."""
-    if _find("modules_forge.main_entry") is MISSING and _find("modules_forge.forge_util") is not MISSING:
+    if _find("modules_forge.main_entry.modules_change") is not MISSING:
+        return "forge"
+    if _find("modules_forge.forge_util") is not MISSING:
         return "reforge"
     return None
 
@@ -234,7 +283,7 @@ def main() -> None:
     like = sys.argv[1] if len(sys.argv) > 1 else None
 
     with tempfile.TemporaryDirectory() as folder:
-        become_the_webui(["--data-dir", folder, "--port", "0", "--no-half"], like)
+        become_the_webui(["--data-dir", folder, "--port", "0", "--no-half"], like or "webui")
         initialize: Any = importlib.import_module("modules.initialize")
         initialize.imports()
         print(json.dumps(recorded(), indent=1, sort_keys=True))

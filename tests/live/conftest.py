@@ -16,6 +16,7 @@ from ..guards.ways import WAYS
 from ..hub import Hub, Link
 from .catalogue import Offered, OwnCatalogue
 from .files import write_sd1_vae
+from .forge import ForgeWebUI, is_forge
 from .page import LivePage, launch
 from .webui import WebUI
 
@@ -68,7 +69,8 @@ def webui(pytestconfig: pytest.Config) -> Iterator[WebUI]:
     url = option(pytestconfig, "--webui")
     if url is None:
         pytest.skip("needs a running WebUI: pytest tests/live --webui URL")
-    running = WebUI(url, option(pytestconfig, "--webui-dir"), option(pytestconfig, "--restart-command"))
+    kind = ForgeWebUI if is_forge(url) else WebUI
+    running = kind(url, option(pytestconfig, "--webui-dir"), option(pytestconfig, "--restart-command"))
     before = running.options()
     yield running
     running.restore(before)

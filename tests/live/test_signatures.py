@@ -60,7 +60,8 @@ def told(webui: WebUI, folder: Path, restart: None) -> Iterator[dict[str, Any]]:
 
 
 def test_the_recorded_signatures_are_the_real_ones(pytestconfig: pytest.Config, told: dict[str, Any]) -> None:
-    version = told["fork"] or str(told["webui"]).split()[0]
+    tag, commit = str(told["webui"]).split()
+    version = f"{told['fork']}-{commit.strip('()')}" if told["fork"] else tag
     path = HOST / f"signatures-{version}.json"
     if option(pytestconfig, "--record-signatures", False):
         surface = dict(sorted(told["surface"].items()))

@@ -9,8 +9,10 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import requests
@@ -49,6 +51,8 @@ class Picture:
     infotext: str
     info: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What the API tells about it besides."""
+    names: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Of a Forge, whose infotext names modules without their suffixes: stem and base name of each VAE file."""
 
     @classmethod
     def of(cls, png: bytes, infotext: str | None = None, info: Mapping[str, Any] | None = None) -> Picture:
@@ -63,6 +67,9 @@ class Picture:
     def vae(self) -> str | None:
         """The VAE that the infotext names; None where it names none (the checkpoint's own)."""
         found = re.search(r"\bVAE: ([^,\n]+)", self.infotext)
+        if found is None and self.names:
+            modules = re.findall(r"\bModule \d+: ([^,\n]+)", self.infotext)
+            return next((self.names[stem] for stem in modules if stem in self.names), None)
         return found[1] if found else None
 
     @property
@@ -78,6 +85,11 @@ class Picture:
 class WebUI:
     """The running WebUI at `url`."""
 
+    loads_any_layout = False
+    """VAEs in the layout of diffusers, or with prefixed names, go in as they are."""
+    lacks: Mapping[str, str] = MappingProxyType({})
+    """Ways in (tests/guards/ways.py) that this WebUI has not, and why."""
+
     def __init__(self, url: str, folder: Path | None, restart_command: str | None) -> None:
         self.url = url.rstrip("/")
         self.folder = folder
@@ -85,6 +97,13 @@ class WebUI:
         self._session = requests.Session()
         self._session.trust_env = False
         self._events: dict[tuple[str, int, bool], int] = {}
+
+    def another(self) -> WebUI:
+        """The same, with connections of its own."""
+        other = copy(self)
+        other._session = requests.Session()
+        other._session.trust_env = False
+        return other
 
     def get(self, path: str, **params: str) -> Any:
         answer = self._session.get(self.url + path, params=params, timeout=PATIENCE)
@@ -118,8 +137,9 @@ class WebUI:
         ids = {one["id"] for one in config["components"] if one["props"].get("elem_id") == element}
         for number, event in enumerate(config["dependencies"]):
             fits = len(event["inputs"]) == inputs and bool(event["outputs"]) == answers and event["backend_fn"]
-            if fits and ids.intersection([*event["inputs"][:1], *event["targets"]]):
-                return number
+            targets = [one[0] if isinstance(one, list) else one for one in event["targets"]]  # gradio 4 says what event
+            if fits and ids.intersection([*event["inputs"][:1], *targets]):
+                return int(event.get("id", number))
         raise LookupError(f"the page has no event of {element} with {inputs} inputs")
 
     def options(self) -> dict[str, Any]:
@@ -131,6 +151,10 @@ class WebUI:
     def set(self, **options: Any) -> None:
         """The host's own way of changing settings."""
         self.post("/sdapi/v1/options", options)
+
+    def as_config(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The same options as they stand in config.json; None: not there."""
+        return options
 
     def restore(self, before: dict[str, Any]) -> None:
         self.set(**{name: before[name] for name in RESTORED if name in before})
@@ -169,6 +193,10 @@ class WebUI:
         answer = self.post(f"/sdapi/v1/{kind}", asked)
         info = json.loads(answer["info"])
         return Picture.of(base64.b64decode(answer["images"][0]), info["infotexts"][0], info)
+
+    def named(self, infotext: str) -> str | None:
+        """The VAE that an infotext names."""
+        return Picture((0, 0), b"", infotext).vae
 
     def busy(self) -> bool:
         """A picture is being made."""

@@ -1,16 +1,18 @@
-"""What a picture's infotext says of the VAE, in the form of AUTOMATIC1111's WebUI. Pure."""
+"""What a picture's infotext says of the VAE, in the forms of AUTOMATIC1111's WebUI and of Forge. Pure."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import Final
 
-__all__ = ["with_vae"]
+__all__ = ["with_modules", "with_vae"]
 
 _FIELD: Final = re.compile(r'\s*([\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 """As the WebUI reads it (infotext_utils.py:23)."""
 _HASH, _NAME, _DECODER = "VAE hash", "VAE", "VAE Decoder"
+_MODULE: Final = re.compile(r"Module \d+")
 _BEFORE_VAE: Final = (
     *("Steps", "Sampler", "Schedule type", "CFG scale", "Image CFG scale", "Seed", "Face restoration", "Size"),
     *("Model hash", "Model", "FP8 weight", "Cache FP16 weight for LoRA"),
@@ -33,6 +35,24 @@ def with_vae(infotext: str, name: str | None, short_hash: str | None) -> str:
     told = [(key, _quoted(value)) for key, value in ((_HASH, short_hash), (_NAME, name)) if value is not None]
     fields[place:place] = told
     return head + newline + ", ".join(key if value is None else f"{key}: {value}" for key, value in fields)
+
+
+def with_modules(infotext: str, vaes: Collection[str], name: str | None, short_hash: str | None) -> str:
+    """The same in Forge's form: `Module 1: …, Module 2: …`, VAEs and text encoders in one, without suffixes.
+
+    `vaes` are the names that stand there for VAEs. The VAE comes first, as Forge lists it, and its hash last.
+    """
+    head, newline, line = infotext.rpartition("\n")
+    fields = _fields(line)
+    if not fields or fields[0][0] != "Steps":
+        return infotext
+    quoted = {_quoted(vae) for vae in vaes}
+    modules = [value for key, value in fields if _MODULE.fullmatch(key) and value is not None and value not in quoted]
+    kept = [(key, value) for key, value in fields if not _MODULE.fullmatch(key) and key not in (_HASH, _NAME)]
+    told = [*([_quoted(name)] if name is not None else []), *modules]
+    kept += [(f"Module {number}", value) for number, value in enumerate(told, 1)]
+    kept += [(_HASH, short_hash)] if short_hash is not None else []
+    return head + newline + ", ".join(key if value is None else f"{key}: {value}" for key, value in kept)
 
 
 def _fields(line: str) -> list[tuple[str, str | None]]:

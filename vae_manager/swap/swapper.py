@@ -101,6 +101,16 @@ class Swapper:
         """Why the file cannot go into a module with tensors of these `shapes`, as far as its header tells."""
         return fit(inspect(path), shapes, any_layout=self._any_layout)
 
+    def read(self, path: Path, module: torch.nn.Module, dtype: torch.dtype, read_pickle: ReadPickle) -> None:
+        """Look at every number of the file, and keep its weights for the swap that will follow. Raises as `prepare`.
+
+        Nothing comes to the module's device yet, so another thread may use the module meanwhile.
+        """
+        identity, models = identity_of(path), places(module)
+        kept = self.in_ram.get(identity) if identity is not None else None
+        if kept is None or not _would_fit(kept, models):
+            self.in_ram.put(self._read(path, models, read_pickle).converted(dtype))
+
     def prepare(self, path: Path, module: torch.nn.Module, dtype: torch.dtype, read_pickle: ReadPickle) -> Ready:
         """Have the weights of `path` ready for `module`, from memory where they are kept, else from the file.
 

@@ -25,10 +25,14 @@ def create_api(app: FastAPI) -> Any:
 
 
 def api_only() -> None:
+    initialize.initialize()
+    serve_the_api()
+
+
+def serve_the_api() -> None:
     from modules import script_callbacks
     from modules.shared_cmd_options import cmd_opts
 
-    initialize.initialize()
     app = FastAPI()
     create_api(app)
     script_callbacks.before_ui_callback()
@@ -45,6 +49,10 @@ def api_only() -> None:
 
 def webui() -> None:
     initialize.initialize()
+    serve_until_stopped()
+
+
+def serve_until_stopped() -> None:
     from modules import script_callbacks, shared
 
     while True:
@@ -68,6 +76,7 @@ def webui() -> None:
 def _serve() -> None:
     """One life of the page: everything is attached to a new app."""
     from modules import extensions, progress, script_callbacks, shared, ui
+    from modules.paths import script_path
     from modules.shared_cmd_options import cmd_opts
 
     script_callbacks.before_ui_callback()
@@ -83,7 +92,7 @@ def _serve() -> None:
         auth=users or None,
         prevent_thread_lock=True,
         quiet=True,
-        allowed_paths=[*cmd_opts.gradio_allowed_path, *extensions.extension_paths],
+        allowed_paths=[script_path, *cmd_opts.gradio_allowed_path, *extensions.extension_paths],
         app_kwargs={"docs_url": "/docs", "redoc_url": "/redoc"},
         root_path=f"/{cmd_opts.subpath}" if cmd_opts.subpath else "",
     )

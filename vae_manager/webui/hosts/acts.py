@@ -52,6 +52,8 @@ class InUse:
     """The file that the weights were read from, as it was then; None where that is not known."""
     swap: Swap | None = None
     """The swap that brought it, where one has been made since the checkpoint was loaded."""
+    coming: str | None = None
+    """The checkpoint that the host loads with the next picture, while none is loaded."""
     notice: Sentence | None = None
     """Why the last VAE that was asked for is not the one in use."""
 

@@ -29,6 +29,15 @@ REFORGE_SURFACE: Surface = {
 }
 """What the reForge adapter calls besides."""
 
+FORGE_SURFACE: Surface = {
+    "modules_forge.main_entry": ("module_list", "modules_change", "refresh_models", "refresh_model_loading_parameters"),
+    "modules.sd_models": ("model_data", "forge_model_reload"),
+    "modules.processing": ("forge_model_reload", "create_infotext", "decode_latent_batch", "need_global_unload"),
+    "modules.call_queue": ("queue_lock",),
+    "backend.memory_management": ("load_model_gpu",),
+}
+"""What the adapter of Forge calls."""
+
 
 def plug_for_this_host() -> ModuleType:
     """The module whose `into_webui()` plugs the extension into the running WebUI."""
@@ -39,9 +48,9 @@ def host_here() -> str:
     """The name of the folder with this WebUI's adapter."""
     if importlib.util.find_spec("modules_forge") is None:
         return "a1111" if _has(A1111_SURFACE) else "unknown"
-    if importlib.util.find_spec("modules_forge.main_entry") is None and _has(REFORGE_SURFACE):
-        return "reforge"  # Forge, which has a main_entry, has the same functions in sd_vae too, and they do nothing
-    return "unknown"
+    if importlib.util.find_spec("modules_forge.main_entry") is not None:  # there sd_vae's functions do nothing
+        return "forge" if _has(FORGE_SURFACE) else "unknown"
+    return "reforge" if _has(REFORGE_SURFACE) else "unknown"
 
 
 def _has(surface: Surface) -> bool:

@@ -1,4 +1,4 @@
-"""The gradio calls that differ between the versions that hosts bring. Written for 3.41.2."""
+"""The gradio calls that differ between the versions that hosts bring: 3.41.2 (A1111, reForge) and 4.40.0 (Forge)."""
 
 from __future__ import annotations
 
@@ -8,22 +8,33 @@ from typing import Any
 import gradio as gr
 from starlette.requests import Request
 
+GRADIO_4 = int(gr.__version__.split(".", 1)[0]) >= 4
+
+# gradio 4 drops what is clicked or picked while the same event still runs, unless it is told not to.
+AT_ONCE: dict[str, Any] = {
+    "queue": False, "show_progress": "hidden", **({"trigger_mode": "multiple"} if GRADIO_4 else {})
+}
+
 
 def on_click(
     button: Any, work: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any], js: str | None = None
 ) -> None:
     """Run `work` on a click, at once (beside the queue of generations) and without a veil over the outputs."""
-    button.click(work, inputs=list(inputs), outputs=list(outputs), _js=js, queue=False, show_progress="hidden")
+    button.click(work, inputs=list(inputs), outputs=list(outputs), **_js(js), **AT_ONCE)
 
 
 def on_input(component: Any, work: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     """Run `work` when a person, and not the program, changes the component."""
-    component.input(work, inputs=list(inputs), outputs=list(outputs), queue=False, show_progress="hidden")
+    component.input(work, inputs=list(inputs), outputs=list(outputs), **AT_ONCE)
 
 
 def on_change(component: Any, js: str) -> None:
     """Run `js`, in the browser alone, whenever the component's value changes."""
-    component.change(None, inputs=[component], outputs=[], _js=js)
+    component.change(None, inputs=[component], outputs=[], **_js(js))
+
+
+def _js(code: str | None) -> dict[str, Any]:
+    return {"js" if GRADIO_4 else "_js": code}
 
 
 def changed(**values: Any) -> Any:
@@ -31,11 +42,19 @@ def changed(**values: Any) -> Any:
     return gr.update(**values)
 
 
+def is_in_page(component: Any) -> bool:
+    """False for the copies that gradio 4 makes of a component for each person whose page is given new values."""
+    return component.parent is not None
+
+
 def signed_in(app: Any, request: Request) -> bool:
     """Whether gradio would let this request in (routes.py get_current_user); True where no sign-in is asked for."""
+    if getattr(app, "auth_dependency", None) is not None:  # gradio 4, inside of another app
+        return app.auth_dependency(request) is not None
     if app.auth is None:
         return True
-    token = request.cookies.get("access-token") or request.cookies.get("access-token-unsecure")
+    own = f"-{app.cookie_id}" if hasattr(app, "cookie_id") else ""  # gradio 4: one browser may know several servers
+    token = request.cookies.get(f"access-token{own}") or request.cookies.get(f"access-token-unsecure{own}")
     return token in app.tokens
 
 
@@ -47,4 +66,5 @@ def keep_out_of_ui_config(*components: Any) -> None:
 
 def picture_field(label: str, elem_id: str) -> Any:
     """Takes one picture, by click, drop or paste; an event gets it as PIL's, in its own size."""
-    return gr.Image(type="pil", image_mode="RGB", source="upload", label=label, elem_id=elem_id, height=220)
+    source: dict[str, Any] = {"sources": ["upload"]} if GRADIO_4 else {"source": "upload"}
+    return gr.Image(type="pil", image_mode="RGB", label=label, elem_id=elem_id, height=220, **source)

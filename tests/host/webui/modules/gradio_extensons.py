@@ -1,6 +1,7 @@
 """Imitates modules/gradio_extensons.py (spelt so): every component tells the scripts that it is made, and has classes.
 
-Also `tooltip`, a keyword that gradio does not know, and pictures that are served from where they were saved.
+Also `tooltip`, a keyword that gradio does not know (of ToolButton alone under gradio 4, whose components refuse what
+they do not know), and pictures that are served from where they were saved.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from modules import patches, script_callbacks, scripts, ui_tempdir
+from tests.host import gradios
 
 
 def _announced(original: Any, *, tooltip: bool) -> Any:
@@ -18,6 +20,9 @@ def _announced(original: Any, *, tooltip: bool) -> Any:
 
     @functools.wraps(original)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        if gradios.in_event():
+            original(self, *args, **kwargs)
+            return
         if tooltip:
             self.webui_tooltip = kwargs.pop("tooltip", None)
         if scripts.scripts_current is not None:
@@ -49,7 +54,7 @@ def _replace(owner: Any, field: str, replacement: Any) -> None:
     patches.patch(__name__, obj=owner, field=field, replacement=replacement)
 
 
-_replace(gr.components.IOComponent, "__init__", _announced(gr.components.IOComponent.__init__, tooltip=True))
+_replace(gradios.Component, "__init__", _announced(gradios.Component.__init__, tooltip=True))
 _replace(gr.blocks.BlockContext, "__init__", _announced(gr.blocks.BlockContext.__init__, tooltip=False))
 _replace(gr.blocks.Block, "get_config", _config_with_tooltip(gr.blocks.Block.get_config))
 

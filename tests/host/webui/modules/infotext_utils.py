@@ -90,9 +90,9 @@ def _named_settings() -> list[tuple[str, str]]:
     return [(info.infotext, key) for key, info in shared.opts.data_labels.items() if info.infotext]
 
 
-def create_override_settings_dict(text_pairs: list[str]) -> dict[str, Any]:
-    """`["VAE: x.safetensors"]` to `{"sd_vae": "x.safetensors"}`."""
-    given = {key: value.strip() for key, _, value in (pair.partition(":") for pair in text_pairs)}
+def create_override_settings_dict(text_pairs: list[str] | None) -> dict[str, Any]:
+    """`["VAE: x.safetensors"]` to `{"sd_vae": "x.safetensors"}`. gradio 4 has None for an empty list."""
+    given = {key: value.strip() for key, _, value in (pair.partition(":") for pair in text_pairs or [])}
     return {
         setting: shared.opts.cast_value(setting, given[label]) for label, setting in _named_settings() if label in given
     }
@@ -122,7 +122,7 @@ def connect_paste(
 
         def settings(params: dict[str, Any]) -> Any:
             pairs = [f"{label}: {value}" for label, _, value in get_override_settings(params, skip_fields=handled)]
-            return gr.Dropdown.update(value=pairs, choices=pairs, visible=bool(pairs))
+            return gr.update(value=pairs, choices=pairs, visible=bool(pairs))
 
         fields.append(PasteField(override_settings_component, settings))
 
@@ -136,7 +136,7 @@ def connect_paste(
         return [_pasted(component, key, params) for component, key in fields]
 
     button.click(
-        fn=paste_func, inputs=[input_comp], outputs=[component for component, _ in fields], show_progress=False
+        fn=paste_func, inputs=[input_comp], outputs=[component for component, _ in fields], show_progress="hidden"
     )
 
 

@@ -18,6 +18,9 @@ def imports() -> None:
     import gradio  # noqa: F401
     import torch  # noqa: F401
 
+    from tests.host import gradios
+
+    gradios.write_no_interfaces()
     startup_timer.record("import torch and gradio")
     shared_init.initialize()
     startup_timer.record("initialize shared")

@@ -156,25 +156,9 @@ def create_infotext(
     all_negative_prompts: list[str] | None = None,
 ) -> str:
     """Prompt, negative prompt and one line of fields; None leaves a field out, a function is asked for it now."""
-    opts = shared.opts
     if index is None:
         index = position_in_batch + iteration * p.batch_size
-    fields = {
-        "Steps": p.steps,
-        "Sampler": p.sampler_name,
-        "Schedule type": p.scheduler,
-        "CFG scale": p.cfg_scale,
-        "Seed": all_seeds[index],
-        "Size": f"{p.width}x{p.height}",
-        "Model hash": p.sd_model_hash if opts.add_model_hash_to_info else None,
-        "Model": p.sd_model_name if opts.add_model_name_to_info else None,
-        "VAE hash": p.sd_vae_hash if opts.add_vae_hash_to_info else None,
-        "VAE": p.sd_vae_name if opts.add_vae_name_to_info else None,
-        "Denoising strength": p.extra_generation_params.get("Denoising strength"),
-        "Tiling": "True" if p.tiling else None,
-        **p.extra_generation_params,
-        "Version": program_version() if opts.add_version_to_infotext else None,
-    }
+    fields = infotext_fields(p, all_seeds[index])
     negative = (all_negative_prompts or p.all_negative_prompts)[index]
     known = {"prompt_text": all_prompts[index], "negative_prompt": negative, "all_prompts": all_prompts}
     values: dict[str, Any] = {}
@@ -190,6 +174,27 @@ def create_infotext(
         if value is not None
     )
     return f"{all_prompts[index]}\n{f'Negative prompt: {negative}' if negative else ''}".strip() + f"\n{line}"
+
+
+def infotext_fields(p: StableDiffusionProcessing, seed: int) -> dict[str, Any]:
+    """In their order; what is a function or a list is made one value later."""
+    opts = shared.opts
+    return {
+        "Steps": p.steps,
+        "Sampler": p.sampler_name,
+        "Schedule type": p.scheduler,
+        "CFG scale": p.cfg_scale,
+        "Seed": seed,
+        "Size": f"{p.width}x{p.height}",
+        "Model hash": p.sd_model_hash if opts.add_model_hash_to_info else None,
+        "Model": p.sd_model_name if opts.add_model_name_to_info else None,
+        "VAE hash": p.sd_vae_hash if opts.add_vae_hash_to_info else None,
+        "VAE": p.sd_vae_name if opts.add_vae_name_to_info else None,
+        "Denoising strength": p.extra_generation_params.get("Denoising strength"),
+        "Tiling": "True" if p.tiling else None,
+        **p.extra_generation_params,
+        "Version": program_version() if opts.add_version_to_infotext else None,
+    }
 
 
 def process_images(p: StableDiffusionProcessing) -> Processed:
@@ -235,6 +240,15 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     p.all_seeds = [seed + offset for offset in range(len(p.all_prompts))]
     if p.scripts is not None:
         p.scripts.process(p)
+    pictures, infotexts = _all_batches(p)
+    processed = Processed(p, pictures, p.all_seeds[0], infotexts[0] if infotexts else "", infotexts=infotexts)
+    if p.scripts is not None:
+        p.scripts.postprocess(p, processed)
+    return processed
+
+
+def _all_batches(p: StableDiffusionProcessing) -> tuple[list[Image.Image], list[str]]:
+    """Pictures and their infotexts."""
     with torch.no_grad():
         p.init(p.all_prompts, p.all_seeds, p.all_seeds)
     if shared.state.job_count == -1:
@@ -246,15 +260,16 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
         shared.state.skipped = False
         if shared.state.interrupted or shared.state.stopping_generation:
             break
-        # A refiner, or the checkpoint of the second pass, may be loaded from the batch before
-        sd_models.reload_model_weights()
+        _prepare_model(p)
         for image, text in _process_batch(p, number):
             pictures.append(image)
             infotexts.append(text)
-    processed = Processed(p, pictures, p.all_seeds[0], infotexts[0] if infotexts else "", infotexts=infotexts)
-    if p.scripts is not None:
-        p.scripts.postprocess(p, processed)
-    return processed
+    return pictures, infotexts
+
+
+def _prepare_model(p: StableDiffusionProcessing) -> None:
+    """A refiner, or the checkpoint of the second pass, may be loaded from the batch before."""
+    sd_models.reload_model_weights()
 
 
 def _process_batch(p: StableDiffusionProcessing, number: int) -> list[tuple[Image.Image, str]]:
@@ -310,15 +325,19 @@ def _with_overlay(p: StableDiffusionProcessing, image: Image.Image, place: int) 
     return image.convert("RGB")
 
 
+def _image_args(p: StableDiffusionProcessing, image: Image.Image, place: int) -> scripts.PostprocessImageArgs:
+    return scripts.PostprocessImageArgs(image)
+
+
 def _finish(p: StableDiffusionProcessing, tensor: torch.Tensor, place: int) -> tuple[Image.Image, str]:
     """One picture: scripts, infotext, file."""
     image = Image.fromarray((255.0 * tensor.permute(1, 2, 0).cpu().numpy()).astype(np.uint8))
     if p.scripts is not None:
-        holder = scripts.PostprocessImageArgs(image)
+        holder = _image_args(p, image, place)
         p.scripts.postprocess_image(p, holder)
         p.scripts.postprocess_maskoverlay(p, scripts.PostProcessMaskOverlayArgs(place, None, None))
         image = _with_overlay(p, holder.image, place)
-        holder = scripts.PostprocessImageArgs(image)
+        holder = _image_args(p, image, place)
         p.scripts.postprocess_image_after_composite(p, holder)
         image = holder.image
     text = create_infotext(p, p.prompts, p.seeds, p.seeds, index=place, all_negative_prompts=p.negative_prompts)

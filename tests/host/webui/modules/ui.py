@@ -29,6 +29,7 @@ from modules.infotext_utils import PasteField
 from modules.ui_common import create_output_panel
 from modules.ui_components import FormGroup, FormRow, ResizeHandleRow
 from modules.ui_gradio_extensions import reload_javascript
+from tests.host import gradios
 from tests.host.script_runner import ScriptRunner
 
 create_setting_component = ui_settings.create_setting_component
@@ -146,7 +147,7 @@ def create_override_settings_dropdown(tabname: str) -> gr.Dropdown:
     dropdown = gr.Dropdown(
         [], label="Override settings", visible=False, elem_id=f"{tabname}_override_settings", multiselect=True
     )
-    dropdown.change(fn=lambda given: gr.Dropdown.update(visible=bool(given)), inputs=[dropdown], outputs=[dropdown])
+    dropdown.change(fn=lambda given: gr.update(visible=bool(given)), inputs=[dropdown], outputs=[dropdown])
     return dropdown
 
 
@@ -172,10 +173,10 @@ def _create_generation(tab: GenerationTab, function: Any, outdir: str, dummy_com
         ui_extra_networks.create_ui(tab.name)
         call = {
             "fn": wrap_gradio_gpu_call(function, extra_outputs=[None, "", ""]),
-            "_js": "submit" if tab.name == "txt2img" else "submit_img2img",
+            **gradios.js("submit" if tab.name == "txt2img" else "submit_img2img"),
             "inputs": [dummy_component, *(tab.parts[part] for part in _ORDER[tab.name]), *tab.custom_inputs],
             "outputs": [panel.gallery, panel.generation_info, panel.infotext, panel.html_log],
-            "show_progress": False,
+            "show_progress": "hidden",
         }
         toprow.prompt.submit(**call)
         toprow.submit.click(**call)
@@ -196,7 +197,7 @@ def create_ui() -> gr.Blocks:
     opts = shared.opts
     assert scripts.scripts_txt2img is not None
     assert scripts.scripts_img2img is not None
-    dummy_component = gr.Label(visible=False, render=False)
+    dummy_component = (gr.Textbox if gradios.IS_4 else gr.Label)(visible=False, render=False)
     text_tab = GenerationTab("txt2img", scripts.scripts_txt2img)
     image_tab = GenerationTab("img2img", scripts.scripts_img2img)
     interfaces = [

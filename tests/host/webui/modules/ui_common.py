@@ -40,7 +40,7 @@ def create_output_panel(tabname: str, outdir: str, toprow: Any = None) -> Output
                 height=shared.opts.gallery_height or None,
             )
         with gr.Row(elem_id=f"image_buttons_{tabname}", elem_classes="image-buttons"):
-            ToolButton("\U0001f4c2", elem_id=f"{tabname}_open_folder")
+            ToolButton(value="\U0001f4c2", elem_id=f"{tabname}_open_folder")
         with gr.Group():
             infotext = gr.HTML(elem_id=f"html_info_{tabname}", elem_classes="infotext")
             html_log = gr.HTML(elem_id=f"html_log_{tabname}", elem_classes="html-log")

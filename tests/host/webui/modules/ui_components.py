@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 import gradio as gr
 
+from tests.host import gradios
+
 
 class FormComponent:
     """Adjacent ones share a gradio form."""
@@ -20,8 +22,11 @@ gr.Dropdown.get_expected_parent = FormComponent.get_expected_parent
 class ToolButton(FormComponent, gr.Button):
     """A small button with one sign on it."""
 
+    @gradios.with_signature_of(gr.Button)
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        tooltip = kwargs.pop("tooltip", None)
         super().__init__(*args, elem_classes=["tool", *kwargs.pop("elem_classes", [])], **kwargs)
+        self.webui_tooltip = tooltip
 
     def get_block_name(self) -> str:
         return "button"
@@ -30,6 +35,7 @@ class ToolButton(FormComponent, gr.Button):
 class ResizeHandleRow(gr.Row):
     """The WebUI's has a handle between its columns."""
 
+    @gradios.with_signature_of(gr.Row)
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.elem_classes.append("resize-handle-row")
@@ -61,6 +67,7 @@ class FormHTML(FormComponent, gr.HTML):
 class DropdownMulti(FormComponent, gr.Dropdown):
     """Several choices at once."""
 
+    @gradios.with_signature_of(gr.Dropdown)
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(multiselect=True, **kwargs)
 
@@ -71,6 +78,7 @@ class DropdownMulti(FormComponent, gr.Dropdown):
 class DropdownEditable(FormComponent, gr.Dropdown):
     """Also takes what is not among its choices."""
 
+    @gradios.with_signature_of(gr.Dropdown)
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_custom_value=True, **kwargs)
 
@@ -83,6 +91,7 @@ class InputAccordion(gr.Checkbox):
 
     global_index: ClassVar[int] = 0
 
+    @gradios.with_signature_of(gr.Checkbox)
     def __init__(self, value: bool, **kwargs: Any) -> None:
         self.accordion_id = kwargs.get("elem_id")
         if self.accordion_id is None:
@@ -90,7 +99,7 @@ class InputAccordion(gr.Checkbox):
             InputAccordion.global_index += 1
         super().__init__(value, **{**kwargs, "elem_id": f"{self.accordion_id}-checkbox", "visible": False})
         follow = f'function(checked){{ inputAccordionChecked("{self.accordion_id}", checked); }}'
-        self.change(fn=None, _js=follow, inputs=[self])
+        self.change(fn=None, inputs=[self], **gradios.js(follow))
         shown = {**kwargs, "elem_id": self.accordion_id, "label": kwargs.get("label", "Accordion")}
         self.accordion = gr.Accordion(**shown, elem_classes=["input-accordion"], open=value)
 

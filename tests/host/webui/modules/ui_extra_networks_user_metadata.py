@@ -65,7 +65,7 @@ class UserMetadataEditor:
         raise NotImplementedError("the stand-in edits cards of checkpoints only")
 
     def create_ui(self) -> None:
-        with gr.Box(visible=False, elem_id=self.id_part, elem_classes="edit-user-metadata") as self.box:
+        with gr.Group(visible=False, elem_id=self.id_part, elem_classes="edit-user-metadata") as self.box:
             self.edit_name_input = gr.Textbox(
                 "Edit user metadata card id", visible=False, elem_id=f"{self.id_part}_name"
             )

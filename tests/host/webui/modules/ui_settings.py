@@ -11,6 +11,13 @@ import gradio as gr
 from modules import script_callbacks, shared, ui_common
 from modules.call_queue import wrap_gradio_call_no_job
 from modules.ui_components import FormRow
+from tests.host import gradios
+
+QUICKSETTINGS = "quicksettings_list"
+"""The option that names them."""
+
+MANAGED: tuple[str, ...] = ()
+"""What *Apply settings* leaves alone."""
 
 _BY_TYPE = {str: gr.Textbox, int: gr.Number, bool: gr.Checkbox}
 
@@ -65,7 +72,7 @@ class UiSettings:
         shown = [
             (key, value)
             for key, value, component in zip(opts.data_labels, args, self.components, strict=True)
-            if component is not self.dummy_component
+            if component is not self.dummy_component and key not in MANAGED
         ]
         for key, value in shown:
             assert opts.same_type(value, opts.data_labels[key].default), f"Bad value for setting {key}: {value}"
@@ -100,7 +107,7 @@ class UiSettings:
             with gr.Tabs(elem_id="settings"):
                 self._create_sections()
             self.text_settings = gr.Textbox(elem_id="settings_json", value=shared.opts.dumpjson, visible=False)
-            restart.click(fn=shared.state.request_restart, _js="restart_reload", inputs=[], outputs=[])
+            restart.click(fn=shared.state.request_restart, inputs=[], outputs=[], **gradios.js("restart_reload"))
 
     def _create_sections(self) -> None:
         """A tab for each section, in the order of the options."""
@@ -116,7 +123,7 @@ class UiSettings:
             page.__exit__(None, None, None)
 
     def _create_component(self, key: str, *, hidden: bool) -> Any:
-        if key in shared.opts.quicksettings_list and not shared.cmd_opts.freeze_settings:
+        if key in getattr(shared.opts, QUICKSETTINGS) and not shared.cmd_opts.freeze_settings:
             self.quicksettings_list.append(key)
             return self.dummy_component
         if hidden:
@@ -125,7 +132,7 @@ class UiSettings:
         return self.component_dict[key]
 
     def add_quicksettings(self) -> None:
-        order = shared.opts.quicksettings_list
+        order = getattr(shared.opts, QUICKSETTINGS)
         with gr.Row(elem_id="quicksettings", variant="compact"):
             for key in sorted(self.quicksettings_list, key=order.index):
                 self.component_dict[key] = create_setting_component(key, is_quicksettings=True)
@@ -148,7 +155,7 @@ class UiSettings:
                     fn=lambda value, key=key: self.run_settings_single(value, key=key),
                     inputs=[component],
                     outputs=[component, self.text_settings],
-                    show_progress=info.refresh is not None,
+                    show_progress="hidden" if info.refresh is None else "full",
                 )
         shown = [key for key in shared.opts.data_labels if key in self.component_dict]
         demo.load(

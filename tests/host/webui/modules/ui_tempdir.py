@@ -10,6 +10,7 @@ import gradio as gr
 from PIL import Image, PngImagePlugin
 
 from modules import shared
+from tests.host import gradios
 
 
 def register_tmp_file(gradio: Any, filename: str) -> None:
@@ -19,6 +20,12 @@ def register_tmp_file(gradio: Any, filename: str) -> None:
 
 def check_tmp_file(gradio: Any, filename: str) -> bool:
     return any(filename in files for files in gradio.temp_file_sets)
+
+
+def save_pil_to_cache(pil_image: Image.Image, cache_dir: str, name: str = "image", format: str = "webp") -> str:
+    """gradio 4 asks for a file here, and then serves a copy of it. Forge spares the copy."""
+    saved = getattr(pil_image, "already_saved_as", None)
+    return saved if saved and Path(saved).is_file() else save_pil_to_file(None, pil_image, cache_dir)
 
 
 def save_pil_to_file(self: Any, pil_image: Image.Image, dir: str | None = None, format: str = "png") -> str:
@@ -40,4 +47,7 @@ def save_pil_to_file(self: Any, pil_image: Image.Image, dir: str | None = None, 
 
 
 def install_ui_tempdir_override() -> None:
-    gr.components.IOComponent.pil_to_temp_file = save_pil_to_file
+    if gradios.IS_4:
+        gr.processing_utils.save_pil_to_cache = save_pil_to_cache
+    else:
+        gr.components.IOComponent.pil_to_temp_file = save_pil_to_file

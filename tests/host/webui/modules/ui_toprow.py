@@ -27,10 +27,16 @@ class Toprow:
         with gr.Column(elem_id=f"{self.id_part}_prompt_container", scale=6):
             with gr.Row(elem_id=f"{self.id_part}_prompt_row", elem_classes=["prompt-row"]):
                 self.prompt = gr.Textbox(
-                    label="Prompt", elem_id=f"{self.id_part}_prompt", show_label=False, lines=3, placeholder="Prompt"
+                    value="",  # gradio 4 would have None
+                    label="Prompt",
+                    elem_id=f"{self.id_part}_prompt",
+                    show_label=False,
+                    lines=3,
+                    placeholder="Prompt",
                 )
             with gr.Row(elem_id=f"{self.id_part}_neg_prompt_row", elem_classes=["prompt-row"]):
                 self.negative_prompt = gr.Textbox(
+                    value="",
                     label="Negative prompt",
                     elem_id=f"{self.id_part}_neg_prompt",
                     show_label=False,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modules import call_queue, sd_models, sd_vae, shared
 
 from ....choice import AUTOMATIC, Choice
+from ....compare.infotext import with_vae
 from ....library import scan
 from ....sentences import Sentence, say
 from ..family import infotext, options, pasted, patching
@@ -116,6 +118,10 @@ class A1111(FamilyWebUI):
 
     def name_decoder(self, p: Any) -> None:
         p.sd_vae_name, p.sd_vae_hash = infotext.decoder(self)
+
+    def infotext_of(self, text: str, path: str | None, short_hash: str | None) -> str:
+        name = Path(path).name if path is not None and options.read("add_vae_name_to_info", True) else None
+        return with_vae(text, name, short_hash if options.read("add_vae_hash_to_info", True) else None)
 
     def picker(self, component: Any, elem_id: str) -> Any:
         return component if elem_id == "setting_sd_vae" else None

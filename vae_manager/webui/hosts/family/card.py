@@ -29,16 +29,25 @@ def card_of(checkpoint_file: str) -> str:
 
 def preference(checkpoint_file: str) -> str | None:
     """The "Preferred VAE"; None where there is no card, where it names none, and where it makes no sense."""
-    try:
-        preferred = _read(Path(card_of(checkpoint_file))).get(KEY)
-    except (OSError, ValueError, RecursionError):
-        return None
+    preferred = field(checkpoint_file, KEY)
     return str(preferred) if preferred is not None else None
 
 
 def prefer(checkpoint_file: str, word: str | None) -> None:
-    """Make `word` (the WebUI's, None for no wish) the preference, in one step: whoever reads gets the old card or the
-    new one.
+    """Make `word` (the WebUI's, None for no wish) the preference. As `put`."""
+    put(checkpoint_file, KEY, word)
+
+
+def field(checkpoint_file: str, key: str) -> Any:
+    """What the card says there; None where there is no card, where it says nothing, and where it makes no sense."""
+    try:
+        return _read(Path(card_of(checkpoint_file))).get(key)
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def put(checkpoint_file: str, key: str, value: Any) -> None:
+    """Let the card say `value` there (None: nothing), in one step: whoever reads gets the old card or the new one.
 
     Raises RefusedError where the card makes no sense, DiskError where it cannot be read or written: it stays as it was.
     """
@@ -59,9 +68,9 @@ def prefer(checkpoint_file: str, word: str | None) -> None:
             raise DiskError(
                 say("{path} cannot be read: {reason}.", path=path, reason=error.strerror or error)
             ) from error
-        if card.get(KEY) == word and (word is not None or KEY not in card):
+        if card.get(key) == value and (value is not None or key not in card):
             return
-        changed = {**card, KEY: word} if word is not None else {key: card[key] for key in card if key != KEY}
+        changed = {**card, key: value} if value is not None else {one: card[one] for one in card if one != key}
         _write(path, changed)
     _tell_the_webui(checkpoint_file, changed)
 

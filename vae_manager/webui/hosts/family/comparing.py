@@ -18,7 +18,6 @@ from modules import call_queue
 from ....choice import BUILTIN, Choice
 from ....compare import Candidate, Decoded, Encoder, Kept, KeptLatents, Step
 from ....compare.comparison import decode_all
-from ....compare.infotext import with_vae
 from ....errors import Cancelled, RefusedError, VaeManagerError
 from ....sentences import Sentence, say
 from ....service import the_service
@@ -122,14 +121,12 @@ class FamilyComparing:
         return Path(str(options.read("outdir_save", "log/images")))
 
     def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
-        path = self._host.files().get(vae)
-        name = vae if path is not None and options.read("add_vae_name_to_info", True) else None
-        short_hash = None
-        if path is not None and options.read("add_vae_hash_to_info", True) and self._host.may_hash():
+        path, short_hash = self._host.files().get(vae), None
+        if path is not None and self._host.may_hash():
             hashes = the_service(self._host.data_folder).hashes
             sha256 = hashes.compute(Path(path)) if hashed else hashes.known(Path(path))
             short_hash = sha256[: texts.SHORT_HASH] if sha256 is not None else None
-        return with_vae(infotext, name, short_hash)
+        return self._host.infotext_of(infotext, path, short_hash)
 
 
 def _source(wanted: Wanted) -> torch.Tensor | Encoder:

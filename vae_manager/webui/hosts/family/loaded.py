@@ -60,6 +60,12 @@ class LoadedVae:
         """Raises RefusedError where the file at `path` cannot go into `model`; touches nothing."""
         self._swapper.check(Path(path), self._module(model), self._books.read_pickle)
 
+    def read(self, model: Any, path: str) -> None:
+        """As `check`, but every number of the file is looked at too. It is kept for the swap that will follow."""
+        if not self._is_in(model, path):
+            dtype = self._books.dtype(model, path)
+            self._swapper.read(Path(path), self._module(model), dtype, self._books.read_pickle)
+
     def put(self, model: Any, path: str | None, *, anew: bool = False) -> bool:
         """Make the VAE file at `path` (None: the checkpoint's own) the one in `model`; False where it is there already,
         unless it is to be put in `anew`.

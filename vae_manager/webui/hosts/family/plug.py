@@ -12,7 +12,7 @@ from ....service import Service, the_service
 from ... import api, api_pictures
 from ...ui import accordion, tab
 from ...ui.choosing import follow
-from ...ui.gradio_compat import changed, on_click
+from ...ui.gradio_compat import changed, is_in_page, on_click
 from ...ui.page import TABS, Page
 from ..acts import Act
 from . import options, section
@@ -78,6 +78,8 @@ class Plug:
     def _keep_in_step(self, component: Any, **kwargs: Any) -> None:
         """Let the WebUI's own components for what the page changes follow it: else *Apply settings* would undo it."""
         elem_id = str(kwargs.get("elem_id"))
+        if not is_in_page(component):
+            return
         if elem_id == SYNC_BUTTON:
             self._sync_button = component
         if self._sync_button is None:

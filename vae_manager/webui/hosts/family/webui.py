@@ -119,6 +119,10 @@ class FamilyWebUI(ABC):
         """A batch has been decoded: let the infotext of the generation name the VAE that did it."""
 
     @abstractmethod
+    def infotext_of(self, text: str, path: str | None, short_hash: str | None) -> str:
+        """The infotext `text` of a picture that the VAE at `path` (None: the checkpoint's own) has decoded."""
+
+    @abstractmethod
     def picker(self, component: Any, elem_id: str) -> Any:
         """The WebUI's own component for the choice, once it is there; None before. Called with each component."""
 
@@ -162,7 +166,7 @@ class FamilyWebUI(ABC):
 
     def folders(self) -> Sequence[Folder]:
         """As sd_vae.refresh_vae_list looks for them (sd_vae.py:82)."""
-        folders = [Folder(path, "vae") for path in self._vae_folders()]
+        folders = [Folder(path, "vae") for path in self.vae_folders()]
         folders.append(Folder(Path(sd_models.model_path), "checkpoints"))
         if shared.cmd_opts.ckpt_dir is not None:
             folders.append(Folder(Path(shared.cmd_opts.ckpt_dir), "checkpoints"))
@@ -170,11 +174,11 @@ class FamilyWebUI(ABC):
 
     def download_folder(self) -> Path:
         """The one chosen in the settings, else `--vae-dir`, else models/VAE."""
-        folders = self._vae_folders()
+        folders = self.vae_folders()
         chosen = options.read(options.DOWNLOAD_FOLDER, options.AUTOMATIC_FOLDER)
         return {str(folder): folder for folder in folders}.get(chosen, folders[-1])
 
-    def _vae_folders(self) -> list[Path]:
+    def vae_folders(self) -> Sequence[Path]:
         folders = [Path(sd_vae.vae_path)]
         if shared.cmd_opts.vae_dir is not None:
             folders.append(Path(shared.cmd_opts.vae_dir))
@@ -278,6 +282,10 @@ class FamilyWebUI(ABC):
     def ends_override(self, written: Choice) -> bool:
         """The WebUI has written the setting back, and the picture is about to be given out."""
         return self._overridden() and written.word != self._override
+
+    def is_override(self, word: str) -> bool:
+        """The picture that is being made has asked for this VAE."""
+        return self._overridden() and word == self._override
 
     def _overridden(self) -> bool:
         if self._set_aside is None or not self.generating():

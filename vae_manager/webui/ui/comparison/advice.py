@@ -13,6 +13,7 @@ from ..fitting import family_label
 from ..markup.advice import advice_sentences, figures
 from ..markup.offers import SHOWN_AT_ONCE, offer
 from ..markup.parts import paragraph, plain
+from ..markup.status import not_loaded
 
 
 def which_vae(facts: Facts, words: Words) -> str:
@@ -24,7 +25,7 @@ def which_vae(facts: Facts, words: Words) -> str:
 
 def _sentences(facts: Facts) -> Sequence[Sentence]:
     if facts.in_use.checkpoint is None:
-        return [say("No checkpoint is loaded yet; the choice is applied when one is.")]
+        return [not_loaded(facts)]
     return [
         _checkpoint(facts, facts.builtin),
         *advice_sentences(facts)[1:],

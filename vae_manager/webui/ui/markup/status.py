@@ -26,6 +26,8 @@ def title(facts: Facts, words: Words, tab_choice: str = "") -> str:
     """The closed accordion's title, plain text: which VAE, of which family, why."""
     if tab_choice:
         parts = [choice_name(Choice(tab_choice), words), words(say("this tab only"))]
+    elif facts.in_use.checkpoint is None and facts.in_use.coming is not None:
+        parts = [choice_name(facts.wanted, words), words(say("with the next picture"))]
     elif facts.in_use.checkpoint is None:
         parts = [words(say("no checkpoint is loaded yet"))]
     else:
@@ -96,6 +98,15 @@ def status(facts: Facts, words: Words) -> str:
     return "".join(lines)
 
 
+def not_loaded(facts: Facts) -> Sentence:
+    """There is no checkpoint in memory."""
+    if facts.in_use.coming is None:
+        return say("No checkpoint is loaded yet; the choice is applied when one is.")
+    return say(
+        "{checkpoint} is loaded with the next picture; the choice is applied then.", checkpoint=facts.in_use.coming
+    )
+
+
 def _swapped(swap: Swap) -> Sentence:
     """How long it took; below ten milliseconds the first digit behind the point tells, above it is noise."""
     milliseconds = swap.seconds * 1000
@@ -133,7 +144,7 @@ def _failure(job: JobView, error: Sentence, facts: Facts, words: Words) -> str:
 
 def _in_use_line(facts: Facts, words: Words) -> str:
     if facts.in_use.checkpoint is None:
-        return paragraph(escape(words(say("No checkpoint is loaded yet; the choice is applied when one is."))))
+        return paragraph(escape(words(not_loaded(facts))))
     name = facts.in_use_name or words(say("Built-in (the checkpoint's own)"))
     details = [words(why(facts))]
     if facts.in_use.family is not None:

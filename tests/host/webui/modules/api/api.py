@@ -107,7 +107,19 @@ class Api:
         self.app = app
         self.queue_lock = queue_lock
         api_middleware(app)
-        for path, method, endpoint in (
+        for path, method, endpoint in self.routes():
+            self.add_api_route(f"/sdapi/v1/{path}", endpoint, methods=[method])
+        if shared.cmd_opts.api_server_stop:
+            self.add_api_route("/sdapi/v1/server-restart", self.restart_webui, methods=["POST"])
+            self.add_api_route("/sdapi/v1/server-stop", self.stop_webui, methods=["POST"])
+        if not scripts.scripts_txt2img.scripts or not scripts.scripts_img2img.scripts:
+            ui.create_ui()
+        self.default_script_arg_txt2img = self.init_default_script_args(scripts.scripts_txt2img)
+        self.default_script_arg_img2img = self.init_default_script_args(scripts.scripts_img2img)
+
+    def routes(self) -> list[tuple[str, str, Any]]:
+        """Path, method, endpoint."""
+        return [
             ("txt2img", "POST", self.text2imgapi),
             ("img2img", "POST", self.img2imgapi),
             ("png-info", "POST", self.pnginfoapi),
@@ -124,15 +136,7 @@ class Api:
             ("reload-checkpoint", "POST", self.reloadapi),
             ("scripts", "GET", self.get_scripts_list),
             ("script-info", "GET", self.get_script_info),
-        ):
-            self.add_api_route(f"/sdapi/v1/{path}", endpoint, methods=[method])
-        if shared.cmd_opts.api_server_stop:
-            self.add_api_route("/sdapi/v1/server-restart", self.restart_webui, methods=["POST"])
-            self.add_api_route("/sdapi/v1/server-stop", self.stop_webui, methods=["POST"])
-        if not scripts.scripts_txt2img.scripts or not scripts.scripts_img2img.scripts:
-            ui.create_ui()
-        self.default_script_arg_txt2img = self.init_default_script_args(scripts.scripts_txt2img)
-        self.default_script_arg_img2img = self.init_default_script_args(scripts.scripts_img2img)
+        ]
 
     def add_api_route(self, path: str, endpoint: Any, **kwargs: Any) -> Any:
         guards = [Depends(self.auth)] if self.credentials else []
@@ -188,7 +192,7 @@ class Api:
             known = request.__fields__.get(paste.api or "")
             value = paste.function(params) if paste.function else params.get(paste.label)
             if known is not None and paste.api not in given and value is not None and not isinstance(value, dict):
-                setattr(request, paste.api, known.type_(value))
+                setattr(request, paste.api, known.annotation(value))
         request.override_settings = request.override_settings or {}
         for _, setting, value in infotext_utils.get_override_settings(params):
             request.override_settings.setdefault(setting, value)

@@ -1,0 +1,1 @@
+"""The stand-in of Forge with the real extension."""

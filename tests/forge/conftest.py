@@ -1,0 +1,60 @@
+"""A stand-in of Forge with good VAEs, asked in Forge's own way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("gradio")
+pytest.importorskip("requests")
+
+from ..guards.fixtures import *  # noqa: F403
+from ..guards.good_files import GOOD, write_tiny
+from ..guards.stage import Stage
+from ..host import fixtures as host
+from ..live.conftest import in_the_square
+from ..live.forge import ForgeWebUI
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of each bad file by each way, one of the three states: A1111's stand-in tries them all."""
+    left = [item for item in items if Path(__file__).parent in item.path.parents and not in_the_square(item)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
+
+
+class StandIn(ForgeWebUI):
+    """The stand-in, driven as a real Forge is."""
+
+    def __init__(self, running: host.WebUI) -> None:
+        super().__init__(running.url, running.data, "by the test itself")
+        self._running = running
+
+    def restart(self) -> None:
+        self._session.close()
+        self._running.restart()
+
+
+@contextmanager
+def standing_in(data: Path, *more: str) -> Iterator[Stage]:
+    write_tiny(data / "models" / "VAE")
+    flags = ("--as", "forge", "--api", "--step-seconds", "0.001", *more)
+    with host.start_webui(data, *flags, env={"OMP_NUM_THREADS": "1"}) as running:
+        yield Stage(StandIn(running), data, GOOD, running.log, size=32)
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with standing_in(tmp_path_factory.mktemp("forge")) as started:
+        yield started
+
+
+@pytest.fixture
+def unhashed(tmp_path: Path) -> Iterator[Stage]:
+    """Another one, with --no-hashing."""
+    with standing_in(tmp_path, "--no-hashing") as started:
+        yield started

@@ -1,0 +1,1 @@
+"""Forge's own: from files to a model."""

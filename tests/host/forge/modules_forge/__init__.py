@@ -1,0 +1,1 @@
+"""What Forge adds beside `modules`."""

@@ -1,0 +1,94 @@
+"""A running Forge, asked in its own way what the checks ask of A1111's WebUI.
+
+Its VAE stands in a list of modules beside the text encoders; `sd_vae` tells Automatic from Built-in where none does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import requests
+
+from .webui import PATIENCE, Picture, WebUI
+
+MODULES = "forge_additional_modules"
+SAME = {"hr_additional_modules": ["Use same choices"]}
+"""Without it a request with hires fix is a 500 of Forge's own (processing.py:1405)."""
+
+
+class ForgeWebUI(WebUI):
+    loads_any_layout = True
+    lacks = MappingProxyType(
+        {
+            "card": "Forge's card editor changes no loaded model",
+            "switch, near name": "Forge takes no VAE by its name",
+        }
+    )
+
+    def modules(self) -> dict[str, str]:
+        """Base name and path of each file that Forge lists."""
+        return {Path(one["filename"]).name: one["filename"] for one in self.get("/sdapi/v1/sd-modules")}
+
+    def listed(self) -> set[str]:
+        return {name for name, path in self.modules().items() if Path(path).parent.name == "VAE"}
+
+    def refresh(self) -> None:
+        """By the page's button: Forge has no route for it."""
+        self.fire("vae_manager_txt2img_refresh", "", answers=True)
+
+    def options(self) -> dict[str, Any]:
+        options = super().options()
+        vaes = [Path(path).name for path in options[MODULES] if Path(path).parent.name == "VAE"]
+        word = "None" if options.get("sd_vae") == "None" else "Automatic"
+        return {**options, "sd_vae": vaes[-1] if vaes else word}
+
+    def set(self, **options: Any) -> None:
+        super().set(**self.translated(options))
+
+    def ask(self, path: str, data: Any = None) -> tuple[int, Any]:
+        if path == "/sdapi/v1/options":
+            data = self.translated(data)
+        if path.startswith("/sdapi/v1/txt2img"):
+            data = {**SAME, **data}
+        try:
+            status, answer = super().ask(path, data)
+        except requests.ConnectionError:  # Forge closes it together with a 500, at times before that has been read
+            status, answer = super().ask(path, data)
+        if isinstance(answer, dict) and "message" in answer:  # an extension of Forge's answers in this form
+            answer.setdefault("errors", answer["message"])
+        return status, answer
+
+    def as_config(self, options: dict[str, Any]) -> dict[str, Any]:
+        word = options["sd_vae"]
+        if word is None:
+            return {**options, MODULES: None}
+        assert self.folder is not None
+        return {MODULES: [str(self.folder / "models" / "VAE" / word)]}
+
+    def translated(self, options: dict[str, Any]) -> dict[str, Any]:
+        if "sd_vae" not in options:
+            return options
+        word, others = options["sd_vae"], self._others()
+        if word in ("None", "Automatic"):
+            return {**options, MODULES: others}
+        return {**{key: options[key] for key in options if key != "sd_vae"}, MODULES: [*others, word]}
+
+    def _others(self) -> list[str]:
+        return [path for path in super().options()[MODULES] if Path(path).parent.name != "VAE"]
+
+    def _picture(self, kind: str, **asked: Any) -> Picture:
+        picture = super()._picture(kind, **({**SAME, **asked} if kind == "txt2img" else asked))
+        return replace(picture, names=self._stems())
+
+    def named(self, infotext: str) -> str | None:
+        return Picture((0, 0), b"", infotext, names=self._stems()).vae
+
+    def _stems(self) -> dict[str, str]:
+        return {Path(name).stem: name for name in self.listed()}
+
+
+def is_forge(url: str) -> bool:
+    return requests.get(f"{url}/sdapi/v1/sd-modules", timeout=PATIENCE).ok

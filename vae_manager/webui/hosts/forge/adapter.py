@@ -1,0 +1,244 @@
+"""The `Host` of Forge."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modules import call_queue, sd_models, sd_vae, shared
+from modules_forge import main_entry
+
+from ....choice import AUTOMATIC, BUILTIN, Choice, Situation
+from ....library import scan
+from ....sentences import Sentence
+from ..acts import InUse
+from ..family import card, options, patching
+from ..family.webui import FamilyWebUI
+from . import infotext, modules_list, variants
+from .checkpoints import family_of
+from .variants import OPTION
+
+if TYPE_CHECKING:
+    from ....service import Service
+    from ...ui.facts import Facts
+    from ..family.comparing import FamilyComparing
+    from ..family.loaded import LoadedVae
+    from .ways_in import WaysIn
+
+CARD_KEY = "vae_te"
+"""Of a checkpoint's card: its VAE and text encoders, by base names; "Built in" for none."""
+CARD_BUILTIN = "Built in"
+
+
+class Forge(FamilyWebUI):
+    """A VAE file that is chosen stands in the list of modules, beside the text encoders. Where there is none, the
+    option `sd_vae`, which Forge keeps and never asks, tells Automatic from Built-in."""
+
+    name = "Forge"
+    loads_any_layout = True
+
+    @functools.cached_property
+    def ways_in(self) -> WaysIn:
+        """What reads files waits for the first model: the WebUI's start is not it."""
+        from .ways_in import WaysIn
+
+        return WaysIn(self)
+
+    @property
+    def vae(self) -> LoadedVae:
+        return self.ways_in.vae
+
+    @functools.cached_property
+    def comparing(self) -> FamilyComparing:
+        from ..family.comparing import FamilyComparing
+        from .decoding import ForgeDecoding
+
+        return FamilyComparing(self, ForgeDecoding())
+
+    # Files
+
+    def vae_folders(self) -> Sequence[Path]:
+        return variants.vae_folders()
+
+    def files(self) -> Mapping[str, str]:
+        return {
+            name: path
+            for name, path in dict(main_entry.module_list).items()
+            if any(Path(path).is_relative_to(folder) for folder in self.vae_folders()) and modules_list.is_vae(path)
+        }
+
+    def refresh(self) -> None:
+        """Forge's own refresh begins with an empty list, in which a picture that is being made may look: then files are
+        added, and none is taken away. X/Y/Z knows the names of A1111's list alone."""
+        if call_queue.queue_lock.acquire(blocking=False):
+            try:
+                main_entry.refresh_models()
+                sd_vae.refresh_vae_list()
+            finally:
+                call_queue.queue_lock.release()
+            return
+        self.add_new_files()
+
+    def add_new_files(self) -> None:
+        for file in scan(self.folders()):
+            if file.folder.purpose == "vae":
+                for known in (main_entry.module_list, sd_vae.vae_dict):
+                    known.setdefault(file.name, str(file.path.absolute()))
+
+    # The choice
+
+    def choice_frozen(self) -> Sentence | None:
+        return options.frozen(OPTION)
+
+    def chosen_path(self) -> str | None:
+        """The VAE file in the list of modules."""
+        vaes = modules_list.sort_out(modules_list.chosen()).vaes
+        return vaes[-1] if vaes else None
+
+    def unlisted_choice(self) -> Choice:
+        """What is chosen where no file is."""
+        word = options.read("sd_vae", AUTOMATIC.word)
+        return BUILTIN if word == BUILTIN.word else AUTOMATIC
+
+    def written_choice(self) -> Choice:
+        path = self.chosen_path()
+        return Choice(Path(path).name) if path is not None else self.unlisted_choice()
+
+    def write_choice(self, choice: Choice) -> None:
+        files = modules_list.with_vae(modules_list.chosen(), self.path_of(choice))
+        if choice.file_name is None:
+            options.write("sd_vae", choice.word)
+        for option in variants.options_of_modules():
+            options.write(option, files)
+        self.ways_in.note(files)
+
+    def apply(self, model: Any, choice: Choice) -> bool:
+        return self.ways_in.apply(model, choice)
+
+    def situation(self, choice: Choice, model: Any) -> Situation:
+        """Forge takes no VAE by its name alone, and nobody's pictures are to change by that."""
+        return replace(super().situation(choice, model), vae_path=None, near_names=False)
+
+    def preference(self, checkpoint_file: str) -> str | None:
+        names = _names(card.field(checkpoint_file, CARD_KEY) or card.field(checkpoint_file, card.KEY))
+        vaes = [name for name in names if name in self.files()]
+        if vaes:
+            return vaes[-1]
+        return BUILTIN.word if CARD_BUILTIN in names or BUILTIN.word in names else None
+
+    def write_preference(self, checkpoint_file: str, word: str | None) -> None:
+        names = _names(card.field(checkpoint_file, CARD_KEY))
+        others = [name for name in names if name not in self.files() and name not in (CARD_BUILTIN, BUILTIN.word)]
+        own = [] if word is None else [CARD_BUILTIN if word == BUILTIN.word else word]
+        card.put(checkpoint_file, CARD_KEY, [*own, *others] or None)
+
+    # The model
+
+    def model(self) -> Any:
+        """None before the first picture, when a stand-in without `forge_objects` takes its place."""
+        model = sd_models.model_data.sd_model
+        return model if getattr(model, "forge_objects", None) is not None else None
+
+    def is_of_chosen_checkpoint(self, model: Any) -> bool:
+        """The loaded model is what the next picture will be made with."""
+        info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
+        return info is not None and info.filename == model.sd_checkpoint_info.filename
+
+    def in_use(self) -> InUse:
+        info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
+        if self.model() is not None or info is None:
+            return super().in_use()
+        return InUse(None, family_of(Path(info.filename)), None, None, coming=info.name_for_extra)
+
+    def before_generation(self) -> None:
+        """Only for the checkpoint that is loaded: for another one, Forge's reload is still to come."""
+        choice = self.written_choice()
+        if choice.file_name is not None and choice.file_name not in self.files():
+            self.add_new_files()
+        model = self.model()
+        if model is not None and self.is_of_chosen_checkpoint(model) and self.apply(model, choice):
+            self.announce(model)
+
+    def differ_in_vaes_alone(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """Two sets of loading parameters: the model that was loaded with the one serves the other."""
+        if not before or self.model() is None:
+            return False
+        one, other = (modules_list.sort_out(some.get("additional_modules") or []).others for some in (before, after))
+        return {**before, "additional_modules": one} == {**after, "additional_modules": other}
+
+    # What hangs on the WebUI's callbacks
+
+    def prepare(self) -> None:
+        """An override of an option that the config does not hold is never taken back (processing.py:820)."""
+        shared.opts.data.setdefault(OPTION, [])
+        shared.opts.data.setdefault("sd_vae", AUTOMATIC.word)
+
+    def guard(self) -> None:
+        from . import guards
+
+        patching.install(self, guards.all_patches())
+
+    def unguard(self) -> None:
+        from . import guards
+
+        patching.remove(guards, guards.all_patches())
+
+    def override_of(self, p: Any) -> str | None:
+        """X/Y/Z and old requests name it as A1111 does, by `sd_vae`, which Forge does not ask."""
+        named = p.override_settings.get("sd_vae")
+        if named is not None:
+            self.set_override(p, str(named))
+        if OPTION not in p.override_settings:
+            return None
+        vaes = modules_list.sort_out(_paths(p.override_settings[OPTION])).vaes
+        if vaes:
+            return Path(vaes[-1]).name
+        return str(p.override_settings.get("sd_vae", self.unlisted_choice().word))
+
+    def set_override(self, p: Any, word: str) -> None:
+        """In a dictionary of its own: the cells of X/Y/Z share one."""
+        choice = Choice(word)
+        path = self.files().get(choice.file_name) if choice.file_name is not None else None
+        modules = modules_list.with_vae(_paths(p.override_settings.get(OPTION, modules_list.chosen())), path)
+        settings = {key: value for key, value in p.override_settings.items() if key != "sd_vae"}
+        by_word = {"sd_vae": word} if choice.file_name is None else {}
+        p.override_settings = {**settings, OPTION: modules, **by_word}
+
+    def name_decoder(self, p: Any) -> None:
+        path, short_hash = infotext.decoder(self)
+        setattr(p, infotext.DECODED_BY, (path, short_hash))
+        p.sd_vae_name, p.sd_vae_hash = (Path(path).name if path is not None else None), short_hash
+
+    def told(self, p: Any, text: str) -> str:
+        """`text`, an infotext of Forge's, with the VAE that decodes."""
+        path, short_hash = getattr(p, infotext.DECODED_BY, None) or infotext.decoder(self)
+        return infotext.with_decoder(text, modules_list.chosen(), path, short_hash)
+
+    def infotext_of(self, text: str, path: str | None, short_hash: str | None) -> str:
+        return infotext.with_decoder(text, None, path, short_hash)
+
+    def picker(self, component: Any, elem_id: str) -> Any:
+        """It has no id of its own."""
+        return main_entry.ui_vae
+
+    def picker_values(self, facts: Facts) -> Mapping[str, Any]:
+        names = list(main_entry.module_list)
+        return {"choices": names, "value": [Path(path).name for path in modules_list.chosen()]}
+
+    def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
+        infotext.into_fields(self, service, fields)
+
+
+def _names(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [str(name) for name in value] if isinstance(value, list) else []
+
+
+def _paths(values: Any) -> list[str]:
+    """Names or paths, as Forge takes them, as the paths that it makes of them."""
+    found = (modules_list.found(Path(name).name) for name in _names(values))
+    return [path for path in found if path is not None]

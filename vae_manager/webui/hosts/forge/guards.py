@@ -1,0 +1,78 @@
+"""Every patch of Forge, in one place.
+
+    sd_models.forge_model_reload                a VAE is exchanged in the loaded model; a bad one never reaches the
+    processing.forge_model_reload               loader; after a load that failed the next one begins anew
+    main_entry.modules_change                   a file that cannot be used does not get into the list
+    main_entry.refresh_model_loading_parameters another VAE alone is no reason to unload all models
+    processing.create_infotext                  names the VAE that decoded, with its hash
+    processing.decode_latent_batch              every final decode: its latents are kept, for comparisons
+
+An option takes them off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from modules import processing, sd_models
+from modules_forge import main_entry
+
+from ..family.patching import Function, Patch
+
+if TYPE_CHECKING:
+    from .adapter import Forge
+
+
+def all_patches() -> Iterator[Patch]:
+    yield Patch(sd_models, "forge_model_reload", _forge_model_reload)
+    yield Patch(processing, "forge_model_reload", _forge_model_reload)
+    yield Patch(main_entry, "modules_change", _modules_change)
+    yield Patch(main_entry, "refresh_model_loading_parameters", _refresh_model_loading_parameters)
+    yield Patch(processing, "create_infotext", _create_infotext)
+    yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
+
+
+def _forge_model_reload(host: Forge, original: Function) -> Function:
+    @torch.inference_mode()
+    def forge_model_reload() -> tuple[Any, bool]:
+        return host.ways_in.reload(original)
+
+    return forge_model_reload
+
+
+def _modules_change(host: Forge, original: Function) -> Function:
+    def modules_change(module_values: list[str], *args: Any, **kwargs: Any) -> bool:
+        """Neo's takes a preset too."""
+        accepted = host.ways_in.accept(module_values)
+        with host.ways_in.keeping_the_chosen(accepted):
+            changed: bool = original(accepted, *args, **kwargs)
+        return changed
+
+    return modules_change
+
+
+def _refresh_model_loading_parameters(host: Forge, original: Function) -> Function:
+    def refresh_model_loading_parameters(*args: Any, **kwargs: Any) -> None:
+        unload, before = processing.need_global_unload, sd_models.model_data.forge_loading_parameters
+        original(*args, **kwargs)
+        if host.differ_in_vaes_alone(before, sd_models.model_data.forge_loading_parameters):
+            processing.need_global_unload = unload
+
+    return refresh_model_loading_parameters
+
+
+def _create_infotext(host: Forge, original: Function) -> Function:
+    def create_infotext(p: Any, *args: Any, **kwargs: Any) -> str:
+        return host.told(p, original(p, *args, **kwargs))
+
+    return create_infotext
+
+
+def _decode_latent_batch(host: Forge, original: Function) -> Function:
+    def decode_latent_batch(model: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
+        host.latents.note(model, batch)
+        return original(model, batch, *args, **kwargs)
+
+    return decode_latent_batch

@@ -1,0 +1,89 @@
+"""The files that Forge loads beside a checkpoint: VAEs and text encoders in one list, by their full paths.
+
+Forge tells them apart by their keys (backend/loader.py replace_state_dict), and so is it done here. Where a file cannot
+be read, its folder tells.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from modules_forge import main_entry
+
+from ....errors import VaeManagerError
+from ....files import Identity, identity_of, inspect
+from ..family import options
+from . import variants
+from .variants import OPTION
+
+VAES = ("ldm", "diffusers", "prefixed", "tiny", "video")
+"""Layouts of what is a VAE, whether it can be loaded or not."""
+GGUF = ".gguf"
+"""Quantised text encoders; no VAE comes so."""
+
+
+class Modules(NamedTuple):
+    vaes: tuple[str, ...]
+    """Of several the last one wins."""
+    others: tuple[str, ...]
+    """Text encoders, and what is not known."""
+
+
+def chosen() -> list[str]:
+    """The option, as it is now."""
+    value = options.read(OPTION, [])
+    return [str(path) for path in value] if isinstance(value, list) else []
+
+
+def sort_out(files: Iterable[str]) -> Modules:
+    ordered = list(files)
+    vaes = tuple(path for path in ordered if is_vae(path))
+    return Modules(vaes, tuple(path for path in ordered if path not in vaes))
+
+
+def with_vae(files: Sequence[str], vae: str | None) -> list[str]:
+    """`files` with this VAE in place of those that are there, or without any."""
+    modules = sort_out(files)
+    return [*([vae] if vae is not None else []), *modules.others]
+
+
+def found(name: str) -> str | None:
+    """The file of this base name that Forge knows, new ones too."""
+    path: str | None = main_entry.module_list.get(name)
+    return path
+
+
+def is_left_to_the_host(path: str) -> bool:
+    """A VAE of a kind that is exchanged in no loaded model, and that the host can load."""
+    identity = identity_of(Path(path))
+    return identity is not None and _layout(identity) == "video" and variants.loads_video_vaes()
+
+
+def is_vae(path: str) -> bool:
+    identity = identity_of(Path(path))
+    by_content = _by_content(identity) if identity is not None else None
+    return by_content if by_content is not None else not _in_folder_of_encoders(path)
+
+
+def _by_content(identity: Identity) -> bool | None:
+    """None where the file cannot be read."""
+    if Path(identity.path).suffix.lower() == GGUF:
+        return False
+    layout = _layout(identity)
+    return layout in VAES if layout is not None else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _layout(identity: Identity) -> str | None:
+    try:
+        inspection = inspect(Path(identity.path))
+    except VaeManagerError:
+        return None
+    return inspection.layout if inspection.tensors else None
+
+
+def _in_folder_of_encoders(path: str) -> bool:
+    return any(Path(path).absolute().is_relative_to(folder) for folder in variants.encoder_folders())

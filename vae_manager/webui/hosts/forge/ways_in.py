@@ -1,0 +1,230 @@
+"""How a VAE comes into Forge's model.
+
+Forge notes what is wanted (`model_data.forge_loading_parameters`) and loads at the next picture, the whole model for
+another VAE (sd_models.forge_model_reload). Here the checkpoint is loaded with its own VAE, and what decodes is
+exchanged in the loaded model: Forge's loader, which neither checks a file nor survives a bad one, never sees a VAE
+file. Only a checkpoint without a VAE of its own cannot be loaded so; it gets one that has been looked at before.
+
+    reload    Forge's, before each picture and each batch: the model for what is wanted now; the VAE that was in use
+              where another cannot be
+    accept    Forge's, for its dropdown, option, override and hires fix: what cannot go in is not noted at all
+    apply     the page's: at once, where a model is loaded
+
+All but `accept` are called under the queue lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modules import sd_models
+from modules_forge import main_entry
+
+from ....choice import Choice, Rule
+from ....errors import RefusedError, VaeManagerError
+from ....files import inspect
+from ....sentences import Sentence
+from ....service import the_service
+from ....swap import Swapper
+from ..family import options
+from ..family.loaded import LoadedVae
+from .books import ForgeBooks, has_own_vae
+from .modules_list import Modules, found, is_left_to_the_host, is_vae, sort_out
+
+if TYPE_CHECKING:
+    from .adapter import Forge
+
+logger = logging.getLogger(__name__)
+
+
+class WaysIn:
+    def __init__(self, host: Forge) -> None:
+        self._host = host
+        self.books = ForgeBooks()
+        self.vae = LoadedVae(
+            Swapper(options.memory_for_vaes, options.memory_on_device, any_layout=True), self.books
+        )
+        self._model: weakref.ref[Any] | None = None
+        """The one that was loaded last."""
+        self._frame = ""
+        """What it was loaded with, but for VAEs."""
+
+    # -- Forge's own ways --------------------------------------------------------------------------------------------
+    def reload(self, original: Callable[[], Any]) -> tuple[Any, bool]:
+        """The model for what is wanted now, and whether it was loaded for that. In place of forge_model_reload."""
+        data = sd_models.model_data
+        wanted = data.forge_loading_parameters
+        modules = sort_out(wanted.get("additional_modules") or [])
+        handed = self._handed(wanted, modules)
+        fresh = not self._is_there(wanted, modules, handed)
+        if fresh:
+            self._load(original, wanted, modules, handed)
+        model = data.sd_model
+        if handed is None or not is_left_to_the_host(handed):
+            with suppress(VaeManagerError):  # noted: the status and the picture's comments say it
+                self._put(model, self._path_for(model, modules))
+        data.forge_hash = str(wanted)
+        return model, fresh
+
+    def accept(self, values: Iterable[str] | str) -> list[str]:
+        """Those of a new list that can be used; a VAE that cannot leaves its place to the one that is chosen now.
+
+        What is chosen already stays, whatever has become of its file. Names that Forge does not know are given on: it
+        drops them. Raises a VaeManagerError for the override of a picture, which would else be made with another VAE
+        than the one that it asks for.
+        """
+        kept: list[str] = []
+        for value in [values] if isinstance(values, str) else list(values):
+            path = found(Path(value).name)
+            error = self._error(path) if path is not None and not self._is_chosen(value) else None
+            if path is None or error is None:
+                kept.append(value)
+                continue
+            if self._host.is_override(Path(path).name):
+                raise error
+            logger.warning("%s", error)
+            self.vae.refusal = error.sentence
+            if is_vae(path) and (present := self._host.chosen_path()) is not None:
+                kept.append(present)
+        return list(dict.fromkeys(kept))
+
+    @contextmanager
+    def keeping_the_chosen(self, values: Iterable[str]) -> Iterator[None]:
+        """Inside it Forge knows the VAE that is chosen, even if its file has gone."""
+        chosen = {Path(value).name: value for value in values if self._is_chosen(value)}
+        gone = {name: value for name, value in chosen.items() if found(name) is None}
+        main_entry.module_list.update(gone)
+        try:
+            yield
+        finally:
+            for name in gone:
+                main_entry.module_list.pop(name, None)
+
+    def _is_chosen(self, value: str) -> bool:
+        """By the person: an override is none."""
+        return Path(value).name == self._host.choice().file_name
+
+    # -- the page's --------------------------------------------------------------------------------------------------
+    def apply(self, model: Any, choice: Choice) -> bool:
+        path = self._host.resolution_of(choice, model).path
+        if path is not None and is_left_to_the_host(path):
+            return False  # Forge loads it, with the next picture
+        return self._put(model, path)
+
+    def note(self, files: list[str]) -> None:
+        """The option has become `files`, and only its VAEs are others: that is no reason to load a model."""
+        data = sd_models.model_data
+        if not data.forge_loading_parameters:
+            return  # before the UI is there
+        is_current = self._host.model() is not None and data.forge_hash == str(data.forge_loading_parameters)
+        data.forge_loading_parameters = {**data.forge_loading_parameters, "additional_modules": files}
+        if is_current:
+            data.forge_hash = str(data.forge_loading_parameters)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+    def _is_there(self, wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> bool:
+        data, model = sd_models.model_data, self._host.model()
+        if model is None:
+            return False
+        if self._model is not None and self._model() is model:
+            return self._frame == _frame(wanted, modules, handed)
+        if data.forge_hash != str(wanted):
+            return False
+        self._know(model, _frame(wanted, modules, handed))  # loaded by Forge alone, before the guards were there
+        path = modules.vaes[-1] if modules.vaes else None
+        self.books.write(model, path, None, self.books.dtype(model, path))
+        return True
+
+    def _load(
+        self, original: Callable[[], Any], wanted: Mapping[str, Any], modules: Modules, handed: str | None
+    ) -> None:
+        """Have Forge load the checkpoint and what belongs to it, but for VAE files. Raises what it raises, and a
+        VaeManagerError before it where a file is known to be bad."""
+        data, info = sd_models.model_data, wanted.get("checkpoint_info")
+        for path in (info.filename if info is not None else None, handed):
+            if path is not None and (refusal := _broken(Path(path))) is not None:
+                raise RefusedError(refusal)
+        given = [path for path in modules.others if self._noted(path) is None]
+        data.forge_loading_parameters = {
+            **wanted, "additional_modules": [*given, *([handed] if handed is not None else [])]
+        }
+        data.forge_hash = ""
+        try:
+            original()
+        except BaseException:
+            data.forge_hash = ""  # else it would take the model that is gone for the one that is wanted
+            raise
+        finally:
+            data.forge_loading_parameters = wanted
+        model = data.sd_model
+        self.vae.fresh(model)
+        self._know(model, _frame(wanted, modules, handed))
+        if handed is not None:
+            self.books.write(model, handed, None, self.books.dtype(model, handed))
+
+    def _handed(self, wanted: Mapping[str, Any], modules: Modules) -> str | None:
+        """The VAE that Forge has to load itself: of another kind, or for a checkpoint that has none. Mostly none."""
+        path, info = modules.vaes[-1] if modules.vaes else None, wanted.get("checkpoint_info")
+        if path is None or info is None:
+            return None
+        return path if is_left_to_the_host(path) or not has_own_vae(Path(info.filename)) else None
+
+    def _noted(self, path: str) -> Sentence | None:
+        refusal = _broken(Path(path))
+        if refusal is not None:
+            logger.warning("%s", refusal)
+            self.vae.refusal = refusal
+        return refusal
+
+    def _error(self, path: str) -> VaeManagerError | None:
+        """Why the file cannot be used with the loaded model; None where nothing speaks against it."""
+        model = self._host.model()
+        try:
+            if is_left_to_the_host(path):
+                return None
+            if model is not None and is_vae(path) and self._host.is_of_chosen_checkpoint(model):
+                self.vae.read(model, path)
+            elif (broken := _broken(Path(path))) is not None:
+                return RefusedError(broken)
+        except VaeManagerError as error:
+            return error
+        return None
+
+    def _path_for(self, model: Any, modules: Modules) -> str | None:
+        """A file that lies elsewhere than VAEs do is taken all the same, as Forge takes it."""
+        listed = modules.vaes[-1] if modules.vaes else None
+        choice = Choice(Path(listed).name) if listed is not None else self._host.unlisted_choice()
+        resolution = self._host.resolution_of(choice, model)
+        if listed is not None and resolution.rule is Rule.MISSING and Path(listed).is_file():
+            return listed
+        return resolution.path
+
+    def _put(self, model: Any, path: str | None) -> bool:
+        swapped = self.vae.put(model, path)
+        if swapped and path is not None and self._host.may_hash():
+            the_service(self._host.data_folder).hash_in_background([Path(path)])
+        return swapped
+
+    def _know(self, model: Any, frame: str) -> None:
+        self._model, self._frame = weakref.ref(model), frame
+
+
+def _frame(wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> str:
+    """What a model was loaded with, but for what can be exchanged in it."""
+    kept = (handed,) if handed is not None and is_left_to_the_host(handed) else ()
+    return str({**wanted, "additional_modules": (*modules.others, *kept)})
+
+
+def _broken(path: Path) -> Sentence | None:
+    """What is wrong with a file that Forge would load, as far as it is no matter of the checkpoint: one that cannot be
+    read, or that would run code. Forge renames such a file (modules_forge/patch_basic.py)."""
+    inspection = inspect(path)
+    if inspection.tensors or path.suffix.lower() == ".gguf":
+        return None
+    return inspection.problem
+
