@@ -34,8 +34,10 @@ def override(stage: Stage, name: str) -> str:
 def plot(stage: Stage, name: str) -> str | None:
     """The plot's first picture, with a good VAE, is right; the second one is left empty."""
     mark = stage.said()
-    axis = [_vae_axis(stage), f"{stage.a}, {name}", [stage.a, name], 0, "", [], 0, "", []]
-    args = [*axis, False, True, False, False, False, False, False, 0, False]
+    axes, rest = _plot_args(stage)
+    axis = [axes["choices"].index("VAE"), f"{stage.a}, {name}", [stage.a, name], 0, "", [], 0, "", []]
+    chosen = {"Draw legend": False, "Include Sub Images": True}
+    args = [*axis, *(chosen.get(one["label"], one["value"]) for one in rest)]
     good = stage.known_picture(override_settings={"sd_vae": stage.a})
     status, answer = stage.try_picture(script_name="X/Y/Z plot", script_args=args)
     assert status == 200, answer
@@ -47,10 +49,11 @@ def plot(stage: Stage, name: str) -> str | None:
     return stage.said_since(mark)
 
 
-def _vae_axis(stage: Stage) -> int:
+def _plot_args(stage: Stage) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The first axis, and what comes after the three of three each: reForge has more than A1111."""
     for script in stage.webui.get("/sdapi/v1/script-info"):
         if script["name"] == "x/y/z plot" and not script["is_img2img"]:
-            return int(script["args"][0]["choices"].index("VAE"))
+            return script["args"][0], script["args"][9:]
     raise LookupError("this WebUI has no X/Y/Z plot")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
-PARTS = ("vae_manager/swap/", "family/loaded.py", "a1111/books.py")
+PARTS = ("vae_manager/swap/", "family/loaded.py", "a1111/books.py", "reforge/books.py")
 """Parts of paths: the code that is interrupted."""
 
 SCRIPT = dedent("""
