@@ -69,8 +69,7 @@ def switch(stage: Stage, name: str) -> str:
     """The other checkpoint comes up with its own VAE."""
     expected = stage.second_builtin
     with stage.carded(stage.second, name):
-        told = _switched(stage, expected)
-    return told
+        return _switched(stage, expected)
 
 
 def switch_near_name(stage: Stage, name: str) -> str:
