@@ -78,6 +78,8 @@ BROWSER_TESTS = "tests/browser"
 """One at a time: they look at the clock, and a browser keeps both cores busy."""
 PAGE_TESTS = [BROWSER_TESTS, "tests/host/test_page.py"]
 """What depends on the generation of gradio, run on the other one too."""
+FORGE_TESTS = ["tests/forge", "tests/host/test_forge.py"]
+"""On the gradio that Forge has."""
 
 
 @dataclass(frozen=True)
@@ -184,13 +186,18 @@ def test(options: argparse.Namespace) -> int:
         ("mypy", WEBUI_ENVIRONMENT, ["-m", "mypy"]),
         ("layers", WEBUI_ENVIRONMENT, ["-c", "from importlinter.cli import lint_imports_command as run; run()"]),
         ("the core's tests", WEBUI_ENVIRONMENT, core(folders)),
-        ("the host and all else", WEBUI_ENVIRONMENT, [*others([*folders, BROWSER_TESTS]), *options.pytest]),
+        (
+            "the host and all else",
+            WEBUI_ENVIRONMENT,
+            [*others([*folders, BROWSER_TESTS, *FORGE_TESTS]), *options.pytest],
+        ),
         ("the page in a browser", WEBUI_ENVIRONMENT, ["-m", "pytest", "-q", BROWSER_TESTS, *options.pytest]),
         (
             "the page in a browser, gradio 4.40",
             GRADIO_4_ENVIRONMENT,
             ["-m", "pytest", "-q", *PAGE_TESTS, *options.pytest],
         ),
+        ("Forge", GRADIO_4_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", *FORGE_TESTS, *options.pytest]),
         ("conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]),
     ]
     oldest = python_3_10()

@@ -87,7 +87,9 @@ class ForgeWebUI(WebUI):
         return Picture((0, 0), b"", infotext, names=self._stems()).vae
 
     def _stems(self) -> dict[str, str]:
-        return {Path(name).stem: name for name in self.listed()}
+        """Of two files of one stem, the one that is chosen."""
+        chosen = self.option("sd_vae")
+        return {Path(name).stem: name for name in sorted(self.listed(), key=lambda name: name == chosen)}
 
 
 def is_forge(url: str) -> bool:
