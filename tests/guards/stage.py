@@ -179,6 +179,11 @@ class Stage:
         version in infotext begins with an f."""
         return re.search(r"\bVersion: f", self.picture().infotext) is not None
 
+    @property
+    def decodes_batches_at_once(self) -> bool:
+        """As Forge's family does; A1111 decodes one picture of a batch after the other."""
+        return self.loads_any_layout
+
     # -- questions ---------------------------------------------------------------------------------------------------
     def picture(self, **asked: Any) -> Picture:
         return self.webui.picture(**{**self._asked, **asked})

@@ -127,11 +127,11 @@ def test_the_next_picture_names_it(decoded: Picture, offered: Offered) -> None:
 
 
 def test_the_next_picture_of_the_page_names_it(
-    decoded: Picture, offered: Offered, page: LivePage, pictures: Path
+    decoded: Picture, webui: WebUI, offered: Offered, page: LivePage, pictures: Path
 ) -> None:
     page.prepare()
     made = page.generate()
-    assert made.vae == offered.file_name
+    assert webui.named(made.infotext) == offered.file_name
     assert made.looks_like(decoded)
     page.open_accordion()
     page.rest(1)

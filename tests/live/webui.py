@@ -143,7 +143,10 @@ class WebUI:
         raise LookupError(f"the page has no event of {element} with {inputs} inputs")
 
     def options(self) -> dict[str, Any]:
-        return dict(self.get("/sdapi/v1/options"))
+        """As the API tells them; reForge's leaves out those of extensions, which config.json has."""
+        config = self.folder / "config.json" if self.folder is not None else None
+        written = json.loads(config.read_text(encoding="utf-8")) if config is not None and config.exists() else {}
+        return {**written, **self.get("/sdapi/v1/options")}
 
     def option(self, name: str) -> Any:
         return self.options()[name]

@@ -14,6 +14,8 @@ from modules_forge import main_entry
 from ....choice import AUTOMATIC, BUILTIN, Choice, Situation
 from ....library import scan
 from ....sentences import Sentence
+from ....service import the_service
+from ...ui.choosing import follow
 from ..acts import InUse
 from ..family import card, options, patching
 from ..family.webui import FamilyWebUI
@@ -152,6 +154,14 @@ class Forge(FamilyWebUI):
         if self.model() is not None or info is None:
             return super().in_use()
         return InUse(None, family_of(Path(info.filename)), None, None, coming=info.name_for_extra)
+
+    def follow_at_once(self) -> None:
+        """Another VAE has been set: it goes into the loaded model now, where Forge would wait for the next picture.
+
+        Not while a picture is made: it may bring a list of its own for a time (an override, hires fix).
+        """
+        if self.model() is not None and not self.generating():
+            follow(self, the_service(self.data_folder))
 
     def before_generation(self) -> None:
         """Only for the checkpoint that is loaded: for another one, Forge's reload is still to come."""

@@ -48,6 +48,8 @@ def _modules_change(host: Forge, original: Function) -> Function:
         accepted = host.ways_in.accept(module_values)
         with host.ways_in.keeping_the_chosen(accepted):
             changed: bool = original(accepted, *args, **kwargs)
+        if changed:
+            host.follow_at_once()
         return changed
 
     return modules_change

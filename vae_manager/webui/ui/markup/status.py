@@ -27,7 +27,9 @@ def title(facts: Facts, words: Words, tab_choice: str = "") -> str:
     if tab_choice:
         parts = [choice_name(Choice(tab_choice), words), words(say("this tab only"))]
     elif facts.in_use.checkpoint is None and facts.in_use.coming is not None:
-        parts = [choice_name(facts.wanted, words), words(say("with the next picture"))]
+        name = facts.wanted.file_name
+        named = Path(name).stem if name is not None else choice_name(facts.wanted, words)
+        parts = [named, words(say("with the next picture"))]
     elif facts.in_use.checkpoint is None:
         parts = [words(say("no checkpoint is loaded yet"))]
     else:
