@@ -57,6 +57,8 @@ class ForgeWebUI(WebUI):
             status, answer = super().ask(path, data)
         except requests.ConnectionError:  # Forge closes it together with a 500, at times before that has been read
             status, answer = super().ask(path, data)
+        if status == 500:
+            self._session.close()
         if isinstance(answer, dict) and "message" in answer:  # an extension of Forge's answers in this form
             answer.setdefault("errors", answer["message"])
         return status, answer
