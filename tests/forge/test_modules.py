@@ -1,0 +1,138 @@
+"""VAEs and text encoders stand in one list: what is done to the one leaves the others alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from ..guards.stage import FROM_BUILTIN, Stage
+from ..live.forge import MODULES
+from ..live.webui import until
+
+ENCODER = "clip.safetensors"
+CUT = "cut.safetensors"
+BARE = "bare.safetensors"
+
+
+@pytest.fixture(scope="module")
+def encoders(stage: Stage) -> Iterator[Path]:
+    folder = stage.folder / "models" / "text_encoder"
+    folder.mkdir(exist_ok=True)
+    save_file({"text_model.encoder.layers.0.layer_norm1.bias": torch.ones(768)}, folder / ENCODER)
+    (folder / CUT).write_bytes((folder / ENCODER).read_bytes()[:-8])
+    stage.webui.refresh()
+    yield folder
+    stage.webui.set(**{MODULES: []})
+    for path in list(folder.iterdir()):
+        path.unlink()
+    stage.webui.refresh()
+    stage.unknown()
+
+
+@pytest.fixture(autouse=True)
+def at_rest(stage: Stage) -> Iterator[None]:
+    stage.begin(FROM_BUILTIN)
+    yield
+    stage.webui.set(**{MODULES: []})
+    stage.unknown()
+
+
+def chosen(stage: Stage) -> list[str]:
+    return [Path(path).name for path in stage.webui.options()[MODULES]]
+
+
+def pick(stage: Stage, word: str) -> None:
+    """In the accordion, and wait until it is there."""
+    status, answer = stage.webui.fire("vae_manager_txt2img_choice", word, "everywhere", answers=True)
+    assert (status, answer["data"][2]) == (200, "")
+    until(lambda: stage.webui.option("sd_vae") == word)
+
+
+def test_text_encoders_stay(stage: Stage, encoders: Path) -> None:
+    own = stage.picture()
+    stage.webui.set(**{MODULES: [ENCODER]})
+    encoded = stage.picture()
+    assert not encoded.looks_like(own)
+    pick(stage, stage.b)
+    assert sorted(chosen(stage)) == sorted([ENCODER, stage.b])
+    both = stage.picture()
+    assert f"Module 2: {Path(ENCODER).stem}" in both.infotext
+    assert both.vae == stage.b
+    pick(stage, "None")
+    assert chosen(stage) == [ENCODER]
+    assert stage.picture().looks_like(encoded)
+
+
+def test_an_override_of_the_vae_keeps_them(stage: Stage, encoders: Path) -> None:
+    stage.webui.set(**{MODULES: [ENCODER, stage.b]})
+    both = stage.picture()
+    stage.webui.set(**{MODULES: [ENCODER]})
+    given = stage.picture(override_settings={"sd_vae": stage.b})
+    assert given.looks_like(both)
+    assert chosen(stage) == [ENCODER]
+
+
+def test_a_damaged_text_encoder_is_not_taken(stage: Stage, encoders: Path) -> None:
+    before = stage.picture()
+    assert stage.webui.ask("/sdapi/v1/options", {MODULES: [CUT]}) == (200, None)
+    assert chosen(stage) == []
+    assert CUT in stage.status()
+    assert stage.picture().looks_like(before)
+    assert sorted(path.name for path in encoders.iterdir()) == sorted([ENCODER, CUT])
+
+
+def test_what_is_set_goes_in_at_once(stage: Stage) -> None:
+    stage.webui.set(**{MODULES: [stage.b]})
+    until(lambda: stage.status().startswith(f"In use: {stage.b}"))
+
+
+def test_the_last_of_two_vaes_wins(stage: Stage) -> None:
+    stage.webui.set(**{MODULES: [stage.a, stage.b]})
+    assert stage.picture().vae == stage.b
+
+
+def test_the_card_keeps_its_text_encoders(stage: Stage, encoders: Path) -> None:
+    card = stage.folder / "models" / "Stable-diffusion" / f"{stage.first}.json"
+    card.write_text(json.dumps({"vae_te": [stage.a, ENCODER], "notes": "mine"}), encoding="utf-8")
+    try:
+        action = {"do": "prefer", "checkpoint": stage.first, "word": stage.b}
+        stage.webui.fire("vae_manager_txt2img_act", json.dumps(action), answers=True)
+        until(lambda: stage.b in card.read_text(encoding="utf-8"))
+        assert json.loads(card.read_text(encoding="utf-8")) == {"vae_te": [stage.b, ENCODER], "notes": "mine"}
+    finally:
+        card.unlink()
+
+
+@pytest.fixture
+def bare(stage: Stage) -> Iterator[str]:
+    """A checkpoint without a VAE of its own."""
+    folder = stage.folder / "models" / "Stable-diffusion"
+    tensors = load_file(folder / f"{stage.first}.safetensors")
+    save_file({name: one for name, one in tensors.items() if not name.startswith("first_stage")}, folder / BARE)
+    stage.webui.post("/sdapi/v1/refresh-checkpoints")
+    yield Path(BARE).stem
+    stage.webui.set(**{MODULES: []}, sd_model_checkpoint=stage.first)
+    (folder / BARE).unlink()
+    stage.webui.post("/sdapi/v1/refresh-checkpoints")
+    stage.unknown()
+
+
+def test_a_checkpoint_without_a_vae_takes_a_file(stage: Stage, bare: str) -> None:
+    """Forge has to load the first one itself; the next is exchanged. Going back is refused: there is nothing."""
+    expected = {}
+    for name in (stage.a, stage.b):
+        stage.webui.set(**{MODULES: [name]})
+        expected[name] = stage.picture()
+    stage.webui.set(**{MODULES: [stage.a]}, sd_model_checkpoint=BARE)
+    assert stage.picture().looks_like(expected[stage.a])
+    stage.webui.set(**{MODULES: [stage.b]})
+    assert stage.picture().looks_like(expected[stage.b])
+    status, answer = stage.webui.fire("vae_manager_txt2img_choice", "None", "everywhere", answers=True)
+    assert status == 200, answer
+    until(lambda: "brings no VAE of its own" in stage.status())
+    assert stage.picture().looks_like(expected[stage.b])
