@@ -252,7 +252,7 @@ const vaeManager = (() => {
         // gradio filters the lines that come into an open list by the chosen one: they are all to be seen
         linesCame(tab) {
             setTimeout(() => {
-                const field = byId(`vae_manager_${tab}_choice`).querySelector("input");
+                const field = byId(`vae_manager_${tab}_choice`)?.querySelector("input"); // none while the UI is reloaded
                 if (field === document.activeElement) field.dispatchEvent(new Event("focus"));
             }, 100);
         },
