@@ -184,6 +184,11 @@ class Stage:
         """As Forge's family does; A1111 decodes one picture of a batch after the other."""
         return self.loads_any_layout
 
+    @property
+    def previews_are_rough(self) -> bool:
+        """As those of Forge's family are: "Full" is "Approx NN" there, for which it downloads a model."""
+        return self.loads_any_layout
+
     # -- questions ---------------------------------------------------------------------------------------------------
     def picture(self, **asked: Any) -> Picture:
         return self.webui.picture(**{**self._asked, **asked})

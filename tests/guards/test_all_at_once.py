@@ -59,7 +59,8 @@ def bad_file(stage: Stage, marker: Path) -> Iterator[None]:
 @pytest.fixture
 def full_previews(stage: Stage) -> Iterator[None]:
     before = {**DEFAULTS, **stage.webui.options()}
-    stage.webui.set(show_progress_type="Full", show_progress_every_n_steps=1, live_previews_enable=True)
+    kind = "Approx cheap" if stage.previews_are_rough else "Full"
+    stage.webui.set(show_progress_type=kind, show_progress_every_n_steps=1, live_previews_enable=True)
     yield
     stage.webui.set(**{name: before[name] for name in DEFAULTS})
 
