@@ -51,6 +51,20 @@ def test_the_weights_are_those_of_the_file(tmp_path: Path, layout: str, containe
     assert all(torch.equal(place, wanted[name]) for name, place in places(module).items())
 
 
+def test_what_was_displaced_is_kept_whatever_the_order_of_the_file(tmp_path: Path) -> None:
+    """A file lists its tensors in another order than the model does: going back to it reads nothing all the same."""
+    module, paths = AutoencoderKL(TINY), [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    for path in paths:
+        tensors = {name: torch.randn_like(place) for name, place in places(module).items()}
+        save_file(in_layout(dict(reversed(tensors.items())), "diffusers"), path)
+    swapper = Swapper(lambda: 1 << 30, lambda: 0, any_layout=True)
+    for path in paths:
+        with swapper.put(module, swapper.prepare(path, module, torch.float32, never)) as displaced:
+            pass
+        swapper.keep(displaced)
+    assert swapper.prepare(paths[0], module, torch.float32, never).from_memory
+
+
 def test_a_checkpoint_is_none(tmp_path: Path) -> None:
     tensors = {f"first_stage_model.{name}": place for name, place in places(AutoencoderKL(TINY)).items()}
     save_file({**tensors, "model.diffusion_model.out.weight": torch.zeros(1)}, tmp_path / "a.safetensors")

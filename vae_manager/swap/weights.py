@@ -39,7 +39,8 @@ class Weights:
         """
         tensors = {name: fitted(self.tensors[name], models[name], dtype) for name in models}
         if all(tensors[name] is self.tensors[name] for name in tensors):
-            return Weights(self.identity, tensors, self.sums)
+            sums = dict(zip(self.tensors, self.sums, strict=True))  # in the order of the file, perhaps
+            return Weights(self.identity, tensors, tuple(sums[name] for name in tensors))
         return Weights(self.identity, tensors, checksums(tensors))
 
     def converted(self, dtype: torch.dtype) -> Weights:
