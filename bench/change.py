@@ -1,8 +1,9 @@
 """How long a change of VAE takes in a running WebUI: the host's own way against this extension's, in one run.
 
-    python tasks.py prove change -- --webui URL [--rounds N]
+    python tasks.py prove change -- --webui URL --vae NAME --vae NAME [--rounds N]
 
-The WebUI has this extension, --api, a loaded checkpoint and two VAE files or more that fit it; Forge and its kin, too.
+The WebUI (or a Forge) has this extension, --api, and a checkpoint that the two VAE files fit: without the guards, a
+file that does not fit breaks it.
 Nothing else should use the machine meanwhile. In each round, for the host's own way (the option *Guard the WebUI's own
 ways of loading a VAE* off) and for the extension's (on), in turn:
 
@@ -39,13 +40,14 @@ WAYS = {"host": False, "extension": True}
 def main() -> None:
     options = argparse.ArgumentParser(prog="python tasks.py prove change")
     options.add_argument("--webui", metavar="URL", help="where the WebUI answers")
+    options.add_argument("--vae", action="append", metavar="NAME", default=[], help="one of two files")
     options.add_argument("--rounds", type=int, default=12)
     asked = options.parse_args()
-    if not asked.webui:
-        sys.exit("A running WebUI with --api is needed: give its address (--webui URL).")
+    if not asked.webui or len(asked.vae) != 2:
+        sys.exit("A running WebUI with --api is needed, and two VAE files: --webui URL --vae NAME --vae NAME.")
     webui = WebUI(asked.webui.rstrip("/"))
     try:
-        result = measured(webui, asked.rounds)
+        result = measured(webui, asked.vae, asked.rounds)
     finally:
         webui.post("/sdapi/v1/options", {GUARDS: True})
         webui.choose(None)
@@ -60,9 +62,6 @@ class WebUI:
         self.modules = {}
         if MODULES in options:
             self.modules = {Path(one["filename"]).name: one["filename"] for one in self.get("/sdapi/v1/sd-modules")}
-            self.vaes = sorted(name for name, path in self.modules.items() if Path(path).parent.name == "VAE")
-        else:
-            self.vaes = sorted(one["model_name"] for one in self.get("/sdapi/v1/sd-vae"))
         self.host = "forge" if self.modules else "a1111" if "sd_unet" in options else "reforge"
 
     def get(self, path: str) -> Any:
@@ -104,10 +103,7 @@ def pixels(png: bytes) -> bytes:
         return image.convert("RGB").tobytes()
 
 
-def measured(webui: WebUI, rounds: int) -> dict[str, Any]:
-    vaes = webui.vaes[:2]
-    if len(vaes) < 2:
-        sys.exit("Two VAE files that fit the loaded checkpoint are needed.")
+def measured(webui: WebUI, vaes: list[str], rounds: int) -> dict[str, Any]:
     extra: dict[str, list[float]] = {way: [] for way in WAYS}
     whole: dict[str, list[float]] = {way: [] for way in WAYS}
     swaps: list[float] = []
