@@ -52,3 +52,4 @@ def test_a_bad_file_changes_nothing(webui: WebUI, page: LivePage, other: str, na
     assert after.vae == good.vae
     page.choose("Built-in" if before == "a file" else other)
     until(page.status, lambda status: "✗" not in status)
+    until(lambda: webui.option("sd_vae"), lambda now: now == ("None" if before == "a file" else other))
