@@ -42,6 +42,11 @@ class Forge(FamilyWebUI):
     name = "Forge"
     loads_any_layout = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._sent: list[str] | None = None
+        """What Forge's dropdown was sent last, until it says something."""
+
     @functools.cached_property
     def ways_in(self) -> WaysIn:
         """What reads files waits for the first model: the WebUI's start is not it."""
@@ -235,8 +240,16 @@ class Forge(FamilyWebUI):
         return main_entry.ui_vae
 
     def picker_values(self, facts: Facts) -> Mapping[str, Any]:
-        names = list(main_entry.module_list)
-        return {"choices": names, "value": [Path(path).name for path in modules_list.chosen()]}
+        self._sent = [Path(path).name for path in modules_list.chosen()]
+        return {"choices": list(main_entry.module_list), "value": self._sent}
+
+    def is_echo(self, values: Sequence[str]) -> bool:
+        """Forge's dropdown gives back, as if a person had picked it, what it has just been sent. By then it may be old.
+
+        Nobody can pick what is shown already, so the first that comes back so is not a person's.
+        """
+        sent, self._sent = self._sent, None
+        return sent is not None and sorted(values) == sorted(sent)
 
     def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
         infotext.into_fields(self, service, fields)

@@ -45,6 +45,8 @@ def _forge_model_reload(host: Forge, original: Function) -> Function:
 def _modules_change(host: Forge, original: Function) -> Function:
     def modules_change(module_values: list[str], *args: Any, **kwargs: Any) -> bool:
         """Neo's takes a preset too."""
+        if not args and not kwargs and host.is_echo(module_values):
+            return False
         accepted = host.ways_in.accept(module_values)
         with host.ways_in.keeping_the_chosen(accepted):
             changed: bool = original(accepted, *args, **kwargs)
