@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -136,3 +137,29 @@ def test_a_checkpoint_without_a_vae_takes_a_file(stage: Stage, bare: str) -> Non
     assert status == 200, answer
     until(lambda: "brings no VAE of its own" in stage.status())
     assert stage.picture().looks_like(expected[stage.b])
+
+
+def test_what_the_dropdown_gives_back_is_no_choice(stage: Stage) -> None:
+    """The page sends it the setting, and its event comes back when the setting may be another one already."""
+    stage.webui.set(**{MODULES: [stage.b]})
+    (sync,) = (one for one in stage.webui.get("/config")["dependencies"] if _sends_modules(stage, one))
+    body = {"fn_index": sync["id"], "data": [], "session_hash": "tests"}
+    status, answer = stage.webui.ask("/run/predict", body)
+    assert status == 200
+    assert answer["data"][0]["value"] == [stage.b]
+    stage.webui.set(**{MODULES: []})
+    change = next(
+        one for one in stage.webui.get("/config")["dependencies"]
+        if one["inputs"] == sync["outputs"] and not one["outputs"] and one["backend_fn"]
+    )
+    for expected in ([], [stage.b]):  # the echo; then a person
+        stage.webui.ask("/run/predict", {"fn_index": change["id"], "data": [[stage.b]], "session_hash": "tests"})
+        assert chosen(stage) == expected
+
+
+def _sends_modules(stage: Stage, event: dict[str, Any]) -> bool:
+    """The page's event that sets Forge's own dropdown."""
+    components = {one["id"]: one["props"] for one in stage.webui.get("/config")["components"]}
+    by = [components[target].get("elem_id") for target, _ in event["targets"] if target in components]
+    labels = [components[one].get("label") for one in event["outputs"]]
+    return by == ["vae_manager_txt2img_sync"] and labels == ["VAE / Text Encoder"]

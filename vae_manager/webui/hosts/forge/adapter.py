@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,8 +45,8 @@ class Forge(FamilyWebUI):
 
     def __init__(self) -> None:
         super().__init__()
-        self._sent: list[str] | None = None
-        """What Forge's dropdown was sent last, until it says something."""
+        self._sent: deque[list[str]] = deque(maxlen=8)
+        """What Forge's dropdown was sent and has not given back yet."""
 
     @functools.cached_property
     def ways_in(self) -> WaysIn:
@@ -240,16 +241,21 @@ class Forge(FamilyWebUI):
         return main_entry.ui_vae
 
     def picker_values(self, facts: Facts) -> Mapping[str, Any]:
-        self._sent = [Path(path).name for path in modules_list.chosen()]
-        return {"choices": list(main_entry.module_list), "value": self._sent}
+        names = [Path(path).name for path in modules_list.chosen()]
+        self._sent.append(sorted(names))
+        return {"choices": list(main_entry.module_list), "value": names}
 
     def is_echo(self, values: Sequence[str]) -> bool:
         """Forge's dropdown gives back, as if a person had picked it, what it has just been sent. By then it may be old.
 
-        Nobody can pick what is shown already, so the first that comes back so is not a person's.
+        Nobody can pick what is shown already, so the first that comes back so is not a person's. What was sent before
+        it and has not come back by then never will.
         """
-        sent, self._sent = self._sent, None
-        return sent is not None and sorted(values) == sorted(sent)
+        given = sorted(values)
+        while self._sent:
+            if self._sent.popleft() == given:
+                return True
+        return False
 
     def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
         infotext.into_fields(self, service, fields)

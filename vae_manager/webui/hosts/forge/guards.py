@@ -12,6 +12,7 @@ An option takes them off.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +44,12 @@ def _forge_model_reload(host: Forge, original: Function) -> Function:
 
 
 def _modules_change(host: Forge, original: Function) -> Function:
+    signature = inspect.signature(original)
+
     def modules_change(module_values: list[str], *args: Any, **kwargs: Any) -> bool:
         """Neo's takes a preset too."""
-        if not args and not kwargs and host.is_echo(module_values):
+        saved = signature.bind(module_values, *args, **kwargs).arguments.get("save", True)
+        if saved and host.is_echo(module_values):  # only the page has it saved at once
             return False
         accepted = host.ways_in.accept(module_values)
         with host.ways_in.keeping_the_chosen(accepted):
