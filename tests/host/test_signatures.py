@@ -17,10 +17,10 @@ pytest.importorskip("gradio")
 pytestmark = pytest.mark.torch
 
 HERE = Path(__file__).resolve().parent
-RECORDED = {None: "v1.10.1", "forge": "forge-dfdcbab6"}
+RECORDED = {None: "v1.10.1", "forge": "forge-dfdcbab6", "reforge": "reforge-3b56b268"}
 """Which recording is the stand-in's, by its folder."""
 
-GRADIO = {None: 3, "forge": 4}
+GRADIO = {None: 3, "forge": 4, "reforge": 3}
 COMPONENTS = "modules.ui_components."
 """How these are called is gradio's matter, so they are compared under the host's own generation of it."""
 

@@ -11,6 +11,7 @@ from tests.host.layers import underneath
 underneath(globals())
 
 dtype_vae: torch.dtype = torch.float32
+del force_fp16  # noqa: F821
 
 
 def test_for_nans(x: Any, where: str) -> None:

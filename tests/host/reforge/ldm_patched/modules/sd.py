@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,8 +38,10 @@ class VAE:
     def throw_exception_if_invalid(self) -> None:
         """It always is valid here."""
 
-    def decode(self, samples_in: Tensor) -> Tensor:
+    def decode(self, samples_in: Tensor, vae_options: Any = {}) -> Tensor:  # noqa: B006
         """`[n, channels, h, w]` to `[n, 8 h, 8 w, 3]` of 0 … 1."""
+        if vae_options:
+            raise NotImplementedError("the stand-in knows no options of a VAE")
         model_management.load_model_gpu(self.patcher)
         decoded = self.first_stage_model.decode(samples_in.to(self.vae_dtype)).float()
         return torch.clamp((decoded + 1.0) / 2.0, min=0.0, max=1.0).movedim(1, -1)
