@@ -140,7 +140,8 @@ def test_a_swap_waits_for_the_picture_that_is_being_made(stage: Stage, way: str)
     made: list[Picture] = []
     thread = threading.Thread(target=lambda: made.append(stage.picture(steps=long, force_task_id=task)))
     thread.start()
-    until(lambda: other.webui.ask("/internal/progress", {"id_task": task})[1]["active"])
+    # Sampling, not only begun: until then the card is not read.
+    until(lambda: other.webui.ask("/internal/progress", {"id_task": task})[1]["progress"])
     if way == "card":
         other.card(other.first, other.c)
         other.webui.fire(CARD, other.first)
