@@ -42,6 +42,15 @@ def until(look: Callable[[], Value], wanted: Callable[[Value], bool] = bool, pat
     return seen
 
 
+def _whole(text: str) -> bool:
+    """Whether it is a document of JSON from beginning to end."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Picture:
     """What a generation gave."""
@@ -144,9 +153,14 @@ class WebUI:
 
     def options(self) -> dict[str, Any]:
         """As the API tells them; reForge's leaves out those of extensions, which config.json has."""
+        return {**self._written(), **self.get("/sdapi/v1/options")}
+
+    def _written(self) -> dict[str, Any]:
+        """What config.json has. The WebUI writes it in place, so for a moment it is empty, or ends too early."""
         config = self.folder / "config.json" if self.folder is not None else None
-        written = json.loads(config.read_text(encoding="utf-8")) if config is not None and config.exists() else {}
-        return {**written, **self.get("/sdapi/v1/options")}
+        if config is None or not config.exists():
+            return {}
+        return json.loads(until(lambda: config.read_text(encoding="utf-8"), _whole))
 
     def option(self, name: str) -> Any:
         return self.options()[name]

@@ -42,7 +42,7 @@ CASES = [
     ),
     Case(
         "a line that drops every 50 MB",
-        cdn_always(Fault.reset_after(50 * MB, per_connection=True)), size=105 * MB, link=NOTHING_LIMITED, twice=MORE,
+        cdn_always(Fault.reset_after(50 * MB, per_connection=True)), size=105 * MB, twice=MORE,
     ),
     Case(
         "each connection is reset after 1.1 MB",
