@@ -92,6 +92,18 @@ def test_what_is_set_goes_in_at_once(stage: Stage) -> None:
     until(lambda: stage.status().startswith(f"In use: {stage.b}"))
 
 
+@pytest.mark.parametrize("chosen_before", ["None", "a file"])
+def test_after_an_override_the_choice_is_back_at_once(stage: Stage, chosen_before: str) -> None:
+    """Forge itself would wait for the next picture."""
+    word = stage.a if chosen_before == "a file" else chosen_before
+    stage.webui.set(sd_vae=word)
+    stage.picture()
+    assert stage.picture(override_settings={"sd_vae": stage.b}).vae == stage.b
+    told = "In use: Built-in" if word == "None" else f"In use: {word}"
+    until(lambda: stage.status().startswith(told), patience=10)
+    assert "not applied yet" not in stage.status()
+
+
 def test_the_last_of_two_vaes_wins(stage: Stage) -> None:
     stage.webui.set(**{MODULES: [stage.a, stage.b]})
     assert stage.picture().vae == stage.b

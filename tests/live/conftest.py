@@ -20,8 +20,8 @@ from .forge import ForgeWebUI, is_forge
 from .page import LivePage, launch
 from .webui import WebUI
 
-RATE = 40_000_000
-"""Bytes a second of the hub's line: 335 MB take some eight seconds."""
+RATE = 20_000_000
+"""Bytes a second of the hub's line: 335 MB take some 17 seconds, in which a page opens on a slow machine too."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,7 +106,7 @@ def test_chosen_during_a_generation(webui: WebUI, page: LivePage, other: str) ->
     assert page.chosen().startswith(other)
     assert webui.busy()
     running = page.finish_picture()
-    assert running.vae is None
+    assert webui.named(running.infotext) is None
     assert running.looks_like(before)
     until(lambda: webui.option("sd_vae"), lambda word: word == other)
     until(page.status, lambda status: "applies after" not in status)
@@ -158,13 +159,19 @@ def test_a_new_file_is_listed_everywhere_after_refresh(
     webui.refresh()
 
 
-def test_a_chosen_file_that_is_missing_is_told(webui: WebUI, page: LivePage) -> None:
-    webui.choose("live-gone.safetensors")
+def test_a_chosen_file_that_is_missing_is_told(webui: WebUI, page: LivePage, vae_folder: Path, other: str) -> None:
+    gone = vae_folder / "live-gone.safetensors"
+    gone.hardlink_to(vae_folder / other)
+    webui.refresh()
+    webui.choose(gone.name)
     page.open_accordion()
+    until(page.title, lambda title: title.startswith("VAE — live-gone · SD 1.x"))
+    gone.unlink()
+    webui.refresh()
+    assert webui.picture().vae is None
     told = until(page.status, lambda status: "live-gone.safetensors is chosen, but it is not in" in status)
     assert "own VAE" in told
     until(page.chosen, lambda chosen: "missing" in chosen)
-    assert webui.picture().vae is None
     assert webui.option("sd_vae") == "live-gone.safetensors"
 
 
@@ -185,7 +192,7 @@ def test_this_tab_only(webui: WebUI, page: LivePage, other: str, images: dict[st
     assert webui.option("sd_vae") == "None"
     page.prepare()
     own = page.generate()
-    assert own.vae == other
+    assert webui.named(own.infotext) == other
     assert own.looks_like(images[other])
     assert webui.option("sd_vae") == "None"
     assert webui.picture().looks_like(images["None"])
@@ -208,12 +215,12 @@ def test_this_tab_only_in_img2img(
     page.open_accordion("img2img")
     page.prepare("img2img")
     plain = page.generate("img2img")
-    assert plain.vae is None
+    assert webui.named(plain.infotext) is None
     page.apply_to("this tab only", "img2img")
     page.choose(other, "img2img")
     until(lambda: page.title("img2img"), lambda title: "this tab only" in title)
     own = page.generate("img2img")
-    assert own.vae == other
+    assert webui.named(own.infotext) == other
     assert not own.looks_like(plain)
     assert webui.option("sd_vae") == "None"
     until(page.title, lambda title: title.startswith("VAE — Built-in"))

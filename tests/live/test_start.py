@@ -86,6 +86,7 @@ def _figures(seconds: list[float]) -> dict[str, float]:
 @pytest.mark.usefixtures("restart")
 def test_nothing_is_sent_hashed_or_made_at_the_start(webui: WebUI, folder: Path, hub: Hub) -> None:
     """A start with no page opened: no file appears or changes in the VAE folder or the extension's own."""
+    webui.choose("Automatic")  # a file would be read, and its hash kept
     webui.set(vae_manager_endpoint=hub.endpoint)
     (folder / "vae-manager" / "hashes.json").unlink(missing_ok=True)
     asked, before = len(hub.requests), _files(folder)

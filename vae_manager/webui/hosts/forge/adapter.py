@@ -164,9 +164,11 @@ class Forge(FamilyWebUI):
     def follow_at_once(self) -> None:
         """Another VAE has been set: it goes into the loaded model now, where Forge would wait for the next picture.
 
-        Not while a picture is made: it may bring a list of its own for a time (an override, hires fix).
+        Not what a picture brings for its own time (an override, hires fix); what it puts back, when it is done.
         """
-        if self.model() is not None and not self.generating():
+        if self.model() is None:
+            return
+        if not self.generating() or self.ends_override(self.written_choice()):
             follow(self, the_service(self.data_folder))
 
     def before_generation(self) -> None:
