@@ -26,8 +26,8 @@ EACH = 40
 SECONDS = 1.0
 """Of the processor, for one file."""
 YARDSTICKS = 10
-"""What a bomb may cost at most, in times that the standard library takes to list as many instructions as a file may have:
-about a second of a calm machine, and longer on one with other work."""
+"""What a bomb may cost at most, in times that the standard library takes to list as many instructions as a file may
+have: about a second of a calm machine, and longer on one with other work."""
 MEGABYTES = 250
 """That one file may take."""
 
