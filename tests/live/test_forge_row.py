@@ -13,7 +13,7 @@ from .webui import WebUI, until
 
 pytestmark = pytest.mark.live
 
-ROW = "div.gradio-dropdown:has(> .container input[aria-label='VAE / Text Encoder'])"
+ROW = ".gradio-dropdown:has(span:text-is('VAE / Text Encoder'))"
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def _tokens(page: LivePage) -> list[str]:
     return [text.strip() for text in page.raw.locator(f"{ROW} .token").all_inner_texts()]
 
 
-def test_from_the_accordion_to_the_row(webui: WebUI, page: LivePage, encoder: str, other: str) -> None:
+def test_from_the_accordion_to_the_row(webui: WebUI, encoder: str, page: LivePage, other: str) -> None:
     page.open_accordion()
     page.choose(other)
     until(lambda: webui.option("sd_vae"), lambda word: word == other)
@@ -57,7 +57,7 @@ def test_from_the_accordion_to_the_row(webui: WebUI, page: LivePage, encoder: st
     assert [Path(path).name for path in webui.options()[MODULES]] == [encoder]
 
 
-def test_from_the_row_to_the_accordion(webui: WebUI, page: LivePage, encoder: str, other: str) -> None:
+def test_from_the_row_to_the_accordion(webui: WebUI, encoder: str, page: LivePage, other: str) -> None:
     page.open_accordion()
     until(lambda: _tokens(page), lambda tokens: tokens == [encoder])
     _pick(page, other)

@@ -163,8 +163,9 @@ def test_a_chosen_file_that_is_missing_is_told(webui: WebUI, page: LivePage, vae
     gone = vae_folder / "live-gone.safetensors"
     gone.hardlink_to(vae_folder / other)
     webui.refresh()
-    webui.choose(gone.name)
     page.open_accordion()
+    page.rest(1)  # as it opens, Forge's row says once more what was chosen then
+    webui.choose(gone.name)
     until(page.title, lambda title: title.startswith("VAE — live-gone · SD 1.x"))
     gone.unlink()
     webui.refresh()

@@ -243,9 +243,10 @@ class Forge(FamilyWebUI):
         return main_entry.ui_vae
 
     def picker_values(self, facts: Facts) -> Mapping[str, Any]:
+        """A chosen file that has gone is listed too: else the dropdown would drop it, and with it the choice."""
         names = [Path(path).name for path in modules_list.chosen()]
         self._sent.append(sorted(names))
-        return {"choices": list(main_entry.module_list), "value": names}
+        return {"choices": list(dict.fromkeys([*main_entry.module_list, *names])), "value": names}
 
     def is_echo(self, values: Sequence[str]) -> bool:
         """Forge's dropdown gives back, as if a person had picked it, what it has just been sent. By then it may be old.
