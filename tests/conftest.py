@@ -13,6 +13,36 @@ if TYPE_CHECKING:
 
 pytest.register_assert_rewrite("tests.guards.stage", "tests.guards.ways")
 
+SQUARE = ("way", "start", "bad")
+"""Its parameters: the way by which a bad file comes, what was in use before, and the file."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-pair", action="store_true", help="each bad file by each way from each state")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the square, one of the three states for each file and way: any two of the three are tried together."""
+    if config.getoption("--every-pair"):
+        return
+    cells = {item: cell for item in items if (cell := _cell(item)) is not None}
+    orders = [list(dict.fromkeys(values)) for values in zip(*cells.values(), strict=True)]
+    left = [
+        item
+        for item, cell in cells.items()
+        if sum(order.index(value) for order, value in zip(orders, cell, strict=True)) % 3
+    ]
+    config.hook.pytest_deselected(items=left)
+    left_out = set(left)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _cell(item: pytest.Item) -> tuple[object, ...] | None:
+    """Where in the square it is; None for what is no part of it."""
+    values = getattr(getattr(item, "callspec", None), "params", {})
+    return tuple(values[name] for name in SQUARE) if all(name in values for name in SQUARE) else None
+
+
 ONLY_LOOPBACK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 

@@ -16,15 +16,7 @@ from ..guards.fixtures import *  # noqa: F403
 from ..guards.good_files import GOOD, write_tiny
 from ..guards.stage import Stage
 from ..host import fixtures as host
-from ..live.conftest import in_the_square
 from ..live.forge import ForgeWebUI
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of each bad file by each way, one of the three states: A1111's stand-in tries them all."""
-    left = [item for item in items if Path(__file__).parent in item.path.parents and not in_the_square(item)]
-    config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if item not in left]
 
 
 class StandIn(ForgeWebUI):

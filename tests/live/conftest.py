@@ -10,9 +10,6 @@ from typing import Any
 
 import pytest
 
-from ..guards.bad_files import BAD
-from ..guards.stage import STARTS
-from ..guards.ways import WAYS
 from ..hub import Hub, Link
 from .catalogue import Offered, OwnCatalogue
 from .files import write_sd1_vae
@@ -38,29 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--hub-port", metavar="PORT", type=int, default=0, help="of the loopback hub; 0 takes a free one")
     group.addoption("--starts", metavar="N", type=int, default=0, help="measure the start-up over N starts each way")
     group.addoption("--record-signatures", action="store_true", help="write tests/host/signatures-VERSION.json")
-    group.addoption("--every-pair", action="store_true", help="each bad file by each way from each state: an hour")
     group.addoption("--pictures", metavar="DIR", type=Path, help="keep screenshots in this folder")
 
 
 def option(config: pytest.Config, name: str, default: Any = None) -> Any:
     """An option above; its default where this file was found too late for pytest to take its options."""
     return config.getoption(name, default)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of each bad file by each way, one of the three states: any two of the three are tried together."""
-    if option(config, "--every-pair", False):
-        return
-    left = [item for item in items if Path(__file__).parent in item.path.parents and not in_the_square(item)]
-    config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if item not in left]
-
-
-def in_the_square(item: pytest.Item) -> bool:
-    values = getattr(getattr(item, "callspec", None), "params", {})
-    if not values.keys() >= {"way", "start", "bad"}:
-        return True
-    return (list(WAYS).index(values["way"]) + BAD.index(values["bad"]) + STARTS.index(values["start"])) % 3 == 0
 
 
 @pytest.fixture(scope="session")

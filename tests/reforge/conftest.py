@@ -14,14 +14,6 @@ pytest.importorskip("requests")
 from ..guards.conftest import standing_in
 from ..guards.fixtures import *  # noqa: F403
 from ..guards.stage import Stage
-from ..live.conftest import in_the_square
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of each bad file by each way, one of the three states: A1111's stand-in tries them all."""
-    left = [item for item in items if Path(__file__).parent in item.path.parents and not in_the_square(item)]
-    config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session")
