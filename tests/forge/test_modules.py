@@ -121,6 +121,12 @@ def test_the_card_keeps_its_text_encoders(stage: Stage, encoders: Path) -> None:
         card.unlink()
 
 
+def test_the_switch_of_the_quick_settings_is_not_offered(stage: Stage) -> None:
+    region = stage.webui.get("/vae-manager/state")["regions"]["settings"]
+    assert 'data-vae-key="quick-settings" disabled' in region
+    assert "Forge shows the VAE by itself" in region
+
+
 @pytest.fixture
 def bare(stage: Stage) -> Iterator[str]:
     """A checkpoint without a VAE of its own."""

@@ -26,6 +26,7 @@ class ForgeWebUI(WebUI):
             "card": "Forge's card editor changes no loaded model",
             "switch, near name": "Forge takes no VAE by its name",
             "setting": "Forge has its VAE in the row at the top; see test_forge_row",
+            "quick settings": "Forge has its VAE in the row at the top; see test_forge_row",
         }
     )
 

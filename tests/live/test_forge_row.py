@@ -70,6 +70,16 @@ def test_from_the_row_to_the_accordion(webui: WebUI, encoder: str, page: LivePag
     assert [Path(path).name for path in webui.options()[MODULES]] == [encoder]
 
 
+def test_no_quick_setting_is_offered(page: LivePage) -> None:
+    """The row is there always; a switch that adds it would do nothing."""
+    page.settings("VAE Manager")
+    switch = page.raw.locator("#tab_settings .vm-switch").first
+    until(lambda: switch.is_visible())
+    assert switch.is_disabled()
+    assert switch.get_attribute("aria-checked") == "true"
+    page.raw.get_by_text("Forge shows the VAE by itself, in the row at the top of every page.").first.wait_for()
+
+
 def _pick(page: LivePage, name: str) -> None:
     page.raw.click(f"{ROW} input")
     line = page.raw.locator(f"{ROW} ul.options li", has_text=name)

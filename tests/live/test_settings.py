@@ -18,13 +18,16 @@ QUICK = ["sd_model_checkpoint", "CLIP_stop_at_last_layers", "samples_format"]
 SWITCH = "#tab_settings .vm-switch"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def quick_settings(webui: WebUI) -> Iterator[None]:
+    if "quick settings" in webui.lacks:
+        pytest.skip(webui.lacks["quick settings"])
     webui.set(quicksettings_list=QUICK)
     yield
     webui.set(quicksettings_list=["sd_model_checkpoint"])
 
 
+@pytest.mark.usefixtures("quick_settings")
 def test_the_switch_adds_and_takes_away(webui: WebUI, page: LivePage, pictures: Path) -> None:
     page.settings("VAE Manager")
     switch = page.raw.locator(SWITCH).first
@@ -42,6 +45,7 @@ def test_the_switch_adds_and_takes_away(webui: WebUI, page: LivePage, pictures: 
     until(lambda: switch.get_attribute("aria-checked"), lambda checked: checked == "false")
 
 
+@pytest.mark.usefixtures("quick_settings")
 def test_reload_is_offered_and_shows_it(webui: WebUI, browser: Any) -> None:
     page = LivePage.open(browser, webui.url)
     page.settings("VAE Manager")

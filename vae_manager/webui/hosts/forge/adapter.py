@@ -14,10 +14,10 @@ from modules_forge import main_entry
 
 from ....choice import AUTOMATIC, BUILTIN, Choice, Situation
 from ....library import scan
-from ....sentences import Sentence
+from ....sentences import Sentence, say
 from ....service import the_service
 from ...ui.choosing import follow
-from ..acts import InUse
+from ..acts import Act, InUse
 from ..family import card, options, patching
 from ..family.webui import FamilyWebUI
 from . import infotext, modules_list, variants
@@ -142,6 +142,17 @@ class Forge(FamilyWebUI):
         others = [name for name in names if name not in self.files() and name not in (CARD_BUILTIN, BUILTIN.word)]
         own = [] if word is None else [CARD_BUILTIN if word == BUILTIN.word else word]
         card.put(checkpoint_file, CARD_KEY, [*own, *others] or None)
+
+    # The page
+
+    def quick_settings(self) -> Sequence[str]:
+        """The VAE is among them, whatever Forge's own list (`quick_setting_list`) says."""
+        return ["sd_vae"]
+
+    def refusal(self, act: Act) -> Sentence | None:
+        if act is Act.CHANGE_QUICK_SETTINGS:
+            return say("Forge shows the VAE by itself, in the row at the top of every page.")
+        return super().refusal(act)
 
     # The model
 
