@@ -12,7 +12,8 @@ is the fourth. Nothing else should use the machine meanwhile. In each round, in 
     grid         X/Y/Z over the four, which samples for each
 
 What the comparison gives is held, bit for bit, against pictures made with each VAE chosen and the same seed. The first
-comparison of all, which reads the files, is told apart. The result goes to bench/results/compare.json.
+comparison of all, which reads the files, is told apart. The result goes to bench/results/compare.json, that
+with hires fix to compare-hires.json.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def main() -> None:
         result = measured(webui, vaes, options.rounds)
     finally:
         webui.post("/sdapi/v1/options", {"sd_vae": before})
-    write("compare", {"asked": asked_for(options), "vaes": vaes, **result})
+    write("compare-hires" if options.hires else "compare", {"asked": asked_for(options), "vaes": vaes, **result})
     print(json.dumps({name: result[name] for name in ("bit_identical", "medians", "ratios")}, indent=2))
 
 
