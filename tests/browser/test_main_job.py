@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Stage, Stages
 from tests.hub import Fault, Link
@@ -124,6 +124,21 @@ def test_this_tab_only(stage: Stage, open_page: Open) -> None:
     page.click(f"{ACCORDION}_scope label:has-text('everywhere')")
     expect(page.locator(TITLE)).to_contain_text("mine · SD 1.x / 2.x · your choice")
     assert "VAE: mine.safetensors" in generate(page)
+
+
+def test_a_picture_begun_at_once_has_the_tabs_own_vae(stage: Stage, open_page: Open) -> None:
+    """*Generate* is clicked while the server still looks at what was picked for this tab."""
+    stage.webui.call("/sdapi/v1/options", {"sd_vae": "None"})
+    page = open_page(stage)
+    page.click(f"{ACCORDION}_scope label:has-text('this tab only')")
+    expect(page.locator(TITLE)).to_contain_text("this tab only")
+    held: list[Route] = []
+    page.route("**/run/predict*", lambda route: route.continue_() if held else held.append(route))
+    choose(page, "mine.safetensors")
+    assert "VAE: mine.safetensors" in generate(page)
+    held[0].continue_()
+    expect(page.locator(TITLE)).to_contain_text("mine.safetensors · this tab only")
+    assert stage.option("sd_vae") == "None"
 
 
 def test_a_file_that_cannot_work_is_refused_with_a_sentence(stage: Stage, open_page: Open) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import gradio as gr
@@ -10,7 +11,7 @@ from ...errors import VaeManagerError
 from ...sentences import say
 from . import markup
 from .comparison.stage import under_result
-from .gradio_compat import changed, keep_out_of_ui_config, on_change, on_click, on_input
+from .gradio_compat import changed, keep_out_of_ui_config, on_change, on_click, on_input, on_input_in_browser
 from .messages import perform
 from .page import EVERYWHERE, THIS_TAB, Page
 from .regions import region
@@ -19,8 +20,9 @@ from .regions import region
 def build(page: Page, tab: str) -> list[Any]:
     """Build the accordion of `tab`; returns the component whose value goes with each generation of the tab.
 
-    That value is the tab's own choice, in the WebUI's word, and empty when the choice is for everywhere. Its first
-    value is empty, so that a request through the API, which brings first values, overrides nothing.
+    That value is the tab's own choice, in the WebUI's word or by its line of the dropdown (`Page.word_of`), and empty
+    when the choice is for everywhere. Its first value is empty, so that a request through the API, which brings first
+    values, overrides nothing.
     """
     words = page.words
     prefix = f"vae_manager_{tab}"
@@ -49,7 +51,7 @@ def build(page: Page, tab: str) -> list[Any]:
     def shown(word: str) -> Any:
         """Never a value without the lines of now: gradio 4 shows nothing for one that is not among the lines it has."""
         facts = page.facts()
-        return changed(choices=page.labels(facts), value=page.label_of(word or facts.wanted.word))
+        return changed(choices=page.labels(facts), value=page.label_of(page.word_of(word) or facts.wanted.word))
 
     def picked(label: str, where: str) -> tuple[Any, str, str]:
         word = page.word_of(label)
@@ -73,6 +75,9 @@ def build(page: Page, tab: str) -> list[Any]:
         page.host.refresh()
         return shown(own)
 
+    # A picture that is begun before the server has answered has the tab's choice too; it is looked at then.
+    on_input_in_browser(dropdown, _OWN, [scope, dropdown], [tab_choice])
+    on_input_in_browser(scope, _OWN, [scope, dropdown], [tab_choice])
     on_input(dropdown, picked, [dropdown, scope], [dropdown, tab_choice, answer])
     on_input(scope, scope_changed, [scope, dropdown], [dropdown, tab_choice, answer])
     on_click(pick, picked, [message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
@@ -85,6 +90,9 @@ def build(page: Page, tab: str) -> list[Any]:
         pick,
     )
     return [tab_choice]
+
+
+_OWN = f"(where, label) => where === {json.dumps(THIS_TAB)} ? label : ''"
 
 
 def _scope(page: Page, prefix: str) -> Any:

@@ -36,6 +36,11 @@ def on_input(component: Any, work: Callable[..., Any], inputs: Sequence[Any], ou
     component.input(work, inputs=list(inputs), outputs=list(outputs), **AT_ONCE)
 
 
+def on_input_in_browser(component: Any, js: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    """As `on_input`, by `js` in the browser alone: nothing is waited for."""
+    component.input(None, inputs=list(inputs), outputs=list(outputs), **_js(js))
+
+
 def on_change(component: Any, js: str) -> None:
     """Run `js`, in the browser alone, whenever the component's value changes."""
     component.change(None, inputs=[component], outputs=[], **_js(js))

@@ -67,17 +67,17 @@ class Page:
     ) -> dict[str, Any]:
         """Everything that the browser shows and that changes while the page is open.
 
-        `tab_choices` holds, for a tab that has a VAE of its own, the WebUI's word for it. `library`, while the tab
-        "VAE" is seen: which rows the browser has, by their stamp, and the key of the one that the person looks at.
-        `comparison`, while its second page is seen: the digest of the choices that the browser has, and the id of the
-        comparison that the person looks at; empty: the newest.
+        `tab_choices` holds, for a tab that has a VAE of its own, the WebUI's word for it, or its line. `library`, while
+        the tab "VAE" is seen: which rows the browser has, by their stamp, and the key of the one that the person looks
+        at. `comparison`, while its second page is seen: the digest of the choices that the browser has, and the id of
+        the comparison that the person looks at; empty: the newest.
         """
         files, words = scan(self.host.folders()), self.words
         facts = read_facts(self.host, self.service, files)
         return {
             "titles": {
-                tab: markup.title(facts, words, tab_choices.get(tab, "")) + markup.pasted_title(facts, words)
-                for tab in TABS
+                tab: markup.title(facts, words, self.word_of(own)) + markup.pasted_title(facts, words)
+                for tab, own in ((tab, tab_choices.get(tab, "")) for tab in TABS)
             },
             "regions": {
                 "status": markup.status(facts, words) + markup.pasted(facts, words),

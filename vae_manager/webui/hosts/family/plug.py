@@ -146,7 +146,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         host = self.plug.host
         host.latents.begin(p)
         if tab_choice and host.override_of(p) is None:
-            self._override(p, tab_choice)
+            self._override(p, self.plug.page().word_of(tab_choice))
         override = host.override_of(p)
         host.note_override(override)
         if override is None and options.guarded():
