@@ -87,6 +87,7 @@ def test_quick_settings_and_settings_change_options(page: sync_api.Page, webui: 
 
 
 def test_reload_ui_brings_the_page_back(page: sync_api.Page, webui: WebUI) -> None:
+    page.click("#tabs > .tab-nav > button:has-text('Settings')")
     seen = webui.log.stat().st_size
     page.click("#settings_restart_gradio")
     webui.wait_until_ready(seen)
