@@ -29,7 +29,7 @@ def hashes(stage: Stage) -> dict[str, str]:
 
 @pytest.fixture
 def hashed(stage: Stage) -> None:
-    if stage.webui.get("/sdapi/v1/cmd-flags")["no_hashing"]:
+    if stage.webui.no_hashing():
         pytest.skip("this WebUI was started with --no-hashing")
 
 

@@ -34,6 +34,13 @@ class ForgeWebUI(WebUI):
         """Base name and path of each file that Forge lists."""
         return {Path(one["filename"]).name: one["filename"] for one in self.get("/sdapi/v1/sd-modules")}
 
+    def no_hashing(self) -> bool:
+        """The route of the flags is a 500 of Forge's own."""
+        try:
+            return super().no_hashing()
+        except requests.HTTPError:
+            return False
+
     def listed(self) -> set[str]:
         return {name for name, path in self.modules().items() if Path(path).parent.name == "VAE"}
 

@@ -45,6 +45,6 @@ def stage(webui: WebUI, folder: Path, vae_folder: Path) -> Iterator[Stage]:
 
 @pytest.fixture
 def unhashed(stage: Stage) -> Stage:
-    if not stage.webui.get("/sdapi/v1/cmd-flags")["no_hashing"]:
+    if not stage.webui.no_hashing():
         pytest.skip("this WebUI was started without --no-hashing")
     return stage

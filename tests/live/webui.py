@@ -97,7 +97,7 @@ class WebUI:
     loads_with_a_picture = False
     """A checkpoint that is set is loaded with the next picture."""
     lacks: Mapping[str, str] = MappingProxyType({})
-    """Ways in (tests/guards/ways.py) that this WebUI has not, and why."""
+    """Ways in (tests/guards/ways.py), and parts of the page, that this WebUI has not, and why."""
 
     def __init__(self, url: str, folder: Path | None, restart_command: str | None) -> None:
         self.url = url.rstrip("/")
@@ -184,6 +184,10 @@ class WebUI:
     def refresh(self) -> None:
         self.post("/sdapi/v1/refresh-vae")
 
+    def no_hashing(self) -> bool:
+        """It was started with --no-hashing."""
+        return bool(self.get("/sdapi/v1/cmd-flags")["no_hashing"])
+
     def listed(self) -> set[str]:
         """The VAE files in the WebUI's own list."""
         return {item["model_name"] for item in self.get("/sdapi/v1/sd-vae")}
@@ -223,6 +227,7 @@ class WebUI:
         """End the process at once, as a power cut would, and start it again; not a request is sent to it after that."""
         assert self.restart_command is not None
         self._session.close()
+        self._events.clear()  # another process may number them otherwise
         subprocess.run(self.restart_command, shell=True, check=True, timeout=2 * PATIENCE, stdout=subprocess.DEVNULL)
 
     def restart(self) -> None:
