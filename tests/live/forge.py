@@ -39,6 +39,7 @@ class ForgeWebUI(WebUI):
         try:
             return super().no_hashing()
         except requests.HTTPError:
+            self._session.close()  # with a 500 Forge closes it too
             return False
 
     def listed(self) -> set[str]:
