@@ -159,13 +159,19 @@ def test_a_new_file_is_listed_everywhere_after_refresh(
     webui.refresh()
 
 
-def test_a_chosen_file_that_is_missing_is_told(webui: WebUI, page: LivePage, vae_folder: Path, other: str) -> None:
-    gone = vae_folder / "live-gone.safetensors"
-    gone.hardlink_to(vae_folder / other)
+@pytest.fixture
+def gone(webui: WebUI, vae_folder: Path, other: str) -> Iterator[Path]:
+    """A file that is chosen before the page opens: as it opens, Forge's row says once more what was chosen then."""
+    path = vae_folder / "live-gone.safetensors"
+    path.hardlink_to(vae_folder / other)
     webui.refresh()
+    webui.choose(path.name)
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def test_a_chosen_file_that_is_missing_is_told(webui: WebUI, gone: Path, page: LivePage) -> None:
     page.open_accordion()
-    page.rest(1)  # as it opens, Forge's row says once more what was chosen then
-    webui.choose(gone.name)
     until(page.title, lambda title: title.startswith("VAE — live-gone · SD 1.x"))
     gone.unlink()
     webui.refresh()
