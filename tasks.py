@@ -82,10 +82,7 @@ DIFFUSERS_TESTS = "tests/files/conversion/test_diffusers.py"
 
 BROWSER_TESTS = "tests/browser"
 """One at a time: they look at the clock, and a browser keeps both cores busy."""
-PAGE_TESTS = [
-    *(f"{BROWSER_TESTS}/test_{name}.py" for name in ("main_job", "settings", "guarded", "checkpoint")),
-    "tests/host/test_page.py",
-]
+PAGE_TESTS = [f"{BROWSER_TESTS}/test_main_job.py", "tests/host/test_page.py"]
 """What depends on the generation of gradio most, run on the other one too; the rest of the folder passes there as well,
 and takes as long again."""
 FORGE_TESTS = ["tests/forge", "tests/host/test_forge.py"]
