@@ -166,6 +166,7 @@ def gone(webui: WebUI, vae_folder: Path, other: str) -> Iterator[Path]:
     path.hardlink_to(vae_folder / other)
     webui.refresh()
     webui.choose(path.name)
+    webui.picture()  # Forge may have no model before it
     yield path
     path.unlink(missing_ok=True)
 
