@@ -66,7 +66,9 @@ LINTERS = ["ruff==0.17.6", "mypy==2.4.1", "import-linter", "types-requests", "ty
 HUB_VERSIONS = ("0.16.4", "0.25.0", "")
 """Versions that hosts have; empty is the newest. 0.36.2 is in the WebUI's environment."""
 
-CORE_TESTS = ["catalogue", "files", "library", "transfer", "jobs", "hub", "cli", "service", "sync", "words"]
+CORE_TESTS = [
+    "catalogue", "files", "library", "transfer", "jobs", "hub", "cli", "service", "sync", "upkeep", "words"
+]
 """Folders of tests that need neither gradio, nor torch, nor a browser."""
 HUB_TESTS = [
     "hub", "cli", "transfer/test_deliver.py", "transfer/test_security.py", "transfer/test_buckets.py",
@@ -81,7 +83,8 @@ DIFFUSERS_TESTS = "tests/files/conversion/test_diffusers.py"
 """They hold conversions against diffusers' own loader, in an environment that has it."""
 
 BROWSER_TESTS = "tests/browser"
-"""One at a time: they look at the clock, and a browser keeps both cores busy."""
+BY_FILE = ["-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
+"""How they are run: a browser and its WebUI keep a core busy, and the tests of a file may build on each other."""
 PAGE_TESTS = [f"{BROWSER_TESTS}/test_main_job.py", "tests/host/test_page.py"]
 """What depends on the generation of gradio most, run on the other one too; the rest of the folder passes there as well,
 and takes as long again."""
@@ -198,11 +201,11 @@ def test(options: argparse.Namespace) -> int:
             WEBUI_ENVIRONMENT,
             [*others([*folders, BROWSER_TESTS, *FORGE_TESTS]), *options.pytest],
         ),
-        ("the page in a browser", WEBUI_ENVIRONMENT, ["-m", "pytest", "-q", BROWSER_TESTS, *options.pytest]),
+        ("the page in a browser", WEBUI_ENVIRONMENT, [*BY_FILE, BROWSER_TESTS, *options.pytest]),
         (
             "the page in a browser, gradio 4.40",
             GRADIO_4_ENVIRONMENT,
-            ["-m", "pytest", "-q", *PAGE_TESTS, *options.pytest],
+            [*BY_FILE, *PAGE_TESTS, *options.pytest],
         ),
         ("Forge", GRADIO_4_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", *FORGE_TESTS, *options.pytest]),
         ("conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]),

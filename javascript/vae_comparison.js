@@ -95,7 +95,9 @@ const vaeComparison = (() => {
         open();
         wanted = null;
         looked = "";
-        vaeManager.sendFromLibrary({do: "compare-shown", tab, infotext});
+        const picture = shownIn(tab);
+        const size = picture === null ? [] : [picture.naturalWidth, picture.naturalHeight];
+        vaeManager.sendFromLibrary({do: "compare-shown", tab, infotext, size});
     }
 
     function clicked(event) {

@@ -15,6 +15,8 @@ const vaeManager = (() => {
     const LATER = 2500;
     // A WebUI that is starting can be ended by a request that comes too early: after a failure it is left alone.
     const GONE = 30000;
+    // gradio draws what has come a little after it has told of it.
+    const DRAWN = 100;
     const ROW = "[data-vae-entry], [data-vae-download]";
 
     let sync = null;
@@ -26,6 +28,7 @@ const vaeManager = (() => {
     const outgoing = {message: "", word: ""};
     const tabChoices = {};
     const wantedForTab = {};
+    const submittedForms = {};
 
     const app = () => gradioApp();
     const byId = (id) => app().querySelector(`#${id}`);
@@ -47,12 +50,7 @@ const vaeManager = (() => {
     function send(tab, button, kind, text) {
         outgoing[kind] = text;
         byId(`vae_manager_${tab}_${button}`).click();
-        for (const delay of [150, 600]) {
-            setTimeout(() => {
-                ask();
-                if (kind === "message") showAnswer(tab);
-            }, delay);
-        }
+        for (const delay of [150, 600]) setTimeout(ask, delay);
     }
 
     // What a click could not do is said near the top; the button may be far below.
@@ -101,9 +99,18 @@ const vaeManager = (() => {
         for (const field of form.querySelectorAll("input[type=password]")) field.value = "";
         const place = placeOf(form);
         send(place, "act", "message", JSON.stringify(action));
+        submittedForms[place] = form;
+    }
+
+    // The server has done what a message asked for, or says in `answer` why not: what was typed stays then.
+    function answered(place, answer) {
+        const form = submittedForms[place];
+        delete submittedForms[place];
+        if (form?.isConnected && answer === "") form.reset();
         setTimeout(() => {
-            if (form.isConnected && byId(`vae_manager_${place}_answer [role=alert]`) === null) form.reset();
-        }, 700);
+            ask();
+            showAnswer(place);
+        }, DRAWN);
     }
 
     // Keeps the keyboard's place and what was folded out, which a plain replacement would lose.
@@ -249,6 +256,7 @@ const vaeManager = (() => {
         sendFromLibrary: (action, button = "act") => send(PLACES.at(-1), button, "message", JSON.stringify(action)),
         takeMessage: take("message"),
         takeWord: take("word"),
+        answered,
         // gradio filters the lines that come into an open list by the chosen one: they are all to be seen
         linesCame(tab) {
             setTimeout(() => {

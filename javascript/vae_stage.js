@@ -205,11 +205,12 @@ const vaeStage = (() => {
 
     // -- where they differ --------------------------------------------------------------------------------------------
     async function differ() {
-        const pair = `${left}/${right}`;
+        const [pair, asked] = [`${left}/${right}`, view];
         if (!differences.has(pair)) {
             const answer = await fetch(`${view.base}differences/${pair}${view.query}`);
-            if (!answer.ok) return null;
-            differences.set(pair, await answer.json());
+            const found = answer.ok ? await answer.json() : null;
+            if (found === null || view?.id !== asked.id) return null; // another comparison is shown by now
+            differences.set(pair, found);
         }
         return differences.get(pair);
     }

@@ -17,6 +17,7 @@ from .catalogue import Catalogue, Entry, load
 from .compare import Comparisons
 from .downloads import Downloads, History, Keys, LeftOver, Pending, Wanted
 from .errors import DiskError
+from .files.writing import replace_text
 from .jobs import Lane
 from .learning import Learning, stamp
 from .pasted import Picture
@@ -190,10 +191,7 @@ class AcceptedTerms:
         with self._lock:
             accepted = sorted({*self._read(), entry_id})
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                temporary = self._path.with_suffix(".new")
-                temporary.write_text(json.dumps(accepted), encoding="utf-8")
-                temporary.replace(self._path)
+                replace_text(self._path, json.dumps(accepted))
             except OSError as error:
                 raise DiskError(
                     say("{path} cannot be written: {reason}", path=self._path, reason=error.strerror or error)

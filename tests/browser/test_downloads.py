@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Stage, Stages, offer
 from tests.browser.test_main_job import ACCORDION
@@ -150,6 +150,26 @@ def test_unfinished_ones_are_offered_again_after_a_restart(stages: Stages, open_
 
 
 # -- forms ---------------------------------------------------------------------------------------------------------
+def test_what_was_typed_stays_where_a_no_comes_late(stages: Stages, open_page: Open) -> None:
+    """Of some addresses the file's name has to be asked for first, which takes as long as the line wants."""
+    page = open_page(stages())
+
+    def slowly(route: Route) -> None:
+        if "get-from" in (route.request.post_data or ""):
+            time.sleep(1.5)
+        route.continue_()
+
+    page.route("**/*", slowly)
+    page.locator(f"{DOWNLOADS} > summary").click()
+    field = page.locator(f"{DOWNLOADS} input[name=address]")
+    field.fill("https://example.org/a/page")
+    page.keyboard.press("Enter")
+    answer = page.locator(f"{ACCORDION}_answer [role=alert]")
+    expect(answer).to_contain_text("page is no .safetensors file")
+    expect(answer).to_be_in_viewport()
+    expect(field).to_have_value("https://example.org/a/page")
+
+
 def test_an_address(stages: Stages, open_page: Open) -> None:
     stage = stages()
     address = stage.hub.publish("/files/own.safetensors", TUNED.read_bytes())

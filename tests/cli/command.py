@@ -69,7 +69,9 @@ class Cli:
         own = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(self.home)}
         return {**client_environment(self.hub, self.home / "hf"), **own, **self.variables}
 
-    def begin(self, *arguments: str | Path, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    def begin(
+        self, *arguments: str | Path, stderr: int = subprocess.PIPE, encoding: str = "utf-8"
+    ) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "vae_manager", *map(str, arguments)]
         return subprocess.Popen(
             command,
@@ -79,16 +81,17 @@ class Cli:
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            encoding="utf-8",
+            encoding=encoding,
         )
 
     def __call__(self, *arguments: str | Path) -> Result:
         return finished(self.begin(*arguments))
 
     def catalogue(self, *entries: Mapping[str, object]) -> Path:
-        """A catalogue file of these entries (JSON is YAML), one a line."""
+        """A catalogue file of these entries (JSON is YAML, but for its escapes of emoji), one a line."""
+        lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
         path = self.home / "catalogue.yaml"
-        path.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n", encoding="utf-8")
+        path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
         return path
 
     def entry(self, **changes: object) -> Path:

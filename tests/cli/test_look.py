@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.files.samples import diffusers, ldm, safetensors
 from tests.files.torch_files import write_zip
 from vae_manager.catalogue import load
 
-from .command import DATA, SOURCE, Cli, sha256
+from .command import DATA, SOON, SOURCE, Cli, sha256
 
 
 # -- catalogue -----------------------------------------------------------------------------------------------------
@@ -81,6 +82,16 @@ def test_an_output_that_cannot_show_every_letter(cli: Cli) -> None:
     result = cli("catalogue", "--catalogue", cli.entry(name="é"))
     assert result.status == 0
     assert "\\xe9" in result.out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp936", "utf-8"])
+def test_json_is_json_whatever_the_output_can_show(cli: Cli, encoding: str) -> None:
+    cli.variables["PYTHONIOENCODING"] = encoding
+    command = ["catalogue", "--json", "--catalogue", cli.entry(name="ñ 肌 \U0001f600")]
+    out, _ = cli.begin(*command, encoding=encoding).communicate(timeout=SOON)
+    assert json.loads(out)[-1]["name"] == "ñ 肌 \U0001f600"
+    out, _ = cli.begin("get", "ñ\U0001f600", "--json", encoding=encoding).communicate(timeout=SOON)
+    assert "ñ\U0001f600" in json.loads(out)["error"]
 
 
 # -- list ----------------------------------------------------------------------------------------------------------
@@ -205,6 +216,23 @@ def test_unknown_files_are_no_failure(cli: Cli, filled: Path) -> None:
 def test_only_the_files_that_were_named(cli: Cli, filled: Path) -> None:
     result = cli("verify", filled / "page.safetensors", "--json")
     assert (result.status, verdicts(result.json)) == (5, {"page.safetensors": "WRONG"})
+
+
+def test_the_others_are_verified_all_the_same(cli: Cli, filled: Path) -> None:
+    missing, good, page = filled / "missing.safetensors", filled / "good.safetensors", filled / "page.safetensors"
+    result = cli("verify", missing, good)
+    assert result.status == 3
+    assert result.out.startswith(f"unknown  {good}  ")
+    assert result.err == f"vae_manager: There is no file {missing}.\n"
+
+    result = cli("verify", missing, good, "--json")
+    assert (result.status, result.err) == (3, "")
+    failed, row = result.json
+    assert failed == {"path": str(missing), "error": f"There is no file {missing}.", "status": 3}
+    assert row["verdict"] == "unknown"
+
+    assert cli("verify", missing, good, filled / "sub").status == 6, "a folder is worse than a missing file"
+    assert cli("verify", missing, page, good, "--json").status == 5, "wrong bytes are worse than both"
 
 
 def test_nothing_to_verify(cli: Cli) -> None:

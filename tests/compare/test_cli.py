@@ -120,6 +120,17 @@ def test_what_cannot_be_used_is_told_and_stops_no_other(run: Run, tmp_path: Path
     assert told in alone.err
 
 
+@pytest.mark.parametrize("device", ["cuda:99", "nonsense"])
+def test_a_device_that_is_not_there_is_said_once(run: Run, tmp_path: Path, device: str) -> None:
+    command = ("in.png", "--vae", "a.safetensors", "--vae", "b.safetensors", "--out", tmp_path, "--device", device)
+    given = run(*command)
+    assert given.status == 2
+    assert f"The device {device} cannot be used: " in given.err
+    assert given.err.count("cannot be used") == 1
+    assert (given.out, list(tmp_path.iterdir())) == ("", [])
+    assert run(*command, "--json").json["status"] == 2
+
+
 def test_no_picture(run: Run, work: Path, tmp_path: Path) -> None:
     assert run("none.png", "--vae", "a.safetensors", "--out", tmp_path).status == 3
     assert run("page.safetensors", "--vae", "a.safetensors", "--out", tmp_path).status == 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ pytest.importorskip("gradio")
 from tests.host.asking import GOOD, OTHER, Picture, choose, write_vaes
 from tests.host.data import make_data_dir
 from tests.host.fixtures import WebUI, start_webui
+from tests.vaes import TUNED
 
 from .inside import install_inside
 
@@ -123,6 +125,29 @@ def test_bounds_are_settings(webui: WebUI) -> None:
         assert webui.call("/sdapi/v1/options", options)[0] == 200
         Picture(webui, batch_size=2, n_iter=2, seed=3)
         assert held(webui)["kept"] == kept, options
+
+
+def test_the_last_pictures_of_a_long_generation_are_kept(webui: WebUI) -> None:
+    Picture(webui, batch_size=2, n_iter=5, seed=50)
+    newest = held(webui)["list"]
+    assert [one["number"] for one in newest] == list(range(2, 10))
+    assert [f"Seed: {50 + one['number']}," in one["infotext"] for one in newest] == [True] * 8
+
+
+def test_a_vae_of_another_folder_is_the_one_in_use(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.safetensors"
+    shutil.copy(TUNED, elsewhere)
+    (tmp_path / "data").mkdir()
+    with started_in(tmp_path / "data", "--vae-path", str(elsewhere)) as webui:
+        assert webui.call("/sdapi/v1/refresh-vae", method="POST")[0] == 200
+        expected = Picture(webui)
+        status, answer = webui.call("/vae-manager/api/compare", {"vaes": [OTHER]})
+        assert status == 200
+        first, second = answer["results"]
+        assert (first["vae"], first["error"], answer["reference"]) == (elsewhere.name, None, elsewhere.name)
+        assert _pixels(first["picture"]) == expected.image.tobytes()
+        assert f"VAE: {elsewhere.name}" in first["infotext"]
+        assert second["figures"] is not None
 
 
 def test_what_is_known_of_each_picture(webui: WebUI) -> None:

@@ -41,12 +41,14 @@ def test_the_newest_come_first_and_the_oldest_go_first() -> None:
     assert latents.get("3") is not None
     assert latents.get("0") is None
     assert latents.of_infotext("a house 11") is latents.get("11")
+    latents.put([kept(20), kept(21)])
+    assert ids(latents) == ["20", "21", "11"]
 
 
 def test_bytes_are_bounded_too() -> None:
     latents = KeptLatents(lambda: 100, lambda: 2 * BYTES)
     latents.put([kept(1), kept(2, latent=False), kept(3), kept(4)])
-    assert ids(latents) == ["1", "2", "3"]
+    assert ids(latents) == ["2", "3", "4"], "of a generation, the last ones"
     latents.put([kept(5, side=32)])
     assert (ids(latents), latents.nbytes) == ([], 0)
 
@@ -65,7 +67,7 @@ def test_a_bound_that_becomes_smaller() -> None:
     latents.put([kept(number) for number in range(5)])
     most = 2
     latents.shrink()
-    assert ids(latents) == ["0", "1"]
+    assert ids(latents) == ["3", "4"]
 
 
 def test_from_many_threads() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vae_manager.errors import Cancelled, DiskError, NotFoundError
-from vae_manager.files import HashStore, fingerprints, sha256_of
+from vae_manager.files import HashStore, fingerprints, identity_of, sha256_of
 
 
 @pytest.fixture
@@ -104,6 +104,27 @@ def test_any_change_of_the_file_makes_it_unknown(file: Path, store: HashStore) -
 def test_a_file_that_changes_while_it_is_hashed_is_not_remembered(file: Path, store: HashStore) -> None:
     store.compute(file, report=lambda done: os.utime(file, ns=(5, 5)))
     assert store.known(file) is None
+
+
+def test_bytes_that_changed_by_themselves_stay_other_ones(file: Path, tmp_path: Path, store: HashStore) -> None:
+    """However often they are read, by whichever process, under whichever name."""
+    right, now = store.compute(file), identity_of(file)
+    wrong = "0" * 64
+    assert now is not None
+    assert store.read_again(now, right)
+    for _ in range(2):
+        assert not store.read_again(now, wrong)
+        store = HashStore(tmp_path / "state" / "hashes.json")
+        assert store.known(file) == wrong, "what is known are the bytes that are there"
+    moved = file.rename(tmp_path / "b.safetensors")
+    store.carry(now, moved)
+    now = identity_of(moved)
+    assert now is not None
+    assert not store.read_again(now, wrong)
+    assert store.read_again(now, right), "it was the reading that was wrong"
+    assert not store.read_again(now, wrong)
+    store.remember(moved, wrong)  # the caller says that this is right
+    assert store.read_again(now, wrong)
 
 
 def test_nothing_is_made_before_something_is_known(file: Path, tmp_path: Path, store: HashStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from vae_manager.upkeep import key_of
+
+from ..live.webui import until
 from .bad_files import copy, write_ckpt
 from .stage import FROM_AUTOMATIC, FROM_BUILTIN, STARTS, Stage, assert_told
 from .ways import OUR_ERRORS
@@ -203,3 +207,24 @@ def test_a_file_that_is_gone_and_back_is_chosen_still(stage: Stage, changing: Pa
     after = stage.picture()
     assert after.vae == NAME
     assert after.looks_like(before)
+
+
+def test_a_file_renamed_while_a_picture_is_made_leaves_the_list(stage: Stage, changing: Path) -> None:
+    """The WebUI's own refresh has to wait then: it begins with an empty list."""
+    stage.begin(FROM_BUILTIN)
+    long, task = stage.steps_of(3.0), "task(rename)"
+    thread = threading.Thread(target=lambda: stage.another().picture(steps=long, force_task_id=task))
+    thread.start()
+    until(lambda: stage.webui.ask("/internal/progress", {"id_task": task})[1]["active"])
+    renamed = changing.with_name("guard-renamed.safetensors")
+    action = {"do": "rename-file", "file": key_of(changing), "name": renamed.name}
+    try:
+        status, answer = stage.webui.fire("vae_manager_txt2img_act", json.dumps(action), answers=True)
+        assert (status, answer["data"]) == (200, [""])
+        assert stage.webui.busy()
+        listed = stage.webui.listed()
+        assert renamed.name in listed
+        assert changing.name not in listed
+    finally:
+        thread.join()
+        renamed.unlink(missing_ok=True)

@@ -121,6 +121,23 @@ def png(picture: Picture, mode: str = "RGB") -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
+def test_built_in_is_that_of_the_loaded_checkpoint(stage: Stage) -> None:
+    shown = stage.picture()
+    stage.checkpoint(stage.second)
+    try:
+        stage.picture()  # loads it, where a WebUI waits with that
+        status, answer = ask(stage, vaes=[stage.b, BUILTIN], infotext=shown.infotext)
+    finally:
+        stage.checkpoint(stage.first)
+    assert status == 200, answer
+    told = {one["vae"]: (one["note"], one["infotext"]) for one in answer["results"]}
+    note, infotext = told.pop(BUILTIN)
+    assert f"the VAE of {stage.second}" in note
+    assert f"{stage.first}" in note
+    assert infotext is None
+    assert [note for note, _ in told.values()] == [None, None]
+
+
 def test_inpainting_says_why_not(stage: Stage) -> None:
     from PIL import Image, ImageDraw
 

@@ -22,7 +22,7 @@ from vae_manager.library import Folder, placing, scan
 from vae_manager.library.index import Index
 from vae_manager.library.moving import Surroundings, adopt, move, rename
 
-from .vaes import POSIX, look, put, sha256, tree, vae, without_links
+from .vaes import POSIX, WindowsLike, blind_to_capitals, look, put, sha256, tree, vae, without_links
 
 
 # -- another name ------------------------------------------------------------------------------------------------------
@@ -80,6 +80,30 @@ def test_its_own_name(folder: Path) -> None:
 def test_other_capitals(folder: Path) -> None:
     assert rename(vae(folder / "a.safetensors"), "A").name == "A.safetensors"
     assert tree(folder) == ["A.safetensors"]
+
+
+@POSIX
+@pytest.mark.parametrize("kind", [Path, WindowsLike])
+def test_other_capitals_where_the_disk_sees_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Path]
+) -> None:
+    """Its own name is not in its way, nor are those of its small files. macOS, and Windows with its paths."""
+    blind_to_capitals(monkeypatch)
+    path = kind(vae(folder / "a.safetensors"))
+    put(folder, "a.png", "a.civitai.info", "b.png")
+    assert str(rename(path, "A")) == str(folder / "A.safetensors")
+    assert tree(folder) == ["A.civitai.info", "A.png", "A.safetensors", "b.png"]
+    with pytest.raises(NameTakenError, match=r"B\.png"):
+        rename(kind(folder / "A.safetensors"), "B")
+    assert tree(folder) == ["A.civitai.info", "A.png", "A.safetensors", "b.png"]
+
+
+@POSIX
+def test_a_link_with_other_capitals_there(linked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blind_to_capitals(monkeypatch)
+    target = rename(linked, "A")
+    assert tree(linked.parent) == ["A.safetensors"]
+    assert str(target.readlink()) == "../store/blob.safetensors"
 
 
 @POSIX

@@ -55,3 +55,36 @@ def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", link)
+
+
+class WindowsLike(type(Path())):  # type: ignore[misc]
+    """To Windows, paths that differ in capitals alone are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Path) and str(self).casefold() == str(other).casefold()
+
+    def __hash__(self) -> int:
+        return hash(str(self).casefold())
+
+
+def blind_to_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the disks of macOS and Windows: looks and links find a name whatever its capitals.
+
+    A file gets the name that it is renamed to, capitals too, as it does there. Nothing else is pretended.
+    """
+    lexists, isfile, link, symlink = os.path.lexists, os.path.isfile, os.link, os.symlink
+
+    def as_listed(path: Path) -> Path:
+        listed = (one for one in Path(path.parent).iterdir() if one.name.casefold() == path.name.casefold())
+        return next(listed, path)
+
+    def new_link(source: Path, target: Path, **more: bool) -> None:
+        link(source, as_listed(target), **more)
+
+    def new_symlink(leads_to: str, path: Path, *more: bool) -> None:
+        symlink(leads_to, as_listed(path), *more)
+
+    monkeypatch.setattr(os.path, "lexists", lambda path: lexists(as_listed(path)))
+    monkeypatch.setattr(os.path, "isfile", lambda path: isfile(as_listed(path)))
+    monkeypatch.setattr(os, "link", new_link)
+    monkeypatch.setattr(os, "symlink", new_symlink)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -31,7 +32,7 @@ def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
     weights = load_file(BASE)
     weights["decoder.conv_in.weight"] *= 30000 / weights["decoder.conv_in.weight"].abs().max()
     save_file(weights, folder / LOUD)
-    make_data_dir(data, ["demo-a"])
+    make_data_dir(data, ["demo-a", "demo-b"])
     install_watch(data)
     with start_webui(data, "--api", "--half", "--step-seconds", "0.001") as started:
         yield started
@@ -73,3 +74,22 @@ def test_where_the_webui_may_not_change_it_the_vae_is_named(webui: WebUI) -> Non
     choose(webui, GOOD)
     assert Picture(webui).status == 200
     webui.call("/sdapi/v1/options", {"auto_vae_precision": True})
+
+
+def test_a_checkpoint_begins_in_the_usual_precision(webui: WebUI) -> None:
+    """Its own VAE is Built-in too, as that of the last checkpoint may have been, and has given no NaN."""
+    webui.call("/sdapi/v1/options", {"sd_vae": "None", "sd_model_checkpoint": "demo-b"})
+    expected = Picture(webui).pixels
+    card = webui.data / "models" / "Stable-diffusion" / "demo-a.json"
+    card.write_text(json.dumps({"vae": LOUD}), encoding="utf-8")
+    try:
+        webui.call("/sdapi/v1/options", {"sd_vae": "Automatic", "sd_model_checkpoint": "demo-a"})
+        assert Picture(webui).fields["VAE"] == LOUD
+        assert dtype(webui) == "torch.float32"
+        webui.call("/sdapi/v1/options", {"sd_model_checkpoint": "demo-b"})
+        assert dtype(webui) == "torch.float16"
+        assert "gave no picture" not in status(webui)
+        assert Picture(webui).pixels == expected
+    finally:
+        card.unlink()
+        webui.call("/sdapi/v1/options", {"sd_vae": "None", "sd_model_checkpoint": "demo-a"})

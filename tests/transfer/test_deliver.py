@@ -111,6 +111,29 @@ def test_nor_is_one_that_comes_in_between(hub: Hub, desk: Desk) -> None:
     assert desk.target.read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("content", [b"mine", DATA])
+def test_nor_is_one_that_comes_at_the_last_moment(
+    hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    """While the disk is made to hold the bytes, which may take seconds."""
+    hub.add(REPO, NAME, DATA, revision=COMMIT)
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        real(descriptor)
+        if any(told.phase == "publishing" for told in desk.told):
+            desk.target.write_bytes(content)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    if content == DATA:
+        assert desk.get(desk.order(DATA)).already_there
+        assert desk.names == [NAME]
+    else:
+        with pytest.raises(RefusedError):
+            desk.get(desk.order(DATA))
+    assert desk.target.read_bytes() == content
+
+
 @pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("nowhere")])
 def test_nor_a_folder_nor_a_link(desk: Desk, make: object) -> None:
     make(desk.target)  # type: ignore[operator]
@@ -180,6 +203,15 @@ def test_a_local_file_is_copied_and_proven(desk: Desk, tmp_path: Path) -> None:
     assert desk.names == [NAME]
 
 
+def test_an_empty_file_is_told(hub: Hub, desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "given.safetensors"
+    path.write_bytes(b"")
+    for source in (LocalSource(path), HttpsSource(hub.publish("/files/vae.safetensors", b""))):
+        with pytest.raises(IntegrityError, match="empty"):
+            desk.get(desk.order(b"", source, known=False))
+        assert desk.names == []
+
+
 def test_a_wrong_local_file_is_not_published(desk: Desk, tmp_path: Path) -> None:
     path = tmp_path / "given.safetensors"
     path.write_bytes(DATA)
@@ -195,7 +227,8 @@ def test_the_next_source_is_tried(hub: Hub, desk: Desk) -> None:
     hub.add(REPO, NAME, b"they have changed it", revision=COMMIT)
     gone = HubSource("nobody/nothing", NAME)
     dead = HttpsSource("https://127.0.0.1:1/vae.safetensors")
-    delivery = desk.get(desk.order(DATA, gone, dead, PINNED, HttpsSource(url)))
+    wrong = HubSource("a/b/c", NAME)  # no name of a repository
+    delivery = desk.get(desk.order(DATA, gone, wrong, dead, PINNED, HttpsSource(url)))
     assert (delivery.proven, desk.target.read_bytes()) == (True, DATA)
 
 
@@ -233,18 +266,18 @@ def test_the_bytes_and_the_name_are_on_the_disk_before_it_is_done(
 ) -> None:
     hub.add(REPO, NAME, DATA, revision=COMMIT)
     steps: list[str] = []
-    real_fsync, real_replace = os.fsync, Path.replace
+    real_fsync, real_rename = os.fsync, Path.rename
 
     def fsync(descriptor: int) -> None:
         found = os.fstat(descriptor)
         steps.append("folder" if os.path.samestat(found, desk.folder.stat()) else f"file {found.st_size}")
         real_fsync(descriptor)
 
-    def replace(path: Path, target: Path) -> Path:
+    def rename(path: Path, target: Path) -> Path:
         steps.append(f"to {target.name}")
-        return real_replace(path, target)
+        return real_rename(path, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(Path, "rename", rename)
     desk.get(desk.order(DATA))
     assert steps[-3:] == [f"file {len(DATA)}", f"to {NAME}", "folder"]

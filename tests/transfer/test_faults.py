@@ -260,14 +260,14 @@ def test_a_mirror_that_strips_headers(hub: Hub, desk: Desk) -> None:
 # -- the disk ------------------------------------------------------------------------------------------------------
 def test_no_space(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": MB}))
-    with pytest.raises(DiskError, match=r"1\.0 MB free, but the download needs 2\.0 MB"):
+    with pytest.raises(DiskError, match=r"1\.0 MB free, but 2\.0 MB are needed"):
         desk.get(desk.order(DATA))
     assert (desk.sent(), desk.names) == (0, [])
 
 
 def test_no_space_for_a_file_whose_size_the_cdn_tells(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": MB}))
-    with pytest.raises(DiskError, match="but the download needs"):
+    with pytest.raises(DiskError, match="MB are needed"):
         desk.get(desk.order(DATA, HttpsSource(hub.publish("/file", DATA))))
     assert not desk.target.exists()
 

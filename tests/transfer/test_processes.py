@@ -123,15 +123,19 @@ def test_where_locks_fail_a_name_that_another_process_was_faster_with_is_no_fail
     hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     hub.cdn.link = Link(rate_total=40 * MB)
-    replace, taken = Path.replace, []
+    taken: list[Path] = []
 
-    def one_is_faster(path: Path, target: Path) -> Path:
-        if path.name.endswith(name) and not taken:
-            taken.append(path)
-            path.unlink()
-        return replace(path, target)
+    def outrun(real: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+        def one_is_faster(path: Path, target: Path) -> Path:
+            if path.name.endswith(name) and not taken:
+                taken.append(path)
+                path.unlink()
+            return real(path, target)
 
-    monkeypatch.setattr(Path, "replace", one_is_faster)
+        return one_is_faster
+
+    for method in ("replace", "rename"):
+        monkeypatch.setattr(Path, method, outrun(getattr(Path, method)))
     desk.get(desk.order(DATA))
     assert taken, "it has happened"
     assert desk.target.read_bytes() == DATA
@@ -159,7 +163,7 @@ def test_a_full_disk(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
     try:
         found = result(start(hub, desk.folder))
         assert found["error"] == "DiskError"
-        assert "but the download needs" in found["text"], "known before the first byte"
+        assert "MB are needed" in found["text"], "known before the first byte"
         assert hub.cdn.sent() == 0
         monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1 << 60}))
         with pytest.raises(Exception, match="is full") as caught:

@@ -39,6 +39,8 @@ class PlainComparing:
         self.gate = threading.Event()
         self.gate.set()
         self.waiting_for: Sentence | None = None
+        self.foreign: Sentence | None = None
+        """What is said of Built-in."""
         self._folder, self._vaes, self._in_use = folder, vaes, in_use
 
     def offers(self, known: Mapping[Path, Known]) -> Sequence[Offer]:
@@ -81,7 +83,8 @@ class PlainComparing:
             return Decoded(vae, None, 0.0, error=say("{file} is a diffusers file.", file=vae))
         encoded = isinstance(wanted.source, Encoder)
         start = wanted.source.picture if isinstance(wanted.source, Encoder) else slope(48, 64)
-        return Decoded(vae, np.clip(start.astype(int) + 20 * (number + encoded), 0, 255).astype(np.uint8), 0.1)
+        pixels = np.clip(start.astype(int) + 20 * (number + encoded), 0, 255).astype(np.uint8)
+        return Decoded(vae, pixels, 0.1, foreign=self.foreign if vae == "None" else None)
 
     def save_folder(self) -> Path:
         return self._folder

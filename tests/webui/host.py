@@ -78,7 +78,7 @@ class PlainHost:
     def files(self) -> Mapping[str, str]:
         return self.listed
 
-    def refresh(self) -> None:
+    def refresh(self, gone: Path | None = None) -> None:
         self.listed = {file.name: str(file.path) for file in scan(self.folders())}
 
     def refusal(self, act: Act) -> Sentence | None:

@@ -20,6 +20,7 @@ from vae_manager.service import Service
 from vae_manager.webui.comparing import begin
 from vae_manager.webui.hosts.comparing import Wanted
 from vae_manager.webui.saving import save
+from vae_manager.webui.ui.comparison.figures import words_of
 from vae_manager.webui.words import Words
 
 from .comparing import INFOTEXT, PlainComparing, kept, slope
@@ -65,6 +66,16 @@ def test_results_figures_and_words(comparing: PlainComparing, service: Service) 
     assert "VAE: a.safetensors" in other.infotext
 
 
+def test_without_the_picture_of_the_one_in_use_nothing_is_measured(tmp_path: Path, service: Service) -> None:
+    vaes = ["bad.safetensors", "a.safetensors", "b.safetensors"]
+    comparing = PlainComparing(tmp_path / "saved", vaes, in_use="bad.safetensors")
+    found = done(comparing, service, Wanted(kept("1"), vaes))
+    assert (found.reference, found.lacks_reference) == ("bad.safetensors", True)
+    for one in found.results[1:]:
+        assert (one.figures, one.words) == (None, ())
+        assert words_of(one, found, ENGLISH) == "held against nothing: the VAE in use gave no picture"
+
+
 def test_an_original_is_the_reference(comparing: PlainComparing, service: Service) -> None:
     found = done(comparing, service, Wanted(Encoder(slope(40, 50), False), ["a.safetensors"]))
     [one] = found.results
@@ -108,7 +119,7 @@ def test_the_second_says_what_it_waits_for(comparing: PlainComparing, service: S
 def test_what_cannot_be_compared_says_so_at_once(comparing: PlainComparing, service: Service) -> None:
     with pytest.raises(RefusedError, match="inpainting"):
         begin(comparing, service, Wanted(kept("1", why_not=say("inpainting")), ["a.safetensors"]), "a house")
-    assert service.comparisons.newest() is None
+    assert service.comparisons.all() == ()
 
 
 def test_the_lane_holds_no_pictures(comparing: PlainComparing, service: Service) -> None:
@@ -132,6 +143,26 @@ def test_saved_pixels_infotext_and_sheet(comparing: PlainComparing, service: Ser
     with Image.open(paths[1]) as image:
         assert "Model: demo, VAE hash: 0123456789, VAE: a.safetensors, Version" in image.info["parameters"]
     assert save(comparing, found, ENGLISH, "a house")[0].name == "vae-00002-Built-in.png"
+
+
+def test_files_of_vaes_with_one_name_are_told_apart(service: Service, tmp_path: Path) -> None:
+    vaes = ["x.ckpt", "x.safetensors", "X.pt", "built-in.pt", "comparison.pt", "y.pt"]
+    comparing = PlainComparing(tmp_path / "saved", vaes)
+    found = done(comparing, service, Wanted(kept("1"), vaes))
+    names = [path.name.removeprefix("vae-00001-") for path in save(comparing, found, ENGLISH, "a house")]
+    expected = ["Built-in", *vaes[:-1], "y", "comparison"]
+    assert names == [f"{name}.png" for name in expected]
+
+
+def test_of_another_checkpoints_built_in_no_infotext_is_told(service: Service, tmp_path: Path) -> None:
+    comparing = PlainComparing(tmp_path / "saved", ["a.safetensors"])
+    comparing.foreign = say("This is the VAE of {loaded}.", loaded="other.safetensors")
+    found = done(comparing, service, Wanted(kept("1"), ["a.safetensors"]))
+    assert [one.infotext is None for one in found.results] == [True, False]
+    paths = save(comparing, found, ENGLISH, "a house")
+    with Image.open(paths[0]) as own, Image.open(paths[1]) as other:
+        assert "parameters" not in own.info
+        assert "VAE: a.safetensors" in other.info["parameters"]
 
 
 def test_a_folder_that_cannot_be_written(service: Service, tmp_path: Path) -> None:

@@ -61,8 +61,7 @@ def send(page: Page, **action: object) -> None:
 
 def ended(service: Service) -> Callable[[], bool]:
     def has() -> bool:
-        newest = service.comparisons.newest()
-        return newest is not None and newest.ended
+        return any(one.ended for one in service.comparisons.all()[:1])
 
     return has
 
@@ -206,14 +205,25 @@ def test_older_ones_are_kept_and_shown_again(page: Page, host: PlainHost, servic
 @pytest.mark.usefixtures("vaes")
 def test_the_picture_that_is_shown(page: Page, host: PlainHost, service: Service) -> None:
     host.comparing.kept.put([picture("8", prompt=INFOTEXT.replace("Seed: 1", "Seed: 2"), tab="img2img")])
-    send(page, do="compare-shown", tab="txt2img", infotext=INFOTEXT.replace("\n", ""))  # as a page gives it back
+    in_the_page = INFOTEXT.replace("\n", "")
+    send(page, do="compare-shown", tab="txt2img", infotext=in_the_page, size=[16, 16])
     wait_for(ended(service))
-    newest = service.comparisons.newest()
-    assert newest is not None
+    newest = service.comparisons.all()[0]
     assert newest.infotext == INFOTEXT
     assert newest.vaes == ["None", "a.safetensors", "b.safetensors"]
     with pytest.raises(RefusedError, match="no longer kept"):
-        send(page, do="compare-shown", tab="txt2img", infotext="of yesterday")
+        send(page, do="compare-shown", tab="txt2img", infotext="of yesterday", size=[])
+
+
+@pytest.mark.usefixtures("vaes")
+@pytest.mark.parametrize(
+    ("size", "told"), [([32, 16], True), ([16, 16], False), ([], False), ([0, 0], False), (["x", 1], False)]
+)
+def test_a_grid_is_not_taken_for_the_picture(page: Page, service: Service, size: list[object], told: bool) -> None:
+    """Nor what SD upscale puts together: their infotext is that of their first picture."""
+    send(page, do="compare-shown", tab="txt2img", infotext=INFOTEXT, size=size)
+    wait_for(ended(service))
+    assert ("What you saw is 32 × 16: several pictures put together" in text(page, "compare-progress")) is told
 
 
 @pytest.mark.usefixtures("vaes")

@@ -16,6 +16,8 @@ from .shared import print_json, print_problem, stopped_by_ctrl_c
 if TYPE_CHECKING:
     from threading import Event
 
+    import torch
+
     from ..compare import Decoded, Result
     from ..compare.values import Pixels
 
@@ -40,15 +42,26 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             say("To compare, these packages are needed too: {names}. Run: pip install {names}", names=names)
         )
+    device = _device(options.device)
     original = _opened(options.picture)
     with stopped_by_ctrl_c() as stop:
-        results = [_result(original, path, options.device, stop) for path in dict.fromkeys(options.vaes)]
+        results = [_result(original, path, device, stop) for path in dict.fromkeys(options.vaes)]
     rows = _written(options, original, results)
     if options.json:
         print_json({"picture": str(options.picture), "sheet": str(options.out / SHEET), "results": rows})
     else:
         _print(rows, options.out / SHEET)
     return IntegrityError.exit_status if all(result.decoded.pixels is None for _, result in results) else 0
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name, if a tensor can be made there."""
+    import torch
+
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(say("The device {device} cannot be used: {reason}", device=name, reason=error)) from error
 
 
 def _opened(path: Path) -> Pixels:
@@ -64,7 +77,7 @@ def _opened(path: Path) -> Pixels:
         raise IntegrityError(say("{path} is not a picture that can be read.", path=path)) from error
 
 
-def _result(original: Pixels, path: Path, device: str, stop: Event) -> tuple[Path, Result]:
+def _result(original: Pixels, path: Path, device: torch.device, stop: Event) -> tuple[Path, Result]:
     """A file that cannot be used is a result too."""
     from ..compare import Decoded, Result
     from ..compare.metrics import compare, look
@@ -82,17 +95,15 @@ def _result(original: Pixels, path: Path, device: str, stop: Event) -> tuple[Pat
     return path, Result(decoded, figures, in_words(figures))
 
 
-def _decoded(original: Pixels, path: Path, device: str, stop: Event) -> Decoded:
-    import torch
-
-    from ..compare import Candidate, Encoder
+def _decoded(original: Pixels, path: Path, device: torch.device, stop: Event) -> Decoded:
+    from ..compare import Candidate, Decoded, Encoder
     from ..compare.comparison import decode_all
     from ..compare.reading import model_of
 
     try:
-        model = model_of(path, torch.device(device))
-    except (RuntimeError, AssertionError) as error:  # of torch, for a device that is not there
-        raise UsageError(say("The device {device} cannot be used: {reason}", device=device, reason=error)) from error
+        model = model_of(path, device)
+    except RuntimeError as error:  # of torch: there is no memory left on the device, for instance
+        return Decoded(path.name, None, 0.0, error=say("This VAE cannot decode the picture ({error}).", error=error))
     [decoded] = decode_all(model, Encoder(original, each=False), [Candidate(path.name, lambda: None)], stop=stop)
     return decoded
 

@@ -119,7 +119,7 @@ def refusal_of(options: argparse.Namespace) -> Callable[[Entry], Sentence | None
 
 # -- what is printed -----------------------------------------------------------------------------------------------
 def print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(json.dumps(value, indent=2))  # in ASCII, which stdout can hold in whatever encoding it is
 
 
 def print_problem(text: object) -> None:

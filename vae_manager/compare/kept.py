@@ -65,7 +65,7 @@ class KeptLatents:
     def __init__(self, bound_count: Callable[[], int], bound_bytes: Callable[[], int]) -> None:
         """The most pictures and the most bytes of latents; both are asked each time, and 0 of either keeps nothing."""
         self._bound_count, self._bound_bytes = bound_count, bound_bytes
-        self._kept: tuple[Kept, ...] = ()
+        self._generations: tuple[Sequence[Kept], ...] = ()
         self._lock = threading.Lock()
 
     @property
@@ -74,23 +74,23 @@ class KeptLatents:
 
     @property
     def nbytes(self) -> int:
-        return sum(kept.nbytes for kept in self._kept)
+        return sum(kept.nbytes for kept in self.all())
 
     def all(self) -> Sequence[Kept]:
         """The newest first; of one generation, in the order of its pictures."""
-        return self._kept
+        return [kept for generation in self._generations for kept in generation]
 
     def get(self, id: str) -> Kept | None:
-        return next((kept for kept in self._kept if kept.id == id), None)
+        return next((kept for kept in self.all() if kept.id == id), None)
 
     def of_infotext(self, infotext: str) -> Kept | None:
         """The newest picture that bears this text: which one a person looks at is known by it."""
-        return next((kept for kept in self._kept if kept.infotext == infotext), None)
+        return next((kept for kept in self.all() if kept.infotext == infotext), None)
 
     def put(self, pictures: Iterable[Kept]) -> None:
         """Add the pictures of one generation, then drop what is too much."""
         with self._lock:
-            self._kept = (*pictures, *self._kept)
+            self._generations = (list(pictures), *self._generations)
             self._shrink()
 
     def shrink(self) -> None:
@@ -99,11 +99,16 @@ class KeptLatents:
             self._shrink()
 
     def _shrink(self) -> None:
+        """The newest stay; of one generation, its last pictures."""
         count, left = (self._bound_count(), self._bound_bytes()) if self.wanted else (0, 0)
-        fitting = []
-        for kept in self._kept[:count]:
-            left -= kept.nbytes
-            if left < 0:
-                break
-            fitting.append(kept)
-        self._kept = tuple(fitting)
+        generations = []
+        for generation in self._generations:
+            fitting: list[Kept] = []
+            for kept in reversed(generation):
+                count, left = count - 1, left - kept.nbytes
+                if count < 0 or left < 0:
+                    break
+                fitting.insert(0, kept)
+            if fitting:
+                generations.append(fitting)
+        self._generations = tuple(generations)

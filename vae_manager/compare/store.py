@@ -67,6 +67,17 @@ class Comparison:
         return self.state in (State.DONE, State.STOPPED, State.FAILED)
 
     @property
+    def reference(self) -> str | None:
+        """The VAE that the others are held against; None where they are held against the original."""
+        return self.vaes[0] if self.original is None and self.vaes else None
+
+    @property
+    def lacks_reference(self) -> bool:
+        """It gave no picture, so that nothing can be measured."""
+        result = self.of(self.reference) if self.reference is not None else None
+        return result is not None and result.decoded.pixels is None
+
+    @property
     def nbytes(self) -> int:
         pictures = [self.original, *(result.decoded.pixels for result in self.results)]
         return sum(pixels.nbytes for pixels in pictures if pixels is not None)
@@ -102,10 +113,6 @@ class Comparisons:
         with self._lock:
             return self._kept.get(id)
 
-    def newest(self) -> Comparison | None:
-        with self._lock:
-            return next(reversed(self._kept.values()), None)
-
     def all(self) -> Sequence[Comparison]:
         """The newest first."""
         with self._lock:
@@ -118,10 +125,6 @@ class Comparisons:
             ended = [one for one in self._kept.values() if one.ended and one.id != comparison.id]
             while ended and self._too_much():
                 del self._kept[ended.pop(0).id]
-
-    def forget(self, id: str) -> None:
-        with self._lock:
-            self._kept.pop(id, None)
 
     def _too_much(self) -> bool:
         return len(self._kept) > self._most or sum(one.nbytes for one in self._kept.values()) > self._most_bytes

@@ -81,6 +81,8 @@ class Decoded:
     nan: bool = False
     """It gave NaN in the precision that the host is set to."""
     note: Sentence | None = None
+    foreign: Sentence | None = None
+    """Said of Built-in where it is another checkpoint's than made the picture: no infotext can tell that."""
     error: Sentence | None = None
 
 

@@ -17,6 +17,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+from ..files.writing import rename_over
 from ..sentences import Sentence, from_data, to_data
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class History:
     def _make_room(self) -> None:
         stamp = _stamp(self._file)
         if stamp is not None and stamp[1] > MOST_BYTES:
-            self._file.replace(self._old)
+            rename_over(self._file, self._old)
 
 
 def now() -> float:

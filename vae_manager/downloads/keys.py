@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import DiskError, UsageError
+from ..files.writing import rename_over
 from ..sentences import say
 
 CIVITAI: Final = "civitai.com"
@@ -65,7 +66,7 @@ class Keys:
             descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 json.dump(dict(keys), file)
-            new.replace(self._file)
+            rename_over(new, self._file)
         except OSError as error:
             raise DiskError(
                 say("{path} cannot be written: {reason}", path=self._file, reason=error.strerror or error)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalogue import HttpsSource
 from ..errors import VaeManagerError
+from ..files.writing import replace_text
 
 if TYPE_CHECKING:
     from ..transfer import Order
@@ -55,10 +56,7 @@ class Pending:
         if not noted:
             self._file.unlink(missing_ok=True)
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        new = self._file.with_name(self._file.name + ".new")
-        new.write_text(json.dumps(noted, indent=1), encoding="utf-8")
-        new.replace(self._file)
+        replace_text(self._file, json.dumps(noted, indent=1))
 
 
 def _can_be_noted(order: Order) -> bool:

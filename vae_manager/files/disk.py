@@ -19,13 +19,15 @@ from typing import Final
 
 from ..errors import DiskError, NameTakenError
 from ..sentences import megabytes, say
-from .writing import sync_folder
+from .writing import patiently, sync_folder
 
 __all__ = [
-    "NO_LINKS", "check_room", "let_go", "name_taken", "partial_file", "publish", "rename_new", "sync", "write_error"
+    "FULL", "NO_LINKS", "check_room", "let_go", "name_taken", "partial_file", "publish", "rename_new", "sync",
+    "write_error",
 ]  # fmt: skip
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a full disk, quota or file system says."""
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 """What file systems say that know no hard links, and Linux of files of somebody else."""
@@ -38,7 +40,7 @@ _PARTIAL: Final = ".vae-manager.writing"
 
 def write_error(folder: Path, error: OSError) -> DiskError:
     """The system's refusal to write to `folder`, as an error of ours."""
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return DiskError(say("{folder} is full. Nothing was changed; make room and try again.", folder=folder))
     if error.errno in _FORBIDDEN:
         return DiskError(say("Nothing may be written to {folder}: no permission, or it is read-only.", folder=folder))
@@ -88,7 +90,7 @@ def publish(file: Path, target: Path) -> None:
 def rename_new(source: Path, target: Path) -> None:
     """Rename within a file system; FileExistsError where something has the name."""
     if sys.platform == "win32":
-        source.rename(target)  # fails there where there is something
+        patiently(lambda: source.rename(target))  # fails there where there is something
         return
     try:
         os.link(source, target, follow_symlinks=False)

@@ -48,13 +48,18 @@ def sha256_of(path: Path, *, report: Callable[[int], None] | None = None, stop: 
     return digest.hexdigest()
 
 
-class _Known(TypedDict):
-    """What a hash is bound to: any change of these makes it unknown."""
+class _Bound(TypedDict):
+    """A hash, and what it is bound to: any change of these makes it unknown."""
 
     size: int
     mtime_ns: int
     inode: int
     sha256: str
+
+
+class _Known(_Bound, total=False):
+    first: str
+    """The hash of before, where another one was read later: what the bytes should be."""
 
 
 class HashStore:
@@ -83,23 +88,36 @@ class HashStore:
     def known_of(self, identity: Identity) -> str | None:
         """The hash of the file that `identity` stands for, even if the file has gone or is another one now."""
         with self._lock:
-            if self._known is None:
-                self._known = self._read()
-            then = self._known.get(identity.path)
-        return then["sha256"] if then is not None and then == _bound(identity, then["sha256"]) else None
+            then = self._of(identity)
+        return then["sha256"] if then is not None else None
 
     def remember(self, path: Path, sha256: str) -> None:
         """Bind `sha256` to `path` as it is now."""
         now = identity_of(path)
         if now is not None:
-            self._write(now, sha256)
+            self._write(now.path, _bound(now, sha256))
+
+    def read_again(self, identity: Identity, sha256: str) -> bool:
+        """Remember what the file that `identity` stands for gave when it was read, whatever was known of it.
+
+        Returns whether that is what it gave first. Where it is not, the new hash is known from then on, since those are
+        its bytes now; the first one is kept beside it, and the next reading is held against that one too.
+        """
+        with self._lock:
+            then = self._of(identity)
+        first = then.get("first", then["sha256"]) if then is not None else sha256
+        known = _bound(identity, sha256)
+        self._write(identity.path, known if first == sha256 else {**known, "first": first})
+        return first == sha256
 
     def carry(self, before: Identity, after: Path) -> None:
         """What is known of the file that `before` stands for holds for `after` too: the caller says that it has the
         same bytes, under another name or as a proven copy."""
-        sha256, now = self.known_of(before), identity_of(after)
-        if sha256 is not None and now is not None and now.size == before.size:
-            self._write(now, sha256)
+        with self._lock:
+            then = self._of(before)
+        now = identity_of(after)
+        if then is not None and now is not None and now.size == before.size:
+            self._write(now.path, {**then, **_bound(now, then["sha256"])})
 
     def compute(
         self, path: Path, *, report: Callable[[int], None] | None = None, stop: threading.Event | None = None
@@ -111,13 +129,21 @@ class HashStore:
         before = identity_of(path)
         sha256 = sha256_of(path, report=report, stop=stop)
         if before is not None:  # a file that was written to meanwhile is no longer this one, so stays unknown
-            self._write(before, sha256)
+            self._write(before.path, _bound(before, sha256))
         return sha256
 
-    def _write(self, identity: Identity, sha256: str) -> None:
-        known = _bound(identity, sha256)
+    def _of(self, identity: Identity) -> _Known | None:
+        """What is known of that file; the lock is held."""
+        if self._known is None:
+            self._known = self._read()
+        then = self._known.get(identity.path)
+        if then is None or (then["size"], then["mtime_ns"], then["inode"]) != identity[1:]:
+            return None
+        return then
+
+    def _write(self, path: str, known: _Known) -> None:
         with self._lock:
-            self._known = {**(self._known or {}), **self._read(), identity.path: known}  # others may have written
+            self._known = {**(self._known or {}), **self._read(), path: known}  # others may have written
             if self._file is not None:
                 with contextlib.suppress(OSError):  # read-only: this process still remembers
                     replace_text(self._file, json.dumps(self._known, indent=1, sort_keys=True))
@@ -141,8 +167,11 @@ def _read(file: Path) -> dict[str, _Known]:
 def _is_known(value: object) -> bool:
     return (
         isinstance(value, dict)
-        and value.keys() == _Known.__annotations__.keys()
+        and value.keys() - {"first"} == _Bound.__annotations__.keys()
         and all(type(value[key]) is int for key in ("size", "mtime_ns", "inode"))
-        and isinstance(value["sha256"], str)
-        and _SHA256.fullmatch(value["sha256"]) is not None
+        and all(_is_sha256(value[key]) for key in ("sha256", "first") if key in value)
     )
+
+
+def _is_sha256(value: object) -> bool:
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None

@@ -4,10 +4,40 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-__all__ = ["replace_text", "sync_folder"]
+__all__ = ["patiently", "rename_over", "replace_text", "sync_folder"]
+
+BUSY: Final = frozenset({5, 32, 33})
+"""What Windows says of a file that somebody has open: access denied, sharing violation, lock violation."""
+PATIENCE: Final = 3.0
+"""Seconds."""
+
+
+def patiently(change: Callable[[], object]) -> None:
+    """Do `change`, a renaming or a removal. Raises `OSError`.
+
+    Windows refuses both for as long as somebody has the file open: a virus scanner that looks at what is new, or a
+    thread that reads. That is over in a moment, so there it is tried again for a while.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            change()
+            return
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(0.02)
+
+
+def rename_over(file: Path, target: Path) -> None:
+    """Rename within a file system; what bore the name goes. Raises `OSError`."""
+    patiently(lambda: file.replace(target))
 
 
 def replace_text(file: Path, text: str) -> None:
@@ -16,7 +46,7 @@ def replace_text(file: Path, text: str) -> None:
     partial = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         partial.write_text(text, encoding="utf-8")
-        partial.replace(file)
+        rename_over(partial, file)
     except OSError:
         partial.unlink(missing_ok=True)
         raise

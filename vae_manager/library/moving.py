@@ -64,7 +64,8 @@ def rename(file: Path, name: str, around: Surroundings = ALONE) -> Path:
     if Path(name).suffix != file.suffix:
         _check_container(name, inspect(file))
     target = _target(file.parent, name, around, leaving=file)
-    return file if target == file else _moved(file, target, around)
+    # As text: to Windows, paths that differ in capitals alone are equal.
+    return file if target.name == file.name else _moved(file, target, around)
 
 
 def move(file: Path, folder: Path, around: Surroundings = ALONE, *, report: Report | None = None,
@@ -212,8 +213,8 @@ def _moved(
     """Move `file` and what belongs to it; returns `target`."""
     before = identity_of(file)
     along = [(path, target.with_name(f"{target.stem}{ending}")) for path, ending in sidecars_of(file)]
-    for _, place in along:
-        if os.path.lexists(place):
+    for path, place in along:
+        if os.path.lexists(place) and not placing.is_other_case(path, place):
             raise placing.name_taken(place)
     move_all([(file, target), *along], report, stop)
     carry(before, target, around)

@@ -29,7 +29,7 @@ from ..files.headers import disk_error
 from ..files.writing import sync_folder
 from ..sentences import say
 
-__all__ = ["Report", "copy", "link", "move", "name_taken", "write_error"]
+__all__ = ["Report", "copy", "is_other_case", "link", "move", "name_taken", "write_error"]
 
 Report = Callable[[int, int], None]
 """Told how many bytes are done, and how many there are in all."""
@@ -43,10 +43,10 @@ def move(source: Path, target: Path, *, report: Report | None = None, stop: thre
     Raises NameTakenError where something is there, DiskError, and Cancelled while it is copied; it is then as before.
     """
     try:
-        if source.is_symlink():
-            _move_link(source, target)
-        elif _is_other_case(source, target):
+        if is_other_case(source, target):
             source.rename(target)
+        elif source.is_symlink():
+            _move_link(source, target)
         else:
             _move_file(source, target, report, stop)
     except OSError as error:
@@ -111,7 +111,7 @@ def _move_link(source: Path, target: Path) -> None:
     let_go(source, target)
 
 
-def _is_other_case(source: Path, target: Path) -> bool:
+def is_other_case(source: Path, target: Path) -> bool:
     """Whether only capitals differ, on a disk that sees no difference: then the two names are one."""
     if source.parent != target.parent or source.name.casefold() != target.name.casefold():
         return False

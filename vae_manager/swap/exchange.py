@@ -58,10 +58,11 @@ def exchanged(models: Tensors, new: Tensors) -> Iterator[Tensors]:
 def lent(models: Tensors, tensors: Tensors) -> Iterator[None]:
     """Give each of a module's `places` the storage of `tensors` for as long as this lasts, whatever raises.
 
-    A model that the WebUI moves to the GPU part by part (--medvram) may be elsewhere at the end: then what it had
-    follows it there.
+    A model that the WebUI moves to the GPU part by part (--medvram) may be elsewhere by now than when the tensors were
+    fitted to it, and elsewhere again at the end: what is lent, and what it had, follow it.
     """
-    with exchanged(models, tensors) as old:
+    here = {name: tensors[name].to(place.device) for name, place in models.items()}
+    with exchanged(models, here) as old:
         try:
             yield
         finally:

@@ -24,12 +24,13 @@ from ..errors import (
     VaeManagerError,
     WrongBytesError,
 )
+from ..files.disk import check_room
 from ..sentences import Sentence, megabytes, say
 from .background import awaited
 from .connections.crew import fetch
 from .order import Delivery, Network, Order, Phase, Progress
 from .partial import owner
-from .partial.disk import check_room, disk_error, hash_of, make_folder
+from .partial.disk import disk_error, hash_of, make_folder
 from .partial.file import Partial
 from .partial.journal import Journal, nameable
 from .partial.lock import held
@@ -130,7 +131,7 @@ class _Run:
                 return keep_trying(once, lambda: self.most_done, self.network.patience, self.stop)
             except NameTakenError:
                 raise
-            except (NetworkError, NotFoundError, IntegrityError, RefusedError) as error:
+            except (NetworkError, NotFoundError, IntegrityError, RefusedError, UsageError) as error:
                 if isinstance(error, WrongBytesError) and not pending and source not in failures:
                     pending.append(source)
                     self.most_done = 0
@@ -159,9 +160,11 @@ class _Run:
         """Have all bytes, proven, under the final name."""
         self.bring(where, expected)
         source = where.now.source
+        if not self.partial.done:
+            self.partial.throw_away()
+            raise self.empty(source)
         sha256 = self.prove(source, expected)
         if there := self.already(expected):
-            self.partial.throw_away()
             return there
         self.tell("publishing", self.partial.done)
         size = self.partial.done
@@ -174,6 +177,8 @@ class _Run:
         """Have all bytes in the partial file."""
         location = where.now
         size = self.order.size if self.order.size is not None else location.size
+        if size == 0:
+            raise self.empty(location.source)
         kept, source = self.partial.state(), nameable(location.source)
         plan = decide(target=None, expected=expected, journal=kept, source=source, size=size)
         journal = Journal(self.order, expected, size, source)
@@ -214,6 +219,15 @@ class _Run:
             )
         )
 
+    def empty(self, source: Source) -> IntegrityError:
+        return IntegrityError(
+            say(
+                "{file} from {source} is empty: it has no bytes. Nothing was put in place.",
+                file=self.order.file_name,
+                source=shown_source(source),
+            )
+        )
+
     def already(self, expected: str | None) -> Delivery | None:
         """Look at what bears the final name; None: nothing does."""
         found = self.hash_of_target()
@@ -227,6 +241,8 @@ class _Run:
                 )
             )
         if isinstance(plan, AlreadyThere) and found is not None:
+            if self.locked:  # what is kept is nobody else's
+                self.partial.throw_away()
             self.partial.tidy()
             size = self.target.stat().st_size
             return Delivery(self.target, found, size, proven=True, fetched=self.fetched, already_there=True)
@@ -294,7 +310,7 @@ def _all_failed(order: Order, failures: list[VaeManagerError]) -> VaeManagerErro
     )
     if any(isinstance(error, IntegrityError) for error in failures):
         return IntegrityError(sentence)
-    for kind in (NotFoundError, RefusedError):
+    for kind in (NotFoundError, RefusedError, UsageError):
         if all(isinstance(error, kind) for error in failures):
             return kind(sentence)
     return NetworkError(sentence)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import Cancelled, DiskError, IntegrityError, NotFoundError, VaeManagerError
+from ..errors import Cancelled, DiskError, FileChangedError, IntegrityError, NotFoundError, VaeManagerError
 from ..jobs import Handle
 from ..library import VaeFile
 from ..sentences import Sentence, say
@@ -79,12 +79,13 @@ def _problem(file: VaeFile, stores: Stores, looks: Looks, course: Course) -> Sen
 
 def _read_through(file: VaeFile, stores: Stores, looks: Looks, course: Course) -> Sentence | None:
     """Every byte, whatever is remembered: what is remembered may be what the disk has lost."""
-    from ..files import sha256_of
+    from ..files import identity_of, sha256_of
 
-    before = stores.hashes().known(file.path)
+    before = identity_of(file.path)
     sha256 = sha256_of(file.path, report=course.reach, stop=course.handle.stop)
-    stores.hashes().remember(file.path, sha256)
-    if before is None or before == sha256:
+    if before is None or identity_of(file.path) != before:  # whose bytes these are, nobody knows
+        raise FileChangedError(say("{file} was changed while it was being read. Try again.", file=file.name))
+    if stores.hashes().read_again(before, sha256):
         return None
     return say(
         "{file} has other bytes than when it was last read, though its size and time are the same: the disk may be "

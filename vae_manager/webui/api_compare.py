@@ -29,14 +29,14 @@ from ..sentences import Sentence, say
 from ..service import Service
 from .api import same_site
 from .comparing import begin
-from .hosts.comparing import Wanted
+from .hosts.comparing import MOST_PIXELS, Wanted
+from .ui.comparison.figures import notes_of
 
 if TYPE_CHECKING:
     from ..compare.values import Pixels
     from .hosts.host import Host
 
 PATH: Final = "/vae-manager/api/compare"
-MOST_PIXELS: Final = 4096 * 4096
 FIELDS: Final = ("infotext", "picture", "encode", "vaes")
 
 
@@ -134,7 +134,7 @@ def _done(host: Host, service: Service, wanted: Wanted) -> Comparison:
 
 def _as_json(done: Comparison) -> dict[str, Any]:
     return {
-        "reference": "original" if done.original is not None else done.vaes[0],
+        "reference": "original" if done.original is not None else None if done.lacks_reference else done.reference,
         "note": _text(done.note),
         "seconds": done.seconds,
         "results": [_result(result) for result in done.results],
@@ -154,7 +154,7 @@ def _result(result: Result) -> dict[str, Any]:
         "nan": decoded.nan,
         "figures": asdict(result.figures) if result.figures is not None else None,
         "words": [str(word) for word in result.words],
-        "note": _text(decoded.note),
+        "note": " ".join(map(str, notes_of(result))) or None,
         "error": _text(decoded.error),
         "infotext": result.infotext,
     }

@@ -77,7 +77,7 @@ class _Job:
                 self._change(state=State.RUNNING, waits_for=None)
 
             def show(decoded: Decoded) -> None:
-                self._show(Result(decoded, infotext=self._infotext(decoded.vae)))
+                self._show(Result(decoded, infotext=self._infotext(decoded)))
                 figures.submit(self._measure, decoded)
 
             def report(step: Step) -> None:
@@ -107,8 +107,10 @@ class _Job:
             self._now = self._now.with_result(result)
             self._service.comparisons.put(self._now)
 
-    def _infotext(self, vae: str) -> str | None:
-        return self._comparing.infotext(self._now.infotext, vae) if self._now.infotext is not None else None
+    def _infotext(self, decoded: Decoded) -> str | None:
+        if self._now.infotext is None or decoded.foreign is not None:
+            return None
+        return self._comparing.infotext(self._now.infotext, decoded.vae)
 
     # -- beside it ---------------------------------------------------------------------------------------------------
     def _look(self, pixels: Any) -> None:
@@ -117,15 +119,17 @@ class _Job:
         self._reference = look(pixels)
 
     def _measure(self, decoded: Decoded) -> None:
-        """Against the original, else against the first: the one in use."""
+        """Against the original, else against the one in use; not at all where that gave no picture."""
         from ..compare.metrics import compare, look
         from ..compare.words import in_words
 
         if decoded.pixels is None:
             return
         looks = look(decoded.pixels)
-        if self._reference is None:
+        if decoded.vae == self._now.reference:
             self._reference = looks
+            return
+        if self._reference is None:
             return
         figures = compare(self._reference, looks)
         before = self._now.of(decoded.vae)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from ..choice import BUILTIN, Choice
 from ..compare import Comparison, Result
 from ..errors import DiskError
 from ..sentences import say
-from .ui.comparison.figures import figures_of, shifts_of, words_of
+from .ui.comparison.figures import figures_of, notes_of, shifts_of, words_of
 from .ui.markup.choices import choice_name
 from .ui.markup.parts import plain
 from .words import Words
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from .hosts.comparing import Comparing
 
 __all__ = ["save"]
+
+SHEET = "comparison"
+"""The name of the sheet, where a VAE's picture has that VAE's."""
 
 
 def save(comparing: Comparing, comparison: Comparison, words: Words, title: str) -> Sequence[Path]:
@@ -36,12 +40,13 @@ def save(comparing: Comparing, comparison: Comparison, words: Words, title: str)
     if comparison.original is not None:
         labelled.insert(0, Labelled(words(say("Original")), comparison.original, []))
     folder = comparing.save_folder()
+    names = _names(comparison.vaes)
     files = [
-        (f"{_stem(result.decoded.vae)}.png", png(result.decoded.pixels, result.infotext))
+        (f"{names[result.decoded.vae]}.png", png(result.decoded.pixels, result.infotext))
         for result in results
         if result.decoded.pixels is not None
     ]
-    files.append(("comparison.png", sheet(title, labelled, infotext=comparison.infotext)))
+    files.append((f"{SHEET}.png", sheet(title, labelled, infotext=comparison.infotext)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         number = next(n for n in itertools.count(1) if not any(folder.glob(f"vae-{n:05}-*")))
@@ -59,16 +64,19 @@ def _labelled(result: Result, comparison: Comparison, words: Words) -> Labelled:
     if decoded.error is not None:
         return Labelled(name, decoded.pixels, [plain(words(decoded.error))])
     figures = [" · ".join(parts) for parts in (figures_of(result, words), shifts_of(result, words)) if parts]
-    note = [words(decoded.note)] if decoded.note is not None else []
-    return Labelled(name, decoded.pixels, [words_of(result, comparison, words), *figures, *note])
+    notes = [words(note) for note in notes_of(result)]
+    return Labelled(name, decoded.pixels, [words_of(result, comparison, words), *figures, *notes])
 
 
-def _stem(vae: str) -> str:
-    return "Built-in" if vae == BUILTIN.word else Path(vae).stem
+def _names(vaes: Sequence[str]) -> Mapping[str, str]:
+    """What the picture of each VAE is called: without the suffix, unless something else is called so too."""
+    stems = {vae: "Built-in" if vae == BUILTIN.word else Path(vae).stem for vae in vaes}
+    taken = Counter(stem.lower() for stem in [*stems.values(), SHEET])
+    return {vae: stem if vae == BUILTIN.word or taken[stem.lower()] == 1 else vae for vae, stem in stems.items()}
 
 
 def _hashed(comparing: Comparing, comparison: Comparison, result: Result) -> Result:
-    if comparison.infotext is None or result.decoded.pixels is None:
+    if comparison.infotext is None or result.infotext is None or result.decoded.pixels is None:
         return result
     return replace(result, infotext=comparing.infotext(comparison.infotext, result.decoded.vae, hashed=True))
 

@@ -25,8 +25,8 @@ from ...errors import (
     NotFoundError,
     TransientNetworkError,
 )
+from ...files.disk import check_room
 from ...sentences import megabytes, say
-from ..partial.disk import check_room
 from ..partial.file import Partial
 from ..partial.journal import Journal
 from ..partial.spans import added, front, missing

@@ -1,38 +1,30 @@
-"""What is done to the disk, and what can be wrong with it."""
+"""What a download does to the disk, beside what `files.disk` does."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
 from ...errors import Cancelled, DiskError
-from ...sentences import megabytes, say
+from ...files.disk import FULL, write_error
+from ...files.writing import patiently, sync_folder
+from ...sentences import say
 from .spans import Spans
 
 BLOCK = 1 << 20
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
-"""A file system that knows no fsync."""
 
 
 def disk_error(error: OSError, folder: Path) -> DiskError:
     """Say what a failure of the disk was."""
     if error.errno in FULL:
         return DiskError(say("{folder} is full. What has arrived is kept; make room and try again.", folder=folder))
-    if error.errno in FORBIDDEN:
-        return DiskError(say("Nothing may be written to {folder}: no permission, or it is read-only.", folder=folder))
-    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
-        return DiskError(say("{folder} is not a folder, or it is no longer there.", folder=folder))
-    return DiskError(say("The disk of {folder} reports: {reason}", folder=folder, reason=error.strerror or error))
+    return write_error(folder, error)
 
 
 def make_folder(folder: Path) -> None:
@@ -41,20 +33,6 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(error, folder) from error
-
-
-def check_room(folder: Path, needed: int) -> None:
-    """Raise unless `needed` more bytes fit."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise DiskError(
-            say(
-                "{folder} has {free} free, but the download needs {needed}. Make room and try again.",
-                folder=folder,
-                free=megabytes(free),
-                needed=megabytes(needed),
-            )
-        )
 
 
 def hash_of(path: Path, stop: threading.Event) -> str:
@@ -99,22 +77,14 @@ def _write_at(file: FileIO, offset: int, data: memoryview) -> int:
 _positions = threading.Lock()
 
 
-def sync(descriptor: int) -> None:
-    """Have the disk hold what was written, where the file system can promise that."""
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in CANNOT_SYNC:
-            raise
-
-
 def put_under(name: Path, file: Path) -> None:
-    """Give `file` its final name; after that a power cut leaves the whole file or none."""
-    file.replace(name)
-    # Windows cannot open a folder; a name that the disk does not hold yet costs another fetch after a power cut.
-    with suppress(OSError):
-        descriptor = os.open(name.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Give `file` its final name; after that a power cut leaves the whole file or none.
+
+    Raises FileExistsError where something bears the name. POSIX has no renaming that keeps what is there, but for a
+    link, whose old name would stay after a crash; so it is looked at right before, and Windows' own renaming refuses.
+    """
+    if os.path.lexists(name):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name))
+    patiently(lambda: file.rename(name))
+    # A name that the disk does not hold yet costs another fetch after a power cut.
+    sync_folder(name.parent)

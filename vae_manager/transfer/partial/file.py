@@ -13,6 +13,7 @@ fsync of it, its rename. So whatever a power cut leaves, the journal counts only
 from __future__ import annotations
 
 import functools
+import glob
 import hashlib
 import os
 import secrets
@@ -20,16 +21,18 @@ import stat
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 
 from ...errors import TransientNetworkError
+from ...files.disk import sync
+from ...files.writing import patiently, rename_over
 from ...sentences import say
 from ..order import Order
 from . import owner, recent
-from .disk import copy_spans, put_under, sync, write_all_at
+from .disk import copy_spans, put_under, write_all_at
 from .journal import Journal, nameable, read
 from .proof import Proof
 from .spans import Spans, added, count, cut, front
@@ -117,16 +120,28 @@ class Partial:
         self._journal = journal
         if self._file is not None:
             return
-        with FileIO(self.path, "rb") as kept, ExitStack() as undo:
-            new = self.path if in_place else self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
-            file = undo.enter_context(FileIO(new, "r+b" if in_place else "x+b"))
-            if not in_place:
-                undo.callback(self._remove, new)
-                copy_spans(kept, file, journal.segments, stop)
-                new.replace(self.path)
-            undo.pop_all()
+        copied = None if in_place else self._copy_kept(journal.segments, stop)
+        file = FileIO(self.path, "r+b")
+        if copied is not None and not os.path.samestat(os.fstat(file.fileno()), copied):
+            file.close()
+            raise self.taken_over()
         self._open(file, journal.segments)
         self._noted = self._synced = Mark(self.done)
+
+    def _copy_kept(self, spans: Spans, stop: threading.Event) -> os.stat_result:
+        """Put a copy in the place of the file; gives what tells it from any other. Nobody has either open then."""
+        for left in self.path.parent.glob(f"{glob.escape(self.path.name)}.*"):  # of a process that was killed meanwhile
+            self._remove(left)
+        new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
+        try:
+            with FileIO(self.path, "rb") as kept, FileIO(new, "x+b") as copy:
+                copy_spans(kept, copy, spans, stop)
+                copied = os.fstat(copy.fileno())
+            rename_over(new, self.path)
+        except BaseException:
+            self._remove(new)
+            raise
+        return copied
 
     def start_over(self, journal: Journal) -> None:
         """Make ready to write from the first byte on, into a new file: the old one may be open elsewhere."""
@@ -220,7 +235,7 @@ class Partial:
             file.write(journal.to_json())
             file.flush()
             sync(file.fileno())
-        new.replace(self.journal_path)
+        rename_over(new, self.journal_path)
 
     # -- the end -----------------------------------------------------------------------------------------------------
     def sha256(self) -> str | None:
@@ -234,7 +249,7 @@ class Partial:
         return self._proof.done if self._proof is not None else 0
 
     def publish(self, target: Path) -> None:
-        """Move the file to its final name."""
+        """Move the file to its final name. Raises FileExistsError where something bears that."""
         assert self._file is not None
         self._check_ours()
         self._end_the_sync()
@@ -267,12 +282,11 @@ class Partial:
             self._end_the_sync()
         with self._changed:
             self._changed.wait_for(lambda: not self._writers)
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-            if self._proof is not None:
-                self._proof.close()
-                self._proof = None
+            file, proof, self._file, self._proof = self._file, self._proof, None, None
+        if file is not None:
+            file.close()
+        if proof is not None:
+            proof.close()
 
     def throw_away(self) -> None:
         """Remove the file and its journal."""
@@ -302,7 +316,7 @@ class Partial:
 
     def _remove(self, path: Path) -> None:
         with suppress(FileNotFoundError):
-            path.unlink()
+            patiently(path.unlink)
 
     def _size(self) -> int:
         """Return the size of the file; 0 also for what is no plain file, a link say."""

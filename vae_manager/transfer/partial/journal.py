@@ -65,7 +65,7 @@ def read(path: Path) -> Journal | None:
     try:
         data = json.loads(path.read_bytes())
         return _from_data(data, path.parent) if data["version"] == VERSION else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, UsageError):
+    except (OSError, ArithmeticError, ValueError, TypeError, KeyError, AttributeError, UsageError):
         return None
 
 

@@ -24,7 +24,8 @@ class Proof:
         self._done = 0
         self._closed = False
         self._error: OSError | None = None
-        threading.Thread(target=self._follow, name="vae-manager proof", daemon=True).start()
+        self._thread = threading.Thread(target=self._follow, name="vae-manager proof", daemon=True)
+        self._thread.start()
 
     @property
     def done(self) -> int:
@@ -49,10 +50,11 @@ class Proof:
             return self._digest.hexdigest()
 
     def close(self) -> None:
-        """End the thread, which then lets go of the file."""
+        """Let go of the file, which Windows neither renames nor removes before."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        self._thread.join()
 
     def _follow(self) -> None:
         buffer = memoryview(bytearray(BLOCK))

@@ -10,6 +10,7 @@ import functools
 import json
 from pathlib import Path
 
+from ...files.writing import rename_over
 from .spans import Spans, are_sound
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -29,7 +30,7 @@ def write(path: Path, spans: Spans) -> None:
     """Note which bytes have been written."""
     new = path.with_name(path.name + ".new")
     new.write_text(json.dumps({"boot": boot(), "written": spans}), encoding="utf-8")
-    new.replace(path)
+    rename_over(new, path)
 
 
 def read(path: Path) -> Spans:
@@ -38,5 +39,5 @@ def read(path: Path) -> Spans:
         data = json.loads(path.read_bytes())
         spans = tuple((int(start), int(end)) for start, end in data["written"])
         return spans if boot() is not None and data["boot"] == boot() and are_sound(spans) else ()
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ArithmeticError, ValueError, TypeError, KeyError):
         return ()

@@ -37,8 +37,8 @@ def checked(address: str) -> str:
 
 
 def after_redirect(address: str, location: str) -> str:
-    """Return where a redirect from `address` leads, if it may be followed."""
-    there = urljoin(address, location)
+    """Return where a redirect from `address` leads, if it may be followed; `location` is the header as it was read."""
+    there = urljoin(address, _as_sent(location))
     if _parts(address).scheme == "https" and _parts(there).scheme != "https":
         raise RefusedError(
             say(
@@ -80,6 +80,14 @@ def _parts(address: str) -> SplitResult:
     except ValueError:
         raise RefusedError(say("This is not a valid address.")) from None
     return parts
+
+
+def _as_sent(header: str) -> str:
+    """http.client reads every header as Latin-1; servers that send an address with other letters in it mean UTF-8."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
 
 
 def _is_loopback(name: str) -> bool:

@@ -10,6 +10,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,13 @@ from .redact import keep_queries_out_of_the_log
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-    from requests import PreparedRequest, Response
+    from requests import PreparedRequest, Response, Session
     from requests.adapters import HTTPAdapter
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 10
+SHORT = 1 << 16
+"""Bytes that are sooner read than another connection is made."""
 RATE_LIMIT = re.compile(r";\s*r=0\s*;\s*t=(\d+)")
 
 
@@ -34,10 +37,8 @@ class Wire:
     """The connections of one delivery."""
 
     def __init__(self, network: Network) -> None:
-        import requests
-
         self.network = network
-        self._session = requests.Session()
+        self._session = _session()
         self._session.headers.update({"User-Agent": network.user_agent, "Accept-Encoding": "identity", "Accept": "*/*"})
         self._session.auth = _no_netrc
         # As many kept connections as one file uses: the session would drop those above ten.
@@ -51,9 +52,9 @@ class Wire:
         self._session.close()
 
     def ask(self, method: str, address: str, headers: Mapping[str, str]) -> Response:
-        """Send one request and return its answer, whatever it is; the body is not read yet."""
+        """Send one request and return its answer, whatever it is; the body of a file is not read yet."""
         try:
-            return self._session.request(
+            response = self._session.request(
                 method,
                 checked(address),
                 headers=dict(headers),
@@ -63,6 +64,9 @@ class Wire:
             )
         except (OSError, ValueError) as error:
             raise network_error(error, address) from None
+        if response.is_redirect:
+            _read_if_short(response)
+        return response
 
     def follow(self, address: str, headers: Mapping[str, str]) -> Response:
         """GET `address` and follow where it leads, without Authorization from the first foreign origin on."""
@@ -78,6 +82,19 @@ class Wire:
                 sent.pop("Authorization", None)
             address = there
         raise too_many_redirects(address)
+
+
+def _read_if_short(response: Response) -> None:
+    """Read an answer that leads elsewhere to its end, so that its connection can carry the next request. One that is
+    long, or does not say how long it is, is not worth that: it could have no end."""
+    from http.client import HTTPException
+
+    from urllib3.exceptions import HTTPError
+
+    length = response.raw.length_remaining
+    if length is not None and length <= SHORT:
+        with suppress(OSError, ValueError, HTTPError, HTTPException):  # then another connection is made
+            response.raw.read(decode_content=False)
 
 
 def reader(response: Response, address: str) -> Callable[[int], bytes]:
@@ -175,6 +192,16 @@ def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
         if isinstance(one, BaseException) and len(seen) < 50:
             seen += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
     return False
+
+
+def _session() -> Session:
+    import requests
+
+    class Unled(requests.Session):
+        def get_redirect_target(self, resp: Response) -> None:
+            """Nowhere: else `requests` reads the whole body of an answer that leads on, though it is not to follow."""
+
+    return Unled()
 
 
 def _adapter(public_only: bool, pool_maxsize: int) -> HTTPAdapter:

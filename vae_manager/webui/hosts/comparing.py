@@ -1,4 +1,4 @@
-"""What a comparison asks of a WebUI. Imported for types alone."""
+"""What a comparison asks of a WebUI, and what it may be asked for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import Final, Protocol
 
 from ...compare import Decoded, Encoder, Kept, KeptLatents, Step
 from ...sentences import Sentence
 from ...upkeep import Known
+
+MOST_PIXELS: Final = 4096 * 4096
+"""Of a picture that is to be encoded."""
 
 
 @dataclass(frozen=True)

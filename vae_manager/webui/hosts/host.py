@@ -71,8 +71,9 @@ class Host(Protocol):
         """The host's own list of VAE files: base name -> path."""
         ...
 
-    def refresh(self) -> None:
-        """Make the host read its VAE folders again, so that every dropdown of it shows what is there."""
+    def refresh(self, gone: Path | None = None) -> None:
+        """Make the host read its VAE folders again, so that every dropdown of it shows what is there; `gone` is a file
+        that has just been taken away."""
         ...
 
     def refusal(self, act: Act) -> Sentence | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -11,10 +11,37 @@ from ...errors import VaeManagerError
 from ...sentences import say
 from . import markup
 from .comparison.stage import under_result
-from .gradio_compat import changed, keep_out_of_ui_config, on_change, on_click, on_input, on_input_in_browser
+from .gradio_compat import (
+    changed,
+    keep_out_of_ui_config,
+    on_change,
+    on_click,
+    on_input,
+    on_input_in_browser,
+    on_message,
+)
 from .messages import perform
 from .page import EVERYWHERE, THIS_TAB, Page
 from .regions import region
+
+
+class _Parts(NamedTuple):
+    """What the accordion is made of. From `tab_choice` on, nothing is seen: the page's script and the WebUI use it."""
+
+    accordion: Any
+    dropdown: Any
+    refresh: Any
+    scope: Any
+    status: Any
+    answer: Any
+    under: Any
+    offers: Any
+    downloads: Any
+    tab_choice: Any
+    message: Any
+    act: Any
+    sync: Any
+    pick: Any
 
 
 def build(page: Page, tab: str) -> list[Any]:
@@ -24,6 +51,13 @@ def build(page: Page, tab: str) -> list[Any]:
     when the choice is for everywhere. Its first value is empty, so that a request through the API, which brings first
     values, overrides nothing.
     """
+    parts = _make(page, tab)
+    _wire(page, tab, parts)
+    keep_out_of_ui_config(*parts)
+    return [parts.tab_choice]
+
+
+def _make(page: Page, tab: str) -> _Parts:
     words = page.words
     prefix = f"vae_manager_{tab}"
     with gr.Accordion("VAE", open=False, elem_id=prefix, elem_classes=["vae-manager"]) as accordion:
@@ -35,18 +69,27 @@ def build(page: Page, tab: str) -> list[Any]:
             refresh = gr.Button(
                 words(say("Refresh")), elem_id=f"{prefix}_refresh", elem_classes=["vm-refresh"], scale=0, min_width=90
             )
-        scope = _scope(page, prefix)
-        status = gr.HTML(region("status", live=True), elem_id=f"{prefix}_status")
-        answer = gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"])
-        under = gr.HTML(under_result(tab, words), elem_classes=["vm-hidden"])
-        offers = gr.HTML(region("offers"), elem_id=f"{prefix}_offers")
-        downloads = gr.HTML(_downloads(), elem_id=f"{prefix}_downloads")
-        tab_choice = gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice")
-        message = gr.Textbox("", visible=False)
-        act, sync, pick = (
-            gr.Button(visible=True, elem_id=f"{prefix}_{name}", elem_classes=["vm-hidden"])
-            for name in ("act", "sync", "pick")
+        return _Parts(
+            accordion,
+            dropdown,
+            refresh,
+            scope=_scope(page, prefix),
+            status=gr.HTML(region("status", live=True), elem_id=f"{prefix}_status"),
+            answer=gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"]),
+            under=gr.HTML(under_result(tab, words), elem_classes=["vm-hidden"]),
+            offers=gr.HTML(region("offers"), elem_id=f"{prefix}_offers"),
+            downloads=gr.HTML(_downloads(), elem_id=f"{prefix}_downloads"),
+            tab_choice=gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice"),
+            message=gr.Textbox("", visible=False),
+            act=_unseen_button(f"{prefix}_act"),
+            sync=_unseen_button(f"{prefix}_sync"),
+            pick=_unseen_button(f"{prefix}_pick"),
         )
+
+
+def _wire(page: Page, tab: str, parts: _Parts) -> None:
+    """Say what each event of the accordion does."""
+    dropdown, scope, tab_choice, answer = parts.dropdown, parts.scope, parts.tab_choice, parts.answer
 
     def shown(word: str) -> Any:
         """Never a value without the lines of now: gradio 4 shows nothing for one that is not among the lines it has."""
@@ -59,7 +102,8 @@ def build(page: Page, tab: str) -> list[Any]:
             own = page.pick(word, where)
         except VaeManagerError as error:
             return shown(""), "", markup.answer(error.sentence, page.words)
-        return shown(word), own, ""
+        doubt = page.doubt_in_tab(own) if own else None
+        return shown(word), own, markup.answer(doubt, page.words) if doubt is not None else ""
 
     def scope_changed(where: str, label: str) -> tuple[Any, str, str]:
         return picked(label, where) if where == THIS_TAB else (shown(""), "", "")
@@ -80,16 +124,11 @@ def build(page: Page, tab: str) -> list[Any]:
     on_input_in_browser(scope, _OWN, [scope, dropdown], [tab_choice])
     on_input(dropdown, picked, [dropdown, scope], [dropdown, tab_choice, answer])
     on_input(scope, scope_changed, [scope, dropdown], [dropdown, tab_choice, answer])
-    on_click(pick, picked, [message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
-    on_click(act, acted, [message], [answer], js="vaeManager.takeMessage")
-    on_click(sync, shown, [tab_choice], [dropdown], js_after=f"() => {{ vaeManager.linesCame('{tab}'); }}")
-    on_click(refresh, refreshed, [tab_choice], [dropdown])
+    on_click(parts.pick, picked, [parts.message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
+    on_message(parts.act, acted, [parts.message], answer, tab)
+    on_click(parts.sync, shown, [tab_choice], [dropdown], js_after=f"() => {{ vaeManager.linesCame('{tab}'); }}")
+    on_click(parts.refresh, refreshed, [tab_choice], [dropdown])
     on_change(tab_choice, f"(word) => {{ vaeManager.tabChose('{tab}', word); }}")
-    keep_out_of_ui_config(
-        accordion, dropdown, refresh, scope, status, answer, under, offers, downloads, tab_choice, message, act, sync,
-        pick,
-    )
-    return [tab_choice]
 
 
 _OWN = f"(where, label) => where === {json.dumps(THIS_TAB)} ? label : ''"
@@ -105,6 +144,11 @@ def _scope(page: Page, prefix: str) -> Any:
         elem_id=f"{prefix}_scope",
         elem_classes=["vm-scope"],
     )
+
+
+def _unseen_button(element: str) -> Any:
+    """What the page's script clicks. A button that gradio holds for invisible is not in the page."""
+    return gr.Button(visible=True, elem_id=element, elem_classes=["vm-hidden"])
 
 
 def _downloads() -> str:

@@ -31,6 +31,13 @@ def on_click(
         event.then(None, inputs=[], outputs=[], **_js(js_after))
 
 
+def on_message(button: Any, work: Callable[..., Any], inputs: Sequence[Any], answer: Any, place: str) -> None:
+    """As `on_click`, for what the page's script has to say: it puts the message in, and is given the `answer`, in
+    `place` of its `PLACES`."""
+    event = button.click(work, inputs=list(inputs), outputs=[answer], **_js("vaeManager.takeMessage"), **AT_ONCE)
+    event.then(None, inputs=[answer], outputs=[], **_js(f"(text) => {{ vaeManager.answered('{place}', text); }}"))
+
+
 def on_input(component: Any, work: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     """Run `work` when a person, and not the program, changes the component."""
     component.input(work, inputs=list(inputs), outputs=list(outputs), **AT_ONCE)

@@ -55,7 +55,7 @@ def _rename(host: Host, service: Service, action: Action) -> None:
     allow(host, Act.CHANGE_FILES)
     path = file_of(host, service, action["file"]).path
     service.upkeep.renamed(path, moving.rename(path, action["name"].strip(), _around(host, service)))
-    host.refresh()
+    host.refresh(gone=path)
 
 
 def _move(host: Host, service: Service, action: Action) -> None:
@@ -64,7 +64,7 @@ def _move(host: Host, service: Service, action: Action) -> None:
     allow(host, Act.CHANGE_FILES)
     path, folder = file_of(host, service, action["file"]).path, _folder(host, action)
     service.upkeep.renamed(path, moving.move(path, folder, _around(host, service)))
-    host.refresh()
+    host.refresh(gone=path)
 
 
 def _folder(host: Host, action: Action) -> Path:
@@ -78,8 +78,9 @@ def _folder(host: Host, action: Action) -> Path:
 
 def _delete(host: Host, service: Service, action: Action) -> None:
     allow(host, Act.CHANGE_FILES)
-    service.upkeep.remove(file_of(host, service, action["file"]).path, _around(host, service))
-    host.refresh()
+    path = file_of(host, service, action["file"]).path
+    service.upkeep.remove(path, _around(host, service))
+    host.refresh(gone=path)
 
 
 def _undo(host: Host, service: Service, action: Action) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -64,15 +64,28 @@ def option_of(options: Sequence[Option], word: str) -> Option | None:
 
 def misfit(ours: str | None, option: Option | None) -> Sentence | None:
     """Why a choice is hardly meant for a checkpoint of the family `ours`, where that can be told: it is asked first."""
+    names = _two_families(ours, option)
+    if names is None:
+        return None
+    return say(
+        "{vae} was made for {theirs}, this checkpoint is {ours}: pictures would be noise. Nothing was changed.", **names
+    )
+
+
+def misfit_in_tab(ours: str | None, option: Option | None) -> Sentence | None:
+    """As `misfit`, for what a tab has chosen for itself."""
+    names = _two_families(ours, option)
+    if names is None:
+        return None
+    return say("{vae} was made for {theirs}, this checkpoint is {ours}: this tab's pictures will be noise.", **names)
+
+
+def _two_families(ours: str | None, option: Option | None) -> Mapping[str, str] | None:
     theirs = option.family if option is not None else None
     if option is None or theirs is None or ours is None or theirs == ours:
         return None
-    return say(
-        "{vae} was made for {theirs}, this checkpoint is {ours}: pictures would be noise. Nothing was changed.",
-        vae=option.entry.name if option.entry is not None else option.word,
-        theirs=family_label(theirs),
-        ours=family_label(ours),
-    )
+    name = option.entry.name if option.entry is not None else option.word
+    return {"vae": name, "theirs": family_label(theirs), "ours": family_label(ours)}
 
 
 def stuck_at(

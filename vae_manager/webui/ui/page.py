@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...choice import AUTOMATIC, BUILTIN, Choice
 from ...jobs import JobState
 from ...library import VaeFile, scan
+from ...sentences import Sentence
 from ...service import Service
 from ..hosts.acts import Act
 from ..words import Words, words_for
@@ -25,6 +26,7 @@ from .facts import Facts, read_facts
 from .library_facts import LibraryRow, read_library
 from .library_table import RowLog
 from .markup import choice_name
+from .options import misfit_in_tab, option_of
 from .pasted import chosen_for_tab
 
 if TYPE_CHECKING:
@@ -200,3 +202,8 @@ class Page:
             return word
         choose(self.host, self.service, Choice(word))
         return ""
+
+    def doubt_in_tab(self, word: str) -> Sentence | None:
+        """What to say where a tab has chosen a VAE that is hardly meant for the checkpoint."""
+        facts = self.facts()
+        return misfit_in_tab(facts.in_use.family, option_of(facts.options, word))

@@ -11,7 +11,7 @@ from ...errors import VaeManagerError
 from ...sentences import say
 from . import markup
 from .comparison.stage import frame
-from .gradio_compat import keep_out_of_ui_config, on_change, on_click, picture_field
+from .gradio_compat import keep_out_of_ui_config, on_change, on_message, picture_field
 from .messages import perform
 from .page import COMPARISON, LIBRARY, Page
 from .regions import region
@@ -67,8 +67,8 @@ def build(page: Page) -> Any:
         return ""
 
     with blocks:
-        on_click(act, acted, [message], [answer], js="vaeManager.takeMessage")
-        on_click(compare, compared, [message, own], [answer], js="vaeManager.takeMessage")
+        on_message(act, acted, [message], answer, LIBRARY)
+        on_message(compare, compared, [message, own], answer, LIBRARY)
         on_change(own, "(picture) => { vaeComparison.pictureCame(picture !== null); }")
     keep_out_of_ui_config(pages, answer, shelf, which, setup, own, results, message, act, compare)
     return blocks

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules import call_queue, sd_models, sd_vae, shared
+from modules import sd_models, sd_vae, shared
 
 from ....choice import AUTOMATIC, Choice
 from ....compare.infotext import with_vae
@@ -56,16 +56,11 @@ class A1111(FamilyWebUI):
     def files(self) -> Mapping[str, str]:
         return dict(sd_vae.vae_dict)
 
-    def refresh(self) -> None:
-        """The WebUI's own refresh begins with an empty list, from which a picture that is being made may be resolving
-        its VAE: then files are added, and none is taken away."""
-        if call_queue.queue_lock.acquire(blocking=False):
-            try:
-                sd_vae.refresh_vae_list()
-            finally:
-                call_queue.queue_lock.release()
-            return
-        self.add_new_files()
+    def lists(self) -> Sequence[dict[str, str]]:
+        return [sd_vae.vae_dict]
+
+    def reread(self) -> None:
+        sd_vae.refresh_vae_list()
 
     def add_new_files(self) -> None:
         for file in scan(self.folders()):

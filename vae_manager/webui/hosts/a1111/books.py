@@ -86,6 +86,7 @@ class A1111Books:
 
     def start_over(self, model: Any) -> None:
         model.base_vae = model.loaded_vae_file = None
+        self._precision.start_over(model.first_stage_model)
 
     def heal(self, model: Any) -> bool:
         """The model on the CPU, and without its hijack: which is off for good reason while a checkpoint is loaded."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from modules import devices, sd_vae
 
 from ....sentences import Sentence, say
@@ -51,6 +52,16 @@ class Precision:
         if self._before is None or sd_vae.loaded_vae_file == path:
             return devices.dtype_vae
         return self._before
+
+    def start_over(self, module: torch.nn.Module) -> None:
+        """A checkpoint has brought a VAE that has given no NaN: it runs as VAEs did before.
+
+        After bf16, whose rounding cannot be taken back, it stays in that.
+        """
+        if self._before is not None and devices.dtype_vae == torch.float32:
+            devices.dtype_vae = self._before
+            module.to(self._before)
+            self._before = None
 
     def settle(self) -> None:
         """A VAE has been put in: where it runs as before the NaN, that is over."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import DiskError, RefusedError
+from ....files.writing import rename_over
 from ....sentences import say
 
 KEY = "vae"
@@ -95,7 +96,7 @@ def _write(path: Path, card: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         if place.exists():
             shutil.copymode(place, new)
-        new.replace(place)
+        rename_over(new, place)
     except OSError as error:
         with suppress(OSError):
             new.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -108,23 +109,32 @@ class FamilyComparing:
                 made = decode_all(ready, _source(wanted), candidates, report=report, stop=stop)
                 with closing(made):
                     for decoded in made:
-                        show(decoded)
+                        show(replace(decoded, foreign=_foreign(decoded, kept, model)))
 
         self._host.run_exclusive(work)
 
     def _candidate(self, model: Any, vae: str) -> Candidate:
-        return Candidate(vae, lambda: self._host.vae.borrow(model, self._host.path_of(Choice(vae))))
+        return Candidate(
+            vae, lambda: self._host.vae.borrow(model, self._file_of(vae) or self._host.path_of(Choice(vae)))
+        )
+
+    def _file_of(self, vae: str) -> str | None:
+        """None: the checkpoint's own, or one that is not there. The one in use need not be in the WebUI's list:
+        --vae-path may name a file of another folder."""
+        in_use = self._in_use()
+        return in_use if vae == _word(in_use) else self._host.files().get(vae)
 
     def save_folder(self) -> Path:
         return Path(str(options.read("outdir_save", "log/images")))
 
     def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
-        path, short_hash = self._host.files().get(vae), None
+        path, short_hash = self._file_of(vae), None
         if path is not None and self._host.may_hash():
             hashes = the_service(self._host.data_folder).hashes
             sha256 = hashes.compute(Path(path)) if hashed else hashes.known(Path(path))
             short_hash = sha256[: texts.SHORT_HASH] if sha256 is not None else None
-        return self._host.infotext_of(infotext, path, short_hash)
+        gone = vae if vae != BUILTIN.word else None
+        return self._host.infotext_of(infotext, path or gone, short_hash)
 
 
 def _refused(name: str, known: Known | None, room: Room | None) -> Sentence | None:
@@ -142,6 +152,17 @@ def _source(wanted: Wanted) -> torch.Tensor | Encoder:
         return wanted.source
     assert wanted.source.latent is not None  # else there is a refusal
     return wanted.source.latent
+
+
+def _foreign(decoded: Decoded, kept: Kept | None, model: Any) -> Sentence | None:
+    loaded = model.sd_checkpoint_info.filename
+    if decoded.vae != BUILTIN.word or kept is None or kept.checkpoint.file == loaded:
+        return None
+    return say(
+        "This is the VAE of {loaded}, the checkpoint that is loaded now. {maker} made the picture.",
+        loaded=Path(loaded).name,
+        maker=Path(kept.checkpoint.file).name,
+    )
 
 
 def _word(path: str | None) -> str:

@@ -83,11 +83,11 @@ class Latents:
         if batch is not None and len(batch.latents) != len(pictures):
             batch = None
         for place in range(len(pictures)):
-            if len(gathered) < options.kept_count():
-                why_not = _why_not(p, place, batch)
-                latent = batch.latents[place : place + 1].clone() if batch is not None and why_not is None else None
-                number = p.iteration * p.batch_size + place
-                gathered.append(_Taken(number, (width, height), latent, batch, _note(p, place), why_not))
+            why_not = _why_not(p, place, batch)
+            latent = batch.latents[place : place + 1].clone() if batch is not None and why_not is None else None
+            number = p.iteration * p.batch_size + place
+            gathered.append(_Taken(number, (width, height), latent, batch, _note(p, place), why_not))
+        del gathered[: -options.kept_count()]
 
     def finish(self, p: Any, processed: Any, tab: str) -> None:
         gathered: list[_Taken] = getattr(p, GATHERED, [])

@@ -104,7 +104,7 @@ class LoadedVae:
         Raises a VaeManagerError where the file cannot go into `model`, or nothing can be told.
         """
         module = self._module(model)
-        with self._books.touching(), self._books.running(model) as device:  # before: what is lent goes where it runs
+        with self._books.touching(), self._books.running(model) as device:
             inside = {name: place.data for name, place in places(module).items()}
             own, candidate = (self.borrow(model, vae) or inside for vae in (None, path))
             return latent_test(module, own, candidate, sample_picture().to(device))

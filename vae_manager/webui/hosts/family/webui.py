@@ -70,8 +70,16 @@ class FamilyWebUI(ABC):
         """The host's own list of VAE files: base name -> path."""
 
     @abstractmethod
-    def refresh(self) -> None:
-        """Make the host read its VAE folders again, so that every dropdown of it shows what is there."""
+    def lists(self) -> Sequence[dict[str, str]]:
+        """The host's own lists of VAE files themselves."""
+
+    @abstractmethod
+    def reread(self) -> None:
+        """The host's own refresh, which makes its lists anew. Under the queue lock."""
+
+    @abstractmethod
+    def add_new_files(self) -> None:
+        """Enter into the lists what they lack."""
 
     @abstractmethod
     def before_generation(self) -> None:
@@ -183,6 +191,20 @@ class FamilyWebUI(ABC):
         if shared.cmd_opts.vae_dir is not None:
             folders.append(Path(shared.cmd_opts.vae_dir))
         return folders
+
+    def refresh(self, gone: Path | None = None) -> None:
+        """The host's own refresh begins with an empty list, from which a picture that is being made may be resolving
+        its VAE: then files are added, and none but `gone` is taken away."""
+        if call_queue.queue_lock.acquire(blocking=False):
+            try:
+                self.reread()
+            finally:
+                call_queue.queue_lock.release()
+            return
+        for known in self.lists():
+            if gone is not None and known.get(gone.name) == str(gone):
+                del known[gone.name]
+        self.add_new_files()
 
     def path_of(self, choice: Choice) -> str | None:
         name = choice.file_name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules import call_queue, sd_models, sd_vae, shared
+from modules import sd_models, sd_vae, shared
 from modules_forge import main_entry
 
 from ....choice import AUTOMATIC, BUILTIN, Choice, Situation
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 CARD_KEY = "vae_te"
 """Of a checkpoint's card: its VAE and text encoders, by base names; "Built in" for none."""
 CARD_BUILTIN = "Built in"
+ECHO_SECONDS = 30.0
+"""What a page was sent comes back within this time, or never."""
 
 
 class Forge(FamilyWebUI):
@@ -45,8 +48,8 @@ class Forge(FamilyWebUI):
 
     def __init__(self) -> None:
         super().__init__()
-        self._sent: deque[list[str]] = deque(maxlen=8)
-        """What Forge's dropdown was sent and has not given back yet."""
+        self._sent: deque[tuple[float, list[str]]] = deque(maxlen=8)
+        """What Forge's dropdown was sent and has not given back yet, and when."""
 
     @functools.cached_property
     def ways_in(self) -> WaysIn:
@@ -78,22 +81,18 @@ class Forge(FamilyWebUI):
             if any(Path(path).is_relative_to(folder) for folder in self.vae_folders()) and modules_list.is_vae(path)
         }
 
-    def refresh(self) -> None:
-        """Forge's own refresh begins with an empty list, in which a picture that is being made may look: then files are
-        added, and none is taken away. X/Y/Z knows the names of A1111's list alone."""
-        if call_queue.queue_lock.acquire(blocking=False):
-            try:
-                main_entry.refresh_models()
-                sd_vae.refresh_vae_list()
-            finally:
-                call_queue.queue_lock.release()
-            return
-        self.add_new_files()
+    def lists(self) -> Sequence[dict[str, str]]:
+        """X/Y/Z knows the names of A1111's alone."""
+        return [main_entry.module_list, sd_vae.vae_dict]
+
+    def reread(self) -> None:
+        main_entry.refresh_models()
+        sd_vae.refresh_vae_list()
 
     def add_new_files(self) -> None:
         for file in scan(self.folders()):
             if file.folder.purpose == "vae":
-                for known in (main_entry.module_list, sd_vae.vae_dict):
+                for known in self.lists():
                     known.setdefault(file.name, str(file.path.absolute()))
 
     # The choice
@@ -256,18 +255,19 @@ class Forge(FamilyWebUI):
     def picker_values(self, facts: Facts) -> Mapping[str, Any]:
         """A chosen file that has gone is listed too: else the dropdown would drop it, and with it the choice."""
         names = [Path(path).name for path in modules_list.chosen()]
-        self._sent.append(sorted(names))
+        self._sent.append((time.monotonic(), sorted(names)))
         return {"choices": list(dict.fromkeys([*main_entry.module_list, *names])), "value": names}
 
     def is_echo(self, values: Sequence[str]) -> bool:
         """Forge's dropdown gives back, as if a person had picked it, what it has just been sent. By then it may be old.
 
         Nobody can pick what is shown already, so the first that comes back so is not a person's. What was sent before
-        it and has not come back by then never will.
+        it and has not come back by then never will: a page that shows it already sends nothing back.
         """
-        given = sorted(values)
+        given, oldest = sorted(values), time.monotonic() - ECHO_SECONDS
         while self._sent:
-            if self._sent.popleft() == given:
+            when, sent = self._sent.popleft()
+            if sent == given and when >= oldest:
                 return True
         return False
 

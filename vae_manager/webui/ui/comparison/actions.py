@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ....compare import Comparison, Encoder, Kept
@@ -13,7 +14,7 @@ from ....library import scan
 from ....sentences import Sentence, say
 from ....service import Service
 from ...comparing import begin
-from ...hosts.comparing import Wanted
+from ...hosts.comparing import MOST_PIXELS, Wanted
 from ...words import words_for
 from .facts import proposed
 from .saving import start_saving
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Action = dict[str, Any]
 
-MOST_PIXELS: Final = 4096 * 4096
 PROMPT_SHOWN: Final = 60
 """Characters of a prompt that tell a picture from the others."""
 
@@ -70,7 +70,20 @@ def _compare_shown(host: Host, service: Service, action: Action) -> None:
     if kept is None:
         raise RefusedError(say("No picture has been made yet. Make one, or take a picture of your own."))
     vaes = proposed(host, service, scan(host.folders()))
-    begin(host.comparing, service, Wanted(kept, vaes), title_of(kept))
+    noted = replace(kept, note=_looks_otherwise(kept, action["size"]) or kept.note)
+    begin(host.comparing, service, Wanted(noted, vaes), title_of(kept))
+
+
+def _looks_otherwise(kept: Kept, size: Sequence[Any]) -> Sentence | None:
+    """What to say where the picture of that infotext has another size than the shown one of `size`."""
+    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size) or tuple(size) == kept.size:
+        return None
+    return say(
+        "What you saw is {width} × {height}: several pictures put together, or one that was enlarged after the decode. "
+        "This is the decoded picture that its infotext belongs to.",
+        width=size[0],
+        height=size[1],
+    )
 
 
 def _squeezed(text: str) -> str:
@@ -120,7 +133,7 @@ def comparison_of(service: Service, id: str) -> Comparison:
 
 COMPARISON_ACTIONS: Final[dict[str, tuple[Do, dict[str, type]]]] = {
     "compare": (_compare, {"kept": str, "vaes": list}),
-    "compare-shown": (_compare_shown, {"tab": str, "infotext": str}),
+    "compare-shown": (_compare_shown, {"tab": str, "infotext": str, "size": list}),
     "stop-comparison": (lambda host, service, action: service.comparing.stop(action["id"]), {"id": str}),
     "save-comparison": (_save, {"id": str}),
 }

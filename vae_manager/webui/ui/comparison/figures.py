@@ -18,12 +18,19 @@ def words_of(result: Result, comparison: Comparison, words: Words) -> str:
     """What is seen, against the reference."""
     if is_reference(result, comparison):
         return words(say("the others are held against this one"))
+    if comparison.lacks_reference:
+        return words(say("held against nothing: the VAE in use gave no picture"))
     separator = words(say(", "))
     return separator.join(words(word) for word in result.words)
 
 
 def is_reference(result: Result, comparison: Comparison) -> bool:
-    return comparison.original is None and bool(comparison.vaes) and result.decoded.vae == comparison.vaes[0]
+    return result.decoded.vae == comparison.reference
+
+
+def notes_of(result: Result) -> Sequence[Sentence]:
+    """What is unusual about the picture."""
+    return [note for note in (result.decoded.foreign, result.decoded.note) if note is not None]
 
 
 def figures_of(result: Result, words: Words) -> Sequence[str]:

@@ -15,7 +15,7 @@ from ..markup.choices import choice_name
 from ..markup.parts import BROKEN, FINE, LOOK, badge, button, line, paragraph, plain, with_buttons
 from .actions import title_of
 from .facts import Chip, Picture, Section
-from .figures import figures_of, is_reference, shifts_of, words_of
+from .figures import figures_of, is_reference, notes_of, shifts_of, words_of
 from .saving import title_text
 from .view import ORIGINAL, PATH, SHEET, picture_at
 
@@ -231,7 +231,7 @@ def _card(
             waits = say("is decoding …")
         return _item(key, '<div class="vm-thumb"></div>', title, f'<p class="vm-hint">{escape(words(waits))}</p>')
     decoded = result.decoded
-    notes = "".join(line(LOOK, words(note), words) for note in (decoded.note,) if note is not None)
+    notes = "".join(line(LOOK, words(note), words) for note in notes_of(result))
     if decoded.error is not None:
         notes += line(BROKEN, words(decoded.error), words)
     if decoded.pixels is None:

@@ -1,0 +1,76 @@
+"""Answers that lead elsewhere: how their addresses are written, and what of their bodies is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+
+from tests.hub import Fault, Hub
+from vae_manager.catalogue.sources import HttpsSource
+from vae_manager.transfer import Network
+from vae_manager.transfer.wire.session import SHORT, Wire
+
+from .ordering import MB, Desk, some_bytes
+
+DATA = some_bytes(MB)
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    wire = Wire(Network())
+    yield wire
+    wire.close()
+
+
+# -- addresses -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("path", ["/é/vae.safetensors", "/模型/vae 😀.safetensors"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_address_that_is_not_encoded(hub: Hub, desk: Desk, path: str, whole: bool) -> None:
+    """Its bytes in the header are UTF-8, which http.client reads as if they were Latin-1."""
+    address = hub.publish(path, DATA)
+    location = address if whole else path
+    hub.cdn.fail_always(Fault.redirect(location.encode().decode("latin-1")), path="/start")
+    assert desk.get(desk.order(DATA, HttpsSource(hub.cdn.address + "/start.safetensors"))).proven
+    assert hub.cdn.requests[-1].path == quote(path)
+
+
+def test_one_that_is_latin_1_is_taken_as_it_is(hub: Hub, wire: Wire) -> None:
+    hub.cdn.fail_always(Fault.redirect("/caf\xe9"), path="/start")
+    hub.publish("/café", DATA)
+    assert wire.follow(hub.cdn.address + "/start", {}).status_code == 200
+
+
+def test_one_that_is_encoded_stays_so(hub: Hub, wire: Wire) -> None:
+    hub.cdn.fail_always(Fault.redirect("/a%20b%2Fc?x=%C3%A9&y=%2B"), path="/start")
+    wire.follow(hub.cdn.address + "/start", {})
+    assert hub.cdn.requests[-1].target == "/a%20b%2Fc?x=%C3%A9&y=%2B"
+
+
+# -- bodies --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("coding", [Fault(), Fault.chunked(), Fault.without("Content-Length")])
+def test_a_long_body_is_not_read(hub: Hub, desk: Desk, coding: Fault) -> None:
+    leading = Fault.status(302, headers=(("Location", hub.publish("/there", DATA)),), body=bytes(100 * MB))
+    hub.cdn.fail_always(leading | coding, path="/start")
+    assert desk.get(desk.order(DATA, HttpsSource(hub.cdn.address + "/start.safetensors"))).proven
+    hub.settle()
+    # What the sockets of both sides take without anybody reading is out of our hands.
+    assert hub.cdn.sent("/start") < 20 * MB
+    assert hub.cdn.sent("/there") == len(DATA)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize("size", [0, SHORT])
+def test_after_a_short_one_the_connection_is_used_again(hub: Hub, wire: Wire, method: str, size: int) -> None:
+    hub.cdn.fail_always(Fault.status(302, headers=(("Location", "/there"),), body=bytes(size)), path="/start")
+    hub.publish("/there", DATA)
+    wire.ask(method, hub.cdn.address + "/start", {}).close()
+    assert wire.ask(method, hub.cdn.address + "/there", {}).status_code == 200
+    assert hub.cdn.connections == 1
+
+
+def test_a_short_one_that_breaks_off_is_followed_all_the_same(hub: Hub, wire: Wire) -> None:
+    leading = Fault.status(302, headers=(("Location", hub.publish("/there", DATA)),), body=bytes(1000))
+    hub.cdn.fail_always(leading | Fault.reset_after(10), path="/start")
+    assert wire.follow(hub.cdn.address + "/start", {}).status_code == 200
