@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,6 +89,22 @@ def test_garbled_at_any_byte(shop: Shop, suffix: str, garbling: str, monkeypatch
         assert [path.name for path in shop.folder.iterdir()] == [NAME]
         (shop.folder / NAME).unlink()
     assert tried >= len(whole) // STEP
+
+
+@pytest.mark.parametrize("number", [b"Infinity", b"NaN", b"-1", b"1e999", b"null"])
+def test_a_number_that_is_none(shop: Shop, number: bytes) -> None:
+    """JSON's own readers take the first two."""
+    kept = a_partial_file(shop)
+    for garbled in (name for name in kept if name.endswith((".journal", ".recent"))):
+        for found in re.finditer(rb"(?<=[ \[])\d+(?=[,\]\n])", kept[garbled]):
+            whole = kept[garbled]
+            for name, right in kept.items():
+                (shop.folder / name).write_bytes(right)
+            (shop.folder / garbled).write_bytes(whole[: found.start()] + number + whole[found.end() :])
+            unfinished(shop.folder)
+            shop.deliver()
+            assert (shop.folder / NAME).read_bytes() == DATA
+            (shop.folder / NAME).unlink()
 
 
 def a_partial_file(shop: Shop) -> dict[str, bytes]:
