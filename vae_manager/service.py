@@ -62,6 +62,8 @@ class Service:
                 trash=self.trash,
             )
         )
+        self.setting_at_refusal = ""
+        """The host's setting when the last of `choices` failed, in its word: once it is another one, that is over."""
         self.comparing = Lane("comparisons")
         self.comparisons = Comparisons()
         """What the jobs of `comparing` have made, by their keys."""

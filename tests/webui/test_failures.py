@@ -57,7 +57,7 @@ def web_page(hub: Hub, host: PlainHost, patch: pytest.MonkeyPatch) -> None:
     ("prepare", "said"),
     [
         (wrong_hash, f"is not the published file and was thrown away. Expected SHA-256: {SHA256}"),
-        (no_space, "but the download needs"),
+        (no_space, "MB are needed"),
         (no_network, "cannot be reached"),
         (gated, "owner/repo"),
         (unknown_repository, "owner/nowhere"),

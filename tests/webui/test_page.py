@@ -209,6 +209,17 @@ def test_a_refused_choice_leaves_the_old_one_and_says_why(page: Page, host: Plai
     assert "diffusers" not in text(page, "status")
 
 
+def test_a_refusal_is_over_once_another_choice_was_made_elsewhere(page: Page, host: PlainHost) -> None:
+    host.listed = {"bad.safetensors": "bad.safetensors"}
+    page.pick("bad.safetensors", EVERYWHERE)
+    wait_for(lambda: "is a diffusers file" in text(page, "status"))
+    assert "is a diffusers file" in text(page, "status"), "it stays, as long as nothing else happens"
+    host.word = "None"
+    assert "diffusers" not in text(page, "status")
+    host.word = "Automatic"
+    assert "diffusers" not in text(page, "status")
+
+
 def test_a_choice_waits_for_the_picture(page: Page, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...choice import Choice
 from ...errors import RefusedError
-from ...jobs import Handle
+from ...jobs import Handle, JobState, JobView
 from ...library import scan
 from ...sentences import Sentence, say
 from ...service import Service
@@ -63,7 +64,27 @@ def choose(host: Host, service: Service, choice: Choice, *, sure: bool = False) 
     for view in service.choices.views():
         service.choices.stop(view.key)
         service.choices.forget(view.key)
-    service.choices.start(CHOICE_KEY + choice.word, choice.word, work)
+    _start(host, service, choice.word, work)
+
+
+def _start(host: Host, service: Service, word: str, work: Callable[[Handle], None]) -> None:
+    def noting(handle: Handle) -> None:
+        try:
+            work(handle)
+        except BaseException:
+            service.setting_at_refusal = host.choice().word
+            raise
+
+    service.choices.start(CHOICE_KEY + word, word, noting)
+
+
+def newest_choice(host: Host, service: Service) -> JobView | None:
+    """The newest change of the choice; one that has failed is forgotten once another choice was made elsewhere."""
+    newest = next(reversed(service.choices.views()), None)
+    if newest is None or newest.state is not JobState.FAILED or host.choice().word == service.setting_at_refusal:
+        return newest
+    service.choices.forget(newest.key)
+    return None
 
 
 def _doubt(host: Host, service: Service, choice: Choice) -> Sentence | None:
@@ -84,4 +105,4 @@ def follow(host: Host, service: Service) -> None:
         return
     waiting = [view.key.removeprefix(CHOICE_KEY) for view in service.choices.views() if not view.state.ended]
     word = waiting[-1] if waiting else host.choice().word  # what the dropdown shows stays what it shows
-    service.choices.start(CHOICE_KEY + word, word, lambda handle: host.follow_setting())
+    _start(host, service, word, lambda handle: host.follow_setting())

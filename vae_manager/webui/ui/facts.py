@@ -21,6 +21,7 @@ from ...service import Service
 from ..hosts.acts import Act, InUse
 from ..update import newer_version_on_disk
 from .builtin import Builtin, builtin_notices, read_builtin
+from .choosing import newest_choice
 from .fitting import family_label
 from .options import CHOICE_KEY, Option, misfit, option_of, read_options, stuck_at
 from .pasted import Pasted, read_pasted
@@ -111,7 +112,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> Facts:
     name it."""
     service.upkeep.look(files, patience=0)
     in_use, choice = host.in_use(), host.choice()
-    choosing = _newest(service.choices.views())
+    choosing = newest_choice(host, service)
     moving = choosing is not None and not choosing.state.ended
     family = in_use.family or DEFAULT_FAMILY
     _learn_hashes(host, service, files, in_use)
@@ -201,10 +202,6 @@ def _measured(service: Service, family: str) -> Sequence[Entry]:
     """The one that checkpoints carry first, then what is offered instead."""
     measured = [entry for entry in service.catalogue.entries if entry.family == family and entry.evaluations]
     return sorted(measured, key=lambda entry: entry.offered)
-
-
-def _newest(views: Sequence[JobView]) -> JobView | None:
-    return views[-1] if views else None
 
 
 def _learn_hashes(host: Host, service: Service, files: Sequence[VaeFile], in_use: InUse) -> None:
