@@ -207,7 +207,7 @@ def test(options: argparse.Namespace) -> int:
             GRADIO_4_ENVIRONMENT,
             [*BY_FILE, *PAGE_TESTS, *options.pytest],
         ),
-        ("Forge", GRADIO_4_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "3", *FORGE_TESTS, *options.pytest]),
+        ("Forge", GRADIO_4_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", *FORGE_TESTS, *options.pytest]),
         ("conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]),
     ]
     oldest = python_3_10()
@@ -236,13 +236,13 @@ def python_3_10() -> str | None:
 
 
 def others(folders: Sequence[str]) -> list[str]:
-    """All but those of some folders, three at a time on two processors: they start WebUIs, and wait for them."""
-    return ["-m", "pytest", "-q", "-n", "3", *(f"--ignore={folder}" for folder in folders)]
+    """All but those of some folders, two at a time: they start WebUIs, and wait for them."""
+    return ["-m", "pytest", "-q", "-n", "2", *(f"--ignore={folder}" for folder in folders)]
 
 
 def core(folders: Sequence[str]) -> list[str]:
     """Several at a time: most of these tests wait, for sockets and for other processes."""
-    return ["-m", "pytest", "-q", "-n", "5", *folders]
+    return ["-m", "pytest", "-q", "-n", "3", *folders]
 
 
 def timed(name: str, environment: Environment, arguments: Sequence[str]) -> bool:
