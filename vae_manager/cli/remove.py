@@ -6,7 +6,7 @@ import argparse
 import threading
 from pathlib import Path
 
-from ..errors import Cancelled, NotFoundError, UsageError, VaeManagerError
+from ..errors import NotFoundError, UsageError
 from ..library.moving import Surroundings
 from ..library.trash import Removed, empty, remove, removed, undo
 from ..sentences import megabytes, say
@@ -14,9 +14,9 @@ from ..sync import worst
 from .known import Known, data_of, with_data
 from .shared import (
     Bar,
+    Outcomes,
     folder_of,
     print_json,
-    print_problem,
     reading_bar,
     shown,
     stopped_by_ctrl_c,
@@ -41,28 +41,21 @@ def run(options: argparse.Namespace) -> int:
         return _list(options, trash) if options.list else _empty(options, trash)
     if not options.files:
         raise UsageError(say("Name a file, or ask with --list what is in the trash."))
-    rows: list[dict[str, object]] = []
-    errors: list[VaeManagerError] = []
+    outcomes = Outcomes(json=options.json)
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
         for name in options.files:
-            try:
-                rows.append(
+            with outcomes.of(name):
+                row = (
                     _undone(name, trash, around, bar, stop)
                     if options.undo
                     else _removed(name, folder, trash, around, bar, stop)
                 )
+                outcomes.rows.append(row)
                 if not options.json:
-                    bar.print(shown(rows[-1]["text"]))
-            except Cancelled:
-                raise
-            except VaeManagerError as error:  # the others are removed all the same
-                errors.append(error)
-                rows.append({"path": str(name), "error": str(error), "status": error.exit_status})
-                if not options.json:
-                    print_problem(error)
+                    bar.print(shown(row["text"]))
     if options.json:
-        print_json(rows)
-    return worst(errors)
+        print_json(outcomes.rows)
+    return worst(outcomes.errors)
 
 
 def _removed(

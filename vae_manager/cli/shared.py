@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..catalogue import Catalogue, Entry, load, not_offered
-from ..errors import NotFoundError
+from ..errors import Cancelled, NotFoundError, VaeManagerError
 from ..sentences import Sentence, megabytes, say
 from ..transfer import Delivery, Network, Progress
 
@@ -120,6 +120,27 @@ def refusal_of(options: argparse.Namespace) -> Callable[[Entry], Sentence | None
 # -- what is printed -----------------------------------------------------------------------------------------------
 def print_json(value: object) -> None:
     print(json.dumps(value, indent=2))  # in ASCII, which stdout can hold in whatever encoding it is
+
+
+class Outcomes:
+    """What came of several files. One that fails is told and stops no other; Ctrl-C stops all."""
+
+    def __init__(self, *, json: bool) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.errors: list[VaeManagerError] = []
+        self._json = json
+
+    @contextmanager
+    def of(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except Cancelled:
+            raise
+        except VaeManagerError as error:
+            self.errors.append(error)
+            self.rows.append({"path": str(path), "error": str(error), "status": error.exit_status})
+            if not self._json:
+                print_problem(error)
 
 
 def print_problem(text: object) -> None:

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from ..catalogue import Catalogue
-from ..errors import Cancelled, IntegrityError, UsageError, VaeManagerError
+from ..errors import IntegrityError, UsageError
 from ..files import Inspection, inspect, sha256_of
 from ..files.numbers import find_nan
 from ..library import Folder, scan
 from ..sentences import Sentence, say
 from ..sync import worst
 from .shared import (
+    Outcomes,
     folder_of,
     load_catalogue,
     print_json,
-    print_problem,
     reading_bar,
     shown,
     stopped_by_ctrl_c,
@@ -43,25 +43,19 @@ def run(options: argparse.Namespace) -> int:
     if options.numbers and importlib.util.find_spec("numpy") is None:
         raise UsageError(say("--numbers needs numpy, which is not installed here."))
     paths = options.files or [file.path for file in scan([Folder(folder_of(options))])]
-    rows: list[dict[str, Any]] = []
-    errors: list[VaeManagerError] = []
+    outcomes = Outcomes(json=options.json)
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
         for path in paths:
-            try:
-                rows.append(_verdict(path, catalogue, options.numbers, bar.of(path), stop))
+            with outcomes.of(path):
+                row = _verdict(path, catalogue, options.numbers, bar.of(path), stop)
+                outcomes.rows.append(row)
                 if not options.json:
-                    bar.print(shown(f"{rows[-1]['verdict']:<8} {path}  {rows[-1]['text']}"))
-            except Cancelled:
-                raise
-            except VaeManagerError as error:  # the others are verified all the same
-                errors.append(error)
-                rows.append({"path": str(path), "error": str(error), "status": error.exit_status})
-                if not options.json:
-                    print_problem(error)
+                    bar.print(shown(f"{row['verdict']:<8} {path}  {row['text']}"))
     if options.json:
-        print_json(rows)
-    wrong = any(row.get("verdict") == "WRONG" for row in rows)
-    return IntegrityError.exit_status if wrong else worst(errors)  # nothing of `errors` is worse than wrong bytes
+        print_json(outcomes.rows)
+    if any(row.get("verdict") == "WRONG" for row in outcomes.rows):
+        return IntegrityError.exit_status  # no error is worse than wrong bytes
+    return worst(outcomes.errors)
 
 
 def _verdict(

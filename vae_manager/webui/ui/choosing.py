@@ -71,7 +71,7 @@ def _start(host: Host, service: Service, word: str, work: Callable[[Handle], Non
     def noting(handle: Handle) -> None:
         try:
             work(handle)
-        except BaseException:
+        except Exception:
             service.setting_at_refusal = host.choice().word
             raise
 

@@ -73,7 +73,7 @@ class WaysIn:
         try:
             swapped = self._put(model, path, mend=not switching)
         except VaeManagerError as error:
-            if not switching and not self._host.ends_override(choice):
+            if not switching and not self._host.override.ends_with(choice.word):
                 raise
             swapped = self._put(model, None)
             self.vae.refusal = error.sentence

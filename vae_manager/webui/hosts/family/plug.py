@@ -148,7 +148,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         if tab_choice and host.override_of(p) is None:
             self._override(p, self.plug.page().word_of(tab_choice))
         override = host.override_of(p)
-        host.note_override(override)
+        host.override.note(override, host.written_choice().word)
         if override is None and options.guarded():
             try:
                 host.before_generation()

@@ -18,6 +18,7 @@ from ....library import Folder
 from ....sentences import Sentence, say
 from ..acts import Act, InUse, Swap
 from . import card, model_facts, options
+from .override import Override
 
 if TYPE_CHECKING:
     from ....service import Service
@@ -50,11 +51,7 @@ class FamilyWebUI(ABC):
     loads_any_layout = False
 
     def __init__(self) -> None:
-        self._set_aside: tuple[str, float | None] | None = None
-        """The choice while a picture is made with an override, which the WebUI writes into its setting; and when that
-        job began."""
-        self._override: str | None = None
-        """The VAE of its own that the latest generation has."""
+        self.override = Override(self.generating)
 
     @property
     @abstractmethod
@@ -287,32 +284,8 @@ class FamilyWebUI(ABC):
     # The choice
 
     def choice(self) -> Choice:
-        if self._set_aside is not None and self._overridden():
-            return Choice(self._set_aside[0])
-        return self.written_choice()
-
-    def note_override(self, word: str | None) -> None:
-        """A generation begins, with a VAE of its own or without. Called before the WebUI writes the override.
-
-        Of several in one job (X/Y/Z, a detailer inside another generation) the first one's setting is the person's.
-        """
-        if not self._overridden():
-            setting = self.written_choice().word
-            self._set_aside = (setting, shared.state.time_start) if word is not None else None
-        self._override = word
-
-    def ends_override(self, written: Choice) -> bool:
-        """The WebUI has written the setting back, and the picture is about to be given out."""
-        return self._overridden() and written.word != self._override
-
-    def is_override(self, word: str) -> bool:
-        """The picture that is being made has asked for this VAE."""
-        return self._overridden() and word == self._override
-
-    def _overridden(self) -> bool:
-        if self._set_aside is None or not self.generating():
-            return False
-        return bool(self._set_aside[1] == shared.state.time_start)
+        setting = self.override.setting
+        return Choice(setting) if setting is not None else self.written_choice()
 
     def resolution(self) -> Resolution:
         return self.resolution_of(self.choice(), self.model())
@@ -369,7 +342,7 @@ class FamilyWebUI(ABC):
             dtype=self.vae.dtype_name(model),
             checkpoint_file=model.sd_checkpoint_info.filename,
             decoded_by_taesd=options.read("sd_vae_decode_method", "Full") != "Full",
-            overridden=self._overridden(),
+            overridden=self.override.is_in_force,
             identity=self.vae.identity(model),
             swap=self._last_swap(model),
             notice=self.vae.notice,

@@ -178,7 +178,7 @@ class Forge(FamilyWebUI):
         """
         if self.model() is None:
             return
-        if not self.generating() or self.ends_override(self.written_choice()):
+        if not self.generating() or self.override.ends_with(self.written_choice().word):
             follow(self, the_service(self.data_folder))
 
     def before_generation(self) -> None:

@@ -85,7 +85,7 @@ class WaysIn:
             if path is None or error is None:
                 kept.append(value)
                 continue
-            if self._host.is_override(Path(path).name):
+            if self._host.override.is_by(Path(path).name):
                 raise error
             logger.warning("%s", error)
             self.vae.refusal = error.sentence
