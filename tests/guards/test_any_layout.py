@@ -14,13 +14,15 @@ from .test_converted import MADE, WRITE
 from .test_converted import made_in as made_in  # a fixture
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def only_where_they_load(stage: Stage) -> Iterator[None]:
+    """Asked for by each test and not by itself: tests/live takes all of these modules into one."""
     if not stage.loads_any_layout:
         pytest.skip("this WebUI needs them converted; see test_converted")
     yield
 
 
+@pytest.mark.usefixtures("only_where_they_load")
 @pytest.mark.parametrize("kind", WRITE)
 @pytest.mark.parametrize("way", ["option", "override"])
 def test_it_decodes_as_the_one_that_it_was_made_from(stage: Stage, made_in: Path, kind: str, way: str) -> None:
@@ -40,6 +42,7 @@ def test_it_decodes_as_the_one_that_it_was_made_from(stage: Stage, made_in: Path
     assert made.exists()
 
 
+@pytest.mark.usefixtures("only_where_they_load")
 def test_the_page_offers_it_as_it_is(stage: Stage, made_in: Path) -> None:
     stage.begin(FROM_FILE)
     WRITE["diffusers"](made_in / stage.b, made_in / MADE)
@@ -49,6 +52,7 @@ def test_the_page_offers_it_as_it_is(stage: Stage, made_in: Path) -> None:
     assert "needs converting" not in told
 
 
+@pytest.mark.usefixtures("only_where_they_load")
 def test_a_pickle_is_read_without_running_it_or_renaming_it(stage: Stage, made_in: Path) -> None:
     """Such as the WebUI's own reader of pickles refuses: its names are of the training, and no code is in it."""
     expected = stage.begin(FROM_FILE)
