@@ -82,7 +82,7 @@ SCRIPT = dedent("""
         from vae_manager.webui.hosts.a1111 import guards
         from vae_manager.webui.hosts.family.patching import is_of
 
-        return [one.name for one in guards.all_patches() if is_of(guards, getattr(one.place, one.name))]
+        return [one.name for one in guards.all_patches() if is_of(guards, getattr(one.resolved_place(), one.name))]
 
 
     def in_use_without_vae():

@@ -9,6 +9,7 @@ from threading import Event
 from typing import Final, Protocol
 
 from ...compare import Decoded, Encoder, Kept, KeptLatents, Step
+from ...errors import RefusedError
 from ...sentences import Sentence
 from ...upkeep import Known
 
@@ -83,3 +84,38 @@ class Comparing(Protocol):
         """`infotext` of the picture that this choice has decoded. `hashed`: its file is hashed where that is not known
         yet, which takes a moment."""
         ...
+
+
+class NoComparing:
+    """Of a WebUI in which nothing can be compared: no picture is kept, and all else is refused."""
+
+    def __init__(self, why_not: Sentence) -> None:
+        self._why_not = why_not
+        self.kept = KeptLatents(lambda: 0, lambda: 0)
+
+    def offers(self, known: Mapping[Path, Known]) -> Sequence[Offer]:
+        return []
+
+    def order(self, wanted: Wanted) -> Sequence[str]:
+        raise RefusedError(self._why_not)
+
+    def waits_for(self) -> Sentence | None:
+        return None
+
+    def compare(
+        self,
+        wanted: Wanted,
+        vaes: Sequence[str],
+        *,
+        began: Callable[[], None],
+        show: Callable[[Decoded], None],
+        report: Callable[[Step], None],
+        stop: Event,
+    ) -> None:
+        raise RefusedError(self._why_not)
+
+    def save_folder(self) -> Path:
+        raise RefusedError(self._why_not)
+
+    def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
+        raise RefusedError(self._why_not)

@@ -147,8 +147,9 @@ class Host(Protocol):
         """False when the person asked the WebUI not to hash files."""
         ...
 
-    def quick_settings(self) -> Sequence[str]:
-        """Names of the options shown in the quick settings, in order."""
+    def quick_settings(self) -> Sequence[str] | None:
+        """Names of the options shown in the quick settings, in order; None if the WebUI has no such list, or if it
+        cannot be read."""
         ...
 
     def set_quick_settings(self, names: Sequence[str]) -> None: ...

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
-from types import ModuleType
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...sentences import say
+from ..faults import FAULTS
 
 Surface = Mapping[str, tuple[str, ...]]
 """Names by module."""
@@ -39,9 +42,16 @@ FORGE_SURFACE: Surface = {
 """What the adapter of Forge calls."""
 
 
-def plug_for_this_host() -> ModuleType:
-    """The module whose `into_webui()` plugs the extension into the running WebUI."""
-    return importlib.import_module(f"{__package__}.{host_here()}.plug")
+def script_for_this_host() -> type[Any] | None:
+    """Plug the extension into the running WebUI; gives what the WebUI is to make the script of.
+
+    An adapter that cannot be plugged in leaves its place to the one for unknown WebUIs; None if that cannot be either.
+    """
+    for host in dict.fromkeys([host_here(), "unknown"]):
+        with FAULTS.caught(say("The adapter for this WebUI")):
+            script: type[Any] = importlib.import_module(f"{__package__}.{host}.plug").into_webui()
+            return script
+    return None
 
 
 def host_here() -> str:
@@ -53,13 +63,23 @@ def host_here() -> str:
     return "reforge" if _has(REFORGE_SURFACE) else "unknown"
 
 
+def lacking_here() -> list[str]:
+    """The names without which no adapter that resembles this WebUI can work."""
+    if importlib.util.find_spec("modules_forge") is None:
+        return list(_lacking(A1111_SURFACE))
+    has_row = importlib.util.find_spec("modules_forge.main_entry") is not None
+    return list(_lacking(FORGE_SURFACE if has_row else REFORGE_SURFACE))
+
+
 def _has(surface: Surface) -> bool:
-    return all(_module_has(module, names) for module, names in surface.items())
+    return next(_lacking(surface), None) is None
 
 
-def _module_has(module: str, names: tuple[str, ...]) -> bool:
-    try:
-        found = importlib.import_module(module)
-    except ImportError:
-        return False
-    return all(hasattr(found, name) for name in names)
+def _lacking(surface: Surface) -> Iterator[str]:
+    for module, names in surface.items():
+        try:
+            found = importlib.import_module(module)
+        except ImportError:
+            yield module
+            continue
+        yield from (f"{module}.{name}" for name in names if not hasattr(found, name))

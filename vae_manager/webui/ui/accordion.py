@@ -9,6 +9,8 @@ import gradio as gr
 
 from ...errors import VaeManagerError
 from ...sentences import say
+from ..faults import FAULTS
+from ..words import words_for
 from . import markup
 from .comparison.stage import under_result
 from .gradio_compat import (
@@ -51,8 +53,14 @@ def build(page: Page, tab: str) -> list[Any]:
     when the choice is for everywhere. Its first value is empty, so that a request through the API, which brings first
     values, overrides nothing.
     """
-    parts = _make(page, tab)
-    _wire(page, tab, parts)
+    try:
+        parts = _make(page, tab)
+        _wire(page, tab, parts)
+    except Exception as error:  # noqa: BLE001 - the fault is shown in its place
+        fault = FAULTS.note(say("The accordion “VAE”"), error)
+        with gr.Accordion("VAE", open=False):
+            gr.HTML(markup.answer(fault.sentence, words_for("None", {})))
+        return []
     keep_out_of_ui_config(*parts)
     return [parts.tab_choice]
 

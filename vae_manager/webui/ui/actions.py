@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...catalogue import Entry, Source, not_offered
@@ -125,8 +125,17 @@ def _remove_key(host: Host, service: Service, action: Action) -> None:
 def show_in_quick_settings(host: Host, *, on: bool) -> None:
     """Add `sd_vae` at the end of the quick settings or take it away; the others keep their order."""
     allow(host, Act.CHANGE_QUICK_SETTINGS)
-    names = [name for name in host.quick_settings() if name != "sd_vae"]
-    host.set_quick_settings([*names, "sd_vae"] if on else names)
+    shown = host.quick_settings()
+    if shown is None:  # a list made of a failed read would replace the person's own
+        raise RefusedError(say("The list of quick settings cannot be read, so it was not changed."))
+    host.set_quick_settings(quick_settings_with_vae(shown, on=on))
+
+
+def quick_settings_with_vae(names: Sequence[str], *, on: bool) -> Sequence[str]:
+    """`names` with `sd_vae` at their end, or without it; as they are if that is so already."""
+    if on == ("sd_vae" in names):
+        return names
+    return [*names, "sd_vae"] if on else [name for name in names if name != "sd_vae"]
 
 
 def _dismiss_picture(host: Host, service: Service, action: Action) -> None:

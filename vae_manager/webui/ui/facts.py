@@ -156,7 +156,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> Facts:
         quick_settings_refused=host.refusal(Act.CHANGE_QUICK_SETTINGS),
         reload_refused=host.refusal(Act.RELOAD_PAGE),
         sources_refused=host.refusal(Act.CHANGE_SOURCES),
-        in_quick_settings="sd_vae" in host.quick_settings(),
+        in_quick_settings="sd_vae" in (host.quick_settings() or ()),
     )
 
 

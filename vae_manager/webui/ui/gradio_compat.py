@@ -8,12 +8,18 @@ from typing import Any
 import gradio as gr
 from starlette.requests import Request
 
+from ...sentences import Sentence, say
+from ..faults import FAULTS
+
 GRADIO_4 = int(gr.__version__.split(".", 1)[0]) >= 4
 
 # gradio 4 drops what is clicked or picked while the same event still runs, unless it is told not to.
 AT_ONCE: dict[str, Any] = {
     "queue": False, "show_progress": "hidden", **({"trigger_mode": "multiple"} if GRADIO_4 else {})
 }
+
+
+EVENT: Sentence = say("An action of the page")
 
 
 def on_click(
@@ -26,7 +32,7 @@ def on_click(
 ) -> None:
     """Run `work` on a click, at once (beside the queue of generations) and without a veil over the outputs; `js` in the
     browser before it, `js_after` once the outputs are there."""
-    event = button.click(work, inputs=list(inputs), outputs=list(outputs), **_js(js), **AT_ONCE)
+    event = button.click(_edged(work, outputs), inputs=list(inputs), outputs=list(outputs), **_js(js), **AT_ONCE)
     if js_after is not None:
         event.then(None, inputs=[], outputs=[], **_js(js_after))
 
@@ -34,13 +40,14 @@ def on_click(
 def on_message(button: Any, work: Callable[..., Any], inputs: Sequence[Any], answer: Any, place: str) -> None:
     """As `on_click`, for what the page's script has to say: it puts the message in, and is given the `answer`, in
     `place` of its `PLACES`."""
-    event = button.click(work, inputs=list(inputs), outputs=[answer], **_js("vaeManager.takeMessage"), **AT_ONCE)
+    edged = _edged(work, [answer])
+    event = button.click(edged, inputs=list(inputs), outputs=[answer], **_js("vaeManager.takeMessage"), **AT_ONCE)
     event.then(None, inputs=[answer], outputs=[], **_js(f"(text) => {{ vaeManager.answered('{place}', text); }}"))
 
 
 def on_input(component: Any, work: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     """Run `work` when a person, and not the program, changes the component."""
-    component.input(work, inputs=list(inputs), outputs=list(outputs), **AT_ONCE)
+    component.input(_edged(work, outputs), inputs=list(inputs), outputs=list(outputs), **AT_ONCE)
 
 
 def on_input_in_browser(component: Any, js: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
@@ -51,6 +58,11 @@ def on_input_in_browser(component: Any, js: str, inputs: Sequence[Any], outputs:
 def on_change(component: Any, js: str) -> None:
     """Run `js`, in the browser alone, whenever the component's value changes."""
     component.change(None, inputs=[component], outputs=[], **_js(js))
+
+
+def _edged(work: Callable[..., Any], outputs: Sequence[Any]) -> Callable[..., Any]:
+    """`work`, after whose faults the outputs stay as they are; the page's status names the fault."""
+    return FAULTS.edge(work, EVENT, lambda: changed() if len(outputs) == 1 else [changed() for _ in outputs])
 
 
 def _js(code: str | None) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...choice import AUTOMATIC, BUILTIN, Choice
+from ...errors import VaeManagerError
 from ...jobs import JobState
 from ...library import VaeFile, scan
-from ...sentences import Sentence
+from ...sentences import Sentence, say
 from ...service import Service
+from ..faults import FAULTS
 from ..hosts.acts import Act
 from ..words import Words, words_for
 from . import markup
@@ -48,7 +50,7 @@ class Page:
     def __init__(self, host: Host, service: Service) -> None:
         self.host = host
         self.service = service
-        self.quick_settings_at_build = "sd_vae" in host.quick_settings()
+        self.quick_settings_at_build = "sd_vae" in (host.quick_settings() or ())
         self._words_by_label: dict[str, str] = {}
         self._sent = RowLog()
         self._offers = Offers()
@@ -74,15 +76,46 @@ class Page:
         at. `comparison`, while its second page is seen: the digest of the choices that the browser has, and the id of
         the comparison that the person looks at; empty: the newest.
         """
-        files, words = scan(self.host.folders()), self.words
-        facts = read_facts(self.host, self.service, files)
+        try:
+            files = scan(self.host.folders())
+            facts = read_facts(self.host, self.service, files)
+        except VaeManagerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the page shows the fault instead
+            FAULTS.note(say("The page's state"), error)
+            return self._faults_alone()
+        state = self._state_of(facts, tab_choices)
+        if library is not None:
+            with FAULTS.caught(say("The library")):
+                state["library"] = self._library(files, *library)
+        if comparison is not None:
+            with FAULTS.caught(say("The page of comparisons")):
+                state["comparison"] = self._comparison(facts, files, *comparison)
+        return state
+
+    def _faults_alone(self) -> dict[str, Any]:
+        """What the browser shows while no facts can be read: all else stays as it is."""
+        return {
+            "titles": dict.fromkeys(TABS, "VAE"),
+            "regions": {"status": markup.faults(FAULTS.all(), self.words)},
+            "here": {},
+            "sync": self._life,
+            "active": False,
+            "jobs": {},
+            "stamp": "",
+        }
+
+    def _state_of(self, facts: Facts, tab_choices: Mapping[str, str]) -> dict[str, Any]:
+        words = self.words
         return {
             "titles": {
                 tab: markup.title(facts, words, self.word_of(own)) + markup.pasted_title(facts, words)
                 for tab, own in ((tab, tab_choices.get(tab, "")) for tab in TABS)
             },
             "regions": {
-                "status": markup.status(facts, words) + markup.pasted(facts, words),
+                "status": markup.faults(FAULTS.all(), words)
+                + markup.status(facts, words)
+                + markup.pasted(facts, words),
                 "offers": markup.offers(facts, words),
                 "downloads-title": markup.downloads_title(facts, words),
                 "downloads": markup.downloads(facts, words),
@@ -93,8 +126,6 @@ class Page:
             "sync": self._sync_token(facts),
             "active": facts.active,
             **self.pace(),
-            **({"library": self._library(files, *library)} if library is not None else {}),
-            **({"comparison": self._comparison(facts, files, *comparison)} if comparison is not None else {}),
         }
 
     def _library(self, files: Sequence[VaeFile], stamp: str, selected: str) -> dict[str, Any]:
@@ -162,7 +193,7 @@ class Page:
         shown = hashlib.blake2s(lines.encode()).hexdigest()
         means = [facts.resolution.rule.value, facts.resolution.path or ""]  # stands beside "Automatic"
         chosen = [facts.wanted.word, facts.choice.word, ended]
-        return "|".join([self._life, *chosen, *means, shown, *self.host.quick_settings()])
+        return "|".join([self._life, *chosen, *means, shown, *(self.host.quick_settings() or ())])
 
     # gradio 3.41.2 shows a dropdown's values as they are: what is read must be turned back into the WebUI's word.
 

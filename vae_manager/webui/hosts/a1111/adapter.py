@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules import sd_models, sd_vae, shared
+from modules import sd_models, sd_vae
 
 from ....choice import AUTOMATIC, Choice
 from ....compare.infotext import with_vae
 from ....library import scan
 from ....sentences import Sentence, say
+from .. import host_values
 from ..family import infotext, options, pasted, patching
 from ..family.webui import FamilyWebUI
 
@@ -67,7 +68,7 @@ class A1111(FamilyWebUI):
             sd_vae.vae_dict.setdefault(file.name, str(file.path))
 
     def choice_frozen(self) -> Sentence | None:
-        if shared.cmd_opts.vae_path is not None:
+        if host_values.flag("vae_path") is not None:
             return say("The WebUI was started with --vae-path, which decides: a choice here would change nothing.")
         return options.frozen("sd_vae")
 
@@ -92,7 +93,7 @@ class A1111(FamilyWebUI):
 
     def prepare(self) -> None:
         """An override of an option that the config does not hold is never taken back (processing.py:823)."""
-        shared.opts.data.setdefault("sd_vae", AUTOMATIC.word)
+        host_values.preset_option("sd_vae", AUTOMATIC.word)
 
     def guard(self) -> None:
         from . import guards

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from modules import devices, lowvram, sd_hijack, shared
+from modules import devices, lowvram, sd_hijack
 
 from ....compare import Model
+from .. import host_values
 from ..family import options
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _model(model: Any, tiling: bool) -> Model:
 
 def _better() -> torch.dtype | None:
     """In what the WebUI decodes anew where there was NaN (processing.py:641)."""
-    if shared.cmd_opts.disable_nan_check:
+    if host_values.flag("disable_nan_check", False):
         return None
     if options.read("auto_vae_precision_bfloat16", False):
         return torch.bfloat16

@@ -16,16 +16,23 @@ An option takes them off.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from modules import devices, processing, sd_vae, ui_extra_networks_checkpoints_user_metadata
+from modules import devices, processing, sd_vae
 
+from ....errors import RefusedError
 from ..family import infotext
-from ..family.patching import Function, Patch
+from ..family.patching import Function, Patch, refuse_pickles
 
 if TYPE_CHECKING:
     from .adapter import A1111
+
+
+logger = logging.getLogger(__name__)
+
+CARD_EDITOR = "modules.ui_extra_networks_checkpoints_user_metadata:CheckpointUserMetadataEditor"
 
 
 def all_patches() -> Iterator[Patch]:
@@ -35,16 +42,30 @@ def all_patches() -> Iterator[Patch]:
 
 def shared_patches() -> Iterator[Patch]:
     """Those that a fork with the same functions can have as they are."""
-    yield Patch(sd_vae, "load_vae", _load_vae)
+    yield Patch(sd_vae, "load_vae", _load_vae, _load_no_pickle)
     yield Patch(sd_vae, "reload_vae_weights", _reload_vae_weights)
     yield Patch(sd_vae, "get_loaded_vae_hash", _get_loaded_vae_hash)
     yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
-    yield Patch(ui_extra_networks_checkpoints_user_metadata.CheckpointUserMetadataEditor, "update_vae", _update_vae)
+    yield Patch(CARD_EDITOR, "update_vae", _update_vae)
 
 
 def _load_vae(host: A1111, _: Function) -> Function:
     def load_vae(model: Any, vae_file: str | None = None, vae_source: str = "from unknown source") -> None:
         host.ways_in.load(model, vae_file)
+
+    return load_vae
+
+
+def _load_no_pickle(original: Function) -> Function:
+    """A checkpoint that is being loaded comes up with its own VAE instead."""
+
+    def load_vae(model: Any, vae_file: str | None = None, vae_source: str = "from unknown source") -> None:
+        try:
+            refuse_pickles(vae_file)
+        except RefusedError as refusal:
+            logger.warning("%s", refusal)
+            vae_file = None
+        original(model, vae_file, vae_source)
 
     return load_vae
 

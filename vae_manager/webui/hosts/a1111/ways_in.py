@@ -15,12 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules import sd_vae, shared
+from modules import sd_vae
 
 from ....choice import Choice
 from ....errors import VaeManagerError
 from ....service import the_service
 from ....swap import Swapper
+from .. import host_values
 from ..family import options
 from ..family.loaded import LoadedVae
 
@@ -65,7 +66,7 @@ class WaysIn:
         set what cannot be used. The checkpoint has its own VAE then.
         """
         switching = model is not None
-        model = model if switching else shared.sd_model
+        model = model if switching else host_values.needed("modules.shared", "sd_model")
         if model is None:
             return None
         choice = self._host.written_choice()

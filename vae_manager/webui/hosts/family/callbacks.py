@@ -9,16 +9,27 @@ from typing import Any
 
 from modules import script_callbacks
 
+from ....sentences import Sentence
+from ...faults import FAULTS
+
 SCRIPT = str(Path(__file__).parents[4] / "scripts" / "vae_manager_webui.py")
 """The file that the WebUI's lists of callbacks name."""
 
 
-def register(category: str, callback: Callable[..., Any]) -> None:
-    """`script_callbacks.on_CATEGORY(callback)`, with the name of our file given.
+def register(
+    category: str, callback: Callable[..., Any], function: Sentence, otherwise: Callable[[], Any] = lambda: None
+) -> None:
+    """`script_callbacks.on_CATEGORY(callback)`, with the name of our file given. What the callback raises is a fault of
+    `function`, and the WebUI gets `otherwise()`; so is a WebUI that has no such callback.
 
     Left alone, the WebUI looks for it on the stack, with all source lines (script_callbacks.py:128): some 50 ms a
     callback, measured. WebUIs before 1.9 do not take the name.
     """
+    with FAULTS.caught(function):
+        _add(category, FAULTS.edge(callback, function, otherwise))
+
+
+def _add(category: str, callback: Callable[..., Any]) -> None:
     if "filename" in inspect.signature(script_callbacks.add_callback).parameters:
         callbacks = script_callbacks.callback_map[f"callbacks_{category}"]
         script_callbacks.add_callback(callbacks, callback, category=category, filename=SCRIPT)

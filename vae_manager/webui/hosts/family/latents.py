@@ -17,10 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modules import shared
-
 from ....compare import Checkpoint, Kept, KeptLatents
 from ....sentences import Sentence, say
+from .. import host_values
 from . import model_facts, options
 
 GATHERED = "vae_manager_latents"
@@ -130,7 +129,7 @@ def _note(p: Any, place: int) -> Sentence | None:
     """Asked before anything is done to the decoded picture; `color_corrections` are gone at the end."""
     if options.read("sd_vae_decode_method", "Full") != "Full":
         return say("The picture that you saw was decoded by TAESD; here the VAEs decode it.")
-    if shared.state.interrupted and options.read("live_preview_fast_interrupt", False):
+    if host_values.state("interrupted", False) and options.read("live_preview_fast_interrupt", False):
         return say("The picture that you saw was decoded roughly, since it was interrupted; here the VAEs decode it.")
     if p.restore_faces:
         return say("Faces were restored after the picture had been decoded; here it is without that.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from modules import shared
-
 from ....choice import AUTOMATIC, BUILTIN
 from ....errors import DiskError, RefusedError
 from ....sentences import Sentence, say
+from .. import host_values
 
 SECTION = ("vae_manager", "VAE Manager")
+QUICK_SETTINGS = "quicksettings_list"
+"""The WebUI's own list of the options at the top of each page."""
 ENDPOINT = "vae_manager_endpoint"
 DOWNLOAD_FOLDER = "vae_manager_download_folder"
 AUTOMATIC_FOLDER = "Automatic"
@@ -37,10 +38,7 @@ ONE_SET = 400_000_000
 
 def read(name: str, default: Any) -> Any:
     """The option's value; `default` where the option is not registered (yet): the model loads before settings are."""
-    if name in shared.opts.data:
-        return shared.opts.data[name]
-    info = shared.opts.data_labels.get(name)
-    return info.default if info is not None else default
+    return host_values.option(name, default)
 
 
 def number(name: str, default: float) -> float:
@@ -100,9 +98,10 @@ def write(name: str, value: Any) -> None:
     refusal = frozen(name)
     if refusal is not None:
         raise RefusedError(refusal)
+    opts, file = host_values.needed("modules.shared", "opts"), host_values.needed("modules.shared", "config_filename")
     try:
-        setattr(shared.opts, name, value)
-        shared.opts.save(shared.config_filename)
+        setattr(opts, name, value)
+        opts.save(file)
     except (AssertionError, RuntimeError) as error:
         raise RefusedError(
             say("The WebUI does not allow this setting to be changed ({reason}).", reason=str(error))
@@ -111,7 +110,7 @@ def write(name: str, value: Any) -> None:
         raise DiskError(
             say(
                 "{path} cannot be written: {reason}. The change holds until the WebUI ends.",
-                path=shared.config_filename,
+                path=file,
                 reason=error.strerror or error,
             )
         ) from error
@@ -119,11 +118,11 @@ def write(name: str, value: Any) -> None:
 
 def frozen(name: str) -> Sentence | None:
     """Which flag of the WebUI freezes this option; None when none does (options.py:88-107)."""
-    if shared.cmd_opts.freeze_settings:
+    if host_values.flag("freeze_settings", False):
         return say("The WebUI was started with --freeze-settings: settings cannot be changed here.")
     if name in _words("freeze_specific_settings"):
         return say("The WebUI was started with --freeze-specific-settings: this setting cannot be changed here.")
-    info = shared.opts.data_labels.get(name)
+    info = host_values.option_info(name)
     if info is not None and info.section and info.section[0] in _words("freeze_settings_in_sections"):
         return say("The WebUI was started with --freeze-settings-in-sections: this setting cannot be changed here.")
     return None
@@ -131,5 +130,5 @@ def frozen(name: str) -> Sentence | None:
 
 def _words(flag: str) -> list[str]:
     """The words of a flag with a comma-delimited list; WebUIs before 1.8 do not have these flags."""
-    value: str = getattr(shared.cmd_opts, flag, None) or ""
+    value: str = host_values.flag(flag) or ""
     return [word.strip() for word in value.split(",")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from modules import shared
+from .. import host_values
 
 
 class Override:
@@ -23,14 +23,14 @@ class Override:
         Of several in one job (X/Y/Z, a detailer inside another generation) the first one's setting is the person's.
         """
         if not self.is_in_force:
-            self._set_aside = (setting, shared.state.time_start) if word is not None else None
+            self._set_aside = (setting, host_values.state("time_start", None)) if word is not None else None
         self._word = word
 
     @property
     def is_in_force(self) -> bool:
         if self._set_aside is None or not self._generating():
             return False
-        return bool(self._set_aside[1] == shared.state.time_start)
+        return bool(self._set_aside[1] == host_values.state("time_start", None))
 
     @property
     def setting(self) -> str | None:

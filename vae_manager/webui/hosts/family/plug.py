@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from modules import scripts, shared
+from modules import scripts
 
 from ....choice import Choice
 from ....errors import VaeManagerError
+from ....sentences import say
 from ....service import Service, the_service
-from ... import api, api_pictures
+from ...faults import FAULTS
 from ...ui import accordion, tab
+from ...ui.actions import quick_settings_with_vae
 from ...ui.choosing import follow
 from ...ui.gradio_compat import changed, is_in_page, on_click
 from ...ui.page import TABS, Page
+from .. import host_values
 from ..acts import Act
-from . import options, section
+from ..fallbacks import with_fallbacks
+from . import options
 from .callbacks import register
 from .webui import FamilyWebUI
 
@@ -39,30 +43,33 @@ class Plug:
     def page(self) -> Page:
         """Made before the WebUI builds its UI; with --nowebui that comes later than the first who asks for it."""
         if self._page is None:
-            self._page = Page(self.host, self.service)
+            self._page = Page(with_fallbacks(self.host), self.service)
         return self._page
 
     def into_webui(self) -> type[VaeScript]:
         """Register everything; gives what the WebUI is to make the script of."""
-        self.host.prepare()
+        with FAULTS.caught(say("Preparing the WebUI's settings")):
+            self.host.prepare()
         self._guard()
-        register("before_ui", self._new_page)
-        register("ui_tabs", self._tabs)
-        register("ui_settings", self._register_settings)
-        register("after_component", self._keep_in_step)
-        register("app_started", self._add_route)
-        register("model_loaded", self._follow_setting)
-        register("infotext_pasted", self._name_the_vae)
+        register("before_ui", self._new_page, say("Beginning a new page"))
+        register("ui_tabs", self._tabs, say("The tab “VAE”"), list)
+        register("ui_settings", self._register_settings, say("The section of the settings"))
+        register("after_component", self._keep_in_step, say("Keeping the WebUI's own controls in step"))
+        register("app_started", self._add_routes, say("The page's state"))
+        register("model_loaded", self._follow_setting, say("Following the setting after a checkpoint was loaded"))
+        register("infotext_pasted", self._name_the_vae, say("Finding the VAE of a pasted picture"))
         return type("VaeScript", (VaeScript,), {"plug": self})
 
     def _guard(self) -> None:
-        if options.guarded():
-            self.host.guard()
+        with FAULTS.caught(say("Guarding the WebUI's own ways of loading a VAE")):
+            if options.guarded():
+                self.host.guard()
 
     def _new_page(self) -> None:
         self._guard()  # once more: a Reload UI may make the WebUI's page modules anew
         self._page = self._sync_button = None
         self._kept_in_step.clear()
+        self.host.vae_in_quick_settings = None
         self.page()
 
     def _tabs(self) -> list[tuple[Any, str, str]]:
@@ -70,10 +77,12 @@ class Plug:
         return [(tab.build(self.page()), "VAE", tab.NAME)]
 
     def _register_settings(self) -> None:
+        from . import section  # needs more of the WebUI than all else: without it the defaults count
+
         section.register(self.host, self.page().words, self._follow)
 
     def _follow(self) -> None:
-        follow(self.host, self.service)
+        follow(with_fallbacks(self.host), self.service)
 
     def _keep_in_step(self, component: Any, **kwargs: Any) -> None:
         """Let the WebUI's own components for what the page changes follow it: else *Apply settings* would undo it."""
@@ -88,24 +97,36 @@ class Plug:
         if picker is not None and "picker" not in self._kept_in_step:
             self._kept_in_step.add("picker")
             on_click(self._sync_button, self._picker, [], [picker])
-        if elem_id == "setting_quicksettings_list":
-            shown = self.host.quick_settings
-            on_click(self._sync_button, lambda: changed(value=list(shown())), [], [component])
+        if elem_id == f"setting_{options.QUICK_SETTINGS}" and self.host.refusal(Act.CHANGE_QUICK_SETTINGS) is None:
+            on_click(self._sync_button, self._quick_settings, [component], [component])
         if elem_id in (f"setting_{option}" for option in options.FAMILY_DEFAULTS.values()):
-            arguments = shared.opts.data_labels[elem_id.removeprefix("setting_")].component_args
+            arguments = host_values.option_info(elem_id.removeprefix("setting_")).component_args
             on_click(self._sync_button, lambda: changed(**arguments()), [], [component])  # lists a new file at once
 
     def _picker(self) -> Any:
         return changed(**self.host.picker_values(self.page().facts()))
 
-    def _add_route(self, demo: Any, app: Any) -> None:
+    def _quick_settings(self, shown: Any) -> Any:
+        """The list that the Settings page shows, which *Apply settings* would write: with what our own switch has
+        changed, and as the person has left it in all else."""
+        asked = self.host.vae_in_quick_settings
+        if asked is None or not isinstance(shown, list):
+            return changed()
+        return changed(value=list(quick_settings_with_vae(shown, on=asked)))
+
+    def _add_routes(self, demo: Any, app: Any) -> None:
         if demo is not None:  # None with --nowebui: there is no page to show anything in
+            from ... import api, api_pictures
+
             api.register(app, self.page)
-            api_pictures.register(app, self.page)
-        if shared.cmd_opts.api or shared.cmd_opts.nowebui:
+            with FAULTS.caught(say("The pictures of comparisons")):
+                api_pictures.register(app, self.page)
+        if host_values.flag("api", False) or host_values.flag("nowebui", False):
             from ... import api_compare
 
-            api_compare.register(app, self.host, lambda: self.service, _api_users())
+            with FAULTS.caught(say("Comparing VAEs through the API")):
+                host = with_fallbacks(self.host)
+                api_compare.register(app, host, lambda: self.service, _api_users())
 
     def _name_the_vae(self, infotext: str, fields: dict[str, Any]) -> None:
         self.host.name_pasted(self.service, fields)
@@ -121,11 +142,15 @@ class Plug:
 
 def _api_users() -> dict[str, str]:
     """Those of --api-auth (modules/api/api.py:201)."""
-    return dict(pair.split(":", 1) for pair in (shared.cmd_opts.api_auth or "").split(",") if pair)
+    return dict(pair.split(":", 1) for pair in (host_values.flag("api_auth") or "").split(",") if pair)
 
 
 class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is not typed
-    """The accordion, and the tab's own choice on its way into a generation."""
+    """The accordion, and the tab's own choice on its way into a generation.
+
+    Each hook that the WebUI calls is an edge: of what a generation needs, one function that fails takes none of the
+    others with it, and never the picture.
+    """
 
     plug: Plug
 
@@ -144,9 +169,11 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         Runs before the WebUI applies overrides (processing.py:820).
         """
         host = self.plug.host
-        host.latents.begin(p)
-        if tab_choice and host.override_of(p) is None:
-            self._override(p, self.plug.page().word_of(tab_choice))
+        with FAULTS.caught(say("Keeping pictures for comparisons")):
+            host.latents.begin(p)
+        with FAULTS.caught(say("The VAE of this tab only")):
+            if tab_choice and host.override_of(p) is None:
+                self._override(p, self.plug.page().word_of(tab_choice))
         override = host.override_of(p)
         host.override.note(override, host.written_choice().word)
         if override is None and options.guarded():
@@ -158,8 +185,11 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
     def postprocess_batch(self, p: Any, *_: Any, images: Any = (), **__: Any) -> None:
         """Let infotext name the VAE that has decoded: the WebUI notes the one before a refiner or a hires checkpoint
         brings another (processing.py:892)."""
-        if options.guarded():
+        if not options.guarded():
+            return
+        with FAULTS.caught(say("Naming the VAE in infotext")):
             self.plug.host.name_decoder(p)
+        with FAULTS.caught(say("Keeping pictures for comparisons")):
             self.plug.host.latents.claim(p, images)
 
     def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
@@ -177,3 +207,17 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
             p.comment(str(error.sentence))
             return
         host.set_override(p, word)
+
+
+HOOKS = {
+    "title": (say("The accordion “VAE”"), lambda: "VAE"),
+    "show": (say("The accordion “VAE”"), lambda: False),
+    "ui": (say("The accordion “VAE”"), list),
+    "before_process": (say("Checking the VAE before a picture"), lambda: None),
+    "postprocess_batch": (say("Naming the VAE in infotext"), lambda: None),
+    "postprocess": (say("Keeping pictures for comparisons"), lambda: None),
+}
+"""The methods that the WebUI calls, the function that each is of, and what the WebUI gets if it fails."""
+
+for _name, (_function, _otherwise) in HOOKS.items():
+    setattr(VaeScript, _name, FAULTS.edge(getattr(VaeScript, _name), _function, _otherwise))

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-from modules import shared
 from modules.options import OptionHTML, OptionInfo, options_section
 
 from ....choice import BUILTIN
 from ....sentences import say
+from ...faults import FAULTS
 from ...ui.accordion import settings_region
 from ...ui.fitting import family_label
 from ...words import Words
+from .. import host_values
 from ..acts import Act
 from . import options
 from .webui import FamilyWebUI
@@ -43,9 +44,21 @@ def register(host: FamilyWebUI, words: Words, follow: Callable[[], None]) -> Non
         options.KEPT_MEMORY: _kept_memory(host, words),
         options.GUARDS: _guards(host, words),
     }
+    add_option = host_values.needed("modules.shared", "opts").add_option
     for name, info in options_section(options.SECTION, section).items():
         info.category_id = CATEGORY
-        shared.opts.add_option(name, info)
+        _put_edges(info)
+        add_option(name, info)
+
+
+def _put_edges(info: OptionInfo) -> None:
+    """The WebUI calls these while it builds its settings page, and when a setting changes."""
+    function = say("The section of the settings")
+    if callable(info.component_args):
+        info.component_args = FAULTS.edge(info.component_args, function, dict)
+    for name in ("onchange", "refresh"):
+        if getattr(info, name, None) is not None:
+            setattr(info, name, FAULTS.edge(getattr(info, name), function))
 
 
 def _family_default(
@@ -86,7 +99,7 @@ def _download_folder(host: FamilyWebUI, words: Words) -> OptionInfo:
 
     def shown() -> dict[str, Any]:
         folders = [str(folder.path) for folder in host.folders() if folder.purpose == "vae"]
-        closed = shared.cmd_opts.hide_ui_dir_config or host.refusal(Act.CHANGE_SOURCES) is not None
+        closed = host_values.flag("hide_ui_dir_config", False) or host.refusal(Act.CHANGE_SOURCES) is not None
         return {"choices": [options.AUTOMATIC_FOLDER, *folders], "visible": not closed}
 
     return OptionInfo(options.AUTOMATIC_FOLDER, label, gr.Dropdown, shown).info(hint)
@@ -136,14 +149,19 @@ def _kept(host: FamilyWebUI, words: Words) -> OptionInfo:
         )
     )
     shown = {"minimum": 0, "maximum": options.MOST_KEPT, "step": 1}
-    return OptionInfo(options.DEFAULT_KEPT, label, gr.Slider, shown, onchange=host.comparing.kept.shrink).info(hint)
+    return OptionInfo(options.DEFAULT_KEPT, label, gr.Slider, shown, onchange=_shrink(host)).info(hint)
 
 
 def _kept_memory(host: FamilyWebUI, words: Words) -> OptionInfo:
     label = words(say("RAM for pictures that can be compared, in MB"))
     hint = words(say("one of 512 × 512 takes some 0.07 MB, one of 2048 × 2048 some 1; 0: none are kept"))
-    shrink = host.comparing.kept.shrink
-    return OptionInfo(options.DEFAULT_KEPT_MEMORY, label, gr.Number, {"minimum": 0}, onchange=shrink).info(hint)
+    shown = {"minimum": 0}
+    return OptionInfo(options.DEFAULT_KEPT_MEMORY, label, gr.Number, shown, onchange=_shrink(host)).info(hint)
+
+
+def _shrink(host: FamilyWebUI) -> Callable[[], None]:
+    """Looks for the pictures only when they are to be fewer: what compares is not imported while the WebUI starts."""
+    return lambda: host.comparing.kept.shrink()
 
 
 def _guards(host: FamilyWebUI, words: Words) -> OptionInfo:

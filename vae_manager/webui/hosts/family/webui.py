@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules import call_queue, launch_utils, localization, paths, script_callbacks, sd_models, sd_vae, shared
-
 from ....choice import Choice, Resolution, Situation, resolve
 from ....errors import Cancelled, RefusedError
 from ....library import Folder
 from ....sentences import Sentence, say
+from .. import host_values
 from ..acts import Act, InUse, Swap
 from . import card, model_facts, options
 from .override import Override
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from ....service import Service
     from ....swap import LatentTest
     from ...ui.facts import Facts
+    from ..comparing import Comparing
     from ..host import Result
-    from .comparing import FamilyComparing
     from .latents import Latents
     from .loaded import LoadedVae
 
@@ -52,6 +51,8 @@ class FamilyWebUI(ABC):
 
     def __init__(self) -> None:
         self.override = Override(self.generating)
+        self.vae_in_quick_settings: bool | None = None
+        """How the page's own switch was set last in this life of the UI; None: it was not used."""
 
     @property
     @abstractmethod
@@ -141,11 +142,11 @@ class FamilyWebUI(ABC):
 
     def announce(self, model: Any) -> None:
         """Tell other extensions, as A1111 does after a swap (sd_vae.py:283)."""
-        script_callbacks.model_loaded_callback(model)
+        host_values.needed("modules.script_callbacks", "model_loaded_callback")(model)
 
     @property
     @abstractmethod
-    def comparing(self) -> FamilyComparing:
+    def comparing(self) -> Comparing:
         """The last pictures, decoded anew by other VAEs."""
 
     @functools.cached_property
@@ -157,24 +158,25 @@ class FamilyWebUI(ABC):
 
     @property
     def version(self) -> str:
-        return str(launch_utils.git_tag())
+        tag = host_values.value("modules.launch_utils", "git_tag")
+        return str(tag()) if tag is not None else ""
 
     @property
     def shared_with_others(self) -> bool:
-        return bool(shared.cmd_opts.webui_is_non_local)
+        return host_values.is_reachable_by_others()
 
     @property
     def data_folder(self) -> Path:
-        return Path(paths.data_path) / "vae-manager"
+        return host_values.data_path() / "vae-manager"
 
     # Folders and files
 
     def folders(self) -> Sequence[Folder]:
         """As sd_vae.refresh_vae_list looks for them (sd_vae.py:82)."""
         folders = [Folder(path, "vae") for path in self.vae_folders()]
-        folders.append(Folder(Path(sd_models.model_path), "checkpoints"))
-        if shared.cmd_opts.ckpt_dir is not None:
-            folders.append(Folder(Path(shared.cmd_opts.ckpt_dir), "checkpoints"))
+        own = host_values.value("modules.sd_models", "model_path") or host_values.models_path() / "Stable-diffusion"
+        more = [host_values.flag("ckpt_dir"), *(host_values.flag("ckpt_dirs") or [])]  # a list in Forge Neo
+        folders += [Folder(Path(path), "checkpoints") for path in (own, *more) if path]
         return folders
 
     def download_folder(self) -> Path:
@@ -184,19 +186,19 @@ class FamilyWebUI(ABC):
         return {str(folder): folder for folder in folders}.get(chosen, folders[-1])
 
     def vae_folders(self) -> Sequence[Path]:
-        folders = [Path(sd_vae.vae_path)]
-        if shared.cmd_opts.vae_dir is not None:
-            folders.append(Path(shared.cmd_opts.vae_dir))
-        return folders
+        own = host_values.value("modules.sd_vae", "vae_path") or host_values.models_path() / "VAE"
+        more = host_values.flag("vae_dir")
+        return [Path(own), *([Path(more)] if more else [])]
 
     def refresh(self, gone: Path | None = None) -> None:
         """The host's own refresh begins with an empty list, from which a picture that is being made may be resolving
         its VAE: then files are added, and none but `gone` is taken away."""
-        if call_queue.queue_lock.acquire(blocking=False):
+        lock = host_values.needed("modules.call_queue", "queue_lock")
+        if lock.acquire(blocking=False):
             try:
                 self.reread()
             finally:
-                call_queue.queue_lock.release()
+                lock.release()
             return
         for known in self.lists():
             if gone is not None and known.get(gone.name) == str(gone):
@@ -232,17 +234,21 @@ class FamilyWebUI(ABC):
 
     def translations(self) -> Mapping[str, str]:
         """As the WebUI gives them to the page (localization.py localization_js)."""
-        files = localization.localizations.get(self.language()) or []
+        files = host_values.value("modules.localization", "localizations", {}).get(self.language()) or []
         return _read_tables(tuple([files] if isinstance(files, str) else files))  # one path in 1.6, a list since
 
-    def quick_settings(self) -> Sequence[str]:
-        return list(options.read("quicksettings_list", []))
+    def quick_settings(self) -> Sequence[str] | None:
+        names = options.read(options.QUICK_SETTINGS, None)
+        return list(names) if isinstance(names, list) else None
 
     def set_quick_settings(self, names: Sequence[str]) -> None:
-        options.write("quicksettings_list", list(names))
+        if self.quick_settings() is None:
+            raise RefusedError(say("This WebUI has no list of quick settings. Nothing was changed."))
+        options.write(options.QUICK_SETTINGS, list(names))
+        self.vae_in_quick_settings = "sd_vae" in names
 
     def reload_page(self) -> None:
-        shared.state.request_restart()
+        host_values.needed("modules.shared", "state").request_restart()
 
     # What a person may do
 
@@ -256,14 +262,14 @@ class FamilyWebUI(ABC):
         if act is Act.PREFER:
             return self.choice_frozen() or self._closed_to_strangers()
         if act is Act.CHANGE_QUICK_SETTINGS:
-            return options.frozen("quicksettings_list") or self._closed_to_strangers()
+            return options.frozen(options.QUICK_SETTINGS) or self._closed_to_strangers()
         if act in (Act.RELOAD_PAGE, Act.CHANGE_FILES):
             return self._closed_to_strangers()
         if act is Act.ADOPT_FILES:
             if self.shared_with_others:  # even where extensions may be changed: a path could be anybody's file
                 return say("This WebUI can be reached from other machines, so the page takes in no file by its path.")
             return self._closed_to_strangers()
-        if act is Act.CHANGE_SOURCES and shared.cmd_opts.disable_extension_access:
+        if act is Act.CHANGE_SOURCES and host_values.is_closed_to_strangers():
             return say(
                 "This WebUI can be reached from other machines, so the page fetches only what it offers. On its own "
                 "machine, `python -m vae_manager get` fetches any VAE."
@@ -271,7 +277,7 @@ class FamilyWebUI(ABC):
         return None
 
     def _closed_to_strangers(self) -> Sentence | None:
-        if shared.cmd_opts.disable_extension_access:
+        if host_values.is_closed_to_strangers():
             return say(
                 "This WebUI was started for other machines to reach (--listen, --share), so this cannot be changed in "
                 "the page."
@@ -279,7 +285,7 @@ class FamilyWebUI(ABC):
         return None
 
     def may_hash(self) -> bool:
-        return not shared.cmd_opts.no_hashing
+        return not host_values.flag("no_hashing", False)
 
     # The choice
 
@@ -300,7 +306,7 @@ class FamilyWebUI(ABC):
             choice=choice,
             checkpoint_file=checkpoint_file,
             files=self.files(),
-            vae_path=shared.cmd_opts.vae_path,
+            vae_path=host_values.flag("vae_path"),
             setting_overrides_card=bool(options.read("sd_vae_overrides_per_model_preferences", True)),
             card_preference=self.preference(checkpoint_file),
             family_default=options.family_default(model_facts.family(model)),
@@ -309,7 +315,8 @@ class FamilyWebUI(ABC):
     # The checkpoint's card
 
     def checkpoints(self) -> Sequence[str]:
-        return [info.filename for info in list(sd_models.checkpoints_list.values())]
+        listed = host_values.value("modules.sd_models", "checkpoints_list", {})
+        return [info.filename for info in list(listed.values())]
 
     def preference(self, checkpoint_file: str) -> str | None:
         return card.preference(checkpoint_file) if checkpoint_file else None
@@ -353,10 +360,10 @@ class FamilyWebUI(ABC):
         return swap if swap is not None and swap.path == self.vae.path(model) else None
 
     def generating(self) -> bool:
-        return bool(shared.state.job_count != 0)
+        return bool(host_values.state("job_count", 0) != 0)
 
     def run_exclusive(self, work: Callable[[], Result]) -> Result:
-        with call_queue.queue_lock:
+        with host_values.needed("modules.call_queue", "queue_lock"):
             return work()
 
     def check(self, choice: Choice) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules import sd_models, sd_vae, shared
+from modules import sd_models, sd_vae
 from modules_forge import main_entry
 
 from ....choice import AUTOMATIC, BUILTIN, Choice, Situation
@@ -18,6 +18,7 @@ from ....library import scan
 from ....sentences import Sentence, say
 from ....service import the_service
 from ...ui.choosing import follow
+from .. import host_values
 from ..acts import Act, InUse
 from ..family import card, options, patching
 from ..family.webui import FamilyWebUI
@@ -144,10 +145,6 @@ class Forge(FamilyWebUI):
 
     # The page
 
-    def quick_settings(self) -> Sequence[str]:
-        """The VAE is among them, whatever Forge's own list (`quick_setting_list`) says."""
-        return ["sd_vae"]
-
     def refusal(self, act: Act) -> Sentence | None:
         if act is Act.CHANGE_QUICK_SETTINGS:
             return say("Forge shows the VAE by itself, in the row at the top of every page.")
@@ -201,8 +198,8 @@ class Forge(FamilyWebUI):
 
     def prepare(self) -> None:
         """An override of an option that the config does not hold is never taken back (processing.py:820)."""
-        shared.opts.data.setdefault(OPTION, [])
-        shared.opts.data.setdefault("sd_vae", AUTOMATIC.word)
+        host_values.preset_option(OPTION, [])
+        host_values.preset_option("sd_vae", AUTOMATIC.word)
 
     def guard(self) -> None:
         from . import guards
@@ -249,8 +246,8 @@ class Forge(FamilyWebUI):
         return infotext.with_decoder(text, None, path, short_hash)
 
     def picker(self, component: Any, elem_id: str) -> Any:
-        """It has no id of its own."""
-        return main_entry.ui_vae
+        """It has no id of its own; in Neo, none of its components exists before the row is built."""
+        return host_values.component("ui_vae")
 
     def picker_values(self, facts: Facts) -> Mapping[str, Any]:
         """A chosen file that has gone is listed too: else the dropdown would drop it, and with it the choice."""
@@ -264,6 +261,8 @@ class Forge(FamilyWebUI):
         Nobody can pick what is shown already, so the first that comes back so is not a person's. What was sent before
         it and has not come back by then never will: a page that shows it already sends nothing back.
         """
+        if variants.has_presets():
+            return False  # its event comes from a person alone
         given, oldest = sorted(values), time.monotonic() - ECHO_SECONDS
         while self._sent:
             when, sent = self._sent.popleft()

@@ -20,15 +20,15 @@ import torch
 from modules import processing, sd_models
 from modules_forge import main_entry
 
-from ..family.patching import Function, Patch
+from ..family.patching import Function, Patch, refuse_pickles
 
 if TYPE_CHECKING:
     from .adapter import Forge
 
 
 def all_patches() -> Iterator[Patch]:
-    yield Patch(sd_models, "forge_model_reload", _forge_model_reload)
-    yield Patch(processing, "forge_model_reload", _forge_model_reload)
+    yield Patch(sd_models, "forge_model_reload", _forge_model_reload, _load_no_pickle)
+    yield Patch(processing, "forge_model_reload", _forge_model_reload, _load_no_pickle)
     yield Patch(main_entry, "modules_change", _modules_change)
     yield Patch(main_entry, "refresh_model_loading_parameters", _refresh_model_loading_parameters)
     yield Patch(processing, "create_infotext", _create_infotext)
@@ -39,6 +39,18 @@ def _forge_model_reload(host: Forge, original: Function) -> Function:
     @torch.inference_mode()
     def forge_model_reload() -> tuple[Any, bool]:
         return host.ways_in.reload(original)
+
+    return forge_model_reload
+
+
+def _load_no_pickle(original: Function) -> Function:
+    """Forge's loader reads each file of the list that is neither .safetensors nor .gguf by an unpickler."""
+
+    def forge_model_reload() -> Any:
+        data = sd_models.model_data
+        if data.forge_hash != str(data.forge_loading_parameters):
+            refuse_pickles(*(data.forge_loading_parameters.get("additional_modules") or []))
+        return original()
 
     return forge_model_reload
 

@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
-from modules import paths, shared
 from modules_forge import main_entry
 
+from .. import host_values
 from ..family import options
 
 OPTION = "forge_additional_modules"
@@ -18,10 +18,15 @@ OPTION = "forge_additional_modules"
 def options_of_modules() -> Sequence[str]:
     """The options that hold the list of modules: Neo keeps one for each preset besides the common one, and its page
     begins with that (main_entry.py:345, presets.py:156)."""
-    if "preset" not in inspect.signature(main_entry.modules_change).parameters:
+    if not has_presets():
         return (OPTION,)
     preset = f"{OPTION}_{options.read('forge_preset', '')}"
-    return (OPTION, preset) if preset in shared.opts.data_labels else (OPTION,)
+    return (OPTION, preset) if host_values.has_option(preset) else (OPTION,)
+
+
+def has_presets() -> bool:
+    """Neo's row calls `modules_change` for a person alone, with the preset that is shown."""
+    return "preset" in inspect.signature(main_entry.modules_change).parameters
 
 
 def loads_video_vaes() -> bool:
@@ -39,5 +44,5 @@ def encoder_folders() -> Sequence[Path]:
 
 def _folders(name: str, flag: str, list_flag: str) -> list[Path]:
     """Forge has a flag for one more folder, Neo for many (main_entry.py refresh_models)."""
-    more = [getattr(shared.cmd_opts, flag, None), *(getattr(shared.cmd_opts, list_flag, None) or [])]
-    return [Path(paths.models_path, name).absolute(), *(Path(folder).absolute() for folder in more if folder)]
+    more = [host_values.flag(flag), *(host_values.flag(list_flag) or [])]
+    return [Path(host_values.models_path(), name).absolute(), *(Path(folder).absolute() for folder in more if folder)]

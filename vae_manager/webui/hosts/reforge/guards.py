@@ -13,14 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules import call_queue, sd_models, sd_vae, shared
+from modules import call_queue, sd_models, sd_vae
 
 from ....errors import RefusedError
 from ....files import inspect
 from ....sentences import say
 from ....swap import read_renamed, renamed_vae
+from .. import host_values
 from ..a1111 import guards as shared_guards
-from ..family.patching import Function, Patch
+from ..family.patching import Function, Patch, refuse_pickles
 from .main_thread import there
 
 if TYPE_CHECKING:
@@ -33,9 +34,11 @@ FOLLOWED = ("sd_vae", "sd_vae_overrides_per_model_preferences")
 def all_patches() -> Iterator[Patch]:
     yield from shared_guards.shared_patches()
     yield Patch(sd_models, "load_model", _load_model)
-    yield Patch(sd_vae, "load_vae_dict", _load_vae_dict)
+    yield Patch(sd_vae, "load_vae_dict", _load_vae_dict, _load_no_pickle)
     for name in FOLLOWED:
-        yield Patch(shared.opts.data_labels[name], "onchange", _onchange)
+        option = host_values.option_info(name)
+        if option is not None:
+            yield Patch(option, "onchange", _onchange)
 
 
 def _load_model(host: ReForge, original: Function) -> Function:
@@ -62,6 +65,14 @@ def _load_vae_dict(host: ReForge, _: Function) -> Function:
             )
         tensors = read_renamed(Path(filename), found).tensors
         return {name: tensor.to(map_location or "cpu") for name, tensor in tensors.items()}
+
+    return load_vae_dict
+
+
+def _load_no_pickle(original: Function) -> Function:
+    def load_vae_dict(filename: str, map_location: Any) -> Any:
+        refuse_pickles(filename)
+        return original(filename, map_location)
 
     return load_vae_dict
 

@@ -1,1 +1,1 @@
-"""A WebUI that the project has no adapter for: it is told so, and nothing is done."""
+"""A WebUI that no adapter fits, or a newer one: all works but what touches its model."""

@@ -2,6 +2,7 @@
 
 from .choices import choice_name, dropdown
 from .downloads import downloads, downloads_title, forms
+from .faults import faults
 from .file import adopt_form, file_details
 from .jobs import Figures, job_figures
 from .library import library_bar, library_frame, library_row
@@ -20,6 +21,7 @@ __all__ = [
     "downloads",
     "downloads_title",
     "dropdown",
+    "faults",
     "file_details",
     "forms",
     "job_figures",

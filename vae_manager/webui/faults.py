@@ -1,0 +1,141 @@
+"""The edge between the extension and a WebUI: an unexpected error of ours ends here, and the WebUI goes on.
+
+Each callback, hook, event, route and patch that the WebUI calls is wrapped once, where it is registered. A fault is
+recorded under the function of the extension that failed: with a traceback in the console the first time, as a count
+after that, and as a sentence in the page.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from ..errors import RefusedError
+from ..sentences import Sentence, say
+
+logger = logging.getLogger(__name__)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+MAX_FAULTS: Final = 50
+"""Distinct ones that are remembered. More of them are counted under the last one's name in the console alone."""
+MAX_REASON: Final = 200
+"""Characters of an error's own text that a person reads."""
+EDGE: Final = "__vae_manager_edge__"
+"""An attribute of each function that ends in this module."""
+PACKAGE: Final = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One function of the extension that does not work on this WebUI."""
+
+    function: Sentence
+    reason: str
+    count: int = 1
+
+    @property
+    def sentence(self) -> Sentence:
+        return say(
+            "{function} does not work on this WebUI ({reason}). The WebUI itself goes on without it. Please report "
+            "this, with the versions of the WebUI and of VAE Manager.",
+            function=self.function,
+            reason=self.reason,
+        )
+
+
+class Faults:
+    """Those of the process. All methods may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: dict[tuple[str, str, str], Fault] = {}
+        """By function, kind of error and place in our code."""
+
+    def note(self, function: Sentence, error: BaseException) -> Fault:
+        """Record an unexpected error of `function`. The console gets its traceback the first time."""
+        key = (str(function), type(error).__name__, _place(error))
+        with self._lock:
+            known = self._faults.get(key)
+            fault = replace(known, count=known.count + 1) if known is not None else Fault(function, _reason(error))
+            if known is not None or len(self._faults) < MAX_FAULTS:
+                self._faults[key] = fault
+        if fault.count == 1:
+            logger.error("VAE Manager: %s", fault.sentence, exc_info=error)
+        elif _is_power_of_ten(fault.count):
+            logger.error("VAE Manager: %s: the same fault, %d times by now.", function, fault.count)
+        return fault
+
+    def all(self) -> Sequence[Fault]:
+        """One for each function and reason, in the order in which they came."""
+        with self._lock:
+            found = {(str(fault.function), fault.reason): fault for fault in self._faults.values()}
+        return list(found.values())
+
+    @contextmanager
+    def caught(self, function: Sentence) -> Iterator[None]:
+        """Inside it an error is recorded and goes no further."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - the WebUI goes on, and the fault is recorded
+            self.note(function, error)
+
+    def edge(
+        self, work: Callable[..., Any], function: Sentence, otherwise: Callable[[], Any] = lambda: None
+    ) -> Callable[..., Any]:
+        """`work`, which gives `otherwise()` if it raises."""
+
+        @functools.wraps(work)
+        def edged(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return work(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - as above
+                self.note(function, error)
+                return otherwise()
+
+        return marked(edged)
+
+
+FAULTS: Final = Faults()
+
+
+def marked(function: Function) -> Function:
+    """Mark a function that catches what it raises, so that a test can tell it from one that was forgotten."""
+    setattr(function, EDGE, True)
+    return function
+
+
+def is_edge(function: Any) -> bool:
+    return bool(getattr(function, EDGE, False))
+
+
+def unavailable(function: Sentence) -> RefusedError:
+    """The refusal of an action that has failed at the edge."""
+    return RefusedError(
+        say(
+            "{function} does not work on this WebUI. Nothing was changed. The console names the cause.",
+            function=function,
+        )
+    )
+
+
+def _place(error: BaseException) -> str:
+    """Where in our code it was raised, or the call that left our code was made."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if PACKAGE in Path(frame.filename).parents]
+    return f"{ours[-1].filename}:{ours[-1].lineno}" if ours else ""
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:MAX_REASON]
+
+
+def _is_power_of_ten(count: int) -> bool:
+    return str(count).strip("0") == "1"

@@ -1,0 +1,131 @@
+"""The host as the page sees it: what fails unexpectedly is a fault, and the page goes on with a value in its place.
+
+What only reads gives a cautious value; what acts refuses, in a sentence. Refusals of the host itself pass through.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from ...choice import AUTOMATIC, Resolution, Rule
+from ...errors import VaeManagerError
+from ...sentences import Sentence, say
+from ..faults import FAULTS, unavailable
+from .acts import InUse
+from .comparing import Comparing, NoComparing
+
+if TYPE_CHECKING:
+    from .host import Host
+
+Reads = Mapping[str, tuple[Sentence, Callable[[], Any]]]
+Acts = Mapping[str, Sentence]
+
+FILES: Final = say("The list of VAE files")
+SETTINGS: Final = say("Reading the settings")
+FLAGS: Final = say("Reading what the WebUI allows")
+IN_USE: Final = say("Reading which VAE is in use")
+CHOOSING: Final = say("Choosing a VAE")
+COMPARING: Final = say("Comparing VAEs")
+CARDS: Final = say("Reading the checkpoints' cards")
+LANGUAGE: Final = say("Reading the language of the WebUI")
+QUICK: Final = say("Reading the quick settings")
+
+HOST_READS: Final[Reads] = {
+    "name": (SETTINGS, str),
+    "version": (SETTINGS, str),
+    "shared_with_others": (FLAGS, lambda: True),
+    "folders": (FILES, tuple),
+    "endpoint": (SETTINGS, lambda: None),
+    "connections": (SETTINGS, lambda: 1),
+    "bandwidth": (SETTINGS, lambda: None),
+    "loads_any_layout": (SETTINGS, lambda: False),
+    "converts": (SETTINGS, lambda: False),
+    "files": (FILES, dict),
+    "refresh": (say("Refreshing the WebUI's list of VAE files"), lambda: None),
+    "refusal": (FLAGS, lambda: say("This cannot be done: reading what the WebUI allows has failed.")),
+    "choice": (IN_USE, lambda: AUTOMATIC),
+    "resolution": (IN_USE, lambda: Resolution(None, Rule.NOTHING_NEARER)),
+    "checkpoints": (CARDS, tuple),
+    "preference": (CARDS, lambda: None),
+    "comparing": (COMPARING, lambda: NoComparing(unavailable(COMPARING).sentence)),
+    "in_use": (IN_USE, lambda: InUse(None, None, None, None)),
+    "generating": (IN_USE, lambda: False),
+    "may_hash": (FLAGS, lambda: False),
+    "quick_settings": (QUICK, lambda: None),
+    "language": (LANGUAGE, lambda: "None"),
+    "translations": (LANGUAGE, dict),
+}
+"""What a reading method or property belongs to, and what it gives if it fails."""
+
+HOST_ACTS: Final[Acts] = {
+    "data_folder": SETTINGS,
+    "download_folder": say("Finding the download folder"),
+    "check": CHOOSING,
+    "choose": CHOOSING,
+    "follow_setting": CHOOSING,
+    "prefer": say("Writing a checkpoint's card"),
+    "try_out": say("Trying out a VAE"),
+    "run_exclusive": CHOOSING,
+    "set_quick_settings": say("Changing the quick settings"),
+    "reload_page": say("Reloading the UI"),
+}
+
+COMPARING_READS: Final[Reads] = {
+    "kept": (COMPARING, lambda: NoComparing(unavailable(COMPARING).sentence).kept),
+    "offers": (COMPARING, tuple),
+    "waits_for": (COMPARING, lambda: None),
+}
+COMPARING_ACTS: Final[Acts] = dict.fromkeys(("order", "compare", "save_folder", "infotext"), COMPARING)
+
+
+def with_fallbacks(host: Host) -> Host:
+    """`host`, of which nothing but a `VaeManagerError` is raised."""
+    return cast("Host", _HostWithFallbacks(host))
+
+
+class _WithFallbacks:
+    reads: Reads
+    acts: Acts
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self.reads and name not in self.acts:
+            return getattr(self._inner, name)
+        found = self._called(name, lambda: getattr(self._inner, name))
+        if not callable(found) or not hasattr(found, "__self__"):
+            return found
+
+        @functools.wraps(found)
+        def method(*args: Any, **kwargs: Any) -> Any:
+            return self._called(name, lambda: found(*args, **kwargs))
+
+        return method
+
+    def _called(self, name: str, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except VaeManagerError:
+            raise
+        except Exception as error:
+            function, otherwise = self.reads.get(name) or (self.acts[name], None)
+            FAULTS.note(function, error)
+            if otherwise is None:
+                raise unavailable(function) from error
+            return otherwise()
+
+
+class _HostWithFallbacks(_WithFallbacks):
+    reads, acts = HOST_READS, HOST_ACTS
+
+    @property
+    def comparing(self) -> Comparing:
+        inner = self._called("comparing", lambda: self._inner.comparing)
+        return cast("Comparing", _ComparingWithFallbacks(inner))
+
+
+class _ComparingWithFallbacks(_WithFallbacks):
+    reads, acts = COMPARING_READS, COMPARING_ACTS

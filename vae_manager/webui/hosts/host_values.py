@@ -1,0 +1,108 @@
+"""Values of a WebUI that not every version has, each with a default: flags, options, modules, components.
+
+The one place that reads them, so that a name which a WebUI lacks is never an AttributeError in the middle of its start.
+What a function of the adapter cannot do without is asked for by `needed`, whose error names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+REACHABLE: Final = ("share", "listen", "ngrok", "server_name")
+"""Flags with which other machines reach the server (modules/initialize_util.py, from 1.7 on in one flag)."""
+
+
+def module(name: str) -> ModuleType | None:
+    """A module of the WebUI; None if it has none of that name, or one that cannot be imported."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def value(owner: str, name: str, default: Any = None) -> Any:
+    """An attribute of a module of the WebUI."""
+    return getattr(module(owner), name, default)
+
+
+def needed(owner: str, name: str) -> Any:
+    """As `value`, for what has no default. Raises AttributeError, which names both."""
+    return getattr(importlib.import_module(owner), name)
+
+
+# -- flags -------------------------------------------------------------------------------------------------------------
+def flag(name: str, default: Any = None) -> Any:
+    """A flag that the WebUI was started with."""
+    return getattr(value("modules.shared", "cmd_opts"), name, default)
+
+
+def is_reachable_by_others() -> bool:
+    """Other machines can reach the server. WebUIs before 1.7 have only the flags that this one is made of."""
+    told = flag("webui_is_non_local")
+    return bool(told) if told is not None else any(flag(name) for name in REACHABLE)
+
+
+def is_closed_to_strangers() -> bool:
+    """Extensions may change nothing that matters beyond the picture."""
+    told = flag("disable_extension_access")
+    return bool(told) if told is not None else is_reachable_by_others() and not flag("enable_insecure_extension_access")
+
+
+# -- options -----------------------------------------------------------------------------------------------------------
+def option(name: str, default: Any) -> Any:
+    """The option's value; `default` if the option is not registered (yet): the model loads before settings are."""
+    opts = value("modules.shared", "opts")
+    stored = getattr(opts, "data", {})
+    if name in stored:
+        return stored[name]
+    info = getattr(opts, "data_labels", {}).get(name)
+    return info.default if info is not None else default
+
+
+def has_option(name: str) -> bool:
+    """The WebUI, or an extension, has registered an option of this name."""
+    return name in getattr(value("modules.shared", "opts"), "data_labels", {})
+
+
+def option_info(name: str) -> Any:
+    """How the option was registered; None if it was not."""
+    return getattr(value("modules.shared", "opts"), "data_labels", {}).get(name)
+
+
+def preset_option(name: str, initial: Any) -> None:
+    """Let the configuration hold `initial` for an option of the WebUI that it does not hold yet."""
+    stored = getattr(value("modules.shared", "opts"), "data", None)
+    if stored is not None:
+        stored.setdefault(name, initial)
+
+
+# -- places ------------------------------------------------------------------------------------------------------------
+def data_path() -> Path:
+    """The WebUI's data folder; its own folder, in which it runs, if it names none."""
+    for owner in ("modules.paths", "modules.shared", "modules.paths_internal"):
+        found = value(owner, "data_path")
+        if found:
+            return Path(found)
+    return Path(flag("data_dir") or Path.cwd())
+
+
+def models_path() -> Path:
+    for owner in ("modules.paths", "modules.shared", "modules.paths_internal"):
+        found = value(owner, "models_path")
+        if found:
+            return Path(found)
+    return data_path() / "models"
+
+
+# -- what the WebUI does now -------------------------------------------------------------------------------------------
+def state(name: str, default: Any) -> Any:
+    """A field of the WebUI's state of the job that runs."""
+    return getattr(value("modules.shared", "state"), name, default)
+
+
+def component(name: str) -> Any:
+    """A component of the row that Forge shows at the top of each page; None before it is built."""
+    return value("modules_forge.main_entry", name)

@@ -1,0 +1,138 @@
+"""The `Host` of a WebUI that is not known: its folders, options and flags, as far as it has those of the family.
+
+VAEs can be fetched, checked, looked at and kept in order. No choice is read or written and no model is touched.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ....choice import AUTOMATIC, Choice
+from ....errors import RefusedError
+from ....library import scan
+from ....sentences import Sentence, say
+from .. import host_values
+from ..acts import Act
+from ..comparing import Comparing, NoComparing
+from ..family.webui import FamilyWebUI
+from ..recognise import lacking_here
+
+if TYPE_CHECKING:
+    from ....service import Service
+    from ...ui.facts import Facts
+    from ..family.latents import Latents
+    from ..family.loaded import LoadedVae
+
+
+class UnknownWebUI(FamilyWebUI):
+    name = "unknown"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lacking = lacking_here()
+
+    @property
+    def vae(self) -> LoadedVae:
+        raise RefusedError(self.why_not)
+
+    @property
+    def comparing(self) -> Comparing:
+        return NoComparing(self.why_not)
+
+    @functools.cached_property
+    def latents(self) -> Latents:
+        """None are kept: no decode is seen."""
+        from ..family.latents import Latents
+
+        latents = Latents(lambda model: None)
+        latents.kept = NoComparing(self.why_not).kept
+        return latents
+
+    @property
+    def why_not(self) -> Sentence:
+        """Why no VAE can be put into the model here."""
+        return say(
+            "VAE Manager does not know this WebUI, or this version of it: it lacks {names}. VAEs can be fetched and "
+            "looked at here; choose them in the WebUI's own settings.",
+            names=", ".join(self._lacking) or "—",
+        )
+
+    def vae_folders(self) -> Sequence[Path]:
+        lists = (host_values.flag(name) for name in ("vae_dirs",))
+        return [*super().vae_folders(), *(Path(path) for found in lists for path in found or ())]
+
+    def files(self) -> Mapping[str, str]:
+        return {file.name: str(file.path) for file in scan(self.folders())}
+
+    def lists(self) -> Sequence[dict[str, str]]:
+        return []
+
+    def refresh(self, gone: Path | None = None) -> None:
+        """The files are looked for each time."""
+
+    def reread(self) -> None:
+        pass
+
+    def add_new_files(self) -> None:
+        pass
+
+    def choice_frozen(self) -> Sentence | None:
+        return self.why_not
+
+    def refusal(self, act: Act) -> Sentence | None:
+        if act is Act.CHANGE_QUICK_SETTINGS:
+            return self.why_not
+        return super().refusal(act)
+
+    def written_choice(self) -> Choice:
+        return AUTOMATIC
+
+    def write_choice(self, choice: Choice) -> None:
+        raise RefusedError(self.why_not)
+
+    def apply(self, model: Any, choice: Choice) -> bool:
+        raise RefusedError(self.why_not)
+
+    def check(self, choice: Choice) -> None:
+        raise RefusedError(self.why_not)
+
+    def model(self) -> Any:
+        return None
+
+    def before_generation(self) -> None:
+        pass
+
+    # What hangs on the WebUI's callbacks
+
+    def prepare(self) -> None:
+        pass
+
+    def guard(self) -> None:
+        pass
+
+    def unguard(self) -> None:
+        pass
+
+    def override_of(self, p: Any) -> str | None:
+        return None
+
+    def set_override(self, p: Any, word: str) -> None:
+        pass
+
+    def name_decoder(self, p: Any) -> None:
+        pass
+
+    def infotext_of(self, text: str, path: str | None, short_hash: str | None) -> str:
+        return text
+
+    def picker(self, component: Any, elem_id: str) -> Any:
+        return None
+
+    def picker_values(self, facts: Facts) -> Mapping[str, Any]:
+        return {}
+
+    def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
+        pass
