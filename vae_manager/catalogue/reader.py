@@ -7,10 +7,13 @@ A user's entry needs no more than this, in `<data_path>/vae-manager/catalogue.ya
       family: sd1
       sha256: 735e4c3a447a3255760d7f86845f09f937809baa529c17370d83e4c3758f3c75
       source: hub:owner/name/my-vae.safetensors
+
+The environment variable VAE_MANAGER_CATALOGUE names a file that takes the built-in catalogue's place.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +23,10 @@ from .fields import read_entry
 from .lookup import Catalogue, CatalogueProblem
 from .nodes import Flaw, entry_nodes, line_of, text_of
 
-__all__ = ["BUILT_IN", "load"]
+__all__ = ["BUILT_IN", "CATALOGUE_VARIABLE", "load"]
 
 BUILT_IN: Final = Path(__file__).with_name("vaes.yaml")
+CATALOGUE_VARIABLE: Final = "VAE_MANAGER_CATALOGUE"
 
 
 def load(user_file: Path | None = None) -> Catalogue:
@@ -32,7 +36,7 @@ def load(user_file: Path | None = None) -> Catalogue:
     read at each call.
     """
     shelf = _Shelf()
-    shelf.read(BUILT_IN, built_in=True)
+    shelf.read(Path(os.environ.get(CATALOGUE_VARIABLE) or BUILT_IN), built_in=True)
     if user_file is not None:
         shelf.read(user_file, built_in=False)
     return Catalogue(tuple(shelf.entries.values()), tuple(shelf.problems))
