@@ -5,6 +5,7 @@
 --no-extension     only what lies in DIR/extensions
 --half             the WebUI's own types; without it --no-half is given, since a CPU is slow at float16
 --step-seconds S   how long one step of a generation takes
+--without NAME     the extension does not find this name of the WebUI; may be repeated
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ def main() -> None:
     parser.add_argument("--no-extension", action="store_true")
     parser.add_argument("--half", action="store_true")
     parser.add_argument("--step-seconds", type=float, default=0.02)
+    parser.add_argument("--without", action="append", default=[])
     own, flags = parser.parse_known_args()
     given = {path.resolve().name: str(path.resolve()) for path in own.extension} or {NAME: str(ROOT)}
     data = make_data_dir(own.data.resolve())
     types = [] if own.half else ["--no-half"]
     become_the_webui(["--data-dir", str(data), "--port", str(own.port), *types, *flags], own.host)
-    _start({} if own.no_extension else given, own.step_seconds)
+    _start({} if own.no_extension else given, own.step_seconds, own.without)
 
 
-def _start(given: dict[str, str], step_seconds: float) -> None:
+def _start(given: dict[str, str], step_seconds: float, hidden: list[str]) -> None:
     import modules.initialize as initialize  # before gradio, as a fork may want it
     from modules import extensions, launch_utils, shared
 
@@ -47,6 +49,10 @@ def _start(given: dict[str, str], step_seconds: float) -> None:
     import webui
 
     from tests.host import sampling
+    from tests.host.removal import hide
+
+    for name in hidden:
+        hide(name)
 
     sampling.step_seconds = step_seconds
 
