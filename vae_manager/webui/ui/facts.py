@@ -116,7 +116,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> Facts:
     moving = choosing is not None and not choosing.state.ended
     family = in_use.family or DEFAULT_FAMILY
     _learn_hashes(host, service, files, in_use)
-    left = _left_over(service, host.download_folder())
+    left = _left_over(host, service)
     sha256 = _hash_in_use(service, in_use)
     picture = read_pasted(host, service)
     builtin = read_builtin(host, service, in_use, files)
@@ -252,9 +252,9 @@ def _rows(
     return rows
 
 
-def _left_over(service: Service, folder: Path) -> Sequence[LeftOver]:
+def _left_over(host: Host, service: Service) -> Sequence[LeftOver]:
     try:
-        return service.downloads.left_over(folder)
+        return service.downloads.left_over(host.download_folder())
     except VaeManagerError:
         return ()  # a folder that cannot be read has its own sentence when something is fetched into it
 

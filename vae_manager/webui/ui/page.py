@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...choice import AUTOMATIC, BUILTIN, Choice
-from ...errors import VaeManagerError
 from ...jobs import JobState
 from ...library import VaeFile, scan
 from ...sentences import Sentence, say
@@ -79,8 +78,6 @@ class Page:
         try:
             files = scan(self.host.folders())
             facts = read_facts(self.host, self.service, files)
-        except VaeManagerError:
-            raise
         except Exception as error:  # noqa: BLE001 - the page shows the fault instead
             FAULTS.note(say("The page's state"), error)
             return self._faults_alone()
@@ -91,6 +88,8 @@ class Page:
         if comparison is not None:
             with FAULTS.caught(say("The page of comparisons")):
                 state["comparison"] = self._comparison(facts, files, *comparison)
+        # Last, so that those of this very look are among them.
+        state["regions"]["status"] = markup.faults(FAULTS.all(), self.words) + state["regions"]["status"]
         return state
 
     def _faults_alone(self) -> dict[str, Any]:
@@ -113,9 +112,7 @@ class Page:
                 for tab, own in ((tab, tab_choices.get(tab, "")) for tab in TABS)
             },
             "regions": {
-                "status": markup.faults(FAULTS.all(), words)
-                + markup.status(facts, words)
-                + markup.pasted(facts, words),
+                "status": markup.status(facts, words) + markup.pasted(facts, words),
                 "offers": markup.offers(facts, words),
                 "downloads-title": markup.downloads_title(facts, words),
                 "downloads": markup.downloads(facts, words),
