@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import weakref
 from collections import Counter
 from collections.abc import Callable
@@ -314,3 +315,10 @@ def test_a_model_that_is_gone_is_forgotten(swapper: Swapper, tmp_path: Path) -> 
     del module
     gc.collect()
     assert gone() is None
+
+
+def test_nothing_asks_a_tensor_for_its_bytes_in_a_way_that_old_torch_lacks() -> None:
+    """`Tensor.nbytes` came with torch 2.1; A1111 1.6 brings 2.0.1."""
+    package = Path(__file__).parents[2] / "vae_manager"
+    asked = [path for path in package.rglob("*.py") if re.search(r"\b(tensor|latent)\.nbytes", path.read_text("utf-8"))]
+    assert asked == []

@@ -56,7 +56,7 @@ class Kept:
 
     @property
     def nbytes(self) -> int:
-        return self.latent.nbytes if self.latent is not None else 0
+        return self.latent.numel() * self.latent.element_size() if self.latent is not None else 0
 
 
 class KeptLatents:

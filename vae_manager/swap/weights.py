@@ -26,7 +26,7 @@ class Weights:
 
     @property
     def nbytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self.tensors.values())
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
 
     def untouched(self) -> bool:
         """Whether they still are what was read. Reads every byte: some 20 ms for 335 MB."""
