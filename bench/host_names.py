@@ -14,9 +14,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,35 +23,12 @@ from typing import Any
 from bench.results import write
 from tests.host.removal import ROOT, names_in_use
 from tests.host.signatures import names_of
+from tests.host.starts import is_right, outcomes
 
 HOSTS = {"webui": None, "reforge": "reforge", "forge": "forge"}
 GRADIO_4 = ROOT / ".envs" / "webui-gradio4" / "bin" / "python"
 SHARE = 40
 """Names for one process: what is imported anew each time adds up."""
-
-Outcome = dict[str, Any]
-
-
-def outcomes(host: str, names: Sequence[str], python: str = sys.executable) -> list[Outcome]:
-    """Of one process. A name that ends it has an outcome too, and the rest goes on in another one."""
-    found: list[Outcome] = []
-    while len(found) < len(names):
-        with tempfile.TemporaryDirectory() as data:
-            command = [python, "-m", "tests.host.without", host, data, *names[len(found) :]]
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        told = [json.loads(line[1:]) for line in done.stdout.splitlines() if line.startswith("={")]
-        found += told
-        if len(found) < len(names):
-            found.append({"name": names[len(found)], "started": False, "raised": done.stderr[-1500:]})
-    return found
-
-
-def is_right(outcome: Outcome) -> bool:
-    """The WebUI started and made a picture, and what the extension cannot do is in its page."""
-    return bool(
-        outcome["started"] and outcome.get("picture") == 200 and outcome.get("state") == 200 and outcome.get("shown")
-    )
-
 
 def python_for(host: str) -> str:
     return str(GRADIO_4) if host == "forge" and GRADIO_4.exists() else sys.executable

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modules import script_callbacks
-
 from ....sentences import Sentence
 from ...faults import FAULTS
+from .. import host_values
 
 SCRIPT = str(Path(__file__).parents[4] / "scripts" / "vae_manager_webui.py")
 """The file that the WebUI's lists of callbacks name."""
@@ -30,8 +29,9 @@ def register(
 
 
 def _add(category: str, callback: Callable[..., Any]) -> None:
-    if "filename" in inspect.signature(script_callbacks.add_callback).parameters:
-        callbacks = script_callbacks.callback_map[f"callbacks_{category}"]
-        script_callbacks.add_callback(callbacks, callback, category=category, filename=SCRIPT)
+    add = host_values.value("modules.script_callbacks", "add_callback")
+    callbacks = host_values.value("modules.script_callbacks", "callback_map", {}).get(f"callbacks_{category}")
+    if add is not None and callbacks is not None and "filename" in inspect.signature(add).parameters:
+        add(callbacks, callback, category=category, filename=SCRIPT)
     else:
-        getattr(script_callbacks, f"on_{category}")(callback)
+        host_values.needed("modules.script_callbacks", f"on_{category}")(callback)
