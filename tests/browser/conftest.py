@@ -94,6 +94,7 @@ def stages_in(factory: pytest.TempPathFactory) -> Iterator[Stages]:
     for stage in started:
         said = stage.webui.log.read_text(encoding="utf-8", errors="replace")
         assert "Error executing callback" not in said, said[-4000:]
+        assert "does not work on this WebUI" not in said, said[-4000:]
 
 
 @pytest.fixture
