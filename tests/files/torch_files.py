@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -116,13 +117,21 @@ def as_zip(made: Made, folder: str = "archive", compression: int = zipfile.ZIP_S
     return target.getvalue()
 
 
+_ID_END = re.compile(rb"(K.|J.{4}|\x8a(?:\x04.{4}|\x05.{5}|\x06.{6}|\x07.{7}|\x08.{8}|\x09.{9}))tQ", re.DOTALL)
+"""The count of a storage's numbers, and the end of its identity."""
+
+
 def as_legacy(made: Made, facts: bytes | None = None, keys: bytes | None = None) -> bytes:
-    """As torch wrote it before 1.6. `facts` and `keys` are the instructions of other pickles in their places."""
+    """As torch wrote it before 1.6, when a storage's identity had one part more: None, or a view of the storage.
+
+    `facts` and `keys` are the instructions of other pickles in their places.
+    """
+    code = _ID_END.sub(rb"\1NtQ", made.code)
     if facts is None:
         facts = mapping({"protocol_version": number(1001), "little_endian": b"\x88"})
     if keys is None:
         keys = b"](" + b"".join(map(text, made.storages)) + b"e"
-    head = MAGIC + PROTOCOL + b"\x80\x02" + facts + b"." + made.code + b"\x80\x02" + keys + b"."
+    head = MAGIC + PROTOCOL + b"\x80\x02" + facts + b"." + code + b"\x80\x02" + keys + b"."
     return head + b"".join(
         struct.pack("<q", len(content) // _width(made.code, key)) + content for key, content in made.storages.items()
     )

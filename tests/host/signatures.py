@@ -229,7 +229,7 @@ OF_FORKS: dict[str, dict[str, str]] = {
         "backend.diffusion_engine.base.ForgeObjects": "__init__ shallow_copy",
         "backend.diffusion_engine.sd15.StableDiffusion": "__init__ decode_first_stage encode_first_stage"
         " get_learned_conditioning",
-        "backend.loader": "forge_loader replace_state_dict split_state_dict",
+        "backend.loader": "forge_loader load_torch_file replace_state_dict split_state_dict",
         "backend.memory_management": "cpu current_inference_memory current_loaded_models dtype_size free_memory"
         " get_free_memory get_torch_device intermediate_device is_device_cpu load_model_gpu load_models_gpu"
         " minimum_inference_memory OOM_EXCEPTION soft_empty_cache text_encoder_device text_encoder_offload_device"

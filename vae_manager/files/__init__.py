@@ -7,10 +7,9 @@ from .identity import Identity, identity_of
 from .inspection import Container, Inspection, inspect
 from .names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from .numbers import find_nan
-from .problems import REFUSED_BY_WEBUI, Problem
+from .problems import Problem
 
 __all__ = [
-    "REFUSED_BY_WEBUI",
     "VAE_SUFFIXES",
     "Container",
     "HashStore",

@@ -36,7 +36,7 @@ def read_contents(path: Path) -> Header:
     except OSError as error:
         raise disk_error(path, error) from error
     if is_torch_file(head) and not begins_like_safetensors(head):
-        return read_torch(path).header
+        return read_torch(path)
     return read_header(path)
 
 

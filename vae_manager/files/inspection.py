@@ -15,7 +15,7 @@ from ..sentences import Sentence, say
 from .headers import Header, TensorInfo, begins_like_safetensors, disk_error, read_header
 from .layouts import read_layout
 from .pickles import is_torch_file, read_torch
-from .problems import REFUSED_BY_WEBUI, Problem
+from .problems import Problem
 
 __all__ = ["Container", "Inspection", "inspect"]
 
@@ -90,13 +90,12 @@ def _from_head(path: Path, size: int, head: bytes) -> Inspection:
     try:
         if container == "safetensors":
             return _weighed(path, size, container, read_header(path))
-        torch_file = read_torch(path)
+        header = read_torch(path)
     except BrokenFileError as error:
         if error.code == "zip-without-model":
             container = "unknown"
         return Inspection(path, size, container, problems=(Problem(error.code, error.sentence),))
-    more = _for_a_pickle(path, torch_file.foreign)
-    return _weighed(path, size, container, torch_file.header, more)
+    return _weighed(path, size, container, header, _for_a_pickle(path))
 
 
 def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | None]:
@@ -122,18 +121,11 @@ def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | N
     return "unknown", Problem("not-a-model", neither)
 
 
-def _for_a_pickle(path: Path, foreign: str | None) -> tuple[Problem, ...]:
+def _for_a_pickle(path: Path) -> tuple[Problem, ...]:
     """What keeps the WebUI from loading a file of torch, whatever is in it; a conversion helps against it."""
     if path.suffix.lower() == ".safetensors":
         suffix = say("{file} is a PyTorch file by its content: its ending is wrong. Rename it.", file=path.name)
         return (Problem("wrong-suffix", suffix),)
-    if foreign is not None:
-        sentence = say(
-            "{file} is harmless, but the WebUI's own reader refuses it because of {what} in it.",
-            file=path.name,
-            what=foreign,
-        )
-        return (Problem(REFUSED_BY_WEBUI, sentence),)
     return ()
 
 

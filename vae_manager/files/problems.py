@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from ..sentences import Sentence
 
-__all__ = ["REFUSED_BY_WEBUI", "Problem"]
-
-REFUSED_BY_WEBUI: Final = "refused-by-webui"
+__all__ = ["Problem"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +17,6 @@ class Problem:
     """No bytes of a model: `empty`, `web-page`, `lfs-pointer`, `not-a-model`, `zip-without-model`.
     Broken: `truncated`, `bad-header`, `header-too-long`, `duplicate-key`, `overlapping`, `bad-offsets`, `bad-zip`,
     `bad-pickle`, `nan`. Dangerous: `unsafe-pickle`. A VAE in another form: `diffusers`, `prefixed`, `checkpoint`,
-    `leftovers`, `old-torch`, `wrong-suffix`, `refused-by-webui`. Something else: `tiny`, `video`, `lora`, `no-vae`,
+    `leftovers`, `old-torch`, `wrong-suffix`. Something else: `tiny`, `video`, `lora`, `no-vae`,
     `no-encoder`, `no-decoder`."""
     sentence: Sentence

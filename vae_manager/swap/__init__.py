@@ -3,6 +3,7 @@ then."""
 
 from .check import Room, fit, misfit, renamed_vae, room_of
 from .exchange import places
+from .file_weights import read_every_tensor, read_vae
 from .latent_space import LatentTest, latent_test, sample_picture
 from .reading import read_renamed, read_safetensors
 from .swapper import Swapper, builtin_of
@@ -16,8 +17,10 @@ __all__ = [
     "latent_test",
     "misfit",
     "places",
+    "read_every_tensor",
     "read_renamed",
     "read_safetensors",
+    "read_vae",
     "renamed_vae",
     "room_of",
     "sample_picture",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..files import REFUSED_BY_WEBUI, Inspection, TensorInfo
+from ..files import Inspection, TensorInfo
 from ..files.renaming import Source, canonical
 from ..sentences import Sentence, say
 
@@ -33,20 +33,18 @@ LATENT_CHANNELS_KEY = "decoder.conv_in.weight"
 def fit(inspection: Inspection, expected: Shapes, *, any_layout: bool = False) -> Sentence | None:
     """Why the file cannot go into a model whose `first_stage_model` has the `expected` tensors; None when it can.
 
-    What the WebUI's own reader is known to refuse is for that to refuse: an option of it takes its check off. With
-    `any_layout` the tensors may have any names that are known for a VAE, in any container.
+    With `any_layout` the tensors may have any names that are known for a VAE, in any container.
     """
     renamed = renamed_vae(inspection) if any_layout else None
     if renamed is not None:
         shapes = {name: source.shape for name, source in renamed.items()}
         infos = {source.name: source.info for source in renamed.values()}
-        return compare(inspection.path.name, shapes, expected) or _strange_numbers(inspection.path.name, infos)
-    problem = next((problem for problem in inspection.problems if problem.code != REFUSED_BY_WEBUI), None)
-    if problem is not None:
-        return problem.sentence
+        return compare(inspection.path.name, shapes, expected) or strange_numbers(inspection.path.name, infos)
+    if inspection.problem is not None:
+        return inspection.problem
     weights = {key: tensor for key, tensor in inspection.tensors.items() if not is_ignored(key)}
     found = {key: tensor.shape for key, tensor in weights.items()}
-    return compare(inspection.path.name, found, expected) or _strange_numbers(inspection.path.name, weights)
+    return compare(inspection.path.name, found, expected) or strange_numbers(inspection.path.name, weights)
 
 
 def renamed_vae(inspection: Inspection) -> Mapping[str, Source] | None:
@@ -91,7 +89,7 @@ def is_ignored(key: str) -> bool:
     return key.startswith(IGNORED_PREFIX) or key in IGNORED_KEYS
 
 
-def _strange_numbers(name: str, tensors: Mapping[str, TensorInfo]) -> Sentence | None:
+def strange_numbers(name: str, tensors: Mapping[str, TensorInfo]) -> Sentence | None:
     for key, tensor in tensors.items():
         if tensor.dtype not in DTYPES:
             return say(

@@ -11,7 +11,7 @@ last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,19 +19,17 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from ..errors import FileChangedError, IntegrityError, OutOfMemoryError, RefusedError
-from ..files import Identity, identity_of, inspect
+from ..files import Identity, Inspection, identity_of, inspect
+from ..files.renaming import Source
 from ..sentences import Sentence, say
 from .cache import WeightCache
-from .check import compare, fit, is_ignored, renamed_vae
+from .check import fit, renamed_vae
 from .exchange import exchanged, places
-from .reading import changed, check_numbers, read_renamed, read_safetensors
-from .weights import Tensors, Weights, checksums, fitted
+from .reading import changed, read_renamed
+from .weights import Tensors, Weights, fitted
 
 if TYPE_CHECKING:
     import torch
-
-ReadPickle = Callable[[Path], Mapping[str, "torch.Tensor"]]
-"""The host's restricted reader of pickles."""
 
 READS = 3
 """Times that a file is read which changes meanwhile: something that only touches it is no reason to refuse."""
@@ -65,8 +63,7 @@ class Swapper:
     ) -> None:
         """`ram` and `room_on_device` give the bytes that may be kept for sets that are in no model.
 
-        With `any_layout` files of every known layout go in, and `read_pickle` is never asked: it is for a host that
-        loads them itself.
+        With `any_layout` files of every known layout go in: for a host that loads them itself.
         """
         self._any_layout = any_layout
         self.in_ram = WeightCache(ram)
@@ -85,19 +82,14 @@ class Swapper:
         self._note(module, None)
 
     # -- before: nothing is touched ----------------------------------------------------------------------------------
-    def check(self, path: Path, module: torch.nn.Module, read_pickle: ReadPickle) -> None:
-        """Raise RefusedError where the file cannot go into `module`: from its header, in a few milliseconds.
-
-        A pickle has no header; it is read, and kept for the swap that will follow.
-        """
+    def check(self, path: Path, module: torch.nn.Module) -> None:
+        """Raise RefusedError where the file cannot go into `module`: from its header, in a few milliseconds."""
         identity, models = identity_of(path), places(module)
         kept = self.in_ram.get(identity) if identity is not None else None
         if kept is None or not _would_fit(kept, models):
-            weights = self._checked(path, models, read_pickle)
-            if weights is not None:
-                self.in_ram.put(weights)
+            self._check(path, models)
 
-    def read(self, path: Path, module: torch.nn.Module, dtype: torch.dtype, read_pickle: ReadPickle) -> None:
+    def read(self, path: Path, module: torch.nn.Module, dtype: torch.dtype) -> None:
         """Look at every number of the file, and keep its weights for the swap that will follow. Raises as `prepare`.
 
         Nothing comes to the module's device yet, so another thread may use the module meanwhile.
@@ -105,9 +97,9 @@ class Swapper:
         identity, models = identity_of(path), places(module)
         kept = self.in_ram.get(identity) if identity is not None else None
         if kept is None or not _would_fit(kept, models):
-            self.in_ram.put(self._read(path, models, read_pickle).converted(dtype))
+            self.in_ram.put(self._read(path, models).converted(dtype))
 
-    def prepare(self, path: Path, module: torch.nn.Module, dtype: torch.dtype, read_pickle: ReadPickle) -> Ready:
+    def prepare(self, path: Path, module: torch.nn.Module, dtype: torch.dtype) -> Ready:
         """Have the weights of `path` ready for `module`, from memory where they are kept, else from the file.
 
         A file that has gone is good as long as its weights are kept. Raises RefusedError, IntegrityError,
@@ -115,13 +107,13 @@ class Swapper:
         """
         models = places(module)
         try:
-            return self._prepared(path, models, dtype, read_pickle)
+            return self._prepared(path, models, dtype)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
         self.make_room()
         try:
-            return self._prepared(path, models, dtype, read_pickle)
+            return self._prepared(path, models, dtype)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -138,7 +130,7 @@ class Swapper:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _prepared(self, path: Path, models: Tensors, dtype: torch.dtype, read_pickle: ReadPickle) -> Ready:
+    def _prepared(self, path: Path, models: Tensors, dtype: torch.dtype) -> Ready:
         gone = str(path.absolute())
         identity = identity_of(path) or self.in_ram.at(gone) or self.on_device.at(gone)
         on_device = self.on_device.get(identity) if identity is not None else None
@@ -147,22 +139,21 @@ class Swapper:
         if found is not None and _would_fit(found, models):
             ready = found.like(models, dtype)
             return Ready(models, ready, kept or ready, from_memory=True)
-        kept = self._read(path, models, read_pickle).converted(dtype)
+        kept = self._read(path, models).converted(dtype)
         return Ready(models, kept.like(models, dtype), kept, from_memory=False)
 
-    def _read(self, path: Path, models: Tensors, read_pickle: ReadPickle) -> Weights:
+    def _read(self, path: Path, models: Tensors) -> Weights:
         for _ in range(READS - 1):
             with suppress(FileChangedError):
-                return self._read_once(path, models, read_pickle)
-        return self._read_once(path, models, read_pickle)
+                return self._read_once(path, models)
+        return self._read_once(path, models)
 
-    def _read_once(self, path: Path, models: Tensors, read_pickle: ReadPickle) -> Weights:
+    def _read_once(self, path: Path, models: Tensors) -> Weights:
         before = identity_of(path)
         if before in self._damaged:
             raise IntegrityError(self._damaged[before])
         try:
-            weights = self._checked(path, models, read_pickle)
-            return weights if weights is not None else self._read_weights(path, models)
+            return self._read_weights(path, self._check(path, models), models)
         except FileChangedError:
             raise
         except IntegrityError as error:
@@ -170,26 +161,25 @@ class Swapper:
                 self._damaged[before] = error.sentence
             raise
 
-    def _read_weights(self, path: Path, models: Tensors) -> Weights:
-        if not self._any_layout:
-            return read_safetensors(path, {name: name for name in models})
-        renamed = renamed_vae(inspect(path))
-        if renamed is None or renamed.keys() != models.keys():
+    def _read_weights(self, path: Path, inspection: Inspection, models: Tensors) -> Weights:
+        """No unpickler but the project's own reads a file, whatever the host's would do with it."""
+        if self._any_layout:
+            sources = renamed_vae(inspection)
+        else:
+            found = inspection.tensors
+            sources = {name: Source(name, found[name].shape, found[name]) for name in models if name in found}
+        if sources is None or sources.keys() != models.keys():
             raise changed(path)  # it was another file when it was checked
-        return read_renamed(path, renamed)
+        return read_renamed(path, sources)
 
-    def _checked(self, path: Path, models: Tensors, read_pickle: ReadPickle) -> Weights | None:
-        """Raise where the file cannot go in; return its weights where they had to be read for that."""
-        shapes = {name: tuple(tensor.shape) for name, tensor in models.items()}
+    def _check(self, path: Path, models: Tensors) -> Inspection:
+        """Raise where the file cannot go in."""
         inspection = inspect(path)
+        shapes = {name: tuple(tensor.shape) for name, tensor in models.items()}
         refusal = fit(inspection, shapes, any_layout=self._any_layout)
-        weights = None
-        if refusal is None and inspection.container == "pickle" and not self._any_layout:
-            weights = _unpickled(path, read_pickle)
-            refusal = compare(path.name, {name: tuple(found.shape) for name, found in weights.tensors.items()}, shapes)
         if refusal is not None:
             raise RefusedError(refusal)
-        return weights
+        return inspection
 
     # -- the exchange ------------------------------------------------------------------------------------------------
     @contextmanager
@@ -238,10 +228,10 @@ class Swapper:
         else:
             self._inside.pop(module, None)
 
-    def borrow(self, path: Path, module: torch.nn.Module, dtype: torch.dtype, read_pickle: ReadPickle) -> Tensors:
+    def borrow(self, path: Path, module: torch.nn.Module, dtype: torch.dtype) -> Tensors:
         """The weights of `path` as `module` wants them, to be read only: what is kept in RAM stays there. Raises as
         `prepare` does."""
-        ready = self.prepare(path, module, dtype, read_pickle)
+        ready = self.prepare(path, module, dtype)
         if all(tensor.device.type == "cpu" for tensor in ready.kept.tensors.values()):
             self.in_ram.put(ready.kept)
         return ready.weights.tensors
@@ -262,17 +252,6 @@ def _would_fit(weights: Weights, models: Tensors) -> bool:
     return weights.tensors.keys() == models.keys() and all(
         weights.tensors[name].shape == place.shape for name, place in models.items()
     )
-
-
-def _unpickled(path: Path, read_pickle: ReadPickle) -> Weights:
-    before = identity_of(path)
-    tensors = {
-        name: tensor.detach().clone() for name, tensor in read_pickle(path).items() if not is_ignored(name)
-    }  # cloned: in a pickle they may share storage
-    if before is None or before != identity_of(path):
-        raise changed(path)
-    check_numbers(tensors, path)
-    return Weights(before, tensors, checksums(tensors))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

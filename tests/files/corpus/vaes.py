@@ -161,8 +161,6 @@ OTHER_FORMS: list[Case] = [
         4,
         "fp32",
         "ed",
-        ("refused-by-webui",),
-        True,
     ),
     Case(
         "harmless name that the WebUI refuses",
@@ -175,8 +173,6 @@ OTHER_FORMS: list[Case] = [
         4,
         "fp32",
         "ed",
-        ("refused-by-webui",),
-        True,
     ),
     Case(
         "zip named safetensors",

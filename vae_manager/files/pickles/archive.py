@@ -28,7 +28,8 @@ _ENTRY: Final = struct.Struct("<4s6H3L5H2L")
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _WIDE: Final = 0xFFFFFFFF
 _FOLDER: Final = 0x10
-_ENCRYPTED: Final = 0x0001
+_ENCRYPTED: Final = 0x0001 | 0x0020 | 0x0040 | 0x2000
+"""Encrypted, patched, strongly encrypted, with a hidden table: torch reads none of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,9 @@ def _widened(narrow: tuple[int, int, int], more: bytes) -> tuple[int, int, int]:
     while at + 4 <= len(more):
         kind, length = struct.unpack_from("<2H", more, at)
         if kind == 1:
-            wide = iter(struct.unpack_from(f"<{length // 8}Q", more[at + 4 : at + 4 + length]))
+            if at + 4 + length > len(more):
+                raise _bad()
+            wide = iter(struct.unpack_from(f"<{length // 8}Q", more, at + 4))
             size, packed, header = (next(wide, _WIDE) if value == _WIDE else value for value in narrow)
             return size, packed, header
         at += 4 + length

@@ -4,6 +4,10 @@ Python's own unpickler imports and calls what a file names, unless each way to d
 no way to. Only the binary instructions of protocols 2 to 5 that torch's files have are known; any other is refused by
 its name. All is bounded: bytes, instructions (so values and time), length of a number. No value is nested in a way
 that is looked at by recursion, none is hashed or compared.
+
+Python has two unpicklers, and they read frames differently: the one in C skips what a frame holds beyond the end of
+its pickle, and what an instruction leaves in a frame that it reaches out of. So a frame is taken only where that makes
+no difference: it ends between two instructions, no frame begins inside, and no pickle ends before it.
 """
 
 from __future__ import annotations
@@ -13,9 +17,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ...sentences import say
-from .meaning import call, changed, known_to_webui, named, stored
-from .refusals import malformed, too_many, unknown
-from .values import DAMAGED, Bag, Ended, Global, Pairs, Refused, Storage, Tensor
+from .meaning import call, changed, made, named, stored
+from .refusals import described_twice, malformed, too_many, unknown
+from .values import DAMAGED, Bag, Ended, Global, Pairs, Refused, Storage, Tensor, is_key
 
 __all__ = ["MOST_STEPS", "Machine"]
 
@@ -33,25 +37,32 @@ class Machine:
     """Runs the pickles that stand one after another in `data`, from `at` on.
 
     Where `data` ends too early, `more` gives what follows, if there is any. `storages` gathers those that the tensors
-    stand in, by their keys; `foreign` is the first name that is harmless and that the WebUI's own reader refuses all
-    the same.
+    stand in, by their keys.
     """
 
     def __init__(self, data: bytes, more: Callable[[], bytes] = bytes) -> None:
         self.data = data
         self.at = 0
-        self.foreign: Global | None = None
         self.storages: dict[str, Storage] = {}
+        self._views: dict[str, tuple[str, int, int | None]] = {}
+        """What each name of a view stands for: key of the storage, first number, count."""
         self._more = more
         self._begun = 0
         self._left = MOST_STEPS
         self._stack: list[object] = []
         self._marks: list[int] = []
         self._memo: dict[int, object] = {}
+        self._protocol = 0
+        self._frame_end: int | None = None
+        self._id_length = 0
 
-    def run(self) -> object:
-        """The value of the next pickle. Raises Refused, and Ended where there are no more bytes."""
+    def run(self, id_length: int = 0) -> object:
+        """The value of the next pickle. Raises Refused, and Ended where there are no more bytes.
+
+        `id_length` is how many parts an identity of a storage has in this form of file; 0: this pickle may have none.
+        """
         self._stack, self._marks, self._memo = [], [], {}
+        self._protocol, self._frame_end, self._id_length = 0, None, id_length
         while True:
             try:
                 self._run_on()
@@ -73,9 +84,13 @@ class Machine:
             self._begun = self.at
             if self.at >= len(data):
                 raise Ended
+            if self._frame_end is not None and self.at >= self._frame_end:
+                self._leave_frame()
             code = data[self.at]
             self.at += 1
             if code == _STOP:
+                if self._frame_end is not None:
+                    self._leave_frame()
                 return
             self._left -= 1
             if self._left < 0:
@@ -84,6 +99,11 @@ class Machine:
             if instruction is None:
                 raise unknown(code)
             instruction(self)
+
+    def _leave_frame(self) -> None:
+        if self.at != self._frame_end:
+            raise _bad_frame()
+        self._frame_end = None
 
     def _pay(self, steps: int) -> None:
         """What takes the time or the memory of many instructions counts as many."""
@@ -152,6 +172,8 @@ class Machine:
 
     # -- the memo ------------------------------------------------------------------------------------------------------
     def remember(self, key: int) -> None:
+        if key > MOST_STEPS:  # Python would make room for all keys below
+            raise malformed()
         self._memo[key] = self.top()
 
     def memoize(self) -> None:
@@ -164,8 +186,15 @@ class Machine:
 
     # -- instructions that do more than push ---------------------------------------------------------------------------
     def protocol(self) -> None:
-        if self.byte() > 5:
+        self._protocol = self.byte()
+        if self._protocol > 5:
             raise Refused(DAMAGED, say("it is a pickle of a newer kind than is known."))
+
+    def frame(self) -> None:
+        length = int.from_bytes(self.take(8), "little")
+        if self._frame_end is not None:
+            raise _bad_frame()
+        self._frame_end = self.at + length
 
     def whole_number(self, width: int) -> None:
         length = int.from_bytes(self.take(width), "little")
@@ -181,13 +210,13 @@ class Machine:
 
     def extend(self, values: list[object], kind: type[list[object]]) -> None:
         target = self.top()
-        if type(target) is not kind:
+        if type(target) is not kind or (kind is Bag and not all(map(is_key, values))):
             raise malformed()
         target.extend(values)
 
     def set_items(self, values: list[object]) -> None:
         target = self.top()
-        if type(target) is not Pairs or len(values) % 2:
+        if not isinstance(target, Pairs) or len(values) % 2 or not all(map(is_key, values[::2])):
             raise malformed()
         target.extend(zip(values[::2], values[1::2], strict=True))
 
@@ -211,10 +240,7 @@ class Machine:
 
     def _name(self, module: str, name: str) -> None:
         self._pay(NAME_STEPS)
-        what = named(Global(module, name))
-        if self.foreign is None and not known_to_webui(what):
-            self.foreign = what
-        self.push(what)
+        self.push(named(Global(module, name), self._protocol))
 
     def reduce(self) -> None:
         arguments, what = self.pop(), self.pop()
@@ -225,16 +251,27 @@ class Machine:
             self._pay(2 * len(value.shape))
         self.push(value)
 
+    def new_object(self) -> None:
+        arguments, what = self.pop(), self.pop()
+        self.push(made(what, arguments))
+
     def build(self) -> None:
-        self.pop()
-        changed(self.top())
+        state = self.pop()
+        changed(self.top(), state)
 
     def persistent(self) -> None:
+        """torch keeps storages and views of them under their names in one place, the first under a name for all."""
         self._pay(NAME_STEPS)
-        storage = stored(self.pop())
+        storage, view = stored(self.pop(), self._id_length)
         known = self.storages.setdefault(storage.key, storage)
-        if (storage.dtype, storage.count) != (known.dtype, known.count):
-            raise Refused(DAMAGED, say("it describes a storage in two ways."))
+        if (storage.dtype, storage.width, storage.count) != (known.dtype, known.width, known.count):
+            raise described_twice()
+        if view is not None:
+            seen = (storage.key, storage.first, storage.view)
+            if self._views.setdefault(view, seen) != seen:
+                raise described_twice()
+        if self._views.keys() & {view, storage.key} & self.storages.keys():
+            raise described_twice()
         self.push(storage)
 
     def pop_one(self) -> None:
@@ -245,18 +282,22 @@ class Machine:
             self.pop()
 
 
-def _text(raw: bytes) -> str:
+def _text(raw: bytes, errors: str = "surrogatepass") -> str:
     try:
-        return raw.decode("utf-8", "surrogatepass")
+        return raw.decode("utf-8", errors)
     except UnicodeDecodeError:
         raise malformed() from None
+
+
+def _bad_frame() -> Refused:
+    return Refused(DAMAGED, say("it has a frame that reaches too far, so that it can be read in two ways."))
 
 
 _STOP: Final = ord(".")
 
 _INSTRUCTIONS: Final[Mapping[int, Callable[[Machine], object]]] = {
     0x80: Machine.protocol,
-    0x95: lambda machine: machine.take(8),  # FRAME
+    0x95: Machine.frame,
     # Marks and the stack
     ord("("): Machine.mark,
     ord("0"): Machine.pop_one,
@@ -276,8 +317,8 @@ _INSTRUCTIONS: Final[Mapping[int, Callable[[Machine], object]]] = {
     0x8C: lambda machine: machine.push(_text(machine.take_counted(1))),
     0x8D: lambda machine: machine.push(_text(machine.take_counted(8))),
     # A text of Python 2 is bytes, which torch takes for UTF-8.
-    ord("T"): lambda machine: machine.push(_text(machine.take_counted(4))),
-    ord("U"): lambda machine: machine.push(_text(machine.take_counted(1))),
+    ord("T"): lambda machine: machine.push(_text(machine.take_counted(4), "strict")),
+    ord("U"): lambda machine: machine.push(_text(machine.take_counted(1), "strict")),
     ord("B"): lambda machine: machine.push(machine.take_counted(4)),
     ord("C"): lambda machine: machine.push(machine.take_counted(1)),
     0x8E: lambda machine: machine.push(machine.take_counted(8)),
@@ -305,7 +346,7 @@ _INSTRUCTIONS: Final[Mapping[int, Callable[[Machine], object]]] = {
     ord("c"): Machine.name_by_lines,
     0x93: Machine.name_by_stack,
     ord("R"): Machine.reduce,
-    0x81: Machine.reduce,  # NEWOBJ: the same to us
+    0x81: Machine.new_object,
     ord("b"): Machine.build,
     ord("Q"): Machine.persistent,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -41,7 +42,7 @@ def header_of(root: object, place: Callable[[Storage], Place], size: int) -> Hea
         if key not in places:
             places[key] = place(tensor.storage)
         tensors[name] = _placed(name, tensor, places[key])
-        total += _count(tensor.shape) * DTYPE_BYTES[tensors[name].dtype]
+        total += math.prod(tensor.shape) * DTYPE_BYTES[tensors[name].dtype]
         if total > MOST_TIMES * size:
             raise Refused(DAMAGED, say("its tensors have far more numbers than the file."))
     return Header(MappingProxyType(tensors), data_start=0)
@@ -64,26 +65,12 @@ def _placed(name: str, tensor: Tensor, place: Place) -> TensorInfo:
     if dtype is None:
         raise Refused(DAMAGED, say("its tensor {name} has a kind of number that is not known.", name=shown(name)))
     item = DTYPE_BYTES[dtype]
-    first, numbers = storage.first + tensor.offset, (place.end - place.start) // item
-    if storage.view is not None:
-        numbers = min(numbers, storage.first + storage.view)
-    shape, strides = tensor.shape, tensor.strides
-    if not _count(shape):
-        return TensorInfo(dtype, shape, place.start, place.start)
-    last = first + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-    if last >= numbers:
-        raise Refused("bad-offsets", say("its tensor {name} lies outside of its storage.", name=shown(name)))
-    start, end = place.start + first * item, place.start + (last + 1) * item
+    shape, strides, first = tensor.shape, tensor.strides, place.start + storage.start
+    if 0 in shape:
+        return TensorInfo(dtype, shape, first, first)
+    start = first + tensor.offset * item
+    end = start + item * (1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)))
     return TensorInfo(dtype, shape, start, end, None if _is_row_after_row(shape, strides) else strides)
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-        if count > 2**63:
-            return 0 if 0 in shape else count
-    return count
 
 
 def _is_row_after_row(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 from ...sentences import say
 from .values import DAMAGED, UNSAFE, Refused
 
-__all__ = ["malformed", "too_many", "unknown"]
+__all__ = ["described_twice", "malformed", "too_many", "unknown"]
 
 _RUNNING: Final[Mapping[int, str]] = {
     ord("i"): "INST",
@@ -53,3 +53,7 @@ def malformed() -> Refused:
 
 def too_many() -> Refused:
     return Refused(DAMAGED, say("it has more instructions than any checkpoint needs."))
+
+
+def described_twice() -> Refused:
+    return Refused(DAMAGED, say("it describes a storage in two ways."))

@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 from ...sentences import megabytes, say
 from ..headers import Header
 from .machine import Machine
+from .meaning import LEGACY_ID
 from .placing import Place, header_of
 from .torch_zip import LARGEST_PICKLE
 from .values import DAMAGED, Ended, Pairs, Refused
@@ -25,7 +26,7 @@ FIRST_LOOK: Final = 1 << 17
 """Bytes in which the pickles of a VAE end."""
 
 
-def read_legacy(file: BinaryIO, size: int) -> tuple[Header, str | None]:
+def read_legacy(file: BinaryIO, size: int) -> Header:
     """As `read_zip`, of a file that begins like a pickle. Raises Refused."""
     machine = Machine(b"", lambda: _next(file, machine.data))
     try:
@@ -36,8 +37,7 @@ def read_legacy(file: BinaryIO, size: int) -> tuple[Header, str | None]:
             raise Refused("truncated", cut) from None
         raise Refused(DAMAGED, say("what holds its tensors is far too large.")) from None
     places = _places(file, machine, keys, size)
-    header = header_of(root, lambda storage: places[storage.key], size)
-    return header, str(machine.foreign) if machine.foreign is not None else None
+    return header_of(root, lambda storage: places[storage.key], size)
 
 
 def _next(file: BinaryIO, data: bytes) -> bytes:
@@ -57,7 +57,7 @@ def _pickles(machine: Machine) -> tuple[object, list[str]]:
         raise Refused("not-a-model", say("it is a pickle that PyTorch did not write."))
     if any(isinstance(key, str) and key == "little_endian" and value is False for key, value in facts):
         raise Refused(DAMAGED, say("its numbers are of a big-endian machine."))
-    root, keys = machine.run(), machine.run()
+    root, keys = machine.run(LEGACY_ID), machine.run()
     if type(keys) is not list or not all(isinstance(key, str) for key in keys):
         raise Refused(DAMAGED, say("its instructions make no sense."))
     return root, keys

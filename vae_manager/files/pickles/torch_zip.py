@@ -16,6 +16,7 @@ from ...sentences import say
 from ..headers import Header
 from .archive import BAD_ZIP, Entry, data_start, read_entries
 from .machine import Machine
+from .meaning import ZIP_ID
 from .placing import Place, header_of
 from .values import DAMAGED, Ended, Refused, Storage
 
@@ -25,29 +26,41 @@ LARGEST_PICKLE: Final = 64 << 20
 """Bytes. That of a checkpoint of 7 GB has some 300,000."""
 
 _KNOWN: Final = re.compile(
-    r"([^/]+)/(?:data\.pkl|data/[0-9]+|version|byteorder|\.data/serialization_id|\.format_version|\.storage_alignment)"
+    r"([^/\x00-\x1f]+)/(?:data\.pkl|data/[0-9]+|version|byteorder|\.data/serialization_id|\.format_version|\.storage_alignment)"
 )
-_KNOWN_TO_WEBUI: Final = re.compile(r"[^/]+/(?:data\.pkl|data/[0-9]+|version|byteorder|.data/serialization_id)")
+_VERSION: Final = re.compile(rb"(?:[1-9]|10)\n?")
+"""Of the form, as far as torch knows them."""
+_ALIGNMENT: Final = re.compile(rb"[1-9][0-9]{0,8}")
+SMALL: Final = 32
+"""Bytes of torch's own small things, at most."""
 
 
-def read_zip(file: BinaryIO, size: int) -> tuple[Header, str | None]:
-    """The weights of a file that begins like a zip archive, and what in it the WebUI's own reader refuses, if anything.
-
-    Raises Refused.
-    """
+def read_zip(file: BinaryIO, size: int) -> Header:
+    """The weights of a file that begins like a zip archive. Raises Refused."""
     entries = read_entries(file, size)
     folder = _folder(entries)
-    byteorder = entries.get(f"{folder}/byteorder")
-    if byteorder is not None and _content(file, byteorder, 16) != b"little":
-        raise Refused(DAMAGED, say("its numbers are of a big-endian machine."))
+    _check_small_things(file, entries, folder)
     machine = Machine(_content(file, entries[f"{folder}/data.pkl"], LARGEST_PICKLE))
     try:
-        root = machine.run()
+        root = machine.run(ZIP_ID)
     except Ended:
         raise Refused(DAMAGED, say("its data.pkl ends too early.")) from None
-    header = header_of(root, lambda storage: _place(file, size, entries, folder, storage), size)
-    strange = next((name for name in entries if not _KNOWN_TO_WEBUI.fullmatch(name)), None)
-    return header, str(machine.foreign) if machine.foreign is not None else strange
+    return header_of(root, lambda storage: _place(file, size, entries, folder, storage), size)
+
+
+def _check_small_things(file: BinaryIO, entries: Mapping[str, Entry], folder: str) -> None:
+    """Those that torch goes by."""
+    found = {
+        name: _content(file, entries[f"{folder}/{name}"], SMALL)
+        for name in ("version", "byteorder", ".storage_alignment", ".format_version")
+        if f"{folder}/{name}" in entries
+    }
+    if found.get("byteorder", b"little") != b"little":
+        raise Refused(DAMAGED, say("its numbers are of a big-endian machine."))
+    if not _VERSION.fullmatch(found.get("version", b"")) or not _ALIGNMENT.fullmatch(
+        found.get(".storage_alignment", b"64")
+    ):
+        raise Refused(BAD_ZIP, say("it is of a newer form than is known, or damaged."))
 
 
 def _folder(entries: Mapping[str, Entry]) -> str:

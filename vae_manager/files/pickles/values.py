@@ -5,9 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ...sentences import Sentence
+from ...sentences import Sentence, say
 
-__all__ = ["DAMAGED", "UNSAFE", "Bag", "Ended", "Global", "Inert", "Pairs", "Refused", "Storage", "Tensor", "shown"]
+__all__ = [
+    "DAMAGED",
+    "UNSAFE",
+    "Bag",
+    "Ended",
+    "Global",
+    "Inert",
+    "Ordered",
+    "Pairs",
+    "Refused",
+    "Storage",
+    "Tensor",
+    "is_key",
+    "misused",
+    "shown",
+]
 
 DAMAGED: Final = "bad-pickle"
 UNSAFE: Final = "unsafe-pickle"
@@ -31,6 +46,10 @@ class Pairs(list[tuple[object, object]]):
     """A dict, in the order in which it was filled: keys are never hashed, so none can be made to collide."""
 
 
+class Ordered(Pairs):
+    """An OrderedDict: unlike a dict, it may be given attributes."""
+
+
 class Bag(list[object]):
     """A set, unhashed too."""
 
@@ -50,6 +69,11 @@ class Global:
 class Inert:
     """What a harmless call would have made, where it does not matter to us: a device, a number of numpy's."""
 
+    kind: str = ""
+    """`dtype`, `text` (a dtype too) and `array` of numpy's, `module` of torch's: those that may be given a state."""
+    item: int = 0
+    """Bytes of one number of such a dtype or array."""
+
 
 @dataclass(frozen=True, slots=True)
 class Storage:
@@ -67,6 +91,16 @@ class Storage:
     view: int | None = None
     """How many numbers of it the view has."""
 
+    @property
+    def start(self) -> int:
+        """The first byte of the view."""
+        return self.first * self.width
+
+    @property
+    def length(self) -> int:
+        """Bytes of the view; of the whole where there is none."""
+        return self.width * (self.count if self.view is None else self.view)
+
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
@@ -83,3 +117,16 @@ class Tensor:
 def shown(text: str) -> str:
     """`text` as a sentence may hold it: short, and without characters that cannot be seen."""
     return ascii(text[:100])[1:-1]
+
+
+def is_key(value: object) -> bool:
+    """Whether a dict or a set takes `value`, as far as files of torch have such keys: nothing is hashed for that."""
+    return _is_leaf(value) or (type(value) is tuple and all(map(_is_leaf, value)))
+
+
+def _is_leaf(value: object) -> bool:
+    return value is None or isinstance(value, (str, bytes, int, float, Global))
+
+
+def misused() -> Refused:
+    return Refused(DAMAGED, say("it uses a name of PyTorch's as PyTorch does not."))

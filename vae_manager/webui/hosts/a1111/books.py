@@ -11,11 +11,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules import devices, sd_hijack, sd_models, sd_vae
+from modules import devices, sd_hijack, sd_vae
 
 from ....errors import IntegrityError
+from ....files import read_contents
+from ....files.renaming import Source
 from ....sentences import Sentence, say
-from ....swap import places, read_safetensors
+from ....swap import places, read_renamed
 from ....swap.weights import Tensors
 
 if TYPE_CHECKING:
@@ -106,20 +108,11 @@ class A1111Books:
         with devices.without_autocast():
             yield devices.device
 
-    def read_pickle(self, path: Path) -> Tensors:
-        """By the WebUI's own restricted reader, which gives None for what it refuses, and raises on that."""
-        try:
-            tensors: Tensors = sd_vae.load_vae_dict(str(path), map_location="cpu")
-        except Exception as error:
-            raise IntegrityError(
-                say("{file} cannot be read as a VAE by this WebUI. Nothing was changed.", file=path.name)
-            ) from error
-        return tensors
-
     def read_own(self, model: Any) -> Tensors:
         file = Path(model.sd_checkpoint_info.filename)
         names = {name: CHECKPOINT_PREFIX + name for name in places(model.first_stage_model)}
-        if file.suffix == ".safetensors":
-            return read_safetensors(file, names).tensors
-        tensors = sd_models.read_state_dict(str(file), map_location="cpu")
-        return {name: tensors[theirs].clone() for name, theirs in names.items()}
+        found = read_contents(file).tensors
+        if any(theirs not in found for theirs in names.values()):
+            raise IntegrityError(say("{file} has no VAE in it that the WebUI knows.", file=file.name))
+        sources = {name: Source(theirs, found[theirs].shape, found[theirs]) for name, theirs in names.items()}
+        return read_renamed(file, sources).tensors

@@ -6,6 +6,7 @@ what cannot work is refused before anything is touched, and whatever raises, the
 
     sd_vae.load_vae                     never raises while a checkpoint loads: it comes up with its own VAE
     sd_vae.reload_vae_weights           no round trip of the model; raises a sentence
+    sd_vae.load_vae_dict                the checkpoint merger's way to a VAE file: read by the project's own reader
     sd_vae.get_loaded_vae_hash          the hash of the weights in the model, or none; never hashes
     processing.decode_latent_batch      every final decode: its latents are kept, for comparisons
     devices.test_for_nans               says which VAE it was
@@ -18,11 +19,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modules import devices, processing, sd_vae
 
 from ....errors import RefusedError
+from ....swap import read_vae
 from ..family import infotext
 from ..family.patching import Function, Patch, refuse_pickles
 
@@ -44,6 +47,7 @@ def shared_patches() -> Iterator[Patch]:
     """Those that a fork with the same functions can have as they are."""
     yield Patch(sd_vae, "load_vae", _load_vae, _load_no_pickle)
     yield Patch(sd_vae, "reload_vae_weights", _reload_vae_weights)
+    yield Patch(sd_vae, "load_vae_dict", _load_vae_dict, _read_no_pickle)
     yield Patch(sd_vae, "get_loaded_vae_hash", _get_loaded_vae_hash)
     yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
     yield Patch(CARD_EDITOR, "update_vae", _update_vae)
@@ -77,6 +81,21 @@ def _reload_vae_weights(host: A1111, _: Function) -> Function:
         return host.ways_in.reload(sd_model, lambda _: vae_file)
 
     return reload_vae_weights
+
+
+def _load_vae_dict(host: A1111, _: Function) -> Function:
+    def load_vae_dict(filename: str, map_location: Any = None) -> dict[str, Any]:
+        return {name: tensor.to(map_location or "cpu") for name, tensor in read_vae(Path(filename)).items()}
+
+    return load_vae_dict
+
+
+def _read_no_pickle(original: Function) -> Function:
+    def load_vae_dict(filename: str, map_location: Any = None) -> Any:
+        refuse_pickles(filename)
+        return original(filename, map_location)
+
+    return load_vae_dict
 
 
 def _get_loaded_vae_hash(host: A1111, _: Function) -> Function:

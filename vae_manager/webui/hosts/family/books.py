@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ....sentences import Sentence
@@ -59,10 +58,6 @@ class Books(Protocol):
 
     def running(self, model: Any) -> AbstractContextManager[torch.device]:
         """Inside it the module runs, on the device that is given."""
-        ...
-
-    def read_pickle(self, path: Path) -> Tensors:
-        """By a restricted reader. Raises IntegrityError."""
         ...
 
     def read_own(self, model: Any) -> Tensors:

@@ -20,7 +20,6 @@ from ....choice import BUILTIN, Choice
 from ....compare import Candidate, Decoded, Encoder, Kept, KeptLatents, Step
 from ....compare.comparison import decode_all
 from ....errors import Cancelled, RefusedError
-from ....files import REFUSED_BY_WEBUI
 from ....sentences import Sentence, say
 from ....service import the_service
 from ....swap import Room, misfit
@@ -143,7 +142,7 @@ def _refused(name: str, known: Known | None, room: Room | None) -> Sentence | No
         return say("No checkpoint is loaded.")
     if known is None:
         return None
-    told = (sentence for code, sentence in known.problems if code != REFUSED_BY_WEBUI)
+    told = (sentence for _, sentence in known.problems)
     return next(told, None) or misfit(name, known.latent_channels, known.parameters, room)
 
 

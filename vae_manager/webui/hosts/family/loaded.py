@@ -58,13 +58,13 @@ class LoadedVae:
 
     def check(self, model: Any, path: str) -> None:
         """Raises RefusedError where the file at `path` cannot go into `model`; touches nothing."""
-        self._swapper.check(Path(path), self._module(model), self._books.read_pickle)
+        self._swapper.check(Path(path), self._module(model))
 
     def read(self, model: Any, path: str) -> None:
         """As `check`, but every number of the file is looked at too. It is kept for the swap that will follow."""
         if not self._is_in(model, path):
             dtype = self._books.dtype(model, path)
-            self._swapper.read(Path(path), self._module(model), dtype, self._books.read_pickle)
+            self._swapper.read(Path(path), self._module(model), dtype)
 
     def put(self, model: Any, path: str | None, *, anew: bool = False) -> bool:
         """Make the VAE file at `path` (None: the checkpoint's own) the one in `model`; False where it is there already,
@@ -121,7 +121,7 @@ class LoadedVae:
         module, dtype = self._module(model), self._books.dtype(model, path)
         with self._books.touching():
             if path is not None:
-                return self._swapper.borrow(Path(path), module, dtype, self._books.read_pickle)
+                return self._swapper.borrow(Path(path), module, dtype)
             own = self._books.own(model) or self._books.read_own(model)
             return {name: fitted(own[name], place, dtype) for name, place in places(module).items()}
 
@@ -168,7 +168,7 @@ class LoadedVae:
     def _put_file(self, model: Any, path: str) -> bool:
         module, dtype = self._module(model), self._books.dtype(model, path)
         with self._books.touching():
-            ready = self._swapper.prepare(Path(path), module, dtype, self._books.read_pickle)
+            ready = self._swapper.prepare(Path(path), module, dtype)
             own = self._books.own(model) or (builtin_of(module) if self._books.path(model) is None else None)
             with self._books.kept(model), self._swapper.put(module, ready) as displaced:
                 self._books.write(model, path, own, dtype)

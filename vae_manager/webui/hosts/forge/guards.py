@@ -4,6 +4,8 @@
     processing.forge_model_reload               loader; after a load that failed the next one begins anew
     main_entry.modules_change                   a file that cannot be used does not get into the list
     main_entry.refresh_model_loading_parameters another VAE alone is no reason to unload all models
+    loader.load_torch_file                      the project's own reader reads pickles of the list, VAEs and text
+                                                encoders alike
     processing.create_infotext                  names the VAE that decoded, with its hash
     processing.decode_latent_batch              every final decode: its latents are kept, for comparisons
 
@@ -17,6 +19,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
+from backend import loader
 from modules import processing, sd_models
 from modules_forge import main_entry
 
@@ -31,6 +34,7 @@ def all_patches() -> Iterator[Patch]:
     yield Patch(processing, "forge_model_reload", _forge_model_reload, _load_no_pickle)
     yield Patch(main_entry, "modules_change", _modules_change)
     yield Patch(main_entry, "refresh_model_loading_parameters", _refresh_model_loading_parameters)
+    yield Patch(loader, "load_torch_file", _load_torch_file)
     yield Patch(processing, "create_infotext", _create_infotext)
     yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
 
@@ -81,6 +85,17 @@ def _refresh_model_loading_parameters(host: Forge, original: Function) -> Functi
             processing.need_global_unload = unload
 
     return refresh_model_loading_parameters
+
+
+def _load_torch_file(host: Forge, original: Function) -> Function:
+    def load_torch_file(ckpt: str, *args: Any, **kwargs: Any) -> Any:
+        """Neo's gives the file's metadata too, if it is asked for them."""
+        tensors = host.ways_in.read_module(ckpt)
+        if tensors is None:
+            return original(ckpt, *args, **kwargs)
+        return (tensors, {}) if kwargs.get("return_metadata") else tensors
+
+    return load_torch_file
 
 
 def _create_infotext(host: Forge, original: Function) -> Function:

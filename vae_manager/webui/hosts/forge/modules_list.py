@@ -15,21 +15,22 @@ from modules_forge import main_entry
 
 from ....errors import VaeManagerError
 from ....files import Identity, identity_of, inspect
+from ....sentences import Sentence, say
+from ....swap import renamed_vae
 from ..family import options
 from . import variants
+from .encoders import GGUF, is_gguf, is_text_encoder
 from .variants import OPTION
 
 VAES = ("ldm", "diffusers", "prefixed", "tiny", "video")
 """Layouts of what is a VAE, whether it can be loaded or not."""
-GGUF = ".gguf"
-"""Quantised text encoders; no VAE comes so."""
 
 
 class Modules(NamedTuple):
     vaes: tuple[str, ...]
     """Of several the last one wins."""
     others: tuple[str, ...]
-    """Text encoders, and what is not known."""
+    """Text encoders, and what is not known: Forge gets what `refusal` lets pass."""
 
 
 def chosen() -> list[str]:
@@ -60,6 +61,29 @@ def is_left_to_the_host(path: str) -> bool:
     """A VAE of a kind that is exchanged in no loaded model, and that the host can load."""
     identity = identity_of(Path(path))
     return identity is not None and _layout(identity) == "video" and variants.loads_video_vaes()
+
+
+def refusal(path: Path) -> Sentence | None:
+    """Why Forge's loader does not get a file of the list: it gets a text encoder, and a VAE that can be read.
+
+    It takes a file for what single tensors in it say, and leaves out or mixes in what it does not know.
+    """
+    if is_gguf(path):
+        return None
+    inspection = inspect(path)
+    if not inspection.tensors:
+        return inspection.problem
+    if is_text_encoder(inspection.tensors) or renamed_vae(inspection) is not None or is_left_to_the_host(str(path)):
+        return None
+    return inspection.problem or say(
+        "{file} is neither a VAE nor a text encoder that is known. It is not used.", file=path.name
+    )
+
+
+def is_encoder(path: str) -> bool:
+    """By its tensors; by its folder where it cannot be read."""
+    inspection = inspect(Path(path))
+    return is_text_encoder(inspection.tensors) if inspection.tensors else not is_vae(path)
 
 
 def is_vae(path: str) -> bool:

@@ -30,11 +30,11 @@ from ....errors import RefusedError, VaeManagerError
 from ....files import inspect
 from ....sentences import Sentence
 from ....service import the_service
-from ....swap import Swapper
+from ....swap import Swapper, read_every_tensor
 from ..family import options
 from ..family.loaded import LoadedVae
 from .books import ForgeBooks, has_own_vae
-from .modules_list import Modules, found, is_left_to_the_host, is_vae, sort_out
+from .modules_list import Modules, found, is_encoder, is_left_to_the_host, is_vae, refusal, sort_out
 
 if TYPE_CHECKING:
     from .adapter import Forge
@@ -53,6 +53,8 @@ class WaysIn:
         """The one that was loaded last."""
         self._frame = ""
         """What it was loaded with, but for VAEs."""
+        self._given: frozenset[str] = frozenset()
+        """The files beside the checkpoint that Forge's loader is reading just now."""
 
     # -- Forge's own ways --------------------------------------------------------------------------------------------
     def reload(self, original: Callable[[], Any]) -> tuple[Any, bool]:
@@ -89,9 +91,16 @@ class WaysIn:
                 raise error
             logger.warning("%s", error)
             self.vae.refusal = error.sentence
-            if is_vae(path) and (present := self._host.chosen_path()) is not None:
+            if not is_encoder(path) and (present := self._host.chosen_path()) is not None:
                 kept.append(present)
         return list(dict.fromkeys(kept))
+
+    def read_module(self, path: str) -> dict[str, Any] | None:
+        """The tensors of a file beside the checkpoint that an unpickler would have to read for Forge's loader; None for
+        all others."""
+        if path not in self._given or inspect(Path(path)).container != "pickle":
+            return None
+        return read_every_tensor(Path(path))
 
     @contextmanager
     def keeping_the_chosen(self, values: Iterable[str]) -> Iterator[None]:
@@ -146,14 +155,16 @@ class WaysIn:
         """Have Forge load the checkpoint and what belongs to it, but for VAE files. Raises what it raises, and a
         VaeManagerError before it where a file is known to be bad."""
         data, info = sd_models.model_data, wanted.get("checkpoint_info")
-        for path in (info.filename if info is not None else None, handed):
-            if path is not None and (refusal := _broken(Path(path))) is not None:
-                raise RefusedError(refusal)
+        broken = _broken(Path(info.filename)) if info is not None else None
+        if broken is None and handed is not None:
+            broken = refusal(Path(handed))
+        if broken is not None:
+            raise RefusedError(broken)
         given = [path for path in modules.others if self._noted(path) is None]
-        data.forge_loading_parameters = {
-            **wanted, "additional_modules": [*given, *([handed] if handed is not None else [])]
-        }
+        given += [handed] if handed is not None else []
+        data.forge_loading_parameters = {**wanted, "additional_modules": given}
         data.forge_hash = ""
+        self._given = frozenset(given)
         try:
             original()
         except BaseException:
@@ -161,6 +172,7 @@ class WaysIn:
             raise
         finally:
             data.forge_loading_parameters = wanted
+            self._given = frozenset()
         model = data.sd_model
         self.vae.fresh(model)
         self._know(model, _frame(wanted, modules, handed))
@@ -175,11 +187,11 @@ class WaysIn:
         return path if is_left_to_the_host(path) or not has_own_vae(Path(info.filename)) else None
 
     def _noted(self, path: str) -> Sentence | None:
-        refusal = _broken(Path(path))
-        if refusal is not None:
-            logger.warning("%s", refusal)
-            self.vae.refusal = refusal
-        return refusal
+        refused = refusal(Path(path))
+        if refused is not None:
+            logger.warning("%s", refused)
+            self.vae.refusal = refused
+        return refused
 
     def _error(self, path: str) -> VaeManagerError | None:
         """Why the file cannot be used with the loaded model; None where nothing speaks against it."""
@@ -189,8 +201,8 @@ class WaysIn:
                 return None
             if model is not None and is_vae(path) and self._host.is_of_chosen_checkpoint(model):
                 self.vae.read(model, path)
-            elif (broken := _broken(Path(path))) is not None:
-                return RefusedError(broken)
+            elif (refused := refusal(Path(path))) is not None:
+                return RefusedError(refused)
         except VaeManagerError as error:
             return error
         return None
@@ -221,8 +233,8 @@ def _frame(wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> s
 
 
 def _broken(path: Path) -> Sentence | None:
-    """What is wrong with a file that Forge would load, as far as it is no matter of the checkpoint: one that cannot be
-    read, or that would run code. Forge renames such a file (modules_forge/patch_basic.py)."""
+    """Why a checkpoint cannot be loaded: it cannot be read, or would run code. Forge renames such a file
+    (modules_forge/patch_basic.py)."""
     inspection = inspect(path)
     if inspection.tensors or path.suffix.lower() == ".gguf":
         return None

@@ -104,11 +104,6 @@ class ReForgeBooks:
         model_management.load_model_gpu(wrapper.patcher)
         yield wrapper.device
 
-    def read_pickle(self, path: Path) -> Tensors:
-        """Never asked: no pickle is read by torch. reForge's `torch.load` would run it, and rename what it cannot
-        read (modules_forge/patch_basic.py:24)."""
-        raise NotImplementedError
-
     def read_own(self, model: Any) -> Tensors:
         file = Path(model.sd_checkpoint_info.filename)
         return read_renamed(file, _vae_in(file)).tensors

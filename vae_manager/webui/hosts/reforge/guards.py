@@ -1,7 +1,6 @@
 """Every patch of reForge, in one place: A1111's (hosts/a1111/guards.py), but for what is about NaN, and
 
     sd_models.load_model                a checkpoint that is in memory already comes back with the VAE of that moment
-    sd_vae.load_vae_dict                the checkpoint merger's way to a VAE file: read by the project's own reader
     the `onchange` of two options       what is raised comes back to the WebUI, which then takes the setting back
 
 An option takes them off.
@@ -10,18 +9,13 @@ An option takes them off.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modules import call_queue, sd_models, sd_vae
 
-from ....errors import RefusedError
-from ....files import inspect
-from ....sentences import say
-from ....swap import read_renamed, renamed_vae
 from .. import host_values
 from ..a1111 import guards as shared_guards
-from ..family.patching import Function, Patch, refuse_pickles
+from ..family.patching import Function, Patch
 from .main_thread import there
 
 if TYPE_CHECKING:
@@ -34,7 +28,6 @@ FOLLOWED = ("sd_vae", "sd_vae_overrides_per_model_preferences")
 def all_patches() -> Iterator[Patch]:
     yield from shared_guards.shared_patches()
     yield Patch(sd_models, "load_model", _load_model)
-    yield Patch(sd_vae, "load_vae_dict", _load_vae_dict, _load_no_pickle)
     for name in FOLLOWED:
         option = host_values.option_info(name)
         if option is not None:
@@ -52,29 +45,6 @@ def _load_model(host: ReForge, original: Function) -> Function:
         return model
 
     return load_model
-
-
-def _load_vae_dict(host: ReForge, _: Function) -> Function:
-    def load_vae_dict(filename: str, map_location: Any) -> dict[str, Any]:
-        inspection = inspect(Path(filename))
-        found = renamed_vae(inspection)
-        if found is None:
-            name = Path(filename).name
-            raise RefusedError(
-                inspection.problem or say("{file} holds no VAE that this WebUI knows. Nothing was changed.", file=name)
-            )
-        tensors = read_renamed(Path(filename), found).tensors
-        return {name: tensor.to(map_location or "cpu") for name, tensor in tensors.items()}
-
-    return load_vae_dict
-
-
-def _load_no_pickle(original: Function) -> Function:
-    def load_vae_dict(filename: str, map_location: Any) -> Any:
-        refuse_pickles(filename)
-        return original(filename, map_location)
-
-    return load_vae_dict
 
 
 def _onchange(host: ReForge, _: Function) -> Function:

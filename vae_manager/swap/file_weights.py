@@ -1,0 +1,82 @@
+"""The weights of a file without a model that they go into: for what a WebUI loads by itself."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ..errors import RefusedError
+from ..files import chunks, inspect, read_contents
+from ..files.headers import disk_error
+from ..sentences import say
+from .check import DTYPES, renamed_vae, strange_numbers
+from .reading import read_renamed
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["read_every_tensor", "read_vae"]
+
+OTHER_DTYPES: Final = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "U16": "uint16",
+    "I16": "int16",
+    "U32": "uint32",
+    "I32": "int32",
+    "U64": "uint64",
+    "I64": "int64",
+}
+"""Those that weights do not come in: safetensors' words for them, and torch's."""
+
+
+def read_vae(path: Path) -> dict[str, torch.Tensor]:
+    """Read a VAE in any known layout and container; its tensors get the WebUI's names.
+
+    Raises RefusedError where it is none, IntegrityError, NotFoundError and DiskError.
+    """
+    inspection = inspect(path)
+    sources = renamed_vae(inspection)
+    if sources is None:
+        unknown = say("{file} holds no VAE that this WebUI knows. Nothing was changed.", file=path.name)
+        raise RefusedError(inspection.problem or unknown)
+    strange = strange_numbers(path.name, {source.name: source.info for source in sources.values()})
+    if strange is not None:
+        raise RefusedError(strange)
+    return dict(read_renamed(path, sources).tensors)
+
+
+def read_every_tensor(path: Path) -> dict[str, torch.Tensor]:
+    """Read all tensors of a file by their names in it, with the project's own reader; each gets memory of its own.
+
+    Raises RefusedError where this torch lacks a kind of number, IntegrityError, NotFoundError and DiskError.
+    """
+    import numpy
+    import torch
+
+    header, tensors = read_contents(path), {}
+    try:
+        with path.open("rb") as file:
+            for name, info in header.tensors.items():
+                dtype = getattr(torch, {**DTYPES, **OTHER_DTYPES}[info.dtype], None)
+                if dtype is None:
+                    raise RefusedError(
+                        say(
+                            "{file} holds {dtype} numbers in its tensor {example}, which this PyTorch does not know. "
+                            "Nothing was changed.",
+                            file=path.name,
+                            dtype=info.dtype,
+                            example=name,
+                        )
+                    )
+                memory = numpy.empty(math.prod(info.shape) * dtype.itemsize, numpy.uint8)
+                at = 0
+                for piece in chunks(file, path, header, info):
+                    memory[at : at + len(piece)] = piece
+                    at += len(piece)
+                tensors[name] = torch.from_numpy(memory).view(dtype).reshape(info.shape)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    return tensors
