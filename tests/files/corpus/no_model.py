@@ -31,7 +31,7 @@ NOT_MODELS: list[Case] = [
     Case("zip of texts", plain_zip("readme.txt"), "unknown", codes=("zip-without-model",)),
     Case(
         "a pickle of Python's own",
-        b"\x80\x04\x95\x0b\0\0\0\0\0\0\0}\x94\x8c\x01a\x94K\x01s.",
+        b"\x80\x04\x95\x0a\0\0\0\0\0\0\0}\x94\x8c\x01a\x94K\x01s.",
         "pickle",
         codes=("not-a-model",),
     ),

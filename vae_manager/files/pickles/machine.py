@@ -28,6 +28,7 @@ MOST_STEPS: Final = 600_000
 NAME_STEPS: Final = 8
 """As how many instructions more one counts that gives a name, or a storage."""
 COLLECTION_STEPS: Final = 3
+CHARACTERS_A_STEP: Final = 64
 LONGEST_NUMBER: Final = 255
 """Bytes of a whole number; torch's magic one has ten."""
 LONGEST_NAME: Final = 1000
@@ -110,6 +111,14 @@ class Machine:
         self._left -= steps
         if self._left < 0:
             raise too_many()
+
+    def _pay_for(self, values: object) -> None:
+        """For a look at each part of them; a text may be copied."""
+        for value in values if type(values) is tuple else ():
+            if isinstance(value, (list, tuple)):
+                self._pay(len(value))
+            elif isinstance(value, str):
+                self._pay(len(value) // CHARACTERS_A_STEP)
 
     # -- bytes ---------------------------------------------------------------------------------------------------------
     def take(self, count: int) -> bytes:
@@ -244,6 +253,7 @@ class Machine:
 
     def reduce(self) -> None:
         arguments, what = self.pop(), self.pop()
+        self._pay_for(arguments)
         value = call(what, arguments)
         if isinstance(value, Pairs):
             self._pay(len(value))
@@ -257,6 +267,7 @@ class Machine:
 
     def build(self) -> None:
         state = self.pop()
+        self._pay_for((state,))
         changed(self.top(), state)
 
     def persistent(self) -> None:

@@ -152,8 +152,6 @@ def stored(identity: object, length: int) -> tuple[Storage, str | None]:
         raise misused()
     dtype, width = _numbers(kind)
     view = identity[5] if length == LEGACY_ID else None
-    if length == LEGACY_ID and (kind.module, kind.name) in _PLAIN_BYTES:
-        raise misused()
     if view is None:
         return Storage(key, dtype, width, count), None
     if type(view) is not tuple or len(view) != 3 or not _is_size(view[1]) or not _is_size(view[2]):

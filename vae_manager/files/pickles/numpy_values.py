@@ -66,9 +66,9 @@ def array_with_state(_: Inert, state: object) -> bool:
     if type(state) is not tuple or len(state) != 5 or type(state[0]) is not int or type(state[3]) is not bool:
         return False
     shape, dtype, content = state[1], state[2], state[4]
-    if type(shape) is not tuple or not all(type(size) is int and 0 <= size < 2**31 for size in shape):
+    if type(shape) is not tuple or len(shape) > MOST_AXES or not _is_dtype(dtype) or not isinstance(content, bytes):
         return False
-    if state[0] != 1 or not _is_dtype(dtype) or not isinstance(content, bytes) or len(shape) > MOST_AXES:
+    if state[0] != 1 or not all(type(size) is int and 0 <= size < 2**31 for size in shape):
         return False
     return len(content) == math.prod(shape) * dtype.item
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import BinaryIO, Final
 
 from ...sentences import say
@@ -31,8 +32,10 @@ _KNOWN: Final = re.compile(
 _VERSION: Final = re.compile(rb"(?:[1-9]|10)\n?")
 """Of the form, as far as torch knows them."""
 _ALIGNMENT: Final = re.compile(rb"[1-9][0-9]{0,8}")
-SMALL: Final = 32
-"""Bytes of torch's own small things, at most."""
+SMALL: Final[Mapping[str, int]] = MappingProxyType(
+    {"version": 16, "byteorder": 16, ".format_version": 16, ".storage_alignment": 16, ".data/serialization_id": 64}
+)
+"""torch's own small things that it goes by, and their bytes at most."""
 
 
 def read_zip(file: BinaryIO, size: int) -> Header:
@@ -49,10 +52,9 @@ def read_zip(file: BinaryIO, size: int) -> Header:
 
 
 def _check_small_things(file: BinaryIO, entries: Mapping[str, Entry], folder: str) -> None:
-    """Those that torch goes by."""
     found = {
-        name: _content(file, entries[f"{folder}/{name}"], SMALL)
-        for name in ("version", "byteorder", ".storage_alignment", ".format_version")
+        name: _content(file, entries[f"{folder}/{name}"], most)
+        for name, most in SMALL.items()
         if f"{folder}/{name}" in entries
     }
     if found.get("byteorder", b"little") != b"little":
@@ -95,7 +97,7 @@ def _place(file: BinaryIO, size: int, entries: Mapping[str, Entry], folder: str,
     if entry is None:
         raise Refused(DAMAGED, say("the numbers of one of its tensors are missing."))
     length = storage.count * storage.width
-    if entry.size < length:
+    if entry.size != length:  # old versions of torch take what there is, newer ones nothing
         raise Refused("bad-offsets", say("the numbers of one of its tensors are cut off."))
     start = data_start(file, entry)
     if start + length > size:

@@ -26,6 +26,8 @@ __all__ = [
 
 DAMAGED: Final = "bad-pickle"
 UNSAFE: Final = "unsafe-pickle"
+LONGEST_KEY: Final = 16
+"""Parts of a tuple that is a key."""
 
 
 class Refused(Exception):
@@ -121,7 +123,7 @@ def shown(text: str) -> str:
 
 def is_key(value: object) -> bool:
     """Whether a dict or a set takes `value`, as far as files of torch have such keys: nothing is hashed for that."""
-    return _is_leaf(value) or (type(value) is tuple and all(map(_is_leaf, value)))
+    return _is_leaf(value) or (type(value) is tuple and len(value) <= LONGEST_KEY and all(map(_is_leaf, value)))
 
 
 def _is_leaf(value: object) -> bool:
