@@ -16,10 +16,6 @@ from vae_manager.files.renaming import diffusers_name, up_levels  # noqa: E402
 from vae_manager.swap import Swapper, places  # noqa: E402
 
 
-def never(_: Path) -> dict[str, torch.Tensor]:
-    raise AssertionError("a pickle is read by the project's own reader here")
-
-
 def in_layout(tensors: dict[str, torch.Tensor], layout: str) -> dict[str, torch.Tensor]:
     if layout == "prefixed":
         return {f"first_stage_model.{name}": tensor for name, tensor in tensors.items()}
@@ -46,7 +42,7 @@ def test_the_weights_are_those_of_the_file(tmp_path: Path, layout: str, containe
     else:
         torch.save({"state_dict": tensors}, path, _use_new_zipfile_serialization=container == "zip")
     swapper = Swapper(lambda: 1 << 30, lambda: 0, any_layout=True)
-    with swapper.put(module, swapper.prepare(path, module, torch.float32, never)):
+    with swapper.put(module, swapper.prepare(path, module, torch.float32)):
         pass
     assert all(torch.equal(place, wanted[name]) for name, place in places(module).items())
 
@@ -59,14 +55,14 @@ def test_what_was_displaced_is_kept_whatever_the_order_of_the_file(tmp_path: Pat
         save_file(in_layout(dict(reversed(tensors.items())), "diffusers"), path)
     swapper = Swapper(lambda: 1 << 30, lambda: 0, any_layout=True)
     for path in paths:
-        with swapper.put(module, swapper.prepare(path, module, torch.float32, never)) as displaced:
+        with swapper.put(module, swapper.prepare(path, module, torch.float32)) as displaced:
             pass
         swapper.keep(displaced)
-    assert swapper.prepare(paths[0], module, torch.float32, never).from_memory
+    assert swapper.prepare(paths[0], module, torch.float32).from_memory
 
 
 def test_a_checkpoint_is_none(tmp_path: Path) -> None:
     tensors = {f"first_stage_model.{name}": place for name, place in places(AutoencoderKL(TINY)).items()}
     save_file({**tensors, "model.diffusion_model.out.weight": torch.zeros(1)}, tmp_path / "a.safetensors")
     with pytest.raises(RefusedError, match="whole checkpoint"):
-        Swapper(lambda: 0, lambda: 0, any_layout=True).check(tmp_path / "a.safetensors", AutoencoderKL(TINY), never)
+        Swapper(lambda: 0, lambda: 0, any_layout=True).check(tmp_path / "a.safetensors", AutoencoderKL(TINY))

@@ -180,11 +180,11 @@ def test_a_hostile_pickle_is_refused_before_anybody_loads_it(tmp_path: Path) -> 
     assert said(path) == ("a.pt asks for os.system to be run when it is loaded. It was not, and it is not used.")
 
 
-def test_what_only_the_webui_refuses_is_for_it_to_refuse(tmp_path: Path) -> None:
-    """Its check can be off (--disable-safe-unpickle)."""
+def test_fit_takes_what_only_a_webuis_own_reader_would_refuse(tmp_path: Path) -> None:
+    """Newer files of torch, and numbers of numpy's."""
     path = tmp_path / "a.pt"
     path.write_bytes(as_zip(state_dict(LOADED), **{".format_version": b"1"}))
-    assert [problem.code for problem in inspect(path).problems] == ["refused-by-webui"]
+    assert inspect(path).loadable
     assert said(path) is None
 
 

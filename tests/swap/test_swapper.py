@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import re
 import weakref
 from collections import Counter
@@ -36,17 +37,13 @@ FOLDER = str(Path(swap_package.__file__).parent)
 ROOM = 1 << 20
 
 
-def no_pickles(_: Path) -> dict[str, torch.Tensor]:
-    raise AssertionError("not asked for here")
-
-
 @pytest.fixture
 def swapper() -> Swapper:
     return Swapper(lambda: ROOM, lambda: ROOM)
 
 
 def put(swapper: Swapper, module: Net, path: Path, dtype: torch.dtype = torch.float32) -> Ready:
-    ready = swapper.prepare(path, module, dtype, no_pickles)
+    ready = swapper.prepare(path, module, dtype)
     with swapper.put(module, ready) as displaced:
         pass
     swapper.keep(displaced)
@@ -200,7 +197,7 @@ def test_a_damaged_file_is_read_once(swapper: Swapper, tmp_path: Path, monkeypat
     path = BAD["one NaN"][0](tmp_path / "bad.safetensors")
     with pytest.raises(IntegrityError):
         put(swapper, net(0), path)
-    monkeypatch.setattr("vae_manager.swap.swapper.read_safetensors", None)
+    monkeypatch.setattr("vae_manager.swap.swapper.read_renamed", None)
     with pytest.raises(IntegrityError, match="is damaged"):
         put(swapper, net(0), path)
 
@@ -226,13 +223,16 @@ def test_a_file_that_is_touched_while_it_is_read_is_read_again(
     assert same(module, copied(net(0 if is_refused else 1)))
 
 
-def test_a_pickle_is_read_by_the_hosts_reader_and_owns_its_memory(swapper: Swapper, tmp_path: Path) -> None:
-    module, path, shared = net(0), tmp_path / "a.pt", net(1).state_dict()
-    torch.save(shared, path)
-    ready = swapper.prepare(path, module, torch.float32, lambda _: {**shared, "loss.weight": torch.ones(1)})
-    with swapper.put(module, ready):
-        pass
-    shared["scale"].zero_()
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_swapper_reads_a_pickle_without_any_unpickler(
+    swapper: Swapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_zip: bool
+) -> None:
+    module, path = net(0), tmp_path / "a.pt"
+    torch.save(net(1).state_dict(), path, _use_new_zipfile_serialization=as_zip)
+    for owner, name in ((torch, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
+        monkeypatch.setattr(owner, name, None)
+    swapper.check(path, module)
+    put(swapper, module, path)
     assert same(module, copied(net(1)))
 
 
@@ -273,7 +273,7 @@ def test_whatever_raises_at_whatever_line_the_old_weights_or_the_new_ones_are_in
             with swapper.put_builtin(module, base, dtype) as displaced:
                 pass
         else:
-            with swapper.put(module, swapper.prepare(new_file, module, dtype, no_pickles)) as displaced:
+            with swapper.put(module, swapper.prepare(new_file, module, dtype)) as displaced:
                 pass
         swapper.keep(displaced)
 

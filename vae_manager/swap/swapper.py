@@ -58,9 +58,7 @@ class _Inside:
 class Swapper:
     """One for the process. What touches a model may be called only while nothing else uses that model."""
 
-    def __init__(
-        self, ram: Callable[[], int], room_on_device: Callable[[], int], *, any_layout: bool = False
-    ) -> None:
+    def __init__(self, ram: Callable[[], int], room_on_device: Callable[[], int], *, any_layout: bool = False) -> None:
         """`ram` and `room_on_device` give the bytes that may be kept for sets that are in no model.
 
         With `any_layout` files of every known layout go in: for a host that loads them itself.

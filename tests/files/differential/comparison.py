@@ -26,7 +26,13 @@ from ..fuzzing.checks import ALARM
 ROOT = Path(__file__).parents[3]
 UNWRITTEN = re.compile(r"AttributeError: type object 'torch.storage.UntypedStorage' has no attribute 'dtype'")
 """What torch says of legacy files that it writes itself, of kinds of numbers that have no storage of their own."""
-FAULTS = ("executed here", "different", "accepted here, refused by torch", "torch ran something, accepted here", "crashed here")
+FAULTS = (
+    "executed here",
+    "different",
+    "accepted here, refused by torch",
+    "torch ran something, accepted here",
+    "crashed here",
+)
 SHOWN = 400
 """Bytes of a faulty file that are kept."""
 
@@ -110,7 +116,7 @@ def _compared(path: Path, data: bytes, theirs: dict[str, Any] | None, tally: Tal
     except BrokenFileError as error:
         tally.refusals[error.code] += 1
         return ("refused here, read by torch" if "tensors" in off else "refused by both"), ""
-    except Exception as error:  # noqa: BLE001 - a fault of the reader's
+    except Exception as error:  # a fault of the reader's
         return "crashed here", repr(error)
     if ours is None:
         return ("no file of torch for this reader, read by torch" if "tensors" in off else "refused by both"), ""

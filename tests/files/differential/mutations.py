@@ -35,6 +35,10 @@ NAMES = (
 )
 NUMBERS = (0, 1, 2, 3, 4, 5, 7, 8, 16, 24, 255, 65535, 2**31 - 1, 2**40, 2**63 - 1, 2**64, -1)
 KEYS = ("0", "1", "2", "v", "00", " 0", "../0", "0/", "é", "")
+MORE_MEMBERS = (
+    *("data/0", "DATA.PKL", "data.pkl", "constants.pkl", "version", ".format_version", ".data/version", "data/"),
+    *("byteorder", "x", ".storage_alignment"),
+)
 SINGLE = (
     *(b"(", b"0", b"1", b"2", b"N", b"}", b"]", b")", b"t", b"\x85", b"\x86", b"\x87", b"a", b"e", b"s", b"u"),
     *(b"R", b"\x81", b"b", b"Q", b"\x93", b"\x90", b"\x8f", b"\x94", b"h\0", b"h\1", b"q\0", b"q\1", b"j\0\0\0\0"),
@@ -179,7 +183,9 @@ def _same_again(chance: Random, code: Instructions) -> None:
 def _number(chance: Random, code: Instructions) -> None:
     places = [at for at, one in enumerate(code) if one[:1] in (b"K", b"M", b"J", b"\x88", b"\x89")]
     if places:
-        code[chance.choice(places)] = chance.choice((number(chance.choice(NUMBERS)), b"\x88", b"\x89", b"N", b"G" + bytes(8)))
+        code[chance.choice(places)] = chance.choice(
+            (number(chance.choice(NUMBERS)), b"\x88", b"\x89", b"N", b"G" + bytes(8))
+        )
 
 
 def _text(chance: Random, code: Instructions) -> None:
@@ -205,7 +211,8 @@ def _identity(chance: Random, code: Instructions) -> None:
             chance.choice((text("v"), text("0"), text("1"), b"K\0")), number(chance.choice((0, 0, 1, 2, 9))),
             number(chance.choice((0, 1, 2, 4, 24, 99))),
         )  # fmt: skip
-        code[at] = chance.choice((b"Q", b"0" + b"N" + b"Q", b"Q0" + storage("Float", "0", 2), b"Q0" + storage("Half", "1", 4, view)))
+        others = (storage("Float", "0", 2), storage("Half", "1", 4, view))
+        code[at] = chance.choice((b"Q", b"0NQ", *(b"Q0" + other for other in others)))
         ends = [other for other in range(max(0, at - 3), at) if code[other] == b"t"]
         if ends and chance.random() < 0.6:
             place = ends[-1]
@@ -241,7 +248,9 @@ def _member(chance: Random, parts: Parts) -> Parts:
             replace(one, local_extra=chance.choice((b"FB\4\0ZZZZ", b"x", bytes(64)))),
             replace(one, shift=chance.choice((1, -1, 30, 2**32 - 1))),
             replace(one, crc=0),
-            replace(one, content=chance.choice((one.content + b"x", one.content[:-1], b"", b"big", b"3\n", b"11", b"\x31"))),
+            replace(
+                one, content=chance.choice((one.content + b"x", one.content[:-1], b"", b"big", b"3\n", b"11", b"\x31"))
+            ),
         )
     )
     members = list(parts.members)
@@ -262,10 +271,8 @@ def _archive(chance: Random, parts: Parts) -> Parts:
         return _tail(chance, parts)
     folder = parts.members[0].name.partition("/")[0]
     whole, empty = parts.archive, b"PK\5\6" + bytes(18)
-    more = Member(
-        f"{folder}/{chance.choice(('data/0', 'DATA.PKL', 'data.pkl', 'constants.pkl', 'version', '.format_version', '.data/version', 'data/', 'byteorder', 'x', '.storage_alignment'))}",
-        chance.choice((b"", b"1", b"64", b"little", b"big", SHELL + b".", bytes(96))),
-    )
+    content = chance.choice((b"", b"1", b"64", b"little", b"big", SHELL + b".", bytes(96)))
+    more = Member(f"{folder}/{chance.choice(MORE_MEMBERS)}", content)
     return replace(
         parts,
         head=parts.head if chance.random() < 0.9 else chance.choice((b"PK\3\4", b"\x80\x02N.", bytes(30))),
@@ -304,7 +311,9 @@ def _as_tar(chance: Random, data: bytes) -> bytes:
     total = sum(block) - sum(block[field]) + 8 * 32
     if chance.random() < 0.3:
         total -= 256 * sum(byte > 127 for at, byte in enumerate(block) if not 148 <= at < 156)
-    block[field] = b"%06o\0 " % total if total >= 0 and chance.random() < 0.7 else b"\x80" + max(0, total).to_bytes(7, "big")
+    block[field] = (
+        b"%06o\0 " % total if total >= 0 and chance.random() < 0.7 else b"\x80" + max(0, total).to_bytes(7, "big")
+    )
     return bytes(block) + data[512:]
 
 

@@ -27,7 +27,19 @@ from ..torch_files import (
 from .parts import Parts, taken_apart
 
 SHAPES = {"encoder.conv_in.weight": (2, 1, 1, 1), "decoder.conv_in.weight": (2, 2), "loss": (), "none": (0, 3)}
-DTYPES = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "int64", "int32", "int16", "int8", "uint8", "bool")
+DTYPES = (
+    "float64",
+    "float32",
+    "float16",
+    "bfloat16",
+    "float8_e4m3fn",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+)
 
 
 @functools.cache
@@ -57,12 +69,39 @@ def _values(torch: Any) -> Iterator[object]:
         layer.bias.fill_(-2)
     yield {name: whole.to(getattr(torch, name)) for name in DTYPES}
     yield layer.state_dict()
-    yield {"a": whole, "b": whole[1:], "c": whole.transpose(0, 2), "d": whole[:, ::2, 1], "e": whole[:0], "f": whole[0, 0, 0]}
-    yield {"state_dict": layer.state_dict(), "epoch": 3, "loss": 0.5, "name": "x", "more": [1, (2, None), {3, "4"}, b"5"]}
+    yield {
+        "a": whole,
+        "b": whole[1:],
+        "c": whole.transpose(0, 2),
+        "d": whole[:, ::2, 1],
+        "e": whole[:0],
+        "f": whole[0, 0, 0],
+    }
+    yield {
+        "state_dict": layer.state_dict(),
+        "epoch": 3,
+        "loss": 0.5,
+        "name": "x",
+        "more": [1, (2, None), {3, "4"}, b"5"],
+    }
     yield OrderedDict(parameter=torch.nn.Parameter(whole), twice=whole, expanded=torch.ones(1).expand(5))
-    yield {"a": whole, "scalar": numpy.float64(1.5), "array": numpy.arange(6).reshape(2, 3), "texts": numpy.array(["a", "bc"])}
-    yield {"a": whole.to(torch.complex64), "state_dict": {"b": whole, "device": torch.device("cpu"), "size": torch.Size([2])}}
-    yield {"a": whole, 3: whole, "state": {0: {"step": torch.tensor(4.0), "avg": whole}}, "groups": [{"lr": 0.1}], "big": 2**70}
+    yield {
+        "a": whole,
+        "scalar": numpy.float64(1.5),
+        "array": numpy.arange(6).reshape(2, 3),
+        "texts": numpy.array(["a", "bc"]),
+    }
+    yield {
+        "a": whole.to(torch.complex64),
+        "state_dict": {"b": whole, "device": torch.device("cpu"), "size": torch.Size([2])},
+    }
+    yield {
+        "a": whole,
+        3: whole,
+        "state": {0: {"step": torch.tensor(4.0), "avg": whole}},
+        "groups": [{"lr": 0.1}],
+        "big": 2**70,
+    }
 
 
 def _by_hand() -> Iterator[bytes]:
@@ -70,7 +109,9 @@ def _by_hand() -> Iterator[bytes]:
     items = b"](" + b"".join(several(text(key), code) for key, code in codes.items()) + b"e"
     callback = name("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint")
     module = name("torch.nn.modules.container", "ParameterDict") + b")\x81" + mapping({"training": b"\x88"}) + b"b"
-    old = call(name("torch._utils", "_rebuild_tensor"), storage("Float", "0", 2), number(0), several(b"K\2"), several(b"K\1"))
+    old = call(
+        name("torch._utils", "_rebuild_tensor"), storage("Float", "0", 2), number(0), several(b"K\2"), several(b"K\1")
+    )
     untyped = call(
         name("torch._utils", "_rebuild_tensor_v3"), storage("Untyped", "0", 8), number(0), several(b"K\2", b"K\2"),
         several(b"K\2", b"K\1"), b"\x89", ordered(), name("torch", "float16"),
@@ -88,5 +129,7 @@ def _by_hand() -> Iterator[bytes]:
         yield as_legacy(made)
     yield as_zip(Made(b"\x80\x02" + mapping({"a": untyped}) + b".", {"0": bytes(range(8))}))
     view = several(text("v"), number(1), number(2))
-    viewed = mapping({"a": tensor(storage("Float", "0", 4, view), (2,)), "b": tensor(storage("Float", "0", 4, b"N"), (4,))})
+    viewed = mapping(
+        {"a": tensor(storage("Float", "0", 4, view), (2,)), "b": tensor(storage("Float", "0", 4, b"N"), (4,))}
+    )
     yield as_legacy(Made(b"\x80\x02" + viewed + b".", {"0": bytes(range(16))}))

@@ -57,7 +57,9 @@ class Watch:
 
 def _writes(arguments: tuple[Any, ...]) -> bool:
     mode, flags = arguments[1], arguments[2]
-    return (isinstance(mode, str) and any(letter in mode for letter in "wax+")) or bool(flags & (os.O_WRONLY | os.O_RDWR))
+    return (isinstance(mode, str) and any(letter in mode for letter in "wax+")) or bool(
+        flags & (os.O_WRONLY | os.O_RDWR)
+    )
 
 
 def _is_of_a_module(arguments: tuple[Any, ...]) -> bool:
@@ -93,13 +95,13 @@ def _loaded(torch: Any, path: str, watch: Watch, weights_only: bool) -> dict[str
     watch.seen = []
     try:
         root = torch.load(path, map_location="cpu", weights_only=weights_only)
-    except BaseException as error:  # noqa: BLE001 - whatever a file raises
+    except BaseException as error:  # whatever a file raises
         return {"error": f"{type(error).__name__}: {error}"[:160], "ran": watch.seen}
     finally:
         seen, watch.seen = watch.seen, None
     try:
         return {"tensors": _tensors(torch, root), "ran": seen}
-    except BaseException as error:  # noqa: BLE001 - what it has loaded need not be what it seems
+    except BaseException as error:  # what it has loaded need not be what it seems
         return {"error": f"afterwards, {type(error).__name__}: {error}"[:160], "ran": seen}
 
 

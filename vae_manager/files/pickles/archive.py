@@ -42,7 +42,7 @@ class Entry:
     header: int
     """Where its local header stands in the file."""
     plain: bool
-    """Stored as it is: not compressed, not encrypted."""
+    """Stored as it is: not compressed."""
 
 
 def read_entries(file: BinaryIO, size: int) -> Mapping[str, Entry]:
@@ -123,8 +123,10 @@ def _entries(table: bytes) -> Iterator[Entry]:
         at += name_length + more_length + comment_length
         if at > len(table) or disk or attributes & _FOLDER:  # of a folder torch would read nothing, and not say so
             raise _bad()
+        if flags & _ENCRYPTED:
+            raise _bad()
         size, packed, header = _widened((size, packed, header), more)
-        plain = not method and not flags & _ENCRYPTED
+        plain = not method
         if plain and packed != size:
             raise _bad()
         yield Entry(_name(name), packed, header, plain)

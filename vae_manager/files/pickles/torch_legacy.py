@@ -1,7 +1,7 @@
 """Files of torch.save before PyTorch 1.6, or with its zip format off: five pickles, then the storages.
 
-    a magic number, the protocol (1001), facts about the machine, what holds the tensors, the storages' keys in order;
-    for each key: the count of its numbers (8 bytes, little endian), and those
+a magic number, the protocol (1001), facts about the machine, what holds the tensors, the storages' keys in order;
+for each key: the count of its numbers (8 bytes, little endian), and those
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Files of torch.save since PyTorch 1.6: a zip archive of
 
-    NAME/data.pkl    what holds the tensors
-    NAME/data/KEY    a storage's bytes, stored as they are
-    NAME/byteorder   "little", since PyTorch 2.1
-    NAME/version     and other small things of torch's own
+NAME/data.pkl    what holds the tensors
+NAME/data/KEY    a storage's bytes, stored as they are
+NAME/byteorder   "little", since PyTorch 2.1
+NAME/version     and other small things of torch's own
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def read_zip(file: BinaryIO, size: int) -> Header:
         root = machine.run(ZIP_ID)
     except Ended:
         raise Refused(DAMAGED, say("its data.pkl ends too early.")) from None
-    return header_of(root, lambda storage: _place(file, size, entries, folder, storage), size)
+    # All of them: torch reads each as soon as it is named, be it a weight's or not.
+    places = {key: _place(file, size, entries, folder, storage) for key, storage in machine.storages.items()}
+    return header_of(root, lambda storage: places[storage.key], size)
 
 
 def _check_small_things(file: BinaryIO, entries: Mapping[str, Entry], folder: str) -> None:

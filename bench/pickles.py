@@ -1,0 +1,104 @@
+"""The reader of torch's files against torch itself, by the million.
+
+    python tasks.py prove pickles [FILES]
+
+Files of torch.save, right ones and such as are wrong in an instruction, a frame, an identity or a header, are read by
+the project's reader and by torch.load in a process of its own. Each is refused here, or has the same tensors there.
+Each batch goes by its own seed; what is done is kept in bench/results/pickles-parts.jsonl, so that a run that was ended
+goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from bench.results import FOLDER, write
+from tests.files.differential.comparison import FAULTS, Tally, TorchProcess, compare
+from tests.files.differential.mutations import a_file
+
+PROCESSES = 2
+BATCH = 2_000
+"""Files from one seed."""
+PIECE = 500
+"""Files that lie on the disk at once."""
+SHOWN = 20
+PARTS = FOLDER / "pickles-parts.jsonl"
+
+_torch: list[TorchProcess] = []
+
+
+def batch(seed: int) -> dict[str, Any]:
+    """In a process that keeps its torch."""
+    began = time.process_time()
+    if not _torch:
+        folder = tempfile.mkdtemp(prefix="vae-pickles-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+        _torch.append(TorchProcess(Path(folder)))
+    tally, chance = Tally(), Random(f"pickles {seed}")
+    for _ in range(BATCH // PIECE):
+        tally.add(compare(_torch[0], [a_file(chance) for _ in range(PIECE)]))
+    return {
+        "seed": seed,
+        "torch": _torch[0].version,
+        "seconds": round(time.process_time() - began, 2),
+        "outcomes": tally.outcomes,
+        "refusals": tally.refusals,
+        "would_have_run_in_torch": tally.ran,
+        "faults": tally.faults[:SHOWN],
+    }
+
+
+def done_before() -> dict[int, dict[str, Any]]:
+    if not PARTS.exists():
+        return {}
+    parts = [json.loads(line) for line in PARTS.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    return {part["seed"]: part for part in parts}
+
+
+def main() -> None:
+    files = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    os.nice(10)
+    seeds, done = range(-(-files // BATCH)), done_before()
+    left = [seed for seed in seeds if seed not in done]
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool, PARTS.open("a", encoding="utf-8") as log:
+        for part in pool.imap_unordered(batch, left):
+            done[part["seed"]] = part
+            log.write(json.dumps(part) + "\n")
+            log.flush()
+            print(f"{len(done) * BATCH:,} of {len(seeds) * BATCH:,}", flush=True)
+    print(_written([done[seed] for seed in seeds]).read_text(encoding="utf-8"))
+    PARTS.unlink()
+
+
+def _written(parts: list[dict[str, Any]]) -> Path:
+    outcomes: Counter[str] = Counter()
+    refusals: Counter[str] = Counter()
+    for part in parts:
+        outcomes.update(part["outcomes"])
+        refusals.update(part["refusals"])
+    return write(
+        "pickles",
+        {
+            "files": outcomes.total(),
+            "seeds": f"pickles 0 to pickles {len(parts) - 1}, {BATCH} files each",
+            "torch": parts[0]["torch"],
+            "processor_minutes_of_this_side": round(sum(part["seconds"] for part in parts) / 60, 1),
+            "outcomes": dict(outcomes.most_common()),
+            "must_be_none": {kind: outcomes[kind] for kind in FAULTS},
+            "refused_here_by_code": dict(refusals.most_common()),
+            "would_have_run_something_in_torch": sum(part["would_have_run_in_torch"] for part in parts),
+            "faults": [fault for part in parts for fault in part["faults"]][:SHOWN],
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
