@@ -29,13 +29,20 @@ LARGEST_PICKLE: Final = 64 << 20
 _KNOWN: Final = re.compile(
     r"([^/\x00-\x1f]+)/(?:data\.pkl|data/[0-9]+|version|byteorder|\.data/serialization_id|\.format_version|\.storage_alignment)"
 )
-_VERSION: Final = re.compile(rb"(?:[1-9]|10)\n?")
-"""Of the form, as far as torch knows them."""
-_ALIGNMENT: Final = re.compile(rb"[1-9][0-9]{0,8}")
 SMALL: Final[Mapping[str, int]] = MappingProxyType(
     {"version": 16, "byteorder": 16, ".format_version": 16, ".storage_alignment": 16, ".data/serialization_id": 64}
 )
 """torch's own small things that it goes by, and their bytes at most."""
+_SOUND: Final[Mapping[str, re.Pattern[bytes]]] = MappingProxyType(
+    {
+        "version": re.compile(rb"(?:[1-9]|10)\n?"),
+        "byteorder": re.compile(rb"little"),
+        ".format_version": re.compile(rb"[0-9]+"),
+        ".storage_alignment": re.compile(rb"[1-9][0-9]{0,8}"),
+        ".data/serialization_id": re.compile(rb"[ -~]*"),
+    }
+)
+"""As far as they are known."""
 
 
 def read_zip(file: BinaryIO, size: int) -> Header:
@@ -61,9 +68,7 @@ def _check_small_things(file: BinaryIO, entries: Mapping[str, Entry], folder: st
     }
     if found.get("byteorder", b"little") != b"little":
         raise Refused(DAMAGED, say("its numbers are of a big-endian machine."))
-    if not _VERSION.fullmatch(found.get("version", b"")) or not _ALIGNMENT.fullmatch(
-        found.get(".storage_alignment", b"64")
-    ):
+    if not all(_SOUND[name].fullmatch(content) for name, content in found.items()) or "version" not in found:
         raise Refused(BAD_ZIP, say("it is of a newer form than is known, or damaged."))
 
 

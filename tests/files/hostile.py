@@ -1,0 +1,79 @@
+"""Files of torch that pass a check and then mean something else to torch, which reads them otherwise.
+
+Each holds good weights for whoever reads it as it looks, and a command, or other weights, for torch.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import tarfile
+from collections.abc import Callable, Mapping
+
+from .torch_files import MAGIC, PROTOCOL, Made, as_legacy, as_zip, call, name, ordered, several, storage, tensor, text
+
+PREFETCHED = 300_000
+"""Bytes: more than Python's unpickler looks ahead, so that it skips a frame of so many."""
+OTHER = "77"
+"""Key of the storage with the other weights."""
+
+
+def command(shell: str) -> bytes:
+    """The instructions that have it run."""
+    return call(name("os", "system"), text(shell))
+
+
+def beyond_its_end(good: Made, shell: str) -> bytes:
+    """The first pickle is in a frame that holds all of a good file, and more behind it: a new unpickler, such as torch
+    makes for each pickle, goes on behind the frame; one that reads on in what it has does not."""
+    first = MAGIC[2:]
+    shown = as_legacy(good)[len(MAGIC) :]
+    frame = (first + shown).ljust(PREFETCHED, b"\0")
+    behind = PROTOCOL + b"\x80\x02}." + b"\x80\x02" + command(shell) + b"." + b"\x80\x02]."
+    return b"\x80\x04\x95" + struct.pack("<Q", len(frame)) + frame + behind
+
+
+def tar_within(good: Made, shell: str) -> bytes:
+    """A good file whose first 512 bytes are a tar's header without the word "ustar": torch looks for a tar first."""
+    skipped = b"\x80\x02B" + struct.pack("<I", 505)
+    shown = b"0" + MAGIC[2:] + as_legacy(good)[len(MAGIC) :]
+    members = {"storages": b"\x80\x02" + command(shell) + b".", "tensors": b"\x80\x02K\0.", "pickle": b"\x80\x02N."}
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for label, content in (("first", shown), *members.items()):
+            one = tarfile.TarInfo(label)
+            one.size = len(content)
+            archive.addfile(one, io.BytesIO(content))
+    data = bytearray(target.getvalue())
+    data[: len(skipped)] = skipped
+    data[257:265] = bytes(8)  # neither "ustar" nor a version: tarfile does not ask for them
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    return bytes(data)
+
+
+def changed_afterwards(good: Made, _: str) -> bytes:
+    """Its tensors are given a state, which torch takes for other weights."""
+    other = tensor(storage("Float", OTHER, 4), (4,))
+    state = several(other, b"N", ordered(), b"\x89", b"N")
+    code = good.code[:-1].removeprefix(b"\x80\x02")
+    changed = mapping_of(code, tensor(storage("Float", "76", 4), (4,)) + state + b"b")
+    more = {"76": struct.pack("<4f", *[0.01] * 4), OTHER: struct.pack("<4f", *[0.77] * 4)}
+    return as_zip(Made(b"\x80\x02" + changed + b".", {**good.storages, **more}))
+
+
+def mapping_of(code: bytes, value: bytes) -> bytes:
+    """The dict that `code` makes, with one more value."""
+    return code + text("decoder.changed") + value + b"s"
+
+
+HOSTILE: Mapping[str, Callable[[Made, str], bytes]] = {
+    "beyond its end": beyond_its_end,
+    "tar within": tar_within,
+    "changed afterwards": changed_afterwards,
+}
+EXPECTED_CODES: Mapping[str, str] = {
+    "beyond its end": "bad-pickle",
+    "tar within": "old-torch",
+    "changed afterwards": "bad-pickle",
+}
