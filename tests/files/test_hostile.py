@@ -69,7 +69,7 @@ def framed(length: int, code: bytes = b"}.") -> bytes:
 FRAMES = {
     "beyond STOP": framed(3),
     "far beyond STOP": framed(2**63 - 1),
-    "in the middle of an instruction": framed(3, b"}K\1" + b"0."),
+    "in the middle of an instruction": framed(2, b"}K\1" + b"0."),
     "nested": framed(12, b"}\x95" + struct.pack("<Q", 1) + b"."),
     "round another": framed(11, b"}\x95" + struct.pack("<Q", 20) + b"."),
 }
@@ -142,7 +142,8 @@ def test_read_refuses_what_torch_takes_otherwise(tmp_path: Path, kind: str) -> N
 def test_read_takes_the_same_tensors_without_them(tmp_path: Path) -> None:
     assert refusals(tmp_path, GOOD) == [None, None]
     assert refusals(tmp_path, call(PARAMETER, GOOD, b"\x88", ordered(), b"}")) == [None, None]
-    assert refusals(tmp_path, ordered() + mapping({"_metadata": ordered()}) + b"b") == [None, None]
+    versions = mapping({"a": GOOD}, ordered()) + mapping({"_metadata": ordered()}) + b"b"
+    assert refusals(tmp_path, versions) == [None, None]
 
 
 VIEW = several(text("v"), number(0), number(2))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,12 @@ def standing_in(data: Path, *more: str) -> Iterator[Stage]:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with standing_in(tmp_path_factory.mktemp("forge")) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def starts_stage() -> Callable[[Path], AbstractContextManager[Stage]]:
+    """Starts another one, with its own data folder."""
+    return standing_in
 
 
 @pytest.fixture

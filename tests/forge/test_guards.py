@@ -9,4 +9,5 @@ from ..guards.test_hashes import *  # noqa: F403
 from ..guards.test_overrides import *  # noqa: F403
 from ..guards.test_starts import *  # noqa: F403
 from ..guards.test_tried_out import *  # noqa: F403
+from ..guards.test_unpicklers import *  # noqa: F403
 from ..guards.test_walk import *  # noqa: F403

@@ -20,12 +20,13 @@ LOAD = """
 import sys
 from tests.host.disguise import become_the_webui
 
-become_the_webui(["--data-dir", sys.argv[1], "--port", "0", "--no-half"], sys.argv[3])
+folder, path = sys.argv[1:]
+become_the_webui(["--data-dir", folder, "--port", "0", "--no-half"], "webui")
 from modules import safe
 import torch
 
 try:
-    loaded = torch.load(sys.argv[2], map_location="cpu")
+    loaded = torch.load(path, map_location="cpu")
     print(None if loaded is None else {name: value.flatten()[:1].tolist() for name, value in loaded.items()})
 except Exception as error:
     print(type(error).__name__)
@@ -36,7 +37,7 @@ def load(tmp_path: Path, data: bytes) -> str:
     """What `torch.load` gives in a WebUI's process of its own."""
     path = tmp_path / "x.pt"
     path.write_bytes(data)
-    arguments = [sys.executable, "-c", LOAD, str(tmp_path), str(path), "webui"]
+    arguments = [sys.executable, "-c", LOAD, str(tmp_path), str(path)]
     answer = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
     assert answer.stdout, answer.stderr
     return answer.stdout.strip().splitlines()[-1]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ from ..guards.stage import Stage
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with standing_in(tmp_path_factory.mktemp("reforge"), "--as", "reforge") as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def starts_stage() -> Callable[[Path], AbstractContextManager[Stage]]:
+    """Starts another one, with its own data folder."""
+    return lambda data: standing_in(data, "--as", "reforge")
 
 
 @pytest.fixture

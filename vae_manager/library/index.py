@@ -28,7 +28,7 @@ from .summary import Summary
 
 __all__ = ["Index", "IndexedFile"]
 
-READER: Final = 1
+READER: Final = 2
 """Raised whenever an inspection says something else of the same bytes: summaries of before are then left out."""
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")

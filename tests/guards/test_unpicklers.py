@@ -1,0 +1,172 @@
+"""No unpickler but the project's own reads a VAE file, by whatever way it comes.
+
+A WebUI of its own is asked, in which each reader of pickles notes what it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from ..files.hostile import HOSTILE
+from ..files.torch_files import Made, state_dict
+from ..host.inside import install_inside
+from .bad_files import layout_of, write_ckpt
+from .stage import FROM_FILE, Stage, assert_told
+from .ways import WAYS
+
+WATCH = """
+import sys
+import inside_package
+
+if not hasattr(inside_package, "unpickled"):
+    import torch
+    from modules import sd_models
+
+    inside_package.unpickled = []
+
+    def noting(owner, name):
+        original = getattr(owner, name)
+
+        def noted(file, *args, **kwargs):
+            if str(file).endswith((".pt", ".ckpt", ".bin")):
+                inside_package.unpickled.append(f"{name} {file}")
+            return original(file, *args, **kwargs)
+
+        setattr(owner, name, noted)
+
+    noting(torch, "load")
+    noting(sd_models, "read_state_dict")
+    if "backend.utils" in sys.modules:
+        noting(sys.modules["backend.utils"], "load_torch_file")
+
+    def hear(event, arguments):
+        if event == "pickle.find_class":
+            inside_package.unpickled.append(f"{event} {arguments}")
+
+    sys.addaudithook(hear)
+answer, inside_package.unpickled = inside_package.unpickled, []
+"""
+HOSTILE_NAME = "hostile.pt"
+
+
+def unpickled(stage: Stage) -> list[str]:
+    """What unpicklers were given since this was last asked."""
+    status, answer = stage.webui.ask("/inside", {"lines": WATCH})
+    assert status == 200, answer
+    found: list[str] = answer
+    return found
+
+
+@pytest.fixture(scope="module")
+def watched(
+    tmp_path_factory: pytest.TempPathFactory, starts_stage: Callable[[Path], AbstractContextManager[Stage]]
+) -> Iterator[Stage]:
+    data = tmp_path_factory.mktemp("watched")
+    install_inside(data)
+    with starts_stage(data) as started:
+        unpickled(started)
+        yield started
+
+
+def shown(stage: Stage) -> Made:
+    """A good VAE's names and shapes, all zero."""
+    return state_dict({name: tuple(shape) for name, (_, shape) in layout_of(stage.vaes / stage.a).items()})
+
+
+@pytest.fixture(scope="module", params=HOSTILE)
+def hostile(request: pytest.FixtureRequest, watched: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One lies in the VAE folder; the marker that it would write."""
+    marker = tmp_path_factory.mktemp("marker") / "code-has-run"
+    path = watched.vaes / HOSTILE_NAME
+    path.write_bytes(HOSTILE[request.param](shown(watched), f"touch '{marker}'"))
+    watched.webui.refresh()
+    yield marker
+    path.unlink()
+    watched.unknown()
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "switch, near name"])
+def test_a_file_that_can_be_read_in_two_ways_changes_nothing(watched: Stage, hostile: Path, way: str) -> None:
+    if way in watched.webui.lacks:
+        pytest.skip(watched.webui.lacks[way])
+    tried = WAYS[way]
+    if tried.switches:
+        _ = watched.second_builtin  # to compare with
+    watched.begin(FROM_FILE, by_card=tried.by_card, in_memory=tried.in_memory)
+    unpickled(watched)
+    told = tried.go(watched, HOSTILE_NAME)
+    watched.assert_as_before()
+    if told is not None:
+        assert_told(told, HOSTILE_NAME)
+    assert not hostile.exists()
+    assert unpickled(watched) == []
+
+
+def _plain(source: Path, target: Path) -> None:
+    write_ckpt(source, target)
+
+
+def _legacy(source: Path, target: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    torch.save(load_file(source), target, _use_new_zipfile_serialization=False)
+
+
+def _numpy_scalars(source: Path, target: Path) -> None:
+    import numpy
+    import torch
+    from safetensors.torch import load_file
+
+    more = {"loss": numpy.float64(0.5), "steps": numpy.int64(3), "size": torch.Size([2]), "device": torch.device("cpu")}
+    torch.save({"state_dict": load_file(source), **more}, target)
+
+
+GOOD = {"plain": _plain, "legacy": _legacy, "numpy's scalars": _numpy_scalars}
+"""Those that torch writes have `.format_version` beside, where it is new; A1111's own reader refuses that."""
+MADE = "made.pt"
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_a_good_pickle_goes_in_without_an_unpickler(watched: Stage, kind: str) -> None:
+    watched.begin(FROM_FILE)
+    expected = watched.picture(override_settings={"sd_vae": watched.b})
+    path = watched.vaes / MADE
+    GOOD[kind](watched.vaes / watched.b, path)
+    try:
+        watched.webui.refresh()
+        unpickled(watched)
+        given = watched.picture(override_settings={"sd_vae": MADE})
+        assert (given.vae, given.looks_like(expected)) == (MADE, True)
+        watched.webui.choose(MADE)
+        given = watched.picture()
+        assert (given.vae, given.looks_like(expected)) == (MADE, True)
+        assert unpickled(watched) == []
+    finally:
+        watched.webui.set(sd_vae="None")
+        path.unlink()
+        watched.webui.refresh()
+        watched.unknown()
+
+
+def test_the_checkpoint_mergers_way_to_a_file_is_guarded(watched: Stage) -> None:
+    if "merger" in watched.webui.lacks or watched.webui.loads_with_a_picture:
+        pytest.skip("this WebUI has no such way")
+    path = watched.vaes / MADE
+    _legacy(watched.vaes / watched.b, path)
+    unpickled(watched)
+    try:
+        lines = f"""
+from modules import sd_vae
+answer = sorted(sd_vae.load_vae_dict({str(path)!r}, map_location="cpu"))
+"""
+        status, names = watched.webui.ask("/inside", {"lines": lines})
+        assert status == 200
+        assert names == sorted(layout_of(watched.vaes / watched.b))
+        assert unpickled(watched) == []
+    finally:
+        path.unlink()
