@@ -18,7 +18,7 @@ from vae_manager.errors import DiskError, NotFoundError
 from vae_manager.files import HashStore, Inspection, identity_of
 from vae_manager.files.weights import Fingerprints
 from vae_manager.library import Folder, index, scan
-from vae_manager.library.index import Index
+from vae_manager.library.index import READER, Index
 
 from .vaes import look, sha256, vae
 
@@ -143,7 +143,7 @@ def test_metadata_without_end_is_cut(folder: Path, data: Path) -> None:
     lambda text: text.replace('"mtime_ns"', '"mtime"'),
     lambda text: text.replace('"template": "', '"template": "{'),
     lambda text: text.replace('"a"', '"\\ud800"'),
-    lambda text: text.replace('"reader": 1', '"reader": 0'),
+    lambda text: text.replace(f'"reader": {READER}', '"reader": 0'),
 ])  # fmt: skip
 def test_a_damaged_file_costs_only_work(folder: Path, data: Path, damage: Callable[[str], str]) -> None:
     vae(folder / "a.safetensors")
@@ -170,7 +170,7 @@ def test_what_an_earlier_reader_said_is_found_anew_but_no_file_is_read_again(fol
     file = data / "library.json"
     text = file.read_text().replace('"layout": "ldm"', '"layout": "tiny"')
     assert text != file.read_text()
-    file.write_text(text.replace('"reader": 1', '"reader": 0'))
+    file.write_text(text.replace(f'"reader": {READER}', '"reader": 0'))
     later = Index(data)
     assert later.known_fingerprints(path) == prints
     assert look(folder, later) == good

@@ -218,9 +218,10 @@ class Forge(FamilyWebUI):
             self.set_override(p, str(named))
         if OPTION not in p.override_settings:
             return None
-        vaes = modules_list.sort_out(_paths(p.override_settings[OPTION])).vaes
-        if vaes:
-            return Path(vaes[-1]).name
+        modules = modules_list.sort_out(_paths(p.override_settings[OPTION]))
+        asked = modules.vaes or [path for path in modules.others if not modules_list.is_encoder(path)]
+        if asked:
+            return Path(asked[-1]).name
         return str(p.override_settings.get("sd_vae", self.unlisted_choice().word))
 
     def set_override(self, p: Any, word: str) -> None:

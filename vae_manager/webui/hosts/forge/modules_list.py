@@ -82,8 +82,11 @@ def refusal(path: Path) -> Sentence | None:
 
 def is_encoder(path: str) -> bool:
     """By its tensors; by its folder where it cannot be read."""
-    inspection = inspect(Path(path))
-    return is_text_encoder(inspection.tensors) if inspection.tensors else not is_vae(path)
+    try:
+        tensors = inspect(Path(path)).tensors
+    except VaeManagerError:
+        tensors = {}
+    return is_text_encoder(tensors) if tensors else not is_vae(path)
 
 
 def is_vae(path: str) -> bool:
