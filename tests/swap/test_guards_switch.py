@@ -17,7 +17,15 @@ from .inside import install_inside
 
 pytestmark = pytest.mark.torch
 
-NAMES = ["load_vae", "reload_vae_weights", "get_loaded_vae_hash", "decode_latent_batch", "update_vae", "test_for_nans"]
+NAMES = [
+    "load_vae",
+    "reload_vae_weights",
+    "load_vae_dict",
+    "get_loaded_vae_hash",
+    "decode_latent_batch",
+    "update_vae",
+    "test_for_nans",
+]
 
 
 @pytest.fixture
