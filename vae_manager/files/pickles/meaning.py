@@ -80,7 +80,7 @@ _PLAIN_BYTES: Final = frozenset({("torch.storage", "UntypedStorage"), ("torch", 
 _CALLBACK: Final = re.compile(r"(?:pytorch_lightning|lightning\.pytorch)\.callbacks(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Lightning's checkpoints name the classes of its callbacks, as keys of what those have to remember."""
-_DEVICES: Final = frozenset({"cpu", "cuda", "mps", "xpu", "meta"})
+_DEVICES: Final = frozenset({"cpu", "cuda", "hip", "hpu", "meta", "mps", "privateuseone", "xla", "xpu"})
 _LAYOUTS: Final = frozenset({"torch.strided", "torch.sparse_coo"})
 _METADATA: Final = "_metadata"
 """The one attribute that torch gives an OrderedDict, of versions."""
