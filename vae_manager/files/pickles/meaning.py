@@ -219,6 +219,8 @@ def _tensor_3(arguments: Arguments) -> Tensor:
         raise misused()
     width = DTYPE_BYTES[dtype] if dtype is not None else _OTHER_DTYPES[kind.name]
     _check_gradient(dtype, arguments[4], arguments[5])
+    if arguments[4]:  # torch writes such a tensor, and fails to make it
+        raise misused()
     _check_empty(arguments[7:])
     return _seen(storage, dtype, width, arguments)
 
