@@ -6,12 +6,9 @@ for and no other: redirects are never left to `requests`, and ~/.netrc is not re
 
 from __future__ import annotations
 
-import re
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from ...errors import NetworkError, TransientNetworkError, VaeManagerError
@@ -19,6 +16,7 @@ from ...sentences import say
 from ..order import Network
 from .addresses import after_redirect, checked, host, origin
 from .redact import keep_queries_out_of_the_log
+from .retry_after import wait_asked_for
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -30,7 +28,6 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 10
 SHORT = 1 << 16
 """Bytes that are sooner read than another connection is made."""
-RATE_LIMIT = re.compile(r";\s*r=0\s*;\s*t=(\d+)")
 
 
 class Wire:
@@ -159,28 +156,13 @@ def status_error(response: Response, address: str) -> NetworkError:
     """Say what a status means that no source has an own sentence for."""
     status = response.status_code
     if status == 429:
-        return TransientNetworkError(say("{host} is asked too often (429).", host=host(address)), retry_after(response))
+        return TransientNetworkError(say("{host} is asked too often (429).", host=host(address)), wait_asked_for(response.headers))
     if status >= 500 or status in (408, 425):
         return TransientNetworkError(
             say("{host} has a server error ({status}). Try again later.", host=host(address), status=status),
-            retry_after(response),
+            wait_asked_for(response.headers),
         )
     return NetworkError(say("{host} answers with status {status}.", host=host(address), status=status))
-
-
-def retry_after(response: Response) -> float | None:
-    """Return the seconds that the server wants us to wait: Retry-After in either form, else the hub's own header.
-
-    The hub says `RateLimit: "resolvers";r=0;t=42` (draft-ietf-httpapi-ratelimit-headers): nothing for 42 seconds.
-    """
-    limited = RATE_LIMIT.search(response.headers.get("RateLimit", ""))
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return float(limited.group(1)) if limited else None
 
 
 def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
