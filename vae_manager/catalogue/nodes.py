@@ -6,18 +6,25 @@ Nothing is built from the text but nodes of mappings, sequences and scalars, so 
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import yaml
 
-from ..sentences import Sentence, say
+from ..sentences import Sentence, megabytes, say
 
 __all__ = ["Flaw", "entry_nodes", "line_of", "text_of"]
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast, where it was built
+MAX_BYTES: Final = 1_000_000
+MAX_LINES: Final = 10_000
+"""Some 2,000 entries. The reader without a C library takes a second for so many, and a page waits for it."""
+MAX_EVENTS: Final = 50_000
+MAX_DEPTH: Final = 16
+MAX_ALIASES: Final = 100
 _FIRST_ITEM: Final = re.compile(r"^( *)- ", re.MULTILINE)
 
 
@@ -35,13 +42,27 @@ def line_of(node: yaml.Node) -> int:
 
 
 def text_of(file: Path) -> tuple[str, Flaw | None]:
-    """What a file says; nothing where there is none."""
+    """The text of a file, bounded; nothing where there is none."""
     try:
-        data = file.read_bytes()
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for without end
+            reason = say("it is a folder") if stat.S_ISDIR(status.st_mode) else say("it is no plain file")
+            return "", Flaw(1, say("The file cannot be read: {reason}.", reason=reason))
+        data = file.read_bytes() if status.st_size <= MAX_BYTES else b""
     except FileNotFoundError:
         return "", None
     except OSError as error:
         return "", Flaw(1, say("The file cannot be read: {reason}.", reason=error.strerror or error))
+    if status.st_size > MAX_BYTES or data.count(b"\n") > MAX_LINES:
+        return "", Flaw(
+            1,
+            say(
+                "The file is too long: {lines} lines and {size} are the most. None of it is used; keep the entries "
+                "that you need.",
+                lines=MAX_LINES,
+                size=megabytes(MAX_BYTES),
+            ),
+        )
     try:
         return data.decode("utf-8-sig"), None
     except UnicodeDecodeError as error:
@@ -55,10 +76,36 @@ def entry_nodes(text: str) -> tuple[list[yaml.Node], list[Flaw]]:
     Where the text as a whole is not YAML, each item is read alone, so that one bad line costs one entry.
     """
     try:
-        root = yaml.compose(text, Loader=_LOADER)
+        root = _composed(text)
+    except _TooMuchError as error:
+        return [], [error.flaw]
     except yaml.YAMLError as error:
         return _item_by_item(text, error)
     return _items(root)
+
+
+class _TooMuchError(Exception):
+    def __init__(self, flaw: Flaw) -> None:
+        super().__init__(str(flaw.sentence))
+        self.flaw = flaw
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """The nodes of a text. Raises `_TooMuchError` for what nests deeper, refers to itself more often or has more parts
+    than any catalogue: nodes are made by recursion, and each is looked at several times."""
+    depth = aliases = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        aliases += isinstance(event, yaml.AliasEvent)
+        if depth > MAX_DEPTH or aliases > MAX_ALIASES or count > MAX_EVENTS:
+            line = event.start_mark.line + 1 if event.start_mark is not None else 1
+            raise _TooMuchError(
+                Flaw(line, say("This is nested too deeply, repeated too often or too long to be a list of entries."))
+            )
+    return yaml.compose(text, Loader=_LOADER)
 
 
 def _items(root: yaml.Node | None) -> tuple[list[yaml.Node], list[Flaw]]:
@@ -76,25 +123,47 @@ def _items(root: yaml.Node | None) -> tuple[list[yaml.Node], list[Flaw]]:
 def _item_by_item(text: str, whole: yaml.YAMLError) -> tuple[list[yaml.Node], list[Flaw]]:
     nodes: list[yaml.Node] = []
     flaws: list[Flaw] = []
-    for chunk in _chunks(text):
+    for before, chunk in _chunks(text):
+        wrong: list[Flaw] = []
         try:
-            found, wrong = _items(yaml.compose(chunk, Loader=_LOADER))
+            found, wrong = _items(_composed(chunk))
+        except _TooMuchError as error:
+            found, wrong = [], [error.flaw]
         except yaml.YAMLError as error:
             found, wrong = [], [_not_yaml(error, chunk)]
+        shifted: set[int] = set()
+        for node in found:
+            _shift(node, before, shifted)
         nodes += found
-        flaws += wrong
+        flaws += [replace(flaw, line=flaw.line + before) for flaw in wrong]
     return nodes, flaws or [_not_yaml(whole, text)]
 
 
-def _chunks(text: str) -> Iterator[str]:
-    """Each item of the outermost list as a text of its own, padded so that its lines keep their numbers."""
+def _chunks(text: str) -> Iterator[tuple[int, str]]:
+    """Each item of the outermost list as a text of its own, with the count of lines before it."""
     first = _FIRST_ITEM.search(text)
     if first is None:
         return
     lines = text.splitlines(keepends=True)
     starts = [number for number, line in enumerate(lines) if line.startswith(first[0])]
     for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True):
-        yield "\n" * start + "".join(lines[start:stop])
+        yield start, "".join(lines[start:stop])
+
+
+def _shift(node: yaml.Node, lines: int, shifted: set[int]) -> None:
+    """Let the node, and all below it, stand so many lines further down."""
+    if id(node) in shifted:  # an alias has the node itself
+        return
+    shifted.add(id(node))
+    mark = node.start_mark
+    node.start_mark = yaml.Mark(mark.name, mark.index, mark.line + lines, mark.column, None, 0)
+    if isinstance(node, yaml.MappingNode):
+        for pair in node.value:
+            for one in pair:
+                _shift(one, lines, shifted)
+    elif isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            _shift(one, lines, shifted)
 
 
 def _not_yaml(error: yaml.YAMLError, text: str) -> Flaw:

@@ -25,6 +25,8 @@ from .nodes import Flaw, entry_nodes, line_of, text_of
 
 __all__ = ["BUILT_IN", "CATALOGUE_VARIABLE", "load"]
 
+MAX_FLAWS: Final = 50
+"""A page shows them all."""
 BUILT_IN: Final = Path(__file__).with_name("vaes.yaml")
 CATALOGUE_VARIABLE: Final = "VAE_MANAGER_CATALOGUE"
 
@@ -60,9 +62,11 @@ class _Shelf:
             flaws += wrong
             if entry is not None:
                 flaws += self._place(entry, line_of(node))
-        self.problems += [
-            CatalogueProblem(file, flaw.line, flaw.sentence) for flaw in sorted(flaws, key=lambda flaw: flaw.line)
-        ]
+        flaws.sort(key=lambda flaw: flaw.line)
+        if len(flaws) > MAX_FLAWS:
+            more = say("{count} more problems follow in this file.", count=len(flaws) - MAX_FLAWS)
+            flaws = [*flaws[:MAX_FLAWS], Flaw(flaws[MAX_FLAWS].line, more)]
+        self.problems += [CatalogueProblem(file, flaw.line, flaw.sentence) for flaw in flaws]
 
     def _place(self, entry: Entry, line: int) -> list[Flaw]:
         if entry.id in self.entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -130,9 +131,12 @@ def as_count(text: str) -> int:
 
 def as_number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise Flawed(say("“{text}” is not a number.", text=text)) from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise Flawed(say("“{text}” is not a number.", text=text[:80]))
+    return number
 
 
 def as_flag(text: str) -> bool:
