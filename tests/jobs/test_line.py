@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from vae_manager.jobs import JobState, Step, Wish, line
-from vae_manager.jobs.line import Line, Slot
+from vae_manager.jobs import JobState, Step, Wish
+from vae_manager.jobs.line import Line, Slot, end_of
 
 W, R, P, D, F, S = (
     JobState.WAITING, JobState.RUNNING, JobState.PAUSED, JobState.DONE, JobState.FAILED, JobState.STOPPED
@@ -18,12 +18,21 @@ NONE, PAUSE, STOP, AGAIN = Wish.NONE, Wish.PAUSE, Wish.STOP, Wish.AGAIN
 As = tuple[JobState, Wish]
 
 
+Slots = tuple[Slot, ...]
+
+
 def slots(**states: JobState) -> Line:
-    return tuple(Slot(number, key, state) for number, (key, state) in enumerate(states.items(), 1))
+    return Line(Slot(number, key, state) for number, (key, state) in enumerate(states.items(), 1))
 
 
 def keys(now: Line) -> str:
     return "".join(slot.key for slot in now)
+
+
+def asked(before: Slots, key: str, serial: int) -> Slots:
+    line = Line(before)
+    line.ask(key, serial)
+    return tuple(line)
 
 
 # -- one job -------------------------------------------------------------------------------------------------------
@@ -42,11 +51,13 @@ def keys(now: Line) -> str:
     ],
 )
 def test_each_message_in_each_state(before: As, pause: As, resume: As, stop: As, retry: As) -> None:
-    now = (Slot(1, "a", *before),)
-    for message, wanted in ((line.pause, pause), (line.resume, resume), (line.stop, stop), (line.retry, retry)):
-        [slot] = message(now, "a")
-        assert (slot.state, slot.wish) == wanted, message.__name__
-        assert message(now, "unknown") == now
+    for message, wanted in (("pause", pause), ("resume", resume), ("stop", stop), ("retry", retry)):
+        now = Line([Slot(1, "a", *before)])
+        getattr(now, message)("unknown")
+        assert list(now) == [Slot(1, "a", *before)]
+        getattr(now, message)("a")
+        [slot] = now
+        assert (slot.state, slot.wish) == wanted, message
 
 
 @pytest.mark.parametrize(
@@ -54,35 +65,41 @@ def test_each_message_in_each_state(before: As, pause: As, resume: As, stop: As,
     [(NONE, D, F, S), (PAUSE, D, F, P), (AGAIN, D, F, W), (STOP, D, S, S)],
 )
 def test_each_end_after_each_wish(wish: Wish, done: JobState, failed: JobState, stopped: JobState) -> None:
-    now = (Slot(1, "a", R, wish),)
+    before = Slot(1, "a", R, wish)
     for outcome, wanted in ((D, done), (F, failed), (S, stopped)):
-        assert line.end(now, 1, outcome) == (Slot(1, "a", wanted),)
+        now = Line([before])
+        assert now.end(1, outcome) == end_of(before, outcome) == Slot(1, "a", wanted)
+        assert list(now) == [Slot(1, "a", wanted)]
+        assert now.ended == ((1,) if wanted.ended else ())
 
 
 def test_asked_for_again() -> None:
-    assert line.ask((), "a", 1) == (Slot(1, "a"),)
+    assert asked((), "a", 1) == (Slot(1, "a"),)
     for state in (W, R):
-        assert line.ask((Slot(1, "a", state),), "a", 2) == (Slot(1, "a", state),)
-    assert line.ask((Slot(1, "a", P),), "a", 2) == (Slot(1, "a"),)
-    assert line.ask((Slot(1, "a", R, PAUSE),), "a", 2) == (Slot(1, "a", R, AGAIN),)
+        assert asked((Slot(1, "a", state),), "a", 2) == (Slot(1, "a", state),)
+    assert asked((Slot(1, "a", P),), "a", 2) == (Slot(1, "a"),)
+    assert asked((Slot(1, "a", R, PAUSE),), "a", 2) == (Slot(1, "a", R, AGAIN),)
     leaving = Slot(1, "a", R, STOP)
-    assert line.ask((leaving,), "a", 2) == (leaving, Slot(2, "a"))
+    assert asked((leaving,), "a", 2) == (leaving, Slot(2, "a"))
     for state in (D, F, S):
-        assert line.ask((Slot(1, "a", state), Slot(2, "b")), "a", 3) == (Slot(2, "b"), Slot(3, "a"))
+        assert asked((Slot(1, "a", state), Slot(2, "b")), "a", 3) == (Slot(2, "b"), Slot(3, "a"))
 
 
 # -- order ---------------------------------------------------------------------------------------------------------
 def test_a_paused_one_holds_up_nobody_and_keeps_its_place() -> None:
-    now, began = line.begin(slots(a=P, b=W, c=W))
+    now = slots(a=P, b=W, c=W)
+    began = now.begin()
     assert (began is not None and began.key, keys(now)) == ("b", "abc")
-    now = line.end(line.resume(now, "a"), 2, D)
-    assert line.begin(now)[1] == Slot(1, "a", R), "it was first"
+    now.resume("a")
+    now.end(2, D)
+    assert now.begin() == Slot(1, "a", R), "it was first"
 
 
 def test_one_runs_at_a_time() -> None:
-    now = slots(a=R, b=W)
-    assert line.begin(now) == (now, None)
-    assert line.begin(slots(a=P, b=D)) == (slots(a=P, b=D), None)
+    for now in (slots(a=R, b=W), slots(a=P, b=D)):
+        before = list(now)
+        assert now.begin() is None
+        assert list(now) == before
 
 
 @pytest.mark.parametrize(
@@ -100,12 +117,14 @@ def test_one_runs_at_a_time() -> None:
     ],
 )
 def test_moving(key: str, step: Step, wanted: str) -> None:
-    assert keys(line.move(slots(x=R, a=W, b=P, c=W, d=W, y=D), key, step)) == wanted
+    now = slots(x=R, a=W, b=P, c=W, d=W, y=D)
+    now.move(key, step)
+    assert keys(now) == wanted
 
 
 def test_places_count_what_waits() -> None:
     now = slots(x=R, a=W, b=P, c=W, y=D)
-    assert {slot.key: line.place(now, slot) for slot in now} == {"x": None, "a": 1, "b": None, "c": 2, "y": None}
+    assert {now.slot(serial).key: place for serial, place in now.places().items()} == {"a": 1, "c": 2}
 
 
 # -- after any messages --------------------------------------------------------------------------------------------
@@ -120,10 +139,15 @@ MESSAGES = some.one_of(
 
 @given(some.lists(MESSAGES, max_size=40))
 def test_what_always_holds(messages: list[tuple[str, str, object]]) -> None:
-    now: Line = ()
+    line = Line()
     serials = itertools.count(1)
     for message in messages:
-        before, now = now, sent(now, message, serials)
+        before = tuple(line)
+        send(line, message, serials)
+        now = tuple(line)
+        assert [line.newest(key) for key in "abc"] == [newest(now, key) for key in "abc"]
+        assert set(line.ended) == {slot.serial for slot in now if slot.state.ended}
+        assert len(line) == len(now)
         assert [slot.state for slot in now].count(R) <= 1
         assert all(slot.wish is NONE for slot in now if slot.state is not R)
         assert len({slot.serial for slot in now}) == len(now)
@@ -142,18 +166,23 @@ def serial_of(slot: Slot) -> int:
     return slot.serial
 
 
-def sent(now: Line, message: tuple[str, str, object], serials: itertools.count[int]) -> Line:
+def newest(now: Slots, key: str) -> Slot | None:
+    return next((slot for slot in reversed(now) if slot.key == key), None)
+
+
+def send(now: Line, message: tuple[str, str, object], serials: itertools.count[int]) -> None:
     name, key, more = message
     if name == "ask":
-        return line.ask(now, key, next(serials))
-    if name == "begin":
-        return line.begin(now)[0]
-    if name == "end":
+        now.ask(key, next(serials))
+    elif name == "begin":
+        now.begin()
+    elif name == "end":
         assert isinstance(more, JobState)
-        running = next((slot.serial for slot in now if slot.state is R), 0)
-        return line.end(now, running, more)
-    if name == "move":
+        running = next((slot.serial for slot in now if slot.state is R), None)
+        if running is not None:
+            now.end(running, more)
+    elif name == "move":
         assert isinstance(more, Step)
-        return line.move(now, key, more)
-    after: Line = getattr(line, name)(now, key)
-    return after
+        now.move(key, more)
+    else:
+        getattr(now, name)(key)

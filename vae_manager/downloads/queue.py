@@ -64,7 +64,8 @@ def key_of(order: Order) -> str:
     A digest, since pages get to see it: neither the folder nor an address is in it.
     """
     what = order.sha256 or "\n".join([order.file_name, *map(str, order.sources)])
-    return hashlib.sha256(f"{what}\n{order.folder.absolute()}".encode()).hexdigest()[:16]
+    # A folder's name need not be UTF-8.
+    return hashlib.sha256(f"{what}\n{order.folder.absolute()}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class Downloads:
@@ -86,27 +87,22 @@ class Downloads:
         """
         key = key_of(wanted.order)
         with self._lock:
-            known = self._lane.view(key)
             fetch = self._fetches.get(key)
-            if fetch is None or known is None or known.state.ended or known.stopping:
+            is_new = fetch is None or not self._lane.is_wanted(key)
+            if fetch is None or is_new:
                 fetch = self._fetches[key] = _Fetch(wanted, network, self._history, self._hashes)
+                self._pending.add(wanted.order)  # before it can end
             if then is not None:
                 fetch.follow(then)
             self._lane.start(key, wanted.name, fetch.work, self._followed_by(fetch))
-        self._note()
         return key
 
     def _followed_by(self, fetch: _Fetch) -> Callable[[JobState, Sentence | None], None]:
         def after(state: JobState, error: Sentence | None) -> None:
             fetch.after(state, error)
-            self._note(fetch.wanted.order)
+            self._pending.settle(fetch.wanted.order)
 
         return after
-
-    def _note(self, settled: Order | None = None) -> None:
-        """For the next process, should this one end."""
-        live = (one.wanted.order for one in self.views() if not one.job.state.ended)
-        self._pending.note([order for order in live if order is not settled], settled)
 
     def left_over(self, folder: Path) -> tuple[LeftOver, ...]:
         """Downloads into `folder` that this process or an earlier one did not bring to an end, and that are in no
@@ -130,7 +126,7 @@ class Downloads:
     def discard(self, left: LeftOver) -> None:
         """Throw away what was left over, unless somebody is writing it."""
         _discard(left.order)
-        self._note(left.order)
+        self._pending.settle(left.order)
 
     def views(self) -> tuple[Download, ...]:
         """The queue in its order, with what has lately ended."""
@@ -151,7 +147,10 @@ class Downloads:
         self._lane.stop(key)
 
     def retry(self, key: str) -> None:
-        self._lane.retry(key)
+        with self._lock:
+            fetch = self._fetches.get(key)
+            if fetch is not None and self._lane.retry(key):
+                self._pending.add(fetch.wanted.order)
 
     def move(self, key: str, step: Step) -> None:
         self._lane.move(key, step)

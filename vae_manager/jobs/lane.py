@@ -1,6 +1,6 @@
 """A lane runs jobs one after another on a thread of its own.
 
-What a message does to the order is decided in `line`; here are the effects: the thread, the stopping, what is told.
+The effect of a message on the order is in `line`; here are the others: the thread, the stopping, what is told.
 The thread is a daemon and starts with the first job: the WebUI leaves by `os._exit`, so nothing here depends on being
 told that the process ends.
 """
@@ -11,13 +11,12 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..errors import Cancelled, VaeManagerError
 from ..sentences import Sentence, say
-from . import line
-from .line import JobState, Slot, Step, Wish
+from .line import JobState, Line, Slot, Step, Wish, end_of
 from .pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -116,7 +115,7 @@ class Lane:
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
         self._clock = clock
-        self._line: line.Line = ()
+        self._line = Line()
         self._jobs: dict[int, _Job] = {}
         self._serials = itertools.count(1)
         self._changed = threading.Condition()
@@ -131,35 +130,35 @@ class Lane:
         ended, before anybody sees it as ended.
         """
         with self._changed:
-            slot = line.newest(self._line, key)
+            slot = self._line.newest(key)
             if slot is not None and slot.can_go_on:
-                self._line = line.resume(self._line, key)
+                self._line.resume(key)
             else:
                 serial = next(self._serials)
-                self._line = line.ask(self._line, key, serial)
+                self._drop_jobs(self._line.ask(key, serial))
                 self._jobs[serial] = _Job(title, work, after, self._clock)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=f"vae-manager {self._name}", daemon=True)
                 self._thread.start()
-            self._tidy()
+            self._changed.notify_all()
 
     def pause(self, key: str) -> None:
         """Ask the job to stop for now; it keeps its place, and the next one begins."""
         with self._changed:
-            self._line = line.pause(self._line, key)
+            self._line.pause(key)
             self._pass_on(key)
 
     def resume(self, key: str) -> None:
         with self._changed:
-            self._line = line.resume(self._line, key)
-            self._tidy()
+            self._line.resume(key)
+            self._changed.notify_all()
 
     def stop(self, key: str) -> None:
         """Ask the job to stop for good; one that waits or is paused never starts."""
         with self._changed:
-            slot = line.newest(self._line, key)
+            slot = self._line.newest(key)
             stopped_at_once = slot is not None and slot.queued
-            self._line = line.stop(self._line, key)
+            self._line.stop(key)
             self._pass_on(key)
             if slot is None or not stopped_at_once:
                 return
@@ -169,47 +168,55 @@ class Lane:
         with self._changed:
             self._tidy()
 
-    def retry(self, key: str) -> None:
-        """Let a failed job wait again, with the same work."""
+    def retry(self, key: str) -> bool:
+        """Let a failed job wait again, with the same work; False where there is none that has failed."""
         with self._changed:
-            self._line = line.retry(self._line, key)
-            self._tidy()
+            slot = self._line.newest(key)
+            self._drop_jobs(self._line.retry(key))
+            self._changed.notify_all()
+            return slot is not None and slot.state is JobState.FAILED
 
     def move(self, key: str, step: Step) -> None:
         with self._changed:
-            self._line = line.move(self._line, key, step)
+            self._line.move(key, step)
 
     def forget(self, key: str) -> None:
         """Drop an ended job from view."""
         with self._changed:
-            self._line = line.forget(self._line, key)
-            self._tidy()
+            self._drop_jobs(self._line.forget(key))
+            self._changed.notify_all()
 
     # -- looking ---------------------------------------------------------------------------------------------------
     def views(self) -> tuple[JobView, ...]:
         """Every job that waits, runs, is paused or has lately ended, in the order of the line."""
         with self._changed:
-            shown = [slot for slot in self._line if slot is line.newest(self._line, slot.key)]
-            return tuple(self._view(slot) for slot in shown)
+            places = self._line.places()
+            return tuple(self._view(slot, places.get(slot.serial)) for slot in self._line if self._line.is_newest(slot))
 
     def view(self, key: str) -> JobView | None:
         with self._changed:
-            slot = line.newest(self._line, key)
-            return self._view(slot) if slot is not None else None
+            slot = self._line.newest(key)
+            return self._view(slot, self._line.places().get(slot.serial)) if slot is not None else None
+
+    def is_wanted(self, key: str) -> bool:
+        """A job of that key waits, runs or is paused, and was not asked to stop."""
+        with self._changed:
+            slot = self._line.newest(key)
+            return slot is not None and slot.can_go_on
 
     def wait(self, key: str, timeout: float | None = None) -> JobView | None:
         """Block until the job has ended; for callers that have a thread to spare."""
 
         def has_ended() -> bool:
-            slot = line.newest(self._line, key)
+            slot = self._line.newest(key)
             return slot is None or slot.state.ended
 
         with self._changed:
             self._changed.wait_for(has_ended, timeout)
         return self.view(key)
 
-    def _view(self, slot: Slot) -> JobView:
-        return self._jobs[slot.serial].view(slot, line.place(self._line, slot))
+    def _view(self, slot: Slot, place: int | None) -> JobView:
+        return self._jobs[slot.serial].view(slot, place)
 
     # -- the thread ------------------------------------------------------------------------------------------------
     def _run(self) -> None:
@@ -221,7 +228,7 @@ class Lane:
     def _next(self) -> tuple[Slot, _Job]:
         with self._changed:
             while True:
-                self._line, slot = line.begin(self._line)
+                slot = self._line.begin()
                 if slot is not None:
                     job = self._jobs[slot.serial]
                     job.handle, job.error = Handle(self._clock), None
@@ -232,10 +239,9 @@ class Lane:
         told = False
         while True:
             with self._changed:
-                new = line.end(self._line, serial, outcome)
-                [slot] = [slot for slot in new if slot.serial == serial]
+                slot = end_of(self._line.slot(serial), outcome)
                 if told or not slot.state.ended:
-                    self._line = new
+                    self._line.end(serial, outcome)
                     job.error, job.ended_as = error, next(self._ends)
                     self._tidy()
                     return
@@ -245,18 +251,20 @@ class Lane:
     # -- with `_changed` held --------------------------------------------------------------------------------------
     def _pass_on(self, key: str) -> None:
         """Let the work hear that it is to stop."""
-        slot = line.newest(self._line, key)
+        slot = self._line.newest(key)
         if slot is not None and slot.wish in (Wish.PAUSE, Wish.STOP):
             self._jobs[slot.serial].handle.stop.set()
         self._changed.notify_all()
 
+    def _drop_jobs(self, serials: Iterable[int]) -> None:
+        for serial in serials:
+            del self._jobs[serial]
+
     def _tidy(self) -> None:
         """Drop those that ended too long ago, and wake whoever waits."""
-        ended = [slot.serial for slot in self._line if slot.state.ended]
-        late = sorted(ended, key=lambda serial: self._jobs[serial].ended_as)[:-KEPT_AFTER_END]
-        self._line = tuple(slot for slot in self._line if slot.serial not in late)
-        there = {slot.serial for slot in self._line}
-        self._jobs = {serial: job for serial, job in self._jobs.items() if serial in there}
+        for serial in sorted(self._line.ended, key=lambda serial: self._jobs[serial].ended_as)[:-KEPT_AFTER_END]:
+            self._line.drop(serial)
+            del self._jobs[serial]
         self._changed.notify_all()
 
 

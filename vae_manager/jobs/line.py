@@ -1,4 +1,4 @@
-"""The jobs of a lane as plain data, and what each message makes of them: nothing here runs, waits or tells the time.
+"""The jobs of a lane as plain data, and the effect of each message: nothing here runs, waits or tells the time.
 
     ask ──▶ WAITING ──begin──▶ RUNNING ──end──▶ DONE, FAILED
               │  ▲               │   ▲
@@ -9,11 +9,13 @@
               └──cancel──▶ STOPPED ◀──end── asked to stop
 
 A paused job keeps its place and holds up nobody: the next one that waits begins.
+
+A queue can hold thousands: all messages but `move` take the same time, however long it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -69,117 +71,176 @@ class Slot:
         return self.state in (JobState.WAITING, JobState.PAUSED)
 
 
-Line = tuple[Slot, ...]
+class Line:
+    """Slots in their order. Slots themselves never change: a message puts another one in the place of one."""
 
+    def __init__(self, slots: Iterable[Slot] = ()) -> None:
+        self._slots: dict[int, Slot] = {}
+        """By serial, in the order of the line."""
+        self._serials: dict[str, list[int]] = {}
+        """Of each key, the newest last: at most one that ends, one that is about to stop, and one that is wanted."""
+        self._ended: dict[int, None] = {}
+        self._running: int | None = None
+        for slot in slots:
+            self._append(slot)
 
-def newest(line: Line, key: str) -> Slot | None:
-    """The slot that `key` means: of two, the later one. The earlier one is about to stop."""
-    return next((slot for slot in reversed(line) if slot.key == key), None)
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._slots.values())
 
+    def __len__(self) -> int:
+        return len(self._slots)
 
-def place(line: Line, slot: Slot) -> int | None:
-    """1 for the one that begins next; None for what does not wait."""
-    waiting = [other.serial for other in line if other.state is JobState.WAITING]
-    return waiting.index(slot.serial) + 1 if slot.serial in waiting else None
+    # -- looking ---------------------------------------------------------------------------------------------------
+    def slot(self, serial: int) -> Slot:
+        return self._slots[serial]
 
+    def newest(self, key: str) -> Slot | None:
+        """The slot that `key` means: of two, the later one. The earlier one is about to stop."""
+        serials = self._serials.get(key)
+        return self._slots[serials[-1]] if serials else None
 
-def ask(line: Line, key: str, serial: int) -> Line:
-    """One job for each key: what waits or runs goes on, what is paused is resumed, what has ended begins anew."""
-    slot = newest(line, key)
-    if slot is not None and slot.can_go_on:
-        return resume(line, key)
-    others = tuple(other for other in line if other.key != key or not other.state.ended)
-    return (*others, Slot(serial, key))
+    def is_newest(self, slot: Slot) -> bool:
+        return self._serials[slot.key][-1] == slot.serial
 
+    def places(self) -> dict[int, int]:
+        """By serial, of each slot that waits: 1 for the one that begins next."""
+        waiting = (slot.serial for slot in self if slot.state is JobState.WAITING)
+        return {serial: place for place, serial in enumerate(waiting, 1)}
 
-def begin(line: Line) -> tuple[Line, Slot | None]:
-    """Let the first one that waits run, unless another does."""
-    if any(slot.state is JobState.RUNNING for slot in line):
-        return line, None
-    waiting = next((slot for slot in line if slot.state is JobState.WAITING), None)
-    if waiting is None:
-        return line, None
-    running = replace(waiting, state=JobState.RUNNING, wish=Wish.NONE)
-    return _put(line, running), running
+    @property
+    def ended(self) -> tuple[int, ...]:
+        """The serials of those that have ended."""
+        return tuple(self._ended)
 
+    # -- messages --------------------------------------------------------------------------------------------------
+    def ask(self, key: str, serial: int) -> list[int]:
+        """One job for each key: what waits or runs goes on, what is paused is resumed, what has ended begins anew.
 
-def end(line: Line, serial: int, outcome: JobState) -> Line:
-    """The running job has come to its end: `outcome` is DONE, FAILED or STOPPED, which may be a pause."""
+        Returns:
+            What was dropped.
+        """
+        slot = self.newest(key)
+        if slot is not None and slot.can_go_on:
+            self.resume(key)
+            return []
+        dropped = self.forget(key)
+        self._append(Slot(serial, key))
+        return dropped
 
-    def after(slot: Slot) -> Slot:
-        state = outcome
-        if outcome is JobState.STOPPED and slot.wish is Wish.PAUSE:
-            state = JobState.PAUSED
-        elif outcome is JobState.STOPPED and slot.wish is Wish.AGAIN:
-            state = JobState.WAITING
-        elif outcome is JobState.FAILED and slot.wish is Wish.STOP:
-            state = JobState.STOPPED  # nobody wants to know any more
-        return replace(slot, state=state, wish=Wish.NONE)
+    def begin(self) -> Slot | None:
+        """Let the first one that waits run, unless another does."""
+        if self._running is not None:
+            return None
+        waiting = next((slot for slot in self if slot.state is JobState.WAITING), None)
+        if waiting is None:
+            return None
+        running = replace(waiting, state=JobState.RUNNING, wish=Wish.NONE)
+        self._put(running)
+        return running
 
-    return tuple(after(slot) if slot.serial == serial and slot.state is JobState.RUNNING else slot for slot in line)
-
-
-def pause(line: Line, key: str) -> Line:
-    def after(slot: Slot) -> Slot:
-        if slot.state is JobState.WAITING:
-            return replace(slot, state=JobState.PAUSED)
-        if slot.state is JobState.RUNNING and slot.wish is not Wish.STOP:
-            return replace(slot, wish=Wish.PAUSE)
+    def end(self, serial: int, outcome: JobState) -> Slot:
+        """Let the running job come to its end; returns its slot. `outcome` is as in `end_of`."""
+        slot = end_of(self._slots[serial], outcome)
+        self._put(slot)
         return slot
 
-    return _change(line, key, after)
+    def pause(self, key: str) -> None:
+        def after(slot: Slot) -> Slot:
+            if slot.state is JobState.WAITING:
+                return replace(slot, state=JobState.PAUSED)
+            if slot.state is JobState.RUNNING and slot.wish is not Wish.STOP:
+                return replace(slot, wish=Wish.PAUSE)
+            return slot
+
+        self._change(key, after)
+
+    def resume(self, key: str) -> None:
+        def after(slot: Slot) -> Slot:
+            if slot.state is JobState.PAUSED:
+                return replace(slot, state=JobState.WAITING)
+            if slot.state is JobState.RUNNING and slot.wish is Wish.PAUSE:
+                return replace(slot, wish=Wish.AGAIN)
+            return slot
+
+        self._change(key, after)
+
+    def stop(self, key: str) -> None:
+        def after(slot: Slot) -> Slot:
+            if slot.queued:
+                return replace(slot, state=JobState.STOPPED)
+            return replace(slot, wish=Wish.STOP) if slot.state is JobState.RUNNING else slot
+
+        self._change(key, after)
+
+    def retry(self, key: str) -> list[int]:
+        """Let a failed job wait again, behind all others; returns what was dropped."""
+        slot = self.newest(key)
+        if slot is None or slot.state is not JobState.FAILED:
+            return []
+        dropped = self.forget(key)
+        self._append(replace(slot, state=JobState.WAITING))
+        return [serial for serial in dropped if serial != slot.serial]
+
+    def forget(self, key: str) -> list[int]:
+        """Drop what has ended; returns the serials."""
+        dropped = [serial for serial in self._serials.get(key, ()) if serial in self._ended]
+        for serial in dropped:
+            self.drop(serial)
+        return dropped
+
+    def drop(self, serial: int) -> None:
+        """Take a slot out of the line."""
+        slot = self._slots.pop(serial)
+        self._ended.pop(serial, None)
+        if self._running == serial:
+            self._running = None
+        serials = self._serials[slot.key]
+        serials.remove(serial)
+        if not serials:
+            del self._serials[slot.key]
+
+    def move(self, key: str, step: Step) -> None:
+        """Change places with a neighbour in the queue, or go before all of it. What runs is not moved and goes on."""
+        slot = self.newest(key)
+        if slot is None or not slot.queued:
+            return
+        queue = [other for other in self if other.queued]
+        old = queue.index(slot)
+        new = {Step.UP: max(0, old - 1), Step.DOWN: min(len(queue) - 1, old + 1), Step.FRONT: 0}[step]
+        queue.insert(new, queue.pop(old))
+        moved = iter(queue)
+        self._slots = {slot.serial: slot for slot in [next(moved) if one.queued else one for one in self]}
+
+    # -- one slot --------------------------------------------------------------------------------------------------
+    def _append(self, slot: Slot) -> None:
+        self._slots[slot.serial] = slot
+        self._serials.setdefault(slot.key, []).append(slot.serial)
+        self._put(slot)
+
+    def _change(self, key: str, after: Callable[[Slot], Slot]) -> None:
+        slot = self.newest(key)
+        if slot is not None:
+            self._put(after(slot))
+
+    def _put(self, new: Slot) -> None:
+        self._slots[new.serial] = new
+        if new.state is JobState.RUNNING:
+            self._running = new.serial
+        elif self._running == new.serial:
+            self._running = None
+        if new.state.ended:
+            self._ended[new.serial] = None
+        else:
+            self._ended.pop(new.serial, None)
 
 
-def resume(line: Line, key: str) -> Line:
-    def after(slot: Slot) -> Slot:
-        if slot.state is JobState.PAUSED:
-            return replace(slot, state=JobState.WAITING)
-        if slot.state is JobState.RUNNING and slot.wish is Wish.PAUSE:
-            return replace(slot, wish=Wish.AGAIN)
-        return slot
-
-    return _change(line, key, after)
-
-
-def stop(line: Line, key: str) -> Line:
-    def after(slot: Slot) -> Slot:
-        if slot.queued:
-            return replace(slot, state=JobState.STOPPED)
-        return replace(slot, wish=Wish.STOP) if slot.state is JobState.RUNNING else slot
-
-    return _change(line, key, after)
-
-
-def retry(line: Line, key: str) -> Line:
-    """What has failed waits again, behind all others."""
-    slot = newest(line, key)
-    if slot is None or slot.state is not JobState.FAILED:
-        return line
-    return (*forget(line, key), replace(slot, state=JobState.WAITING))
-
-
-def forget(line: Line, key: str) -> Line:
-    """Drop what has ended."""
-    return tuple(slot for slot in line if slot.key != key or not slot.state.ended)
-
-
-def move(line: Line, key: str, step: Step) -> Line:
-    """Change places with a neighbour in the queue, or go before all of it. What runs is not moved and goes on."""
-    slot = newest(line, key)
-    queue = [other for other in line if other.queued]
-    if slot is None or slot not in queue:
-        return line
-    old = queue.index(slot)
-    new = {Step.UP: max(0, old - 1), Step.DOWN: min(len(queue) - 1, old + 1), Step.FRONT: 0}[step]
-    queue.insert(new, queue.pop(old))
-    moved = iter(queue)
-    return tuple(next(moved) if other.queued else other for other in line)
-
-
-def _change(line: Line, key: str, after: Callable[[Slot], Slot]) -> Line:
-    slot = newest(line, key)
-    return line if slot is None else _put(line, after(slot))
-
-
-def _put(line: Line, new: Slot) -> Line:
-    return tuple(new if slot.serial == new.serial else slot for slot in line)
+def end_of(slot: Slot, outcome: JobState) -> Slot:
+    """The running slot after its work has ended: `outcome` is DONE, FAILED or STOPPED, which may be a pause."""
+    state = outcome
+    if outcome is JobState.STOPPED and slot.wish is Wish.PAUSE:
+        state = JobState.PAUSED
+    elif outcome is JobState.STOPPED and slot.wish is Wish.AGAIN:
+        state = JobState.WAITING
+    elif outcome is JobState.FAILED and slot.wish is Wish.STOP:
+        state = JobState.STOPPED  # nobody wants to know any more
+    return replace(slot, state=state, wish=Wish.NONE)
