@@ -209,7 +209,13 @@ def test_no_such_version(desk: Desk, network: Network) -> None:
         desk.get(desk.order(DATA, CivitaiSource(1)), network)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"files": 1}', b"null"])
+DEEP = b'{"files": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b'{"files": 1}', b'{"files": {"a": 1}}', b"null", b"\xff\xfe\xfa", DEEP],
+    ids=["empty", "page", "list", "number", "object", "null", "binary", "deep"],
+)
 def test_an_answer_without_sense(desk: Desk, network: Network, civitai: Civitai, body: bytes) -> None:
     civitai.api.fail_always(Fault(code=200, body=body), path="/api/v1/")
     with pytest.raises(NetworkError, match="no list of files"):

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ...catalogue.buckets import bucket_source
+from ...catalogue.names import safe_file_name
 from ...catalogue.sources import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source
-from ...errors import UsageError
+from ...files.json_text import hexadecimal, parse_json, path_of, text, whole
+from ...files.state_file import UNREADABLE, DamagedError, bytes_of, list_of, report_damage
+from ...sentences import say
 from ..order import Order
 from ..wire.addresses import without_secrets
 from .spans import Spans, are_sound, count
@@ -61,11 +64,21 @@ class Journal:
 
 
 def read(path: Path) -> Journal | None:
-    """Read a journal; None if there is none that makes sense."""
+    """Read a journal; None if there is none that makes sense. A damaged one is told of, and the download begins anew
+    when it is asked for again."""
     try:
-        data = json.loads(path.read_bytes())
+        written, _ = bytes_of(path)
+        if written is None:
+            return None
+        data = parse_json(written)
         return _from_data(data, path.parent) if data["version"] == VERSION else None
-    except (OSError, ArithmeticError, ValueError, TypeError, KeyError, AttributeError, UsageError):
+    except (DamagedError, *UNREADABLE):
+        sentence = say(
+            "{file}, the notes of an unfinished download, cannot be read. The download begins anew when it is asked "
+            "for again.",
+            file=path,
+        )
+        report_damage(path, sentence)
         return None
 
 
@@ -89,31 +102,31 @@ def _written(source: Source) -> dict[str, str | int | None]:
 def _source(data: dict[str, Any]) -> Source:
     if "hub" in data:
         revision = data["revision"]
-        return HubSource(str(data["hub"]), str(data["path"]), None if revision is None else str(revision))
+        return HubSource(text(data["hub"]), text(data["path"]), None if revision is None else text(revision))
     if "https" in data:
-        return HttpsSource(str(data["https"]))
+        return HttpsSource(text(data["https"]))
     if "bucket" in data:
-        return bucket_source(str(data["bucket"]))
+        return bucket_source(text(data["bucket"]))
     if "civitai" in data:
-        return CivitaiSource(int(data["civitai"]), _text(data["file"]))
-    return LocalSource(Path(data["local"]))
+        return CivitaiSource(whole(data["civitai"]), _text(data["file"]))
+    return LocalSource(path_of(data["local"]))
 
 
 def _from_data(data: dict[str, Any], folder: Path) -> Journal:
     order = Order(
-        tuple(_source(one) for one in data["sources"]),
+        tuple(_source(one) for one in list_of(data["sources"])),
         folder,
-        str(data["file_name"]),
-        _text(data["order_sha256"]),
+        safe_file_name(text(data["file_name"])),
+        _sha256(data["order_sha256"]),
         _number(data["order_size"]),
     )
     source = data["source"]
-    segments = tuple((int(start), int(end)) for start, end in data["segments"])
+    segments = tuple((whole(start), whole(end)) for start, end in data["segments"])
     if not are_sound(segments):
         raise ValueError("segments that overlap")
     return Journal(
         order,
-        _text(data["sha256"]),
+        _sha256(data["sha256"]),
         _number(data["total"]),
         None if source is None else _source(source),
         _etag(data["etag"]),
@@ -123,7 +136,11 @@ def _from_data(data: dict[str, Any], folder: Path) -> Journal:
 
 
 def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+    return None if value is None else text(value)
+
+
+def _sha256(value: object) -> str | None:
+    return None if value is None else hexadecimal(value)
 
 
 def _etag(value: object) -> str | None:
@@ -131,5 +148,5 @@ def _etag(value: object) -> str | None:
     return value if isinstance(value, str) and value.isascii() and value.isprintable() else None
 
 
-def _number(value: Any) -> int | None:
-    return None if value is None else int(value)
+def _number(value: object) -> int | None:
+    return None if value is None else whole(value)

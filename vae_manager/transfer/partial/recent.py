@@ -10,6 +10,8 @@ import functools
 import json
 from pathlib import Path
 
+from ...files.json_text import parse_json, whole
+from ...files.state_file import UNREADABLE, DamagedError, bytes_of
 from ...files.writing import rename_over
 from .spans import Spans, are_sound
 
@@ -36,8 +38,9 @@ def write(path: Path, spans: Spans) -> None:
 def read(path: Path) -> Spans:
     """Return which bytes have been written, as far as that can still be relied on."""
     try:
-        data = json.loads(path.read_bytes())
-        spans = tuple((int(start), int(end)) for start, end in data["written"])
+        written, _ = bytes_of(path)
+        data = parse_json(written or b"")
+        spans = tuple((whole(start), whole(end)) for start, end in data["written"])
         return spans if boot() is not None and data["boot"] == boot() and are_sound(spans) else ()
-    except (OSError, ArithmeticError, ValueError, TypeError, KeyError):
+    except (DamagedError, *UNREADABLE):
         return ()

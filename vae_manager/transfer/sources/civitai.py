@@ -14,13 +14,14 @@ site/guide/authentication):
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ...catalogue.names import safe_file_name
 from ...catalogue.sources import CivitaiSource
 from ...errors import NetworkError, NotFoundError, RefusedError, UsageError, VaeManagerError
+from ...files.json_text import parse_json
+from ...files.state_file import list_of
 from ...sentences import say
 from ..wire.addresses import after_redirect, checked, host, origin
 from ..wire.session import MOST_REDIRECTS, REDIRECTS, Wire, reader, status_error, too_many_redirects
@@ -105,10 +106,10 @@ def _file(source: CivitaiSource, wire: Wire) -> dict[str, Any]:
     finally:
         response.close()
     try:
-        files = json.loads(data)["files"]
-        return choose(source, [file for file in files if isinstance(file, dict)])
-    except (ValueError, KeyError, TypeError):
+        files = list_of(parse_json(data)["files"])
+    except (ValueError, LookupError, TypeError):
         raise _no_sense(address) from None
+    return choose(source, [file for file in files if isinstance(file, dict)])
 
 
 def _storage(source: CivitaiSource, address: str, wire: Wire, sha256: str | None) -> Location:

@@ -24,7 +24,7 @@ def wait_asked_for(headers: Mapping[str, str]) -> float | None:
     The hub says `RateLimit: "resolvers";r=0;t=42` (draft-ietf-httpapi-ratelimit-headers): nothing for 42 seconds.
 
     Returns:
-        Seconds, 0 for a date that is over, infinity for more than a number holds; None without a value that can be read.
+        Seconds, 0 for a date that is over, infinity beyond what a number holds; None without a value that can be read.
     """
     clock = _time(_BETWEEN.split(headers.get("Date", ""))[0])
     now = time.time() if clock is None else clock

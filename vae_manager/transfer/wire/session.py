@@ -156,7 +156,8 @@ def status_error(response: Response, address: str) -> NetworkError:
     """Say what a status means that no source has an own sentence for."""
     status = response.status_code
     if status == 429:
-        return TransientNetworkError(say("{host} is asked too often (429).", host=host(address)), wait_asked_for(response.headers))
+        sentence = say("{host} is asked too often (429).", host=host(address))
+        return TransientNetworkError(sentence, wait_asked_for(response.headers))
     if status >= 500 or status in (408, 425):
         return TransientNetworkError(
             say("{host} has a server error ({status}). Try again later.", host=host(address), status=status),
