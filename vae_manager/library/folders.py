@@ -12,7 +12,7 @@ from typing import Final, Literal
 from ..catalogue.names import VAE_SUFFIXES
 from ..sentences import Sentence, say
 
-__all__ = ["Folder", "VaeFile", "collisions", "scan"]
+__all__ = ["Folder", "VaeFile", "collisions", "scan", "walk"]
 
 _SUFFIXES: Final = {
     "vae": VAE_SUFFIXES,
@@ -40,6 +40,8 @@ class VaeFile:
     size: int
     """Bytes."""
     mtime_ns: int
+    ctime_ns: int
+    """As in `files.Identity`."""
 
     @property
     def relative(self) -> str:
@@ -52,11 +54,23 @@ def scan(folders: Iterable[Folder], report: Callable[[Sentence], None] | None = 
 
     A folder that does not exist is empty. One that cannot be read is skipped, and `report` is told.
     """
+    return walk(folders, _ignore_place, report)
+
+
+def walk(
+    folders: Iterable[Folder],
+    met: Callable[[str], object],
+    report: Callable[[Sentence], None] | None = None,
+) -> tuple[VaeFile, ...]:
+    """As `scan`. `met` is given each folder before it is read, and each name of a file that leads to none: while none
+    of these changes, the same names are here."""
     found: dict[Path, VaeFile] = {}
     for folder in folders:
-        for path in _files(folder, report or _ignore):
+        for path in _files(folder, met, report or _ignore):
             file = _vae_file(path, folder)
-            if file is not None:
+            if file is None:
+                met(str(path))
+            else:
                 found.setdefault(path.absolute(), file)
     return tuple(sorted(found.values(), key=lambda file: (_natural(file.name), str(file.path))))
 
@@ -73,7 +87,9 @@ def collisions(files: Iterable[VaeFile]) -> Mapping[str, tuple[VaeFile, ...]]:
     return {name: same for name, same in several.items() if len({file.path.resolve() for file in same}) > 1}
 
 
-def _files(folder: Folder, report: Callable[[Sentence], None]) -> Iterator[Path]:
+def _files(
+    folder: Folder, met: Callable[[str], object], report: Callable[[Sentence], None]
+) -> Iterator[Path]:
     """Matching files below `folder`, through links to folders too; each real folder is entered once."""
     suffixes = _SUFFIXES[folder.purpose]
     entered: set[str] = set()
@@ -84,6 +100,7 @@ def _files(folder: Folder, report: Callable[[Sentence], None]) -> Iterator[Path]
         if real in entered:
             continue
         entered.add(real)
+        met(str(place))
         links: list[Path] = []
         for entry in _entries(place, report):
             if entry.name.startswith("."):  # as the WebUI's glob does
@@ -118,7 +135,7 @@ def _vae_file(path: Path, folder: Folder) -> VaeFile | None:
         status = path.stat()
     except OSError:  # gone since, or a link to nothing
         return None
-    return VaeFile(path.name, path, folder, status.st_size, status.st_mtime_ns)
+    return VaeFile(path.name, path, folder, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
@@ -128,4 +145,8 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def _ignore(_: Sentence) -> None:
+    return None
+
+
+def _ignore_place(_: str) -> None:
     return None

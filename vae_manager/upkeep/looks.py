@@ -21,12 +21,12 @@ if TYPE_CHECKING:  # what opens files waits for the first file
 AT_ONCE = 50
 """Files that are looked at before they are told of."""
 
-Bound = tuple[str, int, int]
+Bound = tuple[str, int, int, int]
 
 
 def bound(file: VaeFile) -> Bound:
     """The file as it was listed; to ask the disk again for each of a thousand files would cost more than all else."""
-    return str(file.path), file.size, file.mtime_ns
+    return str(file.path), file.size, file.mtime_ns, file.ctime_ns
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,19 @@ class Looks:
         self._lock = threading.Lock()
         self._seen: Mapping[Bound, IndexedFile] = {}
         self._last: _Last | None = None
+        self._last_basis: _Basis | None = None
+        self._whole: tuple[Sequence[VaeFile], Mapping[Bound, IndexedFile]] | None = None
+        """Files that have all been looked at, and by what that was found."""
 
     def lacking(self, files: Sequence[VaeFile]) -> list[VaeFile]:
         """Those that nobody has looked at as they are now."""
         seen = self._seen
-        return [file for file in files if bound(file) not in seen]
+        if self._whole is not None and self._whole[0] is files and self._whole[1] is seen:
+            return []
+        lacking = [file for file in files if bound(file) not in seen]
+        if not lacking:
+            self._whole = files, seen
+        return lacking
 
     def take(self, files: Sequence[VaeFile], stop: threading.Event | None = None) -> None:
         """Look at what is lacking; forget what is no longer among `files`."""
@@ -99,11 +107,16 @@ class Looks:
 
     def _now(self, files: Sequence[VaeFile]) -> _Last:
         """What was said last, while it stands on the same."""
-        indexed, catalogue = self.seen(files), self._stores.catalogue()
-        told = (self._stores.words().stamp, self._stores.guesses().stamp)
+        catalogue, told = self._stores.catalogue(), (self._stores.words().stamp, self._stores.guesses().stamp)
+        revisions = self._stores.hashes().revision, self._stores.index().revision
+        basis = _Basis(files, self._seen, catalogue, told, revisions)
         last = self._last
+        if last is not None and self._last_basis is not None and self._last_basis.is_same(basis):
+            return last
+        indexed = self.seen(files)
         if last is None or not last.stands_on(indexed, catalogue, told):
             last = self._last = self._conclude(indexed, catalogue, told)
+        self._last_basis = basis
         return last
 
     def _conclude(self, indexed: Sequence[IndexedFile], catalogue: Catalogue, told: object) -> _Last:
@@ -122,6 +135,25 @@ class Looks:
             for one in group
         }
         return _Last(indexed, catalogue, told, known, twins)
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """What conclusions stand on, told by the objects: quick to compare, however many files there are."""
+
+    files: Sequence[VaeFile]
+    seen: Mapping[Bound, IndexedFile]
+    catalogue: Catalogue
+    told: object
+    revisions: tuple[int, int]
+
+    def is_same(self, other: _Basis) -> bool:
+        return (
+            self.files is other.files
+            and self.seen is other.seen
+            and self.catalogue is other.catalogue
+            and (self.told, self.revisions) == (other.told, other.revisions)
+        )
 
 
 @dataclass(frozen=True)

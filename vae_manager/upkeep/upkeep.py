@@ -87,6 +87,11 @@ class Upkeep:
         """The others that have the same weights, of each file that has any."""
         return self._looks.twins(files)
 
+    @property
+    def verdicts(self) -> Mapping[Bound, Verdict]:
+        """All of them; another object after each change."""
+        return self._verdicts
+
     def verdict(self, file: VaeFile) -> Verdict | None:
         return self._verdicts.get(bound(file))
 

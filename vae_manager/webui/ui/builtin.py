@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,9 @@ from ...errors import VaeManagerError
 from ...library import VaeFile
 from ...sentences import Sentence, say
 from ...service import Service
+from ...upkeep import Known
 from ..hosts.acts import InUse
+from .memo import Memo
 
 if TYPE_CHECKING:
     from ...files import Identity
@@ -41,7 +43,9 @@ class Builtin:
         return self.twins[0].name if self.twins else None
 
 
-def read_builtin(host: Host, service: Service, in_use: InUse, files: Sequence[VaeFile]) -> Builtin:
+def read_builtin(
+    host: Host, service: Service, in_use: InUse, files: Sequence[VaeFile], memo: Memo
+) -> Builtin:
     """Look at the header of the checkpoint, and at fingerprints that are known. Has those of the checkpoint's VAE, of
     the file in use and of files that the catalogue knows taken in the background: some 335 MB are read for each, once.
     Of all files that could take hours."""
@@ -53,16 +57,36 @@ def read_builtin(host: Host, service: Service, in_use: InUse, files: Sequence[Va
     if not _holds_vae(identity):
         return Builtin(is_missing=True)
     own = Path(identity.path)
+    known = service.upkeep.known(files)
     if host.may_hash():
-        recognised = [file.path for file in files if service.recognise(file.path) is not None]
+        recognised = memo.get("recognised", (files, known, service.catalogue), (service.hashes.revision,),
+                              lambda: _recognised(service, files, known))  # fmt: skip
         service.learn([own, *([Path(in_use.path)] if in_use.path else []), *recognised])
     prints = service.index.known_fingerprints(own)
     if prints is None:
         return Builtin()
-    known = service.upkeep.known(files)
-    twins = [file for file in files if file.path in known and known[file.path].weights == prints.weights]
+    weights = prints.weights
+    twins = memo.get("twins", (files, known), (weights,), lambda: [
+        file for file in files if file.path in known and known[file.path].weights == weights
+    ])  # fmt: skip
     entries = [entry for file in twins if (entry := known[file.path].entry) is not None]
     return Builtin(is_known=True, twins=twins, entry=entries[0] if entries else None)
+
+
+def _recognised(service: Service, files: Sequence[VaeFile], known: Mapping[Path, Known]) -> Sequence[Path]:
+    """Files that the catalogue knows by their bytes, and whose fingerprints are not known."""
+    found = []
+    for file in files:
+        of_file = known.get(file.path)
+        if of_file is None:
+            is_lacking = service.recognise(file.path) is not None
+        else:
+            is_lacking = of_file.weights is None and (
+                of_file.sha256 is not None and service.catalogue.recognise(of_file.sha256) is not None
+            )
+        if is_lacking:
+            found.append(file.path)
+    return found
 
 
 def builtin_notices(builtin: Builtin, in_use: InUse) -> Sequence[Sentence]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,15 +14,18 @@ from ...choice import BUILTIN, Caught, Choice, Resolution, caught_by, stem_of
 from ...downloads import Download, LeftOver, Past
 from ...downloads.keys import CIVITAI
 from ...errors import VaeManagerError
+from ...files.state_file import damage_notices
 from ...jobs import JobState, JobView
 from ...library import VaeFile
 from ...sentences import Sentence, say
 from ...service import Service
+from ...upkeep import Known
 from ..hosts.acts import Act, InUse
 from ..update import newer_version_on_disk
 from .builtin import Builtin, builtin_notices, read_builtin
 from .choosing import newest_choice
 from .fitting import family_label
+from .memo import Memo
 from .options import CHOICE_KEY, Option, misfit, option_of, read_options, stuck_at
 from .pasted import Pasted, read_pasted
 
@@ -90,6 +93,8 @@ class Facts:
     measured: Sequence[Entry]
     """Entries of the family that have published figures; the one that checkpoints carry is among them."""
     notices: Sequence[Sentence]
+    damage: Sequence[Sentence]
+    """Files of this program's state that could not be read, until somebody has dismissed it."""
     problems: Sequence[CatalogueProblem]
     choose_refused: Sentence | None
     prefer_refused: Sentence | None
@@ -107,20 +112,21 @@ class Facts:
         return any(job.state in (JobState.WAITING, JobState.RUNNING) for job in jobs)
 
 
-def read_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> Facts:
-    """Look at everything once; `files` are all VAE files. Starts hashing, in the background, what has to be known to
-    name it."""
+def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Memo | None = None) -> Facts:
+    """Look at everything once; `files` are all VAE files. `memo` keeps what the last look has found, if it
+    still holds. Starts hashing, in the background, what has to be known to name it."""
+    memo = memo or Memo()
     service.upkeep.look(files, patience=0)
     in_use, choice = host.in_use(), host.choice()
     choosing = newest_choice(host, service)
     moving = choosing is not None and not choosing.state.ended
     family = in_use.family or DEFAULT_FAMILY
-    _learn_hashes(host, service, files, in_use)
+    _learn_hashes(host, service, files, in_use, memo)
     left = _left_over(host, service)
     sha256 = _hash_in_use(service, in_use)
     picture = read_pasted(host, service)
-    builtin = read_builtin(host, service, in_use, files)
-    options, resolution = read_options(host, service, files, choice), host.resolution()
+    builtin = read_builtin(host, service, in_use, files, memo)
+    options, resolution = read_options(host, service, files, choice, memo), host.resolution()
     entries = _with_the_pictures(picture, service.catalogue.offered(family))
     return Facts(
         in_use=in_use,
@@ -140,7 +146,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> Facts:
         caught=_caught(host),
         options=options,
         family=family,
-        rows=_rows(host, service, files, sha256, entries, left),
+        rows=_rows(host, service, files, sha256, entries, left, memo),
         downloads=service.downloads.views(),
         left=[(item, service.name_of(item)) for item in left],
         past=service.history.entries(),
@@ -148,6 +154,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> Facts:
         picture=picture,
         measured=_measured(service, family),
         notices=[*_notices(in_use, service, sha256, options, choosing), *builtin_notices(builtin, in_use)],
+        damage=[notice.sentence for notice in damage_notices(*state_folders(host, service))],
         problems=service.catalogue.problems,
         choose_refused=host.refusal(Act.CHOOSE),
         prefer_refused=host.refusal(Act.PREFER),
@@ -158,6 +165,11 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> Facts:
         sources_refused=host.refusal(Act.CHANGE_SOURCES),
         in_quick_settings="sd_vae" in (host.quick_settings() or ()),
     )
+
+
+def state_folders(host: Host, service: Service) -> Sequence[Path]:
+    """Where this program keeps state: its own folder, and that of unfinished downloads."""
+    return service.data_folder, host.download_folder()
 
 
 def _hash_in_use(service: Service, in_use: InUse) -> str | None:
@@ -204,13 +216,21 @@ def _measured(service: Service, family: str) -> Sequence[Entry]:
     return sorted(measured, key=lambda entry: entry.offered)
 
 
-def _learn_hashes(host: Host, service: Service, files: Sequence[VaeFile], in_use: InUse) -> None:
+def _learn_hashes(
+    host: Host, service: Service, files: Sequence[VaeFile], in_use: InUse, memo: Memo
+) -> None:
     """Hash the file in use, and those that may be an offered entry by name or size."""
     if not host.may_hash():
         return
-    names = {entry.file_name for entry in service.catalogue.entries}
-    sizes = {entry.size for entry in service.catalogue.entries if entry.size is not None}
-    telling = [file.path for file in files if file.name in names or file.size in sizes]
+    catalogue, known = service.catalogue, service.upkeep.known(files)
+
+    def unknown() -> list[Path]:
+        names = {entry.file_name for entry in catalogue.entries}
+        sizes = {entry.size for entry in catalogue.entries if entry.size is not None}
+        telling = (file.path for file in files if file.name in names or file.size in sizes)
+        return [path for path in telling if path not in known or known[path].sha256 is None]
+
+    telling = memo.get("telling", (files, known, catalogue), (), unknown)
     service.hash_in_background([*([Path(in_use.path)] if in_use.path else []), *telling])
 
 
@@ -227,13 +247,11 @@ def _rows(
     hash_in_use: str | None,
     entries: Sequence[Entry],
     left: Sequence[LeftOver],
+    memo: Memo,
 ) -> Sequence[Row]:
-    listed = set(host.files().values())
-    by_hash: dict[str, VaeFile] = {}
-    for file in files:
-        sha256 = service.hashes.known(file.path)
-        if sha256 is not None and (sha256 not in by_hash or str(file.path) in listed):
-            by_hash[sha256] = file
+    known = service.upkeep.known(files)
+    by_hash = memo.get("by hash", (files, known), (dict(host.files()), service.hashes.revision),
+                       lambda: _by_hash(host, service, files, known))  # fmt: skip
     kept = {item.order.sha256: item for item in left if item.done}
     latest = {one.wanted.order.sha256: one.job for one in service.downloads.views()}
     rows = []
@@ -250,6 +268,20 @@ def _rows(
             )
         )
     return rows
+
+
+def _by_hash(
+    host: Host, service: Service, files: Sequence[VaeFile], known: Mapping[Path, Known]
+) -> Mapping[str, VaeFile]:
+    """The file of each hash; of several, one that the WebUI lists."""
+    listed = set(host.files().values())
+    found: dict[str, VaeFile] = {}
+    for file in files:
+        of_file = known.get(file.path)
+        sha256 = of_file.sha256 if of_file is not None else service.hashes.known(file.path)
+        if sha256 is not None and (sha256 not in found or str(file.path) in listed):
+            found[sha256] = file
+    return found
 
 
 def _left_over(host: Host, service: Service) -> Sequence[LeftOver]:
@@ -296,5 +328,7 @@ def _made_for(
     entry = service.catalogue.recognise(sha256) if sha256 else None
     if entry is not None:
         return entry.name, entry.family
+    if in_use.path is None:
+        return None
     option = next((one for one in options if one.file is not None and str(one.file.path) == in_use.path), None)
     return (option.word, option.family) if option is not None and option.family is not None else None

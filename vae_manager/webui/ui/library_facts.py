@@ -20,6 +20,7 @@ from ...service import Service
 from ...upkeep import Known, Told, Undoable, Verdict, doubled, key_of
 from ..hosts.acts import Act, InUse
 from .fitting import for_this_host
+from .memo import Memo
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
@@ -81,9 +82,24 @@ class LibraryRow:
         return self.verdict.problem if self.verdict is not None else None
 
 
+class LibraryTable:
+    """The rows, and what is counted over all of them. Made anew only when a row has changed."""
+
+    def __init__(self, rows: Sequence[LibraryRow]) -> None:
+        self.rows = rows
+        self.size = sum(row.size for row in rows)
+        self.with_problems = sum(row.broken is not None or bool(row.namesakes) for row in rows)
+        self.is_hashing = any(row.hash_state is HashState.HASHING for row in rows)
+        self.in_use = next((row for row in rows if row.in_use), None)
+        self._by_key = {row.key: row for row in rows}
+
+    def row(self, key: str) -> LibraryRow | None:
+        return self._by_key.get(key)
+
+
 @dataclass(frozen=True)
 class Library:
-    rows: Sequence[LibraryRow]
+    table: LibraryTable
     selected: LibraryRow | None
     """The row that the person looks at."""
     folders: Sequence[Path]
@@ -104,17 +120,13 @@ class Library:
     choose_refused: Sentence | None
 
     @property
-    def size(self) -> int:
-        return sum(row.size for row in self.rows)
-
-    @property
-    def with_problems(self) -> int:
-        return sum(row.broken is not None or bool(row.namesakes) for row in self.rows)
+    def rows(self) -> Sequence[LibraryRow]:
+        return self.table.rows
 
     @property
     def active(self) -> bool:
-        hashing = any(row.hash_state is HashState.HASHING for row in self.rows)
-        return self.looking or hashing or any(job.state in (JobState.WAITING, JobState.RUNNING) for job in self.work)
+        is_working = any(job.state in (JobState.WAITING, JobState.RUNNING) for job in self.work)
+        return self.looking or self.table.is_hashing or is_working
 
 
 def vae_folders(host: Host) -> Sequence[Path]:
@@ -131,18 +143,18 @@ def file_of(host: Host, service: Service, key: str) -> VaeFile:
     raise NotFoundError(say("This file is no longer there. Refresh shows what is."))
 
 
-def read_library(host: Host, service: Service, files: Sequence[VaeFile], selected: str) -> Library:
+def read_library(
+    host: Host, service: Service, files: Sequence[VaeFile], selected: str, memo: Memo | None = None
+) -> Library:
     """Look at the library once: at `files`, which are all. `selected` is the key of the row that the person looks at;
-    empty for none, which means the file in use."""
+    empty for none, which means the file in use. `memo` keeps what the last look has found, if it still holds."""
     service.upkeep.look(files)
     in_use = host.in_use()
     twins = service.upkeep.twins(files)
-    rows = _rows(host, service, files, in_use, twins)
-    asked = service.upkeep.now_called(selected)
-    looked_at = next((row for row in rows if row.key == asked), None)
+    table = _table(host, service, files, in_use, twins, memo or Memo())
     return Library(
-        rows=rows,
-        selected=looked_at or next((row for row in rows if row.in_use), None),
+        table=table,
+        selected=table.row(service.upkeep.now_called(selected)) or table.in_use,
         folders=vae_folders(host),
         in_use=in_use,
         work=_shown(service.upkeep.views()),
@@ -158,6 +170,22 @@ def read_library(host: Host, service: Service, files: Sequence[VaeFile], selecte
 
 def _shown(views: Sequence[JobView]) -> Sequence[JobView]:
     return [job for job in views if not job.state.ended or job.state is JobState.FAILED]
+
+
+def _table(
+    host: Host,
+    service: Service,
+    files: Sequence[VaeFile],
+    in_use: InUse,
+    twins: Mapping[Path, Sequence[VaeFile]],
+    memo: Memo,
+) -> LibraryTable:
+    return memo.get(
+        "library",
+        (files, twins, service.upkeep.known(files), service.upkeep.verdicts, service.catalogue),
+        (dict(host.files()), host.choice(), host.loads_any_layout, in_use.path, service.hashing()),
+        lambda: LibraryTable(_rows(host, service, files, in_use, twins)),
+    )
 
 
 def _rows(

@@ -43,6 +43,8 @@ class RowLog:
         self._serial = 0
         self._ordered_at = 0
         self._sent: dict[str, _Sent] = {}
+        self._rows: Sequence[LibraryRow] | None = None
+        self._seen_with: object = None
 
     def since(
         self, stamp: str, rows: Sequence[LibraryRow], seen_with: object, html: Callable[[LibraryRow], str]
@@ -50,10 +52,13 @@ class RowLog:
         """What a browser with `stamp` lacks of `rows`. `html` makes a row's HTML, from the row and from `seen_with`
         alone: where both are what they were, it is not asked."""
         with self._lock:
-            self._take(rows, seen_with, html)
+            if rows is not self._rows or seen_with != self._seen_with:
+                self._take(rows, seen_with, html)
+                self._rows, self._seen_with = rows, seen_with
             life, _, number = stamp.partition(".")
             had = int(number) if life == self._life and number.isdecimal() else 0
-            lacking = {key: sent.html for key, sent in self._sent.items() if sent.serial > had}
+            sent_since = self._sent.items() if had < self._serial else ()
+            lacking = {key: sent.html for key, sent in sent_since if sent.serial > had}
             order = list(self._sent) if self._ordered_at > had or not had else None
             return {"stamp": f"{self._life}.{self._serial}", "rows": lacking, "order": order}
 

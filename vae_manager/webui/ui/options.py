@@ -16,6 +16,7 @@ from ...service import Service
 from ...upkeep import Known
 from ..hosts.acts import InUse
 from .fitting import family_label, for_this_host
+from .memo import Memo
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
@@ -44,8 +45,20 @@ class Option:
         return self.entry.family if self.entry is not None else None
 
 
-def read_options(host: Host, service: Service, files: Sequence[VaeFile], choice: Choice) -> Sequence[Option]:
+def read_options(
+    host: Host, service: Service, files: Sequence[VaeFile], choice: Choice, memo: Memo | None = None
+) -> Sequence[Option]:
     """The lines of the dropdown, in the WebUI's order."""
+    known, listed = service.upkeep.known(files), dict(host.files())
+    return (memo or Memo()).get(
+        "options",
+        (files, known),
+        (listed, choice, host.loads_any_layout, service.hashes.revision),
+        lambda: _options(host, service, files, choice),
+    )
+
+
+def _options(host: Host, service: Service, files: Sequence[VaeFile], choice: Choice) -> Sequence[Option]:
     by_path = {str(file.path): file for file in files}
     options = [Option(AUTOMATIC.word), Option(BUILTIN.word)]
     known = service.upkeep.known(files)

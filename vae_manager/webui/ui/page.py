@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...choice import AUTOMATIC, BUILTIN, Choice
 from ...jobs import JobState
 from ...library import VaeFile, scan
+from ...library.listing import Listing
 from ...sentences import Sentence, say
 from ...service import Service
 from ..faults import FAULTS
@@ -27,6 +28,7 @@ from .facts import Facts, read_facts
 from .library_facts import LibraryRow, read_library
 from .library_table import RowLog
 from .markup import choice_name
+from .memo import Memo
 from .options import misfit_in_tab, option_of
 from .pasted import chosen_for_tab
 
@@ -43,6 +45,10 @@ EVERYWHERE = "everywhere"
 THIS_TAB = "tab"
 
 
+def _digest(lines: Sequence[tuple[str, str]]) -> str:
+    return hashlib.blake2s(repr(lines).encode()).hexdigest()  # printable, whatever a name holds
+
+
 class Page:
     """What the gradio parts and the route ask."""
 
@@ -53,6 +59,8 @@ class Page:
         self._words_by_label: dict[str, str] = {}
         self._sent = RowLog()
         self._offers = Offers()
+        self._listing = Listing()
+        self._memo = Memo()
         self._life = secrets.token_hex(4)
 
     @property
@@ -76,8 +84,8 @@ class Page:
         the comparison that the person looks at; empty: the newest.
         """
         try:
-            files = scan(self.host.folders())
-            facts = read_facts(self.host, self.service, files)
+            files = self._listing.files(self.host.folders())
+            facts = read_facts(self.host, self.service, files, self._memo)
         except Exception as error:  # noqa: BLE001 - the page shows the fault instead
             FAULTS.note(say("The page's state"), error)
             return self._faults_alone()
@@ -126,7 +134,7 @@ class Page:
         }
 
     def _library(self, files: Sequence[VaeFile], stamp: str, selected: str) -> dict[str, Any]:
-        library, words = read_library(self.host, self.service, files, selected), self.words
+        library, words = read_library(self.host, self.service, files, selected, self._memo), self.words
         seen_with = (library.in_use.family, library.choose_refused, library.change_refused, self.host.language())
 
         def html(row: LibraryRow) -> str:
@@ -186,8 +194,13 @@ class Page:
         knows neither their lines nor, under gradio 4, that it may be given one of them."""
         job = facts.choosing
         ended = str(job.serial) if job is not None and job.state.ended else ""
-        lines = repr(markup.dropdown(facts, self.words))  # printable, whatever a name holds
-        shown = hashlib.blake2s(lines.encode()).hexdigest()
+        shown = self._memo.get(
+            "lines",
+            (facts.options,),
+            (facts.wanted, facts.choice, facts.resolution, facts.in_use.family, facts.family, self.host.language(),
+             dict(self.host.translations())),
+            lambda: _digest(markup.dropdown(facts, self.words)),
+        )  # fmt: skip
         means = [facts.resolution.rule.value, facts.resolution.path or ""]  # stands beside "Automatic"
         chosen = [facts.wanted.word, facts.choice.word, ended]
         return "|".join([self._life, *chosen, *means, shown, *(self.host.quick_settings() or ())])

@@ -192,9 +192,9 @@ def _summary(library: Library, words: Words) -> str:
     if not count:
         return paragraph(escape(words(say("There is no VAE file yet. The accordion VAE in txt2img gets one."))))
     parts = [say("1 file") if count == 1 else say("{count} files", count=count)]
-    texts = [*(words(part) for part in parts), megabytes(library.size)]
-    if library.with_problems:
-        texts.append(words(say("{count} with problems", count=library.with_problems)))
+    texts = [*(words(part) for part in parts), megabytes(library.table.size)]
+    if library.table.with_problems:
+        texts.append(words(say("{count} with problems", count=library.table.with_problems)))
     if library.doubled:
         texts.append(words(say("{count} more than once", count=library.doubled)))
     return f'<p class="vm-line vm-summary">{escape(" · ".join(texts))}</p>'
