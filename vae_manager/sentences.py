@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from string import Formatter
 from typing import Any
 
 
@@ -31,7 +32,10 @@ class Sentence:
             name: value.translated(table) if isinstance(value, Sentence) else value
             for name, value in self.fields.items()
         }
-        return table.get(self.template, self.template).format(**filled)
+        try:
+            return table.get(self.template, self.template).format(**filled)
+        except (LookupError, ValueError, AttributeError, TypeError):  # a translation by others, with other braces
+            return self.template.format(**filled)
 
 
 def say(template: str, **fields: object) -> Sentence:
@@ -57,6 +61,10 @@ def from_data(data: Any) -> Sentence:
     """The sentence that `to_data` was given. Raises `ValueError`, `TypeError` or `KeyError` for what is none."""
     if not isinstance(data["template"], str) or not isinstance(data["fields"], Mapping):
         raise TypeError("no sentence")
+    for _, name, spec, conversion in Formatter().parse(data["template"]):
+        # Every template of ours has plain fields alone; a width from a damaged file could ask for gigabytes of spaces.
+        if name is not None and (not name.isidentifier() or spec or conversion):
+            raise ValueError("no template of ours")
     fields = {
         str(name): from_data(value) if isinstance(value, Mapping) else value for name, value in data["fields"].items()
     }

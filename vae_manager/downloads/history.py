@@ -12,11 +12,14 @@ import logging
 import re
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+from ..files.json_text import finite, parse_json, text, whole
+from ..files.state_file import UNREADABLE, StateFile
 from ..files.writing import rename_over
 from ..sentences import Sentence, from_data, to_data
 
@@ -24,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 MOST_BYTES: Final = 256_000
 """Of one file; a line has some 600."""
+SHORTEST_SECONDS: Final = 0.001
+"""What is written is rounded to this; less makes no speed."""
 _SECRET_PART: Final = re.compile(r"(https?://)(?:[^/\s@?#]*@)?([^\s?#]*)(?:[?#]\S*)?", re.IGNORECASE)
 
 
@@ -63,42 +68,47 @@ class Past:
     @property
     def speed(self) -> float | None:
         """Bytes per second, on average."""
-        return self.fetched / self.seconds if self.fetched and self.seconds > 0 else None
+        return self.fetched / self.seconds if self.fetched and self.seconds >= SHORTEST_SECONDS else None
 
 
 class History:
     """Newest first, whoever wrote it. What cannot be read or written is left out: a history never stops a download."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
-        self._old = file.with_name(f"{file.stem}.old{file.suffix}")
+        self._file = StateFile(file, _pasts, parse=bytes)
+        self._old = StateFile(file.with_name(f"{file.stem}.old{file.suffix}"), _pasts, parse=bytes)
         self._lock = threading.Lock()
-        self._seen: tuple[object, tuple[Past, ...]] | None = None
+        self._seen: tuple[Past, ...] = ()
+        self._is_read = False
 
     def add(self, past: Past) -> None:
-        line = json.dumps(_to_data(past), ensure_ascii=False).encode() + b"\n"
         with self._lock:
             try:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
                 self._make_room()
-                with self._file.open("ab+", buffering=0) as file:
-                    file.write(line if _ends_a_line(file) else b"\n" + line)
+                self._file.append(json.dumps(_to_data(past)).encode("ascii") + b"\n")
             except OSError as error:
-                logger.warning("%s cannot be written: %s", self._file, error)
+                logger.warning("%s cannot be written: %s", self._file.path, error)
+            self._is_read = False
 
     def entries(self) -> tuple[Past, ...]:
         """All that is known, newest first. Looks at the files again only when they have changed."""
-        stamp = (_stamp(self._old), _stamp(self._file))
         with self._lock:
-            if self._seen is None or self._seen[0] != stamp:
-                found = [*_read(self._old), *_read(self._file)]
-                self._seen = stamp, tuple(sorted(found, key=lambda past: past.ended_at, reverse=True))
-            return self._seen[1]
+            if not self._is_read or self._file.has_changed or self._old.has_changed:
+                found = [*self._old.items(_as_it_is), *self._file.items(_as_it_is)]
+                self._seen = tuple(sorted(found, key=lambda past: past.ended_at, reverse=True))
+                self._is_read = True
+            return self._seen
 
     def _make_room(self) -> None:
-        stamp = _stamp(self._file)
-        if stamp is not None and stamp[1] > MOST_BYTES:
-            rename_over(self._file, self._old)
+        self._file.guard()
+        with suppress(FileNotFoundError):
+            if self._file.path.stat().st_size > MOST_BYTES:
+                self._old.guard()
+                rename_over(self._file.path, self._old.path)
+
+
+def _as_it_is(past: Past | None) -> Past | None:
+    return past
 
 
 def now() -> float:
@@ -110,29 +120,13 @@ def without_secrets(text: str) -> str:
     return _SECRET_PART.sub(r"\1\2", text)
 
 
-def _ends_a_line(file: Any) -> bool:
-    """False after a line that was cut off, by a `kill -9` or a full disk."""
-    if file.seek(0, 2) == 0:
-        return True
-    file.seek(-1, 2)
-    return bool(file.read(1) == b"\n")
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _read(path: Path) -> list[Past]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError:
-        return []
-    pasts = (_from_line(line) for line in lines)
-    return [past for past in pasts if past is not None]
+def _pasts(data: bytes) -> list[Past | None]:
+    """One for each line; None for one that cannot be read, which stays in the file. Raises `ValueError` where there is
+    no other."""
+    pasts = [_from_line(line) for line in data.splitlines() if line.strip()]
+    if pasts and not any(pasts):
+        raise ValueError("no history")
+    return pasts
 
 
 def _to_data(past: Past) -> dict[str, Any]:
@@ -155,23 +149,23 @@ def _to_data(past: Past) -> dict[str, Any]:
 def _from_line(line: bytes) -> Past | None:
     """None for what is no entry: a torn line, or one by a later version that means something else."""
     try:
-        data = json.loads(line)
+        data = parse_json(line)
         problem = data["problem"]
         past = Past(
-            ended_at=float(data["ended_at"]),
-            name=str(data["name"]),
-            file_name=str(data["file_name"]),
-            folder=str(data["folder"]),
-            sources=tuple(str(source) for source in data["sources"]),
+            ended_at=finite(data["ended_at"]),
+            name=text(data["name"]),
+            file_name=text(data["file_name"]),
+            folder=text(data["folder"]),
+            sources=tuple(text(source) for source in data["sources"]),
             ending=Ending(data["ending"]),
-            size=None if data["size"] is None else int(data["size"]),
-            sha256=None if data["sha256"] is None else str(data["sha256"]),
+            size=None if data["size"] is None else whole(data["size"]),
+            sha256=None if data["sha256"] is None else text(data["sha256"]),
             proven=data["proven"] is True,
-            seconds=float(data["seconds"]),
-            fetched=int(data["fetched"]),
+            seconds=max(0.0, finite(data["seconds"])),
+            fetched=whole(data["fetched"]),
             problem=None if problem is None else from_data(problem),
         )
-        time.localtime(past.ended_at)
-    except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError):
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(past.ended_at))
+    except UNREADABLE:
         return None
     return past

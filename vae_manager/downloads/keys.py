@@ -6,16 +6,14 @@ from here into the network's hands and nowhere else; a page is told only whether
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ..errors import DiskError, UsageError
-from ..files.writing import rename_over
+from ..files.state_file import StateFile, pairs_of
 from ..sentences import say
 
 CIVITAI: Final = "civitai.com"
@@ -27,18 +25,12 @@ class Keys:
     """By host."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self._file = StateFile(file, pairs_of, is_private=True)
         self._lock = threading.Lock()
 
     def all(self) -> Mapping[str, str]:
         """Every key; empty where the file is missing or makes no sense."""
-        try:
-            keys = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        if not isinstance(keys, dict):
-            return {}
-        return {host: key for host, key in keys.items() if isinstance(key, str) and _KEY.fullmatch(key)}
+        return dict(self._file.items(_key))
 
     def __contains__(self, host: str) -> bool:
         return host in self.all()
@@ -55,19 +47,16 @@ class Keys:
             self._write({other: key for other, key in self.all().items() if other != host})
 
     def _write(self, keys: Mapping[str, str]) -> None:
-        new = self._file.with_name(self._file.name + ".new")
         try:
-            if not keys:
-                self._file.unlink(missing_ok=True)
-                return
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            new.unlink(missing_ok=True)
-            # Made for its owner alone from the first moment on: a change afterwards would leave a gap.
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(dict(keys), file)
-            rename_over(new, self._file)
+            self._file.write(dict(keys) or None)
         except OSError as error:
             raise DiskError(
-                say("{path} cannot be written: {reason}", path=self._file, reason=error.strerror or error)
+                say("{path} cannot be written: {reason}", path=self._file.path, reason=error.strerror or error)
             ) from error
+
+
+def _key(item: tuple[str, Any]) -> tuple[str, str]:
+    host, key = item
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise ValueError("no key")
+    return host, key

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
 from ..errors import Cancelled
 from ..sentences import say
 from .headers import disk_error
 from .identity import Identity, identity_of
-from .writing import replace_text
+from .state_file import StateFile, pairs_of
 
 __all__ = ["HashStore", "sha256_of"]
 
@@ -76,9 +75,11 @@ class HashStore:
 
     def __init__(self, file: Path | None) -> None:
         """`file` is None for a memory that ends with this object."""
-        self._file = file
+        self._file = StateFile(file, pairs_of) if file is not None else None
         self._lock = threading.Lock()
         self._known: dict[str, _Known] | None = None
+        self.revision = 0
+        """Another one after each change of what is known."""
 
     def known(self, path: Path) -> str | None:
         """The hash of `path`, if it was remembered and the file has not changed since."""
@@ -143,25 +144,27 @@ class HashStore:
 
     def _write(self, path: str, known: _Known) -> None:
         with self._lock:
-            self._known = {**(self._known or {}), **self._read(), path: known}  # others may have written
+            has_others = self._known is None or (self._file is not None and self._file.has_changed)
+            self._known = {**(self._known or {}), **(self._read() if has_others else {}), path: known}
+            self.revision += 1
             if self._file is not None:
                 with contextlib.suppress(OSError):  # read-only: this process still remembers
-                    replace_text(self._file, json.dumps(self._known, indent=1, sort_keys=True))
+                    self._file.write(dict(sorted(self._known.items())), indent=1)
 
     def _read(self) -> dict[str, _Known]:
-        return _read(self._file) if self._file is not None else {}
+        return dict(self._file.items(_item)) if self._file is not None else {}
 
 
 def _bound(identity: Identity, sha256: str) -> _Known:
     return {"size": identity.size, "mtime_ns": identity.mtime_ns, "inode": identity.inode, "sha256": sha256}
 
 
-def _read(file: Path) -> dict[str, _Known]:
-    try:
-        root = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return {path: known for path, known in root.items() if _is_known(known)} if isinstance(root, dict) else {}
+def _item(item: tuple[str, Any]) -> tuple[str, _Known] | None:
+    """None for what another version of this program has written."""
+    path, known = item
+    if not isinstance(known, dict):
+        raise ValueError("no entry")
+    return (path, known) if _is_known(known) else None  # type: ignore[return-value]
 
 
 def _is_known(value: object) -> bool:

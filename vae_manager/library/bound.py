@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Final
 
 from ..errors import DiskError
 from ..files import Identity, identity_of
-from ..files.writing import replace_text
+from ..files.state_file import StateFile, list_of
 from ..sentences import say
 from .index import IndexedFile
 
@@ -28,11 +27,12 @@ _Binding = tuple[object, ...]
 class Bound:
     """Values of files. The SHA-256 is asked first, then the weights, then the identity.
 
-    Safe to use from several threads; a file that is damaged holds nothing, and is written anew.
+    Safe to use from several threads; a file that is damaged is set aside, and a new one is begun.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._state = StateFile(file, list_of)
         self._lock = threading.Lock()
         self._values: dict[_Binding, Any] | None = None
         self._stamp: object = None
@@ -76,15 +76,11 @@ class Bound:
             return self._values
 
     def _read(self) -> dict[_Binding, Any]:
-        try:
-            items = json.loads(self._file.read_text(encoding="utf-8"))
-            return {_binding(item): item["value"] for item in items}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return {}
+        return dict(self._state.items(_pair))
 
     def _write(self, values: dict[_Binding, Any]) -> None:
         try:
-            replace_text(self._file, json.dumps([_item(*pair) for pair in values.items()], indent=1))
+            self._state.write([_item(*pair) for pair in values.items()], indent=1)
         except OSError as error:
             raise DiskError(
                 say("{path} cannot be written: {reason}", path=self._file, reason=error.strerror or error)
@@ -100,6 +96,13 @@ def _bindings(of: IndexedFile) -> list[_Binding]:
     if of.sha256 is not None:
         found.insert(0, ("sha256", of.sha256))
     return found
+
+
+def _pair(item: Any) -> tuple[_Binding, Any]:
+    """Raises for what binds no value to a file."""
+    binding, value = _binding(item), item["value"]
+    hash(binding)
+    return binding, value
 
 
 def _binding(item: Any) -> _Binding:

@@ -7,6 +7,7 @@ SDXL, and no SD 3.x from FLUX.1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Final, Literal
 from ..catalogue import FAMILIES, Catalogue
 from ..errors import UsageError
 from ..files import Identity
+from ..files.json_text import text
 from ..sentences import say
 from .bound import Bound
 from .index import IndexedFile
@@ -67,7 +69,7 @@ class OwnWords:
 
     def word(self, of: IndexedFile) -> str | None:
         family = self._bound.value(of)
-        return family if family in FAMILIES else None
+        return family if isinstance(family, str) and family in FAMILIES else None
 
     def put(self, of: IndexedFile, family: str | None) -> None:
         """Remember it for these bytes; None takes it back. Raises UsageError for no family, DiskError."""
@@ -94,10 +96,10 @@ class Guesses:
     def guess(self, of: IndexedFile) -> Guess | None:
         data = self._bound.value(of)
         try:
-            family, figure = data["family"], float(data["figure"])
-        except (TypeError, KeyError, ValueError):
+            family, figure = text(data["family"]), float(data["figure"])
+        except (TypeError, KeyError, ValueError, OverflowError):
             return None
-        return Guess(family, figure) if family in FAMILIES else None
+        return Guess(family, figure) if family in FAMILIES and not math.isnan(figure) else None
 
     def put(self, of: IndexedFile, guess: Guess | None) -> None:
         """Remember it for these bytes; None forgets it. Raises DiskError."""

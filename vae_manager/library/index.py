@@ -9,7 +9,6 @@ memory: where it is damaged or cannot be written, the work is done again.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
@@ -21,8 +20,8 @@ from typing import Any, Final, Protocol
 
 from ..errors import NotFoundError, VaeManagerError
 from ..files import HashStore, Identity, identity_of, inspect
+from ..files.state_file import StateFile, pairs_of
 from ..files.weights import Fingerprints, fingerprints
-from ..files.writing import replace_text
 from .folders import VaeFile
 from .summary import Summary
 
@@ -79,11 +78,13 @@ class Index:
 
         `hashes` is the memory of SHA-256, the data folder's own by default; `taking` takes fingerprints.
         """
-        self._file = data_folder / "library.json" if data_folder is not None else None
+        self._file = StateFile(data_folder / "library.json", _unpacked) if data_folder is not None else None
         self._hashes = hashes or HashStore(data_folder / "hashes.json" if data_folder is not None else None)
         self._taking = taking
         self._lock = threading.Lock()
         self._entries: _Entries | None = None
+        self.revision = 0
+        """Another one after each change of what is known."""
 
     def look(self, files: Iterable[VaeFile]) -> Sequence[IndexedFile]:
         """Say what each of `files` is; those that are gone are left out. Only what is not known yet is opened."""
@@ -159,25 +160,26 @@ class Index:
         """Add entries, drop those of files that are gone, and write all."""
         with self._lock:
             entries = dict(self._entries or {})
-            for more in (self._read(), fresh):  # another process may have written
+            self.revision += 1
+            for more in (self._written_by_others(), fresh):
                 for path, entry in more.items():
                     entries[path] = _together(entries.get(path), entry)
             # An entry that was made just now is written, whatever has become of its file.
             self._entries = {path: entry for path, entry in entries.items() if path in fresh or os.path.exists(path)}  # noqa: PTH110 - a thousand of them
             if self._file is not None:
                 with suppress(OSError):  # read-only: this process still remembers
-                    replace_text(self._file, _to_json(self._entries))
+                    self._file.write(_to_data(self._entries))
+
+    def _written_by_others(self) -> _Entries:
+        """Another process may have written; to read ten thousand entries again after each of one's own writings would
+        cost more than all else."""
+        if self._entries is not None and self._file is not None and not self._file.has_changed:
+            return {}
+        return self._read()
 
     def _read(self) -> _Entries:
-        if self._file is None:
-            return {}
-        try:
-            root = json.loads(self._file.read_text(encoding="utf-8"))
-            reader, files = root["reader"], root["files"].items()
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return {}
-        entries = (_from_data(path, data, reader == READER) for path, data in files)
-        return {entry.identity.path: entry for entry in entries if entry is not None}
+        entries = self._file.items(_entry) if self._file is not None else ()
+        return {entry.identity.path: entry for entry in entries}
 
 
 def _of(entries: _Entries, identity: Identity) -> _Entry:
@@ -193,7 +195,7 @@ def _together(old: _Entry | None, new: _Entry) -> _Entry:
     return _Entry(new.identity, new.summary or old.summary, new.fingerprints or old.fingerprints)
 
 
-def _to_json(entries: _Entries) -> str:
+def _to_data(entries: _Entries) -> dict[str, Any]:
     files = {}
     for path, entry in entries.items():
         prints = entry.fingerprints
@@ -204,7 +206,20 @@ def _to_json(entries: _Entries) -> str:
             "summary": entry.summary.to_data() if entry.summary is not None else None,
             "fingerprints": {"weights": prints.weights, "encoder": prints.encoder} if prints is not None else None,
         }
-    return json.dumps({"reader": READER, "files": files})
+    return {"reader": READER, "files": files}
+
+
+def _unpacked(root: Any) -> Iterable[tuple[str, Any, bool]]:
+    """Path and entry of each file, and whether this very version of the reader has looked at it."""
+    return [(path, data, root["reader"] == READER) for path, data in pairs_of(root["files"])]
+
+
+def _entry(item: tuple[str, Any, bool]) -> _Entry | None:
+    """None for what another version of this program has written: the file is looked at anew."""
+    entry = _from_data(*item)
+    if entry is None and not isinstance(item[1], dict):
+        raise ValueError("no entry")
+    return entry
 
 
 def _from_data(path: str, data: Any, same_reader: bool) -> _Entry | None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ..errors import VaeManagerError
 from ..files import Inspection, Problem
+from ..files.json_text import whole
 from ..sentences import Sentence, from_data, to_data
 
 __all__ = ["Summary"]
@@ -80,6 +81,9 @@ class Summary:
             value = getattr(summary, name)
             if not isinstance(value, _KINDS.get(name, type(plain))):
                 raise TypeError(name)
+        for count in (summary.latent_channels, summary.parameters):
+            if count is not None:
+                whole(count)
         return summary
 
 

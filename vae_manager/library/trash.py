@@ -10,6 +10,7 @@ our own until somebody empties it:
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -22,6 +23,8 @@ from typing import Any, Final
 from ..errors import NotFoundError, RefusedError, VaeManagerError
 from ..files import identity_of
 from ..files.headers import disk_error
+from ..files.json_text import finite, parse_json, path_of
+from ..files.state_file import UNREADABLE, DamagedError, bytes_of, report_damage
 from ..files.writing import replace_text
 from ..sentences import say
 from . import placing
@@ -184,12 +187,27 @@ def _to_json(gone: Removed) -> str:
 def _read(place: Path) -> Removed | None:
     """None for what is no folder of ours, or has lost its file."""
     try:
-        data: Any = json.loads((place / NOTE).read_text(encoding="utf-8"))
-        file, names = Path(data["file"]), tuple(str(name) for name in data["names"])
-        gone = Removed(file, names, float(data["removed_at"]), place)
-        whole = file.is_absolute() and all(Path(name).name == name for name in names) and file.name in names
-        (place / "files" / file.name).lstat()
+        note, _ = bytes_of(place / NOTE)
+        if note is None:
+            return None
+        data: Any = parse_json(note)
+        file, names = path_of(data["file"]), tuple(_name(name) for name in data["names"])
+        gone = Removed(file, names, finite(data["removed_at"]), place)
         time.localtime(gone.removed_at)
-    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+    except (DamagedError, *UNREADABLE):
+        report_damage(
+            place / NOTE,
+            say("{file} cannot be read, so what lies beside it cannot be taken back from here. It stays where it is.",
+                file=place / NOTE),
+        )  # fmt: skip
         return None
-    return gone if whole else None
+    is_whole = file.is_absolute() and file.name in names and os.path.lexists(place / "files" / file.name)
+    return gone if is_whole else None
+
+
+def _name(value: object) -> str:
+    """The base name of a file. Raises `ValueError` for what leads elsewhere."""
+    name = path_of(value).name
+    if name != value or name in ("", ".", ".."):
+        raise ValueError("no name")
+    return name

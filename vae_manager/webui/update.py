@@ -13,7 +13,7 @@ VERSION_FILE = Path(__file__).parents[1] / "__init__.py"
 def newer_version_on_disk() -> str | None:
     """The version that lies on disk, when it is another one than the one that runs."""
     try:
-        text = VERSION_FILE.read_text(encoding="utf-8")
+        text = VERSION_FILE.read_text(encoding="utf-8", errors="replace")  # it may be half written
     except OSError:
         return None  # it is being updated, or was removed
     found = re.search(r'^__version__ = "([^"]+)"', text, re.MULTILINE)

@@ -10,12 +10,13 @@ from ...choice import Choice
 from ...downloads import LeftOver
 from ...downloads.keys import CIVITAI
 from ...errors import NotFoundError, RefusedError
+from ...files.state_file import forget_damage
 from ...jobs import Step
 from ...sentences import say
 from ...service import Service
 from ..hosts.acts import Act
 from .choosing import allow, choose, is_listed, prefer
-from .facts import terms_are_open
+from .facts import state_folders, terms_are_open
 from .library_actions import convert_fetched
 
 if TYPE_CHECKING:
@@ -177,6 +178,7 @@ ACTIONS: dict[str, tuple[Do, dict[str, type]]] = {
         {"checkpoint": str, "word": str},
     ),
     "quick-settings": (lambda host, service, action: show_in_quick_settings(host, on=action["on"]), {"on": bool}),
+    "forget-damage": (lambda host, service, action: forget_damage(*state_folders(host, service)), {}),
     "reload": (_reload, {}),
 }
 """What a message may ask for, and the fields that it must bring."""

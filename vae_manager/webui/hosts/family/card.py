@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ....errors import DiskError, RefusedError
-from ....files.writing import rename_over
+from ....files.state_file import DamagedError, bytes_of, replace_file
 from ....sentences import say
 
 KEY = "vae"
@@ -79,27 +77,21 @@ def put(checkpoint_file: str, key: str, value: Any) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """Empty where there is no card."""
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+        written, _ = bytes_of(path)
+        if written is None:
+            return {}
+        card = json.loads(written.decode("utf-8"))  # as strictly as the WebUI itself
+    except DamagedError as error:
+        raise ValueError(str(error)) from error
     if not isinstance(card, dict):
         raise ValueError(f"{type(card).__name__} in place of an object")
     return card
 
 
 def _write(path: Path, card: dict[str, Any]) -> None:
-    place = path.resolve()  # a link stays one
-    new = place.with_name(f".{place.name}.{os.getpid()}.new")
     try:
-        new.write_bytes(_as_the_webui_writes(card))
-        with new.open("rb+") as file:
-            os.fsync(file.fileno())
-        if place.exists():
-            shutil.copymode(place, new)
-        rename_over(new, place)
+        replace_file(path, _as_the_webui_writes(card))
     except OSError as error:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
         raise DiskError(
             say("{path} cannot be written: {reason}", path=path, reason=error.strerror or error)
         ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ....choice import Choice, Resolution, Situation, resolve
 from ....errors import Cancelled, RefusedError
+from ....files.json_text import parse_json
+from ....files.state_file import UNREADABLE, DamagedError, bytes_of, pairs_of
 from ....library import Folder
 from ....sentences import Sentence, say
 from .. import host_values
@@ -37,8 +38,10 @@ def _read_tables(paths: tuple[str, ...]) -> Mapping[str, str]:
     table: dict[str, str] = {}
     for path in paths:
         try:
-            table.update(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+            written, _ = bytes_of(Path(path))
+            pairs = pairs_of(parse_json(written or b""))
+            table.update({key: value for key, value in pairs if isinstance(value, str)})
+        except (DamagedError, *UNREADABLE):
             logger.warning("The localization file %s cannot be read.", path)
     return table
 

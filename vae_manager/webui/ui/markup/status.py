@@ -92,6 +92,10 @@ def status(facts: Facts, words: Words) -> str:
         )
         lines.append(line(LOOK, words(missing), words))
     lines += [line(LOOK, words(notice), words) for notice in facts.notices]
+    lines += [line(LOOK, words(sentence), words) for sentence in facts.damage]
+    if facts.damage:
+        label = words(say("Hide this message"))
+        lines.append(paragraph(button(label, {"do": "forget-damage"}, "forget-damage")))
     if facts.choose_refused is not None:
         lines.append(line(LOOK, words(facts.choose_refused), words))
     for problem in facts.problems:

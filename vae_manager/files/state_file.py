@@ -1,0 +1,384 @@
+"""The small files in which this program keeps its state: one way to read them and one to write them.
+
+Any bytes may stand in them, after a power cut, a full disk or an editor. What cannot be read is never overwritten: it
+is set aside beside its place, as `NAME.damaged-1`, and a notice says so once, in the console and in the page. Where
+only some entries are damaged, the others are used and the file as it was is kept the same way.
+"""
+
+from __future__ import annotations
+
+import errno
+import filecmp
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+import stat
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from ..errors import VaeManagerError
+from ..sentences import Sentence, megabytes, say
+from .json_text import MAX_BYTES, TooDeepError, parse_json
+from .writing import patiently, rename_over, sync_folder
+
+__all__ = [
+    "UNREADABLE",
+    "DamageNotice",
+    "DamagedError",
+    "StateFile",
+    "bytes_of",
+    "damage_notices",
+    "forget_damage",
+    "list_of",
+    "pairs_of",
+    "replace_file",
+    "report_damage",
+]
+
+logger = logging.getLogger(__name__)
+
+MAX_KEPT: Final = 5
+"""Files that were set aside, of each name."""
+MAX_NOTICES: Final = 20
+MAX_TOLD: Final = 10_000
+
+UNREADABLE: Final = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, OSError, VaeManagerError
+)  # fmt: skip
+"""What reading a value of the wrong kind can raise."""
+
+Item = TypeVar("Item")
+Stamp = tuple[int, int, int, int]
+
+
+# -- notices -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class DamageNotice:
+    """A file that could not be read, as it is told to people."""
+
+    file: Path
+    sentence: Sentence
+
+
+_lock = threading.Lock()
+_notices: list[DamageNotice] = []
+_told: set[tuple[Path, str]] = set()
+
+
+def report_damage(file: Path, sentence: Sentence, *, is_new: bool = False) -> None:
+    """Say it in the console, and in the page until somebody has read it; each sentence once unless it `is_new`."""
+    notice = DamageNotice(file.absolute(), sentence)
+    told = notice.file, str(sentence)
+    with _lock:
+        if told in _told and not is_new:
+            return
+        if len(_told) < MAX_TOLD:
+            _told.add(told)
+        _notices.append(notice)
+        del _notices[:-MAX_NOTICES]
+    logger.warning("%s", str(sentence).encode("utf-8", "backslashreplace").decode())
+
+
+def damage_notices(*folders: Path) -> tuple[DamageNotice, ...]:
+    """What was damaged below these folders and nobody has dismissed."""
+    places = [folder.absolute() for folder in folders]
+    with _lock:
+        return tuple(notice for notice in _notices if any(place in notice.file.parents for place in places))
+
+
+def forget_damage(*folders: Path) -> None:
+    """Dismiss the notices of these folders."""
+    read = damage_notices(*folders)
+    with _lock:
+        _notices[:] = [notice for notice in _notices if notice not in read]
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+class DamagedError(Exception):
+    def __init__(self, reason: Sentence | str) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def list_of(root: Any) -> Iterable[Any]:
+    """The items of a list. Raises `ValueError` for anything else."""
+    if not isinstance(root, list):
+        raise ValueError("no list")
+    return root
+
+
+def pairs_of(root: Any) -> Iterable[tuple[str, Any]]:
+    """The names and values of an object. Raises `ValueError` for anything else."""
+    if not isinstance(root, dict):
+        raise ValueError("no object")
+    return root.items()
+
+
+class StateFile:
+    """One small file of this program's state. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        unpack: Callable[[Any], Iterable[Any]],
+        *,
+        parse: Callable[[bytes], Any] = parse_json,
+        is_private: bool = False,
+    ) -> None:
+        """
+        Args:
+            path: The file, which need not exist.
+            unpack: Takes what the file holds apart into items; an exception means that the whole file is damaged.
+            parse: Reads the bytes.
+            is_private: The file is readable by its owner alone, from its first moment on.
+        """
+        self.path = path
+        self._unpack = unpack
+        self._parse = parse
+        self._is_private = is_private
+        self._seen: Stamp | None = None
+        """The file as it was last read or written: what differs may be damaged."""
+        self._is_blocked = False
+        """A damaged file stands there and could not be set aside."""
+
+    def items(self, convert: Callable[[Any], Item | None]) -> list[Item]:
+        """Return the items that the file holds; none where it is missing, or was damaged and is set aside now.
+
+        Items that cannot be read are left out, and the file as it was is kept. `convert` reads one: None leaves it out
+        as harmless, an exception counts it as damaged.
+        """
+        found, damaged = [], 0
+        for item in self._read():
+            try:
+                converted = convert(item)
+            except UNREADABLE:
+                damaged += 1
+                continue
+            if converted is not None:
+                found.append(converted)
+        if damaged:
+            self._keep_copy(damaged)
+        return found
+
+    def _read(self) -> list[Any]:
+        self._is_blocked = False
+        seen = None
+        try:
+            data, seen = bytes_of(self.path)
+            items = list(self._unpack(self._parse(data))) if data is not None else []
+        except DamagedError as damaged:
+            self._set_aside(damaged.reason)
+        except TooDeepError:
+            self._set_aside(say("it is nested too deeply"), seen)
+        except UNREADABLE:
+            self._set_aside(say("it is not what this program writes"), seen)
+        else:
+            self._seen = seen
+            return items
+        return []
+
+    @property
+    def has_changed(self) -> bool:
+        """Somebody else has written to the file since it was last read or written here."""
+        return _stamp(self.path) != self._seen
+
+    # -- setting aside ---------------------------------------------------------------------------------------------
+    def _set_aside(self, reason: Sentence | str, seen: Stamp | None = None) -> None:
+        """Rename the damaged file, so that a person can still rescue something from it."""
+        if seen is not None and _stamp(self.path) != seen:
+            return  # another process has dealt with it
+        aside = _free_name(self.path)
+        try:
+            patiently(lambda: self.path.rename(aside))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._is_blocked = True
+            sentence = say(
+                "{file} cannot be read ({reason}), and cannot be set aside either: {problem}. Nothing is written to "
+                "it. Move it away or make its folder writable.",
+                file=self.path,
+                reason=reason,
+                problem=error.strerror or error,
+            )
+            report_damage(self.path, sentence)
+        else:
+            self._seen = None
+            sentence = say(
+                "{file} could not be read ({reason}). It was set aside as {aside}, and a new one is begun. What can be "
+                "rescued is in the old one.",
+                file=self.path,
+                reason=reason,
+                aside=aside.name,
+            )
+            report_damage(self.path, sentence, is_new=True)
+
+    def _keep_copy(self, damaged: int) -> None:
+        """Keep the file as it is under a second name, before the good entries alone are written."""
+        if any(_is_same(self.path, kept) for _, kept in _kept(self.path)):
+            return
+        aside = _free_name(self.path)
+        try:
+            _copy(self.path, aside)
+        except OSError as error:
+            self._is_blocked = True
+            kept = say("It cannot be copied ({reason}), so it is not written to.", reason=error.strerror or error)
+        else:
+            kept = say("The file as it was is kept as {aside}.", aside=aside.name)
+        sentence = (
+            say("One entry of {file} could not be read and was left out. {kept}", file=self.path, kept=kept)
+            if damaged == 1
+            else say(
+                "{count} entries of {file} could not be read and were left out. {kept}",
+                count=damaged,
+                file=self.path,
+                kept=kept,
+            )
+        )
+        report_damage(self.path, sentence, is_new=True)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+    def write(self, value: Any, *, indent: int | None = None) -> None:
+        """Replace what the file holds; None removes it. As `write_bytes`."""
+        self.write_bytes(json.dumps(value, indent=indent).encode("ascii") if value is not None else None)
+
+    def write_bytes(self, data: bytes | None) -> None:
+        """Replace the whole file in one step. Raises OSError, also where a damaged file could not be set aside."""
+        self.guard()
+        if data is None:
+            patiently(lambda: self.path.unlink(missing_ok=True))
+            self._seen = None
+            return
+        if len(data) > MAX_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(self.path))
+        replace_file(self.path, data, is_private=self._is_private)
+        self._seen = _stamp(self.path)
+
+    def append(self, line: bytes) -> None:
+        """Add one line, in one write; a line before it that was cut off is ended first. Raises OSError."""
+        self.guard()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab+", buffering=0) as file:
+            torn = file.seek(0, os.SEEK_END) > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
+            file.write(b"\n" + line if torn else line)
+        self._seen = _stamp(self.path)
+
+    def guard(self) -> None:
+        """Set aside what stands there now and cannot be read: it may have come since the last look. Raises OSError
+        where that cannot be done."""
+        stamp = _stamp(self.path)
+        if self._is_blocked or stamp != self._seen or (stamp is None and os.path.lexists(self.path)):
+            self._read()
+        if self._is_blocked:
+            raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path))
+
+
+def bytes_of(path: Path) -> tuple[bytes | None, Stamp | None]:
+    """The bytes of a plain file, with what tells it from another; None where there is none."""
+    try:
+        # A pipe in the file's place would be waited for without end.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise DamagedError(say("it is a link to a file that is not there")) from None
+        return None, None
+    except NotADirectoryError:
+        return None, None
+    except OSError as error:
+        if sys.platform == "win32" and path.is_dir():
+            raise DamagedError(say("it is a folder")) from None
+        raise DamagedError(error.strerror or str(error)) from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise DamagedError(say("it is a folder") if stat.S_ISDIR(status.st_mode) else say("it is no plain file"))
+        if status.st_size > MAX_BYTES:
+            size, most = megabytes(status.st_size), megabytes(MAX_BYTES)
+            raise DamagedError(say("it has {size}, and {most} is the most", size=size, most=most))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1), _stamp_of(status)
+    except OSError as error:
+        raise DamagedError(error.strerror or str(error)) from None
+    finally:
+        os.close(descriptor)
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        return _stamp_of(path.stat())
+    except (OSError, ValueError):
+        return None
+
+
+def _stamp_of(status: os.stat_result) -> Stamp:
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns if os.name != "nt" else 0
+
+
+def _kept(path: Path) -> list[tuple[int, Path]]:
+    """What was set aside of this name, the oldest first."""
+    pattern = re.compile(re.escape(f"{path.name}.damaged-") + r"([0-9]{1,9})")
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return []
+    found = [(int(match[1]), path.with_name(name)) for name in names if (match := pattern.fullmatch(name))]
+    return sorted(found)
+
+
+def _free_name(path: Path) -> Path:
+    """The next name to set the file aside under. The oldest plain files beyond `MAX_KEPT` go; a folder stays."""
+    kept = _kept(path)
+    for _, old in kept[: max(0, len(kept) - MAX_KEPT + 1)]:
+        with suppress(OSError):
+            old.unlink()
+    return path.with_name(f"{path.name}.damaged-{kept[-1][0] + 1 if kept else 1}")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return other.samefile(one) or (other.is_file() and filecmp.cmp(one, other, shallow=False))
+    except OSError:
+        return False
+
+
+def _copy(path: Path, aside: Path) -> None:
+    """A second name for the bytes: they are replaced by renaming, never written over."""
+    try:
+        os.link(path.resolve(), aside)
+    except OSError:  # a file system without links
+        replace_file(aside, path.read_bytes(), is_private=True)
+        shutil.copymode(path, aside)
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+def replace_file(path: Path, data: bytes, *, is_private: bool = False) -> None:
+    """Write a file so that a reader, and the disk after a power cut, hold the old bytes or the new ones, never a part.
+
+    The place that a link leads to is written to, and a file keeps its mode. Raises OSError.
+    """
+    place = path.resolve() if path.is_symlink() else path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    new = place.with_name(f".{place.name[:100]}.{secrets.token_hex(6)}.new")
+    try:
+        # Made for its owner alone from the first moment on: a change afterwards would leave a gap.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(new, flags, 0o600 if is_private else 0o666), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if not is_private and place.exists():
+            shutil.copymode(place, new)
+        rename_over(new, place)
+    except BaseException:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
+    sync_folder(place.parent)
