@@ -43,8 +43,8 @@ def steps(work: Callable[[], object]) -> int:
 
 
 def is_linear(few: float, many: float) -> bool:
-    """A quarter more than the numbers' ratio, for what begins once and what grows as a logarithm."""
-    return many / few < 1.25 * MANY / FEW
+    """Half more than the numbers' ratio, for what begins once: a square would be four times that ratio."""
+    return many / few < 1.5 * MANY / FEW
 
 
 @pytest.fixture
