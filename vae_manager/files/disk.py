@@ -1,28 +1,32 @@
 """Putting a new file on the disk: room for it, its bytes, its name.
 
+    Linux, most disks        renameat2(RENAME_NOREPLACE): one step, which fails where there is something
     where there are links    link(file, target), which fails where there is something; then the old name goes
-    where there are none     open(target, "x"), which fails where there is something; then rename over that empty file
+    where there is neither   a look, then rename
+    Windows                  rename, which fails there where there is something
+
+A process that is killed between link and unlink leaves a file with two names: `are_two_names` tells it from two files.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import functools
 import os
-import secrets
 import shutil
+import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from io import FileIO
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from ..errors import DiskError, NameTakenError
 from ..sentences import megabytes, say
 from .writing import patiently, sync_folder
 
 __all__ = [
-    "FULL", "NO_LINKS", "check_room", "let_go", "name_taken", "partial_file", "publish", "rename_new", "sync",
+    "FULL", "NO_LINKS", "are_two_names", "check_room", "let_go", "name_taken", "publish", "rename_new", "sync",
     "write_error",
 ]  # fmt: skip
 
@@ -34,8 +38,11 @@ NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno
 _CANNOT_SYNC: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
 """A file system that knows no fsync."""
 
-_PARTIAL: Final = ".vae-manager.writing"
-"""How the name of a file ends that is being written; it begins with a dot, so no WebUI lists it."""
+_HERE: Final = -100
+"""AT_FDCWD: a relative path is meant from the process's folder."""
+_NO_REPLACE: Final = 1
+_NO_RENAMEAT2: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
+"""What old kernels, file systems without it (NFS, some of FUSE) and sandboxes say."""
 
 
 def write_error(folder: Path, error: OSError) -> DiskError:
@@ -88,28 +95,48 @@ def publish(file: Path, target: Path) -> None:
 
 
 def rename_new(source: Path, target: Path) -> None:
-    """Rename within a file system; FileExistsError where something has the name."""
+    """Rename within a file system; FileExistsError where something has the name. All that gives names uses this."""
     if sys.platform == "win32":
         patiently(lambda: source.rename(target))  # fails there where there is something
+        return
+    if _rename_exclusively(source, target):
         return
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
-        _claim_and_replace(source, target)
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        source.rename(target)
     else:
         let_go(source, target)
 
 
-def _claim_and_replace(source: Path, target: Path) -> None:
-    with target.open("xb"):  # the name is ours from here on
-        pass
+def _rename_exclusively(source: Path, target: Path) -> bool:
+    """Rename in one step that cannot overwrite (renameat2(2)); False where this system or file system has none."""
+    function = _renameat2()
+    if function is None:
+        return False
+    sys.audit("os.rename", source, target, -1, -1)  # ctypes does not tell of it, and it is a renaming
+    if function(_HERE, os.fsencode(source), _HERE, os.fsencode(target), _NO_REPLACE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _NO_RENAMEAT2:
+        return False
+    raise OSError(number, os.strerror(number), str(source), None, str(target))
+
+
+@functools.cache
+def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
     try:
-        source.replace(target)
-    except OSError:
-        target.unlink()
-        raise
+        function = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):  # glibc has it since 2.28, musl since 1.2.5
+        return None
+    function.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    return cast("Callable[[int, bytes, int, bytes, int], int]", function)
 
 
 def let_go(source: Path, target: Path) -> None:
@@ -121,6 +148,22 @@ def let_go(source: Path, target: Path) -> None:
         raise write_error(source.parent, error) from error
 
 
+def are_two_names(one: Path, other: Path) -> bool:
+    """Tell whether two directory entries lead to one file of several names: then either can go, and no byte is lost.
+
+    One entry that is reached by two paths (a disk that sees no capitals, a folder that is mounted twice) is one name.
+    """
+    try:
+        first, second = one.lstat(), other.lstat()
+        if not stat.S_ISREG(first.st_mode) or first.st_nlink < 2 or not os.path.samestat(first, second):
+            return False
+        if not os.path.samestat(one.parent.stat(), other.parent.stat()):
+            return True
+        return one.name != other.name and {one.name, other.name} <= {path.name for path in one.parent.iterdir()}
+    except OSError:
+        return False
+
+
 def name_taken(target: Path) -> NameTakenError:
     return NameTakenError(
         say(
@@ -129,53 +172,3 @@ def name_taken(target: Path) -> NameTakenError:
             file=target.name,
         )
     )
-
-
-@contextmanager
-def partial_file(folder: Path) -> Iterator[tuple[Path, FileIO]]:
-    """A new file in `folder` with a name that no WebUI lists, gone at the end unless it has got another name.
-
-    Those that processes left behind which have ended are removed first. OSErrors come through.
-    """
-    for left in folder.glob(f".*{_PARTIAL}"):
-        _remove_if_left(left)
-    path, file = _created(folder)
-    try:
-        yield path, file
-    finally:
-        file.close()
-        with suppress(OSError):
-            path.unlink()
-
-
-def _created(folder: Path) -> tuple[Path, FileIO]:
-    while True:
-        path = folder / f".{secrets.token_hex(8)}{_PARTIAL}"
-        file = FileIO(path, "x+b")
-        _lock(file, wait=True)
-        if path.exists():  # else somebody took it for a left one, before it was locked
-            return path, file
-        file.close()
-
-
-def _remove_if_left(path: Path) -> None:
-    """Remove a partial file that nobody writes to."""
-    with suppress(OSError), FileIO(path, "r+b") as file:
-        if not _lock(file, wait=False):
-            return
-        if sys.platform == "win32":
-            file.close()
-        path.unlink()
-
-
-def _lock(file: FileIO, *, wait: bool) -> bool:
-    """Lock `file` until it is closed, or its process ends; False where another has the lock, or there are no locks."""
-    if sys.platform == "win32":
-        return True  # a file that somebody has open cannot be removed there
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        return False
-    return True

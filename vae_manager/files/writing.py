@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import threading
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+from .partials import partial_file, write_whole
 
 __all__ = ["patiently", "rename_over", "replace_text", "sync_folder"]
 
@@ -43,13 +45,11 @@ def rename_over(file: Path, target: Path) -> None:
 def replace_text(file: Path, text: str) -> None:
     """Write `file` so that a reader sees the old text or the new one, never a part. Raises `OSError`."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
+    with partial_file(file.parent) as (partial, opened):
+        write_whole(opened, text.encode())
+        if sys.platform == "win32":  # there, what is open cannot be renamed
+            opened.close()
         rename_over(partial, file)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def sync_folder(folder: Path) -> None:

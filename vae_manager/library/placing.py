@@ -24,8 +24,9 @@ from typing import Final
 
 from ..errors import Cancelled, FileChangedError, IntegrityError, RefusedError
 from ..files import identity_of, sha256_of
-from ..files.disk import NO_LINKS, check_room, let_go, name_taken, partial_file, rename_new, sync, write_error
+from ..files.disk import NO_LINKS, check_room, let_go, name_taken, rename_new, sync, write_error
 from ..files.headers import disk_error
+from ..files.partials import partial_file, write_whole
 from ..files.writing import sync_folder
 from ..sentences import say
 
@@ -156,9 +157,7 @@ def _copied(source: Path, file: FileIO, report: Report | None, stop: threading.E
             if stop is not None and stop.is_set():
                 raise Cancelled(say("Copying {file} was stopped. Nothing was changed.", file=source.name))
             digest.update(block)
-            rest = memoryview(block)
-            while rest:
-                rest = rest[file.write(rest) :]
+            write_whole(file, block)
             done += len(block)
             if report is not None:
                 report(done, total)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.files.whole_vaes import vae, write
 from vae_manager.errors import Cancelled, DiskError, FileChangedError, IntegrityError
-from vae_manager.files import disk
+from vae_manager.files import partials
 from vae_manager.files.conversion import convert
 from vae_manager.files.conversion import writing as module
 
@@ -115,8 +115,8 @@ def test_no_such_folder(source: Path, target: Path) -> None:
 
 
 def test_what_is_being_written_is_left_alone(target: Path) -> None:
-    with disk.partial_file(target.parent) as (path, _):
-        with disk.partial_file(target.parent) as (other, _):
+    with partials.partial_file(target.parent) as (path, _):
+        with partials.partial_file(target.parent) as (other, _):
             assert left(target) == sorted([path.name, other.name])
             assert all(name.startswith(".") for name in left(target))
         assert left(target) == [path.name]

@@ -17,12 +17,13 @@ from ... import __version__
 from ...errors import Cancelled, FileChangedError, IntegrityError, UsageError
 from ...sentences import say
 from ..contents import chunks, read_contents
-from ..disk import check_room, name_taken, partial_file, publish, sync, write_error
+from ..disk import check_room, name_taken, publish, sync, write_error
 from ..fingerprints import HashStore, sha256_of
 from ..headers import Header, disk_error
 from ..identity import Identity
 from ..inspection import inspect
 from ..names import safe_file_name
+from ..partials import partial_file, write_whole
 from .casting import cast
 from .planning import Layout, Plan, Step, plan
 
@@ -177,7 +178,7 @@ def _header(steps: tuple[Step, ...], metadata: Mapping[str, str]) -> bytes:
 
 def _write(source: Path, header: Header, planned: Plan, sha256: str, target: FileIO, course: _Course) -> list[str]:
     """Write the result. Returns the SHA-256 of each step's tensor as it came from the source."""
-    _put(target, memoryview(_header(planned.steps, _metadata(source, header, planned, sha256))))
+    write_whole(target, memoryview(_header(planned.steps, _metadata(source, header, planned, sha256))))
     digests = []
     try:
         file = source.open("rb", buffering=0)
@@ -187,7 +188,7 @@ def _write(source: Path, header: Header, planned: Plan, sha256: str, target: Fil
         for step in planned.steps:
             digest = hashlib.sha256()
             for piece in _pieces(file, source, header, step):
-                _put(target, piece)
+                write_whole(target, piece)
                 digest.update(piece)
                 course.step(len(piece))
             digests.append(digest.hexdigest())
@@ -201,11 +202,6 @@ def _pieces(file: BinaryIO, source: Path, header: Header, step: Step) -> Iterato
     if info.dtype == step.dtype:
         return pieces
     return cast(pieces, info.dtype, step.dtype, file=source.name, tensor=step.source.name)
-
-
-def _put(target: FileIO, data: memoryview) -> None:
-    while data:
-        data = data[target.write(data) :]
 
 
 # -- reading back --------------------------------------------------------------------------------------------------
