@@ -17,6 +17,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import Stage, Stages, offer
 from tests.browser.test_main_job import ACCORDION
 from tests.hub import Hub, Link
+from tests.transfer.ordering import some_bytes
 from tests.vaes import BASE, TUNED
 from vae_manager.transfer import unfinished
 
@@ -127,7 +128,7 @@ def test_by_keyboard_alone(stages: Stages, open_page: Open) -> None:
 
 def test_unfinished_ones_are_offered_again_after_a_restart(stages: Stages, open_page: Open) -> None:
     stage = stages()
-    address = stage.hub.publish("/files/typed.safetensors", random.Random(5).randbytes(2_000_000))
+    address = stage.hub.publish("/files/typed.safetensors", some_bytes(2_000_000, 5))
     stage.hub.cdn.link = Link(rate_total=500_000)
     page = open_page(stage)
     page.locator(f"{DOWNLOADS} > summary").click()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 from tests.hub import Hub
 from tests.hub.fixtures import client_environment
+from tests.transfer.ordering import some_bytes
 
 ROOT = Path(__file__).parents[2]
 SOON = 30.0
@@ -22,7 +22,7 @@ SOON = 30.0
 
 REPO, PATH = "me/vaes", "some/where/mine.safetensors"
 SOURCE = f"hub:{REPO}/{PATH}"
-DATA = random.Random(1).randbytes(3_000_000)
+DATA = some_bytes(3_000_000, 1)
 
 
 def sha256(data: bytes) -> str:

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.files.gadgets import SYSTEM
+from tests.files.torch_files import Made, as_zip, call, text
 from tests.hub import Fault, Hub
 from tests.hub.civitai import Civitai
+from tests.transfer.ordering import some_bytes
 from vae_manager.cli import _parser
 from vae_manager.cli.shared import network_of
 from vae_manager.transfer import Network
@@ -64,11 +67,18 @@ def test_a_file_of_a_hub_is_proven_by_the_hubs_own_hash(cli: Cli) -> None:
 
 
 def test_a_pinned_revision(hub: Hub, cli: Cli) -> None:
-    old, new = b"old" * 1_000, b"new" * 1_000
+    old, new = some_bytes(1_000, "old"), some_bytes(1_000, "new")
     hub.add("me/pinned", "vae.pt", old, revision="1" * 40)
     hub.add("me/pinned", "vae.pt", new, revision="2" * 40)
     assert cli("get", f"hub:me/pinned/vae.pt@{'1' * 40}", "--dir", cli.folder).status == 0
     assert (cli.folder / "vae.pt").read_bytes() == old
+
+
+@pytest.mark.parametrize("data", [b"hello", as_zip(Made(call(SYSTEM, text("true")), {}))], ids=["text", "code"])
+def test_what_is_no_model_or_holds_code_gets_no_name(hub: Hub, cli: Cli, data: bytes) -> None:
+    result = cli("get", hub.publish("/files/z.safetensors", data), "--dir", cli.folder)
+    assert (result.status, cli.names()) == (7, [])
+    assert "nothing was put under the name z.safetensors" in result.sentence
 
 
 def test_another_endpoint(cli: Cli) -> None:
@@ -84,7 +94,7 @@ def test_an_address_for_which_nobody_publishes_a_hash(hub: Hub, cli: Cli) -> Non
     url = hub.publish("/files/vae.safetensors", DATA)
     result = cli("get", url + "?download=true", "--dir", cli.folder)
     assert result.status == 0
-    assert "vae.safetensors is neither a safetensors file nor a PyTorch file" in result.err, "nobody proved it: look"
+    assert "vae.safetensors has no VAE in it" in result.err, "nobody proved it: look"
     assert "NOT proven: nobody publishes a hash for it" in result.out
     assert sha256(DATA) in result.out
     assert (cli.folder / "vae.safetensors").read_bytes() == DATA

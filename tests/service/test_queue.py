@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import subprocess
 import sys
 import threading
@@ -13,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.files.gadgets import SYSTEM
+from tests.files.torch_files import Made, as_zip, call, text
 from tests.hub import Fault, Hub, Link
 from tests.service.test_get import until
+from tests.transfer.ordering import some_bytes
 from vae_manager.catalogue import Entry, HubSource
 from vae_manager.downloads import Download, Ending
 from vae_manager.downloads.address import NetworkFor
@@ -29,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def offered(hub: Hub, id: str, size: int = 500_000) -> Entry:
-    data = random.Random(id).randbytes(size)
+    data = some_bytes(size, id)
     hub.add("me/vaes", f"{id}.safetensors", data)
     return Entry(
         id=id,
@@ -249,7 +251,7 @@ def test_what_has_failed_is_tried_again_with_the_settings_of_that_moment(
 def test_a_typed_address_is_fetched_inspected_and_told_as_not_proven(
     hub: Hub, service: Service, folder: Path, typed: NetworkFor
 ) -> None:
-    address = hub.publish("/files/mine.safetensors", b"no VAE at all" * 1000)
+    address = hub.publish("/files/mine.safetensors", some_bytes(13_000))
     key = service.get_from(f"{address}?token=hidden", folder, typed, strangers=False)
     assert ended(service, key) is JobState.DONE
     [past] = service.history.entries()
@@ -257,6 +259,15 @@ def test_a_typed_address_is_fetched_inspected_and_told_as_not_proven(
     assert past.problem is not None
     assert past.sources == (address,)
     assert service.recognise(folder / "mine.safetensors") is None
+
+
+def test_a_typed_one_that_holds_code_gets_no_name(
+    hub: Hub, service: Service, folder: Path, typed: NetworkFor
+) -> None:
+    code = as_zip(Made(call(SYSTEM, text("true")), {}))
+    key = service.get_from(hub.publish("/files/mine.safetensors", code), folder, typed, strangers=False)
+    assert ended(service, key) is JobState.FAILED
+    assert list(folder.iterdir()) == []
 
 
 def test_the_hubs_own_hash_proves_a_typed_one(
@@ -308,7 +319,7 @@ def test_what_is_not_fetched(
 def test_a_file_of_this_machine_is_copied_where_nobody_else_can_ask(
     service: Service, folder: Path, tmp_path: Path, typed: NetworkFor
 ) -> None:
-    (tmp_path / "mine.safetensors").write_bytes(b"x" * 1000)
+    (tmp_path / "mine.safetensors").write_bytes(some_bytes(1000))
     key = service.get_from(str(tmp_path / "mine.safetensors"), folder, typed, strangers=False)
     assert ended(service, key) is JobState.DONE
     assert (folder / "mine.safetensors").is_file()

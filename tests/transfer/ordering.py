@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import threading
 from collections.abc import Callable
@@ -25,8 +26,14 @@ MB = 1_000_000
 CHUNK = 1 << 16
 
 
-def some_bytes(count: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(count)
+def some_bytes(count: int, seed: int | str = 0) -> bytes:
+    """A safetensors file of so many bytes, the header among them; nothing but noise where it would not fit."""
+    head = b""
+    if count > 200:
+        size = count - 8 - 96
+        described = {"x": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}
+        head = (96).to_bytes(8, "little") + json.dumps(described).encode().ljust(96)
+    return head + random.Random(seed).randbytes(count - len(head))
 
 
 def sha256(data: bytes) -> str:

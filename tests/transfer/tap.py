@@ -22,6 +22,8 @@ from typing import Any, Literal
 
 import pytest
 
+from vae_manager.files import disk
+
 Kind = Literal["create", "open", "write", "truncate", "sync", "rename", "unlink", "sync folder"]
 UNKNOWN = (
     "pwritev", "writev", "sendfile", "copy_file_range", "splice", "truncate", "link", "symlink", "mkdir", "mknod",
@@ -129,6 +131,7 @@ class Tap:
                 patch.setattr(os, name, self._refusing(name, getattr(os, name)))
         patch.setattr(io, "open", opener)
         patch.setattr(builtins, "open", opener)
+        patch.setattr(disk, "_rename_exclusively", self._renaming(disk._rename_exclusively))
         accessor = getattr(pathlib, "_NormalAccessor", None)  # what `Path` goes through in Python 3.10
         if accessor is not None:
             for name in ("replace", "rename", "unlink"):
@@ -185,16 +188,6 @@ class Tap:
     def _name_calls(self) -> dict[str, Any]:
         real = {name: getattr(os, name) for name in ("replace", "rename", "unlink", "remove")}
 
-        def renaming(name: str) -> Callable[..., Any]:
-            def rename(source: Any, target: Any, **more: Any) -> Any:
-                if not self.is_ours(source) and not self.is_ours(target):
-                    return real[name](source, target, **more)
-                assert self.is_ours(source) and self.is_ours(target), f"{source} to {target}"
-                op = Op("rename", name=Path(source).name, new_name=Path(target).name)
-                return self.change(op, lambda: real[name](source, target, **more))
-
-            return rename
-
         def removing(name: str) -> Callable[..., Any]:
             def remove(path: Any, **more: Any) -> Any:
                 if not self.is_ours(path):
@@ -203,7 +196,20 @@ class Tap:
 
             return remove
 
-        return {name: (renaming if name.startswith("re") and name != "remove" else removing)(name) for name in real}
+        return {
+            name: self._renaming(call) if name in ("replace", "rename") else removing(name)
+            for name, call in real.items()
+        }
+
+    def _renaming(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def rename(source: Any, target: Any, **more: Any) -> Any:
+            if not self.is_ours(source) and not self.is_ours(target):
+                return real(source, target, **more)
+            assert self.is_ours(source) and self.is_ours(target), f"{source} to {target}"
+            op = Op("rename", name=Path(source).name, new_name=Path(target).name)
+            return self.change(op, lambda: real(source, target, **more))
+
+        return rename
 
     def _os_open(self) -> Callable[..., int]:
         real = os.open

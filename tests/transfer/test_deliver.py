@@ -11,6 +11,7 @@ import pytest
 from tests.hub import Hub
 from vae_manager.catalogue.sources import HttpsSource, HubSource, LocalSource
 from vae_manager.errors import IntegrityError, NetworkError, NotFoundError, RefusedError, UsageError
+from vae_manager.files import disk
 from vae_manager.transfer import Order, Progress
 
 from .ordering import COMMIT, MB, NAME, PINNED, REPO, Desk, sha256, some_bytes
@@ -266,18 +267,18 @@ def test_the_bytes_and_the_name_are_on_the_disk_before_it_is_done(
 ) -> None:
     hub.add(REPO, NAME, DATA, revision=COMMIT)
     steps: list[str] = []
-    real_fsync, real_rename = os.fsync, Path.rename
+    real_fsync, real_rename = os.fsync, disk._rename_exclusively
 
     def fsync(descriptor: int) -> None:
         found = os.fstat(descriptor)
         steps.append("folder" if os.path.samestat(found, desk.folder.stat()) else f"file {found.st_size}")
         real_fsync(descriptor)
 
-    def rename(path: Path, target: Path) -> Path:
+    def rename(path: Path, target: Path) -> bool:
         steps.append(f"to {target.name}")
         return real_rename(path, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr(disk, "_rename_exclusively", rename)
     desk.get(desk.order(DATA))
     assert steps[-3:] == [f"file {len(DATA)}", f"to {NAME}", "folder"]

@@ -17,6 +17,7 @@ import pytest
 
 from tests.hub import Hub, Link
 from vae_manager.errors import NetworkError
+from vae_manager.files import disk
 from vae_manager.transfer import unfinished
 
 from .ordering import COMMIT, MB, NAME, REPO, Desk, sha256, some_bytes
@@ -125,8 +126,8 @@ def test_where_locks_fail_a_name_that_another_process_was_faster_with_is_no_fail
     hub.cdn.link = Link(rate_total=40 * MB)
     taken: list[Path] = []
 
-    def outrun(real: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
-        def one_is_faster(path: Path, target: Path) -> Path:
+    def outrun(real: Callable[[Path, Path], Any]) -> Callable[[Path, Path], Any]:
+        def one_is_faster(path: Path, target: Path) -> Any:
             if path.name.endswith(name) and not taken:
                 taken.append(path)
                 path.unlink()
@@ -136,6 +137,7 @@ def test_where_locks_fail_a_name_that_another_process_was_faster_with_is_no_fail
 
     for method in ("replace", "rename"):
         monkeypatch.setattr(Path, method, outrun(getattr(Path, method)))
+    monkeypatch.setattr(disk, "_rename_exclusively", outrun(disk._rename_exclusively))
     desk.get(desk.order(DATA))
     assert taken, "it has happened"
     assert desk.target.read_bytes() == DATA

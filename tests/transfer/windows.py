@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from vae_manager.files import disk
+
 SHARING_VIOLATION = 32
 DESCRIPTORS = pathlib.Path("/proc/self/fd")
 
@@ -27,6 +29,7 @@ def be_strict(patch: pytest.MonkeyPatch) -> None:
     if not DESCRIPTORS.is_dir():
         pytest.skip("which files are open is not to be seen here")
     patch.setattr("vae_manager.files.writing.PATIENCE", 0.0)
+    patch.setattr(disk, "_rename_exclusively", _strict(disk._rename_exclusively))
     accessor = getattr(pathlib, "_NormalAccessor", None)  # what `Path` goes through in Python 3.10
     for name in ("replace", "rename", "unlink", "remove"):
         strict = _strict(getattr(os, name))

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tests.hub import Hub, Link
+from tests.transfer.ordering import some_bytes
 from tests.webui.host import PlainHost
 from tests.webui.test_page import BYTES, ENTRY, do, row, text, wait_for, write_catalogue
 from vae_manager import transfer
@@ -176,7 +177,7 @@ def test_what_strangers_type_stays_on_public_addresses(
 
 def test_strangers_read_no_files_of_this_machine(page: Page, host: PlainHost, tmp_path: Path) -> None:
     file = tmp_path / "own.safetensors"
-    file.write_bytes(b"x")
+    file.write_bytes(some_bytes(1000))
     host.shared_with_others = True
     with pytest.raises(RefusedError, match="by their path"):
         do(page, do="get-from", address=str(file))

@@ -24,8 +24,9 @@ from ..errors import (
     VaeManagerError,
     WrongBytesError,
 )
-from ..files.disk import check_room
+from ..files.disk import check_room, name_taken
 from ..sentences import Sentence, megabytes, say
+from .arrival import check_arrival
 from .background import awaited
 from .connections.crew import fetch
 from .order import Delivery, Network, Order, Phase, Progress
@@ -111,6 +112,9 @@ class _Run:
 
     # -- the way ---------------------------------------------------------------------------------------------------
     def whole(self) -> Delivery:
+        if self.partial.is_published(self.target):
+            with held(self.partial, self.wait_for_the_other, self.stop) as self.locked:
+                return self.finished()
         if self.order.sha256 is not None and (there := self.already(self.order.sha256)):
             self.partial.tidy(lock=True)  # whoever published it may have been killed before it could do so
             return there
@@ -119,6 +123,16 @@ class _Run:
             journal = self.partial.state()
             self.kept = journal.done if journal else 0
             return self.from_any_source()
+
+    def finished(self) -> Delivery:
+        """End what a process was killed in: the file has its name, and still the one that it arrived under."""
+        journal = self.partial.state()
+        expected = self.order.sha256 or (journal.sha256 if journal is not None else None)
+        self.partial.let_go(self.target)
+        sha256, size = self.hash_of_target(), self.target.stat().st_size
+        if sha256 is None or expected not in (None, sha256):
+            raise name_taken(self.target)
+        return Delivery(self.target, sha256, size, expected is not None, fetched=0, already_there=True)
 
     def from_any_source(self) -> Delivery:
         """Try one source after the other; after wrong bytes from the last one, that one once more from the start."""
@@ -166,6 +180,7 @@ class _Run:
         sha256 = self.prove(source, expected)
         if there := self.already(expected):
             return there
+        self.examine(source)
         self.tell("publishing", self.partial.done)
         size = self.partial.done
         self.partial.publish(self.target)
@@ -186,7 +201,7 @@ class _Run:
         if isinstance(plan, Resume) and kept is not None:
             journal = replace(journal, etag=plan.etag, segments=kept.segments)
             self.tell("resuming", kept.done)
-            in_place = self.locked and owner.is_gone(kept.owner)
+            in_place = self.locked and owner.is_gone(kept.owner) and not self.partial.has_names
             self.partial.resume(journal, self.stop, in_place=in_place)
             done = self.partial.done
         else:
@@ -218,6 +233,15 @@ class _Run:
                 found=found,
             )
         )
+
+    def examine(self, source: Source) -> None:
+        """Throw away what is no model, or holds code, before it has a name."""
+        self.partial.cut()
+        try:
+            check_arrival(self.partial.path, self.order, shown_source(source))
+        except RefusedError:
+            self.partial.throw_away()
+            raise
 
     def empty(self, source: Source) -> IntegrityError:
         return IntegrityError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import sys
@@ -13,7 +12,6 @@ from pathlib import Path
 
 from ...errors import Cancelled, DiskError
 from ...files.disk import FULL, write_error
-from ...files.writing import patiently, sync_folder
 from ...sentences import say
 from .spans import Spans
 
@@ -75,16 +73,3 @@ def _write_at(file: FileIO, offset: int, data: memoryview) -> int:
 
 
 _positions = threading.Lock()
-
-
-def put_under(name: Path, file: Path) -> None:
-    """Give `file` its final name; after that a power cut leaves the whole file or none.
-
-    Raises FileExistsError where something bears the name. POSIX has no renaming that keeps what is there, but for a
-    link, whose old name would stay after a crash; so it is looked at right before, and Windows' own renaming refuses.
-    """
-    if os.path.lexists(name):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name))
-    patiently(lambda: file.rename(name))
-    # A name that the disk does not hold yet costs another fetch after a power cut.
-    sync_folder(name.parent)

@@ -27,12 +27,12 @@ from io import FileIO
 from pathlib import Path
 
 from ...errors import TransientNetworkError
-from ...files.disk import sync
-from ...files.writing import patiently, rename_over
+from ...files.disk import are_two_names, rename_new, sync
+from ...files.writing import patiently, rename_over, sync_folder
 from ...sentences import say
 from ..order import Order
 from . import owner, recent
-from .disk import copy_spans, put_under, write_all_at
+from .disk import copy_spans, write_all_at
 from .journal import Journal, nameable, read
 from .proof import Proof
 from .spans import Spans, added, count, cut, front
@@ -130,8 +130,7 @@ class Partial:
 
     def _copy_kept(self, spans: Spans, stop: threading.Event) -> os.stat_result:
         """Put a copy in the place of the file; gives what tells it from any other. Nobody has either open then."""
-        for left in self.path.parent.glob(f"{glob.escape(self.path.name)}.*"):  # of a process that was killed meanwhile
-            self._remove(left)
+        self.sweep_copies()
         new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
         try:
             with FileIO(self.path, "rb") as kept, FileIO(new, "x+b") as copy:
@@ -142,6 +141,11 @@ class Partial:
             self._remove(new)
             raise
         return copied
+
+    def sweep_copies(self) -> None:
+        """Remove copies that were being made by a process that was killed meanwhile."""
+        for left in self.path.parent.glob(f"{glob.escape(self.path.name)}.*"):
+            self._remove(left)
 
     def start_over(self, journal: Journal) -> None:
         """Make ready to write from the first byte on, into a new file: the old one may be open elsewhere."""
@@ -231,7 +235,8 @@ class Partial:
 
     def _save_journal(self, journal: Journal) -> None:
         new = _new(self.journal_path)
-        with new.open("w", encoding="utf-8") as file:
+        self._remove(new)  # left by a process that was killed, or a second name of somebody's file
+        with new.open("x", encoding="utf-8") as file:
             file.write(journal.to_json())
             file.flush()
             sync(file.fileno())
@@ -248,23 +253,47 @@ class Partial:
         """How many bytes are hashed."""
         return self._proof.done if self._proof is not None else 0
 
-    def publish(self, target: Path) -> None:
-        """Move the file to its final name. Raises FileExistsError where something bears that."""
+    def cut(self) -> None:
+        """Take away what lies behind the bytes that belong to the file."""
         assert self._file is not None
         self._check_ours()
         self._end_the_sync()
         self._file.truncate(self.done)
+
+    def publish(self, target: Path) -> None:
+        """Move the file to its final name. Raises FileExistsError where something bears that."""
+        self.cut()
+        assert self._file is not None
         sync(self._file.fileno())
         self._check_ours()  # once more: that took its time, and where locks fail it may be another
         whole = self.state()
         self.close()
         try:
-            put_under(target, self.path)
+            rename_new(self.path, target)
+            sync_folder(target.parent)  # a name that the disk does not hold yet costs another fetch after a power cut
         except OSError as error:
             if whole is not None and not isinstance(error, FileNotFoundError):  # the next start has nothing to fetch
                 with suppress(OSError):
                     self._save_journal(whole)
             raise
+        self.tidy()
+
+    @property
+    def has_names(self) -> bool:
+        """Another name leads to the same bytes: what is written here would be written there too."""
+        try:
+            return self.path.lstat().st_nlink > 1
+        except OSError:
+            return False
+
+    def is_published(self, target: Path) -> bool:
+        """The whole file has its final name already: its process was killed before the name here could go."""
+        return are_two_names(self.path, target)
+
+    def let_go(self, target: Path) -> None:
+        """Take away the name here of a file that has its final one."""
+        if self.is_published(target):
+            self._remove(self.path)
         self.tidy()
 
     def tidy(self, *, lock: bool = False) -> None:

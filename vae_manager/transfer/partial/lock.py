@@ -6,9 +6,11 @@ goes on without one, in a file of its own.
 
 from __future__ import annotations
 
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from ...errors import Cancelled
 from ...sentences import say
@@ -17,11 +19,20 @@ from .file import Partial
 POLL = 0.3
 
 
+def _make_way(path: Path) -> None:
+    """Remove what is no lock of ours: to lock a file empties it, and a link may lead to somebody's."""
+    with suppress(OSError):
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            path.unlink()
+
+
 @contextmanager
 def held(partial: Partial, waiting: Callable[[], None], stop: threading.Event) -> Iterator[bool]:
     """Hold the lock of `partial`, calling `waiting` now and then until it is free. Gives False where locks fail."""
     from filelock import FileLock, Timeout
 
+    _make_way(partial.lock_path)
     lock = FileLock(str(partial.lock_path))
     locked = False
     while not locked:

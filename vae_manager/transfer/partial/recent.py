@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...files.json_text import parse_json, whole
 from ...files.state_file import UNREADABLE, DamagedError, bytes_of
-from ...files.writing import rename_over
+from ...files.writing import patiently, rename_over
 from .spans import Spans, are_sound
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -31,7 +31,9 @@ def boot() -> str | None:
 def write(path: Path, spans: Spans) -> None:
     """Note which bytes have been written."""
     new = path.with_name(path.name + ".new")
-    new.write_text(json.dumps({"boot": boot(), "written": spans}), encoding="utf-8")
+    patiently(lambda: new.unlink(missing_ok=True))  # left by a killed process, or a second name of somebody's file
+    with new.open("x", encoding="utf-8") as file:
+        file.write(json.dumps({"boot": boot(), "written": spans}))
     rename_over(new, path)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +37,39 @@ def _journals(folder: Path) -> list[Path]:
     except OSError:
         return []
     return [folder / name for name in sorted(names) if name.endswith(ENDING) and name.startswith(".")]
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left of downloads, where nothing of it can go on: a file without its journal, one
+    that has its final name already, notes and locks without a file. What a living process writes stays."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [match[1] for entry in entries if (match := _OURS.fullmatch(entry.name)) is not None]
+    except OSError:
+        return
+    for name in sorted(set(found)):
+        partial = Partial(folder / name)
+        with suppress(_InUse, OSError), held(partial, _in_use, threading.Event()) as locked:
+            if not locked:
+                continue
+            journal = partial.state()
+            if journal is not None:
+                partial.let_go(folder / journal.order.file_name)
+            elif partial.path.exists():
+                partial.throw_away()
+            partial.sweep_copies()
+            partial.tidy()
+
+
+_OURS: Final = re.compile(r"(\.[0-9a-f]{16}\.vae-manager)\.(?:part|journal|recent|lock)(?:\.[0-9a-z]+)?")
+
+
+class _InUse(Exception):
+    """Another process is writing it."""
+
+
+def _in_use() -> None:
+    raise _InUse
 
 
 def discard(unfinished: Unfinished) -> None:

@@ -1,0 +1,141 @@
+"""What has arrived and is no model, or holds code, gets no name, and nothing of it stays."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.files.gadgets import SYSTEM
+from tests.files.torch_files import Made, as_legacy, as_zip, call, state_dict, text, write_zip
+from tests.hub import Hub
+from vae_manager.catalogue.sources import HttpsSource, LocalSource, Source
+from vae_manager.errors import RefusedError
+from vae_manager.files import sha256_of
+from vae_manager.files.partials import WRITING
+from vae_manager.transfer import unfinished
+from vae_manager.transfer.partial.file import Partial
+from vae_manager.transfer.partial.unfinished import sweep
+
+from .ordering import COMMIT, MB, NAME, REPO, Desk, sha256, some_bytes
+
+DATA = some_bytes(3 * MB)
+CODE = call(SYSTEM, text('touch "$VAE_MARKER"'))
+HOSTILE = as_zip(Made(CODE, {}))
+HOSTILE_LEGACY = as_legacy(Made(CODE, {}))
+POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows keeps no names of one file apart")
+
+
+# -- refused before it has a name --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("data", [
+    b"hello",
+    HOSTILE,
+    HOSTILE_LEGACY,
+    DATA[:-1],
+], ids=["text", "pickle", "legacy pickle", "not all of it"])  # fmt: skip
+@pytest.mark.parametrize("way", ["address", "hub", "file"])
+def test_what_is_no_model_or_holds_code(hub: Hub, desk: Desk, tmp_path: Path, way: str, data: bytes) -> None:
+    if way == "hub":
+        hub.add(REPO, NAME, data, revision=COMMIT)
+        order = desk.order(data, known=False)
+    else:
+        given = tmp_path / "given.safetensors"
+        given.write_bytes(data)
+        source: Source = LocalSource(given) if way == "file" else HttpsSource(hub.publish(f"/{NAME}", data))
+        order = desk.order(data, source, known=False)
+    with pytest.raises(RefusedError) as caught:
+        desk.get(order)
+    assert caught.value.exit_status == 7
+    assert ".part" not in str(caught.value)
+    assert desk.names == []
+
+
+@pytest.mark.parametrize("data", [HOSTILE, HOSTILE_LEGACY], ids=["zip", "legacy"])
+def test_a_published_hash_makes_no_code_harmless(hub: Hub, desk: Desk, data: bytes) -> None:
+    hub.add(REPO, NAME, data, revision=COMMIT)
+    with pytest.raises(RefusedError):
+        desk.get(desk.order(data))
+    assert desk.names == []
+
+
+def test_a_harmless_pickle_comes(hub: Hub, desk: Desk, tmp_path: Path) -> None:
+    data = as_zip(state_dict({"decoder.conv_in.weight": (4, 4, 3, 3)}))
+    desk.get(desk.order(data, HttpsSource(hub.publish("/vae.ckpt", data)), known=False, name="vae.ckpt"))
+    assert desk.names == ["vae.ckpt"]
+    assert write_zip(tmp_path / "again.ckpt", {"decoder.conv_in.weight": (4, 4, 3, 3)}).stat().st_size > 0
+
+
+def test_a_published_hash_says_what_a_file_is(hub: Hub, desk: Desk) -> None:
+    """Its bytes are the ones that were asked for, whatever they are."""
+    hub.add(REPO, NAME, b"no model of today", revision=COMMIT)
+    desk.get(desk.order(b"no model of today"))
+    assert desk.names == [NAME]
+
+
+# -- two names ---------------------------------------------------------------------------------------------------------
+def published_in_vain(desk: Desk, *, known: bool, source: Path) -> None:
+    """As where a process is killed between the new name and the end of the old one."""
+    order = desk.order(DATA, LocalSource(source), known=known)
+    partial = Partial.of(order)
+    partial.path.write_bytes(DATA)
+    os.link(partial.path, desk.target)
+    partial.lock_path.touch()
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    given = tmp_path / "given.safetensors"
+    given.write_bytes(DATA)
+    return given
+
+
+@POSIX
+@pytest.mark.parametrize("known", [True, False])
+def test_a_file_that_has_its_name_and_still_the_old_one_is_there(desk: Desk, given: Path, known: bool) -> None:
+    published_in_vain(desk, known=known, source=given)
+    delivery = desk.get(desk.order(DATA, LocalSource(given), known=known))
+    assert (delivery.already_there, delivery.proven, delivery.sha256) == (True, known, sha256(DATA))
+    assert desk.names == [NAME]
+
+
+@POSIX
+def test_a_listing_takes_the_old_name_away_too(desk: Desk, given: Path) -> None:
+    published_in_vain(desk, known=False, source=given)
+    sweep(desk.folder)
+    assert sha256_of(desk.target) == sha256(DATA)
+    assert desk.names == [NAME]
+
+
+def test_a_listing_takes_away_what_cannot_go_on_and_leaves_what_can(desk: Desk, hub: Hub) -> None:
+    hub.add(REPO, NAME, DATA, revision=COMMIT)
+    kept = desk.keep(desk.order(DATA), MB)
+    for ending in ("part", "part.01234567", "recent", "lock"):
+        (desk.folder / f".0123456789abcdef.vae-manager.{ending}").write_bytes(b"x")
+    (desk.folder / f".0123{WRITING}").write_bytes(b"another's")
+    sweep(desk.folder)
+    assert [left.done for left in unfinished(desk.folder)] == [kept]
+    assert not [name for name in desk.names if name.startswith(".0123456789")]
+
+
+@POSIX
+@pytest.mark.parametrize("ending", ["part", "journal.new", "recent.new", "lock"])
+def test_a_second_name_of_somebodys_file_is_never_written_to(
+    hub: Hub, desk: Desk, tmp_path: Path, ending: str
+) -> None:
+    hub.add(REPO, NAME, DATA, revision=COMMIT)
+    desk.keep(desk.order(DATA), MB)
+    [left] = unfinished(desk.folder)
+    path = left.path.with_suffix(f".{ending}")
+    precious = tmp_path / "precious"
+    if ending == "part":
+        os.link(path, precious)
+    else:
+        precious.write_bytes(b"precious")
+        path.unlink(missing_ok=True)
+        os.link(precious, path)
+    before = precious.read_bytes()
+    desk.get(desk.order(DATA))
+    assert precious.read_bytes() == before
+    assert desk.target.read_bytes() == DATA
+    assert not desk.target.samefile(precious)

@@ -1,0 +1,44 @@
+"""What has arrived, looked at before it gets its name: what is no model, or has code in it, never gets one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import RefusedError
+from ..files import inspect
+from ..sentences import Sentence, say
+from .order import Order
+
+__all__ = ["check_arrival"]
+
+
+def check_arrival(file: Path, order: Order, source: str) -> None:
+    """Raise RefusedError for a file that cannot be put under the name of `order`; `source` is where it came from.
+
+    Where the hash was known beforehand, its publisher decides what the file is. Pickles that are not wholly understood
+    are refused all the same: their code would run in whatever else loads them.
+    """
+    inspection = inspect(file)
+    is_understood = bool(inspection.tensors)
+    if is_understood or (order.sha256 is not None and inspection.container != "pickle"):
+        return
+    problem = inspection.problem or say("{file} is no model.", file=order.file_name)
+    raise RefusedError(
+        say(
+            "{problem} It came from {source} and was thrown away; nothing was put under the name {file}.",
+            problem=_named(problem, file.name, order.file_name),
+            source=source,
+            file=order.file_name,
+        )
+    )
+
+
+def _named(sentence: Sentence, old: str, new: str) -> Sentence:
+    """The sentence with the name that the file would have got, in place of the one that it has for now."""
+
+    def field(value: object) -> object:
+        if isinstance(value, Sentence):
+            return _named(value, old, new)
+        return new if str(value) == old else value
+
+    return Sentence(sentence.template, {name: field(value) for name, value in sentence.fields.items()})
