@@ -7,6 +7,7 @@ nothing: a download goes on, and its progress is found again.
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,19 +20,23 @@ from .errors import DiskError
 from .files.json_text import text
 from .files.state_file import StateFile, list_of
 from .jobs import Lane
-from .learning import Learning, stamp
+from .learning import Learning, Stamp, stamp
 from .pasted import Picture
-from .sentences import say
-from .upkeep import Stores, Upkeep
+from .sentences import Sentence, say
+from .upkeep import Stores, Told, Upkeep
+from .upkeep.recovery import Recovery
 
 if TYPE_CHECKING:
     from .downloads.address import NetworkFor
     from .files import HashStore
     from .library.families import Guesses, OwnWords
     from .library.index import Index
+    from .library.journal import Journal
     from .transfer import Delivery, Network
 
     Then = Callable[[Delivery], None]
+
+logger = logging.getLogger(__name__)
 
 CATALOGUE_FILE = "catalogue.yaml"
 
@@ -43,7 +48,7 @@ class Service:
         """`data_folder` is where the project keeps its state; it is made when something is first written there."""
         self._data_folder = data_folder
         self._catalogue: Catalogue | None = None
-        self._catalogue_stamp: tuple[int, int] | None = None
+        self._catalogue_stamp: Stamp | None = None
         self._lock = threading.Lock()
         self.accepted = AcceptedTerms(data_folder / "accepted-terms.json")
         self.keys = Keys(data_folder / "keys.json")
@@ -62,6 +67,7 @@ class Service:
                 trash=self.trash,
             )
         )
+        self._recovery = Recovery(data_folder, self.upkeep.memories, self._tell_of_recovery)
         self.setting_at_refusal = ""
         """The host's setting when the last of `choices` failed, in its word: once it is another one, that is over."""
         self.comparing = Lane("comparisons")
@@ -124,6 +130,21 @@ class Service:
     def trash(self) -> Path:
         """Where removed files lie, as far as the system's own trash does not take them."""
         return self._data_folder / "trash"
+
+    @functools.cached_property
+    def journal(self) -> Journal:
+        """Notes of operations on several files."""
+        from .library.journal import Journal
+
+        return Journal(self._data_folder)
+
+    def recover(self, folders: Iterable[Path]) -> None:
+        """End or take back what was left half done in these VAE folders by a process that was killed."""
+        self._recovery.run(tuple(dict.fromkeys(folders)))
+
+    def _tell_of_recovery(self, sentence: Sentence) -> None:
+        logger.warning("%s", sentence)
+        self.upkeep.told = Told(sentence)
 
     def recognise(self, path: str | Path) -> Entry | None:
         """The catalogue's entry for a file whose hash is known already; nothing is hashed here."""

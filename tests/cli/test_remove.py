@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.files.samples import diffusers, encode, header_of, ldm, safetensors
-from tests.library.vaes import put, tree, vae
+from tests.library.vaes import left_behind, put, tree, vae
+from vae_manager.library.journal import Journal
 
 from .command import Cli, finished, until
 
@@ -38,6 +39,16 @@ def test_into_the_trash_and_back(cli: Cli, folder: Path) -> None:
     result = cli("remove", "--undo", "a.safetensors", "--dir", folder)
     assert (result.status, result.out) == (0, f"{folder / 'a.safetensors'}: is back\n")
     assert [name for name in tree(folder) if not name.startswith(".")] == ["a.png", "a.safetensors"]
+
+
+def test_a_listing_ends_what_a_killed_command_left_half_done(cli: Cli, folder: Path) -> None:
+    left_behind(Journal(folder / ".vae-manager"), folder, "a", "b", ".safetensors", ".png")
+    (folder / "a.safetensors").rename(folder / "b.safetensors")
+    result = cli("list", "--dir", folder, "--json")
+    assert [Path(row["path"]).name for row in result.json] == ["b.safetensors"]
+    assert "It is ended now" in result.err
+    assert [name for name in tree(folder) if not name.startswith(".")] == ["b.png", "b.safetensors"]
+    assert cli("list", "--dir", folder, "--json").err == ""
 
 
 def test_by_its_path_and_as_json(cli: Cli, folder: Path) -> None:

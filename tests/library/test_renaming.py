@@ -21,8 +21,9 @@ from vae_manager.files import HashStore, Identity
 from vae_manager.library import Folder, placing, scan
 from vae_manager.library.index import Index
 from vae_manager.library.moving import Surroundings, adopt, move, rename
+from vae_manager.library.trash import remove
 
-from .vaes import POSIX, WindowsLike, blind_to_capitals, look, put, sha256, tree, vae, without_links
+from .vaes import POSIX, WindowsLike, blind_to_capitals, look, put, sha256, tree, vae, with_links_alone, without_links
 
 
 # -- another name ------------------------------------------------------------------------------------------------------
@@ -311,3 +312,41 @@ def test_one_that_appears_half_way_puts_all_back(folder: Path, monkeypatch: pyte
     with pytest.raises(NameTakenError):
         rename(path, "b")
     assert tree(folder) == ["a.png", "a.safetensors", "a.txt", "b.txt"]
+
+
+@POSIX
+@pytest.mark.parametrize("act", ["rename", "link", "remove"])
+def test_what_is_known_holds_for_the_other_names_of_the_file_too(folder: Path, tmp_path: Path, act: str) -> None:
+    """To give a file a name, or to take one away, changes it under each of its names."""
+    hashes = HashStore(tmp_path / "hashes.json")
+    path, twin = vae(folder / "a.safetensors"), folder / "twin.safetensors"
+    os.link(path, twin)
+    for name in (path, twin):
+        hashes.compute(name)
+    around = Surroundings(scan([Folder(folder)]), [Folder(folder)], memories=(hashes,))
+    if act == "rename":
+        rename(path, "b", around)
+    elif act == "link":
+        adopt(path, tmp_path / "more", "link", "c", around)
+    else:
+        remove(path, tmp_path / "trash", around)
+    left = [file.path for file in scan([Folder(folder), Folder(tmp_path / "more"), Folder(tmp_path / "trash")])]
+    assert len(left) == (3 if act == "link" else 2)
+    assert {hashes.known(file) for file in left} == {sha256(twin)}
+
+
+@POSIX
+@pytest.mark.parametrize("act", ["rename", "move", "adopt"])
+def test_with_links_alone(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    with_links_alone(monkeypatch)
+    path, taken = vae(folder / "a.safetensors", 1), vae(folder / "more" / "a.safetensors", 2)
+    before = taken.read_bytes()
+    with pytest.raises(NameTakenError):
+        move(path, taken.parent)
+    assert taken.read_bytes() == before
+    target = {
+        "rename": lambda: rename(path, "b"),
+        "move": lambda: move(path, tmp_path / "other"),
+        "adopt": lambda: adopt(path, tmp_path / "other"),
+    }[act]()
+    assert (sha256(target), target.stat().st_nlink) == (sha256(vae(tmp_path / "same", 1)), 1)

@@ -234,7 +234,10 @@ def test_a_note_that_is_damaged(folder: Path, bin: Path, damage: Callable[[str],
     assert gone.place is not None
     note = gone.place / "removed.json"
     note.write_text(damage(note.read_text()))
-    assert list(removed(bin)) == []
+    [found] = removed(bin)
+    assert (found.is_noted, found.file) == (False, gone.place / "files" / "a.safetensors")
+    with pytest.raises(RefusedError, match="take it from there"):
+        undo(found)
     assert empty(bin) == 0
     assert (gone.place / "files" / "a.safetensors").exists(), "what nobody understands is not deleted"
 

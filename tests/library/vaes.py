@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.files.samples import encode, header_of, ldm
+from vae_manager.files import HashStore, disk, identity_of
 from vae_manager.library import Folder, scan
+from vae_manager.library import journal as journal_module
 from vae_manager.library.index import Index, IndexedFile
+from vae_manager.library.journal import Intent, Journal
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 
@@ -49,12 +52,36 @@ def put(folder: Path, *names: str) -> None:
 
 
 def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As exFAT has it, and many network folders: no hard links."""
+    """As exFAT has it, and many network folders: no hard links, and no renaming that refuses by itself."""
 
     def link(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", link)
+    with_links_alone(monkeypatch)
+
+
+def with_links_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NFS has it, and every system but Linux: hard links, and no renaming that refuses by itself."""
+    monkeypatch.setattr(disk, "_renameat2", lambda: None)
+
+
+def rot(path: Path, hashes: HashStore) -> None:
+    """Another byte, by no writing that anybody could notice: no time of the file has changed, as far as is known."""
+    before, content = identity_of(path), bytearray(path.read_bytes())
+    assert before is not None
+    content[-1] ^= 1
+    path.write_bytes(content)
+    hashes.carry(before, path)
+
+
+def left_behind(journal: Journal, folder: Path, old: str, new: str, *endings: str) -> Path:
+    """The note of a renaming by a process that is gone."""
+    pairs = tuple((folder / f"{old}{ending}", folder / f"{new}{ending}") for ending in endings)
+    journal.folder.mkdir(parents=True, exist_ok=True)
+    note = journal.folder / "0123456789abcdef.json"
+    note.write_text(journal_module._to_json(Intent("move", pairs)))
+    return note
 
 
 class WindowsLike(type(Path())):  # type: ignore[misc]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from html import unescape
 from pathlib import Path
@@ -12,16 +11,18 @@ import pytest
 
 from tests.files.samples import ldm, safetensors
 from tests.hub import Hub
-from tests.library.vaes import sha256, vae
+from tests.library.vaes import left_behind, rot, sha256, tree, vae
 from tests.webui.host import PlainHost
 from tests.webui.seen import ENTRY, bar, details, finish, library, plain, row
 from tests.webui.test_page import do, wait_for, write_catalogue
 from vae_manager.errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from vae_manager.jobs import JobState
 from vae_manager.library import Folder
+from vae_manager.library.journal import Journal
 from vae_manager.sentences import say
 from vae_manager.service import Service
 from vae_manager.upkeep import key_of
+from vae_manager.upkeep.recovery import OWN
 from vae_manager.webui.hosts.acts import Act
 from vae_manager.webui.ui.page import Page
 
@@ -45,6 +46,25 @@ def test_rename_and_the_page_follows(page: Page, own: Path, host: PlainHost, ser
     with pytest.raises(NameTakenError):
         do(page, do="rename-file", file=key_of(own), name="there.safetensors")
     assert own.is_file()
+
+
+def test_what_a_killed_process_left_half_done_is_ended_and_told(page: Page, own: Path, host: PlainHost) -> None:
+    (host.vaes / "own.png").write_text("belongs to it")
+    (host.vaes / ".0123456789abcdef.vae-manager.writing").write_text("half a copy")
+    left_behind(Journal(host.data_folder), host.vaes, "own", "new", ".safetensors", ".png")
+    own.rename(host.vaes / "new.safetensors")
+    library(page)
+    assert tree(host.vaes) == ["new.png", "new.safetensors"]
+    assert "It is ended now" in bar(page)
+
+
+def test_the_command_lines_half_done_work_too(page: Page, own: Path, host: PlainHost) -> None:
+    """It keeps its state in the VAE folder where it finds no WebUI's."""
+    (host.vaes / "own.png").write_text("belongs to it")
+    left_behind(Journal(host.vaes / OWN), host.vaes, "own", "new", ".safetensors", ".png")
+    own.rename(host.vaes / "new.safetensors")
+    library(page)
+    assert [name for name in tree(host.vaes) if not name.startswith(".")] == ["new.png", "new.safetensors"]
 
 
 def test_move_to_another_folder(page: Page, own: Path, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,11 +169,7 @@ def test_bytes_that_changed_by_themselves_are_found(page: Page, own: Path, servi
     do(page, do="verify-all")
     finish(service, page)
     assert "not as they should be" not in bar(page)
-    before = own.stat()
-    content = bytearray(own.read_bytes())
-    content[-1] ^= 1
-    own.write_bytes(content)
-    os.utime(own, ns=(before.st_atime_ns, before.st_mtime_ns))
+    rot(own, service.hashes)
     do(page, do="verify-file", file=key_of(own))
     finish(service, page)
     assert "has other bytes than when it was last read" in details(page, own)

@@ -21,6 +21,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     folder = folder_of(options)
     known = Known(data_of(options, folder))
+    known.recover(folder)
     files = scan([Folder(folder)])
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
         for indexed in known.index.look(files):

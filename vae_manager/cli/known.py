@@ -16,12 +16,13 @@ from ..files.weights import Fingerprints
 from ..library import Folder, VaeFile, scan
 from ..library.families import FamilyGuess, Guesses, OwnWords, family_of, known_weights
 from ..library.index import Index, IndexedFile
-from ..library.moving import Surroundings
+from ..library.journal import Journal
+from ..library.moving import Memory, Surroundings
 from ..library.summary import Summary
 from ..sentences import say
+from ..upkeep.recovery import OWN, Recovery
+from .shared import print_problem
 
-OWN: Final = ".vae-manager"
-"""A folder in the VAE folder: no WebUI looks into one whose name begins with a dot."""
 WEBUIS: Final = "vae-manager"
 
 Report = Callable[[int, int], None]
@@ -57,6 +58,7 @@ class Known:
     """Files, seen with the memory of one data folder: nothing is written where that is not there."""
 
     def __init__(self, data: Path | None) -> None:
+        self._data = data
         place = data if data is not None and data.is_dir() else None
         self.hashes = HashStore(place / "hashes.json" if place is not None else None)
         self.index = Index(place, self.hashes)
@@ -100,11 +102,19 @@ class Known:
         siblings = known_weights(files, catalogue, self.words)
         return [family_of(file, catalogue, self.words, siblings, self.guesses) for file in files]
 
+    def recover(self, folder: Path) -> None:
+        """End or take back what commands left half done in a VAE folder when they were killed."""
+        Recovery(self._data or folder / OWN, self._memories, print_problem).run([folder])
+
     def around(self, folder: Path) -> Surroundings:
         """The rest of a VAE folder that no WebUI is known to be using."""
+        self.recover(folder)
         folders = [Folder(folder)]
-        memories = [self.hashes, self.index, *(store for store in (self.words, self.guesses) if store is not None)]
-        return Surroundings(scan(folders), folders, memories=memories)
+        journal = Journal(self._data) if self._data is not None else None
+        return Surroundings(scan(folders), folders, memories=self._memories(), journal=journal)
+
+    def _memories(self) -> Sequence[Memory]:
+        return [self.hashes, self.index, *(store for store in (self.words, self.guesses) if store is not None)]
 
 
 def entry_of(file: IndexedFile, catalogue: Catalogue) -> Entry | None:

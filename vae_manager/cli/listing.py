@@ -19,6 +19,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     folder = folder_of(options)
     known = Known(data_of(options, folder))
+    known.recover(folder)
     indexed = known.index.look(scan([Folder(folder)], print_problem))
     families = known.families(indexed, load_catalogue(options))
     doubled = collisions(one.file for one in indexed)

@@ -78,18 +78,28 @@ def _undone(name: Path, trash: Path, around: Surroundings, bar: Bar, stop: threa
 def _list(options: argparse.Namespace, trash: Path) -> int:
     gone = removed(trash)
     if options.json:
-        print_json([{"path": str(one.file), "trash": _place(one), "size": one.size, "removed_at": one.removed_at}
-                    for one in gone])  # fmt: skip
+        rows = [
+            {
+                "path": str(one.file),
+                "trash": _place(one),
+                "size": one.size,
+                "removed_at": one.removed_at,
+                "noted": one.is_noted,
+            }
+            for one in gone
+        ]
+        print_json(rows)
         return 0
     if not gone:
         print(f"Nothing is in the trash {trash}.")
     for one in gone:
-        print(f"{megabytes(one.size):>8}  {shown(one.file)}")
+        lost = "" if one.is_noted else "  (the note of where it was is lost)"
+        print(f"{megabytes(one.size):>8}  {shown(one.file)}{lost}")
     return 0
 
 
 def _empty(options: argparse.Namespace, trash: Path) -> int:
-    count, freed = len(removed(trash)), empty(trash)
+    count, freed = sum(gone.is_noted for gone in removed(trash)), empty(trash)
     if options.json:
         print_json({"deleted": count, "freed": freed})
     else:

@@ -10,7 +10,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -22,6 +22,7 @@ from ..files.headers import disk_error
 from ..sentences import say
 from . import placing
 from .folders import Folder, VaeFile
+from .journal import Intent, Journal
 from .placing import Report
 from .sidecars import sidecars_of
 
@@ -48,6 +49,8 @@ class Surroundings:
     in_use: Callable[[Path], bool] = lambda path: False
     """Whether a file is the VAE in the model, or the one that is chosen."""
     memories: Sequence[Memory] = ()
+    journal: Journal | None = None
+    """Where operations on several files are noted, so that one that is cut off can be ended; None for no such place."""
 
 
 ALONE = Surroundings()
@@ -108,12 +111,12 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     _make(folder)
     if how == "move":
         return _moved(source, target, around, report, stop)
-    before = identity_of(source)
+    known = what_is_known(source, target, around, stays=True, is_link=how == "link")
     if how == "copy":
         placing.copy(source, target, report=report, stop=stop)
     else:
         placing.link(source, target)
-    carry(before, target, around)
+    carry(known, around)
     return target
 
 
@@ -211,14 +214,24 @@ def _moved(
     stop: threading.Event | None = None,
 ) -> Path:
     """Move `file` and what belongs to it; returns `target`."""
-    before = identity_of(file)
     along = [(path, target.with_name(f"{target.stem}{ending}")) for path, ending in sidecars_of(file)]
     for path, place in along:
         if os.path.lexists(place) and not placing.is_other_case(path, place):
             raise placing.name_taken(place)
-    move_all([(file, target), *along], report, stop)
-    carry(before, target, around)
+    known = what_is_known(file, target, around)
+    with noted(Intent("move", absolute([(file, target), *along]), known=known), around):
+        move_all([(file, target), *along], report, stop)
+        carry(known, around)
     return target
+
+
+def noted(intent: Intent, around: Surroundings) -> AbstractContextManager[None]:
+    """Keep a note of the operation while it goes on, where there is a place for notes."""
+    return around.journal.noted(intent) if around.journal is not None else nullcontext()
+
+
+def absolute(pairs: Iterable[tuple[Path, Path]]) -> tuple[tuple[Path, Path], ...]:
+    return tuple((source.absolute(), target.absolute()) for source, target in pairs)
 
 
 def move_all(
@@ -237,7 +250,37 @@ def move_all(
         raise
 
 
-def carry(before: Identity | None, after: Path, around: Surroundings) -> None:
-    if before is not None:
+def what_is_known(
+    file: Path, target: Path, around: Surroundings, *, stays: bool = False, is_link: bool = False
+) -> tuple[tuple[Identity, Path], ...]:
+    """The identities that an operation on `file` ends, and where the same bytes are afterwards.
+
+    A name that comes or goes changes the identity of the file under its other names too: those of the library, and
+    `file` itself where it stays.
+    """
+    before = identity_of(file)
+    if before is None:
+        return ()
+    found = [(before, target.absolute())]
+    if is_link or _has_names(file):
+        for other in around.files:
+            identity = identity_of(other.path)
+            if identity is not None and identity[1:] == before[1:] and other.path.absolute() != file.absolute():
+                found.append((identity, other.path.absolute()))
+    if stays:
+        found.append((before, file.absolute()))  # last: what is known as before is asked for by that name
+    return tuple(found)
+
+
+def _has_names(file: Path) -> bool:
+    try:
+        return file.stat().st_nlink > 1
+    except OSError:
+        return False
+
+
+def carry(known: Iterable[tuple[Identity, Path]], around: Surroundings) -> None:
+    """Have what is known of files as they were hold for them as they are now."""
+    for identity, after in known:
         for memory in around.memories:
-            memory.carry(before, after)
+            memory.carry(identity, after)

@@ -3,38 +3,39 @@
 Where Send2Trash is installed, they go to the system's trash, and come back by its means. Else they lie in a folder of
 our own until somebody empties it:
 
-    <trash>/20261125-031500-a.safetensors/removed.json     where they were
-                                          files/           a.safetensors, a.preview.png, …
+    <trash>/20261125-031500-1f3a-a.safetensors/removed.json     where they were
+                                               files/           a.safetensors, a.preview.png, …
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..catalogue.names import is_vae_file_name
 from ..errors import NotFoundError, RefusedError, VaeManagerError
-from ..files import identity_of
 from ..files.headers import disk_error
 from ..files.json_text import finite, parse_json, path_of
 from ..files.state_file import UNREADABLE, DamagedError, bytes_of, report_damage
-from ..files.writing import replace_text
+from ..files.writing import patiently, replace_text, sync_folder
 from ..sentences import say
-from . import placing
-from .moving import ALONE, Surroundings, carry, check_free, move_all
+from . import placing, system_trash
+from .journal import Intent
+from .moving import ALONE, Surroundings, absolute, carry, check_free, move_all, noted, what_is_known
 from .placing import Report
+from .recovery import NOTE, are_the_same, tidy_place
 from .sidecars import sidecars_of
 
 __all__ = ["Removed", "empty", "remove", "removed", "undo"]
 
-NOTE: Final = "removed.json"
 LONGEST: Final = 50
 """Characters of a file's name in that of its folder: 200 bytes at most, whatever they are."""
 
@@ -51,6 +52,8 @@ class Removed:
     """Seconds since 1970."""
     place: Path | None
     """Its folder in our own trash; None: it is in the system's."""
+    is_noted: bool = True
+    """False: the note of where it was is lost, and `file` is where it lies now."""
 
     @property
     def size(self) -> int:
@@ -71,24 +74,27 @@ def remove(file: Path, trash: Path, around: Surroundings = ALONE, *, report: Rep
     files = [file, *(path for path, _ in sidecars_of(file))]
     names = tuple(path.name for path in files)
     # A link means something only to who knows where it stood, so it always goes to our own.
-    if not file.is_symlink() and _sent(files):
+    if not file.is_symlink() and _sent(files, around):
         return Removed(file.absolute(), names, time.time(), None)
-    before = identity_of(file)
-    gone = Removed(file.absolute(), names, time.time(), _make_place(file, trash))
-    assert gone.place is not None
-    inside = gone.place / "files"
-    try:
-        inside.mkdir()
-        # The note first: whenever the process ends, what lies in the trash says where it belongs.
-        replace_text(gone.place / NOTE, _to_json(gone))
-        move_all(((path, inside / path.name) for path in files), report, stop)
-    except OSError as error:
-        _tidy(gone.place)
-        raise placing.write_error(trash, error) from error
-    except VaeManagerError:
-        _tidy(gone.place)
-        raise
-    carry(before, inside / file.name, around)
+    place = _free_place(file, trash)
+    gone = Removed(file.absolute(), names, time.time(), place)
+    inside = place / "files"
+    pairs = [(path, inside / path.name) for path in files]
+    known = what_is_known(file, inside / file.name, around)
+    with noted(Intent("remove", absolute(pairs), place.absolute(), known), around):
+        try:
+            inside.mkdir(parents=True)
+            # The note first: whenever the process ends, what lies in the trash says where it belongs.
+            replace_text(place / NOTE, _to_json(gone))
+            sync_folder(place)
+            move_all(pairs, report, stop)
+        except OSError as error:
+            tidy_place(place)
+            raise placing.write_error(trash, error) from error
+        except VaeManagerError:
+            tidy_place(place)
+            raise
+        carry(known, around)
     return gone
 
 
@@ -102,8 +108,12 @@ def undo(gone: Removed, around: Surroundings = ALONE, *, report: Report | None =
         raise RefusedError(
             say("{file} is in the system's trash. Bring it back from there.", file=gone.file.name)
         )
+    if not gone.is_noted:
+        raise RefusedError(
+            say("The note of where {file} was is lost. It lies in {folder}: take it from there.",
+                file=gone.file.name, folder=gone.file.parent)
+        )  # fmt: skip
     inside = gone.place / "files"
-    before = identity_of(inside / gone.file.name)
     here = [name for name in gone.names if (inside / name).is_symlink() or (inside / name).exists()]
     if gone.file.name not in here:
         raise NotFoundError(say("{file} is no longer in the trash.", file=gone.file.name))
@@ -111,26 +121,33 @@ def undo(gone: Removed, around: Surroundings = ALONE, *, report: Report | None =
         gone.file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise placing.write_error(gone.file.parent, error) from error
-    move_all(((inside / name, gone.file.with_name(name)) for name in here), report, stop)
-    carry(before, gone.file, around)
-    _tidy(gone.place)
+    here.sort(key=lambda name: name != gone.file.name)  # the VAE first
+    pairs = [(inside / name, gone.file.with_name(name)) for name in here]
+    known = what_is_known(inside / gone.file.name, gone.file, around)
+    with noted(Intent("undo", absolute(pairs), gone.place.absolute(), known), around):
+        for source, target in pairs:
+            if os.path.lexists(target) and are_the_same(source, target):  # the very bytes are back already
+                patiently(source.unlink)
+        move_all((pair for pair in pairs if os.path.lexists(pair[0])), report, stop)
+        carry(known, around)
+        tidy_place(gone.place)
     return gone.file
 
 
 def removed(trash: Path) -> Sequence[Removed]:
-    """What is in our own trash, the newest first. What cannot be read is left out."""
+    """What is in our own trash, the newest first; files whose note is lost are among them."""
     try:
         places = list(trash.iterdir())
     except OSError:
         return ()
-    found = [gone for place in places if (gone := _read(place)) is not None]
+    found = [gone for place in places if (gone := _read(place) or _without_note(place)) is not None]
     return sorted(found, key=lambda gone: gone.removed_at, reverse=True)
 
 
 def empty(trash: Path) -> int:
-    """Delete for good all that is in our own trash; returns how many bytes became free."""
+    """Delete for good all that is in our own trash and has its note; returns how many bytes became free."""
     freed = 0
-    for gone in removed(trash):
+    for gone in (gone for gone in removed(trash) if gone.is_noted):
         assert gone.place is not None
         size = gone.size
         try:
@@ -141,43 +158,21 @@ def empty(trash: Path) -> int:
     return freed
 
 
-def _sent(files: Sequence[Path]) -> bool:
+def _sent(files: Sequence[Path], around: Surroundings) -> bool:
     """Whether the system's trash took them: the VAE at least, which is the first."""
-    try:
-        from send2trash import send2trash
-    except ImportError:
+    if not system_trash.is_there():
         return False
-    try:
-        for path in files:
-            send2trash(str(path))
-    except OSError:  # no trash on that disk, or no permission: ours takes what is left
-        return not files[0].exists()
-    return True
+    with noted(Intent("send", absolute((path, path) for path in files)), around):
+        return system_trash.send(files)
 
 
-def _make_place(file: Path, trash: Path) -> Path:
-    """A new folder in the trash. Two that are removed in one second do not share one."""
-    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{file.name[:LONGEST]}"
+def _free_place(file: Path, trash: Path) -> Path:
+    """A folder in the trash that is still to be made. Two that are removed at the same moment do not share one."""
     try:
         trash.mkdir(parents=True, exist_ok=True)
-        for number in range(1, 1000):
-            place = trash / (stem if number == 1 else f"{stem}-{number}")
-            with suppress(FileExistsError):
-                place.mkdir()
-                return place
+        return trash / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}-{file.name[:LONGEST]}"
     except OSError as error:
         raise placing.write_error(trash, error) from error
-    raise placing.name_taken(trash / stem)
-
-
-def _tidy(place: Path) -> None:
-    """Remove the folder of what has come back; one with something in it stays."""
-    inside = place / "files"
-    with suppress(OSError):
-        if inside.is_dir():
-            inside.rmdir()
-        (place / NOTE).unlink(missing_ok=True)
-        place.rmdir()
 
 
 def _to_json(gone: Removed) -> str:
@@ -211,3 +206,15 @@ def _name(value: object) -> str:
     if name != value or name in ("", ".", ".."):
         raise ValueError("no name")
     return name
+
+
+def _without_note(place: Path) -> Removed | None:
+    """Files in a folder of ours whose note is lost or makes no sense; None where there are none."""
+    try:
+        files = sorted((place / "files").iterdir(), key=lambda path: (not is_vae_file_name(path.name), path.name))
+        at = place.stat().st_mtime
+    except OSError:
+        return None
+    if not files:
+        return None
+    return Removed(files[0].absolute(), tuple(path.name for path in files), at, place, is_noted=False)

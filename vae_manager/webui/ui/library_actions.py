@@ -40,12 +40,14 @@ def _around(host: Host, service: Service) -> Surroundings:
     """The library, for what acts on one of its files. In use is what is in the model, and what the setting says."""
     from ...library.moving import Surroundings
 
+    service.recover(folder.path for folder in host.folders())
     busy = {host.in_use().path, host.files().get(host.choice().word)}
     return Surroundings(
         files=scan(host.folders()),
         folders=host.folders(),
         in_use=lambda path: str(path) in busy,
         memories=service.upkeep.memories(),
+        journal=service.journal,
     )
 
 

@@ -68,7 +68,19 @@ class Page:
         return words_for(self.host.language(), self.host.translations())
 
     def facts(self) -> Facts:
-        return read_facts(self.host, self.service, scan(self.host.folders()))
+        return read_facts(self.host, self.service, self._files())
+
+    def _files(self) -> Sequence[VaeFile]:
+        """All files of the library, with what was left half done brought to an end before."""
+        folders = self.host.folders()
+        self.service.recover(folder.path for folder in folders)
+        return scan(folders)
+
+    def _listed(self) -> Sequence[VaeFile]:
+        """As `_files`, for a look that may be repeated every few seconds."""
+        folders = self.host.folders()
+        self.service.recover(folder.path for folder in folders)
+        return self._listing.files(folders)
 
     def state(
         self,
@@ -84,7 +96,7 @@ class Page:
         the comparison that the person looks at; empty: the newest.
         """
         try:
-            files = self._listing.files(self.host.folders())
+            files = self._listed()
             facts = read_facts(self.host, self.service, files, self._memo)
         except Exception as error:  # noqa: BLE001 - the page shows the fault instead
             FAULTS.note(say("The page's state"), error)

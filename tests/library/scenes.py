@@ -1,0 +1,236 @@
+"""Operations on files that tests cut off: what is there before, the operation itself, and what must be there after.
+
+A scene is whole if its files are those of before or those of after, and nothing else lies anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.files.whole_vaes import below, vae, write
+from vae_manager.catalogue.sources import LocalSource
+from vae_manager.errors import VaeManagerError
+from vae_manager.files import HashStore, sha256_of
+from vae_manager.files.conversion import convert
+from vae_manager.library import Folder, scan
+from vae_manager.library.index import Index
+from vae_manager.library.journal import Journal
+from vae_manager.library.moving import How, Surroundings, adopt, move, rename
+from vae_manager.library.trash import remove, removed, undo
+from vae_manager.transfer import Network, Order, deliver, unfinished
+from vae_manager.upkeep.recovery import Recovery
+
+NAME = "a.safetensors"
+TREE = Mapping[str, str]
+"""SHA-256 by path, of all files that are not the memory of what is known."""
+MEMORIES = ("hashes.json", "library.json")
+_PLACE = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}-")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Folders of one scene; `far` is on another file system where there is one."""
+
+    root: Path
+    far: Path
+    data_is_far: bool = False
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "VAE"
+
+    @property
+    def data(self) -> Path:
+        return (self.far if self.data_is_far else self.root) / "data"
+
+    @property
+    def hashes(self) -> HashStore:
+        return HashStore(self.data / "hashes.json")
+
+    def around(self) -> Surroundings:
+        hashes = self.hashes
+        folders = [Folder(self.folder), Folder(self.far / "VAE")]
+        memories = (hashes, Index(self.data, hashes))
+        return Surroundings(scan(folders), folders, memories=memories, journal=Journal(self.data))
+
+    def recover(self) -> None:
+        """As each listing does before it looks."""
+        told: list[object] = []
+        hashes = self.hashes
+        memories = (hashes, Index(self.data, hashes))
+        Recovery(self.data, lambda: memories, told.append).run([self.folder, self.far / "VAE"])
+
+    def tree(self) -> TREE:
+        """Places in the trash have a name of the moment, which is left out."""
+        found = {}
+        for top, name in ((self.root, "root"), (self.far, "far")):
+            for path in top.rglob("*"):
+                if path.is_file() and path.name not in MEMORIES:
+                    relative = _PLACE.sub("", path.relative_to(top).as_posix())
+                    if path.name == "removed.json":
+                        found[f"{name}/{relative}"] = "a note"
+                    else:
+                        assert f"{name}/{relative}" not in found, "two of one removal"
+                        found[f"{name}/{relative}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return found
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One operation."""
+
+    name: str
+    act: Callable[[Stage], object]
+    prepare: Callable[[Stage], object] = lambda stage: None
+    """What else is there before it, and has been done already."""
+    data_is_far: bool = False
+    carries: tuple[str, ...] = ()
+    """Names of files: what is known of those goes along, whenever the process ends."""
+    ways: tuple[str, ...] = ("renameat2", "links", "neither")
+    """As in `killing`."""
+    resumes: bool = False
+    """What a listing leaves is a download that can go on."""
+
+    def stage(self, root: Path, far: Path) -> Stage:
+        """Put everything there."""
+        stage = Stage(root, far, self.data_is_far)
+        for folder in (stage.folder, far / "VAE", root / "else", stage.data):
+            folder.mkdir(parents=True, exist_ok=True)
+        write(stage.folder / NAME, vae())
+        for ending in (".preview.png", ".json", ".civitai.info"):
+            (stage.folder / f"a{ending}").write_text(f"belongs to a{ending}")
+        write(root / "else" / "c.safetensors", below("first_stage_model.", vae(seed=1)))
+        (root / "else" / "c.png").write_text("belongs to c")
+        stage.hashes.compute(stage.folder / NAME)
+        self.prepare(stage)
+        return stage
+
+    def is_known(self, stage: Stage) -> bool:
+        """The SHA-256 of each file of these names, wherever it is, is still remembered."""
+        found = [path for top in (stage.root, stage.far) for path in top.rglob("*") if path.name in self.carries]
+        return all(stage.hashes.known(path) is not None for path in found)
+
+
+def _deliver(stage: Stage, *, known: bool) -> None:
+    source = stage.root / "else" / "c.safetensors"
+    order = Order((LocalSource(source),), stage.folder, "d.safetensors", sha256_of(source) if known else None)
+    deliver(order, network=Network(), report=lambda _: None, stop=threading.Event())
+
+
+def _undo(stage: Stage) -> None:
+    undo(removed(stage.data / "trash")[0], stage.around())
+
+
+def _remove(stage: Stage) -> None:
+    remove(stage.folder / NAME, stage.data / "trash", stage.around())
+
+
+def _else(stage: Stage) -> Path:
+    return stage.root / "else" / "c.safetensors"
+
+
+def _plain(stage: Stage) -> None:
+    """What is adopted must be loadable as it is."""
+    _else(stage).unlink()
+    write(_else(stage), vae(seed=2))
+    stage.hashes.compute(_else(stage))
+
+
+def _rename(stage: Stage) -> None:
+    rename(stage.folder / NAME, "b", stage.around())
+
+
+def _moving(to: Callable[[Stage], Path]) -> Callable[[Stage], object]:
+    return lambda stage: move(stage.folder / NAME, to(stage), stage.around())
+
+
+def _adopting(how: How, to: Callable[[Stage], Path] = lambda stage: stage.folder) -> Callable[[Stage], object]:
+    return lambda stage: adopt(_else(stage), to(stage), how, around=stage.around())
+
+
+OURS = (NAME, "b.safetensors")
+THEIRS = ("c.safetensors",)
+
+SCENES = (
+    Scene("trash", _remove, carries=OURS),
+    Scene("trash to another disk", _remove, data_is_far=True, carries=OURS),
+    Scene("undo", _undo, _remove, carries=OURS),
+    Scene("undo from another disk", _undo, _remove, data_is_far=True, carries=OURS),
+    Scene("rename", _rename, carries=OURS),
+    Scene("move", _moving(lambda stage: stage.folder / "deep"), carries=OURS),
+    Scene("move to another disk", _moving(lambda stage: stage.far / "VAE"), carries=OURS),
+    Scene("adopt by copy", _adopting("copy"), _plain),
+    Scene("adopt by move", _adopting("move"), _plain, carries=THEIRS),
+    Scene(
+        "adopt by move to another disk", _adopting("move", lambda stage: stage.far / "VAE"), _plain, carries=THEIRS
+    ),
+    Scene("adopt by link", _adopting("link"), _plain, ways=("links",)),
+    Scene("convert", lambda stage: convert(_else(stage), stage.folder / "c.safetensors")),
+    Scene("download, proven", lambda stage: _deliver(stage, known=True), resumes=True),
+    Scene("download, no hash", lambda stage: _deliver(stage, known=False), resumes=True),
+)
+
+
+class Judge:
+    """Says what is wrong with a scene that was cut off. Each method runs in a process of its own."""
+
+    def __init__(self, scene: Scene, before: TREE, after: TREE) -> None:
+        self.scene, self.before, self.after = scene, before, after
+
+    def at_once(self, stage: Stage) -> list[str]:
+        """Before anybody has looked: every byte is there, and what has a final name is whole."""
+        tree = stage.tree()
+        there = {*tree.values(), "a note"}
+        wrong = [f"lost: {path}" for path, sha256 in self.before.items() if sha256 not in there]
+        right = {*self.before.values(), *self.after.values()}
+        for path, sha256 in tree.items():
+            if "/VAE/" in path and not path.rpartition("/")[2].startswith(".") and sha256 not in right:
+                wrong.append(f"wrong under its name: {path}")
+        return wrong
+
+    def listed(self, stage: Stage) -> list[str]:
+        """After a listing."""
+        stage.recover()
+        tree = dict(stage.tree())
+        if self.scene.resumes:
+            kept = [left.path.with_suffix("") for left in unfinished(stage.folder)]
+            for path in [*tree]:
+                if any(path.startswith(f"root/VAE/{stem.name}.") for stem in kept):
+                    del tree[path]
+        wrong = []
+        if tree not in (self.before, self.after):
+            wrong.append(f"half done: {_differences(tree, self.before, self.after)}")
+        if self.scene.carries and not wrong and not self.scene.is_known(stage):
+            wrong.append("its hash is no longer known")
+        return wrong
+
+    def again(self, stage: Stage) -> list[str]:
+        """After the same command once more: done now, or refused because it had been done."""
+        was_done = stage.tree() == self.after
+        try:
+            self.scene.act(stage)
+        except (VaeManagerError, IndexError) as error:
+            if not was_done:
+                return [f"cannot be done: {type(error).__name__}: {error}"]
+        stage.recover()
+        tree = stage.tree()
+        return [] if tree == self.after else [f"not done: {_differences(tree, self.before, self.after)}"]
+
+
+def _differences(tree: TREE, before: TREE, after: TREE) -> str:
+    more = {"more than before": tree.keys() - before.keys(), "less than before": before.keys() - tree.keys(),
+            "more than after": tree.keys() - after.keys(), "less than after": after.keys() - tree.keys()}  # fmt: skip
+    return "; ".join(f"{what}: {sorted(paths)}" for what, paths in more.items() if paths)
+
+
+def clear(stage: Stage) -> None:
+    for top in (stage.root, stage.far):
+        shutil.rmtree(top, ignore_errors=True)
+    assert not os.path.lexists(stage.root)
