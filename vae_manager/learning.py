@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .files import HashStore
     from .library.index import Index
 
-Stamp = tuple[int, int]
+Stamp = tuple[int, int, int]
 
 WEIGHTS = "weights of "
 """Begins the key of a job that takes fingerprints; that of one that hashes is the path alone."""
@@ -78,11 +78,11 @@ class Learning:
 
 
 def stamp(path: Path) -> Stamp | None:
-    """Time and size of a file, which tell that it has changed; None for what cannot be read."""
+    """Times and size of a file, which tell that it has changed; None for what cannot be read."""
     try:
         status = path.stat()
     except OSError:
         return None
     if stat.S_ISFIFO(status.st_mode):
         return None  # to open a pipe waits for somebody to write to it, and all other work with it
-    return status.st_mtime_ns, status.st_size
+    return status.st_mtime_ns, status.st_size, status.st_ctime_ns

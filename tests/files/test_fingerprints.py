@@ -175,3 +175,24 @@ def test_a_relative_path_is_the_same_file(file: Path, store: HashStore, monkeypa
     store.compute(file)
     monkeypatch.chdir(file.parent)
     assert store.known(Path(file.name)) == expected(file)
+
+
+def test_bytes_that_were_exchanged_under_the_old_time_are_unknown(file: Path, store: HashStore) -> None:
+    status = file.stat()
+    store.compute(file)
+    file.write_bytes(os.urandom(status.st_size))
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (status.st_ino, status.st_mtime_ns)
+    assert (store.known(file) is None) == (os.name != "nt"), "Windows has no time of change"
+
+
+def test_an_entry_without_a_time_of_change_is_none(file: Path, tmp_path: Path, store: HashStore) -> None:
+    """Nobody can say of it whether the bytes are still the ones that were read."""
+    store.compute(file)
+    path = tmp_path / "state" / "hashes.json"
+    entries = json.loads(path.read_text())
+    for entry in entries.values():
+        del entry["ctime_ns"]
+    path.write_text(json.dumps(entries))
+    assert HashStore(path).known(file) is None
+    assert HashStore(path).compute(file) == expected(file)

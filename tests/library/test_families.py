@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -161,6 +162,25 @@ def test_without_either_it_follows_the_file_as_it_is(folder: Path, words: OwnWor
     vae(renamed, 2)
     os.utime(renamed, (1, 1))
     assert words.word(known(renamed)) is None
+
+
+def test_one_that_was_bound_before_times_of_change_were_kept_still_holds(
+    folder: Path, words: OwnWords, tmp_path: Path
+) -> None:
+    file = known(vae(folder / "a.safetensors"))
+    words.put(file, "sdxl")
+    path = tmp_path / "data" / "families.json"
+    items = json.loads(path.read_text())
+    for item in items:
+        del item["ctime_ns"]
+    path.write_text(json.dumps(items))
+    later = OwnWords(path)
+    assert later.word(file) == "sdxl"
+    moved = file.file.path.rename(folder / "b.safetensors")
+    later.carry(file.identity, moved)
+    assert OwnWords(path).word(known(moved)) == "sdxl"
+    later.put(file, None)
+    assert OwnWords(path).word(file) is None
 
 
 def test_a_later_word_replaces_the_earlier_one_however_it_was_bound(folder: Path, words: OwnWords) -> None:

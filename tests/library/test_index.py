@@ -20,7 +20,7 @@ from vae_manager.files.weights import Fingerprints
 from vae_manager.library import Folder, index, scan
 from vae_manager.library.index import READER, Index
 
-from .vaes import look, sha256, vae
+from .vaes import POSIX, look, sha256, vae
 
 PRINTS = Fingerprints("a" * 64, "b" * 64)
 
@@ -346,3 +346,13 @@ def test_an_error_of_the_disk_is_passed_on(folder: Path) -> None:
     (folder / "a.safetensors").mkdir()
     with pytest.raises(DiskError):
         Index(None).fingerprints_of(folder / "a.safetensors")
+
+
+@POSIX
+def test_bytes_that_were_exchanged_under_the_old_time_are_looked_at_anew(folder: Path, data: Path) -> None:
+    path = vae(folder / "a.safetensors")
+    look(folder, Index(data))
+    before = path.stat()
+    path.write_bytes(b"x" * before.st_size)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert look(folder, Index(data))["a.safetensors"].summary.container == "unknown"

@@ -80,7 +80,7 @@ class Known:
         identity = identity_of(path)
         if identity is None:
             raise NotFoundError(say("There is no file {path}.", path=path))
-        file = VaeFile(path.name, path, Folder(path.parent), identity.size, identity.mtime_ns, 0)
+        file = VaeFile(path.name, path, Folder(path.parent), identity.size, identity.mtime_ns, identity.ctime_ns)
         sha256, prints = self.hashes.known_of(identity), self.index.known_fingerprints(path)
         return Looked(inspection, IndexedFile(file, identity, Summary.of(inspection), sha256, prints))
 

@@ -53,6 +53,7 @@ class _Bound(TypedDict):
     size: int
     mtime_ns: int
     inode: int
+    ctime_ns: int
     sha256: str
 
 
@@ -64,10 +65,12 @@ class _Known(_Bound, total=False):
 class HashStore:
     """Hashes of files, remembered in one JSON file.
 
-        {"/models/VAE/a.safetensors": {"size": 334641190, "mtime_ns": …, "inode": …, "sha256": "735e…"}, …}
+        {"/models/VAE/a.safetensors": {"size": 334641190, "mtime_ns": …, "inode": …, "ctime_ns": …,
+                                        "sha256": "735e…"}, …}
 
     The file is made at the first `remember`. It is only a memory: where it is damaged or cannot be written, hashes are
-    computed again. Safe to use from several threads; of two processes that write at once, one may forget a hash.
+    computed again, and so they are for an entry without a time of change, as all once were. Safe to use from several
+    threads; of two processes that write at once, one may forget a hash.
 
     The WebUI has a memory of its own, which is neither read nor written: it keeps every VAE's hash under one and the
     same key, so what it says may be another VAE's (modules/hashes.py, modules/sd_vae.py get_loaded_vae_hash).
@@ -138,7 +141,7 @@ class HashStore:
         if self._known is None:
             self._known = self._read()
         then = self._known.get(identity.path)
-        if then is None or (then["size"], then["mtime_ns"], then["inode"]) != identity[1:]:
+        if then is None or (then["size"], then["mtime_ns"], then["inode"], then["ctime_ns"]) != identity[1:]:
             return None
         return then
 
@@ -156,7 +159,13 @@ class HashStore:
 
 
 def _bound(identity: Identity, sha256: str) -> _Known:
-    return {"size": identity.size, "mtime_ns": identity.mtime_ns, "inode": identity.inode, "sha256": sha256}
+    return {
+        "size": identity.size,
+        "mtime_ns": identity.mtime_ns,
+        "inode": identity.inode,
+        "ctime_ns": identity.ctime_ns,
+        "sha256": sha256,
+    }
 
 
 def _item(item: tuple[str, Any]) -> tuple[str, _Known] | None:
@@ -171,7 +180,7 @@ def _is_known(value: object) -> bool:
     return (
         isinstance(value, dict)
         and value.keys() - {"first"} == _Bound.__annotations__.keys()
-        and all(type(value[key]) is int for key in ("size", "mtime_ns", "inode"))
+        and all(type(value[key]) is int for key in ("size", "mtime_ns", "inode", "ctime_ns"))
         and all(_is_sha256(value[key]) for key in ("sha256", "first") if key in value)
     )
 

@@ -10,7 +10,12 @@ __all__ = ["Identity", "identity_of"]
 
 
 class Identity(NamedTuple):
-    """A file as it was when it was looked at. Whatever writes to it, replaces it or moves it makes another of it."""
+    """A file as it was when it was looked at. Whatever writes to it, replaces it or moves it makes another of it.
+
+    A time of change cannot be set back as a time of writing can, so bytes that were exchanged under the old time are
+    noticed. A new mode or a second name change it too, hence `carry` wherever this program does that. On Windows it is
+    the time of creation, which tells nothing more and does no harm.
+    """
 
     path: str
     """Absolute."""
@@ -18,10 +23,11 @@ class Identity(NamedTuple):
     """Bytes."""
     mtime_ns: int
     inode: int
+    ctime_ns: int
 
     @classmethod
     def of(cls, path: Path, status: os.stat_result) -> Identity:
-        return cls(str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino)
+        return cls(str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
 
 def identity_of(path: Path) -> Identity | None:

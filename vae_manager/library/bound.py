@@ -1,7 +1,8 @@
 """What somebody has said of a file, in one JSON file: bound to its bytes as tightly as they are known.
 
     [{"sha256": "735e…", "value": …}, {"weights": "0c1f…", "value": …},
-     {"path": "/models/VAE/a.safetensors", "size": …, "mtime_ns": …, "inode": …, "value": …}]
+     {"path": "/models/VAE/a.safetensors", "size": …, "mtime_ns": …, "inode": …, "ctime_ns": …,
+      "value": …}]
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from .index import IndexedFile
 
 __all__ = ["Bound"]
 
-_IDENTITY: Final = ("path", "size", "mtime_ns", "inode")
+_IDENTITY: Final = ("path", "size", "mtime_ns", "inode", "ctime_ns")
+_WITHOUT_CTIME: Final = len(_IDENTITY) - 1
+"""What was bound before times of change were kept: a person's word is not lost for the want of one."""
 
 _Binding = tuple[object, ...]
 
@@ -62,7 +65,8 @@ class Bound:
     def carry(self, before: Identity, after: Path) -> None:
         """What was said of the file that `before` stands for holds for `after` too, which has the same bytes."""
         now = identity_of(after)
-        value = self._current().get(tuple(before))
+        values = self._current()
+        value = next((values[binding] for binding in _of_identity(before) if binding in values), None)
         if value is None or now is None:
             return
         with self._lock:
@@ -90,12 +94,16 @@ class Bound:
 
 def _bindings(of: IndexedFile) -> list[_Binding]:
     """The tightest first."""
-    found: list[_Binding] = [tuple(of.identity)]
+    found = _of_identity(of.identity)
     if of.fingerprints is not None:
         found.insert(0, ("weights", of.fingerprints.weights))
     if of.sha256 is not None:
         found.insert(0, ("sha256", of.sha256))
     return found
+
+
+def _of_identity(identity: Identity) -> list[_Binding]:
+    return [tuple(identity), tuple(identity)[:_WITHOUT_CTIME]]
 
 
 def _pair(item: Any) -> tuple[_Binding, Any]:
@@ -109,10 +117,10 @@ def _binding(item: Any) -> _Binding:
     for kind in ("sha256", "weights"):
         if kind in item:
             return kind, str(item[kind])
-    return tuple(item[name] for name in _IDENTITY)
+    return tuple(item[name] for name in _IDENTITY[: None if _IDENTITY[-1] in item else _WITHOUT_CTIME])
 
 
 def _item(binding: _Binding, value: Any) -> dict[str, Any]:
     if len(binding) == 2:
         return {str(binding[0]): binding[1], "value": value}
-    return {**dict(zip(_IDENTITY, binding, strict=True)), "value": value}
+    return {**dict(zip(_IDENTITY, binding, strict=False)), "value": value}  # an old one has no time of change

@@ -1,7 +1,8 @@
 """What is known of the files of a library, remembered, so that a thousand of them are listed at once.
 
     <data>/library.json    {"reader": 1, "files": {"/models/VAE/a.safetensors":
-                            {"size": …, "mtime_ns": …, "inode": …, "summary": {…}, "fingerprints": {…}}, …}}
+                            {"size": …, "mtime_ns": …, "inode": …, "ctime_ns": …, "summary": {…},
+                             "fingerprints": {…}}, …}}
 
 Each entry is bound to the file's identity: what has been written to, replaced or moved is looked at anew. It is only a
 memory: where it is damaged or cannot be written, the work is done again.
@@ -203,6 +204,7 @@ def _to_data(entries: _Entries) -> dict[str, Any]:
             "size": entry.identity.size,
             "mtime_ns": entry.identity.mtime_ns,
             "inode": entry.identity.inode,
+            "ctime_ns": entry.identity.ctime_ns,
             "summary": entry.summary.to_data() if entry.summary is not None else None,
             "fingerprints": {"weights": prints.weights, "encoder": prints.encoder} if prints is not None else None,
         }
@@ -225,7 +227,7 @@ def _entry(item: tuple[str, Any, bool]) -> _Entry | None:
 def _from_data(path: str, data: Any, same_reader: bool) -> _Entry | None:
     """None for what is no entry."""
     try:
-        numbers = [data[name] for name in ("size", "mtime_ns", "inode")]
+        numbers = [data[name] for name in ("size", "mtime_ns", "inode", "ctime_ns")]
         if not all(type(number) is int for number in numbers):
             return None
         summary = data["summary"] if same_reader else None
