@@ -1,6 +1,7 @@
-"""Kill downloads at random moments, start them again, and look at what lies on disk.
+"""Kill downloads at random moments, start them again, and look at what lies on disk; then kill operations on files.
 
     python tasks.py prove kills [KILLS] [MEGABYTES]
+    python tasks.py prove kills operations             the second part alone (`kills_operations`)
 
 Each kill (SIGKILL) comes at a random moment of a download with eight connections from a loopback hub; the next start
 must end with the right file. Counted: wrong or partial files under the final name, and the bytes that the server sent
@@ -18,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench import kills_operations
 from bench.results import write
 from tests.hub import Hub, Link
 from tests.transfer.killing import Killer
@@ -31,7 +33,13 @@ MOST_TWICE = 16_000_000
 """Bytes that one kill may cost."""
 
 
-def main() -> None:
+def main() -> int:
+    if "operations" not in sys.argv:
+        downloads()
+    return 0 if kills_operations.prove() else 1
+
+
+def downloads() -> None:
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     size = int(float(sys.argv[2]) * 1e6) if len(sys.argv) > 2 else 334_641_190
     chance = random.Random(SEED)
@@ -86,4 +94,4 @@ def make_file(path: Path, size: int) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
