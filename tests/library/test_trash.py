@@ -220,6 +220,21 @@ def test_it_is_emptied_only_when_asked_and_of_ours_alone(folder: Path, bin: Path
     assert tree(bin) == ["theirs", "theirs/note"]
 
 
+def test_what_was_left_half_emptied_is_emptied(folder: Path, bin: Path) -> None:
+    put(folder, "a.png", "b.png")
+    vae(folder / "b.safetensors")
+    for name in ("a", "b"):
+        gone = remove(vae(folder / f"{name}.safetensors"), bin)
+        assert gone.place is not None
+        (gone.place / "files" / f"{name}.safetensors").unlink()
+        if name == "b":
+            (gone.place / "files" / "b.png").unlink()
+            (gone.place / "files").rmdir()
+    assert [gone.is_noted for gone in removed(bin)] == [False], "it can still be seen"
+    empty(bin)
+    assert tree(bin) == []
+
+
 @pytest.mark.parametrize("damage", [
     lambda note: "",
     lambda note: "[]",

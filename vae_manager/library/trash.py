@@ -60,7 +60,7 @@ class Removed:
         """Bytes that emptying the trash frees; 0 for the system's."""
         if self.place is None:
             return 0
-        return sum(path.lstat().st_size for path in (self.place / "files").iterdir())
+        return _bytes_in(self.place)
 
 
 def remove(file: Path, trash: Path, around: Surroundings = ALONE, *, report: Report | None = None,
@@ -136,26 +136,37 @@ def undo(gone: Removed, around: Surroundings = ALONE, *, report: Report | None =
 
 def removed(trash: Path) -> Sequence[Removed]:
     """What is in our own trash, the newest first; files whose note is lost are among them."""
-    try:
-        places = list(trash.iterdir())
-    except OSError:
-        return ()
-    found = [gone for place in places if (gone := _read(place) or _without_note(place)) is not None]
+    found = [gone for place in _places(trash) if (gone := _read(place) or _without_note(place)) is not None]
     return sorted(found, key=lambda gone: gone.removed_at, reverse=True)
 
 
 def empty(trash: Path) -> int:
     """Delete for good all that is in our own trash and has its note; returns how many bytes became free."""
     freed = 0
-    for gone in (gone for gone in removed(trash) if gone.is_noted):
-        assert gone.place is not None
-        size = gone.size
+    for place in _places(trash):
+        if _note(place) is None:
+            continue
         try:
-            shutil.rmtree(gone.place)
+            size = _bytes_in(place)
+            if (place / "files").is_dir():
+                shutil.rmtree(place / "files")
+            shutil.rmtree(place)  # its note last: what a kill leaves here is emptied the next time
         except OSError as error:
-            raise disk_error(gone.place, error) from error
+            raise disk_error(place, error) from error
         freed += size
     return freed
+
+
+def _places(trash: Path) -> Sequence[Path]:
+    try:
+        return list(trash.iterdir())
+    except OSError:
+        return ()
+
+
+def _bytes_in(place: Path) -> int:
+    inside = place / "files"
+    return sum(path.lstat().st_size for path in inside.iterdir()) if inside.is_dir() else 0
 
 
 def _sent(files: Sequence[Path], around: Surroundings) -> bool:
@@ -181,6 +192,12 @@ def _to_json(gone: Removed) -> str:
 
 def _read(place: Path) -> Removed | None:
     """None for what is no folder of ours, or has lost its file."""
+    gone = _note(place)
+    return gone if gone is not None and os.path.lexists(place / "files" / gone.file.name) else None
+
+
+def _note(place: Path) -> Removed | None:
+    """What the note of a folder says; None where there is none that makes sense."""
     try:
         note, _ = bytes_of(place / NOTE)
         if note is None:
@@ -196,7 +213,7 @@ def _read(place: Path) -> Removed | None:
                 file=place / NOTE),
         )  # fmt: skip
         return None
-    is_whole = file.is_absolute() and file.name in names and os.path.lexists(place / "files" / file.name)
+    is_whole = file.is_absolute() and file.name in names
     return gone if is_whole else None
 
 
