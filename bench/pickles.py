@@ -36,12 +36,14 @@ PARTS = FOLDER / "pickles-parts.jsonl"
 _torch: list[TorchProcess] = []
 
 
+def begin(folder: str) -> None:
+    """A process has a torch and a folder of its own."""
+    _torch.append(TorchProcess(Path(tempfile.mkdtemp(dir=folder))))
+
+
 def batch(seed: int) -> dict[str, Any]:
     """In a process that keeps its torch."""
     began = time.process_time()
-    if not _torch:
-        folder = tempfile.mkdtemp(prefix="vae-pickles-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
-        _torch.append(TorchProcess(Path(folder)))
     tally, chance = Tally(), Random(f"pickles {seed}")
     for _ in range(BATCH // PIECE):
         tally.add(compare(_torch[0], [a_file(chance) for _ in range(PIECE)]))
@@ -68,7 +70,13 @@ def main() -> None:
     os.nice(10)
     seeds, done = range(-(-files // BATCH)), done_before()
     left = [seed for seed in seeds if seed not in done]
-    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool, PARTS.open("a", encoding="utf-8") as log:
+    with (
+        tempfile.TemporaryDirectory(
+            prefix="vae-pickles-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None
+        ) as folder,
+        multiprocessing.get_context("spawn").Pool(PROCESSES, begin, (folder,)) as pool,
+        PARTS.open("a", encoding="utf-8") as log,
+    ):
         for part in pool.imap_unordered(batch, left):
             done[part["seed"]] = part
             log.write(json.dumps(part) + "\n")
