@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import json
 import mmap
 import os
@@ -30,9 +31,9 @@ from modules import call_queue, devices, patches, script_callbacks, sd_vae, shar
 from vae_manager.service import Service, the_service
 from vae_manager.swap import cache, places, reading, swapper, weights
 from vae_manager.webui.hosts.family import loaded, options, patching, webui
-from vae_manager.webui.hosts.recognise import plug_for_this_host
+from vae_manager.webui.hosts.surfaces import host_here
 
-HOST = plug_for_this_host().HOST
+HOST = importlib.import_module(f"vae_manager.webui.hosts.{host_here()}.plug").HOST
 
 FOLDER = Path(__file__).parent
 ORDER, PROGRESS, RESULT = (FOLDER / name for name in ("order.json", "progress.txt", "result.json"))

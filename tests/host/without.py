@@ -120,8 +120,8 @@ def _start(outcome: Outcome) -> None:
     outcome.state = answer.status_code
     status = answer.json().get("regions", {}).get("status", "") if answer.status_code == 200 else ""
     faults: Any = importlib.import_module("vae_manager.webui.faults")
-    recognise: Any = importlib.import_module("vae_manager.webui.hosts.recognise")
-    outcome.adapter = recognise.host_here()
+    surfaces: Any = importlib.import_module("vae_manager.webui.hosts.surfaces")
+    outcome.adapter = surfaces.host_here()
     outcome.faults = [str(fault.sentence) for fault in faults.FAULTS.all()]
     named = [str(fault.function) for fault in faults.FAULTS.all()]
     if outcome.adapter == "unknown":

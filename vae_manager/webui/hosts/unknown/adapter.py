@@ -18,7 +18,7 @@ from .. import host_values
 from ..acts import Act
 from ..comparing import Comparing, NoComparing
 from ..family.webui import FamilyWebUI
-from ..recognise import lacking_here
+from ..surfaces import lacking_here
 
 if TYPE_CHECKING:
     from ....service import Service
