@@ -18,13 +18,15 @@ WRITING: Final = ".vae-manager.writing"
 
 
 @contextmanager
-def partial_file(folder: Path) -> Iterator[tuple[Path, FileIO]]:
+def partial_file(folder: Path, mode: int = 0o666) -> Iterator[tuple[Path, FileIO]]:
     """A new file in `folder` with a name that no WebUI lists, gone at the end unless it has got another name.
+
+    `mode` is that of the new file, less the process's umask.
 
     Those that processes left behind which have ended are removed first. OSErrors come through.
     """
     sweep(folder)
-    path, file = created(folder)
+    path, file = created(folder, mode)
     try:
         yield path, file
     finally:
@@ -50,11 +52,11 @@ def sweep(folder: Path) -> int:
     return sum(_remove_if_left(Path(path)) for path in left)
 
 
-def created(folder: Path) -> tuple[Path, FileIO]:
+def created(folder: Path, mode: int = 0o666) -> tuple[Path, FileIO]:
     """A new file in `folder`, locked until it is closed; `sweep` removes it after that, unless it got another name."""
     while True:
         path = folder / f".{secrets.token_hex(8)}{WRITING}"
-        file = FileIO(path, "x+b")
+        file = FileIO(path, "x+b", opener=lambda name, flags: os.open(name, flags, mode))
         lock(file, wait=True)
         if path.exists():  # else somebody took it for a left one, before it was locked
             return path, file

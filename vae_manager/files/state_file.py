@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import re
-import secrets
 import shutil
 import stat
 import sys
@@ -27,6 +26,7 @@ from typing import Any, Final, TypeVar
 from ..errors import VaeManagerError
 from ..sentences import Sentence, megabytes, say
 from .json_text import MAX_BYTES, TooDeepError, parse_json
+from .partials import partial_file, write_whole
 from .writing import patiently, rename_over, sync_folder
 
 __all__ = [
@@ -366,19 +366,13 @@ def replace_file(path: Path, data: bytes, *, is_private: bool = False) -> None:
     """
     place = path.resolve() if path.is_symlink() else path
     place.parent.mkdir(parents=True, exist_ok=True)
-    new = place.with_name(f".{place.name[:100]}.{secrets.token_hex(6)}.new")
-    try:
-        # Made for its owner alone from the first moment on: a change afterwards would leave a gap.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(new, flags, 0o600 if is_private else 0o666), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    # Made for its owner alone from the first moment on: a change afterwards would leave a gap.
+    with partial_file(place.parent, mode=0o600 if is_private else 0o666) as (new, file):
+        write_whole(file, data)
+        os.fsync(file.fileno())
         if not is_private and place.exists():
             shutil.copymode(place, new)
+        if sys.platform == "win32":  # there, what is open cannot be renamed
+            file.close()
         rename_over(new, place)
-    except BaseException:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
-        raise
     sync_folder(place.parent)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from .partials import partial_file, write_whole
-
-__all__ = ["patiently", "rename_over", "replace_text", "sync_folder"]
+__all__ = ["patiently", "rename_over", "sync_folder"]
 
 BUSY: Final = frozenset({5, 32, 33})
 """What Windows says of a file that somebody has open: access denied, sharing violation, lock violation."""
@@ -40,16 +37,6 @@ def patiently(change: Callable[[], object]) -> None:
 def rename_over(file: Path, target: Path) -> None:
     """Rename within a file system; what bore the name goes. Raises `OSError`."""
     patiently(lambda: file.replace(target))
-
-
-def replace_text(file: Path, text: str) -> None:
-    """Write `file` so that a reader sees the old text or the new one, never a part. Raises `OSError`."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with partial_file(file.parent) as (partial, opened):
-        write_whole(opened, text.encode())
-        if sys.platform == "win32":  # there, what is open cannot be renamed
-            opened.close()
-        rename_over(partial, file)
 
 
 def sync_folder(folder: Path) -> None:

@@ -24,8 +24,8 @@ from ..catalogue.names import is_vae_file_name
 from ..errors import NotFoundError, RefusedError, VaeManagerError
 from ..files.headers import disk_error
 from ..files.json_text import finite, parse_json, path_of
-from ..files.state_file import UNREADABLE, DamagedError, bytes_of, report_damage
-from ..files.writing import patiently, replace_text, sync_folder
+from ..files.state_file import UNREADABLE, DamagedError, bytes_of, replace_file, report_damage
+from ..files.writing import patiently, sync_folder
 from ..sentences import say
 from . import placing, system_trash
 from .journal import Intent
@@ -85,7 +85,7 @@ def remove(file: Path, trash: Path, around: Surroundings = ALONE, *, report: Rep
         try:
             inside.mkdir(parents=True)
             # The note first: whenever the process ends, what lies in the trash says where it belongs.
-            replace_text(place / NOTE, _to_json(gone))
+            replace_file(place / NOTE, _to_json(gone).encode("ascii"))
             sync_folder(place)
             move_all(pairs, report, stop)
         except OSError as error:
