@@ -86,11 +86,15 @@ DIFFUSERS_TESTS = "tests/files/conversion/test_diffusers.py"
 BROWSER_TESTS = "tests/browser"
 BY_FILE = ["-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
 """How they are run: a browser and its WebUI keep a core busy, and the tests of a file may build on each other."""
-PAGE_TESTS = [f"{BROWSER_TESTS}/test_main_job.py", "tests/host/test_page.py"]
+PAGE_TESTS = [
+    f"{BROWSER_TESTS}/test_main_job.py", f"{BROWSER_TESTS}/test_foreign_pages.py", "tests/host/test_page.py"
+]
 """What depends on the generation of gradio most, run on the other one too; the rest of the folder passes there as well,
 and takes as long again."""
 FORGE_TESTS = ["tests/forge", "tests/host/test_forge.py"]
 """On the gradio that Forge has."""
+ADMISSION_TESTS = "tests/admission"
+"""On both: each has paths of its own to an event."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,11 @@ def test(options: argparse.Namespace) -> int:
             GRADIO_4_ENVIRONMENT,
             [*BY_FILE, *PAGE_TESTS, *options.pytest],
         ),
-        ("Forge", GRADIO_4_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", *FORGE_TESTS, *options.pytest]),
+        (
+            "Forge",
+            GRADIO_4_ENVIRONMENT,
+            ["-m", "pytest", "-q", "-n", "2", *FORGE_TESTS, ADMISSION_TESTS, *options.pytest],
+        ),
         ("conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]),
     ]
     oldest = python_3_10()

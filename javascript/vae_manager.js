@@ -17,6 +17,7 @@ const vaeManager = (() => {
     const GONE = 30000;
     // gradio draws what has come a little after it has told of it.
     const DRAWN = 100;
+    const REFUSED_IN = ["status", "library-bar", "settings"];
     const ROW = "[data-vae-entry], [data-vae-download]";
 
     let sync = null;
@@ -179,6 +180,18 @@ const vaeManager = (() => {
         }
     }
 
+    // The server does not answer this page: its reason stands in place of the state.
+    function refused({error: sentence}) {
+        if (sentence === undefined) return; // it was not ours
+        const line = document.createElement("p");
+        line.className = "vm-line vm-broken";
+        line.textContent = sentence;
+        line.setAttribute("role", "alert");
+        for (const name of REFUSED_IN) {
+            for (const region of app().querySelectorAll(`[data-vae-region="${name}"]`)) fill(region, line.outerHTML);
+        }
+    }
+
     // Between two looks at the whole, only the figures move.
     function advance(jobs) {
         for (const line of app().querySelectorAll("[data-vae-job]")) {
@@ -204,6 +217,7 @@ const vaeManager = (() => {
     async function look(paceIsEnough) {
         const began = performance.now();
         const answer = await fetch(paceIsEnough ? `${STATE}?pace` : question(), {headers: {Accept: "application/json"}});
+        if (answer.status === 403) refused(await answer.json().catch(() => ({})));
         if (!answer.ok) return [LATER, false];
         const state = await answer.json();
         const took = performance.now() - began;

@@ -14,7 +14,8 @@ VaeManagerError                 exit status of the command line
 ├── DiskError                   6  no space, no permission, no such folder
 ├── OutOfMemoryError            6  no memory left, of the machine or of the GPU
 ├── RefusedError                7  could be done, and will not: gated, licence, flags of the WebUI, a misfit
-│   └── NameTakenError          7  another file bears the name
+│   ├── NameTakenError          7  another file bears the name
+│   └── NotAdmittedError        7  another web page asks, or one under a name that is not this server's
 └── Cancelled                 130  the person said stop
 
 Each carries a `Sentence`: what happened, to which file, what is unharmed, what to do next. Whether an error is tried
@@ -35,6 +36,7 @@ __all__ = [
     "IntegrityError",
     "NameTakenError",
     "NetworkError",
+    "NotAdmittedError",
     "NotFoundError",
     "OutOfMemoryError",
     "RefusedError",
@@ -117,6 +119,14 @@ class RefusedError(VaeManagerError):
 
 class NameTakenError(RefusedError):
     """Another file has the final name; it is never overwritten."""
+
+
+class NotAdmittedError(RefusedError):
+    """`code` tells machines why: `foreign-page`, `unknown-name`, `not-direct`; see webui.admission."""
+
+    def __init__(self, sentence: Sentence, code: str) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 class Cancelled(VaeManagerError):

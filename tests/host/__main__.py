@@ -40,6 +40,9 @@ def main() -> None:
 
 
 def _start(given: dict[str, str], step_seconds: float, hidden: list[str]) -> None:
+    from modules import script_loading
+
+    script_loading.given[:] = given.values()  # before the flags are read
     import modules.initialize as initialize  # before gradio, as a fork may want it
     from modules import extensions, launch_utils, shared
 

@@ -37,7 +37,12 @@ SCRIPT = dedent('''
         return names["answer"]
 
 
-    script_callbacks.on_app_started(lambda demo, app: app.add_api_route("/inside", run, methods=["POST"]))
+    def started(demo, app):
+        inside_package.app = app
+        app.add_api_route("/inside", run, methods=["POST"])
+
+
+    script_callbacks.on_app_started(started)
 ''')
 
 

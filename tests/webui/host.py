@@ -12,7 +12,8 @@ from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.library import Folder, scan
 from vae_manager.sentences import Sentence, say
 from vae_manager.swap import LatentTest
-from vae_manager.webui.hosts.acts import Act, InUse
+from vae_manager.webui.admission import Listening
+from vae_manager.webui.hosts.acts import OWNERS, Act, InUse
 
 Result = TypeVar("Result")
 
@@ -81,8 +82,15 @@ class PlainHost:
     def refresh(self, gone: Path | None = None) -> None:
         self.listed = {file.name: str(file.path) for file in scan(self.folders())}
 
-    def refusal(self, act: Act) -> Sentence | None:
-        return self.refused.get(act)
+    def refusal(self, act: Act, *, remote: bool = False) -> Sentence | None:
+        return say("Only the owner may do this.") if remote and act in OWNERS else self.refused.get(act)
+
+    @property
+    def shows_paths(self) -> bool:
+        return not self.shared_with_others
+
+    def listening(self) -> Listening:
+        return Listening(not self.shared_with_others)
 
     def choice(self) -> Choice:
         return Choice(self.word)

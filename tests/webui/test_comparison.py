@@ -22,6 +22,7 @@ from tests.webui.host import PlainHost
 from tests.webui.test_page import ENTRY, SHA256, wait_for, write_catalogue
 from vae_manager.compare import Comparison, Decoded, Result, State
 from vae_manager.compare.metrics import Figures
+from vae_manager.compare.sheet import png
 from vae_manager.errors import NotFoundError, RefusedError, UsageError
 from vae_manager.library import scan
 from vae_manager.sentences import say
@@ -173,7 +174,7 @@ def test_older_ones_are_kept_and_shown_again(page: Page, host: PlainHost, servic
     newer, older = service.comparisons.all()
     assert [one.vaes[1] for one in (newer, older)] == ["b.safetensors", "a.safetensors"]
     host.comparing.may_go_on.clear()
-    page.compare_picture(json.dumps({"vaes": ["a.safetensors"], "each": True}), Image.new("RGB", (20, 10)))
+    page.compare_picture(json.dumps({"vaes": ["a.safetensors"], "each": True}), png(np.zeros((10, 20, 3), np.uint8)))
     try:
         wait_for(lambda: "▶ is running" in text(page, "compare-kept"))
         running = service.comparisons.all()[0]
@@ -228,7 +229,7 @@ def test_a_grid_is_not_taken_for_the_picture(page: Page, service: Service, size:
 
 @pytest.mark.usefixtures("vaes")
 def test_a_picture_of_ones_own(page: Page, service: Service) -> None:
-    mine = Image.new("RGB", (20, 10), (100, 100, 100))
+    mine = png(np.full((10, 20, 3), 100, np.uint8))
     page.compare_picture(json.dumps({"vaes": ["a.safetensors"], "each": True}), mine)
     wait_for(ended(service))
     assert [one["key"] for one in state(page)["view"]["pictures"]] == ["original", "0", "1"]

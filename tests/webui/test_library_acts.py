@@ -109,6 +109,7 @@ def test_what_is_in_use_or_chosen_stays(page: Page, own: Path, host: PlainHost, 
 
 
 def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost, service: Service) -> None:
+    host.shared_with_others = True
     host.refused[Act.CHANGE_FILES] = say("This WebUI was started for other machines to reach.")
     host.refused[Act.ADOPT_FILES] = host.refused[Act.CHANGE_FILES]
     for action in (
@@ -251,5 +252,6 @@ def test_the_status_offers_the_conversion(page: Page, host: PlainHost, theirs: P
     status = page.state({})["regions"]["status"]
     assert "theirs.safetensors cannot be loaded as it is." in plain(status)
     assert "Convert and use" in status
+    host.shared_with_others = True
     host.refused[Act.CHANGE_FILES] = say("This WebUI was started for other machines to reach.")
     assert "Convert and use" not in page.state({})["regions"]["status"]

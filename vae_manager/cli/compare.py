@@ -65,16 +65,16 @@ def _device(name: str) -> torch.device:
 
 
 def _opened(path: Path) -> Pixels:
-    import numpy as np
-    from PIL import Image
+    from ..compare.pictures import read_picture
 
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
+        return read_picture(path)
     except FileNotFoundError as error:
         raise NotFoundError(say("There is no file {path}.", path=path)) from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except OSError as error:
         raise IntegrityError(say("{path} is not a picture that can be read.", path=path)) from error
+    except IntegrityError as error:
+        raise IntegrityError(say("{path}: {problem}", path=path, problem=error.sentence)) from error
 
 
 def _result(original: Pixels, path: Path, device: torch.device, stop: Event) -> tuple[Path, Result]:

@@ -10,8 +10,7 @@ alone is taken, and no page elsewhere can ask. The answer comes when all is done
 from __future__ import annotations
 
 import base64
-import binascii
-import io
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from secrets import compare_digest
@@ -24,13 +23,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from ..compare import Comparison, Encoder, Kept, Result, State
-from ..errors import NotFoundError, RefusedError, UsageError, VaeManagerError
+from ..errors import IntegrityError, NotAdmittedError, NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..sentences import Sentence, say
 from ..service import Service
-from .api import same_site
 from .comparing import begin
 from .hosts.comparing import MOST_PIXELS, Wanted
 from .ui.comparison.figures import notes_of
+from .visits import host_for, not_admitted
+from .words import without_paths, words_of
 
 if TYPE_CHECKING:
     from ..compare.values import Pixels
@@ -38,23 +38,41 @@ if TYPE_CHECKING:
 
 PATH: Final = "/vae-manager/api/compare"
 FIELDS: Final = ("infotext", "picture", "encode", "vaes")
+MAX_BODY_BYTES: Final = 96 * 2**20
+"""More than a PNG of the most pixels takes in base64."""
 
 
 def register(app: FastAPI, host: Host, service: Callable[[], Service], users: Mapping[str, str]) -> None:
     """Add the route. `users` are those of `--api-auth` with their passwords; none: nobody is asked to sign in."""
 
     async def compare(request: Request) -> JSONResponse:
-        if not same_site(request):
-            return _refuse(403, "Only programs and the WebUI's own page may ask.")
+        try:
+            here = host_for(host, request)
+        except NotAdmittedError as error:
+            return not_admitted(error, words_of(host))
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return _refuse(415, "Only JSON is taken.")
+        body = await _body(request)
+        if body is None:
+            return _refuse(413, f"A question has at most {MAX_BODY_BYTES // 2**20} MB.")
         try:
-            asked = await request.json()
-        except ValueError:
-            return _refuse(400, "This is no JSON.")
-        return await run_in_threadpool(_answer, host, service(), asked)
+            asked = json.loads(body)
+        except (ValueError, RecursionError):
+            return _refuse(400, "This is no JSON, or its parts lie too deep in each other.")
+        return await run_in_threadpool(_answer, here, service(), asked)
 
     app.post(PATH, dependencies=[Depends(_signed_in(users))] if users else [])(compare)
+
+
+async def _body(request: Request) -> bytes | None:
+    """None where it is too long."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _signed_in(users: Mapping[str, str]) -> Callable[..., None]:
@@ -77,9 +95,9 @@ def _answer(host: Host, service: Service, asked: Any) -> JSONResponse:
         if done.error is not None:
             raise RefusedError(done.error)
     except VaeManagerError as error:
-        status = {UsageError: 400, NotFoundError: 404}.get(type(error), 409)
-        return _refuse(status, str(error.sentence))
-    return JSONResponse(_as_json(done))
+        status = {UsageError: 400, IntegrityError: 400, NotFoundError: 404}.get(type(error), 409)
+        return _refuse(status, _text(error.sentence, host))
+    return JSONResponse(_as_json(done, host))
 
 
 def _wanted(host: Host, asked: Any) -> Wanted:
@@ -91,14 +109,16 @@ def _wanted(host: Host, asked: Any) -> Wanted:
         raise UsageError(say("“vaes” is to be a list of names of VAE files; “None” is the checkpoint's own."))
     if encode not in ("current", "each"):
         raise UsageError(say("“encode” is to be “current” or “each”."))
+    if not all(isinstance(asked.get(name), str | None) for name in ("infotext", "picture")):
+        raise UsageError(say("“infotext” and “picture” are to be text."))
     if asked.get("picture") is not None:
         return Wanted(Encoder(_pixels(asked["picture"]), encode == "each"), vaes)
     return Wanted(_kept(host, asked.get("infotext")), vaes)
 
 
-def _kept(host: Host, infotext: Any) -> Kept:
+def _kept(host: Host, infotext: str | None) -> Kept:
     kept = host.comparing.kept
-    found = next(iter(kept.all()), None) if infotext is None else kept.of_infotext(str(infotext))
+    found = next(iter(kept.all()), None) if infotext is None else kept.of_infotext(infotext)
     if found is None:
         raise NotFoundError(
             say("No such picture is kept. Make one, or send one; the settings say how many of the last ones are kept.")
@@ -106,20 +126,15 @@ def _kept(host: Host, infotext: Any) -> Kept:
     return found
 
 
-def _pixels(text: Any) -> Pixels:
+def _pixels(text: str) -> Pixels:
     """Of a picture in base64, with or without the beginning of a data address."""
-    import numpy as np
-    from PIL import Image
+    from ..compare.pictures import read_picture
 
-    refusal = UsageError(say("“picture” is no picture in base64, or one of more than 16 megapixels."))
     try:
-        content = base64.b64decode(str(text).rpartition(",")[2], validate=True)
-        with Image.open(io.BytesIO(content)) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise refusal
-            return np.asarray(image.convert("RGB"))
-    except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise refusal from error
+        content = base64.b64decode(text.rpartition(",")[2], validate=True)
+    except ValueError as error:
+        raise UsageError(say("“picture” is no picture in base64.")) from error
+    return read_picture(content, max_pixels=MOST_PIXELS)
 
 
 def _done(host: Host, service: Service, wanted: Wanted) -> Comparison:
@@ -132,16 +147,16 @@ def _done(host: Host, service: Service, wanted: Wanted) -> Comparison:
     return done[0]
 
 
-def _as_json(done: Comparison) -> dict[str, Any]:
+def _as_json(done: Comparison, host: Host) -> dict[str, Any]:
     return {
         "reference": "original" if done.original is not None else None if done.lacks_reference else done.reference,
-        "note": _text(done.note),
+        "note": _text(done.note, host) if done.note is not None else None,
         "seconds": done.seconds,
-        "results": [_result(result) for result in done.results],
+        "results": [_result(result, host) for result in done.results],
     }
 
 
-def _result(result: Result) -> dict[str, Any]:
+def _result(result: Result, host: Host) -> dict[str, Any]:
     from ..compare.sheet import png
 
     decoded = result.decoded
@@ -155,13 +170,14 @@ def _result(result: Result) -> dict[str, Any]:
         "figures": asdict(result.figures) if result.figures is not None else None,
         "words": [str(word) for word in result.words],
         "note": " ".join(map(str, notes_of(result))) or None,
-        "error": _text(decoded.error),
+        "error": _text(decoded.error, host) if decoded.error is not None else None,
         "infotext": result.infotext,
     }
 
 
-def _text(sentence: Sentence | None) -> str | None:
-    return str(sentence) if sentence is not None else None
+def _text(sentence: Sentence, host: Host) -> str:
+    """In English, for programs."""
+    return str(sentence if host.shows_paths else without_paths(sentence))
 
 
 def _refuse(status: int, reason: str) -> JSONResponse:

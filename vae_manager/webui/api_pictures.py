@@ -20,14 +20,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..compare import Comparison
-from ..errors import NotFoundError, VaeManagerError
+from ..errors import NotAdmittedError, NotFoundError, VaeManagerError
 from ..sentences import say
-from .api import same_site
 from .ui.comparison.actions import comparison_of
 from .ui.comparison.stage import legend
 from .ui.comparison.view import ORIGINAL, PATH, SHEET
 from .ui.gradio_compat import signed_in
 from .ui.page import Page
+from .visits import not_admitted, visitor_of
 
 if TYPE_CHECKING:
     from ..compare.values import Pixels
@@ -42,10 +42,12 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
     """Add the routes to a WebUI's app."""
 
     def guarded(request: Request, id: str, answer: Callable[[Comparison], Response]) -> Response:
+        try:
+            visitor_of(page().host, request)
+        except NotAdmittedError as error:
+            return not_admitted(error, page().words)
         if not signed_in(app, request):
             return _refuse(401, "Sign in to the WebUI first.")
-        if not same_site(request):
-            return _refuse(403, "Only the WebUI's own page may ask.")
         try:
             return answer(comparison_of(page().service, id))
         except VaeManagerError as error:

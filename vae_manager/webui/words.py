@@ -12,10 +12,15 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Final
 
 from ..sentences import Sentence
+
+if TYPE_CHECKING:
+    from .hosts.host import Host
 
 CHINESE = Path(__file__).parents[2] / "localizations" / "zh_CN.vae-manager.json"
 TRADITIONAL = ("tw", "hk", "hant")
@@ -24,17 +29,27 @@ TRADITIONAL = ("tw", "hk", "hant")
 class Words:
     """Turns sentences into text."""
 
-    def __init__(self, table: Mapping[str, str]) -> None:
+    def __init__(self, table: Mapping[str, str], *, hides_paths: bool = False) -> None:
         self._table = table
+        self._hides_paths = hides_paths
 
     def __call__(self, sentence: Sentence | str) -> str:
         """The text of `sentence`; a `str` is data of the catalogue that the table may know."""
         if isinstance(sentence, str):
             return self._table.get(sentence, sentence)
-        return sentence.translated(self._table)
+        return (without_paths(sentence) if self._hides_paths else sentence).translated(self._table)
+
+    def place(self, text: str) -> str:
+        """An address or a path, as data, as far as the reader may know it."""
+        return str(_without(text)) if self._hides_paths else text
 
 
-def words_for(language: str, translations: Mapping[str, str]) -> Words:
+def words_of(host: Host) -> Words:
+    """In the host's language, and without paths where the reader may not know them."""
+    return words_for(host.language(), host.translations(), hides_paths=not host.shows_paths)
+
+
+def words_for(language: str, translations: Mapping[str, str], *, hides_paths: bool = False) -> Words:
     """Words in `language`, the name of a WebUI localization; `translations` is the WebUI's own table for it.
 
     Chinese localizations go by many names (`zh_CN`, `zh-Hans (Stable)`, …): each simplified one gets the project's
@@ -42,8 +57,34 @@ def words_for(language: str, translations: Mapping[str, str]) -> Words:
     """
     lowered = language.lower()
     if lowered.startswith("zh") and not any(word in lowered for word in TRADITIONAL):
-        return Words({**translations, **_chinese()})
-    return Words(translations)
+        return Words({**translations, **_chinese()}, hides_paths=hides_paths)
+    return Words(translations, hides_paths=hides_paths)
+
+
+_QUOTED_PATH: Final = re.compile(r"""(['"])((?:[A-Za-z]:[\\/]|\\\\|/)[^'"\n]*)\1""")
+_BARE_PATH: Final = re.compile(r"(?<![\w:/.\\])(?:[A-Za-z]:[\\/]|\\\\|/)(?=[^\s/\\])[^\s'\"<>|]*")
+"""A path in the middle of a text, such as an error of the system."""
+
+
+def without_paths(sentence: Sentence) -> Sentence:
+    """The sentence with the last names of paths in their places."""
+    return Sentence(sentence.template, {name: _without(value) for name, value in sentence.fields.items()})
+
+
+def _without(value: object) -> object:
+    if isinstance(value, Sentence):
+        return without_paths(value)
+    if isinstance(value, int | float):
+        return value
+    text = str(value)
+    if PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute():
+        return _last(text)
+    text = _QUOTED_PATH.sub(lambda found: f"{found[1]}{_last(found[2])}{found[1]}", text)
+    return _BARE_PATH.sub(lambda found: _last(found[0]), text)
+
+
+def _last(path: str) -> str:
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
 
 
 @functools.cache

@@ -28,6 +28,16 @@ class Act(enum.Enum):
     """Take a file from anywhere on this machine into a VAE folder."""
     CHANGE_QUICK_SETTINGS = "change quick settings"
     RELOAD_PAGE = "reload page"
+    MANAGE_DOWNLOADS = "manage downloads"
+    """Pause, order, cancel, discard or continue a download."""
+    ACCEPT_TERMS = "accept terms"
+    """Accept the terms of a licence, for all who use this WebUI."""
+    CHECK_FILES = "check files"
+    """Verify files, look for duplicates, and stop such work."""
+
+
+OWNERS = frozenset({Act.MANAGE_DOWNLOADS, Act.ACCEPT_TERMS, Act.CHECK_FILES})
+"""Acts of the person at the WebUI's own machine. A WebUI that others can reach allows them to nobody else."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ...choice import AUTOMATIC, Resolution, Rule
 from ...errors import VaeManagerError
 from ...sentences import Sentence, say
+from ..admission import Listening
 from ..faults import FAULTS, unavailable
 from .acts import InUse
 from .comparing import Comparing, NoComparing
@@ -36,6 +37,8 @@ HOST_READS: Final[Reads] = {
     "name": (SETTINGS, str),
     "version": (SETTINGS, str),
     "shared_with_others": (FLAGS, lambda: True),
+    "shows_paths": (FLAGS, lambda: False),
+    "listening": (FLAGS, lambda: Listening(is_loopback=True)),
     "folders": (FILES, tuple),
     "endpoint": (SETTINGS, lambda: None),
     "connections": (SETTINGS, lambda: 1),

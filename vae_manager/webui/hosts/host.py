@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from ...choice import Choice, Resolution
 from ...library import Folder
 from ...sentences import Sentence
+from ..admission import Listening
 from .acts import Act, InUse
 
 if TYPE_CHECKING:
@@ -33,6 +34,15 @@ class Host(Protocol):
     @property
     def shared_with_others(self) -> bool:
         """The server is reachable from other machines."""
+        ...
+
+    @property
+    def shows_paths(self) -> bool:
+        """The reader may know where files lie on this machine."""
+        ...
+
+    def listening(self) -> Listening:
+        """The reach of the server, and the names that the owner has added."""
         ...
 
     @property
@@ -76,8 +86,8 @@ class Host(Protocol):
         that has just been taken away."""
         ...
 
-    def refusal(self, act: Act) -> Sentence | None:
-        """Why this WebUI does not allow `act`; None when it does."""
+    def refusal(self, act: Act, *, remote: bool = False) -> Sentence | None:
+        """Why this WebUI does not allow `act`; None when it does. `remote`: somebody at another machine asks."""
         ...
 
     def choice(self) -> Choice: ...

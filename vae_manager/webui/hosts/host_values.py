@@ -39,6 +39,11 @@ def flag(name: str, default: Any = None) -> Any:
     return getattr(value("modules.shared", "cmd_opts"), name, default)
 
 
+def flags() -> Any:
+    """All flags that the WebUI was started with; any of them may be missing."""
+    return value("modules.shared", "cmd_opts")
+
+
 def is_reachable_by_others() -> bool:
     """Other machines can reach the server. WebUIs before 1.7 have only the flags that this one is made of."""
     told = flag("webui_is_non_local")

@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from ...errors import VaeManagerError
-from ...sentences import say
+from ...sentences import Sentence, say
+from ..admission import Visitor
 from ..faults import FAULTS
 from ..words import words_for
 from . import markup
+from .acting import acting
 from .comparison.stage import under_result
 from .gradio_compat import (
+    Work,
     changed,
     keep_out_of_ui_config,
     on_change,
@@ -22,7 +25,6 @@ from .gradio_compat import (
     on_input_in_browser,
     on_message,
 )
-from .messages import perform
 from .page import EVERYWHERE, THIS_TAB, Page
 from .regions import region
 
@@ -99,43 +101,48 @@ def _wire(page: Page, tab: str, parts: _Parts) -> None:
     """Say what each event of the accordion does."""
     dropdown, scope, tab_choice, answer = parts.dropdown, parts.scope, parts.tab_choice, parts.answer
 
+    def unchanged(*_: Any) -> Any:
+        return changed()
+
+    def refused(sentence: Sentence) -> tuple[Any, Any, str]:
+        return changed(), changed(), markup.answer(sentence, page.words)
+
     def shown(word: str) -> Any:
         """Never a value without the lines of now: gradio 4 shows nothing for one that is not among the lines it has."""
         facts = page.facts()
         return changed(choices=page.labels(facts), value=page.label_of(page.word_of(word) or facts.wanted.word))
 
-    def picked(label: str, where: str) -> tuple[Any, str, str]:
-        word = page.word_of(label)
+    def picked(visitor: Visitor, label: str, where: str) -> tuple[Any, str, str]:
+        seen, word = page.seen_by(visitor), page.word_of(label)
         try:
-            own = page.pick(word, where)
+            own = seen.pick(word, where)
         except VaeManagerError as error:
-            return shown(""), "", markup.answer(error.sentence, page.words)
+            return shown(""), "", markup.answer(error.sentence, seen.words)
         doubt = page.doubt_in_tab(own) if own else None
         return shown(word), own, markup.answer(doubt, page.words) if doubt is not None else ""
 
-    def scope_changed(where: str, label: str) -> tuple[Any, str, str]:
-        return picked(label, where) if where == THIS_TAB else (shown(""), "", "")
+    def scope_changed(visitor: Visitor, where: str, label: str) -> tuple[Any, str, str]:
+        return picked(visitor, label, where) if where == THIS_TAB else (shown(""), "", "")
 
-    def acted(text: str) -> str:
-        try:
-            perform(page.host, page.service, text)
-        except VaeManagerError as error:
-            return markup.answer(error.sentence, page.words)
-        return ""
-
-    def refreshed(own: str) -> Any:
-        page.host.refresh()
+    def synced(visitor: Visitor, own: str) -> Any:
         return shown(own)
+
+    def refreshed(visitor: Visitor, own: str) -> tuple[Any, str]:
+        page.host.refresh()
+        return shown(own), ""
 
     # A picture that is begun before the server has answered has the tab's choice too; it is looked at then.
     on_input_in_browser(dropdown, _OWN, [scope, dropdown], [tab_choice])
     on_input_in_browser(scope, _OWN, [scope, dropdown], [tab_choice])
-    on_input(dropdown, picked, [dropdown, scope], [dropdown, tab_choice, answer])
-    on_input(scope, scope_changed, [scope, dropdown], [dropdown, tab_choice, answer])
-    on_click(parts.pick, picked, [parts.message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
-    on_message(parts.act, acted, [parts.message], answer, tab)
-    on_click(parts.sync, shown, [tab_choice], [dropdown], js_after=f"() => {{ vaeManager.linesCame('{tab}'); }}")
-    on_click(parts.refresh, refreshed, [tab_choice], [dropdown])
+    pick = Work(page.host, picked, refused)
+    on_input(dropdown, pick, [dropdown, scope], [dropdown, tab_choice, answer])
+    on_input(scope, Work(page.host, scope_changed, refused), [scope, dropdown], [dropdown, tab_choice, answer])
+    on_click(parts.pick, pick, [parts.message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
+    on_message(parts.act, acting(page), [parts.message], answer, tab)
+    lines_came = f"() => {{ vaeManager.linesCame('{tab}'); }}"
+    on_click(parts.sync, Work(page.host, synced, unchanged), [tab_choice], [dropdown], js_after=lines_came)
+    refresh = Work(page.host, refreshed, lambda sentence: refused(sentence)[::2])
+    on_click(parts.refresh, refresh, [tab_choice], [dropdown, answer])
     on_change(tab_choice, f"(word) => {{ vaeManager.tabChose('{tab}', word); }}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...catalogue import Entry, Source, not_offered
 from ...choice import Choice
-from ...downloads import LeftOver
+from ...downloads import Downloads, LeftOver
 from ...downloads.keys import CIVITAI
 from ...errors import NotFoundError, RefusedError
 from ...files.state_file import forget_damage
@@ -34,6 +34,7 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
     if not entry.offered:
         raise RefusedError(not_offered(entry))
     if accept:
+        allow(host, Act.ACCEPT_TERMS)
         service.accepted.add(entry.id)
     if terms_are_open(entry, service):
         raise RefusedError(say("Read the terms of {vae} and accept them first.", vae=entry.name))
@@ -69,6 +70,7 @@ def _has_come(host: Host, service: Service, delivery: Delivery) -> None:
 
 def go_on(host: Host, service: Service, key: str) -> None:
     """Let a download that was cut off go on."""
+    allow(host, Act.MANAGE_DOWNLOADS)
     left = _left_over(host, service, key)
     offered = left.order.sha256 is not None and service.catalogue.recognise(left.order.sha256) is not None
     allow(host, Act.GET)
@@ -83,6 +85,7 @@ def go_on(host: Host, service: Service, key: str) -> None:
 
 
 def discard(host: Host, service: Service, key: str) -> None:
+    allow(host, Act.MANAGE_DOWNLOADS)
     service.downloads.discard(_left_over(host, service, key))
 
 
@@ -107,7 +110,18 @@ def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Ne
     )
 
 
+def _managing(do: Callable[[Downloads, str], object]) -> Do:
+    """A change of one download of the queue, for its owner alone."""
+
+    def managed(host: Host, service: Service, action: Action) -> None:
+        allow(host, Act.MANAGE_DOWNLOADS)
+        do(service.downloads, action["job"])
+
+    return managed
+
+
 def _move(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.MANAGE_DOWNLOADS)
     if action["step"] in {step.value for step in Step}:
         service.downloads.move(action["job"], Step(action["step"]))
 
@@ -162,11 +176,11 @@ ACTIONS: dict[str, tuple[Do, dict[str, type]]] = {
     "get-from": (lambda host, service, action: get_from(host, service, action["address"]), {"address": str}),
     "continue": (lambda host, service, action: go_on(host, service, action["job"]), {"job": str}),
     "discard": (lambda host, service, action: discard(host, service, action["job"]), {"job": str}),
-    "pause": (lambda host, service, action: service.downloads.pause(action["job"]), {"job": str}),
-    "resume": (lambda host, service, action: service.downloads.resume(action["job"]), {"job": str}),
-    "cancel": (lambda host, service, action: service.downloads.cancel(action["job"]), {"job": str}),
-    "retry": (lambda host, service, action: service.downloads.retry(action["job"]), {"job": str}),
-    "forget": (lambda host, service, action: service.downloads.forget(action["job"]), {"job": str}),
+    "pause": (_managing(lambda downloads, job: downloads.pause(job)), {"job": str}),
+    "resume": (_managing(lambda downloads, job: downloads.resume(job)), {"job": str}),
+    "cancel": (_managing(lambda downloads, job: downloads.cancel(job)), {"job": str}),
+    "retry": (_managing(lambda downloads, job: downloads.retry(job)), {"job": str}),
+    "forget": (_managing(lambda downloads, job: downloads.forget(job)), {"job": str}),
     "move": (_move, {"job": str, "step": str}),
     "save-key": (_save_key, {"key": str}),
     "remove-key": (_remove_key, {}),

@@ -103,6 +103,10 @@ class Facts:
     quick_settings_refused: Sentence | None
     reload_refused: Sentence | None
     sources_refused: Sentence | None
+    downloads_refused: Sentence | None
+    """Why the queue cannot be changed by this person."""
+    terms_refused: Sentence | None
+    """Why the terms of a licence cannot be accepted by this person."""
     in_quick_settings: bool
 
     @property
@@ -163,6 +167,8 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         quick_settings_refused=host.refusal(Act.CHANGE_QUICK_SETTINGS),
         reload_refused=host.refusal(Act.RELOAD_PAGE),
         sources_refused=host.refusal(Act.CHANGE_SOURCES),
+        downloads_refused=host.refusal(Act.MANAGE_DOWNLOADS),
+        terms_refused=host.refusal(Act.ACCEPT_TERMS),
         in_quick_settings="sd_vae" in (host.quick_settings() or ()),
     )
 

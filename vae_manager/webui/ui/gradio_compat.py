@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 from starlette.requests import Request
 
+from ...errors import NotAdmittedError, UsageError
 from ...sentences import Sentence, say
+from ..admission import not_direct
 from ..faults import FAULTS
+from ..visits import visitor_of
+
+if TYPE_CHECKING:
+    from ..hosts.host import Host
 
 GRADIO_4 = int(gr.__version__.split(".", 1)[0]) >= 4
 
@@ -22,9 +30,47 @@ AT_ONCE: dict[str, Any] = {
 EVENT: Sentence = say("An action of the page")
 
 
+class Work(NamedTuple):
+    """The work of an event, for requests that the host admits."""
+
+    host: Host
+    do: Callable[..., Any]
+    """Gets the visitor, then the inputs."""
+    refused: Callable[[Sentence], Any]
+    """The outputs that show a refusal at the click."""
+
+
+def _event(work: Work, outputs: Sequence[Any]) -> Callable[..., Any]:
+    """The function for gradio, which hands it the request by the annotation.
+
+    After a fault of ours the outputs stay as they are, and the page's status names the fault.
+    """
+
+    def event(request: gr.Request, *inputs: Any) -> Any:
+        try:
+            visitor = visitor_of(work.host, _behind(request))
+        except NotAdmittedError as error:
+            return work.refused(error.sentence)
+        return work.do(visitor, *inputs)
+
+    return FAULTS.edge(event, EVENT, lambda: changed() if len(outputs) == 1 else [changed() for _ in outputs])
+
+
+def _behind(event: Any) -> Request:
+    """The HTTP request of an event.
+
+    gradio 3 makes its own of the body's field `request`, which its queue fills, and any sender can: only the real one
+    counts. Events of ours go past the queue (`AT_ONCE`).
+    """
+    request = getattr(event, "request", None)
+    if not isinstance(request, Request):
+        raise not_direct()
+    return request
+
+
 def on_click(
     button: Any,
-    work: Callable[..., Any],
+    work: Work,
     inputs: Sequence[Any],
     outputs: Sequence[Any],
     js: str | None = None,
@@ -32,22 +78,22 @@ def on_click(
 ) -> None:
     """Run `work` on a click, at once (beside the queue of generations) and without a veil over the outputs; `js` in the
     browser before it, `js_after` once the outputs are there."""
-    event = button.click(_edged(work, outputs), inputs=list(inputs), outputs=list(outputs), **_js(js), **AT_ONCE)
+    event = button.click(_event(work, outputs), inputs=list(inputs), outputs=list(outputs), **_js(js), **AT_ONCE)
     if js_after is not None:
         event.then(None, inputs=[], outputs=[], **_js(js_after))
 
 
-def on_message(button: Any, work: Callable[..., Any], inputs: Sequence[Any], answer: Any, place: str) -> None:
+def on_message(button: Any, work: Work, inputs: Sequence[Any], answer: Any, place: str) -> None:
     """As `on_click`, for what the page's script has to say: it puts the message in, and is given the `answer`, in
     `place` of its `PLACES`."""
-    edged = _edged(work, [answer])
-    event = button.click(edged, inputs=list(inputs), outputs=[answer], **_js("vaeManager.takeMessage"), **AT_ONCE)
+    take = _js("vaeManager.takeMessage")
+    event = button.click(_event(work, [answer]), inputs=list(inputs), outputs=[answer], **take, **AT_ONCE)
     event.then(None, inputs=[answer], outputs=[], **_js(f"(text) => {{ vaeManager.answered('{place}', text); }}"))
 
 
-def on_input(component: Any, work: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+def on_input(component: Any, work: Work, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     """Run `work` when a person, and not the program, changes the component."""
-    component.input(_edged(work, outputs), inputs=list(inputs), outputs=list(outputs), **AT_ONCE)
+    component.input(_event(work, outputs), inputs=list(inputs), outputs=list(outputs), **AT_ONCE)
 
 
 def on_input_in_browser(component: Any, js: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
@@ -58,11 +104,6 @@ def on_input_in_browser(component: Any, js: str, inputs: Sequence[Any], outputs:
 def on_change(component: Any, js: str) -> None:
     """Run `js`, in the browser alone, whenever the component's value changes."""
     component.change(None, inputs=[component], outputs=[], **_js(js))
-
-
-def _edged(work: Callable[..., Any], outputs: Sequence[Any]) -> Callable[..., Any]:
-    """`work`, after whose faults the outputs stay as they are; the page's status names the fault."""
-    return FAULTS.edge(work, EVENT, lambda: changed() if len(outputs) == 1 else [changed() for _ in outputs])
 
 
 def _js(code: str | None) -> dict[str, Any]:
@@ -97,6 +138,26 @@ def keep_out_of_ui_config(*components: Any) -> None:
 
 
 def picture_field(label: str, elem_id: str) -> Any:
-    """Takes one picture, by click, drop or paste; an event gets it as PIL's, in its own size."""
+    """Takes one picture, by click, drop or paste; an event gets it as it came, for `picture_of`.
+
+    gradio would open it before the event can ask who sends it, in any of the formats that Pillow knows.
+    """
     source: dict[str, Any] = {"sources": ["upload"]} if GRADIO_4 else {"source": "upload"}
-    return gr.Image(type="pil", image_mode="RGB", label=label, elem_id=elem_id, height=220, **source)
+    component = gr.Image(type="filepath", label=label, elem_id=elem_id, height=220, **source)
+    component.preprocess = lambda payload: payload
+    return component
+
+
+def picture_of(payload: Any) -> Path | bytes | None:
+    """The file of the picture in a `picture_field`, or its content; None where there is none. Raises UsageError.
+
+    A data address in gradio 3; a file in the cache of uploads in gradio 4, which has looked that it lies there.
+    """
+    if payload is None:
+        return None
+    if GRADIO_4:
+        return Path(payload.path)
+    try:
+        return base64.b64decode(payload.partition(",")[2], validate=True)
+    except (AttributeError, ValueError) as error:
+        raise UsageError(say("The page is out of date. Reload it.")) from error

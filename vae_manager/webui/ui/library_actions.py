@@ -133,14 +133,17 @@ def _convert(host: Host, service: Service, action: Action) -> None:
 
 # -- looking -------------------------------------------------------------------------------------------------------
 def _verify(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHECK_FILES)
     service.upkeep.verify(file_of(host, service, action["file"]))
 
 
 def _verify_all(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHECK_FILES)
     service.upkeep.verify_all(scan(host.folders()))
 
 
 def _find_duplicates(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHECK_FILES)
     service.upkeep.find_duplicates(scan(host.folders()))
 
 
@@ -177,7 +180,23 @@ def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[Guess, Sente
 
 
 def _forget_told(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHECK_FILES)
     service.upkeep.told = None
+
+
+def _forget_removed(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHANGE_FILES)
+    service.upkeep.forget_removed()
+
+
+def _stop_work(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHECK_FILES)
+    service.upkeep.stop(action["job"])
+
+
+def _forget_work(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHECK_FILES)
+    service.upkeep.forget(action["job"])
 
 
 def _use(host: Host, service: Service, action: Action) -> None:
@@ -191,7 +210,7 @@ LIBRARY_ACTIONS: Final[dict[str, tuple[Do, dict[str, type]]]] = {
     "move-file": (_move, {"file": str, "folder": str}),
     "delete-file": (_delete, {"file": str}),
     "undo-delete": (_undo, {}),
-    "forget-delete": (lambda host, service, action: service.upkeep.forget_removed(), {}),
+    "forget-delete": (_forget_removed, {}),
     "forget-told": (_forget_told, {}),
     "adopt-file": (_adopt, {"path": str, "how": str, "folder": str}),
     "verify-file": (_verify, {"file": str}),
@@ -200,7 +219,7 @@ LIBRARY_ACTIONS: Final[dict[str, tuple[Do, dict[str, type]]]] = {
     "refresh-files": (lambda host, service, action: host.refresh(), {}),
     "set-family": (_set_family, {"file": str, "family": str}),
     "try-file": (_try_out, {"file": str}),
-    "stop-work": (lambda host, service, action: service.upkeep.stop(action["job"]), {"job": str}),
-    "forget-work": (lambda host, service, action: service.upkeep.forget(action["job"]), {"job": str}),
+    "stop-work": (_stop_work, {"job": str}),
+    "forget-work": (_forget_work, {"job": str}),
 }
 """What a message may ask for, and the fields that it must bring."""

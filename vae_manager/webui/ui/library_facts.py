@@ -118,6 +118,9 @@ class Library:
     change_refused: Sentence | None
     adopt_refused: Sentence | None
     choose_refused: Sentence | None
+    check_refused: Sentence | None
+    """Why files cannot be verified by this person."""
+    shows_paths: bool
 
     @property
     def rows(self) -> Sequence[LibraryRow]:
@@ -165,6 +168,8 @@ def read_library(
         change_refused=host.refusal(Act.CHANGE_FILES),
         adopt_refused=host.refusal(Act.ADOPT_FILES),
         choose_refused=host.refusal(Act.CHOOSE),
+        check_refused=host.refusal(Act.CHECK_FILES),
+        shows_paths=host.shows_paths,
     )
 
 

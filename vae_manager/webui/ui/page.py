@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...choice import AUTOMATIC, BUILTIN, Choice
@@ -13,9 +16,11 @@ from ...library import VaeFile, scan
 from ...library.listing import Listing
 from ...sentences import Sentence, say
 from ...service import Service
+from ..admission import Visitor
 from ..faults import FAULTS
 from ..hosts.acts import Act
-from ..words import Words, words_for
+from ..hosts.visited import seen_from_elsewhere, seen_from_here
+from ..words import Words, words_of
 from . import markup
 from .choosing import allow, choose
 from .comparison.actions import compare_picture
@@ -49,6 +54,13 @@ def _digest(lines: Sequence[tuple[str, str]]) -> str:
     return hashlib.blake2s(repr(lines).encode()).hexdigest()  # printable, whatever a name holds
 
 
+@dataclass
+class _Lines:
+    """The WebUI's words by the lines of the dropdown: one for all who see the page."""
+
+    words: dict[str, str] = field(default_factory=dict)
+
+
 class Page:
     """What the gradio parts and the route ask."""
 
@@ -56,16 +68,30 @@ class Page:
         self.host = host
         self.service = service
         self.quick_settings_at_build = "sd_vae" in (host.quick_settings() or ())
-        self._words_by_label: dict[str, str] = {}
+        self._lines = _Lines()
         self._sent = RowLog()
         self._offers = Offers()
         self._listing = Listing()
         self._memo = Memo()
         self._life = secrets.token_hex(4)
+        self._seen_by = {
+            Visitor(is_owner=True): self._as_seen(seen_from_here(host)),
+            Visitor(is_owner=False): self._as_seen(seen_from_elsewhere(host)),
+        }
+
+    def _as_seen(self, host: Host) -> Page:
+        """The same page over a host that allows and shows something else."""
+        page = copy.copy(self)
+        page.host, page._sent, page._memo = host, RowLog(), Memo()
+        return page
+
+    def seen_by(self, visitor: Visitor) -> Page:
+        """The page as this visitor may see and use it."""
+        return self._seen_by[visitor]
 
     @property
     def words(self) -> Words:
-        return words_for(self.host.language(), self.host.translations())
+        return words_of(self.host)
 
     def facts(self) -> Facts:
         return read_facts(self.host, self.service, self._files())
@@ -147,7 +173,13 @@ class Page:
 
     def _library(self, files: Sequence[VaeFile], stamp: str, selected: str) -> dict[str, Any]:
         library, words = read_library(self.host, self.service, files, selected, self._memo), self.words
-        seen_with = (library.in_use.family, library.choose_refused, library.change_refused, self.host.language())
+        seen_with = (
+            library.in_use.family,
+            library.choose_refused,
+            library.change_refused,
+            library.shows_paths,
+            self.host.language(),
+        )
 
         def html(row: LibraryRow) -> str:
             return markup.library_row(row, library, words)
@@ -181,8 +213,8 @@ class Page:
             "active": section.active,
         }
 
-    def compare_picture(self, message: str, picture: Any) -> None:
-        """Compare a picture of the person's own, PIL's. Raises VaeManagerError."""
+    def compare_picture(self, message: str, picture: Path | bytes | None) -> None:
+        """Compare a picture of the person's own. Raises VaeManagerError."""
         compare_picture(self.host, self.service, message, picture)
 
     def pace(self) -> dict[str, Any]:
@@ -213,9 +245,10 @@ class Page:
              dict(self.host.translations())),
             lambda: _digest(markup.dropdown(facts, self.words)),
         )  # fmt: skip
-        means = [facts.resolution.rule.value, facts.resolution.path or ""]  # stands beside "Automatic"
-        chosen = [facts.wanted.word, facts.choice.word, ended]
-        return "|".join([self._life, *chosen, *means, shown, *(self.host.quick_settings() or ())])
+        means = (facts.resolution.rule.value, facts.resolution.path)  # stands beside "Automatic"
+        chosen = (facts.wanted.word, facts.choice.word, ended)
+        told = repr((self._life, chosen, means, shown, self.host.quick_settings()))  # printable, whatever a name holds
+        return hashlib.blake2s(told.encode()).hexdigest()  # a path of this machine is in it
 
     # gradio 3.41.2 shows a dropdown's values as they are: what is read must be turned back into the WebUI's word.
 
@@ -224,7 +257,7 @@ class Page:
         chosen = self.host.choice().word
         options = dict.fromkeys([AUTOMATIC.word, BUILTIN.word, *self.host.files(), chosen])
         self._remember([(choice_name(Choice(word), self.words), word) for word in options])
-        return list(self._words_by_label), self.label_of(chosen)
+        return list(self._lines.words), self.label_of(chosen)
 
     def labels(self, facts: Facts) -> list[str]:
         """The dropdown's lines now."""
@@ -234,17 +267,17 @@ class Page:
 
     def label_of(self, word: str) -> str:
         """How the dropdown shows the WebUI's `word`: the line that was made last for it."""
-        shown = [label for label, known in self._words_by_label.items() if known == word]
+        shown = [label for label, known in self._lines.words.items() if known == word]
         return shown[-1] if shown else word
 
     def word_of(self, label: str) -> str:
         """The WebUI's word behind a line of the dropdown, also of an open page that shows older lines."""
-        return self._words_by_label.get(label, label)
+        return self._lines.words.get(label, label)
 
     def _remember(self, lines: Iterable[tuple[str, str]]) -> None:
         latest = dict(lines)
-        older = {label: word for label, word in self._words_by_label.items() if label not in latest}
-        self._words_by_label = {**older, **latest}  # in one step: events of both tabs come on threads of their own
+        older = {label: word for label, word in self._lines.words.items() if label not in latest}
+        self._lines.words = {**older, **latest}  # in one step: events of both tabs come on threads of their own
 
     def pick(self, word: str, scope: str) -> str:
         """The person picked `word` in a tab; returns the tab's own choice: empty when the choice is for everywhere."""

@@ -7,12 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from ...errors import VaeManagerError
 from ...sentences import say
 from . import markup
+from .acting import acting, comparing
 from .comparison.stage import frame
 from .gradio_compat import keep_out_of_ui_config, on_change, on_message, picture_field
-from .messages import perform
 from .page import COMPARISON, LIBRARY, Page
 from .regions import region
 
@@ -52,23 +51,9 @@ def build(page: Page) -> Any:
             for name in ("act", "compare")
         )
 
-    def acted(text: str) -> str:
-        try:
-            perform(page.host, page.service, text)
-        except VaeManagerError as error:
-            return markup.answer(error.sentence, page.words)
-        return ""
-
-    def compared(text: str, picture: Any) -> str:
-        try:
-            page.compare_picture(text, picture)
-        except VaeManagerError as error:
-            return markup.answer(error.sentence, page.words)
-        return ""
-
     with blocks:
-        on_message(act, acted, [message], answer, LIBRARY)
-        on_message(compare, compared, [message, own], answer, LIBRARY)
+        on_message(act, acting(page), [message], answer, LIBRARY)
+        on_message(compare, comparing(page), [message, own], answer, LIBRARY)
         on_change(own, "(picture) => { vaeComparison.pictureCame(picture !== null); }")
     keep_out_of_ui_config(pages, answer, shelf, which, setup, own, results, message, act, compare)
     return blocks

@@ -23,6 +23,8 @@ BANDWIDTH = "vae_manager_bandwidth"
 FAMILY_DEFAULTS = {"sd1": "vae_manager_default_sd1", "sdxl": "vae_manager_default_sdxl"}
 """Which VAE Automatic takes for a checkpoint of the family when nothing nearer is set."""
 GUARDS = "vae_manager_guards"
+ALLOWED_HOSTS = "vae_manager_allowed_hosts"
+"""Names under which the page may be reached besides this machine's."""
 CONVERT = "vae_manager_convert"
 MEMORY = "vae_manager_memory"
 ON_DEVICE = "vae_manager_on_device"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from modules import scripts
@@ -14,7 +15,7 @@ from ...faults import FAULTS
 from ...ui import accordion, tab
 from ...ui.actions import quick_settings_with_vae
 from ...ui.choosing import follow
-from ...ui.gradio_compat import changed, is_in_page, on_click
+from ...ui.gradio_compat import Work, changed, is_in_page, on_click
 from ...ui.page import TABS, Page
 from .. import host_values
 from ..acts import Act
@@ -50,6 +51,8 @@ class Plug:
         """Register everything; gives what the WebUI is to make the script of."""
         with FAULTS.caught(say("Preparing the WebUI's settings")):
             self.host.prepare()
+        with FAULTS.caught(say("Reading the settings")):
+            self.host.listening()  # the names are read before anybody can ask
         self._guard()
         register("before_ui", self._new_page, say("Beginning a new page"))
         register("ui_tabs", self._tabs, say("The tab “VAE”"), list)
@@ -96,12 +99,17 @@ class Plug:
         picker = self.host.picker(component, elem_id)
         if picker is not None and "picker" not in self._kept_in_step:
             self._kept_in_step.add("picker")
-            on_click(self._sync_button, self._picker, [], [picker])
+            on_click(self._sync_button, self._shown(self._picker), [], [picker])
         if elem_id == f"setting_{options.QUICK_SETTINGS}" and self.host.refusal(Act.CHANGE_QUICK_SETTINGS) is None:
-            on_click(self._sync_button, self._quick_settings, [component], [component])
+            on_click(self._sync_button, self._shown(self._quick_settings), [component], [component])
         if elem_id in (f"setting_{option}" for option in options.FAMILY_DEFAULTS.values()):
             arguments = host_values.option_info(elem_id.removeprefix("setting_")).component_args
-            on_click(self._sync_button, lambda: changed(**arguments()), [], [component])  # lists a new file at once
+            listed = self._shown(lambda: changed(**arguments()))  # a new file at once
+            on_click(self._sync_button, listed, [], [component])
+
+    def _shown(self, values: Callable[..., Any]) -> Work:
+        """Give a component of the WebUI's its values of now, in the extension's own page alone."""
+        return Work(self.host, lambda visitor, *inputs: values(*inputs), lambda sentence: changed())
 
     def _picker(self) -> Any:
         return changed(**self.host.picker_values(self.page().facts()))

@@ -42,6 +42,7 @@ def register(host: FamilyWebUI, words: Words, follow: Callable[[], None]) -> Non
         options.ON_DEVICE: _on_device(words),
         options.KEPT: _kept(host, words),
         options.KEPT_MEMORY: _kept_memory(host, words),
+        options.ALLOWED_HOSTS: _allowed_hosts(host, words),
         options.GUARDS: _guards(host, words),
     }
     add_option = host_values.needed("modules.shared", "opts").add_option
@@ -99,6 +100,8 @@ def _download_folder(host: FamilyWebUI, words: Words) -> OptionInfo:
 
     def shown() -> dict[str, Any]:
         folders = [str(folder.path) for folder in host.folders() if folder.purpose == "vae"]
+        if host.shared_with_others:  # gradio sends the choices to each browser, seen or not
+            folders = [chosen for chosen in (str(options.read(options.DOWNLOAD_FOLDER, "")),) if chosen in folders]
         closed = host_values.flag("hide_ui_dir_config", False) or host.refusal(Act.CHANGE_SOURCES) is not None
         return {"choices": [options.AUTOMATIC_FOLDER, *folders], "visible": not closed}
 
@@ -162,6 +165,18 @@ def _kept_memory(host: FamilyWebUI, words: Words) -> OptionInfo:
 def _shrink(host: FamilyWebUI) -> Callable[[], None]:
     """Looks for the pictures only when they are to be fewer: what compares is not imported while the WebUI starts."""
     return lambda: host.comparing.kept.shrink()
+
+
+def _allowed_hosts(host: FamilyWebUI, words: Words) -> OptionInfo:
+    label = words(say("Names of reverse proxies in front of this WebUI"))
+    hint = words(
+        say(
+            "with commas between them; a WebUI that listens on this machine alone answers under no other name than "
+            "this machine's and these; counts from the next start"
+        )
+    )
+    shown = {"max_lines": 1, "visible": host.refusal(Act.CHANGE_SOURCES) is None}
+    return OptionInfo("", label, gr.Textbox, shown).info(hint)
 
 
 def _guards(host: FamilyWebUI, words: Words) -> OptionInfo:

@@ -15,9 +15,11 @@ from ....files.json_text import parse_json
 from ....files.state_file import UNREADABLE, DamagedError, bytes_of, pairs_of
 from ....library import Folder
 from ....sentences import Sentence, say
+from ...admission import Listening, Name
 from .. import host_values
-from ..acts import Act, InUse, Swap
+from ..acts import OWNERS, Act, InUse, Swap
 from . import card, model_facts, options
+from .listening import added_names, is_on_loopback, is_shared
 from .override import Override
 
 if TYPE_CHECKING:
@@ -166,7 +168,19 @@ class FamilyWebUI(ABC):
 
     @property
     def shared_with_others(self) -> bool:
-        return host_values.is_reachable_by_others()
+        return is_shared(host_values.flags())
+
+    @property
+    def shows_paths(self) -> bool:
+        return not self.shared_with_others
+
+    def listening(self) -> Listening:
+        return Listening(is_on_loopback(host_values.flags()), self._added_names)
+
+    @functools.cached_property
+    def _added_names(self) -> frozenset[Name]:
+        """As at the start: a page that gets at the WebUI's settings could add its own name otherwise."""
+        return added_names(host_values.flags(), options.read(options.ALLOWED_HOSTS, ""))
 
     @property
     def data_folder(self) -> Path:
@@ -259,7 +273,9 @@ class FamilyWebUI(ABC):
     def choice_frozen(self) -> Sentence | None:
         """Which flag of the WebUI decides which VAE is used, or freezes the setting; None where none does."""
 
-    def refusal(self, act: Act) -> Sentence | None:
+    def refusal(self, act: Act, *, remote: bool = False) -> Sentence | None:
+        if act in OWNERS:
+            return self._owners_alone() if remote else None
         if act in (Act.CHOOSE, Act.CHOOSE_FOR_TAB):
             return self.choice_frozen()
         if act is Act.PREFER:
@@ -276,6 +292,15 @@ class FamilyWebUI(ABC):
             return say(
                 "This WebUI can be reached from other machines, so the page fetches only what it offers. On its own "
                 "machine, `python -m vae_manager get` fetches any VAE."
+            )
+        return None
+
+    def _owners_alone(self) -> Sentence | None:
+        """None where the owner has opened the WebUI to others by --enable-insecure-extension-access."""
+        if host_values.is_closed_to_strangers():
+            return say(
+                "This WebUI is shared, and only its owner may do this: on the machine that it runs on, under the "
+                "address 127.0.0.1. A start with --enable-insecure-extension-access lets everybody do it."
             )
         return None
 

@@ -145,10 +145,10 @@ class Forge(FamilyWebUI):
 
     # The page
 
-    def refusal(self, act: Act) -> Sentence | None:
+    def refusal(self, act: Act, *, remote: bool = False) -> Sentence | None:
         if act is Act.CHANGE_QUICK_SETTINGS:
             return say("Forge shows the VAE by itself, in the row at the top of every page.")
-        return super().refusal(act)
+        return super().refusal(act, remote=remote)
 
     # The model
 

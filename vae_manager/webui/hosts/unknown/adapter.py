@@ -82,10 +82,10 @@ class UnknownWebUI(FamilyWebUI):
     def choice_frozen(self) -> Sentence | None:
         return self.why_not
 
-    def refusal(self, act: Act) -> Sentence | None:
+    def refusal(self, act: Act, *, remote: bool = False) -> Sentence | None:
         if act is Act.CHANGE_QUICK_SETTINGS:
             return self.why_not
-        return super().refusal(act)
+        return super().refusal(act, remote=remote)
 
     def written_choice(self) -> Choice:
         return AUTOMATIC

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ....compare import Comparison, Encoder, Kept
@@ -91,9 +92,9 @@ def _squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-def compare_picture(host: Host, service: Service, message: str, picture: Any) -> None:
-    """A picture of the person's own, PIL's; `message` says with which VAEs, and whether each encodes it itself."""
-    import numpy as np
+def compare_picture(host: Host, service: Service, message: str, picture: Path | bytes | None) -> None:
+    """A picture of the person's own; `message` says with which VAEs, and whether each encodes it itself."""
+    from ....compare.pictures import read_picture
 
     if picture is None:
         raise UsageError(say("Put a picture in first: drop it on the field, or click there."))
@@ -102,11 +103,12 @@ def compare_picture(host: Host, service: Service, message: str, picture: Any) ->
         chosen, each = _chosen(action), action["each"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError(say("The page is out of date. Reload it.")) from None
-    width, height = picture.size
-    if width * height > MOST_PIXELS:
-        raise RefusedError(say("The picture has more than {count} megapixels.", count=MOST_PIXELS // 1_000_000))
+    try:
+        pixels = read_picture(picture, max_pixels=MOST_PIXELS)
+    except OSError as error:
+        raise NotFoundError(say("This picture is not there.")) from error
+    height, width = pixels.shape[:2]
     title: Sentence = say("A picture of your own, {width} × {height}", width=width, height=height)
-    pixels = np.asarray(picture.convert("RGB"))
     begin(host.comparing, service, Wanted(Encoder(pixels, each is True), chosen), title)
 
 

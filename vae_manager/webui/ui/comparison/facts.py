@@ -60,7 +60,7 @@ class Section:
     saved: Sequence[Path]
     """The files that it was saved as last; the sheet is the last of them."""
     shows_paths: bool
-    """Nobody else can reach the page, so that it may name folders of this machine."""
+    """The page may name folders of this machine."""
     choose_refused: Sentence | None
 
     @property
@@ -101,7 +101,7 @@ def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers:
         now=now,
         saving=service.saving.view(key_of(now)) if now is not None else None,
         saved=service.saved.get(now.id, ()) if now is not None else (),
-        shows_paths=not host.shared_with_others,
+        shows_paths=host.shows_paths,
         choose_refused=host.refusal(Act.CHOOSE),
     )
 

@@ -34,13 +34,15 @@ def downloads(facts: Facts, words: Words) -> str:
         _row(
             one.wanted.name,
             _size(one.job.total or one.wanted.order.size),
-            job_buttons(one.job, one.wanted.name, words, area="queue", first=one.job.key in queued[:1]),
+            job_buttons(one.job, one.wanted.name, words, area="queue", first=one.job.key in queued[:1])
+            if facts.downloads_refused is None
+            else "",
             job_line(one.job, one.wanted.name, words),
             key=one.job.key,
         )
         for one in shown
     ]
-    rows += [_left_row(left, name, words) for left, name in facts.left]
+    rows += [_left_row(left, name, facts, words) for left, name in facts.left]
     queue = f'<ul class="vm-rows">{"".join(rows)}</ul>' if rows else ""
     if not rows and not facts.past:
         queue = paragraph(escape(words(say("Nothing has been fetched yet."))))
@@ -59,8 +61,8 @@ def _size(count: int | None) -> str:
     return megabytes(count) if count is not None else ""
 
 
-def _left_row(left: LeftOver, name: str, words: Words) -> str:
-    buttons = left_buttons(left, name, words, area="left")
+def _left_row(left: LeftOver, name: str, facts: Facts, words: Words) -> str:
+    buttons = left_buttons(left, name, words, area="left") if facts.downloads_refused is None else ""
     return _row(name, _size(left.total), buttons, kept_line(left.done, left.total, words), key=left.key)
 
 
@@ -98,7 +100,7 @@ def _past(past: Past, words: Words) -> str:
     figures = [_size(past.size) if past.ending is not Ending.CANCELLED else ""]
     if past.speed is not None and past.ending is Ending.DELIVERED:
         figures.append(f"⌀ {amount(round(past.speed))}/s")
-    details = [(say("File"), past.file_name), (say("From"), ", ".join(past.sources))]
+    details = [(say("File"), past.file_name), (say("From"), ", ".join(map(words.place, past.sources)))]
     if past.sha256 is not None:
         details.append((say("SHA-256"), past.sha256))
     if past.seconds:

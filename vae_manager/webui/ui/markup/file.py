@@ -144,7 +144,8 @@ def _actions(row: LibraryRow, library: Library, words: Words) -> str:
         if library.choose_refused is None:
             add(say("Convert and use"), {"do": "convert-file", "file": row.key, "use": True}, primary=True)
         add(say("Convert"), {"do": "convert-file", "file": row.key, "use": False})
-    add(say("Verify"), {"do": "verify-file", "file": row.key})
+    if library.check_refused is None:
+        add(say("Verify"), {"do": "verify-file", "file": row.key})
     if _may_try(row, library):
         add(say("Try it out"), {"do": "try-file", "file": row.key})
     for family in _families_to_say(row):
@@ -205,7 +206,9 @@ def _move(row: LibraryRow, library: Library, words: Words) -> str:
         return ""
     label, done = escape(words(say("Folder"))), escape(words(say("Move")))
     action = escape(json.dumps({"do": "move-file", "file": row.key}))
-    choices = "".join(f'<option value="{number}">{escape(plain(str(place)))}</option>' for number, place in places)
+    choices = "".join(
+        f'<option value="{number}">{escape(plain(_place(place, library)))}</option>' for number, place in places
+    )
     return _folded(
         say("Move …"),
         f'<form class="vm-form" data-vae-form="{action}"><label><span>{label}</span><select name="folder" '
@@ -214,6 +217,10 @@ def _move(row: LibraryRow, library: Library, words: Words) -> str:
         f"moving {row.key}",
         words,
     )
+
+
+def _place(folder: Path, library: Library) -> str:
+    return str(folder) if library.shows_paths else folder.name
 
 
 def _folded(text: Sentence, inner: str, key: str, words: Words) -> str:
@@ -227,7 +234,7 @@ def _folded(text: Sentence, inner: str, key: str, words: Words) -> str:
 def _details(row: LibraryRow, library: Library, words: Words) -> str:
     known = row.known
     facts: list[tuple[Sentence, str]] = [
-        (say("Path"), plain(str(row.path)) if library.change_refused is None else plain(row.name)),
+        (say("Path"), plain(str(row.path)) if library.shows_paths else plain(row.name)),
         (say("Size"), f"{megabytes(row.size)} ({row.size:,} B)"),
     ]
     if row.sha256 is not None:
@@ -283,7 +290,8 @@ def adopt_form(library: Library, words: Words) -> str:
     ways = {"copy": say("copy it"), "move": say("move it"), "link": say("link it, on one disk")}
     choices = "".join(f'<option value="{way}">{escape(words(text))}</option>' for way, text in ways.items())
     places = "".join(
-        f'<option value="{number}">{escape(plain(str(place)))}</option>' for number, place in enumerate(library.folders)
+        f'<option value="{number}">{escape(plain(_place(place, library)))}</option>'
+        for number, place in enumerate(library.folders)
     )
     path, how, where = (escape(words(text)) for text in (say("Path of the file"), say("How"), say("Folder")))
     done = escape(words(say("Take it in")))

@@ -182,7 +182,7 @@ def may_convert(row: LibraryRow, library: Library) -> bool:
 # -- above the table -----------------------------------------------------------------------------------------------
 def library_bar(library: Library, words: Words) -> str:
     """How much there is, what is done with all of it, what goes on, and what was done."""
-    told = with_buttons(_summary(library, words), _tools(words))
+    told = with_buttons(_summary(library, words), _tools(library, words))
     return f"{told}{work_lines(library.work, words)}{_done(library, words)}"
 
 
@@ -200,13 +200,14 @@ def _summary(library: Library, words: Words) -> str:
     return f'<p class="vm-line vm-summary">{escape(" · ".join(texts))}</p>'
 
 
-def _tools(words: Words) -> str:
+def _tools(library: Library, words: Words) -> str:
     tools: list[tuple[Sentence, dict[str, object]]] = [
         (say("Verify all"), {"do": "verify-all"}),
         (say("Find duplicates"), {"do": "find-duplicates"}),
         (say("Refresh"), {"do": "refresh-files"}),
     ]
-    return "".join(button(words(text), action, str(action["do"])) for text, action in tools)
+    shown = tools if library.check_refused is None else tools[-1:]
+    return "".join(button(words(text), action, str(action["do"])) for text, action in shown)
 
 
 def _done(library: Library, words: Words) -> str:

@@ -40,7 +40,7 @@ def offers(facts: Facts, words: Words) -> str:
 
 def offer(row: Row, facts: Facts, words: Words) -> str:
     """One VAE that can be fetched, or is here."""
-    return _row(row, words, may_use=facts.choose_refused is None and _fits(row, facts))
+    return _row(row, facts, words, may_use=facts.choose_refused is None and _fits(row, facts))
 
 
 def _fits(row: Row, facts: Facts) -> bool:
@@ -53,14 +53,14 @@ def _stands_out(row: Row, rows: Sequence[Row]) -> bool:
     return row.job is not None or row.left is not None or row.entry.evidence == "user" or row in rows[:SHOWN_AT_ONCE]
 
 
-def _row(row: Row, words: Words, *, may_use: bool) -> str:
+def _row(row: Row, facts: Facts, words: Words, *, may_use: bool) -> str:
     entry = row.entry
     return (
         f'<li class="vm-row" data-vae-entry="{escape(entry.id)}">'
         f'<div class="vm-what"><strong>{escape(entry.name)}</strong> '
         f"<span>{escape(words(entry.purpose))}</span></div>"
         f'<div class="vm-facts">{_row_facts(row, words)}</div>'
-        f'<div class="vm-do">{_row_buttons(row, words, may_use)}</div>{_row_job(row, words)}</li>'
+        f'<div class="vm-do">{_row_buttons(row, facts, words, may_use)}</div>{_row_job(row, words)}</li>'
     )
 
 
@@ -84,20 +84,22 @@ def _licence(entry: Entry, words: Words) -> str:
     return f'<a href="{escape(entry.licence.link)}" target="_blank" rel="noopener noreferrer">{name}</a>'
 
 
-def _row_buttons(row: Row, words: Words, may_use: bool) -> str:
+def _row_buttons(row: Row, facts: Facts, words: Words, may_use: bool) -> str:
     entry = row.entry
     if row.job is not None and not row.job.state.ended:
+        if facts.downloads_refused is not None:
+            return ""
         return job_buttons(row.job, entry.name, words, area="row", entry=entry.id)
     if row.here is not None:
         return "" if row.in_use or not may_use else _button(say("Use"), entry, words, do="use", file=row.here.name)
-    if row.job is not None and row.job.state is JobState.FAILED:
+    if row.job is not None and row.job.state is JobState.FAILED and facts.downloads_refused is None:
         return job_buttons(row.job, entry.name, words, area="row", entry=entry.id)
     if row.terms_open:
-        return _terms(row, words, may_use)
-    return _get_buttons(row, words, may_use, accept=False)
+        return _terms(row, facts, words, may_use)
+    return _get_buttons(row, facts, words, may_use, accept=False)
 
 
-def _get_buttons(row: Row, words: Words, may_use: bool, *, accept: bool) -> str:
+def _get_buttons(row: Row, facts: Facts, words: Words, may_use: bool, *, accept: bool) -> str:
     entry = row.entry
     use = say("Continue and use") if row.left else say("Accept, get and use") if accept else say("Get and use")
     get = say("Continue") if row.left else say("Accept and get") if accept else say("Get")
@@ -105,14 +107,17 @@ def _get_buttons(row: Row, words: Words, may_use: bool, *, accept: bool) -> str:
     buttons = _button(get, entry, words, do="get", use=False, accept=accept)
     if may_use:
         buttons = _button(use, entry, words, do="get", size=to_come, use=True, accept=accept) + buttons
-    if row.left is not None:
+    if row.left is not None and facts.downloads_refused is None:
         buttons += _button(say("Discard"), entry, words, do="discard", job=row.left.key)
     return buttons
 
 
-def _terms(row: Row, words: Words, may_use: bool) -> str:
+def _terms(row: Row, facts: Facts, words: Words, may_use: bool) -> str:
     text = say("{vae} is published under its own terms. Read them before you get it.", vae=row.entry.name)
-    buttons = _get_buttons(row, words, may_use, accept=True)
+    if facts.terms_refused is None:
+        buttons = _get_buttons(row, facts, words, may_use, accept=True)
+    else:
+        buttons = f"<p>{escape(words(facts.terms_refused))}</p>"
     return (
         f'<details class="vm-terms" data-vae-key="terms {escape(row.entry.id)}">'
         f'<summary class="vm-button">{escape(words(say("Get …")))}</summary>'

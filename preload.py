@@ -1,0 +1,14 @@
+"""The extension's command line flag. The WebUI runs this before it reads its arguments."""
+
+
+def preload(parser):
+    try:
+        parser.add_argument(
+            "--vae-manager-allowed-hosts",
+            type=str,
+            default=None,
+            metavar="NAME[,NAME]",
+            help="names under which VAE Manager answers besides those of this machine: that of a reverse proxy, say",
+        )
+    except Exception as error:  # noqa: BLE001 - a start without this flag is better than none
+        print(f"VAE Manager: --vae-manager-allowed-hosts is not available: {error}")  # noqa: T201

@@ -1,0 +1,192 @@
+"""Admission of requests: the extension answers its own page and programs, and no other web page.
+
+One decision for each route and each event of gradio. It works from a request's headers, the address of the client, the
+interface that the server listens on, and the names that the owner has added.
+
+- A browser sends `Origin` with each POST and `Sec-Fetch-Site` with each request to this machine, and a page can set
+  neither. A request without both comes from a program, or is a GET whose answer no other page can read.
+- A server that listens on loopback alone answers to loopback names alone: a foreign name that leads here (DNS
+  rebinding) would make a foreign page one of the same origin.
+- Behind a reverse proxy the names of `Host`, `Origin` and `X-Forwarded-Host` can differ: the owner adds the proxy's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from ..errors import NotAdmittedError
+from ..sentences import say
+
+__all__ = ["FLAG", "Listening", "Name", "Visitor", "admit", "is_loopback", "names_in", "not_direct"]
+
+FLAG: Final = "--vae-manager-allowed-hosts"
+
+Name = tuple[str, int | None]
+"""A host's name, and its port where one is given."""
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+OWN_PAGE: Final = frozenset({"same-origin", "none"})
+FORWARDED_NAMES: Final = ("x-forwarded-host", "x-original-host")
+FORWARDING: Final = frozenset(
+    {*FORWARDED_NAMES, "forwarded", "via", "x-forwarded-for", "x-real-ip", "cf-connecting-ip"}
+)
+"""A proxy or a tunnel sends one of these: the client's address is then its own, not the person's."""
+
+FOREIGN_PAGE: Final = "foreign-page"
+UNKNOWN_NAME: Final = "unknown-name"
+NOT_DIRECT: Final = "not-direct"
+
+_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
+"""A DNS name or an IPv6 address, in lower case."""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """The reach of the server."""
+
+    is_loopback: bool
+    """Only this machine can connect."""
+    allowed: frozenset[Name] = frozenset()
+    """Names that the owner has added."""
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """The sender of an admitted request."""
+
+    is_owner: bool
+    """The person at this machine; anybody, where only this machine can connect."""
+
+
+def admit(headers: Iterable[tuple[str, str]], client: str | None, listening: Listening) -> Visitor:
+    """Decide on one request, by its headers (all of them, names in any case) and the client's address.
+
+    Raises NotAdmittedError; its sentence names the line that admits a proxy of the owner's.
+    """
+    found: dict[str, list[str]] = {}
+    for name, value in headers:
+        found.setdefault(name.lower(), []).append(value)
+    _check_names(found, listening)
+    _check_page(found, listening)
+    return Visitor(is_owner=listening.is_loopback or _is_at_this_machine(found, client))
+
+
+def not_direct() -> NotAdmittedError:
+    """The refusal of an event whose sender gradio does not tell."""
+    return NotAdmittedError(
+        say("VAE Manager takes clicks from its own page alone, and this came another way. Nothing was changed."),
+        NOT_DIRECT,
+    )
+
+
+def is_loopback(name: str) -> bool:
+    """A name or an address of this machine that needs no network: 127.0.0.0/8, ::1, localhost and names below it."""
+    name = name.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def names_in(text: str) -> frozenset[Name]:
+    """The names of a list with commas; whole addresses (`https://sd.example/`) are taken for their names."""
+    words = re.split(r"[,\s]+", text.lower())
+    hosts = (word.partition("://")[2] or word for word in words)
+    return frozenset(name for host in hosts if (name := _name(host.partition("/")[0])) is not None)
+
+
+# -- names ---------------------------------------------------------------------------------------------------------
+def _check_names(found: dict[str, list[str]], listening: Listening) -> None:
+    hosts = found.get("host", [])
+    if len(hosts) != 1 or _name(hosts[0]) is None:
+        raise _unknown_name(None)
+    if not listening.is_loopback:
+        return
+    forwarded = [one.strip() for name in FORWARDED_NAMES for value in found.get(name, []) for one in value.split(",")]
+    for host in (*hosts, *forwarded):
+        name = _name(host)
+        if name is None or not (is_loopback(name[0]) or _is_added(name, listening)):
+            raise _unknown_name(name)
+
+
+def _is_added(name: Name, listening: Listening) -> bool:
+    return name in listening.allowed or (name[0], None) in listening.allowed
+
+
+def _name(host: str) -> Name | None:
+    """Name and port of a `Host` header; None for what is none."""
+    try:
+        parts = urlsplit(f"//{host}")
+        name, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return None
+    if parts.netloc != host or "@" in host or _NAME.fullmatch(name) is None:
+        return None
+    return name, port
+
+
+def _unknown_name(name: Name | None) -> NotAdmittedError:
+    if name is None:
+        sentence = say("VAE Manager does not answer a request that names no server. Nothing was changed.")
+    else:
+        sentence = say(
+            "VAE Manager does not answer under the name {name}: this WebUI listens on this machine alone. If the name "
+            "is a proxy of yours, start the WebUI with {flag} {name}, or add it in Settings → VAE Manager and restart. "
+            "Nothing was changed.",
+            name=name[0],
+            flag=FLAG,
+        )
+    return NotAdmittedError(sentence, UNKNOWN_NAME)
+
+
+# -- the page ------------------------------------------------------------------------------------------------------
+def _check_page(found: dict[str, list[str]], listening: Listening) -> None:
+    if any(site.strip().lower() not in OWN_PAGE for site in found.get("sec-fetch-site", [])):
+        raise _foreign_page(None)
+    host = _name(found["host"][0])
+    for origin in found.get("origin", []):
+        scheme, _, rest = origin.partition("://")
+        name = _name(rest) if scheme in DEFAULT_PORTS else None
+        if name is None:
+            raise _foreign_page(None)
+        if host is not None and _is_same(name, host, DEFAULT_PORTS[scheme]):
+            continue
+        if not _is_added(name, listening):
+            raise _foreign_page(name)
+
+
+def _is_same(origin: Name, host: Name, default_port: int) -> bool:
+    """Both leave the default port of the scheme out, mostly."""
+    return origin[0] == host[0] and (origin[1] or default_port) == (host[1] or default_port)
+
+
+def _foreign_page(name: Name | None) -> NotAdmittedError:
+    if name is None:
+        sentence = say("Another web page has sent this, and VAE Manager obeys its own page alone. Nothing was changed.")
+    else:
+        sentence = say(
+            "A page of {name} has sent this, and VAE Manager obeys its own page alone. If {name} is a proxy of yours "
+            "in front of this WebUI, start the WebUI with {flag} {name}, or add it in Settings → VAE Manager and "
+            "restart. Nothing was changed.",
+            name=name[0],
+            flag=FLAG,
+        )
+    return NotAdmittedError(sentence, FOREIGN_PAGE)
+
+
+# -- the owner -----------------------------------------------------------------------------------------------------
+def _is_at_this_machine(found: dict[str, list[str]], client: str | None) -> bool:
+    """Tunnels (--share, --ngrok) connect from this machine too: their requests bear another name, or say that they
+    were forwarded."""
+    name = _name(found["host"][0])
+    direct = not FORWARDING & found.keys()
+    return direct and name is not None and is_loopback(name[0]) and client is not None and is_loopback(client)
