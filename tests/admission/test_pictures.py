@@ -17,6 +17,7 @@ from vae_manager.webui.api_compare import MAX_BODY_BYTES
 pytestmark = pytest.mark.torch
 
 JSON = {"Content-Type": "application/json"}
+PNG = base64.b64encode(written("PNG"))
 HOSTILE = {
     "EPS": EPS,
     "bomb": png_of(60_000, 60_000),
@@ -51,15 +52,22 @@ def test_the_api_refuses_what_is_no_picture(target: Target, content: bytes) -> N
         (b'{"vaes": ["None"], "picture": {"a": 1}}', 400),
         (b'{"vaes": ["None"], "picture": "!"}', 400),
         (b'{"vaes": ["None"], "picture": "\\u00e9"}', 400),
+        (b'{"vaes": ["None"], "\\udfff": 1}', 400),
         (b"[]", 400),
         (b"null", 400),
     ],
-    ids=["cut off", "no UTF-8", "deep", "deep within", "deep text", "object", "sign", "letter", "list", "null"],
+    ids=["cut off", "no UTF-8", "deep", "deep within", "deep text", "object", "sign", "letter", "half", "list", "null"],
 )
 def test_the_api_refuses_what_is_no_question(target: Target, body: bytes, status: int) -> None:
     answer = ask(target, body)
     assert answer.status_code == status
     assert answer.json()["error"]
+
+
+def test_a_name_that_no_utf_8_has(target: Target) -> None:
+    answer = ask(target, b'{"vaes": ["\\ud800"], "picture": "' + PNG + b'"}')
+    assert answer.status_code == 200
+    assert next(one["error"] for one in answer.json()["results"] if one["vae"] == "\ud800")
 
 
 def test_the_api_refuses_a_body_without_an_end(target: Target) -> None:

@@ -20,7 +20,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from ..compare import Comparison, Encoder, Kept, Result, State
 from ..errors import IntegrityError, NotAdmittedError, NotFoundError, RefusedError, UsageError, VaeManagerError
@@ -45,7 +45,7 @@ MAX_BODY_BYTES: Final = 96 * 2**20
 def register(app: FastAPI, host: Host, service: Callable[[], Service], users: Mapping[str, str]) -> None:
     """Add the route. `users` are those of `--api-auth` with their passwords; none: nobody is asked to sign in."""
 
-    async def compare(request: Request) -> JSONResponse:
+    async def compare(request: Request) -> Response:
         try:
             here = host_for(host, request)
         except NotAdmittedError as error:
@@ -88,7 +88,7 @@ def _signed_in(users: Mapping[str, str]) -> Callable[..., None]:
     return signed_in
 
 
-def _answer(host: Host, service: Service, asked: Any) -> JSONResponse:
+def _answer(host: Host, service: Service, asked: Any) -> Response:
     try:
         wanted = _wanted(host, asked)
         done = _done(host, service, wanted)
@@ -97,7 +97,7 @@ def _answer(host: Host, service: Service, asked: Any) -> JSONResponse:
     except VaeManagerError as error:
         status = {UsageError: 400, IntegrityError: 400, NotFoundError: 404}.get(type(error), 409)
         return _refuse(status, _text(error.sentence, host))
-    return JSONResponse(_as_json(done, host))
+    return _as_ascii(_as_json(done, host))
 
 
 def _wanted(host: Host, asked: Any) -> Wanted:
@@ -180,5 +180,10 @@ def _text(sentence: Sentence, host: Host) -> str:
     return str(sentence if host.shows_paths else without_paths(sentence))
 
 
-def _refuse(status: int, reason: str) -> JSONResponse:
-    return JSONResponse({"error": reason}, status_code=status)
+def _refuse(status: int, reason: str) -> Response:
+    return _as_ascii({"error": reason}, status)
+
+
+def _as_ascii(content: Mapping[str, Any], status: int = 200) -> Response:
+    """A name, of a file or in a question, can hold halves of characters, which no UTF-8 has."""
+    return Response(json.dumps(content), status, media_type="application/json")
