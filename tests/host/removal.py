@@ -53,8 +53,11 @@ def _without(kind: type, attribute: str) -> Callable[[Any, str], Any]:
     get = kind.__getattribute__
 
     def without(self: Any, name: str) -> Any:
-        if name == attribute and _is_ours(sys._getframe(1)):
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        asking = sys._getframe(1)
+        while asking.f_code is without.__code__ and asking.f_back is not None:  # another name is hidden too
+            asking = asking.f_back
+        if name == attribute and _is_ours(asking):
+            raise AttributeError(f"{get(self, '__class__').__name__} has no attribute {name!r}")
         return get(self, name)
 
     return without
