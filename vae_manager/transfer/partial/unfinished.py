@@ -40,8 +40,12 @@ def _journals(folder: Path) -> list[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left of downloads, where nothing of it can go on: a file without its journal, one
-    that has its final name already, notes and locks without a file. What a living process writes stays."""
+    """Remove what killed processes left of downloads, where nothing of it can go on.
+
+    That is a file without its journal, one that has its final name already, notes and locks without a file. What a
+    living process writes stays. So does a file whose journal cannot be read: no kill leaves one, and a person may still
+    rescue something from it; it goes when the same file is asked for again.
+    """
     try:
         with os.scandir(folder) as entries:
             found = [match[1] for entry in entries if (match := _OURS.fullmatch(entry.name)) is not None]
@@ -55,8 +59,10 @@ def sweep(folder: Path) -> None:
             journal = partial.state()
             if journal is not None:
                 partial.let_go(folder / journal.order.file_name)
-            elif partial.path.exists():
+            elif not os.path.lexists(partial.journal_path):
                 partial.throw_away()
+            else:
+                continue
             partial.sweep_copies()
             partial.tidy()
 
