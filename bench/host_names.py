@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--at-a-time", type=int, default=2)
     options = parser.parse_args()
-    figures: dict[str, Any] = {host: kept for host, kept in _earlier().items() if host in HOSTS}
+    figures: dict[str, Any] = {}
     for host in options.host or HOSTS:
         like, began = HOSTS[host], time.monotonic()
         names = ["", *(names_of(like) if options.all else names_in_use(like))]
@@ -71,7 +71,8 @@ def main() -> None:
             "seconds": round(time.monotonic() - began),
         }
         print(host, json.dumps(figures[host], indent=1), flush=True)
-    print(write("host_names", figures))
+    earlier = {host: kept for host, kept in _earlier().items() if host in HOSTS}
+    print(write("host_names", {**earlier, **figures}))
 
 
 if __name__ == "__main__":
