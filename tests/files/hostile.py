@@ -10,12 +10,14 @@ import struct
 import tarfile
 from collections.abc import Callable, Mapping
 
-from .torch_files import MAGIC, PROTOCOL, Made, as_legacy, as_zip, call, name, ordered, several, storage, tensor, text
+from .torch_files import MAGIC, PROTOCOL, Made, as_legacy, as_zip, call, name, ordered, several, text
 
 PREFETCHED = 300_000
 """Bytes: more than Python's unpickler looks ahead, so that it skips a frame of so many."""
-OTHER = "77"
+OTHER = "999"
 """Key of the storage with the other weights."""
+OTHER_NUMBER = struct.pack("<f", 0.77)
+REBUILT = name("torch._utils", "_rebuild_tensor_v2")
 
 
 def command(shell: str) -> bytes:
@@ -53,18 +55,12 @@ def tar_within(good: Made, shell: str) -> bytes:
 
 
 def changed_afterwards(good: Made, _: str) -> bytes:
-    """Its tensors are given a state, which torch takes for other weights."""
-    other = tensor(storage("Float", OTHER, 4), (4,))
+    """Its last tensor is given a state, which torch takes for other weights of the same shape."""
+    shown, last = good.code[:-2], list(good.storages)[-1]
+    other = shown[shown.rindex(REBUILT) :].replace(text(last), text(OTHER))
     state = several(other, b"N", ordered(), b"\x89", b"N")
-    code = good.code[:-1].removeprefix(b"\x80\x02")
-    changed = mapping_of(code, tensor(storage("Float", "76", 4), (4,)) + state + b"b")
-    more = {"76": struct.pack("<4f", *[0.01] * 4), OTHER: struct.pack("<4f", *[0.77] * 4)}
-    return as_zip(Made(b"\x80\x02" + changed + b".", {**good.storages, **more}))
-
-
-def mapping_of(code: bytes, value: bytes) -> bytes:
-    """The dict that `code` makes, with one more value."""
-    return code + text("decoder.changed") + value + b"s"
+    weights = good.storages[last]
+    return as_zip(Made(shown + state + b"bu.", {**good.storages, OTHER: (OTHER_NUMBER * len(weights))[: len(weights)]}))
 
 
 HOSTILE: Mapping[str, Callable[[Made, str], bytes]] = {

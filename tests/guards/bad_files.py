@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..files.hostile import HOSTILE
+from ..files.torch_files import Made, state_dict
 from ..live.files import diffusers_name, read_header, write_web_page
 
 Layout = dict[str, tuple[str, list[int]]]
@@ -149,11 +151,22 @@ def _hostile_old(source: Path, target: Path, marker: Path) -> None:
     target.write_bytes(pickle.dumps(Hostile(marker)))
 
 
+def shown_by(file: Path) -> Made:
+    """A good VAE's names and shapes, all zero."""
+    return state_dict({name: tuple(shape) for name, (_, shape) in layout_of(file).items()})
+
+
+def _read_in_two_ways(kind: str) -> Callable[[Path, Path, Path], object]:
+    """One that passes for a good VAE where it is read as it looks."""
+    return lambda source, target, marker: target.write_bytes(HOSTILE[kind](shown_by(source), f"touch '{marker}'"))
+
+
 def _truncated_ckpt(source: Path, target: Path, _: Path) -> None:
     write_ckpt(source, target)
     os.truncate(target, round(target.stat().st_size * CUT_AT))
 
 
+READ_IN_TWO_WAYS = tuple(BadFile(f"bad-{kind.replace(' ', '-')}.pt", _read_in_two_ways(kind)) for kind in HOSTILE)
 BAD = (
     BadFile("bad-flux.safetensors", _flux),
     BadFile("bad-missing-key.safetensors", one_key_missing),
@@ -171,6 +184,7 @@ BAD = (
     BadFile("bad-empty.ckpt", lambda source, target, _: target.touch()),
     BadFile("bad-hostile.ckpt", _hostile),
     BadFile("bad-hostile-old.ckpt", _hostile_old),
+    *READ_IN_TWO_WAYS,
     BadFile("bad-gone.safetensors", lambda source, target, _: copy(source, target), lambda path: path.unlink()),
     BadFile("bad-folder.safetensors", lambda source, target, _: target.mkdir()),
     BadFile("bad-pipe.safetensors", lambda source, target, _: os.mkfifo(target)),

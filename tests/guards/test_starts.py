@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from .bad_files import BAD
+from .bad_files import BAD, READ_IN_TWO_WAYS
 from .stage import FROM_BUILTIN, Stage, assert_told
 
 STARTED_WITH = (
     "bad-missing-key.safetensors",
     "bad-one-nan.safetensors",
     "bad-hostile.ckpt",
+    *(bad.name for bad in READ_IN_TWO_WAYS),
     "bad-pipe.safetensors",
     "nowhere.safetensors",
 )

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from ..files.hostile import HOSTILE
-from ..files.torch_files import Made, state_dict
 from ..host.inside import install_inside
-from .bad_files import layout_of, write_ckpt
+from .bad_files import layout_of, shown_by
+from .good_files import TORCH_FORMS
 from .stage import FROM_FILE, Stage, assert_told
+from .test_torch_files import torch_file
 from .ways import WAYS
 
 WATCH = """
@@ -72,17 +73,12 @@ def watched(
         yield started
 
 
-def shown(stage: Stage) -> Made:
-    """A good VAE's names and shapes, all zero."""
-    return state_dict({name: tuple(shape) for name, (_, shape) in layout_of(stage.vaes / stage.a).items()})
-
-
 @pytest.fixture(scope="module", params=HOSTILE)
 def hostile(request: pytest.FixtureRequest, watched: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One lies in the VAE folder; the marker that it would write."""
     marker = tmp_path_factory.mktemp("marker") / "code-has-run"
     path = watched.vaes / HOSTILE_NAME
-    path.write_bytes(HOSTILE[request.param](shown(watched), f"touch '{marker}'"))
+    path.write_bytes(HOSTILE[request.param](shown_by(watched.vaes / watched.a), f"touch '{marker}'"))
     watched.webui.refresh()
     yield marker
     path.unlink()
@@ -106,67 +102,27 @@ def test_a_file_that_can_be_read_in_two_ways_changes_nothing(watched: Stage, hos
     assert unpickled(watched) == []
 
 
-def _plain(source: Path, target: Path) -> None:
-    write_ckpt(source, target)
-
-
-def _legacy(source: Path, target: Path) -> None:
-    import torch
-    from safetensors.torch import load_file
-
-    torch.save(load_file(source), target, _use_new_zipfile_serialization=False)
-
-
-def _numpy_scalars(source: Path, target: Path) -> None:
-    import numpy
-    import torch
-    from safetensors.torch import load_file
-
-    more = {"loss": numpy.float64(0.5), "steps": numpy.int64(3), "size": torch.Size([2]), "device": torch.device("cpu")}
-    torch.save({"state_dict": load_file(source), **more}, target)
-
-
-GOOD = {"plain": _plain, "legacy": _legacy, "numpy's scalars": _numpy_scalars}
-"""Those that torch writes have `.format_version` beside, where it is new; A1111's own reader refuses that."""
-MADE = "made.pt"
-
-
-@pytest.mark.parametrize("kind", GOOD)
+@pytest.mark.parametrize("kind", TORCH_FORMS)
 def test_a_good_pickle_goes_in_without_an_unpickler(watched: Stage, kind: str) -> None:
-    watched.begin(FROM_FILE)
-    expected = watched.picture(override_settings={"sd_vae": watched.b})
-    path = watched.vaes / MADE
-    GOOD[kind](watched.vaes / watched.b, path)
-    try:
-        watched.webui.refresh()
+    with torch_file(watched, kind) as name:
+        watched.begin(FROM_FILE)
         unpickled(watched)
-        given = watched.picture(override_settings={"sd_vae": MADE})
-        assert (given.vae, given.looks_like(expected)) == (MADE, True)
-        watched.webui.choose(MADE)
-        given = watched.picture()
-        assert (given.vae, given.looks_like(expected)) == (MADE, True)
+        watched.picture(override_settings={"sd_vae": name})
+        watched.webui.choose(name)
+        assert watched.picture().vae == name
         assert unpickled(watched) == []
-    finally:
-        watched.webui.set(sd_vae="None")
-        path.unlink()
-        watched.webui.refresh()
-        watched.unknown()
 
 
 def test_the_checkpoint_mergers_way_to_a_file_is_guarded(watched: Stage) -> None:
     if "merger" in watched.webui.lacks or watched.webui.loads_with_a_picture:
         pytest.skip("this WebUI has no such way")
-    path = watched.vaes / MADE
-    _legacy(watched.vaes / watched.b, path)
-    unpickled(watched)
-    try:
+    with torch_file(watched, "legacy") as name:
+        unpickled(watched)
         lines = f"""
 from modules import sd_vae
-answer = sorted(sd_vae.load_vae_dict({str(path)!r}, map_location="cpu"))
+answer = sorted(sd_vae.load_vae_dict({str(watched.vaes / name)!r}, map_location="cpu"))
 """
         status, names = watched.webui.ask("/inside", {"lines": lines})
         assert status == 200
         assert names == sorted(layout_of(watched.vaes / watched.b))
         assert unpickled(watched) == []
-    finally:
-        path.unlink()
