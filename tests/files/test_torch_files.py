@@ -123,6 +123,8 @@ def test_several_tensors_in_one_storage(tmp_path: Path) -> None:
         ((3, 3), (1, 1), 0),  # rows that overlap
         ((1, 4), (99, 5), 0),  # an axis of one, whose stride says nothing
         ((2, 1, 3), (11, 7, 4), 2),
+        ((1, 3), (2**62, 2), 0),  # the same, of more bytes than a number of 64 bits counts
+        ((2, 1, 3, 1), (11, 2**63 - 1, 4, 2**60), 2),
     ],
 )
 @pytest.mark.parametrize("chunk", [4, 8, 20, 4 << 20])
@@ -140,7 +142,8 @@ def test_the_order_is_that_of_the_elements(
     made = mapping({"a": tensor(storage("Float", "0", 30), shape, strides, offset)})
     path = written(tmp_path / "x.pt", made, **{"0": data.tobytes()})
     header = read_contents(path)
-    expected = numpy.lib.stride_tricks.as_strided(data[offset:], shape, [4 * stride for stride in strides])
+    steps = [4 * stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True)]
+    expected = numpy.lib.stride_tricks.as_strided(data[offset:], shape, steps)
     assert read(path, header, header.tensors["a"]) == expected.tobytes()
 
 

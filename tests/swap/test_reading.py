@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,9 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from vae_manager.errors import DiskError, IntegrityError, NotFoundError  # noqa: E402
-from vae_manager.swap import read_safetensors  # noqa: E402
+from vae_manager.errors import DiskError, FileChangedError, IntegrityError, NotFoundError  # noqa: E402
+from vae_manager.files import contents  # noqa: E402
+from vae_manager.swap import file_weights, read_every_tensor, read_safetensors  # noqa: E402
 from vae_manager.swap import reading as reading_module  # noqa: E402
 from vae_manager.swap.weights import checksums  # noqa: E402
 
@@ -123,3 +125,36 @@ def test_a_checksum_reads_memory_as_it_lies() -> None:
     assert checksums({"a": plain.to(memory_format=torch.channels_last)}) == checksums(
         {"a": plain.permute(0, 2, 3, 1).contiguous()}
     )
+
+
+@pytest.mark.parametrize("ending", ["pt", "safetensors"])
+def test_tensors_without_numbers_are_read(tmp_path: Path, ending: str) -> None:
+    """Each with memory of its own."""
+    path = tmp_path / f"a.{ending}"
+    tensors = {"a": torch.zeros(0, 3), "b": torch.zeros(0, dtype=torch.int64), "c": torch.zeros(2, 0, 2**40)}
+    if ending == "pt":
+        torch.save(tensors, path)
+    else:
+        save_file(tensors, path)
+    found = read_every_tensor(path)
+    assert {name: (one.dtype, one.shape) for name, one in found.items()} == {
+        name: (one.dtype, one.shape) for name, one in tensors.items()
+    }
+
+
+def test_a_file_that_changes_while_every_tensor_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one under its name would give names and shapes of the one and numbers of the other."""
+    path, other = tmp_path / "a.pt", tmp_path / "b.pt"
+    torch.save({"a": torch.zeros(4)}, path)
+    torch.save({"a": torch.ones(4)}, other)
+
+    def read_contents(file: Path) -> Any:
+        header = contents.read_contents(file)
+        other.replace(file)
+        return header
+
+    monkeypatch.setattr(file_weights, "read_contents", read_contents)
+    with pytest.raises(FileChangedError):
+        read_every_tensor(path)

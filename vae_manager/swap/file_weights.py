@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ..errors import RefusedError
-from ..files import chunks, inspect, read_contents
+from ..files import Header, Identity, TensorInfo, chunks, inspect, read_contents
 from ..files.headers import disk_error
 from ..sentences import say
 from .check import DTYPES, renamed_vae, strange_numbers
-from .reading import read_renamed
+from .reading import changed, identity_of_open, opened, read_renamed
 
 if TYPE_CHECKING:
     import torch
@@ -51,32 +52,43 @@ def read_vae(path: Path) -> dict[str, torch.Tensor]:
 def read_every_tensor(path: Path) -> dict[str, torch.Tensor]:
     """Read all tensors of a file by their names in it, with the project's own reader; each gets memory of its own.
 
-    Raises RefusedError where this torch lacks a kind of number, IntegrityError, NotFoundError and DiskError.
+    Raises RefusedError where this torch lacks a kind of number, FileChangedError where the file changes meanwhile,
+    IntegrityError, NotFoundError and DiskError.
     """
-    import numpy
-    import torch
-
-    header, tensors = read_contents(path), {}
+    tensors = {}
     try:
-        with path.open("rb") as file:
+        with FileIO(opened(path), "rb") as file:
+            before = identity_of_open(file, path)
+            header = read_contents(path)
             for name, info in header.tensors.items():
-                dtype = getattr(torch, {**DTYPES, **OTHER_DTYPES}[info.dtype], None)
-                if dtype is None:
-                    raise RefusedError(
-                        say(
-                            "{file} holds {dtype} numbers in its tensor {example}, which this PyTorch does not know. "
-                            "Nothing was changed.",
-                            file=path.name,
-                            dtype=info.dtype,
-                            example=name,
-                        )
-                    )
-                memory = numpy.empty(math.prod(info.shape) * dtype.itemsize, numpy.uint8)
-                at = 0
-                for piece in chunks(file, path, header, info):
-                    memory[at : at + len(piece)] = piece
-                    at += len(piece)
-                tensors[name] = torch.from_numpy(memory).view(dtype).reshape(info.shape)
+                tensors[name] = _tensor(file, path, header, name, info)
+            if identity_of_open(file, path) != before or Identity.of(path, path.stat()) != before:
+                raise changed(path)
     except OSError as error:
         raise disk_error(path, error) from error
     return tensors
+
+
+def _tensor(file: BinaryIO, path: Path, header: Header, name: str, info: TensorInfo) -> torch.Tensor:
+    import numpy
+    import torch
+
+    dtype = getattr(torch, {**DTYPES, **OTHER_DTYPES}[info.dtype], None)
+    if dtype is None:
+        raise RefusedError(
+            say(
+                "{file} holds {dtype} numbers in its tensor {example}, which this PyTorch does not know. "
+                "Nothing was changed.",
+                file=path.name,
+                dtype=info.dtype,
+                example=name,
+            )
+        )
+    if 0 in info.shape:  # numpy's memory for nothing has no stride, and torch then sees no numbers in it
+        return torch.empty(0, dtype=dtype).reshape(info.shape)
+    memory = numpy.empty(math.prod(info.shape) * dtype.itemsize, numpy.uint8)
+    at = 0
+    for piece in chunks(file, path, header, info):
+        memory[at : at + len(piece)] = piece
+        at += len(piece)
+    return torch.from_numpy(memory).view(dtype).reshape(info.shape)

@@ -41,10 +41,10 @@ def read_safetensors(path: Path, names: Mapping[str, str]) -> Weights:
     where it holds numbers that are none, NotFoundError and DiskError.
     """
     try:
-        with FileIO(_opened(path), "rb") as file:
-            before = _identity(file, path)
+        with FileIO(opened(path), "rb") as file:
+            before = identity_of_open(file, path)
             tensors, sums = _read(file, path, read_header(path), names)
-            if _identity(file, path) != before or Identity.of(path, path.stat()) != before:
+            if identity_of_open(file, path) != before or Identity.of(path, path.stat()) != before:
                 raise changed(path)
     except OSError as error:
         raise disk_error(path, error) from error
@@ -61,10 +61,10 @@ def read_renamed(path: Path, sources: Mapping[str, Source]) -> Weights:
         tensors = {name: read.tensors[name].reshape(source.shape) for name, source in sources.items()}
         return Weights(read.identity, tensors, read.sums)
     try:
-        with FileIO(_opened(path), "rb") as file:
-            before = _identity(file, path)
+        with FileIO(opened(path), "rb") as file:
+            before = identity_of_open(file, path)
             tensors = _unpickled(file, path, sources)
-            if _identity(file, path) != before or Identity.of(path, path.stat()) != before:
+            if identity_of_open(file, path) != before or Identity.of(path, path.stat()) != before:
                 raise changed(path)
     except OSError as error:
         raise disk_error(path, error) from error
@@ -103,12 +103,12 @@ def _bytes_of(tensor: torch.Tensor) -> memoryview:
     return view
 
 
-def _opened(path: Path) -> int:
+def opened(path: Path) -> int:
     """A descriptor; to open a pipe does not wait for somebody to write to it."""
     return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
 
 
-def _identity(file: FileIO, path: Path) -> Identity:
+def identity_of_open(file: FileIO, path: Path) -> Identity:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         raise IntegrityError(say("{path} is not a file.", path=path))
