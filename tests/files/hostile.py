@@ -6,6 +6,7 @@ Each holds good weights for whoever reads it as it looks, and a command, or othe
 from __future__ import annotations
 
 import io
+import json
 import struct
 import tarfile
 from collections.abc import Callable, Mapping
@@ -14,6 +15,10 @@ from .torch_files import MAGIC, PROTOCOL, Made, as_legacy, as_zip, call, name, o
 
 PREFETCHED = 300_000
 """Bytes: more than Python's unpickler looks ahead, so that it skips a frame of so many."""
+SKIP = ord("C")
+"""The instruction for some bytes, whose number is the next byte."""
+MOST_SKIPPED = 128
+"""Bytes of one such instruction in a text of JSON, where each byte is a character."""
 OTHER = "999"
 """Key of the storage with the other weights."""
 OTHER_NUMBER = struct.pack("<f", 0.77)
@@ -61,6 +66,26 @@ def changed_afterwards(good: Made, _: str) -> bytes:
     state = several(other, b"N", ordered(), b"\x89", b"N")
     weights = good.storages[last]
     return as_zip(Made(shown + state + b"bu.", {**good.storages, OTHER: (OTHER_NUMBER * len(weights))[: len(weights)]}))
+
+
+def safetensors_first(label: str, count: int, shell: str) -> bytes:
+    """A whole safetensors file with one tensor of `count` numbers, which an unpickler takes for a pickle.
+
+    The header's length is an instruction that skips what follows, up to a text of the metadata; further ones lead from
+    there to the tensor's bytes, which are the command.
+    """
+    tensor = json.dumps({label: {"dtype": "F32", "shape": [count], "data_offsets": [0, 4 * count]}})
+    before = tensor[:-1] + ',"__metadata__":{"":"'
+    length = SKIP + (6 + len(before) << 8)
+    sizes, rest = [], length - len(before)
+    while rest > 2 * MOST_SKIPPED:
+        sizes.append(MOST_SKIPPED)
+        rest -= MOST_SKIPPED
+    sizes += [rest // 2 - 1, rest - rest // 2 + 1]
+    text = "".join(("C" + chr(size - 2)).ljust(size, "~") for size in sizes)[:-3]
+    header = f'{before}{text}"}}}}'
+    assert len(header) == length, "a text of JSON"
+    return struct.pack("<Q", length) + header.encode() + (command(shell) + b".").ljust(4 * count, b"\0")
 
 
 HOSTILE: Mapping[str, Callable[[Made, str], bytes]] = {

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ..files.gadgets import SYSTEM
+from ..files.hostile import safetensors_first
 from ..files.torch_files import Made, as_zip, call, text
 from ..guards.stage import FROM_BUILTIN, FROM_FILE, Stage
 from ..guards.test_unpicklers import unpickled, watched  # noqa: F401 - a fixture
@@ -109,3 +110,108 @@ def test_no_unpickler_reads_what_forges_loader_is_given(watched: Stage) -> None:
     watched.webui.set(**{MODULES: ["handed-vae.pt", "handed-encoder.pt"]})
     assert not watched.picture().looks_like(expected)
     assert unpickled(watched) == []
+
+
+@pytest.fixture
+def emptied(watched: Stage) -> Iterator[Path]:  # noqa: F811
+    """The VAE folder, without what a test has put there."""
+    watched.webui.set(**{MODULES: []}, sd_model_checkpoint=watched.first)
+    yield watched.vaes
+    watched.webui.set(**{MODULES: []})
+    for path in watched.vaes.glob("handed*"):
+        path.unlink()
+    watched.webui.refresh()
+
+
+def test_what_is_read_in_two_ways_is_read_in_ours(watched: Stage, emptied: Path, tmp_path: Path) -> None:  # noqa: F811
+    """Forge goes by a file's ending: by that of a pickle it would run the command of this safetensors file."""
+    marker = tmp_path / "code-has-run"
+    (emptied / "handed.pt").write_bytes(safetensors_first(CLIP, 768, f"touch '{marker}'"))
+    watched.webui.refresh()
+    unpickled(watched)
+    watched.webui.ask("/sdapi/v1/options", {MODULES: ["handed.pt"]})
+    watched.try_picture()
+    watched.try_picture(override_settings={MODULES: ["handed.pt"]})
+    assert not marker.exists()
+    assert unpickled(watched) == []
+
+
+@pytest.mark.parametrize("ending", ["pt", "bin", "safetensors.ckpt"])
+def test_a_safetensors_file_of_any_ending_is_used(watched: Stage, emptied: Path, ending: str) -> None:  # noqa: F811
+    save_file(ENCODER, emptied / NAME)
+    (emptied / f"handed-2.{ending}").write_bytes((emptied / NAME).read_bytes())
+    watched.webui.refresh()
+    watched.webui.set(**{MODULES: [NAME]})
+    expected = watched.picture()
+    unpickled(watched)
+    watched.webui.set(**{MODULES: [f"handed-2.{ending}"]})
+    assert watched.picture().looks_like(expected)
+    assert unpickled(watched) == []
+
+
+def test_no_fault_of_ours_leaves_a_pickle_to_forge(watched: Stage, emptied: Path) -> None:  # noqa: F811
+    torch.save(ENCODER, emptied / "handed-at-fault.pt")
+    watched.webui.refresh()
+    watched.webui.set(**{MODULES: ["handed-at-fault.pt"]})
+    lines = """
+import vae_manager.webui.hosts.forge.ways_in as ways_in
+
+answer = ways_in.WaysIn.read_module
+
+def fails(*args):
+    raise ZeroDivisionError
+
+ways_in.WaysIn.read_module = fails
+inside_package.kept = answer
+answer = None
+"""
+    status, answer = watched.webui.ask("/inside", {"lines": f"import inside_package\n{lines}"})
+    assert status == 200, answer
+    unpickled(watched)
+    try:
+        status, _ = watched.try_picture()
+    finally:
+        restore = """
+import inside_package
+import vae_manager.webui.hosts.forge.ways_in as ways_in
+
+ways_in.WaysIn.read_module = inside_package.kept
+answer = None
+"""
+        watched.webui.ask("/inside", {"lines": restore})
+    assert status == 500
+    assert unpickled(watched) == []
+
+
+def test_a_text_encoder_with_an_empty_tensor_is_read(watched: Stage, emptied: Path) -> None:  # noqa: F811
+    torch.save({**ENCODER, "empty": torch.empty(0, 3)}, emptied / "handed-with-empty.pt")
+    watched.webui.refresh()
+    unpickled(watched)
+    watched.webui.set(**{MODULES: ["handed-with-empty.pt"]})
+    watched.picture()
+    assert unpickled(watched) == []
+
+
+@pytest.mark.parametrize("hostile", [True, False])
+def test_the_checkpoint_merger_reads_no_pickle(
+    watched: Stage,  # noqa: F811
+    emptied: Path,
+    tmp_path: Path,
+    hostile: bool,
+) -> None:
+    marker, path = tmp_path / "code-has-run", emptied / "handed.pt"
+    if hostile:
+        code = call(SYSTEM, text(f"touch '{marker}'"))
+        path.write_bytes(as_zip(Made(b"\x80\x02" + code + b".", {})))
+    else:
+        torch.save(load_file(emptied / watched.b), path, _use_new_zipfile_serialization=False)
+    unpickled(watched)
+    lines = f"""
+from modules import sd_vae
+answer = sorted(sd_vae.load_torch_file({str(path)!r}))
+"""
+    status, answer = watched.webui.ask("/inside", {"lines": lines})
+    assert not marker.exists()
+    assert unpickled(watched) == []
+    assert status == (500 if hostile else 200)
+    assert hostile or answer == sorted(load_file(emptied / watched.b))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from backend.utils import load_torch_file  # noqa: F401 - the checkpoint merger's way to a VAE file (extras.py:225)
+
 from tests.host.layers import underneath
 
 webui = underneath(globals())

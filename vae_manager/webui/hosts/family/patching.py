@@ -23,8 +23,8 @@ from ...faults import FAULTS, marked
 KEY = "vae-manager"
 SOURCE = "__vae_manager_source__"
 """An attribute of a patched function: the globals of the module that it was made in."""
-READ_WITHOUT_UNPICKLING = (".safetensors", ".gguf")
-"""Endings of files that every WebUI reads by a reader which runs nothing."""
+READ_WITHOUT_UNPICKLING = (".safetensors",)
+"""Endings, in any case, of files that every WebUI reads by a reader which runs nothing."""
 
 Function = Callable[..., Any]
 
@@ -75,10 +75,13 @@ def guard_of(patch: Patch) -> Sentence:
     return say("The guard of “{name}”", name=patch.name)
 
 
-def refuse_pickles(*paths: str | None) -> None:
-    """For what is about to be read by the WebUI's own reader, ours having failed. Raises RefusedError."""
+def refuse_pickles(*paths: str | None, harmless: tuple[str, ...] = READ_WITHOUT_UNPICKLING) -> None:
+    """For what is about to be read by the WebUI's own reader, ours having failed. Raises RefusedError.
+
+    `harmless` are the endings of files that this WebUI reads by a reader which runs nothing.
+    """
     for path in paths:
-        if path is not None and not str(path).lower().endswith(READ_WITHOUT_UNPICKLING):
+        if path is not None and not str(path).lower().endswith(harmless):
             raise RefusedError(
                 say(
                     "{file} was not loaded: the extension's own reader does not work on this WebUI, and another one "

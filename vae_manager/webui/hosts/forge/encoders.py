@@ -9,11 +9,14 @@ from typing import Final
 
 from ....files import TensorInfo
 
-__all__ = ["GGUF", "is_gguf", "is_text_encoder"]
+__all__ = ["GGUF", "READ_WITHOUT_UNPICKLING", "is_gguf", "is_text_encoder"]
 
 GGUF: Final = ".gguf"
 """Quantised text encoders; no VAE comes so."""
 GGUF_MAGIC: Final = b"GGUF"
+READ_WITHOUT_UNPICKLING: Final = (".safetensors", GGUF)
+"""Endings, in any case, of files that Forge's loader reads without an unpickler; it goes by nothing else
+(backend/utils.py load_torch_file)."""
 
 _CLIP_LAYER: Final = "text_model.encoder.layers.0.layer_norm1.bias"
 _OPEN_CLIP_LAYER: Final = "transformer.resblocks.0.ln_1.bias"

@@ -4,8 +4,9 @@
     processing.forge_model_reload               loader; after a load that failed the next one begins anew
     main_entry.modules_change                   a file that cannot be used does not get into the list
     main_entry.refresh_model_loading_parameters another VAE alone is no reason to unload all models
-    loader.load_torch_file                      the project's own reader reads pickles of the list, VAEs and text
-                                                encoders alike
+    loader.load_torch_file                      the project's own reader reads what has the ending of a pickle in the
+                                                list, VAEs and text encoders alike
+    sd_vae.load_torch_file                      the checkpoint merger's way to a VAE file: read by that reader too
     processing.create_infotext                  names the VAE that decoded, with its hash
     processing.decode_latent_batch              every final decode: its latents are kept, for comparisons
 
@@ -16,14 +17,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from backend import loader
-from modules import processing, sd_models
+from modules import processing, sd_models, sd_vae
 from modules_forge import main_entry
 
+from ....swap import read_vae
 from ..family.patching import Function, Patch, refuse_pickles
+from .encoders import READ_WITHOUT_UNPICKLING
 
 if TYPE_CHECKING:
     from .adapter import Forge
@@ -34,7 +38,9 @@ def all_patches() -> Iterator[Patch]:
     yield Patch(processing, "forge_model_reload", _forge_model_reload, _load_no_pickle)
     yield Patch(main_entry, "modules_change", _modules_change)
     yield Patch(main_entry, "refresh_model_loading_parameters", _refresh_model_loading_parameters)
-    yield Patch(loader, "load_torch_file", _load_torch_file)
+    yield Patch(loader, "load_torch_file", _load_torch_file, _read_no_pickle_of_the_list)
+    if hasattr(sd_vae, "load_torch_file"):  # Neo's checkpoint merger takes no VAE
+        yield Patch(sd_vae, "load_torch_file", _load_vae_file, _read_no_pickle)
     yield Patch(processing, "create_infotext", _create_infotext)
     yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
 
@@ -53,10 +59,15 @@ def _load_no_pickle(original: Function) -> Function:
     def forge_model_reload() -> Any:
         data = sd_models.model_data
         if data.forge_hash != str(data.forge_loading_parameters):
-            refuse_pickles(*(data.forge_loading_parameters.get("additional_modules") or []))
+            refuse_pickles(*_listed(), harmless=READ_WITHOUT_UNPICKLING)
         return original()
 
     return forge_model_reload
+
+
+def _listed() -> list[str]:
+    """The files beside the checkpoint that are wanted, or that are being loaded just now."""
+    return [str(path) for path in sd_models.model_data.forge_loading_parameters.get("additional_modules") or []]
 
 
 def _modules_change(host: Forge, original: Function) -> Function:
@@ -94,6 +105,32 @@ def _load_torch_file(host: Forge, original: Function) -> Function:
         if tensors is None:
             return original(ckpt, *args, **kwargs)
         return (tensors, {}) if kwargs.get("return_metadata") else tensors
+
+    return load_torch_file
+
+
+def _read_no_pickle_of_the_list(original: Function) -> Function:
+    """The loader reads the checkpoint by this function too."""
+
+    def load_torch_file(ckpt: str, *args: Any, **kwargs: Any) -> Any:
+        if str(ckpt) in _listed():
+            refuse_pickles(ckpt, harmless=READ_WITHOUT_UNPICKLING)
+        return original(ckpt, *args, **kwargs)
+
+    return load_torch_file
+
+
+def _load_vae_file(host: Forge, _: Function) -> Function:
+    def load_torch_file(ckpt: str, *args: Any, **kwargs: Any) -> Any:
+        return read_vae(Path(ckpt))
+
+    return load_torch_file
+
+
+def _read_no_pickle(original: Function) -> Function:
+    def load_torch_file(ckpt: str, *args: Any, **kwargs: Any) -> Any:
+        refuse_pickles(ckpt, harmless=READ_WITHOUT_UNPICKLING)
+        return original(ckpt, *args, **kwargs)
 
     return load_torch_file
 

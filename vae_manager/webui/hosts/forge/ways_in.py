@@ -34,6 +34,7 @@ from ....swap import Swapper, read_every_tensor
 from ..family import options
 from ..family.loaded import LoadedVae
 from .books import ForgeBooks, has_own_vae
+from .encoders import READ_WITHOUT_UNPICKLING
 from .modules_list import Modules, found, is_encoder, is_left_to_the_host, is_vae, refusal, sort_out
 
 if TYPE_CHECKING:
@@ -96,9 +97,11 @@ class WaysIn:
         return list(dict.fromkeys(kept))
 
     def read_module(self, path: str) -> dict[str, Any] | None:
-        """The tensors of a file beside the checkpoint that an unpickler would have to read for Forge's loader; None for
-        all others."""
-        if path not in self._given or inspect(Path(path)).container != "pickle":
+        """The tensors of a file beside the checkpoint that an unpickler would read for Forge's loader, by its ending,
+        or that Forge's reader cannot read, by its content; None for all others."""
+        if path not in self._given:
+            return None
+        if path.lower().endswith(READ_WITHOUT_UNPICKLING) and inspect(Path(path)).container != "pickle":
             return None
         return read_every_tensor(Path(path))
 
