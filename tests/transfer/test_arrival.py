@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.files.gadgets import SYSTEM
+from tests.files.hostile import safetensors_first
 from tests.files.torch_files import Made, as_legacy, as_zip, call, state_dict, text, write_zip
 from tests.hub import Hub
 from vae_manager.catalogue.sources import HttpsSource, LocalSource, Source
-from vae_manager.errors import RefusedError
+from vae_manager.errors import RefusedError, VaeManagerError
 from vae_manager.files import sha256_of
 from vae_manager.files.partials import WRITING
 from vae_manager.transfer import unfinished
@@ -56,6 +57,45 @@ def test_a_published_hash_makes_no_code_harmless(hub: Hub, desk: Desk, data: byt
     hub.add(REPO, NAME, data, revision=COMMIT)
     with pytest.raises(RefusedError):
         desk.get(desk.order(data))
+    assert desk.names == []
+
+
+PROTOCOL_0 = b"cposix\nsystem\n(S'touch x'\ntR."
+"""A pickle without a mark at its beginning, which is plain text."""
+AS_SAFETENSORS = b"U\x06......{\"" + PROTOCOL_0
+"""One that looks like a damaged safetensors file."""
+
+
+def in_capitals(data: bytes) -> bytes:
+    """PyTorch looks for `data.pkl` in any case."""
+    return data.replace(b"data.pkl", b"DATA.PKL")
+
+
+@pytest.mark.parametrize("ending", ["pt", "ckpt", "PT"])
+@pytest.mark.parametrize("data", [
+    PROTOCOL_0,
+    AS_SAFETENSORS,
+    in_capitals(HOSTILE),
+    in_capitals(as_zip(state_dict({"a": (4,)}))),
+    safetensors_first("a", 400, "touch x"),
+    b"<html>",
+    b"GGUF" + bytes(100),
+], ids=["protocol 0", "as safetensors", "capitals", "harmless in capitals", "safetensors first", "page", "gguf"])  # fmt: skip
+@pytest.mark.parametrize("known", [True, False])
+def test_no_name_of_a_pickle_for_what_is_not_understood_as_one(
+    hub: Hub, desk: Desk, data: bytes, ending: str, known: bool
+) -> None:
+    """By such a name an unpickler reads it, in other programs."""
+    name = f"vae.{ending}"
+    with pytest.raises(VaeManagerError):
+        desk.get(desk.order(data, HttpsSource(hub.publish(f"/{name}", data)), known=known, name=name))
+    assert desk.names == []
+
+
+@pytest.mark.parametrize("data", [HOSTILE, HOSTILE_LEGACY, in_capitals(HOSTILE)], ids=["zip", "legacy", "capitals"])
+def test_a_declared_hash_makes_no_pickle_a_safetensors_file(hub: Hub, desk: Desk, data: bytes) -> None:
+    with pytest.raises(RefusedError):
+        desk.get(desk.order(data, HttpsSource(hub.publish(f"/{NAME}", data))))
     assert desk.names == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from ..errors import RefusedError
 from ..files import inspect
@@ -11,18 +12,31 @@ from .order import Order
 
 __all__ = ["check_arrival"]
 
+SAFETENSORS: Final = ".safetensors"
+
 
 def check_arrival(file: Path, order: Order, source: str) -> None:
     """Raise RefusedError for a file that cannot be put under the name of `order`; `source` is where it came from.
 
     Where the hash was known beforehand, its publisher decides what the file is. Pickles that are not wholly understood
-    are refused all the same: their code would run in whatever else loads them.
+    are refused all the same: their code would run in whatever else loads them. And so is whatever has the ending of a
+    pickle and is not understood as one: other programs choose their reader by the ending, and a file that is no pickle
+    at first sight (of protocol 0, or a safetensors file as well) has its code run by it.
     """
     inspection = inspect(file)
-    is_understood = bool(inspection.tensors)
-    if is_understood or (order.sha256 is not None and inspection.container != "pickle"):
+    is_pickle_by_name = not order.file_name.lower().endswith(SAFETENSORS)
+    if inspection.tensors and (inspection.container == "pickle" or not is_pickle_by_name):
+        return
+    if order.sha256 is not None and inspection.container != "pickle" and not is_pickle_by_name:
         return
     problem = inspection.problem or say("{file} is no model.", file=order.file_name)
+    if inspection.tensors:
+        problem = say(
+            "The name {name} does not suit what is in {file}: it has to end with {ending}.",
+            name=order.file_name,
+            file=file.name,
+            ending=SAFETENSORS,
+        )
     raise RefusedError(
         say(
             "{problem} It came from {source} and was thrown away; nothing was put under the name {file}.",

@@ -75,7 +75,7 @@ def _check_small_things(file: BinaryIO, entries: Mapping[str, Entry], folder: st
 def _folder(entries: Mapping[str, Entry]) -> str:
     """The one folder in which all is. Anything that torch.save does not write is refused, as the WebUI does: an
     archive of TorchScript has code in it, which torch.load would run."""
-    if not any(name.rpartition("/")[2] == "data.pkl" for name in entries):
+    if not any(name.rpartition("/")[2].lower() == "data.pkl" for name in entries):  # torch finds it in any case
         raise Refused("zip-without-model", say("it is a zip archive without a model in it."))
     folders = set()
     for name in entries:
