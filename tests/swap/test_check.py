@@ -202,3 +202,27 @@ def test_a_cut_off_file(tmp_path: Path) -> None:
     path = write(tmp_path, LOADED)
     path.write_bytes(path.read_bytes()[:-1])
     assert said(path) is not None
+
+
+ODD_NAMES = {
+    "half a character": "\ud800",
+    "a terminal's": "\x1b[2J\r\n",
+    "right to left": "\u202e",
+    "long": "x" * 100_000,
+}
+
+
+@pytest.mark.parametrize("kind", ODD_NAMES)
+@pytest.mark.parametrize("way", ["unknown", "numbers"])
+def test_no_name_in_a_file_spoils_the_sentence(tmp_path: Path, kind: str, way: str) -> None:
+    """It goes to consoles and pages, and to each page again every second."""
+    odd = f"decoder.{ODD_NAMES[kind]}"
+    raw = odd.encode("utf-8", "surrogatepass")
+    made = state_dict({"odd": (1,), **LOADED}, "Long" if way == "numbers" else "Float")
+    code = made.code.replace(text("odd"), b"X" + len(raw).to_bytes(4, "little") + raw)
+    path = tmp_path / "mine.pt"
+    path.write_bytes(as_zip(Made(code, made.storages)))
+    expected = {**LOADED, odd: (1,)} if way == "numbers" else LOADED
+    told = fit(inspect(path), expected)
+    assert told is not None
+    assert str(told).isprintable() and len(str(told)) < 400

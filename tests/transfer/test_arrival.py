@@ -80,7 +80,7 @@ def in_capitals(data: bytes) -> bytes:
     safetensors_first("a", 400, "touch x"),
     b"<html>",
     b"GGUF" + bytes(100),
-], ids=["protocol 0", "as safetensors", "capitals", "harmless in capitals", "safetensors first", "page", "gguf"])  # fmt: skip
+], ids=["protocol 0", "as safetensors", "capitals", "harmless in capitals", "safetensors", "page", "gguf"])  # fmt: skip
 @pytest.mark.parametrize("known", [True, False])
 def test_no_name_of_a_pickle_for_what_is_not_understood_as_one(
     hub: Hub, desk: Desk, data: bytes, ending: str, known: bool

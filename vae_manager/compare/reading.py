@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..errors import IntegrityError, RefusedError
-from ..files import inspect
+from ..files import inspect, shown
 from ..files.contents import chunks, read_contents
 from ..files.headers import Header
 from ..sentences import say
@@ -64,7 +64,7 @@ def _tensor(path: Path, header: Header, name: str) -> torch.Tensor:
                 "{file} holds {dtype} numbers in its tensor {example}, which are no weights.",
                 file=path.name,
                 dtype=info.dtype,
-                example=name,
+                example=shown(name),
             )
         )
     data = bytearray()

@@ -7,6 +7,7 @@ from .identity import Identity, identity_of
 from .inspection import Container, Inspection, inspect
 from .names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from .numbers import find_nan
+from .pickles.values import shown
 from .problems import Problem
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "read_header",
     "safe_file_name",
     "sha256_of",
+    "shown",
 ]

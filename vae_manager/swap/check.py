@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..files import Inspection, TensorInfo
+from ..files import Inspection, TensorInfo, shown
 from ..files.renaming import Source, canonical
 from ..sentences import Sentence, say
 
@@ -96,7 +96,7 @@ def strange_numbers(name: str, tensors: Mapping[str, TensorInfo]) -> Sentence | 
                 "{file} holds {dtype} numbers in its tensor {example}, which are no weights. Nothing was changed.",
                 file=name,
                 dtype=tensor.dtype,
-                example=key,
+                example=shown(key),
             )
     return None
 
@@ -116,7 +116,7 @@ def compare(name: str, found: Shapes, expected: Shapes) -> Sentence | None:
             "Nothing was changed.",
             file=name,
             count=len(missing),
-            example=missing[0],
+            example=shown(missing[0]),
         )
     if unknown:
         return say(
@@ -124,7 +124,7 @@ def compare(name: str, found: Shapes, expected: Shapes) -> Sentence | None:
             "Nothing was changed.",
             file=name,
             count=len(unknown),
-            example=unknown[0],
+            example=shown(unknown[0]),
         )
     other_shape = [key for key, shape in expected.items() if tuple(found[key]) != tuple(shape)]
     if other_shape:
@@ -133,7 +133,7 @@ def compare(name: str, found: Shapes, expected: Shapes) -> Sentence | None:
             "Nothing was changed.",
             file=name,
             count=len(other_shape),
-            example=other_shape[0],
+            example=shown(other_shape[0]),
         )
     return None
 

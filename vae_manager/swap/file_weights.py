@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ..errors import RefusedError
-from ..files import Header, Identity, TensorInfo, chunks, inspect, read_contents
+from ..files import Header, Identity, TensorInfo, chunks, inspect, read_contents, shown
 from ..files.headers import disk_error
 from ..sentences import say
 from .check import DTYPES, renamed_vae, strange_numbers
@@ -81,7 +81,7 @@ def _tensor(file: BinaryIO, path: Path, header: Header, name: str, info: TensorI
                 "Nothing was changed.",
                 file=path.name,
                 dtype=info.dtype,
-                example=name,
+                example=shown(name),
             )
         )
     if 0 in info.shape:  # numpy's memory for nothing has no stride, and torch then sees no numbers in it

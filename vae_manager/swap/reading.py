@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FileChangedError, IntegrityError
-from ..files import Header, Identity, TensorInfo, chunks, read_contents, read_header
+from ..files import Header, Identity, TensorInfo, chunks, read_contents, read_header, shown
 from ..files.headers import begins_like_safetensors, disk_error
 from ..files.renaming import Source
 from ..sentences import say
@@ -189,7 +189,7 @@ def _check_numbers(tensor: torch.Tensor, name: str, path: Path) -> None:
                 "{file} is damaged: its tensor {name} holds numbers that are not a number or infinite. Get it again. "
                 "Nothing was changed.",
                 file=path.name,
-                name=name,
+                name=shown(name),
             )
         )
 

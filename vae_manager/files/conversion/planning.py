@@ -11,6 +11,7 @@ from ...errors import RefusedError
 from ...sentences import say
 from ..headers import DTYPE_BYTES
 from ..inspection import Inspection
+from ..pickles.values import shown
 from ..renaming import Renamed, Source, canonical, diffusers_name, up_levels
 
 __all__ = ["DTYPES", "Layout", "Plan", "Step", "plan"]
@@ -92,7 +93,7 @@ def _dtype(file: str, source: Source, wanted: str | None) -> str:
                 "{file} holds {dtype} numbers in its tensor {example}, which cannot be converted.",
                 file=file,
                 dtype=own,
-                example=source.name,
+                example=shown(source.name),
             )
         )
     return DTYPES[wanted]
