@@ -20,20 +20,12 @@ from vae_manager.library.recovery import recover
 from vae_manager.library.trash import remove, removed, undo
 from vae_manager.sentences import Sentence
 
-from .vaes import POSIX, put, sha256, tree, vae
+from .vaes import POSIX, note_of, put, sha256, tree, vae
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "data")
-
-
-def left_behind(journal: Journal, intent: Intent) -> Path:
-    """The note of a process that is gone."""
-    journal.folder.mkdir(parents=True, exist_ok=True)
-    note = journal.folder / "0123456789abcdef.json"
-    note.write_text(notes._to_json(intent))
-    return note
 
 
 def settled(journal: Journal, *memories: HashStore) -> list[Sentence]:
@@ -93,7 +85,7 @@ def test_without_a_place_for_the_note_nothing_is_touched(folder: Path, tmp_path:
 def test_what_belongs_to_a_file_follows_it(folder: Path, journal: Journal) -> None:
     vae(folder / "b.safetensors")
     put(folder, "a.png", "a.json")
-    left_behind(journal, renaming(folder, ".png", ".json"))
+    note_of(journal, renaming(folder, ".png", ".json"))
     assert len(settled(journal)) == 1
     assert tree(folder) == ["b.json", "b.png", "b.safetensors"]
     assert not journal.folder.exists()
@@ -103,14 +95,14 @@ def test_what_belongs_to_a_file_follows_it(folder: Path, journal: Journal) -> No
 def test_what_went_ahead_of_its_file_comes_back(folder: Path, journal: Journal) -> None:
     vae(folder / "a.safetensors")
     put(folder, "b.png")
-    left_behind(journal, renaming(folder, ".png"))
+    note_of(journal, renaming(folder, ".png"))
     assert len(settled(journal)) == 1
     assert tree(folder) == ["a.png", "a.safetensors"]
 
 
 def test_nothing_had_begun(folder: Path, journal: Journal) -> None:
     vae(folder / "a.safetensors")
-    left_behind(journal, renaming(folder))
+    note_of(journal, renaming(folder))
     assert settled(journal) == []
     assert tree(folder) == ["a.safetensors"]
 
@@ -121,14 +113,14 @@ def test_two_names_become_one(folder: Path, journal: Journal, twin: Callable[[Pa
     path = vae(folder / "a.safetensors")
     twin(path, folder / "b.safetensors")
     put(folder, "a.png")
-    left_behind(journal, renaming(folder, ".png"))
+    note_of(journal, renaming(folder, ".png"))
     settled(journal)
     assert tree(folder) == ["b.png", "b.safetensors"]
 
 
 def test_somebody_elses_file_under_the_new_name_stays_and_so_does_ours(folder: Path, journal: Journal) -> None:
     before = [vae(folder / "a.safetensors", 1).read_bytes(), vae(folder / "b.safetensors", 2).read_bytes()]
-    left_behind(journal, renaming(folder))
+    note_of(journal, renaming(folder))
     settled(journal)
     assert [(folder / name).read_bytes() for name in tree(folder)] == before
 
@@ -140,7 +132,7 @@ def test_what_is_known_of_the_file_goes_along(folder: Path, journal: Journal, tm
     assert before is not None
     path.rename(folder / "b.safetensors")
     pairs = renaming(folder).pairs
-    left_behind(journal, Intent("move", pairs, known=((before, folder / "b.safetensors"),)))
+    note_of(journal, Intent("move", pairs, known=((before, folder / "b.safetensors"),)))
     settled(journal, hashes)
     assert hashes.known(folder / "b.safetensors") == sha256(folder / "b.safetensors")
 
@@ -185,7 +177,7 @@ def test_one_that_names_other_files_than_those_of_a_vae_moves_none(
         {"kind": "erase"},
         {"known": [["/x", 1, 2, 3, "4", "/y"]]},
     ):  # fmt: skip
-        note = left_behind(journal, renaming(folder))
+        note = note_of(journal, renaming(folder))
         note.write_text(json.dumps({**json.loads(note.read_text()), **more}))
         settled(journal)
         assert note.with_name(note.name + ".set-aside").exists(), more
@@ -221,7 +213,7 @@ def test_one_that_cannot_be_ended_now_stays_and_says_so(
 ) -> None:
     vae(folder / "b.safetensors")
     put(folder, "a.png")
-    note = left_behind(journal, renaming(folder, ".png"))
+    note = note_of(journal, renaming(folder, ".png"))
 
     def full(source: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")

@@ -75,13 +75,19 @@ def rot(path: Path, hashes: HashStore) -> None:
     hashes.carry(before, path)
 
 
+def note_of(journal: Journal, intent: Intent, name: str = "0123456789abcdef.json") -> Path:
+    """The note of a process that is gone."""
+    journal.folder.mkdir(parents=True, exist_ok=True)
+    note = journal.folder / name
+    note.touch()
+    note.write_text(journal_module._to_json(intent, note.stat().st_ino))
+    return note
+
+
 def left_behind(journal: Journal, folder: Path, old: str, new: str, *endings: str) -> Path:
     """The note of a renaming by a process that is gone."""
     pairs = tuple((folder / f"{old}{ending}", folder / f"{new}{ending}") for ending in endings)
-    journal.folder.mkdir(parents=True, exist_ok=True)
-    note = journal.folder / "0123456789abcdef.json"
-    note.write_text(journal_module._to_json(Intent("move", pairs)))
-    return note
+    return note_of(journal, Intent("move", pairs))
 
 
 class WindowsLike(type(Path())):  # type: ignore[misc]

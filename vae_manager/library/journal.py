@@ -2,14 +2,17 @@
 
     <data>/operations/<16 digits>.json    locked by the process that does it; gone when it is done
 
-The note is on the disk before the first file is touched. `recovery` reads those whose writer is gone.
+The note is on the disk before the first file is touched. `recovery` reads those whose writer is gone. A note names its
+own inode: one that was copied here, with a data folder or a folder of models, speaks of files of another place.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,10 +21,12 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from ..errors import DiskError
 from ..files import Identity
 from ..files.disk import rename_new, sync, write_error
-from ..files.partials import created, lock, write_whole
+from ..files.partials import created, write_whole
 from ..files.writing import patiently, rename_over, sync_folder
+from ..sentences import Sentence, say
 from .sidecars import SIDECARS
 
 __all__ = ["Intent", "Journal", "Kind"]
@@ -30,12 +35,19 @@ Kind = Literal["move", "remove", "undo", "send"]
 """To another place, into our trash, back out of it, into the system's trash."""
 
 FOLDER: Final = "operations"
+TRASH: Final = "trash"
+"""Beside it."""
 ENDING: Final = ".json"
 SET_ASIDE: Final = ".set-aside"
+VERSION: Final = 1
 MAX_NOTE_BYTES: Final = 1_000_000
 """Every path as long as a system allows, each character escaped, is less."""
 _LOCK_AT: Final = 1 << 30
 """Windows lets nobody read what is locked, so a byte behind the end is."""
+_HELD: Final = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
+"""What a lock that somebody has answers, on the systems that have locks."""
+_live: Final[set[str]] = set()
+"""Notes of this process, for file systems without locks."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +73,9 @@ class LeftNote:
     """A note whose writer is gone, locked for as long as it is looked at."""
 
     path: Path
-    intent: Intent | None
-    """None where it makes no sense."""
-    file: FileIO
+    found: Intent | Sentence | OSError | DiskError
+    """A sentence tells why it means nothing here; an error, why it cannot be looked at now."""
+    file: FileIO | None = None
 
     def remove(self) -> None:
         self._let_go()
@@ -77,7 +89,7 @@ class LeftNote:
         return aside
 
     def _let_go(self) -> None:
-        if sys.platform == "win32":  # there, what is open is neither renamed nor removed
+        if self.file is not None and sys.platform == "win32":  # there, what is open is neither renamed nor removed
             self.file.close()
 
 
@@ -101,10 +113,12 @@ class Journal:
         except OSError as error:
             raise write_error(self.folder, error) from error
         is_whole = False
+        _live.add(note.name)
         try:
             yield
             is_whole = True
         finally:
+            _live.discard(note.name)
             if sys.platform == "win32":  # there, what is open cannot be removed
                 file.close()
             if is_whole or intent.is_untouched:
@@ -126,10 +140,28 @@ class Journal:
             paths = sorted(self.folder.iterdir())
         except OSError:
             return
-        for path in (path for path in paths if path.suffix == ENDING):
-            with suppress(FileNotFoundError), FileIO(path, "r+b") as file:
-                if _lock(file) and os.path.samestat(os.fstat(file.fileno()), path.lstat()):
-                    yield LeftNote(path, _from_json(file.read(MAX_NOTE_BYTES + 1), self.data), file)
+        for path in (path for path in paths if path.suffix == ENDING and path.name not in _live):
+            try:
+                file = _opened(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                yield LeftNote(path, error)
+                continue
+            if file is None:
+                yield LeftNote(path, say("it is no plain file"))
+                continue
+            found: Intent | Sentence | OSError | DiskError
+            with file:
+                try:
+                    if not _lock(file) or not os.path.samestat(os.fstat(file.fileno()), path.lstat()):
+                        continue
+                    found = _read(file, self.data)
+                except FileNotFoundError:  # its writer has just done with it
+                    continue
+                except (OSError, DiskError) as error:
+                    found = error
+                yield LeftNote(path, found, file)
 
     def _write(self, note: Path, intent: Intent) -> FileIO:
         for _ in range(3):  # another process may just tidy the folder away
@@ -140,7 +172,7 @@ class Journal:
         else:
             hidden, file = created(self.folder)
         try:
-            write_whole(file, _to_json(intent).encode())
+            write_whole(file, _to_json(intent, os.fstat(file.fileno()).st_ino).encode())
             sync(file.fileno())
             if sys.platform == "win32":
                 file.close()
@@ -162,25 +194,65 @@ class Journal:
             sync_folder(self.data)
 
 
-def _lock(file: FileIO) -> bool:
-    """Lock a note until it is closed, or its process ends; False where somebody has the lock, or there are no locks."""
-    if sys.platform != "win32":
-        return lock(file, wait=False)
-    import msvcrt
+def _opened(path: Path) -> FileIO | None:
+    """Open a note; None for what is no plain file, and may be waited for without end."""
+    flags = os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return None
+    descriptor = os.open(path, flags)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return FileIO(descriptor, "r+b")
+    os.close(descriptor)
+    return None
 
+
+def _lock(file: FileIO) -> bool:
+    """Lock a note until it is closed, or its process ends; False where somebody has the lock.
+
+    Raises DiskError where there are no locks.
+    """
     try:
-        file.seek(_LOCK_AT)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        file.seek(0)
-    except OSError:
-        return False
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(_LOCK_AT)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            file.seek(0)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        sentence = say("The file system has no locks, so another process may still be at work on it.")
+        raise DiskError(sentence) from error
     return True
 
 
-def _to_json(intent: Intent) -> str:
+def _read(file: FileIO, data_folder: Path) -> Intent | Sentence:
+    """Raises DiskError for one that is left to a newer version."""
+    raw = file.read(MAX_NOTE_BYTES + 1)
+    try:
+        data: Any = json.loads(raw) if len(raw) <= MAX_NOTE_BYTES else None
+        version, inode = data["version"], data.get("inode")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return say("it makes no sense")
+    if type(version) is int and version > VERSION:
+        raise DiskError(say("A newer version of this program has begun it: start that one."))
+    intent = _from_data(data, data_folder)
+    if intent is None or version != VERSION:
+        return say("it makes no sense")
+    if inode != os.fstat(file.fileno()).st_ino:
+        return say("it was copied here, and speaks of files of another place")
+    return intent
+
+
+def _to_json(intent: Intent, inode: int) -> str:
     return json.dumps(
         {
-            "version": 1,
+            "version": VERSION,
+            "inode": inode,
             "kind": intent.kind,
             "pairs": [[str(source), str(target)] for source, target in intent.pairs],
             "place": str(intent.place) if intent.place is not None else None,
@@ -189,10 +261,9 @@ def _to_json(intent: Intent) -> str:
     )
 
 
-def _from_json(raw: bytes, data_folder: Path) -> Intent | None:
+def _from_data(data: dict[str, Any], data_folder: Path) -> Intent | None:
     """None for what is no note of ours."""
     try:
-        data: Any = json.loads(raw) if len(raw) <= MAX_NOTE_BYTES else None
         place = Path(data["place"]) if data["place"] is not None else None
         intent = Intent(
             data["kind"],
@@ -200,7 +271,7 @@ def _from_json(raw: bytes, data_folder: Path) -> Intent | None:
             place,
             tuple((_identity(numbers), Path(after)) for *numbers, after in data["known"]),
         )
-        is_ours = data["version"] == 1 and data["kind"] in get_args(Kind) and _is_sound(intent, data_folder)
+        is_ours = data["kind"] in get_args(Kind) and _is_sound(intent, data_folder)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return intent if is_ours else None
@@ -216,14 +287,21 @@ def _identity(values: list[Any]) -> Identity:
 def _is_sound(intent: Intent, data_folder: Path) -> bool:
     """A note can come from anywhere, within a folder of models say: it names one file, and what belongs to that one."""
     (file, target), *others = intent.pairs
-    place = intent.place
     return (
         file.is_absolute()
         and target.is_absolute()
-        and (place is None or (".." not in place.parts and place.is_relative_to(data_folder.absolute())))
+        and (intent.place is None or _is_within(intent.place, data_folder))
         and all(
             (source.parent, aim.parent) == (file.parent, target.parent)
             and any((source.name, aim.name) == (file.stem + ending, target.stem + ending) for ending in SIDECARS)
             for source, aim in others
         )
     )
+
+
+def _is_within(place: Path, data_folder: Path) -> bool:
+    """Links count for where they lead: the data folder may be reached by another path than then, and its trash may be a
+    link to a larger disk."""
+    real = Path(os.path.realpath(place))
+    tops = (os.path.realpath(top) for top in (data_folder, data_folder / TRASH))
+    return place.is_absolute() and any(real.is_relative_to(top) and str(real) != top for top in tops)

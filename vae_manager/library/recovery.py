@@ -3,6 +3,10 @@
     the VAE is still where it was       what went before it goes back, and nothing has happened
     the VAE has its new place           what belongs to it follows
     it has both                         one file of two names, or a copy that is proven: the old one goes, then as above
+    a disk is away                      the note waits for it
+    another file has the name           it keeps that, and what is beside it
+
+The note holds the VAE's identity, which tells it from a file that has come under one of its names since.
 """
 
 from __future__ import annotations
@@ -13,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ..errors import NameTakenError, VaeManagerError
-from ..files import sha256_of
+from ..errors import DiskError, NameTakenError, VaeManagerError
+from ..files import identity_of, sha256_of
 from ..files.disk import are_two_names
 from ..files.partials import sweep
 from ..files.writing import patiently
@@ -27,6 +31,9 @@ __all__ = ["recover", "tidy_place"]
 
 NOTE: Final = "removed.json"
 """In a folder of our trash: where its files were."""
+
+COARSEST_NS: Final = 2_000_000_000
+"""Between two times of writing that FAT keeps."""
 
 Report = Callable[[Sentence], None]
 
@@ -55,10 +62,13 @@ def recover(journal: Journal, memories: Callable[[], Iterable[Memory]], report: 
 
 
 def _taken_up(note: LeftNote, memories: Callable[[], Iterable[Memory]]) -> Sentence | None:
-    if note.intent is None:
+    if isinstance(note.found, Exception):
+        raise note.found
+    if isinstance(note.found, Sentence):
         aside = note.set_aside()
-        return say("{path} is no note of ours that makes sense. It is kept as {aside}.", path=note.path, aside=aside)
-    told = _settle(note.intent, memories)
+        return say("{path} is no note that can be followed: {reason}. It is kept as {aside}.",
+                   path=note.path, reason=note.found, aside=aside)  # fmt: skip
+    told = _settle(note.found, memories)
     note.remove()
     return told
 
@@ -70,16 +80,18 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Sentenc
     if intent.kind == "send":
         return _send_the_rest(source, [path for path, _ in others])
     told = None
-    if _has_arrived(source, target):
-        for pair in others:
-            _end(*pair)
-        for identity, after in intent.known:
-            for memory in memories():
-                memory.carry(identity, after)
+    if _has_arrived(intent):
+        if not os.path.lexists(source) or placing.is_other_case(target, source):  # else they belong to who is there now
+            for pair in others:
+                _end(*pair)
+        if intent.known and _is_close(target, intent):
+            for identity, after in intent.known:
+                for memory in memories():
+                    memory.carry(identity, after)
         told = say("An operation on {file} was cut off. It is ended now: {target}.", file=source.name, target=target)
-    else:
+    elif not os.path.lexists(target) or placing.is_other_case(source, target):
         for path, aim in reversed(others):
-            if not os.path.lexists(path) and os.path.lexists(aim):
+            if os.path.lexists(source) and not os.path.lexists(path) and os.path.lexists(aim):
                 _end(aim, path)
                 told = say("An operation on {file} was cut off. It is taken back now.", file=source.name)
     if intent.place is not None:
@@ -87,16 +99,65 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Sentenc
     return told
 
 
-def _has_arrived(source: Path, target: Path) -> bool:
-    """Whether the VAE has its new place; where it has both, the old one goes."""
+def _has_arrived(intent: Intent) -> bool:
+    """Whether the VAE has its new place; where it has both, the old one goes. Raises DiskError while a disk is away."""
+    source, target = intent.pairs[0]
     if not os.path.lexists(target) or placing.is_other_case(source, target):
+        if not os.path.lexists(source):
+            _check_reach(intent)
         return False
+    if not _is_it(target, intent):
+        return False  # somebody else's file has come to that name
     if not os.path.lexists(source) or placing.is_other_case(target, source):
         return True
+    if not _is_it(source, intent):
+        return True  # another file has come to the old name
     if not are_the_same(source, target):
-        return False  # somebody else's file has come to that name
+        return False
     patiently(source.unlink)
     return True
+
+
+def _is_it(path: Path, intent: Intent) -> bool:
+    """Whether `path` leads to the VAE of the note, at its old place or at its new one, as far as that can be told.
+
+    What comes back from the trash may find the very bytes there already, as a file of its own.
+    """
+    now = identity_of(path)
+    if not intent.known or now is None:
+        return True
+    return _is_close(path, intent) or (intent.kind == "undo" and now.size == intent.known[0][0].size)
+
+
+def _is_close(path: Path, intent: Intent) -> bool:
+    """Whether it is that file or a copy of it: one has the time of writing as exactly as its file system keeps it."""
+    now, then = identity_of(path), intent.known[0][0]
+    if now is None or now.size != then.size:
+        return False
+    apart = abs(now.mtime_ns - then.mtime_ns)
+    return now.inode == then.inode or apart == 0 or (apart <= COARSEST_NS and _is_other_disk(*intent.pairs[0]))
+
+
+def _is_other_disk(source: Path, target: Path) -> bool:
+    try:
+        return source.parent.stat().st_dev != target.parent.stat().st_dev
+    except OSError:
+        return True
+
+
+def _check_reach(intent: Intent) -> None:
+    """Raise DiskError while the VAE is at neither of its places, and a folder of these is not there either."""
+    source, target = intent.pairs[0]
+    folders = [
+        intent.place.parent if intent.place is not None and path.parent.parent == intent.place else path.parent
+        for path in (source, target)
+    ]
+    for folder in folders:
+        if not folder.is_dir():
+            raise DiskError(
+                say("{file} is in neither of its places, and {folder} is not there: its disk may be away.",
+                    file=source.name, folder=folder)
+            )  # fmt: skip
 
 
 def _end(source: Path, target: Path) -> None:
