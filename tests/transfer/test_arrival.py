@@ -158,6 +158,24 @@ def test_a_listing_takes_away_what_cannot_go_on_and_leaves_what_can(desk: Desk, 
     assert not [name for name in desk.names if name.startswith(".0123456789")]
 
 
+@pytest.mark.parametrize("written", [b"garbled", b"[" * 100_000, b'{"version": 2}', None])
+def test_bytes_whose_notes_cannot_be_read_stay(hub: Hub, desk: Desk, written: bytes | None) -> None:
+    """A newer version's, another user's, or damaged: a listing is no reason to delete what took hours to come."""
+    hub.add(REPO, NAME, DATA, revision=COMMIT)
+    desk.keep(desk.order(DATA), MB)
+    [left] = unfinished(desk.folder)
+    notes = left.path.with_suffix(".journal")
+    notes.unlink()
+    if written is not None:
+        notes.write_bytes(written)
+    else:
+        notes.mkdir()
+    before = left.path.read_bytes()
+    sweep(desk.folder)
+    assert left.path.read_bytes() == before
+    assert os.path.lexists(notes)
+
+
 @POSIX
 @pytest.mark.parametrize("ending", ["part", "journal.new", "recent.new", "lock"])
 def test_a_second_name_of_somebodys_file_is_never_written_to(
