@@ -164,15 +164,16 @@ def test_without_either_it_follows_the_file_as_it_is(folder: Path, words: OwnWor
     assert words.word(known(renamed)) is None
 
 
-def test_one_that_was_bound_before_times_of_change_were_kept_still_holds(
-    folder: Path, words: OwnWords, tmp_path: Path
+@pytest.mark.parametrize("then", [None, 1])
+def test_one_that_was_bound_with_or_without_a_time_of_change_still_holds(
+    folder: Path, words: OwnWords, tmp_path: Path, then: int | None
 ) -> None:
     file = known(vae(folder / "a.safetensors"))
     words.put(file, "sdxl")
     path = tmp_path / "data" / "families.json"
     items = json.loads(path.read_text())
     for item in items:
-        del item["ctime_ns"]
+        item.update({} if then is None else {"ctime_ns": then})
     path.write_text(json.dumps(items))
     later = OwnWords(path)
     assert later.word(file) == "sdxl"

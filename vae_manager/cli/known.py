@@ -81,8 +81,7 @@ class Known:
         if identity is None:
             raise NotFoundError(say("There is no file {path}.", path=path))
         file = VaeFile(path.name, path, Folder(path.parent), identity.size, identity.mtime_ns, identity.ctime_ns)
-        sha256, prints = self.hashes.known_of(identity), self.index.known_fingerprints(path)
-        return Looked(inspection, IndexedFile(file, identity, Summary.of(inspection), sha256, prints))
+        return Looked(inspection, self.index.indexed(file, identity, Summary.of(inspection)))
 
     def hash(self, path: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> str:
         """The SHA-256, remembered or computed; `report` is told bytes done and in all."""

@@ -53,11 +53,12 @@ class _Bound(TypedDict):
     size: int
     mtime_ns: int
     inode: int
-    ctime_ns: int
     sha256: str
 
 
 class _Known(_Bound, total=False):
+    ctime_ns: int
+    """Missing in what earlier versions wrote: such a hash is no proof of what the file holds now."""
     first: str
     """The hash of before, where another one was read later: what the bytes should be."""
 
@@ -69,7 +70,8 @@ class HashStore:
                                         "sha256": "735e…"}, …}
 
     The file is made at the first `remember`. It is only a memory: where it is damaged or cannot be written, hashes are
-    computed again, and so they are for an entry without a time of change, as all once were. Safe to use from several
+    computed again, and so they are for an entry of another time of change, or without one, as all once were: what such
+    a one says is the `last_of` a file, and is kept until its bytes are read again. Safe to use from several
     threads; of two processes that write at once, one may forget a hash.
 
     The WebUI has a memory of its own, which is neither read nor written: it keeps every VAE's hash under one and the
@@ -95,6 +97,13 @@ class HashStore:
             then = self._of(identity)
         return then["sha256"] if then is not None else None
 
+    def last_of(self, identity: Identity) -> str | None:
+        """The hash of this file before its time of change became another, or was kept at all. It is no proof: a mode
+        or a second name may have changed, or the bytes under an old time of writing."""
+        with self._lock:
+            then = self._last(identity)
+        return then["sha256"] if then is not None else None
+
     def remember(self, path: Path, sha256: str) -> None:
         """Bind `sha256` to `path` as it is now."""
         now = identity_of(path)
@@ -108,20 +117,25 @@ class HashStore:
         its bytes now; the first one is kept beside it, and the next reading is held against that one too.
         """
         with self._lock:
-            then = self._of(identity)
-        first = then.get("first", then["sha256"]) if then is not None else sha256
-        known = _bound(identity, sha256)
-        self._write(identity.path, known if first == sha256 else {**known, "first": first})
+            then = self._of(identity) or self._untimed(identity)
+        first = _first(then, sha256)
+        self._write(identity.path, _with_first(_bound(identity, sha256), first))
         return first == sha256
 
     def carry(self, before: Identity, after: Path) -> None:
         """What is known of the file that `before` stands for holds for `after` too: the caller says that it has the
         same bytes, under another name or as a proven copy."""
         with self._lock:
-            then = self._of(before)
+            then, last = self._of(before), self._last(before)
         now = identity_of(after)
-        if then is not None and now is not None and now.size == before.size:
+        if now is None or now.size != before.size:
+            return
+        if then is not None:
             self._write(now.path, {**then, **_bound(now, then["sha256"])})
+        elif last is not None:
+            untimed = _bound(now, last["sha256"])
+            del untimed["ctime_ns"]
+            self._write(now.path, _with_first(untimed, _first(last, last["sha256"])))
 
     def compute(
         self, path: Path, *, report: Callable[[int], None] | None = None, stop: threading.Event | None = None
@@ -133,17 +147,28 @@ class HashStore:
         before = identity_of(path)
         sha256 = sha256_of(path, report=report, stop=stop)
         if before is not None:  # a file that was written to meanwhile is no longer this one, so stays unknown
-            self._write(before.path, _bound(before, sha256))
+            with self._lock:
+                then = self._untimed(before)
+            self._write(before.path, _with_first(_bound(before, sha256), _first(then, sha256)))
         return sha256
 
     def _of(self, identity: Identity) -> _Known | None:
         """What is known of that file; the lock is held."""
+        then = self._last(identity)
+        return then if then is not None and then.get("ctime_ns") == identity.ctime_ns else None
+
+    def _untimed(self, identity: Identity) -> _Known | None:
+        """What an earlier version has left of that file; the lock is held."""
+        then = self._last(identity)
+        return then if then is not None and "ctime_ns" not in then else None
+
+    def _last(self, identity: Identity) -> _Known | None:
+        """What is known of that file whatever its time of change; the lock is held."""
         if self._known is None:
             self._known = self._read()
         then = self._known.get(identity.path)
-        if then is None or (then["size"], then["mtime_ns"], then["inode"], then["ctime_ns"]) != identity[1:]:
-            return None
-        return then
+        is_it = then is not None and (then["size"], then["mtime_ns"], then["inode"]) == identity[1:4]
+        return then if is_it else None
 
     def _write(self, path: str, known: _Known) -> None:
         with self._lock:
@@ -156,6 +181,14 @@ class HashStore:
 
     def _read(self) -> dict[str, _Known]:
         return dict(self._file.items(_item)) if self._file is not None else {}
+
+
+def _first(then: _Known | None, sha256: str) -> str:
+    return then.get("first", then["sha256"]) if then is not None else sha256
+
+
+def _with_first(known: _Known, first: str) -> _Known:
+    return known if first == known["sha256"] else {**known, "first": first}
 
 
 def _bound(identity: Identity, sha256: str) -> _Known:
@@ -179,8 +212,8 @@ def _item(item: tuple[str, Any]) -> tuple[str, _Known] | None:
 def _is_known(value: object) -> bool:
     return (
         isinstance(value, dict)
-        and value.keys() - {"first"} == _Bound.__annotations__.keys()
-        and all(type(value[key]) is int for key in ("size", "mtime_ns", "inode", "ctime_ns"))
+        and value.keys() - {"first", "ctime_ns"} == _Bound.__annotations__.keys()
+        and all(type(value[key]) is int for key in ("size", "mtime_ns", "inode", "ctime_ns") if key in value)
         and all(_is_sha256(value[key]) for key in ("sha256", "first") if key in value)
     )
 

@@ -28,13 +28,16 @@ _Binding = tuple[object, ...]
 
 
 class Bound:
-    """Values of files. The SHA-256 is asked first, then the weights, then the identity.
+    """Values of files. The SHA-256 is asked first, then the weights, then the identity; what is not known of these any
+    more, since a mode or a second name has changed, counts as it was.
 
     Safe to use from several threads; a file that is damaged is set aside, and a new one is begun.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, is_lasting: bool = False) -> None:
+        """What `is_lasting` holds for a file whatever becomes of its time of change."""
         self._file = file
+        self._fields = _IDENTITY[:-1] if is_lasting else _IDENTITY
         self._state = StateFile(file, list_of)
         self._lock = threading.Lock()
         self._values: dict[_Binding, Any] | None = None
@@ -48,14 +51,14 @@ class Bound:
     def value(self, of: IndexedFile) -> Any:
         """What was put there for this file, under whatever name it is here now; None for nothing."""
         values = self._current()
-        return next((values[binding] for binding in _bindings(of) if binding in values), None)
+        return next((values[binding] for binding in self._bindings(of) if binding in values), None)
 
     def put(self, of: IndexedFile, value: Any) -> None:
         """Say `value` of this file, in place of what was said before; None takes it back.
 
         Raises DiskError where it cannot be written.
         """
-        bindings = _bindings(of)
+        bindings = self._bindings(of)
         with self._lock:
             values = {binding: old for binding, old in self._read().items() if binding not in bindings}
             if value is not None:
@@ -66,11 +69,11 @@ class Bound:
         """What was said of the file that `before` stands for holds for `after` too, which has the same bytes."""
         now = identity_of(after)
         values = self._current()
-        value = next((values[binding] for binding in _of_identity(before) if binding in values), None)
+        value = next((values[binding] for binding in self._of_identity(before) if binding in values), None)
         if value is None or now is None:
             return
         with self._lock:
-            self._write({**self._read(), tuple(now): value})
+            self._write({**self._read(), self._of_identity(now)[0]: value})
 
     def _current(self) -> Mapping[_Binding, Any]:
         with self._lock:
@@ -80,7 +83,33 @@ class Bound:
             return self._values
 
     def _read(self) -> dict[_Binding, Any]:
-        return dict(self._state.items(_pair))
+        return dict(self._state.items(self._pair))
+
+    def _pair(self, item: Any) -> tuple[_Binding, Any]:
+        """Raises for what binds no value to a file."""
+        binding, value = self._binding(item), item["value"]
+        hash(binding)
+        return binding, value
+
+    def _binding(self, item: Any) -> _Binding:
+        for kind in ("sha256", "weights"):
+            if kind in item:
+                return kind, str(item[kind])
+        return tuple(item[name] for name in self._fields[: None if _IDENTITY[-1] in item else _WITHOUT_CTIME])
+
+    def _bindings(self, of: IndexedFile) -> list[_Binding]:
+        """The tightest first."""
+        known = [("sha256", of.sha256), ("weights", of.fingerprints.weights if of.fingerprints is not None else None)]
+        last = of.last_fingerprints
+        no_proof = [("sha256", of.last_sha256), ("weights", last.weights if last is not None else None)]
+        return [
+            *(binding for binding in known if binding[1] is not None),
+            *self._of_identity(of.identity),
+            *(binding for binding in no_proof if binding[1] is not None),
+        ]
+
+    def _of_identity(self, identity: Identity) -> list[_Binding]:
+        return list(dict.fromkeys([tuple(identity)[: len(self._fields)], tuple(identity)[:_WITHOUT_CTIME]]))
 
     def _write(self, values: dict[_Binding, Any]) -> None:
         try:
@@ -90,34 +119,6 @@ class Bound:
                 say("{path} cannot be written: {reason}", path=self._file, reason=error.strerror or error)
             ) from error
         self._values, self._stamp = values, identity_of(self._file)
-
-
-def _bindings(of: IndexedFile) -> list[_Binding]:
-    """The tightest first."""
-    found = _of_identity(of.identity)
-    if of.fingerprints is not None:
-        found.insert(0, ("weights", of.fingerprints.weights))
-    if of.sha256 is not None:
-        found.insert(0, ("sha256", of.sha256))
-    return found
-
-
-def _of_identity(identity: Identity) -> list[_Binding]:
-    return [tuple(identity), tuple(identity)[:_WITHOUT_CTIME]]
-
-
-def _pair(item: Any) -> tuple[_Binding, Any]:
-    """Raises for what binds no value to a file."""
-    binding, value = _binding(item), item["value"]
-    hash(binding)
-    return binding, value
-
-
-def _binding(item: Any) -> _Binding:
-    for kind in ("sha256", "weights"):
-        if kind in item:
-            return kind, str(item[kind])
-    return tuple(item[name] for name in _IDENTITY[: None if _IDENTITY[-1] in item else _WITHOUT_CTIME])
 
 
 def _item(binding: _Binding, value: Any) -> dict[str, Any]:

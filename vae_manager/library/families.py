@@ -61,7 +61,7 @@ class OwnWords:
     """The families that the person has given to files, in `families.json`."""
 
     def __init__(self, file: Path) -> None:
-        self._bound = Bound(file)
+        self._bound = Bound(file, is_lasting=True)
 
     @property
     def stamp(self) -> object:

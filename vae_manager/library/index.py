@@ -31,6 +31,9 @@ __all__ = ["Index", "IndexedFile"]
 READER: Final = 2
 """Raised whenever an inspection says something else of the same bytes: summaries of before are then left out."""
 
+UNTIMED: Final = -1
+"""In place of a time of change, which earlier versions did not keep: no file has it."""
+
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -43,6 +46,10 @@ class IndexedFile:
     summary: Summary
     sha256: str | None = None
     fingerprints: Fingerprints | None = None
+    last_sha256: str | None = None
+    """Where it is not known now: what it was before the time of change became another. It is no proof."""
+    last_fingerprints: Fingerprints | None = None
+    """In the same way."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,8 @@ class _Entry:
     identity: Identity
     summary: Summary | None = None
     fingerprints: Fingerprints | None = None
+    last: Fingerprints | None = None
+    """Those of before the time of change became another, or was kept at all."""
 
 
 _Entries = Mapping[str, _Entry]
@@ -107,11 +116,19 @@ class Index:
                     summary = Summary.of_unreadable(error)
                 else:
                     fresh[identity.path] = replace(entry, summary=summary)
-            sha256 = self._hashes.known_of(identity)
-            found.append(IndexedFile(file, identity, summary, sha256, entry.fingerprints))
+            found.append(self._indexed(file, identity, summary, entry))
         if fresh:
             self._remember(fresh)
         return found
+
+    def indexed(self, file: VaeFile, identity: Identity, summary: Summary) -> IndexedFile:
+        """All that is remembered of a file that somebody else has looked at."""
+        return self._indexed(file, identity, summary, _of(self._known(), identity))
+
+    def _indexed(self, file: VaeFile, identity: Identity, summary: Summary, entry: _Entry) -> IndexedFile:
+        sha256 = self._hashes.known_of(identity)
+        last = self._hashes.last_of(identity) if sha256 is None else None
+        return IndexedFile(file, identity, summary, sha256, entry.fingerprints, last, entry.last)
 
     def known_fingerprints(self, path: Path) -> Fingerprints | None:
         """Those of `path`, if they are remembered and it has not changed since."""
@@ -139,17 +156,17 @@ class Index:
             return known
         taken = self._taking(path, report=report, stop=stop)
         if before is not None:  # one that was written to meanwhile has another identity now, so stays unknown
-            self._remember({before.path: replace(_of(self._known(), before), fingerprints=taken)})
+            self._remember({before.path: replace(_of(self._known(), before), fingerprints=taken, last=None)})
         return taken
 
     def carry(self, before: Identity, after: Path) -> None:
         """What is known of the file that `before` stands for holds for `after` too: the caller says that it has the
         same bytes, under another name or as a proven copy."""
         entry, now = _of(self._known(), before), identity_of(after)
-        if now is not None and now.size == before.size and (entry.summary or entry.fingerprints):
+        if now is not None and now.size == before.size and (entry.summary or entry.fingerprints or entry.last):
             # A sentence of the summary names the file: what is wrong with it is found anew under the new name.
             summary = entry.summary if entry.summary is not None and not entry.summary.problems else None
-            self._remember({now.path: _Entry(now, summary, entry.fingerprints)})
+            self._remember({now.path: _Entry(now, summary, entry.fingerprints, entry.last)})
 
     def _known(self) -> _Entries:
         with self._lock:
@@ -186,29 +203,38 @@ class Index:
 def _of(entries: _Entries, identity: Identity) -> _Entry:
     """What is remembered of an identity; an empty entry where nothing is."""
     entry = entries.get(identity.path)
-    return entry if entry is not None and entry.identity == identity else _Entry(identity)
+    if entry is None or entry.identity[:-1] != identity[:-1]:
+        return _Entry(identity)
+    if entry.identity != identity:
+        return _Entry(identity, last=entry.fingerprints or entry.last)
+    return entry
 
 
 def _together(old: _Entry | None, new: _Entry) -> _Entry:
     """All that two entries know of one file; the newer one alone where the file has changed."""
     if old is None or old.identity != new.identity:
         return new
-    return _Entry(new.identity, new.summary or old.summary, new.fingerprints or old.fingerprints)
+    taken = new.fingerprints or old.fingerprints
+    return _Entry(new.identity, new.summary or old.summary, taken, None if taken else new.last or old.last)
 
 
 def _to_data(entries: _Entries) -> dict[str, Any]:
     files = {}
     for path, entry in entries.items():
-        prints = entry.fingerprints
         files[path] = {
             "size": entry.identity.size,
             "mtime_ns": entry.identity.mtime_ns,
             "inode": entry.identity.inode,
             "ctime_ns": entry.identity.ctime_ns,
             "summary": entry.summary.to_data() if entry.summary is not None else None,
-            "fingerprints": {"weights": prints.weights, "encoder": prints.encoder} if prints is not None else None,
+            "fingerprints": _printed(entry.fingerprints),
+            "last": _printed(entry.last),
         }
     return {"reader": READER, "files": files}
+
+
+def _printed(prints: Fingerprints | None) -> dict[str, str | None] | None:
+    return {"weights": prints.weights, "encoder": prints.encoder} if prints is not None else None
 
 
 def _unpacked(root: Any) -> Iterable[tuple[str, Any, bool]]:
@@ -227,18 +253,23 @@ def _entry(item: tuple[str, Any, bool]) -> _Entry | None:
 def _from_data(path: str, data: Any, same_reader: bool) -> _Entry | None:
     """None for what is no entry."""
     try:
-        numbers = [data[name] for name in ("size", "mtime_ns", "inode", "ctime_ns")]
+        numbers = [data[name] for name in ("size", "mtime_ns", "inode")]
+        numbers.append(data.get("ctime_ns", UNTIMED))
         if not all(type(number) is int for number in numbers):
             return None
         summary = data["summary"] if same_reader else None
-        prints = data["fingerprints"]
         return _Entry(
             Identity(path, *numbers),
             Summary.from_data(summary) if summary is not None else None,
-            Fingerprints(_sha256(prints["weights"]), _sha256(prints["encoder"], or_none=True)) if prints else None,
+            _prints(data["fingerprints"]),
+            _prints(data.get("last")),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def _prints(data: Any) -> Fingerprints | None:
+    return Fingerprints(_sha256(data["weights"]), _sha256(data["encoder"], or_none=True)) if data else None
 
 
 def _sha256(text: Any, *, or_none: bool = False) -> Any:
