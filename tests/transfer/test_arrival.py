@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,27 @@ def test_a_listing_takes_away_what_cannot_go_on_and_leaves_what_can(desk: Desk, 
     sweep(desk.folder)
     assert [left.done for left in unfinished(desk.folder)] == [kept]
     assert not [name for name in desk.names if name.startswith(".0123456789")]
+
+
+def test_many_left_files_are_swept_in_one_reading_of_the_folder(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, readings = 40, 0
+    for number in range(count):
+        (desk.folder / f".{number:016x}.vae-manager.lock").touch()
+        (desk.folder / f".{number:016x}.vae-manager.recent").touch()
+    real = os.scandir
+
+    def counted(*path: str) -> Iterator[os.DirEntry[str]]:
+        nonlocal readings
+        readings += 1
+        return real(*path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    monkeypatch.setattr(os, "listdir", lambda *path: [entry.name for entry in counted(*path)])
+    sweep(desk.folder)
+    assert readings < 3
+    assert desk.names == []
 
 
 @pytest.mark.parametrize("written", [b"garbled", b"[" * 100_000, b'{"version": 2}', None])

@@ -48,10 +48,11 @@ def sweep(folder: Path) -> None:
     """
     try:
         with os.scandir(folder) as entries:
-            found = [match[1] for entry in entries if (match := _OURS.fullmatch(entry.name)) is not None]
+            found = [match for entry in entries if (match := _OURS.fullmatch(entry.name)) is not None]
     except OSError:
         return
-    for name in sorted(set(found)):
+    with_copies = {match[1] for match in found if match[2] is not None}
+    for name in sorted({match[1] for match in found}):
         partial = Partial(folder / name)
         with suppress(_InUse, OSError), held(partial, _in_use, threading.Event()) as locked:
             if not locked:
@@ -61,13 +62,12 @@ def sweep(folder: Path) -> None:
                 partial.let_go(folder / journal.order.file_name)
             elif not os.path.lexists(partial.journal_path):
                 partial.throw_away()
-            else:
-                continue
-            partial.sweep_copies()
+            if name in with_copies:  # to look for them reads the whole folder
+                partial.sweep_copies()
             partial.tidy()
 
 
-_OURS: Final = re.compile(r"(\.[0-9a-f]{16}\.vae-manager)\.(?:part|journal|recent|lock)(?:\.[0-9a-z]+)?")
+_OURS: Final = re.compile(r"(\.[0-9a-f]{16}\.vae-manager)\.(?:part|journal|recent|lock)(\.[0-9a-z]+)?")
 
 
 class _InUse(Exception):
