@@ -14,14 +14,14 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from ..errors import DiskError
+from ..errors import DiskError, RefusedError
 from ..files import Identity
 from ..files.disk import rename_new, sync, write_error
 from ..files.partials import created, write_whole
@@ -102,10 +102,11 @@ class Journal:
         self._has_made_data = False
 
     @contextmanager
-    def noted(self, intent: Intent) -> Iterator[None]:
+    def noted(self, intent: Intent, still_holds: Callable[[], bool] = lambda: True) -> Iterator[None]:
         """Keep a note of `intent` for as long as it is carried out, and longer if it is left half done.
 
-        Raises DiskError where it cannot be written: nothing was touched then.
+        Raises DiskError where it cannot be written, and RefusedError where somebody else is at work on one of its files
+        or was until now, so that it no longer holds: nothing was touched then.
         """
         note = self.folder / f"{secrets.token_hex(8)}{ENDING}"
         try:
@@ -115,6 +116,12 @@ class Journal:
         is_whole = False
         _live.add(note.name)
         try:
+            if self._is_crossed(note, intent) or not still_holds():
+                is_whole = True  # none of it has begun
+                raise RefusedError(
+                    say("Something else is at work on {file}. Nothing was changed; try again in a moment.",
+                        file=intent.pairs[0][0].name)
+                )  # fmt: skip
             yield
             is_whole = True
         finally:
@@ -163,6 +170,20 @@ class Journal:
                     found = error
                 yield LeftNote(path, found, file)
 
+    def _is_crossed(self, note: Path, intent: Intent) -> bool:
+        """Whether a process that lives has noted one of these files too. Of two that begin at once, both may see it."""
+        mine = _names(intent)
+        with suppress(OSError):
+            for path in self.folder.iterdir():
+                if path.suffix == ENDING and path.name != note.name:
+                    with suppress(OSError, DiskError), _opened(path) or nullcontext() as file:
+                        if file is None or _lock(file):
+                            continue  # it is being looked after, or will be
+                        found = _read(file, self.data)
+                        if isinstance(found, Intent) and mine & _names(found):
+                            return True
+        return False
+
     def _write(self, note: Path, intent: Intent) -> FileIO:
         for _ in range(3):  # another process may just tidy the folder away
             self._make_folder()
@@ -192,6 +213,13 @@ class Journal:
             self._has_made_data = not self.data.is_dir()
             self.folder.mkdir(parents=True, exist_ok=True)
             sync_folder(self.data)
+
+
+def _names(intent: Intent) -> set[str]:
+    """All names that it touches, each by one path."""
+    paths = {path for pair in intent.pairs for path in pair}
+    folders = {folder: os.path.realpath(folder) for folder in {path.parent for path in paths}}
+    return {f"{folders[path.parent]}{os.sep}{path.name}" for path in paths}
 
 
 def _opened(path: Path) -> FileIO | None:

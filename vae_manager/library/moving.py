@@ -219,15 +219,24 @@ def _moved(
         if os.path.lexists(place) and not placing.is_other_case(path, place):
             raise placing.name_taken(place)
     known = what_is_known(file, target, around)
-    with noted(Intent("move", absolute([(file, target), *along]), known=known), around):
+    with noted(
+        Intent("move", absolute([(file, target), *along]), known=known), around, lambda: has_only(file, along)
+    ):
         move_all([(file, target), *along], report, stop)
         carry(known, around)
     return target
 
 
-def noted(intent: Intent, around: Surroundings) -> AbstractContextManager[None]:
-    """Keep a note of the operation while it goes on, where there is a place for notes."""
-    return around.journal.noted(intent) if around.journal is not None else nullcontext()
+def noted(
+    intent: Intent, around: Surroundings, still_holds: Callable[[], bool] = lambda: True
+) -> AbstractContextManager[None]:
+    """Keep a note of the operation while it goes on, where there is a place for notes. Raises as `Journal.noted`."""
+    return around.journal.noted(intent, still_holds) if around.journal is not None else nullcontext()
+
+
+def has_only(file: Path, along: Iterable[tuple[Path, object]]) -> bool:
+    """Whether `file` is there, and just these belong to it: another process may have moved some before it was noted."""
+    return os.path.lexists(file) and [path for path, _ in sidecars_of(file)] == [path for path, _ in along]
 
 
 def absolute(pairs: Iterable[tuple[Path, Path]]) -> tuple[tuple[Path, Path], ...]:

@@ -15,7 +15,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,7 @@ from ..files.writing import patiently, sync_folder
 from ..sentences import say
 from . import placing, system_trash
 from .journal import Intent
-from .moving import ALONE, Surroundings, absolute, carry, check_free, move_all, noted, what_is_known
+from .moving import ALONE, Surroundings, absolute, carry, check_free, has_only, move_all, noted, what_is_known
 from .placing import Report
 from .recovery import NOTE, are_the_same, tidy_place
 from .sidecars import sidecars_of
@@ -71,17 +71,19 @@ def remove(file: Path, trash: Path, around: Surroundings = ALONE, *, report: Rep
     Cancelled where a trash on another file system takes its time.
     """
     check_free(file, around)
-    files = [file, *(path for path, _ in sidecars_of(file))]
+    along = sidecars_of(file)
+    files = [file, *(path for path, _ in along)]
     names = tuple(path.name for path in files)
     # A link means something only to who knows where it stood, so it always goes to our own.
-    if not file.is_symlink() and _sent(files, around):
+    if not file.is_symlink() and _sent(files, around, lambda: has_only(file, along)):
         return Removed(file.absolute(), names, time.time(), None)
     place = _free_place(file, trash)
     gone = Removed(file.absolute(), names, time.time(), place)
     inside = place / "files"
     pairs = [(path, inside / path.name) for path in files]
     known = what_is_known(file, inside / file.name, around)
-    with noted(Intent("remove", absolute(pairs), place.absolute(), known), around):
+    intent = Intent("remove", absolute(pairs), place.absolute(), known)
+    with noted(intent, around, lambda: has_only(file, along)):
         try:
             inside.mkdir(parents=True)
             # The note first: whenever the process ends, what lies in the trash says where it belongs.
@@ -114,20 +116,24 @@ def undo(gone: Removed, around: Surroundings = ALONE, *, report: Report | None =
                 file=gone.file.name, folder=gone.file.parent)
         )  # fmt: skip
     inside = gone.place / "files"
-    here = [name for name in gone.names if (inside / name).is_symlink() or (inside / name).exists()]
+    here = _present(gone.names, inside)
     if gone.file.name not in here:
         raise NotFoundError(say("{file} is no longer in the trash.", file=gone.file.name))
     try:
         gone.file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise placing.write_error(gone.file.parent, error) from error
-    here.sort(key=lambda name: name != gone.file.name)  # the VAE first
-    pairs = [(inside / name, gone.file.with_name(name)) for name in here]
+    ordered = sorted(here, key=lambda name: name != gone.file.name)  # the VAE first
+    pairs = [(inside / name, gone.file.with_name(name)) for name in ordered]
     known = what_is_known(inside / gone.file.name, gone.file, around)
-    with noted(Intent("undo", absolute(pairs), gone.place.absolute(), known), around):
+    intent = Intent("undo", absolute(pairs), gone.place.absolute(), known)
+    with noted(intent, around, lambda: _present(gone.names, inside) == here):
         for source, target in pairs:
-            if os.path.lexists(target) and are_the_same(source, target):  # the very bytes are back already
-                patiently(source.unlink)
+            try:
+                if os.path.lexists(target) and are_the_same(source, target):  # the very bytes are back already
+                    patiently(source.unlink)
+            except OSError as error:
+                raise disk_error(source, error) from error
         move_all((pair for pair in pairs if os.path.lexists(pair[0])), report, stop)
         carry(known, around)
         tidy_place(gone.place)
@@ -169,11 +175,15 @@ def _bytes_in(place: Path) -> int:
     return sum(path.lstat().st_size for path in inside.iterdir()) if inside.is_dir() else 0
 
 
-def _sent(files: Sequence[Path], around: Surroundings) -> bool:
+def _present(names: Sequence[str], inside: Path) -> list[str]:
+    return [name for name in names if os.path.lexists(inside / name)]
+
+
+def _sent(files: Sequence[Path], around: Surroundings, still_holds: Callable[[], bool]) -> bool:
     """Whether the system's trash took them: the VAE at least, which is the first."""
     if not system_trash.is_there():
         return False
-    with noted(Intent("send", absolute((path, path) for path in files)), around):
+    with noted(Intent("send", absolute((path, path) for path in files)), around, still_holds):
         return system_trash.send(files)
 
 
