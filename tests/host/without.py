@@ -111,7 +111,7 @@ def _start(outcome: Outcome) -> None:
     webui.create_api(app)
     script_callbacks.app_started_callback(shared.demo, app)
     outcome.started = True
-    client = TestClient(app, raise_server_exceptions=False)
+    client = TestClient(app, "http://127.0.0.1", raise_server_exceptions=False)
     made = client.post("/sdapi/v1/txt2img", json=REQUEST)
     outcome.picture = made.status_code
     if made.status_code != 200:
