@@ -13,7 +13,7 @@ from vae_manager.errors import NotFoundError, RefusedError
 from vae_manager.library import moving, trash
 from vae_manager.library.journal import Intent, Journal
 from vae_manager.library.moving import Surroundings, adopt, move, rename
-from vae_manager.library.recovery import are_the_same
+from vae_manager.library.recovery import are_the_same, recover
 from vae_manager.library.trash import remove, undo
 
 from .vaes import POSIX, note_of, put, tree, vae
@@ -70,7 +70,17 @@ def test_another_process_sees_it_by_any_path(folder: Path, journal: Journal) -> 
         (folder / "a.png").rename(folder / "b.png")
 
 
-def test_a_note_whose_writer_is_gone_hinders_nobody(folder: Path, journal: Journal) -> None:
+def test_what_is_left_half_done_is_ended_first(folder: Path, journal: Journal) -> None:
+    """Its writer was killed after this one had listed the files."""
+    note_of(journal, half(folder))
+    with pytest.raises(RefusedError):
+        rename(folder / "b.safetensors", "c", Surroundings(journal=journal))
+    recover(journal, tuple, lambda told: None)
+    rename(folder / "b.safetensors", "c", Surroundings(journal=journal))
+    assert tree(folder) == ["c.png", "c.safetensors"]
+
+
+def test_a_note_that_nothing_can_follow_hinders_nobody(folder: Path, journal: Journal) -> None:
     note_of(journal, Intent("move", ((folder / "b.safetensors", folder / "away" / "b.safetensors"),)))
     rename(vae(folder / "a.safetensors"), "b", Surroundings(journal=journal))
     assert tree(folder) == ["b.safetensors"]

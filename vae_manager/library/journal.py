@@ -171,16 +171,20 @@ class Journal:
                 yield LeftNote(path, found, file)
 
     def _is_crossed(self, note: Path, intent: Intent) -> bool:
-        """Whether a process that lives has noted one of these files too. Of two that begin at once, both may see it."""
+        """Whether another note names one of these files, and its writer lives, or it can still be followed: the next
+        listing does that. Of two that begin at once, both may see it.
+        """
         mine = _names(intent)
         with suppress(OSError):
             for path in self.folder.iterdir():
                 if path.suffix == ENDING and path.name != note.name:
                     with suppress(OSError, DiskError), _opened(path) or nullcontext() as file:
-                        if file is None or _lock(file):
-                            continue  # it is being looked after, or will be
-                        found = _read(file, self.data)
-                        if isinstance(found, Intent) and mine & _names(found):
+                        if file is None:
+                            continue
+                        is_left, found = _lock(file), _read(file, self.data)
+                        if not isinstance(found, Intent) or mine.isdisjoint(_names(found)):
+                            continue
+                        if not is_left or any(os.path.lexists(vae) for vae in found.pairs[0]):
                             return True
         return False
 

@@ -27,7 +27,7 @@ from . import placing, system_trash
 from .journal import Intent, Journal, LeftNote
 from .moving import Memory
 
-__all__ = ["recover", "tidy_place"]
+__all__ = ["are_the_same", "recover", "tidy_place"]
 
 NOTE: Final = "removed.json"
 """In a folder of our trash: where its files were."""
