@@ -68,10 +68,10 @@ def test_a_file_of_a_hub_is_proven_by_the_hubs_own_hash(cli: Cli) -> None:
 
 def test_a_pinned_revision(hub: Hub, cli: Cli) -> None:
     old, new = some_bytes(1_000, "old"), some_bytes(1_000, "new")
-    hub.add("me/pinned", "vae.pt", old, revision="1" * 40)
-    hub.add("me/pinned", "vae.pt", new, revision="2" * 40)
-    assert cli("get", f"hub:me/pinned/vae.pt@{'1' * 40}", "--dir", cli.folder).status == 0
-    assert (cli.folder / "vae.pt").read_bytes() == old
+    hub.add("me/pinned", "vae.safetensors", old, revision="1" * 40)
+    hub.add("me/pinned", "vae.safetensors", new, revision="2" * 40)
+    assert cli("get", f"hub:me/pinned/vae.safetensors@{'1' * 40}", "--dir", cli.folder).status == 0
+    assert (cli.folder / "vae.safetensors").read_bytes() == old
 
 
 @pytest.mark.parametrize("data", [b"hello", as_zip(Made(call(SYSTEM, text("true")), {}))], ids=["text", "code"])
@@ -107,12 +107,12 @@ def test_an_addresss_file_name_is_decoded(hub: Hub, cli: Cli) -> None:
 
 
 def test_a_file_of_this_machine(cli: Cli) -> None:
-    source = cli.home / "given" / "vae.pt"
+    source = cli.home / "given" / "given.safetensors"
     source.parent.mkdir()
     source.write_bytes(DATA)
     result = cli("get", source, "--dir", cli.folder, "--json")
     assert (result.status, result.json["fetched"], result.json["proven"]) == (0, 0, False)
-    assert (cli.folder / "vae.pt").read_bytes() == source.read_bytes() == DATA
+    assert (cli.folder / "given.safetensors").read_bytes() == source.read_bytes() == DATA
 
 
 def test_terms_that_were_accepted(cli: Cli) -> None:

@@ -174,3 +174,11 @@ def test_read_refuses_identities_of_the_other_form(tmp_path: Path) -> None:
 def test_read_refuses_a_storage_outside_of_the_root(tmp_path: Path) -> None:
     facts = mapping({"protocol_version": number(1001), "more": storage("Float", "0", 4, b"N")})
     assert refusal(tmp_path, as_legacy(state_dict({"a": (4,)}), facts=facts)) == "bad-pickle"
+
+
+def test_an_archive_in_capitals_is_a_pickle(tmp_path: Path) -> None:
+    """PyTorch finds `data.pkl` in any case: it is no archive without a model."""
+    path = tmp_path / "x.pt"
+    path.write_bytes(as_zip(Made(b"\x80\x02}.", DATA)).replace(b"data.pkl", b"Data.PKL"))
+    found = inspect(path)
+    assert (found.container, [problem.code for problem in found.problems]) == ("pickle", ["bad-zip"])
