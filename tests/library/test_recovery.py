@@ -161,6 +161,50 @@ def test_one_that_makes_no_sense_is_kept_aside(journal: Journal, content: bytes)
     assert settled(journal) == []
 
 
+@POSIX
+@pytest.mark.parametrize("make", [
+    os.mkfifo,
+    Path.mkdir,
+    lambda path: path.symlink_to(path.name),
+    lambda path: path.symlink_to("/mnt/not there"),
+    lambda path: path.symlink_to("/dev/zero"),
+], ids=["pipe", "folder", "circle", "link to nowhere", "device"])  # fmt: skip
+def test_one_that_is_no_file_is_kept_aside(journal: Journal, make: Callable[[Path], object]) -> None:
+    """A pipe would be waited for without end, with the lock held for which each page waits."""
+    journal.folder.mkdir(parents=True)
+    (journal.folder / "x.json.set-aside").write_bytes(b"an earlier one")
+    make(journal.folder / "x.json")
+    assert len(settled(journal)) == 1
+    assert not os.path.lexists(journal.folder / "x.json")
+    assert os.path.lexists(journal.folder / "x.json.set-aside1")
+    assert (journal.folder / "x.json.set-aside").read_bytes() == b"an earlier one"
+    assert settled(journal) == []
+
+
+def test_one_that_may_not_be_read_stays_and_says_so(
+    folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line wrote it as another user."""
+    note = left_behind(journal, renaming(folder))
+
+    def not_ours(path: str, flags: int) -> int:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(notes, "_open", not_ours, raising=False)
+    assert len(settled(journal)) == 1
+    assert note.exists()
+
+
+@pytest.mark.parametrize("path", ["/a\0/x.safetensors", "/\ud800/x.safetensors", "/" + "a" * 300 + "/x.safetensors", ""])
+def test_one_with_a_path_that_no_system_has_is_kept_aside(journal: Journal, path: str) -> None:
+    journal.folder.mkdir(parents=True)
+    for number, pairs in enumerate(([[path, "/b/x.safetensors"]], [["/b/x.safetensors", path]])):
+        note = journal.folder / f"{number}.json"
+        note.write_text(json.dumps({"version": 1, "kind": "move", "pairs": pairs, "place": None, "known": []}))
+        assert len(settled(journal)) == 1
+        assert note.with_name(note.name + ".set-aside").exists()
+
+
 def test_one_that_names_other_files_than_those_of_a_vae_moves_none(
     folder: Path, journal: Journal, tmp_path: Path
 ) -> None:

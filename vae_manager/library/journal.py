@@ -24,6 +24,7 @@ from typing import Any, Final, Literal, get_args
 from ..errors import DiskError, RefusedError
 from ..files import Identity
 from ..files.disk import rename_new, sync, write_error
+from ..files.json_text import parse_json, path_of, text
 from ..files.partials import created, write_whole
 from ..files.writing import patiently, rename_over, sync_folder
 from ..sentences import Sentence, say
@@ -266,7 +267,7 @@ def _read(file: FileIO, data_folder: Path) -> Intent | Sentence:
     """Raises DiskError for one that is left to a newer version."""
     raw = file.read(MAX_NOTE_BYTES + 1)
     try:
-        data: Any = json.loads(raw) if len(raw) <= MAX_NOTE_BYTES else None
+        data: Any = parse_json(raw, max_bytes=MAX_NOTE_BYTES)
         version, inode = data["version"], data.get("inode")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return say("it makes no sense")
@@ -296,12 +297,12 @@ def _to_json(intent: Intent, inode: int) -> str:
 def _from_data(data: dict[str, Any], data_folder: Path) -> Intent | None:
     """None for what is no note of ours."""
     try:
-        place = Path(data["place"]) if data["place"] is not None else None
+        place = path_of(data["place"]) if data["place"] is not None else None
         intent = Intent(
             data["kind"],
-            tuple((Path(source), Path(target)) for source, target in data["pairs"]),
+            tuple((path_of(source), path_of(target)) for source, target in data["pairs"]),
             place,
-            tuple((_identity(numbers), Path(after)) for *numbers, after in data["known"]),
+            tuple((_identity(numbers), path_of(after)) for *numbers, after in data["known"]),
         )
         is_ours = data["kind"] in get_args(Kind) and _is_sound(intent, data_folder)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -311,9 +312,9 @@ def _from_data(data: dict[str, Any], data_folder: Path) -> Intent | None:
 
 def _identity(values: list[Any]) -> Identity:
     path, *numbers = values
-    if not isinstance(path, str) or not all(type(number) is int for number in numbers):
+    if not all(type(number) is int for number in numbers):
         raise TypeError("no identity")
-    return Identity(path, *numbers)
+    return Identity(text(path), *numbers)
 
 
 def _is_sound(intent: Intent, data_folder: Path) -> bool:
