@@ -125,7 +125,10 @@ class Plug:
     def _add_routes(self, demo: Any, app: Any) -> None:
         if demo is not None:  # None with --nowebui: there is no page to show anything in
             from ... import api, api_pictures
+            from ...closed_folder import close_folder
 
+            with FAULTS.caught(say("Closing the folder of VAE Manager")):
+                close_folder(app, self.host.data_folder)
             api.register(app, self.page)
             with FAULTS.caught(say("The pictures of comparisons")):
                 api_pictures.register(app, self.page)
