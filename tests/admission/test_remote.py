@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
 
-from tests.admission.conftest import TWICE, Target, flags, prepare
+from tests.admission.conftest import KEY, TWICE, Target, flags, prepare
 from tests.host.asking import GOOD
 from tests.host.fixtures import start_webui
 from vae_manager.upkeep import key_of
@@ -35,6 +37,7 @@ OWNERS = [
     {"do": "stop-work", "job": "x"},
     {"do": "forget-work", "job": "x"},
     {"do": "forget-told"},
+    {"do": "forget-damage"},
     {"do": "forget-delete"},
     {"do": "get", "entry": "vae-ft-mse-840000-ema", "use": False, "accept": True},
     {"do": "save-key", "key": "x"},
@@ -75,6 +78,30 @@ def test_no_path_of_the_machine_is_shown(shared: Target, headers: dict[str, str]
     )
     assert str(shared.webui.data) not in asked.text
     assert str(shared.webui.data / "models" / "VAE") in state(shared, {}, GOOD), "its owner sees where a file lies"
+
+
+def test_no_file_of_the_state_is_served(shared: Target) -> None:
+    """gradio serves the WebUI's data folder, by names and by links to it."""
+    keys = shared.webui.data / "vae-manager" / "keys.json"
+    keys.parent.mkdir(exist_ok=True)
+    keys.write_text(json.dumps({"civitai.com": KEY}), encoding="utf-8")
+    link = shared.webui.data / "outputs" / "link"
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(keys.parent)
+    picture = link.with_name("picture.png")
+    picture.write_bytes(b"a picture")
+    relative = os.path.relpath(keys, Path(__file__).parents[1] / "host" / "webui")
+    ways = [keys, keys.parent / ".." / "vae-manager" / "keys.json", link / "keys.json", relative]
+    for way in ways:
+        for route in ("/file=", "/file/"):
+            for method in ("GET", "HEAD"):
+                answer = requests.request(method, f"{shared.webui.url}{route}{quote(str(way))}", timeout=60)
+                assert answer.status_code in (403, 404, 405), (method, route, way)
+                assert KEY not in answer.text
+    answer = requests.get(f"{shared.webui.url}/file={quote(str(picture))}", timeout=60)
+    assert answer.content == b"a picture", "the rest is the WebUI's own affair"
+    link.unlink()
+    keys.unlink()
 
 
 @pytest.mark.parametrize("action", OWNERS, ids=lambda action: action["do"])

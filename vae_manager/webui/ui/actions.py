@@ -157,6 +157,11 @@ def _dismiss_picture(host: Host, service: Service, action: Action) -> None:
     service.picture = None
 
 
+def _forget_damage(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHECK_FILES)  # its owner is to read it
+    forget_damage(*state_folders(host, service))
+
+
 def _reload(host: Host, service: Service, action: Action) -> None:
     allow(host, Act.RELOAD_PAGE)
     host.reload_page()
@@ -192,7 +197,7 @@ ACTIONS: dict[str, tuple[Do, dict[str, type]]] = {
         {"checkpoint": str, "word": str},
     ),
     "quick-settings": (lambda host, service, action: show_in_quick_settings(host, on=action["on"]), {"on": bool}),
-    "forget-damage": (lambda host, service, action: forget_damage(*state_folders(host, service)), {}),
+    "forget-damage": (_forget_damage, {}),
     "reload": (_reload, {}),
 }
 """What a message may ask for, and the fields that it must bring."""

@@ -107,6 +107,8 @@ class Facts:
     """Why the queue cannot be changed by this person."""
     terms_refused: Sentence | None
     """Why the terms of a licence cannot be accepted by this person."""
+    damage_refused: Sentence | None
+    """Why this person cannot dismiss what is said of damaged files."""
     in_quick_settings: bool
 
     @property
@@ -169,6 +171,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         sources_refused=host.refusal(Act.CHANGE_SOURCES),
         downloads_refused=host.refusal(Act.MANAGE_DOWNLOADS),
         terms_refused=host.refusal(Act.ACCEPT_TERMS),
+        damage_refused=host.refusal(Act.CHECK_FILES),
         in_quick_settings="sd_vae" in (host.quick_settings() or ()),
     )
 

@@ -73,7 +73,7 @@ def _folder(host: Host, action: Action) -> Path:
     """A VAE folder, by its number: a message names no path."""
     folders = vae_folders(host)
     number = action["folder"]
-    if not (number.isascii() and number.isdecimal()) or int(number) >= len(folders):
+    if number not in map(str, range(len(folders))):
         raise UsageError(say("The page is out of date. Reload it."))
     return folders[int(number)]
 

@@ -10,9 +10,13 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from .library_facts import LibraryRow
+
+
+MAX_DIGITS: Final = 18
+"""Of a stamp: Python reads no number of any length."""
 
 
 class Rows(TypedDict):
@@ -56,7 +60,8 @@ class RowLog:
                 self._take(rows, seen_with, html)
                 self._rows, self._seen_with = rows, seen_with
             life, _, number = stamp.partition(".")
-            had = int(number) if life == self._life and number.isdecimal() else 0
+            is_number = number.isascii() and number.isdecimal() and len(number) <= MAX_DIGITS
+            had = int(number) if life == self._life and is_number else 0
             sent_since = self._sent.items() if had < self._serial else ()
             lacking = {key: sent.html for key, sent in sent_since if sent.serial > had}
             order = list(self._sent) if self._ordered_at > had or not had else None

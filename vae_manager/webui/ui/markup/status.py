@@ -93,7 +93,7 @@ def status(facts: Facts, words: Words) -> str:
         lines.append(line(LOOK, words(missing), words))
     lines += [line(LOOK, words(notice), words) for notice in facts.notices]
     lines += [line(LOOK, words(sentence), words) for sentence in facts.damage]
-    if facts.damage:
+    if facts.damage and facts.damage_refused is None:
         label = words(say("Hide this message"))
         lines.append(paragraph(button(label, {"do": "forget-damage"}, "forget-damage")))
     if facts.choose_refused is not None:
