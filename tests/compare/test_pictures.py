@@ -52,6 +52,12 @@ def test_any_kind_of_pixels_becomes_colour(mode: str) -> None:
     assert read_picture(written("PNG", Image.new(mode, SIZE))).shape == (*SIZE[::-1], 3)
 
 
+def test_grey_of_16_bits_keeps_its_shades() -> None:
+    shades = np.arange(16 * 8, dtype=np.uint16).reshape(8, 16) * 512
+    pixels = read_picture(written("PNG", Image.fromarray(shades)))
+    assert np.array_equal(pixels, np.repeat((shades >> 8)[..., None], 3, axis=2))
+
+
 def test_a_picture_is_upright() -> None:
     exif = Image.Exif()
     exif[274] = 6

@@ -43,7 +43,7 @@ def read_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS, max_byte
         with Image.open(io.BytesIO(source), formats=FORMATS) as image:
             width, height = image.size
             if width * height <= max_pixels:
-                return np.asarray(_upright(image).convert("RGB"))
+                return np.asarray(_in_eight_bits(_upright(image)).convert("RGB"))
     except Image.DecompressionBombError as error:
         raise _too_large(max_pixels) from error
     except Exception as error:  # Pillow raises all kinds of errors over a damaged file
@@ -57,6 +57,16 @@ def _too_large(max_pixels: int) -> IntegrityError:
     return IntegrityError(
         say("The picture has more than {count} megapixels. Scale it down and try again.", count=max_pixels // 1_000_000)
     )
+
+
+def _in_eight_bits(image: Image) -> Image:
+    """Grey of 16 bits by its upper 8, as Pillow takes colour of 16 bits; its own conversion makes nearly all white."""
+    import numpy as np
+    from PIL import Image as images
+
+    if not image.mode.startswith("I"):
+        return image
+    return images.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 def _upright(image: Image) -> Image:
