@@ -106,3 +106,15 @@ def test_thousands_of_problems_are_not_all_told(file: Path) -> None:
 def test_what_is_no_plain_file_is_not_waited_for(file: Path) -> None:
     os.mkfifo(file)
     assert len(load(file).problems) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/kallsyms").is_file(), reason="Linux")
+def test_a_file_that_does_not_tell_its_size(tmp_path: Path) -> None:
+    """A link in the file's place leads to one of the system's own."""
+    link = tmp_path / "catalogue.yaml"
+    link.symlink_to("/proc/kallsyms")
+    if len(link.open("rb").read(nodes.MAX_BYTES + 1)) <= nodes.MAX_BYTES:
+        pytest.skip("too short here")
+    text, flaw = nodes.text_of(link)
+    assert text == ""
+    assert flaw is not None

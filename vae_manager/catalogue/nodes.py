@@ -5,6 +5,7 @@ Nothing is built from the text but nodes of mappings, sequences and scalars, so 
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -48,12 +49,12 @@ def text_of(file: Path) -> tuple[str, Flaw | None]:
         if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for without end
             reason = say("it is a folder") if stat.S_ISDIR(status.st_mode) else say("it is no plain file")
             return "", Flaw(1, say("The file cannot be read: {reason}.", reason=reason))
-        data = file.read_bytes() if status.st_size <= MAX_BYTES else b""
+        data = _read(file) if status.st_size <= MAX_BYTES else b""
     except FileNotFoundError:
         return "", None
     except OSError as error:
         return "", Flaw(1, say("The file cannot be read: {reason}.", reason=error.strerror or error))
-    if status.st_size > MAX_BYTES or data.count(b"\n") > MAX_LINES:
+    if max(status.st_size, len(data)) > MAX_BYTES or data.count(b"\n") > MAX_LINES:
         return "", Flaw(
             1,
             say(
@@ -68,6 +69,13 @@ def text_of(file: Path) -> tuple[str, Flaw | None]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return "", Flaw(line, say("The file is not UTF-8 text; save it as UTF-8."))
+
+
+def _read(file: Path) -> bytes:
+    """At most one byte too many: a system's own files have no size, and some of them are waited for without end."""
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as opened:
+        return opened.read(MAX_BYTES + 1) or b""
 
 
 def entry_nodes(text: str) -> tuple[list[yaml.Node], list[Flaw]]:
