@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from vae_manager.errors import NotAdmittedError
-from vae_manager.webui.admission import FLAG, Listening, admit, is_loopback, names_in
+from vae_manager.webui.admission import FLAG, Listening, admit, is_loopback, names_in, no_names_in
 
 LOCAL = Listening(is_loopback=True)
 SHARED = Listening(is_loopback=False)
 PROXIED = Listening(is_loopback=True, allowed=names_in("sd.example, other.example:8443"))
 SHARED_PROXIED = Listening(is_loopback=False, allowed=names_in("sd.example"))
+TUNNELLED = Listening(is_loopback=True, allowed=names_in("*.tunnel.example"))
 HERE, FAR = "127.0.0.1", "203.0.113.7"
 
 HOST = ("Host", "127.0.0.1:7860")
@@ -34,6 +35,16 @@ ADMITTED = [
     pytest.param(PROXIED, [HOST, ("X-Forwarded-Host", "sd.example"), ("Origin", "https://sd.example")], id="and says"),
     pytest.param(PROXIED, [("Host", "sd.example"), ("Origin", "https://sd.example:444")], id="proxy that drops a port"),
     pytest.param(PROXIED, [HOST, ("Origin", "https://other.example:8443")], id="a name with its port"),
+    pytest.param(LOCAL, [("Host", "0.0.0.0:7860"), ("Origin", "http://0.0.0.0:7860")], id="the address printed"),
+    pytest.param(LOCAL, [("Host", "[::]:7860"), ("Origin", "http://[::]:7860")], id="that of IPv6"),
+    pytest.param(
+        TUNNELLED, [("Host", "a.tunnel.example"), ("Origin", "https://a.tunnel.example"), SAME], id="a new name each day"
+    ),
+    pytest.param(
+        TUNNELLED,
+        [HOST, ("X-Forwarded-Host", "b.a.tunnel.example"), ("Origin", "https://b.a.tunnel.example"), SAME],
+        id="and a tunnel that sets Host",
+    ),
     pytest.param(SHARED_PROXIED, [("Host", "10.0.0.2:1"), ("Origin", "https://sd.example")], id="shared and proxied"),
 ]
 
@@ -57,7 +68,22 @@ REFUSED = [
     pytest.param(LOCAL, [("Host", "127.0.0.1.evil.example")], "unknown-name", id="begins like this machine"),
     pytest.param(LOCAL, [("Host", "localhost.evil.example")], "unknown-name", id="begins like localhost"),
     pytest.param(LOCAL, [("Host", "notlocalhost")], "unknown-name", id="ends like localhost"),
-    pytest.param(LOCAL, [("Host", "0.0.0.0:7860")], "unknown-name", id="no address"),
+    pytest.param(LOCAL, [("Host", "0.0.0.1:7860")], "unknown-name", id="no address"),
+    pytest.param(LOCAL, [("Host", "0.0.0.0:7860"), ("Origin", "http://evil.example")], "foreign-page", id="0.0.0.0"),
+    pytest.param(TUNNELLED, [("Host", "tunnel.example")], "unknown-name", id="not below the name itself"),
+    pytest.param(TUNNELLED, [("Host", "eviltunnel.example")], "unknown-name", id="ends like it"),
+    pytest.param(TUNNELLED, [("Host", "a.tunnel.example.evil")], "unknown-name", id="begins like it"),
+    pytest.param(TUNNELLED, [HOST, ("Origin", "https://evil.tunnel.example")], "foreign-page", id="another's tunnel"),
+    pytest.param(
+        TUNNELLED, [("Host", "a.tunnel.example"), ("Origin", "https://evil.tunnel.example")], "foreign-page",
+        id="from tunnel to tunnel",
+    ),
+    pytest.param(
+        TUNNELLED,
+        [HOST, ("X-Forwarded-Host", "a.tunnel.example"), ("Origin", "https://evil.tunnel.example")],
+        "foreign-page",
+        id="and where it sets Host",
+    ),
     pytest.param(LOCAL, [("Host", "evil@127.0.0.1")], "unknown-name", id="host with a user"),
     pytest.param(LOCAL, [("Host", "127.0.0.1/evil")], "unknown-name", id="host with a path"),
     pytest.param(LOCAL, [("Host", "")], "unknown-name", id="empty host"),
@@ -114,6 +140,8 @@ def test_a_refusal_of_a_proxy_names_the_line_that_admits_it(headers: list[tuple[
         (PROXIED, HERE, [("Host", "sd.example")], True),
         (SHARED, HERE, [HOST], True),
         (SHARED, "::1", [("Host", "[::1]:7860")], True),
+        (SHARED, HERE, [("Host", "0.0.0.0:7860")], True),
+        (SHARED, FAR, [("Host", "0.0.0.0:7860")], False),
         (SHARED, "::ffff:127.0.0.1", [HOST], True),
         (SHARED, FAR, [("Host", "box.lan:7860")], False),
         (SHARED, FAR, [HOST], False),
@@ -140,3 +168,29 @@ def test_names_in_a_list() -> None:
     typed = " https://SD.Example/path, [2001:db8::1]:7860\nx.example:8443,,http://a@b, *, "
     assert names_in(typed) == {("sd.example", None), ("2001:db8::1", 7860), ("x.example", 8443)}
     assert names_in("") == frozenset()
+    assert no_names_in(typed) == ["http://a@b", "*"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("2001:db8::1", ("2001:db8::1", None)),
+        ("Bücher.example:8443", ("xn--bcher-kva.example", 8443)),
+        ("a.example;b.example", ("b.example", None)),
+        ("*.Tunnel.example", ("*.tunnel.example", None)),
+        ("https://*.tunnel.example/x", ("*.tunnel.example", None)),
+    ],
+)
+def test_names_as_people_type_them(typed: str, name: tuple[str, int | None]) -> None:
+    assert name in names_in(typed)
+    assert no_names_in(typed) == []
+
+
+@pytest.mark.parametrize("host", ["sd.example", "fd00::5", "xn--bcher-kva.example", "10.0.0.5"])
+def test_the_line_of_a_refusal_admits(host: str) -> None:
+    """Whatever the name is that was refused."""
+    origin = f"https://[{host}]:1" if ":" in host else f"https://{host}:1"
+    with pytest.raises(NotAdmittedError) as refused:
+        admit([HOST, ("Origin", origin)], HERE, LOCAL)
+    line = str(refused.value.sentence).partition(f"{FLAG} ")[2].split(", or")[0]
+    admit([HOST, ("Origin", origin)], HERE, Listening(is_loopback=True, allowed=names_in(line)))

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from ..errors import NotAdmittedError
 from ..sentences import say
 
-__all__ = ["FLAG", "Listening", "Name", "Visitor", "admit", "is_loopback", "names_in", "not_direct"]
+__all__ = ["FLAG", "Listening", "Name", "Visitor", "admit", "is_loopback", "names_in", "no_names_in", "not_direct"]
 
 FLAG: Final = "--vae-manager-allowed-hosts"
 
@@ -41,6 +41,9 @@ FOREIGN_PAGE: Final = "foreign-page"
 UNKNOWN_NAME: Final = "unknown-name"
 NOT_DIRECT: Final = "not-direct"
 
+BELOW: Final = "*."
+"""How a name begins that stands for all names below it."""
+
 _NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
 """A DNS name or an IPv6 address, in lower case."""
 
@@ -52,7 +55,8 @@ class Listening:
     is_loopback: bool
     """Only this machine can connect."""
     allowed: frozenset[Name] = frozenset()
-    """Names that the owner has added."""
+    """Names that the owner has added. `*.tunnel.example` stands for the names below it: of the server alone, since
+    anybody may have a page under another one."""
 
 
 @dataclass(frozen=True)
@@ -89,19 +93,35 @@ def is_loopback(name: str) -> bool:
     name = name.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+    address = _address(name)
+    return address is not None and address.is_loopback
 
 
 def names_in(text: str) -> frozenset[Name]:
     """The names of a list with commas; whole addresses (`https://sd.example/`) are taken for their names."""
-    words = re.split(r"[,\s]+", text.lower())
-    hosts = (word.partition("://")[2] or word for word in words)
-    return frozenset(name for host in hosts if (name := _name(host.partition("/")[0])) is not None)
+    return frozenset(name for word in _words(text) if (name := _typed(word)) is not None)
+
+
+def no_names_in(text: str) -> list[str]:
+    """The words of such a list that are no names."""
+    return [word for word in _words(text) if _typed(word) is None]
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[,;\s]+", text.lower()) if word]
+
+
+def _typed(word: str) -> Name | None:
+    """A name as a person types it: without brackets around an IPv6 address, or in the letters of any language."""
+    host = (word.partition("://")[2] or word).partition("/")[0]
+    if _address(host) is not None:
+        return str(ipaddress.ip_address(host)), None
+    below = BELOW if host.startswith(BELOW) else ""
+    try:
+        name = _name(host.removeprefix(below).encode("idna").decode())
+    except UnicodeError:
+        name = _name(host)
+    return (below + name[0], name[1]) if name is not None else None
 
 
 # -- names ---------------------------------------------------------------------------------------------------------
@@ -111,15 +131,36 @@ def _check_names(found: dict[str, list[str]], listening: Listening) -> None:
         raise _unknown_name(None)
     if not listening.is_loopback:
         return
-    forwarded = [one.strip() for name in FORWARDED_NAMES for value in found.get(name, []) for one in value.split(",")]
-    for host in (*hosts, *forwarded):
-        name = _name(host)
-        if name is None or not (is_loopback(name[0]) or _is_added(name, listening)):
+    for name in (_name(hosts[0]), *_forwarded_names(found)):
+        if name is None or not (_is_here(name[0]) or _is_added(name, listening) or _is_below_added(name, listening)):
             raise _unknown_name(name)
+
+
+def _forwarded_names(found: dict[str, list[str]]) -> list[Name | None]:
+    return [_name(one.strip()) for name in FORWARDED_NAMES for value in found.get(name, []) for one in value.split(",")]
+
+
+def _is_here(name: str) -> bool:
+    """Of this machine: a connection to 0.0.0.0 or ::, the address that the WebUI prints under --listen, stays on it."""
+    address = _address(name)
+    return is_loopback(name) or (address is not None and address.is_unspecified)
 
 
 def _is_added(name: Name, listening: Listening) -> bool:
     return name in listening.allowed or (name[0], None) in listening.allowed
+
+
+def _is_below_added(name: Name, listening: Listening) -> bool:
+    parts = name[0].split(".")
+    return any(_is_added((BELOW + ".".join(parts[n:]), name[1]), listening) for n in range(1, len(parts)))
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _name(host: str) -> Name | None:
@@ -160,7 +201,8 @@ def _check_page(found: dict[str, list[str]], listening: Listening) -> None:
             raise _foreign_page(None)
         if host is not None and _is_same(name, host, DEFAULT_PORTS[scheme]):
             continue
-        if not _is_added(name, listening):
+        is_the_servers = name[0] in {one[0] for one in _forwarded_names(found) if one is not None}
+        if not (_is_added(name, listening) or (is_the_servers and _is_below_added(name, listening))):
             raise _foreign_page(name)
 
 
@@ -189,4 +231,4 @@ def _is_at_this_machine(found: dict[str, list[str]], client: str | None) -> bool
     were forwarded."""
     name = _name(found["host"][0])
     direct = not FORWARDING & found.keys()
-    return direct and name is not None and is_loopback(name[0]) and client is not None and is_loopback(client)
+    return direct and name is not None and _is_here(name[0]) and client is not None and is_loopback(client)

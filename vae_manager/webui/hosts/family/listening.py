@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
-from ...admission import Name, is_loopback, names_in
+from ....sentences import say
+from ...admission import FLAG, Name, is_loopback, names_in, no_names_in
+
+logger = logging.getLogger(__name__)
 
 SHARING = ("share", "ngrok")
 """Flags that lead strangers here, whatever the server listens on."""
@@ -27,9 +31,18 @@ def is_on_loopback(flags: Any) -> bool:
 
 
 def added_names(flags: Any, setting: object) -> frozenset[Name]:
-    """Those of the flag and of the setting."""
+    """Those of the flag and of the setting. Words that are none are told in the console."""
     flag = getattr(flags, "vae_manager_allowed_hosts", None) or ""
-    return names_in(f"{flag},{setting or ''}")
+    typed = f"{flag},{setting or ''}"
+    wrong = no_names_in(typed)
+    if wrong:
+        sentence = say(
+            "{flag}, or the setting for it, holds what is no name of a server, and it is left out: {words}.",
+            flag=FLAG,
+            words=" ".join(wrong),
+        )
+        logger.warning("%s", sentence)
+    return names_in(typed)
 
 
 def _is_on(text: str | None) -> bool:
