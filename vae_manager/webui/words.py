@@ -61,9 +61,14 @@ def words_for(language: str, translations: Mapping[str, str], *, hides_paths: bo
     return Words(translations, hides_paths=hides_paths)
 
 
-_QUOTED_PATH: Final = re.compile(r"""(['"])((?:[A-Za-z]:[\\/]|\\\\|/)[^'"\n]*)\1""")
-_BARE_PATH: Final = re.compile(r"(?<![\w:/.\\])(?:[A-Za-z]:[\\/]|\\\\|/)(?=[^\s/\\])[^\s'\"<>|]*")
-"""A path in the middle of a text, such as an error of the system."""
+_ROOT: Final = r"(?:[A-Za-z]:[\\/]|\\\\|/)"
+_QUOTED_PATH: Final = re.compile(rf"""'({_ROOT}[^'\n]*)(?:'|$)|"({_ROOT}[^"\n]*)(?:"|$)""")
+"""A text that was cut off may lack the second quote."""
+_FILE_ADDRESS: Final = re.compile(r"\bfile://[^\s'\"<>|]*")
+_BARE_PATH: Final = re.compile(
+    rf"""(?<![\w:/.\\]){_ROOT}(?=[^\s/\\])(?:[^\s'"<>|]|[ ](?=[^\s/\\'"<>|:;,](?:[^'"<>|:;,\n/\\]*[^\s'"<>|:;,/\\])?[\\/]))*"""
+)
+"""A path in the middle of a text, such as an error of the system. A space belongs to it where another folder follows."""
 
 
 def without_paths(sentence: Sentence) -> Sentence:
@@ -79,7 +84,8 @@ def _without(value: object) -> object:
     text = str(value)
     if PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute():
         return _last(text)
-    text = _QUOTED_PATH.sub(lambda found: f"{found[1]}{_last(found[2])}{found[1]}", text)
+    text = _QUOTED_PATH.sub(lambda found: f"'{_last(found[1] or found[2])}'", text)
+    text = _FILE_ADDRESS.sub(lambda found: _last(found[0]), text)
     return _BARE_PATH.sub(lambda found: _last(found[0]), text)
 
 
