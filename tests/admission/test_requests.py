@@ -179,6 +179,16 @@ def test_no_route_answers_another_page(target: Target, headers: dict[str, str]) 
         assert method == "HEAD" or set(answer.json()) == {"code", "error"}
 
 
+def test_no_answer_is_shown_in_another_page(target: Target) -> None:
+    """A browser goes by these headers where it sends none itself: on a network, without TLS."""
+    for method, path in target.routes:
+        address = target.webui.url + re.sub(r"\{\w+\}", "0", path)
+        for headers in ({}, FOREIGN["another origin"]):
+            answer = requests.request(method, address, headers={**headers, **JSON}, data="{}", timeout=60)
+            assert answer.headers.get("Cross-Origin-Resource-Policy") == "same-origin", (method, path)
+            assert answer.headers.get("X-Content-Type-Options") == "nosniff", (method, path)
+
+
 def test_the_page_itself_and_programs_are_obeyed(target: Target) -> None:
     own = {"Origin": target.webui.url, "Sec-Fetch-Site": "same-origin"}
     acting = target.acting()

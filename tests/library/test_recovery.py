@@ -195,7 +195,7 @@ def test_one_that_may_not_be_read_stays_and_says_so(
     assert note.exists()
 
 
-@pytest.mark.parametrize("path", ["/a\0/x.safetensors", "/\ud800/x.safetensors", "/" + "a" * 300 + "/x.safetensors", ""])
+@pytest.mark.parametrize("path", ["/a\0/x.safetensors", "/\ud800/x.safetensors", f"/{'a' * 300}/x.safetensors", ""])
 def test_one_with_a_path_that_no_system_has_is_kept_aside(journal: Journal, path: str) -> None:
     journal.folder.mkdir(parents=True)
     for number, pairs in enumerate(([[path, "/b/x.safetensors"]], [["/b/x.safetensors", path]])):

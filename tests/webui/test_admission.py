@@ -38,7 +38,7 @@ ADMITTED = [
     pytest.param(LOCAL, [("Host", "0.0.0.0:7860"), ("Origin", "http://0.0.0.0:7860")], id="the address printed"),
     pytest.param(LOCAL, [("Host", "[::]:7860"), ("Origin", "http://[::]:7860")], id="that of IPv6"),
     pytest.param(
-        TUNNELLED, [("Host", "a.tunnel.example"), ("Origin", "https://a.tunnel.example"), SAME], id="a new name each day"
+        TUNNELLED, [("Host", "a.tunnel.example"), ("Origin", "https://a.tunnel.example"), SAME], id="a new name a day"
     ),
     pytest.param(
         TUNNELLED,

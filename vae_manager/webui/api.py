@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from ..errors import NotAdmittedError
 from .ui.gradio_compat import signed_in
 from .ui.page import COMPARISON, LIBRARY, TABS, Page
-from .visits import not_admitted, visitor_of
+from .visits import OURS_ALONE, not_admitted, visitor_of
 
 PATH = "/vae-manager/state"
 
@@ -42,11 +42,11 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
 def _answer(content: Mapping[str, Any]) -> Response:
     """A name on the disk can hold what no UTF-8 has; it is shown with a question mark, and breaks nothing."""
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": "no-store", **OURS_ALONE}
     return Response(body, media_type="application/json", headers=headers)
 
 
 def _refuse(status: int, reason: str) -> JSONResponse:
-    return JSONResponse({"error": reason}, status_code=status)
+    return JSONResponse({"error": reason}, status_code=status, headers=OURS_ALONE)
 
 

@@ -29,7 +29,7 @@ from ..service import Service
 from .comparing import begin
 from .hosts.comparing import MOST_PIXELS, Wanted
 from .ui.comparison.figures import notes_of
-from .visits import host_for, not_admitted
+from .visits import OURS_ALONE, host_for, not_admitted
 from .words import without_paths, words_of
 
 if TYPE_CHECKING:
@@ -186,4 +186,4 @@ def _refuse(status: int, reason: str) -> Response:
 
 def _as_ascii(content: Mapping[str, Any], status: int = 200) -> Response:
     """A name, of a file or in a question, can hold halves of characters, which no UTF-8 has."""
-    return Response(json.dumps(content), status, media_type="application/json")
+    return Response(json.dumps(content), status, OURS_ALONE, "application/json")

@@ -27,13 +27,13 @@ from .ui.comparison.stage import legend
 from .ui.comparison.view import ORIGINAL, PATH, SHEET
 from .ui.gradio_compat import signed_in
 from .ui.page import Page
-from .visits import not_admitted, visitor_of
+from .visits import OURS_ALONE, not_admitted, visitor_of
 
 if TYPE_CHECKING:
     from ..compare.values import Pixels
 
-KEPT = {"Cache-Control": "private, max-age=86400", "X-Content-Type-Options": "nosniff"}
-NOT_KEPT = {"Cache-Control": "no-store"}
+KEPT = {"Cache-Control": "private, max-age=86400", **OURS_ALONE}
+NOT_KEPT = {"Cache-Control": "no-store", **OURS_ALONE}
 PLACES = 8
 """Where two pictures differ most, of which a person is led from one to the next."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -15,7 +15,12 @@ from .words import Words
 if TYPE_CHECKING:
     from .hosts.host import Host
 
-__all__ = ["host_for", "not_admitted", "visitor_of"]
+__all__ = ["OURS_ALONE", "host_for", "not_admitted", "visitor_of"]
+
+
+OURS_ALONE: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+"""Headers of all that is answered. On a network without TLS a browser sends no `Sec-Fetch-Site`: the second header
+keeps it from showing a picture of ours in a page elsewhere, and from telling how large one is."""
 
 
 def visitor_of(host: Host, request: Request) -> Visitor:
@@ -31,4 +36,4 @@ def host_for(host: Host, request: Request) -> Host:
 def not_admitted(error: NotAdmittedError, words: Words) -> JSONResponse:
     """The page shows the sentence; programs go by the code."""
     content = {"code": error.code, "error": words(error.sentence)}
-    return JSONResponse(content, status_code=403, headers={"Cache-Control": "no-store"})
+    return JSONResponse(content, status_code=403, headers={"Cache-Control": "no-store", **OURS_ALONE})

@@ -65,10 +65,11 @@ _ROOT: Final = r"(?:[A-Za-z]:[\\/]|\\\\|/)"
 _QUOTED_PATH: Final = re.compile(rf"""'({_ROOT}[^'\n]*)(?:'|$)|"({_ROOT}[^"\n]*)(?:"|$)""")
 """A text that was cut off may lack the second quote."""
 _FILE_ADDRESS: Final = re.compile(r"\bfile://[^\s'\"<>|]*")
-_BARE_PATH: Final = re.compile(
-    rf"""(?<![\w:/.\\]){_ROOT}(?=[^\s/\\])(?:[^\s'"<>|]|[ ](?=[^\s/\\'"<>|:;,](?:[^'"<>|:;,\n/\\]*[^\s'"<>|:;,/\\])?[\\/]))*"""
-)
-"""A path in the middle of a text, such as an error of the system. A space belongs to it where another folder follows."""
+_IN_NAME: Final = r"""[^'"<>|:;,\n/\\]"""
+_SPACE_IN_NAME: Final = rf"""[ ](?=[^\s/\\'"<>|:;,](?:{_IN_NAME}*(?<!\s))?[\\/])"""
+"""Another folder follows."""
+_BARE_PATH: Final = re.compile(rf"""(?<![\w:/.\\]){_ROOT}(?=[^\s/\\])(?:[^\s'"<>|]|{_SPACE_IN_NAME})*""")
+"""A path in the middle of a text, such as an error of the system."""
 
 
 def without_paths(sentence: Sentence) -> Sentence:

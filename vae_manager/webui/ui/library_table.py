@@ -14,7 +14,6 @@ from typing import Final, TypedDict
 
 from .library_facts import LibraryRow
 
-
 MAX_DIGITS: Final = 18
 """Of a stamp: Python reads no number of any length."""
 
