@@ -178,7 +178,10 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
 
 def state_folders(host: Host, service: Service) -> Sequence[Path]:
     """Where this program keeps state: its own folder, and that of unfinished downloads."""
-    return service.data_folder, host.download_folder()
+    try:
+        return service.data_folder, host.download_folder()
+    except VaeManagerError:  # it cannot be found on this WebUI, which is told by itself
+        return (service.data_folder,)
 
 
 def _hash_in_use(service: Service, in_use: InUse) -> str | None:
