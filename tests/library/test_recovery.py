@@ -181,20 +181,6 @@ def test_one_that_is_no_file_is_kept_aside(journal: Journal, make: Callable[[Pat
     assert settled(journal) == []
 
 
-def test_one_that_may_not_be_read_stays_and_says_so(
-    folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The command line wrote it as another user."""
-    note = left_behind(journal, renaming(folder))
-
-    def not_ours(path: str, flags: int) -> int:
-        raise PermissionError(13, "Permission denied", path)
-
-    monkeypatch.setattr(notes, "_open", not_ours, raising=False)
-    assert len(settled(journal)) == 1
-    assert note.exists()
-
-
 @pytest.mark.parametrize("path", ["/a\0/x.safetensors", "/\ud800/x.safetensors", f"/{'a' * 300}/x.safetensors", ""])
 def test_one_with_a_path_that_no_system_has_is_kept_aside(journal: Journal, path: str) -> None:
     journal.folder.mkdir(parents=True)

@@ -9,6 +9,7 @@ own inode: one that was copied here, with a data folder or a folder of models, s
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import secrets
@@ -83,9 +84,10 @@ class LeftNote:
         patiently(lambda: self.path.unlink(missing_ok=True))
 
     def set_aside(self) -> Path:
-        """Keep it for a person, under a name that is not read again."""
+        """Keep it for a person, under a name that is not read again and that nothing has yet."""
         self._let_go()
-        aside = self.path.with_name(self.path.name + SET_ASIDE)
+        names = (f"{self.path.name}{SET_ASIDE}{number or ''}" for number in itertools.count())
+        aside = next(path for name in names if not os.path.lexists(path := self.path.with_name(name)))
         rename_over(self.path, aside)
         return aside
 
