@@ -152,7 +152,8 @@ def test_a_write_that_the_system_refuses_keeps_what_has_arrived(hub: Hub, desk: 
     assert not desk.target.exists()
     had = kept(desk.folder)
     assert 8 * MB < had <= 18 * MB, "what lies beyond the limit was never written"
-    assert desk.get(desk.order(DATA)).fetched == len(DATA) - had
+    again = desk.get(desk.order(DATA)).fetched - (len(DATA) - had)
+    assert 0 <= again < MB, "connections that help each other bring a little twice"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount")
