@@ -113,6 +113,14 @@ PAIR = several(text("a"), GOOD)
 HALF = several(text("x"), storage("Half", "0", 4))
 ORDERED_DICT = name("collections", "OrderedDict")
 FROM_NUMPY = name("torch._utils", "_rebuild_device_tensor_from_numpy")
+
+
+def array_of(size: bytes) -> bytes:
+    """An empty array, as numpy makes each before it is given its state; `size` is the instruction for its size."""
+    return call(name("numpy.core.multiarray", "_reconstruct"), name("numpy", "ndarray"), several(size), BYTE)
+
+
+BYTE = call(name("_codecs", "encode"), text("b"), text("latin1"))
 OTHERWISE = {
     "BUILD of a tensor": GOOD + STATE + b"b",
     "BUILD of a tensor, with nothing": GOOD + b"}b",
@@ -127,6 +135,8 @@ OTHERWISE = {
     "NEWOBJ of a function": V2 + several(FIRST, *REST) + b"\x81",
     "NEWOBJ of an OrderedDict with values": ORDERED_DICT + several(b"](" + PAIR + b"e") + b"\x81",
     "a tensor of numpy's array": call(FROM_NUMPY, b"N", b"N", b"N", b"N"),
+    "an array of numpy's whose size is False": array_of(b"\x89"),
+    "an array of numpy's whose size is 0.0": array_of(b"G" + bytes(8)),
     "beyond its storage": tensor(FIRST, (5,)),
     "sizes whose product has no place": tensor(FIRST, (2**40, 2**40, 0), (1, 1, 1)),
     "a list as a key": b"}]Ns",

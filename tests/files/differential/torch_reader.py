@@ -110,8 +110,10 @@ def _tensors(torch: Any, root: Any) -> dict[str, Any]:
     found = {}
     for name, value in root.items():
         if isinstance(name, str) and torch.is_tensor(value):
-            data = value.detach().contiguous().reshape(-1).resolve_neg().resolve_conj().view(torch.uint8)
-            digest = hashlib.blake2b(data.numpy().tobytes(), digest_size=16).hexdigest()
+            flat = value.detach().contiguous().reshape(-1).resolve_neg().resolve_conj()
+            # An empty tensor keeps its strides, and with some of them it has no view as bytes.
+            data = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+            digest = hashlib.blake2b(data, digest_size=16).hexdigest()
             found[ascii(name)] = [str(value.dtype).removeprefix("torch."), list(value.shape), digest]
     return found
 
