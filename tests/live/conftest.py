@@ -19,6 +19,8 @@ from .webui import WebUI
 
 RATE = 20_000_000
 """Bytes a second of the hub's line: 335 MB take some 17 seconds, in which a page opens on a slow machine too."""
+OFFERED_SEED, OTHER_SEED = 7919, 7927
+"""Seeds that no file in the VAE folder was made with: of one with the same bytes the page says that it is there."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,7 +83,7 @@ def restart(webui: WebUI) -> None:
 def offered_file(pytestconfig: pytest.Config, webui: WebUI, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The VAE file that the hub serves: 335 MB of the true SD 1.x layout."""
     given: Path | None = option(pytestconfig, "--vae")
-    return given or write_sd1_vae(tmp_path_factory.mktemp("offered") / "live-vae.safetensors", seed=1)
+    return given or write_sd1_vae(tmp_path_factory.mktemp("offered") / "live-vae.safetensors", seed=OFFERED_SEED)
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +138,7 @@ def there(webui: WebUI, vae_folder: Path, offered: Offered, offered_file: Path) 
 def other(webui: WebUI, vae_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Another VAE of the same family in the VAE folder; its name."""
     target = vae_folder / "live-other.safetensors"
-    _put(write_sd1_vae(tmp_path_factory.mktemp("other") / target.name, seed=2), target)
+    _put(write_sd1_vae(tmp_path_factory.mktemp("other") / target.name, seed=OTHER_SEED), target)
     webui.refresh()
     yield target.name
     webui.choose("Automatic")
