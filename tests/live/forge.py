@@ -18,6 +18,9 @@ MODULES = "forge_additional_modules"
 SAME = {"hr_additional_modules": ["Use same choices"]}
 """Without it a request with hires fix is a 500 of Forge's own (processing.py:1405)."""
 
+NOT_IN_NEO = ("sd_vae_overrides_per_model_preferences", "sd_checkpoints_limit")
+"""Options that Forge Neo has not. With one of them a request for others is a 500 of Neo's own."""
+
 
 class ForgeWebUI(WebUI):
     loads_with_a_picture = True
@@ -81,6 +84,8 @@ class ForgeWebUI(WebUI):
         return {MODULES: [str(self.folder / "models" / "VAE" / word)]}
 
     def translated(self, options: dict[str, Any]) -> dict[str, Any]:
+        has = super().options()
+        options = {key: value for key, value in options.items() if key in has or key not in NOT_IN_NEO}
         if "sd_vae" not in options:
             return options
         word, others = options["sd_vae"], self._others()

@@ -37,7 +37,7 @@ def stage(webui: WebUI, folder: Path, vae_folder: Path) -> Iterator[Stage]:
         pytest.skip(str(error))
     yield staged
     staged.put_back()
-    webui.set(sd_model_checkpoint=before["sd_model_checkpoint"], sd_checkpoints_limit=before["sd_checkpoints_limit"])
+    webui.set(**{name: before[name] for name in ("sd_model_checkpoint", "sd_checkpoints_limit") if name in before})
     webui.choose("Automatic")
     for name in GOOD:
         (vae_folder / name).unlink(missing_ok=True)  # each module has a stage of its own, with the same files
