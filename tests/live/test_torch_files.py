@@ -74,7 +74,11 @@ def test_a_whole_one_is_used(webui: WebUI, page: LivePage, vae_folder: Path, oth
         until(lambda: webui.option("sd_vae"), lambda word: word == USED)
         page.prepare()
         made = page.generate()
-        assert (webui.named(made.infotext), made.looks_like(expected)) == (USED, True), made.infotext
+        assert (webui.named(made.infotext), made.looks_like(expected)) == (USED, True), (
+            made.infotext,
+            webui.option("sd_vae"),
+            page.status(),
+        )
     finally:
         webui.choose("Automatic")
         (vae_folder / USED).unlink()
