@@ -20,6 +20,8 @@ SAME = {"hr_additional_modules": ["Use same choices"]}
 
 NOT_IN_NEO = ("sd_vae_overrides_per_model_preferences", "sd_checkpoints_limit")
 """Options that Forge Neo has not. With one of them a request for others is a 500 of Neo's own."""
+OF_NEO = "forge_additional_modules_sd"
+"""An option that Neo alone has: a list of modules for each preset."""
 
 
 class ForgeWebUI(WebUI):
@@ -84,8 +86,8 @@ class ForgeWebUI(WebUI):
         return {MODULES: [str(self.folder / "models" / "VAE" / word)]}
 
     def translated(self, options: dict[str, Any]) -> dict[str, Any]:
-        has = super().options()
-        options = {key: value for key, value in options.items() if key in has or key not in NOT_IN_NEO}
+        if OF_NEO in super().options():
+            options = {key: value for key, value in options.items() if key not in NOT_IN_NEO}
         if "sd_vae" not in options:
             return options
         word, others = options["sd_vae"], self._others()
