@@ -110,12 +110,24 @@ def _tensors(torch: Any, root: Any) -> dict[str, Any]:
     found = {}
     for name, value in root.items():
         if isinstance(name, str) and torch.is_tensor(value):
-            flat = value.detach().contiguous().reshape(-1).resolve_neg().resolve_conj()
-            # An empty tensor keeps its strides, and with some of them it has no view as bytes.
-            data = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+            data = _bytes_of(torch, value)
             digest = hashlib.blake2b(data, digest_size=16).hexdigest()
             found[ascii(name)] = [str(value.dtype).removeprefix("torch."), list(value.shape), digest]
     return found
+
+
+def _bytes_of(torch: Any, value: Any) -> bytes:
+    """Return the numbers of a tensor row after row, as they are in memory.
+
+    Torch writes 0 and 1 where it copies a bool that is neither, so one byte a number is viewed as a byte first. A copy
+    has strides of its own: a tensor of one number or none keeps any, and with some of them it has no view as bytes.
+    """
+    plain = value.detach().resolve_neg().resolve_conj()
+    if plain.element_size() == 1:
+        plain = plain.view(torch.uint8)
+    row_after_row = plain.clone(memory_format=torch.contiguous_format).reshape(-1)
+    data: bytes = row_after_row.view(torch.uint8).numpy().tobytes() if row_after_row.numel() else b""
+    return data
 
 
 def _batch(torch: Any, folder: Path, count: Sequence[int], watch: Watch, to: int) -> None:

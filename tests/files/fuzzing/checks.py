@@ -32,11 +32,12 @@ class Alarm:
         if not self._is_set:  # it cannot be taken off again
             sys.addaudithook(self._hear)
             self._is_set = True
+        self.rung = []  # each input answers for itself
         self._is_watching = True
 
     def __exit__(self, *_: object) -> None:
         self._is_watching = False
-        assert self.rung == []
+        assert self.rung == [], self.rung
 
     def _hear(self, event: str, arguments: tuple[object, ...]) -> None:
         if self._is_watching and event in self.EVENTS:
