@@ -120,13 +120,16 @@ def _bytes_of(torch: Any, value: Any) -> bytes:
     """Return the numbers of a tensor row after row, as they are in memory.
 
     Torch writes 0 and 1 where it copies a bool that is neither, so one byte a number is viewed as a byte first. A copy
-    has strides of its own: a tensor of one number or none keeps any, and with some of them it has no view as bytes.
+    has strides of its own: a tensor of one number keeps any, and with some of them it has no view as bytes. An empty
+    one can have sizes whose strides overflow.
     """
+    if not value.numel():
+        return b""
     plain = value.detach().resolve_neg().resolve_conj()
     if plain.element_size() == 1:
         plain = plain.view(torch.uint8)
     row_after_row = plain.clone(memory_format=torch.contiguous_format).reshape(-1)
-    data: bytes = row_after_row.view(torch.uint8).numpy().tobytes() if row_after_row.numel() else b""
+    data: bytes = row_after_row.view(torch.uint8).numpy().tobytes()
     return data
 
 
