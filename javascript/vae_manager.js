@@ -21,6 +21,10 @@ const vaeManager = (() => {
     const ROW = "[data-vae-entry], [data-vae-download]";
 
     let sync = null;
+    // Answers to the last sync that are still to come: of two syncs at once, the older values could come last and stay.
+    let owed = 0;
+    let overdue = 0;
+    let syncWaits = false;
     let timer = null;
     let asking = false;
     let stamp = null;
@@ -172,12 +176,20 @@ const vaeManager = (() => {
                 break; // one at a time: the next answer brings the next
             }
         }
-        if (state.sync !== sync) {
-            sync = state.sync;
-            for (const tab of TABS) {
-                byId(`vae_manager_${tab}_sync`)?.click();
-            }
+        if (state.sync === sync) return;
+        syncWaits = owed > 0 && performance.now() < overdue;
+        if (syncWaits) return;
+        sync = state.sync;
+        owed = 0;
+        overdue = performance.now() + GONE;
+        for (const tab of TABS) {
+            byId(`vae_manager_${tab}_sync`)?.click();
         }
+    }
+
+    function syncAnswered() {
+        owed = Math.max(0, owed - 1);
+        if (owed === 0 && syncWaits) ask();
     }
 
     // The server does not answer this page: its reason stands in place of the state.
@@ -271,6 +283,12 @@ const vaeManager = (() => {
         takeMessage: take("message"),
         takeWord: take("word"),
         answered,
+        // Each event of a sync goes through here on its way to the server, with its inputs, and comes back below.
+        syncAsked(...inputs) {
+            owed += 1;
+            return inputs;
+        },
+        syncAnswered,
         // gradio filters the lines that come into an open list by the chosen one: they are all to be seen
         linesCame(tab) {
             setTimeout(() => {

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from tests.browser.conftest import Stage, Stages
 from tests.browser.test_main_job import ACCORDION, DROPDOWN, MINE, STATUS, TITLE, choose
-from tests.vaes import TUNED
+from tests.vaes import BASE, TUNED
 
 Open = Callable[..., Page]
 SECTION = "[data-vae-region=settings]"
@@ -63,6 +64,58 @@ def test_apply_settings_does_not_undo_a_choice(stages: Stages, open_page: Open) 
     page.click("#settings_submit")
     expect(page.locator("#settings_result").first).to_contain_text("settings changed")
     assert stage.option("sd_vae") == TUNED.name
+
+
+@pytest.mark.parametrize("place", ["quick settings", "settings"])
+def test_values_that_were_overtaken_on_their_way_change_no_choice(stages: Stages, open_page: Open, place: str) -> None:
+    """The answer that brings the WebUI's own dropdown the first of two choices comes after the second one."""
+    shown = ["sd_model_checkpoint", *(["sd_vae"] if place == "quick settings" else [])]
+    stage = stages(config={"quicksettings_list": shown}, vaes=(BASE, TUNED))
+    page = open_page(stage)
+    picker = page.locator("#setting_sd_vae input")
+    expect(picker).to_have_value("Automatic")
+    late = Late(page, stage, "_sync")
+    choose(page, TUNED.name)
+    expect(page.locator(TITLE)).to_contain_text(TUNED.stem)
+    page.wait_for_function("() => window.lateAnswers > 0")
+    choose(page, BASE.name)
+    expect(page.locator(TITLE)).to_contain_text(BASE.stem)
+    late.come()
+    for _ in range(2):  # what the late values bring about has reached the server before the second one
+        with page.expect_response("**/run/predict*"):
+            page.click(f"{ACCORDION}_refresh")
+    expect(picker).to_have_value(BASE.name)
+    assert stage.option("sd_vae") == BASE.name
+    expect(page.locator(TITLE)).to_contain_text(BASE.stem)
+
+
+class Late:
+    """Keeps the answers to a page's hidden buttons on their way."""
+
+    def __init__(self, page: Page, stage: Stage, button: str) -> None:
+        config = stage.webui.call("/config")[1]
+        ids = {one["id"] for one in config["components"] if str(one["props"].get("elem_id")).endswith(button)}
+        self._events = {
+            number
+            for number, event in enumerate(config["dependencies"])
+            if event["backend_fn"] and any((to[0] if isinstance(to, list) else to) in ids for to in event["targets"])
+        }
+        self._page, self._kept, self._is_keeping = page, list[tuple[Route, APIResponse]](), True
+        page.evaluate("() => { window.lateAnswers = 0; }")
+        page.route("**/run/predict*", self._keep)
+
+    def _keep(self, route: Route) -> None:
+        asked = json.loads(route.request.post_data or "{}").get("fn_index")
+        if asked not in self._events or not self._is_keeping:
+            route.continue_()
+            return
+        self._kept.append((route, route.fetch()))
+        self._page.evaluate("() => { window.lateAnswers += 1; }")
+
+    def come(self) -> None:
+        self._is_keeping = False
+        for route, answer in self._kept:
+            route.fulfill(response=answer)
 
 
 def test_the_settings_offer_the_same_downloads(stages: Stages, open_page: Open) -> None:

@@ -24,6 +24,7 @@ from .gradio_compat import (
     on_input,
     on_input_in_browser,
     on_message,
+    on_sync,
 )
 from .page import EVERYWHERE, THIS_TAB, Page
 from .regions import region
@@ -139,8 +140,8 @@ def _wire(page: Page, tab: str, parts: _Parts) -> None:
     on_input(scope, Work(page.host, scope_changed, refused), [scope, dropdown], [dropdown, tab_choice, answer])
     on_click(parts.pick, pick, [parts.message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
     on_message(parts.act, acting(page), [parts.message], answer, tab)
-    lines_came = f"() => {{ vaeManager.linesCame('{tab}'); }}"
-    on_click(parts.sync, Work(page.host, synced, unchanged), [tab_choice], [dropdown], js_after=lines_came)
+    lines_came = f"vaeManager.linesCame('{tab}');"
+    on_sync(parts.sync, Work(page.host, synced, unchanged), [tab_choice], [dropdown], js_after=lines_came)
     refresh = Work(page.host, refreshed, lambda sentence: refused(sentence)[::2])
     on_click(parts.refresh, refresh, [tab_choice], [dropdown, answer])
     on_change(tab_choice, f"(word) => {{ vaeManager.tabChose('{tab}', word); }}")

@@ -83,6 +83,13 @@ def on_click(
         event.then(None, inputs=[], outputs=[], **_js(js_after))
 
 
+def on_sync(button: Any, work: Work, inputs: Sequence[Any], outputs: Sequence[Any], js_after: str = "") -> None:
+    """As `on_click`, for the hidden button by which the page's script gives components their values of now. The script
+    clicks it again only when all answers have come."""
+    ask = f"(...values) => vaeManager.syncAsked(...values.slice(0, {len(inputs)}))"
+    on_click(button, work, inputs, outputs, js=ask, js_after=f"() => {{ vaeManager.syncAnswered(); {js_after} }}")
+
+
 def on_message(button: Any, work: Work, inputs: Sequence[Any], answer: Any, place: str) -> None:
     """As `on_click`, for what the page's script has to say: it puts the message in, and is given the `answer`, in
     `place` of its `PLACES`."""
@@ -99,6 +106,12 @@ def on_input(component: Any, work: Work, inputs: Sequence[Any], outputs: Sequenc
 def on_input_in_browser(component: Any, js: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     """As `on_input`, by `js` in the browser alone: nothing is waited for."""
     component.input(None, inputs=list(inputs), outputs=list(outputs), **_js(js))
+
+
+def heed_people_alone(component: Any) -> None:
+    """Let what is registered for changes of the component from now on run when a person, and not the program, changes
+    it: else a value that an event gives back counts as a choice, also one that was overtaken on its way."""
+    component.change = component.input
 
 
 def on_change(component: Any, js: str) -> None:

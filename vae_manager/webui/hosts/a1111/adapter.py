@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 class A1111(FamilyWebUI):
     name = "AUTOMATIC1111"
+    picker_writes_each_change = True
+    """In the quick settings (ui_settings.py:303)."""
 
     @functools.cached_property
     def ways_in(self) -> WaysIn:
@@ -123,10 +125,8 @@ class A1111(FamilyWebUI):
         return component if elem_id == "setting_sd_vae" else None
 
     def picker_values(self, facts: Facts) -> Mapping[str, Any]:
-        """The WebUI's own dropdown keeps the WebUI's words, and gets what the setting already is.
-
-        In the quick settings it writes each change of its value into the setting: a choice that still waits for its
-        check would be loaded unchecked.
+        """The WebUI's own dropdown keeps the WebUI's words, and gets what the setting already is: *Apply settings*
+        would load a choice that still waits for its check.
         """
         return {"choices": [option.word for option in facts.options], "value": facts.choice.word}
 

@@ -15,7 +15,7 @@ from ...faults import FAULTS
 from ...ui import accordion, tab
 from ...ui.actions import quick_settings_with_vae
 from ...ui.choosing import follow
-from ...ui.gradio_compat import Work, changed, is_in_page, on_click
+from ...ui.gradio_compat import Work, changed, heed_people_alone, is_in_page, on_sync
 from ...ui.page import TABS, Page
 from .. import host_values
 from ..acts import Act
@@ -99,13 +99,15 @@ class Plug:
         picker = self.host.picker(component, elem_id)
         if picker is not None and "picker" not in self._kept_in_step:
             self._kept_in_step.add("picker")
-            on_click(self._sync_button, self._shown(self._picker), [], [picker])
+            if self.host.picker_writes_each_change:
+                heed_people_alone(picker)  # the WebUI has not registered its event yet
+            on_sync(self._sync_button, self._shown(self._picker), [], [picker])
         if elem_id == f"setting_{options.QUICK_SETTINGS}" and self.host.refusal(Act.CHANGE_QUICK_SETTINGS) is None:
-            on_click(self._sync_button, self._shown(self._quick_settings), [component], [component])
+            on_sync(self._sync_button, self._shown(self._quick_settings), [component], [component])
         if elem_id in (f"setting_{option}" for option in options.FAMILY_DEFAULTS.values()):
             arguments = host_values.option_info(elem_id.removeprefix("setting_")).component_args
             listed = self._shown(lambda: changed(**arguments()))  # a new file at once
-            on_click(self._sync_button, listed, [], [component])
+            on_sync(self._sync_button, listed, [], [component])
 
     def _shown(self, values: Callable[..., Any]) -> Work:
         """Give a component of the WebUI's its values of now, in the extension's own page alone."""

@@ -53,6 +53,8 @@ class FamilyWebUI(ABC):
 
     name: str
     loads_any_layout = False
+    picker_writes_each_change = False
+    """The WebUI takes a value that the program gives to its own component for the choice for a person's choice."""
 
     def __init__(self) -> None:
         self.override = Override(self.generating)
