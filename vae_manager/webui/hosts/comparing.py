@@ -87,7 +87,7 @@ class Comparing(Protocol):
 
 
 class NoComparing:
-    """Of a WebUI in which nothing can be compared: no picture is kept, and all else is refused."""
+    """Comparison of a WebUI that cannot compare: no picture is kept, and each action is refused."""
 
     def __init__(self, why_not: Sentence) -> None:
         self._why_not = why_not
@@ -102,16 +102,7 @@ class NoComparing:
     def waits_for(self) -> Sentence | None:
         return None
 
-    def compare(
-        self,
-        wanted: Wanted,
-        vaes: Sequence[str],
-        *,
-        began: Callable[[], None],
-        show: Callable[[Decoded], None],
-        report: Callable[[Step], None],
-        stop: Event,
-    ) -> None:
+    def compare(self, wanted: Wanted, vaes: Sequence[str], **_: object) -> None:
         raise RefusedError(self._why_not)
 
     def save_folder(self) -> Path:

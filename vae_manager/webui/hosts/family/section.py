@@ -90,8 +90,7 @@ def _endpoint(host: FamilyWebUI, words: Words) -> OptionInfo:
             "SHA-256 either way"
         )
     )
-    shown = {"max_lines": 1, "visible": host.refusal(Act.CHANGE_SOURCES) is None}
-    return OptionInfo("", label, gr.Textbox, shown).info(hint)
+    return _sources_text(host, label, hint)
 
 
 def _download_folder(host: FamilyWebUI, words: Words) -> OptionInfo:
@@ -175,6 +174,11 @@ def _allowed_hosts(host: FamilyWebUI, words: Words) -> OptionInfo:
             "this machine's and these; counts from the next start"
         )
     )
+    return _sources_text(host, label, hint)
+
+
+def _sources_text(host: FamilyWebUI, label: str, hint: str) -> OptionInfo:
+    """A text field that is visible if this WebUI allows its sources to be changed."""
     shown = {"max_lines": 1, "visible": host.refusal(Act.CHANGE_SOURCES) is None}
     return OptionInfo("", label, gr.Textbox, shown).info(hint)
 
