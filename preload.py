@@ -10,5 +10,5 @@ def preload(parser):
             metavar="NAME[,NAME]",
             help="names under which VAE Manager answers besides those of this machine: that of a reverse proxy, say",
         )
-    except Exception as error:  # noqa: BLE001 - a start without this flag is better than none
+    except Exception as error:  # noqa: BLE001 - the WebUI has to start even without this flag
         print(f"VAE Manager: --vae-manager-allowed-hosts is not available: {error}")  # noqa: T201

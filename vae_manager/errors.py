@@ -122,7 +122,8 @@ class NameTakenError(RefusedError):
 
 
 class NotAdmittedError(RefusedError):
-    """`code` tells machines why: `foreign-page`, `unknown-name`, `not-direct`; see webui.admission."""
+    """Refusal of a request. `code` is machine-readable: `foreign-page`, `unknown-name`, `not-direct`; see
+    webui.admission."""
 
     def __init__(self, sentence: Sentence, code: str) -> None:
         super().__init__(sentence)

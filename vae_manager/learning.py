@@ -78,7 +78,7 @@ class Learning:
 
 
 def stamp(path: Path) -> Stamp | None:
-    """Times and size of a file, which tell that it has changed; None for what cannot be read."""
+    """Times and size of a file, which show a change; None for an unreadable file."""
     try:
         status = path.stat()
     except OSError:

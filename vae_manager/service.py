@@ -81,7 +81,7 @@ class Service:
 
     @property
     def data_folder(self) -> Path:
-        """Where the project keeps its state."""
+        """Folder of the project's state."""
         return self._data_folder
 
     @property

@@ -43,7 +43,7 @@ def line_of(node: yaml.Node) -> int:
 
 
 def text_of(file: Path) -> tuple[str, Flaw | None]:
-    """The text of a file, bounded; nothing where there is none."""
+    """Return the text of a file, bounded; an empty one if it cannot be read."""
     try:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for without end

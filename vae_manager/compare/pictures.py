@@ -70,7 +70,7 @@ def _in_eight_bits(image: Image) -> Image:
 
 
 def _upright(image: Image) -> Image:
-    """As EXIF says; a picture whose EXIF cannot be read stays as it is."""
+    """Rotate as EXIF specifies; a picture with unreadable EXIF stays as it is."""
     from PIL import ImageOps
 
     image.load()  # a damaged picture is not to be taken for damaged EXIF

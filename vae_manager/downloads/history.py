@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 MOST_BYTES: Final = 256_000
 """Of one file; a line has some 600."""
 SHORTEST_SECONDS: Final = 0.001
-"""What is written is rounded to this; less makes no speed."""
+"""Resolution of recorded times; a shorter time gives no speed."""
 _SECRET_PART: Final = re.compile(r"(https?://)(?:[^/\s@?#]*@)?([^\s?#]*)(?:[?#]\S*)?", re.IGNORECASE)
 
 
@@ -121,8 +121,8 @@ def without_secrets(text: str) -> str:
 
 
 def _pasts(data: bytes) -> list[Past | None]:
-    """One for each line; None for one that cannot be read, which stays in the file. Raises `ValueError` where there is
-    no other."""
+    """Read a record for each line; None for an unreadable line, which stays in the file. Raises `ValueError` if no line
+    can be read."""
     pasts = [_from_line(line) for line in data.splitlines() if line.strip()]
     if pasts and not any(pasts):
         raise ValueError("no history")

@@ -118,7 +118,7 @@ def _can_be_noted(order: Order) -> bool:
 
 
 def _is_there(order: Order) -> bool:
-    return os.path.exists(order.folder / order.file_name)  # noqa: PTH110 - it never raises, whatever the path
+    return os.path.exists(order.folder / order.file_name)  # noqa: PTH110 - it never raises, for any path
 
 
 def _line(record: dict[str, Any]) -> bytes:
@@ -159,7 +159,7 @@ def _records(data: bytes) -> list[Any]:
 
 
 def _record(data: Any) -> Order | _Settled:
-    """An order, or the digest of one that is settled. Raises for what is neither."""
+    """Read an order, or the digest of a settled one. Raises for any other value."""
     from ..catalogue.names import safe_file_name
     from ..catalogue.parsing import parse_source
     from ..transfer import Order

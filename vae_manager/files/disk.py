@@ -1,11 +1,11 @@
 """Putting a new file on the disk: room for it, its bytes, its name.
 
-    Linux, most disks        renameat2(RENAME_NOREPLACE): one step, which fails where there is something
-    where there are links    link(file, target), which fails where there is something; then the old name goes
-    where there is neither   a look, then rename
-    Windows                  rename, which fails there where there is something
+    Linux, most disks        renameat2(RENAME_NOREPLACE): one step, which fails if the target exists
+    with hard links          link(file, target), which fails if the target exists; then the old name is removed
+    without both             a check, then rename
+    Windows                  rename, which fails there if the target exists
 
-A process that is killed between link and unlink leaves a file with two names: `are_two_names` tells it from two files.
+A process that is killed between link and unlink leaves a file with two names; `are_two_names` detects that.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _HERE: Final = -100
 """AT_FDCWD: a relative path is meant from the process's folder."""
 _NO_REPLACE: Final = 1
 _NO_RENAMEAT2: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
-"""What old kernels, file systems without it (NFS, some of FUSE) and sandboxes say."""
+"""Errors of old kernels, of file systems without it (NFS, some of FUSE) and of sandboxes."""
 
 
 def write_error(folder: Path, error: OSError) -> DiskError:
@@ -95,7 +95,7 @@ def publish(file: Path, target: Path) -> None:
 
 
 def rename_new(source: Path, target: Path) -> None:
-    """Rename within a file system; FileExistsError where something has the name. All that gives names uses this."""
+    """Rename within a file system; FileExistsError if the target exists. All publishing uses this."""
     if sys.platform == "win32":
         patiently(lambda: source.rename(target))  # fails there where there is something
         return
@@ -114,11 +114,11 @@ def rename_new(source: Path, target: Path) -> None:
 
 
 def _rename_exclusively(source: Path, target: Path) -> bool:
-    """Rename in one step that cannot overwrite (renameat2(2)); False where this system or file system has none."""
+    """Rename in one step that cannot overwrite (renameat2(2)); False if this system or file system has no such call."""
     function = _renameat2()
     if function is None:
         return False
-    sys.audit("os.rename", source, target, -1, -1)  # ctypes does not tell of it, and it is a renaming
+    sys.audit("os.rename", source, target, -1, -1)  # ctypes reports no rename to audit hooks
     if function(_HERE, os.fsencode(source), _HERE, os.fsencode(target), _NO_REPLACE) == 0:
         return True
     number = ctypes.get_errno()
@@ -149,7 +149,7 @@ def let_go(source: Path, target: Path) -> None:
 
 
 def are_two_names(one: Path, other: Path) -> bool:
-    """Tell whether two directory entries lead to one file of several names: then either can go, and no byte is lost.
+    """Return True if two directory entries are hard links of one file: removing either then loses no byte.
 
     One entry that is reached by two paths (a disk that sees no capitals, a folder that is mounted twice) is one name.
     """

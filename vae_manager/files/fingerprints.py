@@ -69,10 +69,10 @@ class HashStore:
         {"/models/VAE/a.safetensors": {"size": 334641190, "mtime_ns": …, "inode": …, "ctime_ns": …,
                                         "sha256": "735e…"}, …}
 
-    The file is made at the first `remember`. It is only a memory: where it is damaged or cannot be written, hashes are
-    computed again, and so they are for an entry of another time of change, or without one, as all once were: what such
-    a one says is the `last_of` a file, and is kept until its bytes are read again. Safe to use from several
-    threads; of two processes that write at once, one may forget a hash.
+    The file is made at the first `remember`. It is a cache: if it is damaged or cannot be written, hashes are
+    computed again. An entry with another ctime, or without one (from earlier versions), is not used either: its hash
+    is the `last_of` a file, and is kept until the bytes are read again. Safe to use from several threads; of two
+    processes that write at once, one may lose a hash.
 
     The WebUI has a memory of its own, which is neither read nor written: it keeps every VAE's hash under one and the
     same key, so what it says may be another VAE's (modules/hashes.py, modules/sd_vae.py get_loaded_vae_hash).
@@ -98,8 +98,8 @@ class HashStore:
         return then["sha256"] if then is not None else None
 
     def last_of(self, identity: Identity) -> str | None:
-        """The hash of this file before its time of change became another, or was kept at all. It is no proof: a mode
-        or a second name may have changed, or the bytes under an old time of writing."""
+        """The hash of this file under an earlier ctime, or from before ctimes were kept. It is no proof: a mode or a
+        second name may have changed, or the bytes under an old mtime."""
         with self._lock:
             then = self._last(identity)
         return then["sha256"] if then is not None else None
@@ -158,12 +158,12 @@ class HashStore:
         return then if then is not None and then.get("ctime_ns") == identity.ctime_ns else None
 
     def _untimed(self, identity: Identity) -> _Known | None:
-        """What an earlier version has left of that file; the lock is held."""
+        """Return the entry of an earlier version for that file; the lock is held."""
         then = self._last(identity)
         return then if then is not None and "ctime_ns" not in then else None
 
     def _last(self, identity: Identity) -> _Known | None:
-        """What is known of that file whatever its time of change; the lock is held."""
+        """Return the entry of that file with any ctime; the lock is held."""
         if self._known is None:
             self._known = self._read()
         then = self._known.get(identity.path)
@@ -202,7 +202,7 @@ def _bound(identity: Identity, sha256: str) -> _Known:
 
 
 def _item(item: tuple[str, Any]) -> tuple[str, _Known] | None:
-    """None for what another version of this program has written."""
+    """Read an entry; None for one that another version of this program has written."""
     path, known = item
     if not isinstance(known, dict):
         raise ValueError("no entry")

@@ -10,11 +10,11 @@ __all__ = ["Identity", "identity_of"]
 
 
 class Identity(NamedTuple):
-    """A file as it was when it was looked at. Whatever writes to it, replaces it or moves it makes another of it.
+    """A file at the time of a look. Any write, replacement or move gives it another identity.
 
-    A time of change cannot be set back as a time of writing can, so bytes that were exchanged under the old time are
-    noticed. A new mode or a second name change it too, hence `carry` wherever this program does that. On Windows it is
-    the time of creation, which tells nothing more and does no harm.
+    A ctime cannot be set back as an mtime can, so bytes that were exchanged under the old mtime are noticed. A new mode
+    or a second name changes it too, so this program calls `carry` after such a change. On Windows it is the time of
+    creation, which adds no information and does no harm.
     """
 
     path: str

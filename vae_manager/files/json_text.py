@@ -1,7 +1,7 @@
 """JSON that somebody else may have written: bounded in size and depth, and read value by value.
 
-Python's own reader takes NaN, numbers of any length and any depth. What it gives is therefore never used as it is: each
-value goes through one of the functions here, which raise `ValueError` for what cannot be meant.
+Python's own reader accepts NaN, and numbers and nesting of any size. Its result is therefore never used directly: each
+value goes through one of the functions here, which raise `ValueError` for an invalid one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def parse_json(data: bytes | bytearray, *, max_bytes: int = MAX_BYTES, max_depth
     Raises:
         TooLongError: More than `max_bytes`.
         TooDeepError: Lists or objects in one another, more than `max_depth` of them.
-        ValueError: What is no JSON.
+        ValueError: The text is not JSON.
     """
     if len(data) > max_bytes:
         raise TooLongError
@@ -94,7 +94,7 @@ def whole(value: Any, most: int = MAX_WHOLE) -> int:
 
 
 def finite(value: Any) -> float:
-    """A number that is neither NaN nor infinite, nor as large as no measurement is."""
+    """Check a number: neither NaN nor infinite, and within the range of a measurement."""
     if type(value) not in (int, float) or not -1e18 < value < 1e18 or not math.isfinite(value):
         raise ValueError("no finite number")
     return float(value)
@@ -110,7 +110,7 @@ def text(value: Any) -> str:
 
 
 def hexadecimal(value: Any) -> str:
-    """A SHA-256. It becomes part of the name of a partial file, so nothing else may pass."""
+    """Check a SHA-256. It becomes part of the name of a partial file, so no other text may pass."""
     found = text(value)
     if not _SHA256.fullmatch(found):
         raise ValueError("no SHA-256")
@@ -118,7 +118,7 @@ def hexadecimal(value: Any) -> str:
 
 
 def path_of(value: Any) -> Path:
-    """A path that the system can be asked about; there need be nothing."""
+    """Return a path that the system accepts; the file need not exist."""
     found = text(value)
     parts = found.replace("\\", "/").split("/")
     if not found or len(found) > MAX_PATH or any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in parts):

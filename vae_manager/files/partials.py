@@ -43,7 +43,7 @@ def write_whole(file: FileIO, data: bytes | memoryview) -> None:
 
 
 def sweep(folder: Path) -> int:
-    """Remove what killed processes were writing in `folder`; what a living one writes stays. Says how many went."""
+    """Remove the partial files of killed processes in `folder`, not those of living ones; return their number."""
     try:
         with os.scandir(folder) as entries:
             left = [entry.path for entry in entries if entry.name.startswith(".") and entry.name.endswith(WRITING)]
@@ -64,7 +64,7 @@ def created(folder: Path, mode: int = 0o666) -> tuple[Path, FileIO]:
 
 
 def _remove_if_left(path: Path) -> bool:
-    """Remove a partial file that nobody writes to; says whether it is gone."""
+    """Remove a partial file without a writer; return True if it is gone."""
     with suppress(OSError), FileIO(path, "r+b") as file:
         if not lock(file, wait=False):
             return False
@@ -76,7 +76,7 @@ def _remove_if_left(path: Path) -> bool:
 
 
 def lock(file: FileIO, *, wait: bool) -> bool:
-    """Lock `file` until it is closed, or its process ends; False where another has the lock, or there are no locks."""
+    """Lock `file` until it is closed or its process ends; False if another has the lock, or locks are missing."""
     if sys.platform == "win32":
         return True  # a file that somebody has open cannot be removed there
     import fcntl

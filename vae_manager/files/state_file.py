@@ -1,8 +1,8 @@
 """The small files in which this program keeps its state: one way to read them and one to write them.
 
-Any bytes may stand in them, after a power cut, a full disk or an editor. What cannot be read is never overwritten: it
-is set aside beside its place, as `NAME.damaged-1`, and a notice says so once, in the console and in the page. Where
-only some entries are damaged, the others are used and the file as it was is kept the same way.
+A power cut, a full disk or an editor can leave any bytes in them. An unreadable file is never overwritten: it is set
+aside in its folder, as `NAME.damaged-1`, and a notice appears once, in the console and in the page. If only some
+entries are damaged, the others are used and a copy of the file is kept the same way.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ MAX_TOLD: Final = 10_000
 UNREADABLE: Final = (
     ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, OSError, VaeManagerError
 )  # fmt: skip
-"""What reading a value of the wrong kind can raise."""
+"""Errors of reading a value of the wrong type."""
 
 Item = TypeVar("Item")
 Stamp = tuple[int, int, int, int]
@@ -62,7 +62,7 @@ Stamp = tuple[int, int, int, int]
 # -- notices -------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class DamageNotice:
-    """A file that could not be read, as it is told to people."""
+    """Notice of a file that could not be read."""
 
     file: Path
     sentence: Sentence
@@ -74,7 +74,7 @@ _told: set[tuple[Path, str]] = set()
 
 
 def report_damage(file: Path, sentence: Sentence, *, is_new: bool = False) -> None:
-    """Say it in the console, and in the page until somebody has read it; each sentence once unless it `is_new`."""
+    """Log a notice, and show it in the page until it is dismissed; each sentence once unless it `is_new`."""
     notice = DamageNotice(file.absolute(), sentence)
     told = notice.file, str(sentence)
     with _lock:
@@ -88,7 +88,7 @@ def report_damage(file: Path, sentence: Sentence, *, is_new: bool = False) -> No
 
 
 def damage_notices(*folders: Path) -> tuple[DamageNotice, ...]:
-    """What was damaged below these folders and nobody has dismissed."""
+    """Return the notices of damage below these folders that are not dismissed."""
     places = [folder.absolute() for folder in folders]
     with _lock:
         return tuple(notice for notice in _notices if any(place in notice.file.parents for place in places))
@@ -150,7 +150,7 @@ class StateFile:
         """A damaged file stands there and could not be set aside."""
 
     def items(self, convert: Callable[[Any], Item | None]) -> list[Item]:
-        """Return the items that the file holds; none where it is missing, or was damaged and is set aside now.
+        """Return the items of the file; no items if it is missing, or was damaged and is now set aside.
 
         Items that cannot be read are left out, and the file as it was is kept. `convert` reads one: None leaves it out
         as harmless, an exception counts it as damaged.
@@ -251,7 +251,7 @@ class StateFile:
         self.write_bytes(json.dumps(value, indent=indent).encode("ascii") if value is not None else None)
 
     def write_bytes(self, data: bytes | None) -> None:
-        """Replace the whole file in one step. Raises OSError, also where a damaged file could not be set aside."""
+        """Replace the whole file in one step. Raises OSError, also if a damaged file could not be set aside."""
         self.guard()
         if data is None:
             patiently(lambda: self.path.unlink(missing_ok=True))
@@ -272,8 +272,8 @@ class StateFile:
         self._seen = _stamp(self.path)
 
     def guard(self) -> None:
-        """Set aside what stands there now and cannot be read: it may have come since the last look. Raises OSError
-        where that cannot be done."""
+        """Set aside an unreadable file of this name, which may have come since the last look. Raises OSError if that
+        fails."""
         stamp = _stamp(self.path)
         if self._is_blocked or stamp != self._seen or (stamp is None and os.path.lexists(self.path)):
             self._read()
@@ -282,7 +282,7 @@ class StateFile:
 
 
 def bytes_of(path: Path) -> tuple[bytes | None, Stamp | None]:
-    """The bytes of a plain file, with what tells it from another; None where there is none."""
+    """Return the bytes of a plain file and its stamp; None if there is no such file."""
     try:
         # A pipe in the file's place would be waited for without end.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -323,7 +323,7 @@ def _stamp_of(status: os.stat_result) -> Stamp:
 
 
 def _kept(path: Path) -> list[tuple[int, Path]]:
-    """What was set aside of this name, the oldest first."""
+    """Return the files set aside of this name, the oldest first."""
     pattern = re.compile(re.escape(f"{path.name}.damaged-") + r"([0-9]{1,9})")
     try:
         names = [entry.name for entry in path.parent.iterdir()]

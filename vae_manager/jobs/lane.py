@@ -1,6 +1,6 @@
 """A lane runs jobs one after another on a thread of its own.
 
-The effect of a message on the order is in `line`; here are the others: the thread, the stopping, what is told.
+`line` holds the effect of a message on the order; this module holds the others: the thread, the stopping, the events.
 The thread is a daemon and starts with the first job: the WebUI leaves by `os._exit`, so nothing here depends on being
 told that the process ends.
 """
@@ -169,7 +169,7 @@ class Lane:
             self._tidy()
 
     def retry(self, key: str) -> bool:
-        """Let a failed job wait again, with the same work; False where there is none that has failed."""
+        """Let a failed job wait again, with the same work; False if no such job has failed."""
         with self._changed:
             slot = self._line.newest(key)
             self._drop_jobs(self._line.retry(key))

@@ -1,4 +1,4 @@
-"""The jobs of a lane as plain data, and the effect of each message: nothing here runs, waits or tells the time.
+"""The jobs of a lane as plain data, and the effect of each message. This module runs no job and reads no clock.
 
     ask ──▶ WAITING ──begin──▶ RUNNING ──end──▶ DONE, FAILED
               │  ▲               │   ▲
@@ -114,10 +114,10 @@ class Line:
 
     # -- messages --------------------------------------------------------------------------------------------------
     def ask(self, key: str, serial: int) -> list[int]:
-        """One job for each key: what waits or runs goes on, what is paused is resumed, what has ended begins anew.
+        """Keep one job per key: a waiting or running one continues, a paused one is resumed, an ended one begins anew.
 
         Returns:
-            What was dropped.
+            The jobs that were dropped.
         """
         slot = self.newest(key)
         if slot is not None and slot.can_go_on:
@@ -200,7 +200,7 @@ class Line:
             del self._serials[slot.key]
 
     def move(self, key: str, step: Step) -> None:
-        """Change places with a neighbour in the queue, or go before all of it. What runs is not moved and goes on."""
+        """Change places with a neighbour in the queue, or go before all of it. A running job stays in place."""
         slot = self.newest(key)
         if slot is None or not slot.queued:
             return
@@ -242,5 +242,5 @@ def end_of(slot: Slot, outcome: JobState) -> Slot:
     elif outcome is JobState.STOPPED and slot.wish is Wish.AGAIN:
         state = JobState.WAITING
     elif outcome is JobState.FAILED and slot.wish is Wish.STOP:
-        state = JobState.STOPPED  # nobody wants to know any more
+        state = JobState.STOPPED  # the result is no longer wanted
     return replace(slot, state=state, wish=Wish.NONE)

@@ -22,20 +22,20 @@ __all__ = ["Bound"]
 
 _IDENTITY: Final = ("path", "size", "mtime_ns", "inode", "ctime_ns")
 _WITHOUT_CTIME: Final = len(_IDENTITY) - 1
-"""What was bound before times of change were kept: a person's word is not lost for the want of one."""
+"""Length of a binding from before ctimes were kept; such a value still counts."""
 
 _Binding = tuple[object, ...]
 
 
 class Bound:
-    """Values of files. The SHA-256 is asked first, then the weights, then the identity; what is not known of these any
-    more, since a mode or a second name has changed, counts as it was.
+    """Values of files. The SHA-256 is asked first, then the weights, then the identity; a hash that is not known any
+    more, since a mode or a second name has changed, counts as before.
 
     Safe to use from several threads; a file that is damaged is set aside, and a new one is begun.
     """
 
     def __init__(self, file: Path, *, is_lasting: bool = False) -> None:
-        """What `is_lasting` holds for a file whatever becomes of its time of change."""
+        """Open the store in `file`; with `is_lasting`, a value holds for a file with any ctime."""
         self._file = file
         self._fields = _IDENTITY[:-1] if is_lasting else _IDENTITY
         self._state = StateFile(file, list_of)

@@ -62,8 +62,8 @@ def walk(
     met: Callable[[str], object],
     report: Callable[[Sentence], None] | None = None,
 ) -> tuple[VaeFile, ...]:
-    """As `scan`. `met` is given each folder before it is read, and each name of a file that leads to none: while none
-    of these changes, the same names are here."""
+    """Scan as `scan` does. `met` is given each folder before it is read, and the path of each file that leads to no VAE
+    file: while these stay the same, so does the result."""
     found: dict[Path, VaeFile] = {}
     for folder in folders:
         for path in _files(folder, met, report or _ignore):

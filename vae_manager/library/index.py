@@ -47,9 +47,9 @@ class IndexedFile:
     sha256: str | None = None
     fingerprints: Fingerprints | None = None
     last_sha256: str | None = None
-    """Where it is not known now: what it was before the time of change became another. It is no proof."""
+    """The hash under an earlier ctime, if the present one is not known. It is no proof."""
     last_fingerprints: Fingerprints | None = None
-    """In the same way."""
+    """The fingerprints under an earlier ctime, in the same way."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class _Entry:
     summary: Summary | None = None
     fingerprints: Fingerprints | None = None
     last: Fingerprints | None = None
-    """Those of before the time of change became another, or was kept at all."""
+    """Fingerprints under an earlier ctime, or from before ctimes were kept."""
 
 
 _Entries = Mapping[str, _Entry]
@@ -243,7 +243,7 @@ def _unpacked(root: Any) -> Iterable[tuple[str, Any, bool]]:
 
 
 def _entry(item: tuple[str, Any, bool]) -> _Entry | None:
-    """None for what another version of this program has written: the file is looked at anew."""
+    """Read an entry; None for one of another version of this program, whose file is then inspected anew."""
     entry = _from_data(*item)
     if entry is None and not isinstance(item[1], dict):
         raise ValueError("no entry")

@@ -1,4 +1,4 @@
-"""Notes of what is about to be done to several files, so that an operation that is cut off can be ended or taken back.
+"""Notes of operations on several files, so that an interrupted operation can be completed or rolled back.
 
     <data>/operations/<16 digits>.json    locked by the process that does it; gone when it is done
 
@@ -45,9 +45,9 @@ VERSION: Final = 1
 MAX_NOTE_BYTES: Final = 1_000_000
 """Every path as long as a system allows, each character escaped, is less."""
 _LOCK_AT: Final = 1 << 30
-"""Windows lets nobody read what is locked, so a byte behind the end is."""
+"""Position of the lock, behind the end of the file: on Windows, a locked byte cannot be read."""
 _HELD: Final = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
-"""What a lock that somebody has answers, on the systems that have locks."""
+"""Errors of a lock that another process holds."""
 _live: Final[set[str]] = set()
 """Notes of this process, for file systems without locks."""
 
@@ -58,25 +58,25 @@ class Intent:
 
     kind: Kind
     pairs: tuple[tuple[Path, Path], ...]
-    """From where to where, absolute; the VAE first. Both are the same for the system's trash."""
+    """Absolute sources and targets, the VAE first. Both are the same for the system's trash."""
     place: Path | None = None
     """The folder in our own trash that is filled or emptied by it."""
     known: tuple[tuple[Identity, Path], ...] = ()
-    """Files as they were before, and where the same bytes are afterwards."""
+    """Identities before the operation, and the paths of the same bytes afterwards."""
 
     @property
     def is_untouched(self) -> bool:
-        """Every file is where it was, so there is nothing to end or to take back."""
+        """All files are in their old places, so there is no work to complete or roll back."""
         return all(os.path.lexists(source) for source, _ in self.pairs)
 
 
 @dataclass(frozen=True)
 class LeftNote:
-    """A note whose writer is gone, locked for as long as it is looked at."""
+    """A note of an ended writer, locked while it is looked at."""
 
     path: Path
     found: Intent | Sentence | OSError | DiskError
-    """A sentence tells why it means nothing here; an error, why it cannot be looked at now."""
+    """A sentence gives the reason why the note is invalid here; an error, why it cannot be read now."""
     file: FileIO | None = None
 
     def remove(self) -> None:
@@ -84,7 +84,7 @@ class LeftNote:
         patiently(lambda: self.path.unlink(missing_ok=True))
 
     def set_aside(self) -> Path:
-        """Keep it for a person, under a name that is not read again and that nothing has yet."""
+        """Keep the note for a person, under a free name that is not read again."""
         self._let_go()
         names = (f"{self.path.name}{SET_ASIDE}{number or ''}" for number in itertools.count())
         aside = next(path for name in names if not os.path.lexists(path := self.path.with_name(name)))
@@ -92,7 +92,7 @@ class LeftNote:
         return aside
 
     def _let_go(self) -> None:
-        if self.file is not None and sys.platform == "win32":  # there, what is open is neither renamed nor removed
+        if self.file is not None and sys.platform == "win32":  # an open file cannot be renamed or removed there
             self.file.close()
 
 
@@ -108,8 +108,8 @@ class Journal:
     def noted(self, intent: Intent, still_holds: Callable[[], bool] = lambda: True) -> Iterator[None]:
         """Keep a note of `intent` for as long as it is carried out, and longer if it is left half done.
 
-        Raises DiskError where it cannot be written, and RefusedError where somebody else is at work on one of its files
-        or was until now, so that it no longer holds: nothing was touched then.
+        Raises DiskError if it cannot be written, and RefusedError if another process works on one of its files, or has
+        just changed them so that `intent` is out of date: no file was touched then.
         """
         note = self.folder / f"{secrets.token_hex(8)}{ENDING}"
         try:
@@ -120,7 +120,7 @@ class Journal:
         _live.add(note.name)
         try:
             if self._is_crossed(note, intent) or not still_holds():
-                is_whole = True  # none of it has begun
+                is_whole = True  # the operation has not begun
                 raise RefusedError(
                     say("Something else is at work on {file}. Nothing was changed; try again in a moment.",
                         file=intent.pairs[0][0].name)
@@ -129,7 +129,7 @@ class Journal:
             is_whole = True
         finally:
             _live.discard(note.name)
-            if sys.platform == "win32":  # there, what is open cannot be removed
+            if sys.platform == "win32":  # an open file cannot be removed there
                 file.close()
             if is_whole or intent.is_untouched:
                 with suppress(OSError):  # one that stays is found done by `recovery`, and goes then
@@ -138,14 +138,14 @@ class Journal:
             self.tidy()
 
     def tidy(self) -> None:
-        """Remove the folder of the notes, if there are none."""
+        """Remove the folder of the notes if it is empty."""
         with suppress(OSError):
             self.folder.rmdir()
             if self._has_made_data:
                 self.data.rmdir()
 
     def left(self) -> Iterator[LeftNote]:
-        """The notes whose writers are gone. What became of each is for the caller to say: it stays, or it goes."""
+        """Yield the notes of ended writers. The caller decides about each: keep it, or remove it."""
         try:
             paths = sorted(self.folder.iterdir())
         except OSError:
@@ -174,8 +174,8 @@ class Journal:
                 yield LeftNote(path, found, file)
 
     def _is_crossed(self, note: Path, intent: Intent) -> bool:
-        """Whether another note names one of these files, and its writer lives, or it can still be followed: the next
-        listing does that. Of two that begin at once, both may see it.
+        """Return True if another note names one of these files, and its writer is alive or the next listing can still
+        follow it. Of two operations that begin at once, both may see the other.
         """
         mine = _names(intent)
         with suppress(OSError):
@@ -230,7 +230,7 @@ def _names(intent: Intent) -> set[str]:
 
 
 def _opened(path: Path) -> FileIO | None:
-    """Open a note; None for what is no plain file, and may be waited for without end."""
+    """Open a note; None for any other kind of file, which could block without end."""
     flags = os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if not stat.S_ISREG(path.lstat().st_mode):
         return None
@@ -242,9 +242,9 @@ def _opened(path: Path) -> FileIO | None:
 
 
 def _lock(file: FileIO) -> bool:
-    """Lock a note until it is closed, or its process ends; False where somebody has the lock.
+    """Lock a note until it is closed or its process ends; False if another process holds the lock.
 
-    Raises DiskError where there are no locks.
+    Raises DiskError if the file system has no locks.
     """
     try:
         if sys.platform == "win32":
@@ -297,7 +297,7 @@ def _to_json(intent: Intent, inode: int) -> str:
 
 
 def _from_data(data: dict[str, Any], data_folder: Path) -> Intent | None:
-    """None for what is no note of ours."""
+    """Read a note; None for any other data."""
     try:
         place = path_of(data["place"]) if data["place"] is not None else None
         intent = Intent(
@@ -320,7 +320,7 @@ def _identity(values: list[Any]) -> Identity:
 
 
 def _is_sound(intent: Intent, data_folder: Path) -> bool:
-    """A note can come from anywhere, within a folder of models say: it names one file, and what belongs to that one."""
+    """Check a note, which can come from anywhere, such as a downloaded folder: it names one file and its small ones."""
     (file, target), *others = intent.pairs
     return (
         file.is_absolute()
@@ -335,8 +335,7 @@ def _is_sound(intent: Intent, data_folder: Path) -> bool:
 
 
 def _is_within(place: Path, data_folder: Path) -> bool:
-    """Links count for where they lead: the data folder may be reached by another path than then, and its trash may be a
-    link to a larger disk."""
+    """Check the real path: links may lead to the data folder, and the trash may be a link to a larger disk."""
     real = Path(os.path.realpath(place))
     tops = (os.path.realpath(top) for top in (data_folder, data_folder / TRASH))
     return place.is_absolute() and any(real.is_relative_to(top) and str(real) != top for top in tops)

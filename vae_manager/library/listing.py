@@ -1,9 +1,9 @@
-"""The VAE files for a page that looks every few seconds: ten thousand of them are not asked for again each time.
+"""The VAE files for a page that polls every few seconds, without checking ten thousand files each time.
 
-A file that comes, goes or is replaced changes the time of its folder, and folders are few: they are asked at each look,
-and where one has changed, all is listed anew at once. A file that is written to in place changes no folder, so a part
-of the files is asked at each look, as many as a few milliseconds allow, in turn. So a page may show such a file as it
-was some looks ago. Actions do not use this: they list the folders anew.
+A file that comes, goes or is replaced changes the time of its folder. Folders are few: each look checks all of them,
+and lists all files anew if one has changed. A write in place changes no folder, so each look also checks a part of
+the files in turn, as many as a few milliseconds allow. A page may therefore show such a file as it was some looks
+ago. Actions do not use this: they list the folders anew.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _Place = tuple[int, int, int, int]
 
 
 class Listing:
-    """What `scan` gave, as far as it still holds. All methods may be called from any thread."""
+    """Cached result of `scan`, as far as it still holds. All methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

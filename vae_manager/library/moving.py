@@ -50,7 +50,7 @@ class Surroundings:
     """Whether a file is the VAE in the model, or the one that is chosen."""
     memories: Sequence[Memory] = ()
     journal: Journal | None = None
-    """Where operations on several files are noted, so that one that is cut off can be ended; None for no such place."""
+    """Journal of operations on several files, so that an interrupted one can be completed; None to keep no notes."""
 
 
 ALONE = Surroundings()
@@ -230,12 +230,12 @@ def _moved(
 def noted(
     intent: Intent, around: Surroundings, still_holds: Callable[[], bool] = lambda: True
 ) -> AbstractContextManager[None]:
-    """Keep a note of the operation while it goes on, where there is a place for notes. Raises as `Journal.noted`."""
+    """Keep a note of the operation while it goes on, if there is a journal. Raises as `Journal.noted`."""
     return around.journal.noted(intent, still_holds) if around.journal is not None else nullcontext()
 
 
 def has_only(file: Path, along: Iterable[tuple[Path, object]]) -> bool:
-    """Whether `file` is there, and just these belong to it: another process may have moved some before it was noted."""
+    """Return True if `file` exists with just these small files: another process may have moved some before the note."""
     return os.path.lexists(file) and [path for path, _ in sidecars_of(file)] == [path for path, _ in along]
 
 
@@ -262,10 +262,10 @@ def move_all(
 def what_is_known(
     file: Path, target: Path, around: Surroundings, *, stays: bool = False, is_link: bool = False
 ) -> tuple[tuple[Identity, Path], ...]:
-    """The identities that an operation on `file` ends, and where the same bytes are afterwards.
+    """Return the identities that an operation on `file` ends, with the paths of the same bytes afterwards.
 
-    A name that comes or goes changes the identity of the file under its other names too: those of the library, and
-    `file` itself where it stays.
+    Adding or removing a name changes the identity of the file under its other names too: those in the library, and
+    `file` itself if it stays.
     """
     before = identity_of(file)
     if before is None:
@@ -277,7 +277,7 @@ def what_is_known(
             if identity is not None and identity[1:] == before[1:] and other.path.absolute() != file.absolute():
                 found.append((identity, other.path.absolute()))
     if stays:
-        found.append((before, file.absolute()))  # last: what is known as before is asked for by that name
+        found.append((before, file.absolute()))  # last: the records of before are found by that name
     return tuple(found)
 
 
@@ -289,7 +289,7 @@ def _has_names(file: Path) -> bool:
 
 
 def carry(known: Iterable[tuple[Identity, Path]], around: Surroundings) -> None:
-    """Have what is known of files as they were hold for them as they are now."""
+    """Copy the records of files to their present identities."""
     for identity, after in known:
         for memory in around.memories:
             memory.carry(identity, after)

@@ -1,12 +1,12 @@
-"""Operations that were cut off are ended, or taken back: whichever is nearer, and no byte is lost on either way.
+"""Completion or rollback of interrupted operations: whichever is shorter, without losing a byte.
 
-    the VAE is still where it was       what went before it goes back, and nothing has happened
-    the VAE has its new place           what belongs to it follows
-    it has both                         one file of two names, or a copy that is proven: the old one goes, then as above
+    the VAE is in its old place         moved small files go back, as if the operation had not begun
+    the VAE is in its new place         its small files follow
+    it has both                         one file of two names, or a verified copy: the old one goes, then as above
     a disk is away                      the note waits for it
-    another file has the name           it keeps that, and what is beside it
+    another file has the name           it keeps the name and its own small files
 
-The note holds the VAE's identity, which tells it from a file that has come under one of its names since.
+The note holds the VAE's identity, which distinguishes it from a later file under one of its names.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .moving import Memory
 __all__ = ["are_the_same", "recover", "tidy_place"]
 
 NOTE: Final = "removed.json"
-"""In a folder of our trash: where its files were."""
+"""Note in a folder of the extension's trash: the original paths."""
 
 COARSEST_NS: Final = 2_000_000_000
 """Between two times of writing that FAT keeps."""
@@ -39,9 +39,9 @@ Report = Callable[[Sentence], None]
 
 
 def recover(journal: Journal, memories: Callable[[], Iterable[Memory]], report: Report) -> None:
-    """End or take back what processes that are gone have left half done; `report` is told of each.
+    """Complete or roll back the interrupted operations of ended processes; `report` gets a message for each.
 
-    What a living process is doing is left alone. A note that cannot be settled now stays for the next time.
+    Operations of living processes are left alone. A note that cannot be settled now stays for the next time.
     """
     if not os.path.isdir(journal.folder):  # noqa: PTH112 - asked at each look
         return
@@ -100,7 +100,7 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Sentenc
 
 
 def _has_arrived(intent: Intent) -> bool:
-    """Whether the VAE has its new place; where it has both, the old one goes. Raises DiskError while a disk is away."""
+    """Return True if the VAE has its new place; if it has both, remove the old one. Raises DiskError without a disk."""
     source, target = intent.pairs[0]
     if not os.path.lexists(target) or placing.is_other_case(source, target):
         if not os.path.lexists(source):
@@ -119,9 +119,9 @@ def _has_arrived(intent: Intent) -> bool:
 
 
 def _is_it(path: Path, intent: Intent) -> bool:
-    """Whether `path` leads to the VAE of the note, at its old place or at its new one, as far as that can be told.
+    """Return True if `path` seems to be the VAE of the note, at its old or its new place.
 
-    What comes back from the trash may find the very bytes there already, as a file of its own.
+    A file that comes back from the trash may find the same bytes there already, as a separate file.
     """
     now = identity_of(path)
     if not intent.known or now is None:
@@ -130,7 +130,7 @@ def _is_it(path: Path, intent: Intent) -> bool:
 
 
 def _is_close(path: Path, intent: Intent) -> bool:
-    """Whether it is that file or a copy of it: one has the time of writing as exactly as its file system keeps it."""
+    """Return True for that file or a copy of it, whose mtime is as exact as its file system keeps it."""
     now, then = identity_of(path), intent.known[0][0]
     if now is None or now.size != then.size:
         return False
@@ -146,7 +146,7 @@ def _is_other_disk(source: Path, target: Path) -> bool:
 
 
 def _check_reach(intent: Intent) -> None:
-    """Raise DiskError while the VAE is at neither of its places, and a folder of these is not there either."""
+    """Raise DiskError if the VAE is at neither place and one of the folders is missing, as with a disk that is away."""
     source, target = intent.pairs[0]
     folders = [
         intent.place.parent if intent.place is not None and path.parent.parent == intent.place else path.parent
@@ -161,7 +161,7 @@ def _check_reach(intent: Intent) -> None:
 
 
 def _end(source: Path, target: Path) -> None:
-    """Move one of the small files, if that is still to be done. What is there under its new name stays."""
+    """Move one of the small files, if it is still to be moved. An existing file under the new name stays."""
     if os.path.lexists(source) and os.path.lexists(target) and are_the_same(source, target):
         patiently(source.unlink)
     elif os.path.lexists(source):
@@ -170,7 +170,7 @@ def _end(source: Path, target: Path) -> None:
 
 
 def are_the_same(one: Path, other: Path) -> bool:
-    """Whether either of two names can go without any byte being lost."""
+    """Return True if either of two names can go without losing a byte."""
     if one.is_symlink() or other.is_symlink():
         return one.is_symlink() and other.is_symlink() and _leads_to(one) == _leads_to(other)
     if are_two_names(one, other):

@@ -1,4 +1,4 @@
-"""The system's own trash, where Send2Trash is installed."""
+"""The system's own trash, if Send2Trash is installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["is_there", "send"]
 
 
 def is_there() -> bool:
-    """Tell whether there is something to send files with."""
+    """Return True if Send2Trash is available."""
     try:
         import send2trash  # noqa: F401 - asked for, not used
     except ImportError:
@@ -18,7 +18,7 @@ def is_there() -> bool:
 
 
 def send(files: Sequence[Path]) -> bool:
-    """Send `files` there, in this order; True where it took the first one at least."""
+    """Send `files` there, in this order; return True if it took at least the first one."""
     from send2trash import send2trash
 
     try:

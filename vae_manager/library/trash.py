@@ -3,7 +3,7 @@
 Where Send2Trash is installed, they go to the system's trash, and come back by its means. Else they lie in a folder of
 our own until somebody empties it:
 
-    <trash>/20261125-031500-1f3a-a.safetensors/removed.json     where they were
+    <trash>/20261125-031500-1f3a-a.safetensors/removed.json     their old paths
                                                files/           a.safetensors, a.preview.png, …
 """
 
@@ -53,7 +53,7 @@ class Removed:
     place: Path | None
     """Its folder in our own trash; None: it is in the system's."""
     is_noted: bool = True
-    """False: the note of where it was is lost, and `file` is where it lies now."""
+    """False: the note with the old path is lost, and `file` is the present path."""
 
     @property
     def size(self) -> int:
@@ -86,7 +86,7 @@ def remove(file: Path, trash: Path, around: Surroundings = ALONE, *, report: Rep
     with noted(intent, around, lambda: has_only(file, along)):
         try:
             inside.mkdir(parents=True)
-            # The note first: whenever the process ends, what lies in the trash says where it belongs.
+            # The note first: after a kill at any time, the files in the trash have a note of their old path.
             replace_file(place / NOTE, _to_json(gone).encode("ascii"))
             sync_folder(place)
             move_all(pairs, report, stop)
@@ -141,7 +141,7 @@ def undo(gone: Removed, around: Surroundings = ALONE, *, report: Report | None =
 
 
 def removed(trash: Path) -> Sequence[Removed]:
-    """What is in our own trash, the newest first; files whose note is lost are among them."""
+    """Return the files in the extension's own trash, the newest first, with those whose note is lost."""
     found = [gone for place in _places(trash) if (gone := _read(place) or _without_note(place)) is not None]
     return sorted(found, key=lambda gone: gone.removed_at, reverse=True)
 
@@ -156,7 +156,7 @@ def empty(trash: Path) -> int:
             size = _bytes_in(place)
             if (place / "files").is_dir():
                 shutil.rmtree(place / "files")
-            shutil.rmtree(place)  # its note last: what a kill leaves here is emptied the next time
+            shutil.rmtree(place)  # its note last: after a kill, the next call empties the folder
         except OSError as error:
             raise disk_error(place, error) from error
         freed += size
@@ -180,7 +180,7 @@ def _present(names: Sequence[str], inside: Path) -> list[str]:
 
 
 def _sent(files: Sequence[Path], around: Surroundings, still_holds: Callable[[], bool]) -> bool:
-    """Whether the system's trash took them: the VAE at least, which is the first."""
+    """Return True if the system's trash took them: at least the VAE, which is the first."""
     if not system_trash.is_there():
         return False
     with noted(Intent("send", absolute((path, path) for path in files)), around, still_holds):
@@ -207,7 +207,7 @@ def _read(place: Path) -> Removed | None:
 
 
 def _note(place: Path) -> Removed | None:
-    """What the note of a folder says; None where there is none that makes sense."""
+    """Read the note of a folder; None if it is missing or invalid."""
     try:
         note, _ = bytes_of(place / NOTE)
         if note is None:
@@ -236,7 +236,7 @@ def _name(value: object) -> str:
 
 
 def _without_note(place: Path) -> Removed | None:
-    """Files in a folder of ours whose note is lost or makes no sense; None where there are none."""
+    """Find files in a trash folder whose note is lost or invalid; None if there is no such file."""
     try:
         files = sorted((place / "files").iterdir(), key=lambda path: (not is_vae_file_name(path.name), path.name))
         at = place.stat().st_mtime

@@ -1,4 +1,4 @@
-"""The weights of a file without a model that they go into: for what a WebUI loads by itself."""
+"""The weights of a file without a model, for files that a WebUI loads itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OTHER_DTYPES: Final = {
 def read_vae(path: Path) -> dict[str, torch.Tensor]:
     """Read a VAE in any known layout and container; its tensors get the WebUI's names.
 
-    Raises RefusedError where it is none, IntegrityError, NotFoundError and DiskError.
+    Raises RefusedError if it is not a VAE, IntegrityError, NotFoundError and DiskError.
     """
     inspection = inspect(path)
     sources = renamed_vae(inspection)
@@ -52,7 +52,7 @@ def read_vae(path: Path) -> dict[str, torch.Tensor]:
 def read_every_tensor(path: Path) -> dict[str, torch.Tensor]:
     """Read all tensors of a file by their names in it, with the project's own reader; each gets memory of its own.
 
-    Raises RefusedError where this torch lacks a kind of number, FileChangedError where the file changes meanwhile,
+    Raises RefusedError if this torch lacks a dtype, FileChangedError if the file changes meanwhile,
     IntegrityError, NotFoundError and DiskError.
     """
     tensors = {}
@@ -84,7 +84,7 @@ def _tensor(file: BinaryIO, path: Path, header: Header, name: str, info: TensorI
                 example=shown(name),
             )
         )
-    if 0 in info.shape:  # numpy's memory for nothing has no stride, and torch then sees no numbers in it
+    if 0 in info.shape:  # an empty numpy buffer has no stride, and torch then sees no elements in it
         return torch.empty(0, dtype=dtype).reshape(info.shape)
     memory = numpy.empty(math.prod(info.shape) * dtype.itemsize, numpy.uint8)
     at = 0

@@ -81,7 +81,7 @@ class Swapper:
 
     # -- before: nothing is touched ----------------------------------------------------------------------------------
     def check(self, path: Path, module: torch.nn.Module) -> None:
-        """Raise RefusedError where the file cannot go into `module`: from its header, in a few milliseconds."""
+        """Raise RefusedError if the file does not fit `module`: from its header, in a few milliseconds."""
         identity, models = identity_of(path), places(module)
         kept = self.in_ram.get(identity) if identity is not None else None
         if kept is None or not _would_fit(kept, models):
@@ -160,7 +160,7 @@ class Swapper:
             raise
 
     def _read_weights(self, path: Path, inspection: Inspection, models: Tensors) -> Weights:
-        """No unpickler but the project's own reads a file, whatever the host's would do with it."""
+        """Read the weights with the project's own reader, never with an unpickler of the host."""
         if self._any_layout:
             sources = renamed_vae(inspection)
         else:
@@ -171,7 +171,7 @@ class Swapper:
         return read_renamed(path, sources)
 
     def _check(self, path: Path, models: Tensors) -> Inspection:
-        """Raise where the file cannot go in."""
+        """Raise RefusedError if the file does not fit."""
         inspection = inspect(path)
         shapes = {name: tuple(tensor.shape) for name, tensor in models.items()}
         refusal = fit(inspection, shapes, any_layout=self._any_layout)

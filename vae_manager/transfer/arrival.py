@@ -1,4 +1,4 @@
-"""What has arrived, looked at before it gets its name: what is no model, or has code in it, never gets one."""
+"""Inspection of a finished download before it gets its name: a file that is no model, or holds code, never gets one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SAFETENSORS: Final = ".safetensors"
 
 
 def check_arrival(file: Path, order: Order, source: str) -> None:
-    """Raise RefusedError for a file that cannot be put under the name of `order`; `source` is where it came from.
+    """Raise RefusedError for a file that cannot get the name of `order`; `source` is its origin.
 
-    Where the hash was known beforehand, its publisher decides what the file is. Pickles that are not wholly understood
-    are refused all the same: their code would run in whatever else loads them. And so is whatever has the ending of a
-    pickle and is not understood as one: other programs choose their reader by the ending, and a file that is no pickle
-    at first sight (of protocol 0, or a safetensors file as well) has its code run by it.
+    If the hash was known beforehand, its publisher decides about the content. Pickles that are not wholly understood
+    are refused all the same: their code would run in other programs. The same holds for a file with the extension of
+    a pickle that is not understood as one: other programs choose their reader by the extension, and would run the code
+    of a file that does not look like a pickle (of protocol 0, or a safetensors file as well).
     """
     inspection = inspect(file)
     is_pickle_by_name = not order.file_name.lower().endswith(SAFETENSORS)

@@ -125,7 +125,7 @@ class _Run:
             return self.from_any_source()
 
     def finished(self) -> Delivery:
-        """End what a process was killed in: the file has its name, and still the one that it arrived under."""
+        """Complete a download whose process was killed while the file had both its names."""
         journal = self.partial.state()
         expected = self.order.sha256 or (journal.sha256 if journal is not None else None)
         self.partial.let_go(self.target)
@@ -235,7 +235,7 @@ class _Run:
         )
 
     def examine(self, source: Source) -> None:
-        """Throw away what is no model, or holds code, before it has a name."""
+        """Remove a file that is no model, or holds code, before it has a name."""
         self.partial.cut()
         try:
             check_arrival(self.partial.path, self.order, shown_source(source))

@@ -139,7 +139,7 @@ class Looks:
 
 @dataclass(frozen=True)
 class _Basis:
-    """What conclusions stand on, told by the objects: quick to compare, however many files there are."""
+    """Inputs of cached conclusions, compared by object identity: quick for any number of files."""
 
     files: Sequence[VaeFile]
     seen: Mapping[Bound, IndexedFile]

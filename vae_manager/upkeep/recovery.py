@@ -1,4 +1,4 @@
-"""What processes left half done when they were killed: looked for before files are listed."""
+"""Recovery of interrupted operations before files are listed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # what opens files waits for the first file
 __all__ = ["OWN", "Recovery"]
 
 OWN: Final = ".vae-manager"
-"""A folder in the VAE folder: the command line's state where there is no WebUI's, and no WebUI looks into it."""
+"""Folder in the VAE folder: the command line's state if there is no WebUI; no WebUI reads it."""
 
 
 class Recovery:
@@ -25,7 +25,7 @@ class Recovery:
     def __init__(
         self, data: Path, memories: Callable[[], Iterable[Memory]], report: Callable[[Sentence], None]
     ) -> None:
-        """`report` is told of each operation, once."""
+        """Set up; `report` gets a message for each operation, once."""
         self._data = data
         self._memories = memories
         self._report = report
@@ -36,7 +36,7 @@ class Recovery:
     def run(self, folders: Sequence[Path]) -> None:
         """Look for operations; in a folder that was not looked through yet, for files that were being written too.
 
-        It costs next to nothing where there is nothing, so that it can be done before each look at the library.
+        It costs almost no time if there are no notes, so that each look at the library can be preceded by it.
         """
         with self._lock:
             for data in dict.fromkeys([self._data, *(folder / OWN for folder in folders)]):

@@ -3,8 +3,8 @@
 One decision for each route and each event of gradio. It works from a request's headers, the address of the client, the
 interface that the server listens on, and the names that the owner has added.
 
-- A browser sends `Origin` with each POST and `Sec-Fetch-Site` with each request to this machine, and a page can set
-  neither. A request without both comes from a program, or is a GET whose answer no other page can read.
+- A browser sends `Origin` with each POST and `Sec-Fetch-Site` with each request to this machine, and a page cannot set
+  them. A request without both comes from a program, or is a GET whose answer no other page can read.
 - A server that listens on loopback alone answers to loopback names alone: a foreign name that leads here (DNS
   rebinding) would make a foreign page one of the same origin.
 - Behind a reverse proxy the names of `Host`, `Origin` and `X-Forwarded-Host` can differ: the owner adds the proxy's.
@@ -27,7 +27,7 @@ __all__ = ["FLAG", "Listening", "Name", "Visitor", "admit", "is_loopback", "name
 FLAG: Final = "--vae-manager-allowed-hosts"
 
 Name = tuple[str, int | None]
-"""A host's name, and its port where one is given."""
+"""A host's name, and its port if one is given."""
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 OWN_PAGE: Final = frozenset({"same-origin", "none"})
@@ -64,7 +64,7 @@ class Visitor:
     """The sender of an admitted request."""
 
     is_owner: bool
-    """The person at this machine; anybody, where only this machine can connect."""
+    """True for the person at this machine; for everybody, if only this machine can connect."""
 
 
 def admit(headers: Iterable[tuple[str, str]], client: str | None, listening: Listening) -> Visitor:
@@ -81,7 +81,7 @@ def admit(headers: Iterable[tuple[str, str]], client: str | None, listening: Lis
 
 
 def not_direct() -> NotAdmittedError:
-    """The refusal of an event whose sender gradio does not tell."""
+    """The refusal of an event whose sender gradio does not reveal."""
     return NotAdmittedError(
         say("VAE Manager takes clicks from its own page alone, and this came another way. Nothing was changed."),
         NOT_DIRECT,
@@ -164,7 +164,7 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _name(host: str) -> Name | None:
-    """Name and port of a `Host` header; None for what is none."""
+    """Name and port of a `Host` header; None for an invalid one."""
     try:
         parts = urlsplit(f"//{host}")
         name, port = (parts.hostname or "").rstrip("."), parts.port
@@ -227,8 +227,8 @@ def _foreign_page(name: Name | None) -> NotAdmittedError:
 
 # -- the owner -----------------------------------------------------------------------------------------------------
 def _is_at_this_machine(found: dict[str, list[str]], client: str | None) -> bool:
-    """Tunnels (--share, --ngrok) connect from this machine too: their requests bear another name, or say that they
-    were forwarded."""
+    """Return True for a direct connection. Tunnels (--share, --ngrok) connect from this machine too, but their requests
+    bear another name or a forwarding header."""
     name = _name(found["host"][0])
     direct = not FORWARDING & found.keys()
     return direct and name is not None and _is_here(name[0]) and client is not None and is_loopback(client)

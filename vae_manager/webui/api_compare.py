@@ -65,7 +65,7 @@ def register(app: FastAPI, host: Host, service: Callable[[], Service], users: Ma
 
 
 async def _body(request: Request) -> bytes | None:
-    """None where it is too long."""
+    """Read the body; None if it is too long."""
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)

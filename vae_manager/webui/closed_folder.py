@@ -2,8 +2,8 @@
 
     GET /file=PATH, GET /file/PATH
 
-The WebUI lets gradio serve its whole data folder, to whoever sees the page and under any name of the server. In it lie
-the keys of the owner, and paths of this machine. Nothing of the page is read from there, so the folder is closed to
+The WebUI lets gradio serve its whole data folder, to everybody who sees the page and under any name of the server. It
+holds the keys of the owner, and paths of this machine. The page reads no file from there, so the folder is closed to
 everybody. `blocked_paths` of gradio compares names: another case, or a link, would lead past it.
 """
 
@@ -25,12 +25,12 @@ PREFIXES: Final = ("/file=", "/file/", "/gradio_api/file=", "/gradio_api/file/")
 
 
 def close_folder(app: FastAPI, folder: Path) -> None:
-    """Answer requests for what lies in `folder` before gradio does."""
+    """Answer requests for files of `folder` before gradio does."""
     app.router.routes.insert(0, _Closed(folder))
 
 
 class _Closed(Route):
-    """Matches what gradio would serve from the folder, and nothing else."""
+    """Route that matches just the requests for files of the folder."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__("/file={path:path}", _refuse, include_in_schema=False)
@@ -54,7 +54,7 @@ def _refuse(request: Request) -> Response:
 
 
 def _is_inside(file: str, folder: Path) -> bool:
-    """The file lies in the folder, by whichever name; so does one that is not there by its name."""
+    """True if the file is in the folder, under any name, or does not exist by its name."""
     try:
         status = folder.stat()
         places = {Path(os.path.abspath(file)), Path(os.path.realpath(file))}  # noqa: PTH100 - gradio's own way

@@ -1,8 +1,8 @@
-"""The edge between the extension and a WebUI: an unexpected error of ours ends here, and the WebUI goes on.
+"""The edge between the extension and a WebUI: the boundary at which unexpected errors of the extension are caught.
 
-Each callback, hook, event, route and patch that the WebUI calls is wrapped once, where it is registered. A fault is
+Each callback, hook, event, route and patch that the WebUI calls is wrapped once, at its registration. A fault is
 recorded under the function of the extension that failed: with a traceback in the console the first time, as a count
-after that, and as a sentence in the page.
+after that, and as a sentence in the page. The WebUI continues.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ FAULTS: Final = Faults()
 
 
 def marked(function: Function) -> Function:
-    """Mark a function that catches what it raises, so that a test can tell it from one that was forgotten."""
+    """Mark a function that catches its own errors, so that a test can distinguish it from a forgotten one."""
     setattr(function, EDGE, True)
     return function
 
@@ -127,7 +127,7 @@ def unavailable(function: Sentence) -> RefusedError:
 
 
 def _place(error: BaseException) -> str:
-    """Where in our code it was raised, or the call that left our code was made."""
+    """Return the innermost line of the extension in the traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if PACKAGE in Path(frame.filename).parents]
     return f"{ours[-1].filename}:{ours[-1].lineno}" if ours else ""

@@ -19,8 +19,8 @@ __all__ = ["OURS_ALONE", "host_for", "not_admitted", "visitor_of"]
 
 
 OURS_ALONE: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-"""Headers of all that is answered. On a network without TLS a browser sends no `Sec-Fetch-Site`: the second header
-keeps it from showing a picture of ours in a page elsewhere, and from telling how large one is."""
+"""Headers of all answers. On a network without TLS a browser sends no `Sec-Fetch-Site`: the second header prevents
+another page from showing a picture of the extension, and from measuring it."""
 
 
 def visitor_of(host: Host, request: Request) -> Visitor:

@@ -45,7 +45,7 @@ class Words:
 
 
 def words_of(host: Host) -> Words:
-    """In the host's language, and without paths where the reader may not know them."""
+    """Translate to the host's language, and leave paths out if the reader may not see them."""
     return words_for(host.language(), host.translations(), hides_paths=not host.shows_paths)
 
 

@@ -29,7 +29,7 @@ _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _WIDE: Final = 0xFFFFFFFF
 _FOLDER: Final = 0x10
 _ENCRYPTED: Final = 0x0001 | 0x0020 | 0x0040 | 0x2000
-"""Encrypted, patched, strongly encrypted, with a hidden table: torch reads none of these."""
+"""Flags of encrypted, patched, strongly encrypted files and hidden tables, which torch does not read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ no way to. Only the binary instructions of protocols 2 to 5 that torch's files h
 its name. All is bounded: bytes, instructions (so values and time), length of a number. No value is nested in a way
 that is looked at by recursion, none is hashed or compared.
 
-Python has two unpicklers, and they read frames differently: the one in C skips what a frame holds beyond the end of
-its pickle, and what an instruction leaves in a frame that it reaches out of. So a frame is taken only where that makes
+Python has two unpicklers, which read frames differently: the one in C skips the bytes of a frame behind the end of its
+pickle, and the rest of a frame after an instruction that reaches beyond it. So a frame is accepted only if that makes
 no difference: it ends between two instructions, no frame begins inside, and no pickle ends before it.
 """
 
@@ -58,9 +58,9 @@ class Machine:
         self._id_length = 0
 
     def run(self, id_length: int = 0) -> object:
-        """The value of the next pickle. Raises Refused, and Ended where there are no more bytes.
+        """Read the next pickle and return its value. Raises Refused, and Ended if there are no more bytes.
 
-        `id_length` is how many parts an identity of a storage has in this form of file; 0: this pickle may have none.
+        `id_length` is the number of parts of a storage's identity in this form of file; 0: no identity is allowed.
         """
         self._stack, self._marks, self._memo = [], [], {}
         self._protocol, self._frame_end, self._id_length = 0, None, id_length

@@ -74,7 +74,7 @@ _OTHER_DTYPES: Final[Mapping[str, int]] = MappingProxyType(
 )
 """Kinds of numbers that safetensors has no word for, with the bytes of one."""
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", None})
-"""Those that have gradients; None is one of the above."""
+"""The dtypes that can have gradients; None stands for those of the tables above."""
 _KINDS: Final = (STORAGES, _OTHER_STORAGES, DTYPES, _OTHER_DTYPES)
 _PLAIN_BYTES: Final = frozenset({("torch.storage", "UntypedStorage"), ("torch", "UntypedStorage")})
 _CALLBACK: Final = re.compile(r"(?:pytorch_lightning|lightning\.pytorch)\.callbacks(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -115,7 +115,7 @@ def call(what: object, arguments: object) -> object:
 
 
 def made(what: object, arguments: object) -> object:
-    """What `what.__new__(what, *arguments)` stands for, without its `__init__`: for classes that are pickled so."""
+    """The value of `what.__new__(what, *arguments)`, without its `__init__`: for classes that are pickled so."""
     if not isinstance(what, Global):
         raise Refused(DAMAGED, say("it calls something that cannot be called."))
     key = (what.module, what.name)
@@ -127,7 +127,7 @@ def made(what: object, arguments: object) -> object:
 
 
 def changed(what: object, state: object) -> None:
-    """A state is given to `what`, as files of torch give one: nothing of it matters then. Raises Refused."""
+    """Check a state for `what`, as torch files give one: no accepted state changes a tensor. Raises Refused."""
     if isinstance(what, Global):
         raise Refused(UNSAFE, str(what))  # it would be set on the class or the module itself
     if isinstance(what, Ordered):
@@ -141,9 +141,9 @@ def changed(what: object, state: object) -> None:
 
 
 def stored(identity: object, length: int) -> tuple[Storage, str | None]:
-    """The storage that a persistent id of `length` parts stands for, and the name of the view that it is of one.
+    """Return the storage of a persistent id of `length` parts, and the name of the view that it may be of one.
 
-    ("storage", type, key, device, count), and in legacy files None or (name, first, count) of a view besides.
+    The id is ("storage", type, key, device, count), in legacy files with None or (name, first, count) of a view.
     """
     if not length or type(identity) is not tuple or len(identity) != length or identity[0] != "storage":
         raise misused()

@@ -1,4 +1,4 @@
-"""Numbers and arrays of numpy's in a pickle of torch: not weights, but files have them, and they run nothing.
+"""Numbers and arrays of numpy in a pickle of torch: no weights, but some files hold them, and they run no code.
 
 They are taken as numpy itself writes them. Arrays of objects are refused: what they hold is a list of anything.
 """
@@ -35,7 +35,7 @@ def numpy_dtype(arguments: Arguments) -> Inert:
 
 
 def dtype_with_state(dtype: Inert, state: object) -> bool:
-    """(3, byte order, None, None, None, size, alignment, flags), the last three for texts alone."""
+    """Apply (3, byte order, None, None, None, size, alignment, flags); the last three are for texts alone."""
     if type(state) is not tuple or len(state) != 8 or state[0] != 3 or state[1] not in ("<", ">", "|", "="):
         return False
     if state[2:5] != (None, None, None) or not all(type(number) is int for number in (state[0], *state[5:])):
@@ -57,7 +57,7 @@ def numpy_scalar(arguments: Arguments) -> Inert:
 def numpy_array(arguments: Arguments) -> Inert:
     """(ndarray, (0,), b"b"): an empty one, which is given its state then."""
     shape = arguments[1] if len(arguments) == 3 else None
-    # False and 0.0 equal 0, but numpy takes neither for a size.
+    # False and 0.0 equal 0, but numpy accepts only an int as a size.
     is_empty = type(shape) is tuple and shape == (0,) and type(shape[0]) is int
     if not is_empty or arguments != (Global("numpy", "ndarray"), shape, b"b"):
         raise misused()

@@ -69,7 +69,7 @@ def _placed(name: str, tensor: Tensor, place: Place) -> TensorInfo:
     if 0 in shape:
         return TensorInfo(dtype, shape, first, first)
     start = first + tensor.offset * item
-    # The stride of an axis of one says nothing, and may be beyond what 64 bits count in bytes.
+    # The stride of an axis of length one is unused, and may exceed 64 bits when counted in bytes.
     strides = tuple(stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True))
     end = start + item * (1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)))
     return TensorInfo(dtype, shape, start, end, None if _is_row_after_row(shape, strides) else strides)

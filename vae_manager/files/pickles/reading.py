@@ -21,7 +21,7 @@ _PICKLE: Final = re.compile(rb"\x80[\x02-\x05]", re.DOTALL)
 
 
 def is_torch_file(head: bytes) -> bool:
-    """Whether a file that begins with `head` (512 bytes of it do) is for `read_torch`: torch goes by these, too."""
+    """Return True if `read_torch` reads a file that begins with `head`, as torch decides; 512 bytes are enough."""
     return head.startswith(_ZIP) or _PICKLE.match(head) is not None or begins_like_tar(head)
 
 

@@ -12,7 +12,7 @@ _MAGIC: Final = slice(257, 262)
 
 
 def begins_like_tar(head: bytes) -> bool:
-    """Whether Python's `tarfile` could take a file that begins with `head` for an archive.
+    """Return True if Python's `tarfile` could take a file that begins with `head` for an archive.
 
     It goes by the block's checksum alone, as a number in octal digits or in bytes, of signed or unsigned bytes. The
     magic word, which it does not ask for, counts here as well.

@@ -104,7 +104,7 @@ def _place(file: BinaryIO, size: int, entries: Mapping[str, Entry], folder: str,
     if entry is None:
         raise Refused(DAMAGED, say("the numbers of one of its tensors are missing."))
     length = storage.count * storage.width
-    if entry.size != length:  # old versions of torch take what there is, newer ones nothing
+    if entry.size != length:  # old versions of torch read the bytes that exist, newer ones refuse
         raise Refused("bad-offsets", say("the numbers of one of its tensors are cut off."))
     start = data_start(file, entry)
     if start + length > size:

@@ -100,7 +100,7 @@ class Storage:
 
     @property
     def length(self) -> int:
-        """Bytes of the view; of the whole where there is none."""
+        """Bytes of the view, or of the whole storage without a view."""
         return self.width * (self.count if self.view is None else self.view)
 
 
@@ -122,7 +122,7 @@ def shown(text: str) -> str:
 
 
 def is_key(value: object) -> bool:
-    """Whether a dict or a set takes `value`, as far as files of torch have such keys: nothing is hashed for that."""
+    """Return True if `value` can be a key, for the kinds of keys in torch files; no value is hashed for that."""
     return _is_leaf(value) or (type(value) is tuple and len(value) <= LONGEST_KEY and all(map(_is_leaf, value)))
 
 

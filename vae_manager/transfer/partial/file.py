@@ -254,14 +254,14 @@ class Partial:
         return self._proof.done if self._proof is not None else 0
 
     def cut(self) -> None:
-        """Take away what lies behind the bytes that belong to the file."""
+        """Remove the bytes behind the end of the file."""
         assert self._file is not None
         self._check_ours()
         self._end_the_sync()
         self._file.truncate(self.done)
 
     def publish(self, target: Path) -> None:
-        """Move the file to its final name. Raises FileExistsError where something bears that."""
+        """Move the file to its final name. Raises FileExistsError if the name is taken."""
         self.cut()
         assert self._file is not None
         sync(self._file.fileno())
@@ -280,7 +280,7 @@ class Partial:
 
     @property
     def has_names(self) -> bool:
-        """Another name leads to the same bytes: what is written here would be written there too."""
+        """True if another name leads to the same bytes, which a write would change too."""
         try:
             return self.path.lstat().st_nlink > 1
         except OSError:

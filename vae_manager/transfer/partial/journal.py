@@ -64,8 +64,8 @@ class Journal:
 
 
 def read(path: Path) -> Journal | None:
-    """Read a journal; None if there is none that makes sense. A damaged one is told of, and the download begins anew
-    when it is asked for again."""
+    """Read a journal; None if it is missing or invalid. A damaged one is reported, and the download begins anew at the
+    next request."""
     try:
         written, _ = bytes_of(path)
         if written is None:

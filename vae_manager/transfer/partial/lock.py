@@ -20,7 +20,7 @@ POLL = 0.3
 
 
 def _make_way(path: Path) -> None:
-    """Remove what is no lock of ours: to lock a file empties it, and a link may lead to somebody's."""
+    """Remove any other kind of file: locking empties a file, and a link may lead to a user's."""
     with suppress(OSError):
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:

@@ -40,11 +40,11 @@ def _journals(folder: Path) -> list[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left of downloads, where nothing of it can go on.
+    """Remove the files that killed processes left of downloads, if they cannot be resumed.
 
-    That is a file without its journal, one that has its final name already, notes and locks without a file. What a
-    living process writes stays. So does a file whose journal cannot be read: no kill leaves one, and a person may still
-    rescue something from it; it goes when the same file is asked for again.
+    Those are a file without its journal, one that has its final name already, and notes and locks without a file. Files
+    of a living process stay. A file with an unreadable journal stays too: no kill leaves one, and a person may still
+    rescue data from it; it goes at the next request for the same file.
     """
     try:
         with os.scandir(folder) as entries:

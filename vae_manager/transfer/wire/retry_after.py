@@ -21,10 +21,10 @@ def wait_asked_for(headers: Mapping[str, str]) -> float | None:
     A date counts from the server's own clock, which its `Date` shows: two clocks seldom agree, and one that is an hour
     off would make a wait of seconds look like one of an hour. Of several values the longest counts.
 
-    The hub says `RateLimit: "resolvers";r=0;t=42` (draft-ietf-httpapi-ratelimit-headers): nothing for 42 seconds.
+    The hub sends `RateLimit: "resolvers";r=0;t=42` (draft-ietf-httpapi-ratelimit-headers): no request for 42 seconds.
 
     Returns:
-        Seconds, 0 for a date that is over, infinity beyond what a number holds; None without a value that can be read.
+        Seconds; 0 for a past date, infinity if the number is too large; None without a readable value.
     """
     clock = _time(_BETWEEN.split(headers.get("Date", ""))[0])
     now = time.time() if clock is None else clock
@@ -44,7 +44,7 @@ def _wait(value: str, now: float) -> float | None:
 
 
 def _time(date: str) -> float | None:
-    """Seconds since 1970; None for what is no date."""
+    """Seconds since 1970; None if `date` is not a date."""
     try:
         parsed = parsedate_to_datetime(date)
         return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=timezone.utc)).timestamp()

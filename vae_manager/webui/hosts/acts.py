@@ -37,7 +37,7 @@ class Act(enum.Enum):
 
 
 OWNERS = frozenset({Act.MANAGE_DOWNLOADS, Act.ACCEPT_TERMS, Act.CHECK_FILES})
-"""Acts of the person at the WebUI's own machine. A WebUI that others can reach allows them to nobody else."""
+"""Acts of the person at the WebUI's own machine. A shared WebUI refuses them to all others."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""The host as the page sees it: what fails unexpectedly is a fault, and the page goes on with a value in its place.
+"""The host as the page sees it: an unexpected error is recorded as a fault, and replaced by a value.
 
-What only reads gives a cautious value; what acts refuses, in a sentence. Refusals of the host itself pass through.
+Methods that only read give a cautious value; methods that act raise a refusal. The host's own refusals pass through.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ HOST_READS: Final[Reads] = {
     "language": (LANGUAGE, lambda: "None"),
     "translations": (LANGUAGE, dict),
 }
-"""What a reading method or property belongs to, and what it gives if it fails."""
+"""The function that each reading method or property belongs to, and its value after a failure."""
 
 HOST_ACTS: Final[Acts] = {
     "data_folder": SETTINGS,
@@ -84,7 +84,7 @@ COMPARING_ACTS: Final[Acts] = dict.fromkeys(("order", "compare", "save_folder", 
 
 
 def with_fallbacks(host: Host) -> Host:
-    """`host`, of which nothing but a `VaeManagerError` is raised."""
+    """Wrap `host`, so that it raises only `VaeManagerError`."""
     return cast("Host", _HostWithFallbacks(host))
 
 

@@ -38,7 +38,7 @@ class Host(Protocol):
 
     @property
     def shows_paths(self) -> bool:
-        """The reader may know where files lie on this machine."""
+        """True if the reader may see paths of this machine."""
         ...
 
     def listening(self) -> Listening:
@@ -87,7 +87,7 @@ class Host(Protocol):
         ...
 
     def refusal(self, act: Act, *, remote: bool = False) -> Sentence | None:
-        """Why this WebUI does not allow `act`; None when it does. `remote`: somebody at another machine asks."""
+        """The reason why this WebUI does not allow `act`; None if it does. `remote`: asked from another machine."""
         ...
 
     def choice(self) -> Choice: ...

@@ -1,7 +1,7 @@
 """Values of a WebUI that not every version has, each with a default: flags, options, modules, components.
 
 The one place that reads them, so that a name which a WebUI lacks is never an AttributeError in the middle of its start.
-What a function of the adapter cannot do without is asked for by `needed`, whose error names it.
+`needed` reads a value that a function of the adapter cannot do without, and names it in its error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ REACHABLE: Final = ("share", "listen", "ngrok", "server_name")
 
 
 def module(name: str) -> ModuleType | None:
-    """A module of the WebUI; None if it has none of that name, or one that cannot be imported."""
+    """A module of the WebUI; None if it is missing or cannot be imported."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -51,7 +51,7 @@ def is_reachable_by_others() -> bool:
 
 
 def is_closed_to_strangers() -> bool:
-    """Extensions may change nothing that matters beyond the picture."""
+    """True if extensions may change only the picture."""
     told = flag("disable_extension_access")
     return bool(told) if told is not None else is_reachable_by_others() and not flag("enable_insecure_extension_access")
 
@@ -73,7 +73,7 @@ def has_option(name: str) -> bool:
 
 
 def option_info(name: str) -> Any:
-    """How the option was registered; None if it was not."""
+    """The option's registration; None if it was not registered."""
     return getattr(value("modules.shared", "opts"), "data_labels", {}).get(name)
 
 
@@ -86,7 +86,7 @@ def preset_option(name: str, initial: Any) -> None:
 
 # -- places ------------------------------------------------------------------------------------------------------------
 def data_path() -> Path:
-    """The WebUI's data folder; its own folder, in which it runs, if it names none."""
+    """The WebUI's data folder; by default the folder in which it runs."""
     for owner in ("modules.paths", "modules.shared", "modules.paths_internal"):
         found = value(owner, "data_path")
         if found:

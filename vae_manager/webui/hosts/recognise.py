@@ -11,9 +11,9 @@ from .surfaces import host_here
 
 
 def script_for_this_host() -> type[Any] | None:
-    """Plug the extension into the running WebUI; gives what the WebUI is to make the script of.
+    """Plug the extension into the running WebUI; return the class of which the WebUI makes the script.
 
-    An adapter that cannot be plugged in leaves its place to the one for unknown WebUIs; None if that cannot be either.
+    If the adapter fails, the one for unknown WebUIs takes its place; None if that fails too.
     """
     for host in dict.fromkeys([host_here(), "unknown"]):
         with FAULTS.caught(say("The adapter for this WebUI")):

@@ -16,7 +16,7 @@ A1111_SURFACE: Surface = {
     "modules.script_callbacks": ("on_before_ui", "on_after_component", "on_model_loaded", "on_ui_tabs"),
     "modules.launch_utils": ("git_tag",),
 }
-"""What the A1111 adapter calls. A WebUI that lacks any of it is another one."""
+"""Names that the A1111 adapter calls. A WebUI that lacks any of them is not A1111."""
 
 REFORGE_SURFACE: Surface = {
     **A1111_SURFACE,
@@ -26,7 +26,7 @@ REFORGE_SURFACE: Surface = {
     "modules_forge.forge_util": ("apply_circular_forge",),
     "ldm_patched.modules.model_management": ("load_model_gpu",),
 }
-"""What the reForge adapter calls besides."""
+"""Names that the reForge adapter calls."""
 
 FORGE_SURFACE: Surface = {
     "modules_forge.main_entry": ("module_list", "modules_change", "refresh_models", "refresh_model_loading_parameters"),
@@ -35,14 +35,14 @@ FORGE_SURFACE: Surface = {
     "modules.call_queue": ("queue_lock",),
     "backend.memory_management": ("load_model_gpu",),
 }
-"""What the adapter of Forge calls."""
+"""Names that the Forge adapter calls."""
 
 
 def host_here() -> str:
     """The name of the folder with this WebUI's adapter."""
     if importlib.util.find_spec("modules_forge") is None:
         return "a1111" if _has(A1111_SURFACE) else "unknown"
-    if importlib.util.find_spec("modules_forge.main_entry") is not None:  # there sd_vae's functions do nothing
+    if importlib.util.find_spec("modules_forge.main_entry") is not None:  # there sd_vae's functions have no effect
         return "forge" if _has(FORGE_SURFACE) else "unknown"
     return "reforge" if _has(REFORGE_SURFACE) else "unknown"
 

@@ -74,7 +74,7 @@ def read_builtin(
 
 
 def _recognised(service: Service, files: Sequence[VaeFile], known: Mapping[Path, Known]) -> Sequence[Path]:
-    """Files that the catalogue knows by their bytes, and whose fingerprints are not known."""
+    """Files that the catalogue knows by their bytes, and whose fingerprints are unknown."""
     found = []
     for file in files:
         of_file = known.get(file.path)

@@ -108,7 +108,7 @@ class Facts:
     terms_refused: Sentence | None
     """Why the terms of a licence cannot be accepted by this person."""
     damage_refused: Sentence | None
-    """Why this person cannot dismiss what is said of damaged files."""
+    """The reason why this person cannot dismiss notices of damaged files."""
     in_quick_settings: bool
 
     @property
@@ -177,10 +177,10 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
 
 
 def state_folders(host: Host, service: Service) -> Sequence[Path]:
-    """Where this program keeps state: its own folder, and that of unfinished downloads."""
+    """Folders of the program's state: its own folder, and that of unfinished downloads."""
     try:
         return service.data_folder, host.download_folder()
-    except VaeManagerError:  # it cannot be found on this WebUI, which is told by itself
+    except VaeManagerError:  # it cannot be found on this WebUI, which has its own notice
         return (service.data_folder,)
 
 

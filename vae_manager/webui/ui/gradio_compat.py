@@ -162,9 +162,9 @@ def picture_field(label: str, elem_id: str) -> Any:
 
 
 def picture_of(payload: Any) -> Path | bytes | None:
-    """The file of the picture in a `picture_field`, or its content; None where there is none. Raises UsageError.
+    """Return the file of the picture in a `picture_field`, or its content; None if it is empty. Raises UsageError.
 
-    A data address in gradio 3; a file in the cache of uploads in gradio 4, which has looked that it lies there.
+    gradio 3 sends a data URL; gradio 4 a file in its upload cache, and has checked that the file is in there.
     """
     if payload is None:
         return None

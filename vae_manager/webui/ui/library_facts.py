@@ -149,8 +149,8 @@ def file_of(host: Host, service: Service, key: str) -> VaeFile:
 def read_library(
     host: Host, service: Service, files: Sequence[VaeFile], selected: str, memo: Memo | None = None
 ) -> Library:
-    """Look at the library once: at `files`, which are all. `selected` is the key of the row that the person looks at;
-    empty for none, which means the file in use. `memo` keeps what the last look has found, if it still holds."""
+    """Look at the library once: at all of its `files`. `selected` is the key of the selected row, empty for the file in
+    use. `memo` keeps the results of the last look that still hold."""
     service.upkeep.look(files)
     in_use = host.in_use()
     twins = service.upkeep.twins(files)

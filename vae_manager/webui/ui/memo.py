@@ -23,8 +23,8 @@ class Memo:
         """Return what was made last under `name`, or make it.
 
         Args:
-            same: What it stands on and may be long: held to be unchanged only if it is the same object.
-            equal: What else it stands on: short, or quick to compare. What others may change in place must be a copy.
+            same: Inputs that may be long: taken for unchanged only if they are the same object.
+            equal: Further inputs: short, or quick to compare. An object that others may change must be copied.
         """
         kept = self._kept.get(name)
         if kept is not None:

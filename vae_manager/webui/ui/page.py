@@ -51,7 +51,7 @@ THIS_TAB = "tab"
 
 
 def _digest(lines: Sequence[tuple[str, str]]) -> str:
-    return hashlib.blake2s(repr(lines).encode()).hexdigest()  # printable, whatever a name holds
+    return hashlib.blake2s(repr(lines).encode()).hexdigest()  # repr escapes surrogates
 
 
 @dataclass
@@ -139,7 +139,7 @@ class Page:
         return state
 
     def _faults_alone(self) -> dict[str, Any]:
-        """What the browser shows while no facts can be read: all else stays as it is."""
+        """Content of the page while no facts can be read: all other parts stay as they are."""
         return {
             "titles": dict.fromkeys(TABS, "VAE"),
             "regions": {"status": markup.faults(FAULTS.all(), self.words)},
@@ -247,7 +247,7 @@ class Page:
         )  # fmt: skip
         means = (facts.resolution.rule.value, facts.resolution.path)  # stands beside "Automatic"
         chosen = (facts.wanted.word, facts.choice.word, ended)
-        told = repr((self._life, chosen, means, shown, self.host.quick_settings()))  # printable, whatever a name holds
+        told = repr((self._life, chosen, means, shown, self.host.quick_settings()))  # repr escapes surrogates
         return hashlib.blake2s(told.encode()).hexdigest()  # a path of this machine is in it
 
     # gradio 3.41.2 shows a dropdown's values as they are: what is read must be turned back into the WebUI's word.

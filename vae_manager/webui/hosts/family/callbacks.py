@@ -18,8 +18,8 @@ SCRIPT = str(Path(__file__).parents[4] / "scripts" / "vae_manager_webui.py")
 def register(
     category: str, callback: Callable[..., Any], function: Sentence, otherwise: Callable[[], Any] = lambda: None
 ) -> None:
-    """`script_callbacks.on_CATEGORY(callback)`, with the name of our file given. What the callback raises is a fault of
-    `function`, and the WebUI gets `otherwise()`; so is a WebUI that has no such callback.
+    """Register by `script_callbacks.on_CATEGORY(callback)`, with the name of the file. An error of the callback is a
+    fault of `function`, and the WebUI gets `otherwise()`; a WebUI without such a callback is a fault too.
 
     Left alone, the WebUI looks for it on the stack, with all source lines (script_callbacks.py:128): some 50 ms a
     callback, measured. WebUIs before 1.9 do not take the name.

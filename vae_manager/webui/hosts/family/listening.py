@@ -12,7 +12,7 @@ from ...admission import FLAG, Name, is_loopback, names_in, no_names_in
 logger = logging.getLogger(__name__)
 
 SHARING = ("share", "ngrok")
-"""Flags that lead strangers here, whatever the server listens on."""
+"""Flags that open the WebUI to the internet, on any interface."""
 
 
 def is_shared(flags: Any) -> bool:
@@ -31,7 +31,7 @@ def is_on_loopback(flags: Any) -> bool:
 
 
 def added_names(flags: Any, setting: object) -> frozenset[Name]:
-    """Those of the flag and of the setting. Words that are none are told in the console."""
+    """Return the names of the flag and of the setting. Invalid names are reported in the console."""
     flag = getattr(flags, "vae_manager_allowed_hosts", None) or ""
     typed = f"{flag},{setting or ''}"
     wrong = no_names_in(typed)

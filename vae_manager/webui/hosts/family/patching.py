@@ -1,8 +1,8 @@
 """Patches of a WebUI, through its own registry (modules/patches.py): applied once however often the UI is reloaded.
 
-Each patched function has an edge. A `VaeManagerError` is a refusal, and the WebUI gets it. Any other error of ours is a
-fault, which is recorded, and the WebUI gets what its own function gives: the result that this has given already, or the
-one that it gives now, if nothing has been done yet.
+Each patched function has an edge. A `VaeManagerError` is a refusal, and the WebUI gets it. Any other error of the
+extension is a fault, which is recorded; the WebUI then gets the result of its own function, which is called now if it
+was not called before.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KEY = "vae-manager"
 SOURCE = "__vae_manager_source__"
 """An attribute of a patched function: the globals of the module that it was made in."""
 READ_WITHOUT_UNPICKLING = (".safetensors",)
-"""Endings, in any case, of files that every WebUI reads by a reader which runs nothing."""
+"""Extensions, in any case, of files that every WebUI reads without running code."""
 
 Function = Callable[..., Any]
 
@@ -32,13 +32,13 @@ Function = Callable[..., Any]
 @dataclass(frozen=True)
 class Patch:
     place: Any
-    """What has the function: a module, a class, or `MODULE:CLASS`, which is looked up when the patch is applied."""
+    """The owner of the function: a module, a class, or `MODULE:CLASS`, which is looked up when the patch is applied."""
     name: str
     make: Callable[[Any, Function], Function]
     """Makes another of the host and the WebUI's own."""
     fall_back: Callable[[Function], Function] = lambda original: original
-    """Makes of the WebUI's own what is called in its place after a fault of ours. One that may read a user's VAE file
-    has to see to it that no pickle is read."""
+    """Makes the function that the WebUI calls after a fault of the extension, from its own one. If that can read a
+    user's VAE file, it must not read a pickle."""
 
     def resolved_place(self) -> Any:
         if not isinstance(self.place, str):
@@ -76,9 +76,9 @@ def guard_of(patch: Patch) -> Sentence:
 
 
 def refuse_pickles(*paths: str | None, harmless: tuple[str, ...] = READ_WITHOUT_UNPICKLING) -> None:
-    """For what is about to be read by the WebUI's own reader, ours having failed. Raises RefusedError.
+    """Check a file that the WebUI's own reader is about to read after a fault of the extension. Raises RefusedError.
 
-    `harmless` are the endings of files that this WebUI reads by a reader which runs nothing.
+    `harmless` are the extensions of files that this WebUI reads without running code.
     """
     for path in paths:
         if path is not None and not str(path).lower().endswith(harmless):

@@ -161,8 +161,8 @@ def _api_users() -> dict[str, str]:
 class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is not typed
     """The accordion, and the tab's own choice on its way into a generation.
 
-    Each hook that the WebUI calls is an edge: of what a generation needs, one function that fails takes none of the
-    others with it, and never the picture.
+    Each hook that the WebUI calls is an edge: a function that fails affects none of the other functions that a
+    generation needs, and never the picture.
     """
 
     plug: Plug
@@ -230,7 +230,7 @@ HOOKS = {
     "postprocess_batch": (say("Naming the VAE in infotext"), lambda: None),
     "postprocess": (say("Keeping pictures for comparisons"), lambda: None),
 }
-"""The methods that the WebUI calls, the function that each is of, and what the WebUI gets if it fails."""
+"""The methods that the WebUI calls, each with its function and the WebUI's value after a failure."""
 
 for _name, (_function, _otherwise) in HOOKS.items():
     setattr(VaeScript, _name, FAULTS.edge(getattr(VaeScript, _name), _function, _otherwise))

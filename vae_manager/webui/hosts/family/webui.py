@@ -298,7 +298,7 @@ class FamilyWebUI(ABC):
         return None
 
     def _owners_alone(self) -> Sentence | None:
-        """None where the owner has opened the WebUI to others by --enable-insecure-extension-access."""
+        """Refuse others; None if the owner has opened the WebUI to them by --enable-insecure-extension-access."""
         if host_values.is_closed_to_strangers():
             return say(
                 "This WebUI is shared, and only its owner may do this: on the machine that it runs on, under the "

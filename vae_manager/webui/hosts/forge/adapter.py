@@ -247,7 +247,7 @@ class Forge(FamilyWebUI):
         return infotext.with_decoder(text, None, path, short_hash)
 
     def picker(self, component: Any, elem_id: str) -> Any:
-        """It has no id of its own; in Neo, none of its components exists before the row is built."""
+        """Return the row's picker, which has no id; in Neo, its components do not exist before the row is built."""
         return host_values.component("ui_vae")
 
     def picker_values(self, facts: Facts) -> Mapping[str, Any]:

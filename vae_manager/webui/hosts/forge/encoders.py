@@ -15,7 +15,7 @@ GGUF: Final = ".gguf"
 """Quantised text encoders; no VAE comes so."""
 GGUF_MAGIC: Final = b"GGUF"
 READ_WITHOUT_UNPICKLING: Final = (".safetensors", GGUF)
-"""Endings, in any case, of files that Forge's loader reads without an unpickler; it goes by nothing else
+"""Extensions, in any case, of files that Forge's loader reads without an unpickler; it checks only the extension
 (backend/utils.py load_torch_file)."""
 
 _CLIP_LAYER: Final = "text_model.encoder.layers.0.layer_norm1.bias"
@@ -61,11 +61,11 @@ _VAES: Final = frozenset(
         "decoder.up_blocks.0.resnets.0.norm1.weight",
     }
 )
-"""What has one of these goes into the model's VAE too, unchecked."""
+"""Keys of tensors that Forge loads into the model's VAE too, unchecked."""
 
 
 def is_text_encoder(tensors: Mapping[str, TensorInfo]) -> bool:
-    """A text encoder, and nothing of a VAE beside it."""
+    """Return True for a text encoder without tensors of a VAE."""
     return not _ENCODERS.isdisjoint(tensors) and _VAES.isdisjoint(tensors)
 
 

@@ -54,7 +54,7 @@ def _forge_model_reload(host: Forge, original: Function) -> Function:
 
 
 def _load_no_pickle(original: Function) -> Function:
-    """Forge's loader reads each file of the list that is neither .safetensors nor .gguf by an unpickler."""
+    """Refuse pickles before Forge's loader, which unpickles each listed file other than .safetensors and .gguf."""
 
     def forge_model_reload() -> Any:
         data = sd_models.model_data

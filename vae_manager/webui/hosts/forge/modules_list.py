@@ -30,7 +30,7 @@ class Modules(NamedTuple):
     vaes: tuple[str, ...]
     """Of several the last one wins."""
     others: tuple[str, ...]
-    """Text encoders, and what is not known: Forge gets what `refusal` lets pass."""
+    """Text encoders and unknown files: Forge gets those that `refusal` allows."""
 
 
 def chosen() -> list[str]:
@@ -64,9 +64,9 @@ def is_left_to_the_host(path: str) -> bool:
 
 
 def refusal(path: Path) -> Sentence | None:
-    """Why Forge's loader does not get a file of the list: it gets a text encoder, and a VAE that can be read.
+    """Return why Forge's loader does not get a file of the list; it gets text encoders, and VAEs that can be read.
 
-    It takes a file for what single tensors in it say, and leaves out or mixes in what it does not know.
+    The loader recognises a file by single tensors in it, and leaves out or mixes in unknown ones.
     """
     if is_gguf(path):
         return None
@@ -81,7 +81,7 @@ def refusal(path: Path) -> Sentence | None:
 
 
 def is_encoder(path: str) -> bool:
-    """By its tensors; by its folder where it cannot be read."""
+    """Decide by its tensors; by its folder if it cannot be read."""
     try:
         tensors = inspect(Path(path)).tensors
     except VaeManagerError:

@@ -97,8 +97,8 @@ class WaysIn:
         return list(dict.fromkeys(kept))
 
     def read_module(self, path: str) -> dict[str, Any] | None:
-        """The tensors of a file beside the checkpoint that an unpickler would read for Forge's loader, by its ending,
-        or that Forge's reader cannot read, by its content; None for all others."""
+        """Read the tensors of a file beside the checkpoint, if Forge's loader would read it by an unpickler, by its
+        extension, or could not read it, by its content; None for all other files."""
         if path not in self._given:
             return None
         if path.lower().endswith(READ_WITHOUT_UNPICKLING) and inspect(Path(path)).container != "pickle":

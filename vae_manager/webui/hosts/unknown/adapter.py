@@ -44,7 +44,7 @@ class UnknownWebUI(FamilyWebUI):
 
     @functools.cached_property
     def latents(self) -> Latents:
-        """None are kept: no decode is seen."""
+        """An empty store: no decode is seen."""
         from ..family.latents import Latents
 
         latents = Latents(lambda model: None)
@@ -105,7 +105,7 @@ class UnknownWebUI(FamilyWebUI):
     def before_generation(self) -> None:
         pass
 
-    # What hangs on the WebUI's callbacks
+    # Methods for the WebUI's callbacks
 
     def prepare(self) -> None:
         pass

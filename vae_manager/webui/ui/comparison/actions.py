@@ -93,7 +93,7 @@ def _squeezed(text: str) -> str:
 
 
 def compare_picture(host: Host, service: Service, message: str, picture: Path | bytes | None) -> None:
-    """A picture of the person's own; `message` says with which VAEs, and whether each encodes it itself."""
+    """Compare the person's own picture; `message` lists the VAEs, and holds the flag for encoding it with each one."""
     from ....compare.pictures import read_picture
 
     if picture is None:
