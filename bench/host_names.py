@@ -1,4 +1,4 @@
-"""A WebUI that lacks a name, for each name that the extension uses: it starts, makes a picture, and the page tells.
+"""Start a WebUI that lacks a name, for each name that the extension uses; check the start, a picture and the page.
 
     python tasks.py prove host_names [--host HOST …] [--all] [--at-a-time N]
 

@@ -1,6 +1,6 @@
-"""Kill operations on files at each of their system calls that change a disk, and look at what is there after a listing.
+"""Kill operations on files before each system call that changes a disk, and check the files after a listing.
 
-Part of `python tasks.py prove kills`; needs strace, and may attach it. Where it cannot, it says so and proves nothing.
+Part of `python tasks.py prove kills`. Needs strace and the right to attach it; fails with a message without them.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def points(rounds: Rounds, way: str) -> Iterator[tuple[str, int]]:
 
 
 def killed(rounds: Rounds, way: str, call: str, number: int) -> tuple[bool, list[str]]:
-    """Kill an operation right before a call; says whether it was hit, and what was wrong afterwards."""
+    """Kill an operation right before a call; return True if it was hit, and the problems that were found afterwards."""
     stage = rounds.stage()
     inject = f"inject={call}:signal=SIGKILL:when={number}"
     status = Child(rounds, stage, way).run("-o", "/dev/null", "-e", inject)
@@ -98,7 +98,7 @@ def kind_of(folder: Path) -> str:
 
 
 def prove() -> bool:
-    """Kill all of them, write the result; says whether nothing was wrong."""
+    """Kill all operations and write the result; return True if no problem was found."""
     if shutil.which("strace") is None:
         print("strace is not installed: operations on files were not killed.", file=sys.stderr)
         return False

@@ -1,12 +1,12 @@
-"""What much of everything costs: a long queue of downloads, and an idle page over ten thousand files.
+"""CPU time of many jobs and files: a long queue of downloads, and an idle page over ten thousand files.
 
     python tasks.py prove load [-- --before FOLDER] [--files N]
 
 CPU seconds, of the whole process with its threads. With `--before`, a checkout of an earlier version is measured by the
 same script in the same run, in turn with this one, and the ratio is given.
 
-Queue: downloads whose network never answers are asked for, and then looked at once. Page: small VAE files, all of them
-looked at before; then the route's answer is made again and again, as an open page asks for it, with nothing changed.
+Queue: many downloads are requested while the network never answers, then listed once. Page: all small VAE files are
+scanned first; then the route answers again and again, as for an open page, while the files stay the same.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python tasks.py prove pickles [FILES]
 
-Files of torch.save, right ones and such as are wrong in an instruction, a frame, an identity or a header, are read by
-the project's reader and by torch.load in a process of its own. Each is refused here, or has the same tensors there.
-Each batch goes by its own seed; what is done is kept in bench/results/pickles-parts.jsonl, so that a run that was ended
-goes on where it was.
+Files of torch.save, some valid and some with a wrong instruction, frame, identity or header, are read by the
+project's reader and by torch.load in a separate process. The reader refuses each file, or reads the same tensors.
+Each batch has its own seed. Finished batches are kept in bench/results/pickles-parts.jsonl, so that an interrupted
+run continues there.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Event:
     number: int
     function: str
     inputs: list[str]
-    """Element ids; empty for what has none."""
+    """Element ids; empty for a component without one."""
     api_name: str
 
     def data(self) -> list[Any]:
@@ -89,7 +89,7 @@ class Target:
         self.routes = [(method, path) for method, path in inside(webui, ROUTES)]
 
     def post(self, path: str, body: object, headers: Mapping[str, str]) -> requests.Response:
-        """The content type is among the headers, or there is none."""
+        """Send a POST; only `headers` can hold a content type."""
         return requests.post(self.webui.url + path, json.dumps(body).encode(), headers=headers, timeout=60)
 
     def acting(self) -> Event:
@@ -136,7 +136,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """One that was started for other machines to reach."""
     data = tmp_path_factory.mktemp("shared")
     prepare(data)
-    for folder in ("a", "b"):  # two of one name, which a sentence tells apart by their paths
+    for folder in ("a", "b"):  # two files of one name, which a message distinguishes by their paths
         place = data / "models" / "VAE" / folder / TWICE
         place.parent.mkdir()
         shutil.copy(data / "models" / "VAE" / GOOD, place)

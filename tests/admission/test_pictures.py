@@ -1,4 +1,4 @@
-"""Pictures that come to the API and to the page: a sentence for what is none, never a 500, and no other program."""
+"""Images sent to the API and to the page: an error message for anything else, never a 500 or another program."""
 
 from __future__ import annotations
 

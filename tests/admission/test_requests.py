@@ -1,4 +1,4 @@
-"""Each event and each route of the extension, as the running app lists them, asked by another page: nothing changes."""
+"""Requests of another page to each event and route that the running app lists: the state stays unchanged."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def refused(target: Target, headers: dict[str, str]) -> str:
 
 
 def assert_not_done(outputs: list[Any], sentence: str | None) -> None:
-    """Components stay as they are, or tell the refusal."""
+    """Check that the components are unchanged or show the refusal."""
     assert outputs
     for output in outputs:
         if isinstance(output, str):
@@ -90,7 +90,7 @@ def test_no_path_leads_past_the_check(target: Target, path: str) -> None:
 )
 @pytest.mark.parametrize("headers", [FOREIGN["another origin"], {}], ids=["another origin", "a program"])
 def test_a_body_cannot_tell_of_its_sender(target: Target, more: dict[str, Any], headers: dict[str, str]) -> None:
-    """gradio 3 makes the event's request of what the body says."""
+    """gradio 3 builds the event's request from the body."""
     before = target.state_of_disk()
     for event in target.events:
         body = {"fn_index": event.number, "data": event.data(), **more}
@@ -180,7 +180,7 @@ def test_no_route_answers_another_page(target: Target, headers: dict[str, str]) 
 
 
 def test_no_answer_is_shown_in_another_page(target: Target) -> None:
-    """A browser goes by these headers where it sends none itself: on a network, without TLS."""
+    """Browsers obey these headers on a network without TLS, where they send no fetch metadata."""
     for method, path in target.routes:
         address = target.webui.url + re.sub(r"\{\w+\}", "0", path)
         for headers in ({}, FOREIGN["another origin"]):

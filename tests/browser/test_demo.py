@@ -21,7 +21,7 @@ ROW = f"{ACCORDION} [data-vae-entry=ft-mse]"
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """What the demo prints until it says where to look; the port that it wants is taken."""
+    """Lines that the demo prints up to its address; the port that it wants is taken."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         data = str(tmp_path_factory.mktemp("demo"))

@@ -1,4 +1,4 @@
-"""Another web page in the same browser: the extension changes nothing for it and shows it no data."""
+"""Another web page in the same browser: the extension refuses its changes and hides its data from it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Files of torch that pass a check and then mean something else to torch, which reads them otherwise.
+"""Torch files that pass a check and then have another meaning to torch, which reads them differently.
 
-Each holds good weights for whoever reads it as it looks, and a command, or other weights, for torch.
+Each holds good weights for a simple reader, and a command or other weights for torch.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from .torch_files import MAGIC, PROTOCOL, Made, as_legacy, as_zip, call, name, o
 PREFETCHED = 300_000
 """Bytes: more than Python's unpickler looks ahead, so that it skips a frame of so many."""
 SKIP = ord("C")
-"""The instruction for some bytes, whose number is the next byte."""
+"""The instruction for short byte strings; the next byte is their length."""
 MOST_SKIPPED = 128
-"""Bytes of one such instruction in a text of JSON, where each byte is a character."""
+"""Bytes of one such instruction in JSON text, in which each byte is a character."""
 OTHER = "999"
 """Key of the storage with the other weights."""
 OTHER_NUMBER = struct.pack("<f", 0.77)
@@ -32,7 +32,7 @@ def command(shell: str) -> bytes:
 
 def beyond_its_end(good: Made, shell: str) -> bytes:
     """The first pickle is in a frame that holds all of a good file, and more behind it: a new unpickler, such as torch
-    makes for each pickle, goes on behind the frame; one that reads on in what it has does not."""
+    makes for each pickle, continues behind the frame; one that reads on in what it has does not."""
     first = MAGIC[2:]
     shown = as_legacy(good)[len(MAGIC) :]
     frame = (first + shown).ljust(PREFETCHED, b"\0")
@@ -41,7 +41,7 @@ def beyond_its_end(good: Made, shell: str) -> bytes:
 
 
 def tar_within(good: Made, shell: str) -> bytes:
-    """A good file whose first 512 bytes are a tar's header without the word "ustar": torch looks for a tar first."""
+    """A good file that begins with a tar header without the word "ustar": torch looks for a tar first."""
     skipped = b"\x80\x02B" + struct.pack("<I", 505)
     shown = b"0" + MAGIC[2:] + as_legacy(good)[len(MAGIC) :]
     members = {"storages": b"\x80\x02" + command(shell) + b".", "tensors": b"\x80\x02K\0.", "pickle": b"\x80\x02N."}
@@ -53,7 +53,7 @@ def tar_within(good: Made, shell: str) -> bytes:
             archive.addfile(one, io.BytesIO(content))
     data = bytearray(target.getvalue())
     data[: len(skipped)] = skipped
-    data[257:265] = bytes(8)  # neither "ustar" nor a version: tarfile does not ask for them
+    data[257:265] = bytes(8)  # no "ustar" and no version: tarfile does not check them
     data[148:156] = b" " * 8
     data[148:156] = b"%06o\0 " % sum(data[:512])
     return bytes(data)

@@ -1,4 +1,4 @@
-"""What the reader accepts is what torch loads, to the bit; `python tasks.py prove pickles` takes a million files."""
+"""Accepted files have the same tensors in torch, to the bit; `python tasks.py prove pickles` takes a million files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_sources_are_read_by_both(torch_process: TorchProcess) -> None:
 
 
 def test_torch_process_sees_what_a_file_would_run(torch_process: TorchProcess) -> None:
-    """Else it would prove nothing."""
+    """Guard against a differential test that cannot fail."""
     hostile = Made(b"\x80\x02" + SHELL + b".", {})
     tally = compare(torch_process, [as_zip(hostile), as_legacy(hostile), as_zip(state_dict({"a": (2,)}))])
     assert tally.ran == 2

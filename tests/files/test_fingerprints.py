@@ -187,7 +187,7 @@ def test_bytes_that_were_exchanged_under_the_old_time_are_unknown(file: Path, st
 
 
 def test_an_entry_without_a_time_of_change_is_none(file: Path, tmp_path: Path, store: HashStore) -> None:
-    """Nobody can say of it whether the bytes are still the ones that were read."""
+    """Without a ctime, the entry does not prove that the bytes are unchanged."""
     store.compute(file)
     path = tmp_path / "state" / "hashes.json"
     entries = json.loads(path.read_text())

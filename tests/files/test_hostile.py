@@ -1,4 +1,4 @@
-"""What can be read in two ways is refused, and nothing of it runs."""
+"""Files that can be read in two ways are refused, and none of their code runs."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ _ID_END = re.compile(rb"(K.|J.{4}|\x8a(?:\x04.{4}|\x05.{5}|\x06.{6}|\x07.{7}|\x0
 
 
 def as_legacy(made: Made, facts: bytes | None = None, keys: bytes | None = None) -> bytes:
-    """As torch wrote it before 1.6, when a storage's identity had one part more: None, or a view of the storage.
+    """Build a file of torch before 1.6, whose storage identities had one more part: None, or a view of the storage.
 
     `facts` and `keys` are the instructions of other pickles in their places.
     """

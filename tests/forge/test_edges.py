@@ -1,3 +1,3 @@
-"""Whatever Forge calls of the extension ends in its edge."""
+"""Every call from Forge into the extension is wrapped in an error boundary."""
 
 from ..host.test_edges import *  # noqa: F403

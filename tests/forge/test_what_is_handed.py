@@ -1,4 +1,4 @@
-"""Forge's loader gets what is positively a text encoder, or a VAE that was read; and no pickle at all."""
+"""Forge's loader gets recognised text encoders and VAEs that were read, and never a pickle."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_pickled_text_encoder_is_taken_and_a_hostile_one_is_not(stage: Stage, 
 
 
 def test_no_unpickler_reads_what_forges_loader_is_given(watched: Stage) -> None:  # noqa: F811
-    """A VAE for a checkpoint that has none of its own, and a text encoder."""
+    """Hand over a VAE for a checkpoint without one, and a text encoder."""
     checkpoints, vaes = watched.folder / "models" / "Stable-diffusion", watched.vaes
     watched.webui.set(**{MODULES: [watched.b]})
     expected = watched.picture()
@@ -114,7 +114,7 @@ def test_no_unpickler_reads_what_forges_loader_is_given(watched: Stage) -> None:
 
 @pytest.fixture
 def emptied(watched: Stage) -> Iterator[Path]:  # noqa: F811
-    """The VAE folder, without what a test has put there."""
+    """The VAE folder, emptied of a test's files afterwards."""
     watched.webui.set(**{MODULES: []}, sd_model_checkpoint=watched.first)
     yield watched.vaes
     watched.webui.set(**{MODULES: []})

@@ -157,7 +157,7 @@ def shown_by(file: Path) -> Made:
 
 
 def _read_in_two_ways(kind: str) -> Callable[[Path, Path, Path], object]:
-    """One that passes for a good VAE where it is read as it looks."""
+    """A file that a simple reader takes for a good VAE."""
     return lambda source, target, marker: target.write_bytes(HOSTILE[kind](shown_by(source), f"touch '{marker}'"))
 
 

@@ -1,4 +1,4 @@
-"""A torch file, in whatever form, is used as the same weights in a safetensors file are."""
+"""A torch file of any form gives the same picture as its weights in a safetensors file."""
 
 from __future__ import annotations
 

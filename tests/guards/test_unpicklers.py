@@ -1,6 +1,6 @@
-"""No unpickler but the project's own reads a VAE file, by whatever way it comes.
+"""Only the project's own reader unpickles a VAE file, on every path.
 
-A WebUI of its own is asked, in which each reader of pickles notes what it is given.
+The tests use a separate WebUI, in which each unpickler records its input.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ HOSTILE_NAME = "hostile.pt"
 
 
 def unpickled(stage: Stage) -> list[str]:
-    """What unpicklers were given since this was last asked."""
+    """Return the inputs of unpicklers since the last call."""
     status, answer = stage.webui.ask("/inside", {"lines": WATCH})
     assert status == 200, answer
     found: list[str] = answer

@@ -38,7 +38,7 @@ def stand_ins() -> dict[str, bytes]:
 
 
 def write_catalogue(file: Path, hub: Hub) -> None:
-    """Put the stand-ins on the hub, where the real files lie on the real one, and write their catalogue."""
+    """Put the stand-ins on the hub, under the paths of the real files, and write their catalogue."""
     known, nodes = load_catalogue(), yaml.safe_load(BUILT_IN.read_text(encoding="utf-8"))
     entries: list[dict[str, Any]] = []
     for id, content in stand_ins().items():

@@ -1,4 +1,4 @@
-"""What the extension has registered with the WebUI, and does not end in its edge. Runs inside the stand-in."""
+"""Functions that the extension has registered without an error boundary. Runs inside the stand-in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def without_edge() -> list[str]:
 
 
 def kinds() -> dict[str, int]:
-    """How many of each kind were found: a test that finds none would hold nothing."""
+    """Count the registered functions of each kind, so that a test can require some of each."""
     found: dict[str, int] = {}
     for name, _ in registered():
         kind = name.partition(" ")[0]

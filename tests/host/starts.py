@@ -29,7 +29,7 @@ def outcomes(host: str, names: Sequence[str], python: str = sys.executable) -> l
 
 
 def is_right(outcome: Outcome) -> bool:
-    """The WebUI started and made a picture, and what the extension cannot do is in its page."""
+    """The WebUI started and made a picture, and its page names the functions that fail."""
     return bool(
         outcome["started"] and outcome.get("picture") == 200 and outcome.get("state") == 200 and outcome.get("shown")
     )

@@ -1,4 +1,4 @@
-"""Whatever the WebUI calls of the extension ends in its edge (vae_manager/webui/faults.py)."""
+"""Every call from the WebUI into the extension is wrapped in an error boundary (vae_manager/webui/faults.py)."""
 
 from __future__ import annotations
 

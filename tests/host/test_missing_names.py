@@ -1,4 +1,4 @@
-"""A WebUI that lacks a name which the extension uses: it starts, makes pictures, and the page names what is missing.
+"""A WebUI without a name that the extension uses: it starts, makes pictures, and the page names the missing part.
 
 These are a few of each kind; `python tasks.py prove host_names` hides all that the extension's source mentions.
 """
@@ -55,7 +55,7 @@ def test_the_webui_starts_without(found: dict[str, dict[str, object]], name: str
 
 
 def test_a_start_without_any_of_the_flags(tmp_path: Path) -> None:
-    """A process of its own, as a person starts it."""
+    """A separate process, started as a person starts it."""
     hidden = [word for flag in FLAGS for word in ("--without", f"modules.shared.cmd_opts.{flag}")]
     with start_webui(tmp_path, "--as", HOST, "--api", "--step-seconds", "0.001", *hidden) as webui:
         assert Picture(webui).status == 200
@@ -65,7 +65,7 @@ def test_a_start_without_any_of_the_flags(tmp_path: Path) -> None:
 
 
 def test_the_names_that_the_extension_uses_are_found() -> None:
-    """Else nothing would be hidden."""
+    """Guard against a run that hides no name."""
     used = names_in_use(None if HOST == "webui" else HOST)
     assert len(used) > 100
     assert set(NAMES[HOST]) <= {*used, *NAMES[HOST]}

@@ -34,7 +34,7 @@ except Exception as error:
 
 
 def load(tmp_path: Path, data: bytes) -> str:
-    """What `torch.load` gives in a WebUI's process of its own."""
+    """Return the output of `torch.load` in a separate process of a WebUI."""
     path = tmp_path / "x.pt"
     path.write_bytes(data)
     arguments = [sys.executable, "-c", LOAD, str(tmp_path), str(path)]

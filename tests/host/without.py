@@ -1,7 +1,7 @@
 """`python -m tests.host.without HOST DATA NAME …`: one process that starts the extension anew for each name it lacks.
 
 For each name the extension is imported afresh, the page is built, a picture is made through the API, and the state of
-the page is asked for. One line of JSON each, see `Outcome`; an empty name hides nothing.
+the page is requested. Prints one line of JSON each, see `Outcome`; an empty name hides no name.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ REQUEST = {"prompt": "a house", "steps": 1, "width": 32, "height": 32, "seed": 1
 class Outcome:
     name: str
     started: bool = False
-    """The page was built, and nothing of ours was raised in the WebUI's callbacks."""
+    """The page was built, and no callback of the extension raised in the WebUI."""
     picture: int = 0
     """The status of the request."""
     state: int = 0
     faults: list[str] = field(default_factory=list)
-    """What the extension has recorded."""
+    """Faults that the extension recorded."""
     shown: bool = False
-    """The status of the page names each of them, or what is missing."""
+    """True if the status of the page names each of them, or the missing name."""
     adapter: str = ""
     raised: str = ""
-    """By the start, where it failed."""
+    """Error of a failed start."""
     said: str = ""
-    """What the WebUI printed about a callback of ours that raised."""
+    """The WebUI's report of a callback of the extension that raised."""
     seconds: float = 0.0
 
 

@@ -1,7 +1,7 @@
 """Operations in processes that are cut off: `python -m tests.library.killing [--ways=WAY] SCENE…`.
 
-Each is carried out in a fork, so that no time goes into imports, and ends right before its first call that changes the
-disk, its second one, and so on. Where it then lists what is there, that is another fork. Prints what was wrong as JSON.
+Each runs in a fork, which saves the time for imports, and is killed right before its first call that changes the disk,
+then before its second one, and so on. The listing that follows runs in another fork. Prints the problems as JSON.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def neither() -> None:
 
 
 def in_a_fork(work: Callable[[], object]) -> tuple[int, Any]:
-    """Run `work` in a process of its own: how it ended, and what it gave or the error it met."""
+    """Run `work` in a separate process; return its exit status, and its result or error."""
     reading, writing = os.pipe()
     process = os.fork()
     if not process:
@@ -130,7 +130,7 @@ class Rounds:
         self.scene.act(stage)
 
     def judged(self, stage: Stage) -> list[str]:
-        """What is wrong after an operation that was cut off; the stage is gone then."""
+        """Return the problems after an operation that was cut off, and remove the stage."""
         wrong = self.judge.at_once(stage)
         status, error = in_a_fork(lambda: self._half_a_look(stage))
         if status not in (0, CUT_OFF) or error is not None:
@@ -170,7 +170,7 @@ class Rounds:
 def main() -> None:
     wrong, kills = [], 0
     only = any(argument.startswith("--ways=") for argument in sys.argv)
-    memory = far_folder()  # what is nearer is quicker there, and tells no less
+    memory = far_folder()  # a file system in memory is faster and shows the same
     with tempfile.TemporaryDirectory(dir=memory) as near, tempfile.TemporaryDirectory() as other:
         for scene in (scene for scene in SCENES if scene.name in sys.argv[1:]):
             rounds = Rounds(scene, Path(near), Path(other))

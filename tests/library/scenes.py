@@ -1,6 +1,6 @@
-"""Operations on files that tests cut off: what is there before, the operation itself, and what must be there after.
+"""Operations on files that tests cut off: the files before, the operation itself, and the files expected after.
 
-A scene is whole if its files are those of before or those of after, and nothing else lies anywhere.
+A scene is whole if its files are those of before or those of after, and no other file is left.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from vae_manager.upkeep.recovery import Recovery
 
 NAME = "a.safetensors"
 TREE = Mapping[str, str]
-"""SHA-256 by path, of all files that are not the memory of what is known."""
+"""SHA-256 by path, of all files except records of known files."""
 MEMORIES = ("hashes.json", "library.json")
 _PLACE = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}-")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Folders of one scene; `far` is on another file system where there is one."""
+    """Folders of one scene; `far` is on another file system if there is one."""
 
     root: Path
     far: Path
@@ -89,14 +89,14 @@ class Scene:
     name: str
     act: Callable[[Stage], object]
     prepare: Callable[[Stage], object] = lambda stage: None
-    """What else is there before it, and has been done already."""
+    """Create further files and earlier changes before the operation."""
     data_is_far: bool = False
     carries: tuple[str, ...] = ()
-    """Names of files: what is known of those goes along, whenever the process ends."""
+    """Names of files whose records have to be carried along, for a kill at any time."""
     ways: tuple[str, ...] = ("renameat2", "links", "neither")
     """As in `killing`."""
     resumes: bool = False
-    """What a listing leaves is a download that can go on."""
+    """The listing leaves a download that can be resumed."""
 
     def stage(self, root: Path, far: Path) -> Stage:
         """Put everything there."""
@@ -113,7 +113,7 @@ class Scene:
         return stage
 
     def is_known(self, stage: Stage) -> bool:
-        """The SHA-256 of each file of these names, wherever it is, is still remembered."""
+        """Check that the SHA-256 of each file of these names is still remembered."""
         found = [path for top in (stage.root, stage.far) for path in top.rglob("*") if path.name in self.carries]
         return all(stage.hashes.known(path) is not None for path in found)
 
@@ -137,7 +137,7 @@ def _else(stage: Stage) -> Path:
 
 
 def _plain(stage: Stage) -> None:
-    """What is adopted must be loadable as it is."""
+    """Write a file that can be adopted, which has to be loadable."""
     _else(stage).unlink()
     write(_else(stage), vae(seed=2))
     stage.hashes.compute(_else(stage))
@@ -179,7 +179,7 @@ SCENES = (
 
 
 class Judge:
-    """Says what is wrong with a scene that was cut off. Each method runs in a process of its own."""
+    """Judge of a scene that was cut off: lists its problems. Each method runs in a separate process."""
 
     def __init__(self, scene: Scene, before: TREE, after: TREE) -> None:
         self.scene, self.before, self.after = scene, before, after

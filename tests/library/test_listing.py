@@ -1,4 +1,4 @@
-"""A listing that is asked again and again: what has changed is seen, and what has not costs next to nothing."""
+"""Repeated listings: changes are seen, and unchanged files cost almost no time."""
 
 from __future__ import annotations
 

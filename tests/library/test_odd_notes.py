@@ -1,4 +1,4 @@
-"""Notes that stand where none should, come from elsewhere, or tell of files that have changed since."""
+"""Notes in the wrong place, from elsewhere, or about files that have changed since."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_what_is_no_plain_file_is_set_aside(
 def test_one_that_cannot_be_opened_stays_and_hinders_no_other(
     folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Another user's, say: root's command line beside somebody's WebUI."""
+    """A note of another user, such as root's command line beside a user's WebUI."""
     note = note_of(journal, moving(vae(folder / "a.safetensors"), folder / "b.safetensors"), "0000.json")
     follow_up(folder, journal)
     real = os.open
@@ -110,7 +110,7 @@ def test_where_there_are_no_locks_a_note_stays_and_says_so(
 
 # -- paths to the data folder ------------------------------------------------------------------------------------------
 def removal(folder: Path, journal: Journal) -> None:
-    """Cut off after the VAE, by whatever path the data folder goes."""
+    """Cut a removal off after the VAE, under any path of the data folder."""
     path = vae(folder / "a.safetensors")
     put(folder, "a.png")
     place = journal.data.absolute() / "trash" / "p"

@@ -1,4 +1,4 @@
-"""What becomes of an operation that another process has left half done, and of notes that are none of ours."""
+"""Recovery of operations that another process has left half done, and of files that are not notes."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_what_is_known_of_the_file_goes_along(folder: Path, journal: Journal, tm
 
 @POSIX
 def test_a_file_that_is_back_but_has_kept_its_place_in_the_trash(folder: Path, tmp_path: Path) -> None:
-    """No note tells of it: whoever had none then left it so."""
+    """Recreate a state that versions without notes could leave."""
     path = vae(folder / "a.safetensors")
     put(folder, "a.png")
     gone = remove(path, tmp_path / "trash")
@@ -149,7 +149,7 @@ def test_a_file_that_is_back_but_has_kept_its_place_in_the_trash(folder: Path, t
     assert (tree(folder), tree(tmp_path / "trash")) == (["a.png", "a.safetensors"], [])
 
 
-# -- notes that are none -----------------------------------------------------------------------------------------------
+# -- files that are not notes ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("content", [
     b"", b"[]", b"{" * 100_000, b"[" * 100_000, b'{"version": 1}', b"\xff\xfe", b" " * (notes.MAX_NOTE_BYTES + 1),
 ])  # fmt: skip
@@ -215,7 +215,7 @@ def test_one_that_names_other_files_than_those_of_a_vae_moves_none(
     assert (tmp_path / "removed.json").exists()
 
 
-# -- two names, told from one ------------------------------------------------------------------------------------------
+# -- two names of one file ---------------------------------------------------------------------------------------------
 @POSIX
 def test_two_names_of_one_file_are_told_from_one_name(folder: Path) -> None:
     path = vae(folder / "a.safetensors")

@@ -1,4 +1,4 @@
-"""What was remembered before times of change were, and after one that means nothing (chmod, a backup's hard links)."""
+"""Records from before ctimes were kept, and after a ctime that changed alone (chmod, a backup's hard links)."""
 
 from __future__ import annotations
 

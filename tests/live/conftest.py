@@ -20,7 +20,7 @@ from .webui import WebUI
 RATE = 20_000_000
 """Bytes a second of the hub's line: 335 MB take some 17 seconds, in which a page opens on a slow machine too."""
 OFFERED_SEED, OTHER_SEED = 7919, 7927
-"""Seeds that no file in the VAE folder was made with: of one with the same bytes the page says that it is there."""
+"""Seeds of files that are not in the VAE folder: the page would report a file of the same bytes as present."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

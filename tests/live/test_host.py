@@ -36,7 +36,7 @@ MARKER = "host-code-has-run"
 
 @pytest.fixture(scope="module")
 def start_log(pytestconfig: pytest.Config, webui: WebUI) -> str:
-    """All that the host says while it starts and comes to serve its first page's state."""
+    """The host's output from its start until it has served the state of its first page."""
     log: Path | None = option(pytestconfig, "--webui-log")
     if log is None or webui.restart_command is None:
         pytest.skip("needs the log of a start: --webui-log FILE and --restart-command CMD")
@@ -45,7 +45,7 @@ def start_log(pytestconfig: pytest.Config, webui: WebUI) -> str:
 
 
 def tracebacks(log: str) -> Iterator[str]:
-    """Each traceback from its first line to the error's own, also where the host indents it or puts marks before it."""
+    """Yield each traceback up to its error line, also if the host indents it or puts marks before it."""
     lines = log.splitlines()
     for number, line in enumerate(lines):
         if "Traceback (most recent call last)" in line:
@@ -74,7 +74,7 @@ def test_the_page_shows_the_vae_in_use(webui: WebUI, page: LivePage, other: str)
 def test_the_main_job(
     request: pytest.FixtureRequest, webui: WebUI, offered: Offered, vae_folder: Path, browser: Any
 ) -> None:
-    """*Get and use*: the file is whole, in use, and the next picture is decoded with it and says so."""
+    """Check *Get and use*: the file is whole and in use, decodes the next picture, and stands in its infotext."""
     seen: Fetched = request.getfixturevalue("fetched")
     by: dict[str, Picture] = {name: request.getfixturevalue(name) for name in ("builtin", "by_other")}
     assert sha256_of(vae_folder / offered.file_name) == offered.sha256

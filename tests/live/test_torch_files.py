@@ -1,4 +1,4 @@
-"""Torch files in the page: what torch reads otherwise than it looks is refused by either scope; what is whole is used.
+"""Torch files in the page: either scope refuses a file that torch reads differently, and uses an intact one.
 
 The other ways in are those of tests/guards: `tests/live/test_guards.py -k "bad_files or torch or starts"`.
 """
@@ -23,7 +23,7 @@ USED = "live-torch.pt"
 
 @pytest.fixture(scope="module")
 def marker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a hostile file would write."""
+    """The file that a hostile file would write."""
     return tmp_path_factory.mktemp("hostile") / "code-has-run"
 
 

@@ -68,17 +68,17 @@ DATA: Final[Mapping[str, Any]] = {
     "history.jsonl": PAST,
     "history.old.jsonl": PAST,
 }
-"""By name in the data folder. What cannot be read of these is set aside."""
+"""Files by name in the data folder. An unreadable one is set aside."""
 
 NOTES: Final = ("journal", "recent")
-"""Beside a partial file: hints, which are left where they are."""
+"""Hints beside a partial file, which are left in place."""
 CATALOGUE: Final = "catalogue.yaml"
 """The person's own text: never renamed."""
 ALL: Final = (*DATA, *NOTES, CATALOGUE, "removed.json")
 
 
 def path_of(page: Page, name: str) -> Path:
-    """Where that file of state is."""
+    """Return the path of that state file."""
     if name in NOTES:
         return page.host.download_folder() / f".{'6' * 16}.vae-manager.{name}"
     if name == "removed.json":
@@ -87,7 +87,7 @@ def path_of(page: Page, name: str) -> Path:
 
 
 def example(page: Page, name: str) -> Any:
-    """What a file of that name holds after a day's work."""
+    """Return the content of a file of that name after a day's work."""
     if name in DATA:
         return json.loads(json.dumps(DATA[name]).replace("FOLDER", str(page.host.download_folder())))
     if name == "journal":
@@ -98,7 +98,7 @@ def example(page: Page, name: str) -> Any:
 
 
 def put(page: Page, name: str, content: bytes) -> Path:
-    """Put the file where the program looks for it, with what else belongs to it."""
+    """Write the file to its usual place, with the files that belong to it."""
     path = path_of(page, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     if name in NOTES:

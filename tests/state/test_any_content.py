@@ -1,4 +1,4 @@
-"""Any content of any file of state: the program starts, the page answers, and no file is lost without a word."""
+"""Any content of any state file: the program starts, the page answers, and no file is lost without a notice."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def looked_at(page: Page) -> str:
     removed(page.service.trash)
     page.service.index._known()
     for words in (page.service.own_words, page.service.guesses):
-        words._bound._current()  # a library without files asks for none of these
+        words._bound._current()  # a library without files does not read them
     return bytes(api._answer(state).body).decode("utf-8")
 
 
@@ -68,12 +68,12 @@ def damage(page: Page) -> list[str]:
 
 
 def kept(path: Path) -> list[bytes]:
-    """What was set aside."""
+    """Return the contents that were set aside."""
     return [one.read_bytes() for one in sorted(path.parent.glob(f"{path.name}.damaged-*")) if one.is_file()]
 
 
 def nothing_is_lost(page: Page, path: Path, content: bytes) -> None:
-    """The bytes are where they were, or were set aside and told of."""
+    """Check that the bytes are in place, or were set aside and reported."""
     if path.is_file() and path.read_bytes() == content:
         return
     assert content in kept(path), "the bytes are gone"
@@ -158,7 +158,7 @@ def test_something_else_in_its_place(page: Page, name: str, make: Callable[[Path
 
 @pytest.mark.parametrize("name", DATA)
 def test_what_may_not_be_read_is_not_written_over(page: Page, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root may read everything, so the refusal is simulated; nor can the file be set aside here."""
+    """Simulate the refusal, since root may read every file; the file cannot be set aside here either."""
     content = json.dumps(example(page, name)).encode()
     path = put(page, name, content)
     real_open, real_rename = os.open, Path.rename

@@ -27,7 +27,7 @@ CHUNK = 1 << 16
 
 
 def some_bytes(count: int, seed: int | str = 0) -> bytes:
-    """A safetensors file of so many bytes, the header among them; nothing but noise where it would not fit."""
+    """A safetensors file of so many bytes with its header; noise alone if a header would not fit."""
     head = b""
     if count > 200:
         size = count - 8 - 96

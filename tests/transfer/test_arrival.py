@@ -1,4 +1,4 @@
-"""What has arrived and is no model, or holds code, gets no name, and nothing of it stays."""
+"""Downloads that are no model, or hold code, get no name and are removed."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_harmless_pickle_comes(hub: Hub, desk: Desk, tmp_path: Path) -> None:
 
 
 def test_a_published_hash_says_what_a_file_is(hub: Hub, desk: Desk) -> None:
-    """Its bytes are the ones that were asked for, whatever they are."""
+    """The bytes are the requested ones, of any format."""
     hub.add(REPO, NAME, b"no model of today", revision=COMMIT)
     desk.get(desk.order(b"no model of today"))
     assert desk.names == [NAME]
@@ -116,7 +116,7 @@ def test_a_published_hash_says_what_a_file_is(hub: Hub, desk: Desk) -> None:
 
 # -- two names ---------------------------------------------------------------------------------------------------------
 def published_in_vain(desk: Desk, *, known: bool, source: Path) -> None:
-    """As where a process is killed between the new name and the end of the old one."""
+    """Recreate a kill between the new name and the removal of the old one."""
     order = desk.order(DATA, LocalSource(source), known=known)
     partial = Partial.of(order)
     partial.path.write_bytes(DATA)

@@ -1,4 +1,4 @@
-"""How long a server wants us to wait, whatever form it has and whatever its clock shows. Real sockets."""
+"""Waiting time that a server asks for, in any form and with any clock. Real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which requests are answered: headers, the client's address, what the server listens on, names that were added."""
+"""Admission of requests: headers, the client's address, the interface of the server, and added names."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_names_as_people_type_them(typed: str, name: tuple[str, int | None]) -> 
 
 @pytest.mark.parametrize("host", ["sd.example", "fd00::5", "xn--bcher-kva.example", "10.0.0.5"])
 def test_the_line_of_a_refusal_admits(host: str) -> None:
-    """Whatever the name is that was refused."""
+    """The suggested flag admits any refused name."""
     origin = f"https://[{host}]:1" if ":" in host else f"https://{host}:1"
     with pytest.raises(NotAdmittedError) as refused:
         admit([HOST, ("Origin", origin)], HERE, LOCAL)

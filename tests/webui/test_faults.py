@@ -1,4 +1,4 @@
-"""Unexpected errors end at the edge of the extension: recorded once, named in the page, and the WebUI goes on."""
+"""Unexpected errors are caught at the edge: recorded once, named in the page, and the WebUI continues."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """An open page over many files asks every few seconds: unchanged, the answer is not worked out anew for each file.
 
-What is done is counted, in lines of this project that run, so that a busy machine changes nothing.
+The tests count executed lines of this project, so that a busy machine does not matter.
 """
 
 from __future__ import annotations

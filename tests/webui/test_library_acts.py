@@ -59,7 +59,7 @@ def test_what_a_killed_process_left_half_done_is_ended_and_told(page: Page, own:
 
 
 def test_the_command_lines_half_done_work_too(page: Page, own: Path, host: PlainHost) -> None:
-    """It keeps its state in the VAE folder where it finds no WebUI's."""
+    """The command line keeps its state in the VAE folder if it finds no WebUI."""
     (host.vaes / "own.png").write_text("belongs to it")
     left_behind(Journal(host.vaes / OWN), host.vaes, "own", "new", ".safetensors", ".png")
     own.rename(host.vaes / "new.safetensors")

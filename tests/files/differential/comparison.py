@@ -25,7 +25,7 @@ from ..fuzzing.checks import ALARM
 
 ROOT = Path(__file__).parents[3]
 UNWRITTEN = re.compile(r"AttributeError: type object 'torch.storage.UntypedStorage' has no attribute 'dtype'")
-"""What torch says of legacy files that it writes itself, of kinds of numbers that have no storage of their own."""
+"""Torch's error for legacy files that it writes itself, with dtypes that have no storage class."""
 FAULTS = (
     "executed here",
     "different",
@@ -69,7 +69,7 @@ class TorchProcess:
         self.version: str = json.loads(self._line())["torch"]
 
     def read(self, count: int) -> list[dict[str, Any] | None]:
-        """What torch makes of the first `count` files; None where that ended the process."""
+        """Return torch's reading of the first `count` files; None for a file that ended the process."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{count}\n")
         self._process.stdin.flush()
@@ -135,7 +135,7 @@ def _compared(path: Path, data: bytes, theirs: dict[str, Any] | None, tally: Tal
 
 
 def _ours(path: Path, data: bytes) -> Tensors | None:
-    """None where the file is not taken for one of torch's at all."""
+    """Read a file; None if it is not recognised as a torch file."""
     if not is_torch_file(data[:512]):
         return None
     with ALARM:

@@ -62,7 +62,7 @@ def a_file(chance: Random) -> bytes:
 
 # -- instructions ------------------------------------------------------------------------------------------------------
 def instructions(code: bytes) -> Instructions:
-    """As far as they can be told; what follows is one more."""
+    """Split code into instructions as far as possible; the rest counts as one more."""
     starts = _before_the_flaw(code)
     starts = starts or [0]
     return [code[start:end] for start, end in zip(starts, [*starts[1:], len(code)], strict=True)]
@@ -155,7 +155,7 @@ def _behind_the_end(chance: Random, code: Instructions) -> None:
 
 
 def _state(chance: Random, code: Instructions) -> None:
-    """BUILD behind any instruction, on whatever is on top."""
+    """Insert BUILD after any instruction, on the top of the stack."""
     code.insert(_at(chance, code), chance.choice(STATES) + b"b")
 
 
@@ -303,7 +303,7 @@ def _tail(chance: Random, parts: Parts) -> Parts:
 
 
 def _as_tar(chance: Random, data: bytes) -> bytes:
-    """The checksum of a tar's header, where that stands, and perhaps its other fields."""
+    """Change the checksum field of a tar header, and perhaps its other fields."""
     block = bytearray(data[:512].ljust(512, b"\0"))
     if chance.random() < 0.5:
         block[100:148] = b"0000644\0" * 3 + b"00000000000\0" * 2

@@ -15,16 +15,16 @@ DATA = "data.pkl"
 
 @dataclass(frozen=True)
 class Member:
-    """One file of an archive, and what its headers say of it."""
+    """One file of an archive, with the values in its headers."""
 
     name: str
     content: bytes
     local_name: str | None = None
-    """In its local header, where that differs."""
+    """Name in the local header, if that differs."""
     packed: bool = False
     flags: int = 0x800
     size: int | None = None
-    """As the table says it, where that is wrong."""
+    """Size in the central directory, if that is wrong."""
     extra: bytes = b""
     local_extra: bytes = b""
     is_wide: bool = False
@@ -36,7 +36,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Archive:
-    """What an archive has besides its members."""
+    """The parts of an archive besides its members."""
 
     before: bytes = b""
     between: bytes = b""

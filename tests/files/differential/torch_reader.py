@@ -1,9 +1,9 @@
-"""torch.load in a process of its own, under an audit hook: what it gives for files, and what they would have run.
+"""torch.load in a separate process, under an audit hook: its results for files, and the code they would have run.
 
     python -m tests.files.differential.torch_reader FOLDER
 
-Reads a number of files a line; the files are FOLDER/0, FOLDER/1, … It writes a line of JSON for each, in order. What a
-file wants to have done (a command, a file written, code compiled) is noted and stopped. A fork reads each batch, so a
+Reads a number of files per line; the files are FOLDER/0, FOLDER/1, … Writes a line of JSON for each, in order. An
+action that a file requests (a command, a write, a compilation) is recorded and stopped. A fork reads each batch, so a
 file that ends the process ends that fork alone: the line is then null.
 """
 
@@ -39,7 +39,7 @@ OWN_NAMES = ("pytorch_lightning", "lightning")
 
 
 class Watch:
-    """Notes and stops what a file has done, while it is set."""
+    """Recorder of the actions of a file, which it stops while it is set."""
 
     def __init__(self) -> None:
         self.seen: list[str] | None = None
@@ -95,7 +95,7 @@ def _loaded(torch: Any, path: str, watch: Watch, weights_only: bool) -> dict[str
     watch.seen = []
     try:
         root = torch.load(path, map_location="cpu", weights_only=weights_only)
-    except BaseException as error:  # whatever a file raises
+    except BaseException as error:  # a file can raise any of them
         return {"error": f"{type(error).__name__}: {error}"[:160], "ran": watch.seen}
     finally:
         seen, watch.seen = watch.seen, None
@@ -119,9 +119,9 @@ def _tensors(torch: Any, root: Any) -> dict[str, Any]:
 def _bytes_of(torch: Any, value: Any) -> bytes:
     """Return the numbers of a tensor row after row, as they are in memory.
 
-    Torch writes 0 and 1 where it copies a bool that is neither, so one byte a number is viewed as a byte first. A copy
-    has strides of its own: a tensor of one number keeps any, and with some of them it has no view as bytes. An empty
-    one can have sizes whose strides overflow.
+    Torch writes 0 and 1 when it copies a bool with another value, so one-byte dtypes are viewed as bytes first. A copy
+    has its own strides: a tensor of one element keeps any, and some of them prevent a view as bytes. An empty tensor
+    can have sizes whose strides overflow.
     """
     if not value.numel():
         return b""

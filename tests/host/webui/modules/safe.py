@@ -1,9 +1,9 @@
-"""Imitates modules/safe.py, flaws included: what it has looked at is read once more, by another reader.
+"""Imitates modules/safe.py, flaws included: it checks a file with one reader and loads it with another.
 
-What is wrong there and here: Python's unpickler looks at the file, with a list of what may be named, and calls that;
-then `torch.load` reads the same file without any list. Each sees what it sees: one unpickler goes through all pickles
-of a legacy file here, torch makes a new one for each, and looks for a tar archive before; and a state may be given to
-a tensor. What cannot be read safely is reported, and None comes back, not an error.
+The flaw of the original: Python's unpickler checks the file against a list of allowed names, and calls these; then
+`torch.load` reads the same file without any list. The two differ: one unpickler reads all pickles of a legacy file
+here, while torch makes a new one for each and looks for a tar archive first; and a tensor can get a state. A file that
+cannot be read safely is reported, and the result is None instead of an error.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def load_with_extra(filename: Any, extra_handler: Handler | None = None, *args: 
     try:
         if not shared.cmd_opts.disable_safe_unpickle:
             check_pt(filename, extra_handler)
-    except Exception:  # whatever it is, as there
+    except Exception:  # any error, as in the original
         errors.report(f"Error verifying pickled file from {filename}", exc_info=True)
         return None
     # The torch of the WebUI's time has no restrictions of its own unless it is asked for them.
