@@ -229,7 +229,7 @@ class AcceptedTerms:
             self._accepted = accepted
 
     def _current(self) -> frozenset[str]:
-        """As they are on the disk; what cannot be read is asked again."""
+        """Read the accepted licences; an unreadable file means that they are asked for again."""
         if self._file.has_changed:
             self._accepted = frozenset(self._file.items(text))
         return self._accepted

@@ -40,7 +40,7 @@ _LONG_NUMBER: Final = re.compile(rb"[0-9]{20}")
 
 
 class TooLongError(ValueError):
-    """A text is longer than any that this program writes."""
+    """Text longer than any that this program writes."""
 
 
 class TooDeepError(ValueError):

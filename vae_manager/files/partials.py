@@ -14,7 +14,7 @@ from typing import Final
 __all__ = ["WRITING", "created", "lock", "partial_file", "sweep", "write_whole"]
 
 WRITING: Final = ".vae-manager.writing"
-"""How the name of a file ends that is being written; it begins with a dot, so no WebUI lists it."""
+"""End of the name of a file that is being written; the name begins with a dot, so that no WebUI lists it."""
 
 
 @contextmanager

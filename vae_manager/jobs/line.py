@@ -103,7 +103,7 @@ class Line:
         return self._serials[slot.key][-1] == slot.serial
 
     def places(self) -> dict[int, int]:
-        """By serial, of each slot that waits: 1 for the one that begins next."""
+        """Positions of the waiting slots by serial: 1 for the one that begins next."""
         waiting = (slot.serial for slot in self if slot.state is JobState.WAITING)
         return {serial: place for place, serial in enumerate(waiting, 1)}
 

@@ -41,7 +41,7 @@ class VaeFile:
     """Bytes."""
     mtime_ns: int
     ctime_ns: int
-    """As in `files.Identity`."""
+    """The ctime, as in `files.Identity`."""
 
     @property
     def relative(self) -> str:

@@ -22,7 +22,7 @@ __all__ = ["Listing"]
 ALWAYS_FRESH: Final = 200
 """So few files are listed anew at each look."""
 CHECK_SECONDS: Final = 0.004
-"""Of each look, for asking the disk about single files."""
+"""Time of each look for asking the disk about single files."""
 AT_ONCE: Final = 50
 YOUNG_NS: Final = 2_100_000_000
 """A folder that has changed so lately may change again within the same tick of its file system's clock: 2 s on FAT."""

@@ -185,7 +185,7 @@ def _leads_to(link: Path) -> str:
 
 
 def _send_the_rest(file: Path, others: list[Path]) -> Sentence | None:
-    """The system's trash has the VAE: what belonged to it follows."""
+    """Send the small files to the system's trash, which has the VAE already."""
     left = [path for path in others if os.path.lexists(path)]
     if os.path.lexists(file) or not left or not system_trash.is_there():
         return None

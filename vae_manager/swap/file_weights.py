@@ -30,7 +30,7 @@ OTHER_DTYPES: Final = {
     "U64": "uint64",
     "I64": "int64",
 }
-"""Those that weights do not come in: safetensors' words for them, and torch's."""
+"""Dtypes that are not used for weights, by their name in safetensors; the values are torch's names."""
 
 
 def read_vae(path: Path) -> dict[str, torch.Tensor]:

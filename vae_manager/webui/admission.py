@@ -42,7 +42,7 @@ UNKNOWN_NAME: Final = "unknown-name"
 NOT_DIRECT: Final = "not-direct"
 
 BELOW: Final = "*."
-"""How a name begins that stands for all names below it."""
+"""Beginning of a name that stands for all names below it."""
 
 _NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
 """A DNS name or an IPv6 address, in lower case."""
@@ -98,7 +98,7 @@ def is_loopback(name: str) -> bool:
 
 
 def names_in(text: str) -> frozenset[Name]:
-    """The names of a list with commas; whole addresses (`https://sd.example/`) are taken for their names."""
+    """Return the names of a list with commas; a whole address (`https://sd.example/`) gives its name."""
     return frozenset(name for word in _words(text) if (name := _typed(word)) is not None)
 
 
@@ -141,7 +141,7 @@ def _forwarded_names(found: dict[str, list[str]]) -> list[Name | None]:
 
 
 def _is_here(name: str) -> bool:
-    """Of this machine: a connection to 0.0.0.0 or ::, the address that the WebUI prints under --listen, stays on it."""
+    """Return True for this machine, with 0.0.0.0 and ::, the addresses that the WebUI prints under --listen."""
     address = _address(name)
     return is_loopback(name) or (address is not None and address.is_unspecified)
 
@@ -207,7 +207,7 @@ def _check_page(found: dict[str, list[str]], listening: Listening) -> None:
 
 
 def _is_same(origin: Name, host: Name, default_port: int) -> bool:
-    """Both leave the default port of the scheme out, mostly."""
+    """Compare names and ports; both usually leave out the default port of the scheme."""
     return origin[0] == host[0] and (origin[1] or default_port) == (host[1] or default_port)
 
 

@@ -1,4 +1,4 @@
-"""The folder of the extension's state is closed to gradio's own route for files.
+"""Closure of the extension's data folder to gradio's route for files.
 
     GET /file=PATH, GET /file/PATH
 

@@ -52,7 +52,7 @@ class Fault:
 
 
 class Faults:
-    """Those of the process. All methods may be called from any thread."""
+    """The faults of the process. All methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

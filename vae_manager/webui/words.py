@@ -73,7 +73,7 @@ _BARE_PATH: Final = re.compile(rf"""(?<![\w:/.\\]){_ROOT}(?=[^\s/\\])(?:[^\s'"<>
 
 
 def without_paths(sentence: Sentence) -> Sentence:
-    """The sentence with the last names of paths in their places."""
+    """Reduce the paths in a sentence to their last names."""
     return Sentence(sentence.template, {name: _without(value) for name, value in sentence.fields.items()})
 
 

@@ -42,7 +42,7 @@ _SOUND: Final[Mapping[str, re.Pattern[bytes]]] = MappingProxyType(
         ".data/serialization_id": re.compile(rb"[ -~]*"),
     }
 )
-"""As far as they are known."""
+"""The known entries besides the weights, with their allowed contents."""
 
 
 def read_zip(file: BinaryIO, size: int) -> Header:

@@ -287,7 +287,7 @@ class Partial:
             return False
 
     def is_published(self, target: Path) -> bool:
-        """The whole file has its final name already: its process was killed before the name here could go."""
+        """True if the whole file has its final name already: its process was killed before it removed the name here."""
         return are_two_names(self.path, target)
 
     def let_go(self, target: Path) -> None:

@@ -29,7 +29,7 @@ def value(owner: str, name: str, default: Any = None) -> Any:
 
 
 def needed(owner: str, name: str) -> Any:
-    """As `value`, for what has no default. Raises AttributeError, which names both."""
+    """Read as `value`, without a default. Raises AttributeError, which names both."""
     return getattr(importlib.import_module(owner), name)
 
 

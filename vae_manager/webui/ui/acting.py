@@ -32,7 +32,7 @@ def comparing(page: Page) -> Work:
 
 
 def _answering(page: Page, do: Callable[..., None]) -> Work:
-    """Its one output is the answer: empty for a message that was obeyed."""
+    """Wrap `do`, so that its one output is the answer: empty if the message was obeyed."""
 
     def answered(visitor: Visitor, *inputs: Any) -> str:
         seen = page.seen_by(visitor)

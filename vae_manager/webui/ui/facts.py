@@ -104,9 +104,9 @@ class Facts:
     reload_refused: Sentence | None
     sources_refused: Sentence | None
     downloads_refused: Sentence | None
-    """Why the queue cannot be changed by this person."""
+    """The reason why this person cannot change the queue."""
     terms_refused: Sentence | None
-    """Why the terms of a licence cannot be accepted by this person."""
+    """The reason why this person cannot accept the terms of a licence."""
     damage_refused: Sentence | None
     """The reason why this person cannot dismiss notices of damaged files."""
     in_quick_settings: bool

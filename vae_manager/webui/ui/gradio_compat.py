@@ -151,7 +151,7 @@ def keep_out_of_ui_config(*components: Any) -> None:
 
 
 def picture_field(label: str, elem_id: str) -> Any:
-    """Takes one picture, by click, drop or paste; an event gets it as it came, for `picture_of`.
+    """Create an image field, by click, drop or paste; an event gets its raw content, for `picture_of`.
 
     gradio would open it before the event can ask who sends it, in any of the formats that Pillow knows.
     """

@@ -119,7 +119,7 @@ class Library:
     adopt_refused: Sentence | None
     choose_refused: Sentence | None
     check_refused: Sentence | None
-    """Why files cannot be verified by this person."""
+    """The reason why this person cannot verify files."""
     shows_paths: bool
 
     @property

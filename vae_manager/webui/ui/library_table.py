@@ -15,7 +15,7 @@ from typing import Final, TypedDict
 from .library_facts import LibraryRow
 
 MAX_DIGITS: Final = 18
-"""Of a stamp: Python reads no number of any length."""
+"""Digits of a stamp at most, since Python limits the length of numbers that it parses."""
 
 
 class Rows(TypedDict):

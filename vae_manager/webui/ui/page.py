@@ -103,7 +103,7 @@ class Page:
         return scan(folders)
 
     def _listed(self) -> Sequence[VaeFile]:
-        """As `_files`, for a look that may be repeated every few seconds."""
+        """List as `_files`, for a look that may be repeated every few seconds."""
         folders = self.host.folders()
         self.service.recover(folder.path for folder in folders)
         return self._listing.files(folders)

@@ -37,8 +37,8 @@ class Patch:
     make: Callable[[Any, Function], Function]
     """Makes another of the host and the WebUI's own."""
     fall_back: Callable[[Function], Function] = lambda original: original
-    """Makes the function that the WebUI calls after a fault of the extension, from its own one. If that can read a
-    user's VAE file, it must not read a pickle."""
+    """Wraps the WebUI's own function for a call after a fault of the extension. If it can read a user's VAE file, it
+    must not read a pickle."""
 
     def resolved_place(self) -> Any:
         if not isinstance(self.place, str):

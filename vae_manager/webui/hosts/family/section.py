@@ -162,7 +162,7 @@ def _kept_memory(host: FamilyWebUI, words: Words) -> OptionInfo:
 
 
 def _shrink(host: FamilyWebUI) -> Callable[[], None]:
-    """Looks for the pictures only when they are to be fewer: what compares is not imported while the WebUI starts."""
+    """Shrink the store of pictures on a change only, so that no comparison code is imported at the WebUI's start."""
     return lambda: host.comparing.kept.shrink()
 
 

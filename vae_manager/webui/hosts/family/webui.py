@@ -181,7 +181,7 @@ class FamilyWebUI(ABC):
 
     @functools.cached_property
     def _added_names(self) -> frozenset[Name]:
-        """As at the start: a page that gets at the WebUI's settings could add its own name otherwise."""
+        """Return the names of the start: else a page that can change the settings could add its own name."""
         return added_names(host_values.flags(), options.read(options.ALLOWED_HOSTS, ""))
 
     @property

@@ -70,7 +70,7 @@ def is_text_encoder(tensors: Mapping[str, TensorInfo]) -> bool:
 
 
 def is_gguf(path: Path) -> bool:
-    """By ending and content: Forge goes by the one, its reader by the other."""
+    """Decide by extension and content: Forge checks the extension, its reader the content."""
     if path.suffix.lower() != GGUF:
         return False
     try:

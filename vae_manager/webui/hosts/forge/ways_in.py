@@ -236,7 +236,7 @@ def _frame(wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> s
 
 
 def _broken(path: Path) -> Sentence | None:
-    """Why a checkpoint cannot be loaded: it cannot be read, or would run code. Forge renames such a file
+    """Return why a checkpoint cannot be loaded: it cannot be read, or would run code. Forge renames such a file
     (modules_forge/patch_basic.py)."""
     inspection = inspect(path)
     if inspection.tensors or path.suffix.lower() == ".gguf":

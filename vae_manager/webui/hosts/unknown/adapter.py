@@ -53,7 +53,7 @@ class UnknownWebUI(FamilyWebUI):
 
     @property
     def why_not(self) -> Sentence:
-        """Why no VAE can be put into the model here."""
+        """The reason why no VAE can be put into the model here."""
         return say(
             "VAE Manager does not know this WebUI, or this version of it: it lacks {names}. VAEs can be fetched and "
             "looked at here; choose them in the WebUI's own settings.",
@@ -71,7 +71,7 @@ class UnknownWebUI(FamilyWebUI):
         return []
 
     def refresh(self, gone: Path | None = None) -> None:
-        """The files are looked for each time."""
+        """No work: the files are listed each time."""
 
     def reread(self) -> None:
         pass

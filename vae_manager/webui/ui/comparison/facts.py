@@ -60,7 +60,7 @@ class Section:
     saved: Sequence[Path]
     """The files that it was saved as last; the sheet is the last of them."""
     shows_paths: bool
-    """The page may name folders of this machine."""
+    """True if the page may name folders of this machine."""
     choose_refused: Sentence | None
 
     @property
