@@ -1,6 +1,6 @@
 """Kill operations on files before each system call that changes a disk, and check the files after a listing.
 
-Part of `python tasks.py prove kills`. Needs strace and the right to attach it; fails with a message without them.
+Part of `python tasks.py prove kills`. Needs strace and the right to attach it; fails without strace.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Child:
         os.close(reading)
 
     def run(self, *options: str) -> int:
-        """Let it go under strace; gives how it ended."""
+        """Continue under strace; return its exit status."""
         command = ["strace", "-f", "-p", str(self.process), "-e", f"trace={','.join(CALLS)}", *options]
         with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as strace:
             assert strace.stderr is not None

@@ -37,12 +37,12 @@ _torch: list[TorchProcess] = []
 
 
 def begin(folder: str) -> None:
-    """A process has a torch and a folder of its own."""
+    """Set up a worker process, which has its own torch and folder."""
     _torch.append(TorchProcess(Path(tempfile.mkdtemp(dir=folder))))
 
 
 def batch(seed: int) -> dict[str, Any]:
-    """In a process that keeps its torch."""
+    """Compare one batch, in a process that keeps its torch."""
     began = time.process_time()
     tally, chance = Tally(), Random(f"pickles {seed}")
     for _ in range(BATCH // PIECE):

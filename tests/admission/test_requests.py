@@ -27,7 +27,7 @@ FOREIGN = {
     "a rebound proxy": {"X-Forwarded-Host": "evil.example"},
 }
 KINDS = {"json": JSON, "none": {}}
-"""A blob of no type is sent without a content type, and taken for JSON all the same."""
+"""Content types by name. gradio takes a body without one, as of a blob without a type, for JSON too."""
 
 
 def refused(target: Target, headers: dict[str, str]) -> str:

@@ -14,7 +14,7 @@ from vae_manager.catalogue import Catalogue, load, nodes
 
 BUILT_IN = len(load().entries)
 SECONDS = 2.0
-"""Of a processor. The refusals and readings here take a small part of it."""
+"""Limit of processor time. The refusals and readings here take a small part of it."""
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_what_is_no_plain_file_is_not_waited_for(file: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/kallsyms").is_file(), reason="Linux")
 def test_a_file_that_does_not_tell_its_size(tmp_path: Path) -> None:
-    """A link in the file's place leads to one of the system's own."""
+    """Read a link to a system file, whose size is not known."""
     link = tmp_path / "catalogue.yaml"
     link.symlink_to("/proc/kallsyms")
     if len(link.open("rb").read(nodes.MAX_BYTES + 1)) <= nodes.MAX_BYTES:

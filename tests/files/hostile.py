@@ -31,8 +31,8 @@ def command(shell: str) -> bytes:
 
 
 def beyond_its_end(good: Made, shell: str) -> bytes:
-    """The first pickle is in a frame that holds all of a good file, and more behind it: a new unpickler, such as torch
-    makes for each pickle, continues behind the frame; one that reads on in what it has does not."""
+    """Put the first pickle in a frame that holds all of a good file and more: a new unpickler, such as torch makes for
+    each pickle, continues behind the frame; one that reads on in its buffer does not."""
     first = MAGIC[2:]
     shown = as_legacy(good)[len(MAGIC) :]
     frame = (first + shown).ljust(PREFETCHED, b"\0")
@@ -60,7 +60,7 @@ def tar_within(good: Made, shell: str) -> bytes:
 
 
 def changed_afterwards(good: Made, _: str) -> bytes:
-    """Its last tensor is given a state, which torch takes for other weights of the same shape."""
+    """Give the last tensor a state, which torch takes for other weights of the same shape."""
     shown, last = good.code[:-2], list(good.storages)[-1]
     other = shown[shown.rindex(REBUILT) :].replace(text(last), text(OTHER))
     state = several(other, b"N", ordered(), b"\x89", b"N")

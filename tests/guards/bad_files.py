@@ -152,7 +152,7 @@ def _hostile_old(source: Path, target: Path, marker: Path) -> None:
 
 
 def shown_by(file: Path) -> Made:
-    """A good VAE's names and shapes, all zero."""
+    """Names and shapes of a good VAE, with zeros."""
     return state_dict({name: tuple(shape) for name, (_, shape) in layout_of(file).items()})
 
 

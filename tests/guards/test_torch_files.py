@@ -15,7 +15,7 @@ NAME = "guard-torch.pt"
 
 @contextmanager
 def torch_file(stage: Stage, kind: str) -> Iterator[str]:
-    """One with the weights of VAE b is listed for a while; its name."""
+    """List a file with the weights of VAE b for a while; yield its name."""
     path = stage.vaes / NAME
     TORCH_FORMS[kind](stage.vaes / stage.b, path)
     try:

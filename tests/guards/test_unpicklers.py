@@ -75,7 +75,7 @@ def watched(
 
 @pytest.fixture(scope="module", params=HOSTILE)
 def hostile(request: pytest.FixtureRequest, watched: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One lies in the VAE folder; the marker that it would write."""
+    """Put a hostile file in the VAE folder; yield the marker that it would write."""
     marker = tmp_path_factory.mktemp("marker") / "code-has-run"
     path = watched.vaes / HOSTILE_NAME
     path.write_bytes(HOSTILE[request.param](shown_by(watched.vaes / watched.a), f"touch '{marker}'"))

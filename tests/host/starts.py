@@ -15,7 +15,7 @@ Outcome = dict[str, Any]
 
 
 def outcomes(host: str, names: Sequence[str], python: str = sys.executable) -> list[Outcome]:
-    """Of one process. A name that ends it has an outcome too, and the rest goes on in another one."""
+    """Start a process for all names. A name that ends it has an outcome too, and a new process continues."""
     found: list[Outcome] = []
     while len(found) < len(names):
         with tempfile.TemporaryDirectory() as data:

@@ -68,7 +68,7 @@ def prepare(host: str, data: Path) -> None:
 
 
 def forget_the_extension() -> None:
-    """As before it was loaded."""
+    """Restore the modules of before the extension was loaded."""
     from modules import patches, shared
 
     for place, name in list(patches.originals["vae-manager"]):

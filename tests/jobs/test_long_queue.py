@@ -23,7 +23,7 @@ FEW, MANY = 250, 1000
 
 
 def steps(work: Callable[[], object]) -> int:
-    """How many lines of this project's code run."""
+    """Count the executed lines of this project's code."""
     count = 0
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:

@@ -22,7 +22,7 @@ from vae_manager.files import disk
 CUT_OFF = 99
 """The exit status of a process that ended in the middle."""
 WAYS: dict[str, Callable[[], None]] = {}
-"""How a file gets its name: by the first way that the disk has; the others are taken off."""
+"""Functions that disable the better methods of giving a name, by the method that is left."""
 EVENTS = frozenset(
     {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.utime", "os.truncate"}
 )
@@ -36,7 +36,7 @@ def way(function: Callable[[], None]) -> Callable[[], None]:
 
 @way
 def renameat2() -> None:
-    """As it is."""
+    """Disable no method."""
 
 
 @way
@@ -95,7 +95,7 @@ def _is_writing(arguments: tuple[Any, ...]) -> bool:
 
 
 def far_folder() -> Path | None:
-    """One on another file system."""
+    """A folder on another file system."""
     memory = Path("/dev/shm")
     there = memory.is_dir() and memory.stat().st_dev != Path(tempfile.gettempdir()).stat().st_dev
     return memory if there else None

@@ -61,7 +61,7 @@ class Stage:
         return Surroundings(scan(folders), folders, memories=memories, journal=Journal(self.data))
 
     def recover(self) -> None:
-        """As each listing does before it looks."""
+        """Recover as each listing does first."""
         told: list[object] = []
         hashes = self.hashes
         memories = (hashes, Index(self.data, hashes))
@@ -94,7 +94,7 @@ class Scene:
     carries: tuple[str, ...] = ()
     """Names of files whose records have to be carried along, for a kill at any time."""
     ways: tuple[str, ...] = ("renameat2", "links", "neither")
-    """As in `killing`."""
+    """Methods of `killing.WAYS`."""
     resumes: bool = False
     """The listing leaves a download that can be resumed."""
 

@@ -43,7 +43,7 @@ def half(folder: Path) -> Intent:
 
 @pytest.mark.parametrize("work", WORKS.values(), ids=WORKS)
 def test_a_file_that_is_on_its_way_is_left_to_who_moves_it(folder: Path, journal: Journal, work: Work) -> None:
-    """Else its preview would come to a name that has no VAE any more."""
+    """Guard against a preview that comes to a name without a VAE."""
     around = Surroundings(journal=journal)
     with journal.noted(half(folder)):
         with pytest.raises(RefusedError):
@@ -71,7 +71,7 @@ def test_another_process_sees_it_by_any_path(folder: Path, journal: Journal) -> 
 
 
 def test_what_is_left_half_done_is_ended_first(folder: Path, journal: Journal) -> None:
-    """Its writer was killed after this one had listed the files."""
+    """End the operation of a writer that was killed after this one had listed the files."""
     note_of(journal, half(folder))
     with pytest.raises(RefusedError):
         rename(folder / "b.safetensors", "c", Surroundings(journal=journal))

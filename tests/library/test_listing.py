@@ -100,7 +100,7 @@ def test_change_of_a_folder_is_seen_at_the_next_look(folder: Path, change: Calla
 
 
 def test_two_changes_within_one_tick_of_the_clock_are_seen(folder: Path) -> None:
-    """The folder's time may be the same after the second: so it is not relied on while it is young."""
+    """See a second change within a tick: a young folder time is not relied on."""
     found = Listing()
     _add(folder)
     found.files([Folder(folder)])

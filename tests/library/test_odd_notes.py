@@ -33,7 +33,7 @@ def settled(journal: Journal) -> list[Sentence]:
 
 
 def moving(file: Path, target: Path, *endings: str, kind: str = "move", place: Path | None = None) -> Intent:
-    """As an operation writes it down, while the VAE is still at its old place."""
+    """The note of an operation, while the VAE is still in its old place."""
     pairs = [(file, target), *((file.with_suffix(ending), target.with_suffix(ending)) for ending in endings)]
     return Intent(kind, tuple(pairs), place, what_is_known(file, target, ALONE))  # type: ignore[arg-type]
 
@@ -197,7 +197,7 @@ def test_another_file_under_the_new_name_keeps_what_is_beside_it(folder: Path, j
 
 
 def test_a_copy_that_somebody_has_put_back_stays(folder: Path, journal: Journal) -> None:
-    """The operation was done, and its note alone was left."""
+    """Find a note that was left after its operation was completed."""
     path = vae(folder / "a.safetensors")
     os.utime(path, (1_000_000_000, 1_000_000_000))
     note_of(journal, moving(path, folder / "b.safetensors"))

@@ -170,7 +170,7 @@ def test_one_that_makes_no_sense_is_kept_aside(journal: Journal, content: bytes)
     lambda path: path.symlink_to("/dev/zero"),
 ], ids=["pipe", "folder", "circle", "link to nowhere", "device"])  # fmt: skip
 def test_one_that_is_no_file_is_kept_aside(journal: Journal, make: Callable[[Path], object]) -> None:
-    """A pipe would be waited for without end, with the lock held for which each page waits."""
+    """Opening a pipe would block forever, with a lock for which each page waits."""
     journal.folder.mkdir(parents=True)
     (journal.folder / "x.json.set-aside").write_bytes(b"an earlier one")
     make(journal.folder / "x.json")
@@ -194,7 +194,7 @@ def test_one_with_a_path_that_no_system_has_is_kept_aside(journal: Journal, path
 def test_one_that_names_other_files_than_those_of_a_vae_moves_none(
     folder: Path, journal: Journal, tmp_path: Path
 ) -> None:
-    """It may have come with a folder of models."""
+    """Ignore a note that may have come with a folder of models."""
     vae(folder / "b.safetensors")
     put(tmp_path, "secret", "removed.json")
     vaes = [str(folder / "a.safetensors"), str(folder / "b.safetensors")]

@@ -45,7 +45,7 @@ class Library:
 
 @pytest.fixture
 def library(folder: Path, tmp_path: Path) -> Library:
-    """The word of `hashed` is bound to its SHA-256, that of `printed` to its weights, that of `plain` to itself."""
+    """A library with corrections of `hashed` by SHA-256, of `printed` by weights, of `plain` by identity."""
     library = Library(folder, tmp_path / "data")
     for number, name in enumerate(("hashed", "printed", "plain")):
         vae(folder / f"{name}.safetensors", number)

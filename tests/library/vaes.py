@@ -52,7 +52,7 @@ def put(folder: Path, *names: str) -> None:
 
 
 def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As exFAT has it, and many network folders: no hard links, and no renaming that refuses by itself."""
+    """Imitate exFAT and many network folders: no hard links, and no rename that refuses to overwrite."""
 
     def link(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -62,7 +62,7 @@ def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def with_links_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As NFS has it, and every system but Linux: hard links, and no renaming that refuses by itself."""
+    """Imitate NFS, and any system but Linux: hard links, and no rename that refuses to overwrite."""
     monkeypatch.setattr(disk, "_renameat2", lambda: None)
 
 

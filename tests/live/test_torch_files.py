@@ -29,7 +29,7 @@ def marker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=READ_IN_TWO_WAYS, ids=lambda bad: bad.name)
 def hostile(request: pytest.FixtureRequest, webui: WebUI, vae_folder: Path, other: str, marker: Path) -> Iterator[str]:
-    """One is listed; its name."""
+    """List a hostile file; yield its name."""
     bad: BadFile = request.param
     bad.write(vae_folder / other, vae_folder / bad.name, marker)
     webui.refresh()

@@ -215,7 +215,7 @@ ODD_NAMES = {
 @pytest.mark.parametrize("kind", ODD_NAMES)
 @pytest.mark.parametrize("way", ["unknown", "numbers"])
 def test_no_name_in_a_file_spoils_the_sentence(tmp_path: Path, kind: str, way: str) -> None:
-    """It goes to consoles and pages, and to each page again every second."""
+    """Check the message, which goes to consoles, and to each page every second."""
     odd = f"decoder.{ODD_NAMES[kind]}"
     raw = odd.encode("utf-8", "surrogatepass")
     made = state_dict({"odd": (1,), **LOADED}, "Long" if way == "numbers" else "Float")

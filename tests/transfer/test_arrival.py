@@ -86,7 +86,7 @@ def in_capitals(data: bytes) -> bytes:
 def test_no_name_of_a_pickle_for_what_is_not_understood_as_one(
     hub: Hub, desk: Desk, data: bytes, ending: str, known: bool
 ) -> None:
-    """By such a name an unpickler reads it, in other programs."""
+    """Refuse a name by which other programs choose an unpickler."""
     name = f"vae.{ending}"
     with pytest.raises(VaeManagerError):
         desk.get(desk.order(data, HttpsSource(hub.publish(f"/{name}", data)), known=known, name=name))

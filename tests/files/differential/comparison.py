@@ -41,7 +41,7 @@ Tensors = dict[str, list[Any]]
 
 @dataclass
 class Tally:
-    """How files came out, and those that must not have."""
+    """Counts of results, and the files with a faulty one."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)

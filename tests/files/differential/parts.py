@@ -28,9 +28,9 @@ class Member:
     extra: bytes = b""
     local_extra: bytes = b""
     is_wide: bool = False
-    """Its sizes and place stand in 64 bits."""
+    """Sizes and position are stored in 64 bits."""
     shift: int = 0
-    """Of its place in the table."""
+    """Shift of its position in the table."""
     crc: int | None = None
 
 
@@ -87,7 +87,7 @@ def taken_apart(data: bytes) -> Parts:
 
 
 class _Skipping(pickle.Unpickler):
-    """It only looks for the ends of pickles that are known to be harmless."""
+    """Unpickler that only finds the ends of harmless pickles."""
 
     def find_class(self, module: str, name: str) -> object:
         return _Anything

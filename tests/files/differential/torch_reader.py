@@ -33,7 +33,7 @@ HARMLESS = ("os.listdir", "os.scandir", "os.fspath", "ctypes.dlsym")
 MEMORY = 12 << 30
 """Bytes of addresses: a file may ask for any number."""
 SECONDS = 20
-"""That one batch may take, and a second a file more."""
+"""Time limit of a batch, plus a second for each file."""
 OWN_NAMES = ("pytorch_lightning", "lightning")
 """Packages that A1111 has, and whose classes real files name."""
 
@@ -63,7 +63,7 @@ def _writes(arguments: tuple[Any, ...]) -> bool:
 
 
 def _is_of_a_module(arguments: tuple[Any, ...]) -> bool:
-    """Code that an import runs lies in a file of Python's; torch itself imports while it loads."""
+    """Return True for the code of an imported module, which is from a Python file; torch imports while it loads."""
     name = getattr(arguments[0], "co_filename", arguments[1] if len(arguments) > 1 else "")
     return isinstance(name, str) and (name.endswith(".py") or name.startswith("<frozen"))
 

@@ -50,7 +50,7 @@ class Shop:
 
     @property
     def has_notes(self) -> bool:
-        """Both notes lie beside the partial file. On a busy machine the journal alone may be there for a while."""
+        """True if both notes are beside the partial file. On a busy machine the journal may be alone for a while."""
         return any(path.suffix == ".recent" for path in self.folder.iterdir())
 
     def deliver(self, stop_at: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Imitates modules/safe.py, flaws included: it checks a file with one reader and loads it with another.
+"""Imitation of modules/safe.py, flaws included: it checks a file with one reader and loads it with another.
 
 The flaw of the original: Python's unpickler checks the file against a list of allowed names, and calls these; then
 `torch.load` reads the same file without any list. The two differ: one unpickler reads all pickles of a legacy file
