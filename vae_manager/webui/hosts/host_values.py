@@ -9,10 +9,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
-
-REACHABLE: Final = ("share", "listen", "ngrok", "server_name")
-"""Flags with which other machines reach the server (modules/initialize_util.py, from 1.7 on in one flag)."""
+from typing import Any
 
 
 def module(name: str) -> ModuleType | None:
@@ -42,18 +39,6 @@ def flag(name: str, default: Any = None) -> Any:
 def flags() -> Any:
     """All flags that the WebUI was started with; any of them may be missing."""
     return value("modules.shared", "cmd_opts")
-
-
-def is_reachable_by_others() -> bool:
-    """Other machines can reach the server. WebUIs before 1.7 have only the flags that this one is made of."""
-    told = flag("webui_is_non_local")
-    return bool(told) if told is not None else any(flag(name) for name in REACHABLE)
-
-
-def is_closed_to_strangers() -> bool:
-    """True if extensions may change only the picture."""
-    told = flag("disable_extension_access")
-    return bool(told) if told is not None else is_reachable_by_others() and not flag("enable_insecure_extension_access")
 
 
 # -- options -----------------------------------------------------------------------------------------------------------

@@ -20,6 +20,14 @@ def is_shared(flags: Any) -> bool:
     return bool(getattr(flags, "webui_is_non_local", False)) or not is_on_loopback(flags)
 
 
+def is_closed_to_strangers(flags: Any) -> bool:
+    """Extensions may change only the picture. WebUIs that lack the flag for it have those that it is made of."""
+    closed = getattr(flags, "disable_extension_access", None)
+    if closed is not None:
+        return bool(closed)
+    return is_shared(flags) and not getattr(flags, "enable_insecure_extension_access", False)
+
+
 def is_on_loopback(flags: Any) -> bool:
     """Only this machine can connect."""
     if any(getattr(flags, flag, None) for flag in SHARING) or _is_on(os.environ.get("GRADIO_SHARE")):

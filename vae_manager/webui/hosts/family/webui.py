@@ -19,7 +19,7 @@ from ...admission import Listening, Name
 from .. import host_values
 from ..acts import OWNERS, Act, InUse, Swap
 from . import card, model_facts, options
-from .listening import added_names, is_on_loopback, is_shared
+from .listening import added_names, is_closed_to_strangers, is_on_loopback, is_shared
 from .override import Override
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ class FamilyWebUI(ABC):
             if self.shared_with_others:  # even where extensions may be changed: a path could be anybody's file
                 return say("This WebUI can be reached from other machines, so the page takes in no file by its path.")
             return self._closed_to_strangers()
-        if act is Act.CHANGE_SOURCES and host_values.is_closed_to_strangers():
+        if act is Act.CHANGE_SOURCES and is_closed_to_strangers(host_values.flags()):
             return say(
                 "This WebUI can be reached from other machines, so the page fetches only what it offers. On its own "
                 "machine, `python -m vae_manager get` fetches any VAE."
@@ -299,7 +299,7 @@ class FamilyWebUI(ABC):
 
     def _owners_alone(self) -> Sentence | None:
         """Refuse others; None if the owner has opened the WebUI to them by --enable-insecure-extension-access."""
-        if host_values.is_closed_to_strangers():
+        if is_closed_to_strangers(host_values.flags()):
             return say(
                 "This WebUI is shared, and only its owner may do this: on the machine that it runs on, under the "
                 "address 127.0.0.1. A start with --enable-insecure-extension-access lets everybody do it."
@@ -307,7 +307,7 @@ class FamilyWebUI(ABC):
         return None
 
     def _closed_to_strangers(self) -> Sentence | None:
-        if host_values.is_closed_to_strangers():
+        if is_closed_to_strangers(host_values.flags()):
             return say(
                 "This WebUI was started for other machines to reach (--listen, --share), so this cannot be changed in "
                 "the page."
