@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 MAX_FAULTS: Final = 50
-"""Distinct ones that are remembered. More of them are counted under the last one's name in the console alone."""
+"""Distinct ones that are remembered. Each further one is a line in the console, without a traceback."""
 MAX_REASON: Final = 200
 """Characters of an error's own text that a person reads."""
 EDGE: Final = "__vae_manager_edge__"
@@ -65,10 +65,11 @@ class Faults:
         with self._lock:
             known = self._faults.get(key)
             fault = replace(known, count=known.count + 1) if known is not None else Fault(function, _reason(error))
-            if known is not None or len(self._faults) < MAX_FAULTS:
+            is_kept = known is not None or len(self._faults) < MAX_FAULTS
+            if is_kept:
                 self._faults[key] = fault
         if fault.count == 1:
-            logger.error("VAE Manager: %s", fault.sentence, exc_info=error)
+            logger.error("VAE Manager: %s", fault.sentence, exc_info=error if is_kept else None)
         elif _is_power_of_ten(fault.count):
             logger.error("VAE Manager: %s: the same fault, %d times by now.", function, fault.count)
         return fault
