@@ -24,6 +24,7 @@ from starlette.responses import Response
 
 from ..compare import Comparison, Encoder, Kept, Result, State
 from ..errors import IntegrityError, NotAdmittedError, NotFoundError, RefusedError, UsageError, VaeManagerError
+from ..files.json_text import parse_json
 from ..sentences import Sentence, say
 from ..service import Service
 from .comparing import begin
@@ -56,8 +57,8 @@ def register(app: FastAPI, host: Host, service: Callable[[], Service], users: Ma
         if body is None:
             return _refuse(413, f"A question has at most {MAX_BODY_BYTES // 2**20} MB.")
         try:
-            asked = json.loads(body)
-        except (ValueError, RecursionError):
+            asked = parse_json(body, max_bytes=MAX_BODY_BYTES)
+        except ValueError:
             return _refuse(400, "This is no JSON, or its parts lie too deep in each other.")
         return await run_in_threadpool(_answer, here, service(), asked)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from ...errors import UsageError
+from ...files.json_text import parse_json
 from ...sentences import say
 from ...service import Service
 from .actions import ACTIONS, Do
@@ -22,10 +22,10 @@ ALL: Final[Mapping[str, tuple[Do, dict[str, type]]]] = {**ACTIONS, **LIBRARY_ACT
 def perform(host: Host, service: Service, message: str) -> None:
     """Do what the browser asks: a JSON object with the action's name under `do`. Raises VaeManagerError."""
     try:
-        action = json.loads(message)
+        action = parse_json(message.encode("utf-8", "surrogatepass"))
         do, fields = ALL[action["do"]]
         understood = all(type(action[name]) is kind for name, kind in fields.items())
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         understood = False
     if not understood:
         raise UsageError(say("The page is out of date. Reload it."))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ....compare import Comparison, Encoder, Kept
 from ....errors import NotFoundError, RefusedError, UsageError
+from ....files.json_text import parse_json
 from ....library import scan
 from ....sentences import Sentence, say
 from ....service import Service
@@ -99,9 +99,9 @@ def compare_picture(host: Host, service: Service, message: str, picture: Path | 
     if picture is None:
         raise UsageError(say("Put a picture in first: drop it on the field, or click there."))
     try:
-        action = json.loads(message)
+        action = parse_json(message.encode("utf-8", "surrogatepass"))
         chosen, each = _chosen(action), action["each"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(say("The page is out of date. Reload it.")) from None
     try:
         pixels = read_picture(picture, max_pixels=MOST_PIXELS)
