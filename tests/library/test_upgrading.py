@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vae_manager.files import HashStore, identity_of
-from vae_manager.files.state_file import damage_notices
+from vae_manager.files.damage import damage_notices
 from vae_manager.library import Folder, scan
 from vae_manager.library.families import OwnWords
 from vae_manager.library.index import Index, IndexedFile
