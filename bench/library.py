@@ -25,6 +25,7 @@ from bench.results import write
 from tests.files.samples import encode, header_of
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
+from vae_manager.records import DATABASE, RecordStore
 
 TIMES = 7
 WANTED = {"cold": 1000.0, "warm": 50.0}
@@ -33,7 +34,7 @@ WANTED = {"cold": 1000.0, "warm": 50.0}
 
 def main() -> None:
     if sys.argv[1:2] == ["--look"]:  # a process that knows only what an earlier one has written
-        print(milliseconds(lambda: look(Path(sys.argv[2]), Index(Path(sys.argv[3])))))
+        print(milliseconds(lambda: look(Path(sys.argv[2]), Index(RecordStore(Path(sys.argv[3]))))))
         return
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
@@ -42,15 +43,15 @@ def main() -> None:
         folder.mkdir()
         make(folder, count)
         began = time.process_time()
-        cold = [milliseconds(lambda: look(folder, Index(None))) for _ in range(TIMES)]
+        cold = [milliseconds(lambda: look(folder, Index())) for _ in range(TIMES)]
         processor = (time.process_time() - began) * 1000 / TIMES
         forgotten = [after_forgetting(folder) for _ in range(3)]
-        index = Index(data)
+        index = Index(RecordStore(data))
         look(folder, index)
         warm = [milliseconds(lambda: look(folder, index)) for _ in range(TIMES)]
         later = [in_another_process(folder, data) for _ in range(TIMES)]
         listing = [milliseconds(lambda: scan([Folder(folder)])) for _ in range(TIMES)]
-        remembered = (data / "library.json").stat().st_size
+        remembered = (data / DATABASE).stat().st_size
     path = write(
         "library",
         {
@@ -66,7 +67,7 @@ def main() -> None:
                 "of_which_finding_the_files": figures(listing),
             },
             "wanted_milliseconds_for_1000": WANTED,
-            "bytes_of_library_json": remembered,
+            "bytes_of_the_database": remembered,
         },
     )
     print(path.read_text(encoding="utf-8"))
@@ -100,7 +101,7 @@ def after_forgetting(folder: Path) -> float:
             os.fsync(file.fileno())
             with suppress(AttributeError, OSError):
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    return milliseconds(lambda: look(folder, Index(None)))
+    return milliseconds(lambda: look(folder, Index()))
 
 
 def in_another_process(folder: Path, data: Path) -> float:

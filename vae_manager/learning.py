@@ -16,8 +16,8 @@ from .errors import NotFoundError
 from .jobs import Handle, Lane
 
 if TYPE_CHECKING:
-    from .files import HashStore
     from .library.index import Index
+    from .records import HashStore
 
 Stamp = tuple[int, int, int]
 

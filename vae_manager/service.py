@@ -28,10 +28,10 @@ from .upkeep.recovery import Recovery
 
 if TYPE_CHECKING:
     from .downloads.address import NetworkFor
-    from .files import HashStore
     from .library.families import Guesses, OwnWords
     from .library.index import Index
     from .library.journal import Journal
+    from .records import HashStore, RecordStore
     from .transfer import Delivery, Network
 
     Then = Callable[[Delivery], None]
@@ -64,6 +64,7 @@ class Service:
                 index=lambda: self.index,
                 words=lambda: self.own_words,
                 guesses=lambda: self.guesses,
+                records=lambda: self.records,
                 trash=self.trash,
             )
         )
@@ -99,18 +100,25 @@ class Service:
             return self._catalogue
 
     @functools.cached_property
+    def records(self) -> RecordStore:
+        """Everything that can be computed again of files."""
+        from .records import RecordStore  # what reads files waits for the first file
+
+        return RecordStore(self._data_folder)
+
+    @functools.cached_property
     def hashes(self) -> HashStore:
         """The SHA-256 of files, as far as it is known."""
-        from .files import HashStore  # what reads files waits for the first file
+        from .records import HashStore
 
-        return HashStore(self._data_folder / "hashes.json")
+        return HashStore(self.records)
 
     @functools.cached_property
     def index(self) -> Index:
         """What is known of the files of the library."""
         from .library.index import Index
 
-        return Index(self._data_folder, self.hashes)
+        return Index(self.records, self.hashes)
 
     @functools.cached_property
     def own_words(self) -> OwnWords:
@@ -124,7 +132,7 @@ class Service:
         """What the latent test has found of files."""
         from .library.families import Guesses
 
-        return Guesses(self._data_folder / "guesses.json")
+        return Guesses(self.records)
 
     @property
     def trash(self) -> Path:

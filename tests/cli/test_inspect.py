@@ -195,10 +195,10 @@ def test_what_was_found_is_remembered_where_there_is_a_place(cli: Cli) -> None:
     folder = cli.folder.rename(cli.home / "models" / "VAE")
     webuis.mkdir()
     cli("duplicates", "--dir", folder)
-    assert tree(webuis) == ["library.json"]
+    assert tree(webuis) == ["records.sqlite3"]
     (cli.home / "own").mkdir()
     cli("list", "--dir", folder, "--data", cli.home / "own")
-    assert tree(cli.home / "own") == ["library.json"]
+    assert tree(cli.home / "own") == ["records.sqlite3"]
 
 
 # -- list ----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.records.reading import sql
+from vae_manager.records import DATABASE
+
 from ..live.webui import Picture, until
 from .stage import FROM_BUILTIN, Stage
 from .ways import HIRES, REFINED
@@ -37,6 +40,11 @@ def hashed(stage: Stage) -> None:
 def _anew(stage: Stage) -> Iterator[None]:
     yield
     stage.unknown()
+
+
+def remembered(data: Path) -> list[tuple[object, ...]]:
+    """The hashes in the database of a data folder."""
+    return sql(data, "SELECT path, sha256 FROM hashes") if (data / DATABASE).exists() else []
 
 
 def touch(stage: Stage, order: tuple[int, ...]) -> None:
@@ -137,11 +145,11 @@ def test_a_checkpoint_in_the_middle_brings_its_own(stage: Stage, hashes: dict[st
 def test_no_file_is_hashed_under_no_hashing(unhashed: Stage) -> None:
     unhashed.begin(FROM_BUILTIN)
     touch(unhashed, ORDERS[0])
-    kept = unhashed.folder / "vae-manager" / "hashes.json"
-    before = kept.read_bytes() if kept.exists() else None
+    data = unhashed.folder / "vae-manager"
+    before = remembered(data)
     for name in (unhashed.a, unhashed.b, unhashed.a):
         unhashed.webui.choose(name)
         unhashed.status()
         picture = unhashed.picture()
         assert (picture.vae, picture.vae_hash) == (name, None)
-    assert (kept.read_bytes() if kept.exists() else None) == before
+    assert remembered(data) == before

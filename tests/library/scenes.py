@@ -17,20 +17,21 @@ from pathlib import Path
 from tests.files.whole_vaes import below, vae, write
 from vae_manager.catalogue.sources import LocalSource
 from vae_manager.errors import VaeManagerError
-from vae_manager.files import HashStore, sha256_of
+from vae_manager.files import sha256_of
 from vae_manager.files.conversion import convert
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
 from vae_manager.library.journal import Journal
 from vae_manager.library.moving import How, Surroundings, adopt, move, rename
 from vae_manager.library.trash import remove, removed, undo
+from vae_manager.records import DATABASE, HashStore, RecordStore
 from vae_manager.transfer import Network, Order, deliver, unfinished
 from vae_manager.upkeep.recovery import Recovery
 
 NAME = "a.safetensors"
 TREE = Mapping[str, str]
 """SHA-256 by path, of all files except records of known files."""
-MEMORIES = ("hashes.json", "library.json")
+MEMORIES = (DATABASE, f"{DATABASE}-journal")
 _PLACE = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}-")
 
 
@@ -52,19 +53,19 @@ class Stage:
 
     @property
     def hashes(self) -> HashStore:
-        return HashStore(self.data / "hashes.json")
+        return HashStore(RecordStore(self.data))
 
     def around(self) -> Surroundings:
         hashes = self.hashes
         folders = [Folder(self.folder), Folder(self.far / "VAE")]
-        memories = (hashes, Index(self.data, hashes))
+        memories = (hashes, Index(hashes.records, hashes))
         return Surroundings(scan(folders), folders, memories=memories, journal=Journal(self.data))
 
     def recover(self) -> None:
         """Recover as each listing does first."""
         told: list[object] = []
         hashes = self.hashes
-        memories = (hashes, Index(self.data, hashes))
+        memories = (hashes, Index(hashes.records, hashes))
         Recovery(self.data, lambda: memories, told.append).run([self.folder, self.far / "VAE"])
 
     def tree(self) -> TREE:

@@ -7,17 +7,17 @@ import shutil
 from pathlib import Path
 
 from tests.files.samples import ldm, safetensors
-from vae_manager.files import HashStore
 from vae_manager.library import Folder, scan
 from vae_manager.library.duplicates import by_hash, by_weights, twins
 from vae_manager.library.index import Index, IndexedFile
+from vae_manager.records import HashStore
 
 from .vaes import POSIX, look, vae
 
 
 def learnt(folder: Path) -> dict[str, IndexedFile]:
     """The files of a folder, with all that can be known of them."""
-    hashes = HashStore(None)
+    hashes = HashStore()
     index = Index(None, hashes)
     for file in scan([Folder(folder)]):
         hashes.compute(file.path)

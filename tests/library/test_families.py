@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.files.samples import ldm, safetensors
+from tests.records.reading import sql
 from vae_manager.catalogue import Catalogue, Entry
 from vae_manager.errors import DiskError, UsageError
-from vae_manager.files import HashStore, identity_of
+from vae_manager.files import identity_of
 from vae_manager.files.weights import Fingerprints
 from vae_manager.library.families import (
     FamilyGuess,
@@ -23,6 +24,7 @@ from vae_manager.library.families import (
     known_weights,
 )
 from vae_manager.library.index import Index, IndexedFile
+from vae_manager.records import HashStore, RecordStore
 
 from .vaes import look, sha256, vae
 
@@ -34,7 +36,7 @@ def catalogue(path: Path, family: str = "sdxl") -> Catalogue:
 
 
 def known(path: Path, *, hashed: bool = False, printed: bool = False) -> IndexedFile:
-    hashes = HashStore(None)
+    hashes = HashStore()
     index = Index(None, hashes)
     if hashed:
         hashes.compute(path)
@@ -50,7 +52,7 @@ def words(tmp_path: Path) -> OwnWords:
 
 @pytest.fixture
 def guesses(tmp_path: Path) -> Guesses:
-    return Guesses(tmp_path / "data" / "guesses.json")
+    return Guesses(RecordStore(tmp_path / "data"))
 
 
 # -- the order of those who know -----------------------------------------------------------------------------------
@@ -219,11 +221,20 @@ def test_a_damaged_file_says_nothing_and_is_mended(folder: Path, words: OwnWords
 
 
 @pytest.mark.parametrize("value", ['"sd1"', "7", "{}", '{"family": "sd9", "figure": 1}', '{"family": "sd1"}', "[]"])
-def test_guesses_that_are_none(folder: Path, guesses: Guesses, tmp_path: Path, value: str) -> None:
+def test_guesses_that_are_none(folder: Path, tmp_path: Path, value: str) -> None:
     file = known(vae(folder / "a.safetensors"), hashed=True)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "guesses.json").write_text(f'[{{"sha256": "{file.sha256}", "value": {value}}}]')
-    assert guesses.guess(file) is None
+    assert Guesses(RecordStore(tmp_path / "data")).guess(file) is None
+
+
+@pytest.mark.parametrize("column", ["family = 'sd9'", "family = 7", "figure = NULL", "figure = 'much'", "key = 'text'"])
+def test_damaged_record_of_a_guess_is_none(folder: Path, tmp_path: Path, guesses: Guesses, column: str) -> None:
+    file = known(vae(folder / "a.safetensors"), hashed=True)
+    guesses.put(file, Guess("sd1", 1.0))
+    assert Guesses(RecordStore(tmp_path / "data")).guess(file) == Guess("sd1", 1.0)
+    sql(tmp_path / "data", f"UPDATE guesses SET {column}")
+    assert Guesses(RecordStore(tmp_path / "data")).guess(file) is None
 
 
 def test_where_nothing_can_be_written(folder: Path, tmp_path: Path) -> None:

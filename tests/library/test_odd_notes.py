@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.files import HashStore
 from vae_manager.library.journal import Intent, Journal
 from vae_manager.library.moving import ALONE, what_is_known
 from vae_manager.library.recovery import recover
+from vae_manager.records import HashStore, RecordStore
 from vae_manager.sentences import Sentence
 
 from .vaes import POSIX, note_of, put, tree, vae
@@ -211,7 +211,7 @@ def test_another_file_of_the_same_size_and_about_the_same_time_is_another(
     folder: Path, journal: Journal, tmp_path: Path
 ) -> None:
     """Most VAEs have one and the same size, and downloads end side by side."""
-    path, hashes = vae(folder / "a.safetensors"), HashStore(tmp_path / "hashes.json")
+    path, hashes = vae(folder / "a.safetensors"), HashStore(RecordStore(tmp_path))
     hashes.compute(path)
     note_of(journal, moving(path, folder / "b.safetensors", ".png"))
     path.rename(tmp_path / "taken away")

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from vae_manager.errors import DiskError, NameTakenError
-from vae_manager.files import HashStore, disk, identity_of
+from vae_manager.files import disk, identity_of
 from vae_manager.library import journal as notes
 from vae_manager.library.journal import Intent, Journal
 from vae_manager.library.moving import Surroundings, rename
 from vae_manager.library.recovery import recover
 from vae_manager.library.trash import remove, removed, undo
+from vae_manager.records import HashStore, RecordStore
 from vae_manager.sentences import Sentence
 
 from .vaes import POSIX, note_of, put, sha256, tree, vae
@@ -126,7 +127,7 @@ def test_somebody_elses_file_under_the_new_name_stays_and_so_does_ours(folder: P
 
 
 def test_what_is_known_of_the_file_goes_along(folder: Path, journal: Journal, tmp_path: Path) -> None:
-    path, hashes = vae(folder / "a.safetensors"), HashStore(tmp_path / "hashes.json")
+    path, hashes = vae(folder / "a.safetensors"), HashStore(RecordStore(tmp_path))
     hashes.compute(path)
     before = identity_of(path)
     assert before is not None

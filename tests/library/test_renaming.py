@@ -17,11 +17,12 @@ from vae_manager.errors import (
     RefusedError,
     VaeManagerError,
 )
-from vae_manager.files import HashStore, Identity
+from vae_manager.files import Identity
 from vae_manager.library import Folder, placing, scan
 from vae_manager.library.index import Index
 from vae_manager.library.moving import Surroundings, adopt, move, rename
 from vae_manager.library.trash import remove
+from vae_manager.records import HashStore, RecordStore
 
 from .vaes import POSIX, WindowsLike, blind_to_capitals, look, put, sha256, tree, vae, with_links_alone, without_links
 
@@ -225,8 +226,8 @@ def test_among_checkpoints_the_ending_is_another(tmp_path: Path) -> None:
 
 
 def test_what_is_known_goes_along(folder: Path, tmp_path: Path) -> None:
-    hashes = HashStore(tmp_path / "hashes.json")
-    index = Index(tmp_path / "data", hashes)
+    hashes = HashStore(RecordStore(tmp_path))
+    index = Index(RecordStore(tmp_path / "data"), hashes)
     path = vae(folder / "a.safetensors")
     hashes.compute(path)
     prints = index.fingerprints_of(path)
@@ -318,7 +319,7 @@ def test_one_that_appears_half_way_puts_all_back(folder: Path, monkeypatch: pyte
 @pytest.mark.parametrize("act", ["rename", "link", "remove"])
 def test_what_is_known_holds_for_the_other_names_of_the_file_too(folder: Path, tmp_path: Path, act: str) -> None:
     """To give a file a name, or to take one away, changes it under each of its names."""
-    hashes = HashStore(tmp_path / "hashes.json")
+    hashes = HashStore(RecordStore(tmp_path))
     path, twin = vae(folder / "a.safetensors"), folder / "twin.safetensors"
     os.link(path, twin)
     for name in (path, twin):

@@ -15,10 +15,10 @@ from types import ModuleType
 import pytest
 
 from vae_manager.errors import Cancelled, DiskError, NameTakenError, NotFoundError, RefusedError
-from vae_manager.files import HashStore
 from vae_manager.library import trash
 from vae_manager.library.moving import Surroundings
 from vae_manager.library.trash import empty, remove, removed, undo
+from vae_manager.records import HashStore, RecordStore
 
 from .vaes import POSIX, put, sha256, tree, vae
 
@@ -118,7 +118,7 @@ def test_across_file_systems(folder: Path, far: Path) -> None:
 
 
 def test_what_is_known_of_it_comes_back_too(folder: Path, bin: Path, tmp_path: Path) -> None:
-    hashes = HashStore(tmp_path / "hashes.json")
+    hashes = HashStore(RecordStore(tmp_path))
     path = vae(folder / "a.safetensors")
     hashes.compute(path)
     library = Surroundings(memories=(hashes,))

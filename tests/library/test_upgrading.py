@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.files import HashStore, identity_of
+from tests.records.earlier import write_earlier
+from tests.records.reading import sql
+from vae_manager.files import identity_of
 from vae_manager.files.damage import damage_notices
 from vae_manager.library import Folder, scan
 from vae_manager.library.families import OwnWords
 from vae_manager.library.index import Index, IndexedFile
+from vae_manager.records import HashStore, RecordStore
 
 from .vaes import POSIX, sha256, vae
 
@@ -26,11 +29,11 @@ class Library:
 
     @property
     def hashes(self) -> HashStore:
-        return HashStore(self.data / "hashes.json")
+        return HashStore(RecordStore(self.data))
 
     @property
     def index(self) -> Index:
-        return Index(self.data, self.hashes)
+        return Index(RecordStore(self.data), self.hashes)
 
     @property
     def words(self) -> OwnWords:
@@ -60,16 +63,13 @@ WORDS = {"hashed": "sdxl", "printed": "sd1", "plain": "flux1"}
 
 
 def of_before(library: Library) -> None:
-    """The files as earlier versions wrote them."""
-    hashes, index, words = (library.data / f"{name}.json" for name in ("hashes", "library", "families"))
-    for path, pick in ((hashes, lambda data: data.values()), (index, lambda data: data["files"].values()),
-                       (words, lambda data: data)):  # fmt: skip
-        data = json.loads(path.read_bytes())
-        for entry in pick(data):
-            entry.pop("ctime_ns", None)
-        if path == index:
-            data["reader"] = 1
-        path.write_text(json.dumps(data))
+    """The files as the first versions wrote them."""
+    write_earlier(library.data, is_timed=False, reader=1)
+    words = library.data / "families.json"
+    entries = json.loads(words.read_bytes())
+    for entry in entries:
+        entry.pop("ctime_ns", None)
+    words.write_text(json.dumps(entries))
 
 
 def touched(library: Library) -> None:
@@ -136,9 +136,7 @@ def test_bytes_that_were_found_to_be_others_stay_so(library: Library, reads_agai
     path = library.folder / "hashed.safetensors"
     identity = identity_of(path)
     assert identity is not None
-    known = json.loads((library.data / "hashes.json").read_bytes())
-    known[str(path)]["first"] = "0" * 64
-    (library.data / "hashes.json").write_text(json.dumps(known))
+    sql(library.data, "UPDATE hashes SET first = ? WHERE path = ?", "0" * 64, os.fsencode(path))
     of_before(library)
     if not reads_again:
         library.hashes.compute(path)

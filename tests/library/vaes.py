@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.files.samples import encode, header_of, ldm
-from vae_manager.files import HashStore, disk, identity_of
+from vae_manager.files import disk, identity_of
 from vae_manager.library import Folder, scan
 from vae_manager.library import journal as journal_module
 from vae_manager.library.index import Index, IndexedFile
 from vae_manager.library.journal import Intent, Journal
+from vae_manager.records import HashStore
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 
@@ -32,7 +33,7 @@ def vae(path: Path, seed: int = 0, **metadata: str) -> Path:
 
 def look(folder: Path, index: Index | None = None) -> dict[str, IndexedFile]:
     """What the index says of all files of a folder, by their names below it."""
-    found = (index or Index(None)).look(scan([Folder(folder)]))
+    found = (index or Index()).look(scan([Folder(folder)]))
     return {file.file.relative: file for file in found}
 
 

@@ -88,7 +88,7 @@ def test_nothing_is_sent_hashed_or_made_at_the_start(webui: WebUI, folder: Path,
     """A start with no page opened: no file appears or changes in the VAE folder or the extension's own."""
     webui.choose("Automatic")  # a file would be read, and its hash kept
     webui.set(vae_manager_endpoint=hub.endpoint)
-    (folder / "vae-manager" / "hashes.json").unlink(missing_ok=True)
+    (folder / "vae-manager" / "records.sqlite3").unlink(missing_ok=True)
     asked, before = len(hub.requests), _files(folder)
     webui.restart_bare()
     assert len(hub.requests) == asked

@@ -70,6 +70,8 @@ DATA: Final[Mapping[str, Any]] = {
 }
 """Files by name in the data folder. An unreadable one is set aside."""
 
+EARLIER: Final = ("hashes.json", "library.json", "guesses.json")
+"""Those of `DATA` that earlier versions wrote: their records move into the database."""
 NOTES: Final = ("journal", "recent")
 """Hints beside a partial file, which are left in place."""
 CATALOGUE: Final = "catalogue.yaml"

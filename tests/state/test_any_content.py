@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from tests.state.contents import ALL, CATALOGUE, DATA, NOTES, ODD, example, mutations, path_of, put
+from tests.state.contents import ALL, CATALOGUE, DATA, EARLIER, NOTES, ODD, example, mutations, path_of, put
 from tests.webui.host import PlainHost
 from vae_manager.catalogue import Catalogue, load
 from vae_manager.files.damage import damage_notices, forget_damage
@@ -47,9 +47,8 @@ def looked_at(page: Page) -> str:
     """The answer of the route, as it goes out; all files of state have been read then."""
     state = page.state({"txt2img": "Automatic"}, library=("", ""), comparison=("", ""))
     removed(page.service.trash)
-    page.service.index._known()
-    for words in (page.service.own_words, page.service.guesses):
-        words._bound._current()  # a library without files does not read them
+    page.service.records.load()
+    page.service.own_words._bound._current()  # a library without files does not read them
     return bytes(api._answer(state).body).decode("utf-8")
 
 
@@ -73,9 +72,14 @@ def kept(path: Path) -> list[bytes]:
     return [one.read_bytes() for one in sorted(path.parent.glob(f"{path.name}.damaged-*")) if one.is_file()]
 
 
+def retired(path: Path) -> Path:
+    """The name of a file whose records are in the database."""
+    return path.with_name(f"{path.name}.migrated")
+
+
 def nothing_is_lost(page: Page, path: Path, content: bytes) -> None:
-    """Check that the bytes are in place, or were set aside and reported."""
-    if path.is_file() and path.read_bytes() == content:
+    """Check that the bytes are in place or retired, or were set aside and reported."""
+    if any(place.is_file() and place.read_bytes() == content for place in (path, retired(path))):
         return
     assert content in kept(path), "the bytes are gone"
     assert any(path.name in sentence and f"{path.name}.damaged-" in sentence for sentence in damage(page))
@@ -105,7 +109,7 @@ def test_what_is_whole_is_used_and_stays(page: Page, name: str) -> None:
     path = put(page, name, content)
     now = opened(page)
     looked_at(now)
-    assert path.read_bytes() == content
+    assert (retired(path) if name in EARLIER else path).read_bytes() == content
     assert damage(now) == []
     assert kept(path) == []
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.library.vaes import rot, sha256, vae
-from vae_manager.files import HashStore
 from vae_manager.jobs import Handle
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
+from vae_manager.records import HashStore, RecordStore
 from vae_manager.sentences import Sentence
 from vae_manager.upkeep import Stores
 from vae_manager.upkeep.looks import Looks
@@ -39,13 +39,13 @@ class Shelf:
 
     def __init__(self, root: Path) -> None:
         self.path = vae(root / "VAE" / "a.safetensors", 1)
-        self.hashes = HashStore(root / "hashes.json")
+        self.hashes = HashStore(RecordStore(root))
         index = Index(None, self.hashes)
 
         def unused() -> None:
             raise AssertionError("a verification needs nothing of this")
 
-        self._stores = Stores(lambda: self.hashes, unused, lambda: index, unused, unused, root / "trash")  # type: ignore[arg-type]
+        self._stores = Stores(lambda: self.hashes, unused, lambda: index, unused, unused, unused, root / "trash")  # type: ignore[arg-type]
 
     def verify(self, meanwhile: Callable[[], object] = lambda: None) -> Sentence | None:
         """What is wrong with it."""

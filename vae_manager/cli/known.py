@@ -11,7 +11,7 @@ from typing import Final
 
 from ..catalogue import Catalogue, Entry
 from ..errors import IntegrityError, NotFoundError
-from ..files import HashStore, Inspection, identity_of, inspect
+from ..files import Inspection, identity_of, inspect
 from ..files.weights import Fingerprints
 from ..library import Folder, VaeFile, scan
 from ..library.families import FamilyGuess, Guesses, OwnWords, family_of, known_weights
@@ -19,6 +19,7 @@ from ..library.index import Index, IndexedFile
 from ..library.journal import Journal
 from ..library.moving import Memory, Surroundings
 from ..library.summary import Summary
+from ..records import HashStore, RecordStore
 from ..sentences import say
 from ..upkeep.recovery import OWN, Recovery
 from .shared import print_problem
@@ -60,10 +61,11 @@ class Known:
     def __init__(self, data: Path | None) -> None:
         self._data = data
         place = data if data is not None and data.is_dir() else None
-        self.hashes = HashStore(place / "hashes.json" if place is not None else None)
-        self.index = Index(place, self.hashes)
+        self.records = RecordStore(place)
+        self.hashes = HashStore(self.records)
+        self.index = Index(self.records, self.hashes)
         self.words = OwnWords(place / "families.json") if place is not None else None
-        self.guesses = Guesses(place / "guesses.json") if place is not None else None
+        self.guesses = Guesses(self.records)
 
     def look(
         self, path: Path, *, reading: bool, report: Report | None = None, stop: threading.Event | None = None
@@ -113,7 +115,8 @@ class Known:
         return Surroundings(scan(folders), folders, memories=self._memories(), journal=journal)
 
     def _memories(self) -> Sequence[Memory]:
-        return [self.hashes, self.index, *(store for store in (self.words, self.guesses) if store is not None)]
+        words = [self.words] if self.words is not None else []
+        return [self.hashes, self.index, self.guesses, self.records, *words]
 
 
 def entry_of(file: IndexedFile, catalogue: Catalogue) -> Entry | None:

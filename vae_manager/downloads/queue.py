@@ -20,7 +20,7 @@ from .history import Ending, History, Past, now, without_secrets
 from .pending import Pending
 
 if TYPE_CHECKING:  # the network's part waits for the first download
-    from ..files import HashStore
+    from ..records import HashStore
     from ..transfer import Delivery, Network, Order, Progress
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """What one file is: its name, its header, its layout, its hash. Nothing here needs torch, nor runs what a file says."""
 
 from .contents import chunks, read_contents
-from .fingerprints import HashStore, sha256_of
+from .fingerprints import sha256_of
 from .headers import Header, TensorInfo, read_header
 from .identity import Identity, identity_of
 from .inspection import Container, Inspection, inspect
@@ -13,7 +13,6 @@ from .problems import Problem
 __all__ = [
     "VAE_SUFFIXES",
     "Container",
-    "HashStore",
     "Header",
     "Identity",
     "Inspection",

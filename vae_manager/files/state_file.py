@@ -89,7 +89,7 @@ class StateFile:
         self._is_private = is_private
         self._seen: Stamp | None = None
         """The file as it was last read or written: what differs may be damaged."""
-        self._is_blocked = False
+        self.is_blocked = False
         """A damaged file stands there and could not be set aside."""
 
     def items(self, convert: Callable[[Any], Item | None]) -> list[Item]:
@@ -112,7 +112,7 @@ class StateFile:
         return found
 
     def _read(self) -> list[Any]:
-        self._is_blocked = False
+        self.is_blocked = False
         seen = None
         try:
             data, seen = bytes_of(self.path)
@@ -141,7 +141,7 @@ class StateFile:
         if set_aside(self.path, reason):
             self._seen = None
         else:
-            self._is_blocked = True
+            self.is_blocked = True
 
     def _keep_copy(self, damaged: int) -> None:
         """Keep the file as it is under a second name, before the good entries alone are written."""
@@ -151,7 +151,7 @@ class StateFile:
         try:
             _copy(self.path, aside)
         except OSError as error:
-            self._is_blocked = True
+            self.is_blocked = True
             kept = say("It cannot be copied ({reason}), so it is not written to.", reason=error.strerror or error)
         else:
             kept = say("The file as it was is kept as {aside}.", aside=aside.name)
@@ -197,9 +197,9 @@ class StateFile:
         """Set aside an unreadable file of this name, which may have come since the last look. Raises OSError if that
         fails."""
         stamp = _stamp(self.path)
-        if self._is_blocked or stamp != self._seen or (stamp is None and os.path.lexists(self.path)):
+        if self.is_blocked or stamp != self._seen or (stamp is None and os.path.lexists(self.path)):
             self._read()
-        if self._is_blocked:
+        if self.is_blocked:
             raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path))
 
 

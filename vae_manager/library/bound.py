@@ -1,8 +1,7 @@
-"""What somebody has said of a file, in one JSON file: bound to its bytes as tightly as they are known.
+"""What a person has said of a file, in one JSON file: bound to its bytes as tightly as they are known.
 
     [{"sha256": "735e…", "value": …}, {"weights": "0c1f…", "value": …},
-     {"path": "/models/VAE/a.safetensors", "size": …, "mtime_ns": …, "inode": …, "ctime_ns": …,
-      "value": …}]
+     {"path": "/models/VAE/a.safetensors", "size": …, "mtime_ns": …, "inode": …, "value": …}]
 """
 
 from __future__ import annotations
@@ -18,29 +17,25 @@ from ..files.state_file import StateFile, list_of
 from ..sentences import say
 from .index import IndexedFile
 
-__all__ = ["Bound"]
+__all__ = ["Binding", "Bound", "bindings_of", "bindings_of_identity"]
 
-_IDENTITY: Final = ("path", "size", "mtime_ns", "inode", "ctime_ns")
-_WITHOUT_CTIME: Final = len(_IDENTITY) - 1
-"""Length of a binding from before ctimes were kept; such a value still counts."""
+_IDENTITY: Final = ("path", "size", "mtime_ns", "inode")
 
-_Binding = tuple[object, ...]
+Binding = tuple[object, ...]
 
 
 class Bound:
-    """Values of files. The SHA-256 is asked first, then the weights, then the identity; a hash that is not known any
-    more, since a mode or a second name has changed, counts as before.
+    """Values of files, which hold under any ctime. The SHA-256 is asked first, then the weights, then the identity; a
+    hash that is not known any more, since a mode or a second name has changed, counts as before.
 
     Safe to use from several threads; a file that is damaged is set aside, and a new one is begun.
     """
 
-    def __init__(self, file: Path, *, is_lasting: bool = False) -> None:
-        """Open the store in `file`; with `is_lasting`, a value holds for a file with any ctime."""
+    def __init__(self, file: Path) -> None:
         self._file = file
-        self._fields = _IDENTITY[:-1] if is_lasting else _IDENTITY
         self._state = StateFile(file, list_of)
         self._lock = threading.Lock()
-        self._values: dict[_Binding, Any] | None = None
+        self._values: dict[Binding, Any] | None = None
         self._stamp: object = None
 
     @property
@@ -51,14 +46,14 @@ class Bound:
     def value(self, of: IndexedFile) -> Any:
         """What was put there for this file, under whatever name it is here now; None for nothing."""
         values = self._current()
-        return next((values[binding] for binding in self._bindings(of) if binding in values), None)
+        return next((values[binding] for binding in bindings_of(of, is_lasting=True) if binding in values), None)
 
     def put(self, of: IndexedFile, value: Any) -> None:
         """Say `value` of this file, in place of what was said before; None takes it back.
 
         Raises DiskError where it cannot be written.
         """
-        bindings = self._bindings(of)
+        bindings = bindings_of(of, is_lasting=True)
         with self._lock:
             values = {binding: old for binding, old in self._read().items() if binding not in bindings}
             if value is not None:
@@ -69,49 +64,36 @@ class Bound:
         """What was said of the file that `before` stands for holds for `after` too, which has the same bytes."""
         now = identity_of(after)
         values = self._current()
-        value = next((values[binding] for binding in self._of_identity(before) if binding in values), None)
+        bindings = bindings_of_identity(before, is_lasting=True)
+        value = next((values[binding] for binding in bindings if binding in values), None)
         if value is None or now is None:
             return
         with self._lock:
-            self._write({**self._read(), self._of_identity(now)[0]: value})
+            self._write({**self._read(), bindings_of_identity(now, is_lasting=True)[0]: value})
 
-    def _current(self) -> Mapping[_Binding, Any]:
+    def _current(self) -> Mapping[Binding, Any]:
         with self._lock:
             stamp = identity_of(self._file)
             if self._values is None or stamp != self._stamp:
                 self._values, self._stamp = self._read(), stamp
             return self._values
 
-    def _read(self) -> dict[_Binding, Any]:
+    def _read(self) -> dict[Binding, Any]:
         return dict(self._state.items(self._pair))
 
-    def _pair(self, item: Any) -> tuple[_Binding, Any]:
+    def _pair(self, item: Any) -> tuple[Binding, Any]:
         """Raises for what binds no value to a file."""
         binding, value = self._binding(item), item["value"]
         hash(binding)
         return binding, value
 
-    def _binding(self, item: Any) -> _Binding:
+    def _binding(self, item: Any) -> Binding:
         for kind in ("sha256", "weights"):
             if kind in item:
                 return kind, str(item[kind])
-        return tuple(item[name] for name in self._fields[: None if _IDENTITY[-1] in item else _WITHOUT_CTIME])
+        return tuple(item[name] for name in _IDENTITY)
 
-    def _bindings(self, of: IndexedFile) -> list[_Binding]:
-        """The tightest first."""
-        known = [("sha256", of.sha256), ("weights", of.fingerprints.weights if of.fingerprints is not None else None)]
-        last = of.last_fingerprints
-        no_proof = [("sha256", of.last_sha256), ("weights", last.weights if last is not None else None)]
-        return [
-            *(binding for binding in known if binding[1] is not None),
-            *self._of_identity(of.identity),
-            *(binding for binding in no_proof if binding[1] is not None),
-        ]
-
-    def _of_identity(self, identity: Identity) -> list[_Binding]:
-        return list(dict.fromkeys([tuple(identity)[: len(self._fields)], tuple(identity)[:_WITHOUT_CTIME]]))
-
-    def _write(self, values: dict[_Binding, Any]) -> None:
+    def _write(self, values: dict[Binding, Any]) -> None:
         try:
             self._state.write([_item(*pair) for pair in values.items()], indent=1)
         except OSError as error:
@@ -121,7 +103,24 @@ class Bound:
         self._values, self._stamp = values, identity_of(self._file)
 
 
-def _item(binding: _Binding, value: Any) -> dict[str, Any]:
+def bindings_of(of: IndexedFile, *, is_lasting: bool) -> list[Binding]:
+    """What a value of a file can be bound to, the tightest first; with `is_lasting`, it holds under any ctime."""
+    known = [("sha256", of.sha256), ("weights", of.fingerprints.weights if of.fingerprints is not None else None)]
+    last = of.last_fingerprints
+    no_proof = [("sha256", of.last_sha256), ("weights", last.weights if last is not None else None)]
+    return [
+        *(binding for binding in known if binding[1] is not None),
+        *bindings_of_identity(of.identity, is_lasting=is_lasting),
+        *(binding for binding in no_proof if binding[1] is not None),
+    ]
+
+
+def bindings_of_identity(identity: Identity, *, is_lasting: bool) -> list[Binding]:
+    """The bindings to a file as it is; a value from before ctimes were kept still counts."""
+    return [*([] if is_lasting else [tuple(identity)]), tuple(identity)[: len(_IDENTITY)]]
+
+
+def _item(binding: Binding, value: Any) -> dict[str, Any]:
     if len(binding) == 2:
         return {str(binding[0]): binding[1], "value": value}
-    return {**dict(zip(_IDENTITY, binding, strict=False)), "value": value}  # an old one has no time of change
+    return {**dict(zip(_IDENTITY, binding, strict=True)), "value": value}

@@ -16,10 +16,10 @@ from typing import Final, Literal
 
 from ..catalogue import FAMILIES, Catalogue
 from ..errors import UsageError
-from ..files import Identity
-from ..files.json_text import text
+from ..files import Identity, identity_of
+from ..records import GuessRecord, RecordStore, binding_key
 from ..sentences import say
-from .bound import Bound
+from .bound import Binding, Bound, bindings_of, bindings_of_identity
 from .index import IndexedFile
 
 __all__ = ["FamilyGuess", "Guess", "Guesses", "OwnWords", "families_of", "family_of", "known_weights"]
@@ -61,7 +61,7 @@ class OwnWords:
     """The families that the person has given to files, in `families.json`."""
 
     def __init__(self, file: Path) -> None:
-        self._bound = Bound(file, is_lasting=True)
+        self._bound = Bound(file)
 
     @property
     def stamp(self) -> object:
@@ -84,29 +84,39 @@ class OwnWords:
 
 
 class Guesses:
-    """What the latent test found of files, in `guesses.json`."""
+    """What the latent test found of files: bound to their bytes as tightly as these are known."""
 
-    def __init__(self, file: Path) -> None:
-        self._bound = Bound(file)
+    def __init__(self, records: RecordStore) -> None:
+        self._section = records.guesses
 
     @property
     def stamp(self) -> object:
-        return self._bound.stamp
+        """Another one after each change."""
+        return self._section.revision
 
     def guess(self, of: IndexedFile) -> Guess | None:
-        data = self._bound.value(of)
-        try:
-            family, figure = text(data["family"]), float(data["figure"])
-        except (TypeError, KeyError, ValueError, OverflowError):
+        found = self._found(bindings_of(of, is_lasting=False))
+        if found is None or found.family is None or found.family not in FAMILIES or math.isnan(found.figure):
             return None
-        return Guess(family, figure) if family in FAMILIES and not math.isnan(figure) else None
+        return Guess(found.family, found.figure)
 
     def put(self, of: IndexedFile, guess: Guess | None) -> None:
-        """Remember it for these bytes; None forgets it. Raises DiskError."""
-        self._bound.put(of, None if guess is None else {"family": guess.family, "figure": guess.figure})
+        """Remember it for these bytes; None forgets it."""
+        first, *others = map(binding_key, bindings_of(of, is_lasting=False))
+        known = [key for key in others if self._section.get(key) is not None]
+        new = GuessRecord(first, guess.family, guess.figure) if guess is not None else GuessRecord(first, None)
+        self._section.put(new, *(GuessRecord(key, None) for key in known))
 
     def carry(self, before: Identity, after: Path) -> None:
-        self._bound.carry(before, after)
+        """A guess that is bound to a file's identity goes along when the file moves."""
+        found, now = self._found(bindings_of_identity(before, is_lasting=False)), identity_of(after)
+        if found is not None and now is not None:
+            self._section.put(found._replace(key=binding_key(tuple(now))))
+
+    def _found(self, bindings: Iterable[Binding]) -> GuessRecord | None:
+        """Return the guess that is bound the tightest."""
+        records = (self._section.get(binding_key(binding)) for binding in bindings)
+        return next((record for record in records if record is not None and record.family is not None), None)
 
 
 def family_of(

@@ -14,9 +14,9 @@ from ..library import VaeFile
 from .known import Known
 
 if TYPE_CHECKING:  # what opens files waits for the first file
-    from ..files import HashStore
     from ..library.families import FamilyGuess, Guesses, OwnWords
     from ..library.index import Index, IndexedFile
+    from ..records import HashStore, RecordStore
 
 AT_ONCE = 50
 """Files that are looked at before they are told of."""
@@ -38,6 +38,7 @@ class Stores:
     index: Callable[[], Index]
     words: Callable[[], OwnWords]
     guesses: Callable[[], Guesses]
+    records: Callable[[], RecordStore]
     trash: Path
 
 

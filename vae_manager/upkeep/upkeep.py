@@ -18,7 +18,8 @@ from ..library import VaeFile
 from ..sentences import Sentence, say
 from . import work
 from .known import Known, Verdict, key_of
-from .looks import Bound, Looks, Stores, bound
+from .looks import Looks, Stores
+from .verdicts import keep_verdict, verdict_on
 
 if TYPE_CHECKING:
     from ..library.families import Guess
@@ -59,7 +60,6 @@ class Upkeep:
         self._looking = Lane("looks")
         self._lane = Lane("upkeep")
         self._lock = threading.Lock()
-        self._verdicts: dict[Bound, Verdict] = {}
         self._renamed: dict[str, str] = {}
         self._removed: Removed | None = None
         self.told: Told | None = None
@@ -88,12 +88,13 @@ class Upkeep:
         return self._looks.twins(files)
 
     @property
-    def verdicts(self) -> Mapping[Bound, Verdict]:
-        """All of them; another object after each change."""
-        return self._verdicts
+    def verdict_revision(self) -> int:
+        """Another number after each change of a verdict."""
+        return self._stores.records().verifications.revision
 
     def verdict(self, file: VaeFile) -> Verdict | None:
-        return self._verdicts.get(bound(file))
+        """What the last verification gave, by this process or an earlier one."""
+        return verdict_on(file, self._stores.records())
 
     def set_family(self, file: VaeFile, family: str | None) -> None:
         """Remember the person's own word; None takes it back. Raises UsageError, DiskError."""
@@ -114,7 +115,8 @@ class Upkeep:
     # -- files -----------------------------------------------------------------------------------------------------
     def memories(self) -> tuple[Memory, ...]:
         """What knows files by their identity, and has to be told when one moves."""
-        return self._stores.hashes(), self._stores.index(), self._stores.words(), self._stores.guesses()
+        stores = self._stores
+        return stores.hashes(), stores.index(), stores.words(), stores.guesses(), stores.records()
 
     def now_called(self, key: str) -> str:
         """The key of the file that had the key `key`: an open page may not know yet that it was renamed."""
@@ -160,8 +162,7 @@ class Upkeep:
 
     def _verify(self, key: str, title: str, files: Sequence[VaeFile]) -> None:
         def judged(file: VaeFile, verdict: Verdict) -> None:
-            with self._lock:
-                self._verdicts = {**self._verdicts, bound(file): verdict}
+            keep_verdict(file, verdict, self._stores.records())
 
         def verify(handle: Handle) -> None:
             bad = work.verify_all(files, self._stores, self._looks, judged, handle)

@@ -15,7 +15,7 @@ from .known import Verdict
 from .looks import Looks, Stores
 
 if TYPE_CHECKING:
-    from ..files import HashStore
+    from ..records import HashStore
 
 
 class Course:

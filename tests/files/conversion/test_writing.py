@@ -15,8 +15,9 @@ from tests.files.whole_vaes import FLUX, SD, Config, Tensor, Tensors, below, rea
 from tests.library.vaes import without_links
 from vae_manager import __version__
 from vae_manager.errors import DiskError, NameTakenError, NotFoundError, RefusedError, UsageError
-from vae_manager.files import HashStore, contents, read_header
+from vae_manager.files import contents, read_header
 from vae_manager.files.conversion import Converted, convert, free_name
+from vae_manager.records import HashStore, RecordStore
 
 from .folders import left
 
@@ -125,7 +126,7 @@ def test_progress_reaches_its_end(source: Path, target: Path, monkeypatch: pytes
 
 
 def test_a_known_hash_is_not_computed_again(source: Path, target: Path, tmp_path: Path) -> None:
-    hashes = HashStore(tmp_path / "hashes.json")
+    hashes = HashStore(RecordStore(tmp_path))
     hashes.remember(source, "0" * 64)
     convert(source, target, hashes=hashes)
     assert read_header(target).metadata["vae_manager.source_sha256"] == "0" * 64

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from ... import __version__
 from ...errors import Cancelled, FileChangedError, IntegrityError, UsageError
 from ...sentences import say
 from ..contents import chunks, read_contents
 from ..disk import check_room, name_taken, publish, sync, write_error
-from ..fingerprints import HashStore, sha256_of
+from ..fingerprints import sha256_of
 from ..headers import Header, disk_error
 from ..identity import Identity
 from ..inspection import inspect
@@ -32,6 +32,15 @@ __all__ = ["Converted", "convert", "free_name"]
 SUFFIX: Final = ".safetensors"
 _HEADER_ROOM: Final = 1_000_000
 """Bytes that a header is not longer than, as far as room on the disk goes."""
+
+
+class KnownHashes(Protocol):
+    """A memory of the SHA-256 of files."""
+
+    def compute(
+        self, path: Path, *, report: Callable[[int], None] | None = None, stop: threading.Event | None = None
+    ) -> str:
+        """The hash of `path`: remembered, or computed and then remembered."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ def convert(
     *,
     dtype: str | None = None,
     layout: Layout = "ldm",
-    hashes: HashStore | None = None,
+    hashes: KnownHashes | None = None,
     report: Callable[[int, int], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Converted:
@@ -132,7 +141,7 @@ class _Course:
         self.step(done - self._done)
 
 
-def _hash(source: Path, hashes: HashStore | None, course: _Course) -> str:
+def _hash(source: Path, hashes: KnownHashes | None, course: _Course) -> str:
     if hashes is None:
         return sha256_of(source, report=course.reach, stop=course.stop)
     return hashes.compute(source, report=course.reach, stop=course.stop)

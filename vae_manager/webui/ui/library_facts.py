@@ -187,10 +187,13 @@ def _table(
 ) -> LibraryTable:
     return memo.get(
         "library",
-        (files, twins, service.upkeep.known(files), service.upkeep.verdicts, service.catalogue),
-        (dict(host.files()), host.choice(), host.loads_any_layout, in_use.path, service.hashing()),
+        (files, twins, service.upkeep.known(files), service.catalogue),
+        (
+            service.upkeep.verdict_revision, dict(host.files()), host.choice(), host.loads_any_layout, in_use.path,
+            service.hashing(),
+        ),
         lambda: LibraryTable(_rows(host, service, files, in_use, twins)),
-    )
+    )  # fmt: skip
 
 
 def _rows(

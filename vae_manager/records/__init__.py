@@ -1,0 +1,22 @@
+"""Records of VAE files: everything that can be computed again, in one SQLite database per data folder.
+
+Entries that a person has made (family labels, the queue, the history, accepted licences, keys) stay in text files, so
+they survive the loss of this database.
+"""
+
+from .hashes import HashStore
+from .rows import UNTIMED, Failure, GuessRecord, HashRecord, InspectionRecord, Verification, binding_key
+from .store import DATABASE, RecordStore
+
+__all__ = [
+    "DATABASE",
+    "UNTIMED",
+    "Failure",
+    "GuessRecord",
+    "HashRecord",
+    "HashStore",
+    "InspectionRecord",
+    "RecordStore",
+    "Verification",
+    "binding_key",
+]

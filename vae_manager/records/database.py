@@ -1,0 +1,270 @@
+"""One SQLite file, shared by several processes: opening, schema, transactions, and the reasons why it is unusable.
+
+    <data>/records.sqlite3     the database; `records.sqlite3-journal` exists during a transaction only
+
+A rollback journal is used, since a write-ahead log needs shared memory, which network mounts lack. A damaged file, or
+another program's, is set aside and a new one is begun, into which the caller writes its records again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from ..files.damage import set_aside
+from ..files.partials import partial_file
+from ..sentences import Sentence, say
+
+__all__ = ["APPLICATION", "SCHEMA", "Database", "ReplacedError", "UnavailableError"]
+
+APPLICATION: Final = 0x5641454D
+"""`application_id` of the file, which distinguishes it from other programs' databases."""
+SCHEMA: Final = 1
+"""`user_version` of the file."""
+BUSY_TIMEOUT_S: Final = 0.8
+"""Wait for another process. A page may be waiting, so it is short."""
+
+_META: Final = "CREATE TABLE meta (id TEXT NOT NULL)"
+_BUSY: Final = "locked"
+_ENVIRONMENT: Final = ("unable to open", "readonly", "full", "disk I/O", "locking protocol", "permission", "memory")
+"""Parts of SQLite's messages that concern the system, not the file's content. Python 3.10 has no error codes."""
+
+_OF_CONTENT: Final = (sqlite3.OperationalError, sqlite3.IntegrityError)
+"""Errors that damaged content can cause, besides the plain `DatabaseError`."""
+
+_opening = threading.Lock()
+"""Held while a file is created: POSIX drops all locks of a process on a file when it closes any handle of it."""
+
+_Place = tuple[int, int]
+
+
+class UnavailableError(Exception):
+    """The database cannot be used now, for a reason outside its content."""
+
+    def __init__(self, reason: Sentence | str, *, is_busy: bool = False, is_newer: bool = False) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+        self.is_busy = is_busy
+        """Another process is using the file."""
+        self.is_newer = is_newer
+        """A newer version of this program has written the file."""
+
+
+class ReplacedError(Exception):
+    """The file was damaged and is set aside: the same transaction can be run again on a new one."""
+
+
+class _DamagedError(Exception):
+    def __init__(self, reason: Sentence | str) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class Database:
+    """A connection to one database file. Not safe for threads: the caller holds a lock."""
+
+    def __init__(self, path: Path, schema: Sequence[str], layout: Sequence[str]) -> None:
+        """
+        Args:
+            path: The file, which need not exist.
+            schema: Statements that create the tables.
+            layout: Queries that name each column: if one fails, the tables are not those of `schema`.
+        """
+        self.path = path
+        self._schema = (_META, *schema)
+        self._layout = layout
+        self._connection: sqlite3.Connection | None = None
+        self._process = 0
+        self._place: _Place | None = None
+        self.id: str | None = None
+        """Random name of the opened database: another one means that the records have to be read and written anew."""
+
+    @property
+    def exists(self) -> bool:
+        return os.path.lexists(self.path)
+
+    def version(self) -> int | None:
+        """Return a number that changes after each commit of another connection; None if no such file is open.
+
+        Raises UnavailableError and ReplacedError.
+        """
+        if self._connection is None or self._is_stale():
+            return None
+        with self._errors():
+            return _number(self._connection, "data_version")
+
+    @contextmanager
+    def transaction(self, *, is_writing: bool) -> Iterator[sqlite3.Connection]:
+        """Run one transaction, which is rolled back after an exception; a missing file is created.
+
+        Raises UnavailableError and ReplacedError.
+        """
+        with self._errors():
+            connection = self._opened()
+            connection.execute("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the connection; the next transaction opens another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None and self._process == os.getpid():  # a fork must leave its parent's alone
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    # -- errors ----------------------------------------------------------------------------------------------------
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except _DamagedError as error:
+            self._set_aside(error.reason)
+        except sqlite3.Error as error:
+            if type(error) is not sqlite3.DatabaseError:  # else it is malformed, or no database at all
+                if _BUSY in str(error):
+                    raise self._busy() from error
+                if not isinstance(error, _OF_CONTENT) or any(part in str(error) for part in _ENVIRONMENT):
+                    self.close()
+                    raise UnavailableError(str(error)) from error
+            self._set_aside(str(error))
+        except OSError as error:
+            self.close()
+            raise UnavailableError(error.strerror or str(error)) from error
+
+    def _busy(self) -> UnavailableError:
+        if not _has_locks(self.path.parent):
+            self.close()
+            return UnavailableError(say("its file system has no locks"))
+        return UnavailableError(say("another program keeps it locked"), is_busy=True)
+
+    def _set_aside(self, reason: Sentence | str) -> None:
+        place = self._place
+        self.close()
+        with _opening:
+            is_there = place is None or place == _place_of(self.path)  # else another process has dealt with it
+            if is_there and not set_aside(self.path, reason):
+                raise UnavailableError(reason)
+        raise ReplacedError
+
+    # -- opening ---------------------------------------------------------------------------------------------------
+    def _is_stale(self) -> bool:
+        """Return True if the connection is not one of this process to the file that has the name now."""
+        return self._process != os.getpid() or self._place != _place_of(self.path)
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is not None and not self._is_stale():
+            return self._connection
+        self.close()
+        self._place = None
+        with _opening:
+            _create(self.path)
+            self._place = _place_of(self.path)
+            connection = sqlite3.connect(
+                self.path.absolute(), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+        self._connection, self._process = connection, os.getpid()
+        try:
+            self._check(connection)
+        except BaseException:
+            self._connection = None
+            connection.close()
+            raise
+        return connection
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """Find out whose database it is, and create the tables of an empty one."""
+        connection.execute("PRAGMA trusted_schema = OFF")  # views and triggers of a foreign file run no functions
+        connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+        if _is_empty(connection):
+            self._create_tables(connection)
+        application, version = _number(connection, "application_id"), _number(connection, "user_version")
+        if application != APPLICATION or version < 1:
+            raise _DamagedError(say("it is another program's database"))
+        if version > SCHEMA:
+            raise UnavailableError(say("a newer version of this program has written it"), is_newer=True)
+        for query in self._layout:
+            connection.execute(query).fetchone()
+        row = connection.execute("SELECT id FROM meta").fetchone()
+        if row is None or not isinstance(row[0], str):
+            raise _DamagedError(say("it is not what this program writes"))
+        self.id = row[0]
+
+    def _create_tables(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if _is_empty(connection):  # another process may have been quicker
+                for statement in self._schema:
+                    connection.execute(statement)
+                connection.execute("INSERT INTO meta VALUES (lower(hex(randomblob(16))))")
+                connection.execute(f"PRAGMA application_id = {APPLICATION}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return _number(connection, "application_id") == _number(connection, "user_version") == 0 and not (
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    )
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+
+def _create(path: Path) -> None:
+    """Create an empty file for its owner alone; raises _DamagedError if something else than a file is there."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise _DamagedError(say("it is a link to a file that is not there")) from None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        return
+    except OSError as error:
+        if os.path.lexists(path):
+            raise _DamagedError(error.strerror or str(error)) from None
+        raise
+    if not stat.S_ISREG(status.st_mode):
+        raise _DamagedError(say("it is a folder") if stat.S_ISDIR(status.st_mode) else say("it is no plain file"))
+
+
+def _place_of(path: Path) -> _Place | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _has_locks(folder: Path) -> bool:
+    """Find out if files in `folder` can be locked; SQLite reports a missing lock service as a busy file."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        with partial_file(folder) as (_, file):
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (PermissionError, BlockingIOError):
+        return True
+    except OSError:
+        return False
+    return True

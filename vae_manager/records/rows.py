@@ -1,0 +1,251 @@
+"""The records and the tables that hold them.
+
+A record of a file is found by its path and bound to the file's identity: a file that was written to, replaced or moved
+has none. Texts of other layers (summaries, sentences) are opaque JSON here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+
+from ..files.identity import Identity
+from ..files.weights import Fingerprints
+
+__all__ = [
+    "UNTIMED",
+    "Failure",
+    "GuessRecord",
+    "HashRecord",
+    "InspectionRecord",
+    "Table",
+    "Verification",
+    "binding_key",
+    "sha256_of_text",
+]
+
+UNTIMED: Final = -1
+"""In place of a ctime, which early versions did not keep: no file has it."""
+MAX_TEXT: Final = 1 << 20
+"""Characters of one opaque text."""
+_HALF: Final = 1 << 63
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class HashRecord(NamedTuple):
+    """The SHA-256 of a file."""
+
+    identity: Identity
+    sha256: str
+    first: str | None = None
+    """The hash of an earlier reading, if a later one gave another: what the bytes should be."""
+
+
+class InspectionRecord(NamedTuple):
+    """Facts of a file's header, and the fingerprints of its weights."""
+
+    identity: Identity
+    reader: int = 0
+    """Version of the reader that found the summary."""
+    summary: str | None = None
+    """JSON."""
+    tensors: str | None = None
+    """Digest of the table of its tensors, a key of `tensor_tables`."""
+    fingerprints: Fingerprints | None = None
+    last: Fingerprints | None = None
+    """Fingerprints under an earlier ctime, or from before ctimes were kept."""
+
+
+class Verification(NamedTuple):
+    """Result of reading all of a file."""
+
+    identity: Identity
+    at: float
+    """Seconds since 1970."""
+    problem: str | None
+    """A sentence as JSON; None for a good file."""
+
+
+class Failure(NamedTuple):
+    """A file that failed when it was used."""
+
+    identity: Identity
+    at: float
+    """Seconds since 1970."""
+    sentence: str
+    """JSON."""
+
+
+class GuessRecord(NamedTuple):
+    """The latent test's guess of a family."""
+
+    key: bytes
+    """The bytes, weights or identity that the guess is bound to."""
+    family: str | None
+    """None for a guess that was taken back."""
+    figure: float = 0.0
+
+
+class FileRecord(Protocol):
+    @property
+    def identity(self) -> Identity: ...
+
+
+Record = TypeVar("Record")
+AnyKey = TypeVar("AnyKey", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Table(Generic[AnyKey, Record]):
+    """A table, and the conversion of its rows."""
+
+    name: str
+    columns: str
+    """Names and types of all columns behind `changed`, the first of them the key."""
+    key: Callable[[Record], AnyKey]
+    column: Callable[[AnyKey], bytes]
+    """The key as the database holds it."""
+    pack: Callable[[Record], tuple[Any, ...]]
+    unpack: Callable[..., Record]
+    """Takes a row; raises ValueError for one that this program does not write."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.split()[0] for column in self.columns.split(", "))
+
+    @property
+    def create(self) -> str:
+        """`changed` grows with each change of any row, so that other processes find what is new."""
+        key, rest = self.columns.split(", ", 1)
+        return (
+            f"CREATE TABLE {self.name} (changed INTEGER PRIMARY KEY AUTOINCREMENT, {key} NOT NULL UNIQUE, {rest})"
+        )
+
+    @property
+    def select(self) -> str:
+        return f"SELECT changed, {', '.join(self.names)} FROM {self.name} WHERE changed > ? ORDER BY changed"
+
+    @property
+    def insert(self) -> str:
+        marks = ", ".join("?" * len(self.names))
+        return f"INSERT OR REPLACE INTO {self.name} ({', '.join(self.names)}) VALUES ({marks})"
+
+    @property
+    def delete(self) -> str:
+        return f"DELETE FROM {self.name} WHERE {self.names[0]} = ?"
+
+
+def binding_key(binding: tuple[object, ...]) -> bytes:
+    """The key of a guess: bound to ("sha256", …), to ("weights", …), or to a path with its size, times and inode.
+
+    Raises ValueError for a text that no path can be.
+    """
+    if len(binding) == 2:
+        return os.fsencode(f"{binding[0]} {binding[1]}")
+    path, *numbers = binding
+    return os.fsencode(" ".join(map(str, ["file", *numbers, path])))
+
+
+def _signed(number: int) -> int:
+    """SQLite holds 64 bits with a sign; an inode has none."""
+    return (number + _HALF) % (2 * _HALF) - _HALF
+
+
+def _bound(identity: Identity) -> tuple[Any, ...]:
+    return os.fsencode(identity.path), *map(_signed, identity[1:])
+
+
+def _identity(path: Any, *numbers: Any) -> Identity:
+    size, mtime_ns, inode, ctime_ns = numbers
+    if not isinstance(path, bytes) or not all(type(number) is int for number in numbers):
+        raise ValueError("no identity")
+    return Identity(os.fsdecode(path), size, mtime_ns, inode % (2 * _HALF), ctime_ns)
+
+
+def _text(value: Any) -> Any:
+    if value is not None and (not isinstance(value, str) or len(value) > MAX_TEXT):
+        raise ValueError("no text")
+    return value
+
+
+def sha256_of_text(value: Any) -> str:
+    """Check a SHA-256 in lower-case hexadecimal; raises ValueError."""
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise ValueError("no SHA-256")
+    return value
+
+
+def _sha256_or_none(value: Any) -> str | None:
+    return sha256_of_text(value) if value is not None else None
+
+
+def _time(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise ValueError("no time")
+    return float(value)
+
+
+def _prints(weights: Any, encoder: Any) -> Fingerprints | None:
+    return Fingerprints(sha256_of_text(weights), _sha256_or_none(encoder)) if weights is not None else None
+
+
+def _printed(prints: Fingerprints | None) -> tuple[str | None, str | None]:
+    return (prints.weights, prints.encoder) if prints is not None else (None, None)
+
+
+def _path_of(record: FileRecord) -> str:
+    return record.identity.path
+
+
+_FILE: Final = "path BLOB, size INTEGER, mtime_ns INTEGER, inode INTEGER, ctime_ns INTEGER"
+
+HASHES: Final = Table[str, HashRecord](
+    "hashes",
+    f"{_FILE}, sha256 TEXT, first TEXT",
+    _path_of,
+    os.fsencode,
+    lambda record: (*_bound(record.identity), record.sha256, record.first),
+    lambda *row: HashRecord(_identity(*row[:5]), sha256_of_text(row[5]), _sha256_or_none(row[6])),
+)
+INSPECTIONS: Final = Table[str, InspectionRecord](
+    "inspections",
+    f"{_FILE}, reader INTEGER, summary TEXT, tensors TEXT, weights TEXT, encoder TEXT, last_weights TEXT, "
+    "last_encoder TEXT",
+    _path_of,
+    os.fsencode,
+    lambda record: (
+        *_bound(record.identity), record.reader, record.summary, record.tensors, *_printed(record.fingerprints),
+        *_printed(record.last),
+    ),
+    lambda *row: InspectionRecord(
+        _identity(*row[:5]), int(row[5]), _text(row[6]), _text(row[7]), _prints(*row[8:10]), _prints(*row[10:12])
+    ),
+)  # fmt: skip
+VERIFICATIONS: Final = Table[str, Verification](
+    "verifications",
+    f"{_FILE}, at REAL, problem TEXT",
+    _path_of,
+    os.fsencode,
+    lambda record: (*_bound(record.identity), record.at, record.problem),
+    lambda *row: Verification(_identity(*row[:5]), _time(row[5]), _text(row[6])),
+)
+FAILURES: Final = Table[str, Failure](
+    "failures",
+    f"{_FILE}, at REAL, sentence TEXT",
+    _path_of,
+    os.fsencode,
+    lambda record: (*_bound(record.identity), record.at, record.sentence),
+    lambda *row: Failure(_identity(*row[:5]), _time(row[5]), _text(row[6]) or ""),
+)
+GUESSES: Final = Table[bytes, GuessRecord](
+    "guesses",
+    "key BLOB, family TEXT, figure REAL",
+    lambda record: record.key,
+    bytes,
+    lambda record: tuple(record),
+    lambda *row: GuessRecord(bytes(row[0]), _text(row[1]), _time(row[2])),
+)
+TENSOR_TABLES: Final = "CREATE TABLE tensor_tables (digest TEXT PRIMARY KEY, data BLOB NOT NULL)"

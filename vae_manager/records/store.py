@@ -1,0 +1,355 @@
+"""The records of one data folder: kept in memory, shared with other processes through the database.
+
+Every look at a page asks for records, so they are read once, and then only those that another process has changed. If
+the database cannot be used, or is locked for long, the program goes on with what it has in memory and tries again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Generic
+
+from ..files import Identity, identity_of
+from ..files.damage import report_damage
+from ..sentences import say
+from .database import Database, ReplacedError, UnavailableError
+from .migration import Earlier
+from .rows import (
+    FAILURES,
+    GUESSES,
+    HASHES,
+    INSPECTIONS,
+    TENSOR_TABLES,
+    VERIFICATIONS,
+    AnyKey,
+    InspectionRecord,
+    Record,
+    Table,
+)
+
+__all__ = ["DATABASE", "RecordStore", "Section"]
+
+DATABASE: Final = "records.sqlite3"
+ATTEMPTS: Final = 3
+"""Databases that one exchange tries: each may turn out to be damaged."""
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 60.0
+"""Between attempts at a database that cannot be used; the pause doubles from the first on."""
+BUSY_IS_LONG: Final = 4
+"""Attempts in a row that found the database locked before a notice is worth it."""
+SWEEP_EVERY_S: Final = 600.0
+"""Between searches for records of files that are gone."""
+MAX_GONE: Final = 2_000
+"""Records of each kind that are kept of files that are gone: a disk may be away, and come back."""
+
+
+class Section(Generic[AnyKey, Record]):
+    """The records of one table. All methods may be called from any thread, and none raises for the database."""
+
+    def __init__(
+        self, store: RecordStore, table: Table[AnyKey, Record], merge: Callable[[Record, Record], Record] | None = None
+    ) -> None:
+        """`merge` joins an older and a newer record of one key; by default the newer one alone stays."""
+        self._store = store
+        self._merge = merge
+        self.table = table
+        self._rows: dict[AnyKey, Record] = {}
+        self._unwritten: dict[AnyKey, None] = {}
+        self._removed: dict[AnyKey, None] = {}
+        self._seen = 0
+        self._revision = 0
+
+    @property
+    def revision(self) -> int:
+        """Another number after each change of a record, by whichever process."""
+        self._store.refresh()
+        return self._revision
+
+    def get(self, key: AnyKey) -> Record | None:
+        """Return the record of this key, as far as it is known in memory by now."""
+        self._store.load()
+        return self._rows.get(key)
+
+    def put(self, *records: Record, tensors: Mapping[str, bytes] | None = None) -> None:
+        """Keep records in place of earlier ones with their keys; `tensors` are tables of tensors that they refer to."""
+        with self._store.changing(tensors or {}):
+            for record in records:
+                self.add(record)
+
+    def forget(self, *keys: AnyKey) -> None:
+        """Remove records. Another process may still hold them in memory."""
+        if any(self.get(key) is not None for key in keys):
+            with self._store.changing({}):
+                self.drop(keys)
+
+    # -- for the store, which holds its lock -----------------------------------------------------------------------
+    def add(self, record: Record) -> None:
+        key = self.table.key(record)
+        self._rows[key] = self._together(self._rows.get(key), record)
+        self._unwritten[key] = None
+        self._removed.pop(key, None)
+        self._revision += 1
+
+    def drop(self, keys: Iterable[AnyKey]) -> None:
+        for key in keys:
+            if self._rows.pop(key, None) is not None:
+                self._unwritten.pop(key, None)
+                self._removed[key] = None
+                self._revision += 1
+
+    def all_keys(self) -> list[AnyKey]:
+        """The keys, the oldest first."""
+        return list(self._rows)
+
+    @property
+    def unwritten(self) -> int:
+        return len(self._unwritten) + len(self._removed)
+
+    def begin_anew(self) -> None:
+        """The database is another one: read all of it, and write everything to it."""
+        self._seen = 0
+        self._unwritten = dict.fromkeys(self._rows)
+        self._removed = {}
+
+    def read(self, connection: sqlite3.Connection) -> None:
+        """Take in what has changed; a row that this program does not write counts as missing."""
+        for changed, *row in connection.execute(self.table.select, (self._seen,)):
+            self._seen = changed
+            try:
+                record = self.table.unpack(*row)
+            except (ValueError, TypeError, OverflowError):
+                continue
+            key = self.table.key(record)
+            mine = self._rows.get(key)
+            if key in self._removed or record == mine:
+                continue
+            self._rows[key] = self._together(record, mine) if key in self._unwritten and mine is not None else record
+            self._revision += 1
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        column, pack, rows = self.table.column, self.table.pack, self._rows
+        connection.executemany(self.table.delete, [(column(key),) for key in self._removed])
+        connection.executemany(self.table.insert, [pack(rows[key]) for key in self._unwritten])
+
+    def written(self, last: int) -> None:
+        """All of it is committed; `last` is the highest number of a change now."""
+        self._unwritten, self._removed, self._seen = {}, {}, last
+
+    def _together(self, old: Record | None, new: Record) -> Record:
+        return self._merge(old, new) if old is not None and self._merge is not None else new
+
+
+class RecordStore:
+    """All records of one data folder. All methods may be called from any thread, and by several processes at once."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder` is made when something is first written there; None for records that end with this object."""
+        self._database = Database(folder / DATABASE, _SCHEMA, _LAYOUT) if folder is not None else None
+        self._earlier = Earlier(folder) if folder is not None else None
+        self._lock = threading.RLock()
+        self._is_loaded = False
+        self._id: str | None = None
+        self._version: int | None = None
+        self._tensors: dict[str, bytes] = {}
+        """Tables of tensors that are not written yet."""
+        self._failed = 0
+        self._try_at = 0.0
+        self._sweep_at = 0.0
+        self._is_tidy = True
+        self.hashes = Section(self, HASHES)
+        self.inspections = Section(self, INSPECTIONS, joined)
+        self.verifications = Section(self, VERIFICATIONS)
+        self.failures = Section(self, FAILURES)
+        self.guesses = Section(self, GUESSES)
+        self._of_files: tuple[Section[str, Any], ...] = (
+            self.hashes, self.inspections, self.verifications, self.failures,
+        )  # fmt: skip
+        self._sections: tuple[Section[Any, Any], ...] = (*self._of_files, self.guesses)
+
+    @property
+    def unwritten(self) -> int:
+        """Changes that are in memory alone so far."""
+        return sum(section.unwritten for section in self._sections) + len(self._tensors)
+
+    def tensor_table(self, digest: str) -> bytes | None:
+        """Return a table of tensors that was put with a record; None if it is not there, or cannot be read now."""
+        with self._lock:
+            if digest in self._tensors or self._database is None or not self._database.exists:
+                return self._tensors.get(digest)
+            try:
+                with self._database.transaction(is_writing=False) as connection:
+                    row = connection.execute("SELECT data FROM tensor_tables WHERE digest = ?", (digest,)).fetchone()
+            except (ReplacedError, UnavailableError):
+                return None
+            return bytes(row[0]) if row is not None and isinstance(row[0], bytes) else None
+
+    def carry(self, before: Identity, after: Path) -> None:
+        """Let what a verification found of the file of `before` hold for `after`, which has the same bytes.
+
+        A problem is found anew: its sentence names the file.
+        """
+        verification, now = self.verifications.get(before.path), identity_of(after)
+        if verification is None or now is None:
+            return
+        if verification.identity == before and verification.problem is None and now.size == before.size:
+            self.verifications.put(verification._replace(identity=now))
+
+    # -- for the sections ------------------------------------------------------------------------------------------
+    def load(self) -> None:
+        """Read everything, once; records that earlier versions kept in other files move into the database."""
+        if self._is_loaded:
+            return
+        with self._lock:
+            if self._is_loaded:
+                return
+            earlier = self._earlier.records() if self._earlier is not None else None
+            if self._database is not None and self._database.exists:
+                self._exchange(is_writing=False)
+            self._is_loaded = True
+            if earlier is not None:
+                for section in self._sections:
+                    for record in earlier.get(section.table.name, ()):
+                        if section.get(section.table.key(record)) is None:
+                            section.add(record)
+                self._exchange(is_writing=True)
+
+    def refresh(self) -> None:
+        """Take in what other processes have written, unless that would have to be waited for."""
+        self.load()
+        if self._database is None or time.monotonic() < self._try_at or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._failed and self.unwritten:
+                self._exchange(is_writing=True)
+            elif self._is_newer():
+                self._exchange(is_writing=False)
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def changing(self, tensors: Mapping[str, bytes]) -> Iterator[None]:
+        """Context in which sections change; all of it is written in one transaction at the end."""
+        self.load()
+        with self._lock:
+            yield
+            self._tensors.update(tensors)
+            self._exchange(is_writing=True)
+        self._sweep()
+
+    # -- the database ----------------------------------------------------------------------------------------------
+    def _is_newer(self) -> bool:
+        assert self._database is not None
+        try:
+            version = self._database.version()
+        except ReplacedError:
+            return True
+        except UnavailableError as error:
+            self._postpone(error)
+            return False
+        return version != self._version if version is not None else self._database.exists
+
+    def _exchange(self, *, is_writing: bool) -> None:
+        """Read what is new; with `is_writing`, write what is unwritten. The lock is held."""
+        if self._database is None or time.monotonic() < self._try_at:
+            return
+        for _ in range(ATTEMPTS):
+            try:
+                with self._database.transaction(is_writing=is_writing) as connection:
+                    lasts = self._exchanged(connection, self._database, is_writing)
+            except ReplacedError:
+                continue
+            except UnavailableError as error:
+                self._postpone(error)
+            else:
+                self._failed = 0
+                if is_writing:
+                    self._written(lasts)
+            return
+
+    def _exchanged(self, connection: sqlite3.Connection, database: Database, is_writing: bool) -> list[int]:
+        if database.id != self._id:
+            self._id = database.id
+            for section in self._sections:
+                section.begin_anew()
+        self._version = int(connection.execute("PRAGMA data_version").fetchone()[0])
+        for section in self._sections:
+            section.read(connection)
+        if not is_writing:
+            return []
+        for section in self._sections:
+            section.write(connection)
+        connection.executemany("INSERT OR IGNORE INTO tensor_tables VALUES (?, ?)", self._tensors.items())
+        if not self._is_tidy:
+            connection.execute(_TIDY)
+        return [
+            connection.execute(f"SELECT max(changed) FROM {section.table.name}").fetchone()[0] or 0
+            for section in self._sections
+        ]
+
+    def _written(self, lasts: Iterable[int]) -> None:
+        self._tensors, self._is_tidy = {}, True
+        for section, last in zip(self._sections, lasts, strict=True):
+            section.written(last)
+        if self._earlier is not None:
+            self._earlier.retire()
+
+    def _postpone(self, error: UnavailableError) -> None:
+        assert self._database is not None
+        self._try_at = time.monotonic() + min(FIRST_PAUSE_S * 2**self._failed, LONGEST_PAUSE_S)
+        self._failed = min(self._failed + 1, 30)
+        if error.is_busy and self._failed < BUSY_IS_LONG:
+            return
+        sentence = say(
+            "{file} cannot be used: {reason}. What becomes known of VAE files is kept in memory until the program "
+            "ends, and no VAE file is affected. {advice}",
+            file=self._database.path,
+            reason=error.reason,
+            advice=say("Update this extension.")
+            if error.is_newer
+            else say("Make its folder writable, free disk space, or put the data folder on another disk."),
+        )
+        report_damage(self._database.path, sentence)
+
+    # -- files that are gone ---------------------------------------------------------------------------------------
+    def _sweep(self) -> None:
+        """Forget files that are gone, but the latest of them. The disk is asked without the lock: it may be slow."""
+        if time.monotonic() < self._sweep_at:
+            return
+        self._sweep_at = time.monotonic() + SWEEP_EVERY_S
+        for section in self._of_files:
+            gone = [path for path in section.all_keys() if not os.path.exists(path)]  # noqa: PTH110 - thousands of them
+            with self._lock:
+                section.drop(gone[:-MAX_GONE])
+        self._is_tidy = False
+
+
+def joined(old: InspectionRecord, new: InspectionRecord) -> InspectionRecord:
+    """All that two records know of one file; the newer one alone if the file has changed."""
+    if old.identity != new.identity:
+        return new
+    prints = new.fingerprints or old.fingerprints
+    header = new if new.summary is not None else old
+    return new._replace(
+        reader=header.reader,
+        summary=header.summary,
+        tensors=header.tensors,
+        fingerprints=prints,
+        last=None if prints is not None else new.last or old.last,
+    )
+
+
+_TABLES: Final = (HASHES, INSPECTIONS, VERIFICATIONS, FAILURES, GUESSES)
+_SCHEMA: Final = (*(table.create for table in _TABLES), TENSOR_TABLES)
+_LAYOUT: Final = (
+    *(f"SELECT changed, {', '.join(table.names)} FROM {table.name} LIMIT 0" for table in _TABLES),
+    "SELECT digest, data FROM tensor_tables LIMIT 0",
+)
+_TIDY: Final = """
+DELETE FROM tensor_tables WHERE digest NOT IN (SELECT tensors FROM inspections WHERE tensors IS NOT NULL)
+"""
