@@ -139,6 +139,8 @@ class Database:
                     self.close()
                     raise UnavailableError(str(error)) from error
             self._set_aside(str(error))
+        except UnicodeDecodeError:  # in a message that quotes the schema
+            self._set_aside(say("it is not what this program writes"))
         except OSError as error:
             self.close()
             raise UnavailableError(error.strerror or str(error)) from error
@@ -242,6 +244,8 @@ def _create(path: Path) -> None:
         if os.path.lexists(path):
             raise _DamagedError(error.strerror or str(error)) from None
         raise
+    if status.st_size == 1:  # SQLite would take it for an empty file, and write over it
+        raise _DamagedError(say("it is not what this program writes"))
     if not stat.S_ISREG(status.st_mode):
         raise _DamagedError(say("it is a folder") if stat.S_ISDIR(status.st_mode) else say("it is no plain file"))
 

@@ -106,9 +106,9 @@ class Upkeep:
 
         def try_it(handle: Handle) -> None:
             guess, sentence = test()
+            self.told = Told(sentence)  # before the row shows the guess, which comes with the next look
             for indexed in self._stores.index().look([file]):
                 self._stores.guesses().put(indexed, guess)
-            self.told = Told(sentence)
 
         self._lane.start(f"try {key_of(file.path)}", file.name, try_it)
 
