@@ -105,7 +105,8 @@ def kills(count: int) -> dict[str, Any]:
             opened.append((time.perf_counter() - began) * 1000)
             written = len(store.hashes.all_keys())
             lost += max(0, committed - written)
-            damaged += sql(data, "PRAGMA integrity_check") != [("ok",)] or len(paths(data, "hashes")) != written
+            damaged += sql(data, "PRAGMA integrity_check") != [("ok",)]
+            damaged += written > 0 and len(paths(data, "hashes")) != written
         set_aside = len(list(data.glob("*.damaged-*")))
     return {
         "kills": count,

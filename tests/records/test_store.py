@@ -79,6 +79,11 @@ def _other_program(path: Path) -> None:
         connection.execute("CREATE TABLE cookies (name TEXT)")
 
 
+def _of_another_name(path: Path) -> None:
+    filled(path.parent)
+    sql(path.parent, "PRAGMA application_id = 7")
+
+
 def _without_a_column(path: Path) -> None:
     filled(path.parent)
     sql(path.parent, "ALTER TABLE hashes RENAME COLUMN sha256 TO sha1")
@@ -107,7 +112,7 @@ def _overwritten(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [
-    _other_program, _without_a_column, _without_a_table, _without_a_name, _cut_off, _overwritten,
+    _other_program, _of_another_name, _without_a_column, _without_a_table, _without_a_name, _cut_off, _overwritten,
 ])  # fmt: skip
 def test_another_or_damaged_database_is_set_aside(data: Path, make: Callable[[Path], None]) -> None:
     data.mkdir()
@@ -168,6 +173,15 @@ def test_random_bytes_in_a_whole_database(data: Path) -> None:
         assert later.hashes.get("/new") == store.hashes.get("/new")
         for aside in data.glob("*.damaged-*"):
             aside.unlink()
+
+
+def test_journal_goes_along_with_what_is_set_aside(data: Path) -> None:
+    """It would be played back into the new database."""
+    (data / DATABASE).mkdir(parents=True)
+    (data / f"{DATABASE}-journal").write_bytes(b"the pages of before")
+    assert filled(data).unwritten == 0
+    assert (data / f"{DATABASE}.damaged-1-journal").read_bytes() == b"the pages of before"
+    assert known(data) == 3
 
 
 def test_newer_schema_is_left_alone(data: Path) -> None:
@@ -250,16 +264,19 @@ def test_two_processes_and_threads_lose_nothing(data: Path) -> None:
 
 @POSIX
 def test_kills_at_any_time_lose_nothing_that_was_committed(data: Path) -> None:
-    chance, expected = random.Random(3), 0
-    for number in range(8):
+    chance, expected, journals = random.Random(3), 0, 0
+    for number in range(40):
         writer = Writer(data, f"k{number}", count=100_000, threads=1, reports=True)
-        committed = writer.kill_after(chance.uniform(0.0, 0.08))
-        expected += committed
+        expected += writer.kill_after(chance.uniform(0.0, 0.08))
+        journals += any(data.glob("*-journal"))
         store = RecordStore(data)
         store.load()
         assert len(store.hashes.all_keys()) >= expected
         expected = len(store.hashes.all_keys())
         assert sql(data, "PRAGMA integrity_check") == [("ok",)]
+        if number > 6 and journals:
+            break
+    assert journals, "no kill came in the middle of a transaction"
     assert (kept(data), damage_notices(data)) == ([], ())
 
 
@@ -270,7 +287,8 @@ def test_fork_uses_a_connection_of_its_own(data: Path) -> None:
     if not child:
         with suppress(BaseException):
             store.hashes.put(HashRecord(identity("/child"), B))
-            os._exit(store.unwritten)
+            assert store._database is not None
+            os._exit(store.unwritten if store._database._process == os.getpid() else 98)
         os._exit(99)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     store.hashes.put(HashRecord(identity("/parent"), B))
@@ -303,11 +321,12 @@ def test_locked_database_delays_no_one_and_is_written_later(data: Path, monkeypa
 def test_page_does_not_wait_for_a_thread_that_writes(data: Path) -> None:
     store = filled(data)
     holds, done = threading.Event(), threading.Event()
+    in_time: list[bool] = []
 
     def hold() -> None:
         with store._lock:
             holds.set()
-            done.wait(30)
+            in_time.append(done.wait(30))
 
     thread = threading.Thread(target=hold)
     thread.start()
@@ -316,6 +335,7 @@ def test_page_does_not_wait_for_a_thread_that_writes(data: Path) -> None:
     done.set()
     thread.join()
     assert looked[1] is not None
+    assert in_time == [True]
 
 
 # -- where it cannot be --------------------------------------------------------------------------------------------

@@ -70,16 +70,14 @@ class _DamagedError(Exception):
 class Database:
     """A connection to one database file. Not safe for threads: the caller holds a lock."""
 
-    def __init__(self, path: Path, schema: Sequence[str], layout: Sequence[str]) -> None:
+    def __init__(self, path: Path, schema: Sequence[str]) -> None:
         """
         Args:
             path: The file, which need not exist.
-            schema: Statements that create the tables.
-            layout: Queries that name each column: if one fails, the tables are not those of `schema`.
+            schema: Statements that create the tables. A file with other tables fails at their first use, as damaged.
         """
         self.path = path
         self._schema = (_META, *schema)
-        self._layout = layout
         self._connection: sqlite3.Connection | None = None
         self._process = 0
         self._place: _Place | None = None
@@ -196,8 +194,6 @@ class Database:
             raise _DamagedError(say("it is another program's database"))
         if version > SCHEMA:
             raise UnavailableError(say("a newer version of this program has written it"), is_newer=True)
-        for query in self._layout:
-            connection.execute(query).fetchone()
         row = connection.execute("SELECT id FROM meta").fetchone()
         if row is None or not isinstance(row[0], str):
             raise _DamagedError(say("it is not what this program writes"))

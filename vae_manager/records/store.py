@@ -52,7 +52,7 @@ class RecordStore:
 
     def __init__(self, folder: Path | None = None) -> None:
         """`folder` is made when something is first written there; None for records that end with this object."""
-        self._database = Database(folder / DATABASE, _SCHEMA, _LAYOUT) if folder is not None else None
+        self._database = Database(folder / DATABASE, _SCHEMA) if folder is not None else None
         self._earlier = Earlier(folder) if folder is not None else None
         self._lock = threading.RLock()
         self._is_loaded = False
@@ -248,10 +248,6 @@ def joined(old: InspectionRecord, new: InspectionRecord) -> InspectionRecord:
 
 _TABLES: Final = (HASHES, INSPECTIONS, VERIFICATIONS, FAILURES, GUESSES)
 _SCHEMA: Final = (*(table.create for table in _TABLES), TENSOR_TABLES)
-_LAYOUT: Final = (
-    *(f"SELECT changed, {', '.join(table.names)} FROM {table.name} LIMIT 0" for table in _TABLES),
-    "SELECT digest, data FROM tensor_tables LIMIT 0",
-)
 _TIDY: Final = """
 DELETE FROM tensor_tables WHERE digest NOT IN (SELECT tensors FROM inspections WHERE tensors IS NOT NULL)
 """
