@@ -243,6 +243,18 @@ def test_change_reaches_another_process_at_its_next_look(data: Path) -> None:
     assert two.hashes.revision == before, "a change of another kind"
 
 
+def test_change_of_an_old_database_is_seen(data: Path) -> None:
+    """SQLite is not asked while the time of the file stays the same."""
+    one, two = filled(data), RecordStore(data)
+    os.utime(data / DATABASE, (time.time() - 3600,) * 2)
+    before = two.hashes.revision
+    assert two.hashes.revision == before
+    assert two._database is not None
+    assert two._database._unchanged is not None
+    one.hashes.put(HashRecord(identity("/a"), B))
+    assert two.hashes.revision != before
+
+
 def test_two_writers_join_what_they_know_of_one_file(data: Path) -> None:
     one, two = RecordStore(data), RecordStore(data)
     one.load()

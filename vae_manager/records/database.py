@@ -13,6 +13,7 @@ import sqlite3
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,8 @@ SCHEMA: Final = 1
 """`user_version` of the file."""
 BUSY_TIMEOUT_S: Final = 0.8
 """Wait for another process. A page may be waiting, so it is short."""
+YOUNG_NS: Final = 2_100_000_000
+"""A file that was written so lately may be written again within the same tick of its file system's clock."""
 
 _META: Final = "CREATE TABLE meta (id TEXT NOT NULL)"
 _BUSY: Final = "locked"
@@ -43,6 +46,7 @@ _opening = threading.Lock()
 """Held while a file is created: POSIX drops all locks of a process on a file when it closes any handle of it."""
 
 _Place = tuple[int, int]
+_Stamp = tuple[int, int]
 
 
 class UnavailableError(Exception):
@@ -81,6 +85,9 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._process = 0
         self._place: _Place | None = None
+        self._version = 0
+        self._unchanged: _Stamp | None = None
+        """Time and size of the file when it was found unchanged: SQLite is not asked while they stay the same."""
         self.id: str | None = None
         """Random name of the opened database: another one means that the records have to be read and written anew."""
 
@@ -93,10 +100,15 @@ class Database:
 
         Raises UnavailableError and ReplacedError.
         """
-        if self._connection is None or self._is_stale():
+        status = _status_of(self.path)
+        if self._connection is None or status is None or self._is_stale(status):
             return None
-        with self._errors():
-            return _number(self._connection, "data_version")
+        stamp = status.st_mtime_ns, status.st_size
+        if stamp != self._unchanged:
+            with self._errors():
+                self._version = _number(self._connection, "data_version")
+            self._unchanged = stamp if time.time_ns() - stamp[0] > YOUNG_NS else None
+        return self._version
 
     @contextmanager
     def transaction(self, *, is_writing: bool) -> Iterator[sqlite3.Connection]:
@@ -153,24 +165,25 @@ class Database:
         place = self._place
         self.close()
         with _opening:
-            is_there = place is None or place == _place_of(self.path)  # else another process has dealt with it
+            # Under another place, another process has dealt with it.
+            is_there = place is None or place == _place_of(_status_of(self.path))
             if is_there and not set_aside(self.path, reason):
                 raise UnavailableError(reason)
         raise ReplacedError
 
     # -- opening ---------------------------------------------------------------------------------------------------
-    def _is_stale(self) -> bool:
+    def _is_stale(self, status: os.stat_result | None) -> bool:
         """Return True if the connection is not one of this process to the file that has the name now."""
-        return self._process != os.getpid() or self._place != _place_of(self.path)
+        return self._process != os.getpid() or self._place != _place_of(status)
 
     def _opened(self) -> sqlite3.Connection:
-        if self._connection is not None and not self._is_stale():
+        if self._connection is not None and not self._is_stale(_status_of(self.path)):
             return self._connection
         self.close()
-        self._place = None
+        self._place = self._unchanged = None
         with _opening:
             _create(self.path)
-            self._place = _place_of(self.path)
+            self._place = _place_of(_status_of(self.path))
             connection = sqlite3.connect(
                 self.path.absolute(), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
@@ -246,12 +259,15 @@ def _create(path: Path) -> None:
         raise _DamagedError(say("it is a folder") if stat.S_ISDIR(status.st_mode) else say("it is no plain file"))
 
 
-def _place_of(path: Path) -> _Place | None:
+def _status_of(path: Path) -> os.stat_result | None:
     try:
-        status = path.stat()
+        return os.stat(path)  # noqa: PTH116 - at each look of a page
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+
+
+def _place_of(status: os.stat_result | None) -> _Place | None:
+    return (status.st_dev, status.st_ino) if status is not None else None
 
 
 def _has_locks(folder: Path) -> bool:
