@@ -265,6 +265,14 @@ def test_two_writers_join_what_they_know_of_one_file(data: Path) -> None:
     assert record == InspectionRecord(identity("/a"), 2, "{}", None, Fingerprints(A, None))
 
 
+def test_record_of_a_file_that_has_changed_takes_nothing_over(data: Path) -> None:
+    store = RecordStore(data)
+    store.inspections.put(InspectionRecord(identity("/a"), 2, "{}", fingerprints=Fingerprints(A, None)))
+    other = InspectionRecord(identity("/a")._replace(mtime_ns=9), 2, "{}")
+    store.inspections.put(other)
+    assert RecordStore(data).inspections.get("/a") == store.inspections.get("/a") == other
+
+
 def test_two_processes_and_threads_lose_nothing(data: Path) -> None:
     writers = [Writer(data, name, count=60, threads=3) for name in ("x", "y")]
     for writer in writers:
