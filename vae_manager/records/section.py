@@ -72,6 +72,9 @@ class Section(Generic[AnyKey, Record]):
         self._removed.pop(key, None)
         self._revision += 1
 
+    def knows(self, key: AnyKey) -> bool:
+        return key in self._rows
+
     def drop(self, keys: Iterable[AnyKey]) -> None:
         for key in keys:
             if self._rows.pop(key, None) is not None:

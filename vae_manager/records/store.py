@@ -80,14 +80,22 @@ class RecordStore:
         return sum(section.unwritten for section in self._sections) + len(self._tensors)
 
     def tensor_table(self, digest: str) -> bytes | None:
-        """Return a table of tensors that was put with a record; None if it is not there, or cannot be read now."""
+        """Return a table of tensors that was put with a record; None if it is not there, or cannot be read now.
+
+        A record may outlive its table: what is in memory is written to a new database after damage, tables are not.
+        """
         with self._lock:
             if digest in self._tensors or self._database is None or not self._database.exists:
                 return self._tensors.get(digest)
+            if time.monotonic() < self._try_at:
+                return None
             try:
                 with self._database.transaction(is_writing=False) as connection:
                     row = connection.execute("SELECT data FROM tensor_tables WHERE digest = ?", (digest,)).fetchone()
-            except (ReplacedError, UnavailableError):
+            except ReplacedError:
+                return None
+            except UnavailableError as error:
+                self._postpone(error)
                 return None
             return bytes(row[0]) if row is not None and isinstance(row[0], bytes) else None
 
@@ -113,12 +121,12 @@ class RecordStore:
             earlier = self._earlier.records() if self._earlier is not None else None
             if self._database is not None and self._database.exists:
                 self._exchange(is_writing=False)
+            for section in self._sections:
+                for record in earlier.get(section.table.name, ()) if earlier is not None else ():
+                    if not section.knows(section.table.key(record)):
+                        section.add(record)
             self._is_loaded = True
             if earlier is not None:
-                for section in self._sections:
-                    for record in earlier.get(section.table.name, ()):
-                        if section.get(section.table.key(record)) is None:
-                            section.add(record)
                 self._exchange(is_writing=True)
 
     def refresh(self) -> None:
