@@ -91,7 +91,7 @@ def make(folder: Path, count: int) -> None:
 
 def look(folder: Path, index: Index) -> None:
     found = index.look(scan([Folder(folder)]))
-    assert all(file.summary.loadable for file in found)
+    assert not any(record.problems for record in found)
 
 
 def after_forgetting(folder: Path) -> float:

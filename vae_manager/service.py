@@ -28,10 +28,12 @@ from .upkeep.recovery import Recovery
 
 if TYPE_CHECKING:
     from .downloads.address import NetworkFor
+    from .files import FileRecord
     from .library.families import Guesses, OwnWords
     from .library.index import Index
     from .library.journal import Journal
     from .records import HashStore, RecordStore
+    from .records.verdict import Verdict
     from .transfer import Delivery, Network
 
     Then = Callable[[Delivery], None]
@@ -53,7 +55,11 @@ class Service:
         self.accepted = AcceptedTerms(data_folder / "accepted-terms.json")
         self.keys = Keys(data_folder / "keys.json")
         self.history = History(data_folder / "history.jsonl")
-        self.downloads = Downloads(self.history, Pending(data_folder / "queue.json"), lambda: self.hashes)
+        self.downloads = Downloads(
+            self.history, Pending(data_folder / "queue.json"), lambda: self.hashes, lambda path: self.obstacle(path)
+        )
+        self.judge: Callable[[FileRecord], Verdict] | None = None
+        """Gives the verdict of the WebUI; None without one: that of A1111 counts, for any published checkpoint."""
         self.choices = Lane("choices")
         self.background = Lane("background")
         self._learning = Learning(self.background, lambda: self.hashes, lambda: self.index)
@@ -133,6 +139,16 @@ class Service:
         from .library.families import Guesses
 
         return Guesses(self.records)
+
+    def obstacle(self, path: Path) -> Sentence | None:
+        """Return why a file cannot be used as it is. Raises as `files.inspect` does."""
+        from .files import inspect
+        from .records.capability import A1111
+        from .records.verdict import verdict
+
+        record = inspect(path)
+        reason = (self.judge(record) if self.judge is not None else verdict(record, A1111)).reason
+        return reason.sentence if reason is not None else None
 
     @property
     def trash(self) -> Path:

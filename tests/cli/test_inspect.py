@@ -29,6 +29,7 @@ def test_all_that_is_known_as_json(cli: Cli) -> None:
     [row] = result.json
     assert len(row.pop("weights_fingerprint")) == len(row.pop("encoder_fingerprint")) == 64
     assert row.pop("parameters") > 0
+    assert "1/2 of a picture" in row.pop("reason")
     assert row == {
         "path": str(path),
         "size": path.stat().st_size,
@@ -45,9 +46,10 @@ def test_all_that_is_known_as_json(cli: Cli) -> None:
         "has_decoder": True,
         "prefix": "",
         "entry": "mine",
+        "verdict": "ask-first",
         "loadable": True,
         "convertible": False,
-        "reason": None,
+        "code": "other-factor",
         "problems": [],
         "metadata": {"made_by": "me"},
     }
@@ -61,7 +63,8 @@ def test_three_sentences_first(cli: Cli) -> None:
         str(path),
         "  It is a VAE in the layout “ldm”, and its hash is not in the catalogue.",
         "  It was made for SD 1.x / 2.x or SDXL: its shapes do not tell which.",
-        "  The WebUI can load it as it is.",
+        "  a.safetensors is a VAE whose latents have 1/2 of a picture's side, as that of the x4 upscaler; those of the "
+        "checkpoint have 1/8.",
     ]
     assert any(line.endswith(sha256(path.read_bytes())) for line in lines[4:])
     lines = cli("inspect", path, "--catalogue", catalogue_with(cli, path)).out.splitlines()
@@ -77,8 +80,7 @@ def test_why_not_and_what_to_do(cli: Cli) -> None:
     assert "twin.safetensors is a diffusers file" in lines[3]
     assert lines[3].endswith("Convert it: python -m vae_manager convert IN OUT")
     [row] = cli("inspect", twin, "--json").json
-    assert (row["loadable"], row["convertible"], row["problems"][0]["code"]) == (False, True, "diffusers")
-    assert row["reason"] == row["problems"][0]["message"]
+    assert (row["loadable"], row["convertible"], row["verdict"], row["problems"]) == (False, True, "ask-first", [])
     (cli.work / "page.pt").write_text("<html>sign in</html>")
     result = cli("inspect", cli.work / "page.pt")
     assert result.status == 0

@@ -113,15 +113,16 @@ def test_list_says_what_each_file_is(cli: Cli, filled: Path) -> None:
     assert (result.status, result.err) == (0, "")
     lines = {line.split()[2]: line for line in result.out.splitlines()}
     assert list(lines) == ["sub/diffusers.safetensors", "good.safetensors", "page.safetensors", "pickle.pt"]
-    assert lines["good.safetensors"].endswith("good.safetensors  ldm, fp16")
-    assert lines["pickle.pt"].endswith("pickle.pt  ldm, bf16")
+    assert "good.safetensors is a VAE" in lines["good.safetensors"]
+    assert "pickle.pt is a VAE" in lines["pickle.pt"]
     assert "is a web page, not a VAE" in lines["page.safetensors"]
-    assert "is a diffusers file" in lines["sub/diffusers.safetensors"]
+    assert "diffusers.safetensors is a VAE" in lines["sub/diffusers.safetensors"]
 
 
 def test_list_as_json(cli: Cli, filled: Path) -> None:
     rows = {Path(row["path"]).name: row for row in cli("list", "--dir", filled, "--json").json}
     good = filled / "good.safetensors"
+    assert "1/2 of a picture" in rows["good.safetensors"].pop("reason")
     assert rows["good.safetensors"] == {
         "path": str(good),
         "size": good.stat().st_size,
@@ -129,13 +130,16 @@ def test_list_as_json(cli: Cli, filled: Path) -> None:
         "layout": "ldm",
         "latent_channels": 4,
         "dtype": "fp16",
-        "problem": None,
+        "verdict": "ask-first",
+        "loadable": True,
+        "convertible": False,
+        "code": "other-factor",
         "family": None,
         "sha256": None,
         "same_name_as": [],
     }
     assert rows["pickle.pt"]["container"] == "pickle"
-    assert "web page" in rows["page.safetensors"]["problem"]
+    assert rows["page.safetensors"]["code"] == "web-page"
     assert len(rows) == 4
 
 
@@ -193,7 +197,7 @@ def test_verify_as_json(cli: Cli, filled: Path) -> None:
         "good.safetensors": "unknown",
         "pickle.pt": "unknown",
         "page.safetensors": "WRONG",
-        "diffusers.safetensors": "WRONG",
+        "diffusers.safetensors": "unknown",
         "vae-ft-mse-840000-ema-pruned.safetensors": "WRONG",
     }
     [row] = [row for row in result.json if row["verdict"] == "proven"]

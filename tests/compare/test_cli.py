@@ -102,7 +102,6 @@ def test_the_picture_is_that_of_the_network(run: Run, work: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("diffusers.safetensors", "python -m vae_manager convert diffusers.safetensors"),
         ("page.safetensors", "is a web page"),
         ("nan.safetensors", "is damaged"),
         ("odd.safetensors", ""),
@@ -118,6 +117,12 @@ def test_what_cannot_be_used_is_told_and_stops_no_other(run: Run, tmp_path: Path
     alone = run("in.png", "--vae", name, "--out", tmp_path)
     assert alone.status == 5
     assert told in alone.err
+
+
+def test_a_vae_of_another_layout_is_read_as_it_is(run: Run, tmp_path: Path) -> None:
+    given = run("in.png", "--vae", "a.safetensors", "--vae", "diffusers.safetensors", "--out", tmp_path, "--json")
+    one, other = (Image.open(result["file"]) for result in given.json["results"])
+    assert np.array_equal(np.asarray(one), np.asarray(other))
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "nonsense"])

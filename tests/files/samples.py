@@ -7,6 +7,14 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from vae_manager.files.tensor_table import TensorSpec, TensorTable
+from vae_manager.records.signature import VaeSignature
+
+from .filling import filling
+from .network_names import Config, names
+
+LAST = "post_quant_conv.weight"
+
 SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8}
 
 
@@ -32,31 +40,26 @@ def safetensors(path: Path, shapes: Mapping[str, tuple[int, ...]], dtype: str = 
     header, size = header_of(shapes, dtype)
     if metadata:
         header["__metadata__"] = metadata
-    path.write_bytes(encode(header, bytes(size)))
+    path.write_bytes(encode(header, filling(size)))
     return path
 
 
 def ldm(channels: int = 4, prefix: str = "") -> dict[str, tuple[int, ...]]:
-    """The names by which a VAE of the WebUI's layout is known, with tiny shapes."""
-    shapes: dict[str, tuple[int, ...]] = {
-        "encoder.conv_in.weight": (8, 3, 3, 3),
-        "encoder.mid.block_1.conv1.weight": (8, 8, 3, 3),
-        "encoder.conv_out.weight": (2 * channels, 8, 3, 3),
-        "decoder.conv_in.weight": (8, channels, 3, 3),
-        "decoder.mid.block_1.conv1.weight": (8, 8, 3, 3),
-        "decoder.up.0.block.0.conv1.weight": (8, 8, 3, 3),
-        "quant_conv.weight": (2 * channels, 2 * channels, 1, 1),
-        "post_quant_conv.weight": (channels, channels, 1, 1),
-    }
+    """A whole VAE of the WebUI's layout, very narrow. `post_quant_conv.weight` is its last tensor."""
+    shapes = {ours: shape for ours, _, shape in names(Config((8, 8), 1, channels))}
+    shapes[LAST] = shapes.pop(LAST)
     return {prefix + name: shape for name, shape in shapes.items()}
 
 
 def diffusers(channels: int = 4) -> dict[str, tuple[int, ...]]:
+    """The same VAE as diffusers calls it."""
     return {
-        "encoder.conv_in.weight": (8, 3, 3, 3),
-        "encoder.down_blocks.0.resnets.0.conv1.weight": (8, 8, 3, 3),
-        "encoder.mid_block.resnets.0.conv1.weight": (8, 8, 3, 3),
-        "decoder.conv_in.weight": (8, channels, 3, 3),
-        "decoder.mid_block.resnets.0.conv1.weight": (8, 8, 3, 3),
-        "decoder.up_blocks.0.resnets.0.conv1.weight": (8, 8, 3, 3),
+        theirs: shape[:2] if ".attentions." in theirs and len(shape) == 4 else shape
+        for _, theirs, shape in names(Config((8, 8), 1, channels))
     }
+
+
+def checkpoint(channels: int = 4, family: str | None = None) -> VaeSignature:
+    """Return a checkpoint whose VAE is `ldm(channels)`."""
+    specs = {name: TensorSpec("F32", shape) for name, shape in ldm(channels).items()}
+    return VaeSignature(TensorTable.of(specs), family)

@@ -1,4 +1,4 @@
-"""Each file of the corpus, and what is said of it."""
+"""Record and verdict of each file of the corpus."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from vae_manager.errors import IntegrityError
-from vae_manager.files import Inspection, inspect, read_contents
+from vae_manager.files import TensorTable, inspect, read_contents
+from vae_manager.records.capability import A1111
+from vae_manager.records.verdict import Usable, UsableAfter, verdict
 
 from .corpus import CASES, Case
+from .samples import checkpoint
 
 
 def written(folder: Path, case: Case) -> Path:
@@ -20,33 +23,33 @@ def written(folder: Path, case: Case) -> Path:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_what_is_said_of_a_file(tmp_path: Path, case: Case) -> None:
+def test_record_and_verdict(tmp_path: Path, case: Case) -> None:
     found = inspect(written(tmp_path, case))
     halves = "e" * found.has_encoder + "d" * found.has_decoder
-    codes = tuple(problem.code for problem in found.problems)
-    assert (found.container, found.layout, found.latent_channels, found.dtype, halves, codes, found.convertible) == (
+    answer = verdict(found, A1111, checkpoint(case.channels or 4))
+    code = answer.reason.code if answer.reason is not None else None
+    assert (found.container, found.layout, found.latent_channels, found.dtype, halves) == (
         case.container,
         case.layout,
         case.channels,
         case.dtype,
         case.halves,
-        case.codes,
-        case.convertible,
     )
-    assert found.loadable is (not codes)
+    assert (code, isinstance(answer, UsableAfter)) == (case.code, case.convertible)
+    assert isinstance(answer, Usable) is (case.code is None)
     assert (found.parameters is not None) is bool(case.halves)
-    assert all(case.name in str(problem.sentence) for problem in found.problems)
+    assert answer.reason is None or case.name in str(answer.reason.sentence)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_the_contents_are_read_where_the_inspection_reads_them(tmp_path: Path, case: Case) -> None:
     path = written(tmp_path, case)
-    found: Inspection = inspect(path)
-    if found.layout == "unknown":
+    found = inspect(path)
+    if found.table is None:
         with pytest.raises(IntegrityError):
             read_contents(path)
     else:
-        assert read_contents(path).tensors == found.tensors
+        assert TensorTable.of(read_contents(path).tensors) is found.table
 
 
 def test_there_are_enough_and_each_has_a_name() -> None:

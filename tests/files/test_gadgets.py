@@ -77,7 +77,7 @@ def test_it_is_refused_and_nothing_runs(tmp_path: Path, gadget: Gadget) -> None:
     for place, made in PLACES.items():
         path.write_bytes(made(gadget.code))
         found = inspect(path)
-        assert not found.loadable and not found.convertible and not found.tensors, place
+        assert found.problems and not found.tensors, place
         assert [problem.code for problem in found.problems] == ["unsafe-pickle"], place
         with pytest.raises(BrokenFileError) as caught:
             read_contents(path)

@@ -12,9 +12,11 @@ import pytest
 
 from vae_manager.errors import NotFoundError
 from vae_manager.files import inspect
+from vae_manager.records.capability import A1111
+from vae_manager.records.verdict import Usable, verdict
 
 from . import samples
-from .samples import diffusers, ldm, safetensors
+from .samples import checkpoint, diffusers, ldm, safetensors
 
 
 @pytest.mark.parametrize(
@@ -50,8 +52,11 @@ def test_layouts(
 ) -> None:
     found = inspect(safetensors(tmp_path / "x.ckpt", shapes))
     assert (found.container, found.layout, found.latent_channels) == ("safetensors", layout, channels)
-    assert found.loadable is (says is None)
-    assert says is None if found.problem is None else says in str(found.problem) and "x.ckpt" in str(found.problem)
+    assert found.problems == ()
+    answer = verdict(found, A1111, checkpoint(16 if channels == 16 else 4))
+    assert isinstance(answer, Usable) is (says is None)
+    if says is not None and answer.reason is not None:
+        assert says in str(answer.reason.sentence) and "x.ckpt" in str(answer.reason.sentence)
 
 
 @pytest.mark.parametrize(("dtype", "word"), [("F32", "fp32"), ("F16", "fp16"), ("BF16", "bf16"), ("I64", None)])
@@ -89,7 +94,11 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:735e\nsize 334641
         (b"\n  <html lang=en>", "web page", "is a web page"),
         (b"\xef\xbb\xbf<?xml version='1.0'?><Error/>", "web page", "is a web page"),
         (b'{"error":"Repository not found"}', "unknown", "is text"),
-        (b"\x1f\x8b\x08\x00" + bytes(range(256)), "unknown", "neither"),
+        (b"\x1f\x8b\x08\x00" + bytes(range(256)), "unknown", "a gzip archive"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(99), "unknown", "a 7z archive"),
+        (b"GGUF\3\0\0\0" + bytes(99), "unknown", "a GGUF file"),
+        (b"\x08\x08\x12\x07pytorch" + bytes(99), "unknown", "an ONNX model"),
+        (b"RIFF\0\1\0\0WEBPVP8 " + bytes(99), "unknown", "a WebP picture"),
         (bytes(5), "unknown", "neither"),
         (b"\xff" * 100, "unknown", "neither"),
     ],
@@ -98,7 +107,7 @@ def test_what_downloads_go_wrong_with(tmp_path: Path, data: bytes, container: st
     file = tmp_path / "my-vae.safetensors"
     file.write_bytes(data)
     found = inspect(file)
-    assert (found.container, found.layout, found.loadable) == (container, "unknown", False)
+    assert (found.container, found.table) == (container, None)
     assert "my-vae.safetensors" in str(found.problem) and says in str(found.problem)
 
 
@@ -123,7 +132,7 @@ def test_a_pickle_is_read_and_never_run(tmp_path: Path) -> None:
         file = tmp_path / f"{number}.vae.pt"
         file.write_bytes(pickle.dumps({"a": Hostile()}, protocol))
         found = inspect(file)
-        assert (found.container, found.layout, found.loadable) == ("pickle", "unknown", False)
+        assert (found.container, found.table) == ("pickle", None)
         assert "to be run when it is loaded. It was not, and it is not used." in str(found.problem)
     assert not proof.exists()
 

@@ -83,7 +83,7 @@ def test_where_each_tensor_comes_from() -> None:
     assert renamed is not None
     for ours, theirs, _ in names(SD):
         source = renamed.tensors[ours]
-        assert (source.name, source.info) == (theirs, tensors[theirs])
+        assert (source.name, source.dtype) == (theirs, tensors[theirs].dtype)
 
 
 @pytest.mark.parametrize("prefix", ["first_stage_model.", "vae.", "model.", "module.", "autoencoder."])

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .filling import filling
+
 MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 PROTOCOL = b"\x80\x02M\xe9\x03."
 WIDTHS = {"Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Long": 8, "Byte": 1, "Untyped": 1, "ComplexFloat": 8}
@@ -86,12 +88,12 @@ def tensor(where: bytes, shape: Sequence[int], strides: Sequence[int] | None = N
 
 
 def weights(shapes: Mapping[str, Sequence[int]], kind: str = "Float") -> tuple[dict[str, bytes], dict[str, bytes]]:
-    """The instructions for each tensor by its name, each with a storage of its own; and those, all zero."""
+    """The instructions for each tensor by its name, each with a storage of its own; and those."""
     codes, storages = {}, {}
     for key, (label, shape) in enumerate(shapes.items()):
         count = math.prod(shape)
         codes[label] = tensor(storage(kind, str(key), count), shape)
-        storages[str(key)] = bytes(count * WIDTHS[kind])
+        storages[str(key)] = filling(count * WIDTHS[kind], key)
     return codes, storages
 
 

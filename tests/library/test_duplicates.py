@@ -7,15 +7,16 @@ import shutil
 from pathlib import Path
 
 from tests.files.samples import ldm, safetensors
+from vae_manager.files import FileRecord
 from vae_manager.library import Folder, scan
-from vae_manager.library.duplicates import by_hash, by_weights, twins
-from vae_manager.library.index import Index, IndexedFile
+from vae_manager.library.duplicates import by_hash, by_weights
+from vae_manager.library.index import Index
 from vae_manager.records import HashStore
 
 from .vaes import POSIX, look, vae
 
 
-def learnt(folder: Path) -> dict[str, IndexedFile]:
+def learnt(folder: Path) -> dict[str, FileRecord]:
     """The files of a folder, with all that can be known of them."""
     hashes = HashStore()
     index = Index(None, hashes)
@@ -25,8 +26,8 @@ def learnt(folder: Path) -> dict[str, IndexedFile]:
     return look(folder, index)
 
 
-def names(groups: tuple[tuple[IndexedFile, ...], ...]) -> list[list[str]]:
-    return [[file.file.relative for file in group] for group in groups]
+def names(groups: tuple[tuple[FileRecord, ...], ...]) -> list[list[str]]:
+    return [[record.path.as_posix().rpartition("/VAE/")[2] for record in group] for group in groups]
 
 
 def test_by_weights_and_by_hash(folder: Path) -> None:
@@ -43,16 +44,6 @@ def test_in_another_layout_under_other_names(folder: Path) -> None:
     safetensors(folder / "a.safetensors", ldm())
     safetensors(folder / "b.safetensors", ldm(prefix="first_stage_model."))
     assert names(by_weights(learnt(folder).values())) == [["a.safetensors", "b.safetensors"]]
-
-
-def test_it_is_said_of_each(folder: Path) -> None:
-    for name in ("a", "b", "sub/c"):
-        vae(folder / f"{name}.safetensors", 1)
-    vae(folder / "d.safetensors", 2)
-    files = learnt(folder)
-    groups = by_weights(files.values())
-    assert str(twins(files["b.safetensors"], groups)) == "same weights as a.safetensors, sub/c.safetensors"
-    assert twins(files["d.safetensors"], groups) is None
 
 
 def test_what_is_not_known_is_no_duplicate(folder: Path) -> None:

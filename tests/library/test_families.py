@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.files.samples import ldm, safetensors
 from tests.records.reading import sql
 from vae_manager.catalogue import Catalogue, Entry
 from vae_manager.errors import DiskError, UsageError
-from vae_manager.files import identity_of
+from vae_manager.files import FileRecord, identity_of
 from vae_manager.files.weights import Fingerprints
 from vae_manager.library.families import (
     FamilyGuess,
@@ -23,7 +24,7 @@ from vae_manager.library.families import (
     family_of,
     known_weights,
 )
-from vae_manager.library.index import Index, IndexedFile
+from vae_manager.library.index import Index
 from vae_manager.records import HashStore, RecordStore
 
 from .vaes import look, sha256, vae
@@ -35,7 +36,7 @@ def catalogue(path: Path, family: str = "sdxl") -> Catalogue:
     return Catalogue((Entry("mine", "Mine", family, path.name, sha256(path), "", None),))  # type: ignore[arg-type]
 
 
-def known(path: Path, *, hashed: bool = False, printed: bool = False) -> IndexedFile:
+def known(path: Path, *, hashed: bool = False, printed: bool = False) -> FileRecord:
     hashes = HashStore()
     index = Index(None, hashes)
     if hashed:
@@ -95,8 +96,8 @@ def test_a_twin_in_weights_is_known(folder: Path) -> None:
     ]
 
 
-def with_prints(file: IndexedFile, weights: str, encoder: str | None) -> IndexedFile:
-    return IndexedFile(file.file, file.identity, file.summary, file.sha256, Fingerprints(weights, encoder))
+def with_prints(file: FileRecord, weights: str, encoder: str | None) -> FileRecord:
+    return replace(file, fingerprints=Fingerprints(weights, encoder))
 
 
 def test_who_shares_the_encoder_shares_the_latents(folder: Path) -> None:
@@ -179,7 +180,7 @@ def test_one_that_was_bound_with_or_without_a_time_of_change_still_holds(
     path.write_text(json.dumps(items))
     later = OwnWords(path)
     assert later.word(file) == "sdxl"
-    moved = file.file.path.rename(folder / "b.safetensors")
+    moved = file.path.rename(folder / "b.safetensors")
     later.carry(file.identity, moved)
     assert OwnWords(path).word(known(moved)) == "sdxl"
     later.put(file, None)

@@ -15,7 +15,7 @@ import pytest
 from tests.files.samples import diffusers, safetensors
 from tests.records.reading import paths, sql
 from vae_manager.errors import DiskError, NotFoundError
-from vae_manager.files import Inspection, identity_of
+from vae_manager.files import FileRecord, identity_of
 from vae_manager.files.weights import Fingerprints
 from vae_manager.library import Folder, index, scan
 from vae_manager.library.index import READER, Index
@@ -37,7 +37,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     real = index.inspect
 
-    def inspect(path: Path) -> Inspection:
+    def inspect(path: Path) -> FileRecord:
         names.append(path.name)
         return real(path)
 
@@ -51,13 +51,12 @@ def test_it_says_what_files_are(folder: Path, data: Path) -> None:
     safetensors(folder / "twin.safetensors", diffusers())
     (folder / "page.safetensors").write_text("<html>sign in</html>")
     found = look(folder, Index(RecordStore(data)))
-    good = found["good.safetensors"].summary
+    good = found["good.safetensors"]
     assert (good.container, good.layout, good.latent_channels, good.dtype) == ("safetensors", "ldm", 4, "fp32")
-    assert (good.loadable, good.problems, dict(good.metadata)) == (True, (), {"made_by": "me"})
-    twin = found["twin.safetensors"].summary
-    assert (twin.layout, twin.loadable, twin.problems[0].code) == ("diffusers", False, "diffusers")
-    assert "twin.safetensors is a diffusers file" in str(twin.problem)
-    assert found["page.safetensors"].summary.problems[0].code == "web-page"
+    assert (good.problems, dict(good.metadata)) == ((), {"made_by": "me"})
+    twin = found["twin.safetensors"]
+    assert (twin.layout, twin.problems) == ("diffusers", ())
+    assert found["page.safetensors"].problems[0].code == "web-page"
 
 
 def test_the_next_process_opens_nothing_and_says_the_same(folder: Path, data: Path, opened: list[str]) -> None:
@@ -77,14 +76,14 @@ def test_what_has_changed_is_looked_at_anew(folder: Path, data: Path, opened: li
     look(folder, one)
     opened.clear()
     path.write_text("<html>")
-    assert look(folder, one)["a.safetensors"].summary.container == "web page"
+    assert look(folder, one)["a.safetensors"].container == "web page"
     assert opened == ["a.safetensors"]
     before = path.stat()
     path.unlink()
     path.write_text("  html")  # as long, and as old
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     if path.stat().st_ino != before.st_ino:
-        assert look(folder, Index(RecordStore(data)))["a.safetensors"].summary.container == "unknown"
+        assert look(folder, Index(RecordStore(data)))["a.safetensors"].container == "unknown"
 
 
 def test_a_file_that_is_gone_is_left_out_and_forgotten(folder: Path, data: Path) -> None:
@@ -94,7 +93,7 @@ def test_a_file_that_is_gone_is_left_out_and_forgotten(folder: Path, data: Path)
     one = Index(RecordStore(data))
     one.look(files)
     (folder / "a.safetensors").unlink()
-    assert [file.file.name for file in one.look(files)] == ["b.safetensors"]
+    assert [record.path.name for record in one.look(files)] == ["b.safetensors"]
     vae(folder / "c.safetensors")
     one.look(scan([Folder(folder)]))
     assert [Path(path).name for path in remembered(data)] == ["b.safetensors", "c.safetensors"]
@@ -108,8 +107,8 @@ def remembered(data: Path) -> list[str]:
 def test_what_cannot_be_read_is_said_and_not_remembered(folder: Path, data: Path) -> None:
     os.mkfifo(folder / "pipe.pt")
     [file] = look(folder, Index(RecordStore(data))).values()
-    assert (file.summary.problems[0].code, file.summary.loadable) == ("unreadable", False)
-    assert "is not a file" in str(file.summary.problem)
+    assert (file.problems[0].code, file.table) == ("unreadable", None)
+    assert "is not a file" in str(file.problem)
     assert not data.exists()
 
 
@@ -129,7 +128,7 @@ def test_without_a_folder_it_remembers_for_itself(folder: Path, opened: list[str
 def test_metadata_without_end_is_cut(folder: Path, data: Path) -> None:
     vae(folder / "a.safetensors", long="x" * 100_000, **{f"k{number}": "" for number in range(1000)})
     [file] = look(folder, Index(RecordStore(data))).values()
-    assert len(file.summary.metadata) == 40
+    assert len(file.metadata) == 40
     assert sql(data, "SELECT length(summary) < 5000 FROM inspections") == [(1,)]
 
 
@@ -174,7 +173,7 @@ def test_what_an_earlier_reader_said_is_found_anew_but_no_file_is_read_again(fol
     one = Index(RecordStore(data))
     prints = one.fingerprints_of(path)
     good = look(folder, one)
-    replaced('"layout": "ldm"', '"layout": "tiny"')(data)
+    replaced('"container": "safetensors"', '"container": "pickle"')(data)
     assert look(folder, Index(RecordStore(data))) != good
     changed("reader", READER - 1)(data)
     later = Index(RecordStore(data))
@@ -274,13 +273,14 @@ def test_nothing_goes_along_to_a_file_of_another_size(folder: Path, data: Path) 
 
 
 def test_a_problems_sentence_names_the_file_as_it_is_called_now(folder: Path, data: Path) -> None:
-    path = safetensors(folder / "a.safetensors", diffusers())
+    path = folder / "a.safetensors"
+    path.write_text("<html>sign in</html>")
     one = Index(RecordStore(data))
     look(folder, one)
     before = identity_of(path)
     assert before is not None
     one.carry(before, path.rename(folder / "b.safetensors"))
-    assert str(look(folder, one)["b.safetensors"].summary.problem).startswith("b.safetensors is")
+    assert str(look(folder, one)["b.safetensors"].problem).startswith("b.safetensors is")
 
 
 # -- several at once -----------------------------------------------------------------------------------------------
@@ -361,4 +361,4 @@ def test_bytes_that_were_exchanged_under_the_old_time_are_looked_at_anew(folder:
     before = path.stat()
     path.write_bytes(b"x" * before.st_size)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert look(folder, Index(RecordStore(data)))["a.safetensors"].summary.container == "unknown"
+    assert look(folder, Index(RecordStore(data)))["a.safetensors"].container == "unknown"

@@ -11,11 +11,11 @@ import pytest
 
 from tests.records.earlier import write_earlier
 from tests.records.reading import sql
-from vae_manager.files import identity_of
+from vae_manager.files import FileRecord, identity_of
 from vae_manager.files.damage import damage_notices
 from vae_manager.library import Folder, scan
 from vae_manager.library.families import OwnWords
-from vae_manager.library.index import Index, IndexedFile
+from vae_manager.library.index import Index
 from vae_manager.records import HashStore, RecordStore
 
 from .vaes import POSIX, sha256, vae
@@ -39,8 +39,8 @@ class Library:
     def words(self) -> OwnWords:
         return OwnWords(self.data / "families.json")
 
-    def look(self) -> dict[str, IndexedFile]:
-        return {file.file.path.stem: file for file in self.index.look(scan([Folder(self.folder)]))}
+    def look(self) -> dict[str, FileRecord]:
+        return {record.path.stem: record for record in self.index.look(scan([Folder(self.folder)]))}
 
     def told(self) -> dict[str, str | None]:
         return {name: self.words.word(file) for name, file in self.look().items()}

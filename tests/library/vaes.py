@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.files.filling import filling
 from tests.files.samples import encode, header_of, ldm
-from vae_manager.files import disk, identity_of
+from vae_manager.files import FileRecord, disk, identity_of
 from vae_manager.library import Folder, scan
 from vae_manager.library import journal as journal_module
-from vae_manager.library.index import Index, IndexedFile
+from vae_manager.library.index import Index
 from vae_manager.library.journal import Intent, Journal
 from vae_manager.records import HashStore
 
@@ -27,14 +28,14 @@ def vae(path: Path, seed: int = 0, **metadata: str) -> Path:
     if metadata:
         header["__metadata__"] = metadata
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(header, bytes([seed]) * size))
+    path.write_bytes(encode(header, filling(size, seed)))
     return path
 
 
-def look(folder: Path, index: Index | None = None) -> dict[str, IndexedFile]:
-    """What the index says of all files of a folder, by their names below it."""
+def look(folder: Path, index: Index | None = None) -> dict[str, FileRecord]:
+    """Return the records of all files of a folder, by their names below it."""
     found = (index or Index()).look(scan([Folder(folder)]))
-    return {file.file.relative: file for file in found}
+    return {record.path.relative_to(folder).as_posix(): record for record in found}
 
 
 def sha256(path: Path) -> str:

@@ -13,6 +13,7 @@ from safetensors.torch import save_file  # noqa: E402
 from tests.vaes.autoencoder import TINY, AutoencoderKL  # noqa: E402
 from vae_manager.errors import RefusedError  # noqa: E402
 from vae_manager.files.renaming import diffusers_name, up_levels  # noqa: E402
+from vae_manager.records.capability import REFORGE  # noqa: E402
 from vae_manager.swap import Swapper, places  # noqa: E402
 
 
@@ -41,7 +42,7 @@ def test_the_weights_are_those_of_the_file(tmp_path: Path, layout: str, containe
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
     else:
         torch.save({"state_dict": tensors}, path, _use_new_zipfile_serialization=container == "zip")
-    swapper = Swapper(lambda: 1 << 30, lambda: 0, any_layout=True)
+    swapper = Swapper(lambda: 1 << 30, lambda: 0, host=REFORGE)
     with swapper.put(module, swapper.prepare(path, module, torch.float32)):
         pass
     assert all(torch.equal(place, wanted[name]) for name, place in places(module).items())
@@ -53,7 +54,7 @@ def test_what_was_displaced_is_kept_whatever_the_order_of_the_file(tmp_path: Pat
     for path in paths:
         tensors = {name: torch.randn_like(place) for name, place in places(module).items()}
         save_file(in_layout(dict(reversed(tensors.items())), "diffusers"), path)
-    swapper = Swapper(lambda: 1 << 30, lambda: 0, any_layout=True)
+    swapper = Swapper(lambda: 1 << 30, lambda: 0, host=REFORGE)
     for path in paths:
         with swapper.put(module, swapper.prepare(path, module, torch.float32)) as displaced:
             pass
@@ -65,4 +66,4 @@ def test_a_checkpoint_is_none(tmp_path: Path) -> None:
     tensors = {f"first_stage_model.{name}": place for name, place in places(AutoencoderKL(TINY)).items()}
     save_file({**tensors, "model.diffusion_model.out.weight": torch.zeros(1)}, tmp_path / "a.safetensors")
     with pytest.raises(RefusedError, match="whole checkpoint"):
-        Swapper(lambda: 0, lambda: 0, any_layout=True).check(tmp_path / "a.safetensors", AutoencoderKL(TINY))
+        Swapper(lambda: 0, lambda: 0, host=REFORGE).check(tmp_path / "a.safetensors", AutoencoderKL(TINY))

@@ -26,6 +26,7 @@ from vae_manager.errors import (  # noqa: E402
     VaeManagerError,
 )
 from vae_manager.files import Header, read_header  # noqa: E402
+from vae_manager.records.capability import A1111  # noqa: E402
 from vae_manager.swap import Swapper, builtin_of, places  # noqa: E402
 from vae_manager.swap.swapper import READS, Ready  # noqa: E402
 from vae_manager.swap.weights import checksums  # noqa: E402
@@ -39,7 +40,7 @@ ROOM = 1 << 20
 
 @pytest.fixture
 def swapper() -> Swapper:
-    return Swapper(lambda: ROOM, lambda: ROOM)
+    return Swapper(lambda: ROOM, lambda: ROOM, A1111)
 
 
 def put(swapper: Swapper, module: Net, path: Path, dtype: torch.dtype = torch.float32) -> Ready:
@@ -278,7 +279,7 @@ def test_whatever_raises_at_whatever_line_the_old_weights_or_the_new_ones_are_in
         swapper.keep(displaced)
 
     def scene() -> tuple[Swapper, Net, dict[str, torch.Tensor]]:
-        swapper, module = Swapper(lambda: ROOM, lambda: ROOM), net(0).to(dtype)
+        swapper, module = Swapper(lambda: ROOM, lambda: ROOM, A1111), net(0).to(dtype)
         base = builtin_of(module)
         if way == "kept":
             put(swapper, module, new_file)

@@ -12,8 +12,8 @@ import numpy as np
 from vae_manager.compare import Checkpoint, Decoded, Encoder, Kept, KeptLatents, Step
 from vae_manager.compare.infotext import with_vae
 from vae_manager.errors import Cancelled, RefusedError
+from vae_manager.files import FileRecord
 from vae_manager.sentences import Sentence, say
-from vae_manager.upkeep import Known
 from vae_manager.webui.hosts.comparing import Offer, Wanted
 
 INFOTEXT = "a house\nSteps: 2, Sampler: Euler, Seed: 1, Size: 64x48, Model: demo, Version: v1"
@@ -43,7 +43,7 @@ class PlainComparing:
         """What is said of Built-in."""
         self._folder, self._vaes, self._in_use = folder, vaes, in_use
 
-    def offers(self, known: Mapping[Path, Known]) -> Sequence[Offer]:
+    def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
         refusal = say("{file} is a diffusers file.", file="bad")
         own = Offer("None", None, self._in_use == "None", None)
         files = [

@@ -13,8 +13,8 @@ from vae_manager.choice import BUILTIN
 from vae_manager.compare import Checkpoint, Decoded, Encoder, Kept, KeptLatents, Step
 from vae_manager.compare.infotext import with_vae
 from vae_manager.errors import Cancelled, RefusedError
+from vae_manager.files import FileRecord
 from vae_manager.sentences import Sentence, say
-from vae_manager.upkeep import Known
 from vae_manager.webui.hosts.comparing import Offer, Wanted
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class GreyComparing:
         """Waited for before each VAE but the first."""
         self.may_go_on.set()
 
-    def offers(self, known: Mapping[Path, Known]) -> Sequence[Offer]:
+    def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
         self.worked_out += 1
         files = self._host.files()
         own = Offer(BUILTIN.word, None, self._host.loaded is None, None)

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from tests.files.samples import checkpoint
 from tests.webui.greys import GreyComparing
 from vae_manager.choice import AUTOMATIC, Choice, Resolution, Situation, resolve
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.library import Folder, scan
+from vae_manager.records.capability import A1111
+from vae_manager.records.signature import VaeSignature
 from vae_manager.sentences import Sentence, say
 from vae_manager.swap import LatentTest
 from vae_manager.webui.admission import Listening
@@ -24,7 +27,7 @@ class PlainHost:
     name = "plain"
     version = "1"
     shared_with_others = False
-    loads_any_layout = False
+    capability = A1111
 
     def __init__(self, folder: Path) -> None:
         self.root = folder
@@ -35,6 +38,7 @@ class PlainHost:
         self.listed: dict[str, str] = {}
         self.refused: dict[Act, Sentence] = {}
         self.family: str | None = "sd1"
+        self.latent_channels = 4
         self.checkpoint: str | None = "demo"
         self.quick = ["sd_model_checkpoint", "CLIP_stop_at_last_layers"]
         self.reloads = 0
@@ -53,6 +57,9 @@ class PlainHost:
         """By the file of the checkpoint."""
         self.other_checkpoints: list[str] = []
         self.comparing = GreyComparing(self)
+
+    def signature(self) -> VaeSignature:
+        return checkpoint(self.latent_channels, self.family) if self.checkpoint is not None else VaeSignature(None)
 
     @property
     def data_folder(self) -> Path:

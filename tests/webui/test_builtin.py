@@ -23,7 +23,7 @@ def status(page: Page) -> str:
 
 def twin(host: PlainHost, page: Page) -> Path:
     """A file with the weights of the checkpoint's VAE, whose fingerprint is known."""
-    safetensors(Path(host.checkpoint_file), {**UNET, **OWN})
+    safetensors(Path(host.checkpoint_file), {**OWN, **UNET})
     path = safetensors(host.vaes / "twin.safetensors", ldm(), title="under another name")
     host.refresh()
     page.service.index.fingerprints_of(path)

@@ -98,7 +98,7 @@ def test_what_can_decode_is_worked_out_once(page: Page, host: PlainHost, service
     """Of a thousand files that is much; the page asks every 2.5 seconds."""
     for _ in range(3):
         state(page)
-    wait_for(lambda: len(service.upkeep.known(scan(host.folders()))) == 2)
+    wait_for(lambda: len(service.upkeep.records(scan(host.folders()))) == 2)
     state(page)
     before = host.comparing.worked_out
     for _ in range(3):

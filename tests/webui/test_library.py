@@ -62,7 +62,7 @@ def test_recognised_by_its_bytes_and_by_its_weights(page: Page, own: Path, host:
     assert "This is Mine, byte for byte as it was published." in details(page, own)
     assert "weights of Mine SDXL" in row(page, twin)
     assert "This is Mine in another file" in details(page, twin)
-    assert "It was made for SDXL, the loaded checkpoint is SD 1.x / 2.x" in details(page, twin)
+    assert "cool_anime.safetensors was made for SDXL, this checkpoint is SD 1.x / 2.x" in details(page, twin)
     assert "! other family" in row(page, twin)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.hub import Fault, Hub, Link
+from tests.library.vaes import sha256, vae
 from tests.webui.host import PlainHost
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.sentences import say
@@ -277,18 +278,20 @@ def test_taesd_and_a_foreign_family_are_pointed_out(page: Page, host: PlainHost,
 
 
 def test_what_is_hardly_meant_is_asked_first(page: Page, host: PlainHost, service: Service) -> None:
-    write_catalogue(host, ENTRY.replace("family: sd1", "family: sdxl"))
-    path = host.vaes / "mine.safetensors"
-    path.write_bytes(BYTES)
+    path = vae(host.vaes / "mine.safetensors")
+    write_catalogue(host, ENTRY.replace("family: sd1", "family: sdxl").replace(SHA256, sha256(path)))
     host.refresh()
     service.hashes.compute(path)
     page.pick("mine.safetensors", EVERYWHERE)
-    asked = "Mine was made for SDXL, this checkpoint is SD 1.x / 2.x: pictures would be noise. Nothing was changed."
+    asked = (
+        "mine.safetensors was made for SDXL, this checkpoint is SD 1.x / 2.x: pictures would be noise. "
+        "Nothing was changed."
+    )
     wait_for(lambda: asked in text(page, "status"))
     assert (host.word, host.loaded) == ("Automatic", None)
     assert 'aria-label="Look here"' in page.state({})["regions"]["status"]
     assert "Use it all the same" in text(page, "status")
-    in_tab = "Mine was made for SDXL, this checkpoint is SD 1.x / 2.x: this tab's pictures will be noise."
+    in_tab = "mine.safetensors was made for SDXL, this checkpoint is SD 1.x / 2.x: pictures would be noise."
     assert str(page.doubt_in_tab("mine.safetensors")) == in_tab
     assert page.doubt_in_tab("None") is None
     do(page, do="choose-anyway", choice="mine.safetensors")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .entry import Entry, Evaluation, Family, Layout, Licence
-from .families import FAMILIES, FamilyFacts
+from .families import FAMILIES, FamilyEvidence, FamilyFacts, FamilyGuess
 from .lookup import Catalogue, CatalogueProblem, not_offered
 from .names import is_vae_file_name, safe_file_name
 from .sources import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source, name_at
@@ -17,7 +17,9 @@ __all__ = [
     "Entry",
     "Evaluation",
     "Family",
+    "FamilyEvidence",
     "FamilyFacts",
+    "FamilyGuess",
     "HttpsSource",
     "HubSource",
     "Layout",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from .entry import Family
 
-__all__ = ["FAMILIES", "FamilyFacts"]
+__all__ = ["FAMILIES", "UNKNOWN_FAMILY", "FamilyEvidence", "FamilyFacts", "FamilyGuess"]
+
+FamilyEvidence = Literal["yours", "hash", "weights", "shapes", "latent test"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,25 @@ class FamilyFacts:
     scaling_factor: float | None = None
     """What a decoder divides latents by first; None where there is no single number."""
     shift_factor: float | None = None
+
+
+@dataclass(frozen=True)
+class FamilyGuess:
+    """The family of a file, with its evidence."""
+
+    family: str | None = None
+    """A key of `FAMILIES`; None if it cannot be told."""
+    why: FamilyEvidence | None = None
+    """The evidence; None if there is none."""
+    sure: bool = False
+    """Bytes or weights show it, or the person has said so."""
+    candidates: tuple[str, ...] = ()
+    """Families that the shapes leave, if they leave more than one."""
+    figure: float | None = None
+    """The result of the latent test."""
+
+
+UNKNOWN_FAMILY: Final = FamilyGuess()
 
 
 def _by_id(*facts: FamilyFacts) -> Mapping[str, FamilyFacts]:

@@ -11,10 +11,13 @@ from typing import Final
 from ..errors import RefusedError
 from ..sentences import Sentence, say
 
-__all__ = ["VAE_SUFFIXES", "is_vae_file_name", "safe_file_name"]
+__all__ = ["COMPANIONS", "VAE_SUFFIXES", "is_vae_file_name", "safe_file_name"]
 
 VAE_SUFFIXES: Final = (".safetensors", ".ckpt", ".pt")
 """What the WebUI lists in a VAE folder (modules/sd_vae.py refresh_vae_list)."""
+
+COMPANIONS: Final = (".aria2", ".part", ".crdownload", ".download", ".opdownload", ".partial")
+"""Endings that download programs add to the name of a file while it is not whole, for a file of their own beside it."""
 
 LONGEST: Final = 200
 """Bytes in UTF-8. File systems take 255; the partial file and the journal beside it add to the name."""

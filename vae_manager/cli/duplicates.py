@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..files import FileRecord
 from ..library import Folder, scan
 from ..library.duplicates import Group, by_hash, by_weights
-from ..library.index import IndexedFile
 from ..sentences import megabytes
+from .judging import fields_of, judge, with_host
 from .known import Known, data_of, with_data
 from .shared import folder_of, print_json, reading_bar, shown, stopped_by_ctrl_c, with_folder
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
+    with_host(command)
     with_data(command)
     with_folder(command)
 
@@ -24,54 +26,52 @@ def run(options: argparse.Namespace) -> int:
     known.recover(folder)
     files = scan([Folder(folder)])
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
-        for indexed in known.index.look(files):
-            if indexed.summary.has_decoder or indexed.summary.has_encoder:
-                known.fingerprints(indexed.file.path, report=bar.of(indexed.file.path), stop=stop)
+        for record in known.index.look(files):
+            if record.has_decoder or record.has_encoder:
+                known.fingerprints(record.path, report=bar.of(record.path), stop=stop)
         groups = by_weights(known.index.look(files))
-        for file in (file for group in groups for file in group):  # so that twins of the bytes can be told
-            known.hash(file.file.path, report=bar.of(file.file.path), stop=stop)
+        for record in (record for group in groups for record in group):  # equal bytes are named below
+            known.hash(record.path, report=bar.of(record.path), stop=stop)
     groups = by_weights(known.index.look(files))
     if options.json:
-        print_json([_fields(group) for group in groups])
+        print_json([_fields(group, options) for group in groups])
         return 0
     if not groups:
         print(f"No VAE is in {folder} more than once.")
     for group in groups:
-        print(f"The same weights, {group[0].fingerprints.weights[:10] if group[0].fingerprints else ''}:")
-        for file in group:
-            print(f"{megabytes(file.file.size):>8}  {shown(file.file.relative)}  {_facts(file, group)}")
+        print(f"The same weights, {(group[0].weights or '')[:10]}:")
+        for record in group:
+            name = shown(str(record.path.relative_to(folder)))
+            print(f"{megabytes(record.size):>8}  {name}  {_facts(record, group, options)}")
     return 0
 
 
-def _fields(group: Group) -> dict[str, Any]:
-    prints = group[0].fingerprints
+def _fields(group: Group, options: argparse.Namespace) -> dict[str, Any]:
     return {
-        "weights_fingerprint": prints.weights if prints is not None else None,
+        "weights_fingerprint": group[0].weights,
         "files": [
             {
-                "path": str(file.file.path),
-                "size": file.file.size,
-                "sha256": file.sha256,
-                "container": file.summary.container,
-                "layout": file.summary.layout,
-                "loadable": file.summary.loadable,
-                "same_bytes_as": [str(other) for other in _same_bytes(file, group)],
+                "path": str(record.path),
+                "size": record.size,
+                "sha256": record.sha256,
+                "container": record.container,
+                "layout": record.layout,
+                **fields_of(judge(record, options)),
+                "same_bytes_as": _same_bytes(record, group),
             }
-            for file in group
+            for record in group
         ],
     }
 
 
-def _same_bytes(file: IndexedFile, group: Group) -> list[str]:
-    return [
-        str(other.file.path) for same in by_hash(group) if file in same for other in same if other is not file
-    ]
+def _same_bytes(record: FileRecord, group: Group) -> list[str]:
+    return [str(other.path) for same in by_hash(group) if record in same for other in same if other is not record]
 
 
-def _facts(file: IndexedFile, group: Group) -> str:
-    facts = [file.summary.container, file.summary.layout]
-    if not file.summary.loadable:
+def _facts(record: FileRecord, group: Group, options: argparse.Namespace) -> str:
+    facts: list[str] = [record.container, record.layout]
+    if not fields_of(judge(record, options))["loadable"]:
         facts.append("not loadable")
-    if _same_bytes(file, group):
+    if _same_bytes(record, group):
         facts.append("byte for byte")
     return ", ".join(facts)

@@ -11,6 +11,7 @@ from ..errors import RefusedError, UsageError
 from ..files import inspect
 from ..sentences import say
 from ..transfer import Network, Order, deliver, proposed_name
+from .judging import judge, with_host
 from .shared import (
     delivery_fields,
     delivery_text,
@@ -36,6 +37,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     with_network(command)
     with_terms(command)
     with_folder(command)
+    with_host(command)
     with_catalogue(command)
 
 
@@ -45,8 +47,9 @@ def run(options: argparse.Namespace) -> int:
         order = _order(options, network, stop)
         with progress_bar(options, order.file_name) as report:
             delivery = deliver(order, network=network, report=report, stop=stop)
-    if not delivery.proven and (problem := inspect(delivery.path).problem) is not None:
-        print_problem(problem)
+    reason = judge(inspect(delivery.path), options).reason
+    if reason is not None:
+        print_problem(reason.sentence)
     if options.json:
         print_json(delivery_fields(delivery))
     else:

@@ -6,12 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..catalogue import FAMILIES, Catalogue, Entry
+from ..catalogue import FAMILIES, FamilyGuess
 from ..errors import Cancelled, VaeManagerError
-from ..library.families import FamilyGuess
-from ..sentences import megabytes
+from ..files import FileRecord
+from ..records.capability import HOSTS
+from ..records.verdict import AskFirst, Refused, Verdict, obstacle_of
+from ..sentences import megabytes, say
 from ..sync import worst
-from .known import Known, Looked, entry_of, with_data
+from .judging import fields_of, judge, with_host
+from .known import Known, with_data
 from .shared import (
     load_catalogue,
     print_json,
@@ -34,13 +37,14 @@ WHY = {
 def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("files", nargs="+", type=Path, metavar="FILE")
     command.add_argument("--no-hash", action="store_true", help="read the header alone: no SHA-256, no fingerprints")
+    with_host(command)
     with_data(command)
     with_catalogue(command)
 
 
 def run(options: argparse.Namespace) -> int:
     catalogue, known = load_catalogue(options), Known(options.data)
-    looked: list[Looked] = []
+    looked: list[FileRecord] = []
     failed: list[tuple[Path, VaeManagerError]] = []
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
         for path in options.files:
@@ -50,103 +54,99 @@ def run(options: argparse.Namespace) -> int:
                 raise
             except VaeManagerError as error:  # the others are looked at all the same
                 failed.append((path, error))
-    families = known.families([one.indexed for one in looked], catalogue)
+    records = known.with_families(looked, catalogue)
     if options.json:
-        rows = [_fields(one, family, catalogue) for one, family in zip(looked, families, strict=True)]
+        rows = [_fields(record, judge(record, options)) for record in records]
         print_json([*rows, *({"path": str(path), "error": str(problem), "status": problem.exit_status}
                              for path, problem in failed)])  # fmt: skip
     else:
-        for one, family in zip(looked, families, strict=True):
-            print("\n".join(map(shown, _text(one, family, catalogue))))
+        for record in records:
+            print("\n".join(map(shown, _text(record, judge(record, options), HOSTS[options.host].name))))
         for _, problem in failed:
             print_problem(problem)
     return worst(problem for _, problem in failed)
 
 
-def _fields(one: Looked, family: FamilyGuess, catalogue: Catalogue) -> dict[str, Any]:
-    inspection, entry, prints = one.inspection, entry_of(one.indexed, catalogue), one.indexed.fingerprints
+def _fields(record: FileRecord, answer: Verdict) -> dict[str, Any]:
+    prints, family = record.fingerprints, record.family
     return {
-        "path": str(inspection.path),
-        "size": inspection.size,
-        "sha256": one.indexed.sha256,
-        "container": inspection.container,
-        "layout": inspection.layout,
+        "path": str(record.path),
+        "size": record.size,
+        "sha256": record.sha256,
+        "container": record.container,
+        "layout": record.layout,
         "family": family.family,
         "family_why": family.why,
         "family_sure": family.sure,
         "family_candidates": list(family.candidates),
-        "latent_channels": inspection.latent_channels,
-        "dtype": inspection.dtype,
-        "parameters": inspection.parameters,
-        "has_encoder": inspection.has_encoder,
-        "has_decoder": inspection.has_decoder,
-        "prefix": inspection.prefix,
-        "entry": entry.id if entry is not None else None,
+        "latent_channels": record.latent_channels,
+        "dtype": record.dtype,
+        "parameters": record.parameters,
+        "has_encoder": record.has_encoder,
+        "has_decoder": record.has_decoder,
+        "prefix": record.prefix,
+        "entry": record.entry.id if record.entry is not None else None,
         "weights_fingerprint": prints.weights if prints is not None else None,
         "encoder_fingerprint": prints.encoder if prints is not None else None,
-        "loadable": inspection.loadable,
-        "convertible": inspection.convertible,
-        "reason": str(inspection.problem) if inspection.problem is not None else None,
-        "problems": [{"code": problem.code, "message": str(problem.sentence)} for problem in inspection.problems],
-        "metadata": dict(inspection.metadata),
+        **fields_of(answer),
+        "problems": [{"code": problem.code, "message": str(problem.sentence)} for problem in record.problems],
+        "metadata": dict(record.metadata),
     }
 
 
 # -- in words ------------------------------------------------------------------------------------------------------
-def _text(one: Looked, family: FamilyGuess, catalogue: Catalogue) -> list[str]:
+def _text(record: FileRecord, answer: Verdict, host: str) -> list[str]:
     """Three sentences, then the details."""
-    entry = entry_of(one.indexed, catalogue)
-    details = [f"  {name + ':':<17} {value}" for name, value in _details(one) if value is not None]
-    problems = [f"  also:             {problem.sentence}" for problem in one.inspection.problems[1:]]
-    sentences = (_what(one, entry), _whose(family), _can(one))
-    return [str(one.inspection.path), *(f"  {sentence}" for sentence in sentences), *problems, *details]
+    details = [f"  {name + ':':<17} {value}" for name, value in _details(record) if value is not None]
+    sentences = (_what(record), _whose(record.family), _can(answer, host))
+    return [str(record.path), *(f"  {sentence}" for sentence in sentences), *details]
 
 
-def _what(one: Looked, entry: Entry | None) -> str:
-    inspection = one.inspection
-    if entry is not None:
-        return f"It is {entry.name}, byte for byte."
+def _what(record: FileRecord) -> str:
+    if record.entry is not None:
+        return f"It is {record.entry.name}, byte for byte."
     parts = {(True, True): "a VAE", (True, False): "an encoder alone", (False, True): "a decoder alone"}
-    what = parts.get((inspection.has_encoder, inspection.has_decoder))
-    if inspection.layout == "checkpoint":
+    what = parts.get((record.has_encoder, record.has_decoder))
+    if record.layout == "checkpoint":
         return f"It is a whole checkpoint, with {what or 'no VAE'} in it."
     if what is None:
         return "It is no VAE."
-    unknown = ", and its hash is not in the catalogue" if one.indexed.sha256 is not None else ""
-    return f"It is {what} in the layout “{inspection.layout}”{unknown}."
+    unknown = ", and its hash is not in the catalogue" if record.sha256 is not None else ""
+    return f"It is {what} in the layout “{record.layout}”{unknown}."
 
 
 def _whose(family: FamilyGuess) -> str:
     if family.family is not None and family.why is not None:
-        return f"It was made for {FAMILIES[family.family].label} ({WHY[family.why]})."
+        label = FAMILIES[family.family].label
+        if family.why == "latent test":
+            return f"It was probably made for {label} ({WHY[family.why]})."
+        return f"It was made for {label} ({WHY[family.why]})."
     if family.candidates:
         names = " or ".join(FAMILIES[id].label for id in family.candidates)
         return f"It was made for {names}: its shapes do not tell which."
     return "It is not known what it was made for."
 
 
-def _can(one: Looked) -> str:
-    problem = one.inspection.problem
-    if problem is None:
-        return "The WebUI can load it as it is."
-    if one.inspection.convertible:
-        return f"{problem} Convert it: python -m vae_manager convert IN OUT"
-    return str(problem)
+def _can(answer: Verdict, host: str) -> str:
+    obstacle = obstacle_of(answer)
+    said = [answer.reason.sentence] if isinstance(answer, Refused | AskFirst) else []
+    if obstacle is not None:
+        said.append(say("{obstacle} Convert it: python -m vae_manager convert IN OUT", obstacle=obstacle.sentence))
+    return " ".join(map(str, said)) or f"{host} can load it as it is."
 
 
-def _details(one: Looked) -> list[tuple[str, object]]:
-    inspection, prints = one.inspection, one.indexed.fingerprints
-    count = inspection.parameters
+def _details(record: FileRecord) -> list[tuple[str, object]]:
+    prints, count = record.fingerprints, record.parameters
     return [
-        ("size", f"{inspection.size} bytes ({megabytes(inspection.size)})"),
-        ("SHA-256", one.indexed.sha256),
-        ("container", inspection.container),
-        ("numbers", f"{count / 1e6:.1f} million, {inspection.dtype}" if count else inspection.dtype),
-        ("latent channels", inspection.latent_channels),
-        ("names begin with", inspection.prefix or None),
+        ("size", f"{record.size} bytes ({megabytes(record.size)})"),
+        ("SHA-256", record.sha256),
+        ("container", record.container),
+        ("numbers", f"{count / 1e6:.1f} million, {record.dtype}" if count else record.dtype),
+        ("latent channels", record.latent_channels),
+        ("names begin with", record.prefix or None),
         ("weights", prints.weights if prints is not None else None),
         ("encoder", prints.encoder if prints is not None else None),
-        *((f"“{_short(key)}”", _short(value)) for key, value in inspection.metadata.items()),
+        *((f"“{_short(key)}”", _short(value)) for key, value in record.metadata.items()),
     ]
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from ..catalogue import Catalogue, Entry
+from ..catalogue import Catalogue
 from ..errors import IntegrityError, NotFoundError
-from ..files import Inspection, identity_of, inspect
-from ..files.weights import Fingerprints
-from ..library import Folder, VaeFile, scan
-from ..library.families import FamilyGuess, Guesses, OwnWords, family_of, known_weights
-from ..library.index import Index, IndexedFile
+from ..files import FileRecord, identity_of, inspect
+from ..files.record import Fingerprints
+from ..files.zero_runs import companion_of, unfinished
+from ..library import Folder, scan
+from ..library.families import Guesses, OwnWords, family_of, known_weights
+from ..library.index import Index
 from ..library.journal import Journal
 from ..library.moving import Memory, Surroundings
-from ..library.summary import Summary
 from ..records import HashStore, RecordStore
 from ..sentences import say
 from ..upkeep.recovery import OWN, Recovery
@@ -47,14 +47,6 @@ def data_of(options: argparse.Namespace, folder: Path) -> Path:
     return webuis if webuis.is_dir() else folder / OWN
 
 
-@dataclass(frozen=True)
-class Looked:
-    """A file that was looked at, and what is known of it."""
-
-    inspection: Inspection
-    indexed: IndexedFile
-
-
 class Known:
     """Files, seen with the memory of one data folder: nothing is written where that is not there."""
 
@@ -69,21 +61,22 @@ class Known:
 
     def look(
         self, path: Path, *, reading: bool, report: Report | None = None, stop: threading.Event | None = None
-    ) -> Looked:
-        """Say what a file is; with `reading`, all of its bytes are read for what is not remembered of it.
+    ) -> FileRecord:
+        """Return the record of a file; with `reading`, all of its bytes are read for what is not remembered of it.
 
         Raises NotFoundError and DiskError where it cannot be read.
         """
-        inspection = inspect(path)
+        header = inspect(path)
         if reading:
             self.hash(path, report=report, stop=stop)
-            if inspection.has_encoder or inspection.has_decoder:
+            if header.has_encoder or header.has_decoder:
                 self.fingerprints(path, report=report, stop=stop)
         identity = identity_of(path)
         if identity is None:
             raise NotFoundError(say("There is no file {path}.", path=path))
-        file = VaeFile(path.name, path, Folder(path.parent), identity.size, identity.mtime_ns, identity.ctime_ns)
-        return Looked(inspection, self.index.indexed(file, identity, Summary.of(inspection)))
+        record = self.index.completed(header, identity)
+        is_arriving = companion_of(path) is not None and not record.problems
+        return replace(record, problems=(unfinished(path.name),)) if is_arriving else record
 
     def hash(self, path: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> str:
         """The SHA-256, remembered or computed; `report` is told bytes done and in all."""
@@ -99,9 +92,17 @@ class Known:
         except (NotFoundError, IntegrityError):
             return None
 
-    def families(self, files: Sequence[IndexedFile], catalogue: Catalogue) -> Sequence[FamilyGuess]:
-        siblings = known_weights(files, catalogue, self.words)
-        return [family_of(file, catalogue, self.words, siblings, self.guesses) for file in files]
+    def with_families(self, records: Sequence[FileRecord], catalogue: Catalogue) -> Sequence[FileRecord]:
+        """Add the family and the catalogue's entry to each record."""
+        siblings = known_weights(records, catalogue, self.words)
+        return [
+            replace(
+                record,
+                family=family_of(record, catalogue, self.words, siblings, self.guesses),
+                entry=catalogue.recognise(record.sha256) if record.sha256 is not None else None,
+            )
+            for record in records
+        ]
 
     def recover(self, folder: Path) -> None:
         """End or take back what commands left half done in a VAE folder when they were killed."""
@@ -117,7 +118,3 @@ class Known:
     def _memories(self) -> Sequence[Memory]:
         words = [self.words] if self.words is not None else []
         return [self.hashes, self.index, self.guesses, self.records, *words]
-
-
-def entry_of(file: IndexedFile, catalogue: Catalogue) -> Entry | None:
-    return catalogue.recognise(file.sha256) if file.sha256 is not None else None

@@ -6,11 +6,13 @@ import argparse
 
 from ..library import Folder, collisions, scan
 from ..sentences import megabytes
+from .judging import fields_of, judge, with_host
 from .known import Known, data_of, with_data
 from .shared import folder_of, load_catalogue, print_json, print_problem, shown, with_catalogue, with_folder
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
+    with_host(command)
     with_data(command)
     with_folder(command)
     with_catalogue(command)
@@ -20,32 +22,34 @@ def run(options: argparse.Namespace) -> int:
     folder = folder_of(options)
     known = Known(data_of(options, folder))
     known.recover(folder)
-    indexed = known.index.look(scan([Folder(folder)], print_problem))
-    families = known.families(indexed, load_catalogue(options))
-    doubled = collisions(one.file for one in indexed)
+    files = {file.path: file for file in scan([Folder(folder)], print_problem)}
+    records = known.with_families(known.index.look(files.values()), load_catalogue(options))
+    doubled = collisions(files[record.path] for record in records)
     rows = [
         {
-            "path": str(one.file.path),
-            "size": one.file.size,
-            "container": one.summary.container,
-            "layout": one.summary.layout,
-            "family": family.family,
-            "latent_channels": one.summary.latent_channels,
-            "dtype": one.summary.dtype,
-            "sha256": one.sha256,
-            "problem": str(one.summary.problem) if one.summary.problem is not None else None,
-            "same_name_as": [str(other.path) for other in doubled.get(one.file.name, ()) if other != one.file],
+            "path": str(record.path),
+            "size": record.size,
+            "container": record.container,
+            "layout": record.layout,
+            "family": record.family.family,
+            "latent_channels": record.latent_channels,
+            "dtype": record.dtype,
+            "sha256": record.sha256,
+            **fields_of(judge(record, options)),
+            "same_name_as": [
+                str(other.path) for other in doubled.get(record.path.name, ()) if other.path != record.path
+            ],
         }
-        for one, family in zip(indexed, families, strict=True)
+        for record in records
     ]
     if options.json:
         print_json(rows)
         return 0
     if not rows:
         print(f"No VAE files in {folder}.")
-    for one, row in zip(indexed, rows, strict=True):
+    for record, row in zip(records, rows, strict=True):
         facts = ", ".join(str(row[key]) for key in ("family", "layout", "dtype") if row[key] not in (None, "unknown"))
         note = "  (another file has this name: the WebUI lists one of them)" if row["same_name_as"] else ""
-        what = row["problem"] or facts or row["container"]
-        print(shown(f"{megabytes(one.file.size):>8}  {one.file.relative}  {what}{note}"))
+        what = row["reason"] or facts or row["container"]
+        print(shown(f"{megabytes(record.size):>8}  {files[record.path].relative}  {what}{note}"))
     return 0

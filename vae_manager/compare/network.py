@@ -7,7 +7,6 @@ not scaled to a deviation of one, where `f` is `Config.factor`. Imports torch: o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["SD1", "AutoencoderKL", "Config", "Posterior", "config_of"]
+__all__ = ["SD1", "AutoencoderKL", "Config", "Posterior"]
 
 LOGVAR_RANGE: Final = (-30.0, 20.0)
 
@@ -61,31 +60,6 @@ class Config:
 
 SD1: Final = Config()
 """SD 1.x and 2.x: 248 tensors, 83,653,863 parameters."""
-
-
-def config_of(shapes: Mapping[str, tuple[int, ...]]) -> Config | None:
-    """The network that has tensors of these names and shapes; None where no network of this kind has exactly them.
-
-    The number of groups cannot be told from shapes: it is ldm's 32.
-    """
-    try:
-        levels = 1 + max(int(name.split(".")[2]) for name in shapes if name.startswith("encoder.down."))
-        blocks = 1 + max(int(name.split(".")[4]) for name in shapes if name.startswith("encoder.down.0.block."))
-        widths = [shapes[f"encoder.down.{level}.block.0.conv1.weight"][0] for level in range(levels)]
-        config = Config(
-            ch=widths[0],
-            ch_mult=tuple(width // widths[0] for width in widths),
-            num_res_blocks=blocks,
-            z_channels=shapes["decoder.conv_in.weight"][1],
-            in_channels=shapes["encoder.conv_in.weight"][1],
-            out_ch=shapes["decoder.conv_out.weight"][0],
-            quant="quant_conv.weight" in shapes,
-        )
-        with torch.device("meta"):  # shapes without memory
-            expected = {name: tuple(tensor.shape) for name, tensor in AutoencoderKL(config).state_dict().items()}
-    except (KeyError, ValueError, IndexError, ZeroDivisionError, RuntimeError):
-        return None
-    return config if expected == {name: tuple(shape) for name, shape in shapes.items()} else None
 
 
 class ResnetBlock(nn.Module):

@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
-from ..errors import IntegrityError, RefusedError
-from ..files import inspect, shown
-from ..files.contents import chunks, read_contents
-from ..files.headers import Header
+from ..errors import RefusedError
+from ..files.architecture import Shapes, architecture_of, shapes_of
 from ..sentences import say
-from ..swap.check import DTYPES, is_ignored
-from ..swap.reading import check_numbers
-from .network import AutoencoderKL, config_of
+from ..swap import read_vae
+from .network import AutoencoderKL, Config
 from .values import Model
 
-if TYPE_CHECKING:
-    from ..swap.weights import Tensors
-
-__all__ = ["model_of"]
+__all__ = ["config_of", "model_of"]
 
 
 def model_of(path: Path, device: torch.device) -> Model:
-    """The VAE of `path`, a file of the WebUI's layout, in 32 bits on `device`.
+    """Return the VAE of `path`, a file of any known layout, in 32 bits on `device`.
 
-    Raises RefusedError where it is of another layout or shape, IntegrityError, NotFoundError and DiskError.
+    Raises RefusedError if it is no VAE whose network is known, IntegrityError, NotFoundError and DiskError.
     """
-    inspection = inspect(path)
-    if inspection.layout == "diffusers":
-        raise RefusedError(
-            say(
-                "{file} is a diffusers file. Convert it first: python -m vae_manager convert {path}",
-                file=path.name,
-                path=path,
-            )
-        )
-    if inspection.problem is not None:
-        raise RefusedError(inspection.problem)
-    tensors = _tensors(path)
+    tensors = read_vae(path)
     config = config_of({name: tuple(tensor.shape) for name, tensor in tensors.items()})
     if config is None:
         raise RefusedError(say("{file} holds no VAE whose network is known here.", file=path.name))
@@ -49,28 +31,30 @@ def model_of(path: Path, device: torch.device) -> Model:
     return Model(vae, vae.decode_raw, vae.encode, device, factor=config.factor)
 
 
-def _tensors(path: Path) -> Tensors:
-    header = read_contents(path)
-    tensors = {name: _tensor(path, header, name) for name in header.tensors if not is_ignored(name)}
-    check_numbers(tensors, path)
-    return tensors
+def config_of(shapes: Shapes) -> Config | None:
+    """The network that has tensors of these names and shapes; None where no network of this kind has exactly them.
 
-
-def _tensor(path: Path, header: Header, name: str) -> torch.Tensor:
-    info = header.tensors[name]
-    if info.dtype not in DTYPES:
-        raise IntegrityError(
-            say(
-                "{file} holds {dtype} numbers in its tensor {example}, which are no weights.",
-                file=path.name,
-                dtype=info.dtype,
-                example=shown(name),
-            )
-        )
-    data = bytearray()
-    with path.open("rb") as file:
-        for chunk in chunks(file, path, header, info):
-            data += chunk
-    dtype = getattr(torch, DTYPES[info.dtype])
-    flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
-    return flat.reshape(info.shape)
+    The number of groups cannot be told from shapes: it is ldm's 32.
+    """
+    found = architecture_of(shapes)
+    if found is None or dict(shapes_of(found)) != {name: tuple(shape) for name, shape in shapes.items()}:
+        return None
+    first = found.widths[0]
+    config_fits = (
+        found.widths == found.decoder_widths
+        and found.decoder_blocks == found.blocks + 1
+        and not found.normalised_channels
+        and all(width % first == 0 for width in found.widths)
+    )
+    try:
+        return Config(
+            ch=first,
+            ch_mult=tuple(width // first for width in found.widths),
+            num_res_blocks=found.blocks,
+            z_channels=found.latent_channels,
+            in_channels=found.image_channels,
+            out_ch=found.output_channels,
+            quant=found.has_quant_conv,
+        ) if config_fits else None
+    except ValueError:  # channels that cannot be normalised in groups
+        return None

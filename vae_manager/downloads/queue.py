@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # the network's part waits for the first download
 logger = logging.getLogger(__name__)
 
 Then = Callable[["Delivery"], None]
+Explain = Callable[[Path], Sentence | None]
+"""Returns why a file cannot be used as it is."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,14 @@ def key_of(order: Order) -> str:
 class Downloads:
     """One at a time, since each uses many connections by itself. All methods may be called from any thread."""
 
-    def __init__(self, history: History, pending: Pending, hashes: Callable[[], HashStore]) -> None:
+    def __init__(
+        self, history: History, pending: Pending, hashes: Callable[[], HashStore], explain: Explain
+    ) -> None:
         self._lane = Lane("downloads")
         self._history = history
         self._pending = pending
         self._hashes = hashes
+        self._explain = explain
         self._fetches: dict[str, _Fetch] = {}
         self._lock = threading.Lock()
 
@@ -90,7 +95,7 @@ class Downloads:
             fetch = self._fetches.get(key)
             is_new = fetch is None or not self._lane.is_wanted(key)
             if fetch is None or is_new:
-                fetch = self._fetches[key] = _Fetch(wanted, network, self._history, self._hashes)
+                fetch = self._fetches[key] = _Fetch(wanted, network, self._history, self._hashes, self._explain)
                 self._pending.add(wanted.order)  # before it can end
             if then is not None:
                 fetch.follow(then)
@@ -166,12 +171,18 @@ class _Fetch:
     """One download from its first try to its end: what it does, what it took, and what is written of it."""
 
     def __init__(
-        self, wanted: Wanted, network: Callable[[], Network], history: History, hashes: Callable[[], HashStore]
+        self,
+        wanted: Wanted,
+        network: Callable[[], Network],
+        history: History,
+        hashes: Callable[[], HashStore],
+        explain: Explain,
     ) -> None:
         self.wanted = wanted
         self._network = network
         self._history = history
         self._hashes = hashes
+        self._explain = explain
         self._followers: list[Then] = []
         self._delivery: Delivery | None = None
         self._problem: Sentence | None = None
@@ -186,10 +197,7 @@ class _Fetch:
         self._delivery = self._problem = None
         self._delivery = delivery = self._deliver(handle)
         self._hashes().remember(delivery.path, delivery.sha256)
-        if not delivery.proven:
-            from ..files import inspect
-
-            self._problem = inspect(delivery.path).problem
+        self._problem = self._explain(delivery.path)
         for then in self._followers:
             then(delivery)
 

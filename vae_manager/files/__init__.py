@@ -4,20 +4,24 @@ from .contents import chunks, read_contents
 from .fingerprints import sha256_of
 from .headers import Header, TensorInfo, read_header
 from .identity import Identity, identity_of
-from .inspection import Container, Inspection, inspect
+from .inspection import inspect
 from .names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from .numbers import find_nan
 from .pickles.values import shown
 from .problems import Problem
+from .record import Container, FileRecord
+from .tensor_table import TensorSpec, TensorTable
 
 __all__ = [
     "VAE_SUFFIXES",
     "Container",
+    "FileRecord",
     "Header",
     "Identity",
-    "Inspection",
     "Problem",
     "TensorInfo",
+    "TensorSpec",
+    "TensorTable",
     "chunks",
     "find_nan",
     "identity_of",

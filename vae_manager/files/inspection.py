@@ -1,75 +1,58 @@
-"""What a file is: from its first bytes and its header, never from its name; nothing in it is run."""
+"""Inspection of one file: from its first bytes and its header, never from its name; nothing in it is run."""
 
 from __future__ import annotations
 
+import itertools
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from ..catalogue.entry import Layout
 from ..errors import BrokenFileError, DiskError
 from ..sentences import Sentence, say
-from .headers import Header, TensorInfo, begins_like_safetensors, disk_error, read_header
-from .layouts import read_layout
+from .headers import begins_like_safetensors, disk_error, read_header
+from .layouts import facts_of
 from .pickles import is_torch_file, read_torch
 from .problems import Problem
+from .record import Container, FileRecord
+from .tensor_table import TensorTable
+from .zero_runs import find_unfilled
 
-__all__ = ["Container", "Inspection", "inspect"]
-
-Container = Literal["safetensors", "pickle", "web page", "lfs pointer", "empty", "unknown"]
+__all__ = ["inspect"]
 
 _HEAD: Final = 1024
+MAX_ITEMS: Final = 40
+"""Items of metadata that a record has."""
+MAX_TEXT: Final = 500
+"""Characters of a name and of a value of them."""
 _WEB_PAGE: Final = re.compile(rb"\s*(?:<\?xml|<!--|<!doctype|<(?:html|head|body|script|title)\b)", re.IGNORECASE)
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _TEXT: Final = re.compile(rb"[\t\n\r\x20-\x7e]+")
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
+_ONNX: Final = re.compile(rb"\x08[\x01-\x20].{0,200}?(?:onnx|pytorch|ir_version)", re.DOTALL)
+"""An ONNX model has no signature: its first field is the version of the format, and its producer follows."""
+_PICTURES: Final = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "PNG"),
+    (re.compile(rb"\xff\xd8\xff"), "JPEG"),
+    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "WebP"),
+    (re.compile(rb"GIF8[79]a"), "GIF"),
+    (re.compile(rb".{4}ftypavif", re.DOTALL), "AVIF"),
+)
+_ARCHIVES: Final = (
+    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "7z"),
+    (re.compile(rb"Rar!\x1a\x07"), "RAR"),
+    (re.compile(rb"\x1f\x8b"), "gzip"),
+    (re.compile(rb"\xfd7zXZ\x00"), "xz"),
+    (re.compile(rb"\x28\xb5\x2f\xfd"), "zstd"),
+    (re.compile(rb"BZh[1-9]"), "bzip2"),
+)
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """What one file is, and what is wrong with it."""
+def inspect(path: Path) -> FileRecord:
+    """Look at `path`. Damage is an answer, not an error. The weights are not read.
 
-    path: Path
-    size: int
-    """Bytes."""
-    container: Container
-    layout: Layout = "unknown"
-    latent_channels: int | None = None
-    """4 for SD 1.x, 2.x and SDXL alike; None where the header does not tell."""
-    dtype: str | None = None
-    """`fp32`, `fp16`, `bf16`, …: what most of the VAE's weights are."""
-    tensors: Mapping[str, TensorInfo] = field(default_factory=dict)
-    """All of the file, by their names in it; empty where it could not be read."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
-    """Why the WebUI cannot load it as a VAE, the weightiest first; none where nothing speaks against it."""
-    parameters: int | None = None
-    """Numbers in the VAE's tensors; None where there is no VAE."""
-    has_encoder: bool = False
-    has_decoder: bool = False
-    prefix: str = ""
-    """What stands before the names of the VAE's tensors: `first_stage_model.` in most checkpoints."""
-    convertible: bool = False
-    """Whether the WebUI could load its VAE after a conversion. False where it can already."""
-
-    @property
-    def problem(self) -> Sentence | None:
-        """The weightiest of `problems`, in words."""
-        return self.problems[0].sentence if self.problems else None
-
-    @property
-    def loadable(self) -> bool:
-        """Whether the WebUI can load such a file as a VAE, as far as names and shapes tell."""
-        return not self.problems and self.container in ("safetensors", "pickle")
-
-
-def inspect(path: Path) -> Inspection:
-    """Look at `path`; what is wrong with the bytes is an answer, not an error. The weights are not read.
-
-    Raises `NotFoundError` and `DiskError` where they cannot be read.
+    Raises `NotFoundError` and `DiskError` if the file cannot be read.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for somebody to write to it
@@ -83,23 +66,33 @@ def inspect(path: Path) -> Inspection:
     return _from_head(path, size, head)
 
 
-def _from_head(path: Path, size: int, head: bytes) -> Inspection:
+def _from_head(path: Path, size: int, head: bytes) -> FileRecord:
     container, problem = _no_model(path.name, size, head)
     if problem is not None:
-        return Inspection(path, size, container, problems=(problem,))
+        return FileRecord(path, size, container, problems=(problem,))
     try:
-        if container == "safetensors":
-            return _weighed(path, size, container, read_header(path))
-        header = read_torch(path)
+        header = read_header(path) if container == "safetensors" else read_torch(path)
     except BrokenFileError as error:
         if error.code == "zip-without-model":
             container = "unknown"
-        return Inspection(path, size, container, problems=(Problem(error.code, error.sentence),))
-    return _weighed(path, size, container, header, _for_a_pickle(path))
+        return FileRecord(path, size, container, problems=(Problem(error.code, error.sentence),))
+    table = TensorTable.of(header.tensors)
+    unfilled = find_unfilled(path, header) if facts_of(table).kind in ("ldm", "diffusers") else None
+    problems = (unfilled,) if unfilled is not None else ()
+    return FileRecord(path, size, container, table, _bounded(header.metadata), problems)
+
+
+def _bounded(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the first items, each cut to a length that can be shown: a trainer may put all its settings there."""
+    return {key[:MAX_TEXT]: _cut(value) for key, value in itertools.islice(metadata.items(), MAX_ITEMS)}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
 
 
 def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | None]:
-    """The container, by the first bytes, and why nobody need look further."""
+    """Return the container, by the first bytes, and the reason why the file is no model."""
     if size == 0:
         return "empty", Problem("empty", say("{file} is empty. Get it again.", file=name))
     if head.startswith(_LFS_POINTER):
@@ -112,6 +105,9 @@ def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | N
         return "safetensors", None
     if is_torch_file(head):
         return "pickle", None
+    other = _other_format(name, head)
+    if other is not None:
+        return "unknown", Problem("other-format", other)
     if _TEXT.fullmatch(head):
         text = say("{file} is text, not a VAE; perhaps a server's message. Get it again.", file=name)
         return "unknown", Problem("not-a-model", text)
@@ -121,32 +117,16 @@ def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | N
     return "unknown", Problem("not-a-model", neither)
 
 
-def _for_a_pickle(path: Path) -> tuple[Problem, ...]:
-    """What keeps the WebUI from loading a file of torch, whatever is in it; a conversion helps against it."""
-    if path.suffix.lower() == ".safetensors":
-        suffix = say("{file} is a PyTorch file by its content: its ending is wrong. Rename it.", file=path.name)
-        return (Problem("wrong-suffix", suffix),)
-    return ()
-
-
-def _weighed(
-    path: Path, size: int, container: Container, header: Header, more: tuple[Problem, ...] = ()
-) -> Inspection:
-    """The answer for a file whose header was read; `more` is said after what its layout says."""
-    reading = read_layout(header.tensors, path.name)
-    return Inspection(
-        path,
-        size,
-        container,
-        reading.layout,
-        reading.latent_channels,
-        reading.dtype,
-        header.tensors,
-        header.metadata,
-        (*reading.problems, *more),
-        reading.parameters,
-        reading.has_encoder,
-        reading.has_decoder,
-        reading.prefix,
-        reading.whole and bool(reading.problems or more),
-    )
+def _other_format(name: str, head: bytes) -> Sentence | None:
+    """Return the sentence for a file of a format that has a name and holds no VAE for a WebUI."""
+    if head.startswith(b"GGUF"):
+        return say("{file} is a GGUF file: a quantised text encoder or diffusion model, not a VAE.", file=name)
+    if _ONNX.match(head):
+        return say("{file} is an ONNX model. A WebUI needs the VAE as a safetensors file.", file=name)
+    for pattern, kind in _ARCHIVES:
+        if pattern.match(head):
+            return say("{file} is a {kind} archive. Unpack it, and import the file in it.", file=name, kind=kind)
+    for pattern, kind in _PICTURES:
+        if pattern.match(head):
+            return say("{file} is a {kind} picture, not a VAE.", file=name, kind=kind)
+    return None

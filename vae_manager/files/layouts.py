@@ -1,7 +1,8 @@
-"""What the names and shapes of a file's tensors say about it."""
+"""Facts that the names, shapes and dtypes of a file's tensors tell. Pure, and cached by table."""
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,22 +10,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..catalogue.entry import Layout
-from ..sentences import Sentence, say
-from .headers import TensorInfo
-from .problems import Problem
+from .tensor_table import Described, TensorSpec, TensorTable
 
-__all__ = ["PREFIXES", "UNET", "Reading", "read_layout"]
+__all__ = ["NO_FACTS", "UNET", "TensorFacts", "facts_of", "prefixes_of"]
 
-Tensors = Mapping[str, TensorInfo]
+Tensors = Mapping[str, TensorSpec]
 
 UNET: Final = "model.diffusion_model."
-PREFIXES: Final = ("first_stage_model.", "vae.", "model.", "module.", "autoencoder.")
-"""What may stand before the names of a VAE's tensors: the first two in whole checkpoints."""
+_PREFIXES: Final = ("first_stage_model.", "vae.", "model.", "module.", "autoencoder.")
+"""Prefixes that VAEs are published with: the first two in whole checkpoints."""
+MAX_PREFIXES: Final = 16
+"""Prefixes of one file that are tried; a merge of several VAEs has a few."""
+_FIRST_TENSORS: Final = ("decoder.conv_in.weight", "encoder.conv_in.weight")
 
 _PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 """What the tensors of a VAE are called by, in the layouts of CompVis and of diffusers."""
-_IGNORED: Final = frozenset({"model_ema.decay", "model_ema.num_updates"})
-"""Left out by the WebUI when it loads a VAE, as is all that begins with "loss" (modules/sd_vae.py load_vae_dict)."""
 
 _DTYPE_WORDS: Final = {
     "F64": "fp64",
@@ -37,34 +37,41 @@ _DTYPE_WORDS: Final = {
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What the tensors are."""
+class TensorFacts:
+    """Facts of one table of tensors."""
 
     layout: Layout
+    """`ldm` by the names of CompVis' latent-diffusion, `diffusers` by those of its AutoencoderKL, `tiny` by those of
+    TAESD in any form, `video` by convolutions over time, as [out, in, time, height, width]."""
+    kind: Layout | None = None
+    """The layout of the VAE itself, without its prefix or checkpoint: `ldm`, `diffusers`, `tiny` or `video`; None if
+    there is no VAE."""
     prefix: str = ""
-    """What stands before the names of the VAE's tensors."""
+    """Text before the names of the VAE's tensors: `first_stage_model.` in most checkpoints."""
     latent_channels: int | None = None
+    """4 for SD 1.x, 2.x and SDXL alike; None if the shapes do not tell."""
     dtype: str | None = None
-    """`fp32`, `fp16`, `bf16`, …: the kind of number that most of the VAE's bytes are."""
+    """`fp32`, `fp16`, `bf16`, …: the dtype of most of the VAE's bytes."""
     parameters: int | None = None
-    """Numbers in the VAE; None where there is none."""
+    """Numbers in the VAE; None if there is none."""
     has_encoder: bool = False
     has_decoder: bool = False
-    problems: tuple[Problem, ...] = ()
-    """Why the WebUI cannot load such a file as a VAE; the first is what to say where only one can be."""
-    whole: bool = False
-    """It is a VAE of a kind that the WebUI knows, with both halves, whatever its tensors are called."""
 
 
-def read_layout(tensors: Tensors, file: str) -> Reading:
-    """Recognise the layout; `file` is the name that the problems' sentences give.
+NO_FACTS: Final = TensorFacts("unknown")
+"""For a file whose tensors could not be read."""
 
-    `ldm` is read by the names of CompVis' latent-diffusion, `diffusers` by those of its AutoencoderKL, `tiny` by those
-    of TAESD in any form, `video` by convolutions over time, as [out, in, time, height, width].
-    """
+
+def facts_of(tensors: Mapping[str, Described]) -> TensorFacts:
+    """Return the facts of a file's tensors."""
+    return _facts_of(TensorTable.of(tensors))
+
+
+@functools.lru_cache(maxsize=256)
+def _facts_of(tensors: TensorTable) -> TensorFacts:
     prefix, inner, kind = _vae_in(tensors)
     if kind is None:
-        return _no_vae(tensors, file)
+        return _without_vae(tensors)
     vae = {name: tensor for name, tensor in inner.items() if kind == "tiny" or name.startswith(_PARTS)}
     layout: Layout = kind
     if _is_checkpoint(tensors):
@@ -72,25 +79,28 @@ def read_layout(tensors: Tensors, file: str) -> Reading:
     elif prefix and kind in ("ldm", "diffusers"):
         layout = "prefixed"
     encoder, decoder = _halves(vae, kind)
-    problems = tuple(_problems(layout, kind, prefix, encoder, decoder, inner, file))
-    whole = encoder and decoder and kind in ("ldm", "diffusers")
-    return Reading(
-        layout,
-        prefix,
-        _latent_channels(vae),
-        _dtype_of(vae),
-        sum(math.prod(tensor.shape) for tensor in vae.values()),
-        encoder,
-        decoder,
-        problems,
-        whole,
-    )
+    parameters = sum(math.prod(tensor.shape) for tensor in vae.values())
+    return TensorFacts(layout, kind, prefix, _latent_channels(vae), _dtype_of(vae), parameters, encoder, decoder)
+
+
+def prefixes_of(tensors: Mapping[str, object]) -> Iterator[str]:
+    """Yield the prefixes under which a VAE may lie: none, the published ones, then those that the names suggest, as
+    wrappers of training code add them (`_orig_mod.`, `params_ema.`), the shortest first."""
+    yield ""
+    yield from _PREFIXES
+    others = {
+        name[: -len(first)]
+        for name in tensors
+        for first in _FIRST_TENSORS
+        if name.endswith(f".{first}") and name[: -len(first)] not in _PREFIXES
+    }
+    yield from sorted(others, key=lambda prefix: (len(prefix), prefix))[:MAX_PREFIXES]
 
 
 def _vae_in(tensors: Tensors) -> tuple[str, Tensors, Layout | None]:
-    """The prefix of the VAE's names, what has it (without it), and how that is laid out; None where there is no VAE."""
-    for prefix in ("", *PREFIXES):
-        inner = _below(tensors, prefix)
+    """The prefix of the VAE's names, what has it (without it), and how that is laid out; None if there is no VAE."""
+    for prefix in prefixes_of(tensors):
+        inner = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         kind = _kind(inner)
         if kind is not None:
             return prefix, inner, kind
@@ -120,7 +130,7 @@ def _is_checkpoint(tensors: Tensors) -> bool:
 
 
 def _halves(tensors: Tensors, kind: Layout) -> tuple[bool, bool]:
-    """Whether there is an encoder, and a decoder."""
+    """Return if there is an encoder, and a decoder."""
     if kind == "ldm" or kind == "diffusers":
         return "encoder.conv_in.weight" in tensors, "decoder.conv_in.weight" in tensors
     bare = kind == "tiny" and not _any(tensors, *_PARTS)
@@ -129,8 +139,7 @@ def _halves(tensors: Tensors, kind: Layout) -> tuple[bool, bool]:
 
 
 def _latent_channels(tensors: Tensors) -> int | None:
-    """What the decoder's first convolution takes in, axis 1 of its weight [out, in, …]; else what a tiny encoder's last
-    one gives."""
+    """Axis 1 of the weight of the decoder's first convolution, [out, in, …]; else axis 0 of a tiny encoder's last."""
     first = ("conv_in.weight", "conv_in.conv.weight", "conv1.weight", "layers.0.weight", "1.weight")
     for name in (*(f"decoder.{end}" for end in first), "1.weight"):
         tensor = tensors.get(name)
@@ -147,75 +156,17 @@ def _dtype_of(tensors: Tensors) -> str | None:
     weight: Counter[str] = Counter()
     for tensor in tensors.values():
         if tensor.dtype in _DTYPE_WORDS:
-            weight[_DTYPE_WORDS[tensor.dtype]] += tensor.end - tensor.start
+            weight[_DTYPE_WORDS[tensor.dtype]] += tensor.length
     return weight.most_common(1)[0][0] if weight else None
 
 
-def _problems(
-    layout: Layout, kind: Layout, prefix: str, encoder: bool, decoder: bool, inner: Tensors, file: str
-) -> Iterator[Problem]:
-    if layout == "checkpoint":
-        yield Problem("checkpoint", _whole_checkpoint(file))
-    elif layout == "prefixed":
-        yield Problem("prefixed", _prefixed(prefix, file))
-    if kind == "diffusers" and layout == "diffusers":
-        yield Problem("diffusers", say("{file} is a diffusers file. The WebUI cannot load it as it is.", file=file))
-    elif kind == "tiny":
-        tiny = say("{file} is a tiny autoencoder for previews. The WebUI cannot load it as a VAE.", file=file)
-        yield Problem("tiny", tiny)
-    elif kind == "video":
-        yield Problem("video", say("{file} is a video VAE. The WebUI cannot load it.", file=file))
-    if kind in ("ldm", "diffusers") and not decoder:
-        yield Problem("no-decoder", say("{file} has no decoder: it is not a whole VAE.", file=file))
-    if kind in ("ldm", "diffusers") and not encoder:
-        yield Problem("no-encoder", say("{file} has no encoder: it is not a whole VAE.", file=file))
-    if layout == "ldm":
-        yield from _leftovers(inner, file)
-
-
-def _leftovers(tensors: Tensors, file: str) -> Iterator[Problem]:
-    """What a training leaves in a file; one such tensor keeps the WebUI from loading the others."""
-    left = [name for name in tensors if name.startswith("model_ema.") and name not in _IGNORED]
-    if left:
-        sentence = say(
-            "{file} still has {count} tensors of its training, {example} among them. The WebUI cannot load it so.",
-            file=file,
-            count=len(left),
-            example=left[0][:100],
-        )
-        yield Problem("leftovers", sentence)
-
-
-def _no_vae(tensors: Tensors, file: str) -> Reading:
+def _without_vae(tensors: Tensors) -> TensorFacts:
     if _is_checkpoint(tensors):
-        without = say("{file} has no VAE weights in it: it needs a VAE file beside it.", file=file)
-        problems = (Problem("checkpoint", _whole_checkpoint(file)), Problem("no-vae", without))
-        return Reading("checkpoint", problems=problems)
-    dtype = _dtype_of(tensors)
+        return TensorFacts("checkpoint")
     if any(".lora_" in name or name.startswith("lora_") for name in tensors):
-        lora = Problem("lora", say("{file} is a LoRA, not a VAE.", file=file))
-        return Reading("lora", dtype=dtype, problems=(lora,))
-    none = Problem("no-vae", say("{file} has no VAE in it that the WebUI knows.", file=file))
-    return Reading("other", dtype=dtype, problems=(none,))
+        return TensorFacts("lora", dtype=_dtype_of(tensors))
+    return TensorFacts("other", dtype=_dtype_of(tensors))
 
 
-def _whole_checkpoint(file: str) -> Sentence:
-    return say("{file} is a whole checkpoint, not a VAE. It belongs in the checkpoint folder.", file=file)
-
-
-def _prefixed(prefix: str, file: str) -> Sentence:
-    return say(
-        "{file} is a VAE whose tensors' names all begin with “{prefix}”. The WebUI cannot load it as it is.",
-        file=file,
-        prefix=prefix,
-    )
-
-
-def _below(tensors: Tensors, prefix: str) -> Tensors:
-    if not prefix:
-        return tensors
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _any(tensors: Tensors, *prefixes: str) -> bool:
-    return any(name.startswith(prefixes) for name in tensors)
+def _any(tensors: Mapping[str, object], *beginnings: str) -> bool:
+    return any(name.startswith(beginnings) for name in tensors)

@@ -6,16 +6,17 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from ..errors import Cancelled
 from ..sentences import say
 from .contents import chunks, read_contents
 from .headers import disk_error
-from .layouts import read_layout
+from .layouts import facts_of
+from .pickles.values import shown
 from .problems import Problem
 
-__all__ = ["find_nan"]
+__all__ = ["find_nan", "nan_problem"]
 
 _NO_NUMBER: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
     {
@@ -31,6 +32,10 @@ _NO_NUMBER: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
 and in nothing else: the exponent; where fp8 has no infinity, all but the sign."""
 
 
+MAX_FP32_EXPONENT: Final = (1023 + 127) << 52
+"""Biased exponent of the largest numbers of 64 bits that 32 bits can hold: no WebUI runs a VAE in 64 bits."""
+
+
 def find_nan(
     path: Path, *, report: Callable[[int, int], None] | None = None, stop: threading.Event | None = None
 ) -> Problem | None:
@@ -42,7 +47,7 @@ def find_nan(
     import numpy
 
     header = read_contents(path)
-    prefix = read_layout(header.tensors, path.name).prefix
+    prefix = facts_of(header.tensors).prefix
     wanted = {
         name: tensor
         for name, tensor in header.tensors.items()
@@ -58,8 +63,8 @@ def find_nan(
                     if stop is not None and stop.is_set():
                         raise Cancelled(say("Looking at the numbers of {file} was stopped.", file=path.name))
                     numbers = numpy.frombuffer(chunk, kind)
-                    if bool(((numbers & bits) == bits).any()):
-                        return _problem(path, name)
+                    if _has_nan(numbers, kind, bits):
+                        return nan_problem(path.name, name)
                     if report is not None:
                         done += len(chunk)
                         report(min(done, total), total)
@@ -68,12 +73,20 @@ def find_nan(
     return None
 
 
-def _problem(path: Path, name: str) -> Problem:
+def _has_nan(numbers: Any, kind: str, bits: int) -> bool:
+    exponents = numbers & bits
+    if kind == "<u8":
+        return bool((exponents > MAX_FP32_EXPONENT).any())
+    return bool((exponents == bits).any())
+
+
+def nan_problem(file: str, name: str) -> Problem:
+    """Return the problem of a file whose tensor `name` holds a number that cannot be used."""
     return Problem(
         "nan",
         say(
-            "{file} is damaged: its tensor {name} holds numbers that are not a number or infinite. Get it again.",
-            file=path.name,
-            name=name[:100],
+            "{file} is damaged: its tensor {name} holds NaN, infinite or far too large numbers. Get it again.",
+            file=file,
+            name=shown(name),
         ),
     )

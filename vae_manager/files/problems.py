@@ -1,4 +1,4 @@
-"""What can be wrong with a file, for people and for machines."""
+"""What is wrong with a file, for people and for programs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ __all__ = ["Problem"]
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that keeps the WebUI from loading a file as a VAE."""
+    """One reason why a file cannot be used, or cannot be used as it is."""
 
     code: str
-    """No bytes of a model: `empty`, `web-page`, `lfs-pointer`, `not-a-model`, `zip-without-model`.
+    """No bytes of a model: `empty`, `web-page`, `lfs-pointer`, `other-format`, `not-a-model`, `zip-without-model`.
     Broken: `truncated`, `bad-header`, `header-too-long`, `duplicate-key`, `overlapping`, `bad-offsets`, `bad-zip`,
-    `bad-pickle`, `nan`. Dangerous: `unsafe-pickle`. A VAE in another form: `diffusers`, `prefixed`, `checkpoint`,
-    `leftovers`, `old-torch`, `wrong-suffix`. Something else: `tiny`, `video`, `lora`, `no-vae`,
-    `no-encoder`, `no-decoder`."""
+    `bad-pickle`, `nan`, `unfinished`. Dangerous: `unsafe-pickle`. Unreadable: `unreadable`, `old-torch`.
+    Reasons of a verdict: see `records.verdict`."""
     sentence: Sentence

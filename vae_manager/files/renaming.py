@@ -24,10 +24,10 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from ..catalogue.entry import Layout
-from .headers import TensorInfo
-from .layouts import PREFIXES, UNET
+from .layouts import UNET, prefixes_of
+from .tensor_table import Described, TensorTable
 
-__all__ = ["Naming", "Renamed", "Source", "canonical", "diffusers_name", "ldm_name", "up_levels"]
+__all__ = ["Naming", "Renamed", "Source", "canonical", "diffusers_name", "ldm_name", "renamed_vae", "up_levels"]
 
 Naming = Literal["ldm", "diffusers"]
 Pairs = Sequence[tuple[str, str]]
@@ -54,7 +54,8 @@ class Source:
     """In the file."""
     shape: tuple[int, ...]
     """As the WebUI has it: the numbers and their order are the file's."""
-    info: TensorInfo
+    dtype: str
+    """A key of `DTYPE_BYTES`."""
 
 
 @dataclass(frozen=True)
@@ -70,28 +71,39 @@ class Renamed:
     """By the WebUI's names."""
     dropped: tuple[str, ...]
     """Names in the file that are not of the VAE."""
+    unknown: tuple[str, ...] = ()
+    """Names in the file that lie among the VAE's, and are none of those that a VAE has; they are in `dropped` too."""
 
 
-def canonical(tensors: Mapping[str, TensorInfo]) -> Renamed | None:
-    """Find the VAE among the tensors of a file; None where there is none of which every tensor is known."""
+def canonical(tensors: Mapping[str, Described]) -> Renamed | None:
+    """Find the VAE among the tensors of a file; None if there is none of which every tensor is known."""
+    found = renamed_vae(tensors)
+    return found if found is not None and not found.unknown else None
+
+
+def renamed_vae(tensors: Mapping[str, Described]) -> Renamed | None:
+    """Find the VAE among the tensors of a file, with the names in it that no VAE has; None if there is no VAE."""
+    return _renamed_vae(TensorTable.of(tensors))
+
+
+@functools.lru_cache(maxsize=256)
+def _renamed_vae(tensors: TensorTable) -> Renamed | None:
     is_checkpoint = any(name.startswith(UNET) for name in tensors)
-    for prefix in ("", *PREFIXES):
+    for prefix in prefixes_of(tensors):
         inner = {name[len(prefix) :]: name for name in tensors if name.startswith(prefix)}
         naming = _naming(inner, tensors)
         if naming is None:
             continue
-        names = _names(inner, naming)
-        if names is None:
-            return None
+        names, unknown = _names(inner, naming)
         layout: Layout = "checkpoint" if is_checkpoint else "prefixed" if prefix else naming
         found = {ldm: _source(ldm, name, tensors[name]) for ldm, name in names.items()}
         used = set(names.values())
         dropped = tuple(name for name in tensors if name not in used)
-        return Renamed(layout, naming, prefix, MappingProxyType(found), dropped)
+        return Renamed(layout, naming, prefix, MappingProxyType(found), dropped, unknown)
     return None
 
 
-def _naming(inner: Mapping[str, str], tensors: Mapping[str, TensorInfo]) -> Naming | None:
+def _naming(inner: Mapping[str, str], tensors: Mapping[str, Described]) -> Naming | None:
     """How a VAE's tensors are named there, if there is one. `inner`: names without the prefix, and in the file."""
     first = inner.get("decoder.conv_in.weight") or inner.get("encoder.conv_in.weight")
     if first is None or len(tensors[first].shape) != 4:  # five for a video VAE
@@ -101,18 +113,21 @@ def _naming(inner: Mapping[str, str], tensors: Mapping[str, TensorInfo]) -> Nami
     return "ldm" if any(name.startswith(("decoder.mid.", "encoder.mid.")) for name in inner) else None
 
 
-def _names(inner: Mapping[str, str], naming: Naming) -> dict[str, str] | None:
-    """The WebUI's name of each tensor of the VAE, and that in the file; None where one is unknown, or there twice."""
+def _names(inner: Mapping[str, str], naming: Naming) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the name in the file of each tensor of the VAE, by the WebUI's name for it, and the names in the file that
+    are unknown or stand for a tensor that is there already."""
     levels = up_levels(inner)
     names: dict[str, str] = {}
+    unknown: list[str] = []
     for name, in_file in inner.items():
         if not name.startswith(_PARTS):
             continue
         ldm = ldm_name(name, levels) if naming == "diffusers" else _known_ldm_name(name, levels)
         if ldm is None or ldm in names:
-            return None
-        names[ldm] = in_file
-    return names
+            unknown.append(in_file)
+        else:
+            names[ldm] = in_file
+    return names, tuple(unknown)
 
 
 def _known_ldm_name(name: str, levels: int) -> str | None:
@@ -122,11 +137,11 @@ def _known_ldm_name(name: str, levels: int) -> str | None:
     return name if diffusers_name(name, levels) is not None else None
 
 
-def _source(ldm: str, name: str, info: TensorInfo) -> Source:
+def _source(ldm: str, name: str, info: Described) -> Source:
     shape = info.shape
     if _MATRIX.search(ldm) and len(shape) in (2, 3):
         shape += (1,) * (4 - len(shape))
-    return Source(name, shape, info)
+    return Source(name, shape, info.dtype)
 
 
 # -- names, one at a time ------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Cancelled, FileChangedError, NotFoundError
@@ -13,19 +12,10 @@ from ..sentences import say
 from .contents import chunks, read_contents
 from .headers import Header, disk_error
 from .identity import Identity
+from .record import Fingerprints
 from .renaming import Source, canonical
 
 __all__ = ["Fingerprints", "fingerprints"]
-
-
-@dataclass(frozen=True)
-class Fingerprints:
-    """SHA-256 in lower-case hexadecimal."""
-
-    weights: str
-    """Of the whole VAE."""
-    encoder: str | None
-    """Of the encoder and its `quant_conv` alone, which tunes of the decoder share; None where there is no encoder."""
 
 
 def fingerprints(
@@ -65,13 +55,13 @@ def _digests(
     stop: threading.Event | None,
 ) -> dict[str, str]:
     """A line for each tensor: its name, dtype, shape and the SHA-256 of its bytes. Read in the order of the file."""
-    total = sum(source.info.end - source.info.start for source in tensors.values())
+    total = sum(header.tensors[source.name].end - header.tensors[source.name].start for source in tensors.values())
     done = 0
     found = {}
     with path.open("rb", buffering=0) as file:
-        for name, source in sorted(tensors.items(), key=lambda item: item[1].info.start):
+        for name, source in sorted(tensors.items(), key=lambda item: header.tensors[item[1].name].start):
             digest = hashlib.sha256()
-            for piece in chunks(file, path, header, source.info):
+            for piece in chunks(file, path, header, header.tensors[source.name]):
                 if stop is not None and stop.is_set():
                     raise Cancelled(say("Reading {file} was stopped.", file=path.name))
                 digest.update(piece)
@@ -79,7 +69,7 @@ def _digests(
                 if report is not None:
                     report(done, total)
             shape = ",".join(map(str, source.shape))
-            found[name] = f"{name} {source.info.dtype} [{shape}] {digest.hexdigest()}\n"
+            found[name] = f"{name} {source.dtype} [{shape}] {digest.hexdigest()}\n"
     return found
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import DiskError
-from ..files import Identity, identity_of
+from ..files import FileRecord, Identity, identity_of
 from ..files.state_file import StateFile, list_of
 from ..sentences import say
-from .index import IndexedFile
 
 __all__ = ["Binding", "Bound", "bindings_of", "bindings_of_identity"]
 
@@ -43,12 +42,12 @@ class Bound:
         """Another one whenever something has been put there, by whomever."""
         return identity_of(self._file)
 
-    def value(self, of: IndexedFile) -> Any:
+    def value(self, of: FileRecord) -> Any:
         """What was put there for this file, under whatever name it is here now; None for nothing."""
         values = self._current()
         return next((values[binding] for binding in bindings_of(of, is_lasting=True) if binding in values), None)
 
-    def put(self, of: IndexedFile, value: Any) -> None:
+    def put(self, of: FileRecord, value: Any) -> None:
         """Say `value` of this file, in place of what was said before; None takes it back.
 
         Raises DiskError where it cannot be written.
@@ -103,14 +102,14 @@ class Bound:
         self._values, self._stamp = values, identity_of(self._file)
 
 
-def bindings_of(of: IndexedFile, *, is_lasting: bool) -> list[Binding]:
+def bindings_of(of: FileRecord, *, is_lasting: bool) -> list[Binding]:
     """What a value of a file can be bound to, the tightest first; with `is_lasting`, it holds under any ctime."""
     known = [("sha256", of.sha256), ("weights", of.fingerprints.weights if of.fingerprints is not None else None)]
     last = of.last_fingerprints
     no_proof = [("sha256", of.last_sha256), ("weights", last.weights if last is not None else None)]
     return [
         *(binding for binding in known if binding[1] is not None),
-        *bindings_of_identity(of.identity, is_lasting=is_lasting),
+        *(bindings_of_identity(of.identity, is_lasting=is_lasting) if of.identity is not None else ()),
         *(binding for binding in no_proof if binding[1] is not None),
     ]
 

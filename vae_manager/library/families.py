@@ -12,40 +12,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
-from ..catalogue import FAMILIES, Catalogue
+from ..catalogue import FAMILIES, Catalogue, FamilyGuess
 from ..errors import UsageError
-from ..files import Identity, identity_of
+from ..files import FileRecord, Identity, identity_of
 from ..records import GuessRecord, RecordStore, binding_key
 from ..sentences import say
 from .bound import Binding, Bound, bindings_of, bindings_of_identity
-from .index import IndexedFile
 
 __all__ = ["FamilyGuess", "Guess", "Guesses", "OwnWords", "families_of", "family_of", "known_weights"]
-
-Why = Literal["yours", "hash", "weights", "shapes", "latent test"]
 
 SPATIAL: Final = 8
 """Pixels a latent's side stands for, in every layout whose shapes are read."""
 _VIDEO: Final = frozenset({"wan21", "wan22", "qwen"})
 """Their convolutions have a third axis, of time."""
-
-
-@dataclass(frozen=True)
-class FamilyGuess:
-    """What is believed of a file."""
-
-    family: str | None
-    """A key of `FAMILIES`; None where it cannot be told."""
-    why: Why | None = None
-    """What told it; None where nothing did."""
-    sure: bool = False
-    """Bytes or weights told it, or the person did."""
-    candidates: tuple[str, ...] = ()
-    """Where the shapes tell no single one: those that they leave."""
-    figure: float | None = None
-    """What the latent test gave."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +48,11 @@ class OwnWords:
     def stamp(self) -> object:
         return self._bound.stamp
 
-    def word(self, of: IndexedFile) -> str | None:
+    def word(self, of: FileRecord) -> str | None:
         family = self._bound.value(of)
         return family if isinstance(family, str) and family in FAMILIES else None
 
-    def put(self, of: IndexedFile, family: str | None) -> None:
+    def put(self, of: FileRecord, family: str | None) -> None:
         """Remember it for these bytes; None takes it back. Raises UsageError for no family, DiskError."""
         if family is not None and family not in FAMILIES:
             known = ", ".join(FAMILIES)
@@ -94,13 +75,13 @@ class Guesses:
         """Another one after each change."""
         return self._section.revision
 
-    def guess(self, of: IndexedFile) -> Guess | None:
+    def guess(self, of: FileRecord) -> Guess | None:
         found = self._found(bindings_of(of, is_lasting=False))
         if found is None or found.family is None or found.family not in FAMILIES or math.isnan(found.figure):
             return None
         return Guess(found.family, found.figure)
 
-    def put(self, of: IndexedFile, guess: Guess | None) -> None:
+    def put(self, of: FileRecord, guess: Guess | None) -> None:
         """Remember it for these bytes; None forgets it."""
         first, *others = map(binding_key, bindings_of(of, is_lasting=False))
         known = [key for key in others if self._section.get(key) is not None]
@@ -120,33 +101,33 @@ class Guesses:
 
 
 def family_of(
-    indexed: IndexedFile,
+    record: FileRecord,
     catalogue: Catalogue,
     words: OwnWords | None = None,
     siblings: Mapping[str, str] = MappingProxyType({}),
     guesses: Guesses | None = None,
 ) -> FamilyGuess:
     """The family of one file; `siblings` is what `known_weights` says of the library."""
-    told = _told(indexed, catalogue, words)
+    told = _told(record, catalogue, words)
     if told is not None:
         return told
-    prints = indexed.fingerprints
+    prints = record.fingerprints
     if prints is not None:
         # Who shares the encoder shares the latents: tunes of the decoder alone are common.
         for fingerprint in (prints.weights, prints.encoder):
             if fingerprint is not None and fingerprint in siblings:
                 return FamilyGuess(siblings[fingerprint], "weights", sure=True)
-    candidates = _by_shapes(indexed)
+    candidates = _by_shapes(record)
     if len(candidates) == 1:
         return FamilyGuess(candidates[0], "shapes")
-    guess = guesses.guess(indexed) if guesses is not None else None
+    guess = guesses.guess(record) if guesses is not None else None
     if guess is not None:
         return FamilyGuess(guess.family, "latent test", figure=guess.figure)
     return FamilyGuess(None, candidates=candidates)
 
 
 def known_weights(
-    files: Iterable[IndexedFile], catalogue: Catalogue, words: OwnWords | None = None
+    files: Iterable[FileRecord], catalogue: Catalogue, words: OwnWords | None = None
 ) -> Mapping[str, str]:
     """Fingerprint, of weights or of an encoder -> family, from the files whose family is known by themselves.
 
@@ -163,7 +144,7 @@ def known_weights(
 
 
 def families_of(
-    files: Sequence[IndexedFile],
+    files: Sequence[FileRecord],
     catalogue: Catalogue,
     words: OwnWords | None = None,
     guesses: Guesses | None = None,
@@ -173,18 +154,18 @@ def families_of(
     return [family_of(file, catalogue, words, siblings, guesses) for file in files]
 
 
-def _told(indexed: IndexedFile, catalogue: Catalogue, words: OwnWords | None) -> FamilyGuess | None:
+def _told(record: FileRecord, catalogue: Catalogue, words: OwnWords | None) -> FamilyGuess | None:
     """By the person, or by the catalogue."""
-    word = words.word(indexed) if words is not None else None
+    word = words.word(record) if words is not None else None
     if word is not None:
         return FamilyGuess(word, "yours", sure=True)
-    entry = catalogue.recognise(indexed.sha256) if indexed.sha256 is not None else None
+    entry = catalogue.recognise(record.sha256) if record.sha256 is not None else None
     return FamilyGuess(entry.family, "hash", sure=True) if entry is not None else None
 
 
-def _by_shapes(indexed: IndexedFile) -> tuple[str, ...]:
+def _by_shapes(record: FileRecord) -> tuple[str, ...]:
     """Families that have as many latent channels; a video VAE's shapes are not read, so theirs are left out."""
-    channels = indexed.summary.latent_channels
+    channels = record.latent_channels
     return tuple(
         id
         for id, facts in FAMILIES.items()

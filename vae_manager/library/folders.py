@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from ..catalogue.names import VAE_SUFFIXES
+from ..catalogue.names import COMPANIONS, VAE_SUFFIXES
 from ..sentences import Sentence, say
 
 __all__ = ["Folder", "VaeFile", "collisions", "scan", "walk"]
@@ -42,6 +42,8 @@ class VaeFile:
     mtime_ns: int
     ctime_ns: int
     """The ctime, as in `files.Identity`."""
+    is_arriving: bool = False
+    """A download program keeps a file of its own beside it, as it does until the download is whole."""
 
     @property
     def relative(self) -> str:
@@ -66,8 +68,8 @@ def walk(
     file: while these stay the same, so does the result."""
     found: dict[Path, VaeFile] = {}
     for folder in folders:
-        for path in _files(folder, met, report or _ignore):
-            file = _vae_file(path, folder)
+        for path, is_arriving in _files(folder, met, report or _ignore):
+            file = _vae_file(path, folder, is_arriving)
             if file is None:
                 met(str(path))
             else:
@@ -89,8 +91,9 @@ def collisions(files: Iterable[VaeFile]) -> Mapping[str, tuple[VaeFile, ...]]:
 
 def _files(
     folder: Folder, met: Callable[[str], object], report: Callable[[Sentence], None]
-) -> Iterator[Path]:
-    """Matching files below `folder`, through links to folders too; each real folder is entered once."""
+) -> Iterator[tuple[Path, bool]]:
+    """Matching files below `folder`, through links to folders too; each real folder is entered once. With each, if a
+    download program keeps a file beside it."""
     suffixes = _SUFFIXES[folder.purpose]
     entered: set[str] = set()
     waiting = [folder.path]
@@ -102,13 +105,15 @@ def _files(
         entered.add(real)
         met(str(place))
         links: list[Path] = []
-        for entry in _entries(place, report):
+        entries = _entries(place, report)
+        arriving = {one.name.rpartition(".")[0] for one in entries if one.name.endswith(COMPANIONS)}
+        for entry in entries:
             if entry.name.startswith("."):  # as the WebUI's glob does
                 continue
             if _is_folder(entry):
                 (links if entry.is_symlink() else waiting).append(Path(entry.path))
             elif entry.name.endswith(suffixes):
-                yield Path(entry.path)
+                yield Path(entry.path), entry.name in arriving
         waiting[:0] = links  # last, so that a folder goes by its own name where it has one here
 
 
@@ -130,12 +135,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _vae_file(path: Path, folder: Folder) -> VaeFile | None:
+def _vae_file(path: Path, folder: Folder, is_arriving: bool) -> VaeFile | None:
     try:
         status = path.stat()
     except OSError:  # gone since, or a link to nothing
         return None
-    return VaeFile(path.name, path, folder, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return VaeFile(path.name, path, folder, status.st_size, status.st_mtime_ns, status.st_ctime_ns, is_arriving)
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

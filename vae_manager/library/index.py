@@ -9,41 +9,29 @@ from __future__ import annotations
 import functools
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from ..errors import NotFoundError, VaeManagerError
-from ..files import Identity, identity_of, inspect
+from ..files import FileRecord, Identity, Problem, TensorTable, identity_of, inspect
+from ..files.record import Fingerprints
 from ..files.state_file import UNREADABLE
-from ..files.weights import Fingerprints, fingerprints
-from ..records import HashStore, InspectionRecord, RecordStore
+from ..files.weights import fingerprints
+from ..records import Failure, HashStore, InspectionRecord, RecordStore
+from ..sentences import from_data, to_data
 from .folders import VaeFile
-from .summary import Summary
+from .record_json import read_record, record_to_data, unreadable
 
-__all__ = ["Index", "IndexedFile"]
+__all__ = ["Index"]
 
-READER: Final = 2
-"""Raised whenever an inspection says something else of the same bytes: summaries of before are then left out."""
+READER: Final = 3
+"""Raised whenever an inspection gives something else for the same bytes: earlier results are then left out."""
 
 MAX_READ: Final = 32_768
-"""Summaries that are kept as they were read."""
-
-
-@dataclass(frozen=True)
-class IndexedFile:
-    """One file of the library, and all that is known of it."""
-
-    file: VaeFile
-    identity: Identity
-    summary: Summary
-    sha256: str | None = None
-    fingerprints: Fingerprints | None = None
-    last_sha256: str | None = None
-    """The hash under an earlier ctime, if the present one is not known. It is no proof."""
-    last_fingerprints: Fingerprints | None = None
-    """The fingerprints under an earlier ctime, in the same way."""
+"""Parsed results of inspections that are kept in memory."""
 
 
 class _Fingerprinting(Protocol):
@@ -73,18 +61,21 @@ class Index:
             taking: Takes fingerprints.
         """
         records = records if records is not None else hashes.records if hashes is not None else RecordStore()
+        self._store = records
         self._section = records.inspections
+        self._failures = records.failures
         self._hashes = hashes or HashStore(records)
         self._taking = taking
 
     @property
     def revision(self) -> int:
         """Another one after each change of what is known."""
-        return self._section.revision
+        return self._section.revision + self._failures.revision
 
-    def look(self, files: Iterable[VaeFile]) -> Sequence[IndexedFile]:
-        """Say what each of `files` is; those that are gone are left out. Only what is not known yet is opened."""
+    def look(self, files: Iterable[VaeFile]) -> Sequence[FileRecord]:
+        """Return the record of each of `files`; those that are gone are left out. Only unknown files are opened."""
         fresh: list[InspectionRecord] = []
+        tables: dict[str, bytes] = {}
         found = []
         for file in files:
             identity = identity_of(file.path)
@@ -92,31 +83,71 @@ class Index:
                 self._section.forget(str(file.path.absolute()))
                 continue
             record = self._of(identity)
-            summary = _summary(record)
-            if summary is None:
+            header = self._header(record)
+            if header is None:
                 try:
-                    summary = Summary.of(inspect(file.path))
+                    header = inspect(file.path)
                 except NotFoundError:
                     continue
                 except VaeManagerError as error:  # not remembered: it may be readable the next time
-                    summary = Summary.of_unreadable(error)
+                    header = unreadable(file.path, identity.size, error)
                 else:
-                    fresh.append(record._replace(reader=READER, summary=json.dumps(summary.to_data())))
-            found.append(self._indexed(file, identity, summary, record))
+                    fresh.append(_with_header(record, header))
+                    if header.table is not None:
+                        tables[header.table.digest] = header.table.to_json()
+            found.append(self._record(file.path, identity, header, record))
         if fresh:
-            self._section.put(*fresh)
+            self._section.put(*fresh, tensors=tables)
         return found
 
-    def indexed(self, file: VaeFile, identity: Identity, summary: Summary) -> IndexedFile:
-        """All that is remembered of a file that somebody else has looked at."""
-        return self._indexed(file, identity, summary, self._of(identity))
+    def note_failure(self, identity: Identity, problem: Problem) -> None:
+        """Remember that reading the weights of this file has shown a problem; other bytes under its name have none."""
+        sentence = json.dumps({"code": problem.code, **to_data(problem.sentence)})
+        self._failures.put(Failure(identity, time.time(), sentence))
 
-    def _indexed(
-        self, file: VaeFile, identity: Identity, summary: Summary, record: InspectionRecord
-    ) -> IndexedFile:
+    def failure_of(self, identity: Identity) -> Problem | None:
+        """Return the problem that reading the weights of this file has shown."""
+        failure = self._failures.get(identity.path)
+        return _problem(failure.sentence) if failure is not None and failure.identity == identity else None
+
+    def completed(self, header: FileRecord, identity: Identity) -> FileRecord:
+        """Add all that is remembered of a file to the record that an inspection gave."""
+        return self._record(header.path, identity, header, self._of(identity))
+
+    def _record(self, path: Path, identity: Identity, header: FileRecord, known: InspectionRecord) -> FileRecord:
         sha256 = self._hashes.known_of(identity)
-        last = self._hashes.last_of(identity) if sha256 is None else None
-        return IndexedFile(file, identity, summary, sha256, record.fingerprints, last, record.last)
+        failure = self.failure_of(identity)
+        return replace(
+            header,
+            problems=(*header.problems, failure) if failure is not None else header.problems,
+            path=path,
+            size=identity.size,
+            identity=identity,
+            sha256=sha256,
+            fingerprints=known.fingerprints,
+            last_sha256=self._hashes.last_of(identity) if sha256 is None else None,
+            last_fingerprints=known.last,
+        )
+
+    def _header(self, record: InspectionRecord) -> FileRecord | None:
+        """Return the result of the inspection; None if there is none of this very version of the reader."""
+        if record.summary is None or record.reader != READER:
+            return None
+        table = self._table(record.tensors) if record.tensors is not None else None
+        if record.tensors is not None and table is None:
+            return None
+        header = _read(record.summary)
+        return replace(header, table=table) if header is not None else None
+
+    def _table(self, digest: str) -> TensorTable | None:
+        known = TensorTable.known(digest)
+        if known is not None:
+            return known
+        data = self._store.tensor_table(digest)
+        try:
+            return TensorTable.from_json(data) if data is not None else None
+        except ValueError:
+            return None
 
     def known_fingerprints(self, path: Path) -> Fingerprints | None:
         """Those of `path`, if they are remembered and it has not changed since."""
@@ -153,9 +184,9 @@ class Index:
         record, now = self._of(before), identity_of(after)
         if now is None or now.size != before.size or not (record.summary or record.fingerprints or record.last):
             return
-        summary = _summary(record)
-        if summary is None or summary.problems:
-            # A sentence of the summary names the file: what is wrong with it is found anew under the new name.
+        header = self._header(record)
+        if header is None or header.problems:
+            # The sentence of a problem names the file: it is found anew under the new name.
             record = record._replace(reader=0, summary=None, tensors=None)
         self._section.put(record._replace(identity=now))
 
@@ -169,15 +200,26 @@ class Index:
         return record
 
 
-def _summary(record: InspectionRecord) -> Summary | None:
-    """The summary of a record; None if there is none of this very version of the reader."""
-    return _read(record.summary) if record.summary is not None and record.reader == READER else None
+def _with_header(record: InspectionRecord, header: FileRecord) -> InspectionRecord:
+    """Return the row of an inspection that was just made."""
+    digest = header.table.digest if header.table is not None else None
+    return record._replace(reader=READER, summary=json.dumps(record_to_data(header)), tensors=digest)
 
 
 @functools.lru_cache(maxsize=MAX_READ)
-def _read(text: str) -> Summary | None:
-    """Read a summary once; None for what is none."""
+def _read(text: str) -> FileRecord | None:
+    """Parse the result of an inspection, without path, size and table; None for any other text."""
     try:
-        return Summary.from_data(json.loads(text))
+        return read_record(json.loads(text))
     except UNREADABLE:
+        return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _problem(text: str) -> Problem | None:
+    """Parse the problem of a failure; None for any other text."""
+    try:
+        data = json.loads(text)
+        return Problem(str(data["code"]), from_data(data))
+    except (*UNREADABLE, KeyError, TypeError):
         return None

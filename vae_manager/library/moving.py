@@ -17,8 +17,10 @@ from typing import Literal, Protocol
 
 from ..catalogue.names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from ..errors import DiskError, NameTakenError, RefusedError, UsageError, VaeManagerError
-from ..files import Identity, Inspection, identity_of, inspect
+from ..files import FileRecord, Identity, identity_of, inspect
 from ..files.headers import disk_error
+from ..records.capability import A1111
+from ..records.verdict import Refused, Verdict, obstacle_of, verdict
 from ..sentences import say
 from . import placing
 from .folders import Folder, VaeFile
@@ -49,6 +51,8 @@ class Surroundings:
     in_use: Callable[[Path], bool] = lambda path: False
     """Whether a file is the VAE in the model, or the one that is chosen."""
     memories: Sequence[Memory] = ()
+    judge: Callable[[FileRecord], Verdict] = lambda record: verdict(record, A1111)
+    """Return what the WebUI can do with a file."""
     journal: Journal | None = None
     """Journal of operations on several files, so that an interrupted one can be completed; None to keep no notes."""
 
@@ -96,17 +100,16 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     _check_file(source)
     if how == "move":
         check_free(source, around)
-    inspection = inspect(source)
-    for problem in inspection.problems:
-        if problem.code == "wrong-suffix":  # of the name that it has now: the one that it gets is looked at below
-            continue
-        if inspection.convertible:
-            raise RefusedError(
-                say("{problem} Convert it: the WebUI can load what that makes.", problem=problem.sentence)
-            )
-        raise RefusedError(say("{problem} It was left where it is.", problem=problem.sentence))
+    record = inspect(source)
+    answer = around.judge(record)
+    if isinstance(answer, Refused):
+        raise RefusedError(say("{problem} It was left where it is.", problem=answer.reason.sentence))
+    obstacle = obstacle_of(answer)
+    # The extension that it has now does not matter: that of its new name is checked below.
+    if obstacle is not None and obstacle.code != "wrong-suffix":
+        raise RefusedError(say("{problem} Convert it: the WebUI can load what that makes.", problem=obstacle.sentence))
     name = _whole_name(source.name if name is None else name, source)
-    _check_container(name, inspection)
+    _check_container(name, record)
     target = _target(folder, name, around, leaving=source if how == "move" else None)
     _make(folder)
     if how == "move":
@@ -149,15 +152,15 @@ def _whole_name(name: str, file: Path) -> str:
     return whole
 
 
-def _check_container(name: str, inspection: Inspection) -> None:
+def _check_container(name: str, record: FileRecord) -> None:
     """The WebUI chooses how to read a file by its ending alone (modules/sd_models.py read_state_dict)."""
-    suits = ".safetensors" if inspection.container == "safetensors" else ".ckpt"
+    suits = ".safetensors" if record.container == "safetensors" else ".ckpt"
     if name.endswith(".safetensors") != (suits == ".safetensors"):
         raise RefusedError(
             say(
                 "The name {name} does not suit what is in {file}: it has to end with {ending}.",
                 name=name,
-                file=inspection.path.name,
+                file=record.path.name,
                 ending=suits,
             )
         )

@@ -1,4 +1,4 @@
-"""Records of VAE files: everything that can be computed again, in one SQLite database per data folder.
+"""Records of VAE files and the verdict that follows from them; one SQLite database per data folder keeps them.
 
 Entries that a person has made (family labels, the queue, the history, accepted licences, keys) stay in text files, so
 they survive the loss of this database.

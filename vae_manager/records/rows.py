@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from ..files.identity import Identity
-from ..files.weights import Fingerprints
+from ..files.record import Fingerprints
 
 __all__ = [
     "UNTIMED",
@@ -89,7 +89,7 @@ class GuessRecord(NamedTuple):
     figure: float = 0.0
 
 
-class FileRecord(Protocol):
+class FileRow(Protocol):
     @property
     def identity(self) -> Identity: ...
 
@@ -196,7 +196,7 @@ def _printed(prints: Fingerprints | None) -> tuple[str | None, str | None]:
     return (prints.weights, prints.encoder) if prints is not None else (None, None)
 
 
-def _path_of(record: FileRecord) -> str:
+def _path_of(record: FileRow) -> str:
     return record.identity.path
 
 

@@ -1,7 +1,7 @@
 """Putting a VAE's weights into the loaded model: what fits, what is kept, and the exchange. torch is not imported until
 then."""
 
-from .check import Room, fit, misfit, renamed_vae, room_of
+from .check import require_usable, table_of
 from .exchange import places
 from .file_weights import read_every_tensor, read_vae
 from .latent_space import LatentTest, latent_test, sample_picture
@@ -10,18 +10,15 @@ from .swapper import Swapper, builtin_of
 
 __all__ = [
     "LatentTest",
-    "Room",
     "Swapper",
     "builtin_of",
-    "fit",
     "latent_test",
-    "misfit",
     "places",
     "read_every_tensor",
     "read_renamed",
     "read_safetensors",
     "read_vae",
-    "renamed_vae",
-    "room_of",
+    "require_usable",
     "sample_picture",
+    "table_of",
 ]

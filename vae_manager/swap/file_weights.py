@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ..errors import RefusedError
 from ..files import Header, Identity, TensorInfo, chunks, inspect, read_contents, shown
+from ..files.dtypes import TORCH_DTYPES
 from ..files.headers import disk_error
+from ..files.renaming import canonical
+from ..records.capability import FORGE
+from ..records.verdict import verdict
 from ..sentences import say
-from .check import DTYPES, renamed_vae, strange_numbers
+from .check import unchanged
 from .reading import changed, identity_of_open, opened, read_renamed
 
 if TYPE_CHECKING:
@@ -38,15 +42,14 @@ def read_vae(path: Path) -> dict[str, torch.Tensor]:
 
     Raises RefusedError if it is not a VAE, IntegrityError, NotFoundError and DiskError.
     """
-    inspection = inspect(path)
-    sources = renamed_vae(inspection)
-    if sources is None:
-        unknown = say("{file} holds no VAE that this WebUI knows. Nothing was changed.", file=path.name)
-        raise RefusedError(inspection.problem or unknown)
-    strange = strange_numbers(path.name, {source.name: source.info for source in sources.values()})
-    if strange is not None:
-        raise RefusedError(strange)
-    return dict(read_renamed(path, sources).tensors)
+    record = inspect(path)
+    found = canonical(record.tensors)
+    is_vae = found is not None and found.layout != "checkpoint"
+    if found is None or not is_vae or any(source.dtype not in TORCH_DTYPES for source in found.tensors.values()):
+        reason = verdict(record, FORGE).reason
+        unknown = say("{file} has no VAE in it that the WebUI knows.", file=path.name)
+        raise RefusedError(unchanged(reason.sentence if reason is not None else unknown))
+    return dict(read_renamed(path, found.tensors).tensors)
 
 
 def read_every_tensor(path: Path) -> dict[str, torch.Tensor]:
@@ -73,7 +76,7 @@ def _tensor(file: BinaryIO, path: Path, header: Header, name: str, info: TensorI
     import numpy
     import torch
 
-    dtype = getattr(torch, {**DTYPES, **OTHER_DTYPES}[info.dtype], None)
+    dtype = getattr(torch, {**TORCH_DTYPES, **OTHER_DTYPES}[info.dtype], None)
     if dtype is None:
         raise RefusedError(
             say(

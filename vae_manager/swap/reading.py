@@ -6,6 +6,7 @@ meanwhile ends the process. So the bytes are read here, straight to where they s
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import sys
@@ -17,12 +18,13 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import FileChangedError, IntegrityError
-from ..files import Header, Identity, TensorInfo, chunks, read_contents, read_header, shown
+from ..errors import BrokenFileError, FileChangedError, IntegrityError
+from ..files import Header, Identity, TensorInfo, chunks, read_contents, read_header
+from ..files.dtypes import TORCH_DTYPES
 from ..files.headers import begins_like_safetensors, disk_error
+from ..files.numbers import nan_problem
 from ..files.renaming import Source
 from ..sentences import say
-from .check import DTYPES
 from .weights import Weights, checksum, checksums
 
 if TYPE_CHECKING:
@@ -82,17 +84,22 @@ def _head(path: Path) -> bytes:
 def _unpickled(file: FileIO, path: Path, sources: Mapping[str, Source]) -> dict[str, torch.Tensor]:
     """Raises IntegrityError."""
     header = read_contents(path)
-    if any(header.tensors.get(source.name) != source.info for source in sources.values()):
+    if any(not _is_as_planned(header.tensors.get(source.name), source) for source in sources.values()):
         raise changed(path)
-    tensors = dict(zip(sources, _empty([source.info for source in sources.values()]), strict=True))
+    infos = {name: header.tensors[source.name] for name, source in sources.items()}
+    tensors = dict(zip(sources, _empty(list(infos.values())), strict=True))
     for name, source in sources.items():
         to = _bytes_of(tensors[name])
-        for piece in chunks(file, path, header, source.info):
+        for piece in chunks(file, path, header, infos[name]):
             to[: len(piece)] = piece
             to = to[len(piece) :]
         _check_numbers(tensors[name], source.name, path)
         tensors[name] = tensors[name].reshape(source.shape)
     return tensors
+
+
+def _is_as_planned(info: TensorInfo | None, source: Source) -> bool:
+    return info is not None and info.dtype == source.dtype and math.prod(info.shape) == math.prod(source.shape)
 
 
 def _bytes_of(tensor: torch.Tensor) -> memoryview:
@@ -145,7 +152,7 @@ def _empty(infos: Sequence[TensorInfo]) -> list[torch.Tensor]:
     memory = numpy.empty(starts[-1] + ALIGNMENT, numpy.uint8)
     memory = memory[-memory.ctypes.data % ALIGNMENT :]
     return [
-        torch.from_numpy(memory[start : start + length]).view(getattr(torch, DTYPES[info.dtype])).view(info.shape)
+        torch.from_numpy(memory[start : start + length]).view(getattr(torch, TORCH_DTYPES[info.dtype])).view(info.shape)
         for info, start, length in zip(infos, starts, lengths, strict=False)
     ]
 
@@ -170,28 +177,17 @@ def _read_at(file: FileIO, offset: int, buffer: memoryview) -> int:
 _positions = threading.Lock()
 
 
-def check_numbers(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Raise IntegrityError where a weight is NaN or infinite: the pictures would be black."""
-    for name, tensor in tensors.items():
-        _check_numbers(tensor, name, path)
-
-
 def _check_numbers(tensor: torch.Tensor, name: str, path: Path) -> None:
+    """Raise BrokenFileError if a weight is NaN, infinite, or too large for 32 bits: the pictures would be black."""
     import torch
 
     if not tensor.is_floating_point():
         return
     # A sum is quicker than a look at each, and finite only if all are. Large ones may add up to infinity.
-    wide = tensor if tensor.element_size() > 1 else tensor.float()
+    wide = tensor if tensor.dtype in (torch.float32, torch.float16, torch.bfloat16) else tensor.float()
     if not torch.isfinite(wide.sum(dtype=torch.float32)) and not torch.isfinite(wide).all():
-        raise IntegrityError(
-            say(
-                "{file} is damaged: its tensor {name} holds numbers that are not a number or infinite. Get it again. "
-                "Nothing was changed.",
-                file=path.name,
-                name=shown(name),
-            )
-        )
+        problem = nan_problem(path.name, name)
+        raise BrokenFileError(problem.sentence, problem.code)
 
 
 def changed(path: Path) -> FileChangedError:

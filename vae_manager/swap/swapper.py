@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from ..errors import FileChangedError, IntegrityError, OutOfMemoryError, RefusedError
-from ..files import Identity, Inspection, identity_of, inspect
-from ..files.renaming import Source
+from ..errors import FileChangedError, IntegrityError, OutOfMemoryError
+from ..files import Identity, Problem, identity_of, inspect
+from ..records.capability import HostCapability
+from ..records.reasons import Sources
 from ..sentences import Sentence, say
 from .cache import WeightCache
-from .check import fit, renamed_vae
+from .check import require_usable
 from .exchange import exchanged, places
-from .reading import changed, read_renamed
+from .reading import read_renamed
 from .weights import Tensors, Weights, fitted
 
 if TYPE_CHECKING:
@@ -58,12 +59,22 @@ class _Inside:
 class Swapper:
     """One for the process. What touches a model may be called only while nothing else uses that model."""
 
-    def __init__(self, ram: Callable[[], int], room_on_device: Callable[[], int], *, any_layout: bool = False) -> None:
-        """`ram` and `room_on_device` give the bytes that may be kept for sets that are in no model.
-
-        With `any_layout` files of every known layout go in: for a host that loads them itself.
+    def __init__(
+        self,
+        ram: Callable[[], int],
+        room_on_device: Callable[[], int],
+        host: HostCapability,
+        report_damage: Callable[[Identity, Problem], None] = lambda identity, problem: None,
+    ) -> None:
         """
-        self._any_layout = any_layout
+        Args:
+            ram: Gives the bytes of memory that may be kept for sets that are in no model.
+            room_on_device: Gives the same for the memory of the device.
+            host: Tells which files go in as they are.
+            report_damage: Is given a file whose weights were read and cannot be used.
+        """
+        self._host = host
+        self._report_damage = report_damage
         self.in_ram = WeightCache(ram)
         self.on_device = WeightCache(room_on_device)
         self._damaged: dict[Identity, Sentence] = {}
@@ -151,33 +162,18 @@ class Swapper:
         if before in self._damaged:
             raise IntegrityError(self._damaged[before])
         try:
-            return self._read_weights(path, self._check(path, models), models)
+            return read_renamed(path, self._check(path, models))
         except FileChangedError:
             raise
         except IntegrityError as error:
             if before is not None and before == identity_of(path):
                 self._damaged[before] = error.sentence
+                self._report_damage(before, Problem(getattr(error, "code", "damaged"), error.sentence))
             raise
 
-    def _read_weights(self, path: Path, inspection: Inspection, models: Tensors) -> Weights:
-        """Read the weights with the project's own reader, never with an unpickler of the host."""
-        if self._any_layout:
-            sources = renamed_vae(inspection)
-        else:
-            found = inspection.tensors
-            sources = {name: Source(name, found[name].shape, found[name]) for name in models if name in found}
-        if sources is None or sources.keys() != models.keys():
-            raise changed(path)  # it was another file when it was checked
-        return read_renamed(path, sources)
-
-    def _check(self, path: Path, models: Tensors) -> Inspection:
-        """Raise RefusedError if the file does not fit."""
-        inspection = inspect(path)
-        shapes = {name: tuple(tensor.shape) for name, tensor in models.items()}
-        refusal = fit(inspection, shapes, any_layout=self._any_layout)
-        if refusal is not None:
-            raise RefusedError(refusal)
-        return inspection
+    def _check(self, path: Path, models: Tensors) -> Sources:
+        """Return where the tensors lie. Raises RefusedError if the file does not fit."""
+        return require_usable(inspect(path), self._host, models)
 
     # -- the exchange ------------------------------------------------------------------------------------------------
     @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from ..catalogue import Catalogue, Entry
 from ..library import VaeFile
-from .known import Known
 
 if TYPE_CHECKING:  # what opens files waits for the first file
-    from ..library.families import FamilyGuess, Guesses, OwnWords
-    from ..library.index import Index, IndexedFile
+    from ..files import FileRecord
+    from ..library.families import Guesses, OwnWords
+    from ..library.index import Index
     from ..records import HashStore, RecordStore
 
 AT_ONCE = 50
@@ -48,10 +47,10 @@ class Looks:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._lock = threading.Lock()
-        self._seen: Mapping[Bound, IndexedFile] = {}
+        self._seen: Mapping[Bound, FileRecord] = {}
         self._last: _Last | None = None
         self._last_basis: _Basis | None = None
-        self._whole: tuple[Sequence[VaeFile], Mapping[Bound, IndexedFile]] | None = None
+        self._whole: tuple[Sequence[VaeFile], Mapping[Bound, FileRecord]] | None = None
         """Files that have all been looked at, and by what that was found."""
 
     def lacking(self, files: Sequence[VaeFile]) -> list[VaeFile]:
@@ -70,37 +69,47 @@ class Looks:
         for start in range(0, len(lacking), AT_ONCE):
             if stop is not None and stop.is_set():
                 return
-            self._add(self._stores.index().look(lacking[start : start + AT_ONCE]))
+            self._look(lacking[start : start + AT_ONCE])
         wanted = {bound(file) for file in files}
         with self._lock:
-            self._seen = {key: indexed for key, indexed in self._seen.items() if key in wanted}
+            self._seen = {key: record for key, record in self._seen.items() if key in wanted}
 
     def again(self, file: VaeFile) -> None:
         """More has become known of `file`."""
-        self._add(self._stores.index().look([file]))
+        self._look([file])
 
-    def _add(self, found: Sequence[IndexedFile]) -> None:
+    def _look(self, files: Sequence[VaeFile]) -> None:
+        by_path = {file.path: file for file in files}
+        self._add([(by_path[record.path], record) for record in self._stores.index().look(files)])
+
+    def _add(self, found: Sequence[tuple[VaeFile, FileRecord]]) -> None:
         with self._lock:
-            self._seen = {**self._seen, **{bound(indexed.file): indexed for indexed in found}}
+            self._seen = {**self._seen, **{bound(file): record for file, record in found}}
 
-    def seen(self, files: Sequence[VaeFile]) -> list[IndexedFile]:
-        """With the hashes and fingerprints that are known by now. The same objects while nothing has changed."""
-        found = [indexed for file in files if (indexed := self._seen.get(bound(file))) is not None]
-        renewed = [self._renewed(indexed) for indexed in found]
-        newer = [now for now, before in zip(renewed, found, strict=True) if now is not before]
+    def seen(self, files: Sequence[VaeFile]) -> list[tuple[VaeFile, FileRecord]]:
+        """With the hashes and fingerprints that are known by now. The same records while nothing has changed."""
+        found = [(file, record) for file in files if (record := self._seen.get(bound(file))) is not None]
+        renewed = [(file, self._renewed(record)) for file, record in found]
+        newer = [now for now, before in zip(renewed, found, strict=True) if now[1] is not before[1]]
         if newer:
             self._add(newer)
         return renewed
 
-    def _renewed(self, indexed: IndexedFile) -> IndexedFile:
-        sha256 = self._stores.hashes().known_of(indexed.identity)
-        fingerprints = self._stores.index().known_fingerprints_of(indexed.identity)
-        if (sha256, fingerprints) == (indexed.sha256, indexed.fingerprints):
-            return indexed
-        return replace(indexed, sha256=sha256, fingerprints=fingerprints)
+    def _renewed(self, record: FileRecord) -> FileRecord:
+        if record.identity is None:
+            return record
+        sha256 = self._stores.hashes().known_of(record.identity)
+        fingerprints = self._stores.index().known_fingerprints_of(record.identity)
+        failure = self._stores.index().failure_of(record.identity)
+        is_told = failure is None or failure in record.problems
+        if is_told and (sha256, fingerprints) == (record.sha256, record.fingerprints):
+            return record
+        problems = record.problems if is_told or failure is None else (*record.problems, failure)
+        return replace(record, sha256=sha256, fingerprints=fingerprints, problems=problems)
 
-    def known(self, files: Sequence[VaeFile]) -> Mapping[Path, Known]:
-        return self._now(files).known
+    def records(self, files: Sequence[VaeFile]) -> Mapping[Path, FileRecord]:
+        """Return the record of each file, with its family and its entry."""
+        return self._now(files).records
 
     def twins(self, files: Sequence[VaeFile]) -> Mapping[Path, Sequence[VaeFile]]:
         """The others that have the same weights, of each file that has any."""
@@ -114,28 +123,36 @@ class Looks:
         last = self._last
         if last is not None and self._last_basis is not None and self._last_basis.is_same(basis):
             return last
-        indexed = self.seen(files)
-        if last is None or not last.stands_on(indexed, catalogue, told):
-            last = self._last = self._conclude(indexed, catalogue, told)
+        seen = self.seen(files)
+        if last is None or not last.stands_on(seen, catalogue, told):
+            last = self._last = self._conclude(seen, catalogue, told)
         self._last_basis = basis
         return last
 
-    def _conclude(self, indexed: Sequence[IndexedFile], catalogue: Catalogue, told: object) -> _Last:
+    def _conclude(self, seen: Sequence[tuple[VaeFile, FileRecord]], catalogue: Catalogue, told: object) -> _Last:
+        from ..files.zero_runs import unfinished
         from ..library.duplicates import by_weights
         from ..library.families import families_of
 
-        guesses = families_of(indexed, catalogue, self._stores.words(), self._stores.guesses())
-        entries = _by_weights(indexed, catalogue)
-        known = {
-            one.file.path: _known(one, guess, catalogue, entries)
-            for one, guess in zip(indexed, guesses, strict=True)
+        found = [record for _, record in seen]
+        guesses = families_of(found, catalogue, self._stores.words(), self._stores.guesses())
+        entries = _by_weights(found, catalogue)
+        records = {
+            file.path: replace(
+                record,
+                family=guess,
+                entry=_entry_of(record, catalogue, entries),
+                problems=(unfinished(file.name),) if file.is_arriving and not record.problems else record.problems,
+            )
+            for (file, record), guess in zip(seen, guesses, strict=True)
         }
+        files = {file.path: file for file, _ in seen}
         twins = {
-            one.file.path: tuple(other.file for other in group if other is not one)
-            for group in by_weights(indexed)
+            one.path: tuple(files[other.path] for other in group if other is not one)
+            for group in by_weights(found)
             for one in group
         }
-        return _Last(indexed, catalogue, told, known, twins)
+        return _Last(seen, catalogue, told, records, twins)
 
 
 @dataclass(frozen=True)
@@ -143,7 +160,7 @@ class _Basis:
     """Inputs of cached conclusions, compared by object identity: quick for any number of files."""
 
     files: Sequence[VaeFile]
-    seen: Mapping[Bound, IndexedFile]
+    seen: Mapping[Bound, FileRecord]
     catalogue: Catalogue
     told: object
     revisions: tuple[int, int]
@@ -161,54 +178,35 @@ class _Basis:
 class _Last:
     """Conclusions, and what they stand on."""
 
-    indexed: Sequence[IndexedFile]
+    seen: Sequence[tuple[VaeFile, FileRecord]]
     catalogue: Catalogue
     told: object
     """Of what people and tests have said: which files it was read from."""
-    known: Mapping[Path, Known]
+    records: Mapping[Path, FileRecord]
     twins: Mapping[Path, Sequence[VaeFile]]
 
-    def stands_on(self, indexed: Sequence[IndexedFile], catalogue: Catalogue, told: object) -> bool:
+    def stands_on(self, seen: Sequence[tuple[VaeFile, FileRecord]], catalogue: Catalogue, told: object) -> bool:
         return (
             catalogue is self.catalogue
             and told == self.told
-            and len(indexed) == len(self.indexed)
-            and all(map(operator.is_, indexed, self.indexed))
+            and len(seen) == len(self.seen)
+            and all(
+                now[1] is then[1] and now[0].is_arriving is then[0].is_arriving
+                for now, then in zip(seen, self.seen, strict=True)
+            )
         )
 
 
-def _by_weights(indexed: Sequence[IndexedFile], catalogue: Catalogue) -> Mapping[str, Entry]:
-    """Fingerprint -> what the catalogue calls a file that has these weights."""
+def _by_weights(records: Sequence[FileRecord], catalogue: Catalogue) -> Mapping[str, Entry]:
+    """Return the catalogue's entry of a file with these weights, by fingerprint."""
     found = {}
-    for one in indexed:
-        entry = catalogue.recognise(one.sha256) if one.sha256 is not None else None
-        if entry is not None and one.fingerprints is not None:
-            found[one.fingerprints.weights] = entry
+    for record in records:
+        entry = catalogue.recognise(record.sha256) if record.sha256 is not None else None
+        if entry is not None and record.weights is not None:
+            found[record.weights] = entry
     return found
 
 
-def _known(
-    one: IndexedFile, guess: FamilyGuess, catalogue: Catalogue, by_weights: Mapping[str, Entry]
-) -> Known:
-    summary, prints = one.summary, one.fingerprints
-    entry = catalogue.recognise(one.sha256) if one.sha256 is not None else None
-    if entry is None and prints is not None:
-        entry = by_weights.get(prints.weights)
-    return Known(
-        container=summary.container,
-        layout=summary.layout,
-        latent_channels=summary.latent_channels,
-        parameters=summary.parameters,
-        dtype=summary.dtype,
-        problems=tuple((problem.code, problem.sentence) for problem in summary.problems),
-        loadable=summary.loadable,
-        convertible=summary.convertible,
-        metadata=summary.metadata,
-        sha256=one.sha256,
-        weights=prints.weights if prints is not None else None,
-        family=guess.family,
-        family_sure=guess.sure,
-        family_own=guess.why == "yours",
-        figure=guess.figure,
-        entry=entry,
-    )
+def _entry_of(record: FileRecord, catalogue: Catalogue, by_weights: Mapping[str, Entry]) -> Entry | None:
+    entry = catalogue.recognise(record.sha256) if record.sha256 is not None else None
+    return entry or (by_weights.get(record.weights) if record.weights is not None else None)

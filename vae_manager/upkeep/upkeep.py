@@ -17,11 +17,12 @@ from ..jobs import Handle, JobView, Lane
 from ..library import VaeFile
 from ..sentences import Sentence, say
 from . import work
-from .known import Known, Verdict, key_of
+from .known import Verdict, key_of
 from .looks import Looks, Stores
 from .verdicts import keep_verdict, verdict_on
 
 if TYPE_CHECKING:
+    from ..files import FileRecord
     from ..library.families import Guess
     from ..library.moving import How, Memory, Surroundings
     from ..library.trash import Removed
@@ -79,9 +80,9 @@ class Upkeep:
         view = self._looking.view(LOOKING)
         return view is not None and not view.state.ended
 
-    def known(self, files: Sequence[VaeFile]) -> Mapping[Path, Known]:
-        """What is known by now of each file that has been looked at."""
-        return self._looks.known(files)
+    def records(self, files: Sequence[VaeFile]) -> Mapping[Path, FileRecord]:
+        """Return the record of each file that has been looked at."""
+        return self._looks.records(files)
 
     def twins(self, files: Sequence[VaeFile]) -> Mapping[Path, Sequence[VaeFile]]:
         """The others that have the same weights, of each file that has any."""
@@ -98,8 +99,8 @@ class Upkeep:
 
     def set_family(self, file: VaeFile, family: str | None) -> None:
         """Remember the person's own word; None takes it back. Raises UsageError, DiskError."""
-        for indexed in self._stores.index().look([file]):
-            self._stores.words().put(indexed, family)
+        for record in self._stores.index().look([file]):
+            self._stores.words().put(record, family)
 
     def try_out(self, file: VaeFile, test: Callable[[], tuple[Guess, Sentence]]) -> None:
         """Have the latent test tell the family: `test` gives its guess, which is remembered, and what is told."""
@@ -107,8 +108,8 @@ class Upkeep:
         def try_it(handle: Handle) -> None:
             guess, sentence = test()
             self.told = Told(sentence)  # before the row shows the guess, which comes with the next look
-            for indexed in self._stores.index().look([file]):
-                self._stores.guesses().put(indexed, guess)
+            for record in self._stores.index().look([file]):
+                self._stores.guesses().put(record, guess)
 
         self._lane.start(f"try {key_of(file.path)}", file.name, try_it)
 

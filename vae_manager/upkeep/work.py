@@ -111,13 +111,13 @@ def _take_fingerprints(file: VaeFile, stores: Stores, looks: Looks, course: Cour
 
 def _is_no_model(file: VaeFile, stores: Stores) -> bool:
     """There are no tensors in it that can be read."""
-    return all(indexed.summary.layout == "unknown" for indexed in stores.index().look([file]))
+    return all(record.table is None for record in stores.index().look([file]))
 
 
 # -- duplicates ----------------------------------------------------------------------------------------------------
 def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: Looks, handle: Handle) -> None:
     """Take those that are not known yet."""
-    lacking = [one.file for one in looks.seen(files) if one.fingerprints is None and one.summary.layout != "unknown"]
+    lacking = [file for file, record in looks.seen(files) if record.fingerprints is None and record.table is not None]
     course = Course(handle, sum(file.size for file in lacking))
     for file in lacking:
         course.go_on()

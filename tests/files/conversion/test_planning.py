@@ -6,12 +6,15 @@ import pytest
 
 from tests.files.corpus import CASES
 from tests.files.corpus.case import Case
+from tests.files.samples import checkpoint
 from tests.files.torch_files import write_zip
 from tests.files.whole_vaes import Tensor, Tensors, below, renamed, vae, write
 from vae_manager.errors import RefusedError
 from vae_manager.files import inspect
 from vae_manager.files.conversion import Plan, convert, described, plan
 from vae_manager.files.conversion.planning import Layout
+from vae_manager.records.capability import A1111
+from vae_manager.records.verdict import Usable, UsableAfter, verdict
 
 LOSS = {"loss.logvar": Tensor("F32", (), bytes(4))}
 UNET = {"model.diffusion_model.out.2.weight": Tensor("F32", (4,), bytes(16))}
@@ -70,8 +73,8 @@ def test_the_order_is_that_of_names_alone(tmp_path: Path) -> None:
         (vae(dtype="F16"), "fp16", "already what it would become"),
         ({name: one for name, one in vae().items() if not name.startswith("encoder.")}, "fp16", "no encoder"),
         ({name: one for name, one in vae().items() if not name.startswith("decoder.")}, "fp16", "no decoder"),
-        (UNET, None, "whole checkpoint"),
-        ({**renamed(vae()), "decoder.conv_x.weight": Tensor("F32", (1,), bytes(4))}, None, "diffusers file"),
+        (UNET, None, "no VAE in it"),
+        ({**renamed(vae()), "decoder.conv_x.weight": Tensor("F32", (1,), bytes(4))}, None, "no VAE in it"),
         ({**vae(), "decoder.conv_in.bias": Tensor("F8_E5M2", (8,), bytes(8))}, "fp16", "holds F8_E5M2 numbers"),
     ],
 )
@@ -81,16 +84,16 @@ def test_what_cannot_be_done(tmp_path: Path, tensors: Tensors, dtype: str | None
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_what_an_inspection_calls_convertible_is(tmp_path: Path, case: Case) -> None:
-    """And then the WebUI can load the result; what it says of the others is refused with the reason."""
+def test_conversion_keeps_what_the_verdict_promises(tmp_path: Path, case: Case) -> None:
+    """The result of a conversion is used as it is; a file that cannot be read is refused with its problem."""
     path = tmp_path / case.name
     path.write_bytes(case.data)
-    inspection = inspect(path)
+    record, loaded = inspect(path), checkpoint(case.channels or 4)
     target = tmp_path / "result.safetensors"
-    if inspection.convertible:
+    if isinstance(verdict(record, A1111, loaded), UsableAfter):
         convert(path, target)
-        assert inspect(target).loadable
-    elif not inspection.tensors:
+        assert isinstance(verdict(inspect(target), A1111, loaded), Usable)
+    elif record.table is None:
         with pytest.raises(RefusedError) as refused:
-            plan(inspection)
-        assert refused.value.sentence == inspection.problem
+            plan(record)
+        assert refused.value.sentence == record.problem

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..filling import filling
 from ..samples import encode, header_of, ldm
 from ..torch_files import Made, as_legacy, as_zip, mapping, state_dict, storage, tensor
 
@@ -26,7 +27,8 @@ class Case:
     dtype: str | None = None
     halves: str = ""
     """`e` for an encoder, `d` for a decoder."""
-    codes: tuple[str, ...] = ()
+    code: str | None = None
+    """Of the verdict's reason on A1111; None for a file that is used as it is."""
     convertible: bool = False
     name: str = "x.vae.pt"
 
@@ -34,7 +36,7 @@ class Case:
 def tensors(shapes: Shapes, dtype: str = "F32", **metadata: str) -> bytes:
     """A safetensors file."""
     header, size = header_of({label: tuple(shape) for label, shape in shapes.items()}, dtype)
-    return encode({**header, **({"__metadata__": metadata} if metadata else {})}, bytes(size))
+    return encode({**header, **({"__metadata__": metadata} if metadata else {})}, filling(size))
 
 
 def zipped(shapes: Shapes, kind: str = "Float", wrapped: bool = False, **more: bytes) -> bytes:

@@ -16,9 +16,9 @@ from typing import Any
 
 from vae_manager.errors import BrokenFileError
 from vae_manager.files import chunks
+from vae_manager.files.dtypes import TORCH_DTYPES
 from vae_manager.files.headers import Header
 from vae_manager.files.pickles import is_torch_file, read_torch
-from vae_manager.swap.check import DTYPES
 from vae_manager.swap.file_weights import OTHER_DTYPES
 
 from ..fuzzing.checks import ALARM
@@ -150,6 +150,6 @@ def _tensors(path: Path, header: Header) -> Tensors:
             digest = hashlib.blake2b(digest_size=16)
             for chunk in chunks(file, path, header, info):
                 digest.update(chunk)
-            dtype = {**DTYPES, **OTHER_DTYPES}[info.dtype]
+            dtype = {**TORCH_DTYPES, **OTHER_DTYPES}[info.dtype]
             found[ascii(name)] = [dtype, list(info.shape), digest.hexdigest()]
     return found

@@ -106,7 +106,7 @@ def _loaded(torch: Any, path: str, watch: Watch, weights_only: bool) -> dict[str
 
 
 def _tensors(torch: Any, root: Any) -> dict[str, Any]:
-    root = root.get("state_dict", root)
+    root = unwrapped(torch, root)
     found = {}
     for name, value in root.items():
         if isinstance(name, str) and torch.is_tensor(value):
@@ -114,6 +114,22 @@ def _tensors(torch: Any, root: Any) -> dict[str, Any]:
             digest = hashlib.blake2b(data, digest_size=16).hexdigest()
             found[ascii(name)] = [str(value.dtype).removeprefix("torch."), list(value.shape), digest]
     return found
+
+
+def unwrapped(torch: Any, root: Any) -> Any:
+    """Return the dict of the weights: that of a `state_dict`, or of another wrapper without tensors beside it."""
+    for _ in range(3):
+        if "state_dict" in root:
+            root = root["state_dict"]
+        elif any(isinstance(name, str) and torch.is_tensor(value) for name, value in root.items()):
+            return root
+        else:
+            names = ("model_state_dict", "params_ema", "params", "ema", "model", "module", "weights", "vae")
+            inner = next((root[name] for name in names if root.get(name) is not None), None)
+            if not isinstance(inner, dict):
+                return root
+            root = inner
+    return {}
 
 
 def _bytes_of(torch: Any, value: Any) -> bytes:

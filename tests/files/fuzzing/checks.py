@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.files.differential.torch_reader import unwrapped
 from vae_manager.errors import BrokenFileError
 from vae_manager.files import chunks, read_header
 from vae_manager.files.pickles import is_torch_file, read_torch
@@ -139,7 +140,7 @@ def _compared(torch: Any, path: Path) -> str:
         root = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # it has many ways to refuse
         return "accepted, torch refuses"
-    root = root.get("state_dict", root)
+    root = unwrapped(torch, root)
     expected = {name: value for name, value in root.items() if isinstance(name, str) and torch.is_tensor(value)}
     header = read_torch(path)
     assert header.tensors.keys() == expected.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,8 +11,8 @@ from typing import Final, Literal
 from ...errors import RefusedError
 from ...sentences import say
 from ..headers import DTYPE_BYTES
-from ..inspection import Inspection
 from ..pickles.values import shown
+from ..record import FileRecord
 from ..renaming import Renamed, Source, canonical, diffusers_name, up_levels
 
 __all__ = ["DTYPES", "Layout", "Plan", "Step", "plan"]
@@ -39,8 +40,7 @@ class Step:
     @property
     def size(self) -> int:
         """Bytes."""
-        width = DTYPE_BYTES[self.source.info.dtype]
-        return (self.source.info.end - self.source.info.start) // width * DTYPE_BYTES[self.dtype]
+        return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,16 @@ class Plan:
         return sum(step.size for step in self.steps)
 
 
-def plan(inspection: Inspection, *, dtype: str | None = None, layout: Layout = "ldm") -> Plan:
+def plan(record: FileRecord, *, dtype: str | None = None, layout: Layout = "ldm") -> Plan:
     """Decide how the VAE of a file becomes a safetensors file in `layout`, with numbers of `dtype` (its own if None).
 
     Raises RefusedError where there is no whole VAE in it, where its numbers are of a kind that cannot be converted, or
     where nothing would change.
     """
-    file = inspection.path.name
-    found = canonical(inspection.tensors)
+    file = record.path.name
+    found = canonical(record.tensors)
     if found is None:
-        raise RefusedError(inspection.problem or say("{file} has no VAE in it that the WebUI knows.", file=file))
+        raise RefusedError(record.problem or say("{file} has no VAE in it that the WebUI knows.", file=file))
     if "encoder.conv_in.weight" not in found.tensors:
         raise RefusedError(say("{file} has no encoder: it is not a whole VAE.", file=file))
     if "decoder.conv_in.weight" not in found.tensors:
@@ -77,14 +77,14 @@ def plan(inspection: Inspection, *, dtype: str | None = None, layout: Layout = "
     steps = [
         _step(name, source, _dtype(file, source, dtype), layout, levels) for name, source in found.tensors.items()
     ]
-    done = tuple(_done(inspection, found, steps, layout, dtype))
+    done = tuple(_done(record, found, steps, layout, dtype))
     if not done:
         raise RefusedError(say("{file} is already what it would become. Nothing was written.", file=file))
     return Plan(tuple(sorted(steps, key=lambda step: (-DTYPE_BYTES[step.dtype], step.name))), done, found)
 
 
 def _dtype(file: str, source: Source, wanted: str | None) -> str:
-    own = source.info.dtype
+    own = source.dtype
     if wanted is None or own not in _FLOATS:
         return own
     if own not in _CASTABLE:
@@ -109,7 +109,7 @@ def _step(name: str, source: Source, dtype: str, layout: Layout, levels: int) ->
 
 
 def _done(
-    inspection: Inspection, found: Renamed, steps: list[Step], layout: Layout, dtype: str | None
+    record: FileRecord, found: Renamed, steps: list[Step], layout: Layout, dtype: str | None
 ) -> list[str]:
     """What the steps change, most telling first."""
     done = []
@@ -122,14 +122,12 @@ def _done(
     else:
         if any(found.prefix + step.name != step.source.name for step in steps):
             done.append("names")
-        if any(step.shape != step.source.info.shape for step in steps):
+        if any(step.shape != record.tensors[step.source.name].shape for step in steps):
             done.append("shapes")
     if found.dropped and found.layout != "checkpoint":
         done.append("dropped")
-    if inspection.container != "safetensors":
+    if record.container != "safetensors":
         done.append("safetensors")
-    if dtype is not None and any(step.dtype != step.source.info.dtype for step in steps):
+    if dtype is not None and any(step.dtype != step.source.dtype for step in steps):
         done.append(dtype)
     return done
-
-

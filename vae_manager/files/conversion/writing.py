@@ -206,7 +206,7 @@ def _write(source: Path, header: Header, planned: Plan, sha256: str, target: Fil
 
 def _pieces(file: BinaryIO, source: Path, header: Header, step: Step) -> Iterator[memoryview]:
     """The bytes of one tensor of the result."""
-    info = step.source.info
+    info = header.tensors[step.source.name]
     pieces = chunks(file, source, header, info)
     if info.dtype == step.dtype:
         return pieces

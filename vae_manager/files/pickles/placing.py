@@ -13,6 +13,11 @@ from .values import DAMAGED, Pairs, Refused, Storage, Tensor, shown
 
 __all__ = ["Place", "header_of"]
 
+STATE_DICT: Final = "state_dict"
+WRAPPERS: Final = ("model_state_dict", "params_ema", "params", "ema", "model", "module", "weights", "vae")
+"""Names under which training code keeps the weights, beside its own state."""
+MAX_WRAPPERS: Final = 3
+"""Wrappers in one another that are looked into."""
 MOST_TENSORS: Final = 20_000
 """A checkpoint of SDXL has 2,600."""
 
@@ -28,8 +33,10 @@ class Place(NamedTuple):
 
 
 def header_of(root: object, place: Callable[[Storage], Place], size: int) -> Header:
-    """The weights of a file of `size` bytes whose pickle holds `root`, as the WebUI takes them: a "state_dict" at the
-    top is looked into, once; what is no tensor, or lies deeper, is none. Raises Refused.
+    """Return the weights of a file of `size` bytes whose pickle holds `root`. Values that are no tensors are left out.
+
+    A "state_dict" is looked into, as the WebUI does; so is another wrapper that training code writes, if no tensor lies
+    beside it. Raises Refused.
     """
     weights = _weights(root)
     if len(weights) > MOST_TENSORS:
@@ -49,15 +56,25 @@ def header_of(root: object, place: Callable[[Storage], Place], size: int) -> Hea
 
 
 def _weights(root: object) -> dict[str, Tensor]:
+    for _ in range(MAX_WRAPPERS):
+        latest = _latest(root)
+        tensors = {name: value for name, value in latest.items() if isinstance(value, Tensor)}
+        if STATE_DICT in latest:
+            root = latest[STATE_DICT]
+        elif tensors or (wrapped := next(filter(None, map(latest.get, WRAPPERS)), None)) is None:
+            return tensors
+        elif isinstance(wrapped, Pairs):
+            root = wrapped
+        else:
+            return {}
+    return {}
+
+
+def _latest(root: object) -> dict[str, object]:
+    """Return the values by their names; the last one of each name counts, as for torch."""
     if not isinstance(root, Pairs):
         raise Refused("not-a-model", say("it holds something else than tensors by their names."))
-    inner = [value for key, value in root if isinstance(key, str) and key == "state_dict"]
-    if inner:
-        root = inner[-1]
-        if not isinstance(root, Pairs):
-            raise Refused("not-a-model", say("it holds something else than tensors by their names."))
-    latest = {key: value for key, value in root if isinstance(key, str)}
-    return {name: value for name, value in latest.items() if isinstance(value, Tensor)}
+    return {key: value for key, value in root if isinstance(key, str)}
 
 
 def _placed(name: str, tensor: Tensor, place: Place) -> TensorInfo:

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 from ...compare import Decoded, Encoder, Kept, KeptLatents, Step
 from ...errors import RefusedError
+from ...files import FileRecord
 from ...sentences import Sentence
-from ...upkeep import Known
 
 MOST_PIXELS: Final = 4096 * 4096
 """Of a picture that is to be encoded."""
@@ -46,9 +46,9 @@ class Comparing(Protocol):
     @property
     def kept(self) -> KeptLatents: ...
 
-    def offers(self, known: Mapping[Path, Known]) -> Sequence[Offer]:
-        """Every VAE file and the checkpoint's own, Built-in first. No file is opened: against one of which nothing is
-        `known` yet nothing is said."""
+    def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
+        """Return every VAE file and the checkpoint's own, Built-in first. No file is opened: one without a record is
+        offered."""
         ...
 
     def order(self, wanted: Wanted) -> Sequence[str]:
@@ -93,7 +93,7 @@ class NoComparing:
         self._why_not = why_not
         self.kept = KeptLatents(lambda: 0, lambda: 0)
 
-    def offers(self, known: Mapping[Path, Known]) -> Sequence[Offer]:
+    def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
         return []
 
     def order(self, wanted: Wanted) -> Sequence[str]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...choice import AUTOMATIC, Resolution, Rule
 from ...errors import VaeManagerError
+from ...records.capability import A1111
+from ...records.signature import VaeSignature
 from ...sentences import Sentence, say
 from ..admission import Listening
 from ..faults import FAULTS, unavailable
@@ -43,7 +45,8 @@ HOST_READS: Final[Reads] = {
     "endpoint": (SETTINGS, lambda: None),
     "connections": (SETTINGS, lambda: 1),
     "bandwidth": (SETTINGS, lambda: None),
-    "loads_any_layout": (SETTINGS, lambda: False),
+    "capability": (SETTINGS, lambda: A1111),
+    "signature": (IN_USE, lambda: VaeSignature(None)),
     "converts": (SETTINGS, lambda: False),
     "files": (FILES, dict),
     "refresh": (say("Refreshing the WebUI's list of VAE files"), lambda: None),

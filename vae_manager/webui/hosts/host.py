@@ -16,6 +16,8 @@ from ..admission import Listening
 from .acts import Act, InUse
 
 if TYPE_CHECKING:
+    from ...records.capability import HostCapability
+    from ...records.signature import VaeSignature
     from ...swap import LatentTest
     from .comparing import Comparing
 
@@ -69,8 +71,12 @@ class Host(Protocol):
         ...
 
     @property
-    def loads_any_layout(self) -> bool:
-        """VAEs with the names of diffusers, or with a prefix before their names, go in as they are."""
+    def capability(self) -> HostCapability:
+        """What this WebUI can do with VAE files."""
+        ...
+
+    def signature(self) -> VaeSignature:
+        """The VAE of the checkpoint that is loaded, or will be for the next picture."""
         ...
 
     def converts(self) -> bool:

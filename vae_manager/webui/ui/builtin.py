@@ -13,12 +13,11 @@ from ...errors import VaeManagerError
 from ...library import VaeFile
 from ...sentences import Sentence, say
 from ...service import Service
-from ...upkeep import Known
 from ..hosts.acts import InUse
 from .memo import Memo
 
 if TYPE_CHECKING:
-    from ...files import Identity
+    from ...files import FileRecord, Identity
     from ..hosts.host import Host
 
 
@@ -57,32 +56,32 @@ def read_builtin(
     if not _holds_vae(identity):
         return Builtin(is_missing=True)
     own = Path(identity.path)
-    known = service.upkeep.known(files)
+    records = service.upkeep.records(files)
     if host.may_hash():
-        recognised = memo.get("recognised", (files, known, service.catalogue), (service.hashes.revision,),
-                              lambda: _recognised(service, files, known))  # fmt: skip
+        recognised = memo.get("recognised", (files, records, service.catalogue), (service.hashes.revision,),
+                              lambda: _recognised(service, files, records))  # fmt: skip
         service.learn([own, *([Path(in_use.path)] if in_use.path else []), *recognised])
     prints = service.index.known_fingerprints(own)
     if prints is None:
         return Builtin()
     weights = prints.weights
-    twins = memo.get("twins", (files, known), (weights,), lambda: [
-        file for file in files if file.path in known and known[file.path].weights == weights
+    twins = memo.get("twins", (files, records), (weights,), lambda: [
+        file for file in files if file.path in records and records[file.path].weights == weights
     ])  # fmt: skip
-    entries = [entry for file in twins if (entry := known[file.path].entry) is not None]
+    entries = [entry for file in twins if (entry := records[file.path].entry) is not None]
     return Builtin(is_known=True, twins=twins, entry=entries[0] if entries else None)
 
 
-def _recognised(service: Service, files: Sequence[VaeFile], known: Mapping[Path, Known]) -> Sequence[Path]:
+def _recognised(service: Service, files: Sequence[VaeFile], records: Mapping[Path, FileRecord]) -> Sequence[Path]:
     """Files that the catalogue knows by their bytes, and whose fingerprints are unknown."""
     found = []
     for file in files:
-        of_file = known.get(file.path)
-        if of_file is None:
+        record = records.get(file.path)
+        if record is None:
             is_lacking = service.recognise(file.path) is not None
         else:
-            is_lacking = of_file.weights is None and (
-                of_file.sha256 is not None and service.catalogue.recognise(of_file.sha256) is not None
+            is_lacking = record.weights is None and (
+                record.sha256 is not None and service.catalogue.recognise(record.sha256) is not None
             )
         if is_lacking:
             found.append(file.path)
@@ -114,7 +113,7 @@ def _holds_vae(identity: Identity) -> bool:
     from ...files import inspect
 
     try:
-        found = inspect(Path(identity.path))
+        record = inspect(Path(identity.path))
     except VaeManagerError:
         return True
-    return found.layout != "checkpoint" or found.has_decoder
+    return record.layout != "checkpoint" or record.has_decoder

@@ -13,7 +13,7 @@ from ...library import scan
 from ...sentences import Sentence, say
 from ...service import Service
 from ..hosts.acts import Act
-from .options import CHOICE_KEY, misfit, option_of, read_options
+from .options import CHOICE_KEY, option_of, question_of, read_options
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
@@ -88,8 +88,9 @@ def newest_choice(host: Host, service: Service) -> JobView | None:
 
 
 def _doubt(host: Host, service: Service, choice: Choice) -> Sentence | None:
-    options = read_options(host, service, scan(host.folders()), choice)
-    return misfit(host.in_use().family, option_of(options, choice.word))
+    files = scan(host.folders())
+    service.upkeep.look(files)
+    return question_of(option_of(read_options(host, service, files, choice), choice.word))
 
 
 def prefer(host: Host, service: Service, checkpoint: str, choice: Choice) -> None:

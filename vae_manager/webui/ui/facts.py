@@ -19,17 +19,17 @@ from ...jobs import JobState, JobView
 from ...library import VaeFile
 from ...sentences import Sentence, say
 from ...service import Service
-from ...upkeep import Known
 from ..hosts.acts import Act, InUse
 from ..update import newer_version_on_disk
 from .builtin import Builtin, builtin_notices, read_builtin
 from .choosing import newest_choice
 from .fitting import family_label
 from .memo import Memo
-from .options import CHOICE_KEY, Option, misfit, option_of, read_options, stuck_at
+from .options import CHOICE_KEY, Option, option_of, question_of, read_options, stuck_at
 from .pasted import Pasted, read_pasted
 
 if TYPE_CHECKING:
+    from ...files import FileRecord
     from ..hosts.host import Host
 
 DEFAULT_FAMILY = "sd1"
@@ -146,7 +146,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         wanted=Choice(choosing.key.removeprefix(CHOICE_KEY)) if choosing is not None and moving else choice,
         choosing=choosing,
         choosing_asks=choosing is not None and choosing.error is not None
-        and choosing.error == misfit(in_use.family, option_of(options, choosing.key.removeprefix(CHOICE_KEY))),
+        and choosing.error == question_of(option_of(options, choosing.key.removeprefix(CHOICE_KEY))),
         stuck=stuck_at(options, choosing, in_use, resolution),
         generating=host.generating(),
         caught=_caught(host),
@@ -234,15 +234,15 @@ def _learn_hashes(
     """Hash the file in use, and those that may be an offered entry by name or size."""
     if not host.may_hash():
         return
-    catalogue, known = service.catalogue, service.upkeep.known(files)
+    catalogue, records = service.catalogue, service.upkeep.records(files)
 
     def unknown() -> list[Path]:
         names = {entry.file_name for entry in catalogue.entries}
         sizes = {entry.size for entry in catalogue.entries if entry.size is not None}
         telling = (file.path for file in files if file.name in names or file.size in sizes)
-        return [path for path in telling if path not in known or known[path].sha256 is None]
+        return [path for path in telling if path not in records or records[path].sha256 is None]
 
-    telling = memo.get("telling", (files, known, catalogue), (), unknown)
+    telling = memo.get("telling", (files, records, catalogue), (), unknown)
     service.hash_in_background([*([Path(in_use.path)] if in_use.path else []), *telling])
 
 
@@ -261,9 +261,9 @@ def _rows(
     left: Sequence[LeftOver],
     memo: Memo,
 ) -> Sequence[Row]:
-    known = service.upkeep.known(files)
-    by_hash = memo.get("by hash", (files, known), (dict(host.files()), service.hashes.revision),
-                       lambda: _by_hash(host, service, files, known))  # fmt: skip
+    records = service.upkeep.records(files)
+    by_hash = memo.get("by hash", (files, records), (dict(host.files()), service.hashes.revision),
+                       lambda: _by_hash(host, service, files, records))  # fmt: skip
     kept = {item.order.sha256: item for item in left if item.done}
     latest = {one.wanted.order.sha256: one.job for one in service.downloads.views()}
     rows = []
@@ -283,14 +283,14 @@ def _rows(
 
 
 def _by_hash(
-    host: Host, service: Service, files: Sequence[VaeFile], known: Mapping[Path, Known]
+    host: Host, service: Service, files: Sequence[VaeFile], records: Mapping[Path, FileRecord]
 ) -> Mapping[str, VaeFile]:
     """The file of each hash; of several, one that the WebUI lists."""
     listed = set(host.files().values())
     found: dict[str, VaeFile] = {}
     for file in files:
-        of_file = known.get(file.path)
-        sha256 = of_file.sha256 if of_file is not None else service.hashes.known(file.path)
+        record = records.get(file.path)
+        sha256 = record.sha256 if record is not None else service.hashes.known(file.path)
         if sha256 is not None and (sha256 not in found or str(file.path) in listed):
             found[sha256] = file
     return found

@@ -13,7 +13,7 @@ from ...sentences import Sentence, say
 from ...service import Service
 from ..hosts.acts import Act
 from .choosing import allow, choose, is_listed
-from .fitting import LOOK_ALIKE, family_label, needs_conversion
+from .fitting import LOOK_ALIKE, family_label, judge, needs_conversion
 from .library_facts import file_of, vae_folders
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def use(host: Host, service: Service, file: VaeFile) -> None:
 def _around(host: Host, service: Service) -> Surroundings:
     """The library, for what acts on one of its files. In use is what is in the model, and what the setting says."""
     from ...library.moving import Surroundings
+    from ...records.verdict import verdict
 
     service.recover(folder.path for folder in host.folders())
     busy = {host.in_use().path, host.files().get(host.choice().word)}
@@ -47,6 +48,7 @@ def _around(host: Host, service: Service) -> Surroundings:
         folders=host.folders(),
         in_use=lambda path: str(path) in busy,
         memories=service.upkeep.memories(),
+        judge=lambda record: verdict(record, host.capability, host.signature()),
         journal=service.journal,
     )
 
@@ -118,7 +120,7 @@ def convert_fetched(host: Host, service: Service, path: Path, *, use: bool) -> b
     """Convert what was downloaded, where this WebUI cannot load it and the person has not switched that off."""
     from ...files import inspect
 
-    if not host.converts() or not needs_conversion(host, inspect(path)):
+    if not host.converts() or not needs_conversion(judge(host, inspect(path))):
         return False
     convert(host, service, path, use_it=use)
     return True

@@ -15,14 +15,17 @@ from ...catalogue import Entry
 from ...errors import NotFoundError
 from ...jobs import JobState, JobView
 from ...library import VaeFile, collisions, scan
+from ...records.verdict import Refused
 from ...sentences import Sentence, say
 from ...service import Service
-from ...upkeep import Known, Told, Undoable, Verdict, doubled, key_of
+from ...upkeep import Told, Undoable, Verdict, doubled, key_of
 from ..hosts.acts import Act, InUse
-from .fitting import for_this_host
+from .fitting import judge, needs_conversion
 from .memo import Memo
 
 if TYPE_CHECKING:
+    from ...files import FileRecord
+    from ...records.verdict import Verdict as Answer
     from ..hosts.host import Host
 
 
@@ -51,8 +54,10 @@ class LibraryRow:
     """The VAE folder that it lies in, or below."""
     size: int
     """Bytes."""
-    known: Known | None = None
-    """What it is; None until it has been looked at."""
+    record: FileRecord | None = None
+    """All that is known of it; None until it has been looked at."""
+    answer: Answer | None = None
+    """What the WebUI, with its checkpoint, can do with it."""
     twins: tuple[str, ...] = ()
     """The other files here that have the same weights."""
     namesakes: tuple[str, ...] = ()
@@ -67,7 +72,7 @@ class LibraryRow:
 
     @property
     def entry(self) -> Entry | None:
-        return self.known.entry if self.known is not None else None
+        return self.record.entry if self.record is not None else None
 
     @property
     def published(self) -> bool:
@@ -77,8 +82,8 @@ class LibraryRow:
     @property
     def broken(self) -> Sentence | None:
         """The gravest thing that is wrong with it."""
-        if self.known is not None and self.known.problems:
-            return self.known.problems[0][1]
+        if isinstance(self.answer, Refused) or needs_conversion(self.answer):
+            return self.answer.reason.sentence if self.answer is not None and self.answer.reason is not None else None
         return self.verdict.problem if self.verdict is not None else None
 
 
@@ -187,10 +192,10 @@ def _table(
 ) -> LibraryTable:
     return memo.get(
         "library",
-        (files, twins, service.upkeep.known(files), service.catalogue),
+        (files, twins, service.upkeep.records(files), service.catalogue),
         (
-            service.upkeep.verdict_revision, dict(host.files()), host.choice(), host.loads_any_layout, in_use.path,
-            service.hashing(),
+            service.upkeep.verdict_revision, dict(host.files()), host.choice(), host.capability, host.signature(),
+            in_use.path, service.hashing(),
         ),
         lambda: LibraryTable(_rows(host, service, files, in_use, twins)),
     )  # fmt: skip
@@ -205,13 +210,13 @@ def _rows(
 ) -> Sequence[LibraryRow]:
     listed, choice = host.files(), host.choice().word
     same_name = {name: tuple(file.path for file in group) for name, group in collisions(files).items()}
-    known, hashing = service.upkeep.known(files), service.hashing()
+    records, hashing = service.upkeep.records(files), service.hashing()
     rows = []
     for file in files:
         path, others = str(file.path), same_name.get(file.name, ())
         mine = listed.get(file.name) == path
-        told = for_this_host(host, known.get(file.path))
-        sha256, state = _hash(service, path, told, hashing)
+        record = records.get(file.path)
+        sha256, state = _hash(service, path, record, hashing)
         rows.append(
             LibraryRow(
                 key=key_of(file.path),
@@ -220,7 +225,8 @@ def _rows(
                 path=file.path,
                 folder=file.folder.path,
                 size=file.size,
-                known=told,
+                record=record,
+                answer=judge(host, record),
                 twins=tuple(other.relative for other in twins.get(file.path, ())),
                 namesakes=tuple(str(other) for other in others if other != file.path),
                 sha256=sha256,
@@ -234,9 +240,9 @@ def _rows(
 
 
 def _hash(
-    service: Service, path: str, known: Known | None, hashing: frozenset[str]
+    service: Service, path: str, record: FileRecord | None, hashing: frozenset[str]
 ) -> tuple[str | None, HashState]:
-    sha256 = known.sha256 if known is not None else None
+    sha256 = record.sha256 if record is not None else None
     if sha256 is None:
         return None, HashState.HASHING if path in hashing else HashState.NONE
     proven = service.catalogue.recognise(sha256) is not None

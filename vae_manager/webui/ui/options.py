@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,14 +11,16 @@ from ...catalogue import Entry
 from ...choice import AUTOMATIC, BUILTIN, Choice, Resolution
 from ...jobs import JobState, JobView
 from ...library import VaeFile
+from ...records.verdict import AskFirst
 from ...sentences import Sentence, say
 from ...service import Service
-from ...upkeep import Known
 from ..hosts.acts import InUse
-from .fitting import family_label, for_this_host
+from .fitting import judge, needs_conversion
 from .memo import Memo
 
 if TYPE_CHECKING:
+    from ...files import FileRecord
+    from ...records.verdict import Verdict
     from ..hosts.host import Host
 
 CHOICE_KEY: Final = "choice "
@@ -33,27 +35,29 @@ class Option:
     """The WebUI's word."""
     file: VaeFile | None = None
     entry: Entry | None = None
-    known: Known | None = None
-    """What the file is, once it has been looked at."""
+    record: FileRecord | None = None
+    """All that is known of the file; None until it has been looked at."""
+    answer: Verdict | None = None
+    """What the WebUI can do with it."""
     missing: bool = False
 
     @property
     def family(self) -> str | None:
         """For certain: the person's own word, else what its bytes or weights are known as."""
-        if self.known is not None and self.known.family_sure:
-            return self.known.family
+        if self.record is not None and self.record.family.sure:
+            return self.record.family.family
         return self.entry.family if self.entry is not None else None
 
 
 def read_options(
     host: Host, service: Service, files: Sequence[VaeFile], choice: Choice, memo: Memo | None = None
 ) -> Sequence[Option]:
-    """The lines of the dropdown, in the WebUI's order."""
-    known, listed = service.upkeep.known(files), dict(host.files())
+    """Return the lines of the dropdown: Automatic, Built-in, then the files by name."""
+    records, listed = service.upkeep.records(files), dict(host.files())
     return (memo or Memo()).get(
         "options",
-        (files, known),
-        (listed, choice, host.loads_any_layout, service.hashes.revision),
+        (files, records),
+        (listed, choice, host.capability, host.signature(), service.hashes.revision),
         lambda: _options(host, service, files, choice),
     )
 
@@ -61,11 +65,11 @@ def read_options(
 def _options(host: Host, service: Service, files: Sequence[VaeFile], choice: Choice) -> Sequence[Option]:
     by_path = {str(file.path): file for file in files}
     options = [Option(AUTOMATIC.word), Option(BUILTIN.word)]
-    known = service.upkeep.known(files)
-    for name, path in host.files().items():
-        told = for_this_host(host, known.get(Path(path)))
-        entry = told.entry if told is not None else service.recognise(path)
-        options.append(Option(name, by_path.get(path), entry, told))
+    records = service.upkeep.records(files)
+    for name, path in sorted(host.files().items(), key=lambda item: item[0].casefold()):
+        record = records.get(Path(path))
+        entry = record.entry if record is not None else service.recognise(path)
+        options.append(Option(name, by_path.get(path), entry, record, judge(host, record)))
     if choice.file_name is not None and choice.file_name not in host.files():
         options.append(Option(choice.file_name, missing=True))
     return options
@@ -75,30 +79,16 @@ def option_of(options: Sequence[Option], word: str) -> Option | None:
     return next((option for option in options if option.word == word), None)
 
 
-def misfit(ours: str | None, option: Option | None) -> Sentence | None:
-    """Why a choice is hardly meant for a checkpoint of the family `ours`, where that can be told: it is asked first."""
-    names = _two_families(ours, option)
-    if names is None:
+def question_of(option: Option | None) -> Sentence | None:
+    """Return the question that is asked before the choice is made; None if there is none."""
+    if option is None or not isinstance(option.answer, AskFirst):
         return None
-    return say(
-        "{vae} was made for {theirs}, this checkpoint is {ours}: pictures would be noise. Nothing was changed.", **names
-    )
+    return say("{reason} Nothing was changed.", reason=option.answer.reason.sentence)
 
 
-def misfit_in_tab(ours: str | None, option: Option | None) -> Sentence | None:
-    """As `misfit`, for what a tab has chosen for itself."""
-    names = _two_families(ours, option)
-    if names is None:
-        return None
-    return say("{vae} was made for {theirs}, this checkpoint is {ours}: this tab's pictures will be noise.", **names)
-
-
-def _two_families(ours: str | None, option: Option | None) -> Mapping[str, str] | None:
-    theirs = option.family if option is not None else None
-    if option is None or theirs is None or ours is None or theirs == ours:
-        return None
-    name = option.entry.name if option.entry is not None else option.word
-    return {"vae": name, "theirs": family_label(theirs), "ours": family_label(ours)}
+def warning_in_tab(option: Option | None) -> Sentence | None:
+    """Return the warning for what a tab has chosen for itself."""
+    return option.answer.reason.sentence if option is not None and isinstance(option.answer, AskFirst) else None
 
 
 def stuck_at(
@@ -111,4 +101,4 @@ def stuck_at(
         option = option_of(options, Path(resolution.path).name)
     else:
         return None
-    return option if option is not None and option.known is not None and option.known.convertible else None
+    return option if option is not None and needs_conversion(option.answer) else None

@@ -34,7 +34,7 @@ from .library_facts import LibraryRow, read_library
 from .library_table import RowLog
 from .markup import choice_name
 from .memo import Memo
-from .options import misfit_in_tab, option_of
+from .options import option_of, warning_in_tab
 from .pasted import chosen_for_tab
 
 if TYPE_CHECKING:
@@ -290,6 +290,5 @@ class Page:
         return ""
 
     def doubt_in_tab(self, word: str) -> Sentence | None:
-        """What to say where a tab has chosen a VAE that is hardly meant for the checkpoint."""
-        facts = self.facts()
-        return misfit_in_tab(facts.in_use.family, option_of(facts.options, word))
+        """Return the warning for a VAE that a tab has chosen and that is hardly meant for the checkpoint."""
+        return warning_in_tab(option_of(self.facts().options, word))

@@ -114,5 +114,5 @@ class A1111Books:
         found = read_contents(file).tensors
         if any(theirs not in found for theirs in names.values()):
             raise IntegrityError(say("{file} has no VAE in it that the WebUI knows.", file=file.name))
-        sources = {name: Source(theirs, found[theirs].shape, found[theirs]) for name, theirs in names.items()}
+        sources = {name: Source(theirs, found[theirs].shape, found[theirs].dtype) for name, theirs in names.items()}
         return read_renamed(file, sources).tensors

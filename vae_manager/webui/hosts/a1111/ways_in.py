@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 
 
 class WaysIn:
-    def __init__(self, host: A1111, books: Books, *, any_layout: bool = False) -> None:
+    def __init__(self, host: A1111, books: Books) -> None:
         self._host = host
-        swapper = Swapper(options.memory_for_vaes, options.memory_on_device, any_layout=any_layout)
+        swapper = Swapper(
+            options.memory_for_vaes, options.memory_on_device, host.capability, host.note_damage
+        )
         self.vae = LoadedVae(swapper, books)
 
     def apply(self, model: Any, choice: Choice) -> bool:

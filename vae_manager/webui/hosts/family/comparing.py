@@ -20,11 +20,10 @@ from ....choice import BUILTIN, Choice
 from ....compare import Candidate, Decoded, Encoder, Kept, KeptLatents, Step
 from ....compare.comparison import decode_all
 from ....errors import Cancelled, RefusedError
+from ....files import FileRecord
+from ....records.verdict import Refused, UsableAfter, verdict
 from ....sentences import Sentence, say
 from ....service import the_service
-from ....swap import Room, misfit
-from ....upkeep import Known
-from ...ui.fitting import for_this_host
 from ..comparing import Offer, Wanted
 from . import infotext as texts
 from . import model_facts, options
@@ -46,13 +45,20 @@ class FamilyComparing:
     def kept(self) -> KeptLatents:
         return self._host.latents.kept
 
-    def offers(self, known: Mapping[Path, Known]) -> Sequence[Offer]:
-        model, in_use = self._host.model(), self._in_use()
-        room = self._host.vae.room(model) if model is not None else None
+    def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
+        in_use = self._in_use()
         own = Offer(BUILTIN.word, None, in_use is None, None)
         files = sorted(self._host.files().items(), key=lambda file: file[0].lower())
-        told = {path: for_this_host(self._host, known.get(Path(path))) for _, path in files}
-        return [own, *(Offer(name, path, path == in_use, _refused(name, told[path], room)) for name, path in files)]
+        offers = (Offer(name, path, path == in_use, self._refused(records.get(Path(path)))) for name, path in files)
+        return [own, *offers]
+
+    def _refused(self, record: FileRecord | None) -> Sentence | None:
+        if self._host.model() is None:
+            return say("No checkpoint is loaded.")
+        if record is None:
+            return None
+        answer = verdict(record, self._host.capability, self._host.signature())
+        return answer.reason.sentence if isinstance(answer, Refused | UsableAfter) else None
 
     def order(self, wanted: Wanted) -> Sequence[str]:
         if isinstance(wanted.source, Kept):
@@ -134,16 +140,6 @@ class FamilyComparing:
             short_hash = sha256[: texts.SHORT_HASH] if sha256 is not None else None
         gone = vae if vae != BUILTIN.word else None
         return self._host.infotext_of(infotext, path or gone, short_hash)
-
-
-def _refused(name: str, known: Known | None, room: Room | None) -> Sentence | None:
-    """As `swap.fit`, from what is known: what the WebUI's own reader refuses is for that to refuse."""
-    if room is None:
-        return say("No checkpoint is loaded.")
-    if known is None:
-        return None
-    told = (sentence for _, sentence in known.problems)
-    return next(told, None) or misfit(name, known.latent_channels, known.parameters, room)
 
 
 def _source(wanted: Wanted) -> torch.Tensor | Encoder:

@@ -6,11 +6,12 @@ import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from ....errors import IntegrityError, RefusedError, VaeManagerError
-from ....files import Identity, identity_of
+from ....files import Identity, TensorTable, identity_of
 from ....sentences import Sentence, say
-from ....swap import LatentTest, Room, Swapper, builtin_of, latent_test, places, room_of, sample_picture
+from ....swap import LatentTest, Swapper, builtin_of, latent_test, places, sample_picture, table_of
 from ....swap.weights import Tensors, fitted
 from ..acts import Swap
 from . import model_facts
@@ -28,6 +29,8 @@ class LoadedVae:
     def __init__(self, swapper: Swapper, books: Books) -> None:
         self._swapper = swapper
         self._books = books
+        self._tables: WeakKeyDictionary[Any, TensorTable] = WeakKeyDictionary()
+        """By module: it is asked for at each look of the page."""
         self.last: Swap | None = None
         """The last swap that was done, for people to read."""
         self.refusal: Sentence | None = None
@@ -109,9 +112,14 @@ class LoadedVae:
             own, candidate = (self.borrow(model, vae) or inside for vae in (None, path))
             return latent_test(module, own, candidate, sample_picture().to(device))
 
-    def room(self, model: Any) -> Room:
-        """What a VAE file has to be, to go into `model`."""
-        return room_of({name: tuple(tensor.shape) for name, tensor in places(self._module(model)).items()})
+    def table(self, model: Any) -> TensorTable | None:
+        """Return the names and shapes that a VAE file has to bring, to go into `model`; None if it has no VAE."""
+        module = self._books.module(model)
+        if module is None:
+            return None
+        if module not in self._tables:
+            self._tables[module] = table_of(places(module))
+        return self._tables[module]
 
     def borrow(self, model: Any, path: str | None) -> Tensors | None:
         """The weights of the VAE file at `path` (None: the checkpoint's own), fitting `model` and to be read only; None

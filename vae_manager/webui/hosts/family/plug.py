@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modules import scripts
 
@@ -24,6 +24,10 @@ from . import options
 from .callbacks import register
 from .webui import FamilyWebUI
 
+if TYPE_CHECKING:
+    from ....files import FileRecord
+    from ....records.verdict import Verdict
+
 SYNC_BUTTON = f"vae_manager_{TABS[0]}_sync"
 
 
@@ -41,6 +45,11 @@ class Plug:
     def service(self) -> Service:
         return the_service(self.host.data_folder)
 
+    def _judge(self, record: FileRecord) -> Verdict:
+        from ....records.verdict import verdict  # reading files waits for the first file
+
+        return verdict(record, self.host.capability, self.host.signature())
+
     def page(self) -> Page:
         """Made before the WebUI builds its UI; with --nowebui that comes later than the first who asks for it."""
         if self._page is None:
@@ -51,6 +60,7 @@ class Plug:
         """Register everything; gives what the WebUI is to make the script of."""
         with FAULTS.caught(say("Preparing the WebUI's settings")):
             self.host.prepare()
+        self.service.judge = self._judge
         with FAULTS.caught(say("Reading the settings")):
             self.host.listening()  # the names are read before anybody can ask
         self._guard()

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from ....choice import Choice, Resolution, Situation, resolve
 from ....errors import Cancelled, RefusedError
+from ....files import Identity, Problem
 from ....files.json_text import parse_json
 from ....files.state_file import UNREADABLE, DamagedError, bytes_of, pairs_of
 from ....library import Folder
+from ....records.capability import A1111, HostCapability
+from ....records.signature import VaeSignature
 from ....sentences import Sentence, say
+from ....service import the_service
 from ...admission import Listening, Name
 from .. import host_values
 from ..acts import OWNERS, Act, InUse, Swap
@@ -52,7 +56,7 @@ class FamilyWebUI(ABC):
     """Reads and drives a WebUI through its own modules."""
 
     name: str
-    loads_any_layout = False
+    capability: HostCapability = A1111
     picker_writes_each_change = False
     """The WebUI takes a value that the program gives to its own component for the choice for a person's choice."""
 
@@ -69,6 +73,17 @@ class FamilyWebUI(ABC):
     @abstractmethod
     def model(self) -> Any:
         """The loaded model, None where none is. Never loads one."""
+
+    def signature(self) -> VaeSignature:
+        """Return the VAE that the loaded checkpoint has."""
+        model = self.model()
+        if model is None:
+            return VaeSignature(None)
+        return VaeSignature(self.vae.table(model), model_facts.family(model))
+
+    def note_damage(self, identity: Identity, problem: Problem) -> None:
+        """Remember that the weights of a file cannot be used."""
+        the_service(self.data_folder).index.note_failure(identity, problem)
 
     @abstractmethod
     def files(self) -> Mapping[str, str]:

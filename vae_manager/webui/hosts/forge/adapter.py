@@ -15,6 +15,7 @@ from modules_forge import main_entry
 
 from ....choice import AUTOMATIC, BUILTIN, Choice, Situation
 from ....library import scan
+from ....records.signature import VaeSignature
 from ....sentences import Sentence, say
 from ....service import the_service
 from ...ui.choosing import follow
@@ -23,10 +24,11 @@ from ..acts import Act, InUse
 from ..family import card, options, patching
 from ..family.webui import FamilyWebUI
 from . import infotext, modules_list, variants
-from .checkpoints import family_of
+from .checkpoints import family_of, signature_of
 from .variants import OPTION
 
 if TYPE_CHECKING:
+    from ....records.capability import HostCapability
     from ....service import Service
     from ...ui.facts import Facts
     from ..family.comparing import FamilyComparing
@@ -45,12 +47,15 @@ class Forge(FamilyWebUI):
     option `sd_vae`, which Forge keeps and never asks, tells Automatic from Built-in."""
 
     name = "Forge"
-    loads_any_layout = True
 
     def __init__(self) -> None:
         super().__init__()
         self._sent: deque[tuple[float, list[str]]] = deque(maxlen=8)
         """What Forge's dropdown was sent and has not given back yet, and when."""
+
+    @functools.cached_property
+    def capability(self) -> HostCapability:  # type: ignore[override]
+        return modules_list.capability()
 
     @functools.cached_property
     def ways_in(self) -> WaysIn:
@@ -161,6 +166,13 @@ class Forge(FamilyWebUI):
         """The loaded model is what the next picture will be made with."""
         info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
         return info is not None and info.filename == model.sd_checkpoint_info.filename
+
+    def signature(self) -> VaeSignature:
+        """Before the first picture the checkpoint's file tells."""
+        info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
+        if self.model() is not None or info is None:
+            return super().signature()
+        return signature_of(Path(info.filename))
 
     def in_use(self) -> InUse:
         info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from ....errors import VaeManagerError
-from ....files import Identity, TensorInfo, identity_of, inspect
+from ....files import Identity, TensorTable, identity_of, inspect
+from ....files.renaming import canonical
+from ....records.signature import VaeSignature
 
 UNET: Final = "model.diffusion_model."
 CROSS_ATTENTION: Final = f"{UNET}input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"
@@ -36,7 +37,23 @@ def _family_of(identity: Identity) -> str | None:
         return None
 
 
-def _family_by(tensors: Mapping[str, TensorInfo]) -> str | None:
+def signature_of(checkpoint: Path) -> VaeSignature:
+    """Return the VAE that the checkpoint's file holds, and its family."""
+    identity = identity_of(checkpoint)
+    return _signature_of(identity) if identity is not None else VaeSignature(None)
+
+
+@functools.lru_cache(maxsize=16)
+def _signature_of(identity: Identity) -> VaeSignature:
+    try:
+        tensors = inspect(Path(identity.path)).tensors
+    except VaeManagerError:
+        return VaeSignature(None)
+    found = canonical(tensors)
+    return VaeSignature(TensorTable.of(found.tensors) if found is not None else None, _family_by(tensors))
+
+
+def _family_by(tensors: TensorTable) -> str | None:
     attention = tensors.get(CROSS_ATTENTION)
     if attention is not None and len(attention.shape) > 1:
         return FAMILIES.get(attention.shape[1])

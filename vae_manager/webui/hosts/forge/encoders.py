@@ -3,11 +3,9 @@ replace_state_dict)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
-
-from ....files import TensorInfo
 
 __all__ = ["GGUF", "READ_WITHOUT_UNPICKLING", "is_gguf", "is_text_encoder"]
 
@@ -64,7 +62,7 @@ _VAES: Final = frozenset(
 """Keys of tensors that Forge loads into the model's VAE too, unchecked."""
 
 
-def is_text_encoder(tensors: Mapping[str, TensorInfo]) -> bool:
+def is_text_encoder(tensors: Collection[str]) -> bool:
     """Return True for a text encoder without tensors of a VAE."""
     return not _ENCODERS.isdisjoint(tensors) and _VAES.isdisjoint(tensors)
 

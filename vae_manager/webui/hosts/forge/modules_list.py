@@ -14,9 +14,11 @@ from typing import NamedTuple
 from modules_forge import main_entry
 
 from ....errors import VaeManagerError
-from ....files import Identity, identity_of, inspect
+from ....files import FileRecord, Identity, identity_of, inspect
+from ....files.renaming import canonical
+from ....records.capability import FORGE, NEO, HostCapability
+from ....records.verdict import Refused, verdict
 from ....sentences import Sentence, say
-from ....swap import renamed_vae
 from ..family import options
 from . import variants
 from .encoders import GGUF, is_gguf, is_text_encoder
@@ -60,7 +62,7 @@ def found(name: str) -> str | None:
 def is_left_to_the_host(path: str) -> bool:
     """A VAE of a kind that is exchanged in no loaded model, and that the host can load."""
     identity = identity_of(Path(path))
-    return identity is not None and _layout(identity) == "video" and variants.loads_video_vaes()
+    return identity is not None and _layout(identity) in capability().own_layouts
 
 
 def refusal(path: Path) -> Sentence | None:
@@ -70,14 +72,27 @@ def refusal(path: Path) -> Sentence | None:
     """
     if is_gguf(path):
         return None
-    inspection = inspect(path)
-    if not inspection.tensors:
-        return inspection.problem
-    if is_text_encoder(inspection.tensors) or renamed_vae(inspection) is not None or is_left_to_the_host(str(path)):
+    record = inspect(path)
+    if record.problems:
+        return record.problem
+    if is_text_encoder(record.tensors) or has_vae(record):
         return None
-    return inspection.problem or say(
-        "{file} is neither a VAE nor a text encoder that is known. It is not used.", file=path.name
-    )
+    if record.facts.has_decoder or record.facts.has_encoder:
+        answer = verdict(record, capability())
+        if isinstance(answer, Refused):
+            return answer.reason.sentence
+    return say("{file} is neither a VAE nor a text encoder that is known. It is not used.", file=path.name)
+
+
+def has_vae(record: FileRecord) -> bool:
+    """Return True for a VAE of which every tensor is known, or of a kind that the host reads itself."""
+    found = canonical(record.tensors)
+    return record.layout in capability().own_layouts or (found is not None and found.layout != "checkpoint")
+
+
+def capability() -> HostCapability:
+    """Return what this WebUI can do with VAE files."""
+    return NEO if variants.loads_video_vaes() else FORGE
 
 
 def is_encoder(path: str) -> bool:
@@ -85,7 +100,7 @@ def is_encoder(path: str) -> bool:
     try:
         tensors = inspect(Path(path)).tensors
     except VaeManagerError:
-        tensors = {}
+        return not is_vae(path)
     return is_text_encoder(tensors) if tensors else not is_vae(path)
 
 

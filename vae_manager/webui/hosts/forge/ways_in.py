@@ -47,9 +47,8 @@ class WaysIn:
     def __init__(self, host: Forge) -> None:
         self._host = host
         self.books = ForgeBooks()
-        self.vae = LoadedVae(
-            Swapper(options.memory_for_vaes, options.memory_on_device, any_layout=True), self.books
-        )
+        swapper = Swapper(options.memory_for_vaes, options.memory_on_device, host.capability, host.note_damage)
+        self.vae = LoadedVae(swapper, self.books)
         self._model: weakref.ref[Any] | None = None
         """The one that was loaded last."""
         self._frame = ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from modules import call_queue
 
+from ....records.capability import REFORGE
 from ..a1111.adapter import A1111
 from ..family import options, patching
 from .main_thread import there
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 class ReForge(A1111):
     name = "reForge"
-    loads_any_layout = True
+    capability = REFORGE
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +33,7 @@ class ReForge(A1111):
         from ..a1111.ways_in import WaysIn
         from .books import ReForgeBooks
 
-        return WaysIn(self, ReForgeBooks(self), any_layout=True)
+        return WaysIn(self, ReForgeBooks(self))
 
     @functools.cached_property
     def comparing(self) -> FamilyComparing:

@@ -15,14 +15,14 @@ from ....jobs import JobView
 from ....library import VaeFile
 from ....sentences import Sentence
 from ....service import Service
-from ....upkeep import Known
 from ...hosts.acts import Act
 from ...hosts.comparing import Offer, Wanted
-from ..fitting import fit_of
-from ..options import misfit, read_options
+from ..fitting import sorts_last
+from ..options import question_of, read_options
 from .saving import key_of
 
 if TYPE_CHECKING:
+    from ....files import FileRecord
     from ...hosts.host import Host
 
 PROPOSED = 4
@@ -76,16 +76,16 @@ class Offers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stand: object = None
-        self._known: Mapping[Path, Known] = {}
+        self._records: Mapping[Path, FileRecord] = {}
         self._offers: Sequence[Offer] = ()
 
-    def of(self, host: Host, known: Mapping[Path, Known]) -> Sequence[Offer]:
-        """`known` is another object where anything in it is (`Upkeep.known`)."""
+    def of(self, host: Host, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
+        """`records` is another object if anything in it is (`Upkeep.records`)."""
         in_use = host.in_use()
-        stand = (in_use.checkpoint_file, host.files())
+        stand = (in_use.checkpoint_file, host.files(), host.signature())
         with self._lock:
-            if stand != self._stand or known is not self._known:
-                self._offers, self._stand, self._known = host.comparing.offers(known), stand, known
+            if stand != self._stand or records is not self._records:
+                self._offers, self._stand, self._records = host.comparing.offers(records), stand, records
             return [replace(offer, in_use=offer.path == in_use.path) for offer in self._offers]
 
 
@@ -108,13 +108,12 @@ def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers:
 
 def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Sequence[Chip]:
     """The one in use first, then what fits, then what does not."""
-    family = host.in_use().family
     options = {option.word: option for option in read_options(host, service, files, host.choice())}
 
     def told(offer: Offer) -> Offer:
-        return replace(offer, refusal=offer.refusal or misfit(family, options.get(offer.vae)))
+        return replace(offer, refusal=offer.refusal or question_of(options.get(offer.vae)))
 
-    every = map(told, offers.of(host, service.upkeep.known(files)))
+    every = map(told, offers.of(host, service.upkeep.records(files)))
     found = sorted(every, key=lambda one: (not one.in_use, one.refusal is not None))
     fitting = [offer for offer in found if offer.refusal is None or offer.in_use]
     proposed = {offer.vae for offer in fitting[:PROPOSED]}
@@ -128,8 +127,7 @@ def proposed(host: Host, service: Service, files: Sequence[VaeFile]) -> Sequence
     fitting = [
         option.word
         for option in read_options(host, service, files, choice)
-        if option.file is not None and not fit_of(option.known, in_use.family).last
-        and misfit(in_use.family, option) is None
+        if option.file is not None and not sorts_last(option.answer)
     ]
     used = [name for name, path in host.files().items() if path == in_use.path]
     return list(dict.fromkeys([*used, BUILTIN.word, *fitting]))[:PROPOSED]

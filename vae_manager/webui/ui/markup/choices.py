@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ....choice import Choice, Rule
-from ....sentences import say
+from ....records.verdict import AskFirst, Refused, Verdict
+from ....sentences import Sentence, say
 from ...words import Words
 from ..facts import Facts
-from ..fitting import Fit, family_label, fit_of
+from ..fitting import family_label, needs_conversion, sorts_last
 from ..options import Option
 
 
@@ -26,14 +27,9 @@ def dropdown(facts: Facts, words: Words) -> list[tuple[str, str]]:
     fitting: list[tuple[str, str]] = []
     other: list[tuple[str, str]] = []
     for option in facts.options:
-        last = fit(option, facts).last and option.word != facts.wanted.word
+        last = sorts_last(option.answer) and option.word != facts.wanted.word
         (other if last else fitting).append((_option_label(option, facts, words), option.word))
     return fitting + other
-
-
-def fit(option: Option, facts: Facts) -> Fit:
-    """How the option's file goes with the loaded checkpoint."""
-    return Fit.UNTOLD if option.missing else fit_of(option.known, facts.in_use.family)
 
 
 def _option_label(option: Option, facts: Facts, words: Words) -> str:
@@ -53,18 +49,27 @@ def _option_label(option: Option, facts: Facts, words: Words) -> str:
     if option.missing:
         return words(say("{file} — missing", file=option.word))
     parts = [option.word if option.entry is None else f"{option.word} — {option.entry.name}"]
-    if option.known is not None and option.known.family is not None:
-        label = family_label(option.known.family)
-        parts.append(label if option.known.family_sure else words(say("{family}, guess", family=label)))
-    return " · ".join([*parts, *_marks(fit(option, facts), words)])
+    if option.record is not None and option.record.family.family is not None:
+        label = family_label(option.record.family.family)
+        parts.append(label if option.record.family.sure else words(say("{family}, guess", family=label)))
+    return " · ".join([*parts, *_marks(option.answer, words)])
 
 
-def _marks(fit: Fit, words: Words) -> list[str]:
-    """Why it stands last."""
-    if fit is Fit.OTHER_FAMILY:
-        return [words(say("⚠ other family"))]
-    if fit is Fit.CONVERTIBLE:
-        return [words(say("⚠ needs converting"))]
-    if fit in (Fit.OTHER_SHAPES, Fit.NO_VAE):
+def _marks(answer: Verdict | None, words: Words) -> list[str]:
+    """Return the reason why the option stands last."""
+    if isinstance(answer, Refused):
         return [words(say("⚠ cannot be loaded"))]
+    if needs_conversion(answer):
+        return [words(say("⚠ needs converting"))]
+    if isinstance(answer, AskFirst):
+        return [words(question_word(answer.reason.code))]
     return []
+
+
+def question_word(code: str) -> Sentence:
+    """Return the reason of a question in a few words."""
+    if code == "other-family":
+        return say("⚠ other family")
+    if code == "probably-other-family":
+        return say("⚠ probably another family")
+    return say("⚠ unusual network")

@@ -128,7 +128,7 @@ def _ending(past: Past) -> tuple[str, Sentence]:
         return "–", say("cancelled")
     if past.ending is Ending.ALREADY_THERE:
         return "✓", say("already here")
-    if past.problem is not None and not past.proven:  # it was inspected
+    if past.problem is not None and not past.proven:
         return "!", say("cannot be used")
     return ("✓", say("proven")) if past.proven else ("!", say("not proven"))
 

@@ -7,10 +7,12 @@ import time
 from html import escape
 from pathlib import Path
 
-from ....catalogue import FAMILIES
+from ....files import FileRecord
+from ....records.reasons import NETWORK_CODES
+from ....records.verdict import AskFirst, Refused, Verdict, obstacle_of
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
-from ..fitting import LOOK_ALIKE, Fit, family_label, fit_of
+from ..fitting import LOOK_ALIKE, can_use, family_label, needs_conversion
 from ..library_facts import HashState, Library, LibraryRow
 from .library import may_convert, may_use, use
 from .parts import LOOK, button, line, paragraph, plain
@@ -35,72 +37,57 @@ def file_details(library: Library, words: Words) -> str:
 
 # -- in three sentences --------------------------------------------------------------------------------------------
 def about(row: LibraryRow, library: Library) -> list[Sentence]:
-    """What it is, whether it fits, and how sure that is."""
-    if row.known is None:
+    """Return its kind, its fit, and how sure that is."""
+    if row.record is None or row.answer is None:
         return [say("It has not been looked at yet; that is being done.")]
-    return [_what(row), *_fit(row, library), _sure(row)]
+    return [_kind(row, row.record, row.answer), *_fit(row, row.record, row.answer, library), _sure(row)]
 
 
-def _what(row: LibraryRow) -> Sentence:
-    known = row.known
-    assert known is not None
+def _kind(row: LibraryRow, record: FileRecord, answer: Verdict) -> Sentence:
+    family = record.family
     if row.entry is not None:
         if row.published:
             return say("This is {vae}, byte for byte as it was published.", vae=row.entry.name)
         return say("This is {vae} in another file: the same weights, in other bytes.", vae=row.entry.name)
-    if known.problems and not known.convertible:
+    if isinstance(answer, Refused) and answer.reason.code not in NETWORK_CODES:
         return say("This is no VAE that the WebUI can load.")
     if row.twins:
         return say("This has the same weights as {file}.", file=plain(row.twins[0]))
-    if known.family is not None and known.family_own:
-        return say("You said that this is a VAE for {family}.", family=family_label(known.family))
-    if known.family is not None and known.figure is not None:
+    if family.family is not None and record.is_family_own:
+        return say("You said that this is a VAE for {family}.", family=family_label(family.family))
+    if family.family is not None and family.figure is not None:
         return say(
             "This is probably a VAE for {family}: a guess from the latent test, which gave {figure} dB.",
-            family=family_label(known.family),
-            figure=f"{known.figure:.1f}",
+            family=family_label(family.family),
+            figure=f"{family.figure:.1f}",
         )
-    if known.family is not None:
-        return say("This is a VAE for {family} that the catalogue does not know.", family=family_label(known.family))
-    if known.latent_channels is not None:
+    if family.family is not None:
+        return say("This is a VAE for {family} that the catalogue does not know.", family=family_label(family.family))
+    if record.latent_channels is not None:
         return say(
-            "This is a VAE with {count} latent channels that the catalogue does not know.", count=known.latent_channels
+            "This is a VAE with {count} latent channels that the catalogue does not know.", count=record.latent_channels
         )
     return say("The catalogue does not know this file.")
 
 
-def _fit(row: LibraryRow, library: Library) -> list[Sentence]:
-    known, ours = row.known, library.in_use.family
-    assert known is not None
-    fit = fit_of(known, ours)
+def _fit(row: LibraryRow, record: FileRecord, answer: Verdict, library: Library) -> list[Sentence]:
+    """Return how it goes with the checkpoint. The reason of a refusal stands in a line of its own."""
+    ours = library.in_use.family
     if row.in_use:
         return [say("It is in use: its weights are in the model.")]
-    if fit is Fit.OTHER_SHAPES and known.latent_channels is not None and ours is not None:
-        return [
-            say(
-                "It has {theirs} latent channels, the loaded checkpoint has {ours}: it cannot be used with it.",
-                theirs=known.latent_channels,
-                ours=FAMILIES[ours].latent_channels,
-            )
-        ]
-    if fit is Fit.CONVERTIBLE:
-        return [say("Converted, it can be used. That makes a second file beside it; this one stays as it is.")]
-    if fit is Fit.NO_VAE:
+    if isinstance(answer, Refused):
         return []
+    questions = [answer.reason.sentence] if isinstance(answer, AskFirst) else []
+    if needs_conversion(answer):
+        converted = say("Converted, it can be used. That makes a second file beside it; this one stays as it is.")
+        return [*questions, converted]
+    if questions:
+        return questions
     if library.in_use.checkpoint is None:
         return [say("No checkpoint is loaded, so whether it fits is not known yet.")]
     if ours is None:
         return []
-    if fit is Fit.OTHER_FAMILY and known.family is not None:
-        theirs = family_label(known.family)
-        return [
-            say(
-                "It was made for {theirs}, the loaded checkpoint is {ours}: pictures would be noise.",
-                theirs=theirs,
-                ours=family_label(ours),
-            )
-        ]
-    if fit is Fit.SURE:
+    if record.family.sure and record.family.family == ours:
         return [say("It fits the loaded checkpoint.")]
     return [say("Its shapes fit the loaded checkpoint; whether it was made for it, shapes cannot tell.")]
 
@@ -119,7 +106,10 @@ def _sure(row: LibraryRow) -> Sentence:
 
 
 def _problems(row: LibraryRow, words: Words) -> str:
-    sentences = [sentence for _, sentence in row.known.problems] if row.known is not None else []
+    obstacle = obstacle_of(row.answer) if row.answer is not None else None
+    sentences = [row.answer.reason.sentence] if isinstance(row.answer, Refused) else []
+    if obstacle is not None:
+        sentences.append(obstacle.sentence)
     if row.verdict is not None and row.verdict.problem is not None:
         sentences.append(row.verdict.problem)
     for path in row.namesakes:
@@ -151,25 +141,25 @@ def _actions(row: LibraryRow, library: Library, words: Words) -> str:
     for family in _families_to_say(row):
         text = say("This is {family}", family=family_label(family))
         add(text, {"do": "set-family", "file": row.key, "family": family})
-    if row.known is not None and row.known.family_own:
+    if row.record is not None and row.record.is_family_own:
         add(say("Forget my word"), {"do": "set-family", "file": row.key, "family": ""})
     return f'<div class="vm-do vm-acts">{"".join(made)}</div>' + _changes(row, library, words)
 
 
 def _may_try(row: LibraryRow, library: Library) -> bool:
-    """Whether the latent test can tell something that nobody knows."""
-    known, ours = row.known, library.in_use.family
-    if known is None or known.family_sure or ours not in LOOK_ALIKE or library.change_refused is not None:
+    """The latent test can tell a family that is not known for sure."""
+    record, ours = row.record, library.in_use.family
+    if record is None or record.family.sure or ours not in LOOK_ALIKE or library.change_refused is not None:
         return False
-    return known.latent_channels == 4 and fit_of(known, ours) in (Fit.UNTOLD, Fit.SURE, Fit.OTHER_FAMILY)
+    return record.latent_channels == 4 and can_use(row.answer)
 
 
 def _families_to_say(row: LibraryRow) -> tuple[str, ...]:
     """What nobody but the person knows: a VAE of four channels that is not recognised."""
-    known = row.known
-    if known is None or known.latent_channels != 4 or (known.family_sure and not known.family_own):
+    record = row.record
+    if record is None or record.latent_channels != 4 or (record.family.sure and not record.is_family_own):
         return ()
-    return tuple(family for family in LOOK_ALIKE if not (known.family_own and known.family == family))
+    return tuple(family for family in LOOK_ALIKE if not (record.is_family_own and record.family.family == family))
 
 
 def _changes(row: LibraryRow, library: Library, words: Words) -> str:
@@ -232,33 +222,30 @@ def _folded(text: Sentence, inner: str, key: str, words: Words) -> str:
 
 # -- details -------------------------------------------------------------------------------------------------------
 def _details(row: LibraryRow, library: Library, words: Words) -> str:
-    known = row.known
     facts: list[tuple[Sentence, str]] = [
         (say("Path"), plain(str(row.path)) if library.shows_paths else plain(row.name)),
         (say("Size"), f"{megabytes(row.size)} ({row.size:,} B)"),
     ]
     if row.sha256 is not None:
         facts.append((say("SHA-256"), row.sha256))
-    if known is not None:
-        facts += _inside(row, words)
+    if row.record is not None:
+        facts += _inside(row, row.record)
     listed = "".join(f"<dt>{escape(words(name))}</dt><dd>{escape(text)}</dd>" for name, text in facts)
     return f'<dl class="vm-facts-list">{listed}</dl>{_metadata(row, words)}'
 
 
-def _inside(row: LibraryRow, words: Words) -> list[tuple[Sentence, str]]:
-    known = row.known
-    assert known is not None
-    facts = [(say("Kind of file"), known.container)]
-    if known.layout != "unknown":
-        facts.append((say("Layout"), known.layout))
-    if known.latent_channels is not None:
-        facts.append((say("Latent channels"), str(known.latent_channels)))
-    if known.dtype is not None:
-        facts.append((say("Precision"), known.dtype))
-    if known.parameters is not None:
-        facts.append((say("Parameters"), f"{known.parameters:,}"))
-    if known.weights is not None:
-        facts.append((say("Fingerprint of the weights"), known.weights))
+def _inside(row: LibraryRow, record: FileRecord) -> list[tuple[Sentence, str]]:
+    facts: list[tuple[Sentence, str]] = [(say("Kind of file"), record.container)]
+    if record.layout != "unknown":
+        facts.append((say("Layout"), record.layout))
+    if record.latent_channels is not None:
+        facts.append((say("Latent channels"), str(record.latent_channels)))
+    if record.dtype is not None:
+        facts.append((say("Precision"), record.dtype))
+    if record.parameters is not None:
+        facts.append((say("Parameters"), f"{record.parameters:,}"))
+    if record.weights is not None:
+        facts.append((say("Fingerprint of the weights"), record.weights))
     if row.entry is not None and row.entry.licence is not None:
         facts.append((say("Licence"), row.entry.licence.name))
     if row.twins:
@@ -267,7 +254,7 @@ def _inside(row: LibraryRow, words: Words) -> list[tuple[Sentence, str]]:
 
 
 def _metadata(row: LibraryRow, words: Words) -> str:
-    pairs = list(row.known.metadata.items())[:METADATA_SHOWN] if row.known is not None else []
+    pairs = list(row.record.metadata.items())[:METADATA_SHOWN] if row.record is not None else []
     if not pairs:
         return ""
     listed = "".join(

@@ -7,7 +7,7 @@ from html import escape
 
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
-from ..fitting import Fit, family_label, fit_of
+from ..fitting import can_convert, can_use, family_label, needs_conversion, sorts_last
 from ..library_facts import HashState, Library, LibraryRow
 from .parts import badge, button, paragraph, plain, with_buttons
 from .problems import problem_word
@@ -55,7 +55,7 @@ WORST = 4
 # -- rows ----------------------------------------------------------------------------------------------------------
 def library_row(row: LibraryRow, library: Library, words: Words) -> str:
     """One row. Of `library` it takes what `Page` names as seen with it, and nothing else."""
-    known = row.known
+    known = row.record
     name = f'<button type="button" class="vm-name" data-vae-select data-vae-key="select {row.key}">' + (
         f"<bdi>{escape(plain(row.name))}</bdi></button>"
     )
@@ -90,11 +90,11 @@ def _rank(column: str, row: LibraryRow, library: Library) -> str:
 
 
 def _gravity(row: LibraryRow, library: Library) -> int:
-    if row.known is None:
+    if row.record is None:
         return 1
     if row.broken is not None:
-        return 3 if row.known.convertible else WORST
-    return 2 if row.namesakes or fit_of(row.known, library.in_use.family).last else 0
+        return 3 if needs_conversion(row.answer) else WORST
+    return 2 if row.namesakes or sorts_last(row.answer) else 0
 
 
 def _recognised(row: LibraryRow, words: Words) -> str:
@@ -108,17 +108,17 @@ def _recognised(row: LibraryRow, words: Words) -> str:
 
 
 def family_badge(row: LibraryRow, words: Words) -> str:
-    known = row.known
-    if known is None:
+    record = row.record
+    if record is None:
         return ""
-    if known.family is None:
-        count = known.latent_channels
+    if record.family.family is None:
+        count = record.latent_channels
         text = words(say("{count} channels", count=count)) if count is not None else ""
         return f'<span class="vm-hint">{escape(text)}</span>'
-    label = f'<span class="vm-family">{escape(family_label(known.family))}</span>'
-    if known.family_own:
+    label = f'<span class="vm-family">{escape(family_label(record.family.family))}</span>'
+    if record.is_family_own:
         return f'{label} <span class="vm-hint">{escape(words(say("your word")))}</span>'
-    if not known.family_sure:
+    if not record.family.sure:
         return f'{label} <span class="vm-hint">{escape(words(say("guess")))}</span>'
     return label
 
@@ -135,19 +135,17 @@ def _hash(row: LibraryRow, words: Words) -> str:
 
 def _state(row: LibraryRow, library: Library, words: Words) -> str:
     """A sign and a word."""
-    known = row.known
-    if known is None:
+    answer = row.answer
+    if answer is None:
         return badge("…", words(say("not looked at yet")))
-    fit = fit_of(known, library.in_use.family)
+    reason = answer.reason
     if row.broken is not None:
-        code = known.problems[0][0] if known.problems else "nan"
-        told = say("needs converting") if known.convertible and code != "checkpoint" else problem_word(code)
-    elif fit is Fit.OTHER_SHAPES:
-        told = say("does not fit")
+        code = reason.code if reason is not None else "nan"
+        told = say("needs converting") if needs_conversion(answer) and code != "checkpoint" else problem_word(code)
     elif row.namesakes:
         told = say("name taken twice")
-    elif fit is Fit.OTHER_FAMILY:
-        told = say("other family")
+    elif reason is not None:
+        told = problem_word(reason.code)
     else:
         return f'<span class="vm-is-fine">{badge("✓", words(say("can be used")))}</span>'
     sign, kind = ("✗", "broken") if _gravity(row, library) == WORST else ("!", "look")
@@ -171,12 +169,11 @@ def use(row: LibraryRow) -> dict[str, object]:
 
 
 def may_use(row: LibraryRow, library: Library) -> bool:
-    can = fit_of(row.known, library.in_use.family) not in (Fit.CONVERTIBLE, Fit.OTHER_SHAPES, Fit.NO_VAE)
-    return can and row.word is not None and not row.in_use and library.choose_refused is None
+    return can_use(row.answer) and row.word is not None and not row.in_use and library.choose_refused is None
 
 
 def may_convert(row: LibraryRow, library: Library) -> bool:
-    return row.known is not None and row.known.convertible and library.change_refused is None
+    return can_convert(row.answer) and library.change_refused is None
 
 
 # -- above the table -----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ DAMAGED: Final = frozenset(
 
 
 def problem_word(code: str) -> Sentence:
-    """For the codes of `files.inspection`; a code without a word of its own still says what it comes to."""
+    """Return the word for a code of a problem or of a verdict."""
     if code == "empty":
         return say("empty")
     if code == "web-page":
@@ -42,6 +42,20 @@ def problem_word(code: str) -> Sentence:
         return say("for video")
     if code in ("lora", "no-vae", "not-a-model", "zip-without-model"):
         return say("no VAE")
-    if code in ("no-encoder", "no-decoder"):
+    if code in ("no-encoder", "no-decoder", "incomplete"):
         return say("incomplete")
+    if code == "unfinished":
+        return say("unfinished download")
+    if code == "other-format":
+        return say("another format")
+    if code in ("other-channels", "other-factor", "other-width", "other-depth", "other-shapes", "unknown-tensors"):
+        return say("does not fit")
+    if code == "asymmetric":
+        return say("asymmetric")
+    if code == "not-weights":
+        return say("no weights")
+    if code == "other-family":
+        return say("other family")
+    if code == "probably-other-family":
+        return say("probably another family")
     return say("cannot be loaded")

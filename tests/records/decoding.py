@@ -1,0 +1,70 @@
+"""A VAE of the corpus' size on torch, and its weights as other libraries read them: apart from what is tested."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from tests.files.network_names import Config, names
+from tests.vaes.autoencoder import AutoencoderKL
+from tests.vaes.autoencoder import Config as Network
+
+NETWORK = Network(ch=8, ch_mult=(1, 1), num_res_blocks=1, groups=4)
+NAMES = names(Config((8, 8), 1, 4))
+WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "module")
+PREFIXES = (
+    *("", "first_stage_model.", "vae.", "_orig_mod.", "module.", "params_ema.", "model.", "autoencoder."),
+    *("module._orig_mod.", "a.b.c."),
+)
+
+Weights = Mapping[str, torch.Tensor]
+
+
+def module(seed: int) -> Any:
+    torch.manual_seed(seed)
+    return AutoencoderKL(NETWORK).requires_grad_(False)
+
+
+def weights_of(path: Path) -> Weights:
+    """Return the weights by the WebUI's names, in 32 bits and in the shapes of the module."""
+    found = _read(path)
+    wanted = module(0).state_dict()
+    for prefix in PREFIXES:
+        for naming in (0, 1):
+            in_file = {name[0]: prefix + name[naming] for name in NAMES}
+            if all(name in found for name in in_file.values()):
+                return {ldm: found[name].float().reshape(wanted[ldm].shape) for ldm, name in in_file.items()}
+    raise AssertionError(f"{path.name} has no VAE that this reader knows")
+
+
+def picture_of(weights: Weights) -> torch.Tensor:
+    """Decode one latent."""
+    model = module(0)
+    model.load_state_dict(dict(weights))
+    torch.manual_seed(7)
+    with torch.no_grad():
+        picture: torch.Tensor = model.decode_raw(torch.randn(1, 4, 4, 4))
+    return picture
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(load_file(path))
+    except Exception:  # no safetensors file
+        # From memory: by its name, torch would take it for a safetensors file.
+        data = path.read_bytes()
+        try:
+            root = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:  # a harmless name that this mode does not know
+            root = torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
+    while True:
+        inner = next((root[name] for name in WRAPPERS if isinstance(root.get(name), dict)), None)
+        if inner is None:
+            return {name: value for name, value in root.items() if torch.is_tensor(value)}
+        root = inner

@@ -1,0 +1,68 @@
+"""Parts of a file that a download has not filled: download programs reserve the whole size first, as zeros.
+
+The weight of a convolution is never all zeros in a trained VAE. A few of them, spread over the file, are sampled at
+their ends; only one whose sample is zero is read whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from ..catalogue.names import COMPANIONS
+from ..sentences import say
+from .contents import chunks
+from .headers import Header, TensorInfo, disk_error
+from .problems import Problem
+
+__all__ = ["companion_of", "find_unfilled", "unfinished"]
+
+SAMPLES: Final = 8
+SAMPLE_BYTES: Final = 256
+MIN_SIDES: Final = 4
+"""Axes of the weight of a convolution."""
+
+
+def find_unfilled(path: Path, header: Header) -> Problem | None:
+    """Return the problem of a file in which the weights of a convolution are all zeros. Raises DiskError."""
+    wanted = _spread([info for info in header.tensors.values() if _is_weight(info)])
+    try:
+        with path.open("rb") as file:
+            for info in wanted:
+                if _ends_in_zeros(file, header, info) and _is_zero(file, path, header, info):
+                    return unfinished(path.name)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    return None
+
+
+def companion_of(path: Path) -> Path | None:
+    """Return the file that a download program keeps beside `path` until that is whole."""
+    return next((other for ending in COMPANIONS if (other := path.with_name(path.name + ending)).exists()), None)
+
+
+def unfinished(name: str) -> Problem:
+    """Return the problem of a file that is not whole."""
+    sentence = say("{file} is an unfinished download: parts of it are still empty. Get it again.", file=name)
+    return Problem("unfinished", sentence)
+
+
+def _is_weight(info: TensorInfo) -> bool:
+    return len(info.shape) >= MIN_SIDES and info.end - info.start > SAMPLE_BYTES
+
+
+def _spread(weights: Sequence[TensorInfo]) -> Sequence[TensorInfo]:
+    """Choose some, evenly over the file, the last among them."""
+    ordered = sorted(weights, key=lambda info: info.end, reverse=True)
+    step = max(1, len(ordered) // SAMPLES)
+    return ordered[::step][:SAMPLES]
+
+
+def _ends_in_zeros(file: BinaryIO, header: Header, info: TensorInfo) -> bool:
+    file.seek(header.data_start + info.end - SAMPLE_BYTES)
+    return not any(file.read(SAMPLE_BYTES))
+
+
+def _is_zero(file: BinaryIO, path: Path, header: Header, info: TensorInfo) -> bool:
+    return not any(piece.tobytes().strip(b"\0") for piece in chunks(file, path, header, info))

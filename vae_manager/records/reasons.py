@@ -1,0 +1,322 @@
+"""Reasons why a file's tensors cannot take the places of a checkpoint's, or not as they are. Pure, cached by table."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from ..files.architecture import Architecture, Shapes, architecture_of, shapes_of
+from ..files.dtypes import TORCH_DTYPES
+from ..files.layouts import facts_of
+from ..files.pickles.values import shown
+from ..files.problems import Problem
+from ..files.record import FileRecord
+from ..files.renaming import Renamed, Source, renamed_vae
+from ..files.tensor_table import TensorTable
+from ..sentences import Sentence, say
+from .capability import HostCapability
+
+__all__ = ["NETWORK_CODES", "Reason", "Sources", "obstacle_to", "refusal_of", "sources_of"]
+
+Sources = Mapping[str, Source]
+"""By the WebUI's names."""
+
+UNNAMED: Final = ""
+"""In place of the name of a file: a reason holds for every file of one table."""
+
+STANDARD: Final[Mapping[str, Architecture]] = MappingProxyType(
+    {
+        "sd1": Architecture(4),
+        "sdxl": Architecture(4),
+        "sd3": Architecture(16, has_quant_conv=False),
+        "flux1": Architecture(16, has_quant_conv=False),
+        "flux2": Architecture(32, normalised_channels=128),
+    }
+)
+"""The published VAE of each family, for a verdict without a checkpoint."""
+NETWORK_CODES: Final = frozenset({"other-channels", "other-factor", "other-width", "other-depth"})
+"""Codes for a whole VAE of another network than the checkpoint's. Without a checkpoint they refuse nothing: the file
+may have been made for one that is not loaded."""
+VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "bn.")
+"""Names of a VAE's tensors begin so. Others in its file are harmless leftovers: scale factors, position ids, moving
+averages, losses."""
+LATENT_CHANNELS_KEY: Final = "decoder.conv_in.weight"
+"""Axis 1 is the number of latent channels, in every VAE of the ldm layout."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A reason for all files of one table."""
+
+    code: str
+    sentence: Sentence
+    """About an `UNNAMED` file."""
+
+    def named(self, file: str) -> Problem:
+        return Problem(self.code, Sentence(self.sentence.template, {**self.sentence.fields, "file": file}))
+
+
+def sources_of(tensors: TensorTable, expected: TensorTable) -> Sources | None:
+    """Return where each of the `expected` tensors is found among a file's `tensors`, by the WebUI's names.
+
+    None if the file has not all of them. A file with exactly the expected names needs no renaming, whatever they are.
+    """
+    if all(name in tensors for name in expected):
+        return _as_they_are(tensors, expected)
+    found = renamed_vae(tensors)
+    if found is None or not found.tensors.keys() >= expected.keys():
+        return None
+    return {name: found.tensors[name] for name in expected}
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+@functools.lru_cache(maxsize=1024)
+def refusal_of(tensors: TensorTable, host: HostCapability, expected: TensorTable | None) -> Reason | None:
+    """Return why no form of this file can be used; None if it can, perhaps after a conversion."""
+    facts = facts_of(tensors)
+    if facts.layout in host.own_layouts:
+        return None
+    if facts.layout == "lora" or facts.kind in ("tiny", "video"):
+        return _other_kind(facts.kind or facts.layout)
+    if _is_asymmetric(tensors):
+        return Reason(
+            "asymmetric",
+            say(
+                "{file} is an asymmetric VAE, whose decoder is larger than a checkpoint's. The WebUI cannot load it.",
+                file=UNNAMED,
+            ),
+        )
+    if expected is not None and all(name in tensors for name in expected):
+        found = Renamed("ldm", "ldm", "", _as_they_are(tensors, expected), (), _among_the_vae(tensors, expected))
+    else:
+        found = renamed_vae(tensors) or _NOTHING
+    if not found.tensors:
+        return _no_vae(facts.layout)
+    shapes = {name: source.shape for name, source in found.tensors.items()}
+    wanted = {name: spec.shape for name, spec in expected.items()} if expected is not None else None
+    return (
+        _missing_half(shapes, wanted)
+        or _mismatch(shapes, wanted if wanted is not None else _standard(shapes, host), found, wanted is not None)
+        or _strange_dtype(found.tensors, wanted)
+    )
+
+
+_NOTHING: Final = Renamed("other", "ldm", "", {}, ())
+
+
+def _as_they_are(tensors: TensorTable, expected: TensorTable) -> Sources:
+    return {
+        name: Source(name, _fitted(tensors[name].shape, spec.shape), tensors[name].dtype)
+        for name, spec in expected.items()
+    }
+
+
+def _fitted(shape: tuple[int, ...], expected: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the weight of a convolution of one pixel for a matrix; any other shape as it is."""
+    is_matrix = len(shape) in (2, 3) and len(expected) == 4 and expected[2:] == (1, 1)
+    return shape + (1,) * (4 - len(shape)) if is_matrix else shape
+
+
+def _among_the_vae(tensors: TensorTable, expected: TensorTable) -> tuple[str, ...]:
+    return tuple(name for name in tensors if name not in expected and name.startswith(VAE_PARTS))
+
+
+def _other_kind(layout: str) -> Reason:
+    if layout == "tiny":
+        return Reason(
+            "tiny", say("{file} is a tiny autoencoder for previews. The WebUI cannot load it as a VAE.", file=UNNAMED)
+        )
+    if layout == "video":
+        return Reason("video", say("{file} is a video VAE. The WebUI cannot load it.", file=UNNAMED))
+    return Reason("lora", say("{file} is a LoRA, not a VAE.", file=UNNAMED))
+
+
+def _no_vae(layout: str) -> Reason:
+    if layout == "checkpoint":
+        without = say("{file} is a whole checkpoint without VAE weights: it needs a VAE file beside it.", file=UNNAMED)
+        return Reason("no-vae", without)
+    return Reason("no-vae", say("{file} has no VAE in it that the WebUI knows.", file=UNNAMED))
+
+
+def _is_asymmetric(tensors: TensorTable) -> bool:
+    return any("decoder.condition_encoder." in name for name in tensors)
+
+
+def _missing_half(shapes: Shapes, wanted: Shapes | None) -> Reason | None:
+    for half, reason in (
+        ("decoder.", Reason("no-decoder", say("{file} has no decoder: it is not a whole VAE.", file=UNNAMED))),
+        ("encoder.", Reason("no-encoder", say("{file} has no encoder: it is not a whole VAE.", file=UNNAMED))),
+    ):
+        is_wanted = wanted is None or any(name.startswith(half) for name in wanted)
+        if is_wanted and not any(name.startswith(half) for name in shapes):
+            return reason
+    return None
+
+
+def _standard(shapes: Shapes, host: HostCapability) -> Shapes:
+    """Return the published VAE that is nearest to a file's: with its latent channels, if the host has such models."""
+    ours = architecture_of(shapes)
+    published = [STANDARD[family] for family in host.families if family in STANDARD]
+    nearest = next((one for one in published if ours is not None and one.latent_channels == ours.latent_channels), None)
+    return shapes_of(nearest or published[0])
+
+
+def _mismatch(ours: Shapes, theirs: Shapes, found: Renamed, is_loaded: bool) -> Reason | None:
+    """Return why tensors of the shapes `ours` cannot take the places of `theirs`."""
+    one, other = architecture_of(ours), architecture_of(theirs)
+    channels = _channels(ours), _channels(theirs)
+    if None not in channels and channels[0] != channels[1]:
+        return _other_channels(channels[0], channels[1], is_loaded)
+    if not ours.keys() & theirs.keys():
+        return _no_vae(found.layout)
+    if one is not None and other is not None and one != other and dict(shapes_of(one)) == dict(ours):
+        named = _other_architecture(one, other)
+        if named is not None:
+            return named
+    missing, unknown = sorted(theirs.keys() - ours.keys()), sorted({*found.unknown, *(ours.keys() - theirs.keys())})
+    if missing:
+        return Reason(
+            "incomplete",
+            say(
+                "{file} is not complete: {count} tensors of the VAE are missing, {example} among them.",
+                file=UNNAMED,
+                count=len(missing),
+                example=shown(missing[0]),
+            ),
+        )
+    if unknown:
+        return Reason(
+            "unknown-tensors",
+            say(
+                "{file} holds {count} tensors that the checkpoint's VAE does not have, {example} among them.",
+                file=UNNAMED,
+                count=len(unknown),
+                example=shown(unknown[0]),
+            ),
+        )
+    others = [name for name, shape in theirs.items() if tuple(ours[name]) != tuple(shape)]
+    if others:
+        return Reason(
+            "other-shapes",
+            say(
+                "{file} was made for another model: {count} of its tensors have other shapes, {example} among them.",
+                file=UNNAMED,
+                count=len(others),
+                example=shown(others[0]),
+            ),
+        )
+    return None
+
+
+def _channels(shapes: Shapes) -> int | None:
+    shape = shapes.get(LATENT_CHANNELS_KEY)
+    return shape[1] if shape is not None and len(shape) == 4 else None
+
+
+def _other_channels(ours: int | None, theirs: int | None, is_loaded: bool) -> Reason:
+    if is_loaded:
+        sentence = say(
+            "{file} has {ours} latent channels, the checkpoint has {theirs}.", file=UNNAMED, ours=ours, theirs=theirs
+        )
+    else:
+        sentence = say(
+            "{file} has {ours} latent channels, and no checkpoint of this WebUI has as many.", file=UNNAMED, ours=ours
+        )
+    return Reason("other-channels", sentence)
+
+
+def _other_architecture(ours: Architecture, theirs: Architecture) -> Reason | None:
+    """Name the difference between two whole networks."""
+    if ours.factor != theirs.factor:
+        return Reason(
+            "other-factor",
+            say(
+                "{file} is a VAE whose latents have 1/{ours} of a picture's side, as that of the x4 upscaler; those of "
+                "the checkpoint have 1/{theirs}.",
+                file=UNNAMED,
+                ours=ours.factor,
+                theirs=theirs.factor,
+            ),
+        )
+    if (ours.widths, ours.decoder_widths) != (theirs.widths, theirs.decoder_widths):
+        return Reason(
+            "other-width",
+            say(
+                "{file} is a VAE of another width: its layers begin with {ours} channels, those of the checkpoint's "
+                "VAE with {theirs}.",
+                file=UNNAMED,
+                ours=ours.decoder_widths[0],
+                theirs=theirs.decoder_widths[0],
+            ),
+        )
+    if (ours.blocks, ours.decoder_blocks) != (theirs.blocks, theirs.decoder_blocks):
+        return Reason(
+            "other-depth", say("{file} is a VAE with another number of layers than the checkpoint's.", file=UNNAMED)
+        )
+    return None
+
+
+def _strange_dtype(sources: Sources, wanted: Shapes | None) -> Reason | None:
+    for name, source in sources.items():
+        if source.dtype not in TORCH_DTYPES and (wanted is None or name in wanted) and not name.startswith("bn."):
+            return Reason(
+                "not-weights",
+                say(
+                    "{file} holds {dtype} numbers in its tensor {example}, which are no weights.",
+                    file=UNNAMED,
+                    dtype=source.dtype,
+                    example=shown(source.name),
+                ),
+            )
+    return None
+
+
+# -- obstacles that a conversion removes -------------------------------------------------------------------------------
+def obstacle_to(record: FileRecord, host: HostCapability, expected: TensorTable | None) -> Problem | None:
+    """Return why `host` cannot take the file as it is."""
+    reason = _form(record.tensors, host, expected)
+    is_misnamed = record.container == "pickle" and record.path.suffix.lower() == ".safetensors"
+    if reason is None and host.reads_by_extension and is_misnamed:
+        reason = Reason(
+            "wrong-suffix", say("{file} is a PyTorch file by its content: its extension is wrong.", file=UNNAMED)
+        )
+    return reason.named(record.path.name) if reason is not None else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _form(tensors: TensorTable, host: HostCapability, expected: TensorTable | None) -> Reason | None:
+    layout = facts_of(tensors).layout
+    if layout in host.own_layouts:
+        return None
+    if layout == "checkpoint":
+        whole = say("{file} is a whole checkpoint, not a VAE. It belongs in the checkpoint folder.", file=UNNAMED)
+        return Reason("checkpoint", whole)
+    if expected is not None and all(_shape(tensors, name) == expected[name].shape for name in expected):
+        return None
+    found = renamed_vae(tensors)
+    if found is None:
+        return None
+    if found.layout == "prefixed" and "prefixed" not in host.layouts:
+        sentence = say(
+            "{file} is a VAE whose tensors' names all begin with “{prefix}”. The WebUI cannot load it as it is.",
+            file=UNNAMED,
+            prefix=shown(found.prefix),
+        )
+        return Reason("prefixed", sentence)
+    if found.naming == "diffusers" and "diffusers" not in host.layouts:
+        return Reason("diffusers", say("{file} is a diffusers file. The WebUI cannot load it as it is.", file=UNNAMED))
+    if not host.takes_matrices and any(source.shape != tensors[source.name].shape for source in found.tensors.values()):
+        return Reason(
+            "matrices",
+            say("{file} has attention weights as matrices. The WebUI takes them as convolutions only.", file=UNNAMED),
+        )
+    if host.layouts == {"ldm"} and any(found.prefix + name != source.name for name, source in found.tensors.items()):
+        return Reason("other-names", say("{file} has some names that the WebUI does not use.", file=UNNAMED))
+    return None
+
+
+def _shape(tensors: TensorTable, name: str) -> tuple[int, ...] | None:
+    return tensors[name].shape if name in tensors else None
