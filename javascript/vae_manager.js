@@ -25,15 +25,18 @@ const vaeManager = (() => {
     let owed = 0;
     let overdue = 0;
     let syncWaits = false;
+    // Messages go to the server one after another. gradio 3 drops a click while the event of one before still runs, and
+    // of two on their way the server could take the older one for the newer.
+    const waiting = [];
+    let outgoing = null;
+    const newestPicks = {};
     let timer = null;
     let asking = false;
     let stamp = null;
     let wholeDue = 0;
     let askAgain = false;
-    const outgoing = {message: "", word: ""};
     const tabChoices = {};
     const wantedForTab = {};
-    const submittedForms = {};
 
     const app = () => gradioApp();
     const byId = (id) => app().querySelector(`#${id}`);
@@ -51,25 +54,48 @@ const vaeManager = (() => {
         return element.closest("#vae_manager_library_page") === null ? tabOf(element) ?? TABS[0] : PLACES.at(-1);
     }
 
-    // A click on a hidden gradio button; its `_js` takes the outgoing text, so no textbox has to be filled first.
-    function send(tab, button, kind, text) {
-        outgoing[kind] = text;
-        byId(`vae_manager_${tab}_${button}`).click();
+    // A message is a click on a hidden gradio button; its `_js` takes the values, so no textbox has to be filled first.
+    // What was typed in `form` stays there until the answer has come.
+    function send(place, button, values, form = null) {
+        waiting.push({place, button, values, form});
+        sendNext();
+    }
+
+    function sendNext() {
+        if (outgoing !== null || waiting.length === 0) return;
+        const message = outgoing = waiting.shift();
+        setTimeout(() => message === outgoing && messageAnswered(), GONE);
+        byId(`vae_manager_${message.place}_${message.button}`).click();
         for (const delay of [150, 600]) setTimeout(ask, delay);
+    }
+
+    // Returns the message that was on its way, and sends the next.
+    function messageAnswered() {
+        const message = outgoing;
+        outgoing = null;
+        sendNext();
+        return message;
+    }
+
+    // Returns the tab's own choice, for gradio.
+    function pick(tab, label, where) {
+        newestPicks[tab] = JSON.stringify([label, where]);
+        send(tab, "pick", [label, where]);
+        return where === "tab" ? label : "";
+    }
+
+    // Returns the tab's own choice: `own`, as it is, while the answer to a newer pick is still to come.
+    function pickAnswered(tab, outcome, own) {
+        messageAnswered();
+        renew();
+        const answer = JSON.parse(outcome || "{}");
+        return JSON.stringify(answer.pick) === newestPicks[tab] ? answer.own : own;
     }
 
     // What a click could not do is said near the top; the button may be far below.
     function showAnswer(tab) {
         const said = byId(`vae_manager_${tab}_answer`)?.querySelector("[role=alert]") ?? null;
         if (said !== null && said.offsetParent !== null) said.scrollIntoView({block: "nearest"});
-    }
-
-    function take(kind) {
-        return (_, ...others) => {
-            const text = outgoing[kind];
-            outgoing[kind] = "";
-            return [text, ...others];
-        };
     }
 
     function clicked(event) {
@@ -79,11 +105,11 @@ const vaeManager = (() => {
         const action = JSON.parse(button.dataset.vaeDo);
         const tab = tabOf(button);
         if (action.do === "use" && tab !== undefined) {
-            send(tab, "pick", "word", action.file);
+            pick(tab, action.file, scopeIsTab(tab) ? "tab" : "everywhere");
             return;
         }
         if (action.do === "use") {
-            send(TABS[0], "act", "message", JSON.stringify({do: "choose", word: action.file}));
+            send(TABS[0], "act", [JSON.stringify({do: "choose", word: action.file})]);
             return;
         }
         if (["get", "cancel", "discard"].includes(action.do)) delete wantedForTab[action.entry];
@@ -91,7 +117,7 @@ const vaeManager = (() => {
             wantedForTab[action.entry] = tab;
             action.use = false;
         }
-        send(placeOf(button), "act", "message", JSON.stringify(action));
+        send(placeOf(button), "act", [JSON.stringify(action)]);
         if (action.do === "reload") restart_reload();
     }
 
@@ -102,15 +128,12 @@ const vaeManager = (() => {
         event.preventDefault();
         const action = {...JSON.parse(form.dataset.vaeForm), ...Object.fromEntries(new FormData(form))};
         for (const field of form.querySelectorAll("input[type=password]")) field.value = "";
-        const place = placeOf(form);
-        send(place, "act", "message", JSON.stringify(action));
-        submittedForms[place] = form;
+        send(placeOf(form), "act", [JSON.stringify(action)], form);
     }
 
     // The server has done what a message asked for, or says in `answer` why not: what was typed stays then.
     function answered(place, answer) {
-        const form = submittedForms[place];
-        delete submittedForms[place];
+        const form = messageAnswered()?.form;
         if (form?.isConnected && answer === "") form.reset();
         setTimeout(() => {
             ask();
@@ -172,7 +195,7 @@ const vaeManager = (() => {
         for (const [entry, tab] of Object.entries(wantedForTab)) {
             if (entry in state.here) {
                 delete wantedForTab[entry];
-                if (scopeIsTab(tab)) send(tab, "pick", "word", state.here[entry]);
+                if (scopeIsTab(tab)) pick(tab, state.here[entry], "tab");
                 break; // one at a time: the next answer brings the next
             }
         }
@@ -190,6 +213,12 @@ const vaeManager = (() => {
     function syncAnswered() {
         owed = Math.max(0, owed - 1);
         if (owed === 0 && syncWaits) ask();
+    }
+
+    // Gives the dropdowns their values anew, also if nothing of the server's has changed.
+    function renew() {
+        sync = null;
+        ask();
     }
 
     // The server does not answer this page: its reason stands in place of the state.
@@ -279,9 +308,9 @@ const vaeManager = (() => {
         start,
         ask: () => ask(),
         // What the page itself wants of the server; `button` is the hidden one that brings it there.
-        sendFromLibrary: (action, button = "act") => send(PLACES.at(-1), button, "message", JSON.stringify(action)),
-        takeMessage: take("message"),
-        takeWord: take("word"),
+        sendFromLibrary: (action, button = "act") => send(PLACES.at(-1), button, [JSON.stringify(action)]),
+        takeMessage: (_, ...others) => [outgoing.values[0], ...others],
+        takePick: () => outgoing.values,
         answered,
         // Each event of a sync goes through here on its way to the server, with its inputs, and comes back below.
         syncAsked(...inputs) {
@@ -289,6 +318,9 @@ const vaeManager = (() => {
             return inputs;
         },
         syncAnswered,
+        renew,
+        pick,
+        pickAnswered,
         // gradio filters the lines that come into an open list by the chosen one: they are all to be seen
         linesCame(tab) {
             setTimeout(() => {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import APIResponse, Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Stage, Stages
+from tests.browser.late import Late
 from tests.browser.test_main_job import ACCORDION, DROPDOWN, MINE, STATUS, TITLE, choose
 from tests.vaes import BASE, TUNED
 
@@ -87,35 +87,6 @@ def test_values_that_were_overtaken_on_their_way_change_no_choice(stages: Stages
     expect(picker).to_have_value(BASE.name)
     assert stage.option("sd_vae") == BASE.name
     expect(page.locator(TITLE)).to_contain_text(BASE.stem)
-
-
-class Late:
-    """Keeps the answers to a page's hidden buttons on their way."""
-
-    def __init__(self, page: Page, stage: Stage, button: str) -> None:
-        config = stage.webui.call("/config")[1]
-        ids = {one["id"] for one in config["components"] if str(one["props"].get("elem_id")).endswith(button)}
-        self._events = {
-            number
-            for number, event in enumerate(config["dependencies"])
-            if event["backend_fn"] and any((to[0] if isinstance(to, list) else to) in ids for to in event["targets"])
-        }
-        self._page, self._kept, self._is_keeping = page, list[tuple[Route, APIResponse]](), True
-        page.evaluate("() => { window.lateAnswers = 0; }")
-        page.route("**/run/predict*", self._keep)
-
-    def _keep(self, route: Route) -> None:
-        asked = json.loads(route.request.post_data or "{}").get("fn_index")
-        if asked not in self._events or not self._is_keeping:
-            route.continue_()
-            return
-        self._kept.append((route, route.fetch()))
-        self._page.evaluate("() => { window.lateAnswers += 1; }")
-
-    def come(self) -> None:
-        self._is_keeping = False
-        for route, answer in self._kept:
-            route.fulfill(response=answer)
 
 
 def test_the_settings_offer_the_same_downloads(stages: Stages, open_page: Open) -> None:

@@ -49,8 +49,8 @@ def chosen(stage: Stage) -> list[str]:
 
 def pick(stage: Stage, word: str) -> None:
     """In the accordion, and wait until it is there."""
-    status, answer = stage.webui.fire("vae_manager_txt2img_choice", word, "everywhere", answers=True)
-    assert (status, answer["data"][2]) == (200, "")
+    status, answer = stage.webui.fire("vae_manager_txt2img_pick", word, "everywhere", answers=True)
+    assert (status, answer["data"][1]) == (200, "")
     until(lambda: stage.webui.option("sd_vae") == word)
 
 
@@ -151,7 +151,7 @@ def test_a_checkpoint_without_a_vae_takes_a_file(stage: Stage, bare: str) -> Non
     assert stage.picture().looks_like(expected[stage.a])
     stage.webui.set(**{MODULES: [stage.b]})
     assert stage.picture().looks_like(expected[stage.b])
-    status, answer = stage.webui.fire("vae_manager_txt2img_choice", "None", "everywhere", answers=True)
+    status, answer = stage.webui.fire("vae_manager_txt2img_pick", "None", "everywhere", answers=True)
     assert status == 200, answer
     until(lambda: "brings no VAE of its own" in stage.status())
     assert stage.picture().looks_like(expected[stage.b])

@@ -100,7 +100,7 @@ def test_everything_ends_and_nothing_mixes(stage: Stage, offered: Offered) -> No
 
     def lists(own: Stage, _: int) -> None:
         own.webui.refresh()
-        own.webui.fire("vae_manager_txt2img_refresh", "", answers=True)
+        own.webui.fire("vae_manager_txt2img_refresh", answers=True)
 
     def hashing(own: Stage, number: int) -> None:
         os.utime(own.vaes / (own.a, own.b, own.c)[number % 3])

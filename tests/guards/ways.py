@@ -138,16 +138,17 @@ def _in_the_middle(stage: Stage, name: str, **asked: Any) -> str:
 
 
 def picker(stage: Stage, name: str) -> str:
-    status, answer = stage.webui.fire("vae_manager_txt2img_choice", name, "everywhere", answers=True)
+    status, answer = stage.webui.fire("vae_manager_txt2img_pick", name, "everywhere", answers=True)
     assert status == 200, answer
-    return stage.status() + str(answer["data"][2])
+    return stage.status() + str(answer["data"][1])
 
 
 def tab(stage: Stage, name: str) -> str:
     """*This tab only*: refused when it is picked, or else, where only reading tells, with the picture."""
-    status, answer = stage.webui.fire("vae_manager_txt2img_choice", name, "tab", answers=True)
+    status, answer = stage.webui.fire("vae_manager_txt2img_pick", name, "tab", answers=True)
     assert status == 200, answer
-    _, own, told = answer["data"]
+    outcome, told = answer["data"]
+    own = json.loads(outcome)["own"]
     assert bool(own) != bool(told)
     status, answer = stage.try_picture(alwayson_scripts={"VAE": {"args": [name]}})
     if own:

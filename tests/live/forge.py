@@ -52,7 +52,7 @@ class ForgeWebUI(WebUI):
 
     def refresh(self) -> None:
         """By the page's button: Forge has no route for it."""
-        self.fire("vae_manager_txt2img_refresh", "", answers=True)
+        self.fire("vae_manager_txt2img_refresh", answers=True)
 
     def options(self) -> dict[str, Any]:
         options = super().options()

@@ -98,7 +98,7 @@ def test_a_choice_in_the_page_works_without_the_guards(stage: Stage, builtin: Pi
     with unguarded(stage):
         stage.webui.choose(stage.a)
         stage.picture()
-        status, answer = stage.webui.fire("vae_manager_txt2img_choice", "None", "everywhere", answers=True)
+        status, answer = stage.webui.fire("vae_manager_txt2img_pick", "None", "everywhere", answers=True)
         assert status == 200, answer
         stage.status()
         assert stage.picture().looks_like(builtin)

@@ -21,9 +21,9 @@ from .gradio_compat import (
     keep_out_of_ui_config,
     on_change,
     on_click,
-    on_input,
     on_input_in_browser,
     on_message,
+    on_pick,
     on_sync,
 )
 from .page import EVERYWHERE, THIS_TAB, Page
@@ -43,6 +43,7 @@ class _Parts(NamedTuple):
     offers: Any
     downloads: Any
     tab_choice: Any
+    outcome: Any
     message: Any
     act: Any
     sync: Any
@@ -91,6 +92,7 @@ def _make(page: Page, tab: str) -> _Parts:
             offers=gr.HTML(region("offers"), elem_id=f"{prefix}_offers"),
             downloads=gr.HTML(_downloads(), elem_id=f"{prefix}_downloads"),
             tab_choice=gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice"),
+            outcome=gr.Textbox("", visible=False),
             message=gr.Textbox("", visible=False),
             act=_unseen_button(f"{prefix}_act"),
             sync=_unseen_button(f"{prefix}_sync"),
@@ -99,55 +101,53 @@ def _make(page: Page, tab: str) -> _Parts:
 
 
 def _wire(page: Page, tab: str, parts: _Parts) -> None:
-    """Say what each event of the accordion does."""
+    """Connect each event of the accordion with its work.
+
+    The dropdown gets values by `sync` alone, which the page's script serialises: those of an earlier answer, come late,
+    would take the place of what was picked meanwhile.
+    """
     dropdown, scope, tab_choice, answer = parts.dropdown, parts.scope, parts.tab_choice, parts.answer
 
     def unchanged(*_: Any) -> Any:
         return changed()
 
-    def refused(sentence: Sentence) -> tuple[Any, Any, str]:
-        return changed(), changed(), markup.answer(sentence, page.words)
+    def refused(sentence: Sentence) -> tuple[Any, str]:
+        return changed(), markup.answer(sentence, page.words)
 
-    def shown(word: str) -> Any:
-        """Never a value without the lines of now: gradio 4 shows nothing for one that is not among the lines it has."""
-        facts = page.facts()
-        return changed(choices=page.labels(facts), value=page.label_of(page.word_of(word) or facts.wanted.word))
-
-    def picked(visitor: Visitor, label: str, where: str) -> tuple[Any, str, str]:
+    def picked(visitor: Visitor, label: str, where: str) -> tuple[str, str]:
         seen, word = page.seen_by(visitor), page.word_of(label)
         try:
             own = seen.pick(word, where)
         except VaeManagerError as error:
-            return shown(""), "", markup.answer(error.sentence, seen.words)
+            return outcome_of(label, where, ""), markup.answer(error.sentence, seen.words)
         doubt = page.doubt_in_tab(own) if own else None
-        return shown(word), own, markup.answer(doubt, page.words) if doubt is not None else ""
+        return outcome_of(label, where, own), markup.answer(doubt, page.words) if doubt is not None else ""
 
-    def scope_changed(visitor: Visitor, where: str, label: str) -> tuple[Any, str, str]:
-        return picked(visitor, label, where) if where == THIS_TAB else (shown(""), "", "")
+    def outcome_of(label: str, where: str, own: str) -> str:
+        return json.dumps({"pick": [label, where], "own": own})
 
     def synced(visitor: Visitor, own: str) -> Any:
-        return shown(own)
+        """Never a value without the lines of now: gradio 4 shows nothing for one that is not among the lines it has."""
+        facts = page.facts()
+        return changed(choices=page.labels(facts), value=page.label_of(page.word_of(own) or facts.wanted.word))
 
-    def refreshed(visitor: Visitor, own: str) -> tuple[Any, str]:
+    def refreshed(visitor: Visitor) -> str:
         page.host.refresh()
-        return shown(own), ""
+        return ""
 
     # A picture that is begun before the server has answered has the tab's choice too; it is looked at then.
-    on_input_in_browser(dropdown, _OWN, [scope, dropdown], [tab_choice])
-    on_input_in_browser(scope, _OWN, [scope, dropdown], [tab_choice])
-    pick = Work(page.host, picked, refused)
-    on_input(dropdown, pick, [dropdown, scope], [dropdown, tab_choice, answer])
-    on_input(scope, Work(page.host, scope_changed, refused), [scope, dropdown], [dropdown, tab_choice, answer])
-    on_click(parts.pick, pick, [parts.message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
+    pick = f"(label, where) => vaeManager.pick('{tab}', label, where)"
+    on_input_in_browser(dropdown, pick, [dropdown, scope], [tab_choice])
+    apply_to = f"(label, where) => vaeManager.pick('{tab}', where === {json.dumps(THIS_TAB)} ? label : '', where)"
+    on_input_in_browser(scope, apply_to, [dropdown, scope], [tab_choice])
+    picks = Work(page.host, picked, refused)
+    on_pick(parts.pick, picks, [parts.message, scope], [parts.outcome, answer], tab_choice, tab)
     on_message(parts.act, acting(page), [parts.message], answer, tab)
     lines_came = f"vaeManager.linesCame('{tab}');"
     on_sync(parts.sync, Work(page.host, synced, unchanged), [tab_choice], [dropdown], js_after=lines_came)
-    refresh = Work(page.host, refreshed, lambda sentence: refused(sentence)[::2])
-    on_click(parts.refresh, refresh, [tab_choice], [dropdown, answer])
+    refresh = Work(page.host, refreshed, lambda sentence: refused(sentence)[1])
+    on_click(parts.refresh, refresh, [], [answer], js_after="() => { vaeManager.renew(); }")
     on_change(tab_choice, f"(word) => {{ vaeManager.tabChose('{tab}', word); }}")
-
-
-_OWN = f"(where, label) => where === {json.dumps(THIS_TAB)} ? label : ''"
 
 
 def _scope(page: Page, prefix: str) -> Any:

@@ -98,13 +98,18 @@ def on_message(button: Any, work: Work, inputs: Sequence[Any], answer: Any, plac
     event.then(None, inputs=[answer], outputs=[], **_js(f"(text) => {{ vaeManager.answered('{place}', text); }}"))
 
 
-def on_input(component: Any, work: Work, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-    """Run `work` when a person, and not the program, changes the component."""
-    component.input(_event(work, outputs), inputs=list(inputs), outputs=list(outputs), **AT_ONCE)
+def on_pick(button: Any, work: Work, inputs: Sequence[Any], outputs: Sequence[Any], own: Any, tab: str) -> None:
+    """As `on_click`, for what a person picks in `tab`: the page's script puts it in. It gives `own`, the tab's own
+    choice, the value that follows from the first output, unless a newer pick was made meanwhile."""
+    event = button.click(
+        _event(work, outputs), inputs=list(inputs), outputs=list(outputs), **_js("vaeManager.takePick"), **AT_ONCE
+    )
+    answered = f"(outcome, own) => vaeManager.pickAnswered('{tab}', outcome, own)"
+    event.then(None, inputs=[outputs[0], own], outputs=[own], **_js(answered))
 
 
 def on_input_in_browser(component: Any, js: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-    """As `on_input`, by `js` in the browser alone: nothing is waited for."""
+    """Run `js`, in the browser alone, when a person, and not the program, changes the component."""
     component.input(None, inputs=list(inputs), outputs=list(outputs), **_js(js))
 
 

@@ -280,13 +280,17 @@ class Page:
         self._lines.words = {**older, **latest}  # in one step: events of both tabs come on threads of their own
 
     def pick(self, word: str, scope: str) -> str:
-        """The person picked `word` in a tab; returns the tab's own choice: empty when the choice is for everywhere."""
+        """Take what a person picked in a tab; return the tab's own choice, empty if the choice is for everywhere.
+
+        No `word`: the tab is to have no choice of its own any more.
+        """
         if scope == THIS_TAB:
             allow(self.host, Act.CHOOSE_FOR_TAB)
             self.host.check(Choice(word))
             chosen_for_tab(self.host, self.service, word)
             return word
-        choose(self.host, self.service, Choice(word))
+        if word:
+            choose(self.host, self.service, Choice(word))
         return ""
 
     def doubt_in_tab(self, word: str) -> Sentence | None:
