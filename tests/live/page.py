@@ -18,8 +18,14 @@ ARGUMENTS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 WAIT = PATIENCE * 1000
-TRIES = 3
-"""How often a dropdown is opened: gradio shows fewer lines when they are set anew while it is open."""
+PICK_LINE = """(items, text) => {
+    const lines = items.map((item) => item.innerText.replace("✓", "").trim());
+    const exact = lines.indexOf(text);
+    const index = exact >= 0 ? exact : lines.findIndex((line) => line.startsWith(text));
+    items[index]?.dispatchEvent(new MouseEvent("mousedown", {bubbles: true, cancelable: true, composed: true}));
+    return [lines, index >= 0];
+}"""
+"""Find and pick a line in one step: gradio sets the lines anew while the list is open, and shows fewer then."""
 RELOAD_PATIENCE = 60.0
 """Seconds for a Reload UI."""
 
@@ -120,21 +126,17 @@ class LivePage:
 
     def pick_in(self, selector: str, text: str) -> None:
         """Pick the line of any of the page's dropdowns that is `text`, else the first that begins with it."""
-        for _ in range(TRIES):
+        end = time.monotonic() + PATIENCE
+        while True:
             self.raw.click(f"{selector} input")
             items = self.raw.locator(f"{selector} ul.options li")
             items.first.wait_for(state="visible")
-            lines = [line.replace("✓", "").strip() for line in items.all_inner_texts()]
-            fitting = [line for line in lines if line == text] or [line for line in lines if line.startswith(text)]
-            if fitting:
-                try:
-                    items.nth(lines.index(fitting[0])).dispatch_event("mousedown", timeout=5000)
-                    return
-                except self._timeout:
-                    pass
+            lines, picked = items.evaluate_all(PICK_LINE, text)
+            if picked:
+                return
+            assert time.monotonic() < end, f"no line begins with {text!r}: {lines}"
             self.raw.locator(f"{selector} input").blur()  # its lines were set anew while it was open
             self.rest(1)
-        raise AssertionError(f"no line begins with {text!r}: {lines}")
 
     def apply_to(self, where: str, tab: str = "txt2img") -> None:
         """`everywhere` or `this tab only`."""
