@@ -25,7 +25,7 @@ from vae_manager.errors import (  # noqa: E402
     RefusedError,
     VaeManagerError,
 )
-from vae_manager.files import Header, read_header  # noqa: E402
+from vae_manager.files import Header, identity_of, read_header  # noqa: E402
 from vae_manager.records.capability import A1111  # noqa: E402
 from vae_manager.swap import Swapper, builtin_of, places  # noqa: E402
 from vae_manager.swap.swapper import READS, Ready  # noqa: E402
@@ -192,6 +192,18 @@ def test_a_bad_file_touches_nothing(swapper: Swapper, tmp_path: Path, name: str)
         with pytest.raises(error, match=says):
             put(swapper, module, path)
     assert same(module, copied(net(0)))
+
+
+def test_swapper_reports_a_file_whose_weights_cannot_be_used(tmp_path: Path) -> None:
+    told: list[tuple[object, str]] = []
+    swapper = Swapper(lambda: 0, lambda: 0, A1111, lambda identity, problem: told.append((identity, problem.code)))
+    path = BAD["one NaN"][0](tmp_path / "bad.safetensors")
+    for _ in range(2):
+        with pytest.raises(IntegrityError):
+            put(swapper, net(0), path)
+    assert told == [(identity_of(path), "nan")]
+    put(swapper, net(0), file_of(1, tmp_path / "good.safetensors"))
+    assert len(told) == 1
 
 
 def test_a_damaged_file_is_read_once(swapper: Swapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,104 @@
+"""Records change when more becomes known of a file, and with what lies beside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.library.vaes import vae
+from vae_manager.catalogue import Catalogue
+from vae_manager.files import FileRecord, Problem, identity_of
+from vae_manager.library import Folder, scan
+from vae_manager.library.families import Guesses, OwnWords
+from vae_manager.library.index import Index
+from vae_manager.records import HashStore, RecordStore
+from vae_manager.records.capability import A1111
+from vae_manager.records.verdict import Refused, verdict
+from vae_manager.sentences import say
+from vae_manager.upkeep import Stores
+from vae_manager.upkeep.looks import Looks
+
+PROBLEM = Problem("nan", say("{file} is damaged.", file="a.safetensors"))
+
+
+class Shelf:
+    """A folder of VAE files, and what is known of them in one data folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "VAE"
+        self.folder.mkdir()
+        self.records = RecordStore(root / "data")
+        hashes = HashStore(self.records)
+        self.index = Index(self.records, hashes)
+        words, guesses, catalogue = OwnWords(root / "families.json"), Guesses(self.records), Catalogue(())
+        self.looks = Looks(
+            Stores(lambda: hashes, lambda: catalogue, lambda: self.index, lambda: words, lambda: guesses,
+                   lambda: self.records, root / "trash")
+        )  # fmt: skip
+
+    def record(self, path: Path) -> FileRecord:
+        files = scan([Folder(self.folder)])
+        self.looks.take(files)
+        return self.looks.records(files)[path]
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+def codes(record: FileRecord) -> list[str]:
+    return [problem.code for problem in record.problems]
+
+
+def test_record_keeps_the_failure_of_its_bytes(shelf: Shelf, tmp_path: Path) -> None:
+    path = vae(shelf.folder / "a.safetensors", 1)
+    assert codes(shelf.record(path)) == []
+    identity = identity_of(path)
+    assert identity is not None
+    shelf.index.note_failure(identity, PROBLEM)
+    assert codes(shelf.record(path)) == ["nan"]
+    assert verdict(shelf.record(path), A1111) == Refused(PROBLEM)
+    later = Index(RecordStore(tmp_path / "data"))
+    [record] = later.look(scan([Folder(shelf.folder)]))
+    assert record.problems == (PROBLEM,), "the next process knows it too"
+    vae(path, 2)
+    assert codes(shelf.record(path)) == [], "other bytes have no failure"
+
+
+def test_record_without_the_failure_if_it_cannot_be_read(shelf: Shelf) -> None:
+    path = vae(shelf.folder / "a.safetensors", 1)
+    identity = identity_of(path)
+    assert identity is not None
+    shelf.index.note_failure(identity, Problem("nan", say("x")))
+    failure = shelf.records.failures.get(identity.path)
+    assert failure is not None
+    for text in ("", "[]", '{"code": 1}', "{" * 1000):
+        shelf.records.failures.put(failure._replace(sentence=text))
+        assert codes(shelf.record(path)) in ([], ["nan"])
+
+
+@pytest.mark.parametrize("ending", [".aria2", ".part", ".crdownload", ".download", ".opdownload", ".partial"])
+def test_record_of_a_file_that_is_arriving(shelf: Shelf, ending: str) -> None:
+    """The bytes do not change when the download program removes its own file."""
+    path = vae(shelf.folder / "a.safetensors", 1)
+    other = vae(shelf.folder / "b.safetensors", 1)
+    companion = path.with_name(path.name + ending)
+    companion.write_bytes(b"")
+    assert (codes(shelf.record(path)), codes(shelf.record(other))) == (["unfinished"], [])
+    companion.unlink()
+    assert codes(shelf.record(path)) == []
+    companion.write_bytes(b"")
+    assert codes(shelf.record(path)) == ["unfinished"]
+
+
+def test_record_of_a_partly_filled_file(shelf: Shelf) -> None:
+    path = vae(shelf.folder / "a.safetensors", 1)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    assert codes(shelf.record(path)) == ["unfinished"]
+    path.write_bytes(data)
+    os.utime(path)
+    assert codes(shelf.record(path)) == []
