@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 import sys
 from html import unescape
 from pathlib import Path
@@ -17,8 +19,10 @@ from tests.webui.seen import ENTRY, bar, details, finish, library, plain, row
 from tests.webui.test_page import do, wait_for, write_catalogue
 from vae_manager.errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from vae_manager.jobs import JobState
-from vae_manager.library import Folder
+from vae_manager.library import Folder, scan
+from vae_manager.library.index import IndexedFile
 from vae_manager.library.journal import Journal
+from vae_manager.library.verification_store import Outcome
 from vae_manager.sentences import say
 from vae_manager.service import Service
 from vae_manager.upkeep import key_of
@@ -128,7 +132,8 @@ def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost,
     assert shown["library-forms"] == ""
     do(page, do="verify-file", file=key_of(own))
     finish(service, page)
-    assert "It was verified on" in details(page, own)
+    [file] = scan(host.folders())
+    assert service.upkeep.verifications.of(file) is not None
 
 
 def test_a_message_names_no_other_file(page: Page, host: PlainHost) -> None:
@@ -166,15 +171,76 @@ def test_duplicates(page: Page, own: Path, host: PlainHost, service: Service) ->
     assert "same weights" not in row(page, host.vaes / "third.safetensors")
 
 
-def test_bytes_that_changed_by_themselves_are_found(page: Page, own: Path, service: Service) -> None:
+def test_verify_all_counts_and_names_what_is_not_right(
+    page: Page, own: Path, host: PlainHost, service: Service
+) -> None:
+    cut = vae(host.vaes / "cut.safetensors")
+    os.truncate(cut, cut.stat().st_size - 8)
+    (host.vaes / "kl-f8.safetensors").write_bytes(b"abc")
+    nan = vae(host.vaes / "nan.safetensors", seed=1)
+    nan.write_bytes(nan.read_bytes()[:-4] + struct.pack("<f", float("nan")))
+    found = verified(page, service)
+    assert found == {
+        own.name: Outcome.UNVERIFIED,
+        "cut.safetensors": Outcome.DAMAGED,
+        "kl-f8.safetensors": Outcome.NOT_A_VAE,
+        "nan.safetensors": Outcome.DAMAGED,
+    }
+    told = service.upkeep.told
+    assert told is not None
+    assert [file.name for file, _ in told.problems] == ["cut.safetensors", "kl-f8.safetensors", "nan.safetensors"]
+    assert "4 files were checked: 1 read for the first time, 2 damaged, 1 not a VAE." in bar(page)
+    for name in ("cut.safetensors", "kl-f8.safetensors", "nan.safetensors"):
+        assert f'data-vae-key="problem {key_of(host.vaes / name)}"' in library(page)["regions"]["library-bar"]
+    assert "✗ damaged" in row(page, nan)
+    assert verified(page, service)[own.name] is Outcome.VERIFIED, "the bytes of the first reading"
+
+
+def verified(page: Page, service: Service) -> dict[str, Outcome]:
+    """Verify all files; the outcomes by name."""
     do(page, do="verify-all")
     finish(service, page)
-    assert "not as they should be" not in bar(page)
+    return {
+        file.name: one.outcome
+        for file in scan(page.host.folders())
+        if (one := service.upkeep.verifications.of(file)) is not None
+    }
+
+
+def test_bytes_that_changed_by_themselves_are_found(page: Page, own: Path, service: Service) -> None:
+    verified(page, service)
     rot(own, service.hashes)
     do(page, do="verify-file", file=key_of(own))
     finish(service, page)
     assert "has other bytes than when it was last read" in details(page, own)
-    assert "1 of 1 files are not as they should be." in bar(page)
+    assert "1 file was checked: 1 changed." in bar(page)
+    assert "✗ changed" in row(page, own)
+
+
+def test_what_is_known_of_a_file_comes_back_from_the_trash_with_it(
+    page: Page, own: Path, host: PlainHost, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "send2trash", None)
+    do(page, do="set-family", file=key_of(own), family="sdxl")
+    verified(page, service)
+    before = known_of(service, host)
+    assert before.sha256 == sha256(own)
+    assert before.fingerprints is not None
+    do(page, do="delete-file", file=key_of(own))
+    do(page, do="undo-delete")
+    after = known_of(service, host)
+    assert (after.sha256, after.fingerprints) == (before.sha256, before.fingerprints)
+    [file] = scan(host.folders())
+    library(page)
+    assert service.upkeep.known([file])[own].family == "sdxl"
+    verification = service.upkeep.verifications.of(file)
+    assert verification is not None
+    assert verification.sha256 == before.sha256
+
+
+def known_of(service: Service, host: PlainHost) -> IndexedFile:
+    [indexed] = service.index.look(scan(host.folders()))
+    return indexed
 
 
 def test_work_shows_how_far_it_is_and_can_be_cancelled(
@@ -182,7 +248,7 @@ def test_work_shows_how_far_it_is_and_can_be_cancelled(
 ) -> None:
     import threading
 
-    from vae_manager import files
+    from vae_manager.library import verification
 
     waiting, go_on = threading.Event(), threading.Event()
 
@@ -193,7 +259,7 @@ def test_work_shows_how_far_it_is_and_can_be_cancelled(
         report(path.stat().st_size)
         return "0" * 64
 
-    monkeypatch.setattr(files, "sha256_of", slow)
+    monkeypatch.setattr(verification, "sha256_of", slow)
     do(page, do="verify-all")
     assert waiting.wait(10)
     assert "Verifying all files" in bar(page)

@@ -117,7 +117,7 @@ class HashStore:
         its bytes now; the first one is kept beside it, and the next reading is held against that one too.
         """
         with self._lock:
-            then = self._of(identity) or self._untimed(identity)
+            then = self._last(identity)  # with another ctime too: bytes can be exchanged under the old mtime
         first = _first(then, sha256)
         self._write(identity.path, _with_first(_bound(identity, sha256), first))
         return first == sha256

@@ -41,16 +41,6 @@ class Known:
     """The catalogue's entry with the same bytes or, in other bytes, the same weights."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a verification gave."""
-
-    at: float
-    """Seconds since 1970."""
-    problem: Sentence | None
-    """None: every byte could be read, they are those of before, and every number is one."""
-
-
 def key_of(path: Path) -> str:
     """Names a file in messages and pages: a digest, since a path can hold anything."""
     return hashlib.blake2s(str(path).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()

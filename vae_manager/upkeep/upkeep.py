@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 from ..errors import NotFoundError
 from ..jobs import Handle, JobView, Lane
 from ..library import VaeFile
+from ..library.verification_store import Verification, VerificationStore
 from ..sentences import Sentence, say
 from . import work
-from .known import Known, Verdict, key_of
-from .looks import Bound, Looks, Stores, bound
+from .known import Known, key_of
+from .looks import Looks, Stores
+from .verification_summary import problems_of, summary_of
 
 if TYPE_CHECKING:
     from ..library.families import Guess
@@ -48,6 +50,8 @@ class Told:
     sentence: Sentence
     made: Path | None = None
     """The file that is new in the library."""
+    problems: tuple[tuple[VaeFile, Sentence], ...] = ()
+    """The files that are not right, with the reasons."""
 
 
 class Upkeep:
@@ -59,7 +63,7 @@ class Upkeep:
         self._looking = Lane("looks")
         self._lane = Lane("upkeep")
         self._lock = threading.Lock()
-        self._verdicts: dict[Bound, Verdict] = {}
+        self.verifications = VerificationStore()
         self._renamed: dict[str, str] = {}
         self._removed: Removed | None = None
         self.told: Told | None = None
@@ -87,14 +91,6 @@ class Upkeep:
         """The others that have the same weights, of each file that has any."""
         return self._looks.twins(files)
 
-    @property
-    def verdicts(self) -> Mapping[Bound, Verdict]:
-        """All of them; another object after each change."""
-        return self._verdicts
-
-    def verdict(self, file: VaeFile) -> Verdict | None:
-        return self._verdicts.get(bound(file))
-
     def set_family(self, file: VaeFile, family: str | None) -> None:
         """Remember the person's own word; None takes it back. Raises UsageError, DiskError."""
         for indexed in self._stores.index().look([file]):
@@ -114,7 +110,8 @@ class Upkeep:
     # -- files -----------------------------------------------------------------------------------------------------
     def memories(self) -> tuple[Memory, ...]:
         """What knows files by their identity, and has to be told when one moves."""
-        return self._stores.hashes(), self._stores.index(), self._stores.words(), self._stores.guesses()
+        stores = self._stores
+        return stores.hashes(), stores.index(), stores.words(), stores.guesses(), self.verifications
 
     def now_called(self, key: str) -> str:
         """The key of the file that had the key `key`: an open page may not know yet that it was renamed."""
@@ -159,16 +156,15 @@ class Upkeep:
         self._verify(VERIFY_ALL, "", files)
 
     def _verify(self, key: str, title: str, files: Sequence[VaeFile]) -> None:
-        def judged(file: VaeFile, verdict: Verdict) -> None:
-            with self._lock:
-                self._verdicts = {**self._verdicts, bound(file): verdict}
+        found: dict[VaeFile, Verification] = {}
+
+        def judged(file: VaeFile, verification: Verification) -> None:
+            found[file] = verification
+            self.verifications.put(file, verification)
 
         def verify(handle: Handle) -> None:
-            bad = work.verify_all(files, self._stores, self._looks, judged, handle)
-            if bad:
-                self.told = Told(say("{bad} of {count} files are not as they should be.", bad=bad, count=len(files)))
-            elif len(files) > 1:
-                self.told = Told(say("{count} files were verified, and all are as they should be.", count=len(files)))
+            work.verify_all(files, self._stores, self._looks, judged, handle)
+            self.told = Told(summary_of(list(found.values())), problems=problems_of(found))
 
         self._lane.start(key, title, verify)
 

@@ -15,9 +15,10 @@ from ...catalogue import Entry
 from ...errors import NotFoundError
 from ...jobs import JobState, JobView
 from ...library import VaeFile, collisions, scan
+from ...library.verification_store import Verification
 from ...sentences import Sentence, say
 from ...service import Service
-from ...upkeep import Known, Told, Undoable, Verdict, doubled, key_of
+from ...upkeep import Known, Told, Undoable, doubled, key_of
 from ..hosts.acts import Act, InUse
 from .fitting import for_this_host
 from .memo import Memo
@@ -62,8 +63,8 @@ class LibraryRow:
     in_use: bool = False
     chosen: bool = False
     """It is what the setting says, whether it is in the model or not."""
-    verdict: Verdict | None = None
-    """What the last verification of these very bytes gave."""
+    verification: Verification | None = None
+    """The last verification of these very bytes."""
 
     @property
     def entry(self) -> Entry | None:
@@ -79,7 +80,7 @@ class LibraryRow:
         """The gravest thing that is wrong with it."""
         if self.known is not None and self.known.problems:
             return self.known.problems[0][1]
-        return self.verdict.problem if self.verdict is not None else None
+        return self.verification.reason if self.verification is not None else None
 
 
 class LibraryTable:
@@ -187,7 +188,7 @@ def _table(
 ) -> LibraryTable:
     return memo.get(
         "library",
-        (files, twins, service.upkeep.known(files), service.upkeep.verdicts, service.catalogue),
+        (files, twins, service.upkeep.known(files), service.upkeep.verifications.all, service.catalogue),
         (dict(host.files()), host.choice(), host.loads_any_layout, in_use.path, service.hashing()),
         lambda: LibraryTable(_rows(host, service, files, in_use, twins)),
     )
@@ -224,7 +225,7 @@ def _rows(
                 hash_state=state,
                 in_use=in_use.path == path,
                 chosen=mine and choice == file.name,
-                verdict=service.upkeep.verdict(file),
+                verification=service.upkeep.verifications.of(file),
             )
         )
     return rows

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from ....catalogue import FAMILIES
+from ....library.verification_store import Outcome, Verification
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
 from ..fitting import LOOK_ALIKE, Fit, family_label, fit_of
@@ -106,9 +107,8 @@ def _fit(row: LibraryRow, library: Library) -> list[Sentence]:
 
 
 def _sure(row: LibraryRow) -> Sentence:
-    if row.verdict is not None and row.verdict.problem is None:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.verdict.at))
-        return say("It was verified on {date}: every byte can be read, and every number is one.", date=when)
+    if row.verification is not None and row.verification.is_right:
+        return _verified(row.verification)
     if row.hash_state is HashState.PROVEN:
         return say("Its SHA-256 is the published one.")
     if row.hash_state is HashState.HASHING:
@@ -118,10 +118,24 @@ def _sure(row: LibraryRow) -> Sentence:
     return say("Its SHA-256 is not known yet; Verify works it out.")
 
 
+def _verified(verification: Verification) -> Sentence:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(verification.at))
+    if verification.outcome is Outcome.UNVERIFIED:
+        return say(
+            "It was read on {date} for the first time: each number is finite. The next Verify compares its bytes "
+            "with these.",
+            date=when,
+        )
+    if verification.entry is not None:
+        return say("It was verified on {date}: its bytes are the published ones, and each number is finite.", date=when)
+    return say("It was verified on {date}: its bytes are those of before, and each number is finite.", date=when)
+
+
 def _problems(row: LibraryRow, words: Words) -> str:
     sentences = [sentence for _, sentence in row.known.problems] if row.known is not None else []
-    if row.verdict is not None and row.verdict.problem is not None:
-        sentences.append(row.verdict.problem)
+    reason = row.verification.reason if row.verification is not None else None
+    if reason is not None and reason not in sentences:
+        sentences.append(reason)
     for path in row.namesakes:
         sentences.append(
             say("{path} has the same name, and the WebUI lists only one of the two. Rename one.", path=plain(path))

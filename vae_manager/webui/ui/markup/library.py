@@ -6,11 +6,12 @@ import json
 from html import escape
 
 from ....sentences import Sentence, megabytes, say
+from ....upkeep import Told, key_of
 from ...words import Words
 from ..fitting import Fit, family_label, fit_of
 from ..library_facts import HashState, Library, LibraryRow
 from .parts import badge, button, paragraph, plain, with_buttons
-from .problems import problem_word
+from .problems import outcome_word, problem_word
 from .work import work_lines
 
 
@@ -140,8 +141,7 @@ def _state(row: LibraryRow, library: Library, words: Words) -> str:
         return badge("…", words(say("not looked at yet")))
     fit = fit_of(known, library.in_use.family)
     if row.broken is not None:
-        code = known.problems[0][0] if known.problems else "nan"
-        told = say("needs converting") if known.convertible and code != "checkpoint" else problem_word(code)
+        told = _problem(row)
     elif fit is Fit.OTHER_SHAPES:
         told = say("does not fit")
     elif row.namesakes:
@@ -152,6 +152,14 @@ def _state(row: LibraryRow, library: Library, words: Words) -> str:
         return f'<span class="vm-is-fine">{badge("✓", words(say("can be used")))}</span>'
     sign, kind = ("✗", "broken") if _gravity(row, library) == WORST else ("!", "look")
     return f'<span class="vm-is-{kind}">{badge(sign, words(told))}</span>'
+
+
+def _problem(row: LibraryRow) -> Sentence:
+    known, verification = row.known, row.verification
+    if known is None or not known.problems:
+        return outcome_word(verification.outcome) if verification is not None else say("cannot be loaded")
+    code = known.problems[0][0]
+    return say("needs converting") if known.convertible and code != "checkpoint" else problem_word(code)
 
 
 def _row_buttons(row: LibraryRow, library: Library, words: Words) -> str:
@@ -222,7 +230,9 @@ def _done(library: Library, words: Words) -> str:
             text, back = say("{file} is in the system's trash, where it can be taken back.", file=name), ""
         lines.append(_told(text, back, {"do": "forget-delete"}, words))
     if library.told is not None:
-        lines.append(_told(library.told.sentence, _use_made(library, words), {"do": "forget-told"}, words))
+        told = library.told
+        below = _not_right(told, words)
+        lines.append(_told(told.sentence, _use_made(library, words), {"do": "forget-told"}, words, below))
     return "".join(lines)
 
 
@@ -236,8 +246,22 @@ def _use_made(library: Library, words: Words) -> str:
     return button(label, use(row), "use made", primary=True, named=f"{label} — {plain(row.name)}")
 
 
-def _told(text: Sentence, back: str, read: dict[str, object], words: Words) -> str:
-    return f'<p class="vm-line vm-fine">{escape(plain(words(text)))} {back}{_read(read, words)}</p>'
+def _told(text: Sentence, back: str, read: dict[str, object], words: Words, below: str = "") -> str:
+    kind = "vm-look" if below else "vm-fine"
+    return (
+        f'<div class="vm-line {kind}">{escape(plain(words(text)))} {back}{_read(read, words)}{below}</div>'
+    )
+
+
+def _not_right(told: Told, words: Words) -> str:
+    """The files that a verification found not to be right, each with its reason; a click selects the file."""
+    items = "".join(
+        f'<li data-vae-row="{key_of(file.path)}"><button type="button" class="vm-name" data-vae-select '
+        f'data-vae-key="problem {key_of(file.path)}"><bdi>{escape(plain(file.relative))}</bdi></button> '
+        f"{escape(plain(words(reason)))}</li>"
+        for file, reason in told.problems
+    )
+    return f'<ul class="vm-caught">{items}</ul>' if items else ""
 
 
 def _read(action: dict[str, object], words: Words) -> str:

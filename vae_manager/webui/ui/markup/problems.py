@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ....library.verification_store import Outcome
 from ....sentences import Sentence, say
 
 DAMAGED: Final = frozenset(
@@ -30,8 +31,6 @@ def problem_word(code: str) -> Sentence:
         return say("wrong ending")
     if code == "old-torch":
         return say("too old")
-    if code == "nan":
-        return say("damaged numbers")
     if code == "unsafe-pickle":
         return say("unsafe")
     if code == "checkpoint":
@@ -45,3 +44,12 @@ def problem_word(code: str) -> Sentence:
     if code in ("no-encoder", "no-decoder"):
         return say("incomplete")
     return say("cannot be loaded")
+
+
+def outcome_word(outcome: Outcome) -> Sentence:
+    """For a verification that found a file not to be right."""
+    if outcome is Outcome.CHANGED:
+        return say("changed")
+    if outcome is Outcome.DAMAGED:
+        return say("damaged")
+    return say("no VAE") if outcome is Outcome.NOT_A_VAE else say("cannot be read")
