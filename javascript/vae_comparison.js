@@ -54,14 +54,14 @@ const vaeComparison = (() => {
         vaeManager.ask();
     }
 
-    function begin() {
+    function begin(button) {
         looked = "";
         const vaes = all("[data-vae-chip]:checked").map((box) => box.value);
         const picture = all("[data-vae-picture]:checked")[0]?.value ?? OWN;
         if (picture === OWN) {
-            vaeManager.sendFromLibrary({vaes, each}, "compare");
+            vaeManager.sendFromLibrary(button, {vaes, each}, "compare");
         } else {
-            vaeManager.sendFromLibrary({do: "compare", kept: picture, vaes});
+            vaeManager.sendFromLibrary(button, {do: "compare", kept: picture, vaes});
         }
     }
 
@@ -97,7 +97,7 @@ const vaeComparison = (() => {
         looked = "";
         const picture = shownIn(tab);
         const size = picture === null ? [] : [picture.naturalWidth, picture.naturalHeight];
-        vaeManager.sendFromLibrary({do: "compare-shown", tab, infotext, size});
+        vaeManager.sendFromLibrary(page(), {do: "compare-shown", tab, infotext, size});
     }
 
     function clicked(event) {
@@ -110,7 +110,7 @@ const vaeComparison = (() => {
         } else if (vaeSide !== undefined) {
             vaeStage.choose(vaeSide, vaeOf);
         } else if (vaeStart !== undefined) {
-            begin();
+            begin(button);
         } else if (vaeTake !== undefined) {
             take(vaeTake);
         } else if (vaeShown !== undefined) {

@@ -71,6 +71,7 @@ const vaeLibrary = (() => {
             place.get(a.dataset.vaeRow) - place.get(b.dataset.vaeRow));
         let at = body.firstElementChild;
         for (const [row] of sorted) {
+            if (at?.dataset.vaeRow === undefined) at = at?.nextElementSibling ?? null; // the answer to a click
             if (row === at) {
                 at = at.nextElementSibling;
             } else {

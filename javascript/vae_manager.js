@@ -15,8 +15,6 @@ const vaeManager = (() => {
     const LATER = 2500;
     // A WebUI that is starting can be ended by a request that comes too early: after a failure it is left alone.
     const GONE = 30000;
-    // gradio draws what has come a little after it has told of it.
-    const DRAWN = 100;
     const REFUSED_IN = ["status", "library-bar", "settings"];
     const ROW = "[data-vae-entry], [data-vae-download]";
 
@@ -58,12 +56,6 @@ const vaeManager = (() => {
         for (const delay of [150, 600]) setTimeout(ask, delay);
     }
 
-    // What a click could not do is said near the top; the button may be far below.
-    function showAnswer(tab) {
-        const said = byId(`vae_manager_${tab}_answer`)?.querySelector("[role=alert]") ?? null;
-        if (said !== null && said.offsetParent !== null) said.scrollIntoView({block: "nearest"});
-    }
-
     function take(kind) {
         return (_, ...others) => {
             const text = outgoing[kind];
@@ -78,6 +70,7 @@ const vaeManager = (() => {
         event.preventDefault();
         const action = JSON.parse(button.dataset.vaeDo);
         const tab = tabOf(button);
+        vaeAnswers.began(button, action);
         if (action.do === "use" && tab !== undefined) {
             send(tab, "pick", "word", action.file);
             return;
@@ -103,6 +96,7 @@ const vaeManager = (() => {
         const action = {...JSON.parse(form.dataset.vaeForm), ...Object.fromEntries(new FormData(form))};
         for (const field of form.querySelectorAll("input[type=password]")) field.value = "";
         const place = placeOf(form);
+        vaeAnswers.began(form, action);
         send(place, "act", "message", JSON.stringify(action));
         submittedForms[place] = form;
     }
@@ -112,10 +106,8 @@ const vaeManager = (() => {
         const form = submittedForms[place];
         delete submittedForms[place];
         if (form?.isConnected && answer === "") form.reset();
-        setTimeout(() => {
-            ask();
-            showAnswer(place);
-        }, DRAWN);
+        vaeAnswers.refused(answer);
+        ask();
     }
 
     // Keeps the keyboard's place and what was folded out, which a plain replacement would lose.
@@ -157,10 +149,6 @@ const vaeManager = (() => {
             const label = app().querySelector(`#vae_manager_${tab} > .label-wrap > span`);
             if (label !== null && label.textContent !== state.titles[tab]) label.textContent = state.titles[tab];
         }
-        const answer = byId(`vae_manager_${TABS[0]}_answer`)?.innerHTML ?? "";
-        for (const mirror of app().querySelectorAll("[data-vae-answer]")) {
-            fill(mirror, answer);
-        }
         if (state.library !== undefined) vaeLibrary.show(state.library);
         const regions = {...state.regions, ...state.library?.regions, ...state.comparison?.regions};
         for (const [name, html] of Object.entries(regions)) {
@@ -169,6 +157,7 @@ const vaeManager = (() => {
             }
         }
         if (state.comparison !== undefined) vaeComparison.show(state.comparison);
+        if (state.answers !== undefined) vaeAnswers.show(state.answers);
         for (const [entry, tab] of Object.entries(wantedForTab)) {
             if (entry in state.here) {
                 delete wantedForTab[entry];
@@ -278,8 +267,12 @@ const vaeManager = (() => {
     return {
         start,
         ask: () => ask(),
-        // What the page itself wants of the server; `button` is the hidden one that brings it there.
-        sendFromLibrary: (action, button = "act") => send(PLACES.at(-1), button, "message", JSON.stringify(action)),
+        fill,
+        // What the page itself wants of the server, by a click on `element`; `button` is the hidden one that brings it.
+        sendFromLibrary(element, action, button = "act") {
+            vaeAnswers.began(element, action);
+            send(PLACES.at(-1), button, "message", JSON.stringify(action));
+        },
         takeMessage: take("message"),
         takeWord: take("word"),
         answered,

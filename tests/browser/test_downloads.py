@@ -165,7 +165,7 @@ def test_what_was_typed_stays_where_a_no_comes_late(stages: Stages, open_page: O
     field = page.locator(f"{DOWNLOADS} input[name=address]")
     field.fill("https://example.org/a/page")
     page.keyboard.press("Enter")
-    answer = page.locator(f"{ACCORDION}_answer [role=alert]").first  # gradio shows two for a moment
+    answer = page.locator(f"{ACCORDION} [role=alert]").first  # gradio shows two for a moment
     expect(answer).to_contain_text("page is no .safetensors file")
     expect(answer).to_be_in_viewport()
     expect(field).to_have_value("https://example.org/a/page")
@@ -179,7 +179,7 @@ def test_an_address(stages: Stages, open_page: Open) -> None:
     field = page.locator(f"{DOWNLOADS} input[name=address]")
     field.fill("https://example.org/a/page")
     page.keyboard.press("Enter")
-    expect(page.locator(f"{ACCORDION}_answer [role=alert]")).to_contain_text("page is no .safetensors file")
+    expect(page.locator(f"{ACCORDION} [role=alert]")).to_contain_text("page is no .safetensors file")
     expect(field).to_have_value("https://example.org/a/page")
     field.fill(f"{address}?token=swordfish")
     page.keyboard.press("Enter")

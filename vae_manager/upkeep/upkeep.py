@@ -6,9 +6,10 @@ file in use. It never needs the WebUI's queue lock: files are read, and new ones
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ class Undoable:
     name: str
     kept_by_us: bool
     """It can be taken back here; else in the system's trash."""
+    at: float
+    """Seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Told:
     """The file that is new in the library."""
     problems: tuple[tuple[VaeFile, Sentence], ...] = ()
     """The files that are not right, with the reasons."""
+    serial: int = field(default_factory=itertools.count(1).__next__)
+    """Another one for each notice."""
 
 
 class Upkeep:
@@ -126,7 +131,7 @@ class Upkeep:
     @property
     def undoable(self) -> Undoable | None:
         gone = self._removed
-        return Undoable(gone.file.name, gone.place is not None) if gone is not None else None
+        return Undoable(gone.file.name, gone.place is not None, gone.removed_at) if gone is not None else None
 
     def remove(self, file: Path, around: Surroundings) -> None:
         """Put it into the trash. Raises as `trash.remove` does."""

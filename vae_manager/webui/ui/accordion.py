@@ -27,7 +27,7 @@ from .gradio_compat import (
     on_sync,
 )
 from .page import EVERYWHERE, THIS_TAB, Page
-from .regions import region
+from .regions import answers_home, region
 
 
 class _Parts(NamedTuple):
@@ -39,6 +39,7 @@ class _Parts(NamedTuple):
     scope: Any
     status: Any
     answer: Any
+    refusal: Any
     under: Any
     offers: Any
     downloads: Any
@@ -85,8 +86,9 @@ def _make(page: Page, tab: str) -> _Parts:
             dropdown,
             refresh,
             scope=_scope(page, prefix),
-            status=gr.HTML(region("status", live=True), elem_id=f"{prefix}_status"),
+            status=gr.HTML(region("status", live=True) + answers_home(), elem_id=f"{prefix}_status"),
             answer=gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"]),
+            refusal=gr.HTML("", elem_classes=["vm-hidden"]),
             under=gr.HTML(under_result(tab, words), elem_classes=["vm-hidden"]),
             offers=gr.HTML(region("offers"), elem_id=f"{prefix}_offers"),
             downloads=gr.HTML(_downloads(), elem_id=f"{prefix}_downloads"),
@@ -139,7 +141,7 @@ def _wire(page: Page, tab: str, parts: _Parts) -> None:
     on_input(dropdown, pick, [dropdown, scope], [dropdown, tab_choice, answer])
     on_input(scope, Work(page.host, scope_changed, refused), [scope, dropdown], [dropdown, tab_choice, answer])
     on_click(parts.pick, pick, [parts.message, scope], [dropdown, tab_choice, answer], js="vaeManager.takeWord")
-    on_message(parts.act, acting(page), [parts.message], answer, tab)
+    on_message(parts.act, acting(page), [parts.message], parts.refusal, tab)
     lines_came = f"vaeManager.linesCame('{tab}');"
     on_sync(parts.sync, Work(page.host, synced, unchanged), [tab_choice], [dropdown], js_after=lines_came)
     refresh = Work(page.host, refreshed, lambda sentence: refused(sentence)[::2])
@@ -177,4 +179,4 @@ def _downloads() -> str:
 
 def settings_region() -> str:
     """The place of the settings section."""
-    return f'<div class="vae-manager">{region("settings")}<div class="vm-answer" data-vae-answer></div></div>'
+    return f'<div class="vae-manager" data-vae-settings>{region("settings")}{answers_home()}</div>'

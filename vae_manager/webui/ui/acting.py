@@ -39,7 +39,7 @@ def _answering(page: Page, do: Callable[..., None]) -> Work:
         try:
             do(seen, *inputs)
         except VaeManagerError as error:
-            return markup.answer(error.sentence, seen.words)
+            return markup.answer(error.sentence, seen.words, can_close=True)
         return ""
 
-    return Work(page.host, answered, lambda sentence: markup.answer(sentence, page.words))
+    return Work(page.host, answered, lambda sentence: markup.answer(sentence, page.words, can_close=True))

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from ...catalogue import Entry
 from ...errors import NotFoundError
-from ...jobs import JobState, JobView
 from ...library import VaeFile, collisions, scan
 from ...library.verification_store import Verification
 from ...sentences import Sentence, say
 from ...service import Service
-from ...upkeep import Known, Told, Undoable, doubled, key_of
+from ...upkeep import Known, doubled, key_of
 from ..hosts.acts import Act, InUse
+from .activity import Activity, read_activity
 from .fitting import for_this_host
 from .memo import Memo
 
@@ -106,16 +106,11 @@ class Library:
     folders: Sequence[Path]
     """The VAE folders: where a file can be moved to."""
     in_use: InUse
-    work: Sequence[JobView]
-    """What goes on in the background, or has failed."""
+    activity: Activity
     doubled: int
     """How many VAEs are known to be here more than once, by their weights."""
     looking: bool
     """New files are being looked at."""
-    undo: Undoable | None
-    """What was deleted last, while that can be taken back."""
-    told: Told | None
-    """What the last piece of work has done."""
     change_refused: Sentence | None
     adopt_refused: Sentence | None
     choose_refused: Sentence | None
@@ -129,8 +124,7 @@ class Library:
 
     @property
     def active(self) -> bool:
-        is_working = any(job.state in (JobState.WAITING, JobState.RUNNING) for job in self.work)
-        return self.looking or self.table.is_hashing or is_working
+        return self.looking or self.table.is_hashing or self.activity.is_working
 
 
 def vae_folders(host: Host) -> Sequence[Path]:
@@ -161,21 +155,15 @@ def read_library(
         selected=table.row(service.upkeep.now_called(selected)) or table.in_use,
         folders=vae_folders(host),
         in_use=in_use,
-        work=_shown(service.upkeep.views()),
+        activity=read_activity(host, service, in_use.path),
         doubled=doubled(twins),
         looking=service.upkeep.looking,
-        undo=service.upkeep.undoable,
-        told=service.upkeep.told,
         change_refused=host.refusal(Act.CHANGE_FILES),
         adopt_refused=host.refusal(Act.ADOPT_FILES),
         choose_refused=host.refusal(Act.CHOOSE),
         check_refused=host.refusal(Act.CHECK_FILES),
         shows_paths=host.shows_paths,
     )
-
-
-def _shown(views: Sequence[JobView]) -> Sequence[JobView]:
-    return [job for job in views if not job.state.ended or job.state is JobState.FAILED]
 
 
 def _table(

@@ -22,6 +22,7 @@ from ..hosts.acts import Act
 from ..hosts.visited import seen_from_elsewhere, seen_from_here
 from ..words import Words, words_of
 from . import markup
+from .activity import read_activity
 from .choosing import allow, choose
 from .comparison.actions import compare_picture
 from .comparison.advice import which_vae
@@ -166,6 +167,7 @@ class Page:
                 "settings": markup.settings(facts, words, shown_in_page=self.quick_settings_at_build),
             },
             "here": {row.entry.id: row.here.name for row in facts.rows if row.here is not None},
+            "answers": markup.answers(facts, read_activity(self.host, self.service, facts.in_use.path), words),
             "sync": self._sync_token(facts),
             "active": facts.active,
             **self.pace(),

@@ -13,7 +13,7 @@ from .acting import acting, comparing
 from .comparison.stage import frame
 from .gradio_compat import keep_out_of_ui_config, on_change, on_message, picture_field
 from .page import COMPARISON, LIBRARY, Page
-from .regions import region
+from .regions import answers_home, region
 
 NAME = f"vae_manager_{LIBRARY}"
 SECOND = f"vae_manager_{COMPARISON}"
@@ -26,7 +26,7 @@ def build(page: Page) -> Any:
         gr.Blocks(analytics_enabled=False) as blocks,
         gr.Column(elem_id=f"{NAME}_page", elem_classes=["vae-manager", "vm-tab"]),
     ):
-        answer = gr.HTML("", elem_id=f"{NAME}_answer", elem_classes=["vm-answer"])
+        home = gr.HTML(answers_home())
         with gr.Tabs(elem_id=f"{NAME}_pages") as pages:
             with gr.TabItem(words(say("Library")), id=LIBRARY):
                 shelf = gr.HTML(
@@ -36,7 +36,7 @@ def build(page: Page) -> Any:
                     elem_id=f"{NAME}_shelf",
                 )
             with gr.TabItem(words(say("Comparison")), id=COMPARISON, elem_id=f"{SECOND}_page"):
-                which = gr.HTML(_which(page))
+                which = gr.HTML(_which(page) + answers_home())
                 with gr.Row(elem_classes=["vm-compare"]):
                     setup = gr.HTML(region("compare-setup"), elem_id=f"{SECOND}_setup")
                     own = picture_field(words(say("A picture of your own")), f"{SECOND}_own")
@@ -46,16 +46,17 @@ def build(page: Page) -> Any:
                     elem_id=f"{SECOND}_results",
                 )
         message = gr.Textbox("", visible=False)
+        refusal = gr.HTML("", elem_classes=["vm-hidden"])
         act, compare = (
             gr.Button(visible=True, elem_id=f"{NAME}_{name}", elem_classes=["vm-hidden"])
             for name in ("act", "compare")
         )
 
     with blocks:
-        on_message(act, acting(page), [message], answer, LIBRARY)
-        on_message(compare, comparing(page), [message, own], answer, LIBRARY)
+        on_message(act, acting(page), [message], refusal, LIBRARY)
+        on_message(compare, comparing(page), [message, own], refusal, LIBRARY)
         on_change(own, "(picture) => { vaeComparison.pictureCame(picture !== null); }")
-    keep_out_of_ui_config(pages, answer, shelf, which, setup, own, results, message, act, compare)
+    keep_out_of_ui_config(pages, home, refusal, shelf, which, setup, own, results, message, act, compare)
     return blocks
 
 

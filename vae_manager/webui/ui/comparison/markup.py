@@ -31,7 +31,7 @@ def setup(section: Section, words: Words) -> str:
         f"{escape(words(say('Compare')))}</button>"
     )
     chosen = f"{_pictures(section, words)}{_encode(words)}{_chips(section, words)}"
-    return f'{chosen}<div class="vm-do vm-acts">{start}</div>'
+    return f'{chosen}<div data-vae-anchor="compare"><div class="vm-do vm-acts">{start}</div></div>'
 
 
 def _pictures(section: Section, words: Words) -> str:

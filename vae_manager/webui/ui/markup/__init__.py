@@ -7,6 +7,7 @@ from .file import adopt_form, file_details
 from .jobs import Figures, job_figures
 from .library import library_bar, library_frame, library_row
 from .offers import offers
+from .outcomes import answers
 from .parts import answer
 from .pasted import pasted, pasted_title
 from .settings import settings
@@ -17,6 +18,7 @@ __all__ = [
     "Figures",
     "adopt_form",
     "answer",
+    "answers",
     "choice_name",
     "downloads",
     "downloads_title",

@@ -30,7 +30,7 @@ def file_details(library: Library, words: Words) -> str:
     told = "".join(paragraph(escape(words(sentence))) for sentence in about(row, library))
     return (
         f'<h3 class="vm-title"><bdi>{escape(plain(row.name))}</bdi></h3>{told}{_problems(row, words)}'
-        f"{_actions(row, library, words)}{_details(row, library, words)}"
+        f'<div data-vae-anchor="file {row.key}">{_actions(row, library, words)}</div>{_details(row, library, words)}'
     )
 
 

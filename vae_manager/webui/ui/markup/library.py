@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 
 from ....sentences import Sentence, megabytes, say
-from ....upkeep import Told, key_of
 from ...words import Words
 from ..fitting import Fit, family_label, fit_of
 from ..library_facts import HashState, Library, LibraryRow
+from .outcomes import activity_lines
 from .parts import badge, button, paragraph, plain, with_buttons
 from .problems import outcome_word, problem_word
-from .work import work_lines
 
 
 def library_frame(words: Words) -> str:
@@ -189,9 +187,9 @@ def may_convert(row: LibraryRow, library: Library) -> bool:
 
 # -- above the table -----------------------------------------------------------------------------------------------
 def library_bar(library: Library, words: Words) -> str:
-    """How much there is, what is done with all of it, what goes on, and what was done."""
+    """How much there is, the acts on all of it, what goes on, and what was done last."""
     told = with_buttons(_summary(library, words), _tools(library, words))
-    return f"{told}{work_lines(library.work, words)}{_done(library, words)}"
+    return told + activity_lines(library.activity, words)
 
 
 def _summary(library: Library, words: Words) -> str:
@@ -216,57 +214,3 @@ def _tools(library: Library, words: Words) -> str:
     ]
     shown = tools if library.check_refused is None else tools[-1:]
     return "".join(button(words(text), action, str(action["do"])) for text, action in shown)
-
-
-def _done(library: Library, words: Words) -> str:
-    """What the last click has done, and the way back where there is one."""
-    lines = []
-    if library.undo is not None:
-        gone, name = library.undo, plain(library.undo.name)
-        if gone.kept_by_us:
-            text = say("{file} is in the trash folder of VAE Manager.", file=name)
-            back = button(words(say("Undo")), {"do": "undo-delete"}, "undo", named=words(say("Undo")) + f" — {name}")
-        else:
-            text, back = say("{file} is in the system's trash, where it can be taken back.", file=name), ""
-        lines.append(_told(text, back, {"do": "forget-delete"}, words))
-    if library.told is not None:
-        told = library.told
-        below = _not_right(told, words)
-        lines.append(_told(told.sentence, _use_made(library, words), {"do": "forget-told"}, words, below))
-    return "".join(lines)
-
-
-def _use_made(library: Library, words: Words) -> str:
-    """What is new can be used at once."""
-    made = library.told.made if library.told is not None else None
-    row = next((row for row in library.rows if row.path == made), None)
-    if row is None or not may_use(row, library):
-        return ""
-    label = words(say("Use"))
-    return button(label, use(row), "use made", primary=True, named=f"{label} — {plain(row.name)}")
-
-
-def _told(text: Sentence, back: str, read: dict[str, object], words: Words, below: str = "") -> str:
-    kind = "vm-look" if below else "vm-fine"
-    return (
-        f'<div class="vm-line {kind}">{escape(plain(words(text)))} {back}{_read(read, words)}{below}</div>'
-    )
-
-
-def _not_right(told: Told, words: Words) -> str:
-    """The files that a verification found not to be right, each with its reason; a click selects the file."""
-    items = "".join(
-        f'<li data-vae-row="{key_of(file.path)}"><button type="button" class="vm-name" data-vae-select '
-        f'data-vae-key="problem {key_of(file.path)}"><bdi>{escape(plain(file.relative))}</bdi></button> '
-        f"{escape(plain(words(reason)))}</li>"
-        for file, reason in told.problems
-    )
-    return f'<ul class="vm-caught">{items}</ul>' if items else ""
-
-
-def _read(action: dict[str, object], words: Words) -> str:
-    label = escape(words(say("Hide this message")))
-    return (
-        f'<button type="button" class="vm-dismiss" data-vae-do="{escape(json.dumps(action))}" '
-        f'data-vae-key="{action["do"]}" aria-label="{label}" title="{label}">✕</button>'
-    )

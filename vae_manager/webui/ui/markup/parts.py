@@ -45,9 +45,11 @@ def badge(sign: str, text: str) -> str:
     return f'<span class="vm-badge"><span aria-hidden="true">{sign}</span> {escape(text)}</span>'
 
 
-def answer(sentence: Sentence, words: Words) -> str:
+def answer(sentence: Sentence, words: Words, *, can_close: bool = False) -> str:
     """What a click could not do, and why; read out by screen readers as it appears."""
-    return f'<div role="alert">{line(BROKEN, words(sentence), words)}</div>'
+    label = escape(words(say("Hide this message")))
+    close = f'<button type="button" class="vm-dismiss" data-vae-close aria-label="{label}" title="{label}">✕</button>'
+    return f'<div role="alert">{line(BROKEN, words(sentence), words, close if can_close else "")}</div>'
 
 
 def button(label: str, action: dict[str, object], key: str, *, primary: bool = False, named: str = "") -> str:
