@@ -4,7 +4,7 @@
 const vaeAnswers = (() => {
     // Elements that an answer stands below; each has the same attribute and value after it was renewed.
     const ANCHORS = ["data-vae-row", "data-vae-entry", "data-vae-download", "data-vae-card", "data-vae-form",
-        "data-vae-anchor"];
+        "data-vae-removed", "data-vae-anchor"];
     // Parts of the page, from the innermost to the outermost; each has a place for answers without an anchor.
     const ROOTS = ["#vae_manager_comparison_page", "#vae_manager_library_page", "#vae_manager_txt2img",
         "#vae_manager_img2img", "[data-vae-settings]"];
@@ -13,7 +13,7 @@ const vaeAnswers = (() => {
     const FOLLOWS = {
         "use": ["choice"], "use-file": ["choice"], "choose": ["choice"], "choose-anyway": ["choice"],
         "prefer": ["choice"], "convert-file": ["convert ", "told", "choice"], "verify-file": ["verify ", "told"],
-        "try-file": ["try ", "told"], "adopt-file": ["adopt ", "told"], "delete-file": ["deleted"],
+        "try-file": ["try ", "told"], "adopt-file": ["adopt ", "told"], "delete-file": ["told"],
         "restore-file": ["told"], "empty-trash": ["told"],
     };
 

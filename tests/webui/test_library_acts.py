@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import sys
 from html import unescape
@@ -19,16 +20,17 @@ from tests.webui.seen import ENTRY, bar, details, finish, library, plain, row
 from tests.webui.test_page import do, wait_for, write_catalogue
 from vae_manager.errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from vae_manager.jobs import JobState
-from vae_manager.library import Folder, scan
+from vae_manager.library import Folder, scan, system_trash
 from vae_manager.library.index import IndexedFile
 from vae_manager.library.journal import Journal
 from vae_manager.library.verification_store import Outcome
-from vae_manager.sentences import say
+from vae_manager.sentences import megabytes, say
 from vae_manager.service import Service
 from vae_manager.upkeep import key_of
 from vae_manager.upkeep.recovery import OWN
 from vae_manager.webui.hosts.acts import Act
 from vae_manager.webui.ui.page import Page
+from vae_manager.webui.ui.questions import Question
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
@@ -85,18 +87,84 @@ def test_move_to_another_folder(page: Page, own: Path, host: PlainHost, monkeypa
     assert library(page, selected=own)["selected"] == key_of(far / own.name)
 
 
-def test_delete_and_undo(page: Page, own: Path, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def own_trash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the system's trash."""
     monkeypatch.setitem(sys.modules, "send2trash", None)
-    content = own.read_bytes()
-    do(page, do="delete-file", file=key_of(own))
-    assert not own.exists()
+
+
+def trash(page: Page) -> list[str]:
+    """Names of the entries in the list, the newest first."""
+    return re.findall(r"<strong><bdi>(.*?)</bdi>", library(page)["regions"]["trash"])
+
+
+def entries(service: Service) -> dict[str, str]:
+    """Entries of the trash by the names of their files."""
+    return {gone.file.name: gone.place.name for gone, _ in service.upkeep.removed.all() if gone.place is not None}
+
+
+@pytest.mark.usefixtures("own_trash")
+def test_two_are_deleted_and_both_come_back(page: Page, own: Path, host: PlainHost, service: Service) -> None:
+    other = vae(host.vaes / "other.safetensors", seed=1)
+    assert trash(page) == []
+    for path in (own, other):
+        do(page, do="delete-file", file=key_of(path))
     assert host.listed == {}
-    assert "own.safetensors is in the trash folder of VAE Manager. Undo" in bar(page)
-    do(page, do="undo-delete")
-    assert own.read_bytes() == content
-    assert "Undo" not in bar(page)
+    assert set(trash(page)) == {own.name, other.name}
+    assert "other.safetensors is in the trash. Restore" in bar(page)
+    for name, entry in entries(service).items():
+        do(page, do="restore-file", entry=entry, name="")
+        assert name in host.listed
+    assert (own.is_file(), other.is_file(), trash(page)) == (True, True, [])
     with pytest.raises(NotFoundError):
-        do(page, do="undo-delete")
+        do(page, do="restore-file", entry="../own.safetensors", name="")
+
+
+@pytest.mark.usefixtures("own_trash")
+def test_the_trash_of_earlier_processes_is_listed(page: Page, own: Path, host: PlainHost) -> None:
+    do(page, do="delete-file", file=key_of(own))
+    later = Page(host, Service(host.data_folder))
+    assert trash(later) == [own.name]
+    assert str(own.parent) in plain(library(later)["regions"]["trash"])
+    [entry] = entries(later.service).values()
+    do(later, do="restore-file", entry=entry, name="")
+    assert own.is_file()
+    assert trash(page) == []
+
+
+@pytest.mark.usefixtures("own_trash")
+def test_a_taken_name_is_asked_about(page: Page, own: Path, service: Service) -> None:
+    do(page, do="delete-file", file=key_of(own))
+    vae(own, 7)
+    [entry] = entries(service).values()
+    with pytest.raises(Question) as asked:
+        do(page, do="restore-file", entry=entry, name="")
+    assert asked.value.action == {"do": "restore-file", "entry": entry, "name": "own-2.safetensors"}
+    do(page, **asked.value.action)
+    assert own.with_name("own-2.safetensors").is_file()
+
+
+@pytest.mark.usefixtures("own_trash")
+def test_the_trash_is_emptied_once_that_is_confirmed(page: Page, own: Path, service: Service) -> None:
+    with pytest.raises(NotFoundError):
+        do(page, do="empty-trash", sure=False)
+    size = megabytes(own.stat().st_size)
+    do(page, do="delete-file", file=key_of(own))
+    with pytest.raises(Question, match=size) as asked:
+        do(page, do="empty-trash", sure=False)
+    assert trash(page) == [own.name]
+    do(page, **asked.value.action)
+    assert (trash(page), own.exists()) == ([], False)
+
+
+def test_the_systems_trash_is_named(page: Page, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_trash, "is_there", lambda: True)
+    monkeypatch.setattr(system_trash, "send", lambda files: [path.unlink() for path in files] != [])
+    do(page, do="delete-file", file=key_of(own))
+    assert "own.safetensors is in the system's trash." in bar(page)
+    assert "Restore" not in library(page)["regions"]["library-bar"].replace("Restore it", "")
+    assert "system's trash" in library(page)["regions"]["trash"].replace("&#x27;", "'")
+    assert trash(page) == []
 
 
 @pytest.mark.parametrize("action", ["rename-file", "delete-file"])
@@ -120,6 +188,8 @@ def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost,
         {"do": "rename-file", "name": "x.safetensors"},
         {"do": "move-file", "folder": "0"},
         {"do": "delete-file"},
+        {"do": "restore-file", "entry": "x", "name": ""},
+        {"do": "empty-trash", "sure": True},
         {"do": "convert-file", "use": False},
         {"do": "set-family", "family": "sdxl"},
     ):
@@ -129,7 +199,7 @@ def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost,
         do(page, do="adopt-file", path=str(own), how="copy", folder="0")
     shown = library(page, selected=own)["regions"]
     assert str(own) not in unescape(shown["file"]), "a path tells strangers about this machine"
-    assert shown["library-forms"] == ""
+    assert (shown["library-forms"], shown["trash"]) == ("", "")
     do(page, do="verify-file", file=key_of(own))
     finish(service, page)
     [file] = scan(host.folders())
@@ -218,16 +288,16 @@ def test_bytes_that_changed_by_themselves_are_found(page: Page, own: Path, servi
 
 
 def test_what_is_known_of_a_file_comes_back_from_the_trash_with_it(
-    page: Page, own: Path, host: PlainHost, service: Service, monkeypatch: pytest.MonkeyPatch
+    page: Page, own: Path, host: PlainHost, service: Service, own_trash: None
 ) -> None:
-    monkeypatch.setitem(sys.modules, "send2trash", None)
     do(page, do="set-family", file=key_of(own), family="sdxl")
     verified(page, service)
     before = known_of(service, host)
     assert before.sha256 == sha256(own)
     assert before.fingerprints is not None
     do(page, do="delete-file", file=key_of(own))
-    do(page, do="undo-delete")
+    [entry] = entries(service).values()
+    do(page, do="restore-file", entry=entry, name="")
     after = known_of(service, host)
     assert (after.sha256, after.fingerprints) == (before.sha256, before.fingerprints)
     [file] = scan(host.folders())

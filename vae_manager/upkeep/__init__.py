@@ -2,6 +2,6 @@
 
 from .known import Known, key_of
 from .looks import Stores
-from .upkeep import Told, Undoable, Upkeep, doubled
+from .upkeep import Told, Upkeep, doubled
 
-__all__ = ["Known", "Stores", "Told", "Undoable", "Upkeep", "doubled", "key_of"]
+__all__ = ["Known", "Stores", "Told", "Upkeep", "doubled", "key_of"]

@@ -13,20 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import NotFoundError
 from ..jobs import Handle, JobView, Lane
 from ..library import VaeFile
 from ..library.verification_store import Verification, VerificationStore
-from ..sentences import Sentence, say
+from ..sentences import Sentence, megabytes, say
 from . import work
 from .known import Known, key_of
 from .looks import Looks, Stores
+from .removed_files import RemovedFiles
 from .verification_summary import problems_of, summary_of
 
 if TYPE_CHECKING:
     from ..library.families import Guess
     from ..library.moving import How, Memory, Surroundings
-    from ..library.trash import Removed
 
 LOOKING = "look"
 PATIENCE = 0.3
@@ -36,23 +35,14 @@ DUPLICATES = "duplicates"
 
 
 @dataclass(frozen=True)
-class Undoable:
-    """What was deleted last."""
-
-    name: str
-    kept_by_us: bool
-    """It can be taken back here; else in the system's trash."""
-    at: float
-    """Seconds since 1970."""
-
-
-@dataclass(frozen=True)
 class Told:
     """What a piece of work has done."""
 
     sentence: Sentence
     made: Path | None = None
     """The file that is new in the library."""
+    restorable: str | None = None
+    """The entry of the trash with the file that was deleted; None for the system's trash, and for other work."""
     problems: tuple[tuple[VaeFile, Sentence], ...] = ()
     """The files that are not right, with the reasons."""
     serial: int = field(default_factory=itertools.count(1).__next__)
@@ -70,7 +60,7 @@ class Upkeep:
         self._lock = threading.Lock()
         self.verifications = VerificationStore()
         self._renamed: dict[str, str] = {}
-        self._removed: Removed | None = None
+        self.removed = RemovedFiles(stores.trash)
         self.told: Told | None = None
         """What the last piece of work has done, until somebody has read it."""
 
@@ -128,30 +118,22 @@ class Upkeep:
             follow = {key: now if name == before else name for key, name in self._renamed.items()}
             self._renamed = {key: name for key, name in {**follow, before: now}.items() if key != name}
 
-    @property
-    def undoable(self) -> Undoable | None:
-        gone = self._removed
-        return Undoable(gone.file.name, gone.place is not None, gone.removed_at) if gone is not None else None
-
     def remove(self, file: Path, around: Surroundings) -> None:
         """Put it into the trash. Raises as `trash.remove` does."""
-        from ..library import trash
+        gone = self.removed.remove(file, around)
+        if gone.place is None:
+            self.told = Told(say("{file} is in the system's trash. Restore it from there.", file=file.name))
+        else:
+            self.told = Told(say("{file} is in the trash.", file=file.name), restorable=gone.place.name)
 
-        self._removed = trash.remove(file, self._stores.trash, around)
+    def restore(self, entry: str, around: Surroundings, name: str | None = None) -> None:
+        """Bring a file of the trash back. Raises as `trash.restore` does."""
+        path = self.removed.restore(entry, around, name)
+        self.told = Told(say("{file} is back in {folder}.", file=path.name, folder=path.parent.name), path)
 
-    def undo(self, around: Surroundings) -> None:
-        """Take back what was deleted last. Raises as `trash.undo` does."""
-        from ..library import trash
-
-        gone = self._removed
-        if gone is None:
-            raise NotFoundError(say("There is nothing to take back."))
-        trash.undo(gone, around)
-        self.forget_removed()
-
-    def forget_removed(self) -> None:
-        """Say no more of what was deleted last."""
-        self._removed = None
+    def empty_trash(self) -> None:
+        """Delete for good what is in the trash. Raises as `trash.empty` does."""
+        self.told = Told(say("The trash is empty: {size} are free again.", size=megabytes(self.removed.empty())))
 
     # -- work ------------------------------------------------------------------------------------------------------
     def verify(self, file: VaeFile) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...jobs import JobState, JobView
 from ...service import Service
-from ...upkeep import Told, Undoable
+from ...upkeep import Told
 from ..hosts.acts import Act
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 class Activity:
     work: Sequence[JobView]
     """What goes on in the background, or has failed."""
-    undo: Undoable | None
-    """What was deleted last, while that can be taken back."""
     told: Told | None
     """What the last piece of work has done."""
     can_choose: bool
@@ -37,7 +35,6 @@ def read_activity(host: Host, service: Service, in_use: str | None) -> Activity:
     views = service.upkeep.views()
     return Activity(
         work=[job for job in views if not job.state.ended or job.state is JobState.FAILED],
-        undo=service.upkeep.undoable,
         told=service.upkeep.told,
         can_choose=host.refusal(Act.CHOOSE) is None,
         in_use=in_use,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...catalogue import Entry
 from ...errors import NotFoundError
-from ...library import VaeFile, collisions, scan
+from ...library import VaeFile, collisions, scan, system_trash
 from ...library.verification_store import Verification
 from ...sentences import Sentence, say
 from ...service import Service
@@ -24,6 +24,7 @@ from .fitting import for_this_host
 from .memo import Memo
 
 if TYPE_CHECKING:
+    from ...library.trash import Removed
     from ..hosts.host import Host
 
 
@@ -111,6 +112,10 @@ class Library:
     """How many VAEs are known to be here more than once, by their weights."""
     looking: bool
     """New files are being looked at."""
+    removed: Sequence[tuple[Removed, int]]
+    """Entries of the trash with their sizes, the newest first."""
+    has_system_trash: bool
+    """Deleted files go to the system's trash."""
     change_refused: Sentence | None
     adopt_refused: Sentence | None
     choose_refused: Sentence | None
@@ -158,6 +163,8 @@ def read_library(
         activity=read_activity(host, service, in_use.path),
         doubled=doubled(twins),
         looking=service.upkeep.looking,
+        removed=service.upkeep.removed.all(),
+        has_system_trash=system_trash.is_there(),
         change_refused=host.refusal(Act.CHANGE_FILES),
         adopt_refused=host.refusal(Act.ADOPT_FILES),
         choose_refused=host.refusal(Act.CHOOSE),

@@ -192,6 +192,7 @@ class Page:
             "regions": {
                 "library-bar": markup.library_bar(library, words),
                 "library-forms": markup.adopt_form(library, words),
+                "trash": markup.trash(library, words),
                 "file": markup.file_details(library, words),
             },
             "active": library.active,

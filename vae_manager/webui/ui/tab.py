@@ -31,7 +31,7 @@ def build(page: Page) -> Any:
             with gr.TabItem(words(say("Library")), id=LIBRARY):
                 shelf = gr.HTML(
                     f'<div class="vm-shelf"><section class="vm-left">{region("library-bar", live=True)}'
-                    f'{markup.library_frame(words)}{region("library-forms")}</section>'
+                    f'{markup.library_frame(words)}{region("library-forms")}{region("trash")}</section>'
                     f'<section class="vm-right">{region("file")}</section></div>',
                     elem_id=f"{NAME}_shelf",
                 )

@@ -8,10 +8,11 @@ from .jobs import Figures, job_figures
 from .library import library_bar, library_frame, library_row
 from .offers import offers
 from .outcomes import answers
-from .parts import answer
+from .parts import answer, question
 from .pasted import pasted, pasted_title
 from .settings import settings
 from .status import status, title
+from .trash_list import trash
 from .work import work_figures
 
 __all__ = [
@@ -33,8 +34,10 @@ __all__ = [
     "offers",
     "pasted",
     "pasted_title",
+    "question",
     "settings",
     "status",
     "title",
+    "trash",
     "work_figures",
 ]

@@ -1,4 +1,4 @@
-"""What has come of clicks: the choice that was made last, work on the library, its last notice, the last deletion.
+"""What has come of clicks: the choice that was made last, work on the library, and its last notice.
 
 Each stands in its usual place, and the page's script shows it where the click was (javascript/vae_answers.js).
 """
@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from ....jobs import JobView
 from ....sentences import Sentence, say
-from ....upkeep import Told, Undoable, key_of
+from ....upkeep import Told, key_of
 from ...words import Words
 from ..activity import Activity
 from ..facts import Facts
@@ -22,7 +22,7 @@ from .work import work_line
 
 __all__ = ["Answer", "activity_lines", "answers"]
 
-CHOICE, NOTICE, DELETED = "choice", "told", "deleted"
+CHOICE, NOTICE = "choice", "told"
 """Keys of answers; work has the keys of its jobs."""
 
 
@@ -51,9 +51,6 @@ def activity_lines(activity: Activity, words: Words) -> str:
 
 def _of_activity(activity: Activity, words: Words) -> list[Answer]:
     found = [_work(job, words) for job in activity.work]
-    if activity.undo is not None:
-        undo = activity.undo
-        found.append({"key": DELETED, "id": f"{DELETED} {undo.at}", "html": _deleted(undo, words)})
     if activity.told is not None:
         told = activity.told
         found.append({"key": NOTICE, "id": f"{NOTICE} {told.serial}", "html": _notice(told, activity, words)})
@@ -64,18 +61,16 @@ def _work(job: JobView, words: Words) -> Answer:
     return {"key": job.key, "id": f"work {job.serial}", "html": work_line(job, words)}
 
 
-def _deleted(gone: Undoable, words: Words) -> str:
-    name = plain(gone.name)
-    if gone.kept_by_us:
-        text = say("{file} is in the trash folder of VAE Manager.", file=name)
-        back = button(words(say("Undo")), {"do": "undo-delete"}, "undo", named=words(say("Undo")) + f" — {name}")
-    else:
-        text, back = say("{file} is in the system's trash, where it can be taken back.", file=name), ""
-    return _line(text, back, {"do": "forget-delete"}, words)
-
-
 def _notice(told: Told, activity: Activity, words: Words) -> str:
-    return _line(told.sentence, _use_made(told, activity, words), {"do": "forget-told"}, words, _not_right(told, words))
+    buttons = _restore(told, words) + _use_made(told, activity, words)
+    return _line(told.sentence, buttons, {"do": "forget-told"}, words, _not_right(told, words))
+
+
+def _restore(told: Told, words: Words) -> str:
+    if told.restorable is None:
+        return ""
+    action: dict[str, object] = {"do": "restore-file", "entry": told.restorable, "name": ""}
+    return button(words(say("Restore")), action, "restore last")
 
 
 def _use_made(told: Told, activity: Activity, words: Words) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from ....sentences import Sentence, say
 from ...words import Words
+from ..questions import Question
 
 FINE, LOOK, BROKEN = "fine", "look", "broken"
 """Three kinds of lines; each has a sign and a word beside its colour."""
@@ -45,11 +46,22 @@ def badge(sign: str, text: str) -> str:
     return f'<span class="vm-badge"><span aria-hidden="true">{sign}</span> {escape(text)}</span>'
 
 
+def question(asked: Question, words: Words) -> str:
+    """A question, with the button that is the answer to it."""
+    after = button(words(asked.label), asked.action, "answer") + _close(words)
+    return f'<div role="alert">{line(LOOK, words(asked.sentence), words, after)}</div>'
+
+
 def answer(sentence: Sentence, words: Words, *, can_close: bool = False) -> str:
     """What a click could not do, and why; read out by screen readers as it appears."""
+    close = _close(words) if can_close else ""
+    return f'<div role="alert">{line(BROKEN, words(sentence), words, close)}</div>'
+
+
+def _close(words: Words) -> str:
+    """Closes an answer that the browser alone keeps."""
     label = escape(words(say("Hide this message")))
-    close = f'<button type="button" class="vm-dismiss" data-vae-close aria-label="{label}" title="{label}">✕</button>'
-    return f'<div role="alert">{line(BROKEN, words(sentence), words, close if can_close else "")}</div>'
+    return f'<button type="button" class="vm-dismiss" data-vae-close aria-label="{label}" title="{label}">✕</button>'
 
 
 def button(label: str, action: dict[str, object], key: str, *, primary: bool = False, named: str = "") -> str:
