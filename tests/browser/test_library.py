@@ -237,8 +237,9 @@ def test_convert_and_use(stages: Stages, open_page: Open) -> None:
     choose_marked(page, "theirs.safetensors · ⚠ needs converting")
     expect(page.locator(f"{STATUS} .vm-broken")).to_contain_text("theirs.safetensors is a diffusers file")
     press(page, "Convert and use", STATUS)
-    expect(page.locator(TITLE)).to_contain_text("theirs-3")
-    expect(page.locator(DROPDOWN)).to_have_value(re.compile("^theirs-3.safetensors"))
+    expect(page.locator(TITLE)).to_contain_text("theirs-2")
+    expect(page.locator(DROPDOWN)).to_have_value(re.compile("^theirs-2.safetensors"))
+    assert len(list(stage.vaes.iterdir())) == 2, "the first result is used"
 
 
 def test_a_download_that_cannot_be_loaded_is_converted(

@@ -364,6 +364,36 @@ def test_a_conversion_makes_a_second_file(page: Page, host: PlainHost, theirs: P
     assert row(page, made).endswith("✓ can be used")
 
 
+def test_the_result_of_an_earlier_conversion_is_found_and_used(
+    page: Page, host: PlainHost, theirs: Path, service: Service
+) -> None:
+    path = theirs.rename(host.vaes / "theirs.safetensors")
+    host.refresh()
+    for _ in range(2):
+        host.word = "None"
+        do(page, do="convert-file", file=key_of(path), use=True)
+        finish(service, page)
+        wait_for(lambda: host.word == "theirs-2.safetensors")
+    assert tree(host.vaes) == ["theirs-2.safetensors", "theirs.safetensors"]
+    assert "theirs-2.safetensors is there already, made from theirs.safetensors" in bar(page)
+    host.word, host.loaded = "None", None
+    assert row(page, path).endswith("✓ converted: theirs-2.safetensors Use theirs-2.safetensors")
+    assert key_of(host.vaes / "theirs-2.safetensors") in library(page)["rows"][key_of(path)]
+    assert "It was converted: use theirs-2.safetensors." in details(page, path)
+
+
+def test_a_result_that_is_damaged_is_not_used(page: Page, host: PlainHost, theirs: Path, service: Service) -> None:
+    path = theirs.rename(host.vaes / "theirs.safetensors")
+    host.refresh()
+    do(page, do="convert-file", file=key_of(path), use=False)
+    finish(service, page)
+    made = host.vaes / "theirs-2.safetensors"
+    made.write_bytes(made.read_bytes()[:-1] + b"\x01")
+    do(page, do="convert-file", file=key_of(path), use=False)
+    finish(service, page)
+    assert tree(host.vaes) == ["theirs-2.safetensors", "theirs-3.safetensors", "theirs.safetensors"]
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 def test_after_a_download_the_setting_decides(
     page: Page, host: PlainHost, theirs: Path, hub: Hub, service: Service, wanted: bool

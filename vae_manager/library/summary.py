@@ -54,7 +54,7 @@ class Summary:
             inspection.prefix,
             inspection.convertible,
             inspection.loadable,
-            dict(_shortened(*item) for item in list(inspection.metadata.items())[:MOST_ITEMS]),
+            dict(_shortened(*item) for item in sorted(inspection.metadata.items(), key=_is_foreign)[:MOST_ITEMS]),
             inspection.problems,
         )
 
@@ -89,6 +89,11 @@ class Summary:
 
 _PLAIN: Final = vars(Summary(""))
 _KINDS: Final[Mapping[str, Any]] = dict.fromkeys(("latent_channels", "parameters"), int | None) | {"dtype": str | None}
+
+
+def _is_foreign(item: tuple[str, str]) -> bool:
+    """Return False for metadata of this program, which comes first: a result names its source there."""
+    return not item[0].startswith("vae_manager.")
 
 
 def _shortened(key: str, value: str) -> tuple[str, str]:

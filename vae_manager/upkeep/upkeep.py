@@ -171,18 +171,22 @@ class Upkeep:
 
         self._lane.start(DUPLICATES, "", find)
 
-    def convert(self, source: Path, then: Callable[[Path], None]) -> None:
-        """Convert into a second file beside `source`; `then` is told of it in the same job."""
+    def convert(self, source: Path, files: Sequence[VaeFile], then: Callable[[Path], None]) -> None:
+        """Convert into a second file beside `source`, unless one of `files` is that already; `then` gets its path in
+        the same job."""
         from ..files.conversion import described
 
         def convert(handle: Handle) -> None:
-            target, done = work.convert(source, self._stores.hashes(), handle)
-            first, *more = described(done)
+            made = work.convert(source, [file.path for file in files], self._stores.hashes(), handle)
+            first, *more = described(made.done)
             for another in more:
                 first = say("{first}, {next}", first=first, next=another)
-            sentence = say("{file} was made from {source}: {done}.", file=target.name, source=source.name, done=first)
-            self.told = Told(sentence, target)
-            then(target)
+            names = {"file": made.path.name, "source": source.name, "done": first}
+            if made.is_new:
+                self.told = Told(say("{file} was made from {source}: {done}.", **names), made.path)
+            else:
+                self.told = Told(say("{file} is there already, made from {source}: {done}.", **names), made.path)
+            then(made.path)
 
         self._lane.start(f"convert {key_of(source)}", source.name, convert)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,19 +90,31 @@ def _fingerprint(path: Path, stores: Stores, course: Course) -> None:
 
 
 # -- conversion ----------------------------------------------------------------------------------------------------
-def convert(source: Path, hashes: HashStore, handle: Handle) -> tuple[Path, tuple[str, ...]]:
-    """Write the VAE of `source` as a file that the WebUI loads, beside it; returns that and what was done."""
+@dataclass(frozen=True)
+class Conversion:
+    """A file that the WebUI loads, made from another one."""
+
+    path: Path
+    done: tuple[str, ...]
+    """As `Plan.done`."""
+    is_new: bool
+    """False for the result of an earlier conversion, which is still what it says."""
+
+
+def convert(source: Path, files: Sequence[Path], hashes: HashStore, handle: Handle) -> Conversion:
+    """Find the result of an earlier conversion among `files`, or write the VAE of `source` as a file beside it."""
     from ..files import inspect
     from ..files.conversion import convert as write
-    from ..files.conversion import free_name, plan
+    from ..files.conversion import find_twin, free_name, plan
 
-    target = free_name(source.parent, source, plan(inspect(source)).done)
-    converted = write(
-        source,
-        target,
-        hashes=hashes,
-        report=lambda done, total: handle.report("converting", done, total),
-        stop=handle.stop,
-    )
+    def report(done: int, total: int) -> None:
+        handle.report("converting", done, total)
+
+    planned = plan(inspect(source))
+    twin = find_twin(source, planned, files, hashes, report=report, stop=handle.stop)
+    if twin is not None:
+        return Conversion(twin, planned.done, is_new=False)
+    target = free_name(source.parent, source, planned.done)
+    converted = write(source, target, hashes=hashes, report=report, stop=handle.stop)
     hashes.remember(converted.target, converted.sha256)
-    return converted.target, converted.done
+    return Conversion(converted.target, converted.done, is_new=True)

@@ -133,7 +133,7 @@ def convert(host: Host, service: Service, path: Path, *, use_it: bool) -> None:
             is_listed(host, target)
             choose(host, service, Choice(target.name))
 
-    service.upkeep.convert(path, then)
+    service.upkeep.convert(path, scan(host.folders()), then)
 
 
 def convert_fetched(host: Host, service: Service, path: Path, *, use: bool) -> bool:

@@ -9,7 +9,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...catalogue import Entry
 from ...errors import NotFoundError
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from ..hosts.host import Host
 
 
+SOURCE_KEY: Final = "vae_manager.source_sha256"
+"""In the metadata of what a conversion has made (files.conversion)."""
+
+
 class HashState(enum.Enum):
     """What is known of a file's SHA-256."""
 
@@ -36,6 +40,15 @@ class HashState(enum.Enum):
     KNOWN = "known"
     HASHING = "hashing"
     NONE = "none"
+
+
+class Converted(NamedTuple):
+    """A file that was made from another one of the library."""
+
+    key: str
+    name: str
+    word: str | None
+    """The WebUI's word for it; None where the WebUI lists another file of that name."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,8 @@ class LibraryRow:
     in_use: bool = False
     chosen: bool = False
     """It is what the setting says, whether it is in the model or not."""
+    converted: Converted | None = None
+    """The result of a conversion of these very bytes, if the library has one that can be used."""
     verification: Verification | None = None
     """The last verification of these very bytes."""
 
@@ -199,6 +214,7 @@ def _rows(
     listed, choice = host.files(), host.choice().word
     same_name = {name: tuple(file.path for file in group) for name, group in collisions(files).items()}
     known, hashing = service.upkeep.known(files), service.hashing()
+    made = _conversions(files, known, listed)
     rows = []
     for file in files:
         path, others = str(file.path), same_name.get(file.name, ())
@@ -220,10 +236,25 @@ def _rows(
                 hash_state=state,
                 in_use=in_use.path == path,
                 chosen=mine and choice == file.name,
+                converted=made.get(sha256) if sha256 is not None else None,
                 verification=service.upkeep.verifications.of(file),
             )
         )
     return rows
+
+
+def _conversions(
+    files: Sequence[VaeFile], known: Mapping[Path, Known], listed: Mapping[str, str]
+) -> Mapping[str, Converted]:
+    """Results of conversions by the hashes of their sources; of several, one that the WebUI lists."""
+    found: dict[str, Converted] = {}
+    for file in files:
+        of_file = known.get(file.path)
+        source = of_file.metadata.get(SOURCE_KEY) if of_file is not None and of_file.loadable else None
+        is_listed = listed.get(file.name) == str(file.path)
+        if source is not None and (source not in found or is_listed):
+            found[source] = Converted(key_of(file.path), file.relative, file.name if is_listed else None)
+    return found
 
 
 def _hash(

@@ -13,7 +13,7 @@ from ....sentences import Sentence, megabytes, say
 from ...words import Words
 from ..fitting import LOOK_ALIKE, Fit, family_label, fit_of
 from ..library_facts import HashState, Library, LibraryRow
-from .library import may_convert, may_use, use
+from .library import is_replaced, may_convert, may_use, use, use_converted
 from .parts import LOOK, button, line, paragraph, plain
 
 METADATA_SHOWN = 12
@@ -84,6 +84,8 @@ def _fit(row: LibraryRow, library: Library) -> list[Sentence]:
                 ours=FAMILIES[ours].latent_channels,
             )
         ]
+    if fit is Fit.CONVERTIBLE and row.converted is not None:
+        return [say("It was converted: use {file}.", file=plain(row.converted.name))]
     if fit is Fit.CONVERTIBLE:
         return [say("Converted, it can be used. That makes a second file beside it; this one stays as it is.")]
     if fit is Fit.NO_VAE:
@@ -154,7 +156,9 @@ def _actions(row: LibraryRow, library: Library, words: Words) -> str:
 
     if may_use(row, library):
         add(say("Use"), use(row), primary=True)
-    if may_convert(row, library):
+    if is_replaced(row):
+        made.append(use_converted(row, library, words, key=f"file use {row.key}", primary=True))
+    elif may_convert(row, library):
         if library.choose_refused is None:
             add(say("Convert and use"), {"do": "convert-file", "file": row.key, "use": True}, primary=True)
         add(say("Convert"), {"do": "convert-file", "file": row.key, "use": False})

@@ -92,6 +92,8 @@ def _gravity(row: LibraryRow, library: Library) -> int:
     if row.known is None:
         return 1
     if row.broken is not None:
+        if is_replaced(row):
+            return 1
         return 3 if row.known.convertible else WORST
     return 2 if row.namesakes or fit_of(row.known, library.in_use.family).last else 0
 
@@ -140,6 +142,9 @@ def _state(row: LibraryRow, library: Library, words: Words) -> str:
     fit = fit_of(known, library.in_use.family)
     if row.broken is not None:
         told = _problem(row)
+        if is_replaced(row):
+            made = words(say("converted: {file}", file=plain(row.converted.name if row.converted else "")))
+            return f'<span class="vm-is-fine">{badge("✓", made)}</span>'
     elif fit is Fit.OTHER_SHAPES:
         told = say("does not fit")
     elif row.namesakes:
@@ -165,11 +170,27 @@ def _row_buttons(row: LibraryRow, library: Library, words: Words) -> str:
     if may_use(row, library):
         label = words(say("Use"))
         return button(label, use(row), f"row use {row.key}", named=f"{label} — {plain(row.name)}")
+    if is_replaced(row):
+        return use_converted(row, library, words, key=f"row use {row.key}")
     if may_convert(row, library):
         label = words(say("Convert"))
         action: dict[str, object] = {"do": "convert-file", "file": row.key, "use": False}
         return button(label, action, f"row use {row.key}", named=f"{label} — {plain(row.name)}")
     return ""
+
+
+def is_replaced(row: LibraryRow) -> bool:
+    """The WebUI cannot load it, and a conversion of it is there."""
+    return row.converted is not None and row.known is not None and row.known.convertible
+
+
+def use_converted(row: LibraryRow, library: Library, words: Words, *, key: str, primary: bool = False) -> str:
+    """The way from a file to what was made from it."""
+    made = row.converted
+    if made is None or made.word is None or library.choose_refused is not None:
+        return ""
+    label = words(say("Use {file}", file=plain(made.name)))
+    return button(label, {"do": "use-file", "file": made.key}, key, primary=primary)
 
 
 def use(row: LibraryRow) -> dict[str, object]:
