@@ -21,7 +21,7 @@ from ...sentences import Sentence, say
 from ...service import Service
 from ...upkeep import Known
 from ..hosts.acts import Act, InUse
-from ..update import newer_version_on_disk
+from ..update import loaded_code
 from .builtin import Builtin, builtin_notices, read_builtin
 from .choosing import newest_choice
 from .fitting import family_label
@@ -313,7 +313,7 @@ def _notices(
 ) -> Sequence[Sentence]:
     said = choosing.error if choosing is not None else None
     notices = [in_use.notice] if in_use.notice is not None and in_use.notice != said else []
-    if newer_version_on_disk() is not None:
+    if loaded_code().is_outdated():
         notices.append(say("VAE Manager was updated. Restart the WebUI to finish the update."))
     if in_use.decoded_by_taesd:
         notices.append(

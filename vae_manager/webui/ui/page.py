@@ -20,6 +20,7 @@ from ..admission import Visitor
 from ..faults import FAULTS
 from ..hosts.acts import Act
 from ..hosts.visited import seen_from_elsewhere, seen_from_here
+from ..update import loaded_code
 from ..words import Words, words_of
 from . import markup
 from .activity import read_activity
@@ -68,6 +69,7 @@ class Page:
     def __init__(self, host: Host, service: Service) -> None:
         self.host = host
         self.service = service
+        loaded_code()  # notes what was loaded
         self.quick_settings_at_build = "sd_vae" in (host.quick_settings() or ())
         self._lines = _Lines()
         self._sent = RowLog()
