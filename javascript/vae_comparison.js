@@ -9,6 +9,7 @@ const vaeComparison = (() => {
 
     let wanted = null; // the value of the chosen picture; null: the newest
     const chips = new Map(); // what a person has ticked or not
+    let only = null; // the one VAE that was asked for beside the one in use
     let each = false;
     let looked = ""; // the id of the comparison that is looked at; empty: the newest
     let digest = ""; // of what can be chosen, as it was sent last
@@ -33,12 +34,22 @@ const vaeComparison = (() => {
         const own = chosen?.value === OWN;
         for (const box of all("[data-vae-chip]")) {
             const always = box.dataset.vaeInUse !== undefined && !own; // the others are held against it
-            box.checked = !box.disabled && (chips.get(box.value) ?? box.dataset.vaeProposed !== undefined) || always;
+            box.checked = !box.disabled && (chips.get(box.value) ?? proposed(box)) || always;
         }
         for (const radio of all("[name=vae-encode]")) radio.checked = (radio.value === "each") === each;
         for (const region of all("[data-vae-encode]")) region.hidden = !own;
         for (const button of all("[data-vae-take]")) button.hidden = !own || shownIn(button.dataset.vaeTake) === null;
         page()?.querySelector(FIELD)?.classList.toggle("vm-chosen", own);
+    }
+
+    const proposed = (box) => only === null ? box.dataset.vaeProposed !== undefined : box.value === only;
+
+    function compareFile(word) {
+        only = word;
+        chips.clear();
+        looked = "";
+        open();
+        keep();
     }
 
     function changed(event) {
@@ -94,6 +105,7 @@ const vaeComparison = (() => {
         const infotext = gradioApp().querySelector(`#html_info_${tab} p`)?.textContent ?? "";
         open();
         wanted = null;
+        only = null;
         looked = "";
         const picture = shownIn(tab);
         const size = picture === null ? [] : [picture.naturalWidth, picture.naturalHeight];
@@ -103,10 +115,12 @@ const vaeComparison = (() => {
     function clicked(event) {
         const button = event.target.closest("button");
         if (button === null) return;
-        const {vaeCompare, vaeSide, vaeOf, vaeStart, vaeTake, vaeShown} = button.dataset;
+        const {vaeCompare, vaeCompareFile, vaeSide, vaeOf, vaeStart, vaeTake, vaeShown} = button.dataset;
         if (vaeCompare !== undefined) {
             const accordion = button.closest("#vae_manager_img2img") !== null ? "img2img" : "txt2img";
             compareShown(vaeCompare || accordion);
+        } else if (vaeCompareFile !== undefined) {
+            compareFile(vaeCompareFile);
         } else if (vaeSide !== undefined) {
             vaeStage.choose(vaeSide, vaeOf);
         } else if (vaeStart !== undefined) {

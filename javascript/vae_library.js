@@ -132,11 +132,43 @@ const vaeLibrary = (() => {
             arrange();
             return;
         }
+        const copy = event.target.closest("[data-vae-copy]");
+        if (copy !== null) {
+            copied(copy);
+            return;
+        }
         const row = event.target.closest("[data-vae-row]");
+        if (event.target.closest("[data-vae-compare-file]") !== null) return;
         if (row === null || event.target.closest("[data-vae-do]") !== null) return;
         if (!event.target.closest("button") && String(document.getSelection()) !== "") return; // text is being marked
         mark(row.dataset.vaeRow);
         vaeManager.ask();
+        // On a narrow page the file's panel lies below the table.
+        const panel = find(".vm-right");
+        if (event.target.closest("[data-vae-select]") && panel.offsetTop > find(".vm-left").offsetTop + 1) {
+            setTimeout(() => panel.scrollIntoView({block: "nearest"}), 300);
+        }
+    }
+
+    // Without a secure address there is no clipboard but that of a selection.
+    async function copied(button) {
+        const text = button.dataset.vaeCopy;
+        if (navigator.clipboard) {
+            await navigator.clipboard.writeText(text);
+        } else {
+            const field = document.createElement("textarea");
+            field.value = text;
+            document.body.append(field);
+            field.select();
+            document.execCommand("copy");
+            field.remove();
+            button.focus();
+        }
+        const shown = button.querySelector("code");
+        const before = shown.textContent;
+        if (before === button.dataset.vaeCopied) return;
+        shown.textContent = button.dataset.vaeCopied;
+        setTimeout(() => { shown.textContent = before; }, 1500);
     }
 
     function start() {

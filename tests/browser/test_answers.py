@@ -56,7 +56,7 @@ def test_a_refused_use_and_a_question_stand_below_the_row(stages: Stages, open_p
     page.locator(f"{TAB} [data-vae-sort=size]").click()
     expect(below(row(page, OTHER.name))).to_be_visible()
     question = below(row(page, OTHER.name))
-    question.get_by_text("Use it all the same").click()
+    question.get_by_text("Use anyway").click()
     expect(row(page, OTHER.name)).to_contain_text("✓ in use")
     expect(page.locator(ANSWER)).to_have_count(0)
 

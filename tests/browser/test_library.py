@@ -41,7 +41,7 @@ def select(page: Page, name: str) -> None:
 
 
 def press(page: Page, label: str, where: str = FILE) -> None:
-    page.locator(f"{where} button").get_by_text(label, exact=True).click()
+    page.locator(f"{where} button:visible").get_by_text(label, exact=True).click()
 
 
 def unfold(page: Page, label: str) -> None:
@@ -142,13 +142,13 @@ def test_rename_move_delete_undo(stages: Stages, open_page: Open, tmp_path: Path
     unfold(page, "Rename …")
     field.fill(TUNED.name)
     page.keyboard.press("Enter")
-    expect(page.locator(f"{TAB} [role=alert]")).to_contain_text(f"another file named {TUNED.name}")
+    expect(page.locator(f"{TAB} [role=alert]:visible")).to_contain_text(f"another file named {TUNED.name}")
 
     unfold(page, "Move …")
     page.locator(f"{FILE} select[name=folder]").select_option(label=str(tmp_path))
     press(page, "Move")
     expect(page.locator(f"{FILE} dd").first).to_have_text(str(tmp_path / "better name.safetensors"))
-    expect(page.locator(f"{TAB} [role=alert]")).to_have_count(0)
+    expect(page.locator(f"{TAB} [role=alert]:visible")).to_have_count(0)
 
     press(page, "Delete")
     expect(row(page, "better name.safetensors")).to_have_count(0)
@@ -168,7 +168,7 @@ def test_take_in_a_file_and_say_what_it_is(stages: Stages, open_page: Open, tmp_
     page = open_page(stage)
     open_tab(page)
     expect(page.locator(f"{BAR} p")).to_contain_text("There is no VAE file yet")
-    unfold(page, "Take in a file of this machine")
+    unfold(page, "Import a local file")
     page.fill(f"{TAB} input[name=path]", str(source))
     page.locator(f"{TAB} select[name=how]").select_option("move")
     page.wait_for_timeout(2700)
@@ -177,12 +177,12 @@ def test_take_in_a_file_and_say_what_it_is(stages: Stages, open_page: Open, tmp_
     expect(row(page, OTHER.name)).to_contain_text("✓ can be used")
     expect(page.locator(BAR)).to_contain_text(f"{OTHER.name} is in the library now.")
     assert list(tmp_path.iterdir()) == []
-    press(page, "Use", BAR)
+    press(page, "Use", f"{TAB} :is(.vm-said, [data-vae-said])")
     expect(row(page, OTHER.name)).to_contain_text("✓ in use")
 
     select(page, OTHER.name)
     press(page, "This is SDXL")
-    expect(row(page, OTHER.name)).to_contain_text("SDXL your word")
+    expect(row(page, OTHER.name)).to_contain_text("SDXL set by you")
     expect(row(page, OTHER.name)).to_contain_text("! other family")
     page.click("#tabs > .tab-nav > button:has-text('txt2img')")
     expect(page.locator(STATUS)).to_contain_text("was made for SDXL, this checkpoint is SD 1.x / 2.x")
@@ -226,7 +226,7 @@ def test_convert_and_use(stages: Stages, open_page: Open) -> None:
     press(page, "Convert")
     expect(page.locator(BAR)).to_contain_text("theirs-2.safetensors was made from theirs.safetensors: names changed")
     expect(row(page, "theirs-2.safetensors")).to_contain_text("✓ can be used")
-    press(page, "Use", BAR)
+    press(page, "Use", f"{TAB} :is(.vm-said, [data-vae-said])")
     expect(row(page, "theirs-2.safetensors")).to_contain_text("✓ in use")
     assert (stage.vaes / "theirs.safetensors").read_bytes() == content
     assert (stage.vaes / "theirs-2.safetensors").is_file()

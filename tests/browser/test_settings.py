@@ -141,7 +141,7 @@ def test_flags_that_forbid_a_choice(stages: Stages, open_page: Open, flags: list
     page.click(f"{MINE} button:has-text('Get')")
     expect(page.locator(MINE)).to_contain_text(re.compile("✓ (already here|in use)"))
     choose(page, "Built-in")
-    expect(page.locator(f"{ACCORDION} [role=alert]").first).to_contain_text(said)
+    expect(page.locator(f"{ACCORDION} [role=alert]:visible").first).to_contain_text(said)
     expect(page.locator(DROPDOWN)).to_have_value("Automatic")
 
 

@@ -162,7 +162,7 @@ class Upkeep:
             groups = doubled(self.twins(files))
             if groups:
                 sentence = say(
-                    "{count} VAEs are here more than once, whatever their files are called: see “Recognised as”.",
+                    "{count} VAEs are here more than once, whatever their files are called: see below their names.",
                     count=groups,
                 )
                 self.told = Told(sentence)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ...catalogue import Entry
 from ...errors import NotFoundError
 from ...library import VaeFile, collisions, scan, system_trash
+from ...library.previews import previews_of
 from ...library.verification_store import Verification
 from ...sentences import Sentence, say
 from ...service import Service
@@ -77,6 +78,8 @@ class LibraryRow:
     in_use: bool = False
     chosen: bool = False
     """It is what the setting says, whether it is in the model or not."""
+    has_preview: bool = False
+    """A picture lies beside it."""
     converted: Converted | None = None
     """The result of a conversion of these very bytes, if the library has one that can be used."""
     verification: Verification | None = None
@@ -214,6 +217,7 @@ def _rows(
     listed, choice = host.files(), host.choice().word
     same_name = {name: tuple(file.path for file in group) for name, group in collisions(files).items()}
     known, hashing = service.upkeep.known(files), service.hashing()
+    previews = previews_of(files)
     made = _conversions(files, known, listed)
     rows = []
     for file in files:
@@ -236,6 +240,7 @@ def _rows(
                 hash_state=state,
                 in_use=in_use.path == path,
                 chosen=mine and choice == file.name,
+                has_preview=file.path in previews,
                 converted=made.get(sha256) if sha256 is not None else None,
                 verification=service.upkeep.verifications.of(file),
             )

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...choice import AUTOMATIC, BUILTIN, Choice
+from ...errors import NotFoundError
 from ...jobs import JobState
 from ...library import VaeFile, scan
 from ...library.listing import Listing
+from ...library.previews import previews_of
 from ...sentences import Sentence, say
 from ...service import Service
+from ...upkeep import key_of
 from ..admission import Visitor
 from ..faults import FAULTS
 from ..hosts.acts import Act
@@ -221,6 +224,13 @@ class Page:
     def compare_picture(self, message: str, picture: Path | bytes | None) -> None:
         """Compare a picture of the person's own. Raises VaeManagerError."""
         compare_picture(self.host, self.service, message, picture)
+
+    def preview_of(self, key: str) -> Path:
+        """The preview beside the file of that key. Raises NotFoundError."""
+        files = [file for file in self._listed() if key_of(file.path) == key]
+        for preview in previews_of(files).values():
+            return preview
+        raise NotFoundError(say("This picture is not there."))
 
     def pace(self) -> dict[str, Any]:
         """The figures of the downloads alone: cheap enough to be asked for many times a second.

@@ -39,7 +39,7 @@ def build(page: Page) -> Any:
                 which = gr.HTML(_which(page) + answers_home())
                 with gr.Row(elem_classes=["vm-compare"]):
                     setup = gr.HTML(region("compare-setup"), elem_id=f"{SECOND}_setup")
-                    own = picture_field(words(say("A picture of your own")), f"{SECOND}_own")
+                    own = picture_field(words(say("Your own image")), f"{SECOND}_own")
                 results = gr.HTML(
                     f'{region("compare-kept")}{region("compare-progress", live=True)}{frame(words)}'
                     f'{region("compare-cards")}',

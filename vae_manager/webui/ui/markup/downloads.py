@@ -130,7 +130,7 @@ def _ending(past: Past) -> tuple[str, Sentence]:
         return "✓", say("already here")
     if past.problem is not None and not past.proven:  # it was inspected
         return "!", say("cannot be used")
-    return ("✓", say("proven")) if past.proven else ("!", say("not proven"))
+    return ("✓", say("verified")) if past.proven else ("!", say("unverified"))
 
 
 # -- the forms -----------------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def _address_form(words: Words) -> str:
     label, get = escape(words(say("From an address"))), escape(words(say("Get")))
     example = escape("hub:owner/repo/file.safetensors · civitai:123 · https://…")
     hint = say(
-        "Where nobody publishes a SHA-256 for it, it is marked as not proven. Whether it is a VAE that the WebUI can "
+        "Where nobody publishes a SHA-256 for it, it is marked as unverified. Whether it is a VAE that the WebUI can "
         "load is looked at either way."
     )
     return (

@@ -13,8 +13,8 @@ from ....sentences import Sentence, megabytes, say
 from ...words import Words
 from ..fitting import LOOK_ALIKE, Fit, family_label, fit_of
 from ..library_facts import HashState, Library, LibraryRow
-from .library import is_replaced, may_convert, may_use, use, use_converted
-from .parts import LOOK, button, line, paragraph, plain
+from .library import compare_button, is_replaced, may_convert, may_use, use, use_converted
+from .parts import LOOK, button, copy_button, file_name, line, paragraph, plain, preview
 
 METADATA_SHOWN = 12
 """Entries; some trainers write hundreds."""
@@ -29,7 +29,8 @@ def file_details(library: Library, words: Words) -> str:
         return paragraph(f'<span class="vm-hint">{escape(words(say("Choose a file to see what it is.")))}</span>')
     told = "".join(paragraph(escape(words(sentence))) for sentence in about(row, library))
     return (
-        f'<h3 class="vm-title"><bdi>{escape(plain(row.name))}</bdi></h3>{told}{_problems(row, words)}'
+        f'{preview(row.key, large=True) if row.has_preview else ""}'
+        f'<h3 class="vm-title"><bdi>{file_name(row.name)}</bdi></h3>{told}{_problems(row, words)}'
         f'<div data-vae-anchor="file {row.key}">{_actions(row, library, words)}</div>{_details(row, library, words)}'
     )
 
@@ -162,15 +163,16 @@ def _actions(row: LibraryRow, library: Library, words: Words) -> str:
         if library.choose_refused is None:
             add(say("Convert and use"), {"do": "convert-file", "file": row.key, "use": True}, primary=True)
         add(say("Convert"), {"do": "convert-file", "file": row.key, "use": False})
+    made.append(compare_button(row, library, words, key=f"file compare {row.key}"))
     if library.check_refused is None:
         add(say("Verify"), {"do": "verify-file", "file": row.key})
     if _may_try(row, library):
-        add(say("Try it out"), {"do": "try-file", "file": row.key})
+        add(say("Test compatibility"), {"do": "try-file", "file": row.key})
     for family in _families_to_say(row):
         text = say("This is {family}", family=family_label(family))
         add(text, {"do": "set-family", "file": row.key, "family": family})
     if row.known is not None and row.known.family_own:
-        add(say("Forget my word"), {"do": "set-family", "file": row.key, "family": ""})
+        add(say("Clear"), {"do": "set-family", "file": row.key, "family": ""})
     return f'<div class="vm-do vm-acts">{"".join(made)}</div>' + _changes(row, library, words)
 
 
@@ -255,11 +257,12 @@ def _details(row: LibraryRow, library: Library, words: Words) -> str:
         (say("Path"), plain(str(row.path)) if library.shows_paths else plain(row.name)),
         (say("Size"), f"{megabytes(row.size)} ({row.size:,} B)"),
     ]
-    if row.sha256 is not None:
-        facts.append((say("SHA-256"), row.sha256))
     if known is not None:
         facts += _inside(row, words)
     listed = "".join(f"<dt>{escape(words(name))}</dt><dd>{escape(text)}</dd>" for name, text in facts)
+    if row.sha256 is not None:
+        copy = copy_button(row.sha256, plain(row.name), words, shown=row.sha256)
+        listed += f"<dt>{escape(words(say('SHA-256')))}</dt><dd>{copy}</dd>"
     return f'<dl class="vm-facts-list">{listed}</dl>{_metadata(row, words)}'
 
 
@@ -312,7 +315,7 @@ def adopt_form(library: Library, words: Words) -> str:
         for number, place in enumerate(library.folders)
     )
     path, how, where = (escape(words(text)) for text in (say("Path of the file"), say("How"), say("Folder")))
-    done = escape(words(say("Take it in")))
+    done = escape(words(say("Import")))
     hint = escape(words(say("The file is looked at first; what is no VAE stays where it is.")))
     return _folded_form(
         f'<form class="vm-form" data-vae-form="{action}"><label><span>{path}</span><input type="text" name="path" '
@@ -330,5 +333,5 @@ def _example(folder: Path) -> str:
 
 
 def _folded_form(inner: str, words: Words) -> str:
-    summary = escape(words(say("Take in a file of this machine")))
+    summary = escape(words(say("Import a local file")))
     return f'<details class="vm-more" data-vae-key="adopt"><summary>{summary}</summary>{inner}</details>'

@@ -9,7 +9,7 @@ from ...words import Words
 from ..fitting import Fit, family_label, fit_of
 from ..library_facts import HashState, Library, LibraryRow
 from .outcomes import activity_lines
-from .parts import badge, button, paragraph, plain, with_buttons
+from .parts import badge, button, copy_button, file_name, paragraph, plain, preview, with_buttons
 from .problems import outcome_word, problem_word
 
 
@@ -17,12 +17,10 @@ def library_frame(words: Words) -> str:
     """The table without rows; the browser fills, filters and sorts it. Built once for each page."""
     columns = {
         "name": say("Name"),
-        "entry": say("Recognised as"),
         "family": say("Family"),
         "layout": say("Layout"),
         "dtype": say("Precision"),
         "size": say("Size"),
-        "hash": say("SHA-256"),
         "state": say("State"),
     }
     head = "".join(_column(name, text, words) for name, text in columns.items())
@@ -49,26 +47,21 @@ def _column(name: str, text: Sentence, words: Words) -> str:
 
 
 WORST = 4
+HASH_SHOWN = 10
+"""Digits, as the WebUI shows of a hash."""
 
 
 # -- rows ----------------------------------------------------------------------------------------------------------
 def library_row(row: LibraryRow, library: Library, words: Words) -> str:
     """One row. Of `library` it takes what `Page` names as seen with it, and nothing else."""
     known = row.known
-    name = f'<button type="button" class="vm-name" data-vae-select data-vae-key="select {row.key}">' + (
-        f"<bdi>{escape(plain(row.name))}</bdi></button>"
-    )
-    if row.in_use:
-        name += " " + badge("✓", words(say("in use")))
     cells = [
-        ("entry", f"<span>{_recognised(row, words)}</span>"),
         ("family", family_badge(row, words)),
         ("layout", escape(known.layout) if known is not None and known.layout != "unknown" else ""),
         ("dtype", escape(known.dtype or "") if known is not None else ""),
         ("size", megabytes(row.size)),
-        ("hash", _hash(row, words)),
         ("state", _state(row, library, words)),
-        ("do", _row_buttons(row, library, words)),
+        ("do", f'<div class="vm-do">{_row_buttons(row, library, words)}</div>'),
     ]
     html = "".join(
         f'<td class="vm-c-{column}"{_rank(column, row, library)}>{inner}</td>' for column, inner in cells
@@ -77,8 +70,21 @@ def library_row(row: LibraryRow, library: Library, words: Words) -> str:
     found = escape(f"{below} {row.sha256 or ''}".lower())
     return (
         f'<tr data-vae-row="{row.key}" data-vae-found="{found}">'
-        f'<th scope="row" class="vm-c-name">{name}</th>{html}</tr>'
+        f'<th scope="row" class="vm-c-name">{_name(row, words)}</th>{html}</tr>'
     )
+
+
+def _name(row: LibraryRow, words: Words) -> str:
+    """Its picture, its name, and below it what it is recognised as and its hash."""
+    name = (
+        f'<button type="button" class="vm-name" data-vae-select data-vae-key="select {row.key}">'
+        f"<bdi>{file_name(row.name)}</bdi></button>"
+    )
+    if row.in_use:
+        name += " " + badge("✓", words(say("in use")))
+    below = " ".join(filter(None, [_recognised(row, words), _hash(row, words)]))
+    picture = preview(row.key) if row.has_preview else ""
+    return f'<div class="vm-file">{picture}<div>{name}<div class="vm-sub">{below}</div></div></div>'
 
 
 def _rank(column: str, row: LibraryRow, library: Library) -> str:
@@ -100,12 +106,12 @@ def _gravity(row: LibraryRow, library: Library) -> int:
 
 def _recognised(row: LibraryRow, words: Words) -> str:
     if row.entry is not None:
-        if row.published:
-            return escape(row.entry.name)
-        return escape(words(say("weights of {vae}", vae=row.entry.name)))
-    if row.twins:
-        return escape(words(say("same weights as {file}", file=plain(row.twins[0]))))
-    return ""
+        text = row.entry.name if row.published else words(say("weights of {vae}", vae=row.entry.name))
+    elif row.twins:
+        text = words(say("same weights as {file}", file=plain(row.twins[0])))
+    else:
+        return ""
+    return f'<span class="vm-recognised">{escape(text)}</span>'
 
 
 def family_badge(row: LibraryRow, words: Words) -> str:
@@ -118,7 +124,7 @@ def family_badge(row: LibraryRow, words: Words) -> str:
         return f'<span class="vm-hint">{escape(text)}</span>'
     label = f'<span class="vm-family">{escape(family_label(known.family))}</span>'
     if known.family_own:
-        return f'{label} <span class="vm-hint">{escape(words(say("your word")))}</span>'
+        return f'{label} <span class="vm-hint">{escape(words(say("set by you")))}</span>'
     if not known.family_sure:
         return f'{label} <span class="vm-hint">{escape(words(say("guess")))}</span>'
     return label
@@ -129,16 +135,15 @@ def _hash(row: LibraryRow, words: Words) -> str:
         return badge("…", words(say("hashing")))
     if row.sha256 is None:
         return f'<span class="vm-hint">{escape(words(say("not hashed")))}</span>'
-    if row.hash_state is HashState.PROVEN:
-        return badge("✓", words(say("proven")))
-    return f"<code>{row.sha256[:10]}</code>"
+    proof = badge("✓", words(say("verified"))) if row.hash_state is HashState.PROVEN else ""
+    return proof + copy_button(row.sha256, plain(row.name), words, shown=row.sha256[:HASH_SHOWN])
 
 
 def _state(row: LibraryRow, library: Library, words: Words) -> str:
     """A sign and a word."""
     known = row.known
     if known is None:
-        return badge("…", words(say("not looked at yet")))
+        return badge("…", words(say("not scanned yet")))
     fit = fit_of(known, library.in_use.family)
     if row.broken is not None:
         told = _problem(row)
@@ -148,7 +153,7 @@ def _state(row: LibraryRow, library: Library, words: Words) -> str:
     elif fit is Fit.OTHER_SHAPES:
         told = say("does not fit")
     elif row.namesakes:
-        told = say("name taken twice")
+        told = say("duplicate name")
     elif fit is Fit.OTHER_FAMILY:
         told = say("other family")
     else:
@@ -166,7 +171,11 @@ def _problem(row: LibraryRow) -> Sentence:
 
 
 def _row_buttons(row: LibraryRow, library: Library, words: Words) -> str:
-    """The one act that is nearest."""
+    """The one act that is nearest, and the comparison."""
+    return _main_button(row, library, words) + compare_button(row, library, words, key=f"row compare {row.key}")
+
+
+def _main_button(row: LibraryRow, library: Library, words: Words) -> str:
     if may_use(row, library):
         label = words(say("Use"))
         return button(label, use(row), f"row use {row.key}", named=f"{label} — {plain(row.name)}")
@@ -177,6 +186,18 @@ def _row_buttons(row: LibraryRow, library: Library, words: Words) -> str:
         action: dict[str, object] = {"do": "convert-file", "file": row.key, "use": False}
         return button(label, action, f"row use {row.key}", named=f"{label} — {plain(row.name)}")
     return ""
+
+
+def compare_button(row: LibraryRow, library: Library, words: Words, *, key: str) -> str:
+    """Opens the comparison with this VAE, and the one in use, ticked."""
+    fit = fit_of(row.known, library.in_use.family)
+    if row.word is None or fit in (Fit.CONVERTIBLE, Fit.OTHER_SHAPES, Fit.NO_VAE):
+        return ""
+    label = words(say("Compare"))
+    return (
+        f'<button type="button" class="vm-button" data-vae-compare-file="{escape(row.word)}" '
+        f'data-vae-key="{escape(key)}" aria-label="{escape(f"{label} — {plain(row.name)}")}">{escape(label)}</button>'
+    )
 
 
 def is_replaced(row: LibraryRow) -> bool:

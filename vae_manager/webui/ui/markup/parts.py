@@ -20,9 +20,33 @@ _MISLEADING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u2
 name reads as another one."""
 
 
+_BREAK: Final = re.compile(r"(?<=[._\-\s])(?=[^._\-\s])")
+
+
 def plain(name: str) -> str:
     """A file's name, or anything else that somebody has put together, as text that shows what is there."""
     return _MISLEADING.sub("�", name)
+
+
+def file_name(name: str) -> str:
+    """A file's name as HTML, which may break behind its separators."""
+    return "<wbr>".join(escape(part) for part in _BREAK.split(plain(name)))
+
+
+def preview(key: str, *, large: bool = False) -> str:
+    """The picture beside a file; `key` is the file's."""
+    kind = "vm-preview vm-large" if large else "vm-preview"
+    return f'<img class="{kind}" src="./vae-manager/preview/{key}" alt="" loading="lazy" decoding="async">'
+
+
+def copy_button(sha256: str, name: str, words: Words, *, shown: str) -> str:
+    """Copies a hash; it shows the first digits, or all of them."""
+    label, done = escape(words(say("Copy SHA-256"))), escape(words(say("copied")))
+    spoken = f"{label} {escape(shown)} — {escape(name)}"
+    return (
+        f'<button type="button" class="vm-copy" data-vae-copy="{escape(sha256)}" data-vae-copied="{done}" '
+        f'title="{label}" aria-label="{spoken}"><code>{escape(shown)}</code></button>'
+    )
 
 
 def paragraph(inner: str) -> str:
@@ -31,8 +55,8 @@ def paragraph(inner: str) -> str:
 
 def line(kind: str, text: str, words: Words, after: str = "") -> str:
     sign, word = {
-        FINE: ("…", say("Going on")),
-        LOOK: ("!", say("Look here")),
+        FINE: ("…", say("In progress")),
+        LOOK: ("!", say("Warning")),
         BROKEN: ("✗", say("Problem")),
     }[kind]
     label = escape(words(word))

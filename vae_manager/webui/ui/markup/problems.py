@@ -28,7 +28,7 @@ def problem_word(code: str) -> Sentence:
     if code == "unreadable":
         return say("cannot be read")
     if code == "wrong-suffix":
-        return say("wrong ending")
+        return say("wrong extension")
     if code == "old-torch":
         return say("too old")
     if code == "unsafe-pickle":

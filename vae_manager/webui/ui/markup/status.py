@@ -169,7 +169,7 @@ def _failure(job: JobView, error: Sentence, facts: Facts, words: Words) -> str:
     if not facts.choosing_asks:
         return line(BROKEN, words(error), words, _convert_button(facts, words) + after)
     choice = job.key.removeprefix(CHOICE_KEY)
-    anyway = button(words(say("Use it all the same")), {"do": "choose-anyway", "choice": choice}, f"anyway {choice}")
+    anyway = button(words(say("Use anyway")), {"do": "choose-anyway", "choice": choice}, f"anyway {choice}")
     return line(LOOK, words(error), words, anyway + after)
 
 

@@ -45,7 +45,7 @@ def _title(job: JobView, words: Words) -> str:
         return words(say("Verifying {file}", file=file))
     if kind == "convert":
         return words(say("Converting {file}", file=file))
-    return words(say("Taking in {file}", file=file))
+    return words(say("Importing {file}", file=file))
 
 
 def work_figures(job: JobView, words: Words) -> Figures:
