@@ -6,9 +6,9 @@ const vaeAnswers = (() => {
     const ANCHORS = ["data-vae-row", "data-vae-entry", "data-vae-download", "data-vae-card", "data-vae-form",
         "data-vae-removed", "data-vae-anchor"];
     // Parts of the page, from the innermost to the outermost; each has a place for answers without an anchor.
-    const ROOTS = ["#vae_manager_comparison_page", "#vae_manager_library_page", "#vae_manager_txt2img",
+    const ROOTS = ["#vae_manager_comparison_page", "#vae_manager_downloads_page", "#vae_manager_library_page", "#vae_manager_txt2img",
         "#vae_manager_img2img", "[data-vae-settings]"];
-    const SLOT = "vm-said";
+    const SLOT = "vm-reply";
     // Kinds of answers that the page's state brings, by the act that they belong to; a kind may end in a file's key.
     const FOLLOWS = {
         "use": ["choice"], "use-file": ["choice"], "choose": ["choice"], "choose-anyway": ["choice"],

@@ -3,7 +3,6 @@
 const vaeComparison = (() => {
     const PAGE = "#vae_manager_comparison_page";
     const PAGES = "#vae_manager_library_pages";
-    const TAB = "#tab_vae_manager_library";
     const FIELD = "#vae_manager_comparison_own";
     const OWN = "own";
 
@@ -48,7 +47,7 @@ const vaeComparison = (() => {
         only = word;
         chips.clear();
         looked = "";
-        open();
+        vaeLibrary.openPage("comparison");
         keep();
     }
 
@@ -93,17 +92,9 @@ const vaeComparison = (() => {
     }
 
     // -- from a result ------------------------------------------------------------------------------------------------
-    function open() {
-        const tabs = gradioApp().querySelector("#tabs");
-        const own = [...tabs.children].filter((child) => child.matches(".tabitem"))
-            .indexOf(gradioApp().querySelector(TAB));
-        tabs.querySelectorAll(":scope > .tab-nav > button")[own]?.click();
-        gradioApp().querySelectorAll(`${PAGES} > .tab-nav > button`)[1]?.click();
-    }
-
     function compareShown(tab) {
         const infotext = gradioApp().querySelector(`#html_info_${tab} p`)?.textContent ?? "";
-        open();
+        vaeLibrary.openPage("comparison");
         wanted = null;
         only = null;
         looked = "";

@@ -3,6 +3,9 @@
 
 const vaeLibrary = (() => {
     const PAGE = "#vae_manager_library_page";
+    const TAB = "#tab_vae_manager_library";
+    const PAGES = "#vae_manager_library_pages";
+    const NAMES = ["library", "comparison", "downloads"];
     const collator = new Intl.Collator(undefined, {numeric: true, sensitivity: "base"});
     const rows = new Map();
     let order = [];
@@ -132,6 +135,11 @@ const vaeLibrary = (() => {
             arrange();
             return;
         }
+        const opened = event.target.closest("[data-vae-open]");
+        if (opened !== null) {
+            openPage(opened.dataset.vaeOpen);
+            return;
+        }
         const copy = event.target.closest("[data-vae-copy]");
         if (copy !== null) {
             copied(copy);
@@ -171,13 +179,22 @@ const vaeLibrary = (() => {
         setTimeout(() => { shown.textContent = before; }, 1500);
     }
 
+    // Opens the tab "VAE" at one of its pages.
+    function openPage(name) {
+        const tabs = gradioApp().querySelector("#tabs");
+        const own = [...tabs.children].filter((child) => child.matches(".tabitem"))
+            .indexOf(gradioApp().querySelector(TAB));
+        tabs.querySelectorAll(":scope > .tab-nav > button")[own]?.click();
+        gradioApp().querySelectorAll(`${PAGES} > .tab-nav > button`)[NAMES.indexOf(name)]?.click();
+    }
+
     function start() {
         if (page() === null) return;
         gradioApp().addEventListener("click", clicked);
         find("[data-vae-filter]").addEventListener("input", filter);
     }
 
-    return {question, show, start};
+    return {openPage, question, show, start};
 })();
 
 onUiLoaded(vaeLibrary.start);

@@ -256,8 +256,27 @@ const vaeManager = (() => {
         }
     }
 
+    // gradio 3 makes the accordion's title of a part that no keyboard reaches, and neither says whether it is open.
+    function makeReachable(title) {
+        const tell = () => title.setAttribute("aria-expanded", title.classList.contains("open"));
+        new MutationObserver(tell).observe(title, {attributeFilter: ["class"]});
+        tell();
+        if (title.tagName === "BUTTON") return;
+        title.setAttribute("role", "button");
+        title.tabIndex = 0;
+        title.addEventListener("keydown", (event) => {
+            if (event.key !== "Enter" && event.key !== " ") return;
+            event.preventDefault();
+            title.click();
+        });
+    }
+
     function start() {
         if (byId("vae_manager_txt2img") === null) return;
+        for (const tab of TABS) {
+            const title = app().querySelector(`#vae_manager_${tab} > .label-wrap`);
+            if (title !== null) makeReachable(title);
+        }
         app().addEventListener("click", clicked);
         app().addEventListener("submit", submitted);
         document.addEventListener("visibilitychange", () => document.hidden || ask());

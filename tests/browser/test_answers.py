@@ -8,11 +8,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Stage, Stages
 from tests.browser.test_library import BASE, FILE, OTHER, TAB, diffusers, open_tab, press, row, select, unfold
-from tests.browser.test_main_job import ACCORDION, TITLE, choose
+from tests.browser.test_main_job import ACCORDION, TITLE
 from tests.vaes import TUNED
 
 Open = Callable[..., Page]
-ANSWER = ".vm-said"
+ANSWER = ".vm-reply"
 
 
 def answer_in(place: Locator) -> Locator:
@@ -114,13 +114,19 @@ def test_a_refusal_in_the_comparison_stands_at_its_button(stages: Stages, open_p
     expect(answer_in(setup)).to_contain_text("Put a picture in first")
 
 
-def test_a_refusal_in_the_accordion_stands_at_its_button_too(stages: Stages, open_page: Open) -> None:
+def test_a_refused_address_stands_below_its_field(stages: Stages, open_page: Open) -> None:
     stage = stages(vaes=(TUNED,))
     page = open_page(stage)
-    page.locator(f"{ACCORDION} summary").get_by_text("Downloads", exact=True).click()
-    page.locator(f"{ACCORDION} input[name=address]").fill("https://127.0.0.1:1/page")
+    page.locator(f"{ACCORDION} [data-vae-open]").click()
+    downloads = page.locator("#vae_manager_downloads_page")
+    downloads.locator("input[name=address]").fill("https://127.0.0.1:1/page")
     page.keyboard.press("Enter")
-    expect(answer_in(page.locator(ACCORDION))).to_contain_text("page is no .safetensors file")
-    assert page.evaluate(f"document.querySelector('{ACCORDION} {ANSWER}').previousElementSibling.tagName") == "FORM"
-    choose(page, "Built-in")
-    expect(page.locator(TITLE)).to_contain_text("Built-in")
+    answer = answer_in(downloads)
+    expect(answer).to_contain_text("page is no .safetensors file")
+    assert answer.evaluate("(one) => one.previousElementSibling.tagName") == "FORM"
+
+
+def test_one_primary_button_in_the_accordion(stages: Stages, open_page: Open) -> None:
+    page = open_page(stages(vaes=(TUNED,)))
+    expect(page.locator(f"{ACCORDION} [data-vae-entry]").first).to_be_visible()
+    expect(page.locator(f"{ACCORDION} .vm-primary")).to_have_count(1)

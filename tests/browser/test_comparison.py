@@ -32,7 +32,7 @@ KEPT = f"{SECTION} [data-vae-region=compare-kept] button"
 SLIDER = f"{STAGE} [role=slider]"
 BUILT_IN = "Built-in (the checkpoint's own)"
 NUMBERS = itertools.count(1)
-ANSWER = "#vae_manager_library_page .vm-said"
+ANSWER = "#vae_manager_library_page .vm-reply"
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Stages, offer
+from tests.browser.conftest import GET_AND_USE, Stages, offer
 from tests.browser.test_main_job import ACCORDION, DROPDOWN, STATUS, TITLE, choose
 from tests.files.samples import encode, header_of, ldm
 from tests.library.vaes import vae
@@ -177,7 +177,7 @@ def test_take_in_a_file_and_say_what_it_is(stages: Stages, open_page: Open, tmp_
     expect(row(page, OTHER.name)).to_contain_text("✓ can be used")
     expect(page.locator(BAR)).to_contain_text(f"{OTHER.name} is in the library now.")
     assert list(tmp_path.iterdir()) == []
-    press(page, "Use", f"{TAB} :is(.vm-said, [data-vae-said])")
+    press(page, "Use", f"{TAB} :is(.vm-reply, [data-vae-said])")
     expect(row(page, OTHER.name)).to_contain_text("✓ in use")
 
     select(page, OTHER.name)
@@ -226,7 +226,7 @@ def test_convert_and_use(stages: Stages, open_page: Open) -> None:
     press(page, "Convert")
     expect(page.locator(BAR)).to_contain_text("theirs-2.safetensors was made from theirs.safetensors: names changed")
     expect(row(page, "theirs-2.safetensors")).to_contain_text("✓ can be used")
-    press(page, "Use", f"{TAB} :is(.vm-said, [data-vae-said])")
+    press(page, "Use", f"{TAB} :is(.vm-reply, [data-vae-said])")
     expect(row(page, "theirs-2.safetensors")).to_contain_text("✓ in use")
     assert (stage.vaes / "theirs.safetensors").read_bytes() == content
     assert (stage.vaes / "theirs-2.safetensors").is_file()
@@ -248,7 +248,7 @@ def test_a_download_that_cannot_be_loaded_is_converted(
     stage = stages()
     offer(stage.data, stage.hub, "theirs", "Theirs", diffusers(tmp_path / "theirs.safetensors"))
     page = open_page(stage)
-    page.click(f"{ACCORDION} [data-vae-entry=theirs] .vm-primary")
+    page.click(f"{ACCORDION} [data-vae-entry=theirs] {GET_AND_USE}")
     expect(page.locator(TITLE)).to_contain_text("theirs-2")
     assert (stage.vaes / "theirs.safetensors").read_bytes() == (tmp_path / "theirs.safetensors").read_bytes()
 

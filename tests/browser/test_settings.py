@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import APIResponse, Page, Route, expect
 
-from tests.browser.conftest import Stage, Stages
+from tests.browser.conftest import GET_AND_USE, Stage, Stages
 from tests.browser.test_main_job import ACCORDION, DROPDOWN, MINE, STATUS, TITLE, choose
 from tests.vaes import BASE, TUNED
 
@@ -122,7 +122,7 @@ def test_the_settings_offer_the_same_downloads(stages: Stages, open_page: Open) 
     stage = stages()
     page = open_page(stage)
     open_settings(page)
-    page.click(f"{SECTION} [data-vae-entry=mine] .vm-primary")
+    page.click(f"{SECTION} [data-vae-entry=mine] {GET_AND_USE}")
     expect(page.locator(f"{SECTION} [data-vae-entry=mine]")).to_contain_text("✓ in use")
 
 
@@ -162,7 +162,7 @@ def test_chinese(stages: Stages, open_page: Open) -> None:
     page = open_page(stage, "/?__theme=dark")
     expect(page.locator(TITLE)).to_contain_text("内置")
     expect(page.locator(STATUS)).to_contain_text("使用中")
-    page.click(f"{MINE} .vm-primary")
+    page.click(f"{MINE} {GET_AND_USE}")
     expect(page.locator(TITLE)).to_contain_text("mine")
 
 
@@ -170,7 +170,7 @@ def test_the_keyboard_and_the_screen_reader(stages: Stages, open_page: Open) -> 
     stage: Stage = stages()
     page = open_page(stage)
     expect(page.locator(STATUS)).to_have_attribute("aria-live", "polite")
-    button = page.locator(f"{MINE} .vm-primary")
+    button = page.locator(f"{MINE} {GET_AND_USE}")
     page.keyboard.press("Tab")  # else gradio 4's accordion, which takes the focus, was clicked last
     button.focus()
     outline = button.evaluate("element => getComputedStyle(element).outlineStyle")

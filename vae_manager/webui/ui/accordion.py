@@ -91,7 +91,7 @@ def _make(page: Page, tab: str) -> _Parts:
             refusal=gr.HTML("", elem_classes=["vm-hidden"]),
             under=gr.HTML(under_result(tab, words), elem_classes=["vm-hidden"]),
             offers=gr.HTML(region("offers"), elem_id=f"{prefix}_offers"),
-            downloads=gr.HTML(_downloads(), elem_id=f"{prefix}_downloads"),
+            downloads=gr.HTML(region("downloads-now", live=True), elem_id=f"{prefix}_downloads"),
             tab_choice=gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice"),
             message=gr.Textbox("", visible=False),
             act=_unseen_button(f"{prefix}_act"),
@@ -167,14 +167,6 @@ def _scope(page: Page, prefix: str) -> Any:
 def _unseen_button(element: str) -> Any:
     """What the page's script clicks. A button that gradio holds for invisible is not in the page."""
     return gr.Button(visible=True, elem_id=element, elem_classes=["vm-hidden"])
-
-
-def _downloads() -> str:
-    """Folded by the browser alone, so that it stays as the person left it while its regions are filled anew."""
-    return (
-        f'<details class="vm-more vm-downloads"><summary data-vae-region="downloads-title"></summary>'
-        f"{region('downloads')}{region('forms')}</details>"
-    )
 
 
 def settings_region() -> str:

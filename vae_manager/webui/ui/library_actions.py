@@ -107,7 +107,11 @@ def _empty_trash(host: Host, service: Service, action: Action) -> None:
         raise NotFoundError(say("Nothing is in the trash."))
     if not action["sure"]:
         size = megabytes(sum(removed))
-        sentence = say("{count} deleted files, {size}, will be gone for good.", count=len(removed), size=size)
+        sentence = (
+            say("1 deleted file, {size}, will be gone for good.", size=size)
+            if len(removed) == 1
+            else say("{count} deleted files, {size}, will be gone for good.", count=len(removed), size=size)
+        )
         label = say("Empty the trash · {size}", size=size)
         raise Question(sentence, label, {"do": "empty-trash", "sure": True})
     service.upkeep.empty_trash()

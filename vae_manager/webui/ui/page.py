@@ -50,6 +50,8 @@ LIBRARY = "library"
 """The tab of its own."""
 COMPARISON = "comparison"
 """That tab's second page."""
+DOWNLOADS = "downloads"
+"""Its third page."""
 
 EVERYWHERE = "everywhere"
 THIS_TAB = "tab"
@@ -158,15 +160,19 @@ class Page:
 
     def _state_of(self, facts: Facts, tab_choices: Mapping[str, str]) -> dict[str, Any]:
         words = self.words
+        status, offers = markup.one_primary(
+            markup.status(facts, words) + markup.pasted(facts, words), markup.offers(facts, words)
+        )
         return {
             "titles": {
                 tab: markup.title(facts, words, self.word_of(own)) + markup.pasted_title(facts, words)
                 for tab, own in ((tab, tab_choices.get(tab, "")) for tab in TABS)
             },
             "regions": {
-                "status": markup.status(facts, words) + markup.pasted(facts, words),
-                "offers": markup.offers(facts, words),
-                "downloads-title": markup.downloads_title(facts, words),
+                "status": status,
+                "offers": offers,
+                "downloads-now": markup.downloads_now(facts, words),
+                "catalogue": markup.one_primary(markup.catalogue(facts, words))[0],
                 "downloads": markup.downloads(facts, words),
                 "forms": markup.forms(facts, words),
                 "settings": markup.settings(facts, words, shown_in_page=self.quick_settings_at_build),

@@ -1,4 +1,4 @@
-"""The tab "VAE": the library, and the comparison."""
+"""The tab "VAE": the library, the comparison, and the downloads."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from . import markup
 from .acting import acting, comparing
 from .comparison.stage import frame
 from .gradio_compat import keep_out_of_ui_config, on_change, on_message, picture_field
-from .page import COMPARISON, LIBRARY, Page
+from .page import COMPARISON, DOWNLOADS, LIBRARY, Page
 from .regions import answers_home, region
 
 NAME = f"vae_manager_{LIBRARY}"
 SECOND = f"vae_manager_{COMPARISON}"
+THIRD = f"vae_manager_{DOWNLOADS}"
 
 
 def build(page: Page) -> Any:
@@ -45,6 +46,11 @@ def build(page: Page) -> Any:
                     f'{region("compare-cards")}',
                     elem_id=f"{SECOND}_results",
                 )
+            with gr.TabItem(words(say("Downloads")), id=DOWNLOADS, elem_id=f"{THIRD}_page"):
+                fetched = gr.HTML(
+                    f'{answers_home()}<div class="vm-fetch"><section>{region("catalogue")}</section>'
+                    f'<section>{region("forms")}{region("downloads")}</section></div>'
+                )
         message = gr.Textbox("", visible=False)
         refusal = gr.HTML("", elem_classes=["vm-hidden"])
         act, compare = (
@@ -56,7 +62,7 @@ def build(page: Page) -> Any:
         on_message(act, acting(page), [message], refusal, LIBRARY)
         on_message(compare, comparing(page), [message, own], refusal, LIBRARY)
         on_change(own, "(picture) => { vaeComparison.pictureCame(picture !== null); }")
-    keep_out_of_ui_config(pages, home, refusal, shelf, which, setup, own, results, message, act, compare)
+    keep_out_of_ui_config(pages, home, refusal, shelf, which, setup, own, results, fetched, message, act, compare)
     return blocks
 
 

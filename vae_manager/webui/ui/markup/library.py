@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from ....library.verification_store import Outcome
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
 from ..fitting import Fit, family_label, fit_of
@@ -191,7 +192,7 @@ def _main_button(row: LibraryRow, library: Library, words: Words) -> str:
 def compare_button(row: LibraryRow, library: Library, words: Words, *, key: str) -> str:
     """Opens the comparison with this VAE, and the one in use, ticked."""
     fit = fit_of(row.known, library.in_use.family)
-    if row.word is None or fit in (Fit.CONVERTIBLE, Fit.OTHER_SHAPES, Fit.NO_VAE):
+    if row.word is None or _is_damaged(row) or fit in (Fit.CONVERTIBLE, Fit.OTHER_SHAPES, Fit.NO_VAE):
         return ""
     label = words(say("Compare"))
     return (
@@ -218,9 +219,13 @@ def use(row: LibraryRow) -> dict[str, object]:
     return {"do": "use-file", "file": row.key}
 
 
+def _is_damaged(row: LibraryRow) -> bool:
+    return row.verification is not None and row.verification.outcome is Outcome.DAMAGED
+
+
 def may_use(row: LibraryRow, library: Library) -> bool:
     can = fit_of(row.known, library.in_use.family) not in (Fit.CONVERTIBLE, Fit.OTHER_SHAPES, Fit.NO_VAE)
-    return can and row.word is not None and not row.in_use and library.choose_refused is None
+    return can and not _is_damaged(row) and row.word is not None and not row.in_use and library.choose_refused is None
 
 
 def may_convert(row: LibraryRow, library: Library) -> bool:

@@ -87,8 +87,7 @@ def _not_right(told: Told, words: Words) -> str:
     """The files that a verification found not to be right, each with its reason; a click selects the file."""
     items = "".join(
         f'<li data-vae-row="{key_of(file.path)}"><button type="button" class="vm-name" data-vae-select '
-        f'data-vae-key="problem {key_of(file.path)}"><bdi>{escape(plain(file.relative))}</bdi></button> '
-        f"{escape(plain(words(reason)))}</li>"
+        f'data-vae-key="problem {key_of(file.path)}">{escape(plain(words(reason)))}</button></li>'
         for file, reason in told.problems
     )
     return f'<ul class="vm-caught">{items}</ul>' if items else ""

@@ -99,6 +99,16 @@ def button(label: str, action: dict[str, object], key: str, *, primary: bool = F
     )
 
 
+def one_primary(*parts: str) -> list[str]:
+    """The same HTML with one primary button in all: the first. Several at once say nothing."""
+    mark, seen, found = " vm-primary", False, []
+    for part in parts:
+        before, primary, after = part.partition(mark)
+        found.append(part.replace(mark, "") if seen else before + primary + after.replace(mark, ""))
+        seen = seen or bool(primary)
+    return found
+
+
 def with_buttons(told: str, buttons: str) -> str:
     """What is told, and at the end of its line what can be done."""
     return f'<div class="vm-told">{told}<div class="vm-do">{buttons}</div></div>' if buttons else told
