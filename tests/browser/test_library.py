@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import GET_AND_USE, Stages, offer
@@ -344,3 +346,53 @@ def test_chinese_and_narrow(stages: Stages, open_page: Open) -> None:
             )
             assert inside == 0, width
         page.close()
+
+
+@pytest.mark.parametrize("width", [1440, 1100, 400])
+def test_state_and_main_act_are_in_view(stages: Stages, open_page: Open, width: int) -> None:
+    stage = stages(vaes=(TUNED,))
+    long = stage.vaes / "a_very_long_name_of_a_merge_of_many_models_v3.0-final.safetensors"
+    shutil.copy(OTHER, long)
+    shutil.copy(stage.vaes / TUNED.name, stage.vaes / "orange.vae.safetensors")
+    Image.new("RGB", (8, 12), "red").save(stage.vaes / "orange.vae.preview.png")
+    page = open_page(stage, accordion=False)
+    page.set_viewport_size({"width": width, "height": 900})
+    open_tab(page)
+    press(page, "Refresh", BAR)  # the WebUI has listed its files before these came
+    for name in (long.name, "orange.vae.safetensors"):
+        for part in (".vm-c-state", "[data-vae-do*=use-file]"):
+            shown = row(page, name).locator(part)
+            box = shown.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width, (name, part)
+    preview = row(page, "orange.vae.safetensors").locator("img")
+    page.wait_for_function("(image) => image.naturalWidth === 8", arg=preview.element_handle())
+    assert reaches_beyond(page) <= 0
+
+
+def test_compare_and_copy_on_a_row(stages: Stages, open_page: Open) -> None:
+    stage = stages(config={"sd_vae": TUNED.name}, vaes=(TUNED, BASE, OTHER))
+    page = open_page(stage, accordion=False)
+    page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    open_tab(page)
+    copy = row(page, TUNED.name).locator("[data-vae-copy]")
+    copy.click()
+    expect(copy).to_contain_text("copied")
+    assert page.evaluate("window.copied") == hashlib.sha256(TUNED.read_bytes()).hexdigest()
+    row(page, BASE.name).get_by_text("Compare", exact=True).click()
+    ticked = page.locator("#vae_manager_comparison_page [data-vae-chip]:checked")
+    expect(ticked).to_have_count(1)
+    expect(ticked).to_have_attribute("value", BASE.name)
+
+
+def test_the_accordions_title_by_keyboard(stages: Stages, open_page: Open) -> None:
+    page = open_page(stages(), accordion=False)
+    title = page.locator(f"{ACCORDION} > .label-wrap")
+    expect(title).to_have_attribute("aria-expanded", "false")
+    title.focus()
+    page.keyboard.press("Enter")
+    expect(title).to_have_attribute("aria-expanded", "true")
+    expect(page.locator(STATUS)).to_be_visible()
+    page.keyboard.press("Space")
+    expect(title).to_have_attribute("aria-expanded", "false")
