@@ -3,12 +3,12 @@
 const vaeComparison = (() => {
     const PAGE = "#vae_manager_comparison_page";
     const PAGES = "#vae_manager_library_pages";
-    const TAB = "#tab_vae_manager_library";
     const FIELD = "#vae_manager_comparison_own";
     const OWN = "own";
 
     let wanted = null; // the value of the chosen picture; null: the newest
     const chips = new Map(); // what a person has ticked or not
+    let only = null; // the one VAE that was asked for beside the one in use
     let each = false;
     let looked = ""; // the id of the comparison that is looked at; empty: the newest
     let digest = ""; // of what can be chosen, as it was sent last
@@ -33,12 +33,22 @@ const vaeComparison = (() => {
         const own = chosen?.value === OWN;
         for (const box of all("[data-vae-chip]")) {
             const always = box.dataset.vaeInUse !== undefined && !own; // the others are held against it
-            box.checked = !box.disabled && (chips.get(box.value) ?? box.dataset.vaeProposed !== undefined) || always;
+            box.checked = !box.disabled && (chips.get(box.value) ?? proposed(box)) || always;
         }
         for (const radio of all("[name=vae-encode]")) radio.checked = (radio.value === "each") === each;
         for (const region of all("[data-vae-encode]")) region.hidden = !own;
         for (const button of all("[data-vae-take]")) button.hidden = !own || shownIn(button.dataset.vaeTake) === null;
         page()?.querySelector(FIELD)?.classList.toggle("vm-chosen", own);
+    }
+
+    const proposed = (box) => only === null ? box.dataset.vaeProposed !== undefined : box.value === only;
+
+    function compareFile(word) {
+        only = word;
+        chips.clear();
+        looked = "";
+        vaeLibrary.openPage("comparison");
+        keep();
     }
 
     function changed(event) {
@@ -54,14 +64,14 @@ const vaeComparison = (() => {
         vaeManager.ask();
     }
 
-    function begin() {
+    function begin(button) {
         looked = "";
         const vaes = all("[data-vae-chip]:checked").map((box) => box.value);
         const picture = all("[data-vae-picture]:checked")[0]?.value ?? OWN;
         if (picture === OWN) {
-            vaeManager.sendFromLibrary({vaes, each}, "compare");
+            vaeManager.sendFromLibrary(button, {vaes, each}, "compare");
         } else {
-            vaeManager.sendFromLibrary({do: "compare", kept: picture, vaes});
+            vaeManager.sendFromLibrary(button, {do: "compare", kept: picture, vaes});
         }
     }
 
@@ -82,35 +92,30 @@ const vaeComparison = (() => {
     }
 
     // -- from a result ------------------------------------------------------------------------------------------------
-    function open() {
-        const tabs = gradioApp().querySelector("#tabs");
-        const own = [...tabs.children].filter((child) => child.matches(".tabitem"))
-            .indexOf(gradioApp().querySelector(TAB));
-        tabs.querySelectorAll(":scope > .tab-nav > button")[own]?.click();
-        gradioApp().querySelectorAll(`${PAGES} > .tab-nav > button`)[1]?.click();
-    }
-
     function compareShown(tab) {
         const infotext = gradioApp().querySelector(`#html_info_${tab} p`)?.textContent ?? "";
-        open();
+        vaeLibrary.openPage("comparison");
         wanted = null;
+        only = null;
         looked = "";
         const picture = shownIn(tab);
         const size = picture === null ? [] : [picture.naturalWidth, picture.naturalHeight];
-        vaeManager.sendFromLibrary({do: "compare-shown", tab, infotext, size});
+        vaeManager.sendFromLibrary(page(), {do: "compare-shown", tab, infotext, size});
     }
 
     function clicked(event) {
         const button = event.target.closest("button");
         if (button === null) return;
-        const {vaeCompare, vaeSide, vaeOf, vaeStart, vaeTake, vaeShown} = button.dataset;
+        const {vaeCompare, vaeCompareFile, vaeSide, vaeOf, vaeStart, vaeTake, vaeShown} = button.dataset;
         if (vaeCompare !== undefined) {
             const accordion = button.closest("#vae_manager_img2img") !== null ? "img2img" : "txt2img";
             compareShown(vaeCompare || accordion);
+        } else if (vaeCompareFile !== undefined) {
+            compareFile(vaeCompareFile);
         } else if (vaeSide !== undefined) {
             vaeStage.choose(vaeSide, vaeOf);
         } else if (vaeStart !== undefined) {
-            begin();
+            begin(button);
         } else if (vaeTake !== undefined) {
             take(vaeTake);
         } else if (vaeShown !== undefined) {

@@ -3,6 +3,9 @@
 
 const vaeLibrary = (() => {
     const PAGE = "#vae_manager_library_page";
+    const TAB = "#tab_vae_manager_library";
+    const PAGES = "#vae_manager_library_pages";
+    const NAMES = ["library", "comparison", "downloads"];
     const collator = new Intl.Collator(undefined, {numeric: true, sensitivity: "base"});
     const rows = new Map();
     let order = [];
@@ -71,6 +74,7 @@ const vaeLibrary = (() => {
             place.get(a.dataset.vaeRow) - place.get(b.dataset.vaeRow));
         let at = body.firstElementChild;
         for (const [row] of sorted) {
+            if (at?.dataset.vaeRow === undefined) at = at?.nextElementSibling ?? null; // the answer to a click
             if (row === at) {
                 at = at.nextElementSibling;
             } else {
@@ -131,11 +135,57 @@ const vaeLibrary = (() => {
             arrange();
             return;
         }
+        const opened = event.target.closest("[data-vae-open]");
+        if (opened !== null) {
+            openPage(opened.dataset.vaeOpen);
+            return;
+        }
+        const copy = event.target.closest("[data-vae-copy]");
+        if (copy !== null) {
+            copied(copy);
+            return;
+        }
         const row = event.target.closest("[data-vae-row]");
+        if (event.target.closest("[data-vae-compare-file]") !== null) return;
         if (row === null || event.target.closest("[data-vae-do]") !== null) return;
         if (!event.target.closest("button") && String(document.getSelection()) !== "") return; // text is being marked
         mark(row.dataset.vaeRow);
         vaeManager.ask();
+        // On a narrow page the file's panel lies below the table.
+        const panel = find(".vm-right");
+        if (event.target.closest("[data-vae-select]") && panel.offsetTop > find(".vm-left").offsetTop + 1) {
+            setTimeout(() => panel.scrollIntoView({block: "nearest"}), 300);
+        }
+    }
+
+    // Without a secure address there is no clipboard but that of a selection.
+    async function copied(button) {
+        const text = button.dataset.vaeCopy;
+        if (navigator.clipboard) {
+            await navigator.clipboard.writeText(text);
+        } else {
+            const field = document.createElement("textarea");
+            field.value = text;
+            document.body.append(field);
+            field.select();
+            document.execCommand("copy");
+            field.remove();
+            button.focus();
+        }
+        const shown = button.querySelector("code");
+        const before = shown.textContent;
+        if (before === button.dataset.vaeCopied) return;
+        shown.textContent = button.dataset.vaeCopied;
+        setTimeout(() => { shown.textContent = before; }, 1500);
+    }
+
+    // Opens the tab "VAE" at one of its pages.
+    function openPage(name) {
+        const tabs = gradioApp().querySelector("#tabs");
+        const own = [...tabs.children].filter((child) => child.matches(".tabitem"))
+            .indexOf(gradioApp().querySelector(TAB));
+        tabs.querySelectorAll(":scope > .tab-nav > button")[own]?.click();
+        gradioApp().querySelectorAll(`${PAGES} > .tab-nav > button`)[NAMES.indexOf(name)]?.click();
     }
 
     function start() {
@@ -144,7 +194,7 @@ const vaeLibrary = (() => {
         find("[data-vae-filter]").addEventListener("input", filter);
     }
 
-    return {question, show, start};
+    return {openPage, question, show, start};
 })();
 
 onUiLoaded(vaeLibrary.start);

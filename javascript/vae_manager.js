@@ -15,8 +15,6 @@ const vaeManager = (() => {
     const LATER = 2500;
     // A WebUI that is starting can be ended by a request that comes too early: after a failure it is left alone.
     const GONE = 30000;
-    // gradio draws what has come a little after it has told of it.
-    const DRAWN = 100;
     const REFUSED_IN = ["status", "library-bar", "settings"];
     const ROW = "[data-vae-entry], [data-vae-download]";
 
@@ -92,18 +90,13 @@ const vaeManager = (() => {
         return JSON.stringify(answer.pick) === newestPicks[tab] ? answer.own : own;
     }
 
-    // What a click could not do is said near the top; the button may be far below.
-    function showAnswer(tab) {
-        const said = byId(`vae_manager_${tab}_answer`)?.querySelector("[role=alert]") ?? null;
-        if (said !== null && said.offsetParent !== null) said.scrollIntoView({block: "nearest"});
-    }
-
     function clicked(event) {
         const button = event.target.closest("[data-vae-do]");
         if (button === null || button.disabled) return;
         event.preventDefault();
         const action = JSON.parse(button.dataset.vaeDo);
         const tab = tabOf(button);
+        vaeAnswers.began(button, action);
         if (action.do === "use" && tab !== undefined) {
             pick(tab, action.file, scopeIsTab(tab) ? "tab" : "everywhere");
             return;
@@ -128,17 +121,17 @@ const vaeManager = (() => {
         event.preventDefault();
         const action = {...JSON.parse(form.dataset.vaeForm), ...Object.fromEntries(new FormData(form))};
         for (const field of form.querySelectorAll("input[type=password]")) field.value = "";
-        send(placeOf(form), "act", [JSON.stringify(action)], form);
+        const place = placeOf(form);
+        vaeAnswers.began(form, action);
+        send(place, "act", [JSON.stringify(action)], form);
     }
 
     // The server has done what a message asked for, or says in `answer` why not: what was typed stays then.
     function answered(place, answer) {
         const form = messageAnswered()?.form;
         if (form?.isConnected && answer === "") form.reset();
-        setTimeout(() => {
-            ask();
-            showAnswer(place);
-        }, DRAWN);
+        vaeAnswers.refused(answer);
+        ask();
     }
 
     // Keeps the keyboard's place and what was folded out, which a plain replacement would lose.
@@ -180,10 +173,6 @@ const vaeManager = (() => {
             const label = app().querySelector(`#vae_manager_${tab} > .label-wrap > span`);
             if (label !== null && label.textContent !== state.titles[tab]) label.textContent = state.titles[tab];
         }
-        const answer = byId(`vae_manager_${TABS[0]}_answer`)?.innerHTML ?? "";
-        for (const mirror of app().querySelectorAll("[data-vae-answer]")) {
-            fill(mirror, answer);
-        }
         if (state.library !== undefined) vaeLibrary.show(state.library);
         const regions = {...state.regions, ...state.library?.regions, ...state.comparison?.regions};
         for (const [name, html] of Object.entries(regions)) {
@@ -192,6 +181,7 @@ const vaeManager = (() => {
             }
         }
         if (state.comparison !== undefined) vaeComparison.show(state.comparison);
+        if (state.answers !== undefined) vaeAnswers.show(state.answers);
         for (const [entry, tab] of Object.entries(wantedForTab)) {
             if (entry in state.here) {
                 delete wantedForTab[entry];
@@ -296,8 +286,27 @@ const vaeManager = (() => {
         }
     }
 
+    // gradio 3 makes the accordion's title of a part that no keyboard reaches, and neither says whether it is open.
+    function makeReachable(title) {
+        const tell = () => title.setAttribute("aria-expanded", title.classList.contains("open"));
+        new MutationObserver(tell).observe(title, {attributeFilter: ["class"]});
+        tell();
+        if (title.tagName === "BUTTON") return;
+        title.setAttribute("role", "button");
+        title.tabIndex = 0;
+        title.addEventListener("keydown", (event) => {
+            if (event.key !== "Enter" && event.key !== " ") return;
+            event.preventDefault();
+            title.click();
+        });
+    }
+
     function start() {
         if (byId("vae_manager_txt2img") === null) return;
+        for (const tab of TABS) {
+            const title = app().querySelector(`#vae_manager_${tab} > .label-wrap`);
+            if (title !== null) makeReachable(title);
+        }
         app().addEventListener("click", clicked);
         app().addEventListener("submit", submitted);
         document.addEventListener("visibilitychange", () => document.hidden || ask());
@@ -307,8 +316,12 @@ const vaeManager = (() => {
     return {
         start,
         ask: () => ask(),
-        // What the page itself wants of the server; `button` is the hidden one that brings it there.
-        sendFromLibrary: (action, button = "act") => send(PLACES.at(-1), button, [JSON.stringify(action)]),
+        fill,
+        // What the page itself wants of the server, by a click on `element`; `button` is the hidden one that brings it.
+        sendFromLibrary(element, action, button = "act") {
+            vaeAnswers.began(element, action);
+            send(PLACES.at(-1), button, [JSON.stringify(action)]);
+        },
         takeMessage: (_, ...others) => [outgoing.values[0], ...others],
         takePick: () => outgoing.values,
         answered,

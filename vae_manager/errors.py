@@ -118,7 +118,12 @@ class RefusedError(VaeManagerError):
 
 
 class NameTakenError(RefusedError):
-    """Another file has the final name; it is never overwritten."""
+    """Another file has the final name; it is never overwritten. `free_name` is one that can be taken, if that is known.
+    """
+
+    def __init__(self, sentence: Sentence, free_name: str | None = None) -> None:
+        super().__init__(sentence)
+        self.free_name = free_name
 
 
 class NotAdmittedError(RefusedError):

@@ -22,6 +22,9 @@ from tests.host.fixtures import WebUI, start_webui
 from tests.hub import Hub
 from tests.vaes import BASE, TUNED
 
+GET_AND_USE = """[data-vae-do*='"use": true']"""
+"""The button that fetches an offered VAE and uses it."""
+
 ENTRY = """
 - id: {id}
   name: {name}

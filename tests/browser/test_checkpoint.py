@@ -13,7 +13,7 @@ from tests.browser.test_settings import open_settings
 from tests.vaes import BASE, TUNED
 
 Open = Callable[..., Page]
-USE, NO_LONGER = "Use it with this checkpoint", "No longer prefer it"
+USE, NO_LONGER = "Use it with this checkpoint", "Remove preference"
 
 
 def test_for_this_checkpoint_and_for_the_family(stages: Stages, open_page: Open) -> None:
@@ -60,5 +60,6 @@ def test_for_this_checkpoint_and_for_the_family(stages: Stages, open_page: Open)
     expect(page.locator(TITLE)).to_have_text(by_default)
     card.write_text('{"description": ', encoding="utf-8")
     click(USE)
-    expect(page.locator(f"{ACCORDION}_answer [role=alert]").first).to_contain_text("demo-a.json, the checkpoint's card")
+    alert = page.locator(f"{ACCORDION} [role=alert]:visible").first
+    expect(alert).to_contain_text("demo-a.json, the checkpoint's card")
     assert card.read_text(encoding="utf-8") == '{"description": '

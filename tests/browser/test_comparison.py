@@ -32,7 +32,7 @@ KEPT = f"{SECTION} [data-vae-region=compare-kept] button"
 SLIDER = f"{STAGE} [role=slider]"
 BUILT_IN = "Built-in (the checkpoint's own)"
 NUMBERS = itertools.count(1)
-ANSWER = "#vae_manager_library_answer [role=alert]"
+ANSWER = "#vae_manager_library_page .vm-reply"
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_from_the_result_to_the_vae_that_is_used(made: Stage, open_page: Open) -
     expect(page.locator(TITLE)).to_contain_text("Built-in")
     compare_shown(page)
     expect(page.locator(f"{SECTION} [data-vae-card]")).to_have_count(3)
-    expect(card(page, BUILT_IN)).to_contain_text("the others are held against this one")
+    expect(card(page, BUILT_IN)).to_contain_text("reference")
     expect(card(page, TUNED.name)).to_contain_text(re.compile(r"SSIM \d\.\d+ · PSNR \d+\.\d dB · \d\.\d\d s"))
     expect(card(page, TUNED.name).locator(".vm-seen")).not_to_be_empty()
     expect(page.locator(PROGRESS)).to_contain_text("3 pictures")
@@ -409,9 +409,9 @@ def test_a_picture_of_ones_own(made: Stage, open_page: Open, tmp_path: Path) -> 
     expect(page.locator(f"{SECTION} [data-vae-picture][value=own]")).to_be_checked()
     page.locator(f"{SECTION} label").get_by_text("by each VAE itself").click()
     page.click(f"{SECTION} [data-vae-start]")
-    expect(page.locator(PROGRESS)).to_contain_text("A picture of your own, 100 × 96")
+    expect(page.locator(PROGRESS)).to_contain_text("Your own image, 100 × 96")
     ended(page)
-    expect(card(page, "Original")).to_contain_text("the others are held against this one")
+    expect(card(page, "Original")).to_contain_text("reference")
     expect(card(page, TUNED.name)).to_contain_text("PSNR")
     assert np.array_equal(pixels(fetched(made, f"{newest(page)}/original.png")[1]), mine)
     expect(page.locator(SLIDER)).to_have_attribute("aria-label", re.compile("between Original and"))
@@ -422,7 +422,7 @@ def test_a_picture_of_ones_own(made: Stage, open_page: Open, tmp_path: Path) -> 
         " return own !== null && own.naturalWidth === 128; }"
     )
     page.click(f"{SECTION} [data-vae-start]")
-    expect(page.locator(PROGRESS)).to_contain_text("A picture of your own, 128 × 128")
+    expect(page.locator(PROGRESS)).to_contain_text("Your own image, 128 × 128")
     ended(page)
 
 

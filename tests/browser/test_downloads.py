@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import Stage, Stages, offer
+from tests.browser.conftest import GET_AND_USE, Stage, Stages, offer
 from tests.browser.test_main_job import ACCORDION
 from tests.hub import Hub, Link
 from tests.transfer.ordering import some_bytes
@@ -22,13 +22,15 @@ from tests.vaes import BASE, TUNED
 from vae_manager.transfer import unfinished
 
 Open = Callable[..., Page]
-DOWNLOADS = f"{ACCORDION} .vm-downloads"
-QUEUE = f"{DOWNLOADS} .vm-rows .vm-what"
+DOWNLOADS = "#vae_manager_downloads_page"
+OPEN = f"{ACCORDION} [data-vae-open]"
+QUEUE = f"{DOWNLOADS} [data-vae-download] .vm-what"
 KEY = "0123456789abcdef0123456789abcdef"
 
 
 def row(entry: str) -> str:
-    return f"{ACCORDION} [data-vae-entry={entry}]"
+    """Wherever it is seen: in the accordion, or in the tab."""
+    return f"[data-vae-entry={entry}]:visible"
 
 
 def queued(name: str) -> str:
@@ -58,12 +60,12 @@ def test_pause_move_cancel_and_the_history(stages: Stages, open_page: Open) -> N
     fill_hub(stage, first=3_000_000, second=1_000_000, third=2_000_000)
     stage.hub.cdn.link = Link(rate_total=500_000)
     page = open_page(stage)
-    page.locator(f"{DOWNLOADS} > summary").click()
+    page.locator(OPEN).click()
     for entry in ("first", "second", "third"):
         get(page, entry)
     expect(page.locator(row("second"))).to_contain_text("Waiting for its turn")
     expect(page.locator(row("third"))).to_contain_text("Waiting: number 2 in the queue")
-    expect(page.locator(f"{DOWNLOADS} > summary")).to_have_text("Downloads (3)")
+    expect(page.locator(OPEN)).to_have_text("Catalogue and downloads (3)")
 
     press(page, queued("Third"), "Move up")
     expect(page.locator(row("third"))).to_contain_text("Waiting for its turn")
@@ -88,11 +90,11 @@ def test_pause_move_cancel_and_the_history(stages: Stages, open_page: Open) -> N
     assert stage.hub.cdn.sent() - sent < 2_800_000
     history = page.locator(f"{DOWNLOADS} .vm-past")
     expect(history).to_have_count(2)
-    expect(history.first).to_contain_text(re.compile(r"First.*3\.0 MB · ⌀ .*B/s.*✓ proven"))
+    expect(history.first).to_contain_text(re.compile(r"First.*3\.0 MB · ⌀ .*B/s.*✓ verified"))
     expect(history.last).to_contain_text("cancelled")
     history.first.locator("summary").click()
     expect(history.first).to_contain_text("hub:owner/repo/first.safetensors")
-    expect(page.locator(f"{DOWNLOADS} > summary")).to_have_text("Downloads")
+    expect(page.locator(OPEN)).to_have_text("Catalogue and downloads")
 
 
 def test_what_failed_is_tried_again(stages: Stages, open_page: Open) -> None:
@@ -109,7 +111,7 @@ def test_by_keyboard_alone(stages: Stages, open_page: Open) -> None:
     stage = stages()
     stage.hub.cdn.link = Link(rate_total=200_000)
     page = open_page(stage)
-    page.locator(f"{row('mine')} .vm-primary").focus()
+    page.locator(f"{row('mine')} {GET_AND_USE}").focus()
     page.keyboard.press("Enter")
     expect(page.locator(f"{row('mine')} [data-vae-do*=pause]")).to_be_focused()
     page.keyboard.press("Enter")
@@ -119,9 +121,8 @@ def test_by_keyboard_alone(stages: Stages, open_page: Open) -> None:
     page.keyboard.press("Tab")
     expect(page.locator(f"{row('mine')} [data-vae-do*=cancel]")).to_be_focused()
     page.keyboard.press("Space")
-    expect(page.locator(f"{row('mine')} .vm-primary")).to_be_focused()
-    summary = page.locator(f"{DOWNLOADS} > summary")
-    summary.focus()
+    expect(page.locator(f"{row('mine')} {GET_AND_USE}")).to_be_focused()
+    page.locator(OPEN).focus()
     page.keyboard.press("Enter")
     expect(page.locator(f"{DOWNLOADS} input[name=address]")).to_be_visible()
 
@@ -131,7 +132,7 @@ def test_unfinished_ones_are_offered_again_after_a_restart(stages: Stages, open_
     address = stage.hub.publish("/files/typed.safetensors", some_bytes(2_000_000, 5))
     stage.hub.cdn.link = Link(rate_total=500_000)
     page = open_page(stage)
-    page.locator(f"{DOWNLOADS} > summary").click()
+    page.locator(OPEN).click()
     page.fill(f"{DOWNLOADS} input[name=address]", address)
     page.keyboard.press("Enter")
     page.wait_for_function(
@@ -142,7 +143,7 @@ def test_unfinished_ones_are_offered_again_after_a_restart(stages: Stages, open_
     stage.webui.start()
     stage.hub.cdn.link = Link()
     page = open_page(stage)
-    page.locator(f"{DOWNLOADS} > summary").click()
+    page.locator(OPEN).click()
     left = queued("typed.safetensors")
     expect(page.locator(left)).to_contain_text("of 2.00 MB are here already")
     press(page, left, "Continue")
@@ -161,11 +162,11 @@ def test_what_was_typed_stays_where_a_no_comes_late(stages: Stages, open_page: O
         route.continue_()
 
     page.route("**/*", slowly)
-    page.locator(f"{DOWNLOADS} > summary").click()
+    page.locator(OPEN).click()
     field = page.locator(f"{DOWNLOADS} input[name=address]")
     field.fill("https://example.org/a/page")
     page.keyboard.press("Enter")
-    answer = page.locator(f"{ACCORDION}_answer [role=alert]").first  # gradio shows two for a moment
+    answer = page.locator(f"{DOWNLOADS} .vm-reply [role=alert]")
     expect(answer).to_contain_text("page is no .safetensors file")
     expect(answer).to_be_in_viewport()
     expect(field).to_have_value("https://example.org/a/page")
@@ -175,16 +176,16 @@ def test_an_address(stages: Stages, open_page: Open) -> None:
     stage = stages()
     address = stage.hub.publish("/files/own.safetensors", TUNED.read_bytes())
     page = open_page(stage)
-    page.locator(f"{DOWNLOADS} > summary").click()
+    page.locator(OPEN).click()
     field = page.locator(f"{DOWNLOADS} input[name=address]")
     field.fill("https://example.org/a/page")
     page.keyboard.press("Enter")
-    expect(page.locator(f"{ACCORDION}_answer [role=alert]")).to_contain_text("page is no .safetensors file")
+    expect(page.locator(f"{DOWNLOADS} .vm-reply [role=alert]")).to_contain_text("page is no .safetensors file")
     expect(field).to_have_value("https://example.org/a/page")
     field.fill(f"{address}?token=swordfish")
     page.keyboard.press("Enter")
     past = page.locator(f"{DOWNLOADS} .vm-past")
-    expect(past).to_contain_text("! not proven")
+    expect(past).to_contain_text("! unverified")
     expect(field).to_have_value("")
     assert (stage.vaes / "own.safetensors").read_bytes() == TUNED.read_bytes()
     assert "swordfish" not in json.dumps(stage.webui.call("/vae-manager/state")[1])
@@ -195,7 +196,7 @@ def test_an_address(stages: Stages, open_page: Open) -> None:
 def test_a_key_is_saved_and_never_shown(stages: Stages, open_page: Open) -> None:
     stage = stages()
     page = open_page(stage)
-    page.locator(f"{DOWNLOADS} > summary").click()
+    page.locator(OPEN).click()
     page.fill(f"{DOWNLOADS} input[name=key]", KEY)
     page.keyboard.press("Enter")
     expect(page.locator(DOWNLOADS)).to_contain_text("A Civitai API key is saved.")
@@ -213,7 +214,7 @@ def test_a_key_is_saved_and_never_shown(stages: Stages, open_page: Open) -> None
 def test_a_server_open_to_others_takes_no_addresses_and_no_keys(stages: Stages, open_page: Open) -> None:
     stage = stages("--listen")
     page = open_page(stage)
-    page.locator(f"{DOWNLOADS} > summary").click()
+    page.locator(OPEN).click()
     expect(page.locator(DOWNLOADS)).to_contain_text("python -m vae_manager get")
     assert page.locator(f"{DOWNLOADS} input").count() == 0
 
@@ -222,8 +223,8 @@ def test_chinese(stages: Stages, open_page: Open) -> None:
     stage = stages(config={"localization": "zh_CN.vae-manager"})
     stage.hub.cdn.link = Link(rate_total=300_000)
     page = open_page(stage, "/?__theme=dark")
-    page.locator(f"{DOWNLOADS} > summary").click()
-    page.click(f"{row('mine')} .vm-primary")
+    page.locator(OPEN).click()
+    page.click(f"{row('mine')} {GET_AND_USE}")
     expect(page.locator(row("mine"))).to_contain_text(re.compile("剩余 .* 秒"))
     page.click(f"{row('mine')} [data-vae-do*=pause]")
     expect(page.locator(row("mine"))).to_contain_text("已暂停")

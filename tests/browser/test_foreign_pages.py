@@ -229,7 +229,7 @@ def test_a_refusal_is_told_where_the_state_would_stand_and_at_the_click(victim: 
     line = "--vae-manager-allowed-hosts sd.example"
     expect(page.locator(f"{STATUS} [role=alert]")).to_contain_text(line)
     page.click(f"{ACCORDION} .vm-refresh")
-    expect(page.locator("#vae_manager_txt2img_answer [role=alert]")).to_contain_text(line)
+    expect(page.locator(f"{ACCORDION}_answer [role=alert]")).to_contain_text(line)
     page.close()
     victim.assert_unharmed()
 

@@ -66,7 +66,7 @@ def test_a_broken_file_for_a_tab_only(stages: Stages, open_page: Open) -> None:
     page.click(f"{ACCORDION}_refresh")
     page.click(f"{ACCORDION}_scope label:has-text('this tab only')")
     choose(page, name)
-    expect(page.locator(f"{ACCORDION}_answer [role=alert]").first).to_contain_text("broken.safetensors")
+    expect(page.locator(f"{ACCORDION} [role=alert]:visible").first).to_contain_text("broken.safetensors")
     expect(page.locator(DROPDOWN)).to_have_value("Automatic")
 
 

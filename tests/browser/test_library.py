@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -9,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Stages, offer
+from tests.browser.conftest import GET_AND_USE, Stages, offer
 from tests.browser.test_main_job import ACCORDION, DROPDOWN, STATUS, TITLE, choose
 from tests.files.samples import encode, header_of, ldm
 from tests.library.vaes import vae
@@ -41,7 +43,7 @@ def select(page: Page, name: str) -> None:
 
 
 def press(page: Page, label: str, where: str = FILE) -> None:
-    page.locator(f"{where} button").get_by_text(label, exact=True).click()
+    page.locator(f"{where} button:visible").get_by_text(label, exact=True).click()
 
 
 def unfold(page: Page, label: str) -> None:
@@ -142,21 +144,20 @@ def test_rename_move_delete_undo(stages: Stages, open_page: Open, tmp_path: Path
     unfold(page, "Rename …")
     field.fill(TUNED.name)
     page.keyboard.press("Enter")
-    expect(page.locator(f"{TAB} [role=alert]")).to_contain_text(f"another file named {TUNED.name}")
+    expect(page.locator(f"{TAB} [role=alert]:visible")).to_contain_text(f"another file named {TUNED.name}")
 
     unfold(page, "Move …")
     page.locator(f"{FILE} select[name=folder]").select_option(label=str(tmp_path))
     press(page, "Move")
     expect(page.locator(f"{FILE} dd").first).to_have_text(str(tmp_path / "better name.safetensors"))
-    expect(page.locator(f"{TAB} [role=alert]")).to_have_count(0)
+    expect(page.locator(f"{TAB} [role=alert]:visible")).to_have_count(0)
 
     press(page, "Delete")
     expect(row(page, "better name.safetensors")).to_have_count(0)
     assert list(tmp_path.iterdir()) == []
-    press(page, "Undo", BAR)
+    page.locator(f"{TAB} button:visible").get_by_text("Restore", exact=True).first.click()
     expect(row(page, "better name.safetensors")).to_have_count(1)
     assert (tmp_path / "better name.safetensors").read_bytes() == BASE.read_bytes()
-    expect(page.locator(f"{BAR} button").get_by_text("Undo", exact=True)).to_have_count(0)
 
     row(page, "better name.safetensors").get_by_text("Use", exact=True).click()
     expect(row(page, "better name.safetensors")).to_contain_text("✓ in use")
@@ -169,7 +170,7 @@ def test_take_in_a_file_and_say_what_it_is(stages: Stages, open_page: Open, tmp_
     page = open_page(stage)
     open_tab(page)
     expect(page.locator(f"{BAR} p")).to_contain_text("There is no VAE file yet")
-    unfold(page, "Take in a file of this machine")
+    unfold(page, "Import a local file")
     page.fill(f"{TAB} input[name=path]", str(source))
     page.locator(f"{TAB} select[name=how]").select_option("move")
     page.wait_for_timeout(2700)
@@ -178,12 +179,12 @@ def test_take_in_a_file_and_say_what_it_is(stages: Stages, open_page: Open, tmp_
     expect(row(page, OTHER.name)).to_contain_text("✓ can be used")
     expect(page.locator(BAR)).to_contain_text(f"{OTHER.name} is in the library now.")
     assert list(tmp_path.iterdir()) == []
-    press(page, "Use", BAR)
+    press(page, "Use", f"{TAB} :is(.vm-reply, [data-vae-said])")
     expect(row(page, OTHER.name)).to_contain_text("✓ in use")
 
     select(page, OTHER.name)
     press(page, "This is SDXL")
-    expect(row(page, OTHER.name)).to_contain_text("SDXL your word")
+    expect(row(page, OTHER.name)).to_contain_text("SDXL set by you")
     expect(row(page, OTHER.name)).to_contain_text("! other family")
     page.click("#tabs > .tab-nav > button:has-text('txt2img')")
     expect(page.locator(STATUS)).to_contain_text("was made for SDXL, this checkpoint is SD 1.x / 2.x")
@@ -227,7 +228,7 @@ def test_convert_and_use(stages: Stages, open_page: Open) -> None:
     press(page, "Convert")
     expect(page.locator(BAR)).to_contain_text("theirs-2.safetensors was made from theirs.safetensors: names changed")
     expect(row(page, "theirs-2.safetensors")).to_contain_text("✓ can be used")
-    press(page, "Use", BAR)
+    press(page, "Use", f"{TAB} :is(.vm-reply, [data-vae-said])")
     expect(row(page, "theirs-2.safetensors")).to_contain_text("✓ in use")
     assert (stage.vaes / "theirs.safetensors").read_bytes() == content
     assert (stage.vaes / "theirs-2.safetensors").is_file()
@@ -238,8 +239,9 @@ def test_convert_and_use(stages: Stages, open_page: Open) -> None:
     choose_marked(page, "theirs.safetensors · ⚠ needs converting")
     expect(page.locator(f"{STATUS} .vm-broken")).to_contain_text("theirs.safetensors is a diffusers file")
     press(page, "Convert and use", STATUS)
-    expect(page.locator(TITLE)).to_contain_text("theirs-3")
-    expect(page.locator(DROPDOWN)).to_have_value(re.compile("^theirs-3.safetensors"))
+    expect(page.locator(TITLE)).to_contain_text("theirs-2")
+    expect(page.locator(DROPDOWN)).to_have_value(re.compile("^theirs-2.safetensors"))
+    assert len(list(stage.vaes.iterdir())) == 2, "the first result is used"
 
 
 def test_a_download_that_cannot_be_loaded_is_converted(
@@ -248,7 +250,7 @@ def test_a_download_that_cannot_be_loaded_is_converted(
     stage = stages()
     offer(stage.data, stage.hub, "theirs", "Theirs", diffusers(tmp_path / "theirs.safetensors"))
     page = open_page(stage)
-    page.click(f"{ACCORDION} [data-vae-entry=theirs] .vm-primary")
+    page.click(f"{ACCORDION} [data-vae-entry=theirs] {GET_AND_USE}")
     expect(page.locator(TITLE)).to_contain_text("theirs-2")
     assert (stage.vaes / "theirs.safetensors").read_bytes() == (tmp_path / "theirs.safetensors").read_bytes()
 
@@ -275,7 +277,7 @@ def test_verify_all_shows_progress_and_can_be_cancelled(stages: Stages, open_pag
     select(page, TUNED.name)
     (stage.vaes / "big.safetensors").unlink()
     press(page, "Verify all", BAR)
-    expect(page.locator(FILE)).to_contain_text("every byte can be read")
+    expect(page.locator(FILE)).to_contain_text("each number is finite")
     press(page, "Find duplicates", BAR)
     expect(page.locator(BAR)).to_contain_text("No VAE is here twice.")
 
@@ -306,9 +308,9 @@ def test_names_are_text_and_acted_on(stages: Stages, open_page: Open) -> None:
         select(page, text)
         assert page.locator(f"{TAB} :is(img, script)").count() == 0
         press(page, "Delete")
-        expect(page.locator(BAR)).to_contain_text(f"{text} is in the trash folder")
+        expect(page.locator(BAR)).to_contain_text(f"{text} is in the trash.")
         assert not (stage.vaes / name).exists()
-        press(page, "Undo", BAR)
+        page.locator(f"{TAB} button:visible").get_by_text("Restore", exact=True).first.click()
         expect(row(page, text)).to_have_count(1)
         assert (stage.vaes / name).exists()
     text = HOSTILE["<img src=x onerror=alert(1)>.safetensors"]
@@ -334,7 +336,7 @@ def test_chinese_and_narrow(stages: Stages, open_page: Open) -> None:
         expect(row(page, TUNED.name)).to_contain_text("✓ 使用中")
         expect(row(page, "page.safetensors")).to_contain_text("是网页")
         press(page, "全部校验", BAR)
-        expect(page.locator(FILE)).to_contain_text("校验：整个文件可以读取")
+        expect(page.locator(FILE)).to_contain_text("所有数值正常")
         for width in (1300, 900, 600, 420):
             page.set_viewport_size({"width": width, "height": 900})
             assert reaches_beyond(page) <= 0, width
@@ -344,3 +346,56 @@ def test_chinese_and_narrow(stages: Stages, open_page: Open) -> None:
             )
             assert inside == 0, width
         page.close()
+
+
+@pytest.mark.parametrize("width", [1440, 1100, 400])
+def test_state_and_main_act_are_in_view(stages: Stages, open_page: Open, width: int) -> None:
+    stage = stages(vaes=(TUNED,))
+    long = stage.vaes / "a_very_long_name_of_a_merge_of_many_models_v3.0-final.safetensors"
+    shutil.copy(OTHER, long)
+    shutil.copy(stage.vaes / TUNED.name, stage.vaes / "orange.vae.safetensors")
+    Image.new("RGB", (8, 12), "red").save(stage.vaes / "orange.vae.preview.png")
+    page = open_page(stage, accordion=False)
+    page.set_viewport_size({"width": width, "height": 900})
+    open_tab(page)
+    press(page, "Refresh", BAR)  # the WebUI has listed its files before these came
+    for name in (long.name, "orange.vae.safetensors"):
+        expect(row(page, name).locator("[data-vae-do*=use-file]")).to_be_visible()
+    page.wait_for_function(
+        """() => [...document.querySelectorAll("tr[data-vae-row] :is(.vm-c-state > *, .vm-c-do button)")]
+        .every((part) => {
+            const {left, right} = part.getBoundingClientRect();
+            const frame = part.closest(".vm-files").getBoundingClientRect();
+            return left >= frame.left && right <= frame.right;
+        })"""
+    )
+    preview = row(page, "orange.vae.safetensors").locator("img")
+    page.wait_for_function("(image) => image.naturalWidth === 8", arg=preview.element_handle())
+    assert reaches_beyond(page) <= 0
+
+
+def test_compare_and_copy_on_a_row(stages: Stages, open_page: Open) -> None:
+    stage = stages(config={"sd_vae": TUNED.name}, vaes=(TUNED, BASE, OTHER))
+    page = open_page(stage, accordion=False)
+    page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    open_tab(page)
+    copy = row(page, TUNED.name).locator("[data-vae-copy]")
+    copy.click()
+    expect(copy).to_contain_text("copied")
+    assert page.evaluate("window.copied") == hashlib.sha256(TUNED.read_bytes()).hexdigest()
+    row(page, BASE.name).get_by_text("Compare", exact=True).click()
+    ticked = page.locator("#vae_manager_comparison_page [data-vae-chip]:checked")
+    expect(ticked).to_have_count(1)
+    expect(ticked).to_have_attribute("value", BASE.name)
+
+
+def test_the_accordions_title_by_keyboard(stages: Stages, open_page: Open) -> None:
+    page = open_page(stages(), accordion=False)
+    title = page.locator(f"{ACCORDION} > .label-wrap")
+    expect(title).to_have_attribute("aria-expanded", "false")
+    title.focus()
+    page.keyboard.press("Enter")
+    expect(title).to_have_attribute("aria-expanded", "true")
+    expect(page.locator(STATUS)).to_be_visible()
+    page.keyboard.press("Space")
+    expect(title).to_have_attribute("aria-expanded", "false")

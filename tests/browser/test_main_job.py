@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import Stage, Stages
+from tests.browser.conftest import GET_AND_USE, Stage, Stages
 from tests.hub import Fault, Link
 from tests.vaes import BASE, TUNED
 
@@ -55,7 +55,7 @@ def test_the_whole_job(stage: Stage, open_page: Open) -> None:
     expect(page.locator(TITLE)).to_have_text("VAE — Built-in · SD 1.x / 2.x · Automatic found none by name")
     assert "VAE:" not in generate(page)
 
-    page.click(f"{MINE} .vm-primary")
+    page.click(f"{MINE} {GET_AND_USE}")
     page.wait_for_selector(f"{MINE} [role=progressbar]")
     page.wait_for_function("() => document.querySelector('[data-vae-entry=mine] [role=progressbar]').ariaValueNow > 5")
     first = percent(page)
@@ -179,7 +179,7 @@ def test_a_download_outlives_the_page_and_reload_ui(stages: Stages, open_page: O
     stage = stages()
     stage.hub.cdn.link = Link(rate_per_connection=100_000)
     page = open_page(stage)
-    page.click(f"{MINE} .vm-primary")
+    page.click(f"{MINE} {GET_AND_USE}")
     page.wait_for_selector(f"{MINE} [role=progressbar]")
     seen = stage.webui.log.stat().st_size
     page.click("#tabs > .tab-nav > button:has-text('Settings')")
@@ -195,7 +195,7 @@ def test_a_restart_goes_on_where_it_was(stages: Stages, open_page: Open) -> None
     stage = stages()
     stage.hub.cdn.link = Link(rate_per_connection=300_000)
     page = open_page(stage)
-    page.click(f"{MINE} .vm-primary")
+    page.click(f"{MINE} {GET_AND_USE}")
     page.wait_for_function(
         "() => document.querySelector('[data-vae-entry=mine] [role=progressbar]')?.ariaValueNow > 20"
     )
@@ -216,7 +216,7 @@ def test_a_wrong_hash_is_never_published(stages: Stages, open_page: Open) -> Non
     stage = stages()
     stage.hub.cdn.fail_always(Fault.flip(100_000))
     page = open_page(stage)
-    page.click(f"{MINE} .vm-primary")
+    page.click(f"{MINE} {GET_AND_USE}")
     expect(page.locator(f"{MINE} .vm-broken")).to_contain_text(hashlib.sha256(TUNED.read_bytes()).hexdigest()[:10])
     assert list(stage.vaes.glob("*.safetensors")) == []
     expect(page.locator(TITLE)).to_contain_text("Built-in")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Stage, Stages
+from tests.browser.conftest import GET_AND_USE, Stage, Stages
 from tests.browser.test_main_job import TITLE, generate
 from tests.vaes import BASE, TUNED
 
@@ -46,7 +46,7 @@ def test_a_pictures_vae_is_found_by_its_hash(stages: Stages, open_page: Callable
     status = accordion.locator("[data-vae-region=status]")
     expect(status).to_contain_text("Mine has this hash and can be fetched. The next pictures keep your own choice.")
     mine = accordion.locator("[data-vae-entry=mine]")
-    mine.locator("button:not(.vm-primary)", has_text="Get").click()
+    mine.locator(f"button:not({GET_AND_USE})", has_text="Get").click()
     expect(status).to_contain_text("A file with this hash is here as mine.safetensors.")
     status.locator("button", has_text="Use").click()
     expect(page.locator(TITLE)).to_have_text("VAE — mine · SD 1.x / 2.x · your choice")

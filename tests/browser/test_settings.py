@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Stage, Stages
+from tests.browser.conftest import GET_AND_USE, Stage, Stages
 from tests.browser.late import Late
 from tests.browser.test_main_job import ACCORDION, DROPDOWN, MINE, STATUS, TITLE, choose
 from tests.vaes import BASE, TUNED
@@ -93,7 +93,7 @@ def test_the_settings_offer_the_same_downloads(stages: Stages, open_page: Open) 
     stage = stages()
     page = open_page(stage)
     open_settings(page)
-    page.click(f"{SECTION} [data-vae-entry=mine] .vm-primary")
+    page.click(f"{SECTION} [data-vae-entry=mine] {GET_AND_USE}")
     expect(page.locator(f"{SECTION} [data-vae-entry=mine]")).to_contain_text("✓ in use")
 
 
@@ -112,7 +112,7 @@ def test_flags_that_forbid_a_choice(stages: Stages, open_page: Open, flags: list
     page.click(f"{MINE} button:has-text('Get')")
     expect(page.locator(MINE)).to_contain_text(re.compile("✓ (already here|in use)"))
     choose(page, "Built-in")
-    expect(page.locator(f"{ACCORDION}_answer [role=alert]").first).to_contain_text(said)
+    expect(page.locator(f"{ACCORDION} [role=alert]:visible").first).to_contain_text(said)
     expect(page.locator(DROPDOWN)).to_have_value("Automatic")
 
 
@@ -133,7 +133,7 @@ def test_chinese(stages: Stages, open_page: Open) -> None:
     page = open_page(stage, "/?__theme=dark")
     expect(page.locator(TITLE)).to_contain_text("内置")
     expect(page.locator(STATUS)).to_contain_text("使用中")
-    page.click(f"{MINE} .vm-primary")
+    page.click(f"{MINE} {GET_AND_USE}")
     expect(page.locator(TITLE)).to_contain_text("mine")
 
 
@@ -141,7 +141,7 @@ def test_the_keyboard_and_the_screen_reader(stages: Stages, open_page: Open) -> 
     stage: Stage = stages()
     page = open_page(stage)
     expect(page.locator(STATUS)).to_have_attribute("aria-live", "polite")
-    button = page.locator(f"{MINE} .vm-primary")
+    button = page.locator(f"{MINE} {GET_AND_USE}")
     page.keyboard.press("Tab")  # else gradio 4's accordion, which takes the focus, was clicked last
     button.focus()
     outline = button.evaluate("element => getComputedStyle(element).outlineStyle")

@@ -44,14 +44,28 @@ def test_as_json(cli: Cli, theirs: Path) -> None:
         "size": target.stat().st_size,
         "done": ["from-diffusers", "fp16"],
         "source": str(theirs),
+        "already_there": False,
     }
 
 
 def test_into_a_folder_under_a_name_that_is_free(cli: Cli, theirs: Path) -> None:
     cli.folder.mkdir()
-    for _ in range(2):
-        assert cli("convert", theirs, cli.folder).status == 0
+    (cli.folder / "theirs.safetensors").write_bytes(b"of another kind")
+    assert cli("convert", theirs, cli.folder).status == 0
     assert cli.names() == ["theirs-2.safetensors", "theirs.safetensors"]
+
+
+def test_the_twin_is_named_and_nothing_is_written(cli: Cli, theirs: Path) -> None:
+    cli.folder.mkdir()
+    first, second, third = (
+        cli("convert", theirs, target, "--json").json
+        for target in (cli.folder, cli.folder, cli.folder / "theirs.safetensors")
+    )
+    assert (first["already_there"], second["already_there"], third["already_there"]) == (False, True, True)
+    assert second == third == {**first, "already_there": True}
+    assert cli.names() == ["theirs.safetensors"]
+    assert cli("convert", theirs, cli.folder, "--dtype", "fp16").status == 0, "other numbers are another conversion"
+    assert cli.names() == ["theirs-fp16.safetensors", "theirs.safetensors"]
 
 
 def test_the_other_way(cli: Cli) -> None:

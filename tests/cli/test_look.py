@@ -175,7 +175,7 @@ def test_what_the_catalogue_knows_is_proven_whatever_its_name(cli: Cli) -> None:
     path.write_bytes(DATA)
     result = cli("verify", "--dir", cli.folder, "--catalogue", cli.entry())
     assert (result.status, result.err) == (0, "")
-    assert result.out == f"proven   {path}  is My VAE, byte for byte\n"
+    assert result.out == f"verified   {path}  is My VAE, byte for byte\n"
 
 
 def test_other_bytes_under_a_known_name_are_wrong(cli: Cli) -> None:
@@ -183,7 +183,7 @@ def test_other_bytes_under_a_known_name_are_wrong(cli: Cli) -> None:
     path = safetensors(cli.folder / "mine.safetensors", ldm())
     result = cli("verify", "--dir", cli.folder, "--catalogue", cli.entry())
     assert (result.status, result.err) == (5, "")
-    assert result.out.startswith(f"WRONG    {path}  is named like My VAE")
+    assert result.out.startswith(f"changed    {path}  mine.safetensors is named like My VAE")
     assert sha256(path.read_bytes()) in result.out
 
 
@@ -193,19 +193,19 @@ def test_verify_as_json(cli: Cli, filled: Path) -> None:
     result = cli("verify", "--dir", filled, "--catalogue", cli.entry(), "--json")
     assert (result.status, result.err) == (5, "")
     assert verdicts(result.json) == {
-        "mine.safetensors": "proven",
-        "good.safetensors": "unknown",
-        "pickle.pt": "unknown",
-        "page.safetensors": "WRONG",
-        "diffusers.safetensors": "unknown",
-        "vae-ft-mse-840000-ema-pruned.safetensors": "WRONG",
+        "mine.safetensors": "verified",
+        "good.safetensors": "unverified",
+        "pickle.pt": "unverified",
+        "page.safetensors": "not-a-vae",
+        "diffusers.safetensors": "unverified",
+        "vae-ft-mse-840000-ema-pruned.safetensors": "changed",
     }
-    [row] = [row for row in result.json if row["verdict"] == "proven"]
+    [row] = [row for row in result.json if row["verdict"] == "verified"]
     assert row == {
         "path": str(filled / "mine.safetensors"),
         "sha256": sha256(DATA),
         "entry": "mine",
-        "verdict": "proven",
+        "verdict": "verified",
         "text": "is My VAE, byte for byte",
     }
 
@@ -213,30 +213,37 @@ def test_verify_as_json(cli: Cli, filled: Path) -> None:
 def test_unknown_files_are_no_failure(cli: Cli, filled: Path) -> None:
     result = cli("verify", filled / "good.safetensors", filled / "pickle.pt")
     assert result.status == 0
-    assert [line.split()[0] for line in result.out.splitlines()] == ["unknown", "unknown"]
+    assert [line.split()[0] for line in result.out.splitlines()] == ["unverified", "unverified", "2"]
     assert sha256((filled / "pickle.pt").read_bytes()) in result.out
 
 
 def test_only_the_files_that_were_named(cli: Cli, filled: Path) -> None:
     result = cli("verify", filled / "page.safetensors", "--json")
-    assert (result.status, verdicts(result.json)) == (5, {"page.safetensors": "WRONG"})
+    assert (result.status, verdicts(result.json)) == (5, {"page.safetensors": "not-a-vae"})
 
 
 def test_the_others_are_verified_all_the_same(cli: Cli, filled: Path) -> None:
     missing, good, page = filled / "missing.safetensors", filled / "good.safetensors", filled / "page.safetensors"
     result = cli("verify", missing, good)
     assert result.status == 3
-    assert result.out.startswith(f"unknown  {good}  ")
+    assert result.out.startswith(f"unverified {good}  ")
     assert result.err == f"vae_manager: There is no file {missing}.\n"
 
     result = cli("verify", missing, good, "--json")
     assert (result.status, result.err) == (3, "")
     failed, row = result.json
     assert failed == {"path": str(missing), "error": f"There is no file {missing}.", "status": 3}
-    assert row["verdict"] == "unknown"
+    assert row["verdict"] == "unverified"
 
     assert cli("verify", missing, good, filled / "sub").status == 6, "a folder is worse than a missing file"
     assert cli("verify", missing, page, good, "--json").status == 5, "wrong bytes are worse than both"
+
+
+def test_an_earlier_reading_counts(cli: Cli, filled: Path) -> None:
+    (cli.work / "data").mkdir()
+    command = ("verify", filled / "good.safetensors", "--data", cli.work / "data", "--json")
+    again = [cli(*command).json[0] for _ in range(2)]
+    assert [row["verdict"] for row in again] == ["unverified", "verified"]
 
 
 def test_nothing_to_verify(cli: Cli) -> None:

@@ -1,4 +1,4 @@
-"""`remove` and `adopt`: out of the VAE folder and into it, and nothing is ever lost."""
+"""`remove`, `trash` and `adopt`: out of the VAE folder and into it, and nothing is ever lost."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def test_into_the_trash_and_back(cli: Cli, folder: Path) -> None:
     assert (result.status, result.err) == (0, "")
     assert result.out.startswith(f"{folder / 'a.safetensors'}: in the trash, {folder / '.vae-manager' / 'trash'}")
     assert cli("list", "--dir", folder, "--json").json == []
-    [row] = cli("remove", "--list", "--dir", folder, "--json").json
+    [row] = cli("trash", "list", "--dir", folder, "--json").json
     assert row["path"] == str(folder / "a.safetensors")
-    assert cli("remove", "--list", "--dir", folder).out.endswith(f"{folder / 'a.safetensors'}\n")
-    result = cli("remove", "--undo", "a.safetensors", "--dir", folder)
+    assert cli("trash", "list", "--dir", folder).out.endswith(f"{folder / 'a.safetensors'}\n")
+    result = cli("trash", "restore", "a.safetensors", "--dir", folder)
     assert (result.status, result.out) == (0, f"{folder / 'a.safetensors'}: is back\n")
     assert [name for name in tree(folder) if not name.startswith(".")] == ["a.png", "a.safetensors"]
 
@@ -70,22 +70,40 @@ def test_the_others_go_all_the_same(cli: Cli, folder: Path) -> None:
 def test_back_never_over_another_file(cli: Cli, folder: Path) -> None:
     cli("remove", "a.safetensors", "--dir", folder)
     vae(folder / "a.safetensors", 2)
-    result = cli("remove", "--undo", "a.safetensors", "--dir", folder)
+    result = cli("trash", "restore", "a.safetensors", "--dir", folder)
     assert result.status == 7
     assert "has another file named a.safetensors. It is left as it is" in result.sentence
+    assert "The name a-2.safetensors is free." in result.sentence
     assert b"\x02" in (folder / "a.safetensors").read_bytes()
+    result = cli("trash", "restore", "a.safetensors", "--as", "a-2.safetensors", "--dir", folder)
+    assert (result.status, result.out) == (0, f"{folder / 'a-2.safetensors'}: is back\n")
+    assert [name for name in tree(folder) if name.startswith("a")] == ["a-2.png", "a-2.safetensors", "a.safetensors"]
+
+
+def test_two_deleted_and_two_restored(cli: Cli, folder: Path) -> None:
+    vae(folder / "b.safetensors", 2)
+    cli("remove", "a.safetensors", "b.safetensors", "--dir", folder)
+    assert {Path(row["path"]).name for row in cli("trash", "list", "--dir", folder, "--json").json} == {
+        "a.safetensors", "b.safetensors"
+    }  # fmt: skip
+    assert cli("trash", "restore", "a.safetensors", "b.safetensors", "--dir", folder).status == 0
+    assert [name for name in tree(folder) if not name.startswith(".")] == ["a.png", "a.safetensors", "b.safetensors"]
+    assert cli("trash", "list", "--dir", folder, "--json").json == []
 
 
 def test_emptied_only_when_asked(cli: Cli, folder: Path) -> None:
     cli("remove", "a.safetensors", "--dir", folder)
-    assert cli("remove", "--empty", "--dir", folder).out.startswith("1 deleted for good, ")
-    result = cli("remove", "--undo", "a.safetensors", "--dir", folder)
+    assert cli("trash", "empty", "--dir", folder).out.startswith("1 deleted for good, ")
+    result = cli("trash", "restore", "a.safetensors", "--dir", folder)
     assert (result.status, "has no file a.safetensors" in result.sentence) == (3, True)
-    assert cli("remove", "--list", "--dir", folder).out.startswith("Nothing is in the trash")
+    assert cli("trash", "list", "--dir", folder).out.startswith("Nothing is in the trash")
 
 
 def test_nothing_was_named(cli: Cli, folder: Path) -> None:
     assert cli("remove", "--dir", folder).status == 2
+    assert cli("trash", "restore", "--dir", folder).status == 2
+    assert cli("trash", "empty", "a.safetensors", "--dir", folder).status == 2
+    assert cli("trash", "restore", "a", "b", "--as", "c", "--dir", folder).status == 2
     assert tree(folder) == ["a.png", "a.safetensors"]
 
 

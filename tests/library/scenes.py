@@ -23,7 +23,7 @@ from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
 from vae_manager.library.journal import Journal
 from vae_manager.library.moving import How, Surroundings, adopt, move, rename
-from vae_manager.library.trash import remove, removed, undo
+from vae_manager.library.trash import remove, removed, restore
 from vae_manager.records import DATABASE, HashStore, RecordStore
 from vae_manager.transfer import Network, Order, deliver, unfinished
 from vae_manager.upkeep.recovery import Recovery
@@ -126,7 +126,7 @@ def _deliver(stage: Stage, *, known: bool) -> None:
 
 
 def _undo(stage: Stage) -> None:
-    undo(removed(stage.data / "trash")[0], stage.around())
+    restore(removed(stage.data / "trash")[0], stage.around())
 
 
 def _remove(stage: Stage) -> None:

@@ -14,7 +14,7 @@ from vae_manager.library import moving, trash
 from vae_manager.library.journal import Intent, Journal
 from vae_manager.library.moving import Surroundings, adopt, move, rename
 from vae_manager.library.recovery import are_the_same, recover
-from vae_manager.library.trash import remove, undo
+from vae_manager.library.trash import remove, restore
 
 from .vaes import POSIX, note_of, put, tree, vae
 
@@ -122,4 +122,4 @@ def test_a_file_that_leaves_the_trash_while_it_is_taken_back(
 
     monkeypatch.setattr(trash, "are_the_same", compared)
     with pytest.raises(NotFoundError):
-        undo(gone, around)
+        restore(gone, around)

@@ -17,7 +17,7 @@ from vae_manager.library import journal as notes
 from vae_manager.library.journal import Intent, Journal
 from vae_manager.library.moving import Surroundings, rename
 from vae_manager.library.recovery import recover
-from vae_manager.library.trash import remove, removed, undo
+from vae_manager.library.trash import remove, removed, restore
 from vae_manager.records import HashStore, RecordStore
 from vae_manager.sentences import Sentence
 
@@ -146,7 +146,7 @@ def test_a_file_that_is_back_but_has_kept_its_place_in_the_trash(folder: Path, t
     gone = remove(path, tmp_path / "trash")
     assert gone.place is not None
     os.link(gone.place / "files" / "a.safetensors", path)
-    assert undo(removed(tmp_path / "trash")[0]) == path
+    assert restore(removed(tmp_path / "trash")[0]) == path
     assert (tree(folder), tree(tmp_path / "trash")) == (["a.png", "a.safetensors"], [])
 
 

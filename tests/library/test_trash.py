@@ -14,10 +14,10 @@ from types import ModuleType
 
 import pytest
 
-from vae_manager.errors import Cancelled, DiskError, NameTakenError, NotFoundError, RefusedError
+from vae_manager.errors import Cancelled, DiskError, NameTakenError, NotFoundError, RefusedError, UsageError
 from vae_manager.library import trash
 from vae_manager.library.moving import Surroundings
-from vae_manager.library.trash import empty, remove, removed, undo
+from vae_manager.library.trash import empty, remove, removed, restore
 from vae_manager.records import HashStore, RecordStore
 
 from .vaes import POSIX, put, sha256, tree, vae
@@ -45,7 +45,7 @@ def test_there_and_back(folder: Path, bin: Path) -> None:
     assert (gone.file, set(gone.names)) == (path, {"a.safetensors", "a.png", "a.civitai.info"})
     assert abs(gone.removed_at - time.time()) < 60
     assert gone.size == size
-    assert undo(gone) == path
+    assert restore(gone) == path
     assert tree(folder) == ["a.civitai.info", "a.png", "a.safetensors", "b.png"]
     assert (sha256(path), tree(bin)) == (before, [])
 
@@ -57,9 +57,40 @@ def test_another_process_finds_it(folder: Path, bin: Path) -> None:
     assert {one.file for one in removed(bin)} == set(paths)
     assert sorted(removed(bin), key=str) == sorted(gone, key=str)
     for one in removed(bin):
-        undo(one)
+        restore(one)
     assert tree(folder) == sorted(["removed.json", *(path.name for path in paths)])
     assert (folder / "removed.json").read_text() == "removed.json"
+
+
+def test_a_taken_name_is_not_overwritten_and_a_free_one_is_offered(folder: Path, bin: Path) -> None:
+    path = vae(folder / "a.vae.safetensors", 3)
+    put(folder, "a.vae.png")
+    digest, gone = sha256(path), remove(path, bin)
+    vae(path, 4)
+    vae(folder / "a-2.vae.safetensors", 5)
+    with pytest.raises(NameTakenError) as refused:
+        restore(gone)
+    assert refused.value.free_name == "a-3.vae.safetensors"
+    assert [one.file for one in removed(bin)] == [path]
+    new = restore(gone, name="a-3.vae.safetensors")
+    assert sha256(new) == digest
+    assert tree(folder) == ["a-2.vae.safetensors", "a-3.vae.png", "a-3.vae.safetensors", "a.vae.safetensors"]
+    assert removed(bin) == []
+
+
+def test_what_is_known_follows_to_another_name(folder: Path, bin: Path) -> None:
+    path, hashes = vae(folder / "a.safetensors"), HashStore()
+    digest = hashes.compute(path)
+    around = Surroundings(memories=[hashes])
+    assert hashes.known(restore(remove(path, bin, around), around, name="b.safetensors")) == digest
+
+
+@pytest.mark.parametrize("name", ["../b.safetensors", "nul.safetensors", "b.pt", ""])
+def test_a_name_that_cannot_be_is_refused(folder: Path, bin: Path, name: str) -> None:
+    gone = remove(vae(folder / "a.safetensors"), bin)
+    with pytest.raises((RefusedError, UsageError)):
+        restore(gone, name=name)
+    assert [one.file for one in removed(bin)] == [gone.file]
 
 
 def test_the_newest_comes_first(folder: Path, bin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,9 +107,9 @@ def test_two_of_one_name_in_one_second(folder: Path, bin: Path) -> None:
     second = remove(vae(folder / "a.safetensors", 2), bin)
     assert first.place != second.place
     assert len(removed(bin)) == 2
-    undo(first)
+    restore(first)
     with pytest.raises(NameTakenError):
-        undo(second)
+        restore(second)
     assert (folder / "a.safetensors").read_bytes() == content
     assert [gone.file.name for gone in removed(bin)] == ["a.safetensors"]
 
@@ -89,11 +120,11 @@ def test_coming_back_overwrites_nothing(folder: Path, bin: Path) -> None:
     gone = remove(path, bin)
     (folder / "a.png").write_text("theirs")
     with pytest.raises(NameTakenError, match=r"a\.png"):
-        undo(gone)
+        restore(gone)
     assert tree(folder) == ["a.png"]
     assert (folder / "a.png").read_text() == "theirs"
     (folder / "a.png").unlink()
-    assert undo(gone) == path
+    assert restore(gone) == path
     assert tree(folder) == ["a.png", "a.safetensors"]
 
 
@@ -101,14 +132,14 @@ def test_its_folder_comes_back_too(folder: Path, bin: Path) -> None:
     path = vae(folder / "deep" / "a.safetensors")
     gone = remove(path, bin)
     (folder / "deep").rmdir()
-    assert undo(gone).exists()
+    assert restore(gone).exists()
 
 
 def test_once_only(folder: Path, bin: Path) -> None:
     gone = remove(vae(folder / "a.safetensors"), bin)
-    undo(gone)
+    restore(gone)
     with pytest.raises(NotFoundError, match="no longer in the trash"):
-        undo(gone)
+        restore(gone)
 
 
 def test_across_file_systems(folder: Path, far: Path) -> None:
@@ -116,7 +147,7 @@ def test_across_file_systems(folder: Path, far: Path) -> None:
     before = sha256(path)
     gone = remove(path, far / "trash")
     assert tree(folder) == []
-    assert sha256(undo(gone)) == before
+    assert sha256(restore(gone)) == before
 
 
 def test_what_is_known_of_it_comes_back_too(folder: Path, bin: Path, tmp_path: Path) -> None:
@@ -127,7 +158,7 @@ def test_what_is_known_of_it_comes_back_too(folder: Path, bin: Path, tmp_path: P
     gone = remove(path, bin, library)
     inside = [path for path in bin.rglob("a.safetensors") if path.is_file()]
     assert hashes.known(inside[0]) == sha256(inside[0])
-    assert hashes.known(undo(gone, library)) == sha256(path)
+    assert hashes.known(restore(gone, library)) == sha256(path)
 
 
 # -- what cannot be ------------------------------------------------------------------------------------------------
@@ -176,8 +207,8 @@ def test_stopped_on_the_way(folder: Path, far: Path) -> None:
     assert seen[-1] == (gone.size, gone.size)
     stop.set()
     with pytest.raises(Cancelled):
-        undo(gone, stop=stop)
-    undo(removed(far / "trash")[0])
+        restore(gone, stop=stop)
+    restore(removed(far / "trash")[0])
     with pytest.raises(Cancelled):
         remove(path, far / "trash", stop=stop)
     assert (tree(folder), tree(far)) == (["a.safetensors"], ["trash"])
@@ -188,13 +219,13 @@ def test_a_link_goes_alone(linked: Path, bin: Path, tmp_path: Path) -> None:
     gone = remove(linked, bin)
     assert not linked.is_symlink()
     assert tree(tmp_path / "store") == ["blob.safetensors"]
-    assert undo(gone).samefile(tmp_path / "store" / "blob.safetensors")
+    assert restore(gone).samefile(tmp_path / "store" / "blob.safetensors")
 
 
 @POSIX
 def test_a_link_to_nothing_goes_too(folder: Path, bin: Path) -> None:
     (folder / "a.safetensors").symlink_to("nothing")
-    undo(remove(folder / "a.safetensors", bin))
+    restore(remove(folder / "a.safetensors", bin))
     assert (folder / "a.safetensors").is_symlink()
 
 
@@ -204,7 +235,7 @@ def test_hostile_names(folder: Path, bin: Path, name: str) -> None:
     (folder / name).write_bytes(b"mine")
     remove(folder / name, bin)
     [gone] = removed(bin)
-    assert undo(gone).read_bytes() == b"mine"
+    assert restore(gone).read_bytes() == b"mine"
 
 
 # -- looking and emptying ------------------------------------------------------------------------------------------
@@ -254,7 +285,7 @@ def test_a_note_that_is_damaged(folder: Path, bin: Path, damage: Callable[[str],
     [found] = removed(bin)
     assert (found.is_noted, found.file) == (False, gone.place / "files" / "a.safetensors")
     with pytest.raises(RefusedError, match="take it from there"):
-        undo(found)
+        restore(found)
     assert empty(bin) == 0
     assert (gone.place / "files" / "a.safetensors").exists(), "what nobody understands is not deleted"
 
@@ -279,13 +310,13 @@ def test_the_systems_trash_is_preferred(
     assert (tree(tmp_path / "system"), tree(folder), bin.exists()) == (["a.png", "a.safetensors"], [], False)
     assert (gone.file, gone.place, gone.size) == (path, None, 0)
     with pytest.raises(RefusedError, match="is in the system's trash"):
-        undo(gone)
+        restore(gone)
 
 
 @POSIX
 def test_a_link_goes_to_ours(linked: Path, bin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "send2trash", stand_in(lambda path: Path(path).unlink()))
-    assert undo(remove(linked, bin)) == linked
+    assert restore(remove(linked, bin)) == linked
 
 
 def test_where_the_system_has_none_for_that_disk_ours_takes_it(
@@ -296,7 +327,7 @@ def test_where_the_system_has_none_for_that_disk_ours_takes_it(
 
     monkeypatch.setitem(sys.modules, "send2trash", stand_in(send))
     path = vae(folder / "a.safetensors")
-    assert undo(remove(path, bin)) == path
+    assert restore(remove(path, bin)) == path
 
 
 @pytest.mark.skipif(importlib.util.find_spec("send2trash") is None, reason="Send2Trash is not installed")

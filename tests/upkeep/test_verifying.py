@@ -1,4 +1,4 @@
-"""What a verification says of a file, and what is remembered after it."""
+"""Verification of a file by the background work, and what is remembered after it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.library.vaes import rot, sha256, vae
+from vae_manager.catalogue import Catalogue, load
 from vae_manager.jobs import Handle
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
+from vae_manager.library.verification_store import Outcome, Verification
 from vae_manager.records import HashStore, RecordStore
-from vae_manager.sentences import Sentence
 from vae_manager.upkeep import Stores
 from vae_manager.upkeep.looks import Looks
 from vae_manager.upkeep.work import verify_all
@@ -45,19 +46,19 @@ class Shelf:
         def unused() -> None:
             raise AssertionError("a verification needs nothing of this")
 
-        self._stores = Stores(lambda: self.hashes, unused, lambda: index, unused, unused, unused, root / "trash")  # type: ignore[arg-type]
+        catalogue: Catalogue = load()
+        self._stores = Stores(
+            lambda: self.hashes, lambda: catalogue, lambda: index, unused, unused, unused, root / "trash"  # type: ignore[arg-type]
+        )
 
-    def verify(self, meanwhile: Callable[[], object] = lambda: None) -> Sentence | None:
-        """What is wrong with it."""
-        found: list[Sentence | None] = []
+    def verify(self, meanwhile: Callable[[], object] = lambda: None) -> Verification:
+        """Verify it."""
+        found: list[Verification] = []
         files = scan([Folder(self.path.parent)])
         handle = Meanwhile(meanwhile)
-        bad = verify_all(
-            files, self._stores, Looks(self._stores), lambda _, verdict: found.append(verdict.problem), handle
-        )
-        [problem] = found
-        assert bad == (problem is not None)
-        return problem
+        verify_all(files, self._stores, Looks(self._stores), lambda _, verification: found.append(verification), handle)
+        [verification] = found
+        return verification
 
     def rot(self) -> None:
         rot(self.path, self.hashes)
@@ -68,44 +69,67 @@ def shelf(tmp_path: Path) -> Shelf:
     return Shelf(tmp_path)
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_a_good_file(shelf: Shelf, known: bool) -> None:
-    if known:
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_good_file(shelf: Shelf, is_known: bool) -> None:
+    if is_known:
         shelf.hashes.compute(shelf.path)
-    assert shelf.verify() is None
+    assert shelf.verify().outcome is (Outcome.VERIFIED if is_known else Outcome.UNVERIFIED)
+    assert shelf.verify().outcome is Outcome.VERIFIED
     assert shelf.hashes.known(shelf.path) == sha256(shelf.path)
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_a_file_that_is_replaced_while_it_is_read(shelf: Shelf, tmp_path: Path, known: bool) -> None:
-    """The hash of the old bytes is none of the new file."""
-    if known:
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_file_that_is_replaced_while_it_is_read(shelf: Shelf, tmp_path: Path, is_known: bool) -> None:
+    """The hash of the old bytes does not count for the new file."""
+    if is_known:
         shelf.hashes.compute(shelf.path)
     new = vae(tmp_path / "new.safetensors", 2)
-    assert "was changed while it was being read. Try again." in str(shelf.verify(lambda: new.replace(shelf.path)))
+    assert shelf.verify(lambda: new.replace(shelf.path)).outcome is Outcome.UNREADABLE
     assert shelf.hashes.known(shelf.path) is None
-    assert shelf.verify() is None
+    assert shelf.verify().outcome is Outcome.UNVERIFIED
     assert shelf.hashes.known(shelf.path) == sha256(shelf.path)
 
 
-def test_a_file_that_rots_is_told_of_each_time(shelf: Shelf) -> None:
+def test_a_file_that_rots_is_reported_each_time(shelf: Shelf) -> None:
     shelf.verify()
     shelf.rot()
-    for _ in range(3):
-        assert "has other bytes than when it was last read" in str(shelf.verify())
-    assert shelf.hashes.known(shelf.path) == sha256(shelf.path), "what is said of it is said of the bytes it has"
+    assert [shelf.verify().outcome for _ in range(3)] == [Outcome.CHANGED] * 3
+    assert shelf.hashes.known(shelf.path) == sha256(shelf.path), "the hash is that of the present bytes"
 
 
-def test_one_that_was_got_again_is_good(shelf: Shelf, tmp_path: Path) -> None:
+def test_bytes_exchanged_under_the_old_mtime_are_reported_each_time(shelf: Shelf) -> None:
+    shelf.verify()
+    status, content = shelf.path.stat(), bytearray(shelf.path.read_bytes())
+    content[-1] ^= 1
+    with shelf.path.open("r+b") as file:
+        file.write(content)
+    os.utime(shelf.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert [shelf.verify().outcome for _ in range(2)] == [Outcome.CHANGED] * 2
+
+
+def test_one_that_was_downloaded_again_is_right(shelf: Shelf, tmp_path: Path) -> None:
     shelf.verify()
     shelf.rot()
-    assert shelf.verify() is not None
+    assert not shelf.verify().is_right
     vae(tmp_path / "again.safetensors", 1).replace(shelf.path)
-    assert shelf.verify() is None
+    assert shelf.verify().is_right
 
 
 def test_one_that_was_written_to_is_another_file(shelf: Shelf) -> None:
     shelf.verify()
     vae(shelf.path, 2)
     os.utime(shelf.path, ns=(5, 5))
-    assert shelf.verify() is None
+    assert shelf.verify().outcome is Outcome.UNVERIFIED
+
+
+def test_progress_ends_at_the_whole(shelf: Shelf) -> None:
+    seen: list[tuple[int, int | None]] = []
+
+    class Recording(Handle):
+        def report(self, phase: str, done: int, total: int | None, kept: int = 0) -> None:
+            seen.append((done, total))
+
+    files = scan([Folder(shelf.path.parent)])
+    verify_all(files, shelf._stores, Looks(shelf._stores), lambda *_: None, Recording(time.monotonic))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (3 * files[0].size, 3 * files[0].size)

@@ -24,12 +24,12 @@ ENTRY = """
 def library(page: Page, stamp: str = "", selected: Path | None = None) -> Any:
     """What a browser that has `stamp` gets, once all files have been looked at."""
     key = key_of(selected) if selected is not None else ""
-    wait_for(lambda: "not looked at yet" not in json.dumps(page.state({}, ("", key))["library"]["rows"]))
+    wait_for(lambda: "not scanned yet" not in json.dumps(page.state({}, ("", key))["library"]["rows"]))
     return page.state({}, (stamp, key))["library"]
 
 
 def plain(html: str) -> str:
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html))).strip()
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html.replace("<wbr>", "")))).strip()
 
 
 def row(page: Page, path: Path) -> str:

@@ -17,7 +17,7 @@ from vae_manager.webui.ui import facts as facts_module
 from vae_manager.webui.ui.page import EVERYWHERE, Page
 
 A, B = "a.safetensors", "b.safetensors"
-USE, NO_LONGER = "Use it with this checkpoint", "No longer prefer it"
+USE, NO_LONGER = "Use it with this checkpoint", "Remove preference"
 
 
 @pytest.fixture(autouse=True)

@@ -233,7 +233,7 @@ def test_a_picture_of_ones_own(page: Page, service: Service) -> None:
     page.compare_picture(json.dumps({"vaes": ["a.safetensors"], "each": True}), mine)
     wait_for(ended(service))
     assert [one["key"] for one in state(page)["view"]["pictures"]] == ["original", "0", "1"]
-    assert "A picture of your own, 20 × 10" in text(page, "compare-progress")
+    assert "Your own image, 20 × 10" in text(page, "compare-progress")
     for message, own in (("{", mine), ('{"vaes": []}', mine), ('{"vaes": [1], "each": false}', mine), ("{}", None)):
         with pytest.raises(UsageError):
             page.compare_picture(message, own)

@@ -212,9 +212,9 @@ def test_a_key_is_never_told(page: Page, host: PlainHost) -> None:
 @pytest.mark.parametrize(
     ("past", "said"),
     [
-        (PAST, r"ft-MSE 840k 335 MB · ⌀ 40\.0 MB/s ✓ proven File vae.safetensors From hub:me/vaes/vae.safetensors "
+        (PAST, r"ft-MSE 840k 335 MB · ⌀ 40\.0 MB/s ✓ verified File vae.safetensors From hub:me/vaes/vae.safetensors "
                r"SHA-256 (ab){32} Time 7\.5 s$"),
-        (replace(PAST, proven=False), "! not proven"),
+        (replace(PAST, proven=False), "! unverified"),
         (replace(PAST, proven=False, problem=say("{file} is empty. Get it again.", file="a")),
          "! cannot be used ! a is empty"),
         (replace(PAST, ending=Ending.ALREADY_THERE, fetched=0), "335 MB ✓ already here"),

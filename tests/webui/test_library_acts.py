@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import struct
 import sys
 from html import unescape
 from pathlib import Path
@@ -16,15 +19,18 @@ from tests.webui.host import PlainHost
 from tests.webui.seen import ENTRY, bar, details, finish, library, plain, row
 from tests.webui.test_page import do, wait_for, write_catalogue
 from vae_manager.errors import NameTakenError, NotFoundError, RefusedError, UsageError
+from vae_manager.files import FileRecord
 from vae_manager.jobs import JobState
-from vae_manager.library import Folder
+from vae_manager.library import Folder, scan, system_trash
 from vae_manager.library.journal import Journal
-from vae_manager.sentences import say
+from vae_manager.library.verification_store import Outcome
+from vae_manager.sentences import megabytes, say
 from vae_manager.service import Service
 from vae_manager.upkeep import key_of
 from vae_manager.upkeep.recovery import OWN
 from vae_manager.webui.hosts.acts import Act
 from vae_manager.webui.ui.page import Page
+from vae_manager.webui.ui.questions import Question
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
@@ -36,7 +42,7 @@ def test_rename_and_the_page_follows(page: Page, own: Path, host: PlainHost, ser
     assert not own.exists()
     assert list(host.listed) == ["better.safetensors"]
     assert library(page, selected=own)["selected"] == key_of(new), "an open page still has the old key"
-    assert "your word" in row(page, new), "what is known goes along"
+    assert "set by you" in row(page, new), "what is known goes along"
     do(page, do="rename-file", file=key_of(own), name=own.name)
     assert library(page, selected=new)["selected"] == key_of(own)
     for name in ("../out.pt", "", "a/b.safetensors", "con.safetensors"):
@@ -81,18 +87,84 @@ def test_move_to_another_folder(page: Page, own: Path, host: PlainHost, monkeypa
     assert library(page, selected=own)["selected"] == key_of(far / own.name)
 
 
-def test_delete_and_undo(page: Page, own: Path, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def own_trash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the system's trash."""
     monkeypatch.setitem(sys.modules, "send2trash", None)
-    content = own.read_bytes()
-    do(page, do="delete-file", file=key_of(own))
-    assert not own.exists()
+
+
+def trash(page: Page) -> list[str]:
+    """Names of the entries in the list, the newest first."""
+    return re.findall(r"<strong><bdi>(.*?)</bdi>", library(page)["regions"]["trash"])
+
+
+def entries(service: Service) -> dict[str, str]:
+    """Entries of the trash by the names of their files."""
+    return {gone.file.name: gone.place.name for gone, _ in service.upkeep.removed.all() if gone.place is not None}
+
+
+@pytest.mark.usefixtures("own_trash")
+def test_two_are_deleted_and_both_come_back(page: Page, own: Path, host: PlainHost, service: Service) -> None:
+    other = vae(host.vaes / "other.safetensors", seed=1)
+    assert trash(page) == []
+    for path in (own, other):
+        do(page, do="delete-file", file=key_of(path))
     assert host.listed == {}
-    assert "own.safetensors is in the trash folder of VAE Manager. Undo" in bar(page)
-    do(page, do="undo-delete")
-    assert own.read_bytes() == content
-    assert "Undo" not in bar(page)
+    assert set(trash(page)) == {own.name, other.name}
+    assert "other.safetensors is in the trash. Restore" in bar(page)
+    for name, entry in entries(service).items():
+        do(page, do="restore-file", entry=entry, name="")
+        assert name in host.listed
+    assert (own.is_file(), other.is_file(), trash(page)) == (True, True, [])
     with pytest.raises(NotFoundError):
-        do(page, do="undo-delete")
+        do(page, do="restore-file", entry="../own.safetensors", name="")
+
+
+@pytest.mark.usefixtures("own_trash")
+def test_the_trash_of_earlier_processes_is_listed(page: Page, own: Path, host: PlainHost) -> None:
+    do(page, do="delete-file", file=key_of(own))
+    later = Page(host, Service(host.data_folder))
+    assert trash(later) == [own.name]
+    assert str(own.parent) in plain(library(later)["regions"]["trash"])
+    [entry] = entries(later.service).values()
+    do(later, do="restore-file", entry=entry, name="")
+    assert own.is_file()
+    assert trash(page) == []
+
+
+@pytest.mark.usefixtures("own_trash")
+def test_a_taken_name_is_asked_about(page: Page, own: Path, service: Service) -> None:
+    do(page, do="delete-file", file=key_of(own))
+    vae(own, 7)
+    [entry] = entries(service).values()
+    with pytest.raises(Question) as asked:
+        do(page, do="restore-file", entry=entry, name="")
+    assert asked.value.action == {"do": "restore-file", "entry": entry, "name": "own-2.safetensors"}
+    do(page, **asked.value.action)
+    assert own.with_name("own-2.safetensors").is_file()
+
+
+@pytest.mark.usefixtures("own_trash")
+def test_the_trash_is_emptied_once_that_is_confirmed(page: Page, own: Path, service: Service) -> None:
+    with pytest.raises(NotFoundError):
+        do(page, do="empty-trash", sure=False)
+    size = megabytes(own.stat().st_size)
+    do(page, do="delete-file", file=key_of(own))
+    with pytest.raises(Question, match=size) as asked:
+        do(page, do="empty-trash", sure=False)
+    assert trash(page) == [own.name]
+    do(page, **asked.value.action)
+    assert (trash(page), own.exists()) == ([], False)
+
+
+def test_the_systems_trash_is_named(page: Page, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_trash, "is_there", lambda: True)
+    monkeypatch.setattr(system_trash, "send", lambda files: [path.unlink() for path in files] != [])
+    do(page, do="delete-file", file=key_of(own))
+    assert "own.safetensors is in the system's trash." in bar(page)
+    assert "Restore" not in library(page)["regions"]["library-bar"].replace("Restore it", "")
+    assert "system's trash" in library(page)["regions"]["trash"].replace("&#x27;", "'")
+    assert trash(page) == []
 
 
 @pytest.mark.parametrize("action", ["rename-file", "delete-file"])
@@ -116,6 +188,8 @@ def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost,
         {"do": "rename-file", "name": "x.safetensors"},
         {"do": "move-file", "folder": "0"},
         {"do": "delete-file"},
+        {"do": "restore-file", "entry": "x", "name": ""},
+        {"do": "empty-trash", "sure": True},
         {"do": "convert-file", "use": False},
         {"do": "set-family", "family": "sdxl"},
     ):
@@ -125,10 +199,11 @@ def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost,
         do(page, do="adopt-file", path=str(own), how="copy", folder="0")
     shown = library(page, selected=own)["regions"]
     assert str(own) not in unescape(shown["file"]), "a path tells strangers about this machine"
-    assert shown["library-forms"] == ""
+    assert (shown["library-forms"], shown["trash"]) == ("", "")
     do(page, do="verify-file", file=key_of(own))
     finish(service, page)
-    assert "It was verified on" in details(page, own)
+    [file] = scan(host.folders())
+    assert service.upkeep.verifications.of(file) is not None
 
 
 def test_a_message_names_no_other_file(page: Page, host: PlainHost) -> None:
@@ -166,15 +241,76 @@ def test_duplicates(page: Page, own: Path, host: PlainHost, service: Service) ->
     assert "same weights" not in row(page, host.vaes / "third.safetensors")
 
 
-def test_bytes_that_changed_by_themselves_are_found(page: Page, own: Path, service: Service) -> None:
+def test_verify_all_counts_and_names_what_is_not_right(
+    page: Page, own: Path, host: PlainHost, service: Service
+) -> None:
+    cut = vae(host.vaes / "cut.safetensors")
+    os.truncate(cut, cut.stat().st_size - 8)
+    (host.vaes / "kl-f8.safetensors").write_bytes(b"abc")
+    nan = vae(host.vaes / "nan.safetensors", seed=1)
+    nan.write_bytes(nan.read_bytes()[:-4] + struct.pack("<f", float("nan")))
+    found = verified(page, service)
+    assert found == {
+        own.name: Outcome.UNVERIFIED,
+        "cut.safetensors": Outcome.DAMAGED,
+        "kl-f8.safetensors": Outcome.NOT_A_VAE,
+        "nan.safetensors": Outcome.DAMAGED,
+    }
+    told = service.upkeep.told
+    assert told is not None
+    assert [file.name for file, _ in told.problems] == ["cut.safetensors", "kl-f8.safetensors", "nan.safetensors"]
+    assert "4 files were checked: 1 read for the first time, 2 damaged, 1 not a VAE." in bar(page)
+    for name in ("cut.safetensors", "kl-f8.safetensors", "nan.safetensors"):
+        assert f'data-vae-key="problem {key_of(host.vaes / name)}"' in library(page)["regions"]["library-bar"]
+    assert row(page, nan).endswith("✗ damaged"), "neither used nor compared"
+    assert verified(page, service)[own.name] is Outcome.VERIFIED, "the bytes of the first reading"
+
+
+def verified(page: Page, service: Service) -> dict[str, Outcome]:
+    """Verify all files; the outcomes by name."""
     do(page, do="verify-all")
     finish(service, page)
-    assert "not as they should be" not in bar(page)
+    return {
+        file.name: one.outcome
+        for file in scan(page.host.folders())
+        if (one := service.upkeep.verifications.of(file)) is not None
+    }
+
+
+def test_bytes_that_changed_by_themselves_are_found(page: Page, own: Path, service: Service) -> None:
+    verified(page, service)
     rot(own, service.hashes)
     do(page, do="verify-file", file=key_of(own))
     finish(service, page)
     assert "has other bytes than when it was last read" in details(page, own)
-    assert "1 of 1 files are not as they should be." in bar(page)
+    assert "1 file was checked: 1 changed." in bar(page)
+    assert "✗ changed" in row(page, own)
+
+
+def test_what_is_known_of_a_file_comes_back_from_the_trash_with_it(
+    page: Page, own: Path, host: PlainHost, service: Service, own_trash: None
+) -> None:
+    do(page, do="set-family", file=key_of(own), family="sdxl")
+    verified(page, service)
+    before = known_of(service, host)
+    assert before.sha256 == sha256(own)
+    assert before.fingerprints is not None
+    do(page, do="delete-file", file=key_of(own))
+    [entry] = entries(service).values()
+    do(page, do="restore-file", entry=entry, name="")
+    after = known_of(service, host)
+    assert (after.sha256, after.fingerprints) == (before.sha256, before.fingerprints)
+    [file] = scan(host.folders())
+    library(page)
+    assert service.upkeep.records([file])[own].family.family == "sdxl"
+    verification = service.upkeep.verifications.of(file)
+    assert verification is not None
+    assert verification.sha256 == before.sha256
+
+
+def known_of(service: Service, host: PlainHost) -> FileRecord:
+    [record] = service.index.look(scan(host.folders()))
+    return record
 
 
 def test_work_shows_how_far_it_is_and_can_be_cancelled(
@@ -182,7 +318,7 @@ def test_work_shows_how_far_it_is_and_can_be_cancelled(
 ) -> None:
     import threading
 
-    from vae_manager import files
+    from vae_manager.library import verification
 
     waiting, go_on = threading.Event(), threading.Event()
 
@@ -193,7 +329,7 @@ def test_work_shows_how_far_it_is_and_can_be_cancelled(
         report(path.stat().st_size)
         return "0" * 64
 
-    monkeypatch.setattr(files, "sha256_of", slow)
+    monkeypatch.setattr(verification, "sha256_of", slow)
     do(page, do="verify-all")
     assert waiting.wait(10)
     assert "Verifying all files" in bar(page)
@@ -225,7 +361,37 @@ def test_a_conversion_makes_a_second_file(page: Page, host: PlainHost, theirs: P
     assert "theirs-2.safetensors was made from theirs.safetensors: " in bar(page)
     assert path.read_bytes() == content
     wait_for(lambda: host.word == made.name)
-    assert row(page, made).endswith("✓ can be used")
+    assert "✓ can be used" in row(page, made)
+
+
+def test_the_result_of_an_earlier_conversion_is_found_and_used(
+    page: Page, host: PlainHost, theirs: Path, service: Service
+) -> None:
+    path = theirs.rename(host.vaes / "theirs.safetensors")
+    host.refresh()
+    for _ in range(2):
+        host.word = "None"
+        do(page, do="convert-file", file=key_of(path), use=True)
+        finish(service, page)
+        wait_for(lambda: host.word == "theirs-2.safetensors")
+    assert tree(host.vaes) == ["theirs-2.safetensors", "theirs.safetensors"]
+    assert "theirs-2.safetensors is there already, made from theirs.safetensors" in bar(page)
+    host.word, host.loaded = "None", None
+    assert row(page, path).endswith("✓ converted: theirs-2.safetensors Use theirs-2.safetensors")
+    assert key_of(host.vaes / "theirs-2.safetensors") in library(page)["rows"][key_of(path)]
+    assert "It was converted: use theirs-2.safetensors." in details(page, path)
+
+
+def test_a_result_that_is_damaged_is_not_used(page: Page, host: PlainHost, theirs: Path, service: Service) -> None:
+    path = theirs.rename(host.vaes / "theirs.safetensors")
+    host.refresh()
+    do(page, do="convert-file", file=key_of(path), use=False)
+    finish(service, page)
+    made = host.vaes / "theirs-2.safetensors"
+    made.write_bytes(made.read_bytes()[:-1] + b"\x01")
+    do(page, do="convert-file", file=key_of(path), use=False)
+    finish(service, page)
+    assert tree(host.vaes) == ["theirs-2.safetensors", "theirs-3.safetensors", "theirs.safetensors"]
 
 
 @pytest.mark.parametrize("wanted", [True, False])

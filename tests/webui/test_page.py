@@ -289,14 +289,14 @@ def test_what_is_hardly_meant_is_asked_first(page: Page, host: PlainHost, servic
     )
     wait_for(lambda: asked in text(page, "status"))
     assert (host.word, host.loaded) == ("Automatic", None)
-    assert 'aria-label="Look here"' in page.state({})["regions"]["status"]
-    assert "Use it all the same" in text(page, "status")
+    assert 'aria-label="Warning"' in page.state({})["regions"]["status"]
+    assert "Use anyway" in text(page, "status")
     in_tab = "mine.safetensors was made for SDXL, this checkpoint is SD 1.x / 2.x: pictures would be noise."
     assert str(page.doubt_in_tab("mine.safetensors")) == in_tab
     assert page.doubt_in_tab("None") is None
     do(page, do="choose-anyway", choice="mine.safetensors")
     wait_for(lambda: host.word == "mine.safetensors")
-    assert "Use it all the same" not in text(page, "status")
+    assert "Use anyway" not in text(page, "status")
 
 
 def test_how_a_vae_came_in_is_said(page: Page, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:

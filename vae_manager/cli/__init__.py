@@ -13,7 +13,20 @@ from collections.abc import Callable, Sequence
 
 from .. import __version__
 from ..errors import VaeManagerError
-from . import adopt, catalogue, compare, convert, duplicates, get, inspecting, listing, remove, sync, verify
+from . import (
+    adopt,
+    catalogue,
+    compare,
+    convert,
+    duplicates,
+    get,
+    inspecting,
+    listing,
+    remove,
+    sync,
+    trash_commands,
+    verify,
+)
 from .shared import print_json, print_problem
 
 __all__ = ["main"]
@@ -59,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     duplicates.add_options(command("duplicates", duplicates.run, "Find VAEs that a folder has more than once."))
     adopt.add_options(command("adopt", adopt.run, "Bring VAE files from anywhere into the VAE folder."))
-    remove.add_options(command("remove", remove.run, "Put VAE files into the trash, or bring them back."))
+    remove.add_options(command("remove", remove.run, "Put VAE files into the trash."))
+    trash_commands.add_options(
+        command("trash", trash_commands.run, "List what was removed, bring it back, or delete it for good.")
+    )
     compare.add_options(command("compare", compare.run, "Encode and decode a picture by VAEs, and say what differs."))
     return parser

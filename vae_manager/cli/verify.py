@@ -1,23 +1,19 @@
-"""`verify`: files held against the catalogue."""
+"""`verify`: files read whole, and compared with the catalogue and with earlier readings."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..catalogue import Catalogue
 from ..errors import IntegrityError, UsageError
-from ..files import FileRecord, inspect, sha256_of
-from ..files.numbers import find_nan
 from ..library import Folder, scan
-from ..records.verdict import Refused
-from ..sentences import Sentence, say
+from ..library.verification import can_look_at_numbers, verify
+from ..library.verification_store import Outcome, Verification
+from ..sentences import say
 from ..sync import worst
-from .judging import judge, with_host
+from ..upkeep.verification_summary import summary_of
+from .known import Known, data_of, with_data
 from .shared import (
     Outcomes,
     folder_of,
@@ -30,63 +26,58 @@ from .shared import (
     with_folder,
 )
 
-Report = Callable[[int, int], None]
-
 
 def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: every VAE file of the folder")
-    command.add_argument("--numbers", action="store_true", help="also look at every number: NaN makes pictures black")
-    with_host(command)
+    command.add_argument(
+        "--numbers",
+        action="store_true",
+        help="fail if the numbers cannot be looked at: without numpy, NaN and infinite values are not found",
+    )
+    with_data(command)
     with_folder(command)
     with_catalogue(command)
 
 
 def run(options: argparse.Namespace) -> int:
-    catalogue = load_catalogue(options)
-    if options.numbers and importlib.util.find_spec("numpy") is None:
+    catalogue, folder = load_catalogue(options), folder_of(options)
+    has_numbers = can_look_at_numbers()
+    if options.numbers and not has_numbers:
         raise UsageError(say("--numbers needs numpy, which is not installed here."))
-    paths = options.files or [file.path for file in scan([Folder(folder_of(options))])]
+    hashes = Known(data_of(options, folder)).hashes
+    paths = options.files or [file.path for file in scan([Folder(folder)])]
     outcomes = Outcomes(json=options.json)
+    found = []
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
         for path in paths:
             with outcomes.of(path):
-                row = _verdict(path, catalogue, options, bar.of(path), stop)
+                one = verify(path, catalogue, hashes, has_numbers=has_numbers, report=bar.of(path), stop=stop)
+                found.append(one)
+                if one.error is not None:
+                    raise one.error
+                row = _row(path, one)
                 outcomes.rows.append(row)
                 if not options.json:
-                    bar.print(shown(f"{row['verdict']:<8} {path}  {row['text']}"))
+                    bar.print(shown(f"{row['verdict']:<10} {path}  {row['text']}"))
     if options.json:
         print_json(outcomes.rows)
-    if any(row.get("verdict") == "WRONG" for row in outcomes.rows):
+    elif len(found) > 1:
+        print(summary_of(found))
+    if any(not one.is_right and one.error is None for one in found):
         return IntegrityError.exit_status  # no error is worse than wrong bytes
     return worst(outcomes.errors)
 
 
-def _verdict(
-    path: Path, catalogue: Catalogue, options: argparse.Namespace, report: Report, stop: threading.Event
-) -> dict[str, Any]:
-    """What a file's bytes are: proven (the catalogue knows them), unknown, or wrong (broken, or not what it is
-    named like). What is remembered of it counts for nothing here: its bytes are read."""
-    record = inspect(path)
-    sha256 = sha256_of(path, report=lambda done: report(done, record.size), stop=stop)
-    entry = catalogue.recognise(sha256)
-    namesake = next((other for other in catalogue.offered() if other.file_name == path.name), None)
-    row = {"path": str(path), "sha256": sha256, "entry": entry.id if entry is not None else None}
-    damage = _damage(record, report, stop) if options.numbers else None
-    if damage is not None:
-        return {**row, "verdict": "WRONG", "text": str(damage)}
-    if entry is not None:
-        return {**row, "verdict": "proven", "text": f"is {entry.name}, byte for byte"}
-    answer = judge(record, options)
-    if isinstance(answer, Refused):
-        return {**row, "verdict": "WRONG", "text": str(answer.reason.sentence)}
-    if namesake is not None:
-        return {**row, "verdict": "WRONG", "text": f"is named like {namesake.name}, but has other bytes: {sha256}"}
-    return {**row, "verdict": "unknown", "text": f"is not in the catalogue: {sha256}"}
+def _row(path: Path, one: Verification) -> dict[str, Any]:
+    entry = one.entry.id if one.entry is not None else None
+    return {"path": str(path), "sha256": one.sha256, "entry": entry, "verdict": one.outcome.value, "text": _text(one)}
 
 
-def _damage(record: FileRecord, report: Report, stop: threading.Event) -> Sentence | None:
-    """What is no number in it; nothing is said of a file whose tensors cannot be read."""
-    if not record.tensors:
-        return None
-    found = find_nan(record.path, report=report, stop=stop)
-    return found.sentence if found is not None else None
+def _text(one: Verification) -> str:
+    if one.reason is not None:
+        return str(one.reason)
+    if one.entry is not None:
+        return f"is {one.entry.name}, byte for byte"
+    if one.outcome is Outcome.VERIFIED:
+        return f"has the bytes of an earlier reading: {one.sha256}"
+    return f"is not in the catalogue, and was not read before: {one.sha256}"

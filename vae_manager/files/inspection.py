@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import stat
 from collections.abc import Mapping
@@ -84,7 +83,13 @@ def _from_head(path: Path, size: int, head: bytes) -> FileRecord:
 
 def _bounded(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return the first items, each cut to a length that can be shown: a trainer may put all its settings there."""
-    return {key[:MAX_TEXT]: _cut(value) for key, value in itertools.islice(metadata.items(), MAX_ITEMS)}
+    items = sorted(metadata.items(), key=_is_foreign)[:MAX_ITEMS]
+    return {key[:MAX_TEXT]: _cut(value) for key, value in items}
+
+
+def _is_foreign(item: tuple[str, str]) -> bool:
+    """Return False for metadata of this program, which comes first: a result names its source there."""
+    return not item[0].startswith("vae_manager.")
 
 
 def _cut(text: str) -> str:

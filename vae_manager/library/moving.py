@@ -6,6 +6,7 @@ of them move or none.
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import threading
@@ -28,7 +29,7 @@ from .journal import Intent, Journal
 from .placing import Report
 from .sidecars import sidecars_of
 
-__all__ = ["ALONE", "How", "Memory", "Surroundings", "adopt", "move", "rename"]
+__all__ = ["ALONE", "How", "Memory", "Surroundings", "adopt", "free_name", "move", "rename", "target_for"]
 
 How = Literal["copy", "move", "link"]
 
@@ -67,10 +68,7 @@ def rename(file: Path, name: str, around: Surroundings = ALONE) -> Path:
     Returns where it is now. Raises RefusedError and its kind where it must not be, NotFoundError, DiskError.
     """
     check_free(file, around)
-    name = _whole_name(name, file)
-    if Path(name).suffix != file.suffix:
-        _check_container(name, inspect(file))
-    target = _target(file.parent, name, around, leaving=file)
+    target = target_for(file, name, file.parent, around)
     # As text: to Windows, paths that differ in capitals alone are equal.
     return file if target.name == file.name else _moved(file, target, around)
 
@@ -123,6 +121,14 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     return target
 
 
+def target_for(file: Path, name: str, folder: Path, around: Surroundings = ALONE) -> Path:
+    """The path in `folder` for the new `name` of `file`. Raises UsageError, and RefusedError and its kind."""
+    name = _whole_name(name, file)
+    if Path(name).suffix != file.suffix:
+        _check_container(name, inspect(file))
+    return _target(folder, name, around, leaving=file)
+
+
 # -- whether it may be ---------------------------------------------------------------------------------------------
 def _check_file(file: Path) -> None:
     try:
@@ -167,7 +173,7 @@ def _check_container(name: str, record: FileRecord) -> None:
 
 
 def _target(folder: Path, name: str, around: Surroundings, leaving: Path | None) -> Path:
-    """The path of that name in `folder`, if the library can have it; `leaving` is a file that gives up its own."""
+    """Return the path of that name in `folder`, if the library can have it; `leaving` gives up its own name."""
     target = folder / safe_file_name(name)
     _check_ending(target, around)
     passed = {target.absolute(), leaving.absolute() if leaving is not None else None}
@@ -190,6 +196,14 @@ def _check_ending(target: Path, around: Surroundings) -> None:
         raise RefusedError(
             say("Among checkpoints, a VAE's name has to end with {ending}.", ending=f".vae{target.suffix}")
         )
+
+
+def free_name(folder: Path, name: str, around: Surroundings = ALONE) -> str:
+    """A name like `name` that neither `folder` nor the library has: `a-2.vae.pt` for `a.vae.pt`."""
+    ending = _ending(name)
+    taken = {file.name for file in around.files}
+    numbered = (f"{name.removesuffix(ending)}-{number}{ending}" for number in itertools.count(2))
+    return next(one for one in numbered if one not in taken and not os.path.lexists(folder / one))
 
 
 def _ending(name: str) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..catalogue.names import is_vae_file_name
-from ..errors import NotFoundError, RefusedError, VaeManagerError
+from ..errors import NameTakenError, NotFoundError, RefusedError, VaeManagerError
 from ..files.damage import report_damage
 from ..files.headers import disk_error
 from ..files.json_text import finite, parse_json, path_of
@@ -30,12 +30,24 @@ from ..files.writing import patiently, sync_folder
 from ..sentences import say
 from . import placing, system_trash
 from .journal import Intent
-from .moving import ALONE, Surroundings, absolute, carry, check_free, has_only, move_all, noted, what_is_known
+from .moving import (
+    ALONE,
+    Surroundings,
+    absolute,
+    carry,
+    check_free,
+    free_name,
+    has_only,
+    move_all,
+    noted,
+    target_for,
+    what_is_known,
+)
 from .placing import Report
 from .recovery import NOTE, are_the_same, tidy_place
 from .sidecars import sidecars_of
 
-__all__ = ["Removed", "empty", "remove", "removed", "undo"]
+__all__ = ["Removed", "empty", "remove", "removed", "restore"]
 
 LONGEST: Final = 50
 """Characters of a file's name in that of its folder: 200 bytes at most, whatever they are."""
@@ -101,11 +113,12 @@ def remove(file: Path, trash: Path, around: Surroundings = ALONE, *, report: Rep
     return gone
 
 
-def undo(gone: Removed, around: Surroundings = ALONE, *, report: Report | None = None,
-         stop: threading.Event | None = None) -> Path:  # fmt: skip
-    """Bring it back to where it was; returns that. Nothing is overwritten there.
+def restore(gone: Removed, around: Surroundings = ALONE, *, name: str | None = None, report: Report | None = None,
+            stop: threading.Event | None = None) -> Path:  # fmt: skip
+    """Bring it back to where it was, under its own name or under `name`; returns its path. Nothing is overwritten.
 
-    Raises RefusedError for what is in the system's trash, NameTakenError, NotFoundError, DiskError, Cancelled.
+    Raises RefusedError for what is in the system's trash, NameTakenError with a free name, NotFoundError, DiskError,
+    Cancelled.
     """
     if gone.place is None:
         raise RefusedError(
@@ -120,25 +133,41 @@ def undo(gone: Removed, around: Surroundings = ALONE, *, report: Report | None =
     here = _present(gone.names, inside)
     if gone.file.name not in here:
         raise NotFoundError(say("{file} is no longer in the trash.", file=gone.file.name))
+    target = gone.file if name is None else target_for(inside / gone.file.name, name, gone.file.parent, around)
     try:
-        gone.file.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise placing.write_error(gone.file.parent, error) from error
-    ordered = sorted(here, key=lambda name: name != gone.file.name)  # the VAE first
-    pairs = [(inside / name, gone.file.with_name(name)) for name in ordered]
-    known = what_is_known(inside / gone.file.name, gone.file, around)
+        raise placing.write_error(target.parent, error) from error
+    ordered = sorted(here, key=lambda one: one != gone.file.name)  # the VAE first
+    pairs = [(inside / one, _beside(target, one, gone.file)) for one in ordered]
+    known = what_is_known(inside / gone.file.name, target, around)
     intent = Intent("undo", absolute(pairs), gone.place.absolute(), known)
     with noted(intent, around, lambda: _present(gone.names, inside) == here):
-        for source, target in pairs:
+        for source, aim in pairs:
             try:
-                if os.path.lexists(target) and are_the_same(source, target):  # the very bytes are back already
+                if os.path.lexists(aim) and are_the_same(source, aim):  # the very bytes are back already
                     patiently(source.unlink)
             except OSError as error:
                 raise disk_error(source, error) from error
-        move_all((pair for pair in pairs if os.path.lexists(pair[0])), report, stop)
+        try:
+            move_all((pair for pair in pairs if os.path.lexists(pair[0])), report, stop)
+        except NameTakenError as error:
+            free = free_name(target.parent, target.name, around)
+            sentence = say(
+                "{reason} {file} stays in the trash. The name {free} is free.",
+                reason=error.sentence,
+                file=gone.file.name,
+                free=free,
+            )
+            raise NameTakenError(sentence, free) from error
         carry(known, around)
         tidy_place(gone.place)
-    return gone.file
+    return target
+
+
+def _beside(target: Path, name: str, file: Path) -> Path:
+    """The place of `name`, a file that belongs to `file`, beside `target`."""
+    return target if name == file.name else target.with_name(target.stem + name.removeprefix(file.stem))
 
 
 def removed(trash: Path) -> Sequence[Removed]:

@@ -61,7 +61,7 @@ class HashStore:
         Returns True if that is what it gave first. Otherwise the new hash is known from then on, since those are its
         bytes now; the first one is kept beside it, and the next reading is held against that one too.
         """
-        first = _first(self._of(identity) or self._untimed(identity), sha256)
+        first = _first(self._last(identity), sha256)  # with another ctime too: bytes can change under the old mtime
         self._section.put(_with_first(identity, sha256, first))
         return first == sha256
 

@@ -6,26 +6,27 @@ file in use. It never needs the WebUI's queue lock: files are read, and new ones
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import NotFoundError
 from ..jobs import Handle, JobView, Lane
 from ..library import VaeFile
-from ..sentences import Sentence, say
+from ..library.verification_store import Verification, VerificationStore
+from ..sentences import Sentence, megabytes, say
 from . import work
-from .known import Verdict, key_of
+from .known import key_of
 from .looks import Looks, Stores
-from .verdicts import keep_verdict, verdict_on
+from .removed_files import RemovedFiles
+from .verification_summary import problems_of, summary_of
 
 if TYPE_CHECKING:
     from ..files import FileRecord
     from ..library.families import Guess
     from ..library.moving import How, Memory, Surroundings
-    from ..library.trash import Removed
 
 LOOKING = "look"
 PATIENCE = 0.3
@@ -35,21 +36,18 @@ DUPLICATES = "duplicates"
 
 
 @dataclass(frozen=True)
-class Undoable:
-    """What was deleted last."""
-
-    name: str
-    kept_by_us: bool
-    """It can be taken back here; else in the system's trash."""
-
-
-@dataclass(frozen=True)
 class Told:
     """What a piece of work has done."""
 
     sentence: Sentence
     made: Path | None = None
     """The file that is new in the library."""
+    restorable: str | None = None
+    """The entry of the trash with the file that was deleted; None for the system's trash, and for other work."""
+    problems: tuple[tuple[VaeFile, Sentence], ...] = ()
+    """The files that are not right, with the reasons."""
+    serial: int = field(default_factory=itertools.count(1).__next__)
+    """Another one for each notice."""
 
 
 class Upkeep:
@@ -61,8 +59,9 @@ class Upkeep:
         self._looking = Lane("looks")
         self._lane = Lane("upkeep")
         self._lock = threading.Lock()
+        self.verifications = VerificationStore(stores.records)
         self._renamed: dict[str, str] = {}
-        self._removed: Removed | None = None
+        self.removed = RemovedFiles(stores.trash)
         self.told: Told | None = None
         """What the last piece of work has done, until somebody has read it."""
 
@@ -88,15 +87,6 @@ class Upkeep:
         """The others that have the same weights, of each file that has any."""
         return self._looks.twins(files)
 
-    @property
-    def verdict_revision(self) -> int:
-        """Another number after each change of a verdict."""
-        return self._stores.records().verifications.revision
-
-    def verdict(self, file: VaeFile) -> Verdict | None:
-        """What the last verification gave, by this process or an earlier one."""
-        return verdict_on(file, self._stores.records())
-
     def set_family(self, file: VaeFile, family: str | None) -> None:
         """Remember the person's own word; None takes it back. Raises UsageError, DiskError."""
         for record in self._stores.index().look([file]):
@@ -117,7 +107,7 @@ class Upkeep:
     def memories(self) -> tuple[Memory, ...]:
         """What knows files by their identity, and has to be told when one moves."""
         stores = self._stores
-        return stores.hashes(), stores.index(), stores.words(), stores.guesses(), stores.records()
+        return stores.hashes(), stores.index(), stores.words(), stores.guesses(), stores.records(), self.verifications
 
     def now_called(self, key: str) -> str:
         """The key of the file that had the key `key`: an open page may not know yet that it was renamed."""
@@ -129,30 +119,22 @@ class Upkeep:
             follow = {key: now if name == before else name for key, name in self._renamed.items()}
             self._renamed = {key: name for key, name in {**follow, before: now}.items() if key != name}
 
-    @property
-    def undoable(self) -> Undoable | None:
-        gone = self._removed
-        return Undoable(gone.file.name, gone.place is not None) if gone is not None else None
-
     def remove(self, file: Path, around: Surroundings) -> None:
         """Put it into the trash. Raises as `trash.remove` does."""
-        from ..library import trash
+        gone = self.removed.remove(file, around)
+        if gone.place is None:
+            self.told = Told(say("{file} is in the system's trash. Restore it from there.", file=file.name))
+        else:
+            self.told = Told(say("{file} is in the trash.", file=file.name), restorable=gone.place.name)
 
-        self._removed = trash.remove(file, self._stores.trash, around)
+    def restore(self, entry: str, around: Surroundings, name: str | None = None) -> None:
+        """Bring a file of the trash back. Raises as `trash.restore` does."""
+        path = self.removed.restore(entry, around, name)
+        self.told = Told(say("{file} is back in {folder}.", file=path.name, folder=path.parent.name), path)
 
-    def undo(self, around: Surroundings) -> None:
-        """Take back what was deleted last. Raises as `trash.undo` does."""
-        from ..library import trash
-
-        gone = self._removed
-        if gone is None:
-            raise NotFoundError(say("There is nothing to take back."))
-        trash.undo(gone, around)
-        self.forget_removed()
-
-    def forget_removed(self) -> None:
-        """Say no more of what was deleted last."""
-        self._removed = None
+    def empty_trash(self) -> None:
+        """Delete for good what is in the trash. Raises as `trash.empty` does."""
+        self.told = Told(say("The trash is empty: {size} are free again.", size=megabytes(self.removed.empty())))
 
     # -- work ------------------------------------------------------------------------------------------------------
     def verify(self, file: VaeFile) -> None:
@@ -162,15 +144,15 @@ class Upkeep:
         self._verify(VERIFY_ALL, "", files)
 
     def _verify(self, key: str, title: str, files: Sequence[VaeFile]) -> None:
-        def judged(file: VaeFile, verdict: Verdict) -> None:
-            keep_verdict(file, verdict, self._stores.records())
+        found: dict[VaeFile, Verification] = {}
+
+        def judged(file: VaeFile, verification: Verification) -> None:
+            found[file] = verification
+            self.verifications.put(file, verification)
 
         def verify(handle: Handle) -> None:
-            bad = work.verify_all(files, self._stores, self._looks, judged, handle)
-            if bad:
-                self.told = Told(say("{bad} of {count} files are not as they should be.", bad=bad, count=len(files)))
-            elif len(files) > 1:
-                self.told = Told(say("{count} files were verified, and all are as they should be.", count=len(files)))
+            work.verify_all(files, self._stores, self._looks, judged, handle)
+            self.told = Told(summary_of(list(found.values())), problems=problems_of(found))
 
         self._lane.start(key, title, verify)
 
@@ -181,7 +163,7 @@ class Upkeep:
             groups = doubled(self.twins(files))
             if groups:
                 sentence = say(
-                    "{count} VAEs are here more than once, whatever their files are called: see “Recognised as”.",
+                    "{count} VAEs are here more than once, whatever their files are called: see below their names.",
                     count=groups,
                 )
                 self.told = Told(sentence)
@@ -190,18 +172,22 @@ class Upkeep:
 
         self._lane.start(DUPLICATES, "", find)
 
-    def convert(self, source: Path, then: Callable[[Path], None]) -> None:
-        """Convert into a second file beside `source`; `then` is told of it in the same job."""
+    def convert(self, source: Path, files: Sequence[VaeFile], then: Callable[[Path], None]) -> None:
+        """Convert into a second file beside `source`, unless one of `files` is that already; `then` gets its path in
+        the same job."""
         from ..files.conversion import described
 
         def convert(handle: Handle) -> None:
-            target, done = work.convert(source, self._stores.hashes(), handle)
-            first, *more = described(done)
+            made = work.convert(source, [file.path for file in files], self._stores.hashes(), handle)
+            first, *more = described(made.done)
             for another in more:
                 first = say("{first}, {next}", first=first, next=another)
-            sentence = say("{file} was made from {source}: {done}.", file=target.name, source=source.name, done=first)
-            self.told = Told(sentence, target)
-            then(target)
+            names = {"file": made.path.name, "source": source.name, "done": first}
+            if made.is_new:
+                self.told = Told(say("{file} was made from {source}: {done}.", **names), made.path)
+            else:
+                self.told = Told(say("{file} is there already, made from {source}: {done}.", **names), made.path)
+            then(made.path)
 
         self._lane.start(f"convert {key_of(source)}", source.name, convert)
 

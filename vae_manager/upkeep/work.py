@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import Cancelled, DiskError, FileChangedError, IntegrityError, NotFoundError, VaeManagerError
+from ..errors import Cancelled, VaeManagerError
 from ..jobs import Handle
 from ..library import VaeFile
-from ..sentences import Sentence, say
-from .known import Verdict
+from ..library.verification_store import Outcome, Verification
+from ..sentences import say
 from .looks import Looks, Stores
 
 if TYPE_CHECKING:
@@ -47,71 +47,24 @@ def verify_all(
     files: Sequence[VaeFile],
     stores: Stores,
     looks: Looks,
-    judged: Callable[[VaeFile, Verdict], None],
+    judged: Callable[[VaeFile, Verification], None],
     handle: Handle,
-) -> int:
-    """Verify each file, and say how many were found bad."""
+) -> None:
+    """Verify each file, and take the fingerprints that are lacking. Each part counts as long as the file."""
+    from ..library.verification import verify
+
     course = Course(handle, 3 * sum(file.size for file in files))
-    bad = 0
     for file in files:
         course.go_on()
-        problem = _problem(file, stores, looks, course)
-        judged(file, Verdict(time.time(), problem))
-        bad += problem is not None
-    return bad
-
-
-def _problem(file: VaeFile, stores: Stores, looks: Looks, course: Course) -> Sentence | None:
-    """What is wrong with the bytes of one file. Each part counts as long as the file, whatever it really reads."""
-    parts = (_read_through, _look_at_numbers, _take_fingerprints)
-    found = None
-    for part in parts:
-        try:
-            found = found or part(file, stores, looks, course)
-        except Cancelled:
-            raise
-        except (IntegrityError, NotFoundError, DiskError) as error:
-            found = found or error.sentence
+        verification = verify(
+            file.path, stores.catalogue(), stores.hashes(), report=course.reach, stop=handle.stop
+        )
+        course.next(2 * file.size)
+        if verification.outcome not in (Outcome.NOT_A_VAE, Outcome.UNREADABLE):
+            _fingerprint(file.path, stores, course)
+        looks.again(file)
+        judged(file, verification)
         course.next(file.size)
-    looks.again(file)
-    return found
-
-
-def _read_through(file: VaeFile, stores: Stores, looks: Looks, course: Course) -> Sentence | None:
-    """Every byte, whatever is remembered: what is remembered may be what the disk has lost."""
-    from ..files import identity_of, sha256_of
-
-    before = identity_of(file.path)
-    sha256 = sha256_of(file.path, report=course.reach, stop=course.handle.stop)
-    if before is None or identity_of(file.path) != before:  # whose bytes these are, nobody knows
-        raise FileChangedError(say("{file} was changed while it was being read. Try again.", file=file.name))
-    if stores.hashes().read_again(before, sha256):
-        return None
-    return say(
-        "{file} has other bytes than when it was last read, though its size and time are the same: the disk may be "
-        "failing. Get it again.",
-        file=file.name,
-    )
-
-
-def _look_at_numbers(file: VaeFile, stores: Stores, looks: Looks, course: Course) -> Sentence | None:
-    from ..files.numbers import find_nan
-
-    if _is_no_model(file, stores):
-        return None  # the list says so already
-    problem = find_nan(file.path, report=course.reach, stop=course.handle.stop)
-    return problem.sentence if problem is not None else None
-
-
-def _take_fingerprints(file: VaeFile, stores: Stores, looks: Looks, course: Course) -> Sentence | None:
-    if not _is_no_model(file, stores):
-        _fingerprint(file.path, stores, course)
-    return None
-
-
-def _is_no_model(file: VaeFile, stores: Stores) -> bool:
-    """There are no tensors in it that can be read."""
-    return all(record.table is None for record in stores.index().look([file]))
 
 
 # -- duplicates ----------------------------------------------------------------------------------------------------
@@ -137,19 +90,31 @@ def _fingerprint(path: Path, stores: Stores, course: Course) -> None:
 
 
 # -- conversion ----------------------------------------------------------------------------------------------------
-def convert(source: Path, hashes: HashStore, handle: Handle) -> tuple[Path, tuple[str, ...]]:
-    """Write the VAE of `source` as a file that the WebUI loads, beside it; returns that and what was done."""
+@dataclass(frozen=True)
+class Conversion:
+    """A file that the WebUI loads, made from another one."""
+
+    path: Path
+    done: tuple[str, ...]
+    """As `Plan.done`."""
+    is_new: bool
+    """False for the result of an earlier conversion, which is still what it says."""
+
+
+def convert(source: Path, files: Sequence[Path], hashes: HashStore, handle: Handle) -> Conversion:
+    """Find the result of an earlier conversion among `files`, or write the VAE of `source` as a file beside it."""
     from ..files import inspect
     from ..files.conversion import convert as write
-    from ..files.conversion import free_name, plan
+    from ..files.conversion import find_twin, free_name, plan
 
-    target = free_name(source.parent, source, plan(inspect(source)).done)
-    converted = write(
-        source,
-        target,
-        hashes=hashes,
-        report=lambda done, total: handle.report("converting", done, total),
-        stop=handle.stop,
-    )
+    def report(done: int, total: int) -> None:
+        handle.report("converting", done, total)
+
+    planned = plan(inspect(source))
+    twin = find_twin(source, planned, files, hashes, report=report, stop=handle.stop)
+    if twin is not None:
+        return Conversion(twin, planned.done, is_new=False)
+    target = free_name(source.parent, source, planned.done)
+    converted = write(source, target, hashes=hashes, report=report, stop=handle.stop)
     hashes.remember(converted.target, converted.sha256)
-    return converted.target, converted.done
+    return Conversion(converted.target, converted.done, is_new=True)

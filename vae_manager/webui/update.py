@@ -1,22 +1,97 @@
-"""Whether the files on disk are newer than the code that runs: an update keeps the old Python until a restart."""
+"""Detection of an update: the files on the disk are other ones than those that were loaded, until a restart."""
 
 from __future__ import annotations
 
-import re
+import functools
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
-from .. import __version__
+__all__ = ["LoadedCode", "loaded_code"]
 
-VERSION_FILE = Path(__file__).parents[1] / "__init__.py"
+ROOT: Final = Path(__file__).parents[2]
+"""The extension's folder."""
+FILES: Final = ("install.py", "preload.py", "style.css")
+FOLDERS: Final = ("javascript", "localizations", "scripts", "vae_manager")
+SUFFIXES: Final = (".css", ".js", ".json", ".py", ".yaml")
+"""What git, or whoever updates the extension, brings; neither bytecode nor the files of tests and documents."""
+INTERVAL_S: Final = 10.0
+"""Between two looks at the disk: one costs a few milliseconds."""
+
+_Stats = Mapping[str, tuple[int, int]]
+"""Size and mtime by path."""
 
 
-def newer_version_on_disk() -> str | None:
-    """The version that lies on disk, when it is another one than the one that runs."""
-    try:
-        text = VERSION_FILE.read_text(encoding="utf-8", errors="replace")  # it may be half written
-    except OSError:
-        return None  # it is being updated, or was removed
-    found = re.search(r'^__version__ = "([^"]+)"', text, re.MULTILINE)
-    if found is None or found[1] == __version__:
-        return None
-    return found[1]
+class LoadedCode:
+    """The code of this process, compared with what its files hold now. All methods may be called from any thread."""
+
+    def __init__(self, root: Path = ROOT, clock: Callable[[], float] = time.monotonic) -> None:
+        """Note what was loaded: the files of this moment. Their content is read at the first question."""
+        self._root = root
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._stats = _stats_of(root)
+        self._content: bytes | None = None
+        self._asked_at: float | None = None
+        self._is_outdated = False
+
+    def is_outdated(self) -> bool:
+        """Return True if the files hold other code than was loaded. A file that was only touched is the same code."""
+        with self._lock:
+            now = self._clock()
+            if self._asked_at is None or now - self._asked_at >= INTERVAL_S:
+                self._asked_at = now
+                self._look()
+            return self._is_outdated
+
+    def _look(self) -> None:
+        stats = _stats_of(self._root)
+        if not stats:
+            return  # the extension is being removed, or its disk is away
+        if self._content is None and stats == self._stats:
+            self._content = _content_of(self._root, stats)
+        elif self._content is None:
+            self._is_outdated = True  # what was loaded is no longer there to be compared with
+        elif stats != self._stats:
+            self._stats, self._is_outdated = stats, _content_of(self._root, stats) != self._content
+
+
+@functools.cache
+def loaded_code() -> LoadedCode:
+    """The one of the process: a Reload UI loads none of the package again."""
+    return LoadedCode()
+
+
+def _stats_of(root: Path) -> _Stats:
+    found = {}
+    for path in _files_in(root):
+        try:
+            status = os.stat(path)  # noqa: PTH116 - three hundred of them
+        except OSError:
+            continue
+        found[path] = status.st_size, status.st_mtime_ns
+    return found
+
+
+def _files_in(root: Path) -> Iterator[str]:
+    yield from (os.path.join(root, name) for name in FILES)  # noqa: PTH118
+    for folder in FOLDERS:
+        for place, folders, names in os.walk(os.path.join(root, folder)):  # noqa: PTH118
+            folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
+            yield from (os.path.join(place, name) for name in names if name.endswith(SUFFIXES))  # noqa: PTH118
+
+
+def _content_of(root: Path, stats: _Stats) -> bytes:
+    digest = hashlib.blake2b()
+    for path in sorted(stats):
+        try:
+            content = Path(path).read_bytes()
+        except OSError:
+            content = b""  # it goes just now; the next look sees that
+        digest.update(f"{Path(path).relative_to(root).as_posix()}\0{len(content)}\0".encode("utf-8", "replace"))
+        digest.update(content)
+    return digest.digest()

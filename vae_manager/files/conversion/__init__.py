@@ -4,7 +4,20 @@
 """
 
 from .planning import DTYPES, Layout, Plan, Step, plan
+from .twins import find_twin
 from .wording import described
-from .writing import Converted, convert, free_name
+from .writing import SOURCE, Converted, convert, free_name
 
-__all__ = ["DTYPES", "Converted", "Layout", "Plan", "Step", "convert", "described", "free_name", "plan"]
+__all__ = [
+    "DTYPES",
+    "SOURCE",
+    "Converted",
+    "Layout",
+    "Plan",
+    "Step",
+    "convert",
+    "described",
+    "find_twin",
+    "free_name",
+    "plan",
+]

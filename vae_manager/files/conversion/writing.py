@@ -30,6 +30,9 @@ from .planning import Layout, Plan, Step, plan
 __all__ = ["Converted", "convert", "free_name"]
 
 SUFFIX: Final = ".safetensors"
+DONE: Final = "vae_manager.done"
+SOURCE: Final = "vae_manager.source_sha256"
+"""Keys of the metadata: `Plan.done` with spaces between, and the source's hash."""
 _HEADER_ROOM: Final = 1_000_000
 """Bytes that a header is not longer than, as far as room on the disk goes."""
 
@@ -161,10 +164,10 @@ def _metadata(source: Path, header: Header, planned: Plan, sha256: str) -> dict[
     return {
         **header.metadata,
         "format": "pt",
-        "vae_manager.done": " ".join(planned.done),
+        DONE: " ".join(planned.done),
         "vae_manager.source_layout": planned.source.layout,
         "vae_manager.source_name": name,
-        "vae_manager.source_sha256": sha256,
+        SOURCE: sha256,
         "vae_manager.version": __version__,
     }
 
@@ -196,7 +199,7 @@ def _write(source: Path, header: Header, planned: Plan, sha256: str, target: Fil
     with file:
         for step in planned.steps:
             digest = hashlib.sha256()
-            for piece in _pieces(file, source, header, step):
+            for piece in pieces_of(file, source, header, step):
                 write_whole(target, piece)
                 digest.update(piece)
                 course.step(len(piece))
@@ -204,7 +207,7 @@ def _write(source: Path, header: Header, planned: Plan, sha256: str, target: Fil
     return digests
 
 
-def _pieces(file: BinaryIO, source: Path, header: Header, step: Step) -> Iterator[memoryview]:
+def pieces_of(file: BinaryIO, source: Path, header: Header, step: Step) -> Iterator[memoryview]:
     """The bytes of one tensor of the result."""
     info = header.tensors[step.source.name]
     pieces = chunks(file, source, header, info)

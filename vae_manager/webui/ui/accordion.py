@@ -27,7 +27,7 @@ from .gradio_compat import (
     on_sync,
 )
 from .page import EVERYWHERE, THIS_TAB, Page
-from .regions import region
+from .regions import answers_home, region
 
 
 class _Parts(NamedTuple):
@@ -39,6 +39,7 @@ class _Parts(NamedTuple):
     scope: Any
     status: Any
     answer: Any
+    refusal: Any
     under: Any
     offers: Any
     downloads: Any
@@ -86,11 +87,12 @@ def _make(page: Page, tab: str) -> _Parts:
             dropdown,
             refresh,
             scope=_scope(page, prefix),
-            status=gr.HTML(region("status", live=True), elem_id=f"{prefix}_status"),
+            status=gr.HTML(region("status", live=True) + answers_home(), elem_id=f"{prefix}_status"),
             answer=gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"]),
+            refusal=gr.HTML("", elem_classes=["vm-hidden"]),
             under=gr.HTML(under_result(tab, words), elem_classes=["vm-hidden"]),
             offers=gr.HTML(region("offers"), elem_id=f"{prefix}_offers"),
-            downloads=gr.HTML(_downloads(), elem_id=f"{prefix}_downloads"),
+            downloads=gr.HTML(region("downloads-now", live=True), elem_id=f"{prefix}_downloads"),
             tab_choice=gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice"),
             outcome=gr.Textbox("", visible=False),
             message=gr.Textbox("", visible=False),
@@ -142,7 +144,7 @@ def _wire(page: Page, tab: str, parts: _Parts) -> None:
     on_input_in_browser(scope, apply_to, [dropdown, scope], [tab_choice])
     picks = Work(page.host, picked, refused)
     on_pick(parts.pick, picks, [parts.message, scope], [parts.outcome, answer], tab_choice, tab)
-    on_message(parts.act, acting(page), [parts.message], answer, tab)
+    on_message(parts.act, acting(page), [parts.message], parts.refusal, tab)
     lines_came = f"vaeManager.linesCame('{tab}');"
     on_sync(parts.sync, Work(page.host, synced, unchanged), [tab_choice], [dropdown], js_after=lines_came)
     refresh = Work(page.host, refreshed, lambda sentence: refused(sentence)[1])
@@ -167,14 +169,6 @@ def _unseen_button(element: str) -> Any:
     return gr.Button(visible=True, elem_id=element, elem_classes=["vm-hidden"])
 
 
-def _downloads() -> str:
-    """Folded by the browser alone, so that it stays as the person left it while its regions are filled anew."""
-    return (
-        f'<details class="vm-more vm-downloads"><summary data-vae-region="downloads-title"></summary>'
-        f"{region('downloads')}{region('forms')}</details>"
-    )
-
-
 def settings_region() -> str:
     """The place of the settings section."""
-    return f'<div class="vae-manager">{region("settings")}<div class="vm-answer" data-vae-answer></div></div>'
+    return f'<div class="vae-manager" data-vae-settings>{region("settings")}{answers_home()}</div>'

@@ -11,6 +11,7 @@ from . import markup
 from .gradio_compat import Work, picture_of
 from .messages import perform
 from .page import Page
+from .questions import Question
 
 
 def acting(page: Page) -> Work:
@@ -38,8 +39,10 @@ def _answering(page: Page, do: Callable[..., None]) -> Work:
         seen = page.seen_by(visitor)
         try:
             do(seen, *inputs)
+        except Question as question:
+            return markup.question(question, seen.words)
         except VaeManagerError as error:
-            return markup.answer(error.sentence, seen.words)
+            return markup.answer(error.sentence, seen.words, can_close=True)
         return ""
 
-    return Work(page.host, answered, lambda sentence: markup.answer(sentence, page.words))
+    return Work(page.host, answered, lambda sentence: markup.answer(sentence, page.words, can_close=True))

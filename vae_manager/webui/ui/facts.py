@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...catalogue import CatalogueProblem, Entry
+from ...catalogue import FAMILIES, CatalogueProblem, Entry
 from ...choice import BUILTIN, Caught, Choice, Resolution, caught_by, stem_of
 from ...downloads import Download, LeftOver, Past
 from ...downloads.keys import CIVITAI
@@ -20,7 +20,7 @@ from ...library import VaeFile
 from ...sentences import Sentence, say
 from ...service import Service
 from ..hosts.acts import Act, InUse
-from ..update import newer_version_on_disk
+from ..update import loaded_code
 from .builtin import Builtin, builtin_notices, read_builtin
 from .choosing import newest_choice
 from .fitting import family_label
@@ -82,6 +82,8 @@ class Facts:
     options: Sequence[Option]
     family: str
     rows: Sequence[Row]
+    others: Sequence[tuple[str, Sequence[Row]]]
+    """What is offered for the other families, with their names."""
     downloads: Sequence[Download]
     """The queue in its order, with what has lately ended."""
     left: Sequence[tuple[LeftOver, str]]
@@ -153,6 +155,11 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         options=options,
         family=family,
         rows=_rows(host, service, files, sha256, entries, left, memo),
+        others=[
+            (other, _rows(host, service, files, sha256, service.catalogue.offered(other), left, memo))
+            for other in FAMILIES
+            if other != family and service.catalogue.offered(other)
+        ],
         downloads=service.downloads.views(),
         left=[(item, service.name_of(item)) for item in left],
         past=service.history.entries(),
@@ -313,7 +320,7 @@ def _notices(
 ) -> Sequence[Sentence]:
     said = choosing.error if choosing is not None else None
     notices = [in_use.notice] if in_use.notice is not None and in_use.notice != said else []
-    if newer_version_on_disk() is not None:
+    if loaded_code().is_outdated():
         notices.append(say("VAE Manager was updated. Restart the WebUI to finish the update."))
     if in_use.decoded_by_taesd:
         notices.append(

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ...choice import Choice
-from ...errors import RefusedError, UsageError
+from ...errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from ...library import VaeFile, scan
-from ...sentences import Sentence, say
+from ...sentences import Sentence, megabytes, say
 from ...service import Service
 from ..hosts.acts import Act
 from .choosing import allow, choose, is_listed
 from .fitting import LOOK_ALIKE, family_label, judge, needs_conversion
 from .library_facts import file_of, vae_folders
+from .questions import Question
 
 if TYPE_CHECKING:
     from ...library.families import Guess
@@ -87,10 +88,35 @@ def _delete(host: Host, service: Service, action: Action) -> None:
     host.refresh(gone=path)
 
 
-def _undo(host: Host, service: Service, action: Action) -> None:
+def _restore(host: Host, service: Service, action: Action) -> None:
     allow(host, Act.CHANGE_FILES)
-    service.upkeep.undo(_around(host, service))
+    entry = action["entry"]
+    try:
+        service.upkeep.restore(entry, _around(host, service), action["name"] or None)
+    except NameTakenError as error:
+        if error.free_name is None:
+            raise
+        label = say("Restore as {file}", file=error.free_name)
+        again: Action = {"do": "restore-file", "entry": entry, "name": error.free_name}
+        raise Question(error.sentence, label, again) from error
     host.refresh()
+
+
+def _empty_trash(host: Host, service: Service, action: Action) -> None:
+    allow(host, Act.CHANGE_FILES)
+    removed = [size for gone, size in service.upkeep.removed.all() if gone.is_noted]
+    if not removed:
+        raise NotFoundError(say("Nothing is in the trash."))
+    if not action["sure"]:
+        size = megabytes(sum(removed))
+        sentence = (
+            say("1 deleted file, {size}, will be gone for good.", size=size)
+            if len(removed) == 1
+            else say("{count} deleted files, {size}, will be gone for good.", count=len(removed), size=size)
+        )
+        label = say("Empty the trash · {size}", size=size)
+        raise Question(sentence, label, {"do": "empty-trash", "sure": True})
+    service.upkeep.empty_trash()
 
 
 def _adopt(host: Host, service: Service, action: Action) -> None:
@@ -113,7 +139,7 @@ def convert(host: Host, service: Service, path: Path, *, use_it: bool) -> None:
             is_listed(host, target)
             choose(host, service, Choice(target.name))
 
-    service.upkeep.convert(path, then)
+    service.upkeep.convert(path, scan(host.folders()), then)
 
 
 def convert_fetched(host: Host, service: Service, path: Path, *, use: bool) -> bool:
@@ -186,11 +212,6 @@ def _forget_told(host: Host, service: Service, action: Action) -> None:
     service.upkeep.told = None
 
 
-def _forget_removed(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHANGE_FILES)
-    service.upkeep.forget_removed()
-
-
 def _stop_work(host: Host, service: Service, action: Action) -> None:
     allow(host, Act.CHECK_FILES)
     service.upkeep.stop(action["job"])
@@ -211,8 +232,8 @@ LIBRARY_ACTIONS: Final[dict[str, tuple[Do, dict[str, type]]]] = {
     "rename-file": (_rename, {"file": str, "name": str}),
     "move-file": (_move, {"file": str, "folder": str}),
     "delete-file": (_delete, {"file": str}),
-    "undo-delete": (_undo, {}),
-    "forget-delete": (_forget_removed, {}),
+    "restore-file": (_restore, {"entry": str, "name": str}),
+    "empty-trash": (_empty_trash, {"sure": bool}),
     "forget-told": (_forget_told, {}),
     "adopt-file": (_adopt, {"path": str, "how": str, "folder": str}),
     "verify-file": (_verify, {"file": str}),

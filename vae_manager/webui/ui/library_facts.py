@@ -9,24 +9,31 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...catalogue import Entry
 from ...errors import NotFoundError
-from ...jobs import JobState, JobView
-from ...library import VaeFile, collisions, scan
+from ...library import VaeFile, collisions, scan, system_trash
+from ...library.previews import previews_of
+from ...library.verification_store import Verification
 from ...records.verdict import Refused
 from ...sentences import Sentence, say
 from ...service import Service
-from ...upkeep import Told, Undoable, Verdict, doubled, key_of
+from ...upkeep import doubled, key_of
 from ..hosts.acts import Act, InUse
-from .fitting import judge, needs_conversion
+from .activity import Activity, read_activity
+from .fitting import can_use, judge, needs_conversion
 from .memo import Memo
 
 if TYPE_CHECKING:
     from ...files import FileRecord
-    from ...records.verdict import Verdict as Answer
+    from ...library.trash import Removed
+    from ...records.verdict import Verdict
     from ..hosts.host import Host
+
+
+SOURCE_KEY: Final = "vae_manager.source_sha256"
+"""In the metadata of what a conversion has made (files.conversion)."""
 
 
 class HashState(enum.Enum):
@@ -37,6 +44,15 @@ class HashState(enum.Enum):
     KNOWN = "known"
     HASHING = "hashing"
     NONE = "none"
+
+
+class Converted(NamedTuple):
+    """A file that was made from another one of the library."""
+
+    key: str
+    name: str
+    word: str | None
+    """The WebUI's word for it; None where the WebUI lists another file of that name."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +72,7 @@ class LibraryRow:
     """Bytes."""
     record: FileRecord | None = None
     """All that is known of it; None until it has been looked at."""
-    answer: Answer | None = None
+    answer: Verdict | None = None
     """What the WebUI, with its checkpoint, can do with it."""
     twins: tuple[str, ...] = ()
     """The other files here that have the same weights."""
@@ -67,8 +83,12 @@ class LibraryRow:
     in_use: bool = False
     chosen: bool = False
     """It is what the setting says, whether it is in the model or not."""
-    verdict: Verdict | None = None
-    """What the last verification of these very bytes gave."""
+    has_preview: bool = False
+    """A picture lies beside it."""
+    converted: Converted | None = None
+    """The result of a conversion of these very bytes, if the library has one that can be used."""
+    verification: Verification | None = None
+    """The last verification of these very bytes."""
 
     @property
     def entry(self) -> Entry | None:
@@ -84,7 +104,7 @@ class LibraryRow:
         """The gravest thing that is wrong with it."""
         if isinstance(self.answer, Refused) or needs_conversion(self.answer):
             return self.answer.reason.sentence if self.answer is not None and self.answer.reason is not None else None
-        return self.verdict.problem if self.verdict is not None else None
+        return self.verification.reason if self.verification is not None else None
 
 
 class LibraryTable:
@@ -110,16 +130,15 @@ class Library:
     folders: Sequence[Path]
     """The VAE folders: where a file can be moved to."""
     in_use: InUse
-    work: Sequence[JobView]
-    """What goes on in the background, or has failed."""
+    activity: Activity
     doubled: int
     """How many VAEs are known to be here more than once, by their weights."""
     looking: bool
     """New files are being looked at."""
-    undo: Undoable | None
-    """What was deleted last, while that can be taken back."""
-    told: Told | None
-    """What the last piece of work has done."""
+    removed: Sequence[tuple[Removed, int]]
+    """Entries of the trash with their sizes, the newest first."""
+    has_system_trash: bool
+    """Deleted files go to the system's trash."""
     change_refused: Sentence | None
     adopt_refused: Sentence | None
     choose_refused: Sentence | None
@@ -133,8 +152,7 @@ class Library:
 
     @property
     def active(self) -> bool:
-        is_working = any(job.state in (JobState.WAITING, JobState.RUNNING) for job in self.work)
-        return self.looking or self.table.is_hashing or is_working
+        return self.looking or self.table.is_hashing or self.activity.is_working
 
 
 def vae_folders(host: Host) -> Sequence[Path]:
@@ -165,21 +183,17 @@ def read_library(
         selected=table.row(service.upkeep.now_called(selected)) or table.in_use,
         folders=vae_folders(host),
         in_use=in_use,
-        work=_shown(service.upkeep.views()),
+        activity=read_activity(host, service, in_use.path),
         doubled=doubled(twins),
         looking=service.upkeep.looking,
-        undo=service.upkeep.undoable,
-        told=service.upkeep.told,
+        removed=service.upkeep.removed.all(),
+        has_system_trash=system_trash.is_there(),
         change_refused=host.refusal(Act.CHANGE_FILES),
         adopt_refused=host.refusal(Act.ADOPT_FILES),
         choose_refused=host.refusal(Act.CHOOSE),
         check_refused=host.refusal(Act.CHECK_FILES),
         shows_paths=host.shows_paths,
     )
-
-
-def _shown(views: Sequence[JobView]) -> Sequence[JobView]:
-    return [job for job in views if not job.state.ended or job.state is JobState.FAILED]
 
 
 def _table(
@@ -194,7 +208,7 @@ def _table(
         "library",
         (files, twins, service.upkeep.records(files), service.catalogue),
         (
-            service.upkeep.verdict_revision, dict(host.files()), host.choice(), host.capability, host.signature(),
+            service.upkeep.verifications.revision, dict(host.files()), host.choice(), host.capability, host.signature(),
             in_use.path, service.hashing(),
         ),
         lambda: LibraryTable(_rows(host, service, files, in_use, twins)),
@@ -211,6 +225,8 @@ def _rows(
     listed, choice = host.files(), host.choice().word
     same_name = {name: tuple(file.path for file in group) for name, group in collisions(files).items()}
     records, hashing = service.upkeep.records(files), service.hashing()
+    previews = previews_of(files)
+    made = _conversions(host, files, records, listed)
     rows = []
     for file in files:
         path, others = str(file.path), same_name.get(file.name, ())
@@ -233,10 +249,26 @@ def _rows(
                 hash_state=state,
                 in_use=in_use.path == path,
                 chosen=mine and choice == file.name,
-                verdict=service.upkeep.verdict(file),
+                has_preview=file.path in previews,
+                converted=made.get(sha256) if sha256 is not None else None,
+                verification=service.upkeep.verifications.of(file),
             )
         )
     return rows
+
+
+def _conversions(
+    host: Host, files: Sequence[VaeFile], records: Mapping[Path, FileRecord], listed: Mapping[str, str]
+) -> Mapping[str, Converted]:
+    """Results of conversions by the hashes of their sources; of several, one that the WebUI lists."""
+    found: dict[str, Converted] = {}
+    for file in files:
+        record = records.get(file.path)
+        source = record.metadata.get(SOURCE_KEY) if record is not None and can_use(judge(host, record)) else None
+        is_listed = listed.get(file.name) == str(file.path)
+        if source is not None and (source not in found or is_listed):
+            found[source] = Converted(key_of(file.path), file.relative, file.name if is_listed else None)
+    return found
 
 
 def _hash(

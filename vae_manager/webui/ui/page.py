@@ -11,17 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...choice import AUTOMATIC, BUILTIN, Choice
+from ...errors import NotFoundError
 from ...jobs import JobState
 from ...library import VaeFile, scan
 from ...library.listing import Listing
+from ...library.previews import previews_of
 from ...sentences import Sentence, say
 from ...service import Service
+from ...upkeep import key_of
 from ..admission import Visitor
 from ..faults import FAULTS
 from ..hosts.acts import Act
 from ..hosts.visited import seen_from_elsewhere, seen_from_here
+from ..update import loaded_code
 from ..words import Words, words_of
 from . import markup
+from .activity import read_activity
 from .choosing import allow, choose
 from .comparison.actions import compare_picture
 from .comparison.advice import which_vae
@@ -45,6 +50,8 @@ LIBRARY = "library"
 """The tab of its own."""
 COMPARISON = "comparison"
 """That tab's second page."""
+DOWNLOADS = "downloads"
+"""Its third page."""
 
 EVERYWHERE = "everywhere"
 THIS_TAB = "tab"
@@ -67,6 +74,7 @@ class Page:
     def __init__(self, host: Host, service: Service) -> None:
         self.host = host
         self.service = service
+        loaded_code()  # notes what was loaded
         self.quick_settings_at_build = "sd_vae" in (host.quick_settings() or ())
         self._lines = _Lines()
         self._sent = RowLog()
@@ -152,20 +160,25 @@ class Page:
 
     def _state_of(self, facts: Facts, tab_choices: Mapping[str, str]) -> dict[str, Any]:
         words = self.words
+        status, offers = markup.one_primary(
+            markup.status(facts, words) + markup.pasted(facts, words), markup.offers(facts, words)
+        )
         return {
             "titles": {
                 tab: markup.title(facts, words, self.word_of(own)) + markup.pasted_title(facts, words)
                 for tab, own in ((tab, tab_choices.get(tab, "")) for tab in TABS)
             },
             "regions": {
-                "status": markup.status(facts, words) + markup.pasted(facts, words),
-                "offers": markup.offers(facts, words),
-                "downloads-title": markup.downloads_title(facts, words),
+                "status": status,
+                "offers": offers,
+                "downloads-now": markup.downloads_now(facts, words),
+                "catalogue": markup.one_primary(markup.catalogue(facts, words))[0],
                 "downloads": markup.downloads(facts, words),
                 "forms": markup.forms(facts, words),
                 "settings": markup.settings(facts, words, shown_in_page=self.quick_settings_at_build),
             },
             "here": {row.entry.id: row.here.name for row in facts.rows if row.here is not None},
+            "answers": markup.answers(facts, read_activity(self.host, self.service, facts.in_use.path), words),
             "sync": self._sync_token(facts),
             "active": facts.active,
             **self.pace(),
@@ -190,6 +203,7 @@ class Page:
             "regions": {
                 "library-bar": markup.library_bar(library, words),
                 "library-forms": markup.adopt_form(library, words),
+                "trash": markup.trash(library, words),
                 "file": markup.file_details(library, words),
             },
             "active": library.active,
@@ -216,6 +230,13 @@ class Page:
     def compare_picture(self, message: str, picture: Path | bytes | None) -> None:
         """Compare a picture of the person's own. Raises VaeManagerError."""
         compare_picture(self.host, self.service, message, picture)
+
+    def preview_of(self, key: str) -> Path:
+        """The preview beside the file of that key. Raises NotFoundError."""
+        files = [file for file in self._listed() if key_of(file.path) == key]
+        for preview in previews_of(files).values():
+            return preview
+        raise NotFoundError(say("This picture is not there."))
 
     def pace(self) -> dict[str, Any]:
         """The figures of the downloads alone: cheap enough to be asked for many times a second.

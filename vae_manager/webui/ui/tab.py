@@ -1,4 +1,4 @@
-"""The tab "VAE": the library, and the comparison."""
+"""The tab "VAE": the library, the comparison, and the downloads."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from . import markup
 from .acting import acting, comparing
 from .comparison.stage import frame
 from .gradio_compat import keep_out_of_ui_config, on_change, on_message, picture_field
-from .page import COMPARISON, LIBRARY, Page
-from .regions import region
+from .page import COMPARISON, DOWNLOADS, LIBRARY, Page
+from .regions import answers_home, region
 
 NAME = f"vae_manager_{LIBRARY}"
 SECOND = f"vae_manager_{COMPARISON}"
+THIRD = f"vae_manager_{DOWNLOADS}"
 
 
 def build(page: Page) -> Any:
@@ -26,36 +27,42 @@ def build(page: Page) -> Any:
         gr.Blocks(analytics_enabled=False) as blocks,
         gr.Column(elem_id=f"{NAME}_page", elem_classes=["vae-manager", "vm-tab"]),
     ):
-        answer = gr.HTML("", elem_id=f"{NAME}_answer", elem_classes=["vm-answer"])
+        home = gr.HTML(answers_home())
         with gr.Tabs(elem_id=f"{NAME}_pages") as pages:
             with gr.TabItem(words(say("Library")), id=LIBRARY):
                 shelf = gr.HTML(
                     f'<div class="vm-shelf"><section class="vm-left">{region("library-bar", live=True)}'
-                    f'{markup.library_frame(words)}{region("library-forms")}</section>'
+                    f'{markup.library_frame(words)}{region("library-forms")}{region("trash")}</section>'
                     f'<section class="vm-right">{region("file")}</section></div>',
                     elem_id=f"{NAME}_shelf",
                 )
             with gr.TabItem(words(say("Comparison")), id=COMPARISON, elem_id=f"{SECOND}_page"):
-                which = gr.HTML(_which(page))
+                which = gr.HTML(_which(page) + answers_home())
                 with gr.Row(elem_classes=["vm-compare"]):
                     setup = gr.HTML(region("compare-setup"), elem_id=f"{SECOND}_setup")
-                    own = picture_field(words(say("A picture of your own")), f"{SECOND}_own")
+                    own = picture_field(words(say("Your own image")), f"{SECOND}_own")
                 results = gr.HTML(
                     f'{region("compare-kept")}{region("compare-progress", live=True)}{frame(words)}'
                     f'{region("compare-cards")}',
                     elem_id=f"{SECOND}_results",
                 )
+            with gr.TabItem(words(say("Downloads")), id=DOWNLOADS, elem_id=f"{THIRD}_page"):
+                fetched = gr.HTML(
+                    f'{answers_home()}<div class="vm-fetch"><section>{region("catalogue")}</section>'
+                    f'<section>{region("forms")}{region("downloads")}</section></div>'
+                )
         message = gr.Textbox("", visible=False)
+        refusal = gr.HTML("", elem_classes=["vm-hidden"])
         act, compare = (
             gr.Button(visible=True, elem_id=f"{NAME}_{name}", elem_classes=["vm-hidden"])
             for name in ("act", "compare")
         )
 
     with blocks:
-        on_message(act, acting(page), [message], answer, LIBRARY)
-        on_message(compare, comparing(page), [message, own], answer, LIBRARY)
+        on_message(act, acting(page), [message], refusal, LIBRARY)
+        on_message(compare, comparing(page), [message, own], refusal, LIBRARY)
         on_change(own, "(picture) => { vaeComparison.pictureCame(picture !== null); }")
-    keep_out_of_ui_config(pages, answer, shelf, which, setup, own, results, message, act, compare)
+    keep_out_of_ui_config(pages, home, refusal, shelf, which, setup, own, results, fetched, message, act, compare)
     return blocks
 
 

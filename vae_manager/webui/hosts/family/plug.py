@@ -136,7 +136,7 @@ class Plug:
 
     def _add_routes(self, demo: Any, app: Any) -> None:
         if demo is not None:  # None with --nowebui: there is no page to show anything in
-            from ... import api, api_pictures
+            from ... import api, api_pictures, api_previews
             from ...closed_folder import close_folder
 
             with FAULTS.caught(say("Closing the folder of VAE Manager")):
@@ -144,6 +144,7 @@ class Plug:
             api.register(app, self.page)
             with FAULTS.caught(say("The pictures of comparisons")):
                 api_pictures.register(app, self.page)
+                api_previews.register(app, self.page)
         if host_values.flag("api", False) or host_values.flag("nowebui", False):
             from ... import api_compare
 

@@ -94,7 +94,7 @@ def _endpoint(host: FamilyWebUI, words: Words) -> OptionInfo:
 
 
 def _download_folder(host: FamilyWebUI, words: Words) -> OptionInfo:
-    label = words(say("Downloads go to"))
+    label = words(say("Download folder"))
     hint = words(say("Automatic: --vae-dir where the WebUI was started with it, else models/VAE"))
 
     def shown() -> dict[str, Any]:

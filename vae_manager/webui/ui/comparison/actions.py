@@ -57,7 +57,7 @@ def _compare_shown(host: Host, service: Service, action: Action) -> None:
     if kept is None and not host.comparing.kept.wanted:
         raise RefusedError(
             say(
-                "The settings say that no picture is kept, so there is nothing to decode anew. “A picture of your own” "
+                "The settings say that no picture is kept, so there is nothing to decode anew. “Your own image” "
                 "can be compared all the same."
             )
         )
@@ -65,11 +65,11 @@ def _compare_shown(host: Host, service: Service, action: Action) -> None:
         raise RefusedError(
             say(
                 "The picture that is shown is no longer kept as it was before its VAE decoded it. Take one of the "
-                "list, or encode it as a picture of your own."
+                "list, or encode it as your own image."
             )
         )
     if kept is None:
-        raise RefusedError(say("No picture has been made yet. Make one, or take a picture of your own."))
+        raise RefusedError(say("No picture has been made yet. Make one, or take your own image."))
     vaes = proposed(host, service, scan(host.folders()))
     noted = replace(kept, note=_looks_otherwise(kept, action["size"]) or kept.note)
     begin(host.comparing, service, Wanted(noted, vaes), title_of(kept))
@@ -108,7 +108,7 @@ def compare_picture(host: Host, service: Service, message: str, picture: Path | 
     except OSError as error:
         raise NotFoundError(say("This picture is not there.")) from error
     height, width = pixels.shape[:2]
-    title: Sentence = say("A picture of your own, {width} × {height}", width=width, height=height)
+    title: Sentence = say("Your own image, {width} × {height}", width=width, height=height)
     begin(host.comparing, service, Wanted(Encoder(pixels, each is True), chosen), title)
 
 

@@ -17,7 +17,7 @@ FINE_SSIM: Final = 0.999
 def words_of(result: Result, comparison: Comparison, words: Words) -> str:
     """What is seen, against the reference."""
     if is_reference(result, comparison):
-        return words(say("the others are held against this one"))
+        return words(say("reference"))
     if comparison.lacks_reference:
         return words(say("held against nothing: the VAE in use gave no picture"))
     separator = words(say(", "))

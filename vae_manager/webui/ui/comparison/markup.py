@@ -31,19 +31,19 @@ def setup(section: Section, words: Words) -> str:
         f"{escape(words(say('Compare')))}</button>"
     )
     chosen = f"{_pictures(section, words)}{_encode(words)}{_chips(section, words)}"
-    return f'{chosen}<div class="vm-do vm-acts">{start}</div>'
+    return f'{chosen}<div data-vae-anchor="compare"><div class="vm-do vm-acts">{start}</div></div>'
 
 
 def _pictures(section: Section, words: Words) -> str:
     rows = "".join(_picture(picture, words) for picture in section.pictures)
     if not section.keeps:
-        hint = say("The settings say that no picture is kept. A picture of your own can be compared.")
+        hint = say("The settings say that no picture is kept. Your own image can be compared.")
     elif not section.pictures:
-        hint = say("Pictures that you make are listed here. A picture of your own can be compared at once.")
+        hint = say("Pictures that you make are listed here. Your own image can be compared at once.")
     else:
         hint = None
     told = f'<p class="vm-hint">{escape(words(hint))}</p>' if hint is not None else ""
-    own = _radio(OWN, escape(words(say("A picture of your own: encoded, then decoded again"))))
+    own = _radio(OWN, escape(words(say("Your own image: encoded, then decoded again"))))
     legend = escape(words(say("Picture")))
     takers = "".join(_taker(tab, words) for tab in ("txt2img", "img2img"))
     return f'<fieldset class="vm-pictures"><legend>{legend}</legend>{told}{rows}{own}{takers}</fieldset>'
@@ -215,7 +215,7 @@ def cards(section: Section, life: str, words: Words) -> str:
 
 def _original(now: Comparison, life: str, words: Words) -> str:
     name = words(say("Original"))
-    hint = escape(words(say("the others are held against this one")))
+    hint = escape(words(say("reference")))
     body = f'<p class="vm-seen">{hint}</p><div class="vm-do">{_sides(ORIGINAL, name, words)}</div>'
     return _item(ORIGINAL, _thumb(now, ORIGINAL, name, life, words), escape(name), body)
 

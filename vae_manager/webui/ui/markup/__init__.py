@@ -1,25 +1,29 @@
 """How the page looks: facts in, HTML out. Pure; every name that comes from a file or a server is escaped."""
 
 from .choices import choice_name, dropdown
-from .downloads import downloads, downloads_title, forms
+from .downloads import downloads, downloads_now, forms
 from .faults import faults
 from .file import adopt_form, file_details
 from .jobs import Figures, job_figures
 from .library import library_bar, library_frame, library_row
-from .offers import offers
-from .parts import answer
+from .offers import catalogue, offers
+from .outcomes import answers
+from .parts import answer, one_primary, question
 from .pasted import pasted, pasted_title
 from .settings import settings
 from .status import status, title
+from .trash_list import trash
 from .work import work_figures
 
 __all__ = [
     "Figures",
     "adopt_form",
     "answer",
+    "answers",
+    "catalogue",
     "choice_name",
     "downloads",
-    "downloads_title",
+    "downloads_now",
     "dropdown",
     "faults",
     "file_details",
@@ -29,10 +33,13 @@ __all__ = [
     "library_frame",
     "library_row",
     "offers",
+    "one_primary",
     "pasted",
     "pasted_title",
+    "question",
     "settings",
     "status",
     "title",
+    "trash",
     "work_figures",
 ]

@@ -64,7 +64,7 @@ def _preference(preferred: str, facts: Facts, words: Words) -> str:
 
 
 def _no_longer(preferred: str, facts: Facts, words: Words) -> str:
-    return _prefer(say("No longer prefer it"), AUTOMATIC.word, preferred, facts, words)
+    return _prefer(say("Remove preference"), AUTOMATIC.word, preferred, facts, words)
 
 
 def _prefer(text: Sentence, word: str, about: str, facts: Facts, words: Words) -> str:

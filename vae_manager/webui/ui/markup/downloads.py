@@ -1,4 +1,4 @@
-"""The part "Downloads": the queue, what was left over, the history; and the forms for an address and a key."""
+"""The page "Downloads": the queue, what was left over, the history; and the forms for an address and a key."""
 
 from __future__ import annotations
 
@@ -18,10 +18,29 @@ from .progress import amount, time_taken
 SHOWN_PAST = 10
 
 
-def downloads_title(facts: Facts, words: Words) -> str:
-    """The summary of the closed part: it tells by itself whether there is anything to see."""
-    count = sum(not one.job.state.ended for one in facts.downloads) + len(facts.left)
-    return escape(words(say("Downloads ({count})", count=count) if count else say("Downloads")))
+def downloads_now(facts: Facts, words: Words) -> str:
+    """The accordion's line: what runs now, unless an offer shows it, and the way to all the rest."""
+    offered = {row.job.key for row in facts.rows if row.job is not None}
+    moving = [one for one in facts.downloads if not one.job.state.ended]
+    running = next((one for one in moving if one.job.state is JobState.RUNNING), None)
+    now = ""
+    if running is not None and running.job.key not in offered:
+        name = running.wanted.name
+        buttons = job_buttons(running.job, name, words, area="now") if facts.downloads_refused is None else ""
+        size = _size(running.job.total or running.wanted.order.size)
+        row = _row(name, size, buttons, job_line(running.job, name, words), key=running.job.key)
+        now = f'<ul class="vm-rows">{row}</ul>'
+    count = len(moving) + len(facts.left)
+    title = say("Catalogue and downloads ({count})", count=count) if count else say("Catalogue and downloads")
+    return f'{now}<div class="vm-do vm-acts">{_open(title, words)}</div>'
+
+
+def _open(title: Sentence, words: Words) -> str:
+    """Opens the page "Downloads" of the tab."""
+    return (
+        f'<button type="button" class="vm-button" data-vae-open="downloads" data-vae-key="open downloads">'
+        f"{escape(words(title))}</button>"
+    )
 
 
 def downloads(facts: Facts, words: Words) -> str:
@@ -130,7 +149,7 @@ def _ending(past: Past) -> tuple[str, Sentence]:
         return "✓", say("already here")
     if past.problem is not None and not past.proven:
         return "!", say("cannot be used")
-    return ("✓", say("proven")) if past.proven else ("!", say("not proven"))
+    return ("✓", say("verified")) if past.proven else ("!", say("unverified"))
 
 
 # -- the forms -----------------------------------------------------------------------------------------------------
@@ -148,7 +167,7 @@ def _address_form(words: Words) -> str:
     label, get = escape(words(say("From an address"))), escape(words(say("Get")))
     example = escape("hub:owner/repo/file.safetensors · civitai:123 · https://…")
     hint = say(
-        "Where nobody publishes a SHA-256 for it, it is marked as not proven. Whether it is a VAE that the WebUI can "
+        "Where nobody publishes a SHA-256 for it, it is marked as unverified. Whether it is a VAE that the WebUI can "
         "load is looked at either way."
     )
     return (

@@ -8,14 +8,15 @@ from html import escape
 from pathlib import Path
 
 from ....files import FileRecord
+from ....library.verification_store import Outcome, Verification
 from ....records.reasons import NETWORK_CODES
 from ....records.verdict import AskFirst, Refused, Verdict, obstacle_of
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
 from ..fitting import LOOK_ALIKE, can_use, family_label, needs_conversion
 from ..library_facts import HashState, Library, LibraryRow
-from .library import may_convert, may_use, use
-from .parts import LOOK, button, line, paragraph, plain
+from .library import compare_button, is_replaced, may_convert, may_use, use, use_converted
+from .parts import LOOK, button, copy_button, file_name, line, paragraph, plain, preview
 
 METADATA_SHOWN = 12
 """Entries; some trainers write hundreds."""
@@ -30,8 +31,9 @@ def file_details(library: Library, words: Words) -> str:
         return paragraph(f'<span class="vm-hint">{escape(words(say("Choose a file to see what it is.")))}</span>')
     told = "".join(paragraph(escape(words(sentence))) for sentence in about(row, library))
     return (
-        f'<h3 class="vm-title"><bdi>{escape(plain(row.name))}</bdi></h3>{told}{_problems(row, words)}'
-        f"{_actions(row, library, words)}{_details(row, library, words)}"
+        f'{preview(row.key, large=True) if row.has_preview else ""}'
+        f'<h3 class="vm-title"><bdi>{file_name(row.name)}</bdi></h3>{told}{_problems(row, words)}'
+        f'<div data-vae-anchor="file {row.key}">{_actions(row, library, words)}</div>{_details(row, library, words)}'
     )
 
 
@@ -78,6 +80,8 @@ def _fit(row: LibraryRow, record: FileRecord, answer: Verdict, library: Library)
     if isinstance(answer, Refused):
         return []
     questions = [answer.reason.sentence] if isinstance(answer, AskFirst) else []
+    if needs_conversion(answer) and row.converted is not None:
+        return [say("It was converted: use {file}.", file=plain(row.converted.name))]
     if needs_conversion(answer):
         converted = say("Converted, it can be used. That makes a second file beside it; this one stays as it is.")
         return [*questions, converted]
@@ -93,9 +97,8 @@ def _fit(row: LibraryRow, record: FileRecord, answer: Verdict, library: Library)
 
 
 def _sure(row: LibraryRow) -> Sentence:
-    if row.verdict is not None and row.verdict.problem is None:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.verdict.at))
-        return say("It was verified on {date}: every byte can be read, and every number is one.", date=when)
+    if row.verification is not None and row.verification.is_right:
+        return _verified(row.verification)
     if row.hash_state is HashState.PROVEN:
         return say("Its SHA-256 is the published one.")
     if row.hash_state is HashState.HASHING:
@@ -105,13 +108,27 @@ def _sure(row: LibraryRow) -> Sentence:
     return say("Its SHA-256 is not known yet; Verify works it out.")
 
 
+def _verified(verification: Verification) -> Sentence:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(verification.at))
+    if verification.outcome is Outcome.UNVERIFIED:
+        return say(
+            "It was read on {date} for the first time: each number is finite. The next Verify compares its bytes "
+            "with these.",
+            date=when,
+        )
+    if verification.entry is not None:
+        return say("It was verified on {date}: its bytes are the published ones, and each number is finite.", date=when)
+    return say("It was verified on {date}: its bytes are those of before, and each number is finite.", date=when)
+
+
 def _problems(row: LibraryRow, words: Words) -> str:
     obstacle = obstacle_of(row.answer) if row.answer is not None else None
     sentences = [row.answer.reason.sentence] if isinstance(row.answer, Refused) else []
     if obstacle is not None:
         sentences.append(obstacle.sentence)
-    if row.verdict is not None and row.verdict.problem is not None:
-        sentences.append(row.verdict.problem)
+    reason = row.verification.reason if row.verification is not None else None
+    if reason is not None and reason not in sentences:
+        sentences.append(reason)
     for path in row.namesakes:
         sentences.append(
             say("{path} has the same name, and the WebUI lists only one of the two. Rename one.", path=plain(path))
@@ -130,19 +147,22 @@ def _actions(row: LibraryRow, library: Library, words: Words) -> str:
 
     if may_use(row, library):
         add(say("Use"), use(row), primary=True)
-    if may_convert(row, library):
+    if is_replaced(row):
+        made.append(use_converted(row, library, words, key=f"file use {row.key}", primary=True))
+    elif may_convert(row, library):
         if library.choose_refused is None:
             add(say("Convert and use"), {"do": "convert-file", "file": row.key, "use": True}, primary=True)
         add(say("Convert"), {"do": "convert-file", "file": row.key, "use": False})
+    made.append(compare_button(row, library, words, key=f"file compare {row.key}"))
     if library.check_refused is None:
         add(say("Verify"), {"do": "verify-file", "file": row.key})
     if _may_try(row, library):
-        add(say("Try it out"), {"do": "try-file", "file": row.key})
+        add(say("Test compatibility"), {"do": "try-file", "file": row.key})
     for family in _families_to_say(row):
         text = say("This is {family}", family=family_label(family))
         add(text, {"do": "set-family", "file": row.key, "family": family})
     if row.record is not None and row.record.is_family_own:
-        add(say("Forget my word"), {"do": "set-family", "file": row.key, "family": ""})
+        add(say("Clear"), {"do": "set-family", "file": row.key, "family": ""})
     return f'<div class="vm-do vm-acts">{"".join(made)}</div>' + _changes(row, library, words)
 
 
@@ -226,11 +246,12 @@ def _details(row: LibraryRow, library: Library, words: Words) -> str:
         (say("Path"), plain(str(row.path)) if library.shows_paths else plain(row.name)),
         (say("Size"), f"{megabytes(row.size)} ({row.size:,} B)"),
     ]
-    if row.sha256 is not None:
-        facts.append((say("SHA-256"), row.sha256))
     if row.record is not None:
         facts += _inside(row, row.record)
     listed = "".join(f"<dt>{escape(words(name))}</dt><dd>{escape(text)}</dd>" for name, text in facts)
+    if row.sha256 is not None:
+        copy = copy_button(row.sha256, plain(row.name), words, shown=row.sha256)
+        listed += f"<dt>{escape(words(say('SHA-256')))}</dt><dd>{copy}</dd>"
     return f'<dl class="vm-facts-list">{listed}</dl>{_metadata(row, words)}'
 
 
@@ -281,7 +302,7 @@ def adopt_form(library: Library, words: Words) -> str:
         for number, place in enumerate(library.folders)
     )
     path, how, where = (escape(words(text)) for text in (say("Path of the file"), say("How"), say("Folder")))
-    done = escape(words(say("Take it in")))
+    done = escape(words(say("Import")))
     hint = escape(words(say("The file is looked at first; what is no VAE stays where it is.")))
     return _folded_form(
         f'<form class="vm-form" data-vae-form="{action}"><label><span>{path}</span><input type="text" name="path" '
@@ -299,5 +320,5 @@ def _example(folder: Path) -> str:
 
 
 def _folded_form(inner: str, words: Words) -> str:
-    summary = escape(words(say("Take in a file of this machine")))
+    summary = escape(words(say("Import a local file")))
     return f'<details class="vm-more" data-vae-key="adopt"><summary>{summary}</summary>{inner}</details>'

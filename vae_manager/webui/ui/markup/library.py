@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 
+from ....library.verification_store import Outcome
+from ....records.verdict import obstacle_of
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
 from ..fitting import can_convert, can_use, family_label, needs_conversion, sorts_last
 from ..library_facts import HashState, Library, LibraryRow
-from .parts import badge, button, paragraph, plain, with_buttons
-from .problems import problem_word
-from .work import work_lines
+from .outcomes import activity_lines
+from .parts import badge, button, copy_button, file_name, paragraph, plain, preview, with_buttons
+from .problems import outcome_word, problem_word
 
 
 def library_frame(words: Words) -> str:
     """The table without rows; the browser fills, filters and sorts it. Built once for each page."""
     columns = {
         "name": say("Name"),
-        "entry": say("Recognised as"),
         "family": say("Family"),
         "layout": say("Layout"),
         "dtype": say("Precision"),
         "size": say("Size"),
-        "hash": say("SHA-256"),
         "state": say("State"),
     }
     head = "".join(_column(name, text, words) for name, text in columns.items())
@@ -50,26 +49,21 @@ def _column(name: str, text: Sentence, words: Words) -> str:
 
 
 WORST = 4
+HASH_SHOWN = 10
+"""Digits, as the WebUI shows of a hash."""
 
 
 # -- rows ----------------------------------------------------------------------------------------------------------
 def library_row(row: LibraryRow, library: Library, words: Words) -> str:
     """One row. Of `library` it takes what `Page` names as seen with it, and nothing else."""
     known = row.record
-    name = f'<button type="button" class="vm-name" data-vae-select data-vae-key="select {row.key}">' + (
-        f"<bdi>{escape(plain(row.name))}</bdi></button>"
-    )
-    if row.in_use:
-        name += " " + badge("✓", words(say("in use")))
     cells = [
-        ("entry", f"<span>{_recognised(row, words)}</span>"),
         ("family", family_badge(row, words)),
         ("layout", escape(known.layout) if known is not None and known.layout != "unknown" else ""),
         ("dtype", escape(known.dtype or "") if known is not None else ""),
         ("size", megabytes(row.size)),
-        ("hash", _hash(row, words)),
         ("state", _state(row, library, words)),
-        ("do", _row_buttons(row, library, words)),
+        ("do", f'<div class="vm-do">{_row_buttons(row, library, words)}</div>'),
     ]
     html = "".join(
         f'<td class="vm-c-{column}"{_rank(column, row, library)}>{inner}</td>' for column, inner in cells
@@ -78,8 +72,21 @@ def library_row(row: LibraryRow, library: Library, words: Words) -> str:
     found = escape(f"{below} {row.sha256 or ''}".lower())
     return (
         f'<tr data-vae-row="{row.key}" data-vae-found="{found}">'
-        f'<th scope="row" class="vm-c-name">{name}</th>{html}</tr>'
+        f'<th scope="row" class="vm-c-name">{_name(row, words)}</th>{html}</tr>'
     )
+
+
+def _name(row: LibraryRow, words: Words) -> str:
+    """Its picture, its name, and below it what it is recognised as and its hash."""
+    name = (
+        f'<button type="button" class="vm-name" data-vae-select data-vae-key="select {row.key}">'
+        f"<bdi>{file_name(row.name)}</bdi></button>"
+    )
+    if row.in_use:
+        name += " " + badge("✓", words(say("in use")))
+    below = " ".join(filter(None, [_recognised(row, words), _hash(row, words)]))
+    picture = preview(row.key) if row.has_preview else ""
+    return f'<div class="vm-file">{picture}<div>{name}<div class="vm-sub">{below}</div></div></div>'
 
 
 def _rank(column: str, row: LibraryRow, library: Library) -> str:
@@ -93,18 +100,20 @@ def _gravity(row: LibraryRow, library: Library) -> int:
     if row.record is None:
         return 1
     if row.broken is not None:
+        if is_replaced(row):
+            return 1
         return 3 if needs_conversion(row.answer) else WORST
     return 2 if row.namesakes or sorts_last(row.answer) else 0
 
 
 def _recognised(row: LibraryRow, words: Words) -> str:
     if row.entry is not None:
-        if row.published:
-            return escape(row.entry.name)
-        return escape(words(say("weights of {vae}", vae=row.entry.name)))
-    if row.twins:
-        return escape(words(say("same weights as {file}", file=plain(row.twins[0]))))
-    return ""
+        text = row.entry.name if row.published else words(say("weights of {vae}", vae=row.entry.name))
+    elif row.twins:
+        text = words(say("same weights as {file}", file=plain(row.twins[0])))
+    else:
+        return ""
+    return f'<span class="vm-recognised">{escape(text)}</span>'
 
 
 def family_badge(row: LibraryRow, words: Words) -> str:
@@ -117,7 +126,7 @@ def family_badge(row: LibraryRow, words: Words) -> str:
         return f'<span class="vm-hint">{escape(text)}</span>'
     label = f'<span class="vm-family">{escape(family_label(record.family.family))}</span>'
     if record.is_family_own:
-        return f'{label} <span class="vm-hint">{escape(words(say("your word")))}</span>'
+        return f'{label} <span class="vm-hint">{escape(words(say("set by you")))}</span>'
     if not record.family.sure:
         return f'{label} <span class="vm-hint">{escape(words(say("guess")))}</span>'
     return label
@@ -128,35 +137,51 @@ def _hash(row: LibraryRow, words: Words) -> str:
         return badge("…", words(say("hashing")))
     if row.sha256 is None:
         return f'<span class="vm-hint">{escape(words(say("not hashed")))}</span>'
-    if row.hash_state is HashState.PROVEN:
-        return badge("✓", words(say("proven")))
-    return f"<code>{row.sha256[:10]}</code>"
+    proof = badge("✓", words(say("verified"))) if row.hash_state is HashState.PROVEN else ""
+    return proof + copy_button(row.sha256, plain(row.name), words, shown=row.sha256[:HASH_SHOWN])
 
 
 def _state(row: LibraryRow, library: Library, words: Words) -> str:
     """A sign and a word."""
     answer = row.answer
     if answer is None:
-        return badge("…", words(say("not looked at yet")))
-    reason = answer.reason
+        return badge("…", words(say("not scanned yet")))
     if row.broken is not None:
-        code = reason.code if reason is not None else "nan"
-        told = say("needs converting") if needs_conversion(answer) and code != "checkpoint" else problem_word(code)
+        told = _problem(row)
+        if is_replaced(row):
+            made = words(say("converted: {file}", file=plain(row.converted.name if row.converted else "")))
+            return f'<span class="vm-is-fine">{badge("✓", made)}</span>'
     elif row.namesakes:
-        told = say("name taken twice")
-    elif reason is not None:
-        told = problem_word(reason.code)
+        told = say("duplicate name")
+    elif answer.reason is not None:
+        told = problem_word(answer.reason.code)
     else:
         return f'<span class="vm-is-fine">{badge("✓", words(say("can be used")))}</span>'
     sign, kind = ("✗", "broken") if _gravity(row, library) == WORST else ("!", "look")
     return f'<span class="vm-is-{kind}">{badge(sign, words(told))}</span>'
 
 
+def _problem(row: LibraryRow) -> Sentence:
+    answer, verification = row.answer, row.verification
+    obstacle = obstacle_of(answer) if answer is not None else None
+    reason = obstacle if obstacle is not None or answer is None else answer.reason
+    if reason is None:
+        return outcome_word(verification.outcome) if verification is not None else say("cannot be loaded")
+    is_convertible = obstacle is not None and reason.code != "checkpoint"
+    return say("needs converting") if is_convertible else problem_word(reason.code)
+
+
 def _row_buttons(row: LibraryRow, library: Library, words: Words) -> str:
-    """The one act that is nearest."""
+    """The one act that is nearest, and the comparison."""
+    return _main_button(row, library, words) + compare_button(row, library, words, key=f"row compare {row.key}")
+
+
+def _main_button(row: LibraryRow, library: Library, words: Words) -> str:
     if may_use(row, library):
         label = words(say("Use"))
         return button(label, use(row), f"row use {row.key}", named=f"{label} — {plain(row.name)}")
+    if is_replaced(row):
+        return use_converted(row, library, words, key=f"row use {row.key}")
     if may_convert(row, library):
         label = words(say("Convert"))
         action: dict[str, object] = {"do": "convert-file", "file": row.key, "use": False}
@@ -164,12 +189,42 @@ def _row_buttons(row: LibraryRow, library: Library, words: Words) -> str:
     return ""
 
 
+def compare_button(row: LibraryRow, library: Library, words: Words, *, key: str) -> str:
+    """Opens the comparison with this VAE, and the one in use, ticked."""
+    if row.word is None or _is_damaged(row) or not can_use(row.answer):
+        return ""
+    label = words(say("Compare"))
+    return (
+        f'<button type="button" class="vm-button" data-vae-compare-file="{escape(row.word)}" '
+        f'data-vae-key="{escape(key)}" aria-label="{escape(f"{label} — {plain(row.name)}")}">{escape(label)}</button>'
+    )
+
+
+def is_replaced(row: LibraryRow) -> bool:
+    """The WebUI cannot load it, and a conversion of it is there."""
+    return row.converted is not None and needs_conversion(row.answer)
+
+
+def use_converted(row: LibraryRow, library: Library, words: Words, *, key: str, primary: bool = False) -> str:
+    """The way from a file to what was made from it."""
+    made = row.converted
+    if made is None or made.word is None or library.choose_refused is not None:
+        return ""
+    label = words(say("Use {file}", file=plain(made.name)))
+    return button(label, {"do": "use-file", "file": made.key}, key, primary=primary)
+
+
 def use(row: LibraryRow) -> dict[str, object]:
     return {"do": "use-file", "file": row.key}
 
 
+def _is_damaged(row: LibraryRow) -> bool:
+    return row.verification is not None and row.verification.outcome is Outcome.DAMAGED
+
+
 def may_use(row: LibraryRow, library: Library) -> bool:
-    return can_use(row.answer) and row.word is not None and not row.in_use and library.choose_refused is None
+    can = can_use(row.answer) and not _is_damaged(row)
+    return can and row.word is not None and not row.in_use and library.choose_refused is None
 
 
 def may_convert(row: LibraryRow, library: Library) -> bool:
@@ -178,9 +233,9 @@ def may_convert(row: LibraryRow, library: Library) -> bool:
 
 # -- above the table -----------------------------------------------------------------------------------------------
 def library_bar(library: Library, words: Words) -> str:
-    """How much there is, what is done with all of it, what goes on, and what was done."""
+    """How much there is, the acts on all of it, what goes on, and what was done last."""
     told = with_buttons(_summary(library, words), _tools(library, words))
-    return f"{told}{work_lines(library.work, words)}{_done(library, words)}"
+    return told + activity_lines(library.activity, words)
 
 
 def _summary(library: Library, words: Words) -> str:
@@ -205,41 +260,3 @@ def _tools(library: Library, words: Words) -> str:
     ]
     shown = tools if library.check_refused is None else tools[-1:]
     return "".join(button(words(text), action, str(action["do"])) for text, action in shown)
-
-
-def _done(library: Library, words: Words) -> str:
-    """What the last click has done, and the way back where there is one."""
-    lines = []
-    if library.undo is not None:
-        gone, name = library.undo, plain(library.undo.name)
-        if gone.kept_by_us:
-            text = say("{file} is in the trash folder of VAE Manager.", file=name)
-            back = button(words(say("Undo")), {"do": "undo-delete"}, "undo", named=words(say("Undo")) + f" — {name}")
-        else:
-            text, back = say("{file} is in the system's trash, where it can be taken back.", file=name), ""
-        lines.append(_told(text, back, {"do": "forget-delete"}, words))
-    if library.told is not None:
-        lines.append(_told(library.told.sentence, _use_made(library, words), {"do": "forget-told"}, words))
-    return "".join(lines)
-
-
-def _use_made(library: Library, words: Words) -> str:
-    """What is new can be used at once."""
-    made = library.told.made if library.told is not None else None
-    row = next((row for row in library.rows if row.path == made), None)
-    if row is None or not may_use(row, library):
-        return ""
-    label = words(say("Use"))
-    return button(label, use(row), "use made", primary=True, named=f"{label} — {plain(row.name)}")
-
-
-def _told(text: Sentence, back: str, read: dict[str, object], words: Words) -> str:
-    return f'<p class="vm-line vm-fine">{escape(plain(words(text)))} {back}{_read(read, words)}</p>'
-
-
-def _read(action: dict[str, object], words: Words) -> str:
-    label = escape(words(say("Hide this message")))
-    return (
-        f'<button type="button" class="vm-dismiss" data-vae-do="{escape(json.dumps(action))}" '
-        f'data-vae-key="{action["do"]}" aria-label="{label}" title="{label}">✕</button>'
-    )

@@ -38,6 +38,21 @@ def offers(facts: Facts, words: Words) -> str:
     return "".join(parts)
 
 
+def catalogue(facts: Facts, words: Words) -> str:
+    """All VAEs that can be fetched: those for the loaded checkpoint at once, those of each other family folded."""
+    own = "".join(offer(row, facts, words) for row in facts.rows)
+    head = escape(words(say("For {family}", family=family_label(facts.family))))
+    parts = [f'<h4 class="vm-head">{head}</h4><ul class="vm-rows">{own}</ul>']
+    for family, rows in facts.others:
+        summary = escape(words(say("For {family} ({count})", family=family_label(family), count=len(rows))))
+        items = "".join(offer(row, facts, words) for row in rows)
+        parts.append(
+            f'<details class="vm-more" data-vae-key="catalogue {escape(family)}"><summary>{summary}</summary>'
+            f'<ul class="vm-rows">{items}</ul></details>'
+        )
+    return "".join(parts)
+
+
 def offer(row: Row, facts: Facts, words: Words) -> str:
     """One VAE that can be fetched, or is here."""
     return _row(row, facts, words, may_use=facts.choose_refused is None and _fits(row, facts))

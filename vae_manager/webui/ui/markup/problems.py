@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ....library.verification_store import Outcome
 from ....sentences import Sentence, say
 
 DAMAGED: Final = frozenset(
@@ -27,11 +28,9 @@ def problem_word(code: str) -> Sentence:
     if code == "unreadable":
         return say("cannot be read")
     if code == "wrong-suffix":
-        return say("wrong ending")
+        return say("wrong extension")
     if code == "old-torch":
         return say("too old")
-    if code == "nan":
-        return say("damaged numbers")
     if code == "unsafe-pickle":
         return say("unsafe")
     if code == "checkpoint":
@@ -59,3 +58,12 @@ def problem_word(code: str) -> Sentence:
     if code == "probably-other-family":
         return say("probably another family")
     return say("cannot be loaded")
+
+
+def outcome_word(outcome: Outcome) -> Sentence:
+    """For a verification that found a file not to be right."""
+    if outcome is Outcome.CHANGED:
+        return say("changed")
+    if outcome is Outcome.DAMAGED:
+        return say("damaged")
+    return say("no VAE") if outcome is Outcome.NOT_A_VAE else say("cannot be read")

@@ -9,7 +9,7 @@ from ....sentences import say
 from ...words import Words
 from ..facts import Facts
 from .offers import offers
-from .parts import LOOK, button, line
+from .parts import LOOK, button, line, one_primary
 
 
 def settings(facts: Facts, words: Words, *, shown_in_page: bool) -> str:
@@ -19,7 +19,7 @@ def settings(facts: Facts, words: Words, *, shown_in_page: bool) -> str:
     """
     closed = facts.sources_refused
     limits = line(LOOK, words(closed), words) if closed is not None else ""
-    return _quick_settings(facts, words, shown_in_page) + offers(facts, words) + limits
+    return "".join(one_primary(_quick_settings(facts, words, shown_in_page), offers(facts, words))) + limits
 
 
 def _quick_settings(facts: Facts, words: Words, shown_in_page: bool) -> str:

@@ -36,7 +36,18 @@ def title(facts: Facts, words: Words, tab_choice: str = "") -> str:
         name = Path(facts.in_use_name).stem if facts.in_use_name else words(say("Built-in"))
         family = facts.in_use.family
         parts = [name, *([family_label(family)] if family else []), words(why(facts))]
-    return "VAE — " + " · ".join(parts)
+    return "VAE — " + " · ".join([*parts, *_mark(facts, words)])
+
+
+def _mark(facts: Facts, words: Words) -> list[str]:
+    """A closed accordion shows that a choice was refused or asks something."""
+    job = facts.choosing
+    if job is None or job.state is not JobState.FAILED:
+        return []
+    name = choice_name(Choice(job.key.removeprefix(CHOICE_KEY)), words)
+    if facts.choosing_asks:
+        return ["! " + words(say("a question about {vae}", vae=name))]
+    return ["✗ " + words(say("{vae} was refused", vae=name))]
 
 
 def why(facts: Facts) -> Sentence:
@@ -64,18 +75,10 @@ def why(facts: Facts) -> Sentence:
 def status(facts: Facts, words: Words) -> str:
     """The line below the dropdown: what is in use, and why; below it, what goes on or went wrong."""
     lines = [_in_use_line(facts, words), checkpoint_lines(facts, words)]
-    job = facts.choosing
-    if job is not None and not job.state.ended:
-        name = choice_name(facts.wanted, words)
-        text = (
-            say("{vae} applies after this picture.", vae=name)
-            if facts.generating
-            else say("{vae} is being put into the model …", vae=name)
-        )
-        lines.append(line(FINE, words(text), words))
-    if job is not None and job.state is JobState.FAILED and job.error is not None:
-        lines.append(_failure(job, job.error, facts, words))
-    elif facts.stuck is not None:
+    choosing = choice_lines(facts, words)
+    if choosing:
+        lines.append(f'<div data-vae-said="choice">{choosing}</div>')
+    if facts.stuck is not None and not _has_failed(facts.choosing):
         lines.append(_stuck(facts, words))
     if facts.resolution.rule is Rule.MISSING:
         missing = say(
@@ -102,6 +105,28 @@ def status(facts: Facts, words: Words) -> str:
         where = f"{Path(problem.file).name}:{problem.line}"
         lines.append(line(LOOK, f"{where}: {words(problem.sentence)}", words))
     return "".join(lines)
+
+
+def choice_lines(facts: Facts, words: Words) -> str:
+    """The choice that is being made, or why it was refused, or what it asks."""
+    job = facts.choosing
+    if job is None:
+        return ""
+    if job.state is JobState.FAILED and job.error is not None:
+        return _failure(job, job.error, facts, words)
+    if job.state.ended:
+        return ""
+    name = choice_name(facts.wanted, words)
+    text = (
+        say("{vae} applies after this picture.", vae=name)
+        if facts.generating
+        else say("{vae} is being put into the model …", vae=name)
+    )
+    return line(FINE, words(text), words)
+
+
+def _has_failed(job: JobView | None) -> bool:
+    return job is not None and job.state is JobState.FAILED
 
 
 def not_loaded(facts: Facts) -> Sentence:
@@ -144,7 +169,7 @@ def _failure(job: JobView, error: Sentence, facts: Facts, words: Words) -> str:
     if not facts.choosing_asks:
         return line(BROKEN, words(error), words, _convert_button(facts, words) + after)
     choice = job.key.removeprefix(CHOICE_KEY)
-    anyway = button(words(say("Use it all the same")), {"do": "choose-anyway", "choice": choice}, f"anyway {choice}")
+    anyway = button(words(say("Use anyway")), {"do": "choose-anyway", "choice": choice}, f"anyway {choice}")
     return line(LOOK, words(error), words, anyway + after)
 
 

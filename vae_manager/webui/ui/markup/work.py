@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
 from ....jobs import JobState, JobView
@@ -13,12 +12,8 @@ from .parts import BROKEN, button, dismiss, line, plain
 from .progress import amount, percent, time_left
 
 
-def work_lines(jobs: Sequence[JobView], words: Words) -> str:
-    """A bar for each piece of work, in the order of the lane."""
-    return "".join(_line(job, words) for job in jobs)
-
-
-def _line(job: JobView, words: Words) -> str:
+def work_line(job: JobView, words: Words) -> str:
+    """The bar of one piece of work, or why it failed."""
     if job.state is JobState.FAILED and job.error is not None:
         return line(BROKEN, words(job.error), words, dismiss({"do": "forget-work", "job": job.key}, words))
     figures = work_figures(job, words)
@@ -50,7 +45,7 @@ def _title(job: JobView, words: Words) -> str:
         return words(say("Verifying {file}", file=file))
     if kind == "convert":
         return words(say("Converting {file}", file=file))
-    return words(say("Taking in {file}", file=file))
+    return words(say("Importing {file}", file=file))
 
 
 def work_figures(job: JobView, words: Words) -> Figures:
