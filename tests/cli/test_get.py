@@ -48,6 +48,11 @@ def test_as_json(cli: Cli) -> None:
         "proven": True,
         "fetched": len(DATA),
         "already_there": False,
+        "verdict": "refused",
+        "loadable": False,
+        "convertible": False,
+        "code": "no-vae",
+        "reason": f"{NAME} has no VAE in it that the WebUI knows.",
     }
     first, second = cli(*command), cli(*command)
     assert (first.status, first.json) == (0, answer)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.files.filling import filling
 from tests.files.samples import diffusers, encode, header_of, ldm, safetensors
 from tests.library.vaes import left_behind, put, tree, vae
 from vae_manager.library.journal import Journal
@@ -161,7 +162,8 @@ def test_ctrl_c_leaves_no_half_file(cli: Cli, folder: Path) -> None:
 
 def big(path: Path) -> Path:
     """A VAE of 4 GB that takes no room: copying it takes seconds."""
-    header, size = header_of({**ldm(), "decoder.mid.block_2.conv1.weight": (1_000, 1_000_000)})
-    path.write_bytes(encode(header))
-    os.truncate(path, path.stat().st_size + size)
+    header, size = header_of({**ldm(), "loss.logvar": (1_000, 1_000_000)})
+    weights = filling(header_of(ldm())[1])
+    path.write_bytes(encode(header, weights))
+    os.truncate(path, path.stat().st_size + size - len(weights))
     return path

@@ -13,10 +13,11 @@ import pytest
 from tests.library.vaes import look, sha256, vae
 from tests.records.earlier import NAMES, write_earlier
 from tests.records.reading import paths, sql
+from vae_manager.files import FileRecord
 from vae_manager.files.damage import damage_notices
 from vae_manager.library import index as indexes
 from vae_manager.library.families import Guess, Guesses
-from vae_manager.library.index import READER, Index, IndexedFile
+from vae_manager.library.index import READER, Index
 from vae_manager.records import DATABASE, HashStore, RecordStore, migration
 from vae_manager.records import database as databases
 
@@ -34,7 +35,7 @@ class Library:
         self.prints = Index(records).fingerprints_of(self.path)
         Guesses(records).put(self.look(records), Guess("sd1", 20.5))
 
-    def look(self, records: RecordStore) -> IndexedFile:
+    def look(self, records: RecordStore) -> FileRecord:
         [file] = look(self.path.parent, Index(records)).values()
         return file
 

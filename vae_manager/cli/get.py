@@ -11,7 +11,7 @@ from ..errors import RefusedError, UsageError
 from ..files import inspect
 from ..sentences import say
 from ..transfer import Network, Order, deliver, proposed_name
-from .judging import judge, with_host
+from .judging import fields_of, judge, with_host
 from .shared import (
     delivery_fields,
     delivery_text,
@@ -47,13 +47,13 @@ def run(options: argparse.Namespace) -> int:
         order = _order(options, network, stop)
         with progress_bar(options, order.file_name) as report:
             delivery = deliver(order, network=network, report=report, stop=stop)
-    reason = judge(inspect(delivery.path), options).reason
-    if reason is not None:
-        print_problem(reason.sentence)
+    answer = judge(inspect(delivery.path), options)
     if options.json:
-        print_json(delivery_fields(delivery))
-    else:
-        print(delivery_text(delivery))
+        print_json({**delivery_fields(delivery), **fields_of(answer)})
+        return 0
+    if answer.reason is not None:
+        print_problem(answer.reason.sentence)
+    print(delivery_text(delivery))
     return 0
 
 
