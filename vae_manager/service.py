@@ -75,6 +75,8 @@ class Service:
             )
         )
         self._recovery = Recovery(data_folder, self.upkeep.memories, self._tell_of_recovery)
+        self.confirmed: set[tuple[str, str]] = set()
+        """Choices and the questions that a person has answered: each is asked once."""
         self.setting_at_refusal = ""
         """The host's setting when the last of `choices` failed, in its word: once it is another one, that is over."""
         self.comparing = Lane("comparisons")

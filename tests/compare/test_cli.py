@@ -15,11 +15,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests.cli.command import Result, finished
-from tests.live.files import diffusers_name
 from tests.vaes.pictures import pictures
 from vae_manager.cli import main
 from vae_manager.compare.comparison import to_pixels
 from vae_manager.compare.network import AutoencoderKL, Config
+from vae_manager.files.renaming import diffusers_name as in_diffusers
+from vae_manager.files.renaming import up_levels
 
 ROOT = Path(__file__).parents[2]
 SMALL = Config(ch=32, ch_mult=(1, 1, 1, 1), num_res_blocks=1)
@@ -40,7 +41,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_vae(folder / "b.safetensors", 2)
     write_vae(folder / "nan.safetensors", 3, **{"decoder.conv_out.bias": torch.full((3,), float("nan"))})
     save_file({"loss.x": torch.zeros(1), "encoder.conv_in.weight": torch.zeros(1)}, folder / "odd.safetensors")
-    renamed = {diffusers_name(name).replace(".q.", ".to_q."): tensor for name, tensor in load_file(first).items()}
+    tensors = load_file(first)
+    renamed = {in_diffusers(name, up_levels(tensors)): tensor for name, tensor in tensors.items()}
     save_file(renamed, folder / "diffusers.safetensors")
     (folder / "page.safetensors").write_text("<!DOCTYPE html><html></html>")
     return folder

@@ -63,4 +63,4 @@ def test_load_refuses_what_its_check_sees(tmp_path: Path) -> None:
 
 
 def test_load_gives_a_good_file(tmp_path: Path) -> None:
-    assert load(tmp_path, as_zip(state_dict(SHAPES))) == "{'decoder.conv_in.weight': [0.0]}"
+    assert load(tmp_path, as_zip(state_dict(SHAPES))).startswith("{'decoder.conv_in.weight': [")

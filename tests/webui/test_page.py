@@ -296,6 +296,10 @@ def test_what_is_hardly_meant_is_asked_first(page: Page, host: PlainHost, servic
     assert page.doubt_in_tab("None") is None
     do(page, do="choose-anyway", choice="mine.safetensors")
     wait_for(lambda: host.word == "mine.safetensors")
+    page.pick("None", EVERYWHERE)
+    wait_for(lambda: host.word == "None")
+    page.pick("mine.safetensors", EVERYWHERE)
+    wait_for(lambda: host.word == "mine.safetensors")
     assert "Use anyway" not in text(page, "status")
 
 

@@ -42,7 +42,7 @@ def is_listed(host: Host, path: Path) -> None:
 def choose(host: Host, service: Service, choice: Choice, *, sure: bool = False) -> None:
     """Make `choice` the WebUI's. Waits, in the background, for a running generation; the newest choice wins.
 
-    A VAE known to be made for another family is not used unless the person is `sure`.
+    A VAE known or guessed to be made for another family is used only if the person is `sure`, or was so before.
     """
     allow(host, Act.CHOOSE)
 
@@ -57,7 +57,10 @@ def choose(host: Host, service: Service, choice: Choice, *, sure: bool = False) 
             return not handle.stop.is_set() and host.choice().word in ours
 
         doubt = _doubt(host, service, choice)
-        if doubt is not None and not sure:
+        question = (choice.word, str(doubt))
+        if doubt is not None and sure:
+            service.confirmed.add(question)
+        if doubt is not None and question not in service.confirmed:
             raise RefusedError(doubt)
         host.choose(choice, still_wanted)
 
