@@ -81,7 +81,7 @@ def test_the_table_by_mouse_and_keyboard(stages: Stages, open_page: Open) -> Non
     assert not any("library" in url for url in asked), "nobody sees it"
     open_tab(page)
     expect(page.locator(f"{BAR} .vm-summary")).to_contain_text("4 files · ")
-    expect(page.locator(f"{BAR} .vm-summary")).to_contain_text("1 with problems")
+    expect(page.locator(f"{BAR} .vm-summary")).to_contain_text("3 with problems")
     names = page.locator(NAMES)
     expect(names).to_have_text(["page.safetensors", TUNED.name, "v2.safetensors", "v10.safetensors"])
     expect(page.locator(f"{FILE} h3")).to_have_text(TUNED.name)
