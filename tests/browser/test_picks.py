@@ -159,7 +159,7 @@ def test_click_in_a_second_row_waits_for_the_first(stages: Stages, open_page: Op
     stage = stages()
     page = open_page(stage)
     late = Late(page, stage, "_txt2img_act")
-    page.locator(f"{ACCORDION} [data-vae-entry=mine] button:not(.vm-primary)", has_text="Get").click()
+    page.locator(f'{ACCORDION} [data-vae-key="get mine False"]').click()
     late.wait_for(1)
     page.locator(f"{ACCORDION} [data-vae-entry=lost] button", has_text="Get").last.click()
     late.come()
