@@ -67,7 +67,7 @@ HUB_VERSIONS = ("0.16.4", "0.25.0", "")
 """Versions that hosts have; empty is the newest. 0.36.2 is in the WebUI's environment."""
 
 CORE_TESTS = [
-    "catalogue", "files", "library", "transfer", "jobs", "hub", "cli", "service", "sync", "upkeep", "words"
+    "catalogue", "files", "records", "library", "transfer", "jobs", "hub", "cli", "service", "sync", "upkeep", "words"
 ]
 """Folders of tests that need neither gradio, nor torch, nor a browser."""
 HUB_TESTS = [
