@@ -42,7 +42,7 @@ def assert_not_done(outputs: list[Any], sentence: str | None) -> None:
     assert outputs
     for output in outputs:
         if isinstance(output, str):
-            alert = re.search(r'role="alert".*?</span>(.*?)</p>', output)
+            alert = re.search(r'role="alert".*?</span>([^<]*)', output)
             assert alert is not None, output
             assert sentence is None or unescape(alert[1]) == sentence
         else:
