@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,12 @@ def test_a_changed_source_has_no_result(source: Path, tmp_path: Path) -> None:
     write(source, dict(reversed(tensors.items())))
     source.write_bytes(source.read_bytes()[:-1] + b"\x7f")
     assert twin_of(source, made) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_twin_search_opens_no_pipe(tmp_path: Path) -> None:
+    source = write(tmp_path / "source.safetensors", renamed(vae()))
+    pipe, folder = tmp_path / "pipe.safetensors", tmp_path / "folder.safetensors"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    assert find_twin(source, plan(inspect(source)), [pipe, folder, tmp_path / "gone"], HashStore()) is None

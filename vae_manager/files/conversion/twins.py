@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ...errors import Cancelled, IntegrityError, NotFoundError
+from ...errors import Cancelled, DiskError, IntegrityError, NotFoundError
 from ...sentences import say
 from ..contents import chunks, read_contents
 from ..headers import Header, disk_error, read_header
@@ -48,9 +48,11 @@ def find_twin(
 
 
 def _metadata_of(path: Path) -> dict[str, str]:
+    if not path.is_file():  # to open a pipe would wait for somebody to write to it
+        return {}
     try:
         return dict(read_header(path).metadata) if path.suffix == ".safetensors" else {}
-    except (IntegrityError, NotFoundError):
+    except (IntegrityError, NotFoundError, DiskError):
         return {}
 
 
