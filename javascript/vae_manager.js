@@ -205,7 +205,7 @@ const vaeManager = (() => {
         if (owed === 0 && syncWaits) ask();
     }
 
-    // Gives the dropdowns their values anew, also if nothing of the server's has changed.
+    // Sets the values of the dropdowns again, also if nothing has changed on the server.
     function renew() {
         sync = null;
         ask();

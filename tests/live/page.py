@@ -25,7 +25,7 @@ PICK_LINE = """(items, text) => {
     items[index]?.dispatchEvent(new MouseEvent("mousedown", {bubbles: true, cancelable: true, composed: true}));
     return [lines, index >= 0];
 }"""
-"""Find and pick a line in one step: gradio sets the lines anew while the list is open, and shows fewer then."""
+"""Find and pick a line in one step: gradio replaces the lines while the list is open, and then shows fewer."""
 RELOAD_PATIENCE = 60.0
 """Seconds for a Reload UI."""
 

@@ -196,7 +196,7 @@ def test_newer_schema_is_left_alone(data: Path) -> None:
 
 
 def test_damage_that_comes_later_costs_no_record(data: Path) -> None:
-    """What is in memory is written to the new database."""
+    """The new database gets the records in memory."""
     store = filled(data)
     (data / DATABASE).write_bytes(b"somebody else's text" * 500)
     store.hashes.put(HashRecord(identity("/new"), B))

@@ -54,7 +54,7 @@ def inspect(path: Path) -> FileRecord:
     Raises `NotFoundError` and `DiskError` if the file cannot be read.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for somebody to write to it
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe blocks until it has a writer
             raise DiskError(say("{path} is not a file.", path=path))
         with path.open("rb") as file:
             size = file.seek(0, 2)

@@ -1,4 +1,4 @@
-"""What is wrong with a file, for people and for programs."""
+"""Problems of a file, as a sentence for people and a code for programs."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class FileRecord:
     """All tensors of the file by their names in it; None if they cannot be read."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
-    """Damage, or why the file is no model: the weightiest first. Empty for a file that is whole, whatever it is."""
+    """Damage, or the reason why the file is no model, the gravest first. Empty for a whole file of any kind."""
     identity: Identity | None = None
     """The file that the record is of, as the disk tells it; None for a record of the header alone."""
     sha256: str | None = None
@@ -111,5 +111,5 @@ class FileRecord:
 
     @property
     def problem(self) -> Sentence | None:
-        """The weightiest of `problems`, in words."""
+        """The sentence of the gravest problem."""
         return self.problems[0].sentence if self.problems else None

@@ -1,7 +1,7 @@
-"""What is known of the files of a library, remembered, so that a thousand of them are listed at once.
+"""Records of the files of a library, kept so that a thousand of them are listed at once.
 
-Each record is bound to the file's identity: what has been written to, replaced or moved is looked at anew. It is only a
-memory: if it is damaged or cannot be written, the work is done again.
+Each record is bound to the file's identity: a file that was written to, replaced or moved is inspected again. A record
+that is damaged or cannot be written costs only the work of finding it out again.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class Index:
             return
         header = self._header(record)
         if header is None or header.problems:
-            # The sentence of a problem names the file: it is found anew under the new name.
+            # The sentence of a problem names the file, so the file is inspected again under its new name.
             record = record._replace(reader=0, summary=None, tensors=None)
         self._section.put(record._replace(identity=now))
 

@@ -82,7 +82,7 @@ class RecordStore:
     def tensor_table(self, digest: str) -> bytes | None:
         """Return a table of tensors that was put with a record; None if it is not there, or cannot be read now.
 
-        A record may outlive its table: what is in memory is written to a new database after damage, tables are not.
+        A record may outlive its table: after damage, records in memory are written to a new database, tables are not.
         """
         with self._lock:
             if digest in self._tensors or self._database is None or not self._database.exists:
@@ -102,7 +102,7 @@ class RecordStore:
     def carry(self, before: Identity, after: Path) -> None:
         """Let what a verification found of the file of `before` hold for `after`, which has the same bytes.
 
-        A problem is found anew: its sentence names the file.
+        A problem is not carried: its sentence names the file.
         """
         verification, now = self.verifications.get(before.path), identity_of(after)
         if verification is None or now is None:

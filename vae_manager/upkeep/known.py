@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def key_of(path: Path) -> str:
-    """Names a file in messages and pages: a digest, since a path can hold anything."""
+    """Return the name of a file in messages and pages: a digest, since a path can hold any characters."""
     return hashlib.blake2s(str(path).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()

@@ -48,7 +48,7 @@ def find_twin(
 
 
 def _metadata_of(path: Path) -> dict[str, str]:
-    if not path.is_file():  # to open a pipe would wait for somebody to write to it
+    if not path.is_file():  # opening a pipe blocks until it has a writer
         return {}
     try:
         return dict(read_header(path).metadata) if path.suffix == ".safetensors" else {}
