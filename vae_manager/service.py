@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from .catalogue import Catalogue, Entry, load
 from .compare import Comparisons
 from .downloads import Downloads, History, Keys, LeftOver, Pending, Wanted
-from .errors import DiskError
+from .errors import DiskError, VaeManagerError
 from .files.json_text import text
 from .files.state_file import StateFile, list_of
 from .jobs import Lane
@@ -143,12 +143,15 @@ class Service:
         return Guesses(self.records)
 
     def obstacle(self, path: Path) -> Sentence | None:
-        """Return why a file cannot be used as it is. Raises as `files.inspect` does."""
+        """Return why a file cannot be used as it is; the error's sentence if it cannot be read."""
         from .files import inspect
         from .records.capability import A1111
         from .records.verdict import verdict
 
-        record = inspect(path)
+        try:
+            record = inspect(path)
+        except VaeManagerError as error:
+            return error.sentence
         reason = (self.judge(record) if self.judge is not None else verdict(record, A1111)).reason
         return reason.sentence if reason is not None else None
 

@@ -16,6 +16,7 @@ from vae_manager.records.capability import A1111
 from vae_manager.records.verdict import Usable, verdict
 
 from . import samples
+from .filling import filling
 from .samples import checkpoint, diffusers, ldm, safetensors
 
 
@@ -177,3 +178,17 @@ def test_the_time_of_a_look_does_not_depend_on_the_size(tmp_path: Path, megabyte
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         inspect(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize("zeros", ["model.diffusion_model.out.2.weight", "first_stage_model.decoder.conv_out.weight"])
+def test_zeros_count_in_the_vae_alone(tmp_path: Path, zeros: str) -> None:
+    """Some weights of a checkpoint begin as zeros, and may stay so."""
+    shapes = {"model.diffusion_model.out.2.weight": (4, 64, 3, 3), **ldm(prefix="first_stage_model.")}
+    header, size = samples.header_of(shapes)
+    data = bytearray(filling(size))
+    start, end = header[zeros]["data_offsets"]  # type: ignore[index]
+    data[start:end] = bytes(end - start)
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(samples.encode(header, bytes(data)))
+    codes = [problem.code for problem in inspect(path).problems]
+    assert codes == ([] if zeros.startswith("model.") else ["unfinished"])

@@ -24,9 +24,12 @@ MIN_SIDES: Final = 4
 """Axes of the weight of a convolution."""
 
 
-def find_unfilled(path: Path, header: Header) -> Problem | None:
-    """Return the problem of a file in which the weights of a convolution are all zeros. Raises DiskError."""
-    wanted = _spread([info for info in header.tensors.values() if _is_weight(info)])
+def find_unfilled(path: Path, header: Header, prefix: str) -> Problem | None:
+    """Return the problem of a file in which the weights of a convolution of its VAE are all zeros.
+
+    The names of the VAE's tensors begin with `prefix`. Raises DiskError.
+    """
+    wanted = _spread([info for name, info in header.tensors.items() if name.startswith(prefix) and _is_weight(info)])
     try:
         with path.open("rb") as file:
             for info in wanted:

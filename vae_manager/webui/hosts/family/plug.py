@@ -48,7 +48,8 @@ class Plug:
     def _judge(self, record: FileRecord) -> Verdict:
         from ....records.verdict import verdict  # reading files waits for the first file
 
-        return verdict(record, self.host.capability, self.host.signature())
+        host = with_fallbacks(self.host)  # a download has arrived, whatever this WebUI lacks
+        return verdict(record, host.capability, host.signature())
 
     def page(self) -> Page:
         """Made before the WebUI builds its UI; with --nowebui that comes later than the first who asks for it."""
