@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from vae_manager.upkeep import key_of
 
 from .bad_files import BAD
 from .stage import Stage
@@ -33,3 +36,12 @@ def set_up_anew_after_a_failure(stage: Stage, request: pytest.FixtureRequest) ->
     yield
     if request.session.testsfailed != before:
         stage.unknown()
+
+
+@pytest.fixture
+def labelled(stage: Stage) -> Iterator[None]:
+    """Label the files SD1 after the test: the manager would ask about a guess of another family at each later pick."""
+    yield
+    for name in (stage.a, stage.b):
+        action = {"do": "set-family", "file": key_of(stage.vaes / name), "family": "sd1"}
+        assert stage.webui.fire("vae_manager_txt2img_act", json.dumps(action), answers=True)[0] == 200

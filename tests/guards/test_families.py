@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .stage import FROM_FILE, Stage
 from .test_tried_out import try_out
 
 
+@pytest.mark.usefixtures("labelled")
 def test_which_family_a_file_is_probably_made_for(stage: Stage) -> None:
     """The checkpoints have `base` in them; a is a tune of it, and b has another latent space."""
     stage.begin(FROM_FILE)
