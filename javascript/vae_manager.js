@@ -35,6 +35,9 @@ const vaeManager = (() => {
     let askAgain = false;
     const tabChoices = {};
     const wantedForTab = {};
+    // A browser makes a click of a press and a release on one element. Nothing is replaced between the two, else the
+    // click would be lost. What waits for the release; null while nothing is pressed.
+    let afterRelease = null;
 
     const app = () => gradioApp();
     const byId = (id) => app().querySelector(`#${id}`);
@@ -129,9 +132,34 @@ const vaeManager = (() => {
     // The server has done what a message asked for, or says in `answer` why not: what was typed stays then.
     function answered(place, answer) {
         const form = messageAnswered()?.form;
-        if (form?.isConnected && answer === "") form.reset();
-        vaeAnswers.refused(answer);
+        whenReleased(() => {
+            if (form?.isConnected && answer === "") form.reset();
+            vaeAnswers.refused(answer);
+        });
         ask();
+    }
+
+    function pressed(event) {
+        if (event.isPrimary && event.button === 0) afterRelease ??= [];
+    }
+
+    // The click comes right after the release, so what waits is done behind it.
+    function released() {
+        if (afterRelease === null) return;
+        const works = afterRelease;
+        afterRelease = null;
+        setTimeout(() => works.forEach(whenReleased));
+    }
+
+    // A release outside the window is not always told: the next movement without a button tells it.
+    function moved(event) {
+        if (event.buttons === 0) released();
+    }
+
+    // Does `work` at once, or after the pointer is released.
+    function whenReleased(work) {
+        if (afterRelease === null) work();
+        else afterRelease.push(work);
     }
 
     // Keeps the keyboard's place and what was folded out, which a plain replacement would lose.
@@ -248,10 +276,14 @@ const vaeManager = (() => {
     async function look(paceIsEnough) {
         const began = performance.now();
         const answer = await fetch(paceIsEnough ? `${STATE}?pace` : question(), {headers: {Accept: "application/json"}});
-        if (answer.status === 403) refused(await answer.json().catch(() => ({})));
+        if (answer.status === 403) {
+            const reason = await answer.json().catch(() => ({}));
+            whenReleased(() => refused(reason));
+        }
         if (!answer.ok) return [LATER, false];
         const state = await answer.json();
         const took = performance.now() - began;
+        await new Promise(whenReleased);
         if (paceIsEnough && state.stamp !== stamp) return [0, false];
         if (!paceIsEnough) {
             wholeDue = began + Math.max(WHOLE, REST * took);
@@ -307,6 +339,10 @@ const vaeManager = (() => {
             const title = app().querySelector(`#vae_manager_${tab} > .label-wrap`);
             if (title !== null) makeReachable(title);
         }
+        app().addEventListener("pointerdown", pressed, true);
+        for (const name of ["pointerup", "pointercancel"]) window.addEventListener(name, released, true);
+        window.addEventListener("pointermove", moved, true);
+        window.addEventListener("blur", released);
         app().addEventListener("click", clicked);
         app().addEventListener("submit", submitted);
         document.addEventListener("visibilitychange", () => document.hidden || ask());
