@@ -22,6 +22,8 @@ from tests.host.fixtures import WebUI, start_webui
 from tests.hub import Hub
 from tests.vaes import BASE, TUNED
 
+sync_api.expect.set_options(timeout=20_000)  # a busy machine needs more than the usual 5 seconds
+
 GET_AND_USE = """[data-vae-do*='"use": true']"""
 """The button that fetches an offered VAE and uses it."""
 

@@ -43,7 +43,8 @@ def private(world: World) -> None:
 
 
 def small_file(world: World) -> None:
-    """Served by the hub itself, after a relative redirect."""
+    """Served by the hub itself, after a relative redirect, on a line as fast as the CDN's."""
+    world.hub.api.link = world.mirror.api.link = world.link
     world.hub.site.needs_query = True
     world.hub.add(REPO, NAME, world.data, revision=COMMIT, lfs=False)
 
