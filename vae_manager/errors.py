@@ -117,6 +117,10 @@ class RefusedError(VaeManagerError):
     exit_status = 7
 
 
+class NoVaeError(RefusedError):
+    """The bytes themselves say that a file is no VAE. More of them, or the same from elsewhere, make it none."""
+
+
 class NameTakenError(RefusedError):
     """Another file has the final name; it is never overwritten. `free_name` is one that can be taken, if that is known.
     """

@@ -40,6 +40,8 @@ from .samples import checkpoint, diffusers, ldm, safetensors
         ({"encoder.layers.0.weight": (8, 3, 3, 3), "decoder.layers.0.weight": (8, 4, 3, 3)}, "tiny", 4, "tiny"),
         ({"1.weight": (64, 4, 3, 3), "3.conv.0.weight": (64, 64, 3, 3)}, "tiny", 4, "tiny"),
         ({"lora_unet_mid.lora_down.weight": (4, 8)}, "lora", None, "is a LoRA"),
+        ({"transformer.x_embedder.lora_A.weight": (4, 8)}, "lora", None, "is a LoRA"),
+        ({"lycoris_mid.lokr_w1": (4, 8)}, "lora", None, "is a LoRA"),
         ({"decoder.conv1.weight": (8, 16, 3, 3, 3), "encoder.conv1.weight": (8, 3, 3, 3, 3)}, "video", 16, "video"),
         ({"decoder.conv_in.weight": (8, 16, 3, 3, 3), "decoder.mid.x": (1,)}, "video", 16, "video"),
         ({"weight": (3, 3)}, "other", None, "no VAE in it"),

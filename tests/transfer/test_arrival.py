@@ -10,17 +10,19 @@ import pytest
 
 from tests.files.gadgets import SYSTEM
 from tests.files.hostile import safetensors_first
+from tests.files.samples import encode, header_of
 from tests.files.torch_files import Made, as_legacy, as_zip, call, state_dict, text, write_zip
-from tests.hub import Hub
+from tests.hub import Fault, Hub, Link
 from vae_manager.catalogue.sources import HttpsSource, LocalSource, Source
-from vae_manager.errors import RefusedError, VaeManagerError
+from vae_manager.errors import NoVaeError, RefusedError, VaeManagerError
 from vae_manager.files import sha256_of
 from vae_manager.files.partials import WRITING
 from vae_manager.transfer import unfinished
 from vae_manager.transfer.partial.file import Partial
+from vae_manager.transfer.partial.journal import Journal, nameable
 from vae_manager.transfer.partial.unfinished import sweep
 
-from .ordering import COMMIT, MB, NAME, REPO, Desk, sha256, some_bytes
+from .ordering import COMMIT, MB, NAME, PINNED, REPO, Desk, sha256, some_bytes
 
 DATA = some_bytes(3 * MB)
 CODE = call(SYSTEM, text('touch "$VAE_MARKER"'))
@@ -111,6 +113,69 @@ def test_a_published_hash_says_what_a_file_is(hub: Hub, desk: Desk) -> None:
     """The bytes are the requested ones, of any format."""
     hub.add(REPO, NAME, b"no model of today", revision=COMMIT)
     desk.get(desk.order(b"no model of today"))
+    assert desk.names == [NAME]
+
+
+def big_lora(size: int = 40 * MB) -> bytes:
+    header, count = header_of({"lora_unet_mid.lora_down.weight": (4, size // 16)})
+    return encode(header, bytes(count))
+
+
+@pytest.mark.parametrize("data", [big_lora(), b"GGUF" + bytes(40 * MB)], ids=["lora", "gguf"])
+def test_what_is_no_vae_by_its_beginning_is_stopped_there(hub: Hub, desk: Desk, data: bytes) -> None:
+    hub.cdn.link = Link(rate_per_connection=20 * MB)
+    with pytest.raises(NoVaeError):
+        desk.get(desk.order(data, HttpsSource(hub.publish(f"/{NAME}", data)), known=False))
+    assert desk.names == []
+    assert desk.sent() < 8 * MB
+
+
+def test_lora_with_a_hash_of_the_hub_is_stopped_at_its_beginning(hub: Hub, desk: Desk) -> None:
+    hub.cdn.link = Link(rate_per_connection=20 * MB)
+    hub.add(REPO, NAME, big_lora(), revision=COMMIT)
+    with pytest.raises(NoVaeError):
+        desk.get(desk.order(big_lora(), known=False))
+    assert desk.names == []
+    assert desk.sent() < 8 * MB
+
+
+def test_lora_as_a_pickle_gets_no_name(hub: Hub, desk: Desk) -> None:
+    """Its table of tensors stands at its end."""
+    data = as_zip(state_dict({"lora_unet_mid.lora_down.weight": (4, 8)}))
+    with pytest.raises(RefusedError):
+        desk.get(desk.order(data, HttpsSource(hub.publish("/x.ckpt", data)), known=False, name="x.ckpt"))
+    assert desk.names == []
+
+
+def test_lora_that_was_ordered_by_its_hash_comes(hub: Hub, desk: Desk) -> None:
+    data = big_lora(3 * MB)
+    hub.add(REPO, NAME, data, revision=COMMIT)
+    desk.get(desk.order(data))
+    assert desk.names == [NAME]
+
+
+def test_rest_of_a_lora_is_not_fetched(hub: Hub, desk: Desk) -> None:
+    """An earlier version kept its first bytes."""
+    data = big_lora()
+    hub.add(REPO, NAME, data, revision=COMMIT)
+    order = desk.order(data, known=False)
+    kept = Partial.of(order)
+    journal = Journal(order, sha256(data), len(data), nameable(PINNED))
+    kept.start_over(journal)
+    kept.write(0, data[: 4 * MB])
+    kept.checkpoint()
+    kept.close()
+    with pytest.raises(NoVaeError):
+        desk.get(order)
+    assert desk.names == []
+    assert desk.sent() < 8 * MB
+
+
+def test_other_bytes_than_the_published_ones_are_no_reason_to_stop(hub: Hub, desk: Desk) -> None:
+    """They say nothing of the file: the hash decides, and the next answer has the right bytes."""
+    hub.add(REPO, NAME, DATA, revision=COMMIT)
+    hub.cdn.fail_next(Fault.filled(b"GGUF".ljust(1024)))
+    desk.get(desk.order(DATA, known=False))
     assert desk.names == [NAME]
 
 

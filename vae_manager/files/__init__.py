@@ -4,7 +4,7 @@ from .contents import chunks, read_contents
 from .fingerprints import sha256_of
 from .headers import Header, TensorInfo, read_header
 from .identity import Identity, identity_of
-from .inspection import inspect
+from .inspection import inspect, inspect_beginning
 from .names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from .numbers import find_nan
 from .pickles.values import shown
@@ -26,6 +26,7 @@ __all__ = [
     "find_nan",
     "identity_of",
     "inspect",
+    "inspect_beginning",
     "is_vae_file_name",
     "read_contents",
     "read_header",

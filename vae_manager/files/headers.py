@@ -31,6 +31,7 @@ __all__ = [
     "TensorInfo",
     "begins_like_safetensors",
     "disk_error",
+    "read_beginning",
     "read_header",
 ]
 
@@ -109,9 +110,30 @@ def read_header(path: Path) -> Header:
     except OSError as error:
         raise disk_error(path, error) from error
     except _Malformed as error:
-        sentence = say("{file} is not a whole safetensors file: {reason}", file=path.name, reason=error.reason)
-        raise BrokenFileError(sentence, error.code) from None
+        raise _broken(path, error) from None
     return header
+
+
+def read_beginning(path: Path, count: int) -> Header | None:
+    """Read the header of a file of which only the first `count` bytes are there; None if they do not hold all of it.
+
+    Raises `BrokenFileError` if the header itself is malformed; `NotFoundError` and `DiskError`.
+    """
+    try:
+        with path.open("rb") as file:
+            length = _header_length(file.read(8), MAX_HEADER + 8)
+            if count < 8 + length:
+                return None
+            return _parse(file.read(length), None)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    except _Malformed as error:
+        raise _broken(path, error) from None
+
+
+def _broken(path: Path, error: _Malformed) -> BrokenFileError:
+    sentence = say("{file} is not a whole safetensors file: {reason}", file=path.name, reason=error.reason)
+    return BrokenFileError(sentence, error.code)
 
 
 def disk_error(path: Path, error: OSError) -> VaeManagerError:
@@ -134,14 +156,15 @@ def _header_length(first: bytes, size: int) -> int:
     return length
 
 
-def _parse(raw: bytes, data_bytes: int) -> Header:
-    """`raw` is the JSON text, `data_bytes` what follows it in the file."""
+def _parse(raw: bytes, data_bytes: int | None) -> Header:
+    """Read the JSON text `raw`; `data_bytes` is the number of bytes that follow it in the file, None if unknown."""
     root = _json(raw)
     if not isinstance(root, dict):
         raise _Malformed(say("its header is not a JSON object."))
     metadata = _metadata(root.pop("__metadata__", None))
     tensors = {name: _tensor(name[:_SHOWN], value) for name, value in root.items()}
     described = _check_offsets(tensors.items())
+    data_bytes = described if data_bytes is None else data_bytes
     if data_bytes < described:
         raise _Malformed(
             say(

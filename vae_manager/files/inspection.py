@@ -10,7 +10,7 @@ from typing import Final
 
 from ..errors import BrokenFileError, DiskError
 from ..sentences import Sentence, say
-from .headers import begins_like_safetensors, disk_error, read_header
+from .headers import begins_like_safetensors, disk_error, read_beginning, read_header
 from .layouts import facts_of
 from .pickles import is_torch_file, read_torch
 from .problems import Problem
@@ -18,7 +18,7 @@ from .record import Container, FileRecord
 from .tensor_table import TensorTable
 from .zero_runs import find_unfilled
 
-__all__ = ["inspect"]
+__all__ = ["inspect", "inspect_beginning"]
 
 _HEAD: Final = 1024
 MAX_ITEMS: Final = 40
@@ -63,6 +63,33 @@ def inspect(path: Path) -> FileRecord:
     except OSError as error:
         raise disk_error(path, error) from error
     return _from_head(path, size, head)
+
+
+def inspect_beginning(path: Path, count: int) -> FileRecord | None:
+    """Look at a file of which only the first `count` bytes are there; `size` of the record is `count`.
+
+    None if they do not tell what it is: a safetensors file's header is not there yet, or a PyTorch file's table, which
+    stands at the end, is asked for. Raises `NotFoundError` and `DiskError`.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(min(count, _HEAD))
+    except OSError as error:
+        raise disk_error(path, error) from error
+    if len(head) < _HEAD:
+        return None
+    container, problem = _no_model(path.name, count, head)
+    if problem is not None:
+        return FileRecord(path, count, container, problems=(problem,))
+    if container != "safetensors":
+        return None
+    try:
+        header = read_beginning(path, count)
+    except BrokenFileError:
+        return None  # the whole file is looked at, and told of, when it is there
+    if header is None:
+        return None
+    return FileRecord(path, count, container, TensorTable.of(header.tensors), _bounded(header.metadata))
 
 
 def _from_head(path: Path, size: int, head: bytes) -> FileRecord:

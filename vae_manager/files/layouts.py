@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -160,10 +161,15 @@ def _dtype_of(tensors: Tensors) -> str | None:
     return weight.most_common(1)[0][0] if weight else None
 
 
+_LORA: Final = re.compile(r"^(?:lora|lycoris)_|\.(?:lora|hada|lokr|oft)_")
+"""Names of the weights of a LoRA, or of one of its relatives (LoHa, LoKr, OFT), in the layouts of kohya, of LyCORIS
+and of peft."""
+
+
 def _without_vae(tensors: Tensors) -> TensorFacts:
     if _is_checkpoint(tensors):
         return TensorFacts("checkpoint")
-    if any(".lora_" in name or name.startswith("lora_") for name in tensors):
+    if any(_LORA.search(name) for name in tensors):
         return TensorFacts("lora", dtype=_dtype_of(tensors))
     return TensorFacts("other", dtype=_dtype_of(tensors))
 

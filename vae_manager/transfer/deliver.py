@@ -19,6 +19,7 @@ from ..errors import (
     NameTakenError,
     NetworkError,
     NotFoundError,
+    NoVaeError,
     RefusedError,
     UsageError,
     VaeManagerError,
@@ -26,7 +27,7 @@ from ..errors import (
 )
 from ..files.disk import check_room, name_taken
 from ..sentences import Sentence, megabytes, say
-from .arrival import check_arrival
+from .arrival import check_arrival, check_beginning
 from .background import awaited
 from .connections.crew import fetch
 from .order import Delivery, Network, Order, Phase, Progress
@@ -35,6 +36,7 @@ from .partial.disk import disk_error, hash_of, make_folder
 from .partial.file import Partial
 from .partial.journal import Journal, nameable
 from .partial.lock import held
+from .partial.spans import front
 from .plan import AlreadyThere, Refuse, Resume, decide
 from .retry import keep_trying
 from .sources.locate import SHA256, Location, locate, shown_source
@@ -102,6 +104,8 @@ class _Run:
     kept: int = 0
     total: int | None = None
     locked: bool = False
+    is_beginning_known: bool = False
+    """The first bytes were looked at, and nothing speaks against the file."""
     _told_at: float = 0.0
 
     def __post_init__(self) -> None:
@@ -212,7 +216,12 @@ class _Run:
             if done == size:
                 return
             check_room(self.order.folder, size - done)
-        fetch(self.wire, where, journal, self.partial, tick=self.tick(location), stop=self.stop)
+        self.is_beginning_known = False
+        try:
+            fetch(self.wire, where, journal, self.partial, tick=self.tick(location, expected), stop=self.stop)
+        except NoVaeError:
+            self.partial.throw_away()
+            raise
 
     def prove(self, source: Source, expected: str | None) -> str:
         """Return the hash of what has come; other bytes than the expected ones are thrown away."""
@@ -242,6 +251,14 @@ class _Run:
         except RefusedError:
             self.partial.throw_away()
             raise
+
+    def look_at_the_beginning(self, source: Source, expected: str | None) -> None:
+        """Once the first bytes are there. Raises NoVaeError."""
+        there = front(self.partial.spans)
+        if there and not self.is_beginning_known:
+            self.is_beginning_known = check_beginning(
+                self.partial.path, there, self.order, shown_source(source), is_hash_expected=expected is not None
+            )
 
     def empty(self, source: Source) -> IntegrityError:
         return IntegrityError(
@@ -286,7 +303,7 @@ class _Run:
         self._told_at = time.monotonic()
         self.report(Progress(phase, done, self.total, self.kept))
 
-    def tick(self, location: Location) -> Callable[[int, int | None], None]:
+    def tick(self, location: Location, expected: str | None) -> Callable[[int, int | None], None]:
         is_network = not isinstance(location.source, LocalSource)
 
         def arrived(count: int, total: int | None) -> None:
@@ -294,6 +311,7 @@ class _Run:
             self.most_done = max(self.most_done, self.partial.done)
             self.total = total
             self.kept = min(self.kept, self.partial.kept)
+            self.look_at_the_beginning(location.source, expected)
             if time.monotonic() - self._told_at >= REPORT_SECONDS:
                 self.tell("fetching", self.partial.done)
 
