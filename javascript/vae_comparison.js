@@ -59,6 +59,11 @@ const vaeComparison = (() => {
         keep();
     }
 
+    // What a person has ticked; empty while the proposal stands.
+    function ticked() {
+        return chips.size === 0 ? [] : all("[data-vae-chip]:checked").map((box) => box.value);
+    }
+
     function look(id) {
         looked = id;
         vaeManager.ask();
@@ -98,9 +103,10 @@ const vaeComparison = (() => {
         wanted = null;
         only = null;
         looked = "";
+        keep();
         const picture = shownIn(tab);
         const size = picture === null ? [] : [picture.naturalWidth, picture.naturalHeight];
-        vaeManager.sendFromLibrary(page(), {do: "compare-shown", tab, infotext, size});
+        vaeManager.sendFromLibrary(page(), {do: "compare-shown", tab, infotext, size, vaes: ticked()});
     }
 
     function clicked(event) {

@@ -139,6 +139,17 @@ def test_from_the_result_to_the_vae_that_is_used(made: Stage, open_page: Open) -
     expect(page.locator(TITLE)).to_contain_text(TUNED.stem)
 
 
+def test_ticks_of_a_person_count_under_a_result_too(made: Stage, open_page: Open) -> None:
+    page = open_page(made)
+    make_picture(page)
+    open_section(page)
+    page.locator(f"{SECTION} [data-vae-chip][value='{OTHER.name}']").uncheck()
+    page.click("#tabs > .tab-nav > button:has-text('txt2img')")
+    compare_shown(page)
+    expect(page.locator(f"{SECTION} [data-vae-card]")).to_have_count(2)
+    expect(card(page, OTHER.name)).to_have_count(0)
+
+
 def test_the_wipe_by_mouse_and_keyboard(made: Stage, open_page: Open) -> None:
     page = open_page(made)
     make_picture(page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
@@ -17,6 +18,7 @@ from PIL import Image
 
 pytest.importorskip("skimage")
 
+from tests.files.samples import ldm, safetensors
 from tests.webui.greys import INFOTEXT, picture
 from tests.webui.host import PlainHost
 from tests.webui.test_page import ENTRY, SHA256, wait_for, write_catalogue
@@ -40,7 +42,7 @@ LIKE = Figures(False, 0.9991, 37.04, 0.04, -0.3, 1.26, 0.19, -0.004, -0.21, None
 @pytest.fixture
 def vaes(host: PlainHost) -> None:
     for name in ("a.safetensors", "b.safetensors"):
-        (host.vaes / name).write_bytes(b"weights")
+        (host.vaes / name).write_bytes(name.encode())
     host.refresh()
     host.comparing.greys = {"a.safetensors": 110, "b.safetensors": 100}
     host.comparing.kept.put([picture("7")])
@@ -91,6 +93,38 @@ def test_what_can_be_chosen(page: Page, host: PlainHost) -> None:
     assert re.search(r'value="a.safetensors"[^>]*data-vae-proposed', html)
     assert re.search(r'value="None"[^>]*data-vae-in-use', html)
     assert "b <i> is a diffusers file." in text(page, "compare-setup")
+
+
+def ticked(page: Page) -> list[str]:
+    return re.findall(r'value="([^"]*)"[^>]*data-vae-proposed', state(page)["regions"]["compare-setup"])
+
+
+@pytest.mark.usefixtures("vaes")
+def test_each_set_of_weights_is_proposed_once(page: Page, host: PlainHost, service: Service) -> None:
+    """By equal bytes, by equal weights in other bytes; what is in use stands for its twins."""
+    shapes = ldm()
+    safetensors(host.vaes / "half.safetensors", shapes)
+    safetensors(host.vaes / "noted.safetensors", shapes, note="other bytes")
+    shutil.copy(host.vaes / "a.safetensors", host.vaes / "a copy.safetensors")
+    host.refresh()
+    for file in scan(host.folders()):
+        service.hashes.compute(file.path)
+        if file.name in ("half.safetensors", "noted.safetensors"):
+            service.index.fingerprints_of(file.path)
+    service.upkeep.look(scan(host.folders()))
+    assert ticked(page) == ["None", "a copy.safetensors", "b.safetensors", "half.safetensors"]
+    host.loaded = host.files()["a.safetensors"]
+    assert ticked(page) == ["a.safetensors", "None", "b.safetensors", "half.safetensors"]
+    send(page, do="compare-shown", tab="txt2img", infotext=INFOTEXT, size=[], vaes=[])
+    wait_for(ended(service))
+    assert service.comparisons.all()[0].vaes == ticked(page)
+
+
+@pytest.mark.usefixtures("vaes")
+def test_ticks_of_a_person_count_under_a_result_too(page: Page, service: Service) -> None:
+    send(page, do="compare-shown", tab="txt2img", infotext=INFOTEXT, size=[], vaes=["b.safetensors"])
+    wait_for(ended(service))
+    assert service.comparisons.all()[0].vaes == ["None", "b.safetensors"]
 
 
 @pytest.mark.usefixtures("vaes")
@@ -207,13 +241,13 @@ def test_older_ones_are_kept_and_shown_again(page: Page, host: PlainHost, servic
 def test_the_picture_that_is_shown(page: Page, host: PlainHost, service: Service) -> None:
     host.comparing.kept.put([picture("8", prompt=INFOTEXT.replace("Seed: 1", "Seed: 2"), tab="img2img")])
     in_the_page = INFOTEXT.replace("\n", "")
-    send(page, do="compare-shown", tab="txt2img", infotext=in_the_page, size=[16, 16])
+    send(page, do="compare-shown", tab="txt2img", infotext=in_the_page, size=[16, 16], vaes=[])
     wait_for(ended(service))
     newest = service.comparisons.all()[0]
     assert newest.infotext == INFOTEXT
     assert newest.vaes == ["None", "a.safetensors", "b.safetensors"]
     with pytest.raises(RefusedError, match="no longer kept"):
-        send(page, do="compare-shown", tab="txt2img", infotext="of yesterday", size=[])
+        send(page, do="compare-shown", tab="txt2img", infotext="of yesterday", size=[], vaes=[])
 
 
 @pytest.mark.usefixtures("vaes")
@@ -222,7 +256,7 @@ def test_the_picture_that_is_shown(page: Page, host: PlainHost, service: Service
 )
 def test_a_grid_is_not_taken_for_the_picture(page: Page, service: Service, size: list[object], told: bool) -> None:
     """Nor what SD upscale puts together: their infotext is that of their first picture."""
-    send(page, do="compare-shown", tab="txt2img", infotext=INFOTEXT, size=size)
+    send(page, do="compare-shown", tab="txt2img", infotext=INFOTEXT, size=size, vaes=[])
     wait_for(ended(service))
     assert ("What you saw is 32 × 16: several pictures put together" in text(page, "compare-progress")) is told
 

@@ -17,7 +17,7 @@ from ....service import Service
 from ...comparing import begin
 from ...hosts.comparing import MOST_PIXELS, Wanted
 from ...words import words_for
-from .facts import proposed
+from .facts import Offers, proposed
 from .saving import start_saving
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ def _compare(host: Host, service: Service, action: Action) -> None:
 
 
 def _compare_shown(host: Host, service: Service, action: Action) -> None:
-    """The picture that a person looks at in a tab, known by its infotext; else the last one of the tab, or of all."""
+    """The picture that a person looks at in a tab, known by its infotext; else the last one of the tab, or of all.
+
+    `vaes` are those that the person has ticked; empty if the page's proposal stands.
+    """
     shown = _squeezed(action["infotext"])
     every = host.comparing.kept.all()
     if shown:
@@ -70,7 +73,7 @@ def _compare_shown(host: Host, service: Service, action: Action) -> None:
         )
     if kept is None:
         raise RefusedError(say("No picture has been made yet. Make one, or take your own image."))
-    vaes = proposed(host, service, scan(host.folders()))
+    vaes = _words_of(action) or proposed(host, service, scan(host.folders()), Offers())
     noted = replace(kept, note=_looks_otherwise(kept, action["size"]) or kept.note)
     begin(host.comparing, service, Wanted(noted, vaes), title_of(kept))
 
@@ -113,11 +116,16 @@ def compare_picture(host: Host, service: Service, message: str, picture: Path | 
 
 
 def _chosen(action: Action) -> Sequence[str]:
+    vaes = _words_of(action)
+    if not vaes:
+        raise UsageError(say("Choose at least one VAE."))
+    return vaes
+
+
+def _words_of(action: Action) -> list[str]:
     vaes = action["vaes"]
     if not all(isinstance(vae, str) for vae in vaes):
         raise UsageError(say("The page is out of date. Reload it."))
-    if not vaes:
-        raise UsageError(say("Choose at least one VAE."))
     return list(vaes)
 
 
@@ -135,7 +143,7 @@ def comparison_of(service: Service, id: str) -> Comparison:
 
 COMPARISON_ACTIONS: Final[dict[str, tuple[Do, dict[str, type]]]] = {
     "compare": (_compare, {"kept": str, "vaes": list}),
-    "compare-shown": (_compare_shown, {"tab": str, "infotext": str, "size": list}),
+    "compare-shown": (_compare_shown, {"tab": str, "infotext": str, "size": list, "vaes": list}),
     "stop-comparison": (lambda host, service, action: service.comparing.stop(action["id"]), {"id": str}),
     "save-comparison": (_save, {"id": str}),
 }

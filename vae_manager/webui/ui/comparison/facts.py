@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....choice import BUILTIN
 from ....compare import Comparison, Kept
 from ....errors import RefusedError
 from ....jobs import JobView
@@ -17,7 +16,6 @@ from ....sentences import Sentence
 from ....service import Service
 from ...hosts.acts import Act
 from ...hosts.comparing import Offer, Wanted
-from ..fitting import sorts_last
 from ..options import question_of, read_options
 from .saving import key_of
 
@@ -107,30 +105,53 @@ def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers:
 
 
 def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Sequence[Chip]:
-    """The one in use first, then what fits, then what does not."""
+    """The one in use first, then what fits, then what does not. The first that fit are proposed, each set of weights
+    once."""
     options = {option.word: option for option in read_options(host, service, files, host.choice())}
+    records = service.upkeep.records(files)
 
     def told(offer: Offer) -> Offer:
         return replace(offer, refusal=offer.refusal or question_of(options.get(offer.vae)))
 
-    every = map(told, offers.of(host, service.upkeep.records(files)))
+    every = map(told, offers.of(host, records))
     found = sorted(every, key=lambda one: (not one.in_use, one.refusal is not None))
     fitting = [offer for offer in found if offer.refusal is None or offer.in_use]
-    proposed = {offer.vae for offer in fitting[:PROPOSED]}
-    return [Chip(offer, offer.vae in proposed) for offer in found]
+    own = host.in_use().checkpoint_file
+    prints = service.index.known_fingerprints(Path(own)) if own else None
+
+    def weights(offer: Offer) -> frozenset[str]:
+        if offer.path is None:
+            return frozenset([prints.weights] if prints is not None else [])
+        return _hashes(records.get(Path(offer.path)))
+
+    proposed = _different(fitting, weights)[:PROPOSED]
+    return [Chip(offer, offer in proposed) for offer in found]
 
 
-def proposed(host: Host, service: Service, files: Sequence[VaeFile]) -> Sequence[str]:
-    """What is compared where nobody has chosen: the one in use and some that fit, as far as is known already. No file
-    is opened for that."""
-    in_use, choice = host.in_use(), host.choice()
-    fitting = [
-        option.word
-        for option in read_options(host, service, files, choice)
-        if option.file is not None and not sorts_last(option.answer)
-    ]
-    used = [name for name, path in host.files().items() if path == in_use.path]
-    return list(dict.fromkeys([*used, BUILTIN.word, *fitting]))[:PROPOSED]
+def proposed(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Sequence[str]:
+    """Words of the VAEs that are compared if nobody has chosen any: those that the page has ticked."""
+    service.upkeep.look(files)
+    return [chip.offer.vae for chip in chips(host, service, files, offers) if chip.proposed]
+
+
+def _different(offers: Sequence[Offer], weights: Callable[[Offer], frozenset[str]]) -> list[Offer]:
+    """The first offer of each set of weights, as far as they are known."""
+    seen: set[str] = set()
+    found = []
+    for offer in offers:
+        hashes = weights(offer)
+        if seen.isdisjoint(hashes):
+            found.append(offer)
+        seen |= hashes
+    return found
+
+
+def _hashes(record: FileRecord | None) -> frozenset[str]:
+    """What is equal in two files of the same weights: a hash of the bytes or of the weights, the catalogue's entry."""
+    if record is None:
+        return frozenset()
+    entry = record.entry.id if record.entry is not None else None
+    return frozenset(known for known in (record.weights, record.sha256, entry) if known is not None)
 
 
 def _why_not(host: Host, kept: Kept) -> Sentence | None:
