@@ -1,0 +1,51 @@
+"""Parts of a file that a download has not filled are found, and zeros that a VAE may have are not taken for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vae_manager.catalogue.names import COMPANIONS
+from vae_manager.files import inspect, read_header
+from vae_manager.files.zero_runs import companion_of
+
+from .samples import ldm, safetensors
+
+
+def zeroed(path: Path, first: float, last: float) -> Path:
+    """Fill the bytes between two parts of the tensors' bytes, from 0.0 to 1.0, with zeros."""
+    data = bytearray(path.read_bytes())
+    start = read_header(path).data_start
+    length = len(data) - start
+    begin, end = start + int(first * length), start + int(last * length)
+    data[begin:end] = bytes(end - begin)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 1), (0.5, 1), (0, 0.5), (0.6, 0.95)])
+@pytest.mark.parametrize("dtype", ["F32", "F16"])
+def test_unfilled_part(tmp_path: Path, first: float, last: float, dtype: str) -> None:
+    path = zeroed(safetensors(tmp_path / "x.safetensors", ldm(), dtype), first, last)
+    assert [problem.code for problem in inspect(path).problems] == ["unfinished"]
+
+
+def test_zeros_of_small_tensors_are_weights(tmp_path: Path) -> None:
+    """Biases are zero in some VAEs that were never trained far."""
+    path = safetensors(tmp_path / "x.safetensors", ldm())
+    header, data = read_header(path), bytearray(path.read_bytes())
+    for info in header.tensors.values():
+        if len(info.shape) == 1:
+            data[header.data_start + info.start : header.data_start + info.end] = bytes(info.end - info.start)
+    path.write_bytes(data)
+    assert inspect(path).problems == ()
+
+
+@pytest.mark.parametrize("ending", COMPANIONS)
+def test_companion_of_an_unfinished_download(tmp_path: Path, ending: str) -> None:
+    path = safetensors(tmp_path / "x.safetensors", ldm())
+    assert companion_of(path) is None
+    companion = path.with_name(path.name + ending)
+    companion.touch()
+    assert companion_of(path) == companion
