@@ -1,4 +1,4 @@
-"""The project's own tasks, on a fresh machine too: `python tasks.py demo | test | prove NAME`.
+"""The project's own tasks, on a fresh machine too: `python tasks.py demo | check | test [PATH…] | prove NAME`.
 
 Everything is installed below `.envs/`: nothing of the system's Python is touched.
 """
@@ -96,13 +96,17 @@ FORGE_TESTS = ["tests/forge", "tests/host/test_forge.py"]
 ADMISSION_TESTS = "tests/admission"
 """On both: each has paths of its own to an event."""
 
+QUICK_TESTS = ["tests/catalogue", "tests/words", "tests/records/test_verdict.py", "tests/files/test_inspection.py",
+               "tests/files/test_renaming.py", "tests/jobs", "tests/upkeep"]  # fmt: skip
+"""Pure tests that `check` runs: neither sockets nor another process."""
+
 
 @dataclass(frozen=True)
 class Environment:
     """A virtual environment and what is in it."""
 
     name: str
-    packages: Sequence[str]
+    packages: tuple[str, ...]
     torch: bool = False
     interpreter: str = sys.executable
     lender: Environment | None = None
@@ -119,9 +123,9 @@ class Environment:
         return subprocess.run(command, cwd=ROOT, env={**os.environ, **(env or {})}, check=False).returncode
 
 
-WEBUI_ENVIRONMENT = Environment("webui", [*WEBUI, *TOOLS, *LINTERS], torch=True)
-GRADIO_4_ENVIRONMENT = Environment("webui-gradio4", [*WEBUI_GRADIO_4, *TOOLS], lender=WEBUI_ENVIRONMENT)
-DIFFUSERS_ENVIRONMENT = Environment("diffusers", DIFFUSERS, lender=WEBUI_ENVIRONMENT)
+WEBUI_ENVIRONMENT = Environment("webui", (*WEBUI, *TOOLS, *LINTERS), torch=True)
+GRADIO_4_ENVIRONMENT = Environment("webui-gradio4", (*WEBUI_GRADIO_4, *TOOLS), lender=WEBUI_ENVIRONMENT)
+DIFFUSERS_ENVIRONMENT = Environment("diffusers", tuple(DIFFUSERS), lender=WEBUI_ENVIRONMENT)
 
 
 def hub_environment(version: str, interpreter: str = sys.executable) -> Environment:
@@ -130,7 +134,7 @@ def hub_environment(version: str, interpreter: str = sys.executable) -> Environm
     label = "" if interpreter == sys.executable else f"-{Path(interpreter).name}"
     # The oldest one with the urllib3 of its time, which reads in another way.
     http = ["requests", "urllib3<2"] if version == HUB_VERSIONS[0] else ["requests"]
-    packages = [wanted, *http, "PyYAML", "filelock", "safetensors", "numpy", *TOOLS]
+    packages = (wanted, *http, "PyYAML", "filelock", "safetensors", "numpy", *TOOLS)
     return Environment(f"hub-{version or 'newest'}{label}", packages, interpreter=interpreter)
 
 
@@ -191,31 +195,74 @@ def chromium() -> str | None:
     return next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
 
 
+def check(options: argparse.Namespace) -> int:
+    """Run what is quick: linters, types, layers and pure tests."""
+    prepare(WEBUI_ENVIRONMENT, options.torch_index)
+    steps = [*static_checks(), ("pure tests", WEBUI_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", *QUICK_TESTS])]
+    return summary([name for name, environment, arguments in steps if not timed(name, environment, arguments)])
+
+
+def static_checks() -> list[tuple[str, Environment, list[str]]]:
+    """Steps that read the source alone."""
+    return [
+        ("ruff", WEBUI_ENVIRONMENT, ["-m", "ruff", "check", "."]),
+        ("mypy", WEBUI_ENVIRONMENT, ["-m", "mypy"]),
+        ("layers", WEBUI_ENVIRONMENT, ["-c", "from importlinter.cli import lint_imports_command as run; run()"]),
+    ]
+
+
+def test_some(options: argparse.Namespace) -> int:
+    """Run the tests of some paths, each in its environment; `-k` chooses among them."""
+    chosen: dict[Environment, list[str]] = {}
+    for path in options.paths:
+        chosen.setdefault(environment_of(path), []).append(path)
+    if any(path.startswith((BROWSER_TESTS, "tests/host")) for path in options.paths):
+        provide_chromium()
+    failed = []
+    for environment, paths in chosen.items():
+        if environment.lender is not None:
+            prepare(environment.lender, options.torch_index)
+        expression = ["-k", options.expression] if options.expression else []
+        prepare(environment, options.torch_index)
+        if environment.run("-m", "pytest", "-q", *expression, *paths) != 0:
+            failed += paths
+    return summary(failed)
+
+
+def environment_of(path: str) -> Environment:
+    """The environment that the tests below `path` need."""
+    if path.startswith(DIFFUSERS_TESTS):
+        return DIFFUSERS_ENVIRONMENT
+    return GRADIO_4_ENVIRONMENT if path.startswith(tuple(FORGE_TESTS)) else WEBUI_ENVIRONMENT
+
+
 def test(options: argparse.Namespace) -> int:
-    """Set up and run all tests. Each step is named with its time; the first failure does not hide the others."""
+    """Set up and run all tests, or those of some paths. Each step is named with its time; the first failure does not
+    hide the others."""
+    if options.paths or options.expression:
+        options.paths = options.paths or ["tests"]
+        return test_some(options)
     provide_chromium()
     prepare(WEBUI_ENVIRONMENT, options.torch_index)
     folders = [f"tests/{name}" for name in CORE_TESTS if (ROOT / "tests" / name).is_dir()]
     steps: list[tuple[str, Environment, list[str]]] = [
-        ("ruff", WEBUI_ENVIRONMENT, ["-m", "ruff", "check", "."]),
-        ("mypy", WEBUI_ENVIRONMENT, ["-m", "mypy"]),
-        ("layers", WEBUI_ENVIRONMENT, ["-c", "from importlinter.cli import lint_imports_command as run; run()"]),
+        *static_checks(),
         ("the core's tests", WEBUI_ENVIRONMENT, core(folders)),
         (
             "the host and all else",
             WEBUI_ENVIRONMENT,
-            [*others([*folders, BROWSER_TESTS, *FORGE_TESTS]), *options.pytest],
+            others([*folders, BROWSER_TESTS, *FORGE_TESTS]),
         ),
-        ("the page in a browser", WEBUI_ENVIRONMENT, [*BY_FILE, BROWSER_TESTS, *options.pytest]),
+        ("the page in a browser", WEBUI_ENVIRONMENT, [*BY_FILE, BROWSER_TESTS]),
         (
             "the page in a browser, gradio 4.40",
             GRADIO_4_ENVIRONMENT,
-            [*BY_FILE, *PAGE_TESTS, *options.pytest],
+            [*BY_FILE, *PAGE_TESTS],
         ),
         (
             "Forge",
             GRADIO_4_ENVIRONMENT,
-            ["-m", "pytest", "-q", "-n", "2", *FORGE_TESTS, ADMISSION_TESTS, *options.pytest],
+            ["-m", "pytest", "-q", "-n", "2", *FORGE_TESTS, ADMISSION_TESTS],
         ),
         ("conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]),
     ]
@@ -230,7 +277,11 @@ def test(options: argparse.Namespace) -> int:
         else:
             met = [f"tests/{name}" for name in (HUB_TESTS if version else [*HUB_TESTS, FAULT_SUITE])]
         steps.append((f"core, huggingface_hub {version or 'newest'}", hub_environment(version, interpreter), core(met)))
-    failed = [name for name, environment, arguments in steps if not timed(name, environment, arguments)]
+    return summary([name for name, environment, arguments in steps if not timed(name, environment, arguments)])
+
+
+def summary(failed: Sequence[str]) -> int:
+    """Say what failed; returns the exit status."""
     say(f"Failed: {', '.join(failed)}" if failed else "Everything passed.")
     return 1 if failed else 0
 
@@ -299,8 +350,11 @@ def main() -> int:
     demo_parser.add_argument("--port", type=int, default=7860)
     demo_parser.add_argument("--no-browser", action="store_true")
     demo_parser.set_defaults(run=demo)
-    test_parser = commands.add_parser("test", help="set up and run all tests")
-    test_parser.add_argument("pytest", nargs="*", help="arguments for pytest")
+    check_parser = commands.add_parser("check", help="run linters, types, layers and the quick tests")
+    check_parser.set_defaults(run=check)
+    test_parser = commands.add_parser("test", help="set up and run all tests, or some")
+    test_parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders of tests; by default all")
+    test_parser.add_argument("-k", dest="expression", metavar="EXPR", help="tests whose names match, as for pytest")
     test_parser.set_defaults(run=test)
     prove_parser = commands.add_parser("prove", help="run a full-size proof of bench/")
     prove_parser.add_argument("name")
