@@ -170,7 +170,7 @@ def test_the_familys_default_is_named(page: Page, host: PlainHost) -> None:
     before = page.state({})["sync"]
     host.follow_setting()
     assert page.state({})["titles"]["txt2img"] == (
-        "VAE — b · SD 1.x / 2.x · Automatic, your default for SD 1.x / 2.x"
+        "VAE — b · Automatic, your default for SD 1.x / 2.x"
     )
     assert f"Automatic ({B}, your default for SD 1.x / 2.x)" in page.labels(page.facts())
     host.default = A

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...catalogue import FAMILIES, CatalogueProblem, Entry
+from ...catalogue.families import UNKNOWN_FAMILY, FamilyGuess
 from ...choice import BUILTIN, Caught, Choice, Resolution, caught_by, stem_of
 from ...downloads import Download, LeftOver, Past
 from ...downloads.keys import CIVITAI
@@ -65,6 +66,8 @@ class Facts:
     in_use_sha256: str | None
     in_use_word: str | None
     """The WebUI's word for it; None where it is no file of the WebUI's list."""
+    in_use_family: FamilyGuess
+    """The family of its latents: of a file its own, of Built-in the checkpoint's."""
     builtin: Builtin
     resolution: Resolution
     choice: Choice
@@ -114,6 +117,12 @@ class Facts:
     in_quick_settings: bool
 
     @property
+    def is_of_other_family(self) -> bool:
+        """The file in use is known, or guessed, to be made for another family than the checkpoint's."""
+        theirs, ours = self.in_use_family.family, self.in_use.family
+        return theirs is not None and ours is not None and theirs != ours
+
+    @property
     def active(self) -> bool:
         """Something moves: the page should look again soon."""
         jobs = [one.job for one in self.downloads] + ([self.choosing] if self.choosing is not None else [])
@@ -136,12 +145,15 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
     builtin = read_builtin(host, service, in_use, files, memo)
     options, resolution = read_options(host, service, files, choice, memo), host.resolution()
     entries = _with_the_pictures(picture, service.catalogue.offered(family))
+    entry = service.catalogue.recognise(sha256) if sha256 else None
+    in_use_family = _family_in_use(in_use, entry, service.upkeep.records(files))
     return Facts(
         in_use=in_use,
         in_use_name=Path(in_use.path).name if in_use.path else None,
-        in_use_entry=service.catalogue.recognise(sha256) if sha256 else None,
+        in_use_entry=entry,
         in_use_sha256=sha256,
         in_use_word=_word_of(host, in_use.path),
+        in_use_family=in_use_family,
         builtin=builtin,
         resolution=resolution,
         choice=choice,
@@ -166,7 +178,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         key_saved=CIVITAI in service.keys,
         picture=picture,
         measured=_measured(service, family),
-        notices=[*_notices(in_use, service, sha256, options, choosing), *builtin_notices(builtin, in_use)],
+        notices=[*_notices(in_use, entry, in_use_family, choosing), *builtin_notices(builtin, in_use)],
         damage=[notice.sentence for notice in damage_notices(*state_folders(host, service))],
         problems=service.catalogue.problems,
         choose_refused=host.refusal(Act.CHOOSE),
@@ -315,8 +327,18 @@ def terms_are_open(entry: Entry, service: Service) -> bool:
     return entry.licence is not None and not entry.licence.permissive and entry.id not in service.accepted
 
 
+def _family_in_use(in_use: InUse, entry: Entry | None, records: Mapping[Path, FileRecord]) -> FamilyGuess:
+    """The family of what is in use. The file at its path may be another by now, or gone."""
+    if in_use.path is None:
+        return FamilyGuess(in_use.family, sure=True)
+    record = records.get(Path(in_use.path))
+    if record is not None and in_use.identity in (None, record.identity) and record.family.family is not None:
+        return record.family
+    return FamilyGuess(entry.family, "hash", sure=True) if entry is not None else UNKNOWN_FAMILY
+
+
 def _notices(
-    in_use: InUse, service: Service, sha256: str | None, options: Sequence[Option], choosing: JobView | None
+    in_use: InUse, entry: Entry | None, family: FamilyGuess, choosing: JobView | None
 ) -> Sequence[Sentence]:
     said = choosing.error if choosing is not None else None
     notices = [in_use.notice] if in_use.notice is not None and in_use.notice != said else []
@@ -326,28 +348,14 @@ def _notices(
         notices.append(
             say("The WebUI is set to decode with TAESD, so the chosen VAE does not decode. See Settings, VAE.")
         )
-    theirs = _made_for(in_use, service, sha256, options)
-    if theirs is not None and in_use.family not in (None, theirs[1]):
+    if in_use.path is not None and family.sure and in_use.family is not None and family.family != in_use.family:
         notices.append(
             say(
                 "{vae} was made for {theirs}, this checkpoint is {ours}: pictures will be noise. "
                 "Choose one made for {ours}.",
-                vae=theirs[0],
-                theirs=family_label(theirs[1]),
-                ours=family_label(in_use.family or ""),
+                vae=entry.name if entry is not None else Path(in_use.path).name,
+                theirs=family_label(family.family or ""),
+                ours=family_label(in_use.family),
             )
         )
     return notices
-
-
-def _made_for(
-    in_use: InUse, service: Service, sha256: str | None, options: Sequence[Option]
-) -> tuple[str, str] | None:
-    """Name and family of what is in use, where the family is certain; its file may be another by now, or gone."""
-    entry = service.catalogue.recognise(sha256) if sha256 else None
-    if entry is not None:
-        return entry.name, entry.family
-    if in_use.path is None:
-        return None
-    option = next((one for one in options if one.file is not None and str(one.file.path) == in_use.path), None)
-    return (option.word, option.family) if option is not None and option.family is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ....catalogue.families import FamilyGuess
 from ....choice import Choice, Rule
 from ....records.verdict import AskFirst, Refused, Verdict
 from ....sentences import Sentence, say
@@ -19,6 +20,12 @@ def choice_name(choice: Choice, words: Words) -> str:
     if choice.is_builtin:
         return words(say("Built-in (the checkpoint's own)"))
     return choice.word
+
+
+def family_name(family: FamilyGuess, words: Words) -> str:
+    """The label of a family that is known; a guess is worded as one."""
+    label = family_label(family.family or "")
+    return label if family.sure else words(say("{family}, guess", family=label))
 
 
 def dropdown(facts: Facts, words: Words) -> list[tuple[str, str]]:
@@ -50,8 +57,7 @@ def _option_label(option: Option, facts: Facts, words: Words) -> str:
         return words(say("{file} — missing", file=option.word))
     parts = [option.word if option.entry is None else f"{option.word} — {option.entry.name}"]
     if option.record is not None and option.record.family.family is not None:
-        label = family_label(option.record.family.family)
-        parts.append(label if option.record.family.sure else words(say("{family}, guess", family=label)))
+        parts.append(family_name(option.record.family, words))
     return " · ".join([*parts, *_marks(option.answer, words)])
 
 

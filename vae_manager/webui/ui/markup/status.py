@@ -15,7 +15,7 @@ from ..facts import Facts
 from ..fitting import family_label
 from ..options import CHOICE_KEY
 from .checkpoint import checkpoint_button, checkpoint_lines
-from .choices import choice_name
+from .choices import choice_name, family_name, question_word
 from .parts import BROKEN, FINE, LOOK, button, dismiss, line, paragraph, plain, with_buttons
 
 HASH_SHOWN = 10
@@ -34,8 +34,11 @@ def title(facts: Facts, words: Words, tab_choice: str = "") -> str:
         parts = [words(say("no checkpoint is loaded yet"))]
     else:
         name = Path(facts.in_use_name).stem if facts.in_use_name else words(say("Built-in"))
-        family = facts.in_use.family
-        parts = [name, *([family_label(family)] if family else []), words(why(facts))]
+        family = facts.in_use_family
+        parts = [name, *([family_name(family, words)] if family.family is not None else [])]
+        if facts.is_of_other_family:
+            parts.append(words(question_word("other-family" if family.sure else "probably-other-family")))
+        parts.append(words(why(facts)))
     return "VAE — " + " · ".join([*parts, *_mark(facts, words)])
 
 
@@ -178,8 +181,7 @@ def _in_use_line(facts: Facts, words: Words) -> str:
         return paragraph(escape(words(not_loaded(facts))))
     name = facts.in_use_name or words(say("Built-in (the checkpoint's own)"))
     details = [words(why(facts))]
-    if facts.in_use.family is not None:
-        details.append(family_label(facts.in_use.family))
+    details += _families(facts, words)
     if facts.in_use_entry is not None:
         details.insert(0, facts.in_use_entry.name)
     elif facts.in_use.path is None and facts.builtin.name is not None:
@@ -193,6 +195,17 @@ def _in_use_line(facts: Facts, words: Words) -> str:
     rest = " · ".join(escape(detail) for detail in details)
     told = paragraph(f"{escape(words(say('In use:')))} <strong>{escape(name)}</strong> · {rest}")
     return with_buttons(told, _compare_button(words) + checkpoint_button(facts, words))
+
+
+def _families(facts: Facts, words: Words) -> list[str]:
+    """The family of the VAE in use, with the checkpoint's if that is another one; nothing for an unknown file."""
+    if facts.in_use_family.family is None:
+        return []
+    theirs = family_name(facts.in_use_family, words)
+    if not facts.is_of_other_family:
+        return [theirs]
+    ours = family_label(facts.in_use.family or "")
+    return [words(say("{theirs}; the checkpoint is {ours}", theirs=theirs, ours=ours))]
 
 
 def _compare_button(words: Words) -> str:
