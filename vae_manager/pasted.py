@@ -1,6 +1,7 @@
 """A pasted picture names a VAE: which file here is it? Pure: no file is touched, nothing is hashed.
 
 Infotext holds `VAE: name.safetensors, VAE hash: 0123456789`. The WebUI goes by the name; the hash tells the bytes.
+Other programs write the name without its extension, with folders before it, or in other case.
 A WebUI left alone remembers one hash for all VAEs (modules/hashes.py, always with the title "vae") until it meets a
 younger file, so a picture may carry the hash of another VAE than the one it was made with.
 """
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from .catalogue import Catalogue, Entry
+from .catalogue.names import VAE_SUFFIXES
 from .choice import Choice
 
 __all__ = ["Finding", "Here", "Match", "Named", "Picture", "match"]
 
 _DIGITS: Final = re.compile(r"[0-9a-f]{10,64}")
+_FOLDERS: Final = re.compile(r"^.*[/\\]")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Finding(enum.Enum):
     """What a picture's VAE is here."""
 
     AS_NAMED = "as named"
+    BY_NAME = "by name"
+    """A file is here whose name differs in case, folder or extension alone, and no hash tells more."""
     OTHER_NAME = "other name"
     """The bytes are here under another name."""
     OTHER_BYTES = "other bytes"
@@ -75,7 +80,7 @@ class Match:
     holder: Here | None = None
     """The file here that has the picture's hash."""
     namesake: Here | None = None
-    """The file here that has the picture's name."""
+    """The file here that has the picture's name, perhaps in another spelling."""
     entry: Entry | None = None
     """The catalogue's entry with the picture's hash, or, of `OTHER_BYTES` with a holder, that of the namesake."""
     to_learn: tuple[str, ...] = ()
@@ -103,10 +108,10 @@ def match(named: Named, here: Sequence[Here], catalogue: Catalogue) -> Match:
     """Find the picture's VAE among the files that are `here`, in the WebUI's order."""
     if Choice(named.name).file_name is None:
         return Match(Finding.AS_NAMED, named.name)
-    namesake = next((file for file in here if file.name == named.name), None)
+    namesake = _namesake(named.name, here)
     own = namesake.name if namesake is not None else None
     if named.hash is None:
-        return Match(Finding.NOT_HERE if namesake is None else Finding.AS_NAMED, own, namesake=namesake)
+        return Match(_by_name_alone(named, namesake), own, namesake=namesake)
     if namesake is not None and _has(namesake, named.hash):
         return Match(Finding.AS_NAMED, own, holder=namesake, namesake=namesake)
     holder = next((file for file in here if _has(file, named.hash)), None)
@@ -115,16 +120,46 @@ def match(named: Named, here: Sequence[Here], catalogue: Catalogue) -> Match:
         if published is not None:  # that somebody named other bytes so is less likely than a WebUI's wrong hash
             return Match(Finding.OTHER_BYTES, own, holder, namesake, published)
         return Match(Finding.OTHER_NAME, holder.name, holder, namesake)
-    return _not_among_known(named.hash, namesake, here, catalogue)
+    return _not_among_known(named, named.hash, namesake, here, catalogue)
 
 
-def _not_among_known(digits: str, namesake: Here | None, here: Sequence[Here], catalogue: Catalogue) -> Match:
+def _by_name_alone(named: Named, namesake: Here | None) -> Finding:
+    if namesake is None:
+        return Finding.NOT_HERE
+    return Finding.AS_NAMED if namesake.name == named.name else Finding.BY_NAME
+
+
+def _namesake(name: str, here: Sequence[Here]) -> Here | None:
+    """Return the file of that name; else the one whose name differs in its case, its folders or its extension alone."""
+    exact = next((file for file in here if file.name == name), None)
+    if exact is not None:
+        return exact
+    base = _FOLDERS.sub("", name).casefold()
+    has_extension = base.endswith(VAE_SUFFIXES)
+    found = [file for file in here if base == (file.name if has_extension else _stem(file.name)).casefold()]
+    return min(found, key=_place, default=None)
+
+
+def _stem(name: str) -> str:
+    """Return `name` without an extension of a VAE file; other points belong to the name."""
+    extension = next((one for one in VAE_SUFFIXES if name.lower().endswith(one)), "")
+    return name[: len(name) - len(extension)]
+
+
+def _place(file: Here) -> int:
+    """Order files that differ in their extensions alone."""
+    return next(place for place, one in enumerate((*VAE_SUFFIXES, "")) if file.name.lower().endswith(one))
+
+
+def _not_among_known(
+    named: Named, digits: str, namesake: Here | None, here: Sequence[Here], catalogue: Catalogue
+) -> Match:
     own = namesake.name if namesake is not None else None
     entry = _entry(digits, catalogue)
     unknown = [file for file in here if file.sha256 is None and _may_be(file, entry)]
     if namesake is not None and namesake in unknown:
         if not namesake.learnable:  # then the name is all there is
-            return Match(Finding.AS_NAMED, own, namesake=namesake)
+            return Match(_by_name_alone(named, namesake), own, namesake=namesake)
         return Match(Finding.UNTOLD, own, namesake=namesake, entry=entry, to_learn=(namesake.name,))
     to_learn = tuple(file.name for file in unknown if file.learnable)
     if to_learn:

@@ -53,6 +53,40 @@ def test_what_is_here_decides(
     assert (result.finding, result.use, result.to_learn) == (finding, use, ())
 
 
+@pytest.mark.parametrize(
+    ("name", "here", "use"),
+    [
+        ("x", ["x.safetensors"], "x.safetensors"),
+        ("X.Safetensors", ["x.safetensors"], "x.safetensors"),
+        ("SD15\\x.safetensors", ["x.safetensors"], "x.safetensors"),
+        ("SD15/sub/x", ["x.vae.pt", "x.ckpt"], "x.ckpt"),
+        ("x.vae", ["x.vae.pt"], "x.vae.pt"),
+        ("x", ["x.pt", "x.ckpt", "x.safetensors"], "x.safetensors"),
+        ("x.v1.0", ["x.v1.0.safetensors", "x.v1.safetensors"], "x.v1.0.safetensors"),
+        ("x", ["xy.pt"], None),
+        ("x.pt", ["x.safetensors"], None),
+        ("x.v1", ["x.safetensors"], None),
+        ("SD15\\", ["x.safetensors"], None),
+    ],
+)
+def test_a_name_in_another_spelling_is_matched_by_its_name(name: str, here: list[str], use: str | None) -> None:
+    files = [Here(one, B) for one in here]
+    result = found(name, None, *files)
+    assert (result.finding, result.use) == (Finding.BY_NAME if use else Finding.NOT_HERE, use)
+    assert found(name, A[:10], *files).finding is (Finding.OTHER_BYTES if use else Finding.UNKNOWN)
+
+
+def test_the_hash_goes_before_another_spelling() -> None:
+    proven = found("SD15\\X", A[:10], Here("x.pt", A))
+    assert (proven.finding, proven.use) == (Finding.AS_NAMED, "x.pt")
+    assert found("SD15\\X", A[:10], Here("x.pt", B), Here("y.pt", A)).use == "y.pt"
+    untold = found("X", A[:10], Here("x.pt", None))
+    assert (untold.finding, untold.use, untold.to_learn) == (Finding.UNTOLD, "x.pt", ("x.pt",))
+    assert found("X", A[:10], Here("x.pt", None, learnable=False)).finding is Finding.BY_NAME
+    exact = found("x.pt", None, Here("X.pt", B), Here("x.pt", B))
+    assert (exact.finding, exact.use) == (Finding.AS_NAMED, "x.pt")
+
+
 @pytest.mark.parametrize("word", ["None", "Automatic", "auto"])
 def test_words_of_the_webui_stay(word: str) -> None:
     assert found(word, A[:10], Here("y.pt", A)).use == word

@@ -76,6 +76,15 @@ def test_unknown(page: Page, host: PlainHost, service: Service) -> None:
     assert said(page) == "b.pt, without a hash. It is here now. Use ✕"
 
 
+@pytest.mark.parametrize("name", ["mine", "SD15\\mine.pt", "SD15/Mine.PT"])
+def test_another_spelling_is_taken_and_told(page: Page, host: PlainHost, service: Service, name: str) -> None:
+    put(host, "mine.pt", b"a", service)
+    assert paste(host, service, Named.read(name, None)) == "mine.pt"
+    assert said(page) == f"{name}, without a hash. By its name it is mine.pt here. The next pictures take mine.pt. ✕"
+    assert paste(host, service, Named.read(name, "0123456789")) == "mine.pt"
+    assert "The mine.pt here has another hash" in said(page)
+
+
 def test_a_file_that_has_just_come_is_found(host: PlainHost, service: Service) -> None:
     (host.vaes / "new.pt").write_bytes(b"a")
     assert paste(host, service, Named("new.pt")) == "new.pt"

@@ -41,13 +41,16 @@ def _picture(told: Pasted) -> Sentence:
 
 def _findings(told: Pasted) -> list[Sentence]:
     """What its VAE is here."""
-    found, file = told.match, told.picture.named.name
+    found = told.match
     if found.finding is Finding.AS_NAMED:
         return [say("It is here now.")]
+    if found.finding is Finding.BY_NAME and found.namesake is not None:
+        return [say("By its name it is {file} here.", file=found.namesake.name)]
     if found.finding is Finding.OTHER_NAME and found.holder is not None:
         if found.namesake is None:
             return [say("A file with this hash is here as {other}.", other=found.holder.name)]
-        return [say("The {file} here is another file; {other} has this hash.", file=file, other=found.holder.name)]
+        here = found.namesake.name
+        return [say("The {file} here is another file; {other} has this hash.", file=here, other=found.holder.name)]
     if found.finding is Finding.OTHER_BYTES:
         return _other_bytes(told)
     if found.finding is Finding.UNTOLD:
@@ -64,7 +67,8 @@ def _findings(told: Pasted) -> list[Sentence]:
 
 
 def _other_bytes(told: Pasted) -> list[Sentence]:
-    found, file = told.match, told.picture.named.name
+    found = told.match
+    file = found.namesake.name if found.namesake is not None else told.picture.named.name
     if found.holder is not None and found.entry is not None:
         return [
             say(
