@@ -6,6 +6,7 @@ import os
 import pickle
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from vae_manager.library import Folder, scan
 from vae_manager.library.verification import verify
 from vae_manager.library.verification_store import Outcome, Verification, VerificationStore
 from vae_manager.records import HashStore, RecordStore
+from vae_manager.records.capability import A1111
 
 pytest.importorskip("numpy")
 
@@ -61,6 +63,13 @@ def text(path: Path) -> Path:
 
 def lora(path: Path) -> Path:
     return safetensors(path, {"lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight": (4, 320)})
+
+
+def test_the_webui_of_the_call_judges(tmp_path: Path) -> None:
+    path = lora(tmp_path / "x.safetensors")
+    assert verified(path).outcome is Outcome.NOT_A_VAE
+    loads_it = replace(A1111, own_layouts=frozenset({"lora"}))
+    assert verify(path, load(), HashStore(), host=loads_it).outcome is Outcome.UNVERIFIED
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_new_hash_choice_and_verdict_reach_the_page(tmp_path: Path) -> None:
     assert page.state({})["sync"] != before
     assert any("in use" in row for row in page.state({}, library=(stamp, ""))["library"]["rows"].values())
     [file] = [file for file in page._listing.files(host.folders()) if file.path == path]
-    page.service.upkeep.verify(file)
+    page.service.upkeep.verify(file, page.host.capability)
     wait_for(lambda: all(view.state.ended for view in service.upkeep.views()))
     assert page.state({}, library=(stamp, ""))["library"]["rows"]
 

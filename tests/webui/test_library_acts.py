@@ -6,6 +6,7 @@ import os
 import re
 import struct
 import sys
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from vae_manager.jobs import JobState
 from vae_manager.library import Folder, scan, system_trash
 from vae_manager.library.journal import Journal
 from vae_manager.library.verification_store import Outcome
+from vae_manager.records.capability import A1111
 from vae_manager.sentences import megabytes, say
 from vae_manager.service import Service
 from vae_manager.upkeep import key_of
@@ -264,6 +266,13 @@ def test_verify_all_counts_and_names_what_is_not_right(
         assert f'data-vae-key="problem {key_of(host.vaes / name)}"' in library(page)["regions"]["library-bar"]
     assert row(page, nan).endswith("✗ damaged"), "neither used nor compared"
     assert verified(page, service)[own.name] is Outcome.VERIFIED, "the bytes of the first reading"
+
+
+def test_verify_judges_for_the_webui_that_runs(page: Page, host: PlainHost, service: Service) -> None:
+    safetensors(host.vaes / "style.safetensors", {"lora_unet_mid_block.lora_down.weight": (4, 8)})
+    assert verified(page, service)["style.safetensors"] is Outcome.NOT_A_VAE
+    host.capability = replace(A1111, own_layouts=frozenset({"lora"}))
+    assert verified(page, service)["style.safetensors"] is Outcome.VERIFIED
 
 
 def verified(page: Page, service: Service) -> dict[str, Outcome]:

@@ -17,7 +17,7 @@ from ..errors import DiskError, FileChangedError, IntegrityError, NotFoundError
 from ..files import FileRecord, identity_of, inspect, sha256_of
 from ..files.numbers import find_nan
 from ..records import HashStore
-from ..records.capability import A1111
+from ..records.capability import A1111, HostCapability
 from ..records.verdict import Refused, verdict
 from ..sentences import Sentence, say
 from .verification_store import Outcome, Verification
@@ -46,11 +46,13 @@ def verify(
     catalogue: Catalogue,
     hashes: HashStore,
     *,
+    host: HostCapability = A1111,
     has_numbers: bool = True,
     report: Report | None = None,
     stop: threading.Event | None = None,
 ) -> Verification:
-    """Read the whole of `path` and judge it; `has_numbers` looks at each weight too, which reads it once more.
+    """Read the whole of `path` and judge it for `host`; `has_numbers` looks at each weight too, which reads it once
+    more.
 
     `report` gets the bytes that are done and all that are to do. The hash is remembered in `hashes`. Raises Cancelled.
     """
@@ -70,7 +72,7 @@ def verify(
     entry = catalogue.recognise(sha256)
     outcome, reason = (Outcome.DAMAGED, damage) if damage is not None else (Outcome.VERIFIED, None)
     if damage is None and entry is None:
-        outcome, reason = _by_itself(record)
+        outcome, reason = _by_itself(record, host)
         if reason is None and not is_unchanged:
             outcome, reason = Outcome.CHANGED, _other_bytes(path)
         elif reason is None:
@@ -79,9 +81,9 @@ def verify(
     return Verification(outcome, now, sha256, entry, reason)
 
 
-def _by_itself(record: FileRecord) -> tuple[Outcome, Sentence | None]:
+def _by_itself(record: FileRecord, host: HostCapability) -> tuple[Outcome, Sentence | None]:
     """Judge the content without any comparison. A VAE in another form is right: it can be converted."""
-    answer = verdict(record, A1111)
+    answer = verdict(record, host)
     if not isinstance(answer, Refused):
         return Outcome.VERIFIED, None
     reason = answer.reason

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..files import FileRecord
     from ..library.families import Guess
     from ..library.moving import How, Memory, Surroundings
+    from ..records.capability import HostCapability
 
 LOOKING = "look"
 PATIENCE = 0.3
@@ -137,13 +138,13 @@ class Upkeep:
         self.told = Told(say("The trash is empty: {size} are free again.", size=megabytes(self.removed.empty())))
 
     # -- work ------------------------------------------------------------------------------------------------------
-    def verify(self, file: VaeFile) -> None:
-        self._verify(f"verify {key_of(file.path)}", file.name, [file])
+    def verify(self, file: VaeFile, host: HostCapability) -> None:
+        self._verify(f"verify {key_of(file.path)}", file.name, [file], host)
 
-    def verify_all(self, files: Sequence[VaeFile]) -> None:
-        self._verify(VERIFY_ALL, "", files)
+    def verify_all(self, files: Sequence[VaeFile], host: HostCapability) -> None:
+        self._verify(VERIFY_ALL, "", files, host)
 
-    def _verify(self, key: str, title: str, files: Sequence[VaeFile]) -> None:
+    def _verify(self, key: str, title: str, files: Sequence[VaeFile], host: HostCapability) -> None:
         found: dict[VaeFile, Verification] = {}
 
         def judged(file: VaeFile, verification: Verification) -> None:
@@ -151,7 +152,7 @@ class Upkeep:
             self.verifications.put(file, verification)
 
         def verify(handle: Handle) -> None:
-            work.verify_all(files, self._stores, self._looks, judged, handle)
+            work.verify_all(files, self._stores, self._looks, judged, handle, host)
             self.told = Told(summary_of(list(found.values())), problems=problems_of(found))
 
         self._lane.start(key, title, verify)

@@ -11,6 +11,7 @@ from ..errors import Cancelled, VaeManagerError
 from ..jobs import Handle
 from ..library import VaeFile
 from ..library.verification_store import Outcome, Verification
+from ..records.capability import A1111, HostCapability
 from ..sentences import say
 from .looks import Looks, Stores
 
@@ -49,15 +50,16 @@ def verify_all(
     looks: Looks,
     judged: Callable[[VaeFile, Verification], None],
     handle: Handle,
+    host: HostCapability = A1111,
 ) -> None:
-    """Verify each file, and take the fingerprints that are lacking. Each part counts as long as the file."""
+    """Verify each file for `host`, and take the fingerprints that are lacking. Each part counts as long as the file."""
     from ..library.verification import verify
 
     course = Course(handle, 3 * sum(file.size for file in files))
     for file in files:
         course.go_on()
         verification = verify(
-            file.path, stores.catalogue(), stores.hashes(), report=course.reach, stop=handle.stop
+            file.path, stores.catalogue(), stores.hashes(), host=host, report=course.reach, stop=handle.stop
         )
         course.next(2 * file.size)
         if verification.outcome not in (Outcome.NOT_A_VAE, Outcome.UNREADABLE):

@@ -162,12 +162,12 @@ def _convert(host: Host, service: Service, action: Action) -> None:
 # -- looking -------------------------------------------------------------------------------------------------------
 def _verify(host: Host, service: Service, action: Action) -> None:
     allow(host, Act.CHECK_FILES)
-    service.upkeep.verify(file_of(host, service, action["file"]))
+    service.upkeep.verify(file_of(host, service, action["file"]), host.capability)
 
 
 def _verify_all(host: Host, service: Service, action: Action) -> None:
     allow(host, Act.CHECK_FILES)
-    service.upkeep.verify_all(scan(host.folders()))
+    service.upkeep.verify_all(scan(host.folders()), host.capability)
 
 
 def _find_duplicates(host: Host, service: Service, action: Action) -> None:
