@@ -77,8 +77,11 @@ class Service:
         self._recovery = Recovery(data_folder, self.upkeep.memories, self._tell_of_recovery)
         self.confirmed: set[tuple[str, str]] = set()
         """Choices and the questions that a person has answered: each is asked once."""
-        self.setting_at_refusal = ""
-        """The host's setting when the last of `choices` failed, in its word: once it is another one, that is over."""
+        self.choice_at_refusal: tuple[str, int | None] = ("", None)
+        """The host's setting when the last of `choices` failed, in its word, and the serial of its own refusal: once
+        either is another one, that is over."""
+        self.dismissed_refusal: int | None = None
+        """The serial of the host's refusal that a person has read."""
         self.comparing = Lane("comparisons")
         self.comparisons = Comparisons()
         """What the jobs of `comparing` have made, by their keys."""

@@ -78,9 +78,9 @@ def test_pause_move_cancel_and_the_history(stages: Stages, open_page: Open) -> N
     expect(page.locator(row("first"))).to_contain_text("Paused · ")
     expect(page.locator(row("third"))).to_contain_text("kB/s")
     press(page, row("second"), "Cancel")
-    expect(page.locator(row("second"))).to_contain_text("Get and use · 1.0 MB")
+    expect(page.locator(row("second"))).to_contain_text("Get and use")
     press(page, queued("Third"), "Cancel")
-    expect(page.locator(row("third"))).to_contain_text("Get and use · 2.0 MB")
+    expect(page.locator(row("third"))).to_contain_text("Get and use")
     assert len(list(stage.vaes.glob(".*.part"))) == 1, "the paused one's"
 
     stage.hub.cdn.link = Link()

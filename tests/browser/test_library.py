@@ -169,7 +169,7 @@ def test_take_in_a_file_and_say_what_it_is(stages: Stages, open_page: Open, tmp_
     stage = stages()
     page = open_page(stage)
     open_tab(page)
-    expect(page.locator(f"{BAR} p")).to_contain_text("There is no VAE file yet")
+    expect(page.locator(f"{BAR} p")).to_contain_text("The page Downloads gets one")
     unfold(page, "Import a local file")
     page.fill(f"{TAB} input[name=path]", str(source))
     page.locator(f"{TAB} select[name=how]").select_option("move")

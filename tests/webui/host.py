@@ -16,7 +16,7 @@ from vae_manager.records.signature import VaeSignature
 from vae_manager.sentences import Sentence, say
 from vae_manager.swap import LatentTest
 from vae_manager.webui.admission import Listening
-from vae_manager.webui.hosts.acts import OWNERS, Act, InUse
+from vae_manager.webui.hosts.acts import OWNERS, Act, Ignored, InUse, Refusal
 
 Result = TypeVar("Result")
 
@@ -47,6 +47,8 @@ class PlainHost:
         self.bytes_per_second: float | None = None
         self.spoken = "None"
         self.taesd = False
+        self.refused_vae: Refusal | None = None
+        self.ignored: tuple[Ignored, ...] = ()
         self.hashing = True
         self.making_a_picture = False
         self.converting = True
@@ -157,6 +159,8 @@ class PlainHost:
             "fp32",
             checkpoint_file=self.checkpoint_file or None,
             decoded_by_taesd=self.taesd,
+            refusal=self.refused_vae,
+            ignored=self.ignored,
         )
 
     def generating(self) -> bool:

@@ -104,7 +104,7 @@ def test_what_another_program_or_an_earlier_one_left_can_be_discarded(
     assert "are here already; the download goes on from there" in row(later)
     assert "Mine 4.0 MB Continue Discard" in text(later, "downloads")
     do(later, do="discard", job=key)
-    assert "Get and use · 4.0 MB" in row(later)
+    assert "4.0 MB Get and use" in row(later)
     assert list(host.vaes.iterdir()) == []
     with pytest.raises(NotFoundError):
         do(later, do="continue", job=key)

@@ -65,7 +65,29 @@ class InUse:
     coming: str | None = None
     """The checkpoint that the host loads with the next picture, while none is loaded."""
     notice: Sentence | None = None
-    """Why the last VAE that was asked for is not the one in use."""
+    """What is worth knowing of the VAE in use, or of what the last picture asked for."""
+    refusal: Refusal | None = None
+    """The VAE that was asked for last and is not in use, until another choice is made or it goes in after all."""
+    ignored: tuple[Ignored, ...] = ()
+    """Files that are chosen beside the VAE and that the WebUI is not given."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A VAE that was asked for by the setting, and the reason why it is not in use."""
+
+    path: str
+    sentence: Sentence
+    serial: int
+    """Another one for each time that somebody asks for it."""
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A file that is chosen and not used, and the reason."""
+
+    name: str
+    sentence: Sentence
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ...jobs import Step
 from ...sentences import say
 from ...service import Service
 from ..hosts.acts import Act
-from .choosing import allow, choose, is_listed, prefer
+from .choosing import allow, choose, dismiss, is_listed, prefer
 from .facts import state_folders, terms_are_open
 from .library_actions import convert_fetched
 
@@ -157,6 +157,10 @@ def _dismiss_picture(host: Host, service: Service, action: Action) -> None:
     service.picture = None
 
 
+def _dismiss_refusal(host: Host, service: Service, action: Action) -> None:
+    service.dismissed_refusal = action["serial"]
+
+
 def _forget_damage(host: Host, service: Service, action: Action) -> None:
     allow(host, Act.CHECK_FILES)  # its owner is to read it
     forget_damage(*state_folders(host, service))
@@ -189,7 +193,8 @@ ACTIONS: dict[str, tuple[Do, dict[str, type]]] = {
     "move": (_move, {"job": str, "step": str}),
     "save-key": (_save_key, {"key": str}),
     "remove-key": (_remove_key, {}),
-    "dismiss": (lambda host, service, action: service.choices.forget(action["job"]), {"job": str}),
+    "dismiss": (lambda host, service, action: dismiss(host, service, action["job"]), {"job": str}),
+    "dismiss-refusal": (_dismiss_refusal, {"serial": int}),
     "dismiss-picture": (_dismiss_picture, {}),
     "choose": (lambda host, service, action: choose(host, service, Choice(action["word"])), {"word": str}),
     "prefer": (

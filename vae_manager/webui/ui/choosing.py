@@ -75,19 +75,34 @@ def _start(host: Host, service: Service, word: str, work: Callable[[Handle], Non
         try:
             work(handle)
         except Exception:
-            service.setting_at_refusal = host.choice().word
+            service.choice_at_refusal = _state_of_choice(host)
             raise
 
     service.choices.start(CHOICE_KEY + word, word, noting)
 
 
 def newest_choice(host: Host, service: Service) -> JobView | None:
-    """The newest change of the choice; one that has failed is forgotten once another choice was made elsewhere."""
+    """The newest change of the choice; one that has failed is forgotten once another choice was made elsewhere, even
+    one that was refused."""
     newest = next(reversed(service.choices.views()), None)
-    if newest is None or newest.state is not JobState.FAILED or host.choice().word == service.setting_at_refusal:
+    if newest is None or newest.state is not JobState.FAILED or _state_of_choice(host) == service.choice_at_refusal:
         return newest
     service.choices.forget(newest.key)
     return None
+
+
+def _state_of_choice(host: Host) -> tuple[str, int | None]:
+    """The setting, and the serial of the VAE that it has asked for in vain."""
+    refusal = host.in_use().refusal
+    return host.choice().word, refusal.serial if refusal is not None else None
+
+
+def dismiss(host: Host, service: Service, key: str) -> None:
+    """Forget the change of the choice that failed, and what the host says of the same failure."""
+    failed, refusal = service.choices.view(key), host.in_use().refusal
+    if failed is not None and refusal is not None and failed.error == refusal.sentence:
+        service.dismissed_refusal = refusal.serial
+    service.choices.forget(key)
 
 
 def _doubt(host: Host, service: Service, choice: Choice) -> Sentence | None:

@@ -20,7 +20,7 @@ from ...jobs import JobState, JobView
 from ...library import VaeFile
 from ...sentences import Sentence, say
 from ...service import Service
-from ..hosts.acts import Act, InUse
+from ..hosts.acts import Act, InUse, Refusal
 from ..update import loaded_code
 from .builtin import Builtin, builtin_notices, read_builtin
 from .choosing import newest_choice
@@ -79,6 +79,8 @@ class Facts:
     """It has failed only because it may be a mistake."""
     stuck: Option | None
     """The file that was chosen and is not in use, where a conversion would make it loadable."""
+    refusal: Refusal | None
+    """The VAE that the setting has asked for in vain, until somebody has dismissed it; None if `choosing` tells it."""
     generating: bool
     caught: Sequence[Caught]
     """Files that Automatic takes for a checkpoint by the beginning of their names alone; the first `CAUGHT_SHOWN`."""
@@ -115,6 +117,13 @@ class Facts:
     damage_refused: Sentence | None
     """The reason why this person cannot dismiss notices of damaged files."""
     in_quick_settings: bool
+
+    @property
+    def is_setting_refused(self) -> bool:
+        """What the setting means was refused, and is still what it means."""
+        refusal = self.in_use.refusal
+        is_meant = refusal is not None and refusal.path == self.resolution.path
+        return is_meant and self.in_use.path != self.resolution.path and not self.in_use.overridden
 
     @property
     def is_of_other_family(self) -> bool:
@@ -162,6 +171,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         choosing_asks=choosing is not None and choosing.error is not None
         and choosing.error == question_of(option_of(options, choosing.key.removeprefix(CHOICE_KEY))),
         stuck=stuck_at(options, choosing, in_use, resolution),
+        refusal=_refusal(service, in_use, choosing),
         generating=host.generating(),
         caught=_caught(host),
         options=options,
@@ -178,7 +188,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         key_saved=CIVITAI in service.keys,
         picture=picture,
         measured=_measured(service, family),
-        notices=[*_notices(in_use, entry, in_use_family, choosing), *builtin_notices(builtin, in_use)],
+        notices=[*_notices(in_use, entry, in_use_family), *builtin_notices(builtin, in_use)],
         damage=[notice.sentence for notice in damage_notices(*state_folders(host, service))],
         problems=service.catalogue.problems,
         choose_refused=host.refusal(Act.CHOOSE),
@@ -337,11 +347,15 @@ def _family_in_use(in_use: InUse, entry: Entry | None, records: Mapping[Path, Fi
     return FamilyGuess(entry.family, "hash", sure=True) if entry is not None else UNKNOWN_FAMILY
 
 
-def _notices(
-    in_use: InUse, entry: Entry | None, family: FamilyGuess, choosing: JobView | None
-) -> Sequence[Sentence]:
-    said = choosing.error if choosing is not None else None
-    notices = [in_use.notice] if in_use.notice is not None and in_use.notice != said else []
+def _refusal(service: Service, in_use: InUse, choosing: JobView | None) -> Refusal | None:
+    refusal = in_use.refusal
+    if refusal is None or refusal.serial == service.dismissed_refusal:
+        return None
+    return None if choosing is not None and choosing.error == refusal.sentence else refusal
+
+
+def _notices(in_use: InUse, entry: Entry | None, family: FamilyGuess) -> Sequence[Sentence]:
+    notices = [in_use.notice] if in_use.notice is not None else []
     if loaded_code().is_outdated():
         notices.append(say("VAE Manager was updated. Restart the WebUI to finish the update."))
     if in_use.decoded_by_taesd:

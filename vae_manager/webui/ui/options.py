@@ -94,9 +94,11 @@ def warning_in_tab(option: Option | None) -> Sentence | None:
 def stuck_at(
     options: Sequence[Option], choosing: JobView | None, in_use: InUse, resolution: Resolution
 ) -> Option | None:
-    """What the newest choice came to, else what the setting means."""
+    """What the newest choice came to, else what was refused, else what the setting means."""
     if choosing is not None and choosing.state is JobState.FAILED:
         option = option_of(options, choosing.key.removeprefix(CHOICE_KEY))
+    elif in_use.refusal is not None:
+        option = option_of(options, Path(in_use.refusal.path).name)
     elif resolution.path is not None and resolution.path != in_use.path:
         option = option_of(options, Path(resolution.path).name)
     else:

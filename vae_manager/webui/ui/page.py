@@ -267,7 +267,8 @@ class Page:
             lambda: _digest(markup.dropdown(facts, self.words)),
         )  # fmt: skip
         means = (facts.resolution.rule.value, facts.resolution.path)  # stands beside "Automatic"
-        chosen = (facts.wanted.word, facts.choice.word, ended)
+        refused = facts.in_use.refusal.serial if facts.in_use.refusal is not None else None
+        chosen = (facts.wanted.word, facts.choice.word, ended, refused)
         told = repr((self._life, chosen, means, shown, self.host.quick_settings()))  # repr escapes surrogates
         return hashlib.blake2s(told.encode()).hexdigest()  # a path of this machine is in it
 
@@ -276,7 +277,8 @@ class Page:
     def first_labels(self) -> tuple[list[str], str]:
         """The dropdown's lines and its value as the UI is built: no file is looked at while the WebUI starts."""
         chosen = self.host.choice().word
-        options = dict.fromkeys([AUTOMATIC.word, BUILTIN.word, *self.host.files(), chosen])
+        files = sorted(self.host.files(), key=str.casefold)
+        options = dict.fromkeys([AUTOMATIC.word, BUILTIN.word, *files, chosen])
         self._remember([(choice_name(Choice(word), self.words), word) for word in options])
         return list(self._lines.words), self.label_of(chosen)
 

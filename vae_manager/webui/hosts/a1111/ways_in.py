@@ -37,10 +37,14 @@ class WaysIn:
             options.memory_for_vaes, options.memory_on_device, host.capability, host.note_damage
         )
         self.vae = LoadedVae(swapper, books)
+        self._followed: str | None = None
+        """The setting, in the WebUI's word, that was followed last; the WebUI puts it back after a refusal."""
 
     def apply(self, model: Any, choice: Choice) -> bool:
         """Put the VAE that `choice` means into the loaded model; False where it is there already."""
-        return self._put(model, self._host.resolution_of(choice, model).path, mend=True)
+        swapped = self._put(model, self._host.resolution_of(choice, model).path, mend=True)
+        self._followed = choice.word
+        return swapped
 
     def before_generation(self, model: Any) -> None:
         """Follow what has changed on the disk: a missing file that is back, a file replaced under its name."""
@@ -53,12 +57,14 @@ class WaysIn:
     def load(self, model: Any, path: str | None) -> None:
         """A checkpoint has been loaded into `model`: give it its VAE."""
         if sd_vae.loaded_vae_file is not None or sd_vae.get_base_vae(model) is not None:
-            self._put(model, path)  # another extension's call
+            self._put(model, path, by_setting=False)  # another extension's call
             return
         self.vae.fresh(model)
+        choice = self._host.written_choice()
         with suppress(VaeManagerError):  # noted: the status says it
             # The WebUI knows no default for a family, and calls what that is for "none".
-            self._put(model, path or self._host.resolution_of(self._host.written_choice(), model).path)
+            self._put(model, path or self._host.resolution_of(choice, model).path)
+            self._followed = choice.word
 
     def reload(self, model: Any, path_of: Callable[[Any], str | None] | None = None) -> Any:
         """Follow the setting, which may be an override; the model where another VAE is in it now, else None.
@@ -73,19 +79,24 @@ class WaysIn:
             return None
         choice = self._host.written_choice()
         path = path_of(model) if path_of is not None else self._host.resolution_of(choice, model).path
+        ends = self._host.override.ends_with(choice.word)
+        by_setting = path_of is None and (ends or not self._host.override.is_in_force)
+        if by_setting and not switching and not ends and choice.word != self._followed:
+            self.vae.refusal = None  # another choice is made; other options lead here too, with the same one
         try:
-            swapped = self._put(model, path, mend=not switching)
-        except VaeManagerError as error:
-            if not switching and not self._host.override.ends_with(choice.word):
+            swapped = self._put(model, path, mend=not switching, by_setting=by_setting)
+        except VaeManagerError:
+            if not switching and not ends:
                 raise
             swapped = self._put(model, None)
-            self.vae.refusal = error.sentence
+        else:
+            self._followed = choice.word if by_setting else self._followed
         if swapped:
             self._host.announce(model)
         return model if swapped else None
 
-    def _put(self, model: Any, path: str | None, *, mend: bool = False) -> bool:
-        swapped = self.vae.put(model, path, anew=mend and self.vae.heal(model))
+    def _put(self, model: Any, path: str | None, *, mend: bool = False, by_setting: bool = True) -> bool:
+        swapped = self.vae.put(model, path, anew=mend and self.vae.heal(model), by_setting=by_setting)
         if swapped and path is not None and self._host.may_hash():
             the_service(self._host.data_folder).hash_in_background([Path(path)])
         return swapped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from ....files import Identity, TensorTable, identity_of
 from ....sentences import Sentence, say
 from ....swap import LatentTest, Swapper, builtin_of, latent_test, places, sample_picture, table_of
 from ....swap.weights import Tensors, fitted
-from ..acts import Swap
+from ..acts import Refusal, Swap
 from . import model_facts
 
 if TYPE_CHECKING:
@@ -33,13 +34,16 @@ class LoadedVae:
         """By module: it is asked for at each look of the page."""
         self.last: Swap | None = None
         """The last swap that was done, for people to read."""
-        self.refusal: Sentence | None = None
-        """Why the last VAE that was asked for is not the one in use."""
+        self.refusal: Refusal | None = None
+        """Of the last VAE that the setting has asked for."""
+        self._passing: Sentence | None = None
+        """Why a picture was not given the VAE that it asked for; until the next swap."""
+        self._serials = itertools.count(1)
 
     @property
     def notice(self) -> Sentence | None:
-        """What is worth knowing of the VAE in use."""
-        return self.refusal or self._books.notice
+        """What is worth knowing of the VAE in use, and of what the last picture asked for."""
+        return self._passing or self._books.notice
 
     def path(self, model: Any) -> str | None:
         """The VAE file whose weights are in `model`; None: the checkpoint's own."""
@@ -69,22 +73,22 @@ class LoadedVae:
             dtype = self._books.dtype(model, path)
             self._swapper.read(Path(path), self._module(model), dtype)
 
-    def put(self, model: Any, path: str | None, *, anew: bool = False) -> bool:
+    def put(self, model: Any, path: str | None, *, anew: bool = False, by_setting: bool = True) -> bool:
         """Make the VAE file at `path` (None: the checkpoint's own) the one in `model`; False where it is there already,
-        unless it is to be put in `anew`.
+        unless it is to be put in `anew`. `by_setting`: the setting asks for it, and not a picture for its own time.
 
         Raises a VaeManagerError; the VAE that was in use before still is then.
         """
         if self._books.module(model) is None and path is None:
             return False
         if not anew and self._is_in(model, path):
-            self.refusal = None
+            self._has_gone_in(path)
             return False
         started = time.perf_counter()
         try:
             from_memory = self._put_file(model, path) if path is not None else self._put_builtin(model)
         except VaeManagerError as error:
-            self._note(error)
+            self._note(path, error, by_setting)
             raise
         except Exception as error:
             refusal = IntegrityError(
@@ -94,10 +98,10 @@ class LoadedVae:
                     error=f"{type(error).__name__}: {error}"[:300],
                 )
             )
-            self._note(refusal)
+            self._note(path, refusal, by_setting)
             raise refusal from error
         self.last = Swap(path, time.perf_counter() - started, from_memory)
-        self.refusal = None
+        self._has_gone_in(path)
         logger.info("VAE: %s, %.1f ms", _name(path), 1000 * self.last.seconds)
         return True
 
@@ -148,7 +152,7 @@ class LoadedVae:
         """The WebUI has just written a checkpoint's weights into `model`, those of its own VAE among them."""
         self._forget(model)
         self._books.start_over(model)
-        self.last = self.refusal = None
+        self.last = self._passing = None
 
     # -- what is there -----------------------------------------------------------------------------------------------
     def _module(self, model: Any) -> Any:
@@ -195,9 +199,27 @@ class LoadedVae:
         self._swapper.keep(displaced)
         return kept is not None
 
-    def _note(self, error: VaeManagerError) -> None:
-        self.refusal = error.sentence
-        logger.warning("%s", error)
+    def note_refusal(self, path: str, sentence: Sentence, *, anew: bool = False) -> None:
+        """Remember why the file at `path` was not taken, and warn in the console. The same once more is no news, unless
+        a person has asked for it `anew`."""
+        known = self.refusal
+        if not anew and known is not None and (known.path, known.sentence) == (path, sentence):
+            return
+        self.refusal = Refusal(path, sentence, next(self._serials))
+        logger.warning("%s", sentence)
+
+    def _note(self, path: str | None, error: VaeManagerError, by_setting: bool) -> None:
+        if by_setting and path is not None:
+            self.note_refusal(path, error.sentence)
+        else:
+            self._passing = error.sentence
+            logger.warning("%s", error)
+
+    def _has_gone_in(self, path: str | None) -> None:
+        """A refusal of another file stays: nobody may have read it yet, and each picture comes through here."""
+        self._passing = None
+        if self.refusal is not None and self.refusal.path == path:
+            self.refusal = None
 
 
 def _absolute(path: str) -> str:

@@ -159,9 +159,12 @@ class Plug:
     def _follow_setting(self, model: Any) -> None:
         """A choice made while the model was loading comes too late for it: apply it now, in the background.
 
-        The WebUI may hold its queue lock here, so nothing is done in this call itself.
+        The WebUI may hold its queue lock here, so nothing is done in this call itself. What was refused while the
+        checkpoint was loaded would be refused again.
         """
-        if not self.host.in_use().overridden:
+        in_use = self.host.in_use()
+        refused = in_use.refusal.path if in_use.refusal is not None else None
+        if not in_use.overridden and (refused is None or refused != self.host.resolution().path):
             self._follow()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....choice import Choice, Resolution, Situation, resolve
-from ....errors import Cancelled, RefusedError
+from ....errors import Cancelled, RefusedError, VaeManagerError
 from ....files import Identity, Problem
 from ....files.json_text import parse_json
 from ....files.state_file import UNREADABLE, DamagedError, bytes_of, pairs_of
@@ -398,6 +398,7 @@ class FamilyWebUI(ABC):
             identity=self.vae.identity(model),
             swap=self._last_swap(model),
             notice=self.vae.notice,
+            refusal=self.vae.refusal,
         )
 
     def _last_swap(self, model: Any) -> Swap | None:
@@ -426,10 +427,16 @@ class FamilyWebUI(ABC):
             if not still_wanted():
                 raise Cancelled(say("Another choice was made meanwhile."))
             self.path_of(choice)  # gone meanwhile?
-            model = self.model()
-            swapped = model is not None and self.apply(model, choice)
+            model, before = self.model(), self.vae.refusal
+            try:
+                swapped = model is not None and self.apply(model, choice)
+            except VaeManagerError:  # told to the one who chooses; what the setting means may still be refused
+                of_setting = before is not None and before.path == self.resolution().path
+                self.vae.refusal = before if of_setting else None
+                raise
             try:
                 self.write_choice(choice)
+                self.vae.refusal = None
             finally:
                 if swapped:
                     self.announce(model)

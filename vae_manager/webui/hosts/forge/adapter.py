@@ -176,9 +176,18 @@ class Forge(FamilyWebUI):
 
     def in_use(self) -> InUse:
         info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
+        ignored = modules_list.ignored(modules_list.chosen())
         if self.model() is not None or info is None:
-            return super().in_use()
-        return InUse(None, family_of(Path(info.filename)), None, None, coming=info.name_for_extra)
+            return replace(super().in_use(), ignored=ignored)
+        return InUse(
+            None,
+            family_of(Path(info.filename)),
+            None,
+            None,
+            coming=info.name_for_extra,
+            refusal=self.vae.refusal,
+            ignored=ignored,
+        )
 
     def follow_at_once(self) -> None:
         """Another VAE has been set: it goes into the loaded model now, where Forge would wait for the next picture.

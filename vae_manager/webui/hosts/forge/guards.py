@@ -78,10 +78,12 @@ def _modules_change(host: Forge, original: Function) -> Function:
         saved = signature.bind(module_values, *args, **kwargs).arguments.get("save", True)
         if saved and host.is_echo(module_values):  # only the page has it saved at once
             return False
+        refusal = host.vae.refusal
         accepted = host.ways_in.accept(module_values)
         with host.ways_in.keeping_the_chosen(accepted):
             changed: bool = original(accepted, *args, **kwargs)
         if changed:
+            host.ways_in.changed(refusal)
             host.follow_at_once()
         return changed
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from modules_forge import main_entry
 
@@ -19,6 +19,7 @@ from ....files.renaming import canonical
 from ....records.capability import FORGE, NEO, HostCapability
 from ....records.verdict import Refused, verdict
 from ....sentences import Sentence, say
+from ..acts import Ignored
 from ..family import options
 from . import variants
 from .encoders import GGUF, is_gguf, is_text_encoder
@@ -26,6 +27,10 @@ from .variants import OPTION
 
 VAES = ("ldm", "diffusers", "prefixed", "tiny", "video")
 """Layouts of what is a VAE, whether it can be loaded or not."""
+
+
+_EMBEDDINGS: Final = frozenset({"emb_params", "clip_l", "clip_g"})
+"""All tensors of an embedding (modules/textual_inversion/textual_inversion.py create_embedding_from_data)."""
 
 
 class Modules(NamedTuple):
@@ -81,7 +86,34 @@ def refusal(path: Path) -> Sentence | None:
         answer = verdict(record, capability())
         if isinstance(answer, Refused):
             return answer.reason.sentence
-    return say("{file} is neither a VAE nor a text encoder that is known. It is not used.", file=path.name)
+    return _kind(record)
+
+
+def _kind(record: FileRecord) -> Sentence:
+    """Return what a file is that is neither a VAE nor a text encoder, and where it belongs if that is known."""
+    name = record.path.name
+    if record.layout == "lora":
+        return say("{file} is a LoRA. It is not used here: a LoRA is named in the prompt.", file=name)
+    if record.tensors and _EMBEDDINGS.issuperset(record.tensors):
+        return say("{file} is an embedding. It is not used here: an embedding is named in the prompt.", file=name)
+    return say("{file} is neither a VAE nor a text encoder that is known. It is not used.", file=name)
+
+
+def ignored(files: Iterable[str]) -> tuple[Ignored, ...]:
+    """Return those of a list that Forge's loader does not get, each with the reason. A VAE is not among them: what has
+    become of it is told otherwise."""
+    found = ((Path(path), identity_of(Path(path))) for path in sort_out(files).others)
+    reasons = ((path, _refusal(identity)) for path, identity in found if identity is not None)
+    return tuple(Ignored(path.name, reason) for path, reason in reasons if reason is not None)
+
+
+@functools.lru_cache(maxsize=4096)
+def _refusal(identity: Identity) -> Sentence | None:
+    """As `refusal`, which reads the file; the page asks often."""
+    try:
+        return refusal(Path(identity.path))
+    except VaeManagerError as error:
+        return error.sentence
 
 
 def has_vae(record: FileRecord) -> bool:

@@ -31,6 +31,7 @@ from ....files import inspect
 from ....sentences import Sentence
 from ....service import the_service
 from ....swap import Swapper, read_every_tensor
+from ..acts import Refusal
 from ..family import options
 from ..family.loaded import LoadedVae
 from .books import ForgeBooks, has_own_vae
@@ -89,8 +90,7 @@ class WaysIn:
                 continue
             if self._host.override.is_by(Path(path).name):
                 raise error
-            logger.warning("%s", error)
-            self.vae.refusal = error.sentence
+            self.vae.note_refusal(path, error.sentence, anew=True)
             if not is_encoder(path) and (present := self._host.chosen_path()) is not None:
                 kept.append(present)
         return list(dict.fromkeys(kept))
@@ -103,6 +103,12 @@ class WaysIn:
         if path.lower().endswith(READ_WITHOUT_UNPICKLING) and inspect(Path(path)).container != "pickle":
             return None
         return read_every_tensor(Path(path))
+
+    def changed(self, before: Refusal | None) -> None:
+        """Forget the refusal from `before` the list was changed: that was another choice. Not within a picture, whose
+        hires fix and overrides change it too."""
+        if self.vae.refusal is before and not self._host.generating():
+            self.vae.refusal = None
 
     @contextmanager
     def keeping_the_chosen(self, values: Iterable[str]) -> Iterator[None]:
@@ -162,7 +168,7 @@ class WaysIn:
             broken = refusal(Path(handed))
         if broken is not None:
             raise RefusedError(broken)
-        given = [path for path in modules.others if self._noted(path) is None]
+        given = [path for path in modules.others if not self._is_refused(path)]
         given += [handed] if handed is not None else []
         data.forge_loading_parameters = {**wanted, "additional_modules": given}
         data.forge_hash = ""
@@ -188,12 +194,12 @@ class WaysIn:
             return None
         return path if is_left_to_the_host(path) or not has_own_vae(Path(info.filename)) else None
 
-    def _noted(self, path: str) -> Sentence | None:
+    def _is_refused(self, path: str) -> bool:
+        """The status says it of each file that is chosen."""
         refused = refusal(Path(path))
         if refused is not None:
             logger.warning("%s", refused)
-            self.vae.refusal = refused
-        return refused
+        return refused is not None
 
     def _error(self, path: str) -> VaeManagerError | None:
         """Why the file cannot be used with the loaded model; None where nothing speaks against it."""

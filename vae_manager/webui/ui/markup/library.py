@@ -242,7 +242,7 @@ def _summary(library: Library, words: Words) -> str:
     """ "12 files · 4.0 GB · 2 with problems · 1 twice"."""
     count = len(library.rows)
     if not count:
-        return paragraph(escape(words(say("There is no VAE file yet. The accordion VAE in txt2img gets one."))))
+        return paragraph(escape(words(say("There is no VAE file yet. The page Downloads gets one."))))
     parts = [say("1 file") if count == 1 else say("{count} files", count=count)]
     texts = [*(words(part) for part in parts), megabytes(library.table.size)]
     if library.table.with_problems:

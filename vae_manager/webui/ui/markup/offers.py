@@ -118,7 +118,7 @@ def _get_buttons(row: Row, facts: Facts, words: Words, may_use: bool, *, accept:
     entry = row.entry
     use = say("Continue and use") if row.left else say("Accept, get and use") if accept else say("Get and use")
     get = say("Continue") if row.left else say("Accept and get") if accept else say("Get")
-    to_come = entry.size - row.left.done if row.left and entry.size is not None else entry.size
+    to_come = entry.size - row.left.done if row.left and entry.size is not None else None
     buttons = _button(get, entry, words, do="get", use=False, accept=accept)
     if may_use:
         buttons = _button(use, entry, words, do="get", size=to_come, use=True, accept=accept) + buttons
@@ -141,7 +141,7 @@ def _terms(row: Row, facts: Facts, words: Words, may_use: bool) -> str:
 
 
 def _button(text: Sentence, entry: Entry, words: Words, *, do: str, size: int | None = None, **more: object) -> str:
-    """`size` is what a click will cost."""
+    """`size` is what a click will cost, if that is not the size of the file, which the row says."""
     label = words(text) + (f" · {megabytes(size)}" if size is not None else "")
     key = f"{do} {entry.id} {bool(more.get('use'))}"
     action = {"do": do, "entry": entry.id, **more}

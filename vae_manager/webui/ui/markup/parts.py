@@ -119,5 +119,5 @@ def dismiss(action: dict[str, object], words: Words) -> str:
     label = escape(words(say("Hide this message")))
     return (
         f'<button type="button" class="vm-dismiss" data-vae-do="{escape(json.dumps(action))}" '
-        f'data-vae-key="dismiss {escape(str(action.get("job")))}" aria-label="{label}" title="{label}">✕</button>'
+        f'data-vae-key="{escape(" ".join(map(str, action.values())))}" aria-label="{label}" title="{label}">✕</button>'
     )

@@ -9,7 +9,7 @@ from ....choice import Choice, Rule
 from ....jobs import JobState, JobView
 from ....sentences import Sentence, say
 from ....upkeep import key_of
-from ...hosts.acts import Swap
+from ...hosts.acts import Refusal, Swap
 from ...words import Words
 from ..facts import Facts
 from ..fitting import family_label
@@ -38,19 +38,31 @@ def title(facts: Facts, words: Words, tab_choice: str = "") -> str:
         parts = [name, *([family_name(family, words)] if family.family is not None else [])]
         if facts.is_of_other_family:
             parts.append(words(question_word("other-family" if family.sure else "probably-other-family")))
-        parts.append(words(why(facts)))
-    return "VAE — " + " · ".join([*parts, *_mark(facts, words)])
+        parts += _why_in_title(facts, words)
+    return "VAE — " + " · ".join([*parts, *_marks(facts, words)])
 
 
-def _mark(facts: Facts, words: Words) -> list[str]:
-    """A closed accordion shows that a choice was refused or asks something."""
-    job = facts.choosing
-    if job is None or job.state is not JobState.FAILED:
-        return []
-    name = choice_name(Choice(job.key.removeprefix(CHOICE_KEY)), words)
-    if facts.choosing_asks:
-        return ["! " + words(say("a question about {vae}", vae=name))]
-    return ["✗ " + words(say("{vae} was refused", vae=name))]
+def _why_in_title(facts: Facts, words: Words) -> list[str]:
+    """The rule, unless a mark says it already."""
+    return [] if facts.is_setting_refused and _refused_name(facts, words) is not None else [words(why(facts))]
+
+
+def _marks(facts: Facts, words: Words) -> list[str]:
+    """A closed accordion shows that a choice was refused or asks something, and which files are not used."""
+    marks = ["! " + words(say("{file} is not used", file=one.name)) for one in facts.in_use.ignored]
+    name = _refused_name(facts, words)
+    if name is None:
+        return marks
+    if facts.choosing_asks and _has_failed(facts.choosing):
+        return ["! " + words(say("a question about {vae}", vae=name)), *marks]
+    return ["✗ " + words(say("{vae} was refused", vae=name)), *marks]
+
+
+def _refused_name(facts: Facts, words: Words) -> str | None:
+    """What was refused last, as long as nobody has dismissed that."""
+    if facts.choosing is not None and facts.choosing.state is JobState.FAILED:
+        return choice_name(Choice(facts.choosing.key.removeprefix(CHOICE_KEY)), words)
+    return Path(facts.refusal.path).name if facts.refusal is not None else None
 
 
 def why(facts: Facts) -> Sentence:
@@ -58,6 +70,8 @@ def why(facts: Facts) -> Sentence:
     resolution = facts.resolution
     if facts.in_use.overridden and facts.in_use.path != resolution.path:
         return say("for the picture that is being made; your choice comes back after it")
+    if facts.is_setting_refused:
+        return say("because {vae} was refused", vae=Path(resolution.path or "").name)
     if facts.in_use.path != resolution.path:
         return say("the previous one; your choice is not applied yet")
     if resolution.rule is Rule.VAE_PATH:
@@ -81,7 +95,9 @@ def status(facts: Facts, words: Words) -> str:
     choosing = choice_lines(facts, words)
     if choosing:
         lines.append(f'<div data-vae-said="choice">{choosing}</div>')
-    if facts.stuck is not None and not _has_failed(facts.choosing):
+    if facts.refusal is not None:
+        lines.append(_refused(facts.refusal, facts, words))
+    if facts.stuck is not None and not _has_failed(facts.choosing) and facts.in_use.refusal is None:
         lines.append(_stuck(facts, words))
     if facts.resolution.rule is Rule.MISSING:
         missing = say(
@@ -97,6 +113,7 @@ def status(facts: Facts, words: Words) -> str:
             family=family_label(facts.family),
         )
         lines.append(line(LOOK, words(missing), words))
+    lines += [line(LOOK, words(one.sentence), words) for one in facts.in_use.ignored]
     lines += [line(LOOK, words(notice), words) for notice in facts.notices]
     lines += [line(LOOK, words(sentence), words) for sentence in facts.damage]
     if facts.damage and facts.damage_refused is None:
@@ -165,6 +182,13 @@ def _convert_button(facts: Facts, words: Words) -> str:
     label = words(say("Convert and use"))
     action: dict[str, object] = {"do": "convert-file", "file": key_of(option.file.path), "use": True}
     return button(label, action, f"convert {option.word}", primary=True, named=f"{label} — {option.word}")
+
+
+def _refused(refusal: Refusal, facts: Facts, words: Words) -> str:
+    """What was asked for by the WebUI's own settings, or through its API."""
+    after = dismiss({"do": "dismiss-refusal", "serial": refusal.serial}, words)
+    convert = "" if _has_failed(facts.choosing) else _convert_button(facts, words)
+    return line(BROKEN, words(refusal.sentence), words, convert + after)
 
 
 def _failure(job: JobView, error: Sentence, facts: Facts, words: Words) -> str:
