@@ -40,7 +40,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 def title(stage: Stage) -> str:
     text: str = stage.webui.state()["titles"]["txt2img"]
-    return text
+    return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_what_stands_there_at_the_start_is_named(standing: Stage) -> None:

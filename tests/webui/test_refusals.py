@@ -16,7 +16,7 @@ from vae_manager.upkeep import key_of
 from vae_manager.webui.hosts.acts import Ignored, Refusal
 from vae_manager.webui.ui.page import EVERYWHERE, Page
 
-MARK = "✗ bad.safetensors was refused"
+MARK = "✗\N{NO-BREAK SPACE}bad.safetensors was refused"
 
 
 def refuse(host: PlainHost, serial: int = 1) -> None:
@@ -83,7 +83,7 @@ def test_a_refusal_elsewhere_ends_an_older_one_of_the_page(page: Page, host: Pla
 # -- files beside the VAE ------------------------------------------------------------------------------------------
 def test_a_file_that_does_nothing_is_named(page: Page, host: PlainHost) -> None:
     host.ignored = (Ignored("style.safetensors", say("{file} is a LoRA, not a VAE.", file="style.safetensors")),)
-    assert title(page).endswith(" · ! style.safetensors is not used")
+    assert title(page).endswith(" · !\N{NO-BREAK SPACE}style.safetensors is not used")
     assert "style.safetensors is a LoRA, not a VAE." in text(page, "status")
 
 
@@ -133,4 +133,5 @@ def test_a_row_says_its_size_once(page: Page) -> None:
     rows = page.facts().rows
     html = page.state({})["regions"]["offers"]
     assert rows
-    assert html.count(" MB") == sum(row.entry.size is not None for row in rows)
+    known = [row.entry.size is not None for row in rows]
+    assert (html.count(" MB"), html.count("size not known")) == (known.count(True), known.count(False))

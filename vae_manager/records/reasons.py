@@ -177,6 +177,9 @@ def _mismatch(ours: Shapes, theirs: Shapes, found: Renamed, is_loaded: bool) -> 
         if named is not None:
             return named
     missing, unknown = sorted(theirs.keys() - ours.keys()), sorted({*found.unknown, *(ours.keys() - theirs.keys())})
+    if len(missing) == 1:
+        one_missing = say("{file} is not complete: the tensor {name} is missing.", file=UNNAMED, name=shown(missing[0]))
+        return Reason("incomplete", one_missing)
     if missing:
         return Reason(
             "incomplete",

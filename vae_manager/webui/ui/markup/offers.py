@@ -81,8 +81,8 @@ def _row(row: Row, facts: Facts, words: Words, *, may_use: bool) -> str:
 
 def _row_facts(row: Row, words: Words) -> str:
     facts = [_licence(row.entry, words)]
-    if row.entry.size is not None:
-        facts.append(escape(megabytes(row.entry.size)))
+    size = megabytes(row.entry.size) if row.entry.size is not None else words(say("size not known"))
+    facts.append(escape(size))
     if row.in_use:
         facts.append(badge("✓", words(say("in use"))))
     elif row.here is not None:

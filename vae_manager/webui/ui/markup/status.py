@@ -49,13 +49,18 @@ def _why_in_title(facts: Facts, words: Words) -> list[str]:
 
 def _marks(facts: Facts, words: Words) -> list[str]:
     """A closed accordion shows that a choice was refused or asks something, and which files are not used."""
-    marks = ["! " + words(say("{file} is not used", file=one.name)) for one in facts.in_use.ignored]
+    marks = [_mark("!", words(say("{file} is not used", file=one.name))) for one in facts.in_use.ignored]
     name = _refused_name(facts, words)
     if name is None:
         return marks
     if facts.choosing_asks and _has_failed(facts.choosing):
-        return ["! " + words(say("a question about {vae}", vae=name)), *marks]
-    return ["✗ " + words(say("{vae} was refused", vae=name)), *marks]
+        return [_mark("!", words(say("a question about {vae}", vae=name))), *marks]
+    return [_mark("✗", words(say("{vae} was refused", vae=name))), *marks]
+
+
+def _mark(sign: str, text: str) -> str:
+    """Keep the sign and the first word on one line of a narrow page."""
+    return f"{sign}\N{NO-BREAK SPACE}{text}"
 
 
 def _refused_name(facts: Facts, words: Words) -> str | None:
