@@ -62,6 +62,8 @@ def verify_all(
         course.next(2 * file.size)
         if verification.outcome not in (Outcome.NOT_A_VAE, Outcome.UNREADABLE):
             _fingerprint(file.path, stores, course)
+        if verification.damage is not None:
+            stores.index().note_failure(*verification.damage)  # so that no list offers it any more
         looks.again(file)
         judged(file, verification)
         course.next(file.size)
