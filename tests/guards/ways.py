@@ -32,7 +32,7 @@ def override(stage: Stage, name: str) -> str:
 
 
 def plot(stage: Stage, name: str) -> str:
-    """Two cells of the plot say what was refused, the first one too; the one between them, with a good VAE, is right."""
+    """The first and the last cell of the plot say what was refused; the one between them, with a good VAE, is right."""
     axes, rest = _plot_args(stage)
     values = [name, stage.a, name]
     axis = [axes["choices"].index("VAE"), ", ".join(values), values, 0, "", [], 0, "", []]

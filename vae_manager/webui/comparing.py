@@ -17,6 +17,7 @@ from ..service import Service
 
 if TYPE_CHECKING:
     from ..compare.metrics import Looks
+    from ..compare.words import Wrong
     from .hosts.comparing import Comparing, Wanted
 
     Then = Callable[[Comparison], None]

@@ -13,8 +13,10 @@ FILE: Final = "params.txt"
 
 
 def follow(host: FamilyWebUI, p: Any) -> None:
-    """Let the infotext of `p` name the VAE that has decoded its batch, and params.txt, which has that of the first batch,
-    name it too where a refiner or a hires checkpoint has brought another."""
+    """Let the infotext of `p` name the VAE that has decoded its batch.
+
+    params.txt, which is that of the first batch, follows if a refiner or a hires checkpoint has brought another VAE.
+    """
     before = p.sd_vae_name, p.sd_vae_hash
     host.name_decoder(p)
     if (p.sd_vae_name, p.sd_vae_hash) == before or p.iteration or host_values.flag("no_prompt_history", False):

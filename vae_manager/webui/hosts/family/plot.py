@@ -31,7 +31,7 @@ def _scripts() -> Iterator[ModuleType]:
     known = set()
     for data in list(host_values.value("modules.scripts", "scripts_data", [])):
         module = getattr(data, "module", None)
-        if all(hasattr(module, name) for name in NEEDED) and id(module) not in known:
+        if module is not None and all(hasattr(module, name) for name in NEEDED) and id(module) not in known:
             known.add(id(module))
             yield module
 

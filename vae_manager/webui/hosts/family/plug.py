@@ -237,7 +237,9 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
             return
         path = self.plug.host.vae.path(model)
         used = Path(path).name if path is not None else say("Built-in")
-        told = say("The picture asks for {file}, which is not in the VAE folders: {used} was used.", file=file, used=used)
+        told = say(
+            "The picture asks for {file}, which is not in the VAE folders: {used} was used.", file=file, used=used
+        )
         if str(told) not in p.comments:
             logger.warning("%s", told)  # the API gives no comments
         p.comment(str(told))

@@ -239,6 +239,8 @@ class FamilyWebUI(ABC):
     def refresh(self, gone: Path | None = None) -> None:
         """The host's own refresh begins with an empty list, from which a picture that is being made may be resolving
         its VAE: then files are added, and none but `gone` is taken away."""
+        if gone is not None:
+            self.vae.forget_file(gone)
         lock = host_values.needed("modules.call_queue", "queue_lock")
         if lock.acquire(blocking=False):
             try:
