@@ -207,6 +207,8 @@ class Ground:
             self.assert_used(target, expected)
         finally:
             self.webui.choose("None")
+            if row.asks:
+                self.act(do="set-family", file=key_of(target), family="")  # what was said is remembered for its bytes
             target.unlink()
 
     def assert_looked_as(self, id: str, path: Path, row: Row, count: Counter[str], expected: Any) -> None:
@@ -303,5 +305,7 @@ def test_whole_file(ground: Ground, promised: Promised) -> None:
         ground.assert_looked_as(promised.id, path, row, ground.figures.whole, lambda: ground.expected(promised))
     finally:
         ground.webui.choose("None")
+        if promised.family is not None:
+            ground.act(do="set-family", file=key_of(path), family="")
         path.unlink(missing_ok=True)
         ground.webui.refresh()
