@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from .bad_files import copy
-from .stage import FROM_FILE, STARTS, Stage
+from .stage import FROM_FILE, STARTS, Stage, assert_told
 
 NAME = "guard-passing.safetensors"
 RENAMED = "guard-passed.safetensors"
@@ -110,13 +110,27 @@ def test_it_does_not_stick_where_the_chosen_file_is_renamed_meanwhile(stage: Sta
     assert after.looks_like(builtin)
 
 
-def test_an_unknown_name_is_built_in_for_one_picture(stage: Stage) -> None:
-    """As the WebUI has it; the infotext names none."""
+def test_an_unknown_name_is_built_in_for_one_picture_and_told(stage: Stage) -> None:
+    """The WebUI takes its own for it; the infotext names none."""
     builtin = stage.picture(override_settings={"sd_vae": "None"})
     stage.begin(FROM_FILE)
+    mark = stage.said()
     given = stage.picture(override_settings={"sd_vae": "nowhere.safetensors"})
     assert given.vae is None
     assert given.looks_like(builtin) or given.size != builtin.size
+    said = stage.said_since(mark)
+    if said is not None:
+        assert_told(said, "nowhere.safetensors")
+    stage.assert_as_before()
+
+
+def test_a_file_that_no_list_has_yet_is_found(stage: Stage, passing: Path) -> None:
+    stage.begin(FROM_FILE)
+    expected = stage.picture(override_settings={"sd_vae": NAME})
+    passing.rename(stage.vaes / RENAMED)
+    given = stage.picture(override_settings={"sd_vae": RENAMED})
+    assert given.vae == RENAMED
+    assert given.looks_like(expected)
     stage.assert_as_before()
 
 

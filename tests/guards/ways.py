@@ -31,22 +31,25 @@ def override(stage: Stage, name: str) -> str:
     return str(answer["errors"])
 
 
-def plot(stage: Stage, name: str) -> str | None:
-    """The plot's first picture, with a good VAE, is right; the second one is left empty."""
-    mark = stage.said()
+def plot(stage: Stage, name: str) -> str:
+    """The first and the last cell of the plot say what was refused; the one between them, with a good VAE, is right."""
     axes, rest = _plot_args(stage)
-    axis = [axes["choices"].index("VAE"), f"{stage.a}, {name}", [stage.a, name], 0, "", [], 0, "", []]
+    values = [name, stage.a, name]
+    axis = [axes["choices"].index("VAE"), ", ".join(values), values, 0, "", [], 0, "", []]
     chosen = {"Draw legend": False, "Include Sub Images": True}
     args = [*axis, *(chosen.get(one["label"], one["value"]) for one in rest)]
     good = stage.known_picture(override_settings={"sd_vae": stage.a})
     status, answer = stage.try_picture(script_name="X/Y/Z plot", script_args=args)
     assert status == 200, answer
-    first, second = (Picture.of(base64.b64decode(one)) for one in answer["images"][-2:])
-    assert first.looks_like(good)
-    assert not any(second.pixels)
-    texts = json.loads(answer["info"])["infotexts"]
-    assert stage.webui.named(texts[-2]) == stage.a
-    return stage.said_since(mark)
+    first, between, last = (Picture.of(base64.b64decode(one)) for one in answer["images"][-3:])
+    assert between.looks_like(good)
+    assert first.looks_like(last)
+    assert first.size == between.size
+    assert len(set(first.pixels)) > 2  # there is writing on it
+    texts = json.loads(answer["info"])["infotexts"][-3:]
+    assert stage.webui.named(texts[1]) == stage.a
+    assert texts[0] == texts[2]
+    return str(texts[0])
 
 
 def _plot_args(stage: Stage) -> tuple[dict[str, Any], list[dict[str, Any]]]:

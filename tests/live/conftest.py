@@ -38,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--hub-port", metavar="PORT", type=int, default=0, help="of the loopback hub; 0 takes a free one")
     group.addoption("--starts", metavar="N", type=int, default=0, help="measure the start-up over N starts each way")
     group.addoption("--record-signatures", action="store_true", help="write tests/host/signatures-VERSION.json")
+    group.addoption("--record-promises", action="store_true", help="write bench/results/promises-live.json")
     group.addoption("--pictures", metavar="DIR", type=Path, help="keep screenshots in this folder")
 
 

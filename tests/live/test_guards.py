@@ -16,6 +16,7 @@ from ..guards.test_bad_files import *  # noqa: F403
 from ..guards.test_changed_files import *  # noqa: F403
 from ..guards.test_converted import *  # noqa: F403
 from ..guards.test_hashes import *  # noqa: F403
+from ..guards.test_history import *  # noqa: F403
 from ..guards.test_overrides import *  # noqa: F403
 from ..guards.test_starts import *  # noqa: F403
 from ..guards.test_torch_files import *  # noqa: F403

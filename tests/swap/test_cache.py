@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from vae_manager.files import identity_of  # noqa: E402
-from vae_manager.swap.cache import WeightCache  # noqa: E402
+from vae_manager.swap.cache import WeightCache, default_bound  # noqa: E402
 from vae_manager.swap.weights import Weights, checksums  # noqa: E402
 
 COUNT = 100
@@ -36,6 +36,25 @@ def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
     assert cache.get(second.identity) is None
     assert cache.get(first.identity) is first
     assert cache.nbytes == 2 * SIZE
+
+
+def test_what_was_read_from_a_deleted_file_is_dropped(tmp_path: Path) -> None:
+    cache = WeightCache(lambda: 10 * SIZE)
+    first, second = (weights(tmp_path, name) for name in "ab")
+    cache.put(first)
+    cache.put_back(second)
+    (tmp_path / "b").unlink()
+    cache.forget(second.identity.path)
+    assert cache.at(second.identity.path) is None
+    assert cache.nbytes == SIZE
+
+
+@pytest.mark.parametrize(
+    ("total", "available", "expected"),
+    [(8e9, 6e9, 1.0), (4e9, 4e9, 0.8), (64e9, 60e9, 4.0), (64e9, 4e9, 1.0), (16e9, 1e9, 0.2), (16e9, 0, 0)],
+)
+def test_default_bound_looks_at_what_is_free(total: float, available: float, expected: float) -> None:
+    assert default_bound(int(total), int(available)) == expected
 
 
 def test_a_smaller_bound_counts_from_the_next_set_on(tmp_path: Path) -> None:

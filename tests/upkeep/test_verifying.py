@@ -16,6 +16,8 @@ from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
 from vae_manager.library.verification_store import Outcome, Verification
 from vae_manager.records import HashStore, RecordStore
+from vae_manager.records.capability import A1111
+from vae_manager.records.verdict import Refused, verdict
 from vae_manager.upkeep import Stores
 from vae_manager.upkeep.looks import Looks
 from vae_manager.upkeep.work import verify_all
@@ -41,7 +43,7 @@ class Shelf:
     def __init__(self, root: Path) -> None:
         self.path = vae(root / "VAE" / "a.safetensors", 1)
         self.hashes = HashStore(RecordStore(root))
-        index = Index(None, self.hashes)
+        self.index = index = Index(None, self.hashes)
 
         def unused() -> None:
             raise AssertionError("a verification needs nothing of this")
@@ -105,6 +107,18 @@ def test_bytes_exchanged_under_the_old_mtime_are_reported_each_time(shelf: Shelf
         file.write(content)
     os.utime(shelf.path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert [shelf.verify().outcome for _ in range(2)] == [Outcome.CHANGED] * 2
+
+
+def test_what_reading_has_shown_becomes_the_verdict(shelf: Shelf) -> None:
+    """Else the page would go on to offer the file."""
+    content = bytearray(shelf.path.read_bytes())
+    content[-4:] = b"\0\0\xc0\x7f"
+    shelf.path.write_bytes(content)
+    assert shelf.verify().outcome is Outcome.DAMAGED
+    [record] = shelf.index.look(scan([Folder(shelf.path.parent)]))
+    answer = verdict(record, A1111)
+    assert isinstance(answer, Refused)
+    assert answer.reason.code == "nan"
 
 
 def test_one_that_was_downloaded_again_is_right(shelf: Shelf, tmp_path: Path) -> None:

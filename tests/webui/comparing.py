@@ -83,6 +83,8 @@ class PlainComparing:
             return Decoded(vae, None, 0.0, error=say("{file} is a diffusers file.", file=vae))
         encoded = isinstance(wanted.source, Encoder)
         start = wanted.source.picture if isinstance(wanted.source, Encoder) else slope(48, 64)
+        if "foreign" in vae:
+            start = 255 - start
         pixels = np.clip(start.astype(int) + 20 * (number + encoded), 0, 255).astype(np.uint8)
         return Decoded(vae, pixels, 0.1, foreign=self.foreign if vae == "None" else None)
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from vae_manager.compare import Comparison, Encoder, State
 from vae_manager.errors import DiskError, RefusedError
-from vae_manager.sentences import say
+from vae_manager.sentences import Sentence, say
 from vae_manager.service import Service
 from vae_manager.webui.comparing import begin
 from vae_manager.webui.hosts.comparing import Wanted
@@ -64,6 +64,47 @@ def test_results_figures_and_words(comparing: PlainComparing, service: Service) 
     assert str(bad.decoded.error) == "bad.safetensors is a diffusers file."
     assert other.infotext is not None
     assert "VAE: a.safetensors" in other.infotext
+
+
+OTHER_LATENTS = "another picture: it was made for other latents, or is broken"
+REFERENCE_WRONG = "another picture: the reference was made for other latents, or is broken"
+ONE_OF_TWO = "another picture: one of the two VAEs was made for other latents, or is broken"
+
+
+def said_of(found: Comparison) -> dict[str, str]:
+    return {result.decoded.vae: words_of(result, found, ENGLISH) for result in found.results}
+
+
+def test_a_wrong_vae_in_use_is_what_does_not_fit(tmp_path: Path, service: Service) -> None:
+    vaes = ["foreign.safetensors", "None", "a.safetensors"]
+    comparing = PlainComparing(tmp_path / "saved", vaes, in_use=vaes[0])
+    found = done(comparing, service, Wanted(kept("1"), [vaes[0], "a.safetensors", "None"]))
+    assert said_of(found) == {
+        "foreign.safetensors": "reference, made for other latents, or broken",
+        "a.safetensors": REFERENCE_WRONG,
+        "None": REFERENCE_WRONG,
+    }
+
+
+def test_a_wrong_vae_among_others_is_what_does_not_fit(tmp_path: Path, service: Service) -> None:
+    vaes = ["a.safetensors", "foreign.safetensors"]
+    comparing = PlainComparing(tmp_path / "saved", vaes, in_use=vaes[0])
+    found = said_of(done(comparing, service, Wanted(kept("1"), [vaes[0], "None", vaes[1]])))
+    assert (found["a.safetensors"], found["foreign.safetensors"]) == ("reference", OTHER_LATENTS)
+    assert OTHER_LATENTS not in found["None"]
+
+
+@pytest.mark.parametrize("foreign", [None, say("It is another checkpoint's.")])
+def test_without_the_own_vae_of_the_checkpoint_nothing_tells_which_one_is_wrong(
+    tmp_path: Path, service: Service, foreign: Sentence | None
+) -> None:
+    vaes = ["foreign.safetensors", "a.safetensors"]
+    comparing = PlainComparing(tmp_path / "saved", vaes, in_use=vaes[0])
+    comparing.foreign = foreign
+    wanted = vaes if foreign is None else [*vaes, "None"]
+    found = said_of(done(comparing, service, Wanted(kept("1"), wanted)))
+    assert found["foreign.safetensors"] == "reference"
+    assert found["a.safetensors"] == ONE_OF_TWO
 
 
 def test_without_the_picture_of_the_one_in_use_nothing_is_measured(tmp_path: Path, service: Service) -> None:

@@ -391,6 +391,20 @@ def test_the_result_of_an_earlier_conversion_is_found_and_used(
     assert "It was converted: use theirs-2.safetensors." in details(page, path)
 
 
+def test_the_result_of_a_conversion_is_of_the_family_that_the_person_has_set(
+    page: Page, host: PlainHost, theirs: Path, service: Service
+) -> None:
+    path = theirs.rename(host.vaes / "theirs.safetensors")
+    host.refresh()
+    do(page, do="set-family", file=key_of(path), family="sdxl")
+    do(page, do="convert-file", file=key_of(path), use=False)
+    finish(service, page)
+    files = scan(host.folders())
+    service.upkeep.look(files)
+    record = service.upkeep.records(files)[host.vaes / "theirs-2.safetensors"]
+    assert (record.family.family, record.is_family_own) == ("sdxl", True)
+
+
 def test_a_result_that_is_damaged_is_not_used(page: Page, host: PlainHost, theirs: Path, service: Service) -> None:
     path = theirs.rename(host.vaes / "theirs.safetensors")
     host.refresh()

@@ -44,15 +44,17 @@ def run(options: argparse.Namespace) -> int:
     has_numbers = can_look_at_numbers()
     if options.numbers and not has_numbers:
         raise UsageError(say("--numbers needs numpy, which is not installed here."))
-    hashes = Known(data_of(options, folder)).hashes
+    known = Known(data_of(options, folder))
     paths = options.files or [file.path for file in scan([Folder(folder)])]
     outcomes = Outcomes(json=options.json)
     found = []
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
         for path in paths:
             with outcomes.of(path):
-                one = verify(path, catalogue, hashes, has_numbers=has_numbers, report=bar.of(path), stop=stop)
+                one = verify(path, catalogue, known.hashes, has_numbers=has_numbers, report=bar.of(path), stop=stop)
                 found.append(one)
+                if one.damage is not None:
+                    known.index.note_failure(*one.damage)
                 if one.error is not None:
                     raise one.error
                 row = _row(path, one)

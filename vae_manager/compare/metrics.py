@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.floating[Any]]
 
-__all__ = ["Box", "DifferenceMap", "Figures", "Looks", "compare", "difference_map", "look", "most_different"]
+__all__ = ["Box", "DifferenceMap", "Figures", "Looks", "compare", "difference_map", "look", "most_different", "psnr"]
 
 WINDOW: Final = 11
 """Pixels along one side of what SSIM looks at together, with a Gaussian of 1.5 (Wang et al. 2004)."""
@@ -124,7 +124,7 @@ def compare(reference: Looks, other: Looks) -> Figures:
     return Figures(
         False,
         ssim=_ssim(reference.grey, other.grey),
-        psnr=_psnr(reference.pixels, other.pixels),
+        psnr=psnr(reference.pixels, other.pixels),
         lightness=other.lightness - reference.lightness,
         green_red=other.green_red - reference.green_red * (1 + saturation),
         blue_yellow=other.blue_yellow - reference.blue_yellow * (1 + saturation),
@@ -149,9 +149,13 @@ def _ssim(reference: Floats, other: Floats) -> float | None:
     )
 
 
-def _psnr(reference: Pixels, other: Pixels) -> float:
+def psnr(reference: Pixels, other: Pixels) -> float:
+    """Decibels; infinite for identical pictures."""
+    import numpy as np
     from skimage.metrics import peak_signal_noise_ratio
 
+    if np.array_equal(reference, other):
+        return float("inf")
     return float(peak_signal_noise_ratio(reference, other, data_range=255))
 
 

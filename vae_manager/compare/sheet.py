@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .values import Pixels
 
-__all__ = ["Labelled", "png", "sheet"]
+__all__ = ["Labelled", "png", "sheet", "written_out"]
 
 MARGIN: Final = 16
 """Pixels around each picture."""
@@ -73,6 +73,24 @@ def sheet(title: str, pictures: Sequence[Labelled], *, infotext: str | None = No
             at = left, upper + height + place * line + line // 4
             draw.text(at, _known(words, letters), FAINT if place else INK, letters)
     return _written(paper, infotext)
+
+
+def written_out(text: str, size: tuple[int, int]) -> Image.Image:
+    """Return a picture of `size` with the text in it, as large as it fits."""
+    from PIL import Image, ImageDraw
+
+    width, height = size
+    margin = min(MARGIN, width // 16)
+    for type_size in range(max(8, min(width // 16, 40)), 7, -1):
+        letters, line = _font(type_size, None), round(type_size * 1.3)
+        lines = _wrapped([text], letters, width - 2 * margin)
+        if len(lines) * line <= height - 2 * margin:
+            break
+    paper = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(paper)
+    for place, words in enumerate(lines):
+        draw.text((margin, margin + place * line), _known(words, letters), INK, letters)
+    return paper
 
 
 def _written(image: Image.Image, infotext: str | None) -> bytes:

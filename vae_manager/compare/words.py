@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Final
 
 from ..sentences import Sentence, say
 from .metrics import Figures
 
-__all__ = ["in_words"]
+__all__ = ["OTHER", "Wrong", "in_words", "is_other", "of_reference"]
 
 BRIGHTER: Final = 1.0
 """Of L*, averaged over the picture: about the smallest difference of lightness that is seen side by side."""
@@ -25,12 +26,20 @@ NEARLY: Final = 45.0
 """Decibels above which two pictures are told apart only by measuring."""
 
 
-def in_words(figures: Figures) -> tuple[Sentence, ...]:
+class Wrong(enum.Enum):
+    """Which of two VAEs does not fit the latent, where their pictures are not the same one."""
+
+    OTHER = "other"
+    REFERENCE = "reference"
+    UNKNOWN = "unknown"
+
+
+def in_words(figures: Figures, wrong: Wrong = Wrong.OTHER) -> tuple[Sentence, ...]:
     """What is seen, most striking first; always something. To be joined by commas."""
     if figures.identical:
         return (say("the same picture, bit for bit"),)
-    if figures.psnr is not None and figures.psnr < OTHER:
-        return (say("another picture: it was made for other latents, or is broken"),)
+    if is_other(figures):
+        return (_another(wrong),)
     said = [
         *_either(figures.lightness, BRIGHTER, say("brighter"), say("darker")),
         *_either(figures.saturation, SATURATED, say("more saturated"), say("less saturated")),
@@ -42,6 +51,26 @@ def in_words(figures: Figures) -> tuple[Sentence, ...]:
     if not said and not detail_said and figures.psnr is not None and figures.psnr >= NEARLY:
         return (say("no difference that could be seen"),)
     return (*said, *(detail_said or (say("same detail"),)))
+
+
+def of_reference(wrong: Wrong) -> tuple[Sentence, ...]:
+    """What is said of the reference itself."""
+    if wrong is Wrong.REFERENCE:
+        return (say("made for other latents, or broken"),)
+    return ()
+
+
+def is_other(figures: Figures) -> bool:
+    """The two are no longer the same picture."""
+    return figures.psnr is not None and figures.psnr < OTHER
+
+
+def _another(wrong: Wrong) -> Sentence:
+    if wrong is Wrong.REFERENCE:
+        return say("another picture: the reference was made for other latents, or is broken")
+    if wrong is Wrong.UNKNOWN:
+        return say("another picture: one of the two VAEs was made for other latents, or is broken")
+    return say("another picture: it was made for other latents, or is broken")
 
 
 def detail(figures: Figures) -> float:

@@ -15,6 +15,7 @@ from .headers import disk_error
 from .layouts import facts_of
 from .pickles.values import shown
 from .problems import Problem
+from .renaming import canonical
 
 __all__ = ["find_nan", "nan_problem"]
 
@@ -41,17 +42,20 @@ def find_nan(
 ) -> Problem | None:
     """Read every weight of the VAE in `path` (of all that is there, where no VAE is known): None where all are numbers.
 
+    What lies beside the VAE, and is never loaded with it, is not read.
+
     `report` is told the bytes that are done and all that are to do, after each chunk; setting `stop` ends the work
     within one, with Cancelled. Raises IntegrityError where the tensors cannot be read, NotFoundError and DiskError.
     """
     import numpy
 
     header = read_contents(path)
-    prefix = facts_of(header.tensors).prefix
+    known, prefix = canonical(header.tensors), facts_of(header.tensors).prefix
+    own = {source.name for source in known.tensors.values()} if known is not None else None
     wanted = {
         name: tensor
         for name, tensor in header.tensors.items()
-        if name.startswith(prefix) and tensor.dtype in _NO_NUMBER
+        if (name in own if own is not None else name.startswith(prefix)) and tensor.dtype in _NO_NUMBER
     }
     total = sum(tensor.end - tensor.start for tensor in wanted.values())
     done = 0

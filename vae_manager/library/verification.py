@@ -14,7 +14,7 @@ from typing import Final
 
 from ..catalogue import Catalogue
 from ..errors import DiskError, FileChangedError, IntegrityError, NotFoundError
-from ..files import FileRecord, identity_of, inspect, sha256_of
+from ..files import FileRecord, Problem, identity_of, inspect, sha256_of
 from ..files.numbers import find_nan
 from ..records import HashStore
 from ..records.capability import A1111, HostCapability
@@ -70,7 +70,7 @@ def verify(
     except (DiskError, FileChangedError, NotFoundError) as error:
         return Verification(Outcome.UNREADABLE, now, reason=error.sentence, error=error)
     entry = catalogue.recognise(sha256)
-    outcome, reason = (Outcome.DAMAGED, damage) if damage is not None else (Outcome.VERIFIED, None)
+    outcome, reason = (Outcome.DAMAGED, damage.sentence) if damage is not None else (Outcome.VERIFIED, None)
     if damage is None and entry is None:
         outcome, reason = _by_itself(record, host)
         if reason is None and not is_unchanged:
@@ -78,7 +78,8 @@ def verify(
         elif reason is None:
             reason = _unlike_its_name(path, sha256, catalogue)
             outcome = Outcome.CHANGED if reason else Outcome.VERIFIED if earlier else Outcome.UNVERIFIED
-    return Verification(outcome, now, sha256, entry, reason)
+    shown = (before, damage) if damage is not None else None
+    return Verification(outcome, now, sha256, entry, reason, damage=shown)
 
 
 def _by_itself(record: FileRecord, host: HostCapability) -> tuple[Outcome, Sentence | None]:
@@ -95,17 +96,16 @@ def _by_itself(record: FileRecord, host: HostCapability) -> tuple[Outcome, Sente
     return (Outcome.VERIFIED, None) if is_whole else (Outcome.DAMAGED, reason.sentence)
 
 
-def _damage(record: FileRecord, course: _Course, stop: threading.Event | None) -> Sentence | None:
+def _damage(record: FileRecord, course: _Course, stop: threading.Event | None) -> Problem | None:
     """Find NaN or infinite values, or tensors that cannot be read; None for a file without tensors."""
     if not record.tensors:
         return None
     try:
-        found = find_nan(record.path, report=lambda done, total: course.reach(1, done, total), stop=stop)
+        return find_nan(record.path, report=lambda done, total: course.reach(1, done, total), stop=stop)
     except FileChangedError:
         raise
     except IntegrityError as error:
-        return error.sentence
-    return found.sentence if found is not None else None
+        return Problem(getattr(error, "code", "damaged"), error.sentence)
 
 
 def _other_bytes(path: Path) -> Sentence:

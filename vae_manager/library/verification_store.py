@@ -17,7 +17,7 @@ from ..sentences import Sentence, from_data, to_data
 from .folders import VaeFile
 
 if TYPE_CHECKING:
-    from ..files import Identity
+    from ..files import Identity, Problem
     from ..records import RecordStore
 
 __all__ = ["Outcome", "Verification", "VerificationStore"]
@@ -62,6 +62,8 @@ class Verification:
     """What is not right; None if `outcome.is_right`."""
     error: VaeManagerError | None = None
     """The error behind UNREADABLE, if there is one."""
+    damage: tuple[Identity, Problem] | None = None
+    """What reading the weights has shown of these very bytes; not kept here, but with the file's record."""
 
     @property
     def is_right(self) -> bool:

@@ -8,11 +8,23 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Final
 
 from ..files import Identity, identity_of
 from .weights import Weights
 
 logger = logging.getLogger(__name__)
+
+LEAST_GB: Final = 0.8
+MOST_GB: Final = 4.0
+
+
+def default_bound(total: int, available: int) -> float:
+    """Return a bound in GB for a machine of so many bytes of memory.
+
+    An eighth of all, with room for two VAEs at least and for ten at most; never more than a quarter of what is free.
+    """
+    return round(min(max(total / 8e9, LEAST_GB), MOST_GB, available / 4e9), 1)
 
 
 class WeightCache:
@@ -96,6 +108,13 @@ class WeightCache:
             left = sum(weights.nbytes for weights in self._sets.values())
             while self._sets and left > self._bound():
                 left -= self._sets.popitem(last=False)[1].nbytes
+
+    def forget(self, path: str) -> None:
+        """Drop what was read from `path`: the file has been deleted, and nobody has it chosen."""
+        self.wait()
+        with self._lock:
+            for identity in [identity for identity in self._sets if identity.path == path]:
+                del self._sets[identity]
 
     def clear(self) -> None:
         self.wait()

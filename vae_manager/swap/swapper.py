@@ -90,6 +90,11 @@ class Swapper:
         """Somebody else has put other weights into `module`."""
         self._note(module, None)
 
+    def forget_file(self, path: Path) -> None:
+        """Drop the kept weights of a file that has been deleted."""
+        for cache in (self.in_ram, self.on_device):
+            cache.forget(str(path.absolute()))
+
     # -- before: nothing is touched ----------------------------------------------------------------------------------
     def check(self, path: Path, module: torch.nn.Module) -> None:
         """Raise RefusedError if the file does not fit `module`: from its header, in a few milliseconds."""

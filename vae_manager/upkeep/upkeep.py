@@ -180,6 +180,7 @@ class Upkeep:
 
         def convert(handle: Handle) -> None:
             made = work.convert(source, [file.path for file in files], self._stores.hashes(), handle)
+            work.carry_family(source, made.path, self._stores)
             first, *more = described(made.done)
             for another in more:
                 first = say("{first}, {next}", first=first, next=another)

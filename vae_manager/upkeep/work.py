@@ -16,6 +16,7 @@ from ..sentences import say
 from .looks import Looks, Stores
 
 if TYPE_CHECKING:
+    from ..files import FileRecord
     from ..records import HashStore
 
 
@@ -64,6 +65,8 @@ def verify_all(
         course.next(2 * file.size)
         if verification.outcome not in (Outcome.NOT_A_VAE, Outcome.UNREADABLE):
             _fingerprint(file.path, stores, course)
+        if verification.damage is not None:
+            stores.index().note_failure(*verification.damage)  # so that no list offers it any more
         looks.again(file)
         judged(file, verification)
         course.next(file.size)
@@ -120,3 +123,23 @@ def convert(source: Path, files: Sequence[Path], hashes: HashStore, handle: Hand
     converted = write(source, target, hashes=hashes, report=report, stop=handle.stop)
     hashes.remember(converted.target, converted.sha256)
     return Conversion(converted.target, converted.done, is_new=True)
+
+
+def carry_family(source: Path, target: Path, stores: Stores) -> None:
+    """Let what the person and the latent test have said of a file's family hold for what was made from it: the weights
+    are the same, though their fingerprint may not have been taken yet."""
+    old, new = _record(source, stores), _record(target, stores)
+    if old is None or new is None:
+        return
+    word, guess = stores.words().word(old), stores.guesses().guess(old)
+    if word is not None and stores.words().word(new) is None:
+        stores.words().put(new, word)
+    if guess is not None and stores.guesses().guess(new) is None:
+        stores.guesses().put(new, guess)
+
+
+def _record(path: Path, stores: Stores) -> FileRecord | None:
+    from ..files import identity_of, inspect
+
+    identity = identity_of(path)
+    return stores.index().completed(inspect(path), identity) if identity is not None else None

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..choice import BUILTIN
 from ..compare import Comparison, Decoded, Encoder, Result, State, Step
 from ..jobs import Handle, JobState
 from ..sentences import Sentence, say
@@ -16,6 +17,7 @@ from ..service import Service
 
 if TYPE_CHECKING:
     from ..compare.metrics import Looks
+    from ..compare.words import Wrong
     from .hosts.comparing import Comparing, Wanted
 
     Then = Callable[[Comparison], None]
@@ -135,3 +137,38 @@ class _Job:
         before = self._now.of(decoded.vae)
         if before is not None:
             self._show(replace(before, figures=figures, words=in_words(figures)))
+        self._say_which_is_wrong()
+
+    def _say_which_is_wrong(self) -> None:
+        """Two pictures that are not the same one do not tell whose VAE does not fit; the checkpoint's own fits."""
+        from ..compare.words import Wrong, in_words, is_other, of_reference
+
+        now = self._now
+        if now.reference is None or now.reference == BUILTIN.word:
+            return
+        for result in now.results:
+            if result.figures is not None and is_other(result.figures):
+                self._show(replace(result, words=in_words(result.figures, self._wrong(result))))
+        reference = now.of(now.reference)
+        if reference is not None:
+            fits = self._fits(reference)
+            self._show(replace(reference, words=of_reference(Wrong.REFERENCE if fits is False else Wrong.UNKNOWN)))
+
+    def _wrong(self, result: Result) -> Wrong:
+        """Of a result whose picture is not that of the reference."""
+        from ..compare.words import Wrong
+
+        fits = self._fits(result)
+        if fits is None:
+            return Wrong.UNKNOWN
+        return Wrong.REFERENCE if fits else Wrong.OTHER
+
+    def _fits(self, result: Result) -> bool | None:
+        """Its picture is that of the checkpoint's own VAE; None where there is none to hold it against."""
+        from ..compare.metrics import psnr
+        from ..compare.words import OTHER
+
+        own = self._now.of(BUILTIN.word)
+        if own is None or own.decoded.foreign is not None or own.decoded.pixels is None:
+            return None
+        return result.decoded.pixels is not None and psnr(own.decoded.pixels, result.decoded.pixels) >= OTHER

@@ -108,6 +108,9 @@ def _spoilt() -> Iterator[Case]:
     for name, number in SPOILT.items():
         for where, at in (("first", 8 + int.from_bytes(whole[:8], "little")), ("last", len(whole) - 4)):
             yield _case(f"{name} as {where} number", whole[:at] + number + whole[at + 4 :])
+    beside = tensors({"loss.logvar": (1,), **ldm()})
+    at = 8 + int.from_bytes(beside[:8], "little")
+    yield _case("NaN beside the VAE", beside[:at] + SPOILT["NaN"] + beside[at + 4 :])
     yield _case("1e300 in 64 bits", tensors(ldm(), "F64")[:-8] + struct.pack("<d", 1e300))
     yield _case("30000 in 32 bits", whole[:-4] + struct.pack("<f", 30_000))
     start = 8 + int.from_bytes(whole[:8], "little")

@@ -11,6 +11,7 @@ what cannot work is refused before anything is touched, and whatever raises, the
     processing.decode_latent_batch      every final decode: its latents are kept, for comparisons
     devices.test_for_nans               says which VAE it was
     CheckpointUserMetadataEditor.update_vae     waits for a running generation
+    process_images of X/Y/Z plot                a cell whose VAE is refused says so
 
 An option takes them off.
 """
@@ -26,7 +27,7 @@ from modules import devices, processing, sd_vae
 
 from ....errors import RefusedError
 from ....swap import read_vae
-from ..family import infotext
+from ..family import infotext, plot
 from ..family.patching import Function, Patch, refuse_pickles
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def shared_patches() -> Iterator[Patch]:
     yield Patch(sd_vae, "get_loaded_vae_hash", _get_loaded_vae_hash)
     yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
     yield Patch(CARD_EDITOR, "update_vae", _update_vae)
+    yield from plot.patches()
 
 
 def _load_vae(host: A1111, _: Function) -> Function:

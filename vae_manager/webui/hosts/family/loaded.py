@@ -137,6 +137,14 @@ class LoadedVae:
             own = self._books.own(model) or self._books.read_own(model)
             return {name: fitted(own[name], place, dtype) for name, place in places(module).items()}
 
+    def shrink_kept(self) -> None:
+        """Drop what is kept beyond the bound: it may have become smaller."""
+        self._swapper.in_ram.shrink()
+
+    def forget_file(self, path: Path) -> None:
+        """Drop the weights of a file that is gone and not chosen."""
+        self._swapper.forget_file(path)
+
     def heal(self, model: Any) -> bool:
         """Undo what a load of the WebUI's own that raised has left.
 

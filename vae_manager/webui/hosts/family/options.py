@@ -63,11 +63,13 @@ def memory_for_vaes() -> int:
 
 
 def default_memory() -> float:
-    """In GB: an eighth of the machine's memory, between the room for two VAEs and for ten."""
+    """In GB, as the machine is now."""
     import psutil
 
-    total: int = psutil.virtual_memory().total
-    return round(min(max(total / 8e9, 0.8), 4.0), 1)
+    from ....swap.cache import default_bound
+
+    memory = psutil.virtual_memory()
+    return default_bound(memory.total, memory.available)
 
 
 def memory_on_device() -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modules import scripts
@@ -20,7 +22,7 @@ from ...ui.page import TABS, Page
 from .. import host_values
 from ..acts import Act
 from ..fallbacks import with_fallbacks
-from . import options
+from . import history, options
 from .callbacks import register
 from .webui import FamilyWebUI
 
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from ....files import FileRecord
     from ....records.verdict import Verdict
 
+logger = logging.getLogger(__name__)
+
+UNLISTED = "vae_manager_unlisted"
+"""On a generation: the name of the VAE that it asks for and that no folder has."""
 SYNC_BUTTON = f"vae_manager_{TABS[0]}_sync"
 
 
@@ -202,6 +208,8 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         with FAULTS.caught(say("The VAE of this tab only")):
             if tab_choice and host.override_of(p) is None:
                 self._override(p, self.plug.page().word_of(tab_choice))
+        with FAULTS.caught(say("Finding the VAE that a picture asks for")):
+            setattr(p, UNLISTED, host.unlisted_override(p))
         override = host.override_of(p)
         host.override.note(override, host.written_choice().word)
         if override is None and options.guarded():
@@ -213,15 +221,31 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
     def postprocess_batch(self, p: Any, *_: Any, images: Any = (), **__: Any) -> None:
         """Let infotext name the VAE that has decoded: the WebUI notes the one before a refiner or a hires checkpoint
         brings another (processing.py:892)."""
+        with FAULTS.caught(say("Finding the VAE that a picture asks for")):
+            self._tell_of_unlisted(p)
         if not options.guarded():
             return
         with FAULTS.caught(say("Naming the VAE in infotext")):
-            self.plug.host.name_decoder(p)
+            history.follow(self.plug.host, p)
         with FAULTS.caught(say("Keeping pictures for comparisons")):
             self.plug.host.latents.claim(p, images)
 
     def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
         self.plug.host.latents.finish(p, processed, TABS[1] if self.is_img2img else TABS[0])
+
+    def _tell_of_unlisted(self, p: Any) -> None:
+        """The WebUI takes another VAE for a name that it does not know, and is silent about it."""
+        file, model = getattr(p, UNLISTED, None), self.plug.host.model()
+        if file is None or model is None:
+            return
+        path = self.plug.host.vae.path(model)
+        used = Path(path).name if path is not None else say("Built-in")
+        told = say(
+            "The picture asks for {file}, which is not in the VAE folders: {used} was used.", file=file, used=used
+        )
+        if str(told) not in p.comments:
+            logger.warning("%s", told)  # the API gives no comments
+        p.comment(str(told))
 
     def _override(self, p: Any, word: str) -> None:
         """The WebUI loads an override unchecked, and a file that does not fit would break the model for everybody."""

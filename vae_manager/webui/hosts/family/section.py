@@ -38,7 +38,7 @@ def register(host: FamilyWebUI, words: Words, follow: Callable[[], None]) -> Non
         options.CONNECTIONS: _connections(words),
         options.BANDWIDTH: _bandwidth(words),
         options.CONVERT: _convert(words),
-        options.MEMORY: _memory(words),
+        options.MEMORY: _memory(host, words),
         options.ON_DEVICE: _on_device(words),
         options.KEPT: _kept(host, words),
         options.KEPT_MEMORY: _kept_memory(host, words),
@@ -130,10 +130,13 @@ def _convert(words: Words) -> OptionInfo:
     return OptionInfo(True, label).info(hint)
 
 
-def _memory(words: Words) -> OptionInfo:
+def _memory(host: FamilyWebUI, words: Words) -> OptionInfo:
     label = words(say("RAM for VAEs that are not in use, in GB"))
     hint = words(say("going back to one of them then reads no file; a VAE takes 0.17 or 0.34 GB; 0: none are kept"))
-    return OptionInfo(options.default_memory(), label, gr.Number, {"minimum": 0}).info(hint)
+    shown = {"minimum": 0}
+    return OptionInfo(
+        options.default_memory(), label, gr.Number, shown, onchange=lambda: host.vae.shrink_kept()
+    ).info(hint)
 
 
 def _on_device(words: Words) -> OptionInfo:

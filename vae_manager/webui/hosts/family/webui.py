@@ -138,6 +138,18 @@ class FamilyWebUI(ABC):
     def override_of(self, p: Any) -> str | None:
         """The word of the VAE that a generation brings of its own; None where it brings none."""
 
+    def unlisted_override(self, p: Any) -> str | None:
+        """The VAE file that a generation asks for and that no folder has. The lists get new files before that."""
+        if any(name not in self.files() for name in self.asked_files(p)):
+            self.add_new_files()
+        return next((name for name in self.asked_files(p) if name not in self.files()), None)
+
+    def asked_files(self, p: Any) -> Sequence[str]:
+        """The base names of the VAE files that a generation brings of its own."""
+        word = p.override_settings.get("sd_vae")
+        name = Choice(word).file_name if isinstance(word, str) else None
+        return [name] if name is not None else []
+
     @abstractmethod
     def set_override(self, p: Any, word: str) -> None:
         """Give a generation a VAE of its own."""
@@ -227,6 +239,8 @@ class FamilyWebUI(ABC):
     def refresh(self, gone: Path | None = None) -> None:
         """The host's own refresh begins with an empty list, from which a picture that is being made may be resolving
         its VAE: then files are added, and none but `gone` is taken away."""
+        if gone is not None:
+            self.vae.forget_file(gone)
         lock = host_values.needed("modules.call_queue", "queue_lock")
         if lock.acquire(blocking=False):
             try:

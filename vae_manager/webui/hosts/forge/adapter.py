@@ -245,6 +245,11 @@ class Forge(FamilyWebUI):
             return Path(asked[-1]).name
         return str(p.override_settings.get("sd_vae", self.unlisted_choice().word))
 
+    def asked_files(self, p: Any) -> Sequence[str]:
+        """Those of the list of modules too, which Forge drops without a word if it does not know them."""
+        named = (Path(name).name for name in _names(p.override_settings.get(OPTION)))
+        return [*super().asked_files(p), *(name for name in named if modules_list.found(name) is None)]
+
     def set_override(self, p: Any, word: str) -> None:
         """In a dictionary of its own: the cells of X/Y/Z share one."""
         choice = Choice(word)

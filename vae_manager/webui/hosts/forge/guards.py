@@ -9,6 +9,7 @@
     sd_vae.load_torch_file                      the checkpoint merger's way to a VAE file: read by that reader too
     processing.create_infotext                  names the VAE that decoded, with its hash
     processing.decode_latent_batch              every final decode: its latents are kept, for comparisons
+    process_images of X/Y/Z plot                a cell whose VAE is refused says so
 
 An option takes them off.
 """
@@ -26,6 +27,7 @@ from modules import processing, sd_models, sd_vae
 from modules_forge import main_entry
 
 from ....swap import read_vae
+from ..family import plot
 from ..family.patching import Function, Patch, refuse_pickles
 from .encoders import READ_WITHOUT_UNPICKLING
 
@@ -43,6 +45,7 @@ def all_patches() -> Iterator[Patch]:
         yield Patch(sd_vae, "load_torch_file", _load_vae_file, _read_no_pickle)
     yield Patch(processing, "create_infotext", _create_infotext)
     yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
+    yield from plot.patches()
 
 
 def _forge_model_reload(host: Forge, original: Function) -> Function:

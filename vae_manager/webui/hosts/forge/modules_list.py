@@ -17,7 +17,7 @@ from ....errors import VaeManagerError
 from ....files import FileRecord, Identity, identity_of, inspect
 from ....files.renaming import canonical
 from ....records.capability import FORGE, NEO, HostCapability
-from ....records.verdict import Refused, verdict
+from ....records.verdict import Refused, obstacle_of, verdict
 from ....sentences import Sentence, say
 from ..acts import Ignored
 from ..family import options
@@ -84,8 +84,11 @@ def refusal(path: Path) -> Sentence | None:
         return None
     if record.facts.has_decoder or record.facts.has_encoder:
         answer = verdict(record, capability())
+        obstacle = obstacle_of(answer)
         if isinstance(answer, Refused):
             return answer.reason.sentence
+        if obstacle is not None:
+            return obstacle.sentence
     return _kind(record)
 
 

@@ -16,11 +16,11 @@ FINE_SSIM: Final = 0.999
 
 def words_of(result: Result, comparison: Comparison, words: Words) -> str:
     """What is seen, against the reference."""
+    separator = words(say(", "))
     if is_reference(result, comparison):
-        return words(say("reference"))
+        return separator.join([words(say("reference")), *(words(word) for word in result.words)])
     if comparison.lacks_reference:
         return words(say("held against nothing: the VAE in use gave no picture"))
-    separator = words(say(", "))
     return separator.join(words(word) for word in result.words)
 
 

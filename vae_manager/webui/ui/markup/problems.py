@@ -10,7 +10,7 @@ from ....sentences import Sentence, say
 DAMAGED: Final = frozenset(
     {
         "truncated", "overlapping", "bad-header", "bad-offsets", "bad-zip", "bad-pickle", "duplicate-key",
-        "header-too-long",
+        "header-too-long", "nan", "damaged",
     }
 )  # fmt: skip
 
