@@ -126,7 +126,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a record of another process is overwritten by an older one",
-        "records/section.py",
+        "records/store.py",
         "            self._rows[key] = self._together(record, mine) if key in self._unwritten and mine is not None "
         "else record",
         "            if mine is None:\n                self._rows[key] = record",
@@ -141,14 +141,14 @@ MUTATIONS = [
     ),
     Mutation(
         "a record is forgotten in memory only",
-        "records/section.py",
+        "records/store.py",
         "                self._removed[key] = None\n",
         "",
         ["tests/records/test_store.py", "tests/records/test_hashes.py"],
     ),
     Mutation(
         "a new database gets no records of before",
-        "records/section.py",
+        "records/store.py",
         "        self._unwritten = dict.fromkeys(self._rows)",
         "        self._unwritten = {}",
         ["tests/records/test_store.py"],

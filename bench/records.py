@@ -125,7 +125,7 @@ def without_locks() -> dict[str, Any]:
     script = (
         "import json, sys, time; from pathlib import Path; from tests.records.no_locks import refuse_locks\n"
         "assert refuse_locks()\n"
-        "from tests.records.killing import identity; from vae_manager.files.damage import damage_notices\n"
+        "from tests.records.killing import identity; from vae_manager.files.state_file import damage_notices\n"
         "from vae_manager.records import HashRecord, RecordStore\n"
         "data, waits = Path(sys.argv[1]), []; store = RecordStore(data); began = time.monotonic()\n"
         "while time.monotonic() - began < 12:\n"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vae_manager.files.tensor_table import TensorSpec, TensorTable
-from vae_manager.records.signature import VaeSignature
+from vae_manager.records.capability import VaeSignature
 
 from .filling import filling
 from .network_names import Config, names

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from vae_manager.errors import Cancelled, NetworkError
-from vae_manager.jobs import Handle, JobState, JobView, Lane, Step, Wish
-from vae_manager.jobs.lane import KEPT_AFTER_END
+from vae_manager.jobs import KEPT_AFTER_END, Handle, JobState, JobView, Lane, Step, Wish
 from vae_manager.sentences import Sentence, say
 
 SOON = 10.0

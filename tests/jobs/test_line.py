@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from vae_manager.jobs import JobState, Step, Wish
-from vae_manager.jobs.line import Line, Slot, end_of
+from vae_manager.jobs import JobState, Line, Slot, Step, Wish, end_of
 
 W, R, P, D, F, S = (
     JobState.WAITING, JobState.RUNNING, JobState.PAUSED, JobState.DONE, JobState.FAILED, JobState.STOPPED

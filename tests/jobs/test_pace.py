@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vae_manager.jobs.pace import WINDOW_SECONDS, Pace
+from vae_manager.jobs import WINDOW_SECONDS, Pace
 
 
 def paced(*points: tuple[float, int]) -> Pace:

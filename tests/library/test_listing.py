@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.library.vaes import POSIX
-from vae_manager.library import Folder, listing, scan
-from vae_manager.library.listing import Listing
+from vae_manager.library import Folder, folders, scan
+from vae_manager.library.folders import Listing
 
 COUNT = 400
 PAST = time.time() - 3600
@@ -38,13 +38,13 @@ def settle(place: Path) -> None:
 def scans(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """One item for each time that the folders were read."""
     seen: list[object] = []
-    walk = listing.walk
+    walk = folders.walk
 
     def counted(*arguments: object) -> object:
         seen.append(arguments)
         return walk(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(listing, "walk", counted)
+    monkeypatch.setattr(folders, "walk", counted)
     return seen
 
 
@@ -115,13 +115,13 @@ def test_file_that_is_written_to_in_place_is_seen_some_looks_later(
     folder: Path, is_slow: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if is_slow:  # a disk that answers about a few files in the time that there is
-        monkeypatch.setattr(listing, "CHECK_SECONDS", 0.0)
+        monkeypatch.setattr(folders, "CHECK_SECONDS", 0.0)
     found = Listing()
     found.files([Folder(folder)])
     for name in ("000.pt", f"{COUNT - 2:03}.pt"):
         with (folder / name).open("ab") as file:
             file.write(b"more")
-        for _ in range(COUNT // listing.AT_ONCE + 1):
+        for _ in range(COUNT // folders.AT_ONCE + 1):
             sizes = {file.name: file.size for file in found.files([Folder(folder)])}
         assert sizes[name] == 5
 
@@ -136,7 +136,7 @@ def test_link_that_leads_somewhere_again_is_seen(folder: Path) -> None:
     target.write_bytes(b"x")
     assert "link.pt" in names(found, folder)
     target.unlink()
-    for _ in range(COUNT // listing.AT_ONCE + 1):
+    for _ in range(COUNT // folders.AT_ONCE + 1):
         now = names(found, folder)
     assert "link.pt" not in now
 

@@ -12,7 +12,7 @@ import pytest
 from tests.records.earlier import write_earlier
 from tests.records.reading import sql
 from vae_manager.files import FileRecord, identity_of
-from vae_manager.files.damage import damage_notices
+from vae_manager.files.state_file import damage_notices
 from vae_manager.library import Folder, scan
 from vae_manager.library.families import OwnWords
 from vae_manager.library.index import Index

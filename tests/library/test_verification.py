@@ -17,8 +17,7 @@ from vae_manager.catalogue import Catalogue, load
 from vae_manager.errors import DiskError, NotFoundError
 from vae_manager.files import identity_of
 from vae_manager.library import Folder, scan
-from vae_manager.library.verification import verify
-from vae_manager.library.verification_store import Outcome, Verification, VerificationStore
+from vae_manager.library.verification import Outcome, Verification, VerificationStore, verify
 from vae_manager.records import HashStore, RecordStore
 from vae_manager.records.capability import A1111
 

@@ -14,7 +14,7 @@ from tests.library.vaes import look, sha256, vae
 from tests.records.earlier import NAMES, write_earlier
 from tests.records.reading import paths, sql
 from vae_manager.files import FileRecord
-from vae_manager.files.damage import damage_notices
+from vae_manager.files.state_file import damage_notices
 from vae_manager.library import index as indexes
 from vae_manager.library.families import Guess, Guesses
 from vae_manager.library.index import READER, Index

@@ -18,7 +18,7 @@ from tests.records.killing import Writer, identity
 from tests.records.reading import paths, sql
 from tests.state.contents import ODD
 from vae_manager.files import identity_of
-from vae_manager.files.damage import damage_notices
+from vae_manager.files.state_file import damage_notices
 from vae_manager.files.weights import Fingerprints
 from vae_manager.records import DATABASE, HashRecord, HashStore, InspectionRecord, RecordStore, Verification
 from vae_manager.records import database as databases
@@ -379,7 +379,7 @@ def test_file_system_without_locks_keeps_records_in_memory(data: Path, exists: b
     script = (
         "import sys; from pathlib import Path; from tests.records.no_locks import refuse_locks\n"
         "if not refuse_locks(): sys.exit(77)\n"
-        "from tests.records.test_store import filled; from vae_manager.files.damage import damage_notices\n"
+        "from tests.records.test_store import filled; from vae_manager.files.state_file import damage_notices\n"
         "data = Path(sys.argv[1]); store = filled(data, 5); store._try_at = 0.0\n"
         "filled(data, 5); store.hashes.revision\n"
         "print(len(store.hashes.all_keys()), store.unwritten, len(damage_notices(data)))"

@@ -12,8 +12,7 @@ from tests.files.samples import checkpoint, diffusers, ldm
 from tests.files.torch_files import Made, as_zip, call, name, state_dict, text, write_legacy, write_zip
 from vae_manager.catalogue import FamilyGuess
 from vae_manager.files import TensorSpec, TensorTable, inspect
-from vae_manager.records.capability import A1111, FORGE, HOSTS, NEO, HostCapability
-from vae_manager.records.signature import VaeSignature
+from vae_manager.records.capability import A1111, FORGE, HOSTS, NEO, HostCapability, VaeSignature
 from vae_manager.records.verdict import AskFirst, Refused, Usable, UsableAfter, Verdict, obstacle_of, verdict
 
 numpy = pytest.importorskip("numpy")

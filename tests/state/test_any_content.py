@@ -18,8 +18,7 @@ from hypothesis import strategies as some
 from tests.state.contents import ALL, CATALOGUE, DATA, EARLIER, NOTES, ODD, example, mutations, path_of, put
 from tests.webui.host import PlainHost
 from vae_manager.catalogue import Catalogue, load
-from vae_manager.files.damage import damage_notices, forget_damage
-from vae_manager.files.state_file import MAX_BYTES
+from vae_manager.files.state_file import MAX_BYTES, damage_notices, forget_damage
 from vae_manager.library.trash import removed
 from vae_manager.service import Service
 from vae_manager.webui import api

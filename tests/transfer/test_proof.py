@@ -15,9 +15,8 @@ import pytest
 
 from vae_manager.transfer import Progress
 from vae_manager.transfer.partial import owner, recent
-from vae_manager.transfer.partial.file import Partial
+from vae_manager.transfer.partial.file import BLOCK, Partial, Proof
 from vae_manager.transfer.partial.journal import Journal, read
-from vae_manager.transfer.partial.proof import BLOCK, Proof
 
 from .ordering import CHUNK, COMMIT, NAME, REPO, Desk, some_bytes, unfinished
 

@@ -15,7 +15,7 @@ import pytest
 
 from vae_manager.catalogue import HttpsSource
 from vae_manager.transfer import Network, Order, deliver
-from vae_manager.transfer.wire.retry_after import wait_asked_for
+from vae_manager.transfer.retry import wait_asked_for
 from vae_manager.transfer.wire.session import Wire
 
 HOUR = 3600

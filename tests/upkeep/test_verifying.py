@@ -14,7 +14,7 @@ from vae_manager.catalogue import Catalogue, load
 from vae_manager.jobs import Handle
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
-from vae_manager.library.verification_store import Outcome, Verification
+from vae_manager.library.verification import Outcome, Verification
 from vae_manager.records import HashStore, RecordStore
 from vae_manager.records.capability import A1111
 from vae_manager.records.verdict import Refused, verdict

@@ -16,7 +16,7 @@ from tests.jobs.test_long_queue import steps
 from tests.library.vaes import vae
 from tests.webui.host import PlainHost
 from tests.webui.test_page import wait_for
-from vae_manager.library import listing
+from vae_manager.library import folders
 from vae_manager.service import Service
 from vae_manager.webui.ui.page import Page
 
@@ -41,7 +41,7 @@ def stamp_of(page: Page) -> str:
 
 
 def test_idle_look_costs_no_more_for_more_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(folders, "CHECK_SECONDS", 0.0)
     costs: dict[int, int] = {}
     for count in (FEW, MANY):
         page = library_of(tmp_path / str(count), count)

@@ -24,7 +24,7 @@ from vae_manager.files import FileRecord
 from vae_manager.jobs import JobState
 from vae_manager.library import Folder, scan, system_trash
 from vae_manager.library.journal import Journal
-from vae_manager.library.verification_store import Outcome
+from vae_manager.library.verification import Outcome
 from vae_manager.records.capability import A1111
 from vae_manager.sentences import megabytes, say
 from vae_manager.service import Service

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..files import FileRecord
 from ..library import Folder, scan
-from ..library.duplicates import Group, by_hash, by_weights
+from ..library.families import Group, by_hash, by_weights
 from ..sentences import megabytes
 from .judging import fields_of, judge, with_host
 from .known import Known, data_of, with_data

@@ -8,8 +8,7 @@ from typing import Any
 
 from ..errors import IntegrityError, UsageError
 from ..library import Folder, scan
-from ..library.verification import can_look_at_numbers, verify
-from ..library.verification_store import Outcome, Verification
+from ..library.verification import Outcome, Verification, can_look_at_numbers, verify
 from ..sentences import say
 from ..sync import worst
 from ..upkeep.verification_summary import summary_of

@@ -18,9 +18,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+from ..files.disk import rename_over
 from ..files.json_text import finite, parse_json, text, whole
 from ..files.state_file import UNREADABLE, StateFile
-from ..files.writing import rename_over
 from ..sentences import Sentence, from_data, to_data
 
 logger = logging.getLogger(__name__)

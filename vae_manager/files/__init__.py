@@ -1,15 +1,13 @@
 """What one file is: its name, its header, its layout, its hash. Nothing here needs torch, nor runs what a file says."""
 
 from .contents import chunks, read_contents
-from .fingerprints import sha256_of
 from .headers import Header, TensorInfo, read_header
-from .identity import Identity, identity_of
+from .identity import Identity, identity_of, sha256_of
 from .inspection import inspect, inspect_beginning
 from .names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from .numbers import find_nan
 from .pickles.values import shown
-from .problems import Problem
-from .record import Container, FileRecord
+from .record import Container, FileRecord, Problem
 from .tensor_table import TensorSpec, TensorTable
 
 __all__ = [

@@ -1,12 +1,4 @@
-"""Putting a new file on the disk: room for it, its bytes, its name.
-
-    Linux, most disks        renameat2(RENAME_NOREPLACE): one step, which fails if the target exists
-    with hard links          link(file, target), which fails if the target exists; then the old name is removed
-    without both             a check, then rename
-    Windows                  rename, which fails there if the target exists
-
-A process that is killed between link and unlink leaves a file with two names; `are_two_names` detects that.
-"""
+"""The disk: its room, its errors, and names and bytes put on it for certain."""
 
 from __future__ import annotations
 
@@ -17,18 +9,69 @@ import os
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, cast
 
 from ..errors import DiskError, NameTakenError
 from ..sentences import megabytes, say
-from .writing import patiently, sync_folder
 
 __all__ = [
-    "FULL", "NO_LINKS", "are_two_names", "check_room", "let_go", "name_taken", "publish", "rename_new", "sync",
+    "FULL",
+    "NO_LINKS",
+    "are_two_names",
+    "check_room",
+    "let_go",
+    "name_taken",
+    "patiently",
+    "publish",
+    "rename_new",
+    "rename_over",
+    "sync",
+    "sync_folder",
     "write_error",
-]  # fmt: skip
+]
+
+
+BUSY: Final = frozenset({5, 32, 33})
+"""What Windows says of a file that somebody has open: access denied, sharing violation, lock violation."""
+PATIENCE: Final = 3.0
+"""Seconds."""
+
+
+def patiently(change: Callable[[], object]) -> None:
+    """Do `change`, a renaming or a removal. Raises `OSError`.
+
+    Windows refuses both for as long as somebody has the file open: a virus scanner that looks at what is new, or a
+    thread that reads. That is over in a moment, so there it is tried again for a while.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            change()
+            return
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(0.02)
+
+
+def rename_over(file: Path, target: Path) -> None:
+    """Rename within a file system; what bore the name goes. Raises `OSError`."""
+    patiently(lambda: file.replace(target))
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk hold the names in `folder`, where the system can do that: Windows cannot open a folder."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What a full disk, quota or file system says."""

@@ -13,8 +13,7 @@ from ..sentences import Sentence, say
 from .headers import begins_like_safetensors, disk_error, read_beginning, read_header
 from .layouts import facts_of
 from .pickles import is_torch_file, read_torch
-from .problems import Problem
-from .record import Container, FileRecord
+from .record import Container, FileRecord, Problem
 from .tensor_table import TensorTable
 from .zero_runs import find_unfilled
 

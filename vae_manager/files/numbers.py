@@ -14,7 +14,7 @@ from .contents import chunks, read_contents
 from .headers import disk_error
 from .layouts import facts_of
 from .pickles.values import shown
-from .problems import Problem
+from .record import Problem
 from .renaming import canonical
 
 __all__ = ["find_nan", "nan_problem"]

@@ -12,10 +12,22 @@ from ..catalogue.families import UNKNOWN_FAMILY, FamilyGuess
 from ..sentences import Sentence
 from .identity import Identity
 from .layouts import NO_FACTS, TensorFacts, facts_of
-from .problems import Problem
 from .tensor_table import TensorTable
 
-__all__ = ["Container", "FileRecord", "Fingerprints"]
+__all__ = ["Container", "FileRecord", "Fingerprints", "Problem"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason why a file cannot be used, or cannot be used as it is."""
+
+    code: str
+    """No bytes of a model: `empty`, `web-page`, `lfs-pointer`, `other-format`, `not-a-model`, `zip-without-model`.
+    Broken: `truncated`, `bad-header`, `header-too-long`, `duplicate-key`, `overlapping`, `bad-offsets`, `bad-zip`,
+    `bad-pickle`, `nan`, `unfinished`. Dangerous: `unsafe-pickle`. Unreadable: `unreadable`, `old-torch`.
+    Reasons of a verdict: see `records.verdict`."""
+    sentence: Sentence
+
 
 Container = Literal["safetensors", "pickle", "web page", "lfs pointer", "empty", "unknown"]
 

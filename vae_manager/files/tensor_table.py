@@ -18,7 +18,21 @@ from weakref import WeakValueDictionary
 from .headers import DTYPE_BYTES
 from .json_text import parse_json, text, whole
 
-__all__ = ["Described", "TensorSpec", "TensorTable"]
+__all__ = ["TORCH_DTYPES", "Described", "TensorSpec", "TensorTable"]
+
+
+TORCH_DTYPES: Final = MappingProxyType(
+    {
+        "F64": "float64",
+        "F32": "float32",
+        "F16": "float16",
+        "BF16": "bfloat16",
+        "F8_E4M3": "float8_e4m3fn",
+        "F8_E5M2": "float8_e5m2",
+    }
+)
+"""Torch's names of the dtypes that weights come in."""
+
 
 MAX_TABLE_BYTES: Final = 16 << 20
 """A checkpoint of 20,000 tensors has a table of 2 MB."""

@@ -14,7 +14,7 @@ from ..catalogue.names import COMPANIONS
 from ..sentences import say
 from .contents import chunks
 from .headers import Header, TensorInfo, disk_error
-from .problems import Problem
+from .record import Problem
 
 __all__ = ["companion_of", "find_unfilled", "unfinished"]
 

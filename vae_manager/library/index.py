@@ -13,19 +13,61 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, get_args
 
 from ..errors import NotFoundError, VaeManagerError
-from ..files import FileRecord, Identity, Problem, TensorTable, identity_of, inspect
+from ..files import Container, FileRecord, Identity, Problem, TensorTable, identity_of, inspect
 from ..files.record import Fingerprints
 from ..files.state_file import UNREADABLE
 from ..files.weights import fingerprints
 from ..records import Failure, HashStore, InspectionRecord, RecordStore
 from ..sentences import from_data, to_data
 from .folders import VaeFile
-from .record_json import read_record, record_to_data, unreadable
 
-__all__ = ["Index"]
+__all__ = ["Index", "read_record", "record_to_data", "unreadable"]
+
+
+_CONTAINERS: Final = frozenset(get_args(Container))
+
+
+def unreadable(path: Path, size: int, error: VaeManagerError) -> FileRecord:
+    """Return the record of a file that is there and cannot be read."""
+    return FileRecord(path, size, "unknown", problems=(Problem("unreadable", error.sentence),))
+
+
+def record_to_data(record: FileRecord) -> dict[str, Any]:
+    """Return what JSON can hold of the record."""
+    data: dict[str, Any] = {"container": record.container}
+    if record.metadata:
+        data["metadata"] = dict(record.metadata)
+    if record.problems:
+        data["problems"] = [{"code": problem.code, **to_data(problem.sentence)} for problem in record.problems]
+    return data
+
+
+def read_record(data: Any) -> FileRecord:
+    """Read what `record_to_data` gave: a record without path, size and table.
+
+    Raises ValueError, TypeError, KeyError or AttributeError for anything else.
+    """
+    container = data["container"]
+    if container not in _CONTAINERS:
+        raise ValueError("no container")
+    return FileRecord(
+        Path(),
+        0,
+        container,
+        None,
+        {_text(key): _text(value) for key, value in data.get("metadata", {}).items()},
+        tuple(Problem(_text(one["code"]), from_data(one)) for one in data.get("problems", ())),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
 
 READER: Final = 3
 """Raised whenever an inspection gives something else for the same bytes: earlier results are then left out."""

@@ -24,10 +24,9 @@ from typing import Any, Final, Literal, get_args
 
 from ..errors import DiskError, RefusedError
 from ..files import Identity
-from ..files.disk import rename_new, sync, write_error
+from ..files.disk import patiently, rename_new, rename_over, sync, sync_folder, write_error
 from ..files.json_text import parse_json, path_of, text
 from ..files.partials import created, write_whole
-from ..files.writing import patiently, rename_over, sync_folder
 from ..sentences import Sentence, say
 from .sidecars import SIDECARS
 

@@ -24,10 +24,9 @@ from typing import Final
 
 from ..errors import Cancelled, FileChangedError, IntegrityError, RefusedError
 from ..files import identity_of, sha256_of
-from ..files.disk import NO_LINKS, check_room, let_go, name_taken, rename_new, sync, write_error
+from ..files.disk import NO_LINKS, check_room, let_go, name_taken, rename_new, sync, sync_folder, write_error
 from ..files.headers import disk_error
 from ..files.partials import partial_file, write_whole
-from ..files.writing import sync_folder
 from ..sentences import say
 
 __all__ = ["Report", "copy", "is_other_case", "link", "move", "name_taken", "write_error"]

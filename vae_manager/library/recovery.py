@@ -19,9 +19,8 @@ from typing import Final
 
 from ..errors import DiskError, NameTakenError, VaeManagerError
 from ..files import identity_of, sha256_of
-from ..files.disk import are_two_names
+from ..files.disk import are_two_names, patiently
 from ..files.partials import sweep
-from ..files.writing import patiently
 from ..sentences import Sentence, say
 from . import placing, system_trash
 from .journal import Intent, Journal, LeftNote

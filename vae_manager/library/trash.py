@@ -22,11 +22,10 @@ from typing import Any, Final
 
 from ..catalogue.names import is_vae_file_name
 from ..errors import NameTakenError, NotFoundError, RefusedError, VaeManagerError
-from ..files.damage import report_damage
+from ..files.disk import patiently, sync_folder
 from ..files.headers import disk_error
 from ..files.json_text import finite, parse_json, path_of
-from ..files.state_file import UNREADABLE, DamagedError, bytes_of, replace_file
-from ..files.writing import patiently, sync_folder
+from ..files.state_file import UNREADABLE, DamagedError, bytes_of, replace_file, report_damage
 from ..sentences import say
 from . import placing, system_trash
 from .journal import Intent

@@ -1,4 +1,4 @@
-"""What each WebUI can do with VAE files, as data. Sources: docs/hosts.md."""
+"""What a WebUI can load: its layouts and families, and the VAE of its checkpoint."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import Final
 
 from ..catalogue.entry import Layout
+from ..files.tensor_table import TensorTable
 
-__all__ = ["A1111", "FORGE", "HOSTS", "NEO", "REFORGE", "HostCapability"]
+__all__ = ["A1111", "FORGE", "HOSTS", "NEO", "REFORGE", "HostCapability", "VaeSignature"]
 
 
 @dataclass(frozen=True)
@@ -40,3 +41,13 @@ NEO: Final = HostCapability(
 
 HOSTS: Final = MappingProxyType({"a1111": A1111, "reforge": REFORGE, "forge": FORGE, "neo": NEO})
 """By the names that the command line takes."""
+
+
+@dataclass(frozen=True)
+class VaeSignature:
+    """The VAE of the checkpoint that a WebUI has loaded, or will load."""
+
+    tensors: TensorTable | None
+    """By the WebUI's names; None if they are not known. Their dtypes do not matter."""
+    family: str | None = None
+    """Key of `FAMILIES`; None if it cannot be told."""

@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from ..files.damage import set_aside
 from ..files.partials import partial_file
+from ..files.state_file import set_aside
 from ..sentences import Sentence, say
 
 __all__ = ["APPLICATION", "SCHEMA", "Database", "ReplacedError", "UnavailableError"]

@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from ..files.disk import patiently
 from ..files.identity import Identity
 from ..files.json_text import finite, text, whole
 from ..files.state_file import StateFile, list_of, pairs_of
 from ..files.weights import Fingerprints
-from ..files.writing import patiently
 from .rows import (
     GUESSES,
     HASHES,

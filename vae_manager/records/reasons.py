@@ -9,13 +9,11 @@ from types import MappingProxyType
 from typing import Final
 
 from ..files.architecture import Architecture, Shapes, architecture_of, shapes_of
-from ..files.dtypes import TORCH_DTYPES
 from ..files.layouts import facts_of
 from ..files.pickles.values import shown
-from ..files.problems import Problem
-from ..files.record import FileRecord
+from ..files.record import FileRecord, Problem
 from ..files.renaming import Renamed, Source, renamed_vae
-from ..files.tensor_table import TensorTable
+from ..files.tensor_table import TORCH_DTYPES, TensorTable
 from ..sentences import Sentence, say
 from .capability import HostCapability
 

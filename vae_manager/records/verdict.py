@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from ..catalogue import FAMILIES
 from ..errors import RefusedError
 from ..files.conversion import Plan, plan
-from ..files.problems import Problem
-from ..files.record import FileRecord
+from ..files.record import FileRecord, Problem
 from ..sentences import say
-from .capability import HostCapability
+from .capability import HostCapability, VaeSignature
 from .reasons import NETWORK_CODES, obstacle_to, refusal_of
-from .signature import VaeSignature
 
 __all__ = ["AskFirst", "Refused", "Usable", "UsableAfter", "Verdict", "family_label", "obstacle_of", "verdict"]
 

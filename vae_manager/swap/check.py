@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import RefusedError
 from ..files import FileRecord, TensorSpec, TensorTable
-from ..records.capability import HostCapability
+from ..records.capability import HostCapability, VaeSignature
 from ..records.reasons import Sources, sources_of
-from ..records.signature import VaeSignature
 from ..records.verdict import Refused, UsableAfter, verdict
 from ..sentences import Sentence, say
 

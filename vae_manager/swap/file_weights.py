@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ..errors import RefusedError
 from ..files import Header, Identity, TensorInfo, chunks, inspect, read_contents, shown
-from ..files.dtypes import TORCH_DTYPES
 from ..files.headers import disk_error
 from ..files.renaming import canonical
+from ..files.tensor_table import TORCH_DTYPES
 from ..records.capability import FORGE
 from ..records.verdict import verdict
 from ..sentences import say

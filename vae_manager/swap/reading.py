@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import BrokenFileError, FileChangedError, IntegrityError
 from ..files import Header, Identity, TensorInfo, chunks, read_contents, read_header
-from ..files.dtypes import TORCH_DTYPES
 from ..files.headers import begins_like_safetensors, disk_error
 from ..files.numbers import nan_problem
 from ..files.renaming import Source
+from ..files.tensor_table import TORCH_DTYPES
 from ..sentences import say
 from .weights import Weights, checksum, checksums
 

@@ -39,8 +39,8 @@ from .partial.lock import held
 from .partial.spans import front
 from .plan import AlreadyThere, Refuse, Resume, decide
 from .retry import keep_trying
-from .sources.locate import SHA256, Location, locate, shown_source
-from .sources.whereabouts import Whereabouts
+from .sources.locate import locate
+from .sources.location import SHA256, Location, Whereabouts, shown_source
 from .wire.session import Wire
 
 REPORT_SECONDS = 0.1

@@ -131,8 +131,7 @@ class Looks:
 
     def _conclude(self, seen: Sequence[tuple[VaeFile, FileRecord]], catalogue: Catalogue, told: object) -> _Last:
         from ..files.zero_runs import unfinished
-        from ..library.duplicates import by_weights
-        from ..library.families import families_of
+        from ..library.families import by_weights, families_of
 
         found = [record for _, record in seen]
         guesses = families_of(found, catalogue, self._stores.words(), self._stores.guesses())

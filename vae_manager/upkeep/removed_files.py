@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import NotFoundError
-from ..library.listing import YOUNG_NS
+from ..library.folders import YOUNG_NS
 from ..sentences import say
 
 if TYPE_CHECKING:  # what opens files waits for the first file

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..jobs import Handle, JobView, Lane
 from ..library import VaeFile
-from ..library.verification_store import Verification, VerificationStore
+from ..library.verification import Verification, VerificationStore
 from ..sentences import Sentence, megabytes, say
 from . import work
 from .known import key_of

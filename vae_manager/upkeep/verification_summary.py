@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ..library import VaeFile
-from ..library.verification_store import Outcome, Verification
+from ..library.verification import Outcome, Verification
 from ..sentences import Sentence, say
 
 __all__ = ["problems_of", "summary_of"]

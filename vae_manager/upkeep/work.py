@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import Cancelled, VaeManagerError
 from ..jobs import Handle
 from ..library import VaeFile
-from ..library.verification_store import Outcome, Verification
+from ..library.verification import Outcome, Verification
 from ..records.capability import A1111, HostCapability
 from ..sentences import say
 from .looks import Looks, Stores

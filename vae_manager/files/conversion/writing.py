@@ -18,9 +18,8 @@ from ...errors import Cancelled, FileChangedError, IntegrityError, UsageError
 from ...sentences import say
 from ..contents import chunks, read_contents
 from ..disk import check_room, name_taken, publish, sync, write_error
-from ..fingerprints import sha256_of
 from ..headers import Header, disk_error
-from ..identity import Identity
+from ..identity import Identity, sha256_of
 from ..inspection import inspect
 from ..names import safe_file_name
 from ..partials import partial_file, write_whole

@@ -1,20 +1,53 @@
-"""One connection of several: it asks for its share, hands on what comes, and takes the next."""
+"""One connection: its address, its rate and the bytes that it brings."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...errors import ExpiredAddressError, TransientNetworkError
 from ...sentences import say
 from ..background import NETWORK_THREAD
-from ..sources.locate import shown_source
+from ..sources.location import shown_source
 from .opening import Body, open_at
 from .shares import Share
 
 if TYPE_CHECKING:
     from .crew import Crew
+
+
+STEP = 0.1
+"""Seconds of the line that may be used at once, and after which a waiting thread looks around."""
+
+
+class Limiter:
+    """Holds all connections together to a number of bytes per second."""
+
+    def __init__(self, bandwidth: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bandwidth = bandwidth
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._free_at = clock()
+
+    def portion(self, wanted: int) -> int:
+        """Return how many bytes of `wanted` to read at once, so that the line is used evenly."""
+        if self._bandwidth is None:
+            return wanted
+        return max(1, min(wanted, int(self._bandwidth * STEP / 4)))
+
+    def wait(self, count: int, gone: threading.Event) -> None:
+        """Sleep until `count` more bytes may be read, or `gone` is set."""
+        if self._bandwidth is None:
+            return
+        with self._lock:
+            now = self._clock()
+            self._free_at = max(self._free_at, now - STEP) + count / self._bandwidth
+            until = self._free_at
+        while (left := until - self._clock()) > 0 and not gone.wait(min(left, STEP)):
+            pass
+
 
 READ = 1 << 18
 """Bytes that are taken from a connection at once, at most."""

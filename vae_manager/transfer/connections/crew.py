@@ -31,15 +31,12 @@ from ..partial.file import Partial
 from ..partial.journal import Journal
 from ..partial.spans import added, front, missing
 from ..retry import PROGRESS
-from ..sources.locate import Location, shown_source
-from ..sources.whereabouts import Whereabouts
+from ..sources.location import Location, Whereabouts, shown_source
 from ..wire.addresses import host
 from ..wire.session import Wire
-from .connection import Connection
-from .limiter import Limiter
+from .connection import Connection, Limiter
 from .opening import Body, open_at, refuse_misfit
-from .ramp import Ramp
-from .shares import UNKNOWN, Share, Shares
+from .shares import UNKNOWN, Ramp, Share, Shares
 
 MOST_BYTES = 20_000_000_000
 """The end of a body whose size nobody knows."""

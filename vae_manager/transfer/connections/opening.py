@@ -13,7 +13,7 @@ from ...catalogue.sources import BucketSource, LocalSource
 from ...errors import ExpiredAddressError, IntegrityError, NetworkError, NotFoundError
 from ...sentences import say
 from ..sources import buckets
-from ..sources.locate import Location, shown_source
+from ..sources.location import Location, shown_source
 from ..wire.addresses import host
 from ..wire.session import Wire, reader, status_error
 

@@ -13,9 +13,8 @@ from typing import Any
 from ...catalogue.buckets import bucket_source
 from ...catalogue.names import safe_file_name
 from ...catalogue.sources import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source
-from ...files.damage import report_damage
 from ...files.json_text import hexadecimal, parse_json, path_of, text, whole
-from ...files.state_file import UNREADABLE, DamagedError, bytes_of, list_of
+from ...files.state_file import UNREADABLE, DamagedError, bytes_of, list_of, report_damage
 from ...sentences import say
 from ..order import Order
 from ..wire.addresses import without_secrets

@@ -10,9 +10,9 @@ import functools
 import json
 from pathlib import Path
 
+from ...files.disk import patiently, rename_over
 from ...files.json_text import parse_json, whole
 from ...files.state_file import UNREADABLE, DamagedError, bytes_of
-from ...files.writing import patiently, rename_over
 from .spans import Spans, are_sound
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ...catalogue.sources import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source
 from ...errors import NetworkError, NotFoundError, RefusedError, VaeManagerError
 from ...sentences import say
-from ..wire.addresses import after_redirect, checked, host, origin, shown
+from ..wire.addresses import after_redirect, checked, host, origin
 from ..wire.session import MOST_REDIRECTS, REDIRECTS, Wire, status_error, too_many_redirects
 from . import buckets, civitai, hub
 from .location import SHA256, Location
@@ -19,7 +19,7 @@ from .location import SHA256, Location
 if TYPE_CHECKING:
     from requests import Response
 
-__all__ = ["SHA256", "Location", "locate", "shown_source"]
+__all__ = ["locate"]
 
 MOVED = frozenset({301, 308})
 """The whole hub is elsewhere (a mirror that leads back to the origin); the other redirects lead to the bytes."""
@@ -47,9 +47,6 @@ def locate(source: Source, wire: Wire, *, hash_decides: bool) -> Location:
         return _at_hub(replace(source, revision=None), wire)
 
 
-def shown_source(source: Source) -> str:
-    """Name `source` to people."""
-    return shown(source.url) if isinstance(source, HttpsSource) else str(source)
 
 
 def _local(source: LocalSource) -> Location:

@@ -1,17 +1,15 @@
-"""Which addresses may be asked, and what of them may be shown.
-
-TLS everywhere, except to and from this machine itself (tests, a mirror that runs beside the WebUI). https never becomes
-http on the way. What only the owner of an address should know is in no text and in no journal.
-"""
+"""Addresses: which are safe to ask, and what of them may be shown."""
 
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from ...errors import RefusedError
 from ...sentences import say
+from ..background import NETWORK_THREAD
 
 SECRET = re.compile(r"token|key|secret|sig|pass|auth|credential|policy", re.IGNORECASE)
 """Names of query fields whose value opens a door."""
@@ -97,3 +95,25 @@ def _is_loopback(name: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+LOGGER = "urllib3.connectionpool"
+QUERY = re.compile(r"\?[^\s\"'<>]*")
+
+
+class WithoutQueries(logging.Filter):
+    """Cuts what follows a question mark out of the texts of a record; lets every record pass."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if (record.threadName or "").startswith(NETWORK_THREAD):
+            record.msg = QUERY.sub("?…", record.getMessage())
+            record.args = ()
+        return True
+
+
+_FILTER = WithoutQueries()
+
+
+def keep_queries_out_of_the_log() -> None:
+    """Put the filter in place; once more changes nothing."""
+    logging.getLogger(LOGGER).addFilter(_FILTER)

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ...errors import NetworkError, TransientNetworkError, VaeManagerError
 from ...sentences import say
 from ..order import Network
-from .addresses import after_redirect, checked, host, origin
-from .redact import keep_queries_out_of_the_log
-from .retry_after import wait_asked_for
+from ..retry import wait_asked_for
+from .addresses import after_redirect, checked, host, keep_queries_out_of_the_log, origin
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...choice import AUTOMATIC, Resolution, Rule
 from ...errors import VaeManagerError
-from ...records.capability import A1111
-from ...records.signature import VaeSignature
+from ...records.capability import A1111, VaeSignature
 from ...sentences import Sentence, say
 from ..admission import Listening
 from ..faults import FAULTS, unavailable

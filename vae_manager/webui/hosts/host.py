@@ -16,8 +16,7 @@ from ..admission import Listening
 from .acts import Act, InUse
 
 if TYPE_CHECKING:
-    from ...records.capability import HostCapability
-    from ...records.signature import VaeSignature
+    from ...records.capability import HostCapability, VaeSignature
     from ...swap import LatentTest
     from .comparing import Comparing
 

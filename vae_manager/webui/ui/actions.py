@@ -10,7 +10,7 @@ from ...choice import Choice
 from ...downloads import Downloads, LeftOver
 from ...downloads.keys import CIVITAI
 from ...errors import NotFoundError, RefusedError
-from ...files.damage import forget_damage
+from ...files.state_file import forget_damage
 from ...jobs import Step
 from ...sentences import say
 from ...service import Service

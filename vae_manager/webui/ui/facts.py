@@ -15,7 +15,7 @@ from ...choice import BUILTIN, Caught, Choice, Resolution, caught_by, stem_of
 from ...downloads import Download, LeftOver, Past
 from ...downloads.keys import CIVITAI
 from ...errors import VaeManagerError
-from ...files.damage import damage_notices
+from ...files.state_file import damage_notices
 from ...jobs import JobState, JobView
 from ...library import VaeFile
 from ...sentences import Sentence, say

@@ -15,7 +15,7 @@ from ...catalogue import Entry
 from ...errors import NotFoundError
 from ...library import VaeFile, collisions, scan, system_trash
 from ...library.previews import previews_of
-from ...library.verification_store import Verification
+from ...library.verification import Verification
 from ...records.verdict import Refused
 from ...sentences import Sentence, say
 from ...service import Service

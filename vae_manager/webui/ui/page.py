@@ -14,7 +14,7 @@ from ...choice import AUTOMATIC, BUILTIN, Choice
 from ...errors import NotFoundError
 from ...jobs import JobState
 from ...library import VaeFile, scan
-from ...library.listing import Listing
+from ...library.folders import Listing
 from ...library.previews import previews_of
 from ...sentences import Sentence, say
 from ...service import Service

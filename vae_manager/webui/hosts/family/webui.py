@@ -15,8 +15,7 @@ from ....files import Identity, Problem
 from ....files.json_text import parse_json
 from ....files.state_file import UNREADABLE, DamagedError, bytes_of, pairs_of
 from ....library import Folder
-from ....records.capability import A1111, HostCapability
-from ....records.signature import VaeSignature
+from ....records.capability import A1111, HostCapability, VaeSignature
 from ....sentences import Sentence, say
 from ....service import the_service
 from ...admission import Listening, Name

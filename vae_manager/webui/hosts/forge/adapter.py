@@ -15,7 +15,7 @@ from modules_forge import main_entry
 
 from ....choice import AUTOMATIC, BUILTIN, Choice, Situation
 from ....library import scan
-from ....records.signature import VaeSignature
+from ....records.capability import VaeSignature
 from ....sentences import Sentence, say
 from ....service import the_service
 from ...ui.choosing import follow

@@ -9,7 +9,7 @@ from typing import Final
 from ....errors import VaeManagerError
 from ....files import Identity, TensorTable, identity_of, inspect
 from ....files.renaming import canonical
-from ....records.signature import VaeSignature
+from ....records.capability import VaeSignature
 
 UNET: Final = "model.diffusion_model."
 CROSS_ATTENTION: Final = f"{UNET}input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from ....files import FileRecord
-from ....library.verification_store import Outcome, Verification
+from ....library.verification import Outcome, Verification
 from ....records.reasons import NETWORK_CODES
 from ....records.verdict import AskFirst, Refused, Verdict, obstacle_of
 from ....sentences import Sentence, megabytes, say

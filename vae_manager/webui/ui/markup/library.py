@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from ....library.verification_store import Outcome
+from ....library.verification import Outcome
 from ....records.verdict import obstacle_of
 from ....sentences import Sentence, megabytes, say
 from ...words import Words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ....library.verification_store import Outcome
+from ....library.verification import Outcome
 from ....sentences import Sentence, say
 
 DAMAGED: Final = frozenset(
