@@ -284,7 +284,7 @@ def test_a_cancelled_typed_one_leaves_nothing_either(
     hub: Hub, service: Service, folder: Path, typed: NetworkFor
 ) -> None:
     hub.cdn.link = Link(rate_total=500_000)
-    address = hub.publish("/files/mine.safetensors", b"x" * 2_000_000)
+    address = hub.publish("/files/mine.safetensors", some_bytes(2_000_000))
     key = service.get_from(f"{address}?token=hidden", folder, typed, strangers=False)
     arriving(service, key, 100_000)
     service.downloads.cancel(key)
