@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tests.hub import Hub
-from vae_manager.transfer.background import NETWORK_THREAD
+from vae_manager.transfer.retry import NETWORK_THREAD
 from vae_manager.transfer.wire.addresses import LOGGER, keep_queries_out_of_the_log
 
 from .ordering import COMMIT, MB, NAME, REPO, Desk, some_bytes

@@ -30,8 +30,8 @@ from vae_manager.library import scan
 from vae_manager.sentences import say
 from vae_manager.service import Service
 from vae_manager.webui.hosts.acts import Act
+from vae_manager.webui.ui.actions import perform
 from vae_manager.webui.ui.comparison.figures import figures_of, shifts_of
-from vae_manager.webui.ui.messages import perform
 from vae_manager.webui.ui.page import Page
 from vae_manager.webui.words import words_for
 

@@ -20,7 +20,7 @@ from vae_manager.errors import RefusedError, UsageError
 from vae_manager.sentences import say
 from vae_manager.service import Service
 from vae_manager.webui.hosts.acts import Act, Swap
-from vae_manager.webui.ui.messages import perform
+from vae_manager.webui.ui.actions import perform
 from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB, Page
 
 BYTES = b"a VAE of a few bytes" * 200_000  # 4 MB

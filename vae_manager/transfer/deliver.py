@@ -28,7 +28,6 @@ from ..errors import (
 from ..files.disk import check_room, name_taken
 from ..sentences import Sentence, megabytes, say
 from .arrival import check_arrival, check_beginning
-from .background import awaited
 from .connections.crew import fetch
 from .order import Delivery, Network, Order, Phase, Progress
 from .partial import owner
@@ -37,11 +36,64 @@ from .partial.file import Partial
 from .partial.journal import Journal, nameable
 from .partial.lock import held
 from .partial.spans import front
-from .plan import AlreadyThere, Refuse, Resume, decide
-from .retry import keep_trying
+from .retry import awaited, keep_trying
 from .sources.locate import locate
 from .sources.location import SHA256, Location, Whereabouts, shown_source
 from .wire.session import Wire
+
+
+@dataclass(frozen=True)
+class AlreadyThere:
+    """The wanted bytes bear the wanted name."""
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Other bytes bear that name: they are never overwritten."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with the bytes that are kept."""
+
+    etag: str | None
+    """What the same source said that the kept bytes are of; None where they came from another one."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Fetch from the first byte on."""
+
+
+Plan = AlreadyThere | Refuse | Resume | Start
+
+
+def decide(
+    *,
+    target: str | None,
+    expected: str | None,
+    journal: Journal | None = None,
+    source: Source | None = None,
+    size: int | None = None,
+) -> Plan:
+    """Decide, from the hash of what bears the final name (None: nothing does), the expected hash, and what is kept.
+
+    >>> decide(target=None, expected="aa")
+    Start()
+    >>> decide(target="aa", expected="aa")
+    AlreadyThere()
+    >>> decide(target="bb", expected="aa"), decide(target="bb", expected=None)
+    (Refuse(), Refuse())
+    """
+    if target is not None:
+        return AlreadyThere() if target == expected else Refuse()
+    if journal is None or not journal.segments or (size is not None and journal.segments[-1][1] > size):
+        return Start()
+    etag = journal.etag if journal.source == source else None
+    if expected is not None:
+        return Resume(etag) if journal.sha256 == expected else Start()
+    return Resume(etag) if etag else Start()
+
 
 REPORT_SECONDS = 0.1
 

@@ -1,4 +1,4 @@
-"""Patience with a network: how often and how long to wait before another try."""
+"""Patience with a network: how long to wait, how often to try again, and how to stop either."""
 
 from __future__ import annotations
 
@@ -10,10 +10,52 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from ..errors import Cancelled, NetworkError, TransientNetworkError
 from ..sentences import say
+
+Found = TypeVar("Found")
+
+NETWORK_THREAD = "vae-manager network"
+"""The name of every thread that asks the network."""
+TICK = 0.1
+"""Seconds after which a wait looks around."""
+
+
+class _Work(threading.Thread, Generic[Found]):
+    def __init__(self, work: Callable[[], Found]) -> None:
+        super().__init__(name=NETWORK_THREAD, daemon=True)
+        self._work = work
+        self.ended = threading.Event()
+        self.result: list[Found] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result.append(self._work())
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            self.error = error
+        finally:
+            self.ended.set()
+
+
+def awaited(work: Callable[[], Found], stop: threading.Event) -> Found:
+    """Return what `work` returns; raise what it raises, and `Cancelled` as soon as `stop` is set.
+
+    The thread that is left behind then ends with its time-out; it owns nothing but its connection.
+    """
+    thread = _Work(work)
+    thread.start()
+    while not thread.ended.wait(TICK):
+        if stop.is_set():
+            break
+    if stop.is_set():
+        raise Cancelled(say("Stopped."))
+    if thread.error is not None:
+        raise thread.error
+    return thread.result[0]
+
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ExpiredAddressError, TransientNetworkError
 from ...sentences import say
-from ..background import NETWORK_THREAD
+from ..retry import NETWORK_THREAD
 from ..sources.location import shown_source
 from .opening import Body, open_at
 from .shares import Share

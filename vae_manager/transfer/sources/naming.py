@@ -6,8 +6,8 @@ import threading
 
 from ...catalogue.names import safe_file_name
 from ...catalogue.sources import CivitaiSource, Source, name_at
-from ..background import awaited
 from ..order import Network
+from ..retry import awaited
 from ..wire.session import Wire
 from .civitai import name_of
 

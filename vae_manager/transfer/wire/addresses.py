@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, u
 
 from ...errors import RefusedError
 from ...sentences import say
-from ..background import NETWORK_THREAD
+from ..retry import NETWORK_THREAD
 
 SECRET = re.compile(r"token|key|secret|sig|pass|auth|credential|policy", re.IGNORECASE)
 """Names of query fields whose value opens a door."""

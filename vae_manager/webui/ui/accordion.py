@@ -13,7 +13,7 @@ from ..admission import Visitor
 from ..faults import FAULTS
 from ..words import words_for
 from . import markup
-from .acting import acting
+from .actions import acting
 from .comparison.stage import under_result
 from .gradio_compat import (
     Work,

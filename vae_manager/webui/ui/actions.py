@@ -2,26 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from ...catalogue import Entry, Source, not_offered
 from ...choice import Choice
 from ...downloads import Downloads, LeftOver
 from ...downloads.keys import CIVITAI
-from ...errors import NotFoundError, RefusedError
+from ...errors import NotFoundError, RefusedError, UsageError, VaeManagerError
+from ...files.json_text import parse_json
 from ...files.state_file import forget_damage
 from ...jobs import Step
 from ...sentences import say
 from ...service import Service
+from ..admission import Visitor
 from ..hosts.acts import Act
-from .choosing import allow, choose, dismiss, is_listed, prefer
+from . import markup
+from .comparison.actions import COMPARISON_ACTIONS
 from .facts import state_folders, terms_are_open
-from .library_actions import convert_fetched
+from .gradio_compat import Work, picture_of
+from .library_actions import LIBRARY_ACTIONS, convert_fetched
+from .options import allow, choose, dismiss, is_listed, prefer
+from .page import Page
+from .questions import Question
 
 if TYPE_CHECKING:
     from ...transfer import Delivery, Network
     from ..hosts.host import Host
+
+
+def acting(page: Page) -> Work:
+    """The work of an event that brings a message."""
+
+    def act(seen: Page, text: str) -> None:
+        perform(seen.host, seen.service, text)
+
+    return _answering(page, act)
+
+
+def comparing(page: Page) -> Work:
+    """The work of an event that brings a message and a picture of the person's own."""
+
+    def compare(seen: Page, text: str, picture: Any) -> None:
+        seen.compare_picture(text, picture_of(picture))
+
+    return _answering(page, compare)
+
+
+def _answering(page: Page, do: Callable[..., None]) -> Work:
+    """Wrap `do`, so that its one output is the answer: empty if the message was obeyed."""
+
+    def answered(visitor: Visitor, *inputs: Any) -> str:
+        seen = page.seen_by(visitor)
+        try:
+            do(seen, *inputs)
+        except Question as question:
+            return markup.question(question, seen.words)
+        except VaeManagerError as error:
+            return markup.answer(error.sentence, seen.words, can_close=True)
+        return ""
+
+    return Work(page.host, answered, lambda sentence: markup.answer(sentence, page.words, can_close=True))
+
 
 Action = dict[str, Any]
 Do = Callable[["Host", Service, Action], None]
@@ -206,3 +248,19 @@ ACTIONS: dict[str, tuple[Do, dict[str, type]]] = {
     "reload": (_reload, {}),
 }
 """What a message may ask for, and the fields that it must bring."""
+
+
+ALL: Final[Mapping[str, tuple[Do, dict[str, type]]]] = {**ACTIONS, **LIBRARY_ACTIONS, **COMPARISON_ACTIONS}
+
+
+def perform(host: Host, service: Service, message: str) -> None:
+    """Do what the browser asks: a JSON object with the action's name under `do`. Raises VaeManagerError."""
+    try:
+        action = parse_json(message.encode("utf-8", "surrogatepass"))
+        do, fields = ALL[action["do"]]
+        understood = all(type(action[name]) is kind for name, kind in fields.items())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        understood = False
+    if not understood:
+        raise UsageError(say("The page is out of date. Reload it."))
+    do(host, service, action)

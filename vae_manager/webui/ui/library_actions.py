@@ -12,9 +12,8 @@ from ...library import VaeFile, scan
 from ...sentences import Sentence, megabytes, say
 from ...service import Service
 from ..hosts.acts import Act
-from .choosing import allow, choose, is_listed
-from .fitting import LOOK_ALIKE, family_label, judge, needs_conversion
 from .library_facts import file_of, vae_folders
+from .options import LOOK_ALIKE, allow, choose, family_label, is_listed, judge, needs_conversion
 from .questions import Question
 
 if TYPE_CHECKING:

@@ -21,9 +21,8 @@ from ...sentences import Sentence, say
 from ...service import Service
 from ...upkeep import doubled, key_of
 from ..hosts.acts import Act, InUse
-from .activity import Activity, read_activity
-from .fitting import can_use, judge, needs_conversion
-from .memo import Memo
+from .facts import Activity, read_activity
+from .options import Memo, can_use, judge, needs_conversion
 
 if TYPE_CHECKING:
     from ...files import FileRecord

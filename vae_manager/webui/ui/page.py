@@ -26,20 +26,17 @@ from ..hosts.visited import seen_from_elsewhere, seen_from_here
 from ..update import loaded_code
 from ..words import Words, words_of
 from . import markup
-from .activity import read_activity
-from .choosing import allow, choose
 from .comparison.actions import compare_picture
 from .comparison.advice import which_vae
 from .comparison.facts import Offers, read_section
 from .comparison.kept import kept
 from .comparison.markup import cards, progress, setup
 from .comparison.view import view_of
-from .facts import Facts, read_facts
+from .facts import Facts, read_activity, read_facts
 from .library_facts import LibraryRow, read_library
 from .library_table import RowLog
 from .markup import choice_name
-from .memo import Memo
-from .options import option_of, warning_in_tab
+from .options import Memo, allow, choose, option_of, warning_in_tab
 from .pasted import chosen_for_tab
 
 if TYPE_CHECKING:

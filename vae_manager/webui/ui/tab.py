@@ -9,7 +9,7 @@ import gradio as gr
 
 from ...sentences import say
 from . import markup
-from .acting import acting, comparing
+from .actions import acting, comparing
 from .comparison.stage import frame
 from .gradio_compat import keep_out_of_ui_config, on_change, on_message, picture_field
 from .page import COMPARISON, DOWNLOADS, LIBRARY, Page

@@ -16,8 +16,8 @@ from ....service import Service, the_service
 from ...faults import FAULTS
 from ...ui import accordion, tab
 from ...ui.actions import quick_settings_with_vae
-from ...ui.choosing import follow
 from ...ui.gradio_compat import Work, changed, heed_people_alone, is_in_page, on_sync
+from ...ui.options import follow
 from ...ui.page import TABS, Page
 from .. import host_values
 from ..acts import Act

@@ -12,7 +12,7 @@ from ....choice import BUILTIN
 from ....sentences import say
 from ...faults import FAULTS
 from ...ui.accordion import settings_region
-from ...ui.fitting import family_label
+from ...ui.options import family_label
 from ...words import Words
 from .. import host_values
 from ..acts import Act

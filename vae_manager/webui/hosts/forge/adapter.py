@@ -18,7 +18,7 @@ from ....library import scan
 from ....records.capability import VaeSignature
 from ....sentences import Sentence, say
 from ....service import the_service
-from ...ui.choosing import follow
+from ...ui.options import follow
 from .. import host_values
 from ..acts import Act, InUse
 from ..family import card, options, patching

@@ -7,13 +7,12 @@ from html import escape
 
 from ....sentences import Sentence, say
 from ...words import Words
-from ..builtin import Builtin
-from ..facts import Facts
-from ..fitting import family_label
+from ..facts import Builtin, Facts
 from ..markup.advice import advice_sentences, figures
-from ..markup.offers import SHOWN_AT_ONCE, offer
+from ..markup.downloads import SHOWN_AT_ONCE, offer
 from ..markup.parts import paragraph, plain
 from ..markup.status import not_loaded
+from ..options import family_label
 
 
 def which_vae(facts: Facts, words: Words) -> str:

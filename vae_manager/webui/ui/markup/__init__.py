@@ -1,17 +1,15 @@
 """How the page looks: facts in, HTML out. Pure; every name that comes from a file or a server is escaped."""
 
 from .choices import choice_name, dropdown
-from .downloads import downloads, downloads_now, forms
-from .faults import faults
+from .downloads import catalogue, downloads, downloads_now, forms, offers
 from .file import adopt_form, file_details
 from .jobs import Figures, job_figures
 from .library import library_bar, library_frame, library_row
-from .offers import catalogue, offers
 from .outcomes import answers
 from .parts import answer, one_primary, question
 from .pasted import pasted, pasted_title
 from .settings import settings
-from .status import status, title
+from .status import faults, status, title
 from .trash_list import trash
 from .work import work_figures
 

@@ -10,8 +10,7 @@ from ....records.verdict import AskFirst, Refused, Verdict
 from ....sentences import Sentence, say
 from ...words import Words
 from ..facts import Facts
-from ..fitting import family_label, needs_conversion, sorts_last
-from ..options import Option
+from ..options import Option, family_label, needs_conversion, sorts_last
 
 
 def choice_name(choice: Choice, words: Words) -> str:

@@ -14,8 +14,7 @@ from ....jobs import JobView
 from ....sentences import Sentence, say
 from ....upkeep import Told, key_of
 from ...words import Words
-from ..activity import Activity
-from ..facts import Facts
+from ..facts import Activity, Facts
 from .parts import button, plain
 from .status import choice_lines
 from .work import work_line

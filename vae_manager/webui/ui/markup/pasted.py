@@ -7,7 +7,7 @@ from ....pasted import Finding
 from ....sentences import Sentence, say
 from ...words import Words
 from ..facts import Facts
-from ..fitting import family_label
+from ..options import family_label
 from ..pasted import Pasted
 from .parts import FINE, LOOK, button, dismiss, line
 

@@ -8,7 +8,7 @@ from html import escape
 from ....sentences import say
 from ...words import Words
 from ..facts import Facts
-from .offers import offers
+from .downloads import offers
 from .parts import LOOK, button, line, one_primary
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -9,14 +10,19 @@ from ....choice import Choice, Rule
 from ....jobs import JobState, JobView
 from ....sentences import Sentence, say
 from ....upkeep import key_of
+from ...faults import Fault
 from ...hosts.acts import Refusal, Swap
 from ...words import Words
 from ..facts import Facts
-from ..fitting import family_label
-from ..options import CHOICE_KEY
-from .checkpoint import checkpoint_button, checkpoint_lines
+from ..options import CHOICE_KEY, family_label
+from .advice import checkpoint_button, checkpoint_lines
 from .choices import choice_name, family_name, question_word
 from .parts import BROKEN, FINE, LOOK, button, dismiss, line, paragraph, plain, with_buttons
+
+
+def faults(found: Sequence[Fault], words: Words) -> str:
+    return "".join(line(BROKEN, words(fault.sentence), words) for fault in found)
+
 
 HASH_SHOWN = 10
 """Digits of a hash that the WebUI shows in infotext."""
@@ -241,4 +247,3 @@ def _compare_button(words: Words) -> str:
     """Opens the comparison; the browser knows which tab's picture is meant."""
     text = escape(words(say("Compare on last picture")))
     return f'<button type="button" class="vm-button" data-vae-compare data-vae-key="compare">{text}</button>'
-
