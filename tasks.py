@@ -67,12 +67,21 @@ HUB_VERSIONS = ("0.16.4", "0.25.0", "")
 """Versions that hosts have; empty is the newest. 0.36.2 is in the WebUI's environment."""
 
 CORE_TESTS = [
-    "catalogue", "files", "records", "library", "transfer", "jobs", "hub", "cli", "service", "sync", "upkeep", "words"
+    "catalogue",
+    "files",
+    "records",
+    "library",
+    "transfer",
+    "jobs",
+    "hub",
+    "cli",
+    "service",
+    "sync",
+    "upkeep",
+    "words",
 ]
 """Folders of tests that need neither gradio, nor torch, nor a browser."""
-HUB_TESTS = [
-    "hub", "cli", "transfer/test_deliver.py", "transfer/test_security.py", "transfer/test_buckets.py"
-]
+HUB_TESTS = ["hub", "cli", "transfer/test_deliver.py", "transfer/test_security.py", "transfer/test_buckets.py"]
 """What meets huggingface_hub: addresses, tokens, endpoints, answers. The oldest version runs all of the core's, since
 the oldest Python comes with it."""
 FAULT_SUITE = "transfer/suite/test_suite.py"
@@ -86,9 +95,7 @@ DIFFUSERS_TESTS = "tests/files/conversion/test_diffusers.py"
 BROWSER_TESTS = "tests/browser"
 BY_FILE = ["-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
 """How they are run: a browser and its WebUI keep a core busy, and the tests of a file may build on each other."""
-PAGE_TESTS = [
-    f"{BROWSER_TESTS}/test_main_job.py", f"{BROWSER_TESTS}/test_foreign_pages.py", "tests/host/test_page.py"
-]
+PAGE_TESTS = [f"{BROWSER_TESTS}/test_main_job.py", f"{BROWSER_TESTS}/test_foreign_pages.py", "tests/host/test_page.py"]
 """What depends on the generation of gradio most, run on the other one too; the rest of the folder passes there as well,
 and takes as long again."""
 FORGE_TESTS = ["tests/forge", "tests/host/test_forge.py"]
@@ -196,7 +203,7 @@ def chromium() -> str | None:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Run what is quick: linters, types, layers and pure tests."""
+    """Run what is quick: linters, formatter, types, layers and pure tests."""
     prepare(WEBUI_ENVIRONMENT, options.torch_index)
     steps = [*static_checks(), ("pure tests", WEBUI_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", *QUICK_TESTS])]
     return summary([name for name, environment, arguments in steps if not timed(name, environment, arguments)])
@@ -206,6 +213,7 @@ def static_checks() -> list[tuple[str, Environment, list[str]]]:
     """Steps that read the source alone."""
     return [
         ("ruff", WEBUI_ENVIRONMENT, ["-m", "ruff", "check", "."]),
+        ("format", WEBUI_ENVIRONMENT, ["-m", "ruff", "format", "--check", "."]),
         ("mypy", WEBUI_ENVIRONMENT, ["-m", "mypy"]),
         ("layers", WEBUI_ENVIRONMENT, ["-c", "from importlinter.cli import lint_imports_command as run; run()"]),
     ]
@@ -318,7 +326,12 @@ def demo(options: argparse.Namespace) -> int:
     """Open the page of the stand-in WebUI with the real extension, a loopback hub and the tiny VAEs."""
     prepare(WEBUI_ENVIRONMENT, options.torch_index)
     return WEBUI_ENVIRONMENT.run(
-        "-m", "tests.host.demo", "--data", str(DEMO), "--port", str(options.port),
+        "-m",
+        "tests.host.demo",
+        "--data",
+        str(DEMO),
+        "--port",
+        str(options.port),
         *(["--no-browser"] if options.no_browser else []),
     )
 

@@ -30,6 +30,7 @@ GRADIO_4 = ROOT / ".envs" / "webui-gradio4" / "bin" / "python"
 SHARE = 40
 """Names for one process: what is imported anew each time adds up."""
 
+
 def python_for(host: str) -> str:
     return str(GRADIO_4) if host == "forge" and GRADIO_4.exists() else sys.executable
 

@@ -158,7 +158,11 @@ def spread(values: Sequence[float], digits: int = 5) -> dict[str, float]:
     """Median, the tenths at either end, least and most."""
     tenths = statistics.quantiles(values, n=10, method="inclusive") if len(values) > 1 else [values[0]] * 9
     named = {
-        "median": statistics.median(values), "p10": tenths[0], "p90": tenths[-1], "min": min(values), "max": max(values)
+        "median": statistics.median(values),
+        "p10": tenths[0],
+        "p90": tenths[-1],
+        "min": min(values),
+        "max": max(values),
     }
     return {name: round(value, digits) for name, value in named.items()}
 

@@ -205,9 +205,7 @@ class Service:
         order = typed(address, folder, network, strangers=strangers)
         return self.downloads.get(Wanted(order, order.file_name), lambda: network(order.sources), then)
 
-    def go_on(
-        self, left: LeftOver, network: NetworkFor, then: Then | None = None, *, strangers: bool
-    ) -> str:
+    def go_on(self, left: LeftOver, network: NetworkFor, then: Then | None = None, *, strangers: bool) -> str:
         """Let a download that was cut off go on."""
         from .downloads.address import check
 

@@ -120,9 +120,10 @@ def test_the_owner_goes_on_managing(shared: Target) -> None:
 @pytest.mark.parametrize("headers", REMOTE.values(), ids=REMOTE)
 def test_others_choose_and_compare(shared: Target, headers: dict[str, str]) -> None:
     assert act(shared, {"do": "choose", "word": GOOD}, headers) == ""
-    assert "no picture has been made" in act(
-        shared, {"do": "compare-shown", "tab": "txt2img", "infotext": "", "size": []}, headers
-    ).lower()
+    assert (
+        "no picture has been made"
+        in act(shared, {"do": "compare-shown", "tab": "txt2img", "infotext": "", "size": []}, headers).lower()
+    )
 
 
 def test_an_owner_can_let_everybody_manage(tmp_path: Path) -> None:

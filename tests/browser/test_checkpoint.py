@@ -31,9 +31,7 @@ def test_for_this_checkpoint_and_for_the_family(stages: Stages, open_page: Open)
     expect(page.locator(f"{STATUS} button:has-text('{NO_LONGER}')")).to_be_visible()
     assert json.loads(card.read_text(encoding="utf-8")) == {"description": "mine", "vae": TUNED.name}
     click("Choose Automatic")
-    expect(page.locator(TITLE)).to_have_text(
-        f"VAE — {TUNED.stem} · SD 1.x / 2.x · preferred by the checkpoint's card"
-    )
+    expect(page.locator(TITLE)).to_have_text(f"VAE — {TUNED.stem} · SD 1.x / 2.x · preferred by the checkpoint's card")
     expect(page.locator(DROPDOWN)).to_have_value(f"Automatic ({TUNED.name}, by the checkpoint's card)")
     assert f"VAE: {TUNED.name}" in generate(page)
 

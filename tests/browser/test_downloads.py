@@ -135,9 +135,7 @@ def test_unfinished_ones_are_offered_again_after_a_restart(stages: Stages, open_
     page.locator(OPEN).click()
     page.fill(f"{DOWNLOADS} input[name=address]", address)
     page.keyboard.press("Enter")
-    page.wait_for_function(
-        "() => document.querySelector('[data-vae-download] [role=progressbar]')?.ariaValueNow > 60"
-    )
+    page.wait_for_function("() => document.querySelector('[data-vae-download] [role=progressbar]')?.ariaValueNow > 60")
     stage.webui.kill()
     page.close()
     stage.webui.start()

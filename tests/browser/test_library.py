@@ -244,9 +244,7 @@ def test_convert_and_use(stages: Stages, open_page: Open) -> None:
     assert len(list(stage.vaes.iterdir())) == 2, "the first result is used"
 
 
-def test_a_download_that_cannot_be_loaded_is_converted(
-    stages: Stages, open_page: Open, tmp_path: Path
-) -> None:
+def test_a_download_that_cannot_be_loaded_is_converted(stages: Stages, open_page: Open, tmp_path: Path) -> None:
     stage = stages()
     offer(stage.data, stage.hub, "theirs", "Theirs", diffusers(tmp_path / "theirs.safetensors"))
     page = open_page(stage)

@@ -30,6 +30,7 @@ def hold(page: Page, button: Locator) -> None:
 
 def has_news(page: Page, word: str) -> None:
     """Wait for a state with `word` in it, and for another question, before which the page shows the first one."""
+
     def tells(response: object) -> bool:
         return "/vae-manager/state" in response.url and response.ok and word in response.text()  # type: ignore[attr-defined]
 

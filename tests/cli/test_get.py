@@ -198,9 +198,7 @@ def test_a_bucket_without_its_package(cli: Cli) -> None:
         (("--limit", "1000"), Network(bandwidth=1000)),
     ],
 )
-def test_how_the_network_is_used(
-    arguments: tuple[str, ...], network: Network, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_how_the_network_is_used(arguments: tuple[str, ...], network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CIVITAI_API_KEY", "CIVITAI_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
     assert network_of(_parser().parse_args(["get", "ft-mse", *arguments])) == network

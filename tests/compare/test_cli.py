@@ -146,9 +146,7 @@ def test_no_picture(run: Run, work: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("package", ["torch", "skimage"])
-def test_where_a_package_is_missing(
-    run: Run, tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_a_package_is_missing(run: Run, tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     given = run("in.png", "--vae", "a.safetensors", "--out", tmp_path)
     name = {"skimage": "scikit-image"}.get(package, package)

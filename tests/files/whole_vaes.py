@@ -37,9 +37,7 @@ def vae(config: Config = SD, dtype: str = "F32", seed: int = 0) -> dict[str, Ten
 @functools.cache
 def _vae(config: Config, dtype: str, seed: int) -> Tensors:
     chance = random.Random(seed)
-    return {
-        name: Tensor(dtype, shape, numbers(math.prod(shape), dtype, chance)) for name, _, shape in names(config)
-    }
+    return {name: Tensor(dtype, shape, numbers(math.prod(shape), dtype, chance)) for name, _, shape in names(config)}
 
 
 def numbers(count: int, dtype: str, chance: random.Random) -> bytes:
@@ -50,9 +48,7 @@ def numbers(count: int, dtype: str, chance: random.Random) -> bytes:
     return struct.pack(f"<{count}{letter}", *values)
 
 
-def renamed(
-    tensors: Tensors, config: Config = SD, *, older: bool = False, prefix: str = ""
-) -> dict[str, Tensor]:
+def renamed(tensors: Tensors, config: Config = SD, *, older: bool = False, prefix: str = "") -> dict[str, Tensor]:
     """The same VAE as diffusers calls it; `older` as it did before its version 0.15."""
     found = {}
     for ldm, theirs, _ in names(config):

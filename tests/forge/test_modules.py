@@ -167,7 +167,8 @@ def test_what_the_dropdown_gives_back_is_no_choice(stage: Stage) -> None:
     assert answer["data"][0]["value"] == [stage.b]
     stage.webui.set(**{MODULES: []})
     change = next(
-        one for one in stage.webui.get("/config")["dependencies"]
+        one
+        for one in stage.webui.get("/config")["dependencies"]
         if one["inputs"] == sync["outputs"] and not one["outputs"] and one["backend_fn"]
     )
     for expected in ([], [stage.b]):  # the echo; then a person

@@ -169,9 +169,7 @@ SCENES = (
     Scene("move to another disk", _moving(lambda stage: stage.far / "VAE"), carries=OURS),
     Scene("adopt by copy", _adopting("copy"), _plain),
     Scene("adopt by move", _adopting("move"), _plain, carries=THEIRS),
-    Scene(
-        "adopt by move to another disk", _adopting("move", lambda stage: stage.far / "VAE"), _plain, carries=THEIRS
-    ),
+    Scene("adopt by move to another disk", _adopting("move", lambda stage: stage.far / "VAE"), _plain, carries=THEIRS),
     Scene("adopt by link", _adopting("link"), _plain, ways=("links",)),
     Scene("convert", lambda stage: convert(_else(stage), stage.folder / "c.safetensors")),
     Scene("download, proven", lambda stage: _deliver(stage, known=True), resumes=True),

@@ -77,9 +77,7 @@ def test_a_copy_whose_name_is_taken_at_the_last_moment(
     assert (folder / "a.safetensors").read_bytes() == b"theirs"
 
 
-def test_a_source_that_is_written_to_meanwhile(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_source_that_is_written_to_meanwhile(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = vae(tmp_path / "a.safetensors")
     monkeypatch.setattr(placing.shutil, "copystat", lambda *_: source.write_bytes(b"new"))
     with pytest.raises(FileChangedError, match="Try again"):

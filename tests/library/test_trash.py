@@ -185,9 +185,7 @@ def test_a_trash_that_cannot_be(folder: Path, tmp_path: Path) -> None:
     assert tree(folder) == ["a.safetensors"]
 
 
-def test_a_failure_on_the_way_leaves_all_as_it_was(
-    folder: Path, far: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_on_the_way_leaves_all_as_it_was(folder: Path, far: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = vae(folder / "a.safetensors")
 
     def fsync(_: int) -> None:

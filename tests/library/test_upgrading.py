@@ -93,9 +93,7 @@ def test_a_persons_word_holds(library: Library, tmp_path: Path, change: Callable
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_new_word_holds_when_the_bytes_are_known_again(
-    library: Library, change: Callable[[Library], None]
-) -> None:
+def test_a_new_word_holds_when_the_bytes_are_known_again(library: Library, change: Callable[[Library], None]) -> None:
     change(library)
     for file in library.look().values():
         library.words.put(file, "sd3")

@@ -266,8 +266,7 @@ def _record(ground: Ground) -> None:
 def small(ground: Ground) -> Iterator[Mapping[str, Path]]:
     """The corpus's own files, all at once: VAEs much narrower than the checkpoint's, and what is no VAE."""
     paths = {
-        case.id: ground.vaes / f"live-small-{number}{case.name.removeprefix('x')}"
-        for number, case in enumerate(SMALL)
+        case.id: ground.vaes / f"live-small-{number}{case.name.removeprefix('x')}" for number, case in enumerate(SMALL)
     }
     for case in SMALL:
         paths[case.id].write_bytes(case.data)

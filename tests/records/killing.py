@@ -23,9 +23,7 @@ def identity(path: str) -> Identity:
 class Writer:
     """A process that writes `count` records in each of its threads, one by one."""
 
-    def __init__(
-        self, data: Path, name: str, *, count: int, threads: int, reports: bool = False
-    ) -> None:
+    def __init__(self, data: Path, name: str, *, count: int, threads: int, reports: bool = False) -> None:
         command = [sys.executable, "-m", "tests.records.killing", str(data), name, str(count), str(threads)]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE if reports else subprocess.DEVNULL)
 

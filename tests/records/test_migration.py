@@ -167,4 +167,3 @@ def test_in_a_folder_that_cannot_be_written_records_are_used(library: Library, m
     library.assert_known(RecordStore(library.data))
     assert library.retired() == []
     assert len(damage_notices(library.data)) == 1
-

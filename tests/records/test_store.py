@@ -477,4 +477,3 @@ def test_application_is_named_in_the_file(data: Path) -> None:
     filled(data)
     assert sql(data, "PRAGMA application_id") == [(APPLICATION,)]
     assert sql(data, "PRAGMA journal_mode") == [("delete",)]
-

@@ -195,6 +195,7 @@ def test_verdict_asks_before_another_family(
 
 # -- without a checkpoint ------------------------------------------------------------------------------------------
 
+
 def test_verdict_without_a_checkpoint_goes_by_published_vaes(tmp_path: Path) -> None:
     from vae_manager.files.architecture import Architecture, shapes_of
 

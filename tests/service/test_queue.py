@@ -261,18 +261,14 @@ def test_a_typed_address_is_fetched_inspected_and_told_as_not_proven(
     assert service.recognise(folder / "mine.safetensors") is None
 
 
-def test_a_typed_one_that_holds_code_gets_no_name(
-    hub: Hub, service: Service, folder: Path, typed: NetworkFor
-) -> None:
+def test_a_typed_one_that_holds_code_gets_no_name(hub: Hub, service: Service, folder: Path, typed: NetworkFor) -> None:
     code = as_zip(Made(call(SYSTEM, text("true")), {}))
     key = service.get_from(hub.publish("/files/mine.safetensors", code), folder, typed, strangers=False)
     assert ended(service, key) is JobState.FAILED
     assert list(folder.iterdir()) == []
 
 
-def test_the_hubs_own_hash_proves_a_typed_one(
-    hub: Hub, service: Service, folder: Path, typed: NetworkFor
-) -> None:
+def test_the_hubs_own_hash_proves_a_typed_one(hub: Hub, service: Service, folder: Path, typed: NetworkFor) -> None:
     entry = offered(hub, "first")
     key = service.get_from("hub:me/vaes/first.safetensors", folder, typed, strangers=True)
     assert ended(service, key) is JobState.DONE

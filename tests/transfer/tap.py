@@ -26,7 +26,16 @@ from vae_manager.files import disk
 
 Kind = Literal["create", "open", "write", "truncate", "sync", "rename", "unlink", "sync folder"]
 UNKNOWN = (
-    "pwritev", "writev", "sendfile", "copy_file_range", "splice", "truncate", "link", "symlink", "mkdir", "mknod",
+    "pwritev",
+    "writev",
+    "sendfile",
+    "copy_file_range",
+    "splice",
+    "truncate",
+    "link",
+    "symlink",
+    "mkdir",
+    "mknod",
 )
 """Calls that no transfer makes so far: teach the tap what they do before one does."""
 _real_open = io.open

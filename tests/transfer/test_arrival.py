@@ -65,7 +65,7 @@ def test_a_published_hash_makes_no_code_harmless(hub: Hub, desk: Desk, data: byt
 
 PROTOCOL_0 = b"cposix\nsystem\n(S'touch x'\ntR."
 """A pickle without a mark at its beginning, which is plain text."""
-AS_SAFETENSORS = b"U\x06......{\"" + PROTOCOL_0
+AS_SAFETENSORS = b'U\x06......{"' + PROTOCOL_0
 """One that looks like a damaged safetensors file."""
 
 
@@ -224,9 +224,7 @@ def test_a_listing_takes_away_what_cannot_go_on_and_leaves_what_can(desk: Desk, 
     assert not [name for name in desk.names if name.startswith(".0123456789")]
 
 
-def test_many_left_files_are_swept_in_one_reading_of_the_folder(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_left_files_are_swept_in_one_reading_of_the_folder(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     count, readings = 40, 0
     for number in range(count):
         (desk.folder / f".{number:016x}.vae-manager.lock").touch()
@@ -265,9 +263,7 @@ def test_bytes_whose_notes_cannot_be_read_stay(hub: Hub, desk: Desk, written: by
 
 @POSIX
 @pytest.mark.parametrize("ending", ["part", "journal.new", "recent.new", "lock"])
-def test_a_second_name_of_somebodys_file_is_never_written_to(
-    hub: Hub, desk: Desk, tmp_path: Path, ending: str
-) -> None:
+def test_a_second_name_of_somebodys_file_is_never_written_to(hub: Hub, desk: Desk, tmp_path: Path, ending: str) -> None:
     hub.add(REPO, NAME, DATA, revision=COMMIT)
     desk.keep(desk.order(DATA), MB)
     [left] = unfinished(desk.folder)

@@ -213,7 +213,8 @@ DEEP = b'{"files": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b'{"files": 1}', b'{"files": {"a": 1}}', b"null", b"\xff\xfe\xfa", DEEP],
+    "body",
+    [b"", b"<html>", b"[]", b'{"files": 1}', b'{"files": {"a": 1}}', b"null", b"\xff\xfe\xfa", DEEP],
     ids=["empty", "page", "list", "number", "object", "null", "binary", "deep"],
 )
 def test_an_answer_without_sense(desk: Desk, network: Network, civitai: Civitai, body: bytes) -> None:

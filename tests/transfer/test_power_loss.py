@@ -34,7 +34,12 @@ SEED = 20261123
 LEAST_CUTS = 300
 """For each story."""
 WAYS: tuple[tuple[Taste, float | None], ...] = (
-    ("none", 0.0), ("none", 1.0), ("all", 0.0), ("all", 1.0), *[("some", 1.0)] * 2, ("some", None),
+    ("none", 0.0),
+    ("none", 1.0),
+    ("all", 0.0),
+    ("all", 1.0),
+    *[("some", 1.0)] * 2,
+    ("some", None),
 )
 """How much of what was not synced is there: of the bytes, and of the changes of names (None: by chance)."""
 

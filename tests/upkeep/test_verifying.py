@@ -50,7 +50,13 @@ class Shelf:
 
         catalogue: Catalogue = load()
         self._stores = Stores(
-            lambda: self.hashes, lambda: catalogue, lambda: index, unused, unused, unused, root / "trash"  # type: ignore[arg-type]
+            lambda: self.hashes,
+            lambda: catalogue,
+            lambda: index,
+            unused,
+            unused,
+            unused,
+            root / "trash",  # type: ignore[arg-type]
         )
 
     def verify(self, meanwhile: Callable[[], object] = lambda: None) -> Verification:

@@ -169,9 +169,7 @@ def test_the_familys_default_is_named(page: Page, host: PlainHost) -> None:
     host.default = B
     before = page.state({})["sync"]
     host.follow_setting()
-    assert page.state({})["titles"]["txt2img"] == (
-        "VAE — b · Automatic, your default for SD 1.x / 2.x"
-    )
+    assert page.state({})["titles"]["txt2img"] == ("VAE — b · Automatic, your default for SD 1.x / 2.x")
     assert f"Automatic ({B}, your default for SD 1.x / 2.x)" in page.labels(page.facts())
     host.default = A
     assert page.state({})["sync"] != before, "the line of the dropdown is another one"

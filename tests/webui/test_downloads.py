@@ -242,5 +242,3 @@ def test_names_of_the_history_are_not_html(page: Page, service: Service, host: P
     evil = "<img src=x onerror=alert(1)>"
     service.history.add(replace(PAST, name=evil, file_name=evil, sources=(evil,), sha256=evil))
     assert "<img" not in page.state({})["regions"]["downloads"]
-
-

@@ -160,5 +160,3 @@ def _evidence(text: str) -> Literal["A", "B"]:
     if text not in ("A", "B"):
         raise Flawed(say("“evidence” must be A or B."))
     return cast(Literal["A", "B"], text)
-
-

@@ -61,9 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
     catalogue.add_options(command("catalogue", catalogue.run, "List the VAEs that can be fetched."))
     get.add_options(command("get", get.run, "Fetch a VAE, prove its bytes and put it into the VAE folder."))
-    sync.add_options(
-        command("sync", sync.run, "Bring a VAE folder to a declared set, as often as you like.")
-    )
+    sync.add_options(command("sync", sync.run, "Bring a VAE folder to a declared set, as often as you like."))
     listing.add_options(command("list", listing.run, "List the VAE files of a folder and what they are."))
     inspecting.add_options(command("inspect", inspecting.run, "Say what files are, by their bytes."))
     verify.add_options(command("verify", verify.run, "Hash VAE files and hold them against the catalogue."))

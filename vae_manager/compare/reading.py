@@ -47,14 +47,18 @@ def config_of(shapes: Shapes) -> Config | None:
         and all(width % first == 0 for width in found.widths)
     )
     try:
-        return Config(
-            ch=first,
-            ch_mult=tuple(width // first for width in found.widths),
-            num_res_blocks=found.blocks,
-            z_channels=found.latent_channels,
-            in_channels=found.image_channels,
-            out_ch=found.output_channels,
-            quant=found.has_quant_conv,
-        ) if config_fits else None
+        return (
+            Config(
+                ch=first,
+                ch_mult=tuple(width // first for width in found.widths),
+                num_res_blocks=found.blocks,
+                z_channels=found.latent_channels,
+                in_channels=found.image_channels,
+                out_ch=found.output_channels,
+                quant=found.has_quant_conv,
+            )
+            if config_fits
+            else None
+        )
     except ValueError:  # channels that cannot be normalised in groups
         return None

@@ -73,9 +73,7 @@ def key_of(order: Order) -> str:
 class Downloads:
     """One at a time, since each uses many connections by itself. All methods may be called from any thread."""
 
-    def __init__(
-        self, history: History, pending: Pending, hashes: Callable[[], HashStore], explain: Explain
-    ) -> None:
+    def __init__(self, history: History, pending: Pending, hashes: Callable[[], HashStore], explain: Explain) -> None:
         self._lane = Lane("downloads")
         self._history = history
         self._pending = pending
@@ -123,9 +121,7 @@ class Downloads:
             if order.folder == folder and not any(_same(other, order) for other in begun)
         ]
         return tuple(
-            left
-            for left in found
-            if not any(order.folder == folder and _same(left.order, order) for order in busy)
+            left for left in found if not any(order.folder == folder and _same(left.order, order) for order in busy)
         )
 
     def discard(self, left: LeftOver) -> None:

@@ -152,9 +152,7 @@ def _whole_name(name: str, file: Path) -> str:
     """`name` with one of the three endings: that of `file` where it has none."""
     whole = name if is_vae_file_name(name) else name + _ending(file.name)
     if not is_vae_file_name(whole):
-        raise UsageError(
-            say("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=whole)
-        )
+        raise UsageError(say("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=whole))
     return whole
 
 
@@ -236,9 +234,7 @@ def _moved(
         if os.path.lexists(place) and not placing.is_other_case(path, place):
             raise placing.name_taken(place)
     known = what_is_known(file, target, around)
-    with noted(
-        Intent("move", absolute([(file, target), *along]), known=known), around, lambda: has_only(file, along)
-    ):
+    with noted(Intent("move", absolute([(file, target), *along]), known=known), around, lambda: has_only(file, along)):
         move_all([(file, target), *along], report, stop)
         carry(known, around)
     return target

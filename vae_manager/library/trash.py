@@ -120,9 +120,7 @@ def restore(gone: Removed, around: Surroundings = ALONE, *, name: str | None = N
     Cancelled.
     """
     if gone.place is None:
-        raise RefusedError(
-            say("{file} is in the system's trash. Bring it back from there.", file=gone.file.name)
-        )
+        raise RefusedError(say("{file} is in the system's trash. Bring it back from there.", file=gone.file.name))
     if not gone.is_noted:
         raise RefusedError(
             say("The note of where {file} was is lost. It lies in {folder}: take it from there.",

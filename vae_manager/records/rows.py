@@ -120,9 +120,7 @@ class Table(Generic[AnyKey, Record]):
     def create(self) -> str:
         """`changed` grows with each change of any row, so that other processes find what is new."""
         key, rest = self.columns.split(", ", 1)
-        return (
-            f"CREATE TABLE {self.name} (changed INTEGER PRIMARY KEY AUTOINCREMENT, {key} NOT NULL UNIQUE, {rest})"
-        )
+        return f"CREATE TABLE {self.name} (changed INTEGER PRIMARY KEY AUTOINCREMENT, {key} NOT NULL UNIQUE, {rest})"
 
     @property
     def select(self) -> str:

@@ -193,9 +193,7 @@ class Upkeep:
 
         self._lane.start(f"convert {key_of(source)}", source.name, convert)
 
-    def adopt(
-        self, source: Path, folder: Path, how: How, around: Surroundings, then: Callable[[Path], None]
-    ) -> None:
+    def adopt(self, source: Path, folder: Path, how: How, around: Surroundings, then: Callable[[Path], None]) -> None:
         """Take a file from anywhere into a VAE folder; `then` is told of it in the same job."""
         from ..library import moving
 

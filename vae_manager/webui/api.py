@@ -48,5 +48,3 @@ def _answer(content: Mapping[str, Any]) -> Response:
 
 def _refuse(status: int, reason: str) -> JSONResponse:
     return JSONResponse({"error": reason}, status_code=status, headers=OURS_ALONE)
-
-

@@ -86,9 +86,7 @@ class _Job:
                 handle.report(PHASE, step.done, step.total)
                 self._change(step=step)
 
-            self._comparing.compare(
-                wanted, self._now.vaes, began=began, show=show, report=report, stop=handle.stop
-            )
+            self._comparing.compare(wanted, self._now.vaes, began=began, show=show, report=report, stop=handle.stop)
             self._change(state=State.MEASURING, seconds=time.perf_counter() - started)
 
     def ended(self, state: JobState, error: Sentence | None) -> None:

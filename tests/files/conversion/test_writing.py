@@ -147,9 +147,7 @@ def test_nothing_is_overwritten(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_not_even_at_the_last_moment(
-    source: Path, target: Path, links: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_not_even_at_the_last_moment(source: Path, target: Path, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without hard links, as exFAT has it, the way is another."""
     if not links:
         without_links(monkeypatch)

@@ -40,9 +40,7 @@ BROKEN: list[Case] = [
     Case("cut in the header", WHOLE[:60], "safetensors", code="truncated"),
     Case("a byte too many", WHOLE + b"\0", "safetensors", code="bad-offsets"),
     Case("overlapping", encode({"a": U8, "b": U8}, b"x"), "safetensors", code="overlapping"),
-    Case(
-        "a gap", encode({"a": U8, "b": {**U8, "data_offsets": [2, 3]}}, b"xyz"), "safetensors", code="bad-offsets"
-    ),
+    Case("a gap", encode({"a": U8, "b": {**U8, "data_offsets": [2, 3]}}, b"xyz"), "safetensors", code="bad-offsets"),
     Case(
         "beyond its end",
         encode({"a": {**U8, "shape": [99], "data_offsets": [0, 99]}}, b"x"),
@@ -82,9 +80,7 @@ BROKEN: list[Case] = [
         "pickle",
         code="bad-pickle",
     ),
-    Case(
-        "legacy, another count", LEGACY[: -8 - 16 * 4] + b"\7" + LEGACY[-7 - 16 * 4 :], "pickle", code="bad-offsets"
-    ),
+    Case("legacy, another count", LEGACY[: -8 - 16 * 4] + b"\7" + LEGACY[-7 - 16 * 4 :], "pickle", code="bad-offsets"),
     Case("zip of TorchScript", zipped(ldm(), constants__pkl=b"x", code__x=b"x"), "pickle", code="bad-zip"),
     Case("zip, big endian", zipped(ldm(), byteorder=b"big"), "pickle", code="bad-pickle"),
     Case(
@@ -134,10 +130,6 @@ BROKEN: list[Case] = [
     ),
     Case("legacy, keys missing", as_legacy(state_dict(ldm()), keys=b"]"), "pickle", code="bad-pickle"),
     Case("pickle, damaged", b"\x80\x02" + bytes(range(40, 250)), "pickle", code="bad-pickle"),
-    Case(
-        "runs a command", pickled(torch.call(name("os", "system"), text("touch x"))), "pickle", code="unsafe-pickle"
-    ),
-    Case(
-        "names a module alone", pickled(mapping({"a": name("antigravity", "fly")})), "pickle", code="unsafe-pickle"
-    ),
+    Case("runs a command", pickled(torch.call(name("os", "system"), text("touch x"))), "pickle", code="unsafe-pickle"),
+    Case("names a module alone", pickled(mapping({"a": name("antigravity", "fly")})), "pickle", code="unsafe-pickle"),
 ]

@@ -235,35 +235,76 @@ FULL = [
     Case("full in the middle", full_at(KEPT), DiskError, "hidden", MORE + KEPT, says="is full"),
     Case("full at the first byte", full_at(0), DiskError, "hidden", MORE, says="is full"),
     Case("full when the disk is to hold it", says(errno.ENOSPC, syncs), DiskError, "hidden", WHOLE, says="is full"),
-    Case("full when the journal is made", says(errno.ENOSPC, opens_journal), DiskError, "hidden", WHOLE,
-         says="is full"),
-    Case("over the quota in the middle", says(errno.EDQUOT, lambda op: op.offset > KEPT), DiskError, "hidden",
-         WHOLE, says="is full"),
-    Case("an error of the disk in the middle", says(errno.EIO, lambda op: op.offset > KEPT), DiskError, "hidden",
-         WHOLE, says="reports"),
+    Case(
+        "full when the journal is made", says(errno.ENOSPC, opens_journal), DiskError, "hidden", WHOLE, says="is full"
+    ),
+    Case(
+        "over the quota in the middle",
+        says(errno.EDQUOT, lambda op: op.offset > KEPT),
+        DiskError,
+        "hidden",
+        WHOLE,
+        says="is full",
+    ),
+    Case(
+        "an error of the disk in the middle",
+        says(errno.EIO, lambda op: op.offset > KEPT),
+        DiskError,
+        "hidden",
+        WHOLE,
+        says="reports",
+    ),
     Case("an error of the disk when it is to hold it", says(errno.EIO, syncs), DiskError, "hidden", WHOLE),
     Case("too little room", little_room, DiskError, "nothing", 0, says="Make room"),
     Case("a small disk", small_disk, DiskError, "nothing", 0, says="Make room", heals=False),
-    Case("a small disk that looks large", both(small_disk, looks_large), DiskError, "hidden", 16 * MB,
-         says="is full", heals=False),
+    Case(
+        "a small disk that looks large",
+        both(small_disk, looks_large),
+        DiskError,
+        "hidden",
+        16 * MB,
+        says="is full",
+        heals=False,
+    ),
     Case("a disk that cannot sync", says(errno.EINVAL, syncs), twice=0),
     Case("a folder that cannot be synced", says(errno.EINVAL, syncs_folder), twice=0),
 ]
 
 FOLDER = [
     *[
-        Case(f"a folder that may not be written: {errno.errorcode[number]}", says(number, opens_anything),
-             DiskError, "nothing", MORE, says="Nothing may be written")
+        Case(
+            f"a folder that may not be written: {errno.errorcode[number]}",
+            says(number, opens_anything),
+            DiskError,
+            "nothing",
+            MORE,
+            says="Nothing may be written",
+        )
         for number in (errno.EACCES, errno.EROFS, errno.EPERM)
     ],
     Case("a final name that is refused", says(errno.EACCES, publishes), DiskError, "partial", A_LITTLE),
-    Case("a file instead of the folder", file_instead, DiskError, "nothing", 0, says="not a folder", heals=False,
-         check=is_unharmed),
+    Case(
+        "a file instead of the folder",
+        file_instead,
+        DiskError,
+        "nothing",
+        0,
+        says="not a folder",
+        heals=False,
+        check=is_unharmed,
+    ),
     Case("no folder yet", no_folder, twice=0),
     Case("the folder vanishes in the middle", midway(vanish), (DiskError, None), "nothing", WHOLE, link=SLOW),
     Case("another file under the name", other_file, RefusedError, "file", 0, check=is_still_mine),
-    Case("another file under the name in the middle", midway(other_file), RefusedError, "file", WHOLE, link=SLOW,
-         check=is_still_mine),
+    Case(
+        "another file under the name in the middle",
+        midway(other_file),
+        RefusedError,
+        "file",
+        WHOLE,
+        link=SLOW,
+        check=is_still_mine,
+    ),
 ]
 
 PARTIAL = [
@@ -274,8 +315,7 @@ PARTIAL = [
     Case("a partial file of other bytes", partial(other_bytes), twice=WHOLE + KEPT),
     Case("a partial file with one other byte", partial(one_other_byte), twice=WHOLE + KEPT),
     Case("a partial file that became longer", partial(longer), twice=AFTER_KEEPING),
-    Case("a partial file that is a link", partial(link_to_something), twice=AFTER_KEEPING,
-         check=precious_is_unharmed),
+    Case("a partial file that is a link", partial(link_to_something), twice=AFTER_KEEPING, check=precious_is_unharmed),
     Case("a journal that is a link", journal(link_to_something), twice=AFTER_KEEPING, check=precious_is_unharmed),
     Case("a journal that is gone", journal(Path.unlink), twice=AFTER_KEEPING),
     Case("a journal that is empty", journal(cut_to(0)), twice=AFTER_KEEPING),
@@ -286,8 +326,20 @@ PARTIAL = [
     *[
         Case(f"a journal that counts {segments}", journal(edited(segments=segments)), twice=WHOLE + KEPT)
         for segments in (
-            [[0, 7 * MB]], [[0, 10**30]], [[-5, MB]], [[MB, 0]], [[0, MB], [500, 2 * MB]], [[0, 1.5]], [[0]], "all",
-            [[0, 2 * MB], [MB, 3 * MB], [0, MB]], [[5 * MB, 8 * MB]], [["0", "9"]], None, [[0, True]], {"0": 9},
+            [[0, 7 * MB]],
+            [[0, 10**30]],
+            [[-5, MB]],
+            [[MB, 0]],
+            [[0, MB], [500, 2 * MB]],
+            [[0, 1.5]],
+            [[0]],
+            "all",
+            [[0, 2 * MB], [MB, 3 * MB], [0, MB]],
+            [[5 * MB, 8 * MB]],
+            [["0", "9"]],
+            None,
+            [[0, True]],
+            {"0": 9},
         )
     ],
     *[

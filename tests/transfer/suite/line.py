@@ -13,7 +13,6 @@ KB = 1000
 NOTHING_LIMITED = Link()
 
 
-
 def several_worked(world: World) -> None:
     assert world.hub.cdn.peak >= 4, "more join as long as that pays, which a busy machine may hide"
 
@@ -34,26 +33,40 @@ CASES = [
     Case("an end of every answer after 1.1 MB", cdn_always(Fault.close_after(1_100 * KB)), twice=MORE),
     Case(
         "a line that drops every 5 MB",
-        cdn_always(Fault.reset_after(5 * MB)), size=42 * MB, link=NOTHING_LIMITED, twice=MORE,
+        cdn_always(Fault.reset_after(5 * MB)),
+        size=42 * MB,
+        link=NOTHING_LIMITED,
+        twice=MORE,
     ),
     Case(
         "a line that drops every 5 MB, each connection for itself",
-        cdn_always(Fault.reset_after(5 * MB, per_connection=True)), size=42 * MB, link=NOTHING_LIMITED, twice=MORE,
+        cdn_always(Fault.reset_after(5 * MB, per_connection=True)),
+        size=42 * MB,
+        link=NOTHING_LIMITED,
+        twice=MORE,
     ),
     Case(
         "a line that drops every 50 MB",
-        cdn_always(Fault.reset_after(50 * MB, per_connection=True)), size=105 * MB, twice=MORE,
+        cdn_always(Fault.reset_after(50 * MB, per_connection=True)),
+        size=105 * MB,
+        twice=MORE,
     ),
     Case(
         "each connection is reset after 1.1 MB",
-        cdn_always(Fault.reset_after(1_100 * KB, per_connection=True)), twice=MORE,
+        cdn_always(Fault.reset_after(1_100 * KB, per_connection=True)),
+        twice=MORE,
     ),
     Case(
         "each connection ends after 1.1 MB",
-        cdn_always(Fault.close_after(1_100 * KB, per_connection=True)), twice=MORE,
+        cdn_always(Fault.close_after(1_100 * KB, per_connection=True)),
+        twice=MORE,
     ),
-    Case("a single connection that is reset every 1.1 MB",
-         cdn_always(Fault.reset_after(1_100 * KB)), network={"connections": 1}, twice=7 * 70 * KB),
+    Case(
+        "a single connection that is reset every 1.1 MB",
+        cdn_always(Fault.reset_after(1_100 * KB)),
+        network={"connections": 1},
+        twice=7 * 70 * KB,
+    ),
     Case("every second answer is reset", cdn(*[Fault.reset_after(500 * KB), None] * 20), twice=MORE),
     *[
         Case(f"one connection alone: {name}", fail, network={"connections": 1}, twice=twice)
@@ -73,14 +86,20 @@ CASES = [
     Case("a reset before the headers at the hub", hub(Fault.reset_before_headers())),
     Case("an end before the headers at the hub, twice", hub(*[Fault.close_before_headers()] * 2)),
     Case(
-        "a CDN that resets whatever comes", cdn_always(Fault.reset_before_headers()), NetworkError, "nothing", 0,
+        "a CDN that resets whatever comes",
+        cdn_always(Fault.reset_before_headers()),
+        NetworkError,
+        "nothing",
+        0,
         says="cannot be reached",
     ),
     Case("a hub that resets whatever comes", hub_always(Fault.reset_before_headers()), NetworkError, "nothing", 0),
     Case(
         "a line that goes for good",
         both(cdn(*[Fault.reset_after(700 * KB)] * CONNECTIONS), cdn_always(Fault.reset_before_headers())),
-        NetworkError, "partial", MORE,
+        NetworkError,
+        "partial",
+        MORE,
     ),
     # -- silence
     Case("a stall after 400 kB", cdn(Fault.stall_at(400 * KB))),
@@ -89,13 +108,27 @@ CASES = [
     Case("an answer that comes late", cdn(Fault.late(3))),
     Case("a hub that answers late", hub(Fault.late(3))),
     Case(
-        "a CDN that never answers", cdn_always(Fault.late(60)), NetworkError, "nothing", 0,
-        says="does not answer|next to nothing", network={"read_timeout": 0.3},
+        "a CDN that never answers",
+        cdn_always(Fault.late(60)),
+        NetworkError,
+        "nothing",
+        0,
+        says="does not answer|next to nothing",
+        network={"read_timeout": 0.3},
     ),
-    Case("a hub that never answers", hub_always(Fault.late(60)), NetworkError, "nothing", 0,
-         says="does not answer", network={"read_timeout": 0.3}),
     Case(
-        "every answer stalls after 1.1 MB", cdn_always(Fault.stall_at(1_100 * KB)), twice=MORE,
+        "a hub that never answers",
+        hub_always(Fault.late(60)),
+        NetworkError,
+        "nothing",
+        0,
+        says="does not answer",
+        network={"read_timeout": 0.3},
+    ),
+    Case(
+        "every answer stalls after 1.1 MB",
+        cdn_always(Fault.stall_at(1_100 * KB)),
+        twice=MORE,
         network={"read_timeout": 0.3},
     ),
     # -- trickles

@@ -13,9 +13,22 @@ from .case import A_LITTLE, Case, Step, both, cdn
 from .world import TOKEN, World
 
 EVIL = (
-    "../evil.safetensors", "a/b.safetensors", "a\\b.safetensors", "/etc/evil.safetensors", "C:evil.safetensors",
-    "nul.safetensors", "CON", "", "..", ".hidden.safetensors", "-rf.safetensors", "evil.safetensors ",
-    "evil\n.safetensors", "evil\0.safetensors", "x" * 300 + ".safetensors", "evil\u202e.safetensors",
+    "../evil.safetensors",
+    "a/b.safetensors",
+    "a\\b.safetensors",
+    "/etc/evil.safetensors",
+    "C:evil.safetensors",
+    "nul.safetensors",
+    "CON",
+    "",
+    "..",
+    ".hidden.safetensors",
+    "-rf.safetensors",
+    "evil.safetensors ",
+    "evil\n.safetensors",
+    "evil\0.safetensors",
+    "x" * 300 + ".safetensors",
+    "evil\u202e.safetensors",
 )
 
 
@@ -94,32 +107,58 @@ HUB = [
     Case("no such repository", source(HubSource("nobody/nothing", NAME)), NotFoundError, "nothing", 0, heals=False),
     Case("no such file", source(HubSource(REPO, "other.safetensors")), NotFoundError, "nothing", 0, heals=False),
     Case("no such revision, but the file is there", source(HubSource(REPO, NAME, "c" * 40)), twice=0),
-    Case("no such file at an address", lambda world: source(HttpsSource(world.hub.cdn.address + "/no"))(world),
-         NotFoundError, "nothing", 0, heals=False),
+    Case(
+        "no such file at an address",
+        lambda world: source(HttpsSource(world.hub.cdn.address + "/no"))(world),
+        NotFoundError,
+        "nothing",
+        0,
+        heals=False,
+    ),
     Case("what is no repository", source(HubSource("a/b/c", NAME)), UsageError, "nothing", 0, heals=False),
-    Case("no such host", source(HttpsSource("https://nowhere.invalid/vae")), NetworkError, "nothing", 0,
-         heals=False),
-    Case("a port that nobody listens at", source(HttpsSource("http://127.0.0.1:9/vae")), NetworkError, "nothing", 0,
-         heals=False),
-    Case("an address without TLS", source(HttpsSource("http://example.org/vae")), RefusedError, "nothing", 0,
-         heals=False),
-    Case("an address with a password", source(HttpsSource("https://me:geheim@example.org/vae")), RefusedError,
-         "nothing", 0, heals=False),
+    Case("no such host", source(HttpsSource("https://nowhere.invalid/vae")), NetworkError, "nothing", 0, heals=False),
+    Case(
+        "a port that nobody listens at",
+        source(HttpsSource("http://127.0.0.1:9/vae")),
+        NetworkError,
+        "nothing",
+        0,
+        heals=False,
+    ),
+    Case(
+        "an address without TLS", source(HttpsSource("http://example.org/vae")), RefusedError, "nothing", 0, heals=False
+    ),
+    Case(
+        "an address with a password",
+        source(HttpsSource("https://me:geheim@example.org/vae")),
+        RefusedError,
+        "nothing",
+        0,
+        heals=False,
+    ),
 ]
 
 TOKENS = [
     Case("the token stays with the hub", twice=0, check=asked),
     Case("the token stays with the hub when addresses expire", cdn(*[Fault.expired(), None] * 10), check=asked),
-    Case("the token stays with the hub when the line drops", cdn(*[Fault.reset_after(MB)] * 8), twice=8 * A_LITTLE,
-         check=asked),
+    Case(
+        "the token stays with the hub when the line drops",
+        cdn(*[Fault.reset_after(MB)] * 8),
+        twice=8 * A_LITTLE,
+        check=asked,
+    ),
     Case("a small file of the hub", small_file, twice=A_LITTLE),
     Case("a hub that leads to a stranger", to_a_stranger, twice=A_LITTLE, check=the_stranger_was_asked),
-    Case("a hub that leads to a stranger at last", to_a_stranger_at_last, twice=A_LITTLE,
-         check=the_stranger_was_asked),
-    Case("a CDN that leads to a stranger", both(
-        lambda world: world.mirror.publish("/vae", world.data),
-        lambda world: world.hub.cdn.fail_always(Fault.redirect(world.mirror.cdn.address + "/vae")),
-    ), twice=A_LITTLE, check=the_stranger_was_asked),
+    Case("a hub that leads to a stranger at last", to_a_stranger_at_last, twice=A_LITTLE, check=the_stranger_was_asked),
+    Case(
+        "a CDN that leads to a stranger",
+        both(
+            lambda world: world.mirror.publish("/vae", world.data),
+            lambda world: world.hub.cdn.fail_always(Fault.redirect(world.mirror.cdn.address + "/vae")),
+        ),
+        twice=A_LITTLE,
+        check=the_stranger_was_asked,
+    ),
     Case("an address with keys in it", keyed_address, twice=0),
     Case("an address with keys in it, that goes", keyed_address_that_goes, NotFoundError, "partial", 8 * A_LITTLE),
 ]

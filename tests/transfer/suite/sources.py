@@ -66,21 +66,34 @@ MIRROR = {
 
 CASES = [
     *[
-        Case(f"a mirror, since the first source {what}", both(with_mirror, fail), twice=MORE,
-             check=mirror_sent(SIZE + HELPING))
+        Case(
+            f"a mirror, since the first source {what}",
+            both(with_mirror, fail),
+            twice=MORE,
+            check=mirror_sent(SIZE + HELPING),
+        )
         for what, fail in MIRROR.items()
     ],
     Case(
-        "a mirror goes on where the first source went away", both(with_mirror, GOES), twice=MORE,
+        "a mirror goes on where the first source went away",
+        both(with_mirror, GOES),
+        twice=MORE,
         check=mirror_sent(SIZE - 400_000),
     ),
     Case(
-        "a mirror after wrong bytes", both(with_mirror, cdn_always(Fault.flip(SIZE // 2), covering=SIZE // 2)),
-        twice=2 * WHOLE, check=mirror_sent(SIZE + MORE, SIZE),
+        "a mirror after wrong bytes",
+        both(with_mirror, cdn_always(Fault.flip(SIZE // 2), covering=SIZE // 2)),
+        twice=2 * WHOLE,
+        check=mirror_sent(SIZE + MORE, SIZE),
     ),
     Case("a mirror that is not needed", with_mirror, twice=0, check=mirror_sent(0, 0)),
-    Case("a mirror with wrong bytes, and a first source that goes", both(with_wrong_mirror, GOES),
-         (IntegrityError, NetworkError), "nothing", 3 * WHOLE),
+    Case(
+        "a mirror with wrong bytes, and a first source that goes",
+        both(with_wrong_mirror, GOES),
+        (IntegrityError, NetworkError),
+        "nothing",
+        3 * WHOLE,
+    ),
     Case("a file on this computer goes on where the first source went away", both(with_local, GOES), twice=MORE),
     Case("two dead sources", only_dead_ones, NetworkError, "nothing", 0, heals=False, says="any of its sources"),
     Case("two sources without the file", only_missing_ones, NotFoundError, "nothing", 0, heals=False),

@@ -74,9 +74,7 @@ def plan(record: FileRecord, *, dtype: str | None = None, layout: Layout = "ldm"
     if "decoder.conv_in.weight" not in found.tensors:
         raise RefusedError(say("{file} has no decoder: it is not a whole VAE.", file=file))
     levels = up_levels(found.tensors)
-    steps = [
-        _step(name, source, _dtype(file, source, dtype), layout, levels) for name, source in found.tensors.items()
-    ]
+    steps = [_step(name, source, _dtype(file, source, dtype), layout, levels) for name, source in found.tensors.items()]
     done = tuple(_done(record, found, steps, layout, dtype))
     if not done:
         raise RefusedError(say("{file} is already what it would become. Nothing was written.", file=file))
@@ -108,9 +106,7 @@ def _step(name: str, source: Source, dtype: str, layout: Layout, levels: int) ->
     return Step(theirs, dtype, shape, source)
 
 
-def _done(
-    record: FileRecord, found: Renamed, steps: list[Step], layout: Layout, dtype: str | None
-) -> list[str]:
+def _done(record: FileRecord, found: Renamed, steps: list[Step], layout: Layout, dtype: str | None) -> list[str]:
     """What the steps change, most telling first."""
     done = []
     if found.layout == "checkpoint":

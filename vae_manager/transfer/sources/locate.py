@@ -47,8 +47,6 @@ def locate(source: Source, wire: Wire, *, hash_decides: bool) -> Location:
         return _at_hub(replace(source, revision=None), wire)
 
 
-
-
 def _local(source: LocalSource) -> Location:
     try:
         size = source.path.stat().st_size

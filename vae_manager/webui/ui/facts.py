@@ -88,9 +88,7 @@ class Builtin:
         return self.twins[0].name if self.twins else None
 
 
-def read_builtin(
-    host: Host, service: Service, in_use: InUse, files: Sequence[VaeFile], memo: Memo
-) -> Builtin:
+def read_builtin(host: Host, service: Service, in_use: InUse, files: Sequence[VaeFile], memo: Memo) -> Builtin:
     """Look at the header of the checkpoint, and at fingerprints that are known. Has those of the checkpoint's VAE, of
     the file in use and of files that the catalogue knows taken in the background: some 335 MB are read for each, once.
     Of all files that could take hours."""
@@ -300,7 +298,8 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         choice=choice,
         wanted=Choice(choosing.key.removeprefix(CHOICE_KEY)) if choosing is not None and moving else choice,
         choosing=choosing,
-        choosing_asks=choosing is not None and choosing.error is not None
+        choosing_asks=choosing is not None
+        and choosing.error is not None
         and choosing.error == question_of(option_of(options, choosing.key.removeprefix(CHOICE_KEY))),
         stuck=stuck_at(options, choosing, in_use, resolution),
         refusal=_refusal(service, in_use, choosing),
@@ -389,9 +388,7 @@ def _measured(service: Service, family: str) -> Sequence[Entry]:
     return sorted(measured, key=lambda entry: entry.offered)
 
 
-def _learn_hashes(
-    host: Host, service: Service, files: Sequence[VaeFile], in_use: InUse, memo: Memo
-) -> None:
+def _learn_hashes(host: Host, service: Service, files: Sequence[VaeFile], in_use: InUse, memo: Memo) -> None:
     """Hash the file in use, and those that may be an offered entry by name or size."""
     if not host.may_hash():
         return

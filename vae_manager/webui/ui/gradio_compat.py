@@ -23,7 +23,9 @@ GRADIO_4 = int(gr.__version__.split(".", 1)[0]) >= 4
 
 # gradio 4 drops what is clicked or picked while the same event still runs, unless it is told not to.
 AT_ONCE: dict[str, Any] = {
-    "queue": False, "show_progress": "hidden", **({"trigger_mode": "multiple"} if GRADIO_4 else {})
+    "queue": False,
+    "show_progress": "hidden",
+    **({"trigger_mode": "multiple"} if GRADIO_4 else {}),
 }
 
 

@@ -278,4 +278,3 @@ def _hash(
         return None, HashState.HASHING if path in hashing else HashState.NONE
     proven = service.catalogue.recognise(sha256) is not None
     return sha256, HashState.PROVEN if proven else HashState.KNOWN
-

@@ -66,9 +66,7 @@ class RowLog:
             order = list(self._sent) if self._ordered_at > had or not had else None
             return {"stamp": f"{self._life}.{self._serial}", "rows": lacking, "order": order}
 
-    def _take(
-        self, rows: Sequence[LibraryRow], seen_with: object, html: Callable[[LibraryRow], str]
-    ) -> None:
+    def _take(self, rows: Sequence[LibraryRow], seen_with: object, html: Callable[[LibraryRow], str]) -> None:
         serial = self._serial + 1
         sent: dict[str, _Sent] = {}
         for row in rows:

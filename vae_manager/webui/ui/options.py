@@ -40,9 +40,7 @@ class Memo:
     def __init__(self) -> None:
         self._kept: dict[str, tuple[_Basis, Any]] = {}
 
-    def get(
-        self, name: str, same: tuple[object, ...], equal: tuple[object, ...], make: Callable[[], Value]
-    ) -> Value:
+    def get(self, name: str, same: tuple[object, ...], equal: tuple[object, ...], make: Callable[[], Value]) -> Value:
         """Return what was made last under `name`, or make it.
 
         Args:

@@ -32,7 +32,7 @@ def build(page: Page) -> Any:
             with gr.TabItem(words(say("Library")), id=LIBRARY):
                 shelf = gr.HTML(
                     f'<div class="vm-shelf"><section class="vm-left">{region("library-bar", live=True)}'
-                    f'{markup.library_frame(words)}{region("library-forms")}{region("trash")}</section>'
+                    f"{markup.library_frame(words)}{region('library-forms')}{region('trash')}</section>"
                     f'<section class="vm-right">{region("file")}</section></div>',
                     elem_id=f"{NAME}_shelf",
                 )
@@ -42,20 +42,19 @@ def build(page: Page) -> Any:
                     setup = gr.HTML(region("compare-setup"), elem_id=f"{SECOND}_setup")
                     own = picture_field(words(say("Your own image")), f"{SECOND}_own")
                 results = gr.HTML(
-                    f'{region("compare-kept")}{region("compare-progress", live=True)}{frame(words)}'
-                    f'{region("compare-cards")}',
+                    f"{region('compare-kept')}{region('compare-progress', live=True)}{frame(words)}"
+                    f"{region('compare-cards')}",
                     elem_id=f"{SECOND}_results",
                 )
             with gr.TabItem(words(say("Downloads")), id=DOWNLOADS, elem_id=f"{THIRD}_page"):
                 fetched = gr.HTML(
                     f'{answers_home()}<div class="vm-fetch"><section>{region("catalogue")}</section>'
-                    f'<section>{region("forms")}{region("downloads")}</section></div>'
+                    f"<section>{region('forms')}{region('downloads')}</section></div>"
                 )
         message = gr.Textbox("", visible=False)
         refusal = gr.HTML("", elem_classes=["vm-hidden"])
         act, compare = (
-            gr.Button(visible=True, elem_id=f"{NAME}_{name}", elem_classes=["vm-hidden"])
-            for name in ("act", "compare")
+            gr.Button(visible=True, elem_id=f"{NAME}_{name}", elem_classes=["vm-hidden"]) for name in ("act", "compare")
         )
 
     with blocks:

@@ -62,9 +62,7 @@ class SdModelData:
 model_data = SdModelData()
 
 
-def load_model(
-    checkpoint_info: Any = None, already_loaded_state_dict: Any = None, forced_reload: bool = False
-) -> Any:
+def load_model(checkpoint_info: Any = None, already_loaded_state_dict: Any = None, forced_reload: bool = False) -> Any:
     checkpoint_info = checkpoint_info or select_checkpoint()  # noqa: F821
     loaded = model_data.loaded_sd_models
     for model in list(loaded):

@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 class WaysIn:
     def __init__(self, host: A1111, books: Books) -> None:
         self._host = host
-        swapper = Swapper(
-            options.memory_for_vaes, options.memory_on_device, host.capability, host.note_damage
-        )
+        swapper = Swapper(options.memory_for_vaes, options.memory_on_device, host.capability, host.note_damage)
         self.vae = LoadedVae(swapper, books)
         self._followed: str | None = None
         """The setting, in the WebUI's word, that was followed last; the WebUI puts it back after a refusal."""

@@ -92,9 +92,7 @@ def _write(path: Path, card: dict[str, Any]) -> None:
     try:
         replace_file(path, _as_the_webui_writes(card))
     except OSError as error:
-        raise DiskError(
-            say("{path} cannot be written: {reason}", path=path, reason=error.strerror or error)
-        ) from error
+        raise DiskError(say("{path} cannot be written: {reason}", path=path, reason=error.strerror or error)) from error
 
 
 def _as_the_webui_writes(card: dict[str, Any]) -> bytes:

@@ -77,9 +77,7 @@ def _family_default(
         chosen = str(options.read(option, BUILTIN.word))  # stays in the list while its file is missing
         return {"choices": list(dict.fromkeys([BUILTIN.word, *host.files(), chosen]))}
 
-    return OptionInfo(
-        BUILTIN.word, label, gr.Dropdown, shown, onchange=follow, refresh=host.refresh
-    ).info(hint)
+    return OptionInfo(BUILTIN.word, label, gr.Dropdown, shown, onchange=follow, refresh=host.refresh).info(hint)
 
 
 def _endpoint(host: FamilyWebUI, words: Words) -> OptionInfo:
@@ -134,9 +132,9 @@ def _memory(host: FamilyWebUI, words: Words) -> OptionInfo:
     label = words(say("RAM for VAEs that are not in use, in GB"))
     hint = words(say("going back to one of them then reads no file; a VAE takes 0.17 or 0.34 GB; 0: none are kept"))
     shown = {"minimum": 0}
-    return OptionInfo(
-        options.default_memory(), label, gr.Number, shown, onchange=lambda: host.vae.shrink_kept()
-    ).info(hint)
+    return OptionInfo(options.default_memory(), label, gr.Number, shown, onchange=lambda: host.vae.shrink_kept()).info(
+        hint
+    )
 
 
 def _on_device(words: Words) -> OptionInfo:

@@ -468,4 +468,3 @@ class FamilyWebUI(ABC):
         For a model that was already loading, with the old setting, when the choice was made.
         """
         self.run_exclusive(self.before_generation)
-

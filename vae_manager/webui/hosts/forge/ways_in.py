@@ -247,4 +247,3 @@ def _broken(path: Path) -> Sentence | None:
     if inspection.tensors or path.suffix.lower() == ".gguf":
         return None
     return inspection.problem
-

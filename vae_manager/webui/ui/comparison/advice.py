@@ -55,9 +55,7 @@ def _checkpoint(facts: Facts, builtin: Builtin) -> Sentence:
             checkpoint=checkpoint,
             family=family,
         )
-    return say(
-        "{checkpoint} is {family}. It is not known which VAE it carries.", checkpoint=checkpoint, family=family
-    )
+    return say("{checkpoint} is {family}. It is not known which VAE it carries.", checkpoint=checkpoint, family=family)
 
 
 def _table(facts: Facts, words: Words) -> str:

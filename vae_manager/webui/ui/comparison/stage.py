@@ -54,9 +54,7 @@ def frame(words: Words) -> str:
 def _tool(kind: str, name: str, text: str, spoken: str = "") -> str:
     pressed = ' aria-pressed="false"' if kind == "view" else ""
     label = f' aria-label="{escape(spoken)}" title="{escape(spoken)}"' if spoken else ""
-    return (
-        f'<button type="button" class="vm-button" data-vae-{kind}="{name}"{pressed}{label}>{escape(text)}</button>'
-    )
+    return f'<button type="button" class="vm-button" data-vae-{kind}="{name}"{pressed}{label}>{escape(text)}</button>'
 
 
 def legend(white: int, words: Words) -> str:

@@ -29,9 +29,7 @@ def offers(facts: Facts, words: Words) -> str:
     more = [row for row, fact in zip(rows, facts.rows, strict=True) if not _stands_out(fact, facts.rows)]
     parts = [f'<ul class="vm-rows">{first}</ul>']
     if more:
-        summary = words(
-            say("More for {family} ({count})", family=family_label(facts.family), count=len(more))
-        )
+        summary = words(say("More for {family} ({count})", family=family_label(facts.family), count=len(more)))
         parts.append(
             f'<details class="vm-more" data-vae-key="more"><summary>{escape(summary)}</summary>'
             f'<ul class="vm-rows">{"".join(more)}</ul></details>'

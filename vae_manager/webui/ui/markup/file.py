@@ -31,7 +31,7 @@ def file_details(library: Library, words: Words) -> str:
         return paragraph(f'<span class="vm-hint">{escape(words(say("Choose a file to see what it is.")))}</span>')
     told = "".join(paragraph(escape(words(sentence))) for sentence in about(row, library))
     return (
-        f'{preview(row.key, large=True) if row.has_preview else ""}'
+        f"{preview(row.key, large=True) if row.has_preview else ''}"
         f'<h3 class="vm-title"><bdi>{file_name(row.name)}</bdi></h3>{told}{_problems(row, words)}'
         f'<div data-vae-anchor="file {row.key}">{_actions(row, library, words)}</div>{_details(row, library, words)}'
     )

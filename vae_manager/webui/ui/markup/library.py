@@ -65,9 +65,7 @@ def library_row(row: LibraryRow, library: Library, words: Words) -> str:
         ("state", _state(row, library, words)),
         ("do", f'<div class="vm-do">{_row_buttons(row, library, words)}</div>'),
     ]
-    html = "".join(
-        f'<td class="vm-c-{column}"{_rank(column, row, library)}>{inner}</td>' for column, inner in cells
-    )
+    html = "".join(f'<td class="vm-c-{column}"{_rank(column, row, library)}>{inner}</td>' for column, inner in cells)
     below = plain(str(row.path.relative_to(row.folder)))  # all of it would find "vae" in each
     found = escape(f"{below} {row.sha256 or ''}".lower())
     return (

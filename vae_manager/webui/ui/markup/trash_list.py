@@ -24,9 +24,7 @@ def trash(library: Library, words: Words) -> str:
     count = len(library.removed)
     title = say("Trash ({count})", count=count) if count else say("Trash")
     inner = _hint(library, words) + (_list(library, words) if count else "")
-    return (
-        f'<details class="vm-more" data-vae-key="trash"><summary>{escape(words(title))}</summary>{inner}</details>'
-    )
+    return f'<details class="vm-more" data-vae-key="trash"><summary>{escape(words(title))}</summary>{inner}</details>'
 
 
 def _hint(library: Library, words: Words) -> str:
@@ -62,6 +60,6 @@ def _row(gone: Removed, size: int, library: Library, words: Words) -> str:
     restore = button(label, action, f"restore {entry}", named=f"{label} — {name}")
     return (
         f'<li class="vm-row vm-removed" data-vae-removed="{escape(entry)}"><div class="vm-what"><strong><bdi>'
-        f'{escape(name)}</bdi></strong><span>{escape(where)}</span></div>'
+        f"{escape(name)}</bdi></strong><span>{escape(where)}</span></div>"
         f'<div class="vm-facts">{megabytes(size)} · {when}</div><div class="vm-do">{restore}</div></li>'
     )
