@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,7 @@ def main() -> None:
 def inside(checkout: Path) -> Any:
     """Run the steps with the code of `checkout`; returns the files by the step's name."""
     command = [sys.executable, str(ROOT / "bench" / "executed.py"), "--inside"]
-    return json.loads(subprocess.check_output(command, cwd=checkout, env={"PYTHONPATH": str(checkout)}, text=True))
+    return json.loads(subprocess.check_output(command, cwd=checkout, env={**os.environ, "PYTHONPATH": str(checkout)}, text=True))
 
 
 def executed() -> dict[str, Any]:

@@ -122,7 +122,7 @@ class NoVaeError(RefusedError):
 
 
 class NameTakenError(RefusedError):
-    """Another file has the final name; it is never overwritten. `free_name` is one that can be taken, if that is known."""
+    """Another file has the final name; it is never overwritten. `free_name` is one that can be taken, if known."""
 
     def __init__(self, sentence: Sentence, free_name: str | None = None) -> None:
         super().__init__(sentence)
