@@ -42,7 +42,8 @@ def main() -> None:
 def inside(checkout: Path) -> Any:
     """Run the steps with the code of `checkout`; returns the files by the step's name."""
     command = [sys.executable, str(ROOT / "bench" / "executed.py"), "--inside"]
-    return json.loads(subprocess.check_output(command, cwd=checkout, env={**os.environ, "PYTHONPATH": str(checkout)}, text=True))
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    return json.loads(subprocess.check_output(command, cwd=checkout, env=environment, text=True))
 
 
 def executed() -> dict[str, Any]:
