@@ -84,6 +84,8 @@ def _field_to_data(value: object, text: Callable[[str], str]) -> object:
 
 def megabytes(count: int) -> str:
     """`count` bytes as people read sizes on a download page: decimal units, "335 MB" or "1.4 GB"."""
+    if 0 < count < 1000:
+        return f"{count:.0f} B"
     if count < 100_000:
         return f"{count / 1e3:.0f} kB"
     if count >= 1_000_000_000:

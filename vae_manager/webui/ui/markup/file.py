@@ -244,7 +244,7 @@ def _folded(text: Sentence, inner: str, key: str, words: Words) -> str:
 def _details(row: LibraryRow, library: Library, words: Words) -> str:
     facts: list[tuple[Sentence, str]] = [
         (say("Path"), plain(str(row.path)) if library.shows_paths else plain(row.name)),
-        (say("Size"), f"{megabytes(row.size)} ({row.size:,} B)"),
+        (say("Size"), f"{megabytes(row.size)} ({row.size:,} B)" if row.size >= 1000 else megabytes(row.size)),
     ]
     if row.record is not None:
         facts += _inside(row, row.record)
