@@ -122,7 +122,9 @@ def test_others_choose_and_compare(shared: Target, headers: dict[str, str]) -> N
     assert act(shared, {"do": "choose", "word": GOOD}, headers) == ""
     assert (
         "no picture has been made"
-        in act(shared, {"do": "compare-shown", "tab": "txt2img", "infotext": "", "size": []}, headers).lower()
+        in act(
+            shared, {"do": "compare-shown", "tab": "txt2img", "infotext": "", "size": [], "vaes": []}, headers
+        ).lower()
     )
 
 

@@ -70,7 +70,11 @@ class Cli:
         return {**client_environment(self.hub, self.home / "hf"), **own, **self.variables}
 
     def begin(
-        self, *arguments: str | Path, stderr: int = subprocess.PIPE, encoding: str = "utf-8"
+        self,
+        *arguments: str | Path,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        encoding: str = "utf-8",
     ) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "vae_manager", *map(str, arguments)]
         return subprocess.Popen(
@@ -78,7 +82,7 @@ class Cli:
             cwd=self.work,
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
             text=True,
             encoding=encoding,
@@ -119,7 +123,7 @@ def finished(process: subprocess.Popen[str]) -> Result:
     except subprocess.TimeoutExpired:
         process.kill()
         raise
-    result = Result(process.returncode, out, err or "")
+    result = Result(process.returncode, out or "", err or "")
     assert "Traceback" not in result.out + result.err, result.err
     return result
 

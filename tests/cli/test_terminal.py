@@ -78,6 +78,18 @@ def test_a_bar_on_a_terminal(hub: Hub, cli: Cli) -> None:
     assert "fetching" in shown
 
 
+def test_reader_of_the_output_that_ends_early(cli: Cli, tmp_path: Path) -> None:
+    """Such as `head`; each line is long enough that not all of them fit a pipe."""
+    files = [vae(tmp_path / f"{'x' * 200}{number}.safetensors") for number in range(3)]
+    reader, writer = os.pipe()
+    process = cli.begin("inspect", *files * 400, stdout=writer)
+    os.close(writer)
+    os.read(reader, 10)
+    os.close(reader)
+    result = finished(process)
+    assert (result.status, result.err) == (141, "")
+
+
 def test_none_beside_json(cli: Cli) -> None:
     result, shown = on_terminal(cli, "get", SOURCE, "--dir", cli.folder, "--json")
     assert (result.status, result.json["size"], shown) == (0, len(DATA), "")

@@ -24,7 +24,7 @@ def zeroed(path: Path, first: float, last: float) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("first", "last"), [(0, 1), (0.5, 1), (0, 0.5), (0.6, 0.95)])
+@pytest.mark.parametrize(("first", "last"), [(0, 1), (0.5, 1), (0, 0.5), (0.6, 0.95), (0.3, 0.5)])
 @pytest.mark.parametrize("dtype", ["F32", "F16"])
 def test_unfilled_part(tmp_path: Path, first: float, last: float, dtype: str) -> None:
     path = zeroed(safetensors(tmp_path / "x.safetensors", ldm(), dtype), first, last)
@@ -49,3 +49,28 @@ def test_companion_of_an_unfinished_download(tmp_path: Path, ending: str) -> Non
     companion = path.with_name(path.name + ending)
     companion.touch()
     assert companion_of(path) == companion
+
+
+def test_folder_is_no_companion(tmp_path: Path) -> None:
+    path = safetensors(tmp_path / "x.safetensors", ldm())
+    path.with_name(f"{path.name}.part").mkdir()
+    assert companion_of(path) is None
+
+
+def test_name_too_long_for_a_companion(tmp_path: Path) -> None:
+    path = safetensors(tmp_path / f"{'x' * 240}.safetensors", ldm())
+    assert companion_of(path) is None
+    assert inspect(path).problems == ()
+
+
+def test_each_weight_is_looked_at(tmp_path: Path) -> None:
+    """One stretch of zeros of the length of a weight is found wherever it lies."""
+    path = safetensors(tmp_path / "x.safetensors", ldm())
+    header, whole = read_header(path), path.read_bytes()
+    weights = [info for info in header.tensors.values() if len(info.shape) == 4 and info.end - info.start > 256]
+    assert len(weights) > 20
+    for info in weights:
+        data = bytearray(whole)
+        data[header.data_start + info.start : header.data_start + info.end] = bytes(info.end - info.start)
+        path.write_bytes(data)
+        assert [problem.code for problem in inspect(path).problems] == ["unfinished"]

@@ -249,6 +249,24 @@ def test_swapper_reads_a_pickle_without_any_unpickler(
     assert same(module, copied(net(1)))
 
 
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_swapper_reads_tensors_that_do_not_lie_row_after_row(swapper: Swapper, tmp_path: Path, as_zip: bool) -> None:
+    """One number for a whole tensor, every second one, and columns in place of rows."""
+    module, path = net(0), tmp_path / "a.pt"
+    wanted = {}
+    for name, tensor in net(1).state_dict().items():
+        if tensor.dim() == 1:
+            wanted[name] = torch.ones(1).expand(tensor.shape)
+        elif tensor.dim() == 4 and len(wanted) % 2:
+            wanted[name] = tensor.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0)
+        else:
+            wanted[name] = torch.stack([tensor, tensor], -1)[..., 0]
+    torch.save(wanted, path, _use_new_zipfile_serialization=as_zip)
+    swapper.check(path, module)
+    put(swapper, module, path)
+    assert same(module, {name: tensor.contiguous() for name, tensor in wanted.items()})
+
+
 def test_without_memory_nothing_is_changed_and_what_is_kept_is_given_up(
     swapper: Swapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

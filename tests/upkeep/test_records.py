@@ -87,11 +87,14 @@ def test_record_of_a_file_that_is_arriving(shelf: Shelf, ending: str) -> None:
     other = vae(shelf.folder / "b.safetensors", 1)
     companion = path.with_name(path.name + ending)
     companion.write_bytes(b"")
-    assert (codes(shelf.record(path)), codes(shelf.record(other))) == (["unfinished"], [])
+    assert (shelf.record(path).is_arriving, shelf.record(other).is_arriving) == (True, False)
     companion.unlink()
-    assert codes(shelf.record(path)) == []
+    assert not shelf.record(path).is_arriving
+    companion.mkdir()
+    assert not shelf.record(path).is_arriving, "no download program makes a folder"
+    companion.rmdir()
     companion.write_bytes(b"")
-    assert codes(shelf.record(path)) == ["unfinished"]
+    assert shelf.record(path).is_arriving
 
 
 def test_record_of_a_partly_filled_file(shelf: Shelf) -> None:

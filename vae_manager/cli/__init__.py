@@ -1,15 +1,18 @@
 """The same work without a WebUI: for containers, notebooks and people who like a shell.
 
 Exit status: 0 done, 1 `sync --check` found a difference, 2 usage, 3 not found, 4 network, 5 integrity, 6 disk,
-7 refused, 130 stopped by Ctrl-C. What takes several files ends with that of the worst failure.
+7 refused, 130 stopped by Ctrl-C, 141 the reader of the output has ended. What takes several files ends with that of the
+worst failure.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from .. import __version__
 from ..errors import VaeManagerError
@@ -31,6 +34,9 @@ from .shared import print_json, print_problem
 
 __all__ = ["main"]
 
+EXIT_PIPE: Final = 141
+"""As a shell tells of a program that SIGPIPE has ended."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
@@ -45,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             print_problem(error)
         return error.exit_status
+    except BrokenPipeError:  # what reads the output has seen enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python fails once more at its end
+        return EXIT_PIPE
     return status
 
 

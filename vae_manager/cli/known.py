@@ -13,7 +13,6 @@ from ..catalogue import Catalogue
 from ..errors import IntegrityError, NotFoundError
 from ..files import FileRecord, identity_of, inspect
 from ..files.record import Fingerprints
-from ..files.zero_runs import companion_of, unfinished
 from ..library import Folder, scan
 from ..library.families import Guesses, OwnWords, family_of, known_weights
 from ..library.index import Index
@@ -74,9 +73,7 @@ class Known:
         identity = identity_of(path)
         if identity is None:
             raise NotFoundError(say("There is no file {path}.", path=path))
-        record = self.index.completed(header, identity)
-        is_arriving = companion_of(path) is not None and not record.problems
-        return replace(record, problems=(unfinished(path.name),)) if is_arriving else record
+        return self.index.completed(header, identity)
 
     def hash(self, path: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> str:
         """The SHA-256, remembered or computed; `report` is told bytes done and in all."""

@@ -15,7 +15,7 @@ from .layouts import facts_of
 from .pickles import is_torch_file, read_torch
 from .record import Container, FileRecord, Problem
 from .tensor_table import TensorTable
-from .zero_runs import find_unfilled
+from .zero_runs import companion_of, find_unfilled
 
 __all__ = ["inspect", "inspect_beginning"]
 
@@ -92,9 +92,10 @@ def inspect_beginning(path: Path, count: int) -> FileRecord | None:
 
 
 def _from_head(path: Path, size: int, head: bytes) -> FileRecord:
+    is_arriving = companion_of(path) is not None
     container, problem = _no_model(path.name, size, head)
     if problem is not None:
-        return FileRecord(path, size, container, problems=(problem,))
+        return FileRecord(path, size, container, problems=(problem,), is_arriving=is_arriving)
     try:
         header = read_header(path) if container == "safetensors" else read_torch(path)
     except BrokenFileError as error:
@@ -105,7 +106,7 @@ def _from_head(path: Path, size: int, head: bytes) -> FileRecord:
     facts = facts_of(table)
     unfilled = find_unfilled(path, header, facts.prefix) if facts.kind in ("ldm", "diffusers") else None
     problems = (unfilled,) if unfilled is not None else ()
-    return FileRecord(path, size, container, table, _bounded(header.metadata), problems)
+    return FileRecord(path, size, container, table, _bounded(header.metadata), problems, is_arriving)
 
 
 def _bounded(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from .pickles.values import shown
 from .record import Problem
 from .renaming import canonical
 
-__all__ = ["find_nan", "nan_problem"]
+__all__ = ["find_nan", "has_nan", "nan_problem"]
 
 _NO_NUMBER: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
     {
@@ -75,6 +75,16 @@ def find_nan(
     except OSError as error:
         raise disk_error(path, error) from error
     return None
+
+
+def has_nan(piece: memoryview, dtype: str) -> bool:
+    """Return whether a number among these bytes is NaN, infinite, or too large for 32 bits; False for whole numbers."""
+    import numpy
+
+    if dtype not in _NO_NUMBER:
+        return False
+    kind, bits = _NO_NUMBER[dtype]
+    return _has_nan(numpy.frombuffer(piece, kind), kind, bits)
 
 
 def _has_nan(numbers: Any, kind: str, bits: int) -> bool:

@@ -60,6 +60,8 @@ class FileRecord:
     metadata: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     """Damage, or the reason why the file is no model, the gravest first. Empty for a whole file of any kind."""
+    is_arriving: bool = False
+    """A file that a download program keeps until a download is whole lies beside it."""
     identity: Identity | None = None
     """The file that the record is of, as the disk tells it; None for a record of the header alone."""
     sha256: str | None = None

@@ -1,12 +1,12 @@
 """Parts of a file that a download has not filled: download programs reserve the whole size first, as zeros.
 
-The weight of a convolution is never all zeros in a trained VAE. A few of them, spread over the file, are sampled at
-their ends; only one whose sample is zero is read whole.
+The weight of a convolution is never all zeros in a trained VAE. Each is sampled at its end, and read whole if the
+sample is zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -18,7 +18,6 @@ from .record import Problem
 
 __all__ = ["companion_of", "find_unfilled", "unfinished"]
 
-SAMPLES: Final = 8
 SAMPLE_BYTES: Final = 256
 MIN_SIDES: Final = 4
 """Axes of the weight of a convolution."""
@@ -29,7 +28,8 @@ def find_unfilled(path: Path, header: Header, prefix: str) -> Problem | None:
 
     The names of the VAE's tensors begin with `prefix`. Raises DiskError.
     """
-    wanted = _spread([info for name, info in header.tensors.items() if name.startswith(prefix) and _is_weight(info)])
+    weights = [info for name, info in header.tensors.items() if name.startswith(prefix) and _is_weight(info)]
+    wanted = sorted(weights, key=lambda info: info.start)
     try:
         with path.open("rb") as file:
             for info in wanted:
@@ -42,7 +42,8 @@ def find_unfilled(path: Path, header: Header, prefix: str) -> Problem | None:
 
 def companion_of(path: Path) -> Path | None:
     """Return the file that a download program keeps beside `path` until that is whole."""
-    return next((other for ending in COMPANIONS if (other := path.with_name(path.name + ending)).exists()), None)
+    # os.path: a name that is too long with the ending is no error.
+    return next((Path(other) for ending in COMPANIONS if os.path.isfile(other := f"{path}{ending}")), None)  # noqa: PTH113
 
 
 def unfinished(name: str) -> Problem:
@@ -53,13 +54,6 @@ def unfinished(name: str) -> Problem:
 
 def _is_weight(info: TensorInfo) -> bool:
     return len(info.shape) >= MIN_SIDES and info.end - info.start > SAMPLE_BYTES
-
-
-def _spread(weights: Sequence[TensorInfo]) -> Sequence[TensorInfo]:
-    """Choose some, evenly over the file, the last among them."""
-    ordered = sorted(weights, key=lambda info: info.end, reverse=True)
-    step = max(1, len(ordered) // SAMPLES)
-    return ordered[::step][:SAMPLES]
 
 
 def _ends_in_zeros(file: BinaryIO, header: Header, info: TensorInfo) -> bool:

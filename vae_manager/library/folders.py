@@ -110,7 +110,9 @@ def _files(
         met(str(place))
         links: list[Path] = []
         entries = _entries(place, report)
-        arriving = {one.name.rpartition(".")[0] for one in entries if one.name.endswith(COMPANIONS)}
+        arriving = {
+            one.name.rpartition(".")[0] for one in entries if one.name.endswith(COMPANIONS) and not _is_folder(one)
+        }
         for entry in entries:
             if entry.name.startswith("."):  # as the WebUI's glob does
                 continue

@@ -69,7 +69,7 @@ def _text(value: object) -> str:
     return value
 
 
-READER: Final = 3
+READER: Final = 4
 """Raised whenever an inspection gives something else for the same bytes: earlier results are then left out."""
 
 MAX_READ: Final = 32_768
@@ -137,6 +137,7 @@ class Index:
                     fresh.append(_with_header(record, header))
                     if header.table is not None:
                         tables[header.table.digest] = header.table.to_json()
+            header = replace(header, is_arriving=file.is_arriving)
             found.append(self._record(file.path, identity, header, record))
         if fresh:
             self._section.put(*fresh, tensors=tables)

@@ -83,10 +83,21 @@ def verdict(record: FileRecord, host: HostCapability, checkpoint: VaeSignature |
             planned = plan(record)
         except RefusedError as error:
             return Refused(Problem("no-conversion", error.sentence))
-    question = refusal.named(name) if refusal is not None else _question(record, checkpoint)
+    question = refusal.named(name) if refusal is not None else _arriving(record) or _question(record, checkpoint)
     if question is not None:
         return AskFirst(question, obstacle, planned)
     return UsableAfter(obstacle, planned) if obstacle is not None and planned is not None else Usable()
+
+
+def _arriving(record: FileRecord) -> Problem | None:
+    """Return the question about a file that may be the beginning of one: what lies beside it can be left over."""
+    if not record.is_arriving:
+        return None
+    sentence = say(
+        "{file} is probably an unfinished download: a file that a download program keeps until the end lies beside it.",
+        file=record.path.name,
+    )
+    return Problem("probably-unfinished", sentence)
 
 
 def _question(record: FileRecord, checkpoint: VaeSignature | None) -> Problem | None:

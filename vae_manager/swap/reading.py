@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BrokenFileError, FileChangedError, IntegrityError
 from ..files import Header, Identity, TensorInfo, chunks, read_contents, read_header
-from ..files.headers import begins_like_safetensors, disk_error
+from ..files.headers import DTYPE_BYTES, begins_like_safetensors, disk_error
 from ..files.numbers import nan_problem
 from ..files.renaming import Source
 from ..files.tensor_table import TORCH_DTYPES
@@ -147,7 +147,8 @@ def _empty(infos: Sequence[TensorInfo]) -> list[torch.Tensor]:
     import numpy
     import torch
 
-    lengths = [info.end - info.start for info in infos]
+    # Not what they take in the file: a torch file may hold one number for a whole tensor.
+    lengths = [math.prod(info.shape) * DTYPE_BYTES[info.dtype] for info in infos]
     starts = list(accumulate((length + -length % ALIGNMENT for length in lengths), initial=0))
     memory = numpy.empty(starts[-1] + ALIGNMENT, numpy.uint8)
     memory = memory[-memory.ctypes.data % ALIGNMENT :]

@@ -130,7 +130,6 @@ class Looks:
         return last
 
     def _conclude(self, seen: Sequence[tuple[VaeFile, FileRecord]], catalogue: Catalogue, told: object) -> _Last:
-        from ..files.zero_runs import unfinished
         from ..library.families import by_weights, families_of
 
         found = [record for _, record in seen]
@@ -141,7 +140,7 @@ class Looks:
                 record,
                 family=guess,
                 entry=_entry_of(record, catalogue, entries),
-                problems=(unfinished(file.name),) if file.is_arriving and not record.problems else record.problems,
+                is_arriving=file.is_arriving,
             )
             for (file, record), guess in zip(seen, guesses, strict=True)
         }

@@ -179,7 +179,7 @@ class Upkeep:
         from ..files.conversion import described
 
         def convert(handle: Handle) -> None:
-            made = work.convert(source, [file.path for file in files], self._stores.hashes(), handle)
+            made = work.convert(source, [file.path for file in files], self._stores, handle)
             work.carry_family(source, made.path, self._stores)
             first, *more = described(made.done)
             for another in more:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import Cancelled, VaeManagerError
+from ..errors import BrokenFileError, Cancelled, VaeManagerError
 from ..jobs import Handle
 from ..library import VaeFile
 from ..library.verification import Outcome, Verification
@@ -17,7 +17,6 @@ from .looks import Looks, Stores
 
 if TYPE_CHECKING:
     from ..files import FileRecord
-    from ..records import HashStore
 
 
 class Course:
@@ -106,21 +105,31 @@ class Conversion:
     """False for the result of an earlier conversion, which is still what it says."""
 
 
-def convert(source: Path, files: Sequence[Path], hashes: HashStore, handle: Handle) -> Conversion:
-    """Find the result of an earlier conversion among `files`, or write the VAE of `source` as a file beside it."""
-    from ..files import inspect
+def convert(source: Path, files: Sequence[Path], stores: Stores, handle: Handle) -> Conversion:
+    """Find the result of an earlier conversion among `files`, or write the VAE of `source` as a file beside it.
+
+    Damage that is found on the way is remembered of `source`. Raises as `files.conversion.convert` does.
+    """
+    from ..files import Problem, identity_of, inspect
     from ..files.conversion import convert as write
     from ..files.conversion import find_twin, free_name, plan
 
     def report(done: int, total: int) -> None:
         handle.report("converting", done, total)
 
+    hashes, index = stores.hashes(), stores.index()
     planned = plan(inspect(source))
     twin = find_twin(source, planned, files, hashes, report=report, stop=handle.stop)
     if twin is not None:
         return Conversion(twin, planned.done, is_new=False)
     target = free_name(source.parent, source, planned.done)
-    converted = write(source, target, hashes=hashes, report=report, stop=handle.stop)
+    before = identity_of(source)
+    try:
+        converted = write(source, target, hashes=hashes, report=report, stop=handle.stop)
+    except BrokenFileError as error:
+        if before is not None:
+            index.note_failure(before, Problem(error.code, error.sentence))
+        raise
     hashes.remember(converted.target, converted.sha256)
     return Conversion(converted.target, converted.done, is_new=True)
 

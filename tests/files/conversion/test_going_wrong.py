@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.files.whole_vaes import vae, write
-from vae_manager.errors import Cancelled, DiskError, FileChangedError, IntegrityError
+from vae_manager.errors import BrokenFileError, Cancelled, DiskError, FileChangedError, IntegrityError
 from vae_manager.files import partials
 from vae_manager.files.conversion import convert
 from vae_manager.files.conversion import writing as module
@@ -30,6 +30,18 @@ def test_a_stop_leaves_nothing(source: Path, target: Path, share: float) -> None
 
     with pytest.raises(Cancelled):
         convert(source, target, report=report, stop=stop)
+    assert left(target) == []
+
+
+@pytest.mark.parametrize("value", [b"\x00\x00\xc0\x7f", b"\x00\x00\x80\xff"], ids=["nan", "infinity"])
+def test_a_source_with_no_numbers_becomes_no_file(source: Path, target: Path, value: bytes) -> None:
+    """A conversion reads each number, so it finds what the header cannot tell."""
+    data = bytearray(source.read_bytes())
+    data[-4:] = value
+    source.write_bytes(data)
+    with pytest.raises(BrokenFileError) as caught:
+        convert(source, target)
+    assert caught.value.code == "nan"
     assert left(target) == []
 
 

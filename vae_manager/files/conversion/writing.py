@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from ... import __version__
-from ...errors import Cancelled, FileChangedError, IntegrityError, UsageError
+from ...errors import BrokenFileError, Cancelled, FileChangedError, IntegrityError, UsageError
 from ...sentences import say
 from ..contents import chunks, read_contents
 from ..disk import check_room, name_taken, publish, sync, write_error
@@ -22,6 +23,7 @@ from ..headers import Header, disk_error
 from ..identity import Identity, sha256_of
 from ..inspection import inspect
 from ..names import safe_file_name
+from ..numbers import has_nan, nan_problem
 from ..partials import partial_file, write_whole
 from .casting import cast
 from .planning import Layout, Plan, Step, plan
@@ -191,6 +193,7 @@ def _write(source: Path, header: Header, planned: Plan, sha256: str, target: Fil
     """Write the result. Returns the SHA-256 of each step's tensor as it came from the source."""
     write_whole(target, memoryview(_header(planned.steps, _metadata(source, header, planned, sha256))))
     digests = []
+    can_look = importlib.util.find_spec("numpy") is not None  # each WebUI has it
     try:
         file = source.open("rb", buffering=0)
     except OSError as error:
@@ -199,6 +202,9 @@ def _write(source: Path, header: Header, planned: Plan, sha256: str, target: Fil
         for step in planned.steps:
             digest = hashlib.sha256()
             for piece in pieces_of(file, source, header, step):
+                if can_look and has_nan(piece, step.dtype):
+                    problem = nan_problem(source.name, step.source.name)
+                    raise BrokenFileError(problem.sentence, problem.code)
                 write_whole(target, piece)
                 digest.update(piece)
                 course.step(len(piece))

@@ -77,4 +77,6 @@ def question_word(code: str) -> Sentence:
         return say("⚠ other family")
     if code == "probably-other-family":
         return say("⚠ probably another family")
+    if code == "probably-unfinished":
+        return say("⚠ perhaps unfinished")
     return say("⚠ unusual network")

@@ -45,6 +45,8 @@ def problem_word(code: str) -> Sentence:
         return say("incomplete")
     if code == "unfinished":
         return say("unfinished download")
+    if code == "probably-unfinished":
+        return say("perhaps unfinished")
     if code == "other-format":
         return say("another format")
     if code in ("other-channels", "other-factor", "other-width", "other-depth", "other-shapes", "unknown-tensors"):
