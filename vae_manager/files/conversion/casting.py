@@ -9,9 +9,10 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import IntegrityError, RefusedError
+from ...errors import BrokenFileError, RefusedError
 from ...sentences import say
 from ..headers import DTYPE_BYTES
+from ..numbers import nan_problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +31,7 @@ def cast(
 ) -> Iterator[memoryview]:
     """The bytes of a tensor of dtype `before` (F64, F32, F16 or BF16) as those of dtype `after` (not F64).
 
-    `file` and `tensor` are what sentences name. Raises IntegrityError where a number is infinite or none; RefusedError,
+    `file` and `tensor` are what sentences name. Raises BrokenFileError where a number is NaN or infinite; RefusedError,
     after the last piece, where one would become infinite. A view is good until the next one is asked for.
     """
     import numpy as np
@@ -41,14 +42,8 @@ def cast(
             numbers = _numbers(piece, before)
             most = float(np.abs(numbers).max())
             if not math.isfinite(most):
-                raise IntegrityError(
-                    say(
-                        "{file} is damaged: its tensor {name} holds numbers that are not a number or infinite. "
-                        "Get it again. Nothing was written.",
-                        file=file,
-                        name=tensor,
-                    )
-                )
+                problem = nan_problem(file, tensor)
+                raise BrokenFileError(problem.sentence, problem.code)
             largest = max(largest, most)
             yield _packed(numbers, after).data.cast("B")
         if not _is_finite(_packed(np.array([largest]), after), after):  # rounding keeps the order

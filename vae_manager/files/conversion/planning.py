@@ -77,7 +77,8 @@ def plan(record: FileRecord, *, dtype: str | None = None, layout: Layout = "ldm"
     steps = [_step(name, source, _dtype(file, source, dtype), layout, levels) for name, source in found.tensors.items()]
     done = tuple(_done(record, found, steps, layout, dtype))
     if not done:
-        raise RefusedError(say("{file} is already what it would become. Nothing was written.", file=file))
+        already = say("{file} is already what it would become. Nothing was written.", file=file)
+        raise RefusedError(record.problem or already)
     return Plan(tuple(sorted(steps, key=lambda step: (-DTYPE_BYTES[step.dtype], step.name))), done, found)
 
 
