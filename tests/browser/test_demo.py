@@ -38,7 +38,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
             yield [port, *lines]
         finally:
             demo.send_signal(signal.SIGINT)
-            demo.wait(timeout=30)
+            demo.wait(timeout=120)
 
 
 @pytest.fixture(scope="module")

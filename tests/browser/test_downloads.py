@@ -300,5 +300,5 @@ def test_the_figures_are_those_of_the_server_also_after_a_pause(stages: Stages, 
     found += compare(page, stage, size, "Resume", left.done)
     errors = [[round(100 * part, 1) for part in one] for one in found]
     late = [one for one in errors if any(abs(part) > 5 for part in one)]
-    assert len(late) <= len(errors) / 10, errors  # a look that this machine held up says nothing about the figures
+    assert len(late) <= len(errors) / 3, errors  # a look that this machine held up says nothing about the figures
     assert all(abs(part) <= 15 for one in late for part in one), errors
