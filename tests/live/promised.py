@@ -66,7 +66,7 @@ class Promised:
     changed: Callable[[Weights], Weights] | None = None
     """Its weights, if they are not the common ones."""
     family: str | None = None
-    """What a person says that it was made for, before it is used."""
+    """Family that a person sets before the file is used."""
 
 
 def as_safetensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:

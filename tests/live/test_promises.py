@@ -41,12 +41,12 @@ ACT = "vae_manager_txt2img_act"
 
 @dataclass(frozen=True)
 class Row:
-    """What the page says of a file."""
+    """The page's row of a file."""
 
     verdict: str
     reasons: tuple[str, ...]
     offers: frozenset[str]
-    """What its buttons do."""
+    """Actions of its buttons."""
     asks: bool = False
     """A question is asked before it is used."""
 
@@ -109,7 +109,7 @@ class Ground:
         assert (status, answer["data"]) == (200, [""])
 
     def state(self, path: Path) -> dict[str, Any]:
-        """What the page shows once no work goes on."""
+        """Return the page's row once no work runs."""
         return until(
             lambda: self.webui.state(library="", file=key_of(path)),
             lambda state: not state["active"] and not state["library"]["active"],

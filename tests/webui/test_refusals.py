@@ -1,4 +1,4 @@
-"""What the page says of a VAE that was asked for by the WebUI's own ways, and is not in use."""
+"""Refusals of a VAE that a setting, a start or the API asks for: their mark, their sentence, their end."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ NEARLY: Final = 45.0
 
 
 class Wrong(enum.Enum):
-    """Which of two VAEs does not fit the latent, where their pictures are not the same one."""
+    """The one of two VAEs that does not fit the latent, if their pictures differ altogether."""
 
     OTHER = "other"
     REFERENCE = "reference"
@@ -54,7 +54,7 @@ def in_words(figures: Figures, wrong: Wrong = Wrong.OTHER) -> tuple[Sentence, ..
 
 
 def of_reference(wrong: Wrong) -> tuple[Sentence, ...]:
-    """What is said of the reference itself."""
+    """Return the words for the reference itself; none if it fits."""
     if wrong is Wrong.REFERENCE:
         return (say("made for other latents, or broken"),)
     return ()

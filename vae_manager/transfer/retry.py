@@ -57,8 +57,6 @@ def awaited(work: Callable[[], Found], stop: threading.Event) -> Found:
     return thread.result[0]
 
 
-T = TypeVar("T")
-
 PROGRESS = 1_000_000
 """As many bytes between two failures make the second one count as the first: a line that drops often still finishes."""
 
@@ -83,7 +81,9 @@ class Patience:
         return max(wait * (1 - random.random() / 2), (wish or 0.0) * (1 + random.random() / 10))
 
 
-def keep_trying(attempt: Callable[[], T], arrived: Callable[[], int], patience: Patience, stop: threading.Event) -> T:
+def keep_trying(
+    attempt: Callable[[], Found], arrived: Callable[[], int], patience: Patience, stop: threading.Event
+) -> Found:
     """Call `attempt` until it succeeds, repeating it only after a `TransientNetworkError`.
 
     `arrived` counts the bytes that there are so far. The waits end at once when `stop` is set.
