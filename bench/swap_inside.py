@@ -33,7 +33,7 @@ from vae_manager.swap import cache, places, reading, swapper, weights
 from vae_manager.webui.hosts.family import loaded, options, patching, webui
 from vae_manager.webui.hosts.surfaces import host_here
 
-HOST = importlib.import_module(f"vae_manager.webui.hosts.{host_here()}.plug").HOST
+HOST = importlib.import_module(f"vae_manager.webui.hosts.{host_here()}.adapter").the_host()
 
 FOLDER = Path(__file__).parent
 ORDER, PROGRESS, RESULT = (FOLDER / name for name in ("order.json", "progress.txt", "result.json"))

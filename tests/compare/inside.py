@@ -39,18 +39,18 @@ SCRIPT = dedent("""
     def compare(body: dict):
         from vae_manager.errors import VaeManagerError
         from vae_manager.webui.comparing import begin
-        from vae_manager.webui.hosts.a1111.plug import HOST
+        from vae_manager.webui.hosts.a1111.adapter import the_host
         from vae_manager.webui.hosts.comparing import Wanted
         from vae_manager.service import the_service
 
-        service, what = the_service(HOST.data_folder), body.get("inject", "none")
+        service, what = the_service(the_host().data_folder), body.get("inject", "none")
         put_back = injected(sd_models.model_data.sd_model, what)
         circular = sd_hijack.model_hijack.circular_enabled
         try:
             for _ in range(body.get("times", 1)):
-                kept = HOST.comparing.kept.all()[0]
+                kept = the_host().comparing.kept.all()[0]
                 ended = []
-                id = begin(HOST.comparing, service, Wanted(kept, body["vaes"]), "a test", ended.append)
+                id = begin(the_host().comparing, service, Wanted(kept, body["vaes"]), "a test", ended.append)
                 while what == "cancel" and not service.comparing.view(id).state.ended:
                     if service.comparisons.get(id).results:
                         service.comparing.stop(id)
@@ -69,10 +69,10 @@ SCRIPT = dedent("""
 
 
     def held():
-        from vae_manager.webui.hosts.a1111.plug import HOST
+        from vae_manager.webui.hosts.a1111.adapter import the_host
         from vae_manager.service import the_service
 
-        kept, service = HOST.comparing.kept, the_service(HOST.data_folder)
+        kept, service = the_host().comparing.kept, the_service(the_host().data_folder)
         return {
             "kept": len(kept.all()),
             "kept_bytes": kept.nbytes,

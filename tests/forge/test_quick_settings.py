@@ -31,7 +31,7 @@ LIKE_NEO = dedent('''
 ASK = """
 from modules import shared
 from tests.host.edges import _is_ours
-from vae_manager.webui.hosts.forge.plug import HOST
+from vae_manager.webui.hosts.forge.adapter import the_host
 
 known = shared.demo.fns
 events = list(known.values()) if isinstance(known, dict) else known
@@ -43,7 +43,7 @@ writers = [
     and any(getattr(one, "elem_id", None) == "setting_quicksettings_list" for one in event.outputs)
 ]
 there = "setting_quicksettings_list" in [getattr(block, "elem_id", None) for block in shared.demo.blocks.values()]
-answer = [there, writers, HOST.quick_settings()]
+answer = [there, writers, the_host().quick_settings()]
 """
 
 

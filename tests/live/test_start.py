@@ -16,7 +16,7 @@ from .webui import WebUI
 pytestmark = pytest.mark.live
 
 LIMIT = 0.060
-OWN = ("vae_manager", "plug.py")
+OWN = ("vae_manager", "extension.py")
 """Marks of our own parts in the start-up profile: the script, and callbacks, which bear the name of their module."""
 SHARED = ("scripts before_ui_callback", "create ui", "refresh VAE", "add APIs", "load scripts")
 """Parts that hold work of ours beside others' work."""

@@ -87,12 +87,12 @@ SCRIPT = dedent("""
 
     def in_use_without_vae():
         # what the page asks, at a moment when the model has none
-        from vae_manager.webui.hosts.a1111.plug import HOST
+        from vae_manager.webui.hosts.a1111.adapter import the_host
 
         model = sd_models.model_data.sd_model
         vae, model.first_stage_model = model.first_stage_model, None
         try:
-            return {"identity": HOST.in_use().identity}
+            return {"identity": the_host().in_use().identity}
         finally:
             model.first_stage_model = vae
 

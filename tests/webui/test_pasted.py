@@ -14,8 +14,8 @@ from vae_manager.pasted import Named
 from vae_manager.sentences import say
 from vae_manager.service import Service
 from vae_manager.webui.hosts.acts import Act
+from vae_manager.webui.pasted_pictures import paste
 from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB, Page
-from vae_manager.webui.ui.pasted import paste
 
 
 def put(host: PlainHost, name: str, content: bytes, service: Service | None = None) -> str:

@@ -22,6 +22,7 @@ from ...sentences import Sentence, say
 from ...service import Service
 from ...upkeep import Told
 from ..hosts.acts import Act, InUse, Refusal
+from ..pasted_pictures import Pasted, read_pasted
 from ..update import loaded_code
 from .options import (
     CHOICE_KEY,
@@ -34,7 +35,6 @@ from .options import (
     read_options,
     stuck_at,
 )
-from .pasted import Pasted, read_pasted
 
 if TYPE_CHECKING:
     from ...files import FileRecord, Identity

@@ -23,6 +23,7 @@ from ..admission import Visitor
 from ..faults import FAULTS
 from ..hosts.acts import Act
 from ..hosts.visited import seen_from_elsewhere, seen_from_here
+from ..pasted_pictures import chosen_for_tab
 from ..update import loaded_code
 from ..words import Words, words_of
 from . import markup
@@ -37,7 +38,6 @@ from .library_facts import LibraryRow, read_library
 from .library_table import RowLog
 from .markup import choice_name
 from .options import Memo, allow, choose, option_of, warning_in_tab
-from .pasted import chosen_for_tab
 
 if TYPE_CHECKING:
     from ..hosts.host import Host

@@ -14,12 +14,11 @@ from ....compare.infotext import with_vae
 from ....library import scan
 from ....sentences import Sentence, say
 from .. import host_values
-from ..family import infotext, options, pasted, patching
+from ..family import infotext, infotext_fields, options, patching
 from ..family.webui import FamilyWebUI
 
 if TYPE_CHECKING:
     from ....service import Service
-    from ...ui.facts import Facts
     from ..family.comparing import FamilyComparing
     from ..family.loaded import LoadedVae
     from .precision import Precision
@@ -124,11 +123,17 @@ class A1111(FamilyWebUI):
     def picker(self, component: Any, elem_id: str) -> Any:
         return component if elem_id == "setting_sd_vae" else None
 
-    def picker_values(self, facts: Facts) -> Mapping[str, Any]:
+    def picker_values(self, words: Sequence[str], chosen: Choice) -> Mapping[str, Any]:
         """The WebUI's own dropdown keeps the WebUI's words, and gets what the setting already is: *Apply settings*
         would load a choice that still waits for its check.
         """
-        return {"choices": [option.word for option in facts.options], "value": facts.choice.word}
+        return {"choices": list(words), "value": chosen.word}
 
     def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
-        pasted.into_fields(self, service, fields)
+        infotext_fields.into_fields(self, service, fields)
+
+
+@functools.cache
+def the_host() -> A1111:
+    """Return the one adapter of this process, however often the WebUI builds its page."""
+    return A1111()

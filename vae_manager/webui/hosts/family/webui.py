@@ -28,7 +28,6 @@ from .override import Override
 if TYPE_CHECKING:
     from ....service import Service
     from ....swap import LatentTest
-    from ...ui.facts import Facts
     from ..comparing import Comparing
     from ..host import Result
     from .latents import Latents
@@ -61,6 +60,8 @@ class FamilyWebUI(ABC):
 
     def __init__(self) -> None:
         self.override = Override(self.generating)
+        self.follow: Callable[[], None] = lambda: None
+        """Puts into the model what the choice means now, in the background; set by whoever owns the work."""
         self.vae_in_quick_settings: bool | None = None
         """How the page's own switch was set last in this life of the UI; None: it was not used."""
 
@@ -166,8 +167,8 @@ class FamilyWebUI(ABC):
         """The WebUI's own component for the choice, once it is there; None before. Called with each component."""
 
     @abstractmethod
-    def picker_values(self, facts: Facts) -> Mapping[str, Any]:
-        """What that component is to show."""
+    def picker_values(self, words: Sequence[str], chosen: Choice) -> Mapping[str, Any]:
+        """Return what that component is to show; `words` are the WebUI's words for all choices."""
 
     @abstractmethod
     def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:

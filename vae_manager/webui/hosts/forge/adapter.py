@@ -17,8 +17,6 @@ from ....choice import AUTOMATIC, BUILTIN, Choice, Situation
 from ....library import scan
 from ....records.capability import VaeSignature
 from ....sentences import Sentence, say
-from ....service import the_service
-from ...ui.options import follow
 from .. import host_values
 from ..acts import Act, InUse
 from ..family import card, options, patching
@@ -30,7 +28,6 @@ from .variants import OPTION
 if TYPE_CHECKING:
     from ....records.capability import HostCapability
     from ....service import Service
-    from ...ui.facts import Facts
     from ..family.comparing import FamilyComparing
     from ..family.loaded import LoadedVae
     from .ways_in import WaysIn
@@ -204,7 +201,7 @@ class Forge(FamilyWebUI):
         if self.model() is None:
             return
         if not self.generating() or self.override.ends_with(self.written_choice().word):
-            follow(self, the_service(self.data_folder))
+            self.follow()
 
     def before_generation(self) -> None:
         """Only for the checkpoint that is loaded: for another one, Forge's reload is still to come."""
@@ -283,7 +280,7 @@ class Forge(FamilyWebUI):
         """Return the row's picker, which has no id; in Neo, its components do not exist before the row is built."""
         return host_values.component("ui_vae")
 
-    def picker_values(self, facts: Facts) -> Mapping[str, Any]:
+    def picker_values(self, words: Sequence[str], chosen: Choice) -> Mapping[str, Any]:
         """A chosen file that has gone is listed too: else the dropdown would drop it, and with it the choice."""
         names = [Path(path).name for path in modules_list.chosen()]
         self._sent.append((time.monotonic(), sorted(names)))
@@ -318,3 +315,9 @@ def _paths(values: Any) -> list[str]:
     """Names or paths, as Forge takes them, as the paths that it makes of them."""
     found = (modules_list.found(Path(name).name) for name in _names(values))
     return [path for path in found if path is not None]
+
+
+@functools.cache
+def the_host() -> Forge:
+    """Return the one adapter of this process, however often the WebUI builds its page."""
+    return Forge()

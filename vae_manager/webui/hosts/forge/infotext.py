@@ -11,7 +11,7 @@ from modules_forge import main_entry
 from ....compare.infotext import with_modules
 from ....pasted import Named
 from ....service import Service
-from ...ui.pasted import paste
+from ...pasted_pictures import paste
 from ..family import infotext
 from . import modules_list
 

@@ -65,3 +65,9 @@ class ReForge(A1111):
         self.unwatched = True
         for module in (guards, shared_guards):
             patching.remove(module, guards.all_patches())
+
+
+@functools.cache
+def the_host() -> ReForge:
+    """Return the one adapter of this process, however often the WebUI builds its page."""
+    return ReForge()

@@ -22,7 +22,6 @@ from ..surfaces import lacking_here
 
 if TYPE_CHECKING:
     from ....service import Service
-    from ...ui.facts import Facts
     from ..family.latents import Latents
     from ..family.loaded import LoadedVae
 
@@ -131,8 +130,14 @@ class UnknownWebUI(FamilyWebUI):
     def picker(self, component: Any, elem_id: str) -> Any:
         return None
 
-    def picker_values(self, facts: Facts) -> Mapping[str, Any]:
+    def picker_values(self, words: Sequence[str], chosen: Choice) -> Mapping[str, Any]:
         return {}
 
     def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
         pass
+
+
+@functools.cache
+def the_host() -> UnknownWebUI:
+    """Return the one adapter of this process, however often the WebUI builds its page."""
+    return UnknownWebUI()

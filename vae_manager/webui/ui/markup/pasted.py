@@ -5,10 +5,10 @@ from __future__ import annotations
 from ....catalogue import not_offered
 from ....pasted import Finding
 from ....sentences import Sentence, say
+from ...pasted_pictures import Pasted
 from ...words import Words
 from ..facts import Facts
 from ..options import family_label
-from ..pasted import Pasted
 from .parts import FINE, LOOK, button, dismiss, line
 
 

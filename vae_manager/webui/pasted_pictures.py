@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...pasted import Finding, Here, Match, Named, Picture, match
-from ...service import Service
-from ..hosts.acts import Act
+from ..pasted import Finding, Here, Match, Named, Picture, match
+from ..service import Service
+from .hosts.acts import Act
 
 if TYPE_CHECKING:
-    from ..hosts.host import Host
+    from .hosts.host import Host
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,12 @@
-"""Plugs the extension into a WebUI of the family: its callbacks, its always-on script and its settings section."""
+"""The composition root: joins a host and the page, and registers both with the WebUI.
+
+It registers the callbacks, the always-on script, the settings section and the routes. Hosts know nothing of the page,
+and the page knows hosts by their protocol alone.
+"""
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -9,26 +14,26 @@ from typing import TYPE_CHECKING, Any
 
 from modules import scripts
 
-from ....choice import Choice
-from ....errors import VaeManagerError
-from ....sentences import say
-from ....service import Service, the_service
-from ...faults import FAULTS
-from ...ui import accordion, tab
-from ...ui.actions import quick_settings_with_vae
-from ...ui.gradio_compat import Work, changed, heed_people_alone, is_in_page, on_sync
-from ...ui.options import follow
-from ...ui.page import TABS, Page
-from .. import host_values
-from ..acts import Act
-from ..fallbacks import with_fallbacks
-from . import history, options
+from ..choice import Choice
+from ..errors import VaeManagerError
+from ..sentences import say
+from ..service import Service, the_service
 from .callbacks import register
-from .webui import FamilyWebUI
+from .faults import FAULTS
+from .hosts import host_values
+from .hosts.acts import Act
+from .hosts.fallbacks import with_fallbacks
+from .hosts.family import history, options
+from .hosts.family.webui import FamilyWebUI
+from .ui import accordion, tab
+from .ui.actions import quick_settings_with_vae
+from .ui.gradio_compat import Work, changed, heed_people_alone, is_in_page, on_sync
+from .ui.options import follow
+from .ui.page import TABS, Page
 
 if TYPE_CHECKING:
-    from ....files import FileRecord
-    from ....records.verdict import Verdict
+    from ..files import FileRecord
+    from ..records.verdict import Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +42,12 @@ UNLISTED = "vae_manager_unlisted"
 SYNC_BUTTON = f"vae_manager_{TABS[0]}_sync"
 
 
-class Plug:
+class Extension:
     """One for the process. The WebUI clears its callbacks and has them registered again at each *Reload UI*."""
 
     def __init__(self, host: FamilyWebUI) -> None:
         self.host = host
+        host.follow = self._follow
         self._page: Page | None = None
         """Of the present build of the UI."""
         self._sync_button: Any = None
@@ -52,7 +58,7 @@ class Plug:
         return the_service(self.host.data_folder)
 
     def _judge(self, record: FileRecord) -> Verdict:
-        from ....records.verdict import verdict  # reading files waits for the first file
+        from ..records.verdict import verdict  # reading files waits for the first file
 
         host = with_fallbacks(self.host)  # a download has arrived, whatever this WebUI lacks
         return verdict(record, host.capability, host.signature())
@@ -63,8 +69,8 @@ class Plug:
             self._page = Page(with_fallbacks(self.host), self.service)
         return self._page
 
-    def into_webui(self) -> type[VaeScript]:
-        """Register everything; gives what the WebUI is to make the script of."""
+    def register(self) -> type[VaeScript]:
+        """Register everything; returns the class of which the WebUI makes the script."""
         with FAULTS.caught(say("Preparing the WebUI's settings")):
             self.host.prepare()
         self.service.judge = self._judge
@@ -78,7 +84,7 @@ class Plug:
         register("app_started", self._add_routes, say("The page's state"))
         register("model_loaded", self._follow_setting, say("Following the setting after a checkpoint was loaded"))
         register("infotext_pasted", self._name_the_vae, say("Finding the VAE of a pasted picture"))
-        return type("VaeScript", (VaeScript,), {"plug": self})
+        return type("VaeScript", (VaeScript,), {"extension": self})
 
     def _guard(self) -> None:
         with FAULTS.caught(say("Guarding the WebUI's own ways of loading a VAE")):
@@ -97,9 +103,9 @@ class Plug:
         return [(tab.build(self.page()), "VAE", tab.NAME)]
 
     def _register_settings(self) -> None:
-        from . import section  # needs more of the WebUI than all else: without it the defaults count
+        from . import settings_section  # needs more of the WebUI than all else: without it the defaults count
 
-        section.register(self.host, self.page().words, self._follow)
+        settings_section.register(self.host, self.page().words, accordion.settings_region(), self._follow)
 
     def _follow(self) -> None:
         follow(with_fallbacks(self.host), self.service)
@@ -131,7 +137,8 @@ class Plug:
         return Work(self.host, lambda visitor, *inputs: values(*inputs), lambda sentence: changed())
 
     def _picker(self) -> Any:
-        return changed(**self.host.picker_values(self.page().facts()))
+        facts = self.page().facts()
+        return changed(**self.host.picker_values([option.word for option in facts.options], facts.choice))
 
     def _quick_settings(self, shown: Any) -> Any:
         """The list that the Settings page shows, which *Apply settings* would write: with what our own switch has
@@ -143,8 +150,8 @@ class Plug:
 
     def _add_routes(self, demo: Any, app: Any) -> None:
         if demo is not None:  # None with --nowebui: there is no page to show anything in
-            from ... import api, api_pictures, api_previews
-            from ...closed_folder import close_folder
+            from . import api, api_pictures, api_previews
+            from .closed_folder import close_folder
 
             with FAULTS.caught(say("Closing the folder of VAE Manager")):
                 close_folder(app, self.host.data_folder)
@@ -153,7 +160,7 @@ class Plug:
                 api_pictures.register(app, self.page)
                 api_previews.register(app, self.page)
         if host_values.flag("api", False) or host_values.flag("nowebui", False):
-            from ... import api_compare
+            from . import api_compare
 
             with FAULTS.caught(say("Comparing VAEs through the API")):
                 host = with_fallbacks(self.host)
@@ -174,6 +181,12 @@ class Plug:
             self._follow()
 
 
+@functools.cache
+def of(host: FamilyWebUI) -> Extension:
+    """Return the one extension of this process for a host, however often the WebUI builds its page."""
+    return Extension(host)
+
+
 def _api_users() -> dict[str, str]:
     """Those of --api-auth (modules/api/api.py:201)."""
     return dict(pair.split(":", 1) for pair in (host_values.flag("api_auth") or "").split(",") if pair)
@@ -186,7 +199,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
     generation needs, and never the picture.
     """
 
-    plug: Plug
+    extension: Extension
 
     def title(self) -> str:
         return "VAE"
@@ -195,19 +208,19 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img: bool) -> list[Any]:
-        return accordion.build(self.plug.page(), TABS[1] if is_img2img else TABS[0])
+        return accordion.build(self.extension.page(), TABS[1] if is_img2img else TABS[0])
 
     def before_process(self, p: Any, tab_choice: str = "", *_: Any) -> None:
         """Give the tab's choice to this generation, unless X/Y/Z or a request through the API has set one.
 
         Runs before the WebUI applies overrides (processing.py:820).
         """
-        host = self.plug.host
+        host = self.extension.host
         with FAULTS.caught(say("Keeping pictures for comparisons")):
             host.latents.begin(p)
         with FAULTS.caught(say("The VAE of this tab only")):
             if tab_choice and host.override_of(p) is None:
-                self._override(p, self.plug.page().word_of(tab_choice))
+                self._override(p, self.extension.page().word_of(tab_choice))
         with FAULTS.caught(say("Finding the VAE that a picture asks for")):
             setattr(p, UNLISTED, host.unlisted_override(p))
         override = host.override_of(p)
@@ -226,21 +239,21 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         if not options.guarded():
             return
         with FAULTS.caught(say("Naming the VAE in infotext")):
-            history.follow(self.plug.host, p)
+            history.follow(self.extension.host, p)
         with FAULTS.caught(say("Keeping pictures for comparisons")):
-            self.plug.host.latents.claim(p, images)
+            self.extension.host.latents.claim(p, images)
 
     def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
-        self.plug.host.latents.finish(p, processed, TABS[1] if self.is_img2img else TABS[0])
+        self.extension.host.latents.finish(p, processed, TABS[1] if self.is_img2img else TABS[0])
 
     def _tell_of_unlisted(self, p: Any) -> None:
         """The WebUI takes another VAE for a name that it does not know, and is silent about it."""
-        file, model = getattr(p, UNLISTED, None), self.plug.host.model()
+        file, model = getattr(p, UNLISTED, None), self.extension.host.model()
         if file is None or model is None:
             return
-        path = self.plug.host.vae.path(model)
+        path = self.extension.host.vae.path(model)
         used = Path(path).name if path is not None else say("Built-in")
-        reason = self.plug.host.reason_against(file)
+        reason = self.extension.host.reason_against(file)
         told = (
             say("The picture asks for {file}, which is not in the VAE folders: {used} was used.", file=file, used=used)
             if reason is None
@@ -252,7 +265,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
 
     def _override(self, p: Any, word: str) -> None:
         """The WebUI loads an override unchecked, and a file that does not fit would break the model for everybody."""
-        host = self.plug.host
+        host = self.extension.host
         if host.refusal(Act.CHOOSE_FOR_TAB) is not None:
             return
         try:

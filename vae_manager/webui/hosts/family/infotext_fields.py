@@ -11,7 +11,7 @@ from typing import Any
 
 from ....pasted import Named
 from ....service import Service
-from ...ui.pasted import paste
+from ...pasted_pictures import paste
 from .webui import FamilyWebUI
 
 NAME, HASH = "VAE", "VAE hash"

@@ -8,30 +8,32 @@ from typing import Any
 import gradio as gr
 from modules.options import OptionHTML, OptionInfo, options_section
 
-from ....choice import BUILTIN
-from ....sentences import say
-from ...faults import FAULTS
-from ...ui.accordion import settings_region
-from ...ui.options import family_label
-from ...words import Words
-from .. import host_values
-from ..acts import Act
-from . import options
-from .webui import FamilyWebUI
+from ..choice import BUILTIN
+from ..records.verdict import family_label
+from ..sentences import say
+from .faults import FAULTS
+from .hosts import host_values
+from .hosts.acts import Act
+from .hosts.family import options
+from .hosts.family.webui import FamilyWebUI
+from .words import Words
 
 CATEGORY = "sd"
 """Where the section stands among the settings; WebUI 1.6 knows no categories and ignore it."""
 
 
-def register(host: FamilyWebUI, words: Words, follow: Callable[[], None]) -> None:
-    """Add the section's options; the WebUI builds its components from them. `follow` is called when a default has
-    changed, so that it goes into the loaded model."""
+def register(host: FamilyWebUI, words: Words, region: str, follow: Callable[[], None]) -> None:
+    """Add the section's options; the WebUI builds its components from them.
+
+    `region` is the HTML that the page fills. `follow` is called when a default has changed, so that it goes into the
+    loaded model.
+    """
     defaults = {
         option: _family_default(host, words, family, option, follow)
         for family, option in options.FAMILY_DEFAULTS.items()
     }
     section: dict[str, OptionInfo] = {
-        "vae_manager_offers": OptionHTML(settings_region()),
+        "vae_manager_offers": OptionHTML(region),
         **defaults,
         options.ENDPOINT: _endpoint(host, words),
         options.DOWNLOAD_FOLDER: _download_folder(host, words),

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ....sentences import Sentence
-from ...faults import FAULTS
-from .. import host_values
+from ..sentences import Sentence
+from .faults import FAULTS
+from .hosts import host_values
 
-SCRIPT = str(Path(__file__).parents[4] / "scripts" / "vae_manager_webui.py")
+SCRIPT = str(Path(__file__).parents[2] / "scripts" / "vae_manager_webui.py")
 """The file that the WebUI's lists of callbacks name."""
 
 

@@ -1,0 +1,54 @@
+"""The start in a WebUI: the adapter is found by what the WebUI has, never by its folder's name."""
+
+from __future__ import annotations
+
+import importlib
+from html import escape
+from typing import Any
+
+from ..sentences import say
+from .faults import FAULTS
+from .hosts.surfaces import host_here
+
+UNKNOWN = "unknown"
+"""The adapter of a WebUI that none of the others fits."""
+NO_ADAPTER = say(
+    "VAE Manager does not know this WebUI yet and does nothing here. "
+    "`python -m vae_manager get` fetches VAEs from the command line all the same."
+)
+
+
+def script_for_this_host() -> type[Any] | None:
+    """Register the extension with the running WebUI; return the class of which the WebUI makes the script.
+
+    If the adapter fails, the one for unknown WebUIs takes its place; if that fails too, a sentence does. None if not
+    even that can be shown.
+    """
+    for host in dict.fromkeys([host_here(), UNKNOWN]):
+        with FAULTS.caught(say("The adapter for this WebUI")):
+            adapter = importlib.import_module(f"{__package__}.hosts.{host}.adapter")
+            extension = importlib.import_module(f"{__package__}.extension")
+            script: type[Any] = extension.of(adapter.the_host()).register()
+            return script
+    with FAULTS.caught(say("The page on a WebUI that is not known")):
+        return _sentence_alone()
+    return None
+
+
+def _sentence_alone() -> type[Any]:
+    import gradio as gr
+    from modules import scripts
+
+    class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is not typed
+        def title(self) -> str:
+            return "VAE"
+
+        def show(self, is_img2img: bool) -> Any:
+            return scripts.AlwaysVisible
+
+        def ui(self, is_img2img: bool) -> list[Any]:
+            with gr.Accordion("VAE", open=False):
+                gr.HTML(f"<p>{escape(str(NO_ADAPTER))}</p>")
+            return []
+
+    return VaeScript
