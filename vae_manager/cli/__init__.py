@@ -26,6 +26,7 @@ from . import (
     inspecting,
     listing,
     remove,
+    report,
     sync,
     trash_commands,
     verify,
@@ -84,4 +85,9 @@ def _parser() -> argparse.ArgumentParser:
         command("trash", trash_commands.run, "List what was removed, bring it back, or delete it for good.")
     )
     compare.add_options(command("compare", compare.run, "Encode and decode a picture by VAEs, and say what differs."))
+    report.add_options(
+        command(
+            "report", report.run, "Print what a report of a problem needs, without folders, names of users or keys."
+        )
+    )
     return parser
