@@ -205,7 +205,8 @@ def test_commit_is_read_from_the_git_folder(tmp_path: Path) -> None:
     assert commit_of(tmp_path) == "1" * 8
     (git / "HEAD").write_text(COMMIT)
     assert commit_of(tmp_path) == COMMIT[:8]
-    (git / "HEAD").write_text("ref: ../../secret\n")
+    (tmp_path / "secret").write_text(COMMIT)
+    (git / "HEAD").write_text("ref: ../secret\n")
     assert commit_of(tmp_path) is None
 
 
