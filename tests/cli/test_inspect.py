@@ -50,6 +50,8 @@ def test_all_that_is_known_as_json(cli: Cli) -> None:
         "loadable": True,
         "convertible": False,
         "code": "other-factor",
+        "verification": None,
+        "verification_reason": None,
         "problems": [],
         "metadata": {"made_by": "me"},
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,10 @@ import pytest
 import vae_manager
 from tests.files.samples import diffusers, ldm, safetensors
 from tests.files.torch_files import write_zip
+from tests.library.vaes import rot
 from vae_manager.catalogue import load
+from vae_manager.records import HashStore, RecordStore
+from vae_manager.records.store import DATABASE
 
 from .command import DATA, SOON, SOURCE, Cli, sha256
 
@@ -134,6 +139,8 @@ def test_list_as_json(cli: Cli, filled: Path) -> None:
         "loadable": True,
         "convertible": False,
         "code": "other-factor",
+        "verification": None,
+        "verification_reason": None,
         "family": None,
         "sha256": None,
         "same_name_as": [],
@@ -244,6 +251,47 @@ def test_an_earlier_reading_counts(cli: Cli, filled: Path) -> None:
     command = ("verify", filled / "good.safetensors", "--data", cli.work / "data", "--json")
     again = [cli(*command).json[0] for _ in range(2)]
     assert [row["verdict"] for row in again] == ["unverified", "verified"]
+
+
+def test_the_same_bytes_under_a_new_time_are_those_of_the_earlier_reading(cli: Cli, filled: Path) -> None:
+    (cli.work / "data").mkdir()
+    good = filled / "good.safetensors"
+    command = ("verify", good, "--data", cli.work / "data", "--json")
+    assert cli(*command).json[0]["verdict"] == "unverified"
+    os.utime(good, ns=(5, 5))
+    assert cli(*command).json[0]["verdict"] == "verified"
+    content = bytearray(good.read_bytes())
+    content[-1] ^= 1
+    good.write_bytes(content)
+    assert cli(*command).json[0]["verdict"] == "unverified", "a file that was written to is another one"
+
+
+def test_bytes_that_changed_unnoticed_are_told_by_list_and_inspect_too(cli: Cli, filled: Path) -> None:
+    data, good = cli.work / "data", filled / "good.safetensors"
+    data.mkdir()
+    cli("verify", good, "--data", data)
+    rot(good, HashStore(RecordStore(data)))
+    assert cli("verify", good, "--data", data, "--json").json[0]["verdict"] == "changed"
+    [row] = [row for row in cli("list", "--dir", filled, "--data", data, "--json").json if row["path"] == str(good)]
+    [inspected] = cli("inspect", good, "--data", data, "--json").json
+    for one in (row, inspected):
+        assert one["verification"] == "changed"
+        assert one["verification_reason"]
+    assert inspected["verification_reason"] in cli("inspect", good, "--data", data).out
+
+
+def test_what_cannot_be_remembered_is_told(cli: Cli, filled: Path) -> None:
+    good, data = filled / "good.safetensors", cli.work / "data"
+    for command in (("verify", good), ("inspect", good), ("list", "--dir", filled)):
+        result = cli(*command, "--data", data)
+        assert (result.status, str(data) in result.err) == (0, True)
+    assert not data.exists()
+    data.mkdir()
+    cli("verify", good, "--data", data)
+    with closing(sqlite3.connect(data / DATABASE, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        result = cli("verify", good, "--data", data)
+        assert (result.status, str(data / DATABASE) in result.err) == (0, True)
 
 
 def test_nothing_to_verify(cli: Cli) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from ..vaes import TUNED
 from .conftest import standing_in
 
 LORA, EMBEDDING, COMPILED, ENCODER = "style.safetensors", "emb.safetensors", "compiled.safetensors", "clip.safetensors"
+KINDS = {LORA: "a LoRA", EMBEDDING: "an embedding", ENCODER: "a text encoder"}
 
 
 def write_files(folder: Path) -> None:
@@ -77,3 +80,16 @@ def test_a_compiled_vae_is_used(standing: Stage) -> None:
     standing.webui.set(**{MODULES: [COMPILED]})
     assert standing.picture().vae == COMPILED
     assert title(standing).startswith(f"VAE — {Path(COMPILED).stem} · ")
+
+
+@pytest.mark.parametrize("name", [LORA, EMBEDDING, ENCODER])
+def test_a_file_that_is_there_is_refused_for_what_it_is(standing: Stage, name: str) -> None:
+    """A file of the folder is never said to be in none of them."""
+    status, answer = standing.webui.fire("vae_manager_txt2img_pick", name, "everywhere", answers=True)
+    assert status == 200
+    text = html.unescape(" ".join(re.sub("<[^>]+>", " ", part) for part in answer["data"] if isinstance(part, str)))
+    assert name in text + standing.status()
+    assert "not in the VAE folders" not in text + standing.status()
+    assert KINDS[name] in text + standing.status()
+    standing.webui.set(**{MODULES: []})
+    standing.unknown()

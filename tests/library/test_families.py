@@ -107,12 +107,39 @@ def test_who_shares_the_encoder_shares_the_latents(folder: Path) -> None:
     assert families_of([one, other], catalogue(path))[1] == FamilyGuess("sdxl", "weights", sure=True)
 
 
-def test_files_that_contradict_each_other_tell_nothing(folder: Path, words: OwnWords) -> None:
+def test_the_catalogue_comes_before_a_word_on_another_file(folder: Path, words: OwnWords) -> None:
     path = vae(folder / "a.safetensors")
     one = with_prints(known(path, hashed=True), "a" * 64, "e" * 64)
     two = with_prints(known(vae(folder / "b.safetensors", 2)), "b" * 64, "e" * 64)
+    three = with_prints(known(vae(folder / "c.safetensors", 3)), "c" * 64, "e" * 64)
     words.put(two, "sd1")
-    assert dict(known_weights([one, two], catalogue(path), words)) == {"a" * 64: "sdxl", "b" * 64: "sd1"}
+    assert [(guess.family, guess.why) for guess in families_of([one, two, three], catalogue(path), words)] == [
+        ("sdxl", "hash"),
+        ("sd1", "yours"),
+        ("sdxl", "weights"),
+    ]
+
+
+def test_a_word_on_one_file_is_a_guess_about_another_with_its_encoder(folder: Path, words: OwnWords) -> None:
+    said = with_prints(known(vae(folder / "a.safetensors"), hashed=True), "a" * 64, "e" * 64)
+    tune = with_prints(known(vae(folder / "b.safetensors", 2)), "b" * 64, "e" * 64)
+    twin = with_prints(known(vae(folder / "c.safetensors", note="other bytes"), hashed=True), "a" * 64, "e" * 64)
+    words.put(said, "sdxl")
+    own, of_tune, of_twin = families_of([said, tune, twin], NOTHING, words)
+    assert (own.why, own.sure) == ("yours", True)
+    assert (of_tune.family, of_tune.why, of_tune.sure) == ("sdxl", "yours by encoder", False)
+    assert (of_twin.family, of_twin.why, of_twin.sure) == ("sdxl", "yours by weights", True)
+    words.put(twin, "sd1")
+    assert families_of([said, tune, twin], NOTHING, words)[1].family is None, "two words contradict each other"
+
+
+def test_files_that_contradict_each_other_tell_nothing(folder: Path, words: OwnWords) -> None:
+    one = with_prints(known(vae(folder / "a.safetensors")), "a" * 64, "e" * 64)
+    two = with_prints(known(vae(folder / "b.safetensors", 2)), "b" * 64, "e" * 64)
+    words.put(one, "sdxl")
+    words.put(two, "sd1")
+    found = known_weights([one, two], NOTHING, words)
+    assert {fingerprint: guess.family for fingerprint, guess in found.items()} == {"a" * 64: "sdxl", "b" * 64: "sd1"}
 
 
 def test_ones_own_word_wins(folder: Path, words: OwnWords) -> None:

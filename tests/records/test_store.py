@@ -195,6 +195,17 @@ def test_newer_schema_is_left_alone(data: Path) -> None:
     assert len(damage_notices(data)) == 1
 
 
+def test_newer_schema_of_an_open_database_is_left_alone(data: Path) -> None:
+    """A newer version of this program may start beside this one."""
+    store = filled(data)
+    sql(data, f"PRAGMA user_version = {SCHEMA + 1}")
+    before = (data / DATABASE).read_bytes()
+    store.hashes.put(HashRecord(identity("/new"), B))
+    assert (store.unwritten, store.hashes.get("/new") is not None) == (1, True)
+    assert (data / DATABASE).read_bytes() == before
+    assert len(damage_notices(data)) == 1
+
+
 def test_damage_that_comes_later_costs_no_record(data: Path) -> None:
     """The new database gets the records in memory."""
     store = filled(data)

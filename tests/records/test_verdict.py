@@ -83,6 +83,7 @@ def test_verdict_ignores_harmless_leftovers(tmp_path: Path, leftover: str, host:
         (changed(decoder__conv_out__bias=(4,), encoder__conv_in__weight=(16, 3, 3, 3)), "other-shapes"),
         ({key: shape for key, shape in ldm(16).items() if "quant_conv" not in key}, "other-channels"),
         ({key: shape for key, shape in LOADED.items() if not key.startswith("encoder")}, "no-encoder"),
+        ({("old." if key.startswith("encoder") else "") + key: shape for key, shape in LOADED.items()}, "scattered"),
         ({key: shape for key, shape in LOADED.items() if not key.startswith("decoder")}, "no-decoder"),
         ({"clip.weight": (2, 2)}, "no-vae"),
         ({**LOADED, "decoder.condition_encoder.layers.0.weight": (8, 3, 3, 3)}, "asymmetric"),

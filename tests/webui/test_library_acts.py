@@ -129,9 +129,11 @@ def test_the_trash_of_earlier_processes_is_listed(page: Page, own: Path, host: P
     assert trash(later) == [own.name]
     assert str(own.parent) in plain(library(later)["regions"]["trash"])
     [entry] = entries(later.service).values()
+    assert bar(page)
     do(later, do="restore-file", entry=entry, name="")
     assert own.is_file()
     assert trash(page) == []
+    assert page.service.upkeep.told is None, "what was said of the trash is not true any more"
 
 
 @pytest.mark.usefixtures("own_trash")
@@ -261,7 +263,7 @@ def test_verify_all_counts_and_names_what_is_not_right(
     told = service.upkeep.told
     assert told is not None
     assert [file.name for file, _ in told.problems] == ["cut.safetensors", "kl-f8.safetensors", "nan.safetensors"]
-    assert "4 files were checked: 1 read for the first time, 2 damaged, 1 not a VAE." in bar(page)
+    assert "4 files were checked: 1 without anything to compare with, 2 damaged, 1 not a VAE." in bar(page)
     for name in ("cut.safetensors", "kl-f8.safetensors", "nan.safetensors"):
         assert f'data-vae-key="problem {key_of(host.vaes / name)}"' in library(page)["regions"]["library-bar"]
     assert row(page, nan).endswith("✗ damaged"), "neither used nor compared"
@@ -389,6 +391,25 @@ def test_the_result_of_an_earlier_conversion_is_found_and_used(
     assert row(page, path).endswith("✓ converted: theirs-2.safetensors Use theirs-2.safetensors")
     assert key_of(host.vaes / "theirs-2.safetensors") in library(page)["rows"][key_of(path)]
     assert "It was converted: use theirs-2.safetensors." in details(page, path)
+
+
+def test_metadata_that_the_weights_contradict_are_not_believed(
+    page: Page, host: PlainHost, theirs: Path, service: Service
+) -> None:
+    path = theirs.rename(host.vaes / "theirs.safetensors")
+    host.refresh()
+    do(page, do="convert-file", file=key_of(path), use=False)
+    finish(service, page)
+    made = host.vaes / "theirs-2.safetensors"
+    key = key_of(path)
+    assert key_of(made) in library(page)["rows"][key]
+    content = bytearray(made.read_bytes())
+    content[-1] ^= 1
+    made.write_bytes(content)
+    for one in (path, made):
+        service.index.fingerprints_of(one)
+    host.refresh()
+    assert key_of(made) not in library(page)["rows"][key]
 
 
 def test_the_result_of_a_conversion_is_of_the_family_that_the_person_has_set(

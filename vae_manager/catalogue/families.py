@@ -11,7 +11,9 @@ from .entry import Family
 
 __all__ = ["FAMILIES", "UNKNOWN_FAMILY", "FamilyEvidence", "FamilyFacts", "FamilyGuess"]
 
-FamilyEvidence = Literal["yours", "hash", "weights", "shapes", "latent test"]
+FamilyEvidence = Literal["yours", "hash", "weights", "yours by weights", "yours by encoder", "shapes", "latent test"]
+"""How a family is known: by the person's word on this file, by the catalogue's entry with its bytes, or with its
+weights or encoder, by the person's word on another file with the same weights or encoder, by shapes, by a test."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class FamilyGuess:
     why: FamilyEvidence | None = None
     """The evidence; None if there is none."""
     sure: bool = False
-    """Bytes or weights show it, or the person has said so."""
+    """Bytes or weights show it, or the person has said so of these weights."""
     candidates: tuple[str, ...] = ()
     """Families that the shapes leave, if they leave more than one."""
     figure: float | None = None

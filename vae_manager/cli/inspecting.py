@@ -9,12 +9,13 @@ from typing import Any
 from ..catalogue import FAMILIES, FamilyGuess
 from ..errors import Cancelled, VaeManagerError
 from ..files import FileRecord
+from ..library.verification import Verification
 from ..records.capability import HOSTS
 from ..records.verdict import AskFirst, Refused, Verdict, obstacle_of
 from ..sentences import megabytes, say
 from ..sync import worst
-from .judging import fields_of, judge, with_host
-from .known import Known, with_data
+from .judging import fields_of, judge, verification_fields, with_host
+from .known import Known, data_of, with_data
 from .shared import (
     load_catalogue,
     print_json,
@@ -28,7 +29,9 @@ from .shared import (
 WHY = {
     "yours": "you said so",
     "hash": "the catalogue knows its hash",
-    "weights": "a file with the same weights is known",
+    "weights": "a file with the same weights or the same encoder is in the catalogue",
+    "yours by weights": "you said so of a file with the same weights",
+    "yours by encoder": "a guess: you said so of a file with the same encoder",
     "shapes": "its shapes leave no other",
     "latent test": "a guess: the latent test said so",
 }
@@ -43,7 +46,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    catalogue, known = load_catalogue(options), Known(options.data)
+    catalogue, known = load_catalogue(options), Known(data_of(options, options.files[0].parent))
     looked: list[FileRecord] = []
     failed: list[tuple[Path, VaeManagerError]] = []
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
@@ -56,12 +59,16 @@ def run(options: argparse.Namespace) -> int:
                 failed.append((path, error))
     records = known.with_families(looked, catalogue)
     if options.json:
-        rows = [_fields(record, judge(record, options)) for record in records]
+        rows = [
+            {**_fields(record, judge(record, options)), **verification_fields(known.verification_of(record))}
+            for record in records
+        ]
         print_json([*rows, *({"path": str(path), "error": str(problem), "status": problem.exit_status}
                              for path, problem in failed)])  # fmt: skip
     else:
         for record in records:
-            print("\n".join(map(shown, _text(record, judge(record, options), HOSTS[options.host].name))))
+            found = known.verification_of(record)
+            print("\n".join(map(shown, _text(record, judge(record, options), HOSTS[options.host].name, found))))
         for _, problem in failed:
             print_problem(problem)
     return worst(problem for _, problem in failed)
@@ -95,10 +102,12 @@ def _fields(record: FileRecord, answer: Verdict) -> dict[str, Any]:
 
 
 # -- in words ------------------------------------------------------------------------------------------------------
-def _text(record: FileRecord, answer: Verdict, host: str) -> list[str]:
-    """Three sentences, then the details."""
+def _text(record: FileRecord, answer: Verdict, host: str, found: Verification | None) -> list[str]:
+    """Three sentences, what the last verification found wrong, then the details."""
     details = [f"  {name + ':':<17} {value}" for name, value in _details(record) if value is not None]
-    sentences = (_what(record), _whose(record.family), _can(answer, host))
+    sentences = [_what(record), _whose(record.family), _can(answer, host)]
+    if found is not None and found.reason is not None and str(found.reason) not in sentences[-1]:
+        sentences.append(str(found.reason))
     return [str(record.path), *(f"  {sentence}" for sentence in sentences), *details]
 
 
@@ -118,7 +127,7 @@ def _what(record: FileRecord) -> str:
 def _whose(family: FamilyGuess) -> str:
     if family.family is not None and family.why is not None:
         label = FAMILIES[family.family].label
-        if family.why == "latent test":
+        if family.why in ("latent test", "yours by encoder"):
             return f"It was probably made for {label} ({WHY[family.why]})."
         return f"It was made for {label} ({WHY[family.why]})."
     if family.candidates:

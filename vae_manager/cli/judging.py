@@ -6,10 +6,11 @@ import argparse
 from typing import Any, Final
 
 from ..files import FileRecord
+from ..library.verification import Verification
 from ..records.capability import HOSTS
 from ..records.verdict import AskFirst, Refused, Usable, UsableAfter, Verdict, obstacle_of, verdict
 
-__all__ = ["fields_of", "judge", "with_host"]
+__all__ = ["fields_of", "judge", "verification_fields", "with_host"]
 
 NAMES: Final = {Usable: "usable", UsableAfter: "usable-after", AskFirst: "ask-first", Refused: "refused"}
 
@@ -19,6 +20,14 @@ def with_host(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--host", choices=list(HOSTS), default="a1111", help="the WebUI that is to load the files (default: a1111)"
     )
+
+
+def verification_fields(found: Verification | None) -> dict[str, Any]:
+    """Return the fields of JSON output for what the last verification of a file found."""
+    return {
+        "verification": found.outcome.value if found is not None else None,
+        "verification_reason": str(found.reason) if found is not None and found.reason is not None else None,
+    }
 
 
 def judge(record: FileRecord, options: argparse.Namespace) -> Verdict:

@@ -18,6 +18,7 @@ from ..library.families import Guesses, OwnWords, family_of, known_weights
 from ..library.index import Index
 from ..library.journal import Journal
 from ..library.moving import Memory, Surroundings
+from ..library.verification import Verification, VerificationStore
 from ..records import HashStore, RecordStore
 from ..sentences import say
 from ..upkeep.recovery import OWN, Recovery
@@ -52,11 +53,19 @@ class Known:
     def __init__(self, data: Path | None) -> None:
         self._data = data
         place = data if data is not None and data.is_dir() else None
+        if data is not None and place is None and data.name != OWN:  # one that the person has named
+            print_problem(say("There is no folder {path}, so nothing that was found out before is known.", path=data))
         self.records = RecordStore(place)
         self.hashes = HashStore(self.records)
         self.index = Index(self.records, self.hashes)
         self.words = OwnWords(place / "families.json") if place is not None else None
         self.guesses = Guesses(self.records)
+        self.verifications = VerificationStore(lambda: self.records)
+        self.records.load()
+        if self.records.is_busy:
+            print_problem(
+                say("{file} is locked by another program: what it remembers is left out.", file=self.records.path)
+            )
 
     def look(
         self, path: Path, *, reading: bool, report: Report | None = None, stop: threading.Event | None = None
@@ -88,6 +97,18 @@ class Known:
             return self.index.fingerprints_of(path, report=report, stop=stop)
         except (NotFoundError, IntegrityError):
             return None
+
+    def verification_of(self, record: FileRecord) -> Verification | None:
+        """Return the last verification of these very bytes."""
+        return self.verifications.of_identity(record.identity) if record.identity is not None else None
+
+    def note(self, path: Path, verification: Verification) -> None:
+        """Remember the result of a verification of `path`."""
+        identity = identity_of(path)
+        if identity is not None:
+            self.verifications.put_identity(identity, verification)
+        if verification.damage is not None:
+            self.index.note_failure(*verification.damage)
 
     def with_families(self, records: Sequence[FileRecord], catalogue: Catalogue) -> Sequence[FileRecord]:
         """Add the family and the catalogue's entry to each record."""

@@ -6,7 +6,7 @@ import argparse
 
 from ..library import Folder, collisions, scan
 from ..sentences import megabytes
-from .judging import fields_of, judge, with_host
+from .judging import fields_of, judge, verification_fields, with_host
 from .known import Known, data_of, with_data
 from .shared import folder_of, load_catalogue, print_json, print_problem, shown, with_catalogue, with_folder
 
@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
             "dtype": record.dtype,
             "sha256": record.sha256,
             **fields_of(judge(record, options)),
+            **verification_fields(known.verification_of(record)),
             "same_name_as": [
                 str(other.path) for other in doubled.get(record.path.name, ()) if other.path != record.path
             ],
@@ -50,6 +51,6 @@ def run(options: argparse.Namespace) -> int:
     for record, row in zip(records, rows, strict=True):
         facts = ", ".join(str(row[key]) for key in ("family", "layout", "dtype") if row[key] not in (None, "unknown"))
         note = "  (another file has this name: the WebUI lists one of them)" if row["same_name_as"] else ""
-        what = row["reason"] or facts or row["container"]
+        what = row["reason"] or row["verification_reason"] or facts or row["container"]
         print(shown(f"{megabytes(record.size):>8}  {files[record.path].relative}  {what}{note}"))
     return 0

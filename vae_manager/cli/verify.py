@@ -52,8 +52,7 @@ def run(options: argparse.Namespace) -> int:
             with outcomes.of(path):
                 one = verify(path, catalogue, known.hashes, has_numbers=has_numbers, report=bar.of(path), stop=stop)
                 found.append(one)
-                if one.damage is not None:
-                    known.index.note_failure(*one.damage)
+                known.note(path, one)
                 if one.error is not None:
                     raise one.error
                 row = _row(path, one)
@@ -81,4 +80,4 @@ def _text(one: Verification) -> str:
         return f"is {one.entry.name}, byte for byte"
     if one.outcome is Outcome.VERIFIED:
         return f"has the bytes of an earlier reading: {one.sha256}"
-    return f"is not in the catalogue, and was not read before: {one.sha256}"
+    return f"is not in the catalogue, and no earlier reading of these bytes is remembered: {one.sha256}"

@@ -124,6 +124,11 @@ class FileRecord:
         return self.family.why == "yours"
 
     @property
+    def is_family_shown(self) -> bool:
+        """Bytes or weights show the family, whatever a person says."""
+        return self.family.sure and self.family.why in ("hash", "weights")
+
+    @property
     def problem(self) -> Sentence | None:
         """The sentence of the gravest problem."""
         return self.problems[0].sentence if self.problems else None

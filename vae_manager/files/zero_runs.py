@@ -48,7 +48,11 @@ def companion_of(path: Path) -> Path | None:
 
 def unfinished(name: str) -> Problem:
     """Return the problem of a file that is not whole."""
-    sentence = say("{file} is an unfinished download: parts of it are still empty. Get it again.", file=name)
+    sentence = say(
+        "{file} is not whole: one of its weights is all zeros, as no trained VAE's is. Get it again, or from another "
+        "place if it was published so.",
+        file=name,
+    )
     return Problem("unfinished", sentence)
 
 

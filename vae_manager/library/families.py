@@ -1,8 +1,8 @@
 """The family of a file: whose latents it turns into pictures.
 
-The person's own word wins; then the catalogue knows the bytes; then a file with the same weights, or the same encoder,
-is known; then the shapes leave one family only; then the latent test has given a figure. Shapes tell no SD 1.x from
-SDXL, and no SD 3.x from FLUX.1.
+The person's own word wins; then the catalogue knows the bytes; then the family of a file with the same weights, or the
+same encoder, is known; then the shapes leave one family only; then the latent test has given a figure. Shapes tell no
+SD 1.x from SDXL, and no SD 3.x from FLUX.1.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ..catalogue import FAMILIES, Catalogue, FamilyGuess
+from ..catalogue.families import FamilyEvidence
 from ..errors import DiskError, UsageError
 from ..files import FileRecord, Identity, identity_of
 from ..files.state_file import StateFile, list_of
@@ -260,7 +261,7 @@ def family_of(
     record: FileRecord,
     catalogue: Catalogue,
     words: OwnWords | None = None,
-    siblings: Mapping[str, str] = MappingProxyType({}),
+    siblings: Mapping[str, FamilyGuess] = MappingProxyType({}),
     guesses: Guesses | None = None,
 ) -> FamilyGuess:
     """The family of one file; `siblings` is what `known_weights` says of the library."""
@@ -272,7 +273,7 @@ def family_of(
         # Who shares the encoder shares the latents: tunes of the decoder alone are common.
         for fingerprint in (prints.weights, prints.encoder):
             if fingerprint is not None and fingerprint in siblings:
-                return FamilyGuess(siblings[fingerprint], "weights", sure=True)
+                return siblings[fingerprint]
     candidates = _by_shapes(record)
     if len(candidates) == 1:
         return FamilyGuess(candidates[0], "shapes")
@@ -284,19 +285,31 @@ def family_of(
 
 def known_weights(
     files: Iterable[FileRecord], catalogue: Catalogue, words: OwnWords | None = None
-) -> Mapping[str, str]:
+) -> Mapping[str, FamilyGuess]:
     """Fingerprint, of weights or of an encoder -> family, from the files whose family is known by themselves.
 
-    One that two files contradict each other about is left out.
+    The catalogue's word comes before a person's word on another file, which is a guess where the encoder alone is the
+    same. A fingerprint that two files contradict each other about is left out.
     """
-    found: dict[str, set[str]] = {}
+    published: dict[str, set[FamilyGuess]] = {}
+    said: dict[str, set[FamilyGuess]] = {}
     for file in files:
-        told = _told(file, catalogue, words)
-        if told is not None and told.family is not None and file.fingerprints is not None:
-            for fingerprint in (file.fingerprints.weights, file.fingerprints.encoder):
-                if fingerprint is not None:
-                    found.setdefault(fingerprint, set()).add(told.family)
-    return {fingerprint: families.pop() for fingerprint, families in found.items() if len(families) == 1}
+        prints = file.fingerprints
+        if prints is None:
+            continue
+        entry = catalogue.recognise(file.sha256) if file.sha256 is not None else None
+        word = words.word(file) if words is not None else None
+        for fingerprint, is_whole in ((prints.weights, True), (prints.encoder, False)):
+            if fingerprint is None:
+                continue
+            if entry is not None:
+                published.setdefault(fingerprint, set()).add(FamilyGuess(entry.family, "weights", sure=True))
+            if word is not None:
+                evidence: FamilyEvidence = "yours by weights" if is_whole else "yours by encoder"
+                said.setdefault(fingerprint, set()).add(FamilyGuess(word, evidence, sure=is_whole))
+    return {
+        fingerprint: next(iter(guesses)) for fingerprint, guesses in {**said, **published}.items() if len(guesses) == 1
+    }
 
 
 def families_of(

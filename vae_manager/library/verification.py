@@ -73,7 +73,7 @@ def verify(
         sha256 = sha256_of(path, report=lambda done: course.reach(0, done, record.size), stop=stop)
         if before is None or identity_of(path) != before:  # it is unknown whose bytes these are
             raise FileChangedError(say("{file} was changed while it was being read. Try again.", file=path.name))
-        earlier = hashes.last_of(before)
+        earlier, at_path = hashes.last_of(before), hashes.read_at(path)
         is_unchanged = hashes.read_again(before, sha256)
         damage = _damage(record, course, stop) if has_numbers else None
     except (DiskError, FileChangedError, NotFoundError) as error:
@@ -86,7 +86,9 @@ def verify(
             outcome, reason = Outcome.CHANGED, _other_bytes(path)
         elif reason is None:
             reason = _unlike_its_name(path, sha256, catalogue)
-            outcome = Outcome.CHANGED if reason else Outcome.VERIFIED if earlier else Outcome.UNVERIFIED
+            # The same bytes under a new time were read before too: a copy or a touch sets the time alone.
+            is_known = earlier is not None or at_path == sha256
+            outcome = Outcome.CHANGED if reason else Outcome.VERIFIED if is_known else Outcome.UNVERIFIED
     shown = (before, damage) if damage is not None else None
     return Verification(outcome, now, sha256, entry, reason, damage=shown)
 
@@ -157,7 +159,7 @@ class Outcome(enum.Enum):
     VERIFIED = "verified"
     """The bytes are those of the catalogue's entry, or of an earlier reading, and each number is finite."""
     UNVERIFIED = "unverified"
-    """Nothing is wrong, and there is nothing to compare the bytes with: neither an entry nor an earlier reading."""
+    """Nothing is wrong, and there is nothing to compare the bytes with: neither an entry nor a remembered reading."""
     CHANGED = "changed"
     """Other bytes than at an earlier reading, or than the published file of that name."""
     DAMAGED = "damaged"
@@ -215,7 +217,13 @@ class VerificationStore:
 
     def of(self, file: VaeFile) -> Verification | None:
         """The verification of `file` as it was listed."""
-        key = (str(file.path.absolute()), file.size, file.mtime_ns, file.ctime_ns)
+        return self._of((str(file.path.absolute()), file.size, file.mtime_ns, file.ctime_ns))
+
+    def of_identity(self, identity: Identity) -> Verification | None:
+        """The verification of the file that `identity` stands for."""
+        return self._of(_key(identity))
+
+    def _of(self, key: _Key) -> Verification | None:
         found = self._all.get(key)
         if found is not None:
             return found
@@ -226,15 +234,18 @@ class VerificationStore:
 
     def put(self, file: VaeFile, verification: Verification) -> None:
         from ..files import Identity, identity_of  # what opens files waits for the first file
+
+        path, now = str(file.path.absolute()), identity_of(file.path)
+        inode = now.inode if now is not None else 0
+        self.put_identity(Identity(path, file.size, file.mtime_ns, inode, file.ctime_ns), verification)
+
+    def put_identity(self, identity: Identity, verification: Verification) -> None:
+        """Keep the verification of the file that `identity` stands for."""
         from ..records import Verification as Row
 
-        path = str(file.path.absolute())
-        self._put((path, file.size, file.mtime_ns, file.ctime_ns), verification)
-        if verification.outcome is Outcome.UNVERIFIED:
-            return  # nothing was compared, so there is nothing to keep
-        now = identity_of(file.path)
-        identity = Identity(path, file.size, file.mtime_ns, now.inode if now is not None else 0, file.ctime_ns)
-        self._records().verifications.put(Row(identity, verification.at, _to_text(verification)))
+        self._put(_key(identity), verification)
+        if verification.outcome is not Outcome.UNVERIFIED:  # there, nothing was compared, so there is nothing to keep
+            self._records().verifications.put(Row(identity, verification.at, _to_text(verification)))
 
     def carry(self, before: Identity, after: Path) -> None:
         """Copy what is known of `before` to `after`, which has the same bytes under another identity."""

@@ -120,6 +120,7 @@ class Database:
             connection = self._opened()
             connection.execute("BEGIN IMMEDIATE" if is_writing else "BEGIN")
             try:
+                self._check_version(connection)  # a newer version may have changed the schema meanwhile
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -202,15 +203,18 @@ class Database:
         connection.execute("PRAGMA journal_mode = DELETE").fetchone()
         if _is_empty(connection):
             self._create_tables(connection)
+        self._check_version(connection)
+        row = connection.execute("SELECT id FROM meta").fetchone()
+        if row is None or not isinstance(row[0], str):
+            raise _DamagedError(say("it is not what this program writes"))
+        self.id = row[0]
+
+    def _check_version(self, connection: sqlite3.Connection) -> None:
         application, version = _number(connection, "application_id"), _number(connection, "user_version")
         if application != APPLICATION or version < 1:
             raise _DamagedError(say("it is another program's database"))
         if version > SCHEMA:
             raise UnavailableError(say("a newer version of this program has written it"), is_newer=True)
-        row = connection.execute("SELECT id FROM meta").fetchone()
-        if row is None or not isinstance(row[0], str):
-            raise _DamagedError(say("it is not what this program writes"))
-        self.id = row[0]
 
     def _create_tables(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")

@@ -49,6 +49,11 @@ class HashStore:
         then = self._last(identity)
         return then.sha256 if then is not None else None
 
+    def read_at(self, path: Path) -> str | None:
+        """The hash that the last reading under this path gave, of whatever file was there then. It is no proof."""
+        then = self._section.get(str(path.absolute()))
+        return then.sha256 if then is not None else None
+
     def remember(self, path: Path, sha256: str) -> None:
         """Bind `sha256` to `path` as it is now."""
         now = identity_of(path)

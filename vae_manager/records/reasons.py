@@ -96,7 +96,7 @@ def refusal_of(tensors: TensorTable, host: HostCapability, expected: TensorTable
     shapes = {name: source.shape for name, source in found.tensors.items()}
     wanted = {name: spec.shape for name, spec in expected.items()} if expected is not None else None
     return (
-        _missing_half(shapes, wanted)
+        _missing_half(shapes, wanted, tensors)
         or _mismatch(shapes, wanted if wanted is not None else _standard(shapes, host), found, wanted is not None)
         or _strange_dtype(found.tensors, wanted)
     )
@@ -143,15 +143,29 @@ def _is_asymmetric(tensors: TensorTable) -> bool:
     return any("decoder.condition_encoder." in name for name in tensors)
 
 
-def _missing_half(shapes: Shapes, wanted: Shapes | None) -> Reason | None:
+def _missing_half(shapes: Shapes, wanted: Shapes | None, tensors: TensorTable) -> Reason | None:
+    """Return why a whole VAE is not there; `tensors` are all of the file, in which the other half may be elsewhere."""
     for half, reason in (
         ("decoder.", Reason("no-decoder", say("{file} has no decoder: it is not a whole VAE.", file=UNNAMED))),
         ("encoder.", Reason("no-encoder", say("{file} has no encoder: it is not a whole VAE.", file=UNNAMED))),
     ):
         is_wanted = wanted is None or any(name.startswith(half) for name in wanted)
         if is_wanted and not any(name.startswith(half) for name in shapes):
-            return reason
+            elsewhere = next((name for name in tensors if f".{half}" in name), None)
+            return reason if elsewhere is None else _scattered(elsewhere)
     return None
+
+
+def _scattered(elsewhere: str) -> Reason:
+    return Reason(
+        "scattered",
+        say(
+            "{file} has its encoder and its decoder under names that do not belong together, {example} among them. "
+            "The WebUI cannot load it.",
+            file=UNNAMED,
+            example=shown(elsewhere),
+        ),
+    )
 
 
 def _standard(shapes: Shapes, host: HostCapability) -> Shapes:

@@ -176,6 +176,7 @@ class RecordStore:
         self._tensors: dict[str, bytes] = {}
         """Tables of tensors that are not written yet."""
         self._failed = 0
+        self._is_busy = False
         self._try_at = 0.0
         self._sweep_at = 0.0
         self._is_tidy = True
@@ -188,6 +189,16 @@ class RecordStore:
             self.hashes, self.inspections, self.verifications, self.failures,
         )  # fmt: skip
         self._sections: tuple[Section[Any, Any], ...] = (*self._of_files, self.guesses)
+
+    @property
+    def path(self) -> Path | None:
+        """The database; None for records that end with this object."""
+        return self._database.path if self._database is not None else None
+
+    @property
+    def is_busy(self) -> bool:
+        """Return True if another program kept the database locked at the last attempt."""
+        return self._is_busy
 
     @property
     def unwritten(self) -> int:
@@ -292,7 +303,7 @@ class RecordStore:
             except UnavailableError as error:
                 self._postpone(error)
             else:
-                self._failed = 0
+                self._failed, self._is_busy = 0, False
                 if is_writing:
                     self._written(lasts)
             return
@@ -328,6 +339,7 @@ class RecordStore:
         assert self._database is not None
         self._try_at = time.monotonic() + min(FIRST_PAUSE_S * 2**self._failed, LONGEST_PAUSE_S)
         self._failed = min(self._failed + 1, 30)
+        self._is_busy = error.is_busy
         if error.is_busy and self._failed < BUSY_IS_LONG:
             return
         sentence = say(

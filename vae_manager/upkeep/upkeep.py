@@ -63,8 +63,21 @@ class Upkeep:
         self.verifications = VerificationStore(stores.records)
         self._renamed: dict[str, str] = {}
         self.removed = RemovedFiles(stores.trash)
-        self.told: Told | None = None
-        """What the last piece of work has done, until somebody has read it."""
+        self._told: Told | None = None
+
+    @property
+    def told(self) -> Told | None:
+        """What the last piece of work has done, until somebody has read it, and as long as it is true: another process
+        can restore a file or empty the trash."""
+        told = self._told
+        if told is None or told.restorable is None:
+            return told
+        places = (gone.place for gone, _ in self.removed.all() if gone.place is not None)
+        return told if told.restorable in {place.name for place in places} else None
+
+    @told.setter
+    def told(self, told: Told | None) -> None:
+        self._told = told
 
     # -- looking ---------------------------------------------------------------------------------------------------
     def look(self, files: Sequence[VaeFile], *, patience: float = PATIENCE) -> None:

@@ -35,7 +35,7 @@ def _counted(outcome: Outcome, count: int) -> Sentence:
     if outcome is Outcome.VERIFIED:
         return say("{count} verified", count=count)
     if outcome is Outcome.UNVERIFIED:
-        return say("{count} read for the first time", count=count)
+        return say("{count} without anything to compare with", count=count)
     if outcome is Outcome.CHANGED:
         return say("{count} changed", count=count)
     if outcome is Outcome.DAMAGED:

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 
 SOURCE_KEY: Final = "vae_manager.source_sha256"
+DONE_KEY: Final = "vae_manager.done"
 """In the metadata of what a conversion has made (files.conversion)."""
+SAME_WEIGHTS: Final = frozenset({"from-checkpoint", "prefix", "from-diffusers", "names", "dropped", "safetensors"})
+"""Steps of a conversion that change no number and no shape, so that the fingerprint of the weights stays."""
 
 
 class HashState(enum.Enum):
@@ -249,7 +252,7 @@ def _rows(
                 in_use=in_use.path == path,
                 chosen=mine and choice == file.name,
                 has_preview=file.path in previews,
-                converted=made.get(sha256) if sha256 is not None else None,
+                converted=_converted(record, made) if record is not None else None,
                 verification=service.upkeep.verifications.of(file),
             )
         )
@@ -258,16 +261,31 @@ def _rows(
 
 def _conversions(
     host: Host, files: Sequence[VaeFile], records: Mapping[Path, FileRecord], listed: Mapping[str, str]
-) -> Mapping[str, Converted]:
-    """Results of conversions by the hashes of their sources; of several, one that the WebUI lists."""
-    found: dict[str, Converted] = {}
+) -> Mapping[str, Sequence[tuple[FileRecord, Converted]]]:
+    """Results of conversions by the hashes of their sources, those that the WebUI lists first."""
+    found: dict[str, list[tuple[FileRecord, Converted]]] = {}
     for file in files:
         record = records.get(file.path)
-        source = record.metadata.get(SOURCE_KEY) if record is not None and can_use(judge(host, record)) else None
+        source = record.metadata.get(SOURCE_KEY) if record is not None else None
+        if record is None or source is None or not can_use(judge(host, record)):
+            continue
         is_listed = listed.get(file.name) == str(file.path)
-        if source is not None and (source not in found or is_listed):
-            found[source] = Converted(key_of(file.path), file.relative, file.name if is_listed else None)
+        made = Converted(key_of(file.path), file.relative, file.name if is_listed else None)
+        found.setdefault(source, []).insert(0 if is_listed else len(found[source]), (record, made))
     return found
+
+
+def _converted(source: FileRecord, made: Mapping[str, Sequence[tuple[FileRecord, Converted]]]) -> Converted | None:
+    """Return the result of a conversion of `source`; metadata that the weights contradict are not believed."""
+    results = made.get(source.sha256, ()) if source.sha256 is not None else ()
+    return next((converted for record, converted in results if not _is_other(record, source)), None)
+
+
+def _is_other(result: FileRecord, source: FileRecord) -> bool:
+    """Return True if the weights differ, and nothing that was done to them explains it."""
+    if result.weights is None or source.weights is None or result.weights == source.weights:
+        return False
+    return set(result.metadata.get(DONE_KEY, "").split()) <= SAME_WEIGHTS
 
 
 def _hash(

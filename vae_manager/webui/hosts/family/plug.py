@@ -240,8 +240,11 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
             return
         path = self.plug.host.vae.path(model)
         used = Path(path).name if path is not None else say("Built-in")
-        told = say(
-            "The picture asks for {file}, which is not in the VAE folders: {used} was used.", file=file, used=used
+        reason = self.plug.host.reason_against(file)
+        told = (
+            say("The picture asks for {file}, which is not in the VAE folders: {used} was used.", file=file, used=used)
+            if reason is None
+            else say("{reason} {used} was used.", reason=reason, used=used)
         )
         if str(told) not in p.comments:
             logger.warning("%s", told)  # the API gives no comments

@@ -255,8 +255,15 @@ class FamilyWebUI(ABC):
     def path_of(self, choice: Choice) -> str | None:
         name = choice.file_name
         if name is not None and name not in self.files():
+            reason = self.reason_against(name)
+            if reason is not None:
+                raise RefusedError(say("{reason} The VAE in use is unchanged.", reason=reason))
             raise RefusedError(say("{file} is not in the VAE folders. The VAE in use is unchanged.", file=name))
         return self.files().get(name) if name is not None else None
+
+    def reason_against(self, name: str) -> Sentence | None:
+        """Return why a file of this base name, which is there, is not among `files`; None if no such file is there."""
+        return None
 
     # Options
 

@@ -87,6 +87,13 @@ class Forge(FamilyWebUI):
             if any(Path(path).is_relative_to(folder) for folder in self.vae_folders()) and modules_list.is_vae(path)
         }
 
+    def reason_against(self, name: str) -> Sentence | None:
+        path = modules_list.found(name)
+        if path is None or not Path(path).is_file():
+            return None
+        reason = modules_list.refusal(Path(path))
+        return reason if reason is not None else say("{file} is a text encoder, not a VAE.", file=name)
+
     def lists(self) -> Sequence[dict[str, str]]:
         """X/Y/Z knows the names of A1111's alone."""
         return [main_entry.module_list, sd_vae.vae_dict]

@@ -57,6 +57,16 @@ def _kind(row: LibraryRow, record: FileRecord, answer: Verdict) -> Sentence:
         return say("This has the same weights as {file}.", file=plain(row.twins[0]))
     if family.family is not None and record.is_family_own:
         return say("You said that this is a VAE for {family}.", family=family_label(family.family))
+    if family.family is not None and family.why == "yours by weights":
+        return say(
+            "You said of a file with the same weights that it is a VAE for {family}.",
+            family=family_label(family.family),
+        )
+    if family.family is not None and family.why == "yours by encoder":
+        return say(
+            "This is probably a VAE for {family}: a guess, since you said so of a file with the same encoder.",
+            family=family_label(family.family),
+        )
     if family.family is not None and family.figure is not None:
         return say(
             "This is probably a VAE for {family}: a guess from the latent test, which gave {figure} dB.",
@@ -112,8 +122,8 @@ def _verified(verification: Verification) -> Sentence:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(verification.at))
     if verification.outcome is Outcome.UNVERIFIED:
         return say(
-            "It was read on {date} for the first time: each number is finite. The next Verify compares its bytes "
-            "with these.",
+            "It was read on {date}: each number is finite. There was no earlier reading to compare it with; the next "
+            "Verify compares its bytes with these.",
             date=when,
         )
     if verification.entry is not None:
@@ -175,9 +185,10 @@ def _may_try(row: LibraryRow, library: Library) -> bool:
 
 
 def _families_to_say(row: LibraryRow) -> tuple[str, ...]:
-    """What nobody but the person knows: a VAE of four channels that is not recognised."""
+    """What nobody but the person knows: a VAE of four channels that is not recognised. A word on another file with
+    these weights can be put right here too."""
     record = row.record
-    if record is None or record.latent_channels != 4 or (record.family.sure and not record.is_family_own):
+    if record is None or record.latent_channels != 4 or record.is_family_shown:
         return ()
     return tuple(family for family in LOOK_ALIKE if not (record.is_family_own and record.family.family == family))
 

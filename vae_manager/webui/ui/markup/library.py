@@ -125,6 +125,8 @@ def family_badge(row: LibraryRow, words: Words) -> str:
     label = f'<span class="vm-family">{escape(family_label(record.family.family))}</span>'
     if record.is_family_own:
         return f'{label} <span class="vm-hint">{escape(words(say("set by you")))}</span>'
+    if record.family.why == "yours by weights":
+        return f'{label} <span class="vm-hint">{escape(words(say("set by you, for a twin")))}</span>'
     if not record.family.sure:
         return f'{label} <span class="vm-hint">{escape(words(say("guess")))}</span>'
     return label

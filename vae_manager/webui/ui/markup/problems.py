@@ -41,7 +41,7 @@ def problem_word(code: str) -> Sentence:
         return say("for video")
     if code in ("lora", "no-vae", "not-a-model", "zip-without-model"):
         return say("no VAE")
-    if code in ("no-encoder", "no-decoder", "incomplete"):
+    if code in ("no-encoder", "no-decoder", "incomplete", "scattered"):
         return say("incomplete")
     if code == "unfinished":
         return say("unfinished download")
