@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
+import vae_manager
 from vae_manager import errors
 
 from .said import PACKAGE, ROOT
@@ -160,3 +161,19 @@ def test_files_of_the_data_folder_are_described() -> None:
     described = in_code("data-folder.md")
     assert len(names) > 8
     assert {name for name in names if name not in described} == set()
+
+
+# -- the version ---------------------------------------------------------------------------------------------------
+def test_version_stands_in_one_place() -> None:
+    """The package has it; the project's metadata read it there, and the changelog has a section for it."""
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert re.search(r"^version *= *\"", project, re.MULTILINE) is None
+    assert re.search(r"^version = \{ attr = \"vae_manager\.__version__\" \}$", project, re.MULTILINE) is not None
+    sections = re.findall(r"^## \[([0-9.]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert sections[0] == vae_manager.__version__
+
+
+def test_changelog_entries_of_the_version_are_lines() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    section = text.partition(f"## [{vae_manager.__version__}]")[2].partition("\n## ")[0]
+    assert [line for line in section.splitlines()[1:] if line and not line.startswith(("### ", "- "))] == []
