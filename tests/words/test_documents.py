@@ -15,7 +15,7 @@ import pytest
 import vae_manager
 from vae_manager import errors
 
-from .said import PACKAGE, ROOT
+from .said import PACKAGE, ROOT, all_calls
 
 DOCS = ROOT / "docs"
 INDEX = DOCS / "README.md"
@@ -161,6 +161,16 @@ def test_files_of_the_data_folder_are_described() -> None:
     described = in_code("data-folder.md")
     assert len(names) > 8
     assert {name for name in names if name not in described} == set()
+
+
+def test_messages_in_the_page_of_trouble_are_said() -> None:
+    """Its first column quotes messages in italics, with an ellipsis for what is left out."""
+    rows = re.findall(r"^\| (\*.+?) \|", (DOCS / "how-to" / "trouble.md").read_text("utf-8"), re.MULTILINE)
+    quoted = [quote for row in rows for quote in re.findall(r"\*([^*]+)\*", row)]
+    patterns = {quote: ".*".join(map(re.escape, filter(None, map(str.strip, quote.split("…"))))) for quote in quoted}
+    templates = [said.template for said in all_calls() if said.template is not None]
+    assert len(quoted) > 10
+    assert [quote for quote, pattern in patterns.items() if not any(re.search(pattern, one) for one in templates)] == []
 
 
 # -- the version ---------------------------------------------------------------------------------------------------
