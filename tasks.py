@@ -1,4 +1,4 @@
-"""The project's own tasks, on a fresh machine too: `python tasks.py demo | check | test [PATH…] | prove NAME`.
+"""The project's own tasks, on a fresh machine too: `python tasks.py demo | check | test [PATH…] | docs | prove NAME`.
 
 Everything is installed below `.envs/`: nothing of the system's Python is touched.
 """
@@ -336,6 +336,12 @@ def demo(options: argparse.Namespace) -> int:
     )
 
 
+def docs(options: argparse.Namespace) -> int:
+    """Write the generated page of the documentation anew."""
+    prepare(WEBUI_ENVIRONMENT, options.torch_index)
+    return WEBUI_ENVIRONMENT.run(str(ROOT / "docs" / "command_line.py"))
+
+
 def prove(options: argparse.Namespace) -> int:
     """Run a full-size proof; it writes its result under bench/results/."""
     apart = ("__init__", "results", "swap_inside")
@@ -369,6 +375,10 @@ def main() -> int:
     test_parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders of tests; by default all")
     test_parser.add_argument("-k", dest="expression", metavar="EXPR", help="tests whose names match, as for pytest")
     test_parser.set_defaults(run=test)
+    docs_parser = commands.add_parser(
+        "docs", help="write docs/reference/command-line.md from the command line's parser"
+    )
+    docs_parser.set_defaults(run=docs)
     prove_parser = commands.add_parser("prove", help="run a full-size proof of bench/")
     prove_parser.add_argument("name")
     prove_parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the proof, options too")

@@ -4,4 +4,5 @@ The core (everything but `webui`) imports neither gradio, nor a host's `modules`
 does no work then: no folder is made, no request sent, no file hashed.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+"""The only place of the version; pyproject.toml reads it here."""

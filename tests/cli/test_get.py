@@ -12,7 +12,7 @@ from tests.files.torch_files import Made, as_zip, call, text
 from tests.hub import Fault, Hub
 from tests.hub.civitai import Civitai
 from tests.transfer.ordering import some_bytes
-from vae_manager.cli import _parser
+from vae_manager.cli import make_parser
 from vae_manager.cli.shared import network_of
 from vae_manager.transfer import Network
 
@@ -201,9 +201,9 @@ def test_a_bucket_without_its_package(cli: Cli) -> None:
 def test_how_the_network_is_used(arguments: tuple[str, ...], network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CIVITAI_API_KEY", "CIVITAI_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
-    assert network_of(_parser().parse_args(["get", "ft-mse", *arguments])) == network
+    assert network_of(make_parser().parse_args(["get", "ft-mse", *arguments])) == network
     monkeypatch.setenv("CIVITAI_API_KEY", " key\n")
-    assert network_of(_parser().parse_args(["get", "ft-mse", *arguments])).keys == {"civitai.com": "key"}
+    assert network_of(make_parser().parse_args(["get", "ft-mse", *arguments])).keys == {"civitai.com": "key"}
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,14 @@ from . import (
     inspecting,
     listing,
     remove,
+    report,
     sync,
     trash_commands,
     verify,
 )
 from .shared import print_json, print_problem
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
 
 EXIT_PIPE: Final = 141
 """As a shell tells of a program that SIGPIPE has ended."""
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name can hold what this terminal or pipe cannot
         sys.stdout.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
         status: int = options.run(options)
     except VaeManagerError as error:
@@ -57,8 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m vae_manager", description="Get VAEs and prove their bytes.")
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; `docs/reference/command-line.md` is generated from it."""
+    parser = argparse.ArgumentParser(prog="python -m vae_manager", description="Get, verify, convert and compare VAEs.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -68,20 +70,35 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--json", action="store_true", help="print one JSON value instead of text")
         return added
 
-    catalogue.add_options(command("catalogue", catalogue.run, "List the VAEs that can be fetched."))
-    get.add_options(command("get", get.run, "Fetch a VAE, prove its bytes and put it into the VAE folder."))
-    sync.add_options(command("sync", sync.run, "Bring a VAE folder to a declared set, as often as you like."))
+    catalogue.add_options(command("catalogue", catalogue.run, "List the VAEs that can be downloaded."))
+    get.add_options(command("get", get.run, "Download a VAE, verify its bytes and put it into the VAE folder."))
+    sync.add_options(command("sync", sync.run, "Bring a VAE folder to the set that a file declares."))
     listing.add_options(command("list", listing.run, "List the VAE files of a folder and what they are."))
-    inspecting.add_options(command("inspect", inspecting.run, "Say what files are, by their bytes."))
-    verify.add_options(command("verify", verify.run, "Hash VAE files and hold them against the catalogue."))
-    convert.add_options(
-        command("convert", convert.run, "Write the VAE of a file so that the WebUI can load it, as a second file.")
+    inspecting.add_options(
+        command("inspect", inspecting.run, "Tell what files are, by their bytes and not by their names.")
     )
-    duplicates.add_options(command("duplicates", duplicates.run, "Find VAEs that a folder has more than once."))
-    adopt.add_options(command("adopt", adopt.run, "Bring VAE files from anywhere into the VAE folder."))
+    verify.add_options(
+        command(
+            "verify", verify.run, "Read VAE files whole and compare them with the catalogue and with earlier readings."
+        )
+    )
+    convert.add_options(
+        command("convert", convert.run, "Write the VAE of a file as a second file that the WebUI can load.")
+    )
+    duplicates.add_options(
+        command("duplicates", duplicates.run, "Find VAEs with the same weights, under whatever name.")
+    )
+    adopt.add_options(command("adopt", adopt.run, "Copy, move or link VAE files into the VAE folder."))
     remove.add_options(command("remove", remove.run, "Put VAE files into the trash."))
     trash_commands.add_options(
-        command("trash", trash_commands.run, "List what was removed, bring it back, or delete it for good.")
+        command("trash", trash_commands.run, "List removed files, bring them back, or delete them for good.")
     )
-    compare.add_options(command("compare", compare.run, "Encode and decode a picture by VAEs, and say what differs."))
+    compare.add_options(
+        command("compare", compare.run, "Encode and decode a picture by several VAEs and tell the differences.")
+    )
+    report.add_options(
+        command(
+            "report", report.run, "Print what a report of a problem needs, without folders, names of users or keys."
+        )
+    )
     return parser

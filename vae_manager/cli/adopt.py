@@ -14,9 +14,11 @@ from .shared import folder_of, print_json, print_problem, reading_bar, shown, st
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    command.add_argument("--how", choices=("copy", "move", "link"), default="copy", help="default: copy")
-    command.add_argument("--name", help="another name for it; of one file only")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="VAE files anywhere")
+    command.add_argument(
+        "--how", choices=("copy", "move", "link"), default="copy", help="what becomes of the original (default: copy)"
+    )
+    command.add_argument("--name", help="a new name, if there is one FILE")
     with_data(command)
     with_folder(command)
 

@@ -11,7 +11,7 @@ from .shared import load_catalogue, print_json, with_catalogue
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--all", action="store_true", help="also those that are only recognised")
+    command.add_argument("--all", action="store_true", help="include entries that are recognised but not offered")
     with_catalogue(command)
 
 

@@ -27,12 +27,20 @@ SHEET = "comparison.png"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("picture", type=Path, metavar="PICTURE")
+    command.add_argument("picture", type=Path, metavar="PICTURE", help="a PNG, JPEG or WEBP")
     command.add_argument(
-        "--vae", type=Path, action="append", required=True, metavar="FILE", dest="vaes", help="may be repeated"
+        "--vae",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE",
+        dest="vaes",
+        help="a VAE; give the option once for each",
     )
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the pictures and the sheet go")
-    command.add_argument("--device", default="cpu", help="of torch: cpu (the default), cuda, mps")
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the folder for the pictures and the sheet"
+    )
+    command.add_argument("--device", default="cpu", help="the device of torch: cpu, cuda, mps (default: cpu)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -18,8 +18,13 @@ from .shared import print_json, reading_bar, shown, stopped_by_ctrl_c
 def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", type=Path, metavar="IN", help="a VAE in any layout, or a whole checkpoint")
     command.add_argument("target", type=Path, metavar="OUT", help="a new .safetensors file, or a folder for it")
-    command.add_argument("--dtype", choices=list(DTYPES), help="the kind of its numbers (default: as they are)")
-    command.add_argument("--layout", choices=["ldm", "diffusers"], default="ldm", help="default: ldm, the WebUI's")
+    command.add_argument("--dtype", choices=list(DTYPES), help="the number format of the result (default: that of IN)")
+    command.add_argument(
+        "--layout",
+        choices=["ldm", "diffusers"],
+        default="ldm",
+        help="the names of its tensors (default: ldm, the WebUI's)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -32,7 +32,9 @@ from .shared import (
 
 def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "source", metavar="ENTRY | hub:OWNER/REPO/PATH[@REV] | civitai:VERSION | https://… | s3://BUCKET/PATH"
+        "source",
+        metavar="SOURCE",
+        help="an id of the catalogue, hub:OWNER/REPO/PATH[@REV], civitai:VERSION, https://… or s3://BUCKET/PATH",
     )
     with_network(command)
     with_terms(command)

@@ -38,7 +38,7 @@ WHY = {
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="files of any kind")
     command.add_argument("--no-hash", action="store_true", help="read the header alone: no SHA-256, no fingerprints")
     with_host(command)
     with_data(command)

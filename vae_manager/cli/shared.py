@@ -28,7 +28,7 @@ _UNITS: Final = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 # -- options -------------------------------------------------------------------------------------------------------
 def with_catalogue(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--catalogue", type=Path, metavar="FILE", help="a YAML file with further entries")
+    command.add_argument("--catalogue", type=Path, metavar="FILE", help="a YAML file with more entries")
 
 
 def with_folder(command: argparse.ArgumentParser) -> None:
@@ -42,13 +42,15 @@ def with_network(command: argparse.ArgumentParser) -> None:
         "--endpoint", metavar="URL", help="a hub or a mirror of it (default: HF_ENDPOINT, else the hub)"
     )
     command.add_argument(
-        "--connections", type=_connections, metavar="N", help="the most connections at once for one file"
+        "--connections", type=_connections, metavar="N", help="the maximum of connections for one file"
     )
-    command.add_argument("--limit", type=_rate, metavar="RATE", help="the most bytes per second: 500K, 20M, 1.5G")
+    command.add_argument("--limit", type=_rate, metavar="RATE", help="the maximum of bytes per second: 500K, 20M, 1.5G")
 
 
 def with_terms(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--accept-terms", action="store_true", help="you have read the licence of the entry")
+    command.add_argument(
+        "--accept-terms", action="store_true", help="accept the licence of the entry, which you have read"
+    )
 
 
 def _connections(text: str) -> int:

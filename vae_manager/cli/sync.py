@@ -29,7 +29,11 @@ DIFFERS: Final = 1
 
 def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", type=Path, metavar="FILE.yaml", help="a list of entry ids and of items with a source")
-    command.add_argument("--check", action="store_true", help="say what differs and change nothing (status 1 if so)")
+    command.add_argument(
+        "--check",
+        action="store_true",
+        help="print the differences and change nothing; the exit status is 1 if there are any",
+    )
     with_network(command)
     with_terms(command)
     with_folder(command)

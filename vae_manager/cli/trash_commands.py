@@ -21,9 +21,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "act",
         choices=["list", "restore", "empty"],
-        help="what is in the trash; bring files back; delete for good what is in it",
+        help="list the trash, bring files back, or delete all of it for good",
     )
-    command.add_argument("names", nargs="*", metavar="NAME", help="of the files to restore, the newest of each")
+    command.add_argument(
+        "names", nargs="*", metavar="NAME", help="names of the files to restore; of several with one name, the newest"
+    )
     command.add_argument("--as", dest="name", metavar="NAME", help="restore one file under another name")
     with_data(command)
     with_folder(command)

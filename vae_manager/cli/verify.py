@@ -31,7 +31,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--numbers",
         action="store_true",
-        help="fail if the numbers cannot be looked at: without numpy, NaN and infinite values are not found",
+        help="fail if numpy is missing, without which NaN and infinite values are not found",
     )
     with_data(command)
     with_folder(command)
