@@ -303,6 +303,21 @@ def test_what_is_hardly_meant_is_asked_first(page: Page, host: PlainHost, servic
     assert "Use anyway" not in text(page, "status")
 
 
+def test_it_is_asked_first_also_where_looking_at_all_files_takes_long(
+    page: Page, host: PlainHost, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine, or thousands of files: the chosen one is looked at before it is decided about."""
+    monkeypatch.setattr(service.upkeep, "look", lambda files, patience=0.0: None)
+    path = vae(host.vaes / "mine.safetensors")
+    write_catalogue(host, ENTRY.replace("family: sd1", "family: sdxl").replace(SHA256, sha256(path)))
+    host.refresh()
+    service.hashes.compute(path)
+    assert page.doubt_in_tab("mine.safetensors") is not None
+    page.pick("mine.safetensors", EVERYWHERE)
+    wait_for(lambda: "Use anyway" in text(page, "status"))
+    assert (host.word, host.loaded) == ("Automatic", None)
+
+
 def test_how_a_vae_came_in_is_said(page: Page, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
     in_use = host.in_use()
     for swap, says in (

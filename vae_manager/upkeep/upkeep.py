@@ -88,6 +88,11 @@ class Upkeep:
         if patience:
             self._looking.wait(LOOKING, patience)
 
+    def look_at(self, file: VaeFile) -> None:
+        """Look at one file now, unless that was done: whoever decides about it cannot go by what is not known yet."""
+        if self._looks.lacking([file]):
+            self._looks.again(file)
+
     @property
     def looking(self) -> bool:
         view = self._looking.view(LOOKING)

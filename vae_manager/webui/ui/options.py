@@ -253,9 +253,18 @@ def dismiss(host: Host, service: Service, key: str) -> None:
 
 
 def _doubt(host: Host, service: Service, choice: Choice) -> Sentence | None:
+    return question_of(option_after_look(host, service, choice))
+
+
+def option_after_look(host: Host, service: Service, choice: Choice) -> Option | None:
+    """Return the option of a choice whose file has been looked at, however busy the machine is."""
     files = scan(host.folders())
-    service.upkeep.look(files)
-    return question_of(option_of(read_options(host, service, files, choice), choice.word))
+    path = host.files().get(choice.word)
+    for file in files:
+        if str(file.path) == path:
+            service.upkeep.look_at(file)
+    service.upkeep.look(files, patience=0)
+    return option_of(read_options(host, service, files, choice), choice.word)
 
 
 def prefer(host: Host, service: Service, checkpoint: str, choice: Choice) -> None:

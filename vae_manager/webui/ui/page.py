@@ -37,7 +37,7 @@ from .facts import Facts, read_activity, read_facts
 from .library_facts import LibraryRow, read_library
 from .library_table import RowLog
 from .markup import choice_name
-from .options import Memo, allow, choose, option_of, warning_in_tab
+from .options import Memo, allow, choose, option_after_look, warning_in_tab
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
@@ -315,4 +315,4 @@ class Page:
 
     def doubt_in_tab(self, word: str) -> Sentence | None:
         """Return the warning for a VAE that a tab has chosen and that is hardly meant for the checkpoint."""
-        return warning_in_tab(option_of(self.facts().options, word))
+        return warning_in_tab(option_after_look(self.host, self.service, Choice(word)))
