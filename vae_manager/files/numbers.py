@@ -33,8 +33,10 @@ _NO_NUMBER: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
 and in nothing else: the exponent; where fp8 has no infinity, all but the sign."""
 
 
-MAX_FP32_EXPONENT: Final = (1023 + 127) << 52
-"""Biased exponent of the largest numbers of 64 bits that 32 bits can hold: no WebUI runs a VAE in 64 bits."""
+TOO_LARGE_FOR_FP32: Final = 0x47EF_FFFF_F000_0000
+"""Bits of the smallest number of 64 bits that becomes infinite in 32: half of a step beyond their largest one. No WebUI
+runs a VAE in 64 bits."""
+WITHOUT_SIGN: Final = 0x7FFF_FFFF_FFFF_FFFF
 
 
 def find_nan(
@@ -88,10 +90,9 @@ def has_nan(piece: memoryview, dtype: str) -> bool:
 
 
 def _has_nan(numbers: Any, kind: str, bits: int) -> bool:
-    exponents = numbers & bits
     if kind == "<u8":
-        return bool((exponents > MAX_FP32_EXPONENT).any())
-    return bool((exponents == bits).any())
+        return bool(((numbers & WITHOUT_SIGN) >= TOO_LARGE_FOR_FP32).any())
+    return bool(((numbers & bits) == bits).any())
 
 
 def nan_problem(file: str, name: str) -> Problem:
