@@ -353,3 +353,29 @@ def test_nothing_asks_a_tensor_for_its_bytes_in_a_way_that_old_torch_lacks() -> 
     package = Path(__file__).parents[2] / "vae_manager"
     asked = [path for path in package.rglob("*.py") if re.search(r"\b(tensor|latent)\.nbytes", path.read_text("utf-8"))]
     assert asked == []
+
+
+@pytest.mark.parametrize("number", [65520.0, -70000.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_numbers_that_the_models_precision_cannot_hold_are_refused(
+    swapper: Swapper, tmp_path: Path, number: float, dtype: torch.dtype
+) -> None:
+    """They would be infinite in the model; in 32 bits the same file is good."""
+    module = net(0)
+    old = copied(module)
+    path = file_of(1, tmp_path / "a.safetensors", dtype=dtype, scale=torch.tensor([1, number, 2], dtype=dtype))
+    with pytest.raises(RefusedError):
+        swapper.read(path, module, torch.float16)
+    for _ in range(2):  # the second time with the weights in memory
+        for act in (swapper.prepare, swapper.borrow):
+            with pytest.raises(RefusedError):
+                act(path, module, torch.float16)
+        assert same(module, old)
+        put(swapper, module, path)
+        put(swapper, module, file_of(0, tmp_path / "b.safetensors"))
+
+
+def test_the_largest_numbers_of_16_bits_are_no_reason_to_refuse(swapper: Swapper, tmp_path: Path) -> None:
+    path = file_of(1, tmp_path / "a.safetensors", scale=torch.tensor([65504.0, 65519.0, -65504.0]))
+    ready = swapper.prepare(path, net(0).half(), torch.float16)
+    assert all(torch.isfinite(tensor).all() for tensor in ready.weights.tensors.values())

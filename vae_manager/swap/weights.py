@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
+from ..errors import RefusedError
 from ..files import Identity
+from ..sentences import say
 
 if TYPE_CHECKING:
     import torch
+
+NARROW: Final = MappingProxyType({"torch.float16": "fp16", "torch.bfloat16": "bf16"})
+"""Dtypes of torch that cannot hold each number of 32 bits, as people write them."""
 
 Tensors = Mapping[str, "torch.Tensor"]
 """By the names that `first_stage_model` has for them; each with storage of its own."""
@@ -35,20 +42,45 @@ class Weights:
     def like(self, models: Tensors, dtype: torch.dtype) -> Weights:
         """These weights for the places of `models`, converted where device, dtype or memory format differ.
 
-        What does not differ is shared with these; see `shares_with`.
+        What does not differ is shared with these; see `shares_with`. Raises RefusedError where a number becomes
+        infinite.
         """
         tensors = {name: fitted(self.tensors[name], models[name], dtype) for name in models}
         if all(tensors[name] is self.tensors[name] for name in tensors):
             sums = dict(zip(self.tensors, self.sums, strict=True))  # in the order of the file, perhaps
             return Weights(self.identity, tensors, tuple(sums[name] for name in tensors))
+        self._require_finite(tensors)
         return Weights(self.identity, tensors, checksums(tensors))
 
     def converted(self, dtype: torch.dtype) -> Weights:
-        """These weights in another dtype, where they are; they themselves where it is theirs."""
+        """These weights in another dtype, where they are; they themselves where it is theirs.
+
+        Raises RefusedError where a number becomes infinite.
+        """
         if all(tensor.dtype == dtype for tensor in self.tensors.values()):
             return self
         tensors = {name: tensor.to(dtype) for name, tensor in self.tensors.items()}
+        self._require_finite(tensors)
         return Weights(self.identity, tensors, checksums(tensors))
+
+    def _require_finite(self, tensors: Tensors) -> None:
+        """Raise RefusedError if a number that is finite here is not in `tensors`, which are these in another dtype."""
+        import torch
+
+        for name, tensor in tensors.items():
+            word = NARROW.get(str(tensor.dtype)) if tensor.dtype != self.tensors[name].dtype else None
+            # A sum is quicker than a look at each, and finite only if all are.
+            if word is None or torch.isfinite(tensor.sum(dtype=torch.float32)) or torch.isfinite(tensor).all():
+                continue
+            raise RefusedError(
+                say(
+                    "{file} holds numbers that do not fit into {dtype}, in which the model's VAE works: its pictures "
+                    "would be black. Nothing was changed. Choose another VAE, or let the WebUI use 32 bits for it "
+                    "(--no-half-vae).",
+                    file=Path(self.identity.path).name,
+                    dtype=word,
+                )
+            )
 
     def shares_with(self, other: Weights) -> bool:
         """Whether a write to one could be seen in the other."""
