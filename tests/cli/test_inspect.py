@@ -65,8 +65,7 @@ def test_three_sentences_first(cli: Cli) -> None:
         str(path),
         "  It is a VAE in the layout “ldm”, and its hash is not in the catalogue.",
         "  It was made for SD 1.x / 2.x or SDXL: its shapes do not tell which.",
-        "  a.safetensors is a VAE whose latents have 1/2 of a picture's side, as that of the x4 upscaler; those of the "
-        "checkpoint have 1/8.",
+        "  a.safetensors is a VAE whose latents have 1/2 of a picture's side; those of the usual VAEs have 1/8.",
     ]
     assert any(line.endswith(sha256(path.read_bytes())) for line in lines[4:])
     lines = cli("inspect", path, "--catalogue", catalogue_with(cli, path)).out.splitlines()

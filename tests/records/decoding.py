@@ -38,9 +38,13 @@ def weights_of(path: Path) -> Weights:
     for prefix in PREFIXES:
         for naming in (0, 1):
             in_file = {name[0]: prefix + name[naming] for name in NAMES}
-            if all(name in found for name in in_file.values()):
+            if all(_fits(found.get(name), wanted[ldm]) for ldm, name in in_file.items()):
                 return {ldm: found[name].float().reshape(wanted[ldm].shape) for ldm, name in in_file.items()}
     raise AssertionError(f"{path.name} has no VAE that this reader knows")
+
+
+def _fits(tensor: Any, wanted: torch.Tensor) -> bool:
+    return tensor is not None and tensor.numel() == wanted.numel()
 
 
 def picture_of(weights: Weights) -> torch.Tensor:

@@ -54,8 +54,6 @@ def test_verdict_is_kept(tmp_path: Path, case: Case, host: str) -> None:
     path = tmp_path / case.name
     path.write_bytes(case.data)
     record, capability, loaded = learnt(path), HOSTS[host], checkpoint()
-    if record.layout in capability.own_layouts:
-        pytest.skip("the WebUI reads this layout itself")
     answer = verdict(record, capability, loaded)
     outcome = swapped(path, capability)
     assert isinstance(answer, Usable) is not isinstance(outcome, VaeManagerError)
@@ -65,7 +63,8 @@ def test_verdict_is_kept(tmp_path: Path, case: Case, host: str) -> None:
     else:
         expected = weights_of(path)
         assert all(torch.equal(outcome[name], expected[name]) for name in expected)
-        assert torch.equal(picture_of(outcome), picture_of(expected))
+        same = torch.allclose(picture_of(outcome), picture_of(expected), rtol=0, atol=0, equal_nan=True)
+        assert same  # the largest numbers give NaN in both
     target = tmp_path / "converted.safetensors"
     try:
         convert(path, target)

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.files.corpus.case import below
+from tests.files.corpus.vaes import HUNYUAN, QWEN, SVD, WAN, WAN22
 from tests.files.samples import checkpoint, diffusers, ldm
 from tests.files.torch_files import Made, as_zip, call, name, state_dict, text, write_legacy, write_zip
 from vae_manager.catalogue import FamilyGuess
-from vae_manager.files import TensorSpec, TensorTable, inspect
+from vae_manager.files import FileRecord, TensorSpec, TensorTable, inspect
+from vae_manager.files.architecture import Architecture, shapes_of
+from vae_manager.files.weights import fingerprints
 from vae_manager.records.capability import A1111, FORGE, HOSTS, NEO, HostCapability, VaeSignature
 from vae_manager.records.verdict import AskFirst, Refused, Usable, UsableAfter, Verdict, obstacle_of, verdict
 
@@ -39,6 +43,12 @@ def loaded(shapes: Mapping[str, tuple[int, ...]], family: str | None = None) -> 
 
 def answer_for(path: Path, host: HostCapability = A1111, expected: Mapping[str, tuple[int, ...]] = LOADED) -> Verdict:
     return verdict(inspect(path), host, loaded(expected))
+
+
+def record_of(shapes: Mapping[str, tuple[int, ...]], dtype: str = "F16", only: str | None = None) -> FileRecord:
+    """Return the record of a file with these tensors; `only` this one has the dtype, if it is given."""
+    specs = {key: TensorSpec(dtype if only in (None, key) else "F16", tuple(shape)) for key, shape in shapes.items()}
+    return FileRecord(Path(NAME), 1, "safetensors", TensorTable.of(specs))
 
 
 def code(answer: Verdict) -> tuple[type, str | None]:
@@ -129,10 +139,61 @@ def test_verdict_promises_no_conversion_whose_result_does_not_fit(tmp_path: Path
     assert code(answer_for(write(tmp_path, diffusers(16)))) == (Refused, "other-channels")
 
 
-def test_verdict_leaves_video_to_the_host_that_reads_it(tmp_path: Path) -> None:
-    path = write(tmp_path, {"decoder.conv1.weight": (8, 16, 3, 3, 3), "encoder.conv1.weight": (8, 3, 3, 3, 3)})
-    assert code(answer_for(path, A1111)) == (Refused, "video")
-    assert answer_for(path, NEO) == Usable()
+@pytest.mark.parametrize("shapes", [WAN, WAN22], ids=["2.1", "2.2"])
+def test_verdict_leaves_wan_to_the_host_that_reads_it(shapes: Shapes) -> None:
+    record = record_of(shapes)
+    for host in HOSTS.values():
+        expected = (Usable, None) if host is NEO else (Refused, "video")
+        for signature in (None, VaeSignature(None), VaeSignature(None, "wan21"), loaded(shapes, "qwen")):
+            assert code(verdict(record, host, signature)) == expected
+    for family in ("sd1", "sdxl", "flux1"):
+        assert code(verdict(record, NEO, VaeSignature(None, family))) == (Refused, "other-kind")
+    assert code(verdict(record, NEO, checkpoint())) == (Refused, "other-kind")
+    assert code(verdict(record, NEO, loaded(WAN if shapes is WAN22 else WAN22))) == (Refused, "other-shapes")
+    part = {name: shape for name, shape in shapes.items() if not name.startswith("encoder.")}
+    assert code(verdict(record_of(part), NEO)) == (Refused, "incomplete")
+    assert code(verdict(record_of({f"vae.{name}": shape for name, shape in shapes.items()}), NEO)) == (Refused, "video")
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [HUNYUAN, SVD, QWEN, {"decoder.x": (1, 1, 1, 1, 1)}, {**LOADED, MATRIX: (8, 8, 1, 1, 1)}],
+    ids=["Hunyuan", "SVD", "Qwen-Image for diffusers", "one tensor", "attention"],
+)
+def test_verdict_other_video_is_refused(shapes: Shapes) -> None:
+    """No WebUI has a reader for it."""
+    for host in HOSTS.values():
+        for signature in (None, checkpoint(), VaeSignature(None, "wan21")):
+            assert code(verdict(record_of(shapes), host, signature)) == (Refused, "video")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {name: shape for name, shape in ldm().items() if name.startswith("decoder.")},
+        {name: shape for name, shape in ldm().items() if name != "quant_conv.bias"},
+        {**ldm(), "quant_conv.bias": (9,)},
+        {"decoder.x": (1, 1, 1, 1, 1)},
+        {"1.weight": (8, 4, 3, 3), "3.conv.0.weight": (8, 8, 3, 3)},
+        below("first_stage_model.", {name: shape for name, shape in diffusers().items() if name != "quant_conv.bias"}),
+    ],
+    ids=["decoder", "incomplete", "other shape", "five axes", "tiny", "incomplete, prefixed"],
+)
+@pytest.mark.parametrize("whole", [ldm(), diffusers()], ids=["ldm", "diffusers"])
+def test_verdict_goes_by_the_whole_vae(tmp_path: Path, beside: Shapes, whole: Shapes) -> None:
+    path = write(tmp_path, {**beside, **below("vae.", whole)})
+    assert inspect(path).prefix == "vae."
+    assert code(answer_for(path)) == (UsableAfter, "prefixed")
+    assert answer_for(path, FORGE) == Usable()
+    assert fingerprints(path).weights == fingerprints(write(tmp_path, whole)).weights
+
+
+def test_verdict_tells_if_shapes_were_compared() -> None:
+    for signature, is_compared in ((None, False), (VaeSignature(None, "sd1"), False), (checkpoint(), True)):
+        record = record_of(LOADED if is_compared else shapes_of(Architecture()))
+        answer = verdict(record, A1111, signature)
+        assert isinstance(answer, Usable)
+        assert answer.is_compared is is_compared
 
 
 def test_verdict_takes_exactly_the_names_of_the_model(tmp_path: Path) -> None:
@@ -198,8 +259,6 @@ def test_verdict_asks_before_another_family(
 
 
 def test_verdict_without_a_checkpoint_goes_by_published_vaes(tmp_path: Path) -> None:
-    from vae_manager.files.architecture import Architecture, shapes_of
-
     def answer(architecture: Architecture, **changes: tuple[int, ...] | None) -> tuple[type, str | None]:
         shapes = {**shapes_of(architecture), **{key.replace("__", "."): shape for key, shape in changes.items()}}
         specs = {key: TensorSpec("F16", shape) for key, shape in shapes.items() if shape is not None}
@@ -215,7 +274,45 @@ def test_verdict_without_a_checkpoint_goes_by_published_vaes(tmp_path: Path) -> 
     upscaler = (128, 256, 512)
     assert answer(Architecture(widths=upscaler, decoder_widths=upscaler)) == (AskFirst, "other-factor")
     assert answer(Architecture(blocks=3, decoder_blocks=4)) == (AskFirst, "other-depth")
-    assert answer(Architecture(7)) == (AskFirst, "other-channels")
+    assert answer(Architecture(7)) == (Refused, "other-channels")
+    assert answer(Architecture(), decoder__conv_in__weight=(512, 0, 3, 3)) == (Refused, "other-channels")
+    matrices = {"quant_conv.weight": (8, 8), "decoder.up.0.block.0.nin_shortcut.weight": (128, 256)}
+    for key, shape in matrices.items():
+        assert answer(Architecture(), **{key: shape}) == (UsableAfter, "matrices")
+    assert answer(Architecture(widths=half, decoder_widths=half), decoder__foo__weight=(1,)) == (
+        Refused,
+        "unknown-tensors",
+    )
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_verdict_question_hides_no_refusal(host: str) -> None:
+    half = (64, 128, 256, 256)
+    shapes = shapes_of(Architecture(widths=half, decoder_widths=half))
+    assert code(verdict(record_of(shapes), HOSTS[host])) == (AskFirst, "other-width")
+    for dtype in ("I64", "BOOL"):
+        record = record_of(shapes, dtype, only="decoder.conv_out.bias")
+        assert code(verdict(record, HOSTS[host])) == (Refused, "not-weights")
+
+
+@pytest.mark.parametrize("levels", [3, 5])
+def test_verdict_names_the_upscaler_only_where_it_is_like_it(levels: int) -> None:
+    widths = (64,) * levels
+    record = record_of(shapes_of(Architecture(widths=widths, decoder_widths=widths)))
+    for signature in (None, loaded(shapes_of(Architecture()))):
+        answer = verdict(record, A1111, signature)
+        assert answer.reason is not None and answer.reason.code == "other-factor"
+        assert ("upscaler" in str(answer.reason.sentence)) is (levels == 3)
+        assert ("checkpoint" in str(answer.reason.sentence)) is (signature is not None)
+
+
+@pytest.mark.parametrize("theirs", [ldm(), diffusers()], ids=["ldm", "diffusers"])
+def test_verdict_tells_halves_of_two_namings(theirs: Shapes) -> None:
+    ours = diffusers() if "encoder.mid.block_1.conv1.weight" in theirs else ldm()
+    mixed = {name: shape for name, shape in ours.items() if not name.startswith("decoder.")}
+    mixed |= {name: shape for name, shape in theirs.items() if name.startswith("decoder.")}
+    for signature in (None, checkpoint()):
+        assert code(verdict(record_of(mixed), A1111, signature)) == (Refused, "scattered")
 
 
 ODD_NAMES = {

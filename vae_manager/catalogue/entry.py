@@ -8,7 +8,7 @@ from typing import Literal
 from .sources import Source
 
 Family = Literal["sd1", "sdxl", "sd3", "flux1", "flux2", "wan21", "wan22", "qwen"]
-Layout = Literal["ldm", "prefixed", "diffusers", "checkpoint", "tiny", "video", "lora", "other", "unknown"]
+Layout = Literal["ldm", "prefixed", "diffusers", "checkpoint", "tiny", "wan", "video", "lora", "other", "unknown"]
 """How the tensors are named. `ldm` is what the WebUI loads; `prefixed` is ldm with a prefix such as
 `first_stage_model.`; `tiny` is TAESD and its kin; `video` is for films, with convolutions over time; `unknown` means
 that nobody has looked."""

@@ -6,23 +6,22 @@ import functools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from ..catalogue.entry import Layout
+from .prefixes import UNET, prefixes_of
+from .renaming import renamed_vae
 from .tensor_table import Described, TensorSpec, TensorTable
 
-__all__ = ["NO_FACTS", "UNET", "TensorFacts", "facts_of", "prefixes_of"]
+__all__ = ["NO_FACTS", "UNET", "WAN", "TensorFacts", "facts_of"]
 
 Tensors = Mapping[str, TensorSpec]
 
-UNET: Final = "model.diffusion_model."
-_PREFIXES: Final = ("first_stage_model.", "vae.", "model.", "module.", "autoencoder.")
-"""Prefixes that VAEs are published with: the first two in whole checkpoints."""
-MAX_PREFIXES: Final = 16
-"""Prefixes of one file that are tried; a merge of several VAEs has a few."""
-_FIRST_TENSORS: Final = ("decoder.conv_in.weight", "encoder.conv_in.weight")
+
+WAN: Final = "decoder.middle.0.residual.0.gamma"
+"""By this name Forge Neo recognises the VAEs of Wan and, in the same layout, of Qwen-Image."""
 
 _PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 """What the tensors of a VAE are called by, in the layouts of CompVis and of diffusers."""
@@ -43,10 +42,11 @@ class TensorFacts:
 
     layout: Layout
     """`ldm` by the names of CompVis' latent-diffusion, `diffusers` by those of its AutoencoderKL, `tiny` by those of
-    TAESD in any form, `video` by convolutions over time, as [out, in, time, height, width]."""
+    TAESD in any form, `wan` by those of the VAEs of Wan and Qwen-Image, `video` by convolutions over time, as [out, in,
+    time, height, width], under other names."""
     kind: Layout | None = None
-    """The layout of the VAE itself, without its prefix or checkpoint: `ldm`, `diffusers`, `tiny` or `video`; None if
-    there is no VAE."""
+    """The layout of the VAE itself, without its prefix or checkpoint: `ldm`, `diffusers`, `tiny`, `wan` or `video`;
+    None if there is no VAE."""
     prefix: str = ""
     """Text before the names of the VAE's tensors: `first_stage_model.` in most checkpoints."""
     latent_channels: int | None = None
@@ -79,36 +79,36 @@ def _facts_of(tensors: TensorTable) -> TensorFacts:
         layout = "checkpoint"
     elif prefix and kind in ("ldm", "diffusers"):
         layout = "prefixed"
+    elif prefix and kind == "wan":
+        layout = "video"  # no WebUI takes its prefix away
     encoder, decoder = _halves(vae, kind)
     parameters = sum(math.prod(tensor.shape) for tensor in vae.values())
     return TensorFacts(layout, kind, prefix, _latent_channels(vae), _dtype_of(vae), parameters, encoder, decoder)
 
 
-def prefixes_of(tensors: Mapping[str, object]) -> Iterator[str]:
-    """Yield the prefixes under which a VAE may lie: none, the published ones, then those that the names suggest, as
-    wrappers of training code add them (`_orig_mod.`, `params_ema.`), the shortest first."""
-    yield ""
-    yield from _PREFIXES
-    others = {
-        name[: -len(first)]
-        for name in tensors
-        for first in _FIRST_TENSORS
-        if name.endswith(f".{first}") and name[: -len(first)] not in _PREFIXES
-    }
-    yield from sorted(others, key=lambda prefix: (len(prefix), prefix))[:MAX_PREFIXES]
-
-
 def _vae_in(tensors: Tensors) -> tuple[str, Tensors, Layout | None]:
-    """The prefix of the VAE's names, what has it (without it), and how that is laid out; None if there is no VAE."""
+    """The prefix of the VAE's names, what has it (without it), and how that is laid out; None if there is no VAE.
+
+    A whole VAE goes before what is left of another one, of whatever kind.
+    """
+    whole = renamed_vae(tensors)
+    if whole is not None and whole.is_whole:
+        return whole.prefix, _below(whole.prefix, tensors), whole.naming
     for prefix in prefixes_of(tensors):
-        inner = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        inner = _below(prefix, tensors)
         kind = _kind(inner)
         if kind is not None:
             return prefix, inner, kind
     return "", tensors, None
 
 
+def _below(prefix: str, tensors: Tensors) -> Tensors:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 def _kind(tensors: Tensors) -> Layout | None:
+    if WAN in tensors:
+        return "wan"
     if any(len(tensor.shape) == 5 and name.startswith(_PARTS) for name, tensor in tensors.items()):
         return "video"  # diffusers' one for Stable Video Diffusion has plain convolutions besides
     convolution = tensors.get("decoder.conv_in.weight") or tensors.get("encoder.conv_in.weight")

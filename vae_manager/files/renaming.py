@@ -10,7 +10,8 @@
     decoder.up.3.block.0                 decoder.up_blocks.0.resnets.0            counted from the other end
     quant_conv, post_quant_conv, bn      the same
 
-The weights of an attention are convolutions [C, C, 1, 1] in the one and matrices [C, C] in the other. Some VAEs have no
+The weights of an attention are convolutions [C, C, 1, 1] in the one and matrices [C, C] in the other. Some files have
+matrices for other convolutions of one pixel too. Some VAEs have no
 `quant_conv` (SD3, FLUX.1); FLUX.2's has a `bn`, and its publisher keeps `quant_conv` below `encoder`.
 """
 
@@ -24,7 +25,8 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from ..catalogue.entry import Layout
-from .layouts import UNET, prefixes_of
+from .architecture import architecture_of, shapes_of
+from .prefixes import UNET, prefixes_of
 from .tensor_table import Described, TensorTable
 
 __all__ = ["Naming", "Renamed", "Source", "canonical", "diffusers_name", "ldm_name", "renamed_vae", "up_levels"]
@@ -43,7 +45,12 @@ _OUTER: Final = (("conv_in", "conv_in"), ("norm_out", "conv_norm_out"), ("conv_o
 _RESNET: Final = (*((same, same) for same in ("norm1", "conv1", "norm2", "conv2")), ("nin_shortcut", "conv_shortcut"))
 _ATTENTION: Final = (("norm", "group_norm"), ("q", "to_q"), ("k", "to_k"), ("v", "to_v"), ("proj_out", "to_out.0"))
 _OLD_ATTENTION: Final = (("q", "query"), ("k", "key"), ("v", "value"), ("proj_out", "proj_attn"))
-_MATRIX: Final = re.compile(r"\.attn[._][0-9]+\.(?:q|k|v|proj_out)\.weight$")
+_ONE_PIXEL: Final = re.compile(
+    r"(?:\.attn[._][0-9]+\.(?:q|k|v|proj_out)|\.nin_shortcut|^quant_conv|^post_quant_conv)\.weight$"
+)
+"""The WebUI's names of weights of convolutions of one pixel, which are the same numbers as a matrix."""
+MAX_AXES: Final = 4
+"""Of the weights of a VAE for pictures."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,8 @@ class Renamed:
     """Names in the file that are not of the VAE."""
     unknown: tuple[str, ...] = ()
     """Names in the file that lie among the VAE's, and are none of those that a VAE has; they are in `dropped` too."""
+    is_whole: bool = False
+    """Each tensor of the network is there in its shape, and no unknown one."""
 
 
 def canonical(tensors: Mapping[str, Described]) -> Renamed | None:
@@ -82,12 +91,24 @@ def canonical(tensors: Mapping[str, Described]) -> Renamed | None:
 
 
 def renamed_vae(tensors: Mapping[str, Described]) -> Renamed | None:
-    """Find the VAE among the tensors of a file, with the names in it that no VAE has; None if there is no VAE."""
+    """Find the VAE among the tensors of a file, with the names in it that no VAE has; None if there is no VAE.
+
+    Of several, the first whole one; if none is whole, the first.
+    """
     return _renamed_vae(TensorTable.of(tensors))
 
 
 @functools.lru_cache(maxsize=256)
 def _renamed_vae(tensors: TensorTable) -> Renamed | None:
+    first = None
+    for found in _candidates(tensors):
+        if found.is_whole:
+            return found
+        first = first or found
+    return first
+
+
+def _candidates(tensors: TensorTable) -> Iterator[Renamed]:
     is_checkpoint = any(name.startswith(UNET) for name in tensors)
     for prefix in prefixes_of(tensors):
         inner = {name[len(prefix) :]: name for name in tensors if name.startswith(prefix)}
@@ -99,8 +120,19 @@ def _renamed_vae(tensors: TensorTable) -> Renamed | None:
         found = {ldm: _source(ldm, name, tensors[name]) for ldm, name in names.items()}
         used = set(names.values())
         dropped = tuple(name for name in tensors if name not in used)
-        return Renamed(layout, naming, prefix, MappingProxyType(found), dropped, unknown)
-    return None
+        is_whole = not unknown and _is_whole(found)
+        yield Renamed(layout, naming, prefix, MappingProxyType(found), dropped, unknown, is_whole)
+
+
+def _is_whole(found: Mapping[str, Source]) -> bool:
+    """Return True if each tensor is there of a network such as these are of; attention of the levels may be more."""
+    shapes = {name: source.shape for name, source in found.items()}
+    network = architecture_of(shapes)
+    return (
+        network is not None
+        and all(shapes.get(name) == shape for name, shape in shapes_of(network).items())
+        and all(len(shape) <= MAX_AXES for shape in shapes.values())
+    )
 
 
 def _naming(inner: Mapping[str, str], tensors: Mapping[str, Described]) -> Naming | None:
@@ -139,7 +171,7 @@ def _known_ldm_name(name: str, levels: int) -> str | None:
 
 def _source(ldm: str, name: str, info: Described) -> Source:
     shape = info.shape
-    if _MATRIX.search(ldm) and len(shape) in (2, 3):
+    if _ONE_PIXEL.search(ldm) and len(shape) in (2, 3):
         shape += (1,) * (4 - len(shape))
     return Source(name, shape, info.dtype)
 

@@ -27,7 +27,7 @@ class HostCapability:
     reads_by_extension: bool
     """The reader is chosen by the extension, so a pickle named `.safetensors` has to be converted."""
     own_layouts: frozenset[Layout] = frozenset()
-    """Layouts that it loads with its own reader. This program neither checks nor swaps them."""
+    """Layouts that it loads with its own reader."""
 
 
 _ANY: Final = frozenset[Layout]({"ldm", "diffusers", "prefixed"})
@@ -36,7 +36,7 @@ A1111: Final = HostCapability("A1111", frozenset({"ldm"}), ("sd1", "sdxl", "sd3"
 REFORGE: Final = HostCapability("reForge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
 FORGE: Final = HostCapability("Forge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
 NEO: Final = HostCapability(
-    "Forge Neo", _ANY, ("sd1", "sdxl", "flux1", "flux2", "wan21", "wan22", "qwen"), True, False, frozenset({"video"})
+    "Forge Neo", _ANY, ("sd1", "sdxl", "flux1", "flux2", "wan21", "wan22", "qwen"), True, False, frozenset({"wan"})
 )
 
 HOSTS: Final = MappingProxyType({"a1111": A1111, "reforge": REFORGE, "forge": FORGE, "neo": NEO})

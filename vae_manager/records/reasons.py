@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from ..files.architecture import Architecture, Shapes, architecture_of, shapes_of
-from ..files.layouts import facts_of
+from ..files.layouts import WAN, facts_of
 from ..files.pickles.values import shown
 from ..files.record import FileRecord, Problem
-from ..files.renaming import Renamed, Source, renamed_vae
+from ..files.renaming import Renamed, Source, diffusers_name, renamed_vae, up_levels
 from ..files.tensor_table import TORCH_DTYPES, TensorTable
 from ..sentences import Sentence, say
 from .capability import HostCapability
 
-__all__ = ["NETWORK_CODES", "Reason", "Sources", "obstacle_to", "refusal_of", "sources_of"]
+__all__ = [
+    "NETWORK_CODES",
+    "QUESTION_CODES",
+    "WAN_FAMILIES",
+    "Reason",
+    "Sources",
+    "obstacle_to",
+    "other_kind",
+    "refusal_of",
+    "sources_of",
+]
 
 Sources = Mapping[str, Source]
 """By the WebUI's names."""
@@ -36,8 +46,24 @@ STANDARD: Final[Mapping[str, Architecture]] = MappingProxyType(
 )
 """The published VAE of each family, for a verdict without a checkpoint."""
 NETWORK_CODES: Final = frozenset({"other-channels", "other-factor", "other-width", "other-depth"})
-"""Codes for a whole VAE of another network than the checkpoint's. Without a checkpoint they refuse nothing: the file
-may have been made for one that is not loaded."""
+"""Codes for a whole VAE of another network than the checkpoint's."""
+QUESTION_CODES: Final = NETWORK_CODES - {"other-channels"}
+"""Those that refuse nothing without a checkpoint: the file may have been made for one that is not loaded. How many
+latent channels the checkpoints of a WebUI have is known, so other ones are a refusal."""
+WAN_FAMILIES: Final = frozenset({"wan21", "wan22", "qwen"})
+"""Families whose VAEs have the layout `wan`."""
+WAN_LANDMARKS: Final = frozenset(
+    {
+        "encoder.conv1.weight",
+        "encoder.head.2.weight",
+        "decoder.conv1.weight",
+        "decoder.head.2.weight",
+        "conv1.weight",
+        "conv2.weight",
+    }
+)
+"""First and last tensors of the parts of such a VAE: a file without one of them is no whole VAE."""
+UPSCALER_FACTOR: Final = 4
 VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "bn.")
 """Names of a VAE's tensors begin so. Others in its file are harmless leftovers: scale factors, position ids, moving
 averages, losses."""
@@ -62,12 +88,19 @@ def sources_of(tensors: TensorTable, expected: TensorTable) -> Sources | None:
 
     None if the file has not all of them. A file with exactly the expected names needs no renaming, whatever they are.
     """
-    if all(name in tensors for name in expected):
-        return _as_they_are(tensors, expected)
-    found = renamed_vae(tensors)
+    found = _found(tensors, expected)
     if found is None or not found.tensors.keys() >= expected.keys():
         return None
     return {name: found.tensors[name] for name in expected}
+
+
+def _found(tensors: TensorTable, expected: TensorTable | None) -> Renamed | None:
+    """Return the VAE in a file. Exactly the `expected` names are one, unless a whole VAE lies below a prefix."""
+    found = renamed_vae(tensors)
+    is_elsewhere = found is not None and found.is_whole and found.prefix != ""
+    if expected is None or is_elsewhere or not all(name in tensors for name in expected):
+        return found
+    return Renamed("ldm", "ldm", "", _as_they_are(tensors, expected), (), _among_the_vae(tensors, expected))
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
@@ -76,8 +109,8 @@ def refusal_of(tensors: TensorTable, host: HostCapability, expected: TensorTable
     """Return why no form of this file can be used; None if it can, perhaps after a conversion."""
     facts = facts_of(tensors)
     if facts.layout in host.own_layouts:
-        return None
-    if facts.layout == "lora" or facts.kind in ("tiny", "video"):
+        return _refusal_of_own(tensors, facts.layout, expected)
+    if facts.layout == "lora" or facts.kind in ("tiny", "wan", "video"):
         return _other_kind(facts.kind or facts.layout)
     if _is_asymmetric(tensors):
         return Reason(
@@ -87,18 +120,51 @@ def refusal_of(tensors: TensorTable, host: HostCapability, expected: TensorTable
                 file=UNNAMED,
             ),
         )
-    if expected is not None and all(name in tensors for name in expected):
-        found = Renamed("ldm", "ldm", "", _as_they_are(tensors, expected), (), _among_the_vae(tensors, expected))
-    else:
-        found = renamed_vae(tensors) or _NOTHING
+    found = _found(tensors, expected) or _NOTHING
     if not found.tensors:
         return _no_vae(facts.layout)
     shapes = {name: source.shape for name, source in found.tensors.items()}
     wanted = {name: spec.shape for name, spec in expected.items()} if expected is not None else None
+    if wanted is not None:
+        return (
+            _missing_half(shapes, wanted, tensors)
+            or _unlike_the_loaded(shapes, wanted)
+            or _mismatch(shapes, wanted, found, is_loaded=True)
+            or _strange_dtype(found.tensors, wanted)
+        )
+    published = _standard(shapes, host)
+    question = _unlike_published(shapes, published)
+    own = architecture_of(shapes)
     return (
-        _missing_half(shapes, wanted, tensors)
-        or _mismatch(shapes, wanted if wanted is not None else _standard(shapes, host), found, wanted is not None)
-        or _strange_dtype(found.tensors, wanted)
+        _missing_half(shapes, None, tensors)
+        or _unlike_any(shapes, published)
+        or _mismatch(shapes, shapes_of(own) if question and own else shapes_of(published), found)
+        or _strange_dtype(found.tensors, None)
+        or question
+    )
+
+
+def _refusal_of_own(tensors: TensorTable, layout: str, expected: TensorTable | None) -> Reason | None:
+    """Return why a file of a layout that the WebUI reads itself cannot be used."""
+    if layout != "wan":
+        return None
+    if expected is not None and WAN not in expected:
+        return other_kind()
+    missing = sorted((expected.keys() if expected is not None else WAN_LANDMARKS) - tensors.keys())
+    if missing:
+        return _incomplete(missing)
+    others = [name for name, spec in expected.items() if tensors[name].shape != spec.shape] if expected else []
+    return _other_shapes(others) if others else _strange_dtype(_as_they_are(tensors, tensors), None)
+
+
+def other_kind() -> Reason:
+    """Return the reason for a VAE of Wan or Qwen-Image with a checkpoint of another kind."""
+    return Reason(
+        "other-kind",
+        say(
+            "{file} is a VAE of Wan or Qwen-Image, and the VAE of the loaded checkpoint is of another kind.",
+            file=UNNAMED,
+        ),
     )
 
 
@@ -127,7 +193,7 @@ def _other_kind(layout: str) -> Reason:
         return Reason(
             "tiny", say("{file} is a tiny autoencoder for previews. The WebUI cannot load it as a VAE.", file=UNNAMED)
         )
-    if layout == "video":
+    if layout in ("wan", "video"):
         return Reason("video", say("{file} is a video VAE. The WebUI cannot load it.", file=UNNAMED))
     return Reason("lora", say("{file} is a LoRA, not a VAE.", file=UNNAMED))
 
@@ -168,62 +234,110 @@ def _scattered(elsewhere: str) -> Reason:
     )
 
 
-def _standard(shapes: Shapes, host: HostCapability) -> Shapes:
+def _standard(shapes: Shapes, host: HostCapability) -> Architecture:
     """Return the published VAE that is nearest to a file's: with its latent channels, if the host has such models."""
-    ours = architecture_of(shapes)
+    channels = _channels(shapes)
     published = [STANDARD[family] for family in host.families if family in STANDARD]
-    nearest = next((one for one in published if ours is not None and one.latent_channels == ours.latent_channels), None)
-    return shapes_of(nearest or published[0])
+    nearest = next((one for one in published if one.latent_channels == channels), None)
+    return nearest or published[0]
 
 
-def _mismatch(ours: Shapes, theirs: Shapes, found: Renamed, is_loaded: bool) -> Reason | None:
-    """Return why tensors of the shapes `ours` cannot take the places of `theirs`."""
-    one, other = architecture_of(ours), architecture_of(theirs)
+def _unlike_the_loaded(ours: Shapes, theirs: Shapes) -> Reason | None:
+    """Return the difference between the networks of a file and of the loaded checkpoint, if it has a name."""
     channels = _channels(ours), _channels(theirs)
     if None not in channels and channels[0] != channels[1]:
-        return _other_channels(channels[0], channels[1], is_loaded)
+        sentence = say(
+            "{file} has {ours} latent channels, the checkpoint has {theirs}.",
+            file=UNNAMED,
+            ours=channels[0],
+            theirs=channels[1],
+        )
+        return Reason("other-channels", sentence)
+    one, other = architecture_of(ours), architecture_of(theirs)
+    if one is None or other is None or dict(shapes_of(one)) != dict(ours):
+        return None
+    return _other_architecture(one, other, is_loaded=True)
+
+
+def _unlike_any(ours: Shapes, published: Architecture) -> Reason | None:
+    """Return that a file has another number of latent channels than each checkpoint of the WebUI."""
+    channels = _channels(ours)
+    if channels is None or channels == published.latent_channels:
+        return None
+    sentence = say(
+        "{file} has {ours} latent channels, and no checkpoint of this WebUI has as many.", file=UNNAMED, ours=channels
+    )
+    return Reason("other-channels", sentence)
+
+
+def _unlike_published(ours: Shapes, published: Architecture) -> Reason | None:
+    """Return the difference between the networks of a whole VAE and of the published one, if it has a name."""
+    one = architecture_of(ours)
+    if one is None or dict(shapes_of(one)) != dict(ours):
+        return None
+    return _other_architecture(one, published, is_loaded=False)
+
+
+def _mismatch(ours: Shapes, theirs: Shapes, found: Renamed, *, is_loaded: bool = False) -> Reason | None:
+    """Return why tensors of the shapes `ours` cannot take the places of `theirs`."""
     if not ours.keys() & theirs.keys():
         return _no_vae(found.layout)
-    if one is not None and other is not None and one != other and dict(shapes_of(one)) == dict(ours):
-        named = _other_architecture(one, other)
-        if named is not None:
-            return named
     missing, unknown = sorted(theirs.keys() - ours.keys()), sorted({*found.unknown, *(ours.keys() - theirs.keys())})
+    if missing:
+        return _under_other_names(missing, found) or _incomplete(missing)
+    if unknown:
+        return _unknown_tensors(unknown, is_loaded)
+    others = [name for name, shape in theirs.items() if tuple(ours[name]) != tuple(shape)]
+    return _other_shapes(others) if others else None
+
+
+def _under_other_names(missing: Sequence[str], found: Renamed) -> Reason | None:
+    """Return that a tensor which is not among the found ones is in the file, as the other naming calls it."""
+    levels = up_levels(name.removeprefix(found.prefix) for name in (*found.tensors, *found.unknown))
+    unknown = frozenset(found.unknown)
+    for name in missing:
+        for other in (name, diffusers_name(name, levels)):
+            if other is not None and found.prefix + other in unknown:
+                return _scattered(found.prefix + other)
+    return None
+
+
+def _incomplete(missing: Sequence[str]) -> Reason:
     if len(missing) == 1:
         one_missing = say("{file} is not complete: the tensor {name} is missing.", file=UNNAMED, name=shown(missing[0]))
         return Reason("incomplete", one_missing)
-    if missing:
-        return Reason(
-            "incomplete",
-            say(
-                "{file} is not complete: {count} tensors of the VAE are missing, {example} among them.",
-                file=UNNAMED,
-                count=len(missing),
-                example=shown(missing[0]),
-            ),
+    return Reason(
+        "incomplete",
+        say(
+            "{file} is not complete: {count} tensors of the VAE are missing, {example} among them.",
+            file=UNNAMED,
+            count=len(missing),
+            example=shown(missing[0]),
+        ),
+    )
+
+
+def _unknown_tensors(unknown: Sequence[str], is_loaded: bool) -> Reason:
+    fields = {"file": UNNAMED, "count": len(unknown), "example": shown(unknown[0])}
+    if is_loaded:
+        sentence = say(
+            "{file} holds {count} tensors that the checkpoint's VAE does not have, {example} among them.", **fields
         )
-    if unknown:
-        return Reason(
-            "unknown-tensors",
-            say(
-                "{file} holds {count} tensors that the checkpoint's VAE does not have, {example} among them.",
-                file=UNNAMED,
-                count=len(unknown),
-                example=shown(unknown[0]),
-            ),
-        )
-    others = [name for name, shape in theirs.items() if tuple(ours[name]) != tuple(shape)]
-    if others:
-        return Reason(
-            "other-shapes",
-            say(
-                "{file} was made for another model: {count} of its tensors have other shapes, {example} among them.",
-                file=UNNAMED,
-                count=len(others),
-                example=shown(others[0]),
-            ),
-        )
-    return None
+    else:
+        sentence = say("{file} holds {count} tensors that the usual VAEs do not have, {example} among them.", **fields)
+    return Reason("unknown-tensors", sentence)
+
+
+def _other_shapes(others: Sequence[str]) -> Reason:
+    return Reason(
+        "other-shapes",
+        say(
+            "{file} was made for another model: {count} of its tensors have other shapes, {example} among them.",
+            file=UNNAMED,
+            count=len(others),
+            example=shown(others[0]),
+        ),
+    )
 
 
 def _channels(shapes: Shapes) -> int | None:
@@ -231,47 +345,57 @@ def _channels(shapes: Shapes) -> int | None:
     return shape[1] if shape is not None and len(shape) == 4 else None
 
 
-def _other_channels(ours: int | None, theirs: int | None, is_loaded: bool) -> Reason:
-    if is_loaded:
-        sentence = say(
-            "{file} has {ours} latent channels, the checkpoint has {theirs}.", file=UNNAMED, ours=ours, theirs=theirs
-        )
-    else:
-        sentence = say(
-            "{file} has {ours} latent channels, and no checkpoint of this WebUI has as many.", file=UNNAMED, ours=ours
-        )
-    return Reason("other-channels", sentence)
-
-
-def _other_architecture(ours: Architecture, theirs: Architecture) -> Reason | None:
-    """Name the difference between two whole networks."""
+def _other_architecture(ours: Architecture, theirs: Architecture, *, is_loaded: bool) -> Reason | None:
+    """Name the difference between two whole networks; `theirs` is the loaded checkpoint's, or else a published one."""
     if ours.factor != theirs.factor:
-        return Reason(
-            "other-factor",
-            say(
-                "{file} is a VAE whose latents have 1/{ours} of a picture's side, as that of the x4 upscaler; those of "
-                "the checkpoint have 1/{theirs}.",
-                file=UNNAMED,
-                ours=ours.factor,
-                theirs=theirs.factor,
-            ),
-        )
+        return Reason("other-factor", _factors(ours.factor, theirs.factor, is_loaded))
     if (ours.widths, ours.decoder_widths) != (theirs.widths, theirs.decoder_widths):
-        return Reason(
-            "other-width",
-            say(
+        fields = {"file": UNNAMED, "ours": ours.decoder_widths[0], "theirs": theirs.decoder_widths[0]}
+        if is_loaded:
+            width = say(
                 "{file} is a VAE of another width: its layers begin with {ours} channels, those of the checkpoint's "
                 "VAE with {theirs}.",
-                file=UNNAMED,
-                ours=ours.decoder_widths[0],
-                theirs=theirs.decoder_widths[0],
-            ),
-        )
+                **fields,
+            )
+        else:
+            width = say(
+                "{file} is a VAE of another width: its layers begin with {ours} channels, those of the usual VAEs "
+                "with {theirs}.",
+                **fields,
+            )
+        return Reason("other-width", width)
     if (ours.blocks, ours.decoder_blocks) != (theirs.blocks, theirs.decoder_blocks):
-        return Reason(
-            "other-depth", say("{file} is a VAE with another number of layers than the checkpoint's.", file=UNNAMED)
-        )
+        if is_loaded:
+            depth = say("{file} is a VAE with another number of layers than the checkpoint's.", file=UNNAMED)
+        else:
+            depth = say("{file} is a VAE with another number of layers than the usual ones.", file=UNNAMED)
+        return Reason("other-depth", depth)
     return None
+
+
+def _factors(ours: int, theirs: int, is_loaded: bool) -> Sentence:
+    fields = {"file": UNNAMED, "ours": ours, "theirs": theirs}
+    if ours == UPSCALER_FACTOR and is_loaded:
+        return say(
+            "{file} is a VAE whose latents have 1/{ours} of a picture's side, as that of the x4 upscaler; those of the "
+            "checkpoint have 1/{theirs}.",
+            **fields,
+        )
+    if ours == UPSCALER_FACTOR:
+        return say(
+            "{file} is a VAE whose latents have 1/{ours} of a picture's side, as that of the x4 upscaler; those of the "
+            "usual VAEs have 1/{theirs}.",
+            **fields,
+        )
+    if is_loaded:
+        return say(
+            "{file} is a VAE whose latents have 1/{ours} of a picture's side; those of the checkpoint have 1/{theirs}.",
+            **fields,
+        )
+    return say(
+        "{file} is a VAE whose latents have 1/{ours} of a picture's side; those of the usual VAEs have 1/{theirs}.",
+        **fields,
+    )
 
 
 def _strange_dtype(sources: Sources, wanted: Shapes | None) -> Reason | None:
@@ -309,14 +433,12 @@ def _form(tensors: TensorTable, host: HostCapability, expected: TensorTable | No
     if layout == "checkpoint":
         whole = say("{file} is a whole checkpoint, not a VAE. It belongs in the checkpoint folder.", file=UNNAMED)
         return Reason("checkpoint", whole)
-    if expected is not None and all(_shape(tensors, name) == expected[name].shape for name in expected):
-        return None
-    found = renamed_vae(tensors)
+    found = _found(tensors, expected)
     if found is None:
         return None
     if found.layout == "prefixed" and "prefixed" not in host.layouts:
         sentence = say(
-            "{file} is a VAE whose tensors' names all begin with “{prefix}”. The WebUI cannot load it as it is.",
+            "{file} holds a VAE whose tensors' names begin with “{prefix}”. The WebUI cannot load it as it is.",
             file=UNNAMED,
             prefix=shown(found.prefix),
         )
@@ -326,12 +448,8 @@ def _form(tensors: TensorTable, host: HostCapability, expected: TensorTable | No
     if not host.takes_matrices and any(source.shape != tensors[source.name].shape for source in found.tensors.values()):
         return Reason(
             "matrices",
-            say("{file} has attention weights as matrices. The WebUI takes them as convolutions only.", file=UNNAMED),
+            say("{file} has some weights as matrices. The WebUI takes them as convolutions only.", file=UNNAMED),
         )
     if host.layouts == {"ldm"} and any(found.prefix + name != source.name for name, source in found.tensors.items()):
         return Reason("other-names", say("{file} has some names that the WebUI does not use.", file=UNNAMED))
     return None
-
-
-def _shape(tensors: TensorTable, name: str) -> tuple[int, ...] | None:
-    return tensors[name].shape if name in tensors else None

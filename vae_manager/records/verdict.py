@@ -14,7 +14,7 @@ from ..files.conversion import Plan, plan
 from ..files.record import FileRecord, Problem
 from ..sentences import say
 from .capability import HostCapability, VaeSignature
-from .reasons import NETWORK_CODES, obstacle_to, refusal_of
+from .reasons import QUESTION_CODES, WAN_FAMILIES, obstacle_to, other_kind, refusal_of
 
 __all__ = ["AskFirst", "Refused", "Usable", "UsableAfter", "Verdict", "family_label", "obstacle_of", "verdict"]
 
@@ -24,6 +24,8 @@ class Usable:
     """The file can be put into the model as it is."""
 
     reason: None = None
+    is_compared: bool = field(default=False, compare=False)
+    """Its shapes were compared with those of a checkpoint, and fit."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,11 @@ def verdict(record: FileRecord, host: HostCapability, checkpoint: VaeSignature |
         return Refused(record.problems[0])
     tensors = checkpoint.tensors if checkpoint is not None else None
     refusal = refusal_of(record.tensors, host, tensors)
-    is_unusual = refusal is not None and tensors is None and refusal.code in NETWORK_CODES
+    is_unusual = refusal is not None and tensors is None and refusal.code in QUESTION_CODES
     if refusal is not None and not is_unusual:
         return Refused(refusal.named(name))
+    if record.layout == "wan" and checkpoint is not None and checkpoint.family not in (None, *WAN_FAMILIES):
+        return Refused(other_kind().named(name))
     planned = None
     obstacle = obstacle_to(record, host, tensors)
     if obstacle is not None:
@@ -86,7 +90,9 @@ def verdict(record: FileRecord, host: HostCapability, checkpoint: VaeSignature |
     question = refusal.named(name) if refusal is not None else _arriving(record) or _question(record, checkpoint)
     if question is not None:
         return AskFirst(question, obstacle, planned)
-    return UsableAfter(obstacle, planned) if obstacle is not None and planned is not None else Usable()
+    if obstacle is not None and planned is not None:
+        return UsableAfter(obstacle, planned)
+    return Usable(is_compared=tensors is not None)
 
 
 def _arriving(record: FileRecord) -> Problem | None:

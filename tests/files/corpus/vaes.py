@@ -13,7 +13,10 @@ WAN = {
     "encoder.downsamples.0.residual.0.gamma": (8, 1, 1, 1),
     "decoder.conv1.weight": (8, 16, 3, 3, 3),
     "decoder.middle.0.residual.0.gamma": (8, 1, 1, 1),
+    "encoder.head.2.weight": (32, 8, 3, 3, 3),
+    "decoder.head.2.weight": (3, 8, 3, 3, 3),
     "conv1.weight": (32, 32, 1, 1, 1),
+    "conv2.weight": (16, 16, 1, 1, 1),
 }
 WAN22 = {**WAN, "encoder.conv1.weight": (8, 12, 3, 3, 3), "decoder.conv1.weight": (8, 48, 3, 3, 3)}
 QWEN = {
@@ -205,10 +208,10 @@ NO_VAE: list[Case] = [
         "ed",
         "tiny",
     ),
-    Case("Wan 2.1", tensors(WAN, "BF16"), "safetensors", "video", 16, "bf16", "ed", "video"),
-    Case("Wan 2.1, zip", zipped(WAN), "pickle", "video", 16, "fp32", "ed", "video"),
-    Case("Wan 2.2", tensors(WAN22, "BF16"), "safetensors", "video", 48, "bf16", "ed", "video"),
-    Case("Qwen-Image", tensors(QWEN, "BF16"), "safetensors", "video", 16, "bf16", "ed", "video"),
+    Case("Wan 2.1", tensors(WAN, "BF16"), "safetensors", "wan", 16, "bf16", "ed", "video"),
+    Case("Wan 2.1, zip", zipped(WAN), "pickle", "wan", 16, "fp32", "ed", "video"),
+    Case("Wan 2.2", tensors(WAN22, "BF16"), "safetensors", "wan", 48, "bf16", "ed", "video"),
+    Case("Qwen-Image, diffusers", tensors(QWEN, "BF16"), "safetensors", "video", 16, "bf16", "ed", "video"),
     Case("Hunyuan", tensors(HUNYUAN), "safetensors", "video", 16, "fp32", "ed", "video"),
     Case("Stable Video Diffusion", tensors(SVD), "safetensors", "video", 4, "fp32", "ed", "video"),
     Case("LoRA", tensors(LORA, "F16"), "safetensors", "lora", None, "fp16", code="lora"),

@@ -36,6 +36,7 @@ MORE = (
 OTHER_SHAPES: Shapes = {
     "encoder.conv_in.weight": (8, 4, 3, 3), "decoder.conv_out.bias": (4,), "decoder.conv_in.weight": (8, 4, 1, 1),
     "decoder.mid.attn_1.q.weight": (8, 8, 3, 3), "quant_conv.weight": (8, 8, 1), "decoder.norm_out.weight": (8, 1),
+    "decoder.mid.attn_1.k.weight": (8, 8, 1, 1, 1), "post_quant_conv.weight": (4, 4, 1, 1, 1),
 }  # fmt: skip
 NETWORKS = {
     "wider": Config((16, 16), 1), "narrower": Config((4, 4), 1), "deeper": Config((8, 8), 2),
@@ -43,9 +44,14 @@ NETWORKS = {
     "three levels": Config((8, 8, 8), 1), "16 channels": Config((8, 8), 1, 16), "3 channels": Config((8, 8), 1, 3),
     "without quant": Config((8, 8), 1, 4, quant=False), "uneven": Config((8, 16), 1),
 }  # fmt: skip
+LARGE = (2.0**128 - 2.0**104, 2.0**128 - 2.0**103 - 2.0**76, 2.0**128 - 2.0**103, 2.0**128 * (1 - 2**-26), 2.0**128)
+"""From the largest number of 32 bits on: the first two are rounded to it, the others to infinity."""
 WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "module")
 SPOILT = {"NaN": b"\0\0\xc0\x7f", "infinity": b"\0\0\x80\xff"}
 MATRICES = ("encoder.mid.attn_1.q.weight", "decoder.mid.attn_1.proj_out.weight")
+QUANT_MATRICES: Shapes = {"quant_conv.weight": (8, 8), "post_quant_conv.weight": (4, 4)}
+TINY: Shapes = {"1.weight": (8, 4, 3, 3), "3.conv.0.weight": (8, 8, 3, 3)}
+VIDEO: Shapes = {"decoder.x": (1, 1, 1, 1, 1)}
 FOREIGN = {
     "GGUF": b"GGUF\3\0\0\0" + bytes(64), "7z": b"7z\xbc\xaf\x27\x1c" + bytes(64),
     "JPEG": b"\xff\xd8\xff\xe0" + bytes(64),
@@ -79,6 +85,9 @@ def _cases() -> Iterator[Case]:
         yield _case(f"{name} as {shape}", tensors({**ldm(), name: shape}))
     yield _case("matrices", tensors({**ldm(), **dict.fromkeys(MATRICES, (8, 8))}))
     yield _case("matrices of three axes", tensors({**ldm(), **dict.fromkeys(MATRICES, (8, 8, 1))}))
+    yield _case("quant_conv as matrices", tensors({**ldm(), **QUANT_MATRICES}))
+    yield _case("diffusers with quant_conv as matrices", tensors({**diffusers(), **QUANT_MATRICES}))
+    yield from _several()
     for name, config in NETWORKS.items():
         yield _case(f"{name}, ldm", tensors({ours: shape for ours, _, shape in names(config)}))
         yield _case(f"{name}, diffusers", tensors({theirs: shape for _, theirs, shape in names(config)}))
@@ -87,6 +96,32 @@ def _cases() -> Iterator[Case]:
     for name, data in FOREIGN.items():
         yield _case(name, data, "x.safetensors")
         yield _case(f"{name} as pt", data, "x.pt")
+
+
+def _several() -> Iterator[Case]:
+    """Yield files with two VAEs, or parts of two."""
+    last = "post_quant_conv.weight"
+    incomplete = {name: shape for name, shape in ldm().items() if name != last}
+    for beside, shapes in {
+        "decoder": half("decoder"),
+        "encoder": half("encoder"),
+        "incomplete VAE": incomplete,
+    }.items():
+        yield _case(f"{beside} beside a VAE below vae.", tensors({**shapes, **ldm(prefix="vae.")}))
+        yield _case(f"{beside} beside diffusers below vae.", tensors({**shapes, **below("vae.", diffusers())}))
+        both = {**below("first_stage_model.", shapes), **ldm(prefix="vae.")}
+        yield _case(f"{beside} below first_stage_model. beside a VAE below vae.", tensors(both))
+    odd = {**ldm(), last: (4, 4, 3, 3)}
+    yield _case("another shape beside a VAE below vae.", tensors({**odd, **ldm(prefix="vae.")}))
+    yield _case("a tiny one beside a VAE below vae.", tensors({**TINY, **ldm(prefix="vae.")}))
+    yield _case("five axes beside a VAE below vae.", tensors({**VIDEO, **ldm(prefix="vae.")}))
+    yield _case("two whole ones", tensors({**ldm(), **ldm(prefix="vae.")}))
+    yield _case("two below prefixes", tensors({**ldm(prefix="first_stage_model."), **ldm(prefix="vae.")}))
+    yield _case("five axes alone", tensors(VIDEO))
+    for kind, one, other in (("ldm", ldm(), diffusers()), ("diffusers", diffusers(), ldm())):
+        mixed = {name: shape for name, shape in one.items() if not name.startswith("decoder")}
+        mixed |= {name: shape for name, shape in other.items() if name.startswith("decoder")}
+        yield _case(f"encoder in the names of {kind}, decoder in others", tensors(mixed))
 
 
 def _wrapped() -> Iterator[Case]:
@@ -111,6 +146,8 @@ def _spoilt() -> Iterator[Case]:
     beside = tensors({"loss.logvar": (1,), **ldm()})
     at = 8 + int.from_bytes(beside[:8], "little")
     yield _case("NaN beside the VAE", beside[:at] + SPOILT["NaN"] + beside[at + 4 :])
+    for number in LARGE:
+        yield _case(f"{number.hex()} in 64 bits", tensors(ldm(), "F64")[:-8] + struct.pack("<d", number))
     yield _case("1e300 in 64 bits", tensors(ldm(), "F64")[:-8] + struct.pack("<d", 1e300))
     yield _case("30000 in 32 bits", whole[:-4] + struct.pack("<f", 30_000))
     start = 8 + int.from_bytes(whole[:8], "little")

@@ -17,7 +17,7 @@ _SENTENCES: Final = MappingProxyType(
         "from-diffusers": say("names changed from diffusers to the WebUI's"),
         "to-diffusers": say("names changed from the WebUI's to diffusers"),
         "names": say("some names changed to the usual ones"),
-        "shapes": say("shapes of the attention changed to the WebUI's"),
+        "shapes": say("shapes of some weights changed to the WebUI's"),
         "dropped": say("what is no part of the VAE left out"),
         "safetensors": say("a pickle turned into a safetensors file"),
         "fp32": say("numbers changed to fp32"),

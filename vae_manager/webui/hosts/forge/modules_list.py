@@ -25,7 +25,7 @@ from . import variants
 from .encoders import GGUF, is_gguf, is_text_encoder
 from .variants import OPTION
 
-VAES = ("ldm", "diffusers", "prefixed", "tiny", "video")
+VAES = ("ldm", "diffusers", "prefixed", "tiny", "wan", "video")
 """Layouts of what is a VAE, whether it can be loaded or not."""
 
 

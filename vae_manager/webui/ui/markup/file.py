@@ -10,7 +10,7 @@ from pathlib import Path
 from ....files import FileRecord
 from ....library.verification import Outcome, Verification
 from ....records.reasons import NETWORK_CODES
-from ....records.verdict import AskFirst, Refused, Verdict, obstacle_of
+from ....records.verdict import AskFirst, Refused, Usable, Verdict, obstacle_of
 from ....sentences import Sentence, megabytes, say
 from ...words import Words
 from ..library_facts import HashState, Library, LibraryRow
@@ -103,6 +103,8 @@ def _fit(row: LibraryRow, record: FileRecord, answer: Verdict, library: Library)
         return []
     if record.family.sure and record.family.family == ours:
         return [say("It fits the loaded checkpoint.")]
+    if not isinstance(answer, Usable) or not answer.is_compared:
+        return [say("Its shapes were not compared with the loaded checkpoint, so whether it fits is not known.")]
     return [say("Its shapes fit the loaded checkpoint; whether it was made for it, shapes cannot tell.")]
 
 
