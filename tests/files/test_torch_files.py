@@ -261,3 +261,49 @@ def test_a_look_at_numbers_stops_within_a_chunk(tmp_path: Path) -> None:
     stop = threading.Event()
     with pytest.raises(Cancelled):
         find_nan(safetensors(tmp_path / "x.safetensors", ldm()), report=lambda done, total: stop.set(), stop=stop)
+
+
+# -- what no table of tensors has a word for -----------------------------------------------------------------------
+@pytest.mark.parametrize("write", [as_zip, as_legacy])
+@pytest.mark.parametrize("other", ["x", "loss.x", "decoder_ema.x"])
+def test_a_strange_kind_of_number_beside_a_vae_is_left_out(tmp_path: Path, write: Any, other: str) -> None:
+    codes, storages = weights(ldm())
+    path = tmp_path / "a.pt"
+    odd = tensor(storage("ComplexFloat", "999", 1), (1,))
+    path.write_bytes(write(Made(b"\x80\x02" + mapping({other: odd, **codes}) + b".", {"999": bytes(8), **storages})))
+    record = inspect(path)
+    assert (record.problems, set(record.tensors)) == ((), set(ldm()))
+
+
+@pytest.mark.parametrize("other", ["decoder.x", "vae.encoder.x", "quant_conv.x"])
+def test_a_strange_kind_of_number_in_a_vae_is_damage(tmp_path: Path, other: str) -> None:
+    codes, storages = weights(ldm())
+    path = tmp_path / "a.pt"
+    odd = tensor(storage("ComplexFloat", "999", 1), (1,))
+    path.write_bytes(as_zip(Made(b"\x80\x02" + mapping({other: odd, **codes}) + b".", {"999": bytes(8), **storages})))
+    assert [problem.code for problem in inspect(path).problems] == ["bad-pickle"]
+
+
+def test_a_strange_kind_of_number_counts_where_there_is_no_vae(tmp_path: Path) -> None:
+    """A text encoder may need it."""
+    codes, storages = weights({"token_embedding.weight": (4, 4)})
+    path = tmp_path / "a.pt"
+    odd = tensor(storage("ComplexFloat", "999", 1), (1,))
+    path.write_bytes(as_zip(Made(b"\x80\x02" + mapping({"x": odd, **codes}) + b".", {"999": bytes(8), **storages})))
+    assert [problem.code for problem in inspect(path).problems] == ["bad-pickle"]
+
+
+@pytest.mark.parametrize("flag", ["neg", "conj"])
+def test_a_turned_sign_is_told_from_a_misused_name(tmp_path: Path, flag: str) -> None:
+    codes, storages = weights(ldm())
+    plain = codes["decoder.conv_in.weight"]
+    said = []
+    for key in (flag, "other"):
+        turned = plain.removesuffix(b"tR") + mapping({key: b"\x88"}) + b"tR"
+        path = tmp_path / f"{key}.pt"
+        code = mapping({**codes, "decoder.conv_in.weight": turned})
+        path.write_bytes(as_zip(Made(b"\x80\x02" + code + b".", storages)))
+        [problem] = inspect(path).problems
+        assert problem.code == "bad-pickle"
+        said.append(problem.sentence.fields["reason"])
+    assert said[0] != said[1]

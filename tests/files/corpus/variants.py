@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ..filling import filling
 from ..network_names import Config, names
 from ..samples import diffusers, encode, header_of, ldm
-from ..torch_files import as_legacy, as_zip, mapping, ordered, state_dict, weights
+from ..torch_files import Made, as_legacy, as_zip, mapping, ordered, state_dict, storage, tensor, weights
 from .case import Case, Shapes, below, half, legacy, pickled, tensors, zipped
 
 DTYPES = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I64")
@@ -92,6 +92,7 @@ def _cases() -> Iterator[Case]:
         yield _case(f"{name}, ldm", tensors({ours: shape for ours, _, shape in names(config)}))
         yield _case(f"{name}, diffusers", tensors({theirs: shape for _, theirs, shape in names(config)}))
     yield from _wrapped()
+    yield from _complex()
     yield from _spoilt()
     for name, data in FOREIGN.items():
         yield _case(name, data, "x.safetensors")
@@ -136,6 +137,17 @@ def _wrapped() -> Iterator[Case]:
     yield _case("legacy below state_dict", as_legacy(made))
     yield _case("newer torch", as_zip(made, **{".format_version": b"1", ".storage_alignment": b"64"}))
     yield _case("OrderedDict", pickled(mapping(codes, ordered()), **storages))
+
+
+def _complex() -> Iterator[Case]:
+    """Yield files with numbers that safetensors has no word for."""
+    codes, storages = weights(ldm())
+    odd = tensor(storage("ComplexFloat", "999", 1), (1,))
+    stored = {**storages, "999": bytes(8)}
+    for name in ("x", "loss.x", "decoder.x", "first_stage_model.decoder.conv_in.bias"):
+        for kind, write in (("zip", as_zip), ("legacy", as_legacy)):
+            made = Made(b"\x80\x02" + mapping({**codes, name: odd}) + b".", stored)
+            yield _case(f"complex {name}, {kind}", write(made))
 
 
 def _spoilt() -> Iterator[Case]:

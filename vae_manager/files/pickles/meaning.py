@@ -82,6 +82,8 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Lightning's checkpoints name the classes of its callbacks, as keys of what those have to remember."""
 _DEVICES: Final = frozenset({"cpu", "cuda", "hip", "hpu", "meta", "mps", "privateuseone", "xla", "xpu"})
 _LAYOUTS: Final = frozenset({"torch.strided", "torch.sparse_coo"})
+_TURNED: Final = ("neg", "conj")
+"""Metadata of a tensor whose numbers, or imaginary parts, are those of its storage with the sign turned."""
 _METADATA: Final = "_metadata"
 """The one attribute that torch gives an OrderedDict, of versions."""
 
@@ -203,7 +205,7 @@ def _tensor_2(arguments: Arguments) -> Tensor:
         raise misused()
     tensor = _tensor(arguments[:4])
     _check_gradient(tensor.dtype, arguments[4], arguments[5])
-    _check_empty(arguments[6:])
+    _check_metadata(arguments[6:])
     return tensor
 
 
@@ -221,7 +223,7 @@ def _tensor_3(arguments: Arguments) -> Tensor:
     _check_gradient(dtype, arguments[4], arguments[5])
     if arguments[4]:  # torch writes such a tensor, and fails to make it
         raise misused()
-    _check_empty(arguments[7:])
+    _check_metadata(arguments[7:])
     return _seen(storage, dtype, width, arguments)
 
 
@@ -253,6 +255,16 @@ def _check_gradient(dtype: str | None, gradient: object, hooks: object) -> None:
 def _check_empty(more: Arguments) -> None:
     if not all(value is None or (isinstance(value, Pairs) and not value) for value in more):
         raise misused()
+
+
+def _check_metadata(more: Arguments) -> None:
+    """Raise Refused if a tensor has metadata: its numbers are others than those of its storage."""
+    if len(more) == 1 and isinstance(more[0], Pairs) and more[0] and all(key in _TURNED for key, _ in more[0]):
+        raise Refused(
+            DAMAGED,
+            say("one of its tensors stands there with its sign turned. Apply resolve_neg() to it, and save it anew."),
+        )
+    _check_empty(more)
 
 
 def _is_size(value: object) -> TypeGuard[int]:

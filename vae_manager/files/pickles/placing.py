@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -21,6 +22,10 @@ MAX_WRAPPERS: Final = 3
 MOST_TENSORS: Final = 20_000
 """A checkpoint of SDXL has 2,600."""
 
+_FIRST_TENSORS: Final = ("encoder.conv_in.weight", "decoder.conv_in.weight")
+_OF_A_VAE: Final = re.compile(r"(?:^|\.)(?:encoder|decoder|quant_conv|post_quant_conv|bn)\.")
+"""In the names of the tensors of a VAE, whatever their prefix."""
+
 MOST_TIMES: Final = 8
 """How many times the file's own size its tensors may have in all: they can share storage, and repeat it."""
 
@@ -36,9 +41,9 @@ def header_of(root: object, place: Callable[[Storage], Place], size: int) -> Hea
     """Return the weights of a file of `size` bytes whose pickle holds `root`. Values that are no tensors are left out.
 
     A "state_dict" is looked into, as the WebUI does; so is another wrapper that training code writes, if no tensor lies
-    beside it. Raises Refused.
+    beside it. Beside a VAE, a tensor of a kind of number that safetensors has no word for is left out. Raises Refused.
     """
-    weights = _weights(root)
+    weights = _without_leftovers(_weights(root))
     if len(weights) > MOST_TENSORS:
         raise Refused(DAMAGED, say("it has more tensors than any checkpoint."))
     total = 0
@@ -68,6 +73,17 @@ def _weights(root: object) -> dict[str, Tensor]:
         else:
             return {}
     return {}
+
+
+def _without_leftovers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out what lies beside a VAE and has no known kind of number; in other files it may be needed."""
+    if not any(tensor.dtype is not None and name.endswith(_FIRST_TENSORS) for name, tensor in weights.items()):
+        return weights
+    return {
+        name: tensor
+        for name, tensor in weights.items()
+        if tensor.dtype is not None or _OF_A_VAE.search(name) is not None
+    }
 
 
 def _latest(root: object) -> dict[str, object]:
