@@ -12,13 +12,14 @@ from typing import Final
 from ..catalogue import Catalogue
 from ..errors import IntegrityError, NotFoundError
 from ..files import FileRecord, identity_of, inspect
+from ..files.numbers import find_nan
 from ..files.record import Fingerprints
 from ..library import Folder, scan
 from ..library.families import Guesses, OwnWords, family_of, known_weights
 from ..library.index import Index
 from ..library.journal import Journal
 from ..library.moving import Memory, Surroundings
-from ..library.verification import Verification, VerificationStore
+from ..library.verification import Outcome, Verification, VerificationStore, can_look_at_numbers
 from ..records import HashStore, RecordStore
 from ..sentences import say
 from ..upkeep.recovery import OWN, Recovery
@@ -79,10 +80,26 @@ class Known:
             self.hash(path, report=report, stop=stop)
             if header.has_encoder or header.has_decoder:
                 self.fingerprints(path, report=report, stop=stop)
+                self._look_at_numbers(header, stop)
         identity = identity_of(path)
         if identity is None:
             raise NotFoundError(say("There is no file {path}.", path=path))
         return self.index.completed(header, identity)
+
+    def _look_at_numbers(self, header: FileRecord, stop: threading.Event | None) -> None:
+        """Find NaN and infinite values, unless these bytes were looked at before; without numpy nothing is found."""
+        identity = identity_of(header.path)
+        if identity is None or header.problems or not can_look_at_numbers() or self.index.failure_of(identity):
+            return
+        verification = self.verifications.of_identity(identity)
+        if verification is not None and verification.outcome is Outcome.VERIFIED:
+            return
+        try:
+            problem = find_nan(header.path, stop=stop)
+        except (NotFoundError, IntegrityError):
+            return
+        if problem is not None:
+            self.index.note_failure(identity, problem)
 
     def hash(self, path: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> str:
         """The SHA-256, remembered or computed; `report` is told bytes done and in all."""

@@ -120,6 +120,12 @@ def _sure(row: LibraryRow) -> Sentence:
 
 def _verified(verification: Verification) -> Sentence:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(verification.at))
+    if verification.outcome is Outcome.UNVERIFIED and verification.was_other:
+        return say(
+            "It was read on {date}: each number is finite. It was written to since the reading before, so its bytes "
+            "were compared with nothing; the next Verify compares them with these.",
+            date=when,
+        )
     if verification.outcome is Outcome.UNVERIFIED:
         return say(
             "It was read on {date}: each number is finite. There was no earlier reading to compare it with; the next "
