@@ -85,7 +85,7 @@ def _field_to_data(value: object, text: Callable[[str], str]) -> object:
 def renamed(sentence: Sentence, old: str, new: str) -> Sentence:
     """Return the sentence about a file that is called `new` now, and was called `old`."""
     fields = {
-        name: renamed(value, old, new) if isinstance(value, Sentence) else new if value == old else value
+        name: renamed(value, old, new) if isinstance(value, Sentence) else new if str(value) == old else value
         for name, value in sentence.fields.items()
     }
     return Sentence(sentence.template, fields)

@@ -85,6 +85,12 @@ def _kind(row: LibraryRow, record: FileRecord, answer: Verdict) -> Sentence:
 def _fit(row: LibraryRow, record: FileRecord, answer: Verdict, library: Library) -> list[Sentence]:
     """Return how it goes with the checkpoint. The reason of a refusal stands in a line of its own."""
     ours = library.in_use.family
+    if row.in_use and row.was_changed:
+        return [
+            say(
+                "It was in use before it was changed: its earlier weights are in the model. Use it again to load these."
+            )
+        ]
     if row.in_use:
         return [say("It is in use: its weights are in the model.")]
     if isinstance(answer, Refused):

@@ -81,7 +81,8 @@ def _name(row: LibraryRow, words: Words) -> str:
         f"<bdi>{file_name(row.name)}</bdi></button>"
     )
     if row.in_use:
-        name += " " + badge("✓", words(say("in use")))
+        in_use = say("in use before it was changed") if row.was_changed else say("in use")
+        name += " " + badge("!" if row.was_changed else "✓", words(in_use))
     below = " ".join(filter(None, [_recognised(row, words), _hash(row, words)]))
     picture = preview(row.key) if row.has_preview else ""
     return f'<div class="vm-file">{picture}<div>{name}<div class="vm-sub">{below}</div></div></div>'
@@ -224,7 +225,8 @@ def _is_damaged(row: LibraryRow) -> bool:
 
 def may_use(row: LibraryRow, library: Library) -> bool:
     can = can_use(row.answer) and not _is_damaged(row)
-    return can and row.word is not None and not row.in_use and library.choose_refused is None
+    is_new = not row.in_use or row.was_changed
+    return can and row.word is not None and is_new and library.choose_refused is None
 
 
 def may_convert(row: LibraryRow, library: Library) -> bool:
