@@ -12,11 +12,11 @@ from ....library.verification import Outcome, Verification
 from ....records.reasons import NETWORK_CODES
 from ....records.verdict import AskFirst, Refused, Verdict, obstacle_of
 from ....sentences import Sentence, megabytes, say
-from ...words import Words
+from ...words import Words, plain
 from ..library_facts import HashState, Library, LibraryRow
 from ..options import LOOK_ALIKE, can_use, family_label, needs_conversion
 from .library import compare_button, is_replaced, may_convert, may_use, use, use_converted
-from .parts import LOOK, button, copy_button, file_name, line, paragraph, plain, preview
+from .parts import LOOK, button, copy_button, file_name, line, paragraph, preview
 
 METADATA_SHOWN = 12
 """Entries; some trainers write hundreds."""

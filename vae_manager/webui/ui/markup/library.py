@@ -7,11 +7,11 @@ from html import escape
 from ....library.verification import Outcome
 from ....records.verdict import obstacle_of
 from ....sentences import Sentence, megabytes, say
-from ...words import Words
+from ...words import Words, plain
 from ..library_facts import HashState, Library, LibraryRow
 from ..options import can_convert, can_use, family_label, needs_conversion, sorts_last
 from .outcomes import activity_lines
-from .parts import badge, button, copy_button, file_name, paragraph, plain, preview, with_buttons
+from .parts import badge, button, copy_button, file_name, paragraph, preview, with_buttons
 from .problems import outcome_word, problem_word
 
 
