@@ -82,6 +82,15 @@ def _field_to_data(value: object, text: Callable[[str], str]) -> object:
     return value if isinstance(value, int | float) else text(str(value))
 
 
+def renamed(sentence: Sentence, old: str, new: str) -> Sentence:
+    """Return the sentence about a file that is called `new` now, and was called `old`."""
+    fields = {
+        name: renamed(value, old, new) if isinstance(value, Sentence) else new if str(value) == old else value
+        for name, value in sentence.fields.items()
+    }
+    return Sentence(sentence.template, fields)
+
+
 def megabytes(count: int) -> str:
     """`count` bytes as people read sizes on a download page: decimal units, "335 MB" or "1.4 GB"."""
     if 0 < count < 1000:

@@ -22,7 +22,9 @@ from tests.host.fixtures import WebUI, start_webui
 from tests.hub import Hub
 from tests.vaes import BASE, TUNED
 
-sync_api.expect.set_options(timeout=20_000)  # a busy machine needs more than the usual 5 seconds
+PATIENCE_MS = 60_000
+"""For a state to come: a busy machine needs far more than the usual 5 seconds."""
+sync_api.expect.set_options(timeout=PATIENCE_MS)
 
 GET_AND_USE = """[data-vae-do*='"use": true']"""
 """The button that fetches an offered VAE and uses it."""
@@ -138,7 +140,7 @@ def open_page(browser: sync_api.Browser) -> Iterator[Callable[[Stage], sync_api.
 
     def open_it(stage: Stage, query: str = "", *, accordion: bool = True) -> sync_api.Page:
         page = browser.new_page(viewport={"width": 1300, "height": 1100})
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(stage.webui.url + query, wait_until="domcontentloaded")
         page.wait_for_selector("#vae_manager_txt2img [data-vae-region=status] p", state="attached")

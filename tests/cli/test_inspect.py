@@ -152,6 +152,19 @@ def opened_by(pid: int) -> list[Path]:
     return found
 
 
+def test_what_is_known_of_its_neighbours_weights_is_known_of_a_file(cli: Cli) -> None:
+    """`list` and the page say so too."""
+    folder, data = cli.work / "VAE", cli.work / "data"
+    folder.mkdir()
+    data.mkdir()
+    one, two = vae(folder / "a.safetensors", 3), vae(folder / "b.safetensors", 3, made_by="me")
+    catalogue = ("--catalogue", catalogue_with(cli, one), "--data", data)
+    cli("inspect", one, two, *catalogue)
+    [row] = cli("inspect", two, *catalogue, "--json").json
+    assert (row["family"], row["family_why"], row["entry"]) == ("sdxl", "weights", "mine")
+    assert "byte for byte" not in cli("inspect", two, *catalogue).out
+
+
 # -- verify --------------------------------------------------------------------------------------------------------
 def test_verify_looks_at_the_numbers(cli: Cli) -> None:
     pytest.importorskip("numpy")

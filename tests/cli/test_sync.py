@@ -39,7 +39,8 @@ def states(answer: dict[str, Any]) -> dict[str, str]:
 def test_what_is_missing_is_fetched_and_then_nothing_more(hub: Hub, cli: Cli) -> None:
     command = ("sync", declare(cli, MINE, THEIRS), "--dir", cli.folder)
     first = cli(*command)
-    assert (first.status, first.err) == (0, "")
+    assert first.status == 0
+    assert all(name in first.err for name in NAMES), "its declaration is kept; that they are no models is told"
     assert [line.split()[0] for line in first.out.splitlines()] == ["fetched", "fetched"]
     assert cli.names() == NAMES
     assert (cli.folder / NAMES[0]).read_bytes() == DATA
@@ -52,6 +53,10 @@ def test_what_is_missing_is_fetched_and_then_nothing_more(hub: Hub, cli: Cli) ->
 
 def test_as_json(cli: Cli) -> None:
     answer = cli("sync", declare(cli, MINE), "--dir", cli.folder, "--json")
+    verdict = ("verdict", "loadable", "convertible", "code", "reason")
+    whole = answer.json
+    [found] = whole["items"]
+    assert {key: found.pop(key) for key in verdict}["verdict"] == "refused", "random bytes are no model"
     row = {
         "file_name": NAMES[0],
         "path": str(cli.folder / NAMES[0]),
@@ -60,7 +65,7 @@ def test_as_json(cli: Cli) -> None:
         "fetched": len(DATA),
     }
     assert answer.status == 0
-    assert answer.json == {"folder": str(cli.folder), "items": [row], "undeclared": [], "status": 0}
+    assert whole == {"folder": str(cli.folder), "items": [row], "undeclared": [], "status": 0}
 
 
 def test_ids_of_ones_own_catalogue(cli: Cli) -> None:

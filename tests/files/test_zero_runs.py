@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vae_manager.catalogue.names import COMPANIONS
-from vae_manager.files import inspect, read_header
+from vae_manager.files import inspect, read_header, zero_runs
 from vae_manager.files.zero_runs import companion_of
 
 from .samples import ldm, safetensors
@@ -61,6 +61,51 @@ def test_name_too_long_for_a_companion(tmp_path: Path) -> None:
     path = safetensors(tmp_path / f"{'x' * 240}.safetensors", ldm())
     assert companion_of(path) is None
     assert inspect(path).problems == ()
+
+
+def test_weights_beside_the_vae_may_be_zero(tmp_path: Path) -> None:
+    """A loss that it was trained with, or moving averages: nothing loads them."""
+    path = safetensors(tmp_path / "x.safetensors", {**ldm(), "loss.discriminator.main.0.weight": (64, 3, 4, 4)})
+    header, data = read_header(path), bytearray(path.read_bytes())
+    info = header.tensors["loss.discriminator.main.0.weight"]
+    data[header.data_start + info.start : header.data_start + info.end] = bytes(info.end - info.start)
+    path.write_bytes(data)
+    assert inspect(path).problems == ()
+
+
+def test_the_weight_of_an_attention_counts_as_a_matrix_too(tmp_path: Path) -> None:
+    """A conversion makes a convolution of it, which would be refused."""
+    shapes = {name: shape[:2] if ".attn_1." in name and len(shape) == 4 else shape for name, shape in ldm().items()}
+    path = safetensors(tmp_path / "x.safetensors", shapes)
+    header, data = read_header(path), bytearray(path.read_bytes())
+    info = next(info for name, info in header.tensors.items() if name.endswith("attn_1.q.weight"))
+    assert info.end - info.start >= 256
+    data[header.data_start + info.start : header.data_start + info.end] = bytes(info.end - info.start)
+    path.write_bytes(data)
+    assert [problem.code for problem in inspect(path).problems] == ["unfinished"]
+
+
+def test_one_zero_that_stands_for_a_whole_weight(tmp_path: Path) -> None:
+    """`torch.zeros(1).expand(…)`, as torch saves it: four bytes."""
+    torch = pytest.importorskip("torch")
+    tensors = {name: torch.full(shape, 0.5) for name, shape in ldm().items()}
+    tensors["decoder.conv_in.weight"] = torch.zeros(1, 1, 1, 1).expand(tensors["decoder.conv_in.weight"].shape)
+    torch.save(tensors, tmp_path / "x.pt")
+    assert [problem.code for problem in inspect(tmp_path / "x.pt").problems] == ["unfinished"]
+
+
+@pytest.mark.parametrize("part", ["beginning", "middle", "end"])
+def test_a_hole_in_a_large_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    monkeypatch.setattr(zero_runs, "HOLE_BYTES", 512)
+    monkeypatch.setattr(zero_runs, "LARGE_BYTES", 2_000)
+    path = safetensors(tmp_path / "x.safetensors", ldm())
+    header, data = read_header(path), bytearray(path.read_bytes())
+    largest = max(header.tensors.values(), key=lambda info: info.end - info.start)
+    start, end = header.data_start + largest.start, header.data_start + largest.end
+    place = {"beginning": start, "middle": (start + end) // 2 - 100, "end": end - 600}[part]
+    data[place : place + 600] = bytes(600)
+    path.write_bytes(data)
+    assert [problem.code for problem in inspect(path).problems] == ["unfinished"]
 
 
 def test_each_weight_is_looked_at(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.records.reading import sql
 from vae_manager.catalogue import Catalogue, Entry
 from vae_manager.errors import DiskError, UsageError
 from vae_manager.files import FileRecord, identity_of
+from vae_manager.files.architecture import Architecture, shapes_of
 from vae_manager.files.weights import Fingerprints
 from vae_manager.library.families import (
     FamilyGuess,
@@ -65,6 +66,20 @@ def test_four_channels_tell_no_sd1_from_sdxl(folder: Path) -> None:
 def test_other_shapes(folder: Path, channels: int, candidates: tuple[str, ...]) -> None:
     path = safetensors(folder / "a.safetensors", ldm(channels))
     assert family_of(known(path), NOTHING) == FamilyGuess(None, candidates=candidates)
+
+
+@pytest.mark.parametrize("levels", [3, 5])
+def test_latents_of_another_size_are_of_no_family(folder: Path, levels: int) -> None:
+    """The x4 upscaler's VAE has four channels too."""
+    widths = (64,) * levels
+    shapes = shapes_of(Architecture(4, widths, widths, blocks=1, decoder_blocks=2))
+    path = safetensors(folder / "a.safetensors", shapes)
+    assert family_of(known(path), NOTHING) == FamilyGuess(None)
+
+
+def test_a_video_vae_is_of_no_family_of_pictures(folder: Path) -> None:
+    shapes = {"decoder.conv_in.weight": (8, 4, 3, 3, 3), "encoder.conv_in.weight": (8, 3, 3, 3, 3)}
+    assert family_of(known(safetensors(folder / "a.safetensors", shapes)), NOTHING) == FamilyGuess(None)
 
 
 def test_shapes_that_leave_one(folder: Path) -> None:

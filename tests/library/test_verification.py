@@ -15,7 +15,7 @@ from tests.files.samples import ldm, safetensors
 from tests.library.vaes import sha256, vae
 from vae_manager.catalogue import Catalogue, load
 from vae_manager.errors import DiskError, NotFoundError
-from vae_manager.files import identity_of
+from vae_manager.files import identity_of, inspect, read_header, zero_runs
 from vae_manager.library import Folder, scan
 from vae_manager.library.verification import Outcome, Verification, VerificationStore, verify
 from vae_manager.records import HashStore, RecordStore
@@ -148,11 +148,58 @@ def test_a_verification_follows_its_bytes_and_no_others(tmp_path: Path) -> None:
     new = path.rename(tmp_path / "b.safetensors")
     store.carry(before, new)
     [moved] = scan([Folder(tmp_path)])
-    assert store.of(moved) is found
+    assert store.of(moved) == found
     vae(new, 2)
     os.utime(new, ns=(5, 5))
     [other] = scan([Folder(tmp_path)])
     assert store.of(other) is None
+
+
+def test_a_damaged_file_stays_so_under_a_new_name_and_in_the_next_process(tmp_path: Path) -> None:
+    path = vae(tmp_path / "VAE" / "a.safetensors")
+    path.write_bytes(path.read_bytes()[:-9])
+    [file] = scan([Folder(path.parent)])
+    records = RecordStore(tmp_path / "data")
+    store = VerificationStore(lambda: records)
+    store.put(file, verify(path, load(), HashStore(records)))
+    before = identity_of(path)
+    assert before is not None
+    new = path.rename(path.with_name("b.safetensors"))
+    store.carry(before, new)
+    records.carry(before, new)
+    [moved] = scan([Folder(path.parent)])
+    for each in (store, VerificationStore(lambda: RecordStore(tmp_path / "data"))):
+        found = each.of(moved)
+        assert found is not None and found.outcome is Outcome.DAMAGED and found.reason is not None
+        assert "b.safetensors" in found.reason.fields.values()
+        assert "a.safetensors" not in found.reason.fields.values()
+
+
+def test_a_copy_has_the_bytes_of_an_earlier_reading(tmp_path: Path) -> None:
+    path, copy = vae(tmp_path / "a.safetensors"), tmp_path / "b.safetensors"
+    hashes = HashStore()
+    assert verify(path, load(), hashes).outcome is Outcome.UNVERIFIED
+    copy.write_bytes(path.read_bytes())
+    assert verify(copy, load(), hashes).outcome is Outcome.VERIFIED
+    vae(path, 2)
+    again = verify(path, load(), hashes)
+    assert (again.outcome, again.was_other) == (Outcome.UNVERIFIED, True)
+
+
+def test_a_hole_inside_a_weight_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing samples each weight; a verification reads all of it, without numpy too."""
+    monkeypatch.setattr(zero_runs, "HOLE_BYTES", 512)
+    path = safetensors(tmp_path / "a.safetensors", ldm())
+    header, data = read_header(path), bytearray(path.read_bytes())
+    largest = max(header.tensors.values(), key=lambda info: info.end - info.start)
+    start = header.data_start + largest.start + 300
+    data[start : start + 600] = bytes(600)
+    path.write_bytes(data)
+    assert inspect(path).problems == ()
+    for has_numbers in (True, False):
+        found = verify(path, load(), HashStore(), has_numbers=has_numbers)
+        assert found.outcome is Outcome.DAMAGED
+        assert found.damage is not None and found.damage[1].code == "unfinished"
 
 
 def test_a_verification_survives_the_process(tmp_path: Path) -> None:

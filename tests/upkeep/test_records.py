@@ -13,7 +13,7 @@ from vae_manager.files import FileRecord, Problem, identity_of
 from vae_manager.library import Folder, scan
 from vae_manager.library.families import Guesses, OwnWords
 from vae_manager.library.index import Index
-from vae_manager.records import HashStore, RecordStore
+from vae_manager.records import HashStore, RecordStore, binding_key
 from vae_manager.records.capability import A1111
 from vae_manager.records.verdict import Refused, verdict
 from vae_manager.sentences import say
@@ -30,7 +30,7 @@ class Shelf:
         self.folder = root / "VAE"
         self.folder.mkdir()
         self.records = RecordStore(root / "data")
-        hashes = HashStore(self.records)
+        hashes = self.hashes = HashStore(self.records)
         self.index = Index(self.records, hashes)
         words, guesses, catalogue = OwnWords(root / "families.json"), Guesses(self.records), Catalogue(())
         self.looks = Looks(
@@ -68,12 +68,46 @@ def test_record_keeps_the_failure_of_its_bytes(shelf: Shelf, tmp_path: Path) -> 
     assert codes(shelf.record(path)) == [], "other bytes have no failure"
 
 
+@pytest.mark.parametrize("is_hashed", [True, False])
+def test_failure_goes_along_under_a_new_name(shelf: Shelf, tmp_path: Path, is_hashed: bool) -> None:
+    path = vae(shelf.folder / "a.safetensors", 1)
+    if is_hashed:
+        shelf.hashes.compute(path)
+    before = identity_of(path)
+    assert before is not None
+    shelf.index.note_failure(before, PROBLEM)
+    new = path.rename(shelf.folder / "b.safetensors")
+    for memory in (shelf.hashes, shelf.index):
+        memory.carry(before, new)
+    for index in (shelf.index, Index(RecordStore(tmp_path / "data"))):
+        [record] = index.look(scan([Folder(shelf.folder)]))
+        assert codes(record) == ["nan"]
+        assert dict(record.problems[0].sentence.fields) == {"file": "b.safetensors"}
+
+
+def test_failure_holds_for_the_bytes_under_any_name(shelf: Shelf) -> None:
+    path = vae(shelf.folder / "a.safetensors", 1)
+    shelf.hashes.compute(path)
+    identity = identity_of(path)
+    assert identity is not None
+    shelf.index.note_failure(identity, PROBLEM)
+    path.chmod(0o600)
+    assert codes(shelf.record(path)) == ["nan"], "its mode has changed alone"
+    copy, other = shelf.folder / "copy.safetensors", vae(shelf.folder / "other.safetensors", 2)
+    copy.write_bytes(path.read_bytes())
+    for each in (copy, other):
+        shelf.hashes.compute(each)
+    assert codes(shelf.record(copy)) == ["nan"]
+    assert dict(shelf.record(copy).problems[0].sentence.fields) == {"file": "copy.safetensors"}
+    assert codes(shelf.record(other)) == []
+
+
 def test_record_without_the_failure_if_it_cannot_be_read(shelf: Shelf) -> None:
     path = vae(shelf.folder / "a.safetensors", 1)
     identity = identity_of(path)
     assert identity is not None
     shelf.index.note_failure(identity, Problem("nan", say("x")))
-    failure = shelf.records.failures.get(identity.path)
+    failure = shelf.records.failures.get(binding_key(tuple(identity)))
     assert failure is not None
     for text in ("", "[]", '{"code": 1}', "{" * 1000):
         shelf.records.failures.put(failure._replace(sentence=text))

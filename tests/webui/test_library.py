@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,12 @@ from tests.webui.host import PlainHost
 from tests.webui.seen import ENTRY, bar, details, finish, library, plain, row
 from tests.webui.test_page import do, wait_for, write_catalogue
 from vae_manager.errors import RefusedError, UsageError
+from vae_manager.files import identity_of
+from vae_manager.library import scan
 from vae_manager.service import Service
 from vae_manager.upkeep import key_of
 from vae_manager.webui import api
+from vae_manager.webui.ui.library_facts import read_library
 from vae_manager.webui.ui.page import EVERYWHERE, Page
 
 
@@ -40,6 +44,23 @@ def test_a_row_says_what_a_file_is(page: Page, own: Path, host: PlainHost) -> No
 def test_nothing_is_looked_at_until_somebody_looks(page: Page, own: Path, service: Service) -> None:
     assert "library" not in page.state({})
     assert "library" in page.state({}, ("", ""))
+
+
+def test_a_file_that_was_changed_is_not_what_is_in_the_model(
+    page: Page, own: Path, host: PlainHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_use = replace(host.in_use(), path=str(own), identity=identity_of(own))
+    monkeypatch.setattr(host, "in_use", lambda: in_use)
+    host.refresh()
+    [before] = [one for one in read_library(host, page.service, scan(host.folders()), "").table.rows if one.path == own]
+    assert (before.in_use, before.was_changed) == (True, False)
+    own.chmod(0o600)
+    [same] = [one for one in read_library(host, page.service, scan(host.folders()), "").table.rows if one.path == own]
+    assert not same.was_changed, "its mode is not its content"
+    own.write_text("text")
+    host.refresh()
+    [row] = [one for one in read_library(host, page.service, scan(host.folders()), "").table.rows if one.path == own]
+    assert (row.in_use, row.was_changed) == (True, True)
 
 
 def test_the_file_in_use_is_shown_until_another_is_selected(page: Page, own: Path, host: PlainHost) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from vae_manager.sentences import megabytes, say
 from vae_manager.webui import words as module
-from vae_manager.webui.words import Words, words_for
+from vae_manager.webui.words import Words, plain, words_for
 
 OURS = {"{done} of {total}": "{total} 中的 {done}", "Automatic": "自动", "Smoother, the safe default": "更平滑"}
 
@@ -97,3 +97,10 @@ def test_our_table_is_read_once(tmp_path: Path) -> None:
     assert words_for("zh_CN", {})("Automatic") == "自动"
     (tmp_path / "zh_CN.vae-manager.json").unlink()
     assert words_for("zh-Hans", {})("Automatic") == "自动"
+
+
+@pytest.mark.parametrize("name", ["\u202egnp.exe.pt", "a\nb.pt", "a\x1b[2Jb.pt", "\udcffname.pt", "\u2066a.pt"])
+def test_a_name_reads_as_what_it_is_in_every_sentence(name: str) -> None:
+    text = Words({})(say("{file} is empty. Get it again.", file=name))
+    assert text == Words({})(say("{file} is empty. Get it again.", file=plain(name)))
+    assert name not in text and text.isprintable()

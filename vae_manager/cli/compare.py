@@ -180,7 +180,8 @@ def _print(rows: Sequence[dict[str, Any]], sheet: Path) -> None:
         ssim = f"{figures['ssim']:.4f}" if figures["ssim"] is not None else "-"
         psnr = f"{figures['psnr']:.1f} dB" if figures["psnr"] is not None else "-"
         print(f"SSIM {ssim}  PSNR {psnr}  {row['vae']}: {', '.join(row['words'])}")
-    print(f"{sheet}: all of them")
+    if any(row["file"] is not None for row in rows):
+        print(f"{sheet}: those that gave a picture, side by side")
 
 
 def _text(sentence: Sentence | None) -> str | None:

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
                 raise
             except VaeManagerError as error:  # the others are looked at all the same
                 failed.append((path, error))
-    records = known.with_families(looked, catalogue)
+    records = known.with_families(looked, catalogue, known.neighbours(options.files))
     if options.json:
         rows = [
             {**_fields(record, judge(record, options)), **verification_fields(known.verification_of(record))}
@@ -112,8 +112,10 @@ def _text(record: FileRecord, answer: Verdict, host: str, found: Verification | 
 
 
 def _what(record: FileRecord) -> str:
-    if record.entry is not None:
+    if record.entry is not None and record.sha256 == record.entry.sha256:
         return f"It is {record.entry.name}, byte for byte."
+    if record.entry is not None:
+        return f"It has the weights of {record.entry.name}, in other bytes."
     parts = {(True, True): "a VAE", (True, False): "an encoder alone", (False, True): "a decoder alone"}
     what = parts.get((record.has_encoder, record.has_decoder))
     if record.layout == "checkpoint":

@@ -12,13 +12,14 @@ from typing import Final
 from ..catalogue import Catalogue
 from ..errors import IntegrityError, NotFoundError
 from ..files import FileRecord, identity_of, inspect
+from ..files.numbers import find_nan
 from ..files.record import Fingerprints
 from ..library import Folder, scan
-from ..library.families import Guesses, OwnWords, family_of, known_weights
+from ..library.families import Guesses, OwnWords, entries_by_weights, entry_of, family_of, known_weights
 from ..library.index import Index
 from ..library.journal import Journal
 from ..library.moving import Memory, Surroundings
-from ..library.verification import Verification, VerificationStore
+from ..library.verification import Outcome, Verification, VerificationStore, can_look_at_numbers
 from ..records import HashStore, RecordStore
 from ..sentences import say
 from ..upkeep.recovery import OWN, Recovery
@@ -79,10 +80,34 @@ class Known:
             self.hash(path, report=report, stop=stop)
             if header.has_encoder or header.has_decoder:
                 self.fingerprints(path, report=report, stop=stop)
+                self._look_at_numbers(header, stop)
         identity = identity_of(path)
         if identity is None:
             raise NotFoundError(say("There is no file {path}.", path=path))
         return self.index.completed(header, identity)
+
+    def neighbours(self, paths: Sequence[Path]) -> Sequence[FileRecord]:
+        """Return the records of the other VAE files in the folders of `paths`, as far as a data folder remembers them:
+        what is known of their weights is known of these."""
+        if self.records.path is None:
+            return ()
+        folders = dict.fromkeys(path.absolute().parent for path in paths)
+        return self.index.look(scan([Folder(folder) for folder in folders]))
+
+    def _look_at_numbers(self, header: FileRecord, stop: threading.Event | None) -> None:
+        """Find NaN and infinite values, unless these bytes were looked at before; without numpy nothing is found."""
+        identity = identity_of(header.path)
+        if identity is None or header.problems or not can_look_at_numbers() or self.index.failure_of(identity):
+            return
+        verification = self.verifications.of_identity(identity)
+        if verification is not None and verification.outcome is Outcome.VERIFIED:
+            return
+        try:
+            problem = find_nan(header.path, stop=stop)
+        except (NotFoundError, IntegrityError):
+            return
+        if problem is not None:
+            self.index.note_failure(identity, problem)
 
     def hash(self, path: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> str:
         """The SHA-256, remembered or computed; `report` is told bytes done and in all."""
@@ -110,14 +135,17 @@ class Known:
         if verification.damage is not None:
             self.index.note_failure(*verification.damage)
 
-    def with_families(self, records: Sequence[FileRecord], catalogue: Catalogue) -> Sequence[FileRecord]:
-        """Add the family and the catalogue's entry to each record."""
-        siblings = known_weights(records, catalogue, self.words)
+    def with_families(
+        self, records: Sequence[FileRecord], catalogue: Catalogue, others: Sequence[FileRecord] = ()
+    ) -> Sequence[FileRecord]:
+        """Add the family and the catalogue's entry to each record; `others` are files that may have its weights."""
+        siblings = known_weights([*records, *others], catalogue, self.words)
+        entries = entries_by_weights([*records, *others], catalogue)
         return [
             replace(
                 record,
                 family=family_of(record, catalogue, self.words, siblings, self.guesses),
-                entry=catalogue.recognise(record.sha256) if record.sha256 is not None else None,
+                entry=entry_of(record, catalogue, entries),
             )
             for record in records
         ]

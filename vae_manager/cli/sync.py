@@ -6,7 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
+from ..files import inspect
+from ..records.verdict import Verdict
 from ..sync import Outcome, Plan, bring, look, read_declared, worst
+from .judging import fields_of, judge, with_host
 from .shared import (
     delivery_text,
     folder_of,
@@ -37,6 +40,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     with_network(command)
     with_terms(command)
     with_folder(command)
+    with_host(command)
     with_catalogue(command)
 
 
@@ -58,10 +62,11 @@ def run(options: argparse.Namespace) -> int:
         ):
             outcomes.append(outcome)
             if not options.json:
-                _print(outcome)
+                _print(outcome, _answer(outcome, options))
     status = worst(outcome.error for outcome in outcomes if outcome.error is not None)
     if options.json:
-        print_json(_fields(folder, found, [_outcome_fields(folder, outcome) for outcome in outcomes], status))
+        rows = [_outcome_fields(folder, outcome, _answer(outcome, options)) for outcome in outcomes]
+        print_json(_fields(folder, found, rows, status))
     else:
         _print_undeclared(found)
     return status
@@ -79,10 +84,17 @@ def _checked(options: argparse.Namespace, folder: Path, found: Plan) -> int:
     return status
 
 
-def _print(outcome: Outcome) -> None:
+def _answer(outcome: Outcome, options: argparse.Namespace) -> Verdict | None:
+    """Return what the WebUI can do with a file that is there now, as `get` tells."""
+    return judge(inspect(outcome.delivery.path), options) if outcome.delivery is not None else None
+
+
+def _print(outcome: Outcome, answer: Verdict | None) -> None:
     name = outcome.step.item.file_name
     if outcome.error is not None:
         print_problem(f"{name}: {outcome.error}")
+    if answer is not None and answer.reason is not None:
+        print_problem(answer.reason.sentence)
     print(f"{_state(outcome):<10} {name if outcome.delivery is None else delivery_text(outcome.delivery)}", flush=True)
 
 
@@ -101,11 +113,13 @@ def _fields(folder: Path, found: Plan, items: list[dict[str, Any]], status: int)
     return {"folder": str(folder), "items": items, "undeclared": list(found.undeclared), "status": status}
 
 
-def _outcome_fields(folder: Path, outcome: Outcome) -> dict[str, Any]:
+def _outcome_fields(folder: Path, outcome: Outcome, answer: Verdict | None) -> dict[str, Any]:
     item, error = outcome.step.item, outcome.error
     row = _item_fields(folder, item.file_name, item.sha256, _state(outcome).lower())
     if outcome.delivery is not None:
         row["fetched"] = outcome.delivery.fetched
+    if answer is not None:
+        row = {**row, **fields_of(answer)}
     return row if error is None else {**row, "error": str(error), "status": error.exit_status}
 
 

@@ -80,4 +80,6 @@ def _text(one: Verification) -> str:
         return f"is {one.entry.name}, byte for byte"
     if one.outcome is Outcome.VERIFIED:
         return f"has the bytes of an earlier reading: {one.sha256}"
+    if one.was_other:
+        return f"was written to since its last reading, and is not in the catalogue: {one.sha256}"
     return f"is not in the catalogue, and no earlier reading of these bytes is remembered: {one.sha256}"

@@ -104,7 +104,7 @@ def _from_head(path: Path, size: int, head: bytes) -> FileRecord:
         return FileRecord(path, size, container, problems=(Problem(error.code, error.sentence),))
     table = TensorTable.of(header.tensors)
     facts = facts_of(table)
-    unfilled = find_unfilled(path, header, facts.prefix) if facts.kind in ("ldm", "diffusers") else None
+    unfilled = find_unfilled(path, header) if facts.kind in ("ldm", "diffusers") else None
     problems = (unfilled,) if unfilled is not None else ()
     return FileRecord(path, size, container, table, _bounded(header.metadata), problems, is_arriving)
 

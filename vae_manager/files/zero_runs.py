@@ -1,43 +1,62 @@
 """Parts of a file that a download has not filled: download programs reserve the whole size first, as zeros.
 
-The weight of a convolution is never all zeros in a trained VAE. Each is sampled at its end, and read whole if the
-sample is zero.
+The weight of a convolution holds no long run of zeros in a trained VAE, and is never zero as a whole. A listing samples
+each weight at its beginning, in its middle and at its end; a verification reads all of it.
 """
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from ..catalogue.names import COMPANIONS
 from ..sentences import say
 from .contents import chunks
-from .headers import Header, TensorInfo, disk_error
+from .headers import DTYPE_BYTES, Header, TensorInfo, disk_error
 from .record import Problem
+from .renaming import renamed_vae
 
-__all__ = ["companion_of", "find_unfilled", "unfinished"]
+__all__ = ["companion_of", "find_hole", "find_unfilled", "unfinished"]
 
 SAMPLE_BYTES: Final = 256
-MIN_SIDES: Final = 4
+HOLE_BYTES: Final = 131_072
+"""Zeros in a row that no trained weight holds: seven filters of the widest layer, in 32 bits. A shorter weight has to
+be zero as a whole."""
+LARGE_BYTES: Final = 2_000_000
+"""A weight of so many bytes is sampled in its middle too."""
+MIN_AXES: Final = 4
 """Axes of the weight of a convolution."""
 
 
-def find_unfilled(path: Path, header: Header, prefix: str) -> Problem | None:
-    """Return the problem of a file in which the weights of a convolution of its VAE are all zeros.
+def find_unfilled(path: Path, header: Header) -> Problem | None:
+    """Return the problem of a file in whose VAE a weight begins, goes on or ends with zeros; None if none does.
 
-    The names of the VAE's tensors begin with `prefix`. Raises DiskError.
+    Only samples are read, and what lies around a sample of zeros. Raises DiskError.
     """
-    weights = [info for name, info in header.tensors.items() if name.startswith(prefix) and _is_weight(info)]
-    wanted = sorted(weights, key=lambda info: info.start)
     try:
         with path.open("rb") as file:
-            for info in wanted:
-                if _ends_in_zeros(file, header, info) and _is_zero(file, path, header, info):
+            for info in _weights(header):
+                if _is_sample_zero(file, header, info) and _has_hole(file, path, header, info):
                     return unfinished(path.name)
     except OSError as error:
         raise disk_error(path, error) from error
     return None
+
+
+def find_hole(path: Path, header: Header) -> Problem | None:
+    """Return the problem of a file in whose VAE a weight has a long run of zeros anywhere; each weight is read.
+
+    Raises DiskError, and IntegrityError if the file has become shorter.
+    """
+    try:
+        with path.open("rb") as file:
+            holes = (info for info in _weights(header) if _has_hole(file, path, header, info))
+            return unfinished(path.name) if next(holes, None) is not None else None
+    except OSError as error:
+        raise disk_error(path, error) from error
 
 
 def companion_of(path: Path) -> Path | None:
@@ -49,21 +68,41 @@ def companion_of(path: Path) -> Path | None:
 def unfinished(name: str) -> Problem:
     """Return the problem of a file that is not whole."""
     sentence = say(
-        "{file} is not whole: one of its weights is all zeros, as no trained VAE's is. Get it again, or from another "
+        "{file} is not whole: a long part of its weights is zeros, as in no trained VAE. Get it again, or from another "
         "place if it was published so.",
         file=name,
     )
     return Problem("unfinished", sentence)
 
 
-def _is_weight(info: TensorInfo) -> bool:
-    return len(info.shape) >= MIN_SIDES and info.end - info.start > SAMPLE_BYTES
+def _weights(header: Header) -> Iterator[TensorInfo]:
+    """Return the weights of convolutions of the VAE, in the order of the file; an attention's count in any form."""
+    found = renamed_vae(header.tensors)
+    sources = found.tensors.values() if found is not None else ()
+    weights = [header.tensors[one.name] for one in sources if len(one.shape) >= MIN_AXES]
+    return iter(sorted((info for info in weights if _size(info) >= SAMPLE_BYTES), key=lambda info: info.start))
 
 
-def _ends_in_zeros(file: BinaryIO, header: Header, info: TensorInfo) -> bool:
-    file.seek(header.data_start + info.end - SAMPLE_BYTES)
+def _size(info: TensorInfo) -> int:
+    """Return the bytes of all elements; one that stands for many in the file counts as often."""
+    return DTYPE_BYTES[info.dtype] * math.prod(info.shape)
+
+
+def _is_sample_zero(file: BinaryIO, header: Header, info: TensorInfo) -> bool:
+    if info.strides is not None:
+        return True  # its elements are scattered: it is read whole
+    size = info.end - info.start
+    places = [info.start, info.end - SAMPLE_BYTES]
+    if size >= LARGE_BYTES:
+        places.insert(1, info.start + size // 2)
+    return any(_is_zero(file, header.data_start + place) for place in places)
+
+
+def _is_zero(file: BinaryIO, place: int) -> bool:
+    file.seek(place)
     return not any(file.read(SAMPLE_BYTES))
 
 
-def _is_zero(file: BinaryIO, path: Path, header: Header, info: TensorInfo) -> bool:
-    return not any(piece.tobytes().strip(b"\0") for piece in chunks(file, path, header, info))
+def _has_hole(file: BinaryIO, path: Path, header: Header, info: TensorInfo) -> bool:
+    hole = bytes(min(HOLE_BYTES, _size(info)))
+    return any(hole in piece.tobytes() for piece in chunks(file, path, header, info))

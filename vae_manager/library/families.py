@@ -7,6 +7,7 @@ SD 1.x from SDXL, and no SD 3.x from FLUX.1.
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,10 +16,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from ..catalogue import FAMILIES, Catalogue, FamilyGuess
+from ..catalogue import FAMILIES, Catalogue, Entry, FamilyGuess
 from ..catalogue.families import FamilyEvidence
 from ..errors import DiskError, UsageError
-from ..files import FileRecord, Identity, identity_of
+from ..files import FileRecord, Identity, TensorTable, identity_of
+from ..files.architecture import architecture_of
+from ..files.renaming import renamed_vae
 from ..files.state_file import StateFile, list_of
 from ..records import GuessRecord, RecordStore, binding_key
 from ..sentences import say
@@ -34,6 +37,8 @@ __all__ = [
     "bindings_of_identity",
     "by_hash",
     "by_weights",
+    "entries_by_weights",
+    "entry_of",
     "families_of",
     "family_of",
     "known_weights",
@@ -182,6 +187,8 @@ def _on_disk(file: FileRecord) -> Sequence[object]:
 
 SPATIAL: Final = 8
 """Pixels a latent's side stands for, in every layout whose shapes are read."""
+FULL_WIDTH: Final = 64
+"""Channels of the first level, of which every published VAE has at least as many."""
 _VIDEO: Final = frozenset({"wan21", "wan22", "qwen"})
 """Their convolutions have a third axis, of time."""
 
@@ -283,6 +290,22 @@ def family_of(
     return FamilyGuess(None, candidates=candidates)
 
 
+def entries_by_weights(records: Iterable[FileRecord], catalogue: Catalogue) -> Mapping[str, Entry]:
+    """Return the catalogue's entry of a file with these weights, by fingerprint."""
+    found = {}
+    for record in records:
+        entry = catalogue.recognise(record.sha256) if record.sha256 is not None else None
+        if entry is not None and record.weights is not None:
+            found[record.weights] = entry
+    return found
+
+
+def entry_of(record: FileRecord, catalogue: Catalogue, by_weights: Mapping[str, Entry]) -> Entry | None:
+    """Return the catalogue's entry with the bytes of a file, else the one with its weights."""
+    entry = catalogue.recognise(record.sha256) if record.sha256 is not None else None
+    return entry or (by_weights.get(record.weights) if record.weights is not None else None)
+
+
 def known_weights(
     files: Iterable[FileRecord], catalogue: Catalogue, words: OwnWords | None = None
 ) -> Mapping[str, FamilyGuess]:
@@ -333,10 +356,21 @@ def _told(record: FileRecord, catalogue: Catalogue, words: OwnWords | None) -> F
 
 
 def _by_shapes(record: FileRecord) -> tuple[str, ...]:
-    """Families that have as many latent channels; a video VAE's shapes are not read, so theirs are left out."""
+    """Return families that have as many latent channels. A video VAE's shapes are not read, so it has none, and theirs
+    are left out; nor has a whole network whose latents have another size."""
     channels = record.latent_channels
+    if record.facts.kind == "video" or _has_other_latents(record.tensors):
+        return ()
     return tuple(
         id
         for id, facts in FAMILIES.items()
         if facts.latent_channels == channels and facts.spatial == SPATIAL and id not in _VIDEO
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _has_other_latents(tensors: TensorTable) -> bool:
+    """Return True for a network of full width whose latents are not an eighth of a picture's side."""
+    found = renamed_vae(tensors)
+    network = architecture_of({name: one.shape for name, one in found.tensors.items()}) if found is not None else None
+    return network is not None and network.decoder_widths[0] >= FULL_WIDTH and network.factor != SPATIAL

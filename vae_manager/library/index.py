@@ -20,8 +20,8 @@ from ..files import Container, FileRecord, Identity, Problem, TensorTable, ident
 from ..files.record import Fingerprints
 from ..files.state_file import UNREADABLE
 from ..files.weights import fingerprints
-from ..records import Failure, HashStore, InspectionRecord, RecordStore
-from ..sentences import from_data, to_data
+from ..records import Failure, HashStore, InspectionRecord, RecordStore, binding_key
+from ..sentences import from_data, renamed, to_data
 from .folders import VaeFile
 
 __all__ = ["Index", "read_record", "record_to_data", "unreadable"]
@@ -69,7 +69,7 @@ def _text(value: object) -> str:
     return value
 
 
-READER: Final = 4
+READER: Final = 5
 """Raised whenever an inspection gives something else for the same bytes: earlier results are then left out."""
 
 MAX_READ: Final = 32_768
@@ -144,14 +144,27 @@ class Index:
         return found
 
     def note_failure(self, identity: Identity, problem: Problem) -> None:
-        """Remember that reading the weights of this file has shown a problem; other bytes under its name have none."""
-        sentence = json.dumps({"code": problem.code, **to_data(problem.sentence)})
-        self._failures.put(Failure(identity, time.time(), sentence))
+        """Remember that reading the weights of this file has shown a problem.
+
+        It holds for these bytes under any name, as far as their hash is known; other bytes under its name have none.
+        """
+        data = {"code": problem.code, "name": Path(identity.path).name, **to_data(problem.sentence)}
+        text, now = json.dumps(data), time.time()
+        self._failures.put(*(Failure(binding_key(binding), now, text) for binding in self._bindings(identity)))
 
     def failure_of(self, identity: Identity) -> Problem | None:
-        """Return the problem that reading the weights of this file has shown."""
-        failure = self._failures.get(identity.path)
-        return _problem(failure.sentence) if failure is not None and failure.identity == identity else None
+        """Return the problem that reading the weights of this file, or of one with its bytes, has shown."""
+        if self._failures.is_empty:
+            return None
+        found = (self._failures.get(binding_key(binding)) for binding in self._bindings(identity))
+        failure = next((failure for failure in found if failure is not None), None)
+        return _problem(failure.sentence, Path(identity.path).name) if failure is not None else None
+
+    def _bindings(self, identity: Identity) -> list[tuple[object, ...]]:
+        """Return what a failure is bound to: the file, and its bytes. A mode or a second name changes the ctime alone,
+        so the last hash counts too."""
+        sha256 = self._hashes.known_of(identity) or self._hashes.last_of(identity)
+        return [tuple(identity), *([("sha256", sha256)] if sha256 is not None else [])]
 
     def completed(self, header: FileRecord, identity: Identity) -> FileRecord:
         """Add all that is remembered of a file to the record that an inspection gave."""
@@ -225,6 +238,9 @@ class Index:
         """What is known of the file that `before` stands for holds for `after` too: the caller says that it has the
         same bytes, under another name or as a proven copy."""
         record, now = self._of(before), identity_of(after)
+        failure = self._failures.get(binding_key(tuple(before)))
+        if failure is not None and now is not None and now.size == before.size:
+            self._failures.put(failure._replace(key=binding_key(tuple(now))))
         if now is None or now.size != before.size or not (record.summary or record.fingerprints or record.last):
             return
         header = self._header(record)
@@ -259,10 +275,10 @@ def _read(text: str) -> FileRecord | None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _problem(text: str) -> Problem | None:
-    """Parse the problem of a failure; None for any other text."""
+def _problem(text: str, name: str) -> Problem | None:
+    """Parse the problem of a failure, for a file that is called `name` now; None for any other text."""
     try:
         data = json.loads(text)
-        return Problem(str(data["code"]), from_data(data))
+        return Problem(str(data["code"]), renamed(from_data(data), str(data["name"]), name))
     except (*UNREADABLE, KeyError, TypeError):
         return None

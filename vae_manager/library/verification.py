@@ -12,18 +12,20 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..catalogue import Catalogue, Entry
 from ..errors import DiskError, FileChangedError, IntegrityError, NotFoundError, VaeManagerError
 from ..files import FileRecord, Problem, identity_of, inspect, sha256_of
+from ..files.contents import read_contents
 from ..files.numbers import find_nan
+from ..files.zero_runs import find_hole
 from ..records import HashStore
 from ..records.capability import A1111, HostCapability
 from ..records.verdict import Refused, verdict
-from ..sentences import Sentence, from_data, say, to_data
+from ..sentences import Sentence, from_data, renamed, say, to_data
 from .folders import VaeFile
 
 if TYPE_CHECKING:
@@ -73,9 +75,9 @@ def verify(
         sha256 = sha256_of(path, report=lambda done: course.reach(0, done, record.size), stop=stop)
         if before is None or identity_of(path) != before:  # it is unknown whose bytes these are
             raise FileChangedError(say("{file} was changed while it was being read. Try again.", file=path.name))
-        earlier, at_path = hashes.last_of(before), hashes.read_at(path)
+        earlier, at_path, is_known = hashes.last_of(before), hashes.read_at(path), hashes.is_known(sha256)
         is_unchanged = hashes.read_again(before, sha256)
-        damage = _damage(record, course, stop) if has_numbers else None
+        damage = _damage(record, course, stop, has_numbers)
     except (DiskError, FileChangedError, NotFoundError) as error:
         return Verification(Outcome.UNREADABLE, now, reason=error.sentence, error=error)
     entry = catalogue.recognise(sha256)
@@ -86,11 +88,12 @@ def verify(
             outcome, reason = Outcome.CHANGED, _other_bytes(path)
         elif reason is None:
             reason = _unlike_its_name(path, sha256, catalogue)
-            # The same bytes under a new time were read before too: a copy or a touch sets the time alone.
-            is_known = earlier is not None or at_path == sha256
+            # The same bytes under a new time or name were read before too: a touch sets the time, a copy both.
+            is_known = is_known or earlier is not None
             outcome = Outcome.CHANGED if reason else Outcome.VERIFIED if is_known else Outcome.UNVERIFIED
     shown = (before, damage) if damage is not None else None
-    return Verification(outcome, now, sha256, entry, reason, damage=shown)
+    was_other = outcome is Outcome.UNVERIFIED and at_path is not None
+    return Verification(outcome, now, sha256, entry, reason, damage=shown, was_other=was_other)
 
 
 def _by_itself(record: FileRecord, host: HostCapability) -> tuple[Outcome, Sentence | None]:
@@ -107,12 +110,17 @@ def _by_itself(record: FileRecord, host: HostCapability) -> tuple[Outcome, Sente
     return (Outcome.VERIFIED, None) if is_whole else (Outcome.DAMAGED, reason.sentence)
 
 
-def _damage(record: FileRecord, course: _Course, stop: threading.Event | None) -> Problem | None:
-    """Find NaN or infinite values, or tensors that cannot be read; None for a file without tensors."""
+def _damage(record: FileRecord, course: _Course, stop: threading.Event | None, has_numbers: bool) -> Problem | None:
+    """Find NaN or infinite values, long runs of zeros, or tensors that cannot be read; None for a file without
+    tensors."""
     if not record.tensors:
         return None
     try:
-        return find_nan(record.path, report=lambda done, total: course.reach(1, done, total), stop=stop)
+        if has_numbers:
+            found = find_nan(record.path, report=lambda done, total: course.reach(1, done, total), stop=stop)
+            if found is not None:
+                return found
+        return find_hole(record.path, read_contents(record.path))
     except FileChangedError:
         raise
     except IntegrityError as error:
@@ -191,6 +199,8 @@ class Verification:
     """The error behind UNREADABLE, if there is one."""
     damage: tuple[Identity, Problem] | None = None
     """What reading the weights has shown of these very bytes; not kept here, but with the file's record."""
+    was_other: bool = False
+    """The file was written to, or replaced, since the last reading under its path."""
 
     @property
     def is_right(self) -> bool:
@@ -253,7 +263,8 @@ class VerificationStore:
 
         found, now = self._all.get(_key(before)), identity_of(after)
         if found is not None and now is not None and now.size == before.size:
-            self._put(_key(now), found)
+            reason = renamed(found.reason, Path(before.path).name, after.name) if found.reason is not None else None
+            self._put(_key(now), replace(found, reason=reason))
 
     def _put(self, key: _Key, verification: Verification) -> None:
         with self._lock:

@@ -54,6 +54,10 @@ class HashStore:
         then = self._section.get(str(path.absolute()))
         return then.sha256 if then is not None else None
 
+    def is_known(self, sha256: str) -> bool:
+        """Return True if a file with these bytes was read before, under whatever path."""
+        return any(record.sha256 == sha256 for record in self._section.all_records())
+
     def remember(self, path: Path, sha256: str) -> None:
         """Bind `sha256` to `path` as it is now."""
         now = identity_of(path)

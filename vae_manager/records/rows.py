@@ -70,9 +70,10 @@ class Verification(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A file that failed when it was used."""
+    """A file whose weights failed when they were used or looked at."""
 
-    identity: Identity
+    key: bytes
+    """The bytes or the identity of the file."""
     at: float
     """Seconds since 1970."""
     sentence: str
@@ -137,7 +138,9 @@ class Table(Generic[AnyKey, Record]):
 
 
 def binding_key(binding: tuple[object, ...]) -> bytes:
-    """The key of a guess: bound to ("sha256", …), to ("weights", …), or to a path with its size, times and inode.
+    """Return the key of a guess or a failure.
+
+    It is bound to ("sha256", …), to ("weights", …), or to a path with its size, times and inode.
 
     Raises ValueError for a text that no path can be.
     """
@@ -230,13 +233,13 @@ VERIFICATIONS: Final = Table[str, Verification](
     lambda record: (*_bound(record.identity), record.at, record.problem),
     lambda *row: Verification(_identity(*row[:5]), _time(row[5]), _text(row[6])),
 )
-FAILURES: Final = Table[str, Failure](
+FAILURES: Final = Table[bytes, Failure](
     "failures",
-    f"{_FILE}, at REAL, sentence TEXT",
-    _path_of,
-    os.fsencode,
-    lambda record: (*_bound(record.identity), record.at, record.sentence),
-    lambda *row: Failure(_identity(*row[:5]), _time(row[5]), _text(row[6]) or ""),
+    "key BLOB, at REAL, sentence TEXT",
+    lambda record: record.key,
+    bytes,
+    lambda record: tuple(record),
+    lambda *row: Failure(bytes(row[0]), _time(row[1]), _text(row[2]) or ""),
 )
 GUESSES: Final = Table[bytes, GuessRecord](
     "guesses",

@@ -6,6 +6,7 @@ the database cannot be used, or is locked for long, the program goes on with wha
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -17,7 +18,7 @@ from typing import Any, Final, Generic, Protocol
 
 from ..files import Identity, identity_of
 from ..files.state_file import report_damage
-from ..sentences import say
+from ..sentences import from_data, renamed, say, to_data
 from .database import Database, ReplacedError, UnavailableError
 from .migration import Earlier
 from .rows import (
@@ -66,6 +67,12 @@ class Section(Generic[AnyKey, Record]):
         self._revision = 0
 
     @property
+    def is_empty(self) -> bool:
+        """Return True if no record is known in memory by now."""
+        self._store.load()
+        return not self._rows
+
+    @property
     def revision(self) -> int:
         """Another number after each change of a record, by whichever process."""
         self._store.refresh()
@@ -105,6 +112,11 @@ class Section(Generic[AnyKey, Record]):
                 self._unwritten.pop(key, None)
                 self._removed[key] = None
                 self._revision += 1
+
+    def all_records(self) -> list[Record]:
+        """The records as far as they are known in memory by now, the oldest first."""
+        self._store.load()
+        return list(self._rows.values())
 
     def all_keys(self) -> list[AnyKey]:
         """The keys, the oldest first."""
@@ -186,9 +198,9 @@ class RecordStore:
         self.failures = Section(self, FAILURES)
         self.guesses = Section(self, GUESSES)
         self._of_files: tuple[Section[str, Any], ...] = (
-            self.hashes, self.inspections, self.verifications, self.failures,
+            self.hashes, self.inspections, self.verifications,
         )  # fmt: skip
-        self._sections: tuple[Section[Any, Any], ...] = (*self._of_files, self.guesses)
+        self._sections: tuple[Section[Any, Any], ...] = (*self._of_files, self.failures, self.guesses)
 
     @property
     def path(self) -> Path | None:
@@ -226,15 +238,13 @@ class RecordStore:
             return bytes(row[0]) if row is not None and isinstance(row[0], bytes) else None
 
     def carry(self, before: Identity, after: Path) -> None:
-        """Let what a verification found of the file of `before` hold for `after`, which has the same bytes.
-
-        A problem is not carried: its sentence names the file.
-        """
+        """Let what a verification found of the file of `before` hold for `after`, which has the same bytes."""
         verification, now = self.verifications.get(before.path), identity_of(after)
         if verification is None or now is None:
             return
-        if verification.identity == before and verification.problem is None and now.size == before.size:
-            self.verifications.put(verification._replace(identity=now))
+        if verification.identity == before and now.size == before.size:
+            problem = _about(verification.problem, Path(before.path).name, after.name)
+            self.verifications.put(verification._replace(identity=now, problem=problem))
 
     # -- for the sections ------------------------------------------------------------------------------------------
     def load(self) -> None:
@@ -364,6 +374,17 @@ class RecordStore:
             with self._lock:
                 section.drop(gone[:-MAX_GONE])
         self._is_tidy = False
+
+
+def _about(problem: str | None, old: str, new: str) -> str | None:
+    """Return the JSON of a sentence about a file that is called `new` now; a damaged text stays as it is."""
+    if problem is None:
+        return None
+    try:
+        data = json.loads(problem)
+        return json.dumps({**data, **to_data(renamed(from_data(data), old, new))})
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return problem
 
 
 def joined(old: InspectionRecord, new: InspectionRecord) -> InspectionRecord:

@@ -7,7 +7,7 @@ from typing import Final
 
 from ..errors import NoVaeError, RefusedError
 from ..files import FileRecord, inspect, inspect_beginning
-from ..sentences import Sentence, say
+from ..sentences import Sentence, renamed, say
 from .order import Order
 
 __all__ = ["check_arrival", "check_beginning"]
@@ -32,7 +32,7 @@ def check_beginning(file: Path, count: int, order: Order, source: str, *, is_has
     raise NoVaeError(
         say(
             "{problem} The download from {source} was stopped at its beginning; nothing was put under the name {file}.",
-            problem=_named(problem, file.name, order.file_name),
+            problem=renamed(problem, file.name, order.file_name),
             source=source,
             file=order.file_name,
         )
@@ -70,19 +70,8 @@ def check_arrival(file: Path, order: Order, source: str) -> None:
     raise RefusedError(
         say(
             "{problem} It came from {source} and was thrown away; nothing was put under the name {file}.",
-            problem=_named(problem, file.name, order.file_name),
+            problem=renamed(problem, file.name, order.file_name),
             source=source,
             file=order.file_name,
         )
     )
-
-
-def _named(sentence: Sentence, old: str, new: str) -> Sentence:
-    """The sentence with the name that the file would have got, in place of the one that it has for now."""
-
-    def field(value: object) -> object:
-        if isinstance(value, Sentence):
-            return _named(value, old, new)
-        return new if str(value) == old else value
-
-    return Sentence(sentence.template, {name: field(value) for name, value in sentence.fields.items()})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..catalogue import Catalogue, Entry
+from ..catalogue import Catalogue
 from ..library import VaeFile
 
 if TYPE_CHECKING:  # what opens files waits for the first file
@@ -130,16 +130,16 @@ class Looks:
         return last
 
     def _conclude(self, seen: Sequence[tuple[VaeFile, FileRecord]], catalogue: Catalogue, told: object) -> _Last:
-        from ..library.families import by_weights, families_of
+        from ..library.families import by_weights, entries_by_weights, entry_of, families_of
 
         found = [record for _, record in seen]
         guesses = families_of(found, catalogue, self._stores.words(), self._stores.guesses())
-        entries = _by_weights(found, catalogue)
+        entries = entries_by_weights(found, catalogue)
         records = {
             file.path: replace(
                 record,
                 family=guess,
-                entry=_entry_of(record, catalogue, entries),
+                entry=entry_of(record, catalogue, entries),
                 is_arriving=file.is_arriving,
             )
             for (file, record), guess in zip(seen, guesses, strict=True)
@@ -193,18 +193,3 @@ class _Last:
                 for now, then in zip(seen, self.seen, strict=True)
             )
         )
-
-
-def _by_weights(records: Sequence[FileRecord], catalogue: Catalogue) -> Mapping[str, Entry]:
-    """Return the catalogue's entry of a file with these weights, by fingerprint."""
-    found = {}
-    for record in records:
-        entry = catalogue.recognise(record.sha256) if record.sha256 is not None else None
-        if entry is not None and record.weights is not None:
-            found[record.weights] = entry
-    return found
-
-
-def _entry_of(record: FileRecord, catalogue: Catalogue, by_weights: Mapping[str, Entry]) -> Entry | None:
-    entry = catalogue.recognise(record.sha256) if record.sha256 is not None else None
-    return entry or (by_weights.get(record.weights) if record.weights is not None else None)

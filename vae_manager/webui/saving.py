@@ -15,8 +15,7 @@ from ..errors import DiskError
 from ..sentences import say
 from .ui.comparison.figures import figures_of, notes_of, shifts_of, words_of
 from .ui.markup.choices import choice_name
-from .ui.markup.parts import plain
-from .words import Words
+from .words import Words, plain
 
 if TYPE_CHECKING:
     from ..compare.sheet import Labelled

@@ -26,6 +26,16 @@ CHINESE = Path(__file__).parents[2] / "localizations" / "zh_CN.vae-manager.json"
 TRADITIONAL = ("tw", "hk", "hant")
 
 
+_MISLEADING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""Control characters, halves of characters, and what turns the reading direction round or breaks the line: with them a
+name reads as another one."""
+
+
+def plain(name: str) -> str:
+    """Return a file's name, or anything else that somebody has put together, as text that shows what is there."""
+    return _MISLEADING.sub("�", name)
+
+
 class Words:
     """Turns sentences into text."""
 
@@ -34,10 +44,13 @@ class Words:
         self._hides_paths = hides_paths
 
     def __call__(self, sentence: Sentence | str) -> str:
-        """The text of `sentence`; a `str` is data of the catalogue that the table may know."""
+        """Return the text of `sentence`, in which a file's name reads as what it is.
+
+        A `str` is data of the catalogue that the table may know.
+        """
         if isinstance(sentence, str):
             return self._table.get(sentence, sentence)
-        return (without_paths(sentence) if self._hides_paths else sentence).translated(self._table)
+        return plain((without_paths(sentence) if self._hides_paths else sentence).translated(self._table))
 
     def place(self, text: str) -> str:
         """An address or a path, as data, as far as the reader may know it."""

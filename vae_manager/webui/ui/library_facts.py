@@ -25,7 +25,7 @@ from .facts import Activity, read_activity
 from .options import Memo, can_use, judge, needs_conversion
 
 if TYPE_CHECKING:
-    from ...files import FileRecord
+    from ...files import FileRecord, Identity
     from ...library.trash import Removed
     from ...records.verdict import Verdict
     from ..hosts.host import Host
@@ -83,6 +83,8 @@ class LibraryRow:
     sha256: str | None = None
     hash_state: HashState = HashState.NONE
     in_use: bool = False
+    was_changed: bool = False
+    """It was written to, or replaced, since its weights went into the model."""
     chosen: bool = False
     """It is what the setting says, whether it is in the model or not."""
     has_preview: bool = False
@@ -211,7 +213,7 @@ def _table(
         (files, twins, service.upkeep.records(files), service.catalogue),
         (
             service.upkeep.verifications.revision, dict(host.files()), host.choice(), host.capability, host.signature(),
-            in_use.path, service.hashing(),
+            in_use.path, in_use.identity, service.hashing(),
         ),
         lambda: LibraryTable(_rows(host, service, files, in_use, twins)),
     )  # fmt: skip
@@ -250,6 +252,7 @@ def _rows(
                 sha256=sha256,
                 hash_state=state,
                 in_use=in_use.path == path,
+                was_changed=in_use.path == path and _was_changed(file, in_use.identity),
                 chosen=mine and choice == file.name,
                 has_preview=file.path in previews,
                 converted=_converted(record, made) if record is not None else None,
@@ -257,6 +260,11 @@ def _rows(
             )
         )
     return rows
+
+
+def _was_changed(file: VaeFile, before: Identity | None) -> bool:
+    """Compare a file with what it was when it was read. A mode or a second name changes the ctime alone."""
+    return before is not None and (file.size, file.mtime_ns) != (before.size, before.mtime_ns)
 
 
 def _conversions(

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from html import escape
 
 from ....sentences import Sentence, say
-from ...words import Words
+from ...words import Words, plain
 from ..facts import Builtin, Facts
 from ..markup.advice import advice_sentences, figures
 from ..markup.downloads import SHOWN_AT_ONCE, offer
-from ..markup.parts import paragraph, plain
+from ..markup.parts import paragraph
 from ..markup.status import not_loaded
 from ..options import family_label
 

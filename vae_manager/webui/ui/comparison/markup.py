@@ -10,9 +10,9 @@ from ....choice import Choice
 from ....compare import Comparison, Result, State
 from ....jobs import JobState
 from ....sentences import say
-from ...words import Words
+from ...words import Words, plain
 from ..markup.choices import choice_name
-from ..markup.parts import BROKEN, FINE, LOOK, badge, button, line, paragraph, plain, with_buttons
+from ..markup.parts import BROKEN, FINE, LOOK, badge, button, line, paragraph, with_buttons
 from .actions import title_of
 from .facts import Chip, Picture, Section
 from .figures import figures_of, is_reference, notes_of, shifts_of, words_of

@@ -9,8 +9,7 @@ from ....errors import RefusedError
 from ....jobs import Handle
 from ....sentences import say
 from ....service import Service
-from ...words import Words
-from ..markup.parts import plain
+from ...words import Words, plain
 
 if TYPE_CHECKING:
     from ...hosts.host import Host

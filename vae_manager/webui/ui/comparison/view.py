@@ -7,9 +7,8 @@ from typing import Final, TypedDict
 from ....choice import Choice
 from ....compare import Comparison
 from ....sentences import say
-from ...words import Words
+from ...words import Words, plain
 from ..markup.choices import choice_name
-from ..markup.parts import plain
 
 PATH: Final = "/vae-manager/comparison"
 ORIGINAL: Final = "original"

@@ -12,11 +12,11 @@ from ....library.verification import Outcome, Verification
 from ....records.reasons import NETWORK_CODES
 from ....records.verdict import AskFirst, Refused, Usable, Verdict, obstacle_of
 from ....sentences import Sentence, megabytes, say
-from ...words import Words
+from ...words import Words, plain
 from ..library_facts import HashState, Library, LibraryRow
 from ..options import LOOK_ALIKE, can_use, family_label, needs_conversion
 from .library import compare_button, is_replaced, may_convert, may_use, use, use_converted
-from .parts import LOOK, button, copy_button, file_name, line, paragraph, plain, preview
+from .parts import LOOK, button, copy_button, file_name, line, paragraph, preview
 
 METADATA_SHOWN = 12
 """Entries; some trainers write hundreds."""
@@ -85,6 +85,12 @@ def _kind(row: LibraryRow, record: FileRecord, answer: Verdict) -> Sentence:
 def _fit(row: LibraryRow, record: FileRecord, answer: Verdict, library: Library) -> list[Sentence]:
     """Return how it goes with the checkpoint. The reason of a refusal stands in a line of its own."""
     ours = library.in_use.family
+    if row.in_use and row.was_changed:
+        return [
+            say(
+                "It was in use before it was changed: its earlier weights are in the model. Use it again to load these."
+            )
+        ]
     if row.in_use:
         return [say("It is in use: its weights are in the model.")]
     if isinstance(answer, Refused):
@@ -122,6 +128,12 @@ def _sure(row: LibraryRow) -> Sentence:
 
 def _verified(verification: Verification) -> Sentence:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(verification.at))
+    if verification.outcome is Outcome.UNVERIFIED and verification.was_other:
+        return say(
+            "It was read on {date}: each number is finite. It was written to since the reading before, so its bytes "
+            "were compared with nothing; the next Verify compares them with these.",
+            date=when,
+        )
     if verification.outcome is Outcome.UNVERIFIED:
         return say(
             "It was read on {date}: each number is finite. There was no earlier reading to compare it with; the next "

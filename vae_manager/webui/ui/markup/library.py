@@ -7,11 +7,11 @@ from html import escape
 from ....library.verification import Outcome
 from ....records.verdict import obstacle_of
 from ....sentences import Sentence, megabytes, say
-from ...words import Words
+from ...words import Words, plain
 from ..library_facts import HashState, Library, LibraryRow
 from ..options import can_convert, can_use, family_label, needs_conversion, sorts_last
 from .outcomes import activity_lines
-from .parts import badge, button, copy_button, file_name, paragraph, plain, preview, with_buttons
+from .parts import badge, button, copy_button, file_name, paragraph, preview, with_buttons
 from .problems import outcome_word, problem_word
 
 
@@ -81,7 +81,8 @@ def _name(row: LibraryRow, words: Words) -> str:
         f"<bdi>{file_name(row.name)}</bdi></button>"
     )
     if row.in_use:
-        name += " " + badge("✓", words(say("in use")))
+        in_use = say("in use before it was changed") if row.was_changed else say("in use")
+        name += " " + badge("!" if row.was_changed else "✓", words(in_use))
     below = " ".join(filter(None, [_recognised(row, words), _hash(row, words)]))
     picture = preview(row.key) if row.has_preview else ""
     return f'<div class="vm-file">{picture}<div>{name}<div class="vm-sub">{below}</div></div></div>'
@@ -224,7 +225,8 @@ def _is_damaged(row: LibraryRow) -> bool:
 
 def may_use(row: LibraryRow, library: Library) -> bool:
     can = can_use(row.answer) and not _is_damaged(row)
-    return can and row.word is not None and not row.in_use and library.choose_refused is None
+    is_new = not row.in_use or row.was_changed
+    return can and row.word is not None and is_new and library.choose_refused is None
 
 
 def may_convert(row: LibraryRow, library: Library) -> bool:

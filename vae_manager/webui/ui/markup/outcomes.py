@@ -13,9 +13,9 @@ from typing import TypedDict
 from ....jobs import JobView
 from ....sentences import Sentence, say
 from ....upkeep import Told, key_of
-from ...words import Words
+from ...words import Words, plain
 from ..facts import Activity, Facts
-from .parts import button, plain
+from .parts import button
 from .status import choice_lines
 from .work import work_line
 

@@ -8,24 +8,14 @@ from html import escape
 from typing import Final
 
 from ....sentences import Sentence, say
-from ...words import Words
+from ...words import Words, plain
 from ..questions import Question
 
 FINE, LOOK, BROKEN = "fine", "look", "broken"
 """Three kinds of lines; each has a sign and a word beside its colour."""
 
 
-_MISLEADING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-"""Control characters, halves of characters, and what turns the reading direction round or breaks the line: with them a
-name reads as another one."""
-
-
 _BREAK: Final = re.compile(r"(?<=[._\-\s])(?=[^._\-\s])")
-
-
-def plain(name: str) -> str:
-    """A file's name, or anything else that somebody has put together, as text that shows what is there."""
-    return _MISLEADING.sub("�", name)
 
 
 def file_name(name: str) -> str:

@@ -12,12 +12,12 @@ from ....sentences import Sentence, say
 from ....upkeep import key_of
 from ...faults import Fault
 from ...hosts.acts import Refusal, Swap
-from ...words import Words
+from ...words import Words, plain
 from ..facts import Facts
 from ..options import CHOICE_KEY, family_label
 from .advice import checkpoint_button, checkpoint_lines
 from .choices import choice_name, family_name, question_word
-from .parts import BROKEN, FINE, LOOK, button, dismiss, line, paragraph, plain, with_buttons
+from .parts import BROKEN, FINE, LOOK, button, dismiss, line, paragraph, with_buttons
 
 
 def faults(found: Sequence[Fault], words: Words) -> str:

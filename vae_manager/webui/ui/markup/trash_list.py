@@ -7,9 +7,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ....sentences import megabytes, say
-from ...words import Words
+from ...words import Words, plain
 from ..library_facts import Library
-from .parts import button, paragraph, plain
+from .parts import button, paragraph
 
 if TYPE_CHECKING:
     from ....library.trash import Removed

@@ -6,9 +6,9 @@ from html import escape
 
 from ....jobs import JobState, JobView
 from ....sentences import Sentence, say
-from ...words import Words
+from ...words import Words, plain
 from .jobs import Figures
-from .parts import BROKEN, button, dismiss, line, plain
+from .parts import BROKEN, button, dismiss, line
 from .progress import amount, percent, time_left
 
 
