@@ -306,6 +306,15 @@ def test_verdict_names_the_upscaler_only_where_it_is_like_it(levels: int) -> Non
         assert ("checkpoint" in str(answer.reason.sentence)) is (signature is not None)
 
 
+def test_verdict_names_the_network_of_a_larger_one() -> None:
+    """It has all names of the loaded one, and more."""
+    for levels, blocks, expected in ((3, 1, "other-factor"), (2, 2, "other-depth")):
+        widths = (8,) * levels
+        shapes = shapes_of(Architecture(4, widths, widths, blocks, blocks + 1))
+        assert set(LOADED) < set(shapes)
+        assert code(verdict(record_of(shapes), A1111, checkpoint())) == (Refused, expected)
+
+
 @pytest.mark.parametrize("theirs", [ldm(), diffusers()], ids=["ldm", "diffusers"])
 def test_verdict_tells_halves_of_two_namings(theirs: Shapes) -> None:
     ours = diffusers() if "encoder.mid.block_1.conv1.weight" in theirs else ldm()

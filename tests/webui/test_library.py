@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.files.corpus.vaes import WAN
 from tests.files.samples import ldm, safetensors
 from tests.library.vaes import sha256, vae
 from tests.webui.host import PlainHost
@@ -20,10 +21,13 @@ from tests.webui.test_page import do, wait_for, write_catalogue
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.files import identity_of
 from vae_manager.library import scan
+from vae_manager.records.capability import NEO, VaeSignature
 from vae_manager.service import Service
 from vae_manager.upkeep import key_of
 from vae_manager.webui import api
 from vae_manager.webui.ui.library_facts import read_library
+from vae_manager.webui.ui.markup.file import about
+from vae_manager.webui.ui.options import can_use
 from vae_manager.webui.ui.page import EVERYWHERE, Page
 
 
@@ -39,6 +43,26 @@ def test_a_row_says_what_a_file_is(page: Page, own: Path, host: PlainHost) -> No
     assert "page.safetensors is a web page" in details(page, host.vaes / "page.safetensors")
     assert bar(page).startswith("3 files · ")
     assert "2 with problems" in bar(page)
+
+
+def test_shapes_that_were_not_compared_are_not_said_to_fit(
+    page: Page, own: Path, host: PlainHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.capability = NEO
+    wan = safetensors(host.vaes / "wan.safetensors", WAN)
+
+    def said(path: Path) -> set[str]:
+        details(page, path)  # waits until it was looked at
+        shown = read_library(host, page.service, scan(host.folders()), key_of(path))
+        assert shown.selected is not None
+        return {sentence.template for sentence in about(shown.selected, shown)}
+
+    fits = "Its shapes fit the loaded checkpoint; whether it was made for it, shapes cannot tell."
+    assert fits in said(own)
+    monkeypatch.setattr(host, "signature", lambda: VaeSignature(None))
+    assert fits not in said(wan)
+    chosen = read_library(host, page.service, scan(host.folders()), key_of(wan)).selected
+    assert chosen is not None and can_use(chosen.answer)
 
 
 def test_nothing_is_looked_at_until_somebody_looks(page: Page, own: Path, service: Service) -> None:

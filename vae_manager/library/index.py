@@ -69,7 +69,7 @@ def _text(value: object) -> str:
     return value
 
 
-READER: Final = 5
+READER: Final = 6
 """Raised whenever an inspection gives something else for the same bytes: earlier results are then left out."""
 
 MAX_READ: Final = 32_768

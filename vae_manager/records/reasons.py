@@ -45,11 +45,11 @@ STANDARD: Final[Mapping[str, Architecture]] = MappingProxyType(
     }
 )
 """The published VAE of each family, for a verdict without a checkpoint."""
-NETWORK_CODES: Final = frozenset({"other-channels", "other-factor", "other-width", "other-depth"})
-"""Codes for a whole VAE of another network than the checkpoint's."""
-QUESTION_CODES: Final = NETWORK_CODES - {"other-channels"}
-"""Those that refuse nothing without a checkpoint: the file may have been made for one that is not loaded. How many
+QUESTION_CODES: Final = frozenset({"other-factor", "other-width", "other-depth"})
+"""Codes that refuse nothing without a checkpoint: the file may have been made for one that is not loaded. How many
 latent channels the checkpoints of a WebUI have is known, so other ones are a refusal."""
+NETWORK_CODES: Final = QUESTION_CODES | {"other-channels", "other-kind"}
+"""Codes for a whole VAE of another network than the checkpoint's."""
 WAN_FAMILIES: Final = frozenset({"wan21", "wan22", "qwen"})
 """Families whose VAEs have the layout `wan`."""
 WAN_LANDMARKS: Final = frozenset(
@@ -95,10 +95,12 @@ def sources_of(tensors: TensorTable, expected: TensorTable) -> Sources | None:
 
 
 def _found(tensors: TensorTable, expected: TensorTable | None) -> Renamed | None:
-    """Return the VAE in a file. Exactly the `expected` names are one, unless a whole VAE lies below a prefix."""
+    """Return the VAE in a file. Exactly the `expected` names are one, if there is no whole VAE that has them all or lies
+    below a prefix."""
     found = renamed_vae(tensors)
-    is_elsewhere = found is not None and found.is_whole and found.prefix != ""
-    if expected is None or is_elsewhere or not all(name in tensors for name in expected):
+    if expected is None or not all(name in tensors for name in expected):
+        return found
+    if found is not None and found.is_whole and (found.prefix or found.tensors.keys() >= expected.keys()):
         return found
     return Renamed("ldm", "ldm", "", _as_they_are(tensors, expected), (), _among_the_vae(tensors, expected))
 

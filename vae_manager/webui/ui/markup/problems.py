@@ -49,7 +49,15 @@ def problem_word(code: str) -> Sentence:
         return say("perhaps unfinished")
     if code == "other-format":
         return say("another format")
-    if code in ("other-channels", "other-factor", "other-width", "other-depth", "other-shapes", "unknown-tensors"):
+    if code in (
+        "other-channels",
+        "other-factor",
+        "other-width",
+        "other-depth",
+        "other-kind",
+        "other-shapes",
+        "unknown-tensors",
+    ):
         return say("does not fit")
     if code == "asymmetric":
         return say("asymmetric")
