@@ -146,6 +146,9 @@ def test_verdict_leaves_wan_to_the_host_that_reads_it(shapes: Shapes) -> None:
         expected = (Usable, None) if host is NEO else (Refused, "video")
         for signature in (None, VaeSignature(None), VaeSignature(None, "wan21"), loaded(shapes, "qwen")):
             assert code(verdict(record, host, signature)) == expected
+    own_form = loaded({"decoder.conv_in.weight": (8, 16, 3, 3), "decoder.middle_block.x": (1,)})
+    answer = verdict(record, NEO, own_form)
+    assert isinstance(answer, Usable) and not answer.is_compared
     for family in ("sd1", "sdxl", "flux1"):
         assert code(verdict(record, NEO, VaeSignature(None, family))) == (Refused, "other-kind")
     assert code(verdict(record, NEO, checkpoint())) == (Refused, "other-kind")

@@ -63,6 +63,7 @@ WAN_LANDMARKS: Final = frozenset(
     }
 )
 """First and last tensors of the parts of such a VAE: a file without one of them is no whole VAE."""
+LDM_LANDMARK: Final = "decoder.mid.block_1.conv1.weight"
 UPSCALER_FACTOR: Final = 4
 VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "bn.")
 """Names of a VAE's tensors begin so. Others in its file are harmless leftovers: scale factors, position ids, moving
@@ -95,8 +96,10 @@ def sources_of(tensors: TensorTable, expected: TensorTable) -> Sources | None:
 
 
 def _found(tensors: TensorTable, expected: TensorTable | None) -> Renamed | None:
-    """Return the VAE in a file. Exactly the `expected` names are one, if there is no whole VAE that has them all or lies
-    below a prefix."""
+    """Return the VAE in a file.
+
+    Exactly the `expected` names are one, if there is no whole VAE that has them all or lies below a prefix.
+    """
     found = renamed_vae(tensors)
     if expected is None or not all(name in tensors for name in expected):
         return found
@@ -150,8 +153,10 @@ def _refusal_of_own(tensors: TensorTable, layout: str, expected: TensorTable | N
     """Return why a file of a layout that the WebUI reads itself cannot be used."""
     if layout != "wan":
         return None
-    if expected is not None and WAN not in expected:
+    if expected is not None and LATENT_CHANNELS_KEY in expected and LDM_LANDMARK in expected:
         return other_kind()
+    if expected is not None and WAN not in expected:
+        expected = None  # the WebUI's own form of Qwen-Image for pictures, say: it loads the file in its own way
     missing = sorted((expected.keys() if expected is not None else WAN_LANDMARKS) - tensors.keys())
     if missing:
         return _incomplete(missing)

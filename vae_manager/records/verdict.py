@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ..catalogue import FAMILIES
 from ..errors import RefusedError
 from ..files.conversion import Plan, plan
+from ..files.layouts import WAN
 from ..files.record import FileRecord, Problem
 from ..sentences import say
 from .capability import HostCapability, VaeSignature
@@ -92,7 +93,7 @@ def verdict(record: FileRecord, host: HostCapability, checkpoint: VaeSignature |
         return AskFirst(question, obstacle, planned)
     if obstacle is not None and planned is not None:
         return UsableAfter(obstacle, planned)
-    return Usable(is_compared=tensors is not None)
+    return Usable(is_compared=tensors is not None and (record.layout != "wan" or WAN in tensors))
 
 
 def _arriving(record: FileRecord) -> Problem | None:
