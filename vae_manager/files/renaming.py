@@ -11,8 +11,8 @@
     quant_conv, post_quant_conv, bn      the same
 
 The weights of an attention are convolutions [C, C, 1, 1] in the one and matrices [C, C] in the other. Some files have
-matrices for other convolutions of one pixel too. Some VAEs have no
-`quant_conv` (SD3, FLUX.1); FLUX.2's has a `bn`, and its publisher keeps `quant_conv` below `encoder`.
+matrices for other convolutions of one pixel too. Some VAEs have no `quant_conv` (SD3, FLUX.1); FLUX.2's has a `bn`, and
+its publisher keeps `quant_conv` below `encoder`.
 """
 
 from __future__ import annotations
