@@ -105,7 +105,7 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     obstacle = obstacle_of(answer)
     # The extension that it has now does not matter: that of its new name is checked below.
     if obstacle is not None and obstacle.code != "wrong-suffix":
-        raise RefusedError(say("{problem} Convert it: the WebUI can load what that makes.", problem=obstacle.sentence))
+        raise RefusedError(say("{problem} Convert it, and import what that makes.", problem=obstacle.sentence))
     name = _whole_name(source.name if name is None else name, source)
     _check_container(name, record)
     target = _target(folder, name, around, leaving=source if how == "move" else None)
