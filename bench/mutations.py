@@ -112,7 +112,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a failure on use is not shown",
-        "upkeep/looks.py",
+        "upkeep/inspection_cache.py",
         "problems = record.problems if is_told or failure is None else (*record.problems, failure)",
         "problems = record.problems",
         ["tests/upkeep/test_records.py"],
@@ -176,7 +176,7 @@ MUTATIONS = [
     ),
     Mutation(
         "equal weights are compared twice",
-        "webui/ui/comparison/facts.py",
+        "webui/ui/comparison_facts.py",
         "        seen |= hashes",
         "        pass",
         ["tests/webui/test_comparison.py"],

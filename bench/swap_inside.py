@@ -29,8 +29,8 @@ import torch
 from modules import call_queue, devices, patches, script_callbacks, sd_vae, shared
 
 from vae_manager.service import Service, the_service
-from vae_manager.swap import cache, places, reading, swapper, weights
-from vae_manager.webui.hosts.family import loaded, options, patching, webui
+from vae_manager.swap import cache, places, swapper, weight_reader, weights
+from vae_manager.webui.hosts.common import loaded, options, patching, webui
 from vae_manager.webui.hosts.surfaces import host_here
 
 HOST = importlib.import_module(f"vae_manager.webui.hosts.{host_here()}.adapter").the_host()
@@ -238,8 +238,8 @@ class Parts:
         (swapper, "fit", "check"),
         (swapper, "_would_fit", "check"),
         (weights.Weights, "like", "fitted to the model (a GPU: copied)"),
-        (reading, "read_header", "header looked at"),
-        (reading, "_read", "bytes read, looked at and summed"),
+        (weight_reader, "read_header", "header looked at"),
+        (weight_reader, "_read", "bytes read, looked at and summed"),
         (swapper, "places", "the module's tensors listed"),
         (swapper, "exchanged", "exchange"),
         (type(HOST.vae._books), "kept", "books"),

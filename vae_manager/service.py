@@ -13,23 +13,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .background_hashing import Learning, Stamp, stamp
 from .catalogue import Catalogue, Entry, load
 from .compare import Comparisons
 from .downloads import Downloads, History, Keys, LeftOver, Pending, Wanted
 from .errors import DiskError, VaeManagerError
 from .files.json_text import text
 from .files.state_file import StateFile, list_of
+from .infotext_match import Picture
 from .jobs import Lane
-from .learning import Learning, Stamp, stamp
-from .pasted import Picture
 from .sentences import Sentence, say
 from .upkeep import Stores, Told, Upkeep
-from .upkeep.recovery import Recovery
+from .upkeep.startup_recovery import Recovery
 
 if TYPE_CHECKING:
     from .downloads.address import NetworkFor
     from .files import FileRecord
-    from .library.families import Guesses, OwnWords
+    from .library.family_evidence import Guesses, OwnWords
     from .library.index import Index
     from .library.journal import Journal
     from .records import HashStore, RecordStore
@@ -134,14 +134,14 @@ class Service:
     @functools.cached_property
     def own_words(self) -> OwnWords:
         """The families that the person has given to files."""
-        from .library.families import OwnWords
+        from .library.family_evidence import OwnWords
 
         return OwnWords(self._data_folder / "families.json")
 
     @functools.cached_property
     def guesses(self) -> Guesses:
         """What the latent test has found of files."""
-        from .library.families import Guesses
+        from .library.family_evidence import Guesses
 
         return Guesses(self.records)
 

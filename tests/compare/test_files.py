@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageFont
 
 from vae_manager.compare import sheet as module
-from vae_manager.compare.infotext import with_vae
+from vae_manager.compare.picture_infotext import with_vae
 from vae_manager.compare.sheet import Labelled, png, sheet
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (48, 64, 3), np.uint8)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vae_manager.compare.network import SD1, AutoencoderKL, Config
-from vae_manager.compare.reading import config_of
+from vae_manager.compare.standalone_vae import config_of
 
 SMALL = Config(ch=32, ch_mult=(1, 2), num_res_blocks=1)
 FLUX = replace(SD1, z_channels=16, quant=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.files.samples import ldm, safetensors
 from vae_manager.files import FileRecord
 from vae_manager.library import Folder, scan
-from vae_manager.library.families import by_hash, by_weights
+from vae_manager.library.family_evidence import by_hash, by_weights
 from vae_manager.library.index import Index
 from vae_manager.records import HashStore
 

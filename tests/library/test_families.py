@@ -15,8 +15,8 @@ from vae_manager.catalogue import Catalogue, Entry
 from vae_manager.errors import DiskError, UsageError
 from vae_manager.files import FileRecord, identity_of
 from vae_manager.files.architecture import Architecture, shapes_of
-from vae_manager.files.weights import Fingerprints
-from vae_manager.library.families import (
+from vae_manager.files.fingerprints import Fingerprints
+from vae_manager.library.family_evidence import (
     FamilyGuess,
     Guess,
     Guesses,

@@ -250,7 +250,7 @@ def test_one_that_cannot_be_ended_now_stays_and_says_so(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("vae_manager.library.placing.rename_new", full)
+        patch.setattr("vae_manager.library.safe_move.rename_new", full)
         assert len(settled(journal)) == 1
         assert (tree(folder), note.exists()) == (["a.png", "b.safetensors"], True)
     settled(journal)

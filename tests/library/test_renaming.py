@@ -18,7 +18,7 @@ from vae_manager.errors import (
     VaeManagerError,
 )
 from vae_manager.files import Identity
-from vae_manager.library import Folder, placing, scan
+from vae_manager.library import Folder, safe_move, scan
 from vae_manager.library.index import Index
 from vae_manager.library.moving import Surroundings, adopt, move, rename
 from vae_manager.library.trash import remove
@@ -144,13 +144,13 @@ def test_a_target_that_appears_at_the_last_moment(folder: Path, monkeypatch: pyt
     if not links:
         without_links(monkeypatch)
     path = vae(folder / "a.safetensors")
-    real = placing.rename_new
+    real = safe_move.rename_new
 
     def late(source: Path, target: Path) -> None:
         target.write_bytes(b"theirs")
         real(source, target)
 
-    monkeypatch.setattr(placing, "rename_new", late)
+    monkeypatch.setattr(safe_move, "rename_new", late)
     with pytest.raises(NameTakenError):
         rename(path, "b")
     assert (folder / "b.safetensors").read_bytes() == b"theirs"
@@ -302,14 +302,14 @@ def test_a_small_file_in_the_way_stops_all(folder: Path) -> None:
 def test_one_that_appears_half_way_puts_all_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = vae(folder / "a.safetensors")
     put(folder, "a.png", "a.txt")
-    real = placing.rename_new
+    real = safe_move.rename_new
 
     def late(source: Path, target: Path) -> None:
         if target.name == "b.txt":
             put(folder, "b.txt")
         real(source, target)
 
-    monkeypatch.setattr(placing, "rename_new", late)
+    monkeypatch.setattr(safe_move, "rename_new", late)
     with pytest.raises(NameTakenError):
         rename(path, "b")
     assert tree(folder) == ["a.png", "a.safetensors", "a.txt", "b.txt"]

@@ -14,7 +14,7 @@ from tests.records.reading import sql
 from vae_manager.files import FileRecord, identity_of
 from vae_manager.files.state_file import damage_notices
 from vae_manager.library import Folder, scan
-from vae_manager.library.families import OwnWords
+from vae_manager.library.family_evidence import OwnWords
 from vae_manager.library.index import Index
 from vae_manager.records import HashStore, RecordStore
 

@@ -16,7 +16,7 @@ from tests.records.reading import paths, sql
 from vae_manager.files import FileRecord
 from vae_manager.files.state_file import damage_notices
 from vae_manager.library import index as indexes
-from vae_manager.library.families import Guess, Guesses
+from vae_manager.library.family_evidence import Guess, Guesses
 from vae_manager.library.index import READER, Index
 from vae_manager.records import DATABASE, HashStore, RecordStore, migration
 from vae_manager.records import database as databases

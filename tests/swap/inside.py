@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
-PARTS = ("vae_manager/swap/", "family/loaded.py", "a1111/books.py", "reforge/books.py")
+PARTS = ("vae_manager/swap/", "common/loaded.py", "a1111/books.py", "reforge/books.py")
 """Parts of paths: the code that is interrupted."""
 
 SCRIPT = dedent("""
@@ -80,7 +80,7 @@ SCRIPT = dedent("""
 
     def guards():
         from vae_manager.webui.hosts.a1111 import guards
-        from vae_manager.webui.hosts.family.patching import is_of
+        from vae_manager.webui.hosts.common.patching import is_of
 
         return [one.name for one in guards.all_patches() if is_of(guards, getattr(one.resolved_place(), one.name))]
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 from tests.vaes.autoencoder import TINY, AutoencoderKL  # noqa: E402
 from vae_manager.errors import RefusedError  # noqa: E402
-from vae_manager.files.renaming import diffusers_name, up_levels  # noqa: E402
+from vae_manager.files.key_mapping import diffusers_name, up_levels  # noqa: E402
 from vae_manager.records.capability import REFORGE  # noqa: E402
 from vae_manager.swap import Swapper, places  # noqa: E402
 

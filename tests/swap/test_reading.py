@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from vae_manager.errors import DiskError, FileChangedError, IntegrityError, NotFoundError  # noqa: E402
-from vae_manager.files import contents  # noqa: E402
+from vae_manager.files import tensor_reader  # noqa: E402
 from vae_manager.swap import file_weights, read_every_tensor, read_safetensors  # noqa: E402
-from vae_manager.swap import reading as reading_module  # noqa: E402
+from vae_manager.swap import weight_reader as reading_module  # noqa: E402
 from vae_manager.swap.weights import checksums  # noqa: E402
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
@@ -151,7 +151,7 @@ def test_a_file_that_changes_while_every_tensor_is_read_is_refused(
     torch.save({"a": torch.ones(4)}, other)
 
     def read_contents(file: Path) -> Any:
-        header = contents.read_contents(file)
+        header = tensor_reader.read_contents(file)
         other.replace(file)
         return header
 

@@ -227,7 +227,7 @@ def test_a_file_that_is_touched_while_it_is_read_is_read_again(
             os.utime(path, (moment, moment))
         return read_header(path)
 
-    monkeypatch.setattr("vae_manager.swap.reading.read_header", touched)
+    monkeypatch.setattr("vae_manager.swap.weight_reader.read_header", touched)
     if is_refused:
         with pytest.raises(FileChangedError, match="was changed while it was being read"):
             put(swapper, module, path)

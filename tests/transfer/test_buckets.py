@@ -19,9 +19,9 @@ from vae_manager.errors import (
     VaeManagerError,
 )
 from vae_manager.transfer import unfinished
-from vae_manager.transfer.partial.journal import Journal, read
-from vae_manager.transfer.sources import buckets
-from vae_manager.transfer.sources.buckets import locate, open_at
+from vae_manager.transfer.partial.resume_journal import Journal, read
+from vae_manager.transfer.sources import bucket as bucket_source
+from vae_manager.transfer.sources.bucket import locate, open_at
 
 from .ordering import MB, NAME, Desk, sha256, some_bytes
 
@@ -42,7 +42,7 @@ def bucket() -> Iterator[Any]:
 
 @pytest.fixture
 def slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buckets, "SLICE", 300_000)
+    monkeypatch.setattr(bucket_source, "SLICE", 300_000)
 
 
 # -- locate and open_at --------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from vae_manager.catalogue.sources import CivitaiSource
 from vae_manager.errors import Cancelled, IntegrityError, NetworkError, NotFoundError, RefusedError, UsageError
 from vae_manager.transfer import Network, proposed_name, unfinished
 from vae_manager.transfer.sources.civitai import HOME, choose
-from vae_manager.transfer.sources.locate import locate
-from vae_manager.transfer.wire.session import Wire
+from vae_manager.transfer.sources.resolve import locate
+from vae_manager.transfer.wire.http_client import Wire
 
 from .ordering import CHUNK, MB, NAME, Desk, sha256, some_bytes
 

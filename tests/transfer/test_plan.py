@@ -7,7 +7,7 @@ from pathlib import Path
 from vae_manager.catalogue.sources import HttpsSource, HubSource
 from vae_manager.transfer.deliver import AlreadyThere, Plan, Refuse, Resume, Start, decide
 from vae_manager.transfer.order import Order
-from vae_manager.transfer.partial.journal import Journal
+from vae_manager.transfer.partial.resume_journal import Journal
 
 ONE, OTHER = HubSource("a/b", "c.safetensors"), HttpsSource("https://mirror.example/c.safetensors")
 

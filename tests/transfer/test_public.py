@@ -16,9 +16,9 @@ from tests.hub.fixtures import certificate, https_hub
 from vae_manager.catalogue.sources import HttpsSource
 from vae_manager.errors import NetworkError, RefusedError
 from vae_manager.transfer import Network
-from vae_manager.transfer.wire import public
-from vae_manager.transfer.wire.public import is_public
-from vae_manager.transfer.wire.session import Wire
+from vae_manager.transfer.wire import ssrf_guard
+from vae_manager.transfer.wire.http_client import Wire
+from vae_manager.transfer.wire.ssrf_guard import is_public
 
 from .ordering import MB, REPO, Desk, some_bytes
 
@@ -209,7 +209,7 @@ def allow(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Takes one address of this computer for a public one."""
 
     def allow(address: str) -> None:
-        monkeypatch.setattr(public, "is_public", lambda one: one == address)
+        monkeypatch.setattr(ssrf_guard, "is_public", lambda one: one == address)
 
     return allow
 
@@ -263,7 +263,7 @@ def test_tls_does_not_begin_with_a_private_peer(
 
 def test_the_second_look_holds_without_the_first(listener: Listener) -> None:
     """`_new_conn` is urllib3's own matter: without it the peer is looked at once it is connected, before a request."""
-    kind = public._pool_classes(is_public)["http"].ConnectionCls
+    kind = ssrf_guard._pool_classes(is_public)["http"].ConnectionCls
     looking = kind.__mro__[1]
     assert "_new_conn" in vars(looking)
     del looking._new_conn

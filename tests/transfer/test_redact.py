@@ -9,7 +9,7 @@ import pytest
 
 from tests.hub import Hub
 from vae_manager.transfer.retry import NETWORK_THREAD
-from vae_manager.transfer.wire.addresses import LOGGER, keep_queries_out_of_the_log
+from vae_manager.transfer.wire.urls import LOGGER, keep_queries_out_of_the_log
 
 from .ordering import COMMIT, MB, NAME, REPO, Desk, some_bytes
 

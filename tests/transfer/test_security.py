@@ -13,10 +13,10 @@ from tests.hub.fixtures import certificate, https_hub
 from vae_manager.catalogue.sources import HttpsSource, Source
 from vae_manager.errors import NetworkError, NotFoundError, RefusedError, VaeManagerError
 from vae_manager.transfer import unfinished
-from vae_manager.transfer.partial.file import Partial
+from vae_manager.transfer.partial.partial_file import Partial
 from vae_manager.transfer.sources.hub import TOKEN_HOME, authorization
-from vae_manager.transfer.sources.locate import locate
-from vae_manager.transfer.wire.session import Wire
+from vae_manager.transfer.sources.resolve import locate
+from vae_manager.transfer.wire.http_client import Wire
 
 from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, REPO, Desk, some_bytes
 

@@ -19,8 +19,8 @@ from vae_manager.records import HashStore, RecordStore
 from vae_manager.records.capability import A1111
 from vae_manager.records.verdict import Refused, verdict
 from vae_manager.upkeep import Stores
-from vae_manager.upkeep.looks import Looks
-from vae_manager.upkeep.work import verify_all
+from vae_manager.upkeep.inspection_cache import Looks
+from vae_manager.upkeep.maintenance_jobs import verify_all
 
 
 class Meanwhile(Handle):

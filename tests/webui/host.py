@@ -15,7 +15,7 @@ from vae_manager.records.capability import A1111, VaeSignature
 from vae_manager.sentences import Sentence, say
 from vae_manager.swap import LatentTest
 from vae_manager.webui.admission import Listening
-from vae_manager.webui.hosts.acts import OWNERS, Act, Ignored, InUse, Refusal
+from vae_manager.webui.hosts.permissions import OWNERS, Act, Ignored, InUse, Refusal
 
 Result = TypeVar("Result")
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from vae_manager.errors import DiskError, RefusedError
-from vae_manager.webui.hosts.family import card
+from vae_manager.webui.hosts.common import card
 
 CARD: dict[str, Any] = {"description": "fü\n", "notes": "", "sd version": "SD1", "weight": 0.7, "own": [1, {}]}
 

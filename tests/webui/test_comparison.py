@@ -29,11 +29,11 @@ from vae_manager.errors import NotFoundError, RefusedError, UsageError
 from vae_manager.library import scan
 from vae_manager.sentences import say
 from vae_manager.service import Service
-from vae_manager.webui.hosts.acts import Act
+from vae_manager.webui.hosts.permissions import Act
+from vae_manager.webui.translation import words_for
 from vae_manager.webui.ui.actions import perform
-from vae_manager.webui.ui.comparison.figures import figures_of, shifts_of
+from vae_manager.webui.ui.comparison_figures import figures_of, shifts_of
 from vae_manager.webui.ui.page import Page
-from vae_manager.webui.words import words_for
 
 ENGLISH = words_for("None", {})
 LIKE = Figures(False, 0.9991, 37.04, 0.04, -0.3, 1.26, 0.19, -0.004, -0.21, None)

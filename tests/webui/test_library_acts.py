@@ -29,8 +29,8 @@ from vae_manager.records.capability import A1111
 from vae_manager.sentences import megabytes, say
 from vae_manager.service import Service
 from vae_manager.upkeep import key_of
-from vae_manager.upkeep.recovery import OWN
-from vae_manager.webui.hosts.acts import Act
+from vae_manager.upkeep.startup_recovery import OWN
+from vae_manager.webui.hosts.permissions import Act
 from vae_manager.webui.ui.page import Page
 from vae_manager.webui.ui.questions import Question
 

@@ -11,8 +11,8 @@ import pytest
 
 import preload
 from vae_manager.sentences import Sentence
-from vae_manager.webui.hosts.family.listening import added_names, is_on_loopback, is_shared
-from vae_manager.webui.words import Words, without_paths
+from vae_manager.webui.hosts.common.listening import added_names, is_on_loopback, is_shared
+from vae_manager.webui.translation import Words, without_paths
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from tests.library.vaes import vae
 from tests.webui.host import PlainHost
 from tests.webui.seen import library
-from vae_manager.library.previews import MAX_BYTES
+from vae_manager.library.sidecars import MAX_BYTES
 from vae_manager.upkeep import key_of
 from vae_manager.webui import api_previews
 from vae_manager.webui.ui.page import Page

@@ -13,7 +13,7 @@ from tests.webui.test_page import do, text, wait_for, write_catalogue
 from vae_manager.sentences import say
 from vae_manager.service import Service
 from vae_manager.upkeep import key_of
-from vae_manager.webui.hosts.acts import Ignored, Refusal
+from vae_manager.webui.hosts.permissions import Ignored, Refusal
 from vae_manager.webui.ui.page import EVERYWHERE, Page
 
 MARK = "✗\N{NO-BREAK SPACE}bad.safetensors was refused"

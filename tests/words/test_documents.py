@@ -132,7 +132,7 @@ def in_code(page: str) -> str:
 
 
 def test_settings_are_described() -> None:
-    names = {text for text in strings("webui/hosts/family/options.py") if re.fullmatch(r"vae_manager_[a-z0-9_]+", text)}
+    names = {text for text in strings("webui/hosts/common/options.py") if re.fullmatch(r"vae_manager_[a-z0-9_]+", text)}
     described = set(re.findall(r"\bvae_manager_[a-z0-9_]+", in_code("settings.md")))
     assert len(names) > 10
     assert names == described
@@ -140,7 +140,7 @@ def test_settings_are_described() -> None:
 
 def test_routes_are_described() -> None:
     names = {
-        text for text in strings("webui/api*.py", "webui/ui/comparison/view.py") if text.startswith("/vae-manager")
+        text for text in strings("webui/api*.py", "webui/ui/markup/comparison.py") if text.startswith("/vae-manager")
     }
     described = in_code("http-api.md")
     assert len(names) > 3
@@ -156,7 +156,9 @@ def test_exit_statuses_are_described() -> None:
 
 
 def test_files_of_the_data_folder_are_described() -> None:
-    literals = strings("service.py", "downloads/*.py", "records/*.py", "library/families.py", "library/recovery.py")
+    literals = strings(
+        "service.py", "downloads/*.py", "records/*.py", "library/family_evidence.py", "library/recovery.py"
+    )
     names = {text for text in literals if re.fullmatch(r"[a-z-]+\.(json|jsonl|yaml|sqlite3)", text)}
     described = in_code("data-folder.md")
     assert len(names) > 8

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from vae_manager.sentences import megabytes, say
-from vae_manager.webui import words as module
-from vae_manager.webui.words import Words, plain, words_for
+from vae_manager.webui import translation as module
+from vae_manager.webui.translation import Words, plain, words_for
 
 OURS = {"{done} of {total}": "{total} 中的 {done}", "Automatic": "自动", "Smoother, the safe default": "更平滑"}
 

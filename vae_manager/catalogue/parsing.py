@@ -10,9 +10,8 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from ..errors import UsageError
 from ..sentences import say
-from .buckets import bucket_source
 from .names import safe_file_name
-from .sources import CivitaiSource, HttpsSource, HubSource, LocalSource, Source
+from .sources import CivitaiSource, HttpsSource, HubSource, LocalSource, Source, bucket_source
 
 __all__ = ["parse_source"]
 

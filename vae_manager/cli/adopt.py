@@ -9,7 +9,7 @@ from ..errors import Cancelled, UsageError, VaeManagerError
 from ..library.moving import adopt
 from ..sentences import say
 from ..sync import worst
-from .known import Known, data_of, with_data
+from .memory import Known, data_of, with_data
 from .shared import folder_of, print_json, print_problem, reading_bar, shown, stopped_by_ctrl_c, with_folder
 
 

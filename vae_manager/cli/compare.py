@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..compare import Decoded, Result
-    from ..compare.values import Pixels
+    from ..compare.comparison_values import Pixels
 
 NEEDED = {"torch": "torch", "numpy": "numpy", "PIL": "Pillow", "skimage": "scikit-image"}
 """What is imported, and how it is installed."""
@@ -88,8 +88,8 @@ def _opened(path: Path) -> Pixels:
 def _result(original: Pixels, path: Path, device: torch.device, stop: Event) -> tuple[Path, Result]:
     """A file that cannot be used is a result too."""
     from ..compare import Decoded, Result
+    from ..compare.findings import in_words
     from ..compare.metrics import compare, look
-    from ..compare.words import in_words
 
     try:
         decoded = _decoded(original, path, device, stop)
@@ -106,7 +106,7 @@ def _result(original: Pixels, path: Path, device: torch.device, stop: Event) -> 
 def _decoded(original: Pixels, path: Path, device: torch.device, stop: Event) -> Decoded:
     from ..compare import Candidate, Decoded, Encoder
     from ..compare.comparison import decode_all
-    from ..compare.reading import model_of
+    from ..compare.standalone_vae import model_of
 
     try:
         model = model_of(path, device)

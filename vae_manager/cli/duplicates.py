@@ -7,10 +7,10 @@ from typing import Any
 
 from ..files import FileRecord
 from ..library import Folder, scan
-from ..library.families import Group, by_hash, by_weights
+from ..library.family_evidence import Group, by_hash, by_weights
 from ..sentences import megabytes
 from .judging import fields_of, judge, with_host
-from .known import Known, data_of, with_data
+from .memory import Known, data_of, with_data
 from .shared import folder_of, print_json, reading_bar, shown, stopped_by_ctrl_c, with_folder
 
 

@@ -15,7 +15,7 @@ from ..records.verdict import AskFirst, Refused, Verdict, obstacle_of
 from ..sentences import megabytes, say
 from ..sync import worst
 from .judging import fields_of, judge, verification_fields, with_host
-from .known import Known, data_of, with_data
+from .memory import Known, data_of, with_data
 from .shared import (
     load_catalogue,
     print_json,

@@ -7,7 +7,7 @@ import argparse
 from ..library import Folder, collisions, scan
 from ..sentences import megabytes
 from .judging import fields_of, judge, verification_fields, with_host
-from .known import Known, data_of, with_data
+from .memory import Known, data_of, with_data
 from .shared import folder_of, load_catalogue, print_json, print_problem, shown, with_catalogue, with_folder
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..library.moving import Surroundings
 from ..library.trash import remove
 from ..sync import worst
-from .known import Known, data_of, with_data
+from .memory import Known, data_of, with_data
 from .shared import Bar, Outcomes, folder_of, print_json, reading_bar, shown, stopped_by_ctrl_c, with_folder
 
 

@@ -24,7 +24,7 @@ from ..records.capability import HOSTS
 from ..sentences import Sentence, megabytes, say
 from .installations import Installation, commit_of, find_installation, installation_at
 from .judging import fields_of, judge
-from .known import Known, data_of, with_data
+from .memory import Known, data_of, with_data
 from .shared import VAE_FOLDER, print_json, shown, with_folder
 
 PACKAGES: Final = ("torch", "gradio", "huggingface_hub", "safetensors")

@@ -11,8 +11,8 @@ from ..library import Folder, scan
 from ..library.verification import Outcome, Verification, can_look_at_numbers, verify
 from ..sentences import say
 from ..sync import worst
-from ..upkeep.verification_summary import summary_of
-from .known import Known, data_of, with_data
+from ..upkeep.maintenance import summary_of
+from .memory import Known, data_of, with_data
 from .shared import (
     Outcomes,
     folder_of,

@@ -16,14 +16,14 @@ from ..errors import Cancelled, IntegrityError, VaeManagerError
 from ..sentences import Sentence, say
 from ..swap.exchange import places
 from ..swap.weights import checksums
+from .comparison_values import Candidate, Decoded, Encoder, Model, Step
 from .decoding import decoded, encoded
-from .values import Candidate, Decoded, Encoder, Model, Step
 
 if TYPE_CHECKING:
     import torch
 
     from ..swap.weights import Tensors
-    from .values import Pixels
+    from .comparison_values import Pixels
 
     Report = Callable[[Step], None]
 

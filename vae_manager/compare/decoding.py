@@ -17,7 +17,7 @@ from ..errors import OutOfMemoryError
 from ..sentences import Sentence, say
 from ..swap.exchange import lent, places
 from ..swap.swapper import is_out_of_memory
-from .values import Model
+from .comparison_values import Model
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .values import Pixels
+    from .comparison_values import Pixels
 
     Floats = NDArray[np.floating[Any]]
 

@@ -14,7 +14,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from .values import Pixels
+    from .comparison_values import Pixels
 
 __all__ = ["distance"]
 

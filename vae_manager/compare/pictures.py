@@ -16,7 +16,7 @@ from ..sentences import say
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .values import Pixels
+    from .comparison_values import Pixels
 
 __all__ = ["FORMATS", "MAX_FILE_BYTES", "MAX_PIXELS", "read_picture"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .values import Pixels
+    from .comparison_values import Pixels
 
 __all__ = ["Labelled", "png", "sheet", "written_out"]
 

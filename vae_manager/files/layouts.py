@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..catalogue.entry import Layout
+from .key_mapping import renamed_vae
 from .prefixes import UNET, prefixes_of
-from .renaming import renamed_vae
 from .tensor_table import Described, TensorSpec, TensorTable
 
 __all__ = ["NO_FACTS", "UNET", "WAN", "TensorFacts", "facts_of"]

@@ -14,10 +14,10 @@ from typing import BinaryIO, Final
 
 from ..catalogue.names import COMPANIONS
 from ..sentences import say
-from .contents import chunks
 from .headers import DTYPE_BYTES, Header, TensorInfo, disk_error
+from .key_mapping import renamed_vae
 from .record import Problem
-from .renaming import renamed_vae
+from .tensor_reader import chunks
 
 __all__ = ["companion_of", "find_hole", "find_unfilled", "unfinished"]
 

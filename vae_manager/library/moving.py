@@ -23,10 +23,10 @@ from ..files.headers import disk_error
 from ..records.capability import A1111
 from ..records.verdict import Refused, Verdict, obstacle_of, verdict
 from ..sentences import say
-from . import placing
+from . import safe_move
 from .folders import Folder, VaeFile
 from .journal import Intent, Journal
-from .placing import Report
+from .safe_move import Report
 from .sidecars import sidecars_of
 
 __all__ = ["ALONE", "How", "Memory", "Surroundings", "adopt", "free_name", "move", "rename", "target_for"]
@@ -114,9 +114,9 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
         return _moved(source, target, around, report, stop)
     known = what_is_known(source, target, around, stays=True, is_link=how == "link")
     if how == "copy":
-        placing.copy(source, target, report=report, stop=stop)
+        safe_move.copy(source, target, report=report, stop=stop)
     else:
-        placing.link(source, target)
+        safe_move.link(source, target)
     carry(known, around)
     return target
 
@@ -217,7 +217,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise placing.write_error(folder, error) from error
+        raise safe_move.write_error(folder, error) from error
 
 
 # -- the deed ------------------------------------------------------------------------------------------------------
@@ -231,8 +231,8 @@ def _moved(
     """Move `file` and what belongs to it; returns `target`."""
     along = [(path, target.with_name(f"{target.stem}{ending}")) for path, ending in sidecars_of(file)]
     for path, place in along:
-        if os.path.lexists(place) and not placing.is_other_case(path, place):
-            raise placing.name_taken(place)
+        if os.path.lexists(place) and not safe_move.is_other_case(path, place):
+            raise safe_move.name_taken(place)
     known = what_is_known(file, target, around)
     with noted(Intent("move", absolute([(file, target), *along]), known=known), around, lambda: has_only(file, along)):
         move_all([(file, target), *along], report, stop)
@@ -263,12 +263,12 @@ def move_all(
     done: list[tuple[Path, Path]] = []
     try:
         for source, target in pairs:
-            placing.move(source, target, report=report, stop=stop)
+            safe_move.move(source, target, report=report, stop=stop)
             done.append((source, target))
     except VaeManagerError:
         for source, target in reversed(done):
             with suppress(VaeManagerError):
-                placing.move(target, source)
+                safe_move.move(target, source)
         raise
 
 

@@ -22,7 +22,7 @@ from ..files import identity_of, sha256_of
 from ..files.disk import are_two_names, patiently
 from ..files.partials import sweep
 from ..sentences import Sentence, say
-from . import placing, system_trash
+from . import safe_move, system_trash
 from .journal import Intent, Journal, LeftNote
 from .moving import Memory
 
@@ -80,7 +80,9 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Sentenc
         return _send_the_rest(source, [path for path, _ in others])
     told = None
     if _has_arrived(intent):
-        if not os.path.lexists(source) or placing.is_other_case(target, source):  # else they belong to who is there now
+        if not os.path.lexists(source) or safe_move.is_other_case(
+            target, source
+        ):  # else they belong to who is there now
             for pair in others:
                 _end(*pair)
         if intent.known and _is_close(target, intent):
@@ -88,7 +90,7 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Sentenc
                 for memory in memories():
                     memory.carry(identity, after)
         told = say("An operation on {file} was cut off. It is ended now: {target}.", file=source.name, target=target)
-    elif not os.path.lexists(target) or placing.is_other_case(source, target):
+    elif not os.path.lexists(target) or safe_move.is_other_case(source, target):
         for path, aim in reversed(others):
             if os.path.lexists(source) and not os.path.lexists(path) and os.path.lexists(aim):
                 _end(aim, path)
@@ -101,13 +103,13 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Sentenc
 def _has_arrived(intent: Intent) -> bool:
     """Return True if the VAE has its new place; if it has both, remove the old one. Raises DiskError without a disk."""
     source, target = intent.pairs[0]
-    if not os.path.lexists(target) or placing.is_other_case(source, target):
+    if not os.path.lexists(target) or safe_move.is_other_case(source, target):
         if not os.path.lexists(source):
             _check_reach(intent)
         return False
     if not _is_it(target, intent):
         return False  # somebody else's file has come to that name
-    if not os.path.lexists(source) or placing.is_other_case(target, source):
+    if not os.path.lexists(source) or safe_move.is_other_case(target, source):
         return True
     if not _is_it(source, intent):
         return True  # another file has come to the old name
@@ -165,7 +167,7 @@ def _end(source: Path, target: Path) -> None:
         patiently(source.unlink)
     elif os.path.lexists(source):
         with suppress(NameTakenError):  # both stay, and both can be seen
-            placing.move(source, target)
+            safe_move.move(source, target)
 
 
 def are_the_same(one: Path, other: Path) -> bool:

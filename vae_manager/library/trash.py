@@ -27,7 +27,7 @@ from ..files.headers import disk_error
 from ..files.json_text import finite, parse_json, path_of
 from ..files.state_file import UNREADABLE, DamagedError, bytes_of, replace_file, report_damage
 from ..sentences import say
-from . import placing, system_trash
+from . import safe_move, system_trash
 from .journal import Intent
 from .moving import (
     ALONE,
@@ -42,8 +42,8 @@ from .moving import (
     target_for,
     what_is_known,
 )
-from .placing import Report
 from .recovery import NOTE, are_the_same, tidy_place
+from .safe_move import Report
 from .sidecars import sidecars_of
 
 __all__ = ["Removed", "empty", "remove", "removed", "restore"]
@@ -104,7 +104,7 @@ def remove(file: Path, trash: Path, around: Surroundings = ALONE, *, report: Rep
             move_all(pairs, report, stop)
         except OSError as error:
             tidy_place(place)
-            raise placing.write_error(trash, error) from error
+            raise safe_move.write_error(trash, error) from error
         except VaeManagerError:
             tidy_place(place)
             raise
@@ -134,7 +134,7 @@ def restore(gone: Removed, around: Surroundings = ALONE, *, name: str | None = N
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise placing.write_error(target.parent, error) from error
+        raise safe_move.write_error(target.parent, error) from error
     ordered = sorted(here, key=lambda one: one != gone.file.name)  # the VAE first
     pairs = [(inside / one, _beside(target, one, gone.file)) for one in ordered]
     known = what_is_known(inside / gone.file.name, target, around)
@@ -220,7 +220,7 @@ def _free_place(file: Path, trash: Path) -> Path:
         trash.mkdir(parents=True, exist_ok=True)
         return trash / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}-{file.name[:LONGEST]}"
     except OSError as error:
-        raise placing.write_error(trash, error) from error
+        raise safe_move.write_error(trash, error) from error
 
 
 def _to_json(gone: Removed) -> str:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..files.disk import patiently
+from ..files.fingerprints import Fingerprints
 from ..files.identity import Identity
 from ..files.json_text import finite, text, whole
 from ..files.state_file import StateFile, list_of, pairs_of
-from ..files.weights import Fingerprints
 from .rows import (
     GUESSES,
     HASHES,

@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import Final
 
 from ..files.architecture import Architecture, Shapes, architecture_of, shapes_of
+from ..files.key_mapping import Renamed, Source, diffusers_name, renamed_vae, up_levels
 from ..files.layouts import WAN, facts_of
-from ..files.pickles.values import shown
+from ..files.pickles.pickle_values import shown
 from ..files.record import FileRecord, Problem
-from ..files.renaming import Renamed, Source, diffusers_name, renamed_vae, up_levels
 from ..files.tensor_table import TORCH_DTYPES, TensorTable
 from ..sentences import Sentence, say
 from .capability import HostCapability

@@ -1,12 +1,12 @@
 """Putting a VAE's weights into the loaded model: what fits, what is kept, and the exchange. torch is not imported until
 then."""
 
-from .check import require_usable, table_of
+from .compatibility import require_usable, table_of
 from .exchange import places
 from .file_weights import read_every_tensor, read_vae
 from .latent_space import LatentTest, latent_test, sample_picture
-from .reading import read_renamed, read_safetensors
 from .swapper import Swapper, builtin_of
+from .weight_reader import read_renamed, read_safetensors
 
 __all__ = [
     "LatentTest",

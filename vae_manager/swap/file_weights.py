@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from ..errors import RefusedError
 from ..files import Header, Identity, TensorInfo, chunks, inspect, read_contents, shown
 from ..files.headers import disk_error
-from ..files.renaming import canonical
+from ..files.key_mapping import canonical
 from ..files.tensor_table import TORCH_DTYPES
 from ..records.capability import FORGE
 from ..records.verdict import verdict
 from ..sentences import say
-from .check import unchanged
-from .reading import changed, identity_of_open, opened, read_renamed
+from .compatibility import unchanged
+from .weight_reader import changed, identity_of_open, opened, read_renamed
 
 if TYPE_CHECKING:
     import torch

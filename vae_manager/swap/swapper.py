@@ -24,9 +24,9 @@ from ..records.capability import HostCapability
 from ..records.reasons import Sources
 from ..sentences import Sentence, say
 from .cache import WeightCache
-from .check import require_usable
+from .compatibility import require_usable
 from .exchange import exchanged, places
-from .reading import read_renamed
+from .weight_reader import read_renamed
 from .weights import Tensors, Weights, fitted
 
 if TYPE_CHECKING:

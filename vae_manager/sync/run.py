@@ -14,7 +14,7 @@ from ..files import sha256_of
 from ..library import Folder, scan
 from ..sentences import Sentence, say
 from ..transfer import Delivery, Network, Order, Progress, deliver
-from ..transfer.partial.disk import disk_error
+from ..transfer.partial.allocation import disk_error
 from .declared import Item
 from .plan import Plan, Step, plan
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from .deliver import deliver
 from .order import Delivery, Network, Order, Phase, Progress, Unfinished
-from .partial.unfinished import discard, unfinished
+from .partial.resumable import discard, unfinished
 from .retry import Patience
-from .sources.naming import proposed_name
+from .sources.filename import proposed_name
 
 __all__ = [
     "Delivery",

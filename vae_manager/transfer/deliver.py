@@ -28,18 +28,18 @@ from ..errors import (
 from ..files.disk import check_room, name_taken
 from ..sentences import Sentence, megabytes, say
 from .arrival import check_arrival, check_beginning
-from .connections.crew import fetch
+from .connections.scheduler import fetch
 from .order import Delivery, Network, Order, Phase, Progress
-from .partial import owner
-from .partial.disk import disk_error, hash_of, make_folder
-from .partial.file import Partial
-from .partial.journal import Journal, nameable
+from .partial import process_id
+from .partial.allocation import disk_error, hash_of, make_folder
+from .partial.byte_ranges import front
 from .partial.lock import held
-from .partial.spans import front
+from .partial.partial_file import Partial
+from .partial.resume_journal import Journal, nameable
 from .retry import awaited, keep_trying
-from .sources.locate import locate
 from .sources.location import SHA256, Location, Whereabouts, shown_source
-from .wire.session import Wire
+from .sources.resolve import locate
+from .wire.http_client import Wire
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ class _Run:
         if isinstance(plan, Resume) and kept is not None:
             journal = replace(journal, etag=plan.etag, segments=kept.segments)
             self.tell("resuming", kept.done)
-            in_place = self.locked and owner.is_gone(kept.owner) and not self.partial.has_names
+            in_place = self.locked and process_id.is_gone(kept.owner) and not self.partial.has_names
             self.partial.resume(journal, self.stop, in_place=in_place)
             done = self.partial.done
         else:

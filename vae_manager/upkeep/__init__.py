@@ -1,7 +1,7 @@
 """Upkeep of the library, in the background: what each file is, verifying, duplicates, conversions."""
 
-from .known import key_of
-from .looks import Stores
-from .upkeep import Told, Upkeep, doubled
+from .file_keys import key_of
+from .inspection_cache import Stores
+from .maintenance import Told, Upkeep, doubled
 
 __all__ = ["Stores", "Told", "Upkeep", "doubled", "key_of"]

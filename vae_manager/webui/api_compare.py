@@ -27,14 +27,14 @@ from ..errors import IntegrityError, NotAdmittedError, NotFoundError, RefusedErr
 from ..files.json_text import parse_json
 from ..sentences import Sentence, say
 from ..service import Service
-from .comparing import begin
-from .hosts.comparing import MOST_PIXELS, Wanted
-from .ui.comparison.figures import notes_of
+from .comparison_job import begin
+from .hosts.comparison_protocol import MOST_PIXELS, Wanted
+from .translation import without_paths, words_of
+from .ui.comparison_figures import notes_of
 from .visits import OURS_ALONE, host_for, not_admitted
-from .words import without_paths, words_of
 
 if TYPE_CHECKING:
-    from ..compare.values import Pixels
+    from ..compare.comparison_values import Pixels
     from .hosts.host import Host
 
 PATH: Final = "/vae-manager/api/compare"

@@ -22,15 +22,15 @@ from starlette.responses import JSONResponse, Response
 from ..compare import Comparison
 from ..errors import NotAdmittedError, NotFoundError, VaeManagerError
 from ..sentences import say
-from .ui.comparison.actions import comparison_of
-from .ui.comparison.stage import legend
-from .ui.comparison.view import ORIGINAL, PATH, SHEET
+from .ui.comparison_actions import comparison_of
 from .ui.gradio_compat import signed_in
+from .ui.markup.comparison import ORIGINAL, PATH, SHEET
+from .ui.markup.picture_viewer import legend
 from .ui.page import Page
 from .visits import OURS_ALONE, not_admitted, visitor_of
 
 if TYPE_CHECKING:
-    from ..compare.values import Pixels
+    from ..compare.comparison_values import Pixels
 
 KEPT = {"Cache-Control": "private, max-age=86400", **OURS_ALONE}
 NOT_KEPT = {"Cache-Control": "no-store", **OURS_ALONE}

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..errors import NotAdmittedError, NotFoundError
-from ..library.previews import MAX_BYTES, media_type_of
+from ..library.sidecars import MAX_BYTES, media_type_of
 from .ui.gradio_compat import signed_in
 from .ui.page import Page
 from .visits import OURS_ALONE, not_admitted, visitor_of

@@ -7,6 +7,7 @@ and the page knows hosts by their protocol alone.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -16,15 +17,14 @@ from modules import scripts
 
 from ..choice import Choice
 from ..errors import VaeManagerError
-from ..sentences import say
+from ..sentences import Sentence, say
 from ..service import Service, the_service
-from .callbacks import register
 from .faults import FAULTS
 from .hosts import host_values
-from .hosts.acts import Act
+from .hosts.common import infotext, options
+from .hosts.common.webui import FamilyWebUI
 from .hosts.fallbacks import with_fallbacks
-from .hosts.family import history, options
-from .hosts.family.webui import FamilyWebUI
+from .hosts.permissions import Act
 from .ui import accordion, tab
 from .ui.actions import quick_settings_with_vae
 from .ui.gradio_compat import Work, changed, heed_people_alone, is_in_page, on_sync
@@ -34,6 +34,7 @@ from .ui.page import TABS, Page
 if TYPE_CHECKING:
     from ..files import FileRecord
     from ..records.verdict import Verdict
+
 
 logger = logging.getLogger(__name__)
 
@@ -239,7 +240,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         if not options.guarded():
             return
         with FAULTS.caught(say("Naming the VAE in infotext")):
-            history.follow(self.extension.host, p)
+            infotext.follow(self.extension.host, p)
         with FAULTS.caught(say("Keeping pictures for comparisons")):
             self.extension.host.latents.claim(p, images)
 
@@ -289,3 +290,29 @@ HOOKS = {
 
 for _name, (_function, _otherwise) in HOOKS.items():
     setattr(VaeScript, _name, FAULTS.edge(getattr(VaeScript, _name), _function, _otherwise))
+
+
+SCRIPT = str(Path(__file__).parents[2] / "scripts" / "vae_manager_webui.py")
+"""The file that the WebUI's lists of callbacks name."""
+
+
+def register(
+    category: str, callback: Callable[..., Any], function: Sentence, otherwise: Callable[[], Any] = lambda: None
+) -> None:
+    """Register by `script_callbacks.on_CATEGORY(callback)`, with the name of the file. An error of the callback is a
+    fault of `function`, and the WebUI gets `otherwise()`; a WebUI without such a callback is a fault too.
+
+    Left alone, the WebUI looks for it on the stack, with all source lines (script_callbacks.py:128): some 50 ms a
+    callback, measured. WebUIs before 1.9 do not take the name.
+    """
+    with FAULTS.caught(function):
+        _add(category, FAULTS.edge(callback, function, otherwise))
+
+
+def _add(category: str, callback: Callable[..., Any]) -> None:
+    add = host_values.value("modules.script_callbacks", "add_callback")
+    callbacks = host_values.value("modules.script_callbacks", "callback_map", {}).get(f"callbacks_{category}")
+    if add is not None and callbacks is not None and "filename" in inspect.signature(add).parameters:
+        add(callbacks, callback, category=category, filename=SCRIPT)
+    else:
+        host_values.needed("modules.script_callbacks", f"on_{category}")(callback)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..pasted import Finding, Here, Match, Named, Picture, match
+from ..infotext_match import Finding, Here, Match, Named, Picture, match
 from ..service import Service
-from .hosts.acts import Act
+from .hosts.permissions import Act
 
 if TYPE_CHECKING:
     from .hosts.host import Host

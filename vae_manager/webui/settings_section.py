@@ -13,10 +13,10 @@ from ..records.verdict import family_label
 from ..sentences import say
 from .faults import FAULTS
 from .hosts import host_values
-from .hosts.acts import Act
-from .hosts.family import options
-from .hosts.family.webui import FamilyWebUI
-from .words import Words
+from .hosts.common import options
+from .hosts.common.webui import FamilyWebUI
+from .hosts.permissions import Act
+from .translation import Words
 
 CATEGORY = "sd"
 """Where the section stands among the settings; WebUI 1.6 knows no categories and ignore it."""

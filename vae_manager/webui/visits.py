@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from ..errors import NotAdmittedError
 from .admission import Visitor, admit
 from .hosts.visited import seen_from_elsewhere, seen_from_here
-from .words import Words
+from .translation import Words
 
 if TYPE_CHECKING:
     from .hosts.host import Host

@@ -11,9 +11,9 @@ from typing import Final, Literal
 from ...errors import RefusedError
 from ...sentences import say
 from ..headers import DTYPE_BYTES
-from ..pickles.values import shown
+from ..key_mapping import Renamed, Source, canonical, diffusers_name, up_levels
+from ..pickles.pickle_values import shown
 from ..record import FileRecord
-from ..renaming import Renamed, Source, canonical, diffusers_name, up_levels
 
 __all__ = ["DTYPES", "Layout", "Plan", "Step", "plan"]
 

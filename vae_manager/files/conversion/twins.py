@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ...errors import Cancelled, DiskError, IntegrityError, NotFoundError
 from ...sentences import say
-from ..contents import chunks, read_contents
 from ..headers import Header, disk_error, read_header
+from ..tensor_reader import chunks, read_contents
 from .planning import Plan
 from .writing import DONE, SOURCE, KnownHashes, pieces_of
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from ...sentences import say
-from .values import Refused
+from .pickle_values import Refused
 
 __all__ = ["BAD_ZIP", "Entry", "data_start", "read_entries"]
 

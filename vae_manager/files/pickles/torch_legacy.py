@@ -10,11 +10,11 @@ from typing import BinaryIO, Final
 
 from ...sentences import megabytes, say
 from ..headers import Header
-from .machine import Machine
-from .meaning import LEGACY_ID
-from .placing import Place, header_of
+from .allowlist import LEGACY_ID
+from .pickle_values import DAMAGED, Ended, Pairs, Refused
+from .pickle_vm import Machine
+from .state_dict import Place, header_of
 from .torch_zip import LARGEST_PICKLE
-from .values import DAMAGED, Ended, Pairs, Refused
 
 __all__ = ["read_legacy"]
 

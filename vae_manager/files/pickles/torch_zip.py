@@ -15,11 +15,11 @@ from typing import BinaryIO, Final
 
 from ...sentences import say
 from ..headers import Header
+from .allowlist import ZIP_ID
 from .archive import BAD_ZIP, Entry, data_start, read_entries
-from .machine import Machine
-from .meaning import ZIP_ID
-from .placing import Place, header_of
-from .values import DAMAGED, Ended, Refused, Storage
+from .pickle_values import DAMAGED, Ended, Refused, Storage
+from .pickle_vm import Machine
+from .state_dict import Place, header_of
 
 __all__ = ["LARGEST_PICKLE", "read_zip"]
 

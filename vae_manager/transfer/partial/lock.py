@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ...errors import Cancelled
 from ...sentences import say
-from .file import Partial
+from .partial_file import Partial
 
 POLL = 0.3
 

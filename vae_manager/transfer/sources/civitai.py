@@ -23,8 +23,8 @@ from ...errors import NetworkError, NotFoundError, RefusedError, UsageError, Vae
 from ...files.json_text import parse_json
 from ...files.state_file import list_of
 from ...sentences import say
-from ..wire.addresses import after_redirect, checked, host, origin
-from ..wire.session import MOST_REDIRECTS, REDIRECTS, Wire, reader, status_error, too_many_redirects
+from ..wire.http_client import MOST_REDIRECTS, REDIRECTS, Wire, reader, status_error, too_many_redirects
+from ..wire.urls import after_redirect, checked, host, origin
 from .location import SHA256, Location
 
 HOME: Final = "https://civitai.com"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ...catalogue.sources import HubSource
 from ...errors import UsageError
 from ...sentences import say
-from ..wire.addresses import checked, origin
+from ..wire.urls import checked, origin
 
 TOKEN_HOME = ("https", "huggingface.co", 443)
 """Whom a saved token belongs to."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ...catalogue.sources import HttpsSource, Source
 from ...errors import TransientNetworkError
 from ...sentences import say
-from ..wire.addresses import shown
+from ..wire.urls import shown
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 

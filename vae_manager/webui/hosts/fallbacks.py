@@ -15,8 +15,8 @@ from ...records.capability import A1111, VaeSignature
 from ...sentences import Sentence, say
 from ..admission import Listening
 from ..faults import FAULTS, unavailable
-from .acts import InUse
-from .comparing import Comparing, NoComparing
+from .comparison_protocol import Comparing, NoComparing
+from .permissions import InUse
 
 if TYPE_CHECKING:
     from .host import Host

@@ -13,12 +13,12 @@ from ...choice import Choice, Resolution
 from ...library import Folder
 from ...sentences import Sentence
 from ..admission import Listening
-from .acts import Act, InUse
+from .permissions import Act, InUse
 
 if TYPE_CHECKING:
     from ...records.capability import HostCapability, VaeSignature
     from ...swap import LatentTest
-    from .comparing import Comparing
+    from .comparison_protocol import Comparing
 
 Result = TypeVar("Result")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from .acts import Act
+from .permissions import Act
 
 if TYPE_CHECKING:
     from ...sentences import Sentence

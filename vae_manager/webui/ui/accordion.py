@@ -11,10 +11,9 @@ from ...errors import VaeManagerError
 from ...sentences import Sentence, say
 from ..admission import Visitor
 from ..faults import FAULTS
-from ..words import words_for
+from ..translation import words_for
 from . import markup
 from .actions import acting
-from .comparison.stage import under_result
 from .gradio_compat import (
     Work,
     changed,
@@ -26,6 +25,7 @@ from .gradio_compat import (
     on_pick,
     on_sync,
 )
+from .markup.picture_viewer import under_result
 from .page import EVERYWHERE, THIS_TAB, Page
 from .regions import answers_home, region
 

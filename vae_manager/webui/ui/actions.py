@@ -16,9 +16,9 @@ from ...jobs import Step
 from ...sentences import say
 from ...service import Service
 from ..admission import Visitor
-from ..hosts.acts import Act
+from ..hosts.permissions import Act
 from . import markup
-from .comparison.actions import COMPARISON_ACTIONS
+from .comparison_actions import COMPARISON_ACTIONS
 from .facts import state_folders, terms_are_open
 from .gradio_compat import Work, picture_of
 from .library_actions import LIBRARY_ACTIONS, convert_fetched

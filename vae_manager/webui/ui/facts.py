@@ -21,7 +21,7 @@ from ...library import VaeFile
 from ...sentences import Sentence, say
 from ...service import Service
 from ...upkeep import Told
-from ..hosts.acts import Act, InUse, Refusal
+from ..hosts.permissions import Act, InUse, Refusal
 from ..pasted_pictures import Pasted, read_pasted
 from ..update import loaded_code
 from .options import (

@@ -11,13 +11,13 @@ from ...errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from ...library import VaeFile, scan
 from ...sentences import Sentence, megabytes, say
 from ...service import Service
-from ..hosts.acts import Act
+from ..hosts.permissions import Act
 from .library_facts import file_of, vae_folders
 from .options import LOOK_ALIKE, allow, choose, family_label, is_listed, judge, needs_conversion
 from .questions import Question
 
 if TYPE_CHECKING:
-    from ...library.families import Guess
+    from ...library.family_evidence import Guess
     from ...library.moving import Surroundings
     from ...swap import LatentTest
     from ..hosts.host import Host
@@ -192,7 +192,7 @@ def _try_out(host: Host, service: Service, action: Action) -> None:
 
 def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[Guess, Sentence]:
     """What the latent test says of the family, where there are two."""
-    from ...library.families import Guess
+    from ...library.family_evidence import Guess
 
     guessed = family if result.is_same_space else next(other for other in LOOK_ALIKE if other != family)
     told = say(

@@ -15,28 +15,25 @@ from ...errors import NotFoundError
 from ...jobs import JobState
 from ...library import VaeFile, scan
 from ...library.folders import Listing
-from ...library.previews import previews_of
+from ...library.sidecars import previews_of
 from ...sentences import Sentence, say
 from ...service import Service
 from ...upkeep import key_of
 from ..admission import Visitor
 from ..faults import FAULTS
-from ..hosts.acts import Act
+from ..hosts.permissions import Act
 from ..hosts.visited import seen_from_elsewhere, seen_from_here
 from ..pasted_pictures import chosen_for_tab
+from ..translation import Words, words_of
 from ..update import loaded_code
-from ..words import Words, words_of
 from . import markup
-from .comparison.actions import compare_picture
-from .comparison.advice import which_vae
-from .comparison.facts import Offers, read_section
-from .comparison.kept import kept
-from .comparison.markup import cards, progress, setup
-from .comparison.view import view_of
+from .comparison_actions import compare_picture
+from .comparison_facts import Offers, read_section
 from .facts import Facts, read_activity, read_facts
-from .library_facts import LibraryRow, read_library
-from .library_table import RowLog
+from .library_facts import LibraryRow, RowLog, read_library
 from .markup import choice_name
+from .markup.comparison import cards, kept, progress, setup, view_of
+from .markup.which_vae import which_vae
 from .options import Memo, allow, choose, option_after_look, warning_in_tab
 
 if TYPE_CHECKING:

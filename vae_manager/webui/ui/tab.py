@@ -10,8 +10,8 @@ import gradio as gr
 from ...sentences import say
 from . import markup
 from .actions import acting, comparing
-from .comparison.stage import frame
 from .gradio_compat import keep_out_of_ui_config, on_change, on_message, picture_field
+from .markup.picture_viewer import frame
 from .page import COMPARISON, DOWNLOADS, LIBRARY, Page
 from .regions import answers_home, region
 

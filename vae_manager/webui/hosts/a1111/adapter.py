@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from modules import sd_models, sd_vae
 
 from ....choice import AUTOMATIC, Choice
-from ....compare.infotext import with_vae
+from ....compare.picture_infotext import with_vae
 from ....library import scan
 from ....sentences import Sentence, say
 from .. import host_values
-from ..family import infotext, infotext_fields, options, patching
-from ..family.webui import FamilyWebUI
+from ..common import infotext, options, patching
+from ..common.webui import FamilyWebUI
 
 if TYPE_CHECKING:
     from ....service import Service
-    from ..family.comparing import FamilyComparing
-    from ..family.loaded import LoadedVae
+    from ..common.comparing import FamilyComparing
+    from ..common.loaded import LoadedVae
     from .precision import Precision
     from .ways_in import WaysIn
 
@@ -50,7 +50,7 @@ class A1111(FamilyWebUI):
 
     @functools.cached_property
     def comparing(self) -> FamilyComparing:
-        from ..family.comparing import FamilyComparing
+        from ..common.comparing import FamilyComparing
         from .decoding import A1111Decoding
 
         return FamilyComparing(self, A1111Decoding(self))
@@ -130,7 +130,7 @@ class A1111(FamilyWebUI):
         return {"choices": list(words), "value": chosen.word}
 
     def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
-        infotext_fields.into_fields(self, service, fields)
+        infotext.into_fields(self, service, fields)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from modules import devices, sd_hijack, sd_vae
 
 from ....errors import IntegrityError
 from ....files import read_contents
-from ....files.renaming import Source
+from ....files.key_mapping import Source
 from ....sentences import Sentence, say
 from ....swap import places, read_renamed
 from ....swap.weights import Tensors

@@ -11,7 +11,7 @@ from modules import devices, lowvram, sd_hijack
 
 from ....compare import Model
 from .. import host_values
-from ..family import options
+from ..common import options
 
 if TYPE_CHECKING:
     from .adapter import A1111

@@ -27,8 +27,8 @@ from modules import devices, processing, sd_vae
 
 from ....errors import RefusedError
 from ....swap import read_vae
-from ..family import infotext, plot
-from ..family.patching import Function, Patch, refuse_pickles
+from ..common import infotext, plot
+from ..common.patching import Function, Patch, refuse_pickles
 
 if TYPE_CHECKING:
     from .adapter import A1111

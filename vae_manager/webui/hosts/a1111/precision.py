@@ -13,7 +13,7 @@ import torch
 from modules import devices, sd_vae
 
 from ....sentences import Sentence, say
-from ..family import model_facts
+from ..common import card
 
 
 class Precision:
@@ -32,7 +32,7 @@ class Precision:
             "{vae} gave no picture in {dtype} (NaN). Choose another VAE, or let the WebUI use 32 bits for it "
             "(--no-half-vae).",
             vae=self._vae,
-            dtype=model_facts.dtype_name(devices.dtype_vae),
+            dtype=card.dtype_name(devices.dtype_vae),
         )
 
     @property
@@ -43,8 +43,8 @@ class Precision:
         return say(
             "{vae} gave no picture in {before} (NaN), so it runs in {now} until another VAE is chosen.",
             vae=self._vae,
-            before=model_facts.dtype_name(self._before),
-            now=model_facts.dtype_name(devices.dtype_vae),
+            before=card.dtype_name(self._before),
+            now=card.dtype_name(devices.dtype_vae),
         )
 
     def of(self, path: str | None) -> Any:

@@ -22,11 +22,11 @@ from ....errors import VaeManagerError
 from ....service import the_service
 from ....swap import Swapper
 from .. import host_values
-from ..family import options
-from ..family.loaded import LoadedVae
+from ..common import options
+from ..common.loaded import LoadedVae
 
 if TYPE_CHECKING:
-    from ..family.books import Books
+    from ..common.books import Books
     from .adapter import A1111
 
 

@@ -18,9 +18,9 @@ from ....library import scan
 from ....records.capability import VaeSignature
 from ....sentences import Sentence, say
 from .. import host_values
-from ..acts import Act, InUse
-from ..family import card, options, patching
-from ..family.webui import FamilyWebUI
+from ..common import card, options, patching
+from ..common.webui import FamilyWebUI
+from ..permissions import Act, InUse
 from . import infotext, modules_list, variants
 from .checkpoints import family_of, signature_of
 from .variants import OPTION
@@ -28,8 +28,8 @@ from .variants import OPTION
 if TYPE_CHECKING:
     from ....records.capability import HostCapability
     from ....service import Service
-    from ..family.comparing import FamilyComparing
-    from ..family.loaded import LoadedVae
+    from ..common.comparing import FamilyComparing
+    from ..common.loaded import LoadedVae
     from .ways_in import WaysIn
 
 CARD_KEY = "vae_te"
@@ -67,7 +67,7 @@ class Forge(FamilyWebUI):
 
     @functools.cached_property
     def comparing(self) -> FamilyComparing:
-        from ..family.comparing import FamilyComparing
+        from ..common.comparing import FamilyComparing
         from .decoding import ForgeDecoding
 
         return FamilyComparing(self, ForgeDecoding())

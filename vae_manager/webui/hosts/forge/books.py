@@ -19,10 +19,10 @@ from backend import memory_management
 
 from ....errors import RefusedError
 from ....files import Identity, identity_of, inspect
-from ....files.renaming import Renamed, canonical
+from ....files.key_mapping import Renamed, canonical
 from ....sentences import Sentence, say
 from ....swap import places
-from ....swap.reading import read_renamed
+from ....swap.weight_reader import read_renamed
 from ....swap.weights import Tensors
 
 SEED = 0

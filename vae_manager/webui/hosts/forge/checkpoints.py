@@ -8,7 +8,7 @@ from typing import Final
 
 from ....errors import VaeManagerError
 from ....files import Identity, TensorTable, identity_of, inspect
-from ....files.renaming import canonical
+from ....files.key_mapping import canonical
 from ....records.capability import VaeSignature
 
 UNET: Final = "model.diffusion_model."

@@ -27,8 +27,8 @@ from modules import processing, sd_models, sd_vae
 from modules_forge import main_entry
 
 from ....swap import read_vae
-from ..family import plot
-from ..family.patching import Function, Patch, refuse_pickles
+from ..common import plot
+from ..common.patching import Function, Patch, refuse_pickles
 from .encoders import READ_WITHOUT_UNPICKLING
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from modules_forge import main_entry
 
-from ....compare.infotext import with_modules
-from ....pasted import Named
+from ....compare.picture_infotext import with_modules
+from ....infotext_match import Named
 from ....service import Service
 from ...pasted_pictures import paste
-from ..family import infotext
+from ..common import infotext
 from . import modules_list
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from modules_forge import main_entry
 
 from ....errors import VaeManagerError
 from ....files import FileRecord, Identity, identity_of, inspect
-from ....files.renaming import canonical
+from ....files.key_mapping import canonical
 from ....records.capability import FORGE, NEO, HostCapability
 from ....records.verdict import Refused, obstacle_of, verdict
 from ....sentences import Sentence, say
-from ..acts import Ignored
-from ..family import options
+from ..common import options
+from ..permissions import Ignored
 from . import variants
 from .encoders import GGUF, is_gguf, is_text_encoder
 from .variants import OPTION

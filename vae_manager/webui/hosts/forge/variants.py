@@ -10,7 +10,7 @@ from pathlib import Path
 from modules_forge import main_entry
 
 from .. import host_values
-from ..family import options
+from ..common import options
 
 OPTION = "forge_additional_modules"
 

@@ -31,9 +31,9 @@ from ....files import inspect
 from ....sentences import Sentence
 from ....service import the_service
 from ....swap import Swapper, read_every_tensor
-from ..acts import Refusal
-from ..family import options
-from ..family.loaded import LoadedVae
+from ..common import options
+from ..common.loaded import LoadedVae
+from ..permissions import Refusal
 from .books import ForgeBooks, has_own_vae
 from .encoders import READ_WITHOUT_UNPICKLING
 from .modules_list import Modules, found, is_encoder, is_left_to_the_host, is_vae, refusal, sort_out

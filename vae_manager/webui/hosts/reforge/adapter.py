@@ -10,12 +10,12 @@ from modules import call_queue
 
 from ....records.capability import REFORGE
 from ..a1111.adapter import A1111
-from ..family import options, patching
+from ..common import options, patching
 from .main_thread import there
 
 if TYPE_CHECKING:
     from ..a1111.ways_in import WaysIn
-    from ..family.comparing import FamilyComparing
+    from ..common.comparing import FamilyComparing
     from ..host import Result
 
 
@@ -37,7 +37,7 @@ class ReForge(A1111):
 
     @functools.cached_property
     def comparing(self) -> FamilyComparing:
-        from ..family.comparing import FamilyComparing
+        from ..common.comparing import FamilyComparing
         from .decoding import ReForgeDecoding
 
         return FamilyComparing(self, ReForgeDecoding(self))

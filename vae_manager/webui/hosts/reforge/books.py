@@ -14,7 +14,7 @@ from modules import sd_vae
 
 from ....errors import IntegrityError, VaeManagerError
 from ....files import read_contents
-from ....files.renaming import Source, canonical
+from ....files.key_mapping import Source, canonical
 from ....sentences import Sentence, say
 from ....swap import places, read_renamed
 from ....swap.weights import Tensors

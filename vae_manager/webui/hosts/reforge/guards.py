@@ -15,7 +15,7 @@ from modules import call_queue, sd_models, sd_vae
 
 from .. import host_values
 from ..a1111 import guards as shared_guards
-from ..family.patching import Function, Patch
+from ..common.patching import Function, Patch
 from .main_thread import there
 
 if TYPE_CHECKING:

@@ -15,15 +15,15 @@ from ....errors import RefusedError
 from ....library import scan
 from ....sentences import Sentence, say
 from .. import host_values
-from ..acts import Act
-from ..comparing import Comparing, NoComparing
-from ..family.webui import FamilyWebUI
+from ..common.webui import FamilyWebUI
+from ..comparison_protocol import Comparing, NoComparing
+from ..permissions import Act
 from ..surfaces import lacking_here
 
 if TYPE_CHECKING:
     from ....service import Service
-    from ..family.latents import Latents
-    from ..family.loaded import LoadedVae
+    from ..common.latents import Latents
+    from ..common.loaded import LoadedVae
 
 
 class UnknownWebUI(FamilyWebUI):
@@ -44,7 +44,7 @@ class UnknownWebUI(FamilyWebUI):
     @functools.cached_property
     def latents(self) -> Latents:
         """An empty store: no decode is seen."""
-        from ..family.latents import Latents
+        from ..common.latents import Latents
 
         latents = Latents(lambda model: None)
         latents.kept = NoComparing(self.why_not).kept

@@ -1,17 +1,14 @@
 """How the page looks: facts in, HTML out. Pure; every name that comes from a file or a server is escaped."""
 
+from .background_work import Figures, answers, job_figures, work_figures
 from .choices import choice_name, dropdown
 from .downloads import catalogue, downloads, downloads_now, forms, offers
-from .file import adopt_form, file_details
-from .jobs import Figures, job_figures
-from .library import library_bar, library_frame, library_row
-from .outcomes import answers
+from .file_panel import adopt_form, file_details
+from .library import library_bar, library_frame, library_row, trash
 from .parts import answer, one_primary, question
-from .pasted import pasted, pasted_title
+from .pasted_notice import pasted, pasted_title
 from .settings import settings
 from .status import faults, status, title
-from .trash_list import trash
-from .work import work_figures
 
 __all__ = [
     "Figures",

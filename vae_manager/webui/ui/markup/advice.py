@@ -7,7 +7,7 @@ from html import escape
 
 from ....choice import AUTOMATIC, BUILTIN, Choice, Rule
 from ....sentences import Sentence, say
-from ...words import Words
+from ...translation import Words
 from ..facts import Facts
 from .choices import choice_name
 from .parts import LOOK, button, line, paragraph, with_buttons

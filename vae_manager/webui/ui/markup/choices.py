@@ -8,7 +8,7 @@ from ....catalogue.families import FamilyGuess
 from ....choice import Choice, Rule
 from ....records.verdict import AskFirst, Refused, Verdict
 from ....sentences import Sentence, say
-from ...words import Words
+from ...translation import Words
 from ..facts import Facts
 from ..options import Option, family_label, needs_conversion, sorts_last
 

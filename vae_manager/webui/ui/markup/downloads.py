@@ -11,11 +11,11 @@ from ....catalogue import Entry
 from ....downloads import Ending, LeftOver, Past
 from ....jobs import JobState
 from ....sentences import Sentence, megabytes, say
-from ...words import Words
+from ...translation import Words
 from ..facts import Facts, Row
 from ..options import family_label
 from .advice import advice, caught
-from .jobs import job_buttons, job_line
+from .background_work import job_buttons, job_line
 from .parts import BROKEN, LOOK, badge, button, line, paragraph
 from .progress import amount, time_taken
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 
 from ....sentences import Sentence, say
-from ...words import Words, plain
+from ...translation import Words, plain
 from ..questions import Question
 
 FINE, LOOK, BROKEN = "fine", "look", "broken"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....jobs import JobState, JobView, Wish
 from ....sentences import Sentence, say
-from ...words import Words
+from ...translation import Words
 
 
 def progress_text(job: JobView, words: Words) -> str:

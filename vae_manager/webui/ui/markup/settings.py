@@ -6,7 +6,7 @@ import json
 from html import escape
 
 from ....sentences import say
-from ...words import Words
+from ...translation import Words
 from ..facts import Facts
 from .downloads import offers
 from .parts import LOOK, button, line, one_primary

@@ -11,8 +11,8 @@ from ....jobs import JobState, JobView
 from ....sentences import Sentence, say
 from ....upkeep import key_of
 from ...faults import Fault
-from ...hosts.acts import Refusal, Swap
-from ...words import Words, plain
+from ...hosts.permissions import Refusal, Swap
+from ...translation import Words, plain
 from ..facts import Facts
 from ..options import CHOICE_KEY, family_label
 from .advice import checkpoint_button, checkpoint_lines

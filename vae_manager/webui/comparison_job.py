@@ -1,0 +1,172 @@
+"""A comparison as a job: one at a time, its pictures shown as they come, its figures worked out beside."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..choice import BUILTIN
+from ..compare import Comparison, Decoded, Encoder, Result, State, Step
+from ..jobs import Handle, JobState
+from ..sentences import Sentence, say
+from ..service import Service
+
+if TYPE_CHECKING:
+    from ..compare.findings import Wrong
+    from ..compare.metrics import Looks
+    from .hosts.comparison_protocol import Comparing, Wanted
+
+    Then = Callable[[Comparison], None]
+
+__all__ = ["begin"]
+
+PHASE = "comparing"
+
+
+def begin(
+    comparing: Comparing, service: Service, wanted: Wanted, title: str | Sentence, then: Then | None = None
+) -> str:
+    """Let a comparison wait for its turn; gives its id. Raises RefusedError where the picture cannot be compared.
+
+    Its pictures are in `service.comparisons`, and `service.comparing.stop(id)` cancels it. `then` gets it once it has
+    ended.
+    """
+    job = _Job(comparing, service, wanted, title, then)
+    service.comparing.start(job.id, str(title), job.work, job.ended)
+    return job.id
+
+
+class _Job:
+    """One comparison, from its asking to its end. The lane remembers it for longer: then it holds no picture."""
+
+    def __init__(
+        self, comparing: Comparing, service: Service, wanted: Wanted, title: str | Sentence, then: Then | None
+    ) -> None:
+        self._comparing, self._service, self._then = comparing, service, then
+        self._wanted: Wanted | None = wanted
+        self._lock = threading.Lock()
+        self._reference: Looks | None = None
+        source, id, vaes = wanted.source, service.comparisons.new_id(), comparing.order(wanted)
+        if isinstance(source, Encoder):
+            self._now = Comparison(id, title, vaes, original=source.picture, when=time.time())
+        else:
+            self._now = Comparison(id, title, vaes, infotext=source.infotext, note=source.note, when=time.time())
+        ahead = any(job.state in (JobState.WAITING, JobState.RUNNING) for job in service.comparing.views())
+        waits_for = say("Another comparison is under way. This one begins after it.") if ahead else None
+        self._change(waits_for=waits_for or comparing.waits_for())
+
+    @property
+    def id(self) -> str:
+        return self._now.id
+
+    def work(self, handle: Handle) -> None:
+        """The job. Figures are worked out on a thread of their own, while the next VAE decodes."""
+        wanted = self._wanted
+        assert wanted is not None  # it is worked at once
+        self._change(waits_for=self._comparing.waits_for())
+        with ThreadPoolExecutor(1, "vae-manager figures") as figures:
+            if self._now.original is not None:
+                figures.submit(self._look, self._now.original)
+            started = time.perf_counter()
+
+            def began() -> None:
+                nonlocal started
+                started = time.perf_counter()
+                self._change(state=State.RUNNING, waits_for=None)
+
+            def show(decoded: Decoded) -> None:
+                self._show(Result(decoded, infotext=self._infotext(decoded)))
+                figures.submit(self._measure, decoded)
+
+            def report(step: Step) -> None:
+                handle.report(PHASE, step.done, step.total)
+                self._change(step=step)
+
+            self._comparing.compare(wanted, self._now.vaes, began=began, show=show, report=report, stop=handle.stop)
+            self._change(state=State.MEASURING, seconds=time.perf_counter() - started)
+
+    def ended(self, state: JobState, error: Sentence | None) -> None:
+        became = {JobState.DONE: State.DONE, JobState.STOPPED: State.STOPPED}.get(state, State.FAILED)
+        self._change(state=became, error=error, waits_for=None)
+        if self._then is not None:
+            self._then(self._now)
+        self._then = self._wanted = self._reference = None
+        self._now = replace(self._now, original=None, results=())
+
+    def _change(self, **changes: Any) -> None:
+        with self._lock:
+            self._now = replace(self._now, **changes)
+            self._service.comparisons.put(self._now)
+
+    def _show(self, result: Result) -> None:
+        with self._lock:
+            self._now = self._now.with_result(result)
+            self._service.comparisons.put(self._now)
+
+    def _infotext(self, decoded: Decoded) -> str | None:
+        if self._now.infotext is None or decoded.foreign is not None:
+            return None
+        return self._comparing.infotext(self._now.infotext, decoded.vae)
+
+    # -- beside it ---------------------------------------------------------------------------------------------------
+    def _look(self, pixels: Any) -> None:
+        from ..compare.metrics import look
+
+        self._reference = look(pixels)
+
+    def _measure(self, decoded: Decoded) -> None:
+        """Against the original, else against the one in use; not at all where that gave no picture."""
+        from ..compare.findings import in_words
+        from ..compare.metrics import compare, look
+
+        if decoded.pixels is None:
+            return
+        looks = look(decoded.pixels)
+        if decoded.vae == self._now.reference:
+            self._reference = looks
+            return
+        if self._reference is None:
+            return
+        figures = compare(self._reference, looks)
+        before = self._now.of(decoded.vae)
+        if before is not None:
+            self._show(replace(before, figures=figures, words=in_words(figures)))
+        self._say_which_is_wrong()
+
+    def _say_which_is_wrong(self) -> None:
+        """Two pictures that are not the same one do not tell whose VAE does not fit; the checkpoint's own fits."""
+        from ..compare.findings import Wrong, in_words, is_other, of_reference
+
+        now = self._now
+        if now.reference is None or now.reference == BUILTIN.word:
+            return
+        for result in now.results:
+            if result.figures is not None and is_other(result.figures):
+                self._show(replace(result, words=in_words(result.figures, self._wrong(result))))
+        reference = now.of(now.reference)
+        if reference is not None:
+            fits = self._fits(reference)
+            self._show(replace(reference, words=of_reference(Wrong.REFERENCE if fits is False else Wrong.UNKNOWN)))
+
+    def _wrong(self, result: Result) -> Wrong:
+        """Of a result whose picture is not that of the reference."""
+        from ..compare.findings import Wrong
+
+        fits = self._fits(result)
+        if fits is None:
+            return Wrong.UNKNOWN
+        return Wrong.REFERENCE if fits else Wrong.OTHER
+
+    def _fits(self, result: Result) -> bool | None:
+        """Its picture is that of the checkpoint's own VAE; None where there is none to hold it against."""
+        from ..compare.findings import OTHER
+        from ..compare.metrics import psnr
+
+        own = self._now.of(BUILTIN.word)
+        if own is None or own.decoded.foreign is not None or own.decoded.pixels is None:
+            return None
+        return result.decoded.pixels is not None and psnr(own.decoded.pixels, result.decoded.pixels) >= OTHER

@@ -1,0 +1,141 @@
+"""The checkpoint's card: the JSON file beside it, in which the WebUI keeps what a person wrote about it.
+
+Its key "vae" is the "Preferred VAE" (ui_extra_networks_checkpoints_user_metadata.py:13). The WebUI and other extensions
+keep more there, so only that key is touched, and a file that cannot be read is never replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from ....errors import DiskError, RefusedError
+from ....files.state_file import DamagedError, bytes_of, replace_file
+from ....sentences import say
+
+KEY = "vae"
+
+_writing = threading.Lock()
+
+
+def card_of(checkpoint_file: str) -> str:
+    """As extra_networks.get_user_metadata finds it (extra_networks.py:209)."""
+    return os.path.splitext(checkpoint_file)[0] + ".json"  # noqa: PTH122  # the WebUI's own spelling of the path
+
+
+def preference(checkpoint_file: str) -> str | None:
+    """The "Preferred VAE"; None where there is no card, where it names none, and where it makes no sense."""
+    preferred = field(checkpoint_file, KEY)
+    return str(preferred) if preferred is not None else None
+
+
+def prefer(checkpoint_file: str, word: str | None) -> None:
+    """Make `word` (the WebUI's, None for no wish) the preference. As `put`."""
+    put(checkpoint_file, KEY, word)
+
+
+def field(checkpoint_file: str, key: str) -> Any:
+    """What the card says there; None where there is no card, where it says nothing, and where it makes no sense."""
+    try:
+        return _read(Path(card_of(checkpoint_file))).get(key)
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def put(checkpoint_file: str, key: str, value: Any) -> None:
+    """Let the card say `value` there (None: nothing), in one step: whoever reads gets the old card or the new one.
+
+    Raises RefusedError where the card makes no sense, DiskError where it cannot be read or written: it stays as it was.
+    """
+    path = Path(card_of(checkpoint_file))
+    with _writing:
+        try:
+            card = _read(path)
+        except (ValueError, RecursionError) as error:
+            raise RefusedError(
+                say(
+                    "{file}, the checkpoint's card, is damaged: {reason}. Nothing was changed. Mend the file or move "
+                    "it away, and try again.",
+                    file=path.name,
+                    reason=str(error)[:200],
+                )
+            ) from error
+        except OSError as error:
+            raise DiskError(
+                say("{path} cannot be read: {reason}.", path=path, reason=error.strerror or error)
+            ) from error
+        if card.get(key) == value and (value is not None or key not in card):
+            return
+        changed = {**card, key: value} if value is not None else {one: card[one] for one in card if one != key}
+        _write(path, changed)
+    _tell_the_webui(checkpoint_file, changed)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Empty where there is no card."""
+    try:
+        written, _ = bytes_of(path)
+        if written is None:
+            return {}
+        card = json.loads(written.decode("utf-8"))  # as strictly as the WebUI itself
+    except DamagedError as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(card, dict):
+        raise ValueError(f"{type(card).__name__} in place of an object")
+    return card
+
+
+def _write(path: Path, card: dict[str, Any]) -> None:
+    try:
+        replace_file(path, _as_the_webui_writes(card))
+    except OSError as error:
+        raise DiskError(say("{path} cannot be written: {reason}", path=path, reason=error.strerror or error)) from error
+
+
+def _as_the_webui_writes(card: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(card, indent=4, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a character, which JSON can hold and UTF-8 cannot
+        return json.dumps(card, indent=4).encode()
+
+
+def _tell_the_webui(checkpoint_file: str, card: dict[str, Any]) -> None:
+    """Its card editor keeps what it has read, and would write that back (ui_extra_networks_user_metadata.py:34)."""
+    from modules import ui_extra_networks  # not at the top: Reload UI makes it anew
+
+    for page in ui_extra_networks.extra_pages:
+        # A list of what lies in each folder, from WebUI 1.7 on; single files can be told it from 1.10 on.
+        tell = getattr(getattr(page, "lister", None), "update_file_entry", None)
+        if tell is not None:
+            tell(card_of(checkpoint_file))
+        for item in list(getattr(page, "items", {}).values()):
+            if item.get("filename") == checkpoint_file:
+                item["user_metadata"] = dict(card)
+
+
+DTYPES = {"torch.float32": "fp32", "torch.float16": "fp16", "torch.bfloat16": "bf16"}
+
+
+FLUX = ("Flux", "Chroma")
+"""Forge's names for the models of that latent space (backend/diffusion_engine)."""
+
+
+def family(model: Any) -> str | None:
+    """The checkpoint's latent space, from the flags that the WebUI sets (sd_models.py:380); None for others."""
+    if getattr(model, "is_sdxl", False):
+        return "sdxl"
+    if getattr(model, "is_sd3", False):
+        return "sd3"
+    if type(model).__name__ in FLUX:
+        return "flux1"
+    if getattr(model, "is_sd1", False) or getattr(model, "is_sd2", False):
+        return "sd1"
+    return None
+
+
+def dtype_name(dtype: Any) -> str:
+    """`fp32`, `fp16`, …: as people write it."""
+    return DTYPES.get(str(dtype), str(dtype).removeprefix("torch."))

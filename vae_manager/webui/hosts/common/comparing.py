@@ -1,0 +1,181 @@
+"""Comparisons inside a WebUI of A1111's family: the last latents, decoded by other VAEs in the loaded model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from modules import call_queue
+
+from ....choice import BUILTIN, Choice
+from ....compare import Candidate, Decoded, Encoder, Kept, KeptLatents, Model, Step
+from ....compare.comparison import decode_all
+from ....errors import Cancelled, RefusedError
+from ....files import FileRecord
+from ....records.verdict import Refused, UsableAfter, verdict
+from ....sentences import Sentence, say
+from ....service import the_service
+from ..comparison_protocol import Offer, Wanted
+from . import card, options
+from . import infotext as texts
+
+if TYPE_CHECKING:
+    from .webui import FamilyWebUI
+
+
+class Decoding(Protocol):
+    """Called under the queue lock."""
+
+    def mend(self) -> None:
+        """Undo what a load of the WebUI's own that failed has left, so that the model can decode."""
+        ...
+
+    def ready(self, model: Any, tiling: bool) -> AbstractContextManager[Model]:
+        """Inside it `model` encodes and decodes as the WebUI does, its padding that of a picture with `tiling`.
+
+        All is as it was afterwards.
+        """
+        ...
+
+
+class FamilyComparing:
+    def __init__(self, host: FamilyWebUI, decoding: Decoding) -> None:
+        self._host, self._decoding = host, decoding
+
+    def _in_use(self) -> str | None:
+        model = self._host.model()
+        return self._host.vae.path(model) if model is not None else None
+
+    @property
+    def kept(self) -> KeptLatents:
+        return self._host.latents.kept
+
+    def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
+        in_use = self._in_use()
+        own = Offer(BUILTIN.word, None, in_use is None, None)
+        files = sorted(self._host.files().items(), key=lambda file: file[0].lower())
+        offers = (Offer(name, path, path == in_use, self._refused(records.get(Path(path)))) for name, path in files)
+        return [own, *offers]
+
+    def _refused(self, record: FileRecord | None) -> Sentence | None:
+        if self._host.model() is None:
+            return say("No checkpoint is loaded.")
+        if record is None:
+            return None
+        answer = verdict(record, self._host.capability, self._host.signature())
+        return answer.reason.sentence if isinstance(answer, Refused | UsableAfter) else None
+
+    def order(self, wanted: Wanted) -> Sequence[str]:
+        if isinstance(wanted.source, Kept):
+            refusal = self._refusal(wanted.source)
+            if refusal is not None:
+                raise RefusedError(refusal)
+        in_use = _word(self._in_use())
+        first = [in_use] if isinstance(wanted.source, Kept) or in_use in wanted.vaes else []
+        return list(dict.fromkeys([*first, *wanted.vaes]))
+
+    def _refusal(self, kept: Kept) -> Sentence | None:
+        if kept.why_not is not None or kept.latent is None:
+            return kept.why_not
+        model = self._host.model()
+        if model is None:
+            return say("No checkpoint is loaded, so nothing can be decoded.")
+        ours, theirs = card.family(model), kept.checkpoint.family
+        if ours != theirs and ours is not None and theirs is not None:
+            return say(
+                "This picture was made by {checkpoint}, a checkpoint of another family than the loaded one. Load that "
+                "one to compare it.",
+                checkpoint=Path(kept.checkpoint.file).name,
+            )
+        return None
+
+    def waits_for(self) -> Sentence | None:
+        if self._host.generating() or _is_held(call_queue.queue_lock):
+            return say("A picture is being made. The comparison begins after it.")
+        return None
+
+    def compare(
+        self,
+        wanted: Wanted,
+        vaes: Sequence[str],
+        *,
+        began: Callable[[], None],
+        show: Callable[[Decoded], None],
+        report: Callable[[Step], None],
+        stop: Event,
+    ) -> None:
+        def work() -> None:
+            if stop.is_set():
+                raise Cancelled(say("The comparison was stopped. The VAE in use is unchanged."))
+            began()
+            self._decoding.mend()
+            model, kept = self._host.model(), wanted.source if isinstance(wanted.source, Kept) else None
+            refusal = self._refusal(kept) if kept is not None else None
+            if model is None or refusal is not None:
+                raise RefusedError(refusal or say("No checkpoint is loaded, so nothing can be decoded."))
+            tiling = kept is not None and kept.tiling
+            candidates = [self._candidate(model, vae) for vae in vaes]
+            with self._decoding.ready(model, tiling) as ready:
+                made = decode_all(ready, _source(wanted), candidates, report=report, stop=stop)
+                with closing(made):
+                    for decoded in made:
+                        show(replace(decoded, foreign=_foreign(decoded, kept, model)))
+
+        self._host.run_exclusive(work)
+
+    def _candidate(self, model: Any, vae: str) -> Candidate:
+        return Candidate(
+            vae, lambda: self._host.vae.borrow(model, self._file_of(vae) or self._host.path_of(Choice(vae)))
+        )
+
+    def _file_of(self, vae: str) -> str | None:
+        """None: the checkpoint's own, or one that is not there. The one in use need not be in the WebUI's list:
+        --vae-path may name a file of another folder."""
+        in_use = self._in_use()
+        return in_use if vae == _word(in_use) else self._host.files().get(vae)
+
+    def save_folder(self) -> Path:
+        return Path(str(options.read("outdir_save", "log/images")))
+
+    def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
+        path, short_hash = self._file_of(vae), None
+        if path is not None and self._host.may_hash():
+            hashes = the_service(self._host.data_folder).hashes
+            sha256 = hashes.compute(Path(path)) if hashed else hashes.known(Path(path))
+            short_hash = sha256[: texts.SHORT_HASH] if sha256 is not None else None
+        gone = vae if vae != BUILTIN.word else None
+        return self._host.infotext_of(infotext, path or gone, short_hash)
+
+
+def _source(wanted: Wanted) -> torch.Tensor | Encoder:
+    if isinstance(wanted.source, Encoder):
+        return wanted.source
+    assert wanted.source.latent is not None  # else there is a refusal
+    return wanted.source.latent
+
+
+def _foreign(decoded: Decoded, kept: Kept | None, model: Any) -> Sentence | None:
+    loaded = model.sd_checkpoint_info.filename
+    if decoded.vae != BUILTIN.word or kept is None or kept.checkpoint.file == loaded:
+        return None
+    return say(
+        "This is the VAE of {loaded}, the checkpoint that is loaded now. {maker} made the picture.",
+        loaded=Path(loaded).name,
+        maker=Path(kept.checkpoint.file).name,
+    )
+
+
+def _word(path: str | None) -> str:
+    return Path(path).name if path is not None else BUILTIN.word
+
+
+def _is_held(lock: Any) -> bool:
+    if lock.acquire(blocking=False):
+        lock.release()
+        return False
+    return True

@@ -1,0 +1,142 @@
+"""The latents of the last pictures, taken where every final decode passes (`processing.decode_latent_batch`).
+
+    begin    a generation begins
+    note     something is about to be decoded: a copy on the CPU, which the next one replaces
+    claim    a batch has become pictures: what was decoded last is theirs. With hires fix and an upscaler of pictures
+             the first pass is decoded too; the second one's latents have replaced it by then
+    finish   the generation has ended: its infotexts are known, and its latents are kept
+
+What a generation has gathered lies on `p`, so one that fails, or runs inside another, leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ....compare import Checkpoint, Kept, KeptLatents
+from ....sentences import Sentence, say
+from .. import host_values
+from . import card, options
+
+GATHERED = "vae_manager_latents"
+FACTOR = 8
+"""Pixels of a picture along one side of a pixel of its latent."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What went into a decode."""
+
+    latents: Any
+    checkpoint: Checkpoint
+    vae: str | None
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """One picture's part of it."""
+
+    number: int
+    """In its generation."""
+    size: tuple[int, int]
+    latent: Any
+    batch: _Batch | None
+    note: Sentence | None
+    why_not: Sentence | None
+
+
+class Latents:
+    """One for the process. All but `kept` is called in the thread that generates, under the queue lock."""
+
+    def __init__(self, vae_in: Callable[[Any], str | None]) -> None:
+        """`vae_in` gives the VAE file in a model."""
+        self._vae_in = vae_in
+        self.kept = KeptLatents(options.kept_count, options.kept_bytes)
+        self._batch: _Batch | None = None
+        self._ids = itertools.count(1)
+
+    def begin(self, p: Any) -> None:
+        self._batch = None
+        setattr(p, GATHERED, [])
+
+    def note(self, model: Any, batch: Any) -> None:
+        info = getattr(model, "sd_checkpoint_info", None)
+        if not self.kept.wanted or info is None or not hasattr(batch, "detach"):
+            return  # what another extension calls a model, or a batch, is no reason to lose its picture
+        checkpoint = Checkpoint(info.filename, info.sha256, card.family(model))
+        self._batch = _Batch(batch.detach().to("cpu", copy=True), checkpoint, self._vae_in(model))
+
+    def claim(self, p: Any, pictures: Any) -> None:
+        """`pictures` are [n, 3, height, width]."""
+        batch, self._batch = self._batch, None
+        gathered = getattr(p, GATHERED, None)
+        if gathered is None or not self.kept.wanted:
+            return
+        height, width = pictures.shape[2:]
+        if batch is not None and batch.latents.shape[2:] != (height // FACTOR, width // FACTOR):
+            batch = None
+        if batch is not None and len(batch.latents) != len(pictures):
+            batch = None
+        for place in range(len(pictures)):
+            why_not = _why_not(p, place, batch)
+            latent = batch.latents[place : place + 1].clone() if batch is not None and why_not is None else None
+            number = p.iteration * p.batch_size + place
+            gathered.append(_Taken(number, (width, height), latent, batch, _note(p, place), why_not))
+        del gathered[: -options.kept_count()]
+
+    def finish(self, p: Any, processed: Any, tab: str) -> None:
+        gathered: list[_Taken] = getattr(p, GATHERED, [])
+        setattr(p, GATHERED, [])
+        infotexts = processed.infotexts[processed.index_of_first_image :]
+        if not gathered or len(infotexts) <= gathered[-1].number:
+            return  # another extension has changed how many pictures there are
+        self.kept.put(self._finished(p, taken, processed, infotexts[taken.number], tab) for taken in gathered)
+
+    def _finished(self, p: Any, taken: _Taken, processed: Any, infotext: str, tab: str) -> Kept:
+        batch = taken.batch
+        return Kept(
+            id=str(next(self._ids)),
+            latent=taken.latent,
+            size=taken.size,
+            when=time.time(),
+            tab=tab,
+            job=str(processed.job_timestamp),
+            number=taken.number,
+            infotext=infotext,
+            tiling=bool(p.tiling),
+            checkpoint=batch.checkpoint if batch is not None else Checkpoint("", None, None),
+            vae=batch.vae if batch is not None else None,
+            note=taken.note,
+            why_not=taken.why_not,
+        )
+
+
+def _why_not(p: Any, place: int, batch: _Batch | None) -> Sentence | None:
+    if _has(p, "overlay_images", place) and options.read("overlay_inpaint", True):
+        return say(
+            "This picture cannot be compared: inpainting has laid the original over it, which the VAE did not decode."
+        )
+    if batch is None:
+        return say("This picture cannot be compared: an extension has decoded or replaced it by itself.")
+    return None
+
+
+def _note(p: Any, place: int) -> Sentence | None:
+    """Asked before anything is done to the decoded picture; `color_corrections` are gone at the end."""
+    if options.read("sd_vae_decode_method", "Full") != "Full":
+        return say("The picture that you saw was decoded by TAESD; here the VAEs decode it.")
+    if host_values.state("interrupted", False) and options.read("live_preview_fast_interrupt", False):
+        return say("The picture that you saw was decoded roughly, since it was interrupted; here the VAEs decode it.")
+    if p.restore_faces:
+        return say("Faces were restored after the picture had been decoded; here it is without that.")
+    if _has(p, "color_corrections", place):
+        return say("Colours were corrected after the picture had been decoded; here it is without that.")
+    return None
+
+
+def _has(p: Any, name: str, place: int) -> bool:
+    return place < len(getattr(p, name, None) or ())
