@@ -119,7 +119,7 @@ MUTATIONS = [
     ),
     Mutation(
         "zeros where a download is not filled pass",
-        "files/zero_runs.py",
+        "files/weight_checks.py",
         "                    return unfinished(path.name)",
         "                    return None",
         ["tests/files/test_zero_runs.py", "tests/files/test_inspection.py"],

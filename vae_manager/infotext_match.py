@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .catalogue import Catalogue, Entry
-from .catalogue.names import VAE_SUFFIXES
+from .catalogue.file_names import VAE_SUFFIXES
 from .choice import Choice
 
 __all__ = ["Finding", "Here", "Match", "Named", "Picture", "match"]

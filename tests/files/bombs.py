@@ -6,7 +6,7 @@ import struct
 
 from vae_manager.files.headers import MAX_HEADER
 from vae_manager.files.pickles.pickle_vm import MOST_STEPS
-from vae_manager.files.pickles.state_dict import MOST_TENSORS
+from vae_manager.files.pickles.torch_reader import MOST_TENSORS
 
 from .samples import encode
 from .torch_files import Made, as_legacy, as_zip, mapping, name, number, storage, tensor

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.files.whole_vaes import below, vae, write
-from vae_manager.catalogue.sources import LocalSource
+from vae_manager.catalogue.entry import LocalSource
 from vae_manager.errors import VaeManagerError
 from vae_manager.files import sha256_of
 from vae_manager.files.conversion import convert

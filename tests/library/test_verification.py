@@ -15,7 +15,7 @@ from tests.files.samples import ldm, safetensors
 from tests.library.vaes import sha256, vae
 from vae_manager.catalogue import Catalogue, load
 from vae_manager.errors import DiskError, NotFoundError
-from vae_manager.files import identity_of, inspect, read_header, zero_runs
+from vae_manager.files import identity_of, inspect, read_header, weight_checks
 from vae_manager.library import Folder, scan
 from vae_manager.library.verification import Outcome, Verification, VerificationStore, verify
 from vae_manager.records import HashStore, RecordStore
@@ -188,7 +188,7 @@ def test_a_copy_has_the_bytes_of_an_earlier_reading(tmp_path: Path) -> None:
 
 def test_a_hole_inside_a_weight_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listing samples each weight; a verification reads all of it, without numpy too."""
-    monkeypatch.setattr(zero_runs, "HOLE_BYTES", 512)
+    monkeypatch.setattr(weight_checks, "HOLE_BYTES", 512)
     path = safetensors(tmp_path / "a.safetensors", ldm())
     header, data = read_header(path), bytearray(path.read_bytes())
     largest = max(header.tensors.values(), key=lambda info: info.end - info.start)

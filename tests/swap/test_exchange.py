@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vae_manager.swap.exchange import lent
+from vae_manager.swap.weights import lent
 
 
 @dataclass(frozen=True)

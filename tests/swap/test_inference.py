@@ -9,8 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from vae_manager.swap import places  # noqa: E402
-from vae_manager.swap.exchange import exchanged  # noqa: E402
-from vae_manager.swap.weights import fitted  # noqa: E402
+from vae_manager.swap.weights import exchanged, fitted  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

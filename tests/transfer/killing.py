@@ -21,7 +21,7 @@ from typing import Any
 
 from tests.hub import Hub
 from tests.transfer.ordering import NAME, REPO
-from vae_manager.catalogue.sources import HubSource
+from vae_manager.catalogue.entry import HubSource
 from vae_manager.files import sha256_of
 from vae_manager.transfer import Network, Order, deliver, unfinished
 

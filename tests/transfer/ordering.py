@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Fault, Hub, Seen
-from vae_manager.catalogue.sources import HubSource, Source
+from vae_manager.catalogue.entry import HubSource, Source
 from vae_manager.errors import Cancelled
 from vae_manager.transfer import Delivery, Network, Order, Patience, Progress, deliver, unfinished
 

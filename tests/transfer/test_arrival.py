@@ -13,7 +13,7 @@ from tests.files.hostile import safetensors_first
 from tests.files.samples import encode, header_of
 from tests.files.torch_files import Made, as_legacy, as_zip, call, state_dict, text, write_zip
 from tests.hub import Fault, Hub, Link
-from vae_manager.catalogue.sources import HttpsSource, LocalSource, Source
+from vae_manager.catalogue.entry import HttpsSource, LocalSource, Source
 from vae_manager.errors import NoVaeError, RefusedError, VaeManagerError
 from vae_manager.files import sha256_of
 from vae_manager.files.partials import WRITING

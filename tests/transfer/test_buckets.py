@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vae_manager.catalogue.sources import BucketSource
+from vae_manager.catalogue.entry import BucketSource
 from vae_manager.errors import (
     IntegrityError,
     NetworkError,

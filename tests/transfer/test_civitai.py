@@ -12,7 +12,7 @@ import pytest
 
 from tests.hub import Fault
 from tests.hub.civitai import Civitai
-from vae_manager.catalogue.sources import CivitaiSource
+from vae_manager.catalogue.entry import CivitaiSource
 from vae_manager.errors import Cancelled, IntegrityError, NetworkError, NotFoundError, RefusedError, UsageError
 from vae_manager.transfer import Network, proposed_name, unfinished
 from vae_manager.transfer.sources.civitai import HOME, choose

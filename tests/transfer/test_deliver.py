@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Hub
-from vae_manager.catalogue.sources import HttpsSource, HubSource, LocalSource
+from vae_manager.catalogue.entry import HttpsSource, HubSource, LocalSource
 from vae_manager.errors import IntegrityError, NetworkError, NotFoundError, RefusedError, UsageError
 from vae_manager.files import disk
 from vae_manager.transfer import Order, Progress

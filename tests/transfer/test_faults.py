@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Fault, Hub, Link
-from vae_manager.catalogue.sources import HttpsSource, HubSource
+from vae_manager.catalogue.entry import HttpsSource, HubSource
 from vae_manager.errors import DiskError, IntegrityError, NetworkError, NotFoundError, RefusedError
 from vae_manager.transfer import Network, Patience, Progress, unfinished
 

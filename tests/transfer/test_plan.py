@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vae_manager.catalogue.sources import HttpsSource, HubSource
+from vae_manager.catalogue.entry import HttpsSource, HubSource
 from vae_manager.transfer.deliver import AlreadyThere, Plan, Refuse, Resume, Start, decide
 from vae_manager.transfer.order import Order
 from vae_manager.transfer.partial.resume_journal import Journal

@@ -13,7 +13,7 @@ import pytest
 
 from tests.hub import Fault, Hub
 from tests.hub.fixtures import certificate, https_hub
-from vae_manager.catalogue.sources import HttpsSource
+from vae_manager.catalogue.entry import HttpsSource
 from vae_manager.errors import NetworkError, RefusedError
 from vae_manager.transfer import Network
 from vae_manager.transfer.wire import ssrf_guard

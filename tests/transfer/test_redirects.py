@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.hub import Fault, Hub
-from vae_manager.catalogue.sources import HttpsSource
+from vae_manager.catalogue.entry import HttpsSource
 from vae_manager.transfer import Network
 from vae_manager.transfer.wire.http_client import SHORT, Wire
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Fault, Hub, Link
-from vae_manager.catalogue.sources import HttpsSource, HubSource, LocalSource
+from vae_manager.catalogue.entry import HttpsSource, HubSource, LocalSource
 from vae_manager.errors import Cancelled, IntegrityError, NetworkError, RefusedError
 from vae_manager.transfer import Patience, Progress, discard, unfinished
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.hub import Fault, Hub
 from tests.hub.fixtures import certificate, https_hub
-from vae_manager.catalogue.sources import HttpsSource, Source
+from vae_manager.catalogue.entry import HttpsSource, Source
 from vae_manager.errors import NetworkError, NotFoundError, RefusedError, VaeManagerError
 from vae_manager.transfer import unfinished
 from vae_manager.transfer.partial.partial_file import Partial

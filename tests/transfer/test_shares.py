@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vae_manager.transfer.connections.segments import CRAWL, LEAST, MOST, TELLING, USUAL, Share, Shares
-from vae_manager.transfer.partial.byte_ranges import Spans, added, missing
+from vae_manager.transfer.partial.resume_journal import Spans, added, missing
 
 MIB = 1 << 20
 FILE = 300 * MIB

@@ -21,7 +21,7 @@ from vae_manager.webui.comparison_files import save
 from vae_manager.webui.comparison_job import begin
 from vae_manager.webui.hosts.comparison_protocol import Wanted
 from vae_manager.webui.translation import Words
-from vae_manager.webui.ui.comparison_figures import words_of
+from vae_manager.webui.ui.comparison_facts import words_of
 
 from .comparing import INFOTEXT, PlainComparing, kept, slope
 

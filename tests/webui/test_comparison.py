@@ -32,7 +32,7 @@ from vae_manager.service import Service
 from vae_manager.webui.hosts.permissions import Act
 from vae_manager.webui.translation import words_for
 from vae_manager.webui.ui.actions import perform
-from vae_manager.webui.ui.comparison_figures import figures_of, shifts_of
+from vae_manager.webui.ui.comparison_facts import figures_of, shifts_of
 from vae_manager.webui.ui.page import Page
 
 ENGLISH = words_for("None", {})

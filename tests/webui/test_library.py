@@ -27,8 +27,8 @@ from vae_manager.upkeep import key_of
 from vae_manager.webui import api
 from vae_manager.webui.ui.library_facts import read_library
 from vae_manager.webui.ui.markup.file_panel import about
-from vae_manager.webui.ui.options import can_use
 from vae_manager.webui.ui.page import EVERYWHERE, Page
+from vae_manager.webui.ui.vae_options import can_use
 
 
 # -- what is said --------------------------------------------------------------------------------------------------

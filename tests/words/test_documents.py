@@ -140,7 +140,9 @@ def test_settings_are_described() -> None:
 
 def test_routes_are_described() -> None:
     names = {
-        text for text in strings("webui/api*.py", "webui/ui/markup/comparison.py") if text.startswith("/vae-manager")
+        text
+        for text in strings("webui/api*.py", "webui/ui/markup/comparison_section.py")
+        if text.startswith("/vae-manager")
     }
     described = in_code("http-api.md")
     assert len(names) > 3

@@ -2,11 +2,23 @@
 
 from pathlib import Path
 
-from .entry import Entry, Evaluation, Family, Layout, Licence
+from .entry import (
+    BucketSource,
+    CivitaiSource,
+    Entry,
+    Evaluation,
+    Family,
+    HttpsSource,
+    HubSource,
+    Layout,
+    Licence,
+    LocalSource,
+    Source,
+    name_at,
+)
 from .families import FAMILIES, FamilyEvidence, FamilyFacts, FamilyGuess
+from .file_names import is_vae_file_name, safe_file_name
 from .lookup import Catalogue, CatalogueProblem, not_offered
-from .names import is_vae_file_name, safe_file_name
-from .sources import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source, name_at
 
 __all__ = [
     "FAMILIES",

@@ -11,12 +11,11 @@ import yaml
 
 from ..errors import VaeManagerError
 from ..sentences import say
-from .entry import Entry, Evaluation, Family, Layout, Licence
+from .entry import Entry, Evaluation, Family, Layout, Licence, LocalSource, Source, name_at
 from .families import FAMILIES
-from .names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
+from .file_names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from .nodes import Flaw
 from .parsing import parse_source
-from .sources import LocalSource, Source, name_at
 from .values import Fields, Flawed, as_count, as_link, as_number, as_sha256
 
 __all__ = ["file_name_in", "read_entry", "sources_in"]

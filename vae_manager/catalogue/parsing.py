@@ -10,8 +10,8 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from ..errors import UsageError
 from ..sentences import say
-from .names import safe_file_name
-from .sources import CivitaiSource, HttpsSource, HubSource, LocalSource, Source, bucket_source
+from .entry import CivitaiSource, HttpsSource, HubSource, LocalSource, Source, bucket_source
+from .file_names import safe_file_name
 
 __all__ = ["parse_source"]
 

@@ -9,9 +9,18 @@ from ..files import FileRecord
 from ..library import Folder, scan
 from ..library.family_evidence import Group, by_hash, by_weights
 from ..sentences import megabytes
-from .judging import fields_of, judge, with_host
 from .memory import Known, data_of, with_data
-from .shared import folder_of, print_json, reading_bar, shown, stopped_by_ctrl_c, with_folder
+from .shared import (
+    fields_of,
+    folder_of,
+    judge,
+    print_json,
+    reading_bar,
+    shown,
+    stopped_by_ctrl_c,
+    with_folder,
+    with_host,
+)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

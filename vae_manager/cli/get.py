@@ -11,11 +11,12 @@ from ..errors import RefusedError, UsageError
 from ..files import inspect
 from ..sentences import say
 from ..transfer import Network, Order, deliver, proposed_name
-from .judging import fields_of, judge, with_host
 from .shared import (
     delivery_fields,
     delivery_text,
+    fields_of,
     folder_of,
+    judge,
     load_catalogue,
     network_of,
     print_json,
@@ -25,6 +26,7 @@ from .shared import (
     stopped_by_ctrl_c,
     with_catalogue,
     with_folder,
+    with_host,
     with_network,
     with_terms,
 )

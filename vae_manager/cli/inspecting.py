@@ -14,16 +14,19 @@ from ..records.capability import HOSTS
 from ..records.verdict import AskFirst, Refused, Verdict, obstacle_of
 from ..sentences import megabytes, say
 from ..sync import worst
-from .judging import fields_of, judge, verification_fields, with_host
 from .memory import Known, data_of, with_data
 from .shared import (
+    fields_of,
+    judge,
     load_catalogue,
     print_json,
     print_problem,
     reading_bar,
     shown,
     stopped_by_ctrl_c,
+    verification_fields,
     with_catalogue,
+    with_host,
 )
 
 WHY = {

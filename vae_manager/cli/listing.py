@@ -6,9 +6,20 @@ import argparse
 
 from ..library import Folder, collisions, scan
 from ..sentences import megabytes
-from .judging import fields_of, judge, verification_fields, with_host
 from .memory import Known, data_of, with_data
-from .shared import folder_of, load_catalogue, print_json, print_problem, shown, with_catalogue, with_folder
+from .shared import (
+    fields_of,
+    folder_of,
+    judge,
+    load_catalogue,
+    print_json,
+    print_problem,
+    shown,
+    verification_fields,
+    with_catalogue,
+    with_folder,
+    with_host,
+)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

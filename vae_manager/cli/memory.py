@@ -12,8 +12,8 @@ from typing import Final
 from ..catalogue import Catalogue
 from ..errors import IntegrityError, NotFoundError
 from ..files import FileRecord, identity_of, inspect
-from ..files.nan_check import find_nan
 from ..files.record import Fingerprints
+from ..files.weight_checks import find_nan
 from ..library import Folder, scan
 from ..library.family_evidence import Guesses, OwnWords, entries_by_weights, entry_of, family_of, known_weights
 from ..library.index import Index

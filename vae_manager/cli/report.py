@@ -23,9 +23,8 @@ from ..library import Folder, collisions, scan
 from ..records.capability import HOSTS
 from ..sentences import Sentence, megabytes, say
 from .installations import Installation, commit_of, find_installation, installation_at
-from .judging import fields_of, judge
 from .memory import Known, data_of, with_data
-from .shared import VAE_FOLDER, print_json, shown, with_folder
+from .shared import VAE_FOLDER, fields_of, judge, print_json, shown, with_folder
 
 PACKAGES: Final = ("torch", "gradio", "huggingface_hub", "safetensors")
 EXTENSION: Final = Path(__file__).absolute().parents[2]

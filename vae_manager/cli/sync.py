@@ -9,10 +9,11 @@ from typing import Any, Final
 from ..files import inspect
 from ..records.verdict import Verdict
 from ..sync import Outcome, Plan, bring, look, read_declared, worst
-from .judging import fields_of, judge, with_host
 from .shared import (
     delivery_text,
+    fields_of,
     folder_of,
+    judge,
     load_catalogue,
     network_of,
     print_json,
@@ -22,6 +23,7 @@ from .shared import (
     stopped_by_ctrl_c,
     with_catalogue,
     with_folder,
+    with_host,
     with_network,
     with_terms,
 )

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, IntegrityError, VaeManagerError
 from ..sentences import Sentence, say
-from ..swap.exchange import places
-from ..swap.weights import checksums
+from ..swap.weights import checksums, places
 from .comparison_values import Candidate, Decoded, Encoder, Model, Step
 from .decoding import decoded, encoded
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..errors import OutOfMemoryError
 from ..sentences import Sentence, say
-from ..swap.exchange import lent, places
 from ..swap.swapper import is_out_of_memory
+from ..swap.weights import lent, places
 from .comparison_values import Model
 
 if TYPE_CHECKING:

@@ -160,7 +160,7 @@ def _records(data: bytes) -> list[Any]:
 
 def _record(data: Any) -> Order | _Settled:
     """Read an order, or the digest of a settled one. Raises for any other value."""
-    from ..catalogue.names import safe_file_name
+    from ..catalogue.file_names import safe_file_name
     from ..catalogue.parsing import parse_source
     from ..transfer import Order
 

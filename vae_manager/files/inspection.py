@@ -15,7 +15,7 @@ from .layouts import facts_of
 from .pickles import is_torch_file, read_torch
 from .record import Container, FileRecord, Problem
 from .tensor_table import TensorTable
-from .zero_runs import companion_of, find_unfilled
+from .weight_checks import companion_of, find_unfilled
 
 __all__ = ["inspect", "inspect_beginning"]
 

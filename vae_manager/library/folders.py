@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import re
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from ..catalogue.names import COMPANIONS, VAE_SUFFIXES
+from ..catalogue.file_names import COMPANIONS, VAE_SUFFIXES
 from ..sentences import Sentence, say
 
 __all__ = ["Folder", "Listing", "VaeFile", "collisions", "scan", "walk"]
@@ -241,3 +242,8 @@ def _is_other(path: str, file: VaeFile) -> bool:
         return True
     now = status.st_size, status.st_mtime_ns, status.st_ctime_ns
     return now != (file.size, file.mtime_ns, file.ctime_ns)
+
+
+def key_of(path: Path) -> str:
+    """Return the name of a file in messages and pages: a digest, since a path can hold any characters."""
+    return hashlib.blake2s(str(path).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ..catalogue.names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
+from ..catalogue.file_names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from ..errors import DiskError, NameTakenError, RefusedError, UsageError, VaeManagerError
 from ..files import FileRecord, Identity, identity_of, inspect
 from ..files.headers import disk_error

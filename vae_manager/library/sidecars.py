@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ..catalogue.names import VAE_SUFFIXES
+from ..catalogue.file_names import VAE_SUFFIXES
 from .folders import VaeFile
 
 __all__ = ["MAX_BYTES", "SIDECARS", "media_type_of", "previews_of", "sidecars_of"]

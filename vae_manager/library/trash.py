@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ..catalogue.names import is_vae_file_name
+from ..catalogue.file_names import is_vae_file_name
 from ..errors import NameTakenError, NotFoundError, RefusedError, VaeManagerError
 from ..files.disk import patiently, sync_folder
 from ..files.headers import disk_error

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Final
 from ..catalogue import Catalogue, Entry
 from ..errors import DiskError, FileChangedError, IntegrityError, NotFoundError, VaeManagerError
 from ..files import FileRecord, Problem, identity_of, inspect, sha256_of
-from ..files.nan_check import find_nan
 from ..files.tensor_reader import read_contents
-from ..files.zero_runs import find_hole
+from ..files.weight_checks import find_hole, find_nan
 from ..records import HashStore
 from ..records.capability import A1111, HostCapability
 from ..records.verdict import Refused, verdict

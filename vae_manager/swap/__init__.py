@@ -2,11 +2,11 @@
 then."""
 
 from .compatibility import require_usable, table_of
-from .exchange import places
 from .file_weights import read_every_tensor, read_vae
 from .latent_space import LatentTest, latent_test, sample_picture
 from .swapper import Swapper, builtin_of
 from .weight_reader import read_renamed, read_safetensors
+from .weights import places
 
 __all__ = [
     "LatentTest",

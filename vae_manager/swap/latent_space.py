@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import IntegrityError
 from ..sentences import say
-from .exchange import lent, places
-from .weights import Tensors
+from .weights import Tensors, lent, places
 
 if TYPE_CHECKING:
     import torch

@@ -25,9 +25,8 @@ from ..records.reasons import Sources
 from ..sentences import Sentence, say
 from .cache import WeightCache
 from .compatibility import require_usable
-from .exchange import exchanged, places
 from .weight_reader import read_renamed
-from .weights import Tensors, Weights, fitted
+from .weights import Tensors, Weights, exchanged, fitted, places
 
 if TYPE_CHECKING:
     import torch

@@ -22,8 +22,8 @@ from ..errors import BrokenFileError, FileChangedError, IntegrityError
 from ..files import Header, Identity, TensorInfo, chunks, read_contents, read_header
 from ..files.headers import DTYPE_BYTES, begins_like_safetensors, disk_error
 from ..files.key_mapping import Source
-from ..files.nan_check import nan_problem
 from ..files.tensor_table import TORCH_DTYPES
+from ..files.weight_checks import nan_problem
 from ..sentences import say
 from .weights import Weights, checksum, checksums
 

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from .declared import Item, read_declared
-from .plan import Plan, Step, plan, worst
+from .plan import Item, Plan, Step, plan, read_declared, worst
 from .run import Outcome, bring, look
 
 __all__ = ["Item", "Outcome", "Plan", "Step", "bring", "look", "plan", "read_declared", "worst"]

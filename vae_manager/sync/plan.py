@@ -1,11 +1,18 @@
-"""The decision, apart from its effect: what a declared set and a folder differ in."""
+"""The declared set of VAEs, and the plan that brings a folder to it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
+import yaml
+
+from ..catalogue import Catalogue, Entry, Source
+from ..catalogue.fields import file_name_in, sources_in
+from ..catalogue.nodes import Flaw, entry_nodes, line_of, text_of
+from ..catalogue.values import Fields, as_count, as_sha256
 from ..errors import (
     Cancelled,
     DiskError,
@@ -16,7 +23,108 @@ from ..errors import (
     UsageError,
     VaeManagerError,
 )
-from .declared import Item
+from ..sentences import Sentence, say
+
+_KEYS: Final = frozenset({"id", "source", "sources", "sha256", "file_name", "size"})
+_BESIDE_ID: Final = frozenset({"id", "file_name"})
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file that is wanted."""
+
+    file_name: str
+    sha256: str
+    sources: tuple[Source, ...]
+    size: int | None = None
+    """Bytes, where known."""
+    entry: Entry | None = None
+    """The catalogue's entry, where the item is an id: it may have terms."""
+
+
+def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
+    """Read the items of `file`; a relative path of a local source counts from its folder.
+
+    All or nothing: raises `UsageError`, which names each line that cannot be used, and `NotFoundError` for the file.
+    """
+    if not file.is_file():
+        raise NotFoundError(say("There is no file {path}.", path=file))
+    text, unreadable = text_of(file)
+    nodes, flaws = entry_nodes(text)
+    flaws = flaws if unreadable is None else [unreadable]
+    items: dict[str, Item] = {}
+    for node in nodes:
+        item, wrong = _item(node, catalogue, file.absolute().parent)
+        flaws += wrong
+        if item is None:
+            continue
+        name = item.file_name.lower()  # as Windows and macOS compare names: folders are shared between machines
+        if name in items:
+            flaws.append(Flaw(line_of(node), say("The file name {name} is there twice.", name=item.file_name)))
+        items[name] = item
+    if flaws:
+        raise UsageError(
+            say("{path} cannot be used, so nothing was changed. {problems}", path=file, problems=_told(flaws))
+        )
+    return tuple(items.values())
+
+
+def _item(node: yaml.Node, catalogue: Catalogue, folder: Path) -> tuple[Item | None, list[Flaw]]:
+    if isinstance(node, yaml.ScalarNode):
+        flaws: list[Flaw] = []
+        entry = _entry(str(node.value).strip(), node, catalogue, flaws)
+        return (None if entry is None else _of_entry(entry, entry.file_name)), flaws
+    fields = Fields(node, _KEYS)
+    if not isinstance(node, yaml.MappingNode):
+        return None, fields.flaws
+    item = _named(fields, catalogue) if "id" in fields.nodes else _explicit(fields, folder)
+    return (None if fields.flaws else item), fields.flaws
+
+
+def _named(fields: Fields, catalogue: Catalogue) -> Item | None:
+    for key in fields.nodes.keys() - _BESIDE_ID:
+        fields.flaw(fields.nodes[key], say("Beside an “id” there is no “{key}”: the catalogue says it.", key=key))
+    entry = _entry(fields.text("id") or "", fields.nodes["id"], catalogue, fields.flaws)
+    if entry is None:
+        return None
+    return _of_entry(entry, file_name_in(fields, (), fallback=entry.file_name, listed=True))
+
+
+def _entry(id: str, node: yaml.Node, catalogue: Catalogue, flaws: list[Flaw]) -> Entry | None:
+    try:
+        return catalogue.entry(id)
+    except NotFoundError as error:
+        flaws.append(Flaw(line_of(node), error.sentence))
+        return None
+
+
+def _of_entry(entry: Entry, file_name: str) -> Item:
+    return Item(file_name, entry.sha256, entry.sources, entry.size, entry)
+
+
+def _explicit(fields: Fields, folder: Path) -> Item:
+    sources = sources_in(fields, folder)
+    if not sources and not fields.flaws:
+        fields.flaw(fields.node, say("The entry has no “{key}”.", key="source"))
+    return Item(
+        file_name_in(fields, sources, fallback="", listed=True) if sources else "",
+        fields.required("sha256", as_sha256),
+        sources,
+        fields.read("size", as_count),
+    )
+
+
+def _told(flaws: list[Flaw]) -> Sentence:
+    """One sentence that tells of each flaw, in order of the lines."""
+    lines = [
+        say("Line {line}: {problem}", line=flaw.line, problem=flaw.sentence)
+        for flaw in sorted(flaws, key=lambda flaw: flaw.line)
+    ]
+    told = lines[-1]
+    for line in reversed(lines[:-1]):
+        told = say("{first} {rest}", first=line, rest=told)
+    return told
+
 
 State = Literal["same", "missing", "other"]
 """`same`: the bytes are there under the name. `other`: something else has the name; it is never overwritten."""

@@ -15,8 +15,7 @@ from ..library import Folder, scan
 from ..sentences import Sentence, say
 from ..transfer import Delivery, Network, Order, Progress, deliver
 from ..transfer.partial.allocation import disk_error
-from .declared import Item
-from .plan import Plan, Step, plan
+from .plan import Item, Plan, Step, plan
 
 Reporting = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 """Opens a report of progress for a file of this name."""

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..catalogue.names import safe_file_name
-from ..catalogue.sources import LocalSource, Source
+from ..catalogue.entry import LocalSource, Source
+from ..catalogue.file_names import safe_file_name
 from ..errors import (
     Cancelled,
     IntegrityError,
@@ -32,10 +32,9 @@ from .connections.scheduler import fetch
 from .order import Delivery, Network, Order, Phase, Progress
 from .partial import process_id
 from .partial.allocation import disk_error, hash_of, make_folder
-from .partial.byte_ranges import front
 from .partial.lock import held
 from .partial.partial_file import Partial
-from .partial.resume_journal import Journal, nameable
+from .partial.resume_journal import Journal, front, nameable
 from .retry import awaited, keep_trying
 from .sources.location import SHA256, Location, Whereabouts, shown_source
 from .sources.resolve import locate

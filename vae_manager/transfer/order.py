@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from .. import __version__
-from ..catalogue.sources import Source
+from ..catalogue.entry import Source
 from .retry import Patience
 
 Phase = Literal["waiting", "resolving", "resuming", "fetching", "proving", "publishing"]

@@ -1,6 +1,6 @@
 """Upkeep of the library, in the background: what each file is, verifying, duplicates, conversions."""
 
-from .file_keys import key_of
+from ..library.folders import key_of
 from .inspection_cache import Stores
 from .maintenance import Told, Upkeep, doubled
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from ..jobs import Handle, JobView, Lane
 from ..library import VaeFile
+from ..library.folders import key_of
 from ..library.verification import Outcome, Verification, VerificationStore
 from ..sentences import Sentence, megabytes, say
 from . import maintenance_jobs
-from .file_keys import key_of
 from .inspection_cache import Looks, Stores
 from .removed_files import RemovedFiles
 

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..errors import NotAdmittedError
+from .request_guard import OURS_ALONE, not_admitted, visitor_of
 from .ui.gradio_compat import signed_in
 from .ui.page import COMPARISON, LIBRARY, TABS, Page
-from .visits import OURS_ALONE, not_admitted, visitor_of
 
 PATH = "/vae-manager/state"
 

@@ -29,9 +29,9 @@ from ..sentences import Sentence, say
 from ..service import Service
 from .comparison_job import begin
 from .hosts.comparison_protocol import MOST_PIXELS, Wanted
+from .request_guard import OURS_ALONE, host_for, not_admitted
 from .translation import without_paths, words_of
-from .ui.comparison_figures import notes_of
-from .visits import OURS_ALONE, host_for, not_admitted
+from .ui.comparison_facts import notes_of
 
 if TYPE_CHECKING:
     from ..compare.comparison_values import Pixels

@@ -22,12 +22,12 @@ from starlette.responses import JSONResponse, Response
 from ..compare import Comparison
 from ..errors import NotAdmittedError, NotFoundError, VaeManagerError
 from ..sentences import say
+from .request_guard import OURS_ALONE, not_admitted, visitor_of
 from .ui.comparison_actions import comparison_of
 from .ui.gradio_compat import signed_in
-from .ui.markup.comparison import ORIGINAL, PATH, SHEET
+from .ui.markup.comparison_section import ORIGINAL, PATH, SHEET
 from .ui.markup.picture_viewer import legend
 from .ui.page import Page
-from .visits import OURS_ALONE, not_admitted, visitor_of
 
 if TYPE_CHECKING:
     from ..compare.comparison_values import Pixels

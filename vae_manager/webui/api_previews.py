@@ -16,9 +16,9 @@ from starlette.responses import JSONResponse, Response
 
 from ..errors import NotAdmittedError, NotFoundError
 from ..library.sidecars import MAX_BYTES, media_type_of
+from .request_guard import OURS_ALONE, not_admitted, visitor_of
 from .ui.gradio_compat import signed_in
 from .ui.page import Page
-from .visits import OURS_ALONE, not_admitted, visitor_of
 
 __all__ = ["register"]
 

@@ -14,8 +14,8 @@ from ..compare import Comparison, Result
 from ..errors import DiskError
 from ..sentences import say
 from .translation import Words, plain
-from .ui.comparison_figures import figures_of, notes_of, shifts_of, words_of
-from .ui.markup.choices import choice_name
+from .ui.comparison_facts import figures_of, notes_of, shifts_of, words_of
+from .ui.markup.labels import choice_name
 
 if TYPE_CHECKING:
     from ..compare.sheet import Labelled

@@ -28,8 +28,8 @@ from .hosts.permissions import Act
 from .ui import accordion, tab
 from .ui.actions import quick_settings_with_vae
 from .ui.gradio_compat import Work, changed, heed_people_alone, is_in_page, on_sync
-from .ui.options import follow
 from .ui.page import TABS, Page
+from .ui.vae_options import follow
 
 if TYPE_CHECKING:
     from ..files import FileRecord
@@ -152,7 +152,7 @@ class Extension:
     def _add_routes(self, demo: Any, app: Any) -> None:
         if demo is not None:  # None with --nowebui: there is no page to show anything in
             from . import api, api_pictures, api_previews
-            from .closed_folder import close_folder
+            from .request_guard import close_folder
 
             with FAULTS.caught(say("Closing the folder of VAE Manager")):
                 close_folder(app, self.host.data_folder)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.hub import Fault
 from tests.transfer.ordering import COMMIT, MB, NAME, REPO, some_bytes
-from vae_manager.catalogue.sources import HttpsSource, HubSource
+from vae_manager.catalogue.entry import HttpsSource, HubSource
 from vae_manager.errors import IntegrityError, NetworkError
 from vae_manager.transfer.connections.segments import FIRST
 

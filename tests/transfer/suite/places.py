@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.hub import Fault
 from tests.transfer.ordering import COMMIT, MB, NAME, REPO
-from vae_manager.catalogue.sources import HttpsSource, HubSource, Source
+from vae_manager.catalogue.entry import HttpsSource, HubSource, Source
 from vae_manager.errors import NetworkError, NotFoundError, RefusedError, UsageError
 
 from .case import A_LITTLE, Case, Step, both, cdn

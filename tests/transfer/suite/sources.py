@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.hub import Fault
 from tests.transfer.ordering import COMMIT, MB, NAME, PINNED, REPO, some_bytes
-from vae_manager.catalogue.sources import HttpsSource, HubSource, LocalSource
+from vae_manager.catalogue.entry import HttpsSource, HubSource, LocalSource
 from vae_manager.errors import IntegrityError, NetworkError, NotFoundError
 
 from .case import HELPING, MORE, SIZE, WHOLE, Case, Step, both, cdn, cdn_always, hub_always

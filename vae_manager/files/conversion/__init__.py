@@ -3,9 +3,8 @@
 `plan` decides and touches nothing; `convert` does it. The original stays as it is.
 """
 
-from .planning import DTYPES, Layout, Plan, Step, plan
+from .planning import DTYPES, Layout, Plan, Step, described, plan
 from .twins import find_twin
-from .wording import described
 from .writing import SOURCE, Converted, convert, free_name
 
 __all__ = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...errors import BrokenFileError, RefusedError
 from ...sentences import say
 from ..headers import DTYPE_BYTES
-from ..nan_check import nan_problem
+from ..weight_checks import nan_problem
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
 from ...errors import RefusedError
-from ...sentences import say
+from ...sentences import Sentence, say
 from ..headers import DTYPE_BYTES
 from ..key_mapping import Renamed, Source, canonical, diffusers_name, up_levels
 from ..pickles.pickle_values import shown
 from ..record import FileRecord
 
-__all__ = ["DTYPES", "Layout", "Plan", "Step", "plan"]
+__all__ = ["DTYPES", "Layout", "Plan", "Step", "described", "plan"]
+
 
 Layout = Literal["ldm", "diffusers"]
 """What can be written."""
@@ -128,3 +129,25 @@ def _done(record: FileRecord, found: Renamed, steps: list[Step], layout: Layout,
     if dtype is not None and any(step.dtype != step.source.dtype for step in steps):
         done.append(dtype)
     return done
+
+
+_SENTENCES: Final = MappingProxyType(
+    {
+        "from-checkpoint": say("taken out of a checkpoint"),
+        "prefix": say("the prefix of all names taken away"),
+        "from-diffusers": say("names changed from diffusers to the WebUI's"),
+        "to-diffusers": say("names changed from the WebUI's to diffusers"),
+        "names": say("some names changed to the usual ones"),
+        "shapes": say("shapes of some weights changed to the WebUI's"),
+        "dropped": say("what is no part of the VAE left out"),
+        "safetensors": say("a pickle turned into a safetensors file"),
+        "fp32": say("numbers changed to fp32"),
+        "fp16": say("numbers rounded to fp16"),
+        "bf16": say("numbers rounded to bf16"),
+    }
+)
+
+
+def described(done: Iterable[str]) -> tuple[Sentence, ...]:
+    """The words of `Plan.done` or of a file's metadata as sentences; unknown ones are left out."""
+    return tuple(_SENTENCES[word] for word in done if word in _SENTENCES)

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from ... import __version__
+from ...catalogue.file_names import safe_file_name
 from ...errors import BrokenFileError, Cancelled, FileChangedError, IntegrityError, UsageError
 from ...sentences import say
 from ..disk import check_room, name_taken, publish, sync, write_error
 from ..headers import Header, disk_error
 from ..identity import Identity, sha256_of
 from ..inspection import inspect
-from ..names import safe_file_name
-from ..nan_check import has_nan, nan_problem
 from ..partials import partial_file, write_whole
 from ..tensor_reader import chunks, read_contents
+from ..weight_checks import has_nan, nan_problem
 from .casting import cast
 from .planning import Layout, Plan, Step, plan
 

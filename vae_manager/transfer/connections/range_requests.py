@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...catalogue.sources import BucketSource, LocalSource
+from ...catalogue.entry import BucketSource, LocalSource
 from ...errors import ExpiredAddressError, IntegrityError, NetworkError, NotFoundError
 from ...sentences import say
 from ..sources import bucket

@@ -16,13 +16,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ...catalogue.sources import LocalSource
+from ...catalogue.entry import LocalSource
 from ...errors import Cancelled, EndlessBodyError, IntegrityError, NetworkError, NotFoundError, TransientNetworkError
 from ...files.disk import check_room
 from ...sentences import megabytes, say
-from ..partial.byte_ranges import added, front, missing
 from ..partial.partial_file import Partial
-from ..partial.resume_journal import Journal
+from ..partial.resume_journal import Journal, added, front, missing
 from ..retry import PROGRESS
 from ..sources.location import Location, Whereabouts, shown_source
 from ..wire.http_client import Wire

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..partial.byte_ranges import Spans
+from ..partial.resume_journal import Spans
 
 LEAST = 2 << 20
 """Bytes of the smallest share: less is not worth a request of its own."""

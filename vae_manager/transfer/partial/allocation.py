@@ -13,7 +13,7 @@ from pathlib import Path
 from ...errors import Cancelled, DiskError
 from ...files.disk import FULL, write_error
 from ...sentences import say
-from .byte_ranges import Spans
+from .resume_journal import Spans
 
 BLOCK = 1 << 20
 

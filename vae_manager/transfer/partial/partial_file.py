@@ -32,8 +32,7 @@ from ...sentences import say
 from ..order import Order
 from . import process_id, unsynced_log
 from .allocation import copy_spans, write_all_at
-from .byte_ranges import Spans, added, count, cut, front
-from .resume_journal import Journal, nameable, read
+from .resume_journal import Journal, Spans, added, count, cut, front, nameable, read
 
 BLOCK = 1 << 22
 """Bytes that are hashed at once: many, since this thread waits for its turn after each."""

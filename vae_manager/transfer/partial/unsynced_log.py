@@ -13,7 +13,7 @@ from pathlib import Path
 from ...files.disk import patiently, rename_over
 from ...files.json_text import parse_json, whole
 from ...files.state_file import UNREADABLE, DamagedError, bytes_of
-from .byte_ranges import Spans, are_sound
+from .resume_journal import Spans, are_sound
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Another one after each start of the machine (random(4)); Linux alone has it."""

@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from ...catalogue.sources import DRIVERS, BucketSource, bucket_source
+from ...catalogue.entry import DRIVERS, BucketSource, bucket_source
 from ...errors import NetworkError, NotFoundError, RefusedError, TransientNetworkError, VaeManagerError
 from ...sentences import say
 from .location import Location

@@ -17,8 +17,8 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ...catalogue.names import safe_file_name
-from ...catalogue.sources import CivitaiSource
+from ...catalogue.entry import CivitaiSource
+from ...catalogue.file_names import safe_file_name
 from ...errors import NetworkError, NotFoundError, RefusedError, UsageError, VaeManagerError
 from ...files.json_text import parse_json
 from ...files.state_file import list_of

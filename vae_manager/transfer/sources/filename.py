@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from ...catalogue.names import safe_file_name
-from ...catalogue.sources import CivitaiSource, Source, name_at
+from ...catalogue.entry import CivitaiSource, Source, name_at
+from ...catalogue.file_names import safe_file_name
 from ..order import Network
 from ..retry import awaited
 from ..wire.http_client import Wire

@@ -6,7 +6,7 @@ its arguments, its errors and the HTTP library below it. The import is slow, so 
 
 from __future__ import annotations
 
-from ...catalogue.sources import HubSource
+from ...catalogue.entry import HubSource
 from ...errors import UsageError
 from ...sentences import say
 from ..wire.urls import checked, origin

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ...catalogue.sources import HttpsSource, Source
+from ...catalogue.entry import HttpsSource, Source
 from ...errors import TransientNetworkError
 from ...sentences import say
 from ..wire.urls import shown

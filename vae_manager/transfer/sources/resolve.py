@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...catalogue.sources import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source
+from ...catalogue.entry import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source
 from ...errors import NetworkError, NotFoundError, RefusedError, VaeManagerError
 from ...sentences import say
 from ..wire.http_client import MOST_REDIRECTS, REDIRECTS, Wire, status_error, too_many_redirects

@@ -22,9 +22,9 @@ from .comparison_actions import COMPARISON_ACTIONS
 from .facts import state_folders, terms_are_open
 from .gradio_compat import Work, picture_of
 from .library_actions import LIBRARY_ACTIONS, convert_fetched
-from .options import allow, choose, dismiss, is_listed, prefer
 from .page import Page
 from .questions import Question
+from .vae_options import allow, choose, dismiss, is_listed, prefer
 
 if TYPE_CHECKING:
     from ...transfer import Delivery, Network

@@ -24,7 +24,7 @@ from ...upkeep import Told
 from ..hosts.permissions import Act, InUse, Refusal
 from ..pasted_pictures import Pasted, read_pasted
 from ..update import loaded_code
-from .options import (
+from .vae_options import (
     CHOICE_KEY,
     Memo,
     Option,

@@ -14,7 +14,7 @@ from ...errors import NotAdmittedError, UsageError
 from ...sentences import Sentence, say
 from ..admission import not_direct
 from ..faults import FAULTS
-from ..visits import visitor_of
+from ..request_guard import visitor_of
 
 if TYPE_CHECKING:
     from ..hosts.host import Host

@@ -13,8 +13,8 @@ from ...sentences import Sentence, megabytes, say
 from ...service import Service
 from ..hosts.permissions import Act
 from .library_facts import file_of, vae_folders
-from .options import LOOK_ALIKE, allow, choose, family_label, is_listed, judge, needs_conversion
 from .questions import Question
+from .vae_options import LOOK_ALIKE, allow, choose, family_label, is_listed, judge, needs_conversion
 
 if TYPE_CHECKING:
     from ...library.family_evidence import Guess

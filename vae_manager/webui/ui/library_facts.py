@@ -21,7 +21,7 @@ from ...service import Service
 from ...upkeep import doubled, key_of
 from ..hosts.permissions import Act, InUse
 from .facts import Activity, read_activity
-from .options import Memo, can_use, judge, needs_conversion
+from .vae_options import Memo, can_use, judge, needs_conversion
 
 if TYPE_CHECKING:
     from ...files import FileRecord, Identity

@@ -32,9 +32,9 @@ from .comparison_facts import Offers, read_section
 from .facts import Facts, read_activity, read_facts
 from .library_facts import LibraryRow, RowLog, read_library
 from .markup import choice_name
-from .markup.comparison import cards, kept, progress, setup, view_of
+from .markup.comparison_section import cards, kept, progress, setup, view_of
 from .markup.which_vae import which_vae
-from .options import Memo, allow, choose, option_after_look, warning_in_tab
+from .vae_options import Memo, allow, choose, option_after_look, warning_in_tab
 
 if TYPE_CHECKING:
     from ..hosts.host import Host

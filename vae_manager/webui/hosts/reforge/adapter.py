@@ -11,7 +11,7 @@ from modules import call_queue
 from ....records.capability import REFORGE
 from ..a1111.adapter import A1111
 from ..common import options, patching
-from .main_thread import there
+from .guards import there
 
 if TYPE_CHECKING:
     from ..a1111.ways_in import WaysIn

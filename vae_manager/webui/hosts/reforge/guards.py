@@ -8,18 +8,20 @@ An option takes them off.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from modules import call_queue, sd_models, sd_vae
+from modules_forge import main_thread
 
 from .. import host_values
 from ..a1111 import guards as shared_guards
 from ..common.patching import Function, Patch
-from .main_thread import there
 
 if TYPE_CHECKING:
     from .adapter import ReForge
+
 
 FOLLOWED = ("sd_vae", "sd_vae_overrides_per_model_preferences")
 """Options whose change may bring another VAE (initialize_util.py:194)."""
@@ -53,3 +55,28 @@ def _onchange(host: ReForge, _: Function) -> Function:
             there(sd_vae.reload_vae_weights)
 
     return onchange
+
+
+Result = TypeVar("Result")
+
+
+def there(work: Callable[[], Result]) -> Result:
+    """What `work` gives, done in that thread; what it raises is raised here, where the WebUI's own call goes on.
+
+    In that thread itself nothing is waited for, since that would last for ever.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return work()
+    results: list[Result] = []
+    errors: list[Exception] = []
+
+    def kept() -> None:
+        try:
+            results.append(work())
+        except Exception as error:  # noqa: BLE001 - it goes to who waits for it
+            errors.append(error)
+
+    main_thread.run_and_wait_result(kept)
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,9 +1,9 @@
 """How the page looks: facts in, HTML out. Pure; every name that comes from a file or a server is escaped."""
 
 from .background_work import Figures, answers, job_figures, work_figures
-from .choices import choice_name, dropdown
 from .downloads import catalogue, downloads, downloads_now, forms, offers
 from .file_panel import adopt_form, file_details
+from .labels import choice_name, dropdown
 from .library import library_bar, library_frame, library_row, trash
 from .parts import answer, one_primary, question
 from .pasted_notice import pasted, pasted_title

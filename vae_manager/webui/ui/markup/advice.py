@@ -9,7 +9,7 @@ from ....choice import AUTOMATIC, BUILTIN, Choice, Rule
 from ....sentences import Sentence, say
 from ...translation import Words
 from ..facts import Facts
-from .choices import choice_name
+from .labels import choice_name
 from .parts import LOOK, button, line, paragraph, with_buttons
 
 

@@ -13,7 +13,7 @@ from ....jobs import JobState
 from ....sentences import Sentence, megabytes, say
 from ...translation import Words
 from ..facts import Facts, Row
-from ..options import family_label
+from ..vae_options import family_label
 from .advice import advice, caught
 from .background_work import job_buttons, job_line
 from .parts import BROKEN, LOOK, badge, button, line, paragraph

@@ -14,7 +14,7 @@ from ....records.verdict import AskFirst, Refused, Usable, Verdict, obstacle_of
 from ....sentences import Sentence, megabytes, say
 from ...translation import Words, plain
 from ..library_facts import HashState, Library, LibraryRow
-from ..options import LOOK_ALIKE, can_use, family_label, needs_conversion
+from ..vae_options import LOOK_ALIKE, can_use, family_label, needs_conversion
 from .library import compare_button, is_replaced, may_convert, may_use, use, use_converted
 from .parts import LOOK, button, copy_button, file_name, line, paragraph, preview
 

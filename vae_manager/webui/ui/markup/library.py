@@ -11,10 +11,10 @@ from ....records.verdict import obstacle_of
 from ....sentences import Sentence, megabytes, say
 from ...translation import Words, plain
 from ..library_facts import HashState, Library, LibraryRow
-from ..options import can_convert, can_use, family_label, needs_conversion, sorts_last
+from ..vae_options import can_convert, can_use, family_label, needs_conversion, sorts_last
 from .background_work import activity_lines
+from .labels import outcome_word, problem_word
 from .parts import badge, button, copy_button, file_name, paragraph, preview, with_buttons
-from .problems import outcome_word, problem_word
 
 if TYPE_CHECKING:
     from ....library.trash import Removed

@@ -8,7 +8,7 @@ from ....sentences import Sentence, say
 from ...pasted_pictures import Pasted
 from ...translation import Words
 from ..facts import Facts
-from ..options import family_label
+from ..vae_options import family_label
 from .parts import FINE, LOOK, button, dismiss, line
 
 

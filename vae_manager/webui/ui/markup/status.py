@@ -14,9 +14,9 @@ from ...faults import Fault
 from ...hosts.permissions import Refusal, Swap
 from ...translation import Words, plain
 from ..facts import Facts
-from ..options import CHOICE_KEY, family_label
+from ..vae_options import CHOICE_KEY, family_label
 from .advice import checkpoint_button, checkpoint_lines
-from .choices import choice_name, family_name, question_word
+from .labels import choice_name, family_name, question_word
 from .parts import BROKEN, FINE, LOOK, button, dismiss, line, paragraph, with_buttons
 
 

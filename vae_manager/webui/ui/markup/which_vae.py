@@ -8,7 +8,7 @@ from html import escape
 from ....sentences import Sentence, say
 from ...translation import Words, plain
 from ..facts import Builtin, Facts
-from ..options import family_label
+from ..vae_options import family_label
 from .advice import advice_sentences, figures
 from .downloads import SHOWN_AT_ONCE, offer
 from .parts import paragraph

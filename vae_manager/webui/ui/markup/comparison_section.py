@@ -13,9 +13,18 @@ from ....jobs import JobState
 from ....sentences import Sentence, say
 from ...translation import Words, plain
 from ..comparison_actions import title_of
-from ..comparison_facts import Chip, Picture, Section, title_text
-from ..comparison_figures import figures_of, is_reference, notes_of, shifts_of, words_of
-from .choices import choice_name
+from ..comparison_facts import (
+    Chip,
+    Picture,
+    Section,
+    figures_of,
+    is_reference,
+    notes_of,
+    shifts_of,
+    title_text,
+    words_of,
+)
+from .labels import choice_name
 from .parts import BROKEN, FINE, LOOK, badge, button, line, paragraph, with_buttons
 
 PATH: Final = "/vae-manager/comparison"

@@ -13,6 +13,7 @@ from ..sentences import Sentence, say
 
 __all__ = ["COMPANIONS", "VAE_SUFFIXES", "is_vae_file_name", "safe_file_name"]
 
+
 VAE_SUFFIXES: Final = (".safetensors", ".ckpt", ".pt")
 """What the WebUI lists in a VAE folder (modules/sd_vae.py refresh_vae_list)."""
 

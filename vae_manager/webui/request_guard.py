@@ -1,17 +1,10 @@
-"""Closure of the extension's data folder to gradio's route for files.
-
-    GET /file=PATH, GET /file/PATH
-
-The WebUI lets gradio serve its whole data folder, to everybody who sees the page and under any name of the server. It
-holds the keys of the owner, and paths of this machine. The page reads no file from there, so the folder is closed to
-everybody. `blocked_paths` of gradio compares names: another case, or a link, would lead past it.
-"""
+"""Admission applied to requests: who is answered, and the data folder that no route gives away."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -19,7 +12,37 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-__all__ = ["close_folder"]
+from ..errors import NotAdmittedError
+from .admission import Visitor, admit
+from .hosts.visited import seen_from_elsewhere, seen_from_here
+from .translation import Words
+
+if TYPE_CHECKING:
+    from .hosts.host import Host
+
+__all__ = ["OURS_ALONE", "close_folder", "host_for", "not_admitted", "visitor_of"]
+
+
+OURS_ALONE: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+"""Headers of all answers. On a network without TLS a browser sends no `Sec-Fetch-Site`: the second header prevents
+another page from showing a picture of the extension, and from measuring it."""
+
+
+def visitor_of(host: Host, request: Request) -> Visitor:
+    """The sender of the request. Raises NotAdmittedError."""
+    return admit(request.headers.items(), request.client.host if request.client is not None else None, host.listening())
+
+
+def host_for(host: Host, request: Request) -> Host:
+    """The host as the sender of the request may use it. Raises NotAdmittedError."""
+    return seen_from_here(host) if visitor_of(host, request).is_owner else seen_from_elsewhere(host)
+
+
+def not_admitted(error: NotAdmittedError, words: Words) -> JSONResponse:
+    """The page shows the sentence; programs go by the code."""
+    content = {"code": error.code, "error": words(error.sentence)}
+    return JSONResponse(content, status_code=403, headers={"Cache-Control": "no-store", **OURS_ALONE})
+
 
 PREFIXES: Final = ("/file=", "/file/", "/gradio_api/file=", "/gradio_api/file/")
 

@@ -1,0 +1,202 @@
+"""Checks of a file's weights: NaN or infinite numbers, and weights that a download has not filled.
+
+Download programs reserve the whole size first, as zeros. The weight of a convolution is never all zeros in a trained
+VAE: each is sampled at its end, and read whole if the sample is zero.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO, Final
+
+from ..catalogue.file_names import COMPANIONS
+from ..errors import Cancelled
+from ..sentences import say
+from .headers import DTYPE_BYTES, Header, TensorInfo, disk_error
+from .key_mapping import canonical, renamed_vae
+from .layouts import facts_of
+from .pickles.pickle_values import shown
+from .record import Problem
+from .tensor_reader import chunks, read_contents
+
+__all__ = ["companion_of", "find_hole", "find_nan", "find_unfilled", "has_nan", "nan_problem", "unfinished"]
+
+
+_NO_NUMBER: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
+    {
+        "F64": ("<u8", 0x7FF0_0000_0000_0000),
+        "F32": ("<u4", 0x7F80_0000),
+        "F16": ("<u2", 0x7C00),
+        "BF16": ("<u2", 0x7F80),
+        "F8_E5M2": ("u1", 0x7C),
+        "F8_E4M3": ("u1", 0x7F),
+    }
+)
+"""As which whole numbers the floats of a dtype are looked at, and the bits that all are set in what is NaN or infinite
+and in nothing else: the exponent; where fp8 has no infinity, all but the sign."""
+
+
+TOO_LARGE_FOR_FP32: Final = 0x47EF_FFFF_F000_0000
+"""Bits of the smallest number of 64 bits that becomes infinite in 32: half of a step beyond their largest one. No WebUI
+runs a VAE in 64 bits."""
+WITHOUT_SIGN: Final = 0x7FFF_FFFF_FFFF_FFFF
+
+
+def find_nan(
+    path: Path, *, report: Callable[[int, int], None] | None = None, stop: threading.Event | None = None
+) -> Problem | None:
+    """Read every weight of the VAE in `path` (of all that is there, where no VAE is known): None where all are numbers.
+
+    What lies beside the VAE, and is never loaded with it, is not read.
+
+    `report` is told the bytes that are done and all that are to do, after each chunk; setting `stop` ends the work
+    within one, with Cancelled. Raises IntegrityError where the tensors cannot be read, NotFoundError and DiskError.
+    """
+    import numpy
+
+    header = read_contents(path)
+    known, prefix = canonical(header.tensors), facts_of(header.tensors).prefix
+    own = {source.name for source in known.tensors.values()} if known is not None else None
+    wanted = {
+        name: tensor
+        for name, tensor in header.tensors.items()
+        if (name in own if own is not None else name.startswith(prefix)) and tensor.dtype in _NO_NUMBER
+    }
+    total = sum(tensor.end - tensor.start for tensor in wanted.values())
+    done = 0
+    try:
+        with path.open("rb") as file:
+            for name, tensor in wanted.items():
+                kind, bits = _NO_NUMBER[tensor.dtype]
+                for chunk in chunks(file, path, header, tensor):
+                    if stop is not None and stop.is_set():
+                        raise Cancelled(say("Looking at the numbers of {file} was stopped.", file=path.name))
+                    numbers = numpy.frombuffer(chunk, kind)
+                    if _has_nan(numbers, kind, bits):
+                        return nan_problem(path.name, name)
+                    if report is not None:
+                        done += len(chunk)
+                        report(min(done, total), total)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    return None
+
+
+def has_nan(piece: memoryview, dtype: str) -> bool:
+    """Return whether a number among these bytes is NaN, infinite, or too large for 32 bits; False for whole numbers."""
+    import numpy
+
+    if dtype not in _NO_NUMBER:
+        return False
+    kind, bits = _NO_NUMBER[dtype]
+    return _has_nan(numpy.frombuffer(piece, kind), kind, bits)
+
+
+def _has_nan(numbers: Any, kind: str, bits: int) -> bool:
+    if kind == "<u8":
+        return bool(((numbers & WITHOUT_SIGN) >= TOO_LARGE_FOR_FP32).any())
+    return bool(((numbers & bits) == bits).any())
+
+
+def nan_problem(file: str, name: str) -> Problem:
+    """Return the problem of a file whose tensor `name` holds a number that cannot be used."""
+    return Problem(
+        "nan",
+        say(
+            "{file} is damaged: its tensor {name} holds NaN, infinite or far too large numbers. Get it again.",
+            file=file,
+            name=shown(name),
+        ),
+    )
+
+
+SAMPLE_BYTES: Final = 256
+HOLE_BYTES: Final = 131_072
+"""Zeros in a row that no trained weight holds: seven filters of the widest layer, in 32 bits. A shorter weight has to
+be zero as a whole."""
+LARGE_BYTES: Final = 2_000_000
+"""A weight of so many bytes is sampled in its middle too."""
+MIN_AXES: Final = 4
+"""Axes of the weight of a convolution."""
+
+
+def find_unfilled(path: Path, header: Header) -> Problem | None:
+    """Return the problem of a file in whose VAE a weight begins, goes on or ends with zeros; None if none does.
+
+    Only samples are read, and what lies around a sample of zeros. Raises DiskError.
+    """
+    try:
+        with path.open("rb") as file:
+            for info in _weights(header):
+                if _is_sample_zero(file, header, info) and _has_hole(file, path, header, info):
+                    return unfinished(path.name)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    return None
+
+
+def find_hole(path: Path, header: Header) -> Problem | None:
+    """Return the problem of a file in whose VAE a weight has a long run of zeros anywhere; each weight is read.
+
+    Raises DiskError, and IntegrityError if the file has become shorter.
+    """
+    try:
+        with path.open("rb") as file:
+            holes = (info for info in _weights(header) if _has_hole(file, path, header, info))
+            return unfinished(path.name) if next(holes, None) is not None else None
+    except OSError as error:
+        raise disk_error(path, error) from error
+
+
+def companion_of(path: Path) -> Path | None:
+    """Return the file that a download program keeps beside `path` until that is whole."""
+    # os.path: a name that is too long with the ending is no error.
+    return next((Path(other) for ending in COMPANIONS if os.path.isfile(other := f"{path}{ending}")), None)  # noqa: PTH113
+
+
+def unfinished(name: str) -> Problem:
+    """Return the problem of a file that is not whole."""
+    sentence = say(
+        "{file} is not whole: a long part of its weights is zeros, as in no trained VAE. Get it again, or from another "
+        "place if it was published so.",
+        file=name,
+    )
+    return Problem("unfinished", sentence)
+
+
+def _weights(header: Header) -> Iterator[TensorInfo]:
+    """Return the weights of convolutions of the VAE, in the order of the file; an attention's count in any form."""
+    found = renamed_vae(header.tensors)
+    sources = found.tensors.values() if found is not None else ()
+    weights = [header.tensors[one.name] for one in sources if len(one.shape) >= MIN_AXES]
+    return iter(sorted((info for info in weights if _size(info) >= SAMPLE_BYTES), key=lambda info: info.start))
+
+
+def _size(info: TensorInfo) -> int:
+    """Return the bytes of all elements; one that stands for many in the file counts as often."""
+    return DTYPE_BYTES[info.dtype] * math.prod(info.shape)
+
+
+def _is_sample_zero(file: BinaryIO, header: Header, info: TensorInfo) -> bool:
+    if info.strides is not None:
+        return True  # its elements are scattered: it is read whole
+    size = info.end - info.start
+    places = [info.start, info.end - SAMPLE_BYTES]
+    if size >= LARGE_BYTES:
+        places.insert(1, info.start + size // 2)
+    return any(_is_zero(file, header.data_start + place) for place in places)
+
+
+def _is_zero(file: BinaryIO, place: int) -> bool:
+    file.seek(place)
+    return not any(file.read(SAMPLE_BYTES))
+
+
+def _has_hole(file: BinaryIO, path: Path, header: Header, info: TensorInfo) -> bool:
+    hole = bytes(min(HOLE_BYTES, _size(info)))
+    return any(hole in piece.tobytes() for piece in chunks(file, path, header, info))
