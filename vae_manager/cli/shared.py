@@ -1,4 +1,4 @@
-"""What the commands have in common: options, the folder, the network, what is printed, Ctrl-C."""
+"""Shared parts of the commands: options, the folder, the network, output, the verdict's fields, Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VAE folders and the files in them."""
+"""VAE folders, the files in them, and the keys by which pages name files."""
 
 from __future__ import annotations
 

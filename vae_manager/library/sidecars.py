@@ -1,4 +1,4 @@
-"""The small files beside a VAE that belong to it: its preview, its notes, what a download extension wrote down."""
+"""Small files beside a VAE that belong to it: its preview picture, its notes, a download extension's metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tensors of one VAE, and how to tell that nobody has written to them."""
+"""The tensors of one VAE, how to tell that nobody has written to them, and their exchange in a module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One for the process: what is known of the files of the library, and the work that finds it out.
+"""Maintenance of the library, one for the process: knowledge of its files, and the work that finds it out.
 
 Work runs on a lane of its own, so that a verification of many gigabytes delays neither a choice nor the hash of the
 file in use. It never needs the WebUI's queue lock: files are read, and new ones are written beside them.

@@ -1,4 +1,4 @@
-"""What a conversion will do, decided from names, shapes and dtypes alone."""
+"""Plan of a conversion, decided from names, shapes and dtypes alone, and its steps in words."""
 
 from __future__ import annotations
 

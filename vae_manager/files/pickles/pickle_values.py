@@ -1,4 +1,4 @@
-"""What a pickle is made of, as inert data: nothing here is hashed, compared or called, whatever a file says."""
+"""Values of a pickle as inert data: nothing here is hashed, compared or called, whatever a file says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The checkpoint's card: the JSON file beside it, in which the WebUI keeps what a person wrote about it.
+"""The checkpoint's card, and what else the WebUI knows of the loaded model.
+
+The card is the JSON file beside the checkpoint, in which the WebUI keeps what a person wrote about it.
 
 Its key "vae" is the "Preferred VAE" (ui_extra_networks_checkpoints_user_metadata.py:13). The WebUI and other extensions
 keep more there, so only that key is touched, and a file that cannot be read is never replaced.

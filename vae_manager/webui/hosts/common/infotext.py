@@ -1,4 +1,4 @@
-"""What infotext says of the VAE: that of the weights which decode, or nothing. Nothing is hashed here."""
+"""Infotext and the VAE: the one that decoded, and the one that a pasted infotext names. Nothing is hashed here."""
 
 from __future__ import annotations
 

@@ -369,13 +369,13 @@ def _one(comparison: Comparison, life: str, words: Words, *, newest: bool, shown
     title = escape(title_text(comparison, words))
     return (
         f'<li><button type="button" class="vm-button" data-vae-shown="{id}" '
-        f'data-vae-key="kept {escape(comparison.id)}"{current} title="{title}">{_thumb_of_kept(comparison, life)}'
+        f'data-vae-key="kept {escape(comparison.id)}"{current} title="{title}">{_small_thumb(comparison, life)}'
         f'<span class="vm-said"><bdi>{title}</bdi><span class="vm-hint">{_told(comparison, words)}</span></span>'
         f"</button></li>"
     )
 
 
-def _thumb_of_kept(comparison: Comparison, life: str) -> str:
+def _small_thumb(comparison: Comparison, life: str) -> str:
     made = (str(key) for key, vae in enumerate(comparison.vaes) if _has(comparison, vae))
     key = ORIGINAL if comparison.original is not None else next(made, None)
     if key is None:
