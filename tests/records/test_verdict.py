@@ -261,6 +261,19 @@ def test_verdict_asks_before_another_family(
 # -- without a checkpoint ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("family", "host", "expected"),
+    [("flux1", A1111, "other-family"), ("flux1", FORGE, None), ("sd3", NEO, "other-family"), ("sd3", A1111, None)],
+)
+def test_verdict_asks_about_a_family_that_the_host_does_not_run(
+    family: str, host: HostCapability, expected: str | None
+) -> None:
+    shapes = dict(shapes_of(Architecture(16, has_quant_conv=False)))
+    known = replace(record_of(shapes), family=FamilyGuess(family, "hash", sure=True))
+    reason = verdict(known, host).reason
+    assert (reason.code if reason is not None else None) == expected
+
+
 def test_verdict_without_a_checkpoint_goes_by_published_vaes(tmp_path: Path) -> None:
     def answer(architecture: Architecture, **changes: tuple[int, ...] | None) -> tuple[type, str | None]:
         shapes = {**shapes_of(architecture), **{key.replace("__", "."): shape for key, shape in changes.items()}}

@@ -88,7 +88,7 @@ def verdict(record: FileRecord, host: HostCapability, checkpoint: VaeSignature |
             planned = plan(record)
         except RefusedError as error:
             return Refused(Problem("no-conversion", error.sentence))
-    question = refusal.named(name) if refusal is not None else _arriving(record) or _question(record, checkpoint)
+    question = refusal.named(name) if refusal is not None else _arriving(record) or _question(record, host, checkpoint)
     if question is not None:
         return AskFirst(question, obstacle, planned)
     if obstacle is not None and planned is not None:
@@ -107,9 +107,17 @@ def _arriving(record: FileRecord) -> Problem | None:
     return Problem("probably-unfinished", sentence)
 
 
-def _question(record: FileRecord, checkpoint: VaeSignature | None) -> Problem | None:
+def _question(record: FileRecord, host: HostCapability, checkpoint: VaeSignature | None) -> Problem | None:
     """Return the question that is asked before a file of another family is used."""
     theirs, ours = record.family.family, checkpoint.family if checkpoint is not None else None
+    if checkpoint is None and theirs is not None and record.family.sure and theirs not in host.families:
+        sentence = say(
+            "{file} was made for {theirs}, and {host} runs no such checkpoint: pictures would be noise.",
+            file=record.path.name,
+            host=host.name,
+            theirs=family_label(theirs),
+        )
+        return Problem("other-family", sentence)
     if theirs is None or ours is None or theirs == ours:
         return None
     names = {"file": record.path.name, "theirs": family_label(theirs), "ours": family_label(ours)}
