@@ -36,7 +36,6 @@ OWN_VAE = "first_stage_model."
 SMALL = [*CASES, *VARIANTS]
 VERDICTS = {"0": "usable", "2": "ask first", "3": "usable after", "4": "refused"}
 """By the rank of a row's state. What asks first and has to be converted has the rank of what has to be converted."""
-ACT = "vae_manager_txt2img_act"
 
 
 @dataclass(frozen=True)
@@ -104,9 +103,7 @@ class Ground:
             self.webui.post("/sdapi/v1/refresh-checkpoints")
 
     def act(self, **action: Any) -> None:
-        """As a button of the page does."""
-        status, answer = self.webui.fire(ACT, json.dumps(action), answers=True)
-        assert (status, answer["data"]) == (200, [""])
+        self.webui.act(**action)
 
     def state(self, path: Path) -> dict[str, Any]:
         """Return the page's row once no work runs."""

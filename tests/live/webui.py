@@ -21,6 +21,8 @@ Value = TypeVar("Value")
 
 PATIENCE = 180.0
 """Seconds that anything here may take on a slow machine that does other work besides."""
+ACT = "vae_manager_txt2img_act"
+"""Takes what a button of the extension's page asks for."""
 RESTORED = (
     "sd_vae",
     "sd_vae_overrides_per_model_preferences",
@@ -140,6 +142,11 @@ class WebUI:
             self._events[key] = self._event(*key)
         body = {"fn_index": self._events[key], "data": list(data), "session_hash": "tests"}
         return self.ask("/run/predict", body)
+
+    def act(self, **action: Any) -> None:
+        """As a button of the extension's page does."""
+        status, answer = self.fire(ACT, json.dumps(action), answers=True)
+        assert (status, answer["data"]) == (200, [""]), answer
 
     def _event(self, element: str, inputs: int, answers: bool) -> int:
         config = self.get("/config")

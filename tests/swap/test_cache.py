@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,21 @@ def test_what_was_read_from_a_deleted_file_is_dropped(tmp_path: Path) -> None:
 )
 def test_default_bound_looks_at_what_is_free(total: float, available: float, expected: float) -> None:
     assert default_bound(int(total), int(available)) == expected
+
+
+@pytest.mark.parametrize("before", [torch.float16, torch.float64], ids=str)
+def test_a_converted_set_lies_in_one_piece_of_memory(tmp_path: Path, before: torch.dtype) -> None:
+    """Only so does the system get it back: the C library keeps the pieces of many tensors."""
+    large = 200_003  # of torch's own tensors, each begins at a page of its own
+    tensors = {"a": torch.randn(large).to(before), "b": torch.ones(3), "c": torch.randn(large, 2).to(before)}
+    read = replace(weights(tmp_path, "a"), tensors=tensors, sums=checksums(tensors))
+    found = read.converted(torch.float32)
+    assert all(torch.equal(found.tensors[name], tensor.float()) for name, tensor in tensors.items())
+    assert found.untouched()
+    assert not found.shares_with(read)
+    places = sorted((one.data_ptr(), one.numel() * one.element_size()) for one in found.tensors.values())
+    gaps = [after - (start + length) for (start, length), (after, _) in pairwise(places)]
+    assert all(0 <= gap < 64 for gap in gaps)
 
 
 def test_a_smaller_bound_counts_from_the_next_set_on(tmp_path: Path) -> None:

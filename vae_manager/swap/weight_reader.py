@@ -14,26 +14,23 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BrokenFileError, FileChangedError, IntegrityError
 from ..files import Header, Identity, TensorInfo, chunks, read_contents, read_header
-from ..files.headers import DTYPE_BYTES, begins_like_safetensors, disk_error
+from ..files.headers import begins_like_safetensors, disk_error
 from ..files.key_mapping import Source
 from ..files.tensor_table import TORCH_DTYPES
 from ..files.weight_checks import nan_problem
 from ..sentences import say
-from .weights import Weights, checksum, checksums
+from .weights import Weights, checksum, checksums, empty_together
 
 if TYPE_CHECKING:
     import torch
 
 READERS = 2
 """Threads: one waits for the disk while the other looks at what has come. More are not faster."""
-ALIGNMENT = 64
-"""Bytes: what torch gives its own tensors."""
 
 
 def read_safetensors(path: Path, names: Mapping[str, str]) -> Weights:
@@ -142,20 +139,10 @@ def _read(
 
 
 def _empty(infos: Sequence[TensorInfo]) -> list[torch.Tensor]:
-    """Tensors in one piece of memory, for which numpy asks the system for large pages: to get it in small ones takes
-    longer than to read a file that the system still has."""
-    import numpy
+    """By what the shapes take, not by their bytes in the file: a torch file may hold one number for a whole tensor."""
     import torch
 
-    # Not what they take in the file: a torch file may hold one number for a whole tensor.
-    lengths = [math.prod(info.shape) * DTYPE_BYTES[info.dtype] for info in infos]
-    starts = list(accumulate((length + -length % ALIGNMENT for length in lengths), initial=0))
-    memory = numpy.empty(starts[-1] + ALIGNMENT, numpy.uint8)
-    memory = memory[-memory.ctypes.data % ALIGNMENT :]
-    return [
-        torch.from_numpy(memory[start : start + length]).view(getattr(torch, TORCH_DTYPES[info.dtype])).view(info.shape)
-        for info, start, length in zip(infos, starts, lengths, strict=False)
-    ]
+    return empty_together([(info.shape, getattr(torch, TORCH_DTYPES[info.dtype])) for info in infos])
 
 
 def _fill(file: FileIO, offset: int, tensor: torch.Tensor, path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     import torch
 
 
+ALIGNMENT: Final = 64
+"""Bytes: what torch gives its own tensors."""
 NARROW: Final = MappingProxyType({"torch.float16": "fp16", "torch.bfloat16": "bf16"})
 """Dtypes of torch that cannot hold each number of 32 bits, as people write them."""
 
@@ -61,7 +65,8 @@ class Weights:
         """
         if all(tensor.dtype == dtype for tensor in self.tensors.values()):
             return self
-        tensors = {name: tensor.to(dtype) for name, tensor in self.tensors.items()}
+        made = empty_together([(tensor.shape, dtype) for tensor in self.tensors.values()])
+        tensors = {name: new.copy_(self.tensors[name]) for name, new in zip(self.tensors, made, strict=True)}
         self._require_finite(tensors)
         return Weights(self.identity, tensors, checksums(tensors))
 
@@ -87,6 +92,26 @@ class Weights:
     def shares_with(self, other: Weights) -> bool:
         """Whether a write to one could be seen in the other."""
         return any(tensor is other.tensors.get(name) for name, tensor in self.tensors.items())
+
+
+def empty_together(wanted: Sequence[tuple[Sequence[int], torch.dtype]]) -> list[torch.Tensor]:
+    """Tensors of these shapes and dtypes on the CPU, in one piece of memory, with whatever is in it.
+
+    numpy asks the system for large pages: to get it in small ones takes longer than to read a file that the system
+    still has. The piece goes back to the system together with the last tensor; of many small ones, the C library keeps
+    what it has been given back.
+    """
+    import numpy
+    import torch
+
+    lengths = [math.prod(shape) * torch.empty(0, dtype=dtype).element_size() for shape, dtype in wanted]
+    starts = list(accumulate((length + -length % ALIGNMENT for length in lengths), initial=0))
+    memory = numpy.empty(starts[-1] + ALIGNMENT, numpy.uint8)
+    memory = memory[-memory.ctypes.data % ALIGNMENT :]
+    return [
+        torch.from_numpy(memory[start : start + length]).view(dtype).view(tuple(shape))
+        for (shape, dtype), start, length in zip(wanted, starts, lengths, strict=False)
+    ]
 
 
 def fitted(tensor: torch.Tensor, place: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
