@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -306,6 +307,27 @@ def test_a_stop_says_what_is_kept(hub: Hub, desk: Desk) -> None:
     desk.on_progress = lambda told: desk.stop.set() if told.done == PART else None
     with pytest.raises(Cancelled, match=r"2\.0 MB of vae\.safetensors are kept"):
         desk.get(desk.order(DATA))
+
+
+def test_the_last_figure_of_a_stopped_download_is_what_is_kept(
+    hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came since the last report counts too, however lately that was."""
+    monkeypatch.setattr(sys.modules["vae_manager.transfer.deliver"], "REPORT_SECONDS", 1000.0)
+    hub.cdn.fail_always(Fault.stall_at(PART))
+
+    def stop() -> None:
+        while hub.cdn.sent() < PART:
+            time.sleep(0.01)
+        desk.stop.set()
+
+    waiting = threading.Thread(target=stop)
+    waiting.start()
+    with pytest.raises(Cancelled):
+        desk.get(desk.order(DATA))
+    waiting.join()
+    [left] = unfinished(desk.folder)
+    assert desk.told[-1].done == left.done > 0
 
 
 def test_stopped_before_it_began(desk: Desk) -> None:

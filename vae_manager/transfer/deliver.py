@@ -273,6 +273,9 @@ class _Run:
         except NoVaeError:
             self.partial.throw_away()
             raise
+        except VaeManagerError:
+            self.tell("fetching", self.partial.done)  # what is kept, however lately something was told
+            raise
 
     def prove(self, source: Source, expected: str | None) -> str:
         """Return the hash of what has come; other bytes than the expected ones are thrown away."""
