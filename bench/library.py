@@ -2,10 +2,10 @@
 
     python tasks.py prove library [FILES]
 
-Files of the true SD 1.x layout (248 tensors; fp32 and fp16, with different metadata), as large as real ones but without
-bytes on the disk, in one folder. Listed by the WebUI's own rule for what counts (`scan`), and by what each file is
-(`Index.look`). Cold: nothing is remembered; with the headers in the system's memory, and after it was asked to forget
-them. Warm: all is remembered, by this process or by an earlier one.
+Files of the true SD 1.x layout (248 tensors; fp32 and fp16, with different metadata), as large as real ones but with
+holes in place of most of their bytes, in one folder. Listed by the WebUI's own rule for what counts (`scan`), and by
+what each file is (`Index.look`). Cold: nothing is remembered; with the headers in the system's memory, and after it was
+asked to forget them. Warm: all is remembered, by this process or by an earlier one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 
 from bench.results import write
 from tests.files.samples import encode, header_of
+from vae_manager.files.weight_checks import SAMPLE_BYTES
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
 from vae_manager.records import DATABASE, RecordStore
@@ -74,7 +75,8 @@ def main() -> None:
 
 
 def make(folder: Path, count: int) -> None:
-    """VAE files that differ in their headers, with holes in place of their weights."""
+    """Make VAE files that differ in their headers, with holes in place of their weights but where a listing samples
+    them: there, a hole is what an unfinished download has."""
     import torch
 
     from tests.vaes.autoencoder import SD1, AutoencoderKL
@@ -87,6 +89,11 @@ def make(folder: Path, count: int) -> None:
         path = folder / f"vae {number}.safetensors"
         path.write_bytes(raw)
         os.truncate(path, len(raw) + size)
+        with path.open("r+b") as file:
+            for start, end in (header[name]["data_offsets"] for name, shape in shapes.items() if len(shape) == 4):
+                for place in (start, (start + end) // 2, end - min(SAMPLE_BYTES, end - start)):
+                    file.seek(len(raw) + place)
+                    file.write(b"\x11" * min(SAMPLE_BYTES, end - place))
 
 
 def look(folder: Path, index: Index) -> None:
