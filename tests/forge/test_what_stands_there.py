@@ -89,7 +89,7 @@ def test_a_file_that_is_there_is_refused_for_what_it_is(standing: Stage, name: s
     assert status == 200
     text = html.unescape(" ".join(re.sub("<[^>]+>", " ", part) for part in answer["data"] if isinstance(part, str)))
     assert name in text + standing.status()
-    assert "not in the VAE folders" not in text + standing.status()
+    assert "does not list" not in text + standing.status()
     assert KINDS[name] in text + standing.status()
     standing.webui.set(**{MODULES: []})
     standing.unknown()

@@ -195,7 +195,7 @@ def test_a_vae_that_is_not_there(stage: Stage) -> None:
     status, answer = ask(stage, vaes=["nowhere.safetensors"])
     assert status == 200
     assert answer["results"][1]["error"] == (
-        "nowhere.safetensors is not in the VAE folders. The VAE in use is unchanged."
+        "The WebUI does not list nowhere.safetensors. The VAE in use is unchanged."
     )
 
 

@@ -98,7 +98,7 @@ def test_with_the_webuis_option_off_the_choice_waits(page: Page, host: PlainHost
 
 def test_a_preference_that_is_not_there_is_told_and_can_be_taken_away(page: Page, host: PlainHost) -> None:
     host.cards[host.checkpoint_file] = "gone.pt"
-    assert "card prefers gone.pt, which is not in the VAE folders" in text(page, "status")
+    assert "card prefers gone.pt, which the WebUI does not list" in text(page, "status")
     click(page, NO_LONGER)
     assert host.cards == {}
     assert "gone.pt" not in text(page, "status")
@@ -177,7 +177,7 @@ def test_the_familys_default_is_named(page: Page, host: PlainHost) -> None:
 
 def test_a_default_that_is_missing_is_told(page: Page, host: PlainHost) -> None:
     host.default = "gone.pt"
-    assert "gone.pt is your default for SD 1.x / 2.x, but it is not in the VAE folders" in text(page, "status")
+    assert "gone.pt is your default for SD 1.x / 2.x, but the WebUI does not list it" in text(page, "status")
     assert "because gone.pt is missing" in page.state({})["titles"]["txt2img"]
 
 

@@ -260,7 +260,7 @@ def test_frozen_settings_are_said_and_leave_getting_alone(page: Page, host: Plai
 
 def test_a_missing_choice_is_named_with_what_is_used_instead(page: Page, host: PlainHost) -> None:
     host.word = "gone.safetensors"
-    assert "gone.safetensors is chosen, but it is not in the VAE folders" in text(page, "status")
+    assert "gone.safetensors is chosen, but the WebUI does not list it" in text(page, "status")
     assert "gone.safetensors — missing" in page.labels(page.facts())
 
 

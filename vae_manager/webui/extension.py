@@ -256,7 +256,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         used = Path(path).name if path is not None else say("Built-in")
         reason = self.extension.host.reason_against(file)
         told = (
-            say("The picture asks for {file}, which is not in the VAE folders: {used} was used.", file=file, used=used)
+            say("The picture asks for {file}, which the WebUI does not list: {used} was used.", file=file, used=used)
             if reason is None
             else say("{reason} {used} was used.", reason=reason, used=used)
         )

@@ -259,7 +259,7 @@ class FamilyWebUI(ABC):
             reason = self.reason_against(name)
             if reason is not None:
                 raise RefusedError(say("{reason} The VAE in use is unchanged.", reason=reason))
-            raise RefusedError(say("{file} is not in the VAE folders. The VAE in use is unchanged.", file=name))
+            raise RefusedError(say("The WebUI does not list {file}. The VAE in use is unchanged.", file=name))
         return self.files().get(name) if name is not None else None
 
     def reason_against(self, name: str) -> Sentence | None:

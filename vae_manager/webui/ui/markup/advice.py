@@ -129,7 +129,7 @@ def _preference(preferred: str, facts: Facts, words: Words) -> str:
         )
         return with_buttons(paragraph(escape(words(sentence))), _automatic(facts, words))
     if preferred != BUILTIN.word and all(option.missing or option.word != preferred for option in facts.options):
-        sentence = say("This checkpoint's card prefers {vae}, which is not in the VAE folders.", vae=name)
+        sentence = say("This checkpoint's card prefers {vae}, which the WebUI does not list.", vae=name)
         return with_buttons(line(LOOK, words(sentence), words), _no_longer(preferred, facts, words))
     return ""
 

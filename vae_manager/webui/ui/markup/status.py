@@ -112,14 +112,14 @@ def status(facts: Facts, words: Words) -> str:
         lines.append(_stuck(facts, words))
     if facts.resolution.rule is Rule.MISSING:
         missing = say(
-            "{file} is chosen, but it is not in the VAE folders. The checkpoint's own VAE is used until it is back.",
+            "{file} is chosen, but the WebUI does not list it. The checkpoint's own VAE is used until it does.",
             file=facts.resolution.missing,
         )
         lines.append(line(LOOK, words(missing), words))
     if facts.resolution.rule is Rule.FAMILY_MISSING:
         missing = say(
-            "{file} is your default for {family}, but it is not in the VAE folders. The checkpoint's own VAE is used "
-            "until it is back.",
+            "{file} is your default for {family}, but the WebUI does not list it. The checkpoint's own VAE is used "
+            "until it does.",
             file=facts.resolution.missing,
             family=family_label(facts.family),
         )
