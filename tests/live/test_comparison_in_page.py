@@ -11,8 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from vae_manager.compare.words import Wrong, in_words, of_reference  # noqa: E402
-
+from vae_manager.compare.findings import Wrong, in_words, of_reference  # noqa: E402
 from vae_manager.compare.metrics import Figures  # noqa: E402
 from vae_manager.upkeep import key_of  # noqa: E402
 
