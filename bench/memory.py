@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 import psutil
 from safetensors.torch import load_file, save_file
-from vae_manager.webui.hosts.family.options import MEMORY
+from vae_manager.webui.hosts.common.options import MEMORY
 
 from bench.results import write
 from tests.live.files import write_sd1_vae
