@@ -27,12 +27,12 @@ from urllib.parse import urlsplit
 
 import psutil
 from safetensors.torch import load_file, save_file
-from vae_manager.webui.hosts.common.options import MEMORY
 
 from bench.results import write
 from tests.live.files import write_sd1_vae
 from tests.live.webui import WebUI, until
 from vae_manager.upkeep import key_of
+from vae_manager.webui.hosts.common.options import MEMORY
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES, SWAPS, SWITCHES = 6, 12, 12
