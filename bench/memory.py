@@ -107,7 +107,7 @@ class Bench:
             for name in ("sd_checkpoints_limit", "sd_vae_checkpoint_cache", "sd_checkpoint_cache")
         }
         self.set_bytes = 0
-        """What one VAE takes in memory: in 32 bits, for which the WebUI is to be started with --no-half on a GPU."""
+        """Bytes of one VAE in memory, in 32 bits. On a GPU the WebUI has to be started with --no-half."""
 
     @contextmanager
     def files(self) -> Iterator[None]:
@@ -243,7 +243,7 @@ def median(rounds: Sequence[Round], moment: str, what: str = "resident") -> int:
 
 
 def wanted(rounds: Mapping[str, Sequence[Round]], set_bytes: int) -> list[dict[str, Any]]:
-    """What of the goals can be told by now."""
+    """Return the goals that the figures so far decide."""
     if not all(rounds.values()):
         return []
     moment = "after the switches"

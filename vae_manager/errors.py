@@ -86,7 +86,7 @@ class IntegrityError(VaeManagerError):
 
 
 class BrokenFileError(IntegrityError):
-    """`code` tells machines in which way: `truncated`, `unsafe-pickle`, …; see files.problems."""
+    """`code` tells machines in which way: `truncated`, `unsafe-pickle`, …; see `files.record.Problem`."""
 
     def __init__(self, sentence: Sentence, code: str) -> None:
         super().__init__(sentence)

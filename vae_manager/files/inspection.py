@@ -48,7 +48,7 @@ _ARCHIVES: Final = (
 
 
 def inspect(path: Path) -> FileRecord:
-    """Look at `path`. Damage is an answer, not an error. The weights are not read.
+    """Look at `path`. Damage is an answer, not an error. Of the weights, only samples are read.
 
     Raises `NotFoundError` and `DiskError` if the file cannot be read.
     """

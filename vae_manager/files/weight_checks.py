@@ -1,7 +1,8 @@
 """Checks of a file's weights: NaN or infinite numbers, and weights that a download has not filled.
 
-Download programs reserve the whole size first, as zeros. The weight of a convolution is never all zeros in a trained
-VAE: each is sampled at its end, and read whole if the sample is zero.
+Download programs reserve the whole size first, as zeros. The weight of a convolution holds no long run of zeros in a
+trained VAE, and is never zero as a whole. A listing samples each weight at its beginning and end, a large one in its
+middle too, and reads it whole if a sample is zero. A verification reads each.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ MIN_AXES: Final = 4
 def find_unfilled(path: Path, header: Header) -> Problem | None:
     """Return the problem of a file in whose VAE a weight begins, goes on or ends with zeros; None if none does.
 
-    Only samples are read, and what lies around a sample of zeros. Raises DiskError.
+    Only samples are read, and the whole of a weight with a sample of zeros. Raises DiskError.
     """
     try:
         with path.open("rb", buffering=0) as file:  # a buffer would read 8 kB for each sample

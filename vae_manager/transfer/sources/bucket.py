@@ -1,4 +1,4 @@
-"""Objects in buckets: whatever of `catalogue.buckets.DRIVERS` fsspec opens.
+"""Objects in buckets that fsspec opens, of the schemes of `catalogue.entry.DRIVERS`.
 
 fsspec comes with huggingface_hub and is imported at the first use; the driver of a storage is a package of its own that
 people install who have such a bucket. Who may read is settled between the driver and the storage, by what the driver
