@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vae_manager.files import Identity
 from vae_manager.records import HashRecord, RecordStore
+from vae_manager.records import store as stores
 
 ROOT = Path(__file__).parents[2]
 READY = b"ready\n"
@@ -52,6 +53,7 @@ def write(store: RecordStore, name: str, count: int) -> None:
 
 def main() -> None:
     data, name, count, threads = sys.argv[1:]
+    stores.MAX_GONE = 1_000_000  # the files of these records do not exist: without room for them, a sweep removes some
     store = RecordStore(Path(data))
     store.load()
     print("ready", flush=True)
