@@ -75,7 +75,7 @@ def hashing(path: Path) -> None:
 
 
 def fingerprinting(path: Path) -> None:
-    from vae_manager.files.fingerprints import fingerprints
+    from vae_manager.files.tensor_data import fingerprints
 
     fingerprints(path)
 
@@ -108,10 +108,9 @@ def one_way(name: str, path: Path) -> None:
     """Run one way here; print its seconds and bytes."""
     import numpy
 
-    import vae_manager.files.conversion
-    import vae_manager.files.fingerprints
+    from vae_manager.files import conversion, tensor_data
 
-    assert numpy and vae_manager.files.conversion and vae_manager.files.fingerprints
+    assert numpy and conversion and tensor_data
     before, began = peak(), time.perf_counter()
     WAYS[name](path)
     print(json.dumps({"seconds": time.perf_counter() - began, "bytes": peak() - before}))
@@ -171,7 +170,7 @@ def make_hole(path: Path) -> Path:
 def largest(path: Path) -> int:
     """Bytes of its largest tensor that is the VAE's."""
     from vae_manager.files import read_header
-    from vae_manager.files.key_mapping import canonical
+    from vae_manager.files.layouts import canonical
 
     found = canonical(read_header(path).tensors)
     assert found is not None

@@ -28,7 +28,7 @@ from bench.results import write
 from tests.vaes import BASE, OTHER, TUNED
 from tests.vaes.autoencoder import load
 from vae_manager.swap import places
-from vae_manager.swap.latent_space import SAME, LatentTest, latent_test, sample_picture
+from vae_manager.swap.weights import SAME, LatentTest, latent_test, sample_picture
 
 NOISES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2)
 """Of each tensor's own deviation. With 0.2 a picture is visibly worse than any fine-tune would leave it."""

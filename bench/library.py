@@ -23,7 +23,7 @@ from pathlib import Path
 
 from bench.results import write
 from tests.files.samples import encode, header_of
-from vae_manager.files.weight_checks import SAMPLE_BYTES
+from vae_manager.files.tensor_data import SAMPLE_BYTES
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
 from vae_manager.records import DATABASE, RecordStore

@@ -31,7 +31,7 @@ from safetensors.torch import load_file, save_file
 from bench.results import write
 from tests.live.files import write_sd1_vae
 from tests.live.webui import WebUI, until
-from vae_manager.upkeep import key_of
+from vae_manager.maintenance import key_of
 from vae_manager.webui.hosts.common.options import MEMORY
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -26,12 +26,13 @@ from typing import Any
 import psutil
 import safetensors.torch
 import torch
-from modules import call_queue, devices, patches, script_callbacks, sd_vae, shared
+from modules import call_queue, devices, script_callbacks, sd_vae, shared
+from modules import patches as webui_patches
 
 from vae_manager.service import Service, the_service
-from vae_manager.swap import cache, places, swapper, weight_reader, weights
-from vae_manager.webui.hosts.common import loaded, options, patching, webui
-from vae_manager.webui.hosts.surfaces import host_here
+from vae_manager.swap import places, swapper, weight_reader, weights
+from vae_manager.webui.hosts.common import adapter, options, patches, vae_state
+from vae_manager.webui.hosts.host_values import host_here
 
 HOST = importlib.import_module(f"vae_manager.webui.hosts.{host_here()}.adapter").the_host()
 
@@ -72,7 +73,7 @@ class Bench:
         self.files = {name: sd_vae.vae_dict[name] for name in self.names}
         self.right = {name: _sums(_from_file(path, self.module)) for name, path in self.files.items()}
         self.guarded = {name: getattr(sd_vae, name) for name in OWN}
-        found = {name: patches.original(patching.KEY, sd_vae, name) for name in OWN}
+        found = {name: webui_patches.original(patches.KEY, sd_vae, name) for name in OWN}
         self.original = {name: function for name, function in found.items() if function is not None}
         if "load_vae" not in self.original:
             raise Unusable("The guards are off (see the settings): there is nothing to compare.")
@@ -230,10 +231,10 @@ class Parts:
     """Seconds by part of the swap; what a part calls that is a part itself counts there alone."""
 
     FUNCTIONS: tuple[tuple[Any, str, str], ...] = (
-        (webui.FamilyWebUI, "resolution_of", "which file is meant"),
+        (adapter.FamilyWebUI, "resolution_of", "which file is meant"),
         (swapper, "identity_of", "stat"),
-        (loaded, "identity_of", "stat"),
-        (cache, "identity_of", "stat"),
+        (vae_state, "identity_of", "stat"),
+        (swapper, "identity_of", "stat"),
         (swapper, "inspect", "header looked at"),
         (swapper, "fit", "check"),
         (swapper, "_would_fit", "check"),
@@ -244,17 +245,17 @@ class Parts:
         (swapper, "exchanged", "exchange"),
         (type(HOST.vae._books), "kept", "books"),
         (type(HOST.vae._books), "write", "books"),
-        (cache.WeightCache, "get", "cache"),
-        (cache.WeightCache, "take", "cache"),
-        (cache.WeightCache, "put", "cache"),
-        (cache.WeightCache, "put_back", "cache"),
+        (swapper.WeightCache, "get", "cache"),
+        (swapper.WeightCache, "take", "cache"),
+        (swapper.WeightCache, "put", "cache"),
+        (swapper.WeightCache, "put_back", "cache"),
         (threading.Thread, "start", "threads started"),
         (ThreadPoolExecutor, "submit", "threads started"),
         (Service, "hash_in_background", "hash known?"),
         (script_callbacks, "model_loaded_callback", "callbacks of the WebUI (Lora)"),
-        (webui.FamilyWebUI, "in_use", "callback, ours"),
-        (webui.FamilyWebUI, "resolution", "callback, ours"),
-        (loaded.logger, "info", "log"),
+        (adapter.FamilyWebUI, "in_use", "callback, ours"),
+        (adapter.FamilyWebUI, "resolution", "callback, ours"),
+        (vae_state.logger, "info", "log"),
     )
 
     def __init__(self) -> None:

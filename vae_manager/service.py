@@ -18,16 +18,14 @@ from .catalogue import Catalogue, Entry, load
 from .compare import Comparisons
 from .downloads import Downloads, History, Keys, LeftOver, Pending, Wanted
 from .errors import DiskError, VaeManagerError
-from .files.json_text import text
-from .files.state_file import StateFile, list_of
-from .infotext_match import Picture
+from .files.state_file import StateFile, list_of, text
+from .infotext import Picture
 from .jobs import Lane
+from .maintenance import Recovery, Stores, Told, Upkeep
 from .sentences import Sentence, say
-from .upkeep import Stores, Told, Upkeep
-from .upkeep.startup_recovery import Recovery
 
 if TYPE_CHECKING:
-    from .downloads.address import NetworkFor
+    from .downloads.addresses import NetworkFor
     from .files import FileRecord
     from .library.family_evidence import Guesses, OwnWords
     from .library.index import Index
@@ -148,8 +146,7 @@ class Service:
     def obstacle(self, path: Path) -> Sentence | None:
         """Return why a file cannot be used as it is; the error's sentence if it cannot be read."""
         from .files import inspect
-        from .records.capability import A1111
-        from .records.verdict import verdict
+        from .records.verdict import A1111, verdict
 
         try:
             record = inspect(path)
@@ -200,14 +197,14 @@ class Service:
 
         Raises where it cannot be; asks the network first where only a server knows the file's name.
         """
-        from .downloads.address import typed
+        from .downloads.addresses import typed
 
         order = typed(address, folder, network, strangers=strangers)
         return self.downloads.get(Wanted(order, order.file_name), lambda: network(order.sources), then)
 
     def go_on(self, left: LeftOver, network: NetworkFor, then: Then | None = None, *, strangers: bool) -> str:
         """Let a download that was cut off go on."""
-        from .downloads.address import check
+        from .downloads.addresses import check
 
         for source in left.order.sources:
             check(source, strangers=strangers and left.order.sha256 is None)

@@ -12,7 +12,7 @@ import requests
 from tests.admission.conftest import GHOST, Target
 from tests.compare.test_pictures import EPS, png_of, written
 from tests.host import gradios
-from vae_manager.webui.api_compare import MAX_BODY_BYTES
+from vae_manager.webui.api import MAX_BODY_BYTES
 
 pytestmark = pytest.mark.torch
 

@@ -14,7 +14,7 @@ import requests
 from tests.admission.conftest import KEY, TWICE, Target, flags, prepare
 from tests.host.asking import GOOD
 from tests.host.fixtures import start_webui
-from vae_manager.upkeep import key_of
+from vae_manager.maintenance import key_of
 
 pytestmark = pytest.mark.torch
 

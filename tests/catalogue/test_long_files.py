@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vae_manager.catalogue import Catalogue, load, nodes
+from vae_manager.catalogue import Catalogue, load, schema
 
 BUILT_IN = len(load().entries)
 SECONDS = 2.0
@@ -26,7 +26,7 @@ def file(tmp_path: Path) -> Path:
 def _loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the YAML library's C part and without: not every machine has it."""
     if request.param == "Python":
-        monkeypatch.setattr(nodes, "_LOADER", yaml.SafeLoader)
+        monkeypatch.setattr(schema, "_LOADER", yaml.SafeLoader)
 
 
 def entries(count: int, first: int = 0) -> str:
@@ -113,8 +113,8 @@ def test_a_file_that_does_not_tell_its_size(tmp_path: Path) -> None:
     """Read a link to a system file, whose size is not known."""
     link = tmp_path / "catalogue.yaml"
     link.symlink_to("/proc/kallsyms")
-    if len(link.open("rb").read(nodes.MAX_BYTES + 1)) <= nodes.MAX_BYTES:
+    if len(link.open("rb").read(schema.MAX_BYTES + 1)) <= schema.MAX_BYTES:
         pytest.skip("too short here")
-    text, flaw = nodes.text_of(link)
+    text, flaw = schema.text_of(link)
     assert text == ""
     assert flaw is not None

@@ -13,7 +13,7 @@ import vae_manager
 from tests.files.samples import diffusers, ldm, safetensors
 from tests.files.torch_files import write_zip
 from tests.host.layers import HERE, WEBUI
-from vae_manager.cli.installations import commit_of, find_installation, installation_at
+from vae_manager.cli.installation_commands import commit_of, find_installation, installation_at
 
 from .command import DATA, ROOT, Cli, sha256
 

@@ -40,7 +40,7 @@ SCRIPT = dedent("""
         from vae_manager.errors import VaeManagerError
         from vae_manager.webui.comparison_job import begin
         from vae_manager.webui.hosts.a1111.adapter import the_host
-        from vae_manager.webui.hosts.comparison_protocol import Wanted
+        from vae_manager.webui.hosts.host import Wanted
         from vae_manager.service import the_service
 
         service, what = the_service(the_host().data_folder), body.get("inject", "none")

@@ -19,8 +19,8 @@ from tests.vaes.pictures import pictures
 from vae_manager.cli import main
 from vae_manager.compare.comparison import to_pixels
 from vae_manager.compare.network import AutoencoderKL, Config
-from vae_manager.files.key_mapping import diffusers_name as in_diffusers
-from vae_manager.files.key_mapping import up_levels
+from vae_manager.files.layouts import diffusers_name as in_diffusers
+from vae_manager.files.layouts import up_levels
 
 ROOT = Path(__file__).parents[2]
 SMALL = Config(ch=32, ch_mult=(1, 1, 1, 1), num_res_blocks=1)

@@ -11,7 +11,7 @@ import torch
 from tests.swap.nets import copied, same
 from tests.vaes import BASE
 from tests.vaes.autoencoder import load
-from vae_manager.compare.decoding import decoded, encoded, in_tiles, largest_error
+from vae_manager.compare.comparison import decoded, encoded, in_tiles, largest_error
 from vae_manager.errors import OutOfMemoryError
 
 from .models import Small, latent, model_of, weights

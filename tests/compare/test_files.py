@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from vae_manager.compare import sheet as module
-from vae_manager.compare.picture_infotext import with_vae
-from vae_manager.compare.sheet import Labelled, png, sheet
+from vae_manager.compare import pictures as module
+from vae_manager.compare.pictures import Labelled, png, sheet, with_vae
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (48, 64, 3), np.uint8)
 BEGIN = "a house, VAE: none\nNegative prompt: fog\nSteps: 20, Sampler: Euler, Size: 64x48, Model hash: aa, Model: demo"

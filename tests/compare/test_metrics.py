@@ -11,8 +11,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from tests.vaes.pictures import pictures
 from vae_manager.compare.comparison import to_pixels
-from vae_manager.compare.findings import in_words
-from vae_manager.compare.metrics import Box, Figures, compare, difference_map, look, most_different
+from vae_manager.compare.metrics import Box, Figures, compare, difference_map, in_words, look, most_different
 
 TEXTURE = np.random.default_rng(1).normal(0, 6, (128, 128, 1))
 PICTURE = (to_pixels(pictures(1, 128, seed=3)[0]) * 0.6 + 50 + TEXTURE).astype(np.uint8)

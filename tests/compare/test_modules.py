@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vae_manager.compare.picture_infotext import with_modules
+from vae_manager.compare.pictures import with_modules
 
 HEAD = "a cat, Module 1: not one\nNegative prompt: VAE hash: 0123456789\nSteps: 20, Sampler: Euler, Version: f2.0"
 ENCODERS = "Module 1: clip_l, Module 2: t5xxl"

@@ -11,8 +11,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from vae_manager.compare.metrics import compare, look
-from vae_manager.compare.perceptual import _network, distance
+from vae_manager.compare.metrics import _network, compare, distance, look
 
 WEIGHTS = "alexnet-owt-7be5be79.pth"
 LPIPS = dedent("""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 
 from vae_manager.files.headers import MAX_HEADER
-from vae_manager.files.pickles.pickle_vm import MOST_STEPS
-from vae_manager.files.pickles.torch_reader import MOST_TENSORS
+from vae_manager.files.pickle_vm import MOST_STEPS
+from vae_manager.files.torch_reader import MOST_TENSORS
 
 from .samples import encode
 from .torch_files import Made, as_legacy, as_zip, mapping, name, number, storage, tensor

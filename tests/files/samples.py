@@ -7,8 +7,8 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from vae_manager.files.tensor_table import TensorSpec, TensorTable
-from vae_manager.records.capability import VaeSignature
+from vae_manager.files.headers import TensorSpec, TensorTable
+from vae_manager.records.verdict import VaeSignature
 
 from .filling import filling
 from .network_names import Config, names

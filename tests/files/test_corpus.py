@@ -9,8 +9,7 @@ import pytest
 
 from vae_manager.errors import IntegrityError
 from vae_manager.files import TensorTable, inspect, read_contents
-from vae_manager.records.capability import A1111
-from vae_manager.records.verdict import Usable, UsableAfter, verdict
+from vae_manager.records.verdict import A1111, Usable, UsableAfter, verdict
 
 from .corpus import CASES, Case
 from .samples import checkpoint

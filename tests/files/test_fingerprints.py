@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vae_manager.errors import Cancelled, DiskError, NotFoundError
-from vae_manager.files import identity, sha256_of
+from vae_manager.files import record, sha256_of
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def expected(file: Path) -> str:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "CHUNK", 4096)
+    monkeypatch.setattr(record, "CHUNK", 4096)
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 4097, 9000])

@@ -12,8 +12,7 @@ import pytest
 
 from vae_manager.errors import NotFoundError
 from vae_manager.files import inspect
-from vae_manager.records.capability import A1111
-from vae_manager.records.verdict import Usable, verdict
+from vae_manager.records.verdict import A1111, Usable, verdict
 
 from . import samples
 from .filling import filling

@@ -7,7 +7,7 @@ import pytest
 
 from tests.files.whole_vaes import FLUX, SD, Config, names
 from vae_manager.files import TensorInfo
-from vae_manager.files.key_mapping import Renamed, canonical, diffusers_name, ldm_name, up_levels
+from vae_manager.files.layouts import Renamed, canonical, diffusers_name, ldm_name, up_levels
 
 CONFIGS = {
     "sd": SD,

@@ -10,7 +10,7 @@ from zipfile import ZIP_DEFLATED
 import pytest
 
 from vae_manager.errors import Cancelled, IntegrityError
-from vae_manager.files import TensorInfo, chunks, find_nan, inspect, read_contents, tensor_reader
+from vae_manager.files import TensorInfo, chunks, find_nan, inspect, read_contents, tensor_data
 from vae_manager.files.headers import Header
 
 from .corpus.case import nested, patched
@@ -139,7 +139,7 @@ def test_the_order_is_that_of_the_elements(
     chunk: int,
 ) -> None:
     """Whatever the size of a chunk."""
-    monkeypatch.setattr(tensor_reader, "CHUNK", chunk)
+    monkeypatch.setattr(tensor_data, "CHUNK", chunk)
     data = numpy.arange(30, dtype="<f4")
     made = mapping({"a": tensor(storage("Float", "0", 30), shape, strides, offset)})
     path = written(tmp_path / "x.pt", made, **{"0": data.tobytes()})
@@ -150,7 +150,7 @@ def test_the_order_is_that_of_the_elements(
 
 
 def test_a_chunk_is_no_longer_than_it_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensor_reader, "CHUNK", 24)
+    monkeypatch.setattr(tensor_data, "CHUNK", 24)
     codes = {"a": tensor(storage("Half", "0", 60), (60,)), "b": tensor(storage("Half", "0", 60), (12, 5), (1, 12))}
     path = written(tmp_path / "x.pt", mapping(codes), **{"0": bytes(120)})
     header = read_contents(path)
@@ -183,19 +183,19 @@ def test_a_view_of_an_old_file(tmp_path: Path) -> None:
 
 def test_what_lies_between_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Columns far apart, in a file that takes no room on the disk."""
-    monkeypatch.setattr(tensor_reader, "CHUNK", 64)
+    monkeypatch.setattr(tensor_data, "CHUNK", 64)
     path = tmp_path / "x"
     with path.open("wb") as file:
         file.truncate(4 * (2 * 10**9 + 3))
     info = TensorInfo("F32", (3, 2), 0, 4 * (2 * 10**9 + 3), (10**9, 2))
-    fill, lengths = tensor_reader._fill, []
+    fill, lengths = tensor_data._fill, []
 
     def filled(file: BinaryIO, path: Path, start: int, view: memoryview) -> None:
         lengths.append(len(view))
         if len(view) <= 64:
             fill(file, path, start, view)
 
-    monkeypatch.setattr(tensor_reader, "_fill", filled)
+    monkeypatch.setattr(tensor_data, "_fill", filled)
     assert read(path, Header({}, data_start=0), info) == bytes(24)
     assert max(lengths) <= 64
 
@@ -229,7 +229,7 @@ NAN = {
 @pytest.mark.parametrize("dtype", NAN)
 @pytest.mark.parametrize("which", range(3))
 def test_numbers_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, which: int) -> None:
-    monkeypatch.setattr(tensor_reader, "CHUNK", 64)
+    monkeypatch.setattr(tensor_data, "CHUNK", 64)
     path = safetensors(tmp_path / "x.safetensors", ldm(), dtype)
     one = NAN[dtype][which]
     data = bytearray(path.read_bytes())

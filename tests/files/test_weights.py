@@ -11,9 +11,9 @@ import pytest
 from tests.files.torch_files import Made, as_legacy, as_zip, mapping, storage, tensor
 from tests.files.whole_vaes import FLUX, SD, Config, Tensor, Tensors, below, read, renamed, vae, write
 from vae_manager.errors import Cancelled, FileChangedError, IntegrityError, NotFoundError
-from vae_manager.files import tensor_reader
+from vae_manager.files import tensor_data
 from vae_manager.files.conversion import convert
-from vae_manager.files.fingerprints import Fingerprints, fingerprints
+from vae_manager.files.tensor_data import Fingerprints, fingerprints
 
 EVERYTHING_ELSE = {
     "model.diffusion_model.out.2.weight": Tensor("F32", (4,), bytes(16)),
@@ -138,7 +138,7 @@ def test_what_holds_no_vae(tmp_path: Path) -> None:
 
 
 def test_progress_counts_the_vae_alone_and_a_stop_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensor_reader, "CHUNK", 256)
+    monkeypatch.setattr(tensor_data, "CHUNK", 256)
     tensors = vae()
     path = write(tmp_path / "x", {**EVERYTHING_ELSE, **below("first_stage_model.", tensors)})
     size = sum(len(one.data) for one in tensors.values())

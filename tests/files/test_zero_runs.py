@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.catalogue.file_names import COMPANIONS
-from vae_manager.files import inspect, read_header, weight_checks
-from vae_manager.files.weight_checks import companion_of
+from vae_manager.catalogue.entry import COMPANIONS
+from vae_manager.files import inspect, read_header, tensor_data
+from vae_manager.files.tensor_data import companion_of
 
 from .samples import ldm, safetensors
 
@@ -96,8 +96,8 @@ def test_one_zero_that_stands_for_a_whole_weight(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["beginning", "middle", "end"])
 def test_a_hole_in_a_large_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    monkeypatch.setattr(weight_checks, "HOLE_BYTES", 512)
-    monkeypatch.setattr(weight_checks, "LARGE_BYTES", 2_000)
+    monkeypatch.setattr(tensor_data, "HOLE_BYTES", 512)
+    monkeypatch.setattr(tensor_data, "LARGE_BYTES", 2_000)
     path = safetensors(tmp_path / "x.safetensors", ldm())
     header, data = read_header(path), bytearray(path.read_bytes())
     largest = max(header.tensors.values(), key=lambda info: info.end - info.start)

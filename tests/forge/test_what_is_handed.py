@@ -154,7 +154,7 @@ def test_no_fault_of_ours_leaves_a_pickle_to_forge(watched: Stage, emptied: Path
     watched.webui.refresh()
     watched.webui.set(**{MODULES: ["handed-at-fault.pt"]})
     lines = """
-import vae_manager.webui.hosts.forge.ways_in as ways_in
+import vae_manager.webui.hosts.forge.load_hooks as ways_in
 
 answer = ways_in.WaysIn.read_module
 
@@ -173,7 +173,7 @@ answer = None
     finally:
         restore = """
 import inside_package
-import vae_manager.webui.hosts.forge.ways_in as ways_in
+import vae_manager.webui.hosts.forge.load_hooks as ways_in
 
 ways_in.WaysIn.read_module = inside_package.kept
 answer = None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.upkeep import key_of
+from vae_manager.maintenance import key_of
 
 from .bad_files import BAD
 from .stage import Stage

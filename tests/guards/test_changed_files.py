@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.upkeep import key_of
+from vae_manager.maintenance import key_of
 
 from ..live.webui import until
 from .bad_files import copy, write_ckpt

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vae_manager.files.conversion import convert
-from vae_manager.upkeep import key_of
+from vae_manager.maintenance import key_of
 
 from ..live.webui import until
 from .stage import FROM_FILE, Stage

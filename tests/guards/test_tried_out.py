@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from vae_manager.upkeep import key_of
+from vae_manager.maintenance import key_of
 
 from ..live.webui import until
 from .stage import FROM_BUILTIN, FROM_FILE, Stage

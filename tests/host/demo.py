@@ -21,7 +21,7 @@ from tests.hub import Hub, Link
 from tests.vaes import BASE, TUNED
 from vae_manager.catalogue import HubSource
 from vae_manager.catalogue import load as load_catalogue
-from vae_manager.catalogue.reader import BUILT_IN, CATALOGUE_VARIABLE
+from vae_manager.catalogue.loader import BUILT_IN, CATALOGUE_VARIABLE
 
 BYTES_PER_SECOND: Final = 250_000
 """Slow, so that a file of a megabyte is seen arriving."""

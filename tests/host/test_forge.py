@@ -21,7 +21,7 @@ from tests.host.asking import BAD, GOOD, OTHER, Picture, fire, write_vaes
 from tests.host.fixtures import WebUI, start_webui
 from tests.host.inside import inside, install_inside
 from tests.vaes import BASE
-from vae_manager.files.key_mapping import diffusers_name
+from vae_manager.files.layouts import diffusers_name
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

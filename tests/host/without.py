@@ -120,7 +120,7 @@ def _start(outcome: Outcome) -> None:
     outcome.state = answer.status_code
     status = answer.json().get("regions", {}).get("status", "") if answer.status_code == 200 else ""
     faults: Any = importlib.import_module("vae_manager.webui.faults")
-    surfaces: Any = importlib.import_module("vae_manager.webui.hosts.surfaces")
+    surfaces: Any = importlib.import_module("vae_manager.webui.hosts.host_values")
     outcome.adapter = surfaces.host_here()
     outcome.faults = [str(fault.sentence) for fault in faults.FAULTS.all()]
     named = [str(fault.function) for fault in faults.FAULTS.all()]

@@ -24,9 +24,9 @@ from vae_manager.library.index import Index
 from vae_manager.library.journal import Journal
 from vae_manager.library.moving import How, Surroundings, adopt, move, rename
 from vae_manager.library.trash import remove, removed, restore
+from vae_manager.maintenance import Recovery
 from vae_manager.records import DATABASE, HashStore, RecordStore
 from vae_manager.transfer import Network, Order, deliver, unfinished
-from vae_manager.upkeep.startup_recovery import Recovery
 
 NAME = "a.safetensors"
 TREE = Mapping[str, str]

@@ -13,8 +13,7 @@ from vae_manager.errors import NotFoundError, RefusedError
 from vae_manager.library import moving, trash
 from vae_manager.library.journal import Intent, Journal
 from vae_manager.library.moving import Surroundings, adopt, move, rename
-from vae_manager.library.recovery import are_the_same, recover
-from vae_manager.library.trash import remove, restore
+from vae_manager.library.trash import are_the_same, recover, remove, restore
 
 from .vaes import POSIX, note_of, put, tree, vae
 

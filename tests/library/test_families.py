@@ -15,7 +15,7 @@ from vae_manager.catalogue import Catalogue, Entry
 from vae_manager.errors import DiskError, UsageError
 from vae_manager.files import FileRecord, identity_of
 from vae_manager.files.architecture import Architecture, shapes_of
-from vae_manager.files.fingerprints import Fingerprints
+from vae_manager.files.tensor_data import Fingerprints
 from vae_manager.library.family_evidence import (
     FamilyGuess,
     Guess,

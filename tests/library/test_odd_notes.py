@@ -14,7 +14,7 @@ import pytest
 
 from vae_manager.library.journal import Intent, Journal
 from vae_manager.library.moving import ALONE, what_is_known
-from vae_manager.library.recovery import recover
+from vae_manager.library.trash import recover
 from vae_manager.records import HashStore, RecordStore
 from vae_manager.sentences import Sentence
 
@@ -60,7 +60,7 @@ def test_what_is_no_plain_file_is_set_aside(
     follow_up(folder, journal)
     script = (  # a process of its own: one that waits for a pipe cannot be stopped otherwise
         "import sys; from pathlib import Path; from vae_manager.library.journal import Journal\n"
-        "from vae_manager.library.recovery import recover\n"
+        "from vae_manager.library.trash import recover\n"
         "recover(Journal(Path(sys.argv[1])), tuple, lambda told: print('told'))"
     )
     command = [sys.executable, "-c", script, str(journal.data)]

@@ -16,8 +16,7 @@ from vae_manager.files import disk, identity_of
 from vae_manager.library import journal as notes
 from vae_manager.library.journal import Intent, Journal
 from vae_manager.library.moving import Surroundings, rename
-from vae_manager.library.recovery import recover
-from vae_manager.library.trash import remove, removed, restore
+from vae_manager.library.trash import recover, remove, removed, restore
 from vae_manager.records import HashStore, RecordStore
 from vae_manager.sentences import Sentence
 
@@ -57,7 +56,7 @@ def test_what_a_living_process_does_is_left_alone(folder: Path, journal: Journal
         (folder / "a.safetensors").rename(folder / "b.safetensors")
         script = (
             "import sys; from pathlib import Path; from vae_manager.library.journal import Journal\n"
-            "from vae_manager.library.recovery import recover\n"
+            "from vae_manager.library.trash import recover\n"
             "recover(Journal(Path(sys.argv[1])), tuple, print)"
         )
         done = subprocess.run([sys.executable, "-c", script, str(journal.data)], capture_output=True, check=True)

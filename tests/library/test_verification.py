@@ -15,11 +15,11 @@ from tests.files.samples import ldm, safetensors
 from tests.library.vaes import sha256, vae
 from vae_manager.catalogue import Catalogue, load
 from vae_manager.errors import DiskError, NotFoundError
-from vae_manager.files import identity_of, inspect, read_header, weight_checks
+from vae_manager.files import identity_of, inspect, read_header, tensor_data
 from vae_manager.library import Folder, scan
 from vae_manager.library.verification import Outcome, Verification, VerificationStore, verify
 from vae_manager.records import HashStore, RecordStore
-from vae_manager.records.capability import A1111
+from vae_manager.records.verdict import A1111
 
 pytest.importorskip("numpy")
 
@@ -188,7 +188,7 @@ def test_a_copy_has_the_bytes_of_an_earlier_reading(tmp_path: Path) -> None:
 
 def test_a_hole_inside_a_weight_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listing samples each weight; a verification reads all of it, without numpy too."""
-    monkeypatch.setattr(weight_checks, "HOLE_BYTES", 512)
+    monkeypatch.setattr(tensor_data, "HOLE_BYTES", 512)
     path = safetensors(tmp_path / "a.safetensors", ldm())
     header, data = read_header(path), bytearray(path.read_bytes())
     largest = max(header.tensors.values(), key=lambda info: info.end - info.start)

@@ -11,9 +11,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from vae_manager.compare.findings import Wrong, in_words, of_reference  # noqa: E402
-from vae_manager.compare.metrics import Figures  # noqa: E402
-from vae_manager.upkeep import key_of  # noqa: E402
+from vae_manager.compare.metrics import (  # noqa: E402
+    Figures,
+    Wrong,
+    in_words,
+    of_reference,
+)
+from vae_manager.maintenance import key_of  # noqa: E402
 
 from .files import write_sd1_vae  # noqa: E402
 from .page import LivePage  # noqa: E402

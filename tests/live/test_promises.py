@@ -21,7 +21,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from bench import results  # noqa: E402
-from vae_manager.upkeep import key_of  # noqa: E402
+from vae_manager.maintenance import key_of  # noqa: E402
 
 from ..files.corpus import CASES, Case  # noqa: E402
 from ..files.corpus.variants import VARIANTS  # noqa: E402

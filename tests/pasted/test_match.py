@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vae_manager.catalogue import Catalogue, Entry
-from vae_manager.infotext_match import Finding, Here, Match, Named, match
+from vae_manager.infotext import Finding, Here, Match, Named, match
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 

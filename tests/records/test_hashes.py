@@ -12,7 +12,7 @@ import pytest
 
 from tests.records.reading import paths, sql
 from vae_manager.files import identity_of
-from vae_manager.records import DATABASE, HashStore, RecordStore, hashes
+from vae_manager.records import DATABASE, HashStore, RecordStore
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def expected(file: Path) -> str:
 def test_a_hash_is_computed_once(file: Path, store: HashStore, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.known(file) is None
     assert store.compute(file) == expected(file)
-    monkeypatch.setattr(hashes, "sha256_of", lambda *args, **kwargs: pytest.fail("hashed again"))
+    monkeypatch.setattr("vae_manager.records.store.sha256_of", lambda *args, **kwargs: pytest.fail("hashed again"))
     assert store.compute(file) == store.known(file) == expected(file)
 
 

@@ -18,7 +18,7 @@ from vae_manager.files.state_file import damage_notices
 from vae_manager.library import index as indexes
 from vae_manager.library.family_evidence import Guess, Guesses
 from vae_manager.library.index import READER, Index
-from vae_manager.records import DATABASE, HashStore, RecordStore, migration
+from vae_manager.records import DATABASE, HashStore, RecordStore, rows
 from vae_manager.records import database as databases
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
@@ -92,7 +92,7 @@ def test_migration_that_is_killed_is_run_again(library: Library, call: str) -> N
     if not child:
         with suppress(BaseException):
             if call == "rename":
-                migration.Earlier.retire = lambda self: os._exit(0)  # type: ignore[method-assign]
+                rows.Earlier.retire = lambda self: os._exit(0)  # type: ignore[method-assign]
             else:
                 databases.Database._opened = _dying(databases.Database._opened)  # type: ignore[method-assign]
             RecordStore(library.data).load()

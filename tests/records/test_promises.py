@@ -17,8 +17,7 @@ from tests.records.decoding import module, picture_of, weights_of  # noqa: E402
 from vae_manager.errors import IntegrityError, RefusedError, VaeManagerError  # noqa: E402
 from vae_manager.files import FileRecord, find_nan, inspect  # noqa: E402
 from vae_manager.files.conversion import convert  # noqa: E402
-from vae_manager.records.capability import HOSTS, HostCapability  # noqa: E402
-from vae_manager.records.verdict import Refused, Usable, UsableAfter, verdict  # noqa: E402
+from vae_manager.records.verdict import HOSTS, HostCapability, Refused, Usable, UsableAfter, verdict  # noqa: E402  # noqa: E402
 from vae_manager.swap import Swapper  # noqa: E402
 
 ALL = [*CASES, *VARIANTS]

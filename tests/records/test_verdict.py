@@ -15,9 +15,22 @@ from tests.files.torch_files import Made, as_zip, call, name, state_dict, text, 
 from vae_manager.catalogue import FamilyGuess
 from vae_manager.files import FileRecord, TensorSpec, TensorTable, inspect
 from vae_manager.files.architecture import Architecture, shapes_of
-from vae_manager.files.fingerprints import fingerprints
-from vae_manager.records.capability import A1111, FORGE, HOSTS, NEO, HostCapability, VaeSignature
-from vae_manager.records.verdict import AskFirst, Refused, Usable, UsableAfter, Verdict, obstacle_of, verdict
+from vae_manager.files.tensor_data import fingerprints
+from vae_manager.records.verdict import (
+    A1111,
+    FORGE,
+    HOSTS,
+    NEO,
+    AskFirst,
+    HostCapability,
+    Refused,
+    Usable,
+    UsableAfter,
+    VaeSignature,
+    Verdict,
+    obstacle_of,
+    verdict,
+)
 
 numpy = pytest.importorskip("numpy")
 library = pytest.importorskip("safetensors.numpy")

@@ -19,7 +19,7 @@ from tests.service.test_get import until
 from tests.transfer.ordering import some_bytes
 from vae_manager.catalogue import Entry, HubSource
 from vae_manager.downloads import Download, Ending
-from vae_manager.downloads.address import NetworkFor
+from vae_manager.downloads.addresses import NetworkFor
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.jobs import JobState, Step
 from vae_manager.service import Service

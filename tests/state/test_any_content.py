@@ -23,8 +23,8 @@ from vae_manager.library.trash import removed
 from vae_manager.service import Service
 from vae_manager.webui import api
 from vae_manager.webui.ui.actions import perform
-from vae_manager.webui.ui.facts import state_folders
 from vae_manager.webui.ui.page import Page
+from vae_manager.webui.ui.view_model import state_folders
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 

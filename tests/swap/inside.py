@@ -80,7 +80,7 @@ SCRIPT = dedent("""
 
     def guards():
         from vae_manager.webui.hosts.a1111 import guards
-        from vae_manager.webui.hosts.common.patching import is_of
+        from vae_manager.webui.hosts.common.patches import is_of
 
         return [one.name for one in guards.all_patches() if is_of(guards, getattr(one.resolved_place(), one.name))]
 

@@ -12,8 +12,8 @@ from safetensors.torch import save_file  # noqa: E402
 
 from tests.vaes.autoencoder import TINY, AutoencoderKL  # noqa: E402
 from vae_manager.errors import RefusedError  # noqa: E402
-from vae_manager.files.key_mapping import diffusers_name, up_levels  # noqa: E402
-from vae_manager.records.capability import REFORGE  # noqa: E402
+from vae_manager.files.layouts import diffusers_name, up_levels  # noqa: E402
+from vae_manager.records.verdict import REFORGE  # noqa: E402
 from vae_manager.swap import Swapper, places  # noqa: E402
 
 

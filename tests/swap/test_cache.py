@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from vae_manager.files import identity_of  # noqa: E402
-from vae_manager.swap.cache import WeightCache, default_bound  # noqa: E402
+from vae_manager.swap.swapper import WeightCache, default_bound  # noqa: E402
 from vae_manager.swap.weights import Weights, checksums  # noqa: E402
 
 COUNT = 100

@@ -12,7 +12,7 @@ from tests.vaes import BASE, OTHER, TUNED  # noqa: E402
 from tests.vaes.autoencoder import AutoencoderKL, load  # noqa: E402
 from vae_manager.errors import IntegrityError  # noqa: E402
 from vae_manager.swap import places  # noqa: E402
-from vae_manager.swap.latent_space import latent_test, sample_picture  # noqa: E402
+from vae_manager.swap.weights import latent_test, sample_picture  # noqa: E402
 
 from .nets import copied, same  # noqa: E402
 

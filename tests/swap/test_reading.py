@@ -14,8 +14,8 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from vae_manager.errors import DiskError, FileChangedError, IntegrityError, NotFoundError  # noqa: E402
-from vae_manager.files import tensor_reader  # noqa: E402
-from vae_manager.swap import file_weights, read_every_tensor, read_safetensors  # noqa: E402
+from vae_manager.files import tensor_data  # noqa: E402
+from vae_manager.swap import read_every_tensor, read_safetensors, weight_reader  # noqa: E402
 from vae_manager.swap import weight_reader as reading_module  # noqa: E402
 from vae_manager.swap.weights import checksums  # noqa: E402
 
@@ -151,10 +151,10 @@ def test_a_file_that_changes_while_every_tensor_is_read_is_refused(
     torch.save({"a": torch.ones(4)}, other)
 
     def read_contents(file: Path) -> Any:
-        header = tensor_reader.read_contents(file)
+        header = tensor_data.read_contents(file)
         other.replace(file)
         return header
 
-    monkeypatch.setattr(file_weights, "read_contents", read_contents)
+    monkeypatch.setattr(weight_reader, "read_contents", read_contents)
     with pytest.raises(FileChangedError):
         read_every_tensor(path)

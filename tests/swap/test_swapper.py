@@ -26,7 +26,7 @@ from vae_manager.errors import (  # noqa: E402
     VaeManagerError,
 )
 from vae_manager.files import Header, identity_of, read_header  # noqa: E402
-from vae_manager.records.capability import A1111  # noqa: E402
+from vae_manager.records.verdict import A1111  # noqa: E402
 from vae_manager.swap import Swapper, builtin_of, places  # noqa: E402
 from vae_manager.swap.swapper import READS, Ready  # noqa: E402
 from vae_manager.swap.weights import checksums  # noqa: E402

@@ -16,11 +16,11 @@ from tests.hub import Fault, Hub, Link
 from vae_manager.catalogue.entry import HttpsSource, LocalSource, Source
 from vae_manager.errors import NoVaeError, RefusedError, VaeManagerError
 from vae_manager.files import sha256_of
-from vae_manager.files.partials import WRITING
+from vae_manager.files.disk import WRITING
 from vae_manager.transfer import unfinished
-from vae_manager.transfer.partial.partial_file import Partial
-from vae_manager.transfer.partial.resumable import sweep
-from vae_manager.transfer.partial.resume_journal import Journal, nameable
+from vae_manager.transfer.partial_file import Partial
+from vae_manager.transfer.resumable import sweep
+from vae_manager.transfer.resume_journal import Journal, nameable
 
 from .ordering import COMMIT, MB, NAME, PINNED, REPO, Desk, sha256, some_bytes
 

@@ -15,9 +15,8 @@ from tests.hub.civitai import Civitai
 from vae_manager.catalogue.entry import CivitaiSource
 from vae_manager.errors import Cancelled, IntegrityError, NetworkError, NotFoundError, RefusedError, UsageError
 from vae_manager.transfer import Network, proposed_name, unfinished
-from vae_manager.transfer.sources.civitai import HOME, choose
-from vae_manager.transfer.sources.resolve import locate
-from vae_manager.transfer.wire.http_client import Wire
+from vae_manager.transfer.http_client import Wire
+from vae_manager.transfer.sources import HOME, choose_file, locate
 
 from .ordering import CHUNK, MB, NAME, Desk, sha256, some_bytes
 
@@ -123,21 +122,21 @@ def files(*kinds: str) -> list[dict[str, Any]]:
     ],
 )
 def test_the_only_vae_else_the_primary_file(kinds: tuple[str, ...], chosen: str) -> None:
-    assert choose(SOURCE, files(*kinds))["name"] == chosen
+    assert choose_file(SOURCE, files(*kinds))["name"] == chosen
 
 
 @pytest.mark.parametrize("kinds", [("Model*", "VAE", "VAE"), ("Model", "Pruned Model"), ("VAE*", "VAE*")])
 def test_else_the_files_are_named(kinds: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match=r"several files: .*civitai:456/FILE"):
-        choose(SOURCE, files(*kinds))
-    assert choose(CivitaiSource(456, "b"), files(*kinds))["name"] == "b"
+        choose_file(SOURCE, files(*kinds))
+    assert choose_file(CivitaiSource(456, "b"), files(*kinds))["name"] == "b"
 
 
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(NotFoundError, match=r"has no file x\. It has: a, b"):
-        choose(CivitaiSource(456, "x"), files("Model*", "VAE"))
+        choose_file(CivitaiSource(456, "x"), files("Model*", "VAE"))
     with pytest.raises(NotFoundError, match="has no files"):
-        choose(SOURCE, [])
+        choose_file(SOURCE, [])
 
 
 # -- the key -------------------------------------------------------------------------------------------------------

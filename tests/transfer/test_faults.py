@@ -212,7 +212,7 @@ def test_a_body_that_does_not_end(hub: Hub, desk: Desk, monkeypatch: pytest.Monk
     hub.cdn.fail_always(Fault.chunked() | Fault.range_ignored())
     with pytest.raises(IntegrityError, match="does not stop"):
         desk.get(desk.order(DATA[:MB], HttpsSource(url), size=MB))
-    monkeypatch.setattr("vae_manager.transfer.connections.scheduler.MOST_BYTES", MB)
+    monkeypatch.setattr("vae_manager.transfer.scheduler.MOST_BYTES", MB)
     with pytest.raises(IntegrityError, match="does not stop"):
         desk.get(desk.order(DATA, HttpsSource(url)))
     assert desk.names == []
@@ -290,7 +290,7 @@ def test_a_folder_that_may_not_be_written(hub: Hub, desk: Desk, monkeypatch: pyt
     def refuse(*_: object, **__: object) -> None:
         raise OSError(getattr(errno, name), "refused")
 
-    monkeypatch.setattr("vae_manager.transfer.partial.partial_file.FileIO", refuse)
+    monkeypatch.setattr("vae_manager.transfer.partial_file.FileIO", refuse)
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     with pytest.raises(DiskError, match="Nothing may be written to"):
         desk.get(desk.order(DATA))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from vae_manager.catalogue.entry import HttpsSource, HubSource
-from vae_manager.transfer.deliver import AlreadyThere, Plan, Refuse, Resume, Start, decide
-from vae_manager.transfer.order import Order
-from vae_manager.transfer.partial.resume_journal import Journal
+from vae_manager.transfer.delivery import AlreadyThere, Plan, Refuse, Resume, Start, decide
+from vae_manager.transfer.request import Order
+from vae_manager.transfer.resume_journal import Journal
 
 ONE, OTHER = HubSource("a/b", "c.safetensors"), HttpsSource("https://mirror.example/c.safetensors")
 

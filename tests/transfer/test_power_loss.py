@@ -67,10 +67,10 @@ class Shop:
 @pytest.fixture
 def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     for name, value in (("NOTE_BYTES", NOTE), ("NOTE_SECONDS", 0.02), ("SYNC_BYTES", SYNC), ("SYNC_SECONDS", 1)):
-        monkeypatch.setattr(f"vae_manager.transfer.partial.partial_file.{name}", value)
+        monkeypatch.setattr(f"vae_manager.transfer.partial_file.{name}", value)
     for name, value in (("LEAST", SHARE), ("MOST", 2 * SHARE)):
-        monkeypatch.setattr(f"vae_manager.transfer.connections.segments.{name}", value)
-    monkeypatch.setattr(sys.modules["vae_manager.transfer.deliver"], "REPORT_SECONDS", 0.0)
+        monkeypatch.setattr(f"vae_manager.transfer.range_requests.{name}", value)
+    monkeypatch.setattr(sys.modules["vae_manager.transfer.delivery"], "REPORT_SECONDS", 0.0)
     with Hub(link=Link(rate_per_connection=4_000 * KB)) as hub:
         hub.add(REPO, NAME, DATA, revision=COMMIT)
         yield Shop(hub)
@@ -148,7 +148,7 @@ def test_after_a_power_cut(shop: Shop, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def the_machine_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vae_manager.transfer.partial.unsynced_log.boot", lambda: "after the power cut")
+    monkeypatch.setattr("vae_manager.transfer.resume_journal.boot", lambda: "after the power cut")
     monkeypatch.setattr("os.fsync", lambda _: None)  # the second delivery is not cut
 
 

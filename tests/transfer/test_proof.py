@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.transfer import Progress
-from vae_manager.transfer.partial import process_id, unsynced_log
-from vae_manager.transfer.partial.partial_file import BLOCK, Partial, Proof
-from vae_manager.transfer.partial.resume_journal import Journal, read
+from vae_manager.transfer import Progress, resume_journal
+from vae_manager.transfer.partial_file import BLOCK, Partial, Proof
+from vae_manager.transfer.resume_journal import Journal, read
 
 from .ordering import CHUNK, COMMIT, NAME, REPO, Desk, some_bytes, unfinished
 
@@ -57,29 +56,29 @@ def test_what_is_not_hashed_yet_is_not_told(tmp_path: Path) -> None:
 
 
 # -- the note ------------------------------------------------------------------------------------------------------
-needs_boot_id = pytest.mark.skipif(unsynced_log.boot() is None, reason="this system has no boot id")
+needs_boot_id = pytest.mark.skipif(resume_journal.boot() is None, reason="this system has no boot id")
 
 
 @needs_boot_id
 def test_a_note_is_good_until_the_machine_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "note"
-    unsynced_log.write(path, ((0, 5), (7, 9)))
-    assert unsynced_log.read(path) == ((0, 5), (7, 9))
-    monkeypatch.setattr(unsynced_log, "boot", lambda: "another")
-    assert unsynced_log.read(path) == ()
+    resume_journal.write(path, ((0, 5), (7, 9)))
+    assert resume_journal.read_unsynced(path) == ((0, 5), (7, 9))
+    monkeypatch.setattr(resume_journal, "boot", lambda: "another")
+    assert resume_journal.read_unsynced(path) == ()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"boot": null, "written": [[0, 5]]}', '{"written": 3}', "\0\0\0"])
 def test_a_note_that_makes_no_sense_says_nothing(tmp_path: Path, text: str) -> None:
     path = tmp_path / "note"
     path.write_text(text)
-    assert unsynced_log.read(path) == ()
-    assert unsynced_log.read(tmp_path / "missing") == ()
+    assert resume_journal.read_unsynced(path) == ()
+    assert resume_journal.read_unsynced(tmp_path / "missing") == ()
 
 
 # -- the owner -----------------------------------------------------------------------------------------------------
 def name_of_another(seconds: int) -> tuple[subprocess.Popen[str], str]:
-    imports = "import time; from vae_manager.transfer.partial import process_id"
+    imports = "import time; from vae_manager.transfer.resume_journal import process_id"
     code = f"{imports}; print(process_id.me(), flush=True); time.sleep({seconds})"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -89,16 +88,16 @@ def name_of_another(seconds: int) -> tuple[subprocess.Popen[str], str]:
 @needs_boot_id
 def test_a_process_is_gone_when_it_has_ended() -> None:
     process, name = name_of_another(60)
-    assert not process_id.is_gone(name)
+    assert not resume_journal.is_gone(name)
     process.kill()
     process.wait()
-    assert process_id.is_gone(name)
-    assert process_id.is_gone(process_id.me()), "what this process has written it can go on with"
+    assert resume_journal.is_gone(name)
+    assert resume_journal.is_gone(resume_journal.me()), "what this process has written it can go on with"
 
 
 def test_nobody_else_is_known_to_be_gone() -> None:
-    for name in (None, "", "elsewhere 1-2", "x", process_id.me() + "0"):
-        assert process_id.is_gone(name) == (name == process_id.me() + "0" and unsynced_log.boot() is not None)
+    for name in (None, "", "elsewhere 1-2", "x", resume_journal.me() + "0"):
+        assert resume_journal.is_gone(name) == (name == resume_journal.me() + "0" and resume_journal.boot() is not None)
 
 
 def test_bytes_of_one_who_may_still_write_are_copied(desk: Desk) -> None:

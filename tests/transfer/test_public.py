@@ -15,10 +15,9 @@ from tests.hub import Fault, Hub
 from tests.hub.fixtures import certificate, https_hub
 from vae_manager.catalogue.entry import HttpsSource
 from vae_manager.errors import NetworkError, RefusedError
-from vae_manager.transfer import Network
-from vae_manager.transfer.wire import ssrf_guard
-from vae_manager.transfer.wire.http_client import Wire
-from vae_manager.transfer.wire.ssrf_guard import is_public
+from vae_manager.transfer import Network, ssrf_guard
+from vae_manager.transfer.http_client import Wire
+from vae_manager.transfer.ssrf_guard import is_public
 
 from .ordering import MB, REPO, Desk, some_bytes
 

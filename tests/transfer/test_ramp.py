@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vae_manager.transfer.connections.segments import FIRST, Ramp
-from vae_manager.transfer.connections.worker import Limiter
+from vae_manager.transfer.range_requests import FIRST, Ramp
+from vae_manager.transfer.scheduler import Limiter
 
 MB = 1_000_000
 

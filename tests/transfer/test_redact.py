@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from tests.hub import Hub
-from vae_manager.transfer.retry import NETWORK_THREAD
-from vae_manager.transfer.wire.urls import LOGGER, keep_queries_out_of_the_log
+from vae_manager.transfer.http_client import LOGGER, keep_queries_out_of_the_log
+from vae_manager.transfer.request import NETWORK_THREAD
 
 from .ordering import COMMIT, MB, NAME, REPO, Desk, some_bytes
 

@@ -10,7 +10,7 @@ import pytest
 from tests.hub import Fault, Hub
 from vae_manager.catalogue.entry import HttpsSource
 from vae_manager.transfer import Network
-from vae_manager.transfer.wire.http_client import SHORT, Wire
+from vae_manager.transfer.http_client import SHORT, Wire
 
 from .ordering import MB, Desk, some_bytes
 

@@ -313,7 +313,7 @@ def test_the_last_figure_of_a_stopped_download_is_what_is_kept(
     hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What came since the last report counts too, however lately that was."""
-    monkeypatch.setattr(sys.modules["vae_manager.transfer.deliver"], "REPORT_SECONDS", 1000.0)
+    monkeypatch.setattr(sys.modules["vae_manager.transfer.delivery"], "REPORT_SECONDS", 1000.0)
     hub.cdn.fail_always(Fault.stall_at(PART))
 
     def stop() -> None:

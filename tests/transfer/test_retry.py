@@ -8,7 +8,7 @@ import pytest
 
 from vae_manager.errors import Cancelled, NetworkError, NotFoundError, TransientNetworkError
 from vae_manager.sentences import say
-from vae_manager.transfer.retry import PROGRESS, Patience, keep_trying
+from vae_manager.transfer.request import PROGRESS, Patience, keep_trying
 
 
 class Waits(threading.Event):

@@ -15,8 +15,8 @@ import pytest
 
 from vae_manager.catalogue import HttpsSource
 from vae_manager.transfer import Network, Order, deliver
-from vae_manager.transfer.retry import wait_asked_for
-from vae_manager.transfer.wire.http_client import Wire
+from vae_manager.transfer.http_client import Wire
+from vae_manager.transfer.request import wait_asked_for
 
 HOUR = 3600
 DATA = b"the bytes of a file" * 1000

@@ -13,10 +13,9 @@ from tests.hub.fixtures import certificate, https_hub
 from vae_manager.catalogue.entry import HttpsSource, Source
 from vae_manager.errors import NetworkError, NotFoundError, RefusedError, VaeManagerError
 from vae_manager.transfer import unfinished
-from vae_manager.transfer.partial.partial_file import Partial
-from vae_manager.transfer.sources.hub import TOKEN_HOME, authorization
-from vae_manager.transfer.sources.resolve import locate
-from vae_manager.transfer.wire.http_client import Wire
+from vae_manager.transfer.http_client import Wire
+from vae_manager.transfer.partial_file import Partial
+from vae_manager.transfer.sources import TOKEN_HOME, hub_authorization, locate
 
 from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, REPO, Desk, some_bytes
 
@@ -42,7 +41,7 @@ def stranger() -> Iterator[Hub]:
 
 # -- the token -----------------------------------------------------------------------------------------------------
 def test_the_token_goes_to_the_hub_it_was_saved_for() -> None:
-    assert authorization("https://huggingface.co", chosen=False) == {"Authorization": f"Bearer {TOKEN}"}
+    assert hub_authorization("https://huggingface.co", chosen=False) == {"Authorization": f"Bearer {TOKEN}"}
     assert TOKEN_HOME == ("https", "huggingface.co", 443)
 
 
@@ -58,7 +57,7 @@ def test_the_token_goes_to_the_hub_it_was_saved_for() -> None:
     ],
 )
 def test_and_to_no_other(mirror: str) -> None:
-    assert authorization(mirror, chosen=False) == {}
+    assert hub_authorization(mirror, chosen=False) == {}
 
 
 def test_a_mirror_gets_it_only_by_explicit_choice(hub: Hub, desk: Desk) -> None:

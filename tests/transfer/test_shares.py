@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_manager.transfer.connections.segments import CRAWL, LEAST, MOST, TELLING, USUAL, Share, Shares
-from vae_manager.transfer.partial.resume_journal import Spans, added, missing
+from vae_manager.transfer.range_requests import CRAWL, LEAST, MOST, TELLING, USUAL, Share, Shares
+from vae_manager.transfer.resume_journal import Spans, added, missing
 
 MIB = 1 << 20
 FILE = 300 * MIB

@@ -7,8 +7,8 @@ import doctest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_manager.transfer.partial import resume_journal as module
-from vae_manager.transfer.partial.resume_journal import Spans, added, are_sound, count, cut, front, missing
+from vae_manager.transfer import resume_journal as module
+from vae_manager.transfer.resume_journal import Spans, added, are_sound, count, cut, front, missing
 
 SIZE = 30
 PLACE = st.integers(0, SIZE)

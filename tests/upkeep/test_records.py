@@ -13,12 +13,11 @@ from vae_manager.files import FileRecord, Problem, identity_of
 from vae_manager.library import Folder, scan
 from vae_manager.library.family_evidence import Guesses, OwnWords
 from vae_manager.library.index import Index
+from vae_manager.library.inspection_cache import Looks
+from vae_manager.maintenance import Stores
 from vae_manager.records import HashStore, RecordStore, binding_key
-from vae_manager.records.capability import A1111
-from vae_manager.records.verdict import Refused, verdict
+from vae_manager.records.verdict import A1111, Refused, verdict
 from vae_manager.sentences import say
-from vae_manager.upkeep import Stores
-from vae_manager.upkeep.inspection_cache import Looks
 
 PROBLEM = Problem("nan", say("{file} is damaged.", file="a.safetensors"))
 

@@ -12,7 +12,7 @@ from tests.library.vaes import vae
 from vae_manager.library import trash
 from vae_manager.library.folders import YOUNG_NS
 from vae_manager.library.moving import ALONE
-from vae_manager.upkeep.removed_files import RemovedFiles
+from vae_manager.maintenance import RemovedFiles
 
 
 @pytest.fixture

@@ -14,13 +14,11 @@ from vae_manager.catalogue import Catalogue, load
 from vae_manager.jobs import Handle
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
+from vae_manager.library.inspection_cache import Looks
 from vae_manager.library.verification import Outcome, Verification
+from vae_manager.maintenance import Stores, verify_all
 from vae_manager.records import HashStore, RecordStore
-from vae_manager.records.capability import A1111
-from vae_manager.records.verdict import Refused, verdict
-from vae_manager.upkeep import Stores
-from vae_manager.upkeep.inspection_cache import Looks
-from vae_manager.upkeep.maintenance_jobs import verify_all
+from vae_manager.records.verdict import A1111, Refused, verdict
 
 
 class Meanwhile(Handle):

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from vae_manager.compare import Checkpoint, Decoded, Encoder, Kept, KeptLatents, Step
-from vae_manager.compare.picture_infotext import with_vae
+from vae_manager.compare.pictures import with_vae
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.files import FileRecord
 from vae_manager.sentences import Sentence, say
-from vae_manager.webui.hosts.comparison_protocol import Offer, Wanted
+from vae_manager.webui.hosts.host import Offer, Wanted
 
 INFOTEXT = "a house\nSteps: 2, Sampler: Euler, Seed: 1, Size: 64x48, Model: demo, Version: v1"
 

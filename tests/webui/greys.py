@@ -11,11 +11,11 @@ import numpy as np
 
 from vae_manager.choice import BUILTIN
 from vae_manager.compare import Checkpoint, Decoded, Encoder, Kept, KeptLatents, Step
-from vae_manager.compare.picture_infotext import with_vae
+from vae_manager.compare.pictures import with_vae
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.files import FileRecord
 from vae_manager.sentences import Sentence, say
-from vae_manager.webui.hosts.comparison_protocol import Offer, Wanted
+from vae_manager.webui.hosts.host import Offer, Wanted
 
 if TYPE_CHECKING:
     from tests.webui.host import PlainHost

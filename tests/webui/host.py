@@ -11,11 +11,11 @@ from tests.webui.greys import GreyComparing
 from vae_manager.choice import AUTOMATIC, Choice, Resolution, Situation, resolve
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.library import Folder, scan
-from vae_manager.records.capability import A1111, VaeSignature
+from vae_manager.records.verdict import A1111, VaeSignature
 from vae_manager.sentences import Sentence, say
 from vae_manager.swap import LatentTest
 from vae_manager.webui.admission import Listening
-from vae_manager.webui.hosts.permissions import OWNERS, Act, Ignored, InUse, Refusal
+from vae_manager.webui.hosts.host_values import OWNERS, Act, Ignored, InUse, Refusal
 
 Result = TypeVar("Result")
 

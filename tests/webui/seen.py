@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.webui.test_page import wait_for
+from vae_manager.maintenance import key_of
 from vae_manager.service import Service
-from vae_manager.upkeep import key_of
 from vae_manager.webui.ui.page import Page
 
 ENTRY = """

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from vae_manager.errors import DiskError, RefusedError
-from vae_manager.webui.hosts.common import card
+from vae_manager.webui.hosts.common import checkpoint_metadata
 
 CARD: dict[str, Any] = {"description": "fü\n", "notes": "", "sd version": "SD1", "weight": 0.7, "own": [1, {}]}
 
@@ -60,34 +60,34 @@ def read(file: Path) -> Any:
 
 
 def test_a_card_is_made_where_there_is_none(checkpoint: str, file: Path) -> None:
-    assert card.preference(checkpoint) is None
-    card.prefer(checkpoint, "a.vae.pt")
+    assert checkpoint_metadata.preference(checkpoint) is None
+    checkpoint_metadata.prefer(checkpoint, "a.vae.pt")
     assert read(file) == {"vae": "a.vae.pt"}
-    assert card.preference(checkpoint) == "a.vae.pt"
-    card.prefer(checkpoint, None)
+    assert checkpoint_metadata.preference(checkpoint) == "a.vae.pt"
+    checkpoint_metadata.prefer(checkpoint, None)
     assert read(file) == {}
-    assert card.preference(checkpoint) is None
+    assert checkpoint_metadata.preference(checkpoint) is None
 
 
 def test_the_other_keys_stay_in_their_order(checkpoint: str, file: Path) -> None:
     file.write_text(json.dumps(CARD), encoding="utf-8")
-    card.prefer(checkpoint, "a.pt")
+    checkpoint_metadata.prefer(checkpoint, "a.pt")
     assert list(read(file).items()) == [*CARD.items(), ("vae", "a.pt")]
     assert "fü" in file.read_text(encoding="utf-8"), "as the WebUI writes it"
-    card.prefer(checkpoint, "None")
+    checkpoint_metadata.prefer(checkpoint, "None")
     assert read(file) == {**CARD, "vae": "None"}
-    card.prefer(checkpoint, None)
+    checkpoint_metadata.prefer(checkpoint, None)
     assert list(read(file).items()) == list(CARD.items())
 
 
 def test_what_is_so_already_is_not_written(checkpoint: str, file: Path) -> None:
-    card.prefer(checkpoint, None)
+    checkpoint_metadata.prefer(checkpoint, None)
     assert not file.exists()
     file.write_text('{"vae":"a.pt"}', encoding="utf-8")
-    card.prefer(checkpoint, "a.pt")
+    checkpoint_metadata.prefer(checkpoint, "a.pt")
     assert file.read_text(encoding="utf-8") == '{"vae":"a.pt"}'
     file.write_text('{"vae":null}', encoding="utf-8")
-    card.prefer(checkpoint, None)
+    checkpoint_metadata.prefer(checkpoint, None)
     assert read(file) == {}
 
 
@@ -96,10 +96,10 @@ def test_what_is_so_already_is_not_written(checkpoint: str, file: Path) -> None:
 )
 def test_a_damaged_card_is_refused_and_left_as_it_is(checkpoint: str, file: Path, content: bytes) -> None:
     file.write_bytes(content)
-    assert card.preference(checkpoint) is None
+    assert checkpoint_metadata.preference(checkpoint) is None
     for word in ("b.pt", None):
         with pytest.raises(RefusedError, match=r"my\.model\.json, the checkpoint's card, is damaged"):
-            card.prefer(checkpoint, word)
+            checkpoint_metadata.prefer(checkpoint, word)
     assert file.read_bytes() == content
 
 
@@ -113,7 +113,7 @@ def test_a_write_that_fails_leaves_the_old_card_and_nothing_else(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskError, match="No space left"):
-        card.prefer(checkpoint, "a.pt")
+        checkpoint_metadata.prefer(checkpoint, "a.pt")
     assert read(file) == {"notes": "n"}
     assert list(file.parent.iterdir()) == [file]
     assert pages[0].lister.told == []
@@ -126,7 +126,7 @@ def test_whoever_reads_meanwhile_gets_the_old_card_whole(
     seen: list[Any] = []
     original = os.fsync
     monkeypatch.setattr(os, "fsync", lambda descriptor: (original(descriptor), seen.append(read(file)))[0])
-    card.prefer(checkpoint, "a.pt")
+    checkpoint_metadata.prefer(checkpoint, "a.pt")
     assert seen[0] == CARD, "when the new bytes are on the disk"
     assert read(file)["vae"] == "a.pt"
 
@@ -139,7 +139,7 @@ def test_a_link_stays_a_link_and_rights_stay(checkpoint: str, file: Path, tmp_pa
     target.write_text(json.dumps(CARD), encoding="utf-8")
     target.chmod(0o640)
     file.symlink_to(target)
-    card.prefer(checkpoint, "a.pt")
+    checkpoint_metadata.prefer(checkpoint, "a.pt")
     assert file.is_symlink()
     assert read(target) == {**CARD, "vae": "a.pt"}
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
@@ -147,13 +147,13 @@ def test_a_link_stays_a_link_and_rights_stay(checkpoint: str, file: Path, tmp_pa
 
 def test_half_a_character_survives(checkpoint: str, file: Path) -> None:
     file.write_text('{"notes": "\\ud83d"}', encoding="utf-8")
-    card.prefer(checkpoint, "a.pt")
+    checkpoint_metadata.prefer(checkpoint, "a.pt")
     assert read(file) == {"notes": "\ud83d", "vae": "a.pt"}
 
 
 def test_the_webuis_editor_gets_to_know_it(checkpoint: str, file: Path, pages: list[Any]) -> None:
     file.write_text('{"description": "written meanwhile"}', encoding="utf-8")
-    card.prefer(checkpoint, "a.pt")
+    checkpoint_metadata.prefer(checkpoint, "a.pt")
     assert pages[0].lister.told == [str(file)]
     for page in pages[:2]:
         assert page.items["my.model"]["user_metadata"] == {"description": "written meanwhile", "vae": "a.pt"}

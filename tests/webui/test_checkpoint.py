@@ -12,8 +12,8 @@ from tests.webui.host import PlainHost
 from tests.webui.test_page import do, text, wait_for
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.sentences import say
-from vae_manager.webui.hosts.permissions import Act
-from vae_manager.webui.ui import facts as facts_module
+from vae_manager.webui.hosts.host_values import Act
+from vae_manager.webui.ui import view_model as facts_module
 from vae_manager.webui.ui.page import EVERYWHERE, Page
 
 A, B = "a.safetensors", "b.safetensors"

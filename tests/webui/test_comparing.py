@@ -17,11 +17,10 @@ from vae_manager.compare import Comparison, Encoder, State
 from vae_manager.errors import DiskError, RefusedError
 from vae_manager.sentences import Sentence, say
 from vae_manager.service import Service
-from vae_manager.webui.comparison_files import save
 from vae_manager.webui.comparison_job import begin
-from vae_manager.webui.hosts.comparison_protocol import Wanted
+from vae_manager.webui.hosts.host import Wanted
 from vae_manager.webui.translation import Words
-from vae_manager.webui.ui.comparison_facts import words_of
+from vae_manager.webui.ui.comparison_page import save, words_of
 
 from .comparing import INFOTEXT, PlainComparing, kept, slope
 

@@ -24,15 +24,15 @@ from tests.webui.host import PlainHost
 from tests.webui.test_page import ENTRY, SHA256, wait_for, write_catalogue
 from vae_manager.compare import Comparison, Decoded, Result, State
 from vae_manager.compare.metrics import Figures
-from vae_manager.compare.sheet import png
+from vae_manager.compare.pictures import png
 from vae_manager.errors import NotFoundError, RefusedError, UsageError
 from vae_manager.library import scan
 from vae_manager.sentences import say
 from vae_manager.service import Service
-from vae_manager.webui.hosts.permissions import Act
+from vae_manager.webui.hosts.host_values import Act
 from vae_manager.webui.translation import words_for
 from vae_manager.webui.ui.actions import perform
-from vae_manager.webui.ui.comparison_facts import figures_of, shifts_of
+from vae_manager.webui.ui.comparison_page import figures_of, shifts_of
 from vae_manager.webui.ui.page import Page
 
 ENGLISH = words_for("None", {})

@@ -22,10 +22,10 @@ from vae_manager.errors import NotFoundError, RefusedError, UsageError
 from vae_manager.jobs import JobState, JobView, Wish
 from vae_manager.sentences import say
 from vae_manager.service import Service
-from vae_manager.webui.hosts.permissions import Act
+from vae_manager.webui.hosts.host_values import Act
 from vae_manager.webui.translation import Words
-from vae_manager.webui.ui.markup.progress import amount, progress_text, time_left
 from vae_manager.webui.ui.page import Page
+from vae_manager.webui.ui.views.components import amount, progress_text, time_left
 
 RUNNING = JobView("key", 1, "ft-MSE", JobState.RUNNING, "fetching", 182_000_000, 335_000_000, 48_000_000, 3.19)
 KEY = "0123456789abcdef0123456789abcdef"

@@ -12,7 +12,7 @@ import pytest
 from tests.hub import Fault, Hub
 from tests.webui.host import PlainHost
 from tests.webui.test_page import BYTES, ENTRY, SHA256, do, row, wait_for, write_catalogue
-from vae_manager.transfer import Patience, order
+from vae_manager.transfer import Patience, request
 from vae_manager.webui.ui.page import Page
 
 Prepare = Callable[[Hub, PlainHost, pytest.MonkeyPatch], None]
@@ -68,7 +68,7 @@ def web_page(hub: Hub, host: PlainHost, patch: pytest.MonkeyPatch) -> None:
 def test_it_is_said_and_nothing_is_lost(
     page: Page, host: PlainHost, hub: Hub, monkeypatch: pytest.MonkeyPatch, prepare: Prepare, said: str
 ) -> None:
-    monkeypatch.setattr(order.Network, "__init__", _patient(order.Network.__init__))
+    monkeypatch.setattr(request.Network, "__init__", _patient(request.Network.__init__))
     hub.add("owner/repo", "mine.safetensors", BYTES)
     host.endpoint_address = hub.endpoint
     write_catalogue(host, ENTRY)
@@ -93,7 +93,7 @@ def quick() -> Patience:
 
 
 def _patient(original: Callable[..., None]) -> Callable[..., None]:
-    def init(self: order.Network, **fields: object) -> None:
+    def init(self: request.Network, **fields: object) -> None:
         original(self, **{"patience": quick(), **fields})
 
     return init

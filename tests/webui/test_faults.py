@@ -17,7 +17,7 @@ from vae_manager.sentences import say
 from vae_manager.service import Service
 from vae_manager.webui.faults import FAULTS, MAX_FAULTS, Faults, is_edge
 from vae_manager.webui.hosts.fallbacks import HOST_ACTS, HOST_READS, with_fallbacks
-from vae_manager.webui.hosts.permissions import Act
+from vae_manager.webui.hosts.host_values import Act
 from vae_manager.webui.ui.actions import show_in_quick_settings
 from vae_manager.webui.ui.page import Page
 
@@ -163,7 +163,7 @@ def patching(monkeypatch: pytest.MonkeyPatch) -> Any:
     package.patches = registry  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "modules", package)
     monkeypatch.setitem(sys.modules, "modules.patches", registry)
-    name = "vae_manager.webui.hosts.common.patching"
+    name = "vae_manager.webui.hosts.common.patches"
     monkeypatch.delitem(sys.modules, name, raising=False)
     yield importlib.import_module(name)
     sys.modules.pop(name, None)

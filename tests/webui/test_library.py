@@ -21,14 +21,14 @@ from tests.webui.test_page import do, wait_for, write_catalogue
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.files import identity_of
 from vae_manager.library import scan
-from vae_manager.records.capability import NEO, VaeSignature
+from vae_manager.maintenance import key_of
+from vae_manager.records.verdict import NEO, VaeSignature
 from vae_manager.service import Service
-from vae_manager.upkeep import key_of
 from vae_manager.webui import api
-from vae_manager.webui.ui.library_facts import read_library
-from vae_manager.webui.ui.markup.file_panel import about
+from vae_manager.webui.ui.library_view_model import read_library
 from vae_manager.webui.ui.page import EVERYWHERE, Page
 from vae_manager.webui.ui.vae_options import can_use
+from vae_manager.webui.ui.views.file_panel import about
 
 
 # -- what is said --------------------------------------------------------------------------------------------------

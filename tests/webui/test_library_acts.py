@@ -22,17 +22,16 @@ from tests.webui.test_page import do, wait_for, write_catalogue
 from vae_manager.errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from vae_manager.files import FileRecord
 from vae_manager.jobs import JobState
-from vae_manager.library import Folder, scan, system_trash
+from vae_manager.library import Folder, safe_move, scan
 from vae_manager.library.journal import Journal
 from vae_manager.library.verification import Outcome
-from vae_manager.records.capability import A1111
+from vae_manager.maintenance import OWN, key_of
+from vae_manager.records.verdict import A1111
 from vae_manager.sentences import megabytes, say
 from vae_manager.service import Service
-from vae_manager.upkeep import key_of
-from vae_manager.upkeep.startup_recovery import OWN
-from vae_manager.webui.hosts.permissions import Act
+from vae_manager.webui.hosts.host_values import Act
 from vae_manager.webui.ui.page import Page
-from vae_manager.webui.ui.questions import Question
+from vae_manager.webui.ui.views.components import Question
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
@@ -162,8 +161,8 @@ def test_the_trash_is_emptied_once_that_is_confirmed(page: Page, own: Path, serv
 
 
 def test_the_systems_trash_is_named(page: Page, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(system_trash, "is_there", lambda: True)
-    monkeypatch.setattr(system_trash, "send", lambda files: [path.unlink() for path in files] != [])
+    monkeypatch.setattr(safe_move, "is_there", lambda: True)
+    monkeypatch.setattr(safe_move, "send", lambda files: [path.unlink() for path in files] != [])
     do(page, do="delete-file", file=key_of(own))
     assert "own.safetensors is in the system's trash." in bar(page)
     assert "Restore" not in library(page)["regions"]["library-bar"].replace("Restore it", "")

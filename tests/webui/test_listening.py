@@ -11,7 +11,7 @@ import pytest
 
 import preload
 from vae_manager.sentences import Sentence
-from vae_manager.webui.hosts.common.listening import added_names, is_on_loopback, is_shared
+from vae_manager.webui.hosts.common.adapter import added_names, is_on_loopback, is_shared
 from vae_manager.webui.translation import Words, without_paths
 
 

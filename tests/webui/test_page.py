@@ -19,7 +19,7 @@ from tests.webui.host import PlainHost
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.sentences import say
 from vae_manager.service import Service
-from vae_manager.webui.hosts.permissions import Act, Swap
+from vae_manager.webui.hosts.host_values import Act, Swap
 from vae_manager.webui.ui.actions import perform
 from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB, Page
 

@@ -10,10 +10,10 @@ import pytest
 from tests.hub import Hub
 from tests.webui.host import PlainHost
 from tests.webui.test_page import BYTES, ENTRY, SHA256, do, row, text, wait_for, write_catalogue
-from vae_manager.infotext_match import Named
+from vae_manager.infotext import Named
 from vae_manager.sentences import say
 from vae_manager.service import Service
-from vae_manager.webui.hosts.permissions import Act
+from vae_manager.webui.hosts.host_values import Act
 from vae_manager.webui.pasted_pictures import paste
 from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB, Page
 

@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 from tests.library.vaes import vae
 from tests.webui.host import PlainHost
 from tests.webui.seen import library
-from vae_manager.library.sidecars import MAX_BYTES
-from vae_manager.upkeep import key_of
-from vae_manager.webui import api_previews
+from vae_manager.library.folders import MAX_BYTES
+from vae_manager.maintenance import key_of
+from vae_manager.webui import api
 from vae_manager.webui.ui.page import Page
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
@@ -24,8 +24,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 @pytest.fixture
 def client(page: Page, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     app = FastAPI()
-    monkeypatch.setattr(api_previews, "signed_in", lambda app, request: True)
-    api_previews.register(app, lambda: page)
+    monkeypatch.setattr(api, "signed_in", lambda app, request: True)
+    api.register_previews(app, lambda: page)
     return TestClient(app, base_url="http://127.0.0.1:7860")
 
 

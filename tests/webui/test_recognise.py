@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.webui.hosts.surfaces import A1111_SURFACE, REFORGE_SURFACE, Surface, host_here
+from vae_manager.webui.hosts.host_values import A1111_SURFACE, REFORGE_SURFACE, Surface, host_here
 
 Make = Callable[..., None]
 

@@ -10,10 +10,10 @@ from tests.library.vaes import sha256, vae
 from tests.webui.host import PlainHost
 from tests.webui.seen import ENTRY
 from tests.webui.test_page import do, text, wait_for, write_catalogue
+from vae_manager.maintenance import key_of
 from vae_manager.sentences import say
 from vae_manager.service import Service
-from vae_manager.upkeep import key_of
-from vae_manager.webui.hosts.permissions import Ignored, Refusal
+from vae_manager.webui.hosts.host_values import Ignored, Refusal
 from vae_manager.webui.ui.page import EVERYWHERE, Page
 
 MARK = "✗\N{NO-BREAK SPACE}bad.safetensors was refused"

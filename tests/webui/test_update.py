@@ -138,7 +138,7 @@ def test_a_pull_is_an_update_and_a_pull_of_documents_is_none(extension: Path) ->
 
 def test_the_page_names_the_update(page: Page, extension: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = LoadedCode(extension, Clock())
-    monkeypatch.setattr("vae_manager.webui.ui.facts.loaded_code", lambda: code)
+    monkeypatch.setattr("vae_manager.webui.ui.view_model.loaded_code", lambda: code)
     assert "Restart the WebUI" not in page.state({})["regions"]["status"]
     append(extension / "vae_manager" / "choice.py")
     assert "Restart the WebUI" in page.state({})["regions"]["status"]

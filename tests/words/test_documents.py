@@ -141,7 +141,7 @@ def test_settings_are_described() -> None:
 def test_routes_are_described() -> None:
     names = {
         text
-        for text in strings("webui/api*.py", "webui/ui/markup/comparison_section.py")
+        for text in strings("webui/api*.py", "webui/ui/views/comparison_section.py")
         if text.startswith("/vae-manager")
     }
     described = in_code("http-api.md")
@@ -158,9 +158,7 @@ def test_exit_statuses_are_described() -> None:
 
 
 def test_files_of_the_data_folder_are_described() -> None:
-    literals = strings(
-        "service.py", "downloads/*.py", "records/*.py", "library/family_evidence.py", "library/recovery.py"
-    )
+    literals = strings("service.py", "downloads/*.py", "records/*.py", "library/family_evidence.py", "library/trash.py")
     names = {text for text in literals if re.fullmatch(r"[a-z-]+\.(json|jsonl|yaml|sqlite3)", text)}
     described = in_code("data-folder.md")
     assert len(names) > 8

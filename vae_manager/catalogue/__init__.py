@@ -3,22 +3,28 @@
 from pathlib import Path
 
 from .entry import (
+    FAMILIES,
     BucketSource,
+    Catalogue,
+    CatalogueProblem,
     CivitaiSource,
     Entry,
     Evaluation,
     Family,
+    FamilyEvidence,
+    FamilyFacts,
+    FamilyGuess,
     HttpsSource,
     HubSource,
     Layout,
     Licence,
     LocalSource,
     Source,
+    is_vae_file_name,
     name_at,
+    not_offered,
+    safe_file_name,
 )
-from .families import FAMILIES, FamilyEvidence, FamilyFacts, FamilyGuess
-from .file_names import is_vae_file_name, safe_file_name
-from .lookup import Catalogue, CatalogueProblem, not_offered
 
 __all__ = [
     "FAMILIES",
@@ -51,6 +57,6 @@ def load(user_file: Path | None = None) -> Catalogue:
 
     Never raises for what a file says: what cannot be used is among the `problems`, and the rest is there.
     """
-    from .reader import load as read  # YAML and its checks wait for the first reading: the WebUI's start is not it
+    from .loader import load as read  # YAML and its checks wait for the first reading: the WebUI's start is not it
 
     return read(user_file)

@@ -1,27 +1,102 @@
-"""A catalogue's entry, and the sources that its file can come from."""
+"""Catalogue entries: file names, sources, families, and the lookup of an entry by hash, name or weights.
+
+File names that come from somebody else: a server, an address, a catalogue.
+
+POSIX *and* Windows rules hold on every system: a models folder is often shared between machines.
+"""
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
-from ..errors import UsageError
-from ..sentences import say
+from ..errors import NotFoundError, RefusedError, UsageError
+from ..sentences import Sentence, datum, say
 
 __all__ = [
+    "COMPANIONS",
     "DRIVERS",
+    "FAMILIES",
+    "UNKNOWN_FAMILY",
+    "VAE_SUFFIXES",
     "BucketSource",
+    "Catalogue",
+    "CatalogueProblem",
     "CivitaiSource",
+    "FamilyEvidence",
+    "FamilyFacts",
+    "FamilyGuess",
     "HttpsSource",
     "HubSource",
     "LocalSource",
     "Source",
     "bucket_source",
+    "is_vae_file_name",
     "name_at",
+    "not_offered",
+    "safe_file_name",
 ]
+
+
+VAE_SUFFIXES: Final = (".safetensors", ".ckpt", ".pt")
+"""What the WebUI lists in a VAE folder (modules/sd_vae.py refresh_vae_list)."""
+
+COMPANIONS: Final = (".aria2", ".part", ".crdownload", ".download", ".opdownload", ".partial")
+"""Endings that download programs add to the name of a file while it is not whole, for a file of their own beside it."""
+
+LONGEST: Final = 200
+"""Bytes in UTF-8. File systems take 255; the partial file and the journal beside it add to the name."""
+
+_FORBIDDEN: Final = frozenset('<>:"/\\|?*')
+# A device whatever follows the first dot: "nul.safetensors" opens the null device on Windows.
+_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE)
+
+
+def safe_file_name(name: str) -> str:
+    """`name`, if a file of this name can be made inside a folder on any system and nowhere else.
+
+    Raises `RefusedError`; nothing is repaired, since a changed name would be somebody else's file.
+    """
+    problem = _problem(name)
+    if problem is not None:
+        raise RefusedError(say("The file name “{name}” cannot be used: {reason}", name=_shown(name), reason=problem))
+    return name
+
+
+def is_vae_file_name(name: str) -> bool:
+    """Whether the WebUI would list a file of this name in a VAE folder."""
+    return name.lower().endswith(VAE_SUFFIXES)
+
+
+def _problem(name: str) -> Sentence | None:
+    if not name.strip(". "):
+        return say("it is empty or only dots.")
+    if any(not character.isprintable() for character in name):
+        return say("it has a character that cannot be seen.")
+    forbidden = sorted(_FORBIDDEN.intersection(name))
+    if forbidden:
+        return say("it must not have {characters} in it.", characters=" ".join(forbidden))
+    if name != name.strip(" ") or name.endswith("."):
+        return say("it begins or ends with a space, or ends with a dot.")
+    if name.startswith(("-", ".")):
+        return say("it begins with a dash or a dot.")
+    if _DEVICE.fullmatch(name):
+        return say("Windows reserves this name.")
+    if len(name.encode()) > LONGEST:
+        return say("it is longer than {count} bytes.", count=LONGEST)
+    return None
+
+
+def _shown(name: str) -> str:
+    """`name` as one short printable line."""
+    return "".join(character if character.isprintable() else "�" for character in name[:80])
 
 
 DRIVERS: Final[Mapping[str, str | None]] = {
@@ -206,3 +281,129 @@ class Entry:
     aliases: tuple[str, ...] = ()
     """Names under which the very same bytes are in circulation."""
     evaluations: tuple[Evaluation, ...] = ()
+
+
+FamilyEvidence = Literal["yours", "hash", "weights", "yours by weights", "yours by encoder", "shapes", "latent test"]
+"""How a family is known: by the person's word on this file, by the catalogue's entry with its bytes, or with its
+weights or encoder, by the person's word on another file with the same weights or encoder, by shapes, by a test."""
+
+
+@dataclass(frozen=True)
+class FamilyFacts:
+    """One latent space, and the models that paint in it."""
+
+    id: Family
+    label: str
+    """A proper name, the same in every language."""
+    members: tuple[str, ...]
+    latent_channels: int
+    spatial: int
+    """Pixels a latent's side stands for."""
+    scaling_factor: float | None = None
+    """What a decoder divides latents by first; None where there is no single number."""
+    shift_factor: float | None = None
+
+
+@dataclass(frozen=True)
+class FamilyGuess:
+    """The family of a file, with its evidence."""
+
+    family: str | None = None
+    """A key of `FAMILIES`; None if it cannot be told."""
+    why: FamilyEvidence | None = None
+    """The evidence; None if there is none."""
+    sure: bool = False
+    """Bytes or weights show it, or the person has said so of these weights."""
+    candidates: tuple[str, ...] = ()
+    """Families that the shapes leave, if they leave more than one."""
+    figure: float | None = None
+    """The result of the latent test."""
+
+
+UNKNOWN_FAMILY: Final = FamilyGuess()
+
+
+def _by_id(*facts: FamilyFacts) -> Mapping[str, FamilyFacts]:
+    return MappingProxyType({family.id: family for family in facts})
+
+
+# Factors: the `scaling_factor` and `shift_factor` in the published config.json of each VAE. That of SD 1.x has none:
+# 0.18215 is what its denoiser was trained with.
+FAMILIES: Final = _by_id(
+    FamilyFacts("sd1", "SD 1.x / 2.x", ("SD 1.x", "SD 2.x"), 4, 8, 0.18215),
+    FamilyFacts(
+        "sdxl", "SDXL", ("SDXL", "Pony", "Illustrious", "NoobAI", "Kolors", "AuraFlow", "Pony v7"), 4, 8, 0.13025
+    ),
+    FamilyFacts("sd3", "SD 3.x", ("SD3", "SD3.5"), 16, 8, 1.5305, 0.0609),
+    FamilyFacts("flux1", "FLUX.1", ("FLUX.1", "Chroma", "Z-Image", "Lumina 2", "HiDream"), 16, 8, 0.3611, 0.1159),
+    # Normalised by running statistics inside the file (bn.*); packed to 128 channels of 16 pixels.
+    FamilyFacts("flux2", "FLUX.2", ("FLUX.2 dev", "FLUX.2 klein", "ERNIE-Image", "Ideogram 4", "Lens"), 32, 8),
+    # Normalised by one mean and one deviation a channel.
+    FamilyFacts("wan21", "Wan 2.1", ("Wan 2.1", "Wan 2.2 14B"), 16, 8),
+    FamilyFacts("wan22", "Wan 2.2 5B", ("Wan 2.2 TI2V-5B",), 48, 16),
+    FamilyFacts("qwen", "Qwen-Image", ("Qwen-Image", "Krea 2", "Anima"), 16, 8),
+)
+"""Family id -> facts, in the order in which a page shows them."""
+
+
+@dataclass(frozen=True)
+class CatalogueProblem:
+    """A line of a catalogue file that could not be used. The rest of the file was."""
+
+    file: Path
+    line: int
+    """1 for the first."""
+    sentence: Sentence
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.sentence}"
+
+
+def not_offered(entry: Entry) -> Sentence:
+    """Why `entry` is only recognised."""
+    return say("{vae} is not offered: {reason}", vae=entry.name, reason=datum(entry.not_offered_because or ""))
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All entries: the built-in ones, then the user's, each in the order of its file."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[CatalogueProblem, ...] = ()
+
+    def entry(self, id: str) -> Entry:
+        """The entry of this id. Raises `NotFoundError`, which names the nearest ids."""
+        found = self._by_id.get(id)
+        if found is not None:
+            return found
+        near = self._nearest(id)
+        if near:
+            raise NotFoundError(
+                say("The catalogue has no entry “{id}”. Did you mean {names}?", id=id, names=", ".join(near))
+            )
+        raise NotFoundError(say("The catalogue has no entry “{id}”.", id=id))
+
+    def recognise(self, sha256: str) -> Entry | None:
+        """The entry whose bytes have this SHA-256 (hexadecimal); a built-in one before a user's."""
+        return self._by_hash.get(sha256.lower())
+
+    def offered(self, family: str | None = None) -> tuple[Entry, ...]:
+        """What can be fetched, best advice first; `family` limits it to one latent space."""
+        return tuple(entry for entry in self.entries if entry.offered and family in (None, entry.family))
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Entry]:
+        return {entry.id: entry for entry in self.entries}
+
+    @cached_property
+    def _by_hash(self) -> Mapping[str, Entry]:
+        return {entry.sha256: entry for entry in reversed(self.entries)}  # the first of two wins
+
+    def _nearest(self, asked: str) -> list[str]:
+        """At most three ids, nearest first; a person may have typed a name or a file name instead of an id."""
+        ids: dict[str, str] = {}
+        for entry in self.entries:
+            for known in (entry.id, entry.name, entry.file_name, *entry.aliases):
+                ids.setdefault(known.lower(), entry.id)
+        near = difflib.get_close_matches(asked.lower(), ids, n=6, cutoff=0.6)
+        return list(dict.fromkeys(ids[known] for known in near))[:3]

@@ -16,21 +16,7 @@ from typing import Final
 
 from .. import __version__
 from ..errors import VaeManagerError
-from . import (
-    adopt,
-    catalogue,
-    compare,
-    convert,
-    duplicates,
-    get,
-    inspecting,
-    listing,
-    remove,
-    report,
-    sync,
-    trash_commands,
-    verify,
-)
+from . import comparison_command, file_commands, installation_commands, library_commands
 from .shared import print_json, print_problem
 
 __all__ = ["main", "make_parser"]
@@ -70,35 +56,55 @@ def make_parser() -> argparse.ArgumentParser:
         added.add_argument("--json", action="store_true", help="print one JSON value instead of text")
         return added
 
-    catalogue.add_options(command("catalogue", catalogue.run, "List the VAEs that can be downloaded."))
-    get.add_options(command("get", get.run, "Download a VAE, verify its bytes and put it into the VAE folder."))
-    sync.add_options(command("sync", sync.run, "Bring a VAE folder to the set that a file declares."))
-    listing.add_options(command("list", listing.run, "List the VAE files of a folder and what they are."))
-    inspecting.add_options(
-        command("inspect", inspecting.run, "Tell what files are, by their bytes and not by their names.")
+    library_commands.add_catalogue_options(
+        command("catalogue", library_commands.run_catalogue, "List the VAEs that can be downloaded.")
     )
-    verify.add_options(
+    library_commands.add_get_options(
+        command("get", library_commands.run_get, "Download a VAE, verify its bytes and put it into the VAE folder.")
+    )
+    installation_commands.add_sync_options(
+        command("sync", installation_commands.run_sync, "Bring a VAE folder to the set that a file declares.")
+    )
+    file_commands.add_list_options(
+        command("list", file_commands.run_list, "List the VAE files of a folder and what they are.")
+    )
+    file_commands.add_inspect_options(
+        command("inspect", file_commands.run_inspect, "Tell what files are, by their bytes and not by their names.")
+    )
+    file_commands.add_verify_options(
         command(
-            "verify", verify.run, "Read VAE files whole and compare them with the catalogue and with earlier readings."
+            "verify",
+            file_commands.run_verify,
+            "Read VAE files whole and compare them with the catalogue and with earlier readings.",
         )
     )
-    convert.add_options(
-        command("convert", convert.run, "Write the VAE of a file as a second file that the WebUI can load.")
-    )
-    duplicates.add_options(
-        command("duplicates", duplicates.run, "Find VAEs with the same weights, under whatever name.")
-    )
-    adopt.add_options(command("adopt", adopt.run, "Copy, move or link VAE files into the VAE folder."))
-    remove.add_options(command("remove", remove.run, "Put VAE files into the trash."))
-    trash_commands.add_options(
-        command("trash", trash_commands.run, "List removed files, bring them back, or delete them for good.")
-    )
-    compare.add_options(
-        command("compare", compare.run, "Encode and decode a picture by several VAEs and tell the differences.")
-    )
-    report.add_options(
+    file_commands.add_convert_options(
         command(
-            "report", report.run, "Print what a report of a problem needs, without folders, names of users or keys."
+            "convert", file_commands.run_convert, "Write the VAE of a file as a second file that the WebUI can load."
+        )
+    )
+    library_commands.add_duplicates_options(
+        command("duplicates", library_commands.run_duplicates, "Find VAEs with the same weights, under whatever name.")
+    )
+    library_commands.add_adopt_options(
+        command("adopt", library_commands.run_adopt, "Copy, move or link VAE files into the VAE folder.")
+    )
+    library_commands.add_remove_options(command("remove", library_commands.run_remove, "Put VAE files into the trash."))
+    library_commands.add_trash_options(
+        command("trash", library_commands.run_trash, "List removed files, bring them back, or delete them for good.")
+    )
+    comparison_command.add_compare_options(
+        command(
+            "compare",
+            comparison_command.run_compare,
+            "Encode and decode a picture by several VAEs and tell the differences.",
+        )
+    )
+    installation_commands.add_report_options(
+        command(
+            "report",
+            installation_commands.run_report,
+            "Print what a report of a problem needs, without folders, names of users or keys.",
         )
     )
     return parser

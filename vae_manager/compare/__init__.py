@@ -1,8 +1,19 @@
 """The same latent decoded by several VAEs, held against each other. torch, numpy and scikit-image come when needed."""
 
-from .comparison_store import Comparison, Comparisons, State
-from .comparison_values import Candidate, Decoded, Encoder, Model, Result, Step
-from .recent_latents import Checkpoint, Kept, KeptLatents
+from .comparison_store import (
+    Candidate,
+    Checkpoint,
+    Comparison,
+    Comparisons,
+    Decoded,
+    Encoder,
+    Kept,
+    KeptLatents,
+    Model,
+    Result,
+    State,
+    Step,
+)
 
 __all__ = [
     "Candidate",

@@ -1,25 +1,116 @@
-"""How two pictures differ, in figures. All pictures are uint8 arrays [height, width, 3] of one size.
+"""Metrics of a comparison: differences of two pictures, LPIPS, and the findings in plain words.
+
+LPIPS, the distance of two pictures as people see it (Zhang et al. 2018), where all that it needs is here already.
+
+The package `lpips` brings weights of its own, 6 kB; those of the network below it, AlexNet, are torchvision's, 244 MB,
+which it would fetch: it is not asked before they are where torch keeps what it has fetched.
+
+How two pictures differ, in figures. All pictures are uint8 arrays [height, width, 3] of one size.
 
 scikit-image does the work; every host has it. Colours are compared in CIELAB, where equal distances look equally large.
 """
 
 from __future__ import annotations
 
+import enum
+import functools
+import importlib.util
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .perceptual import distance
+from ..sentences import Sentence, say
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .comparison_values import Pixels
+    from .comparison_store import Pixels
 
     Floats = NDArray[np.floating[Any]]
 
-__all__ = ["Box", "DifferenceMap", "Figures", "Looks", "compare", "difference_map", "look", "most_different", "psnr"]
+__all__ = [
+    "OTHER",
+    "Box",
+    "DifferenceMap",
+    "Figures",
+    "Looks",
+    "Wrong",
+    "compare",
+    "difference_map",
+    "distance",
+    "in_words",
+    "is_other",
+    "look",
+    "most_different",
+    "of_reference",
+    "psnr",
+]
+
+
+logger = logging.getLogger(__name__)
+
+SMALLEST: Final = 64
+"""Pixels along one side of the pieces of pictures that people were asked about."""
+WEIGHTS: Final = "alexnet-owt-*.pth"
+BROKEN: Final = (
+    *(ImportError, AttributeError, RuntimeError),  # packages that do not go together
+    *(OSError, EOFError, UnpicklingError, TypeError, ValueError),  # a file that is not whole, or that a host refuses
+)
+
+
+def distance(reference: Pixels, other: Pixels) -> float | None:
+    """0 for the same; some 0.1 is seen at a glance, 0.7 is another picture. None where it cannot be told here."""
+    if min(reference.shape[:2]) < SMALLEST or not _may_be_here():
+        return None
+    network = _network()
+    if network is None:
+        return None
+    import torch
+
+    with torch.inference_mode():
+        return float(network(_tensor(reference), _tensor(other)))
+
+
+def _may_be_here() -> bool:
+    """Told without importing anything but torch, which whoever has decoded has."""
+    if any(importlib.util.find_spec(package) is None for package in ("lpips", "torchvision")):
+        return False
+    return any(_fetched().glob(WEIGHTS))
+
+
+def _fetched() -> Path:
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+@functools.cache
+def _network() -> Any:
+    """Loaded once, 10 MB; None where these versions do not work together or want another file than the one here."""
+    try:
+        from torchvision.models import AlexNet_Weights
+
+        wanted = AlexNet_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
+        if not (_fetched() / wanted).is_file():
+            return None
+        import lpips
+
+        return lpips.LPIPS(net="alex", verbose=False)
+    except BROKEN as error:  # a figure less is no reason to fail
+        logger.warning("LPIPS is left out: %s: %s", type(error).__name__, error)
+        return None
+
+
+def _tensor(pixels: Pixels) -> Any:
+    """[1, 3, height, width] of -1 … 1."""
+    import torch
+
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+
 
 WINDOW: Final = 11
 """Pixels along one side of what SSIM looks at together, with a Gaussian of 1.5 (Wang et al. 2004)."""
@@ -203,3 +294,77 @@ def most_different(pictures: Sequence[Pixels], count: int, side: int = SIDE) -> 
 
 def _within(box: Box, width: int, height: int) -> Box:
     return box._replace(width=min(box.width, width - box.left), height=min(box.height, height - box.top))
+
+
+BRIGHTER: Final = 1.0
+"""Of L*, averaged over the picture: about the smallest difference of lightness that is seen side by side."""
+TINTED: Final = 1.0
+"""Of a* or b*, averaged: a tint of the whole picture."""
+SATURATED: Final = 0.04
+CONTRAST: Final = 0.04
+"""Parts of the reference's saturation and contrast."""
+SHARPER: Final = 0.15
+"""Part of the reference's variance of the Laplacian. It goes with the square of the contrast, so that belongs to what
+is no detail: see `detail`."""
+OTHER: Final = 20.0
+"""Decibels below which two pictures are no longer the same one: another latent space, or a broken VAE."""
+NEARLY: Final = 45.0
+"""Decibels above which two pictures are told apart only by measuring."""
+
+
+class Wrong(enum.Enum):
+    """The one of two VAEs that does not fit the latent, if their pictures differ altogether."""
+
+    OTHER = "other"
+    REFERENCE = "reference"
+    UNKNOWN = "unknown"
+
+
+def in_words(figures: Figures, wrong: Wrong = Wrong.OTHER) -> tuple[Sentence, ...]:
+    """What is seen, most striking first; always something. To be joined by commas."""
+    if figures.identical:
+        return (say("the same picture, bit for bit"),)
+    if is_other(figures):
+        return (_another(wrong),)
+    said = [
+        *_either(figures.lightness, BRIGHTER, say("brighter"), say("darker")),
+        *_either(figures.saturation, SATURATED, say("more saturated"), say("less saturated")),
+        *_either(figures.contrast, CONTRAST, say("more contrast"), say("less contrast")),
+        *_either(figures.green_red, TINTED, say("redder"), say("greener")),
+        *_either(figures.blue_yellow, TINTED, say("yellower"), say("bluer")),
+    ]
+    detail_said = _either(detail(figures), SHARPER, say("sharper"), say("softer"))
+    if not said and not detail_said and figures.psnr is not None and figures.psnr >= NEARLY:
+        return (say("no difference that could be seen"),)
+    return (*said, *(detail_said or (say("same detail"),)))
+
+
+def of_reference(wrong: Wrong) -> tuple[Sentence, ...]:
+    """Return the words for the reference itself; none if it fits."""
+    if wrong is Wrong.REFERENCE:
+        return (say("made for other latents, or broken"),)
+    return ()
+
+
+def is_other(figures: Figures) -> bool:
+    """The two are no longer the same picture."""
+    return figures.psnr is not None and figures.psnr < OTHER
+
+
+def _another(wrong: Wrong) -> Sentence:
+    if wrong is Wrong.REFERENCE:
+        return say("another picture: the reference was made for other latents, or is broken")
+    if wrong is Wrong.UNKNOWN:
+        return say("another picture: one of the two VAEs was made for other latents, or is broken")
+    return say("another picture: it was made for other latents, or is broken")
+
+
+def detail(figures: Figures) -> float:
+    """By which part it is sharper, apart from what more contrast alone would have done."""
+    return (1 + figures.sharpness) / (1 + figures.contrast) ** 2 - 1 if figures.contrast > -1 else 0.0
+
+
+def _either(value: float, limit: float, more: Sentence, less: Sentence) -> tuple[Sentence, ...]:
+    if value >= limit:
+        return (more,)
+    return (less,) if value <= -limit else ()

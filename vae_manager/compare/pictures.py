@@ -1,4 +1,6 @@
-"""Reading a picture that somebody else has made: three formats, and bounds before anything is decoded.
+"""Picture files of a comparison: reading, infotext, and the contact sheet.
+
+Reading a picture that somebody else has made: three formats, and bounds before anything is decoded.
 
 Pillow opens some forty formats, and hands one of them (EPS) to another program; a small file can ask for any amount of
 memory. So the format comes from a list, the size from the header, and what Pillow raises becomes one sentence.
@@ -7,18 +9,101 @@ memory. So the format comes from a list, the size from the header, and what Pill
 from __future__ import annotations
 
 import io
+import json
+import math
+import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..errors import IntegrityError
 from ..sentences import say
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL import Image
 
-    from .comparison_values import Pixels
+    from .comparison_store import Pixels
 
-__all__ = ["FORMATS", "MAX_FILE_BYTES", "MAX_PIXELS", "read_picture"]
+__all__ = [
+    "FORMATS",
+    "MAX_FILE_BYTES",
+    "MAX_PIXELS",
+    "Labelled",
+    "png",
+    "read_picture",
+    "sheet",
+    "with_modules",
+    "with_vae",
+    "written_out",
+]
+
+
+_FIELD: Final = re.compile(r'\s*([\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+"""As the WebUI reads it (infotext_utils.py:23)."""
+_HASH, _NAME, _DECODER = "VAE hash", "VAE", "VAE Decoder"
+_MODULE: Final = re.compile(r"Module \d+")
+_BEFORE_VAE: Final = (
+    *("Steps", "Sampler", "Schedule type", "CFG scale", "Image CFG scale", "Seed", "Face restoration", "Size"),
+    *("Model hash", "Model", "FP8 weight", "Cache FP16 weight for LoRA"),
+)
+"""What stands before them where it stands there (processing.py:744)."""
+
+
+def with_vae(infotext: str, name: str | None, short_hash: str | None) -> str:
+    """`infotext` of a picture that the VAE of this file name and hash decoded; None: is not told.
+
+    What is no infotext stays as it is.
+    """
+    head, newline, line = infotext.rpartition("\n")
+    fields = [(key, value) for key, value in _fields(line) if key not in (_HASH, _NAME, _DECODER)]
+    if not fields or fields[0][0] != "Steps":
+        return infotext
+    place = 0
+    while place < len(fields) and fields[place][0] in _BEFORE_VAE:
+        place += 1
+    told = [(key, _quoted(value)) for key, value in ((_HASH, short_hash), (_NAME, name)) if value is not None]
+    fields[place:place] = told
+    return head + newline + ", ".join(key if value is None else f"{key}: {value}" for key, value in fields)
+
+
+def with_modules(infotext: str, vaes: Collection[str], name: str | None, short_hash: str | None) -> str:
+    """The same in Forge's form: `Module 1: …, Module 2: …`, VAEs and text encoders in one, without suffixes.
+
+    `vaes` are the names that stand there for VAEs. The VAE comes first, as Forge lists it, and its hash last.
+    """
+    head, newline, line = infotext.rpartition("\n")
+    fields = _fields(line)
+    if not fields or fields[0][0] != "Steps":
+        return infotext
+    quoted = {_quoted(vae) for vae in vaes}
+    modules = [value for key, value in fields if _MODULE.fullmatch(key) and value is not None and value not in quoted]
+    kept = [(key, value) for key, value in fields if not _MODULE.fullmatch(key) and key not in (_HASH, _NAME)]
+    told = [*([_quoted(name)] if name is not None else []), *modules]
+    kept += [(f"Module {number}", value) for number, value in enumerate(told, 1)]
+    kept += [(_HASH, short_hash)] if short_hash is not None else []
+    return head + newline + ", ".join(key if value is None else f"{key}: {value}" for key, value in kept)
+
+
+def _fields(line: str) -> list[tuple[str, str | None]]:
+    """Name and value, as it is written, of each part; of one without a colon, no value."""
+    fields: list[tuple[str, str | None]] = []
+    at = 0
+    while at < len(line):
+        found = _FIELD.match(line, at)
+        if found is None:
+            end = line.find(",", at)
+            end = len(line) if end < 0 else end
+            fields.append((line[at:end].strip(), None))
+            at = end + 1
+        else:
+            fields.append((found[1].strip(), found[2]))
+            at = found.end()
+    return fields
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ",\n:") else value
+
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS: Final = 64_000_000
@@ -59,7 +144,7 @@ def _too_large(max_pixels: int) -> IntegrityError:
     )
 
 
-def _in_eight_bits(image: Image) -> Image:
+def _in_eight_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 bits by its upper 8, as Pillow takes colour of 16 bits; its own conversion makes nearly all white."""
     import numpy as np
     from PIL import Image as images
@@ -69,7 +154,7 @@ def _in_eight_bits(image: Image) -> Image:
     return images.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
-def _upright(image: Image) -> Image:
+def _upright(image: Image.Image) -> Image.Image:
     """Rotate as EXIF specifies; a picture with unreadable EXIF stays as it is."""
     from PIL import ImageOps
 
@@ -78,3 +163,128 @@ def _upright(image: Image) -> Image:
         return ImageOps.exif_transpose(image) or image
     except Exception:  # noqa: BLE001 - any, over damaged EXIF
         return image
+
+
+MARGIN: Final = 16
+"""Pixels around each picture."""
+WIDEST: Final = 4
+"""Pictures in a row."""
+FONTS: Final = (
+    *("NotoSansCJK-Regular.ttc", "msyh.ttc", "PingFang.ttc", "Hiragino Sans GB.ttc", "wqy-microhei.ttc"),
+    *("DejaVuSans.ttf", "segoeui.ttf", "Arial.ttf", "Helvetica.ttc"),
+)
+"""By the names of their files; Pillow looks where the system keeps them."""
+PAPER, INK, FAINT = (250, 250, 250), (20, 20, 20), (90, 90, 90)
+
+
+class Labelled(NamedTuple):
+    """A picture of a sheet."""
+
+    name: str
+    pixels: Pixels | None
+    """None: there is none, and the lines say why."""
+    lines: Sequence[str]
+    """Below it: figures and words."""
+
+
+def png(pixels: Pixels, infotext: str | None = None) -> bytes:
+    """A PNG of exactly these pixels (colour, or grey [height, width]); the text goes where the WebUI writes it.
+
+    Packed lightly: the browser is on the same machine, mostly, and waits.
+    """
+    from PIL import Image
+
+    return _written(Image.fromarray(pixels), infotext)
+
+
+def sheet(title: str, pictures: Sequence[Labelled], *, infotext: str | None = None, font: str | None = None) -> bytes:
+    """All of `pictures` in their own size, in rows, with names and lines; a PNG.
+
+    `font` is the file of one that is to be taken, where it can be read.
+    """
+    from PIL import Image, ImageDraw
+
+    height, width = max((one.pixels.shape[:2] for one in pictures if one.pixels is not None), default=(256, 256))
+    type_size = max(13, min(width // 24, 40))
+    line, letters = round(type_size * 1.5), _font(type_size, font)
+    texts = [[one.name, *_wrapped(one.lines, letters, width)] for one in pictures]
+    columns = min(WIDEST, max(1, math.ceil(math.sqrt(len(pictures)))))
+    top = MARGIN + 2 * line
+    wide, high = width + MARGIN, height + MARGIN + line * max((len(text) for text in texts), default=0)
+    paper = Image.new("RGB", (MARGIN + columns * wide, top + math.ceil(len(pictures) / columns) * high), PAPER)
+    draw = ImageDraw.Draw(paper)
+    draw.text((MARGIN, MARGIN), _known(title, letters), INK, letters)
+    for number, (one, text) in enumerate(zip(pictures, texts, strict=True)):
+        left, upper = MARGIN + number % columns * wide, top + number // columns * high
+        if one.pixels is not None:
+            paper.paste(Image.fromarray(one.pixels), (left, upper))
+        else:
+            draw.rectangle((left, upper, left + width - 1, upper + height - 1), outline=FAINT)
+        for place, words in enumerate(text):
+            at = left, upper + height + place * line + line // 4
+            draw.text(at, _known(words, letters), FAINT if place else INK, letters)
+    return _written(paper, infotext)
+
+
+def written_out(text: str, size: tuple[int, int]) -> Image.Image:
+    """Return a picture of `size` with the text in it, as large as it fits."""
+    from PIL import Image, ImageDraw
+
+    width, height = size
+    margin = min(MARGIN, width // 16)
+    for type_size in range(max(8, min(width // 16, 40)), 7, -1):
+        letters, line = _font(type_size, None), round(type_size * 1.3)
+        lines = _wrapped([text], letters, width - 2 * margin)
+        if len(lines) * line <= height - 2 * margin:
+            break
+    paper = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(paper)
+    for place, words in enumerate(lines):
+        draw.text((margin, margin + place * line), _known(words, letters), INK, letters)
+    return paper
+
+
+def _written(image: Image.Image, infotext: str | None) -> bytes:
+    from PIL.PngImagePlugin import PngInfo
+
+    texts = PngInfo()
+    if infotext:
+        texts.add_text("parameters", infotext)
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1, pnginfo=texts)
+    return file.getvalue()
+
+
+def _wrapped(lines: Sequence[str], letters: Any, width: int) -> list[str]:
+    """Lines that are no wider than the picture, broken at spaces."""
+    wrapped: list[str] = []
+    for text in lines:
+        rest = ""
+        for word in text.split(" "):
+            longer = f"{rest} {word}".strip()
+            if rest and letters.getlength(_known(longer, letters)) > width:
+                wrapped.append(rest)
+                rest = word
+            else:
+                rest = longer
+        wrapped.append(rest)
+    return wrapped
+
+
+def _font(size: int, wanted: str | None) -> Any:
+    """One that knows Chinese too, where there is one; at worst Pillow's own."""
+    from PIL import ImageFont
+
+    for file in (*([wanted] if wanted else []), *FONTS):
+        try:
+            return ImageFont.truetype(file, size)
+        except OSError:
+            continue
+    return ImageFont.load_default()
+
+
+def _known(text: str, letters: Any) -> str:
+    """Pillow's own font raises at what is not Latin."""
+    from PIL import ImageFont
+
+    return text.encode("latin-1", "replace").decode("latin-1") if type(letters) is ImageFont.ImageFont else text

@@ -10,7 +10,7 @@ from ..errors import RefusedError
 from ..files.architecture import Shapes, architecture_of, shapes_of
 from ..sentences import say
 from ..swap import read_vae
-from .comparison_values import Model
+from .comparison_store import Model
 from .network import AutoencoderKL, Config
 
 __all__ = ["config_of", "model_of"]

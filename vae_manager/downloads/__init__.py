@@ -1,9 +1,8 @@
 """Downloads: their queue, their history, and the API keys that they may use."""
 
+from .addresses import Keys
 from .history import Ending, History, Past
-from .keys import Keys
-from .pending import Pending
-from .queue import Download, Downloads, LeftOver, Wanted, key_of
+from .queue import Download, Downloads, LeftOver, Pending, Wanted, key_of
 
 __all__ = [
     "Download",

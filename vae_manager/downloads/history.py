@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..files.disk import rename_over
-from ..files.json_text import finite, parse_json, text, whole
-from ..files.state_file import UNREADABLE, StateFile
+from ..files.state_file import UNREADABLE, StateFile, finite, parse_json, text, whole
 from ..sentences import Sentence, from_data, to_data
 
 logger = logging.getLogger(__name__)

@@ -1,14 +1,11 @@
 """What one file is: its name, its header, its layout, its hash. Nothing here needs torch, nor runs what a file says."""
 
-from ..catalogue.file_names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
-from .headers import Header, TensorInfo, read_header
-from .identity import Identity, identity_of, sha256_of
+from ..catalogue.entry import VAE_SUFFIXES, is_vae_file_name, safe_file_name
+from .headers import Header, TensorInfo, TensorSpec, TensorTable, read_header
 from .inspection import inspect, inspect_beginning
-from .pickles.pickle_values import shown
-from .record import Container, FileRecord, Problem
-from .tensor_reader import chunks, read_contents
-from .tensor_table import TensorSpec, TensorTable
-from .weight_checks import find_nan
+from .pickle_values import shown
+from .record import Container, FileRecord, Identity, Problem, identity_of, sha256_of
+from .tensor_data import chunks, find_nan, read_contents
 
 __all__ = [
     "VAE_SUFFIXES",

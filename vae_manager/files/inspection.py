@@ -10,12 +10,11 @@ from typing import Final
 
 from ..errors import BrokenFileError, DiskError
 from ..sentences import Sentence, say
-from .headers import begins_like_safetensors, disk_error, read_beginning, read_header
+from .headers import TensorTable, begins_like_safetensors, disk_error, read_beginning, read_header
 from .layouts import facts_of
-from .pickles import is_torch_file, read_torch
 from .record import Container, FileRecord, Problem
-from .tensor_table import TensorTable
-from .weight_checks import companion_of, find_unfilled
+from .tensor_data import companion_of, find_unfilled
+from .torch_reader import is_torch_file, read_torch
 
 __all__ = ["inspect", "inspect_beginning"]
 

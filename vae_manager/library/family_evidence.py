@@ -17,11 +17,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ..catalogue import FAMILIES, Catalogue, Entry, FamilyGuess
-from ..catalogue.families import FamilyEvidence
+from ..catalogue.entry import FamilyEvidence
 from ..errors import DiskError, UsageError
 from ..files import FileRecord, Identity, TensorTable, identity_of
 from ..files.architecture import architecture_of
-from ..files.key_mapping import renamed_vae
+from ..files.layouts import renamed_vae
 from ..files.state_file import StateFile, list_of
 from ..records import GuessRecord, RecordStore, binding_key
 from ..sentences import say

@@ -17,9 +17,9 @@ from typing import Any, Final, Protocol, get_args
 
 from ..errors import NotFoundError, VaeManagerError
 from ..files import Container, FileRecord, Identity, Problem, TensorTable, identity_of, inspect
-from ..files.fingerprints import fingerprints
 from ..files.record import Fingerprints
 from ..files.state_file import UNREADABLE
+from ..files.tensor_data import fingerprints
 from ..records import Failure, HashStore, InspectionRecord, RecordStore, binding_key
 from ..sentences import from_data, renamed, to_data
 from .folders import VaeFile

@@ -24,11 +24,10 @@ from typing import Any, Final, Literal, get_args
 
 from ..errors import DiskError, RefusedError
 from ..files import Identity
-from ..files.disk import patiently, rename_new, rename_over, sync, sync_folder, write_error
-from ..files.json_text import parse_json, path_of, text
-from ..files.partials import created, write_whole
+from ..files.disk import created, patiently, rename_new, rename_over, sync, sync_folder, write_error, write_whole
+from ..files.state_file import parse_json, path_of, text
 from ..sentences import Sentence, say
-from .sidecars import SIDECARS
+from .folders import SIDECARS
 
 __all__ = ["Intent", "Journal", "Kind"]
 

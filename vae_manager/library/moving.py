@@ -16,18 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ..catalogue.file_names import VAE_SUFFIXES, is_vae_file_name, safe_file_name
+from ..catalogue.entry import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from ..errors import DiskError, NameTakenError, RefusedError, UsageError, VaeManagerError
 from ..files import FileRecord, Identity, identity_of, inspect
 from ..files.headers import disk_error
-from ..records.capability import A1111
-from ..records.verdict import Refused, Verdict, obstacle_of, verdict
+from ..records.verdict import A1111, Refused, Verdict, obstacle_of, verdict
 from ..sentences import say
 from . import safe_move
-from .folders import Folder, VaeFile
+from .folders import Folder, VaeFile, sidecars_of
 from .journal import Intent, Journal
 from .safe_move import Report
-from .sidecars import sidecars_of
 
 __all__ = ["ALONE", "How", "Memory", "Surroundings", "adopt", "free_name", "move", "rename", "target_for"]
 

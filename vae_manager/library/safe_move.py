@@ -1,4 +1,6 @@
-"""A file is given another place. What is there is never overwritten, whatever happens between a look and the deed.
+"""Moves that never overwrite and survive a crash, and the trash of the system.
+
+A file is given another place. What is there is never overwritten, whatever happens between a look and the deed.
 
     on one file system       link(source, target), which fails where there is something; then the old name goes
     where there are no links open(target, "x"), which fails where there is something; then rename over that empty file
@@ -16,7 +18,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -24,12 +26,23 @@ from typing import Final
 
 from ..errors import Cancelled, FileChangedError, IntegrityError, RefusedError
 from ..files import identity_of, sha256_of
-from ..files.disk import NO_LINKS, check_room, let_go, name_taken, rename_new, sync, sync_folder, write_error
+from ..files.disk import (
+    NO_LINKS,
+    check_room,
+    let_go,
+    name_taken,
+    partial_file,
+    rename_new,
+    sync,
+    sync_folder,
+    write_error,
+    write_whole,
+)
 from ..files.headers import disk_error
-from ..files.partials import partial_file, write_whole
 from ..sentences import say
 
-__all__ = ["Report", "copy", "is_other_case", "link", "move", "name_taken", "write_error"]
+__all__ = ["Report", "copy", "is_other_case", "is_there", "link", "move", "name_taken", "send", "write_error"]
+
 
 Report = Callable[[int, int], None]
 """Told how many bytes are done, and how many there are in all."""
@@ -166,3 +179,24 @@ def _copied(source: Path, file: FileIO, report: Report | None, stop: threading.E
 
 def _changed(source: Path) -> FileChangedError:
     return FileChangedError(say("{file} was written to while it was being copied. Try again.", file=source.name))
+
+
+def is_there() -> bool:
+    """Return True if Send2Trash is available."""
+    try:
+        import send2trash  # noqa: F401 - asked for, not used
+    except ImportError:
+        return False
+    return True
+
+
+def send(files: Sequence[Path]) -> bool:
+    """Send `files` there, in this order; return True if it took at least the first one."""
+    from send2trash import send2trash
+
+    try:
+        for path in files:
+            send2trash(str(path))
+    except OSError:  # no trash on that disk, or no permission: ours takes what is left
+        return not files[0].exists()
+    return True

@@ -19,11 +19,9 @@ from typing import TYPE_CHECKING, Final
 from ..catalogue import Catalogue, Entry
 from ..errors import DiskError, FileChangedError, IntegrityError, NotFoundError, VaeManagerError
 from ..files import FileRecord, Problem, identity_of, inspect, sha256_of
-from ..files.tensor_reader import read_contents
-from ..files.weight_checks import find_hole, find_nan
+from ..files.tensor_data import find_hole, find_nan, read_contents
 from ..records import HashStore
-from ..records.capability import A1111, HostCapability
-from ..records.verdict import Refused, verdict
+from ..records.verdict import A1111, HostCapability, Refused, verdict
 from ..sentences import Sentence, from_data, renamed, say, to_data
 from .folders import VaeFile
 

@@ -4,9 +4,8 @@ Entries that a person has made (family labels, the queue, the history, accepted 
 they survive the loss of this database.
 """
 
-from .hashes import HashStore
 from .rows import UNTIMED, Failure, GuessRecord, HashRecord, InspectionRecord, Verification, binding_key
-from .store import DATABASE, RecordStore
+from .store import DATABASE, HashStore, RecordStore
 
 __all__ = [
     "DATABASE",

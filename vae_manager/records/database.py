@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from ..files.partials import partial_file
+from ..files.disk import partial_file
 from ..files.state_file import set_aside
 from ..sentences import Sentence, say
 

@@ -1,4 +1,6 @@
-"""The verdict: what a WebUI, with its checkpoint, can do with a file. Pure; the one place that answers.
+"""Verdict on one file: usable, usable after a conversion, a question, or a refusal, with the reason.
+
+The verdict: what a WebUI, with its checkpoint, can do with a file. Pure; the one place that answers.
 
 Lists, the page, the command line, comparison, conversion and the swap itself ask it, so that none of them promises what
 another refuses.
@@ -6,18 +8,523 @@ another refuses.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
 
 from ..catalogue import FAMILIES
+from ..catalogue.entry import Layout
 from ..errors import RefusedError
+from ..files.architecture import Architecture, Shapes, architecture_of, shapes_of
 from ..files.conversion import Plan, plan
-from ..files.layouts import WAN
+from ..files.headers import TORCH_DTYPES, TensorTable
+from ..files.layouts import WAN, Renamed, Source, diffusers_name, facts_of, renamed_vae, up_levels
+from ..files.pickle_values import shown
 from ..files.record import FileRecord, Problem
-from ..sentences import say
-from .capability import HostCapability, VaeSignature
-from .reasons import QUESTION_CODES, WAN_FAMILIES, obstacle_to, other_kind, refusal_of
+from ..sentences import Sentence, say
 
-__all__ = ["AskFirst", "Refused", "Usable", "UsableAfter", "Verdict", "family_label", "obstacle_of", "verdict"]
+__all__ = [
+    "A1111",
+    "FORGE",
+    "HOSTS",
+    "NEO",
+    "NETWORK_CODES",
+    "QUESTION_CODES",
+    "REFORGE",
+    "WAN_FAMILIES",
+    "AskFirst",
+    "HostCapability",
+    "Reason",
+    "Refused",
+    "Sources",
+    "Usable",
+    "UsableAfter",
+    "VaeSignature",
+    "Verdict",
+    "family_label",
+    "obstacle_of",
+    "obstacle_to",
+    "other_kind",
+    "refusal_of",
+    "sources_of",
+    "verdict",
+]
+
+
+@dataclass(frozen=True)
+class HostCapability:
+    """One WebUI."""
+
+    name: str
+    """As people write it."""
+    layouts: frozenset[Layout]
+    """Layouts of VAE files that it takes as they are."""
+    families: tuple[str, ...]
+    """Families of the checkpoints that it runs, keys of `FAMILIES`."""
+    takes_matrices: bool
+    """Attention weights may be matrices instead of convolutions of one pixel."""
+    reads_by_extension: bool
+    """The reader is chosen by the extension, so a pickle named `.safetensors` has to be converted."""
+    own_layouts: frozenset[Layout] = frozenset()
+    """Layouts that it loads with its own reader."""
+
+
+_ANY: Final = frozenset[Layout]({"ldm", "diffusers", "prefixed"})
+
+A1111: Final = HostCapability("A1111", frozenset({"ldm"}), ("sd1", "sdxl", "sd3"), False, True)
+REFORGE: Final = HostCapability("reForge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
+FORGE: Final = HostCapability("Forge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
+NEO: Final = HostCapability(
+    "Forge Neo", _ANY, ("sd1", "sdxl", "flux1", "flux2", "wan21", "wan22", "qwen"), True, False, frozenset({"wan"})
+)
+
+HOSTS: Final = MappingProxyType({"a1111": A1111, "reforge": REFORGE, "forge": FORGE, "neo": NEO})
+"""By the names that the command line takes."""
+
+
+@dataclass(frozen=True)
+class VaeSignature:
+    """The VAE of the checkpoint that a WebUI has loaded, or will load."""
+
+    tensors: TensorTable | None
+    """By the WebUI's names; None if they are not known. Their dtypes do not matter."""
+    family: str | None = None
+    """Key of `FAMILIES`; None if it cannot be told."""
+
+
+Sources = Mapping[str, Source]
+"""By the WebUI's names."""
+
+UNNAMED: Final = ""
+"""In place of the name of a file: a reason holds for every file of one table."""
+
+STANDARD: Final[Mapping[str, Architecture]] = MappingProxyType(
+    {
+        "sd1": Architecture(4),
+        "sdxl": Architecture(4),
+        "sd3": Architecture(16, has_quant_conv=False),
+        "flux1": Architecture(16, has_quant_conv=False),
+        "flux2": Architecture(32, normalised_channels=128),
+    }
+)
+"""The published VAE of each family, for a verdict without a checkpoint."""
+QUESTION_CODES: Final = frozenset({"other-factor", "other-width", "other-depth"})
+"""Codes that refuse nothing without a checkpoint: the file may have been made for one that is not loaded. How many
+latent channels the checkpoints of a WebUI have is known, so other ones are a refusal."""
+NETWORK_CODES: Final = QUESTION_CODES | {"other-channels", "other-kind"}
+"""Codes for a whole VAE of another network than the checkpoint's."""
+WAN_FAMILIES: Final = frozenset({"wan21", "wan22", "qwen"})
+"""Families whose VAEs have the layout `wan`."""
+WAN_LANDMARKS: Final = frozenset(
+    {
+        "encoder.conv1.weight",
+        "encoder.head.2.weight",
+        "decoder.conv1.weight",
+        "decoder.head.2.weight",
+        "conv1.weight",
+        "conv2.weight",
+    }
+)
+"""First and last tensors of the parts of such a VAE: a file without one of them is no whole VAE."""
+LDM_LANDMARK: Final = "decoder.mid.block_1.conv1.weight"
+UPSCALER_FACTOR: Final = 4
+VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "bn.")
+"""Names of a VAE's tensors begin so. Others in its file are harmless leftovers: scale factors, position ids, moving
+averages, losses."""
+LATENT_CHANNELS_KEY: Final = "decoder.conv_in.weight"
+"""Axis 1 is the number of latent channels, in every VAE of the ldm layout."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A reason for all files of one table."""
+
+    code: str
+    sentence: Sentence
+    """About an `UNNAMED` file."""
+
+    def named(self, file: str) -> Problem:
+        return Problem(self.code, Sentence(self.sentence.template, {**self.sentence.fields, "file": file}))
+
+
+def sources_of(tensors: TensorTable, expected: TensorTable) -> Sources | None:
+    """Return where each of the `expected` tensors is found among a file's `tensors`, by the WebUI's names.
+
+    None if the file has not all of them. A file with exactly the expected names needs no renaming, whatever they are.
+    """
+    found = _found(tensors, expected)
+    if found is None or not found.tensors.keys() >= expected.keys():
+        return None
+    return {name: found.tensors[name] for name in expected}
+
+
+def _found(tensors: TensorTable, expected: TensorTable | None) -> Renamed | None:
+    """Return the VAE in a file.
+
+    Exactly the `expected` names are one, if there is no whole VAE that has them all or lies below a prefix.
+    """
+    found = renamed_vae(tensors)
+    if expected is None or not all(name in tensors for name in expected):
+        return found
+    if found is not None and found.is_whole and (found.prefix or found.tensors.keys() >= expected.keys()):
+        return found
+    return Renamed("ldm", "ldm", "", _as_they_are(tensors, expected), (), _among_the_vae(tensors, expected))
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+@functools.lru_cache(maxsize=1024)
+def refusal_of(tensors: TensorTable, host: HostCapability, expected: TensorTable | None) -> Reason | None:
+    """Return why no form of this file can be used; None if it can, perhaps after a conversion."""
+    facts = facts_of(tensors)
+    if facts.layout in host.own_layouts:
+        return _refusal_of_own(tensors, facts.layout, expected)
+    if facts.layout == "lora" or facts.kind in ("tiny", "wan", "video"):
+        return _other_kind(facts.kind or facts.layout)
+    if _is_asymmetric(tensors):
+        return Reason(
+            "asymmetric",
+            say(
+                "{file} is an asymmetric VAE, whose decoder is larger than a checkpoint's. The WebUI cannot load it.",
+                file=UNNAMED,
+            ),
+        )
+    found = _found(tensors, expected) or _NOTHING
+    if not found.tensors:
+        return _no_vae(facts.layout)
+    shapes = {name: source.shape for name, source in found.tensors.items()}
+    wanted = {name: spec.shape for name, spec in expected.items()} if expected is not None else None
+    if wanted is not None:
+        return (
+            _missing_half(shapes, wanted, tensors)
+            or _unlike_the_loaded(shapes, wanted)
+            or _mismatch(shapes, wanted, found, is_loaded=True)
+            or _strange_dtype(found.tensors, wanted)
+        )
+    published = _standard(shapes, host)
+    question = _unlike_published(shapes, published)
+    own = architecture_of(shapes)
+    return (
+        _missing_half(shapes, None, tensors)
+        or _unlike_any(shapes, published)
+        or _mismatch(shapes, shapes_of(own) if question and own else shapes_of(published), found)
+        or _strange_dtype(found.tensors, None)
+        or question
+    )
+
+
+def _refusal_of_own(tensors: TensorTable, layout: str, expected: TensorTable | None) -> Reason | None:
+    """Return why a file of a layout that the WebUI reads itself cannot be used."""
+    if layout != "wan":
+        return None
+    if expected is not None and LATENT_CHANNELS_KEY in expected and LDM_LANDMARK in expected:
+        return other_kind()
+    if expected is not None and WAN not in expected:
+        expected = None  # the WebUI's own form of Qwen-Image for pictures, say: it loads the file in its own way
+    missing = sorted((expected.keys() if expected is not None else WAN_LANDMARKS) - tensors.keys())
+    if missing:
+        return _incomplete(missing)
+    others = [name for name, spec in expected.items() if tensors[name].shape != spec.shape] if expected else []
+    return _other_shapes(others) if others else _strange_dtype(_as_they_are(tensors, tensors), None)
+
+
+def other_kind() -> Reason:
+    """Return the reason for a VAE of Wan or Qwen-Image with a checkpoint of another kind."""
+    return Reason(
+        "other-kind",
+        say(
+            "{file} is a VAE of Wan or Qwen-Image, and the VAE of the loaded checkpoint is of another kind.",
+            file=UNNAMED,
+        ),
+    )
+
+
+_NOTHING: Final = Renamed("other", "ldm", "", {}, ())
+
+
+def _as_they_are(tensors: TensorTable, expected: TensorTable) -> Sources:
+    return {
+        name: Source(name, _fitted(tensors[name].shape, spec.shape), tensors[name].dtype)
+        for name, spec in expected.items()
+    }
+
+
+def _fitted(shape: tuple[int, ...], expected: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the weight of a convolution of one pixel for a matrix; any other shape as it is."""
+    is_matrix = len(shape) in (2, 3) and len(expected) == 4 and expected[2:] == (1, 1)
+    return shape + (1,) * (4 - len(shape)) if is_matrix else shape
+
+
+def _among_the_vae(tensors: TensorTable, expected: TensorTable) -> tuple[str, ...]:
+    return tuple(name for name in tensors if name not in expected and name.startswith(VAE_PARTS))
+
+
+def _other_kind(layout: str) -> Reason:
+    if layout == "tiny":
+        return Reason(
+            "tiny", say("{file} is a tiny autoencoder for previews. The WebUI cannot load it as a VAE.", file=UNNAMED)
+        )
+    if layout in ("wan", "video"):
+        return Reason("video", say("{file} is a video VAE. The WebUI cannot load it.", file=UNNAMED))
+    return Reason("lora", say("{file} is a LoRA, not a VAE.", file=UNNAMED))
+
+
+def _no_vae(layout: str) -> Reason:
+    if layout == "checkpoint":
+        without = say("{file} is a whole checkpoint without VAE weights: it needs a VAE file beside it.", file=UNNAMED)
+        return Reason("no-vae", without)
+    return Reason("no-vae", say("{file} has no VAE in it that the WebUI knows.", file=UNNAMED))
+
+
+def _is_asymmetric(tensors: TensorTable) -> bool:
+    return any("decoder.condition_encoder." in name for name in tensors)
+
+
+def _missing_half(shapes: Shapes, wanted: Shapes | None, tensors: TensorTable) -> Reason | None:
+    """Return why a whole VAE is not there; `tensors` are all of the file, in which the other half may be elsewhere."""
+    for half, reason in (
+        ("decoder.", Reason("no-decoder", say("{file} has no decoder: it is not a whole VAE.", file=UNNAMED))),
+        ("encoder.", Reason("no-encoder", say("{file} has no encoder: it is not a whole VAE.", file=UNNAMED))),
+    ):
+        is_wanted = wanted is None or any(name.startswith(half) for name in wanted)
+        if is_wanted and not any(name.startswith(half) for name in shapes):
+            elsewhere = next((name for name in tensors if f".{half}" in name), None)
+            return reason if elsewhere is None else _scattered(elsewhere)
+    return None
+
+
+def _scattered(elsewhere: str) -> Reason:
+    return Reason(
+        "scattered",
+        say(
+            "{file} has its encoder and its decoder under names that do not belong together, {example} among them. "
+            "The WebUI cannot load it.",
+            file=UNNAMED,
+            example=shown(elsewhere),
+        ),
+    )
+
+
+def _standard(shapes: Shapes, host: HostCapability) -> Architecture:
+    """Return the published VAE that is nearest to a file's: with its latent channels, if the host has such models."""
+    channels = _channels(shapes)
+    published = [STANDARD[family] for family in host.families if family in STANDARD]
+    nearest = next((one for one in published if one.latent_channels == channels), None)
+    return nearest or published[0]
+
+
+def _unlike_the_loaded(ours: Shapes, theirs: Shapes) -> Reason | None:
+    """Return the difference between the networks of a file and of the loaded checkpoint, if it has a name."""
+    channels = _channels(ours), _channels(theirs)
+    if None not in channels and channels[0] != channels[1]:
+        sentence = say(
+            "{file} has {ours} latent channels, the checkpoint has {theirs}.",
+            file=UNNAMED,
+            ours=channels[0],
+            theirs=channels[1],
+        )
+        return Reason("other-channels", sentence)
+    one, other = architecture_of(ours), architecture_of(theirs)
+    if one is None or other is None or dict(shapes_of(one)) != dict(ours):
+        return None
+    return _other_architecture(one, other, is_loaded=True)
+
+
+def _unlike_any(ours: Shapes, published: Architecture) -> Reason | None:
+    """Return that a file has another number of latent channels than each checkpoint of the WebUI."""
+    channels = _channels(ours)
+    if channels is None or channels == published.latent_channels:
+        return None
+    sentence = say(
+        "{file} has {ours} latent channels, and no checkpoint of this WebUI has as many.", file=UNNAMED, ours=channels
+    )
+    return Reason("other-channels", sentence)
+
+
+def _unlike_published(ours: Shapes, published: Architecture) -> Reason | None:
+    """Return the difference between the networks of a whole VAE and of the published one, if it has a name."""
+    one = architecture_of(ours)
+    if one is None or dict(shapes_of(one)) != dict(ours):
+        return None
+    return _other_architecture(one, published, is_loaded=False)
+
+
+def _mismatch(ours: Shapes, theirs: Shapes, found: Renamed, *, is_loaded: bool = False) -> Reason | None:
+    """Return why tensors of the shapes `ours` cannot take the places of `theirs`."""
+    if not ours.keys() & theirs.keys():
+        return _no_vae(found.layout)
+    missing, unknown = sorted(theirs.keys() - ours.keys()), sorted({*found.unknown, *(ours.keys() - theirs.keys())})
+    if missing:
+        return _under_other_names(missing, found) or _incomplete(missing)
+    if unknown:
+        return _unknown_tensors(unknown, is_loaded)
+    others = [name for name, shape in theirs.items() if tuple(ours[name]) != tuple(shape)]
+    return _other_shapes(others) if others else None
+
+
+def _under_other_names(missing: Sequence[str], found: Renamed) -> Reason | None:
+    """Return that a tensor which is not among the found ones is in the file, as the other naming calls it."""
+    levels = up_levels(name.removeprefix(found.prefix) for name in (*found.tensors, *found.unknown))
+    unknown = frozenset(found.unknown)
+    for name in missing:
+        for other in (name, diffusers_name(name, levels)):
+            if other is not None and found.prefix + other in unknown:
+                return _scattered(found.prefix + other)
+    return None
+
+
+def _incomplete(missing: Sequence[str]) -> Reason:
+    if len(missing) == 1:
+        one_missing = say("{file} is not complete: the tensor {name} is missing.", file=UNNAMED, name=shown(missing[0]))
+        return Reason("incomplete", one_missing)
+    return Reason(
+        "incomplete",
+        say(
+            "{file} is not complete: {count} tensors of the VAE are missing, {example} among them.",
+            file=UNNAMED,
+            count=len(missing),
+            example=shown(missing[0]),
+        ),
+    )
+
+
+def _unknown_tensors(unknown: Sequence[str], is_loaded: bool) -> Reason:
+    fields = {"file": UNNAMED, "count": len(unknown), "example": shown(unknown[0])}
+    if is_loaded:
+        sentence = say(
+            "{file} holds {count} tensors that the checkpoint's VAE does not have, {example} among them.", **fields
+        )
+    else:
+        sentence = say("{file} holds {count} tensors that the usual VAEs do not have, {example} among them.", **fields)
+    return Reason("unknown-tensors", sentence)
+
+
+def _other_shapes(others: Sequence[str]) -> Reason:
+    return Reason(
+        "other-shapes",
+        say(
+            "{file} was made for another model: {count} of its tensors have other shapes, {example} among them.",
+            file=UNNAMED,
+            count=len(others),
+            example=shown(others[0]),
+        ),
+    )
+
+
+def _channels(shapes: Shapes) -> int | None:
+    shape = shapes.get(LATENT_CHANNELS_KEY)
+    return shape[1] if shape is not None and len(shape) == 4 else None
+
+
+def _other_architecture(ours: Architecture, theirs: Architecture, *, is_loaded: bool) -> Reason | None:
+    """Name the difference between two whole networks; `theirs` is the loaded checkpoint's, or else a published one."""
+    if ours.factor != theirs.factor:
+        return Reason("other-factor", _factors(ours.factor, theirs.factor, is_loaded))
+    if (ours.widths, ours.decoder_widths) != (theirs.widths, theirs.decoder_widths):
+        fields = {"file": UNNAMED, "ours": ours.decoder_widths[0], "theirs": theirs.decoder_widths[0]}
+        if is_loaded:
+            width = say(
+                "{file} is a VAE of another width: its layers begin with {ours} channels, those of the checkpoint's "
+                "VAE with {theirs}.",
+                **fields,
+            )
+        else:
+            width = say(
+                "{file} is a VAE of another width: its layers begin with {ours} channels, those of the usual VAEs "
+                "with {theirs}.",
+                **fields,
+            )
+        return Reason("other-width", width)
+    if (ours.blocks, ours.decoder_blocks) != (theirs.blocks, theirs.decoder_blocks):
+        if is_loaded:
+            depth = say("{file} is a VAE with another number of layers than the checkpoint's.", file=UNNAMED)
+        else:
+            depth = say("{file} is a VAE with another number of layers than the usual ones.", file=UNNAMED)
+        return Reason("other-depth", depth)
+    return None
+
+
+def _factors(ours: int, theirs: int, is_loaded: bool) -> Sentence:
+    fields = {"file": UNNAMED, "ours": ours, "theirs": theirs}
+    if ours == UPSCALER_FACTOR and is_loaded:
+        return say(
+            "{file} is a VAE whose latents have 1/{ours} of a picture's side, as that of the x4 upscaler; those of the "
+            "checkpoint have 1/{theirs}.",
+            **fields,
+        )
+    if ours == UPSCALER_FACTOR:
+        return say(
+            "{file} is a VAE whose latents have 1/{ours} of a picture's side, as that of the x4 upscaler; those of the "
+            "usual VAEs have 1/{theirs}.",
+            **fields,
+        )
+    if is_loaded:
+        return say(
+            "{file} is a VAE whose latents have 1/{ours} of a picture's side; those of the checkpoint have 1/{theirs}.",
+            **fields,
+        )
+    return say(
+        "{file} is a VAE whose latents have 1/{ours} of a picture's side; those of the usual VAEs have 1/{theirs}.",
+        **fields,
+    )
+
+
+def _strange_dtype(sources: Sources, wanted: Shapes | None) -> Reason | None:
+    for name, source in sources.items():
+        if source.dtype not in TORCH_DTYPES and (wanted is None or name in wanted) and not name.startswith("bn."):
+            return Reason(
+                "not-weights",
+                say(
+                    "{file} holds {dtype} numbers in its tensor {example}, which are no weights.",
+                    file=UNNAMED,
+                    dtype=source.dtype,
+                    example=shown(source.name),
+                ),
+            )
+    return None
+
+
+# -- obstacles that a conversion removes -------------------------------------------------------------------------------
+def obstacle_to(record: FileRecord, host: HostCapability, expected: TensorTable | None) -> Problem | None:
+    """Return why `host` cannot take the file as it is."""
+    reason = _form(record.tensors, host, expected)
+    is_misnamed = record.container == "pickle" and record.path.suffix.lower() == ".safetensors"
+    if reason is None and host.reads_by_extension and is_misnamed:
+        reason = Reason(
+            "wrong-suffix", say("{file} is a PyTorch file by its content: its extension is wrong.", file=UNNAMED)
+        )
+    return reason.named(record.path.name) if reason is not None else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _form(tensors: TensorTable, host: HostCapability, expected: TensorTable | None) -> Reason | None:
+    layout = facts_of(tensors).layout
+    if layout in host.own_layouts:
+        return None
+    if layout == "checkpoint":
+        whole = say("{file} is a whole checkpoint, not a VAE. It belongs in the checkpoint folder.", file=UNNAMED)
+        return Reason("checkpoint", whole)
+    found = _found(tensors, expected)
+    if found is None:
+        return None
+    if found.layout == "prefixed" and "prefixed" not in host.layouts:
+        sentence = say(
+            "{file} holds a VAE whose tensors' names begin with “{prefix}”. The WebUI cannot load it as it is.",
+            file=UNNAMED,
+            prefix=shown(found.prefix),
+        )
+        return Reason("prefixed", sentence)
+    if found.naming == "diffusers" and "diffusers" not in host.layouts:
+        return Reason("diffusers", say("{file} is a diffusers file. The WebUI cannot load it as it is.", file=UNNAMED))
+    if not host.takes_matrices and any(source.shape != tensors[source.name].shape for source in found.tensors.values()):
+        return Reason(
+            "matrices",
+            say("{file} has some weights as matrices. The WebUI takes them as convolutions only.", file=UNNAMED),
+        )
+    if host.layouts == {"ldm"} and any(found.prefix + name != source.name for name, source in found.tensors.items()):
+        return Reason("other-names", say("{file} has some names that the WebUI does not use.", file=UNNAMED))
+    return None
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,9 @@
 """Putting a VAE's weights into the loaded model: what fits, what is kept, and the exchange. torch is not imported until
 then."""
 
-from .compatibility import require_usable, table_of
-from .file_weights import read_every_tensor, read_vae
-from .latent_space import LatentTest, latent_test, sample_picture
 from .swapper import Swapper, builtin_of
-from .weight_reader import read_renamed, read_safetensors
-from .weights import places
+from .weight_reader import read_every_tensor, read_renamed, read_safetensors, read_vae, require_usable, table_of
+from .weights import LatentTest, latent_test, places, sample_picture
 
 __all__ = [
     "LatentTest",

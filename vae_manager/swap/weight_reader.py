@@ -1,4 +1,6 @@
-"""Reading the weights of a file into memory of their own, each byte once.
+"""Reading of weights for the model that is loaded, after the check that they fit.
+
+Reading the weights of a file into memory of their own, each byte once.
 
 safetensors' own reader maps the file: the pages come later, in the middle of a decode, and a file that is truncated
 meanwhile ends the process. So the bytes are read here, straight to where they stay.
@@ -15,19 +17,63 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from ..errors import BrokenFileError, FileChangedError, IntegrityError
-from ..files import Header, Identity, TensorInfo, chunks, read_contents, read_header
-from ..files.headers import begins_like_safetensors, disk_error
-from ..files.key_mapping import Source
-from ..files.tensor_table import TORCH_DTYPES
-from ..files.weight_checks import nan_problem
-from ..sentences import say
+from ..errors import BrokenFileError, FileChangedError, IntegrityError, RefusedError
+from ..files import (
+    FileRecord,
+    Header,
+    Identity,
+    TensorInfo,
+    TensorSpec,
+    TensorTable,
+    chunks,
+    inspect,
+    read_contents,
+    read_header,
+    shown,
+)
+from ..files.headers import TORCH_DTYPES, begins_like_safetensors, disk_error
+from ..files.layouts import Source, canonical
+from ..files.tensor_data import nan_problem
+from ..records.verdict import FORGE, HostCapability, Refused, Sources, UsableAfter, VaeSignature, sources_of, verdict
+from ..sentences import Sentence, say
 from .weights import Weights, checksum, checksums, empty_together
 
 if TYPE_CHECKING:
     import torch
+
+    from .weights import Tensors
+
+__all__ = ["read_every_tensor", "read_vae", "require_usable", "table_of", "unchanged"]
+
+
+_ANY_DTYPE: Final = "F32"
+"""The dtype of a model's tensors does not matter: weights are converted to it."""
+
+
+def table_of(models: Tensors) -> TensorTable:
+    """Return the names and shapes of a module's tensors."""
+    return TensorTable.of({name: TensorSpec(_ANY_DTYPE, tuple(tensor.shape)) for name, tensor in models.items()})
+
+
+def require_usable(record: FileRecord, host: HostCapability, models: Tensors) -> Sources:
+    """Return where each of a module's tensors is found in the file. Raises RefusedError if it cannot go in as it is."""
+    expected = table_of(models)
+    answer = verdict(record, host, VaeSignature(expected))
+    if isinstance(answer, Refused | UsableAfter):
+        raise RefusedError(unchanged(answer.reason.sentence))
+    sources = sources_of(record.tensors, expected)
+    if sources is None:  # a layout that only the WebUI's own reader knows
+        no_vae = say("{file} holds no VAE that can be put into the loaded model.", file=record.path.name)
+        raise RefusedError(unchanged(no_vae))
+    return sources
+
+
+def unchanged(reason: Sentence) -> Sentence:
+    """Return the sentence of a refusal."""
+    return say("{reason} Nothing was changed.", reason=reason)
+
 
 READERS = 2
 """Threads: one waits for the disk while the other looks at what has come. More are not faster."""
@@ -183,3 +229,77 @@ def changed(path: Path) -> FileChangedError:
     return FileChangedError(
         say("{file} was changed while it was being read. Nothing was changed in the model; try again.", file=path.name)
     )
+
+
+OTHER_DTYPES: Final = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "U16": "uint16",
+    "I16": "int16",
+    "U32": "uint32",
+    "I32": "int32",
+    "U64": "uint64",
+    "I64": "int64",
+}
+"""Dtypes that are not used for weights, by their name in safetensors; the values are torch's names."""
+
+
+def read_vae(path: Path) -> dict[str, torch.Tensor]:
+    """Read a VAE in any known layout and container; its tensors get the WebUI's names.
+
+    Raises RefusedError if it is not a VAE, IntegrityError, NotFoundError and DiskError.
+    """
+    record = inspect(path)
+    found = canonical(record.tensors)
+    is_vae = found is not None and found.layout != "checkpoint"
+    if found is None or not is_vae or any(source.dtype not in TORCH_DTYPES for source in found.tensors.values()):
+        reason = verdict(record, FORGE).reason
+        unknown = say("{file} has no VAE in it that the WebUI knows.", file=path.name)
+        raise RefusedError(unchanged(reason.sentence if reason is not None else unknown))
+    return dict(read_renamed(path, found.tensors).tensors)
+
+
+def read_every_tensor(path: Path) -> dict[str, torch.Tensor]:
+    """Read all tensors of a file by their names in it, with the project's own reader; each gets memory of its own.
+
+    Raises RefusedError if this torch lacks a dtype, FileChangedError if the file changes meanwhile,
+    IntegrityError, NotFoundError and DiskError.
+    """
+    tensors = {}
+    try:
+        with FileIO(opened(path), "rb") as file:
+            before = identity_of_open(file, path)
+            header = read_contents(path)
+            for name, info in header.tensors.items():
+                tensors[name] = _tensor(file, path, header, name, info)
+            if identity_of_open(file, path) != before or Identity.of(path, path.stat()) != before:
+                raise changed(path)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    return tensors
+
+
+def _tensor(file: BinaryIO, path: Path, header: Header, name: str, info: TensorInfo) -> torch.Tensor:
+    import numpy
+    import torch
+
+    dtype = getattr(torch, {**TORCH_DTYPES, **OTHER_DTYPES}[info.dtype], None)
+    if dtype is None:
+        raise RefusedError(
+            say(
+                "{file} holds {dtype} numbers in its tensor {example}, which this PyTorch does not know. "
+                "Nothing was changed.",
+                file=path.name,
+                dtype=info.dtype,
+                example=shown(name),
+            )
+        )
+    if 0 in info.shape:  # an empty numpy buffer has no stride, and torch then sees no elements in it
+        return torch.empty(0, dtype=dtype).reshape(info.shape)
+    memory = numpy.empty(math.prod(info.shape) * dtype.itemsize, numpy.uint8)
+    at = 0
+    for piece in chunks(file, path, header, info):
+        memory[at : at + len(piece)] = piece
+        at += len(piece)
+    return torch.from_numpy(memory).view(dtype).reshape(info.shape)

@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-from .deliver import deliver
-from .order import Delivery, Network, Order, Phase, Progress, Unfinished
-from .partial.resumable import discard, unfinished
-from .retry import Patience
-from .sources.filename import proposed_name
+from .delivery import deliver
+from .request import Delivery, Network, Order, Patience, Phase, Progress, Unfinished
+from .resumable import discard, unfinished
+from .sources import proposed_name
 
 __all__ = [
     "Delivery",

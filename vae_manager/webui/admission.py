@@ -1,4 +1,6 @@
-"""Admission of requests: the extension answers its own page and programs, and no other web page.
+"""Admission: which visitor may do what, for events of the page and for routes.
+
+Admission of requests: the extension answers its own page and programs, and no other web page.
 
 One decision for each route and each event of gradio. It works from a request's headers, the address of the client, the
 interface that the server listens on, and the names that the owner has added.
@@ -13,16 +15,48 @@ interface that the server listens on, and the names that the owner has added.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from ..errors import NotAdmittedError
 from ..sentences import say
+from .hosts.host_values import Act
+from .translation import Words
 
-__all__ = ["FLAG", "Listening", "Name", "Visitor", "admit", "is_loopback", "names_in", "no_names_in", "not_direct"]
+if TYPE_CHECKING:
+    from ..sentences import Sentence
+    from .hosts.host import Host
+
+__all__ = [
+    "FLAG",
+    "OURS_ALONE",
+    "Listening",
+    "Name",
+    "Visitor",
+    "admit",
+    "close_folder",
+    "host_for",
+    "is_loopback",
+    "names_in",
+    "no_names_in",
+    "not_admitted",
+    "not_direct",
+    "seen_from_elsewhere",
+    "seen_from_here",
+    "visitor_of",
+]
+
 
 FLAG: Final = "--vae-manager-allowed-hosts"
 
@@ -232,3 +266,101 @@ def _is_at_this_machine(found: dict[str, list[str]], client: str | None) -> bool
     name = _name(found["host"][0])
     direct = not FORWARDING & found.keys()
     return direct and name is not None and _is_here(name[0]) and client is not None and is_loopback(client)
+
+
+class _Visited:
+    """Everything is the host's own, apart from what depends on the visitor."""
+
+    def __init__(self, host: Host, *, is_owner: bool) -> None:
+        self._host = host
+        self._is_owner = is_owner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+    @property
+    def shows_paths(self) -> bool:
+        return self._is_owner
+
+    def refusal(self, act: Act) -> Sentence | None:
+        return self._host.refusal(act, remote=not self._is_owner)
+
+
+def seen_from_here(host: Host) -> Host:
+    """The host as its owner uses it, at this machine."""
+    return cast("Host", _Visited(host, is_owner=True))
+
+
+def seen_from_elsewhere(host: Host) -> Host:
+    """The host as anybody else uses it."""
+    return cast("Host", _Visited(host, is_owner=False))
+
+
+OURS_ALONE: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+"""Headers of all answers. On a network without TLS a browser sends no `Sec-Fetch-Site`: the second header prevents
+another page from showing a picture of the extension, and from measuring it."""
+
+
+def visitor_of(host: Host, request: Request) -> Visitor:
+    """The sender of the request. Raises NotAdmittedError."""
+    return admit(request.headers.items(), request.client.host if request.client is not None else None, host.listening())
+
+
+def host_for(host: Host, request: Request) -> Host:
+    """The host as the sender of the request may use it. Raises NotAdmittedError."""
+    return seen_from_here(host) if visitor_of(host, request).is_owner else seen_from_elsewhere(host)
+
+
+def not_admitted(error: NotAdmittedError, words: Words) -> JSONResponse:
+    """The page shows the sentence; programs go by the code."""
+    content = {"code": error.code, "error": words(error.sentence)}
+    return JSONResponse(content, status_code=403, headers={"Cache-Control": "no-store", **OURS_ALONE})
+
+
+PREFIXES: Final = ("/file=", "/file/", "/gradio_api/file=", "/gradio_api/file/")
+
+
+def close_folder(app: FastAPI, folder: Path) -> None:
+    """Answer requests for files of `folder` before gradio does."""
+    app.router.routes.insert(0, _Closed(folder))
+
+
+class _Closed(Route):
+    """Route that matches just the requests for files of the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("/file={path:path}", _refuse, include_in_schema=False)
+        self._folder = folder
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] == "http" and self._leads_here(str(scope["path"])):
+            return Match.FULL, {"endpoint": self.endpoint, "path_params": {}}
+        return Match.NONE, {}
+
+    def _leads_here(self, path: str) -> bool:
+        for prefix in PREFIXES:
+            _, found, file = path.partition(prefix)  # a proxy may pass on what stands before it
+            if found and _is_inside(file, self._folder):
+                return True
+        return False
+
+
+def _refuse(request: Request) -> Response:
+    return JSONResponse({"detail": "File not allowed."}, status_code=403)
+
+
+def _is_inside(file: str, folder: Path) -> bool:
+    """True if the file is in the folder, under any name, or does not exist by its name."""
+    try:
+        status = folder.stat()
+        places = {Path(os.path.abspath(file)), Path(os.path.realpath(file))}  # noqa: PTH100 - gradio's own way
+    except (OSError, ValueError):
+        return False  # there is no folder yet, or no such path
+    return any(_is_same_file(one, status) for place in places for one in (place, *place.parents))
+
+
+def _is_same_file(path: Path, status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.stat(), status)
+    except OSError:
+        return False

@@ -1,21 +1,360 @@
-"""The one HTTP route: what an open page shows. It changes nothing; actions go through gradio's events."""
+"""Routes of the API, and those that serve the page's pictures.
+
+Previews of the library's files.
+
+    GET /vae-manager/preview/KEY      the picture beside the file of that key
+
+They are admitted as the state is. A key names a file of the library, so no path comes from outside.
+
+The pictures of a comparison, to the pixel, and where two of them differ. Nothing is changed here.
+
+    GET /vae-manager/comparison/ID/NUMBER.png              what the VAE of that place made; `original`
+    GET /vae-manager/comparison/ID/difference/A/B.png      grey: the larger the difference the brighter
+    GET /vae-manager/comparison/ID/differences/A/B         where they differ most, and what white stands for
+    GET /vae-manager/comparison/ID/sheet.png               the sheet, once it is saved
+
+They belong to whoever may see the page: the same sign-in is asked for, and no page elsewhere gets one. Numbers begin
+anew with each process, so the page adds `?` and a word of this one, and the browser may keep what it has.
+
+POST /vae-manager/api/compare: a comparison for programs, where the WebUI was started with --api.
+
+    {"infotext": TEXT | null, "picture": BASE64 | null, "encode": "current" | "each", "vaes": [NAME, …]}
+
+Without a picture to be encoded, one of the last generated ones is compared: that of this infotext, else the newest.
+"None" is the checkpoint's own VAE, as everywhere in the WebUI's API. The same sign-in as /sdapi is asked for, JSON
+alone is taken, and no page elsewhere can ask. The answer comes when all is done; an error is a sentence.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from secrets import compare_digest
+from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..errors import NotAdmittedError
-from .request_guard import OURS_ALONE, not_admitted, visitor_of
+from ..compare import Comparison, Encoder, Kept, Result, State
+from ..errors import IntegrityError, NotAdmittedError, NotFoundError, RefusedError, UsageError, VaeManagerError
+from ..files.state_file import parse_json
+from ..library.folders import MAX_BYTES, media_type_of
+from ..sentences import Sentence, say
+from ..service import Service
+from .admission import OURS_ALONE, host_for, not_admitted, visitor_of
+from .comparison_job import begin
+from .hosts.host import MOST_PIXELS, Wanted
+from .translation import without_paths, words_of
+from .ui.comparison_page import comparison_of, notes_of
 from .ui.gradio_compat import signed_in
 from .ui.page import COMPARISON, LIBRARY, TABS, Page
+from .ui.views.comparison_section import ORIGINAL, PICTURES_PATH, SHEET, legend
 
-PATH = "/vae-manager/state"
+if TYPE_CHECKING:
+    from ..compare.comparison_store import Pixels
+    from .hosts.host import Host
+
+__all__ = ["register_previews"]
+
+
+PREVIEW_PATH = "/vae-manager/preview"
+HEADERS = {"Cache-Control": "private, no-cache", **OURS_ALONE}
+
+
+def register_previews(app: FastAPI, page: Callable[[], Page]) -> None:
+    """Add the route to a WebUI's app."""
+
+    def preview(request: Request, key: str) -> Response:
+        try:
+            visitor_of(page().host, request)
+        except NotAdmittedError as error:
+            return not_admitted(error, page().words)
+        if not signed_in(app, request):
+            return _refuse_preview(401)
+        return _preview(page(), key, request.headers.get("if-none-match"))
+
+    app.get(PREVIEW_PATH + "/{key}", include_in_schema=False)(preview)
+
+
+def _preview(page: Page, key: str, had: str | None) -> Response:
+    try:
+        path = page.preview_of(key)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for a writer
+            return _refuse_preview(404)
+        tag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+        if had == tag:
+            return Response(status_code=304, headers={**HEADERS, "ETag": tag})
+        with path.open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+    except (NotFoundError, OSError):
+        return _refuse_preview(404)
+    kind = media_type_of(content)
+    if kind is None or len(content) > MAX_BYTES:
+        return _refuse_preview(404)
+    return Response(content, media_type=kind, headers={**HEADERS, "ETag": tag})
+
+
+def _refuse_preview(status: int) -> JSONResponse:
+    return JSONResponse({"error": "There is no such picture."}, status_code=status, headers=HEADERS)
+
+
+KEPT = {"Cache-Control": "private, max-age=86400", **OURS_ALONE}
+NOT_KEPT = {"Cache-Control": "no-store", **OURS_ALONE}
+PLACES = 8
+"""Where two pictures differ most, of which a person is led from one to the next."""
+
+
+def register_pictures(app: FastAPI, page: Callable[[], Page]) -> None:
+    """Add the routes to a WebUI's app."""
+
+    def guarded(request: Request, id: str, answer: Callable[[Comparison], Response]) -> Response:
+        try:
+            visitor_of(page().host, request)
+        except NotAdmittedError as error:
+            return not_admitted(error, page().words)
+        if not signed_in(app, request):
+            return _refuse_picture(401, "Sign in to the WebUI first.")
+        try:
+            return answer(comparison_of(page().service, id))
+        except VaeManagerError as error:
+            return _refuse_picture(404, str(error.sentence))
+
+    def picture(request: Request, id: str, which: str) -> Response:
+        return guarded(request, id, lambda comparison: _picture(comparison, which))
+
+    def difference(request: Request, id: str, first: str, second: str) -> Response:
+        return guarded(request, id, lambda comparison: _difference(comparison, first, second))
+
+    def differences(request: Request, id: str, first: str, second: str) -> Response:
+        return guarded(request, id, lambda comparison: _differences(page(), comparison, first, second))
+
+    def sheet(request: Request, id: str) -> Response:
+        return guarded(request, id, lambda comparison: _sheet(page().service.saved.get(comparison.id, ())))
+
+    app.get(PICTURES_PATH + "/{id}/" + SHEET, include_in_schema=False)(sheet)
+    app.get(PICTURES_PATH + "/{id}/{which}.png", include_in_schema=False)(picture)
+    app.get(PICTURES_PATH + "/{id}/difference/{first}/{second}.png", include_in_schema=False)(difference)
+    app.get(PICTURES_PATH + "/{id}/differences/{first}/{second}", include_in_schema=False)(differences)
+
+
+def _picture(comparison: Comparison, which: str) -> Response:
+    from ..compare.pictures import png
+
+    return _png(png(pixels_of(comparison, which)), KEPT)
+
+
+def _difference(comparison: Comparison, first: str, second: str) -> Response:
+    from ..compare.metrics import difference_map
+    from ..compare.pictures import png
+
+    return _png(png(difference_map(*_two(comparison, first, second)).pixels), KEPT)
+
+
+def _differences(page: Page, comparison: Comparison, first: str, second: str) -> Response:
+    from ..compare.metrics import difference_map, most_different
+
+    two = _two(comparison, first, second)
+    boxes = most_different(two, PLACES)
+    text = legend(difference_map(*two).white if boxes else 0, page.words)
+    return JSONResponse({"boxes": [list(box) for box in boxes], "legend": text}, headers=KEPT)
+
+
+def _sheet(saved: Sequence[Path]) -> Response:
+    """The file that was saved, which may be gone by now."""
+    try:
+        return _png(saved[-1].read_bytes(), NOT_KEPT)
+    except (IndexError, OSError):
+        raise NotFoundError(say("This picture is not there.")) from None
+
+
+def _two(comparison: Comparison, first: str, second: str) -> tuple[Pixels, Pixels]:
+    left, right = pixels_of(comparison, first), pixels_of(comparison, second)
+    if left.shape != right.shape:
+        raise NotFoundError(say("These two pictures have different sizes."))
+    return left, right
+
+
+def pixels_of(comparison: Comparison, which: str) -> Pixels:
+    """The original, or what the VAE of that number has made. Raises NotFoundError."""
+    pixels = comparison.original if which == ORIGINAL else None
+    if which.isascii() and which.isdecimal() and len(which) < 5 and int(which) < len(comparison.vaes):
+        result = comparison.of(comparison.vaes[int(which)])
+        pixels = result.decoded.pixels if result is not None else None
+    if pixels is None:
+        raise NotFoundError(say("This picture is not there."))
+    return pixels
+
+
+def _png(content: bytes, headers: dict[str, str]) -> Response:
+    return Response(content, media_type="image/png", headers=headers)
+
+
+def _refuse_picture(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status_code=status, headers=NOT_KEPT)
+
+
+COMPARE_PATH: Final = "/vae-manager/api/compare"
+FIELDS: Final = ("infotext", "picture", "encode", "vaes")
+MAX_BODY_BYTES: Final = 96 * 2**20
+"""More than a PNG of the most pixels takes in base64."""
+
+
+def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], users: Mapping[str, str]) -> None:
+    """Add the route. `users` are those of `--api-auth` with their passwords; none: nobody is asked to sign in."""
+
+    async def compare(request: Request) -> Response:
+        try:
+            here = host_for(host, request)
+        except NotAdmittedError as error:
+            return not_admitted(error, words_of(host))
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return _refuse_comparison(415, "Only JSON is taken.")
+        body = await _body(request)
+        if body is None:
+            return _refuse_comparison(413, f"A question has at most {MAX_BODY_BYTES // 2**20} MB.")
+        try:
+            asked = parse_json(body, max_bytes=MAX_BODY_BYTES)
+        except ValueError:
+            return _refuse_comparison(400, "This is no JSON, or its parts lie too deep in each other.")
+        return await run_in_threadpool(_comparison_answer, here, service(), asked)
+
+    app.post(COMPARE_PATH, dependencies=[Depends(_signed_in(users))] if users else [])(compare)
+
+
+async def _body(request: Request) -> bytes | None:
+    """Read the body; None if it is too long."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _signed_in(users: Mapping[str, str]) -> Callable[..., None]:
+    """As the WebUI's own routes have it (modules/api/api.py:279)."""
+
+    def signed_in(credentials: HTTPBasicCredentials = Depends(HTTPBasic())) -> None:  # noqa: B008
+        expected = users.get(credentials.username)
+        if expected is None or not compare_digest(credentials.password.encode(), expected.encode()):
+            raise HTTPException(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
+
+    # The annotations are looked up by name otherwise, which this function's place hides.
+    signed_in.__annotations__ = {"credentials": HTTPBasicCredentials, "return": None}
+    return signed_in
+
+
+def _comparison_answer(host: Host, service: Service, asked: Any) -> Response:
+    try:
+        wanted = _wanted(host, asked)
+        done = _done(host, service, wanted)
+        if done.error is not None:
+            raise RefusedError(done.error)
+    except VaeManagerError as error:
+        status = {UsageError: 400, IntegrityError: 400, NotFoundError: 404}.get(type(error), 409)
+        return _refuse_comparison(status, _text(error.sentence, host))
+    return _as_ascii(_as_json(done, host))
+
+
+def _wanted(host: Host, asked: Any) -> Wanted:
+    if not isinstance(asked, dict) or asked.keys() - set(FIELDS):
+        fields = ", ".join(FIELDS)
+        raise UsageError(say("An object with some of these fields is wanted: {fields}.", fields=fields))
+    vaes, encode = asked.get("vaes"), asked.get("encode", "current")
+    if not isinstance(vaes, list) or not vaes or not all(isinstance(vae, str) for vae in vaes):
+        raise UsageError(say("“vaes” is to be a list of names of VAE files; “None” is the checkpoint's own."))
+    if encode not in ("current", "each"):
+        raise UsageError(say("“encode” is to be “current” or “each”."))
+    if not all(isinstance(asked.get(name), str | None) for name in ("infotext", "picture")):
+        raise UsageError(say("“infotext” and “picture” are to be text."))
+    if asked.get("picture") is not None:
+        return Wanted(Encoder(_pixels(asked["picture"]), encode == "each"), vaes)
+    return Wanted(_kept(host, asked.get("infotext")), vaes)
+
+
+def _kept(host: Host, infotext: str | None) -> Kept:
+    kept = host.comparing.kept
+    found = next(iter(kept.all()), None) if infotext is None else kept.of_infotext(infotext)
+    if found is None:
+        raise NotFoundError(
+            say("No such picture is kept. Make one, or send one; the settings say how many of the last ones are kept.")
+        )
+    return found
+
+
+def _pixels(text: str) -> Pixels:
+    """Of a picture in base64, with or without the beginning of a data address."""
+    from ..compare.pictures import read_picture
+
+    try:
+        content = base64.b64decode(text.rpartition(",")[2], validate=True)
+    except ValueError as error:
+        raise UsageError(say("“picture” is no picture in base64.")) from error
+    return read_picture(content, max_pixels=MOST_PIXELS)
+
+
+def _done(host: Host, service: Service, wanted: Wanted) -> Comparison:
+    """Waits for it, in the same line as those of the page."""
+    done: list[Comparison] = []
+    id = begin(host.comparing, service, wanted, say("A comparison asked for by a program"), done.append)
+    service.comparing.wait(id)
+    if not done or done[0].state is State.STOPPED:
+        raise RefusedError(say("The comparison was stopped. The VAE in use is unchanged."))
+    return done[0]
+
+
+def _as_json(done: Comparison, host: Host) -> dict[str, Any]:
+    return {
+        "reference": "original" if done.original is not None else None if done.lacks_reference else done.reference,
+        "note": _text(done.note, host) if done.note is not None else None,
+        "seconds": done.seconds,
+        "results": [_result(result, host) for result in done.results],
+    }
+
+
+def _result(result: Result, host: Host) -> dict[str, Any]:
+    from ..compare.pictures import png
+
+    decoded = result.decoded
+    written = png(decoded.pixels, result.infotext) if decoded.pixels is not None else None
+    return {
+        "vae": decoded.vae,
+        "picture": base64.b64encode(written).decode() if written is not None else None,
+        "seconds": decoded.seconds,
+        "peak_bytes": decoded.peak,
+        "nan": decoded.nan,
+        "figures": asdict(result.figures) if result.figures is not None else None,
+        "words": [str(word) for word in result.words],
+        "note": " ".join(map(str, notes_of(result))) or None,
+        "error": _text(decoded.error, host) if decoded.error is not None else None,
+        "infotext": result.infotext,
+    }
+
+
+def _text(sentence: Sentence, host: Host) -> str:
+    """In English, for programs."""
+    return str(sentence if host.shows_paths else without_paths(sentence))
+
+
+def _refuse_comparison(status: int, reason: str) -> Response:
+    return _as_ascii({"error": reason}, status)
+
+
+def _as_ascii(content: Mapping[str, Any], status: int = 200) -> Response:
+    """A name, of a file or in a question, can hold halves of characters, which no UTF-8 has."""
+    return Response(json.dumps(content), status, OURS_ALONE, "application/json")
+
+
+STATE_PATH = "/vae-manager/state"
 
 
 def register(app: FastAPI, page: Callable[[], Page]) -> None:
@@ -36,7 +375,7 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
         comparison = (asked[COMPARISON], asked.get("shown", "")) if COMPARISON in asked else None
         return _answer(seen.state(choices, library, comparison))
 
-    app.get(PATH, include_in_schema=False)(state)
+    app.get(STATE_PATH, include_in_schema=False)(state)
 
 
 def _answer(content: Mapping[str, Any]) -> Response:

@@ -16,9 +16,8 @@ from ..sentences import Sentence, say
 from ..service import Service
 
 if TYPE_CHECKING:
-    from ..compare.findings import Wrong
-    from ..compare.metrics import Looks
-    from .hosts.comparison_protocol import Comparing, Wanted
+    from ..compare.metrics import Looks, Wrong
+    from .hosts.host import Comparing, Wanted
 
     Then = Callable[[Comparison], None]
 
@@ -120,8 +119,7 @@ class _Job:
 
     def _measure(self, decoded: Decoded) -> None:
         """Against the original, else against the one in use; not at all where that gave no picture."""
-        from ..compare.findings import in_words
-        from ..compare.metrics import compare, look
+        from ..compare.metrics import compare, in_words, look
 
         if decoded.pixels is None:
             return
@@ -139,7 +137,7 @@ class _Job:
 
     def _say_which_is_wrong(self) -> None:
         """Two pictures that are not the same one do not tell whose VAE does not fit; the checkpoint's own fits."""
-        from ..compare.findings import Wrong, in_words, is_other, of_reference
+        from ..compare.metrics import Wrong, in_words, is_other, of_reference
 
         now = self._now
         if now.reference is None or now.reference == BUILTIN.word:
@@ -154,7 +152,7 @@ class _Job:
 
     def _wrong(self, result: Result) -> Wrong:
         """Of a result whose picture is not that of the reference."""
-        from ..compare.findings import Wrong
+        from ..compare.metrics import Wrong
 
         fits = self._fits(result)
         if fits is None:
@@ -163,8 +161,7 @@ class _Job:
 
     def _fits(self, result: Result) -> bool | None:
         """Its picture is that of the checkpoint's own VAE; None where there is none to hold it against."""
-        from ..compare.findings import OTHER
-        from ..compare.metrics import psnr
+        from ..compare.metrics import OTHER, psnr
 
         own = self._now.of(BUILTIN.word)
         if own is None or own.decoded.foreign is not None or own.decoded.pixels is None:

@@ -21,11 +21,11 @@ from ..sentences import Sentence, say
 from ..service import Service, the_service
 from .faults import FAULTS
 from .hosts import host_values
-from .hosts.common import infotext, options
-from .hosts.common.webui import FamilyWebUI
+from .hosts.common import options, patches
+from .hosts.common.adapter import FamilyWebUI
 from .hosts.fallbacks import with_fallbacks
-from .hosts.permissions import Act
-from .ui import accordion, tab
+from .hosts.host_values import Act
+from .ui import blocks
 from .ui.actions import quick_settings_with_vae
 from .ui.gradio_compat import Work, changed, heed_people_alone, is_in_page, on_sync
 from .ui.page import TABS, Page
@@ -101,12 +101,12 @@ class Extension:
 
     def _tabs(self) -> list[tuple[Any, str, str]]:
         """The tab "VAE". No file is looked at before somebody opens it."""
-        return [(tab.build(self.page()), "VAE", tab.NAME)]
+        return [(blocks.build_tab(self.page()), "VAE", blocks.NAME)]
 
     def _register_settings(self) -> None:
         from . import settings_section  # needs more of the WebUI than all else: without it the defaults count
 
-        settings_section.register(self.host, self.page().words, accordion.settings_region(), self._follow)
+        settings_section.register(self.host, self.page().words, blocks.settings_region(), self._follow)
 
     def _follow(self) -> None:
         follow(with_fallbacks(self.host), self.service)
@@ -151,23 +151,23 @@ class Extension:
 
     def _add_routes(self, demo: Any, app: Any) -> None:
         if demo is not None:  # None with --nowebui: there is no page to show anything in
-            from . import api, api_pictures, api_previews
-            from .request_guard import close_folder
+            from . import api
+            from .admission import close_folder
 
             with FAULTS.caught(say("Closing the folder of VAE Manager")):
                 close_folder(app, self.host.data_folder)
             api.register(app, self.page)
             with FAULTS.caught(say("The pictures of comparisons")):
-                api_pictures.register(app, self.page)
-                api_previews.register(app, self.page)
+                api.register_pictures(app, self.page)
+                api.register_previews(app, self.page)
         if host_values.flag("api", False) or host_values.flag("nowebui", False):
-            from . import api_compare
+            from . import api
 
             with FAULTS.caught(say("Comparing VAEs through the API")):
                 host = with_fallbacks(self.host)
-                api_compare.register(app, host, lambda: self.service, _api_users())
+                api.register_compare(app, host, lambda: self.service, _api_users())
 
-    def _name_the_vae(self, infotext: str, fields: dict[str, Any]) -> None:
+    def _name_the_vae(self, pasted: str, fields: dict[str, Any]) -> None:
         self.host.name_pasted(self.service, fields)
 
     def _follow_setting(self, model: Any) -> None:
@@ -209,7 +209,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img: bool) -> list[Any]:
-        return accordion.build(self.extension.page(), TABS[1] if is_img2img else TABS[0])
+        return blocks.build_accordion(self.extension.page(), TABS[1] if is_img2img else TABS[0])
 
     def before_process(self, p: Any, tab_choice: str = "", *_: Any) -> None:
         """Give the tab's choice to this generation, unless X/Y/Z or a request through the API has set one.
@@ -240,7 +240,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         if not options.guarded():
             return
         with FAULTS.caught(say("Naming the VAE in infotext")):
-            infotext.follow(self.extension.host, p)
+            patches.follow(self.extension.host, p)
         with FAULTS.caught(say("Keeping pictures for comparisons")):
             self.extension.host.latents.claim(p, images)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..infotext_match import Finding, Here, Match, Named, Picture, match
+from ..infotext import Finding, Here, Match, Named, Picture, match
 from ..service import Service
-from .hosts.permissions import Act
+from .hosts.host_values import Act
 
 if TYPE_CHECKING:
     from .hosts.host import Host

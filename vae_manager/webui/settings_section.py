@@ -14,8 +14,8 @@ from ..sentences import say
 from .faults import FAULTS
 from .hosts import host_values
 from .hosts.common import options
-from .hosts.common.webui import FamilyWebUI
-from .hosts.permissions import Act
+from .hosts.common.adapter import FamilyWebUI
+from .hosts.host_values import Act
 from .translation import Words
 
 CATEGORY = "sd"

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..sentences import say
 from .faults import FAULTS
-from .hosts.surfaces import host_here
+from .hosts.host_values import host_here
 
 UNKNOWN = "unknown"
 """The adapter of a WebUI that none of the others fits."""

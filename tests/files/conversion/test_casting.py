@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vae_manager.errors import IntegrityError, RefusedError
-from vae_manager.files.conversion.casting import cast
+from vae_manager.files.conversion import cast
 
 if TYPE_CHECKING:
     import torch

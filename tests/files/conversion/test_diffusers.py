@@ -10,7 +10,7 @@ import pytest
 
 from vae_manager.files import inspect
 from vae_manager.files.conversion import convert
-from vae_manager.files.fingerprints import fingerprints
+from vae_manager.files.tensor_data import fingerprints
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")

@@ -13,9 +13,9 @@ import pytest
 
 from tests.files.whole_vaes import vae, write
 from vae_manager.errors import BrokenFileError, Cancelled, DiskError, FileChangedError, IntegrityError
-from vae_manager.files import partials
+from vae_manager.files import conversion as module
+from vae_manager.files import disk
 from vae_manager.files.conversion import convert
-from vae_manager.files.conversion import writing as module
 
 from .folders import left
 
@@ -127,8 +127,8 @@ def test_no_such_folder(source: Path, target: Path) -> None:
 
 
 def test_what_is_being_written_is_left_alone(target: Path) -> None:
-    with partials.partial_file(target.parent) as (path, _):
-        with partials.partial_file(target.parent) as (other, _):
+    with disk.partial_file(target.parent) as (path, _):
+        with disk.partial_file(target.parent) as (other, _):
             assert left(target) == sorted([path.name, other.name])
             assert all(name.startswith(".") for name in left(target))
         assert left(target) == [path.name]

@@ -11,10 +11,8 @@ from tests.files.torch_files import write_zip
 from tests.files.whole_vaes import Tensor, Tensors, below, renamed, vae, write
 from vae_manager.errors import RefusedError
 from vae_manager.files import inspect
-from vae_manager.files.conversion import Plan, convert, described, plan
-from vae_manager.files.conversion.planning import Layout
-from vae_manager.records.capability import A1111
-from vae_manager.records.verdict import Usable, UsableAfter, verdict
+from vae_manager.files.conversion import Layout, Plan, convert, described, plan
+from vae_manager.records.verdict import A1111, Usable, UsableAfter, verdict
 
 LOSS = {"loss.logvar": Tensor("F32", (), bytes(4))}
 UNET = {"model.diffusion_model.out.2.weight": Tensor("F32", (4,), bytes(16))}

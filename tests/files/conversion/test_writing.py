@@ -15,7 +15,7 @@ from tests.files.whole_vaes import FLUX, SD, Config, Tensor, Tensors, below, rea
 from tests.library.vaes import without_links
 from vae_manager import __version__
 from vae_manager.errors import DiskError, NameTakenError, NotFoundError, RefusedError, UsageError
-from vae_manager.files import read_header, tensor_reader
+from vae_manager.files import read_header, tensor_data
 from vae_manager.files.conversion import Converted, convert, free_name
 from vae_manager.records import HashStore, RecordStore
 
@@ -116,7 +116,7 @@ def test_a_name_that_is_no_text(source: Path, target: Path) -> None:
 
 
 def test_progress_reaches_its_end(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensor_reader, "CHUNK", 256)
+    monkeypatch.setattr(tensor_data, "CHUNK", 256)
     seen: list[tuple[int, int]] = []
     convert(source, target, report=lambda done, total: seen.append((done, total)))
     done = [one for one, _ in seen]

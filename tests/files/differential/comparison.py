@@ -16,10 +16,9 @@ from typing import Any
 
 from vae_manager.errors import BrokenFileError
 from vae_manager.files import chunks
-from vae_manager.files.headers import Header
-from vae_manager.files.pickles import is_torch_file, read_torch
-from vae_manager.files.tensor_table import TORCH_DTYPES
-from vae_manager.swap.file_weights import OTHER_DTYPES
+from vae_manager.files.headers import TORCH_DTYPES, Header
+from vae_manager.files.torch_reader import is_torch_file, read_torch
+from vae_manager.swap.weight_reader import OTHER_DTYPES
 
 from ..fuzzing.checks import ALARM
 

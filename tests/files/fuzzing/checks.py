@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from tests.files.differential.torch_reader import unwrapped
 from vae_manager.errors import BrokenFileError
 from vae_manager.files import chunks, read_header
-from vae_manager.files.pickles import is_torch_file, read_torch
+from vae_manager.files.torch_reader import is_torch_file, read_torch
 
 NEWER_DTYPES = {"F4", "F6_E2M3", "F6_E3M2", "F8_E8M0", "C64", "F8_E4M3FNUZ", "F8_E5M2FNUZ"}
 """The library knows them since 0.6; no VAE has any."""

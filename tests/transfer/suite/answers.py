@@ -8,7 +8,7 @@ from email.utils import formatdate
 from tests.hub import Fault
 from tests.transfer.ordering import MB, QUICK
 from vae_manager.errors import IntegrityError, NetworkError, RefusedError
-from vae_manager.transfer.connections.segments import FIRST
+from vae_manager.transfer.range_requests import FIRST
 
 from .case import A_LITTLE, MORE, SLOW, WHOLE, Case, Step, both, cdn, cdn_always, hub, hub_always, midway
 from .world import CONNECTIONS, World

@@ -8,7 +8,7 @@ from tests.hub import Fault
 from tests.transfer.ordering import COMMIT, MB, NAME, REPO, some_bytes
 from vae_manager.catalogue.entry import HttpsSource, HubSource
 from vae_manager.errors import IntegrityError, NetworkError
-from vae_manager.transfer.connections.segments import FIRST
+from vae_manager.transfer.range_requests import FIRST
 
 from .case import MORE, SIZE, SLOW, WHOLE, Case, Step, both, cdn, cdn_always, hub_always, midway
 from .world import World

@@ -65,7 +65,7 @@ class Shop:
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    monkeypatch.setattr("vae_manager.transfer.partial.partial_file.NOTE_BYTES", 20_000)
+    monkeypatch.setattr("vae_manager.transfer.partial_file.NOTE_BYTES", 20_000)
     folder = tmp_path / "VAE"
     folder.mkdir()
     with Hub() as hub:

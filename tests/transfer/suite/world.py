@@ -17,8 +17,7 @@ import pytest
 from tests.hub import Hub, Link
 from tests.transfer.ordering import COMMIT, MB, NAME, QUICK, REPO, Desk, sha256, some_bytes
 from vae_manager.errors import Cancelled, VaeManagerError
-from vae_manager.transfer import Delivery, Network, Order, Progress, Unfinished, deliver, unfinished
-from vae_manager.transfer.connections import segments
+from vae_manager.transfer import Delivery, Network, Order, Progress, Unfinished, deliver, range_requests, unfinished
 
 TOKEN = "hf_0123456789abcdefghijklmnopqrstuvwx"
 SECRETS = (TOKEN, "geheim", "Signature", "Key-Pair-Id")
@@ -193,7 +192,7 @@ def a_world(tmp_path: Path, size: int, link: Link, network: dict[str, object]) -
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
             environment.setenv(name, TOKEN)
         for name, value in SMALL_SHARES.items():
-            environment.setattr(segments, name, value)
+            environment.setattr(range_requests, name, value)
         environment.setattr(sys.modules[deliver.__module__], "REPORT_SECONDS", 0.02)
         world = World(hub, mirror, Desk(hub, folder, threading.Event()), case, tmp_path, some_data(size), link)
         world.network = network

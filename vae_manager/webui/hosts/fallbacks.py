@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...choice import AUTOMATIC, Resolution, Rule
 from ...errors import VaeManagerError
-from ...records.capability import A1111, VaeSignature
+from ...records.verdict import A1111, VaeSignature
 from ...sentences import Sentence, say
 from ..admission import Listening
 from ..faults import FAULTS, unavailable
-from .comparison_protocol import Comparing, NoComparing
-from .permissions import InUse
+from .host import Comparing, NoComparing
+from .host_values import InUse
 
 if TYPE_CHECKING:
     from .host import Host

@@ -1,4 +1,6 @@
-"""Values of a WebUI that not every version has, each with a default: flags, options, modules, components.
+"""Values of a host: its surfaces, its options, and the permissions that an action needs.
+
+Values of a WebUI that not every version has, each with a default: flags, options, modules, components.
 
 The one place that reads them, so that a name which a WebUI lacks is never an AttributeError in the middle of its start.
 `needed` reads a value that a function of the adapter cannot do without, and names it in its error.
@@ -6,10 +8,82 @@ The one place that reads them, so that a name which a WebUI lacks is never an At
 
 from __future__ import annotations
 
+import enum
 import importlib
+import importlib.util
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ...sentences import Sentence
+
+if TYPE_CHECKING:
+    from ...files import Identity
+
+
+Surface = Mapping[str, tuple[str, ...]]
+"""Names by module."""
+
+A1111_SURFACE: Surface = {
+    "modules.sd_vae": ("load_vae", "load_vae_dict", "reload_vae_weights", "resolve_vae", "vae_dict", "loaded_vae_file"),
+    "modules.sd_models": ("model_data",),
+    "modules.call_queue": ("queue_lock",),
+    "modules.script_callbacks": ("on_before_ui", "on_after_component", "on_model_loaded", "on_ui_tabs"),
+    "modules.launch_utils": ("git_tag",),
+}
+"""Names that the A1111 adapter calls. A WebUI that lacks any of them is not A1111."""
+
+REFORGE_SURFACE: Surface = {
+    **A1111_SURFACE,
+    "modules.sd_vae": (*A1111_SURFACE["modules.sd_vae"], "_normalize_vae_state_dict", "_load_vae_dict"),
+    "modules.sd_models": ("model_data", "load_model"),
+    "modules_forge.main_thread": ("run_and_wait_result",),
+    "modules_forge.forge_util": ("apply_circular_forge",),
+    "ldm_patched.modules.model_management": ("load_model_gpu",),
+}
+"""Names that the reForge adapter calls."""
+
+FORGE_SURFACE: Surface = {
+    "modules_forge.main_entry": ("module_list", "modules_change", "refresh_models", "refresh_model_loading_parameters"),
+    "modules.sd_models": ("model_data", "forge_model_reload"),
+    "modules.processing": ("forge_model_reload", "create_infotext", "decode_latent_batch", "need_global_unload"),
+    "modules.call_queue": ("queue_lock",),
+    "backend.memory_management": ("load_model_gpu",),
+}
+"""Names that the Forge adapter calls."""
+
+
+def host_here() -> str:
+    """The name of the folder with this WebUI's adapter."""
+    if importlib.util.find_spec("modules_forge") is None:
+        return "a1111" if _has(A1111_SURFACE) else "unknown"
+    if importlib.util.find_spec("modules_forge.main_entry") is not None:  # there sd_vae's functions have no effect
+        return "forge" if _has(FORGE_SURFACE) else "unknown"
+    return "reforge" if _has(REFORGE_SURFACE) else "unknown"
+
+
+def lacking_here() -> list[str]:
+    """The names without which no adapter that resembles this WebUI can work."""
+    if importlib.util.find_spec("modules_forge") is None:
+        return list(_lacking(A1111_SURFACE))
+    has_row = importlib.util.find_spec("modules_forge.main_entry") is not None
+    return list(_lacking(FORGE_SURFACE if has_row else REFORGE_SURFACE))
+
+
+def _has(surface: Surface) -> bool:
+    return next(_lacking(surface), None) is None
+
+
+def _lacking(surface: Surface) -> Iterator[str]:
+    for module, names in surface.items():
+        try:
+            found = importlib.import_module(module)
+        except ImportError:
+            yield module
+            continue
+        yield from (f"{module}.{name}" for name in names if not hasattr(found, name))
 
 
 def module(name: str) -> ModuleType | None:
@@ -96,3 +170,90 @@ def state(name: str, default: Any) -> Any:
 def component(name: str) -> Any:
     """A component of the row that Forge shows at the top of each page; None before it is built."""
     return value("modules_forge.main_entry", name)
+
+
+class Act(enum.Enum):
+    """What a person may want to do; flags of the WebUI can forbid each."""
+
+    CHOOSE = "choose"
+    CHOOSE_FOR_TAB = "choose for tab"
+    PREFER = "prefer"
+    """Write the preference of a checkpoint into its card, a file beside it."""
+    GET = "get"
+    CHANGE_SOURCES = "change sources"
+    """Set the endpoint, or fetch what the catalogue does not offer."""
+    CHANGE_FILES = "change files"
+    """Rename, move, delete or convert a file of the VAE folders."""
+    ADOPT_FILES = "adopt files"
+    """Take a file from anywhere on this machine into a VAE folder."""
+    CHANGE_QUICK_SETTINGS = "change quick settings"
+    RELOAD_PAGE = "reload page"
+    MANAGE_DOWNLOADS = "manage downloads"
+    """Pause, order, cancel, discard or continue a download."""
+    ACCEPT_TERMS = "accept terms"
+    """Accept the terms of a licence, for all who use this WebUI."""
+    CHECK_FILES = "check files"
+    """Verify files, look for duplicates, and stop such work."""
+
+
+OWNERS = frozenset({Act.MANAGE_DOWNLOADS, Act.ACCEPT_TERMS, Act.CHECK_FILES})
+"""Acts of the person at the WebUI's own machine. A shared WebUI refuses them to all others."""
+
+
+@dataclass(frozen=True)
+class InUse:
+    """What is really in the loaded model: never what was asked for."""
+
+    checkpoint: str | None
+    """The loaded checkpoint's name; None while no model is loaded."""
+    family: str | None
+    """The checkpoint's family (`sd1`, `sdxl`, …), where the host tells."""
+    path: str | None
+    """The VAE file whose weights are in the model; None means the checkpoint's own."""
+    dtype: str | None
+    """`fp32`, `fp16`, `bf16`."""
+    checkpoint_file: str | None = None
+    """Where the loaded checkpoint lies."""
+    decoded_by_taesd: bool = False
+    """The WebUI is set to decode with TAESD: the chosen VAE does not decode at all."""
+    overridden: bool = False
+    """A picture is being made with a VAE of its own (this tab only, X/Y/Z, a request): the choice comes back after."""
+    identity: Identity | None = None
+    """The file that the weights were read from, as it was then; None where that is not known."""
+    swap: Swap | None = None
+    """The swap that brought it, where one has been made since the checkpoint was loaded."""
+    coming: str | None = None
+    """The checkpoint that the host loads with the next picture, while none is loaded."""
+    notice: Sentence | None = None
+    """What is worth knowing of the VAE in use, or of what the last picture asked for."""
+    refusal: Refusal | None = None
+    """The VAE that was asked for last and is not in use, until another choice is made or it goes in after all."""
+    ignored: tuple[Ignored, ...] = ()
+    """Files that are chosen beside the VAE and that the WebUI is not given."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A VAE that was asked for by the setting, and the reason why it is not in use."""
+
+    path: str
+    sentence: Sentence
+    serial: int
+    """Another one for each time that somebody asks for it."""
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A file that is chosen and not used, and the reason."""
+
+    name: str
+    sentence: Sentence
+
+
+@dataclass(frozen=True)
+class Swap:
+    """How a VAE came into the model."""
+
+    path: str | None
+    seconds: float
+    from_memory: bool

@@ -8,23 +8,22 @@ from typing import TYPE_CHECKING, Any, Final
 from ...catalogue import Entry, Source, not_offered
 from ...choice import Choice
 from ...downloads import Downloads, LeftOver
-from ...downloads.keys import CIVITAI
+from ...downloads.addresses import CIVITAI
 from ...errors import NotFoundError, RefusedError, UsageError, VaeManagerError
-from ...files.json_text import parse_json
-from ...files.state_file import forget_damage
+from ...files.state_file import forget_damage, parse_json
 from ...jobs import Step
 from ...sentences import say
 from ...service import Service
 from ..admission import Visitor
-from ..hosts.permissions import Act
-from . import markup
-from .comparison_actions import COMPARISON_ACTIONS
-from .facts import state_folders, terms_are_open
+from ..hosts.host_values import Act
+from . import views
+from .comparison_page import COMPARISON_ACTIONS
 from .gradio_compat import Work, picture_of
 from .library_actions import LIBRARY_ACTIONS, convert_fetched
 from .page import Page
-from .questions import Question
 from .vae_options import allow, choose, dismiss, is_listed, prefer
+from .view_model import state_folders, terms_are_open
+from .views.components import Question
 
 if TYPE_CHECKING:
     from ...transfer import Delivery, Network
@@ -57,12 +56,12 @@ def _answering(page: Page, do: Callable[..., None]) -> Work:
         try:
             do(seen, *inputs)
         except Question as question:
-            return markup.question(question, seen.words)
+            return views.question(question, seen.words)
         except VaeManagerError as error:
-            return markup.answer(error.sentence, seen.words, can_close=True)
+            return views.answer(error.sentence, seen.words, can_close=True)
         return ""
 
-    return Work(page.host, answered, lambda sentence: markup.answer(sentence, page.words, can_close=True))
+    return Work(page.host, answered, lambda sentence: views.answer(sentence, page.words, can_close=True))
 
 
 Action = dict[str, Any]
@@ -140,7 +139,7 @@ def _left_over(host: Host, service: Service, key: str) -> LeftOver:
 
 def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Network:
     """How the network is used now; `typed` are sources that somebody may have typed."""
-    from ...downloads.address import must_be_public
+    from ...downloads.addresses import must_be_public
     from ...transfer import Network  # the network's part waits for the first download
 
     return Network(

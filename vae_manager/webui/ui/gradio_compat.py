@@ -1,4 +1,4 @@
-"""The gradio calls that differ between the versions that hosts bring: 3.41.2 (A1111, reForge) and 4.40.0 (Forge)."""
+"""Compatibility with the gradio versions of the hosts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,23 @@ from starlette.requests import Request
 
 from ...errors import NotAdmittedError, UsageError
 from ...sentences import Sentence, say
-from ..admission import not_direct
+from ..admission import not_direct, visitor_of
 from ..faults import FAULTS
-from ..request_guard import visitor_of
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
+
+
+def region(name: str, *, live: bool = False) -> str:
+    """A live one is read out by screen readers when it changes."""
+    role = ' role="status" aria-live="polite"' if live else ""
+    return f'<div data-vae-region="{name}"{role}></div>'
+
+
+def answers_home() -> str:
+    """The place for the answer to a click that no row, form or panel belongs to."""
+    return "<div data-vae-home></div>"
+
 
 GRADIO_4 = int(gr.__version__.split(".", 1)[0]) >= 4
 

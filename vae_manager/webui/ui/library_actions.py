@@ -11,10 +11,10 @@ from ...errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from ...library import VaeFile, scan
 from ...sentences import Sentence, megabytes, say
 from ...service import Service
-from ..hosts.permissions import Act
-from .library_facts import file_of, vae_folders
-from .questions import Question
+from ..hosts.host_values import Act
+from .library_view_model import file_of, vae_folders
 from .vae_options import LOOK_ALIKE, allow, choose, family_label, is_listed, judge, needs_conversion
+from .views.components import Question
 
 if TYPE_CHECKING:
     from ...library.family_evidence import Guess

@@ -14,27 +14,24 @@ from ...choice import AUTOMATIC, BUILTIN, Choice
 from ...errors import NotFoundError
 from ...jobs import JobState
 from ...library import VaeFile, scan
-from ...library.folders import Listing
-from ...library.sidecars import previews_of
+from ...library.folders import Listing, previews_of
+from ...maintenance import key_of
 from ...sentences import Sentence, say
 from ...service import Service
-from ...upkeep import key_of
-from ..admission import Visitor
+from ..admission import Visitor, seen_from_elsewhere, seen_from_here
 from ..faults import FAULTS
-from ..hosts.permissions import Act
-from ..hosts.visited import seen_from_elsewhere, seen_from_here
+from ..hosts.host_values import Act
 from ..pasted_pictures import chosen_for_tab
 from ..translation import Words, words_of
 from ..update import loaded_code
-from . import markup
-from .comparison_actions import compare_picture
-from .comparison_facts import Offers, read_section
-from .facts import Facts, read_activity, read_facts
-from .library_facts import LibraryRow, RowLog, read_library
-from .markup import choice_name
-from .markup.comparison_section import cards, kept, progress, setup, view_of
-from .markup.which_vae import which_vae
+from . import views
+from .comparison_page import Offers, compare_picture, read_section
+from .library_view_model import LibraryRow, RowLog, read_library
 from .vae_options import Memo, allow, choose, option_after_look, warning_in_tab
+from .view_model import Facts, read_activity, read_facts
+from .views import choice_name
+from .views.comparison_section import cards, kept, progress, setup, view_of
+from .views.which_vae import which_vae
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
@@ -137,14 +134,14 @@ class Page:
             with FAULTS.caught(say("The page of comparisons")):
                 state["comparison"] = self._comparison(facts, files, *comparison)
         # Last, so that those of this very look are among them.
-        state["regions"]["status"] = markup.faults(FAULTS.all(), self.words) + state["regions"]["status"]
+        state["regions"]["status"] = views.faults(FAULTS.all(), self.words) + state["regions"]["status"]
         return state
 
     def _faults_alone(self) -> dict[str, Any]:
         """Content of the page while no facts can be read: all other parts stay as they are."""
         return {
             "titles": dict.fromkeys(TABS, "VAE"),
-            "regions": {"status": markup.faults(FAULTS.all(), self.words)},
+            "regions": {"status": views.faults(FAULTS.all(), self.words)},
             "here": {},
             "sync": self._life,
             "active": False,
@@ -154,25 +151,25 @@ class Page:
 
     def _state_of(self, facts: Facts, tab_choices: Mapping[str, str]) -> dict[str, Any]:
         words = self.words
-        status, offers = markup.one_primary(
-            markup.status(facts, words) + markup.pasted(facts, words), markup.offers(facts, words)
+        status, offers = views.one_primary(
+            views.status(facts, words) + views.pasted(facts, words), views.offers(facts, words)
         )
         return {
             "titles": {
-                tab: markup.title(facts, words, self.word_of(own)) + markup.pasted_title(facts, words)
+                tab: views.title(facts, words, self.word_of(own)) + views.pasted_title(facts, words)
                 for tab, own in ((tab, tab_choices.get(tab, "")) for tab in TABS)
             },
             "regions": {
                 "status": status,
                 "offers": offers,
-                "downloads-now": markup.downloads_now(facts, words),
-                "catalogue": markup.one_primary(markup.catalogue(facts, words))[0],
-                "downloads": markup.downloads(facts, words),
-                "forms": markup.forms(facts, words),
-                "settings": markup.settings(facts, words, shown_in_page=self.quick_settings_at_build),
+                "downloads-now": views.downloads_now(facts, words),
+                "catalogue": views.one_primary(views.catalogue(facts, words))[0],
+                "downloads": views.downloads(facts, words),
+                "forms": views.forms(facts, words),
+                "settings": views.settings(facts, words, shown_in_page=self.quick_settings_at_build),
             },
             "here": {row.entry.id: row.here.name for row in facts.rows if row.here is not None},
-            "answers": markup.answers(facts, read_activity(self.host, self.service, facts.in_use.path), words),
+            "answers": views.answers(facts, read_activity(self.host, self.service, facts.in_use.path), words),
             "sync": self._sync_token(facts),
             "active": facts.active,
             **self.pace(),
@@ -189,16 +186,16 @@ class Page:
         )
 
         def html(row: LibraryRow) -> str:
-            return markup.library_row(row, library, words)
+            return views.library_row(row, library, words)
 
         return {
             **self._sent.since(stamp, library.rows, seen_with, html),
             "selected": library.selected.key if library.selected is not None else "",
             "regions": {
-                "library-bar": markup.library_bar(library, words),
-                "library-forms": markup.adopt_form(library, words),
-                "trash": markup.trash(library, words),
-                "file": markup.file_details(library, words),
+                "library-bar": views.library_bar(library, words),
+                "library-forms": views.adopt_form(library, words),
+                "trash": views.trash(library, words),
+                "file": views.file_details(library, words),
             },
             "active": library.active,
         }
@@ -242,8 +239,8 @@ class Page:
         work = self.service.upkeep.views()
         return {
             "jobs": {
-                **{job.key: markup.job_figures(job, words) for job in jobs if job.state is JobState.RUNNING},
-                **{job.key: markup.work_figures(job, words) for job in work if job.state is JobState.RUNNING},
+                **{job.key: views.job_figures(job, words) for job in jobs if job.state is JobState.RUNNING},
+                **{job.key: views.work_figures(job, words) for job in work if job.state is JobState.RUNNING},
             },
             "stamp": " ".join(f"{job.serial}{job.state.value}{job.wish.value}" for job in (*jobs, *work)),
         }
@@ -258,7 +255,7 @@ class Page:
             (facts.options,),
             (facts.wanted, facts.choice, facts.resolution, facts.in_use.family, facts.family, self.host.language(),
              dict(self.host.translations())),
-            lambda: _digest(markup.dropdown(facts, self.words)),
+            lambda: _digest(views.dropdown(facts, self.words)),
         )  # fmt: skip
         means = (facts.resolution.rule.value, facts.resolution.path)  # stands beside "Automatic"
         refused = facts.in_use.refusal.serial if facts.in_use.refusal is not None else None
@@ -278,7 +275,7 @@ class Page:
 
     def labels(self, facts: Facts) -> list[str]:
         """The dropdown's lines now."""
-        lines = markup.dropdown(facts, self.words)
+        lines = views.dropdown(facts, self.words)
         self._remember(lines)
         return [label for label, _ in lines]
 

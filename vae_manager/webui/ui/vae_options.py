@@ -16,7 +16,7 @@ from ...library import VaeFile, scan
 from ...records.verdict import AskFirst, Refused, Usable, UsableAfter, Verdict, family_label, obstacle_of, verdict
 from ...sentences import Sentence, say
 from ...service import Service
-from ..hosts.permissions import Act, InUse
+from ..hosts.host_values import Act, InUse
 
 if TYPE_CHECKING:
     from ...files import FileRecord

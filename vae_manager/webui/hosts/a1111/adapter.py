@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 from modules import sd_models, sd_vae
 
 from ....choice import AUTOMATIC, Choice
-from ....compare.picture_infotext import with_vae
+from ....compare.pictures import with_vae
 from ....library import scan
 from ....sentences import Sentence, say
 from .. import host_values
-from ..common import infotext, options, patching
-from ..common.webui import FamilyWebUI
+from ..common import options, patches
+from ..common.adapter import FamilyWebUI
 
 if TYPE_CHECKING:
     from ....service import Service
     from ..common.comparing import FamilyComparing
-    from ..common.loaded import LoadedVae
-    from .precision import Precision
-    from .ways_in import WaysIn
+    from ..common.vae_state import LoadedVae
+    from .load_hooks import WaysIn
+    from .vae_state import Precision
 
 
 class A1111(FamilyWebUI):
@@ -33,14 +33,14 @@ class A1111(FamilyWebUI):
     @functools.cached_property
     def ways_in(self) -> WaysIn:
         """What reads files waits for the first model: the WebUI's start is not it."""
-        from .books import A1111Books
-        from .ways_in import WaysIn
+        from .load_hooks import WaysIn
+        from .vae_state import A1111Books
 
         return WaysIn(self, A1111Books(self.precision))
 
     @functools.cached_property
     def precision(self) -> Precision:
-        from .precision import Precision
+        from .vae_state import Precision
 
         return Precision()
 
@@ -51,7 +51,7 @@ class A1111(FamilyWebUI):
     @functools.cached_property
     def comparing(self) -> FamilyComparing:
         from ..common.comparing import FamilyComparing
-        from .decoding import A1111Decoding
+        from .vae_state import A1111Decoding
 
         return FamilyComparing(self, A1111Decoding(self))
 
@@ -97,14 +97,14 @@ class A1111(FamilyWebUI):
         host_values.preset_option("sd_vae", AUTOMATIC.word)
 
     def guard(self) -> None:
-        from . import guards
+        from . import load_hooks
 
-        patching.install(self, guards.all_patches())
+        patches.install(self, load_hooks.all_patches())
 
     def unguard(self) -> None:
-        from . import guards
+        from . import load_hooks
 
-        patching.remove(guards, guards.all_patches())
+        patches.remove(load_hooks, load_hooks.all_patches())
 
     def override_of(self, p: Any) -> str | None:
         word: str | None = p.override_settings.get("sd_vae")
@@ -114,7 +114,7 @@ class A1111(FamilyWebUI):
         p.override_settings["sd_vae"] = word
 
     def name_decoder(self, p: Any) -> None:
-        p.sd_vae_name, p.sd_vae_hash = infotext.decoder(self)
+        p.sd_vae_name, p.sd_vae_hash = patches.decoder(self)
 
     def infotext_of(self, text: str, path: str | None, short_hash: str | None) -> str:
         name = Path(path).name if path is not None and options.read("add_vae_name_to_info", True) else None
@@ -130,7 +130,7 @@ class A1111(FamilyWebUI):
         return {"choices": list(words), "value": chosen.word}
 
     def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
-        infotext.into_fields(self, service, fields)
+        patches.into_fields(self, service, fields)
 
 
 @functools.cache

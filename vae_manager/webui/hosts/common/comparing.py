@@ -20,12 +20,12 @@ from ....files import FileRecord
 from ....records.verdict import Refused, UsableAfter, verdict
 from ....sentences import Sentence, say
 from ....service import the_service
-from ..comparison_protocol import Offer, Wanted
-from . import card, options
-from . import infotext as texts
+from ..host import Offer, Wanted
+from . import checkpoint_metadata, options
+from . import patches as texts
 
 if TYPE_CHECKING:
-    from .webui import FamilyWebUI
+    from .adapter import FamilyWebUI
 
 
 class Decoding(Protocol):
@@ -85,7 +85,7 @@ class FamilyComparing:
         model = self._host.model()
         if model is None:
             return say("No checkpoint is loaded, so nothing can be decoded.")
-        ours, theirs = card.family(model), kept.checkpoint.family
+        ours, theirs = checkpoint_metadata.family(model), kept.checkpoint.family
         if ours != theirs and ours is not None and theirs is not None:
             return say(
                 "This picture was made by {checkpoint}, a checkpoint of another family than the loaded one. Load that "

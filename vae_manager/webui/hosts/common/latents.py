@@ -20,7 +20,7 @@ from typing import Any
 from ....compare import Checkpoint, Kept, KeptLatents
 from ....sentences import Sentence, say
 from .. import host_values
-from . import card, options
+from . import checkpoint_metadata, options
 
 GATHERED = "vae_manager_latents"
 FACTOR = 8
@@ -67,7 +67,7 @@ class Latents:
         info = getattr(model, "sd_checkpoint_info", None)
         if not self.kept.wanted or info is None or not hasattr(batch, "detach"):
             return  # what another extension calls a model, or a batch, is no reason to lose its picture
-        checkpoint = Checkpoint(info.filename, info.sha256, card.family(model))
+        checkpoint = Checkpoint(info.filename, info.sha256, checkpoint_metadata.family(model))
         self._batch = _Batch(batch.detach().to("cpu", copy=True), checkpoint, self._vae_in(model))
 
     def claim(self, p: Any, pictures: Any) -> None:

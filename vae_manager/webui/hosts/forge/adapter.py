@@ -15,22 +15,21 @@ from modules_forge import main_entry
 
 from ....choice import AUTOMATIC, BUILTIN, Choice, Situation
 from ....library import scan
-from ....records.capability import VaeSignature
+from ....records.verdict import VaeSignature
 from ....sentences import Sentence, say
 from .. import host_values
-from ..common import card, options, patching
-from ..common.webui import FamilyWebUI
-from ..permissions import Act, InUse
-from . import infotext, modules_list, variants
-from .checkpoints import family_of, signature_of
-from .variants import OPTION
+from ..common import checkpoint_metadata, options, patches
+from ..common.adapter import FamilyWebUI
+from ..host_values import Act, InUse
+from . import detection, modules_list
+from .detection import OPTION, family_of, signature_of
 
 if TYPE_CHECKING:
-    from ....records.capability import HostCapability
+    from ....records.verdict import HostCapability
     from ....service import Service
     from ..common.comparing import FamilyComparing
-    from ..common.loaded import LoadedVae
-    from .ways_in import WaysIn
+    from ..common.vae_state import LoadedVae
+    from .load_hooks import WaysIn
 
 CARD_KEY = "vae_te"
 """Of a checkpoint's card: its VAE and text encoders, by base names; "Built in" for none."""
@@ -57,7 +56,7 @@ class Forge(FamilyWebUI):
     @functools.cached_property
     def ways_in(self) -> WaysIn:
         """What reads files waits for the first model: the WebUI's start is not it."""
-        from .ways_in import WaysIn
+        from .load_hooks import WaysIn
 
         return WaysIn(self)
 
@@ -68,14 +67,14 @@ class Forge(FamilyWebUI):
     @functools.cached_property
     def comparing(self) -> FamilyComparing:
         from ..common.comparing import FamilyComparing
-        from .decoding import ForgeDecoding
+        from .vae_state import ForgeDecoding
 
         return FamilyComparing(self, ForgeDecoding())
 
     # Files
 
     def vae_folders(self) -> Sequence[Path]:
-        return variants.vae_folders()
+        return detection.vae_folders()
 
     def files(self) -> Mapping[str, str]:
         return {
@@ -128,7 +127,7 @@ class Forge(FamilyWebUI):
         files = modules_list.with_vae(modules_list.chosen(), self.path_of(choice))
         if choice.file_name is None:
             options.write("sd_vae", choice.word)
-        for option in variants.options_of_modules():
+        for option in detection.options_of_modules():
             options.write(option, files)
         self.ways_in.note(files)
 
@@ -140,17 +139,20 @@ class Forge(FamilyWebUI):
         return replace(super().situation(choice, model), vae_path=None, near_names=False)
 
     def preference(self, checkpoint_file: str) -> str | None:
-        names = _names(card.field(checkpoint_file, CARD_KEY) or card.field(checkpoint_file, card.KEY))
+        names = _names(
+            checkpoint_metadata.field(checkpoint_file, CARD_KEY)
+            or checkpoint_metadata.field(checkpoint_file, checkpoint_metadata.KEY)
+        )
         vaes = [name for name in names if name in self.files()]
         if vaes:
             return vaes[-1]
         return BUILTIN.word if CARD_BUILTIN in names or BUILTIN.word in names else None
 
     def write_preference(self, checkpoint_file: str, word: str | None) -> None:
-        names = _names(card.field(checkpoint_file, CARD_KEY))
+        names = _names(checkpoint_metadata.field(checkpoint_file, CARD_KEY))
         others = [name for name in names if name not in self.files() and name not in (CARD_BUILTIN, BUILTIN.word)]
         own = [] if word is None else [CARD_BUILTIN if word == BUILTIN.word else word]
-        card.put(checkpoint_file, CARD_KEY, [*own, *others] or None)
+        checkpoint_metadata.put(checkpoint_file, CARD_KEY, [*own, *others] or None)
 
     # The page
 
@@ -227,14 +229,14 @@ class Forge(FamilyWebUI):
         host_values.preset_option("sd_vae", AUTOMATIC.word)
 
     def guard(self) -> None:
-        from . import guards
+        from . import load_hooks
 
-        patching.install(self, guards.all_patches())
+        patches.install(self, load_hooks.all_patches())
 
     def unguard(self) -> None:
-        from . import guards
+        from . import load_hooks
 
-        patching.remove(guards, guards.all_patches())
+        patches.remove(load_hooks, load_hooks.all_patches())
 
     def override_of(self, p: Any) -> str | None:
         """X/Y/Z and old requests name it as A1111 does, by `sd_vae`, which Forge does not ask."""
@@ -264,17 +266,17 @@ class Forge(FamilyWebUI):
         p.override_settings = {**settings, OPTION: modules, **by_word}
 
     def name_decoder(self, p: Any) -> None:
-        path, short_hash = infotext.decoder(self)
-        setattr(p, infotext.DECODED_BY, (path, short_hash))
+        path, short_hash = modules_list.decoder(self)
+        setattr(p, modules_list.DECODED_BY, (path, short_hash))
         p.sd_vae_name, p.sd_vae_hash = (Path(path).name if path is not None else None), short_hash
 
     def told(self, p: Any, text: str) -> str:
         """`text`, an infotext of Forge's, with the VAE that decodes."""
-        path, short_hash = getattr(p, infotext.DECODED_BY, None) or infotext.decoder(self)
-        return infotext.with_decoder(text, modules_list.chosen(), path, short_hash)
+        path, short_hash = getattr(p, modules_list.DECODED_BY, None) or modules_list.decoder(self)
+        return modules_list.with_decoder(text, modules_list.chosen(), path, short_hash)
 
     def infotext_of(self, text: str, path: str | None, short_hash: str | None) -> str:
-        return infotext.with_decoder(text, None, path, short_hash)
+        return modules_list.with_decoder(text, None, path, short_hash)
 
     def picker(self, component: Any, elem_id: str) -> Any:
         """Return the row's picker, which has no id; in Neo, its components do not exist before the row is built."""
@@ -292,7 +294,7 @@ class Forge(FamilyWebUI):
         Nobody can pick what is shown already, so the first that comes back so is not a person's. What was sent before
         it and has not come back by then never will: a page that shows it already sends nothing back.
         """
-        if variants.has_presets():
+        if detection.has_presets():
             return False  # its event comes from a person alone
         given, oldest = sorted(values), time.monotonic() - ECHO_SECONDS
         while self._sent:
@@ -302,7 +304,7 @@ class Forge(FamilyWebUI):
         return False
 
     def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
-        infotext.into_fields(self, service, fields)
+        modules_list.into_fields(self, service, fields)
 
 
 def _names(value: Any) -> list[str]:

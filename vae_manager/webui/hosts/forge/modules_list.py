@@ -1,4 +1,6 @@
-"""The files that Forge loads beside a checkpoint: VAEs and text encoders in one list, by their full paths.
+"""List of modules on Forge (VAE and text encoders), and its names in infotext.
+
+The files that Forge loads beside a checkpoint: VAEs and text encoders in one list, by their full paths.
 
 Forge tells them apart by their keys (backend/loader.py replace_state_dict), and so is it done here. Where a file cannot
 be read, its folder tells.
@@ -9,21 +11,27 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from modules_forge import main_entry
 
+from ....compare.pictures import with_modules
 from ....errors import VaeManagerError
 from ....files import FileRecord, Identity, identity_of, inspect
-from ....files.key_mapping import canonical
-from ....records.capability import FORGE, NEO, HostCapability
-from ....records.verdict import Refused, obstacle_of, verdict
+from ....files.layouts import canonical
+from ....infotext import Named
+from ....records.verdict import FORGE, NEO, HostCapability, Refused, obstacle_of, verdict
 from ....sentences import Sentence, say
-from ..common import options
-from ..permissions import Ignored
-from . import variants
-from .encoders import GGUF, is_gguf, is_text_encoder
-from .variants import OPTION
+from ....service import Service
+from ...pasted_pictures import paste
+from ..common import options, patches
+from ..host_values import Ignored
+from . import detection
+from .detection import GGUF, OPTION, is_gguf, is_text_encoder
+
+if TYPE_CHECKING:
+    from .adapter import Forge
+
 
 VAES = ("ldm", "diffusers", "prefixed", "tiny", "wan", "video")
 """Layouts of what is a VAE, whether it can be loaded or not."""
@@ -127,7 +135,7 @@ def has_vae(record: FileRecord) -> bool:
 
 def capability() -> HostCapability:
     """Return what this WebUI can do with VAE files."""
-    return NEO if variants.loads_video_vaes() else FORGE
+    return NEO if detection.loads_video_vaes() else FORGE
 
 
 def is_encoder(path: str) -> bool:
@@ -163,4 +171,44 @@ def _layout(identity: Identity) -> str | None:
 
 
 def _in_folder_of_encoders(path: str) -> bool:
-    return any(Path(path).absolute().is_relative_to(folder) for folder in variants.encoder_folders())
+    return any(Path(path).absolute().is_relative_to(folder) for folder in detection.encoder_folders())
+
+
+DECODED_BY = "vae_manager_decoded_by"
+"""On a generation: path and short hash of the VAE that decoded its last batch."""
+PASTED = "VAE/TE"
+"""The field in which Forge gathers what is to be overridden (infotext_utils.py:459): base names, or stems of files that
+are not there."""
+HASH = "VAE hash"
+
+
+def decoder(host: Forge) -> tuple[str | None, str | None]:
+    """Path and short hash of the VAE file that decodes now; None for Built-in and where TAESD decodes."""
+    name, short_hash = patches.decoder(host)
+    return (host.vae.path(host.model()) if name is not None else None), short_hash
+
+
+def with_decoder(text: str, files: Sequence[str] | None, path: str | None, short_hash: str | None) -> str:
+    """`text` with the VAE at `path` in the place of those that stand there. `files` are the modules that it names; None
+    where they are to be found by their stems."""
+    named = files if files is not None else list(main_entry.module_list.values())
+    vaes = [Path(file).stem for file in sort_out(named).vaes]
+    return with_modules(text, vaes, Path(path).stem if path is not None else None, short_hash)
+
+
+def into_fields(host: Forge, service: Service, fields: dict[str, Any]) -> None:
+    """Let a pasted picture name the file that has its VAE's bytes, whatever that is called here."""
+    asked = fields.get(PASTED)
+    service.picture = None
+    if not isinstance(asked, list):
+        return
+    kept = []
+    for name in asked:
+        path = found(name)
+        if path is not None and not is_vae(path):
+            kept.append(name)
+            continue
+        word = paste(host, service, Named.read(name, fields.get(HASH)))
+        if word is not None:
+            kept.append(word)
+    fields[PASTED] = kept

@@ -1,22 +1,93 @@
-"""The `Host` of reForge: A1111's, with another model."""
+"""Adapter of reForge, made of that of A1111.
+
+Every patch of reForge, in one place: A1111's (hosts/a1111/guards.py), but for what is about NaN, and
+
+    sd_models.load_model                a checkpoint that is in memory already comes back with the VAE of that moment
+    the `onchange` of two options       what is raised comes back to the WebUI, which then takes the setting back
+
+An option takes them off.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from modules import call_queue
+from modules import call_queue, sd_models, sd_vae
+from modules_forge import main_thread
 
-from ....records.capability import REFORGE
+from ....records.verdict import REFORGE
+from .. import host_values
+from ..a1111 import load_hooks as shared_guards
 from ..a1111.adapter import A1111
-from ..common import options, patching
-from .guards import there
+from ..common import options, patches
+from ..common.patches import Function, Patch
 
 if TYPE_CHECKING:
-    from ..a1111.ways_in import WaysIn
+    from ..a1111.load_hooks import WaysIn
     from ..common.comparing import FamilyComparing
-    from ..host import Result
+
+
+FOLLOWED = ("sd_vae", "sd_vae_overrides_per_model_preferences")
+"""Options whose change may bring another VAE (initialize_util.py:194)."""
+
+
+def all_patches() -> Iterator[Patch]:
+    yield from shared_guards.shared_patches()
+    yield Patch(sd_models, "load_model", _load_model)
+    for name in FOLLOWED:
+        option = host_values.option_info(name)
+        if option is not None:
+            yield Patch(option, "onchange", _onchange)
+
+
+def _load_model(host: ReForge, original: Function) -> Function:
+    """It is called before each picture too, and does nothing then (sd_models.py:1092)."""
+
+    def load_model(*args: Any, **kwargs: Any) -> Any:
+        before = host.model()
+        model = original(*args, **kwargs)
+        if model is not None and model is not before:
+            host.ways_in.reload(model)
+        return model
+
+    return load_model
+
+
+def _onchange(host: ReForge, _: Function) -> Function:
+    def onchange() -> None:
+        with call_queue.queue_lock:
+            there(sd_vae.reload_vae_weights)
+
+    return onchange
+
+
+Result = TypeVar("Result")
+
+
+def there(work: Callable[[], Result]) -> Result:
+    """What `work` gives, done in that thread; what it raises is raised here, where the WebUI's own call goes on.
+
+    In that thread itself nothing is waited for, since that would last for ever.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return work()
+    results: list[Result] = []
+    errors: list[Exception] = []
+
+    def kept() -> None:
+        try:
+            results.append(work())
+        except Exception as error:  # noqa: BLE001 - it goes to who waits for it
+            errors.append(error)
+
+    main_thread.run_and_wait_result(kept)
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 class ReForge(A1111):
@@ -30,15 +101,15 @@ class ReForge(A1111):
 
     @functools.cached_property
     def ways_in(self) -> WaysIn:
-        from ..a1111.ways_in import WaysIn
-        from .books import ReForgeBooks
+        from ..a1111.load_hooks import WaysIn
+        from .vae_state import ReForgeBooks
 
         return WaysIn(self, ReForgeBooks(self))
 
     @functools.cached_property
     def comparing(self) -> FamilyComparing:
         from ..common.comparing import FamilyComparing
-        from .decoding import ReForgeDecoding
+        from .vae_state import ReForgeDecoding
 
         return FamilyComparing(self, ReForgeDecoding(self))
 
@@ -48,23 +119,20 @@ class ReForge(A1111):
             return there(work)
 
     def guard(self) -> None:
-        from . import guards
-
         if self.model() is None:
             self.unwatched = False
-        patching.install(self, guards.all_patches())
+        patches.install(self, all_patches())
 
     def note_watched(self) -> None:
         """What the WebUI notes has been put right."""
         self.unwatched = not options.guarded()
 
     def unguard(self) -> None:
-        from ..a1111 import guards as shared_guards
-        from . import guards
+        from ..a1111 import load_hooks as shared_guards
 
         self.unwatched = True
-        for module in (guards, shared_guards):
-            patching.remove(module, guards.all_patches())
+        for module in (sys.modules[__name__], shared_guards):
+            patches.remove(module, all_patches())
 
 
 @functools.cache

@@ -1,7 +1,4 @@
-"""The `Host` of a WebUI that is not known: its folders, options and flags, as far as it has those of the family.
-
-VAEs can be fetched, checked, looked at and kept in order. No choice is read or written and no model is touched.
-"""
+"""A WebUI that no adapter fits, or a newer one: all works but what touches its model."""
 
 from __future__ import annotations
 
@@ -15,15 +12,14 @@ from ....errors import RefusedError
 from ....library import scan
 from ....sentences import Sentence, say
 from .. import host_values
-from ..common.webui import FamilyWebUI
-from ..comparison_protocol import Comparing, NoComparing
-from ..permissions import Act
-from ..surfaces import lacking_here
+from ..common.adapter import FamilyWebUI
+from ..host import Comparing, NoComparing
+from ..host_values import Act, lacking_here
 
 if TYPE_CHECKING:
     from ....service import Service
     from ..common.latents import Latents
-    from ..common.loaded import LoadedVae
+    from ..common.vae_state import LoadedVae
 
 
 class UnknownWebUI(FamilyWebUI):

@@ -1,0 +1,264 @@
+"""Loader of catalogues: the fields of an entry, and the files that hold entries.
+
+Read the built-in catalogue and the user's own.
+
+A user's entry needs no more than this, in `<data_path>/vae-manager/catalogue.yaml`:
+
+    - id: my-vae
+      name: My VAE
+      family: sd1
+      sha256: 735e4c3a447a3255760d7f86845f09f937809baa529c17370d83e4c3758f3c75
+      source: hub:owner/name/my-vae.safetensors
+
+The environment variable VAE_MANAGER_CATALOGUE names a file that takes the built-in catalogue's place.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+from typing import Final, Literal, cast, get_args
+
+import yaml
+
+from ..errors import VaeManagerError
+from ..sentences import say
+from .entry import (
+    FAMILIES,
+    VAE_SUFFIXES,
+    Catalogue,
+    CatalogueProblem,
+    Entry,
+    Evaluation,
+    Family,
+    Layout,
+    Licence,
+    LocalSource,
+    Source,
+    is_vae_file_name,
+    name_at,
+    safe_file_name,
+)
+from .schema import (
+    Fields,
+    Flaw,
+    Flawed,
+    as_count,
+    as_link,
+    as_number,
+    as_sha256,
+    entry_nodes,
+    line_of,
+    parse_source,
+    text_of,
+)
+
+__all__ = ["BUILT_IN", "CATALOGUE_VARIABLE", "file_name_in", "load", "read_entry", "sources_in"]
+
+
+_USER_KEYS: Final = ({field.name for field in dataclasses.fields(Entry)} - {"evidence"}) | {"source"}
+_BUILT_IN_KEYS: Final = _USER_KEYS | {"evidence"}
+_LICENCE_KEYS: Final = {"name", "link"}
+_EVALUATION_KEYS: Final = {field.name for field in dataclasses.fields(Evaluation)}
+_PERMISSIVE: Final = frozenset({"mit", "apache-2.0"})
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def read_entry(node: yaml.Node, *, built_in: bool, folder: Path) -> tuple[Entry | None, list[Flaw]]:
+    """Read one item of a catalogue; None where it has a flaw.
+
+    A relative local source counts from `folder`. A user's entry is offered unless it says otherwise, since that is the
+    user's own word; a built-in one is offered only where it says so.
+    """
+    fields = Fields(node, _BUILT_IN_KEYS if built_in else _USER_KEYS)
+    if not isinstance(node, yaml.MappingNode):
+        return None, fields.flaws
+    entry = _entry(fields, built_in=built_in, folder=folder)
+    return (None if fields.flaws else entry), fields.flaws
+
+
+def _entry(fields: Fields, *, built_in: bool, folder: Path) -> Entry:
+    id = fields.required("id", _id)
+    sources = sources_in(fields, folder)
+    offered = fields.flag("offered", default=not built_in and bool(sources))
+    if offered and not sources and not fields.flaws:
+        fields.flaw(fields.nodes["offered"], say("An entry that is offered needs a “source”."))
+    because = fields.text("not_offered_because")
+    if not offered and not built_in and because is None:
+        because = "Your own catalogue does not offer it."
+    return Entry(
+        id=id,
+        name=fields.required("name", str),
+        family=fields.required("family", _family),
+        file_name=file_name_in(fields, sources, fallback=f"{id}{VAE_SUFFIXES[0]}", listed=offered),
+        sha256=fields.required("sha256", as_sha256),
+        purpose=fields.text("purpose") or "",
+        licence=_licence(fields),
+        sources=sources,
+        size=fields.read("size", as_count),
+        layout=fields.read("layout", _layout) or "ldm",
+        dtype=fields.text("dtype"),
+        offered=offered,
+        not_offered_because=because,
+        gated=fields.flag("gated", default=False),
+        evidence=(fields.read("evidence", _evidence) or "B") if built_in else "user",
+        aliases=tuple(fields.texts("aliases")),
+        evaluations=tuple(_evaluation(one) for one in fields.mappings("evaluations", _EVALUATION_KEYS)),
+    )
+
+
+def sources_in(fields: Fields, folder: Path) -> tuple[Source, ...]:
+    """What `source` and `sources` say, in this order; a relative path counts from `folder`."""
+    texts = fields.texts("sources")
+    one = fields.text("source")
+    sources: list[Source] = []
+    for text in [one, *texts] if one is not None else texts:
+        try:
+            sources.append(_from_folder(parse_source(text), folder))
+        except VaeManagerError as error:
+            fields.flaw(fields.nodes["source" if text is one else "sources"], error.sentence)
+    return tuple(sources)
+
+
+def _from_folder(source: Source, folder: Path) -> Source:
+    return LocalSource(folder / source.path) if isinstance(source, LocalSource) else source
+
+
+def file_name_in(fields: Fields, sources: tuple[Source, ...], *, fallback: str, listed: bool) -> str:
+    """The key `file_name`, or the name at the first source that has one, or `fallback` where there is none; safe.
+
+    `listed`: it must be a name that the WebUI lists.
+    """
+    given = fields.text("file_name")
+    known = (name for name in map(name_at, sources) if name is not None)
+    name = given or (next(known, None) if sources else fallback)
+    if name is None:
+        fields.flaw(fields.node, say("Only the server knows this file's name: give a “file_name”."))
+        return ""
+    node = fields.nodes["file_name"] if given else fields.nodes.get("source", fields.nodes.get("sources", fields.node))
+    try:
+        safe_file_name(name)
+    except VaeManagerError as error:
+        fields.flaw(node, error.sentence)
+        return name
+    if listed and not is_vae_file_name(name):
+        fields.flaw(
+            node,
+            say("The WebUI lists {endings} only: give a “file_name” that ends so.", endings=", ".join(VAE_SUFFIXES)),
+        )
+    return name
+
+
+def _licence(fields: Fields) -> Licence | None:
+    """`licence: MIT`, or `licence: {name: …, link: …}`."""
+    node = fields.nodes.get("licence")
+    name: str | None
+    if isinstance(node, yaml.MappingNode):
+        inner = Fields(node, _LICENCE_KEYS, fields.flaws)
+        name, link = inner.required("name", str), inner.read("link", as_link)
+    else:
+        name, link = fields.text("licence"), None
+    return Licence(name, link, permissive=name.lower() in _PERMISSIVE) if name else None
+
+
+def _evaluation(fields: Fields) -> Evaluation:
+    return Evaluation(
+        dataset=fields.required("dataset", str),
+        rfid=fields.required("rfid", as_number),
+        psnr=fields.required("psnr", str),
+        ssim=fields.required("ssim", str),
+        psim=fields.required("psim", str),
+        steps=fields.read("steps", as_count),
+    )
+
+
+def _id(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise Flawed(say("“{text}” cannot be an id: letters, digits, dots, dashes and underscores can.", text=text))
+    return text
+
+
+def _family(text: str) -> Family:
+    if text not in FAMILIES:
+        raise Flawed(say("“{text}” is not a family; these are: {known}.", text=text, known=", ".join(FAMILIES)))
+    return cast(Family, text)
+
+
+def _layout(text: str) -> Layout:
+    known = get_args(Layout)
+    if text not in known:
+        raise Flawed(say("“{text}” is not a layout; these are: {known}.", text=text, known=", ".join(known)))
+    return cast(Layout, text)
+
+
+def _evidence(text: str) -> Literal["A", "B"]:
+    if text not in ("A", "B"):
+        raise Flawed(say("“evidence” must be A or B."))
+    return cast(Literal["A", "B"], text)
+
+
+MAX_FLAWS: Final = 50
+"""A page shows them all."""
+BUILT_IN: Final = Path(__file__).with_name("vaes.yaml")
+CATALOGUE_VARIABLE: Final = "VAE_MANAGER_CATALOGUE"
+
+
+def load(user_file: Path | None = None) -> Catalogue:
+    """The built-in entries, then those of `user_file`, which need not exist.
+
+    Never raises for what a file says: what cannot be used is among the `problems`, and the rest is there. The files are
+    read at each call.
+    """
+    shelf = _Shelf()
+    shelf.read(Path(os.environ.get(CATALOGUE_VARIABLE) or BUILT_IN), built_in=True)
+    if user_file is not None:
+        shelf.read(user_file, built_in=False)
+    return Catalogue(tuple(shelf.entries.values()), tuple(shelf.problems))
+
+
+class _Shelf:
+    """What has been read so far: a new entry must not clash with it."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.problems: list[CatalogueProblem] = []
+        self._offered_names: dict[str, Entry] = {}
+
+    def read(self, file: Path, *, built_in: bool) -> None:
+        text, flaw = text_of(file)
+        nodes, flaws = entry_nodes(text)
+        if flaw is not None:
+            flaws = [flaw]
+        for node in nodes:
+            entry, wrong = read_entry(node, built_in=built_in, folder=file.parent)
+            flaws += wrong
+            if entry is not None:
+                flaws += self._place(entry, line_of(node))
+        flaws.sort(key=lambda flaw: flaw.line)
+        if len(flaws) > MAX_FLAWS:
+            more = say("{count} more problems follow in this file.", count=len(flaws) - MAX_FLAWS)
+            flaws = [*flaws[:MAX_FLAWS], Flaw(flaws[MAX_FLAWS].line, more)]
+        self.problems += [CatalogueProblem(file, flaw.line, flaw.sentence) for flaw in flaws]
+
+    def _place(self, entry: Entry, line: int) -> list[Flaw]:
+        if entry.id in self.entries:
+            return [Flaw(line, say("The id “{id}” is already taken; give this entry another one.", id=entry.id))]
+        namesake = self._offered_names.get(entry.file_name.lower())
+        if entry.offered and namesake is not None and namesake.sha256 != entry.sha256:
+            # Getting one would replace the other under the same name.
+            return [
+                Flaw(
+                    line,
+                    say(
+                        "“{id}” already uses the file name {name} for other bytes; give this entry a “file_name”.",
+                        id=namesake.id,
+                        name=entry.file_name,
+                    ),
+                )
+            ]
+        self.entries[entry.id] = entry
+        if entry.offered:
+            self._offered_names.setdefault(entry.file_name.lower(), entry)
+        return []

@@ -1,0 +1,456 @@
+"""Schema of a catalogue: YAML nodes with their positions, typed values, and the addresses of files.
+
+YAML text -> one node an entry, each of which remembers its line.
+
+Nothing is built from the text but nodes of mappings, sequences and scalars, so no tag can make an object.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import math
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, TypeVar, cast
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+import yaml
+
+from ..errors import UsageError, VaeManagerError
+from ..sentences import Sentence, megabytes, say
+from .entry import CivitaiSource, HttpsSource, HubSource, LocalSource, Source, bucket_source, safe_file_name
+
+__all__ = [
+    "Fields",
+    "Flaw",
+    "Flawed",
+    "as_count",
+    "as_flag",
+    "as_link",
+    "as_number",
+    "as_sha256",
+    "entry_nodes",
+    "line_of",
+    "parse_source",
+    "text_of",
+]
+
+
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast, where it was built
+MAX_BYTES: Final = 1_000_000
+MAX_LINES: Final = 10_000
+"""Some 2,000 entries. The reader without a C library takes a second for so many, and a page waits for it."""
+MAX_EVENTS: Final = 50_000
+MAX_DEPTH: Final = 16
+MAX_ALIASES: Final = 100
+_FIRST_ITEM: Final = re.compile(r"^( *)- ", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """What is wrong, and where. Lines count from 1."""
+
+    line: int
+    sentence: Sentence
+
+
+def line_of(node: yaml.Node) -> int:
+    """The line on which `node` begins, from 1."""
+    return int(node.start_mark.line) + 1
+
+
+def text_of(file: Path) -> tuple[str, Flaw | None]:
+    """Return the text of a file, bounded; an empty one if it cannot be read."""
+    try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for without end
+            reason = say("it is a folder") if stat.S_ISDIR(status.st_mode) else say("it is no plain file")
+            return "", Flaw(1, say("The file cannot be read: {reason}.", reason=reason))
+        data = _read(file) if status.st_size <= MAX_BYTES else b""
+    except FileNotFoundError:
+        return "", None
+    except OSError as error:
+        return "", Flaw(1, say("The file cannot be read: {reason}.", reason=error.strerror or error))
+    if max(status.st_size, len(data)) > MAX_BYTES or data.count(b"\n") > MAX_LINES:
+        return "", Flaw(
+            1,
+            say(
+                "The file is too long: {lines} lines and {size} are the most. None of it is used; keep the entries "
+                "that you need.",
+                lines=MAX_LINES,
+                size=megabytes(MAX_BYTES),
+            ),
+        )
+    try:
+        return data.decode("utf-8-sig"), None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return "", Flaw(line, say("The file is not UTF-8 text; save it as UTF-8."))
+
+
+def _read(file: Path) -> bytes:
+    """At most one byte too many: a system's own files have no size, and some of them are waited for without end."""
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as opened:
+        return opened.read(MAX_BYTES + 1) or b""
+
+
+def entry_nodes(text: str) -> tuple[list[yaml.Node], list[Flaw]]:
+    """The items of the list that `text` is, or of the list under its one key `entries`.
+
+    Where the text as a whole is not YAML, each item is read alone, so that one bad line costs one entry.
+    """
+    try:
+        root = _composed(text)
+    except _TooMuchError as error:
+        return [], [error.flaw]
+    except yaml.YAMLError as error:
+        return _item_by_item(text, error)
+    return _items(root)
+
+
+class _TooMuchError(Exception):
+    def __init__(self, flaw: Flaw) -> None:
+        super().__init__(str(flaw.sentence))
+        self.flaw = flaw
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """The nodes of a text. Raises `_TooMuchError` for what nests deeper, refers to itself more often or has more parts
+    than any catalogue: nodes are made by recursion, and each is looked at several times."""
+    depth = aliases = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        aliases += isinstance(event, yaml.AliasEvent)
+        if depth > MAX_DEPTH or aliases > MAX_ALIASES or count > MAX_EVENTS:
+            line = event.start_mark.line + 1 if event.start_mark is not None else 1
+            raise _TooMuchError(
+                Flaw(line, say("This is nested too deeply, repeated too often or too long to be a list of entries."))
+            )
+    return yaml.compose(text, Loader=_LOADER)
+
+
+def _items(root: yaml.Node | None) -> tuple[list[yaml.Node], list[Flaw]]:
+    if root is None:  # nothing but comments
+        return [], []
+    if isinstance(root, yaml.MappingNode) and [key.value for key, _ in root.value] == ["entries"]:
+        root = root.value[0][1]
+    if isinstance(root, yaml.ScalarNode) and root.tag.endswith(":null"):
+        return [], []
+    if isinstance(root, yaml.SequenceNode):
+        return list(root.value), []
+    return [], [Flaw(line_of(root), say("This must be a list of entries: each begins with “- ”."))]
+
+
+def _item_by_item(text: str, whole: yaml.YAMLError) -> tuple[list[yaml.Node], list[Flaw]]:
+    nodes: list[yaml.Node] = []
+    flaws: list[Flaw] = []
+    for before, chunk in _chunks(text):
+        wrong: list[Flaw] = []
+        try:
+            found, wrong = _items(_composed(chunk))
+        except _TooMuchError as error:
+            found, wrong = [], [error.flaw]
+        except yaml.YAMLError as error:
+            found, wrong = [], [_not_yaml(error, chunk)]
+        shifted: set[int] = set()
+        for node in found:
+            _shift(node, before, shifted)
+        nodes += found
+        flaws += [replace(flaw, line=flaw.line + before) for flaw in wrong]
+    return nodes, flaws or [_not_yaml(whole, text)]
+
+
+def _chunks(text: str) -> Iterator[tuple[int, str]]:
+    """Each item of the outermost list as a text of its own, with the count of lines before it."""
+    first = _FIRST_ITEM.search(text)
+    if first is None:
+        return
+    lines = text.splitlines(keepends=True)
+    starts = [number for number, line in enumerate(lines) if line.startswith(first[0])]
+    for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True):
+        yield start, "".join(lines[start:stop])
+
+
+def _shift(node: yaml.Node, lines: int, shifted: set[int]) -> None:
+    """Let the node, and all below it, stand so many lines further down."""
+    if id(node) in shifted:  # an alias has the node itself
+        return
+    shifted.add(id(node))
+    mark = node.start_mark
+    node.start_mark = yaml.Mark(mark.name, mark.index, mark.line + lines, mark.column, None, 0)
+    if isinstance(node, yaml.MappingNode):
+        for pair in node.value:
+            for one in pair:
+                _shift(one, lines, shifted)
+    elif isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            _shift(one, lines, shifted)
+
+
+def _not_yaml(error: yaml.YAMLError, text: str) -> Flaw:
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        line, reason = (mark.line + 1 if mark is not None else 1), error.problem or error.context or ""
+    else:  # a character that YAML does not allow
+        position = getattr(error, "position", 0)
+        line, reason = text.count("\n", 0, position) + 1, getattr(error, "reason", "")
+    # A message of the YAML library, in English.
+    return Flaw(line, say("This is not YAML that can be read: {reason}.", reason=reason))
+
+
+_T = TypeVar("_T")
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_DIGITS: Final = re.compile(r"[1-9][0-9]{0,17}")
+
+
+class Flawed(Exception):
+    """A value that cannot be used; `Fields` turns it into a flaw with a line."""
+
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence
+
+
+class Fields:
+    """The keys of one mapping. What is wrong gathers in `flaws`; a getter then answers with a stand-in."""
+
+    def __init__(self, node: yaml.Node, known: AbstractSet[str], flaws: list[Flaw] | None = None) -> None:
+        self.node = node
+        self.flaws: list[Flaw] = [] if flaws is None else flaws
+        self.nodes: dict[str, yaml.Node] = {}
+        if not isinstance(node, yaml.MappingNode):
+            self.flaw(node, say("An entry is a list of “key: value” lines."))
+            return
+        for key, value in node.value:
+            self._add(key, value, known)
+
+    def flaw(self, node: yaml.Node, sentence: Sentence) -> None:
+        self.flaws.append(Flaw(line_of(node), sentence))
+
+    def read(self, key: str, convert: Callable[[str], _T]) -> _T | None:
+        """The value of `key` through `convert`; None where it is absent or flawed."""
+        node = self.nodes.get(key)
+        return None if node is None else self._value(key, node, convert)
+
+    def required(self, key: str, convert: Callable[[str], _T]) -> _T:
+        """Like `read`, but absence is a flaw. An entry with flaws is thrown away, so its stand-in is never seen."""
+        if key not in self.nodes:
+            self.flaw(self.node, say("The entry has no “{key}”.", key=key))
+        return cast(_T, self.read(key, convert))
+
+    def text(self, key: str) -> str | None:
+        return self.read(key, str)
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        value = self.read(key, as_flag)
+        return default if value is None else value
+
+    def texts(self, key: str) -> list[str]:
+        return [text for text in (self._value(key, one, str) for one in self.items(key)) if text is not None]
+
+    def mappings(self, key: str, known: AbstractSet[str]) -> list[Fields]:
+        return [Fields(one, known, self.flaws) for one in self.items(key)]
+
+    def items(self, key: str) -> list[yaml.Node]:
+        node = self.nodes.get(key)
+        if node is None:
+            return []
+        if not isinstance(node, yaml.SequenceNode):
+            self.flaw(node, say("“{key}” must be a list.", key=key))
+            return []
+        return list(node.value)
+
+    def _add(self, key: yaml.Node, value: yaml.Node, known: AbstractSet[str]) -> None:
+        name = str(key.value)[:60]
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            if near:
+                self.flaw(key, say("“{key}” is not a known key. Is it “{near}”?", key=name, near=near[0]))
+            else:
+                self.flaw(key, say("“{key}” is not a known key.", key=name))
+        elif name in self.nodes:
+            self.flaw(key, say("“{key}” is there twice.", key=name))
+        elif not (isinstance(value, yaml.ScalarNode) and value.tag.endswith(":null")):  # "key:" says nothing
+            self.nodes[name] = value
+
+    def _value(self, key: str, node: yaml.Node, convert: Callable[[str], _T]) -> _T | None:
+        if not isinstance(node, yaml.ScalarNode):
+            self.flaw(node, say("“{key}” must be a single value.", key=key))
+            return None
+        text = str(node.value).strip()
+        if not text or not text.isprintable():
+            self.flaw(node, say("“{key}” must be one line of text.", key=key))
+            return None
+        try:
+            return convert(text)
+        except (Flawed, VaeManagerError) as error:
+            self.flaw(node, error.sentence)
+            return None
+
+
+def as_sha256(text: str) -> str:
+    """64 hexadecimal digits, in lower case."""
+    if not _SHA256.fullmatch(text.lower()):
+        raise Flawed(say("“{text}” is not a SHA-256, which has 64 digits 0-9 and a-f.", text=text[:80]))
+    return text.lower()
+
+
+def as_link(text: str) -> str:
+    if not text.startswith("https://"):
+        raise Flawed(say("“{text}” is not an https address.", text=text))
+    return text
+
+
+def as_count(text: str) -> int:
+    """A whole number above 0; underscores may stand between digits."""
+    digits = text.replace("_", "")
+    if not _DIGITS.fullmatch(digits):
+        raise Flawed(say("“{text}” is not a whole number above 0.", text=text))
+    return int(digits)
+
+
+def as_number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise Flawed(say("“{text}” is not a number.", text=text[:80]))
+    return number
+
+
+def as_flag(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise Flawed(say("“{text}” must be true or false.", text=text))
+    return text.lower() == "true"
+
+
+_REPO_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
+_REVISION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
+_HUB_PAGE: Final = re.compile(r"/([^/]+/[^/]+)/(?:resolve|blob)/([^/]+)/(.+)")
+_CIVITAI: Final = re.compile(r"([1-9][0-9]{0,14})(?:/(.+))?")
+_CIVITAI_DOWNLOAD: Final = re.compile(r"/api/(?:download/models|v1/model-versions)/([1-9][0-9]{0,14})/?")
+_CIVITAI_PAGE: Final = re.compile(r"/models/[0-9]+(?:/[^/]*)?/?")
+
+
+def parse_source(text: str) -> Source:
+    """Read `hub:OWNER/REPO/PATH[@REV]`, `civitai:VERSION[/FILE]`, an https address, an address of a bucket
+    (`s3://BUCKET/PATH`, …), or the path of a local file.
+
+    A link copied from a model page of huggingface.co (`…/blob/main/…`, which answers with a web page, or
+    `…/resolve/…`) becomes the hub source that it means, and one from civitai.com the version that it means: what else
+    such a link carries (`type`, `format`, a `token`) is left behind. Raises `UsageError`, and `RefusedError` for a file
+    name that cannot be used.
+    """
+    text = text.strip()
+    if not text or not text.isprintable():
+        raise UsageError(
+            say(
+                "A source is hub:OWNER/REPO/PATH, civitai:VERSION, an https address, the address of a bucket, or the "
+                "path of a file."
+            )
+        )
+    if text.lower().startswith("hub:"):
+        return _hub_source(text[len("hub:") :].lstrip("/"))
+    if text.lower().startswith("civitai:"):
+        return _civitai_source(text[len("civitai:") :])
+    if "://" in text:  # "C:\\" is a Windows path
+        return _address(text) if text.lower().startswith(("https://", "http://")) else bucket_source(text)
+    return LocalSource(Path(text).expanduser())
+
+
+def _hub_source(text: str) -> HubSource:
+    location, at, revision = text.rpartition("@")  # without "@", all of it lands in `revision`
+    if not at:
+        location, revision = text, ""
+    owner, _, rest = location.partition("/")
+    name, _, path = rest.partition("/")
+    well_formed = (
+        _REPO_PART.fullmatch(owner)
+        and _REPO_PART.fullmatch(name)
+        and "\\" not in path
+        and all(part.strip(". ") for part in path.split("/"))
+        and (not at or (_REVISION.fullmatch(revision) and ".." not in revision))
+    )
+    if not well_formed:
+        raise UsageError(
+            say("“hub:{text}” is not a file of a hub. Write hub:OWNER/REPO/PATH or hub:OWNER/REPO/PATH@REV.", text=text)
+        )
+    return HubSource(f"{owner}/{name}", path, revision or None)
+
+
+def _civitai_source(text: str) -> CivitaiSource:
+    match = _CIVITAI.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            say("“civitai:{text}” is not a model version. Write civitai:VERSION or civitai:VERSION/FILE.", text=text)
+        )
+    version, file = match.groups()
+    return CivitaiSource(int(version), None if file is None else safe_file_name(file))
+
+
+def _civitai_page(parts: SplitResult) -> CivitaiSource | None:
+    """The version that an address of civitai.com means; None: none."""
+    download = _CIVITAI_DOWNLOAD.fullmatch(parts.path)
+    if download is not None:
+        return CivitaiSource(int(download[1]))
+    if not _CIVITAI_PAGE.fullmatch(parts.path):
+        return None
+    match = _CIVITAI.fullmatch(parse_qs(parts.query).get("modelVersionId", [""])[0])
+    if match is None or match[2] is not None:
+        raise UsageError(
+            say(
+                "This is the address of a whole model. Choose the version on its page, then copy the address again: "
+                "it ends with “?modelVersionId=…”."
+            )
+        )
+    return CivitaiSource(int(match[1]))
+
+
+def _address(text: str) -> Source:
+    parts = _split(text)
+    scheme, host = parts.scheme.lower(), parts.hostname or ""
+    if parts.username is not None or parts.password is not None:
+        raise UsageError(say("An address must not carry a user name or password. Use the hub's token instead."))
+    told = text.partition("?")[0]
+    if not host:
+        raise UsageError(say("“{address}” is not an https address.", address=told))
+    if scheme == "http" and not _is_loopback(host):
+        raise UsageError(
+            say("{address} is plain http, which anybody on the way can change. Use its https address.", address=told)
+        )
+    page = _HUB_PAGE.fullmatch(parts.path) if host in ("huggingface.co", "www.huggingface.co") else None
+    if page is not None:
+        repo, revision, path = (unquote(group) for group in page.groups())
+        return _hub_source(f"{repo}/{path}" + ("" if revision == "main" else f"@{revision}"))
+    version = _civitai_page(parts) if host in ("civitai.com", "www.civitai.com") else None
+    return version or HttpsSource(text)
+
+
+def _split(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises for a port that is not a number
+    except ValueError:
+        raise UsageError(say("“{address}” is not an https address.", address=text.partition("?")[0])) from None
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,330 @@
+"""Commands on single files: `list`, `inspect`, `verify` and `convert`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from ..catalogue import FAMILIES, FamilyGuess
+from ..errors import Cancelled, IntegrityError, UsageError, VaeManagerError
+from ..files import FileRecord, inspect, sha256_of
+from ..files.conversion import DTYPES, Converted, convert, described, find_twin, free_name, plan
+from ..library import Folder, collisions, scan
+from ..library.verification import Outcome, Verification, can_look_at_numbers, verify
+from ..maintenance import summary_of
+from ..records import HashStore
+from ..records.verdict import HOSTS, AskFirst, Refused, Verdict, obstacle_of
+from ..sentences import megabytes, say
+from ..sync import worst
+from .shared import (
+    Known,
+    Outcomes,
+    data_of,
+    fields_of,
+    folder_of,
+    judge,
+    load_catalogue,
+    print_json,
+    print_problem,
+    reading_bar,
+    shown,
+    stopped_by_ctrl_c,
+    verification_fields,
+    with_catalogue,
+    with_data,
+    with_folder,
+    with_host,
+)
+
+
+def add_list_options(command: argparse.ArgumentParser) -> None:
+    with_host(command)
+    with_data(command)
+    with_folder(command)
+    with_catalogue(command)
+
+
+def run_list(options: argparse.Namespace) -> int:
+    folder = folder_of(options)
+    known = Known(data_of(options, folder))
+    known.recover(folder)
+    files = {file.path: file for file in scan([Folder(folder)], print_problem)}
+    records = known.with_families(known.index.look(files.values()), load_catalogue(options))
+    doubled = collisions(files[record.path] for record in records)
+    rows = [
+        {
+            "path": str(record.path),
+            "size": record.size,
+            "container": record.container,
+            "layout": record.layout,
+            "family": record.family.family,
+            "latent_channels": record.latent_channels,
+            "dtype": record.dtype,
+            "sha256": record.sha256,
+            **fields_of(judge(record, options)),
+            **verification_fields(known.verification_of(record)),
+            "same_name_as": [
+                str(other.path) for other in doubled.get(record.path.name, ()) if other.path != record.path
+            ],
+        }
+        for record in records
+    ]
+    if options.json:
+        print_json(rows)
+        return 0
+    if not rows:
+        print(f"No VAE files in {folder}.")
+    for record, row in zip(records, rows, strict=True):
+        facts = ", ".join(str(row[key]) for key in ("family", "layout", "dtype") if row[key] not in (None, "unknown"))
+        note = "  (another file has this name: the WebUI lists one of them)" if row["same_name_as"] else ""
+        what = row["reason"] or row["verification_reason"] or facts or row["container"]
+        print(shown(f"{megabytes(record.size):>8}  {files[record.path].relative}  {what}{note}"))
+    return 0
+
+
+WHY = {
+    "yours": "you said so",
+    "hash": "the catalogue knows its hash",
+    "weights": "a file with the same weights or the same encoder is in the catalogue",
+    "yours by weights": "you said so of a file with the same weights",
+    "yours by encoder": "a guess: you said so of a file with the same encoder",
+    "shapes": "its shapes leave no other",
+    "latent test": "a guess: the latent test said so",
+}
+
+
+def add_inspect_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="files of any kind")
+    command.add_argument("--no-hash", action="store_true", help="read the header alone: no SHA-256, no fingerprints")
+    with_host(command)
+    with_data(command)
+    with_catalogue(command)
+
+
+def run_inspect(options: argparse.Namespace) -> int:
+    catalogue, known = load_catalogue(options), Known(data_of(options, options.files[0].parent))
+    looked: list[FileRecord] = []
+    failed: list[tuple[Path, VaeManagerError]] = []
+    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+        for path in options.files:
+            try:
+                looked.append(known.look(path, reading=not options.no_hash, report=bar.of(path), stop=stop))
+            except Cancelled:
+                raise
+            except VaeManagerError as error:  # the others are looked at all the same
+                failed.append((path, error))
+    records = known.with_families(looked, catalogue, known.neighbours(options.files))
+    if options.json:
+        rows = [
+            {**_fields(record, judge(record, options)), **verification_fields(known.verification_of(record))}
+            for record in records
+        ]
+        print_json([*rows, *({"path": str(path), "error": str(problem), "status": problem.exit_status}
+                             for path, problem in failed)])  # fmt: skip
+    else:
+        for record in records:
+            found = known.verification_of(record)
+            print(
+                "\n".join(map(shown, _inspection_text(record, judge(record, options), HOSTS[options.host].name, found)))
+            )
+        for _, problem in failed:
+            print_problem(problem)
+    return worst(problem for _, problem in failed)
+
+
+def _fields(record: FileRecord, answer: Verdict) -> dict[str, Any]:
+    prints, family = record.fingerprints, record.family
+    return {
+        "path": str(record.path),
+        "size": record.size,
+        "sha256": record.sha256,
+        "container": record.container,
+        "layout": record.layout,
+        "family": family.family,
+        "family_why": family.why,
+        "family_sure": family.sure,
+        "family_candidates": list(family.candidates),
+        "latent_channels": record.latent_channels,
+        "dtype": record.dtype,
+        "parameters": record.parameters,
+        "has_encoder": record.has_encoder,
+        "has_decoder": record.has_decoder,
+        "prefix": record.prefix,
+        "entry": record.entry.id if record.entry is not None else None,
+        "weights_fingerprint": prints.weights if prints is not None else None,
+        "encoder_fingerprint": prints.encoder if prints is not None else None,
+        **fields_of(answer),
+        "problems": [{"code": problem.code, "message": str(problem.sentence)} for problem in record.problems],
+        "metadata": dict(record.metadata),
+    }
+
+
+# -- in words ------------------------------------------------------------------------------------------------------
+def _inspection_text(record: FileRecord, answer: Verdict, host: str, found: Verification | None) -> list[str]:
+    """Three sentences, what the last verification found wrong, then the details."""
+    details = [f"  {name + ':':<17} {value}" for name, value in _details(record) if value is not None]
+    sentences = [_what(record), _whose(record.family), _can(answer, host)]
+    if found is not None and found.reason is not None and str(found.reason) not in sentences[-1]:
+        sentences.append(str(found.reason))
+    return [str(record.path), *(f"  {sentence}" for sentence in sentences), *details]
+
+
+def _what(record: FileRecord) -> str:
+    if record.entry is not None and record.sha256 == record.entry.sha256:
+        return f"It is {record.entry.name}, byte for byte."
+    if record.entry is not None:
+        return f"It has the weights of {record.entry.name}, in other bytes."
+    parts = {(True, True): "a VAE", (True, False): "an encoder alone", (False, True): "a decoder alone"}
+    what = parts.get((record.has_encoder, record.has_decoder))
+    if record.layout == "checkpoint":
+        return f"It is a whole checkpoint, with {what or 'no VAE'} in it."
+    if what is None:
+        return "It is no VAE."
+    unknown = ", and its hash is not in the catalogue" if record.sha256 is not None else ""
+    return f"It is {what} in the layout “{record.layout}”{unknown}."
+
+
+def _whose(family: FamilyGuess) -> str:
+    if family.family is not None and family.why is not None:
+        label = FAMILIES[family.family].label
+        if family.why in ("latent test", "yours by encoder"):
+            return f"It was probably made for {label} ({WHY[family.why]})."
+        return f"It was made for {label} ({WHY[family.why]})."
+    if family.candidates:
+        names = " or ".join(FAMILIES[id].label for id in family.candidates)
+        return f"It was made for {names}: its shapes do not tell which."
+    return "It is not known what it was made for."
+
+
+def _can(answer: Verdict, host: str) -> str:
+    obstacle = obstacle_of(answer)
+    said = [answer.reason.sentence] if isinstance(answer, Refused | AskFirst) else []
+    if obstacle is not None:
+        said.append(say("{obstacle} Convert it: python -m vae_manager convert IN OUT", obstacle=obstacle.sentence))
+    return " ".join(map(str, said)) or f"{host} can load it as it is."
+
+
+def _details(record: FileRecord) -> list[tuple[str, object]]:
+    prints, count = record.fingerprints, record.parameters
+    return [
+        ("size", f"{record.size} bytes ({megabytes(record.size)})"),
+        ("SHA-256", record.sha256),
+        ("container", record.container),
+        ("numbers", f"{count / 1e6:.1f} million, {record.dtype}" if count else record.dtype),
+        ("latent channels", record.latent_channels),
+        ("names begin with", record.prefix or None),
+        ("weights", prints.weights if prints is not None else None),
+        ("encoder", prints.encoder if prints is not None else None),
+        *((f"“{_short(key)}”", _short(value)) for key, value in record.metadata.items()),
+    ]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def add_verify_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: every VAE file of the folder")
+    command.add_argument(
+        "--numbers",
+        action="store_true",
+        help="fail if numpy is missing, without which NaN and infinite values are not found",
+    )
+    with_data(command)
+    with_folder(command)
+    with_catalogue(command)
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    catalogue, folder = load_catalogue(options), folder_of(options)
+    has_numbers = can_look_at_numbers()
+    if options.numbers and not has_numbers:
+        raise UsageError(say("--numbers needs numpy, which is not installed here."))
+    known = Known(data_of(options, folder))
+    paths = options.files or [file.path for file in scan([Folder(folder)])]
+    outcomes = Outcomes(json=options.json)
+    found = []
+    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+        for path in paths:
+            with outcomes.of(path):
+                one = verify(path, catalogue, known.hashes, has_numbers=has_numbers, report=bar.of(path), stop=stop)
+                found.append(one)
+                known.note(path, one)
+                if one.error is not None:
+                    raise one.error
+                row = _row(path, one)
+                outcomes.rows.append(row)
+                if not options.json:
+                    bar.print(shown(f"{row['verdict']:<10} {path}  {row['text']}"))
+    if options.json:
+        print_json(outcomes.rows)
+    elif len(found) > 1:
+        print(summary_of(found))
+    if any(not one.is_right and one.error is None for one in found):
+        return IntegrityError.exit_status  # no error is worse than wrong bytes
+    return worst(outcomes.errors)
+
+
+def _row(path: Path, one: Verification) -> dict[str, Any]:
+    entry = one.entry.id if one.entry is not None else None
+    return {
+        "path": str(path),
+        "sha256": one.sha256,
+        "entry": entry,
+        "verdict": one.outcome.value,
+        "text": _verification_text(one),
+    }
+
+
+def _verification_text(one: Verification) -> str:
+    if one.reason is not None:
+        return str(one.reason)
+    if one.entry is not None:
+        return f"is {one.entry.name}, byte for byte"
+    if one.outcome is Outcome.VERIFIED:
+        return f"has the bytes of an earlier reading: {one.sha256}"
+    if one.was_other:
+        return f"was written to since its last reading, and is not in the catalogue: {one.sha256}"
+    return f"is not in the catalogue, and no earlier reading of these bytes is remembered: {one.sha256}"
+
+
+def add_convert_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("source", type=Path, metavar="IN", help="a VAE in any layout, or a whole checkpoint")
+    command.add_argument("target", type=Path, metavar="OUT", help="a new .safetensors file, or a folder for it")
+    command.add_argument("--dtype", choices=list(DTYPES), help="the number format of the result (default: that of IN)")
+    command.add_argument(
+        "--layout",
+        choices=["ldm", "diffusers"],
+        default="ldm",
+        help="the names of its tensors (default: ldm, the WebUI's)",
+    )
+
+
+def run_convert(options: argparse.Namespace) -> int:
+    source, target = options.source, options.target
+    if options.dtype is not None and importlib.util.find_spec("numpy") is None:
+        raise UsageError(say("--dtype needs numpy, which is not installed here."))
+    hashes = HashStore()
+    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+        report = bar.of(source)
+        planned = plan(inspect(source), dtype=options.dtype, layout=options.layout)
+        there = [file.path for file in scan([Folder(target)])] if target.is_dir() else [target]
+        twin = find_twin(source, planned, there, hashes, report=report, stop=stop)
+        if twin is not None:
+            sha256 = sha256_of(twin, stop=stop)
+            made = Converted(twin, sha256, twin.stat().st_size, planned.done)
+        else:
+            path = free_name(target, source, planned.done) if target.is_dir() else target
+            made = convert(
+                source, path, dtype=options.dtype, layout=options.layout, hashes=hashes, report=report, stop=stop
+            )
+    if options.json:
+        fields = {"path": str(made.target), "sha256": made.sha256, "size": made.size, "done": list(made.done)}
+        print_json({**fields, "source": str(source), "already_there": twin is not None})
+    else:
+        done = "; ".join(map(str, described(made.done)))
+        how = "is there already, " if twin is not None else ""
+        print(shown(f"{made.target}: {how}{megabytes(made.size)}, {done}, SHA-256 {made.sha256}"))
+    return 0

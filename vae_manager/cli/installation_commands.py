@@ -1,0 +1,412 @@
+"""Commands on a whole installation: `report` and `sync`, and the search for WebUIs on this machine.
+
+Which WebUI a folder holds, by its files: nothing of it is imported or run.
+
+    modules/ …                                         AUTOMATIC1111
+    modules/ …  modules_forge/ without main_entry.py   reForge, if modules/sd_vae.py reads any layout
+    modules/ …  modules_forge/main_entry.py            Forge; Forge Neo if it has a VAE of Wan
+
+The running extension asks the imported modules instead (`webui.hosts`), which can tell more.
+
+`report`: what a report of a problem needs, to be pasted as it is.
+
+It holds versions, the WebUI, the operating system, and what each VAE file is. It holds no folder, no name of a user, no
+key and no address; a file is named by its base name alone. As `list`, it remembers what it reads of files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import logging
+import platform
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from .. import __version__
+from ..catalogue import load
+from ..errors import NotFoundError
+from ..files import FileRecord, inspect
+from ..files.state_file import damage_notices
+from ..library import Folder, collisions, scan
+from ..records.verdict import HOSTS, Verdict
+from ..sentences import Sentence, megabytes, say
+from ..sync import Outcome, Plan, bring, look, read_declared, worst
+from .shared import (
+    VAE_FOLDER,
+    Known,
+    data_of,
+    delivery_text,
+    fields_of,
+    folder_of,
+    judge,
+    load_catalogue,
+    network_of,
+    print_json,
+    print_problem,
+    progress_bar,
+    refusal_of,
+    shown,
+    stopped_by_ctrl_c,
+    with_catalogue,
+    with_data,
+    with_folder,
+    with_host,
+    with_network,
+    with_terms,
+)
+
+__all__ = ["Installation", "commit_of", "find_installation", "installation_at"]
+
+
+_FAMILY: Final = (
+    "modules/sd_vae.py",
+    "modules/launch_utils.py",
+    "modules/call_queue.py",
+    "modules/script_callbacks.py",
+)
+"""Files of each WebUI of AUTOMATIC1111's family that has an adapter."""
+_NAMES: Final = {"a1111": "AUTOMATIC1111", "reforge": "reForge", "forge": "Forge", "neo": "Forge Neo"}
+_ASSIGNMENT: Final = r"""^{name}\s*=\s*["']([^"']+)["']"""
+_VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,39}")
+"""A version as a WebUI writes it, which can hold neither a path nor an address."""
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+_COMMIT_DIGITS: Final = 8
+_MAX_BYTES: Final = 1_000_000
+"""Read of a source file at most."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A WebUI in a folder."""
+
+    folder: Path
+    id: str | None
+    """Key of `records.capability.HOSTS`; None for a WebUI without an adapter."""
+    version: str | None
+    """As its own files give it; None if they do not."""
+    commit: str | None
+    """First digits of the checked out commit; None without a git folder."""
+
+    @property
+    def name(self) -> str:
+        return _NAMES[self.id] if self.id is not None else "a WebUI without an adapter"
+
+
+def find_installation(places: Iterable[Path]) -> Installation | None:
+    """Return the WebUI in the first of the folders `places`, or of those above it, that holds one."""
+    for place in places:
+        for folder in (place, *place.parents):
+            found = installation_at(folder)
+            if found is not None:
+                return found
+    return None
+
+
+def installation_at(folder: Path) -> Installation | None:
+    """Return the WebUI in this very folder; None if it holds none."""
+    if not (folder / "webui.py").is_file() or not (folder / "modules").is_dir():
+        return None
+    return Installation(folder, _id_of(folder), _version_of(folder), commit_of(folder))
+
+
+def commit_of(folder: Path) -> str | None:
+    """Return the first digits of the checked out commit; None without a git folder."""
+    git = folder / ".git"
+    head = _read_text(git / "HEAD").strip()
+    if head.startswith("ref: "):
+        name = head.removeprefix("ref: ")
+        if ".." in name:
+            return None
+        packed = (line.split() for line in _read_text(git / "packed-refs").splitlines())
+        head = _read_text(git / name).strip() or next((line[0] for line in packed if line[1:] == [name]), "")
+    return head[:_COMMIT_DIGITS] if _COMMIT.fullmatch(head) else None
+
+
+def _id_of(folder: Path) -> str | None:
+    if not all((folder / file).is_file() for file in _FAMILY):
+        return None
+    if not (folder / "modules_forge").is_dir():
+        return "a1111"
+    if (folder / "modules_forge" / "main_entry.py").is_file():
+        return "neo" if (folder / "backend" / "nn" / "wan_vae.py").is_file() else "forge"
+    return "reforge" if "def _normalize_vae_state_dict" in _read_text(folder / "modules" / "sd_vae.py") else None
+
+
+def _version_of(folder: Path) -> str | None:
+    """Forks have a file for it. AUTOMATIC1111 itself takes the first heading of the changelog where git has no tag."""
+    own = _read_text(folder / "modules_forge" / "forge_version.py")
+    assigned = (re.search(_ASSIGNMENT.format(name=name), own, re.MULTILINE) for name in ("release", "version"))
+    heading = re.search(r"^## *(\S+)", _read_text(folder / "CHANGELOG.md"), re.MULTILINE) if not own else None
+    found = next((match[1] for match in (*assigned, heading) if match is not None), "")
+    return found if _VERSION.fullmatch(found) else None
+
+
+def _read_text(file: Path) -> str:
+    """The beginning of a file; empty if it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_MAX_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+PACKAGES: Final = ("torch", "gradio", "huggingface_hub", "safetensors")
+EXTENSION: Final = Path(__file__).absolute().parents[2]
+"""Its folder, through a link if it was installed by one: the WebUI is above the link."""
+FALLBACK: Final = "a1111"
+"""The WebUI that files are judged for if none is found."""
+
+
+def add_report_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--webui", type=Path, metavar="DIR", help="the folder of the WebUI (default: the one that this folder is in)"
+    )
+    command.add_argument(
+        "--host", choices=list(HOSTS), help="the WebUI that the files are judged for (default: the one that was found)"
+    )
+    with_data(command)
+    with_folder(command)
+
+
+def run_report(options: argparse.Namespace) -> int:
+    logging.getLogger(__package__.partition(".")[0]).addHandler(logging.NullHandler())  # its warnings name folders
+    webui = _installation(options)
+    options.host = options.host or (webui.id if webui is not None and webui.id is not None else FALLBACK)
+    report = {
+        "vae_manager": {"version": __version__, "commit": commit_of(EXTENSION)},
+        "python": platform.python_version(),
+        "packages": {name: _package_version(name) for name in PACKAGES},
+        "webui": _webui_fields(webui),
+        "system": {"name": platform.system(), "release": platform.release(), "machine": platform.machine()},
+        "judged_for": options.host,
+        **_files(options, webui),
+    }
+    if options.json:
+        print_json(report)
+    else:
+        print("\n".join(map(shown, _report_text(report))))
+    return 0
+
+
+# -- where things are ----------------------------------------------------------------------------------------------
+def _installation(options: argparse.Namespace) -> Installation | None:
+    """The WebUI that was named, else the one around the VAE folder that was named, else the one around this program."""
+    if options.webui is not None:
+        return installation_at(_existing(options.webui))
+    named = [_existing(options.dir).absolute()] if options.dir is not None else []
+    return find_installation([*named, EXTENSION, Path.cwd()])
+
+
+def _vae_folder(options: argparse.Namespace, webui: Installation | None) -> Path | None:
+    """The folder that was named, else `models/VAE` of here, of the WebUI, or of the data folder with the extension."""
+    if options.dir is not None:
+        return Path(options.dir)
+    above = [webui.folder] if webui is not None else []
+    places = [*above, Path()] if options.webui is not None else [Path(), *above]
+    folders = (place / VAE_FOLDER for place in (*places, EXTENSION.parent.parent))
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise NotFoundError(say("There is no folder {path}.", path=folder))
+    return folder
+
+
+# -- what is known -------------------------------------------------------------------------------------------------
+def _package_version(package: str) -> str | None:
+    """Of an installed package, from its metadata: importing torch takes seconds. None if it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _webui_fields(webui: Installation | None) -> dict[str, Any] | None:
+    if webui is None:
+        return None
+    return {"id": webui.id, "name": webui.name, "version": webui.version, "commit": webui.commit}
+
+
+def _files(options: argparse.Namespace, webui: Installation | None) -> dict[str, Any]:
+    """The VAE files, and how many things could not be read. Sentences about those are left out: they name folders."""
+    folder = _vae_folder(options, webui)
+    if folder is None:
+        return {"files": None, "unreadable_folders": 0, "catalogue_problems": 0, "damaged": []}
+    unreadable: list[Sentence] = []
+    found = {file.path: file for file in scan([Folder(folder)], unreadable.append)}
+    catalogue, data = load(), data_of(options, folder)
+    known = Known(data)
+    records = known.with_families(known.index.look(found.values()), catalogue)
+    doubled = collisions(found[record.path] for record in records)
+    return {
+        "files": [_file_fields(record, options, record.path.name in doubled) for record in records],
+        "unreadable_folders": len(unreadable),
+        "catalogue_problems": len(catalogue.problems),
+        "damaged": sorted({notice.file.name for notice in damage_notices(data)}),
+    }
+
+
+def _file_fields(record: FileRecord, options: argparse.Namespace, is_doubled: bool) -> dict[str, Any]:
+    answer = fields_of(judge(record, options))
+    return {
+        "name": record.path.name,
+        "size": record.size,
+        "container": record.container,
+        "layout": record.layout,
+        "family": record.family.family,
+        "family_why": record.family.why,
+        "latent_channels": record.latent_channels,
+        "dtype": record.dtype,
+        "sha256": record.sha256,
+        "entry": record.entry.id if record.entry is not None else None,
+        "verdict": answer["verdict"],
+        "code": answer["code"],
+        "problems": [problem.code for problem in record.problems],
+        "duplicate_name": is_doubled,
+    }
+
+
+# -- in words ------------------------------------------------------------------------------------------------------
+def _report_text(report: dict[str, Any]) -> Sequence[str]:
+    own, system, webui = report["vae_manager"], report["system"], report["webui"]
+    packages = [f"{name} {version or 'not installed'}" for name, version in report["packages"].items()]
+    host = HOSTS[report["judged_for"]].name
+    lines = [
+        f"VAE Manager  {_with_commit(own)}",
+        f"WebUI        {webui['name']} {_with_commit(webui)}" if webui is not None else "WebUI        not found",
+        f"Python       {report['python']}, {', '.join(packages)}",
+        f"System       {' '.join(filter(None, system.values()))}",
+    ]
+    if report["files"] is None:
+        return [*lines, "VAE files    no VAE folder was found: name it with --dir"]
+    lines.append(f"VAE files    {len(report['files'])}, judged for {host}")
+    lines += map(_file_text, report["files"])
+    if report["unreadable_folders"]:
+        lines.append(f"Not read     {report['unreadable_folders']} folders")
+    if report["catalogue_problems"]:
+        lines.append(f"Catalogue    {report['catalogue_problems']} entries cannot be used")
+    if report["damaged"]:
+        lines.append(f"Damaged      {', '.join(report['damaged'])}")
+    return lines
+
+
+def _with_commit(fields: dict[str, Any]) -> str:
+    commit = f"commit {fields['commit']}" if fields["commit"] is not None else None
+    return ", ".join(filter(None, (fields["version"] or "version unknown", commit)))
+
+
+def _file_text(row: dict[str, Any]) -> str:
+    verdict = row["verdict"] if row["code"] is None else f"{row['verdict']} ({row['code']})"
+    channels = f"{row['latent_channels']} channels" if row["latent_channels"] is not None else None
+    others = [code for code in row["problems"] if code != row["code"]]
+    notes = ["duplicate name"] if row["duplicate_name"] else []
+    facts = [row["container"], row["layout"], row["dtype"], channels, row["family"] or "family unknown", verdict]
+    if row["sha256"] is not None:
+        facts.append(f"SHA-256 {row['sha256'][:10]}")
+    return f"{megabytes(row['size']):>8}  {row['name']}  {', '.join(filter(None, [*facts, *others, *notes]))}"
+
+
+DIFFERS: Final = 1
+"""The exit status of `--check` where something is missing or another file has its name."""
+
+
+def add_sync_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, metavar="FILE.yaml", help="a list of entry ids and of items with a source")
+    command.add_argument(
+        "--check",
+        action="store_true",
+        help="print the differences and change nothing; the exit status is 1 if there are any",
+    )
+    with_network(command)
+    with_terms(command)
+    with_folder(command)
+    with_host(command)
+    with_catalogue(command)
+
+
+def run_sync(options: argparse.Namespace) -> int:
+    folder = folder_of(options)
+    items = read_declared(options.file, load_catalogue(options))
+    with stopped_by_ctrl_c() as stop:
+        found = look(items, folder, stop)
+        if options.check:
+            return _checked(options, folder, found)
+        outcomes = []
+        for outcome in bring(
+            found,
+            folder,
+            network=network_of(options),
+            refusal=refusal_of(options),
+            reporting=lambda name: progress_bar(options, name),
+            stop=stop,
+        ):
+            outcomes.append(outcome)
+            if not options.json:
+                _print(outcome, _answer(outcome, options))
+    status = worst(outcome.error for outcome in outcomes if outcome.error is not None)
+    if options.json:
+        rows = [_outcome_fields(folder, outcome, _answer(outcome, options)) for outcome in outcomes]
+        print_json(_fields(folder, found, rows, status))
+    else:
+        _print_undeclared(found)
+    return status
+
+
+def _checked(options: argparse.Namespace, folder: Path, found: Plan) -> int:
+    status = DIFFERS if found.differs else 0
+    if options.json:
+        rows = [_item_fields(folder, step.item.file_name, step.item.sha256, step.state) for step in found.steps]
+        print_json(_fields(folder, found, rows, status))
+        return status
+    for step in found.steps:
+        print(f"{step.state:<10} {step.item.file_name}")
+    _print_undeclared(found)
+    return status
+
+
+def _answer(outcome: Outcome, options: argparse.Namespace) -> Verdict | None:
+    """Return what the WebUI can do with a file that is there now, as `get` tells."""
+    return judge(inspect(outcome.delivery.path), options) if outcome.delivery is not None else None
+
+
+def _print(outcome: Outcome, answer: Verdict | None) -> None:
+    name = outcome.step.item.file_name
+    if outcome.error is not None:
+        print_problem(f"{name}: {outcome.error}")
+    if answer is not None and answer.reason is not None:
+        print_problem(answer.reason.sentence)
+    print(f"{_state(outcome):<10} {name if outcome.delivery is None else delivery_text(outcome.delivery)}", flush=True)
+
+
+def _print_undeclared(found: Plan) -> None:
+    for name in found.undeclared:
+        print(f"{'undeclared':<10} {name}")
+
+
+def _state(outcome: Outcome) -> str:
+    if outcome.error is not None:
+        return "FAILED"
+    return "same" if outcome.delivery is None or outcome.delivery.already_there else "fetched"
+
+
+def _fields(folder: Path, found: Plan, items: list[dict[str, Any]], status: int) -> dict[str, Any]:
+    return {"folder": str(folder), "items": items, "undeclared": list(found.undeclared), "status": status}
+
+
+def _outcome_fields(folder: Path, outcome: Outcome, answer: Verdict | None) -> dict[str, Any]:
+    item, error = outcome.step.item, outcome.error
+    row = _item_fields(folder, item.file_name, item.sha256, _state(outcome).lower())
+    if outcome.delivery is not None:
+        row["fetched"] = outcome.delivery.fetched
+    if answer is not None:
+        row = {**row, **fields_of(answer)}
+    return row if error is None else {**row, "error": str(error), "status": error.exit_status}
+
+
+def _item_fields(folder: Path, name: str, sha256: str, state: str) -> dict[str, Any]:
+    return {"file_name": name, "path": str(folder / name), "sha256": sha256, "state": state}

@@ -1,0 +1,352 @@
+"""Commands on the library: `catalogue`, `get`, `adopt`, `duplicates`, `remove` and the trash."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ..catalogue import Entry, Source, is_vae_file_name
+from ..catalogue.schema import parse_source
+from ..errors import Cancelled, NotFoundError, RefusedError, UsageError, VaeManagerError
+from ..files import FileRecord, inspect
+from ..library import Folder, safe_move, scan
+from ..library.family_evidence import Group, by_hash, by_weights
+from ..library.moving import Surroundings, adopt
+from ..library.trash import empty, remove, removed, restore
+from ..sentences import megabytes, say
+from ..sync import worst
+from ..transfer import Network, Order, deliver, proposed_name
+from .shared import (
+    Bar,
+    Known,
+    Outcomes,
+    data_of,
+    delivery_fields,
+    delivery_text,
+    fields_of,
+    folder_of,
+    judge,
+    load_catalogue,
+    network_of,
+    print_json,
+    print_problem,
+    progress_bar,
+    reading_bar,
+    refusal_of,
+    shown,
+    stopped_by_ctrl_c,
+    with_catalogue,
+    with_data,
+    with_folder,
+    with_host,
+    with_network,
+    with_terms,
+)
+
+
+def add_catalogue_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--all", action="store_true", help="include entries that are recognised but not offered")
+    with_catalogue(command)
+
+
+def run_catalogue(options: argparse.Namespace) -> int:
+    catalogue = load_catalogue(options)
+    entries = catalogue.entries if options.all else catalogue.offered()
+    if options.json:
+        print_json([_entry_fields(entry) for entry in entries])
+        return 0
+    for entry in entries:
+        size = megabytes(entry.size) if entry.size is not None else ""
+        licence = entry.licence.name if entry.licence is not None else "licence not stated"
+        print(f"{entry.id:<28} {entry.family:<6} {size:>7}  {licence:<24} {entry.name}: {entry.purpose}")
+        if entry.not_offered_because is not None:
+            print(f"{'':<28} not offered: {entry.not_offered_because}")
+    return 0
+
+
+def _entry_fields(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "family": entry.family,
+        "purpose": entry.purpose,
+        "file_name": entry.file_name,
+        "sha256": entry.sha256,
+        "size": entry.size,
+        "layout": entry.layout,
+        "dtype": entry.dtype,
+        "licence": entry.licence.name if entry.licence is not None else None,
+        "sources": [str(source) for source in entry.sources],
+        "offered": entry.offered,
+        "not_offered_because": entry.not_offered_because,
+    }
+
+
+def add_get_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="an id of the catalogue, hub:OWNER/REPO/PATH[@REV], civitai:VERSION, https://… or s3://BUCKET/PATH",
+    )
+    with_network(command)
+    with_terms(command)
+    with_folder(command)
+    with_host(command)
+    with_catalogue(command)
+
+
+def run_get(options: argparse.Namespace) -> int:
+    network = network_of(options)
+    with stopped_by_ctrl_c() as stop:
+        order = _order(options, network, stop)
+        with progress_bar(options, order.file_name) as report:
+            delivery = deliver(order, network=network, report=report, stop=stop)
+    answer = judge(inspect(delivery.path), options)
+    if options.json:
+        print_json({**delivery_fields(delivery), **fields_of(answer)})
+        return 0
+    if answer.reason is not None:
+        print_problem(answer.reason.sentence)
+    print(delivery_text(delivery))
+    return 0
+
+
+def _order(options: argparse.Namespace, network: Network, stop: threading.Event) -> Order:
+    folder = folder_of(options)
+    text = options.source
+    if ":" in text or "/" in text:
+        source = parse_source(text)
+        return Order((source,), folder, _file_name(source, network, stop), None)
+    entry = load_catalogue(options).entry(text)
+    if (reason := refusal_of(options)(entry)) is not None:
+        raise RefusedError(reason)
+    return Order(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
+
+
+def _file_name(source: Source, network: Network, stop: threading.Event) -> str:
+    name = proposed_name(source, network=network, stop=stop)
+    if not is_vae_file_name(name):
+        raise UsageError(say("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=name))
+    return name
+
+
+def add_adopt_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="VAE files anywhere")
+    command.add_argument(
+        "--how", choices=("copy", "move", "link"), default="copy", help="what becomes of the original (default: copy)"
+    )
+    command.add_argument("--name", help="a new name, if there is one FILE")
+    with_data(command)
+    with_folder(command)
+
+
+def run_adopt(options: argparse.Namespace) -> int:
+    if options.name is not None and len(options.files) > 1:
+        raise UsageError(say("One name cannot be given to {count} files.", count=len(options.files)))
+    folder = folder_of(options)
+    known = Known(data_of(options, folder))
+    rows: list[dict[str, object]] = []
+    errors: list[VaeManagerError] = []
+    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+        for source in options.files:
+            try:
+                path = adopt(source, folder, options.how, options.name, known.around(folder),
+                             report=bar.of(source), stop=stop)  # fmt: skip
+                rows.append({"path": str(path), "source": str(source), "how": options.how})
+            except Cancelled:
+                raise
+            except VaeManagerError as error:  # the others are adopted all the same
+                errors.append(error)
+                rows.append({"source": str(source), "error": str(error), "status": error.exit_status})
+    if options.json:
+        print_json(rows)
+    else:
+        for row in rows:
+            if "path" in row:
+                print(shown(f"{row['path']}: {options.how} of {row['source']}"))
+        for problem in errors:
+            print_problem(problem)
+    return worst(errors)
+
+
+def add_duplicates_options(command: argparse.ArgumentParser) -> None:
+    with_host(command)
+    with_data(command)
+    with_folder(command)
+
+
+def run_duplicates(options: argparse.Namespace) -> int:
+    folder = folder_of(options)
+    known = Known(data_of(options, folder))
+    known.recover(folder)
+    files = scan([Folder(folder)])
+    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+        for record in known.index.look(files):
+            if record.has_decoder or record.has_encoder:
+                known.fingerprints(record.path, report=bar.of(record.path), stop=stop)
+        groups = by_weights(known.index.look(files))
+        for record in (record for group in groups for record in group):  # equal bytes are named below
+            known.hash(record.path, report=bar.of(record.path), stop=stop)
+    groups = by_weights(known.index.look(files))
+    if options.json:
+        print_json([_fields(group, options) for group in groups])
+        return 0
+    if not groups:
+        print(f"No VAE is in {folder} more than once.")
+    for group in groups:
+        print(f"The same weights, {(group[0].weights or '')[:10]}:")
+        for record in group:
+            name = shown(str(record.path.relative_to(folder)))
+            print(f"{megabytes(record.size):>8}  {name}  {_facts(record, group, options)}")
+    return 0
+
+
+def _fields(group: Group, options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "weights_fingerprint": group[0].weights,
+        "files": [
+            {
+                "path": str(record.path),
+                "size": record.size,
+                "sha256": record.sha256,
+                "container": record.container,
+                "layout": record.layout,
+                **fields_of(judge(record, options)),
+                "same_bytes_as": _same_bytes(record, group),
+            }
+            for record in group
+        ],
+    }
+
+
+def _same_bytes(record: FileRecord, group: Group) -> list[str]:
+    return [str(other.path) for same in by_hash(group) if record in same for other in same if other is not record]
+
+
+def _facts(record: FileRecord, group: Group, options: argparse.Namespace) -> str:
+    facts: list[str] = [record.container, record.layout]
+    if not fields_of(judge(record, options))["loadable"]:
+        facts.append("not loadable")
+    if _same_bytes(record, group):
+        facts.append("byte for byte")
+    return ", ".join(facts)
+
+
+def add_remove_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a path, or one below the VAE folder")
+    with_data(command)
+    with_folder(command)
+
+
+def run_remove(options: argparse.Namespace) -> int:
+    folder = folder_of(options)
+    data = data_of(options, folder)
+    around = Known(data).around(folder)
+    outcomes = Outcomes(json=options.json)
+    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+        for name in options.files:
+            with outcomes.of(name):
+                row = _removed(name, folder, data / "trash", around, bar, stop)
+                outcomes.rows.append(row)
+                if not options.json:
+                    bar.print(shown(row["text"]))
+    if options.json:
+        print_json(outcomes.rows)
+    return worst(outcomes.errors)
+
+
+def _removed(
+    name: Path, folder: Path, trash: Path, around: Surroundings, bar: Bar, stop: threading.Event
+) -> dict[str, object]:
+    here = [path for path in (name, folder / name) if path.is_symlink() or path.exists()]
+    gone = remove(here[0] if here else name, trash, around, report=bar.of(name), stop=stop)
+    text = f"{gone.file}: " + ("in the system's trash" if gone.place is None else f"in the trash, {gone.place}")
+    place = str(gone.place) if gone.place is not None else None
+    return {"path": str(gone.file), "trash": place, "files": list(gone.names), "text": text}
+
+
+def add_trash_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "act",
+        choices=["list", "restore", "empty"],
+        help="list the trash, bring files back, or delete all of it for good",
+    )
+    command.add_argument(
+        "names", nargs="*", metavar="NAME", help="names of the files to restore; of several with one name, the newest"
+    )
+    command.add_argument("--as", dest="name", metavar="NAME", help="restore one file under another name")
+    with_data(command)
+    with_folder(command)
+
+
+def run_trash(options: argparse.Namespace) -> int:
+    folder = folder_of(options)
+    data = data_of(options, folder)
+    trash = data / "trash"
+    if (options.act == "restore") != bool(options.names) or (options.name is not None and len(options.names) != 1):
+        raise UsageError(say("trash restore takes names, one with --as; trash list and trash empty take none."))
+    if options.act == "restore":
+        return _restore(options, trash, Known(data).around(folder))
+    return _list(options, trash) if options.act == "list" else _empty(options, trash)
+
+
+def _list(options: argparse.Namespace, trash: Path) -> int:
+    gone = removed(trash)
+    if options.json:
+        rows = [
+            {
+                "path": str(one.file),
+                "trash": str(one.place),
+                "size": one.size,
+                "removed_at": one.removed_at,
+                "noted": one.is_noted,
+            }
+            for one in gone
+        ]
+        print_json(rows)
+        return 0
+    for one in gone:
+        lost = "" if one.is_noted else "  (the note of where it was is lost)"
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.removed_at))
+        print(f"{megabytes(one.size):>8}  {when}  {shown(one.file)}{lost}")
+    if not gone:
+        print(shown(f"Nothing is in the trash {trash}."))
+    if safe_move.is_there():
+        print("Deleted files go to the system's trash: restore them there.")
+    return 0
+
+
+def _restore(options: argparse.Namespace, trash: Path, around: Surroundings) -> int:
+    outcomes = Outcomes(json=options.json)
+    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+        for name in options.names:
+            with outcomes.of(Path(name)):
+                row = _restored(name, options.name, trash, around, bar, stop)
+                outcomes.rows.append(row)
+                if not options.json:
+                    bar.print(shown(row["text"]))
+    if options.json:
+        print_json(outcomes.rows)
+    return worst(outcomes.errors)
+
+
+def _restored(
+    name: str, new_name: str | None, trash: Path, around: Surroundings, bar: Bar, stop: threading.Event
+) -> dict[str, object]:
+    gone = next((gone for gone in removed(trash) if gone.file.name == Path(name).name), None)
+    if gone is None:
+        raise NotFoundError(say("The trash {trash} has no file {file}.", trash=trash, file=name))
+    path = restore(gone, around, name=new_name, report=bar.of(Path(name)), stop=stop)
+    return {"path": str(path), "files": list(gone.names), "text": f"{path}: is back"}
+
+
+def _empty(options: argparse.Namespace, trash: Path) -> int:
+    count, freed = sum(gone.is_noted for gone in removed(trash)), empty(trash)
+    if options.json:
+        print_json({"deleted": count, "freed": freed})
+    else:
+        print(f"{count} deleted for good, {megabytes(freed)}.")
+    return 0

@@ -1,0 +1,106 @@
+"""Addresses that a person types, and the API keys of the sites.
+
+What a typed address means as an order: no hash is known, so what comes of it is inspected and told as not proven,
+unless the hub or site itself publishes one.
+
+API keys of sites that ask for one, in `keys.json`: {"civitai.com": "…"}, readable by its owner alone.
+
+Not among the WebUI's settings: those are shown to everybody who opens the page, and written into reports. A key goes
+from here into the network's hands and nowhere else; a page is told only whether there is one.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ..catalogue import HubSource, LocalSource, Source
+from ..errors import DiskError, RefusedError, UsageError
+from ..files.state_file import StateFile, pairs_of
+from ..sentences import say
+
+if TYPE_CHECKING:
+    from ..transfer import Network, Order
+
+
+NetworkFor = Callable[[tuple[Source, ...]], "Network"]
+"""How the network is used for these sources."""
+
+
+def typed(text: str, folder: Path, network: NetworkFor, *, strangers: bool) -> Order:
+    """The order for `hub:owner/repo/path`, `civitai:version`, an https address, a bucket's, or, unless `strangers` can
+    open the page, a file's path. Where only the server knows the file's name, it is asked."""
+    from ..catalogue.schema import parse_source
+    from ..transfer import Order, proposed_name
+
+    source = parse_source(text)
+    check(source, strangers=strangers)
+    name = proposed_name(source, network=network((source,)), stop=threading.Event())
+    if not name.lower().endswith(".safetensors"):
+        raise RefusedError(
+            say("{file} is no .safetensors file. Other formats can carry code, so the page fetches none.", file=name)
+        )
+    return Order((source,), folder, name, None)
+
+
+def check(source: Source, *, strangers: bool) -> None:
+    """Raises RefusedError for a file of this machine, where people elsewhere could ask for it."""
+    if strangers and isinstance(source, LocalSource):
+        raise RefusedError(
+            say("This WebUI can be reached from other machines, so the page reads no files of this one by their path.")
+        )
+
+
+def must_be_public(sources: tuple[Source, ...], *, strangers: bool) -> bool:
+    """Whether no address of a private network may be asked, and no storage that this machine is signed in to: for what
+    anybody may have typed. A hub is at the endpoint that the owner has set."""
+    return strangers and not all(isinstance(source, HubSource) for source in sources)
+
+
+CIVITAI: Final = "civitai.com"
+_KEY: Final = re.compile(r"[\x21-\x7e]{8,200}")
+"""What can stand in a header."""
+
+
+class Keys:
+    """By host."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = StateFile(file, pairs_of, is_private=True)
+        self._lock = threading.Lock()
+
+    def all(self) -> Mapping[str, str]:
+        """Every key; empty where the file is missing or makes no sense."""
+        return dict(self._file.items(_key))
+
+    def __contains__(self, host: str) -> bool:
+        return host in self.all()
+
+    def save(self, host: str, key: str) -> None:
+        key = key.strip()
+        if not _KEY.fullmatch(key):
+            raise UsageError(say("This is not an API key: letters and digits in one piece, copied whole."))
+        with self._lock:
+            self._write({**self.all(), host: key})
+
+    def remove(self, host: str) -> None:
+        with self._lock:
+            self._write({other: key for other, key in self.all().items() if other != host})
+
+    def _write(self, keys: Mapping[str, str]) -> None:
+        try:
+            self._file.write(dict(keys) or None)
+        except OSError as error:
+            raise DiskError(
+                say("{path} cannot be written: {reason}", path=self._file.path, reason=error.strerror or error)
+            ) from error
+
+
+def _key(item: tuple[str, Any]) -> tuple[str, str]:
+    host, key = item
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise ValueError("no key")
+    return host, key

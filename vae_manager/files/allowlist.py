@@ -1,0 +1,398 @@
+"""What the names in a torch pickle mean, by an explicit table. Whatever is not in it makes the file unsafe.
+
+An ordinary unpickler imports the module of each name that it meets, and a module runs when it is imported; so a name
+alone counts, called or not. Names are called as torch, numpy and pickle themselves write it, and in no other way: what
+would mean something else to an ordinary unpickler than to this one, or fail there, is refused.
+
+- A storage's type, a dtype and a class of Lightning's callbacks may be named, but not called:
+  `torch.FloatStorage(10**12)` takes all memory, and a callback's constructor is somebody's code. Real files only name
+  them.
+- `_codecs.encode` is for Latin-1 alone, as pickle itself writes bytes: another encoding's name is looked for among the
+  modules, and so imports one.
+- `torch.storage._load_from_bytes` unpickles a second pickle, inside a text.
+- A tensor has no state, and a parameter an empty one: an attribute of theirs can be other numbers (`data`, `real`), and
+  a tensor's metadata can turn their signs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, TypeGuard
+
+from ..sentences import say
+from .headers import DTYPE_BYTES
+from .pickle_values import (
+    DAMAGED,
+    UNSAFE,
+    Global,
+    Inert,
+    Ordered,
+    Pairs,
+    Refused,
+    Storage,
+    Tensor,
+    array_with_state,
+    dtype_with_state,
+    is_key,
+    misused,
+    numpy_array,
+    numpy_dtype,
+    numpy_scalar,
+)
+
+__all__ = ["LEGACY_ID", "ZIP_ID", "call", "changed", "made", "named", "stored"]
+
+MOST_AXES: Final = 16
+"""Weights have five at most; torch allows 64."""
+MOST_DEVICES: Final = 128
+LEGACY_ID: Final = 6
+"""Parts of a storage's identity in a legacy file."""
+ZIP_ID: Final = 5
+
+STORAGES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "DoubleStorage": "F64",
+        "FloatStorage": "F32",
+        "HalfStorage": "F16",
+        "BFloat16Storage": "BF16",
+        "LongStorage": "I64",
+        "IntStorage": "I32",
+        "ShortStorage": "I16",
+        "CharStorage": "I8",
+        "ByteStorage": "U8",
+        "BoolStorage": "BOOL",
+    }
+)
+DTYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "float64": "F64",
+        "float32": "F32",
+        "float16": "F16",
+        "bfloat16": "BF16",
+        "float8_e4m3fn": "F8_E4M3",
+        "float8_e5m2": "F8_E5M2",
+        "bool": "BOOL",
+        "uint8": "U8",
+        "int8": "I8",
+        "uint16": "U16",
+        "int16": "I16",
+        "uint32": "U32",
+        "int32": "I32",
+        "uint64": "U64",
+        "int64": "I64",
+    }
+)
+_OTHER_STORAGES: Final[Mapping[str, int]] = MappingProxyType({"ComplexFloatStorage": 8, "ComplexDoubleStorage": 16})
+_OTHER_DTYPES: Final[Mapping[str, int]] = MappingProxyType(
+    {"complex64": 8, "complex128": 16, "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1}
+)
+"""Kinds of numbers that safetensors has no word for, with the bytes of one."""
+_FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", None})
+"""The dtypes that can have gradients; None stands for those of the tables above."""
+_KINDS: Final = (STORAGES, _OTHER_STORAGES, DTYPES, _OTHER_DTYPES)
+_PLAIN_BYTES: Final = frozenset({("torch.storage", "UntypedStorage"), ("torch", "UntypedStorage")})
+_CALLBACK: Final = re.compile(r"(?:pytorch_lightning|lightning\.pytorch)\.callbacks(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Lightning's checkpoints name the classes of its callbacks, as keys of what those have to remember."""
+_DEVICES: Final = frozenset({"cpu", "cuda", "hip", "hpu", "meta", "mps", "privateuseone", "xla", "xpu"})
+_LAYOUTS: Final = frozenset({"torch.strided", "torch.sparse_coo"})
+_TURNED: Final = ("neg", "conj")
+"""Metadata of a tensor whose numbers, or imaginary parts, are those of its storage with the sign turned."""
+_METADATA: Final = "_metadata"
+"""The one attribute that torch gives an OrderedDict, of versions."""
+
+Arguments = tuple[object, ...]
+
+
+def named(what: Global, protocol: int) -> Global:
+    """`what` itself, if a pickle of this protocol may name it; raises Refused."""
+    key = (what.module, what.name)
+    if key in _CALLS or key in _PLAIN_BYTES or key == ("numpy", "ndarray"):
+        if what.module == "__builtin__" and protocol > 2:  # Python 2's name, which no later protocol translates
+            raise misused()
+        return what
+    if what.module == "torch" and any(what.name in kinds for kinds in _KINDS):
+        return what
+    if _CALLBACK.fullmatch(what.module) and _IDENTIFIER.fullmatch(what.name):
+        return what
+    raise Refused(UNSAFE, str(what))
+
+
+def call(what: object, arguments: object) -> object:
+    """What `what(*arguments)` stands for; nothing is called but what is in the table below. Raises Refused."""
+    if not isinstance(what, Global):
+        raise Refused(DAMAGED, say("it calls something that cannot be called."))
+    meaning = _CALLS.get((what.module, what.name))
+    if meaning is None:
+        raise Refused(UNSAFE, str(what))
+    if type(arguments) is not tuple:
+        raise misused()
+    return meaning(arguments)
+
+
+def made(what: object, arguments: object) -> object:
+    """The value of `what.__new__(what, *arguments)`, without its `__init__`: for classes that are pickled so."""
+    if not isinstance(what, Global):
+        raise Refused(DAMAGED, say("it calls something that cannot be called."))
+    key = (what.module, what.name)
+    if key not in _CALLS:
+        raise Refused(UNSAFE, str(what))
+    if arguments != () or key not in _MADE:
+        raise misused()
+    return _MADE[key]()
+
+
+def changed(what: object, state: object) -> None:
+    """Check a state for `what`, as torch files give one: no accepted state changes a tensor. Raises Refused."""
+    if isinstance(what, Global):
+        raise Refused(UNSAFE, str(what))  # it would be set on the class or the module itself
+    if isinstance(what, Ordered):
+        is_sound = isinstance(state, Pairs) and all(key == _METADATA for key, _ in state)
+    elif isinstance(what, Inert):
+        is_sound = what.kind in _STATES and _STATES[what.kind](what, state)
+    else:
+        is_sound = False
+    if not is_sound:
+        raise misused()
+
+
+def stored(identity: object, length: int) -> tuple[Storage, str | None]:
+    """Return the storage of a persistent id of `length` parts, and the name of the view that it may be of one.
+
+    The id is ("storage", type, key, device, count), in legacy files with None or (name, first, count) of a view.
+    """
+    if not length or type(identity) is not tuple or len(identity) != length or identity[0] != "storage":
+        raise misused()
+    kind, key, device, count = identity[1:5]
+    if not isinstance(kind, Global) or not isinstance(key, str) or not isinstance(device, str) or not _is_size(count):
+        raise misused()
+    dtype, width = _numbers(kind)
+    view = identity[5] if length == LEGACY_ID else None
+    if view is None:
+        return Storage(key, dtype, width, count), None
+    if type(view) is not tuple or len(view) != 3 or not _is_size(view[1]) or not _is_size(view[2]):
+        raise misused()
+    name, first, numbers = view
+    if not isinstance(name, str) or first + numbers > count:
+        raise misused()
+    return Storage(key, dtype, width, count, first, numbers), name
+
+
+def _numbers(kind: Global) -> tuple[str | None, int]:
+    """What a storage of this kind holds: dtype, and bytes of one number."""
+    if (kind.module, kind.name) in _PLAIN_BYTES:
+        return None, 1
+    dtype = STORAGES.get(kind.name)
+    if kind.module != "torch" or (dtype is None and kind.name not in _OTHER_STORAGES):
+        raise misused()
+    return dtype, DTYPE_BYTES[dtype] if dtype is not None else _OTHER_STORAGES[kind.name]
+
+
+def _ordered(arguments: Arguments) -> Pairs:
+    """An OrderedDict: empty, or from a list of pairs, as Python 2 wrote it."""
+    if not arguments:
+        return Ordered()
+    items = arguments[0]
+    if len(arguments) > 1 or type(items) is not list:
+        raise misused()
+    pairs = Ordered()
+    for item in items:
+        if type(item) not in (list, tuple) or len(item) != 2 or not is_key(item[0]):
+            raise misused()
+        pairs.append((item[0], item[1]))
+    return pairs
+
+
+def _tensor(arguments: Arguments) -> Tensor:
+    """(storage, offset, shape, strides)"""
+    if len(arguments) != 4:
+        raise misused()
+    storage = arguments[0]
+    if not isinstance(storage, Storage):
+        raise misused()
+    return _seen(storage, storage.dtype, storage.width, arguments)
+
+
+def _tensor_2(arguments: Arguments) -> Tensor:
+    """(storage, offset, shape, strides, gradient, hooks[, metadata])"""
+    if not 6 <= len(arguments) <= 7:
+        raise misused()
+    tensor = _tensor(arguments[:4])
+    _check_gradient(tensor.dtype, arguments[4], arguments[5])
+    _check_metadata(arguments[6:])
+    return tensor
+
+
+def _tensor_3(arguments: Arguments) -> Tensor:
+    """A tensor whose storage is plain bytes: (storage, offset, shape, strides, gradient, hooks, dtype[, metadata])."""
+    if not 7 <= len(arguments) <= 8:
+        raise misused()
+    storage, kind = arguments[0], arguments[6]
+    if not isinstance(storage, Storage) or not isinstance(kind, Global) or kind.module != "torch":
+        raise misused()
+    dtype = DTYPES.get(kind.name)
+    if storage.width != 1 or (dtype is None and kind.name not in _OTHER_DTYPES):
+        raise misused()
+    width = DTYPE_BYTES[dtype] if dtype is not None else _OTHER_DTYPES[kind.name]
+    _check_gradient(dtype, arguments[4], arguments[5])
+    if arguments[4]:  # torch writes such a tensor, and fails to make it
+        raise misused()
+    _check_metadata(arguments[7:])
+    return _seen(storage, dtype, width, arguments)
+
+
+def _seen(storage: Storage, dtype: str | None, width: int, arguments: Arguments) -> Tensor:
+    """`storage` as an array of numbers of `width` bytes; all of them must be there. torch would make it larger."""
+    offset, shape, strides = arguments[1:4]
+    if type(shape) is not tuple or type(strides) is not tuple or not len(shape) == len(strides) <= MOST_AXES:
+        raise misused()
+    if not _is_size(offset) or not all(map(_is_size, shape + strides)):
+        raise misused()
+    count = 1
+    for size in shape:
+        count *= size
+        if count >= 2**63:
+            raise misused()
+    span = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) if count else 0
+    if (offset + span) * width > storage.length:
+        raise Refused("bad-offsets", say("one of its tensors lies outside of its storage."))
+    return Tensor(storage, dtype, offset, shape, strides)
+
+
+def _check_gradient(dtype: str | None, gradient: object, hooks: object) -> None:
+    if type(gradient) is not bool or (gradient and dtype not in _FLOATS):
+        raise misused()
+    if hooks is not None and not (isinstance(hooks, Ordered) and not hooks):
+        raise misused()
+
+
+def _check_empty(more: Arguments) -> None:
+    if not all(value is None or (isinstance(value, Pairs) and not value) for value in more):
+        raise misused()
+
+
+def _check_metadata(more: Arguments) -> None:
+    """Raise Refused if a tensor has metadata: its numbers are others than those of its storage."""
+    if len(more) == 1 and isinstance(more[0], Pairs) and more[0] and all(key in _TURNED for key, _ in more[0]):
+        raise Refused(
+            DAMAGED,
+            say("one of its tensors stands there with its sign turned. Apply resolve_neg() to it, and save it anew."),
+        )
+    _check_empty(more)
+
+
+def _is_size(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _parameter(arguments: Arguments) -> Tensor:
+    """(tensor, gradient, hooks)"""
+    if len(arguments) != 3 or not isinstance(arguments[0], Tensor):
+        raise misused()
+    _check_gradient(arguments[0].dtype, arguments[1], arguments[2])
+    return arguments[0]
+
+
+def _parameter_with_state(arguments: Arguments) -> Tensor:
+    """(tensor, gradient, hooks, attributes)"""
+    _check_empty(arguments[3:])
+    if len(arguments) != 4:
+        raise misused()
+    return _parameter(arguments[:3])
+
+
+def _size(arguments: Arguments) -> Arguments:
+    if len(arguments) != 1 or type(arguments[0]) is not tuple or not all(map(_is_size, arguments[0])):
+        raise misused()
+    return arguments[0]
+
+
+def _encode(arguments: Arguments) -> bytes:
+    if len(arguments) != 2 or arguments[1] not in ("latin1", "latin-1"):
+        raise Refused(UNSAFE, "_codecs.encode")
+    if not isinstance(arguments[0], str):
+        raise misused()
+    try:
+        return arguments[0].encode("latin-1")
+    except UnicodeEncodeError:
+        raise misused() from None
+
+
+def _set(arguments: Arguments) -> Inert:
+    """() or (list,)"""
+    if len(arguments) > 1 or not all(type(values) is list and all(map(is_key, values)) for values in arguments):
+        raise misused()
+    return Inert()
+
+
+def _bytes(arguments: Arguments) -> bytes:
+    if arguments:
+        raise misused()
+    return b""
+
+
+def _bytearray(arguments: Arguments) -> Inert:
+    """(), (bytes,) or (text, "latin-1")"""
+    if len(arguments) == 2:
+        _encode(arguments)
+    elif len(arguments) > 1 or not all(isinstance(value, bytes) for value in arguments):
+        raise misused()
+    return Inert()
+
+
+def _device(arguments: Arguments) -> Inert:
+    """(name[, number])"""
+    if not 1 <= len(arguments) <= 2 or not isinstance(arguments[0], str) or arguments[0] not in _DEVICES:
+        raise misused()
+    if not all(type(number) is int and 0 <= number < MOST_DEVICES for number in arguments[1:]):
+        raise misused()
+    return Inert()
+
+
+def _layout(arguments: Arguments) -> Inert:
+    if len(arguments) != 1 or not isinstance(arguments[0], str) or arguments[0] not in _LAYOUTS:
+        raise misused()
+    return Inert()
+
+
+def _module(arguments: Arguments = ()) -> Inert:
+    if arguments:
+        raise misused()
+    return Inert("module")
+
+
+_CALLS: Final[Mapping[tuple[str, str], Callable[[Arguments], object]]] = MappingProxyType(
+    {
+        ("collections", "OrderedDict"): _ordered,
+        ("torch._utils", "_rebuild_tensor"): _tensor,
+        ("torch._utils", "_rebuild_tensor_v2"): _tensor_2,
+        ("torch._utils", "_rebuild_tensor_v3"): _tensor_3,
+        ("torch._utils", "_rebuild_parameter"): _parameter,
+        ("torch._utils", "_rebuild_parameter_with_state"): _parameter_with_state,
+        ("torch", "Size"): _size,
+        ("torch", "device"): _device,
+        ("torch.nn.modules.container", "ParameterDict"): _module,
+        ("torch.serialization", "_get_layout"): _layout,
+        **{(f"numpy.{core}.multiarray", "scalar"): numpy_scalar for core in ("core", "_core")},
+        **{(f"numpy.{core}.multiarray", "_reconstruct"): numpy_array for core in ("core", "_core")},
+        ("numpy", "dtype"): numpy_dtype,
+        **{(module, "set"): _set for module in ("__builtin__", "builtins")},
+        **{(module, "bytes"): _bytes for module in ("__builtin__", "builtins")},
+        **{(module, "bytearray"): _bytearray for module in ("__builtin__", "builtins")},
+        ("_codecs", "encode"): _encode,
+    }
+)
+_MADE: Final[Mapping[tuple[str, str], Callable[[], object]]] = MappingProxyType(
+    {("collections", "OrderedDict"): Ordered, ("torch.nn.modules.container", "ParameterDict"): _module}
+)
+"""Classes that are made without a call, by NEWOBJ."""
+_STATES: Final[Mapping[str, Callable[[Inert, object], bool]]] = MappingProxyType(
+    {
+        "dtype": dtype_with_state,
+        "text": dtype_with_state,
+        "array": array_with_state,
+        "module": lambda _, state: isinstance(state, Pairs) and all(isinstance(key, str) for key, _ in state),
+    }
+)

@@ -1,0 +1,263 @@
+"""Values that a pickle describes, and the reasons to refuse one."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeGuard
+
+from ..sentences import Sentence, say
+
+__all__ = [
+    "DAMAGED",
+    "UNSAFE",
+    "Bag",
+    "Ended",
+    "Global",
+    "Inert",
+    "Ordered",
+    "Pairs",
+    "Refused",
+    "Storage",
+    "Tensor",
+    "array_with_state",
+    "described_twice",
+    "dtype_with_state",
+    "is_key",
+    "malformed",
+    "misused",
+    "numpy_array",
+    "numpy_dtype",
+    "numpy_scalar",
+    "shown",
+    "too_many",
+    "unknown",
+]
+
+
+DAMAGED: Final = "bad-pickle"
+UNSAFE: Final = "unsafe-pickle"
+LONGEST_KEY: Final = 16
+"""Parts of a tuple that is a key."""
+
+
+class Refused(Exception):
+    """Why a file is not read. `reason` is a clause that follows the file's name, but for an unsafe one, where it is
+    what the file asks to be run."""
+
+    def __init__(self, code: str, reason: Sentence | str) -> None:
+        super().__init__(str(reason))
+        self.code = code
+        self.reason = reason
+
+
+class Ended(Exception):
+    """The bytes at hand end in the middle of a pickle."""
+
+
+class Pairs(list[tuple[object, object]]):
+    """A dict, in the order in which it was filled: keys are never hashed, so none can be made to collide."""
+
+
+class Ordered(Pairs):
+    """An OrderedDict: unlike a dict, it may be given attributes."""
+
+
+class Bag(list[object]):
+    """A set, unhashed too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """The name of a thing that an ordinary unpickler would import."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return shown(f"{self.module}.{self.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Inert:
+    """What a harmless call would have made, where it does not matter to us: a device, a number of numpy's."""
+
+    kind: str = ""
+    """`dtype`, `text` (a dtype too) and `array` of numpy's, `module` of torch's: those that may be given a state."""
+    item: int = 0
+    """Bytes of one number of such a dtype or array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A piece of memory that stands elsewhere in the file."""
+
+    key: str
+    dtype: str | None
+    """In safetensors' words; None for plain bytes, and for numbers that safetensors has no word for."""
+    width: int
+    """Bytes of one number; 1 for plain bytes."""
+    count: int
+    """Numbers."""
+    first: int = 0
+    """Where a view of a larger piece begins, in numbers."""
+    view: int | None = None
+    """How many numbers of it the view has."""
+
+    @property
+    def start(self) -> int:
+        """The first byte of the view."""
+        return self.first * self.width
+
+    @property
+    def length(self) -> int:
+        """Bytes of the view, or of the whole storage without a view."""
+        return self.width * (self.count if self.view is None else self.view)
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A storage seen as an array. Offset and strides are in numbers."""
+
+    storage: Storage
+    dtype: str | None
+    """None for a kind of number that safetensors has no word for."""
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def shown(text: str) -> str:
+    """`text` as a sentence may hold it: short, and without characters that cannot be seen."""
+    return ascii(text[:100])[1:-1]
+
+
+def is_key(value: object) -> bool:
+    """Return True if `value` can be a key, for the kinds of keys in torch files; no value is hashed for that."""
+    return _is_leaf(value) or (type(value) is tuple and len(value) <= LONGEST_KEY and all(map(_is_leaf, value)))
+
+
+def _is_leaf(value: object) -> bool:
+    return value is None or isinstance(value, (str, bytes, int, float, Global))
+
+
+def misused() -> Refused:
+    return Refused(DAMAGED, say("it uses a name of PyTorch's as PyTorch does not."))
+
+
+MOST_AXES: Final = 32
+_NUMBERS: Final = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"})
+_TEXTS: Final = re.compile(r"([SU])([1-9][0-9]{0,4})")
+_BYTES_OF_CHARACTER: Final = {"S": 1, "U": 4}
+
+Arguments = tuple[object, ...]
+
+
+def numpy_dtype(arguments: Arguments) -> Inert:
+    """(name, False, True)"""
+    name = arguments[0] if arguments else None
+    if arguments[1:] != (False, True) or not isinstance(name, str):  # 0 and 1 are the same here, and to numpy
+        raise misused()
+    if name in _NUMBERS:
+        return Inert("dtype", int(name[1:]))
+    text = _TEXTS.fullmatch(name)
+    if text is None:
+        raise misused()
+    return Inert("text", _BYTES_OF_CHARACTER[text[1]] * int(text[2]))
+
+
+def dtype_with_state(dtype: Inert, state: object) -> bool:
+    """Apply (3, byte order, None, None, None, size, alignment, flags); the last three are for texts alone."""
+    if type(state) is not tuple or len(state) != 8 or state[0] != 3 or state[1] not in ("<", ">", "|", "="):
+        return False
+    if state[2:5] != (None, None, None) or not all(type(number) is int for number in (state[0], *state[5:])):
+        return False
+    if dtype.kind == "dtype":
+        return state[5:] == (-1, -1, 0)
+    return state[5] == dtype.item and state[6] in (1, 4) and state[7] in (0, 8)
+
+
+def numpy_scalar(arguments: Arguments) -> Inert:
+    """(dtype, bytes)"""
+    if len(arguments) != 2 or not _is_dtype(dtype := arguments[0]):
+        raise misused()
+    if not isinstance(arguments[1], bytes) or len(arguments[1]) != dtype.item:
+        raise misused()
+    return Inert()
+
+
+def numpy_array(arguments: Arguments) -> Inert:
+    """(ndarray, (0,), b"b"): an empty one, which is given its state then."""
+    shape = arguments[1] if len(arguments) == 3 else None
+    # False and 0.0 equal 0, but numpy accepts only an int as a size.
+    is_empty = type(shape) is tuple and shape == (0,) and type(shape[0]) is int
+    if not is_empty or arguments != (Global("numpy", "ndarray"), shape, b"b"):
+        raise misused()
+    return Inert("array")
+
+
+def array_with_state(_: Inert, state: object) -> bool:
+    """(1, shape, dtype, whether columns come first, bytes)"""
+    if type(state) is not tuple or len(state) != 5 or type(state[0]) is not int or type(state[3]) is not bool:
+        return False
+    shape, dtype, content = state[1], state[2], state[4]
+    if type(shape) is not tuple or len(shape) > MOST_AXES or not _is_dtype(dtype) or not isinstance(content, bytes):
+        return False
+    if state[0] != 1 or not all(type(size) is int and 0 <= size < 2**31 for size in shape):
+        return False
+    return len(content) == math.prod(shape) * dtype.item
+
+
+def _is_dtype(value: object) -> TypeGuard[Inert]:
+    return isinstance(value, Inert) and value.kind in ("dtype", "text")
+
+
+_RUNNING: Final[Mapping[int, str]] = {
+    ord("i"): "INST",
+    ord("o"): "OBJ",
+    ord("P"): "PERSID",
+    0x82: "EXT1",
+    0x83: "EXT2",
+    0x84: "EXT4",
+    0x92: "NEWOBJ_EX",
+}
+"""Further ways to have something called, which no file of torch takes."""
+
+_STRANGE: Final[Mapping[int, str]] = {
+    ord("F"): "FLOAT",
+    ord("I"): "INT",
+    ord("L"): "LONG",
+    ord("S"): "STRING",
+    ord("V"): "UNICODE",
+    ord("d"): "DICT",
+    ord("l"): "LIST",
+    ord("g"): "GET",
+    ord("p"): "PUT",
+    0x91: "FROZENSET",
+    0x96: "BYTEARRAY8",
+    0x97: "NEXT_BUFFER",
+    0x98: "READONLY_BUFFER",
+}
+
+
+def unknown(code: int) -> Refused:
+    if code in _RUNNING:
+        return Refused(UNSAFE, say("something, by the instruction {name},", name=_RUNNING[code]))
+    if code in _STRANGE:
+        name = _STRANGE[code]
+        return Refused(DAMAGED, say("it has the instruction {name}, which PyTorch does not write.", name=name))
+    return malformed()
+
+
+def malformed() -> Refused:
+    return Refused(DAMAGED, say("its instructions make no sense."))
+
+
+def too_many() -> Refused:
+    return Refused(DAMAGED, say("it has more instructions than any checkpoint needs."))
+
+
+def described_twice() -> Refused:
+    return Refused(DAMAGED, say("it describes a storage in two ways."))

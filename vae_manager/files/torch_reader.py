@@ -1,0 +1,534 @@
+"""Reader of torch's files, zipped and old. It runs no code of the file.
+
+The table of contents of a zip archive, as torch writes it: what is where, without trusting any of it.
+
+Python's zipfile tries to make sense of what is wrong, in other ways than torch does; a file that two readers read
+differently is how hostile ones get past a check. So this one takes only archives in which there is nothing to guess.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO, Final, NamedTuple
+
+from ..errors import BrokenFileError
+from ..sentences import Sentence, megabytes, say
+from .allowlist import LEGACY_ID, ZIP_ID
+from .headers import DTYPE_BYTES, Header, TensorInfo, disk_error
+from .pickle_values import DAMAGED, UNSAFE, Ended, Pairs, Refused, Storage, Tensor, shown
+from .pickle_vm import Machine
+
+__all__ = [
+    "BAD_ZIP",
+    "LARGEST_PICKLE",
+    "TAR_BLOCK",
+    "Entry",
+    "Place",
+    "begins_like_tar",
+    "data_start",
+    "header_of",
+    "is_torch_file",
+    "read_entries",
+    "read_legacy",
+    "read_torch",
+    "read_zip",
+]
+
+
+BAD_ZIP: Final = "bad-zip"
+LARGEST_TABLE: Final = 32 << 20
+"""Bytes. A checkpoint's has some 200,000."""
+MOST_ENTRIES: Final = 200_000
+
+_END: Final = struct.Struct("<4s4H2LH")
+_END64: Final = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR64: Final = struct.Struct("<4sLQL")
+_ENTRY: Final = struct.Struct("<4s6H3L5H2L")
+_LOCAL: Final = struct.Struct("<4s5H3L2H")
+_WIDE: Final = 0xFFFFFFFF
+_FOLDER: Final = 0x10
+_ENCRYPTED: Final = 0x0001 | 0x0020 | 0x0040 | 0x2000
+"""Flags of encrypted, patched, strongly encrypted files and hidden tables, which torch does not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the archive."""
+
+    name: str
+    size: int
+    """Bytes, as they are stored."""
+    header: int
+    """Where its local header stands in the file."""
+    plain: bool
+    """Stored as it is: not compressed."""
+
+
+def read_entries(file: BinaryIO, size: int) -> Mapping[str, Entry]:
+    """All entries by name, of the archive that `file` is from its first byte to its last, `size`. Raises Refused."""
+    start, length, count = _table(file, size)
+    if length > LARGEST_TABLE or count > MOST_ENTRIES:
+        raise _bad()
+    file.seek(start)
+    entries: dict[str, Entry] = {}
+    for entry in _entries(file.read(length)):
+        if entry.name in entries:
+            raise Refused(BAD_ZIP, say("it has something twice in it."))
+        entries[entry.name] = entry
+    if len(entries) != count:
+        raise _bad()
+    _check_places(entries.values(), start)
+    return entries
+
+
+def data_start(file: BinaryIO, entry: Entry) -> int:
+    """Where the bytes of `entry` begin. Raises Refused."""
+    if not entry.plain:
+        raise Refused(BAD_ZIP, say("it is compressed, which PyTorch's files are not."))
+    file.seek(entry.header)
+    raw = file.read(_LOCAL.size)
+    if len(raw) < _LOCAL.size or not raw.startswith(b"PK\3\4"):
+        raise _bad()
+    _, _, flags, method, *_, name, more = _LOCAL.unpack(raw)
+    if method or flags & _ENCRYPTED or file.read(name) != entry.name.encode("utf-8"):
+        raise _bad()
+    return entry.header + _LOCAL.size + int(name) + int(more)
+
+
+def _table(file: BinaryIO, size: int) -> tuple[int, int, int]:
+    """Where the table begins, its bytes and its entries, from the record at the very end of the file."""
+    tail_start = max(0, size - _END.size - 0xFFFF)
+    file.seek(tail_start)
+    tail = file.read(size - tail_start)
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) - at < _END.size:
+        raise Refused("truncated", say("it ends too early. The download was probably cut off; get it again."))
+    _, disk, first_disk, here, count, length, start, comment = _END.unpack_from(tail, at)
+    if at + _END.size + comment != len(tail):
+        raise _bad()
+    end = tail_start + at
+    locator = _read_at(file, end - _LOCATOR64.size, _LOCATOR64.size)
+    if locator.startswith(b"PK\6\7"):
+        _, _, end, _ = _LOCATOR64.unpack(locator)
+        wide = _read_at(file, end, _END64.size)
+        if len(wide) < _END64.size or not wide.startswith(b"PK\6\6"):
+            raise _bad()
+        _, record, _, _, disk, first_disk, here, count, length, start = _END64.unpack(wide)
+        if record != _END64.size - 12 or end + _END64.size != tail_start + at - _LOCATOR64.size:
+            raise _bad()
+    if disk or first_disk or here != count or start + length != end:
+        raise _bad()
+    return start, length, count
+
+
+def _read_at(file: BinaryIO, at: int, count: int) -> bytes:
+    if not 0 <= at < 2**62:
+        return b""
+    file.seek(at)
+    return file.read(count)
+
+
+def _entries(table: bytes) -> Iterator[Entry]:
+    at = 0
+    while at < len(table):
+        if len(table) - at < _ENTRY.size or table[at : at + 4] != b"PK\1\2":
+            raise _bad()
+        fields = _ENTRY.unpack_from(table, at)
+        flags, method, packed, size = fields[3], fields[4], fields[8], fields[9]
+        attributes, header = fields[15:]
+        name_length, more_length, comment_length, disk = fields[10:14]
+        at += _ENTRY.size
+        name, more = table[at : at + name_length], table[at + name_length : at + name_length + more_length]
+        at += name_length + more_length + comment_length
+        if at > len(table) or disk or attributes & _FOLDER:  # of a folder torch would read nothing, and not say so
+            raise _bad()
+        if flags & _ENCRYPTED:
+            raise _bad()
+        size, packed, header = _widened((size, packed, header), more)
+        plain = not method
+        if plain and packed != size:
+            raise _bad()
+        yield Entry(_name(name), packed, header, plain)
+
+
+def _name(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _bad() from None
+
+
+def _widened(narrow: tuple[int, int, int], more: bytes) -> tuple[int, int, int]:
+    """Size, packed size and place; of those that do not fit 32 bits, the extra field has the 64-bit ones in order."""
+    if _WIDE not in narrow:
+        return narrow
+    at = 0
+    while at + 4 <= len(more):
+        kind, length = struct.unpack_from("<2H", more, at)
+        if kind == 1:
+            if at + 4 + length > len(more):
+                raise _bad()
+            wide = iter(struct.unpack_from(f"<{length // 8}Q", more, at + 4))
+            size, packed, header = (next(wide, _WIDE) if value == _WIDE else value for value in narrow)
+            return size, packed, header
+        at += 4 + length
+    return narrow
+
+
+def _check_places(entries: Iterable[Entry], end: int) -> None:
+    """Each entry must end before the next one begins, and the last before the table at `end`."""
+    at = 0
+    for entry in sorted(entries, key=lambda entry: entry.header):
+        if entry.header < at:
+            raise Refused(BAD_ZIP, say("parts of it overlap."))
+        at = entry.header + _LOCAL.size + len(entry.name.encode("utf-8")) + entry.size
+    if at > end:
+        raise Refused(BAD_ZIP, say("parts of it lie outside the file."))
+
+
+def _bad() -> Refused:
+    return Refused(BAD_ZIP, say("its table of contents makes no sense."))
+
+
+STATE_DICT: Final = "state_dict"
+WRAPPERS: Final = ("model_state_dict", "params_ema", "params", "ema", "model", "module", "weights", "vae")
+"""Names under which training code keeps the weights, beside its own state."""
+MAX_WRAPPERS: Final = 3
+"""Wrappers in one another that are looked into."""
+MOST_TENSORS: Final = 20_000
+"""A checkpoint of SDXL has 2,600."""
+
+_FIRST_TENSORS: Final = ("encoder.conv_in.weight", "decoder.conv_in.weight")
+_OF_A_VAE: Final = re.compile(r"(?:^|\.)(?:encoder|decoder|quant_conv|post_quant_conv|bn)\.")
+"""In the names of the tensors of a VAE, whatever their prefix."""
+
+MOST_TIMES: Final = 8
+"""How many times the file's own size its tensors may have in all: they can share storage, and repeat it."""
+
+
+class Place(NamedTuple):
+    """Bytes `start` to `end` of the file."""
+
+    start: int
+    end: int
+
+
+def header_of(root: object, place: Callable[[Storage], Place], size: int) -> Header:
+    """Return the weights of a file of `size` bytes whose pickle holds `root`. Values that are no tensors are left out.
+
+    A "state_dict" is looked into, as the WebUI does; so is another wrapper that training code writes, if no tensor lies
+    beside it. Beside a VAE, a tensor of a kind of number that safetensors has no word for is left out. Raises Refused.
+    """
+    weights = _without_leftovers(_weights(root))
+    if len(weights) > MOST_TENSORS:
+        raise Refused(DAMAGED, say("it has more tensors than any checkpoint."))
+    total = 0
+    places: dict[str, Place] = {}
+    tensors: dict[str, TensorInfo] = {}
+    for name, tensor in weights.items():
+        key = tensor.storage.key
+        if key not in places:
+            places[key] = place(tensor.storage)
+        tensors[name] = _placed(name, tensor, places[key])
+        total += math.prod(tensor.shape) * DTYPE_BYTES[tensors[name].dtype]
+        if total > MOST_TIMES * size:
+            raise Refused(DAMAGED, say("its tensors have far more numbers than the file."))
+    return Header(MappingProxyType(tensors), data_start=0)
+
+
+def _weights(root: object) -> dict[str, Tensor]:
+    for _ in range(MAX_WRAPPERS):
+        latest = _latest(root)
+        tensors = {name: value for name, value in latest.items() if isinstance(value, Tensor)}
+        if STATE_DICT in latest:
+            root = latest[STATE_DICT]
+        elif tensors or (wrapped := next(filter(None, map(latest.get, WRAPPERS)), None)) is None:
+            return tensors
+        elif isinstance(wrapped, Pairs):
+            root = wrapped
+        else:
+            return {}
+    return {}
+
+
+def _without_leftovers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out what lies beside a VAE and has no known kind of number; in other files it may be needed."""
+    if not any(tensor.dtype is not None and name.endswith(_FIRST_TENSORS) for name, tensor in weights.items()):
+        return weights
+    return {
+        name: tensor
+        for name, tensor in weights.items()
+        if tensor.dtype is not None or _OF_A_VAE.search(name) is not None
+    }
+
+
+def _latest(root: object) -> dict[str, object]:
+    """Return the values by their names; the last one of each name counts, as for torch."""
+    if not isinstance(root, Pairs):
+        raise Refused("not-a-model", say("it holds something else than tensors by their names."))
+    return {key: value for key, value in root if isinstance(key, str)}
+
+
+def _placed(name: str, tensor: Tensor, place: Place) -> TensorInfo:
+    dtype, storage = tensor.dtype, tensor.storage
+    if dtype is None:
+        raise Refused(DAMAGED, say("its tensor {name} has a kind of number that is not known.", name=shown(name)))
+    item = DTYPE_BYTES[dtype]
+    shape, strides, first = tensor.shape, tensor.strides, place.start + storage.start
+    if 0 in shape:
+        return TensorInfo(dtype, shape, first, first)
+    start = first + tensor.offset * item
+    # The stride of an axis of length one is unused, and may exceed 64 bits when counted in bytes.
+    strides = tuple(stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True))
+    end = start + item * (1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)))
+    return TensorInfo(dtype, shape, start, end, None if _is_row_after_row(shape, strides) else strides)
+
+
+def _is_row_after_row(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    step = 1
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if size != 1:
+            if stride != step:
+                return False
+            step *= size
+    return True
+
+
+MAGIC: Final = 0x1950A86A20F9469CFC6C
+PROTOCOL: Final = 1001
+COUNT: Final = 8
+"""Bytes of a storage's count of numbers."""
+FIRST_LOOK: Final = 1 << 17
+"""Bytes in which the pickles of a VAE end."""
+
+
+def read_legacy(file: BinaryIO, size: int) -> Header:
+    """As `read_zip`, of a file that begins like a pickle. Raises Refused."""
+    machine = Machine(b"", lambda: _next(file, machine.data))
+    try:
+        root, keys = _pickles(machine)
+    except Ended:
+        if len(machine.data) == size:
+            cut = say("it ends too early. The download was probably cut off; get it again.")
+            raise Refused("truncated", cut) from None
+        raise Refused(DAMAGED, say("what holds its tensors is far too large.")) from None
+    places = _places(file, machine, keys, size)
+    return header_of(root, lambda storage: places[storage.key], size)
+
+
+def _next(file: BinaryIO, data: bytes) -> bytes:
+    """What follows on `data`, twice as much at a time: the pickles' end is not known before it is met."""
+    file.seek(len(data))
+    return file.read(min(max(FIRST_LOOK, len(data)), LARGEST_PICKLE - len(data)))
+
+
+def _pickles(machine: Machine) -> tuple[object, list[str]]:
+    """What holds the tensors, and the keys of the storages. Each pickle is looked at before the next one is."""
+    if machine.run() != MAGIC:
+        raise Refused("not-a-model", say("it is a pickle that PyTorch did not write."))
+    if machine.run() != PROTOCOL:
+        raise Refused("not-a-model", say("it is a pickle that PyTorch did not write."))
+    facts = machine.run()
+    if not isinstance(facts, Pairs):
+        raise Refused("not-a-model", say("it is a pickle that PyTorch did not write."))
+    if any(isinstance(key, str) and key == "little_endian" and value is False for key, value in facts):
+        raise Refused(DAMAGED, say("its numbers are of a big-endian machine."))
+    root, keys = machine.run(LEGACY_ID), machine.run()
+    if type(keys) is not list or not all(isinstance(key, str) for key in keys):
+        raise Refused(DAMAGED, say("its instructions make no sense."))
+    return root, keys
+
+
+def _places(file: BinaryIO, machine: Machine, keys: list[str], size: int) -> dict[str, Place]:
+    """Where each storage lies: in the order of `keys`, each after its count, from where the pickles end."""
+    if len(set(keys)) != len(keys) or set(keys) != machine.storages.keys():
+        raise Refused(DAMAGED, say("the numbers of one of its tensors are missing."))
+    places: dict[str, Place] = {}
+    at = machine.at
+    for key in keys:
+        storage = machine.storages[key]
+        places[key] = Place(at + COUNT, at + COUNT + storage.count * storage.width)
+        at = places[key].end
+    if at > size:
+        raise Refused(
+            "truncated",
+            say(
+                "{missing} of {total} are missing at its end. The download was probably cut off; get it again.",
+                missing=megabytes(at - size),
+                total=megabytes(at),
+            ),
+        )
+    for key, place in places.items():
+        file.seek(place.start - COUNT)
+        if int.from_bytes(file.read(COUNT), "little") != machine.storages[key].count:
+            raise Refused("bad-offsets", say("the numbers of one of its tensors are cut off."))
+    return places
+
+
+LARGEST_PICKLE: Final = 64 << 20
+"""Bytes. That of a checkpoint of 7 GB has some 300,000."""
+
+_KNOWN: Final = re.compile(
+    r"([^/\x00-\x1f]+)/(?:data\.pkl|data/[0-9]+|version|byteorder|\.data/serialization_id|\.format_version|\.storage_alignment)"
+)
+SMALL: Final[Mapping[str, int]] = MappingProxyType(
+    {"version": 16, "byteorder": 16, ".format_version": 16, ".storage_alignment": 16, ".data/serialization_id": 64}
+)
+"""torch's own small things that it goes by, and their bytes at most."""
+_SOUND: Final[Mapping[str, re.Pattern[bytes]]] = MappingProxyType(
+    {
+        "version": re.compile(rb"(?:[1-9]|10)\n?"),
+        "byteorder": re.compile(rb"little"),
+        ".format_version": re.compile(rb"[0-9]+"),
+        ".storage_alignment": re.compile(rb"[1-9][0-9]{0,8}"),
+        ".data/serialization_id": re.compile(rb"[ -~]*"),
+    }
+)
+"""The known entries besides the weights, with their allowed contents."""
+
+
+def read_zip(file: BinaryIO, size: int) -> Header:
+    """The weights of a file that begins like a zip archive. Raises Refused."""
+    entries = read_entries(file, size)
+    folder = _folder(entries)
+    _check_small_things(file, entries, folder)
+    machine = Machine(_content(file, entries[f"{folder}/data.pkl"], LARGEST_PICKLE))
+    try:
+        root = machine.run(ZIP_ID)
+    except Ended:
+        raise Refused(DAMAGED, say("its data.pkl ends too early.")) from None
+    # All of them: torch reads each as soon as it is named, be it a weight's or not.
+    places = {key: _place(file, size, entries, folder, storage) for key, storage in machine.storages.items()}
+    return header_of(root, lambda storage: places[storage.key], size)
+
+
+def _check_small_things(file: BinaryIO, entries: Mapping[str, Entry], folder: str) -> None:
+    found = {
+        name: _content(file, entries[f"{folder}/{name}"], most)
+        for name, most in SMALL.items()
+        if f"{folder}/{name}" in entries
+    }
+    if found.get("byteorder", b"little") != b"little":
+        raise Refused(DAMAGED, say("its numbers are of a big-endian machine."))
+    if not all(_SOUND[name].fullmatch(content) for name, content in found.items()) or "version" not in found:
+        raise Refused(BAD_ZIP, say("it is of a newer form than is known, or damaged."))
+
+
+def _folder(entries: Mapping[str, Entry]) -> str:
+    """The one folder in which all is. Anything that torch.save does not write is refused, as the WebUI does: an
+    archive of TorchScript has code in it, which torch.load would run."""
+    if not any(name.rpartition("/")[2].lower() == "data.pkl" for name in entries):  # torch finds it in any case
+        raise Refused("zip-without-model", say("it is a zip archive without a model in it."))
+    folders = set()
+    for name in entries:
+        found = _KNOWN.fullmatch(name)
+        if found is None:
+            raise Refused(BAD_ZIP, say("it has {name} in it, which no file of weights has.", name=name[:100]))
+        folders.add(found[1])
+    if len(folders) != 1:
+        raise Refused(BAD_ZIP, say("it holds several files of PyTorch's."))
+    return folders.pop()
+
+
+def _content(file: BinaryIO, entry: Entry, most: int) -> bytes:
+    if entry.size > most:
+        raise Refused(BAD_ZIP, say("a small part of it is said to be far too large."))
+    start = data_start(file, entry)
+    file.seek(start)
+    content = file.read(entry.size)
+    if len(content) < entry.size:
+        raise Refused(BAD_ZIP, say("parts of it lie outside the file."))
+    return content
+
+
+def _place(file: BinaryIO, size: int, entries: Mapping[str, Entry], folder: str, storage: Storage) -> Place:
+    entry = entries.get(f"{folder}/data/{storage.key}")
+    if entry is None:
+        raise Refused(DAMAGED, say("the numbers of one of its tensors are missing."))
+    length = storage.count * storage.width
+    if entry.size != length:  # old versions of torch read the bytes that exist, newer ones refuse
+        raise Refused("bad-offsets", say("the numbers of one of its tensors are cut off."))
+    start = data_start(file, entry)
+    if start + length > size:
+        raise Refused(BAD_ZIP, say("parts of it lie outside the file."))
+    return Place(start, start + length)
+
+
+TAR_BLOCK: Final = 512
+_CHECKSUM: Final = slice(148, 156)
+_MAGIC: Final = slice(257, 262)
+
+
+def begins_like_tar(head: bytes) -> bool:
+    """Return True if Python's `tarfile` could take a file that begins with `head` for an archive.
+
+    It goes by the block's checksum alone, as a number in octal digits or in bytes, of signed or unsigned bytes. The
+    magic word, which it does not ask for, counts here as well.
+    """
+    if head[_MAGIC] == b"ustar":
+        return True
+    if len(head) < TAR_BLOCK:
+        return False
+    block = head[:TAR_BLOCK]
+    rest = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop :]
+    unsigned = sum(rest)
+    signed = unsigned - 256 * sum(byte > 127 for byte in rest)
+    return _number(block[_CHECKSUM]) in (unsigned, signed)
+
+
+def _number(field: bytes) -> int | None:
+    if field[0] in (0o200, 0o377):
+        return int.from_bytes(field[1:], "big") - (256 ** (len(field) - 1) if field[0] == 0o377 else 0)
+    try:
+        return int(field.partition(b"\0")[0].decode("ascii").strip() or "0", 8)
+    except ValueError:
+        return None
+
+
+_ZIP: Final = b"PK\x03\x04"
+_PICKLE: Final = re.compile(rb"\x80[\x02-\x05]", re.DOTALL)
+
+
+def is_torch_file(head: bytes) -> bool:
+    """Return True if `read_torch` reads a file that begins with `head`, as torch decides; 512 bytes are enough."""
+    return head.startswith(_ZIP) or _PICKLE.match(head) is not None or begins_like_tar(head)
+
+
+def read_torch(path: Path) -> Header:
+    """Read what tensors `path` has; their bytes are not read, and are counted from the beginning of the file.
+
+    Raises `BrokenFileError`, with the code `unsafe-pickle` where something would have to be run; `NotFoundError` and
+    `DiskError`.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            return _read(file, size)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    except Refused as refused:
+        raise BrokenFileError(_sentence(path.name, refused), refused.code) from None
+
+
+def _read(file: BinaryIO, size: int) -> Header:
+    file.seek(0)
+    head = file.read(TAR_BLOCK)
+    if begins_like_tar(head):  # torch tries that before it tries a pickle
+        raise Refused("old-torch", say("it is a tar archive, as PyTorch wrote them before 2018. Get a newer one."))
+    return read_zip(file, size) if head.startswith(_ZIP) else read_legacy(file, size)
+
+
+def _sentence(name: str, refused: Refused) -> Sentence:
+    if refused.code == UNSAFE:
+        return say(
+            "{file} asks for {what} to be run when it is loaded. It was not, and it is not used.",
+            file=name,
+            what=refused.reason,
+        )
+    return say("{file} cannot be used: {reason}", file=name, reason=refused.reason)

@@ -1,0 +1,195 @@
+"""A pasted picture names a VAE: which file here is it? Pure: no file is touched, nothing is hashed.
+
+Infotext holds `VAE: name.safetensors, VAE hash: 0123456789`. The WebUI goes by the name; the hash tells the bytes.
+Other programs write the name without its extension, with folders before it, or in other case.
+A WebUI left alone remembers one hash for all VAEs (modules/hashes.py, always with the title "vae") until it meets a
+younger file, so a picture may carry the hash of another VAE than the one it was made with.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from .catalogue import Catalogue, Entry
+from .catalogue.entry import VAE_SUFFIXES
+from .choice import Choice
+
+__all__ = ["Finding", "Here", "Match", "Named", "Picture", "match"]
+
+_DIGITS: Final = re.compile(r"[0-9a-f]{10,64}")
+_FOLDERS: Final = re.compile(r"^.*[/\\]")
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a picture says of its VAE."""
+
+    name: str
+    """A file's base name, or the WebUI's word for Automatic or Built-in."""
+    hash: str | None = None
+    """The first digits of the file's SHA-256; None where the picture has none that can be used."""
+
+    @classmethod
+    def read(cls, name: str, hash: str | None) -> Named:
+        digits = (hash or "").strip().lower()
+        return cls(name.strip(), digits if _DIGITS.fullmatch(digits) else None)
+
+
+@dataclass(frozen=True)
+class Here:
+    """A VAE file that can be chosen."""
+
+    name: str
+    sha256: str | None
+    """As far as it is known."""
+    size: int | None = None
+    learnable: bool = True
+    """Its hash can still become known."""
+
+
+class Finding(enum.Enum):
+    """What a picture's VAE is here."""
+
+    AS_NAMED = "as named"
+    BY_NAME = "by name"
+    """A file is here whose name differs in case, folder or extension alone, and no hash tells more."""
+    OTHER_NAME = "other name"
+    """The bytes are here under another name."""
+    OTHER_BYTES = "other bytes"
+    """The name is here, with another hash than the picture's."""
+    OFFERED = "offered"
+    """It is not here, and the catalogue offers it."""
+    RECOGNISED = "recognised"
+    """It is not here, and the catalogue only knows it."""
+    UNKNOWN = "unknown"
+    NOT_HERE = "not here"
+    """The picture has no hash, and the name is not here."""
+    UNTOLD = "untold"
+    """It depends on hashes that are not known yet."""
+
+
+@dataclass(frozen=True)
+class Match:
+    finding: Finding
+    use: str | None
+    """The WebUI's word that a generation takes; None where there is nothing here to take, and the choice stays."""
+    holder: Here | None = None
+    """The file here that has the picture's hash."""
+    namesake: Here | None = None
+    """The file here that has the picture's name, perhaps in another spelling."""
+    entry: Entry | None = None
+    """The catalogue's entry with the picture's hash, or, of `OTHER_BYTES` with a holder, that of the namesake."""
+    to_learn: tuple[str, ...] = ()
+    """Files whose hashes would tell, likeliest first."""
+    in_the_dark: bool = False
+    """Files are here whose hashes will not become known."""
+
+    @property
+    def offer(self) -> Entry | None:
+        """What can be fetched to have the picture's VAE."""
+        settled = self.finding in (Finding.OFFERED, Finding.OTHER_BYTES) and self.holder is None
+        return self.entry if settled and self.entry is not None and self.entry.offered else None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The last pasted picture that is worth a word."""
+
+    named: Named
+    taken: str | None
+    """What its pasting has set; None where the choice stayed."""
+
+
+def match(named: Named, here: Sequence[Here], catalogue: Catalogue) -> Match:
+    """Find the picture's VAE among the files that are `here`, in the WebUI's order."""
+    if Choice(named.name).file_name is None:
+        return Match(Finding.AS_NAMED, named.name)
+    namesake = _namesake(named.name, here)
+    own = namesake.name if namesake is not None else None
+    if named.hash is None:
+        return Match(_by_name_alone(named, namesake), own, namesake=namesake)
+    if namesake is not None and _has(namesake, named.hash):
+        return Match(Finding.AS_NAMED, own, holder=namesake, namesake=namesake)
+    holder = next((file for file in here if _has(file, named.hash)), None)
+    if holder is not None:
+        published = _as_published(namesake, catalogue) if namesake is not None else None
+        if published is not None:  # that somebody named other bytes so is less likely than a WebUI's wrong hash
+            return Match(Finding.OTHER_BYTES, own, holder, namesake, published)
+        return Match(Finding.OTHER_NAME, holder.name, holder, namesake)
+    return _not_among_known(named, named.hash, namesake, here, catalogue)
+
+
+def _by_name_alone(named: Named, namesake: Here | None) -> Finding:
+    if namesake is None:
+        return Finding.NOT_HERE
+    return Finding.AS_NAMED if namesake.name == named.name else Finding.BY_NAME
+
+
+def _namesake(name: str, here: Sequence[Here]) -> Here | None:
+    """Return the file of that name; else the one whose name differs in its case, its folders or its extension alone."""
+    exact = next((file for file in here if file.name == name), None)
+    if exact is not None:
+        return exact
+    base = _FOLDERS.sub("", name).casefold()
+    has_extension = base.endswith(VAE_SUFFIXES)
+    found = [file for file in here if base == (file.name if has_extension else _stem(file.name)).casefold()]
+    return min(found, key=_place, default=None)
+
+
+def _stem(name: str) -> str:
+    """Return `name` without an extension of a VAE file; other points belong to the name."""
+    extension = next((one for one in VAE_SUFFIXES if name.lower().endswith(one)), "")
+    return name[: len(name) - len(extension)]
+
+
+def _place(file: Here) -> int:
+    """Order files that differ in their extensions alone."""
+    return next(place for place, one in enumerate((*VAE_SUFFIXES, "")) if file.name.lower().endswith(one))
+
+
+def _not_among_known(
+    named: Named, digits: str, namesake: Here | None, here: Sequence[Here], catalogue: Catalogue
+) -> Match:
+    own = namesake.name if namesake is not None else None
+    entry = _entry(digits, catalogue)
+    unknown = [file for file in here if file.sha256 is None and _may_be(file, entry)]
+    if namesake is not None and namesake in unknown:
+        if not namesake.learnable:  # then the name is all there is
+            return Match(_by_name_alone(named, namesake), own, namesake=namesake)
+        return Match(Finding.UNTOLD, own, namesake=namesake, entry=entry, to_learn=(namesake.name,))
+    to_learn = tuple(file.name for file in unknown if file.learnable)
+    if to_learn:
+        return Match(Finding.UNTOLD, own, namesake=namesake, entry=entry, to_learn=to_learn)
+    if namesake is not None:
+        finding = Finding.OTHER_BYTES
+    elif entry is not None:
+        finding = Finding.OFFERED if entry.offered else Finding.RECOGNISED
+    else:
+        finding = Finding.UNKNOWN
+    return Match(finding, own, namesake=namesake, entry=entry, in_the_dark=bool(unknown))
+
+
+def _has(file: Here, digits: str) -> bool:
+    return file.sha256 is not None and file.sha256.startswith(digits)
+
+
+def _may_be(file: Here, entry: Entry | None) -> bool:
+    """Not where the size tells already that it is another file."""
+    return entry is None or entry.size is None or file.size in (None, entry.size)
+
+
+def _entry(digits: str, catalogue: Catalogue) -> Entry | None:
+    found = [entry for entry in catalogue.entries if entry.sha256.startswith(digits)]
+    return next((entry for entry in found if entry.offered), found[0] if found else None)
+
+
+def _as_published(file: Here, catalogue: Catalogue) -> Entry | None:
+    """The entry whose very bytes the file has, where it also has a name under which they are published."""
+    entry = catalogue.recognise(file.sha256) if file.sha256 is not None else None
+    if entry is None or file.name.lower() not in {name.lower() for name in (entry.file_name, *entry.aliases)}:
+        return None
+    return entry

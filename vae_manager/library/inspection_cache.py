@@ -1,0 +1,195 @@
+"""What is known of the library's files by now, in memory: a page asks often, and seldom does anything change."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..catalogue import Catalogue
+from . import VaeFile
+
+if TYPE_CHECKING:  # what opens files waits for the first file
+    from ..files import FileRecord
+    from ..records import HashStore, RecordStore
+    from .family_evidence import Guesses, OwnWords
+    from .index import Index
+
+AT_ONCE = 50
+"""Files that are looked at before they are told of."""
+
+Bound = tuple[str, int, int, int]
+
+
+def bound(file: VaeFile) -> Bound:
+    """The file as it was listed; to ask the disk again for each of a thousand files would cost more than all else."""
+    return str(file.path), file.size, file.mtime_ns, file.ctime_ns
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where what is known is kept. Each is made when it is first asked for: the WebUI's start needs none."""
+
+    hashes: Callable[[], HashStore]
+    catalogue: Callable[[], Catalogue]
+    index: Callable[[], Index]
+    words: Callable[[], OwnWords]
+    guesses: Callable[[], Guesses]
+    records: Callable[[], RecordStore]
+    trash: Path
+
+
+class Looks:
+    """All methods may be called from any thread."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._lock = threading.Lock()
+        self._seen: Mapping[Bound, FileRecord] = {}
+        self._last: _Last | None = None
+        self._last_basis: _Basis | None = None
+        self._whole: tuple[Sequence[VaeFile], Mapping[Bound, FileRecord]] | None = None
+        """Files that have all been looked at, and by what that was found."""
+
+    def lacking(self, files: Sequence[VaeFile]) -> list[VaeFile]:
+        """Those that nobody has looked at as they are now."""
+        seen = self._seen
+        if self._whole is not None and self._whole[0] is files and self._whole[1] is seen:
+            return []
+        lacking = [file for file in files if bound(file) not in seen]
+        if not lacking:
+            self._whole = files, seen
+        return lacking
+
+    def take(self, files: Sequence[VaeFile], stop: threading.Event | None = None) -> None:
+        """Look at what is lacking; forget what is no longer among `files`."""
+        lacking = self.lacking(files)
+        for start in range(0, len(lacking), AT_ONCE):
+            if stop is not None and stop.is_set():
+                return
+            self._look(lacking[start : start + AT_ONCE])
+        wanted = {bound(file) for file in files}
+        with self._lock:
+            self._seen = {key: record for key, record in self._seen.items() if key in wanted}
+
+    def again(self, file: VaeFile) -> None:
+        """More has become known of `file`."""
+        self._look([file])
+
+    def _look(self, files: Sequence[VaeFile]) -> None:
+        by_path = {file.path: file for file in files}
+        self._add([(by_path[record.path], record) for record in self._stores.index().look(files)])
+
+    def _add(self, found: Sequence[tuple[VaeFile, FileRecord]]) -> None:
+        with self._lock:
+            self._seen = {**self._seen, **{bound(file): record for file, record in found}}
+
+    def seen(self, files: Sequence[VaeFile]) -> list[tuple[VaeFile, FileRecord]]:
+        """With the hashes and fingerprints that are known by now. The same records while nothing has changed."""
+        found = [(file, record) for file in files if (record := self._seen.get(bound(file))) is not None]
+        renewed = [(file, self._renewed(record)) for file, record in found]
+        newer = [now for now, before in zip(renewed, found, strict=True) if now[1] is not before[1]]
+        if newer:
+            self._add(newer)
+        return renewed
+
+    def _renewed(self, record: FileRecord) -> FileRecord:
+        if record.identity is None:
+            return record
+        sha256 = self._stores.hashes().known_of(record.identity)
+        fingerprints = self._stores.index().known_fingerprints_of(record.identity)
+        failure = self._stores.index().failure_of(record.identity)
+        is_told = failure is None or failure in record.problems
+        if is_told and (sha256, fingerprints) == (record.sha256, record.fingerprints):
+            return record
+        problems = record.problems if is_told or failure is None else (*record.problems, failure)
+        return replace(record, sha256=sha256, fingerprints=fingerprints, problems=problems)
+
+    def records(self, files: Sequence[VaeFile]) -> Mapping[Path, FileRecord]:
+        """Return the record of each file, with its family and its entry."""
+        return self._now(files).records
+
+    def twins(self, files: Sequence[VaeFile]) -> Mapping[Path, Sequence[VaeFile]]:
+        """The others that have the same weights, of each file that has any."""
+        return self._now(files).twins
+
+    def _now(self, files: Sequence[VaeFile]) -> _Last:
+        """What was said last, while it stands on the same."""
+        catalogue, told = self._stores.catalogue(), (self._stores.words().stamp, self._stores.guesses().stamp)
+        revisions = self._stores.hashes().revision, self._stores.index().revision
+        basis = _Basis(files, self._seen, catalogue, told, revisions)
+        last = self._last
+        if last is not None and self._last_basis is not None and self._last_basis.is_same(basis):
+            return last
+        seen = self.seen(files)
+        if last is None or not last.stands_on(seen, catalogue, told):
+            last = self._last = self._conclude(seen, catalogue, told)
+        self._last_basis = basis
+        return last
+
+    def _conclude(self, seen: Sequence[tuple[VaeFile, FileRecord]], catalogue: Catalogue, told: object) -> _Last:
+        from .family_evidence import by_weights, entries_by_weights, entry_of, families_of
+
+        found = [record for _, record in seen]
+        guesses = families_of(found, catalogue, self._stores.words(), self._stores.guesses())
+        entries = entries_by_weights(found, catalogue)
+        records = {
+            file.path: replace(
+                record,
+                family=guess,
+                entry=entry_of(record, catalogue, entries),
+                is_arriving=file.is_arriving,
+            )
+            for (file, record), guess in zip(seen, guesses, strict=True)
+        }
+        files = {file.path: file for file, _ in seen}
+        twins = {
+            one.path: tuple(files[other.path] for other in group if other is not one)
+            for group in by_weights(found)
+            for one in group
+        }
+        return _Last(seen, catalogue, told, records, twins)
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """Inputs of cached conclusions, compared by object identity: quick for any number of files."""
+
+    files: Sequence[VaeFile]
+    seen: Mapping[Bound, FileRecord]
+    catalogue: Catalogue
+    told: object
+    revisions: tuple[int, int]
+
+    def is_same(self, other: _Basis) -> bool:
+        return (
+            self.files is other.files
+            and self.seen is other.seen
+            and self.catalogue is other.catalogue
+            and (self.told, self.revisions) == (other.told, other.revisions)
+        )
+
+
+@dataclass(frozen=True)
+class _Last:
+    """Conclusions, and what they stand on."""
+
+    seen: Sequence[tuple[VaeFile, FileRecord]]
+    catalogue: Catalogue
+    told: object
+    """Of what people and tests have said: which files it was read from."""
+    records: Mapping[Path, FileRecord]
+    twins: Mapping[Path, Sequence[VaeFile]]
+
+    def stands_on(self, seen: Sequence[tuple[VaeFile, FileRecord]], catalogue: Catalogue, told: object) -> bool:
+        return (
+            catalogue is self.catalogue
+            and told == self.told
+            and len(seen) == len(self.seen)
+            and all(
+                now[1] is then[1] and now[0].is_arriving is then[0].is_arriving
+                for now, then in zip(seen, self.seen, strict=True)
+            )
+        )

@@ -1,0 +1,568 @@
+"""Maintenance of the library in the background: inspection, verification, duplicates, conversions, the trash, and
+what an ended process left behind.
+
+Maintenance of the library, one for the process: knowledge of its files, and the work that finds it out.
+
+Work runs on a lane of its own, so that a verification of many gigabytes delays neither a choice nor the hash of the
+file in use. It never needs the WebUI's queue lock: files are read, and new ones are written beside them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from .errors import BrokenFileError, Cancelled, NotFoundError, VaeManagerError
+from .jobs import Handle, JobView, Lane
+from .library import VaeFile
+from .library.folders import YOUNG_NS, key_of
+from .library.inspection_cache import Looks, Stores
+from .library.verification import Outcome, Verification, VerificationStore
+from .records.verdict import A1111, HostCapability
+from .sentences import Sentence, megabytes, say
+
+if TYPE_CHECKING:
+    from .files import FileRecord
+    from .library.family_evidence import Guess
+    from .library.moving import How, Memory, Surroundings
+    from .library.trash import Removed
+
+__all__ = [
+    "OWN",
+    "Recovery",
+    "RemovedFiles",
+    "Stores",
+    "Told",
+    "Upkeep",
+    "doubled",
+    "key_of",
+    "problems_of",
+    "summary_of",
+]
+
+
+_Stamp: TypeAlias = tuple[tuple[str, int], ...]
+
+
+class RemovedFiles:
+    """Entries of the trash in `folder`, read again when one of its folders has changed.
+
+    Another thread or process may be in the middle of filling an entry at each look.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read_at: _Stamp | None = None
+        self._all: Sequence[tuple[Removed, int]] = ()
+
+    def all(self) -> Sequence[tuple[Removed, int]]:
+        """Entries with their sizes in bytes, the newest first. The same object while nothing has changed."""
+        now = _stamp(self._folder)
+        if not now:  # the folder is made with the first entry
+            self._read_at, self._all = None, ()
+        elif now != self._read_at:
+            found = self._read()
+            if found != self._all:
+                self._all = found
+            is_young = time.time_ns() - max(time_ns for _, time_ns in now) < YOUNG_NS
+            self._read_at = None if is_young else now
+        return self._all
+
+    def _read(self) -> Sequence[tuple[Removed, int]]:
+        from .library import trash
+
+        return tuple((gone, gone.size) for gone in trash.removed(self._folder))
+
+    def remove(self, file: Path, around: Surroundings) -> Removed:
+        """Put a file into the trash. Raises as `trash.remove` does."""
+        from .library import trash
+
+        return trash.remove(file, self._folder, around)
+
+    def restore(self, entry: str, around: Surroundings, name: str | None = None) -> Path:
+        """Bring the file of that entry back, under `name` if one is given. Raises as `trash.restore` does."""
+        from .library import trash
+
+        entries = ((gone, gone.place) for gone, _ in self._read())
+        gone = next((gone for gone, place in entries if place is not None and place.name == entry), None)
+        if gone is None:
+            raise NotFoundError(say("This file is no longer in the trash."))
+        return trash.restore(gone, around, name=name)
+
+    def empty(self) -> int:
+        """Delete the entries for good; returns the bytes that became free. Raises as `trash.empty` does."""
+        from .library import trash
+
+        return trash.empty(self._folder)
+
+
+def _stamp(folder: Path) -> _Stamp:
+    """Names and modification times, in nanoseconds, of the trash, its entries and their folders of files; empty if
+    there is no trash. A change of an entry leaves the time of the trash itself as it was."""
+    try:
+        entries = sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return ()
+    paths = ["", *entries, *(f"{entry}/files" for entry in entries)]
+    return tuple((path, _modified(folder / path)) for path in paths)
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+OWN: Final = ".vae-manager"
+"""Folder in the VAE folder: the command line's state if there is no WebUI; no WebUI reads it."""
+
+
+class Recovery:
+    """Ends or takes back operations, and removes what was being written. All methods may be called from any thread."""
+
+    def __init__(
+        self, data: Path, memories: Callable[[], Iterable[Memory]], report: Callable[[Sentence], None]
+    ) -> None:
+        """Set up; `report` gets a message for each operation, once."""
+        self._data = data
+        self._memories = memories
+        self._report = report
+        self._lock = threading.Lock()
+        self._swept: set[Path] = set()
+        self._told: set[str] = set()
+
+    def run(self, folders: Sequence[Path]) -> None:
+        """Look for operations; in a folder that was not looked through yet, for files that were being written too.
+
+        It costs almost no time if there are no notes, so that each look at the library can be preceded by it.
+        """
+        with self._lock:
+            for data in dict.fromkeys([self._data, *(folder / OWN for folder in folders)]):
+                if (data / "operations").is_dir():
+                    self._recover(data)
+            for folder in folders:
+                if folder not in self._swept:
+                    self._swept.add(folder)
+                    _sweep(folder)
+            if self._data not in self._swept:
+                self._swept.add(self._data)
+                _sweep_one(self._data)
+
+    def _recover(self, data: Path) -> None:
+        from .library.journal import Journal
+        from .library.trash import recover
+
+        recover(Journal(data), self._memories, self._tell)
+
+    def _tell(self, sentence: Sentence) -> None:
+        if str(sentence) not in self._told:  # what cannot be ended now is met at each look
+            self._told.add(str(sentence))
+            self._report(sentence)
+
+
+def _sweep(folder: Path) -> None:
+    for place, folders, _ in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        _sweep_one(Path(place))
+
+
+def _sweep_one(folder: Path) -> None:
+    from .files.disk import sweep
+    from .transfer.resumable import sweep as sweep_downloads
+
+    sweep(folder)
+    sweep_downloads(folder)
+
+
+class Course:
+    """How far a piece of work of several parts is, in bytes."""
+
+    def __init__(self, handle: Handle, total: int) -> None:
+        self.handle = handle
+        self._total = total
+        self._before = 0
+        self.reach(0)
+
+    def reach(self, done: int, _: int = 0) -> None:
+        """`done` bytes of the present part."""
+        self.handle.report("working", min(self._before + done, self._total), self._total)
+
+    def next(self, size: int) -> None:
+        """A part of `size` bytes is over."""
+        self._before += size
+        self.reach(0)
+
+    def go_on(self) -> None:
+        """Raises Cancelled where the work is to stop."""
+        if self.handle.stop.is_set():
+            raise Cancelled(say("Stopped."))
+
+
+# -- verifying -----------------------------------------------------------------------------------------------------
+def verify_all(
+    files: Sequence[VaeFile],
+    stores: Stores,
+    looks: Looks,
+    judged: Callable[[VaeFile, Verification], None],
+    handle: Handle,
+    host: HostCapability = A1111,
+) -> None:
+    """Verify each file for `host`, and take the fingerprints that are lacking. Each part counts as long as the file."""
+    from .library.verification import verify
+
+    course = Course(handle, 3 * sum(file.size for file in files))
+    for file in files:
+        course.go_on()
+        verification = verify(
+            file.path, stores.catalogue(), stores.hashes(), host=host, report=course.reach, stop=handle.stop
+        )
+        course.next(2 * file.size)
+        if verification.outcome not in (Outcome.NOT_A_VAE, Outcome.UNREADABLE):
+            _fingerprint(file.path, stores, course)
+        if verification.damage is not None:
+            stores.index().note_failure(*verification.damage)  # so that no list offers it any more
+        looks.again(file)
+        judged(file, verification)
+        course.next(file.size)
+
+
+# -- duplicates ----------------------------------------------------------------------------------------------------
+def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: Looks, handle: Handle) -> None:
+    """Take those that are not known yet."""
+    lacking = [file for file, record in looks.seen(files) if record.fingerprints is None and record.table is not None]
+    course = Course(handle, sum(file.size for file in lacking))
+    for file in lacking:
+        course.go_on()
+        _fingerprint(file.path, stores, course)
+        looks.again(file)
+        course.next(file.size)
+
+
+def _fingerprint(path: Path, stores: Stores, course: Course) -> None:
+    """One that cannot be taken has no VAE in it: then it is nobody's twin."""
+    try:
+        stores.index().fingerprints_of(path, report=course.reach, stop=course.handle.stop)
+    except Cancelled:
+        raise
+    except VaeManagerError:
+        return
+
+
+# -- conversion ----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Conversion:
+    """A file that the WebUI loads, made from another one."""
+
+    path: Path
+    done: tuple[str, ...]
+    """As `Plan.done`."""
+    is_new: bool
+    """False for the result of an earlier conversion, which is still what it says."""
+
+
+def convert_one(source: Path, files: Sequence[Path], stores: Stores, handle: Handle) -> Conversion:
+    """Find the result of an earlier conversion among `files`, or write the VAE of `source` as a file beside it.
+
+    Damage that is found on the way is remembered of `source`. Raises as `files.conversion.convert` does.
+    """
+    from .files import Problem, identity_of, inspect
+    from .files.conversion import convert as write
+    from .files.conversion import find_twin, free_name, plan
+
+    def report(done: int, total: int) -> None:
+        handle.report("converting", done, total)
+
+    hashes, index = stores.hashes(), stores.index()
+    planned = plan(inspect(source))
+    twin = find_twin(source, planned, files, hashes, report=report, stop=handle.stop)
+    if twin is not None:
+        return Conversion(twin, planned.done, is_new=False)
+    target = free_name(source.parent, source, planned.done)
+    before = identity_of(source)
+    try:
+        converted = write(source, target, hashes=hashes, report=report, stop=handle.stop)
+    except BrokenFileError as error:
+        if before is not None:
+            index.note_failure(before, Problem(error.code, error.sentence))
+        raise
+    hashes.remember(converted.target, converted.sha256)
+    return Conversion(converted.target, converted.done, is_new=True)
+
+
+def carry_family(source: Path, target: Path, stores: Stores) -> None:
+    """Let what the person and the latent test have said of a file's family hold for what was made from it: the weights
+    are the same, though their fingerprint may not have been taken yet."""
+    old, new = _record(source, stores), _record(target, stores)
+    if old is None or new is None:
+        return
+    word, guess = stores.words().word(old), stores.guesses().guess(old)
+    if word is not None and stores.words().word(new) is None:
+        stores.words().put(new, word)
+    if guess is not None and stores.guesses().guess(new) is None:
+        stores.guesses().put(new, guess)
+
+
+def _record(path: Path, stores: Stores) -> FileRecord | None:
+    from .files import identity_of, inspect
+
+    identity = identity_of(path)
+    return stores.index().completed(inspect(path), identity) if identity is not None else None
+
+
+LOOKING = "look"
+PATIENCE = 0.3
+"""Seconds that an answer may wait for new files to be looked at: so long, most libraries are whole at first sight."""
+VERIFY_ALL = "verify-all"
+DUPLICATES = "duplicates"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a piece of work has done."""
+
+    sentence: Sentence
+    made: Path | None = None
+    """The file that is new in the library."""
+    restorable: str | None = None
+    """The entry of the trash with the file that was deleted; None for the system's trash, and for other work."""
+    problems: tuple[tuple[VaeFile, Sentence], ...] = ()
+    """The files that are not right, with the reasons."""
+    serial: int = field(default_factory=itertools.count(1).__next__)
+    """Another one for each notice."""
+
+
+class Upkeep:
+    """All methods may be called from any thread."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._looks = Looks(stores)
+        self._looking = Lane("looks")
+        self._lane = Lane("upkeep")
+        self._lock = threading.Lock()
+        self.verifications = VerificationStore(stores.records)
+        self._renamed: dict[str, str] = {}
+        self.removed = RemovedFiles(stores.trash)
+        self._told: Told | None = None
+
+    @property
+    def told(self) -> Told | None:
+        """What the last piece of work has done, until somebody has read it, and as long as it is true: another process
+        can restore a file or empty the trash."""
+        told = self._told
+        if told is None or told.restorable is None:
+            return told
+        places = (gone.place for gone, _ in self.removed.all() if gone.place is not None)
+        return told if told.restorable in {place.name for place in places} else None
+
+    @told.setter
+    def told(self, told: Told | None) -> None:
+        self._told = told
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+    def look(self, files: Sequence[VaeFile], *, patience: float = PATIENCE) -> None:
+        """Make sure that each file gets looked at, in the background; wait at most `patience` seconds for it."""
+        if not self._looks.lacking(files):
+            return
+        self._looking.start(LOOKING, "", lambda handle: self._looks.take(files, handle.stop))
+        if patience:
+            self._looking.wait(LOOKING, patience)
+
+    def look_at(self, file: VaeFile) -> None:
+        """Look at one file now, unless that was done: whoever decides about it cannot go by what is not known yet."""
+        if self._looks.lacking([file]):
+            self._looks.again(file)
+
+    @property
+    def looking(self) -> bool:
+        view = self._looking.view(LOOKING)
+        return view is not None and not view.state.ended
+
+    def records(self, files: Sequence[VaeFile]) -> Mapping[Path, FileRecord]:
+        """Return the record of each file that has been looked at."""
+        return self._looks.records(files)
+
+    def twins(self, files: Sequence[VaeFile]) -> Mapping[Path, Sequence[VaeFile]]:
+        """The others that have the same weights, of each file that has any."""
+        return self._looks.twins(files)
+
+    def set_family(self, file: VaeFile, family: str | None) -> None:
+        """Remember the person's own word; None takes it back. Raises UsageError, DiskError."""
+        for record in self._stores.index().look([file]):
+            self._stores.words().put(record, family)
+
+    def try_out(self, file: VaeFile, test: Callable[[], tuple[Guess, Sentence]]) -> None:
+        """Have the latent test tell the family: `test` gives its guess, which is remembered, and what is told."""
+
+        def try_it(handle: Handle) -> None:
+            guess, sentence = test()
+            self.told = Told(sentence)  # before the row shows the guess, which comes with the next look
+            for record in self._stores.index().look([file]):
+                self._stores.guesses().put(record, guess)
+
+        self._lane.start(f"try {key_of(file.path)}", file.name, try_it)
+
+    # -- files -----------------------------------------------------------------------------------------------------
+    def memories(self) -> tuple[Memory, ...]:
+        """What knows files by their identity, and has to be told when one moves."""
+        stores = self._stores
+        return stores.hashes(), stores.index(), stores.words(), stores.guesses(), stores.records(), self.verifications
+
+    def now_called(self, key: str) -> str:
+        """The key of the file that had the key `key`: an open page may not know yet that it was renamed."""
+        return self._renamed.get(key, key)
+
+    def renamed(self, old: Path, new: Path) -> None:
+        before, now = key_of(old), key_of(new)
+        with self._lock:
+            follow = {key: now if name == before else name for key, name in self._renamed.items()}
+            self._renamed = {key: name for key, name in {**follow, before: now}.items() if key != name}
+
+    def remove(self, file: Path, around: Surroundings) -> None:
+        """Put it into the trash. Raises as `trash.remove` does."""
+        gone = self.removed.remove(file, around)
+        if gone.place is None:
+            self.told = Told(say("{file} is in the system's trash. Restore it from there.", file=file.name))
+        else:
+            self.told = Told(say("{file} is in the trash.", file=file.name), restorable=gone.place.name)
+
+    def restore(self, entry: str, around: Surroundings, name: str | None = None) -> None:
+        """Bring a file of the trash back. Raises as `trash.restore` does."""
+        path = self.removed.restore(entry, around, name)
+        self.told = Told(say("{file} is back in {folder}.", file=path.name, folder=path.parent.name), path)
+
+    def empty_trash(self) -> None:
+        """Delete for good what is in the trash. Raises as `trash.empty` does."""
+        self.told = Told(say("The trash is empty: {size} are free again.", size=megabytes(self.removed.empty())))
+
+    # -- work ------------------------------------------------------------------------------------------------------
+    def verify(self, file: VaeFile, host: HostCapability) -> None:
+        self._verify(f"verify {key_of(file.path)}", file.name, [file], host)
+
+    def verify_all(self, files: Sequence[VaeFile], host: HostCapability) -> None:
+        self._verify(VERIFY_ALL, "", files, host)
+
+    def _verify(self, key: str, title: str, files: Sequence[VaeFile], host: HostCapability) -> None:
+        found: dict[VaeFile, Verification] = {}
+
+        def judged(file: VaeFile, verification: Verification) -> None:
+            found[file] = verification
+            self.verifications.put(file, verification)
+
+        def verify(handle: Handle) -> None:
+            verify_all(files, self._stores, self._looks, judged, handle, host)
+            self.told = Told(summary_of(list(found.values())), problems=problems_of(found))
+
+        self._lane.start(key, title, verify)
+
+    def find_duplicates(self, files: Sequence[VaeFile]) -> None:
+        def find(handle: Handle) -> None:
+            self._looks.take(files, handle.stop)
+            take_fingerprints(files, self._stores, self._looks, handle)
+            groups = doubled(self.twins(files))
+            if groups:
+                sentence = say(
+                    "{count} VAEs are here more than once, whatever their files are called: see below their names.",
+                    count=groups,
+                )
+                self.told = Told(sentence)
+            else:
+                self.told = Told(say("No VAE is here twice."))
+
+        self._lane.start(DUPLICATES, "", find)
+
+    def convert(self, source: Path, files: Sequence[VaeFile], then: Callable[[Path], None]) -> None:
+        """Convert into a second file beside `source`, unless one of `files` is that already; `then` gets its path in
+        the same job."""
+        from .files.conversion import described
+
+        def convert(handle: Handle) -> None:
+            made = convert_one(source, [file.path for file in files], self._stores, handle)
+            carry_family(source, made.path, self._stores)
+            first, *more = described(made.done)
+            for another in more:
+                first = say("{first}, {next}", first=first, next=another)
+            names = {"file": made.path.name, "source": source.name, "done": first}
+            if made.is_new:
+                self.told = Told(say("{file} was made from {source}: {done}.", **names), made.path)
+            else:
+                self.told = Told(say("{file} is there already, made from {source}: {done}.", **names), made.path)
+            then(made.path)
+
+        self._lane.start(f"convert {key_of(source)}", source.name, convert)
+
+    def adopt(self, source: Path, folder: Path, how: How, around: Surroundings, then: Callable[[Path], None]) -> None:
+        """Take a file from anywhere into a VAE folder; `then` is told of it in the same job."""
+        from .library import moving
+
+        def adopt(handle: Handle) -> None:
+            target = moving.adopt(
+                source,
+                folder,
+                how,
+                around=around,
+                report=lambda done, total: handle.report("copying", done, total),
+                stop=handle.stop,
+            )
+            then(target)
+            self.told = Told(say("{file} is in the library now.", file=target.name), target)
+
+        self._lane.start(f"adopt {key_of(source)}", source.name, adopt)
+
+    def views(self) -> tuple[JobView, ...]:
+        return self._lane.views()
+
+    def wait(self, key: str, timeout: float | None = None) -> JobView | None:
+        return self._lane.wait(key, timeout)
+
+    def stop(self, key: str) -> None:
+        self._lane.stop(key)
+
+    def forget(self, key: str) -> None:
+        self._lane.forget(key)
+
+
+def doubled(twins: Mapping[Path, Sequence[VaeFile]]) -> int:
+    """How many VAEs are there more than once."""
+    return len({frozenset([path, *(other.path for other in others)]) for path, others in twins.items()})
+
+
+def summary_of(found: Sequence[Verification]) -> Sentence:
+    """Count the outcomes, the right ones first: "8 files were checked: 6 verified, 1 damaged, 1 not a VAE."."""
+    counts = Counter(one.outcome for one in found)
+    parts = [_counted(outcome, counts[outcome]) for outcome in Outcome if counts[outcome]]
+    if not parts:
+        return say("There is no file to verify.")
+    first, *more = parts
+    for another in more:
+        first = say("{first}, {next}", first=first, next=another)
+    if len(found) == 1:
+        return say("1 file was checked: {found}.", found=first)
+    return say("{count} files were checked: {found}.", count=len(found), found=first)
+
+
+def problems_of(found: Mapping[VaeFile, Verification]) -> tuple[tuple[VaeFile, Sentence], ...]:
+    """The files that are not right, with the reasons."""
+    return tuple((file, one.reason) for file, one in found.items() if one.reason is not None)
+
+
+def _counted(outcome: Outcome, count: int) -> Sentence:
+    if outcome is Outcome.VERIFIED:
+        return say("{count} verified", count=count)
+    if outcome is Outcome.UNVERIFIED:
+        return say("{count} without anything to compare with", count=count)
+    if outcome is Outcome.CHANGED:
+        return say("{count} changed", count=count)
+    if outcome is Outcome.DAMAGED:
+        return say("{count} damaged", count=count)
+    if outcome is Outcome.NOT_A_VAE:
+        return say("{count} not a VAE", count=count)
+    return say("{count} could not be read", count=count)

@@ -1,0 +1,274 @@
+"""Sync: the plan file, and the steps that make an installation hold exactly what the plan lists.
+
+A folder is brought to a declared set of VAEs; done once more, nothing changes.
+
+`read_declared` reads what is wanted, `look` what is there, `plan` decides (pure), `bring` does it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import yaml
+
+from .catalogue import Catalogue, Entry, Source
+from .catalogue.loader import file_name_in, sources_in
+from .catalogue.schema import Fields, Flaw, as_count, as_sha256, entry_nodes, line_of, text_of
+from .errors import (
+    Cancelled,
+    DiskError,
+    IntegrityError,
+    NetworkError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+    VaeManagerError,
+)
+from .files import sha256_of
+from .library import Folder, scan
+from .sentences import Sentence, say
+from .transfer import Delivery, Network, Order, Progress, deliver
+from .transfer.resume_journal import disk_error
+
+__all__ = ["Item", "Outcome", "Plan", "Step", "bring", "look", "plan", "read_declared", "worst"]
+
+
+_KEYS: Final = frozenset({"id", "source", "sources", "sha256", "file_name", "size"})
+_BESIDE_ID: Final = frozenset({"id", "file_name"})
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file that is wanted."""
+
+    file_name: str
+    sha256: str
+    sources: tuple[Source, ...]
+    size: int | None = None
+    """Bytes, where known."""
+    entry: Entry | None = None
+    """The catalogue's entry, where the item is an id: it may have terms."""
+
+
+def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
+    """Read the items of `file`; a relative path of a local source counts from its folder.
+
+    All or nothing: raises `UsageError`, which names each line that cannot be used, and `NotFoundError` for the file.
+    """
+    if not file.is_file():
+        raise NotFoundError(say("There is no file {path}.", path=file))
+    text, unreadable = text_of(file)
+    nodes, flaws = entry_nodes(text)
+    flaws = flaws if unreadable is None else [unreadable]
+    items: dict[str, Item] = {}
+    for node in nodes:
+        item, wrong = _item(node, catalogue, file.absolute().parent)
+        flaws += wrong
+        if item is None:
+            continue
+        name = item.file_name.lower()  # as Windows and macOS compare names: folders are shared between machines
+        if name in items:
+            flaws.append(Flaw(line_of(node), say("The file name {name} is there twice.", name=item.file_name)))
+        items[name] = item
+    if flaws:
+        raise UsageError(
+            say("{path} cannot be used, so nothing was changed. {problems}", path=file, problems=_told(flaws))
+        )
+    return tuple(items.values())
+
+
+def _item(node: yaml.Node, catalogue: Catalogue, folder: Path) -> tuple[Item | None, list[Flaw]]:
+    if isinstance(node, yaml.ScalarNode):
+        flaws: list[Flaw] = []
+        entry = _entry(str(node.value).strip(), node, catalogue, flaws)
+        return (None if entry is None else _of_entry(entry, entry.file_name)), flaws
+    fields = Fields(node, _KEYS)
+    if not isinstance(node, yaml.MappingNode):
+        return None, fields.flaws
+    item = _named(fields, catalogue) if "id" in fields.nodes else _explicit(fields, folder)
+    return (None if fields.flaws else item), fields.flaws
+
+
+def _named(fields: Fields, catalogue: Catalogue) -> Item | None:
+    for key in fields.nodes.keys() - _BESIDE_ID:
+        fields.flaw(fields.nodes[key], say("Beside an “id” there is no “{key}”: the catalogue says it.", key=key))
+    entry = _entry(fields.text("id") or "", fields.nodes["id"], catalogue, fields.flaws)
+    if entry is None:
+        return None
+    return _of_entry(entry, file_name_in(fields, (), fallback=entry.file_name, listed=True))
+
+
+def _entry(id: str, node: yaml.Node, catalogue: Catalogue, flaws: list[Flaw]) -> Entry | None:
+    try:
+        return catalogue.entry(id)
+    except NotFoundError as error:
+        flaws.append(Flaw(line_of(node), error.sentence))
+        return None
+
+
+def _of_entry(entry: Entry, file_name: str) -> Item:
+    return Item(file_name, entry.sha256, entry.sources, entry.size, entry)
+
+
+def _explicit(fields: Fields, folder: Path) -> Item:
+    sources = sources_in(fields, folder)
+    if not sources and not fields.flaws:
+        fields.flaw(fields.node, say("The entry has no “{key}”.", key="source"))
+    return Item(
+        file_name_in(fields, sources, fallback="", listed=True) if sources else "",
+        fields.required("sha256", as_sha256),
+        sources,
+        fields.read("size", as_count),
+    )
+
+
+def _told(flaws: list[Flaw]) -> Sentence:
+    """One sentence that tells of each flaw, in order of the lines."""
+    lines = [
+        say("Line {line}: {problem}", line=flaw.line, problem=flaw.sentence)
+        for flaw in sorted(flaws, key=lambda flaw: flaw.line)
+    ]
+    told = lines[-1]
+    for line in reversed(lines[:-1]):
+        told = say("{first} {rest}", first=line, rest=told)
+    return told
+
+
+State = Literal["same", "missing", "other"]
+"""`same`: the bytes are there under the name. `other`: something else has the name; it is never overwritten."""
+
+_WORST_FIRST: Final = (Cancelled, IntegrityError, DiskError, NetworkError, NotFoundError, RefusedError, UsageError)
+
+
+@dataclass(frozen=True)
+class Step:
+    item: Item
+    state: State
+
+
+@dataclass(frozen=True)
+class Plan:
+    steps: tuple[Step, ...]
+    undeclared: tuple[str, ...]
+    """VAE files below the folder that nobody declared, with forward slashes. They are left alone."""
+
+    @property
+    def differs(self) -> bool:
+        """Files that nobody declared are no difference: a folder may hold more than what is declared."""
+        return any(step.state != "same" for step in self.steps)
+
+
+def plan(items: Iterable[Item], there: Mapping[str, str], files: Iterable[str]) -> Plan:
+    """Decide from the hashes of what bears the declared names (`there`, by file name; a name that nothing bears is not
+    in it, "" is something that no hash fits) and all VAE files of the folder, relative to it.
+    """
+    steps = tuple(Step(item, _state(item, there.get(item.file_name))) for item in items)
+    declared = {step.item.file_name for step in steps}
+    return Plan(steps, tuple(file for file in files if file not in declared))
+
+
+def worst(errors: Iterable[VaeManagerError]) -> int:
+    """The exit status of the worst of `errors`, 0 for none: stopped, then wrong bytes, disk, network, not found,
+    refused, usage."""
+    found = list(errors)
+    for kind in _WORST_FIRST:
+        if any(isinstance(error, kind) for error in found):
+            return kind.exit_status
+    return found[0].exit_status if found else 0
+
+
+def _state(item: Item, sha256: str | None) -> State:
+    if sha256 is None:
+        return "missing"
+    return "same" if sha256 == item.sha256 else "other"
+
+
+Reporting = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
+"""Opens a report of progress for a file of this name."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an item: it was there (neither), it was fetched, or it failed."""
+
+    step: Step
+    delivery: Delivery | None = None
+    error: VaeManagerError | None = None
+
+
+def look(items: Iterable[Item], folder: Path, stop: threading.Event) -> Plan:
+    """Hash what bears the declared names in `folder`, which need not exist, and say what differs.
+
+    Raises `DiskError` for what cannot be read, and `Cancelled`.
+    """
+    items = tuple(items)
+    there: dict[str, str] = {}
+    try:
+        for item in items:
+            path = folder / item.file_name
+            if path.is_symlink() or path.exists():
+                there[item.file_name] = _hash(path, item, stop)
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    return plan(items, there, [file.relative for file in scan([Folder(folder)])])
+
+
+def _hash(path: Path, item: Item, stop: threading.Event) -> str:
+    """The SHA-256 of a file; "" for what is no file, or not of the item's size, which spares reading it."""
+    if not path.is_file() or item.size not in (None, path.stat().st_size):
+        return ""
+    return sha256_of(path, stop=stop)
+
+
+def bring(
+    plan: Plan,
+    folder: Path,
+    *,
+    network: Network,
+    refusal: Callable[[Entry], Sentence | None],
+    reporting: Reporting,
+    stop: threading.Event,
+) -> Iterator[Outcome]:
+    """Do what `plan` says, item by item, and tell of each as it is done; a failure ends its own item alone.
+
+    `refusal` says why an entry of the catalogue must not be fetched. After a stop, what is left is told as stopped too.
+    """
+    for step in plan.steps:
+        if step.state == "same":
+            yield Outcome(step)
+            continue
+        try:
+            yield Outcome(step, delivery=_fetch(step, folder, network, refusal, reporting, stop))
+        except VaeManagerError as error:
+            yield Outcome(step, error=error)
+
+
+def _fetch(
+    step: Step,
+    folder: Path,
+    network: Network,
+    refusal: Callable[[Entry], Sentence | None],
+    reporting: Reporting,
+    stop: threading.Event,
+) -> Delivery:
+    item = step.item
+    if stop.is_set():
+        raise Cancelled(say("Stopped."))
+    if step.state == "other":
+        raise RefusedError(
+            say(
+                "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
+                folder=folder,
+                file=item.file_name,
+            )
+        )
+    if item.entry is not None and (reason := refusal(item.entry)) is not None:
+        raise RefusedError(reason)
+    order = Order(item.sources, folder, item.file_name, item.sha256, item.size)
+    with reporting(item.file_name) as report:
+        return deliver(order, network=network, report=report, stop=stop)

@@ -1,1 +1,0 @@
-"""The bringing of what is missing, over as many connections as pay."""

@@ -1,0 +1,476 @@
+"""Delivery of one file: resolve, fetch, verify, publish."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from ..catalogue.entry import LocalSource, Source, safe_file_name
+from ..errors import (
+    Cancelled,
+    IntegrityError,
+    NameTakenError,
+    NetworkError,
+    NotFoundError,
+    NoVaeError,
+    RefusedError,
+    UsageError,
+    VaeManagerError,
+    WrongBytesError,
+)
+from ..files import FileRecord, inspect, inspect_beginning
+from ..files.disk import check_room, name_taken
+from ..sentences import Sentence, megabytes, renamed, say
+from . import resume_journal
+from .http_client import Wire
+from .partial_file import Partial
+from .request import Delivery, Network, Order, Phase, Progress, awaited, keep_trying
+from .resumable import held
+from .resume_journal import Journal, disk_error, front, hash_of, make_folder, nameable
+from .scheduler import fetch
+from .sources import SHA256, Location, Whereabouts, locate, shown_source
+
+__all__ = ["check_arrival", "check_beginning"]
+
+
+SAFETENSORS: Final = ".safetensors"
+
+
+def check_beginning(file: Path, count: int, order: Order, source: str, *, is_hash_expected: bool) -> bool:
+    """Look at `file`, of which the first `count` bytes are there; return whether they tell what it is.
+
+    Raises NoVaeError for a LoRA; and, unless a hash will tell whether these are the right bytes at all, for what is no
+    model. An order with a hash of its own is of a file that its orderer knows.
+    """
+    if order.sha256 is not None:
+        return True
+    record = inspect_beginning(file, count)
+    if record is None:
+        return False
+    problem = _lora(record) or (None if is_hash_expected else record.problem)
+    if problem is None:
+        return True
+    raise NoVaeError(
+        say(
+            "{problem} The download from {source} was stopped at its beginning; nothing was put under the name {file}.",
+            problem=renamed(problem, file.name, order.file_name),
+            source=source,
+            file=order.file_name,
+        )
+    )
+
+
+def _lora(record: FileRecord) -> Sentence | None:
+    return say("{file} is a LoRA, not a VAE.", file=record.path.name) if record.layout == "lora" else None
+
+
+def check_arrival(file: Path, order: Order, source: str) -> None:
+    """Raise RefusedError for a file that cannot get the name of `order`; `source` is its origin.
+
+    If the hash was known beforehand, its publisher decides about the content. Pickles that are not wholly understood
+    are refused all the same: their code would run in other programs. The same holds for a file with the extension of
+    a pickle that is not understood as one: other programs choose their reader by the extension, and would run the code
+    of a file that does not look like a pickle (of protocol 0, or a safetensors file as well).
+    """
+    inspection = inspect(file)
+    is_pickle_by_name = not order.file_name.lower().endswith(SAFETENSORS)
+    lora = _lora(inspection) if order.sha256 is None else None
+    suits_its_name = inspection.container == "pickle" or not is_pickle_by_name
+    if inspection.tensors and suits_its_name and lora is None:
+        return
+    if order.sha256 is not None and inspection.container != "pickle" and not is_pickle_by_name:
+        return
+    problem = lora or inspection.problem or say("{file} is no model.", file=order.file_name)
+    if inspection.tensors and not suits_its_name:
+        problem = say(
+            "The name {name} does not suit what is in {file}: it has to end with {ending}.",
+            name=order.file_name,
+            file=file.name,
+            ending=SAFETENSORS,
+        )
+    raise RefusedError(
+        say(
+            "{problem} It came from {source} and was thrown away; nothing was put under the name {file}.",
+            problem=renamed(problem, file.name, order.file_name),
+            source=source,
+            file=order.file_name,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class AlreadyThere:
+    """The wanted bytes bear the wanted name."""
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Other bytes bear that name: they are never overwritten."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with the bytes that are kept."""
+
+    etag: str | None
+    """What the same source said that the kept bytes are of; None where they came from another one."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Fetch from the first byte on."""
+
+
+Plan = AlreadyThere | Refuse | Resume | Start
+
+
+def decide(
+    *,
+    target: str | None,
+    expected: str | None,
+    journal: Journal | None = None,
+    source: Source | None = None,
+    size: int | None = None,
+) -> Plan:
+    """Decide, from the hash of what bears the final name (None: nothing does), the expected hash, and what is kept.
+
+    >>> decide(target=None, expected="aa")
+    Start()
+    >>> decide(target="aa", expected="aa")
+    AlreadyThere()
+    >>> decide(target="bb", expected="aa"), decide(target="bb", expected=None)
+    (Refuse(), Refuse())
+    """
+    if target is not None:
+        return AlreadyThere() if target == expected else Refuse()
+    if journal is None or not journal.segments or (size is not None and journal.segments[-1][1] > size):
+        return Start()
+    etag = journal.etag if journal.source == source else None
+    if expected is not None:
+        return Resume(etag) if journal.sha256 == expected else Start()
+    return Resume(etag) if etag else Start()
+
+
+REPORT_SECONDS = 0.1
+
+
+def deliver(order: Order, *, network: Network, report: Callable[[Progress], None], stop: threading.Event) -> Delivery:
+    """Bring the file of `order` to its folder, proven, or raise one of `vae_manager.errors`.
+
+    What has arrived is kept when this fails or `stop` is set, and the next call goes on from there. A file that bears
+    the name already is never changed.
+    """
+    order = _checked(order)
+    run = _Run(order, network, stop, report)
+    try:
+        return run.whole()
+    except Cancelled:
+        raise _stopped(order, run.partial) from None
+    except OSError as error:
+        raise disk_error(error, order.folder) from error
+    finally:
+        run.wire.close()
+
+
+def _checked(order: Order) -> Order:
+    safe_file_name(order.file_name)
+    if not order.sources:
+        raise UsageError(say("No source is given for {file}.", file=order.file_name))
+    if order.sha256 is None:
+        return order
+    sha256 = order.sha256.lower()
+    if not SHA256.fullmatch(sha256):
+        raise UsageError(say("“{hash}” is not a SHA-256 hash (64 hexadecimal digits).", hash=order.sha256))
+    return replace(order, sha256=sha256)
+
+
+def _stopped(order: Order, partial: Partial) -> Cancelled:
+    journal = partial.state()
+    if journal is None or not journal.done:
+        return Cancelled(say("Stopped. Nothing of {file} had arrived.", file=order.file_name))
+    return Cancelled(
+        say(
+            "Stopped. {done} of {file} are kept, and the next start goes on from there.",
+            done=megabytes(journal.done),
+            file=order.file_name,
+        )
+    )
+
+
+@dataclass
+class _Run:
+    order: Order
+    network: Network
+    stop: threading.Event
+    report: Callable[[Progress], None]
+    partial: Partial = field(init=False)
+    wire: Wire = field(init=False)
+    target: Path = field(init=False)
+    fetched: int = 0
+    most_done: int = 0
+    """The most bytes that were there at once: a source that sends the same ones again and again makes no progress."""
+    kept: int = 0
+    total: int | None = None
+    locked: bool = False
+    is_beginning_known: bool = False
+    """The first bytes were looked at, and nothing speaks against the file."""
+    _told_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.partial = Partial.of(self.order)
+        self.wire = Wire(self.network)
+        self.target = self.order.folder / self.order.file_name
+        self.total = self.order.size
+
+    # -- the way ---------------------------------------------------------------------------------------------------
+    def whole(self) -> Delivery:
+        if self.partial.is_published(self.target):
+            with held(self.partial, self.wait_for_the_other, self.stop) as self.locked:
+                return self.finished()
+        if self.order.sha256 is not None and (there := self.already(self.order.sha256)):
+            self.partial.tidy(lock=True)  # whoever published it may have been killed before it could do so
+            return there
+        make_folder(self.order.folder)
+        with held(self.partial, self.wait_for_the_other, self.stop) as self.locked:
+            journal = self.partial.state()
+            self.kept = journal.done if journal else 0
+            return self.from_any_source()
+
+    def finished(self) -> Delivery:
+        """Complete a download whose process was killed while the file had both its names."""
+        journal = self.partial.state()
+        expected = self.order.sha256 or (journal.sha256 if journal is not None else None)
+        self.partial.let_go(self.target)
+        sha256, size = self.hash_of_target(), self.target.stat().st_size
+        if sha256 is None or expected not in (None, sha256):
+            raise name_taken(self.target)
+        return Delivery(self.target, sha256, size, expected is not None, fetched=0, already_there=True)
+
+    def from_any_source(self) -> Delivery:
+        """Try one source after the other; after wrong bytes from the last one, that one once more from the start."""
+        failures: dict[Source, VaeManagerError] = {}
+        pending = deque(self.order.sources)
+        while pending:
+            source = pending.popleft()
+            try:
+                once = functools.partial(self.once, source)
+                return keep_trying(once, lambda: self.most_done, self.network.patience, self.stop)
+            except NameTakenError:
+                raise
+            except (NetworkError, NotFoundError, IntegrityError, RefusedError, UsageError) as error:
+                if isinstance(error, WrongBytesError) and not pending and source not in failures:
+                    pending.append(source)
+                    self.most_done = 0
+                    self.wire.close()  # so that it comes over other connections
+                failures[source] = error
+        raise _all_failed(self.order, list(failures.values()))
+
+    def once(self, source: Source) -> Delivery:
+        """Try one source once."""
+        self.tell("resolving", self.partial.done or self.kept)
+        if self.order.sha256 is not None and (there := self.already(self.order.sha256)):
+            return there  # another process has brought it meanwhile
+        find = functools.partial(locate, source, self.wire, hash_decides=self.order.sha256 is not None)
+        location = awaited(find, self.stop)
+        expected = _agreed_hash(self.order, location)
+        if there := self.already(expected):
+            return there
+        try:
+            return self.through_the_partial(Whereabouts(location, find), expected)
+        except (FileNotFoundError, FileExistsError) as error:
+            if not self.order.folder.is_dir():
+                raise
+            raise self.partial.taken_over() from error  # where locks fail, another process may be just a moment faster
+
+    def through_the_partial(self, where: Whereabouts, expected: str | None) -> Delivery:
+        """Have all bytes, proven, under the final name."""
+        self.bring(where, expected)
+        source = where.now.source
+        if not self.partial.done:
+            self.partial.throw_away()
+            raise self.empty(source)
+        sha256 = self.prove(source, expected)
+        if there := self.already(expected):
+            return there
+        self.examine(source)
+        self.tell("publishing", self.partial.done)
+        size = self.partial.done
+        self.partial.publish(self.target)
+        return Delivery(
+            self.target, sha256, size, expected is not None, self.fetched, already_there=False, source=source
+        )
+
+    def bring(self, where: Whereabouts, expected: str | None) -> None:
+        """Have all bytes in the partial file."""
+        location = where.now
+        size = self.order.size if self.order.size is not None else location.size
+        if size == 0:
+            raise self.empty(location.source)
+        kept, source = self.partial.state(), nameable(location.source)
+        plan = decide(target=None, expected=expected, journal=kept, source=source, size=size)
+        journal = Journal(self.order, expected, size, source)
+        done = 0
+        if isinstance(plan, Resume) and kept is not None:
+            journal = replace(journal, etag=plan.etag, segments=kept.segments)
+            self.tell("resuming", kept.done)
+            in_place = self.locked and resume_journal.is_gone(kept.owner) and not self.partial.has_names
+            self.partial.resume(journal, self.stop, in_place=in_place)
+            done = self.partial.done
+        else:
+            self.partial.close()  # what is kept goes when other bytes come, not before
+        self.kept = min(self.kept, done)
+        self.total = size
+        if size is not None:
+            if done == size:
+                return
+            check_room(self.order.folder, size - done)
+        self.is_beginning_known = False
+        try:
+            fetch(self.wire, where, journal, self.partial, tick=self.tick(location, expected), stop=self.stop)
+        except NoVaeError:
+            self.partial.throw_away()
+            raise
+        except VaeManagerError:
+            self.tell("fetching", self.partial.done)  # what is kept, however lately something was told
+            raise
+
+    def prove(self, source: Source, expected: str | None) -> str:
+        """Return the hash of what has come; other bytes than the expected ones are thrown away."""
+        while (found := self.partial.sha256()) is None:
+            if self.stop.is_set():
+                raise Cancelled(say("Stopped."))
+            self.tell("proving", self.partial.proven)
+        if expected in (None, found):
+            return found
+        self.partial.throw_away()
+        raise WrongBytesError(
+            say(
+                "{file} from {source} is not the published file and was thrown away. Expected SHA-256: {expected}. "
+                "Received: {found}. Files that were there before are unharmed.",
+                file=self.order.file_name,
+                source=shown_source(source),
+                expected=expected,
+                found=found,
+            )
+        )
+
+    def examine(self, source: Source) -> None:
+        """Remove a file that is no model, or holds code, before it has a name."""
+        self.partial.cut()
+        try:
+            check_arrival(self.partial.path, self.order, shown_source(source))
+        except RefusedError:
+            self.partial.throw_away()
+            raise
+
+    def look_at_the_beginning(self, source: Source, expected: str | None) -> None:
+        """Once the first bytes are there. Raises NoVaeError."""
+        there = front(self.partial.spans)
+        if there and not self.is_beginning_known:
+            self.is_beginning_known = check_beginning(
+                self.partial.path, there, self.order, shown_source(source), is_hash_expected=expected is not None
+            )
+
+    def empty(self, source: Source) -> IntegrityError:
+        return IntegrityError(
+            say(
+                "{file} from {source} is empty: it has no bytes. Nothing was put in place.",
+                file=self.order.file_name,
+                source=shown_source(source),
+            )
+        )
+
+    def already(self, expected: str | None) -> Delivery | None:
+        """Look at what bears the final name; None: nothing does."""
+        found = self.hash_of_target()
+        plan = decide(target=found, expected=expected)
+        if isinstance(plan, Refuse):
+            raise NameTakenError(
+                say(
+                    "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
+                    folder=self.order.folder,
+                    file=self.order.file_name,
+                )
+            )
+        if isinstance(plan, AlreadyThere) and found is not None:
+            if self.locked:  # what is kept is nobody else's
+                self.partial.throw_away()
+            self.partial.tidy()
+            size = self.target.stat().st_size
+            return Delivery(self.target, found, size, proven=True, fetched=self.fetched, already_there=True)
+        return None
+
+    def hash_of_target(self) -> str | None:
+        if not self.target.is_symlink() and not self.target.exists():
+            return None
+        if not self.target.is_file():
+            return ""  # a folder, or a link that leads nowhere: no file has this hash
+        size = self.target.stat().st_size
+        self.tell("proving", size)
+        return hash_of(self.target, self.stop)
+
+    # -- what is told ----------------------------------------------------------------------------------------------
+    def tell(self, phase: Phase, done: int) -> None:
+        self._told_at = time.monotonic()
+        self.report(Progress(phase, done, self.total, self.kept))
+
+    def tick(self, location: Location, expected: str | None) -> Callable[[int, int | None], None]:
+        is_network = not isinstance(location.source, LocalSource)
+
+        def arrived(count: int, total: int | None) -> None:
+            self.fetched += count if is_network else 0
+            self.most_done = max(self.most_done, self.partial.done)
+            self.total = total
+            self.kept = min(self.kept, self.partial.kept)
+            self.look_at_the_beginning(location.source, expected)
+            if time.monotonic() - self._told_at >= REPORT_SECONDS:
+                self.tell("fetching", self.partial.done)
+
+        return arrived
+
+    def wait_for_the_other(self) -> None:
+        done = 0
+        with suppress(OSError):
+            done = self.partial.path.stat().st_size
+        self.tell("waiting", done)
+
+
+def _agreed_hash(order: Order, location: Location) -> str | None:
+    """Return the hash to prove; whoever publishes one must publish the same."""
+    if None not in (order.sha256, location.sha256) and order.sha256 != location.sha256:
+        raise IntegrityError(
+            say(
+                "{source} now holds another file than the known {file}, so nothing was fetched. "
+                "Known SHA-256: {expected}. The hub's: {found}.",
+                source=shown_source(location.source),
+                file=order.file_name,
+                expected=order.sha256,
+                found=location.sha256,
+            )
+        )
+    return order.sha256 or location.sha256
+
+
+def _all_failed(order: Order, failures: list[VaeManagerError]) -> VaeManagerError:
+    """Return one error that tells about each source."""
+    if len(failures) == 1:
+        return failures[0]
+    told: Sentence = failures[-1].sentence
+    for error in reversed(failures[:-1]):
+        told = say("{first} {rest}", first=error.sentence, rest=told)
+    sentence = say(
+        "{file} could not be fetched from any of its sources. {failures}", file=order.file_name, failures=told
+    )
+    if any(isinstance(error, IntegrityError) for error in failures):
+        return IntegrityError(sentence)
+    for kind in (NotFoundError, RefusedError, UsageError):
+        if all(isinstance(error, kind) for error in failures):
+            return kind(sentence)
+    return NetworkError(sentence)

@@ -1,0 +1,313 @@
+"""HTTP client of a download, and the parsing of URLs.
+
+HTTP: one session, redirects followed by hand, every failure an error of this project.
+
+`requests` is imported at the first use. TLS is always verified. A header that signs in reaches the origin it was made
+for and no other: redirects are never left to `requests`, and ~/.netrc is not read.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+from ..errors import NetworkError, RefusedError, TransientNetworkError, VaeManagerError
+from ..sentences import say
+from .request import NETWORK_THREAD, Network, wait_asked_for
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+    from requests import PreparedRequest, Response, Session
+    from requests.adapters import HTTPAdapter
+
+
+SECRET = re.compile(r"token|key|secret|sig|pass|auth|credential|policy", re.IGNORECASE)
+"""Names of query fields whose value opens a door."""
+
+
+def checked(address: str) -> str:
+    """Return `address` if it may be asked."""
+    parts = _parts(address)
+    if parts.username is not None or parts.password is not None:
+        raise RefusedError(
+            say("The address of {host} carries a name or password. Leave it out of the address.", host=parts.hostname)
+        )
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+        return address
+    if parts.scheme == "http":
+        raise RefusedError(
+            say(
+                "{address} is not encrypted. Only https addresses are used; http only on this computer itself.",
+                address=shown(address),
+            )
+        )
+    raise RefusedError(say("{address} is not an https address.", address=shown(address)))
+
+
+def after_redirect(address: str, location: str) -> str:
+    """Return where a redirect from `address` leads, if it may be followed; `location` is the header as it was read."""
+    there = urljoin(address, _as_sent(location))
+    if _parts(address).scheme == "https" and _parts(there).scheme != "https":
+        raise RefusedError(
+            say(
+                "{host} leads away from https to an address that is not encrypted. It is not followed.",
+                host=host(address),
+            )
+        )
+    return checked(there)
+
+
+def origin(address: str) -> tuple[str, str, int]:
+    """Return scheme, host and port: what a token belongs to."""
+    parts = _parts(address)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def host(address: str) -> str:
+    """Return the host, for people."""
+    return _parts(address).hostname or ""
+
+
+def shown(address: str) -> str:
+    """Return `address` without user, query and fragment, for people."""
+    parts = _parts(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def without_secrets(address: str) -> str:
+    """Return `address` without the query fields that look like keys, for the journal."""
+    parts = _parts(address)
+    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if not SECRET.search(name)]
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, urlencode(query), ""))
+
+
+def _parts(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        raise RefusedError(say("This is not a valid address.")) from None
+    return parts
+
+
+def _as_sent(header: str) -> str:
+    """http.client reads every header as Latin-1; servers that send an address with other letters in it mean UTF-8."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
+
+
+def _is_loopback(name: str) -> bool:
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+LOGGER = "urllib3.connectionpool"
+QUERY = re.compile(r"\?[^\s\"'<>]*")
+
+
+class WithoutQueries(logging.Filter):
+    """Cuts what follows a question mark out of the texts of a record; lets every record pass."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if (record.threadName or "").startswith(NETWORK_THREAD):
+            record.msg = QUERY.sub("?…", record.getMessage())
+            record.args = ()
+        return True
+
+
+_FILTER = WithoutQueries()
+
+
+def keep_queries_out_of_the_log() -> None:
+    """Put the filter in place; once more changes nothing."""
+    logging.getLogger(LOGGER).addFilter(_FILTER)
+
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_REDIRECTS = 10
+SHORT = 1 << 16
+"""Bytes that are sooner read than another connection is made."""
+
+
+class Wire:
+    """The connections of one delivery."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._session = _session()
+        self._session.headers.update({"User-Agent": network.user_agent, "Accept-Encoding": "identity", "Accept": "*/*"})
+        self._session.auth = _no_netrc
+        # As many kept connections as one file uses: the session would drop those above ten.
+        adapter = _adapter(network.public_only, pool_maxsize=network.connections + 1)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        keep_queries_out_of_the_log()
+
+    def close(self) -> None:
+        """Let go of the kept connections; the next request goes out over a new one."""
+        self._session.close()
+
+    def ask(self, method: str, address: str, headers: Mapping[str, str]) -> Response:
+        """Send one request and return its answer, whatever it is; the body of a file is not read yet."""
+        try:
+            response = self._session.request(
+                method,
+                checked(address),
+                headers=dict(headers),
+                stream=True,
+                allow_redirects=False,
+                timeout=(self.network.connect_timeout, self.network.read_timeout),
+            )
+        except (OSError, ValueError) as error:
+            raise network_error(error, address) from None
+        if response.is_redirect:
+            _read_if_short(response)
+        return response
+
+    def follow(self, address: str, headers: Mapping[str, str]) -> Response:
+        """GET `address` and follow where it leads, without Authorization from the first foreign origin on."""
+        sent = dict(headers)
+        for _ in range(MOST_REDIRECTS):
+            response = self.ask("GET", address, sent)
+            location = response.headers.get("Location")
+            if response.status_code not in REDIRECTS or not location:
+                return response
+            response.close()
+            there = after_redirect(address, location)
+            if origin(there) != origin(address):
+                sent.pop("Authorization", None)
+            address = there
+        raise too_many_redirects(address)
+
+
+def _read_if_short(response: Response) -> None:
+    """Read an answer that leads elsewhere to its end, so that its connection can carry the next request. One that is
+    long, or does not say how long it is, is not worth that: it could have no end."""
+    from http.client import HTTPException
+
+    from urllib3.exceptions import HTTPError
+
+    length = response.raw.length_remaining
+    if length is not None and length <= SHORT:
+        with suppress(OSError, ValueError, HTTPError, HTTPException):  # then another connection is made
+            response.raw.read(decode_content=False)
+
+
+def reader(response: Response, address: str) -> Callable[[int], bytes]:
+    """Return a function that gives the next bytes of the answer, at most so many; b"" is the end.
+
+    It reads below `requests`, whose pieces have one size: they would be lost when a connection breaks in their middle.
+    """
+    from http.client import HTTPException
+
+    from urllib3.exceptions import HTTPError
+
+    raw = response.raw
+
+    def read(count: int) -> bytes:
+        try:
+            data: bytes = raw.read1(count, decode_content=False) if hasattr(raw, "read1") else _read1(raw, count)
+        except (OSError, ValueError, AttributeError, HTTPError, HTTPException):  # AttributeError: closed meanwhile
+            raise TransientNetworkError(say("{host} broke off or stopped sending.", host=host(address))) from None
+        return data
+
+    return read
+
+
+def _read1(raw: Any, count: int) -> bytes:
+    """Read what is there from an answer of urllib3 before 2.2, which cannot do that by itself; 1.26 changes no more."""
+    inner: HTTPResponse = raw._fp
+    data = inner.read1(count)
+    if inner.length == 0:
+        raw.read(1, decode_content=False)  # there is nothing more: this gives the connection back
+    return data
+
+
+def too_many_redirects(address: str) -> NetworkError:
+    return NetworkError(say("{host} leads from one address to the next without end.", host=host(address)))
+
+
+def network_error(error: Exception, address: str) -> VaeManagerError:
+    """Say what a failure of `requests` was. Its own text is left out: it repeats the whole address."""
+    import requests
+
+    name = host(address)
+    if _caused_by(error, ssl.SSLCertVerificationError):
+        return NetworkError(
+            say(
+                "The certificate of {host} could not be verified, so nothing was fetched from it. "
+                "Check the clock of this computer and the network (a hotel's sign-in page, a company's proxy).",
+                host=name,
+            )
+        )
+    if isinstance(error, requests.exceptions.ReadTimeout | requests.exceptions.ConnectTimeout):
+        return TransientNetworkError(
+            say("{host} does not answer. Check the network, or choose a mirror in the settings.", host=name)
+        )
+    if isinstance(error, OSError) and not isinstance(error, ValueError):
+        return TransientNetworkError(
+            say("{host} cannot be reached. Check the network, or choose a mirror in the settings.", host=name)
+        )
+    return NetworkError(say("The address at {host} cannot be used.", host=name))
+
+
+def status_error(response: Response, address: str) -> NetworkError:
+    """Say what a status means that no source has an own sentence for."""
+    status = response.status_code
+    if status == 429:
+        sentence = say("{host} is asked too often (429).", host=host(address))
+        return TransientNetworkError(sentence, wait_asked_for(response.headers))
+    if status >= 500 or status in (408, 425):
+        return TransientNetworkError(
+            say("{host} has a server error ({status}). Try again later.", host=host(address), status=status),
+            wait_asked_for(response.headers),
+        )
+    return NetworkError(say("{host} answers with status {status}.", host=host(address), status=status))
+
+
+def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
+    """Tell whether `kind` is at the bottom of `error`: urllib3 hides it in `reason` and requests in `args`."""
+    seen: list[object] = [error]
+    for one in seen:
+        if isinstance(one, kind):
+            return True
+        if isinstance(one, BaseException) and len(seen) < 50:
+            seen += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+    return False
+
+
+def _session() -> Session:
+    import requests
+
+    class Unled(requests.Session):
+        def get_redirect_target(self, resp: Response) -> None:
+            """Nowhere: else `requests` reads the whole body of an answer that leads on, though it is not to follow."""
+
+    return Unled()
+
+
+def _adapter(public_only: bool, pool_maxsize: int) -> HTTPAdapter:
+    import requests
+
+    if not public_only:
+        return requests.adapters.HTTPAdapter(pool_maxsize=pool_maxsize)
+    from . import ssrf_guard
+
+    return ssrf_guard.PublicAdapter(ssrf_guard.is_public, pool_maxsize=pool_maxsize)
+
+
+def _no_netrc(request: PreparedRequest) -> PreparedRequest:
+    return request

@@ -1,0 +1,449 @@
+"""A file that is arriving.
+
+    <folder>/.<16 digits>.vae-manager.part       the bytes, each where it belongs
+    <folder>/.<16 digits>.vae-manager.journal    which of them the disk holds, and what they are a part of (`journal`)
+    <folder>/.<16 digits>.vae-manager.recent     which of them have been written since (`recent`)
+    <folder>/.<16 digits>.vae-manager.lock       held by the process that writes
+
+The digits are the first ones of the expected hash, so that the bytes go on from whatever source has the same hash. No
+host lists these names. The order of writing: the bytes, fsync of them, the journal that counts them under another name,
+fsync of it, its rename. So whatever a power cut leaves, the journal counts only bytes that are there.
+"""
+
+from __future__ import annotations
+
+import functools
+import glob
+import hashlib
+import os
+import secrets
+import stat
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from io import FileIO
+from pathlib import Path
+
+from ..errors import TransientNetworkError
+from ..files.disk import are_two_names, patiently, rename_new, rename_over, sync, sync_folder
+from ..sentences import say
+from . import resume_journal
+from .request import Order
+from .resume_journal import Journal, Spans, added, copy_spans, count, cut, front, nameable, read, write_all_at
+
+BLOCK = 1 << 22
+"""Bytes that are hashed at once: many, since this thread waits for its turn after each."""
+TICK = 0.1
+
+
+class Proof:
+    """SHA-256 of a growing file, read back from its start as far as it may be read."""
+
+    def __init__(self, file: FileIO) -> None:
+        """`file` stands at the first byte and is this object's own from now on."""
+        self._file = file
+        self._changed = threading.Condition()
+        self._digest = hashlib.sha256()
+        self._front = 0
+        self._done = 0
+        self._closed = False
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._follow, name="vae-manager proof", daemon=True)
+        self._thread.start()
+
+    @property
+    def done(self) -> int:
+        """How many bytes are hashed."""
+        return self._done
+
+    def advance(self, front: int) -> None:
+        """The bytes up to `front` are there, and will not change any more."""
+        with self._changed:
+            self._front = front
+            self._changed.notify_all()
+
+    def result(self, timeout: float = TICK) -> str | None:
+        """Return the hash of all bytes up to the front; None if it takes longer than `timeout` seconds."""
+        until = time.monotonic() + timeout
+        with self._changed:
+            while self._done < self._front:
+                if self._error is not None:
+                    raise self._error
+                if not self._changed.wait(max(0.0, until - time.monotonic())):
+                    return None
+            return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Let go of the file, which Windows neither renames nor removes before."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        buffer = memoryview(bytearray(BLOCK))
+        with self._file:
+            while (front := self._next_front()) is not None:
+                try:
+                    count = self._file.readinto(buffer[: min(BLOCK, front - self._done)])
+                    if not count:
+                        raise OSError("the partial file has become shorter")
+                except OSError as error:
+                    self._note(0, error)
+                    return
+                self._digest.update(buffer[:count])
+                self._note(count, None)
+
+    def _next_front(self) -> int | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._done < self._front)
+            return None if self._closed else self._front
+
+    def _note(self, count: int, error: OSError | None) -> None:
+        with self._changed:
+            self._done += count
+            self._error = error
+            self._changed.notify_all()
+
+
+NOTE_BYTES, NOTE_SECONDS = 4_000_000, 0.5
+"""So much may be fetched twice after a `kill -9`."""
+SYNC_BYTES, SYNC_SECONDS = 64_000_000, 5.0
+"""So much may be fetched twice after a power cut; after a `kill -9` too, where the machine has no boot id: `NOTE_…` is
+the limit for both then."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How many bytes were counted when."""
+
+    done: int = 0
+    at: float = 0.0
+
+    def is_behind(self, done: int, count: int, seconds: float) -> bool:
+        return done - self.done >= count or (done > self.done and time.monotonic() - self.at >= seconds)
+
+
+class Partial:
+    """A partial file and its journal; `path` need not exist yet.
+
+    `write` may be called from any thread, everything else from the one that made this object.
+    """
+
+    def __init__(self, stem: Path) -> None:
+        self.path = stem.with_name(stem.name + ".part")
+        self.journal_path = stem.with_name(stem.name + ".journal")
+        self.recent_path = stem.with_name(stem.name + ".recent")
+        self.lock_path = stem.with_name(stem.name + ".lock")
+        self._changed = threading.Condition()
+        self._writers = 0
+        self._file: FileIO | None = None
+        self._proof: Proof | None = None
+        self._spans: Spans = ()
+        self.kept = 0
+        """How many bytes were there when the file was opened."""
+        self._journal: Journal | None = None
+        self._noted = self._synced = Mark()
+        self._syncing: _Syncing | None = None
+
+    @classmethod
+    def of(cls, order: Order) -> Partial:
+        """Return the partial file that belongs to an order."""
+        if order.sha256 is not None:
+            return cls(order.folder / f".{order.sha256[:16]}.vae-manager")
+        names = "\n".join([order.file_name, *(str(nameable(source)) for source in order.sources)])
+        return cls(order.folder / f".{hashlib.sha256(names.encode()).hexdigest()[:16]}.vae-manager")
+
+    @property
+    def is_open(self) -> bool:
+        return self._file is not None
+
+    @property
+    def spans(self) -> Spans:
+        """Which bytes are there, as long as the file is open."""
+        return self._spans
+
+    @property
+    def done(self) -> int:
+        """How many bytes are there, as long as the file is open."""
+        return count(self._spans)
+
+    def state(self) -> Journal | None:
+        """Return what is kept, as far as it is really there."""
+        if self._file is not None and self._journal is not None:
+            return replace(self._journal, segments=self._spans, owner=resume_journal.me())
+        journal = read(self.journal_path)
+        if journal is None:
+            return None
+        spans = journal.segments
+        for start, end in resume_journal.read_unsynced(self.recent_path):
+            spans = added(spans, start, end)
+        return replace(journal, segments=cut(spans, self._size()))
+
+    # -- opening -----------------------------------------------------------------------------------------------------
+    def resume(self, journal: Journal, stop: threading.Event, *, in_place: bool) -> None:
+        """Make ready to write what is missing beside the kept bytes that `journal` tells of.
+
+        Unless that may be done `in_place`, they are copied: another process may be writing to the file that has them.
+        """
+        self._journal = journal
+        if self._file is not None:
+            return
+        copied = None if in_place else self._copy_kept(journal.segments, stop)
+        file = FileIO(self.path, "r+b")
+        if copied is not None and not os.path.samestat(os.fstat(file.fileno()), copied):
+            file.close()
+            raise self.taken_over()
+        self._open(file, journal.segments)
+        self._noted = self._synced = Mark(self.done)
+
+    def _copy_kept(self, spans: Spans, stop: threading.Event) -> os.stat_result:
+        """Put a copy in the place of the file; gives what tells it from any other. Nobody has either open then."""
+        self.sweep_copies()
+        new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
+        try:
+            with FileIO(self.path, "rb") as kept, FileIO(new, "x+b") as copy:
+                copy_spans(kept, copy, spans, stop)
+                copied = os.fstat(copy.fileno())
+            rename_over(new, self.path)
+        except BaseException:
+            self._remove(new)
+            raise
+        return copied
+
+    def sweep_copies(self) -> None:
+        """Remove copies that were being made by a process that was killed meanwhile."""
+        for left in self.path.parent.glob(f"{glob.escape(self.path.name)}.*"):
+            self._remove(left)
+
+    def start_over(self, journal: Journal) -> None:
+        """Make ready to write from the first byte on, into a new file: the old one may be open elsewhere."""
+        self.throw_away()
+        self._open(FileIO(self.path, "x+b"), ())
+        self._journal = journal
+
+    def describe(self, journal: Journal) -> None:
+        """Replace what the journal says of the bytes."""
+        self._journal = journal
+
+    def _open(self, file: FileIO, spans: Spans) -> None:
+        with self._changed:
+            self._file, self._spans, self.kept = file, spans, count(spans)
+            # A reader of its own: Windows knows no reading at an offset, and the writers move their file's position.
+            self._proof = Proof(FileIO(self.path, "rb"))
+            self._proof.advance(front(spans))
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+    def write(self, offset: int, data: bytes) -> None:
+        """Put `data` where it belongs; does nothing once the file is closed."""
+        with self._changed:
+            if self._file is None:
+                return
+            assert offset >= front(self._spans), "what the proof may have seen is never written again"
+            file = self._file
+            self._writers += 1  # counted, not locked out: several threads may write at once
+        end = offset
+        try:
+            for written in write_all_at(file, offset, data):  # counted as the disk takes it, until it is full
+                end += written
+        finally:
+            with self._changed:
+                self._writers -= 1
+                self._spans = added(self._spans, offset, end)
+                if self._proof is not None and front(self._spans) >= end:
+                    self._proof.advance(front(self._spans))
+                if not self._writers:
+                    self._changed.notify_all()
+
+    def is_save_due(self) -> bool:
+        """Tell whether `save` has something to do."""
+        return self._file is not None and self._noted.is_behind(self.done, NOTE_BYTES, NOTE_SECONDS)
+
+    def save(self) -> None:
+        """Note what has been written, now and then with a checkpoint."""
+        if not self._synced.done or resume_journal.boot() is None:
+            self.checkpoint()
+            return
+        self._check_ours()
+        spans = self._spans
+        resume_journal.write(self.recent_path, spans)
+        self._noted = Mark(count(spans), time.monotonic())
+        self._take_up_the_sync()
+        if self._syncing is None and self._synced.is_behind(self.done, SYNC_BYTES, SYNC_SECONDS):
+            journal = self.state()
+            assert self._file is not None and journal is not None
+            self._syncing = _Syncing(functools.partial(self._hold, self._file, journal), journal.done)
+
+    def _take_up_the_sync(self) -> None:
+        if (syncing := self._syncing) is not None and not syncing.is_alive():
+            self._end_the_sync()
+            self._synced = Mark(syncing.done, time.monotonic())
+
+    def _end_the_sync(self) -> None:
+        """Wait for it; the system tells of a failure only once, so it is raised here."""
+        if (syncing := self._syncing) is not None:
+            self._syncing = None
+            syncing.join()
+            if syncing.error is not None:
+                raise syncing.error
+
+    def checkpoint(self) -> None:
+        """Have the disk hold the bytes so far, then the journal that counts them."""
+        journal = self.state()
+        if self._file is None or journal is None:
+            return
+        self._check_ours()
+        self._end_the_sync()
+        self._hold(self._file, journal)
+        self._noted = self._synced = Mark(journal.done, time.monotonic())
+
+    def _hold(self, file: FileIO, journal: Journal) -> None:
+        """Have the disk hold the bytes that `journal` counts, and then it."""
+        sync(file.fileno())
+        self._save_journal(journal)
+
+    def _save_journal(self, journal: Journal) -> None:
+        new = _new(self.journal_path)
+        self._remove(new)  # left by a process that was killed, or a second name of somebody's file
+        with new.open("x", encoding="utf-8") as file:
+            file.write(journal.to_json())
+            file.flush()
+            sync(file.fileno())
+        rename_over(new, self.journal_path)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+    def sha256(self) -> str | None:
+        """Return the hash of all bytes, which must be there from the first to the last; None: not done yet."""
+        assert self._proof is not None
+        return self._proof.result()
+
+    @property
+    def proven(self) -> int:
+        """How many bytes are hashed."""
+        return self._proof.done if self._proof is not None else 0
+
+    def cut(self) -> None:
+        """Remove the bytes behind the end of the file."""
+        assert self._file is not None
+        self._check_ours()
+        self._end_the_sync()
+        self._file.truncate(self.done)
+
+    def publish(self, target: Path) -> None:
+        """Move the file to its final name. Raises FileExistsError if the name is taken."""
+        self.cut()
+        assert self._file is not None
+        sync(self._file.fileno())
+        self._check_ours()  # once more: that took its time, and where locks fail it may be another
+        whole = self.state()
+        self.close()
+        try:
+            rename_new(self.path, target)
+            sync_folder(target.parent)  # a name that the disk does not hold yet costs another fetch after a power cut
+        except OSError as error:
+            if whole is not None and not isinstance(error, FileNotFoundError):  # the next start has nothing to fetch
+                with suppress(OSError):
+                    self._save_journal(whole)
+            raise
+        self.tidy()
+
+    @property
+    def has_names(self) -> bool:
+        """True if another name leads to the same bytes, which a write would change too."""
+        try:
+            return self.path.lstat().st_nlink > 1
+        except OSError:
+            return False
+
+    def is_published(self, target: Path) -> bool:
+        """True if the whole file has its final name already: its process was killed before it removed the name here."""
+        return are_two_names(self.path, target)
+
+    def let_go(self, target: Path) -> None:
+        """Take away the name here of a file that has its final one."""
+        if self.is_published(target):
+            self._remove(self.path)
+        self.tidy()
+
+    def tidy(self, *, lock: bool = False) -> None:
+        """Remove what belongs to a partial file that is no longer there, as far as that can be done."""
+        if self.path.exists():
+            return
+        notes = [self.journal_path, self.recent_path]
+        for path in [*notes, *map(_new, notes), *([self.lock_path] if lock else [])]:
+            with suppress(OSError):
+                path.unlink()
+
+    def close(self) -> None:
+        """Let go of the file; it stays."""
+        with suppress(OSError):
+            self._end_the_sync()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._writers)
+            file, proof, self._file, self._proof = self._file, self._proof, None, None
+        if file is not None:
+            file.close()
+        if proof is not None:
+            proof.close()
+
+    def throw_away(self) -> None:
+        """Remove the file and its journal."""
+        self.close()
+        self._remove(self.journal_path)
+        self._remove(self.recent_path)
+        self._remove(self.path)
+        self.tidy()
+        self._spans = ()
+        self._noted = self._synced = Mark()
+        self._journal = None
+
+    def _check_ours(self) -> None:
+        """Raise if the file has been replaced or published by another process, against a lock that lies."""
+        assert self._file is not None
+        try:
+            is_ours = os.path.samestat(os.fstat(self._file.fileno()), self.path.lstat())
+        except FileNotFoundError:
+            is_ours = False
+        if not is_ours:
+            raise self.taken_over()
+
+    def taken_over(self) -> TransientNetworkError:
+        """Let go of the file; return what to raise where another process writes under the same names."""
+        self.close()
+        return TransientNetworkError(say("Another process has taken over {name}.", name=self.path.name))
+
+    def _remove(self, path: Path) -> None:
+        with suppress(FileNotFoundError):
+            patiently(path.unlink)
+
+    def _size(self) -> int:
+        """Return the size of the file; 0 also for what is no plain file, a link say."""
+        try:
+            found = self.path.lstat()
+        except OSError:
+            return 0
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+class _Syncing(threading.Thread):
+    """A checkpoint of `done` bytes beside which the notes go on: a slow disk takes its time."""
+
+    def __init__(self, work: Callable[[], None], done: int) -> None:
+        super().__init__(name="vae-manager sync", daemon=True)
+        self.done = done
+        self.error: OSError | None = None
+        self._work = work
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._work()
+        except OSError as error:
+            self.error = error
+
+
+def _new(path: Path) -> Path:
+    """Return the name under which the next version of a file is written."""
+    return path.with_name(path.name + ".new")

@@ -1,0 +1,394 @@
+"""Range requests, and the division of a file into segments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..catalogue.entry import BucketSource, LocalSource
+from ..errors import ExpiredAddressError, IntegrityError, NetworkError, NotFoundError
+from ..sentences import say
+from . import sources
+from .http_client import Wire, host, reader, status_error
+from .resume_journal import Spans
+from .sources import Location, shown_source
+
+if TYPE_CHECKING:
+    from requests import Response
+
+
+LEAST = 2 << 20
+"""Bytes of the smallest share: less is not worth a request of its own."""
+USUAL, MOST = 4 << 20, 16 << 20
+"""Bytes of a share where requests cost nothing, and of the largest: so far may the front lie behind each connection."""
+UNKNOWN = 4 << 20
+"""Bytes of the first share of a file whose size only the answer tells."""
+GUESSED = 20_000_000
+"""Bytes per second of a connection of which nothing is known yet."""
+TELLING = 0.3
+"""Seconds of bytes that tell how fast a connection is."""
+SHORTEST = 0.01
+"""Seconds that a share takes at least, as far as its speed goes."""
+WORTH, WORTHWHILE = 4, 10
+"""As many times as long as the wait for its first byte must a share take to be worth a request, and should it take."""
+CRAWL = 8
+"""A connection that is so many times slower than the fastest loses its whole share to one that is free."""
+
+
+@dataclass(eq=False)
+class Share:
+    """What one connection is to bring: the bytes from `at` up to `end`."""
+
+    at: int
+    end: int | None
+    """None: up to the end of the body, wherever that is."""
+    began: float | None = None
+    """When its first byte came, on the clock of whoever uses it."""
+    start: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start = self.at
+
+    @property
+    def left(self) -> int | None:
+        return None if self.end is None else self.end - self.at
+
+    def speed(self, now: float) -> float | None:
+        """Return bytes per second; None as long as that cannot be told."""
+        if self.began is None or now - self.began < TELLING:
+            return None
+        return (self.at - self.start) / (now - self.began)
+
+
+@dataclass
+class Shares:
+    """The missing bytes: those that wait to be handed out, and the shares that are out."""
+
+    waiting: list[tuple[int, int]]
+    out: list[Share] = field(default_factory=list)
+    _latest: float = 0.0
+    """The speed of the shares that were done last: beside it one that crawls shows, even when nothing else is out."""
+
+    @classmethod
+    def of(cls, missing: Spans) -> Shares:
+        return cls(list(missing))
+
+    def take(self, ways: int, now: float, quick: float = 0.0) -> Share | None:
+        """Return a share for a connection of which there may be `ways`; None: there is nothing worth while.
+
+        `quick` is the number of seconds that any request takes before its first byte: a share that takes less than a
+        few times that is not worth a request.
+        """
+        speeds = [speed for share in self.out if (speed := share.speed(now)) is not None]
+        fastest = max([*speeds, self._latest])
+        share = self._next(ways, int(quick * (fastest or GUESSED)))
+        if share is None and fastest and self.out:
+            share = self._half_of_the_slowest(now, fastest, quick)
+        if share is not None:
+            self.out.append(share)
+        return share
+
+    def give_back(self, share: Share, now: float) -> None:
+        """Have what is left of `share` handed out again."""
+        if share not in self.out:
+            return
+        self.out.remove(share)
+        if share.began is not None and share.at > share.start:
+            speed = (share.at - share.start) / max(now - share.began, SHORTEST)
+            self._latest = max(speed, self._latest / 2)  # one that crawled does not become the measure
+        if share.end is not None and share.at < share.end:
+            self.waiting.append((share.at, share.end))
+            self.waiting.sort()
+
+    def _next(self, ways: int, lost: int) -> Share | None:
+        """Cut the next share off; `lost` is the number of bytes that could come while a request waits."""
+        if not self.waiting:
+            return None
+        start, end = self.waiting[0]
+        fair = sum(stop - begin for begin, stop in self.waiting) // ways
+        least = max(LEAST, WORTH * lost)
+        size = max(least, min(fair, MOST, max(USUAL, WORTHWHILE * lost)))
+        if end - start < size + least:
+            del self.waiting[0]
+            return Share(start, end)
+        self.waiting[0] = (start + size, end)
+        return Share(start, start + size)
+
+    def _half_of_the_slowest(self, now: float, usual: float, quick: float) -> Share | None:
+        def seconds_left(share: Share) -> float:
+            speed = share.speed(now)
+            return (share.left or 0) / max(usual if speed is None else speed, 1.0)
+
+        slowest = max(self.out, key=seconds_left)
+        left, speed, end = slowest.left or 0, slowest.speed(now), slowest.end
+        crawls = speed is not None and speed * CRAWL < usual
+        if end is None or not left or not (crawls or (left >= LEAST and seconds_left(slowest) > WORTH * quick)):
+            return None
+        slowest.end = slowest.at if crawls else slowest.at + left // 2
+        return Share(slowest.end, end)
+
+
+FIRST = 4
+GROWTH = 4
+"""As many times the connections are tried next: one step from the first number to the usual most."""
+WINDOW = 0.03
+"""Seconds at least over which the speed of so many connections is taken."""
+LONGEST_WINDOW = 1.0
+ENOUGH = 2_000_000
+"""Bytes after which a window may end before it is longest."""
+WORTH_IT = 1.1
+"""As many times the speed of before must more connections bring to be kept."""
+
+
+@dataclass
+class Ramp:
+    """The number of connections that are wanted, from what came with fewer.
+
+    One connection, until its answer tells that the file can be had in parts; then `FIRST`; then `GROWTH` times as many
+    each time, up to `most`, as long as that brings `WORTH_IT` times the bytes per second; else as many as before.
+    """
+
+    most: int
+    wanted: int = 1
+    _speed: float = 0.0
+    _before: int = FIRST
+    _since: float | None = None
+    _done: int = 0
+    _doubted: bool = False
+    _settled: bool = False
+
+    @property
+    def is_growing(self) -> bool:
+        return not self._settled and self.wanted > 1
+
+    def open_up(self) -> None:
+        """The file can be had in parts."""
+        self.wanted = min(FIRST, self.most)
+
+    def stay_at(self, count: int) -> None:
+        """A connection was refused or has brought nothing: no more than this, and never more than before."""
+        self.most = self.wanted = max(1, min(count, self.wanted))
+        self._settled = True
+
+    def look(self, now: float, done: int, running: int, quick: float) -> None:
+        """Take note that `done` bytes have come until `now`, and that `running` connections are bringing more.
+
+        `quick` is the number of seconds that a request takes before its first byte.
+        """
+        if not self.is_growing or running < self.wanted:
+            self._since = None
+            return
+        if self._since is None:
+            self._since, self._done = now, done
+            return
+        span, came = now - self._since, done - self._done
+        if span < max(WINDOW, quick / 2) or (came < ENOUGH and span < LONGEST_WINDOW):
+            return
+        speed = came / span
+        if speed < WORTH_IT * self._speed:
+            self._settled, self._doubted = self._doubted, True  # one window may have fallen into a pause of the line
+            self._since = None
+            if self._settled:
+                self.wanted = self._before
+            return
+        self._speed, self._since, self._doubted, self._before = speed, None, False, self.wanted
+        self._settled = self.wanted == self.most
+        self.wanted = min(GROWTH * self.wanted, self.most)
+
+
+CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
+PAGE = re.compile(rb"\s*<(!doctype html|html|head|script)", re.IGNORECASE)
+POINTER = b"version https://git-lfs.github.com/spec/"
+HEAD = 1 << 14
+"""Bytes that are read at once to see what has come."""
+
+
+@dataclass
+class Body:
+    """A body that is about to come."""
+
+    start: int
+    """Which byte of the file its first one is."""
+    end: int | None
+    """Where it ends; None: nobody says."""
+    total: int | None
+    """Bytes of the whole file."""
+    read: Callable[[int], bytes]
+    """Gives the next bytes, about so many at most; b"" is the end."""
+    close: Callable[[], None]
+    abort: Callable[[], None] = lambda: None
+    """Ends a read that another thread waits in, where the system can do that."""
+    etag: str | None = None
+    is_part: bool = False
+    """The source gives parts when it is asked for them."""
+    is_page: bool = False
+    head: bytes = b""
+    """The first bytes, which `read` does not give again."""
+
+
+def open_at(wire: Wire, location: Location, start: int, end: int | None, etag: str | None) -> Body | None:
+    """Ask for the bytes from `start` up to `end` (None: all that follow), or for the whole if both are 0 and None.
+
+    Returns None if what came is neither that part nor the whole: the whole can then be asked for. `etag` is what the
+    kept bytes are of: the whole comes if it has changed.
+    """
+    if isinstance(location.source, LocalSource):
+        return _with_head(_open_file(location.source.path, start, end))
+    if isinstance(location.source, BucketSource):
+        return _with_head(_open_object(location.source, start, end))
+    response = _get(wire, location, start, end, etag)
+    try:
+        body = _interpret(response, location, start)
+        if body is None or (body.start == start and response.status_code == 416):
+            response.close()
+            return body
+        return _with_head(body)
+    except BaseException:
+        response.close()
+        raise
+
+
+def refuse_misfit(body: Body, location: Location) -> None:
+    """Raise `IntegrityError` if what came is a web page or a pointer, and no file."""
+    misfit = _misfit(body)
+    source = shown_source(location.source)
+    if misfit == "page":
+        raise IntegrityError(
+            say(
+                "A web page came instead of the file, from {source}. Perhaps this network wants you to sign in first "
+                "(hotel, campus), or the address is that of a page. Nothing of it is used.",
+                source=source,
+            )
+        )
+    if misfit == "pointer":
+        raise IntegrityError(
+            say(
+                "Only a Git LFS pointer came instead of the file, from {source}. Ask for the file itself (an address "
+                "with “resolve” in it, not “raw”). Nothing of it is used.",
+                source=source,
+            )
+        )
+
+
+def _misfit(body: Body) -> str | None:
+    """Tell what came in place of a file: "page", "pointer", or None."""
+    if body.is_page or PAGE.match(body.head):
+        return "page"
+    return "pointer" if body.start == 0 and body.head.startswith(POINTER) else None
+
+
+def _with_head(body: Body) -> Body:
+    wanted = HEAD if body.end is None else min(HEAD, body.end - body.start)
+    return replace(body, head=body.read(wanted) if wanted else b"")
+
+
+def _open_file(path: Path, start: int, end: int | None) -> Body:
+    try:
+        file = path.open("rb")
+        file.seek(start)
+        total = path.stat().st_size
+    except OSError:
+        raise NotFoundError(say("{path} cannot be read.", path=path)) from None
+
+    def read(count: int) -> bytes:
+        try:
+            return file.read(count)
+        except OSError:
+            raise NotFoundError(say("{path} cannot be read.", path=path)) from None
+
+    return Body(start, total, total, read, file.close, is_part=end is not None)
+
+
+def _open_object(source: BucketSource, start: int, end: int | None) -> Body:
+    total, chunks = sources.open_bucket_range(source, start, end)
+    stops = total if end is None else min(end, total)
+    return Body(start, stops, total, lambda _: next(chunks, b""), lambda: None, is_part=end is not None)
+
+
+def _get(wire: Wire, location: Location, start: int, end: int | None, etag: str | None) -> Response:
+    headers = dict(location.headers)
+    if start or end is not None:
+        headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+        if etag is not None:
+            headers["If-Range"] = etag
+    return wire.follow(location.address, headers)
+
+
+def _interpret(response: Response, location: Location, start: int) -> Body | None:
+    """Read the head of an answer."""
+    status, headers = response.status_code, response.headers
+    if status == 416:
+        complete = start > 0 and _content_range(response) == (None, None, start)
+        return Body(start, start, start, lambda _: b"", response.close, is_part=True) if complete else None
+    if status not in (200, 206):
+        raise _refusal(response, location)
+    if headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
+        raise NetworkError(say("{host} sends the file compressed, unasked.", host=host(location.address)))
+    etag = headers.get("ETag")
+    length = _length(response)
+    body = Body(
+        0,
+        length,
+        length,
+        reader(response, location.address),
+        response.close,
+        _abort(response),
+        etag if etag and not etag.startswith("W/") else None,
+        is_page="html" in headers.get("Content-Type", "").lower(),
+    )
+    if status == 200:
+        return body
+    first, end, total = _content_range(response)
+    if first != start or end is None:
+        return None
+    return replace(body, start=start, end=end, total=total, is_part=True)
+
+
+def _abort(response: Response) -> Callable[[], None]:
+    shutdown = getattr(response.raw, "shutdown", None)  # urllib3 has it from 2.3 on
+
+    def abort() -> None:
+        if shutdown is not None:
+            with suppress(OSError, ValueError, RuntimeError):
+                shutdown()
+
+    return abort
+
+
+def _length(response: Response) -> int | None:
+    value = response.headers.get("Content-Length", "")
+    return int(value) if value.isdecimal() and "Transfer-Encoding" not in response.headers else None
+
+
+def _content_range(response: Response) -> tuple[int | None, int | None, int | None]:
+    """Return where a part starts, where it ends (the byte after its last), and how long the whole is."""
+    match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+    first, last, total = match.groups() if match else (None, None, None)
+    return (
+        int(first) if first else None,
+        int(last) + 1 if last else None,
+        int(total) if total and total != "*" else None,
+    )
+
+
+def _refusal(response: Response, location: Location) -> NetworkError | NotFoundError:
+    status, name = response.status_code, host(location.address)
+    if location.expires and 400 <= status < 500 and status not in (408, 425, 429):
+        return ExpiredAddressError(
+            say("{host} refuses the address that the hub has just given ({status}).", host=name, status=status)
+        )
+    if status in (404, 410):
+        return NotFoundError(say("There is no file at {source}.", source=shown_source(location.source)))
+    if status in (401, 403):
+        return NetworkError(
+            say(
+                "{source} may not be fetched without signing in ({status}).",
+                source=shown_source(location.source),
+                status=status,
+            )
+        )
+    return status_error(response, location.address)

@@ -1,0 +1,229 @@
+"""Download requests: what is asked for, the network's settings, and the retry policy."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Final, Generic, Literal, TypeVar
+
+from .. import __version__
+from ..catalogue.entry import Source
+from ..errors import Cancelled, NetworkError, TransientNetworkError
+from ..sentences import say
+
+Found = TypeVar("Found")
+
+NETWORK_THREAD = "vae-manager network"
+"""The name of every thread that asks the network."""
+TICK = 0.1
+"""Seconds after which a wait looks around."""
+
+
+class _Work(threading.Thread, Generic[Found]):
+    def __init__(self, work: Callable[[], Found]) -> None:
+        super().__init__(name=NETWORK_THREAD, daemon=True)
+        self._work = work
+        self.ended = threading.Event()
+        self.result: list[Found] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result.append(self._work())
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            self.error = error
+        finally:
+            self.ended.set()
+
+
+def awaited(work: Callable[[], Found], stop: threading.Event) -> Found:
+    """Return what `work` returns; raise what it raises, and `Cancelled` as soon as `stop` is set.
+
+    The thread that is left behind then ends with its time-out; it owns nothing but its connection.
+    """
+    thread = _Work(work)
+    thread.start()
+    while not thread.ended.wait(TICK):
+        if stop.is_set():
+            break
+    if stop.is_set():
+        raise Cancelled(say("Stopped."))
+    if thread.error is not None:
+        raise thread.error
+    return thread.result[0]
+
+
+PROGRESS = 1_000_000
+"""As many bytes between two failures make the second one count as the first: a line that drops often still finishes."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often one source is tried, and the waits between."""
+
+    tries: int = 5
+    first_wait: float = 1.0
+    """Seconds; doubled after each further failure."""
+    longest_wait: float = 30.0
+    longest_wish: float = 120.0
+    """A server that wants a longer wait than this is given up at once."""
+
+    def wait_after(self, failures: int, wish: float | None) -> float:
+        """Return the seconds to wait after so many failures in a row, never less than the server's own wish.
+
+        Up to half of the wait is left to chance, so that many machines which failed together do not come back together.
+        """
+        wait = min(self.first_wait * 2.0 ** (failures - 1), self.longest_wait)
+        return max(wait * (1 - random.random() / 2), (wish or 0.0) * (1 + random.random() / 10))
+
+
+def keep_trying(
+    attempt: Callable[[], Found], arrived: Callable[[], int], patience: Patience, stop: threading.Event
+) -> Found:
+    """Call `attempt` until it succeeds, repeating it only after a `TransientNetworkError`.
+
+    `arrived` counts the bytes that there are so far. The waits end at once when `stop` is set.
+    """
+    failures = 0
+    while True:
+        before = arrived()
+        try:
+            return attempt()
+        except TransientNetworkError as error:
+            failures = 1 if arrived() - before >= PROGRESS else failures + 1
+            wish = error.retry_after
+            if failures >= patience.tries or (wish or 0.0) > patience.longest_wish:
+                raise NetworkError(error.sentence) from None
+            if stop.wait(patience.wait_after(failures, wish)):
+                raise Cancelled(say("Stopped.")) from None
+
+
+_SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+_RATE_LIMIT: Final = re.compile(r";\s*r=0\s*;\s*t=([0-9]+)")
+_BETWEEN: Final = re.compile(r",(?!\s*[0-9]{1,2}[ -][A-Za-z]{3})")
+"""A comma between two values; the one inside a date stands before its day of the month."""
+
+
+def wait_asked_for(headers: Mapping[str, str]) -> float | None:
+    """Read the seconds that a server wants its client to wait.
+
+    A date counts from the server's own clock, which its `Date` shows: two clocks seldom agree, and one that is an hour
+    off would make a wait of seconds look like one of an hour. Of several values the longest counts.
+
+    The hub sends `RateLimit: "resolvers";r=0;t=42` (draft-ietf-httpapi-ratelimit-headers): no request for 42 seconds.
+
+    Returns:
+        Seconds; 0 for a past date, infinity if the number is too large; None without a readable value.
+    """
+    clock = _time(_BETWEEN.split(headers.get("Date", ""))[0])
+    now = time.time() if clock is None else clock
+    waits = [_wait(value.strip(), now) for value in _BETWEEN.split(headers.get("Retry-After", ""))]
+    known = [wait for wait in waits if wait is not None]
+    if known:
+        return max(known)
+    limited = _RATE_LIMIT.search(headers.get("RateLimit", ""))
+    return float(limited[1]) if limited is not None else None
+
+
+def _wait(value: str, now: float) -> float | None:
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    then = _time(value)
+    return None if then is None else max(0.0, then - now)
+
+
+def _time(date: str) -> float | None:
+    """Seconds since 1970; None if `date` is not a date."""
+    try:
+        parsed = parsedate_to_datetime(date)
+        return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=timezone.utc)).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):  # IndexError: the parser of old Pythons at odd texts
+        return None
+
+
+Phase = Literal["waiting", "resolving", "resuming", "fetching", "proving", "publishing"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is wanted and where it goes."""
+
+    sources: tuple[Source, ...]
+    """Tried in turn; all are expected to give the same bytes."""
+    folder: Path
+    file_name: str
+    sha256: str | None
+    """None: the orderer knows none. The hub's own is used where it gives one, else the file is published unproven."""
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """How the network is used."""
+
+    endpoint: str | None = None
+    """A hub or a mirror of it; None: huggingface_hub's own (HF_ENDPOINT)."""
+    token_for_endpoint: bool = False
+    """Send the hub's token to `endpoint` although it is not the hub that the token was saved for."""
+    civitai: str | None = None
+    """A site that speaks Civitai's API; None: https://civitai.com."""
+    connect_timeout: float = 10
+    read_timeout: float = 30
+    slowest: float = 1000
+    """Bytes per second, over `read_timeout`: a line that brings less is given up, and tried again."""
+    connections: int = 16
+    """The most that one file is fetched over at once; fewer are used where more bring nothing."""
+    bandwidth: float | None = None
+    """Bytes per second, over all connections; None: as fast as the line allows."""
+    public_only: bool = False
+    """Ask no address of a private network or of this machine: for addresses typed into a page that others can open."""
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """API keys by the exact host that each was saved for; sent to no other."""
+    user_agent: str = f"vae-manager/{__version__}"
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a transfer stands."""
+
+    phase: Phase
+    done: int
+    """Bytes on disk, kept ones included."""
+    total: int | None
+    kept: int = 0
+    """Bytes of `done` that were there before this run."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A file under its final name."""
+
+    path: Path
+    sha256: str
+    size: int
+    proven: bool
+    """False: nobody publishes a hash for it."""
+    fetched: int
+    """Bytes that came over the network in this run, those that came twice counted twice."""
+    already_there: bool
+    source: Source | None = None
+    """Where it came from in this run; None: it was there."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A partial file that can go on: `deliver(unfinished.order, …)`."""
+
+    order: Order
+    done: int
+    total: int | None
+    path: Path
+    """The partial file."""

@@ -1,0 +1,142 @@
+"""Resumable downloads: partial files in a folder, and the lock of each.
+
+One process at a time on one partial file.
+
+A lock saves bandwidth; it does not keep the bytes right, the hash does. Where a file system has no locks, the transfer
+goes on without one, in a file of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from ..errors import Cancelled, RefusedError
+from ..sentences import say
+from .partial_file import Partial
+from .request import Unfinished
+from .resume_journal import disk_error
+
+POLL = 0.3
+
+
+def _make_way(path: Path) -> None:
+    """Remove any other kind of file: locking empties a file, and a link may lead to a user's."""
+    with suppress(OSError):
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            path.unlink()
+
+
+@contextmanager
+def held(partial: Partial, waiting: Callable[[], None], stop: threading.Event) -> Iterator[bool]:
+    """Hold the lock of `partial`, calling `waiting` now and then until it is free. Gives False where locks fail."""
+    from filelock import FileLock, Timeout
+
+    _make_way(partial.lock_path)
+    lock = FileLock(str(partial.lock_path))
+    locked = False
+    while not locked:
+        try:
+            lock.acquire(timeout=0)
+            locked = True
+        except Timeout:
+            waiting()
+            if stop.wait(POLL):
+                raise Cancelled(say("Stopped.")) from None
+        except (OSError, NotImplementedError):
+            break
+    try:
+        yield locked
+    finally:
+        partial.close()
+        if not partial.path.exists():
+            # Whoever waits for the removed lock looks at the final name first, or starts a new file of its own.
+            with suppress(OSError):
+                partial.lock_path.unlink()
+        if locked:
+            lock.release()
+
+
+ENDING: Final = ".vae-manager.journal"
+
+
+def unfinished(folder: Path) -> tuple[Unfinished, ...]:
+    """Return the partial files in `folder` that can go on, those included that are being written right now."""
+    found = []
+    for path in _journals(folder):
+        partial = Partial(path.with_suffix(""))
+        journal = partial.state()
+        if journal is not None and partial.path.exists():
+            found.append(Unfinished(journal.order, journal.done, journal.total, partial.path))
+    return tuple(found)
+
+
+def _journals(folder: Path) -> list[Path]:
+    """Pages ask often, and a folder can hold ten thousand other files: one pass over the names, without patterns."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - a Path for each name costs more than all else
+    except OSError:
+        return []
+    return [folder / name for name in sorted(names) if name.endswith(ENDING) and name.startswith(".")]
+
+
+def sweep(folder: Path) -> None:
+    """Remove the files that killed processes left of downloads, if they cannot be resumed.
+
+    Those are a file without its journal, one that has its final name already, and notes and locks without a file. Files
+    of a living process stay. A file with an unreadable journal stays too: no kill leaves one, and a person may still
+    rescue data from it; it goes at the next request for the same file.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = [match for entry in entries if (match := _OURS.fullmatch(entry.name)) is not None]
+    except OSError:
+        return
+    with_copies = {match[1] for match in found if match[2] is not None}
+    for name in sorted({match[1] for match in found}):
+        partial = Partial(folder / name)
+        with suppress(_InUse, OSError), held(partial, _in_use, threading.Event()) as locked:
+            if not locked:
+                continue
+            journal = partial.state()
+            if journal is not None:
+                partial.let_go(folder / journal.order.file_name)
+            elif not os.path.lexists(partial.journal_path):
+                partial.throw_away()
+            if name in with_copies:  # to look for them reads the whole folder
+                partial.sweep_copies()
+            partial.tidy()
+
+
+_OURS: Final = re.compile(r"(\.[0-9a-f]{16}\.vae-manager)\.(?:part|journal|recent|lock)(\.[0-9a-z]+)?")
+
+
+class _InUse(Exception):
+    """Another process is writing it."""
+
+
+def _in_use() -> None:
+    raise _InUse
+
+
+def discard(unfinished: Unfinished) -> None:
+    """Remove a partial file and what belongs to it."""
+
+    def in_use() -> None:
+        raise RefusedError(
+            say("{name} is being fetched right now. Cancel that first.", name=unfinished.order.file_name)
+        )
+
+    partial = Partial(unfinished.path.with_suffix(""))
+    try:
+        with held(partial, in_use, threading.Event()):
+            partial.throw_away()
+    except OSError as error:
+        raise disk_error(error, unfinished.path.parent) from error

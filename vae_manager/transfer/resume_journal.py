@@ -1,0 +1,379 @@
+"""Journal of a partial file: the byte ranges that are on the disk, the process that writes it, and its allocation.
+
+What has been written and may not be on the disk yet: a note beside the journal, good until the machine starts anew.
+
+A killed process loses nothing that it has written, a power cut may. So the journal counts what the disk is known to
+hold, for which it makes the disk wait, and this note counts the rest, which costs next to nothing and is made often.
+
+Who writes to a partial file, and whether that one is gone for certain.
+
+A lock can lie (network file systems). So a partial file is gone on with in place only if its last writer cannot write
+any more: a process of this same run of this machine that has ended. The bytes of any other one are copied first, so
+that nobody else has the file open that is proven and published.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import json
+import os
+import secrets
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from ..catalogue.entry import (
+    BucketSource,
+    CivitaiSource,
+    HttpsSource,
+    HubSource,
+    LocalSource,
+    Source,
+    bucket_source,
+    safe_file_name,
+)
+from ..errors import Cancelled, DiskError
+from ..files.disk import FULL, patiently, rename_over, write_error
+from ..files.state_file import (
+    UNREADABLE,
+    DamagedError,
+    bytes_of,
+    hexadecimal,
+    list_of,
+    parse_json,
+    path_of,
+    report_damage,
+    text,
+    whole,
+)
+from ..sentences import say
+from .http_client import without_secrets
+from .request import Order
+
+Span = tuple[int, int]
+Spans = tuple[Span, ...]
+
+
+def added(spans: Spans, start: int, end: int) -> Spans:
+    """Return `spans` with the bytes from `start` up to `end`.
+
+    >>> added(((0, 10), (20, 30)), 10, 20)
+    ((0, 30),)
+    >>> added(((0, 10),), 15, 20)
+    ((0, 10), (15, 20))
+    """
+    if start >= end:
+        return spans
+    before = [span for span in spans if span[1] < start]
+    after = [span for span in spans if span[0] > end]
+    touched = spans[len(before) : len(spans) - len(after)]
+    joined = (min([start, *(span[0] for span in touched)]), max([end, *(span[1] for span in touched)]))
+    return (*before, joined, *after)
+
+
+def missing(spans: Spans, total: int) -> Spans:
+    """Return the spans of a file of `total` bytes that are not there.
+
+    >>> missing(((5, 10),), 20)
+    ((0, 5), (10, 20))
+    """
+    edges = [0, *(edge for span in spans for edge in span), total]
+    return tuple((start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end)
+
+
+def count(spans: Iterable[Span]) -> int:
+    """Return how many bytes there are."""
+    return sum(end - start for start, end in spans)
+
+
+def front(spans: Spans) -> int:
+    """Return how many bytes there are from the first one on, up to the first hole."""
+    return spans[0][1] if spans and spans[0][0] == 0 else 0
+
+
+def cut(spans: Spans, size: int) -> Spans:
+    """Return what of `spans` lies in a file of `size` bytes.
+
+    >>> cut(((0, 10), (20, 30)), 25)
+    ((0, 10), (20, 25))
+    """
+    return tuple((start, min(end, size)) for start, end in spans if start < size)
+
+
+def are_sound(spans: Spans) -> bool:
+    """Tell whether these can be spans at all: a journal may be garbled."""
+    edges = [edge for span in spans for edge in span]
+    apart = all(before < after for before, after in itertools.pairwise(edges))
+    return apart and (not edges or edges[0] >= 0)
+
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The state of a partial file."""
+
+    order: Order
+    sha256: str | None
+    """The expected hash: the order's, or the hub's own."""
+    total: int | None = None
+    source: Source | None = None
+    """Whom `etag` is from."""
+    etag: str | None = None
+    segments: Spans = ()
+    """Which bytes are there."""
+    owner: str | None = None
+    """The process that wrote them (see `owner`)."""
+
+    @property
+    def done(self) -> int:
+        """How many bytes are there."""
+        return count(self.segments)
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "version": VERSION,
+                "file_name": self.order.file_name,
+                "sources": [_written(source) for source in self.order.sources],
+                "order_sha256": self.order.sha256,
+                "order_size": self.order.size,
+                "sha256": self.sha256,
+                "total": self.total,
+                "source": None if self.source is None else _written(self.source),
+                "etag": self.etag,
+                "segments": self.segments,
+                "owner": self.owner,
+            },
+            indent=1,
+        )
+
+
+def read(path: Path) -> Journal | None:
+    """Read a journal; None if it is missing or invalid. A damaged one is reported, and the download begins anew at the
+    next request."""
+    try:
+        written, _ = bytes_of(path)
+        if written is None:
+            return None
+        data = parse_json(written)
+        return _from_data(data, path.parent) if data["version"] == VERSION else None
+    except (DamagedError, *UNREADABLE):
+        sentence = say(
+            "{file}, the notes of an unfinished download, cannot be read. The download begins anew when it is asked "
+            "for again.",
+            file=path,
+        )
+        report_damage(path, sentence)
+        return None
+
+
+def nameable(source: Source) -> Source:
+    """Return `source` as it may be written down: without the keys that an address can carry."""
+    return HttpsSource(without_secrets(source.url)) if isinstance(source, HttpsSource) else source
+
+
+def _written(source: Source) -> dict[str, str | int | None]:
+    if isinstance(source, HubSource):
+        return {"hub": source.repo, "path": source.path, "revision": source.revision}
+    if isinstance(source, HttpsSource):
+        return {"https": without_secrets(source.url)}
+    if isinstance(source, BucketSource):
+        return {"bucket": str(source)}
+    if isinstance(source, CivitaiSource):
+        return {"civitai": source.version, "file": source.file}
+    return {"local": str(source.path)}
+
+
+def _source(data: dict[str, Any]) -> Source:
+    if "hub" in data:
+        revision = data["revision"]
+        return HubSource(text(data["hub"]), text(data["path"]), None if revision is None else text(revision))
+    if "https" in data:
+        return HttpsSource(text(data["https"]))
+    if "bucket" in data:
+        return bucket_source(text(data["bucket"]))
+    if "civitai" in data:
+        return CivitaiSource(whole(data["civitai"]), _text(data["file"]))
+    return LocalSource(path_of(data["local"]))
+
+
+def _from_data(data: dict[str, Any], folder: Path) -> Journal:
+    order = Order(
+        tuple(_source(one) for one in list_of(data["sources"])),
+        folder,
+        safe_file_name(text(data["file_name"])),
+        _sha256(data["order_sha256"]),
+        _number(data["order_size"]),
+    )
+    source = data["source"]
+    segments = tuple((whole(start), whole(end)) for start, end in data["segments"])
+    if not are_sound(segments):
+        raise ValueError("segments that overlap")
+    return Journal(
+        order,
+        _sha256(data["sha256"]),
+        _number(data["total"]),
+        None if source is None else _source(source),
+        _etag(data["etag"]),
+        segments,
+        _text(data.get("owner")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else text(value)
+
+
+def _sha256(value: object) -> str | None:
+    return None if value is None else hexadecimal(value)
+
+
+def _etag(value: object) -> str | None:
+    """An ETag goes into a header: one that could not have come in one is left out."""
+    return value if isinstance(value, str) and value.isascii() and value.isprintable() else None
+
+
+def _number(value: object) -> int | None:
+    return None if value is None else whole(value)
+
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Another one after each start of the machine (random(4)); Linux alone has it."""
+
+
+@functools.cache
+def boot() -> str | None:
+    """Return what tells this run of the machine from any other; None: this system has nothing of the kind."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip() or None
+    except (OSError, ValueError):
+        return None
+
+
+def write(path: Path, spans: Spans) -> None:
+    """Note which bytes have been written."""
+    new = path.with_name(path.name + ".new")
+    patiently(lambda: new.unlink(missing_ok=True))  # left by a killed process, or a second name of somebody's file
+    with new.open("x", encoding="utf-8") as file:
+        file.write(json.dumps({"boot": boot(), "written": spans}))
+    rename_over(new, path)
+
+
+def read_unsynced(path: Path) -> Spans:
+    """Return which bytes have been written, as far as that can still be relied on."""
+    try:
+        written, _ = bytes_of(path)
+        data = parse_json(written or b"")
+        spans = tuple((whole(start), whole(end)) for start, end in data["written"])
+        return spans if boot() is not None and data["boot"] == boot() and are_sound(spans) else ()
+    except (DamagedError, *UNREADABLE):
+        return ()
+
+
+PROCESSES = Path("/proc")
+"""Linux alone has it; elsewhere nobody but this process itself is known to be gone."""
+_ANYWHERE = secrets.token_hex(8)
+
+
+def me() -> str:
+    """Name this process: no other one has, had or will have the same name."""
+    return _name(os.getpid()) or f"{_ANYWHERE} {os.getpid()}"
+
+
+def is_gone(owner: str | None) -> bool:
+    """Tell whether `owner`, named by `me`, is this process itself or has ended."""
+    if owner is None:
+        return False
+    if owner == me():
+        return True
+    here, _, process = owner.rpartition(" ")
+    pid = process.partition("-")[0]
+    return here == _here() and pid.isdecimal() and _name(int(pid)) != owner
+
+
+def _here() -> str | None:
+    """Name this run of this machine, and the space in which its processes are numbered (namespaces(7))."""
+    run = boot()
+    try:
+        return f"{run} {(PROCESSES / 'self/ns/pid').readlink()}" if run is not None else None
+    except OSError:
+        return None
+
+
+def _name(pid: int) -> str | None:
+    """Return the name of a process that runs; numbers are given again, so the time of its start belongs to it."""
+    here = _here()
+    try:
+        facts = (PROCESSES / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    after_name = facts.rpartition(")")[2].split()  # proc_pid_stat(5): the name before it may hold anything
+    return f"{here} {pid}-{after_name[19]}" if here is not None and len(after_name) > 19 else None
+
+
+BLOCK = 1 << 20
+
+
+def disk_error(error: OSError, folder: Path) -> DiskError:
+    """Say what a failure of the disk was."""
+    if error.errno in FULL:
+        return DiskError(say("{folder} is full. What has arrived is kept; make room and try again.", folder=folder))
+    return write_error(folder, error)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those above it where they are missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, folder) from error
+
+
+def hash_of(path: Path, stop: threading.Event) -> str:
+    """Return the SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK):
+            if stop.is_set():
+                raise Cancelled(say("Stopped."))
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def copy_spans(kept: FileIO, copy: FileIO, spans: Spans, stop: threading.Event) -> None:
+    """Copy some spans of a file to the same places in another."""
+    for start, end in spans:
+        kept.seek(start)
+        while (left := end - kept.tell()) and (block := kept.read(min(BLOCK, left))):
+            if stop.is_set():
+                raise Cancelled(say("Stopped."))
+            for _ in write_all_at(copy, kept.tell() - len(block), block):
+                pass
+
+
+def write_all_at(file: FileIO, offset: int, data: bytes) -> Iterator[int]:
+    """Write `data` at a place, from any thread; tell each time how much the disk took, which may be less at once."""
+    rest = memoryview(data)
+    while rest:
+        written = _write_at(file, offset, rest)
+        yield written
+        rest, offset = rest[written:], offset + written
+
+
+def _write_at(file: FileIO, offset: int, data: memoryview) -> int:
+    if sys.platform != "win32":
+        return os.pwrite(file.fileno(), data, offset)
+    with _positions:  # Windows has no pwrite, and all threads share the position
+        file.seek(offset)
+        return file.write(data)
+
+
+_positions = threading.Lock()

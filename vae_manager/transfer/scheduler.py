@@ -1,0 +1,467 @@
+"""Scheduler of a download's connections, and their workers.
+
+The bringing of what is missing: connections over shares, into the partial file.
+
+    connections (a thread each) ──bytes──▶ Crew.arrived ──▶ Partial.write ──front──▶ Proof (a thread)
+          ▲ shares                             │ wakes
+          └──────────── Crew (the caller's thread): hires, watches, saves the journal, reports
+
+The first connection goes alone until its answer has been looked at, unless the hub has said that the file can be had in
+parts; the others follow once that is known.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from ..catalogue.entry import LocalSource
+from ..errors import (
+    Cancelled,
+    EndlessBodyError,
+    ExpiredAddressError,
+    IntegrityError,
+    NetworkError,
+    NotFoundError,
+    TransientNetworkError,
+)
+from ..files.disk import check_room
+from ..sentences import megabytes, say
+from .http_client import Wire, host
+from .partial_file import Partial
+from .range_requests import UNKNOWN, Body, Ramp, Share, Shares, open_at, refuse_misfit
+from .request import NETWORK_THREAD, PROGRESS
+from .resume_journal import Journal, added, front, missing
+from .sources import Location, Whereabouts, shown_source
+
+STEP = 0.1
+"""Seconds of the line that may be used at once, and after which a waiting thread looks around."""
+
+
+class Limiter:
+    """Holds all connections together to a number of bytes per second."""
+
+    def __init__(self, bandwidth: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bandwidth = bandwidth
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._free_at = clock()
+
+    def portion(self, wanted: int) -> int:
+        """Return how many bytes of `wanted` to read at once, so that the line is used evenly."""
+        if self._bandwidth is None:
+            return wanted
+        return max(1, min(wanted, int(self._bandwidth * STEP / 4)))
+
+    def wait(self, count: int, gone: threading.Event) -> None:
+        """Sleep until `count` more bytes may be read, or `gone` is set."""
+        if self._bandwidth is None:
+            return
+        with self._lock:
+            now = self._clock()
+            self._free_at = max(self._free_at, now - STEP) + count / self._bandwidth
+            until = self._free_at
+        while (left := until - self._clock()) > 0 and not gone.wait(min(left, STEP)):
+            pass
+
+
+READ = 1 << 18
+"""Bytes that are taken from a connection at once, at most."""
+
+
+class Connection(threading.Thread):
+    """A thread that brings bytes until there are none left to bring, or something fails."""
+
+    def __init__(self, crew: Crew, share: Share) -> None:
+        super().__init__(name=NETWORK_THREAD, daemon=True)
+        self.brought = 0
+        self._crew = crew
+        self._share: Share | None = share
+        self._body: Body | None = None
+
+    def run(self) -> None:
+        error: BaseException | None = None
+        try:
+            while self._share is not None and not self._crew.gone.is_set():
+                self._bring(self._share)
+                self._share = self._crew.next_share(self._share)
+        except BaseException as failure:  # noqa: BLE001 - handed to the thread that waits
+            error = failure
+        self._crew.ended(self, self._share, error)
+
+    def abort(self) -> None:
+        """End what this connection waits for, from another thread."""
+        if (body := self._body) is not None:
+            body.abort()
+
+    def _bring(self, share: Share) -> None:
+        limiter, asked = self._crew.limiter, time.monotonic()
+        self._body = body = self._crew.accept(share, self._open(share))
+        share.began = time.monotonic()
+        self._crew.answered(share.began - asked)
+        try:
+            wanted = self._hand_on(share, body.head)
+            while wanted and share.left != 0:
+                data = body.read(limiter.portion(READ if share.left is None else min(READ, share.left)))
+                if not data:
+                    break
+                wanted = self._hand_on(share, data)
+                limiter.wait(len(data), self._crew.gone)
+        finally:
+            self._body = None
+            body.close()
+        if wanted and share.left and (body.end is None or share.at < body.end):
+            raise TransientNetworkError(
+                say("{source} broke off too early.", source=shown_source(self._crew.where.now.source))
+            )
+        if share.left is None:
+            self._crew.came_to_its_end(share)
+
+    def _hand_on(self, share: Share, data: bytes) -> bool:
+        self.brought += len(data)
+        return self._crew.arrived(share, data)
+
+    def _open(self, share: Share) -> Body | None:
+        crew = self._crew
+        location = crew.where.now
+        try:
+            return open_at(crew.wire, location, share.at, share.end, crew.etag)
+        except ExpiredAddressError:
+            return open_at(crew.wire, crew.where.after(location), share.at, share.end, crew.etag)
+
+
+MOST_BYTES = 20_000_000_000
+"""The end of a body whose size nobody knows."""
+TICK, SHORT_TICK = 0.1, 0.01
+"""Seconds after which the crew looks around although nothing has woken it; the short one while it still grows."""
+
+
+@dataclass
+class _Answer:
+    """The first connection's, which waits until it has been looked at."""
+
+    share: Share
+    body: Body
+    looked_at: bool = False
+
+
+class Crew:
+    """The connections of one fetch, and the one thread that leads them."""
+
+    def __init__(self, wire: Wire, where: Whereabouts, journal: Journal, partial: Partial) -> None:
+        self.wire = wire
+        self.where = where
+        self.gone = threading.Event()
+        self.limiter = Limiter(wire.network.bandwidth)
+        self._journal = journal
+        self._partial = partial
+        self._lock = threading.Condition()
+        self._connections: list[Connection] = []
+        self._failures: list[tuple[Connection, BaseException]] = []
+        self._answer: _Answer | None = None
+        self._size_was_known = journal.total is not None
+        self._claimed = self._is_open = False
+        """A connection brings the first answer; it has been taken."""
+        self._complete = False
+        self._quick = 0.0
+        self._came = self._told = self._watched = 0
+        self._watched_at = time.monotonic()
+        most = 1 if isinstance(where.now.source, LocalSource) else wire.network.connections
+        self._ramp = Ramp(max(1, most))
+        if where.now.in_parts and journal.total is not None and journal.sha256 is not None:
+            self._ramp.open_up()
+        kept = partial.spans if partial.is_open else ()
+        lacking = missing(kept, front(kept) + UNKNOWN)[:1] if journal.total is None else missing(kept, journal.total)
+        self._shares = Shares.of(lacking)
+
+    @property
+    def etag(self) -> str | None:
+        return self._journal.etag
+
+    # -- the caller's thread -----------------------------------------------------------------------------------------
+    def run(self, tick: Callable[[int, int | None], None], stop: threading.Event) -> None:
+        try:
+            while not self._complete:
+                if stop.is_set():
+                    raise Cancelled(say("Stopped."))
+                with self._lock:
+                    self._deal_with_failures()
+                    self._look_at_the_answer()
+                    self._hire()
+                    if not self._is_something_new():
+                        self._lock.wait(SHORT_TICK if self._ramp.is_growing else TICK)
+                if self._partial.is_save_due():
+                    self._partial.save()
+                self._watch()
+                self._tell(tick)
+        finally:
+            self._tell(tick)  # what came since, however this ends
+
+    def _tell(self, tick: Callable[[int, int | None], None]) -> None:
+        before, self._told = self._told, self._came
+        tick(self._told - before, self._journal.total)
+
+    def dismiss(self) -> None:
+        """Have all connections end; what they still read is dropped."""
+        with self._lock:
+            self.gone.set()
+            self._lock.notify_all()
+            for connection in self._connections:
+                connection.abort()
+
+    def _is_something_new(self) -> bool:
+        waits = self._answer is not None and not self._answer.looked_at
+        return bool(self._failures) or waits or self._complete or self._partial.is_save_due()
+
+    def _hire(self) -> None:
+        now = time.monotonic()
+        if self._is_open:
+            running = sum(connection.brought > 0 for connection in self._connections)
+            self._ramp.look(now, self._came, running, self._quick)
+        while len(self._connections) < self._ramp.wanted and not self._complete:
+            share = self._shares.take(self._ramp.most, now, self._quick)
+            if share is None:
+                return
+            connection = Connection(self, share)
+            self._connections.append(connection)
+            connection.start()
+
+    def _deal_with_failures(self) -> None:
+        """A connection that broke after it had brought something is replaced, another one is not."""
+        for connection, error in self._failures:
+            if not isinstance(error, NetworkError | NotFoundError):
+                raise error
+            if isinstance(error, TransientNetworkError) and connection.brought >= PROGRESS and self._is_open:
+                continue
+            if not self._connections:
+                raise error
+            self._ramp.stay_at(len(self._connections))
+        self._failures.clear()
+
+    def _watch(self) -> None:
+        network = self.wire.network
+        now = time.monotonic()
+        if now - self._watched_at < network.read_timeout:
+            return
+        slowest = network.slowest if network.bandwidth is None else min(network.slowest, network.bandwidth / 2)
+        came, least = self._came - self._watched, slowest * (now - self._watched_at)
+        self._watched, self._watched_at = self._came, now
+        if came < least:
+            raise TransientNetworkError(
+                say("{source} sends next to nothing.", source=shown_source(self.where.now.source))
+            )
+
+    # -- the first answer ----------------------------------------------------------------------------------------------
+    def _look_at_the_answer(self) -> None:
+        """Make the partial file ready for what is about to come."""
+        answer = self._answer
+        if answer is None or answer.looked_at:
+            return
+        share, body, location = answer.share, answer.body, self.where.now
+        refuse_misfit(body, location)
+        self._refuse_other_size(body, location)
+        total = body.total if body.total is not None else self._journal.total
+        self._journal = replace(self._journal, total=total, etag=body.etag, source=location.source)
+        if self._partial.is_open and (body.is_part or not self._partial.done):
+            self._partial.describe(self._journal)
+        else:
+            self._partial.start_over(self._journal)
+        if total is not None:
+            check_room(self._journal.order.folder, total - self._partial.done)
+        self._divide(share, body, total)
+        self._is_open = answer.looked_at = True
+        self._complete = total is not None and self._partial.done == total and share.left is not None
+        self._lock.notify_all()
+
+    def _divide(self, share: Share, body: Body, total: int | None) -> None:
+        if not body.is_part or total is None:
+            share.at = share.start = body.start
+            share.end = body.end
+            self._shares = Shares([], [share])
+            self._ramp.stay_at(1)
+            return
+        if not self._size_was_known:
+            share.end = total if share.end is None else min(share.end, total)
+            self._shares = Shares(list(missing(added(self._partial.spans, share.at, share.end), total)), [share])
+        self._ramp.open_up()
+
+    def _refuse_other_size(self, body: Body, location: Location) -> None:
+        for known in (self._journal.order.size, location.size):
+            if None not in (known, body.total) and known != body.total:
+                raise IntegrityError(
+                    say(
+                        "{source} has {size} bytes, and {file} has {expected}. Nothing of it is used.",
+                        source=shown_source(location.source),
+                        size=body.total,
+                        file=self._journal.order.file_name,
+                        expected=known,
+                    )
+                )
+
+    # -- what the connections call -------------------------------------------------------------------------------------
+    def next_share(self, share: Share) -> Share | None:
+        with self._lock:
+            self._shares.give_back(share, time.monotonic())
+            if self.gone.is_set() or len(self._connections) > self._ramp.wanted:
+                return None
+            return self._shares.take(self._ramp.most, time.monotonic(), self._quick)
+
+    def answered(self, seconds: float) -> None:
+        """A request took so many seconds to its first byte."""
+        self._quick = seconds if not self._quick else 0.7 * self._quick + 0.3 * seconds
+
+    def accept(self, share: Share, body: Body | None) -> Body:
+        """Return what to read for `share`; raises what is wrong with it."""
+        if not self._is_first(share):
+            return self._check_part(share, body)
+        try:
+            body = self._first(body)
+        except BaseException:
+            with self._lock:
+                self._claimed = False
+                self._lock.notify_all()
+            raise
+        with self._lock:
+            answer = self._answer = _Answer(share, body)
+            self._lock.notify_all()
+            self._lock.wait_for(lambda: answer.looked_at or self.gone.is_set())
+        return body
+
+    def _first(self, body: Body | None) -> Body:
+        """Return what can be taken as the file's beginning: the part that came, else the whole."""
+        if body is None or not self._can_be_joined(body):
+            if body is not None:
+                body.close()
+            body = open_at(self.wire, self.where.now, 0, None, None)
+        if body is None:
+            raise self._unasked()
+        return body
+
+    def _is_first(self, share: Share) -> bool:
+        """Tell whether this answer is the one to be looked at, that of the first bytes; the others wait for that."""
+
+        def is_its_turn() -> bool:
+            return not self._claimed and share.at == min((other.at for other in self._shares.out), default=share.at)
+
+        with self._lock:
+            self._lock.wait_for(lambda: self._is_open or self.gone.is_set() or is_its_turn())
+            is_first = not (self._is_open or self.gone.is_set())
+            self._claimed = True
+            return is_first
+
+    def arrived(self, share: Share, data: bytes) -> bool:
+        """Write what has come for `share`; False: no more of it is wanted."""
+        with self._lock:
+            self._came += len(data)
+            if self.gone.is_set():
+                return False
+            room = len(data) if share.end is None else min(len(data), share.end - share.at)
+            offset = share.at
+            share.at += room
+            self._refuse_endless(share)
+        if room:  # else another connection has taken over what this one was reading
+            self._partial.write(offset, data[:room])
+        if self._is_done() or self._partial.is_save_due():
+            with self._lock:
+                self._complete = self._complete or self._is_done()
+                self._lock.notify_all()
+        return share.left != 0
+
+    def came_to_its_end(self, share: Share) -> None:
+        """The body of a share without a known end is over."""
+        total = self._journal.total
+        if total is not None and share.at < total:
+            raise TransientNetworkError(
+                say("{source} broke off too early.", source=shown_source(self.where.now.source))
+            )
+        with self._lock:
+            self._complete = True
+            self._lock.notify_all()
+
+    def ended(self, connection: Connection, share: Share | None, error: BaseException | None) -> None:
+        with self._lock:
+            self._connections.remove(connection)
+            if share is not None:
+                self._shares.give_back(share, time.monotonic())
+            if error is not None:
+                self._failures.append((connection, error))
+            self._lock.notify_all()
+
+    def _is_done(self) -> bool:
+        total = self._journal.total
+        return total is not None and self._partial.spans == ((0, total),) and self._ends_are_known()
+
+    def _ends_are_known(self) -> bool:
+        return all(share.end is not None for share in self._shares.out)
+
+    def _can_be_joined(self, body: Body) -> bool:
+        """Tell whether further parts can be put beside this one: without a hash, something must tell versions apart."""
+        if not body.is_part:
+            return True
+        sized = body.total is not None or self._journal.total is not None
+        return sized and (self._journal.sha256 is not None or body.etag is not None)
+
+    def _check_part(self, share: Share, body: Body | None) -> Body:
+        if body is None:
+            raise self._unasked()
+        try:
+            refuse_misfit(body, self.where.now)
+            fits = body.is_part and body.start == share.at and body.total in (None, self._journal.total)
+            fits = fits and share in self._shares.out  # else the whole comes over another connection
+            same = self._journal.sha256 is not None or (body.etag is not None and body.etag == self._journal.etag)
+        except IntegrityError as error:
+            body.close()
+            raise TransientNetworkError(error.sentence) from None  # the others may still get what was asked for
+        if not fits or not same:
+            body.close()
+            raise self._unasked()
+        return body
+
+    def _unasked(self) -> TransientNetworkError:
+        location = self.where.now
+        return TransientNetworkError(
+            say("{host} answers with a part that nobody asked for.", host=host(location.address))
+        )
+
+    def _refuse_endless(self, share: Share) -> None:
+        limit = MOST_BYTES if self._journal.total is None else self._journal.total
+        if share.end is None and share.at > limit:
+            raise EndlessBodyError(
+                say(
+                    "{source} does not stop sending after {size}. Nothing of it is used.",
+                    source=shown_source(self.where.now.source),
+                    size=megabytes(limit),
+                )
+            )
+
+
+def fetch(
+    wire: Wire,
+    where: Whereabouts,
+    journal: Journal,
+    partial: Partial,
+    *,
+    tick: Callable[[int, int | None], None],
+    stop: threading.Event,
+) -> None:
+    """Bring what is missing into `partial`. What arrives stays, however this ends.
+
+    `journal` is what is known of the file; `tick` is told how many bytes have come since it was last called (0 now and
+    then while none come) and how many the file has.
+    """
+    crew = Crew(wire, where, journal, partial)
+    try:
+        try:
+            crew.run(tick, stop)
+        finally:
+            crew.dismiss()
+    except EndlessBodyError:
+        partial.throw_away()
+        raise
+    except BaseException:
+        with suppress(OSError, TransientNetworkError):
+            partial.checkpoint()
+        raise

@@ -1,0 +1,596 @@
+"""Sources: the Hugging Face Hub, Civitai, buckets and plain URLs, each resolved to the address of the bytes.
+
+Objects in buckets that fsspec opens, of the schemes of `catalogue.entry.DRIVERS`.
+
+fsspec comes with huggingface_hub and is imported at the first use; the driver of a storage is a package of its own that
+people install who have such a bucket. Who may read is settled between the driver and the storage, by what the driver
+finds on this machine (environment variables, its configuration): nothing of that is in an address, a sentence or a
+journal. The drivers' own texts are not repeated, since they hold whole requests.
+
+huggingface_hub, at every version that a host has (0.16 and newer): addresses, token, endpoint.
+
+Only what all of them have in common is used, and the requests are sent by `wire`: `get_hf_file_metadata` has changed
+its arguments, its errors and the HTTP library below it. The import is slow, so it happens at the first use.
+
+Civitai: from a model version to a file, its SHA-256, and the address that its bytes have right now.
+
+Facts from the site's own source, github.com/civitai/civitai, and developer.civitai.com (site/reference/model-versions,
+site/guide/authentication):
+
+- GET /api/v1/model-versions/{id} answers with `files`, each with `name`, `type` ("Model", "Pruned Model", "VAE",
+  "Config", …), `hashes` ("SHA256" in capitals, and others), `primary` and `downloadUrl`; 404 where there is none. A VAE
+  that belongs to a checkpoint is among the files of the checkpoint's version.
+- `sizeKB` is in units of 1024 bytes and may be rounded, so no size is taken from it: the storage says it exactly.
+- GET /api/download/models/{id} leads to a signed address of the storage. Who has to sign in first is led to /login of
+  the same host, or gets 401; early access is refused with 403 or leads to another page of the site.
+- A key goes as `Authorization: Bearer`. The other way, `?token=`, would leave it in logs, and is never used.
+
+From a source to the place where its bytes can be fetched right now.
+
+Signed addresses expire, so this is done again before each attempt.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from ..catalogue.entry import (
+    DRIVERS,
+    BucketSource,
+    CivitaiSource,
+    HttpsSource,
+    HubSource,
+    LocalSource,
+    Source,
+    bucket_source,
+    name_at,
+    safe_file_name,
+)
+from ..errors import NetworkError, NotFoundError, RefusedError, TransientNetworkError, UsageError, VaeManagerError
+from ..files.state_file import list_of, parse_json
+from ..sentences import say
+from .http_client import (
+    MOST_REDIRECTS,
+    REDIRECTS,
+    Wire,
+    after_redirect,
+    checked,
+    host,
+    origin,
+    reader,
+    shown,
+    status_error,
+    too_many_redirects,
+)
+from .request import Network, awaited
+
+if TYPE_CHECKING:
+    from requests import Response
+
+__all__ = ["locate"]
+
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where the bytes are."""
+
+    source: Source
+    address: str = field(repr=False)
+    """May be signed: never shown, never written down."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """For the origin of `address` alone."""
+    size: int | None = None
+    sha256: str | None = None
+    """What the hub itself publishes."""
+    in_parts: bool = False
+    """The hub says that parts can be had (Accept-Ranges), so nothing has to be tried out."""
+    expires: bool = False
+    """The hub has signed the address: a refusal there means "ask the hub again"."""
+
+
+def shown_source(source: Source) -> str:
+    """Name `source` to people."""
+    return shown(source.url) if isinstance(source, HttpsSource) else str(source)
+
+
+class Whereabouts:
+    """Where the bytes are, asked for again when a signed address has expired: once for all connections."""
+
+    def __init__(self, location: Location, again: Callable[[], Location]) -> None:
+        self._location = location
+        self._again = again
+        self._lock = threading.Lock()
+
+    @property
+    def now(self) -> Location:
+        return self._location
+
+    def after(self, refused: Location) -> Location:
+        """Return a location that is newer than the `refused` one."""
+        with self._lock:
+            if self._location is refused:
+                new = self._again()
+                if (new.sha256, new.size) != (refused.sha256, refused.size):
+                    raise TransientNetworkError(
+                        say("{source} has changed in between.", source=shown_source(new.source))
+                    )
+                self._location = new
+            return self._location
+
+
+T = TypeVar("T")
+
+SLICE = 2_000_000
+"""Bytes of one request, held in memory by each connection: few enough for many connections and to hear a stop soon."""
+NOT_SIGNED_IN = frozenset(
+    {
+        "NoCredentialsError",  # botocore.exceptions, below s3fs: none were found
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+        "TokenRetrievalError",
+        "SSOTokenLoadError",
+        "UnauthorizedSSOTokenError",
+        "DefaultCredentialsError",  # google.auth.exceptions, below gcsfs
+        "RefreshError",
+        "ClientAuthenticationError",  # azure.core.exceptions, below adlfs
+        "ConfigFileNotFound",  # oci.exceptions, below ocifs
+    }
+)
+"""Classes of the drivers' own libraries, which need not be installed here; none of them is an OSError."""
+
+
+def locate_in_bucket(source: BucketSource) -> Location:
+    """Ask the bucket for the size (bytes) of `source`; a bucket publishes no SHA-256.
+
+    Raises `NotFoundError`, `RefusedError` (no permission), `NetworkError` (no driver, no size) and
+    `TransientNetworkError`.
+    """
+    return Location(source, str(source), size=_bucket_size(_file_system(source), source))
+
+
+def open_bucket_range(source: BucketSource, start: int, end: int | None) -> tuple[int, Iterator[bytes]]:
+    """Return the size of the whole object and the bytes [start, end) of it, in order (None: up to its end).
+
+    The chunks come as they are asked for, each from a request of its own; what `locate` raises, they raise too.
+    """
+    files = _file_system(source)
+    size = _bucket_size(files, source)
+    return size, _bucket_slices(files, source, start, size if end is None else min(end, size))
+
+
+def _bucket_slices(files: Any, source: BucketSource, start: int, end: int) -> Iterator[bytes]:
+    for first in range(start, end, SLICE):
+        last = min(first + SLICE, end)
+        # A request for just these bytes in every driver; a file object would read ahead, past the end that is wanted.
+        data: bytes = _asked_bucket(
+            source, functools.partial(files.cat_file, _bucket_key(source), start=first, end=last)
+        )
+        if len(data) != last - first:
+            raise TransientNetworkError(say("{source} broke off too early.", source=source))
+        yield data
+
+
+def _bucket_size(files: Any, source: BucketSource) -> int:
+    facts = _asked_bucket(source, lambda: files.info(_bucket_key(source)))
+    size = facts.get("size")
+    if facts.get("type") == "directory":
+        raise _not_found(source)
+    if not isinstance(size, int):
+        raise NetworkError(say("{source} does not say how large it is.", source=source))
+    return size
+
+
+def _file_system(source: BucketSource) -> Any:
+    bucket_source(str(source))  # again: a journal or a program need not have asked `parse_source`
+    try:
+        import fsspec
+
+        # By its scheme, never by an address: fsspec would look into one for settings, keys and further addresses.
+        return fsspec.filesystem(source.scheme)
+    except ImportError:
+        raise NetworkError(
+            say(
+                "To read {scheme}:// the package {package} is needed. Install it into the Python that runs this "
+                "(pip install {package}), then try again.",
+                scheme=source.scheme,
+                package=DRIVERS[source.scheme] or "fsspec",
+            )
+        ) from None
+    except Exception as error:  # noqa: BLE001 - a driver that signs in right away fails in its own way
+        raise _bucket_error(error, source) from None
+
+
+def _asked_bucket(source: BucketSource, ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except Exception as error:  # noqa: BLE001 - each driver has the errors of its own libraries
+        raise _bucket_error(error, source) from None
+
+
+def _bucket_error(error: Exception, source: BucketSource) -> VaeManagerError:
+    """Say what a failure was: fsspec's contract is the built-in errors; the rest is known by class or taken to pass."""
+    if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+        return _not_found(source)
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, PermissionError) or names & NOT_SIGNED_IN:
+        return RefusedError(
+            say(
+                "{source} may not be read with what this computer is signed in with. Set the storage's own "
+                "environment variables or sign in with its tool, then try again.",
+                source=source,
+            )
+        )
+    if isinstance(error, ValueError | TypeError | NotImplementedError | AttributeError):
+        return NetworkError(
+            say(
+                "The package {package} cannot open {scheme}:// as it is set up here. Its documentation says which "
+                "environment variables or which configuration it wants.",
+                package=DRIVERS[source.scheme] or "fsspec",
+                scheme=source.scheme,
+            )
+        )
+    return TransientNetworkError(
+        say("The bucket {bucket} cannot be reached. Check the network.", bucket=f"{source.scheme}://{source.bucket}")
+    )
+
+
+def _not_found(source: BucketSource) -> NotFoundError:
+    return NotFoundError(say("There is no file at {source}.", source=source))
+
+
+def _bucket_key(source: BucketSource) -> str:
+    return f"{source.bucket}/{source.path}"
+
+
+TOKEN_HOME = ("https", "huggingface.co", 443)
+"""Whom a saved token belongs to."""
+
+
+def hub_endpoint(chosen: str | None) -> str:
+    """Return the hub to ask: `chosen`, or huggingface_hub's own."""
+    from huggingface_hub import constants
+
+    return checked((chosen or constants.ENDPOINT).rstrip("/"))
+
+
+def is_hub_offline() -> bool:
+    """Tell whether the user has set HF_HUB_OFFLINE."""
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def hub_address(source: HubSource, hub: str) -> str:
+    """Return the address that `source` has at `hub`."""
+    from huggingface_hub import constants, hf_hub_url
+
+    try:
+        # Without `endpoint=`: 0.16 has no such argument.
+        url = hf_hub_url(source.repo, source.path, revision=source.revision)
+    except ValueError:
+        raise UsageError(say("{repo} is not the name of a repository (owner/name).", repo=source.repo)) from None
+    return hub + url[len(constants.ENDPOINT) :]
+
+
+def hub_authorization(hub: str, *, chosen: bool) -> dict[str, str]:
+    """Return the header that signs in at `hub`: only if the token was saved for it, or the user has `chosen` so."""
+    if origin(hub) != TOKEN_HOME and not chosen:
+        return {}
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    value = build_hf_headers().get("authorization")
+    return {"Authorization": value} if value else {}
+
+
+HOME: Final = "https://civitai.com"
+KEY_PAGE: Final = "https://civitai.com/user/account"
+MOST_JSON: Final = 20_000_000
+"""Bytes of an answer of the API; real ones have some ten thousand, most of them about pictures."""
+
+
+def locate_at_civitai(source: CivitaiSource, wire: Wire) -> Location:
+    """Find the signed address of the file that `source` means, and the SHA-256 that Civitai publishes for it.
+
+    Raises `NotFoundError`, `RefusedError` (a key is needed or wrong), `UsageError` (which of the files is not clear)
+    and `NetworkError`.
+    """
+    file = _civitai_file(source, wire)
+    address = file.get("downloadUrl")
+    if not isinstance(address, str):
+        raise NotFoundError(say("Civitai has no download for {source}.", source=source))
+    hashes = file.get("hashes")
+    digest = str(hashes.get("SHA256", "")).lower() if isinstance(hashes, dict) else ""
+    return _civitai_storage(source, checked(address), wire, digest if SHA256.fullmatch(digest) else None)
+
+
+def civitai_file_name(source: CivitaiSource, wire: Wire) -> str:
+    """Ask for the file's name. Raises what `locate` raises, and `RefusedError` for a name that cannot be used."""
+    return safe_file_name(str(_civitai_file(source, wire).get("name", "")))
+
+
+def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str, Any]:
+    """Pick from the files of a version: the named one, else the only VAE, else the primary file."""
+    if source.file is not None:
+        named = [file for file in files if file.get("name") == source.file]
+        if named:
+            return named[0]
+        raise NotFoundError(
+            say(
+                "Version {version} at Civitai has no file {file}. It has: {names}.",
+                version=source.version,
+                file=source.file,
+                names=_names(files),
+            )
+        )
+    vaes = [file for file in files if file.get("type") == "VAE"]
+    if len(vaes) == 1:
+        return vaes[0]
+    primary = [file for file in vaes or files if file.get("primary") is True]
+    if len(primary) == 1:
+        return primary[0]
+    if not files:
+        raise NotFoundError(say("Version {version} at Civitai has no files.", version=source.version))
+    raise UsageError(
+        say(
+            "Version {version} at Civitai has several files: {names}. Name one of them: civitai:{version}/FILE.",
+            version=source.version,
+            names=_names(vaes or files),
+        )
+    )
+
+
+def _civitai_file(source: CivitaiSource, wire: Wire) -> dict[str, Any]:
+    home = _civitai_home(wire)
+    address = f"{home}/api/v1/model-versions/{source.version}"
+    response = wire.follow(address, _civitai_authorization(address, wire))
+    try:
+        status = response.status_code
+        if status in (401, 403):
+            raise _key_error(source, address, wire)
+        if status in (404, 410):
+            raise NotFoundError(
+                say("{host} has no model version {version}.", host=host(address), version=source.version)
+            )
+        if status != 200:
+            raise status_error(response, address)
+        data, read = bytearray(), reader(response, address)
+        while chunk := read(MOST_JSON):
+            data += chunk
+            if len(data) > MOST_JSON:
+                raise _no_sense(address)
+    finally:
+        response.close()
+    try:
+        files = list_of(parse_json(data)["files"])
+    except (ValueError, LookupError, TypeError):
+        raise _no_sense(address) from None
+    return choose_file(source, [file for file in files if isinstance(file, dict)])
+
+
+def _civitai_storage(source: CivitaiSource, address: str, wire: Wire, sha256: str | None) -> Location:
+    """Follow the download's address as far as it stays on the site; what it leads to is good for a while only."""
+    for _ in range(MOST_REDIRECTS):
+        headers = _civitai_authorization(address, wire)
+        response = wire.ask("GET", address, headers)
+        response.close()
+        status, target = response.status_code, response.headers.get("Location")
+        if status in REDIRECTS and target:
+            there = after_redirect(address, target)
+            if origin(there) != origin(address):
+                return Location(source, there, {}, sha256=sha256, expires=True)
+            if urlsplit(there).path.startswith("/login"):
+                raise _key_error(source, address, wire)
+            address = there
+        elif status == 200 and "html" not in response.headers.get("Content-Type", "").lower():
+            return Location(source, address, headers, sha256=sha256)
+        elif status == 401:
+            raise _key_error(source, address, wire)
+        elif status in (200, 403):
+            raise RefusedError(
+                say(
+                    "{host} does not give {source} to everybody: it may be in early access. Open its page and see what "
+                    "it asks for; an API key of an account that may download it is made at {link}.",
+                    host=host(address),
+                    source=source,
+                    link=KEY_PAGE,
+                )
+            )
+        elif status in (404, 410):
+            raise NotFoundError(say("There is no file at {source}.", source=source))
+        else:
+            raise status_error(response, address)
+    raise too_many_redirects(address)
+
+
+def _civitai_home(wire: Wire) -> str:
+    return checked((wire.network.civitai or HOME).rstrip("/"))
+
+
+def _civitai_authorization(address: str, wire: Wire) -> dict[str, str]:
+    """Return the header that signs in: at the site itself, and only with a key that was saved for this very host."""
+    key = wire.network.keys.get(host(address))
+    return {"Authorization": f"Bearer {key}"} if key and origin(address) == origin(_civitai_home(wire)) else {}
+
+
+def _key_error(source: CivitaiSource, address: str, wire: Wire) -> VaeManagerError:
+    if _civitai_authorization(address, wire):
+        return RefusedError(
+            say(
+                "{host} does not accept the API key. Make a new one at {link} (“API Keys”) and put it in the old one's "
+                "place.",
+                host=host(address),
+                link=KEY_PAGE,
+            )
+        )
+    return RefusedError(
+        say(
+            "{host} gives {source} only to people who have signed in. Make an API key at {link} (“API Keys”) and save "
+            "it; on the command line it is read from CIVITAI_API_KEY.",
+            host=host(address),
+            source=source,
+            link=KEY_PAGE,
+        )
+    )
+
+
+def _no_sense(address: str) -> NetworkError:
+    return NetworkError(say("{host} answers with something that is no list of files.", host=host(address)))
+
+
+def _names(files: list[dict[str, Any]]) -> str:
+    """Some names, as one short printable line."""
+    names = ", ".join(str(file.get("name", "?")) for file in files[:10])
+    return "".join(character if character.isprintable() else "�" for character in names)[:500]
+
+
+def proposed_name(source: Source, *, network: Network, stop: threading.Event) -> str:
+    """Return the name under which `source` offers its file.
+
+    Asks the network only where the source does not say it. Raises `RefusedError` for a name that cannot be used, what
+    `locate` raises, and `Cancelled` as soon as `stop` is set.
+    """
+    name = name_at(source)
+    if name is None and isinstance(source, CivitaiSource):
+        return awaited(lambda: _asked(source, network), stop)
+    return safe_file_name(name or "")
+
+
+def _asked(source: CivitaiSource, network: Network) -> str:
+    wire = Wire(network)
+    try:
+        return civitai_file_name(source, wire)
+    finally:
+        wire.close()
+
+
+MOVED = frozenset({301, 308})
+"""The whole hub is elsewhere (a mirror that leads back to the origin); the other redirects lead to the bytes."""
+
+
+def locate(source: Source, wire: Wire, *, hash_decides: bool) -> Location:
+    """Find the bytes of `source`.
+
+    With `hash_decides`, a pinned revision that has vanished falls back to the main branch: other bytes than the
+    wanted ones would be refused anyway.
+    """
+    if isinstance(source, LocalSource):
+        return _local(source)
+    if isinstance(source, HttpsSource):
+        return Location(source, checked(source.url))
+    if isinstance(source, BucketSource):
+        return _in_bucket(source, wire)
+    if isinstance(source, CivitaiSource):
+        return locate_at_civitai(source, wire)
+    try:
+        return _at_hub(source, wire)
+    except NotFoundError:
+        if source.revision is None or not hash_decides:
+            raise
+        return _at_hub(replace(source, revision=None), wire)
+
+
+def _local(source: LocalSource) -> Location:
+    try:
+        size = source.path.stat().st_size
+    except OSError:
+        raise NotFoundError(say("There is no file {path}.", path=source.path)) from None
+    return Location(source, str(source.path), size=size)
+
+
+def _in_bucket(source: BucketSource, wire: Wire) -> Location:
+    if wire.network.public_only:
+        raise RefusedError(
+            say(
+                "{source} is a bucket, which this computer reads with its own keys. Here only public https addresses "
+                "are fetched.",
+                source=source,
+            )
+        )
+    return locate_in_bucket(source)
+
+
+def _at_hub(source: HubSource, wire: Wire) -> Location:
+    if is_hub_offline():
+        raise NetworkError(say("HF_HUB_OFFLINE is set, so the hub is not asked for {source}.", source=source))
+    endpoint = hub_endpoint(wire.network.endpoint)
+    address = hub_address(source, endpoint)
+    headers = hub_authorization(endpoint, chosen=wire.network.token_for_endpoint)
+    home = origin(address)
+    for _ in range(MOST_REDIRECTS):
+        response = wire.ask("HEAD", address, headers)
+        response.close()
+        target = response.headers.get("Location")
+        if response.status_code == 401 and headers and not response.headers.get("X-Error-Code"):
+            headers = {}  # the saved token is no longer valid; most repositories need none
+            continue
+        if response.status_code not in REDIRECTS or not target:
+            if response.status_code != 200:
+                raise _hub_error(source, response, address)
+            return Location(source, address, headers, *_published(response), _accepts_ranges(response))
+        there = after_redirect(address, target)
+        if origin(there) != origin(address):
+            headers = {}
+            if response.status_code not in MOVED:
+                return Location(source, there, {}, *_published(response), _accepts_ranges(response), expires=True)
+        elif _published(response) != (None, None):
+            known = (*_published(response), _accepts_ranges(response))
+            return Location(source, there, headers, *known, expires=origin(there) != home)
+        address = there
+    raise too_many_redirects(address)
+
+
+def _published(response: Response) -> tuple[int | None, str | None]:
+    """Return size and SHA-256 as the hub gives them; an ETag is no hash."""
+    size = response.headers.get("X-Linked-Size", "").strip()
+    digest = response.headers.get("X-Linked-Etag", "").strip().strip('"').lower()
+    return (int(size) if size.isdecimal() else None), (digest if SHA256.fullmatch(digest) else None)
+
+
+def _accepts_ranges(response: Response) -> bool:
+    return response.headers.get("Accept-Ranges", "").strip().lower() == "bytes"
+
+
+def _hub_error(source: HubSource, response: Response, address: str) -> VaeManagerError:
+    status, code = response.status_code, response.headers.get("X-Error-Code", "")
+    if code == "GatedRepo":
+        return RefusedError(
+            say(
+                "{repo} wants its licence to be accepted first: open {link}, accept it there, then sign in on this "
+                "computer with `huggingface-cli login` and try again.",
+                repo=source.repo,
+                link=f"https://huggingface.co/{source.repo}",
+            )
+        )
+    if code == "RevisionNotFound":
+        return NotFoundError(
+            say("{repo} has no revision {revision}.", repo=source.repo, revision=source.revision or "main")
+        )
+    if code == "EntryNotFound" or (status in (404, 410) and code != "RepoNotFound"):
+        return NotFoundError(
+            say(
+                "{host} has no file {path} in {repo} at revision {revision}.",
+                host=host(address),
+                path=source.path,
+                repo=source.repo,
+                revision=source.revision or "main",
+            )
+        )
+    if code == "RepoNotFound" or status == 401:
+        return NotFoundError(
+            say(
+                "{host} has no repository {repo}, or it is private: sign in with `huggingface-cli login` if it is "
+                "yours.",
+                host=host(address),
+                repo=source.repo,
+            )
+        )
+    return status_error(response, address)

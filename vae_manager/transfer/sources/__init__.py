@@ -1,1 +1,0 @@
-"""From a source to the place where its bytes can be fetched right now."""

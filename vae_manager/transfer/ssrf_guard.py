@@ -1,0 +1,162 @@
+"""Only public addresses: for what people type into a page that others can open too.
+
+Whoever may type an address must not reach through this computer what only it can reach: itself, the machines of its
+network, the metadata service of its cloud. Two looks, since a name can lead to another address from one moment to the
+next (DNS rebinding):
+
+1. Before anything is sent, whatever the host's name leads to now must be public. So a private host is not even knocked
+   at. Behind a proxy this is all that can be looked at: the peer is then the proxy, which the owner of this computer
+   has chosen, so that one may be private.
+2. Without a proxy, the peer of the connected socket must be public, before TLS begins and before any request is sent.
+
+Each redirect is a request of its own, and so is looked at too. This module imports `requests`, so it is imported at the
+first use.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from ..errors import RefusedError, TransientNetworkError
+from ..sentences import say
+from .http_client import origin
+
+NOT_PUBLIC = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # IETF protocol assignments; Python 3.10 knows a part of it
+        "192.88.99.0/24",  # 6to4 relays (RFC 7526)
+        "64:ff9b:1::/48",  # NAT64 of one's own network (RFC 8215)
+        "3fff::/20",  # documentation (RFC 9637)
+        "5f00::/16",  # segment routing (RFC 9602)
+    )
+)
+"""What the registries of IANA call not globally reachable and some Python version does not know."""
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""How a network with IPv6 alone reaches an IPv4 address: its last 32 bits (RFC 6052)."""
+
+
+def is_public(address: str) -> bool:
+    """Tell whether `address`, a numerical one, is reached over the public internet.
+
+    >>> [is_public(one) for one in ("1.1.1.1", "10.0.0.1", "100.64.0.1", "::ffff:127.0.0.1", "fe80::1%eth0")]
+    [True, False, False, False, False]
+    """
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if inner is None and ip in NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+        if inner is not None:
+            return is_public(str(inner))
+        if ip.is_site_local:
+            return False
+    special = ip.is_private or ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_reserved
+    in_list = any(ip in network for network in NOT_PUBLIC if network.version == ip.version)
+    return ip.is_global and not (special or ip.is_unspecified or in_list)
+
+
+class PublicAdapter(HTTPAdapter):
+    """Carries requests to public addresses alone. Raises `RefusedError` for any other, and sends nothing."""
+
+    def __init__(self, allowed: Callable[[str], bool] = is_public, **more: Any) -> None:
+        self._allowed = allowed
+        super().__init__(**more)
+
+    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        super().init_poolmanager(*arguments, **more)
+        # Of this manager alone: those for proxies are made elsewhere, and keep urllib3's own classes.
+        self.poolmanager.pool_classes_by_scheme = _pool_classes(self._allowed)
+
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> Response:
+        address = request.url or ""
+        self._look_up(address, by_proxy=select_proxy(address, dict(proxies or {})) is not None)
+        return super().send(request, stream, timeout, verify, cert, proxies)
+
+    def _look_up(self, address: str, *, by_proxy: bool) -> None:
+        """Refuse unless all that the name leads to now is allowed. Numbers in odd notations are resolved like names."""
+        _, name, port = origin(address)
+        try:
+            found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            if not by_proxy:
+                raise TransientNetworkError(
+                    say("{host} cannot be reached. Check the network, or choose a mirror in the settings.", host=name)
+                ) from None
+            raise RefusedError(
+                say(
+                    "Where {host} leads to cannot be looked up on this computer, so it could be an address of its own "
+                    "network. Here only public https addresses are fetched.",
+                    host=name,
+                )
+            ) from None
+        if not all(self._allowed(str(one[4][0])) for one in found):
+            raise _not_public(name)
+
+
+def _not_public(name: str) -> RefusedError:
+    return RefusedError(
+        say(
+            "{host} is an address of this computer or of its own network. Here only public https addresses are "
+            "fetched.",
+            host=name,
+        )
+    )
+
+
+def _pool_classes(allowed: Callable[[str], bool]) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools (1.26 and 2.x) with connections that look at their peer."""
+    # A mixin's `super()` needs a base to type it by; which one it is at run time is decided below.
+    base: Any = HTTPConnection if TYPE_CHECKING else object
+
+    class Looking(base):  # type: ignore[misc]
+        def _new_conn(self) -> socket.socket:
+            """Look before TLS begins."""
+            connected: socket.socket = super()._new_conn()
+            self._look_at(connected)
+            return connected
+
+        def connect(self) -> None:
+            """Look again: this is what both versions promise to call, `_new_conn` is a name of their own."""
+            super().connect()
+            self._look_at(self.sock)
+
+        def _look_at(self, connected: socket.socket) -> None:
+            if not allowed(str(connected.getpeername()[0])):
+                connected.close()
+                self.close()
+                raise _not_public(self.host)
+
+    class PlainConnection(Looking, HTTPConnection):
+        pass
+
+    class TlsConnection(Looking, HTTPSConnection):
+        pass
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = PlainConnection
+
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = TlsConnection
+
+    return {"http": PlainPool, "https": TlsPool}

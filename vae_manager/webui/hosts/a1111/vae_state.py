@@ -1,0 +1,253 @@
+"""State of the VAE in A1111: its variables, its precision, and decoding with it.
+
+The precision that VAEs run in: `devices.dtype_vae`.
+
+Where a decode gives NaN the WebUI changes it, for all VAEs and for the rest of the process (processing.py:661). The
+VAE that gave it is remembered here, so that the next one gets back what was there before.
+
+A1111's books: `modules.sd_vae` (loaded_vae_file, base_vae, checkpoint_info), each model (base_vae, loaded_vae_file)
+and `devices.dtype_vae`. They are written as its own functions write them, so that it goes on from there whether or not
+it is guarded.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from modules import devices, lowvram, sd_hijack, sd_vae
+
+from ....compare import Model
+from ....errors import IntegrityError
+from ....files import read_contents
+from ....files.layouts import Source
+from ....sentences import Sentence, say
+from ....swap import places, read_renamed
+from ....swap.weights import Tensors
+from .. import host_values
+from ..common import checkpoint_metadata, options
+
+if TYPE_CHECKING:
+    import torch
+
+    from .adapter import A1111
+
+
+class Precision:
+    def __init__(self) -> None:
+        self._before: Any = None
+        """What it was before the NaN; None while there has been none."""
+        self._vae: str | Sentence = ""
+
+    def blame(self) -> Sentence:
+        """The VAE in use has just decoded to NaN; gives what is said where the picture is lost."""
+        file = sd_vae.loaded_vae_file
+        self._vae = Path(file).name if file is not None else say("Built-in")
+        if self._before is None:
+            self._before = devices.dtype_vae
+        return say(
+            "{vae} gave no picture in {dtype} (NaN). Choose another VAE, or let the WebUI use 32 bits for it "
+            "(--no-half-vae).",
+            vae=self._vae,
+            dtype=checkpoint_metadata.dtype_name(devices.dtype_vae),
+        )
+
+    @property
+    def notice(self) -> Sentence | None:
+        """What the NaN has changed, as long as it lasts."""
+        if self._before is None or devices.dtype_vae == self._before:
+            return None
+        return say(
+            "{vae} gave no picture in {before} (NaN), so it runs in {now} until another VAE is chosen.",
+            vae=self._vae,
+            before=checkpoint_metadata.dtype_name(self._before),
+            now=checkpoint_metadata.dtype_name(devices.dtype_vae),
+        )
+
+    def of(self, path: str | None) -> Any:
+        """The one for the VAE at `path`: what it was before the NaN, unless that VAE gave it."""
+        if self._before is None or sd_vae.loaded_vae_file == path:
+            return devices.dtype_vae
+        return self._before
+
+    def start_over(self, module: torch.nn.Module) -> None:
+        """A checkpoint has brought a VAE that has given no NaN: it runs as VAEs did before.
+
+        After bf16, whose rounding cannot be taken back, it stays in that.
+        """
+        if self._before is not None and devices.dtype_vae == torch.float32:
+            devices.dtype_vae = self._before
+            module.to(self._before)
+            self._before = None
+
+    def settle(self) -> None:
+        """A VAE has been put in: where it runs as before the NaN, that is over."""
+        if devices.dtype_vae == self._before:
+            self._before = None
+
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_PREFIX = "first_stage_model."
+"""How a checkpoint's file calls the tensors of its VAE."""
+
+
+class A1111Books:
+    def __init__(self, precision: Precision) -> None:
+        self._precision = precision
+
+    @property
+    def notice(self) -> Sentence | None:
+        return self._precision.notice
+
+    def module(self, model: Any) -> torch.nn.Module | None:
+        """None while a model of 8-bit weights loads (sd_models.py:505)."""
+        module: torch.nn.Module | None = getattr(model, "first_stage_model", None)
+        return module
+
+    def path(self, model: Any) -> str | None:
+        path: str | None = sd_vae.loaded_vae_file
+        return path
+
+    def own(self, model: Any) -> Tensors | None:
+        base: Tensors | None = sd_vae.get_base_vae(model)
+        return base
+
+    def dtype(self, model: Any, path: str | None) -> torch.dtype:
+        dtype: torch.dtype = self._precision.of(path)
+        return dtype
+
+    @contextmanager
+    def kept(self, model: Any) -> Iterator[None]:
+        writers: list[Callable[[], None]] = []
+        for holder, names in (
+            (sd_vae, ("base_vae", "loaded_vae_file", "checkpoint_info")),
+            (model, ("base_vae", "loaded_vae_file")),
+            (devices, ("dtype_vae",)),
+        ):
+            for name in names:
+                value = getattr(holder, name, None)
+                writers.append(lambda holder=holder, name=name, value=value: setattr(holder, name, value))  # type: ignore[misc]
+        try:
+            yield
+        except BaseException:
+            for write in writers:
+                write()
+            raise
+
+    def write(self, model: Any, path: str | None, own: Tensors | None, dtype: torch.dtype) -> None:
+        """As sd_vae.load_vae does at its end (sd_vae.py:228)."""
+        sd_vae.base_vae = model.base_vae = own
+        sd_vae.checkpoint_info = model.sd_checkpoint_info if own is not None else None
+        sd_vae.loaded_vae_file = model.loaded_vae_file = path
+        if path is not None:
+            sd_vae.vae_dict.setdefault(Path(path).name, path)
+        devices.dtype_vae = dtype
+
+    def settle(self) -> None:
+        self._precision.settle()
+
+    def start_over(self, model: Any) -> None:
+        model.base_vae = model.loaded_vae_file = None
+        self._precision.start_over(model.first_stage_model)
+
+    def heal(self, model: Any) -> bool:
+        """The model on the CPU, and without its hijack: which is off for good reason while a checkpoint is loaded."""
+        if sd_hijack.model_hijack.layers is not None:
+            return False
+        sd_hijack.model_hijack.hijack(model)
+        if not getattr(model, "lowvram", False):
+            model.to(devices.device)
+        logger.warning("The WebUI left the model unusable after a VAE that failed to load; it has been mended.")
+        return True
+
+    def touching(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    @contextmanager
+    def running(self, model: Any) -> Iterator[torch.device]:
+        with devices.without_autocast():
+            yield devices.device
+
+    def read_own(self, model: Any) -> Tensors:
+        file = Path(model.sd_checkpoint_info.filename)
+        names = {name: CHECKPOINT_PREFIX + name for name in places(model.first_stage_model)}
+        found = read_contents(file).tensors
+        if any(theirs not in found for theirs in names.values()):
+            raise IntegrityError(say("{file} has no VAE in it that the WebUI knows.", file=file.name))
+        sources = {name: Source(theirs, found[theirs].shape, found[theirs].dtype) for name, theirs in names.items()}
+        return read_renamed(file, sources).tensors
+
+
+SEED = 0
+"""Of the noise that sgm draws when it encodes, so that it is the same each time."""
+
+
+class A1111Decoding:
+    def __init__(self, host: A1111) -> None:
+        self._host = host
+
+    def mend(self) -> None:
+        if sd_hijack.model_hijack.layers is None:
+            self._host.before_generation()
+
+    @contextmanager
+    def ready(self, model: Any, tiling: bool) -> Iterator[Model]:
+        with _padded(tiling), _tidied(model):
+            yield _model(model, tiling)
+
+
+def _model(model: Any, tiling: bool) -> Model:
+    def decode(latent: torch.Tensor) -> torch.Tensor:
+        with devices.without_autocast():
+            picture: torch.Tensor = model.decode_first_stage(latent)
+        return picture
+
+    def encode(picture: torch.Tensor) -> torch.Tensor:
+        """ldm gives a distribution, whose mode is the same each time; sgm draws from it by itself."""
+        with devices.without_autocast(), torch.random.fork_rng():
+            torch.manual_seed(SEED)
+            encoded = model.encode_first_stage(picture)
+        if hasattr(encoded, "mode"):
+            mode: torch.Tensor = model.scale_factor * encoded.mode()
+            return mode
+        latent: torch.Tensor = model.get_first_stage_encoding(encoded)
+        return latent
+
+    return Model(model.first_stage_model, decode, encode, devices.device, tiling, better=_better())
+
+
+def _better() -> torch.dtype | None:
+    """In what the WebUI decodes anew where there was NaN (processing.py:641)."""
+    if host_values.flag("disable_nan_check", False):
+        return None
+    if options.read("auto_vae_precision_bfloat16", False):
+        return torch.bfloat16
+    return torch.float32 if options.read("auto_vae_precision", True) else None
+
+
+@contextmanager
+def _padded(tiling: bool) -> Iterator[None]:
+    """The convolutions' padding as the picture had it (sd_hijack.py apply_circular)."""
+    hijack = sd_hijack.model_hijack
+    before = hijack.circular_enabled
+    try:
+        hijack.apply_circular(tiling)
+        yield
+    finally:
+        hijack.apply_circular(before)
+
+
+@contextmanager
+def _tidied(model: Any) -> Iterator[None]:
+    """As the WebUI does after its own decode."""
+    try:
+        yield
+    finally:
+        if lowvram.is_enabled(model):
+            lowvram.send_everything_to_cpu()
+        devices.torch_gc()

@@ -1,0 +1,525 @@
+"""Adapter of a WebUI of the family: the parts that all of them share."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ....choice import Choice, Resolution, Situation, resolve
+from ....errors import Cancelled, RefusedError, VaeManagerError
+from ....files import Identity, Problem
+from ....files.state_file import UNREADABLE, DamagedError, bytes_of, pairs_of, parse_json
+from ....library import Folder
+from ....records.verdict import A1111, HostCapability, VaeSignature
+from ....sentences import Sentence, say
+from ....service import the_service
+from ...admission import FLAG, Listening, Name, is_loopback, names_in, no_names_in
+from .. import host_values
+from ..host_values import OWNERS, Act, InUse, Swap
+from . import checkpoint_metadata, options
+from .options import Override
+
+if TYPE_CHECKING:
+    from ....service import Service
+    from ....swap import LatentTest
+    from ..host import Comparing, Result
+    from .latents import Latents
+    from .vae_state import LoadedVae
+
+
+logger = logging.getLogger(__name__)
+
+SHARING = ("share", "ngrok")
+"""Flags that open the WebUI to the internet, on any interface."""
+
+
+def is_shared(flags: Any) -> bool:
+    """Other machines can reach the page, or the WebUI takes it so: it does for any --server-name."""
+    return bool(getattr(flags, "webui_is_non_local", False)) or not is_on_loopback(flags)
+
+
+def is_closed_to_strangers(flags: Any) -> bool:
+    """Extensions may change only the picture. WebUIs that lack the flag for it have those that it is made of."""
+    closed = getattr(flags, "disable_extension_access", None)
+    if closed is not None:
+        return bool(closed)
+    return is_shared(flags) and not getattr(flags, "enable_insecure_extension_access", False)
+
+
+def is_on_loopback(flags: Any) -> bool:
+    """Only this machine can connect."""
+    if any(getattr(flags, flag, None) for flag in SHARING) or _is_on(os.environ.get("GRADIO_SHARE")):
+        return False
+    name = getattr(flags, "server_name", None)
+    if not name and getattr(flags, "listen", False):
+        return False
+    return is_loopback(name or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1")
+
+
+def added_names(flags: Any, setting: object) -> frozenset[Name]:
+    """Return the names of the flag and of the setting. Invalid names are reported in the console."""
+    flag = getattr(flags, "vae_manager_allowed_hosts", None) or ""
+    typed = f"{flag},{setting or ''}"
+    wrong = no_names_in(typed)
+    if wrong:
+        sentence = say(
+            "{flag}, or the setting for it, holds what is no name of a server, and it is left out: {words}.",
+            flag=FLAG,
+            words=" ".join(wrong),
+        )
+        logger.warning("%s", sentence)
+    return names_in(typed)
+
+
+def _is_on(text: str | None) -> bool:
+    return (text or "").strip().lower() in ("1", "true")
+
+
+logger = logging.getLogger(__name__)
+
+
+@functools.lru_cache(maxsize=4)
+def _read_tables(paths: tuple[str, ...]) -> Mapping[str, str]:
+    """The WebUI's tables, once: it reads them itself only when the page is built."""
+    table: dict[str, str] = {}
+    for path in paths:
+        try:
+            written, _ = bytes_of(Path(path))
+            pairs = pairs_of(parse_json(written or b""))
+            table.update({key: value for key, value in pairs if isinstance(value, str)})
+        except (DamagedError, *UNREADABLE):
+            logger.warning("The localization file %s cannot be read.", path)
+    return table
+
+
+class FamilyWebUI(ABC):
+    """Reads and drives a WebUI through its own modules."""
+
+    name: str
+    capability: HostCapability = A1111
+    picker_writes_each_change = False
+    """The WebUI takes a value that the program gives to its own component for the choice for a person's choice."""
+
+    def __init__(self) -> None:
+        self.override = Override(self.generating)
+        self.follow: Callable[[], None] = lambda: None
+        """Puts into the model what the choice means now, in the background; set by whoever owns the work."""
+        self.vae_in_quick_settings: bool | None = None
+        """How the page's own switch was set last in this life of the UI; None: it was not used."""
+
+    @property
+    @abstractmethod
+    def vae(self) -> LoadedVae:
+        """The VAE in the model."""
+
+    @abstractmethod
+    def model(self) -> Any:
+        """The loaded model, None where none is. Never loads one."""
+
+    def signature(self) -> VaeSignature:
+        """Return the VAE that the loaded checkpoint has."""
+        model = self.model()
+        if model is None:
+            return VaeSignature(None)
+        return VaeSignature(self.vae.table(model), checkpoint_metadata.family(model))
+
+    def note_damage(self, identity: Identity, problem: Problem) -> None:
+        """Remember that the weights of a file cannot be used."""
+        the_service(self.data_folder).index.note_failure(identity, problem)
+
+    @abstractmethod
+    def files(self) -> Mapping[str, str]:
+        """The host's own list of VAE files: base name -> path."""
+
+    @abstractmethod
+    def lists(self) -> Sequence[dict[str, str]]:
+        """The host's own lists of VAE files themselves."""
+
+    @abstractmethod
+    def reread(self) -> None:
+        """The host's own refresh, which makes its lists anew. Under the queue lock."""
+
+    @abstractmethod
+    def add_new_files(self) -> None:
+        """Enter into the lists what they lack."""
+
+    @abstractmethod
+    def before_generation(self) -> None:
+        """Follow what has changed on the disk. Under the queue lock."""
+
+    @abstractmethod
+    def written_choice(self) -> Choice:
+        """What stands in the setting: for the time of a picture, its override."""
+
+    @abstractmethod
+    def write_choice(self, choice: Choice) -> None:
+        """Make it the setting and save it, without what hangs on a change. Raises RefusedError, DiskError."""
+
+    @abstractmethod
+    def apply(self, model: Any, choice: Choice) -> bool:
+        """Put the VAE that `choice` means into the loaded model; False where it is there already.
+
+        Under the queue lock. Raises a VaeManagerError; the VAE that was in use before still is then.
+        """
+
+    # What hangs on the WebUI's callbacks
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Called when the extension is loaded, and again at each *Reload UI*."""
+
+    @abstractmethod
+    def guard(self) -> None:
+        """Apply the patches that are not applied."""
+
+    @abstractmethod
+    def unguard(self) -> None:
+        """Take the patches back."""
+
+    @abstractmethod
+    def override_of(self, p: Any) -> str | None:
+        """The word of the VAE that a generation brings of its own; None where it brings none."""
+
+    def unlisted_override(self, p: Any) -> str | None:
+        """The VAE file that a generation asks for and that no folder has. The lists get new files before that."""
+        if any(name not in self.files() for name in self.asked_files(p)):
+            self.add_new_files()
+        return next((name for name in self.asked_files(p) if name not in self.files()), None)
+
+    def asked_files(self, p: Any) -> Sequence[str]:
+        """The base names of the VAE files that a generation brings of its own."""
+        word = p.override_settings.get("sd_vae")
+        name = Choice(word).file_name if isinstance(word, str) else None
+        return [name] if name is not None else []
+
+    @abstractmethod
+    def set_override(self, p: Any, word: str) -> None:
+        """Give a generation a VAE of its own."""
+
+    @abstractmethod
+    def name_decoder(self, p: Any) -> None:
+        """A batch has been decoded: let the infotext of the generation name the VAE that did it."""
+
+    @abstractmethod
+    def infotext_of(self, text: str, path: str | None, short_hash: str | None) -> str:
+        """The infotext `text` of a picture that the VAE at `path` (None: the checkpoint's own) has decoded."""
+
+    @abstractmethod
+    def picker(self, component: Any, elem_id: str) -> Any:
+        """The WebUI's own component for the choice, once it is there; None before. Called with each component."""
+
+    @abstractmethod
+    def picker_values(self, words: Sequence[str], chosen: Choice) -> Mapping[str, Any]:
+        """Return what that component is to show; `words` are the WebUI's words for all choices."""
+
+    @abstractmethod
+    def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
+        """Let the fields of a pasted infotext name the VAE that a generation is to take."""
+
+    def announce(self, model: Any) -> None:
+        """Tell other extensions, as A1111 does after a swap (sd_vae.py:283)."""
+        host_values.needed("modules.script_callbacks", "model_loaded_callback")(model)
+
+    @property
+    @abstractmethod
+    def comparing(self) -> Comparing:
+        """The last pictures, decoded anew by other VAEs."""
+
+    @functools.cached_property
+    def latents(self) -> Latents:
+        """Of the last pictures."""
+        from .latents import Latents
+
+        return Latents(lambda model: self.vae.path(model))
+
+    @property
+    def version(self) -> str:
+        tag = host_values.value("modules.launch_utils", "git_tag")
+        return str(tag()) if tag is not None else ""
+
+    @property
+    def shared_with_others(self) -> bool:
+        return is_shared(host_values.flags())
+
+    @property
+    def shows_paths(self) -> bool:
+        return not self.shared_with_others
+
+    def listening(self) -> Listening:
+        return Listening(is_on_loopback(host_values.flags()), self._added_names)
+
+    @functools.cached_property
+    def _added_names(self) -> frozenset[Name]:
+        """Return the names of the start: else a page that can change the settings could add its own name."""
+        return added_names(host_values.flags(), options.read(options.ALLOWED_HOSTS, ""))
+
+    @property
+    def data_folder(self) -> Path:
+        return host_values.data_path() / "vae-manager"
+
+    # Folders and files
+
+    def folders(self) -> Sequence[Folder]:
+        """As sd_vae.refresh_vae_list looks for them (sd_vae.py:82)."""
+        folders = [Folder(path, "vae") for path in self.vae_folders()]
+        own = host_values.value("modules.sd_models", "model_path") or host_values.models_path() / "Stable-diffusion"
+        more = [host_values.flag("ckpt_dir"), *(host_values.flag("ckpt_dirs") or [])]  # a list in Forge Neo
+        folders += [Folder(Path(path), "checkpoints") for path in (own, *more) if path]
+        return folders
+
+    def download_folder(self) -> Path:
+        """The one chosen in the settings, else `--vae-dir`, else models/VAE."""
+        folders = self.vae_folders()
+        chosen = options.read(options.DOWNLOAD_FOLDER, options.AUTOMATIC_FOLDER)
+        return {str(folder): folder for folder in folders}.get(chosen, folders[-1])
+
+    def vae_folders(self) -> Sequence[Path]:
+        own = host_values.value("modules.sd_vae", "vae_path") or host_values.models_path() / "VAE"
+        more = host_values.flag("vae_dir")
+        return [Path(own), *([Path(more)] if more else [])]
+
+    def refresh(self, gone: Path | None = None) -> None:
+        """The host's own refresh begins with an empty list, from which a picture that is being made may be resolving
+        its VAE: then files are added, and none but `gone` is taken away."""
+        if gone is not None:
+            self.vae.forget_file(gone)
+        lock = host_values.needed("modules.call_queue", "queue_lock")
+        if lock.acquire(blocking=False):
+            try:
+                self.reread()
+            finally:
+                lock.release()
+            return
+        for known in self.lists():
+            if gone is not None and known.get(gone.name) == str(gone):
+                del known[gone.name]
+        self.add_new_files()
+
+    def path_of(self, choice: Choice) -> str | None:
+        name = choice.file_name
+        if name is not None and name not in self.files():
+            reason = self.reason_against(name)
+            if reason is not None:
+                raise RefusedError(say("{reason} The VAE in use is unchanged.", reason=reason))
+            raise RefusedError(say("The WebUI does not list {file}. The VAE in use is unchanged.", file=name))
+        return self.files().get(name) if name is not None else None
+
+    def reason_against(self, name: str) -> Sentence | None:
+        """Return why a file of this base name, which is there, is not among `files`; None if no such file is there."""
+        return None
+
+    # Options
+
+    def endpoint(self) -> str | None:
+        return str(options.read(options.ENDPOINT, "")).strip() or None
+
+    def connections(self) -> int:
+        asked = options.number(options.CONNECTIONS, options.DEFAULT_CONNECTIONS)
+        return round(min(max(1, asked), options.MOST_CONNECTIONS))
+
+    def bandwidth(self) -> float | None:
+        megabytes = options.number(options.BANDWIDTH, 0)
+        return megabytes * 1e6 if megabytes > 0 else None
+
+    def converts(self) -> bool:
+        return bool(options.read(options.CONVERT, True))
+
+    def language(self) -> str:
+        """The chosen localization; that of the bilingual extension where it takes the WebUI's place."""
+        chosen = str(options.read("localization", "None"))
+        return str(options.read("bilingual_localization_file", "None")) if chosen == "None" else chosen
+
+    def translations(self) -> Mapping[str, str]:
+        """As the WebUI gives them to the page (localization.py localization_js)."""
+        files = host_values.value("modules.localization", "localizations", {}).get(self.language()) or []
+        return _read_tables(tuple([files] if isinstance(files, str) else files))  # one path in 1.6, a list since
+
+    def quick_settings(self) -> Sequence[str] | None:
+        names = options.read(options.QUICK_SETTINGS, None)
+        return list(names) if isinstance(names, list) else None
+
+    def set_quick_settings(self, names: Sequence[str]) -> None:
+        if self.quick_settings() is None:
+            raise RefusedError(say("This WebUI has no list of quick settings. Nothing was changed."))
+        options.write(options.QUICK_SETTINGS, list(names))
+        self.vae_in_quick_settings = "sd_vae" in names
+
+    def reload_page(self) -> None:
+        host_values.needed("modules.shared", "state").request_restart()
+
+    # What a person may do
+
+    @abstractmethod
+    def choice_frozen(self) -> Sentence | None:
+        """Which flag of the WebUI decides which VAE is used, or freezes the setting; None where none does."""
+
+    def refusal(self, act: Act, *, remote: bool = False) -> Sentence | None:
+        if act in OWNERS:
+            return self._owners_alone() if remote else None
+        if act in (Act.CHOOSE, Act.CHOOSE_FOR_TAB):
+            return self.choice_frozen()
+        if act is Act.PREFER:
+            return self.choice_frozen() or self._closed_to_strangers()
+        if act is Act.CHANGE_QUICK_SETTINGS:
+            return options.frozen(options.QUICK_SETTINGS) or self._closed_to_strangers()
+        if act in (Act.RELOAD_PAGE, Act.CHANGE_FILES):
+            return self._closed_to_strangers()
+        if act is Act.ADOPT_FILES:
+            if self.shared_with_others:  # even where extensions may be changed: a path could be anybody's file
+                return say("This WebUI can be reached from other machines, so the page takes in no file by its path.")
+            return self._closed_to_strangers()
+        if act is Act.CHANGE_SOURCES and is_closed_to_strangers(host_values.flags()):
+            return say(
+                "This WebUI can be reached from other machines, so the page fetches only what it offers. On its own "
+                "machine, `python -m vae_manager get` fetches any VAE."
+            )
+        return None
+
+    def _owners_alone(self) -> Sentence | None:
+        """Refuse others; None if the owner has opened the WebUI to them by --enable-insecure-extension-access."""
+        if is_closed_to_strangers(host_values.flags()):
+            return say(
+                "This WebUI is shared, and only its owner may do this: on the machine that it runs on, under the "
+                "address 127.0.0.1. A start with --enable-insecure-extension-access lets everybody do it."
+            )
+        return None
+
+    def _closed_to_strangers(self) -> Sentence | None:
+        if is_closed_to_strangers(host_values.flags()):
+            return say(
+                "This WebUI was started for other machines to reach (--listen, --share), so this cannot be changed in "
+                "the page."
+            )
+        return None
+
+    def may_hash(self) -> bool:
+        return not host_values.flag("no_hashing", False)
+
+    # The choice
+
+    def choice(self) -> Choice:
+        setting = self.override.setting
+        return Choice(setting) if setting is not None else self.written_choice()
+
+    def resolution(self) -> Resolution:
+        return self.resolution_of(self.choice(), self.model())
+
+    def resolution_of(self, choice: Choice, model: Any) -> Resolution:
+        """What `choice` means for the checkpoint in `model`."""
+        return resolve(self.situation(choice, model))
+
+    def situation(self, choice: Choice, model: Any) -> Situation:
+        checkpoint_file = model.sd_checkpoint_info.filename if model is not None else ""
+        return Situation(
+            choice=choice,
+            checkpoint_file=checkpoint_file,
+            files=self.files(),
+            vae_path=host_values.flag("vae_path"),
+            setting_overrides_card=bool(options.read("sd_vae_overrides_per_model_preferences", True)),
+            card_preference=self.preference(checkpoint_file),
+            family_default=options.family_default(checkpoint_metadata.family(model)),
+        )
+
+    # The checkpoint's card
+
+    def checkpoints(self) -> Sequence[str]:
+        listed = host_values.value("modules.sd_models", "checkpoints_list", {})
+        return [info.filename for info in list(listed.values())]
+
+    def preference(self, checkpoint_file: str) -> str | None:
+        return checkpoint_metadata.preference(checkpoint_file) if checkpoint_file else None
+
+    def write_preference(self, checkpoint_file: str, word: str | None) -> None:
+        checkpoint_metadata.prefer(checkpoint_file, word)
+
+    def prefer(self, checkpoint: str, choice: Choice) -> None:
+        refusal = self.refusal(Act.PREFER)
+        if refusal is not None:
+            raise RefusedError(refusal)
+        info = getattr(self.model(), "sd_checkpoint_info", None)
+        if info is None or info.name_for_extra != checkpoint:
+            raise RefusedError(say("Another checkpoint has been loaded meanwhile. Nothing was changed."))
+        path = self.path_of(choice)
+        if path != self.vae.path(self.model()):
+            self.check(choice)
+        self.write_preference(info.filename, None if choice.is_automatic else choice.word)
+
+    # What is in use
+
+    def in_use(self) -> InUse:
+        model = self.model()
+        if model is None:
+            return InUse(None, None, None, None)
+        return InUse(
+            checkpoint=model.sd_checkpoint_info.name_for_extra,
+            family=checkpoint_metadata.family(model),
+            path=self.vae.path(model),
+            dtype=self.vae.dtype_name(model),
+            checkpoint_file=model.sd_checkpoint_info.filename,
+            decoded_by_taesd=options.read("sd_vae_decode_method", "Full") != "Full",
+            overridden=self.override.is_in_force,
+            identity=self.vae.identity(model),
+            swap=self._last_swap(model),
+            notice=self.vae.notice,
+            refusal=self.vae.refusal,
+        )
+
+    def _last_swap(self, model: Any) -> Swap | None:
+        swap = self.vae.last
+        return swap if swap is not None and swap.path == self.vae.path(model) else None
+
+    def generating(self) -> bool:
+        return bool(host_values.state("job_count", 0) != 0)
+
+    def run_exclusive(self, work: Callable[[], Result]) -> Result:
+        with host_values.needed("modules.call_queue", "queue_lock"):
+            return work()
+
+    def check(self, choice: Choice) -> None:
+        path = self.path_of(choice)
+        model = self.model()
+        if path is not None and model is not None:
+            self.vae.check(model, path)
+
+    def choose(self, choice: Choice, still_wanted: Callable[[], bool]) -> None:
+        refusal = self.refusal(Act.CHOOSE)
+        if refusal is not None:
+            raise RefusedError(refusal)
+
+        def change() -> None:
+            if not still_wanted():
+                raise Cancelled(say("Another choice was made meanwhile."))
+            self.path_of(choice)  # gone meanwhile?
+            model, before = self.model(), self.vae.refusal
+            try:
+                swapped = model is not None and self.apply(model, choice)
+            except VaeManagerError:  # told to the one who chooses; what the setting means may still be refused
+                of_setting = before is not None and before.path == self.resolution().path
+                self.vae.refusal = before if of_setting else None
+                raise
+            try:
+                self.write_choice(choice)
+                self.vae.refusal = None
+            finally:
+                if swapped:
+                    self.announce(model)
+
+        self.run_exclusive(change)
+
+    def try_out(self, path: Path) -> LatentTest:
+        model = self.model()
+        if model is None:
+            raise RefusedError(say("No checkpoint is loaded, so there is nothing to try {file} with.", file=path.name))
+        return self.run_exclusive(lambda: self.vae.try_out(model, str(path)))
+
+    def follow_setting(self) -> None:
+        """Put the VAE of the present setting into the model, if it is another one.
+
+        For a model that was already loading, with the old setting, when the choice was made.
+        """
+        self.run_exclusive(self.before_generation)

@@ -1,0 +1,270 @@
+"""Patches of the WebUI's functions, those of X/Y/Z plots and of infotext among them.
+
+Patches of a WebUI, through its own registry (modules/patches.py): applied once however often the UI is reloaded.
+
+Each patched function has an edge. A `VaeManagerError` is a refusal, and the WebUI gets it. Any other error of the
+extension is a fault, which is recorded; the WebUI then gets the result of its own function, which is called now if it
+was not called before.
+
+X/Y/Z plots over VAEs: a cell whose VAE is refused says so, and the other cells come.
+
+The plot's script takes each cell by `process_images`. A cell that raises leaves a blank square; if it is the first one,
+the whole plot is lost, since the script then reads prompts and seeds that this cell has not got yet (xyz_grid.py:720).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from modules import patches
+
+from ....errors import RefusedError, VaeManagerError
+from ....infotext import Named
+from ....sentences import Sentence, say
+from ....service import Service, the_service
+from ...faults import FAULTS, marked
+from ...pasted_pictures import paste
+from .. import host_values
+from . import options
+from .adapter import FamilyWebUI
+
+KEY = "vae-manager"
+SOURCE = "__vae_manager_source__"
+"""An attribute of a patched function: the globals of the module that it was made in."""
+READ_WITHOUT_UNPICKLING = (".safetensors",)
+"""Extensions, in any case, of files that every WebUI reads without running code."""
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Patch:
+    place: Any
+    """The owner of the function: a module, a class, or `MODULE:CLASS`, which is looked up when the patch is applied."""
+    name: str
+    make: Callable[[Any, Function], Function]
+    """Makes another of the host and the WebUI's own."""
+    fall_back: Callable[[Function], Function] = lambda original: original
+    """Wraps the WebUI's own function for a call after a fault of the extension. If it can read a user's VAE file, it
+    must not read a pickle."""
+
+    def resolved_place(self) -> Any:
+        if not isinstance(self.place, str):
+            return self.place
+        module, _, name = self.place.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+def install(host: Any, wanted: Iterable[Patch]) -> None:
+    """Apply those that are not applied. One that cannot be is recorded as a fault, and the others are."""
+    for patch in wanted:
+        with FAULTS.caught(guard_of(patch)):
+            place = patch.resolved_place()
+            original = getattr(place, patch.name)
+            if patches.original(KEY, place, patch.name) is None:
+                patches.patch(KEY, place, patch.name, _edged(host, patch, original))
+
+
+def remove(source: ModuleType, wanted: Iterable[Patch]) -> None:
+    """Take back those that are still of the module `source`: what another extension has put over one of them stays."""
+    for patch in wanted:
+        with FAULTS.caught(guard_of(patch)):
+            place = patch.resolved_place()
+            applied = patches.original(KEY, place, patch.name) is not None
+            if applied and is_of(source, getattr(place, patch.name)):
+                patches.undo(KEY, place, patch.name)
+
+
+def is_of(source: ModuleType, function: Function) -> bool:
+    return getattr(function, SOURCE, None) is vars(source)
+
+
+def guard_of(patch: Patch) -> Sentence:
+    return say("The guard of “{name}”", name=patch.name)
+
+
+def refuse_pickles(*paths: str | None, harmless: tuple[str, ...] = READ_WITHOUT_UNPICKLING) -> None:
+    """Check a file that the WebUI's own reader is about to read after a fault of the extension. Raises RefusedError.
+
+    `harmless` are the extensions of files that this WebUI reads without running code.
+    """
+    for path in paths:
+        if path is not None and not str(path).lower().endswith(harmless):
+            raise RefusedError(
+                say(
+                    "{file} was not loaded: the extension's own reader does not work on this WebUI, and another one "
+                    "could run what is in the file. The VAE in use is unchanged. A .safetensors file can be loaded.",
+                    file=str(path),
+                )
+            )
+
+
+class _Watched:
+    """One call's view of the WebUI's own function: what has become of it."""
+
+    def __init__(self, original: Function) -> None:
+        self.is_done = False
+        self.result: Any = None
+        self.error: Exception | None = None
+
+        @functools.wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.is_done, self.error = False, None
+            try:
+                self.result = original(*args, **kwargs)
+            except Exception as error:
+                self.error = error
+                raise
+            self.is_done = True
+            return self.result
+
+        self.call = call
+
+
+def _edged(host: Any, patch: Patch, original: Function) -> Function:
+    @functools.wraps(original)
+    def edged(*args: Any, **kwargs: Any) -> Any:
+        own = _Watched(original)
+        try:
+            return patch.make(host, own.call)(*args, **kwargs)
+        except VaeManagerError:
+            raise
+        except Exception as error:
+            if own.error is not None and isinstance(error, type(own.error)):
+                raise  # the WebUI's own error, or one in its words
+            FAULTS.note(guard_of(patch), error)
+            if own.error is not None:
+                raise own.error from None
+            if own.is_done:
+                return own.result
+        return patch.fall_back(original)(*args, **kwargs)
+
+    setattr(edged, SOURCE, patch.make.__globals__)
+    return marked(edged)
+
+
+logger = logging.getLogger(__name__)
+
+NEEDED = ("draw_xyz_grid", "process_images")
+"""What the plot's script has, wherever a WebUI keeps it."""
+
+
+def plot_patches() -> Iterator[Patch]:
+    """Those of the scripts that are loaded: none before the WebUI has loaded its scripts."""
+    for module in _scripts():
+        yield Patch(module, "process_images", _process_images)
+
+
+def _scripts() -> Iterator[ModuleType]:
+    known = set()
+    for data in list(host_values.value("modules.scripts", "scripts_data", [])):
+        module = getattr(data, "module", None)
+        if module is not None and all(hasattr(module, name) for name in NEEDED) and id(module) not in known:
+            known.add(id(module))
+            yield module
+
+
+def _process_images(host: Any, original: Function) -> Function:
+    def process_images(p: Any) -> Any:
+        try:
+            return original(p)
+        except VaeManagerError as error:
+            logger.warning("%s", error.sentence)
+            return _told(p, str(error.sentence))
+
+    return process_images
+
+
+def _told(p: Any, text: str) -> Any:
+    """The result of a cell: a picture of the sentence, with the sentence for its infotext."""
+    from ....compare.pictures import written_out
+
+    if not p.all_prompts:
+        p.setup_prompts()
+    count = len(p.all_prompts)
+    p.all_seeds, p.all_subseeds = (_numbers(given, count) for given in (p.seed, p.subseed))
+    p.comment(text)
+    picture = written_out(text, _size(p))
+    return host_values.needed("modules.processing", "Processed")(p, [picture], p.all_seeds[0], text, infotexts=[text])
+
+
+def _numbers(given: Any, count: int) -> list[int]:
+    numbers = given if isinstance(given, list) else [given]
+    return [int(number) for number in (numbers * count)[:count]]
+
+
+def _size(p: Any) -> tuple[int, int]:
+    """That of the pictures of the other cells."""
+    if not getattr(p, "enable_hr", False):
+        return p.width, p.height
+    p.calculate_target_resolution()
+    return p.hr_upscale_to_x, p.hr_upscale_to_y
+
+
+SHORT_HASH = 10
+"""Digits."""
+
+
+def decoder(host: FamilyWebUI) -> tuple[str | None, str | None]:
+    """Name and short hash of the VAE file that decodes now; None for Built-in and where TAESD decodes."""
+    if options.read("sd_vae_decode_method", "Full") != "Full":
+        return None, None
+    model = host.model()
+    path = host.vae.path(model) if model is not None else None
+    return (Path(path).name if path is not None else None), short_hash(host)
+
+
+def short_hash(host: FamilyWebUI) -> str | None:
+    """The first digits of the SHA-256 of the file whose weights are in the model; None where it is not known yet."""
+    model = host.model()
+    file = host.vae.path(model) if model is not None else None
+    if file is None:
+        return None
+    hashes = the_service(host.data_folder).hashes
+    identity = host.vae.identity(model)
+    sha256 = hashes.known_of(identity) if identity is not None else hashes.known(Path(file))
+    return sha256[:SHORT_HASH] if sha256 is not None else None
+
+
+NAME, HASH = "VAE", "VAE hash"
+
+
+def into_fields(host: FamilyWebUI, service: Service, fields: dict[str, Any]) -> None:
+    """Let the fields of an infotext name the VAE that a generation is to take."""
+    name = fields.get(NAME)
+    if not name:  # made with Built-in, or the person has the WebUI skip it
+        service.picture = None
+        return
+    word = paste(host, service, Named.read(str(name), fields.get(HASH)))
+    if word is None:
+        del fields[NAME]
+    else:
+        fields[NAME] = word
+
+
+FILE: Final = "params.txt"
+
+
+def follow(host: FamilyWebUI, p: Any) -> None:
+    """Let the infotext of `p` name the VAE that has decoded its batch.
+
+    params.txt, which is that of the first batch, follows if a refiner or a hires checkpoint has brought another VAE.
+    """
+    before = p.sd_vae_name, p.sd_vae_hash
+    host.name_decoder(p)
+    if (p.sd_vae_name, p.sd_vae_hash) == before or p.iteration or host_values.flag("no_prompt_history", False):
+        return
+    path = host_values.data_path() / FILE
+    text = path.read_text(encoding="utf-8")
+    model = host.model()
+    file = host.vae.path(model) if p.sd_vae_name is not None else None
+    named = host.infotext_of(text, file, p.sd_vae_hash)
+    if named != text:
+        path.write_text(named, encoding="utf-8")

@@ -1,0 +1,179 @@
+"""Detection on Forge: its variant, the kind of a checkpoint, and text encoders.
+
+Which files are text encoders: by the tensors that Forge and Neo themselves go by (backend/loader.py
+replace_state_dict).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Collection, Sequence
+from inspect import signature
+from pathlib import Path
+from typing import Final
+
+from modules_forge import main_entry
+
+from ....errors import VaeManagerError
+from ....files import Identity, TensorTable, identity_of, inspect
+from ....files.layouts import canonical
+from ....records.verdict import VaeSignature
+from .. import host_values
+from ..common import options
+
+__all__ = ["GGUF", "READ_WITHOUT_UNPICKLING", "is_gguf", "is_text_encoder"]
+
+
+OPTION = "forge_additional_modules"
+
+
+def options_of_modules() -> Sequence[str]:
+    """The options that hold the list of modules: Neo keeps one for each preset besides the common one, and its page
+    begins with that (main_entry.py:345, presets.py:156)."""
+    if not has_presets():
+        return (OPTION,)
+    preset = f"{OPTION}_{options.read('forge_preset', '')}"
+    return (OPTION, preset) if host_values.has_option(preset) else (OPTION,)
+
+
+def has_presets() -> bool:
+    """Neo's row calls `modules_change` for a person alone, with the preset that is shown."""
+    return "preset" in signature(main_entry.modules_change).parameters
+
+
+def loads_video_vaes() -> bool:
+    """Wan's and Qwen-Image's, whose convolutions go over time too."""
+    return importlib.util.find_spec("backend.nn.wan_vae") is not None
+
+
+def vae_folders() -> Sequence[Path]:
+    return _folders("VAE", "vae_dir", "vae_dirs")
+
+
+def encoder_folders() -> Sequence[Path]:
+    return _folders("text_encoder", "text_encoder_dir", "text_encoder_dirs")
+
+
+def _folders(name: str, flag: str, list_flag: str) -> list[Path]:
+    """Forge has a flag for one more folder, Neo for many (main_entry.py refresh_models)."""
+    more = [host_values.flag(flag), *(host_values.flag(list_flag) or [])]
+    return [Path(host_values.models_path(), name).absolute(), *(Path(folder).absolute() for folder in more if folder)]
+
+
+UNET: Final = "model.diffusion_model."
+CROSS_ATTENTION: Final = f"{UNET}input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"
+FAMILIES: Final = {768: "sd1", 1024: "sd1", 2048: "sdxl", 1280: "sdxl"}
+"""By the width of what the text encoder gives: SD 1.x, 2.x, SDXL, its refiner."""
+OTHERS: Final = {
+    f"{UNET}double_blocks.0.img_attn.norm.key_norm.scale": "flux1",
+    "double_blocks.0.img_attn.norm.key_norm.scale": "flux1",
+    f"{UNET}final_layer.adaLN_modulation.1.bias": "sd3",
+}
+"""FLUX.1 has SD3's final layer too, so it comes first."""
+
+
+def family_of(checkpoint: Path) -> str | None:
+    """The family that its latents are of; None where that cannot be told."""
+    identity = identity_of(checkpoint)
+    return _family_of(identity) if identity is not None else None
+
+
+@functools.lru_cache(maxsize=256)
+def _family_of(identity: Identity) -> str | None:
+    try:
+        return _family_by(inspect(Path(identity.path)).tensors)
+    except VaeManagerError:
+        return None
+
+
+def signature_of(checkpoint: Path) -> VaeSignature:
+    """Return the VAE that the checkpoint's file holds, and its family."""
+    identity = identity_of(checkpoint)
+    return _signature_of(identity) if identity is not None else VaeSignature(None)
+
+
+@functools.lru_cache(maxsize=16)
+def _signature_of(identity: Identity) -> VaeSignature:
+    try:
+        tensors = inspect(Path(identity.path)).tensors
+    except VaeManagerError:
+        return VaeSignature(None)
+    found = canonical(tensors)
+    return VaeSignature(TensorTable.of(found.tensors) if found is not None else None, _family_by(tensors))
+
+
+def _family_by(tensors: TensorTable) -> str | None:
+    attention = tensors.get(CROSS_ATTENTION)
+    if attention is not None and len(attention.shape) > 1:
+        return FAMILIES.get(attention.shape[1])
+    return next((family for name, family in OTHERS.items() if name in tensors), None)
+
+
+GGUF: Final = ".gguf"
+"""Quantised text encoders; no VAE comes so."""
+GGUF_MAGIC: Final = b"GGUF"
+READ_WITHOUT_UNPICKLING: Final = (".safetensors", GGUF)
+"""Extensions, in any case, of files that Forge's loader reads without an unpickler; it checks only the extension
+(backend/utils.py load_torch_file)."""
+
+_CLIP_LAYER: Final = "text_model.encoder.layers.0.layer_norm1.bias"
+_OPEN_CLIP_LAYER: Final = "transformer.resblocks.0.ln_1.bias"
+_CLIPS: Final = frozenset(
+    {
+        _CLIP_LAYER,
+        f"cond_stage_model.transformer.{_CLIP_LAYER}",
+        f"conditioner.embedders.0.transformer.{_CLIP_LAYER}",
+        f"text_encoders.clip_l.transformer.{_CLIP_LAYER}",
+        f"text_encoders.clip_g.transformer.{_CLIP_LAYER}",
+        _OPEN_CLIP_LAYER,
+        f"conditioner.embedders.0.model.{_OPEN_CLIP_LAYER}",
+        f"conditioner.embedders.1.model.{_OPEN_CLIP_LAYER}",
+        f"cond_stage_model.model.{_OPEN_CLIP_LAYER}",
+        "cond_stage_model.model.ln_final.weight",
+    }
+)
+_T5: Final = frozenset(
+    {
+        "encoder.block.0.layer.0.SelfAttention.k.weight",
+        "encoder.block.0.layer.0.SelfAttention.k.qweight",
+        "enc.blk.0.attn_k.weight",
+    }
+)
+_LANGUAGE_MODELS: Final = frozenset(
+    {
+        "model.layers.0.post_attention_layernorm.weight",  # Llama, Mistral, Qwen, Gemma
+        "model.layers.0.post_feedforward_layernorm.weight",
+        "model.layers.0.self_attn.k_proj.bias",
+        "model.visual.deepstack_merger_list.0.norm.weight",
+        "visual.blocks.0.attn.proj.weight",
+    }
+)
+_ENCODERS: Final = _CLIPS | _T5 | _LANGUAGE_MODELS
+_VAES: Final = frozenset(
+    {
+        "decoder.conv_in.weight",
+        "decoder.conv_in.conv.weight",
+        "decoder.middle.0.residual.0.gamma",
+        "first_stage_model.decoder.conv_in.weight",
+        "vae.decoder.conv_in.weight",
+        "decoder.up_blocks.0.resnets.0.norm1.weight",
+    }
+)
+"""Keys of tensors that Forge loads into the model's VAE too, unchecked."""
+
+
+def is_text_encoder(tensors: Collection[str]) -> bool:
+    """Return True for a text encoder without tensors of a VAE."""
+    return not _ENCODERS.isdisjoint(tensors) and _VAES.isdisjoint(tensors)
+
+
+def is_gguf(path: Path) -> bool:
+    """Decide by extension and content: Forge checks the extension, its reader the content."""
+    if path.suffix.lower() != GGUF:
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(GGUF_MAGIC)) == GGUF_MAGIC
+    except OSError:
+        return False

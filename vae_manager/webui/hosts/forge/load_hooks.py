@@ -1,0 +1,391 @@
+"""Hooks of Forge's functions that load a VAE.
+
+How a VAE comes into Forge's model.
+
+Forge notes what is wanted (`model_data.forge_loading_parameters`) and loads at the next picture, the whole model for
+another VAE (sd_models.forge_model_reload). Here the checkpoint is loaded with its own VAE, and what decodes is
+exchanged in the loaded model: Forge's loader, which neither checks a file nor survives a bad one, never sees a VAE
+file. Only a checkpoint without a VAE of its own cannot be loaded so; it gets one that has been looked at before.
+
+    reload    Forge's, before each picture and each batch: the model for what is wanted now; the VAE that was in use
+              where another cannot be
+    accept    Forge's, for its dropdown, option, override and hires fix: what cannot go in is not noted at all
+    apply     the page's: at once, where a model is loaded
+
+All but `accept` are called under the queue lock.
+
+Every patch of Forge, in one place.
+
+    sd_models.forge_model_reload                a VAE is exchanged in the loaded model; a bad one never reaches the
+    processing.forge_model_reload               loader; after a load that failed the next one begins anew
+    main_entry.modules_change                   a file that cannot be used does not get into the list
+    main_entry.refresh_model_loading_parameters another VAE alone is no reason to unload all models
+    loader.load_torch_file                      the project's own reader reads what has the ending of a pickle in the
+                                                list, VAEs and text encoders alike
+    sd_vae.load_torch_file                      the checkpoint merger's way to a VAE file: read by that reader too
+    processing.create_infotext                  names the VAE that decoded, with its hash
+    processing.decode_latent_batch              every final decode: its latents are kept, for comparisons
+    process_images of X/Y/Z plot                a cell whose VAE is refused says so
+
+An option takes them off.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from inspect import signature as signature_of
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from backend import loader
+from modules import processing, sd_models, sd_vae
+from modules_forge import main_entry
+
+from ....choice import Choice, Rule
+from ....errors import RefusedError, VaeManagerError
+from ....files import inspect
+from ....sentences import Sentence
+from ....service import the_service
+from ....swap import Swapper, read_every_tensor, read_vae
+from ..common import options, patches
+from ..common.patches import Function, Patch, refuse_pickles
+from ..common.vae_state import LoadedVae
+from ..host_values import Refusal
+from .detection import READ_WITHOUT_UNPICKLING
+from .modules_list import Modules, found, is_encoder, is_left_to_the_host, is_vae, refusal, sort_out
+from .vae_state import ForgeBooks, has_own_vae
+
+if TYPE_CHECKING:
+    from .adapter import Forge
+
+
+logger = logging.getLogger(__name__)
+
+
+class WaysIn:
+    def __init__(self, host: Forge) -> None:
+        self._host = host
+        self.books = ForgeBooks()
+        swapper = Swapper(options.memory_for_vaes, options.memory_on_device, host.capability, host.note_damage)
+        self.vae = LoadedVae(swapper, self.books)
+        self._model: weakref.ref[Any] | None = None
+        """The one that was loaded last."""
+        self._frame = ""
+        """What it was loaded with, but for VAEs."""
+        self._given: frozenset[str] = frozenset()
+        """The files beside the checkpoint that Forge's loader is reading just now."""
+
+    # -- Forge's own ways --------------------------------------------------------------------------------------------
+    def reload(self, original: Callable[[], Any]) -> tuple[Any, bool]:
+        """The model for what is wanted now, and whether it was loaded for that. In place of forge_model_reload."""
+        data = sd_models.model_data
+        wanted = data.forge_loading_parameters
+        modules = sort_out(wanted.get("additional_modules") or [])
+        handed = self._handed(wanted, modules)
+        fresh = not self._is_there(wanted, modules, handed)
+        if fresh:
+            self._load(original, wanted, modules, handed)
+        model = data.sd_model
+        if handed is None or not is_left_to_the_host(handed):
+            with suppress(VaeManagerError):  # noted: the status and the picture's comments say it
+                self._put(model, self._path_for(model, modules))
+        data.forge_hash = str(wanted)
+        return model, fresh
+
+    def accept(self, values: Iterable[str] | str) -> list[str]:
+        """Those of a new list that can be used; a VAE that cannot leaves its place to the one that is chosen now.
+
+        What is chosen already stays, whatever has become of its file. Names that Forge does not know are given on: it
+        drops them. Raises a VaeManagerError for the override of a picture, which would else be made with another VAE
+        than the one that it asks for.
+        """
+        kept: list[str] = []
+        for value in [values] if isinstance(values, str) else list(values):
+            path = found(Path(value).name)
+            error = self._error(path) if path is not None and not self._is_chosen(value) else None
+            if path is None or error is None:
+                kept.append(value)
+                continue
+            if self._host.override.is_by(Path(path).name):
+                raise error
+            self.vae.note_refusal(path, error.sentence, anew=True)
+            if not is_encoder(path) and (present := self._host.chosen_path()) is not None:
+                kept.append(present)
+        return list(dict.fromkeys(kept))
+
+    def read_module(self, path: str) -> dict[str, Any] | None:
+        """Read the tensors of a file beside the checkpoint, if Forge's loader would read it by an unpickler, by its
+        extension, or could not read it, by its content; None for all other files."""
+        if path not in self._given:
+            return None
+        if path.lower().endswith(READ_WITHOUT_UNPICKLING) and inspect(Path(path)).container != "pickle":
+            return None
+        return read_every_tensor(Path(path))
+
+    def changed(self, before: Refusal | None) -> None:
+        """Forget the refusal from `before` the list was changed: that was another choice. Not within a picture, whose
+        hires fix and overrides change it too."""
+        if self.vae.refusal is before and not self._host.generating():
+            self.vae.refusal = None
+
+    @contextmanager
+    def keeping_the_chosen(self, values: Iterable[str]) -> Iterator[None]:
+        """Inside it Forge knows the VAE that is chosen, even if its file has gone."""
+        chosen = {Path(value).name: value for value in values if self._is_chosen(value)}
+        gone = {name: value for name, value in chosen.items() if found(name) is None}
+        main_entry.module_list.update(gone)
+        try:
+            yield
+        finally:
+            for name in gone:
+                main_entry.module_list.pop(name, None)
+
+    def _is_chosen(self, value: str) -> bool:
+        """By the person: an override is none."""
+        return Path(value).name == self._host.choice().file_name
+
+    # -- the page's --------------------------------------------------------------------------------------------------
+    def apply(self, model: Any, choice: Choice) -> bool:
+        path = self._host.resolution_of(choice, model).path
+        if path is not None and is_left_to_the_host(path):
+            return False  # Forge loads it, with the next picture
+        return self._put(model, path)
+
+    def note(self, files: list[str]) -> None:
+        """The option has become `files`, and only its VAEs are others: that is no reason to load a model."""
+        data = sd_models.model_data
+        if not data.forge_loading_parameters:
+            return  # before the UI is there
+        is_current = self._host.model() is not None and data.forge_hash == str(data.forge_loading_parameters)
+        data.forge_loading_parameters = {**data.forge_loading_parameters, "additional_modules": files}
+        if is_current:
+            data.forge_hash = str(data.forge_loading_parameters)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+    def _is_there(self, wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> bool:
+        data, model = sd_models.model_data, self._host.model()
+        if model is None:
+            return False
+        if self._model is not None and self._model() is model:
+            return self._frame == _frame(wanted, modules, handed)
+        if data.forge_hash != str(wanted):
+            return False
+        self._know(model, _frame(wanted, modules, handed))  # loaded by Forge alone, before the guards were there
+        path = modules.vaes[-1] if modules.vaes else None
+        self.books.write(model, path, None, self.books.dtype(model, path))
+        return True
+
+    def _load(
+        self, original: Callable[[], Any], wanted: Mapping[str, Any], modules: Modules, handed: str | None
+    ) -> None:
+        """Have Forge load the checkpoint and what belongs to it, but for VAE files. Raises what it raises, and a
+        VaeManagerError before it where a file is known to be bad."""
+        data, info = sd_models.model_data, wanted.get("checkpoint_info")
+        broken = _broken(Path(info.filename)) if info is not None else None
+        if broken is None and handed is not None:
+            broken = refusal(Path(handed))
+        if broken is not None:
+            raise RefusedError(broken)
+        given = [path for path in modules.others if not self._is_refused(path)]
+        given += [handed] if handed is not None else []
+        data.forge_loading_parameters = {**wanted, "additional_modules": given}
+        data.forge_hash = ""
+        self._given = frozenset(given)
+        try:
+            original()
+        except BaseException:
+            data.forge_hash = ""  # else it would take the model that is gone for the one that is wanted
+            raise
+        finally:
+            data.forge_loading_parameters = wanted
+            self._given = frozenset()
+        model = data.sd_model
+        self.vae.fresh(model)
+        self._know(model, _frame(wanted, modules, handed))
+        if handed is not None:
+            self.books.write(model, handed, None, self.books.dtype(model, handed))
+
+    def _handed(self, wanted: Mapping[str, Any], modules: Modules) -> str | None:
+        """The VAE that Forge has to load itself: of another kind, or for a checkpoint that has none. Mostly none."""
+        path, info = modules.vaes[-1] if modules.vaes else None, wanted.get("checkpoint_info")
+        if path is None or info is None:
+            return None
+        return path if is_left_to_the_host(path) or not has_own_vae(Path(info.filename)) else None
+
+    def _is_refused(self, path: str) -> bool:
+        """The status says it of each file that is chosen."""
+        refused = refusal(Path(path))
+        if refused is not None:
+            logger.warning("%s", refused)
+        return refused is not None
+
+    def _error(self, path: str) -> VaeManagerError | None:
+        """Why the file cannot be used with the loaded model; None where nothing speaks against it."""
+        model = self._host.model()
+        try:
+            if is_left_to_the_host(path):
+                return None
+            if model is not None and is_vae(path) and self._host.is_of_chosen_checkpoint(model):
+                self.vae.read(model, path)
+            elif (refused := refusal(Path(path))) is not None:
+                return RefusedError(refused)
+        except VaeManagerError as error:
+            return error
+        return None
+
+    def _path_for(self, model: Any, modules: Modules) -> str | None:
+        """A file that lies elsewhere than VAEs do is taken all the same, as Forge takes it."""
+        listed = modules.vaes[-1] if modules.vaes else None
+        choice = Choice(Path(listed).name) if listed is not None else self._host.unlisted_choice()
+        resolution = self._host.resolution_of(choice, model)
+        if listed is not None and resolution.rule is Rule.MISSING and Path(listed).is_file():
+            return listed
+        return resolution.path
+
+    def _put(self, model: Any, path: str | None) -> bool:
+        swapped = self.vae.put(model, path)
+        if swapped and path is not None and self._host.may_hash():
+            the_service(self._host.data_folder).hash_in_background([Path(path)])
+        return swapped
+
+    def _know(self, model: Any, frame: str) -> None:
+        self._model, self._frame = weakref.ref(model), frame
+
+
+def _frame(wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> str:
+    """What a model was loaded with, but for what can be exchanged in it."""
+    kept = (handed,) if handed is not None and is_left_to_the_host(handed) else ()
+    return str({**wanted, "additional_modules": (*modules.others, *kept)})
+
+
+def _broken(path: Path) -> Sentence | None:
+    """Return why a checkpoint cannot be loaded: it cannot be read, or would run code. Forge renames such a file
+    (modules_forge/patch_basic.py)."""
+    inspection = inspect(path)
+    if inspection.tensors or path.suffix.lower() == ".gguf":
+        return None
+    return inspection.problem
+
+
+def all_patches() -> Iterator[Patch]:
+    yield Patch(sd_models, "forge_model_reload", _forge_model_reload, _load_no_pickle)
+    yield Patch(processing, "forge_model_reload", _forge_model_reload, _load_no_pickle)
+    yield Patch(main_entry, "modules_change", _modules_change)
+    yield Patch(main_entry, "refresh_model_loading_parameters", _refresh_model_loading_parameters)
+    yield Patch(loader, "load_torch_file", _load_torch_file, _read_no_pickle_of_the_list)
+    if hasattr(sd_vae, "load_torch_file"):  # Neo's checkpoint merger takes no VAE
+        yield Patch(sd_vae, "load_torch_file", _load_vae_file, _read_no_pickle)
+    yield Patch(processing, "create_infotext", _create_infotext)
+    yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
+    yield from patches.plot_patches()
+
+
+def _forge_model_reload(host: Forge, original: Function) -> Function:
+    @torch.inference_mode()
+    def forge_model_reload() -> tuple[Any, bool]:
+        return host.ways_in.reload(original)
+
+    return forge_model_reload
+
+
+def _load_no_pickle(original: Function) -> Function:
+    """Refuse pickles before Forge's loader, which unpickles each listed file other than .safetensors and .gguf."""
+
+    def forge_model_reload() -> Any:
+        data = sd_models.model_data
+        if data.forge_hash != str(data.forge_loading_parameters):
+            refuse_pickles(*_listed(), harmless=READ_WITHOUT_UNPICKLING)
+        return original()
+
+    return forge_model_reload
+
+
+def _listed() -> list[str]:
+    """The files beside the checkpoint that are wanted, or that are being loaded just now."""
+    return [str(path) for path in sd_models.model_data.forge_loading_parameters.get("additional_modules") or []]
+
+
+def _modules_change(host: Forge, original: Function) -> Function:
+    signature = signature_of(original)
+
+    def modules_change(module_values: list[str], *args: Any, **kwargs: Any) -> bool:
+        """Neo's takes a preset too."""
+        saved = signature.bind(module_values, *args, **kwargs).arguments.get("save", True)
+        if saved and host.is_echo(module_values):  # only the page has it saved at once
+            return False
+        refusal = host.vae.refusal
+        accepted = host.ways_in.accept(module_values)
+        with host.ways_in.keeping_the_chosen(accepted):
+            changed: bool = original(accepted, *args, **kwargs)
+        if changed:
+            host.ways_in.changed(refusal)
+            host.follow_at_once()
+        return changed
+
+    return modules_change
+
+
+def _refresh_model_loading_parameters(host: Forge, original: Function) -> Function:
+    def refresh_model_loading_parameters(*args: Any, **kwargs: Any) -> None:
+        unload, before = processing.need_global_unload, sd_models.model_data.forge_loading_parameters
+        original(*args, **kwargs)
+        if host.differ_in_vaes_alone(before, sd_models.model_data.forge_loading_parameters):
+            processing.need_global_unload = unload
+
+    return refresh_model_loading_parameters
+
+
+def _load_torch_file(host: Forge, original: Function) -> Function:
+    def load_torch_file(ckpt: str, *args: Any, **kwargs: Any) -> Any:
+        """Neo's gives the file's metadata too, if it is asked for them."""
+        tensors = host.ways_in.read_module(ckpt)
+        if tensors is None:
+            return original(ckpt, *args, **kwargs)
+        return (tensors, {}) if kwargs.get("return_metadata") else tensors
+
+    return load_torch_file
+
+
+def _read_no_pickle_of_the_list(original: Function) -> Function:
+    """The loader reads the checkpoint by this function too."""
+
+    def load_torch_file(ckpt: str, *args: Any, **kwargs: Any) -> Any:
+        if str(ckpt) in _listed():
+            refuse_pickles(ckpt, harmless=READ_WITHOUT_UNPICKLING)
+        return original(ckpt, *args, **kwargs)
+
+    return load_torch_file
+
+
+def _load_vae_file(host: Forge, _: Function) -> Function:
+    def load_torch_file(ckpt: str, *args: Any, **kwargs: Any) -> Any:
+        return read_vae(Path(ckpt))
+
+    return load_torch_file
+
+
+def _read_no_pickle(original: Function) -> Function:
+    def load_torch_file(ckpt: str, *args: Any, **kwargs: Any) -> Any:
+        refuse_pickles(ckpt, harmless=READ_WITHOUT_UNPICKLING)
+        return original(ckpt, *args, **kwargs)
+
+    return load_torch_file
+
+
+def _create_infotext(host: Forge, original: Function) -> Function:
+    def create_infotext(p: Any, *args: Any, **kwargs: Any) -> str:
+        return host.told(p, original(p, *args, **kwargs))
+
+    return create_infotext
+
+
+def _decode_latent_batch(host: Forge, original: Function) -> Function:
+    def decode_latent_batch(model: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
+        host.latents.note(model, batch)
+        return original(model, batch, *args, **kwargs)
+
+    return decode_latent_batch

@@ -1,0 +1,145 @@
+"""State of the VAE in Forge, and decoding with it.
+
+What is noted of the VAE in Forge's model: Forge itself keeps no books, and a reload makes all objects anew.
+
+The module is the same object in `forge_objects`, `forge_objects_original` and `forge_objects_after_applying_lora`. Its
+parameters were made under `torch.inference_mode()`, and outside of it nothing may touch them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from backend import memory_management
+
+from ....compare import Model
+from ....errors import RefusedError
+from ....files import Identity, identity_of, inspect
+from ....files.layouts import Renamed, canonical
+from ....sentences import Sentence, say
+from ....swap import places
+from ....swap.weight_reader import read_renamed
+from ....swap.weights import Tensors
+
+SEED = 0
+"""Of the noise that Forge adds where it encodes, so that it is the same each time."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    path: str | None
+    own: Tensors | None
+
+
+class ForgeBooks:
+    def __init__(self) -> None:
+        self._entries: WeakKeyDictionary[Any, _Entry] = WeakKeyDictionary()
+        """By model."""
+
+    @property
+    def notice(self) -> Sentence | None:
+        return None
+
+    def module(self, model: Any) -> torch.nn.Module | None:
+        module: torch.nn.Module | None = model.forge_objects.vae.first_stage_model
+        return module
+
+    def path(self, model: Any) -> str | None:
+        entry = self._entries.get(model)
+        return entry.path if entry is not None else None
+
+    def own(self, model: Any) -> Tensors | None:
+        entry = self._entries.get(model)
+        return entry.own if entry is not None else None
+
+    def dtype(self, model: Any, path: str | None) -> torch.dtype:
+        dtype: torch.dtype = model.forge_objects.vae.vae_dtype
+        return dtype
+
+    @contextmanager
+    def kept(self, model: Any) -> Iterator[None]:
+        before = self._entries.get(model)
+        try:
+            yield
+        except BaseException:
+            if before is not None:
+                self._entries[model] = before
+            else:
+                self._entries.pop(model, None)
+            raise
+
+    def write(self, model: Any, path: str | None, own: Tensors | None, dtype: torch.dtype) -> None:
+        self._entries[model] = _Entry(path, own)
+
+    def settle(self) -> None:
+        pass  # nothing here runs otherwise for a time
+
+    def start_over(self, model: Any) -> None:
+        self._entries.pop(model, None)
+
+    def heal(self, model: Any) -> bool:
+        return False  # a load of Forge's own that raises leaves no model at all
+
+    def touching(self) -> AbstractContextManager[Any]:
+        return torch.inference_mode()
+
+    @contextmanager
+    def running(self, model: Any) -> Iterator[torch.device]:
+        memory_management.load_model_gpu(model.forge_objects.vae.patcher)
+        with torch.random.fork_rng():
+            torch.manual_seed(SEED)
+            yield model.forge_objects.vae.device
+
+    def read_own(self, model: Any) -> Tensors:
+        file = Path(model.sd_checkpoint_info.filename)
+        renamed, wanted = own_vae(file), places(model.forge_objects.vae.first_stage_model)
+        if renamed is None or not wanted.keys() <= renamed.tensors.keys():
+            raise RefusedError(
+                say("{file} brings no VAE of its own: choose a VAE file. The VAE in use is unchanged.", file=file.name)
+            )
+        return read_renamed(file, {name: renamed.tensors[name] for name in wanted}).tensors
+
+
+def has_own_vae(checkpoint: Path) -> bool:
+    identity = identity_of(checkpoint)
+    return identity is not None and _has_own(identity)
+
+
+@functools.lru_cache(maxsize=256)
+def _has_own(identity: Identity) -> bool:
+    """From its header, which for a large checkpoint takes some milliseconds."""
+    return own_vae(Path(identity.path)) is not None
+
+
+def own_vae(checkpoint: Path) -> Renamed | None:
+    """The VAE in a checkpoint's file; None where there is none, or where it cannot be told (GGUF)."""
+    return canonical(inspect(checkpoint).tensors)
+
+
+class ForgeDecoding:
+    def mend(self) -> None:
+        pass  # a load that failed leaves no model
+
+    @contextmanager
+    def ready(self, model: Any, tiling: bool) -> Iterator[Model]:
+        def decode(latent: torch.Tensor) -> torch.Tensor:
+            picture: torch.Tensor = model.decode_first_stage(latent)
+            return picture
+
+        def encode(picture: torch.Tensor) -> torch.Tensor:
+            with torch.random.fork_rng():
+                torch.manual_seed(SEED)
+                latent: torch.Tensor = model.get_first_stage_encoding(model.encode_first_stage(picture))
+            return latent
+
+        vae = model.forge_objects.vae
+        with torch.inference_mode():
+            memory_management.load_model_gpu(vae.patcher)  # before: weights that are lent go where it runs
+            yield Model(vae.first_stage_model, decode, encode, vae.device, casts=False)

@@ -1,0 +1,182 @@
+"""State of the VAE in reForge, and decoding with it.
+
+reForge's books: `modules.sd_vae` (loaded_vae_file, base_vae, checkpoint_info) and each model's own (base_vae,
+loaded_vae_file), from which it writes the former anew before each picture (sd_models.py:978).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from ldm_patched.modules import model_management
+from modules import devices, sd_vae
+from modules_forge.forge_util import apply_circular_forge
+
+from ....compare import Model
+from ....errors import IntegrityError, VaeManagerError
+from ....files import read_contents
+from ....files.layouts import Source, canonical
+from ....sentences import Sentence, say
+from ....swap import places, read_renamed
+from ....swap.weights import Tensors
+
+if TYPE_CHECKING:
+    import torch
+
+    from .adapter import ReForge
+
+
+NAMES = ("base_vae", "loaded_vae_file", "checkpoint_info")
+OWN_NAMES = ("base_vae", "loaded_vae_file")
+"""Those that a model has too."""
+
+
+class ReForgeBooks:
+    notice: Sentence | None = None
+
+    def __init__(self, host: ReForge) -> None:
+        self._host = host
+
+    def module(self, model: Any) -> torch.nn.Module | None:
+        """Asked for each time: a VAE of another shape that the WebUI loads gets a wrapper of its own. None for a
+        checkpoint without a VAE, and for one that is being taken apart."""
+        wrapper = wrapper_of(model)
+        module: torch.nn.Module | None = getattr(wrapper, "first_stage_model", None)
+        return module
+
+    def path(self, model: Any) -> str | None:
+        path: str | None = getattr(model, "loaded_vae_file", None)
+        return path
+
+    def own(self, model: Any) -> Tensors | None:
+        own: Tensors | None = getattr(model, "base_vae", None)
+        return own
+
+    def dtype(self, model: Any, path: str | None) -> torch.dtype:
+        """The wrapper's, which it converts latents to (ldm_patched/modules/sd.py:812)."""
+        dtype: torch.dtype = wrapper_of(model).vae_dtype
+        return dtype
+
+    @contextmanager
+    def kept(self, model: Any) -> Iterator[None]:
+        before = [(sd_vae, name, getattr(sd_vae, name)) for name in NAMES]
+        before += [(model, name, getattr(model, name, None)) for name in OWN_NAMES]
+        try:
+            yield
+        except BaseException:
+            for holder, name, value in before:
+                setattr(holder, name, value)
+            raise
+
+    def write(self, model: Any, path: str | None, own: Tensors | None, dtype: torch.dtype) -> None:
+        """As sd_vae.load_vae does at its end (sd_vae.py:217)."""
+        sd_vae.base_vae = model.base_vae = own
+        sd_vae.checkpoint_info = model.sd_checkpoint_info if own is not None else None
+        sd_vae.loaded_vae_file = model.loaded_vae_file = path
+        if path is not None:
+            sd_vae.vae_dict.setdefault(Path(path).name, path)
+
+    def settle(self) -> None:
+        pass
+
+    def start_over(self, model: Any) -> None:
+        model.base_vae = model.loaded_vae_file = None
+
+    def heal(self, model: Any) -> bool:
+        """A load of the WebUI's own that failed leaves no trace in its books, nor does one that worked leave the
+        checkpoint's own VAE in them (sd_vae.py:55): after a time without guards it is read once more."""
+        if not self._host.unwatched:
+            return False
+        with suppress(VaeManagerError):  # the checkpoint's file has gone: then the books are all there is
+            own = self.read_own(model)
+            module = self.module(model)
+            if module is None or not _has_shapes_of(places(module), own):
+                sd_vae._load_vae_dict(model, dict(own))  # which makes a wrapper of the right shape
+            sd_vae.base_vae = model.base_vae = own
+            sd_vae.checkpoint_info = model.sd_checkpoint_info
+        self._host.note_watched()
+        return True
+
+    def touching(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    @contextmanager
+    def running(self, model: Any) -> Iterator[torch.device]:
+        wrapper = wrapper_of(model)
+        model_management.load_model_gpu(wrapper.patcher)
+        yield wrapper.device
+
+    def read_own(self, model: Any) -> Tensors:
+        file = Path(model.sd_checkpoint_info.filename)
+        return read_renamed(file, _vae_in(file)).tensors
+
+
+def wrapper_of(model: Any) -> Any:
+    """What encodes and decodes (ldm_patched.modules.sd.VAE); None where the model has none."""
+    return getattr(getattr(model, "forge_objects", None), "vae", None)
+
+
+def _vae_in(checkpoint: Path) -> Mapping[str, Source]:
+    found = canonical(read_contents(checkpoint).tensors)
+    if found is None:
+        raise IntegrityError(say("{file} has no VAE in it that the WebUI knows.", file=checkpoint.name))
+    return found.tensors
+
+
+def _has_shapes_of(tensors: Tensors, others: Tensors) -> bool:
+    return {name: tensor.shape for name, tensor in tensors.items()} == {
+        name: tensor.shape for name, tensor in others.items()
+    }
+
+
+SEED = 0
+"""Of the noise that is drawn for an encode, so that it is the same each time."""
+
+
+class ReForgeDecoding:
+    def __init__(self, host: ReForge) -> None:
+        self._host = host
+
+    def mend(self) -> None:
+        if self._host.unwatched:
+            self._host.before_generation()
+
+    @contextmanager
+    def ready(self, model: Any, tiling: bool) -> Iterator[Model]:
+        """The VAE is where it decodes from the beginning: weights that are lent go where it is."""
+        wrapper = wrapper_of(model)
+        with _padded(model, tiling):
+            model_management.load_model_gpu(wrapper.patcher)
+            try:
+                yield _model(model, wrapper, tiling)
+            finally:
+                devices.torch_gc()
+
+
+def _model(model: Any, wrapper: Any, tiling: bool) -> Model:
+    def decode(latent: torch.Tensor) -> torch.Tensor:
+        picture: torch.Tensor = model.decode_first_stage(latent)
+        return picture
+
+    def encode(picture: torch.Tensor) -> torch.Tensor:
+        with torch.random.fork_rng():
+            torch.manual_seed(SEED)
+            latent: torch.Tensor = model.encode_first_stage(picture)
+        return latent
+
+    return Model(wrapper.first_stage_model, decode, encode, wrapper.device, tiling, casts=False)
+
+
+@contextmanager
+def _padded(model: Any, tiling: bool) -> Iterator[None]:
+    """The convolutions' padding as the picture had it (processing.py:970)."""
+    before = model.tiling_enabled
+    try:
+        apply_circular_forge(model, tiling)
+        yield
+    finally:
+        apply_circular_forge(model, before)

@@ -1,0 +1,233 @@
+"""Gradio blocks of the page: the accordion and the tab."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from ...errors import VaeManagerError
+from ...sentences import Sentence, say
+from ..admission import Visitor
+from ..faults import FAULTS
+from ..translation import words_for
+from . import views
+from .actions import acting, comparing
+from .gradio_compat import (
+    Work,
+    answers_home,
+    changed,
+    keep_out_of_ui_config,
+    on_change,
+    on_click,
+    on_input_in_browser,
+    on_message,
+    on_pick,
+    on_sync,
+    picture_field,
+    region,
+)
+from .page import COMPARISON, DOWNLOADS, EVERYWHERE, LIBRARY, THIS_TAB, Page
+from .views.comparison_section import frame, under_result
+
+
+class _Parts(NamedTuple):
+    """What the accordion is made of. From `tab_choice` on, nothing is seen: the page's script and the WebUI use it."""
+
+    accordion: Any
+    dropdown: Any
+    refresh: Any
+    scope: Any
+    status: Any
+    answer: Any
+    refusal: Any
+    under: Any
+    offers: Any
+    downloads: Any
+    tab_choice: Any
+    outcome: Any
+    message: Any
+    act: Any
+    sync: Any
+    pick: Any
+
+
+def build_accordion(page: Page, tab: str) -> list[Any]:
+    """Build the accordion of `tab`; returns the component whose value goes with each generation of the tab.
+
+    That value is the tab's own choice, in the WebUI's word or by its line of the dropdown (`Page.word_of`), and empty
+    when the choice is for everywhere. Its first value is empty, so that a request through the API, which brings first
+    values, overrides nothing.
+    """
+    try:
+        parts = _make(page, tab)
+        _wire(page, tab, parts)
+    except Exception as error:  # noqa: BLE001 - the fault is shown in its place
+        fault = FAULTS.note(say("The accordion “VAE”"), error)
+        with gr.Accordion("VAE", open=False):
+            gr.HTML(views.answer(fault.sentence, words_for("None", {})))
+        return []
+    keep_out_of_ui_config(*parts)
+    return [parts.tab_choice]
+
+
+def _make(page: Page, tab: str) -> _Parts:
+    words = page.words
+    prefix = f"vae_manager_{tab}"
+    with gr.Accordion("VAE", open=False, elem_id=prefix, elem_classes=["vae-manager"]) as accordion:
+        with gr.Row(elem_classes=["vm-pick"]):
+            labels, chosen = page.first_labels()
+            dropdown = gr.Dropdown(
+                labels, value=chosen, label="SD VAE", elem_id=f"{prefix}_choice", scale=4, min_width=200
+            )
+            refresh = gr.Button(
+                words(say("Refresh")), elem_id=f"{prefix}_refresh", elem_classes=["vm-refresh"], scale=0, min_width=90
+            )
+        return _Parts(
+            accordion,
+            dropdown,
+            refresh,
+            scope=_scope(page, prefix),
+            status=gr.HTML(region("status", live=True) + answers_home(), elem_id=f"{prefix}_status"),
+            answer=gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"]),
+            refusal=gr.HTML("", elem_classes=["vm-hidden"]),
+            under=gr.HTML(under_result(tab, words), elem_classes=["vm-hidden"]),
+            offers=gr.HTML(region("offers"), elem_id=f"{prefix}_offers"),
+            downloads=gr.HTML(region("downloads-now", live=True), elem_id=f"{prefix}_downloads"),
+            tab_choice=gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice"),
+            outcome=gr.Textbox("", visible=False),
+            message=gr.Textbox("", visible=False),
+            act=_unseen_button(f"{prefix}_act"),
+            sync=_unseen_button(f"{prefix}_sync"),
+            pick=_unseen_button(f"{prefix}_pick"),
+        )
+
+
+def _wire(page: Page, tab: str, parts: _Parts) -> None:
+    """Connect each event of the accordion with its work.
+
+    The dropdown gets values by `sync` alone, which the page's script serialises: those of an earlier answer, come late,
+    would take the place of what was picked meanwhile.
+    """
+    dropdown, scope, tab_choice, answer = parts.dropdown, parts.scope, parts.tab_choice, parts.answer
+
+    def unchanged(*_: Any) -> Any:
+        return changed()
+
+    def refused(sentence: Sentence) -> tuple[Any, str]:
+        return changed(), views.answer(sentence, page.words)
+
+    def picked(visitor: Visitor, label: str, where: str) -> tuple[str, str]:
+        seen, word = page.seen_by(visitor), page.word_of(label)
+        try:
+            own = seen.pick(word, where)
+        except VaeManagerError as error:
+            return outcome_of(label, where, ""), views.answer(error.sentence, seen.words)
+        doubt = page.doubt_in_tab(own) if own else None
+        return outcome_of(label, where, own), views.answer(doubt, page.words) if doubt is not None else ""
+
+    def outcome_of(label: str, where: str, own: str) -> str:
+        return json.dumps({"pick": [label, where], "own": own})
+
+    def synced(visitor: Visitor, own: str) -> Any:
+        """Never a value without the lines of now: gradio 4 shows nothing for one that is not among the lines it has."""
+        facts = page.facts()
+        return changed(choices=page.labels(facts), value=page.label_of(page.word_of(own) or facts.wanted.word))
+
+    def refreshed(visitor: Visitor) -> str:
+        page.host.refresh()
+        return ""
+
+    # A picture that is begun before the server has answered has the tab's choice too; it is looked at then.
+    pick = f"(label, where) => vaeManager.pick('{tab}', label, where)"
+    on_input_in_browser(dropdown, pick, [dropdown, scope], [tab_choice])
+    apply_to = f"(label, where) => vaeManager.pick('{tab}', where === {json.dumps(THIS_TAB)} ? label : '', where)"
+    on_input_in_browser(scope, apply_to, [dropdown, scope], [tab_choice])
+    picks = Work(page.host, picked, refused)
+    on_pick(parts.pick, picks, [parts.message, scope], [parts.outcome, answer], tab_choice, tab)
+    on_message(parts.act, acting(page), [parts.message], parts.refusal, tab)
+    lines_came = f"vaeManager.linesCame('{tab}');"
+    on_sync(parts.sync, Work(page.host, synced, unchanged), [tab_choice], [dropdown], js_after=lines_came)
+    refresh = Work(page.host, refreshed, lambda sentence: refused(sentence)[1])
+    on_click(parts.refresh, refresh, [], [answer], js_after="() => { vaeManager.renew(); }")
+    on_change(tab_choice, f"(word) => {{ vaeManager.tabChose('{tab}', word); }}")
+
+
+def _scope(page: Page, prefix: str) -> Any:
+    words = page.words
+    first = THIS_TAB if page.host.shared_with_others else EVERYWHERE
+    return gr.Radio(
+        [(words(say("everywhere")), EVERYWHERE), (words(say("this tab only")), THIS_TAB)],
+        value=first,
+        label=words(say("Applies to")),
+        elem_id=f"{prefix}_scope",
+        elem_classes=["vm-scope"],
+    )
+
+
+def _unseen_button(element: str) -> Any:
+    """What the page's script clicks. A button that gradio holds for invisible is not in the page."""
+    return gr.Button(visible=True, elem_id=element, elem_classes=["vm-hidden"])
+
+
+def settings_region() -> str:
+    """The place of the settings section."""
+    return f'<div class="vae-manager" data-vae-settings>{region("settings")}{answers_home()}</div>'
+
+
+NAME = f"vae_manager_{LIBRARY}"
+SECOND = f"vae_manager_{COMPARISON}"
+THIRD = f"vae_manager_{DOWNLOADS}"
+
+
+def build_tab(page: Page) -> Any:
+    """The tab's own pages: regions that the browser fills once they are seen, and one way for messages."""
+    words = page.words
+    with (
+        gr.Blocks(analytics_enabled=False) as blocks,
+        gr.Column(elem_id=f"{NAME}_page", elem_classes=["vae-manager", "vm-tab"]),
+    ):
+        home = gr.HTML(answers_home())
+        with gr.Tabs(elem_id=f"{NAME}_pages") as pages:
+            with gr.TabItem(words(say("Library")), id=LIBRARY):
+                shelf = gr.HTML(
+                    f'<div class="vm-shelf"><section class="vm-left">{region("library-bar", live=True)}'
+                    f"{views.library_frame(words)}{region('library-forms')}{region('trash')}</section>"
+                    f'<section class="vm-right">{region("file")}</section></div>',
+                    elem_id=f"{NAME}_shelf",
+                )
+            with gr.TabItem(words(say("Comparison")), id=COMPARISON, elem_id=f"{SECOND}_page"):
+                which = gr.HTML(_which(page) + answers_home())
+                with gr.Row(elem_classes=["vm-compare"]):
+                    setup = gr.HTML(region("compare-setup"), elem_id=f"{SECOND}_setup")
+                    own = picture_field(words(say("Your own image")), f"{SECOND}_own")
+                results = gr.HTML(
+                    f"{region('compare-kept')}{region('compare-progress', live=True)}{frame(words)}"
+                    f"{region('compare-cards')}",
+                    elem_id=f"{SECOND}_results",
+                )
+            with gr.TabItem(words(say("Downloads")), id=DOWNLOADS, elem_id=f"{THIRD}_page"):
+                fetched = gr.HTML(
+                    f'{answers_home()}<div class="vm-fetch"><section>{region("catalogue")}</section>'
+                    f"<section>{region('forms')}{region('downloads')}</section></div>"
+                )
+        message = gr.Textbox("", visible=False)
+        refusal = gr.HTML("", elem_classes=["vm-hidden"])
+        act, compare = (
+            gr.Button(visible=True, elem_id=f"{NAME}_{name}", elem_classes=["vm-hidden"]) for name in ("act", "compare")
+        )
+
+    with blocks:
+        on_message(act, acting(page), [message], refusal, LIBRARY)
+        on_message(compare, comparing(page), [message, own], refusal, LIBRARY)
+        on_change(own, "(picture) => { vaeComparison.pictureCame(picture !== null); }")
+    keep_out_of_ui_config(pages, home, refusal, shelf, which, setup, own, results, fetched, message, act, compare)
+    return blocks
+
+
+def _which(page: Page) -> str:
+    """Folded by the browser alone, so that it stays as the person left it."""
+    summary = escape(page.words(say("Which VAE?")))
+    return f'<details class="vm-more vm-which"><summary>{summary}</summary>{region("which")}</details>'

@@ -1,0 +1,464 @@
+"""Comparison on the page: its view model, its actions and the files that it saves."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ...choice import BUILTIN, Choice
+from ...compare import Comparison, Encoder, Kept, Result
+from ...compare.metrics import Figures
+from ...errors import DiskError, NotFoundError, RefusedError, UsageError
+from ...files.state_file import parse_json
+from ...jobs import Handle, JobView
+from ...library import VaeFile, scan
+from ...sentences import Sentence, megabytes, say
+from ...service import Service
+from ..comparison_job import begin
+from ..hosts.host import MOST_PIXELS, Offer, Wanted
+from ..hosts.host_values import Act
+from ..translation import Words, plain, words_for
+from .vae_options import question_of, read_options
+from .views.labels import choice_name
+
+if TYPE_CHECKING:
+    from ...compare.pictures import Labelled
+    from ...files import FileRecord
+    from ..hosts.host import Comparing, Host
+    from .actions import Do
+
+__all__ = ["save"]
+
+
+PROPOSED = 4
+"""VAEs that are compared where nobody has chosen any; more is a longer wait."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One that was made, and is kept."""
+
+    kept: Kept
+    why_not: Sentence | None
+    """Why it cannot be compared; None: it can."""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A VAE that can be chosen for a comparison."""
+
+    offer: Offer
+    proposed: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    pictures: Sequence[Picture]
+    keeps: bool
+    """The last pictures are kept at all: a setting."""
+    chips: Sequence[Chip]
+    kept: Sequence[Comparison]
+    """The newest first."""
+    now: Comparison | None
+    """The one of them that is shown."""
+    saving: JobView | None
+    saved: Sequence[Path]
+    """The files that it was saved as last; the sheet is the last of them."""
+    shows_paths: bool
+    """True if the page may name folders of this machine."""
+    choose_refused: Sentence | None
+
+    @property
+    def active(self) -> bool:
+        saving = self.saving is not None and not self.saving.state.ended
+        return saving or any(not comparison.ended for comparison in self.kept)
+
+
+class Offers:
+    """What can decode, worked out anew only where the checkpoint, the WebUI's list or what is known of a file is
+    another one: the page asks often."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stand: object = None
+        self._records: Mapping[Path, FileRecord] = {}
+        self._offers: Sequence[Offer] = ()
+
+    def of(self, host: Host, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
+        """`records` is another object if anything in it is (`Upkeep.records`)."""
+        in_use = host.in_use()
+        stand = (in_use.checkpoint_file, host.files(), host.signature())
+        with self._lock:
+            if stand != self._stand or records is not self._records:
+                self._offers, self._stand, self._records = host.comparing.offers(records), stand, records
+            return [replace(offer, in_use=offer.path == in_use.path) for offer in self._offers]
+
+
+def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers, shown: str = "") -> Section:
+    """Look at everything once. `shown` is the id of the comparison to look at; the newest where it is not kept."""
+    kept = service.comparisons.all()
+    now = next((comparison for comparison in kept if comparison.id == shown), next(iter(kept), None))
+    return Section(
+        pictures=[Picture(kept, _why_not(host, kept)) for kept in host.comparing.kept.all()],
+        keeps=host.comparing.kept.wanted,
+        chips=chips(host, service, files, offers),
+        kept=kept,
+        now=now,
+        saving=service.saving.view(key_of(now)) if now is not None else None,
+        saved=service.saved.get(now.id, ()) if now is not None else (),
+        shows_paths=host.shows_paths,
+        choose_refused=host.refusal(Act.CHOOSE),
+    )
+
+
+def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Sequence[Chip]:
+    """The one in use first, then what fits, then what does not. The first that fit are proposed, each set of weights
+    once."""
+    options = {option.word: option for option in read_options(host, service, files, host.choice())}
+    records = service.upkeep.records(files)
+
+    def told(offer: Offer) -> Offer:
+        return replace(offer, refusal=offer.refusal or question_of(options.get(offer.vae)))
+
+    every = map(told, offers.of(host, records))
+    found = sorted(every, key=lambda one: (not one.in_use, one.refusal is not None))
+    fitting = [offer for offer in found if offer.refusal is None or offer.in_use]
+    own = host.in_use().checkpoint_file
+    prints = service.index.known_fingerprints(Path(own)) if own else None
+
+    def weights(offer: Offer) -> frozenset[str]:
+        if offer.path is None:
+            return frozenset([prints.weights] if prints is not None else [])
+        return _hashes(records.get(Path(offer.path)))
+
+    proposed = _different(fitting, weights)[:PROPOSED]
+    return [Chip(offer, offer in proposed) for offer in found]
+
+
+def proposed(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Sequence[str]:
+    """Words of the VAEs that are compared if nobody has chosen any: those that the page has ticked."""
+    service.upkeep.look(files)
+    return [chip.offer.vae for chip in chips(host, service, files, offers) if chip.proposed]
+
+
+def _different(offers: Sequence[Offer], weights: Callable[[Offer], frozenset[str]]) -> list[Offer]:
+    """The first offer of each set of weights, as far as they are known."""
+    seen: set[str] = set()
+    found = []
+    for offer in offers:
+        hashes = weights(offer)
+        if seen.isdisjoint(hashes):
+            found.append(offer)
+        seen |= hashes
+    return found
+
+
+def _hashes(record: FileRecord | None) -> frozenset[str]:
+    """What is equal in two files of the same weights: a hash of the bytes or of the weights, the catalogue's entry."""
+    if record is None:
+        return frozenset()
+    entry = record.entry.id if record.entry is not None else None
+    return frozenset(known for known in (record.weights, record.sha256, entry) if known is not None)
+
+
+def _why_not(host: Host, kept: Kept) -> Sentence | None:
+    try:
+        host.comparing.order(Wanted(kept, ()))
+    except RefusedError as error:
+        return error.sentence
+    return None
+
+
+def key_of(comparison: Comparison) -> str:
+    """Of the job that saves it."""
+    return f"save {comparison.id}"
+
+
+def title_text(comparison: Comparison, words: Words) -> str:
+    title = comparison.title
+    return plain(title if isinstance(title, str) else words(title))
+
+
+def start_saving(host: Host, service: Service, comparison: Comparison, words: Words) -> None:
+    """Write it in the background; `service.saved` then tells the files. Raises RefusedError."""
+    if not comparison.ended or all(result.decoded.pixels is None for result in comparison.results):
+        raise RefusedError(say("There is no finished picture to save yet."))
+
+    def work(handle: Handle) -> None:
+
+        paths = save(host.comparing, comparison, words, title_text(comparison, words))
+        known = {id: paths for id, paths in service.saved.items() if service.comparisons.get(id) is not None}
+        service.saved = {**known, comparison.id: paths}
+
+    service.saving.start(key_of(comparison), title_text(comparison, words), work)
+
+
+FINE_SSIM: Final = 0.999
+"""Above it, three digits would read as 1."""
+
+
+def words_of(result: Result, comparison: Comparison, words: Words) -> str:
+    """What is seen, against the reference."""
+    separator = words(say(", "))
+    if is_reference(result, comparison):
+        return separator.join([words(say("reference")), *(words(word) for word in result.words)])
+    if comparison.lacks_reference:
+        return words(say("held against nothing: the VAE in use gave no picture"))
+    return separator.join(words(word) for word in result.words)
+
+
+def is_reference(result: Result, comparison: Comparison) -> bool:
+    return result.decoded.vae == comparison.reference
+
+
+def notes_of(result: Result) -> Sequence[Sentence]:
+    """What is unusual about the picture."""
+    return [note for note in (result.decoded.foreign, result.decoded.note) if note is not None]
+
+
+def figures_of(result: Result, words: Words) -> Sequence[str]:
+    """How like the reference, time and memory."""
+    decoded = result.decoded
+    parts: list[Sentence | str] = [] if result.figures is None else list(_likeness(result.figures))
+    if decoded.pixels is not None:
+        parts.append(say("{count} s", count=f"{decoded.seconds:.{2 if decoded.seconds < 10 else 0}f}"))
+    if decoded.peak is not None:
+        parts.append(say("{amount} of GPU memory", amount=megabytes(decoded.peak)))
+    if decoded.nan:
+        parts.append("NaN")
+    return [part if isinstance(part, str) else words(part) for part in parts]
+
+
+def shifts_of(result: Result, words: Words) -> Sequence[str]:
+    """Colour, contrast and sharpness, against the reference."""
+    figures = result.figures
+    if figures is None or figures.identical:
+        return ()
+    shifts = (
+        say("brightness {shift}", shift=_signed(figures.lightness)),
+        say("saturation {shift}", shift=_percent(figures.saturation)),
+        say("contrast {shift}", shift=_percent(figures.contrast)),
+        say("green–red {shift}", shift=_signed(figures.green_red)),
+        say("blue–yellow {shift}", shift=_signed(figures.blue_yellow)),
+        say("sharpness {shift}", shift=_percent(figures.sharpness)),
+    )
+    return [words(shift) for shift in shifts]
+
+
+def _likeness(figures: Figures) -> list[str]:
+    if figures.identical:
+        return ["SSIM 1", "PSNR ∞"]
+    parts: list[str] = []
+    if figures.ssim is not None:
+        parts.append(f"SSIM {figures.ssim:.{5 if figures.ssim > FINE_SSIM else 3}f}")
+    if figures.psnr is not None:
+        parts.append(f"PSNR {figures.psnr:.1f} dB")
+    if figures.lpips is not None:
+        parts.append(f"LPIPS {figures.lpips:.3f}")
+    return parts
+
+
+def _signed(value: float) -> str:
+    """One digit behind the point, with the sign that typesetters use; nothing is "−0.0"."""
+    text = f"{abs(value):.1f}"
+    return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
+
+
+def _percent(part: float) -> str:
+    text = f"{abs(part) * 100:.0f}"
+    return f"{text} %" if text == "0" else f"{'+' if part > 0 else '−'}{text} %"
+
+
+SHEET = "comparison"
+"""The name of the sheet, where a VAE's picture has that VAE's."""
+
+
+def save(comparing: Comparing, comparison: Comparison, words: Words, title: str) -> Sequence[Path]:
+    """Write all pictures and the sheet into the host's folder for what is saved; the sheet is the last of the paths.
+
+    Nothing is overwritten. A VAE file whose hash is not known yet is hashed, which takes a moment. Raises DiskError.
+    """
+    from ...compare.pictures import Labelled, png, sheet
+
+    results = [_hashed(comparing, comparison, result) for result in comparison.results]
+    labelled = [_labelled(result, comparison, words) for result in results]
+    if comparison.original is not None:
+        labelled.insert(0, Labelled(words(say("Original")), comparison.original, []))
+    folder = comparing.save_folder()
+    names = _names(comparison.vaes)
+    files = [
+        (f"{names[result.decoded.vae]}.png", png(result.decoded.pixels, result.infotext))
+        for result in results
+        if result.decoded.pixels is not None
+    ]
+    files.append((f"{SHEET}.png", sheet(title, labelled, infotext=comparison.infotext)))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = next(n for n in itertools.count(1) if not any(folder.glob(f"vae-{n:05}-*")))
+        return [_written(folder / f"vae-{number:05}-{name}", content) for name, content in files]
+    except OSError as error:
+        reason = error.strerror or error
+        raise DiskError(say("{path} cannot be written: {reason}", path=folder, reason=reason)) from error
+
+
+def _labelled(result: Result, comparison: Comparison, words: Words) -> Labelled:
+    """Its name, and below it what is said in the page: words first, figures behind them."""
+    from ...compare.pictures import Labelled
+
+    decoded, name = result.decoded, plain(choice_name(Choice(result.decoded.vae), words))
+    if decoded.error is not None:
+        return Labelled(name, decoded.pixels, [plain(words(decoded.error))])
+    figures = [" · ".join(parts) for parts in (figures_of(result, words), shifts_of(result, words)) if parts]
+    notes = [words(note) for note in notes_of(result)]
+    return Labelled(name, decoded.pixels, [words_of(result, comparison, words), *figures, *notes])
+
+
+def _names(vaes: Sequence[str]) -> Mapping[str, str]:
+    """What the picture of each VAE is called: without the suffix, unless something else is called so too."""
+    stems = {vae: "Built-in" if vae == BUILTIN.word else Path(vae).stem for vae in vaes}
+    taken = Counter(stem.lower() for stem in [*stems.values(), SHEET])
+    return {vae: stem if vae == BUILTIN.word or taken[stem.lower()] == 1 else vae for vae, stem in stems.items()}
+
+
+def _hashed(comparing: Comparing, comparison: Comparison, result: Result) -> Result:
+    if comparison.infotext is None or result.infotext is None or result.decoded.pixels is None:
+        return result
+    return replace(result, infotext=comparing.infotext(comparison.infotext, result.decoded.vae, hashed=True))
+
+
+def _written(path: Path, content: bytes) -> Path:
+    with path.open("xb") as file:
+        file.write(content)
+    return path
+
+
+Action = dict[str, Any]
+
+PROMPT_SHOWN: Final = 60
+"""Characters of a prompt that tell a picture from the others."""
+
+
+def title_of(kept: Kept) -> str:
+    """When it was made, and how its prompt begins."""
+    prompt = kept.infotext.partition("\n")[0].strip()
+    shown = prompt if len(prompt) <= PROMPT_SHOWN else prompt[:PROMPT_SHOWN].rstrip() + "…"
+    when = time.strftime("%H:%M:%S", time.localtime(kept.when))
+    return f"{when} · {kept.size[0]} × {kept.size[1]}" + (f" · {shown}" if shown else "")
+
+
+def _compare(host: Host, service: Service, action: Action) -> None:
+    """A kept picture, with the VAEs that were chosen."""
+    kept = host.comparing.kept.get(action["kept"])
+    if kept is None:
+        raise NotFoundError(say("This picture is no longer kept. Take one of those that are listed."))
+    begin(host.comparing, service, Wanted(kept, _chosen(action)), title_of(kept))
+
+
+def _compare_shown(host: Host, service: Service, action: Action) -> None:
+    """The picture that a person looks at in a tab, known by its infotext; else the last one of the tab, or of all.
+
+    `vaes` are those that the person has ticked; empty if the page's proposal stands.
+    """
+    shown = _squeezed(action["infotext"])
+    every = host.comparing.kept.all()
+    if shown:
+        kept = next((one for one in every if _squeezed(one.infotext) == shown), None)
+    else:
+        kept = next((one for one in every if one.tab == action["tab"]), next(iter(every), None))
+    if kept is None and not host.comparing.kept.wanted:
+        raise RefusedError(
+            say(
+                "The settings say that no picture is kept, so there is nothing to decode anew. “Your own image” "
+                "can be compared all the same."
+            )
+        )
+    if kept is None and shown and every:
+        raise RefusedError(
+            say(
+                "The picture that is shown is no longer kept as it was before its VAE decoded it. Take one of the "
+                "list, or encode it as your own image."
+            )
+        )
+    if kept is None:
+        raise RefusedError(say("No picture has been made yet. Make one, or take your own image."))
+    vaes = _words_of(action) or proposed(host, service, scan(host.folders()), Offers())
+    noted = replace(kept, note=_looks_otherwise(kept, action["size"]) or kept.note)
+    begin(host.comparing, service, Wanted(noted, vaes), title_of(kept))
+
+
+def _looks_otherwise(kept: Kept, size: Sequence[Any]) -> Sentence | None:
+    """What to say where the picture of that infotext has another size than the shown one of `size`."""
+    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size) or tuple(size) == kept.size:
+        return None
+    return say(
+        "What you saw is {width} × {height}: several pictures put together, or one that was enlarged after the decode. "
+        "This is the decoded picture that its infotext belongs to.",
+        width=size[0],
+        height=size[1],
+    )
+
+
+def _squeezed(text: str) -> str:
+    """Without white space: the page has changed that."""
+    return "".join(text.split())
+
+
+def compare_picture(host: Host, service: Service, message: str, picture: Path | bytes | None) -> None:
+    """Compare the person's own picture; `message` lists the VAEs, and holds the flag for encoding it with each one."""
+    from ...compare.pictures import read_picture
+
+    if picture is None:
+        raise UsageError(say("Put a picture in first: drop it on the field, or click there."))
+    try:
+        action = parse_json(message.encode("utf-8", "surrogatepass"))
+        chosen, each = _chosen(action), action["each"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(say("The page is out of date. Reload it.")) from None
+    try:
+        pixels = read_picture(picture, max_pixels=MOST_PIXELS)
+    except OSError as error:
+        raise NotFoundError(say("This picture is not there.")) from error
+    height, width = pixels.shape[:2]
+    title: Sentence = say("Your own image, {width} × {height}", width=width, height=height)
+    begin(host.comparing, service, Wanted(Encoder(pixels, each is True), chosen), title)
+
+
+def _chosen(action: Action) -> Sequence[str]:
+    vaes = _words_of(action)
+    if not vaes:
+        raise UsageError(say("Choose at least one VAE."))
+    return vaes
+
+
+def _words_of(action: Action) -> list[str]:
+    vaes = action["vaes"]
+    if not all(isinstance(vae, str) for vae in vaes):
+        raise UsageError(say("The page is out of date. Reload it."))
+    return list(vaes)
+
+
+def _save(host: Host, service: Service, action: Action) -> None:
+    words = words_for(host.language(), host.translations())
+    start_saving(host, service, comparison_of(service, action["id"]), words)
+
+
+def comparison_of(service: Service, id: str) -> Comparison:
+    found = service.comparisons.get(id)
+    if found is None:
+        raise NotFoundError(say("This comparison is no longer kept."))
+    return found
+
+
+COMPARISON_ACTIONS: Final[dict[str, tuple[Do, dict[str, type]]]] = {
+    "compare": (_compare, {"kept": str, "vaes": list}),
+    "compare-shown": (_compare_shown, {"tab": str, "infotext": str, "size": list, "vaes": list}),
+    "stop-comparison": (lambda host, service, action: service.comparing.stop(action["id"]), {"id": str}),
+    "save-comparison": (_save, {"id": str}),
+}
+"""What a message may ask for, and the fields that it must bring."""

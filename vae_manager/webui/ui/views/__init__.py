@@ -1,0 +1,38 @@
+"""How the page looks: facts in, HTML out. Pure; every name that comes from a file or a server is escaped."""
+
+from .components import answer, one_primary, question
+from .download_list import catalogue, downloads, downloads_now, forms, offers, settings
+from .file_panel import adopt_form, file_details
+from .labels import choice_name, dropdown
+from .library_table import library_bar, library_frame, library_row, trash
+from .status import Figures, answers, faults, job_figures, status, title, work_figures
+from .which_vae import pasted, pasted_title
+
+__all__ = [
+    "Figures",
+    "adopt_form",
+    "answer",
+    "answers",
+    "catalogue",
+    "choice_name",
+    "downloads",
+    "downloads_now",
+    "dropdown",
+    "faults",
+    "file_details",
+    "forms",
+    "job_figures",
+    "library_bar",
+    "library_frame",
+    "library_row",
+    "offers",
+    "one_primary",
+    "pasted",
+    "pasted_title",
+    "question",
+    "settings",
+    "status",
+    "title",
+    "trash",
+    "work_figures",
+]
