@@ -77,7 +77,7 @@ CORE_TESTS = [
     "cli",
     "service",
     "sync",
-    "upkeep",
+    "maintenance",
     "words",
 ]
 """Folders of tests that need neither gradio, nor torch, nor a browser."""
@@ -104,7 +104,7 @@ ADMISSION_TESTS = "tests/admission"
 """On both: each has paths of its own to an event."""
 
 QUICK_TESTS = ["tests/catalogue", "tests/words", "tests/records/test_verdict.py", "tests/files/test_inspection.py",
-               "tests/files/test_renaming.py", "tests/jobs", "tests/upkeep"]  # fmt: skip
+               "tests/files/test_renaming.py", "tests/jobs", "tests/maintenance"]  # fmt: skip
 """Pure tests that `check` runs: neither sockets nor another process."""
 
 

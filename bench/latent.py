@@ -27,7 +27,7 @@ import torch
 from bench.results import write
 from tests.vaes import BASE, OTHER, TUNED
 from tests.vaes.autoencoder import load
-from vae_manager.swap import places
+from vae_manager.swap import named_tensors
 from vae_manager.swap.weights import SAME, LatentTest, latent_test, sample_picture
 
 NOISES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2)
@@ -53,7 +53,7 @@ def main() -> None:
     options.add_argument("--trials", type=int, default=240, help="of each kind")
     count = options.parse_args().trials
     vaes = {"base": load(BASE), "tuned": load(TUNED), "other": load(OTHER)}
-    weights = {name: {key: place.data for key, place in places(vae).items()} for name, vae in vaes.items()}
+    weights = {name: {key: place.data for key, place in named_tensors(vae).items()} for name, vae in vaes.items()}
     module, draw = load(BASE), torch.Generator().manual_seed(1)
     trials = {
         kind: list(itertools.islice(_trials(module, weights, pairs, draw), count)) for kind, pairs in PAIRS.items()

@@ -104,9 +104,9 @@ def measure(what: str, count: int, place: Path | None) -> dict[str, Any]:
 
 def queue(count: int) -> dict[str, Any]:
     from vae_manager.catalogue import HubSource
-    from vae_manager.downloads import Wanted
+    from vae_manager.downloads import DownloadItem
     from vae_manager.service import Service
-    from vae_manager.transfer import Network, Order
+    from vae_manager.transfer import DownloadRequest, Network
 
     def network() -> Network:
         threading.Event().wait()
@@ -119,8 +119,10 @@ def queue(count: int) -> dict[str, Any]:
         def work() -> None:
             for number in range(count):
                 digest = hashlib.sha256(f"{number}".encode()).hexdigest()
-                order = Order((HubSource("a/b", f"{number}.safetensors"),), folder, f"{number}.safetensors", digest)
-                service.downloads.get(Wanted(order, f"{number}"), network)
+                order = DownloadRequest(
+                    (HubSource("a/b", f"{number}.safetensors"),), folder, f"{number}.safetensors", digest
+                )
+                service.downloads.get(DownloadItem(order, f"{number}"), network)
             assert len(service.downloads.views()) == count
 
         seconds = cpu(work)
@@ -143,7 +145,7 @@ def page(place: Path) -> dict[str, Any]:
         shown = Page(host, service)
         files = len(host.files())
         shown.state({}, library=("", ""))
-        while service.upkeep.looking or service.hashing():
+        while service.maintenance.looking or service.hashing():
             time.sleep(0.2)
         stamp = shown.state({}, library=("", ""))["library"]["stamp"]
         time.sleep(3)  # the folder's time is no longer that of a moment ago

@@ -45,7 +45,7 @@ MUTATIONS = [
         "library/verification.py",
         "        if has_numbers:\n            found = find_nan(",
         "        if False:\n            found = find_nan(",
-        ["tests/upkeep/test_verifying.py", "tests/library/test_verification.py"],
+        ["tests/maintenance/test_verifying.py", "tests/library/test_verification.py"],
     ),
     Mutation(
         "the page's state is given to other sites",
@@ -115,7 +115,7 @@ MUTATIONS = [
         "library/inspection_cache.py",
         "problems = record.problems if is_told or failure is None else (*record.problems, failure)",
         "problems = record.problems",
-        ["tests/upkeep/test_records.py"],
+        ["tests/maintenance/test_records.py"],
     ),
     Mutation(
         "zeros where a download is not filled pass",
@@ -165,7 +165,7 @@ MUTATIONS = [
         "maintenance.py",
         'paths = ["", *entries, *(f"{entry}/files" for entry in entries)]',
         'paths = [""]',
-        ["tests/upkeep/test_removed_files.py"],
+        ["tests/maintenance/test_removed_files.py"],
     ),
     Mutation(
         "a LoRA comes whole",

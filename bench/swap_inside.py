@@ -30,7 +30,7 @@ from modules import call_queue, devices, script_callbacks, sd_vae, shared
 from modules import patches as webui_patches
 
 from vae_manager.service import Service, the_service
-from vae_manager.swap import places, swapper, weight_reader, weights
+from vae_manager.swap import named_tensors, swapper, weight_reader, weights
 from vae_manager.webui.hosts.common import adapter, options, patches, vae_state
 from vae_manager.webui.hosts.host_values import host_here
 
@@ -45,7 +45,7 @@ OWN = "load_vae", "load_vae_dict", "reload_vae_weights"
 LEAST = 100_000_000
 """Bytes of a file that is worth timing."""
 
-CALM, LOOK = 0.2, 0.2
+CALM, WARNING = 0.2, 0.2
 """Processors that may be busy with something else when a round begins, and the seconds over which that is looked at."""
 
 OURS, OURS_DEVICE = "ours", "ours, on the GPU"
@@ -163,14 +163,16 @@ class Bench:
         self.settle()
         if sd_vae.loaded_vae_file != self.files[target]:
             raise Unusable(f"The books name {sd_vae.loaded_vae_file}, not {target}.")
-        if _sums(places(self.module)) != self.right[target]:
+        if _sums(named_tensors(self.module)) != self.right[target]:
             raise Unusable(f"What is in the model is not {target}.")
         return {"swap": done - started, "then": ended - done}
 
     def read_all(self) -> None:
         """Read each byte of the weights once."""
         with torch.no_grad():
-            float(torch.stack([tensor.sum(dtype=torch.float32) for tensor in places(self.module).values()]).sum())
+            float(
+                torch.stack([tensor.sum(dtype=torch.float32) for tensor in named_tensors(self.module).values()]).sum()
+            )
 
     def decode(self) -> None:
         latent = torch.zeros((1, 4, 8, 8), device=devices.device, dtype=next(self.module.parameters()).dtype)
@@ -356,14 +358,14 @@ def _size(path: str) -> int:
 def _from_file(path: str, module: Any) -> Mapping[str, torch.Tensor]:
     """By safetensors' own reader, as the model wants them."""
     tensors = safetensors.torch.load_file(path)
-    return {name: tensors[name].to(place.dtype) for name, place in places(module).items()}
+    return {name: tensors[name].to(place.dtype) for name, place in named_tensors(module).items()}
 
 
 def _sums(tensors: Mapping[str, torch.Tensor]) -> list[int]:
     """One number a tensor, of its numbers' bits, in whatever order they lie."""
-    words = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+    translate = {2: torch.int16, 4: torch.int32, 8: torch.int64}
     flat = [tensors[name].detach().reshape(-1) for name in sorted(tensors)]
-    given: list[int] = torch.stack([one.view(words[one.element_size()]).sum() for one in flat]).tolist()
+    given: list[int] = torch.stack([one.view(translate[one.element_size()]).sum() for one in flat]).tolist()
     return given
 
 
@@ -457,7 +459,7 @@ def wait_for_calm(longest: float) -> None:
     until = time.monotonic() + longest
     while time.monotonic() < until:
         with busy_elsewhere() as others:
-            time.sleep(LOOK)
+            time.sleep(WARNING)
         if others[0] < CALM:
             return
 

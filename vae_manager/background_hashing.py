@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import NotFoundError
-from .jobs import Handle, Lane
+from .jobs import JobContext, JobQueue
 
 if TYPE_CHECKING:
     from .library.index import Index
@@ -28,7 +28,7 @@ WEIGHTS = "weights of "
 class Learning:
     """Jobs on a lane that is somebody else's. All methods may be called from any thread."""
 
-    def __init__(self, lane: Lane, hashes: Callable[[], HashStore], index: Callable[[], Index]) -> None:
+    def __init__(self, lane: JobQueue, hashes: Callable[[], HashStore], index: Callable[[], Index]) -> None:
         self._lane = lane
         self._hashes = hashes
         self._index = index
@@ -57,7 +57,7 @@ class Learning:
             if self._index().known_fingerprints(path) is None:
                 self._ask(f"{WEIGHTS}{path}", path, self._fingerprint)
 
-    def _ask(self, key: str, path: Path, work: Callable[[Handle, Path, int], None]) -> None:
+    def _ask(self, key: str, path: Path, work: Callable[[JobContext, Path, int], None]) -> None:
         now = stamp(path)
         if now is None:
             return
@@ -67,10 +67,10 @@ class Learning:
             self._asked.add((key, now))
         self._lane.start(key, path.name, lambda handle: work(handle, path, now[1]))
 
-    def _hash(self, handle: Handle, path: Path, size: int) -> None:
+    def _hash(self, handle: JobContext, path: Path, size: int) -> None:
         self._hashes().compute(path, report=lambda done: handle.report("hashing", done, size), stop=handle.stop)
 
-    def _fingerprint(self, handle: Handle, path: Path, size: int) -> None:
+    def _fingerprint(self, handle: JobContext, path: Path, size: int) -> None:
         with suppress(NotFoundError):  # it holds no VAE, or is gone: nothing is wrong with that
             self._index().fingerprints_of(
                 path, report=lambda done, total: handle.report("fingerprinting", done, total), stop=handle.stop

@@ -53,7 +53,7 @@ class Rule(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Situation:
+class ResolutionContext:
     """What the rules look at."""
 
     choice: Choice
@@ -87,7 +87,7 @@ class Resolution:
     """The same, where the choice comes before it and means another VAE."""
 
 
-def resolve(situation: Situation) -> Resolution:
+def resolve(situation: ResolutionContext) -> Resolution:
     """Apply the WebUI's rules (modules/sd_vae.py resolve_vae, v1.6 to v1.10.1) and name the one that won.
 
     The default for a family is the project's own: where none is set, the rules are the WebUI's exactly.
@@ -101,7 +101,7 @@ def resolve(situation: Situation) -> Resolution:
     return replace(found, preferred=preferred, overrides=preferred if overridden else None)
 
 
-def _resolve(situation: Situation) -> Resolution:
+def _resolve(situation: ResolutionContext) -> Resolution:
     if situation.vae_path is not None:
         return Resolution(situation.vae_path, Rule.VAE_PATH)
     if situation.setting_overrides_card and not situation.choice.is_automatic:
@@ -109,7 +109,7 @@ def _resolve(situation: Situation) -> Resolution:
     return _from_card(situation) or _near_checkpoint(situation) or _from_setting(situation)
 
 
-def _from_setting(situation: Situation) -> Resolution:
+def _from_setting(situation: ResolutionContext) -> Resolution:
     name = situation.choice.file_name
     if situation.choice.is_builtin:
         return Resolution(None, Rule.SETTING)
@@ -120,7 +120,7 @@ def _from_setting(situation: Situation) -> Resolution:
     return Resolution(situation.files[name], Rule.SETTING)
 
 
-def _from_family(situation: Situation) -> Resolution:
+def _from_family(situation: ResolutionContext) -> Resolution:
     default = situation.family_default
     if default is None:
         return Resolution(None, Rule.NOTHING_NEARER)
@@ -129,7 +129,7 @@ def _from_family(situation: Situation) -> Resolution:
     return Resolution(situation.files[default], Rule.FAMILY)
 
 
-def _from_card(situation: Situation) -> Resolution | None:
+def _from_card(situation: ResolutionContext) -> Resolution | None:
     preference = situation.card_preference
     if preference is None or preference == AUTOMATIC.word:
         return None
@@ -139,7 +139,7 @@ def _from_card(situation: Situation) -> Resolution | None:
     return Resolution(path, Rule.CARD) if path is not None else None
 
 
-def _near_checkpoint(situation: Situation) -> Resolution | None:
+def _near_checkpoint(situation: ResolutionContext) -> Resolution | None:
     if not situation.near_names:
         return None
     stem = stem_of(situation.checkpoint_file)
@@ -156,7 +156,7 @@ def stem_of(checkpoint_file: str) -> str:
 
 
 @dataclass(frozen=True)
-class Caught:
+class PrefixMatch:
     """A VAE file that Automatic takes for a checkpoint, though it is not called as that checkpoint's own would be."""
 
     file: str
@@ -164,7 +164,7 @@ class Caught:
     """The checkpoint's file name without its suffix."""
 
 
-def caught_by(file_names: Iterable[str], checkpoint_stems: Iterable[str]) -> Sequence[Caught]:
+def caught_by(file_names: Iterable[str], checkpoint_stems: Iterable[str]) -> Sequence[PrefixMatch]:
     """Which files Automatic takes by the beginning of their names alone: a checkpoint `sd` gets the first `sd…`.
 
     `file_names` stand in the WebUI's order. A file called `sd.safetensors` or `sd.vae.safetensors` is meant for `sd`,
@@ -176,7 +176,7 @@ def caught_by(file_names: Iterable[str], checkpoint_stems: Iterable[str]) -> Seq
     for stem in sorted(set(checkpoint_stems)):
         taken = min(_starting_with(stem, order, bisect.bisect_left(names, stem)), default=None)
         if taken is not None and not _is_meant_for(stem, taken[1]):
-            caught.append(Caught(taken[1], stem))
+            caught.append(PrefixMatch(taken[1], stem))
     return caught
 
 

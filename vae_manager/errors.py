@@ -18,13 +18,13 @@ VaeManagerError                 exit status of the command line
 │   └── NotAdmittedError        7  another web page asks, or one under a name that is not this server's
 └── Cancelled                 130  the person said stop
 
-Each carries a `Sentence`: what happened, to which file, what is unharmed, what to do next. Whether an error is tried
+Each carries a `Message`: what happened, to which file, what is unharmed, what to do next. Whether an error is tried
 again is a class, never a look at its text.
 """
 
 from __future__ import annotations
 
-from .sentences import Sentence
+from .messages import Message
 
 __all__ = [
     "BrokenFileError",
@@ -48,13 +48,13 @@ __all__ = [
 
 
 class VaeManagerError(Exception):
-    """The root. `sentence` is for people, `exit_status` for the command line."""
+    """The root. `message` is for people, `exit_status` for the command line."""
 
     exit_status = 1
 
-    def __init__(self, sentence: Sentence) -> None:
-        super().__init__(str(sentence))
-        self.sentence = sentence
+    def __init__(self, message: Message) -> None:
+        super().__init__(str(message))
+        self.message = message
 
 
 class UsageError(VaeManagerError):
@@ -72,8 +72,8 @@ class NetworkError(VaeManagerError):
 class TransientNetworkError(NetworkError):
     """Worth another try; `retry_after` is the server's own wish in seconds, where it gave one."""
 
-    def __init__(self, sentence: Sentence, retry_after: float | None = None) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: Message, retry_after: float | None = None) -> None:
+        super().__init__(message)
         self.retry_after = retry_after
 
 
@@ -88,8 +88,8 @@ class IntegrityError(VaeManagerError):
 class BrokenFileError(IntegrityError):
     """`code` tells machines in which way: `truncated`, `unsafe-pickle`, …; see `files.record.Problem`."""
 
-    def __init__(self, sentence: Sentence, code: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: Message, code: str) -> None:
+        super().__init__(message)
         self.code = code
 
 
@@ -124,8 +124,8 @@ class NoVaeError(RefusedError):
 class NameTakenError(RefusedError):
     """Another file has the final name; it is never overwritten. `free_name` is one that can be taken, if known."""
 
-    def __init__(self, sentence: Sentence, free_name: str | None = None) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: Message, free_name: str | None = None) -> None:
+        super().__init__(message)
         self.free_name = free_name
 
 
@@ -133,8 +133,8 @@ class NotAdmittedError(RefusedError):
     """Refusal of a request. `code` is machine-readable: `foreign-page`, `unknown-name`, `not-direct`; see
     webui.admission."""
 
-    def __init__(self, sentence: Sentence, code: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: Message, code: str) -> None:
+        super().__init__(message)
         self.code = code
 
 

@@ -79,7 +79,7 @@ class Match:
     """The WebUI's word that a generation takes; None where there is nothing here to take, and the choice stays."""
     holder: Here | None = None
     """The file here that has the picture's hash."""
-    namesake: Here | None = None
+    name_clash: Here | None = None
     """The file here that has the picture's name, perhaps in another spelling."""
     entry: Entry | None = None
     """The catalogue's entry with the picture's hash, or, of `OTHER_BYTES` with a holder, that of the namesake."""
@@ -108,25 +108,25 @@ def match(named: Named, here: Sequence[Here], catalogue: Catalogue) -> Match:
     """Find the picture's VAE among the files that are `here`, in the WebUI's order."""
     if Choice(named.name).file_name is None:
         return Match(Finding.AS_NAMED, named.name)
-    namesake = _namesake(named.name, here)
-    own = namesake.name if namesake is not None else None
+    name_clash = _namesake(named.name, here)
+    own = name_clash.name if name_clash is not None else None
     if named.hash is None:
-        return Match(_by_name_alone(named, namesake), own, namesake=namesake)
-    if namesake is not None and _has(namesake, named.hash):
-        return Match(Finding.AS_NAMED, own, holder=namesake, namesake=namesake)
+        return Match(_by_name_alone(named, name_clash), own, name_clash=name_clash)
+    if name_clash is not None and _has(name_clash, named.hash):
+        return Match(Finding.AS_NAMED, own, holder=name_clash, name_clash=name_clash)
     holder = next((file for file in here if _has(file, named.hash)), None)
     if holder is not None:
-        published = _as_published(namesake, catalogue) if namesake is not None else None
+        published = _as_published(name_clash, catalogue) if name_clash is not None else None
         if published is not None:  # that somebody named other bytes so is less likely than a WebUI's wrong hash
-            return Match(Finding.OTHER_BYTES, own, holder, namesake, published)
-        return Match(Finding.OTHER_NAME, holder.name, holder, namesake)
-    return _not_among_known(named, named.hash, namesake, here, catalogue)
+            return Match(Finding.OTHER_BYTES, own, holder, name_clash, published)
+        return Match(Finding.OTHER_NAME, holder.name, holder, name_clash)
+    return _not_among_known(named, named.hash, name_clash, here, catalogue)
 
 
-def _by_name_alone(named: Named, namesake: Here | None) -> Finding:
-    if namesake is None:
+def _by_name_alone(named: Named, name_clash: Here | None) -> Finding:
+    if name_clash is None:
         return Finding.NOT_HERE
-    return Finding.AS_NAMED if namesake.name == named.name else Finding.BY_NAME
+    return Finding.AS_NAMED if name_clash.name == named.name else Finding.BY_NAME
 
 
 def _namesake(name: str, here: Sequence[Here]) -> Here | None:
@@ -152,25 +152,25 @@ def _place(file: Here) -> int:
 
 
 def _not_among_known(
-    named: Named, digits: str, namesake: Here | None, here: Sequence[Here], catalogue: Catalogue
+    named: Named, digits: str, name_clash: Here | None, here: Sequence[Here], catalogue: Catalogue
 ) -> Match:
-    own = namesake.name if namesake is not None else None
+    own = name_clash.name if name_clash is not None else None
     entry = _entry(digits, catalogue)
     unknown = [file for file in here if file.sha256 is None and _may_be(file, entry)]
-    if namesake is not None and namesake in unknown:
-        if not namesake.learnable:  # then the name is all there is
-            return Match(_by_name_alone(named, namesake), own, namesake=namesake)
-        return Match(Finding.UNTOLD, own, namesake=namesake, entry=entry, to_learn=(namesake.name,))
+    if name_clash is not None and name_clash in unknown:
+        if not name_clash.learnable:  # then the name is all there is
+            return Match(_by_name_alone(named, name_clash), own, name_clash=name_clash)
+        return Match(Finding.UNTOLD, own, name_clash=name_clash, entry=entry, to_learn=(name_clash.name,))
     to_learn = tuple(file.name for file in unknown if file.learnable)
     if to_learn:
-        return Match(Finding.UNTOLD, own, namesake=namesake, entry=entry, to_learn=to_learn)
-    if namesake is not None:
+        return Match(Finding.UNTOLD, own, name_clash=name_clash, entry=entry, to_learn=to_learn)
+    if name_clash is not None:
         finding = Finding.OTHER_BYTES
     elif entry is not None:
         finding = Finding.OFFERED if entry.offered else Finding.RECOGNISED
     else:
         finding = Finding.UNKNOWN
-    return Match(finding, own, namesake=namesake, entry=entry, in_the_dark=bool(unknown))
+    return Match(finding, own, name_clash=name_clash, entry=entry, in_the_dark=bool(unknown))
 
 
 def _has(file: Here, digits: str) -> bool:

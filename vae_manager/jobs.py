@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from .errors import Cancelled, VaeManagerError
-from .sentences import Sentence, say
+from .messages import Message, msg
 
 WINDOW_SECONDS = 4.0
 SHORTEST_SECONDS = 0.5
 """Over less than this, a single block of data that came or did not come would be most of the speed."""
 
 
-class Pace:
+class SpeedMeter:
     """Speed over the last few seconds, so that it follows a line that slows down but does not jump.
 
     It is the plain average over the window, from its first point to its last: the figure that anybody else gets who
@@ -67,7 +67,7 @@ class JobState(Enum):
         return self in (JobState.DONE, JobState.FAILED, JobState.STOPPED)
 
 
-class Wish(Enum):
+class PendingCommand(Enum):
     """What a running job has been told and may not have heard yet."""
 
     NONE = "none"
@@ -86,30 +86,30 @@ class Step(Enum):
 
 
 @dataclass(frozen=True)
-class Slot:
+class JobEntry:
     """One job's place in the line."""
 
     serial: int
     """Counts the askings of the lane: the same key asked for again is another job."""
     key: str
     state: JobState = JobState.WAITING
-    wish: Wish = Wish.NONE
+    wish: PendingCommand = PendingCommand.NONE
 
     @property
     def can_go_on(self) -> bool:
         """It is wanted: to ask for its key again changes nothing."""
-        return not self.state.ended and self.wish is not Wish.STOP
+        return not self.state.ended and self.wish is not PendingCommand.STOP
 
     @property
     def queued(self) -> bool:
         return self.state in (JobState.WAITING, JobState.PAUSED)
 
 
-class Line:
+class QueueState:
     """Slots in their order. Slots themselves never change: a message puts another one in the place of one."""
 
-    def __init__(self, slots: Iterable[Slot] = ()) -> None:
-        self._slots: dict[int, Slot] = {}
+    def __init__(self, slots: Iterable[JobEntry] = ()) -> None:
+        self._slots: dict[int, JobEntry] = {}
         """By serial, in the order of the line."""
         self._serials: dict[str, list[int]] = {}
         """Of each key, the newest last: at most one that ends, one that is about to stop, and one that is wanted."""
@@ -118,22 +118,22 @@ class Line:
         for slot in slots:
             self._append(slot)
 
-    def __iter__(self) -> Iterator[Slot]:
+    def __iter__(self) -> Iterator[JobEntry]:
         return iter(self._slots.values())
 
     def __len__(self) -> int:
         return len(self._slots)
 
     # -- looking ---------------------------------------------------------------------------------------------------
-    def slot(self, serial: int) -> Slot:
+    def slot(self, serial: int) -> JobEntry:
         return self._slots[serial]
 
-    def newest(self, key: str) -> Slot | None:
+    def newest(self, key: str) -> JobEntry | None:
         """The slot that `key` means: of two, the later one. The earlier one is about to stop."""
         serials = self._serials.get(key)
         return self._slots[serials[-1]] if serials else None
 
-    def is_newest(self, slot: Slot) -> bool:
+    def is_newest(self, slot: JobEntry) -> bool:
         return self._serials[slot.key][-1] == slot.serial
 
     def places(self) -> dict[int, int]:
@@ -158,51 +158,51 @@ class Line:
             self.resume(key)
             return []
         dropped = self.forget(key)
-        self._append(Slot(serial, key))
+        self._append(JobEntry(serial, key))
         return dropped
 
-    def begin(self) -> Slot | None:
+    def begin(self) -> JobEntry | None:
         """Let the first one that waits run, unless another does."""
         if self._running is not None:
             return None
         waiting = next((slot for slot in self if slot.state is JobState.WAITING), None)
         if waiting is None:
             return None
-        running = replace(waiting, state=JobState.RUNNING, wish=Wish.NONE)
+        running = replace(waiting, state=JobState.RUNNING, wish=PendingCommand.NONE)
         self._put(running)
         return running
 
-    def end(self, serial: int, outcome: JobState) -> Slot:
+    def end(self, serial: int, outcome: JobState) -> JobEntry:
         """Let the running job come to its end; returns its slot. `outcome` is as in `end_of`."""
         slot = end_of(self._slots[serial], outcome)
         self._put(slot)
         return slot
 
     def pause(self, key: str) -> None:
-        def after(slot: Slot) -> Slot:
+        def after(slot: JobEntry) -> JobEntry:
             if slot.state is JobState.WAITING:
                 return replace(slot, state=JobState.PAUSED)
-            if slot.state is JobState.RUNNING and slot.wish is not Wish.STOP:
-                return replace(slot, wish=Wish.PAUSE)
+            if slot.state is JobState.RUNNING and slot.wish is not PendingCommand.STOP:
+                return replace(slot, wish=PendingCommand.PAUSE)
             return slot
 
         self._change(key, after)
 
     def resume(self, key: str) -> None:
-        def after(slot: Slot) -> Slot:
+        def after(slot: JobEntry) -> JobEntry:
             if slot.state is JobState.PAUSED:
                 return replace(slot, state=JobState.WAITING)
-            if slot.state is JobState.RUNNING and slot.wish is Wish.PAUSE:
-                return replace(slot, wish=Wish.AGAIN)
+            if slot.state is JobState.RUNNING and slot.wish is PendingCommand.PAUSE:
+                return replace(slot, wish=PendingCommand.AGAIN)
             return slot
 
         self._change(key, after)
 
     def stop(self, key: str) -> None:
-        def after(slot: Slot) -> Slot:
+        def after(slot: JobEntry) -> JobEntry:
             if slot.queued:
                 return replace(slot, state=JobState.STOPPED)
-            return replace(slot, wish=Wish.STOP) if slot.state is JobState.RUNNING else slot
+            return replace(slot, wish=PendingCommand.STOP) if slot.state is JobState.RUNNING else slot
 
         self._change(key, after)
 
@@ -246,17 +246,17 @@ class Line:
         self._slots = {slot.serial: slot for slot in [next(moved) if one.queued else one for one in self]}
 
     # -- one slot --------------------------------------------------------------------------------------------------
-    def _append(self, slot: Slot) -> None:
+    def _append(self, slot: JobEntry) -> None:
         self._slots[slot.serial] = slot
         self._serials.setdefault(slot.key, []).append(slot.serial)
         self._put(slot)
 
-    def _change(self, key: str, after: Callable[[Slot], Slot]) -> None:
+    def _change(self, key: str, after: Callable[[JobEntry], JobEntry]) -> None:
         slot = self.newest(key)
         if slot is not None:
             self._put(after(slot))
 
-    def _put(self, new: Slot) -> None:
+    def _put(self, new: JobEntry) -> None:
         self._slots[new.serial] = new
         if new.state is JobState.RUNNING:
             self._running = new.serial
@@ -268,16 +268,16 @@ class Line:
             self._ended.pop(new.serial, None)
 
 
-def end_of(slot: Slot, outcome: JobState) -> Slot:
+def end_of(slot: JobEntry, outcome: JobState) -> JobEntry:
     """The running slot after its work has ended: `outcome` is DONE, FAILED or STOPPED, which may be a pause."""
     state = outcome
-    if outcome is JobState.STOPPED and slot.wish is Wish.PAUSE:
+    if outcome is JobState.STOPPED and slot.wish is PendingCommand.PAUSE:
         state = JobState.PAUSED
-    elif outcome is JobState.STOPPED and slot.wish is Wish.AGAIN:
+    elif outcome is JobState.STOPPED and slot.wish is PendingCommand.AGAIN:
         state = JobState.WAITING
-    elif outcome is JobState.FAILED and slot.wish is Wish.STOP:
+    elif outcome is JobState.FAILED and slot.wish is PendingCommand.STOP:
         state = JobState.STOPPED  # the result is no longer wanted
-    return replace(slot, state=state, wish=Wish.NONE)
+    return replace(slot, state=state, wish=PendingCommand.NONE)
 
 
 logger = logging.getLogger(__name__)
@@ -302,8 +302,8 @@ class JobView:
     speed: float | None = None
     """Units a second."""
     seconds_left: float | None = None
-    error: Sentence | None = None
-    wish: Wish = Wish.NONE
+    error: Message | None = None
+    wish: PendingCommand = PendingCommand.NONE
     """What it has been told and may not have heard yet."""
     place: int | None = None
     """Of one that waits: 1 for the one that begins next."""
@@ -311,17 +311,17 @@ class JobView:
     @property
     def stopping(self) -> bool:
         """Asked to stop for good, and not stopped yet."""
-        return self.wish is Wish.STOP
+        return self.wish is PendingCommand.STOP
 
 
-class Handle:
+class JobContext:
     """What a piece of work is given: a place to report to, and the wish to stop."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.stop = threading.Event()
         self._clock = clock
         self._lock = threading.Lock()
-        self._pace = Pace()
+        self._pace = SpeedMeter()
         self._phase = ""
         self._done = 0
         self._kept = 0
@@ -332,7 +332,7 @@ class Handle:
         are no speed."""
         with self._lock:
             if phase != self._phase:
-                self._pace = Pace()
+                self._pace = SpeedMeter()
             self._phase, self._done, self._total, self._kept = phase, done, total, kept
             self._pace.add(self._clock(), done - kept)
 
@@ -344,19 +344,19 @@ class Handle:
             return self._phase, self._done, self._total, self._pace.speed, left
 
 
-Work = Callable[[Handle], None]
-After = Callable[[JobState, Sentence | None], None]
+Work = Callable[[JobContext], None]
+After = Callable[[JobState, Message | None], None]
 
 
 class _Job:
     def __init__(self, title: str, work: Work, after: After | None, clock: Callable[[], float]) -> None:
         self.title, self.work, self.after = title, work, after
-        self.handle = Handle(clock)
-        self.error: Sentence | None = None
+        self.handle = JobContext(clock)
+        self.error: Message | None = None
         self.ended_as = 0
         """Counts the ends of the lane's jobs: a job that waits can be stopped long before its turn."""
 
-    def view(self, slot: Slot, place: int | None) -> JobView:
+    def view(self, slot: JobEntry, place: int | None) -> JobView:
         phase, done, total, speed, seconds_left = self.handle.measured()
         if slot.queued:
             speed = seconds_left = None  # of the time before
@@ -366,7 +366,7 @@ class _Job:
         )  # fmt: skip
 
 
-class Lane:
+class JobQueue:
     """Jobs in the order in which they were asked for unless they are moved, one at a time.
 
     A key names a piece of work: asked for twice while it waits, runs or is paused, it is one job. An ended job stays
@@ -376,7 +376,7 @@ class Lane:
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
         self._clock = clock
-        self._line = Line()
+        self._line = QueueState()
         self._jobs: dict[int, _Job] = {}
         self._serials = itertools.count(1)
         self._changed = threading.Condition()
@@ -476,7 +476,7 @@ class Lane:
             self._changed.wait_for(has_ended, timeout)
         return self.view(key)
 
-    def _view(self, slot: Slot, place: int | None) -> JobView:
+    def _view(self, slot: JobEntry, place: int | None) -> JobView:
         return self._jobs[slot.serial].view(slot, place)
 
     # -- the thread ------------------------------------------------------------------------------------------------
@@ -486,17 +486,17 @@ class Lane:
             outcome, error = _perform(job)
             self._end(slot.serial, job, outcome, error)
 
-    def _next(self) -> tuple[Slot, _Job]:
+    def _next(self) -> tuple[JobEntry, _Job]:
         with self._changed:
             while True:
                 slot = self._line.begin()
                 if slot is not None:
                     job = self._jobs[slot.serial]
-                    job.handle, job.error = Handle(self._clock), None
+                    job.handle, job.error = JobContext(self._clock), None
                     return slot, job
                 self._changed.wait()
 
-    def _end(self, serial: int, job: _Job, outcome: JobState, error: Sentence | None) -> None:
+    def _end(self, serial: int, job: _Job, outcome: JobState, error: Message | None) -> None:
         told = False
         while True:
             with self._changed:
@@ -513,7 +513,7 @@ class Lane:
     def _pass_on(self, key: str) -> None:
         """Let the work hear that it is to stop."""
         slot = self._line.newest(key)
-        if slot is not None and slot.wish in (Wish.PAUSE, Wish.STOP):
+        if slot is not None and slot.wish in (PendingCommand.PAUSE, PendingCommand.STOP):
             self._jobs[slot.serial].handle.stop.set()
         self._changed.notify_all()
 
@@ -529,7 +529,7 @@ class Lane:
         self._changed.notify_all()
 
 
-def _tell(job: _Job, state: JobState, error: Sentence | None) -> None:
+def _tell(job: _Job, state: JobState, error: Message | None) -> None:
     if job.after is None:
         return
     try:
@@ -538,17 +538,17 @@ def _tell(job: _Job, state: JobState, error: Sentence | None) -> None:
         logger.exception("%s: what follows its end failed", job.title)
 
 
-def _perform(job: _Job) -> tuple[JobState, Sentence | None]:
+def _perform(job: _Job) -> tuple[JobState, Message | None]:
     try:
         job.work(job.handle)
     except Cancelled:
         return JobState.STOPPED, None
     except VaeManagerError as error:
         logger.warning("%s: %s", job.title, error)
-        return JobState.FAILED, error.sentence
+        return JobState.FAILED, error.message
     except (Exception, SystemExit) as error:  # the edge of a worker: it is recorded and shown
         logger.exception("%s: unexpected error", job.title)
-        return JobState.FAILED, say(
+        return JobState.FAILED, msg(
             "{title}: something unexpected happened ({error}). The details are in the console.",
             title=job.title,
             error=f"{type(error).__name__}: {error}",

@@ -20,27 +20,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from .errors import BrokenFileError, Cancelled, NotFoundError, VaeManagerError
-from .jobs import Handle, JobView, Lane
+from .jobs import JobContext, JobQueue, JobView
 from .library import VaeFile
 from .library.folders import YOUNG_NS, key_of
 from .library.inspection_cache import Looks, Stores
 from .library.verification import Outcome, Verification, VerificationStore
+from .messages import Message, megabytes, msg
 from .records.verdict import A1111, HostCapability
-from .sentences import Sentence, megabytes, say
 
 if TYPE_CHECKING:
     from .files import FileRecord
     from .library.family_evidence import Guess
-    from .library.moving import How, Memory, Surroundings
+    from .library.moving import How, LibraryContext, Memory
     from .library.trash import Removed
 
 __all__ = [
     "OWN",
+    "Maintenance",
+    "Notice",
     "Recovery",
     "RemovedFiles",
     "Stores",
-    "Told",
-    "Upkeep",
     "doubled",
     "key_of",
     "problems_of",
@@ -80,20 +80,20 @@ class RemovedFiles:
 
         return tuple((gone, gone.size) for gone in trash.removed(self._folder))
 
-    def remove(self, file: Path, around: Surroundings) -> Removed:
+    def remove(self, file: Path, around: LibraryContext) -> Removed:
         """Put a file into the trash. Raises as `trash.remove` does."""
         from .library import trash
 
         return trash.remove(file, self._folder, around)
 
-    def restore(self, entry: str, around: Surroundings, name: str | None = None) -> Path:
+    def restore(self, entry: str, around: LibraryContext, name: str | None = None) -> Path:
         """Bring the file of that entry back, under `name` if one is given. Raises as `trash.restore` does."""
         from .library import trash
 
         entries = ((gone, gone.place) for gone, _ in self._read())
         gone = next((gone for gone, place in entries if place is not None and place.name == entry), None)
         if gone is None:
-            raise NotFoundError(say("This file is no longer in the trash."))
+            raise NotFoundError(msg("This file is no longer in the trash."))
         return trash.restore(gone, around, name=name)
 
     def empty(self) -> int:
@@ -128,9 +128,7 @@ OWN: Final = ".vae-manager"
 class Recovery:
     """Ends or takes back operations, and removes what was being written. All methods may be called from any thread."""
 
-    def __init__(
-        self, data: Path, memories: Callable[[], Iterable[Memory]], report: Callable[[Sentence], None]
-    ) -> None:
+    def __init__(self, data: Path, memories: Callable[[], Iterable[Memory]], report: Callable[[Message], None]) -> None:
         """Set up; `report` gets a message for each operation, once."""
         self._data = data
         self._memories = memories
@@ -162,10 +160,10 @@ class Recovery:
 
         recover(Journal(data), self._memories, self._tell)
 
-    def _tell(self, sentence: Sentence) -> None:
-        if str(sentence) not in self._told:  # what cannot be ended now is met at each look
-            self._told.add(str(sentence))
-            self._report(sentence)
+    def _tell(self, message: Message) -> None:
+        if str(message) not in self._told:  # what cannot be ended now is met at each look
+            self._told.add(str(message))
+            self._report(message)
 
 
 def _sweep(folder: Path) -> None:
@@ -182,10 +180,10 @@ def _sweep_one(folder: Path) -> None:
     sweep_downloads(folder)
 
 
-class Course:
+class ProgressCounter:
     """How far a piece of work of several parts is, in bytes."""
 
-    def __init__(self, handle: Handle, total: int) -> None:
+    def __init__(self, handle: JobContext, total: int) -> None:
         self.handle = handle
         self._total = total
         self._before = 0
@@ -203,7 +201,7 @@ class Course:
     def go_on(self) -> None:
         """Raises Cancelled where the work is to stop."""
         if self.handle.stop.is_set():
-            raise Cancelled(say("Stopped."))
+            raise Cancelled(msg("Stopped."))
 
 
 # -- verifying -----------------------------------------------------------------------------------------------------
@@ -212,13 +210,13 @@ def verify_all(
     stores: Stores,
     looks: Looks,
     judged: Callable[[VaeFile, Verification], None],
-    handle: Handle,
+    handle: JobContext,
     host: HostCapability = A1111,
 ) -> None:
     """Verify each file for `host`, and take the fingerprints that are lacking. Each part counts as long as the file."""
     from .library.verification import verify
 
-    course = Course(handle, 3 * sum(file.size for file in files))
+    course = ProgressCounter(handle, 3 * sum(file.size for file in files))
     for file in files:
         course.go_on()
         verification = verify(
@@ -235,10 +233,10 @@ def verify_all(
 
 
 # -- duplicates ----------------------------------------------------------------------------------------------------
-def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: Looks, handle: Handle) -> None:
+def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: Looks, handle: JobContext) -> None:
     """Take those that are not known yet."""
     lacking = [file for file, record in looks.seen(files) if record.fingerprints is None and record.table is not None]
-    course = Course(handle, sum(file.size for file in lacking))
+    course = ProgressCounter(handle, sum(file.size for file in lacking))
     for file in lacking:
         course.go_on()
         _fingerprint(file.path, stores, course)
@@ -246,7 +244,7 @@ def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: Looks, ha
         course.next(file.size)
 
 
-def _fingerprint(path: Path, stores: Stores, course: Course) -> None:
+def _fingerprint(path: Path, stores: Stores, course: ProgressCounter) -> None:
     """One that cannot be taken has no VAE in it: then it is nobody's twin."""
     try:
         stores.index().fingerprints_of(path, report=course.reach, stop=course.handle.stop)
@@ -268,7 +266,7 @@ class Conversion:
     """False for the result of an earlier conversion, which is still what it says."""
 
 
-def convert_one(source: Path, files: Sequence[Path], stores: Stores, handle: Handle) -> Conversion:
+def convert_one(source: Path, files: Sequence[Path], stores: Stores, handle: JobContext) -> Conversion:
     """Find the result of an earlier conversion among `files`, or write the VAE of `source` as a file beside it.
 
     Damage that is found on the way is remembered of `source`. Raises as `files.conversion.convert` does.
@@ -291,7 +289,7 @@ def convert_one(source: Path, files: Sequence[Path], stores: Stores, handle: Han
         converted = write(source, target, hashes=hashes, report=report, stop=handle.stop)
     except BrokenFileError as error:
         if before is not None:
-            index.note_failure(before, Problem(error.code, error.sentence))
+            index.note_failure(before, Problem(error.code, error.message))
         raise
     hashes.remember(converted.target, converted.sha256)
     return Conversion(converted.target, converted.done, is_new=True)
@@ -325,36 +323,36 @@ DUPLICATES = "duplicates"
 
 
 @dataclass(frozen=True)
-class Told:
+class Notice:
     """What a piece of work has done."""
 
-    sentence: Sentence
+    message: Message
     made: Path | None = None
     """The file that is new in the library."""
     restorable: str | None = None
     """The entry of the trash with the file that was deleted; None for the system's trash, and for other work."""
-    problems: tuple[tuple[VaeFile, Sentence], ...] = ()
+    problems: tuple[tuple[VaeFile, Message], ...] = ()
     """The files that are not right, with the reasons."""
     serial: int = field(default_factory=itertools.count(1).__next__)
     """Another one for each notice."""
 
 
-class Upkeep:
+class Maintenance:
     """All methods may be called from any thread."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._looks = Looks(stores)
-        self._looking = Lane("looks")
-        self._lane = Lane("upkeep")
+        self._looking = JobQueue("looks")
+        self._lane = JobQueue("upkeep")
         self._lock = threading.Lock()
         self.verifications = VerificationStore(stores.records)
         self._renamed: dict[str, str] = {}
         self.removed = RemovedFiles(stores.trash)
-        self._told: Told | None = None
+        self._told: Notice | None = None
 
     @property
-    def told(self) -> Told | None:
+    def told(self) -> Notice | None:
         """What the last piece of work has done, until somebody has read it, and as long as it is true: another process
         can restore a file or empty the trash."""
         told = self._told
@@ -364,7 +362,7 @@ class Upkeep:
         return told if told.restorable in {place.name for place in places} else None
 
     @told.setter
-    def told(self, told: Told | None) -> None:
+    def told(self, told: Notice | None) -> None:
         self._told = told
 
     # -- looking ---------------------------------------------------------------------------------------------------
@@ -399,12 +397,12 @@ class Upkeep:
         for record in self._stores.index().look([file]):
             self._stores.words().put(record, family)
 
-    def try_out(self, file: VaeFile, test: Callable[[], tuple[Guess, Sentence]]) -> None:
+    def try_out(self, file: VaeFile, test: Callable[[], tuple[Guess, Message]]) -> None:
         """Have the latent test tell the family: `test` gives its guess, which is remembered, and what is told."""
 
-        def try_it(handle: Handle) -> None:
-            guess, sentence = test()
-            self.told = Told(sentence)  # before the row shows the guess, which comes with the next look
+        def try_it(handle: JobContext) -> None:
+            guess, message = test()
+            self.told = Notice(message)  # before the row shows the guess, which comes with the next look
             for record in self._stores.index().look([file]):
                 self._stores.guesses().put(record, guess)
 
@@ -426,22 +424,22 @@ class Upkeep:
             follow = {key: now if name == before else name for key, name in self._renamed.items()}
             self._renamed = {key: name for key, name in {**follow, before: now}.items() if key != name}
 
-    def remove(self, file: Path, around: Surroundings) -> None:
+    def remove(self, file: Path, around: LibraryContext) -> None:
         """Put it into the trash. Raises as `trash.remove` does."""
         gone = self.removed.remove(file, around)
         if gone.place is None:
-            self.told = Told(say("{file} is in the system's trash. Restore it from there.", file=file.name))
+            self.told = Notice(msg("{file} is in the system's trash. Restore it from there.", file=file.name))
         else:
-            self.told = Told(say("{file} is in the trash.", file=file.name), restorable=gone.place.name)
+            self.told = Notice(msg("{file} is in the trash.", file=file.name), restorable=gone.place.name)
 
-    def restore(self, entry: str, around: Surroundings, name: str | None = None) -> None:
+    def restore(self, entry: str, around: LibraryContext, name: str | None = None) -> None:
         """Bring a file of the trash back. Raises as `trash.restore` does."""
         path = self.removed.restore(entry, around, name)
-        self.told = Told(say("{file} is back in {folder}.", file=path.name, folder=path.parent.name), path)
+        self.told = Notice(msg("{file} is back in {folder}.", file=path.name, folder=path.parent.name), path)
 
     def empty_trash(self) -> None:
         """Delete for good what is in the trash. Raises as `trash.empty` does."""
-        self.told = Told(say("The trash is empty: {size} are free again.", size=megabytes(self.removed.empty())))
+        self.told = Notice(msg("The trash is empty: {size} are free again.", size=megabytes(self.removed.empty())))
 
     # -- work ------------------------------------------------------------------------------------------------------
     def verify(self, file: VaeFile, host: HostCapability) -> None:
@@ -457,25 +455,25 @@ class Upkeep:
             found[file] = verification
             self.verifications.put(file, verification)
 
-        def verify(handle: Handle) -> None:
+        def verify(handle: JobContext) -> None:
             verify_all(files, self._stores, self._looks, judged, handle, host)
-            self.told = Told(summary_of(list(found.values())), problems=problems_of(found))
+            self.told = Notice(summary_of(list(found.values())), problems=problems_of(found))
 
         self._lane.start(key, title, verify)
 
     def find_duplicates(self, files: Sequence[VaeFile]) -> None:
-        def find(handle: Handle) -> None:
+        def find(handle: JobContext) -> None:
             self._looks.take(files, handle.stop)
             take_fingerprints(files, self._stores, self._looks, handle)
             groups = doubled(self.twins(files))
             if groups:
-                sentence = say(
+                message = msg(
                     "{count} VAEs are here more than once, whatever their files are called: see below their names.",
                     count=groups,
                 )
-                self.told = Told(sentence)
+                self.told = Notice(message)
             else:
-                self.told = Told(say("No VAE is here twice."))
+                self.told = Notice(msg("No VAE is here twice."))
 
         self._lane.start(DUPLICATES, "", find)
 
@@ -484,26 +482,26 @@ class Upkeep:
         the same job."""
         from .files.conversion import described
 
-        def convert(handle: Handle) -> None:
+        def convert(handle: JobContext) -> None:
             made = convert_one(source, [file.path for file in files], self._stores, handle)
             carry_family(source, made.path, self._stores)
             first, *more = described(made.done)
             for another in more:
-                first = say("{first}, {next}", first=first, next=another)
+                first = msg("{first}, {next}", first=first, next=another)
             names = {"file": made.path.name, "source": source.name, "done": first}
             if made.is_new:
-                self.told = Told(say("{file} was made from {source}: {done}.", **names), made.path)
+                self.told = Notice(msg("{file} was made from {source}: {done}.", **names), made.path)
             else:
-                self.told = Told(say("{file} is there already, made from {source}: {done}.", **names), made.path)
+                self.told = Notice(msg("{file} is there already, made from {source}: {done}.", **names), made.path)
             then(made.path)
 
         self._lane.start(f"convert {key_of(source)}", source.name, convert)
 
-    def adopt(self, source: Path, folder: Path, how: How, around: Surroundings, then: Callable[[Path], None]) -> None:
+    def adopt(self, source: Path, folder: Path, how: How, around: LibraryContext, then: Callable[[Path], None]) -> None:
         """Take a file from anywhere into a VAE folder; `then` is told of it in the same job."""
         from .library import moving
 
-        def adopt(handle: Handle) -> None:
+        def adopt(handle: JobContext) -> None:
             target = moving.adopt(
                 source,
                 folder,
@@ -513,7 +511,7 @@ class Upkeep:
                 stop=handle.stop,
             )
             then(target)
-            self.told = Told(say("{file} is in the library now.", file=target.name), target)
+            self.told = Notice(msg("{file} is in the library now.", file=target.name), target)
 
         self._lane.start(f"adopt {key_of(source)}", source.name, adopt)
 
@@ -535,34 +533,34 @@ def doubled(twins: Mapping[Path, Sequence[VaeFile]]) -> int:
     return len({frozenset([path, *(other.path for other in others)]) for path, others in twins.items()})
 
 
-def summary_of(found: Sequence[Verification]) -> Sentence:
+def summary_of(found: Sequence[Verification]) -> Message:
     """Count the outcomes, the right ones first: "8 files were checked: 6 verified, 1 damaged, 1 not a VAE."."""
     counts = Counter(one.outcome for one in found)
     parts = [_counted(outcome, counts[outcome]) for outcome in Outcome if counts[outcome]]
     if not parts:
-        return say("There is no file to verify.")
+        return msg("There is no file to verify.")
     first, *more = parts
     for another in more:
-        first = say("{first}, {next}", first=first, next=another)
+        first = msg("{first}, {next}", first=first, next=another)
     if len(found) == 1:
-        return say("1 file was checked: {found}.", found=first)
-    return say("{count} files were checked: {found}.", count=len(found), found=first)
+        return msg("1 file was checked: {found}.", found=first)
+    return msg("{count} files were checked: {found}.", count=len(found), found=first)
 
 
-def problems_of(found: Mapping[VaeFile, Verification]) -> tuple[tuple[VaeFile, Sentence], ...]:
+def problems_of(found: Mapping[VaeFile, Verification]) -> tuple[tuple[VaeFile, Message], ...]:
     """The files that are not right, with the reasons."""
     return tuple((file, one.reason) for file, one in found.items() if one.reason is not None)
 
 
-def _counted(outcome: Outcome, count: int) -> Sentence:
+def _counted(outcome: Outcome, count: int) -> Message:
     if outcome is Outcome.VERIFIED:
-        return say("{count} verified", count=count)
+        return msg("{count} verified", count=count)
     if outcome is Outcome.UNVERIFIED:
-        return say("{count} without anything to compare with", count=count)
+        return msg("{count} without anything to compare with", count=count)
     if outcome is Outcome.CHANGED:
-        return say("{count} changed", count=count)
+        return msg("{count} changed", count=count)
     if outcome is Outcome.DAMAGED:
-        return say("{count} damaged", count=count)
+        return msg("{count} damaged", count=count)
     if outcome is Outcome.NOT_A_VAE:
-        return say("{count} not a VAE", count=count)
-    return say("{count} could not be read", count=count)
+        return msg("{count} not a VAE", count=count)
+    return msg("{count} could not be read", count=count)

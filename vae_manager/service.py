@@ -16,25 +16,25 @@ from typing import TYPE_CHECKING
 from .background_hashing import Learning, Stamp, stamp
 from .catalogue import Catalogue, Entry, load
 from .compare import Comparisons
-from .downloads import Downloads, History, Keys, LeftOver, Pending, Wanted
+from .downloads import DownloadItem, Downloads, History, Keys, Pending, UnfinishedDownload
 from .errors import DiskError, VaeManagerError
 from .files.state_file import StateFile, list_of, text
 from .infotext import Picture
-from .jobs import Lane
-from .maintenance import Recovery, Stores, Told, Upkeep
-from .sentences import Sentence, say
+from .jobs import JobQueue
+from .maintenance import Maintenance, Notice, Recovery, Stores
+from .messages import Message, msg
 
 if TYPE_CHECKING:
     from .downloads.addresses import NetworkFor
     from .files import FileRecord
-    from .library.family_evidence import Guesses, OwnWords
+    from .library.family_evidence import FamilyOverrides, Guesses
     from .library.index import Index
     from .library.journal import Journal
     from .records import HashStore, RecordStore
     from .records.verdict import Verdict
-    from .transfer import Delivery, Network
+    from .transfer import DownloadResult, Network
 
-    Then = Callable[[Delivery], None]
+    Then = Callable[[DownloadResult], None]
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +58,10 @@ class Service:
         )
         self.judge: Callable[[FileRecord], Verdict] | None = None
         """Gives the verdict of the WebUI; None without one: that of A1111 counts, for any published checkpoint."""
-        self.choices = Lane("choices")
-        self.background = Lane("background")
+        self.choices = JobQueue("choices")
+        self.background = JobQueue("background")
         self._learning = Learning(self.background, lambda: self.hashes, lambda: self.index)
-        self.upkeep = Upkeep(
+        self.maintenance = Maintenance(
             Stores(
                 hashes=lambda: self.hashes,
                 catalogue=lambda: self.catalogue,
@@ -72,7 +72,7 @@ class Service:
                 trash=self.trash,
             )
         )
-        self._recovery = Recovery(data_folder, self.upkeep.memories, self._tell_of_recovery)
+        self._recovery = Recovery(data_folder, self.maintenance.memories, self._tell_of_recovery)
         self.confirmed: set[tuple[str, str]] = set()
         """Choices and the questions that a person has answered: each is asked once."""
         self.choice_at_refusal: tuple[str, int | None] = ("", None)
@@ -80,10 +80,10 @@ class Service:
         either is another one, that is over."""
         self.dismissed_refusal: int | None = None
         """The serial of the host's refusal that a person has read."""
-        self.comparing = Lane("comparisons")
+        self.comparing = JobQueue("comparisons")
         self.comparisons = Comparisons()
         """What the jobs of `comparing` have made, by their keys."""
-        self.saving = Lane("saving")
+        self.saving = JobQueue("saving")
         self.saved: Mapping[str, Sequence[Path]] = {}
         """The files of the comparisons that were saved, by their ids; the sheet is the last of each."""
         self.picture: Picture | None = None
@@ -130,11 +130,11 @@ class Service:
         return Index(self.records, self.hashes)
 
     @functools.cached_property
-    def own_words(self) -> OwnWords:
+    def own_words(self) -> FamilyOverrides:
         """The families that the person has given to files."""
-        from .library.family_evidence import OwnWords
+        from .library.family_evidence import FamilyOverrides
 
-        return OwnWords(self._data_folder / "families.json")
+        return FamilyOverrides(self._data_folder / "families.json")
 
     @functools.cached_property
     def guesses(self) -> Guesses:
@@ -143,7 +143,7 @@ class Service:
 
         return Guesses(self.records)
 
-    def obstacle(self, path: Path) -> Sentence | None:
+    def obstacle(self, path: Path) -> Message | None:
         """Return why a file cannot be used as it is; the error's sentence if it cannot be read."""
         from .files import inspect
         from .records.verdict import A1111, verdict
@@ -151,9 +151,9 @@ class Service:
         try:
             record = inspect(path)
         except VaeManagerError as error:
-            return error.sentence
+            return error.message
         reason = (self.judge(record) if self.judge is not None else verdict(record, A1111)).reason
-        return reason.sentence if reason is not None else None
+        return reason.message if reason is not None else None
 
     @property
     def trash(self) -> Path:
@@ -171,9 +171,9 @@ class Service:
         """End or take back what was left half done in these VAE folders by a process that was killed."""
         self._recovery.run(tuple(dict.fromkeys(folders)))
 
-    def _tell_of_recovery(self, sentence: Sentence) -> None:
-        logger.warning("%s", sentence)
-        self.upkeep.told = Told(sentence)
+    def _tell_of_recovery(self, message: Message) -> None:
+        logger.warning("%s", message)
+        self.maintenance.told = Notice(message)
 
     def recognise(self, path: str | Path) -> Entry | None:
         """The catalogue's entry for a file whose hash is known already; nothing is hashed here."""
@@ -185,32 +185,36 @@ class Service:
 
         `then` runs in the same job once the file is there and proven.
         """
-        from .transfer import Order  # the network's part waits for the first download
+        from .transfer import DownloadRequest  # the network's part waits for the first download
 
-        order = Order(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
-        return self.downloads.get(Wanted(order, entry.name), network, then)
+        order = DownloadRequest(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
+        return self.downloads.get(DownloadItem(order, entry.name), network, then)
 
     def get_from(
-        self, address: str, folder: Path, network: NetworkFor, then: Then | None = None, *, strangers: bool
+        self, address: str, folder: Path, network: NetworkFor, then: Then | None = None, *, remote_users: bool
     ) -> str:
-        """Fetch what a person has typed: no hash is known for it. With `strangers`, people elsewhere can type too.
+        """Fetch what a person has typed: no hash is known for it. With `remote_users`, people elsewhere can type too.
 
         Raises where it cannot be; asks the network first where only a server knows the file's name.
         """
         from .downloads.addresses import typed
 
-        order = typed(address, folder, network, strangers=strangers)
-        return self.downloads.get(Wanted(order, order.file_name), lambda: network(order.sources), then)
+        order = typed(address, folder, network, remote_users=remote_users)
+        return self.downloads.get(DownloadItem(order, order.file_name), lambda: network(order.sources), then)
 
-    def go_on(self, left: LeftOver, network: NetworkFor, then: Then | None = None, *, strangers: bool) -> str:
+    def go_on(
+        self, left: UnfinishedDownload, network: NetworkFor, then: Then | None = None, *, remote_users: bool
+    ) -> str:
         """Let a download that was cut off go on."""
         from .downloads.addresses import check
 
         for source in left.order.sources:
-            check(source, strangers=strangers and left.order.sha256 is None)
-        return self.downloads.get(Wanted(left.order, self.name_of(left)), lambda: network(left.order.sources), then)
+            check(source, remote_users=remote_users and left.order.sha256 is None)
+        return self.downloads.get(
+            DownloadItem(left.order, self.name_of(left)), lambda: network(left.order.sources), then
+        )
 
-    def name_of(self, left: LeftOver) -> str:
+    def name_of(self, left: UnfinishedDownload) -> str:
         """How people know what was left over."""
         entry = self.catalogue.recognise(left.order.sha256) if left.order.sha256 is not None else None
         return entry.name if entry is not None else left.order.file_name
@@ -251,7 +255,7 @@ class AcceptedTerms:
                 self._file.write(sorted(accepted))
             except OSError as error:
                 raise DiskError(
-                    say("{path} cannot be written: {reason}", path=self._file.path, reason=error.strerror or error)
+                    msg("{path} cannot be written: {reason}", path=self._file.path, reason=error.strerror or error)
                 ) from error
             self._accepted = accepted
 

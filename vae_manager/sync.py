@@ -18,7 +18,7 @@ import yaml
 
 from .catalogue import Catalogue, Entry, Source
 from .catalogue.loader import file_name_in, sources_in
-from .catalogue.schema import Fields, Flaw, as_count, as_sha256, entry_nodes, line_of, text_of
+from .catalogue.schema import Fields, ValidationIssue, as_count, as_sha256, entry_nodes, line_of, text_of
 from .errors import (
     Cancelled,
     DiskError,
@@ -31,8 +31,8 @@ from .errors import (
 )
 from .files import sha256_of
 from .library import Folder, scan
-from .sentences import Sentence, say
-from .transfer import Delivery, Network, Order, Progress, deliver
+from .messages import Message, msg
+from .transfer import DownloadRequest, DownloadResult, Network, Progress, download_file
 from .transfer.resume_journal import disk_error
 
 __all__ = ["Item", "Outcome", "Plan", "Step", "bring", "look", "plan", "read_declared", "worst"]
@@ -61,7 +61,7 @@ def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
     All or nothing: raises `UsageError`, which names each line that cannot be used, and `NotFoundError` for the file.
     """
     if not file.is_file():
-        raise NotFoundError(say("There is no file {path}.", path=file))
+        raise NotFoundError(msg("There is no file {path}.", path=file))
     text, unreadable = text_of(file)
     nodes, flaws = entry_nodes(text)
     flaws = flaws if unreadable is None else [unreadable]
@@ -73,18 +73,20 @@ def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
             continue
         name = item.file_name.lower()  # as Windows and macOS compare names: folders are shared between machines
         if name in items:
-            flaws.append(Flaw(line_of(node), say("The file name {name} is there twice.", name=item.file_name)))
+            flaws.append(
+                ValidationIssue(line_of(node), msg("The file name {name} is there twice.", name=item.file_name))
+            )
         items[name] = item
     if flaws:
         raise UsageError(
-            say("{path} cannot be used, so nothing was changed. {problems}", path=file, problems=_told(flaws))
+            msg("{path} cannot be used, so nothing was changed. {problems}", path=file, problems=_told(flaws))
         )
     return tuple(items.values())
 
 
-def _item(node: yaml.Node, catalogue: Catalogue, folder: Path) -> tuple[Item | None, list[Flaw]]:
+def _item(node: yaml.Node, catalogue: Catalogue, folder: Path) -> tuple[Item | None, list[ValidationIssue]]:
     if isinstance(node, yaml.ScalarNode):
-        flaws: list[Flaw] = []
+        flaws: list[ValidationIssue] = []
         entry = _entry(str(node.value).strip(), node, catalogue, flaws)
         return (None if entry is None else _of_entry(entry, entry.file_name)), flaws
     fields = Fields(node, _KEYS)
@@ -96,18 +98,18 @@ def _item(node: yaml.Node, catalogue: Catalogue, folder: Path) -> tuple[Item | N
 
 def _named(fields: Fields, catalogue: Catalogue) -> Item | None:
     for key in fields.nodes.keys() - _BESIDE_ID:
-        fields.flaw(fields.nodes[key], say("Beside an “id” there is no “{key}”: the catalogue says it.", key=key))
+        fields.flaw(fields.nodes[key], msg("Beside an “id” there is no “{key}”: the catalogue says it.", key=key))
     entry = _entry(fields.text("id") or "", fields.nodes["id"], catalogue, fields.flaws)
     if entry is None:
         return None
     return _of_entry(entry, file_name_in(fields, (), fallback=entry.file_name, listed=True))
 
 
-def _entry(id: str, node: yaml.Node, catalogue: Catalogue, flaws: list[Flaw]) -> Entry | None:
+def _entry(id: str, node: yaml.Node, catalogue: Catalogue, flaws: list[ValidationIssue]) -> Entry | None:
     try:
         return catalogue.entry(id)
     except NotFoundError as error:
-        flaws.append(Flaw(line_of(node), error.sentence))
+        flaws.append(ValidationIssue(line_of(node), error.message))
         return None
 
 
@@ -118,7 +120,7 @@ def _of_entry(entry: Entry, file_name: str) -> Item:
 def _explicit(fields: Fields, folder: Path) -> Item:
     sources = sources_in(fields, folder)
     if not sources and not fields.flaws:
-        fields.flaw(fields.node, say("The entry has no “{key}”.", key="source"))
+        fields.flaw(fields.node, msg("The entry has no “{key}”.", key="source"))
     return Item(
         file_name_in(fields, sources, fallback="", listed=True) if sources else "",
         fields.required("sha256", as_sha256),
@@ -127,15 +129,15 @@ def _explicit(fields: Fields, folder: Path) -> Item:
     )
 
 
-def _told(flaws: list[Flaw]) -> Sentence:
+def _told(flaws: list[ValidationIssue]) -> Message:
     """One sentence that tells of each flaw, in order of the lines."""
     lines = [
-        say("Line {line}: {problem}", line=flaw.line, problem=flaw.sentence)
+        msg("Line {line}: {problem}", line=flaw.line, problem=flaw.message)
         for flaw in sorted(flaws, key=lambda flaw: flaw.line)
     ]
     told = lines[-1]
     for line in reversed(lines[:-1]):
-        told = say("{first} {rest}", first=line, rest=told)
+        told = msg("{first} {rest}", first=line, rest=told)
     return told
 
 
@@ -197,7 +199,7 @@ class Outcome:
     """What became of an item: it was there (neither), it was fetched, or it failed."""
 
     step: Step
-    delivery: Delivery | None = None
+    delivery: DownloadResult | None = None
     error: VaeManagerError | None = None
 
 
@@ -230,7 +232,7 @@ def bring(
     folder: Path,
     *,
     network: Network,
-    refusal: Callable[[Entry], Sentence | None],
+    refusal: Callable[[Entry], Message | None],
     reporting: Reporting,
     stop: threading.Event,
 ) -> Iterator[Outcome]:
@@ -252,16 +254,16 @@ def _fetch(
     step: Step,
     folder: Path,
     network: Network,
-    refusal: Callable[[Entry], Sentence | None],
+    refusal: Callable[[Entry], Message | None],
     reporting: Reporting,
     stop: threading.Event,
-) -> Delivery:
+) -> DownloadResult:
     item = step.item
     if stop.is_set():
-        raise Cancelled(say("Stopped."))
+        raise Cancelled(msg("Stopped."))
     if step.state == "other":
         raise RefusedError(
-            say(
+            msg(
                 "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
                 folder=folder,
                 file=item.file_name,
@@ -269,6 +271,6 @@ def _fetch(
         )
     if item.entry is not None and (reason := refusal(item.entry)) is not None:
         raise RefusedError(reason)
-    order = Order(item.sources, folder, item.file_name, item.sha256, item.size)
+    order = DownloadRequest(item.sources, folder, item.file_name, item.sha256, item.size)
     with reporting(item.file_name) as report:
-        return deliver(order, network=network, report=report, stop=stop)
+        return download_file(order, network=network, report=report, stop=stop)

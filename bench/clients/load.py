@@ -15,7 +15,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 CALM = 0.2
 """Processors that may be busy with something else when a run begins."""
-LOOK = 0.5
+WARNING = 0.5
 """Seconds over which that is looked at."""
 
 
@@ -59,6 +59,6 @@ def wait_for_calm(longest: float) -> None:
     until = time.monotonic() + longest
     while time.monotonic() < until:
         before = Load.now(None)
-        time.sleep(LOOK)
+        time.sleep(WARNING)
         if Load.now(None).others_since(before) < CALM:
             return

@@ -10,13 +10,13 @@ import requests  # noqa: F401 - imported at the first use otherwise, and that is
 from bench.clients.measured import FILE, REPO, job, measure
 from vae_manager import __version__
 from vae_manager.catalogue import HubSource
-from vae_manager.transfer import Network, Order, deliver
+from vae_manager.transfer import DownloadRequest, Network, download_file
 
 if __name__ == "__main__":
     asked = job()
-    order = Order((HubSource(REPO, FILE),), Path(asked.folder), FILE, asked.sha256, asked.size)
+    order = DownloadRequest((HubSource(REPO, FILE),), Path(asked.folder), FILE, asked.sha256, asked.size)
     network = Network(endpoint=asked.endpoint)
     measure(
-        lambda: deliver(order, network=network, report=lambda _: None, stop=threading.Event()).path,
+        lambda: download_file(order, network=network, report=lambda _: None, stop=threading.Event()).path,
         f"vae-manager {__version__}",
     )

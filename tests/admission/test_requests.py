@@ -37,14 +37,14 @@ def refused(target: Target, headers: dict[str, str]) -> str:
     return str(answer.json()["error"])
 
 
-def assert_not_done(outputs: list[Any], sentence: str | None) -> None:
+def assert_not_done(outputs: list[Any], message: str | None) -> None:
     """Check that the components are unchanged or show the refusal."""
     assert outputs
     for output in outputs:
         if isinstance(output, str):
             alert = re.search(r'role="alert".*?</span>([^<]*)', output)
             assert alert is not None, output
-            assert sentence is None or unescape(alert[1]) == sentence
+            assert message is None or unescape(alert[1]) == message
         else:
             assert output == {"__type__": "update"}
 
@@ -59,12 +59,12 @@ def test_each_event_is_admitted_before_it_does_anything(target: Target) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN)
 def test_no_event_obeys_another_page(target: Target, headers: dict[str, str], kind: str) -> None:
-    before, sentence = target.state_of_disk(), refused(target, headers)
+    before, message = target.state_of_disk(), refused(target, headers)
     for event in target.events:
         body = {"fn_index": event.number, "data": event.data(), "session_hash": "abc"}
         answer = target.post("/run/predict", body, {**headers, **KINDS[kind]})
         assert answer.status_code == 200, (event, answer.text)
-        assert_not_done(answer.json()["data"], sentence)
+        assert_not_done(answer.json()["data"], message)
     assert target.state_of_disk() == before
 
 

@@ -37,7 +37,7 @@ def entry(*lines: str, **values: str) -> str:
 
 
 def problems(catalogue: Catalogue) -> list[tuple[int, str]]:
-    return [(problem.line, str(problem.sentence)) for problem in catalogue.problems]
+    return [(problem.line, str(problem.message)) for problem in catalogue.problems]
 
 
 def test_no_file_is_no_problem(file: Path) -> None:

@@ -12,7 +12,7 @@ pytest.importorskip("hypothesis")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_manager.choice import Choice, Rule, Situation, resolve
+from vae_manager.choice import Choice, ResolutionContext, Rule, resolve
 
 STEMS = ["sd", "sd-v1", "sdxl", "model", "model.v1", "x", "Automatic", "None"]
 SUFFIXES = [".safetensors", ".vae.pt", ".ckpt"]
@@ -21,9 +21,9 @@ WORDS = st.one_of(st.sampled_from(["Automatic", "auto", "None"]), NAMES)
 
 
 @st.composite
-def situations(draw: st.DrawFn) -> Situation:
+def situations(draw: st.DrawFn) -> ResolutionContext:
     names = draw(st.lists(NAMES, unique=True, max_size=6))
-    return Situation(
+    return ResolutionContext(
         choice=Choice(draw(WORDS)),
         checkpoint_file=draw(st.sampled_from(["", "folder/", "/a/b.c/"])) + draw(NAMES),
         files={name: f"/vae/{number}/{name}" for number, name in enumerate(names)},
@@ -33,7 +33,7 @@ def situations(draw: st.DrawFn) -> Situation:
     )
 
 
-def oracle(asked: Situation) -> str | None:
+def oracle(asked: ResolutionContext) -> str | None:
     """The path that the WebUI ends up with; None is the checkpoint's own VAE."""
     automatic = asked.choice.word in {"Automatic", "auto"}
     candidates: list[tuple[bool, str | None]] = []
@@ -53,13 +53,13 @@ def oracle(asked: Situation) -> str | None:
 
 @settings(max_examples=300, deadline=None)
 @given(situations())
-def test_the_file_is_the_one_that_the_webui_takes(asked: Situation) -> None:
+def test_the_file_is_the_one_that_the_webui_takes(asked: ResolutionContext) -> None:
     assert resolve(asked).path == oracle(asked)
 
 
 @settings(max_examples=200, deadline=None)
 @given(situations(), NAMES)
-def test_a_default_of_the_family_changes_only_what_nothing_else_decides(asked: Situation, default: str) -> None:
+def test_a_default_of_the_family_changes_only_what_nothing_else_decides(asked: ResolutionContext, default: str) -> None:
     without, found = resolve(asked), resolve(replace(asked, family_default=default))
     if without.rule is Rule.NOTHING_NEARER:
         assert found.path == asked.files.get(default)
@@ -71,7 +71,7 @@ def test_a_default_of_the_family_changes_only_what_nothing_else_decides(asked: S
 
 @settings(max_examples=200, deadline=None)
 @given(situations())
-def test_what_is_overridden_wins_once_the_choice_is_automatic(asked: Situation) -> None:
+def test_what_is_overridden_wins_once_the_choice_is_automatic(asked: ResolutionContext) -> None:
     overrides = resolve(asked).overrides
     if overrides is not None:
         freed = resolve(replace(asked, choice=Choice("Automatic")))
@@ -81,7 +81,7 @@ def test_what_is_overridden_wins_once_the_choice_is_automatic(asked: Situation) 
 
 @settings(max_examples=100, deadline=None)
 @given(situations())
-def test_the_rule_fits_the_answer(asked: Situation) -> None:
+def test_the_rule_fits_the_answer(asked: ResolutionContext) -> None:
     found = resolve(asked)
     assert (found.missing is not None) == (found.rule is Rule.MISSING)
     if found.rule in (Rule.NOTHING_NEARER, Rule.MISSING):

@@ -10,11 +10,11 @@ import pytest
 from vae_manager.choice import (
     AUTOMATIC,
     BUILTIN,
-    Caught,
     Choice,
+    PrefixMatch,
     Resolution,
+    ResolutionContext,
     Rule,
-    Situation,
     caught_by,
     resolve,
     stem_of,
@@ -32,9 +32,9 @@ def listed(*names: str) -> Mapping[str, str]:
     return {name: at(name) for name in names}
 
 
-def situation(choice: str, *names: str, **changes: object) -> Situation:
+def situation(choice: str, *names: str, **changes: object) -> ResolutionContext:
     facts = {"choice": Choice(choice), "checkpoint_file": CHECKPOINT, "files": listed(*names), **changes}
-    return Situation(**facts)  # type: ignore[arg-type]
+    return ResolutionContext(**facts)  # type: ignore[arg-type]
 
 
 OWN = None
@@ -195,7 +195,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("looked_at", "path", "rule"), CASES.values(), ids=CASES.keys())
-def test_rule(looked_at: Situation, path: str | None, rule: Rule) -> None:
+def test_rule(looked_at: ResolutionContext, path: str | None, rule: Rule) -> None:
     missing = "gone.pt" if rule in (Rule.MISSING, Rule.FAMILY_MISSING) else None
     found = resolve(looked_at)
     assert (found.path, found.rule, found.missing) == (path, rule, missing)
@@ -222,7 +222,7 @@ def test_rule(looked_at: Situation, path: str | None, rule: Rule) -> None:
     ],
 )
 def test_what_the_card_prefers_and_what_the_choice_overrides(
-    looked_at: Situation, preferred: str | None, overrides: str | None
+    looked_at: ResolutionContext, preferred: str | None, overrides: str | None
 ) -> None:
     found = resolve(looked_at)
     assert (found.preferred, found.overrides) == (preferred, overrides)
@@ -286,7 +286,7 @@ def test_what_is_caught_is_what_automatic_takes() -> None:
     for shift in range(len(names)):
         files = listed(*names[shift:], *names[:shift])
         for checkpoint in ("sd.ckpt", "sd-v1.ckpt", "model.safetensors", "model.v1.ckpt", "other.ckpt"):
-            taken = resolve(Situation(AUTOMATIC, checkpoint, files))
+            taken = resolve(ResolutionContext(AUTOMATIC, checkpoint, files))
             own = {at(f"{stem_of(checkpoint)}.pt"), at(f"{stem_of(checkpoint)}.vae.pt"), None}
             caught = [at(one.file) for one in caught_by(files, [stem_of(checkpoint)])]
             assert caught == ([] if taken.path in own else [taken.path])
@@ -296,5 +296,5 @@ def test_thousands_of_files_are_no_burden() -> None:
     names = [f"vae-{number % 5000:04}-{number}.safetensors" for number in range(20_000)]
     stems = [f"vae-{number:04}" for number in range(5_000)] + ["v", "vae"]
     began = time.perf_counter()
-    assert caught_by(names, stems)[0] == Caught(names[0], "v")
+    assert caught_by(names, stems)[0] == PrefixMatch(names[0], "v")
     assert time.perf_counter() - began < 2, "some 30 ms; each name against each stem would take half a minute"

@@ -42,7 +42,7 @@ class Result:
         return json.loads(self.out)
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         """The one sentence that a failed command says, on stderr."""
         [line] = self.err.splitlines()
         assert line.startswith("vae_manager: ")

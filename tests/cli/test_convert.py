@@ -11,7 +11,7 @@ import pytest
 
 from tests.files.samples import encode, header_of, ldm
 from tests.files.whole_vaes import Tensor, read, renamed, vae, write
-from vae_manager.sentences import megabytes
+from vae_manager.messages import megabytes
 
 from .command import Cli, finished, sha256, until
 from .test_inspect import opened_by
@@ -78,7 +78,7 @@ def test_exit_statuses(cli: Cli, theirs: Path) -> None:
     ours = write(cli.work / "ours.safetensors", vae())
     damaged = write(cli.work / "damaged.safetensors", {**vae(), "quant_conv.bias": Tensor("F32", (8,), b"\xff" * 32)})
     new = cli.work / "new.safetensors"
-    for status, sentence, arguments in [
+    for status, message, arguments in [
         (2, "must end with .safetensors", (theirs, "x.ckpt")),
         (3, "There is no file", (cli.work / "none", new)),
         (5, "is damaged", (damaged, new, "--dtype", "fp16")),
@@ -87,7 +87,7 @@ def test_exit_statuses(cli: Cli, theirs: Path) -> None:
         (7, "It is left as it is", (theirs, ours)),
     ]:
         result = cli("convert", *arguments)
-        assert (result.status, sentence in result.sentence) == (status, True), result
+        assert (result.status, message in result.message) == (status, True), result
     assert cli("convert", theirs, new, "--dtype", "int8").status == 2
     assert not new.exists()
 
@@ -103,5 +103,5 @@ def test_ctrl_c_leaves_nothing(cli: Cli) -> None:
     process.send_signal(signal.SIGINT)
     result = finished(process)
     assert result.status == 130
-    assert "was stopped" in result.sentence
+    assert "was stopped" in result.message
     assert cli.names(cli.work) == ["huge.safetensors"]

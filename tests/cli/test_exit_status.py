@@ -17,11 +17,11 @@ Prepare = Callable[[Hub, Cli], "tuple[str | Path, ...]"]
 CASES: dict[str, tuple[int, Prepare, str]] = {}
 
 
-def leads_to(status: int, sentence: str) -> Callable[[Prepare], Prepare]:
-    """The command that a function returns ends with `status` and says something that holds `sentence`."""
+def leads_to(status: int, message: str) -> Callable[[Prepare], Prepare]:
+    """The command that a function returns ends with `status` and says something that holds `message`."""
 
     def add(prepare: Prepare) -> Prepare:
-        CASES[prepare.__name__] = (status, prepare, sentence)
+        CASES[prepare.__name__] = (status, prepare, message)
         return prepare
 
     return add
@@ -178,7 +178,7 @@ def a_name_that_cannot_be_used(hub: Hub, cli: Cli) -> tuple[str | Path, ...]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_status(hub: Hub, cli: Cli, name: str) -> None:
-    status, prepare, sentence = CASES[name]
+    status, prepare, message = CASES[name]
     command = prepare(hub, cli)
     before = files_of(cli)
     result = cli(*command)
@@ -186,7 +186,7 @@ def test_status(hub: Hub, cli: Cli, name: str) -> None:
     if status == 0:
         assert "Traceback" not in result.err
     else:
-        assert sentence in result.sentence
+        assert message in result.message
         assert files_of(cli) == before, "nothing is lost, and no half of a file is left"
 
 

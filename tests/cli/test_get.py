@@ -83,7 +83,7 @@ def test_a_pinned_revision(hub: Hub, cli: Cli) -> None:
 def test_what_is_no_model_or_holds_code_gets_no_name(hub: Hub, cli: Cli, data: bytes) -> None:
     result = cli("get", hub.publish("/files/z.safetensors", data), "--dir", cli.folder)
     assert (result.status, cli.names()) == (7, [])
-    assert "nothing was put under the name z.safetensors" in result.sentence
+    assert "nothing was put under the name z.safetensors" in result.message
 
 
 def test_another_endpoint(cli: Cli) -> None:
@@ -165,7 +165,7 @@ def test_a_model_version_of_civitai_names_its_file_and_proves_it(cli: Cli, civit
 
 def test_a_file_of_civitai_that_is_no_vae(cli: Cli, civitai: Civitai) -> None:
     civitai.add(7, "workflow.zip", DATA, primary=True)
-    assert "workflow.zip is no VAE file" in cli("get", "civitai:7", "--dir", cli.folder).sentence
+    assert "workflow.zip is no VAE file" in cli("get", "civitai:7", "--dir", cli.folder).message
 
 
 def test_the_key_for_civitai_is_for_civitai_alone(cli: Cli, civitai: Civitai) -> None:
@@ -175,7 +175,7 @@ def test_the_key_for_civitai_is_for_civitai_alone(cli: Cli, civitai: Civitai) ->
     civitai.add(8, "a.pt", DATA, primary=True, needs_key=True)
     refused = cli("get", "civitai:8", "--dir", cli.folder)
     assert refused.status == 7
-    assert "it is read from CIVITAI_API_KEY" in refused.sentence
+    assert "it is read from CIVITAI_API_KEY" in refused.message
 
 
 def test_a_bucket_without_its_package(cli: Cli) -> None:
@@ -184,7 +184,7 @@ def test_a_bucket_without_its_package(cli: Cli) -> None:
         pytest.skip("s3fs is installed")
     result = cli("get", "s3://bucket/vaes/a.safetensors", "--dir", cli.folder)
     assert result.status == 4
-    assert "pip install s3fs" in result.sentence
+    assert "pip install s3fs" in result.message
 
 
 @pytest.mark.parametrize(

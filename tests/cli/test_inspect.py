@@ -117,7 +117,7 @@ def test_the_others_are_inspected_all_the_same(cli: Cli) -> None:
         ("nothing.safetensors", 3),
         (str(cli.work), 6),
     ]
-    assert cli("inspect", "nothing.safetensors").sentence.startswith("There is no file ")
+    assert cli("inspect", "nothing.safetensors").message.startswith("There is no file ")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other names")
@@ -141,7 +141,7 @@ def test_ctrl_c_ends_the_reading(cli: Cli) -> None:
         process.send_signal(signal.SIGINT)
         result = finished(process)
         assert result.status == 130
-        assert "was stopped" in result.sentence
+        assert "was stopped" in result.message
 
 
 def opened_by(pid: int) -> list[Path]:

@@ -73,8 +73,8 @@ def test_back_never_over_another_file(cli: Cli, folder: Path) -> None:
     vae(folder / "a.safetensors", 2)
     result = cli("trash", "restore", "a.safetensors", "--dir", folder)
     assert result.status == 7
-    assert "has another file named a.safetensors. It is left as it is" in result.sentence
-    assert "The name a-2.safetensors is free." in result.sentence
+    assert "has another file named a.safetensors. It is left as it is" in result.message
+    assert "The name a-2.safetensors is free." in result.message
     assert b"\x02" in (folder / "a.safetensors").read_bytes()
     result = cli("trash", "restore", "a.safetensors", "--as", "a-2.safetensors", "--dir", folder)
     assert (result.status, result.out) == (0, f"{folder / 'a-2.safetensors'}: is back\n")
@@ -96,7 +96,7 @@ def test_emptied_only_when_asked(cli: Cli, folder: Path) -> None:
     cli("remove", "a.safetensors", "--dir", folder)
     assert cli("trash", "empty", "--dir", folder).out.startswith("1 deleted for good, ")
     result = cli("trash", "restore", "a.safetensors", "--dir", folder)
-    assert (result.status, "has no file a.safetensors" in result.sentence) == (3, True)
+    assert (result.status, "has no file a.safetensors" in result.message) == (3, True)
     assert cli("trash", "list", "--dir", folder).out.startswith("Nothing is in the trash")
 
 
@@ -138,7 +138,7 @@ def test_names_that_cannot_be(cli: Cli, folder: Path, name: str) -> None:
 def test_a_name_that_the_folder_has_elsewhere(cli: Cli, folder: Path) -> None:
     vae(folder / "sub" / "b.safetensors")
     result = cli("adopt", vae(cli.work / "b.safetensors"), "--dir", folder)
-    assert (result.status, "the WebUI lists only one of two" in result.sentence) == (7, True)
+    assert (result.status, "the WebUI lists only one of two" in result.message) == (7, True)
 
 
 def test_looked_at_first(cli: Cli, folder: Path) -> None:

@@ -156,7 +156,7 @@ def test_a_file_that_cannot_be_used(cli: Cli) -> None:
     path = declare(cli, MINE, {**THEIRS, "file_name": "../x.safetensors"})
     result = cli("sync", path, "--dir", cli.folder)
     assert result.status == 2
-    assert result.sentence.startswith(f"{path} cannot be used, so nothing was changed. Line 3: ")
+    assert result.message.startswith(f"{path} cannot be used, so nothing was changed. Line 3: ")
     assert not cli.folder.exists()
     assert cli("sync", "nothing.yaml").status == 3
 
@@ -176,6 +176,6 @@ def test_ctrl_c_keeps_what_has_arrived(hub: Hub, cli: Cli) -> None:
     result = finished(process)
     assert result.status == 130
     assert [row["status"] for row in result.json["items"]] == [130, 130]
-    hub.cdn.heal()
+    hub.cdn.repair()
     assert cli(*command).status == 0
     assert cli.names() == NAMES

@@ -126,7 +126,7 @@ def test_ctrl_c_leaves_what_has_come_and_the_same_command_fetches_the_rest(hub: 
     stopped = stop_half_way(hub, cli, *command)
     assert stopped.status == 130
     assert re.fullmatch(
-        r"Stopped\. .* of mine\.safetensors are kept, and the next start goes on from there\.", stopped.sentence
+        r"Stopped\. .* of mine\.safetensors are kept, and the next start goes on from there\.", stopped.message
     )
     assert NAME not in cli.names()
     assert kept(cli.folder) == HALF
@@ -154,6 +154,6 @@ def test_ctrl_c_while_the_hub_does_not_answer(hub: Hub, cli: Cli) -> None:
     until(lambda: bool(hub.api.requests))
     stopped = interrupted(process)
     assert stopped.status == 130
-    assert stopped.sentence.startswith("Stopped.")
+    assert stopped.message.startswith("Stopped.")
     assert cli.names() == []
     assert hub.cdn.requests == []

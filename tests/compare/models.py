@@ -14,8 +14,8 @@ from tests.vaes.pictures import pictures
 from vae_manager.compare import Candidate, Model
 from vae_manager.compare.comparison import to_pixels
 from vae_manager.errors import IntegrityError
-from vae_manager.sentences import say
-from vae_manager.swap import places
+from vae_manager.messages import msg
+from vae_manager.swap import named_tensors
 
 FILES = {"base": BASE, "tuned": TUNED, "other": OTHER}
 
@@ -27,7 +27,7 @@ def model_of(path: Path = BASE, **changes: Any) -> Model:
 
 
 def weights(name: str) -> dict[str, torch.Tensor]:
-    return {key: place.data for key, place in places(load(FILES[name])).items()}
+    return {key: place.data for key, place in named_tensors(load(FILES[name])).items()}
 
 
 def candidate(name: str) -> Candidate:
@@ -40,7 +40,7 @@ def in_use() -> Candidate:
 
 def bad() -> Candidate:
     def raises() -> Any:
-        raise IntegrityError(say("{file} is empty. Get it again.", file="bad"))
+        raise IntegrityError(msg("{file} is empty. Get it again.", file="bad"))
 
     return Candidate("bad", raises)
 

@@ -151,5 +151,5 @@ def test_where_a_package_is_missing(run: Run, tmp_path: Path, package: str, monk
     given = run("in.png", "--vae", "a.safetensors", "--out", tmp_path)
     name = {"skimage": "scikit-image"}.get(package, package)
     assert given.status == 2
-    assert given.sentence == f"To compare, these packages are needed too: {name}. Run: pip install {name}"
+    assert given.message == f"To compare, these packages are needed too: {name}. Run: pip install {name}"
     assert run("in.png", "--vae", "x", "--out", "y", "--json").json["status"] == 2

@@ -14,7 +14,7 @@ from tests.vaes.pictures import pictures
 from vae_manager.compare import Candidate, Decoded, Encoder, Step
 from vae_manager.compare.comparison import decode_all, to_pixels, unchanged
 from vae_manager.errors import Cancelled, IntegrityError
-from vae_manager.swap import places
+from vae_manager.swap import named_tensors
 
 from .models import bad, candidate, in_use, latent, model_of, plain, weights
 
@@ -35,11 +35,11 @@ def test_pixels_are_cut_off_as_the_webui_does() -> None:
 
 def test_the_model_is_the_same_at_each_moment_and_afterwards() -> None:
     model = model_of()
-    before, at = copied(model.module), {name: place.data_ptr() for name, place in places(model.module).items()}
+    before, at = copied(model.module), {name: place.data_ptr() for name, place in named_tensors(model.module).items()}
     for _ in decode_all(model, latent(), [candidate("tuned"), bad(), candidate("other")]):
         assert same(model.module, before)
     assert same(model.module, before)
-    assert {name: place.data_ptr() for name, place in places(model.module).items()} == at
+    assert {name: place.data_ptr() for name, place in named_tensors(model.module).items()} == at
 
 
 def test_one_that_fails_stops_no_other() -> None:
@@ -90,7 +90,7 @@ def test_whatever_a_decode_raises(error: BaseException) -> None:
 def test_a_vae_in_use_that_has_changed_is_not_kept_quiet() -> None:
     model = model_of()
     with pytest.raises(IntegrityError, match="not what it was"), unchanged(model):
-        next(iter(places(model.module).values())).data[0] += 1
+        next(iter(named_tensors(model.module).values())).data[0] += 1
 
 
 def _without_numbers(name: str) -> Candidate:
@@ -118,7 +118,7 @@ def test_nan_in_few_bits_is_decoded_anew_with_more() -> None:
     made = list(decode_all(model, z, [in_use(), candidate("tuned")]))
     assert [one.nan for one in made] == [True, True]
     assert all(one.note is not None for one in made)
-    assert {place.dtype for place in places(model.module).values()} == {torch.float32}
+    assert {place.dtype for place in named_tensors(model.module).values()} == {torch.float32}
     assert np.abs(made[1].pixels.astype(int) - plain("tuned", z)).max() <= 1  # type: ignore[union-attr]
 
 

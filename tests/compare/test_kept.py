@@ -6,13 +6,13 @@ import threading
 
 import torch
 
-from vae_manager.compare import Checkpoint, Kept, KeptLatents
+from vae_manager.compare import Checkpoint, RecentLatents, RecentPicture
 
 BYTES = 4 * 8 * 8 * 4
 
 
-def kept(number: int, *, side: int = 8, latent: bool = True) -> Kept:
-    return Kept(
+def kept(number: int, *, side: int = 8, latent: bool = True) -> RecentPicture:
+    return RecentPicture(
         id=str(number),
         latent=torch.zeros(1, 4, side, side) if latent else None,
         size=(8 * side, 8 * side),
@@ -27,12 +27,12 @@ def kept(number: int, *, side: int = 8, latent: bool = True) -> Kept:
     )
 
 
-def ids(latents: KeptLatents) -> list[str]:
+def ids(latents: RecentLatents) -> list[str]:
     return [one.id for one in latents.all()]
 
 
 def test_the_newest_come_first_and_the_oldest_go_first() -> None:
-    latents = KeptLatents(lambda: 3, lambda: 10**6)
+    latents = RecentLatents(lambda: 3, lambda: 10**6)
     for number in range(4):
         latents.put([kept(number)])
     latents.put([kept(10), kept(11)])
@@ -46,7 +46,7 @@ def test_the_newest_come_first_and_the_oldest_go_first() -> None:
 
 
 def test_bytes_are_bounded_too() -> None:
-    latents = KeptLatents(lambda: 100, lambda: 2 * BYTES)
+    latents = RecentLatents(lambda: 100, lambda: 2 * BYTES)
     latents.put([kept(1), kept(2, latent=False), kept(3), kept(4)])
     assert ids(latents) == ["2", "3", "4"], "of a generation, the last ones"
     latents.put([kept(5, side=32)])
@@ -55,7 +55,7 @@ def test_bytes_are_bounded_too() -> None:
 
 def test_none_of_either_keeps_nothing() -> None:
     for count, size in ((0, 10**6), (8, 0), (-1, 10**6)):
-        latents = KeptLatents(lambda count=count: count, lambda size=size: size)  # type: ignore[misc]
+        latents = RecentLatents(lambda count=count: count, lambda size=size: size)  # type: ignore[misc]
         assert not latents.wanted
         latents.put([kept(1), kept(2, latent=False)])
         assert ids(latents) == []
@@ -63,7 +63,7 @@ def test_none_of_either_keeps_nothing() -> None:
 
 def test_a_bound_that_becomes_smaller() -> None:
     most = 5
-    latents = KeptLatents(lambda: most, lambda: 10**6)
+    latents = RecentLatents(lambda: most, lambda: 10**6)
     latents.put([kept(number) for number in range(5)])
     most = 2
     latents.shrink()
@@ -71,7 +71,7 @@ def test_a_bound_that_becomes_smaller() -> None:
 
 
 def test_from_many_threads() -> None:
-    latents = KeptLatents(lambda: 8, lambda: 6 * BYTES)
+    latents = RecentLatents(lambda: 8, lambda: 6 * BYTES)
 
     def puts(first: int) -> None:
         for number in range(200):

@@ -36,7 +36,7 @@ def figures(other: Any) -> Figures:
 
 
 def words(other: Any) -> list[str]:
-    return [str(sentence) for sentence in in_words(figures(other))]
+    return [str(message) for message in in_words(figures(other))]
 
 
 def test_the_same_picture() -> None:
@@ -111,10 +111,10 @@ def test_pictures_that_are_small_or_plain() -> None:
     found = compare(look(grey), look(brighter))
     assert found.ssim is None
     assert (found.contrast, found.sharpness) == pytest.approx((0, 0))
-    assert [str(sentence) for sentence in in_words(found)] == ["brighter", "same detail"]
+    assert [str(message) for message in in_words(found)] == ["brighter", "same detail"]
     vivid = brighter.copy()
     vivid[:4] = 116
-    assert "more contrast" in [str(sentence) for sentence in in_words(compare(look(grey), look(vivid)))]
+    assert "more contrast" in [str(message) for message in in_words(compare(look(grey), look(vivid)))]
 
 
 def test_other_sizes_are_no_comparison() -> None:

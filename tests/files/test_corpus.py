@@ -37,7 +37,7 @@ def test_record_and_verdict(tmp_path: Path, case: Case) -> None:
     assert (code, isinstance(answer, UsableAfter)) == (case.code, case.convertible)
     assert isinstance(answer, Usable) is (case.code is None)
     assert (found.parameters is not None) is bool(case.halves)
-    assert answer.reason is None or case.name in str(answer.reason.sentence)
+    assert answer.reason is None or case.name in str(answer.reason.message)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

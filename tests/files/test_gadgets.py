@@ -94,7 +94,7 @@ def test_it_is_said_what_would_have_run(tmp_path: Path, gadget: Gadget) -> None:
     [problem] = inspect(path).problems
     module = gadget.id.partition(".")[0]
     assert problem.code == "unsafe-pickle"
-    assert str(problem.sentence).startswith(f"x.vae.pt asks for {module}.")
+    assert str(problem.message).startswith(f"x.vae.pt asks for {module}.")
 
 
 def test_a_name_cannot_spoil_the_page(tmp_path: Path) -> None:

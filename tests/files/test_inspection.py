@@ -58,7 +58,7 @@ def test_layouts(
     answer = verdict(found, A1111, checkpoint(16 if channels == 16 else 4))
     assert isinstance(answer, Usable) is (says is None)
     if says is not None and answer.reason is not None:
-        assert says in str(answer.reason.sentence) and "x.ckpt" in str(answer.reason.sentence)
+        assert says in str(answer.reason.message) and "x.ckpt" in str(answer.reason.message)
 
 
 @pytest.mark.parametrize(("dtype", "word"), [("F32", "fp32"), ("F16", "fp16"), ("BF16", "bf16"), ("I64", None)])

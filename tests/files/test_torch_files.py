@@ -239,7 +239,7 @@ def test_numbers_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     if which == 2:
         assert found is None
     else:
-        assert found is not None and found.code == "nan" and "post_quant_conv.weight" in str(found.sentence)
+        assert found is not None and found.code == "nan" and "post_quant_conv.weight" in str(found.message)
 
 
 def test_in_a_pickle_too(tmp_path: Path) -> None:
@@ -305,5 +305,5 @@ def test_a_turned_sign_is_told_from_a_misused_name(tmp_path: Path, flag: str) ->
         path.write_bytes(as_zip(Made(b"\x80\x02" + code + b".", storages)))
         [problem] = inspect(path).problems
         assert problem.code == "bad-pickle"
-        said.append(problem.sentence.fields["reason"])
+        said.append(problem.message.fields["reason"])
     assert said[0] != said[1]

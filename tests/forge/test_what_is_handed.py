@@ -156,12 +156,12 @@ def test_no_fault_of_ours_leaves_a_pickle_to_forge(watched: Stage, emptied: Path
     lines = """
 import vae_manager.webui.hosts.forge.load_hooks as ways_in
 
-answer = ways_in.WaysIn.read_module
+answer = ways_in.LoadHooks.read_module
 
 def fails(*args):
     raise ZeroDivisionError
 
-ways_in.WaysIn.read_module = fails
+ways_in.LoadHooks.read_module = fails
 inside_package.kept = answer
 answer = None
 """
@@ -175,7 +175,7 @@ answer = None
 import inside_package
 import vae_manager.webui.hosts.forge.load_hooks as ways_in
 
-ways_in.WaysIn.read_module = inside_package.kept
+ways_in.LoadHooks.read_module = inside_package.kept
 answer = None
 """
         watched.webui.ask("/inside", {"lines": restore})

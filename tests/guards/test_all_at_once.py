@@ -71,7 +71,7 @@ def test_everything_ends_and_nothing_mixes(stage: Stage, offered: Offered) -> No
     before = {start: stage.begin(start) for start in STARTS}
     stage.begin(FROM_AUTOMATIC)
     previews: list[str] = []
-    crew = Crew()
+    crew = DownloadScheduler()
 
     def pictures(own: Stage, number: int) -> None:
         override = {} if number % 2 else {"sd_vae": (own.a, own.b, own.c, "None")[number % 4]}
@@ -187,7 +187,7 @@ def _watch(own: Stage, ended: threading.Event, previews: list[str]) -> None:
         time.sleep(0.02)
 
 
-class Crew:
+class DownloadScheduler:
     """Threads that do the same at the same time, each some rounds."""
 
     def __init__(self) -> None:

@@ -122,7 +122,7 @@ def _start(outcome: Outcome) -> None:
     faults: Any = importlib.import_module("vae_manager.webui.faults")
     surfaces: Any = importlib.import_module("vae_manager.webui.hosts.host_values")
     outcome.adapter = surfaces.host_here()
-    outcome.faults = [str(fault.sentence) for fault in faults.FAULTS.all()]
+    outcome.faults = [str(fault.message) for fault in faults.FAULTS.all()]
     named = [str(fault.function) for fault in faults.FAULTS.all()]
     if outcome.adapter == "unknown":
         named.append(outcome.name.rpartition(".")[2])

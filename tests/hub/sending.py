@@ -82,7 +82,7 @@ class HangUp(Exception):
         self.reset = reset
 
 
-class Pace:
+class SpeedMeter:
     """Holds senders to a rate. A delay of the scheduler is made up for; time in which nothing was sent is not."""
 
     def __init__(self, stopped: threading.Event) -> None:
@@ -117,12 +117,12 @@ class Pace:
 
 
 @dataclass
-class Wire:
+class HttpClient:
     """One connection, as far as answers go out through it."""
 
     socket: socket.socket
-    own: Pace
-    shared: Pace
+    own: SpeedMeter
+    shared: SpeedMeter
     stopped: threading.Event
     carried: int = 0
     """Body bytes since it was opened."""

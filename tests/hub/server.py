@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from .faults import Fault, Script, fault_for
 from .messages import Answer, Request, read_request
-from .sending import HangUp, Link, Pace, Seen, Wire
+from .sending import HangUp, HttpClient, Link, Seen, SpeedMeter
 
 _SEND_BUFFER = 256 * 1024
 """Bytes. Small enough that what a killed client never read is little, large enough for a fast loopback."""
@@ -45,7 +45,7 @@ class Server:
         self.peak = 0
         """The most connections that were open at once."""
         self.stopped = threading.Event()
-        self.shared_pace = Pace(self.stopped)
+        self.shared_pace = SpeedMeter(self.stopped)
         self._route = route
         self._changed = threading.Condition()
         self._seen: list[Seen] = []
@@ -102,10 +102,10 @@ class Server:
     def fail_always(
         self, fault: Fault, *, method: str | None = None, path: str = "", covering: int | None = None
     ) -> None:
-        """Every request that matches meets this, until `heal`."""
+        """Every request that matches meets this, until `repair`."""
         self._add(Script(deque(), fault, method, path, covering))
 
-    def heal(self) -> None:
+    def repair(self) -> None:
         """Nothing goes wrong any more."""
         with self._changed:
             self._scripts.clear()
@@ -129,7 +129,7 @@ class Server:
             self._open.discard(connection)
             self._changed.notify_all()
 
-    def answer(self, request: Request, wire: Wire, number: int) -> bool:
+    def answer(self, request: Request, wire: HttpClient, number: int) -> bool:
         """Record a request and answer it; True when the connection can carry another."""
         seen = Seen(self.name, number, request.method, request.target, request.headers)
         with self._changed:
@@ -180,7 +180,7 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         server = self.server.server
-        wire = Wire(self.request, Pace(server.stopped), server.shared_pace, server.stopped)
+        wire = HttpClient(self.request, SpeedMeter(server.stopped), server.shared_pace, server.stopped)
         reset = False
         try:
             number = server.opened(self.request)

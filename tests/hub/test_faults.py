@@ -218,7 +218,7 @@ def test_scripts(hub: Hub, url: str) -> None:
     hub.cdn.fail_always(Fault.status(500), path="other", method="HEAD")
     statuses = [fetch(at, method=method).status for at in (url, other) for method in ("GET", "HEAD")]
     assert statuses == [200, 200, 200, 500]
-    hub.cdn.heal()
+    hub.cdn.repair()
     hub.cdn.fail_always(Fault.flip(2000), covering=2000)
     hub.cdn.fail_next(Fault.range_ignored())
     assert fetch(url, range="bytes=2000-2000").body[2000] == DATA[2000] ^ 255

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from vae_manager.errors import Cancelled, NetworkError
-from vae_manager.jobs import KEPT_AFTER_END, Handle, JobState, JobView, Lane, Step, Wish
-from vae_manager.sentences import Sentence, say
+from vae_manager.jobs import KEPT_AFTER_END, JobContext, JobQueue, JobState, JobView, PendingCommand, Step
+from vae_manager.messages import Message, msg
 
 SOON = 10.0
 """Seconds after which a test that waits has failed."""
@@ -37,23 +37,23 @@ class Work:
         self.stopped = False
         self.error = error
 
-    def __call__(self, handle: Handle) -> None:
+    def __call__(self, handle: JobContext) -> None:
         self.begun.set()
         assert self.may_end.wait(SOON)
         self.stopped = handle.stop.is_set()
         if self.error is not None:
             raise self.error
         if self.stopped:
-            raise Cancelled(say("Stopped."))
+            raise Cancelled(msg("Stopped."))
 
 
 @pytest.fixture
-def lane() -> Lane:
-    return Lane("test")
+def lane() -> JobQueue:
+    return JobQueue("test")
 
 
 @contextmanager
-def busy(lane: Lane) -> Iterator[Work]:
+def busy(lane: JobQueue) -> Iterator[Work]:
     """The lane is held by a job called "first" until this ends."""
     work = Work()
     lane.start("first", "First", work)
@@ -65,25 +65,25 @@ def busy(lane: Lane) -> Iterator[Work]:
         lane.wait("first", SOON)
 
 
-def ended(lane: Lane, key: str) -> JobView:
+def ended(lane: JobQueue, key: str) -> JobView:
     view = lane.wait(key, SOON)
     assert view is not None
     assert view.state.ended
     return view
 
 
-def nothing(handle: Handle) -> None: ...
+def nothing(handle: JobContext) -> None: ...
 
 
-def raiser(error: BaseException) -> Callable[[Handle], None]:
-    def work(handle: Handle) -> None:
+def raiser(error: BaseException) -> Callable[[JobContext], None]:
+    def work(handle: JobContext) -> None:
         raise error
 
     return work
 
 
 # -- order ---------------------------------------------------------------------------------------------------------
-def test_jobs_run_in_the_order_in_which_they_were_asked_for(lane: Lane) -> None:
+def test_jobs_run_in_the_order_in_which_they_were_asked_for(lane: JobQueue) -> None:
     order: list[str] = []
     names = [f"job {number}" for number in range(10)]
     with busy(lane):
@@ -95,12 +95,12 @@ def test_jobs_run_in_the_order_in_which_they_were_asked_for(lane: Lane) -> None:
     assert order == names
 
 
-def test_one_at_a_time_and_each_on_the_lanes_own_thread(lane: Lane) -> None:
+def test_one_at_a_time_and_each_on_the_lanes_own_thread(lane: JobQueue) -> None:
     at_work: list[int] = []
     threads: set[str] = set()
     alone = threading.Lock()
 
-    def work(handle: Handle) -> None:
+    def work(handle: JobContext) -> None:
         assert alone.acquire(blocking=False), "two jobs at once"
         threads.add(threading.current_thread().name)
         at_work.append(1)
@@ -121,7 +121,7 @@ def test_one_at_a_time_and_each_on_the_lanes_own_thread(lane: Lane) -> None:
 
 
 def test_the_thread_is_a_daemon_and_starts_with_the_first_job() -> None:
-    lane = Lane("lazy one")
+    lane = JobQueue("lazy one")
 
     def own() -> list[threading.Thread]:
         return [thread for thread in threading.enumerate() if thread.name == "vae-manager lazy one"]
@@ -133,15 +133,15 @@ def test_the_thread_is_a_daemon_and_starts_with_the_first_job() -> None:
     assert thread.daemon
 
 
-def test_two_lanes_do_not_wait_for_each_other(lane: Lane) -> None:
+def test_two_lanes_do_not_wait_for_each_other(lane: JobQueue) -> None:
     with busy(lane):
-        other = Lane("other")
+        other = JobQueue("other")
         other.start("a", "A", nothing)
         assert ended(other, "a").state is JobState.DONE
 
 
 # -- one key, one job ----------------------------------------------------------------------------------------------
-def test_asked_for_twice_while_it_runs_or_waits_it_is_one_job(lane: Lane) -> None:
+def test_asked_for_twice_while_it_runs_or_waits_it_is_one_job(lane: JobQueue) -> None:
     calls: list[str] = []
     with busy(lane):
         lane.start("first", "First again", lambda handle: calls.append("first again"))
@@ -152,10 +152,10 @@ def test_asked_for_twice_while_it_runs_or_waits_it_is_one_job(lane: Lane) -> Non
     assert calls == ["second"]
 
 
-def test_an_ended_job_can_be_asked_for_again_and_starts_clean(lane: Lane) -> None:
-    def failing(handle: Handle) -> None:
+def test_an_ended_job_can_be_asked_for_again_and_starts_clean(lane: JobQueue) -> None:
+    def failing(handle: JobContext) -> None:
         handle.report("fetching", 10, 20)
-        raise NetworkError(say("No luck."))
+        raise NetworkError(msg("No luck."))
 
     lane.start("a", "A", failing)
     assert str(ended(lane, "a").error) == "No luck."
@@ -168,7 +168,7 @@ def test_an_ended_job_can_be_asked_for_again_and_starts_clean(lane: Lane) -> Non
     assert ended(lane, "a") == JobView("a", 4, "A, once more", JobState.DONE)
 
 
-def test_each_asking_has_a_number_of_its_own(lane: Lane) -> None:
+def test_each_asking_has_a_number_of_its_own(lane: JobQueue) -> None:
     """So that a page can tell a job from the one of the same key before it."""
     with busy(lane):
         for key in ("first", "second", "second", "third"):
@@ -180,7 +180,7 @@ def test_each_asking_has_a_number_of_its_own(lane: Lane) -> None:
 
 
 # -- stopping ------------------------------------------------------------------------------------------------------
-def test_a_job_that_waits_never_starts_when_it_is_stopped(lane: Lane) -> None:
+def test_a_job_that_waits_never_starts_when_it_is_stopped(lane: JobQueue) -> None:
     work = Work()
     with busy(lane):
         lane.start("second", "Second", work)
@@ -191,7 +191,7 @@ def test_a_job_that_waits_never_starts_when_it_is_stopped(lane: Lane) -> None:
     assert not work.begun.is_set()
 
 
-def test_a_job_that_runs_hears_of_it_and_ends_as_stopped(lane: Lane) -> None:
+def test_a_job_that_runs_hears_of_it_and_ends_as_stopped(lane: JobQueue) -> None:
     with busy(lane) as work:
         lane.stop("first")
         view = lane.view("first")
@@ -202,10 +202,10 @@ def test_a_job_that_runs_hears_of_it_and_ends_as_stopped(lane: Lane) -> None:
     assert work.stopped
 
 
-def test_work_that_is_done_before_it_hears_of_the_stop_is_done(lane: Lane) -> None:
+def test_work_that_is_done_before_it_hears_of_the_stop_is_done(lane: JobQueue) -> None:
     asked = threading.Event()
 
-    def deaf(handle: Handle) -> None:
+    def deaf(handle: JobContext) -> None:
         assert asked.wait(SOON)
 
     lane.start("a", "A", deaf)
@@ -215,7 +215,7 @@ def test_work_that_is_done_before_it_hears_of_the_stop_is_done(lane: Lane) -> No
     assert ended(lane, "a").state in (JobState.DONE, JobState.STOPPED)
 
 
-def test_to_stop_what_is_unknown_or_has_ended_does_nothing(lane: Lane) -> None:
+def test_to_stop_what_is_unknown_or_has_ended_does_nothing(lane: JobQueue) -> None:
     lane.stop("nobody")
     lane.start("a", "A", nothing)
     ended(lane, "a")
@@ -223,7 +223,7 @@ def test_to_stop_what_is_unknown_or_has_ended_does_nothing(lane: Lane) -> None:
     assert ended(lane, "a").state is JobState.DONE
 
 
-def test_a_stopped_job_can_be_asked_for_again(lane: Lane) -> None:
+def test_a_stopped_job_can_be_asked_for_again(lane: JobQueue) -> None:
     with busy(lane):
         lane.start("second", "Second", nothing)
         lane.stop("second")
@@ -232,18 +232,18 @@ def test_a_stopped_job_can_be_asked_for_again(lane: Lane) -> None:
 
 
 # -- errors --------------------------------------------------------------------------------------------------------
-def test_an_error_of_the_project_is_shown_as_its_sentence(lane: Lane, caplog: pytest.LogCaptureFixture) -> None:
-    sentence = say("{host} cannot be reached.", host="hub.example")
-    lane.start("a", "ft-MSE", raiser(NetworkError(sentence)))
+def test_an_error_of_the_project_is_shown_as_its_sentence(lane: JobQueue, caplog: pytest.LogCaptureFixture) -> None:
+    message = msg("{host} cannot be reached.", host="hub.example")
+    lane.start("a", "ft-MSE", raiser(NetworkError(message)))
     view = ended(lane, "a")
-    assert (view.state, view.error) == (JobState.FAILED, sentence)
+    assert (view.state, view.error) == (JobState.FAILED, message)
     [record] = caplog.records
     assert (record.levelno, record.getMessage()) == (logging.WARNING, "ft-MSE: hub.example cannot be reached.")
     assert record.exc_info is None, "it needs no traceback"
 
 
 def test_an_unexpected_error_becomes_a_sentence_and_its_traceback_goes_to_the_console(
-    lane: Lane, caplog: pytest.LogCaptureFixture
+    lane: JobQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     lane.start("a", "ft-MSE", raiser(KeyError("{odd}")))
     view = ended(lane, "a")
@@ -256,17 +256,17 @@ def test_an_unexpected_error_becomes_a_sentence_and_its_traceback_goes_to_the_co
     assert record.exc_info is not None
 
 
-def test_the_lane_goes_on_after_a_failure(lane: Lane) -> None:
+def test_the_lane_goes_on_after_a_failure(lane: JobQueue) -> None:
     with busy(lane):
         lane.start("second", "Second", raiser(RuntimeError("odd")))
-        lane.start("third", "Third", raiser(NetworkError(say("No luck."))))
+        lane.start("third", "Third", raiser(NetworkError(msg("No luck."))))
         lane.start("fourth", "Fourth", nothing)
     assert ended(lane, "fourth").state is JobState.DONE
     assert [ended(lane, key).state for key in ("second", "third")] == [JobState.FAILED] * 2
 
 
 # -- what stays in view --------------------------------------------------------------------------------------------
-def test_forget_drops_what_has_ended_and_nothing_else(lane: Lane) -> None:
+def test_forget_drops_what_has_ended_and_nothing_else(lane: JobQueue) -> None:
     lane.start("old", "Old", nothing)
     ended(lane, "old")
     with busy(lane):
@@ -277,7 +277,7 @@ def test_forget_drops_what_has_ended_and_nothing_else(lane: Lane) -> None:
     assert lane.view("old") is None
 
 
-def test_ended_jobs_stay_until_enough_others_have_ended(lane: Lane) -> None:
+def test_ended_jobs_stay_until_enough_others_have_ended(lane: JobQueue) -> None:
     for number in range(KEPT_AFTER_END):
         lane.start(f"{number}", f"{number}", nothing)
         ended(lane, f"{number}")
@@ -287,9 +287,9 @@ def test_ended_jobs_stay_until_enough_others_have_ended(lane: Lane) -> None:
     assert [view.key for view in lane.views()] == [*(f"{number}" for number in range(1, KEPT_AFTER_END)), "first"]
 
 
-def test_what_has_just_ended_is_not_dropped_for_what_was_stopped_before_its_turn(lane: Lane) -> None:
+def test_what_has_just_ended_is_not_dropped_for_what_was_stopped_before_its_turn(lane: JobQueue) -> None:
     with busy(lane) as work:
-        work.error = NetworkError(say("No luck."))
+        work.error = NetworkError(msg("No luck."))
         for number in range(2 * KEPT_AFTER_END):
             lane.start(f"{number}", f"{number}", nothing)
             lane.stop(f"{number}")
@@ -298,20 +298,20 @@ def test_what_has_just_ended_is_not_dropped_for_what_was_stopped_before_its_turn
     assert len(lane.views()) == KEPT_AFTER_END
 
 
-def test_jobs_that_wait_are_never_dropped(lane: Lane) -> None:
+def test_jobs_that_wait_are_never_dropped(lane: JobQueue) -> None:
     with busy(lane):
         for number in range(3 * KEPT_AFTER_END):
             lane.start(f"{number}", f"{number}", nothing)
         assert len(lane.views()) == 3 * KEPT_AFTER_END + 1
 
 
-def test_views_of_what_nobody_asked_for(lane: Lane) -> None:
+def test_views_of_what_nobody_asked_for(lane: JobQueue) -> None:
     assert lane.views() == ()
     assert lane.view("a") is None
     assert lane.wait("a", SOON) is None
 
 
-def test_wait_gives_up_after_its_time_and_shows_how_it_stands(lane: Lane) -> None:
+def test_wait_gives_up_after_its_time_and_shows_how_it_stands(lane: JobQueue) -> None:
     with busy(lane):
         view = lane.wait("first", 0.0)
         assert view is not None
@@ -321,10 +321,10 @@ def test_wait_gives_up_after_its_time_and_shows_how_it_stands(lane: Lane) -> Non
 # -- progress ------------------------------------------------------------------------------------------------------
 def test_progress_speed_and_time_left() -> None:
     clock = Clock()
-    lane = Lane("test", clock)
+    lane = JobQueue("test", clock)
     told, may_end = threading.Event(), threading.Event()
 
-    def work(handle: Handle) -> None:
+    def work(handle: JobContext) -> None:
         handle.report("fetching", 100, 1_000)
         clock.now += 2
         handle.report("fetching", 300, 1_000)
@@ -342,7 +342,7 @@ def test_progress_speed_and_time_left() -> None:
 def test_each_phase_has_a_speed_of_its_own() -> None:
     """What was there already is hashed much faster than the rest arrives."""
     clock = Clock()
-    handle = Handle(clock)
+    handle = JobContext(clock)
     handle.report("resuming", 0, 1_000)
     clock.now += 1
     handle.report("resuming", 800, 1_000)
@@ -356,7 +356,7 @@ def test_each_phase_has_a_speed_of_its_own() -> None:
 
 def test_work_of_which_nobody_knows_the_size() -> None:
     clock = Clock()
-    handle = Handle(clock)
+    handle = JobContext(clock)
     assert handle.measured() == ("", 0, None, None, None)
     handle.report("fetching", 0, None)
     clock.now += 1
@@ -366,7 +366,7 @@ def test_work_of_which_nobody_knows_the_size() -> None:
 
 def test_what_was_kept_from_before_is_no_speed() -> None:
     clock = Clock()
-    handle = Handle(clock)
+    handle = JobContext(clock)
     handle.report("fetching", 100, 1_000, kept=100)
     clock.now += 1
     handle.report("fetching", 550, 1_000, kept=500)  # 400 more were found on the disk
@@ -374,7 +374,7 @@ def test_what_was_kept_from_before_is_no_speed() -> None:
 
 
 # -- pausing -------------------------------------------------------------------------------------------------------
-def state_of(lane: Lane, key: str) -> JobState | None:
+def state_of(lane: JobQueue, key: str) -> JobState | None:
     view = lane.view(key)
     return view.state if view is not None else None
 
@@ -386,7 +386,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def test_a_paused_job_lets_the_next_one_run_and_goes_on_before_later_ones(lane: Lane) -> None:
+def test_a_paused_job_lets_the_next_one_run_and_goes_on_before_later_ones(lane: JobQueue) -> None:
     order: list[str] = []
     runs: list[Work] = [Work(), Work()]
     attempts = iter(runs)
@@ -397,7 +397,7 @@ def test_a_paused_job_lets_the_next_one_run_and_goes_on_before_later_ones(lane: 
     lane.start("third", "Third", lambda handle: order.append("third"))
     lane.pause("first")
     assert (view := lane.view("first")) is not None
-    assert (view.state, view.wish) == (JobState.RUNNING, Wish.PAUSE)
+    assert (view.state, view.wish) == (JobState.RUNNING, PendingCommand.PAUSE)
     runs[0].may_end.set()
     assert held.begun.wait(SOON)
     assert state_of(lane, "first") is JobState.PAUSED
@@ -410,7 +410,7 @@ def test_a_paused_job_lets_the_next_one_run_and_goes_on_before_later_ones(lane: 
     assert runs[1].stopped is False, "the second run is not stopped by the pause of the first"
 
 
-def test_resumed_before_it_had_stopped_it_runs_again(lane: Lane) -> None:
+def test_resumed_before_it_had_stopped_it_runs_again(lane: JobQueue) -> None:
     runs = [Work(), Work()]
     attempts = iter(runs)
     lane.start("a", "A", lambda handle: next(attempts)(handle))
@@ -423,7 +423,7 @@ def test_resumed_before_it_had_stopped_it_runs_again(lane: Lane) -> None:
     assert runs[0].stopped
 
 
-def test_a_paused_job_is_asked_for_again_and_goes_on(lane: Lane) -> None:
+def test_a_paused_job_is_asked_for_again_and_goes_on(lane: JobQueue) -> None:
     with busy(lane):
         lane.start("second", "Second", nothing)
         lane.pause("second")
@@ -432,10 +432,10 @@ def test_a_paused_job_is_asked_for_again_and_goes_on(lane: Lane) -> None:
     assert ended(lane, "second").state is JobState.DONE
 
 
-def test_what_has_failed_is_tried_again_with_the_same_work(lane: Lane) -> None:
-    attempts = iter([NetworkError(say("No luck.")), None])
+def test_what_has_failed_is_tried_again_with_the_same_work(lane: JobQueue) -> None:
+    attempts = iter([NetworkError(msg("No luck.")), None])
 
-    def work(handle: Handle) -> None:
+    def work(handle: JobContext) -> None:
         if (error := next(attempts)) is not None:
             raise error
 
@@ -446,7 +446,7 @@ def test_what_has_failed_is_tried_again_with_the_same_work(lane: Lane) -> None:
     assert ended(lane, "a").error is None
 
 
-def test_the_order_is_changed(lane: Lane) -> None:
+def test_the_order_is_changed(lane: JobQueue) -> None:
     order: list[str] = []
     with busy(lane):
         for name in ("a", "b", "c"):
@@ -461,10 +461,10 @@ def test_the_order_is_changed(lane: Lane) -> None:
 
 
 # -- what follows the end ------------------------------------------------------------------------------------------
-def test_how_a_job_ended_is_told_before_it_is_seen(lane: Lane) -> None:
+def test_how_a_job_ended_is_told_before_it_is_seen(lane: JobQueue) -> None:
     told: list[tuple[JobState, JobState | None]] = []
 
-    def after(state: JobState, error: Sentence | None) -> None:
+    def after(state: JobState, error: Message | None) -> None:
         told.append((state, state_of(lane, "first")))
 
     work = Work()
@@ -477,7 +477,7 @@ def test_how_a_job_ended_is_told_before_it_is_seen(lane: Lane) -> None:
     assert told == [(JobState.STOPPED, JobState.RUNNING)]
 
 
-def test_a_pause_is_no_end(lane: Lane) -> None:
+def test_a_pause_is_no_end(lane: JobQueue) -> None:
     told: list[JobState] = []
     with busy(lane):
         lane.start("second", "Second", nothing, lambda state, error: told.append(state))
@@ -487,8 +487,8 @@ def test_a_pause_is_no_end(lane: Lane) -> None:
     assert told == [JobState.STOPPED]
 
 
-def test_what_goes_wrong_afterwards_changes_nothing(lane: Lane, caplog: pytest.LogCaptureFixture) -> None:
-    def after(state: JobState, error: Sentence | None) -> None:
+def test_what_goes_wrong_afterwards_changes_nothing(lane: JobQueue, caplog: pytest.LogCaptureFixture) -> None:
+    def after(state: JobState, error: Message | None) -> None:
         raise OSError("the disk is full")
 
     lane.start("a", "A", nothing, after)
@@ -496,7 +496,7 @@ def test_what_goes_wrong_afterwards_changes_nothing(lane: Lane, caplog: pytest.L
     assert "the disk is full" in caplog.text
 
 
-def test_a_stopped_one_and_its_follower_of_the_same_name(lane: Lane) -> None:
+def test_a_stopped_one_and_its_follower_of_the_same_name(lane: JobQueue) -> None:
     told: list[JobState] = []
     with busy(lane) as work:
         lane.stop("first")

@@ -8,28 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from vae_manager.jobs import JobState, Line, Slot, Step, Wish, end_of
+from vae_manager.jobs import JobEntry, JobState, PendingCommand, QueueState, Step, end_of
 
 W, R, P, D, F, S = (
     JobState.WAITING, JobState.RUNNING, JobState.PAUSED, JobState.DONE, JobState.FAILED, JobState.STOPPED
 )  # fmt: skip
-NONE, PAUSE, STOP, AGAIN = Wish.NONE, Wish.PAUSE, Wish.STOP, Wish.AGAIN
-As = tuple[JobState, Wish]
+NONE, PAUSE, STOP, AGAIN = PendingCommand.NONE, PendingCommand.PAUSE, PendingCommand.STOP, PendingCommand.AGAIN
+As = tuple[JobState, PendingCommand]
 
 
-Slots = tuple[Slot, ...]
+Slots = tuple[JobEntry, ...]
 
 
-def slots(**states: JobState) -> Line:
-    return Line(Slot(number, key, state) for number, (key, state) in enumerate(states.items(), 1))
+def slots(**states: JobState) -> QueueState:
+    return QueueState(JobEntry(number, key, state) for number, (key, state) in enumerate(states.items(), 1))
 
 
-def keys(now: Line) -> str:
+def keys(now: QueueState) -> str:
     return "".join(slot.key for slot in now)
 
 
 def asked(before: Slots, key: str, serial: int) -> Slots:
-    line = Line(before)
+    line = QueueState(before)
     line.ask(key, serial)
     return tuple(line)
 
@@ -51,9 +51,9 @@ def asked(before: Slots, key: str, serial: int) -> Slots:
 )
 def test_each_message_in_each_state(before: As, pause: As, resume: As, stop: As, retry: As) -> None:
     for message, wanted in (("pause", pause), ("resume", resume), ("stop", stop), ("retry", retry)):
-        now = Line([Slot(1, "a", *before)])
+        now = QueueState([JobEntry(1, "a", *before)])
         getattr(now, message)("unknown")
-        assert list(now) == [Slot(1, "a", *before)]
+        assert list(now) == [JobEntry(1, "a", *before)]
         getattr(now, message)("a")
         [slot] = now
         assert (slot.state, slot.wish) == wanted, message
@@ -63,25 +63,25 @@ def test_each_message_in_each_state(before: As, pause: As, resume: As, stop: As,
     ("wish", "done", "failed", "stopped"),
     [(NONE, D, F, S), (PAUSE, D, F, P), (AGAIN, D, F, W), (STOP, D, S, S)],
 )
-def test_each_end_after_each_wish(wish: Wish, done: JobState, failed: JobState, stopped: JobState) -> None:
-    before = Slot(1, "a", R, wish)
+def test_each_end_after_each_wish(wish: PendingCommand, done: JobState, failed: JobState, stopped: JobState) -> None:
+    before = JobEntry(1, "a", R, wish)
     for outcome, wanted in ((D, done), (F, failed), (S, stopped)):
-        now = Line([before])
-        assert now.end(1, outcome) == end_of(before, outcome) == Slot(1, "a", wanted)
-        assert list(now) == [Slot(1, "a", wanted)]
+        now = QueueState([before])
+        assert now.end(1, outcome) == end_of(before, outcome) == JobEntry(1, "a", wanted)
+        assert list(now) == [JobEntry(1, "a", wanted)]
         assert now.ended == ((1,) if wanted.ended else ())
 
 
 def test_asked_for_again() -> None:
-    assert asked((), "a", 1) == (Slot(1, "a"),)
+    assert asked((), "a", 1) == (JobEntry(1, "a"),)
     for state in (W, R):
-        assert asked((Slot(1, "a", state),), "a", 2) == (Slot(1, "a", state),)
-    assert asked((Slot(1, "a", P),), "a", 2) == (Slot(1, "a"),)
-    assert asked((Slot(1, "a", R, PAUSE),), "a", 2) == (Slot(1, "a", R, AGAIN),)
-    leaving = Slot(1, "a", R, STOP)
-    assert asked((leaving,), "a", 2) == (leaving, Slot(2, "a"))
+        assert asked((JobEntry(1, "a", state),), "a", 2) == (JobEntry(1, "a", state),)
+    assert asked((JobEntry(1, "a", P),), "a", 2) == (JobEntry(1, "a"),)
+    assert asked((JobEntry(1, "a", R, PAUSE),), "a", 2) == (JobEntry(1, "a", R, AGAIN),)
+    leaving = JobEntry(1, "a", R, STOP)
+    assert asked((leaving,), "a", 2) == (leaving, JobEntry(2, "a"))
     for state in (D, F, S):
-        assert asked((Slot(1, "a", state), Slot(2, "b")), "a", 3) == (Slot(2, "b"), Slot(3, "a"))
+        assert asked((JobEntry(1, "a", state), JobEntry(2, "b")), "a", 3) == (JobEntry(2, "b"), JobEntry(3, "a"))
 
 
 # -- order ---------------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_a_paused_one_holds_up_nobody_and_keeps_its_place() -> None:
     assert (began is not None and began.key, keys(now)) == ("b", "abc")
     now.resume("a")
     now.end(2, D)
-    assert now.begin() == Slot(1, "a", R), "it was first"
+    assert now.begin() == JobEntry(1, "a", R), "it was first"
 
 
 def test_one_runs_at_a_time() -> None:
@@ -138,7 +138,7 @@ MESSAGES = some.one_of(
 
 @given(some.lists(MESSAGES, max_size=40))
 def test_what_always_holds(messages: list[tuple[str, str, object]]) -> None:
-    line = Line()
+    line = QueueState()
     serials = itertools.count(1)
     for message in messages:
         before = tuple(line)
@@ -161,15 +161,15 @@ def test_what_always_holds(messages: list[tuple[str, str, object]]) -> None:
             assert [slot for slot in before if not slot.queued] == [slot for slot in now if not slot.queued]
 
 
-def serial_of(slot: Slot) -> int:
+def serial_of(slot: JobEntry) -> int:
     return slot.serial
 
 
-def newest(now: Slots, key: str) -> Slot | None:
+def newest(now: Slots, key: str) -> JobEntry | None:
     return next((slot for slot in reversed(now) if slot.key == key), None)
 
 
-def send(now: Line, message: tuple[str, str, object], serials: itertools.count[int]) -> None:
+def send(now: QueueState, message: tuple[str, str, object], serials: itertools.count[int]) -> None:
     name, key, more = message
     if name == "ask":
         now.ask(key, next(serials))

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from vae_manager.catalogue import HubSource
-from vae_manager.downloads import Wanted
+from vae_manager.downloads import DownloadItem
 from vae_manager.files.state_file import StateFile
-from vae_manager.jobs import Handle, Lane
+from vae_manager.jobs import JobContext, JobQueue
 from vae_manager.service import Service
-from vae_manager.transfer import Network, Order
+from vae_manager.transfer import DownloadRequest, Network
 
 FEW, MANY = 250, 1000
 
@@ -54,11 +54,11 @@ def held() -> threading.Event:
 
 
 def test_asking_a_lane_is_linear(held: threading.Event) -> None:
-    def wait(handle: Handle) -> None:
+    def wait(handle: JobContext) -> None:
         held.wait(60)
 
     def ask(count: int) -> Callable[[], None]:
-        lane = Lane("test")
+        lane = JobQueue("test")
 
         def work() -> None:
             for number in range(count):
@@ -105,8 +105,10 @@ def test_queueing_downloads_is_linear(tmp_path: Path, held: threading.Event, mon
         def add() -> None:
             for number in range(count):
                 digest = hashlib.sha256(f"{number}".encode()).hexdigest()
-                order = Order((HubSource("a/b", f"{number}.safetensors"),), folder, f"{number}.safetensors", digest)
-                service.downloads.get(Wanted(order, f"{number}"), network)
+                order = DownloadRequest(
+                    (HubSource("a/b", f"{number}.safetensors"),), folder, f"{number}.safetensors", digest
+                )
+                service.downloads.get(DownloadItem(order, f"{number}"), network)
             assert len(service.downloads.views()) == count
 
         def cancel() -> None:

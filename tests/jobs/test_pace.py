@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from vae_manager.jobs import WINDOW_SECONDS, Pace
+from vae_manager.jobs import WINDOW_SECONDS, SpeedMeter
 
 
-def paced(*points: tuple[float, int]) -> Pace:
-    pace = Pace()
+def paced(*points: tuple[float, int]) -> SpeedMeter:
+    pace = SpeedMeter()
     for now, done in points:
         pace.add(now, done)
     return pace

@@ -22,11 +22,11 @@ from vae_manager.files.conversion import convert
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
 from vae_manager.library.journal import Journal
-from vae_manager.library.moving import How, Surroundings, adopt, move, rename
+from vae_manager.library.moving import How, LibraryContext, adopt, move, rename
 from vae_manager.library.trash import remove, removed, restore
 from vae_manager.maintenance import Recovery
 from vae_manager.records import DATABASE, HashStore, RecordStore
-from vae_manager.transfer import Network, Order, deliver, unfinished
+from vae_manager.transfer import DownloadRequest, Network, download_file, unfinished
 
 NAME = "a.safetensors"
 TREE = Mapping[str, str]
@@ -55,11 +55,11 @@ class Stage:
     def hashes(self) -> HashStore:
         return HashStore(RecordStore(self.data))
 
-    def around(self) -> Surroundings:
+    def around(self) -> LibraryContext:
         hashes = self.hashes
         folders = [Folder(self.folder), Folder(self.far / "VAE")]
         memories = (hashes, Index(hashes.records, hashes))
-        return Surroundings(scan(folders), folders, memories=memories, journal=Journal(self.data))
+        return LibraryContext(scan(folders), folders, memories=memories, journal=Journal(self.data))
 
     def recover(self) -> None:
         """Recover as each listing does first."""
@@ -121,8 +121,8 @@ class Scene:
 
 def _deliver(stage: Stage, *, known: bool) -> None:
     source = stage.root / "else" / "c.safetensors"
-    order = Order((LocalSource(source),), stage.folder, "d.safetensors", sha256_of(source) if known else None)
-    deliver(order, network=Network(), report=lambda _: None, stop=threading.Event())
+    order = DownloadRequest((LocalSource(source),), stage.folder, "d.safetensors", sha256_of(source) if known else None)
+    download_file(order, network=Network(), report=lambda _: None, stop=threading.Event())
 
 
 def _undo(stage: Stage) -> None:

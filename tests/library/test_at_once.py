@@ -12,12 +12,12 @@ import pytest
 from vae_manager.errors import NotFoundError, RefusedError
 from vae_manager.library import moving, trash
 from vae_manager.library.journal import Intent, Journal
-from vae_manager.library.moving import Surroundings, adopt, move, rename
+from vae_manager.library.moving import LibraryContext, adopt, move, rename
 from vae_manager.library.trash import are_the_same, recover, remove, restore
 
 from .vaes import POSIX, note_of, put, tree, vae
 
-Work = Callable[[Path, Path, Surroundings], object]
+Work = Callable[[Path, Path, LibraryContext], object]
 
 WORKS: dict[str, Work] = {
     "rename": lambda file, data, around: rename(file, "c", around),
@@ -43,7 +43,7 @@ def half(folder: Path) -> Intent:
 @pytest.mark.parametrize("work", WORKS.values(), ids=WORKS)
 def test_a_file_that_is_on_its_way_is_left_to_who_moves_it(folder: Path, journal: Journal, work: Work) -> None:
     """Guard against a preview that comes to a name without a VAE."""
-    around = Surroundings(journal=journal)
+    around = LibraryContext(journal=journal)
     with journal.noted(half(folder)):
         with pytest.raises(RefusedError):
             work(folder / "b.safetensors", journal.data, around)
@@ -73,15 +73,15 @@ def test_what_is_left_half_done_is_ended_first(folder: Path, journal: Journal) -
     """End the operation of a writer that was killed after this one had listed the files."""
     note_of(journal, half(folder))
     with pytest.raises(RefusedError):
-        rename(folder / "b.safetensors", "c", Surroundings(journal=journal))
+        rename(folder / "b.safetensors", "c", LibraryContext(journal=journal))
     recover(journal, tuple, lambda told: None)
-    rename(folder / "b.safetensors", "c", Surroundings(journal=journal))
+    rename(folder / "b.safetensors", "c", LibraryContext(journal=journal))
     assert tree(folder) == ["c.png", "c.safetensors"]
 
 
 def test_a_note_that_nothing_can_follow_hinders_nobody(folder: Path, journal: Journal) -> None:
     note_of(journal, Intent("move", ((folder / "b.safetensors", folder / "away" / "b.safetensors"),)))
-    rename(vae(folder / "a.safetensors"), "b", Surroundings(journal=journal))
+    rename(vae(folder / "a.safetensors"), "b", LibraryContext(journal=journal))
     assert tree(folder) == ["b.safetensors"]
 
 
@@ -101,7 +101,7 @@ def test_what_has_changed_since_it_was_looked_at(
     monkeypatch.setattr(moving, "what_is_known", known)
     monkeypatch.setattr(trash, "what_is_known", known)
     with pytest.raises(RefusedError):
-        work(path, journal.data, Surroundings(journal=journal))
+        work(path, journal.data, LibraryContext(journal=journal))
     assert tree(folder) in (["b.png", "b.safetensors"], ["x.safetensors"])
     assert not journal.folder.exists()
 
@@ -109,7 +109,7 @@ def test_what_has_changed_since_it_was_looked_at(
 def test_a_file_that_leaves_the_trash_while_it_is_taken_back(
     folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, around = vae(folder / "a.safetensors"), Surroundings(journal=journal)
+    path, around = vae(folder / "a.safetensors"), LibraryContext(journal=journal)
     gone = remove(path, journal.data / "trash", around)
     assert gone.place is not None
     vae(path, 1)

@@ -18,9 +18,9 @@ from vae_manager.files.architecture import Architecture, shapes_of
 from vae_manager.files.tensor_data import Fingerprints
 from vae_manager.library.family_evidence import (
     FamilyGuess,
+    FamilyOverrides,
     Guess,
     Guesses,
-    OwnWords,
     families_of,
     family_of,
     known_weights,
@@ -48,8 +48,8 @@ def known(path: Path, *, hashed: bool = False, printed: bool = False) -> FileRec
 
 
 @pytest.fixture
-def words(tmp_path: Path) -> OwnWords:
-    return OwnWords(tmp_path / "data" / "families.json")
+def words(tmp_path: Path) -> FamilyOverrides:
+    return FamilyOverrides(tmp_path / "data" / "families.json")
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_who_shares_the_encoder_shares_the_latents(folder: Path) -> None:
     assert families_of([one, other], catalogue(path))[1] == FamilyGuess("sdxl", "weights", sure=True)
 
 
-def test_the_catalogue_comes_before_a_word_on_another_file(folder: Path, words: OwnWords) -> None:
+def test_the_catalogue_comes_before_a_word_on_another_file(folder: Path, words: FamilyOverrides) -> None:
     path = vae(folder / "a.safetensors")
     one = with_prints(known(path, hashed=True), "a" * 64, "e" * 64)
     two = with_prints(known(vae(folder / "b.safetensors", 2)), "b" * 64, "e" * 64)
@@ -135,7 +135,7 @@ def test_the_catalogue_comes_before_a_word_on_another_file(folder: Path, words: 
     ]
 
 
-def test_a_word_on_one_file_is_a_guess_about_another_with_its_encoder(folder: Path, words: OwnWords) -> None:
+def test_a_word_on_one_file_is_a_guess_about_another_with_its_encoder(folder: Path, words: FamilyOverrides) -> None:
     said = with_prints(known(vae(folder / "a.safetensors"), hashed=True), "a" * 64, "e" * 64)
     tune = with_prints(known(vae(folder / "b.safetensors", 2)), "b" * 64, "e" * 64)
     twin = with_prints(known(vae(folder / "c.safetensors", note="other bytes"), hashed=True), "a" * 64, "e" * 64)
@@ -148,7 +148,7 @@ def test_a_word_on_one_file_is_a_guess_about_another_with_its_encoder(folder: Pa
     assert families_of([said, tune, twin], NOTHING, words)[1].family is None, "two words contradict each other"
 
 
-def test_files_that_contradict_each_other_tell_nothing(folder: Path, words: OwnWords) -> None:
+def test_files_that_contradict_each_other_tell_nothing(folder: Path, words: FamilyOverrides) -> None:
     one = with_prints(known(vae(folder / "a.safetensors")), "a" * 64, "e" * 64)
     two = with_prints(known(vae(folder / "b.safetensors", 2)), "b" * 64, "e" * 64)
     words.put(one, "sdxl")
@@ -157,7 +157,7 @@ def test_files_that_contradict_each_other_tell_nothing(folder: Path, words: OwnW
     assert {fingerprint: guess.family for fingerprint, guess in found.items()} == {"a" * 64: "sdxl", "b" * 64: "sd1"}
 
 
-def test_ones_own_word_wins(folder: Path, words: OwnWords) -> None:
+def test_ones_own_word_wins(folder: Path, words: FamilyOverrides) -> None:
     path = vae(folder / "a.safetensors")
     file = known(path, hashed=True)
     words.put(file, "sd1")
@@ -177,24 +177,24 @@ def test_the_latent_test_comes_last_and_is_never_sure(folder: Path, guesses: Gue
 
 
 # -- what a word is bound to ---------------------------------------------------------------------------------------
-def test_a_word_follows_the_bytes(folder: Path, words: OwnWords, tmp_path: Path) -> None:
+def test_a_word_follows_the_bytes(folder: Path, words: FamilyOverrides, tmp_path: Path) -> None:
     path = vae(folder / "a.safetensors")
     words.put(known(path, hashed=True), "sdxl")
     renamed = path.rename(folder / "b.safetensors")
-    later = OwnWords(tmp_path / "data" / "families.json")
+    later = FamilyOverrides(tmp_path / "data" / "families.json")
     assert later.word(known(renamed, hashed=True)) == "sdxl"
     assert later.word(known(renamed)) is None
     vae(renamed, 2)
     assert later.word(known(renamed, hashed=True)) is None
 
 
-def test_without_a_hash_it_follows_the_weights(folder: Path, words: OwnWords) -> None:
+def test_without_a_hash_it_follows_the_weights(folder: Path, words: FamilyOverrides) -> None:
     words.put(known(vae(folder / "a.safetensors"), printed=True), "sdxl")
     twin = vae(folder / "b.safetensors", note="other bytes")
     assert words.word(known(twin, hashed=True, printed=True)) == "sdxl"
 
 
-def test_without_either_it_follows_the_file_as_it_is(folder: Path, words: OwnWords) -> None:
+def test_without_either_it_follows_the_file_as_it_is(folder: Path, words: FamilyOverrides) -> None:
     path = vae(folder / "a.safetensors")
     words.put(known(path), "sdxl")
     assert words.word(known(path, hashed=True)) == "sdxl", "a hash that is known later changes nothing"
@@ -211,7 +211,7 @@ def test_without_either_it_follows_the_file_as_it_is(folder: Path, words: OwnWor
 
 @pytest.mark.parametrize("then", [None, 1])
 def test_one_that_was_bound_with_or_without_a_time_of_change_still_holds(
-    folder: Path, words: OwnWords, tmp_path: Path, then: int | None
+    folder: Path, words: FamilyOverrides, tmp_path: Path, then: int | None
 ) -> None:
     file = known(vae(folder / "a.safetensors"))
     words.put(file, "sdxl")
@@ -220,16 +220,16 @@ def test_one_that_was_bound_with_or_without_a_time_of_change_still_holds(
     for item in items:
         item.update({} if then is None else {"ctime_ns": then})
     path.write_text(json.dumps(items))
-    later = OwnWords(path)
+    later = FamilyOverrides(path)
     assert later.word(file) == "sdxl"
     moved = file.path.rename(folder / "b.safetensors")
     later.carry(file.identity, moved)
-    assert OwnWords(path).word(known(moved)) == "sdxl"
+    assert FamilyOverrides(path).word(known(moved)) == "sdxl"
     later.put(file, None)
-    assert OwnWords(path).word(file) is None
+    assert FamilyOverrides(path).word(file) is None
 
 
-def test_a_later_word_replaces_the_earlier_one_however_it_was_bound(folder: Path, words: OwnWords) -> None:
+def test_a_later_word_replaces_the_earlier_one_however_it_was_bound(folder: Path, words: FamilyOverrides) -> None:
     path = vae(folder / "a.safetensors")
     words.put(known(path), "sdxl")
     words.put(known(path, hashed=True), "sd1")
@@ -239,8 +239,8 @@ def test_a_later_word_replaces_the_earlier_one_however_it_was_bound(folder: Path
     assert words.word(known(path, hashed=True)) is None
 
 
-def test_two_that_write_see_each_other(folder: Path, words: OwnWords, tmp_path: Path) -> None:
-    other = OwnWords(tmp_path / "data" / "families.json")
+def test_two_that_write_see_each_other(folder: Path, words: FamilyOverrides, tmp_path: Path) -> None:
+    other = FamilyOverrides(tmp_path / "data" / "families.json")
     one, two = known(vae(folder / "a.safetensors")), known(vae(folder / "b.safetensors"))
     assert words.word(one) is other.word(two) is None
     words.put(one, "sdxl")
@@ -248,13 +248,15 @@ def test_two_that_write_see_each_other(folder: Path, words: OwnWords, tmp_path: 
     assert [store.word(file) for store in (words, other) for file in (one, two)] == ["sdxl", "sd1"] * 2
 
 
-def test_no_such_family(folder: Path, words: OwnWords) -> None:
+def test_no_such_family(folder: Path, words: FamilyOverrides) -> None:
     with pytest.raises(UsageError, match="“sd9” is not a family"):
         words.put(known(vae(folder / "a.safetensors")), "sd9")
 
 
 @pytest.mark.parametrize("content", ["", "[", "{}", "7", '[{"value": "sdxl"}]', '[{"sha256": "x", "value": 7}]'])
-def test_a_damaged_file_says_nothing_and_is_mended(folder: Path, words: OwnWords, tmp_path: Path, content: str) -> None:
+def test_a_damaged_file_says_nothing_and_is_mended(
+    folder: Path, words: FamilyOverrides, tmp_path: Path, content: str
+) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "families.json").write_text(content)
     file = known(vae(folder / "a.safetensors"))
@@ -283,4 +285,4 @@ def test_damaged_record_of_a_guess_is_none(folder: Path, tmp_path: Path, guesses
 def test_where_nothing_can_be_written(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DiskError, match="cannot be written"):
-        OwnWords(tmp_path / "file" / "families.json").put(known(vae(folder / "a.safetensors")), "sdxl")
+        FamilyOverrides(tmp_path / "file" / "families.json").put(known(vae(folder / "a.safetensors")), "sdxl")

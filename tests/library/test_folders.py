@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vae_manager.library import Folder, VaeFile, collisions, scan
-from vae_manager.sentences import Sentence
+from vae_manager.messages import Message
 
 
 def put(folder: Path, *names: str) -> None:
@@ -58,7 +58,7 @@ def test_it_finds_what_the_webuis_own_glob_finds(tmp_path: Path) -> None:
 
 def test_several_folders_and_one_that_is_not_there(tmp_path: Path) -> None:
     put(tmp_path, "one/a.pt", "two/b.pt", "file")
-    told: list[Sentence] = []
+    told: list[Message] = []
     folders = [Folder(tmp_path / name) for name in ("one", "none", "two", "file")]
     assert [file.name for file in scan(folders, told.append)] == ["a.pt", "b.pt"]
     assert told == []
@@ -98,11 +98,9 @@ def test_a_folder_that_cannot_be_read_is_told_and_skipped(tmp_path: Path, monkey
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    told: list[Sentence] = []
+    told: list[Message] = []
     assert names(scan([Folder(tmp_path)], told.append)) == ["open/a.pt"]
-    assert [str(sentence) for sentence in told] == [
-        f"The folder {tmp_path / 'shut'} cannot be read: Permission denied."
-    ]
+    assert [str(message) for message in told] == [f"The folder {tmp_path / 'shut'} cannot be read: Permission denied."]
 
 
 def test_collisions_are_of_base_names(tmp_path: Path) -> None:

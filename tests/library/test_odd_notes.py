@@ -15,8 +15,8 @@ import pytest
 from vae_manager.library.journal import Intent, Journal
 from vae_manager.library.moving import ALONE, what_is_known
 from vae_manager.library.trash import recover
+from vae_manager.messages import Message
 from vae_manager.records import HashStore, RecordStore
-from vae_manager.sentences import Sentence
 
 from .vaes import POSIX, note_of, put, tree, vae
 
@@ -26,8 +26,8 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "data")
 
 
-def settled(journal: Journal) -> list[Sentence]:
-    told: list[Sentence] = []
+def settled(journal: Journal) -> list[Message]:
+    told: list[Message] = []
     recover(journal, tuple, told.append)
     return told
 

@@ -15,10 +15,10 @@ from vae_manager.errors import DiskError, NameTakenError
 from vae_manager.files import disk, identity_of
 from vae_manager.library import journal as notes
 from vae_manager.library.journal import Intent, Journal
-from vae_manager.library.moving import Surroundings, rename
+from vae_manager.library.moving import LibraryContext, rename
 from vae_manager.library.trash import recover, remove, removed, restore
+from vae_manager.messages import Message
 from vae_manager.records import HashStore, RecordStore
-from vae_manager.sentences import Sentence
 
 from .vaes import POSIX, note_of, put, sha256, tree, vae
 
@@ -28,8 +28,8 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "data")
 
 
-def settled(journal: Journal, *memories: HashStore) -> list[Sentence]:
-    told: list[Sentence] = []
+def settled(journal: Journal, *memories: HashStore) -> list[Message]:
+    told: list[Message] = []
     recover(journal, lambda: memories, told.append)
     return told
 
@@ -69,7 +69,7 @@ def test_one_that_fails_and_is_taken_back_leaves_no_note(folder: Path, journal: 
     path = vae(folder / "a.safetensors")
     vae(folder / "b.safetensors", 1)
     with pytest.raises(NameTakenError):
-        rename(path, "b", Surroundings(journal=journal))
+        rename(path, "b", LibraryContext(journal=journal))
     assert not journal.folder.exists()
 
 
@@ -77,7 +77,7 @@ def test_without_a_place_for_the_note_nothing_is_touched(folder: Path, tmp_path:
     path = vae(folder / "a.safetensors")
     put(tmp_path, "file")
     with pytest.raises(DiskError):
-        rename(path, "b", Surroundings(journal=Journal(tmp_path / "file")))
+        rename(path, "b", LibraryContext(journal=Journal(tmp_path / "file")))
     assert tree(folder) == ["a.safetensors"]
 
 
@@ -230,10 +230,10 @@ def test_two_names_of_one_file_are_told_from_one_name(folder: Path) -> None:
 
 
 def test_a_data_folder_that_was_made_for_the_note_alone_goes_with_it(folder: Path, journal: Journal) -> None:
-    rename(vae(folder / "a.safetensors"), "b", Surroundings(journal=journal))
+    rename(vae(folder / "a.safetensors"), "b", LibraryContext(journal=journal))
     assert not journal.data.exists()
     journal.data.mkdir()
-    rename(folder / "b.safetensors", "a", Surroundings(journal=journal))
+    rename(folder / "b.safetensors", "a", LibraryContext(journal=journal))
     assert journal.data.is_dir()
 
 

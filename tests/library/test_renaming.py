@@ -20,7 +20,7 @@ from vae_manager.errors import (
 from vae_manager.files import Identity
 from vae_manager.library import Folder, safe_move, scan
 from vae_manager.library.index import Index
-from vae_manager.library.moving import Surroundings, adopt, move, rename
+from vae_manager.library.moving import LibraryContext, adopt, move, rename
 from vae_manager.library.trash import remove
 from vae_manager.records import HashStore, RecordStore
 
@@ -179,8 +179,8 @@ def test_of_many_that_want_one_name_one_gets_it(folder: Path) -> None:
 
 
 # -- the rest of the library -------------------------------------------------------------------------------------------
-def around(*folders: Folder, in_use: Callable[[Path], bool] = lambda path: False) -> Surroundings:
-    return Surroundings(scan(folders), folders, in_use)
+def around(*folders: Folder, in_use: Callable[[Path], bool] = lambda path: False) -> LibraryContext:
+    return LibraryContext(scan(folders), folders, in_use)
 
 
 def test_a_name_that_another_folder_has_already(folder: Path, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_file_in_use(folder: Path, tmp_path: Path) -> None:
 def test_among_checkpoints_the_ending_is_another(tmp_path: Path) -> None:
     checkpoints, vaes = Folder(tmp_path / "sd", "checkpoints"), Folder(tmp_path / "sd" / "vae")
     path = vae(checkpoints.path / "a.vae.safetensors")
-    library = Surroundings(folders=(checkpoints, vaes))
+    library = LibraryContext(folders=(checkpoints, vaes))
     with pytest.raises(RefusedError, match=r"has to end with \.vae\.safetensors"):
         rename(path, "b.safetensors", library)
     path = rename(path, "b", library)
@@ -231,7 +231,7 @@ def test_what_is_known_goes_along(folder: Path, tmp_path: Path) -> None:
     path = vae(folder / "a.safetensors")
     hashes.compute(path)
     prints = index.fingerprints_of(path)
-    library = Surroundings(memories=(hashes, index))
+    library = LibraryContext(memories=(hashes, index))
     acts: list[Callable[[Path], Path]] = [
         lambda path: rename(path, "b", library),
         lambda path: move(path, tmp_path / "more", library),
@@ -256,7 +256,7 @@ class Recording:
 def test_memories_hear_of_what_has_happened_and_of_nothing_else(folder: Path, tmp_path: Path) -> None:
     path, recording = vae(folder / "a.safetensors"), Recording()
     vae(folder / "b.safetensors")
-    library = Surroundings(memories=(recording,))
+    library = LibraryContext(memories=(recording,))
     with pytest.raises(VaeManagerError):
         rename(path, "b", library)
     assert recording.told == []
@@ -324,7 +324,7 @@ def test_what_is_known_holds_for_the_other_names_of_the_file_too(folder: Path, t
     os.link(path, twin)
     for name in (path, twin):
         hashes.compute(name)
-    around = Surroundings(scan([Folder(folder)]), [Folder(folder)], memories=(hashes,))
+    around = LibraryContext(scan([Folder(folder)]), [Folder(folder)], memories=(hashes,))
     if act == "rename":
         rename(path, "b", around)
     elif act == "link":

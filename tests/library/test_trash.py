@@ -16,7 +16,7 @@ import pytest
 
 from vae_manager.errors import Cancelled, DiskError, NameTakenError, NotFoundError, RefusedError, UsageError
 from vae_manager.library import trash
-from vae_manager.library.moving import Surroundings
+from vae_manager.library.moving import LibraryContext
 from vae_manager.library.trash import empty, remove, removed, restore
 from vae_manager.records import HashStore, RecordStore
 
@@ -81,7 +81,7 @@ def test_a_taken_name_is_not_overwritten_and_a_free_one_is_offered(folder: Path,
 def test_what_is_known_follows_to_another_name(folder: Path, bin: Path) -> None:
     path, hashes = vae(folder / "a.safetensors"), HashStore()
     digest = hashes.compute(path)
-    around = Surroundings(memories=[hashes])
+    around = LibraryContext(memories=[hashes])
     assert hashes.known(restore(remove(path, bin, around), around, name="b.safetensors")) == digest
 
 
@@ -154,7 +154,7 @@ def test_what_is_known_of_it_comes_back_too(folder: Path, bin: Path, tmp_path: P
     hashes = HashStore(RecordStore(tmp_path))
     path = vae(folder / "a.safetensors")
     hashes.compute(path)
-    library = Surroundings(memories=(hashes,))
+    library = LibraryContext(memories=(hashes,))
     gone = remove(path, bin, library)
     inside = [path for path in bin.rglob("a.safetensors") if path.is_file()]
     assert hashes.known(inside[0]) == sha256(inside[0])
@@ -165,7 +165,7 @@ def test_what_is_known_of_it_comes_back_too(folder: Path, bin: Path, tmp_path: P
 def test_a_file_in_use_stays(folder: Path, bin: Path) -> None:
     path = vae(folder / "a.safetensors")
     with pytest.raises(RefusedError, match="is in use"):
-        remove(path, bin, Surroundings(in_use=lambda other: other == path))
+        remove(path, bin, LibraryContext(in_use=lambda other: other == path))
     assert (tree(folder), bin.exists()) == (["a.safetensors"], False)
 
 

@@ -14,7 +14,7 @@ from tests.records.reading import sql
 from vae_manager.files import FileRecord, identity_of
 from vae_manager.files.state_file import damage_notices
 from vae_manager.library import Folder, scan
-from vae_manager.library.family_evidence import OwnWords
+from vae_manager.library.family_evidence import FamilyOverrides
 from vae_manager.library.index import Index
 from vae_manager.records import HashStore, RecordStore
 
@@ -36,8 +36,8 @@ class Library:
         return Index(RecordStore(self.data), self.hashes)
 
     @property
-    def words(self) -> OwnWords:
-        return OwnWords(self.data / "families.json")
+    def words(self) -> FamilyOverrides:
+        return FamilyOverrides(self.data / "families.json")
 
     def look(self) -> dict[str, FileRecord]:
         return {record.path.stem: record for record in self.index.look(scan([Folder(self.folder)]))}

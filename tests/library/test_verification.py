@@ -126,7 +126,7 @@ def test_a_missing_file_cannot_be_read(tmp_path: Path) -> None:
     found = verified(tmp_path / "gone.safetensors")
     assert found.outcome is Outcome.UNREADABLE
     assert isinstance(found.error, NotFoundError)
-    assert found.reason == found.error.sentence
+    assert found.reason == found.error.message
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may read all")

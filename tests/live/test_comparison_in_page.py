@@ -119,7 +119,7 @@ def open_section(page: LivePage) -> None:
     page.raw.wait_for_selector(f"{SECTION} [data-vae-start]")
 
 
-def words_of(page: LivePage, which: str) -> list[str]:
+def translator_of(page: LivePage, which: str) -> list[str]:
     """The VAEs whose chips are `:checked`, or have an attribute."""
     return [str(word) for word in page.raw.eval_on_selector_all(f"{CHIP}{which}", "all => all.map((one) => one.value)")]
 
@@ -130,14 +130,14 @@ def tick(page: LivePage, *words: str) -> None:
         open_section(page)
     for word in words:
         page.raw.check(f"{CHIP}[value='{word}']")
-    for word in words_of(page, ":checked:not([data-vae-in-use])"):
+    for word in translator_of(page, ":checked:not([data-vae-in-use])"):
         if word not in words:
             page.raw.uncheck(f"{CHIP}[value='{word}']")
 
 
 def wait_for_proposal(page: LivePage, *left_out: str) -> None:
     """Until the page proposes none of these; the checkpoint's weights are read in the background."""
-    until(lambda: page.rest(0.2) or words_of(page, "[data-vae-proposed]"), lambda now: not {*now} & {*left_out})
+    until(lambda: page.rest(0.2) or translator_of(page, "[data-vae-proposed]"), lambda now: not {*now} & {*left_out})
 
 
 def compare_shown(page: LivePage) -> None:
@@ -188,7 +188,7 @@ def made(webui: WebUI, page: LivePage, four: None) -> LivePage:
 def test_the_button_under_a_result_decodes_the_proposal_each_set_of_weights_once(made: LivePage) -> None:
     open_section(made)
     wait_for_proposal(made, COPY, OWN)
-    proposed = words_of(made, ":checked")
+    proposed = translator_of(made, ":checked")
     assert {BUILTIN, FIRST, SECOND} <= {*proposed}
     compare_shown(made)
     assert sorted(decoded(made)) == sorted(names(made, proposed))
@@ -201,7 +201,7 @@ def test_the_button_under_a_result_decodes_what_a_person_has_ticked(made: LivePa
     tick(made, wanted)
     compare_shown(made)
     assert list(decoded(made)) == names(made, [BUILTIN, wanted])  # the one in use comes first
-    assert sorted(words_of(made, ":checked")) == sorted([BUILTIN, wanted])
+    assert sorted(translator_of(made, ":checked")) == sorted([BUILTIN, wanted])
 
 
 def test_ticks_of_a_person_hold_for_the_next_result_too(made: LivePage) -> None:
@@ -219,7 +219,7 @@ def test_the_vae_of_the_picture_is_decoded_beside_the_ticked_one(webui: WebUI, m
     made.prepare()
     assert webui.named(made.generate().infotext) == FIRST
     open_section(made)
-    until(lambda: made.rest(0.2) or words_of(made, "[data-vae-in-use]"), lambda now: now == [FIRST])
+    until(lambda: made.rest(0.2) or translator_of(made, "[data-vae-in-use]"), lambda now: now == [FIRST])
     tick(made, SECOND)
     compare_shown(made)
     assert list(decoded(made)) == names(made, [FIRST, SECOND])

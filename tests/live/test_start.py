@@ -96,6 +96,6 @@ def test_nothing_is_sent_hashed_or_made_at_the_start(webui: WebUI, folder: Path,
 
 
 def _files(folder: Path) -> dict[str, tuple[int, int]]:
-    places = [folder / "vae-manager", folder / "models" / "VAE", folder / "extensions"]
-    found = [p for place in places for p in place.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    named_tensors = [folder / "vae-manager", folder / "models" / "VAE", folder / "extensions"]
+    found = [p for place in named_tensors for p in place.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}

@@ -128,10 +128,10 @@ def test_what_cannot_be_learnt_is_not_waited_for() -> None:
 
 def test_a_published_file_under_its_own_name_is_believed_more_than_the_picture() -> None:
     """A WebUI without a guard writes the hash of another VAE that it has met."""
-    namesake = Here("Published.safetensors", B)
+    name_clash = Here("Published.safetensors", B)
     for known in (entry(B), entry(B, "else.safetensors", aliases=("published.safetensors",))):
-        result = found(namesake.name, A[:10], namesake, Here("y.pt", A), known=(known,))
-        assert (result.finding, result.use, result.offer) == (Finding.OTHER_BYTES, namesake.name, None)
+        result = found(name_clash.name, A[:10], name_clash, Here("y.pt", A), known=(known,))
+        assert (result.finding, result.use, result.offer) == (Finding.OTHER_BYTES, name_clash.name, None)
     renamed = found("x.pt", A[:10], Here("x.pt", B), Here("y.pt", A), known=(entry(B),))
     assert renamed.use == "y.pt"
 

@@ -58,7 +58,7 @@ def test_verdict_is_kept(tmp_path: Path, case: Case, host: str) -> None:
     assert isinstance(answer, Usable) is not isinstance(outcome, VaeManagerError)
     if isinstance(outcome, VaeManagerError):
         assert answer.reason is not None
-        assert str(answer.reason.sentence) in str(outcome)
+        assert str(answer.reason.message) in str(outcome)
     else:
         expected = weights_of(path)
         assert all(torch.equal(outcome[name], expected[name]) for name in expected)

@@ -331,8 +331,8 @@ def test_verdict_names_the_upscaler_only_where_it_is_like_it(levels: int) -> Non
     for signature in (None, loaded(shapes_of(Architecture()))):
         answer = verdict(record, A1111, signature)
         assert answer.reason is not None and answer.reason.code == "other-factor"
-        assert ("upscaler" in str(answer.reason.sentence)) is (levels == 3)
-        assert ("checkpoint" in str(answer.reason.sentence)) is (signature is not None)
+        assert ("upscaler" in str(answer.reason.message)) is (levels == 3)
+        assert ("checkpoint" in str(answer.reason.message)) is (signature is not None)
 
 
 def test_verdict_names_the_network_of_a_larger_one() -> None:
@@ -374,8 +374,8 @@ def test_verdict_sentence_is_printable_whatever_a_file_names(tmp_path: Path, kin
     expected = {**LOADED, odd: (1,)} if way == "numbers" else LOADED
     answer = answer_for(path, A1111, expected)
     assert isinstance(answer, Refused)
-    sentence = str(answer.reason.sentence)
-    assert sentence.isprintable() and len(sentence) < 400
+    message = str(answer.reason.message)
+    assert message.isprintable() and len(message) < 400
 
 
 def test_checkpoint_sample_is_the_loaded_one() -> None:

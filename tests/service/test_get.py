@@ -16,7 +16,7 @@ from tests.hub import Fault, Hub
 from vae_manager.catalogue import Entry, HubSource
 from vae_manager.jobs import JobState, JobView
 from vae_manager.service import Service
-from vae_manager.transfer import Delivery, Network, Patience
+from vae_manager.transfer import DownloadResult, Network, RetryPolicy
 
 SOON = 20.0
 Asked = Callable[[], Network]
@@ -43,7 +43,7 @@ def _published(hub: Hub) -> None:
 
 @pytest.fixture
 def network(hub: Hub) -> Asked:
-    return lambda: Network(endpoint=hub.endpoint, patience=Patience(tries=2, first_wait=0.01))
+    return lambda: Network(endpoint=hub.endpoint, patience=RetryPolicy(tries=2, first_wait=0.01))
 
 
 @pytest.fixture
@@ -102,10 +102,10 @@ def test_the_file_is_there_its_hash_is_remembered_and_it_is_recognised(
 
 
 def test_then_runs_in_the_same_job_once_all_is_done(service: Service, folder: Path, network: Asked) -> None:
-    seen: list[tuple[Delivery, str | None, bool]] = []
+    seen: list[tuple[DownloadResult, str | None, bool]] = []
     states: list[JobState] = []
 
-    def then(delivery: Delivery) -> None:
+    def then(delivery: DownloadResult) -> None:
         seen.append((delivery, service.hashes.known(delivery.path), delivery.path.read_bytes() == DATA))
         view = job(service)
         assert view is not None
@@ -131,7 +131,7 @@ def test_it_runs_too_when_the_file_is_there_already(hub: Hub, service: Service, 
 def test_asked_for_twice_it_is_one_download(hub: Hub, service: Service, folder: Path, network: Asked) -> None:
     held, ran = threading.Event(), []
 
-    def then(delivery: Delivery) -> None:
+    def then(delivery: DownloadResult) -> None:
         ran.append(delivery)
         assert held.wait(SOON)
 
@@ -147,7 +147,7 @@ def test_paused_in_the_middle_it_keeps_what_it_has_and_a_later_process_goes_on(
     hub: Hub, service: Service, folder: Path, data_folder: Path, network: Asked
 ) -> None:
     hub.cdn.fail_next(Fault.stall_at(2_000_000))
-    ran: list[Delivery] = []
+    ran: list[DownloadResult] = []
     key = service.get(ENTRY, folder, network, ran.append)
     until(lambda: (view := job(service)) is not None and view.done > 1_900_000)
     running = job(service)
@@ -164,7 +164,7 @@ def test_paused_in_the_middle_it_keeps_what_it_has_and_a_later_process_goes_on(
     assert (left.order.file_name, left.order.sha256, left.total) == ("mine.safetensors", SHA256, len(DATA))
     assert left.key == key
     assert 0 < left.done <= 2_000_000
-    later.go_on(left, lambda order: network(), ran.append, strangers=True)
+    later.go_on(left, lambda order: network(), ran.append, remote_users=True)
     assert ended(later).state is JobState.DONE
     assert hub.cdn.requests[-1].sent == len(DATA) - left.done
     assert ran[0].fetched == len(DATA) - left.done
@@ -173,7 +173,7 @@ def test_paused_in_the_middle_it_keeps_what_it_has_and_a_later_process_goes_on(
 
 
 def test_wrong_bytes_fail_with_a_sentence_and_nothing_follows(service: Service, folder: Path, network: Asked) -> None:
-    ran: list[Delivery] = []
+    ran: list[DownloadResult] = []
     service.get(replace(ENTRY, sha256="0" * 64, size=None), folder, network, ran.append)
     view = ended(service)
     assert view.state is JobState.FAILED
@@ -184,7 +184,7 @@ def test_wrong_bytes_fail_with_a_sentence_and_nothing_follows(service: Service, 
 
 
 def test_what_fails_afterwards_leaves_the_file(service: Service, folder: Path, network: Asked) -> None:
-    def then(delivery: Delivery) -> None:
+    def then(delivery: DownloadResult) -> None:
         raise RuntimeError("the model is not there")
 
     service.get(ENTRY, folder, network, then)

@@ -12,7 +12,7 @@ import pytest
 
 from vae_manager.downloads import Ending, History, Past
 from vae_manager.downloads.history import MOST_BYTES, without_secrets
-from vae_manager.sentences import say
+from vae_manager.messages import msg
 
 PAST = Past(
     ended_at=1_700_000_000.5,
@@ -47,8 +47,8 @@ def test_what_is_written_is_read_newest_first(file: Path) -> None:
 
 
 def test_a_sentence_can_be_read_in_another_language(file: Path) -> None:
-    inner = say("{host} cannot be reached.", host="hub.example")
-    History(file).add(replace(PAST, ending=Ending.FAILED, problem=say("{first} {rest}", first=inner, rest=3)))
+    inner = msg("{host} cannot be reached.", host="hub.example")
+    History(file).add(replace(PAST, ending=Ending.FAILED, problem=msg("{first} {rest}", first=inner, rest=3)))
     [past] = History(file).entries()
     assert past.problem is not None
     assert str(past.problem) == "hub.example cannot be reached. 3"
@@ -57,7 +57,7 @@ def test_a_sentence_can_be_read_in_another_language(file: Path) -> None:
 
 def test_no_secret_is_written(file: Path) -> None:
     address = "https://me:word@civitai.com/api/vae.safetensors?token=hidden#part"
-    problem = say("{error}", error=f"ConnectionError: {address} is gone", inner=say("{x}", x=address))
+    problem = msg("{error}", error=f"ConnectionError: {address} is gone", inner=msg("{x}", x=address))
     History(file).add(replace(PAST, sources=(address,), problem=problem))
     text = file.read_text()
     assert "hidden" not in text

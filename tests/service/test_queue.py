@@ -23,7 +23,7 @@ from vae_manager.downloads.addresses import NetworkFor
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.jobs import JobState, Step
 from vae_manager.service import Service
-from vae_manager.transfer import Delivery, Network, Patience
+from vae_manager.transfer import DownloadResult, Network, RetryPolicy
 
 SOON = 20.0
 Asked = Callable[[], Network]
@@ -49,12 +49,12 @@ def offered(hub: Hub, id: str, size: int = 500_000) -> Entry:
 
 @pytest.fixture
 def network(hub: Hub) -> Asked:
-    return lambda: Network(endpoint=hub.endpoint, patience=Patience(tries=2, first_wait=0.01))
+    return lambda: Network(endpoint=hub.endpoint, patience=RetryPolicy(tries=2, first_wait=0.01))
 
 
 @pytest.fixture
 def typed(hub: Hub) -> NetworkFor:
-    return lambda sources: Network(endpoint=hub.endpoint, patience=Patience(tries=2, first_wait=0.01))
+    return lambda sources: Network(endpoint=hub.endpoint, patience=RetryPolicy(tries=2, first_wait=0.01))
 
 
 def one(service: Service, key: str) -> Download:
@@ -163,7 +163,7 @@ def test_one_that_waits_is_cancelled_before_it_asks_anybody(
 ) -> None:
     held, begun = threading.Event(), threading.Event()
 
-    def then(delivery: Delivery) -> None:
+    def then(delivery: DownloadResult) -> None:
         begun.set()
         assert held.wait(SOON)
 
@@ -234,8 +234,8 @@ def test_what_has_failed_is_tried_again_with_the_settings_of_that_moment(
     hub: Hub, service: Service, folder: Path
 ) -> None:
     endpoint = ["http://127.0.0.1:9"]
-    network = lambda: Network(endpoint=endpoint[0], patience=Patience(tries=1, first_wait=0.01))  # noqa: E731
-    came: list[Delivery] = []
+    network = lambda: Network(endpoint=endpoint[0], patience=RetryPolicy(tries=1, first_wait=0.01))  # noqa: E731
+    came: list[DownloadResult] = []
     key = service.get(offered(hub, "first"), folder, network, came.append)
     assert ended(service, key) is JobState.FAILED
     endpoint[0] = hub.endpoint
@@ -252,7 +252,7 @@ def test_a_typed_address_is_fetched_inspected_and_told_as_not_proven(
     hub: Hub, service: Service, folder: Path, typed: NetworkFor
 ) -> None:
     address = hub.publish("/files/mine.safetensors", some_bytes(13_000))
-    key = service.get_from(f"{address}?token=hidden", folder, typed, strangers=False)
+    key = service.get_from(f"{address}?token=hidden", folder, typed, remote_users=False)
     assert ended(service, key) is JobState.DONE
     [past] = service.history.entries()
     assert (past.ending, past.proven, past.name) == (Ending.DELIVERED, False, "mine.safetensors")
@@ -263,14 +263,14 @@ def test_a_typed_address_is_fetched_inspected_and_told_as_not_proven(
 
 def test_a_typed_one_that_holds_code_gets_no_name(hub: Hub, service: Service, folder: Path, typed: NetworkFor) -> None:
     code = as_zip(Made(call(SYSTEM, text("true")), {}))
-    key = service.get_from(hub.publish("/files/mine.safetensors", code), folder, typed, strangers=False)
+    key = service.get_from(hub.publish("/files/mine.safetensors", code), folder, typed, remote_users=False)
     assert ended(service, key) is JobState.FAILED
     assert list(folder.iterdir()) == []
 
 
 def test_the_hubs_own_hash_proves_a_typed_one(hub: Hub, service: Service, folder: Path, typed: NetworkFor) -> None:
     entry = offered(hub, "first")
-    key = service.get_from("hub:me/vaes/first.safetensors", folder, typed, strangers=True)
+    key = service.get_from("hub:me/vaes/first.safetensors", folder, typed, remote_users=True)
     assert ended(service, key) is JobState.DONE
     [past] = service.history.entries()
     assert (past.proven, past.sha256) == (True, entry.sha256)
@@ -281,7 +281,7 @@ def test_a_cancelled_typed_one_leaves_nothing_either(
 ) -> None:
     hub.cdn.link = Link(rate_total=500_000)
     address = hub.publish("/files/mine.safetensors", some_bytes(2_000_000))
-    key = service.get_from(f"{address}?token=hidden", folder, typed, strangers=False)
+    key = service.get_from(f"{address}?token=hidden", folder, typed, remote_users=False)
     arriving(service, key, 100_000)
     service.downloads.cancel(key)
     assert ended(service, key) is JobState.STOPPED
@@ -304,11 +304,11 @@ def test_what_is_not_fetched(
     folder: Path,
     typed: NetworkFor,
     text: str,
-    strangers: bool,
+    remote_users: bool,
     error: type[Exception],
 ) -> None:
     with pytest.raises(error):
-        service.get_from(text, folder, typed, strangers=strangers)
+        service.get_from(text, folder, typed, remote_users=remote_users)
     assert service.downloads.views() == ()
 
 
@@ -316,7 +316,7 @@ def test_a_file_of_this_machine_is_copied_where_nobody_else_can_ask(
     service: Service, folder: Path, tmp_path: Path, typed: NetworkFor
 ) -> None:
     (tmp_path / "mine.safetensors").write_bytes(some_bytes(1000))
-    key = service.get_from(str(tmp_path / "mine.safetensors"), folder, typed, strangers=False)
+    key = service.get_from(str(tmp_path / "mine.safetensors"), folder, typed, remote_users=False)
     assert ended(service, key) is JobState.DONE
     assert (folder / "mine.safetensors").is_file()
 
@@ -344,7 +344,7 @@ def test_what_waited_when_the_process_ended_is_offered_again_too(
     running = service.get(first, folder, network)
     service.get(second, folder, network)
     address = "https://a.example/typed.safetensors?token=swordfish"
-    service.get_from(address, folder, lambda order: network(), strangers=False)
+    service.get_from(address, folder, lambda order: network(), remote_users=False)
     arriving(service, running, 100_000)
     until(lambda: any(folder.glob("*.journal")) or any(folder.glob(".*.journal")))
     assert "swordfish" not in (data_folder / "queue.json").read_text()
@@ -355,7 +355,7 @@ def test_what_waited_when_the_process_ended_is_offered_again_too(
     assert (begun.order.file_name, begun.done > 0) == ("first.safetensors", True)
     assert (waited.order, waited.done, waited.total) == (service.downloads.views()[1].wanted.order, 0, second.size)
     hub.cdn.link = Link()
-    key = later.go_on(waited, lambda order: network(), strangers=False)
+    key = later.go_on(waited, lambda order: network(), remote_users=False)
     assert ended(later, key) is JobState.DONE
     for found in service.downloads.views():
         service.downloads.cancel(found.job.key)

@@ -63,7 +63,7 @@ def used(page: Page) -> None:
 
 
 def damage(page: Page) -> list[str]:
-    return [str(notice.sentence) for notice in damage_notices(*state_folders(page.host, page.service))]
+    return [str(notice.message) for notice in damage_notices(*state_folders(page.host, page.service))]
 
 
 def kept(path: Path) -> list[bytes]:
@@ -81,7 +81,7 @@ def nothing_is_lost(page: Page, path: Path, content: bytes) -> None:
     if any(place.is_file() and place.read_bytes() == content for place in (path, retired(path))):
         return
     assert content in kept(path), "the bytes are gone"
-    assert any(path.name in sentence and f"{path.name}.damaged-" in sentence for sentence in damage(page))
+    assert any(path.name in message and f"{path.name}.damaged-" in message for message in damage(page))
 
 
 # -- whole contents ------------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def test_something_else_in_its_place(page: Page, name: str, make: Callable[[Path
     used(now)
     [aside] = path.parent.glob(f"{path.name}.damaged-*")
     assert (aside.lstat().st_ino, aside.lstat().st_mode) == (before.st_ino, before.st_mode)
-    assert any(aside.name in sentence for sentence in damage(now))
+    assert any(aside.name in message for message in damage(now))
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -193,7 +193,7 @@ def test_what_may_not_be_read_is_not_written_over(page: Page, name: str, monkeyp
             assert type(error).__name__ == "DiskError"
     monkeypatch.undo()
     assert path.read_bytes() == content
-    assert sum(path.name in sentence for sentence in damage(now)) == 1, "told once, however often it is read"
+    assert sum(path.name in message for message in damage(now)) == 1, "told once, however often it is read"
 
 
 # -- values --------------------------------------------------------------------------------------------------------
@@ -230,8 +230,8 @@ def test_good_orders_stay_beside_a_bad_one(page: Page) -> None:
     names = [left.order.file_name for left in now.service.downloads.left_over(page.host.download_folder())]
     assert names == ["a.safetensors", "b.safetensors"]
     assert kept(path) == [before]
-    [sentence] = damage(now)
-    assert "5 entries" in sentence
+    [message] = damage(now)
+    assert "5 entries" in message
     looked_at(opened(page))
     assert kept(path) == [before], "one copy is enough"
 

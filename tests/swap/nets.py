@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vae_manager.swap import places
+from vae_manager.swap import named_tensors
 
 
 class Net(nn.Module):
@@ -39,7 +39,7 @@ def net(seed: int, channels: int = 4) -> Net:
 
 def file_of(seed: int, path: Path, *, dtype: torch.dtype = torch.float32, **changes: Tensor | None) -> Path:
     """A file of the weights of `net(seed)`; dots in names as `__`, None leaves one out."""
-    tensors = {name: tensor.detach().to(dtype) for name, tensor in places(net(seed)).items()}
+    tensors = {name: tensor.detach().to(dtype) for name, tensor in named_tensors(net(seed)).items()}
     for name, tensor in changes.items():
         del tensors[name.replace("__", ".")]
         if tensor is not None:
@@ -49,8 +49,8 @@ def file_of(seed: int, path: Path, *, dtype: torch.dtype = torch.float32, **chan
 
 
 def copied(module: nn.Module) -> dict[str, Tensor]:
-    return {name: place.detach().clone() for name, place in places(module).items()}
+    return {name: place.detach().clone() for name, place in named_tensors(module).items()}
 
 
 def same(module: nn.Module, tensors: dict[str, Tensor]) -> bool:
-    return all(torch.equal(place, tensors[name]) for name, place in places(module).items())
+    return all(torch.equal(place, tensors[name]) for name, place in named_tensors(module).items())

@@ -14,7 +14,7 @@ from tests.vaes.autoencoder import TINY, AutoencoderKL  # noqa: E402
 from vae_manager.errors import RefusedError  # noqa: E402
 from vae_manager.files.layouts import diffusers_name, up_levels  # noqa: E402
 from vae_manager.records.verdict import REFORGE  # noqa: E402
-from vae_manager.swap import Swapper, places  # noqa: E402
+from vae_manager.swap import Swapper, named_tensors  # noqa: E402
 
 
 def in_layout(tensors: dict[str, torch.Tensor], layout: str) -> dict[str, torch.Tensor]:
@@ -35,7 +35,7 @@ def in_layout(tensors: dict[str, torch.Tensor], layout: str) -> dict[str, torch.
 def test_the_weights_are_those_of_the_file(tmp_path: Path, layout: str, container: str) -> None:
     torch.manual_seed(1)
     module = AutoencoderKL(TINY)
-    wanted = {name: torch.randn_like(place) for name, place in places(module).items()}
+    wanted = {name: torch.randn_like(place) for name, place in named_tensors(module).items()}
     path = tmp_path / f"a.{'safetensors' if container == 'safetensors' else 'pt'}"
     tensors = in_layout(wanted, layout)
     if container == "safetensors":
@@ -45,14 +45,14 @@ def test_the_weights_are_those_of_the_file(tmp_path: Path, layout: str, containe
     swapper = Swapper(lambda: 1 << 30, lambda: 0, host=REFORGE)
     with swapper.put(module, swapper.prepare(path, module, torch.float32)):
         pass
-    assert all(torch.equal(place, wanted[name]) for name, place in places(module).items())
+    assert all(torch.equal(place, wanted[name]) for name, place in named_tensors(module).items())
 
 
 def test_what_was_displaced_is_kept_whatever_the_order_of_the_file(tmp_path: Path) -> None:
     """A file lists its tensors in another order than the model does: going back to it reads nothing all the same."""
     module, paths = AutoencoderKL(TINY), [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
     for path in paths:
-        tensors = {name: torch.randn_like(place) for name, place in places(module).items()}
+        tensors = {name: torch.randn_like(place) for name, place in named_tensors(module).items()}
         save_file(in_layout(dict(reversed(tensors.items())), "diffusers"), path)
     swapper = Swapper(lambda: 1 << 30, lambda: 0, host=REFORGE)
     for path in paths:
@@ -63,7 +63,7 @@ def test_what_was_displaced_is_kept_whatever_the_order_of_the_file(tmp_path: Pat
 
 
 def test_a_checkpoint_is_none(tmp_path: Path) -> None:
-    tensors = {f"first_stage_model.{name}": place for name, place in places(AutoencoderKL(TINY)).items()}
+    tensors = {f"first_stage_model.{name}": place for name, place in named_tensors(AutoencoderKL(TINY)).items()}
     save_file({**tensors, "model.diffusion_model.out.weight": torch.zeros(1)}, tmp_path / "a.safetensors")
     with pytest.raises(RefusedError, match="whole checkpoint"):
         Swapper(lambda: 0, lambda: 0, host=REFORGE).check(tmp_path / "a.safetensors", AutoencoderKL(TINY))

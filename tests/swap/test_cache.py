@@ -69,8 +69,8 @@ def test_a_converted_set_lies_in_one_piece_of_memory(tmp_path: Path, before: tor
     assert all(torch.equal(found.tensors[name], tensor.float()) for name, tensor in tensors.items())
     assert found.untouched()
     assert not found.shares_with(read)
-    places = sorted((one.data_ptr(), one.numel() * one.element_size()) for one in found.tensors.values())
-    gaps = [after - (start + length) for (start, length), (after, _) in pairwise(places)]
+    named_tensors = sorted((one.data_ptr(), one.numel() * one.element_size()) for one in found.tensors.values())
+    gaps = [after - (start + length) for (start, length), (after, _) in pairwise(named_tensors)]
     assert all(0 <= gap < 64 for gap in gaps)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vae_manager.swap.weights import lent
+from vae_manager.swap.weights import temporary_weights
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Place:
 def test_a_module_that_was_moved_since_the_weights_were_fitted() -> None:
     place: Any = Place(Stored("own", "gpu"))
     fitted: Any = {"weight": Stored("lent", "cpu")}
-    with lent({"weight": place}, fitted):
+    with temporary_weights({"weight": place}, fitted):
         assert place.data == Stored("lent", "gpu")
         place.data = place.data.to("cpu")  # another part of the model takes its place there
     assert place.data == Stored("own", "cpu")

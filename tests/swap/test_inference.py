@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from vae_manager.swap import places  # noqa: E402
+from vae_manager.swap import named_tensors  # noqa: E402
 from vae_manager.swap.weights import exchanged, fitted  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -24,7 +24,7 @@ def module(request: pytest.FixtureRequest) -> Iterator[object]:
 @pytest.mark.parametrize("tensors", [False, True], ids=["plain tensors", "inference tensors"])
 @pytest.mark.parametrize("mode", [False, True], ids=["outside", "in inference mode"])
 def test_weights_go_in_and_are_used(module: object, tensors: bool, mode: bool) -> None:
-    models = places(module)
+    models = named_tensors(module)
     with torch.inference_mode(tensors):
         new = {name: torch.full_like(place, 0.5, requires_grad=False) for name, place in models.items()}
     with torch.inference_mode(mode):

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from tests.vaes import BASE, OTHER, TUNED  # noqa: E402
 from tests.vaes.autoencoder import AutoencoderKL, load  # noqa: E402
 from vae_manager.errors import IntegrityError  # noqa: E402
-from vae_manager.swap import places  # noqa: E402
+from vae_manager.swap import named_tensors  # noqa: E402
 from vae_manager.swap.weights import latent_test, sample_picture  # noqa: E402
 
 from .nets import copied, same  # noqa: E402
@@ -48,12 +48,12 @@ def _raises(_: object) -> torch.Tensor:
 def test_the_model_is_as_it_was_whatever_raises(
     module: AutoencoderKL, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    before, at = copied(module), {name: place.data_ptr() for name, place in places(module).items()}
+    before, at = copied(module), {name: place.data_ptr() for name, place in named_tensors(module).items()}
     monkeypatch.setattr(module, method, _raises)
     with pytest.raises(RuntimeError, match="out of memory"):
         latent_test(module, weights("other"), weights("tuned"), PICTURE)
     assert same(module, before)
-    assert {name: place.data_ptr() for name, place in places(module).items()} == at
+    assert {name: place.data_ptr() for name, place in named_tensors(module).items()} == at
 
 
 def _broken(part: str) -> dict[str, torch.Tensor]:

@@ -27,8 +27,8 @@ from vae_manager.errors import (  # noqa: E402
 )
 from vae_manager.files import Header, identity_of, read_header  # noqa: E402
 from vae_manager.records.verdict import A1111  # noqa: E402
-from vae_manager.swap import Swapper, builtin_of, places  # noqa: E402
-from vae_manager.swap.swapper import READS, Ready  # noqa: E402
+from vae_manager.swap import Swapper, builtin_of, named_tensors  # noqa: E402
+from vae_manager.swap.swapper import READS, PreparedWeights  # noqa: E402
 from vae_manager.swap.weights import checksums  # noqa: E402
 
 from .injecting import Injected, tracing  # noqa: E402
@@ -43,7 +43,7 @@ def swapper() -> Swapper:
     return Swapper(lambda: ROOM, lambda: ROOM, A1111)
 
 
-def put(swapper: Swapper, module: Net, path: Path, dtype: torch.dtype = torch.float32) -> Ready:
+def put(swapper: Swapper, module: Net, path: Path, dtype: torch.dtype = torch.float32) -> PreparedWeights:
     ready = swapper.prepare(path, module, dtype)
     with swapper.put(module, ready) as displaced:
         pass
@@ -53,11 +53,11 @@ def put(swapper: Swapper, module: Net, path: Path, dtype: torch.dtype = torch.fl
 
 def test_the_weights_of_the_file_are_in_the_same_parameters(swapper: Swapper, tmp_path: Path) -> None:
     module, path = net(0), file_of(1, tmp_path / "a.safetensors")
-    before = places(module)
+    before = named_tensors(module)
     put(swapper, module, path)
     assert same(module, copied(net(1)))
-    assert all(place is before[name] for name, place in places(module).items()), "whoever holds them goes on"
-    assert not any(place.requires_grad for place in places(module).values())
+    assert all(place is before[name] for name, place in named_tensors(module).items()), "whoever holds them goes on"
+    assert not any(place.requires_grad for place in named_tensors(module).values())
     assert swapper.inside(module) is not None
 
 
@@ -66,7 +66,7 @@ def test_places_are_what_torch_itself_calls_the_state_of_a_module() -> None:
     module.decoder.again = module.decoder.mid.block_1  # the same part under two names
     module.register_buffer("left_out", torch.ones(1), persistent=False)
     module.register_parameter("none", None)
-    found, state = places(module), module.state_dict(keep_vars=True)
+    found, state = named_tensors(module), module.state_dict(keep_vars=True)
     assert found.keys() == state.keys()
     assert all(found[name] is state[name] for name in state)
 
@@ -75,10 +75,10 @@ def test_going_back_reads_no_file_and_copies_nothing(swapper: Swapper, tmp_path:
     module = net(0)
     first, second = (file_of(seed, tmp_path / f"{seed}.safetensors") for seed in (1, 2))
     put(swapper, module, first)
-    at = {name: place.data_ptr() for name, place in places(module).items()}
+    at = {name: place.data_ptr() for name, place in named_tensors(module).items()}
     put(swapper, module, second)
     assert put(swapper, module, first).from_memory
-    assert {name: place.data_ptr() for name, place in places(module).items()} == at
+    assert {name: place.data_ptr() for name, place in named_tensors(module).items()} == at
     assert same(module, copied(net(1)))
 
 
@@ -88,10 +88,10 @@ def test_live_weights_are_never_in_the_cache(swapper: Swapper, tmp_path: Path) -
     for path in (*paths, *paths, paths[0]):
         put(swapper, module, path)
         swapper.in_ram.wait()
-        live = {place.data_ptr() for place in places(module).values()}
+        live = {place.data_ptr() for place in named_tensors(module).values()}
         kept = swapper.in_ram._sets.values()
         assert not live & {tensor.data_ptr() for one in kept for tensor in one.tensors.values()}
-    assert swapper.in_ram.nbytes == 2 * sum(place.nbytes for place in places(module).values())
+    assert swapper.in_ram.nbytes == 2 * sum(place.nbytes for place in named_tensors(module).values())
 
 
 @pytest.mark.parametrize("write", ["in place", "through .data", "moved and rounded"])
@@ -285,7 +285,9 @@ def test_without_memory_nothing_is_changed_and_what_is_kept_is_given_up(
     put(swapper, module, file_of(3, tmp_path / "c.safetensors"))
     assert same(module, copied(net(3))), "the second try had room"
     swapper.in_ram.wait()
-    assert swapper.in_ram.nbytes == sum(place.nbytes for place in places(module).values()), "that of before alone"
+    assert swapper.in_ram.nbytes == sum(place.nbytes for place in named_tensors(module).values()), (
+        "that of before alone"
+    )
     failures[:] = [1, 1]
     with pytest.raises(OutOfMemoryError, match="not enough memory"):
         put(swapper, module, file_of(4, tmp_path / "d.safetensors"))
@@ -332,7 +334,7 @@ def test_whatever_raises_at_whatever_line_the_old_weights_or_the_new_ones_are_in
         assert (Path(inside.path) if inside else None) == expected_inside[state], f"what is noted, after {step}"
         outcomes[state] += 1
         swapper.in_ram.wait()
-        live = {place.data_ptr() for place in places(module).values()}
+        live = {place.data_ptr() for place in named_tensors(module).values()}
         for one in swapper.in_ram._sets.values():
             assert not live & {tensor.data_ptr() for tensor in one.tensors.values()}, f"shared, after {step}"
             assert checksums(one.tensors) == one.sums

@@ -23,7 +23,7 @@ from tests.hub import Hub
 from tests.transfer.ordering import NAME, REPO
 from vae_manager.catalogue.entry import HubSource
 from vae_manager.files import sha256_of
-from vae_manager.transfer import Network, Order, deliver, unfinished
+from vae_manager.transfer import DownloadRequest, Network, download_file, unfinished
 
 ROOT = Path(__file__).parents[2]
 KILL, WAIT = "kill\n", "wait\n"
@@ -123,8 +123,8 @@ def missing(folder: Path) -> float:
 
 
 def carry_out(job: dict[str, Any]) -> None:
-    deliver(
-        Order((HubSource(REPO, NAME),), Path(job["folder"]), NAME, job["sha256"]),
+    download_file(
+        DownloadRequest((HubSource(REPO, NAME),), Path(job["folder"]), NAME, job["sha256"]),
         network=Network(endpoint=job["endpoint"], connections=job["connections"]),
         report=lambda _: None,
         stop=threading.Event(),

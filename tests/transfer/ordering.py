@@ -15,13 +15,21 @@ import pytest
 from tests.hub import Fault, Hub, Seen
 from vae_manager.catalogue.entry import HubSource, Source
 from vae_manager.errors import Cancelled
-from vae_manager.transfer import Delivery, Network, Order, Patience, Progress, deliver, unfinished
+from vae_manager.transfer import (
+    DownloadRequest,
+    DownloadResult,
+    Network,
+    Progress,
+    RetryPolicy,
+    download_file,
+    unfinished,
+)
 
 REPO = "stabilityai/sd-vae-ft-mse-original"
 NAME = "vae.safetensors"
 COMMIT = "629b3ad3030ce36e15e70c5db7d91df0d60c627f"
 PINNED = HubSource(REPO, NAME, COMMIT)
-QUICK = Patience(tries=4, first_wait=0.01, longest_wait=0.02)
+QUICK = RetryPolicy(tries=4, first_wait=0.01, longest_wait=0.02)
 MB = 1_000_000
 CHUNK = 1 << 16
 
@@ -52,14 +60,14 @@ class Desk:
 
     def order(
         self, data: bytes, *sources: Source, known: bool = True, size: int | None = None, name: str = NAME
-    ) -> Order:
-        return Order(sources or (PINNED,), self.folder, name, sha256(data) if known else None, size)
+    ) -> DownloadRequest:
+        return DownloadRequest(sources or (PINNED,), self.folder, name, sha256(data) if known else None, size)
 
     def network(self, **changes: object) -> Network:
         return Network(**{"endpoint": self.hub.endpoint, "patience": QUICK, **changes})  # type: ignore[arg-type]
 
-    def get(self, order: Order, network: Network | None = None) -> Delivery:
-        return deliver(order, network=network or self.network(), report=self._tell, stop=self.stop)
+    def get(self, order: DownloadRequest, network: Network | None = None) -> DownloadResult:
+        return download_file(order, network=network or self.network(), report=self._tell, stop=self.stop)
 
     def _tell(self, progress: Progress) -> None:
         self.told.append(progress)
@@ -81,7 +89,7 @@ class Desk:
     def gets(self) -> list[Seen]:
         return [seen for seen in self.hub.cdn.requests if seen.method == "GET"]
 
-    def keep(self, order: Order, count: int) -> int:
+    def keep(self, order: DownloadRequest, count: int) -> int:
         """Leave a partial file of about `count` right bytes behind, as a stop in the middle does; say how many."""
         self.hub.cdn.fail_next(Fault.stall_at(count))
         self.on_progress = lambda progress: self.stop.set() if progress.done > count - CHUNK else None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.transfer.ordering import NAME, PINNED, QUICK
 from vae_manager.errors import VaeManagerError
-from vae_manager.transfer import Network, Order, deliver
+from vae_manager.transfer import DownloadRequest, Network, download_file
 
 
 def main(endpoint: str, folder: str, sha256: str, limit: str = "") -> None:
@@ -20,10 +20,10 @@ def main(endpoint: str, folder: str, sha256: str, limit: str = "") -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-    order = Order((PINNED,), Path(folder), NAME, sha256)
+    order = DownloadRequest((PINNED,), Path(folder), NAME, sha256)
     phases: list[str] = []
     try:
-        delivery = deliver(
+        delivery = download_file(
             order,
             network=Network(endpoint=endpoint, patience=QUICK),
             report=lambda progress: phases.append(progress.phase),

@@ -18,9 +18,9 @@ from vae_manager.errors import NoVaeError, RefusedError, VaeManagerError
 from vae_manager.files import sha256_of
 from vae_manager.files.disk import WRITING
 from vae_manager.transfer import unfinished
-from vae_manager.transfer.partial_file import Partial
+from vae_manager.transfer.partial_file import PartialFile
 from vae_manager.transfer.resumable import sweep
-from vae_manager.transfer.resume_journal import Journal, nameable
+from vae_manager.transfer.resume_journal import Journal, redacted
 
 from .ordering import COMMIT, MB, NAME, PINNED, REPO, Desk, sha256, some_bytes
 
@@ -159,8 +159,8 @@ def test_rest_of_a_lora_is_not_fetched(hub: Hub, desk: Desk) -> None:
     data = big_lora()
     hub.add(REPO, NAME, data, revision=COMMIT)
     order = desk.order(data, known=False)
-    kept = Partial.of(order)
-    journal = Journal(order, sha256(data), len(data), nameable(PINNED))
+    kept = PartialFile.of(order)
+    journal = Journal(order, sha256(data), len(data), redacted(PINNED))
     kept.start_over(journal)
     kept.write(0, data[: 4 * MB])
     kept.checkpoint()
@@ -183,7 +183,7 @@ def test_other_bytes_than_the_published_ones_are_no_reason_to_stop(hub: Hub, des
 def published_in_vain(desk: Desk, *, known: bool, source: Path) -> None:
     """Recreate a kill between the new name and the removal of the old one."""
     order = desk.order(DATA, LocalSource(source), known=known)
-    partial = Partial.of(order)
+    partial = PartialFile.of(order)
     partial.path.write_bytes(DATA)
     os.link(partial.path, desk.target)
     partial.lock_path.touch()

@@ -21,7 +21,7 @@ from vae_manager.errors import (
 from vae_manager.transfer import sources as bucket_source
 from vae_manager.transfer import unfinished
 from vae_manager.transfer.resume_journal import Journal, read
-from vae_manager.transfer.sources import locate_in_bucket, open_bucket_range
+from vae_manager.transfer.sources import open_bucket_range, resolve_bucket
 
 from .ordering import MB, NAME, Desk, sha256, some_bytes
 
@@ -47,7 +47,7 @@ def slices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # -- locate and open_at --------------------------------------------------------------------------------------------
 def test_the_size_and_no_hash() -> None:
-    location = locate_in_bucket(SOURCE)
+    location = resolve_bucket(SOURCE)
     assert (location.size, location.sha256, location.source) == (len(DATA), None, SOURCE)
 
 
@@ -73,7 +73,7 @@ def test_an_object_that_became_shorter_meanwhile(bucket: Any) -> None:
 @pytest.mark.parametrize("path", ["nothing", "vaes"])
 def test_what_is_not_a_file(path: str) -> None:
     with pytest.raises(NotFoundError, match="There is no file at memory://bucket/"):
-        locate_in_bucket(BucketSource("memory", "bucket", path))
+        resolve_bucket(BucketSource("memory", "bucket", path))
 
 
 # -- what a driver can do ------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def test_its_errors_are_ours_and_its_texts_are_not_repeated(
 ) -> None:
     monkeypatch.setattr("fsspec.filesystem", lambda scheme: _Failing(error))
     with pytest.raises(VaeManagerError) as caught:
-        locate_in_bucket(BucketSource("s3", "bucket", "a.pt"))
+        resolve_bucket(BucketSource("s3", "bucket", "a.pt"))
     assert type(caught.value) is kind
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -123,20 +123,20 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("fsspec.filesystem", missing)
     with pytest.raises(NetworkError, match=r"package s3fs is needed.*pip install s3fs"):
-        locate_in_bucket(BucketSource("s3", "bucket", "a.pt"))
+        resolve_bucket(BucketSource("s3", "bucket", "a.pt"))
 
 
 def test_fsspec_itself_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(NetworkError, match="package s3fs is needed"):
-        locate_in_bucket(BucketSource("s3", "bucket", "a.pt"))
+        resolve_bucket(BucketSource("s3", "bucket", "a.pt"))
 
 
 @pytest.mark.parametrize("scheme", ["file", "local", "http", "sftp", "zip", "simplecache", "hf"])
 def test_other_schemes_open_nothing(scheme: str) -> None:
     """Whoever made the source: only those of `DRIVERS` reach fsspec."""
     with pytest.raises(UsageError):
-        locate_in_bucket(BucketSource(scheme, "etc", "passwd"))
+        resolve_bucket(BucketSource(scheme, "etc", "passwd"))
 
 
 # -- delivery ------------------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from tests.hub.civitai import Civitai
 from vae_manager.catalogue.entry import CivitaiSource
 from vae_manager.errors import Cancelled, IntegrityError, NetworkError, NotFoundError, RefusedError, UsageError
 from vae_manager.transfer import Network, proposed_name, unfinished
-from vae_manager.transfer.http_client import Wire
-from vae_manager.transfer.sources import HOME, choose_file, locate
+from vae_manager.transfer.http_client import HttpClient
+from vae_manager.transfer.sources import HOME, choose_file, resolve_source
 
 from .ordering import CHUNK, MB, NAME, Desk, sha256, some_bytes
 
@@ -81,7 +81,7 @@ def test_it_goes_on_after_a_cut(desk: Desk, network: Network, civitai: Civitai) 
         desk.get(desk.order(DATA, SOURCE), network)
     [left] = unfinished(desk.folder)
     assert left.order.sources == (SOURCE,)
-    civitai.cdn.heal()
+    civitai.cdn.repair()
     assert desk.get(left.order, network).fetched == len(DATA) - left.done
 
 
@@ -192,8 +192,8 @@ def test_neither_key_nor_signature_is_written_anywhere(
         desk.get(desk.order(DATA, SOURCE), keyed(network))
     written = [path.read_bytes().decode("latin-1") for path in desk.folder.glob(".*") if path.suffix != ".part"]
     assert written
-    wire = Wire(keyed(network))
-    location = locate(SOURCE, wire, hash_decides=True)
+    wire = HttpClient(keyed(network))
+    location = resolve_source(SOURCE, wire, hash_decides=True)
     wire.close()
     for text in (*written, str(caught.value), repr(keyed(network)), repr(location)):
         assert KEY not in text

@@ -12,7 +12,7 @@ from tests.hub import Hub
 from vae_manager.catalogue.entry import HttpsSource, HubSource, LocalSource
 from vae_manager.errors import IntegrityError, NetworkError, NotFoundError, RefusedError, UsageError
 from vae_manager.files import disk
-from vae_manager.transfer import Order, Progress
+from vae_manager.transfer import DownloadRequest, Progress
 
 from .ordering import COMMIT, MB, NAME, PINNED, REPO, Desk, sha256, some_bytes
 
@@ -73,7 +73,7 @@ def test_a_name_cannot_leave_the_folder(desk: Desk, name: str) -> None:
 
 def test_what_is_no_hash_is_refused(desk: Desk) -> None:
     with pytest.raises(UsageError, match="not a SHA-256"):
-        desk.get(Order((PINNED,), desk.folder, NAME, "735e4c3a447a3255760d7f86845f09f937809baa"))
+        desk.get(DownloadRequest((PINNED,), desk.folder, NAME, "735e4c3a447a3255760d7f86845f09f937809baa"))
 
 
 def test_what_is_no_repository_is_a_sentence(desk: Desk) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.hub import Fault, Hub, Link
 from vae_manager.catalogue.entry import HttpsSource, HubSource
 from vae_manager.errors import DiskError, IntegrityError, NetworkError, NotFoundError, RefusedError
-from vae_manager.transfer import Network, Patience, Progress, unfinished
+from vae_manager.transfer import Network, Progress, RetryPolicy, unfinished
 
 from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, QUICK, REPO, Desk, some_bytes
 
@@ -147,7 +147,7 @@ def test_a_server_that_wants_an_hour_is_given_up_at_once(hub: Hub, desk: Desk) -
 def test_an_answer_that_does_not_come(hub: Hub, desk: Desk) -> None:
     hub.api.fail_always(Fault.late(5))
     with pytest.raises(NetworkError, match="does not answer"):
-        desk.get(desk.order(DATA), desk.network(read_timeout=0.2, patience=Patience(tries=1)))
+        desk.get(desk.order(DATA), desk.network(read_timeout=0.2, patience=RetryPolicy(tries=1)))
 
 
 def test_redirects_without_end(hub: Hub, desk: Desk) -> None:

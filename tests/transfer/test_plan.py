@@ -6,14 +6,14 @@ from pathlib import Path
 
 from vae_manager.catalogue.entry import HttpsSource, HubSource
 from vae_manager.transfer.delivery import AlreadyThere, Plan, Refuse, Resume, Start, decide
-from vae_manager.transfer.request import Order
+from vae_manager.transfer.request import DownloadRequest
 from vae_manager.transfer.resume_journal import Journal
 
 ONE, OTHER = HubSource("a/b", "c.safetensors"), HttpsSource("https://mirror.example/c.safetensors")
 
 
 def kept(count: int, sha256: str | None = "aa", etag: str | None = '"e"') -> Journal:
-    order = Order((ONE, OTHER), Path("VAE"), "c.safetensors", sha256)
+    order = DownloadRequest((ONE, OTHER), Path("VAE"), "c.safetensors", sha256)
     return Journal(order, sha256, 100, ONE, etag, ((0, count),) if count else ())
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.hub import Fault, Hub, Link
 from vae_manager.errors import Cancelled
-from vae_manager.transfer import Network, Order, deliver, unfinished
+from vae_manager.transfer import DownloadRequest, Network, download_file, unfinished
 
 from .ordering import COMMIT, NAME, PINNED, QUICK, REPO, sha256, some_bytes
 from .powercut import Taste, after_cut
@@ -50,10 +50,10 @@ class Shop:
 
     hub: Hub
 
-    def deliver(self, folder: Path, stop_at: int | None = None, connections: int = 4) -> None:
+    def download_file(self, folder: Path, stop_at: int | None = None, connections: int = 4) -> None:
         stop = threading.Event()
-        deliver(
-            Order((PINNED,), folder, NAME, sha256(DATA)),
+        download_file(
+            DownloadRequest((PINNED,), folder, NAME, sha256(DATA)),
             network=Network(endpoint=self.hub.endpoint, connections=connections, read_timeout=2, patience=QUICK),
             report=lambda told: stop.set() if stop_at is not None and told.done >= stop_at else None,
             stop=stop,
@@ -78,23 +78,23 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 
 # -- what is recorded ------------------------------------------------------------------------------------------------
 def straight(shop: Shop, folder: Path) -> None:
-    shop.deliver(folder)
+    shop.download_file(folder)
 
 
 def with_cuts(shop: Shop, folder: Path) -> None:
     shop.hub.cdn.fail_next(*[Fault.reset_after(90 * KB)] * 3)
-    shop.deliver(folder)
+    shop.download_file(folder)
 
 
 def stopped_and_gone_on(shop: Shop, folder: Path) -> None:
     with pytest.raises(Cancelled):
-        shop.deliver(folder, stop_at=200 * KB)
-    shop.deliver(folder)
+        shop.download_file(folder, stop_at=200 * KB)
+    shop.download_file(folder)
 
 
 def with_a_wrong_byte(shop: Shop, folder: Path) -> None:
     shop.hub.cdn.fail_next(Fault.flip(400 * KB), covering=400 * KB)
-    shop.deliver(folder)
+    shop.download_file(folder)
 
 
 STORIES: dict[str, Callable[[Shop, Path], None]] = {
@@ -158,7 +158,7 @@ def the_next_start_ends_right(shop: Shop, folder: Path, where: str) -> bool:
     assert not target.exists() or target.read_bytes() == DATA, f"a wrong file after {where}"
     kept = sum(left.done for left in unfinished(folder))
     already, before = target.exists(), shop.sent()
-    shop.deliver(folder, connections=1)  # of several, one may end what another has begun: that costs a little
+    shop.download_file(folder, connections=1)  # of several, one may end what another has begun: that costs a little
     assert target.read_bytes() == DATA, where
     assert [path.name for path in folder.iterdir()] == [NAME], where
     fetched = shop.sent() - before

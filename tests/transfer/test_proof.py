@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from vae_manager.transfer import Progress, resume_journal
-from vae_manager.transfer.partial_file import BLOCK, Partial, Proof
+from vae_manager.transfer.partial_file import BLOCK, PartialFile, StreamingHasher
 from vae_manager.transfer.resume_journal import Journal, read
 
 from .ordering import CHUNK, COMMIT, NAME, REPO, Desk, some_bytes, unfinished
@@ -25,18 +25,18 @@ DATA = some_bytes(3 * BLOCK + 17)
 def test_it_hashes_up_to_the_front_and_no_further(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(DATA)
-    proof = Proof(FileIO(path, "rb"))
-    for front in (0, 5, BLOCK, 2 * BLOCK + 1, len(DATA)):
-        proof.advance(front)
-        assert proof.result(timeout=5) == hashlib.sha256(DATA[:front]).hexdigest()
-        assert proof.done == front
+    proof = StreamingHasher(FileIO(path, "rb"))
+    for contiguous_end in (0, 5, BLOCK, 2 * BLOCK + 1, len(DATA)):
+        proof.advance(contiguous_end)
+        assert proof.result(timeout=5) == hashlib.sha256(DATA[:contiguous_end]).hexdigest()
+        assert proof.done == contiguous_end
     proof.close()
 
 
 def test_a_file_that_becomes_shorter_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(DATA[:BLOCK])
-    proof = Proof(FileIO(path, "rb"))
+    proof = StreamingHasher(FileIO(path, "rb"))
     proof.advance(len(DATA))
     with pytest.raises(OSError, match="shorter"):
         proof.result(timeout=5)
@@ -46,7 +46,7 @@ def test_what_is_not_hashed_yet_is_not_told(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(DATA)
     read_end, write_end = os.pipe()
-    proof = Proof(FileIO(read_end, "rb"))
+    proof = StreamingHasher(FileIO(read_end, "rb"))
     proof.advance(5)
     assert proof.result(timeout=0.05) is None
     os.write(write_end, b"hello")
@@ -136,7 +136,7 @@ def test_bytes_of_one_who_is_gone_are_not_copied(desk: Desk) -> None:
 
 def test_a_partial_file_is_closed_only_when_nobody_writes(desk: Desk) -> None:
     order = desk.order(DATA)
-    partial = Partial.of(order)
+    partial = PartialFile.of(order)
     partial.start_over(Journal(order, order.sha256, len(DATA)))
     threads = [
         threading.Thread(target=partial.write, args=(start, DATA[start : start + CHUNK]))
@@ -145,12 +145,12 @@ def test_a_partial_file_is_closed_only_when_nobody_writes(desk: Desk) -> None:
     for thread in threads:
         thread.start()
     partial.close()
-    spans = partial.spans
+    byte_ranges = partial.byte_ranges
     for thread in threads:
         thread.join()
-    assert partial.spans == spans, "what comes later is dropped"
+    assert partial.byte_ranges == byte_ranges, "what comes later is dropped"
     with FileIO(partial.path, "rb") as file:
-        for start, end in spans:
+        for start, end in byte_ranges:
             file.seek(start)
             assert file.read(end - start) == DATA[start:end]
     assert read(partial.journal_path) is None

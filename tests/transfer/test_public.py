@@ -16,7 +16,7 @@ from tests.hub.fixtures import certificate, https_hub
 from vae_manager.catalogue.entry import HttpsSource
 from vae_manager.errors import NetworkError, RefusedError
 from vae_manager.transfer import Network, ssrf_guard
-from vae_manager.transfer.http_client import Wire
+from vae_manager.transfer.http_client import HttpClient
 from vae_manager.transfer.ssrf_guard import is_public
 
 from .ordering import MB, REPO, Desk, some_bytes
@@ -128,8 +128,8 @@ def listener() -> Iterator[Listener]:
 
 
 @pytest.fixture
-def wire() -> Iterator[Wire]:
-    wire = Wire(Network(public_only=True, connect_timeout=5, read_timeout=5))
+def wire() -> Iterator[HttpClient]:
+    wire = HttpClient(Network(public_only=True, connect_timeout=5, read_timeout=5))
     yield wire
     wire.close()
 
@@ -147,7 +147,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
-def test_this_computer_is_not_even_knocked_at(wire: Wire, listener: Listener, scheme: str, name: str) -> None:
+def test_this_computer_is_not_even_knocked_at(wire: HttpClient, listener: Listener, scheme: str, name: str) -> None:
     with pytest.raises(RefusedError, match=f"{name} is an address of this computer or of its own network"):
         wire.ask("GET", f"{scheme}://{name}:{listener.port}/", {})
     assert listener.reached == 0
@@ -156,13 +156,13 @@ def test_this_computer_is_not_even_knocked_at(wire: Wire, listener: Listener, sc
 @pytest.mark.parametrize(
     "name", ["0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "127.1", "10.0.0.1", "169.254.169.254"]
 )
-def test_numbers_in_any_notation(wire: Wire, listener: Listener, name: str) -> None:
+def test_numbers_in_any_notation(wire: HttpClient, listener: Listener, name: str) -> None:
     with pytest.raises(RefusedError, match="of its own network"):
         wire.ask("GET", f"https://{name}:{listener.port}/", {})
     assert listener.reached == 0
 
 
-def test_a_name_that_leads_here(wire: Wire, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_leads_here(wire: HttpClient, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     resolve(monkeypatch, "127.0.0.1")
     with pytest.raises(RefusedError, match=r"vaes\.example is an address of this computer"):
         wire.ask("GET", f"https://vaes.example:{listener.port}/", {})
@@ -170,7 +170,7 @@ def test_a_name_that_leads_here(wire: Wire, listener: Listener, monkeypatch: pyt
 
 
 def test_a_name_that_leads_elsewhere_once_and_then_here(
-    wire: Wire, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    wire: HttpClient, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DNS rebinding: the second look is at the connected socket, and not a byte has been sent."""
     resolve(monkeypatch, "1.1.1.1", "127.0.0.1")
@@ -180,7 +180,7 @@ def test_a_name_that_leads_elsewhere_once_and_then_here(
 
 
 def test_one_private_address_among_public_ones_is_enough(
-    wire: Wire, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    wire: HttpClient, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, listener.port)) for one in ("1.1.1.1", "127.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
@@ -188,7 +188,7 @@ def test_one_private_address_among_public_ones_is_enough(
         wire.ask("GET", f"https://vaes.example:{listener.port}/", {})
 
 
-def test_a_name_that_leads_nowhere(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_leads_nowhere(wire: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def getaddrinfo(*_: Any, **__: Any) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
@@ -250,7 +250,7 @@ def test_by_tls_too(
 
 
 def test_tls_does_not_begin_with_a_private_peer(
-    wire: Wire, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    wire: HttpClient, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[object] = []
     monkeypatch.setattr(ssl.SSLContext, "wrap_socket", lambda *_, **__: begun.append(1))
@@ -273,7 +273,7 @@ def test_the_second_look_holds_without_the_first(listener: Listener) -> None:
 
 # -- proxies -------------------------------------------------------------------------------------------------------
 def test_a_proxy_may_be_private_but_not_what_is_behind_it(
-    hub: Hub, desk: Desk, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, desk: Desk, wire: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hub stands in for a proxy: it answers with an error, which shows that it was asked."""
     monkeypatch.setenv("HTTP_PROXY", hub.endpoint)
@@ -290,7 +290,7 @@ def test_a_proxy_may_be_private_but_not_what_is_behind_it(
 
 
 def test_behind_a_proxy_what_cannot_be_looked_up_is_refused(
-    hub: Hub, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, wire: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def getaddrinfo(*_: Any, **__: Any) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from vae_manager.transfer.range_requests import FIRST, Ramp
+from vae_manager.transfer.range_requests import FIRST, ConcurrencyController
 from vae_manager.transfer.scheduler import Limiter
 
 MB = 1_000_000
 
 
-def run(ramp: Ramp, speed_of: object, seconds: float = 20.0) -> int:
+def run(ramp: ConcurrencyController, speed_of: object, seconds: float = 20.0) -> int:
     """Let the ramp look every 10 ms at a line that gives so many connections that speed; return how many it wants."""
     done = 0.0
     for tick in range(int(seconds * 100)):
@@ -20,7 +20,7 @@ def run(ramp: Ramp, speed_of: object, seconds: float = 20.0) -> int:
 
 
 def test_it_begins_alone() -> None:
-    ramp = Ramp(16)
+    ramp = ConcurrencyController(16)
     assert run(ramp, lambda count: count * 40 * MB) == 1
     ramp.open_up()
     assert ramp.wanted == FIRST
@@ -36,20 +36,20 @@ def test_it_begins_alone() -> None:
     ],
 )
 def test_more_connections_while_they_bring_more(line: object, expected: int) -> None:
-    ramp = Ramp(16)
+    ramp = ConcurrencyController(16)
     ramp.open_up()
     assert run(ramp, line) == expected
 
 
 def test_never_more_than_allowed() -> None:
     for most in (1, 2, 6):
-        ramp = Ramp(most)
+        ramp = ConcurrencyController(most)
         ramp.open_up()
         assert run(ramp, lambda count: count * MB) == most
 
 
 def test_a_pause_of_the_line_does_not_decide() -> None:
-    ramp = Ramp(16)
+    ramp = ConcurrencyController(16)
     ramp.open_up()
     done, pauses = 0, iter([False] * 12 + [True] * 6 + [False] * 200)
     for tick, pause in enumerate(pauses):
@@ -59,7 +59,7 @@ def test_a_pause_of_the_line_does_not_decide() -> None:
 
 
 def test_a_refused_connection_is_the_end_of_growing() -> None:
-    ramp = Ramp(16)
+    ramp = ConcurrencyController(16)
     ramp.open_up()
     ramp.stay_at(3)
     assert run(ramp, lambda count: count * 40 * MB) == 3

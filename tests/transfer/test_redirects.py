@@ -10,7 +10,7 @@ import pytest
 from tests.hub import Fault, Hub
 from vae_manager.catalogue.entry import HttpsSource
 from vae_manager.transfer import Network
-from vae_manager.transfer.http_client import SHORT, Wire
+from vae_manager.transfer.http_client import SHORT, HttpClient
 
 from .ordering import MB, Desk, some_bytes
 
@@ -18,8 +18,8 @@ DATA = some_bytes(MB)
 
 
 @pytest.fixture
-def wire() -> Iterator[Wire]:
-    wire = Wire(Network())
+def wire() -> Iterator[HttpClient]:
+    wire = HttpClient(Network())
     yield wire
     wire.close()
 
@@ -36,13 +36,13 @@ def test_an_address_that_is_not_encoded(hub: Hub, desk: Desk, path: str, whole: 
     assert hub.cdn.requests[-1].path == quote(path)
 
 
-def test_one_that_is_latin_1_is_taken_as_it_is(hub: Hub, wire: Wire) -> None:
+def test_one_that_is_latin_1_is_taken_as_it_is(hub: Hub, wire: HttpClient) -> None:
     hub.cdn.fail_always(Fault.redirect("/caf\xe9"), path="/start")
     hub.publish("/café", DATA)
     assert wire.follow(hub.cdn.address + "/start", {}).status_code == 200
 
 
-def test_one_that_is_encoded_stays_so(hub: Hub, wire: Wire) -> None:
+def test_one_that_is_encoded_stays_so(hub: Hub, wire: HttpClient) -> None:
     hub.cdn.fail_always(Fault.redirect("/a%20b%2Fc?x=%C3%A9&y=%2B"), path="/start")
     wire.follow(hub.cdn.address + "/start", {})
     assert hub.cdn.requests[-1].target == "/a%20b%2Fc?x=%C3%A9&y=%2B"
@@ -51,7 +51,7 @@ def test_one_that_is_encoded_stays_so(hub: Hub, wire: Wire) -> None:
 # -- bodies --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("coding", [Fault(), Fault.chunked(), Fault.without("Content-Length")])
 def test_a_long_body_is_not_read(hub: Hub, desk: Desk, coding: Fault) -> None:
-    leading = Fault.status(302, headers=(("Location", hub.publish("/there", DATA)),), body=bytes(100 * MB))
+    leading = Fault.status(302, headers=(("ResolvedUrl", hub.publish("/there", DATA)),), body=bytes(100 * MB))
     hub.cdn.fail_always(leading | coding, path="/start")
     assert desk.get(desk.order(DATA, HttpsSource(hub.cdn.address + "/start.safetensors"))).proven
     hub.settle()
@@ -62,15 +62,15 @@ def test_a_long_body_is_not_read(hub: Hub, desk: Desk, coding: Fault) -> None:
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 @pytest.mark.parametrize("size", [0, SHORT])
-def test_after_a_short_one_the_connection_is_used_again(hub: Hub, wire: Wire, method: str, size: int) -> None:
-    hub.cdn.fail_always(Fault.status(302, headers=(("Location", "/there"),), body=bytes(size)), path="/start")
+def test_after_a_short_one_the_connection_is_used_again(hub: Hub, wire: HttpClient, method: str, size: int) -> None:
+    hub.cdn.fail_always(Fault.status(302, headers=(("ResolvedUrl", "/there"),), body=bytes(size)), path="/start")
     hub.publish("/there", DATA)
     wire.ask(method, hub.cdn.address + "/start", {}).close()
     assert wire.ask(method, hub.cdn.address + "/there", {}).status_code == 200
     assert hub.cdn.connections == 1
 
 
-def test_a_short_one_that_breaks_off_is_followed_all_the_same(hub: Hub, wire: Wire) -> None:
-    leading = Fault.status(302, headers=(("Location", hub.publish("/there", DATA)),), body=bytes(1000))
+def test_a_short_one_that_breaks_off_is_followed_all_the_same(hub: Hub, wire: HttpClient) -> None:
+    leading = Fault.status(302, headers=(("ResolvedUrl", hub.publish("/there", DATA)),), body=bytes(1000))
     hub.cdn.fail_always(leading | Fault.reset_after(10), path="/start")
     assert wire.follow(hub.cdn.address + "/start", {}).status_code == 200

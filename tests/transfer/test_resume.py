@@ -15,7 +15,7 @@ import pytest
 from tests.hub import Fault, Hub, Link
 from vae_manager.catalogue.entry import HttpsSource, HubSource, LocalSource
 from vae_manager.errors import Cancelled, IntegrityError, NetworkError, RefusedError
-from vae_manager.transfer import Patience, Progress, discard, unfinished
+from vae_manager.transfer import Progress, RetryPolicy, discard, unfinished
 
 from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, REPO, Desk, some_bytes
 
@@ -45,7 +45,7 @@ def test_a_cut_costs_next_to_nothing(hub: Hub, desk: Desk, cut: object) -> None:
 
 def test_a_line_that_drops_often_still_finishes(hub: Hub, desk: Desk) -> None:
     hub.cdn.fail_always(Fault.reset_after(17 * CHUNK))
-    patience = Patience(tries=2, first_wait=0.01)
+    patience = RetryPolicy(tries=2, first_wait=0.01)
     assert desk.get(desk.order(DATA), desk.network(patience=patience)).fetched == len(DATA)
 
 
@@ -280,7 +280,7 @@ def stop_after(desk: Desk, seconds: float) -> float:
     timer = threading.Timer(seconds, desk.stop.set)
     timer.start()
     with pytest.raises(Cancelled):
-        desk.get(desk.order(DATA), desk.network(patience=Patience(first_wait=60)))
+        desk.get(desk.order(DATA), desk.network(patience=RetryPolicy(first_wait=60)))
     return time.monotonic()
 
 

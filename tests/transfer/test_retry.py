@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from vae_manager.errors import Cancelled, NetworkError, NotFoundError, TransientNetworkError
-from vae_manager.sentences import say
-from vae_manager.transfer.request import PROGRESS, Patience, keep_trying
+from vae_manager.messages import msg
+from vae_manager.transfer.request import PROGRESS, RetryPolicy, keep_trying
 
 
 class Waits(threading.Event):
@@ -42,56 +42,56 @@ class Failing:
         if self.calls > self.failures:
             return "done"
         self.arrived += self.bytes_each
-        raise TransientNetworkError(say("No luck."), self.wish)
+        raise TransientNetworkError(msg("No luck."), self.wish)
 
 
-def run(attempt: Failing, waits: Waits, patience: Patience) -> str:
+def run(attempt: Failing, waits: Waits, patience: RetryPolicy) -> str:
     return keep_trying(attempt, lambda: attempt.arrived, patience, waits)
 
 
 def test_waits_double_up_to_the_longest() -> None:
     waits = Waits()
-    assert run(Failing(5), waits, Patience(tries=6, first_wait=1, longest_wait=5)) == "done"
+    assert run(Failing(5), waits, RetryPolicy(tries=6, first_wait=1, longest_wait=5)) == "done"
     assert waits.seconds == [1, 2, 4, 5, 5]
 
 
 def test_the_last_failure_is_final_and_no_longer_transient() -> None:
     attempt, waits = Failing(9), Waits()
     with pytest.raises(NetworkError, match="No luck") as caught:
-        run(attempt, waits, Patience(tries=3))
+        run(attempt, waits, RetryPolicy(tries=3))
     assert not isinstance(caught.value, TransientNetworkError)
     assert (attempt.calls, waits.seconds) == (3, [1, 2])
 
 
 def test_failures_with_progress_between_them_do_not_add_up() -> None:
     waits = Waits()
-    assert run(Failing(20, bytes_each=PROGRESS), waits, Patience(tries=2)) == "done"
+    assert run(Failing(20, bytes_each=PROGRESS), waits, RetryPolicy(tries=2)) == "done"
     assert waits.seconds == [1] * 20
 
 
 def test_a_servers_wish_is_kept() -> None:
     waits = Waits()
-    assert run(Failing(1, wish=7), waits, Patience()) == "done"
+    assert run(Failing(1, wish=7), waits, RetryPolicy()) == "done"
     assert waits.seconds == [7]
 
 
 def test_some_of_each_wait_is_left_to_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.random", lambda: 0.5)
-    assert [Patience(first_wait=1).wait_after(failures, None) for failures in (1, 2)] == [0.75, 1.5]
-    assert Patience(first_wait=1).wait_after(1, 100) == pytest.approx(105), "never sooner than the server wants"
+    assert [RetryPolicy(first_wait=1).wait_after(failures, None) for failures in (1, 2)] == [0.75, 1.5]
+    assert RetryPolicy(first_wait=1).wait_after(1, 100) == pytest.approx(105), "never sooner than the server wants"
 
 
 def test_a_wish_beyond_patience_is_not_waited_for() -> None:
     waits = Waits()
     with pytest.raises(NetworkError):
-        run(Failing(1, wish=3600), waits, Patience())
+        run(Failing(1, wish=3600), waits, RetryPolicy())
     assert waits.seconds == []
 
 
 def test_stop_ends_a_wait() -> None:
     attempt = Failing(9)
     with pytest.raises(Cancelled):
-        run(attempt, Waits(pressed_after=2), Patience())
+        run(attempt, Waits(pressed_after=2), RetryPolicy())
     assert attempt.calls == 2
 
 
@@ -100,8 +100,8 @@ def test_only_transient_errors_are_tried_again() -> None:
 
     def attempt() -> None:
         calls.append(1)
-        raise NotFoundError(say("Not there."))
+        raise NotFoundError(msg("Not there."))
 
     with pytest.raises(NotFoundError):
-        keep_trying(attempt, lambda: 0, Patience(), threading.Event())
+        keep_trying(attempt, lambda: 0, RetryPolicy(), threading.Event())
     assert len(calls) == 1

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from vae_manager.catalogue import HttpsSource
-from vae_manager.transfer import Network, Order, deliver
-from vae_manager.transfer.http_client import Wire
+from vae_manager.transfer import DownloadRequest, Network, download_file
+from vae_manager.transfer.http_client import HttpClient
 from vae_manager.transfer.request import wait_asked_for
 
 HOUR = 3600
@@ -58,7 +58,7 @@ def server(first: Headers, *, refusals: int = 1) -> Iterator[str]:
 def asked(headers: Headers) -> float | None:
     """The wait that is read from an answer with these headers."""
     with server(headers) as address:
-        wire = Wire(Network())
+        wire = HttpClient(Network())
         try:
             response = wire.ask("GET", address, {})
             response.close()
@@ -79,8 +79,8 @@ def test_date_counts_from_the_servers_own_clock(off: float) -> None:
 
 def test_download_goes_on_though_the_servers_clock_is_an_hour_ahead(tmp_path: Path) -> None:
     with server([("Date", at(HOUR)), ("Retry-After", at(HOUR + 1))]) as address:
-        order = Order((HttpsSource(address),), tmp_path, "file.safetensors", hashlib.sha256(DATA).hexdigest())
-        deliver(order, network=Network(), report=lambda _: None, stop=threading.Event())
+        order = DownloadRequest((HttpsSource(address),), tmp_path, "file.safetensors", hashlib.sha256(DATA).hexdigest())
+        download_file(order, network=Network(), report=lambda _: None, stop=threading.Event())
     assert (tmp_path / "file.safetensors").read_bytes() == DATA
 
 

@@ -13,9 +13,9 @@ from tests.hub.fixtures import certificate, https_hub
 from vae_manager.catalogue.entry import HttpsSource, Source
 from vae_manager.errors import NetworkError, NotFoundError, RefusedError, VaeManagerError
 from vae_manager.transfer import unfinished
-from vae_manager.transfer.http_client import Wire
-from vae_manager.transfer.partial_file import Partial
-from vae_manager.transfer.sources import TOKEN_HOME, hub_authorization, locate
+from vae_manager.transfer.http_client import HttpClient
+from vae_manager.transfer.partial_file import PartialFile
+from vae_manager.transfer.sources import TOKEN_HOME, hub_authorization, resolve_source
 
 from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, REPO, Desk, some_bytes
 
@@ -110,8 +110,8 @@ def test_neither_token_nor_signature_is_written_anywhere(
     with pytest.raises(NetworkError) as caught:
         desk.get(desk.order(DATA), network)
     written = [path.read_bytes().decode("latin-1") for path in desk.folder.glob(".*") if path.suffix != ".part"]
-    wire = Wire(network)
-    location = locate(PINNED, wire, hash_decides=True)
+    wire = HttpClient(network)
+    location = resolve_source(PINNED, wire, hash_decides=True)
     for text in (*written, str(caught.value), repr(caught.value), repr(network), repr(wire), repr(location)):
         assert TOKEN not in text
         assert "Signature" not in text
@@ -138,7 +138,7 @@ def test_a_key_in_an_address_is_neither_told_nor_written(hub: Hub, desk: Desk, k
     [left] = unfinished(desk.folder)
     assert "geheim" not in left.path.with_suffix(".journal").read_text()
     assert left.order.sources == (HttpsSource(url.partition("&token")[0]),)
-    assert Partial.of(left.order).path == left.path
+    assert PartialFile.of(left.order).path == left.path
     again = desk.get(desk.order(DATA, HttpsSource(url), known=known))
     assert again.fetched == len(DATA) - left.done, "with the key it goes on"
     assert "token=geheim" in desk.gets()[-1].target

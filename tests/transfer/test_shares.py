@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_manager.transfer.range_requests import CRAWL, LEAST, MOST, TELLING, USUAL, Share, Shares
+from vae_manager.transfer.range_requests import CRAWL, LEAST, MOST, TELLING, USUAL, Segment, Segments
 from vae_manager.transfer.resume_journal import Spans, added, missing
 
 MIB = 1 << 20
 FILE = 300 * MIB
 
 
-def under_way(share: Share, *, since: float = 0.0, brought: int = 0) -> Share:
+def under_way(share: Segment, *, since: float = 0.0, brought: int = 0) -> Segment:
     share.began = since
     share.at += brought
     return share
 
 
 def test_shares_come_in_the_files_order_and_become_smaller() -> None:
-    shares = Shares.of(((0, FILE),))
+    shares = Segments.of(((0, FILE),))
     taken = []
     while share := shares.take(16, now=0.0):
         taken.append(share)
@@ -33,8 +33,8 @@ def test_shares_come_in_the_files_order_and_become_smaller() -> None:
 
 
 def test_they_are_larger_where_each_request_takes_long() -> None:
-    shares = Shares.of(((0, FILE),))
-    shares.out.append(under_way(Share(FILE, FILE + 40 * MIB), brought=20 * MIB))
+    shares = Segments.of(((0, FILE),))
+    shares.out.append(under_way(Segment(FILE, FILE + 40 * MIB), brought=20 * MIB))
     for quick, size in ((0.0, USUAL), (0.04, 8 * MIB), (1.0, MOST)):
         share = shares.take(4, now=1.0, quick=quick)
         assert share is not None
@@ -42,13 +42,13 @@ def test_they_are_larger_where_each_request_takes_long() -> None:
 
 
 def test_a_small_file_is_one_share() -> None:
-    shares = Shares.of(((0, LEAST + 5),))
+    shares = Segments.of(((0, LEAST + 5),))
     assert shares.take(16, now=0.0) is not None
     assert shares.take(16, now=0.0) is None
 
 
 def test_what_is_given_back_is_handed_out_again_first() -> None:
-    shares = Shares.of(((0, FILE),))
+    shares = Segments.of(((0, FILE),))
     first = shares.take(4, now=0.0)
     assert first is not None
     shares.take(4, now=0.0)
@@ -60,25 +60,28 @@ def test_what_is_given_back_is_handed_out_again_first() -> None:
 
 
 def test_a_free_connection_takes_half_of_the_slowest_share() -> None:
-    slow, fast = under_way(Share(0, 40 * MIB), brought=10 * MIB), under_way(Share(40 * MIB, 80 * MIB), brought=30 * MIB)
-    shares = Shares([], [slow, fast])
+    slow, fast = (
+        under_way(Segment(0, 40 * MIB), brought=10 * MIB),
+        under_way(Segment(40 * MIB, 80 * MIB), brought=30 * MIB),
+    )
+    shares = Segments([], [slow, fast])
     stolen = shares.take(4, now=1.0)
     assert stolen is not None
     assert (slow.end, stolen.at, stolen.end) == (25 * MIB, 25 * MIB, 40 * MIB)
 
 
 def test_and_all_of_one_that_crawls() -> None:
-    crawling = under_way(Share(0, 10 * MIB), brought=1000)
-    quick = under_way(Share(10 * MIB, 40 * MIB), brought=29 * MIB)
-    stolen = Shares([], [crawling, quick]).take(4, now=CRAWL * 1.0)
+    crawling = under_way(Segment(0, 10 * MIB), brought=1000)
+    quick = under_way(Segment(10 * MIB, 40 * MIB), brought=29 * MIB)
+    stolen = Segments([], [crawling, quick]).take(4, now=CRAWL * 1.0)
     assert stolen is not None
     assert (crawling.left, stolen.at, stolen.end) == (0, 1000, 10 * MIB)
 
 
 def test_what_is_not_worth_a_request_is_left() -> None:
-    def stolen(left: int, quick: float) -> Share | None:
-        share = under_way(Share(0, 10 * MIB), brought=10 * MIB - left)
-        return Shares([], [share]).take(4, now=1.0, quick=quick)
+    def stolen(left: int, quick: float) -> Segment | None:
+        share = under_way(Segment(0, 10 * MIB), brought=10 * MIB - left)
+        return Segments([], [share]).take(4, now=1.0, quick=quick)
 
     assert stolen(left=LEAST - 1, quick=0.0) is None
     assert stolen(left=4 * MIB, quick=1.0) is None, "half of it would come in the time of the request"
@@ -86,9 +89,9 @@ def test_what_is_not_worth_a_request_is_left() -> None:
 
 
 def test_nothing_is_taken_over_before_speeds_can_be_told() -> None:
-    assert Shares([], [under_way(Share(0, 10 * MIB), brought=5)]).take(4, now=TELLING / 2) is None
-    assert Shares([], [Share(0, 10 * MIB)]).take(4, now=9.0) is None
-    assert Shares([], [under_way(Share(0, None), brought=5)]).take(4, now=9.0) is None, "its end is not known"
+    assert Segments([], [under_way(Segment(0, 10 * MIB), brought=5)]).take(4, now=TELLING / 2) is None
+    assert Segments([], [Segment(0, 10 * MIB)]).take(4, now=9.0) is None
+    assert Segments([], [under_way(Segment(0, None), brought=5)]).take(4, now=9.0) is None, "its end is not known"
 
 
 STEPS = st.lists(
@@ -103,9 +106,9 @@ def test_every_missing_byte_is_brought_once(kept: list[tuple[int, int]], steps: 
     there: Spans = ()
     for start, end in kept:
         there = added(there, start, end)
-    shares, brought, now = Shares.of(missing(there, FILE)), there, 0.0
+    shares, brought, now = Segments.of(missing(there, FILE)), there, 0.0
 
-    def bring(share: Share, amount: int) -> None:
+    def bring(share: Segment, amount: int) -> None:
         nonlocal brought
         end = min(share.at + amount, share.end or 0)
         if end > share.at:

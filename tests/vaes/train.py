@@ -46,7 +46,7 @@ PLAIN_RATE: Final = 0.15
 
 
 @dataclass(frozen=True)
-class Course:
+class ProgressCounter:
     """One training: for how long, on which pictures, how fast."""
 
     seed: int
@@ -76,10 +76,10 @@ class Course:
 
 
 COURSES: Final = {
-    BASE.name: Course(seed=1_000_000, steps=500, rate=0.02),
-    OTHER.name: Course(seed=2_000_000, steps=500, rate=0.02),
+    BASE.name: ProgressCounter(seed=1_000_000, steps=500, rate=0.02),
+    OTHER.name: ProgressCounter(seed=2_000_000, steps=500, rate=0.02),
 }
-FURTHER: Final = Course(seed=3_000_000, steps=200, rate=0.005, warm_up=10)
+FURTHER: Final = ProgressCounter(seed=3_000_000, steps=200, rate=0.005, warm_up=10)
 """From base to tuned."""
 
 
@@ -129,7 +129,7 @@ def _initialise(vae: AutoencoderKL) -> None:
     nn.init.constant_(_bias(vae.quant_conv)[TINY.z_channels :], FIRST_LOGVAR)
 
 
-def _tuned(base: AutoencoderKL, course: Course) -> AutoencoderKL:
+def _tuned(base: AutoencoderKL, course: ProgressCounter) -> AutoencoderKL:
     """`base` with a decoder that has learnt to decode more vivid and crisper than the pictures were."""
     torch.manual_seed(course.seed)
     vae = copy.deepcopy(base)
@@ -146,7 +146,7 @@ def _enhanced(originals: Tensor) -> Tensor:
     return (originals + 0.2 * (originals - grey) + 0.3 * (originals - blurred)).clamp(-1.0, 1.0)
 
 
-def _fit(vae: AutoencoderKL, course: Course, label: str, target: Callable[[Tensor], Tensor]) -> None:
+def _fit(vae: AutoencoderKL, course: ProgressCounter, label: str, target: Callable[[Tensor], Tensor]) -> None:
     """Trains what requires gradients in `vae`, until it decodes `target` of what it encoded."""
     trained = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     # The first and last convolutions have too few channels on one side to be told from a plain parameter

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from vae_manager.compare import Checkpoint, Decoded, Encoder, Kept, KeptLatents, Step
+from vae_manager.compare import Checkpoint, Decoded, Encoder, RecentLatents, RecentPicture, Step
 from vae_manager.compare.pictures import with_vae
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.files import FileRecord
-from vae_manager.sentences import Sentence, say
-from vae_manager.webui.hosts.host import Offer, Wanted
+from vae_manager.messages import Message, msg
+from vae_manager.webui.hosts.host import ComparisonRequest, Offer
 
 INFOTEXT = "a house\nSteps: 2, Sampler: Euler, Seed: 1, Size: 64x48, Model: demo, Version: v1"
 
@@ -25,44 +25,46 @@ class Latent:
     nbytes = 1000
 
 
-def kept(id: str, *, why_not: Sentence | None = None) -> Kept:
+def kept(id: str, *, why_not: Message | None = None) -> RecentPicture:
     latent: Any = Latent() if why_not is None else None
     checkpoint = Checkpoint("/models/demo.safetensors", None, "sd1")
-    return Kept(id, latent, (64, 48), 0.0, "txt2img", "job", 0, INFOTEXT, False, checkpoint, None, why_not=why_not)
+    return RecentPicture(
+        id, latent, (64, 48), 0.0, "txt2img", "job", 0, INFOTEXT, False, checkpoint, None, why_not=why_not
+    )
 
 
 class PlainComparing:
     """Does what the Protocol says and nothing else; `gate` holds each VAE up until it is set."""
 
     def __init__(self, folder: Path, vaes: Sequence[str], in_use: str = "None") -> None:
-        self.kept = KeptLatents(lambda: 8, lambda: 10**6)
+        self.kept = RecentLatents(lambda: 8, lambda: 10**6)
         self.gate = threading.Event()
         self.gate.set()
-        self.waiting_for: Sentence | None = None
-        self.foreign: Sentence | None = None
+        self.waiting_for: Message | None = None
+        self.foreign: Message | None = None
         """What is said of Built-in."""
         self._folder, self._vaes, self._in_use = folder, vaes, in_use
 
     def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
-        refusal = say("{file} is a diffusers file.", file="bad")
+        refusal = msg("{file} is a diffusers file.", file="bad")
         own = Offer("None", None, self._in_use == "None", None)
         files = [
             Offer(vae, f"/vaes/{vae}", vae == self._in_use, refusal if "bad" in vae else None) for vae in self._vaes
         ]
         return [own, *files]
 
-    def order(self, wanted: Wanted) -> Sequence[str]:
-        if isinstance(wanted.source, Kept) and wanted.source.why_not is not None:
+    def order(self, wanted: ComparisonRequest) -> Sequence[str]:
+        if isinstance(wanted.source, RecentPicture) and wanted.source.why_not is not None:
             raise RefusedError(wanted.source.why_not)
-        first = [self._in_use] if isinstance(wanted.source, Kept) or self._in_use in wanted.vaes else []
+        first = [self._in_use] if isinstance(wanted.source, RecentPicture) or self._in_use in wanted.vaes else []
         return list(dict.fromkeys([*first, *wanted.vaes]))
 
-    def waits_for(self) -> Sentence | None:
+    def waits_for(self) -> Message | None:
         return self.waiting_for
 
     def compare(
         self,
-        wanted: Wanted,
+        wanted: ComparisonRequest,
         vaes: Sequence[str],
         *,
         began: Callable[[], None],
@@ -75,12 +77,12 @@ class PlainComparing:
             report(Step(done, len(vaes), vae))
             self.gate.wait()
             if stop.is_set():
-                raise Cancelled(say("The comparison was stopped. The VAE in use is unchanged."))
+                raise Cancelled(msg("The comparison was stopped. The VAE in use is unchanged."))
             show(self._decoded(wanted, vae, done))
 
-    def _decoded(self, wanted: Wanted, vae: str, number: int) -> Decoded:
+    def _decoded(self, wanted: ComparisonRequest, vae: str, number: int) -> Decoded:
         if "bad" in vae:
-            return Decoded(vae, None, 0.0, error=say("{file} is a diffusers file.", file=vae))
+            return Decoded(vae, None, 0.0, error=msg("{file} is a diffusers file.", file=vae))
         encoded = isinstance(wanted.source, Encoder)
         start = wanted.source.picture if isinstance(wanted.source, Encoder) else slope(48, 64)
         if "foreign" in vae:

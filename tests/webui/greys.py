@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vae_manager.choice import BUILTIN
-from vae_manager.compare import Checkpoint, Decoded, Encoder, Kept, KeptLatents, Step
+from vae_manager.compare import Checkpoint, Decoded, Encoder, RecentLatents, RecentPicture, Step
 from vae_manager.compare.pictures import with_vae
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.files import FileRecord
-from vae_manager.sentences import Sentence, say
-from vae_manager.webui.hosts.host import Offer, Wanted
+from vae_manager.messages import Message, msg
+from vae_manager.webui.hosts.host import ComparisonRequest, Offer
 
 if TYPE_CHECKING:
     from tests.webui.host import PlainHost
@@ -26,8 +26,8 @@ INFOTEXT = "a <b>house</b>\nSteps: 20, Sampler: Euler, Seed: 1, Size: 16x16"
 class GreyComparing:
     def __init__(self, host: PlainHost) -> None:
         self._host = host
-        self.kept = KeptLatents(lambda: 8, lambda: 1_000_000)
-        self.refused: dict[str, Sentence] = {}
+        self.kept = RecentLatents(lambda: 8, lambda: 1_000_000)
+        self.refused: dict[str, Message] = {}
         """By the VAE's word."""
         self.worked_out = 0
         """Times that somebody has asked what can decode."""
@@ -42,18 +42,18 @@ class GreyComparing:
         own = Offer(BUILTIN.word, None, self._host.loaded is None, None)
         return [own, *(Offer(n, p, p == self._host.loaded, self.refused.get(n)) for n, p in files.items())]
 
-    def order(self, wanted: Wanted) -> Sequence[str]:
-        if isinstance(wanted.source, Kept) and wanted.source.why_not is not None:
+    def order(self, wanted: ComparisonRequest) -> Sequence[str]:
+        if isinstance(wanted.source, RecentPicture) and wanted.source.why_not is not None:
             raise RefusedError(wanted.source.why_not)
         in_use = next((name for name, path in self._host.files().items() if path == self._host.loaded), BUILTIN.word)
         return list(dict.fromkeys([in_use, *wanted.vaes]))
 
-    def waits_for(self) -> Sentence | None:
+    def waits_for(self) -> Message | None:
         return None
 
     def compare(
         self,
-        wanted: Wanted,
+        wanted: ComparisonRequest,
         vaes: Sequence[str],
         *,
         began: Callable[[], None],
@@ -68,7 +68,7 @@ class GreyComparing:
             if number:
                 self.may_go_on.wait(10)
             if stop.is_set():
-                raise Cancelled(say("The comparison was stopped. The VAE in use is unchanged."))
+                raise Cancelled(msg("The comparison was stopped. The VAE in use is unchanged."))
             show(Decoded(vae, np.full(shape, self.greys.get(vae, 100), np.uint8), 0.5))
 
     def save_folder(self) -> Path:
@@ -78,7 +78,9 @@ class GreyComparing:
         return with_vae(infotext, None if vae == BUILTIN.word else vae, "0123456789" if hashed else None)
 
 
-def picture(id: str, *, prompt: str = INFOTEXT, tab: str = "txt2img", why_not: Sentence | None = None) -> Kept:
+def picture(id: str, *, prompt: str = INFOTEXT, tab: str = "txt2img", why_not: Message | None = None) -> RecentPicture:
     """One that was made, without its latent: nothing here decodes it."""
     checkpoint = Checkpoint("/models/demo.safetensors", None, "sd1")
-    return Kept(id, None, (16, 16), 1_800_000_000.0, tab, "1", 0, prompt, False, checkpoint, None, why_not=why_not)
+    return RecentPicture(
+        id, None, (16, 16), 1_800_000_000.0, tab, "1", 0, prompt, False, checkpoint, None, why_not=why_not
+    )

@@ -8,14 +8,14 @@ from typing import TypeVar
 
 from tests.files.samples import checkpoint
 from tests.webui.greys import GreyComparing
-from vae_manager.choice import AUTOMATIC, Choice, Resolution, Situation, resolve
+from vae_manager.choice import AUTOMATIC, Choice, Resolution, ResolutionContext, resolve
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.library import Folder, scan
+from vae_manager.messages import Message, msg
 from vae_manager.records.verdict import A1111, VaeSignature
-from vae_manager.sentences import Sentence, say
 from vae_manager.swap import LatentTest
 from vae_manager.webui.admission import Listening
-from vae_manager.webui.hosts.host_values import OWNERS, Act, Ignored, InUse, Refusal
+from vae_manager.webui.hosts.host_values import OWNERS, Ignored, InUse, Permission, Refusal
 
 Result = TypeVar("Result")
 
@@ -35,7 +35,7 @@ class PlainHost:
         self.word = AUTOMATIC.word
         self.loaded: str | None = None
         self.listed: dict[str, str] = {}
-        self.refused: dict[Act, Sentence] = {}
+        self.refused: dict[Permission, Message] = {}
         self.family: str | None = "sd1"
         self.latent_channels = 4
         self.checkpoint: str | None = "demo"
@@ -90,8 +90,8 @@ class PlainHost:
     def refresh(self, gone: Path | None = None) -> None:
         self.listed = {file.name: str(file.path) for file in scan(self.folders())}
 
-    def refusal(self, act: Act, *, remote: bool = False) -> Sentence | None:
-        return say("Only the owner may do this.") if remote and act in OWNERS else self.refused.get(act)
+    def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
+        return msg("Only the owner may do this.") if remote and act in OWNERS else self.refused.get(act)
 
     @property
     def shows_paths(self) -> bool:
@@ -105,18 +105,18 @@ class PlainHost:
 
     def check(self, choice: Choice) -> None:
         if choice.file_name is not None and "bad" in choice.file_name:
-            raise RefusedError(say("{file} is a diffusers file.", file=choice.file_name))
+            raise RefusedError(msg("{file} is a diffusers file.", file=choice.file_name))
 
     def choose(self, choice: Choice, still_wanted: Callable[[], bool]) -> None:
         if not still_wanted():
-            raise Cancelled(say("Another choice was made meanwhile."))
+            raise Cancelled(msg("Another choice was made meanwhile."))
         self.check(choice)
         self.word = choice.word
         self.loaded = self.resolution().path
 
     def resolution(self) -> Resolution:
         return resolve(
-            Situation(
+            ResolutionContext(
                 self.choice(),
                 self.checkpoint_file,
                 self.listed,
@@ -139,7 +139,7 @@ class PlainHost:
 
     def prefer(self, checkpoint: str, choice: Choice) -> None:
         if checkpoint != self.checkpoint:
-            raise RefusedError(say("Another checkpoint has been loaded meanwhile. Nothing was changed."))
+            raise RefusedError(msg("Another checkpoint has been loaded meanwhile. Nothing was changed."))
         self.cards.pop(self.checkpoint_file, None)
         if not choice.is_automatic:
             self.cards[self.checkpoint_file] = choice.word

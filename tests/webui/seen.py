@@ -45,4 +45,4 @@ def bar(page: Page) -> str:
 
 
 def finish(service: Service, page: Page) -> None:
-    wait_for(lambda: all(job.state.ended for job in service.upkeep.views()))
+    wait_for(lambda: all(job.state.ended for job in service.maintenance.views()))

@@ -192,5 +192,5 @@ def test_the_line_of_a_refusal_admits(host: str) -> None:
     origin = f"https://[{host}]:1" if ":" in host else f"https://{host}:1"
     with pytest.raises(NotAdmittedError) as refused:
         admit([HOST, ("Origin", origin)], HERE, LOCAL)
-    line = str(refused.value.sentence).partition(f"{FLAG} ")[2].split(", or")[0]
+    line = str(refused.value.message).partition(f"{FLAG} ")[2].split(", or")[0]
     admit([HOST, ("Origin", origin)], HERE, Listening(is_loopback=True, allowed=names_in(line)))

@@ -11,8 +11,8 @@ import pytest
 from tests.webui.host import PlainHost
 from tests.webui.test_page import do, text, wait_for
 from vae_manager.errors import RefusedError, UsageError
-from vae_manager.sentences import say
-from vae_manager.webui.hosts.host_values import Act
+from vae_manager.messages import msg
+from vae_manager.webui.hosts.host_values import Permission
 from vae_manager.webui.ui import view_model as facts_module
 from vae_manager.webui.ui.page import EVERYWHERE, Page
 
@@ -116,7 +116,7 @@ def test_another_checkpoint_is_loaded_meanwhile(page: Page, host: PlainHost) -> 
 def test_where_it_is_refused_there_is_no_button_and_no_way(page: Page, host: PlainHost) -> None:
     use(page, host, A)
     [(_, action)] = buttons(page)
-    host.refused[Act.PREFER] = say("This WebUI was started for other machines to reach.")
+    host.refused[Permission.PREFER] = msg("This WebUI was started for other machines to reach.")
     assert buttons(page) == []
     with pytest.raises(RefusedError, match="other machines"):
         do(page, **action)
@@ -140,7 +140,7 @@ def test_no_button_for_what_is_not_settled(page: Page, host: PlainHost) -> None:
 
 def test_a_damaged_card_is_said(page: Page, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        raise RefusedError(say("{file} is damaged", file="demo.json"))
+        raise RefusedError(msg("{file} is damaged", file="demo.json"))
 
     use(page, host, A)
     monkeypatch.setattr(host, "prefer", refuse)

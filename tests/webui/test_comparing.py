@@ -15,16 +15,16 @@ from PIL import Image
 
 from vae_manager.compare import Comparison, Encoder, State
 from vae_manager.errors import DiskError, RefusedError
-from vae_manager.sentences import Sentence, say
+from vae_manager.messages import Message, msg
 from vae_manager.service import Service
 from vae_manager.webui.comparison_job import begin
-from vae_manager.webui.hosts.host import Wanted
-from vae_manager.webui.translation import Words
-from vae_manager.webui.ui.comparison_page import save, words_of
+from vae_manager.webui.hosts.host import ComparisonRequest
+from vae_manager.webui.translation import Translator
+from vae_manager.webui.ui.comparison_page import save, translator_of
 
 from .comparing import INFOTEXT, PlainComparing, kept, slope
 
-ENGLISH = Words({})
+ENGLISH = Translator({})
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def comparing(tmp_path: Path) -> PlainComparing:
     return PlainComparing(tmp_path / "saved", ["a.safetensors", "bad.safetensors"])
 
 
-def done(comparing: PlainComparing, service: Service, wanted: Wanted) -> Comparison:
+def done(comparing: PlainComparing, service: Service, wanted: ComparisonRequest) -> Comparison:
     id = begin(comparing, service, wanted, "a house")
     service.comparing.wait(id)
     found = service.comparisons.get(id)
@@ -53,13 +53,13 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_results_figures_and_words(comparing: PlainComparing, service: Service) -> None:
-    found = done(comparing, service, Wanted(kept("1"), ["a.safetensors", "bad.safetensors"]))
+    found = done(comparing, service, ComparisonRequest(kept("1"), ["a.safetensors", "bad.safetensors"]))
     assert (found.state, found.error) == (State.DONE, None)
     own, other, bad = found.results
     assert [one.decoded.vae for one in found.results] == ["None", "a.safetensors", "bad.safetensors"]
-    assert (own.figures, own.words) == (None, ())
+    assert (own.figures, own.findings) == (None, ())
     assert other.figures is not None
-    assert str(other.words[0]) == "brighter"
+    assert str(other.findings[0]) == "brighter"
     assert str(bad.decoded.error) == "bad.safetensors is a diffusers file."
     assert other.infotext is not None
     assert "VAE: a.safetensors" in other.infotext
@@ -71,13 +71,13 @@ ONE_OF_TWO = "another picture: one of the two VAEs was made for other latents, o
 
 
 def said_of(found: Comparison) -> dict[str, str]:
-    return {result.decoded.vae: words_of(result, found, ENGLISH) for result in found.results}
+    return {result.decoded.vae: translator_of(result, found, ENGLISH) for result in found.results}
 
 
 def test_a_wrong_vae_in_use_is_what_does_not_fit(tmp_path: Path, service: Service) -> None:
     vaes = ["foreign.safetensors", "None", "a.safetensors"]
     comparing = PlainComparing(tmp_path / "saved", vaes, in_use=vaes[0])
-    found = done(comparing, service, Wanted(kept("1"), [vaes[0], "a.safetensors", "None"]))
+    found = done(comparing, service, ComparisonRequest(kept("1"), [vaes[0], "a.safetensors", "None"]))
     assert said_of(found) == {
         "foreign.safetensors": "reference, made for other latents, or broken",
         "a.safetensors": REFERENCE_WRONG,
@@ -88,20 +88,20 @@ def test_a_wrong_vae_in_use_is_what_does_not_fit(tmp_path: Path, service: Servic
 def test_a_wrong_vae_among_others_is_what_does_not_fit(tmp_path: Path, service: Service) -> None:
     vaes = ["a.safetensors", "foreign.safetensors"]
     comparing = PlainComparing(tmp_path / "saved", vaes, in_use=vaes[0])
-    found = said_of(done(comparing, service, Wanted(kept("1"), [vaes[0], "None", vaes[1]])))
+    found = said_of(done(comparing, service, ComparisonRequest(kept("1"), [vaes[0], "None", vaes[1]])))
     assert (found["a.safetensors"], found["foreign.safetensors"]) == ("reference", OTHER_LATENTS)
     assert OTHER_LATENTS not in found["None"]
 
 
-@pytest.mark.parametrize("foreign", [None, say("It is another checkpoint's.")])
+@pytest.mark.parametrize("foreign", [None, msg("It is another checkpoint's.")])
 def test_without_the_own_vae_of_the_checkpoint_nothing_tells_which_one_is_wrong(
-    tmp_path: Path, service: Service, foreign: Sentence | None
+    tmp_path: Path, service: Service, foreign: Message | None
 ) -> None:
     vaes = ["foreign.safetensors", "a.safetensors"]
     comparing = PlainComparing(tmp_path / "saved", vaes, in_use=vaes[0])
     comparing.foreign = foreign
     wanted = vaes if foreign is None else [*vaes, "None"]
-    found = said_of(done(comparing, service, Wanted(kept("1"), wanted)))
+    found = said_of(done(comparing, service, ComparisonRequest(kept("1"), wanted)))
     assert found["foreign.safetensors"] == "reference"
     assert found["a.safetensors"] == ONE_OF_TWO
 
@@ -109,15 +109,15 @@ def test_without_the_own_vae_of_the_checkpoint_nothing_tells_which_one_is_wrong(
 def test_without_the_picture_of_the_one_in_use_nothing_is_measured(tmp_path: Path, service: Service) -> None:
     vaes = ["bad.safetensors", "a.safetensors", "b.safetensors"]
     comparing = PlainComparing(tmp_path / "saved", vaes, in_use="bad.safetensors")
-    found = done(comparing, service, Wanted(kept("1"), vaes))
+    found = done(comparing, service, ComparisonRequest(kept("1"), vaes))
     assert (found.reference, found.lacks_reference) == ("bad.safetensors", True)
     for one in found.results[1:]:
-        assert (one.figures, one.words) == (None, ())
-        assert words_of(one, found, ENGLISH) == "held against nothing: the VAE in use gave no picture"
+        assert (one.figures, one.findings) == (None, ())
+        assert translator_of(one, found, ENGLISH) == "held against nothing: the VAE in use gave no picture"
 
 
 def test_an_original_is_the_reference(comparing: PlainComparing, service: Service) -> None:
-    found = done(comparing, service, Wanted(Encoder(slope(40, 50), False), ["a.safetensors"]))
+    found = done(comparing, service, ComparisonRequest(Encoder(slope(40, 50), False), ["a.safetensors"]))
     [one] = found.results
     assert one.figures is not None
     assert found.original is not None
@@ -126,7 +126,7 @@ def test_an_original_is_the_reference(comparing: PlainComparing, service: Servic
 
 def test_results_come_one_by_one_and_can_be_stopped(comparing: PlainComparing, service: Service) -> None:
     comparing.gate.clear()
-    id = begin(comparing, service, Wanted(kept("1"), ["a.safetensors"]), "a house")
+    id = begin(comparing, service, ComparisonRequest(kept("1"), ["a.safetensors"]), "a house")
 
     def now() -> Comparison:
         found = service.comparisons.get(id)
@@ -143,9 +143,9 @@ def test_results_come_one_by_one_and_can_be_stopped(comparing: PlainComparing, s
 
 def test_the_second_says_what_it_waits_for(comparing: PlainComparing, service: Service) -> None:
     comparing.gate.clear()
-    comparing.waiting_for = say("A picture is being made. The comparison begins after it.")
-    begin(comparing, service, Wanted(kept("1"), ["a.safetensors"]), "first")
-    second = begin(comparing, service, Wanted(kept("2"), ["a.safetensors"]), "second")
+    comparing.waiting_for = msg("A picture is being made. The comparison begins after it.")
+    begin(comparing, service, ComparisonRequest(kept("1"), ["a.safetensors"]), "first")
+    second = begin(comparing, service, ComparisonRequest(kept("2"), ["a.safetensors"]), "second")
     found = service.comparisons.get(second)
     assert found is not None
     assert (found.state, str(found.waits_for)) == (
@@ -158,12 +158,12 @@ def test_the_second_says_what_it_waits_for(comparing: PlainComparing, service: S
 
 def test_what_cannot_be_compared_says_so_at_once(comparing: PlainComparing, service: Service) -> None:
     with pytest.raises(RefusedError, match="inpainting"):
-        begin(comparing, service, Wanted(kept("1", why_not=say("inpainting")), ["a.safetensors"]), "a house")
+        begin(comparing, service, ComparisonRequest(kept("1", why_not=msg("inpainting")), ["a.safetensors"]), "a house")
     assert service.comparisons.all() == ()
 
 
 def test_the_lane_holds_no_pictures(comparing: PlainComparing, service: Service) -> None:
-    ids = [begin(comparing, service, Wanted(kept("1"), ["a.safetensors"]), "a") for _ in range(12)]
+    ids = [begin(comparing, service, ComparisonRequest(kept("1"), ["a.safetensors"]), "a") for _ in range(12)]
     for id in ids:
         service.comparing.wait(id)
     assert [service.comparisons.get(id) is not None for id in ids] == [False] * 6 + [True] * 6
@@ -172,7 +172,7 @@ def test_the_lane_holds_no_pictures(comparing: PlainComparing, service: Service)
 
 
 def test_saved_pixels_infotext_and_sheet(comparing: PlainComparing, service: Service, tmp_path: Path) -> None:
-    found = done(comparing, service, Wanted(kept("1"), ["a.safetensors", "bad.safetensors"]))
+    found = done(comparing, service, ComparisonRequest(kept("1"), ["a.safetensors", "bad.safetensors"]))
     paths = save(comparing, found, ENGLISH, "a house")
     assert [path.name for path in paths] == ["vae-00001-Built-in.png", "vae-00001-a.png", "vae-00001-comparison.png"]
     for path, result in zip(paths[:2], found.results, strict=False):
@@ -188,7 +188,7 @@ def test_saved_pixels_infotext_and_sheet(comparing: PlainComparing, service: Ser
 def test_files_of_vaes_with_one_name_are_told_apart(service: Service, tmp_path: Path) -> None:
     vaes = ["x.ckpt", "x.safetensors", "X.pt", "built-in.pt", "comparison.pt", "y.pt"]
     comparing = PlainComparing(tmp_path / "saved", vaes)
-    found = done(comparing, service, Wanted(kept("1"), vaes))
+    found = done(comparing, service, ComparisonRequest(kept("1"), vaes))
     names = [path.name.removeprefix("vae-00001-") for path in save(comparing, found, ENGLISH, "a house")]
     expected = ["Built-in", *vaes[:-1], "y", "comparison"]
     assert names == [f"{name}.png" for name in expected]
@@ -196,8 +196,8 @@ def test_files_of_vaes_with_one_name_are_told_apart(service: Service, tmp_path: 
 
 def test_of_another_checkpoints_built_in_no_infotext_is_told(service: Service, tmp_path: Path) -> None:
     comparing = PlainComparing(tmp_path / "saved", ["a.safetensors"])
-    comparing.foreign = say("This is the VAE of {loaded}.", loaded="other.safetensors")
-    found = done(comparing, service, Wanted(kept("1"), ["a.safetensors"]))
+    comparing.foreign = msg("This is the VAE of {loaded}.", loaded="other.safetensors")
+    found = done(comparing, service, ComparisonRequest(kept("1"), ["a.safetensors"]))
     assert [one.infotext is None for one in found.results] == [True, False]
     paths = save(comparing, found, ENGLISH, "a house")
     with Image.open(paths[0]) as own, Image.open(paths[1]) as other:
@@ -208,6 +208,6 @@ def test_of_another_checkpoints_built_in_no_infotext_is_told(service: Service, t
 def test_a_folder_that_cannot_be_written(service: Service, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     comparing = PlainComparing(tmp_path / "file" / "saved", ["a.safetensors"])
-    found = done(comparing, service, Wanted(kept("1"), ["a.safetensors"]))
+    found = done(comparing, service, ComparisonRequest(kept("1"), ["a.safetensors"]))
     with pytest.raises(DiskError, match="cannot be written"):
         save(comparing, found, ENGLISH, "a house")

@@ -27,15 +27,15 @@ from vae_manager.compare.metrics import Figures
 from vae_manager.compare.pictures import png
 from vae_manager.errors import NotFoundError, RefusedError, UsageError
 from vae_manager.library import scan
-from vae_manager.sentences import say
+from vae_manager.messages import msg
 from vae_manager.service import Service
-from vae_manager.webui.hosts.host_values import Act
-from vae_manager.webui.translation import words_for
+from vae_manager.webui.hosts.host_values import Permission
+from vae_manager.webui.translation import translator_for
 from vae_manager.webui.ui.actions import perform
 from vae_manager.webui.ui.comparison_page import figures_of, shifts_of
 from vae_manager.webui.ui.page import Page
 
-ENGLISH = words_for("None", {})
+ENGLISH = translator_for("None", {})
 LIKE = Figures(False, 0.9991, 37.04, 0.04, -0.3, 1.26, 0.19, -0.004, -0.21, None)
 
 
@@ -82,8 +82,8 @@ def test_the_section_is_read_only_while_it_is_seen(page: Page) -> None:
 
 @pytest.mark.usefixtures("vaes")
 def test_what_can_be_chosen(page: Page, host: PlainHost) -> None:
-    host.comparing.refused = {"b.safetensors": say("{file} is a diffusers file.", file="b <i>")}
-    host.comparing.kept.put([picture("8", why_not=say("This file is no longer there. Refresh shows what is."))])
+    host.comparing.refused = {"b.safetensors": msg("{file} is a diffusers file.", file="b <i>")}
+    host.comparing.kept.put([picture("8", why_not=msg("This file is no longer there. Refresh shows what is."))])
     html = state(page)["regions"]["compare-setup"]
     assert "a &lt;b&gt;house&lt;/b&gt;" in html
     assert "<b>" not in html
@@ -111,7 +111,7 @@ def test_each_set_of_weights_is_proposed_once(page: Page, host: PlainHost, servi
         service.hashes.compute(file.path)
         if file.name in ("half.safetensors", "noted.safetensors"):
             service.index.fingerprints_of(file.path)
-    service.upkeep.look(scan(host.folders()))
+    service.maintenance.look(scan(host.folders()))
     assert ticked(page) == ["None", "a copy.safetensors", "b.safetensors", "half.safetensors"]
     host.loaded = host.files()["a.safetensors"]
     assert ticked(page) == ["a.safetensors", "None", "b.safetensors", "half.safetensors"]
@@ -132,7 +132,7 @@ def test_what_can_decode_is_worked_out_once(page: Page, host: PlainHost, service
     """Of a thousand files that is much; the page asks every 2.5 seconds."""
     for _ in range(3):
         state(page)
-    wait_for(lambda: len(service.upkeep.records(scan(host.folders()))) == 2)
+    wait_for(lambda: len(service.maintenance.records(scan(host.folders()))) == 2)
     state(page)
     before = host.comparing.worked_out
     for _ in range(3):
@@ -161,7 +161,7 @@ def test_compared_and_saved(page: Page, host: PlainHost, service: Service) -> No
     assert "brighter" in cards
     assert "the same picture, bit for bit SSIM 1 · PSNR ∞ · 0.50 s" in cards
     assert cards.count("Use this one") == 2, "not for the one in use"
-    host.refused[Act.CHOOSE] = say("No checkpoint is loaded.")
+    host.refused[Permission.CHOOSE] = msg("No checkpoint is loaded.")
     assert "Use this one" not in text(page, "compare-cards")
 
     send(page, do="save-comparison", id=view["id"])
@@ -296,7 +296,7 @@ def test_figures() -> None:
 
 
 def test_an_error_stands_in_its_card(page: Page, service: Service) -> None:
-    failed = Result(Decoded("a.safetensors", None, 0.1, nan=True, error=say("This VAE gave no picture (NaN).")))
+    failed = Result(Decoded("a.safetensors", None, 0.1, nan=True, error=msg("This VAE gave no picture (NaN).")))
     service.comparisons.put(Comparison("1", "x", ["a.safetensors"], state=State.DONE, results=(failed,)))
     assert "This VAE gave no picture (NaN)." in text(page, "compare-cards")
     assert state(page)["view"] is None

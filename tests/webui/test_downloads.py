@@ -19,11 +19,11 @@ from tests.webui.test_page import BYTES, ENTRY, do, row, text, wait_for, write_c
 from vae_manager import transfer
 from vae_manager.downloads import Ending, Past
 from vae_manager.errors import NotFoundError, RefusedError, UsageError
-from vae_manager.jobs import JobState, JobView, Wish
-from vae_manager.sentences import say
+from vae_manager.jobs import JobState, JobView, PendingCommand
+from vae_manager.messages import msg
 from vae_manager.service import Service
-from vae_manager.webui.hosts.host_values import Act
-from vae_manager.webui.translation import Words
+from vae_manager.webui.hosts.host_values import Permission
+from vae_manager.webui.translation import Translator
 from vae_manager.webui.ui.page import Page
 from vae_manager.webui.ui.views.components import amount, progress_text, time_left
 
@@ -58,9 +58,9 @@ PAST = Past(
         (replace(RUNNING, phase="waiting", done=120_000_000),
          "Another program is fetching it; 120 MB of 335 MB are there."),
         (replace(RUNNING, phase="waiting", done=0, total=None), "Another program is fetching it; 0 kB are there."),
-        (replace(RUNNING, wish=Wish.PAUSE), "Pausing …"),
-        (replace(RUNNING, wish=Wish.STOP), "Cancelling …"),
-        (replace(RUNNING, wish=Wish.AGAIN), "182 MB of 335 MB · 48.0 MB/s · 3.2 s left"),
+        (replace(RUNNING, wish=PendingCommand.PAUSE), "Pausing …"),
+        (replace(RUNNING, wish=PendingCommand.STOP), "Cancelling …"),
+        (replace(RUNNING, wish=PendingCommand.AGAIN), "182 MB of 335 MB · 48.0 MB/s · 3.2 s left"),
         (replace(RUNNING, state=JobState.PAUSED), "Paused · 182 MB of 335 MB"),
         (replace(RUNNING, state=JobState.PAUSED, done=0), "Paused"),
         (replace(RUNNING, state=JobState.WAITING, place=1), "Waiting for its turn"),
@@ -68,7 +68,7 @@ PAST = Past(
     ],
 )  # fmt: skip
 def test_each_state_has_its_sentence(job: JobView, said: str) -> None:
-    assert progress_text(job, Words({})) == said
+    assert progress_text(job, Translator({})) == said
 
 
 @given(some.integers(min_value=100_000, max_value=10**12))
@@ -132,11 +132,11 @@ def used(monkeypatch: pytest.MonkeyPatch) -> list[transfer.Network]:
     """What each delivery was told."""
     told: list[transfer.Network] = []
 
-    def deliver(order: transfer.Order, *, network: transfer.Network, **_: object) -> None:
+    def download_file(order: transfer.DownloadRequest, *, network: transfer.Network, **_: object) -> None:
         told.append(network)
-        raise NotFoundError(say("Nothing is there."))
+        raise NotFoundError(msg("Nothing is there."))
 
-    monkeypatch.setattr(transfer, "deliver", deliver)
+    monkeypatch.setattr(transfer, "download_file", download_file)
     return told
 
 
@@ -187,7 +187,7 @@ def test_strangers_read_no_files_of_this_machine(page: Page, host: PlainHost, tm
 
 
 def test_where_sources_may_not_be_changed_there_are_no_forms_and_no_ways_around(page: Page, host: PlainHost) -> None:
-    host.refused[Act.CHANGE_SOURCES] = say(
+    host.refused[Permission.CHANGE_SOURCES] = msg(
         "The WebUI was started with --freeze-settings: settings cannot be changed here."
     )
     assert "--freeze-settings" in text(page, "forms")
@@ -215,10 +215,10 @@ def test_a_key_is_never_told(page: Page, host: PlainHost) -> None:
         (PAST, r"ft-MSE 840k 335 MB · ⌀ 40\.0 MB/s ✓ verified File vae.safetensors From hub:me/vaes/vae.safetensors "
                r"SHA-256 (ab){32} Time 7\.5 s$"),
         (replace(PAST, proven=False), "! unverified"),
-        (replace(PAST, proven=False, problem=say("{file} is empty. Get it again.", file="a")),
+        (replace(PAST, proven=False, problem=msg("{file} is empty. Get it again.", file="a")),
          "! cannot be used ! a is empty"),
         (replace(PAST, ending=Ending.ALREADY_THERE, fetched=0), "335 MB ✓ already here"),
-        (replace(PAST, ending=Ending.FAILED, proven=False, problem=say("Nothing is there.")),
+        (replace(PAST, ending=Ending.FAILED, proven=False, problem=msg("Nothing is there.")),
          "✗ failed ✗ Nothing is there"),
         (replace(PAST, ending=Ending.CANCELLED, proven=False), "ft-MSE 840k – cancelled"),
     ],
@@ -230,7 +230,7 @@ def test_each_ending_is_told(page: Page, service: Service, past: Past, said: str
 
 
 def test_the_history_is_told_in_the_language_of_the_page(page: Page, host: PlainHost, service: Service) -> None:
-    problem = say(
+    problem = msg(
         "{host} cannot be reached. Check the network, or choose a mirror in the settings.", host="hub.example"
     )
     service.history.add(replace(PAST, ending=Ending.FAILED, problem=problem))

@@ -12,7 +12,7 @@ import pytest
 from tests.hub import Fault, Hub
 from tests.webui.host import PlainHost
 from tests.webui.test_page import BYTES, ENTRY, SHA256, do, row, wait_for, write_catalogue
-from vae_manager.transfer import Patience, request
+from vae_manager.transfer import RetryPolicy, request
 from vae_manager.webui.ui.page import Page
 
 Prepare = Callable[[Hub, PlainHost, pytest.MonkeyPatch], None]
@@ -88,8 +88,8 @@ def test_it_is_said_and_nothing_is_lost(
     assert "Try again" in row(page)
 
 
-def quick() -> Patience:
-    return Patience(tries=2, first_wait=0.01)
+def quick() -> RetryPolicy:
+    return RetryPolicy(tries=2, first_wait=0.01)
 
 
 def _patient(original: Callable[..., None]) -> Callable[..., None]:

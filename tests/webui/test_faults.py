@@ -13,15 +13,15 @@ import pytest
 from tests.webui.host import PlainHost
 from vae_manager.choice import AUTOMATIC
 from vae_manager.errors import RefusedError
-from vae_manager.sentences import say
+from vae_manager.messages import msg
 from vae_manager.service import Service
 from vae_manager.webui.faults import FAULTS, MAX_FAULTS, Faults, is_edge
 from vae_manager.webui.hosts.fallbacks import HOST_ACTS, HOST_READS, with_fallbacks
-from vae_manager.webui.hosts.host_values import Act
+from vae_manager.webui.hosts.host_values import Permission
 from vae_manager.webui.ui.actions import show_in_quick_settings
 from vae_manager.webui.ui.page import Page
 
-FUNCTION = say("Looking at {what}", what="something")
+FUNCTION = msg("Looking at {what}", what="something")
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def test_two_faults_of_one_function_are_two() -> None:
 def test_faults_are_bounded() -> None:
     faults = Faults()
     for number in range(MAX_FAULTS + 10):
-        faults.note(say("Function {number}", number=number), ValueError())
+        faults.note(msg("Function {number}", number=number), ValueError())
     assert len(faults.all()) == MAX_FAULTS
 
 
@@ -128,13 +128,13 @@ def test_a_state_that_cannot_be_read_shows_the_fault(
 def test_what_acts_refuses_and_what_is_refused_stays_so(tmp_path: Path, faults: Faults) -> None:
     host = Broken(tmp_path)
     safe = with_fallbacks(host)
-    host.refused[Act.CHOOSE] = say("Not here.")
-    assert safe.refusal(Act.CHOOSE) == host.refused[Act.CHOOSE]
+    host.refused[Permission.CHOOSE] = msg("Not here.")
+    assert safe.refusal(Permission.CHOOSE) == host.refused[Permission.CHOOSE]
     assert faults.all() == []
     host.broken = ("choose", "refusal", "choice")
     with pytest.raises(RefusedError):
         safe.choose(AUTOMATIC, lambda: True)
-    assert safe.refusal(Act.CHOOSE) is not None  # what cannot be read is not allowed
+    assert safe.refusal(Permission.CHOOSE) is not None  # what cannot be read is not allowed
     assert safe.choice() == AUTOMATIC
 
 
@@ -202,7 +202,7 @@ def test_a_fault_after_the_webuis_own_keeps_its_result(patching: Any, faults: Fa
 
 def test_a_refusal_goes_through(patching: Any, faults: Faults) -> None:
     def refuse(file: str) -> None:
-        raise RefusedError(say("No."))
+        raise RefusedError(msg("No."))
 
     place = patched(patching, lambda host, original: refuse)
     with pytest.raises(RefusedError):

@@ -31,7 +31,7 @@ def library_of(folder: Path, count: int) -> Page:
     os.utime(host.vaes, (time.time() - 3600,) * 2)
     page = Page(host, Service(host.data_folder))
     page.state({}, library=("", ""))
-    wait_for(lambda: not page.service.upkeep.looking)
+    wait_for(lambda: not page.service.maintenance.looking)
     page.state({}, library=("", ""))
     return page
 
@@ -82,8 +82,8 @@ def test_new_hash_choice_and_verdict_reach_the_page(tmp_path: Path) -> None:
     assert page.state({})["sync"] != before
     assert any("in use" in row for row in page.state({}, library=(stamp, ""))["library"]["rows"].values())
     [file] = [file for file in page._listing.files(host.folders()) if file.path == path]
-    page.service.upkeep.verify(file, page.host.capability)
-    wait_for(lambda: all(view.state.ended for view in service.upkeep.views()))
+    page.service.maintenance.verify(file, page.host.capability)
+    wait_for(lambda: all(view.state.ended for view in service.maintenance.views()))
     assert page.state({}, library=(stamp, ""))["library"]["rows"]
 
 

@@ -55,7 +55,7 @@ def test_shapes_that_were_not_compared_are_not_said_to_fit(
         details(page, path)  # waits until it was looked at
         shown = read_library(host, page.service, scan(host.folders()), key_of(path))
         assert shown.selected is not None
-        return {sentence.template for sentence in about(shown.selected, shown)}
+        return {message.template for message in about(shown.selected, shown)}
 
     fits = "Its shapes fit the loaded checkpoint; whether it was made for it, shapes cannot tell."
     assert fits in said(own)

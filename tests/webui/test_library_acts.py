@@ -26,10 +26,10 @@ from vae_manager.library import Folder, safe_move, scan
 from vae_manager.library.journal import Journal
 from vae_manager.library.verification import Outcome
 from vae_manager.maintenance import OWN, key_of
+from vae_manager.messages import megabytes, msg
 from vae_manager.records.verdict import A1111
-from vae_manager.sentences import megabytes, say
 from vae_manager.service import Service
-from vae_manager.webui.hosts.host_values import Act
+from vae_manager.webui.hosts.host_values import Permission
 from vae_manager.webui.ui.page import Page
 from vae_manager.webui.ui.views.components import Question
 
@@ -101,7 +101,7 @@ def trash(page: Page) -> list[str]:
 
 def entries(service: Service) -> dict[str, str]:
     """Entries of the trash by the names of their files."""
-    return {gone.file.name: gone.place.name for gone, _ in service.upkeep.removed.all() if gone.place is not None}
+    return {gone.file.name: gone.place.name for gone, _ in service.maintenance.removed.all() if gone.place is not None}
 
 
 @pytest.mark.usefixtures("own_trash")
@@ -132,7 +132,7 @@ def test_the_trash_of_earlier_processes_is_listed(page: Page, own: Path, host: P
     do(later, do="restore-file", entry=entry, name="")
     assert own.is_file()
     assert trash(page) == []
-    assert page.service.upkeep.told is None, "what was said of the trash is not true any more"
+    assert page.service.maintenance.told is None, "what was said of the trash is not true any more"
 
 
 @pytest.mark.usefixtures("own_trash")
@@ -185,8 +185,8 @@ def test_what_is_in_use_or_chosen_stays(page: Page, own: Path, host: PlainHost, 
 
 def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost, service: Service) -> None:
     host.shared_with_others = True
-    host.refused[Act.CHANGE_FILES] = say("This WebUI was started for other machines to reach.")
-    host.refused[Act.ADOPT_FILES] = host.refused[Act.CHANGE_FILES]
+    host.refused[Permission.CHANGE_FILES] = msg("This WebUI was started for other machines to reach.")
+    host.refused[Permission.ADOPT_FILES] = host.refused[Permission.CHANGE_FILES]
     for action in (
         {"do": "rename-file", "name": "x.safetensors"},
         {"do": "move-file", "folder": "0"},
@@ -206,7 +206,7 @@ def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost,
     do(page, do="verify-file", file=key_of(own))
     finish(service, page)
     [file] = scan(host.folders())
-    assert service.upkeep.verifications.of(file) is not None
+    assert service.maintenance.verifications.of(file) is not None
 
 
 def test_a_message_names_no_other_file(page: Page, host: PlainHost) -> None:
@@ -259,7 +259,7 @@ def test_verify_all_counts_and_names_what_is_not_right(
         "kl-f8.safetensors": Outcome.NOT_A_VAE,
         "nan.safetensors": Outcome.DAMAGED,
     }
-    told = service.upkeep.told
+    told = service.maintenance.told
     assert told is not None
     assert [file.name for file, _ in told.problems] == ["cut.safetensors", "kl-f8.safetensors", "nan.safetensors"]
     assert "4 files were checked: 1 without anything to compare with, 2 damaged, 1 not a VAE." in bar(page)
@@ -283,7 +283,7 @@ def verified(page: Page, service: Service) -> dict[str, Outcome]:
     return {
         file.name: one.outcome
         for file in scan(page.host.folders())
-        if (one := service.upkeep.verifications.of(file)) is not None
+        if (one := service.maintenance.verifications.of(file)) is not None
     }
 
 
@@ -312,8 +312,8 @@ def test_what_is_known_of_a_file_comes_back_from_the_trash_with_it(
     assert (after.sha256, after.fingerprints) == (before.sha256, before.fingerprints)
     [file] = scan(host.folders())
     library(page)
-    assert service.upkeep.records([file])[own].family.family == "sdxl"
-    verification = service.upkeep.verifications.of(file)
+    assert service.maintenance.records([file])[own].family.family == "sdxl"
+    verification = service.maintenance.verifications.of(file)
     assert verification is not None
     assert verification.sha256 == before.sha256
 
@@ -349,7 +349,7 @@ def test_work_shows_how_far_it_is_and_can_be_cancelled(
     assert "Cancelling" in bar(page)
     go_on.set()
     finish(service, page)
-    [job] = service.upkeep.views()
+    [job] = service.maintenance.views()
     assert job.state is JobState.STOPPED
     assert "Verifying" not in bar(page)
 
@@ -420,8 +420,8 @@ def test_the_result_of_a_conversion_is_of_the_family_that_the_person_has_set(
     do(page, do="convert-file", file=key_of(path), use=False)
     finish(service, page)
     files = scan(host.folders())
-    service.upkeep.look(files)
-    record = service.upkeep.records(files)[host.vaes / "theirs-2.safetensors"]
+    service.maintenance.look(files)
+    record = service.maintenance.records(files)[host.vaes / "theirs-2.safetensors"]
     assert (record.family.family, record.is_family_own) == ("sdxl", True)
 
 
@@ -462,5 +462,5 @@ def test_the_status_offers_the_conversion(page: Page, host: PlainHost, theirs: P
     assert "theirs.safetensors cannot be loaded as it is." in plain(status)
     assert "Convert and use" in status
     host.shared_with_others = True
-    host.refused[Act.CHANGE_FILES] = say("This WebUI was started for other machines to reach.")
+    host.refused[Permission.CHANGE_FILES] = msg("This WebUI was started for other machines to reach.")
     assert "Convert and use" not in page.state({})["regions"]["status"]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import preload
-from vae_manager.sentences import Sentence
+from vae_manager.messages import Message
 from vae_manager.webui.hosts.common.adapter import added_names, is_on_loopback, is_shared
-from vae_manager.webui.translation import Words, without_paths
+from vae_manager.webui.translation import Translator, without_paths
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ def test_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
         (OSError(2, "No such file", "/home/O'Brien/a b/c.pt"), "[Errno 2] No such file: 'c.pt'"),
         (str(OSError(2, "No such file", "/home/J D/a b/c.pt"))[:-1], "[Errno 2] No such file: 'c.pt'"),
         ("see file:///home/me/a.pt", "see a.pt"),
-        (Sentence("inner {path}", {"path": "/home/me/a.pt"}), "inner a.pt"),
+        (Message("inner {path}", {"path": "/home/me/a.pt"}), "inner a.pt"),
         ("https://example.com/a/b.pt", "https://example.com/a/b.pt"),
         ("SD 1.x / 2.x", "SD 1.x / 2.x"),
         ("12 MB/s", "12 MB/s"),
@@ -87,7 +87,7 @@ def test_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_others_read_names_in_place_of_paths(field: object, shown: str) -> None:
-    sentence = Sentence("about {what}", {"what": field})
-    assert str(without_paths(sentence)) == Words({}, hides_paths=True)(sentence) == f"about {shown}"
-    assert Words({})(sentence) == str(sentence)
-    assert Words({}, hides_paths=True).place("/home/me/a.pt") == "a.pt"
+    message = Message("about {what}", {"what": field})
+    assert str(without_paths(message)) == Translator({}, hides_paths=True)(message) == f"about {shown}"
+    assert Translator({})(message) == str(message)
+    assert Translator({}, hides_paths=True).place("/home/me/a.pt") == "a.pt"

@@ -17,9 +17,9 @@ from tests.hub import Fault, Hub, Link
 from tests.library.vaes import sha256, vae
 from tests.webui.host import PlainHost
 from vae_manager.errors import RefusedError, UsageError
-from vae_manager.sentences import say
+from vae_manager.messages import msg
 from vae_manager.service import Service
-from vae_manager.webui.hosts.host_values import Act, Swap
+from vae_manager.webui.hosts.host_values import Permission, Swap
 from vae_manager.webui.ui.actions import perform
 from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB, Page
 
@@ -250,7 +250,9 @@ def test_a_newer_choice_elsewhere_wins(page: Page, host: PlainHost, monkeypatch:
 
 
 def test_frozen_settings_are_said_and_leave_getting_alone(page: Page, host: PlainHost) -> None:
-    host.refused[Act.CHOOSE] = say("The WebUI was started with --freeze-settings: settings cannot be changed here.")
+    host.refused[Permission.CHOOSE] = msg(
+        "The WebUI was started with --freeze-settings: settings cannot be changed here."
+    )
     assert "--freeze-settings" in text(page, "status")
     assert "Get and use" not in text(page, "offers")
     assert "Get" in row(page, "ft-mse")
@@ -307,7 +309,7 @@ def test_it_is_asked_first_also_where_looking_at_all_files_takes_long(
     page: Page, host: PlainHost, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A busy machine, or thousands of files: the chosen one is looked at before it is decided about."""
-    monkeypatch.setattr(service.upkeep, "look", lambda files, patience=0.0: None)
+    monkeypatch.setattr(service.maintenance, "look", lambda files, patience=0.0: None)
     path = vae(host.vaes / "mine.safetensors")
     write_catalogue(host, ENTRY.replace("family: sd1", "family: sdxl").replace(SHA256, sha256(path)))
     host.refresh()
@@ -326,7 +328,7 @@ def test_how_a_vae_came_in_is_said(page: Page, host: PlainHost, monkeypatch: pyt
     ):
         monkeypatch.setattr(host, "in_use", lambda swap=swap: replace(in_use, swap=swap))
         assert says in text(page, "status")
-    monkeypatch.setattr(host, "in_use", lambda: replace(in_use, notice=say("{file} is a diffusers file.", file="x")))
+    monkeypatch.setattr(host, "in_use", lambda: replace(in_use, notice=msg("{file} is a diffusers file.", file="x")))
     assert "x is a diffusers file." in text(page, "status")
 
 

@@ -11,9 +11,9 @@ from tests.hub import Hub
 from tests.webui.host import PlainHost
 from tests.webui.test_page import BYTES, ENTRY, SHA256, do, row, text, wait_for, write_catalogue
 from vae_manager.infotext import Named
-from vae_manager.sentences import say
+from vae_manager.messages import msg
 from vae_manager.service import Service
-from vae_manager.webui.hosts.host_values import Act
+from vae_manager.webui.hosts.host_values import Permission
 from vae_manager.webui.pasted_pictures import paste
 from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB, Page
 
@@ -165,7 +165,7 @@ def test_a_file_that_cannot_be_read_is_not_waited_for(page: Page, host: PlainHos
 
 
 def test_where_a_choice_changes_nothing_nothing_is_done(page: Page, host: PlainHost, service: Service) -> None:
-    host.refused[Act.CHOOSE_FOR_TAB] = say("The WebUI was started with --vae-path.")
+    host.refused[Permission.CHOOSE_FOR_TAB] = msg("The WebUI was started with --vae-path.")
     assert paste(host, service, Named("b.pt", "0123456789")) == "b.pt"
     assert said(page) == ""
 

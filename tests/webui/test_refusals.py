@@ -11,7 +11,7 @@ from tests.webui.host import PlainHost
 from tests.webui.seen import ENTRY
 from tests.webui.test_page import do, text, wait_for, write_catalogue
 from vae_manager.maintenance import key_of
-from vae_manager.sentences import say
+from vae_manager.messages import msg
 from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Ignored, Refusal
 from vae_manager.webui.ui.page import EVERYWHERE, Page
@@ -22,7 +22,7 @@ MARK = "✗\N{NO-BREAK SPACE}bad.safetensors was refused"
 def refuse(host: PlainHost, serial: int = 1) -> None:
     path = str(host.vaes / "bad.safetensors")
     host.listed = {"bad.safetensors": path}
-    host.refused_vae = Refusal(path, say("{file} is a LoRA, not a VAE.", file="bad.safetensors"), serial)
+    host.refused_vae = Refusal(path, msg("{file} is a LoRA, not a VAE.", file="bad.safetensors"), serial)
 
 
 def title(page: Page, tab: str = "txt2img") -> str:
@@ -82,7 +82,7 @@ def test_a_refusal_elsewhere_ends_an_older_one_of_the_page(page: Page, host: Pla
 
 # -- files beside the VAE ------------------------------------------------------------------------------------------
 def test_a_file_that_does_nothing_is_named(page: Page, host: PlainHost) -> None:
-    host.ignored = (Ignored("style.safetensors", say("{file} is a LoRA, not a VAE.", file="style.safetensors")),)
+    host.ignored = (Ignored("style.safetensors", msg("{file} is a LoRA, not a VAE.", file="style.safetensors")),)
     assert title(page).endswith(" · !\N{NO-BREAK SPACE}style.safetensors is not used")
     assert "style.safetensors is a LoRA, not a VAE." in text(page, "status")
 

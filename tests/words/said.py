@@ -17,7 +17,7 @@ CHINESE = ROOT / "localizations" / "zh_CN.vae-manager.json"
 
 @dataclass(frozen=True)
 class Said:
-    """One call of `say`."""
+    """One call of `msg`."""
 
     place: str
     """`file:line`."""
@@ -28,9 +28,9 @@ class Said:
 
 
 def calls(source: str, place: str) -> Iterator[Said]:
-    """Every call of `say` in a module; implicit concatenation is one literal for Python too."""
+    """Every call of `msg` in a module; implicit concatenation is one literal for Python too."""
     for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Call) or called(node) != "say":
+        if not isinstance(node, ast.Call) or called(node) != "msg":
             continue
         first = node.args[0] if len(node.args) == 1 else None
         literal = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
@@ -40,15 +40,15 @@ def calls(source: str, place: str) -> Iterator[Said]:
 
 
 def called(node: ast.Call) -> str | None:
-    """`say` for `say(…)` and for `sentences.say(…)`."""
+    """`msg` for `msg(…)` and for `sentences.msg(…)`."""
     name: str | None = getattr(node.func, "id", getattr(node.func, "attr", None))
     return name
 
 
 def unsaid(source: str, place: str) -> Iterator[str]:
-    """Where `words("…")` is given a literal that no `say` has made: nobody would translate it."""
+    """Where `translate("…")` is given a literal that no `msg` has made: nobody would translate it."""
     for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Call) or called(node) != "words":
+        if not isinstance(node, ast.Call) or called(node) != "translate":
             continue
         if any(isinstance(argument, ast.Constant | ast.JoinedStr) for argument in node.args):
             yield f"{place}:{node.lineno}"

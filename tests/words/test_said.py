@@ -32,15 +32,15 @@ def chinese() -> dict[str, str]:
 # -- collecting ----------------------------------------------------------------------------------------------------
 def test_the_collector_finds_what_there_is() -> None:
     source = """
-say("One {a}", a=1)
-raise Error(say("Two "
-    "in two lines {b}.", b=say("Three")))
-sentences.say("Four", **more)
-say(text)
-say("Five" + "!")
-say(f"Six {x}")
-say("Seven" if x else "Eight")
-say("Nine", "ten")
+msg("One {a}", a=1)
+raise Error(msg("Two "
+    "in two lines {b}.", b=msg("Three")))
+messages.msg("Four", **more)
+msg(text)
+msg("Five" + "!")
+msg(f"Six {x}")
+msg("Seven" if x else "Eight")
+msg("Nine", "ten")
 """
     found = {said.template: said.names for said in calls(source, "a.py") if said.template is not None}
     assert found == {
@@ -63,7 +63,7 @@ def test_every_template_is_a_literal_string() -> None:
 
 def test_the_page_words_nothing_that_was_not_said() -> None:
     assert all_unsaid() == []
-    assert list(unsaid('words(say("x"))\nself.words("x")\nwords(f"{x}")\nwords(x)', "a.py")) == ["a.py:2", "a.py:3"]
+    assert list(unsaid('translate(msg("x"))\nself.translate("x")\ntranslate(f"{x}")\ntranslate(x)', "a.py")) == ["a.py:2", "a.py:3"]
 
 
 def test_no_template_is_said_empty() -> None:

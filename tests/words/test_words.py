@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.sentences import megabytes, say
+from vae_manager.messages import megabytes, msg
 from vae_manager.webui import translation as module
-from vae_manager.webui.translation import Words, plain, words_for
+from vae_manager.webui.translation import Translator, plain, translator_for
 
 OURS = {"{done} of {total}": "{total} 中的 {done}", "Automatic": "自动", "Smoother, the safe default": "更平滑"}
 
@@ -28,20 +28,20 @@ def _own_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 # -- sentences -----------------------------------------------------------------------------------------------------
 def test_a_sentence_is_english_by_itself() -> None:
-    sentence = say("{done} of {total}", done="12 MB", total="335 MB")
-    assert str(sentence) == "12 MB of 335 MB"
-    assert sentence == say("{done} of {total}", done="12 MB", total="335 MB")
+    message = msg("{done} of {total}", done="12 MB", total="335 MB")
+    assert str(message) == "12 MB of 335 MB"
+    assert message == msg("{done} of {total}", done="12 MB", total="335 MB")
 
 
 def test_a_sentence_in_a_sentence_is_translated_with_it() -> None:
-    outer = say("{file}: {what}", file="a.pt", what=say("Automatic"))
+    outer = msg("{file}: {what}", file="a.pt", what=msg("Automatic"))
     assert str(outer) == "a.pt: Automatic"
     assert outer.translated({"Automatic": "自动", "{file}: {what}": "{what}：{file}"}) == "自动：a.pt"
 
 
 def test_what_fills_a_sentence_is_never_filled_itself() -> None:
-    assert str(say("{file} is empty.", file="{count}.pt")) == "{count}.pt is empty."
-    assert say("{a} {b}", a="{b}", b="Automatic").translated(OURS) == "{b} Automatic"
+    assert str(msg("{file} is empty.", file="{count}.pt")) == "{count}.pt is empty."
+    assert msg("{a} {b}", a="{b}", b="Automatic").translated(OURS) == "{b} Automatic"
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_sizes(count: int, text: str) -> None:
 
 # -- words ---------------------------------------------------------------------------------------------------------
 def test_words_translate_sentences_and_texts_of_the_catalogue() -> None:
-    words = Words(OURS)
-    assert words(say("{done} of {total}", done=1, total=2)) == "2 中的 1"
+    words = Translator(OURS)
+    assert words(msg("{done} of {total}", done=1, total=2)) == "2 中的 1"
     assert words("Smoother, the safe default") == "更平滑"
-    assert words(say("Unknown {x}", x=1)) == "Unknown 1"
+    assert words(msg("Unknown {x}", x=1)) == "Unknown 1"
     assert words("{unknown}") == "{unknown}", "a text is looked up, never filled"
 
 
@@ -71,36 +71,36 @@ def test_words_translate_sentences_and_texts_of_the_catalogue() -> None:
     "language", ["zh_CN", "zh-CN", "ZH_cn", "zh", "zh_Hans", "zh-Hans (Stable)", "zh-Hans (Testing) [vladmandic]"]
 )
 def test_every_simplified_chinese_gets_ours(language: str) -> None:
-    assert words_for(language, {})(say("Automatic")) == "自动"
+    assert translator_for(language, {})(msg("Automatic")) == "自动"
 
 
 @pytest.mark.parametrize(
     "language", ["None", "", "zh_TW", "zh-TW", "zh_HK", "zh-Hant (Stable)", "ja_JP", "de_DE", "my zh"]
 )
 def test_nobody_else_does(language: str) -> None:
-    assert words_for(language, {})(say("Automatic")) == "Automatic"
+    assert translator_for(language, {})(msg("Automatic")) == "Automatic"
 
 
 @pytest.mark.parametrize("language", ["zh_CN", "zh-Hans (Stable)"])
 def test_our_table_comes_before_the_webuis(language: str) -> None:
-    words = words_for(language, {"Automatic": "自動", "Seed": "种子"})
-    assert words(say("Automatic")) == "自动", "the WebUI's table knows the word from elsewhere"
-    assert words(say("Seed")) == "种子"
+    words = translator_for(language, {"Automatic": "自動", "Seed": "种子"})
+    assert words(msg("Automatic")) == "自动", "the WebUI's table knows the word from elsewhere"
+    assert words(msg("Seed")) == "种子"
 
 
 def test_in_other_languages_our_table_is_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHINESE", tmp_path / "nothing.json")
-    assert words_for("None", {})(say("Automatic")) == "Automatic"
+    assert translator_for("None", {})(msg("Automatic")) == "Automatic"
 
 
 def test_our_table_is_read_once(tmp_path: Path) -> None:
-    assert words_for("zh_CN", {})("Automatic") == "自动"
+    assert translator_for("zh_CN", {})("Automatic") == "自动"
     (tmp_path / "zh_CN.vae-manager.json").unlink()
-    assert words_for("zh-Hans", {})("Automatic") == "自动"
+    assert translator_for("zh-Hans", {})("Automatic") == "自动"
 
 
 @pytest.mark.parametrize("name", ["\u202egnp.exe.pt", "a\nb.pt", "a\x1b[2Jb.pt", "\udcffname.pt", "\u2066a.pt"])
 def test_a_name_reads_as_what_it_is_in_every_sentence(name: str) -> None:
-    text = Words({})(say("{file} is empty. Get it again.", file=name))
-    assert text == Words({})(say("{file} is empty. Get it again.", file=plain(name)))
+    text = Translator({})(msg("{file} is empty. Get it again.", file=name))
+    assert text == Translator({})(msg("{file} is empty. Get it again.", file=plain(name)))
     assert name not in text and text.isprintable()

@@ -18,7 +18,7 @@ from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from ..errors import NotFoundError, RefusedError, UsageError
-from ..sentences import Sentence, datum, say
+from ..messages import Message, datum, msg
 
 __all__ = [
     "COMPANIONS",
@@ -66,7 +66,7 @@ def safe_file_name(name: str) -> str:
     """
     problem = _problem(name)
     if problem is not None:
-        raise RefusedError(say("The file name “{name}” cannot be used: {reason}", name=_shown(name), reason=problem))
+        raise RefusedError(msg("The file name “{name}” cannot be used: {reason}", name=_shown(name), reason=problem))
     return name
 
 
@@ -75,22 +75,22 @@ def is_vae_file_name(name: str) -> bool:
     return name.lower().endswith(VAE_SUFFIXES)
 
 
-def _problem(name: str) -> Sentence | None:
+def _problem(name: str) -> Message | None:
     if not name.strip(". "):
-        return say("it is empty or only dots.")
+        return msg("it is empty or only dots.")
     if any(not character.isprintable() for character in name):
-        return say("it has a character that cannot be seen.")
+        return msg("it has a character that cannot be seen.")
     forbidden = sorted(_FORBIDDEN.intersection(name))
     if forbidden:
-        return say("it must not have {characters} in it.", characters=" ".join(forbidden))
+        return msg("it must not have {characters} in it.", characters=" ".join(forbidden))
     if name != name.strip(" ") or name.endswith("."):
-        return say("it begins or ends with a space, or ends with a dot.")
+        return msg("it begins or ends with a space, or ends with a dot.")
     if name.startswith(("-", ".")):
-        return say("it begins with a dash or a dot.")
+        return msg("it begins with a dash or a dot.")
     if _DEVICE.fullmatch(name):
-        return say("Windows reserves this name.")
+        return msg("Windows reserves this name.")
     if len(name.encode()) > LONGEST:
-        return say("it is longer than {count} bytes.", count=LONGEST)
+        return msg("it is longer than {count} bytes.", count=LONGEST)
     return None
 
 
@@ -124,7 +124,7 @@ def bucket_source(address: str) -> BucketSource:
     bucket, _, path = rest.partition("/")
     if scheme.lower() not in DRIVERS:
         raise UsageError(
-            say(
+            msg(
                 "“{scheme}://” is not an https address. Buckets begin with {known}.",
                 scheme=scheme,
                 known=", ".join(f"{name}://" for name, driver in DRIVERS.items() if driver is not None),
@@ -132,14 +132,14 @@ def bucket_source(address: str) -> BucketSource:
         )
     if "@" in bucket or "?" in rest or "#" in rest:
         raise UsageError(
-            say(
+            msg(
                 "An address of a bucket is {scheme}://BUCKET/PATH and nothing more: no name or key before it, no query "
                 "after it. Sign in with the storage's own tool or environment variables.",
                 scheme=scheme.lower(),
             )
         )
     if "::" in rest or "\\" in rest or not bucket.strip(". ") or not all(part.strip(". ") for part in path.split("/")):
-        raise UsageError(say("“{address}” is not a file of a bucket. Write SCHEME://BUCKET/PATH.", address=address))
+        raise UsageError(msg("“{address}” is not a file of a bucket. Write SCHEME://BUCKET/PATH.", address=address))
     return BucketSource(scheme.lower(), bucket, path)
 
 
@@ -353,15 +353,15 @@ class CatalogueProblem:
     file: Path
     line: int
     """1 for the first."""
-    sentence: Sentence
+    message: Message
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.sentence}"
+        return f"{self.file}:{self.line}: {self.message}"
 
 
-def not_offered(entry: Entry) -> Sentence:
+def not_offered(entry: Entry) -> Message:
     """Why `entry` is only recognised."""
-    return say("{vae} is not offered: {reason}", vae=entry.name, reason=datum(entry.not_offered_because or ""))
+    return msg("{vae} is not offered: {reason}", vae=entry.name, reason=datum(entry.not_offered_because or ""))
 
 
 @dataclass(frozen=True)
@@ -379,9 +379,9 @@ class Catalogue:
         near = self._nearest(id)
         if near:
             raise NotFoundError(
-                say("The catalogue has no entry “{id}”. Did you mean {names}?", id=id, names=", ".join(near))
+                msg("The catalogue has no entry “{id}”. Did you mean {names}?", id=id, names=", ".join(near))
             )
-        raise NotFoundError(say("The catalogue has no entry “{id}”.", id=id))
+        raise NotFoundError(msg("The catalogue has no entry “{id}”.", id=id))
 
     def recognise(self, sha256: str) -> Entry | None:
         """The entry whose bytes have this SHA-256 (hexadecimal); a built-in one before a user's."""

@@ -24,7 +24,7 @@ from typing import Final, Literal, cast, get_args
 import yaml
 
 from ..errors import VaeManagerError
-from ..sentences import say
+from ..messages import msg
 from .entry import (
     FAMILIES,
     VAE_SUFFIXES,
@@ -43,8 +43,8 @@ from .entry import (
 )
 from .schema import (
     Fields,
-    Flaw,
-    Flawed,
+    ValidationError,
+    ValidationIssue,
     as_count,
     as_link,
     as_number,
@@ -66,7 +66,7 @@ _PERMISSIVE: Final = frozenset({"mit", "apache-2.0"})
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-def read_entry(node: yaml.Node, *, built_in: bool, folder: Path) -> tuple[Entry | None, list[Flaw]]:
+def read_entry(node: yaml.Node, *, built_in: bool, folder: Path) -> tuple[Entry | None, list[ValidationIssue]]:
     """Read one item of a catalogue; None where it has a flaw.
 
     A relative local source counts from `folder`. A user's entry is offered unless it says otherwise, since that is the
@@ -84,7 +84,7 @@ def _entry(fields: Fields, *, built_in: bool, folder: Path) -> Entry:
     sources = sources_in(fields, folder)
     offered = fields.flag("offered", default=not built_in and bool(sources))
     if offered and not sources and not fields.flaws:
-        fields.flaw(fields.nodes["offered"], say("An entry that is offered needs a “source”."))
+        fields.flaw(fields.nodes["offered"], msg("An entry that is offered needs a “source”."))
     because = fields.text("not_offered_because")
     if not offered and not built_in and because is None:
         because = "Your own catalogue does not offer it."
@@ -118,7 +118,7 @@ def sources_in(fields: Fields, folder: Path) -> tuple[Source, ...]:
         try:
             sources.append(_from_folder(parse_source(text), folder))
         except VaeManagerError as error:
-            fields.flaw(fields.nodes["source" if text is one else "sources"], error.sentence)
+            fields.flaw(fields.nodes["source" if text is one else "sources"], error.message)
     return tuple(sources)
 
 
@@ -135,18 +135,18 @@ def file_name_in(fields: Fields, sources: tuple[Source, ...], *, fallback: str, 
     known = (name for name in map(name_at, sources) if name is not None)
     name = given or (next(known, None) if sources else fallback)
     if name is None:
-        fields.flaw(fields.node, say("Only the server knows this file's name: give a “file_name”."))
+        fields.flaw(fields.node, msg("Only the server knows this file's name: give a “file_name”."))
         return ""
     node = fields.nodes["file_name"] if given else fields.nodes.get("source", fields.nodes.get("sources", fields.node))
     try:
         safe_file_name(name)
     except VaeManagerError as error:
-        fields.flaw(node, error.sentence)
+        fields.flaw(node, error.message)
         return name
     if listed and not is_vae_file_name(name):
         fields.flaw(
             node,
-            say("The WebUI lists {endings} only: give a “file_name” that ends so.", endings=", ".join(VAE_SUFFIXES)),
+            msg("The WebUI lists {endings} only: give a “file_name” that ends so.", endings=", ".join(VAE_SUFFIXES)),
         )
     return name
 
@@ -176,26 +176,30 @@ def _evaluation(fields: Fields) -> Evaluation:
 
 def _id(text: str) -> str:
     if not _ID.fullmatch(text):
-        raise Flawed(say("“{text}” cannot be an id: letters, digits, dots, dashes and underscores can.", text=text))
+        raise ValidationError(
+            msg("“{text}” cannot be an id: letters, digits, dots, dashes and underscores can.", text=text)
+        )
     return text
 
 
 def _family(text: str) -> Family:
     if text not in FAMILIES:
-        raise Flawed(say("“{text}” is not a family; these are: {known}.", text=text, known=", ".join(FAMILIES)))
+        raise ValidationError(
+            msg("“{text}” is not a family; these are: {known}.", text=text, known=", ".join(FAMILIES))
+        )
     return cast(Family, text)
 
 
 def _layout(text: str) -> Layout:
     known = get_args(Layout)
     if text not in known:
-        raise Flawed(say("“{text}” is not a layout; these are: {known}.", text=text, known=", ".join(known)))
+        raise ValidationError(msg("“{text}” is not a layout; these are: {known}.", text=text, known=", ".join(known)))
     return cast(Layout, text)
 
 
 def _evidence(text: str) -> Literal["A", "B"]:
     if text not in ("A", "B"):
-        raise Flawed(say("“evidence” must be A or B."))
+        raise ValidationError(msg("“evidence” must be A or B."))
     return cast(Literal["A", "B"], text)
 
 
@@ -211,14 +215,14 @@ def load(user_file: Path | None = None) -> Catalogue:
     Never raises for what a file says: what cannot be used is among the `problems`, and the rest is there. The files are
     read at each call.
     """
-    shelf = _Shelf()
+    shelf = _CatalogueBuilder()
     shelf.read(Path(os.environ.get(CATALOGUE_VARIABLE) or BUILT_IN), built_in=True)
     if user_file is not None:
         shelf.read(user_file, built_in=False)
     return Catalogue(tuple(shelf.entries.values()), tuple(shelf.problems))
 
 
-class _Shelf:
+class _CatalogueBuilder:
     """What has been read so far: a new entry must not clash with it."""
 
     def __init__(self) -> None:
@@ -238,22 +242,24 @@ class _Shelf:
                 flaws += self._place(entry, line_of(node))
         flaws.sort(key=lambda flaw: flaw.line)
         if len(flaws) > MAX_FLAWS:
-            more = say("{count} more problems follow in this file.", count=len(flaws) - MAX_FLAWS)
-            flaws = [*flaws[:MAX_FLAWS], Flaw(flaws[MAX_FLAWS].line, more)]
-        self.problems += [CatalogueProblem(file, flaw.line, flaw.sentence) for flaw in flaws]
+            more = msg("{count} more problems follow in this file.", count=len(flaws) - MAX_FLAWS)
+            flaws = [*flaws[:MAX_FLAWS], ValidationIssue(flaws[MAX_FLAWS].line, more)]
+        self.problems += [CatalogueProblem(file, flaw.line, flaw.message) for flaw in flaws]
 
-    def _place(self, entry: Entry, line: int) -> list[Flaw]:
+    def _place(self, entry: Entry, line: int) -> list[ValidationIssue]:
         if entry.id in self.entries:
-            return [Flaw(line, say("The id “{id}” is already taken; give this entry another one.", id=entry.id))]
-        namesake = self._offered_names.get(entry.file_name.lower())
-        if entry.offered and namesake is not None and namesake.sha256 != entry.sha256:
+            return [
+                ValidationIssue(line, msg("The id “{id}” is already taken; give this entry another one.", id=entry.id))
+            ]
+        name_clash = self._offered_names.get(entry.file_name.lower())
+        if entry.offered and name_clash is not None and name_clash.sha256 != entry.sha256:
             # Getting one would replace the other under the same name.
             return [
-                Flaw(
+                ValidationIssue(
                     line,
-                    say(
+                    msg(
                         "“{id}” already uses the file name {name} for other bytes; give this entry a “file_name”.",
-                        id=namesake.id,
+                        id=name_clash.id,
                         name=entry.file_name,
                     ),
                 )

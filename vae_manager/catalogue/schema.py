@@ -23,13 +23,13 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 import yaml
 
 from ..errors import UsageError, VaeManagerError
-from ..sentences import Sentence, megabytes, say
+from ..messages import Message, megabytes, msg
 from .entry import CivitaiSource, HttpsSource, HubSource, LocalSource, Source, bucket_source, safe_file_name
 
 __all__ = [
     "Fields",
-    "Flaw",
-    "Flawed",
+    "ValidationError",
+    "ValidationIssue",
     "as_count",
     "as_flag",
     "as_link",
@@ -53,11 +53,11 @@ _FIRST_ITEM: Final = re.compile(r"^( *)- ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Flaw:
+class ValidationIssue:
     """What is wrong, and where. Lines count from 1."""
 
     line: int
-    sentence: Sentence
+    message: Message
 
 
 def line_of(node: yaml.Node) -> int:
@@ -65,22 +65,22 @@ def line_of(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def text_of(file: Path) -> tuple[str, Flaw | None]:
+def text_of(file: Path) -> tuple[str, ValidationIssue | None]:
     """Return the text of a file, bounded; an empty one if it cannot be read."""
     try:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for without end
-            reason = say("it is a folder") if stat.S_ISDIR(status.st_mode) else say("it is no plain file")
-            return "", Flaw(1, say("The file cannot be read: {reason}.", reason=reason))
+            reason = msg("it is a folder") if stat.S_ISDIR(status.st_mode) else msg("it is no plain file")
+            return "", ValidationIssue(1, msg("The file cannot be read: {reason}.", reason=reason))
         data = _read(file) if status.st_size <= MAX_BYTES else b""
     except FileNotFoundError:
         return "", None
     except OSError as error:
-        return "", Flaw(1, say("The file cannot be read: {reason}.", reason=error.strerror or error))
+        return "", ValidationIssue(1, msg("The file cannot be read: {reason}.", reason=error.strerror or error))
     if max(status.st_size, len(data)) > MAX_BYTES or data.count(b"\n") > MAX_LINES:
-        return "", Flaw(
+        return "", ValidationIssue(
             1,
-            say(
+            msg(
                 "The file is too long: {lines} lines and {size} are the most. None of it is used; keep the entries "
                 "that you need.",
                 lines=MAX_LINES,
@@ -91,7 +91,7 @@ def text_of(file: Path) -> tuple[str, Flaw | None]:
         return data.decode("utf-8-sig"), None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return "", Flaw(line, say("The file is not UTF-8 text; save it as UTF-8."))
+        return "", ValidationIssue(line, msg("The file is not UTF-8 text; save it as UTF-8."))
 
 
 def _read(file: Path) -> bytes:
@@ -101,7 +101,7 @@ def _read(file: Path) -> bytes:
         return opened.read(MAX_BYTES + 1) or b""
 
 
-def entry_nodes(text: str) -> tuple[list[yaml.Node], list[Flaw]]:
+def entry_nodes(text: str) -> tuple[list[yaml.Node], list[ValidationIssue]]:
     """The items of the list that `text` is, or of the list under its one key `entries`.
 
     Where the text as a whole is not YAML, each item is read alone, so that one bad line costs one entry.
@@ -116,8 +116,8 @@ def entry_nodes(text: str) -> tuple[list[yaml.Node], list[Flaw]]:
 
 
 class _TooMuchError(Exception):
-    def __init__(self, flaw: Flaw) -> None:
-        super().__init__(str(flaw.sentence))
+    def __init__(self, flaw: ValidationIssue) -> None:
+        super().__init__(str(flaw.message))
         self.flaw = flaw
 
 
@@ -134,12 +134,14 @@ def _composed(text: str) -> yaml.Node | None:
         if depth > MAX_DEPTH or aliases > MAX_ALIASES or count > MAX_EVENTS:
             line = event.start_mark.line + 1 if event.start_mark is not None else 1
             raise _TooMuchError(
-                Flaw(line, say("This is nested too deeply, repeated too often or too long to be a list of entries."))
+                ValidationIssue(
+                    line, msg("This is nested too deeply, repeated too often or too long to be a list of entries.")
+                )
             )
     return yaml.compose(text, Loader=_LOADER)
 
 
-def _items(root: yaml.Node | None) -> tuple[list[yaml.Node], list[Flaw]]:
+def _items(root: yaml.Node | None) -> tuple[list[yaml.Node], list[ValidationIssue]]:
     if root is None:  # nothing but comments
         return [], []
     if isinstance(root, yaml.MappingNode) and [key.value for key, _ in root.value] == ["entries"]:
@@ -148,14 +150,14 @@ def _items(root: yaml.Node | None) -> tuple[list[yaml.Node], list[Flaw]]:
         return [], []
     if isinstance(root, yaml.SequenceNode):
         return list(root.value), []
-    return [], [Flaw(line_of(root), say("This must be a list of entries: each begins with “- ”."))]
+    return [], [ValidationIssue(line_of(root), msg("This must be a list of entries: each begins with “- ”."))]
 
 
-def _item_by_item(text: str, whole: yaml.YAMLError) -> tuple[list[yaml.Node], list[Flaw]]:
+def _item_by_item(text: str, whole: yaml.YAMLError) -> tuple[list[yaml.Node], list[ValidationIssue]]:
     nodes: list[yaml.Node] = []
-    flaws: list[Flaw] = []
+    flaws: list[ValidationIssue] = []
     for before, chunk in _chunks(text):
-        wrong: list[Flaw] = []
+        wrong: list[ValidationIssue] = []
         try:
             found, wrong = _items(_composed(chunk))
         except _TooMuchError as error:
@@ -197,7 +199,7 @@ def _shift(node: yaml.Node, lines: int, shifted: set[int]) -> None:
             _shift(one, lines, shifted)
 
 
-def _not_yaml(error: yaml.YAMLError, text: str) -> Flaw:
+def _not_yaml(error: yaml.YAMLError, text: str) -> ValidationIssue:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line, reason = (mark.line + 1 if mark is not None else 1), error.problem or error.context or ""
@@ -205,7 +207,7 @@ def _not_yaml(error: yaml.YAMLError, text: str) -> Flaw:
         position = getattr(error, "position", 0)
         line, reason = text.count("\n", 0, position) + 1, getattr(error, "reason", "")
     # A message of the YAML library, in English.
-    return Flaw(line, say("This is not YAML that can be read: {reason}.", reason=reason))
+    return ValidationIssue(line, msg("This is not YAML that can be read: {reason}.", reason=reason))
 
 
 _T = TypeVar("_T")
@@ -214,29 +216,29 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _DIGITS: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 
-class Flawed(Exception):
+class ValidationError(Exception):
     """A value that cannot be used; `Fields` turns it into a flaw with a line."""
 
-    def __init__(self, sentence: Sentence) -> None:
-        super().__init__(str(sentence))
-        self.sentence = sentence
+    def __init__(self, message: Message) -> None:
+        super().__init__(str(message))
+        self.message = message
 
 
 class Fields:
     """The keys of one mapping. What is wrong gathers in `flaws`; a getter then answers with a stand-in."""
 
-    def __init__(self, node: yaml.Node, known: AbstractSet[str], flaws: list[Flaw] | None = None) -> None:
+    def __init__(self, node: yaml.Node, known: AbstractSet[str], flaws: list[ValidationIssue] | None = None) -> None:
         self.node = node
-        self.flaws: list[Flaw] = [] if flaws is None else flaws
+        self.flaws: list[ValidationIssue] = [] if flaws is None else flaws
         self.nodes: dict[str, yaml.Node] = {}
         if not isinstance(node, yaml.MappingNode):
-            self.flaw(node, say("An entry is a list of “key: value” lines."))
+            self.flaw(node, msg("An entry is a list of “key: value” lines."))
             return
         for key, value in node.value:
             self._add(key, value, known)
 
-    def flaw(self, node: yaml.Node, sentence: Sentence) -> None:
-        self.flaws.append(Flaw(line_of(node), sentence))
+    def flaw(self, node: yaml.Node, message: Message) -> None:
+        self.flaws.append(ValidationIssue(line_of(node), message))
 
     def read(self, key: str, convert: Callable[[str], _T]) -> _T | None:
         """The value of `key` through `convert`; None where it is absent or flawed."""
@@ -246,7 +248,7 @@ class Fields:
     def required(self, key: str, convert: Callable[[str], _T]) -> _T:
         """Like `read`, but absence is a flaw. An entry with flaws is thrown away, so its stand-in is never seen."""
         if key not in self.nodes:
-            self.flaw(self.node, say("The entry has no “{key}”.", key=key))
+            self.flaw(self.node, msg("The entry has no “{key}”.", key=key))
         return cast(_T, self.read(key, convert))
 
     def text(self, key: str) -> str | None:
@@ -267,7 +269,7 @@ class Fields:
         if node is None:
             return []
         if not isinstance(node, yaml.SequenceNode):
-            self.flaw(node, say("“{key}” must be a list.", key=key))
+            self.flaw(node, msg("“{key}” must be a list.", key=key))
             return []
         return list(node.value)
 
@@ -276,39 +278,39 @@ class Fields:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             if near:
-                self.flaw(key, say("“{key}” is not a known key. Is it “{near}”?", key=name, near=near[0]))
+                self.flaw(key, msg("“{key}” is not a known key. Is it “{near}”?", key=name, near=near[0]))
             else:
-                self.flaw(key, say("“{key}” is not a known key.", key=name))
+                self.flaw(key, msg("“{key}” is not a known key.", key=name))
         elif name in self.nodes:
-            self.flaw(key, say("“{key}” is there twice.", key=name))
+            self.flaw(key, msg("“{key}” is there twice.", key=name))
         elif not (isinstance(value, yaml.ScalarNode) and value.tag.endswith(":null")):  # "key:" says nothing
             self.nodes[name] = value
 
     def _value(self, key: str, node: yaml.Node, convert: Callable[[str], _T]) -> _T | None:
         if not isinstance(node, yaml.ScalarNode):
-            self.flaw(node, say("“{key}” must be a single value.", key=key))
+            self.flaw(node, msg("“{key}” must be a single value.", key=key))
             return None
         text = str(node.value).strip()
         if not text or not text.isprintable():
-            self.flaw(node, say("“{key}” must be one line of text.", key=key))
+            self.flaw(node, msg("“{key}” must be one line of text.", key=key))
             return None
         try:
             return convert(text)
-        except (Flawed, VaeManagerError) as error:
-            self.flaw(node, error.sentence)
+        except (ValidationError, VaeManagerError) as error:
+            self.flaw(node, error.message)
             return None
 
 
 def as_sha256(text: str) -> str:
     """64 hexadecimal digits, in lower case."""
     if not _SHA256.fullmatch(text.lower()):
-        raise Flawed(say("“{text}” is not a SHA-256, which has 64 digits 0-9 and a-f.", text=text[:80]))
+        raise ValidationError(msg("“{text}” is not a SHA-256, which has 64 digits 0-9 and a-f.", text=text[:80]))
     return text.lower()
 
 
 def as_link(text: str) -> str:
     if not text.startswith("https://"):
-        raise Flawed(say("“{text}” is not an https address.", text=text))
+        raise ValidationError(msg("“{text}” is not an https address.", text=text))
     return text
 
 
@@ -316,7 +318,7 @@ def as_count(text: str) -> int:
     """A whole number above 0; underscores may stand between digits."""
     digits = text.replace("_", "")
     if not _DIGITS.fullmatch(digits):
-        raise Flawed(say("“{text}” is not a whole number above 0.", text=text))
+        raise ValidationError(msg("“{text}” is not a whole number above 0.", text=text))
     return int(digits)
 
 
@@ -326,13 +328,13 @@ def as_number(text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise Flawed(say("“{text}” is not a number.", text=text[:80]))
+        raise ValidationError(msg("“{text}” is not a number.", text=text[:80]))
     return number
 
 
 def as_flag(text: str) -> bool:
     if text.lower() not in ("true", "false"):
-        raise Flawed(say("“{text}” must be true or false.", text=text))
+        raise ValidationError(msg("“{text}” must be true or false.", text=text))
     return text.lower() == "true"
 
 
@@ -356,7 +358,7 @@ def parse_source(text: str) -> Source:
     text = text.strip()
     if not text or not text.isprintable():
         raise UsageError(
-            say(
+            msg(
                 "A source is hub:OWNER/REPO/PATH, civitai:VERSION, an https address, the address of a bucket, or the "
                 "path of a file."
             )
@@ -385,7 +387,7 @@ def _hub_source(text: str) -> HubSource:
     )
     if not well_formed:
         raise UsageError(
-            say("“hub:{text}” is not a file of a hub. Write hub:OWNER/REPO/PATH or hub:OWNER/REPO/PATH@REV.", text=text)
+            msg("“hub:{text}” is not a file of a hub. Write hub:OWNER/REPO/PATH or hub:OWNER/REPO/PATH@REV.", text=text)
         )
     return HubSource(f"{owner}/{name}", path, revision or None)
 
@@ -394,7 +396,7 @@ def _civitai_source(text: str) -> CivitaiSource:
     match = _CIVITAI.fullmatch(text)
     if match is None:
         raise UsageError(
-            say("“civitai:{text}” is not a model version. Write civitai:VERSION or civitai:VERSION/FILE.", text=text)
+            msg("“civitai:{text}” is not a model version. Write civitai:VERSION or civitai:VERSION/FILE.", text=text)
         )
     version, file = match.groups()
     return CivitaiSource(int(version), None if file is None else safe_file_name(file))
@@ -410,7 +412,7 @@ def _civitai_page(parts: SplitResult) -> CivitaiSource | None:
     match = _CIVITAI.fullmatch(parse_qs(parts.query).get("modelVersionId", [""])[0])
     if match is None or match[2] is not None:
         raise UsageError(
-            say(
+            msg(
                 "This is the address of a whole model. Choose the version on its page, then copy the address again: "
                 "it ends with “?modelVersionId=…”."
             )
@@ -422,13 +424,13 @@ def _address(text: str) -> Source:
     parts = _split(text)
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     if parts.username is not None or parts.password is not None:
-        raise UsageError(say("An address must not carry a user name or password. Use the hub's token instead."))
+        raise UsageError(msg("An address must not carry a user name or password. Use the hub's token instead."))
     told = text.partition("?")[0]
     if not host:
-        raise UsageError(say("“{address}” is not an https address.", address=told))
+        raise UsageError(msg("“{address}” is not an https address.", address=told))
     if scheme == "http" and not _is_loopback(host):
         raise UsageError(
-            say("{address} is plain http, which anybody on the way can change. Use its https address.", address=told)
+            msg("{address} is plain http, which anybody on the way can change. Use its https address.", address=told)
         )
     page = _HUB_PAGE.fullmatch(parts.path) if host in ("huggingface.co", "www.huggingface.co") else None
     if page is not None:
@@ -443,7 +445,7 @@ def _split(text: str) -> SplitResult:
         parts = urlsplit(text)
         _ = parts.port  # raises for a port that is not a number
     except ValueError:
-        raise UsageError(say("“{address}” is not an https address.", address=text.partition("?")[0])) from None
+        raise UsageError(msg("“{address}” is not an https address.", address=text.partition("?")[0])) from None
     return parts
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DiskError, IntegrityError, NotFoundError, UsageError, VaeManagerError
-from ..sentences import Sentence, megabytes, say
+from ..messages import Message, megabytes, msg
 from .shared import print_json, print_problem, stopped_by_ctrl_c
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run_compare(options: argparse.Namespace) -> int:
     if missing:
         names = " ".join(missing)
         raise UsageError(
-            say("To compare, these packages are needed too: {names}. Run: pip install {names}", names=names)
+            msg("To compare, these packages are needed too: {names}. Run: pip install {names}", names=names)
         )
     device = _device(options.device)
     original = _opened(options.picture)
@@ -69,7 +69,7 @@ def _device(name: str) -> torch.device:
     try:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(say("The device {device} cannot be used: {reason}", device=name, reason=error)) from error
+        raise UsageError(msg("The device {device} cannot be used: {reason}", device=name, reason=error)) from error
 
 
 def _opened(path: Path) -> Pixels:
@@ -78,11 +78,11 @@ def _opened(path: Path) -> Pixels:
     try:
         return read_picture(path)
     except FileNotFoundError as error:
-        raise NotFoundError(say("There is no file {path}.", path=path)) from error
+        raise NotFoundError(msg("There is no file {path}.", path=path)) from error
     except OSError as error:
-        raise IntegrityError(say("{path} is not a picture that can be read.", path=path)) from error
+        raise IntegrityError(msg("{path} is not a picture that can be read.", path=path)) from error
     except IntegrityError as error:
-        raise IntegrityError(say("{path}: {problem}", path=path, problem=error.sentence)) from error
+        raise IntegrityError(msg("{path}: {problem}", path=path, problem=error.message)) from error
 
 
 def _result(original: Pixels, path: Path, device: torch.device, stop: Event) -> tuple[Path, Result]:
@@ -95,7 +95,7 @@ def _result(original: Pixels, path: Path, device: torch.device, stop: Event) -> 
     except VaeManagerError as error:
         if stop.is_set():
             raise
-        decoded = Decoded(path.name, None, 0.0, error=error.sentence)
+        decoded = Decoded(path.name, None, 0.0, error=error.message)
     if decoded.pixels is None:
         return path, Result(decoded)
     figures = compare(look(original), look(decoded.pixels))
@@ -110,7 +110,7 @@ def _decoded(original: Pixels, path: Path, device: torch.device, stop: Event) ->
     try:
         model = model_of(path, device)
     except RuntimeError as error:  # of torch: there is no memory left on the device, for instance
-        return Decoded(path.name, None, 0.0, error=say("This VAE cannot decode the picture ({error}).", error=error))
+        return Decoded(path.name, None, 0.0, error=msg("This VAE cannot decode the picture ({error}).", error=error))
     [decoded] = decode_all(model, Encoder(original, each=False), [Candidate(path.name, lambda: None)], stop=stop)
     return decoded
 
@@ -140,7 +140,7 @@ def _write(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
-        raise DiskError(say("{path} cannot be written: {reason}", path=path, reason=error.strerror or error)) from error
+        raise DiskError(msg("{path} cannot be written: {reason}", path=path, reason=error.strerror or error)) from error
 
 
 def _row(path: Path, result: Result) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _row(path: Path, result: Result) -> dict[str, Any]:
         "vae": str(path),
         "file": None,
         "figures": asdict(result.figures) if result.figures is not None else None,
-        "words": [str(word) for word in result.words],
+        "words": [str(word) for word in result.findings],
         "seconds": round(decoded.seconds, 3),
         "peak_bytes": decoded.peak,
         "note": _text(decoded.note),
@@ -167,7 +167,7 @@ def _lines(result: Result) -> list[str]:
     shown += [f"{decoded.seconds:.2f} s"]
     shown += [megabytes(decoded.peak)] if decoded.peak is not None else []
     note = [str(decoded.note)] if decoded.note is not None else []
-    return [", ".join(shown), ", ".join(str(word) for word in result.words), *note]
+    return [", ".join(shown), ", ".join(str(word) for word in result.findings), *note]
 
 
 def _print(rows: Sequence[dict[str, Any]], sheet: Path) -> None:
@@ -183,5 +183,5 @@ def _print(rows: Sequence[dict[str, Any]], sheet: Path) -> None:
         print(f"{sheet}: those that gave a picture, side by side")
 
 
-def _text(sentence: Sentence | None) -> str | None:
-    return str(sentence) if sentence is not None else None
+def _text(message: Message | None) -> str | None:
+    return str(message) if message is not None else None

@@ -14,9 +14,9 @@ from ..files.conversion import DTYPES, Converted, convert, described, find_twin,
 from ..library import Folder, collisions, scan
 from ..library.verification import Outcome, Verification, can_look_at_numbers, verify
 from ..maintenance import summary_of
+from ..messages import megabytes, msg
 from ..records import HashStore
 from ..records.verdict import HOSTS, AskFirst, Refused, Verdict, obstacle_of
-from ..sentences import megabytes, say
 from ..sync import worst
 from .shared import (
     Known,
@@ -156,7 +156,7 @@ def _fields(record: FileRecord, answer: Verdict) -> dict[str, Any]:
         "weights_fingerprint": prints.weights if prints is not None else None,
         "encoder_fingerprint": prints.encoder if prints is not None else None,
         **fields_of(answer),
-        "problems": [{"code": problem.code, "message": str(problem.sentence)} for problem in record.problems],
+        "problems": [{"code": problem.code, "message": str(problem.message)} for problem in record.problems],
         "metadata": dict(record.metadata),
     }
 
@@ -168,7 +168,7 @@ def _inspection_text(record: FileRecord, answer: Verdict, host: str, found: Veri
     sentences = [_what(record), _whose(record.family), _can(answer, host)]
     if found is not None and found.reason is not None and str(found.reason) not in sentences[-1]:
         sentences.append(str(found.reason))
-    return [str(record.path), *(f"  {sentence}" for sentence in sentences), *details]
+    return [str(record.path), *(f"  {message}" for message in sentences), *details]
 
 
 def _what(record: FileRecord) -> str:
@@ -200,9 +200,9 @@ def _whose(family: FamilyGuess) -> str:
 
 def _can(answer: Verdict, host: str) -> str:
     obstacle = obstacle_of(answer)
-    said = [answer.reason.sentence] if isinstance(answer, Refused | AskFirst) else []
+    said = [answer.reason.message] if isinstance(answer, Refused | AskFirst) else []
     if obstacle is not None:
-        said.append(say("{obstacle} Convert it: python -m vae_manager convert IN OUT", obstacle=obstacle.sentence))
+        said.append(msg("{obstacle} Convert it: python -m vae_manager convert IN OUT", obstacle=obstacle.message))
     return " ".join(map(str, said)) or f"{host} can load it as it is."
 
 
@@ -241,7 +241,7 @@ def run_verify(options: argparse.Namespace) -> int:
     catalogue, folder = load_catalogue(options), folder_of(options)
     has_numbers = can_look_at_numbers()
     if options.numbers and not has_numbers:
-        raise UsageError(say("--numbers needs numpy, which is not installed here."))
+        raise UsageError(msg("--numbers needs numpy, which is not installed here."))
     known = Known(data_of(options, folder))
     paths = options.files or [file.path for file in scan([Folder(folder)])]
     outcomes = Outcomes(json=options.json)
@@ -305,7 +305,7 @@ def add_convert_options(command: argparse.ArgumentParser) -> None:
 def run_convert(options: argparse.Namespace) -> int:
     source, target = options.source, options.target
     if options.dtype is not None and importlib.util.find_spec("numpy") is None:
-        raise UsageError(say("--dtype needs numpy, which is not installed here."))
+        raise UsageError(msg("--dtype needs numpy, which is not installed here."))
     hashes = HashStore()
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
         report = bar.of(source)

@@ -32,8 +32,8 @@ from ..errors import NotFoundError
 from ..files import FileRecord, inspect
 from ..files.state_file import damage_notices
 from ..library import Folder, collisions, scan
+from ..messages import Message, megabytes, msg
 from ..records.verdict import HOSTS, Verdict
-from ..sentences import Sentence, megabytes, say
 from ..sync import Outcome, Plan, bring, look, read_declared, worst
 from .shared import (
     VAE_FOLDER,
@@ -213,7 +213,7 @@ def _vae_folder(options: argparse.Namespace, webui: Installation | None) -> Path
 
 def _existing(folder: Path) -> Path:
     if not folder.is_dir():
-        raise NotFoundError(say("There is no folder {path}.", path=folder))
+        raise NotFoundError(msg("There is no folder {path}.", path=folder))
     return folder
 
 
@@ -237,7 +237,7 @@ def _files(options: argparse.Namespace, webui: Installation | None) -> dict[str,
     folder = _vae_folder(options, webui)
     if folder is None:
         return {"files": None, "unreadable_folders": 0, "catalogue_problems": 0, "damaged": []}
-    unreadable: list[Sentence] = []
+    unreadable: list[Message] = []
     found = {file.path: file for file in scan([Folder(folder)], unreadable.append)}
     catalogue, data = load(), data_of(options, folder)
     known = Known(data)
@@ -379,7 +379,7 @@ def _print(outcome: Outcome, answer: Verdict | None) -> None:
     if outcome.error is not None:
         print_problem(f"{name}: {outcome.error}")
     if answer is not None and answer.reason is not None:
-        print_problem(answer.reason.sentence)
+        print_problem(answer.reason.message)
     print(f"{_state(outcome):<10} {name if outcome.delivery is None else delivery_text(outcome.delivery)}", flush=True)
 
 

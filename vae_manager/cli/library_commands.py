@@ -14,11 +14,11 @@ from ..errors import Cancelled, NotFoundError, RefusedError, UsageError, VaeMana
 from ..files import FileRecord, inspect
 from ..library import Folder, safe_move, scan
 from ..library.family_evidence import Group, by_hash, by_weights
-from ..library.moving import Surroundings, adopt
+from ..library.moving import LibraryContext, adopt
 from ..library.trash import empty, remove, removed, restore
-from ..sentences import megabytes, say
+from ..messages import megabytes, msg
 from ..sync import worst
-from ..transfer import Network, Order, deliver, proposed_name
+from ..transfer import DownloadRequest, Network, download_file, proposed_name
 from .shared import (
     Bar,
     Known,
@@ -103,33 +103,33 @@ def run_get(options: argparse.Namespace) -> int:
     with stopped_by_ctrl_c() as stop:
         order = _order(options, network, stop)
         with progress_bar(options, order.file_name) as report:
-            delivery = deliver(order, network=network, report=report, stop=stop)
+            delivery = download_file(order, network=network, report=report, stop=stop)
     answer = judge(inspect(delivery.path), options)
     if options.json:
         print_json({**delivery_fields(delivery), **fields_of(answer)})
         return 0
     if answer.reason is not None:
-        print_problem(answer.reason.sentence)
+        print_problem(answer.reason.message)
     print(delivery_text(delivery))
     return 0
 
 
-def _order(options: argparse.Namespace, network: Network, stop: threading.Event) -> Order:
+def _order(options: argparse.Namespace, network: Network, stop: threading.Event) -> DownloadRequest:
     folder = folder_of(options)
     text = options.source
     if ":" in text or "/" in text:
         source = parse_source(text)
-        return Order((source,), folder, _file_name(source, network, stop), None)
+        return DownloadRequest((source,), folder, _file_name(source, network, stop), None)
     entry = load_catalogue(options).entry(text)
     if (reason := refusal_of(options)(entry)) is not None:
         raise RefusedError(reason)
-    return Order(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
+    return DownloadRequest(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
 
 
 def _file_name(source: Source, network: Network, stop: threading.Event) -> str:
     name = proposed_name(source, network=network, stop=stop)
     if not is_vae_file_name(name):
-        raise UsageError(say("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=name))
+        raise UsageError(msg("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=name))
     return name
 
 
@@ -145,7 +145,7 @@ def add_adopt_options(command: argparse.ArgumentParser) -> None:
 
 def run_adopt(options: argparse.Namespace) -> int:
     if options.name is not None and len(options.files) > 1:
-        raise UsageError(say("One name cannot be given to {count} files.", count=len(options.files)))
+        raise UsageError(msg("One name cannot be given to {count} files.", count=len(options.files)))
     folder = folder_of(options)
     known = Known(data_of(options, folder))
     rows: list[dict[str, object]] = []
@@ -259,7 +259,7 @@ def run_remove(options: argparse.Namespace) -> int:
 
 
 def _removed(
-    name: Path, folder: Path, trash: Path, around: Surroundings, bar: Bar, stop: threading.Event
+    name: Path, folder: Path, trash: Path, around: LibraryContext, bar: Bar, stop: threading.Event
 ) -> dict[str, object]:
     here = [path for path in (name, folder / name) if path.is_symlink() or path.exists()]
     gone = remove(here[0] if here else name, trash, around, report=bar.of(name), stop=stop)
@@ -287,7 +287,7 @@ def run_trash(options: argparse.Namespace) -> int:
     data = data_of(options, folder)
     trash = data / "trash"
     if (options.act == "restore") != bool(options.names) or (options.name is not None and len(options.names) != 1):
-        raise UsageError(say("trash restore takes names, one with --as; trash list and trash empty take none."))
+        raise UsageError(msg("trash restore takes names, one with --as; trash list and trash empty take none."))
     if options.act == "restore":
         return _restore(options, trash, Known(data).around(folder))
     return _list(options, trash) if options.act == "list" else _empty(options, trash)
@@ -319,7 +319,7 @@ def _list(options: argparse.Namespace, trash: Path) -> int:
     return 0
 
 
-def _restore(options: argparse.Namespace, trash: Path, around: Surroundings) -> int:
+def _restore(options: argparse.Namespace, trash: Path, around: LibraryContext) -> int:
     outcomes = Outcomes(json=options.json)
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
         for name in options.names:
@@ -334,11 +334,11 @@ def _restore(options: argparse.Namespace, trash: Path, around: Surroundings) -> 
 
 
 def _restored(
-    name: str, new_name: str | None, trash: Path, around: Surroundings, bar: Bar, stop: threading.Event
+    name: str, new_name: str | None, trash: Path, around: LibraryContext, bar: Bar, stop: threading.Event
 ) -> dict[str, object]:
     gone = next((gone for gone in removed(trash) if gone.file.name == Path(name).name), None)
     if gone is None:
-        raise NotFoundError(say("The trash {trash} has no file {file}.", trash=trash, file=name))
+        raise NotFoundError(msg("The trash {trash} has no file {file}.", trash=trash, file=name))
     path = restore(gone, around, name=new_name, report=bar.of(Path(name)), stop=stop)
     return {"path": str(path), "files": list(gone.names), "text": f"{path}: is back"}
 

@@ -21,16 +21,16 @@ from ..files import FileRecord, identity_of, inspect
 from ..files.record import Fingerprints
 from ..files.tensor_data import find_nan
 from ..library import Folder, scan
-from ..library.family_evidence import Guesses, OwnWords, entries_by_weights, entry_of, family_of, known_weights
+from ..library.family_evidence import FamilyOverrides, Guesses, entries_by_weights, entry_of, family_of, known_weights
 from ..library.index import Index
 from ..library.journal import Journal
-from ..library.moving import Memory, Surroundings
+from ..library.moving import LibraryContext, Memory
 from ..library.verification import Outcome, Verification, VerificationStore, can_look_at_numbers
 from ..maintenance import OWN, Recovery
+from ..messages import Message, megabytes, msg
 from ..records import HashStore, RecordStore
 from ..records.verdict import HOSTS, AskFirst, Refused, Usable, UsableAfter, Verdict, obstacle_of, verdict
-from ..sentences import Sentence, megabytes, say
-from ..transfer import Delivery, Network, Progress
+from ..transfer import DownloadResult, Network, Progress
 
 __all__ = ["fields_of", "judge", "verification_fields", "with_host"]
 
@@ -87,7 +87,7 @@ def _rate(text: str) -> float:
 # -- from options --------------------------------------------------------------------------------------------------
 def load_catalogue(options: argparse.Namespace) -> Catalogue:
     if options.catalogue is not None and not options.catalogue.is_file():
-        raise NotFoundError(say("There is no catalogue file {path}.", path=options.catalogue))
+        raise NotFoundError(msg("There is no catalogue file {path}.", path=options.catalogue))
     catalogue = load(options.catalogue)
     for problem in catalogue.problems:
         print_problem(problem)
@@ -116,16 +116,16 @@ def network_of(options: argparse.Namespace) -> Network:
     )
 
 
-def refusal_of(options: argparse.Namespace) -> Callable[[Entry], Sentence | None]:
+def refusal_of(options: argparse.Namespace) -> Callable[[Entry], Message | None]:
     """Why an entry must not be fetched: it is only recognised, or its terms were not accepted; None: it may be."""
 
-    def refusal(entry: Entry) -> Sentence | None:
+    def refusal(entry: Entry) -> Message | None:
         if not entry.offered:
             return not_offered(entry)
         licence = entry.licence
         if licence is None or licence.permissive or options.accept_terms:
             return None
-        return say(
+        return msg(
             "{vae} is published under {licence} ({link}). Read it, then run the command again with --accept-terms.",
             vae=entry.name,
             licence=licence.name,
@@ -172,7 +172,7 @@ def shown(text: object) -> str:
     )
 
 
-def delivery_fields(delivery: Delivery) -> dict[str, Any]:
+def delivery_fields(delivery: DownloadResult) -> dict[str, Any]:
     return {
         "path": str(delivery.path),
         "sha256": delivery.sha256,
@@ -183,7 +183,7 @@ def delivery_fields(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def delivery_text(delivery: Delivery) -> str:
+def delivery_text(delivery: DownloadResult) -> str:
     proof = "proven" if delivery.proven else "NOT proven: nobody publishes a hash for it"
     how = "was there already" if delivery.already_there else f"{megabytes(delivery.size)}"
     return f"{delivery.path}: {how}, {proof}, SHA-256 {delivery.sha256}"
@@ -298,7 +298,7 @@ def fields_of(answer: Verdict) -> dict[str, Any]:
         "loadable": isinstance(answer, Usable | AskFirst) and not is_convertible,
         "convertible": is_convertible,
         "code": reason.code if reason is not None else None,
-        "reason": str(reason.sentence) if reason is not None else None,
+        "reason": str(reason.message) if reason is not None else None,
     }
 
 
@@ -332,17 +332,17 @@ class Known:
         self._data = data
         place = data if data is not None and data.is_dir() else None
         if data is not None and place is None and data.name != OWN:  # one that the person has named
-            print_problem(say("There is no folder {path}, so nothing that was found out before is known.", path=data))
+            print_problem(msg("There is no folder {path}, so nothing that was found out before is known.", path=data))
         self.records = RecordStore(place)
         self.hashes = HashStore(self.records)
         self.index = Index(self.records, self.hashes)
-        self.words = OwnWords(place / "families.json") if place is not None else None
+        self.words = FamilyOverrides(place / "families.json") if place is not None else None
         self.guesses = Guesses(self.records)
         self.verifications = VerificationStore(lambda: self.records)
         self.records.load()
         if self.records.is_busy:
             print_problem(
-                say("{file} is locked by another program: what it remembers is left out.", file=self.records.path)
+                msg("{file} is locked by another program: what it remembers is left out.", file=self.records.path)
             )
 
     def look(
@@ -360,7 +360,7 @@ class Known:
                 self._look_at_numbers(header, stop)
         identity = identity_of(path)
         if identity is None:
-            raise NotFoundError(say("There is no file {path}.", path=path))
+            raise NotFoundError(msg("There is no file {path}.", path=path))
         return self.index.completed(header, identity)
 
     def neighbours(self, paths: Sequence[Path]) -> Sequence[FileRecord]:
@@ -431,12 +431,12 @@ class Known:
         """End or take back what commands left half done in a VAE folder when they were killed."""
         Recovery(self._data or folder / OWN, self._memories, print_problem).run([folder])
 
-    def around(self, folder: Path) -> Surroundings:
+    def around(self, folder: Path) -> LibraryContext:
         """The rest of a VAE folder that no WebUI is known to be using."""
         self.recover(folder)
         folders = [Folder(folder)]
         journal = Journal(self._data) if self._data is not None else None
-        return Surroundings(scan(folders), folders, memories=self._memories(), journal=journal)
+        return LibraryContext(scan(folders), folders, memories=self._memories(), journal=journal)
 
     def _memories(self) -> Sequence[Memory]:
         words = [self.words] if self.words is not None else []

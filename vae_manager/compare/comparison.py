@@ -23,9 +23,9 @@ from threading import Event
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..errors import Cancelled, IntegrityError, OutOfMemoryError, VaeManagerError
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 from ..swap.swapper import is_out_of_memory
-from ..swap.weights import checksums, lent, places
+from ..swap.weights import checksums, named_tensors, temporary_weights
 from .comparison_store import Candidate, Decoded, Encoder, Model, Step
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ LEVELS: Final = 127.5
 class Picture(NamedTuple):
     tensor: torch.Tensor
     """[3, height, width], of about -1 … 1, on the CPU, as the decoder gave it."""
-    note: Sentence | None
+    note: Message | None
     """How it is less than what was asked for."""
 
 
@@ -87,11 +87,11 @@ def encoded(model: Model, tensors: Tensors | None, picture: torch.Tensor, dtype:
             if not is_out_of_memory(error):
                 raise
     _give_back()
-    raise OutOfMemoryError(say("There is not enough memory to encode this picture. Take a smaller one."))
+    raise OutOfMemoryError(msg("There is not enough memory to encode this picture. Take a smaller one."))
 
 
 def _lending(model: Model, tensors: Tensors | None) -> AbstractContextManager[None]:
-    return lent(places(model.module), tensors) if tensors is not None else nullcontext()
+    return temporary_weights(named_tensors(model.module), tensors) if tensors is not None else nullcontext()
 
 
 def _give_back() -> None:
@@ -115,14 +115,14 @@ def _by_tiles(decode: Decode, latent: torch.Tensor, wraps: bool) -> Picture:
             continue
         return Picture(
             picture,
-            say(
+            msg(
                 "Approximate: decoded in tiles, since the memory does not suffice for the whole. Largest error {error} "
                 "of 255, measured on its middle, decoded whole and in tiles of half the size.",
                 error=error,
             ),
         )
     _give_back()
-    raise OutOfMemoryError(say("There is not enough memory to decode this picture, not even in tiles."))
+    raise OutOfMemoryError(msg("There is not enough memory to decode this picture, not even in tiles."))
 
 
 def in_tiles(decode: Decode, latent: torch.Tensor, side: int, wraps: bool = False) -> torch.Tensor:
@@ -199,7 +199,7 @@ def decode_all(
         shared = _shared_latent(model, source)
         for done, candidate in enumerate(candidates):
             if stop is not None and stop.is_set():
-                raise Cancelled(say("The comparison was stopped. The VAE in use is unchanged."))
+                raise Cancelled(msg("The comparison was stopped. The VAE in use is unchanged."))
             report(Step(done, len(candidates), candidate.vae))
             yield _decoded(model, source, shared, candidate)
         report(Step(len(candidates), len(candidates), ""))
@@ -208,13 +208,13 @@ def decode_all(
 @contextmanager
 def unchanged(model: Model) -> Iterator[None]:
     """Raise IntegrityError where the module has other weights afterwards, even if what is done inside raises too."""
-    before = checksums(places(model.module))
+    before = checksums(named_tensors(model.module))
     try:
         yield
     finally:
-        if checksums(places(model.module)) != before:
+        if checksums(named_tensors(model.module)) != before:
             raise IntegrityError(
-                say("The VAE in use is not what it was before the comparison. Choose it again, or load the checkpoint.")
+                msg("The VAE in use is not what it was before the comparison. Choose it again, or load the checkpoint.")
             )
 
 
@@ -243,7 +243,7 @@ def _shared_latent(model: Model, source: torch.Tensor | Encoder) -> torch.Tensor
         return source
     if source.each:
         return None
-    return encoded(model, None, to_tensor(source.picture, model.factor), _dtype(places(model.module)))
+    return encoded(model, None, to_tensor(source.picture, model.factor), _dtype(named_tensors(model.module)))
 
 
 def _decoded(
@@ -251,7 +251,7 @@ def _decoded(
 ) -> Decoded:
     started = time.perf_counter()
 
-    def failed(error: Sentence, *, nan: bool = False) -> Decoded:
+    def failed(error: Message, *, nan: bool = False) -> Decoded:
         return Decoded(candidate.vae, None, time.perf_counter() - started, nan=nan, error=error)
 
     try:
@@ -260,13 +260,13 @@ def _decoded(
         with _memory(model.device) as memory:
             picture, note, nan = _picture(model, source, shared, tensors)
     except VaeManagerError as error:
-        return failed(error.sentence)
+        return failed(error.message)
     except RuntimeError as error:  # of torch
         reason = f"{type(error).__name__}: {error}"[:300]
-        return failed(say("This VAE cannot decode the picture ({error}).", error=reason))
+        return failed(msg("This VAE cannot decode the picture ({error}).", error=reason))
     seconds = time.perf_counter() - started
     if not bool(picture.isfinite().all()):
-        return failed(say("This VAE gave no picture (NaN)."), nan=True)
+        return failed(msg("This VAE gave no picture (NaN)."), nan=True)
     pixels = to_pixels(picture)
     if isinstance(source, Encoder):
         pixels = pixels[: source.picture.shape[0], : source.picture.shape[1]]
@@ -275,14 +275,14 @@ def _decoded(
 
 def _picture(
     model: Model, source: torch.Tensor | Encoder, shared: torch.Tensor | None, tensors: Tensors | None
-) -> tuple[torch.Tensor, Sentence | None, bool]:
+) -> tuple[torch.Tensor, Message | None, bool]:
     """The picture, what is to be said of it, and whether there was NaN at first.
 
     The host looks at the first number alone, and converts the weights that it has: so the same is done here.
     """
-    dtype = _dtype(tensors if tensors is not None else places(model.module))
+    dtype = _dtype(tensors if tensors is not None else named_tensors(model.module))
 
-    def made(tensors: Tensors | None, dtype: torch.dtype) -> tuple[torch.Tensor, Sentence | None]:
+    def made(tensors: Tensors | None, dtype: torch.dtype) -> tuple[torch.Tensor, Message | None]:
         latent = shared
         if latent is None:
             assert isinstance(source, Encoder)
@@ -295,10 +295,10 @@ def _picture(
         return picture, note, False
     wider = {
         name: tensor.data.to(better) if tensor.is_floating_point() else tensor.data
-        for name, tensor in (tensors if tensors is not None else places(model.module)).items()
+        for name, tensor in (tensors if tensors is not None else named_tensors(model.module)).items()
     }
     picture, note = made(wider, better)
-    return picture, note or say("It gave no picture at first (NaN), and was decoded anew with more precision."), True
+    return picture, note or msg("It gave no picture at first (NaN), and was decoded anew with more precision."), True
 
 
 def _dtype(tensors: Tensors) -> torch.dtype:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..sentences import Sentence
+from ..messages import Message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,9 +31,9 @@ __all__ = [
     "Comparisons",
     "Decoded",
     "Encoder",
-    "Kept",
-    "KeptLatents",
     "Model",
+    "RecentLatents",
+    "RecentPicture",
     "Result",
     "State",
     "Step",
@@ -98,10 +98,10 @@ class Decoded:
     """Bytes of the GPU's memory that the decode took on top; None on a CPU."""
     nan: bool = False
     """It gave NaN in the precision that the host is set to."""
-    note: Sentence | None = None
-    foreign: Sentence | None = None
+    note: Message | None = None
+    foreign: Message | None = None
     """Said of Built-in where it is another checkpoint's than made the picture: no infotext can tell that."""
-    error: Sentence | None = None
+    error: Message | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ class Result:
     decoded: Decoded
     figures: Figures | None = None
     """Against the reference; None for the reference itself, where there is no picture, and until they are known."""
-    words: tuple[Sentence, ...] = ()
+    findings: tuple[Message, ...] = ()
     infotext: str | None = None
     """For a picture that is saved, in the host's form."""
 
@@ -138,7 +138,7 @@ class Comparison:
     """One comparison as it stands at one moment."""
 
     id: str
-    title: str | Sentence
+    title: str | Message
     """Whose picture it is of."""
     vaes: Sequence[str]
     """The words of the choices, in the order in which they decode; the first is the reference unless there is an
@@ -147,14 +147,14 @@ class Comparison:
     """The picture that was encoded; None where a latent was kept."""
     infotext: str | None = None
     """Of the picture that was kept, with the VAE that decoded it then."""
-    note: Sentence | None = None
+    note: Message | None = None
     """What else made the picture that was shown."""
     state: State = State.WAITING
     step: Step | None = None
     results: tuple[Result, ...] = ()
     """As they have come."""
-    error: Sentence | None = None
-    waits_for: Sentence | None = None
+    error: Message | None = None
+    waits_for: Message | None = None
     seconds: float | None = None
     """From its turn to the last picture."""
     when: float = 0.0
@@ -239,7 +239,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class RecentPicture:
     """One picture, before it was one."""
 
     id: str
@@ -262,9 +262,9 @@ class Kept:
     checkpoint: Checkpoint
     vae: str | None
     """The file of the VAE that decoded it; None: the checkpoint's own."""
-    note: Sentence | None = None
+    note: Message | None = None
     """What else made the picture that was shown: a comparison shows it without that."""
-    why_not: Sentence | None = None
+    why_not: Message | None = None
     """Why it cannot be compared; None: it can."""
 
     @property
@@ -272,13 +272,13 @@ class Kept:
         return self.latent.numel() * self.latent.element_size() if self.latent is not None else 0
 
 
-class KeptLatents:
+class RecentLatents:
     """The last pictures, the oldest going first. Safe to use from any thread."""
 
     def __init__(self, bound_count: Callable[[], int], bound_bytes: Callable[[], int]) -> None:
         """The most pictures and the most bytes of latents; both are asked each time, and 0 of either keeps nothing."""
         self._bound_count, self._bound_bytes = bound_count, bound_bytes
-        self._generations: tuple[Sequence[Kept], ...] = ()
+        self._generations: tuple[Sequence[RecentPicture], ...] = ()
         self._lock = threading.Lock()
 
     @property
@@ -289,18 +289,18 @@ class KeptLatents:
     def nbytes(self) -> int:
         return sum(kept.nbytes for kept in self.all())
 
-    def all(self) -> Sequence[Kept]:
+    def all(self) -> Sequence[RecentPicture]:
         """The newest first; of one generation, in the order of its pictures."""
         return [kept for generation in self._generations for kept in generation]
 
-    def get(self, id: str) -> Kept | None:
+    def get(self, id: str) -> RecentPicture | None:
         return next((kept for kept in self.all() if kept.id == id), None)
 
-    def of_infotext(self, infotext: str) -> Kept | None:
+    def of_infotext(self, infotext: str) -> RecentPicture | None:
         """The newest picture that bears this text: which one a person looks at is known by it."""
         return next((kept for kept in self.all() if kept.infotext == infotext), None)
 
-    def put(self, pictures: Iterable[Kept]) -> None:
+    def put(self, pictures: Iterable[RecentPicture]) -> None:
         """Add the pictures of one generation, then drop what is too much."""
         with self._lock:
             self._generations = (list(pictures), *self._generations)
@@ -316,7 +316,7 @@ class KeptLatents:
         count, left = (self._bound_count(), self._bound_bytes()) if self.wanted else (0, 0)
         generations = []
         for generation in self._generations:
-            fitting: list[Kept] = []
+            fitting: list[RecentPicture] = []
             for kept in reversed(generation):
                 count, left = count - 1, left - kept.nbytes
                 if count < 0 or left < 0:

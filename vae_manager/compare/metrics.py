@@ -22,7 +22,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 SMALLEST: Final = 64
 """Pixels along one side of the pieces of pictures that people were asked about."""
 WEIGHTS: Final = "alexnet-owt-*.pth"
-BROKEN: Final = (
+ERROR: Final = (
     *(ImportError, AttributeError, RuntimeError),  # packages that do not go together
     *(OSError, EOFError, UnpicklingError, TypeError, ValueError),  # a file that is not whole, or that a host refuses
 )
@@ -100,7 +100,7 @@ def _network() -> Any:
         import lpips
 
         return lpips.LPIPS(net="alex", verbose=False)
-    except BROKEN as error:  # a figure less is no reason to fail
+    except ERROR as error:  # a figure less is no reason to fail
         logger.warning("LPIPS is left out: %s: %s", type(error).__name__, error)
         return None
 
@@ -320,29 +320,29 @@ class Wrong(enum.Enum):
     UNKNOWN = "unknown"
 
 
-def in_words(figures: Figures, wrong: Wrong = Wrong.OTHER) -> tuple[Sentence, ...]:
+def in_words(figures: Figures, wrong: Wrong = Wrong.OTHER) -> tuple[Message, ...]:
     """What is seen, most striking first; always something. To be joined by commas."""
     if figures.identical:
-        return (say("the same picture, bit for bit"),)
+        return (msg("the same picture, bit for bit"),)
     if is_other(figures):
         return (_another(wrong),)
     said = [
-        *_either(figures.lightness, BRIGHTER, say("brighter"), say("darker")),
-        *_either(figures.saturation, SATURATED, say("more saturated"), say("less saturated")),
-        *_either(figures.contrast, CONTRAST, say("more contrast"), say("less contrast")),
-        *_either(figures.green_red, TINTED, say("redder"), say("greener")),
-        *_either(figures.blue_yellow, TINTED, say("yellower"), say("bluer")),
+        *_either(figures.lightness, BRIGHTER, msg("brighter"), msg("darker")),
+        *_either(figures.saturation, SATURATED, msg("more saturated"), msg("less saturated")),
+        *_either(figures.contrast, CONTRAST, msg("more contrast"), msg("less contrast")),
+        *_either(figures.green_red, TINTED, msg("redder"), msg("greener")),
+        *_either(figures.blue_yellow, TINTED, msg("yellower"), msg("bluer")),
     ]
-    detail_said = _either(detail(figures), SHARPER, say("sharper"), say("softer"))
+    detail_said = _either(detail(figures), SHARPER, msg("sharper"), msg("softer"))
     if not said and not detail_said and figures.psnr is not None and figures.psnr >= NEARLY:
-        return (say("no difference that could be seen"),)
-    return (*said, *(detail_said or (say("same detail"),)))
+        return (msg("no difference that could be seen"),)
+    return (*said, *(detail_said or (msg("same detail"),)))
 
 
-def of_reference(wrong: Wrong) -> tuple[Sentence, ...]:
+def of_reference(wrong: Wrong) -> tuple[Message, ...]:
     """Return the words for the reference itself; none if it fits."""
     if wrong is Wrong.REFERENCE:
-        return (say("made for other latents, or broken"),)
+        return (msg("made for other latents, or broken"),)
     return ()
 
 
@@ -351,12 +351,12 @@ def is_other(figures: Figures) -> bool:
     return figures.psnr is not None and figures.psnr < OTHER
 
 
-def _another(wrong: Wrong) -> Sentence:
+def _another(wrong: Wrong) -> Message:
     if wrong is Wrong.REFERENCE:
-        return say("another picture: the reference was made for other latents, or is broken")
+        return msg("another picture: the reference was made for other latents, or is broken")
     if wrong is Wrong.UNKNOWN:
-        return say("another picture: one of the two VAEs was made for other latents, or is broken")
-    return say("another picture: it was made for other latents, or is broken")
+        return msg("another picture: one of the two VAEs was made for other latents, or is broken")
+    return msg("another picture: it was made for other latents, or is broken")
 
 
 def detail(figures: Figures) -> float:
@@ -364,7 +364,7 @@ def detail(figures: Figures) -> float:
     return (1 + figures.sharpness) / (1 + figures.contrast) ** 2 - 1 if figures.contrast > -1 else 0.0
 
 
-def _either(value: float, limit: float, more: Sentence, less: Sentence) -> tuple[Sentence, ...]:
+def _either(value: float, limit: float, more: Message, less: Message) -> tuple[Message, ...]:
     if value >= limit:
         return (more,)
     return (less,) if value <= -limit else ()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..errors import IntegrityError
-from ..sentences import say
+from ..messages import msg
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -123,7 +123,7 @@ def read_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS, max_byte
         with source.open("rb") as file:
             source = file.read(max_bytes + 1)
     if len(source) > max_bytes:
-        raise IntegrityError(say("The picture's file has more than {count} MB.", count=max_bytes // 2**20))
+        raise IntegrityError(msg("The picture's file has more than {count} MB.", count=max_bytes // 2**20))
     try:
         with Image.open(io.BytesIO(source), formats=FORMATS) as image:
             width, height = image.size
@@ -133,14 +133,14 @@ def read_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS, max_byte
         raise _too_large(max_pixels) from error
     except Exception as error:  # Pillow raises all kinds of errors over a damaged file
         raise IntegrityError(
-            say("The picture is no PNG, JPEG or WEBP, or it is damaged. Save it as a PNG and try again.")
+            msg("The picture is no PNG, JPEG or WEBP, or it is damaged. Save it as a PNG and try again.")
         ) from error
     raise _too_large(max_pixels)
 
 
 def _too_large(max_pixels: int) -> IntegrityError:
     return IntegrityError(
-        say("The picture has more than {count} megapixels. Scale it down and try again.", count=max_pixels // 1_000_000)
+        msg("The picture has more than {count} megapixels. Scale it down and try again.", count=max_pixels // 1_000_000)
     )
 
 

@@ -8,7 +8,7 @@ import torch
 
 from ..errors import RefusedError
 from ..files.architecture import Shapes, architecture_of, shapes_of
-from ..sentences import say
+from ..messages import msg
 from ..swap import read_vae
 from .comparison_store import Model
 from .network import AutoencoderKL, Config
@@ -24,7 +24,7 @@ def model_of(path: Path, device: torch.device) -> Model:
     tensors = read_vae(path)
     config = config_of({name: tuple(tensor.shape) for name, tensor in tensors.items()})
     if config is None:
-        raise RefusedError(say("{file} holds no VAE whose network is known here.", file=path.name))
+        raise RefusedError(msg("{file} holds no VAE whose network is known here.", file=path.name))
     vae = AutoencoderKL(config)
     vae.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     vae.eval().requires_grad_(False).to(device)

@@ -2,17 +2,17 @@
 
 from .addresses import Keys
 from .history import Ending, History, Past
-from .queue import Download, Downloads, LeftOver, Pending, Wanted, key_of
+from .queue import Download, DownloadItem, Downloads, Pending, UnfinishedDownload, key_of
 
 __all__ = [
     "Download",
+    "DownloadItem",
     "Downloads",
     "Ending",
     "History",
     "Keys",
-    "LeftOver",
     "Past",
     "Pending",
-    "Wanted",
+    "UnfinishedDownload",
     "key_of",
 ]

@@ -20,44 +20,47 @@ from typing import TYPE_CHECKING, Any, Final
 from ..catalogue import HubSource, LocalSource, Source
 from ..errors import DiskError, RefusedError, UsageError
 from ..files.state_file import StateFile, pairs_of
-from ..sentences import say
+from ..messages import msg
 
 if TYPE_CHECKING:
-    from ..transfer import Network, Order
+    from ..transfer import DownloadRequest, Network
 
 
 NetworkFor = Callable[[tuple[Source, ...]], "Network"]
 """How the network is used for these sources."""
 
 
-def typed(text: str, folder: Path, network: NetworkFor, *, strangers: bool) -> Order:
-    """The order for `hub:owner/repo/path`, `civitai:version`, an https address, a bucket's, or, unless `strangers` can
-    open the page, a file's path. Where only the server knows the file's name, it is asked."""
+def typed(text: str, folder: Path, network: NetworkFor, *, remote_users: bool) -> DownloadRequest:
+    """Return the request for an address that a person typed: `hub:owner/repo/path`, `civitai:version`, https, a bucket.
+
+    The path of a local file is taken too, unless `remote_users` can open the page. If only the server has the file's
+    name, the server is asked for it.
+    """
     from ..catalogue.schema import parse_source
-    from ..transfer import Order, proposed_name
+    from ..transfer import DownloadRequest, proposed_name
 
     source = parse_source(text)
-    check(source, strangers=strangers)
+    check(source, remote_users=remote_users)
     name = proposed_name(source, network=network((source,)), stop=threading.Event())
     if not name.lower().endswith(".safetensors"):
         raise RefusedError(
-            say("{file} is no .safetensors file. Other formats can carry code, so the page fetches none.", file=name)
+            msg("{file} is no .safetensors file. Other formats can carry code, so the page fetches none.", file=name)
         )
-    return Order((source,), folder, name, None)
+    return DownloadRequest((source,), folder, name, None)
 
 
-def check(source: Source, *, strangers: bool) -> None:
+def check(source: Source, *, remote_users: bool) -> None:
     """Raises RefusedError for a file of this machine, where people elsewhere could ask for it."""
-    if strangers and isinstance(source, LocalSource):
+    if remote_users and isinstance(source, LocalSource):
         raise RefusedError(
-            say("This WebUI can be reached from other machines, so the page reads no files of this one by their path.")
+            msg("This WebUI can be reached from other machines, so the page reads no files of this one by their path.")
         )
 
 
-def must_be_public(sources: tuple[Source, ...], *, strangers: bool) -> bool:
+def must_be_public(sources: tuple[Source, ...], *, remote_users: bool) -> bool:
     """Whether no address of a private network may be asked, and no storage that this machine is signed in to: for what
     anybody may have typed. A hub is at the endpoint that the owner has set."""
-    return strangers and not all(isinstance(source, HubSource) for source in sources)
+    return remote_users and not all(isinstance(source, HubSource) for source in sources)
 
 
 CIVITAI: Final = "civitai.com"
@@ -82,7 +85,7 @@ class Keys:
     def save(self, host: str, key: str) -> None:
         key = key.strip()
         if not _KEY.fullmatch(key):
-            raise UsageError(say("This is not an API key: letters and digits in one piece, copied whole."))
+            raise UsageError(msg("This is not an API key: letters and digits in one piece, copied whole."))
         with self._lock:
             self._write({**self.all(), host: key})
 
@@ -95,7 +98,7 @@ class Keys:
             self._file.write(dict(keys) or None)
         except OSError as error:
             raise DiskError(
-                say("{path} cannot be written: {reason}", path=self._file.path, reason=error.strerror or error)
+                msg("{path} cannot be written: {reason}", path=self._file.path, reason=error.strerror or error)
             ) from error
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from ..files.disk import rename_over
 from ..files.state_file import UNREADABLE, StateFile, finite, parse_json, text, whole
-from ..sentences import Sentence, from_data, to_data
+from ..messages import Message, from_data, to_data
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Past:
     """How long it ran, pauses left out."""
     fetched: int = 0
     """Bytes that came over the network in that time."""
-    problem: Sentence | None = None
+    problem: Message | None = None
     """Why it failed; or, of what was delivered, what is wrong with it."""
 
     @property

@@ -26,13 +26,13 @@ from typing import TYPE_CHECKING, Any, Final
 from ..catalogue import HttpsSource, Source
 from ..errors import RefusedError
 from ..files.state_file import StateFile, hexadecimal, list_of, parse_json, path_of, text, whole
-from ..jobs import Handle, JobState, JobView, Lane, Step
-from ..sentences import Sentence
+from ..jobs import JobContext, JobQueue, JobState, JobView, Step
+from ..messages import Message
 from .history import Ending, History, Past, now, without_secrets
 
 if TYPE_CHECKING:
     from ..records import HashStore
-    from ..transfer import Delivery, Network, Order, Progress
+    from ..transfer import DownloadRequest, DownloadResult, Network, Progress
 
 
 logger = logging.getLogger(__name__)
@@ -54,20 +54,20 @@ class Pending:
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, list_of, parse=_records)
         self._lock = threading.Lock()
-        self._earlier: dict[str, Order] | None = None
-        self._live: dict[str, Order] = {}
+        self._earlier: dict[str, DownloadRequest] | None = None
+        self._live: dict[str, DownloadRequest] = {}
         self._asked: Counter[str] = Counter()
         """How often each live order was queued and is not settled: one that is stopping may be followed by another."""
         self._lines = 0
         self._is_ours = False
         """The file was written by this process: lines can be added to it."""
 
-    def earlier(self) -> tuple[Order, ...]:
+    def earlier(self) -> tuple[DownloadRequest, ...]:
         """What an earlier process had in its queue and nobody has dealt with; what is there by now needs nobody."""
         with self._lock:
             return tuple(order for order in self._recalled().values() if not _is_there(order))
 
-    def add(self, order: Order) -> None:
+    def add(self, order: DownloadRequest) -> None:
         """Note an order that has been queued."""
         if not _can_be_noted(order):
             return
@@ -79,7 +79,7 @@ class Pending:
             if not is_noted:
                 self._write(lambda: self._append(_data(order)))
 
-    def settle(self, order: Order) -> None:
+    def settle(self, order: DownloadRequest) -> None:
         """Note that an order has come to its end, or that somebody has decided on it."""
         digest = _digest(order)
         with self._lock:
@@ -108,10 +108,10 @@ class Pending:
         except OSError as error:
             logger.warning("%s cannot be written: %s", self._file.path, error)
 
-    def _recalled(self) -> dict[str, Order]:
+    def _recalled(self) -> dict[str, DownloadRequest]:
         if self._earlier is None:
-            records: list[Order | _Settled] = self._file.items(_record)
-            found: dict[str, Order] = {}
+            records: list[DownloadRequest | _Settled] = self._file.items(_record)
+            found: dict[str, DownloadRequest] = {}
             for record in records:
                 if isinstance(record, _Settled):
                     found.pop(record.digest, None)
@@ -121,12 +121,12 @@ class Pending:
         return self._earlier
 
 
-def _can_be_noted(order: Order) -> bool:
+def _can_be_noted(order: DownloadRequest) -> bool:
     """An address with a query may hold what opens a door: it is not written down."""
     return not any(isinstance(source, HttpsSource) and "?" in source.url for source in order.sources)
 
 
-def _is_there(order: Order) -> bool:
+def _is_there(order: DownloadRequest) -> bool:
     return os.path.exists(order.folder / order.file_name)  # noqa: PTH110 - it never raises, for any path
 
 
@@ -134,11 +134,11 @@ def _line(record: dict[str, Any]) -> bytes:
     return json.dumps(record).encode("ascii") + b"\n"
 
 
-def _digest(order: Order) -> str:
+def _digest(order: DownloadRequest) -> str:
     return hashlib.sha256(_line(_data(order))).hexdigest()[:16]
 
 
-def _data(order: Order) -> dict[str, Any]:
+def _data(order: DownloadRequest) -> dict[str, Any]:
     return {
         "file_name": order.file_name,
         "folder": str(order.folder),
@@ -167,15 +167,15 @@ def _records(data: bytes) -> list[Any]:
     return found
 
 
-def _record(data: Any) -> Order | _Settled:
+def _record(data: Any) -> DownloadRequest | _Settled:
     """Read an order, or the digest of a settled one. Raises for any other value."""
     from ..catalogue.entry import safe_file_name
     from ..catalogue.schema import parse_source
-    from ..transfer import Order
+    from ..transfer import DownloadRequest
 
     if "settled" in data:
         return _Settled(text(data["settled"]))
-    return Order(
+    return DownloadRequest(
         tuple(parse_source(text(source)) for source in list_of(data["sources"])),
         path_of(data["folder"]),
         safe_file_name(text(data["file_name"])),
@@ -186,16 +186,16 @@ def _record(data: Any) -> Order | _Settled:
 
 logger = logging.getLogger(__name__)
 
-Then = Callable[["Delivery"], None]
-Explain = Callable[[Path], Sentence | None]
+Then = Callable[["DownloadResult"], None]
+Explain = Callable[[Path], Message | None]
 """Returns why a file cannot be used as it is."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DownloadItem:
     """A file that somebody asks for."""
 
-    order: Order
+    order: DownloadRequest
     name: str
     """How people know it: the name of a VAE, or of its file."""
 
@@ -204,15 +204,15 @@ class Wanted:
 class Download:
     """A download of the queue as it stood at one moment."""
 
-    wanted: Wanted
+    wanted: DownloadItem
     job: JobView
 
 
 @dataclass(frozen=True)
-class LeftOver:
+class UnfinishedDownload:
     """A download that was cut off, by this process or an earlier one, and can go on."""
 
-    order: Order
+    order: DownloadRequest
     done: int
     total: int | None
 
@@ -221,7 +221,7 @@ class LeftOver:
         return key_of(self.order)
 
 
-def key_of(order: Order) -> str:
+def key_of(order: DownloadRequest) -> str:
     """The same for the same bytes into the same folder, by whatever name they are asked for.
 
     A digest, since pages get to see it: neither the folder nor an address is in it.
@@ -235,7 +235,7 @@ class Downloads:
     """One at a time, since each uses many connections by itself. All methods may be called from any thread."""
 
     def __init__(self, history: History, pending: Pending, hashes: Callable[[], HashStore], explain: Explain) -> None:
-        self._lane = Lane("downloads")
+        self._lane = JobQueue("downloads")
         self._history = history
         self._pending = pending
         self._hashes = hashes
@@ -243,7 +243,7 @@ class Downloads:
         self._fetches: dict[str, _Fetch] = {}
         self._lock = threading.Lock()
 
-    def get(self, wanted: Wanted, network: Callable[[], Network], then: Then | None = None) -> str:
+    def get(self, wanted: DownloadItem, network: Callable[[], Network], then: Then | None = None) -> str:
         """Fetch in the background; returns the job's key. `then` runs in the same job once the file is there.
 
         The same file asked for twice is one download, and what is to follow for each of the two follows. `network` is
@@ -261,23 +261,23 @@ class Downloads:
             self._lane.start(key, wanted.name, fetch.work, self._followed_by(fetch))
         return key
 
-    def _followed_by(self, fetch: _Fetch) -> Callable[[JobState, Sentence | None], None]:
-        def after(state: JobState, error: Sentence | None) -> None:
+    def _followed_by(self, fetch: _Fetch) -> Callable[[JobState, Message | None], None]:
+        def after(state: JobState, error: Message | None) -> None:
             fetch.after(state, error)
             self._pending.settle(fetch.wanted.order)
 
         return after
 
-    def left_over(self, folder: Path) -> tuple[LeftOver, ...]:
+    def left_over(self, folder: Path) -> tuple[UnfinishedDownload, ...]:
         """Downloads into `folder` that this process or an earlier one did not bring to an end, and that are in no
         queue now."""
         from ..transfer import unfinished
 
         busy = [one.wanted.order for one in self.views() if not one.job.state.ended]
-        found = [LeftOver(item.order, item.done, item.total) for item in unfinished(folder)]
+        found = [UnfinishedDownload(item.order, item.done, item.total) for item in unfinished(folder)]
         begun = [left.order for left in found]
         found += [
-            LeftOver(order, 0, order.size)
+            UnfinishedDownload(order, 0, order.size)
             for order in self._pending.earlier()
             if order.folder == folder and not any(_same(other, order) for other in begun)
         ]
@@ -285,7 +285,7 @@ class Downloads:
             left for left in found if not any(order.folder == folder and _same(left.order, order) for order in busy)
         )
 
-    def discard(self, left: LeftOver) -> None:
+    def discard(self, left: UnfinishedDownload) -> None:
         """Throw away what was left over, unless somebody is writing it."""
         _discard(left.order)
         self._pending.settle(left.order)
@@ -329,7 +329,7 @@ class _Fetch:
 
     def __init__(
         self,
-        wanted: Wanted,
+        wanted: DownloadItem,
         network: Callable[[], Network],
         history: History,
         hashes: Callable[[], HashStore],
@@ -341,8 +341,8 @@ class _Fetch:
         self._hashes = hashes
         self._explain = explain
         self._followers: list[Then] = []
-        self._delivery: Delivery | None = None
-        self._problem: Sentence | None = None
+        self._delivery: DownloadResult | None = None
+        self._problem: Message | None = None
         self._seconds = 0.0
         self._fetched = 0
 
@@ -350,7 +350,7 @@ class _Fetch:
         if then not in self._followers:
             self._followers.append(then)
 
-    def work(self, handle: Handle) -> None:
+    def work(self, handle: JobContext) -> None:
         self._delivery = self._problem = None
         self._delivery = delivery = self._deliver(handle)
         self._hashes().remember(delivery.path, delivery.sha256)
@@ -358,8 +358,8 @@ class _Fetch:
         for then in self._followers:
             then(delivery)
 
-    def _deliver(self, handle: Handle) -> Delivery:
-        from ..transfer import deliver
+    def _deliver(self, handle: JobContext) -> DownloadResult:
+        from ..transfer import download_file
 
         last: Progress | None = None
 
@@ -370,7 +370,7 @@ class _Fetch:
 
         began = time.monotonic()
         try:
-            delivery = deliver(self.wanted.order, network=self._network(), report=report, stop=handle.stop)
+            delivery = download_file(self.wanted.order, network=self._network(), report=report, stop=handle.stop)
         except BaseException:
             if last is not None:
                 self._fetched += max(0, last.done - last.kept)
@@ -380,7 +380,7 @@ class _Fetch:
         self._fetched += delivery.fetched
         return delivery
 
-    def after(self, state: JobState, error: Sentence | None) -> None:
+    def after(self, state: JobState, error: Message | None) -> None:
         """The download has ended: throw away what nobody wants, and write down how it was."""
         if state is JobState.STOPPED and self._delivery is None:
             kept = _discard(self.wanted.order)
@@ -389,7 +389,7 @@ class _Fetch:
         self._history.add(self._past(state, error))
         self._seconds, self._fetched = 0.0, 0  # to try again is another attempt
 
-    def _past(self, state: JobState, error: Sentence | None) -> Past:
+    def _past(self, state: JobState, error: Message | None) -> Past:
         order, delivery = self.wanted.order, self._delivery
         if delivery is not None:  # what went wrong after it was there does not take it away
             ending = Ending.ALREADY_THERE if delivery.already_there else Ending.DELIVERED
@@ -411,12 +411,12 @@ class _Fetch:
         )
 
 
-def _delivered_from(delivery: Delivery | None) -> tuple[Source, ...]:
+def _delivered_from(delivery: DownloadResult | None) -> tuple[Source, ...]:
     """Return the source that gave the bytes, of the several that a download may have been asked from."""
     return (delivery.source,) if delivery is not None and delivery.source is not None else ()
 
 
-def _discard(order: Order) -> bool:
+def _discard(order: DownloadRequest) -> bool:
     """Throw the order's partial file away, unless somebody is writing it; False: there was none."""
     from ..transfer import discard, unfinished
 
@@ -427,7 +427,7 @@ def _discard(order: Order) -> bool:
     return bool(found)
 
 
-def _same(kept: Order, wanted: Order) -> bool:
+def _same(kept: DownloadRequest, wanted: DownloadRequest) -> bool:
     if wanted.sha256 is not None:
         return kept.sha256 == wanted.sha256.lower()
     return kept.sha256 is None and (kept.file_name, _named(kept.sources)) == (wanted.file_name, _named(wanted.sources))

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, TypeGuard
 
-from ..sentences import say
+from ..messages import msg
 from .headers import DTYPE_BYTES
 from .pickle_values import (
     DAMAGED,
@@ -123,7 +123,7 @@ def named(what: Global, protocol: int) -> Global:
 def call(what: object, arguments: object) -> object:
     """What `what(*arguments)` stands for; nothing is called but what is in the table below. Raises Refused."""
     if not isinstance(what, Global):
-        raise Refused(DAMAGED, say("it calls something that cannot be called."))
+        raise Refused(DAMAGED, msg("it calls something that cannot be called."))
     meaning = _CALLS.get((what.module, what.name))
     if meaning is None:
         raise Refused(UNSAFE, str(what))
@@ -135,7 +135,7 @@ def call(what: object, arguments: object) -> object:
 def made(what: object, arguments: object) -> object:
     """The value of `what.__new__(what, *arguments)`, without its `__init__`: for classes that are pickled so."""
     if not isinstance(what, Global):
-        raise Refused(DAMAGED, say("it calls something that cannot be called."))
+        raise Refused(DAMAGED, msg("it calls something that cannot be called."))
     key = (what.module, what.name)
     if key not in _CALLS:
         raise Refused(UNSAFE, str(what))
@@ -257,7 +257,7 @@ def _seen(storage: Storage, dtype: str | None, width: int, arguments: Arguments)
             raise misused()
     span = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) if count else 0
     if (offset + span) * width > storage.length:
-        raise Refused("bad-offsets", say("one of its tensors lies outside of its storage."))
+        raise Refused("bad-offsets", msg("one of its tensors lies outside of its storage."))
     return Tensor(storage, dtype, offset, shape, strides)
 
 
@@ -278,7 +278,7 @@ def _check_metadata(more: Arguments) -> None:
     if len(more) == 1 and isinstance(more[0], Pairs) and more[0] and all(key in _TURNED for key, _ in more[0]):
         raise Refused(
             DAMAGED,
-            say("one of its tensors stands there with its sign turned. Apply resolve_neg() to it, and save it anew."),
+            msg("one of its tensors stands there with its sign turned. Apply resolve_neg() to it, and save it anew."),
         )
     _check_empty(more)
 

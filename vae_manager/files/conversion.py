@@ -37,7 +37,7 @@ from ..errors import (
     RefusedError,
     UsageError,
 )
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 from .disk import check_room, name_taken, partial_file, publish, sync, write_error, write_whole
 from .headers import DTYPE_BYTES, Header, disk_error, read_header
 from .inspection import inspect
@@ -118,16 +118,16 @@ def plan(record: FileRecord, *, dtype: str | None = None, layout: Layout = "ldm"
     file = record.path.name
     found = canonical(record.tensors)
     if found is None:
-        raise RefusedError(record.problem or say("{file} has no VAE in it that the WebUI knows.", file=file))
+        raise RefusedError(record.problem or msg("{file} has no VAE in it that the WebUI knows.", file=file))
     if "encoder.conv_in.weight" not in found.tensors:
-        raise RefusedError(say("{file} has no encoder: it is not a whole VAE.", file=file))
+        raise RefusedError(msg("{file} has no encoder: it is not a whole VAE.", file=file))
     if "decoder.conv_in.weight" not in found.tensors:
-        raise RefusedError(say("{file} has no decoder: it is not a whole VAE.", file=file))
+        raise RefusedError(msg("{file} has no decoder: it is not a whole VAE.", file=file))
     levels = up_levels(found.tensors)
     steps = [_step(name, source, _dtype(file, source, dtype), layout, levels) for name, source in found.tensors.items()]
     done = tuple(_done(record, found, steps, layout, dtype))
     if not done:
-        already = say("{file} is already what it would become. Nothing was written.", file=file)
+        already = msg("{file} is already what it would become. Nothing was written.", file=file)
         raise RefusedError(record.problem or already)
     return Plan(tuple(sorted(steps, key=lambda step: (-DTYPE_BYTES[step.dtype], step.name))), done, found)
 
@@ -138,7 +138,7 @@ def _dtype(file: str, source: Source, wanted: str | None) -> str:
         return own
     if own not in _CASTABLE:
         raise RefusedError(
-            say(
+            msg(
                 "{file} holds {dtype} numbers in its tensor {example}, which cannot be converted.",
                 file=file,
                 dtype=own,
@@ -182,22 +182,22 @@ def _done(record: FileRecord, found: Renamed, steps: list[Step], layout: Layout,
 
 _SENTENCES: Final = MappingProxyType(
     {
-        "from-checkpoint": say("taken out of a checkpoint"),
-        "prefix": say("the prefix of all names taken away"),
-        "from-diffusers": say("names changed from diffusers to the WebUI's"),
-        "to-diffusers": say("names changed from the WebUI's to diffusers"),
-        "names": say("some names changed to the usual ones"),
-        "shapes": say("shapes of some weights changed to the WebUI's"),
-        "dropped": say("what is no part of the VAE left out"),
-        "safetensors": say("a pickle turned into a safetensors file"),
-        "fp32": say("numbers changed to fp32"),
-        "fp16": say("numbers rounded to fp16"),
-        "bf16": say("numbers rounded to bf16"),
+        "from-checkpoint": msg("taken out of a checkpoint"),
+        "prefix": msg("the prefix of all names taken away"),
+        "from-diffusers": msg("names changed from diffusers to the WebUI's"),
+        "to-diffusers": msg("names changed from the WebUI's to diffusers"),
+        "names": msg("some names changed to the usual ones"),
+        "shapes": msg("shapes of some weights changed to the WebUI's"),
+        "dropped": msg("what is no part of the VAE left out"),
+        "safetensors": msg("a pickle turned into a safetensors file"),
+        "fp32": msg("numbers changed to fp32"),
+        "fp16": msg("numbers rounded to fp16"),
+        "bf16": msg("numbers rounded to bf16"),
     }
 )
 
 
-def described(done: Iterable[str]) -> tuple[Sentence, ...]:
+def described(done: Iterable[str]) -> tuple[Message, ...]:
     """The words of `Plan.done` or of a file's metadata as sentences; unknown ones are left out."""
     return tuple(_SENTENCES[word] for word in done if word in _SENTENCES)
 
@@ -224,12 +224,12 @@ def cast(
             most = float(np.abs(numbers).max())
             if not math.isfinite(most):
                 problem = nan_problem(file, tensor)
-                raise BrokenFileError(problem.sentence, problem.code)
+                raise BrokenFileError(problem.message, problem.code)
             largest = max(largest, most)
             yield _packed(numbers, after).data.cast("B")
         if not _is_finite(_packed(np.array([largest]), after), after):  # rounding keeps the order
             raise RefusedError(
-                say(
+                msg(
                     "{file} does not fit into {dtype}: the largest number of its tensor {name} is {largest}, and "
                     "{dtype} ends at {limit}. Nothing was written.",
                     file=file,
@@ -332,7 +332,7 @@ def convert(
     DiskError, and Cancelled within a piece once `stop` is set. Whatever it raises, nothing is left behind.
     """
     if not safe_file_name(target.name).endswith(SUFFIX):
-        raise UsageError(say("{file} is no name for the result: it must end with .safetensors.", file=target.name))
+        raise UsageError(msg("{file} is no name for the result: it must end with .safetensors.", file=target.name))
     if os.path.lexists(target):
         raise name_taken(target)
     before = _identity(source)
@@ -347,7 +347,7 @@ def convert(
             sync(file.fileno())
             result = _read_back(path, planned.steps, digests, course)
             if _identity(source) != before:
-                raise FileChangedError(say("{file} was changed while it was being read. Try again.", file=source.name))
+                raise FileChangedError(msg("{file} was changed while it was being read. Try again.", file=source.name))
             size = file.tell()
             if sys.platform == "win32":  # there, what is open cannot be renamed
                 file.close()
@@ -387,7 +387,7 @@ class _Course:
 
     def step(self, count: int) -> None:
         if self.stop is not None and self.stop.is_set():
-            raise Cancelled(say("Converting {file} was stopped. Nothing was written.", file=self._name))
+            raise Cancelled(msg("Converting {file} was stopped. Nothing was written.", file=self._name))
         self._done += count
         if self._report is not None:
             self._report(self._done, self._total)
@@ -457,7 +457,7 @@ def _write(source: Path, header: Header, planned: Plan, sha256: str, target: Fil
             for piece in pieces_of(file, source, header, step):
                 if is_looked_at and has_nan(piece, step.dtype):
                     problem = nan_problem(source.name, step.source.name)
-                    raise BrokenFileError(problem.sentence, problem.code)
+                    raise BrokenFileError(problem.message, problem.code)
                 write_whole(target, piece)
                 digest.update(piece)
                 course.step(len(piece))
@@ -493,7 +493,7 @@ def _read_back(path: Path, steps: tuple[Step, ...], digests: list[str], course: 
             same &= (found.dtype, found.shape, digest.hexdigest()) == (step.dtype, step.shape, expected)
     if not same:
         raise IntegrityError(
-            say("The disk of {folder} gave back other bytes than were written. Nothing was kept.", folder=path.parent)
+            msg("The disk of {folder} gave back other bytes than were written. Nothing was kept.", folder=path.parent)
         )
     return whole.hexdigest()
 
@@ -555,7 +555,7 @@ def _is_result(
                 if (found.dtype, found.shape) != (step.dtype, step.shape):
                     return False
                 if stop is not None and stop.is_set():
-                    raise Cancelled(say("Converting {file} was stopped. Nothing was written.", file=source.name))
+                    raise Cancelled(msg("Converting {file} was stopped. Nothing was written.", file=source.name))
                 if _digest(pieces_of(ours, source, header, step)) != _digest(chunks(theirs, path, result, found)):
                     return False
                 done += step.size

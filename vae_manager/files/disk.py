@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from ..errors import DiskError, NameTakenError
-from ..sentences import megabytes, say
+from ..messages import megabytes, msg
 
 __all__ = [
     "FULL",
@@ -99,12 +99,12 @@ _NO_RENAMEAT2: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, err
 def write_error(folder: Path, error: OSError) -> DiskError:
     """The system's refusal to write to `folder`, as an error of ours."""
     if error.errno in FULL:
-        return DiskError(say("{folder} is full. Nothing was changed; make room and try again.", folder=folder))
+        return DiskError(msg("{folder} is full. Nothing was changed; make room and try again.", folder=folder))
     if error.errno in _FORBIDDEN:
-        return DiskError(say("Nothing may be written to {folder}: no permission, or it is read-only.", folder=folder))
+        return DiskError(msg("Nothing may be written to {folder}: no permission, or it is read-only.", folder=folder))
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
-        return DiskError(say("{folder} is not a folder, or it is no longer there.", folder=folder))
-    return DiskError(say("The disk of {folder} reports: {reason}", folder=folder, reason=error.strerror or error))
+        return DiskError(msg("{folder} is not a folder, or it is no longer there.", folder=folder))
+    return DiskError(msg("The disk of {folder} reports: {reason}", folder=folder, reason=error.strerror or error))
 
 
 def check_room(folder: Path, needed: int) -> None:
@@ -115,7 +115,7 @@ def check_room(folder: Path, needed: int) -> None:
         raise write_error(folder, error) from error
     if needed > free:
         raise DiskError(
-            say(
+            msg(
                 "{folder} has {free} free, but {needed} are needed. Make room and try again.",
                 folder=folder,
                 free=megabytes(free),
@@ -217,7 +217,7 @@ def are_two_names(one: Path, other: Path) -> bool:
 
 def name_taken(target: Path) -> NameTakenError:
     return NameTakenError(
-        say(
+        msg(
             "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
             folder=target.parent,
             file=target.name,

@@ -32,7 +32,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeGuard
 from weakref import WeakValueDictionary
 
 from ..errors import BrokenFileError, DiskError, NotFoundError, VaeManagerError
-from ..sentences import Sentence, megabytes, say
+from ..messages import Message, megabytes, msg
 from .state_file import parse_json, text, whole
 
 __all__ = [
@@ -101,7 +101,7 @@ class Header:
 class _Malformed(Exception):
     """Not what the format says; carries the reason, and the code for it."""
 
-    def __init__(self, reason: Sentence, code: str = "bad-header") -> None:
+    def __init__(self, reason: Message, code: str = "bad-header") -> None:
         super().__init__(str(reason))
         self.reason = reason
         self.code = code
@@ -148,26 +148,26 @@ def read_beginning(path: Path, count: int) -> Header | None:
 
 
 def _broken(path: Path, error: _Malformed) -> BrokenFileError:
-    sentence = say("{file} is not a whole safetensors file: {reason}", file=path.name, reason=error.reason)
-    return BrokenFileError(sentence, error.code)
+    message = msg("{file} is not a whole safetensors file: {reason}", file=path.name, reason=error.reason)
+    return BrokenFileError(message, error.code)
 
 
 def disk_error(path: Path, error: OSError) -> VaeManagerError:
     """The system's refusal to read `path`, as an error of ours."""
     if isinstance(error, FileNotFoundError):
-        return NotFoundError(say("There is no file {path}.", path=path))
-    return DiskError(say("{path} cannot be read: {reason}.", path=path, reason=error.strerror or error))
+        return NotFoundError(msg("There is no file {path}.", path=path))
+    return DiskError(msg("{path} cannot be read: {reason}.", path=path, reason=error.strerror or error))
 
 
 def _header_length(first: bytes, size: int) -> int:
     if len(first) < 8:
-        raise _Malformed(say("it has only {count} bytes.", count=size), "truncated")
+        raise _Malformed(msg("it has only {count} bytes.", count=size), "truncated")
     length = int.from_bytes(first, "little")
     if length > MAX_HEADER:
-        raise _Malformed(say("it does not begin like one."), "header-too-long")
+        raise _Malformed(msg("it does not begin like one."), "header-too-long")
     if length > size - 8:
         raise _Malformed(
-            say("it ends inside its header. The download was probably cut off; get it again."), "truncated"
+            msg("it ends inside its header. The download was probably cut off; get it again."), "truncated"
         )
     return length
 
@@ -176,14 +176,14 @@ def _parse(raw: bytes, data_bytes: int | None) -> Header:
     """Read the JSON text `raw`; `data_bytes` is the number of bytes that follow it in the file, None if unknown."""
     root = _json(raw)
     if not isinstance(root, dict):
-        raise _Malformed(say("its header is not a JSON object."))
+        raise _Malformed(msg("its header is not a JSON object."))
     metadata = _metadata(root.pop("__metadata__", None))
     tensors = {name: _tensor(name[:_SHOWN], value) for name, value in root.items()}
     described = _check_offsets(tensors.items())
     data_bytes = described if data_bytes is None else data_bytes
     if data_bytes < described:
         raise _Malformed(
-            say(
+            msg(
                 "{missing} of {total} are missing at its end. The download was probably cut off; get it again.",
                 missing=megabytes(described - data_bytes),
                 total=megabytes(described),
@@ -192,7 +192,7 @@ def _parse(raw: bytes, data_bytes: int | None) -> Header:
         )
     if data_bytes > described:
         more = data_bytes - described
-        raise _Malformed(say("it has {count} bytes more than its header describes.", count=more), "bad-offsets")
+        raise _Malformed(msg("it has {count} bytes more than its header describes.", count=more), "bad-offsets")
     return Header(MappingProxyType(tensors), MappingProxyType(metadata), 8 + len(raw))
 
 
@@ -209,14 +209,14 @@ def _json(raw: bytes) -> object:
         if _SURROGATE.search(raw):  # Python lets half a character pass; JSON in UTF-8 cannot hold one
             json.dumps(root, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
-        raise _Malformed(say("its header is not JSON that can be read.")) from None
+        raise _Malformed(msg("its header is not JSON that can be read.")) from None
     return root
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _Malformed(say("its header names something twice."), "duplicate-key")
+        raise _Malformed(msg("its header names something twice."), "duplicate-key")
     return found
 
 
@@ -238,18 +238,18 @@ def _metadata(value: object) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise _Malformed(say("its metadata is not a list of texts."))
+        raise _Malformed(msg("its metadata is not a list of texts."))
     return value
 
 
 def _tensor(name: str, value: object) -> TensorInfo:
     if not isinstance(value, dict):
-        raise _Malformed(say("its tensor {name} is not described as the format asks.", name=name))
+        raise _Malformed(msg("its tensor {name} is not described as the format asks.", name=name))
     dtype, shape, offsets = value.get("dtype"), value.get("shape"), value.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
-        raise _Malformed(say("its tensor {name} has a kind of number that is not known.", name=name))
+        raise _Malformed(msg("its tensor {name} has a kind of number that is not known.", name=name))
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
-        raise _Malformed(say("its tensor {name} is not described as the format asks.", name=name))
+        raise _Malformed(msg("its tensor {name} is not described as the format asks.", name=name))
     return TensorInfo(dtype, tuple(shape), offsets[0], offsets[1])
 
 
@@ -269,9 +269,9 @@ def _check_offsets(tensors: Iterable[tuple[str, TensorInfo]]) -> int:
         name = full_name[:_SHOWN]
         if tensor.start != at or tensor.end < tensor.start:
             code = "overlapping" if tensor.start < at else "bad-offsets"
-            raise _Malformed(say("its tensor {name} overlaps another, or leaves a gap.", name=name), code)
+            raise _Malformed(msg("its tensor {name} overlaps another, or leaves a gap.", name=name), code)
         if tensor.end - tensor.start != _bytes_of(name, tensor):
-            raise _Malformed(say("its tensor {name} is not as long as its shape.", name=name), "bad-offsets")
+            raise _Malformed(msg("its tensor {name} is not as long as its shape.", name=name), "bad-offsets")
         at = tensor.end
     return at
 
@@ -281,7 +281,7 @@ def _bytes_of(name: str, tensor: TensorInfo) -> int:
     for size in (*tensor.shape, DTYPE_BYTES[tensor.dtype]):
         count *= size
         if count > _U64:  # at each step, as the library does: [2**63, 2**63, 0] is refused
-            raise _Malformed(say("its tensor {name} is not as long as its shape.", name=name), "bad-offsets")
+            raise _Malformed(msg("its tensor {name} is not as long as its shape.", name=name), "bad-offsets")
     return count
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import BrokenFileError, DiskError
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 from .headers import TensorTable, begins_like_safetensors, disk_error, read_beginning, read_header
 from .layouts import facts_of
 from .record import Container, FileRecord, Problem
@@ -53,7 +53,7 @@ def inspect(path: Path) -> FileRecord:
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe blocks until it has a writer
-            raise DiskError(say("{path} is not a file.", path=path))
+            raise DiskError(msg("{path} is not a file.", path=path))
         with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
@@ -100,7 +100,7 @@ def _from_head(path: Path, size: int, head: bytes) -> FileRecord:
     except BrokenFileError as error:
         if error.code == "zip-without-model":
             container = "unknown"
-        return FileRecord(path, size, container, problems=(Problem(error.code, error.sentence),))
+        return FileRecord(path, size, container, problems=(Problem(error.code, error.message),))
     table = TensorTable.of(header.tensors)
     facts = facts_of(table)
     unfilled = find_unfilled(path, header) if facts.kind in ("ldm", "diffusers") else None
@@ -126,12 +126,12 @@ def _cut(text: str) -> str:
 def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | None]:
     """Return the container, by the first bytes, and the reason why the file is no model."""
     if size == 0:
-        return "empty", Problem("empty", say("{file} is empty. Get it again.", file=name))
+        return "empty", Problem("empty", msg("{file} is empty. Get it again.", file=name))
     if head.startswith(_LFS_POINTER):
-        pointer = say("{file} is a Git LFS pointer: a note that stands for the VAE. Get it again.", file=name)
+        pointer = msg("{file} is a Git LFS pointer: a note that stands for the VAE. Get it again.", file=name)
         return "lfs pointer", Problem("lfs-pointer", pointer)
     if _WEB_PAGE.match(head.removeprefix(_UTF8_MARK)):
-        page = say("{file} is a web page, not a VAE: the link led to a page. Get it again.", file=name)
+        page = msg("{file} is a web page, not a VAE: the link led to a page. Get it again.", file=name)
         return "web page", Problem("web-page", page)
     if begins_like_safetensors(head):
         return "safetensors", None
@@ -141,24 +141,24 @@ def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | N
     if other is not None:
         return "unknown", Problem("other-format", other)
     if _TEXT.fullmatch(head):
-        text = say("{file} is text, not a VAE; perhaps a server's message. Get it again.", file=name)
+        text = msg("{file} is text, not a VAE; perhaps a server's message. Get it again.", file=name)
         return "unknown", Problem("not-a-model", text)
     if head[8:10] == b'{"':  # the length of its header cannot be; the reader says so
         return "safetensors", None
-    neither = say("{file} is neither a safetensors file nor a PyTorch file. Get it again.", file=name)
+    neither = msg("{file} is neither a safetensors file nor a PyTorch file. Get it again.", file=name)
     return "unknown", Problem("not-a-model", neither)
 
 
-def _other_format(name: str, head: bytes) -> Sentence | None:
+def _other_format(name: str, head: bytes) -> Message | None:
     """Return the sentence for a file of a format that has a name and holds no VAE for a WebUI."""
     if head.startswith(b"GGUF"):
-        return say("{file} is a GGUF file: a quantised text encoder or diffusion model, not a VAE.", file=name)
+        return msg("{file} is a GGUF file: a quantised text encoder or diffusion model, not a VAE.", file=name)
     if _ONNX.match(head):
-        return say("{file} is an ONNX model. A WebUI needs the VAE as a safetensors file.", file=name)
+        return msg("{file} is an ONNX model. A WebUI needs the VAE as a safetensors file.", file=name)
     for pattern, kind in _ARCHIVES:
         if pattern.match(head):
-            return say("{file} is a {kind} archive. Unpack it, and import the file in it.", file=name, kind=kind)
+            return msg("{file} is a {kind} archive. Unpack it, and import the file in it.", file=name, kind=kind)
     for pattern, kind in _PICTURES:
         if pattern.match(head):
-            return say("{file} is a {kind} picture, not a VAE.", file=name, kind=kind)
+            return msg("{file} is a {kind} picture, not a VAE.", file=name, kind=kind)
     return None

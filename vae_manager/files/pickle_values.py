@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 
 __all__ = [
     "DAMAGED",
@@ -47,7 +47,7 @@ class Refused(Exception):
     """Why a file is not read. `reason` is a clause that follows the file's name, but for an unsafe one, where it is
     what the file asks to be run."""
 
-    def __init__(self, code: str, reason: Sentence | str) -> None:
+    def __init__(self, code: str, reason: Message | str) -> None:
         super().__init__(str(reason))
         self.code = code
         self.reason = reason
@@ -144,7 +144,7 @@ def _is_leaf(value: object) -> bool:
 
 
 def misused() -> Refused:
-    return Refused(DAMAGED, say("it uses a name of PyTorch's as PyTorch does not."))
+    return Refused(DAMAGED, msg("it uses a name of PyTorch's as PyTorch does not."))
 
 
 MOST_AXES: Final = 32
@@ -244,20 +244,20 @@ _STRANGE: Final[Mapping[int, str]] = {
 
 def unknown(code: int) -> Refused:
     if code in _RUNNING:
-        return Refused(UNSAFE, say("something, by the instruction {name},", name=_RUNNING[code]))
+        return Refused(UNSAFE, msg("something, by the instruction {name},", name=_RUNNING[code]))
     if code in _STRANGE:
         name = _STRANGE[code]
-        return Refused(DAMAGED, say("it has the instruction {name}, which PyTorch does not write.", name=name))
+        return Refused(DAMAGED, msg("it has the instruction {name}, which PyTorch does not write.", name=name))
     return malformed()
 
 
 def malformed() -> Refused:
-    return Refused(DAMAGED, say("its instructions make no sense."))
+    return Refused(DAMAGED, msg("its instructions make no sense."))
 
 
 def too_many() -> Refused:
-    return Refused(DAMAGED, say("it has more instructions than any checkpoint needs."))
+    return Refused(DAMAGED, msg("it has more instructions than any checkpoint needs."))
 
 
 def described_twice() -> Refused:
-    return Refused(DAMAGED, say("it describes a storage in two ways."))
+    return Refused(DAMAGED, msg("it describes a storage in two ways."))

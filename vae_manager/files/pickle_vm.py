@@ -16,7 +16,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from ..sentences import say
+from ..messages import msg
 from .allowlist import call, changed, made, named, stored
 from .pickle_values import (
     DAMAGED,
@@ -210,7 +210,7 @@ class Machine:
     def protocol(self) -> None:
         self._protocol = self.byte()
         if self._protocol > 5:
-            raise Refused(DAMAGED, say("it is a pickle of a newer kind than is known."))
+            raise Refused(DAMAGED, msg("it is a pickle of a newer kind than is known."))
 
     def frame(self) -> None:
         length = int.from_bytes(self.take(8), "little")
@@ -221,7 +221,7 @@ class Machine:
     def whole_number(self, width: int) -> None:
         length = int.from_bytes(self.take(width), "little")
         if length > LONGEST_NUMBER:
-            raise Refused(DAMAGED, say("it holds a number that is too long."))
+            raise Refused(DAMAGED, msg("it holds a number that is too long."))
         self.push(int.from_bytes(self.take(length), "little", signed=True))
 
     def tuple_of(self, count: int) -> None:
@@ -314,7 +314,7 @@ def _text(raw: bytes, errors: str = "surrogatepass") -> str:
 
 
 def _bad_frame() -> Refused:
-    return Refused(DAMAGED, say("it has a frame that reaches too far, so that it can be read in two ways."))
+    return Refused(DAMAGED, msg("it has a frame that reaches too far, so that it can be read in two ways."))
 
 
 _STOP: Final = ord(".")

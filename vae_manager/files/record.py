@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from ..catalogue.entry import UNKNOWN_FAMILY, Entry, FamilyGuess, Layout
 from ..errors import Cancelled
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 from .headers import TensorTable, disk_error
 from .layouts import NO_FACTS, TensorFacts, facts_of
 
@@ -65,7 +65,7 @@ def sha256_of(path: Path, *, report: Callable[[int], None] | None = None, stop: 
         with path.open("rb", buffering=0) as file:
             while count := file.readinto(buffer):
                 if stop is not None and stop.is_set():
-                    raise Cancelled(say("Hashing {file} was stopped.", file=path.name))
+                    raise Cancelled(msg("Hashing {file} was stopped.", file=path.name))
                 digest.update(buffer[:count])
                 done += count
                 if report is not None:
@@ -84,7 +84,7 @@ class Problem:
     Broken: `truncated`, `bad-header`, `header-too-long`, `duplicate-key`, `overlapping`, `bad-offsets`, `bad-zip`,
     `bad-pickle`, `nan`, `unfinished`. Dangerous: `unsafe-pickle`. Unreadable: `unreadable`, `old-torch`.
     Reasons of a verdict: see `records.verdict`."""
-    sentence: Sentence
+    message: Message
 
 
 Container = Literal["safetensors", "pickle", "web page", "lfs pointer", "empty", "unknown"]
@@ -187,6 +187,6 @@ class FileRecord:
         return self.family.sure and self.family.why in ("hash", "weights")
 
     @property
-    def problem(self) -> Sentence | None:
+    def problem(self) -> Message | None:
         """The sentence of the gravest problem."""
-        return self.problems[0].sentence if self.problems else None
+        return self.problems[0].message if self.problems else None

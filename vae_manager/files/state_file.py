@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from ..errors import VaeManagerError
-from ..sentences import Sentence, megabytes, say
+from ..messages import Message, megabytes, msg
 from .disk import partial_file, patiently, rename_over, sync_folder, write_whole
 
 __all__ = [
@@ -177,7 +177,7 @@ class DamageNotice:
     """Notice of a file that could not be read."""
 
     file: Path
-    sentence: Sentence
+    message: Message
 
 
 _lock = threading.Lock()
@@ -185,10 +185,10 @@ _notices: list[DamageNotice] = []
 _told: set[tuple[Path, str]] = set()
 
 
-def report_damage(file: Path, sentence: Sentence, *, is_new: bool = False) -> None:
+def report_damage(file: Path, message: Message, *, is_new: bool = False) -> None:
     """Log a notice, and show it in the page until it is dismissed; each sentence once unless it `is_new`."""
-    notice = DamageNotice(file.absolute(), sentence)
-    told = notice.file, str(sentence)
+    notice = DamageNotice(file.absolute(), message)
+    told = notice.file, str(message)
     with _lock:
         if told in _told and not is_new:
             return
@@ -196,7 +196,7 @@ def report_damage(file: Path, sentence: Sentence, *, is_new: bool = False) -> No
             _told.add(told)
         _notices.append(notice)
         del _notices[:-MAX_NOTICES]
-    logger.warning("%s", str(sentence).encode("utf-8", "backslashreplace").decode())
+    logger.warning("%s", str(message).encode("utf-8", "backslashreplace").decode())
 
 
 def damage_notices(*folders: Path) -> tuple[DamageNotice, ...]:
@@ -214,7 +214,7 @@ def forget_damage(*folders: Path) -> None:
 
 
 # -- setting aside -------------------------------------------------------------------------------------------------
-def set_aside(path: Path, reason: Sentence | str) -> bool:
+def set_aside(path: Path, reason: Message | str) -> bool:
     """Rename a damaged file, so that a person can still rescue something from it; return True if it is out of the way.
 
     SQLite's rollback journal of the file goes along: it would be played back into the next file of the name.
@@ -228,23 +228,23 @@ def set_aside(path: Path, reason: Sentence | str) -> bool:
     except FileNotFoundError:
         return True
     except OSError as error:
-        sentence = say(
+        message = msg(
             "{file} cannot be read ({reason}), and cannot be set aside either: {problem}. Nothing is written to "
             "it. Move it away or make its folder writable.",
             file=path,
             reason=reason,
             problem=error.strerror or error,
         )
-        report_damage(path, sentence)
+        report_damage(path, message)
         return False
-    sentence = say(
+    message = msg(
         "{file} could not be read ({reason}). It was set aside as {aside}, and a new one is begun. What can be "
         "rescued is in the old one.",
         file=path,
         reason=reason,
         aside=aside.name,
     )
-    report_damage(path, sentence, is_new=True)
+    report_damage(path, message, is_new=True)
     return True
 
 
@@ -279,7 +279,7 @@ Stamp = tuple[int, int, int, int]
 
 # -- reading -------------------------------------------------------------------------------------------------------
 class DamagedError(Exception):
-    def __init__(self, reason: Sentence | str) -> None:
+    def __init__(self, reason: Message | str) -> None:
         super().__init__(str(reason))
         self.reason = reason
 
@@ -353,9 +353,9 @@ class StateFile:
         except DamagedError as damaged:
             self._set_aside(damaged.reason)
         except TooDeepError:
-            self._set_aside(say("it is nested too deeply"), seen)
+            self._set_aside(msg("it is nested too deeply"), seen)
         except UNREADABLE:
-            self._set_aside(say("it is not what this program writes"), seen)
+            self._set_aside(msg("it is not what this program writes"), seen)
         else:
             self._seen = seen
             return items
@@ -367,7 +367,7 @@ class StateFile:
         return _stamp(self.path) != self._seen
 
     # -- setting aside ---------------------------------------------------------------------------------------------
-    def _set_aside(self, reason: Sentence | str, seen: Stamp | None = None) -> None:
+    def _set_aside(self, reason: Message | str, seen: Stamp | None = None) -> None:
         """Rename the damaged file, so that a person can still rescue something from it."""
         if seen is not None and _stamp(self.path) != seen:
             return  # another process has dealt with it
@@ -385,20 +385,20 @@ class StateFile:
             _copy(self.path, aside)
         except OSError as error:
             self.is_blocked = True
-            kept = say("It cannot be copied ({reason}), so it is not written to.", reason=error.strerror or error)
+            kept = msg("It cannot be copied ({reason}), so it is not written to.", reason=error.strerror or error)
         else:
-            kept = say("The file as it was is kept as {aside}.", aside=aside.name)
-        sentence = (
-            say("One entry of {file} could not be read and was left out. {kept}", file=self.path, kept=kept)
+            kept = msg("The file as it was is kept as {aside}.", aside=aside.name)
+        message = (
+            msg("One entry of {file} could not be read and was left out. {kept}", file=self.path, kept=kept)
             if damaged == 1
-            else say(
+            else msg(
                 "{count} entries of {file} could not be read and were left out. {kept}",
                 count=damaged,
                 file=self.path,
                 kept=kept,
             )
         )
-        report_damage(self.path, sentence, is_new=True)
+        report_damage(self.path, message, is_new=True)
 
     # -- writing ---------------------------------------------------------------------------------------------------
     def write(self, value: Any, *, indent: int | None = None) -> None:
@@ -443,21 +443,21 @@ def bytes_of(path: Path) -> tuple[bytes | None, Stamp | None]:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         if path.is_symlink():
-            raise DamagedError(say("it is a link to a file that is not there")) from None
+            raise DamagedError(msg("it is a link to a file that is not there")) from None
         return None, None
     except NotADirectoryError:
         return None, None
     except OSError as error:
         if sys.platform == "win32" and path.is_dir():
-            raise DamagedError(say("it is a folder")) from None
+            raise DamagedError(msg("it is a folder")) from None
         raise DamagedError(error.strerror or str(error)) from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise DamagedError(say("it is a folder") if stat.S_ISDIR(status.st_mode) else say("it is no plain file"))
+            raise DamagedError(msg("it is a folder") if stat.S_ISDIR(status.st_mode) else msg("it is no plain file"))
         if status.st_size > MAX_BYTES:
             size, most = megabytes(status.st_size), megabytes(MAX_BYTES)
-            raise DamagedError(say("it has {size}, and {most} is the most", size=size, most=most))
+            raise DamagedError(msg("it has {size}, and {most} is the most", size=size, most=most))
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.read(MAX_BYTES + 1), _stamp_of(status)
     except OSError as error:

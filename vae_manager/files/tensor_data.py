@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from ..catalogue.entry import COMPANIONS
 from ..errors import Cancelled, FileChangedError, IntegrityError, NotFoundError
-from ..sentences import say
+from ..messages import msg
 from .headers import DTYPE_BYTES, Header, TensorInfo, begins_like_safetensors, disk_error, read_header
 from .layouts import Source, canonical, facts_of, renamed_vae
 from .pickle_values import shown
@@ -99,7 +99,7 @@ def _fill(file: BinaryIO, path: Path, start: int, view: memoryview) -> None:
     while view:
         count = file.readinto(view)  # type: ignore[attr-defined]
         if not count:
-            raise IntegrityError(say("{file} has become shorter while it was being read.", file=path.name))
+            raise IntegrityError(msg("{file} has become shorter while it was being read.", file=path.name))
         view = view[count:]
 
 
@@ -188,7 +188,7 @@ def find_nan(
                 kind, bits = _NO_NUMBER[tensor.dtype]
                 for chunk in chunks(file, path, header, tensor):
                     if stop is not None and stop.is_set():
-                        raise Cancelled(say("Looking at the numbers of {file} was stopped.", file=path.name))
+                        raise Cancelled(msg("Looking at the numbers of {file} was stopped.", file=path.name))
                     numbers = numpy.frombuffer(chunk, kind)
                     if _has_nan(numbers, kind, bits):
                         return nan_problem(path.name, name)
@@ -220,7 +220,7 @@ def nan_problem(file: str, name: str) -> Problem:
     """Return the problem of a file whose tensor `name` holds a number that cannot be used."""
     return Problem(
         "nan",
-        say(
+        msg(
             "{file} is damaged: its tensor {name} holds NaN, infinite or far too large numbers. Get it again.",
             file=file,
             name=shown(name),
@@ -274,12 +274,12 @@ def companion_of(path: Path) -> Path | None:
 
 def unfinished(name: str) -> Problem:
     """Return the problem of a file that is not whole."""
-    sentence = say(
+    message = msg(
         "{file} is not whole: a long part of its weights is zeros, as in no trained VAE. Get it again, or from another "
         "place if it was published so.",
         file=name,
     )
-    return Problem("unfinished", sentence)
+    return Problem("unfinished", message)
 
 
 def _weights(header: Header) -> Iterator[TensorInfo]:
@@ -333,10 +333,10 @@ def fingerprints(
         header = read_contents(path)
         renamed = canonical(header.tensors)
         if renamed is None:
-            raise NotFoundError(say("{file} has no VAE in it that the WebUI knows.", file=path.name))
+            raise NotFoundError(msg("{file} has no VAE in it that the WebUI knows.", file=path.name))
         digests = _digests(path, header, renamed.tensors, report, stop)
         if Identity.of(path, path.stat()) != before:
-            raise FileChangedError(say("{file} was changed while it was being read. Try again.", file=path.name))
+            raise FileChangedError(msg("{file} was changed while it was being read. Try again.", file=path.name))
     except OSError as error:
         raise disk_error(path, error) from error
     encoder = {name: line for name, line in digests.items() if name.startswith(("encoder.", "quant_conv."))}
@@ -360,7 +360,7 @@ def _digests(
             digest = hashlib.sha256()
             for piece in chunks(file, path, header, header.tensors[source.name]):
                 if stop is not None and stop.is_set():
-                    raise Cancelled(say("Reading {file} was stopped.", file=path.name))
+                    raise Cancelled(msg("Reading {file} was stopped.", file=path.name))
                 digest.update(piece)
                 done += len(piece)
                 if report is not None:

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import BinaryIO, Final, NamedTuple
 
 from ..errors import BrokenFileError
-from ..sentences import Sentence, megabytes, say
+from ..messages import Message, megabytes, msg
 from .allowlist import LEGACY_ID, ZIP_ID
 from .headers import DTYPE_BYTES, Header, TensorInfo, disk_error
 from .pickle_values import DAMAGED, UNSAFE, Ended, Pairs, Refused, Storage, Tensor, shown
@@ -79,7 +79,7 @@ def read_entries(file: BinaryIO, size: int) -> Mapping[str, Entry]:
     entries: dict[str, Entry] = {}
     for entry in _entries(file.read(length)):
         if entry.name in entries:
-            raise Refused(BAD_ZIP, say("it has something twice in it."))
+            raise Refused(BAD_ZIP, msg("it has something twice in it."))
         entries[entry.name] = entry
     if len(entries) != count:
         raise _bad()
@@ -90,7 +90,7 @@ def read_entries(file: BinaryIO, size: int) -> Mapping[str, Entry]:
 def data_start(file: BinaryIO, entry: Entry) -> int:
     """Where the bytes of `entry` begin. Raises Refused."""
     if not entry.plain:
-        raise Refused(BAD_ZIP, say("it is compressed, which PyTorch's files are not."))
+        raise Refused(BAD_ZIP, msg("it is compressed, which PyTorch's files are not."))
     file.seek(entry.header)
     raw = file.read(_LOCAL.size)
     if len(raw) < _LOCAL.size or not raw.startswith(b"PK\3\4"):
@@ -108,7 +108,7 @@ def _table(file: BinaryIO, size: int) -> tuple[int, int, int]:
     tail = file.read(size - tail_start)
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < _END.size:
-        raise Refused("truncated", say("it ends too early. The download was probably cut off; get it again."))
+        raise Refused("truncated", msg("it ends too early. The download was probably cut off; get it again."))
     _, disk, first_disk, here, count, length, start, comment = _END.unpack_from(tail, at)
     if at + _END.size + comment != len(tail):
         raise _bad()
@@ -186,14 +186,14 @@ def _check_places(entries: Iterable[Entry], end: int) -> None:
     at = 0
     for entry in sorted(entries, key=lambda entry: entry.header):
         if entry.header < at:
-            raise Refused(BAD_ZIP, say("parts of it overlap."))
+            raise Refused(BAD_ZIP, msg("parts of it overlap."))
         at = entry.header + _LOCAL.size + len(entry.name.encode("utf-8")) + entry.size
     if at > end:
-        raise Refused(BAD_ZIP, say("parts of it lie outside the file."))
+        raise Refused(BAD_ZIP, msg("parts of it lie outside the file."))
 
 
 def _bad() -> Refused:
-    return Refused(BAD_ZIP, say("its table of contents makes no sense."))
+    return Refused(BAD_ZIP, msg("its table of contents makes no sense."))
 
 
 STATE_DICT: Final = "state_dict"
@@ -227,7 +227,7 @@ def header_of(root: object, place: Callable[[Storage], Place], size: int) -> Hea
     """
     weights = _without_leftovers(_weights(root))
     if len(weights) > MOST_TENSORS:
-        raise Refused(DAMAGED, say("it has more tensors than any checkpoint."))
+        raise Refused(DAMAGED, msg("it has more tensors than any checkpoint."))
     total = 0
     places: dict[str, Place] = {}
     tensors: dict[str, TensorInfo] = {}
@@ -238,7 +238,7 @@ def header_of(root: object, place: Callable[[Storage], Place], size: int) -> Hea
         tensors[name] = _placed(name, tensor, places[key])
         total += math.prod(tensor.shape) * DTYPE_BYTES[tensors[name].dtype]
         if total > MOST_TIMES * size:
-            raise Refused(DAMAGED, say("its tensors have far more numbers than the file."))
+            raise Refused(DAMAGED, msg("its tensors have far more numbers than the file."))
     return Header(MappingProxyType(tensors), data_start=0)
 
 
@@ -271,14 +271,14 @@ def _without_leftovers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def _latest(root: object) -> dict[str, object]:
     """Return the values by their names; the last one of each name counts, as for torch."""
     if not isinstance(root, Pairs):
-        raise Refused("not-a-model", say("it holds something else than tensors by their names."))
+        raise Refused("not-a-model", msg("it holds something else than tensors by their names."))
     return {key: value for key, value in root if isinstance(key, str)}
 
 
 def _placed(name: str, tensor: Tensor, place: Place) -> TensorInfo:
     dtype, storage = tensor.dtype, tensor.storage
     if dtype is None:
-        raise Refused(DAMAGED, say("its tensor {name} has a kind of number that is not known.", name=shown(name)))
+        raise Refused(DAMAGED, msg("its tensor {name} has a kind of number that is not known.", name=shown(name)))
     item = DTYPE_BYTES[dtype]
     shape, strides, first = tensor.shape, tensor.strides, place.start + storage.start
     if 0 in shape:
@@ -315,9 +315,9 @@ def read_legacy(file: BinaryIO, size: int) -> Header:
         root, keys = _pickles(machine)
     except Ended:
         if len(machine.data) == size:
-            cut = say("it ends too early. The download was probably cut off; get it again.")
+            cut = msg("it ends too early. The download was probably cut off; get it again.")
             raise Refused("truncated", cut) from None
-        raise Refused(DAMAGED, say("what holds its tensors is far too large.")) from None
+        raise Refused(DAMAGED, msg("what holds its tensors is far too large.")) from None
     places = _places(file, machine, keys, size)
     return header_of(root, lambda storage: places[storage.key], size)
 
@@ -331,24 +331,24 @@ def _next(file: BinaryIO, data: bytes) -> bytes:
 def _pickles(machine: Machine) -> tuple[object, list[str]]:
     """What holds the tensors, and the keys of the storages. Each pickle is looked at before the next one is."""
     if machine.run() != MAGIC:
-        raise Refused("not-a-model", say("it is a pickle that PyTorch did not write."))
+        raise Refused("not-a-model", msg("it is a pickle that PyTorch did not write."))
     if machine.run() != PROTOCOL:
-        raise Refused("not-a-model", say("it is a pickle that PyTorch did not write."))
+        raise Refused("not-a-model", msg("it is a pickle that PyTorch did not write."))
     facts = machine.run()
     if not isinstance(facts, Pairs):
-        raise Refused("not-a-model", say("it is a pickle that PyTorch did not write."))
+        raise Refused("not-a-model", msg("it is a pickle that PyTorch did not write."))
     if any(isinstance(key, str) and key == "little_endian" and value is False for key, value in facts):
-        raise Refused(DAMAGED, say("its numbers are of a big-endian machine."))
+        raise Refused(DAMAGED, msg("its numbers are of a big-endian machine."))
     root, keys = machine.run(LEGACY_ID), machine.run()
     if type(keys) is not list or not all(isinstance(key, str) for key in keys):
-        raise Refused(DAMAGED, say("its instructions make no sense."))
+        raise Refused(DAMAGED, msg("its instructions make no sense."))
     return root, keys
 
 
 def _places(file: BinaryIO, machine: Machine, keys: list[str], size: int) -> dict[str, Place]:
     """Where each storage lies: in the order of `keys`, each after its count, from where the pickles end."""
     if len(set(keys)) != len(keys) or set(keys) != machine.storages.keys():
-        raise Refused(DAMAGED, say("the numbers of one of its tensors are missing."))
+        raise Refused(DAMAGED, msg("the numbers of one of its tensors are missing."))
     places: dict[str, Place] = {}
     at = machine.at
     for key in keys:
@@ -358,7 +358,7 @@ def _places(file: BinaryIO, machine: Machine, keys: list[str], size: int) -> dic
     if at > size:
         raise Refused(
             "truncated",
-            say(
+            msg(
                 "{missing} of {total} are missing at its end. The download was probably cut off; get it again.",
                 missing=megabytes(at - size),
                 total=megabytes(at),
@@ -367,7 +367,7 @@ def _places(file: BinaryIO, machine: Machine, keys: list[str], size: int) -> dic
     for key, place in places.items():
         file.seek(place.start - COUNT)
         if int.from_bytes(file.read(COUNT), "little") != machine.storages[key].count:
-            raise Refused("bad-offsets", say("the numbers of one of its tensors are cut off."))
+            raise Refused("bad-offsets", msg("the numbers of one of its tensors are cut off."))
     return places
 
 
@@ -402,7 +402,7 @@ def read_zip(file: BinaryIO, size: int) -> Header:
     try:
         root = machine.run(ZIP_ID)
     except Ended:
-        raise Refused(DAMAGED, say("its data.pkl ends too early.")) from None
+        raise Refused(DAMAGED, msg("its data.pkl ends too early.")) from None
     # All of them: torch reads each as soon as it is named, be it a weight's or not.
     places = {key: _place(file, size, entries, folder, storage) for key, storage in machine.storages.items()}
     return header_of(root, lambda storage: places[storage.key], size)
@@ -415,48 +415,48 @@ def _check_small_things(file: BinaryIO, entries: Mapping[str, Entry], folder: st
         if f"{folder}/{name}" in entries
     }
     if found.get("byteorder", b"little") != b"little":
-        raise Refused(DAMAGED, say("its numbers are of a big-endian machine."))
+        raise Refused(DAMAGED, msg("its numbers are of a big-endian machine."))
     if not all(_SOUND[name].fullmatch(content) for name, content in found.items()) or "version" not in found:
-        raise Refused(BAD_ZIP, say("it is of a newer form than is known, or damaged."))
+        raise Refused(BAD_ZIP, msg("it is of a newer form than is known, or damaged."))
 
 
 def _folder(entries: Mapping[str, Entry]) -> str:
     """The one folder in which all is. Anything that torch.save does not write is refused, as the WebUI does: an
     archive of TorchScript has code in it, which torch.load would run."""
     if not any(name.rpartition("/")[2].lower() == "data.pkl" for name in entries):  # torch finds it in any case
-        raise Refused("zip-without-model", say("it is a zip archive without a model in it."))
+        raise Refused("zip-without-model", msg("it is a zip archive without a model in it."))
     folders = set()
     for name in entries:
         found = _KNOWN.fullmatch(name)
         if found is None:
-            raise Refused(BAD_ZIP, say("it has {name} in it, which no file of weights has.", name=name[:100]))
+            raise Refused(BAD_ZIP, msg("it has {name} in it, which no file of weights has.", name=name[:100]))
         folders.add(found[1])
     if len(folders) != 1:
-        raise Refused(BAD_ZIP, say("it holds several files of PyTorch's."))
+        raise Refused(BAD_ZIP, msg("it holds several files of PyTorch's."))
     return folders.pop()
 
 
 def _content(file: BinaryIO, entry: Entry, most: int) -> bytes:
     if entry.size > most:
-        raise Refused(BAD_ZIP, say("a small part of it is said to be far too large."))
+        raise Refused(BAD_ZIP, msg("a small part of it is said to be far too large."))
     start = data_start(file, entry)
     file.seek(start)
     content = file.read(entry.size)
     if len(content) < entry.size:
-        raise Refused(BAD_ZIP, say("parts of it lie outside the file."))
+        raise Refused(BAD_ZIP, msg("parts of it lie outside the file."))
     return content
 
 
 def _place(file: BinaryIO, size: int, entries: Mapping[str, Entry], folder: str, storage: Storage) -> Place:
     entry = entries.get(f"{folder}/data/{storage.key}")
     if entry is None:
-        raise Refused(DAMAGED, say("the numbers of one of its tensors are missing."))
+        raise Refused(DAMAGED, msg("the numbers of one of its tensors are missing."))
     length = storage.count * storage.width
     if entry.size != length:  # old versions of torch read the bytes that exist, newer ones refuse
-        raise Refused("bad-offsets", say("the numbers of one of its tensors are cut off."))
+        raise Refused("bad-offsets", msg("the numbers of one of its tensors are cut off."))
     start = data_start(file, entry)
     if start + length > size:
-        raise Refused(BAD_ZIP, say("parts of it lie outside the file."))
+        raise Refused(BAD_ZIP, msg("parts of it lie outside the file."))
     return Place(start, start + length)
 
 
@@ -520,15 +520,15 @@ def _read(file: BinaryIO, size: int) -> Header:
     file.seek(0)
     head = file.read(TAR_BLOCK)
     if begins_like_tar(head):  # torch tries that before it tries a pickle
-        raise Refused("old-torch", say("it is a tar archive, as PyTorch wrote them before 2018. Get a newer one."))
+        raise Refused("old-torch", msg("it is a tar archive, as PyTorch wrote them before 2018. Get a newer one."))
     return read_zip(file, size) if head.startswith(_ZIP) else read_legacy(file, size)
 
 
-def _sentence(name: str, refused: Refused) -> Sentence:
+def _sentence(name: str, refused: Refused) -> Message:
     if refused.code == UNSAFE:
-        return say(
+        return msg(
             "{file} asks for {what} to be run when it is loaded. It was not, and it is not used.",
             file=name,
             what=refused.reason,
         )
-    return say("{file} cannot be used: {reason}", file=name, reason=refused.reason)
+    return msg("{file} cannot be used: {reason}", file=name, reason=refused.reason)

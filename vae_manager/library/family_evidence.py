@@ -23,16 +23,16 @@ from ..files import FileRecord, Identity, TensorTable, identity_of
 from ..files.architecture import architecture_of
 from ..files.layouts import renamed_vae
 from ..files.state_file import StateFile, list_of
+from ..messages import msg
 from ..records import GuessRecord, RecordStore, binding_key
-from ..sentences import say
 
 __all__ = [
     "Binding",
-    "Bound",
     "FamilyGuess",
+    "FamilyOverrides",
+    "FileAnnotations",
     "Guess",
     "Guesses",
-    "OwnWords",
     "bindings_of",
     "bindings_of_identity",
     "by_hash",
@@ -50,7 +50,7 @@ _IDENTITY: Final = ("path", "size", "mtime_ns", "inode")
 Binding = tuple[object, ...]
 
 
-class Bound:
+class FileAnnotations:
     """Values of files, which hold under any ctime. The SHA-256 is asked first, then the weights, then the identity; a
     hash that is not known any more, since a mode or a second name has changed, counts as before.
 
@@ -124,7 +124,7 @@ class Bound:
             self._state.write([_item(*pair) for pair in values.items()], indent=1)
         except OSError as error:
             raise DiskError(
-                say("{path} cannot be written: {reason}", path=self._file, reason=error.strerror or error)
+                msg("{path} cannot be written: {reason}", path=self._file, reason=error.strerror or error)
             ) from error
         self._values, self._stamp = values, identity_of(self._file)
 
@@ -202,11 +202,11 @@ class Guess:
     sure: bool = False
 
 
-class OwnWords:
+class FamilyOverrides:
     """The families that the person has given to files, in `families.json`."""
 
     def __init__(self, file: Path) -> None:
-        self._bound = Bound(file)
+        self._bound = FileAnnotations(file)
 
     @property
     def stamp(self) -> object:
@@ -220,7 +220,7 @@ class OwnWords:
         """Remember it for these bytes; None takes it back. Raises UsageError for no family, DiskError."""
         if family is not None and family not in FAMILIES:
             known = ", ".join(FAMILIES)
-            raise UsageError(say("“{text}” is not a family; these are: {known}.", text=family, known=known))
+            raise UsageError(msg("“{text}” is not a family; these are: {known}.", text=family, known=known))
         self._bound.put(of, family)
 
     def carry(self, before: Identity, after: Path) -> None:
@@ -267,7 +267,7 @@ class Guesses:
 def family_of(
     record: FileRecord,
     catalogue: Catalogue,
-    words: OwnWords | None = None,
+    words: FamilyOverrides | None = None,
     siblings: Mapping[str, FamilyGuess] = MappingProxyType({}),
     guesses: Guesses | None = None,
 ) -> FamilyGuess:
@@ -307,7 +307,7 @@ def entry_of(record: FileRecord, catalogue: Catalogue, by_weights: Mapping[str, 
 
 
 def known_weights(
-    files: Iterable[FileRecord], catalogue: Catalogue, words: OwnWords | None = None
+    files: Iterable[FileRecord], catalogue: Catalogue, words: FamilyOverrides | None = None
 ) -> Mapping[str, FamilyGuess]:
     """Fingerprint, of weights or of an encoder -> family, from the files whose family is known by themselves.
 
@@ -338,7 +338,7 @@ def known_weights(
 def families_of(
     files: Sequence[FileRecord],
     catalogue: Catalogue,
-    words: OwnWords | None = None,
+    words: FamilyOverrides | None = None,
     guesses: Guesses | None = None,
 ) -> Sequence[FamilyGuess]:
     """The families of all files of a library, in their order."""
@@ -346,7 +346,7 @@ def families_of(
     return [family_of(file, catalogue, words, siblings, guesses) for file in files]
 
 
-def _told(record: FileRecord, catalogue: Catalogue, words: OwnWords | None) -> FamilyGuess | None:
+def _told(record: FileRecord, catalogue: Catalogue, words: FamilyOverrides | None) -> FamilyGuess | None:
     """By the person, or by the catalogue."""
     word = words.word(record) if words is not None else None
     if word is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ..catalogue.entry import COMPANIONS, VAE_SUFFIXES
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 
 __all__ = [
     "MAX_BYTES",
@@ -68,7 +68,7 @@ class VaeFile:
         return self.path.relative_to(self.folder.path).as_posix()
 
 
-def scan(folders: Iterable[Folder], report: Callable[[Sentence], None] | None = None) -> tuple[VaeFile, ...]:
+def scan(folders: Iterable[Folder], report: Callable[[Message], None] | None = None) -> tuple[VaeFile, ...]:
     """All VAE files of `folders`, in the order of the WebUI's own list; a file that two folders lead to is there once.
 
     A folder that does not exist is empty. One that cannot be read is skipped, and `report` is told.
@@ -79,7 +79,7 @@ def scan(folders: Iterable[Folder], report: Callable[[Sentence], None] | None = 
 def walk(
     folders: Iterable[Folder],
     met: Callable[[str], object],
-    report: Callable[[Sentence], None] | None = None,
+    report: Callable[[Message], None] | None = None,
 ) -> tuple[VaeFile, ...]:
     """Scan as `scan` does. `met` is given each folder before it is read, and the path of each file that leads to no VAE
     file: while these stay the same, so does the result."""
@@ -107,7 +107,7 @@ def collisions(files: Iterable[VaeFile]) -> Mapping[str, tuple[VaeFile, ...]]:
 
 
 def _files(
-    folder: Folder, met: Callable[[str], object], report: Callable[[Sentence], None]
+    folder: Folder, met: Callable[[str], object], report: Callable[[Message], None]
 ) -> Iterator[tuple[Path, bool]]:
     """Matching files below `folder`, through links to folders too; each real folder is entered once. With each, if a
     download program keeps a file beside it."""
@@ -136,14 +136,14 @@ def _files(
         waiting[:0] = links  # last, so that a folder goes by its own name where it has one here
 
 
-def _entries(place: Path, report: Callable[[Sentence], None]) -> list[os.DirEntry[str]]:
+def _entries(place: Path, report: Callable[[Message], None]) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(place) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        report(say("The folder {path} cannot be read: {reason}.", path=place, reason=error.strerror or error))
+        report(msg("The folder {path} cannot be read: {reason}.", path=place, reason=error.strerror or error))
         return []
 
 
@@ -168,7 +168,7 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
     return [(1, int(part), "") if part.isdecimal() and part.isascii() else (0, 0, part.lower()) for part in parts]
 
 
-def _ignore(_: Sentence) -> None:
+def _ignore(_: Message) -> None:
     return None
 
 

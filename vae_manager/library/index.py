@@ -20,8 +20,8 @@ from ..files import Container, FileRecord, Identity, Problem, TensorTable, ident
 from ..files.record import Fingerprints
 from ..files.state_file import UNREADABLE
 from ..files.tensor_data import fingerprints
+from ..messages import from_data, renamed, to_data
 from ..records import Failure, HashStore, InspectionRecord, RecordStore, binding_key
-from ..sentences import from_data, renamed, to_data
 from .folders import VaeFile
 
 __all__ = ["Index", "read_record", "record_to_data", "unreadable"]
@@ -32,7 +32,7 @@ _CONTAINERS: Final = frozenset(get_args(Container))
 
 def unreadable(path: Path, size: int, error: VaeManagerError) -> FileRecord:
     """Return the record of a file that is there and cannot be read."""
-    return FileRecord(path, size, "unknown", problems=(Problem("unreadable", error.sentence),))
+    return FileRecord(path, size, "unknown", problems=(Problem("unreadable", error.message),))
 
 
 def record_to_data(record: FileRecord) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def record_to_data(record: FileRecord) -> dict[str, Any]:
     if record.metadata:
         data["metadata"] = dict(record.metadata)
     if record.problems:
-        data["problems"] = [{"code": problem.code, **to_data(problem.sentence)} for problem in record.problems]
+        data["problems"] = [{"code": problem.code, **to_data(problem.message)} for problem in record.problems]
     return data
 
 
@@ -148,7 +148,7 @@ class Index:
 
         It holds for these bytes under any name, as far as their hash is known; other bytes under its name have none.
         """
-        data = {"code": problem.code, "name": Path(identity.path).name, **to_data(problem.sentence)}
+        data = {"code": problem.code, "name": Path(identity.path).name, **to_data(problem.message)}
         text, now = json.dumps(data), time.time()
         self._failures.put(*(Failure(binding_key(binding), now, text) for binding in self._bindings(identity)))
 
@@ -158,7 +158,7 @@ class Index:
             return None
         found = (self._failures.get(binding_key(binding)) for binding in self._bindings(identity))
         failure = next((failure for failure in found if failure is not None), None)
-        return _problem(failure.sentence, Path(identity.path).name) if failure is not None else None
+        return _problem(failure.message, Path(identity.path).name) if failure is not None else None
 
     def _bindings(self, identity: Identity) -> list[tuple[object, ...]]:
         """Return what a failure is bound to: the file, and its bytes. A mode or a second name changes the ctime alone,

@@ -14,16 +14,16 @@ from . import VaeFile
 if TYPE_CHECKING:  # what opens files waits for the first file
     from ..files import FileRecord
     from ..records import HashStore, RecordStore
-    from .family_evidence import Guesses, OwnWords
+    from .family_evidence import FamilyOverrides, Guesses
     from .index import Index
 
 AT_ONCE = 50
 """Files that are looked at before they are told of."""
 
-Bound = tuple[str, int, int, int]
+FileAnnotations = tuple[str, int, int, int]
 
 
-def bound(file: VaeFile) -> Bound:
+def bound(file: VaeFile) -> FileAnnotations:
     """The file as it was listed; to ask the disk again for each of a thousand files would cost more than all else."""
     return str(file.path), file.size, file.mtime_ns, file.ctime_ns
 
@@ -35,7 +35,7 @@ class Stores:
     hashes: Callable[[], HashStore]
     catalogue: Callable[[], Catalogue]
     index: Callable[[], Index]
-    words: Callable[[], OwnWords]
+    words: Callable[[], FamilyOverrides]
     guesses: Callable[[], Guesses]
     records: Callable[[], RecordStore]
     trash: Path
@@ -47,10 +47,10 @@ class Looks:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._lock = threading.Lock()
-        self._seen: Mapping[Bound, FileRecord] = {}
+        self._seen: Mapping[FileAnnotations, FileRecord] = {}
         self._last: _Last | None = None
         self._last_basis: _Basis | None = None
-        self._whole: tuple[Sequence[VaeFile], Mapping[Bound, FileRecord]] | None = None
+        self._whole: tuple[Sequence[VaeFile], Mapping[FileAnnotations, FileRecord]] | None = None
         """Files that have all been looked at, and by what that was found."""
 
     def lacking(self, files: Sequence[VaeFile]) -> list[VaeFile]:
@@ -158,7 +158,7 @@ class _Basis:
     """Inputs of cached conclusions, compared by object identity: quick for any number of files."""
 
     files: Sequence[VaeFile]
-    seen: Mapping[Bound, FileRecord]
+    seen: Mapping[FileAnnotations, FileRecord]
     catalogue: Catalogue
     told: object
     revisions: tuple[int, int]

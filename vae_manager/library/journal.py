@@ -26,7 +26,7 @@ from ..errors import DiskError, RefusedError
 from ..files import Identity
 from ..files.disk import created, patiently, rename_new, rename_over, sync, sync_folder, write_error, write_whole
 from ..files.state_file import parse_json, path_of, text
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 from .folders import SIDECARS
 
 __all__ = ["Intent", "Journal", "Kind"]
@@ -73,7 +73,7 @@ class LeftNote:
     """A note of an ended writer, locked while it is looked at."""
 
     path: Path
-    found: Intent | Sentence | OSError | DiskError
+    found: Intent | Message | OSError | DiskError
     """A sentence gives the reason why the note is invalid here; an error, why it cannot be read now."""
     file: FileIO | None = None
 
@@ -120,7 +120,7 @@ class Journal:
             if self._is_crossed(note, intent) or not still_holds():
                 is_whole = True  # the operation has not begun
                 raise RefusedError(
-                    say("Something else is at work on {file}. Nothing was changed; try again in a moment.",
+                    msg("Something else is at work on {file}. Nothing was changed; try again in a moment.",
                         file=intent.pairs[0][0].name)
                 )  # fmt: skip
             yield
@@ -157,9 +157,9 @@ class Journal:
                 yield LeftNote(path, error)
                 continue
             if file is None:
-                yield LeftNote(path, say("it is no plain file"))
+                yield LeftNote(path, msg("it is no plain file"))
                 continue
-            found: Intent | Sentence | OSError | DiskError
+            found: Intent | Message | OSError | DiskError
             with file:
                 try:
                     if not _lock(file) or not os.path.samestat(os.fstat(file.fileno()), path.lstat()):
@@ -258,26 +258,26 @@ def _lock(file: FileIO) -> bool:
     except OSError as error:
         if error.errno in _HELD:
             return False
-        sentence = say("The file system has no locks, so another process may still be at work on it.")
-        raise DiskError(sentence) from error
+        message = msg("The file system has no locks, so another process may still be at work on it.")
+        raise DiskError(message) from error
     return True
 
 
-def _read(file: FileIO, data_folder: Path) -> Intent | Sentence:
+def _read(file: FileIO, data_folder: Path) -> Intent | Message:
     """Raises DiskError for one that is left to a newer version."""
     raw = file.read(MAX_NOTE_BYTES + 1)
     try:
         data: Any = parse_json(raw, max_bytes=MAX_NOTE_BYTES)
         version, inode = data["version"], data.get("inode")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return say("it makes no sense")
+        return msg("it makes no sense")
     if type(version) is int and version > VERSION:
-        raise DiskError(say("A newer version of this program has begun it: start that one."))
+        raise DiskError(msg("A newer version of this program has begun it: start that one."))
     intent = _from_data(data, data_folder)
     if intent is None or version != VERSION:
-        return say("it makes no sense")
+        return msg("it makes no sense")
     if inode != os.fstat(file.fileno()).st_ino:
-        return say("it was copied here, and speaks of files of another place")
+        return msg("it was copied here, and speaks of files of another place")
     return intent
 
 

@@ -20,14 +20,14 @@ from ..catalogue.entry import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from ..errors import DiskError, NameTakenError, RefusedError, UsageError, VaeManagerError
 from ..files import FileRecord, Identity, identity_of, inspect
 from ..files.headers import disk_error
+from ..messages import msg
 from ..records.verdict import A1111, Refused, Verdict, obstacle_of, verdict
-from ..sentences import say
 from . import safe_move
 from .folders import Folder, VaeFile, sidecars_of
 from .journal import Intent, Journal
 from .safe_move import Report
 
-__all__ = ["ALONE", "How", "Memory", "Surroundings", "adopt", "free_name", "move", "rename", "target_for"]
+__all__ = ["ALONE", "How", "LibraryContext", "Memory", "adopt", "free_name", "move", "rename", "target_for"]
 
 How = Literal["copy", "move", "link"]
 
@@ -40,7 +40,7 @@ class Memory(Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class LibraryContext:
     """What has to be known of the rest of the library to act on one file."""
 
     files: Sequence[VaeFile] = ()
@@ -56,11 +56,11 @@ class Surroundings:
     """Journal of operations on several files, so that an interrupted one can be completed; None to keep no notes."""
 
 
-ALONE = Surroundings()
+ALONE = LibraryContext()
 """For a folder that no WebUI is using."""
 
 
-def rename(file: Path, name: str, around: Surroundings = ALONE) -> Path:
+def rename(file: Path, name: str, around: LibraryContext = ALONE) -> Path:
     """Give `file` another name in its folder; a `name` without one of the three endings keeps the file's.
 
     Returns where it is now. Raises RefusedError and its kind where it must not be, NotFoundError, DiskError.
@@ -71,7 +71,7 @@ def rename(file: Path, name: str, around: Surroundings = ALONE) -> Path:
     return file if target.name == file.name else _moved(file, target, around)
 
 
-def move(file: Path, folder: Path, around: Surroundings = ALONE, *, report: Report | None = None,
+def move(file: Path, folder: Path, around: LibraryContext = ALONE, *, report: Report | None = None,
          stop: threading.Event | None = None) -> Path:  # fmt: skip
     """Move `file` into another folder, under the same name. Returns where it is now; raises as `rename` does.
 
@@ -86,7 +86,7 @@ def move(file: Path, folder: Path, around: Surroundings = ALONE, *, report: Repo
     return _moved(file, target, around, report, stop)
 
 
-def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None, around: Surroundings = ALONE, *,
+def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None, around: LibraryContext = ALONE, *,
           report: Report | None = None, stop: threading.Event | None = None) -> Path:  # fmt: skip
     """Bring a file from anywhere into a VAE folder, after an inspection; `name` is its own by default.
 
@@ -99,11 +99,11 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     record = inspect(source)
     answer = around.judge(record)
     if isinstance(answer, Refused):
-        raise RefusedError(say("{problem} It was left where it is.", problem=answer.reason.sentence))
+        raise RefusedError(msg("{problem} It was left where it is.", problem=answer.reason.message))
     obstacle = obstacle_of(answer)
     # The extension that it has now does not matter: that of its new name is checked below.
     if obstacle is not None and obstacle.code != "wrong-suffix":
-        raise RefusedError(say("{problem} Convert it, and import what that makes.", problem=obstacle.sentence))
+        raise RefusedError(msg("{problem} Convert it, and import what that makes.", problem=obstacle.message))
     name = _whole_name(source.name if name is None else name, source)
     _check_container(name, record)
     target = _target(folder, name, around, leaving=source if how == "move" else None)
@@ -119,7 +119,7 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     return target
 
 
-def target_for(file: Path, name: str, folder: Path, around: Surroundings = ALONE) -> Path:
+def target_for(file: Path, name: str, folder: Path, around: LibraryContext = ALONE) -> Path:
     """The path in `folder` for the new `name` of `file`. Raises UsageError, and RefusedError and its kind."""
     name = _whole_name(name, file)
     if Path(name).suffix != file.suffix:
@@ -134,15 +134,15 @@ def _check_file(file: Path) -> None:
     except OSError as error:
         raise disk_error(file, error) from error
     if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
-        raise DiskError(say("{path} is not a file.", path=file))
+        raise DiskError(msg("{path} is not a file.", path=file))
 
 
-def check_free(file: Path, around: Surroundings) -> None:
+def check_free(file: Path, around: LibraryContext) -> None:
     """Raise unless `file` is there and nobody uses it."""
     _check_file(file)
     if around.in_use(file):
         raise RefusedError(
-            say("{file} is in use. Choose another VAE first, Built-in for instance, then try again.", file=file.name)
+            msg("{file} is in use. Choose another VAE first, Built-in for instance, then try again.", file=file.name)
         )
 
 
@@ -150,7 +150,7 @@ def _whole_name(name: str, file: Path) -> str:
     """`name` with one of the three endings: that of `file` where it has none."""
     whole = name if is_vae_file_name(name) else name + _ending(file.name)
     if not is_vae_file_name(whole):
-        raise UsageError(say("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=whole))
+        raise UsageError(msg("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=whole))
     return whole
 
 
@@ -159,7 +159,7 @@ def _check_container(name: str, record: FileRecord) -> None:
     suits = ".safetensors" if record.container == "safetensors" else ".ckpt"
     if name.endswith(".safetensors") != (suits == ".safetensors"):
         raise RefusedError(
-            say(
+            msg(
                 "The name {name} does not suit what is in {file}: it has to end with {ending}.",
                 name=name,
                 file=record.path.name,
@@ -168,7 +168,7 @@ def _check_container(name: str, record: FileRecord) -> None:
         )
 
 
-def _target(folder: Path, name: str, around: Surroundings, leaving: Path | None) -> Path:
+def _target(folder: Path, name: str, around: LibraryContext, leaving: Path | None) -> Path:
     """Return the path of that name in `folder`, if the library can have it; `leaving` gives up its own name."""
     target = folder / safe_file_name(name)
     _check_ending(target, around)
@@ -176,7 +176,7 @@ def _target(folder: Path, name: str, around: Surroundings, leaving: Path | None)
     for other in around.files:
         if other.name == name and other.path.absolute() not in passed:
             raise NameTakenError(
-                say(
+                msg(
                     "{other} has the name {file} already, and the WebUI lists only one of two. Choose another name.",
                     other=other.path,
                     file=name,
@@ -185,16 +185,16 @@ def _target(folder: Path, name: str, around: Surroundings, leaving: Path | None)
     return target
 
 
-def _check_ending(target: Path, around: Surroundings) -> None:
+def _check_ending(target: Path, around: LibraryContext) -> None:
     folders = [folder for folder in around.folders if target.is_relative_to(folder.path)]
     inner = max(folders, key=lambda folder: len(folder.path.parts), default=None)
     if inner is not None and inner.purpose == "checkpoints" and not _ending(target.name).startswith(".vae"):
         raise RefusedError(
-            say("Among checkpoints, a VAE's name has to end with {ending}.", ending=f".vae{target.suffix}")
+            msg("Among checkpoints, a VAE's name has to end with {ending}.", ending=f".vae{target.suffix}")
         )
 
 
-def free_name(folder: Path, name: str, around: Surroundings = ALONE) -> str:
+def free_name(folder: Path, name: str, around: LibraryContext = ALONE) -> str:
     """A name like `name` that neither `folder` nor the library has: `a-2.vae.pt` for `a.vae.pt`."""
     ending = _ending(name)
     taken = {file.name for file in around.files}
@@ -222,7 +222,7 @@ def _make(folder: Path) -> None:
 def _moved(
     file: Path,
     target: Path,
-    around: Surroundings,
+    around: LibraryContext,
     report: Report | None = None,
     stop: threading.Event | None = None,
 ) -> Path:
@@ -239,7 +239,7 @@ def _moved(
 
 
 def noted(
-    intent: Intent, around: Surroundings, still_holds: Callable[[], bool] = lambda: True
+    intent: Intent, around: LibraryContext, still_holds: Callable[[], bool] = lambda: True
 ) -> AbstractContextManager[None]:
     """Keep a note of the operation while it goes on, if there is a journal. Raises as `Journal.noted`."""
     return around.journal.noted(intent, still_holds) if around.journal is not None else nullcontext()
@@ -271,7 +271,7 @@ def move_all(
 
 
 def what_is_known(
-    file: Path, target: Path, around: Surroundings, *, stays: bool = False, is_link: bool = False
+    file: Path, target: Path, around: LibraryContext, *, stays: bool = False, is_link: bool = False
 ) -> tuple[tuple[Identity, Path], ...]:
     """Return the identities that an operation on `file` ends, with the paths of the same bytes afterwards.
 
@@ -299,7 +299,7 @@ def _has_names(file: Path) -> bool:
         return False
 
 
-def carry(known: Iterable[tuple[Identity, Path]], around: Surroundings) -> None:
+def carry(known: Iterable[tuple[Identity, Path]], around: LibraryContext) -> None:
     """Copy the records of files to their present identities."""
     for identity, after in known:
         for memory in around.memories:

@@ -39,7 +39,7 @@ from ..files.disk import (
     write_whole,
 )
 from ..files.headers import disk_error
-from ..sentences import say
+from ..messages import msg
 
 __all__ = ["Report", "copy", "is_other_case", "is_there", "link", "move", "name_taken", "send", "write_error"]
 
@@ -87,7 +87,7 @@ def link(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno == errno.EXDEV or error.errno in NO_LINKS:
             raise RefusedError(
-                say("{file} cannot be linked into {folder}: copy it instead.", file=source.name, folder=target.parent)
+                msg("{file} cannot be linked into {folder}: copy it instead.", file=source.name, folder=target.parent)
             ) from error
         raise _refusal(error, source, target) from error
     sync_folder(target.parent)
@@ -146,7 +146,7 @@ def _copy(source: Path, target: Path, report: Report | None, stop: threading.Eve
             raise _changed(source)
         if sha256_of(partial, stop=stop) != sha256:
             raise IntegrityError(
-                say(
+                msg(
                     "The disk gave back other bytes of {file} than were written. Nothing was changed.",
                     file=source.name,
                 )
@@ -167,7 +167,7 @@ def _copied(source: Path, file: FileIO, report: Report | None, stop: threading.E
         total, done = os.fstat(old.fileno()).st_size, 0
         while block := old.read(CHUNK):
             if stop is not None and stop.is_set():
-                raise Cancelled(say("Copying {file} was stopped. Nothing was changed.", file=source.name))
+                raise Cancelled(msg("Copying {file} was stopped. Nothing was changed.", file=source.name))
             digest.update(block)
             write_whole(file, block)
             done += len(block)
@@ -178,7 +178,7 @@ def _copied(source: Path, file: FileIO, report: Report | None, stop: threading.E
 
 
 def _changed(source: Path) -> FileChangedError:
-    return FileChangedError(say("{file} was written to while it was being copied. Try again.", file=source.name))
+    return FileChangedError(msg("{file} was written to while it was being copied. Try again.", file=source.name))
 
 
 def is_there() -> bool:

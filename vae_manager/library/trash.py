@@ -48,14 +48,14 @@ from ..files.state_file import (
     replace_file,
     report_damage,
 )
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 from . import safe_move
 from .folders import sidecars_of
 from .journal import Intent, Journal, LeftNote
 from .moving import (
     ALONE,
+    LibraryContext,
     Memory,
-    Surroundings,
     absolute,
     carry,
     check_free,
@@ -77,7 +77,7 @@ NOTE: Final = "removed.json"
 COARSEST_NS: Final = 2_000_000_000
 """Between two times of writing that FAT keeps."""
 
-SayReport = Callable[[Sentence], None]
+SayReport = Callable[[Message], None]
 
 
 def recover(journal: Journal, memories: Callable[[], Iterable[Memory]], report: SayReport) -> None:
@@ -92,10 +92,10 @@ def recover(journal: Journal, memories: Callable[[], Iterable[Memory]], report: 
         try:
             told = _taken_up(note, memories)
         except (VaeManagerError, OSError) as error:
-            told = say(
+            told = msg(
                 "An operation was cut off and cannot be ended now: {reason} Nothing is lost, and the next look tries "
                 "again. Its note is {path}.",
-                reason=error.sentence if isinstance(error, VaeManagerError) else str(error),
+                reason=error.message if isinstance(error, VaeManagerError) else str(error),
                 path=note.path,
             )
         if told is not None:
@@ -103,19 +103,19 @@ def recover(journal: Journal, memories: Callable[[], Iterable[Memory]], report: 
     journal.tidy()
 
 
-def _taken_up(note: LeftNote, memories: Callable[[], Iterable[Memory]]) -> Sentence | None:
+def _taken_up(note: LeftNote, memories: Callable[[], Iterable[Memory]]) -> Message | None:
     if isinstance(note.found, Exception):
         raise note.found
-    if isinstance(note.found, Sentence):
+    if isinstance(note.found, Message):
         aside = note.set_aside()
-        return say("{path} is no note that can be followed: {reason}. It is kept as {aside}.",
+        return msg("{path} is no note that can be followed: {reason}. It is kept as {aside}.",
                    path=note.path, reason=note.found, aside=aside)  # fmt: skip
     told = _settle(note.found, memories)
     note.remove()
     return told
 
 
-def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Sentence | None:
+def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Message | None:
     (source, target), *others = intent.pairs
     for folder in {aim.parent for _, aim in intent.pairs}:
         sweep(folder)  # half a copy
@@ -132,12 +132,12 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Sentenc
             for identity, after in intent.known:
                 for memory in memories():
                     memory.carry(identity, after)
-        told = say("An operation on {file} was cut off. It is ended now: {target}.", file=source.name, target=target)
+        told = msg("An operation on {file} was cut off. It is ended now: {target}.", file=source.name, target=target)
     elif not os.path.lexists(target) or safe_move.is_other_case(source, target):
         for path, aim in reversed(others):
             if os.path.lexists(source) and not os.path.lexists(path) and os.path.lexists(aim):
                 _end(aim, path)
-                told = say("An operation on {file} was cut off. It is taken back now.", file=source.name)
+                told = msg("An operation on {file} was cut off. It is taken back now.", file=source.name)
     if intent.place is not None:
         tidy_place(intent.place)
     return told
@@ -199,7 +199,7 @@ def _check_reach(intent: Intent) -> None:
     for folder in folders:
         if not folder.is_dir():
             raise DiskError(
-                say("{file} is in neither of its places, and {folder} is not there: its disk may be away.",
+                msg("{file} is in neither of its places, and {folder} is not there: its disk may be away.",
                     file=source.name, folder=folder)
             )  # fmt: skip
 
@@ -228,14 +228,14 @@ def _leads_to(link: Path) -> str:
     return os.path.normpath(link.parent.absolute() / link.readlink())
 
 
-def _send_the_rest(file: Path, others: list[Path]) -> Sentence | None:
+def _send_the_rest(file: Path, others: list[Path]) -> Message | None:
     """Send the small files to the system's trash, which has the VAE already."""
     left = [path for path in others if os.path.lexists(path)]
     if os.path.lexists(file) or not left or not safe_move.is_there():
         return None
     safe_move.send(left)
-    return say("An operation on {file} was cut off. It is ended now: {target}.", file=file.name,
-               target=say("the system's trash"))  # fmt: skip
+    return msg("An operation on {file} was cut off. It is ended now: {target}.", file=file.name,
+               target=msg("the system's trash"))  # fmt: skip
 
 
 def tidy_place(place: Path) -> None:
@@ -276,7 +276,7 @@ class Removed:
         return _bytes_in(self.place)
 
 
-def remove(file: Path, trash: Path, around: Surroundings = ALONE, *, report: Report | None = None,
+def remove(file: Path, trash: Path, around: LibraryContext = ALONE, *, report: Report | None = None,
            stop: threading.Event | None = None) -> Removed:  # fmt: skip
     """Put `file`, and the small files that belong to it, into the trash; `trash` is made where it is needed.
 
@@ -313,7 +313,7 @@ def remove(file: Path, trash: Path, around: Surroundings = ALONE, *, report: Rep
     return gone
 
 
-def restore(gone: Removed, around: Surroundings = ALONE, *, name: str | None = None, report: Report | None = None,
+def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None = None, report: Report | None = None,
             stop: threading.Event | None = None) -> Path:  # fmt: skip
     """Bring it back to where it was, under its own name or under `name`; returns its path. Nothing is overwritten.
 
@@ -321,16 +321,16 @@ def restore(gone: Removed, around: Surroundings = ALONE, *, name: str | None = N
     Cancelled.
     """
     if gone.place is None:
-        raise RefusedError(say("{file} is in the system's trash. Bring it back from there.", file=gone.file.name))
+        raise RefusedError(msg("{file} is in the system's trash. Bring it back from there.", file=gone.file.name))
     if not gone.is_noted:
         raise RefusedError(
-            say("The note of where {file} was is lost. It lies in {folder}: take it from there.",
+            msg("The note of where {file} was is lost. It lies in {folder}: take it from there.",
                 file=gone.file.name, folder=gone.file.parent)
         )  # fmt: skip
     inside = gone.place / "files"
     here = _present(gone.names, inside)
     if gone.file.name not in here:
-        raise NotFoundError(say("{file} is no longer in the trash.", file=gone.file.name))
+        raise NotFoundError(msg("{file} is no longer in the trash.", file=gone.file.name))
     target = gone.file if name is None else target_for(inside / gone.file.name, name, gone.file.parent, around)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -351,13 +351,13 @@ def restore(gone: Removed, around: Surroundings = ALONE, *, name: str | None = N
             move_all((pair for pair in pairs if os.path.lexists(pair[0])), report, stop)
         except NameTakenError as error:
             free = free_name(target.parent, target.name, around)
-            sentence = say(
+            message = msg(
                 "{reason} {file} stays in the trash. The name {free} is free.",
-                reason=error.sentence,
+                reason=error.message,
                 file=gone.file.name,
                 free=free,
             )
-            raise NameTakenError(sentence, free) from error
+            raise NameTakenError(message, free) from error
         carry(known, around)
         tidy_place(gone.place)
     return target
@@ -407,7 +407,7 @@ def _present(names: Sequence[str], inside: Path) -> list[str]:
     return [name for name in names if os.path.lexists(inside / name)]
 
 
-def _sent(files: Sequence[Path], around: Surroundings, still_holds: Callable[[], bool]) -> bool:
+def _sent(files: Sequence[Path], around: LibraryContext, still_holds: Callable[[], bool]) -> bool:
     """Return True if the system's trash took them: at least the VAE, which is the first."""
     if not safe_move.is_there():
         return False
@@ -447,7 +447,7 @@ def _note(place: Path) -> Removed | None:
     except (DamagedError, *UNREADABLE):
         report_damage(
             place / NOTE,
-            say("{file} cannot be read, so what lies beside it cannot be taken back from here. It stays where it is.",
+            msg("{file} cannot be read, so what lies beside it cannot be taken back from here. It stays where it is.",
                 file=place / NOTE),
         )  # fmt: skip
         return None

@@ -20,9 +20,9 @@ from ..catalogue import Catalogue, Entry
 from ..errors import DiskError, FileChangedError, IntegrityError, NotFoundError, VaeManagerError
 from ..files import FileRecord, Problem, identity_of, inspect, sha256_of
 from ..files.tensor_data import find_hole, find_nan, read_contents
+from ..messages import Message, from_data, msg, renamed, to_data
 from ..records import HashStore
 from ..records.verdict import A1111, HostCapability, Refused, verdict
-from ..sentences import Sentence, from_data, renamed, say, to_data
 from .folders import VaeFile
 
 if TYPE_CHECKING:
@@ -71,14 +71,14 @@ def verify(
         course = _Course(report, record.size, 2 if has_numbers and record.tensors else 1)
         sha256 = sha256_of(path, report=lambda done: course.reach(0, done, record.size), stop=stop)
         if before is None or identity_of(path) != before:  # it is unknown whose bytes these are
-            raise FileChangedError(say("{file} was changed while it was being read. Try again.", file=path.name))
+            raise FileChangedError(msg("{file} was changed while it was being read. Try again.", file=path.name))
         earlier, at_path, is_known = hashes.last_of(before), hashes.read_at(path), hashes.is_known(sha256)
         is_unchanged = hashes.read_again(before, sha256)
         damage = _damage(record, course, stop, has_numbers)
     except (DiskError, FileChangedError, NotFoundError) as error:
-        return Verification(Outcome.UNREADABLE, now, reason=error.sentence, error=error)
+        return Verification(Outcome.UNREADABLE, now, reason=error.message, error=error)
     entry = catalogue.recognise(sha256)
-    outcome, reason = (Outcome.DAMAGED, damage.sentence) if damage is not None else (Outcome.VERIFIED, None)
+    outcome, reason = (Outcome.DAMAGED, damage.message) if damage is not None else (Outcome.VERIFIED, None)
     if damage is None and entry is None:
         outcome, reason = _by_itself(record, host)
         if reason is None and not is_unchanged:
@@ -93,18 +93,18 @@ def verify(
     return Verification(outcome, now, sha256, entry, reason, damage=shown, was_other=was_other)
 
 
-def _by_itself(record: FileRecord, host: HostCapability) -> tuple[Outcome, Sentence | None]:
+def _by_itself(record: FileRecord, host: HostCapability) -> tuple[Outcome, Message | None]:
     """Judge the content without any comparison. A VAE in another form is right: it can be converted."""
     answer = verdict(record, host)
     if not isinstance(answer, Refused):
         return Outcome.VERIFIED, None
     reason = answer.reason
     if reason.code in _NOT_A_VAE:
-        return Outcome.NOT_A_VAE, reason.sentence
+        return Outcome.NOT_A_VAE, reason.message
     if reason.code in _REFUSED:
-        return Outcome.UNREADABLE, reason.sentence
+        return Outcome.UNREADABLE, reason.message
     is_whole = record.table is not None and not record.problems and reason.code not in _INCOMPLETE
-    return (Outcome.VERIFIED, None) if is_whole else (Outcome.DAMAGED, reason.sentence)
+    return (Outcome.VERIFIED, None) if is_whole else (Outcome.DAMAGED, reason.message)
 
 
 def _damage(record: FileRecord, course: _Course, stop: threading.Event | None, has_numbers: bool) -> Problem | None:
@@ -121,23 +121,23 @@ def _damage(record: FileRecord, course: _Course, stop: threading.Event | None, h
     except FileChangedError:
         raise
     except IntegrityError as error:
-        return Problem(getattr(error, "code", "damaged"), error.sentence)
+        return Problem(getattr(error, "code", "damaged"), error.message)
 
 
-def _other_bytes(path: Path) -> Sentence:
-    return say(
+def _other_bytes(path: Path) -> Message:
+    return msg(
         "{file} has other bytes than when it was last read, though its size and time are the same: the disk may be "
         "failing. Get it again.",
         file=path.name,
     )
 
 
-def _unlike_its_name(path: Path, sha256: str, catalogue: Catalogue) -> Sentence | None:
-    namesake = next((entry for entry in catalogue.offered() if entry.file_name == path.name), None)
-    if namesake is None:
+def _unlike_its_name(path: Path, sha256: str, catalogue: Catalogue) -> Message | None:
+    name_clash = next((entry for entry in catalogue.offered() if entry.file_name == path.name), None)
+    if name_clash is None:
         return None
-    return say(
-        "{file} is named like {vae}, but has other bytes: {sha256}", file=path.name, vae=namesake.name, sha256=sha256
+    return msg(
+        "{file} is named like {vae}, but has other bytes: {sha256}", file=path.name, vae=name_clash.name, sha256=sha256
     )
 
 
@@ -190,7 +190,7 @@ class Verification:
     """Hash of the bytes that were read; None if they could not be read."""
     entry: Entry | None = None
     """The catalogue's entry with these bytes."""
-    reason: Sentence | None = None
+    reason: Message | None = None
     """What is not right; None if `outcome.is_right`."""
     error: VaeManagerError | None = None
     """The error behind UNREADABLE, if there is one."""

@@ -21,7 +21,7 @@ from typing import Final
 
 from ..files.disk import partial_file
 from ..files.state_file import set_aside
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 
 __all__ = ["APPLICATION", "SCHEMA", "Database", "ReplacedError", "UnavailableError"]
 
@@ -52,7 +52,7 @@ _Stamp = tuple[int, int]
 class UnavailableError(Exception):
     """The database cannot be used now, for a reason outside its content."""
 
-    def __init__(self, reason: Sentence | str, *, is_busy: bool = False, is_newer: bool = False) -> None:
+    def __init__(self, reason: Message | str, *, is_busy: bool = False, is_newer: bool = False) -> None:
         super().__init__(str(reason))
         self.reason = reason
         self.is_busy = is_busy
@@ -66,7 +66,7 @@ class ReplacedError(Exception):
 
 
 class _DamagedError(Exception):
-    def __init__(self, reason: Sentence | str) -> None:
+    def __init__(self, reason: Message | str) -> None:
         super().__init__(str(reason))
         self.reason = reason
 
@@ -151,7 +151,7 @@ class Database:
                     raise UnavailableError(str(error)) from error
             self._set_aside(str(error))
         except UnicodeDecodeError:  # in a message that quotes the schema
-            self._set_aside(say("it is not what this program writes"))
+            self._set_aside(msg("it is not what this program writes"))
         except OSError as error:
             self.close()
             raise UnavailableError(error.strerror or str(error)) from error
@@ -159,10 +159,10 @@ class Database:
     def _busy(self) -> UnavailableError:
         if not _has_locks(self.path.parent):
             self.close()
-            return UnavailableError(say("its file system has no locks"))
-        return UnavailableError(say("another program keeps it locked"), is_busy=True)
+            return UnavailableError(msg("its file system has no locks"))
+        return UnavailableError(msg("another program keeps it locked"), is_busy=True)
 
-    def _set_aside(self, reason: Sentence | str) -> None:
+    def _set_aside(self, reason: Message | str) -> None:
         place = self._place
         self.close()
         with _opening:
@@ -206,15 +206,15 @@ class Database:
         self._check_version(connection)
         row = connection.execute("SELECT id FROM meta").fetchone()
         if row is None or not isinstance(row[0], str):
-            raise _DamagedError(say("it is not what this program writes"))
+            raise _DamagedError(msg("it is not what this program writes"))
         self.id = row[0]
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
         application, version = _number(connection, "application_id"), _number(connection, "user_version")
         if application != APPLICATION or version < 1:
-            raise _DamagedError(say("it is another program's database"))
+            raise _DamagedError(msg("it is another program's database"))
         if version > SCHEMA:
-            raise UnavailableError(say("a newer version of this program has written it"), is_newer=True)
+            raise UnavailableError(msg("a newer version of this program has written it"), is_newer=True)
 
     def _create_tables(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
@@ -248,7 +248,7 @@ def _create(path: Path) -> None:
         status = path.stat()
     except FileNotFoundError:
         if path.is_symlink():
-            raise _DamagedError(say("it is a link to a file that is not there")) from None
+            raise _DamagedError(msg("it is a link to a file that is not there")) from None
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -258,9 +258,9 @@ def _create(path: Path) -> None:
             raise _DamagedError(error.strerror or str(error)) from None
         raise
     if status.st_size == 1:  # SQLite would take it for an empty file, and write over it
-        raise _DamagedError(say("it is not what this program writes"))
+        raise _DamagedError(msg("it is not what this program writes"))
     if not stat.S_ISREG(status.st_mode):
-        raise _DamagedError(say("it is a folder") if stat.S_ISDIR(status.st_mode) else say("it is no plain file"))
+        raise _DamagedError(msg("it is a folder") if stat.S_ISDIR(status.st_mode) else msg("it is no plain file"))
 
 
 def _status_of(path: Path) -> os.stat_result | None:

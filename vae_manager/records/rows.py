@@ -89,7 +89,7 @@ class Failure(NamedTuple):
     """The bytes or the identity of the file."""
     at: float
     """Seconds since 1970."""
-    sentence: str
+    message: str
     """JSON."""
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final, Generic, Protocol
 
 from ..files import Identity, identity_of, sha256_of
 from ..files.state_file import report_damage
-from ..sentences import from_data, renamed, say, to_data
+from ..messages import from_data, msg, renamed, to_data
 from .database import Database, ReplacedError, UnavailableError
 from .rows import (
     FAILURES,
@@ -356,16 +356,16 @@ class RecordStore:
         self._is_busy = error.is_busy
         if error.is_busy and self._failed < BUSY_IS_LONG:
             return
-        sentence = say(
+        message = msg(
             "{file} cannot be used: {reason}. What becomes known of VAE files is kept in memory until the program "
             "ends, and no VAE file is affected. {advice}",
             file=self._database.path,
             reason=error.reason,
-            advice=say("Update this extension.")
+            advice=msg("Update this extension.")
             if error.is_newer
-            else say("Make its folder writable, free disk space, or put the data folder on another disk."),
+            else msg("Make its folder writable, free disk space, or put the data folder on another disk."),
         )
-        report_damage(self._database.path, sentence)
+        report_damage(self._database.path, message)
 
     # -- files that are gone ---------------------------------------------------------------------------------------
     def _sweep(self) -> None:

@@ -23,7 +23,7 @@ from ..files.headers import TORCH_DTYPES, TensorTable
 from ..files.layouts import WAN, Renamed, Source, diffusers_name, facts_of, renamed_vae, up_levels
 from ..files.pickle_values import shown
 from ..files.record import FileRecord, Problem
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 
 __all__ = [
     "A1111",
@@ -142,11 +142,11 @@ class Reason:
     """A reason for all files of one table."""
 
     code: str
-    sentence: Sentence
+    message: Message
     """About an `UNNAMED` file."""
 
     def named(self, file: str) -> Problem:
-        return Problem(self.code, Sentence(self.sentence.template, {**self.sentence.fields, "file": file}))
+        return Problem(self.code, Message(self.message.template, {**self.message.fields, "file": file}))
 
 
 def sources_of(tensors: TensorTable, expected: TensorTable) -> Sources | None:
@@ -185,7 +185,7 @@ def refusal_of(tensors: TensorTable, host: HostCapability, expected: TensorTable
     if _is_asymmetric(tensors):
         return Reason(
             "asymmetric",
-            say(
+            msg(
                 "{file} is an asymmetric VAE, whose decoder is larger than a checkpoint's. The WebUI cannot load it.",
                 file=UNNAMED,
             ),
@@ -233,7 +233,7 @@ def other_kind() -> Reason:
     """Return the reason for a VAE of Wan or Qwen-Image with a checkpoint of another kind."""
     return Reason(
         "other-kind",
-        say(
+        msg(
             "{file} is a VAE of Wan or Qwen-Image, and the VAE of the loaded checkpoint is of another kind.",
             file=UNNAMED,
         ),
@@ -263,18 +263,18 @@ def _among_the_vae(tensors: TensorTable, expected: TensorTable) -> tuple[str, ..
 def _other_kind(layout: str) -> Reason:
     if layout == "tiny":
         return Reason(
-            "tiny", say("{file} is a tiny autoencoder for previews. The WebUI cannot load it as a VAE.", file=UNNAMED)
+            "tiny", msg("{file} is a tiny autoencoder for previews. The WebUI cannot load it as a VAE.", file=UNNAMED)
         )
     if layout in ("wan", "video"):
-        return Reason("video", say("{file} is a video VAE. The WebUI cannot load it.", file=UNNAMED))
-    return Reason("lora", say("{file} is a LoRA, not a VAE.", file=UNNAMED))
+        return Reason("video", msg("{file} is a video VAE. The WebUI cannot load it.", file=UNNAMED))
+    return Reason("lora", msg("{file} is a LoRA, not a VAE.", file=UNNAMED))
 
 
 def _no_vae(layout: str) -> Reason:
     if layout == "checkpoint":
-        without = say("{file} is a whole checkpoint without VAE weights: it needs a VAE file beside it.", file=UNNAMED)
+        without = msg("{file} is a whole checkpoint without VAE weights: it needs a VAE file beside it.", file=UNNAMED)
         return Reason("no-vae", without)
-    return Reason("no-vae", say("{file} has no VAE in it that the WebUI knows.", file=UNNAMED))
+    return Reason("no-vae", msg("{file} has no VAE in it that the WebUI knows.", file=UNNAMED))
 
 
 def _is_asymmetric(tensors: TensorTable) -> bool:
@@ -284,8 +284,8 @@ def _is_asymmetric(tensors: TensorTable) -> bool:
 def _missing_half(shapes: Shapes, wanted: Shapes | None, tensors: TensorTable) -> Reason | None:
     """Return why a whole VAE is not there; `tensors` are all of the file, in which the other half may be elsewhere."""
     for half, reason in (
-        ("decoder.", Reason("no-decoder", say("{file} has no decoder: it is not a whole VAE.", file=UNNAMED))),
-        ("encoder.", Reason("no-encoder", say("{file} has no encoder: it is not a whole VAE.", file=UNNAMED))),
+        ("decoder.", Reason("no-decoder", msg("{file} has no decoder: it is not a whole VAE.", file=UNNAMED))),
+        ("encoder.", Reason("no-encoder", msg("{file} has no encoder: it is not a whole VAE.", file=UNNAMED))),
     ):
         is_wanted = wanted is None or any(name.startswith(half) for name in wanted)
         if is_wanted and not any(name.startswith(half) for name in shapes):
@@ -297,7 +297,7 @@ def _missing_half(shapes: Shapes, wanted: Shapes | None, tensors: TensorTable) -
 def _scattered(elsewhere: str) -> Reason:
     return Reason(
         "scattered",
-        say(
+        msg(
             "{file} has its encoder and its decoder under names that do not belong together, {example} among them. "
             "The WebUI cannot load it.",
             file=UNNAMED,
@@ -318,13 +318,13 @@ def _unlike_the_loaded(ours: Shapes, theirs: Shapes) -> Reason | None:
     """Return the difference between the networks of a file and of the loaded checkpoint, if it has a name."""
     channels = _channels(ours), _channels(theirs)
     if None not in channels and channels[0] != channels[1]:
-        sentence = say(
+        message = msg(
             "{file} has {ours} latent channels, the checkpoint has {theirs}.",
             file=UNNAMED,
             ours=channels[0],
             theirs=channels[1],
         )
-        return Reason("other-channels", sentence)
+        return Reason("other-channels", message)
     one, other = architecture_of(ours), architecture_of(theirs)
     if one is None or other is None or dict(shapes_of(one)) != dict(ours):
         return None
@@ -336,10 +336,10 @@ def _unlike_any(ours: Shapes, published: Architecture) -> Reason | None:
     channels = _channels(ours)
     if channels is None or channels == published.latent_channels:
         return None
-    sentence = say(
+    message = msg(
         "{file} has {ours} latent channels, and no checkpoint of this WebUI has as many.", file=UNNAMED, ours=channels
     )
-    return Reason("other-channels", sentence)
+    return Reason("other-channels", message)
 
 
 def _unlike_published(ours: Shapes, published: Architecture) -> Reason | None:
@@ -376,11 +376,11 @@ def _under_other_names(missing: Sequence[str], found: Renamed) -> Reason | None:
 
 def _incomplete(missing: Sequence[str]) -> Reason:
     if len(missing) == 1:
-        one_missing = say("{file} is not complete: the tensor {name} is missing.", file=UNNAMED, name=shown(missing[0]))
+        one_missing = msg("{file} is not complete: the tensor {name} is missing.", file=UNNAMED, name=shown(missing[0]))
         return Reason("incomplete", one_missing)
     return Reason(
         "incomplete",
-        say(
+        msg(
             "{file} is not complete: {count} tensors of the VAE are missing, {example} among them.",
             file=UNNAMED,
             count=len(missing),
@@ -392,18 +392,18 @@ def _incomplete(missing: Sequence[str]) -> Reason:
 def _unknown_tensors(unknown: Sequence[str], is_loaded: bool) -> Reason:
     fields = {"file": UNNAMED, "count": len(unknown), "example": shown(unknown[0])}
     if is_loaded:
-        sentence = say(
+        message = msg(
             "{file} holds {count} tensors that the checkpoint's VAE does not have, {example} among them.", **fields
         )
     else:
-        sentence = say("{file} holds {count} tensors that the usual VAEs do not have, {example} among them.", **fields)
-    return Reason("unknown-tensors", sentence)
+        message = msg("{file} holds {count} tensors that the usual VAEs do not have, {example} among them.", **fields)
+    return Reason("unknown-tensors", message)
 
 
 def _other_shapes(others: Sequence[str]) -> Reason:
     return Reason(
         "other-shapes",
-        say(
+        msg(
             "{file} was made for another model: {count} of its tensors have other shapes, {example} among them.",
             file=UNNAMED,
             count=len(others),
@@ -424,13 +424,13 @@ def _other_architecture(ours: Architecture, theirs: Architecture, *, is_loaded: 
     if (ours.widths, ours.decoder_widths) != (theirs.widths, theirs.decoder_widths):
         fields = {"file": UNNAMED, "ours": ours.decoder_widths[0], "theirs": theirs.decoder_widths[0]}
         if is_loaded:
-            width = say(
+            width = msg(
                 "{file} is a VAE of another width: its layers begin with {ours} channels, those of the checkpoint's "
                 "VAE with {theirs}.",
                 **fields,
             )
         else:
-            width = say(
+            width = msg(
                 "{file} is a VAE of another width: its layers begin with {ours} channels, those of the usual VAEs "
                 "with {theirs}.",
                 **fields,
@@ -438,33 +438,33 @@ def _other_architecture(ours: Architecture, theirs: Architecture, *, is_loaded: 
         return Reason("other-width", width)
     if (ours.blocks, ours.decoder_blocks) != (theirs.blocks, theirs.decoder_blocks):
         if is_loaded:
-            depth = say("{file} is a VAE with another number of layers than the checkpoint's.", file=UNNAMED)
+            depth = msg("{file} is a VAE with another number of layers than the checkpoint's.", file=UNNAMED)
         else:
-            depth = say("{file} is a VAE with another number of layers than the usual ones.", file=UNNAMED)
+            depth = msg("{file} is a VAE with another number of layers than the usual ones.", file=UNNAMED)
         return Reason("other-depth", depth)
     return None
 
 
-def _factors(ours: int, theirs: int, is_loaded: bool) -> Sentence:
+def _factors(ours: int, theirs: int, is_loaded: bool) -> Message:
     fields = {"file": UNNAMED, "ours": ours, "theirs": theirs}
     if ours == UPSCALER_FACTOR and is_loaded:
-        return say(
+        return msg(
             "{file} is a VAE whose latents have 1/{ours} of a picture's side, as that of the x4 upscaler; those of the "
             "checkpoint have 1/{theirs}.",
             **fields,
         )
     if ours == UPSCALER_FACTOR:
-        return say(
+        return msg(
             "{file} is a VAE whose latents have 1/{ours} of a picture's side, as that of the x4 upscaler; those of the "
             "usual VAEs have 1/{theirs}.",
             **fields,
         )
     if is_loaded:
-        return say(
+        return msg(
             "{file} is a VAE whose latents have 1/{ours} of a picture's side; those of the checkpoint have 1/{theirs}.",
             **fields,
         )
-    return say(
+    return msg(
         "{file} is a VAE whose latents have 1/{ours} of a picture's side; those of the usual VAEs have 1/{theirs}.",
         **fields,
     )
@@ -475,7 +475,7 @@ def _strange_dtype(sources: Sources, wanted: Shapes | None) -> Reason | None:
         if source.dtype not in TORCH_DTYPES and (wanted is None or name in wanted) and not name.startswith("bn."):
             return Reason(
                 "not-weights",
-                say(
+                msg(
                     "{file} holds {dtype} numbers in its tensor {example}, which are no weights.",
                     file=UNNAMED,
                     dtype=source.dtype,
@@ -492,7 +492,7 @@ def obstacle_to(record: FileRecord, host: HostCapability, expected: TensorTable 
     is_misnamed = record.container == "pickle" and record.path.suffix.lower() == ".safetensors"
     if reason is None and host.reads_by_extension and is_misnamed:
         reason = Reason(
-            "wrong-suffix", say("{file} is a PyTorch file by its content: its extension is wrong.", file=UNNAMED)
+            "wrong-suffix", msg("{file} is a PyTorch file by its content: its extension is wrong.", file=UNNAMED)
         )
     return reason.named(record.path.name) if reason is not None else None
 
@@ -503,27 +503,27 @@ def _form(tensors: TensorTable, host: HostCapability, expected: TensorTable | No
     if layout in host.own_layouts:
         return None
     if layout == "checkpoint":
-        whole = say("{file} is a whole checkpoint, not a VAE. It belongs in the checkpoint folder.", file=UNNAMED)
+        whole = msg("{file} is a whole checkpoint, not a VAE. It belongs in the checkpoint folder.", file=UNNAMED)
         return Reason("checkpoint", whole)
     found = _found(tensors, expected)
     if found is None:
         return None
     if found.layout == "prefixed" and "prefixed" not in host.layouts:
-        sentence = say(
+        message = msg(
             "{file} holds a VAE whose tensors' names begin with “{prefix}”. The WebUI cannot load it as it is.",
             file=UNNAMED,
             prefix=shown(found.prefix),
         )
-        return Reason("prefixed", sentence)
+        return Reason("prefixed", message)
     if found.naming == "diffusers" and "diffusers" not in host.layouts:
-        return Reason("diffusers", say("{file} is a diffusers file. The WebUI cannot load it as it is.", file=UNNAMED))
+        return Reason("diffusers", msg("{file} is a diffusers file. The WebUI cannot load it as it is.", file=UNNAMED))
     if not host.takes_matrices and any(source.shape != tensors[source.name].shape for source in found.tensors.values()):
         return Reason(
             "matrices",
-            say("{file} has some weights as matrices. The WebUI takes them as convolutions only.", file=UNNAMED),
+            msg("{file} has some weights as matrices. The WebUI takes them as convolutions only.", file=UNNAMED),
         )
     if host.layouts == {"ldm"} and any(found.prefix + name != source.name for name, source in found.tensors.items()):
-        return Reason("other-names", say("{file} has some names that the WebUI does not use.", file=UNNAMED))
+        return Reason("other-names", msg("{file} has some names that the WebUI does not use.", file=UNNAMED))
     return None
 
 
@@ -594,7 +594,7 @@ def verdict(record: FileRecord, host: HostCapability, checkpoint: VaeSignature |
         try:
             planned = plan(record)
         except RefusedError as error:
-            return Refused(Problem("no-conversion", error.sentence))
+            return Refused(Problem("no-conversion", error.message))
     question = refusal.named(name) if refusal is not None else _arriving(record) or _question(record, host, checkpoint)
     if question is not None:
         return AskFirst(question, obstacle, planned)
@@ -607,36 +607,36 @@ def _arriving(record: FileRecord) -> Problem | None:
     """Return the question about a file that may be the beginning of one: what lies beside it can be left over."""
     if not record.is_arriving:
         return None
-    sentence = say(
+    message = msg(
         "{file} is probably an unfinished download: a file that a download program keeps until the end lies beside it.",
         file=record.path.name,
     )
-    return Problem("probably-unfinished", sentence)
+    return Problem("probably-unfinished", message)
 
 
 def _question(record: FileRecord, host: HostCapability, checkpoint: VaeSignature | None) -> Problem | None:
     """Return the question that is asked before a file of another family is used."""
     theirs, ours = record.family.family, checkpoint.family if checkpoint is not None else None
     if checkpoint is None and theirs is not None and record.family.sure and theirs not in host.families:
-        sentence = say(
+        message = msg(
             "{file} was made for {theirs}, and {host} runs no such checkpoint: pictures would be noise.",
             file=record.path.name,
             host=host.name,
             theirs=family_label(theirs),
         )
-        return Problem("other-family", sentence)
+        return Problem("other-family", message)
     if theirs is None or ours is None or theirs == ours:
         return None
     names = {"file": record.path.name, "theirs": family_label(theirs), "ours": family_label(ours)}
     if record.family.sure:
-        sentence = say("{file} was made for {theirs}, this checkpoint is {ours}: pictures would be noise.", **names)
-        return Problem("other-family", sentence)
-    sentence = say(
+        message = msg("{file} was made for {theirs}, this checkpoint is {ours}: pictures would be noise.", **names)
+        return Problem("other-family", message)
+    message = msg(
         "{file} was probably made for {theirs}, which is a guess; this checkpoint is {ours}. If the guess is right, "
         "pictures will be noise.",
         **names,
     )
-    return Problem("probably-other-family", sentence)
+    return Problem("probably-other-family", message)
 
 
 def family_label(family: str) -> str:

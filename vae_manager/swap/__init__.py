@@ -3,14 +3,14 @@ then."""
 
 from .swapper import Swapper, builtin_of
 from .weight_reader import read_every_tensor, read_renamed, read_safetensors, read_vae, require_usable, table_of
-from .weights import LatentTest, latent_test, places, sample_picture
+from .weights import LatentTest, latent_test, named_tensors, sample_picture
 
 __all__ = [
     "LatentTest",
     "Swapper",
     "builtin_of",
     "latent_test",
-    "places",
+    "named_tensors",
     "read_every_tensor",
     "read_renamed",
     "read_safetensors",

@@ -26,10 +26,10 @@ from weakref import WeakKeyDictionary
 
 from ..errors import FileChangedError, IntegrityError, OutOfMemoryError
 from ..files import Identity, Problem, identity_of, inspect
+from ..messages import Message, msg
 from ..records.verdict import HostCapability, Sources
-from ..sentences import Sentence, say
 from .weight_reader import read_renamed, require_usable
-from .weights import Tensors, Weights, exchanged, fitted, places
+from .weights import Tensors, Weights, exchanged, fitted, named_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -149,10 +149,10 @@ READS = 3
 
 
 @dataclass(frozen=True)
-class Ready:
+class PreparedWeights:
     """Weights that fit into a model and its memory, and nothing of which is in it yet."""
 
-    places: Tensors
+    named_tensors: Tensors
     """Of the model."""
     weights: Weights
     kept: Weights
@@ -189,7 +189,7 @@ class Swapper:
         self._report_damage = report_damage
         self.in_ram = WeightCache(ram)
         self.on_device = WeightCache(room_on_device)
-        self._damaged: dict[Identity, Sentence] = {}
+        self._damaged: dict[Identity, Message] = {}
         """Files that were read and found to be no VAE: not read again until they change."""
         self._inside: WeakKeyDictionary[torch.nn.Module, _Inside] = WeakKeyDictionary()
 
@@ -210,7 +210,7 @@ class Swapper:
     # -- before: nothing is touched ----------------------------------------------------------------------------------
     def check(self, path: Path, module: torch.nn.Module) -> None:
         """Raise RefusedError if the file does not fit `module`: from its header, in a few milliseconds."""
-        identity, models = identity_of(path), places(module)
+        identity, models = identity_of(path), named_tensors(module)
         kept = self.in_ram.get(identity) if identity is not None else None
         if kept is None or not _would_fit(kept, models):
             self._check(path, models)
@@ -220,18 +220,18 @@ class Swapper:
 
         Nothing comes to the module's device yet, so another thread may use the module meanwhile.
         """
-        identity, models = identity_of(path), places(module)
+        identity, models = identity_of(path), named_tensors(module)
         kept = self.in_ram.get(identity) if identity is not None else None
         if kept is None or not _would_fit(kept, models):
             self.in_ram.put(self._read(path, models).converted(dtype))
 
-    def prepare(self, path: Path, module: torch.nn.Module, dtype: torch.dtype) -> Ready:
+    def prepare(self, path: Path, module: torch.nn.Module, dtype: torch.dtype) -> PreparedWeights:
         """Have the weights of `path` ready for `module`, from memory where they are kept, else from the file.
 
         A file that has gone is good as long as its weights are kept. Raises RefusedError, IntegrityError,
         NotFoundError, DiskError, OutOfMemoryError.
         """
-        models = places(module)
+        models = named_tensors(module)
         try:
             return self._prepared(path, models, dtype)
         except (MemoryError, RuntimeError) as error:
@@ -244,7 +244,7 @@ class Swapper:
             if not is_out_of_memory(error):
                 raise
             raise OutOfMemoryError(
-                say("There is not enough memory to load {file}. The VAE in use is unchanged.", file=path.name)
+                msg("There is not enough memory to load {file}. The VAE in use is unchanged.", file=path.name)
             ) from error
 
     def make_room(self) -> None:
@@ -256,7 +256,7 @@ class Swapper:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _prepared(self, path: Path, models: Tensors, dtype: torch.dtype) -> Ready:
+    def _prepared(self, path: Path, models: Tensors, dtype: torch.dtype) -> PreparedWeights:
         gone = str(path.absolute())
         identity = identity_of(path) or self.in_ram.at(gone) or self.on_device.at(gone)
         on_device = self.on_device.get(identity) if identity is not None else None
@@ -264,9 +264,9 @@ class Swapper:
         found = on_device or kept
         if found is not None and _would_fit(found, models):
             ready = found.like(models, dtype)
-            return Ready(models, ready, kept or ready, from_memory=True)
+            return PreparedWeights(models, ready, kept or ready, from_memory=True)
         kept = self._read(path, models).converted(dtype)
-        return Ready(models, kept.like(models, dtype), kept, from_memory=False)
+        return PreparedWeights(models, kept.like(models, dtype), kept, from_memory=False)
 
     def _read(self, path: Path, models: Tensors) -> Weights:
         for _ in range(READS - 1):
@@ -284,8 +284,8 @@ class Swapper:
             raise
         except IntegrityError as error:
             if before is not None and before == identity_of(path):
-                self._damaged[before] = error.sentence
-                self._report_damage(before, Problem(getattr(error, "code", "damaged"), error.sentence))
+                self._damaged[before] = error.message
+                self._report_damage(before, Problem(getattr(error, "code", "damaged"), error.message))
             raise
 
     def _check(self, path: Path, models: Tensors) -> Sources:
@@ -294,7 +294,7 @@ class Swapper:
 
     # -- the exchange ------------------------------------------------------------------------------------------------
     @contextmanager
-    def put(self, module: torch.nn.Module, ready: Ready) -> Iterator[Weights | None]:
+    def put(self, module: torch.nn.Module, ready: PreparedWeights) -> Iterator[Weights | None]:
         """Put `ready` into `module`; gives what was there, for `keep`, where it came from a file.
 
         What is done inside belongs to it: where that raises, the old weights are back.
@@ -307,7 +307,7 @@ class Swapper:
         self.on_device.take(ready.weights.identity)
         inside = _Inside(ready.weights.identity, ready.weights.sums)
         try:
-            with exchanged(ready.places, ready.weights.tensors) as old, self._known(module, inside) as before:
+            with exchanged(ready.named_tensors, ready.weights.tensors) as old, self._known(module, inside) as before:
                 yield Weights(before.identity, old, before.sums) if before is not None else None
         except BaseException:
             if owned:
@@ -317,7 +317,7 @@ class Swapper:
     @contextmanager
     def put_builtin(self, module: torch.nn.Module, tensors: Tensors, dtype: torch.dtype) -> Iterator[Weights | None]:
         """Put the checkpoint's own weights into `module`, which owns them from then on. As `put`."""
-        models = places(module)
+        models = named_tensors(module)
         ready = {name: fitted(tensors[name], models[name], dtype) for name in models}
         with exchanged(models, ready) as old, self._known(module, None) as before:
             yield Weights(before.identity, old, before.sums) if before is not None else None
@@ -356,7 +356,7 @@ class Swapper:
 
 def builtin_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """The weights that are in `module`, to be kept in RAM while others are: what is there already is not copied."""
-    return {name: place.data.to("cpu") for name, place in places(module).items()}
+    return {name: place.data.to("cpu") for name, place in named_tensors(module).items()}
 
 
 def _would_fit(weights: Weights, models: Tensors) -> bool:

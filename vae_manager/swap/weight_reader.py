@@ -36,8 +36,8 @@ from ..files import (
 from ..files.headers import TORCH_DTYPES, begins_like_safetensors, disk_error
 from ..files.layouts import Source, canonical
 from ..files.tensor_data import nan_problem
+from ..messages import Message, msg
 from ..records.verdict import FORGE, HostCapability, Refused, Sources, UsableAfter, VaeSignature, sources_of, verdict
-from ..sentences import Sentence, say
 from .weights import Weights, checksum, checksums, empty_together
 
 if TYPE_CHECKING:
@@ -62,17 +62,17 @@ def require_usable(record: FileRecord, host: HostCapability, models: Tensors) ->
     expected = table_of(models)
     answer = verdict(record, host, VaeSignature(expected))
     if isinstance(answer, Refused | UsableAfter):
-        raise RefusedError(unchanged(answer.reason.sentence))
+        raise RefusedError(unchanged(answer.reason.message))
     sources = sources_of(record.tensors, expected)
     if sources is None:  # a layout that only the WebUI's own reader knows
-        no_vae = say("{file} holds no VAE that can be put into the loaded model.", file=record.path.name)
+        no_vae = msg("{file} holds no VAE that can be put into the loaded model.", file=record.path.name)
         raise RefusedError(unchanged(no_vae))
     return sources
 
 
-def unchanged(reason: Sentence) -> Sentence:
+def unchanged(reason: Message) -> Message:
     """Return the sentence of a refusal."""
-    return say("{reason} Nothing was changed.", reason=reason)
+    return msg("{reason} Nothing was changed.", reason=reason)
 
 
 READERS = 2
@@ -161,7 +161,7 @@ def opened(path: Path) -> int:
 def identity_of_open(file: FileIO, path: Path) -> Identity:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
-        raise IntegrityError(say("{path} is not a file.", path=path))
+        raise IntegrityError(msg("{path} is not a file.", path=path))
     return Identity.of(path, status)
 
 
@@ -221,13 +221,13 @@ def _check_numbers(tensor: torch.Tensor, name: str, path: Path) -> None:
     wide = tensor if tensor.dtype in (torch.float32, torch.float16, torch.bfloat16) else tensor.float()
     if not torch.isfinite(wide.sum(dtype=torch.float32)) and not torch.isfinite(wide).all():
         problem = nan_problem(path.name, name)
-        raise BrokenFileError(problem.sentence, problem.code)
+        raise BrokenFileError(problem.message, problem.code)
 
 
 def changed(path: Path) -> FileChangedError:
     """What to raise where a file is another one than it was a moment ago."""
     return FileChangedError(
-        say("{file} was changed while it was being read. Nothing was changed in the model; try again.", file=path.name)
+        msg("{file} was changed while it was being read. Nothing was changed in the model; try again.", file=path.name)
     )
 
 
@@ -255,8 +255,8 @@ def read_vae(path: Path) -> dict[str, torch.Tensor]:
     is_vae = found is not None and found.layout != "checkpoint"
     if found is None or not is_vae or any(source.dtype not in TORCH_DTYPES for source in found.tensors.values()):
         reason = verdict(record, FORGE).reason
-        unknown = say("{file} has no VAE in it that the WebUI knows.", file=path.name)
-        raise RefusedError(unchanged(reason.sentence if reason is not None else unknown))
+        unknown = msg("{file} has no VAE in it that the WebUI knows.", file=path.name)
+        raise RefusedError(unchanged(reason.message if reason is not None else unknown))
     return dict(read_renamed(path, found.tensors).tensors)
 
 
@@ -287,7 +287,7 @@ def _tensor(file: BinaryIO, path: Path, header: Header, name: str, info: TensorI
     dtype = getattr(torch, {**TORCH_DTYPES, **OTHER_DTYPES}[info.dtype], None)
     if dtype is None:
         raise RefusedError(
-            say(
+            msg(
                 "{file} holds {dtype} numbers in its tensor {example}, which this PyTorch does not know. "
                 "Nothing was changed.",
                 file=path.name,

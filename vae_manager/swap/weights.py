@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import IntegrityError, RefusedError
 from ..files import Identity
-from ..sentences import say
+from ..messages import msg
 
 if TYPE_CHECKING:
     import torch
@@ -87,7 +87,7 @@ class Weights:
             if word is None or torch.isfinite(tensor.sum(dtype=torch.float32)) or torch.isfinite(tensor).all():
                 continue
             raise RefusedError(
-                say(
+                msg(
                     "{file} holds numbers that do not fit into {dtype}, in which the model's VAE works: its pictures "
                     "would be black. Nothing was changed. Choose another VAE, or let the WebUI use 32 bits for it "
                     "(--no-half-vae).",
@@ -157,7 +157,7 @@ def _words(tensor: torch.Tensor) -> torch.Tensor:
     return flat.view(torch.int64) if flat.numel() % 8 == 0 else flat.to(torch.int64)
 
 
-def places(module: torch.nn.Module) -> Tensors:
+def named_tensors(module: torch.nn.Module) -> Tensors:
     """The parameters and buffers of `module` themselves, by name: what a VAE file has to bring.
 
     As `module.state_dict(keep_vars=True)`, which takes two to three times as long: it makes an entry of metadata and
@@ -182,7 +182,7 @@ def _collect(module: torch.nn.Module, prefix: str, found: dict[str, torch.Tensor
 
 @contextmanager
 def exchanged(models: Tensors, new: Tensors) -> Iterator[Tensors]:
-    """Give each of a module's `places` the storage of `new`; gives what they had.
+    """Give each of a module's `named_tensors` the storage of `new`; gives what they had.
 
     No byte is copied and no object is replaced, so whoever holds a parameter goes on holding it. What is done inside
     belongs to it: whatever raises meanwhile, an interrupt too, the module has again what it had before.
@@ -200,8 +200,8 @@ def exchanged(models: Tensors, new: Tensors) -> Iterator[Tensors]:
 
 
 @contextmanager
-def lent(models: Tensors, tensors: Tensors) -> Iterator[None]:
-    """Give each of a module's `places` the storage of `tensors` for as long as this lasts, whatever raises.
+def temporary_weights(models: Tensors, tensors: Tensors) -> Iterator[None]:
+    """Give each of a module's `named_tensors` the storage of `tensors` for as long as this lasts, whatever raises.
 
     A model that the WebUI moves to the GPU part by part (--medvram) may be elsewhere by now than when the tensors were
     fitted to it, and elsewhere again at the end: what is lent, and what it had, follow it.
@@ -246,16 +246,16 @@ def latent_test(module: torch.nn.Module, own: Tensors, candidate: Tensors, pictu
     """
     import torch
 
-    models = places(module)
+    models = named_tensors(module)
     with torch.no_grad():
-        with lent(models, own):
+        with temporary_weights(models, own):
             latent = _latent(module.encode(picture.to(_dtype_of(own))))  # type: ignore[operator]
             own_db = _psnr(picture, module.decode(latent))  # type: ignore[operator]
         if own_db is None:
             raise IntegrityError(
-                say("The checkpoint's own VAE gives no picture in this precision (NaN), so nothing can be compared.")
+                msg("The checkpoint's own VAE gives no picture in this precision (NaN), so nothing can be compared.")
             )
-        with lent(models, candidate):
+        with temporary_weights(models, candidate):
             found_db = _psnr(picture, module.decode(latent.to(_dtype_of(candidate))))  # type: ignore[operator]
     return LatentTest(own_db, found_db if found_db is not None else 0.0)
 

@@ -27,15 +27,15 @@ from ..errors import (
 )
 from ..files import FileRecord, inspect, inspect_beginning
 from ..files.disk import check_room, name_taken
-from ..sentences import Sentence, megabytes, renamed, say
+from ..messages import Message, megabytes, msg, renamed
 from . import resume_journal
-from .http_client import Wire
-from .partial_file import Partial
-from .request import Delivery, Network, Order, Phase, Progress, awaited, keep_trying
+from .http_client import HttpClient
+from .partial_file import PartialFile
+from .request import DownloadRequest, DownloadResult, Network, Phase, Progress, keep_trying, run_cancellable
 from .resumable import held
-from .resume_journal import Journal, disk_error, front, hash_of, make_folder, nameable
+from .resume_journal import Journal, contiguous_end, disk_error, hash_of, make_folder, redacted
 from .scheduler import fetch
-from .sources import SHA256, Location, Whereabouts, locate, shown_source
+from .sources import SHA256, ResolvedUrl, SignedUrl, resolve_source, shown_source
 
 __all__ = ["check_arrival", "check_beginning"]
 
@@ -43,7 +43,7 @@ __all__ = ["check_arrival", "check_beginning"]
 SAFETENSORS: Final = ".safetensors"
 
 
-def check_beginning(file: Path, count: int, order: Order, source: str, *, is_hash_expected: bool) -> bool:
+def check_beginning(file: Path, count: int, order: DownloadRequest, source: str, *, is_hash_expected: bool) -> bool:
     """Look at `file`, of which the first `count` bytes are there; return whether they tell what it is.
 
     Raises NoVaeError for a LoRA; and, unless a hash will tell whether these are the right bytes at all, for what is no
@@ -58,7 +58,7 @@ def check_beginning(file: Path, count: int, order: Order, source: str, *, is_has
     if problem is None:
         return True
     raise NoVaeError(
-        say(
+        msg(
             "{problem} The download from {source} was stopped at its beginning; nothing was put under the name {file}.",
             problem=renamed(problem, file.name, order.file_name),
             source=source,
@@ -67,11 +67,11 @@ def check_beginning(file: Path, count: int, order: Order, source: str, *, is_has
     )
 
 
-def _lora(record: FileRecord) -> Sentence | None:
-    return say("{file} is a LoRA, not a VAE.", file=record.path.name) if record.layout == "lora" else None
+def _lora(record: FileRecord) -> Message | None:
+    return msg("{file} is a LoRA, not a VAE.", file=record.path.name) if record.layout == "lora" else None
 
 
-def check_arrival(file: Path, order: Order, source: str) -> None:
+def check_arrival(file: Path, order: DownloadRequest, source: str) -> None:
     """Raise RefusedError for a file that cannot get the name of `order`; `source` is its origin.
 
     If the hash was known beforehand, its publisher decides about the content. Pickles that are not wholly understood
@@ -87,16 +87,16 @@ def check_arrival(file: Path, order: Order, source: str) -> None:
         return
     if order.sha256 is not None and inspection.container != "pickle" and not is_pickle_by_name:
         return
-    problem = lora or inspection.problem or say("{file} is no model.", file=order.file_name)
+    problem = lora or inspection.problem or msg("{file} is no model.", file=order.file_name)
     if inspection.tensors and not suits_its_name:
-        problem = say(
+        problem = msg(
             "The name {name} does not suit what is in {file}: it has to end with {ending}.",
             name=order.file_name,
             file=file.name,
             ending=SAFETENSORS,
         )
     raise RefusedError(
-        say(
+        msg(
             "{problem} It came from {source} and was thrown away; nothing was put under the name {file}.",
             problem=renamed(problem, file.name, order.file_name),
             source=source,
@@ -161,7 +161,9 @@ def decide(
 REPORT_SECONDS = 0.1
 
 
-def deliver(order: Order, *, network: Network, report: Callable[[Progress], None], stop: threading.Event) -> Delivery:
+def download_file(
+    order: DownloadRequest, *, network: Network, report: Callable[[Progress], None], stop: threading.Event
+) -> DownloadResult:
     """Bring the file of `order` to its folder, proven, or raise one of `vae_manager.errors`.
 
     What has arrived is kept when this fails or `stop` is set, and the next call goes on from there. A file that bears
@@ -179,24 +181,24 @@ def deliver(order: Order, *, network: Network, report: Callable[[Progress], None
         run.wire.close()
 
 
-def _checked(order: Order) -> Order:
+def _checked(order: DownloadRequest) -> DownloadRequest:
     safe_file_name(order.file_name)
     if not order.sources:
-        raise UsageError(say("No source is given for {file}.", file=order.file_name))
+        raise UsageError(msg("No source is given for {file}.", file=order.file_name))
     if order.sha256 is None:
         return order
     sha256 = order.sha256.lower()
     if not SHA256.fullmatch(sha256):
-        raise UsageError(say("“{hash}” is not a SHA-256 hash (64 hexadecimal digits).", hash=order.sha256))
+        raise UsageError(msg("“{hash}” is not a SHA-256 hash (64 hexadecimal digits).", hash=order.sha256))
     return replace(order, sha256=sha256)
 
 
-def _stopped(order: Order, partial: Partial) -> Cancelled:
+def _stopped(order: DownloadRequest, partial: PartialFile) -> Cancelled:
     journal = partial.state()
     if journal is None or not journal.done:
-        return Cancelled(say("Stopped. Nothing of {file} had arrived.", file=order.file_name))
+        return Cancelled(msg("Stopped. Nothing of {file} had arrived.", file=order.file_name))
     return Cancelled(
-        say(
+        msg(
             "Stopped. {done} of {file} are kept, and the next start goes on from there.",
             done=megabytes(journal.done),
             file=order.file_name,
@@ -206,12 +208,12 @@ def _stopped(order: Order, partial: Partial) -> Cancelled:
 
 @dataclass
 class _Run:
-    order: Order
+    order: DownloadRequest
     network: Network
     stop: threading.Event
     report: Callable[[Progress], None]
-    partial: Partial = field(init=False)
-    wire: Wire = field(init=False)
+    partial: PartialFile = field(init=False)
+    wire: HttpClient = field(init=False)
     target: Path = field(init=False)
     fetched: int = 0
     most_done: int = 0
@@ -224,13 +226,13 @@ class _Run:
     _told_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self.partial = Partial.of(self.order)
-        self.wire = Wire(self.network)
+        self.partial = PartialFile.of(self.order)
+        self.wire = HttpClient(self.network)
         self.target = self.order.folder / self.order.file_name
         self.total = self.order.size
 
     # -- the way ---------------------------------------------------------------------------------------------------
-    def whole(self) -> Delivery:
+    def whole(self) -> DownloadResult:
         if self.partial.is_published(self.target):
             with held(self.partial, self.wait_for_the_other, self.stop) as self.locked:
                 return self.finished()
@@ -243,7 +245,7 @@ class _Run:
             self.kept = journal.done if journal else 0
             return self.from_any_source()
 
-    def finished(self) -> Delivery:
+    def finished(self) -> DownloadResult:
         """Complete a download whose process was killed while the file had both its names."""
         journal = self.partial.state()
         expected = self.order.sha256 or (journal.sha256 if journal is not None else None)
@@ -251,9 +253,9 @@ class _Run:
         sha256, size = self.hash_of_target(), self.target.stat().st_size
         if sha256 is None or expected not in (None, sha256):
             raise name_taken(self.target)
-        return Delivery(self.target, sha256, size, expected is not None, fetched=0, already_there=True)
+        return DownloadResult(self.target, sha256, size, expected is not None, fetched=0, already_there=True)
 
-    def from_any_source(self) -> Delivery:
+    def from_any_source(self) -> DownloadResult:
         """Try one source after the other; after wrong bytes from the last one, that one once more from the start."""
         failures: dict[Source, VaeManagerError] = {}
         pending = deque(self.order.sources)
@@ -272,24 +274,24 @@ class _Run:
                 failures[source] = error
         raise _all_failed(self.order, list(failures.values()))
 
-    def once(self, source: Source) -> Delivery:
+    def once(self, source: Source) -> DownloadResult:
         """Try one source once."""
         self.tell("resolving", self.partial.done or self.kept)
         if self.order.sha256 is not None and (there := self.already(self.order.sha256)):
             return there  # another process has brought it meanwhile
-        find = functools.partial(locate, source, self.wire, hash_decides=self.order.sha256 is not None)
-        location = awaited(find, self.stop)
+        find = functools.partial(resolve_source, source, self.wire, hash_decides=self.order.sha256 is not None)
+        location = run_cancellable(find, self.stop)
         expected = _agreed_hash(self.order, location)
         if there := self.already(expected):
             return there
         try:
-            return self.through_the_partial(Whereabouts(location, find), expected)
+            return self.through_the_partial(SignedUrl(location, find), expected)
         except (FileNotFoundError, FileExistsError) as error:
             if not self.order.folder.is_dir():
                 raise
             raise self.partial.taken_over() from error  # where locks fail, another process may be just a moment faster
 
-    def through_the_partial(self, where: Whereabouts, expected: str | None) -> Delivery:
+    def through_the_partial(self, where: SignedUrl, expected: str | None) -> DownloadResult:
         """Have all bytes, proven, under the final name."""
         self.bring(where, expected)
         source = where.now.source
@@ -303,17 +305,17 @@ class _Run:
         self.tell("publishing", self.partial.done)
         size = self.partial.done
         self.partial.publish(self.target)
-        return Delivery(
+        return DownloadResult(
             self.target, sha256, size, expected is not None, self.fetched, already_there=False, source=source
         )
 
-    def bring(self, where: Whereabouts, expected: str | None) -> None:
+    def bring(self, where: SignedUrl, expected: str | None) -> None:
         """Have all bytes in the partial file."""
         location = where.now
         size = self.order.size if self.order.size is not None else location.size
         if size == 0:
             raise self.empty(location.source)
-        kept, source = self.partial.state(), nameable(location.source)
+        kept, source = self.partial.state(), redacted(location.source)
         plan = decide(target=None, expected=expected, journal=kept, source=source, size=size)
         journal = Journal(self.order, expected, size, source)
         done = 0
@@ -345,13 +347,13 @@ class _Run:
         """Return the hash of what has come; other bytes than the expected ones are thrown away."""
         while (found := self.partial.sha256()) is None:
             if self.stop.is_set():
-                raise Cancelled(say("Stopped."))
+                raise Cancelled(msg("Stopped."))
             self.tell("proving", self.partial.proven)
         if expected in (None, found):
             return found
         self.partial.throw_away()
         raise WrongBytesError(
-            say(
+            msg(
                 "{file} from {source} is not the published file and was thrown away. Expected SHA-256: {expected}. "
                 "Received: {found}. Files that were there before are unharmed.",
                 file=self.order.file_name,
@@ -372,7 +374,7 @@ class _Run:
 
     def look_at_the_beginning(self, source: Source, expected: str | None) -> None:
         """Once the first bytes are there. Raises NoVaeError."""
-        there = front(self.partial.spans)
+        there = contiguous_end(self.partial.byte_ranges)
         if there and not self.is_beginning_known:
             self.is_beginning_known = check_beginning(
                 self.partial.path, there, self.order, shown_source(source), is_hash_expected=expected is not None
@@ -380,20 +382,20 @@ class _Run:
 
     def empty(self, source: Source) -> IntegrityError:
         return IntegrityError(
-            say(
+            msg(
                 "{file} from {source} is empty: it has no bytes. Nothing was put in place.",
                 file=self.order.file_name,
                 source=shown_source(source),
             )
         )
 
-    def already(self, expected: str | None) -> Delivery | None:
+    def already(self, expected: str | None) -> DownloadResult | None:
         """Look at what bears the final name; None: nothing does."""
         found = self.hash_of_target()
         plan = decide(target=found, expected=expected)
         if isinstance(plan, Refuse):
             raise NameTakenError(
-                say(
+                msg(
                     "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
                     folder=self.order.folder,
                     file=self.order.file_name,
@@ -404,7 +406,7 @@ class _Run:
                 self.partial.throw_away()
             self.partial.tidy()
             size = self.target.stat().st_size
-            return Delivery(self.target, found, size, proven=True, fetched=self.fetched, already_there=True)
+            return DownloadResult(self.target, found, size, proven=True, fetched=self.fetched, already_there=True)
         return None
 
     def hash_of_target(self) -> str | None:
@@ -421,7 +423,7 @@ class _Run:
         self._told_at = time.monotonic()
         self.report(Progress(phase, done, self.total, self.kept))
 
-    def tick(self, location: Location, expected: str | None) -> Callable[[int, int | None], None]:
+    def tick(self, location: ResolvedUrl, expected: str | None) -> Callable[[int, int | None], None]:
         is_network = not isinstance(location.source, LocalSource)
 
         def arrived(count: int, total: int | None) -> None:
@@ -442,11 +444,11 @@ class _Run:
         self.tell("waiting", done)
 
 
-def _agreed_hash(order: Order, location: Location) -> str | None:
+def _agreed_hash(order: DownloadRequest, location: ResolvedUrl) -> str | None:
     """Return the hash to prove; whoever publishes one must publish the same."""
     if None not in (order.sha256, location.sha256) and order.sha256 != location.sha256:
         raise IntegrityError(
-            say(
+            msg(
                 "{source} now holds another file than the known {file}, so nothing was fetched. "
                 "Known SHA-256: {expected}. The hub's: {found}.",
                 source=shown_source(location.source),
@@ -458,19 +460,19 @@ def _agreed_hash(order: Order, location: Location) -> str | None:
     return order.sha256 or location.sha256
 
 
-def _all_failed(order: Order, failures: list[VaeManagerError]) -> VaeManagerError:
+def _all_failed(order: DownloadRequest, failures: list[VaeManagerError]) -> VaeManagerError:
     """Return one error that tells about each source."""
     if len(failures) == 1:
         return failures[0]
-    told: Sentence = failures[-1].sentence
+    told: Message = failures[-1].message
     for error in reversed(failures[:-1]):
-        told = say("{first} {rest}", first=error.sentence, rest=told)
-    sentence = say(
+        told = msg("{first} {rest}", first=error.message, rest=told)
+    message = msg(
         "{file} could not be fetched from any of its sources. {failures}", file=order.file_name, failures=told
     )
     if any(isinstance(error, IntegrityError) for error in failures):
-        return IntegrityError(sentence)
+        return IntegrityError(message)
     for kind in (NotFoundError, RefusedError, UsageError):
         if all(isinstance(error, kind) for error in failures):
-            return kind(sentence)
-    return NetworkError(sentence)
+            return kind(message)
+    return NetworkError(message)

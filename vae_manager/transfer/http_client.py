@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from ..errors import NetworkError, RefusedError, TransientNetworkError, VaeManagerError
-from ..sentences import say
+from ..messages import msg
 from .request import NETWORK_THREAD, Network, wait_asked_for
 
 if TYPE_CHECKING:
@@ -37,18 +37,18 @@ def checked(address: str) -> str:
     parts = _parts(address)
     if parts.username is not None or parts.password is not None:
         raise RefusedError(
-            say("The address of {host} carries a name or password. Leave it out of the address.", host=parts.hostname)
+            msg("The address of {host} carries a name or password. Leave it out of the address.", host=parts.hostname)
         )
     if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
         return address
     if parts.scheme == "http":
         raise RefusedError(
-            say(
+            msg(
                 "{address} is not encrypted. Only https addresses are used; http only on this computer itself.",
                 address=shown(address),
             )
         )
-    raise RefusedError(say("{address} is not an https address.", address=shown(address)))
+    raise RefusedError(msg("{address} is not an https address.", address=shown(address)))
 
 
 def after_redirect(address: str, location: str) -> str:
@@ -56,7 +56,7 @@ def after_redirect(address: str, location: str) -> str:
     there = urljoin(address, _as_sent(location))
     if _parts(address).scheme == "https" and _parts(there).scheme != "https":
         raise RefusedError(
-            say(
+            msg(
                 "{host} leads away from https to an address that is not encrypted. It is not followed.",
                 host=host(address),
             )
@@ -93,7 +93,7 @@ def _parts(address: str) -> SplitResult:
         parts = urlsplit(address)
         _ = parts.port
     except ValueError:
-        raise RefusedError(say("This is not a valid address.")) from None
+        raise RefusedError(msg("This is not a valid address.")) from None
     return parts
 
 
@@ -142,7 +142,7 @@ SHORT = 1 << 16
 """Bytes that are sooner read than another connection is made."""
 
 
-class Wire:
+class HttpClient:
     """The connections of one delivery."""
 
     def __init__(self, network: Network) -> None:
@@ -182,7 +182,7 @@ class Wire:
         sent = dict(headers)
         for _ in range(MOST_REDIRECTS):
             response = self.ask("GET", address, sent)
-            location = response.headers.get("Location")
+            location = response.headers.get("ResolvedUrl")
             if response.status_code not in REDIRECTS or not location:
                 return response
             response.close()
@@ -221,7 +221,7 @@ def reader(response: Response, address: str) -> Callable[[int], bytes]:
         try:
             data: bytes = raw.read1(count, decode_content=False) if hasattr(raw, "read1") else _read1(raw, count)
         except (OSError, ValueError, AttributeError, HTTPError, HTTPException):  # AttributeError: closed meanwhile
-            raise TransientNetworkError(say("{host} broke off or stopped sending.", host=host(address))) from None
+            raise TransientNetworkError(msg("{host} broke off or stopped sending.", host=host(address))) from None
         return data
 
     return read
@@ -237,7 +237,7 @@ def _read1(raw: Any, count: int) -> bytes:
 
 
 def too_many_redirects(address: str) -> NetworkError:
-    return NetworkError(say("{host} leads from one address to the next without end.", host=host(address)))
+    return NetworkError(msg("{host} leads from one address to the next without end.", host=host(address)))
 
 
 def network_error(error: Exception, address: str) -> VaeManagerError:
@@ -247,7 +247,7 @@ def network_error(error: Exception, address: str) -> VaeManagerError:
     name = host(address)
     if _caused_by(error, ssl.SSLCertVerificationError):
         return NetworkError(
-            say(
+            msg(
                 "The certificate of {host} could not be verified, so nothing was fetched from it. "
                 "Check the clock of this computer and the network (a hotel's sign-in page, a company's proxy).",
                 host=name,
@@ -255,27 +255,27 @@ def network_error(error: Exception, address: str) -> VaeManagerError:
         )
     if isinstance(error, requests.exceptions.ReadTimeout | requests.exceptions.ConnectTimeout):
         return TransientNetworkError(
-            say("{host} does not answer. Check the network, or choose a mirror in the settings.", host=name)
+            msg("{host} does not answer. Check the network, or choose a mirror in the settings.", host=name)
         )
     if isinstance(error, OSError) and not isinstance(error, ValueError):
         return TransientNetworkError(
-            say("{host} cannot be reached. Check the network, or choose a mirror in the settings.", host=name)
+            msg("{host} cannot be reached. Check the network, or choose a mirror in the settings.", host=name)
         )
-    return NetworkError(say("The address at {host} cannot be used.", host=name))
+    return NetworkError(msg("The address at {host} cannot be used.", host=name))
 
 
 def status_error(response: Response, address: str) -> NetworkError:
     """Say what a status means that no source has an own sentence for."""
     status = response.status_code
     if status == 429:
-        sentence = say("{host} is asked too often (429).", host=host(address))
-        return TransientNetworkError(sentence, wait_asked_for(response.headers))
+        message = msg("{host} is asked too often (429).", host=host(address))
+        return TransientNetworkError(message, wait_asked_for(response.headers))
     if status >= 500 or status in (408, 425):
         return TransientNetworkError(
-            say("{host} has a server error ({status}). Try again later.", host=host(address), status=status),
+            msg("{host} has a server error ({status}). Try again later.", host=host(address), status=status),
             wait_asked_for(response.headers),
         )
-    return NetworkError(say("{host} answers with status {status}.", host=host(address), status=status))
+    return NetworkError(msg("{host} answers with status {status}.", host=host(address), status=status))
 
 
 def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:

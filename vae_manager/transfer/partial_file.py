@@ -28,17 +28,17 @@ from pathlib import Path
 
 from ..errors import TransientNetworkError
 from ..files.disk import are_two_names, patiently, rename_new, rename_over, sync, sync_folder
-from ..sentences import say
+from ..messages import msg
 from . import resume_journal
-from .request import Order
-from .resume_journal import Journal, Spans, added, copy_spans, count, cut, front, nameable, read, write_all_at
+from .request import DownloadRequest
+from .resume_journal import Journal, Spans, added, contiguous_end, copy_spans, count, cut, read, redacted, write_all_at
 
 BLOCK = 1 << 22
 """Bytes that are hashed at once: many, since this thread waits for its turn after each."""
 TICK = 0.1
 
 
-class Proof:
+class StreamingHasher:
     """SHA-256 of a growing file, read back from its start as far as it may be read."""
 
     def __init__(self, file: FileIO) -> None:
@@ -58,10 +58,10 @@ class Proof:
         """How many bytes are hashed."""
         return self._done
 
-    def advance(self, front: int) -> None:
-        """The bytes up to `front` are there, and will not change any more."""
+    def advance(self, contiguous_end: int) -> None:
+        """The bytes up to `contiguous_end` are there, and will not change any more."""
         with self._changed:
-            self._front = front
+            self._front = contiguous_end
             self._changed.notify_all()
 
     def result(self, timeout: float = TICK) -> str | None:
@@ -85,9 +85,9 @@ class Proof:
     def _follow(self) -> None:
         buffer = memoryview(bytearray(BLOCK))
         with self._file:
-            while (front := self._next_front()) is not None:
+            while (contiguous_end := self._next_front()) is not None:
                 try:
-                    count = self._file.readinto(buffer[: min(BLOCK, front - self._done)])
+                    count = self._file.readinto(buffer[: min(BLOCK, contiguous_end - self._done)])
                     if not count:
                         raise OSError("the partial file has become shorter")
                 except OSError as error:
@@ -126,7 +126,7 @@ class Mark:
         return done - self.done >= count or (done > self.done and time.monotonic() - self.at >= seconds)
 
 
-class Partial:
+class PartialFile:
     """A partial file and its journal; `path` need not exist yet.
 
     `write` may be called from any thread, everything else from the one that made this object.
@@ -140,7 +140,7 @@ class Partial:
         self._changed = threading.Condition()
         self._writers = 0
         self._file: FileIO | None = None
-        self._proof: Proof | None = None
+        self._proof: StreamingHasher | None = None
         self._spans: Spans = ()
         self.kept = 0
         """How many bytes were there when the file was opened."""
@@ -149,11 +149,11 @@ class Partial:
         self._syncing: _Syncing | None = None
 
     @classmethod
-    def of(cls, order: Order) -> Partial:
+    def of(cls, order: DownloadRequest) -> PartialFile:
         """Return the partial file that belongs to an order."""
         if order.sha256 is not None:
             return cls(order.folder / f".{order.sha256[:16]}.vae-manager")
-        names = "\n".join([order.file_name, *(str(nameable(source)) for source in order.sources)])
+        names = "\n".join([order.file_name, *(str(redacted(source)) for source in order.sources)])
         return cls(order.folder / f".{hashlib.sha256(names.encode()).hexdigest()[:16]}.vae-manager")
 
     @property
@@ -161,7 +161,7 @@ class Partial:
         return self._file is not None
 
     @property
-    def spans(self) -> Spans:
+    def byte_ranges(self) -> Spans:
         """Which bytes are there, as long as the file is open."""
         return self._spans
 
@@ -177,10 +177,10 @@ class Partial:
         journal = read(self.journal_path)
         if journal is None:
             return None
-        spans = journal.segments
+        byte_ranges = journal.segments
         for start, end in resume_journal.read_unsynced(self.recent_path):
-            spans = added(spans, start, end)
-        return replace(journal, segments=cut(spans, self._size()))
+            byte_ranges = added(byte_ranges, start, end)
+        return replace(journal, segments=cut(byte_ranges, self._size()))
 
     # -- opening -----------------------------------------------------------------------------------------------------
     def resume(self, journal: Journal, stop: threading.Event, *, in_place: bool) -> None:
@@ -199,13 +199,13 @@ class Partial:
         self._open(file, journal.segments)
         self._noted = self._synced = Mark(self.done)
 
-    def _copy_kept(self, spans: Spans, stop: threading.Event) -> os.stat_result:
+    def _copy_kept(self, byte_ranges: Spans, stop: threading.Event) -> os.stat_result:
         """Put a copy in the place of the file; gives what tells it from any other. Nobody has either open then."""
         self.sweep_copies()
         new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
         try:
             with FileIO(self.path, "rb") as kept, FileIO(new, "x+b") as copy:
-                copy_spans(kept, copy, spans, stop)
+                copy_spans(kept, copy, byte_ranges, stop)
                 copied = os.fstat(copy.fileno())
             rename_over(new, self.path)
         except BaseException:
@@ -228,12 +228,12 @@ class Partial:
         """Replace what the journal says of the bytes."""
         self._journal = journal
 
-    def _open(self, file: FileIO, spans: Spans) -> None:
+    def _open(self, file: FileIO, byte_ranges: Spans) -> None:
         with self._changed:
-            self._file, self._spans, self.kept = file, spans, count(spans)
+            self._file, self._spans, self.kept = file, byte_ranges, count(byte_ranges)
             # A reader of its own: Windows knows no reading at an offset, and the writers move their file's position.
-            self._proof = Proof(FileIO(self.path, "rb"))
-            self._proof.advance(front(spans))
+            self._proof = StreamingHasher(FileIO(self.path, "rb"))
+            self._proof.advance(contiguous_end(byte_ranges))
 
     # -- writing -----------------------------------------------------------------------------------------------------
     def write(self, offset: int, data: bytes) -> None:
@@ -241,7 +241,7 @@ class Partial:
         with self._changed:
             if self._file is None:
                 return
-            assert offset >= front(self._spans), "what the proof may have seen is never written again"
+            assert offset >= contiguous_end(self._spans), "what the proof may have seen is never written again"
             file = self._file
             self._writers += 1  # counted, not locked out: several threads may write at once
         end = offset
@@ -252,8 +252,8 @@ class Partial:
             with self._changed:
                 self._writers -= 1
                 self._spans = added(self._spans, offset, end)
-                if self._proof is not None and front(self._spans) >= end:
-                    self._proof.advance(front(self._spans))
+                if self._proof is not None and contiguous_end(self._spans) >= end:
+                    self._proof.advance(contiguous_end(self._spans))
                 if not self._writers:
                     self._changed.notify_all()
 
@@ -267,9 +267,9 @@ class Partial:
             self.checkpoint()
             return
         self._check_ours()
-        spans = self._spans
-        resume_journal.write(self.recent_path, spans)
-        self._noted = Mark(count(spans), time.monotonic())
+        byte_ranges = self._spans
+        resume_journal.write(self.recent_path, byte_ranges)
+        self._noted = Mark(count(byte_ranges), time.monotonic())
         self._take_up_the_sync()
         if self._syncing is None and self._synced.is_behind(self.done, SYNC_BYTES, SYNC_SECONDS):
             journal = self.state()
@@ -412,7 +412,7 @@ class Partial:
     def taken_over(self) -> TransientNetworkError:
         """Let go of the file; return what to raise where another process writes under the same names."""
         self.close()
-        return TransientNetworkError(say("Another process has taken over {name}.", name=self.path.name))
+        return TransientNetworkError(msg("Another process has taken over {name}.", name=self.path.name))
 
     def _remove(self, path: Path) -> None:
         with suppress(FileNotFoundError):

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from ..catalogue.entry import BucketSource, LocalSource
 from ..errors import ExpiredAddressError, IntegrityError, NetworkError, NotFoundError
-from ..sentences import say
+from ..messages import msg
 from . import sources
-from .http_client import Wire, host, reader, status_error
+from .http_client import HttpClient, host, reader, status_error
 from .resume_journal import Spans
-from .sources import Location, shown_source
+from .sources import ResolvedUrl, shown_source
 
 if TYPE_CHECKING:
     from requests import Response
@@ -40,7 +40,7 @@ CRAWL = 8
 
 
 @dataclass(eq=False)
-class Share:
+class Segment:
     """What one connection is to bring: the bytes from `at` up to `end`."""
 
     at: int
@@ -65,19 +65,19 @@ class Share:
 
 
 @dataclass
-class Shares:
+class Segments:
     """The missing bytes: those that wait to be handed out, and the shares that are out."""
 
     waiting: list[tuple[int, int]]
-    out: list[Share] = field(default_factory=list)
+    out: list[Segment] = field(default_factory=list)
     _latest: float = 0.0
     """The speed of the shares that were done last: beside it one that crawls shows, even when nothing else is out."""
 
     @classmethod
-    def of(cls, missing: Spans) -> Shares:
+    def of(cls, missing: Spans) -> Segments:
         return cls(list(missing))
 
-    def take(self, ways: int, now: float, quick: float = 0.0) -> Share | None:
+    def take(self, ways: int, now: float, quick: float = 0.0) -> Segment | None:
         """Return a share for a connection of which there may be `ways`; None: there is nothing worth while.
 
         `quick` is the number of seconds that any request takes before its first byte: a share that takes less than a
@@ -92,7 +92,7 @@ class Shares:
             self.out.append(share)
         return share
 
-    def give_back(self, share: Share, now: float) -> None:
+    def give_back(self, share: Segment, now: float) -> None:
         """Have what is left of `share` handed out again."""
         if share not in self.out:
             return
@@ -104,7 +104,7 @@ class Shares:
             self.waiting.append((share.at, share.end))
             self.waiting.sort()
 
-    def _next(self, ways: int, lost: int) -> Share | None:
+    def _next(self, ways: int, lost: int) -> Segment | None:
         """Cut the next share off; `lost` is the number of bytes that could come while a request waits."""
         if not self.waiting:
             return None
@@ -114,12 +114,12 @@ class Shares:
         size = max(least, min(fair, MOST, max(USUAL, WORTHWHILE * lost)))
         if end - start < size + least:
             del self.waiting[0]
-            return Share(start, end)
+            return Segment(start, end)
         self.waiting[0] = (start + size, end)
-        return Share(start, start + size)
+        return Segment(start, start + size)
 
-    def _half_of_the_slowest(self, now: float, usual: float, quick: float) -> Share | None:
-        def seconds_left(share: Share) -> float:
+    def _half_of_the_slowest(self, now: float, usual: float, quick: float) -> Segment | None:
+        def seconds_left(share: Segment) -> float:
             speed = share.speed(now)
             return (share.left or 0) / max(usual if speed is None else speed, 1.0)
 
@@ -129,7 +129,7 @@ class Shares:
         if end is None or not left or not (crawls or (left >= LEAST and seconds_left(slowest) > WORTH * quick)):
             return None
         slowest.end = slowest.at if crawls else slowest.at + left // 2
-        return Share(slowest.end, end)
+        return Segment(slowest.end, end)
 
 
 FIRST = 4
@@ -145,7 +145,7 @@ WORTH_IT = 1.1
 
 
 @dataclass
-class Ramp:
+class ConcurrencyController:
     """The number of connections that are wanted, from what came with fewer.
 
     One connection, until its answer tells that the file can be had in parts; then `FIRST`; then `GROWTH` times as many
@@ -230,7 +230,7 @@ class Body:
     """The first bytes, which `read` does not give again."""
 
 
-def open_at(wire: Wire, location: Location, start: int, end: int | None, etag: str | None) -> Body | None:
+def open_range(wire: HttpClient, location: ResolvedUrl, start: int, end: int | None, etag: str | None) -> Body | None:
     """Ask for the bytes from `start` up to `end` (None: all that follow), or for the whole if both are 0 and None.
 
     Returns None if what came is neither that part nor the whole: the whole can then be asked for. `etag` is what the
@@ -252,13 +252,13 @@ def open_at(wire: Wire, location: Location, start: int, end: int | None, etag: s
         raise
 
 
-def refuse_misfit(body: Body, location: Location) -> None:
+def refuse_misfit(body: Body, location: ResolvedUrl) -> None:
     """Raise `IntegrityError` if what came is a web page or a pointer, and no file."""
     misfit = _misfit(body)
     source = shown_source(location.source)
     if misfit == "page":
         raise IntegrityError(
-            say(
+            msg(
                 "A web page came instead of the file, from {source}. Perhaps this network wants you to sign in first "
                 "(hotel, campus), or the address is that of a page. Nothing of it is used.",
                 source=source,
@@ -266,7 +266,7 @@ def refuse_misfit(body: Body, location: Location) -> None:
         )
     if misfit == "pointer":
         raise IntegrityError(
-            say(
+            msg(
                 "Only a Git LFS pointer came instead of the file, from {source}. Ask for the file itself (an address "
                 "with “resolve” in it, not “raw”). Nothing of it is used.",
                 source=source,
@@ -292,13 +292,13 @@ def _open_file(path: Path, start: int, end: int | None) -> Body:
         file.seek(start)
         total = path.stat().st_size
     except OSError:
-        raise NotFoundError(say("{path} cannot be read.", path=path)) from None
+        raise NotFoundError(msg("{path} cannot be read.", path=path)) from None
 
     def read(count: int) -> bytes:
         try:
             return file.read(count)
         except OSError:
-            raise NotFoundError(say("{path} cannot be read.", path=path)) from None
+            raise NotFoundError(msg("{path} cannot be read.", path=path)) from None
 
     return Body(start, total, total, read, file.close, is_part=end is not None)
 
@@ -309,7 +309,7 @@ def _open_object(source: BucketSource, start: int, end: int | None) -> Body:
     return Body(start, stops, total, lambda _: next(chunks, b""), lambda: None, is_part=end is not None)
 
 
-def _get(wire: Wire, location: Location, start: int, end: int | None, etag: str | None) -> Response:
+def _get(wire: HttpClient, location: ResolvedUrl, start: int, end: int | None, etag: str | None) -> Response:
     headers = dict(location.headers)
     if start or end is not None:
         headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
@@ -318,7 +318,7 @@ def _get(wire: Wire, location: Location, start: int, end: int | None, etag: str 
     return wire.follow(location.address, headers)
 
 
-def _interpret(response: Response, location: Location, start: int) -> Body | None:
+def _interpret(response: Response, location: ResolvedUrl, start: int) -> Body | None:
     """Read the head of an answer."""
     status, headers = response.status_code, response.headers
     if status == 416:
@@ -327,7 +327,7 @@ def _interpret(response: Response, location: Location, start: int) -> Body | Non
     if status not in (200, 206):
         raise _refusal(response, location)
     if headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
-        raise NetworkError(say("{host} sends the file compressed, unasked.", host=host(location.address)))
+        raise NetworkError(msg("{host} sends the file compressed, unasked.", host=host(location.address)))
     etag = headers.get("ETag")
     length = _length(response)
     body = Body(
@@ -375,17 +375,17 @@ def _content_range(response: Response) -> tuple[int | None, int | None, int | No
     )
 
 
-def _refusal(response: Response, location: Location) -> NetworkError | NotFoundError:
+def _refusal(response: Response, location: ResolvedUrl) -> NetworkError | NotFoundError:
     status, name = response.status_code, host(location.address)
     if location.expires and 400 <= status < 500 and status not in (408, 425, 429):
         return ExpiredAddressError(
-            say("{host} refuses the address that the hub has just given ({status}).", host=name, status=status)
+            msg("{host} refuses the address that the hub has just given ({status}).", host=name, status=status)
         )
     if status in (404, 410):
-        return NotFoundError(say("There is no file at {source}.", source=shown_source(location.source)))
+        return NotFoundError(msg("There is no file at {source}.", source=shown_source(location.source)))
     if status in (401, 403):
         return NetworkError(
-            say(
+            msg(
                 "{source} may not be fetched without signing in ({status}).",
                 source=shown_source(location.source),
                 status=status,

@@ -16,7 +16,7 @@ from typing import Final, Generic, Literal, TypeVar
 from .. import __version__
 from ..catalogue.entry import Source
 from ..errors import Cancelled, NetworkError, TransientNetworkError
-from ..sentences import say
+from ..messages import msg
 
 Found = TypeVar("Found")
 
@@ -43,7 +43,7 @@ class _Work(threading.Thread, Generic[Found]):
             self.ended.set()
 
 
-def awaited(work: Callable[[], Found], stop: threading.Event) -> Found:
+def run_cancellable(work: Callable[[], Found], stop: threading.Event) -> Found:
     """Return what `work` returns; raise what it raises, and `Cancelled` as soon as `stop` is set.
 
     The thread that is left behind then ends with its time-out; it owns nothing but its connection.
@@ -54,7 +54,7 @@ def awaited(work: Callable[[], Found], stop: threading.Event) -> Found:
         if stop.is_set():
             break
     if stop.is_set():
-        raise Cancelled(say("Stopped."))
+        raise Cancelled(msg("Stopped."))
     if thread.error is not None:
         raise thread.error
     return thread.result[0]
@@ -65,7 +65,7 @@ PROGRESS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How often one source is tried, and the waits between."""
 
     tries: int = 5
@@ -85,7 +85,7 @@ class Patience:
 
 
 def keep_trying(
-    attempt: Callable[[], Found], arrived: Callable[[], int], patience: Patience, stop: threading.Event
+    attempt: Callable[[], Found], arrived: Callable[[], int], patience: RetryPolicy, stop: threading.Event
 ) -> Found:
     """Call `attempt` until it succeeds, repeating it only after a `TransientNetworkError`.
 
@@ -100,9 +100,9 @@ def keep_trying(
             failures = 1 if arrived() - before >= PROGRESS else failures + 1
             wish = error.retry_after
             if failures >= patience.tries or (wish or 0.0) > patience.longest_wish:
-                raise NetworkError(error.sentence) from None
+                raise NetworkError(error.message) from None
             if stop.wait(patience.wait_after(failures, wish)):
-                raise Cancelled(say("Stopped.")) from None
+                raise Cancelled(msg("Stopped.")) from None
 
 
 _SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
@@ -152,7 +152,7 @@ Phase = Literal["waiting", "resolving", "resuming", "fetching", "proving", "publ
 
 
 @dataclass(frozen=True)
-class Order:
+class DownloadRequest:
     """What is wanted and where it goes."""
 
     sources: tuple[Source, ...]
@@ -187,7 +187,7 @@ class Network:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     """API keys by the exact host that each was saved for; sent to no other."""
     user_agent: str = f"vae-manager/{__version__}"
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class DownloadResult:
     """A file under its final name."""
 
     path: Path
@@ -220,9 +220,9 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A partial file that can go on: `deliver(unfinished.order, …)`."""
+    """A partial file that can go on: `download_file(unfinished.order, …)`."""
 
-    order: Order
+    order: DownloadRequest
     done: int
     total: int | None
     path: Path

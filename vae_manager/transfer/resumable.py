@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import Cancelled, RefusedError
-from ..sentences import say
-from .partial_file import Partial
+from ..messages import msg
+from .partial_file import PartialFile
 from .request import Unfinished
 from .resume_journal import disk_error
 
@@ -35,7 +35,7 @@ def _make_way(path: Path) -> None:
 
 
 @contextmanager
-def held(partial: Partial, waiting: Callable[[], None], stop: threading.Event) -> Iterator[bool]:
+def held(partial: PartialFile, waiting: Callable[[], None], stop: threading.Event) -> Iterator[bool]:
     """Hold the lock of `partial`, calling `waiting` now and then until it is free. Gives False where locks fail."""
     from filelock import FileLock, Timeout
 
@@ -49,7 +49,7 @@ def held(partial: Partial, waiting: Callable[[], None], stop: threading.Event) -
         except Timeout:
             waiting()
             if stop.wait(POLL):
-                raise Cancelled(say("Stopped.")) from None
+                raise Cancelled(msg("Stopped.")) from None
         except (OSError, NotImplementedError):
             break
     try:
@@ -71,7 +71,7 @@ def unfinished(folder: Path) -> tuple[Unfinished, ...]:
     """Return the partial files in `folder` that can go on, those included that are being written right now."""
     found = []
     for path in _journals(folder):
-        partial = Partial(path.with_suffix(""))
+        partial = PartialFile(path.with_suffix(""))
         journal = partial.state()
         if journal is not None and partial.path.exists():
             found.append(Unfinished(journal.order, journal.done, journal.total, partial.path))
@@ -101,7 +101,7 @@ def sweep(folder: Path) -> None:
         return
     with_copies = {match[1] for match in found if match[2] is not None}
     for name in sorted({match[1] for match in found}):
-        partial = Partial(folder / name)
+        partial = PartialFile(folder / name)
         with suppress(_InUse, OSError), held(partial, _in_use, threading.Event()) as locked:
             if not locked:
                 continue
@@ -131,10 +131,10 @@ def discard(unfinished: Unfinished) -> None:
 
     def in_use() -> None:
         raise RefusedError(
-            say("{name} is being fetched right now. Cancel that first.", name=unfinished.order.file_name)
+            msg("{name} is being fetched right now. Cancel that first.", name=unfinished.order.file_name)
         )
 
-    partial = Partial(unfinished.path.with_suffix(""))
+    partial = PartialFile(unfinished.path.with_suffix(""))
     try:
         with held(partial, in_use, threading.Event()):
             partial.throw_away()

@@ -52,16 +52,16 @@ from ..files.state_file import (
     text,
     whole,
 )
-from ..sentences import say
+from ..messages import msg
 from .http_client import without_secrets
-from .request import Order
+from .request import DownloadRequest
 
 Span = tuple[int, int]
 Spans = tuple[Span, ...]
 
 
-def added(spans: Spans, start: int, end: int) -> Spans:
-    """Return `spans` with the bytes from `start` up to `end`.
+def added(byte_ranges: Spans, start: int, end: int) -> Spans:
+    """Return `byte_ranges` with the bytes from `start` up to `end`.
 
     >>> added(((0, 10), (20, 30)), 10, 20)
     ((0, 30),)
@@ -69,46 +69,46 @@ def added(spans: Spans, start: int, end: int) -> Spans:
     ((0, 10), (15, 20))
     """
     if start >= end:
-        return spans
-    before = [span for span in spans if span[1] < start]
-    after = [span for span in spans if span[0] > end]
-    touched = spans[len(before) : len(spans) - len(after)]
+        return byte_ranges
+    before = [span for span in byte_ranges if span[1] < start]
+    after = [span for span in byte_ranges if span[0] > end]
+    touched = byte_ranges[len(before) : len(byte_ranges) - len(after)]
     joined = (min([start, *(span[0] for span in touched)]), max([end, *(span[1] for span in touched)]))
     return (*before, joined, *after)
 
 
-def missing(spans: Spans, total: int) -> Spans:
+def missing(byte_ranges: Spans, total: int) -> Spans:
     """Return the spans of a file of `total` bytes that are not there.
 
     >>> missing(((5, 10),), 20)
     ((0, 5), (10, 20))
     """
-    edges = [0, *(edge for span in spans for edge in span), total]
+    edges = [0, *(edge for span in byte_ranges for edge in span), total]
     return tuple((start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end)
 
 
-def count(spans: Iterable[Span]) -> int:
+def count(byte_ranges: Iterable[Span]) -> int:
     """Return how many bytes there are."""
-    return sum(end - start for start, end in spans)
+    return sum(end - start for start, end in byte_ranges)
 
 
-def front(spans: Spans) -> int:
+def contiguous_end(byte_ranges: Spans) -> int:
     """Return how many bytes there are from the first one on, up to the first hole."""
-    return spans[0][1] if spans and spans[0][0] == 0 else 0
+    return byte_ranges[0][1] if byte_ranges and byte_ranges[0][0] == 0 else 0
 
 
-def cut(spans: Spans, size: int) -> Spans:
-    """Return what of `spans` lies in a file of `size` bytes.
+def cut(byte_ranges: Spans, size: int) -> Spans:
+    """Return what of `byte_ranges` lies in a file of `size` bytes.
 
     >>> cut(((0, 10), (20, 30)), 25)
     ((0, 10), (20, 25))
     """
-    return tuple((start, min(end, size)) for start, end in spans if start < size)
+    return tuple((start, min(end, size)) for start, end in byte_ranges if start < size)
 
 
-def are_sound(spans: Spans) -> bool:
+def are_sound(byte_ranges: Spans) -> bool:
     """Tell whether these can be spans at all: a journal may be garbled."""
-    edges = [edge for span in spans for edge in span]
+    edges = [edge for span in byte_ranges for edge in span]
     apart = all(before < after for before, after in itertools.pairwise(edges))
     return apart and (not edges or edges[0] >= 0)
 
@@ -120,7 +120,7 @@ VERSION = 1
 class Journal:
     """The state of a partial file."""
 
-    order: Order
+    order: DownloadRequest
     sha256: str | None
     """The expected hash: the order's, or the hub's own."""
     total: int | None = None
@@ -166,16 +166,16 @@ def read(path: Path) -> Journal | None:
         data = parse_json(written)
         return _from_data(data, path.parent) if data["version"] == VERSION else None
     except (DamagedError, *UNREADABLE):
-        sentence = say(
+        message = msg(
             "{file}, the notes of an unfinished download, cannot be read. The download begins anew when it is asked "
             "for again.",
             file=path,
         )
-        report_damage(path, sentence)
+        report_damage(path, message)
         return None
 
 
-def nameable(source: Source) -> Source:
+def redacted(source: Source) -> Source:
     """Return `source` as it may be written down: without the keys that an address can carry."""
     return HttpsSource(without_secrets(source.url)) if isinstance(source, HttpsSource) else source
 
@@ -206,7 +206,7 @@ def _source(data: dict[str, Any]) -> Source:
 
 
 def _from_data(data: dict[str, Any], folder: Path) -> Journal:
-    order = Order(
+    order = DownloadRequest(
         tuple(_source(one) for one in list_of(data["sources"])),
         folder,
         safe_file_name(text(data["file_name"])),
@@ -258,12 +258,12 @@ def boot() -> str | None:
         return None
 
 
-def write(path: Path, spans: Spans) -> None:
+def write(path: Path, byte_ranges: Spans) -> None:
     """Note which bytes have been written."""
     new = path.with_name(path.name + ".new")
     patiently(lambda: new.unlink(missing_ok=True))  # left by a killed process, or a second name of somebody's file
     with new.open("x", encoding="utf-8") as file:
-        file.write(json.dumps({"boot": boot(), "written": spans}))
+        file.write(json.dumps({"boot": boot(), "written": byte_ranges}))
     rename_over(new, path)
 
 
@@ -272,8 +272,8 @@ def read_unsynced(path: Path) -> Spans:
     try:
         written, _ = bytes_of(path)
         data = parse_json(written or b"")
-        spans = tuple((whole(start), whole(end)) for start, end in data["written"])
-        return spans if boot() is not None and data["boot"] == boot() and are_sound(spans) else ()
+        byte_ranges = tuple((whole(start), whole(end)) for start, end in data["written"])
+        return byte_ranges if boot() is not None and data["boot"] == boot() and are_sound(byte_ranges) else ()
     except (DamagedError, *UNREADABLE):
         return ()
 
@@ -325,7 +325,7 @@ BLOCK = 1 << 20
 def disk_error(error: OSError, folder: Path) -> DiskError:
     """Say what a failure of the disk was."""
     if error.errno in FULL:
-        return DiskError(say("{folder} is full. What has arrived is kept; make room and try again.", folder=folder))
+        return DiskError(msg("{folder} is full. What has arrived is kept; make room and try again.", folder=folder))
     return write_error(folder, error)
 
 
@@ -343,18 +343,18 @@ def hash_of(path: Path, stop: threading.Event) -> str:
     with path.open("rb", buffering=0) as file:
         while block := file.read(BLOCK):
             if stop.is_set():
-                raise Cancelled(say("Stopped."))
+                raise Cancelled(msg("Stopped."))
             digest.update(block)
     return digest.hexdigest()
 
 
-def copy_spans(kept: FileIO, copy: FileIO, spans: Spans, stop: threading.Event) -> None:
+def copy_spans(kept: FileIO, copy: FileIO, byte_ranges: Spans, stop: threading.Event) -> None:
     """Copy some spans of a file to the same places in another."""
-    for start, end in spans:
+    for start, end in byte_ranges:
         kept.seek(start)
         while (left := end - kept.tell()) and (block := kept.read(min(BLOCK, left))):
             if stop.is_set():
-                raise Cancelled(say("Stopped."))
+                raise Cancelled(msg("Stopped."))
             for _ in write_all_at(copy, kept.tell() - len(block), block):
                 pass
 

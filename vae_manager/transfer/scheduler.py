@@ -2,7 +2,7 @@
 
 The bringing of what is missing: connections over shares, into the partial file.
 
-    connections (a thread each) ──bytes──▶ Crew.arrived ──▶ Partial.write ──front──▶ Proof (a thread)
+    connections (a thread each) ──bytes──▶ DownloadScheduler.arrived ──▶ PartialFile.write ──front──▶ Proof (a thread)
           ▲ shares                             │ wakes
           └──────────── Crew (the caller's thread): hires, watches, saves the journal, reports
 
@@ -29,13 +29,13 @@ from ..errors import (
     TransientNetworkError,
 )
 from ..files.disk import check_room
-from ..sentences import megabytes, say
-from .http_client import Wire, host
-from .partial_file import Partial
-from .range_requests import UNKNOWN, Body, Ramp, Share, Shares, open_at, refuse_misfit
+from ..messages import megabytes, msg
+from .http_client import HttpClient, host
+from .partial_file import PartialFile
+from .range_requests import UNKNOWN, Body, ConcurrencyController, Segment, Segments, open_range, refuse_misfit
 from .request import NETWORK_THREAD, PROGRESS
-from .resume_journal import Journal, added, front, missing
-from .sources import Location, Whereabouts, shown_source
+from .resume_journal import Journal, added, contiguous_end, missing
+from .sources import ResolvedUrl, SignedUrl, shown_source
 
 STEP = 0.1
 """Seconds of the line that may be used at once, and after which a waiting thread looks around."""
@@ -72,14 +72,14 @@ READ = 1 << 18
 """Bytes that are taken from a connection at once, at most."""
 
 
-class Connection(threading.Thread):
+class Worker(threading.Thread):
     """A thread that brings bytes until there are none left to bring, or something fails."""
 
-    def __init__(self, crew: Crew, share: Share) -> None:
+    def __init__(self, crew: DownloadScheduler, share: Segment) -> None:
         super().__init__(name=NETWORK_THREAD, daemon=True)
         self.brought = 0
         self._crew = crew
-        self._share: Share | None = share
+        self._share: Segment | None = share
         self._body: Body | None = None
 
     def run(self) -> None:
@@ -97,7 +97,7 @@ class Connection(threading.Thread):
         if (body := self._body) is not None:
             body.abort()
 
-    def _bring(self, share: Share) -> None:
+    def _bring(self, share: Segment) -> None:
         limiter, asked = self._crew.limiter, time.monotonic()
         self._body = body = self._crew.accept(share, self._open(share))
         share.began = time.monotonic()
@@ -115,22 +115,22 @@ class Connection(threading.Thread):
             body.close()
         if wanted and share.left and (body.end is None or share.at < body.end):
             raise TransientNetworkError(
-                say("{source} broke off too early.", source=shown_source(self._crew.where.now.source))
+                msg("{source} broke off too early.", source=shown_source(self._crew.where.now.source))
             )
         if share.left is None:
             self._crew.came_to_its_end(share)
 
-    def _hand_on(self, share: Share, data: bytes) -> bool:
+    def _hand_on(self, share: Segment, data: bytes) -> bool:
         self.brought += len(data)
         return self._crew.arrived(share, data)
 
-    def _open(self, share: Share) -> Body | None:
+    def _open(self, share: Segment) -> Body | None:
         crew = self._crew
         location = crew.where.now
         try:
-            return open_at(crew.wire, location, share.at, share.end, crew.etag)
+            return open_range(crew.wire, location, share.at, share.end, crew.etag)
         except ExpiredAddressError:
-            return open_at(crew.wire, crew.where.after(location), share.at, share.end, crew.etag)
+            return open_range(crew.wire, crew.where.after(location), share.at, share.end, crew.etag)
 
 
 MOST_BYTES = 20_000_000_000
@@ -143,15 +143,15 @@ TICK, SHORT_TICK = 0.1, 0.01
 class _Answer:
     """The first connection's, which waits until it has been looked at."""
 
-    share: Share
+    share: Segment
     body: Body
     looked_at: bool = False
 
 
-class Crew:
+class DownloadScheduler:
     """The connections of one fetch, and the one thread that leads them."""
 
-    def __init__(self, wire: Wire, where: Whereabouts, journal: Journal, partial: Partial) -> None:
+    def __init__(self, wire: HttpClient, where: SignedUrl, journal: Journal, partial: PartialFile) -> None:
         self.wire = wire
         self.where = where
         self.gone = threading.Event()
@@ -159,8 +159,8 @@ class Crew:
         self._journal = journal
         self._partial = partial
         self._lock = threading.Condition()
-        self._connections: list[Connection] = []
-        self._failures: list[tuple[Connection, BaseException]] = []
+        self._connections: list[Worker] = []
+        self._failures: list[tuple[Worker, BaseException]] = []
         self._answer: _Answer | None = None
         self._size_was_known = journal.total is not None
         self._claimed = self._is_open = False
@@ -170,12 +170,14 @@ class Crew:
         self._came = self._told = self._watched = 0
         self._watched_at = time.monotonic()
         most = 1 if isinstance(where.now.source, LocalSource) else wire.network.connections
-        self._ramp = Ramp(max(1, most))
+        self._ramp = ConcurrencyController(max(1, most))
         if where.now.in_parts and journal.total is not None and journal.sha256 is not None:
             self._ramp.open_up()
-        kept = partial.spans if partial.is_open else ()
-        lacking = missing(kept, front(kept) + UNKNOWN)[:1] if journal.total is None else missing(kept, journal.total)
-        self._shares = Shares.of(lacking)
+        kept = partial.byte_ranges if partial.is_open else ()
+        lacking = (
+            missing(kept, contiguous_end(kept) + UNKNOWN)[:1] if journal.total is None else missing(kept, journal.total)
+        )
+        self._shares = Segments.of(lacking)
 
     @property
     def etag(self) -> str | None:
@@ -186,7 +188,7 @@ class Crew:
         try:
             while not self._complete:
                 if stop.is_set():
-                    raise Cancelled(say("Stopped."))
+                    raise Cancelled(msg("Stopped."))
                 with self._lock:
                     self._deal_with_failures()
                     self._look_at_the_answer()
@@ -225,7 +227,7 @@ class Crew:
             share = self._shares.take(self._ramp.most, now, self._quick)
             if share is None:
                 return
-            connection = Connection(self, share)
+            connection = Worker(self, share)
             self._connections.append(connection)
             connection.start()
 
@@ -251,7 +253,7 @@ class Crew:
         self._watched, self._watched_at = self._came, now
         if came < least:
             raise TransientNetworkError(
-                say("{source} sends next to nothing.", source=shown_source(self.where.now.source))
+                msg("{source} sends next to nothing.", source=shown_source(self.where.now.source))
             )
 
     # -- the first answer ----------------------------------------------------------------------------------------------
@@ -276,23 +278,25 @@ class Crew:
         self._complete = total is not None and self._partial.done == total and share.left is not None
         self._lock.notify_all()
 
-    def _divide(self, share: Share, body: Body, total: int | None) -> None:
+    def _divide(self, share: Segment, body: Body, total: int | None) -> None:
         if not body.is_part or total is None:
             share.at = share.start = body.start
             share.end = body.end
-            self._shares = Shares([], [share])
+            self._shares = Segments([], [share])
             self._ramp.stay_at(1)
             return
         if not self._size_was_known:
             share.end = total if share.end is None else min(share.end, total)
-            self._shares = Shares(list(missing(added(self._partial.spans, share.at, share.end), total)), [share])
+            self._shares = Segments(
+                list(missing(added(self._partial.byte_ranges, share.at, share.end), total)), [share]
+            )
         self._ramp.open_up()
 
-    def _refuse_other_size(self, body: Body, location: Location) -> None:
+    def _refuse_other_size(self, body: Body, location: ResolvedUrl) -> None:
         for known in (self._journal.order.size, location.size):
             if None not in (known, body.total) and known != body.total:
                 raise IntegrityError(
-                    say(
+                    msg(
                         "{source} has {size} bytes, and {file} has {expected}. Nothing of it is used.",
                         source=shown_source(location.source),
                         size=body.total,
@@ -302,7 +306,7 @@ class Crew:
                 )
 
     # -- what the connections call -------------------------------------------------------------------------------------
-    def next_share(self, share: Share) -> Share | None:
+    def next_share(self, share: Segment) -> Segment | None:
         with self._lock:
             self._shares.give_back(share, time.monotonic())
             if self.gone.is_set() or len(self._connections) > self._ramp.wanted:
@@ -313,7 +317,7 @@ class Crew:
         """A request took so many seconds to its first byte."""
         self._quick = seconds if not self._quick else 0.7 * self._quick + 0.3 * seconds
 
-    def accept(self, share: Share, body: Body | None) -> Body:
+    def accept(self, share: Segment, body: Body | None) -> Body:
         """Return what to read for `share`; raises what is wrong with it."""
         if not self._is_first(share):
             return self._check_part(share, body)
@@ -335,12 +339,12 @@ class Crew:
         if body is None or not self._can_be_joined(body):
             if body is not None:
                 body.close()
-            body = open_at(self.wire, self.where.now, 0, None, None)
+            body = open_range(self.wire, self.where.now, 0, None, None)
         if body is None:
             raise self._unasked()
         return body
 
-    def _is_first(self, share: Share) -> bool:
+    def _is_first(self, share: Segment) -> bool:
         """Tell whether this answer is the one to be looked at, that of the first bytes; the others wait for that."""
 
         def is_its_turn() -> bool:
@@ -352,7 +356,7 @@ class Crew:
             self._claimed = True
             return is_first
 
-    def arrived(self, share: Share, data: bytes) -> bool:
+    def arrived(self, share: Segment, data: bytes) -> bool:
         """Write what has come for `share`; False: no more of it is wanted."""
         with self._lock:
             self._came += len(data)
@@ -370,18 +374,18 @@ class Crew:
                 self._lock.notify_all()
         return share.left != 0
 
-    def came_to_its_end(self, share: Share) -> None:
+    def came_to_its_end(self, share: Segment) -> None:
         """The body of a share without a known end is over."""
         total = self._journal.total
         if total is not None and share.at < total:
             raise TransientNetworkError(
-                say("{source} broke off too early.", source=shown_source(self.where.now.source))
+                msg("{source} broke off too early.", source=shown_source(self.where.now.source))
             )
         with self._lock:
             self._complete = True
             self._lock.notify_all()
 
-    def ended(self, connection: Connection, share: Share | None, error: BaseException | None) -> None:
+    def ended(self, connection: Worker, share: Segment | None, error: BaseException | None) -> None:
         with self._lock:
             self._connections.remove(connection)
             if share is not None:
@@ -392,7 +396,7 @@ class Crew:
 
     def _is_done(self) -> bool:
         total = self._journal.total
-        return total is not None and self._partial.spans == ((0, total),) and self._ends_are_known()
+        return total is not None and self._partial.byte_ranges == ((0, total),) and self._ends_are_known()
 
     def _ends_are_known(self) -> bool:
         return all(share.end is not None for share in self._shares.out)
@@ -404,7 +408,7 @@ class Crew:
         sized = body.total is not None or self._journal.total is not None
         return sized and (self._journal.sha256 is not None or body.etag is not None)
 
-    def _check_part(self, share: Share, body: Body | None) -> Body:
+    def _check_part(self, share: Segment, body: Body | None) -> Body:
         if body is None:
             raise self._unasked()
         try:
@@ -414,7 +418,7 @@ class Crew:
             same = self._journal.sha256 is not None or (body.etag is not None and body.etag == self._journal.etag)
         except IntegrityError as error:
             body.close()
-            raise TransientNetworkError(error.sentence) from None  # the others may still get what was asked for
+            raise TransientNetworkError(error.message) from None  # the others may still get what was asked for
         if not fits or not same:
             body.close()
             raise self._unasked()
@@ -423,14 +427,14 @@ class Crew:
     def _unasked(self) -> TransientNetworkError:
         location = self.where.now
         return TransientNetworkError(
-            say("{host} answers with a part that nobody asked for.", host=host(location.address))
+            msg("{host} answers with a part that nobody asked for.", host=host(location.address))
         )
 
-    def _refuse_endless(self, share: Share) -> None:
+    def _refuse_endless(self, share: Segment) -> None:
         limit = MOST_BYTES if self._journal.total is None else self._journal.total
         if share.end is None and share.at > limit:
             raise EndlessBodyError(
-                say(
+                msg(
                     "{source} does not stop sending after {size}. Nothing of it is used.",
                     source=shown_source(self.where.now.source),
                     size=megabytes(limit),
@@ -439,10 +443,10 @@ class Crew:
 
 
 def fetch(
-    wire: Wire,
-    where: Whereabouts,
+    wire: HttpClient,
+    where: SignedUrl,
     journal: Journal,
-    partial: Partial,
+    partial: PartialFile,
     *,
     tick: Callable[[int, int | None], None],
     stop: threading.Event,
@@ -452,7 +456,7 @@ def fetch(
     `journal` is what is known of the file; `tick` is told how many bytes have come since it was last called (0 now and
     then while none come) and how many the file has.
     """
-    crew = Crew(wire, where, journal, partial)
+    crew = DownloadScheduler(wire, where, journal, partial)
     try:
         try:
             crew.run(tick, stop)

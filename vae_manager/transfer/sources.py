@@ -54,11 +54,11 @@ from ..catalogue.entry import (
 )
 from ..errors import NetworkError, NotFoundError, RefusedError, TransientNetworkError, UsageError, VaeManagerError
 from ..files.state_file import list_of, parse_json
-from ..sentences import say
+from ..messages import msg
 from .http_client import (
     MOST_REDIRECTS,
     REDIRECTS,
-    Wire,
+    HttpClient,
     after_redirect,
     checked,
     host,
@@ -68,19 +68,19 @@ from .http_client import (
     status_error,
     too_many_redirects,
 )
-from .request import Network, awaited
+from .request import Network, run_cancellable
 
 if TYPE_CHECKING:
     from requests import Response
 
-__all__ = ["locate"]
+__all__ = ["resolve_source"]
 
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Location:
+class ResolvedUrl:
     """Where the bytes are."""
 
     source: Source
@@ -102,26 +102,26 @@ def shown_source(source: Source) -> str:
     return shown(source.url) if isinstance(source, HttpsSource) else str(source)
 
 
-class Whereabouts:
+class SignedUrl:
     """Where the bytes are, asked for again when a signed address has expired: once for all connections."""
 
-    def __init__(self, location: Location, again: Callable[[], Location]) -> None:
+    def __init__(self, location: ResolvedUrl, again: Callable[[], ResolvedUrl]) -> None:
         self._location = location
         self._again = again
         self._lock = threading.Lock()
 
     @property
-    def now(self) -> Location:
+    def now(self) -> ResolvedUrl:
         return self._location
 
-    def after(self, refused: Location) -> Location:
+    def after(self, refused: ResolvedUrl) -> ResolvedUrl:
         """Return a location that is newer than the `refused` one."""
         with self._lock:
             if self._location is refused:
                 new = self._again()
                 if (new.sha256, new.size) != (refused.sha256, refused.size):
                     raise TransientNetworkError(
-                        say("{source} has changed in between.", source=shown_source(new.source))
+                        msg("{source} has changed in between.", source=shown_source(new.source))
                     )
                 self._location = new
             return self._location
@@ -148,19 +148,19 @@ NOT_SIGNED_IN = frozenset(
 """Classes of the drivers' own libraries, which need not be installed here; none of them is an OSError."""
 
 
-def locate_in_bucket(source: BucketSource) -> Location:
+def resolve_bucket(source: BucketSource) -> ResolvedUrl:
     """Ask the bucket for the size (bytes) of `source`; a bucket publishes no SHA-256.
 
     Raises `NotFoundError`, `RefusedError` (no permission), `NetworkError` (no driver, no size) and
     `TransientNetworkError`.
     """
-    return Location(source, str(source), size=_bucket_size(_file_system(source), source))
+    return ResolvedUrl(source, str(source), size=_bucket_size(_file_system(source), source))
 
 
 def open_bucket_range(source: BucketSource, start: int, end: int | None) -> tuple[int, Iterator[bytes]]:
     """Return the size of the whole object and the bytes [start, end) of it, in order (None: up to its end).
 
-    The chunks come as they are asked for, each from a request of its own; what `locate` raises, they raise too.
+    The chunks come as they are asked for, each from a request of its own; what `resolve_source` raises, they raise too.
     """
     files = _file_system(source)
     size = _bucket_size(files, source)
@@ -175,7 +175,7 @@ def _bucket_slices(files: Any, source: BucketSource, start: int, end: int) -> It
             source, functools.partial(files.cat_file, _bucket_key(source), start=first, end=last)
         )
         if len(data) != last - first:
-            raise TransientNetworkError(say("{source} broke off too early.", source=source))
+            raise TransientNetworkError(msg("{source} broke off too early.", source=source))
         yield data
 
 
@@ -185,7 +185,7 @@ def _bucket_size(files: Any, source: BucketSource) -> int:
     if facts.get("type") == "directory":
         raise _not_found(source)
     if not isinstance(size, int):
-        raise NetworkError(say("{source} does not say how large it is.", source=source))
+        raise NetworkError(msg("{source} does not say how large it is.", source=source))
     return size
 
 
@@ -198,7 +198,7 @@ def _file_system(source: BucketSource) -> Any:
         return fsspec.filesystem(source.scheme)
     except ImportError:
         raise NetworkError(
-            say(
+            msg(
                 "To read {scheme}:// the package {package} is needed. Install it into the Python that runs this "
                 "(pip install {package}), then try again.",
                 scheme=source.scheme,
@@ -223,7 +223,7 @@ def _bucket_error(error: Exception, source: BucketSource) -> VaeManagerError:
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, PermissionError) or names & NOT_SIGNED_IN:
         return RefusedError(
-            say(
+            msg(
                 "{source} may not be read with what this computer is signed in with. Set the storage's own "
                 "environment variables or sign in with its tool, then try again.",
                 source=source,
@@ -231,7 +231,7 @@ def _bucket_error(error: Exception, source: BucketSource) -> VaeManagerError:
         )
     if isinstance(error, ValueError | TypeError | NotImplementedError | AttributeError):
         return NetworkError(
-            say(
+            msg(
                 "The package {package} cannot open {scheme}:// as it is set up here. Its documentation says which "
                 "environment variables or which configuration it wants.",
                 package=DRIVERS[source.scheme] or "fsspec",
@@ -239,12 +239,12 @@ def _bucket_error(error: Exception, source: BucketSource) -> VaeManagerError:
             )
         )
     return TransientNetworkError(
-        say("The bucket {bucket} cannot be reached. Check the network.", bucket=f"{source.scheme}://{source.bucket}")
+        msg("The bucket {bucket} cannot be reached. Check the network.", bucket=f"{source.scheme}://{source.bucket}")
     )
 
 
 def _not_found(source: BucketSource) -> NotFoundError:
-    return NotFoundError(say("There is no file at {source}.", source=source))
+    return NotFoundError(msg("There is no file at {source}.", source=source))
 
 
 def _bucket_key(source: BucketSource) -> str:
@@ -277,7 +277,7 @@ def hub_address(source: HubSource, hub: str) -> str:
         # Without `endpoint=`: 0.16 has no such argument.
         url = hf_hub_url(source.repo, source.path, revision=source.revision)
     except ValueError:
-        raise UsageError(say("{repo} is not the name of a repository (owner/name).", repo=source.repo)) from None
+        raise UsageError(msg("{repo} is not the name of a repository (owner/name).", repo=source.repo)) from None
     return hub + url[len(constants.ENDPOINT) :]
 
 
@@ -297,7 +297,7 @@ MOST_JSON: Final = 20_000_000
 """Bytes of an answer of the API; real ones have some ten thousand, most of them about pictures."""
 
 
-def locate_at_civitai(source: CivitaiSource, wire: Wire) -> Location:
+def resolve_civitai(source: CivitaiSource, wire: HttpClient) -> ResolvedUrl:
     """Find the signed address of the file that `source` means, and the SHA-256 that Civitai publishes for it.
 
     Raises `NotFoundError`, `RefusedError` (a key is needed or wrong), `UsageError` (which of the files is not clear)
@@ -306,14 +306,14 @@ def locate_at_civitai(source: CivitaiSource, wire: Wire) -> Location:
     file = _civitai_file(source, wire)
     address = file.get("downloadUrl")
     if not isinstance(address, str):
-        raise NotFoundError(say("Civitai has no download for {source}.", source=source))
+        raise NotFoundError(msg("Civitai has no download for {source}.", source=source))
     hashes = file.get("hashes")
     digest = str(hashes.get("SHA256", "")).lower() if isinstance(hashes, dict) else ""
     return _civitai_storage(source, checked(address), wire, digest if SHA256.fullmatch(digest) else None)
 
 
-def civitai_file_name(source: CivitaiSource, wire: Wire) -> str:
-    """Ask for the file's name. Raises what `locate` raises, and `RefusedError` for a name that cannot be used."""
+def civitai_file_name(source: CivitaiSource, wire: HttpClient) -> str:
+    """Ask for the file's name. Raises as `resolve_source`, and RefusedError for a name that cannot be used."""
     return safe_file_name(str(_civitai_file(source, wire).get("name", "")))
 
 
@@ -324,7 +324,7 @@ def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str,
         if named:
             return named[0]
         raise NotFoundError(
-            say(
+            msg(
                 "Version {version} at Civitai has no file {file}. It has: {names}.",
                 version=source.version,
                 file=source.file,
@@ -338,9 +338,9 @@ def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str,
     if len(primary) == 1:
         return primary[0]
     if not files:
-        raise NotFoundError(say("Version {version} at Civitai has no files.", version=source.version))
+        raise NotFoundError(msg("Version {version} at Civitai has no files.", version=source.version))
     raise UsageError(
-        say(
+        msg(
             "Version {version} at Civitai has several files: {names}. Name one of them: civitai:{version}/FILE.",
             version=source.version,
             names=_names(vaes or files),
@@ -348,7 +348,7 @@ def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str,
     )
 
 
-def _civitai_file(source: CivitaiSource, wire: Wire) -> dict[str, Any]:
+def _civitai_file(source: CivitaiSource, wire: HttpClient) -> dict[str, Any]:
     home = _civitai_home(wire)
     address = f"{home}/api/v1/model-versions/{source.version}"
     response = wire.follow(address, _civitai_authorization(address, wire))
@@ -358,7 +358,7 @@ def _civitai_file(source: CivitaiSource, wire: Wire) -> dict[str, Any]:
             raise _key_error(source, address, wire)
         if status in (404, 410):
             raise NotFoundError(
-                say("{host} has no model version {version}.", host=host(address), version=source.version)
+                msg("{host} has no model version {version}.", host=host(address), version=source.version)
             )
         if status != 200:
             raise status_error(response, address)
@@ -376,27 +376,27 @@ def _civitai_file(source: CivitaiSource, wire: Wire) -> dict[str, Any]:
     return choose_file(source, [file for file in files if isinstance(file, dict)])
 
 
-def _civitai_storage(source: CivitaiSource, address: str, wire: Wire, sha256: str | None) -> Location:
+def _civitai_storage(source: CivitaiSource, address: str, wire: HttpClient, sha256: str | None) -> ResolvedUrl:
     """Follow the download's address as far as it stays on the site; what it leads to is good for a while only."""
     for _ in range(MOST_REDIRECTS):
         headers = _civitai_authorization(address, wire)
         response = wire.ask("GET", address, headers)
         response.close()
-        status, target = response.status_code, response.headers.get("Location")
+        status, target = response.status_code, response.headers.get("ResolvedUrl")
         if status in REDIRECTS and target:
             there = after_redirect(address, target)
             if origin(there) != origin(address):
-                return Location(source, there, {}, sha256=sha256, expires=True)
+                return ResolvedUrl(source, there, {}, sha256=sha256, expires=True)
             if urlsplit(there).path.startswith("/login"):
                 raise _key_error(source, address, wire)
             address = there
         elif status == 200 and "html" not in response.headers.get("Content-Type", "").lower():
-            return Location(source, address, headers, sha256=sha256)
+            return ResolvedUrl(source, address, headers, sha256=sha256)
         elif status == 401:
             raise _key_error(source, address, wire)
         elif status in (200, 403):
             raise RefusedError(
-                say(
+                msg(
                     "{host} does not give {source} to everybody: it may be in early access. Open its page and see what "
                     "it asks for; an API key of an account that may download it is made at {link}.",
                     host=host(address),
@@ -405,26 +405,26 @@ def _civitai_storage(source: CivitaiSource, address: str, wire: Wire, sha256: st
                 )
             )
         elif status in (404, 410):
-            raise NotFoundError(say("There is no file at {source}.", source=source))
+            raise NotFoundError(msg("There is no file at {source}.", source=source))
         else:
             raise status_error(response, address)
     raise too_many_redirects(address)
 
 
-def _civitai_home(wire: Wire) -> str:
+def _civitai_home(wire: HttpClient) -> str:
     return checked((wire.network.civitai or HOME).rstrip("/"))
 
 
-def _civitai_authorization(address: str, wire: Wire) -> dict[str, str]:
+def _civitai_authorization(address: str, wire: HttpClient) -> dict[str, str]:
     """Return the header that signs in: at the site itself, and only with a key that was saved for this very host."""
     key = wire.network.keys.get(host(address))
     return {"Authorization": f"Bearer {key}"} if key and origin(address) == origin(_civitai_home(wire)) else {}
 
 
-def _key_error(source: CivitaiSource, address: str, wire: Wire) -> VaeManagerError:
+def _key_error(source: CivitaiSource, address: str, wire: HttpClient) -> VaeManagerError:
     if _civitai_authorization(address, wire):
         return RefusedError(
-            say(
+            msg(
                 "{host} does not accept the API key. Make a new one at {link} (“API Keys”) and put it in the old one's "
                 "place.",
                 host=host(address),
@@ -432,7 +432,7 @@ def _key_error(source: CivitaiSource, address: str, wire: Wire) -> VaeManagerErr
             )
         )
     return RefusedError(
-        say(
+        msg(
             "{host} gives {source} only to people who have signed in. Make an API key at {link} (“API Keys”) and save "
             "it; on the command line it is read from CIVITAI_API_KEY.",
             host=host(address),
@@ -443,7 +443,7 @@ def _key_error(source: CivitaiSource, address: str, wire: Wire) -> VaeManagerErr
 
 
 def _no_sense(address: str) -> NetworkError:
-    return NetworkError(say("{host} answers with something that is no list of files.", host=host(address)))
+    return NetworkError(msg("{host} answers with something that is no list of files.", host=host(address)))
 
 
 def _names(files: list[dict[str, Any]]) -> str:
@@ -456,16 +456,16 @@ def proposed_name(source: Source, *, network: Network, stop: threading.Event) ->
     """Return the name under which `source` offers its file.
 
     Asks the network only where the source does not say it. Raises `RefusedError` for a name that cannot be used, what
-    `locate` raises, and `Cancelled` as soon as `stop` is set.
+    `resolve_source` raises, and `Cancelled` as soon as `stop` is set.
     """
     name = name_at(source)
     if name is None and isinstance(source, CivitaiSource):
-        return awaited(lambda: _asked(source, network), stop)
+        return run_cancellable(lambda: _asked(source, network), stop)
     return safe_file_name(name or "")
 
 
 def _asked(source: CivitaiSource, network: Network) -> str:
-    wire = Wire(network)
+    wire = HttpClient(network)
     try:
         return civitai_file_name(source, wire)
     finally:
@@ -476,7 +476,7 @@ MOVED = frozenset({301, 308})
 """The whole hub is elsewhere (a mirror that leads back to the origin); the other redirects lead to the bytes."""
 
 
-def locate(source: Source, wire: Wire, *, hash_decides: bool) -> Location:
+def resolve_source(source: Source, wire: HttpClient, *, hash_decides: bool) -> ResolvedUrl:
     """Find the bytes of `source`.
 
     With `hash_decides`, a pinned revision that has vanished falls back to the main branch: other bytes than the
@@ -485,11 +485,11 @@ def locate(source: Source, wire: Wire, *, hash_decides: bool) -> Location:
     if isinstance(source, LocalSource):
         return _local(source)
     if isinstance(source, HttpsSource):
-        return Location(source, checked(source.url))
+        return ResolvedUrl(source, checked(source.url))
     if isinstance(source, BucketSource):
         return _in_bucket(source, wire)
     if isinstance(source, CivitaiSource):
-        return locate_at_civitai(source, wire)
+        return resolve_civitai(source, wire)
     try:
         return _at_hub(source, wire)
     except NotFoundError:
@@ -498,29 +498,29 @@ def locate(source: Source, wire: Wire, *, hash_decides: bool) -> Location:
         return _at_hub(replace(source, revision=None), wire)
 
 
-def _local(source: LocalSource) -> Location:
+def _local(source: LocalSource) -> ResolvedUrl:
     try:
         size = source.path.stat().st_size
     except OSError:
-        raise NotFoundError(say("There is no file {path}.", path=source.path)) from None
-    return Location(source, str(source.path), size=size)
+        raise NotFoundError(msg("There is no file {path}.", path=source.path)) from None
+    return ResolvedUrl(source, str(source.path), size=size)
 
 
-def _in_bucket(source: BucketSource, wire: Wire) -> Location:
+def _in_bucket(source: BucketSource, wire: HttpClient) -> ResolvedUrl:
     if wire.network.public_only:
         raise RefusedError(
-            say(
+            msg(
                 "{source} is a bucket, which this computer reads with its own keys. Here only public https addresses "
                 "are fetched.",
                 source=source,
             )
         )
-    return locate_in_bucket(source)
+    return resolve_bucket(source)
 
 
-def _at_hub(source: HubSource, wire: Wire) -> Location:
+def _at_hub(source: HubSource, wire: HttpClient) -> ResolvedUrl:
     if is_hub_offline():
-        raise NetworkError(say("HF_HUB_OFFLINE is set, so the hub is not asked for {source}.", source=source))
+        raise NetworkError(msg("HF_HUB_OFFLINE is set, so the hub is not asked for {source}.", source=source))
     endpoint = hub_endpoint(wire.network.endpoint)
     address = hub_address(source, endpoint)
     headers = hub_authorization(endpoint, chosen=wire.network.token_for_endpoint)
@@ -528,22 +528,22 @@ def _at_hub(source: HubSource, wire: Wire) -> Location:
     for _ in range(MOST_REDIRECTS):
         response = wire.ask("HEAD", address, headers)
         response.close()
-        target = response.headers.get("Location")
+        target = response.headers.get("ResolvedUrl")
         if response.status_code == 401 and headers and not response.headers.get("X-Error-Code"):
             headers = {}  # the saved token is no longer valid; most repositories need none
             continue
         if response.status_code not in REDIRECTS or not target:
             if response.status_code != 200:
                 raise _hub_error(source, response, address)
-            return Location(source, address, headers, *_published(response), _accepts_ranges(response))
+            return ResolvedUrl(source, address, headers, *_published(response), _accepts_ranges(response))
         there = after_redirect(address, target)
         if origin(there) != origin(address):
             headers = {}
             if response.status_code not in MOVED:
-                return Location(source, there, {}, *_published(response), _accepts_ranges(response), expires=True)
+                return ResolvedUrl(source, there, {}, *_published(response), _accepts_ranges(response), expires=True)
         elif _published(response) != (None, None):
             known = (*_published(response), _accepts_ranges(response))
-            return Location(source, there, headers, *known, expires=origin(there) != home)
+            return ResolvedUrl(source, there, headers, *known, expires=origin(there) != home)
         address = there
     raise too_many_redirects(address)
 
@@ -563,7 +563,7 @@ def _hub_error(source: HubSource, response: Response, address: str) -> VaeManage
     status, code = response.status_code, response.headers.get("X-Error-Code", "")
     if code == "GatedRepo":
         return RefusedError(
-            say(
+            msg(
                 "{repo} wants its licence to be accepted first: open {link}, accept it there, then sign in on this "
                 "computer with `huggingface-cli login` and try again.",
                 repo=source.repo,
@@ -572,11 +572,11 @@ def _hub_error(source: HubSource, response: Response, address: str) -> VaeManage
         )
     if code == "RevisionNotFound":
         return NotFoundError(
-            say("{repo} has no revision {revision}.", repo=source.repo, revision=source.revision or "main")
+            msg("{repo} has no revision {revision}.", repo=source.repo, revision=source.revision or "main")
         )
     if code == "EntryNotFound" or (status in (404, 410) and code != "RepoNotFound"):
         return NotFoundError(
-            say(
+            msg(
                 "{host} has no file {path} in {repo} at revision {revision}.",
                 host=host(address),
                 path=source.path,
@@ -586,7 +586,7 @@ def _hub_error(source: HubSource, response: Response, address: str) -> VaeManage
         )
     if code == "RepoNotFound" or status == 401:
         return NotFoundError(
-            say(
+            msg(
                 "{host} has no repository {repo}, or it is private: sign in with `huggingface-cli login` if it is "
                 "yours.",
                 host=host(address),

@@ -27,7 +27,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ..errors import RefusedError, TransientNetworkError
-from ..sentences import say
+from ..messages import msg
 from .http_client import origin
 
 NOT_PUBLIC = tuple(
@@ -101,10 +101,10 @@ class PublicAdapter(HTTPAdapter):
         except (OSError, UnicodeError):
             if not by_proxy:
                 raise TransientNetworkError(
-                    say("{host} cannot be reached. Check the network, or choose a mirror in the settings.", host=name)
+                    msg("{host} cannot be reached. Check the network, or choose a mirror in the settings.", host=name)
                 ) from None
             raise RefusedError(
-                say(
+                msg(
                     "Where {host} leads to cannot be looked up on this computer, so it could be an address of its own "
                     "network. Here only public https addresses are fetched.",
                     host=name,
@@ -116,7 +116,7 @@ class PublicAdapter(HTTPAdapter):
 
 def _not_public(name: str) -> RefusedError:
     return RefusedError(
-        say(
+        msg(
             "{host} is an address of this computer or of its own network. Here only public https addresses are "
             "fetched.",
             host=name,

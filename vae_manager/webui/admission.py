@@ -30,12 +30,12 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from ..errors import NotAdmittedError
-from ..sentences import say
-from .hosts.host_values import Act
-from .translation import Words
+from ..messages import msg
+from .hosts.host_values import Permission
+from .translation import Translator
 
 if TYPE_CHECKING:
-    from ..sentences import Sentence
+    from ..messages import Message
     from .hosts.host import Host
 
 __all__ = [
@@ -117,7 +117,7 @@ def admit(headers: Iterable[tuple[str, str]], client: str | None, listening: Lis
 def not_direct() -> NotAdmittedError:
     """The refusal of an event whose sender gradio does not reveal."""
     return NotAdmittedError(
-        say("VAE Manager takes clicks from its own page alone, and this came another way. Nothing was changed."),
+        msg("VAE Manager takes clicks from its own page alone, and this came another way. Nothing was changed."),
         NOT_DIRECT,
     )
 
@@ -211,16 +211,16 @@ def _name(host: str) -> Name | None:
 
 def _unknown_name(name: Name | None) -> NotAdmittedError:
     if name is None:
-        sentence = say("VAE Manager does not answer a request that names no server. Nothing was changed.")
+        message = msg("VAE Manager does not answer a request that names no server. Nothing was changed.")
     else:
-        sentence = say(
+        message = msg(
             "VAE Manager does not answer under the name {name}: this WebUI listens on this machine alone. If the name "
             "is a proxy of yours, start the WebUI with {flag} {name}, or add it in Settings → VAE Manager and restart. "
             "Nothing was changed.",
             name=name[0],
             flag=FLAG,
         )
-    return NotAdmittedError(sentence, UNKNOWN_NAME)
+    return NotAdmittedError(message, UNKNOWN_NAME)
 
 
 # -- the page ------------------------------------------------------------------------------------------------------
@@ -247,16 +247,16 @@ def _is_same(origin: Name, host: Name, default_port: int) -> bool:
 
 def _foreign_page(name: Name | None) -> NotAdmittedError:
     if name is None:
-        sentence = say("Another web page has sent this, and VAE Manager obeys its own page alone. Nothing was changed.")
+        message = msg("Another web page has sent this, and VAE Manager obeys its own page alone. Nothing was changed.")
     else:
-        sentence = say(
+        message = msg(
             "A page of {name} has sent this, and VAE Manager obeys its own page alone. If {name} is a proxy of yours "
             "in front of this WebUI, start the WebUI with {flag} {name}, or add it in Settings → VAE Manager and "
             "restart. Nothing was changed.",
             name=name[0],
             flag=FLAG,
         )
-    return NotAdmittedError(sentence, FOREIGN_PAGE)
+    return NotAdmittedError(message, FOREIGN_PAGE)
 
 
 # -- the owner -----------------------------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ class _Visited:
     def shows_paths(self) -> bool:
         return self._is_owner
 
-    def refusal(self, act: Act) -> Sentence | None:
+    def refusal(self, act: Permission) -> Message | None:
         return self._host.refusal(act, remote=not self._is_owner)
 
 
@@ -311,9 +311,9 @@ def host_for(host: Host, request: Request) -> Host:
     return seen_from_here(host) if visitor_of(host, request).is_owner else seen_from_elsewhere(host)
 
 
-def not_admitted(error: NotAdmittedError, words: Words) -> JSONResponse:
+def not_admitted(error: NotAdmittedError, translate: Translator) -> JSONResponse:
     """The page shows the sentence; programs go by the code."""
-    content = {"code": error.code, "error": words(error.sentence)}
+    content = {"code": error.code, "error": translate(error.message)}
     return JSONResponse(content, status_code=403, headers={"Cache-Control": "no-store", **OURS_ALONE})
 
 

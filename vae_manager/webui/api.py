@@ -42,16 +42,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..compare import Comparison, Encoder, Kept, Result, State
+from ..compare import Comparison, Encoder, RecentPicture, Result, State
 from ..errors import IntegrityError, NotAdmittedError, NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..files.state_file import parse_json
 from ..library.folders import MAX_BYTES, media_type_of
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 from ..service import Service
 from .admission import OURS_ALONE, host_for, not_admitted, visitor_of
 from .comparison_job import begin
-from .hosts.host import MOST_PIXELS, Wanted
-from .translation import without_paths, words_of
+from .hosts.host import MOST_PIXELS, ComparisonRequest
+from .translation import translator_of, without_paths
 from .ui.comparison_page import comparison_of, notes_of
 from .ui.gradio_compat import signed_in
 from .ui.page import COMPARISON, LIBRARY, TABS, Page
@@ -75,7 +75,7 @@ def register_previews(app: FastAPI, page: Callable[[], Page]) -> None:
         try:
             visitor_of(page().host, request)
         except NotAdmittedError as error:
-            return not_admitted(error, page().words)
+            return not_admitted(error, page().translate)
         if not signed_in(app, request):
             return _refuse_preview(401)
         return _preview(page(), key, request.headers.get("if-none-match"))
@@ -119,13 +119,13 @@ def register_pictures(app: FastAPI, page: Callable[[], Page]) -> None:
         try:
             visitor_of(page().host, request)
         except NotAdmittedError as error:
-            return not_admitted(error, page().words)
+            return not_admitted(error, page().translate)
         if not signed_in(app, request):
             return _refuse_picture(401, "Sign in to the WebUI first.")
         try:
             return answer(comparison_of(page().service, id))
         except VaeManagerError as error:
-            return _refuse_picture(404, str(error.sentence))
+            return _refuse_picture(404, str(error.message))
 
     def picture(request: Request, id: str, which: str) -> Response:
         return guarded(request, id, lambda comparison: _picture(comparison, which))
@@ -163,7 +163,7 @@ def _differences(page: Page, comparison: Comparison, first: str, second: str) ->
 
     two = _two(comparison, first, second)
     boxes = most_different(two, PLACES)
-    text = legend(difference_map(*two).white if boxes else 0, page.words)
+    text = legend(difference_map(*two).white if boxes else 0, page.translate)
     return JSONResponse({"boxes": [list(box) for box in boxes], "legend": text}, headers=KEPT)
 
 
@@ -172,13 +172,13 @@ def _sheet(saved: Sequence[Path]) -> Response:
     try:
         return _png(saved[-1].read_bytes(), NOT_KEPT)
     except (IndexError, OSError):
-        raise NotFoundError(say("This picture is not there.")) from None
+        raise NotFoundError(msg("This picture is not there.")) from None
 
 
 def _two(comparison: Comparison, first: str, second: str) -> tuple[Pixels, Pixels]:
     left, right = pixels_of(comparison, first), pixels_of(comparison, second)
     if left.shape != right.shape:
-        raise NotFoundError(say("These two pictures have different sizes."))
+        raise NotFoundError(msg("These two pictures have different sizes."))
     return left, right
 
 
@@ -189,7 +189,7 @@ def pixels_of(comparison: Comparison, which: str) -> Pixels:
         result = comparison.of(comparison.vaes[int(which)])
         pixels = result.decoded.pixels if result is not None else None
     if pixels is None:
-        raise NotFoundError(say("This picture is not there."))
+        raise NotFoundError(msg("This picture is not there."))
     return pixels
 
 
@@ -214,7 +214,7 @@ def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], u
         try:
             here = host_for(host, request)
         except NotAdmittedError as error:
-            return not_admitted(error, words_of(host))
+            return not_admitted(error, translator_of(host))
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return _refuse_comparison(415, "Only JSON is taken.")
         body = await _body(request)
@@ -261,32 +261,32 @@ def _comparison_answer(host: Host, service: Service, asked: Any) -> Response:
             raise RefusedError(done.error)
     except VaeManagerError as error:
         status = {UsageError: 400, IntegrityError: 400, NotFoundError: 404}.get(type(error), 409)
-        return _refuse_comparison(status, _text(error.sentence, host))
+        return _refuse_comparison(status, _text(error.message, host))
     return _as_ascii(_as_json(done, host))
 
 
-def _wanted(host: Host, asked: Any) -> Wanted:
+def _wanted(host: Host, asked: Any) -> ComparisonRequest:
     if not isinstance(asked, dict) or asked.keys() - set(FIELDS):
         fields = ", ".join(FIELDS)
-        raise UsageError(say("An object with some of these fields is wanted: {fields}.", fields=fields))
+        raise UsageError(msg("An object with some of these fields is wanted: {fields}.", fields=fields))
     vaes, encode = asked.get("vaes"), asked.get("encode", "current")
     if not isinstance(vaes, list) or not vaes or not all(isinstance(vae, str) for vae in vaes):
-        raise UsageError(say("“vaes” is to be a list of names of VAE files; “None” is the checkpoint's own."))
+        raise UsageError(msg("“vaes” is to be a list of names of VAE files; “None” is the checkpoint's own."))
     if encode not in ("current", "each"):
-        raise UsageError(say("“encode” is to be “current” or “each”."))
+        raise UsageError(msg("“encode” is to be “current” or “each”."))
     if not all(isinstance(asked.get(name), str | None) for name in ("infotext", "picture")):
-        raise UsageError(say("“infotext” and “picture” are to be text."))
+        raise UsageError(msg("“infotext” and “picture” are to be text."))
     if asked.get("picture") is not None:
-        return Wanted(Encoder(_pixels(asked["picture"]), encode == "each"), vaes)
-    return Wanted(_kept(host, asked.get("infotext")), vaes)
+        return ComparisonRequest(Encoder(_pixels(asked["picture"]), encode == "each"), vaes)
+    return ComparisonRequest(_kept(host, asked.get("infotext")), vaes)
 
 
-def _kept(host: Host, infotext: str | None) -> Kept:
+def _kept(host: Host, infotext: str | None) -> RecentPicture:
     kept = host.comparing.kept
     found = next(iter(kept.all()), None) if infotext is None else kept.of_infotext(infotext)
     if found is None:
         raise NotFoundError(
-            say("No such picture is kept. Make one, or send one; the settings say how many of the last ones are kept.")
+            msg("No such picture is kept. Make one, or send one; the settings say how many of the last ones are kept.")
         )
     return found
 
@@ -298,17 +298,17 @@ def _pixels(text: str) -> Pixels:
     try:
         content = base64.b64decode(text.rpartition(",")[2], validate=True)
     except ValueError as error:
-        raise UsageError(say("“picture” is no picture in base64.")) from error
+        raise UsageError(msg("“picture” is no picture in base64.")) from error
     return read_picture(content, max_pixels=MOST_PIXELS)
 
 
-def _done(host: Host, service: Service, wanted: Wanted) -> Comparison:
+def _done(host: Host, service: Service, wanted: ComparisonRequest) -> Comparison:
     """Waits for it, in the same line as those of the page."""
     done: list[Comparison] = []
-    id = begin(host.comparing, service, wanted, say("A comparison asked for by a program"), done.append)
+    id = begin(host.comparing, service, wanted, msg("A comparison asked for by a program"), done.append)
     service.comparing.wait(id)
     if not done or done[0].state is State.STOPPED:
-        raise RefusedError(say("The comparison was stopped. The VAE in use is unchanged."))
+        raise RefusedError(msg("The comparison was stopped. The VAE in use is unchanged."))
     return done[0]
 
 
@@ -333,16 +333,16 @@ def _result(result: Result, host: Host) -> dict[str, Any]:
         "peak_bytes": decoded.peak,
         "nan": decoded.nan,
         "figures": asdict(result.figures) if result.figures is not None else None,
-        "words": [str(word) for word in result.words],
+        "words": [str(word) for word in result.findings],
         "note": " ".join(map(str, notes_of(result))) or None,
         "error": _text(decoded.error, host) if decoded.error is not None else None,
         "infotext": result.infotext,
     }
 
 
-def _text(sentence: Sentence, host: Host) -> str:
+def _text(message: Message, host: Host) -> str:
     """In English, for programs."""
-    return str(sentence if host.shows_paths else without_paths(sentence))
+    return str(message if host.shows_paths else without_paths(message))
 
 
 def _refuse_comparison(status: int, reason: str) -> Response:
@@ -364,7 +364,7 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
         try:
             seen = page().seen_by(visitor_of(page().host, request))
         except NotAdmittedError as error:
-            return not_admitted(error, page().words)
+            return not_admitted(error, page().translate)
         if not signed_in(app, request):
             return _refuse(401, "Sign in to the WebUI first.")
         if "pace" in request.query_params:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..choice import BUILTIN
 from ..compare import Comparison, Decoded, Encoder, Result, State, Step
-from ..jobs import Handle, JobState
-from ..sentences import Sentence, say
+from ..jobs import JobContext, JobState
+from ..messages import Message, msg
 from ..service import Service
 
 if TYPE_CHECKING:
     from ..compare.metrics import Looks, Wrong
-    from .hosts.host import Comparing, Wanted
+    from .hosts.host import Comparing, ComparisonRequest
 
     Then = Callable[[Comparison], None]
 
@@ -27,7 +27,7 @@ PHASE = "comparing"
 
 
 def begin(
-    comparing: Comparing, service: Service, wanted: Wanted, title: str | Sentence, then: Then | None = None
+    comparing: Comparing, service: Service, wanted: ComparisonRequest, title: str | Message, then: Then | None = None
 ) -> str:
     """Let a comparison wait for its turn; gives its id. Raises RefusedError where the picture cannot be compared.
 
@@ -43,10 +43,15 @@ class _Job:
     """One comparison, from its asking to its end. The lane remembers it for longer: then it holds no picture."""
 
     def __init__(
-        self, comparing: Comparing, service: Service, wanted: Wanted, title: str | Sentence, then: Then | None
+        self,
+        comparing: Comparing,
+        service: Service,
+        wanted: ComparisonRequest,
+        title: str | Message,
+        then: Then | None,
     ) -> None:
         self._comparing, self._service, self._then = comparing, service, then
-        self._wanted: Wanted | None = wanted
+        self._wanted: ComparisonRequest | None = wanted
         self._lock = threading.Lock()
         self._reference: Looks | None = None
         source, id, vaes = wanted.source, service.comparisons.new_id(), comparing.order(wanted)
@@ -55,14 +60,14 @@ class _Job:
         else:
             self._now = Comparison(id, title, vaes, infotext=source.infotext, note=source.note, when=time.time())
         ahead = any(job.state in (JobState.WAITING, JobState.RUNNING) for job in service.comparing.views())
-        waits_for = say("Another comparison is under way. This one begins after it.") if ahead else None
+        waits_for = msg("Another comparison is under way. This one begins after it.") if ahead else None
         self._change(waits_for=waits_for or comparing.waits_for())
 
     @property
     def id(self) -> str:
         return self._now.id
 
-    def work(self, handle: Handle) -> None:
+    def work(self, handle: JobContext) -> None:
         """The job. Figures are worked out on a thread of their own, while the next VAE decodes."""
         wanted = self._wanted
         assert wanted is not None  # it is worked at once
@@ -88,7 +93,7 @@ class _Job:
             self._comparing.compare(wanted, self._now.vaes, began=began, show=show, report=report, stop=handle.stop)
             self._change(state=State.MEASURING, seconds=time.perf_counter() - started)
 
-    def ended(self, state: JobState, error: Sentence | None) -> None:
+    def ended(self, state: JobState, error: Message | None) -> None:
         became = {JobState.DONE: State.DONE, JobState.STOPPED: State.STOPPED}.get(state, State.FAILED)
         self._change(state=became, error=error, waits_for=None)
         if self._then is not None:
@@ -132,7 +137,7 @@ class _Job:
         figures = compare(self._reference, looks)
         before = self._now.of(decoded.vae)
         if before is not None:
-            self._show(replace(before, figures=figures, words=in_words(figures)))
+            self._show(replace(before, figures=figures, findings=in_words(figures)))
         self._say_which_is_wrong()
 
     def _say_which_is_wrong(self) -> None:
@@ -144,11 +149,11 @@ class _Job:
             return
         for result in now.results:
             if result.figures is not None and is_other(result.figures):
-                self._show(replace(result, words=in_words(result.figures, self._wrong(result))))
+                self._show(replace(result, findings=in_words(result.figures, self._wrong(result))))
         reference = now.of(now.reference)
         if reference is not None:
             fits = self._fits(reference)
-            self._show(replace(reference, words=of_reference(Wrong.REFERENCE if fits is False else Wrong.UNKNOWN)))
+            self._show(replace(reference, findings=of_reference(Wrong.REFERENCE if fits is False else Wrong.UNKNOWN)))
 
     def _wrong(self, result: Result) -> Wrong:
         """Of a result whose picture is not that of the reference."""

@@ -17,14 +17,14 @@ from modules import scripts
 
 from ..choice import Choice
 from ..errors import VaeManagerError
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 from ..service import Service, the_service
 from .faults import FAULTS
 from .hosts import host_values
 from .hosts.common import options, patches
 from .hosts.common.adapter import FamilyWebUI
 from .hosts.fallbacks import with_fallbacks
-from .hosts.host_values import Act
+from .hosts.host_values import Permission
 from .ui import blocks
 from .ui.actions import quick_settings_with_vae
 from .ui.gradio_compat import Work, changed, heed_people_alone, is_in_page, on_sync
@@ -72,23 +72,23 @@ class Extension:
 
     def register(self) -> type[VaeScript]:
         """Register everything; returns the class of which the WebUI makes the script."""
-        with FAULTS.caught(say("Preparing the WebUI's settings")):
+        with FAULTS.caught(msg("Preparing the WebUI's settings")):
             self.host.prepare()
         self.service.judge = self._judge
-        with FAULTS.caught(say("Reading the settings")):
+        with FAULTS.caught(msg("Reading the settings")):
             self.host.listening()  # the names are read before anybody can ask
         self._guard()
-        register("before_ui", self._new_page, say("Beginning a new page"))
-        register("ui_tabs", self._tabs, say("The tab “VAE”"), list)
-        register("ui_settings", self._register_settings, say("The section of the settings"))
-        register("after_component", self._keep_in_step, say("Keeping the WebUI's own controls in step"))
-        register("app_started", self._add_routes, say("The page's state"))
-        register("model_loaded", self._follow_setting, say("Following the setting after a checkpoint was loaded"))
-        register("infotext_pasted", self._name_the_vae, say("Finding the VAE of a pasted picture"))
+        register("before_ui", self._new_page, msg("Beginning a new page"))
+        register("ui_tabs", self._tabs, msg("The tab “VAE”"), list)
+        register("ui_settings", self._register_settings, msg("The section of the settings"))
+        register("after_component", self._keep_in_step, msg("Keeping the WebUI's own controls in step"))
+        register("app_started", self._add_routes, msg("The page's state"))
+        register("model_loaded", self._follow_setting, msg("Following the setting after a checkpoint was loaded"))
+        register("infotext_pasted", self._name_the_vae, msg("Finding the VAE of a pasted picture"))
         return type("VaeScript", (VaeScript,), {"extension": self})
 
     def _guard(self) -> None:
-        with FAULTS.caught(say("Guarding the WebUI's own ways of loading a VAE")):
+        with FAULTS.caught(msg("Guarding the WebUI's own ways of loading a VAE")):
             if options.guarded():
                 self.host.guard()
 
@@ -106,7 +106,7 @@ class Extension:
     def _register_settings(self) -> None:
         from . import settings_section  # needs more of the WebUI than all else: without it the defaults count
 
-        settings_section.register(self.host, self.page().words, blocks.settings_region(), self._follow)
+        settings_section.register(self.host, self.page().translate, blocks.settings_region(), self._follow)
 
     def _follow(self) -> None:
         follow(with_fallbacks(self.host), self.service)
@@ -126,7 +126,10 @@ class Extension:
             if self.host.picker_writes_each_change:
                 heed_people_alone(picker)  # the WebUI has not registered its event yet
             on_sync(self._sync_button, self._shown(self._picker), [], [picker])
-        if elem_id == f"setting_{options.QUICK_SETTINGS}" and self.host.refusal(Act.CHANGE_QUICK_SETTINGS) is None:
+        if (
+            elem_id == f"setting_{options.QUICK_SETTINGS}"
+            and self.host.refusal(Permission.CHANGE_QUICK_SETTINGS) is None
+        ):
             on_sync(self._sync_button, self._shown(self._quick_settings), [component], [component])
         if elem_id in (f"setting_{option}" for option in options.FAMILY_DEFAULTS.values()):
             arguments = host_values.option_info(elem_id.removeprefix("setting_")).component_args
@@ -135,7 +138,7 @@ class Extension:
 
     def _shown(self, values: Callable[..., Any]) -> Work:
         """Give a component of the WebUI's its values of now, in the extension's own page alone."""
-        return Work(self.host, lambda visitor, *inputs: values(*inputs), lambda sentence: changed())
+        return Work(self.host, lambda visitor, *inputs: values(*inputs), lambda message: changed())
 
     def _picker(self) -> Any:
         facts = self.page().facts()
@@ -154,16 +157,16 @@ class Extension:
             from . import api
             from .admission import close_folder
 
-            with FAULTS.caught(say("Closing the folder of VAE Manager")):
+            with FAULTS.caught(msg("Closing the folder of VAE Manager")):
                 close_folder(app, self.host.data_folder)
             api.register(app, self.page)
-            with FAULTS.caught(say("The pictures of comparisons")):
+            with FAULTS.caught(msg("The pictures of comparisons")):
                 api.register_pictures(app, self.page)
                 api.register_previews(app, self.page)
         if host_values.flag("api", False) or host_values.flag("nowebui", False):
             from . import api
 
-            with FAULTS.caught(say("Comparing VAEs through the API")):
+            with FAULTS.caught(msg("Comparing VAEs through the API")):
                 host = with_fallbacks(self.host)
                 api.register_compare(app, host, lambda: self.service, _api_users())
 
@@ -217,12 +220,12 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         Runs before the WebUI applies overrides (processing.py:820).
         """
         host = self.extension.host
-        with FAULTS.caught(say("Keeping pictures for comparisons")):
+        with FAULTS.caught(msg("Keeping pictures for comparisons")):
             host.latents.begin(p)
-        with FAULTS.caught(say("The VAE of this tab only")):
+        with FAULTS.caught(msg("The VAE of this tab only")):
             if tab_choice and host.override_of(p) is None:
                 self._override(p, self.extension.page().word_of(tab_choice))
-        with FAULTS.caught(say("Finding the VAE that a picture asks for")):
+        with FAULTS.caught(msg("Finding the VAE that a picture asks for")):
             setattr(p, UNLISTED, host.unlisted_override(p))
         override = host.override_of(p)
         host.override.note(override, host.written_choice().word)
@@ -230,18 +233,18 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
             try:
                 host.before_generation()
             except VaeManagerError as error:
-                p.comment(str(error.sentence))
+                p.comment(str(error.message))
 
     def postprocess_batch(self, p: Any, *_: Any, images: Any = (), **__: Any) -> None:
         """Let infotext name the VAE that has decoded: the WebUI notes the one before a refiner or a hires checkpoint
         brings another (processing.py:892)."""
-        with FAULTS.caught(say("Finding the VAE that a picture asks for")):
+        with FAULTS.caught(msg("Finding the VAE that a picture asks for")):
             self._tell_of_unlisted(p)
         if not options.guarded():
             return
-        with FAULTS.caught(say("Naming the VAE in infotext")):
+        with FAULTS.caught(msg("Naming the VAE in infotext")):
             patches.follow(self.extension.host, p)
-        with FAULTS.caught(say("Keeping pictures for comparisons")):
+        with FAULTS.caught(msg("Keeping pictures for comparisons")):
             self.extension.host.latents.claim(p, images)
 
     def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
@@ -253,12 +256,12 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         if file is None or model is None:
             return
         path = self.extension.host.vae.path(model)
-        used = Path(path).name if path is not None else say("Built-in")
+        used = Path(path).name if path is not None else msg("Built-in")
         reason = self.extension.host.reason_against(file)
         told = (
-            say("The picture asks for {file}, which the WebUI does not list: {used} was used.", file=file, used=used)
+            msg("The picture asks for {file}, which the WebUI does not list: {used} was used.", file=file, used=used)
             if reason is None
-            else say("{reason} {used} was used.", reason=reason, used=used)
+            else msg("{reason} {used} was used.", reason=reason, used=used)
         )
         if str(told) not in p.comments:
             logger.warning("%s", told)  # the API gives no comments
@@ -267,24 +270,24 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
     def _override(self, p: Any, word: str) -> None:
         """The WebUI loads an override unchecked, and a file that does not fit would break the model for everybody."""
         host = self.extension.host
-        if host.refusal(Act.CHOOSE_FOR_TAB) is not None:
+        if host.refusal(Permission.CHOOSE_FOR_TAB) is not None:
             return
         try:
             if "sd_model_checkpoint" not in p.override_settings:  # else the model to check against is another one
                 host.check(Choice(word))
         except VaeManagerError as error:
-            p.comment(str(error.sentence))
+            p.comment(str(error.message))
             return
         host.set_override(p, word)
 
 
 HOOKS = {
-    "title": (say("The accordion “VAE”"), lambda: "VAE"),
-    "show": (say("The accordion “VAE”"), lambda: False),
-    "ui": (say("The accordion “VAE”"), list),
-    "before_process": (say("Checking the VAE before a picture"), lambda: None),
-    "postprocess_batch": (say("Naming the VAE in infotext"), lambda: None),
-    "postprocess": (say("Keeping pictures for comparisons"), lambda: None),
+    "title": (msg("The accordion “VAE”"), lambda: "VAE"),
+    "show": (msg("The accordion “VAE”"), lambda: False),
+    "ui": (msg("The accordion “VAE”"), list),
+    "before_process": (msg("Checking the VAE before a picture"), lambda: None),
+    "postprocess_batch": (msg("Naming the VAE in infotext"), lambda: None),
+    "postprocess": (msg("Keeping pictures for comparisons"), lambda: None),
 }
 """The methods that the WebUI calls, each with its function and the WebUI's value after a failure."""
 
@@ -297,7 +300,7 @@ SCRIPT = str(Path(__file__).parents[2] / "scripts" / "vae_manager_webui.py")
 
 
 def register(
-    category: str, callback: Callable[..., Any], function: Sentence, otherwise: Callable[[], Any] = lambda: None
+    category: str, callback: Callable[..., Any], function: Message, otherwise: Callable[[], Any] = lambda: None
 ) -> None:
     """Register by `script_callbacks.on_CATEGORY(callback)`, with the name of the file. An error of the callback is a
     fault of `function`, and the WebUI gets `otherwise()`; a WebUI without such a callback is a fault too.

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from ..errors import RefusedError
-from ..sentences import Sentence, say
+from ..messages import Message, msg
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +37,13 @@ PACKAGE: Final = Path(__file__).resolve().parents[1]
 class Fault:
     """One function of the extension that does not work on this WebUI."""
 
-    function: Sentence
+    function: Message
     reason: str
     count: int = 1
 
     @property
-    def sentence(self) -> Sentence:
-        return say(
+    def message(self) -> Message:
+        return msg(
             "{function} does not work on this WebUI ({reason}). The WebUI itself goes on without it. Please report "
             "this, with the versions of the WebUI and of VAE Manager.",
             function=self.function,
@@ -59,7 +59,7 @@ class Faults:
         self._faults: dict[tuple[str, str, str], Fault] = {}
         """By function, kind of error and place in our code."""
 
-    def note(self, function: Sentence, error: BaseException) -> Fault:
+    def note(self, function: Message, error: BaseException) -> Fault:
         """Record an unexpected error of `function`. The console gets its traceback the first time."""
         key = (str(function), type(error).__name__, _place(error))
         with self._lock:
@@ -69,7 +69,7 @@ class Faults:
             if is_kept:
                 self._faults[key] = fault
         if fault.count == 1:
-            logger.error("VAE Manager: %s", fault.sentence, exc_info=error if is_kept else None)
+            logger.error("VAE Manager: %s", fault.message, exc_info=error if is_kept else None)
         elif _is_power_of_ten(fault.count):
             logger.error("VAE Manager: %s: the same fault, %d times by now.", function, fault.count)
         return fault
@@ -81,7 +81,7 @@ class Faults:
         return list(found.values())
 
     @contextmanager
-    def caught(self, function: Sentence) -> Iterator[None]:
+    def caught(self, function: Message) -> Iterator[None]:
         """Inside it an error is recorded and goes no further."""
         try:
             yield
@@ -89,7 +89,7 @@ class Faults:
             self.note(function, error)
 
     def edge(
-        self, work: Callable[..., Any], function: Sentence, otherwise: Callable[[], Any] = lambda: None
+        self, work: Callable[..., Any], function: Message, otherwise: Callable[[], Any] = lambda: None
     ) -> Callable[..., Any]:
         """`work`, which gives `otherwise()` if it raises."""
 
@@ -117,10 +117,10 @@ def is_edge(function: Any) -> bool:
     return bool(getattr(function, EDGE, False))
 
 
-def unavailable(function: Sentence) -> RefusedError:
+def unavailable(function: Message) -> RefusedError:
     """The refusal of an action that has failed at the edge."""
     return RefusedError(
-        say(
+        msg(
             "{function} does not work on this WebUI. Nothing was changed. The console names the cause.",
             function=function,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..infotext import Finding, Here, Match, Named, Picture, match
 from ..service import Service
-from .hosts.host_values import Act
+from .hosts.host_values import Permission
 
 if TYPE_CHECKING:
     from .hosts.host import Host
@@ -38,7 +38,7 @@ def paste(host: Host, service: Service, named: Named) -> str | None:
     Quick: hashes that are not known are asked for, and never waited for.
     """
     service.picture = None
-    if host.refusal(Act.CHOOSE_FOR_TAB) is not None:
+    if host.refusal(Permission.CHOOSE_FOR_TAB) is not None:
         return named.name  # whatever is taken changes nothing
     path = host.files().get(named.name)
     if path is None or not Path(path).is_file():

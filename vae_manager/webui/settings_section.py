@@ -9,43 +9,43 @@ import gradio as gr
 from modules.options import OptionHTML, OptionInfo, options_section
 
 from ..choice import BUILTIN
+from ..messages import msg
 from ..records.verdict import family_label
-from ..sentences import say
 from .faults import FAULTS
 from .hosts import host_values
 from .hosts.common import options
 from .hosts.common.adapter import FamilyWebUI
-from .hosts.host_values import Act
-from .translation import Words
+from .hosts.host_values import Permission
+from .translation import Translator
 
 CATEGORY = "sd"
 """Where the section stands among the settings; WebUI 1.6 knows no categories and ignore it."""
 
 
-def register(host: FamilyWebUI, words: Words, region: str, follow: Callable[[], None]) -> None:
+def register(host: FamilyWebUI, translate: Translator, region: str, follow: Callable[[], None]) -> None:
     """Add the section's options; the WebUI builds its components from them.
 
     `region` is the HTML that the page fills. `follow` is called when a default has changed, so that it goes into the
     loaded model.
     """
     defaults = {
-        option: _family_default(host, words, family, option, follow)
+        option: _family_default(host, translate, family, option, follow)
         for family, option in options.FAMILY_DEFAULTS.items()
     }
     section: dict[str, OptionInfo] = {
         "vae_manager_offers": OptionHTML(region),
         **defaults,
-        options.ENDPOINT: _endpoint(host, words),
-        options.DOWNLOAD_FOLDER: _download_folder(host, words),
-        options.CONNECTIONS: _connections(words),
-        options.BANDWIDTH: _bandwidth(words),
-        options.CONVERT: _convert(words),
-        options.MEMORY: _memory(host, words),
-        options.ON_DEVICE: _on_device(words),
-        options.KEPT: _kept(host, words),
-        options.KEPT_MEMORY: _kept_memory(host, words),
-        options.ALLOWED_HOSTS: _allowed_hosts(host, words),
-        options.GUARDS: _guards(host, words),
+        options.ENDPOINT: _endpoint(host, translate),
+        options.DOWNLOAD_FOLDER: _download_folder(host, translate),
+        options.CONNECTIONS: _connections(translate),
+        options.BANDWIDTH: _bandwidth(translate),
+        options.CONVERT: _convert(translate),
+        options.MEMORY: _memory(host, translate),
+        options.ON_DEVICE: _on_device(translate),
+        options.KEPT: _kept(host, translate),
+        options.KEPT_MEMORY: _kept_memory(host, translate),
+        options.ALLOWED_HOSTS: _allowed_hosts(host, translate),
+        options.GUARDS: _guards(host, translate),
     }
     add_option = host_values.needed("modules.shared", "opts").add_option
     for name, info in options_section(options.SECTION, section).items():
@@ -56,7 +56,7 @@ def register(host: FamilyWebUI, words: Words, region: str, follow: Callable[[], 
 
 def _put_edges(info: OptionInfo) -> None:
     """The WebUI calls these while it builds its settings page, and when a setting changes."""
-    function = say("The section of the settings")
+    function = msg("The section of the settings")
     if callable(info.component_args):
         info.component_args = FAULTS.edge(info.component_args, function, dict)
     for name in ("onchange", "refresh"):
@@ -65,11 +65,11 @@ def _put_edges(info: OptionInfo) -> None:
 
 
 def _family_default(
-    host: FamilyWebUI, words: Words, family: str, option: str, follow: Callable[[], None]
+    host: FamilyWebUI, translate: Translator, family: str, option: str, follow: Callable[[], None]
 ) -> OptionInfo:
-    label = words(say("Default VAE for {family}", family=family_label(family)))
-    hint = words(
-        say(
+    label = translate(msg("Default VAE for {family}", family=family_label(family)))
+    hint = translate(
+        msg(
             "what Automatic takes when neither the checkpoint's card nor a file of its name says otherwise; None: the "
             "checkpoint's own"
         )
@@ -82,10 +82,10 @@ def _family_default(
     return OptionInfo(BUILTIN.word, label, gr.Dropdown, shown, onchange=follow, refresh=host.refresh).info(hint)
 
 
-def _endpoint(host: FamilyWebUI, words: Words) -> OptionInfo:
-    label = words(say("Hub endpoint or mirror"))
-    hint = words(
-        say(
+def _endpoint(host: FamilyWebUI, translate: Translator) -> OptionInfo:
+    label = translate(msg("Hub endpoint or mirror"))
+    hint = translate(
+        msg(
             "empty: the Hugging Face hub, or HF_ENDPOINT where it is set; files are checked against the published "
             "SHA-256 either way"
         )
@@ -93,62 +93,64 @@ def _endpoint(host: FamilyWebUI, words: Words) -> OptionInfo:
     return _sources_text(host, label, hint)
 
 
-def _download_folder(host: FamilyWebUI, words: Words) -> OptionInfo:
-    label = words(say("Download folder"))
-    hint = words(say("Automatic: --vae-dir where the WebUI was started with it, else models/VAE"))
+def _download_folder(host: FamilyWebUI, translate: Translator) -> OptionInfo:
+    label = translate(msg("Download folder"))
+    hint = translate(msg("Automatic: --vae-dir where the WebUI was started with it, else models/VAE"))
 
     def shown() -> dict[str, Any]:
         folders = [str(folder.path) for folder in host.folders() if folder.purpose == "vae"]
         if host.shared_with_others:  # gradio sends the choices to each browser, seen or not
             folders = [chosen for chosen in (str(options.read(options.DOWNLOAD_FOLDER, "")),) if chosen in folders]
-        closed = host_values.flag("hide_ui_dir_config", False) or host.refusal(Act.CHANGE_SOURCES) is not None
+        closed = host_values.flag("hide_ui_dir_config", False) or host.refusal(Permission.CHANGE_SOURCES) is not None
         return {"choices": [options.AUTOMATIC_FOLDER, *folders], "visible": not closed}
 
     return OptionInfo(options.AUTOMATIC_FOLDER, label, gr.Dropdown, shown).info(hint)
 
 
-def _connections(words: Words) -> OptionInfo:
-    label = words(say("Connections per download"))
-    hint = words(
-        say("one download runs at a time and uses no more than these; fewer where more bring nothing, or a proxy balks")
+def _connections(translate: Translator) -> OptionInfo:
+    label = translate(msg("Connections per download"))
+    hint = translate(
+        msg("one download runs at a time and uses no more than these; fewer where more bring nothing, or a proxy balks")
     )
     shown = {"minimum": 1, "maximum": options.MOST_CONNECTIONS, "step": 1}
     return OptionInfo(options.DEFAULT_CONNECTIONS, label, gr.Slider, shown).info(hint)
 
 
-def _bandwidth(words: Words) -> OptionInfo:
-    label = words(say("Bandwidth limit for downloads, in MB/s"))
-    hint = words(say("0: as fast as the line allows; a change counts from the next download or resume on"))
+def _bandwidth(translate: Translator) -> OptionInfo:
+    label = translate(msg("Bandwidth limit for downloads, in MB/s"))
+    hint = translate(msg("0: as fast as the line allows; a change counts from the next download or resume on"))
     return OptionInfo(0, label, gr.Number, {"minimum": 0}).info(hint)
 
 
-def _convert(words: Words) -> OptionInfo:
-    label = words(say("Convert what this WebUI cannot load"))
-    hint = words(
-        say("after a download in another layout; the file is kept as it was published, beside the converted one")
+def _convert(translate: Translator) -> OptionInfo:
+    label = translate(msg("Convert what this WebUI cannot load"))
+    hint = translate(
+        msg("after a download in another layout; the file is kept as it was published, beside the converted one")
     )
     return OptionInfo(True, label).info(hint)
 
 
-def _memory(host: FamilyWebUI, words: Words) -> OptionInfo:
-    label = words(say("RAM for VAEs that are not in use, in GB"))
-    hint = words(say("going back to one of them then reads no file; a VAE takes 0.17 or 0.34 GB; 0: none are kept"))
+def _memory(host: FamilyWebUI, translate: Translator) -> OptionInfo:
+    label = translate(msg("RAM for VAEs that are not in use, in GB"))
+    hint = translate(msg("going back to one of them then reads no file; a VAE takes 0.17 or 0.34 GB; 0: none are kept"))
     shown = {"minimum": 0}
     return OptionInfo(options.default_memory(), label, gr.Number, shown, onchange=lambda: host.vae.shrink_kept()).info(
         hint
     )
 
 
-def _on_device(words: Words) -> OptionInfo:
-    label = words(say("Keep the VAE that was used last on the GPU too"))
-    hint = words(say("changing back and forth between two is then instant; takes as much of the GPU's memory again"))
+def _on_device(translate: Translator) -> OptionInfo:
+    label = translate(msg("Keep the VAE that was used last on the GPU too"))
+    hint = translate(
+        msg("changing back and forth between two is then instant; takes as much of the GPU's memory again")
+    )
     return OptionInfo(False, label).info(hint)
 
 
-def _kept(host: FamilyWebUI, words: Words) -> OptionInfo:
-    label = words(say("Pictures that can be compared afterwards"))
-    hint = words(
-        say(
+def _kept(host: FamilyWebUI, translate: Translator) -> OptionInfo:
+    label = translate(msg("Pictures that can be compared afterwards"))
+    hint = translate(
+        msg(
             "so many of the last ones are remembered as they were before the VAE decoded them, in RAM; other VAEs can "
             "then decode them too, without sampling; 0: none"
         )
@@ -157,9 +159,9 @@ def _kept(host: FamilyWebUI, words: Words) -> OptionInfo:
     return OptionInfo(options.DEFAULT_KEPT, label, gr.Slider, shown, onchange=_shrink(host)).info(hint)
 
 
-def _kept_memory(host: FamilyWebUI, words: Words) -> OptionInfo:
-    label = words(say("RAM for pictures that can be compared, in MB"))
-    hint = words(say("one of 512 × 512 takes some 0.07 MB, one of 2048 × 2048 some 1; 0: none are kept"))
+def _kept_memory(host: FamilyWebUI, translate: Translator) -> OptionInfo:
+    label = translate(msg("RAM for pictures that can be compared, in MB"))
+    hint = translate(msg("one of 512 × 512 takes some 0.07 MB, one of 2048 × 2048 some 1; 0: none are kept"))
     shown = {"minimum": 0}
     return OptionInfo(options.DEFAULT_KEPT_MEMORY, label, gr.Number, shown, onchange=_shrink(host)).info(hint)
 
@@ -169,10 +171,10 @@ def _shrink(host: FamilyWebUI) -> Callable[[], None]:
     return lambda: host.comparing.kept.shrink()
 
 
-def _allowed_hosts(host: FamilyWebUI, words: Words) -> OptionInfo:
-    label = words(say("Names of reverse proxies in front of this WebUI"))
-    hint = words(
-        say(
+def _allowed_hosts(host: FamilyWebUI, translate: Translator) -> OptionInfo:
+    label = translate(msg("Names of reverse proxies in front of this WebUI"))
+    hint = translate(
+        msg(
             "with commas between them; a WebUI that listens on this machine alone answers under no other name than "
             "this machine's and these; counts from the next start"
         )
@@ -182,14 +184,14 @@ def _allowed_hosts(host: FamilyWebUI, words: Words) -> OptionInfo:
 
 def _sources_text(host: FamilyWebUI, label: str, hint: str) -> OptionInfo:
     """A text field that is visible if this WebUI allows its sources to be changed."""
-    shown = {"max_lines": 1, "visible": host.refusal(Act.CHANGE_SOURCES) is None}
+    shown = {"max_lines": 1, "visible": host.refusal(Permission.CHANGE_SOURCES) is None}
     return OptionInfo("", label, gr.Textbox, shown).info(hint)
 
 
-def _guards(host: FamilyWebUI, words: Words) -> OptionInfo:
-    label = words(say("Guard the WebUI's own ways of loading a VAE"))
-    hint = words(
-        say(
+def _guards(host: FamilyWebUI, translate: Translator) -> OptionInfo:
+    label = translate(msg("Guard the WebUI's own ways of loading a VAE"))
+    hint = translate(
+        msg(
             "a file that does not fit is refused before it damages the model, and infotext names the VAE that made the "
             "picture; switch this off only to find out whether it is the cause of something"
         )

@@ -6,13 +6,13 @@ import importlib
 from html import escape
 from typing import Any
 
-from ..sentences import say
+from ..messages import msg
 from .faults import FAULTS
 from .hosts.host_values import host_here
 
 UNKNOWN = "unknown"
 """The adapter of a WebUI that none of the others fits."""
-NO_ADAPTER = say(
+NO_ADAPTER = msg(
     "VAE Manager does not know this WebUI yet and does nothing here. "
     "`python -m vae_manager get` fetches VAEs from the command line all the same."
 )
@@ -25,12 +25,12 @@ def script_for_this_host() -> type[Any] | None:
     even that can be shown.
     """
     for host in dict.fromkeys([host_here(), UNKNOWN]):
-        with FAULTS.caught(say("The adapter for this WebUI")):
+        with FAULTS.caught(msg("The adapter for this WebUI")):
             adapter = importlib.import_module(f"{__package__}.hosts.{host}.adapter")
             extension = importlib.import_module(f"{__package__}.extension")
             script: type[Any] = extension.of(adapter.the_host()).register()
             return script
-    with FAULTS.caught(say("The page on a WebUI that is not known")):
+    with FAULTS.caught(msg("The page on a WebUI that is not known")):
         return _sentence_alone()
     return None
 

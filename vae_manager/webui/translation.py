@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Final
 
-from ..sentences import Sentence
+from ..messages import Message
 
 if TYPE_CHECKING:
     from .hosts.host import Host
@@ -36,33 +36,33 @@ def plain(name: str) -> str:
     return _MISLEADING.sub("�", name)
 
 
-class Words:
+class Translator:
     """Turns sentences into text."""
 
     def __init__(self, table: Mapping[str, str], *, hides_paths: bool = False) -> None:
         self._table = table
         self._hides_paths = hides_paths
 
-    def __call__(self, sentence: Sentence | str) -> str:
-        """Return the text of `sentence`, in which a file's name reads as what it is.
+    def __call__(self, message: Message | str) -> str:
+        """Return the text of `message`, in which a file's name reads as what it is.
 
         A `str` is data of the catalogue that the table may know.
         """
-        if isinstance(sentence, str):
-            return self._table.get(sentence, sentence)
-        return plain((without_paths(sentence) if self._hides_paths else sentence).translated(self._table))
+        if isinstance(message, str):
+            return self._table.get(message, message)
+        return plain((without_paths(message) if self._hides_paths else message).translated(self._table))
 
     def place(self, text: str) -> str:
         """An address or a path, as data, as far as the reader may know it."""
         return str(_without(text)) if self._hides_paths else text
 
 
-def words_of(host: Host) -> Words:
+def translator_of(host: Host) -> Translator:
     """Translate to the host's language, and leave paths out if the reader may not see them."""
-    return words_for(host.language(), host.translations(), hides_paths=not host.shows_paths)
+    return translator_for(host.language(), host.translations(), hides_paths=not host.shows_paths)
 
 
-def words_for(language: str, translations: Mapping[str, str], *, hides_paths: bool = False) -> Words:
+def translator_for(language: str, translations: Mapping[str, str], *, hides_paths: bool = False) -> Translator:
     """Words in `language`, the name of a WebUI localization; `translations` is the WebUI's own table for it.
 
     Chinese localizations go by many names (`zh_CN`, `zh-Hans (Stable)`, …): each simplified one gets the project's
@@ -70,8 +70,8 @@ def words_for(language: str, translations: Mapping[str, str], *, hides_paths: bo
     """
     lowered = language.lower()
     if lowered.startswith("zh") and not any(word in lowered for word in TRADITIONAL):
-        return Words({**translations, **_chinese()}, hides_paths=hides_paths)
-    return Words(translations, hides_paths=hides_paths)
+        return Translator({**translations, **_chinese()}, hides_paths=hides_paths)
+    return Translator(translations, hides_paths=hides_paths)
 
 
 _ROOT: Final = r"(?:[A-Za-z]:[\\/]|\\\\|/)"
@@ -85,13 +85,13 @@ _BARE_PATH: Final = re.compile(rf"""(?<![\w:/.\\]){_ROOT}(?=[^\s/\\])(?:[^\s'"<>
 """A path in the middle of a text, such as an error of the system."""
 
 
-def without_paths(sentence: Sentence) -> Sentence:
+def without_paths(message: Message) -> Message:
     """Reduce the paths in a sentence to their last names."""
-    return Sentence(sentence.template, {name: _without(value) for name, value in sentence.fields.items()})
+    return Message(message.template, {name: _without(value) for name, value in message.fields.items()})
 
 
 def _without(value: object) -> object:
-    if isinstance(value, Sentence):
+    if isinstance(value, Message):
         return without_paths(value)
     if isinstance(value, int | float):
         return value

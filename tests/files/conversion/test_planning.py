@@ -76,8 +76,8 @@ def test_the_order_is_that_of_names_alone(tmp_path: Path) -> None:
         ({**vae(), "decoder.conv_in.bias": Tensor("F8_E5M2", (8,), bytes(8))}, "fp16", "holds F8_E5M2 numbers"),
     ],
 )
-def test_what_cannot_be_done(tmp_path: Path, tensors: Tensors, dtype: str | None, sentence: str) -> None:
-    with pytest.raises(RefusedError, match=sentence):
+def test_what_cannot_be_done(tmp_path: Path, tensors: Tensors, dtype: str | None, message: str) -> None:
+    with pytest.raises(RefusedError, match=message):
         planned(tmp_path, tensors, dtype)
 
 
@@ -94,4 +94,4 @@ def test_conversion_keeps_what_the_verdict_promises(tmp_path: Path, case: Case) 
     elif record.table is None:
         with pytest.raises(RefusedError) as refused:
             plan(record)
-        assert refused.value.sentence == record.problem
+        assert refused.value.message == record.problem

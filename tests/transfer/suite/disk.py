@@ -18,7 +18,7 @@ import pytest
 from tests.transfer.ordering import MB, REPO, some_bytes
 from tests.transfer.tap import Op, Tap
 from vae_manager.errors import DiskError, RefusedError
-from vae_manager.transfer import Delivery
+from vae_manager.transfer import DownloadResult
 
 from .case import A_LITTLE, MORE, SLOW, WHOLE, Case, Step, both, midway
 from .world import World
@@ -219,8 +219,8 @@ def with_another_process(world: World) -> None:
         time.sleep(0.01)
 
 
-def in_two_threads(world: World) -> Delivery:
-    found: list[Delivery] = []
+def in_two_threads(world: World) -> DownloadResult:
+    found: list[DownloadResult] = []
     other = threading.Thread(target=lambda: found.append(world.get()))
     other.start()
     mine = world.get()

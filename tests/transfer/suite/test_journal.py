@@ -12,7 +12,7 @@ import pytest
 from tests.hub import Hub, Link
 from tests.transfer.ordering import COMMIT, NAME, PINNED, QUICK, REPO, sha256, some_bytes
 from vae_manager.errors import Cancelled
-from vae_manager.transfer import Network, Order, deliver, unfinished
+from vae_manager.transfer import DownloadRequest, Network, download_file, unfinished
 
 DATA = some_bytes(400_000)
 STEP = 16
@@ -45,7 +45,7 @@ class Shop:
 
     def __init__(self, hub: Hub, folder: Path) -> None:
         self.hub, self.folder = hub, folder
-        self.order = Order((PINNED,), folder, NAME, sha256(DATA))
+        self.order = DownloadRequest((PINNED,), folder, NAME, sha256(DATA))
         hub.add(REPO, NAME, DATA, revision=COMMIT)
 
     @property
@@ -53,9 +53,9 @@ class Shop:
         """True if both notes are beside the partial file. On a busy machine the journal may be alone for a while."""
         return any(path.suffix == ".recent" for path in self.folder.iterdir())
 
-    def deliver(self, stop_at: int | None = None) -> None:
+    def download_file(self, stop_at: int | None = None) -> None:
         stop = threading.Event()
-        deliver(
+        download_file(
             self.order,
             network=Network(endpoint=self.hub.endpoint, connections=2, read_timeout=2, patience=QUICK),
             report=lambda told: stop.set() if stop_at is not None and told.done >= stop_at and self.has_notes else None,
@@ -89,7 +89,7 @@ def test_garbled_at_any_byte(shop: Shop, suffix: str, garbling: str, monkeypatch
         if at % STEP and not (makes_sense and at >= telling):
             continue
         tried += 1
-        shop.deliver()
+        shop.download_file()
         assert (shop.folder / NAME).read_bytes() == DATA
         assert [path.name for path in shop.folder.iterdir()] == [NAME]
         (shop.folder / NAME).unlink()
@@ -107,7 +107,7 @@ def test_a_number_that_is_none(shop: Shop, number: bytes) -> None:
                 (shop.folder / name).write_bytes(right)
             (shop.folder / garbled).write_bytes(whole[: found.start()] + number + whole[found.end() :])
             unfinished(shop.folder)
-            shop.deliver()
+            shop.download_file()
             assert (shop.folder / NAME).read_bytes() == DATA
             (shop.folder / NAME).unlink()
 
@@ -116,7 +116,7 @@ def a_partial_file(shop: Shop) -> dict[str, bytes]:
     """The hidden files that a stop in the middle leaves."""
     shop.hub.cdn.link = Link(rate_total=1_500_000)
     with pytest.raises(Cancelled):
-        shop.deliver(stop_at=150_000)
+        shop.download_file(stop_at=150_000)
     shop.hub.settle()
     shop.hub.cdn.link = Link()
     assert unfinished(shop.folder)

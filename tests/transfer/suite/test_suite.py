@@ -95,7 +95,7 @@ def assert_delivered(world: World) -> None:
 
 def delivers_next(world: World) -> None:
     """With nothing wrong any more the next call ends well, whatever was before."""
-    world.heal()
+    world.repair()
     world.attempt()
     assert world.error is None, world.error
     assert_delivered(world)

@@ -17,7 +17,16 @@ import pytest
 from tests.hub import Hub, Link
 from tests.transfer.ordering import COMMIT, MB, NAME, QUICK, REPO, Desk, sha256, some_bytes
 from vae_manager.errors import Cancelled, VaeManagerError
-from vae_manager.transfer import Delivery, Network, Order, Progress, Unfinished, deliver, range_requests, unfinished
+from vae_manager.transfer import (
+    DownloadRequest,
+    DownloadResult,
+    Network,
+    Progress,
+    Unfinished,
+    download_file,
+    range_requests,
+    unfinished,
+)
 
 TOKEN = "hf_0123456789abcdefghijklmnopqrstuvwx"
 SECRETS = (TOKEN, "geheim", "Signature", "Key-Pair-Id")
@@ -45,12 +54,12 @@ class World:
     data: bytes
     link: Link
     network: dict[str, object] = field(default_factory=dict)
-    order: Order = field(init=False)
+    order: DownloadRequest = field(init=False)
     seen_wrong: list[str] = field(default_factory=list)
     """What was in the folder at some time and must never be there."""
     allowed: list[bytes] = field(default_factory=list)
     """Contents that may bear the final name."""
-    delivery: Delivery | None = None
+    delivery: DownloadResult | None = None
     error: VaeManagerError | None = None
     seconds: float = 0.0
     others: list[Callable[[], object]] = field(default_factory=list)
@@ -78,7 +87,7 @@ class World:
         usual = {"connections": CONNECTIONS, "connect_timeout": 1, "read_timeout": 1, "patience": QUICK}
         return self.desk.network(**{**usual, "token_for_endpoint": True, **self.network, **changes})
 
-    def get(self) -> Delivery:
+    def get(self) -> DownloadResult:
         return self.desk.get(self.order, self.settings())
 
     def attempt(self, get: Callable[[World], object] | None = None) -> None:
@@ -90,7 +99,7 @@ class World:
         began = time.monotonic()
         try:
             result = get(self) if get else self.get()
-            self.delivery = result if isinstance(result, Delivery) else None
+            self.delivery = result if isinstance(result, DownloadResult) else None
         except VaeManagerError as error:
             self.error = error
         finally:
@@ -98,10 +107,10 @@ class World:
             self.seconds = time.monotonic() - began
         assert self.seconds < PATIENT, f"it takes more than {PATIENT} s"
 
-    def heal(self) -> None:
+    def repair(self) -> None:
         """Nothing goes wrong any more."""
         for server in (self.hub.api, self.hub.cdn, self.mirror.api, self.mirror.cdn):
-            server.heal()
+            server.repair()
         self.hub.limit_addresses(3600)
         self._wishes.clear()
         self.desk.stop.clear()
@@ -193,7 +202,7 @@ def a_world(tmp_path: Path, size: int, link: Link, network: dict[str, object]) -
             environment.setenv(name, TOKEN)
         for name, value in SMALL_SHARES.items():
             environment.setattr(range_requests, name, value)
-        environment.setattr(sys.modules[deliver.__module__], "REPORT_SECONDS", 0.02)
+        environment.setattr(sys.modules[download_file.__module__], "REPORT_SECONDS", 0.02)
         world = World(hub, mirror, Desk(hub, folder, threading.Event()), case, tmp_path, some_data(size), link)
         world.network = network
         yield world

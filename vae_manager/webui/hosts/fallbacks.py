@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...choice import AUTOMATIC, Resolution, Rule
 from ...errors import VaeManagerError
+from ...messages import Message, msg
 from ...records.verdict import A1111, VaeSignature
-from ...sentences import Sentence, say
 from ..admission import Listening
 from ..faults import FAULTS, unavailable
 from .host import Comparing, NoComparing
@@ -21,18 +21,18 @@ from .host_values import InUse
 if TYPE_CHECKING:
     from .host import Host
 
-Reads = Mapping[str, tuple[Sentence, Callable[[], Any]]]
-Acts = Mapping[str, Sentence]
+Reads = Mapping[str, tuple[Message, Callable[[], Any]]]
+Acts = Mapping[str, Message]
 
-FILES: Final = say("The list of VAE files")
-SETTINGS: Final = say("Reading the settings")
-FLAGS: Final = say("Reading what the WebUI allows")
-IN_USE: Final = say("Reading which VAE is in use")
-CHOOSING: Final = say("Choosing a VAE")
-COMPARING: Final = say("Comparing VAEs")
-CARDS: Final = say("Reading the checkpoints' cards")
-LANGUAGE: Final = say("Reading the language of the WebUI")
-QUICK: Final = say("Reading the quick settings")
+FILES: Final = msg("The list of VAE files")
+SETTINGS: Final = msg("Reading the settings")
+FLAGS: Final = msg("Reading what the WebUI allows")
+IN_USE: Final = msg("Reading which VAE is in use")
+CHOOSING: Final = msg("Choosing a VAE")
+COMPARING: Final = msg("Comparing VAEs")
+CARDS: Final = msg("Reading the checkpoints' cards")
+LANGUAGE: Final = msg("Reading the language of the WebUI")
+QUICK: Final = msg("Reading the quick settings")
 
 HOST_READS: Final[Reads] = {
     "name": (SETTINGS, str),
@@ -48,13 +48,13 @@ HOST_READS: Final[Reads] = {
     "signature": (IN_USE, lambda: VaeSignature(None)),
     "converts": (SETTINGS, lambda: False),
     "files": (FILES, dict),
-    "refresh": (say("Refreshing the WebUI's list of VAE files"), lambda: None),
-    "refusal": (FLAGS, lambda: say("This cannot be done: reading what the WebUI allows has failed.")),
+    "refresh": (msg("Refreshing the WebUI's list of VAE files"), lambda: None),
+    "refusal": (FLAGS, lambda: msg("This cannot be done: reading what the WebUI allows has failed.")),
     "choice": (IN_USE, lambda: AUTOMATIC),
     "resolution": (IN_USE, lambda: Resolution(None, Rule.NOTHING_NEARER)),
     "checkpoints": (CARDS, tuple),
     "preference": (CARDS, lambda: None),
-    "comparing": (COMPARING, lambda: NoComparing(unavailable(COMPARING).sentence)),
+    "comparing": (COMPARING, lambda: NoComparing(unavailable(COMPARING).message)),
     "in_use": (IN_USE, lambda: InUse(None, None, None, None)),
     "generating": (IN_USE, lambda: False),
     "may_hash": (FLAGS, lambda: False),
@@ -66,19 +66,19 @@ HOST_READS: Final[Reads] = {
 
 HOST_ACTS: Final[Acts] = {
     "data_folder": SETTINGS,
-    "download_folder": say("Finding the download folder"),
+    "download_folder": msg("Finding the download folder"),
     "check": CHOOSING,
     "choose": CHOOSING,
     "follow_setting": CHOOSING,
-    "prefer": say("Writing a checkpoint's card"),
-    "try_out": say("Trying out a VAE"),
+    "prefer": msg("Writing a checkpoint's card"),
+    "try_out": msg("Trying out a VAE"),
     "run_exclusive": CHOOSING,
-    "set_quick_settings": say("Changing the quick settings"),
-    "reload_page": say("Reloading the UI"),
+    "set_quick_settings": msg("Changing the quick settings"),
+    "reload_page": msg("Reloading the UI"),
 }
 
 COMPARING_READS: Final[Reads] = {
-    "kept": (COMPARING, lambda: NoComparing(unavailable(COMPARING).sentence).kept),
+    "kept": (COMPARING, lambda: NoComparing(unavailable(COMPARING).message).kept),
     "offers": (COMPARING, tuple),
     "waits_for": (COMPARING, lambda: None),
 }

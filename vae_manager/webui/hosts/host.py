@@ -14,13 +14,13 @@ from threading import Event
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from ...choice import Choice, Resolution
-from ...compare import Decoded, Encoder, Kept, KeptLatents, Step
+from ...compare import Decoded, Encoder, RecentLatents, RecentPicture, Step
 from ...errors import RefusedError
 from ...files import FileRecord
 from ...library import Folder
-from ...sentences import Sentence
+from ...messages import Message
 from ..admission import Listening
-from .host_values import Act, InUse
+from .host_values import InUse, Permission
 
 if TYPE_CHECKING:
     from ...records.verdict import HostCapability, VaeSignature
@@ -40,15 +40,15 @@ class Offer:
     path: str | None
     """None: the checkpoint's own."""
     in_use: bool
-    refusal: Sentence | None
+    refusal: Message | None
     """Why it cannot; None: nothing speaks against it."""
 
 
 @dataclass(frozen=True, eq=False)
-class Wanted:
+class ComparisonRequest:
     """What is to be compared."""
 
-    source: Kept | Encoder
+    source: RecentPicture | Encoder
     """A kept picture, or one that is to be encoded."""
     vaes: Sequence[str]
     """Words of choices; the one in use is added in front where a kept picture is compared."""
@@ -58,24 +58,24 @@ class Comparing(Protocol):
     """Methods may be called from any thread, never from inside a generation."""
 
     @property
-    def kept(self) -> KeptLatents: ...
+    def kept(self) -> RecentLatents: ...
 
     def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
         """Return every VAE file and the checkpoint's own, Built-in first. No file is opened: one without a record is
         offered."""
         ...
 
-    def order(self, wanted: Wanted) -> Sequence[str]:
+    def order(self, wanted: ComparisonRequest) -> Sequence[str]:
         """The words that will decode, as they will. Raises RefusedError where the picture cannot be compared."""
         ...
 
-    def waits_for(self) -> Sentence | None:
+    def waits_for(self) -> Message | None:
         """What a comparison would wait for now; None: it would begin."""
         ...
 
     def compare(
         self,
-        wanted: Wanted,
+        wanted: ComparisonRequest,
         vaes: Sequence[str],
         *,
         began: Callable[[], None],
@@ -103,20 +103,20 @@ class Comparing(Protocol):
 class NoComparing:
     """Comparison of a WebUI that cannot compare: no picture is kept, and each action is refused."""
 
-    def __init__(self, why_not: Sentence) -> None:
+    def __init__(self, why_not: Message) -> None:
         self._why_not = why_not
-        self.kept = KeptLatents(lambda: 0, lambda: 0)
+        self.kept = RecentLatents(lambda: 0, lambda: 0)
 
     def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
         return []
 
-    def order(self, wanted: Wanted) -> Sequence[str]:
+    def order(self, wanted: ComparisonRequest) -> Sequence[str]:
         raise RefusedError(self._why_not)
 
-    def waits_for(self) -> Sentence | None:
+    def waits_for(self) -> Message | None:
         return None
 
-    def compare(self, wanted: Wanted, vaes: Sequence[str], **_: object) -> None:
+    def compare(self, wanted: ComparisonRequest, vaes: Sequence[str], **_: object) -> None:
         raise RefusedError(self._why_not)
 
     def save_folder(self) -> Path:
@@ -197,7 +197,7 @@ class Host(Protocol):
         that has just been taken away."""
         ...
 
-    def refusal(self, act: Act, *, remote: bool = False) -> Sentence | None:
+    def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
         """The reason why this WebUI does not allow `act`; None if it does. `remote`: asked from another machine."""
         ...
 

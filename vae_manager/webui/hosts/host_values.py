@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ...sentences import Sentence
+from ...messages import Message
 
 if TYPE_CHECKING:
     from ...files import Identity
@@ -172,7 +172,7 @@ def component(name: str) -> Any:
     return value("modules_forge.main_entry", name)
 
 
-class Act(enum.Enum):
+class Permission(enum.Enum):
     """What a person may want to do; flags of the WebUI can forbid each."""
 
     CHOOSE = "choose"
@@ -196,7 +196,7 @@ class Act(enum.Enum):
     """Verify files, look for duplicates, and stop such work."""
 
 
-OWNERS = frozenset({Act.MANAGE_DOWNLOADS, Act.ACCEPT_TERMS, Act.CHECK_FILES})
+OWNERS = frozenset({Permission.MANAGE_DOWNLOADS, Permission.ACCEPT_TERMS, Permission.CHECK_FILES})
 """Acts of the person at the WebUI's own machine. A shared WebUI refuses them to all others."""
 
 
@@ -224,7 +224,7 @@ class InUse:
     """The swap that brought it, where one has been made since the checkpoint was loaded."""
     coming: str | None = None
     """The checkpoint that the host loads with the next picture, while none is loaded."""
-    notice: Sentence | None = None
+    notice: Message | None = None
     """What is worth knowing of the VAE in use, or of what the last picture asked for."""
     refusal: Refusal | None = None
     """The VAE that was asked for last and is not in use, until another choice is made or it goes in after all."""
@@ -237,7 +237,7 @@ class Refusal:
     """A VAE that was asked for by the setting, and the reason why it is not in use."""
 
     path: str
-    sentence: Sentence
+    message: Message
     serial: int
     """Another one for each time that somebody asks for it."""
 
@@ -247,7 +247,7 @@ class Ignored:
     """A file that is chosen and not used, and the reason."""
 
     name: str
-    sentence: Sentence
+    message: Message
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...catalogue import Entry, Source, not_offered
 from ...choice import Choice
-from ...downloads import Downloads, LeftOver
+from ...downloads import Downloads, UnfinishedDownload
 from ...downloads.addresses import CIVITAI
 from ...errors import NotFoundError, RefusedError, UsageError, VaeManagerError
 from ...files.state_file import forget_damage, parse_json
 from ...jobs import Step
-from ...sentences import say
+from ...messages import msg
 from ...service import Service
 from ..admission import Visitor
-from ..hosts.host_values import Act
+from ..hosts.host_values import Permission
 from . import views
 from .comparison_page import COMPARISON_ACTIONS
 from .gradio_compat import Work, picture_of
@@ -26,7 +26,7 @@ from .view_model import state_folders, terms_are_open
 from .views.components import Question
 
 if TYPE_CHECKING:
-    from ...transfer import Delivery, Network
+    from ...transfer import DownloadResult, Network
     from ..hosts.host import Host
 
 
@@ -56,12 +56,12 @@ def _answering(page: Page, do: Callable[..., None]) -> Work:
         try:
             do(seen, *inputs)
         except Question as question:
-            return views.question(question, seen.words)
+            return views.question(question, seen.translate)
         except VaeManagerError as error:
-            return views.answer(error.sentence, seen.words, can_close=True)
+            return views.answer(error.message, seen.translate, can_close=True)
         return ""
 
-    return Work(page.host, answered, lambda sentence: views.answer(sentence, page.words, can_close=True))
+    return Work(page.host, answered, lambda message: views.answer(message, page.translate, can_close=True))
 
 
 Action = dict[str, Any]
@@ -71,16 +71,16 @@ Do = Callable[["Host", Service, Action], None]
 # -- downloads -----------------------------------------------------------------------------------------------------
 def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) -> None:
     """Fetch an offered entry into the download folder; with `use`, choose it once it is there."""
-    allow(host, Act.GET)
+    allow(host, Permission.GET)
     if not entry.offered:
         raise RefusedError(not_offered(entry))
     if accept:
-        allow(host, Act.ACCEPT_TERMS)
+        allow(host, Permission.ACCEPT_TERMS)
         service.accepted.add(entry.id)
     if terms_are_open(entry, service):
-        raise RefusedError(say("Read the terms of {vae} and accept them first.", vae=entry.name))
+        raise RefusedError(msg("Read the terms of {vae} and accept them first.", vae=entry.name))
 
-    def then(delivery: Delivery) -> None:
+    def then(delivery: DownloadResult) -> None:
         host.refresh()
         if convert_fetched(host, service, delivery.path, use=use):
             return
@@ -93,48 +93,48 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
 
 def get_from(host: Host, service: Service, address: str) -> None:
     """Fetch what a person has typed."""
-    allow(host, Act.GET)
-    allow(host, Act.CHANGE_SOURCES)
+    allow(host, Permission.GET)
+    allow(host, Permission.CHANGE_SOURCES)
     service.get_from(
         address,
         host.download_folder(),
         lambda sources: _network(host, service, typed=sources),
         lambda delivery: _has_come(host, service, delivery),
-        strangers=host.shared_with_others,
+        remote_users=host.shared_with_others,
     )
 
 
-def _has_come(host: Host, service: Service, delivery: Delivery) -> None:
+def _has_come(host: Host, service: Service, delivery: DownloadResult) -> None:
     host.refresh()
     convert_fetched(host, service, delivery.path, use=False)
 
 
 def go_on(host: Host, service: Service, key: str) -> None:
     """Let a download that was cut off go on."""
-    allow(host, Act.MANAGE_DOWNLOADS)
+    allow(host, Permission.MANAGE_DOWNLOADS)
     left = _left_over(host, service, key)
     offered = left.order.sha256 is not None and service.catalogue.recognise(left.order.sha256) is not None
-    allow(host, Act.GET)
+    allow(host, Permission.GET)
     if not offered:
-        allow(host, Act.CHANGE_SOURCES)
+        allow(host, Permission.CHANGE_SOURCES)
     service.go_on(
         left,
         lambda sources: _network(host, service, typed=() if offered else sources),
         lambda delivery: _has_come(host, service, delivery),
-        strangers=host.shared_with_others,
+        remote_users=host.shared_with_others,
     )
 
 
 def discard(host: Host, service: Service, key: str) -> None:
-    allow(host, Act.MANAGE_DOWNLOADS)
+    allow(host, Permission.MANAGE_DOWNLOADS)
     service.downloads.discard(_left_over(host, service, key))
 
 
-def _left_over(host: Host, service: Service, key: str) -> LeftOver:
+def _left_over(host: Host, service: Service, key: str) -> UnfinishedDownload:
     for left in service.downloads.left_over(host.download_folder()):
         if left.key == key:
             return left
-    raise NotFoundError(say("This unfinished download is no longer there."))
+    raise NotFoundError(msg("This unfinished download is no longer there."))
 
 
 def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Network:
@@ -146,7 +146,7 @@ def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Ne
         endpoint=host.endpoint(),
         connections=host.connections(),
         bandwidth=host.bandwidth(),
-        public_only=must_be_public(typed, strangers=host.shared_with_others),
+        public_only=must_be_public(typed, remote_users=host.shared_with_others),
         keys=service.keys.all(),
     )
 
@@ -155,35 +155,35 @@ def _managing(do: Callable[[Downloads, str], object]) -> Do:
     """A change of one download of the queue, for its owner alone."""
 
     def managed(host: Host, service: Service, action: Action) -> None:
-        allow(host, Act.MANAGE_DOWNLOADS)
+        allow(host, Permission.MANAGE_DOWNLOADS)
         do(service.downloads, action["job"])
 
     return managed
 
 
 def _move(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.MANAGE_DOWNLOADS)
+    allow(host, Permission.MANAGE_DOWNLOADS)
     if action["step"] in {step.value for step in Step}:
         service.downloads.move(action["job"], Step(action["step"]))
 
 
 def _save_key(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHANGE_SOURCES)
+    allow(host, Permission.CHANGE_SOURCES)
     service.keys.save(CIVITAI, action["key"])
 
 
 def _remove_key(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHANGE_SOURCES)
+    allow(host, Permission.CHANGE_SOURCES)
     service.keys.remove(CIVITAI)
 
 
 # -- the page ------------------------------------------------------------------------------------------------------
 def show_in_quick_settings(host: Host, *, on: bool) -> None:
     """Add `sd_vae` at the end of the quick settings or take it away; the others keep their order."""
-    allow(host, Act.CHANGE_QUICK_SETTINGS)
+    allow(host, Permission.CHANGE_QUICK_SETTINGS)
     shown = host.quick_settings()
     if shown is None:  # a list made of a failed read would replace the person's own
-        raise RefusedError(say("The list of quick settings cannot be read, so it was not changed."))
+        raise RefusedError(msg("The list of quick settings cannot be read, so it was not changed."))
     host.set_quick_settings(quick_settings_with_vae(shown, on=on))
 
 
@@ -203,12 +203,12 @@ def _dismiss_refusal(host: Host, service: Service, action: Action) -> None:
 
 
 def _forget_damage(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHECK_FILES)  # its owner is to read it
+    allow(host, Permission.CHECK_FILES)  # its owner is to read it
     forget_damage(*state_folders(host, service))
 
 
 def _reload(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.RELOAD_PAGE)
+    allow(host, Permission.RELOAD_PAGE)
     host.reload_page()
 
 
@@ -261,5 +261,5 @@ def perform(host: Host, service: Service, message: str) -> None:
     except (ValueError, KeyError, TypeError, AttributeError):
         understood = False
     if not understood:
-        raise UsageError(say("The page is out of date. Reload it."))
+        raise UsageError(msg("The page is out of date. Reload it."))
     do(host, service, action)

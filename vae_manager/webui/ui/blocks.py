@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from ...errors import VaeManagerError
-from ...sentences import Sentence, say
+from ...messages import Message, msg
 from ..admission import Visitor
 from ..faults import FAULTS
-from ..translation import words_for
+from ..translation import translator_for
 from . import views
 from .actions import acting, comparing
 from .gradio_compat import (
@@ -65,16 +65,16 @@ def build_accordion(page: Page, tab: str) -> list[Any]:
         parts = _make(page, tab)
         _wire(page, tab, parts)
     except Exception as error:  # noqa: BLE001 - the fault is shown in its place
-        fault = FAULTS.note(say("The accordion “VAE”"), error)
+        fault = FAULTS.note(msg("The accordion “VAE”"), error)
         with gr.Accordion("VAE", open=False):
-            gr.HTML(views.answer(fault.sentence, words_for("None", {})))
+            gr.HTML(views.answer(fault.message, translator_for("None", {})))
         return []
     keep_out_of_ui_config(*parts)
     return [parts.tab_choice]
 
 
 def _make(page: Page, tab: str) -> _Parts:
-    words = page.words
+    translate = page.translate
     prefix = f"vae_manager_{tab}"
     with gr.Accordion("VAE", open=False, elem_id=prefix, elem_classes=["vae-manager"]) as accordion:
         with gr.Row(elem_classes=["vm-pick"]):
@@ -83,7 +83,11 @@ def _make(page: Page, tab: str) -> _Parts:
                 labels, value=chosen, label="SD VAE", elem_id=f"{prefix}_choice", scale=4, min_width=200
             )
             refresh = gr.Button(
-                words(say("Refresh")), elem_id=f"{prefix}_refresh", elem_classes=["vm-refresh"], scale=0, min_width=90
+                translate(msg("Refresh")),
+                elem_id=f"{prefix}_refresh",
+                elem_classes=["vm-refresh"],
+                scale=0,
+                min_width=90,
             )
         return _Parts(
             accordion,
@@ -93,7 +97,7 @@ def _make(page: Page, tab: str) -> _Parts:
             status=gr.HTML(region("status", live=True) + answers_home(), elem_id=f"{prefix}_status"),
             answer=gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"]),
             refusal=gr.HTML("", elem_classes=["vm-hidden"]),
-            under=gr.HTML(under_result(tab, words), elem_classes=["vm-hidden"]),
+            under=gr.HTML(under_result(tab, translate), elem_classes=["vm-hidden"]),
             offers=gr.HTML(region("offers"), elem_id=f"{prefix}_offers"),
             downloads=gr.HTML(region("downloads-now", live=True), elem_id=f"{prefix}_downloads"),
             tab_choice=gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice"),
@@ -116,17 +120,17 @@ def _wire(page: Page, tab: str, parts: _Parts) -> None:
     def unchanged(*_: Any) -> Any:
         return changed()
 
-    def refused(sentence: Sentence) -> tuple[Any, str]:
-        return changed(), views.answer(sentence, page.words)
+    def refused(message: Message) -> tuple[Any, str]:
+        return changed(), views.answer(message, page.translate)
 
     def picked(visitor: Visitor, label: str, where: str) -> tuple[str, str]:
         seen, word = page.seen_by(visitor), page.word_of(label)
         try:
             own = seen.pick(word, where)
         except VaeManagerError as error:
-            return outcome_of(label, where, ""), views.answer(error.sentence, seen.words)
+            return outcome_of(label, where, ""), views.answer(error.message, seen.translate)
         doubt = page.doubt_in_tab(own) if own else None
-        return outcome_of(label, where, own), views.answer(doubt, page.words) if doubt is not None else ""
+        return outcome_of(label, where, own), views.answer(doubt, page.translate) if doubt is not None else ""
 
     def outcome_of(label: str, where: str, own: str) -> str:
         return json.dumps({"pick": [label, where], "own": own})
@@ -150,18 +154,18 @@ def _wire(page: Page, tab: str, parts: _Parts) -> None:
     on_message(parts.act, acting(page), [parts.message], parts.refusal, tab)
     lines_came = f"vaeManager.linesCame('{tab}');"
     on_sync(parts.sync, Work(page.host, synced, unchanged), [tab_choice], [dropdown], js_after=lines_came)
-    refresh = Work(page.host, refreshed, lambda sentence: refused(sentence)[1])
+    refresh = Work(page.host, refreshed, lambda message: refused(message)[1])
     on_click(parts.refresh, refresh, [], [answer], js_after="() => { vaeManager.renew(); }")
     on_change(tab_choice, f"(word) => {{ vaeManager.tabChose('{tab}', word); }}")
 
 
 def _scope(page: Page, prefix: str) -> Any:
-    words = page.words
+    translate = page.translate
     first = THIS_TAB if page.host.shared_with_others else EVERYWHERE
     return gr.Radio(
-        [(words(say("everywhere")), EVERYWHERE), (words(say("this tab only")), THIS_TAB)],
+        [(translate(msg("everywhere")), EVERYWHERE), (translate(msg("this tab only")), THIS_TAB)],
         value=first,
-        label=words(say("Applies to")),
+        label=translate(msg("Applies to")),
         elem_id=f"{prefix}_scope",
         elem_classes=["vm-scope"],
     )
@@ -184,31 +188,31 @@ THIRD = f"vae_manager_{DOWNLOADS}"
 
 def build_tab(page: Page) -> Any:
     """The tab's own pages: regions that the browser fills once they are seen, and one way for messages."""
-    words = page.words
+    translate = page.translate
     with (
         gr.Blocks(analytics_enabled=False) as blocks,
         gr.Column(elem_id=f"{NAME}_page", elem_classes=["vae-manager", "vm-tab"]),
     ):
         home = gr.HTML(answers_home())
         with gr.Tabs(elem_id=f"{NAME}_pages") as pages:
-            with gr.TabItem(words(say("Library")), id=LIBRARY):
+            with gr.TabItem(translate(msg("Library")), id=LIBRARY):
                 shelf = gr.HTML(
                     f'<div class="vm-shelf"><section class="vm-left">{region("library-bar", live=True)}'
-                    f"{views.library_frame(words)}{region('library-forms')}{region('trash')}</section>"
+                    f"{views.library_frame(translate)}{region('library-forms')}{region('trash')}</section>"
                     f'<section class="vm-right">{region("file")}</section></div>',
                     elem_id=f"{NAME}_shelf",
                 )
-            with gr.TabItem(words(say("Comparison")), id=COMPARISON, elem_id=f"{SECOND}_page"):
+            with gr.TabItem(translate(msg("Comparison")), id=COMPARISON, elem_id=f"{SECOND}_page"):
                 which = gr.HTML(_which(page) + answers_home())
                 with gr.Row(elem_classes=["vm-compare"]):
                     setup = gr.HTML(region("compare-setup"), elem_id=f"{SECOND}_setup")
-                    own = picture_field(words(say("Your own image")), f"{SECOND}_own")
+                    own = picture_field(translate(msg("Your own image")), f"{SECOND}_own")
                 results = gr.HTML(
-                    f"{region('compare-kept')}{region('compare-progress', live=True)}{frame(words)}"
+                    f"{region('compare-kept')}{region('compare-progress', live=True)}{frame(translate)}"
                     f"{region('compare-cards')}",
                     elem_id=f"{SECOND}_results",
                 )
-            with gr.TabItem(words(say("Downloads")), id=DOWNLOADS, elem_id=f"{THIRD}_page"):
+            with gr.TabItem(translate(msg("Downloads")), id=DOWNLOADS, elem_id=f"{THIRD}_page"):
                 fetched = gr.HTML(
                     f'{answers_home()}<div class="vm-fetch"><section>{region("catalogue")}</section>'
                     f"<section>{region('forms')}{region('downloads')}</section></div>"
@@ -229,5 +233,5 @@ def build_tab(page: Page) -> Any:
 
 def _which(page: Page) -> str:
     """Folded by the browser alone, so that it stays as the person left it."""
-    summary = escape(page.words(say("Which VAE?")))
+    summary = escape(page.translate(msg("Which VAE?")))
     return f'<details class="vm-more vm-which"><summary>{summary}</summary>{region("which")}</details>'

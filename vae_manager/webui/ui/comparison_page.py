@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ...choice import BUILTIN, Choice
-from ...compare import Comparison, Encoder, Kept, Result
+from ...compare import Comparison, Encoder, RecentPicture, Result
 from ...compare.metrics import Figures
 from ...errors import DiskError, NotFoundError, RefusedError, UsageError
 from ...files.state_file import parse_json
-from ...jobs import Handle, JobView
+from ...jobs import JobContext, JobView
 from ...library import VaeFile, scan
-from ...sentences import Sentence, megabytes, say
+from ...messages import Message, megabytes, msg
 from ...service import Service
 from ..comparison_job import begin
-from ..hosts.host import MOST_PIXELS, Offer, Wanted
-from ..hosts.host_values import Act
-from ..translation import Words, plain, words_for
+from ..hosts.host import MOST_PIXELS, ComparisonRequest, Offer
+from ..hosts.host_values import Permission
+from ..translation import Translator, plain, translator_for
 from .vae_options import question_of, read_options
 from .views.labels import choice_name
 
@@ -44,8 +44,8 @@ PROPOSED = 4
 class Picture:
     """One that was made, and is kept."""
 
-    kept: Kept
-    why_not: Sentence | None
+    kept: RecentPicture
+    why_not: Message | None
     """Why it cannot be compared; None: it can."""
 
 
@@ -72,7 +72,7 @@ class Section:
     """The files that it was saved as last; the sheet is the last of them."""
     shows_paths: bool
     """True if the page may name folders of this machine."""
-    choose_refused: Sentence | None
+    choose_refused: Message | None
 
     @property
     def active(self) -> bool:
@@ -91,7 +91,7 @@ class Offers:
         self._offers: Sequence[Offer] = ()
 
     def of(self, host: Host, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
-        """`records` is another object if anything in it is (`Upkeep.records`)."""
+        """`records` is another object if anything in it is (`Maintenance.records`)."""
         in_use = host.in_use()
         stand = (in_use.checkpoint_file, host.files(), host.signature())
         with self._lock:
@@ -113,7 +113,7 @@ def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers:
         saving=service.saving.view(key_of(now)) if now is not None else None,
         saved=service.saved.get(now.id, ()) if now is not None else (),
         shows_paths=host.shows_paths,
-        choose_refused=host.refusal(Act.CHOOSE),
+        choose_refused=host.refusal(Permission.CHOOSE),
     )
 
 
@@ -121,7 +121,7 @@ def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers
     """The one in use first, then what fits, then what does not. The first that fit are proposed, each set of weights
     once."""
     options = {option.word: option for option in read_options(host, service, files, host.choice())}
-    records = service.upkeep.records(files)
+    records = service.maintenance.records(files)
 
     def told(offer: Offer) -> Offer:
         return replace(offer, refusal=offer.refusal or question_of(options.get(offer.vae)))
@@ -143,7 +143,7 @@ def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers
 
 def proposed(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Sequence[str]:
     """Words of the VAEs that are compared if nobody has chosen any: those that the page has ticked."""
-    service.upkeep.look(files)
+    service.maintenance.look(files)
     return [chip.offer.vae for chip in chips(host, service, files, offers) if chip.proposed]
 
 
@@ -167,11 +167,11 @@ def _hashes(record: FileRecord | None) -> frozenset[str]:
     return frozenset(known for known in (record.weights, record.sha256, entry) if known is not None)
 
 
-def _why_not(host: Host, kept: Kept) -> Sentence | None:
+def _why_not(host: Host, kept: RecentPicture) -> Message | None:
     try:
-        host.comparing.order(Wanted(kept, ()))
+        host.comparing.order(ComparisonRequest(kept, ()))
     except RefusedError as error:
-        return error.sentence
+        return error.message
     return None
 
 
@@ -180,75 +180,75 @@ def key_of(comparison: Comparison) -> str:
     return f"save {comparison.id}"
 
 
-def title_text(comparison: Comparison, words: Words) -> str:
+def title_text(comparison: Comparison, translate: Translator) -> str:
     title = comparison.title
-    return plain(title if isinstance(title, str) else words(title))
+    return plain(title if isinstance(title, str) else translate(title))
 
 
-def start_saving(host: Host, service: Service, comparison: Comparison, words: Words) -> None:
+def start_saving(host: Host, service: Service, comparison: Comparison, translate: Translator) -> None:
     """Write it in the background; `service.saved` then tells the files. Raises RefusedError."""
     if not comparison.ended or all(result.decoded.pixels is None for result in comparison.results):
-        raise RefusedError(say("There is no finished picture to save yet."))
+        raise RefusedError(msg("There is no finished picture to save yet."))
 
-    def work(handle: Handle) -> None:
+    def work(handle: JobContext) -> None:
 
-        paths = save(host.comparing, comparison, words, title_text(comparison, words))
+        paths = save(host.comparing, comparison, translate, title_text(comparison, translate))
         known = {id: paths for id, paths in service.saved.items() if service.comparisons.get(id) is not None}
         service.saved = {**known, comparison.id: paths}
 
-    service.saving.start(key_of(comparison), title_text(comparison, words), work)
+    service.saving.start(key_of(comparison), title_text(comparison, translate), work)
 
 
 FINE_SSIM: Final = 0.999
 """Above it, three digits would read as 1."""
 
 
-def words_of(result: Result, comparison: Comparison, words: Words) -> str:
+def translator_of(result: Result, comparison: Comparison, translate: Translator) -> str:
     """What is seen, against the reference."""
-    separator = words(say(", "))
+    separator = translate(msg(", "))
     if is_reference(result, comparison):
-        return separator.join([words(say("reference")), *(words(word) for word in result.words)])
+        return separator.join([translate(msg("reference")), *(translate(word) for word in result.findings)])
     if comparison.lacks_reference:
-        return words(say("held against nothing: the VAE in use gave no picture"))
-    return separator.join(words(word) for word in result.words)
+        return translate(msg("held against nothing: the VAE in use gave no picture"))
+    return separator.join(translate(word) for word in result.findings)
 
 
 def is_reference(result: Result, comparison: Comparison) -> bool:
     return result.decoded.vae == comparison.reference
 
 
-def notes_of(result: Result) -> Sequence[Sentence]:
+def notes_of(result: Result) -> Sequence[Message]:
     """What is unusual about the picture."""
     return [note for note in (result.decoded.foreign, result.decoded.note) if note is not None]
 
 
-def figures_of(result: Result, words: Words) -> Sequence[str]:
+def figures_of(result: Result, translate: Translator) -> Sequence[str]:
     """How like the reference, time and memory."""
     decoded = result.decoded
-    parts: list[Sentence | str] = [] if result.figures is None else list(_likeness(result.figures))
+    parts: list[Message | str] = [] if result.figures is None else list(_likeness(result.figures))
     if decoded.pixels is not None:
-        parts.append(say("{count} s", count=f"{decoded.seconds:.{2 if decoded.seconds < 10 else 0}f}"))
+        parts.append(msg("{count} s", count=f"{decoded.seconds:.{2 if decoded.seconds < 10 else 0}f}"))
     if decoded.peak is not None:
-        parts.append(say("{amount} of GPU memory", amount=megabytes(decoded.peak)))
+        parts.append(msg("{amount} of GPU memory", amount=megabytes(decoded.peak)))
     if decoded.nan:
         parts.append("NaN")
-    return [part if isinstance(part, str) else words(part) for part in parts]
+    return [part if isinstance(part, str) else translate(part) for part in parts]
 
 
-def shifts_of(result: Result, words: Words) -> Sequence[str]:
+def shifts_of(result: Result, translate: Translator) -> Sequence[str]:
     """Colour, contrast and sharpness, against the reference."""
     figures = result.figures
     if figures is None or figures.identical:
         return ()
     shifts = (
-        say("brightness {shift}", shift=_signed(figures.lightness)),
-        say("saturation {shift}", shift=_percent(figures.saturation)),
-        say("contrast {shift}", shift=_percent(figures.contrast)),
-        say("green–red {shift}", shift=_signed(figures.green_red)),
-        say("blue–yellow {shift}", shift=_signed(figures.blue_yellow)),
-        say("sharpness {shift}", shift=_percent(figures.sharpness)),
+        msg("brightness {shift}", shift=_signed(figures.lightness)),
+        msg("saturation {shift}", shift=_percent(figures.saturation)),
+        msg("contrast {shift}", shift=_percent(figures.contrast)),
+        msg("green–red {shift}", shift=_signed(figures.green_red)),
+        msg("blue–yellow {shift}", shift=_signed(figures.blue_yellow)),
+        msg("sharpness {shift}", shift=_percent(figures.sharpness)),
     )
-    return [words(shift) for shift in shifts]
+    return [translate(shift) for shift in shifts]
 
 
 def _likeness(figures: Figures) -> list[str]:
@@ -279,7 +279,7 @@ SHEET = "comparison"
 """The name of the sheet, where a VAE's picture has that VAE's."""
 
 
-def save(comparing: Comparing, comparison: Comparison, words: Words, title: str) -> Sequence[Path]:
+def save(comparing: Comparing, comparison: Comparison, translate: Translator, title: str) -> Sequence[Path]:
     """Write all pictures and the sheet into the host's folder for what is saved; the sheet is the last of the paths.
 
     Nothing is overwritten. A VAE file whose hash is not known yet is hashed, which takes a moment. Raises DiskError.
@@ -287,9 +287,9 @@ def save(comparing: Comparing, comparison: Comparison, words: Words, title: str)
     from ...compare.pictures import Labelled, png, sheet
 
     results = [_hashed(comparing, comparison, result) for result in comparison.results]
-    labelled = [_labelled(result, comparison, words) for result in results]
+    labelled = [_labelled(result, comparison, translate) for result in results]
     if comparison.original is not None:
-        labelled.insert(0, Labelled(words(say("Original")), comparison.original, []))
+        labelled.insert(0, Labelled(translate(msg("Original")), comparison.original, []))
     folder = comparing.save_folder()
     names = _names(comparison.vaes)
     files = [
@@ -304,19 +304,19 @@ def save(comparing: Comparing, comparison: Comparison, words: Words, title: str)
         return [_written(folder / f"vae-{number:05}-{name}", content) for name, content in files]
     except OSError as error:
         reason = error.strerror or error
-        raise DiskError(say("{path} cannot be written: {reason}", path=folder, reason=reason)) from error
+        raise DiskError(msg("{path} cannot be written: {reason}", path=folder, reason=reason)) from error
 
 
-def _labelled(result: Result, comparison: Comparison, words: Words) -> Labelled:
+def _labelled(result: Result, comparison: Comparison, translate: Translator) -> Labelled:
     """Its name, and below it what is said in the page: words first, figures behind them."""
     from ...compare.pictures import Labelled
 
-    decoded, name = result.decoded, plain(choice_name(Choice(result.decoded.vae), words))
+    decoded, name = result.decoded, plain(choice_name(Choice(result.decoded.vae), translate))
     if decoded.error is not None:
-        return Labelled(name, decoded.pixels, [plain(words(decoded.error))])
-    figures = [" · ".join(parts) for parts in (figures_of(result, words), shifts_of(result, words)) if parts]
-    notes = [words(note) for note in notes_of(result)]
-    return Labelled(name, decoded.pixels, [words_of(result, comparison, words), *figures, *notes])
+        return Labelled(name, decoded.pixels, [plain(translate(decoded.error))])
+    figures = [" · ".join(parts) for parts in (figures_of(result, translate), shifts_of(result, translate)) if parts]
+    notes = [translate(note) for note in notes_of(result)]
+    return Labelled(name, decoded.pixels, [translator_of(result, comparison, translate), *figures, *notes])
 
 
 def _names(vaes: Sequence[str]) -> Mapping[str, str]:
@@ -344,7 +344,7 @@ PROMPT_SHOWN: Final = 60
 """Characters of a prompt that tell a picture from the others."""
 
 
-def title_of(kept: Kept) -> str:
+def title_of(kept: RecentPicture) -> str:
     """When it was made, and how its prompt begins."""
     prompt = kept.infotext.partition("\n")[0].strip()
     shown = prompt if len(prompt) <= PROMPT_SHOWN else prompt[:PROMPT_SHOWN].rstrip() + "…"
@@ -356,8 +356,8 @@ def _compare(host: Host, service: Service, action: Action) -> None:
     """A kept picture, with the VAEs that were chosen."""
     kept = host.comparing.kept.get(action["kept"])
     if kept is None:
-        raise NotFoundError(say("This picture is no longer kept. Take one of those that are listed."))
-    begin(host.comparing, service, Wanted(kept, _chosen(action)), title_of(kept))
+        raise NotFoundError(msg("This picture is no longer kept. Take one of those that are listed."))
+    begin(host.comparing, service, ComparisonRequest(kept, _chosen(action)), title_of(kept))
 
 
 def _compare_shown(host: Host, service: Service, action: Action) -> None:
@@ -373,30 +373,30 @@ def _compare_shown(host: Host, service: Service, action: Action) -> None:
         kept = next((one for one in every if one.tab == action["tab"]), next(iter(every), None))
     if kept is None and not host.comparing.kept.wanted:
         raise RefusedError(
-            say(
+            msg(
                 "The settings say that no picture is kept, so there is nothing to decode anew. “Your own image” "
                 "can be compared all the same."
             )
         )
     if kept is None and shown and every:
         raise RefusedError(
-            say(
+            msg(
                 "The picture that is shown is no longer kept as it was before its VAE decoded it. Take one of the "
                 "list, or encode it as your own image."
             )
         )
     if kept is None:
-        raise RefusedError(say("No picture has been made yet. Make one, or take your own image."))
+        raise RefusedError(msg("No picture has been made yet. Make one, or take your own image."))
     vaes = _words_of(action) or proposed(host, service, scan(host.folders()), Offers())
     noted = replace(kept, note=_looks_otherwise(kept, action["size"]) or kept.note)
-    begin(host.comparing, service, Wanted(noted, vaes), title_of(kept))
+    begin(host.comparing, service, ComparisonRequest(noted, vaes), title_of(kept))
 
 
-def _looks_otherwise(kept: Kept, size: Sequence[Any]) -> Sentence | None:
+def _looks_otherwise(kept: RecentPicture, size: Sequence[Any]) -> Message | None:
     """What to say where the picture of that infotext has another size than the shown one of `size`."""
     if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size) or tuple(size) == kept.size:
         return None
-    return say(
+    return msg(
         "What you saw is {width} × {height}: several pictures put together, or one that was enlarged after the decode. "
         "This is the decoded picture that its infotext belongs to.",
         width=size[0],
@@ -414,44 +414,44 @@ def compare_picture(host: Host, service: Service, message: str, picture: Path | 
     from ...compare.pictures import read_picture
 
     if picture is None:
-        raise UsageError(say("Put a picture in first: drop it on the field, or click there."))
+        raise UsageError(msg("Put a picture in first: drop it on the field, or click there."))
     try:
         action = parse_json(message.encode("utf-8", "surrogatepass"))
         chosen, each = _chosen(action), action["each"]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(say("The page is out of date. Reload it.")) from None
+        raise UsageError(msg("The page is out of date. Reload it.")) from None
     try:
         pixels = read_picture(picture, max_pixels=MOST_PIXELS)
     except OSError as error:
-        raise NotFoundError(say("This picture is not there.")) from error
+        raise NotFoundError(msg("This picture is not there.")) from error
     height, width = pixels.shape[:2]
-    title: Sentence = say("Your own image, {width} × {height}", width=width, height=height)
-    begin(host.comparing, service, Wanted(Encoder(pixels, each is True), chosen), title)
+    title: Message = msg("Your own image, {width} × {height}", width=width, height=height)
+    begin(host.comparing, service, ComparisonRequest(Encoder(pixels, each is True), chosen), title)
 
 
 def _chosen(action: Action) -> Sequence[str]:
     vaes = _words_of(action)
     if not vaes:
-        raise UsageError(say("Choose at least one VAE."))
+        raise UsageError(msg("Choose at least one VAE."))
     return vaes
 
 
 def _words_of(action: Action) -> list[str]:
     vaes = action["vaes"]
     if not all(isinstance(vae, str) for vae in vaes):
-        raise UsageError(say("The page is out of date. Reload it."))
+        raise UsageError(msg("The page is out of date. Reload it."))
     return list(vaes)
 
 
 def _save(host: Host, service: Service, action: Action) -> None:
-    words = words_for(host.language(), host.translations())
-    start_saving(host, service, comparison_of(service, action["id"]), words)
+    translate = translator_for(host.language(), host.translations())
+    start_saving(host, service, comparison_of(service, action["id"]), translate)
 
 
 def comparison_of(service: Service, id: str) -> Comparison:
     found = service.comparisons.get(id)
     if found is None:
-        raise NotFoundError(say("This comparison is no longer kept."))
+        raise NotFoundError(msg("This comparison is no longer kept."))
     return found
 
 

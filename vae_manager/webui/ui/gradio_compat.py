@@ -11,7 +11,7 @@ import gradio as gr
 from starlette.requests import Request
 
 from ...errors import NotAdmittedError, UsageError
-from ...sentences import Sentence, say
+from ...messages import Message, msg
 from ..admission import not_direct, visitor_of
 from ..faults import FAULTS
 
@@ -40,7 +40,7 @@ AT_ONCE: dict[str, Any] = {
 }
 
 
-EVENT: Sentence = say("An action of the page")
+EVENT: Message = msg("An action of the page")
 
 
 class Work(NamedTuple):
@@ -49,7 +49,7 @@ class Work(NamedTuple):
     host: Host
     do: Callable[..., Any]
     """Gets the visitor, then the inputs."""
-    refused: Callable[[Sentence], Any]
+    refused: Callable[[Message], Any]
     """The outputs that show a refusal at the click."""
 
 
@@ -63,7 +63,7 @@ def _event(work: Work, outputs: Sequence[Any]) -> Callable[..., Any]:
         try:
             visitor = visitor_of(work.host, _behind(request))
         except NotAdmittedError as error:
-            return work.refused(error.sentence)
+            return work.refused(error.message)
         return work.do(visitor, *inputs)
 
     return FAULTS.edge(event, EVENT, lambda: changed() if len(outputs) == 1 else [changed() for _ in outputs])
@@ -191,4 +191,4 @@ def picture_of(payload: Any) -> Path | bytes | None:
     try:
         return base64.b64decode(payload.partition(",")[2], validate=True)
     except (AttributeError, ValueError) as error:
-        raise UsageError(say("The page is out of date. Reload it.")) from error
+        raise UsageError(msg("The page is out of date. Reload it.")) from error

@@ -1,4 +1,4 @@
-"""What a click in the tab "VAE" does. What takes time becomes work of `Upkeep`."""
+"""What a click in the tab "VAE" does. What takes time becomes work of `Maintenance`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 from ...choice import Choice
 from ...errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from ...library import VaeFile, scan
-from ...sentences import Sentence, megabytes, say
+from ...messages import Message, megabytes, msg
 from ...service import Service
-from ..hosts.host_values import Act
+from ..hosts.host_values import Permission
 from .library_view_model import file_of, vae_folders
 from .vae_options import LOOK_ALIKE, allow, choose, family_label, is_listed, judge, needs_conversion
 from .views.components import Question
 
 if TYPE_CHECKING:
     from ...library.family_evidence import Guess
-    from ...library.moving import Surroundings
+    from ...library.moving import LibraryContext
     from ...swap import LatentTest
     from ..hosts.host import Host
 
@@ -36,18 +36,18 @@ def use(host: Host, service: Service, file: VaeFile) -> None:
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
-def _around(host: Host, service: Service) -> Surroundings:
+def _around(host: Host, service: Service) -> LibraryContext:
     """The library, for what acts on one of its files. In use is what is in the model, and what the setting says."""
-    from ...library.moving import Surroundings
+    from ...library.moving import LibraryContext
     from ...records.verdict import verdict
 
     service.recover(folder.path for folder in host.folders())
     busy = {host.in_use().path, host.files().get(host.choice().word)}
-    return Surroundings(
+    return LibraryContext(
         files=scan(host.folders()),
         folders=host.folders(),
         in_use=lambda path: str(path) in busy,
-        memories=service.upkeep.memories(),
+        memories=service.maintenance.memories(),
         judge=lambda record: verdict(record, host.capability, host.signature()),
         journal=service.journal,
     )
@@ -56,18 +56,18 @@ def _around(host: Host, service: Service) -> Surroundings:
 def _rename(host: Host, service: Service, action: Action) -> None:
     from ...library import moving
 
-    allow(host, Act.CHANGE_FILES)
+    allow(host, Permission.CHANGE_FILES)
     path = file_of(host, service, action["file"]).path
-    service.upkeep.renamed(path, moving.rename(path, action["name"].strip(), _around(host, service)))
+    service.maintenance.renamed(path, moving.rename(path, action["name"].strip(), _around(host, service)))
     host.refresh(gone=path)
 
 
 def _move(host: Host, service: Service, action: Action) -> None:
     from ...library import moving
 
-    allow(host, Act.CHANGE_FILES)
+    allow(host, Permission.CHANGE_FILES)
     path, folder = file_of(host, service, action["file"]).path, _folder(host, action)
-    service.upkeep.renamed(path, moving.move(path, folder, _around(host, service)))
+    service.maintenance.renamed(path, moving.move(path, folder, _around(host, service)))
     host.refresh(gone=path)
 
 
@@ -76,56 +76,56 @@ def _folder(host: Host, action: Action) -> Path:
     folders = vae_folders(host)
     number = action["folder"]
     if number not in map(str, range(len(folders))):
-        raise UsageError(say("The page is out of date. Reload it."))
+        raise UsageError(msg("The page is out of date. Reload it."))
     return folders[int(number)]
 
 
 def _delete(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHANGE_FILES)
+    allow(host, Permission.CHANGE_FILES)
     path = file_of(host, service, action["file"]).path
-    service.upkeep.remove(path, _around(host, service))
+    service.maintenance.remove(path, _around(host, service))
     host.refresh(gone=path)
 
 
 def _restore(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHANGE_FILES)
+    allow(host, Permission.CHANGE_FILES)
     entry = action["entry"]
     try:
-        service.upkeep.restore(entry, _around(host, service), action["name"] or None)
+        service.maintenance.restore(entry, _around(host, service), action["name"] or None)
     except NameTakenError as error:
         if error.free_name is None:
             raise
-        label = say("Restore as {file}", file=error.free_name)
+        label = msg("Restore as {file}", file=error.free_name)
         again: Action = {"do": "restore-file", "entry": entry, "name": error.free_name}
-        raise Question(error.sentence, label, again) from error
+        raise Question(error.message, label, again) from error
     host.refresh()
 
 
 def _empty_trash(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHANGE_FILES)
-    removed = [size for gone, size in service.upkeep.removed.all() if gone.is_noted]
+    allow(host, Permission.CHANGE_FILES)
+    removed = [size for gone, size in service.maintenance.removed.all() if gone.is_noted]
     if not removed:
-        raise NotFoundError(say("Nothing is in the trash."))
+        raise NotFoundError(msg("Nothing is in the trash."))
     if not action["sure"]:
         size = megabytes(sum(removed))
-        sentence = (
-            say("1 deleted file, {size}, will be gone for good.", size=size)
+        message = (
+            msg("1 deleted file, {size}, will be gone for good.", size=size)
             if len(removed) == 1
-            else say("{count} deleted files, {size}, will be gone for good.", count=len(removed), size=size)
+            else msg("{count} deleted files, {size}, will be gone for good.", count=len(removed), size=size)
         )
-        label = say("Empty the trash · {size}", size=size)
-        raise Question(sentence, label, {"do": "empty-trash", "sure": True})
-    service.upkeep.empty_trash()
+        label = msg("Empty the trash · {size}", size=size)
+        raise Question(message, label, {"do": "empty-trash", "sure": True})
+    service.maintenance.empty_trash()
 
 
 def _adopt(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHANGE_FILES)
-    allow(host, Act.ADOPT_FILES)
+    allow(host, Permission.CHANGE_FILES)
+    allow(host, Permission.ADOPT_FILES)
     if action["how"] not in HOW:
-        raise UsageError(say("The page is out of date. Reload it."))
+        raise UsageError(msg("The page is out of date. Reload it."))
     source = Path(action["path"].strip().strip('"')).expanduser()  # in quotes, as file managers copy a path
     folder, around = _folder(host, action), _around(host, service)
-    service.upkeep.adopt(source, folder, action["how"], around, lambda path: host.refresh())
+    service.maintenance.adopt(source, folder, action["how"], around, lambda path: host.refresh())
 
 
 # -- conversion ----------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def convert(host: Host, service: Service, path: Path, *, use_it: bool) -> None:
             is_listed(host, target)
             choose(host, service, Choice(target.name))
 
-    service.upkeep.convert(path, scan(host.folders()), then)
+    service.maintenance.convert(path, scan(host.folders()), then)
 
 
 def convert_fetched(host: Host, service: Service, path: Path, *, use: bool) -> bool:
@@ -152,50 +152,50 @@ def convert_fetched(host: Host, service: Service, path: Path, *, use: bool) -> b
 
 
 def _convert(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHANGE_FILES)
+    allow(host, Permission.CHANGE_FILES)
     if action["use"]:
-        allow(host, Act.CHOOSE)
+        allow(host, Permission.CHOOSE)
     convert(host, service, file_of(host, service, action["file"]).path, use_it=action["use"])
 
 
 # -- looking -------------------------------------------------------------------------------------------------------
 def _verify(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHECK_FILES)
-    service.upkeep.verify(file_of(host, service, action["file"]), host.capability)
+    allow(host, Permission.CHECK_FILES)
+    service.maintenance.verify(file_of(host, service, action["file"]), host.capability)
 
 
 def _verify_all(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHECK_FILES)
-    service.upkeep.verify_all(scan(host.folders()), host.capability)
+    allow(host, Permission.CHECK_FILES)
+    service.maintenance.verify_all(scan(host.folders()), host.capability)
 
 
 def _find_duplicates(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHECK_FILES)
-    service.upkeep.find_duplicates(scan(host.folders()))
+    allow(host, Permission.CHECK_FILES)
+    service.maintenance.find_duplicates(scan(host.folders()))
 
 
 def _set_family(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHANGE_FILES)
-    service.upkeep.set_family(file_of(host, service, action["file"]), action["family"] or None)
+    allow(host, Permission.CHANGE_FILES)
+    service.maintenance.set_family(file_of(host, service, action["file"]), action["family"] or None)
 
 
 def _try_out(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHANGE_FILES)
+    allow(host, Permission.CHANGE_FILES)
     family = host.in_use().family
     if family not in LOOK_ALIKE:
         raise RefusedError(
-            say("Only a checkpoint of SD 1.x, SD 2.x or SDXL can tell the two families apart. Load one.")
+            msg("Only a checkpoint of SD 1.x, SD 2.x or SDXL can tell the two families apart. Load one.")
         )
     file = file_of(host, service, action["file"])
-    service.upkeep.try_out(file, lambda: _guess(host.try_out(file.path), file, family))
+    service.maintenance.try_out(file, lambda: _guess(host.try_out(file.path), file, family))
 
 
-def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[Guess, Sentence]:
+def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[Guess, Message]:
     """What the latent test says of the family, where there are two."""
     from ...library.family_evidence import Guess
 
     guessed = family if result.is_same_space else next(other for other in LOOK_ALIKE if other != family)
-    told = say(
+    told = msg(
         "{file} is probably made for {family}, which is a guess: from a test picture it gives {found} dB, where the "
         "checkpoint's own VAE gives {own} dB.",
         file=file.name,
@@ -207,18 +207,18 @@ def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[Guess, Sente
 
 
 def _forget_told(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHECK_FILES)
-    service.upkeep.told = None
+    allow(host, Permission.CHECK_FILES)
+    service.maintenance.told = None
 
 
 def _stop_work(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHECK_FILES)
-    service.upkeep.stop(action["job"])
+    allow(host, Permission.CHECK_FILES)
+    service.maintenance.stop(action["job"])
 
 
 def _forget_work(host: Host, service: Service, action: Action) -> None:
-    allow(host, Act.CHECK_FILES)
-    service.upkeep.forget(action["job"])
+    allow(host, Permission.CHECK_FILES)
+    service.maintenance.forget(action["job"])
 
 
 def _use(host: Host, service: Service, action: Action) -> None:

@@ -16,10 +16,10 @@ from ...library import VaeFile, collisions, safe_move, scan
 from ...library.folders import previews_of
 from ...library.verification import Verification
 from ...maintenance import doubled, key_of
+from ...messages import Message, msg
 from ...records.verdict import Refused
-from ...sentences import Sentence, say
 from ...service import Service
-from ..hosts.host_values import Act, InUse
+from ..hosts.host_values import InUse, Permission
 from .vae_options import Memo, can_use, judge, needs_conversion
 from .view_model import Activity, read_activity
 
@@ -77,7 +77,7 @@ class LibraryRow:
     """What the WebUI, with its checkpoint, can do with it."""
     twins: tuple[str, ...] = ()
     """The other files here that have the same weights."""
-    namesakes: tuple[str, ...] = ()
+    name_clashes: tuple[str, ...] = ()
     """The other files here that have the same base name."""
     sha256: str | None = None
     hash_state: HashState = HashState.NONE
@@ -103,10 +103,10 @@ class LibraryRow:
         return self.hash_state is HashState.PROVEN
 
     @property
-    def broken(self) -> Sentence | None:
+    def broken(self) -> Message | None:
         """The gravest thing that is wrong with it."""
         if isinstance(self.answer, Refused) or needs_conversion(self.answer):
-            return self.answer.reason.sentence if self.answer is not None and self.answer.reason is not None else None
+            return self.answer.reason.message if self.answer is not None and self.answer.reason is not None else None
         return self.verification.reason if self.verification is not None else None
 
 
@@ -116,7 +116,7 @@ class LibraryTable:
     def __init__(self, rows: Sequence[LibraryRow]) -> None:
         self.rows = rows
         self.size = sum(row.size for row in rows)
-        self.with_problems = sum(row.broken is not None or bool(row.namesakes) for row in rows)
+        self.with_problems = sum(row.broken is not None or bool(row.name_clashes) for row in rows)
         self.is_hashing = any(row.hash_state is HashState.HASHING for row in rows)
         self.in_use = next((row for row in rows if row.in_use), None)
         self._by_key = {row.key: row for row in rows}
@@ -142,10 +142,10 @@ class Library:
     """Entries of the trash with their sizes, the newest first."""
     has_system_trash: bool
     """Deleted files go to the system's trash."""
-    change_refused: Sentence | None
-    adopt_refused: Sentence | None
-    choose_refused: Sentence | None
-    check_refused: Sentence | None
+    change_refused: Message | None
+    adopt_refused: Message | None
+    choose_refused: Message | None
+    check_refused: Message | None
     """The reason why this person cannot verify files."""
     shows_paths: bool
 
@@ -165,11 +165,11 @@ def vae_folders(host: Host) -> Sequence[Path]:
 
 def file_of(host: Host, service: Service, key: str) -> VaeFile:
     """The file that a message names: one of the library's and no other. Raises NotFoundError."""
-    key = service.upkeep.now_called(key)
+    key = service.maintenance.now_called(key)
     for file in scan(host.folders()):
         if key_of(file.path) == key:
             return file
-    raise NotFoundError(say("This file is no longer there. Refresh shows what is."))
+    raise NotFoundError(msg("This file is no longer there. Refresh shows what is."))
 
 
 def read_library(
@@ -177,24 +177,24 @@ def read_library(
 ) -> Library:
     """Look at the library once: at all of its `files`. `selected` is the key of the selected row, empty for the file in
     use. `memo` keeps the results of the last look that still hold."""
-    service.upkeep.look(files)
+    service.maintenance.look(files)
     in_use = host.in_use()
-    twins = service.upkeep.twins(files)
+    twins = service.maintenance.twins(files)
     table = _table(host, service, files, in_use, twins, memo or Memo())
     return Library(
         table=table,
-        selected=table.row(service.upkeep.now_called(selected)) or table.in_use,
+        selected=table.row(service.maintenance.now_called(selected)) or table.in_use,
         folders=vae_folders(host),
         in_use=in_use,
         activity=read_activity(host, service, in_use.path),
         doubled=doubled(twins),
-        looking=service.upkeep.looking,
-        removed=service.upkeep.removed.all(),
+        looking=service.maintenance.looking,
+        removed=service.maintenance.removed.all(),
         has_system_trash=safe_move.is_there(),
-        change_refused=host.refusal(Act.CHANGE_FILES),
-        adopt_refused=host.refusal(Act.ADOPT_FILES),
-        choose_refused=host.refusal(Act.CHOOSE),
-        check_refused=host.refusal(Act.CHECK_FILES),
+        change_refused=host.refusal(Permission.CHANGE_FILES),
+        adopt_refused=host.refusal(Permission.ADOPT_FILES),
+        choose_refused=host.refusal(Permission.CHOOSE),
+        check_refused=host.refusal(Permission.CHECK_FILES),
         shows_paths=host.shows_paths,
     )
 
@@ -209,10 +209,10 @@ def _table(
 ) -> LibraryTable:
     return memo.get(
         "library",
-        (files, twins, service.upkeep.records(files), service.catalogue),
+        (files, twins, service.maintenance.records(files), service.catalogue),
         (
-            service.upkeep.verifications.revision, dict(host.files()), host.choice(), host.capability, host.signature(),
-            in_use.path, in_use.identity, service.hashing(),
+            service.maintenance.verifications.revision, dict(host.files()), host.choice(), host.capability,
+            host.signature(), in_use.path, in_use.identity, service.hashing(),
         ),
         lambda: LibraryTable(_rows(host, service, files, in_use, twins)),
     )  # fmt: skip
@@ -227,7 +227,7 @@ def _rows(
 ) -> Sequence[LibraryRow]:
     listed, choice = host.files(), host.choice().word
     same_name = {name: tuple(file.path for file in group) for name, group in collisions(files).items()}
-    records, hashing = service.upkeep.records(files), service.hashing()
+    records, hashing = service.maintenance.records(files), service.hashing()
     previews = previews_of(files)
     made = _conversions(host, files, records, listed)
     rows = []
@@ -247,7 +247,7 @@ def _rows(
                 record=record,
                 answer=judge(host, record),
                 twins=tuple(other.relative for other in twins.get(file.path, ())),
-                namesakes=tuple(str(other) for other in others if other != file.path),
+                name_clashes=tuple(str(other) for other in others if other != file.path),
                 sha256=sha256,
                 hash_state=state,
                 in_use=in_use.path == path,
@@ -255,7 +255,7 @@ def _rows(
                 chosen=mine and choice == file.name,
                 has_preview=file.path in previews,
                 converted=_converted(record, made) if record is not None else None,
-                verification=service.upkeep.verifications.of(file),
+                verification=service.maintenance.verifications.of(file),
             )
         )
     return rows

@@ -16,13 +16,13 @@ from ...jobs import JobState
 from ...library import VaeFile, scan
 from ...library.folders import Listing, previews_of
 from ...maintenance import key_of
-from ...sentences import Sentence, say
+from ...messages import Message, msg
 from ...service import Service
 from ..admission import Visitor, seen_from_elsewhere, seen_from_here
 from ..faults import FAULTS
-from ..hosts.host_values import Act
+from ..hosts.host_values import Permission
 from ..pasted_pictures import chosen_for_tab
-from ..translation import Words, words_of
+from ..translation import Translator, translator_of
 from ..update import loaded_code
 from . import views
 from .comparison_page import Offers, compare_picture, read_section
@@ -56,7 +56,7 @@ def _digest(lines: Sequence[tuple[str, str]]) -> str:
 class _Lines:
     """The WebUI's words by the lines of the dropdown: one for all who see the page."""
 
-    words: dict[str, str] = field(default_factory=dict)
+    by_label: dict[str, str] = field(default_factory=dict)
 
 
 class Page:
@@ -89,8 +89,8 @@ class Page:
         return self._seen_by[visitor]
 
     @property
-    def words(self) -> Words:
-        return words_of(self.host)
+    def translate(self) -> Translator:
+        return translator_of(self.host)
 
     def facts(self) -> Facts:
         return read_facts(self.host, self.service, self._files())
@@ -124,24 +124,24 @@ class Page:
             files = self._listed()
             facts = read_facts(self.host, self.service, files, self._memo)
         except Exception as error:  # noqa: BLE001 - the page shows the fault instead
-            FAULTS.note(say("The page's state"), error)
+            FAULTS.note(msg("The page's state"), error)
             return self._faults_alone()
         state = self._state_of(facts, tab_choices)
         if library is not None:
-            with FAULTS.caught(say("The library")):
+            with FAULTS.caught(msg("The library")):
                 state["library"] = self._library(files, *library)
         if comparison is not None:
-            with FAULTS.caught(say("The page of comparisons")):
+            with FAULTS.caught(msg("The page of comparisons")):
                 state["comparison"] = self._comparison(facts, files, *comparison)
         # Last, so that those of this very look are among them.
-        state["regions"]["status"] = views.faults(FAULTS.all(), self.words) + state["regions"]["status"]
+        state["regions"]["status"] = views.faults(FAULTS.all(), self.translate) + state["regions"]["status"]
         return state
 
     def _faults_alone(self) -> dict[str, Any]:
         """Content of the page while no facts can be read: all other parts stay as they are."""
         return {
             "titles": dict.fromkeys(TABS, "VAE"),
-            "regions": {"status": views.faults(FAULTS.all(), self.words)},
+            "regions": {"status": views.faults(FAULTS.all(), self.translate)},
             "here": {},
             "sync": self._life,
             "active": False,
@@ -150,33 +150,33 @@ class Page:
         }
 
     def _state_of(self, facts: Facts, tab_choices: Mapping[str, str]) -> dict[str, Any]:
-        words = self.words
+        translate = self.translate
         status, offers = views.one_primary(
-            views.status(facts, words) + views.pasted(facts, words), views.offers(facts, words)
+            views.status(facts, translate) + views.pasted(facts, translate), views.offers(facts, translate)
         )
         return {
             "titles": {
-                tab: views.title(facts, words, self.word_of(own)) + views.pasted_title(facts, words)
+                tab: views.title(facts, translate, self.word_of(own)) + views.pasted_title(facts, translate)
                 for tab, own in ((tab, tab_choices.get(tab, "")) for tab in TABS)
             },
             "regions": {
                 "status": status,
                 "offers": offers,
-                "downloads-now": views.downloads_now(facts, words),
-                "catalogue": views.one_primary(views.catalogue(facts, words))[0],
-                "downloads": views.downloads(facts, words),
-                "forms": views.forms(facts, words),
-                "settings": views.settings(facts, words, shown_in_page=self.quick_settings_at_build),
+                "downloads-now": views.downloads_now(facts, translate),
+                "catalogue": views.one_primary(views.catalogue(facts, translate))[0],
+                "downloads": views.downloads(facts, translate),
+                "forms": views.forms(facts, translate),
+                "settings": views.settings(facts, translate, shown_in_page=self.quick_settings_at_build),
             },
             "here": {row.entry.id: row.here.name for row in facts.rows if row.here is not None},
-            "answers": views.answers(facts, read_activity(self.host, self.service, facts.in_use.path), words),
+            "answers": views.answers(facts, read_activity(self.host, self.service, facts.in_use.path), translate),
             "sync": self._sync_token(facts),
             "active": facts.active,
             **self.pace(),
         }
 
     def _library(self, files: Sequence[VaeFile], stamp: str, selected: str) -> dict[str, Any]:
-        library, words = read_library(self.host, self.service, files, selected, self._memo), self.words
+        library, translate = read_library(self.host, self.service, files, selected, self._memo), self.translate
         seen_with = (
             library.in_use.family,
             library.choose_refused,
@@ -186,35 +186,35 @@ class Page:
         )
 
         def html(row: LibraryRow) -> str:
-            return views.library_row(row, library, words)
+            return views.library_row(row, library, translate)
 
         return {
             **self._sent.since(stamp, library.rows, seen_with, html),
             "selected": library.selected.key if library.selected is not None else "",
             "regions": {
-                "library-bar": views.library_bar(library, words),
-                "library-forms": views.adopt_form(library, words),
-                "trash": views.trash(library, words),
-                "file": views.file_details(library, words),
+                "library-bar": views.library_bar(library, translate),
+                "library-forms": views.adopt_form(library, translate),
+                "trash": views.trash(library, translate),
+                "file": views.file_details(library, translate),
             },
             "active": library.active,
         }
 
     def _comparison(self, facts: Facts, files: Sequence[VaeFile], digest: str, shown: str) -> dict[str, Any]:
         """What can be chosen is sent only where it has changed: of a thousand files it is long."""
-        section, words = read_section(self.host, self.service, files, self._offers, shown), self.words
-        choices = setup(section, words)
+        section, translate = read_section(self.host, self.service, files, self._offers, shown), self.translate
+        choices = setup(section, translate)
         now = hashlib.blake2s(choices.encode("utf-8", "replace"), digest_size=8).hexdigest()
         return {
             "digest": now,
             "regions": {
-                "which": which_vae(facts, words),
+                "which": which_vae(facts, translate),
                 **({"compare-setup": choices} if now != digest else {}),
-                "compare-kept": kept(section, self._life, words),
-                "compare-progress": progress(section, words),
-                "compare-cards": cards(section, self._life, words),
+                "compare-kept": kept(section, self._life, translate),
+                "compare-progress": progress(section, translate),
+                "compare-cards": cards(section, self._life, translate),
             },
-            "view": view_of(section.now, self._life, words) if section.now is not None else None,
+            "view": view_of(section.now, self._life, translate) if section.now is not None else None,
             "active": section.active,
         }
 
@@ -227,20 +227,20 @@ class Page:
         files = [file for file in self._listed() if key_of(file.path) == key]
         for preview in previews_of(files).values():
             return preview
-        raise NotFoundError(say("This picture is not there."))
+        raise NotFoundError(msg("This picture is not there."))
 
     def pace(self) -> dict[str, Any]:
         """The figures of the downloads alone: cheap enough to be asked for many times a second.
 
         `stamp` changes when more than the figures has changed, so that the whole state is worth asking for.
         """
-        words = self.words
+        translate = self.translate
         jobs = [one.job for one in self.service.downloads.views()]
-        work = self.service.upkeep.views()
+        work = self.service.maintenance.views()
         return {
             "jobs": {
-                **{job.key: views.job_figures(job, words) for job in jobs if job.state is JobState.RUNNING},
-                **{job.key: views.work_figures(job, words) for job in work if job.state is JobState.RUNNING},
+                **{job.key: views.job_figures(job, translate) for job in jobs if job.state is JobState.RUNNING},
+                **{job.key: views.work_figures(job, translate) for job in work if job.state is JobState.RUNNING},
             },
             "stamp": " ".join(f"{job.serial}{job.state.value}{job.wish.value}" for job in (*jobs, *work)),
         }
@@ -255,7 +255,7 @@ class Page:
             (facts.options,),
             (facts.wanted, facts.choice, facts.resolution, facts.in_use.family, facts.family, self.host.language(),
              dict(self.host.translations())),
-            lambda: _digest(views.dropdown(facts, self.words)),
+            lambda: _digest(views.dropdown(facts, self.translate)),
         )  # fmt: skip
         means = (facts.resolution.rule.value, facts.resolution.path)  # stands beside "Automatic"
         refused = facts.in_use.refusal.serial if facts.in_use.refusal is not None else None
@@ -270,28 +270,28 @@ class Page:
         chosen = self.host.choice().word
         files = sorted(self.host.files(), key=str.casefold)
         options = dict.fromkeys([AUTOMATIC.word, BUILTIN.word, *files, chosen])
-        self._remember([(choice_name(Choice(word), self.words), word) for word in options])
-        return list(self._lines.words), self.label_of(chosen)
+        self._remember([(choice_name(Choice(word), self.translate), word) for word in options])
+        return list(self._lines.by_label), self.label_of(chosen)
 
     def labels(self, facts: Facts) -> list[str]:
         """The dropdown's lines now."""
-        lines = views.dropdown(facts, self.words)
+        lines = views.dropdown(facts, self.translate)
         self._remember(lines)
         return [label for label, _ in lines]
 
     def label_of(self, word: str) -> str:
         """How the dropdown shows the WebUI's `word`: the line that was made last for it."""
-        shown = [label for label, known in self._lines.words.items() if known == word]
+        shown = [label for label, known in self._lines.by_label.items() if known == word]
         return shown[-1] if shown else word
 
     def word_of(self, label: str) -> str:
         """The WebUI's word behind a line of the dropdown, also of an open page that shows older lines."""
-        return self._lines.words.get(label, label)
+        return self._lines.by_label.get(label, label)
 
     def _remember(self, lines: Iterable[tuple[str, str]]) -> None:
         latest = dict(lines)
-        older = {label: word for label, word in self._lines.words.items() if label not in latest}
-        self._lines.words = {**older, **latest}  # in one step: events of both tabs come on threads of their own
+        older = {label: word for label, word in self._lines.by_label.items() if label not in latest}
+        self._lines.by_label = {**older, **latest}  # in one step: events of both tabs come on threads of their own
 
     def pick(self, word: str, scope: str) -> str:
         """Take what a person picked in a tab; return the tab's own choice, empty if the choice is for everywhere.
@@ -299,7 +299,7 @@ class Page:
         No `word`: the tab is to have no choice of its own any more.
         """
         if scope == THIS_TAB:
-            allow(self.host, Act.CHOOSE_FOR_TAB)
+            allow(self.host, Permission.CHOOSE_FOR_TAB)
             self.host.check(Choice(word))
             chosen_for_tab(self.host, self.service, word)
             return word
@@ -307,6 +307,6 @@ class Page:
             choose(self.host, self.service, Choice(word))
         return ""
 
-    def doubt_in_tab(self, word: str) -> Sentence | None:
+    def doubt_in_tab(self, word: str) -> Message | None:
         """Return the warning for a VAE that a tab has chosen and that is hardly meant for the checkpoint."""
         return warning_in_tab(option_after_look(self.host, self.service, Choice(word)))

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from ...catalogue import Entry
 from ...choice import AUTOMATIC, BUILTIN, Choice, Resolution
 from ...errors import RefusedError
-from ...jobs import Handle, JobState, JobView
+from ...jobs import JobContext, JobState, JobView
 from ...library import VaeFile, scan
+from ...messages import Message, msg
 from ...records.verdict import AskFirst, Refused, Usable, UsableAfter, Verdict, family_label, obstacle_of, verdict
-from ...sentences import Sentence, say
 from ...service import Service
-from ..hosts.host_values import Act, InUse
+from ..hosts.host_values import InUse, Permission
 
 if TYPE_CHECKING:
     from ...files import FileRecord
@@ -113,7 +113,7 @@ def read_options(
     host: Host, service: Service, files: Sequence[VaeFile], choice: Choice, memo: Memo | None = None
 ) -> Sequence[Option]:
     """Return the lines of the dropdown: Automatic, Built-in, then the files by name."""
-    records, listed = service.upkeep.records(files), dict(host.files())
+    records, listed = service.maintenance.records(files), dict(host.files())
     return (memo or Memo()).get(
         "options",
         (files, records),
@@ -125,7 +125,7 @@ def read_options(
 def _options(host: Host, service: Service, files: Sequence[VaeFile], choice: Choice) -> Sequence[Option]:
     by_path = {str(file.path): file for file in files}
     options = [Option(AUTOMATIC.word), Option(BUILTIN.word)]
-    records = service.upkeep.records(files)
+    records = service.maintenance.records(files)
     for name, path in sorted(host.files().items(), key=lambda item: item[0].casefold()):
         record = records.get(Path(path))
         entry = record.entry if record is not None else service.recognise(path)
@@ -139,16 +139,16 @@ def option_of(options: Sequence[Option], word: str) -> Option | None:
     return next((option for option in options if option.word == word), None)
 
 
-def question_of(option: Option | None) -> Sentence | None:
+def question_of(option: Option | None) -> Message | None:
     """Return the question that is asked before the choice is made; None if there is none."""
     if option is None or not isinstance(option.answer, AskFirst):
         return None
-    return say("{reason} Nothing was changed.", reason=option.answer.reason.sentence)
+    return msg("{reason} Nothing was changed.", reason=option.answer.reason.message)
 
 
-def warning_in_tab(option: Option | None) -> Sentence | None:
+def warning_in_tab(option: Option | None) -> Message | None:
     """Return the warning for what a tab has chosen for itself."""
-    return option.answer.reason.sentence if option is not None and isinstance(option.answer, AskFirst) else None
+    return option.answer.reason.message if option is not None and isinstance(option.answer, AskFirst) else None
 
 
 def stuck_at(
@@ -166,7 +166,7 @@ def stuck_at(
     return option if option is not None and needs_conversion(option.answer) else None
 
 
-def allow(host: Host, act: Act) -> None:
+def allow(host: Host, act: Permission) -> None:
     """Raises RefusedError where the WebUI does not allow `act`."""
     refusal = host.refusal(act)
     if refusal is not None:
@@ -178,7 +178,7 @@ def is_listed(host: Host, path: Path) -> None:
     listed = host.files().get(path.name)
     if listed is not None and not Path(listed).samefile(path):
         raise RefusedError(
-            say(
+            msg(
                 "{file} is there twice under one name, and the WebUI lists the other one: {path}. Rename one of them.",
                 file=path.name,
                 path=listed,
@@ -191,14 +191,14 @@ def choose(host: Host, service: Service, choice: Choice, *, sure: bool = False) 
 
     A VAE known or guessed to be made for another family is used only if the person is `sure`, or was so before.
     """
-    allow(host, Act.CHOOSE)
+    allow(host, Permission.CHOOSE)
 
     ours = {host.choice().word}
     for view in service.choices.views():
         if not view.state.ended:
             ours.add(view.key.removeprefix(CHOICE_KEY))  # may still be written, by an earlier choice of the page
 
-    def work(handle: Handle) -> None:
+    def work(handle: JobContext) -> None:
         def still_wanted() -> bool:
             """Not when a newer choice was made meanwhile: here, or by the WebUI's own settings or API."""
             return not handle.stop.is_set() and host.choice().word in ours
@@ -217,8 +217,8 @@ def choose(host: Host, service: Service, choice: Choice, *, sure: bool = False) 
     _start(host, service, choice.word, work)
 
 
-def _start(host: Host, service: Service, word: str, work: Callable[[Handle], None]) -> None:
-    def noting(handle: Handle) -> None:
+def _start(host: Host, service: Service, word: str, work: Callable[[JobContext], None]) -> None:
+    def noting(handle: JobContext) -> None:
         try:
             work(handle)
         except Exception:
@@ -247,12 +247,12 @@ def _state_of_choice(host: Host) -> tuple[str, int | None]:
 def dismiss(host: Host, service: Service, key: str) -> None:
     """Forget the change of the choice that failed, and what the host says of the same failure."""
     failed, refusal = service.choices.view(key), host.in_use().refusal
-    if failed is not None and refusal is not None and failed.error == refusal.sentence:
+    if failed is not None and refusal is not None and failed.error == refusal.message:
         service.dismissed_refusal = refusal.serial
     service.choices.forget(key)
 
 
-def _doubt(host: Host, service: Service, choice: Choice) -> Sentence | None:
+def _doubt(host: Host, service: Service, choice: Choice) -> Message | None:
     return question_of(option_after_look(host, service, choice))
 
 
@@ -262,14 +262,14 @@ def option_after_look(host: Host, service: Service, choice: Choice) -> Option | 
     path = host.files().get(choice.word)
     for file in files:
         if str(file.path) == path:
-            service.upkeep.look_at(file)
-    service.upkeep.look(files, patience=0)
+            service.maintenance.look_at(file)
+    service.maintenance.look(files, patience=0)
     return option_of(read_options(host, service, files, choice), choice.word)
 
 
 def prefer(host: Host, service: Service, checkpoint: str, choice: Choice) -> None:
     """Keep `choice` on the card of the checkpoint that the person saw, and use what now results."""
-    allow(host, Act.PREFER)
+    allow(host, Permission.PREFER)
     host.prefer(checkpoint, choice)
     follow(host, service)
 

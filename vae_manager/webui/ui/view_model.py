@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from ...catalogue import FAMILIES, CatalogueProblem, Entry
 from ...catalogue.entry import UNKNOWN_FAMILY, FamilyGuess
-from ...choice import BUILTIN, Caught, Choice, Resolution, caught_by, stem_of
-from ...downloads import Download, LeftOver, Past
+from ...choice import BUILTIN, Choice, PrefixMatch, Resolution, caught_by, stem_of
+from ...downloads import Download, Past, UnfinishedDownload
 from ...downloads.addresses import CIVITAI
 from ...errors import VaeManagerError
 from ...files.state_file import damage_notices
 from ...jobs import JobState, JobView
 from ...library import VaeFile
-from ...maintenance import Told
-from ...sentences import Sentence, say
+from ...maintenance import Notice
+from ...messages import Message, msg
 from ...service import Service
-from ..hosts.host_values import Act, InUse, Refusal
+from ..hosts.host_values import InUse, Permission, Refusal
 from ..pasted_pictures import Pasted, read_pasted
 from ..update import loaded_code
 from .vae_options import (
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 class Activity:
     work: Sequence[JobView]
     """What goes on in the background, or has failed."""
-    told: Told | None
+    told: Notice | None
     """What the last piece of work has done."""
     can_choose: bool
     in_use: str | None
@@ -58,11 +58,11 @@ class Activity:
 
 def read_activity(host: Host, service: Service, in_use: str | None) -> Activity:
     """Look at what goes on, and at what was done last."""
-    views = service.upkeep.views()
+    views = service.maintenance.views()
     return Activity(
         work=[job for job in views if not job.state.ended or job.state is JobState.FAILED],
-        told=service.upkeep.told,
-        can_choose=host.refusal(Act.CHOOSE) is None,
+        told=service.maintenance.told,
+        can_choose=host.refusal(Permission.CHOOSE) is None,
         in_use=in_use,
     )
 
@@ -100,7 +100,7 @@ def read_builtin(host: Host, service: Service, in_use: InUse, files: Sequence[Va
     if not _holds_vae(identity):
         return Builtin(is_missing=True)
     own = Path(identity.path)
-    records = service.upkeep.records(files)
+    records = service.maintenance.records(files)
     if host.may_hash():
         recognised = memo.get("recognised", (files, records, service.catalogue), (service.hashes.revision,),
                               lambda: _recognised(service, files, records))  # fmt: skip
@@ -132,10 +132,10 @@ def _recognised(service: Service, files: Sequence[VaeFile], records: Mapping[Pat
     return found
 
 
-def builtin_notices(builtin: Builtin, in_use: InUse) -> Sequence[Sentence]:
+def builtin_notices(builtin: Builtin, in_use: InUse) -> Sequence[Message]:
     if builtin.is_missing and in_use.path is None:
         return [
-            say(
+            msg(
                 "{checkpoint} holds no VAE of its own: its pictures are decoded by whatever was in the model before. "
                 "Choose a VAE.",
                 checkpoint=in_use.checkpoint,
@@ -143,7 +143,7 @@ def builtin_notices(builtin: Builtin, in_use: InUse) -> Sequence[Sentence]:
         ]
     if any(str(twin.path) == in_use.path for twin in builtin.twins):
         return [
-            say(
+            msg(
                 "{file} has the same weights as the checkpoint's own VAE: choosing it changes nothing.",
                 file=Path(in_use.path or "").name,
             )
@@ -181,7 +181,7 @@ class Row:
     """The file with these very bytes, where there is one."""
     in_use: bool
     job: JobView | None
-    left: LeftOver | None
+    left: UnfinishedDownload | None
     """What an earlier, unfinished download left."""
     terms_open: bool
     """Its licence is to be read and accepted before the first download."""
@@ -212,7 +212,7 @@ class Facts:
     refusal: Refusal | None
     """The VAE that the setting has asked for in vain, until somebody has dismissed it; None if `choosing` tells it."""
     generating: bool
-    caught: Sequence[Caught]
+    caught: Sequence[PrefixMatch]
     """Files that Automatic takes for a checkpoint by the beginning of their names alone; the first `CAUGHT_SHOWN`."""
     options: Sequence[Option]
     family: str
@@ -221,7 +221,7 @@ class Facts:
     """What is offered for the other families, with their names."""
     downloads: Sequence[Download]
     """The queue in its order, with what has lately ended."""
-    left: Sequence[tuple[LeftOver, str]]
+    left: Sequence[tuple[UnfinishedDownload, str]]
     """Downloads that were cut off and wait for somebody to go on with them, with their names."""
     past: Sequence[Past]
     key_saved: bool
@@ -229,22 +229,22 @@ class Facts:
     """The last pasted picture, while there is something to say of its VAE."""
     measured: Sequence[Entry]
     """Entries of the family that have published figures; the one that checkpoints carry is among them."""
-    notices: Sequence[Sentence]
-    damage: Sequence[Sentence]
+    notices: Sequence[Message]
+    damage: Sequence[Message]
     """Files of this program's state that could not be read, until somebody has dismissed it."""
     problems: Sequence[CatalogueProblem]
-    choose_refused: Sentence | None
-    prefer_refused: Sentence | None
-    change_refused: Sentence | None
-    tab_refused: Sentence | None
-    quick_settings_refused: Sentence | None
-    reload_refused: Sentence | None
-    sources_refused: Sentence | None
-    downloads_refused: Sentence | None
+    choose_refused: Message | None
+    prefer_refused: Message | None
+    change_refused: Message | None
+    tab_refused: Message | None
+    quick_settings_refused: Message | None
+    reload_refused: Message | None
+    sources_refused: Message | None
+    downloads_refused: Message | None
     """The reason why this person cannot change the queue."""
-    terms_refused: Sentence | None
+    terms_refused: Message | None
     """The reason why this person cannot accept the terms of a licence."""
-    damage_refused: Sentence | None
+    damage_refused: Message | None
     """The reason why this person cannot dismiss notices of damaged files."""
     in_quick_settings: bool
 
@@ -272,7 +272,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
     """Look at everything once; `files` are all VAE files. `memo` keeps what the last look has found, if it
     still holds. Starts hashing, in the background, what has to be known to name it."""
     memo = memo or Memo()
-    service.upkeep.look(files, patience=0)
+    service.maintenance.look(files, patience=0)
     in_use, choice = host.in_use(), host.choice()
     choosing = newest_choice(host, service)
     moving = choosing is not None and not choosing.state.ended
@@ -285,7 +285,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
     options, resolution = read_options(host, service, files, choice, memo), host.resolution()
     entries = _with_the_pictures(picture, service.catalogue.offered(family))
     entry = service.catalogue.recognise(sha256) if sha256 else None
-    in_use_family = _family_in_use(in_use, entry, service.upkeep.records(files))
+    in_use_family = _family_in_use(in_use, entry, service.maintenance.records(files))
     return Facts(
         in_use=in_use,
         in_use_name=Path(in_use.path).name if in_use.path else None,
@@ -320,18 +320,18 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         picture=picture,
         measured=_measured(service, family),
         notices=[*_notices(in_use, entry, in_use_family), *builtin_notices(builtin, in_use)],
-        damage=[notice.sentence for notice in damage_notices(*state_folders(host, service))],
+        damage=[notice.message for notice in damage_notices(*state_folders(host, service))],
         problems=service.catalogue.problems,
-        choose_refused=host.refusal(Act.CHOOSE),
-        prefer_refused=host.refusal(Act.PREFER),
-        change_refused=host.refusal(Act.CHANGE_FILES),
-        tab_refused=host.refusal(Act.CHOOSE_FOR_TAB),
-        quick_settings_refused=host.refusal(Act.CHANGE_QUICK_SETTINGS),
-        reload_refused=host.refusal(Act.RELOAD_PAGE),
-        sources_refused=host.refusal(Act.CHANGE_SOURCES),
-        downloads_refused=host.refusal(Act.MANAGE_DOWNLOADS),
-        terms_refused=host.refusal(Act.ACCEPT_TERMS),
-        damage_refused=host.refusal(Act.CHECK_FILES),
+        choose_refused=host.refusal(Permission.CHOOSE),
+        prefer_refused=host.refusal(Permission.PREFER),
+        change_refused=host.refusal(Permission.CHANGE_FILES),
+        tab_refused=host.refusal(Permission.CHOOSE_FOR_TAB),
+        quick_settings_refused=host.refusal(Permission.CHANGE_QUICK_SETTINGS),
+        reload_refused=host.refusal(Permission.RELOAD_PAGE),
+        sources_refused=host.refusal(Permission.CHANGE_SOURCES),
+        downloads_refused=host.refusal(Permission.MANAGE_DOWNLOADS),
+        terms_refused=host.refusal(Permission.ACCEPT_TERMS),
+        damage_refused=host.refusal(Permission.CHECK_FILES),
         in_quick_settings="sd_vae" in (host.quick_settings() or ()),
     )
 
@@ -358,7 +358,7 @@ def _word_of(host: Host, path: str | None) -> str | None:
     return name if host.files().get(name) == path else None
 
 
-def _caught(host: Host) -> Sequence[Caught]:
+def _caught(host: Host) -> Sequence[PrefixMatch]:
     """A checkpoint whose card says what it wants is left out: there Automatic does not look at names."""
     listed = host.files()
 
@@ -374,7 +374,7 @@ def _caught(host: Host) -> Sequence[Caught]:
 @functools.lru_cache(maxsize=2)
 def _caught_by_name(
     file_names: tuple[str, ...], checkpoints: tuple[str, ...]
-) -> Sequence[tuple[Caught, Sequence[str]]]:
+) -> Sequence[tuple[PrefixMatch, Sequence[str]]]:
     """With the checkpoints' files. Both lists change seldom, and the page asks often."""
     by_stem: dict[str, list[str]] = {}
     for file in checkpoints:
@@ -392,7 +392,7 @@ def _learn_hashes(host: Host, service: Service, files: Sequence[VaeFile], in_use
     """Hash the file in use, and those that may be an offered entry by name or size."""
     if not host.may_hash():
         return
-    catalogue, records = service.catalogue, service.upkeep.records(files)
+    catalogue, records = service.catalogue, service.maintenance.records(files)
 
     def unknown() -> list[Path]:
         names = {entry.file_name for entry in catalogue.entries}
@@ -416,10 +416,10 @@ def _rows(
     files: Sequence[VaeFile],
     hash_in_use: str | None,
     entries: Sequence[Entry],
-    left: Sequence[LeftOver],
+    left: Sequence[UnfinishedDownload],
     memo: Memo,
 ) -> Sequence[Row]:
-    records = service.upkeep.records(files)
+    records = service.maintenance.records(files)
     by_hash = memo.get("by hash", (files, records), (dict(host.files()), service.hashes.revision),
                        lambda: _by_hash(host, service, files, records))  # fmt: skip
     kept = {item.order.sha256: item for item in left if item.done}
@@ -454,7 +454,7 @@ def _by_hash(
     return found
 
 
-def _left_over(host: Host, service: Service) -> Sequence[LeftOver]:
+def _left_over(host: Host, service: Service) -> Sequence[UnfinishedDownload]:
     try:
         return service.downloads.left_over(host.download_folder())
     except VaeManagerError:
@@ -480,20 +480,20 @@ def _refusal(service: Service, in_use: InUse, choosing: JobView | None) -> Refus
     refusal = in_use.refusal
     if refusal is None or refusal.serial == service.dismissed_refusal:
         return None
-    return None if choosing is not None and choosing.error == refusal.sentence else refusal
+    return None if choosing is not None and choosing.error == refusal.message else refusal
 
 
-def _notices(in_use: InUse, entry: Entry | None, family: FamilyGuess) -> Sequence[Sentence]:
+def _notices(in_use: InUse, entry: Entry | None, family: FamilyGuess) -> Sequence[Message]:
     notices = [in_use.notice] if in_use.notice is not None else []
     if loaded_code().is_outdated():
-        notices.append(say("VAE Manager was updated. Restart the WebUI to finish the update."))
+        notices.append(msg("VAE Manager was updated. Restart the WebUI to finish the update."))
     if in_use.decoded_by_taesd:
         notices.append(
-            say("The WebUI is set to decode with TAESD, so the chosen VAE does not decode. See Settings, VAE.")
+            msg("The WebUI is set to decode with TAESD, so the chosen VAE does not decode. See Settings, VAE.")
         )
     if in_use.path is not None and family.sure and in_use.family is not None and family.family != in_use.family:
         notices.append(
-            say(
+            msg(
                 "{vae} was made for {theirs}, this checkpoint is {ours}: pictures will be noise. "
                 "Choose one made for {ours}.",
                 vae=entry.name if entry is not None else Path(in_use.path).name,

@@ -250,9 +250,9 @@ def draw_xyz_grid(title: str, p: Any, x_axis: Axis, y_axis: Axis, z_axis: Axis) 
     state.job_count = size * p.n_iter
     result: Any = None
     told: dict[int, str] = {}
-    places = [(x, y, z) for z in range(len(zs)) for y in range(len(ys)) for x in range(len(xs))]
+    named_tensors = [(x, y, z) for z in range(len(zs)) for y in range(len(ys)) for x in range(len(xs))]
     outer, middle = _loops(x_axis.option.cost, y_axis.option.cost, z_axis.option.cost)
-    for done, (x, y, z) in enumerate(sorted(places, key=lambda place: (place[outer], place[middle]))):
+    for done, (x, y, z) in enumerate(sorted(named_tensors, key=lambda place: (place[outer], place[middle]))):
         state.job = f"{done + 1} out of {size}"
         processed, infotext = _cell(title, p, ((x_axis, x), (y_axis, y), (z_axis, z)))
         if infotext:
@@ -289,16 +289,16 @@ def _loops(*costs: float) -> tuple[int, int]:
     return dearest[0], earlier if costs[earlier] > costs[later] else later
 
 
-def _cell(title: str, p: Any, places: tuple[tuple[Axis, int], ...]) -> tuple[Processed, str]:
+def _cell(title: str, p: Any, named_tensors: tuple[tuple[Axis, int], ...]) -> tuple[Processed, str]:
     """One picture, of a shallow copy of `p`; an error gives none. With a grid's first comes the grid's infotext."""
     if state.interrupted or state.stopping_generation:
         return Processed(p, [], p.seed, ""), ""
     own = copy(p)
-    for axis, place in places:
+    for axis, place in named_tensors:
         assert axis.option.apply is not None
         axis.option.apply(own, axis.values[place], axis.values)
     stride = 1
-    for axis, place in places:
+    for axis, place in named_tensors:
         if axis.vary_seeds:
             own.seed += place * stride
             stride *= len(axis.values)
@@ -307,10 +307,10 @@ def _cell(title: str, p: Any, places: tuple[tuple[Axis, int], ...]) -> tuple[Pro
     except Exception as error:
         errors.display(error, "generating image for xyz plot")
         done = Processed(p, [], p.seed, "")
-    if any(place for _, place in places[:2]):
+    if any(place for _, place in named_tensors[:2]):
         return done, ""
     own.extra_generation_params = {**own.extra_generation_params, "Script": title}
-    for name, (axis, _) in zip("XYZ", places, strict=True):
+    for name, (axis, _) in zip("XYZ", named_tensors, strict=True):
         if axis.option.label != "Nothing":
             values = ", ".join(str(value) for value in axis.values)
             own.extra_generation_params |= {f"{name} Type": axis.option.label, f"{name} Values": values}

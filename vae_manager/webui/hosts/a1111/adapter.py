@@ -12,7 +12,7 @@ from modules import sd_models, sd_vae
 from ....choice import AUTOMATIC, Choice
 from ....compare.pictures import with_vae
 from ....library import scan
-from ....sentences import Sentence, say
+from ....messages import Message, msg
 from .. import host_values
 from ..common import options, patches
 from ..common.adapter import FamilyWebUI
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ....service import Service
     from ..common.comparing import FamilyComparing
     from ..common.vae_state import LoadedVae
-    from .load_hooks import WaysIn
+    from .load_hooks import LoadHooks
     from .vae_state import Precision
 
 
@@ -31,12 +31,12 @@ class A1111(FamilyWebUI):
     """In the quick settings (ui_settings.py:303)."""
 
     @functools.cached_property
-    def ways_in(self) -> WaysIn:
+    def load_hooks(self) -> LoadHooks:
         """What reads files waits for the first model: the WebUI's start is not it."""
-        from .load_hooks import WaysIn
+        from .load_hooks import LoadHooks
         from .vae_state import A1111Books
 
-        return WaysIn(self, A1111Books(self.precision))
+        return LoadHooks(self, A1111Books(self.precision))
 
     @functools.cached_property
     def precision(self) -> Precision:
@@ -46,7 +46,7 @@ class A1111(FamilyWebUI):
 
     @property
     def vae(self) -> LoadedVae:
-        return self.ways_in.vae
+        return self.load_hooks.vae
 
     @functools.cached_property
     def comparing(self) -> FamilyComparing:
@@ -68,9 +68,9 @@ class A1111(FamilyWebUI):
         for file in scan(self.folders()):
             sd_vae.vae_dict.setdefault(file.name, str(file.path))
 
-    def choice_frozen(self) -> Sentence | None:
+    def choice_frozen(self) -> Message | None:
         if host_values.flag("vae_path") is not None:
-            return say("The WebUI was started with --vae-path, which decides: a choice here would change nothing.")
+            return msg("The WebUI was started with --vae-path, which decides: a choice here would change nothing.")
         return options.frozen("sd_vae")
 
     def written_choice(self) -> Choice:
@@ -80,11 +80,11 @@ class A1111(FamilyWebUI):
         options.write("sd_vae", choice.word)
 
     def apply(self, model: Any, choice: Choice) -> bool:
-        return self.ways_in.apply(model, choice)
+        return self.load_hooks.apply(model, choice)
 
     def before_generation(self) -> None:
         if (model := self.model()) is not None:
-            self.ways_in.before_generation(model)
+            self.load_hooks.before_generation(model)
 
     def model(self) -> Any:
         """Never `shared.sd_model`, which would load a checkpoint."""

@@ -47,21 +47,21 @@ from ..common.patches import Function, Patch, refuse_pickles
 from ..common.vae_state import LoadedVae
 
 if TYPE_CHECKING:
-    from ..common.vae_state import Books
+    from ..common.vae_state import VaeState
     from .adapter import A1111
 
 
-class WaysIn:
-    def __init__(self, host: A1111, books: Books) -> None:
+class LoadHooks:
+    def __init__(self, host: A1111, vae_state: VaeState) -> None:
         self._host = host
         swapper = Swapper(options.memory_for_vaes, options.memory_on_device, host.capability, host.note_damage)
-        self.vae = LoadedVae(swapper, books)
+        self.vae = LoadedVae(swapper, vae_state)
         self._followed: str | None = None
         """The setting, in the WebUI's word, that was followed last; the WebUI puts it back after a refusal."""
 
     def apply(self, model: Any, choice: Choice) -> bool:
         """Put the VAE that `choice` means into the loaded model; False where it is there already."""
-        swapped = self._put(model, self._host.resolution_of(choice, model).path, mend=True)
+        swapped = self._put(model, self._host.resolution_of(choice, model).path, repair=True)
         self._followed = choice.word
         return swapped
 
@@ -103,7 +103,7 @@ class WaysIn:
         if by_setting and not switching and not ends and choice.word != self._followed:
             self.vae.refusal = None  # another choice is made; other options lead here too, with the same one
         try:
-            swapped = self._put(model, path, mend=not switching, by_setting=by_setting)
+            swapped = self._put(model, path, repair=not switching, by_setting=by_setting)
         except VaeManagerError:
             if not switching and not ends:
                 raise
@@ -114,8 +114,8 @@ class WaysIn:
             self._host.announce(model)
         return model if swapped else None
 
-    def _put(self, model: Any, path: str | None, *, mend: bool = False, by_setting: bool = True) -> bool:
-        swapped = self.vae.put(model, path, anew=mend and self.vae.heal(model), by_setting=by_setting)
+    def _put(self, model: Any, path: str | None, *, repair: bool = False, by_setting: bool = True) -> bool:
+        swapped = self.vae.put(model, path, anew=repair and self.vae.repair(model), by_setting=by_setting)
         if swapped and path is not None and self._host.may_hash():
             the_service(self._host.data_folder).hash_in_background([Path(path)])
         return swapped
@@ -144,7 +144,7 @@ def shared_patches() -> Iterator[Patch]:
 
 def _load_vae(host: A1111, _: Function) -> Function:
     def load_vae(model: Any, vae_file: str | None = None, vae_source: str = "from unknown source") -> None:
-        host.ways_in.load(model, vae_file)
+        host.load_hooks.load(model, vae_file)
 
     return load_vae
 
@@ -166,8 +166,8 @@ def _load_no_pickle(original: Function) -> Function:
 def _reload_vae_weights(host: A1111, _: Function) -> Function:
     def reload_vae_weights(sd_model: Any = None, vae_file: Any = sd_vae.unspecified) -> Any:
         if vae_file is sd_vae.unspecified:
-            return host.ways_in.reload(sd_model)
-        return host.ways_in.reload(sd_model, lambda _: vae_file)
+            return host.load_hooks.reload(sd_model)
+        return host.load_hooks.reload(sd_model, lambda _: vae_file)
 
     return reload_vae_weights
 

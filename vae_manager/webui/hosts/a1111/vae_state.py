@@ -25,8 +25,8 @@ from ....compare import Model
 from ....errors import IntegrityError
 from ....files import read_contents
 from ....files.layouts import Source
-from ....sentences import Sentence, say
-from ....swap import places, read_renamed
+from ....messages import Message, msg
+from ....swap import named_tensors, read_renamed
 from ....swap.weights import Tensors
 from .. import host_values
 from ..common import checkpoint_metadata, options
@@ -41,15 +41,15 @@ class Precision:
     def __init__(self) -> None:
         self._before: Any = None
         """What it was before the NaN; None while there has been none."""
-        self._vae: str | Sentence = ""
+        self._vae: str | Message = ""
 
-    def blame(self) -> Sentence:
+    def blame(self) -> Message:
         """The VAE in use has just decoded to NaN; gives what is said where the picture is lost."""
         file = sd_vae.loaded_vae_file
-        self._vae = Path(file).name if file is not None else say("Built-in")
+        self._vae = Path(file).name if file is not None else msg("Built-in")
         if self._before is None:
             self._before = devices.dtype_vae
-        return say(
+        return msg(
             "{vae} gave no picture in {dtype} (NaN). Choose another VAE, or let the WebUI use 32 bits for it "
             "(--no-half-vae).",
             vae=self._vae,
@@ -57,11 +57,11 @@ class Precision:
         )
 
     @property
-    def notice(self) -> Sentence | None:
+    def notice(self) -> Message | None:
         """What the NaN has changed, as long as it lasts."""
         if self._before is None or devices.dtype_vae == self._before:
             return None
-        return say(
+        return msg(
             "{vae} gave no picture in {before} (NaN), so it runs in {now} until another VAE is chosen.",
             vae=self._vae,
             before=checkpoint_metadata.dtype_name(self._before),
@@ -101,7 +101,7 @@ class A1111Books:
         self._precision = precision
 
     @property
-    def notice(self) -> Sentence | None:
+    def notice(self) -> Message | None:
         return self._precision.notice
 
     def module(self, model: Any) -> torch.nn.Module | None:
@@ -155,7 +155,7 @@ class A1111Books:
         model.base_vae = model.loaded_vae_file = None
         self._precision.start_over(model.first_stage_model)
 
-    def heal(self, model: Any) -> bool:
+    def repair(self, model: Any) -> bool:
         """The model on the CPU, and without its hijack: which is off for good reason while a checkpoint is loaded."""
         if sd_hijack.model_hijack.layers is not None:
             return False
@@ -175,10 +175,10 @@ class A1111Books:
 
     def read_own(self, model: Any) -> Tensors:
         file = Path(model.sd_checkpoint_info.filename)
-        names = {name: CHECKPOINT_PREFIX + name for name in places(model.first_stage_model)}
+        names = {name: CHECKPOINT_PREFIX + name for name in named_tensors(model.first_stage_model)}
         found = read_contents(file).tensors
         if any(theirs not in found for theirs in names.values()):
-            raise IntegrityError(say("{file} has no VAE in it that the WebUI knows.", file=file.name))
+            raise IntegrityError(msg("{file} has no VAE in it that the WebUI knows.", file=file.name))
         sources = {name: Source(theirs, found[theirs].shape, found[theirs].dtype) for name, theirs in names.items()}
         return read_renamed(file, sources).tensors
 
@@ -191,7 +191,7 @@ class A1111Decoding:
     def __init__(self, host: A1111) -> None:
         self._host = host
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         if sd_hijack.model_hijack.layers is None:
             self._host.before_generation()
 

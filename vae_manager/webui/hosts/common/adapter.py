@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....choice import Choice, Resolution, Situation, resolve
+from ....choice import Choice, Resolution, ResolutionContext, resolve
 from ....errors import Cancelled, RefusedError, VaeManagerError
 from ....files import Identity, Problem
 from ....files.state_file import UNREADABLE, DamagedError, bytes_of, pairs_of, parse_json
 from ....library import Folder
+from ....messages import Message, msg
 from ....records.verdict import A1111, HostCapability, VaeSignature
-from ....sentences import Sentence, say
 from ....service import the_service
 from ...admission import FLAG, Listening, Name, is_loopback, names_in, no_names_in
 from .. import host_values
-from ..host_values import OWNERS, Act, InUse, Swap
+from ..host_values import OWNERS, InUse, Permission, Swap
 from . import checkpoint_metadata, options
 from .options import Override
 
@@ -67,12 +67,12 @@ def added_names(flags: Any, setting: object) -> frozenset[Name]:
     typed = f"{flag},{setting or ''}"
     wrong = no_names_in(typed)
     if wrong:
-        sentence = say(
+        message = msg(
             "{flag}, or the setting for it, holds what is no name of a server, and it is left out: {words}.",
             flag=FLAG,
             words=" ".join(wrong),
         )
-        logger.warning("%s", sentence)
+        logger.warning("%s", message)
     return names_in(typed)
 
 
@@ -305,11 +305,11 @@ class FamilyWebUI(ABC):
         if name is not None and name not in self.files():
             reason = self.reason_against(name)
             if reason is not None:
-                raise RefusedError(say("{reason} The VAE in use is unchanged.", reason=reason))
-            raise RefusedError(say("The WebUI does not list {file}. The VAE in use is unchanged.", file=name))
+                raise RefusedError(msg("{reason} The VAE in use is unchanged.", reason=reason))
+            raise RefusedError(msg("The WebUI does not list {file}. The VAE in use is unchanged.", file=name))
         return self.files().get(name) if name is not None else None
 
-    def reason_against(self, name: str) -> Sentence | None:
+    def reason_against(self, name: str) -> Message | None:
         """Return why a file of this base name, which is there, is not among `files`; None if no such file is there."""
         return None
 
@@ -345,7 +345,7 @@ class FamilyWebUI(ABC):
 
     def set_quick_settings(self, names: Sequence[str]) -> None:
         if self.quick_settings() is None:
-            raise RefusedError(say("This WebUI has no list of quick settings. Nothing was changed."))
+            raise RefusedError(msg("This WebUI has no list of quick settings. Nothing was changed."))
         options.write(options.QUICK_SETTINGS, list(names))
         self.vae_in_quick_settings = "sd_vae" in names
 
@@ -355,43 +355,43 @@ class FamilyWebUI(ABC):
     # What a person may do
 
     @abstractmethod
-    def choice_frozen(self) -> Sentence | None:
+    def choice_frozen(self) -> Message | None:
         """Which flag of the WebUI decides which VAE is used, or freezes the setting; None where none does."""
 
-    def refusal(self, act: Act, *, remote: bool = False) -> Sentence | None:
+    def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
         if act in OWNERS:
             return self._owners_alone() if remote else None
-        if act in (Act.CHOOSE, Act.CHOOSE_FOR_TAB):
+        if act in (Permission.CHOOSE, Permission.CHOOSE_FOR_TAB):
             return self.choice_frozen()
-        if act is Act.PREFER:
+        if act is Permission.PREFER:
             return self.choice_frozen() or self._closed_to_strangers()
-        if act is Act.CHANGE_QUICK_SETTINGS:
+        if act is Permission.CHANGE_QUICK_SETTINGS:
             return options.frozen(options.QUICK_SETTINGS) or self._closed_to_strangers()
-        if act in (Act.RELOAD_PAGE, Act.CHANGE_FILES):
+        if act in (Permission.RELOAD_PAGE, Permission.CHANGE_FILES):
             return self._closed_to_strangers()
-        if act is Act.ADOPT_FILES:
+        if act is Permission.ADOPT_FILES:
             if self.shared_with_others:  # even where extensions may be changed: a path could be anybody's file
-                return say("This WebUI can be reached from other machines, so the page takes in no file by its path.")
+                return msg("This WebUI can be reached from other machines, so the page takes in no file by its path.")
             return self._closed_to_strangers()
-        if act is Act.CHANGE_SOURCES and is_closed_to_strangers(host_values.flags()):
-            return say(
+        if act is Permission.CHANGE_SOURCES and is_closed_to_strangers(host_values.flags()):
+            return msg(
                 "This WebUI can be reached from other machines, so the page fetches only what it offers. On its own "
                 "machine, `python -m vae_manager get` fetches any VAE."
             )
         return None
 
-    def _owners_alone(self) -> Sentence | None:
+    def _owners_alone(self) -> Message | None:
         """Refuse others; None if the owner has opened the WebUI to them by --enable-insecure-extension-access."""
         if is_closed_to_strangers(host_values.flags()):
-            return say(
+            return msg(
                 "This WebUI is shared, and only its owner may do this: on the machine that it runs on, under the "
                 "address 127.0.0.1. A start with --enable-insecure-extension-access lets everybody do it."
             )
         return None
 
-    def _closed_to_strangers(self) -> Sentence | None:
+    def _closed_to_strangers(self) -> Message | None:
         if is_closed_to_strangers(host_values.flags()):
-            return say(
+            return msg(
                 "This WebUI was started for other machines to reach (--listen, --share), so this cannot be changed in "
                 "the page."
             )
@@ -413,9 +413,9 @@ class FamilyWebUI(ABC):
         """What `choice` means for the checkpoint in `model`."""
         return resolve(self.situation(choice, model))
 
-    def situation(self, choice: Choice, model: Any) -> Situation:
+    def situation(self, choice: Choice, model: Any) -> ResolutionContext:
         checkpoint_file = model.sd_checkpoint_info.filename if model is not None else ""
-        return Situation(
+        return ResolutionContext(
             choice=choice,
             checkpoint_file=checkpoint_file,
             files=self.files(),
@@ -438,12 +438,12 @@ class FamilyWebUI(ABC):
         checkpoint_metadata.prefer(checkpoint_file, word)
 
     def prefer(self, checkpoint: str, choice: Choice) -> None:
-        refusal = self.refusal(Act.PREFER)
+        refusal = self.refusal(Permission.PREFER)
         if refusal is not None:
             raise RefusedError(refusal)
         info = getattr(self.model(), "sd_checkpoint_info", None)
         if info is None or info.name_for_extra != checkpoint:
-            raise RefusedError(say("Another checkpoint has been loaded meanwhile. Nothing was changed."))
+            raise RefusedError(msg("Another checkpoint has been loaded meanwhile. Nothing was changed."))
         path = self.path_of(choice)
         if path != self.vae.path(self.model()):
             self.check(choice)
@@ -487,13 +487,13 @@ class FamilyWebUI(ABC):
             self.vae.check(model, path)
 
     def choose(self, choice: Choice, still_wanted: Callable[[], bool]) -> None:
-        refusal = self.refusal(Act.CHOOSE)
+        refusal = self.refusal(Permission.CHOOSE)
         if refusal is not None:
             raise RefusedError(refusal)
 
         def change() -> None:
             if not still_wanted():
-                raise Cancelled(say("Another choice was made meanwhile."))
+                raise Cancelled(msg("Another choice was made meanwhile."))
             self.path_of(choice)  # gone meanwhile?
             model, before = self.model(), self.vae.refusal
             try:
@@ -514,7 +514,7 @@ class FamilyWebUI(ABC):
     def try_out(self, path: Path) -> LatentTest:
         model = self.model()
         if model is None:
-            raise RefusedError(say("No checkpoint is loaded, so there is nothing to try {file} with.", file=path.name))
+            raise RefusedError(msg("No checkpoint is loaded, so there is nothing to try {file} with.", file=path.name))
         return self.run_exclusive(lambda: self.vae.try_out(model, str(path)))
 
     def follow_setting(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ....errors import DiskError, RefusedError
 from ....files.state_file import DamagedError, bytes_of, replace_file
-from ....sentences import say
+from ....messages import msg
 
 KEY = "vae"
 
@@ -58,7 +58,7 @@ def put(checkpoint_file: str, key: str, value: Any) -> None:
             card = _read(path)
         except (ValueError, RecursionError) as error:
             raise RefusedError(
-                say(
+                msg(
                     "{file}, the checkpoint's card, is damaged: {reason}. Nothing was changed. Mend the file or move "
                     "it away, and try again.",
                     file=path.name,
@@ -67,7 +67,7 @@ def put(checkpoint_file: str, key: str, value: Any) -> None:
             ) from error
         except OSError as error:
             raise DiskError(
-                say("{path} cannot be read: {reason}.", path=path, reason=error.strerror or error)
+                msg("{path} cannot be read: {reason}.", path=path, reason=error.strerror or error)
             ) from error
         if card.get(key) == value and (value is not None or key not in card):
             return
@@ -94,7 +94,7 @@ def _write(path: Path, card: dict[str, Any]) -> None:
     try:
         replace_file(path, _as_the_webui_writes(card))
     except OSError as error:
-        raise DiskError(say("{path} cannot be written: {reason}", path=path, reason=error.strerror or error)) from error
+        raise DiskError(msg("{path} cannot be written: {reason}", path=path, reason=error.strerror or error)) from error
 
 
 def _as_the_webui_writes(card: dict[str, Any]) -> bytes:

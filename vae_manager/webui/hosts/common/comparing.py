@@ -13,14 +13,14 @@ import torch
 from modules import call_queue
 
 from ....choice import BUILTIN, Choice
-from ....compare import Candidate, Decoded, Encoder, Kept, KeptLatents, Model, Step
+from ....compare import Candidate, Decoded, Encoder, Model, RecentLatents, RecentPicture, Step
 from ....compare.comparison import decode_all
 from ....errors import Cancelled, RefusedError
 from ....files import FileRecord
+from ....messages import Message, msg
 from ....records.verdict import Refused, UsableAfter, verdict
-from ....sentences import Sentence, say
 from ....service import the_service
-from ..host import Offer, Wanted
+from ..host import ComparisonRequest, Offer
 from . import checkpoint_metadata, options
 from . import patches as texts
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Decoding(Protocol):
     """Called under the queue lock."""
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Undo what a load of the WebUI's own that failed has left, so that the model can decode."""
         ...
 
@@ -52,7 +52,7 @@ class FamilyComparing:
         return self._host.vae.path(model) if model is not None else None
 
     @property
-    def kept(self) -> KeptLatents:
+    def kept(self) -> RecentLatents:
         return self._host.latents.kept
 
     def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
@@ -62,46 +62,46 @@ class FamilyComparing:
         offers = (Offer(name, path, path == in_use, self._refused(records.get(Path(path)))) for name, path in files)
         return [own, *offers]
 
-    def _refused(self, record: FileRecord | None) -> Sentence | None:
+    def _refused(self, record: FileRecord | None) -> Message | None:
         if self._host.model() is None:
-            return say("No checkpoint is loaded.")
+            return msg("No checkpoint is loaded.")
         if record is None:
             return None
         answer = verdict(record, self._host.capability, self._host.signature())
-        return answer.reason.sentence if isinstance(answer, Refused | UsableAfter) else None
+        return answer.reason.message if isinstance(answer, Refused | UsableAfter) else None
 
-    def order(self, wanted: Wanted) -> Sequence[str]:
-        if isinstance(wanted.source, Kept):
+    def order(self, wanted: ComparisonRequest) -> Sequence[str]:
+        if isinstance(wanted.source, RecentPicture):
             refusal = self._refusal(wanted.source)
             if refusal is not None:
                 raise RefusedError(refusal)
         in_use = _word(self._in_use())
-        first = [in_use] if isinstance(wanted.source, Kept) or in_use in wanted.vaes else []
+        first = [in_use] if isinstance(wanted.source, RecentPicture) or in_use in wanted.vaes else []
         return list(dict.fromkeys([*first, *wanted.vaes]))
 
-    def _refusal(self, kept: Kept) -> Sentence | None:
+    def _refusal(self, kept: RecentPicture) -> Message | None:
         if kept.why_not is not None or kept.latent is None:
             return kept.why_not
         model = self._host.model()
         if model is None:
-            return say("No checkpoint is loaded, so nothing can be decoded.")
+            return msg("No checkpoint is loaded, so nothing can be decoded.")
         ours, theirs = checkpoint_metadata.family(model), kept.checkpoint.family
         if ours != theirs and ours is not None and theirs is not None:
-            return say(
+            return msg(
                 "This picture was made by {checkpoint}, a checkpoint of another family than the loaded one. Load that "
                 "one to compare it.",
                 checkpoint=Path(kept.checkpoint.file).name,
             )
         return None
 
-    def waits_for(self) -> Sentence | None:
+    def waits_for(self) -> Message | None:
         if self._host.generating() or _is_held(call_queue.queue_lock):
-            return say("A picture is being made. The comparison begins after it.")
+            return msg("A picture is being made. The comparison begins after it.")
         return None
 
     def compare(
         self,
-        wanted: Wanted,
+        wanted: ComparisonRequest,
         vaes: Sequence[str],
         *,
         began: Callable[[], None],
@@ -111,13 +111,13 @@ class FamilyComparing:
     ) -> None:
         def work() -> None:
             if stop.is_set():
-                raise Cancelled(say("The comparison was stopped. The VAE in use is unchanged."))
+                raise Cancelled(msg("The comparison was stopped. The VAE in use is unchanged."))
             began()
-            self._decoding.mend()
-            model, kept = self._host.model(), wanted.source if isinstance(wanted.source, Kept) else None
+            self._decoding.repair()
+            model, kept = self._host.model(), wanted.source if isinstance(wanted.source, RecentPicture) else None
             refusal = self._refusal(kept) if kept is not None else None
             if model is None or refusal is not None:
-                raise RefusedError(refusal or say("No checkpoint is loaded, so nothing can be decoded."))
+                raise RefusedError(refusal or msg("No checkpoint is loaded, so nothing can be decoded."))
             tiling = kept is not None and kept.tiling
             candidates = [self._candidate(model, vae) for vae in vaes]
             with self._decoding.ready(model, tiling) as ready:
@@ -152,18 +152,18 @@ class FamilyComparing:
         return self._host.infotext_of(infotext, path or gone, short_hash)
 
 
-def _source(wanted: Wanted) -> torch.Tensor | Encoder:
+def _source(wanted: ComparisonRequest) -> torch.Tensor | Encoder:
     if isinstance(wanted.source, Encoder):
         return wanted.source
     assert wanted.source.latent is not None  # else there is a refusal
     return wanted.source.latent
 
 
-def _foreign(decoded: Decoded, kept: Kept | None, model: Any) -> Sentence | None:
+def _foreign(decoded: Decoded, kept: RecentPicture | None, model: Any) -> Message | None:
     loaded = model.sd_checkpoint_info.filename
     if decoded.vae != BUILTIN.word or kept is None or kept.checkpoint.file == loaded:
         return None
-    return say(
+    return msg(
         "This is the VAE of {loaded}, the checkpoint that is loaded now. {maker} made the picture.",
         loaded=Path(loaded).name,
         maker=Path(kept.checkpoint.file).name,

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ....compare import Checkpoint, Kept, KeptLatents
-from ....sentences import Sentence, say
+from ....compare import Checkpoint, RecentLatents, RecentPicture
+from ....messages import Message, msg
 from .. import host_values
 from . import checkpoint_metadata, options
 
@@ -45,8 +45,8 @@ class _Taken:
     size: tuple[int, int]
     latent: Any
     batch: _Batch | None
-    note: Sentence | None
-    why_not: Sentence | None
+    note: Message | None
+    why_not: Message | None
 
 
 class Latents:
@@ -55,7 +55,7 @@ class Latents:
     def __init__(self, vae_in: Callable[[Any], str | None]) -> None:
         """`vae_in` gives the VAE file in a model."""
         self._vae_in = vae_in
-        self.kept = KeptLatents(options.kept_count, options.kept_bytes)
+        self.kept = RecentLatents(options.kept_count, options.kept_bytes)
         self._batch: _Batch | None = None
         self._ids = itertools.count(1)
 
@@ -96,9 +96,9 @@ class Latents:
             return  # another extension has changed how many pictures there are
         self.kept.put(self._finished(p, taken, processed, infotexts[taken.number], tab) for taken in gathered)
 
-    def _finished(self, p: Any, taken: _Taken, processed: Any, infotext: str, tab: str) -> Kept:
+    def _finished(self, p: Any, taken: _Taken, processed: Any, infotext: str, tab: str) -> RecentPicture:
         batch = taken.batch
-        return Kept(
+        return RecentPicture(
             id=str(next(self._ids)),
             latent=taken.latent,
             size=taken.size,
@@ -115,26 +115,26 @@ class Latents:
         )
 
 
-def _why_not(p: Any, place: int, batch: _Batch | None) -> Sentence | None:
+def _why_not(p: Any, place: int, batch: _Batch | None) -> Message | None:
     if _has(p, "overlay_images", place) and options.read("overlay_inpaint", True):
-        return say(
+        return msg(
             "This picture cannot be compared: inpainting has laid the original over it, which the VAE did not decode."
         )
     if batch is None:
-        return say("This picture cannot be compared: an extension has decoded or replaced it by itself.")
+        return msg("This picture cannot be compared: an extension has decoded or replaced it by itself.")
     return None
 
 
-def _note(p: Any, place: int) -> Sentence | None:
+def _note(p: Any, place: int) -> Message | None:
     """Asked before anything is done to the decoded picture; `color_corrections` are gone at the end."""
     if options.read("sd_vae_decode_method", "Full") != "Full":
-        return say("The picture that you saw was decoded by TAESD; here the VAEs decode it.")
+        return msg("The picture that you saw was decoded by TAESD; here the VAEs decode it.")
     if host_values.state("interrupted", False) and options.read("live_preview_fast_interrupt", False):
-        return say("The picture that you saw was decoded roughly, since it was interrupted; here the VAEs decode it.")
+        return msg("The picture that you saw was decoded roughly, since it was interrupted; here the VAEs decode it.")
     if p.restore_faces:
-        return say("Faces were restored after the picture had been decoded; here it is without that.")
+        return msg("Faces were restored after the picture had been decoded; here it is without that.")
     if _has(p, "color_corrections", place):
-        return say("Colours were corrected after the picture had been decoded; here it is without that.")
+        return msg("Colours were corrected after the picture had been decoded; here it is without that.")
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ....choice import AUTOMATIC, BUILTIN
 from ....errors import DiskError, RefusedError
-from ....sentences import Sentence, say
+from ....messages import Message, msg
 from .. import host_values
 
 SECTION = ("vae_manager", "VAE Manager")
@@ -109,11 +109,11 @@ def write(name: str, value: Any) -> None:
         opts.save(file)
     except (AssertionError, RuntimeError) as error:
         raise RefusedError(
-            say("The WebUI does not allow this setting to be changed ({reason}).", reason=str(error))
+            msg("The WebUI does not allow this setting to be changed ({reason}).", reason=str(error))
         ) from error
     except OSError as error:
         raise DiskError(
-            say(
+            msg(
                 "{path} cannot be written: {reason}. The change holds until the WebUI ends.",
                 path=file,
                 reason=error.strerror or error,
@@ -121,15 +121,15 @@ def write(name: str, value: Any) -> None:
         ) from error
 
 
-def frozen(name: str) -> Sentence | None:
+def frozen(name: str) -> Message | None:
     """Which flag of the WebUI freezes this option; None when none does (options.py:88-107)."""
     if host_values.flag("freeze_settings", False):
-        return say("The WebUI was started with --freeze-settings: settings cannot be changed here.")
+        return msg("The WebUI was started with --freeze-settings: settings cannot be changed here.")
     if name in _words("freeze_specific_settings"):
-        return say("The WebUI was started with --freeze-specific-settings: this setting cannot be changed here.")
+        return msg("The WebUI was started with --freeze-specific-settings: this setting cannot be changed here.")
     info = host_values.option_info(name)
     if info is not None and info.section and info.section[0] in _words("freeze_settings_in_sections"):
-        return say("The WebUI was started with --freeze-settings-in-sections: this setting cannot be changed here.")
+        return msg("The WebUI was started with --freeze-settings-in-sections: this setting cannot be changed here.")
     return None
 
 

@@ -27,7 +27,7 @@ from modules import patches
 
 from ....errors import RefusedError, VaeManagerError
 from ....infotext import Named
-from ....sentences import Sentence, say
+from ....messages import Message, msg
 from ....service import Service, the_service
 from ...faults import FAULTS, marked
 from ...pasted_pictures import paste
@@ -86,8 +86,8 @@ def is_of(source: ModuleType, function: Function) -> bool:
     return getattr(function, SOURCE, None) is vars(source)
 
 
-def guard_of(patch: Patch) -> Sentence:
-    return say("The guard of “{name}”", name=patch.name)
+def guard_of(patch: Patch) -> Message:
+    return msg("The guard of “{name}”", name=patch.name)
 
 
 def refuse_pickles(*paths: str | None, harmless: tuple[str, ...] = READ_WITHOUT_UNPICKLING) -> None:
@@ -98,7 +98,7 @@ def refuse_pickles(*paths: str | None, harmless: tuple[str, ...] = READ_WITHOUT_
     for path in paths:
         if path is not None and not str(path).lower().endswith(harmless):
             raise RefusedError(
-                say(
+                msg(
                     "{file} was not loaded: the extension's own reader does not work on this WebUI, and another one "
                     "could run what is in the file. The VAE in use is unchanged. A .safetensors file can be loaded.",
                     file=str(path),
@@ -176,8 +176,8 @@ def _process_images(host: Any, original: Function) -> Function:
         try:
             return original(p)
         except VaeManagerError as error:
-            logger.warning("%s", error.sentence)
-            return _told(p, str(error.sentence))
+            logger.warning("%s", error.message)
+            return _told(p, str(error.message))
 
     return process_images
 

@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary
 
 from ....errors import IntegrityError, RefusedError, VaeManagerError
 from ....files import Identity, TensorTable, identity_of
-from ....sentences import Sentence, say
-from ....swap import LatentTest, Swapper, builtin_of, latent_test, places, sample_picture, table_of
+from ....messages import Message, msg
+from ....swap import LatentTest, Swapper, builtin_of, latent_test, named_tensors, sample_picture, table_of
 from ....swap.weights import Tensors, fitted
 from ..host_values import Refusal, Swap
 from . import checkpoint_metadata
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Books(Protocol):
+class VaeState(Protocol):
     def module(self, model: Any) -> torch.nn.Module | None:
         """What decodes; None for a moment, while some models load."""
         ...
@@ -55,7 +55,7 @@ class Books(Protocol):
         """The WebUI has just put the checkpoint's own weights into `model`."""
         ...
 
-    def heal(self, model: Any) -> bool:
+    def repair(self, model: Any) -> bool:
         """Undo what a load of the WebUI's own that raised has left; True where the weights may be a mixture.
 
         Never called while a checkpoint is being loaded.
@@ -75,7 +75,7 @@ class Books(Protocol):
         ...
 
     @property
-    def notice(self) -> Sentence | None:
+    def notice(self) -> Message | None:
         """What is unusual about how VAEs run now."""
         ...
 
@@ -87,21 +87,21 @@ class LoadedVae:
     """One for the process. Methods that change a model are called only while nothing else uses it: under the queue
     lock, or from inside a generation that holds it."""
 
-    def __init__(self, swapper: Swapper, books: Books) -> None:
+    def __init__(self, swapper: Swapper, vae_state: VaeState) -> None:
         self._swapper = swapper
-        self._books = books
+        self._books = vae_state
         self._tables: WeakKeyDictionary[Any, TensorTable] = WeakKeyDictionary()
         """By module: it is asked for at each look of the page."""
         self.last: Swap | None = None
         """The last swap that was done, for people to read."""
         self.refusal: Refusal | None = None
         """Of the last VAE that the setting has asked for."""
-        self._passing: Sentence | None = None
+        self._passing: Message | None = None
         """Why a picture was not given the VAE that it asked for; until the next swap."""
         self._serials = itertools.count(1)
 
     @property
-    def notice(self) -> Sentence | None:
+    def notice(self) -> Message | None:
         """What is worth knowing of the VAE in use, and of what the last picture asked for."""
         return self._passing or self._books.notice
 
@@ -152,7 +152,7 @@ class LoadedVae:
             raise
         except Exception as error:
             refusal = IntegrityError(
-                say(
+                msg(
                     "{file} could not be put into the model ({error}). The VAE that was in use before still is.",
                     file=_name(path),
                     error=f"{type(error).__name__}: {error}"[:300],
@@ -172,7 +172,7 @@ class LoadedVae:
         """
         module = self._module(model)
         with self._books.touching(), self._books.running(model) as device:
-            inside = {name: place.data for name, place in places(module).items()}
+            inside = {name: place.data for name, place in named_tensors(module).items()}
             own, candidate = (self.borrow(model, vae) or inside for vae in (None, path))
             return latent_test(module, own, candidate, sample_picture().to(device))
 
@@ -182,7 +182,7 @@ class LoadedVae:
         if module is None:
             return None
         if module not in self._tables:
-            self._tables[module] = table_of(places(module))
+            self._tables[module] = table_of(named_tensors(module))
         return self._tables[module]
 
     def borrow(self, model: Any, path: str | None) -> Tensors | None:
@@ -195,7 +195,7 @@ class LoadedVae:
             if path is not None:
                 return self._swapper.borrow(Path(path), module, dtype)
             own = self._books.own(model) or self._books.read_own(model)
-            return {name: fitted(own[name], place, dtype) for name, place in places(module).items()}
+            return {name: fitted(own[name], place, dtype) for name, place in named_tensors(module).items()}
 
     def shrink_kept(self) -> None:
         """Drop what is kept beyond the bound: it may have become smaller."""
@@ -205,13 +205,13 @@ class LoadedVae:
         """Drop the weights of a file that is gone and not chosen."""
         self._swapper.forget_file(path)
 
-    def heal(self, model: Any) -> bool:
+    def repair(self, model: Any) -> bool:
         """Undo what a load of the WebUI's own that raised has left.
 
         True where it was so: the weights may be a mixture of two VAEs then, and have to be put in anew. Never while a
         checkpoint is being loaded.
         """
-        if not self._books.heal(model):
+        if not self._books.repair(model):
             return False
         self._forget(model)
         return True
@@ -227,7 +227,7 @@ class LoadedVae:
         module = self._books.module(model)
         if module is None:
             raise RefusedError(
-                say("The loaded checkpoint has no VAE of its own, and without one this WebUI can put none into it.")
+                msg("The loaded checkpoint has no VAE of its own, and without one this WebUI can put none into it.")
             )
         return module
 
@@ -267,20 +267,20 @@ class LoadedVae:
         self._swapper.keep(displaced)
         return kept is not None
 
-    def note_refusal(self, path: str, sentence: Sentence, *, anew: bool = False) -> None:
+    def note_refusal(self, path: str, message: Message, *, anew: bool = False) -> None:
         """Remember why the file at `path` was not taken, and warn in the console. The same once more is no news, unless
         a person has asked for it `anew`."""
         known = self.refusal
-        if not anew and known is not None and (known.path, known.sentence) == (path, sentence):
+        if not anew and known is not None and (known.path, known.message) == (path, message):
             return
-        self.refusal = Refusal(path, sentence, next(self._serials))
-        logger.warning("%s", sentence)
+        self.refusal = Refusal(path, message, next(self._serials))
+        logger.warning("%s", message)
 
     def _note(self, path: str | None, error: VaeManagerError, by_setting: bool) -> None:
         if by_setting and path is not None:
-            self.note_refusal(path, error.sentence)
+            self.note_refusal(path, error.message)
         else:
-            self._passing = error.sentence
+            self._passing = error.message
             logger.warning("%s", error)
 
     def _has_gone_in(self, path: str | None) -> None:
@@ -294,5 +294,5 @@ def _absolute(path: str) -> str:
     return str(Path(path).absolute())
 
 
-def _name(path: str | None) -> str | Sentence:
-    return Path(path).name if path is not None else say("Built-in")
+def _name(path: str | None) -> str | Message:
+    return Path(path).name if path is not None else msg("Built-in")

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from modules import sd_models, sd_vae
 from modules_forge import main_entry
 
-from ....choice import AUTOMATIC, BUILTIN, Choice, Situation
+from ....choice import AUTOMATIC, BUILTIN, Choice, ResolutionContext
 from ....library import scan
+from ....messages import Message, msg
 from ....records.verdict import VaeSignature
-from ....sentences import Sentence, say
 from .. import host_values
 from ..common import checkpoint_metadata, options, patches
 from ..common.adapter import FamilyWebUI
-from ..host_values import Act, InUse
+from ..host_values import InUse, Permission
 from . import detection, modules_list
 from .detection import OPTION, family_of, signature_of
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ....service import Service
     from ..common.comparing import FamilyComparing
     from ..common.vae_state import LoadedVae
-    from .load_hooks import WaysIn
+    from .load_hooks import LoadHooks
 
 CARD_KEY = "vae_te"
 """Of a checkpoint's card: its VAE and text encoders, by base names; "Built in" for none."""
@@ -54,15 +54,15 @@ class Forge(FamilyWebUI):
         return modules_list.capability()
 
     @functools.cached_property
-    def ways_in(self) -> WaysIn:
+    def load_hooks(self) -> LoadHooks:
         """What reads files waits for the first model: the WebUI's start is not it."""
-        from .load_hooks import WaysIn
+        from .load_hooks import LoadHooks
 
-        return WaysIn(self)
+        return LoadHooks(self)
 
     @property
     def vae(self) -> LoadedVae:
-        return self.ways_in.vae
+        return self.load_hooks.vae
 
     @functools.cached_property
     def comparing(self) -> FamilyComparing:
@@ -83,12 +83,12 @@ class Forge(FamilyWebUI):
             if any(Path(path).is_relative_to(folder) for folder in self.vae_folders()) and modules_list.is_vae(path)
         }
 
-    def reason_against(self, name: str) -> Sentence | None:
+    def reason_against(self, name: str) -> Message | None:
         path = modules_list.found(name)
         if path is None or not Path(path).is_file():
             return None
         reason = modules_list.refusal(Path(path))
-        return reason if reason is not None else say("{file} is a text encoder, not a VAE.", file=name)
+        return reason if reason is not None else msg("{file} is a text encoder, not a VAE.", file=name)
 
     def lists(self) -> Sequence[dict[str, str]]:
         """X/Y/Z knows the names of A1111's alone."""
@@ -106,7 +106,7 @@ class Forge(FamilyWebUI):
 
     # The choice
 
-    def choice_frozen(self) -> Sentence | None:
+    def choice_frozen(self) -> Message | None:
         return options.frozen(OPTION)
 
     def chosen_path(self) -> str | None:
@@ -129,12 +129,12 @@ class Forge(FamilyWebUI):
             options.write("sd_vae", choice.word)
         for option in detection.options_of_modules():
             options.write(option, files)
-        self.ways_in.note(files)
+        self.load_hooks.note(files)
 
     def apply(self, model: Any, choice: Choice) -> bool:
-        return self.ways_in.apply(model, choice)
+        return self.load_hooks.apply(model, choice)
 
-    def situation(self, choice: Choice, model: Any) -> Situation:
+    def situation(self, choice: Choice, model: Any) -> ResolutionContext:
         """Forge takes no VAE by its name alone, and nobody's pictures are to change by that."""
         return replace(super().situation(choice, model), vae_path=None, near_names=False)
 
@@ -156,9 +156,9 @@ class Forge(FamilyWebUI):
 
     # The page
 
-    def refusal(self, act: Act, *, remote: bool = False) -> Sentence | None:
-        if act is Act.CHANGE_QUICK_SETTINGS:
-            return say("Forge shows the VAE by itself, in the row at the top of every page.")
+    def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
+        if act is Permission.CHANGE_QUICK_SETTINGS:
+            return msg("Forge shows the VAE by itself, in the row at the top of every page.")
         return super().refusal(act, remote=remote)
 
     # The model

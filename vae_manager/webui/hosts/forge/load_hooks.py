@@ -48,7 +48,7 @@ from modules_forge import main_entry
 from ....choice import Choice, Rule
 from ....errors import RefusedError, VaeManagerError
 from ....files import inspect
-from ....sentences import Sentence
+from ....messages import Message
 from ....service import the_service
 from ....swap import Swapper, read_every_tensor, read_vae
 from ..common import options, patches
@@ -57,7 +57,7 @@ from ..common.vae_state import LoadedVae
 from ..host_values import Refusal
 from .detection import READ_WITHOUT_UNPICKLING
 from .modules_list import Modules, found, is_encoder, is_left_to_the_host, is_vae, refusal, sort_out
-from .vae_state import ForgeBooks, has_own_vae
+from .vae_state import ForgeVaeState, has_own_vae
 
 if TYPE_CHECKING:
     from .adapter import Forge
@@ -66,12 +66,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class WaysIn:
+class LoadHooks:
     def __init__(self, host: Forge) -> None:
         self._host = host
-        self.books = ForgeBooks()
+        self.vae_state = ForgeVaeState()
         swapper = Swapper(options.memory_for_vaes, options.memory_on_device, host.capability, host.note_damage)
-        self.vae = LoadedVae(swapper, self.books)
+        self.vae = LoadedVae(swapper, self.vae_state)
         self._model: weakref.ref[Any] | None = None
         """The one that was loaded last."""
         self._frame = ""
@@ -112,7 +112,7 @@ class WaysIn:
                 continue
             if self._host.override.is_by(Path(path).name):
                 raise error
-            self.vae.note_refusal(path, error.sentence, anew=True)
+            self.vae.note_refusal(path, error.message, anew=True)
             if not is_encoder(path) and (present := self._host.chosen_path()) is not None:
                 kept.append(present)
         return list(dict.fromkeys(kept))
@@ -176,7 +176,7 @@ class WaysIn:
             return False
         self._know(model, _frame(wanted, modules, handed))  # loaded by Forge alone, before the guards were there
         path = modules.vaes[-1] if modules.vaes else None
-        self.books.write(model, path, None, self.books.dtype(model, path))
+        self.vae_state.write(model, path, None, self.vae_state.dtype(model, path))
         return True
 
     def _load(
@@ -207,7 +207,7 @@ class WaysIn:
         self.vae.fresh(model)
         self._know(model, _frame(wanted, modules, handed))
         if handed is not None:
-            self.books.write(model, handed, None, self.books.dtype(model, handed))
+            self.vae_state.write(model, handed, None, self.vae_state.dtype(model, handed))
 
     def _handed(self, wanted: Mapping[str, Any], modules: Modules) -> str | None:
         """The VAE that Forge has to load itself: of another kind, or for a checkpoint that has none. Mostly none."""
@@ -262,7 +262,7 @@ def _frame(wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> s
     return str({**wanted, "additional_modules": (*modules.others, *kept)})
 
 
-def _broken(path: Path) -> Sentence | None:
+def _broken(path: Path) -> Message | None:
     """Return why a checkpoint cannot be loaded: it cannot be read, or would run code. Forge renames such a file
     (modules_forge/patch_basic.py)."""
     inspection = inspect(path)
@@ -287,7 +287,7 @@ def all_patches() -> Iterator[Patch]:
 def _forge_model_reload(host: Forge, original: Function) -> Function:
     @torch.inference_mode()
     def forge_model_reload() -> tuple[Any, bool]:
-        return host.ways_in.reload(original)
+        return host.load_hooks.reload(original)
 
     return forge_model_reload
 
@@ -318,11 +318,11 @@ def _modules_change(host: Forge, original: Function) -> Function:
         if saved and host.is_echo(module_values):  # only the page has it saved at once
             return False
         refusal = host.vae.refusal
-        accepted = host.ways_in.accept(module_values)
-        with host.ways_in.keeping_the_chosen(accepted):
+        accepted = host.load_hooks.accept(module_values)
+        with host.load_hooks.keeping_the_chosen(accepted):
             changed: bool = original(accepted, *args, **kwargs)
         if changed:
-            host.ways_in.changed(refusal)
+            host.load_hooks.changed(refusal)
             host.follow_at_once()
         return changed
 
@@ -342,7 +342,7 @@ def _refresh_model_loading_parameters(host: Forge, original: Function) -> Functi
 def _load_torch_file(host: Forge, original: Function) -> Function:
     def load_torch_file(ckpt: str, *args: Any, **kwargs: Any) -> Any:
         """Neo's gives the file's metadata too, if it is asked for them."""
-        tensors = host.ways_in.read_module(ckpt)
+        tensors = host.load_hooks.read_module(ckpt)
         if tensors is None:
             return original(ckpt, *args, **kwargs)
         return (tensors, {}) if kwargs.get("return_metadata") else tensors

@@ -20,8 +20,8 @@ from ....errors import VaeManagerError
 from ....files import FileRecord, Identity, identity_of, inspect
 from ....files.layouts import canonical
 from ....infotext import Named
+from ....messages import Message, msg
 from ....records.verdict import FORGE, NEO, HostCapability, Refused, obstacle_of, verdict
-from ....sentences import Sentence, say
 from ....service import Service
 from ...pasted_pictures import paste
 from ..common import options, patches
@@ -78,7 +78,7 @@ def is_left_to_the_host(path: str) -> bool:
     return identity is not None and _layout(identity) in capability().own_layouts
 
 
-def refusal(path: Path) -> Sentence | None:
+def refusal(path: Path) -> Message | None:
     """Return why Forge's loader does not get a file of the list; it gets text encoders, and VAEs that can be read.
 
     The loader recognises a file by single tensors in it, and leaves out or mixes in unknown ones.
@@ -94,20 +94,20 @@ def refusal(path: Path) -> Sentence | None:
         answer = verdict(record, capability())
         obstacle = obstacle_of(answer)
         if isinstance(answer, Refused):
-            return answer.reason.sentence
+            return answer.reason.message
         if obstacle is not None:
-            return obstacle.sentence
+            return obstacle.message
     return _kind(record)
 
 
-def _kind(record: FileRecord) -> Sentence:
+def _kind(record: FileRecord) -> Message:
     """Return what a file is that is neither a VAE nor a text encoder, and where it belongs if that is known."""
     name = record.path.name
     if record.layout == "lora":
-        return say("{file} is a LoRA. It is not used here: a LoRA is named in the prompt.", file=name)
+        return msg("{file} is a LoRA. It is not used here: a LoRA is named in the prompt.", file=name)
     if record.tensors and _EMBEDDINGS.issuperset(record.tensors):
-        return say("{file} is an embedding. It is not used here: an embedding is named in the prompt.", file=name)
-    return say("{file} is neither a VAE nor a text encoder that is known. It is not used.", file=name)
+        return msg("{file} is an embedding. It is not used here: an embedding is named in the prompt.", file=name)
+    return msg("{file} is neither a VAE nor a text encoder that is known. It is not used.", file=name)
 
 
 def ignored(files: Iterable[str]) -> tuple[Ignored, ...]:
@@ -119,12 +119,12 @@ def ignored(files: Iterable[str]) -> tuple[Ignored, ...]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _refusal(identity: Identity) -> Sentence | None:
+def _refusal(identity: Identity) -> Message | None:
     """As `refusal`, which reads the file; the page asks often."""
     try:
         return refusal(Path(identity.path))
     except VaeManagerError as error:
-        return error.sentence
+        return error.message
 
 
 def has_vae(record: FileRecord) -> bool:

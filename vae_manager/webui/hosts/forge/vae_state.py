@@ -23,8 +23,8 @@ from ....compare import Model
 from ....errors import RefusedError
 from ....files import Identity, identity_of, inspect
 from ....files.layouts import Renamed, canonical
-from ....sentences import Sentence, say
-from ....swap import places
+from ....messages import Message, msg
+from ....swap import named_tensors
 from ....swap.weight_reader import read_renamed
 from ....swap.weights import Tensors
 
@@ -38,13 +38,13 @@ class _Entry:
     own: Tensors | None
 
 
-class ForgeBooks:
+class ForgeVaeState:
     def __init__(self) -> None:
         self._entries: WeakKeyDictionary[Any, _Entry] = WeakKeyDictionary()
         """By model."""
 
     @property
-    def notice(self) -> Sentence | None:
+    def notice(self) -> Message | None:
         return None
 
     def module(self, model: Any) -> torch.nn.Module | None:
@@ -84,7 +84,7 @@ class ForgeBooks:
     def start_over(self, model: Any) -> None:
         self._entries.pop(model, None)
 
-    def heal(self, model: Any) -> bool:
+    def repair(self, model: Any) -> bool:
         return False  # a load of Forge's own that raises leaves no model at all
 
     def touching(self) -> AbstractContextManager[Any]:
@@ -99,10 +99,10 @@ class ForgeBooks:
 
     def read_own(self, model: Any) -> Tensors:
         file = Path(model.sd_checkpoint_info.filename)
-        renamed, wanted = own_vae(file), places(model.forge_objects.vae.first_stage_model)
+        renamed, wanted = own_vae(file), named_tensors(model.forge_objects.vae.first_stage_model)
         if renamed is None or not wanted.keys() <= renamed.tensors.keys():
             raise RefusedError(
-                say("{file} brings no VAE of its own: choose a VAE file. The VAE in use is unchanged.", file=file.name)
+                msg("{file} brings no VAE of its own: choose a VAE file. The VAE in use is unchanged.", file=file.name)
             )
         return read_renamed(file, {name: renamed.tensors[name] for name in wanted}).tensors
 
@@ -124,7 +124,7 @@ def own_vae(checkpoint: Path) -> Renamed | None:
 
 
 class ForgeDecoding:
-    def mend(self) -> None:
+    def repair(self) -> None:
         pass  # a load that failed leaves no model
 
     @contextmanager

@@ -27,7 +27,7 @@ from ..common import options, patches
 from ..common.patches import Function, Patch
 
 if TYPE_CHECKING:
-    from ..a1111.load_hooks import WaysIn
+    from ..a1111.load_hooks import LoadHooks
     from ..common.comparing import FamilyComparing
 
 
@@ -51,7 +51,7 @@ def _load_model(host: ReForge, original: Function) -> Function:
         before = host.model()
         model = original(*args, **kwargs)
         if model is not None and model is not before:
-            host.ways_in.reload(model)
+            host.load_hooks.reload(model)
         return model
 
     return load_model
@@ -100,11 +100,11 @@ class ReForge(A1111):
         """The WebUI's own ways of loading a VAE were not guarded for a time: what it notes of the VAE may be wrong."""
 
     @functools.cached_property
-    def ways_in(self) -> WaysIn:
-        from ..a1111.load_hooks import WaysIn
-        from .vae_state import ReForgeBooks
+    def load_hooks(self) -> LoadHooks:
+        from ..a1111.load_hooks import LoadHooks
+        from .vae_state import ReForgeVaeState
 
-        return WaysIn(self, ReForgeBooks(self))
+        return LoadHooks(self, ReForgeVaeState(self))
 
     @functools.cached_property
     def comparing(self) -> FamilyComparing:

@@ -20,8 +20,8 @@ from ....compare import Model
 from ....errors import IntegrityError, VaeManagerError
 from ....files import read_contents
 from ....files.layouts import Source, canonical
-from ....sentences import Sentence, say
-from ....swap import places, read_renamed
+from ....messages import Message, msg
+from ....swap import named_tensors, read_renamed
 from ....swap.weights import Tensors
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ OWN_NAMES = ("base_vae", "loaded_vae_file")
 """Those that a model has too."""
 
 
-class ReForgeBooks:
-    notice: Sentence | None = None
+class ReForgeVaeState:
+    notice: Message | None = None
 
     def __init__(self, host: ReForge) -> None:
         self._host = host
@@ -86,7 +86,7 @@ class ReForgeBooks:
     def start_over(self, model: Any) -> None:
         model.base_vae = model.loaded_vae_file = None
 
-    def heal(self, model: Any) -> bool:
+    def repair(self, model: Any) -> bool:
         """A load of the WebUI's own that failed leaves no trace in its books, nor does one that worked leave the
         checkpoint's own VAE in them (sd_vae.py:55): after a time without guards it is read once more."""
         if not self._host.unwatched:
@@ -94,7 +94,7 @@ class ReForgeBooks:
         with suppress(VaeManagerError):  # the checkpoint's file has gone: then the books are all there is
             own = self.read_own(model)
             module = self.module(model)
-            if module is None or not _has_shapes_of(places(module), own):
+            if module is None or not _has_shapes_of(named_tensors(module), own):
                 sd_vae._load_vae_dict(model, dict(own))  # which makes a wrapper of the right shape
             sd_vae.base_vae = model.base_vae = own
             sd_vae.checkpoint_info = model.sd_checkpoint_info
@@ -123,7 +123,7 @@ def wrapper_of(model: Any) -> Any:
 def _vae_in(checkpoint: Path) -> Mapping[str, Source]:
     found = canonical(read_contents(checkpoint).tensors)
     if found is None:
-        raise IntegrityError(say("{file} has no VAE in it that the WebUI knows.", file=checkpoint.name))
+        raise IntegrityError(msg("{file} has no VAE in it that the WebUI knows.", file=checkpoint.name))
     return found.tensors
 
 
@@ -141,7 +141,7 @@ class ReForgeDecoding:
     def __init__(self, host: ReForge) -> None:
         self._host = host
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         if self._host.unwatched:
             self._host.before_generation()
 

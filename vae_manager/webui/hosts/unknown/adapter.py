@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ....choice import AUTOMATIC, Choice
 from ....errors import RefusedError
 from ....library import scan
-from ....sentences import Sentence, say
+from ....messages import Message, msg
 from .. import host_values
 from ..common.adapter import FamilyWebUI
 from ..host import Comparing, NoComparing
-from ..host_values import Act, lacking_here
+from ..host_values import Permission, lacking_here
 
 if TYPE_CHECKING:
     from ....service import Service
@@ -47,9 +47,9 @@ class UnknownWebUI(FamilyWebUI):
         return latents
 
     @property
-    def why_not(self) -> Sentence:
+    def why_not(self) -> Message:
         """The reason why no VAE can be put into the model here."""
-        return say(
+        return msg(
             "VAE Manager does not know this WebUI, or this version of it: it lacks {names}. VAEs can be fetched and "
             "looked at here; choose them in the WebUI's own settings.",
             names=", ".join(self._lacking) or "—",
@@ -74,11 +74,11 @@ class UnknownWebUI(FamilyWebUI):
     def add_new_files(self) -> None:
         pass
 
-    def choice_frozen(self) -> Sentence | None:
+    def choice_frozen(self) -> Message | None:
         return self.why_not
 
-    def refusal(self, act: Act, *, remote: bool = False) -> Sentence | None:
-        if act is Act.CHANGE_QUICK_SETTINGS:
+    def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
+        if act is Permission.CHANGE_QUICK_SETTINGS:
             return self.why_not
         return super().refusal(act, remote=remote)
 

@@ -8,9 +8,9 @@ from html import escape
 from typing import Final
 
 from ....errors import RefusedError
-from ....jobs import JobState, JobView, Wish
-from ....sentences import Sentence, say
-from ...translation import Words, plain
+from ....jobs import JobState, JobView, PendingCommand
+from ....messages import Message, msg
+from ...translation import Translator, plain
 
 __all__ = ["Question"]
 
@@ -18,40 +18,40 @@ __all__ = ["Question"]
 class Question(RefusedError):
     """Nothing was done: `action` does it, once a person has clicked `label`."""
 
-    def __init__(self, sentence: Sentence, label: Sentence, action: dict[str, object]) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: Message, label: Message, action: dict[str, object]) -> None:
+        super().__init__(message)
         self.label = label
         self.action = action
 
 
-def progress_text(job: JobView, words: Words) -> str:
+def progress_text(job: JobView, translate: Translator) -> str:
     """How a download stands: its place, its phase, or amount, speed and time left."""
-    return " · ".join(part if isinstance(part, str) else words(part) for part in _parts(job, words))
+    return " · ".join(part if isinstance(part, str) else translate(part) for part in _parts(job, translate))
 
 
-def _parts(job: JobView, words: Words) -> list[Sentence | str]:
+def _parts(job: JobView, translate: Translator) -> list[Message | str]:
     amount_done = _amount_done(job) if job.done else None
     if job.state is JobState.PAUSED:
-        return [say("Paused"), *([amount_done] if amount_done is not None else [])]
+        return [msg("Paused"), *([amount_done] if amount_done is not None else [])]
     if job.state is JobState.WAITING:
         if job.place is not None and job.place > 1:
-            return [say("Waiting: number {place} in the queue", place=job.place)]
-        return [say("Waiting for its turn")]
-    if job.wish is Wish.STOP:
-        return [say("Cancelling …")]
-    if job.wish is Wish.PAUSE:
-        return [say("Pausing …")]
+            return [msg("Waiting: number {place} in the queue", place=job.place)]
+        return [msg("Waiting for its turn")]
+    if job.wish is PendingCommand.STOP:
+        return [msg("Cancelling …")]
+    if job.wish is PendingCommand.PAUSE:
+        return [msg("Pausing …")]
     phases = {
-        "resolving": say("Looking for the file …"),
-        "resuming": say("Checking what is here already …"),
-        "proving": say("Checking every byte …"),
-        "publishing": say("Putting it in place …"),
+        "resolving": msg("Looking for the file …"),
+        "resuming": msg("Checking what is here already …"),
+        "proving": msg("Checking every byte …"),
+        "publishing": msg("Putting it in place …"),
     }
     if job.phase == "waiting":
         return [_others(job)]
     if job.phase in phases or not job.phase:
         return [phases.get(job.phase, phases["resolving"])]
-    parts: list[Sentence | str] = [_amount_done(job)]
+    parts: list[Message | str] = [_amount_done(job)]
     if job.speed is not None:
         parts.append(f"{amount(round(job.speed))}/s")
     if job.seconds_left is not None:
@@ -59,17 +59,17 @@ def _parts(job: JobView, words: Words) -> list[Sentence | str]:
     return parts
 
 
-def _amount_done(job: JobView) -> Sentence | str:
+def _amount_done(job: JobView) -> Message | str:
     if not job.total:
         return amount(job.done)
-    return say("{done} of {total}", done=amount(job.done), total=amount(job.total))
+    return msg("{done} of {total}", done=amount(job.done), total=amount(job.total))
 
 
-def _others(job: JobView) -> Sentence:
+def _others(job: JobView) -> Message:
     """Another process on this machine, or on the shared folder, has it; this one takes what comes of it."""
     if not job.total:
-        return say("Another program is fetching it; {done} are there.", done=amount(job.done))
-    return say(
+        return msg("Another program is fetching it; {done} are there.", done=amount(job.done))
+    return msg(
         "Another program is fetching it; {done} of {total} are there.", done=amount(job.done), total=amount(job.total)
     )
 
@@ -86,30 +86,30 @@ def amount(count: int) -> str:
     return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
 
 
-def time_left(seconds: float) -> Sentence:
+def time_left(seconds: float) -> Message:
     """As fine as it is meant: half a second in twenty would be a lie of its own."""
     if seconds < 19.95:
-        return say("{count} s left", count=f"{max(0.1, seconds):.1f}")
+        return msg("{count} s left", count=f"{max(0.1, seconds):.1f}")
     if seconds < 120:
-        return say("{count} s left", count=round(seconds))
+        return msg("{count} s left", count=round(seconds))
     if seconds < 1200:
         minutes, rest = divmod(5 * round(seconds / 5), 60)
-        return say("{minutes} min {seconds} s left", minutes=minutes, seconds=rest)
+        return msg("{minutes} min {seconds} s left", minutes=minutes, seconds=rest)
     if seconds < 7200:
-        return say("{count} min left", count=round(seconds / 60))
+        return msg("{count} min left", count=round(seconds / 60))
     hours, minutes = divmod(round(seconds / 60), 60)
-    return say("{hours} h {minutes} min left", hours=hours, minutes=minutes)
+    return msg("{hours} h {minutes} min left", hours=hours, minutes=minutes)
 
 
-def time_taken(seconds: float) -> Sentence:
+def time_taken(seconds: float) -> Message:
     if seconds < 10:
-        return say("{count} s", count=f"{seconds:.1f}")
+        return msg("{count} s", count=f"{seconds:.1f}")
     if seconds < 120:
-        return say("{count} s", count=round(seconds))
-    return say("{count} min", count=round(seconds / 60))
+        return msg("{count} s", count=round(seconds))
+    return msg("{count} min", count=round(seconds / 60))
 
 
-FINE, LOOK, BROKEN = "fine", "look", "broken"
+INFO, WARNING, ERROR = "fine", "look", "broken"
 """Three kinds of lines; each has a sign and a word beside its colour."""
 
 
@@ -127,9 +127,9 @@ def preview(key: str, *, large: bool = False) -> str:
     return f'<img class="{kind}" src="./vae-manager/preview/{key}" alt="" loading="lazy" decoding="async">'
 
 
-def copy_button(sha256: str, name: str, words: Words, *, shown: str) -> str:
+def copy_button(sha256: str, name: str, translate: Translator, *, shown: str) -> str:
     """Copies a hash; it shows the first digits, or all of them."""
-    label, done = escape(words(say("Copy SHA-256"))), escape(words(say("copied")))
+    label, done = escape(translate(msg("Copy SHA-256"))), escape(translate(msg("copied")))
     spoken = f"{label} {escape(shown)} — {escape(name)}"
     return (
         f'<button type="button" class="vm-copy" data-vae-copy="{escape(sha256)}" data-vae-copied="{done}" '
@@ -141,13 +141,13 @@ def paragraph(inner: str) -> str:
     return f'<p class="vm-line">{inner}</p>'
 
 
-def line(kind: str, text: str, words: Words, after: str = "") -> str:
+def line(kind: str, text: str, translate: Translator, after: str = "") -> str:
     sign, word = {
-        FINE: ("…", say("In progress")),
-        LOOK: ("!", say("Warning")),
-        BROKEN: ("✗", say("Problem")),
+        INFO: ("…", msg("In progress")),
+        WARNING: ("!", msg("Warning")),
+        ERROR: ("✗", msg("Problem")),
     }[kind]
-    label = escape(words(word))
+    label = escape(translate(word))
     return (
         f'<p class="vm-line vm-{kind}"><span class="vm-sign" role="img" aria-label="{label}">{sign}</span>'
         f"{escape(plain(text))}{after}</p>"
@@ -158,21 +158,21 @@ def badge(sign: str, text: str) -> str:
     return f'<span class="vm-badge"><span aria-hidden="true">{sign}</span> {escape(text)}</span>'
 
 
-def question(asked: Question, words: Words) -> str:
+def question(asked: Question, translate: Translator) -> str:
     """A question, with the button that is the answer to it."""
-    after = button(words(asked.label), asked.action, "answer") + _close(words)
-    return f'<div role="alert">{line(LOOK, words(asked.sentence), words, after)}</div>'
+    after = button(translate(asked.label), asked.action, "answer") + _close(translate)
+    return f'<div role="alert">{line(WARNING, translate(asked.message), translate, after)}</div>'
 
 
-def answer(sentence: Sentence, words: Words, *, can_close: bool = False) -> str:
+def answer(message: Message, translate: Translator, *, can_close: bool = False) -> str:
     """What a click could not do, and why; read out by screen readers as it appears."""
-    close = _close(words) if can_close else ""
-    return f'<div role="alert">{line(BROKEN, words(sentence), words, close)}</div>'
+    close = _close(translate) if can_close else ""
+    return f'<div role="alert">{line(ERROR, translate(message), translate, close)}</div>'
 
 
-def _close(words: Words) -> str:
+def _close(translate: Translator) -> str:
     """Closes an answer that the browser alone keeps."""
-    label = escape(words(say("Hide this message")))
+    label = escape(translate(msg("Hide this message")))
     return f'<button type="button" class="vm-dismiss" data-vae-close aria-label="{label}" title="{label}">✕</button>'
 
 
@@ -202,9 +202,9 @@ def with_buttons(told: str, buttons: str) -> str:
     return f'<div class="vm-told">{told}<div class="vm-do">{buttons}</div></div>' if buttons else told
 
 
-def dismiss(action: dict[str, object], words: Words) -> str:
+def dismiss(action: dict[str, object], translate: Translator) -> str:
     """The small cross at the end of a line that has been read."""
-    label = escape(words(say("Hide this message")))
+    label = escape(translate(msg("Hide this message")))
     return (
         f'<button type="button" class="vm-dismiss" data-vae-do="{escape(json.dumps(action))}" '
         f'data-vae-key="{escape(" ".join(map(str, action.values())))}" aria-label="{label}" title="{label}">✕</button>'

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ....files import FileRecord
 from ....library.verification import Outcome, Verification
+from ....messages import Message, megabytes, msg
 from ....records.verdict import NETWORK_CODES, AskFirst, Refused, Usable, Verdict, obstacle_of
-from ....sentences import Sentence, megabytes, say
-from ...translation import Words, plain
+from ...translation import Translator, plain
 from ..library_view_model import HashState, Library, LibraryRow
 from ..vae_options import LOOK_ALIKE, can_use, family_label, needs_conversion
-from .components import LOOK, button, copy_button, file_name, line, paragraph, preview
+from .components import WARNING, button, copy_button, file_name, line, paragraph, preview
 from .library_table import compare_button, is_replaced, may_convert, may_use, use, use_converted
 
 METADATA_SHOWN = 12
@@ -23,170 +23,171 @@ TEXT_SHOWN = 400
 """Characters of one of them."""
 
 
-def file_details(library: Library, words: Words) -> str:
+def file_details(library: Library, translate: Translator) -> str:
     """The selected file; a hint where there is none."""
     row = library.selected
     if row is None:
-        return paragraph(f'<span class="vm-hint">{escape(words(say("Choose a file to see what it is.")))}</span>')
-    told = "".join(paragraph(escape(words(sentence))) for sentence in about(row, library))
+        return paragraph(f'<span class="vm-hint">{escape(translate(msg("Choose a file to see what it is.")))}</span>')
+    told = "".join(paragraph(escape(translate(message))) for message in about(row, library))
     return (
         f"{preview(row.key, large=True) if row.has_preview else ''}"
-        f'<h3 class="vm-title"><bdi>{file_name(row.name)}</bdi></h3>{told}{_problems(row, words)}'
-        f'<div data-vae-anchor="file {row.key}">{_actions(row, library, words)}</div>{_details(row, library, words)}'
+        f'<h3 class="vm-title"><bdi>{file_name(row.name)}</bdi></h3>{told}{_problems(row, translate)}'
+        f'<div data-vae-anchor="file {row.key}">{_actions(row, library, translate)}</div>'
+        f"{_details(row, library, translate)}"
     )
 
 
 # -- in three sentences --------------------------------------------------------------------------------------------
-def about(row: LibraryRow, library: Library) -> list[Sentence]:
+def about(row: LibraryRow, library: Library) -> list[Message]:
     """Return its kind, its fit, and how sure that is."""
     if row.record is None or row.answer is None:
-        return [say("It has not been looked at yet; that is being done.")]
+        return [msg("It has not been looked at yet; that is being done.")]
     return [_kind(row, row.record, row.answer), *_fit(row, row.record, row.answer, library), _sure(row)]
 
 
-def _kind(row: LibraryRow, record: FileRecord, answer: Verdict) -> Sentence:
+def _kind(row: LibraryRow, record: FileRecord, answer: Verdict) -> Message:
     family = record.family
     if row.entry is not None:
         if row.published:
-            return say("This is {vae}, byte for byte as it was published.", vae=row.entry.name)
-        return say("This is {vae} in another file: the same weights, in other bytes.", vae=row.entry.name)
+            return msg("This is {vae}, byte for byte as it was published.", vae=row.entry.name)
+        return msg("This is {vae} in another file: the same weights, in other bytes.", vae=row.entry.name)
     if isinstance(answer, Refused) and answer.reason.code not in NETWORK_CODES:
-        return say("This is no VAE that the WebUI can load.")
+        return msg("This is no VAE that the WebUI can load.")
     if row.twins:
-        return say("This has the same weights as {file}.", file=plain(row.twins[0]))
+        return msg("This has the same weights as {file}.", file=plain(row.twins[0]))
     if family.family is not None and record.is_family_own:
-        return say("You said that this is a VAE for {family}.", family=family_label(family.family))
+        return msg("You said that this is a VAE for {family}.", family=family_label(family.family))
     if family.family is not None and family.why == "yours by weights":
-        return say(
+        return msg(
             "You said of a file with the same weights that it is a VAE for {family}.",
             family=family_label(family.family),
         )
     if family.family is not None and family.why == "yours by encoder":
-        return say(
+        return msg(
             "This is probably a VAE for {family}: a guess, since you said so of a file with the same encoder.",
             family=family_label(family.family),
         )
     if family.family is not None and family.figure is not None:
-        return say(
+        return msg(
             "This is probably a VAE for {family}: a guess from the latent test, which gave {figure} dB.",
             family=family_label(family.family),
             figure=f"{family.figure:.1f}",
         )
     if family.family is not None:
-        return say("This is a VAE for {family} that the catalogue does not know.", family=family_label(family.family))
+        return msg("This is a VAE for {family} that the catalogue does not know.", family=family_label(family.family))
     if record.latent_channels is not None:
-        return say(
+        return msg(
             "This is a VAE with {count} latent channels that the catalogue does not know.", count=record.latent_channels
         )
-    return say("The catalogue does not know this file.")
+    return msg("The catalogue does not know this file.")
 
 
-def _fit(row: LibraryRow, record: FileRecord, answer: Verdict, library: Library) -> list[Sentence]:
+def _fit(row: LibraryRow, record: FileRecord, answer: Verdict, library: Library) -> list[Message]:
     """Return how it goes with the checkpoint. The reason of a refusal stands in a line of its own."""
     ours = library.in_use.family
     if row.in_use and row.was_changed:
         return [
-            say(
+            msg(
                 "It was in use before it was changed: its earlier weights are in the model. Use it again to load these."
             )
         ]
     if row.in_use:
-        return [say("It is in use: its weights are in the model.")]
+        return [msg("It is in use: its weights are in the model.")]
     if isinstance(answer, Refused):
         return []
-    questions = [answer.reason.sentence] if isinstance(answer, AskFirst) else []
+    questions = [answer.reason.message] if isinstance(answer, AskFirst) else []
     if needs_conversion(answer) and row.converted is not None:
-        return [say("It was converted: use {file}.", file=plain(row.converted.name))]
+        return [msg("It was converted: use {file}.", file=plain(row.converted.name))]
     if needs_conversion(answer):
-        converted = say("Converted, it can be used. That makes a second file beside it; this one stays as it is.")
+        converted = msg("Converted, it can be used. That makes a second file beside it; this one stays as it is.")
         return [*questions, converted]
     if questions:
         return questions
     if library.in_use.checkpoint is None:
-        return [say("No checkpoint is loaded, so whether it fits is not known yet.")]
+        return [msg("No checkpoint is loaded, so whether it fits is not known yet.")]
     if ours is None:
         return []
     if record.family.sure and record.family.family == ours:
-        return [say("It fits the loaded checkpoint.")]
+        return [msg("It fits the loaded checkpoint.")]
     if not isinstance(answer, Usable) or not answer.is_compared:
-        return [say("Its shapes were not compared with the loaded checkpoint, so whether it fits is not known.")]
-    return [say("Its shapes fit the loaded checkpoint; whether it was made for it, shapes cannot tell.")]
+        return [msg("Its shapes were not compared with the loaded checkpoint, so whether it fits is not known.")]
+    return [msg("Its shapes fit the loaded checkpoint; whether it was made for it, shapes cannot tell.")]
 
 
-def _sure(row: LibraryRow) -> Sentence:
+def _sure(row: LibraryRow) -> Message:
     if row.verification is not None and row.verification.is_right:
         return _verified(row.verification)
     if row.hash_state is HashState.PROVEN:
-        return say("Its SHA-256 is the published one.")
+        return msg("Its SHA-256 is the published one.")
     if row.hash_state is HashState.HASHING:
-        return say("Its SHA-256 is being worked out.")
+        return msg("Its SHA-256 is being worked out.")
     if row.sha256 is not None:
-        return say("Its SHA-256 is known; no VAE of the catalogue has it.")
-    return say("Its SHA-256 is not known yet; Verify works it out.")
+        return msg("Its SHA-256 is known; no VAE of the catalogue has it.")
+    return msg("Its SHA-256 is not known yet; Verify works it out.")
 
 
-def _verified(verification: Verification) -> Sentence:
+def _verified(verification: Verification) -> Message:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(verification.at))
     if verification.outcome is Outcome.UNVERIFIED and verification.was_other:
-        return say(
+        return msg(
             "It was read on {date}: each number is finite. It was written to since the reading before, so its bytes "
             "were compared with nothing; the next Verify compares them with these.",
             date=when,
         )
     if verification.outcome is Outcome.UNVERIFIED:
-        return say(
+        return msg(
             "It was read on {date}: each number is finite. There was no earlier reading to compare it with; the next "
             "Verify compares its bytes with these.",
             date=when,
         )
     if verification.entry is not None:
-        return say("It was verified on {date}: its bytes are the published ones, and each number is finite.", date=when)
-    return say("It was verified on {date}: its bytes are those of before, and each number is finite.", date=when)
+        return msg("It was verified on {date}: its bytes are the published ones, and each number is finite.", date=when)
+    return msg("It was verified on {date}: its bytes are those of before, and each number is finite.", date=when)
 
 
-def _problems(row: LibraryRow, words: Words) -> str:
+def _problems(row: LibraryRow, translate: Translator) -> str:
     obstacle = obstacle_of(row.answer) if row.answer is not None else None
-    sentences = [row.answer.reason.sentence] if isinstance(row.answer, Refused) else []
+    sentences = [row.answer.reason.message] if isinstance(row.answer, Refused) else []
     if obstacle is not None:
-        sentences.append(obstacle.sentence)
+        sentences.append(obstacle.message)
     reason = row.verification.reason if row.verification is not None else None
     if reason is not None and reason not in sentences:
         sentences.append(reason)
-    for path in row.namesakes:
+    for path in row.name_clashes:
         sentences.append(
-            say("{path} has the same name, and the WebUI lists only one of the two. Rename one.", path=plain(path))
+            msg("{path} has the same name, and the WebUI lists only one of the two. Rename one.", path=plain(path))
         )
-    return "".join(line(LOOK, words(sentence), words) for sentence in sentences)
+    return "".join(line(WARNING, translate(message), translate) for message in sentences)
 
 
 # -- what can be done ----------------------------------------------------------------------------------------------
-def _actions(row: LibraryRow, library: Library, words: Words) -> str:
+def _actions(row: LibraryRow, library: Library, translate: Translator) -> str:
     made = []
 
-    def add(text: Sentence, action: dict[str, object], *, primary: bool = False) -> None:
-        label, name = words(text), plain(row.name)
+    def add(text: Message, action: dict[str, object], *, primary: bool = False) -> None:
+        label, name = translate(text), plain(row.name)
         key = f"file {action['do']} {action.get('use')} {action.get('family')} {row.key}"
         made.append(button(label, action, key, primary=primary, named=f"{label} — {name}"))
 
     if may_use(row, library):
-        add(say("Use"), use(row), primary=True)
+        add(msg("Use"), use(row), primary=True)
     if is_replaced(row):
-        made.append(use_converted(row, library, words, key=f"file use {row.key}", primary=True))
+        made.append(use_converted(row, library, translate, key=f"file use {row.key}", primary=True))
     elif may_convert(row, library):
         if library.choose_refused is None:
-            add(say("Convert and use"), {"do": "convert-file", "file": row.key, "use": True}, primary=True)
-        add(say("Convert"), {"do": "convert-file", "file": row.key, "use": False})
-    made.append(compare_button(row, library, words, key=f"file compare {row.key}"))
+            add(msg("Convert and use"), {"do": "convert-file", "file": row.key, "use": True}, primary=True)
+        add(msg("Convert"), {"do": "convert-file", "file": row.key, "use": False})
+    made.append(compare_button(row, library, translate, key=f"file compare {row.key}"))
     if library.check_refused is None:
-        add(say("Verify"), {"do": "verify-file", "file": row.key})
+        add(msg("Verify"), {"do": "verify-file", "file": row.key})
     if _may_try(row, library):
-        add(say("Test compatibility"), {"do": "try-file", "file": row.key})
+        add(msg("Test compatibility"), {"do": "try-file", "file": row.key})
     for family in _families_to_say(row):
-        text = say("This is {family}", family=family_label(family))
+        text = msg("This is {family}", family=family_label(family))
         add(text, {"do": "set-family", "file": row.key, "family": family})
     if row.record is not None and row.record.is_family_own:
-        add(say("Clear"), {"do": "set-family", "file": row.key, "family": ""})
-    return f'<div class="vm-do vm-acts">{"".join(made)}</div>' + _changes(row, library, words)
+        add(msg("Clear"), {"do": "set-family", "file": row.key, "family": ""})
+    return f'<div class="vm-do vm-acts">{"".join(made)}</div>' + _changes(row, library, translate)
 
 
 def _may_try(row: LibraryRow, library: Library) -> bool:
@@ -206,50 +207,50 @@ def _families_to_say(row: LibraryRow) -> tuple[str, ...]:
     return tuple(family for family in LOOK_ALIKE if not (record.is_family_own and record.family.family == family))
 
 
-def _changes(row: LibraryRow, library: Library, words: Words) -> str:
+def _changes(row: LibraryRow, library: Library, translate: Translator) -> str:
     if library.change_refused is not None:
-        return line(LOOK, words(library.change_refused), words)
+        return line(WARNING, translate(library.change_refused), translate)
     if row.in_use or row.chosen:
-        hint = say("While it is chosen or in use it cannot be renamed, moved or deleted.")
-        return f'<p class="vm-hint">{escape(words(hint))}</p>'
-    delete = words(say("Delete"))
+        hint = msg("While it is chosen or in use it cannot be renamed, moved or deleted.")
+        return f'<p class="vm-hint">{escape(translate(hint))}</p>'
+    delete = translate(msg("Delete"))
     gone = button(
         delete, {"do": "delete-file", "file": row.key}, f"delete {row.key}", named=f"{delete} — {plain(row.name)}"
     )
-    return f'<div class="vm-changes">{_rename(row, words)}{_move(row, library, words)}{gone}</div>'
+    return f'<div class="vm-changes">{_rename(row, translate)}{_move(row, library, translate)}{gone}</div>'
 
 
-def _rename(row: LibraryRow, words: Words) -> str:
-    label, done = escape(words(say("New name"))), escape(words(say("Rename")))
+def _rename(row: LibraryRow, translate: Translator) -> str:
+    label, done = escape(translate(msg("New name"))), escape(translate(msg("Rename")))
     action = escape(json.dumps({"do": "rename-file", "file": row.key}))
     return _folded(
-        say("Rename …"),
+        msg("Rename …"),
         f'<form class="vm-form" data-vae-form="{action}"><label><span>{label}</span><input type="text" name="name" '
         f'required autocomplete="off" spellcheck="false" value="{escape(plain(row.path.name))}" '
         f'data-vae-key="name {row.key}"></label><button type="submit" class="vm-button" '
         f'data-vae-key="rename {row.key}">{done}</button></form>',
         f"renaming {row.key}",
-        words,
+        translate,
     )
 
 
-def _move(row: LibraryRow, library: Library, words: Words) -> str:
+def _move(row: LibraryRow, library: Library, translate: Translator) -> str:
     """Nothing where there is one folder only."""
     places = [(number, place) for number, place in enumerate(library.folders) if place != row.path.parent]
     if not places:
         return ""
-    label, done = escape(words(say("Folder"))), escape(words(say("Move")))
+    label, done = escape(translate(msg("Folder"))), escape(translate(msg("Move")))
     action = escape(json.dumps({"do": "move-file", "file": row.key}))
     choices = "".join(
         f'<option value="{number}">{escape(plain(_place(place, library)))}</option>' for number, place in places
     )
     return _folded(
-        say("Move …"),
+        msg("Move …"),
         f'<form class="vm-form" data-vae-form="{action}"><label><span>{label}</span><select name="folder" '
         f'data-vae-key="folder {row.key}">{choices}</select></label><button type="submit" class="vm-button" '
         f'data-vae-key="move {row.key}">{done}</button></form>',
         f"moving {row.key}",
-        words,
+        translate,
     )
 
 
@@ -257,48 +258,48 @@ def _place(folder: Path, library: Library) -> str:
     return str(folder) if library.shows_paths else folder.name
 
 
-def _folded(text: Sentence, inner: str, key: str, words: Words) -> str:
+def _folded(text: Message, inner: str, key: str, translate: Translator) -> str:
     return (
-        f'<details class="vm-fold" data-vae-key="{escape(key)}"><summary class="vm-button">{escape(words(text))}'
+        f'<details class="vm-fold" data-vae-key="{escape(key)}"><summary class="vm-button">{escape(translate(text))}'
         f"</summary>{inner}</details>"
     )
 
 
 # -- details -------------------------------------------------------------------------------------------------------
-def _details(row: LibraryRow, library: Library, words: Words) -> str:
-    facts: list[tuple[Sentence, str]] = [
-        (say("Path"), plain(str(row.path)) if library.shows_paths else plain(row.name)),
-        (say("Size"), f"{megabytes(row.size)} ({row.size:,} B)" if row.size >= 1000 else megabytes(row.size)),
+def _details(row: LibraryRow, library: Library, translate: Translator) -> str:
+    facts: list[tuple[Message, str]] = [
+        (msg("Path"), plain(str(row.path)) if library.shows_paths else plain(row.name)),
+        (msg("Size"), f"{megabytes(row.size)} ({row.size:,} B)" if row.size >= 1000 else megabytes(row.size)),
     ]
     if row.record is not None:
         facts += _inside(row, row.record)
-    listed = "".join(f"<dt>{escape(words(name))}</dt><dd>{escape(text)}</dd>" for name, text in facts)
+    listed = "".join(f"<dt>{escape(translate(name))}</dt><dd>{escape(text)}</dd>" for name, text in facts)
     if row.sha256 is not None:
-        copy = copy_button(row.sha256, plain(row.name), words, shown=row.sha256)
-        listed += f"<dt>{escape(words(say('SHA-256')))}</dt><dd>{copy}</dd>"
-    return f'<dl class="vm-facts-list">{listed}</dl>{_metadata(row, words)}'
+        copy = copy_button(row.sha256, plain(row.name), translate, shown=row.sha256)
+        listed += f"<dt>{escape(translate(msg('SHA-256')))}</dt><dd>{copy}</dd>"
+    return f'<dl class="vm-facts-list">{listed}</dl>{_metadata(row, translate)}'
 
 
-def _inside(row: LibraryRow, record: FileRecord) -> list[tuple[Sentence, str]]:
-    facts: list[tuple[Sentence, str]] = [(say("Kind of file"), record.container)]
+def _inside(row: LibraryRow, record: FileRecord) -> list[tuple[Message, str]]:
+    facts: list[tuple[Message, str]] = [(msg("Kind of file"), record.container)]
     if record.layout != "unknown":
-        facts.append((say("Layout"), record.layout))
+        facts.append((msg("Layout"), record.layout))
     if record.latent_channels is not None:
-        facts.append((say("Latent channels"), str(record.latent_channels)))
+        facts.append((msg("Latent channels"), str(record.latent_channels)))
     if record.dtype is not None:
-        facts.append((say("Precision"), record.dtype))
+        facts.append((msg("Precision"), record.dtype))
     if record.parameters is not None:
-        facts.append((say("Parameters"), f"{record.parameters:,}"))
+        facts.append((msg("Parameters"), f"{record.parameters:,}"))
     if record.weights is not None:
-        facts.append((say("Fingerprint of the weights"), record.weights))
+        facts.append((msg("Fingerprint of the weights"), record.weights))
     if row.entry is not None and row.entry.licence is not None:
-        facts.append((say("Licence"), row.entry.licence.name))
+        facts.append((msg("Licence"), row.entry.licence.name))
     if row.twins:
-        facts.append((say("Same weights as"), ", ".join(plain(name) for name in row.twins)))
+        facts.append((msg("Same weights as"), ", ".join(plain(name) for name in row.twins)))
     return facts
 
 
-def _metadata(row: LibraryRow, words: Words) -> str:
+def _metadata(row: LibraryRow, translate: Translator) -> str:
     pairs = list(row.record.metadata.items())[:METADATA_SHOWN] if row.record is not None else []
     if not pairs:
         return ""
@@ -306,7 +307,7 @@ def _metadata(row: LibraryRow, words: Words) -> str:
         f"<dt>{escape(plain(name[:TEXT_SHOWN]))}</dt><dd>{escape(plain(text[:TEXT_SHOWN]))}</dd>"
         for name, text in pairs
     )
-    summary = escape(words(say("Metadata inside the file")))
+    summary = escape(translate(msg("Metadata inside the file")))
     return (
         f'<details class="vm-more" data-vae-key="metadata"><summary>{summary}</summary>'
         f'<dl class="vm-facts-list">{listed}</dl></details>'
@@ -314,20 +315,20 @@ def _metadata(row: LibraryRow, words: Words) -> str:
 
 
 # -- a file from elsewhere -----------------------------------------------------------------------------------------
-def adopt_form(library: Library, words: Words) -> str:
+def adopt_form(library: Library, translate: Translator) -> str:
     """Takes a file of this machine into a VAE folder; nothing where strangers could ask for it."""
     if library.adopt_refused is not None or not library.folders:
         return ""
     action = escape(json.dumps({"do": "adopt-file"}))
-    ways = {"copy": say("copy it"), "move": say("move it"), "link": say("link it, on one disk")}
-    choices = "".join(f'<option value="{way}">{escape(words(text))}</option>' for way, text in ways.items())
+    ways = {"copy": msg("copy it"), "move": msg("move it"), "link": msg("link it, on one disk")}
+    choices = "".join(f'<option value="{way}">{escape(translate(text))}</option>' for way, text in ways.items())
     places = "".join(
         f'<option value="{number}">{escape(plain(_place(place, library)))}</option>'
         for number, place in enumerate(library.folders)
     )
-    path, how, where = (escape(words(text)) for text in (say("Path of the file"), say("How"), say("Folder")))
-    done = escape(words(say("Import")))
-    hint = escape(words(say("The file is looked at first; what is no VAE stays where it is.")))
+    path, how, where = (escape(translate(text)) for text in (msg("Path of the file"), msg("How"), msg("Folder")))
+    done = escape(translate(msg("Import")))
+    hint = escape(translate(msg("The file is looked at first; what is no VAE stays where it is.")))
     return _folded_form(
         f'<form class="vm-form" data-vae-form="{action}"><label><span>{path}</span><input type="text" name="path" '
         f'required autocomplete="off" spellcheck="false" placeholder="{escape(_example(library.folders[0]))}" '
@@ -335,7 +336,7 @@ def adopt_form(library: Library, words: Words) -> str:
         f'{choices}</select></label><label><span>{where}</span><select name="folder" data-vae-key="adopt folder">'
         f'{places}</select></label><button type="submit" class="vm-button" data-vae-key="adopt">{done}</button></form>'
         f'<p class="vm-hint">{hint}</p>',
-        words,
+        translate,
     )
 
 
@@ -343,6 +344,6 @@ def _example(folder: Path) -> str:
     return "C:\\Users\\me\\Downloads\\my.vae.pt" if "\\" in str(folder) else "/home/me/Downloads/my.vae.pt"
 
 
-def _folded_form(inner: str, words: Words) -> str:
-    summary = escape(words(say("Import a local file")))
+def _folded_form(inner: str, translate: Translator) -> str:
+    summary = escape(translate(msg("Import a local file")))
     return f'<details class="vm-more" data-vae-key="adopt"><summary>{summary}</summary>{inner}</details>'

@@ -7,77 +7,77 @@ from html import escape
 
 from ....catalogue import not_offered
 from ....infotext import Finding
-from ....sentences import Sentence, say
+from ....messages import Message, msg
 from ...pasted_pictures import Pasted
-from ...translation import Words, plain
+from ...translation import Translator, plain
 from ..vae_options import family_label
 from ..view_model import Builtin, Facts
-from .components import FINE, LOOK, button, dismiss, line, paragraph
+from .components import INFO, WARNING, button, dismiss, line, paragraph
 from .download_list import SHOWN_AT_ONCE, offer
 from .labels import advice_sentences, figures
 from .status import not_loaded
 
 
-def pasted(facts: Facts, words: Words) -> str:
+def pasted(facts: Facts, translate: Translator) -> str:
     """The line of the last pasted picture, until it is dismissed."""
     told = facts.picture
     if told is None:
         return ""
-    text = words(_picture(told))
-    for sentence in (*_findings(told), *_family(told, facts), *_outcome(told)):
-        text = words(say("{first} {rest}", first=text, rest=words(sentence)))
-    kind = FINE if told.match.finding is Finding.UNTOLD else LOOK
-    return line(kind, text, words, _use(told, facts, words) + dismiss({"do": "dismiss-picture"}, words))
+    text = translate(_picture(told))
+    for message in (*_findings(told), *_family(told, facts), *_outcome(told)):
+        text = translate(msg("{first} {rest}", first=text, rest=translate(message)))
+    kind = INFO if told.match.finding is Finding.UNTOLD else WARNING
+    return line(kind, text, translate, _use(told, facts, translate) + dismiss({"do": "dismiss-picture"}, translate))
 
 
-def pasted_title(facts: Facts, words: Words) -> str:
+def pasted_title(facts: Facts, translate: Translator) -> str:
     """What a closed accordion says of it."""
     told = facts.picture
     if told is None or told.match.finding is Finding.UNTOLD:
         return ""
-    return " · " + words(say("! the pasted picture's VAE"))
+    return " · " + translate(msg("! the pasted picture's VAE"))
 
 
-def _picture(told: Pasted) -> Sentence:
+def _picture(told: Pasted) -> Message:
     named = told.picture.named
     if named.hash is None:
-        return say("The picture names {file}, without a hash.", file=named.name)
-    return say("The picture names {file} with the hash {hash}.", file=named.name, hash=named.hash)
+        return msg("The picture names {file}, without a hash.", file=named.name)
+    return msg("The picture names {file} with the hash {hash}.", file=named.name, hash=named.hash)
 
 
-def _findings(told: Pasted) -> list[Sentence]:
+def _findings(told: Pasted) -> list[Message]:
     """What its VAE is here."""
     found = told.match
     if found.finding is Finding.AS_NAMED:
-        return [say("It is here now.")]
-    if found.finding is Finding.BY_NAME and found.namesake is not None:
-        return [say("By its name it is {file} here.", file=found.namesake.name)]
+        return [msg("It is here now.")]
+    if found.finding is Finding.BY_NAME and found.name_clash is not None:
+        return [msg("By its name it is {file} here.", file=found.name_clash.name)]
     if found.finding is Finding.OTHER_NAME and found.holder is not None:
-        if found.namesake is None:
-            return [say("A file with this hash is here as {other}.", other=found.holder.name)]
-        here = found.namesake.name
-        return [say("The {file} here is another file; {other} has this hash.", file=here, other=found.holder.name)]
+        if found.name_clash is None:
+            return [msg("A file with this hash is here as {other}.", other=found.holder.name)]
+        here = found.name_clash.name
+        return [msg("The {file} here is another file; {other} has this hash.", file=here, other=found.holder.name)]
     if found.finding is Finding.OTHER_BYTES:
         return _other_bytes(told)
     if found.finding is Finding.UNTOLD:
-        return [say("Whether a file here has this hash is not known yet; it is being worked out.")]
+        return [msg("Whether a file here has this hash is not known yet; it is being worked out.")]
     if found.finding is Finding.OFFERED and found.entry is not None:
-        return [say("It is not here. {vae} has this hash and can be fetched.", vae=found.entry.name)]
+        return [msg("It is not here. {vae} has this hash and can be fetched.", vae=found.entry.name)]
     if found.finding is Finding.RECOGNISED and found.entry is not None:
-        return [say("It is not here."), not_offered(found.entry)]
+        return [msg("It is not here."), not_offered(found.entry)]
     if found.finding is Finding.NOT_HERE:
-        return [say("It is not here.")]
+        return [msg("It is not here.")]
     if found.in_the_dark:
-        return [say("It is unknown here, as far as the hashes of the files here are known.")]
-    return [say("It is unknown: no file here has this hash, and no VAE of the catalogue.")]
+        return [msg("It is unknown here, as far as the hashes of the files here are known.")]
+    return [msg("It is unknown: no file here has this hash, and no VAE of the catalogue.")]
 
 
-def _other_bytes(told: Pasted) -> list[Sentence]:
+def _other_bytes(told: Pasted) -> list[Message]:
     found = told.match
-    file = found.namesake.name if found.namesake is not None else told.picture.named.name
+    file = found.name_clash.name if found.name_clash is not None else told.picture.named.name
     if found.holder is not None and found.entry is not None:
         return [
-            say(
+            msg(
                 "The {file} here is {vae} as published, and {other} has this hash: the hash in the picture is probably "
                 "wrong.",
                 file=file,
@@ -85,57 +85,57 @@ def _other_bytes(told: Pasted) -> list[Sentence]:
                 other=found.holder.name,
             )
         ]
-    differs = say(
+    differs = msg(
         "The {file} here has another hash: it is another file, or the hash in the picture is wrong.", file=file
     )
     if found.entry is None:
         return [differs]
     if not found.entry.offered:
         return [differs, not_offered(found.entry)]
-    return [differs, say("{vae} has this hash and can be fetched.", vae=found.entry.name)]
+    return [differs, msg("{vae} has this hash and can be fetched.", vae=found.entry.name)]
 
 
-def _family(told: Pasted, facts: Facts) -> list[Sentence]:
+def _family(told: Pasted, facts: Facts) -> list[Message]:
     """A VAE of another family would turn the loaded checkpoint's pictures into noise."""
     offer, ours = told.match.offer, facts.in_use.family
     if offer is None or ours in (None, offer.family):
         return []
     theirs = family_label(offer.family)
-    return [say("It is made for {theirs}, the loaded checkpoint is {ours}.", theirs=theirs, ours=family_label(ours))]
+    return [msg("It is made for {theirs}, the loaded checkpoint is {ours}.", theirs=theirs, ours=family_label(ours))]
 
 
-def _outcome(told: Pasted) -> list[Sentence]:
+def _outcome(told: Pasted) -> list[Message]:
     """What the next pictures are made with."""
     taken, use = told.picture.taken, told.match.use
     if taken is None:
-        return [] if told.choosable is not None else [say("The next pictures keep your own choice.")]
+        return [] if told.choosable is not None else [msg("The next pictures keep your own choice.")]
     if use is not None and taken != use:
-        return [say("Paste the picture again to take {file}.", file=use)]
-    return [say("The next pictures take {file}.", file=taken)]
+        return [msg("Paste the picture again to take {file}.", file=use)]
+    return [msg("The next pictures take {file}.", file=taken)]
 
 
-def _use(told: Pasted, facts: Facts, words: Words) -> str:
+def _use(told: Pasted, facts: Facts, translate: Translator) -> str:
     file = told.choosable
     if file is None or facts.choose_refused is not None:
         return ""
-    label = words(say("Use"))
+    label = translate(msg("Use"))
     return " " + button(label, {"do": "use", "file": file}, "use picture", primary=True, named=f"{label} — {file}")
 
 
-def which_vae(facts: Facts, words: Words) -> str:
+def which_vae(facts: Facts, translate: Translator) -> str:
     """What the checkpoint is and carries, what is known of others, and the click that follows."""
-    text = "".join(paragraph(escape(plain(words(sentence)))) for sentence in _sentences(facts))
-    rows = "".join(offer(row, facts, words) for row in facts.rows[:SHOWN_AT_ONCE])
-    return f'{text}<ul class="vm-rows">{rows}</ul>{_table(facts, words)}'
+    text = "".join(paragraph(escape(plain(translate(message)))) for message in _sentences(facts))
+    rows = "".join(offer(row, facts, translate) for row in facts.rows[:SHOWN_AT_ONCE])
+    return f'{text}<ul class="vm-rows">{rows}</ul>{_table(facts, translate)}'
 
 
-def _sentences(facts: Facts) -> Sequence[Sentence]:
+def _sentences(facts: Facts) -> Sequence[Message]:
     if facts.in_use.checkpoint is None:
         return [not_loaded(facts)]
     return [
         _checkpoint(facts, facts.builtin),
         *advice_sentences(facts)[1:],
-        say(
+        msg(
             "Where you let faces be restored, that is done after the VAE and redraws them: look whether it has done "
             "the job already. A VAE made for this checkpoint's family is at worst no change, and you can always go "
             "back."
@@ -143,31 +143,31 @@ def _sentences(facts: Facts) -> Sequence[Sentence]:
     ]
 
 
-def _checkpoint(facts: Facts, builtin: Builtin) -> Sentence:
+def _checkpoint(facts: Facts, builtin: Builtin) -> Message:
     checkpoint = facts.in_use.checkpoint
-    family: Sentence | str = (
-        family_label(facts.in_use.family) if facts.in_use.family is not None else say("of an unknown family")
+    family: Message | str = (
+        family_label(facts.in_use.family) if facts.in_use.family is not None else msg("of an unknown family")
     )
     if builtin.name is not None:
-        return say(
+        return msg(
             "{checkpoint} is {family}. The VAE that it carries has the same weights as {vae}.",
             checkpoint=checkpoint,
             family=family,
             vae=builtin.name,
         )
     if builtin.is_known:
-        return say(
+        return msg(
             "{checkpoint} is {family}. The VAE that it carries is none of those that are here, so what it is cannot be "
             "told.",
             checkpoint=checkpoint,
             family=family,
         )
-    return say("{checkpoint} is {family}. It is not known which VAE it carries.", checkpoint=checkpoint, family=family)
+    return msg("{checkpoint} is {family}. It is not known which VAE it carries.", checkpoint=checkpoint, family=family)
 
 
-def _table(facts: Facts, words: Words) -> str:
-    table = figures(facts, words)
+def _table(facts: Facts, translate: Translator) -> str:
+    table = figures(facts, translate)
     if not table:
         return ""
-    summary = escape(words(say("The publishers' figures")))
+    summary = escape(translate(msg("The publishers' figures")))
     return f'<details class="vm-more" data-vae-key="which figures"><summary>{summary}</summary>{table}</details>'

@@ -1,6 +1,6 @@
 """What the project says to people: templates with fields, filled in English or through a table of translations.
 
-Every text that reaches a person is made by `say(...)`, with a literal template, so that a test can collect all of them
+Every text that reaches a person is made by `msg(...)`, with a literal template, so that a test can collect all of them
 and hold them against `localizations/zh_CN.vae-manager.json`. Figures are fields: the table holds "12 of 335 MB" once,
 as "{done} of {total}".
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Sentence:
+class Message:
     """A template and what fills it. `str()` gives English."""
 
     template: str
@@ -26,10 +26,10 @@ class Sentence:
     def translated(self, table: Mapping[str, str]) -> str:
         """Fill the template that `table` has for this one (its own where the table has none).
 
-        A field that is itself a `Sentence` is translated by the same table.
+        A field that is itself a `Message` is translated by the same table.
         """
         filled = {
-            name: value.translated(table) if isinstance(value, Sentence) else value
+            name: value.translated(table) if isinstance(value, Message) else value
             for name, value in self.fields.items()
         }
         try:
@@ -38,26 +38,26 @@ class Sentence:
             return self.template.format(**filled)
 
 
-def say(template: str, **fields: object) -> Sentence:
-    """Make a `Sentence`; `template` must be a literal string at the place of the call."""
-    return Sentence(template, fields)
+def msg(template: str, **fields: object) -> Message:
+    """Make a `Message`; `template` must be a literal string at the place of the call."""
+    return Message(template, fields)
 
 
-def datum(text: str) -> Sentence:
+def datum(text: str) -> Message:
     """Text that is data, such as a catalogue's advice, as a sentence: the table may know it; braces mean nothing."""
-    return Sentence(text.replace("{", "{{").replace("}", "}}"))
+    return Message(text.replace("{", "{{").replace("}", "}}"))
 
 
-def to_data(sentence: Sentence, text: Callable[[str], str] = str) -> dict[str, Any]:
+def to_data(message: Message, text: Callable[[str], str] = str) -> dict[str, Any]:
     """What JSON can hold of a sentence, so that it can be read later, in another language than that of its day.
 
     `text` is what becomes of a field that is text.
     """
-    fields = {name: _field_to_data(value, text) for name, value in sentence.fields.items()}
-    return {"template": sentence.template, "fields": fields}
+    fields = {name: _field_to_data(value, text) for name, value in message.fields.items()}
+    return {"template": message.template, "fields": fields}
 
 
-def from_data(data: Any) -> Sentence:
+def from_data(data: Any) -> Message:
     """The sentence that `to_data` was given. Raises `ValueError`, `TypeError` or `KeyError` for what is none."""
     if not isinstance(data["template"], str) or not isinstance(data["fields"], Mapping):
         raise TypeError("no sentence")
@@ -68,27 +68,27 @@ def from_data(data: Any) -> Sentence:
     fields = {
         str(name): from_data(value) if isinstance(value, Mapping) else value for name, value in data["fields"].items()
     }
-    sentence = Sentence(data["template"], fields)
+    message = Message(data["template"], fields)
     try:
-        str(sentence)
+        str(message)
     except (AttributeError, IndexError) as error:
         raise ValueError("no sentence") from error
-    return sentence
+    return message
 
 
 def _field_to_data(value: object, text: Callable[[str], str]) -> object:
-    if isinstance(value, Sentence):
+    if isinstance(value, Message):
         return to_data(value, text)
     return value if isinstance(value, int | float) else text(str(value))
 
 
-def renamed(sentence: Sentence, old: str, new: str) -> Sentence:
+def renamed(message: Message, old: str, new: str) -> Message:
     """Return the sentence about a file that is called `new` now, and was called `old`."""
     fields = {
-        name: renamed(value, old, new) if isinstance(value, Sentence) else new if str(value) == old else value
-        for name, value in sentence.fields.items()
+        name: renamed(value, old, new) if isinstance(value, Message) else new if str(value) == old else value
+        for name, value in message.fields.items()
     }
-    return Sentence(sentence.template, fields)
+    return Message(message.template, fields)
 
 
 def megabytes(count: int) -> str:

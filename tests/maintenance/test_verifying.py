@@ -11,7 +11,7 @@ import pytest
 
 from tests.library.vaes import rot, sha256, vae
 from vae_manager.catalogue import Catalogue, load
-from vae_manager.jobs import Handle
+from vae_manager.jobs import JobContext
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
 from vae_manager.library.inspection_cache import Looks
@@ -21,7 +21,7 @@ from vae_manager.records import HashStore, RecordStore
 from vae_manager.records.verdict import A1111, Refused, verdict
 
 
-class Meanwhile(Handle):
+class Meanwhile(JobContext):
     """Does something once, as soon as bytes of the file have been read."""
 
     def __init__(self, deed: Callable[[], object]) -> None:
@@ -143,7 +143,7 @@ def test_one_that_was_written_to_is_another_file(shelf: Shelf) -> None:
 def test_progress_ends_at_the_whole(shelf: Shelf) -> None:
     seen: list[tuple[int, int | None]] = []
 
-    class Recording(Handle):
+    class Recording(JobContext):
         def report(self, phase: str, done: int, total: int | None, kept: int = 0) -> None:
             seen.append((done, total))
 

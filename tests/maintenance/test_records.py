@@ -11,15 +11,15 @@ from tests.library.vaes import vae
 from vae_manager.catalogue import Catalogue
 from vae_manager.files import FileRecord, Problem, identity_of
 from vae_manager.library import Folder, scan
-from vae_manager.library.family_evidence import Guesses, OwnWords
+from vae_manager.library.family_evidence import FamilyOverrides, Guesses
 from vae_manager.library.index import Index
 from vae_manager.library.inspection_cache import Looks
 from vae_manager.maintenance import Stores
+from vae_manager.messages import msg
 from vae_manager.records import HashStore, RecordStore, binding_key
 from vae_manager.records.verdict import A1111, Refused, verdict
-from vae_manager.sentences import say
 
-PROBLEM = Problem("nan", say("{file} is damaged.", file="a.safetensors"))
+PROBLEM = Problem("nan", msg("{file} is damaged.", file="a.safetensors"))
 
 
 class Shelf:
@@ -31,7 +31,7 @@ class Shelf:
         self.records = RecordStore(root / "data")
         hashes = self.hashes = HashStore(self.records)
         self.index = Index(self.records, hashes)
-        words, guesses, catalogue = OwnWords(root / "families.json"), Guesses(self.records), Catalogue(())
+        words, guesses, catalogue = FamilyOverrides(root / "families.json"), Guesses(self.records), Catalogue(())
         self.looks = Looks(
             Stores(lambda: hashes, lambda: catalogue, lambda: self.index, lambda: words, lambda: guesses,
                    lambda: self.records, root / "trash")
@@ -81,7 +81,7 @@ def test_failure_goes_along_under_a_new_name(shelf: Shelf, tmp_path: Path, is_ha
     for index in (shelf.index, Index(RecordStore(tmp_path / "data"))):
         [record] = index.look(scan([Folder(shelf.folder)]))
         assert codes(record) == ["nan"]
-        assert dict(record.problems[0].sentence.fields) == {"file": "b.safetensors"}
+        assert dict(record.problems[0].message.fields) == {"file": "b.safetensors"}
 
 
 def test_failure_holds_for_the_bytes_under_any_name(shelf: Shelf) -> None:
@@ -97,7 +97,7 @@ def test_failure_holds_for_the_bytes_under_any_name(shelf: Shelf) -> None:
     for each in (copy, other):
         shelf.hashes.compute(each)
     assert codes(shelf.record(copy)) == ["nan"]
-    assert dict(shelf.record(copy).problems[0].sentence.fields) == {"file": "copy.safetensors"}
+    assert dict(shelf.record(copy).problems[0].message.fields) == {"file": "copy.safetensors"}
     assert codes(shelf.record(other)) == []
 
 
@@ -105,11 +105,11 @@ def test_record_without_the_failure_if_it_cannot_be_read(shelf: Shelf) -> None:
     path = vae(shelf.folder / "a.safetensors", 1)
     identity = identity_of(path)
     assert identity is not None
-    shelf.index.note_failure(identity, Problem("nan", say("x")))
+    shelf.index.note_failure(identity, Problem("nan", msg("x")))
     failure = shelf.records.failures.get(binding_key(tuple(identity)))
     assert failure is not None
     for text in ("", "[]", '{"code": 1}', "{" * 1000):
-        shelf.records.failures.put(failure._replace(sentence=text))
+        shelf.records.failures.put(failure._replace(message=text))
         assert codes(shelf.record(path)) in ([], ["nan"])
 
 
