@@ -81,7 +81,7 @@ class Bench:
         """What the plain read fills; read to once, so that the system has given it its pages."""
         for path in self.files.values():
             read_plainly(path, self.buffer)
-            the_service(HOST.data_folder).hashes.compute(Path(path))  # as after the first swap of a file
+            the_service(HOST.data_folder).stores.hashes.compute(Path(path))  # as after the first swap of a file
 
     def _fitting(self) -> list[str]:
         names = []

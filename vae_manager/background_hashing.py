@@ -25,11 +25,11 @@ WEIGHTS = "weights of "
 """Begins the key of a job that takes fingerprints; that of one that hashes is the path alone."""
 
 
-class Learning:
+class BackgroundHashing:
     """Jobs on a lane that is somebody else's. All methods may be called from any thread."""
 
     def __init__(self, lane: JobQueue, hashes: Callable[[], HashStore], index: Callable[[], Index]) -> None:
-        self._lane = lane
+        self._jobs = lane
         self._hashes = hashes
         self._index = index
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class Learning:
             return False
         with self._lock:
             asked = (str(path), now) in self._asked
-        job = self._lane.view(str(path)) if asked else None
+        job = self._jobs.view(str(path)) if asked else None
         return not asked or (job is not None and not job.state.ended)
 
     def hash(self, paths: Iterable[Path]) -> None:
@@ -65,7 +65,7 @@ class Learning:
             if (key, now) in self._asked:
                 return  # under way, or it could not be read: the next process asks again
             self._asked.add((key, now))
-        self._lane.start(key, path.name, lambda handle: work(handle, path, now[1]))
+        self._jobs.start(key, path.name, lambda handle: work(handle, path, now[1]))
 
     def _hash(self, handle: JobContext, path: Path, size: int) -> None:
         self._hashes().compute(path, report=lambda done: handle.report("hashing", done, size), stop=handle.stop)

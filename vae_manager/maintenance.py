@@ -23,8 +23,8 @@ from .errors import BrokenFileError, Cancelled, NotFoundError, VaeManagerError
 from .jobs import JobContext, JobQueue, JobView
 from .library import VaeFile
 from .library.folders import YOUNG_NS, key_of
-from .library.inspection_cache import Looks, Stores
-from .library.verification import Outcome, Verification, VerificationStore
+from .library.inspection_cache import InspectionCache, Stores
+from .library.verification import Outcome, Verification
 from .messages import Message, megabytes, msg
 from .records.verdict import A1111, HostCapability
 
@@ -208,7 +208,7 @@ class ProgressCounter:
 def verify_all(
     files: Sequence[VaeFile],
     stores: Stores,
-    looks: Looks,
+    looks: InspectionCache,
     judged: Callable[[VaeFile, Verification], None],
     handle: JobContext,
     host: HostCapability = A1111,
@@ -220,20 +220,20 @@ def verify_all(
     for file in files:
         course.go_on()
         verification = verify(
-            file.path, stores.catalogue(), stores.hashes(), host=host, report=course.reach, stop=handle.stop
+            file.path, stores.catalogue, stores.hashes, host=host, report=course.reach, stop=handle.stop
         )
         course.next(2 * file.size)
         if verification.outcome not in (Outcome.NOT_A_VAE, Outcome.UNREADABLE):
             _fingerprint(file.path, stores, course)
         if verification.damage is not None:
-            stores.index().note_failure(*verification.damage)  # so that no list offers it any more
+            stores.index.note_failure(*verification.damage)  # so that no list offers it any more
         looks.again(file)
         judged(file, verification)
         course.next(file.size)
 
 
 # -- duplicates ----------------------------------------------------------------------------------------------------
-def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: Looks, handle: JobContext) -> None:
+def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: InspectionCache, handle: JobContext) -> None:
     """Take those that are not known yet."""
     lacking = [file for file, record in looks.seen(files) if record.fingerprints is None and record.table is not None]
     course = ProgressCounter(handle, sum(file.size for file in lacking))
@@ -247,7 +247,7 @@ def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: Looks, ha
 def _fingerprint(path: Path, stores: Stores, course: ProgressCounter) -> None:
     """One that cannot be taken has no VAE in it: then it is nobody's twin."""
     try:
-        stores.index().fingerprints_of(path, report=course.reach, stop=course.handle.stop)
+        stores.index.fingerprints_of(path, report=course.reach, stop=course.handle.stop)
     except Cancelled:
         raise
     except VaeManagerError:
@@ -278,7 +278,7 @@ def convert_one(source: Path, files: Sequence[Path], stores: Stores, handle: Job
     def report(done: int, total: int) -> None:
         handle.report("converting", done, total)
 
-    hashes, index = stores.hashes(), stores.index()
+    hashes, index = stores.hashes, stores.index
     planned = plan(inspect(source))
     twin = find_twin(source, planned, files, hashes, report=report, stop=handle.stop)
     if twin is not None:
@@ -301,18 +301,18 @@ def carry_family(source: Path, target: Path, stores: Stores) -> None:
     old, new = _record(source, stores), _record(target, stores)
     if old is None or new is None:
         return
-    word, guess = stores.words().word(old), stores.guesses().guess(old)
-    if word is not None and stores.words().word(new) is None:
-        stores.words().put(new, word)
-    if guess is not None and stores.guesses().guess(new) is None:
-        stores.guesses().put(new, guess)
+    word, guess = stores.overrides.word(old), stores.guesses.guess(old)
+    if word is not None and stores.overrides.word(new) is None:
+        stores.overrides.put(new, word)
+    if guess is not None and stores.guesses.guess(new) is None:
+        stores.guesses.put(new, guess)
 
 
 def _record(path: Path, stores: Stores) -> FileRecord | None:
     from .files import identity_of, inspect
 
     identity = identity_of(path)
-    return stores.index().completed(inspect(path), identity) if identity is not None else None
+    return stores.index.completed(inspect(path), identity) if identity is not None else None
 
 
 LOOKING = "look"
@@ -342,11 +342,10 @@ class Maintenance:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._looks = Looks(stores)
+        self._inspections = InspectionCache(stores)
         self._looking = JobQueue("looks")
-        self._lane = JobQueue("upkeep")
+        self._jobs = JobQueue("upkeep")
         self._lock = threading.Lock()
-        self.verifications = VerificationStore(stores.records)
         self._renamed: dict[str, str] = {}
         self.removed = RemovedFiles(stores.trash)
         self._told: Notice | None = None
@@ -368,16 +367,16 @@ class Maintenance:
     # -- looking ---------------------------------------------------------------------------------------------------
     def look(self, files: Sequence[VaeFile], *, patience: float = PATIENCE) -> None:
         """Make sure that each file gets looked at, in the background; wait at most `patience` seconds for it."""
-        if not self._looks.lacking(files):
+        if not self._inspections.lacking(files):
             return
-        self._looking.start(LOOKING, "", lambda handle: self._looks.take(files, handle.stop))
+        self._looking.start(LOOKING, "", lambda handle: self._inspections.take(files, handle.stop))
         if patience:
             self._looking.wait(LOOKING, patience)
 
     def look_at(self, file: VaeFile) -> None:
         """Look at one file now, unless that was done: whoever decides about it cannot go by what is not known yet."""
-        if self._looks.lacking([file]):
-            self._looks.again(file)
+        if self._inspections.lacking([file]):
+            self._inspections.again(file)
 
     @property
     def looking(self) -> bool:
@@ -386,16 +385,16 @@ class Maintenance:
 
     def records(self, files: Sequence[VaeFile]) -> Mapping[Path, FileRecord]:
         """Return the record of each file that has been looked at."""
-        return self._looks.records(files)
+        return self._inspections.records(files)
 
     def twins(self, files: Sequence[VaeFile]) -> Mapping[Path, Sequence[VaeFile]]:
         """The others that have the same weights, of each file that has any."""
-        return self._looks.twins(files)
+        return self._inspections.twins(files)
 
     def set_family(self, file: VaeFile, family: str | None) -> None:
         """Remember the person's own word; None takes it back. Raises UsageError, DiskError."""
-        for record in self._stores.index().look([file]):
-            self._stores.words().put(record, family)
+        for record in self._stores.index.look([file]):
+            self._stores.overrides.put(record, family)
 
     def try_out(self, file: VaeFile, test: Callable[[], tuple[Guess, Message]]) -> None:
         """Have the latent test tell the family: `test` gives its guess, which is remembered, and what is told."""
@@ -403,16 +402,15 @@ class Maintenance:
         def try_it(handle: JobContext) -> None:
             guess, message = test()
             self.told = Notice(message)  # before the row shows the guess, which comes with the next look
-            for record in self._stores.index().look([file]):
-                self._stores.guesses().put(record, guess)
+            for record in self._stores.index.look([file]):
+                self._stores.guesses.put(record, guess)
 
-        self._lane.start(f"try {key_of(file.path)}", file.name, try_it)
+        self._jobs.start(f"try {key_of(file.path)}", file.name, try_it)
 
     # -- files -----------------------------------------------------------------------------------------------------
-    def memories(self) -> tuple[Memory, ...]:
+    def memories(self) -> Sequence[Memory]:
         """What knows files by their identity, and has to be told when one moves."""
-        stores = self._stores
-        return stores.hashes(), stores.index(), stores.words(), stores.guesses(), stores.records(), self.verifications
+        return self._stores.memories()
 
     def now_called(self, key: str) -> str:
         """The key of the file that had the key `key`: an open page may not know yet that it was renamed."""
@@ -453,18 +451,18 @@ class Maintenance:
 
         def judged(file: VaeFile, verification: Verification) -> None:
             found[file] = verification
-            self.verifications.put(file, verification)
+            self._stores.verifications.put(file, verification)
 
         def verify(handle: JobContext) -> None:
-            verify_all(files, self._stores, self._looks, judged, handle, host)
+            verify_all(files, self._stores, self._inspections, judged, handle, host)
             self.told = Notice(summary_of(list(found.values())), problems=problems_of(found))
 
-        self._lane.start(key, title, verify)
+        self._jobs.start(key, title, verify)
 
     def find_duplicates(self, files: Sequence[VaeFile]) -> None:
         def find(handle: JobContext) -> None:
-            self._looks.take(files, handle.stop)
-            take_fingerprints(files, self._stores, self._looks, handle)
+            self._inspections.take(files, handle.stop)
+            take_fingerprints(files, self._stores, self._inspections, handle)
             groups = doubled(self.twins(files))
             if groups:
                 message = msg(
@@ -475,7 +473,7 @@ class Maintenance:
             else:
                 self.told = Notice(msg("No VAE is here twice."))
 
-        self._lane.start(DUPLICATES, "", find)
+        self._jobs.start(DUPLICATES, "", find)
 
     def convert(self, source: Path, files: Sequence[VaeFile], then: Callable[[Path], None]) -> None:
         """Convert into a second file beside `source`, unless one of `files` is that already; `then` gets its path in
@@ -495,7 +493,7 @@ class Maintenance:
                 self.told = Notice(msg("{file} is there already, made from {source}: {done}.", **names), made.path)
             then(made.path)
 
-        self._lane.start(f"convert {key_of(source)}", source.name, convert)
+        self._jobs.start(f"convert {key_of(source)}", source.name, convert)
 
     def adopt(self, source: Path, folder: Path, how: How, around: LibraryContext, then: Callable[[Path], None]) -> None:
         """Take a file from anywhere into a VAE folder; `then` is told of it in the same job."""
@@ -513,19 +511,19 @@ class Maintenance:
             then(target)
             self.told = Notice(msg("{file} is in the library now.", file=target.name), target)
 
-        self._lane.start(f"adopt {key_of(source)}", source.name, adopt)
+        self._jobs.start(f"adopt {key_of(source)}", source.name, adopt)
 
     def views(self) -> tuple[JobView, ...]:
-        return self._lane.views()
+        return self._jobs.views()
 
     def wait(self, key: str, timeout: float | None = None) -> JobView | None:
-        return self._lane.wait(key, timeout)
+        return self._jobs.wait(key, timeout)
 
     def stop(self, key: str) -> None:
-        self._lane.stop(key)
+        self._jobs.stop(key)
 
     def forget(self, key: str) -> None:
-        self._lane.forget(key)
+        self._jobs.forget(key)
 
 
 def doubled(twins: Mapping[Path, Sequence[VaeFile]]) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .background_hashing import Learning, Stamp, stamp
+from .background_hashing import BackgroundHashing, Stamp, stamp
 from .catalogue import Catalogue, Entry, load
 from .compare import Comparisons
 from .downloads import DownloadItem, Downloads, History, Keys, Pending, UnfinishedDownload
@@ -27,10 +27,6 @@ from .messages import Message, msg
 if TYPE_CHECKING:
     from .downloads.addresses import NetworkFor
     from .files import FileRecord
-    from .library.family_evidence import FamilyOverrides, Guesses
-    from .library.index import Index
-    from .library.journal import Journal
-    from .records import HashStore, RecordStore
     from .records.verdict import Verdict
     from .transfer import DownloadResult, Network
 
@@ -50,28 +46,22 @@ class Service:
         self._catalogue: Catalogue | None = None
         self._catalogue_stamp: Stamp | None = None
         self._lock = threading.Lock()
-        self.accepted = AcceptedTerms(data_folder / "accepted-terms.json")
+        self.stores = Stores(data_folder, lambda: self.catalogue)
+        self.accepted = AcceptedLicences(data_folder / "accepted-terms.json")
         self.keys = Keys(data_folder / "keys.json")
         self.history = History(data_folder / "history.jsonl")
         self.downloads = Downloads(
-            self.history, Pending(data_folder / "queue.json"), lambda: self.hashes, lambda path: self.obstacle(path)
+            self.history,
+            Pending(data_folder / "queue.json"),
+            lambda: self.stores.hashes,
+            lambda path: self.obstacle(path),
         )
         self.judge: Callable[[FileRecord], Verdict] | None = None
         """Gives the verdict of the WebUI; None without one: that of A1111 counts, for any published checkpoint."""
         self.choices = JobQueue("choices")
         self.background = JobQueue("background")
-        self._learning = Learning(self.background, lambda: self.hashes, lambda: self.index)
-        self.maintenance = Maintenance(
-            Stores(
-                hashes=lambda: self.hashes,
-                catalogue=lambda: self.catalogue,
-                index=lambda: self.index,
-                words=lambda: self.own_words,
-                guesses=lambda: self.guesses,
-                records=lambda: self.records,
-                trash=self.trash,
-            )
-        )
+        self._hashing = BackgroundHashing(self.background, lambda: self.stores.hashes, lambda: self.stores.index)
+        self.maintenance = Maintenance(self.stores)
         self._recovery = Recovery(data_folder, self.maintenance.memories, self._tell_of_recovery)
         self.confirmed: set[tuple[str, str]] = set()
         """Choices and the questions that a person has answered: each is asked once."""
@@ -108,41 +98,6 @@ class Service:
                 self._catalogue, self._catalogue_stamp = load(self.catalogue_file), now
             return self._catalogue
 
-    @functools.cached_property
-    def records(self) -> RecordStore:
-        """Everything that can be computed again of files."""
-        from .records import RecordStore  # what reads files waits for the first file
-
-        return RecordStore(self._data_folder)
-
-    @functools.cached_property
-    def hashes(self) -> HashStore:
-        """The SHA-256 of files, as far as it is known."""
-        from .records import HashStore
-
-        return HashStore(self.records)
-
-    @functools.cached_property
-    def index(self) -> Index:
-        """What is known of the files of the library."""
-        from .library.index import Index
-
-        return Index(self.records, self.hashes)
-
-    @functools.cached_property
-    def own_words(self) -> FamilyOverrides:
-        """The families that the person has given to files."""
-        from .library.family_evidence import FamilyOverrides
-
-        return FamilyOverrides(self._data_folder / "families.json")
-
-    @functools.cached_property
-    def guesses(self) -> Guesses:
-        """What the latent test has found of files."""
-        from .library.family_evidence import Guesses
-
-        return Guesses(self.records)
-
     def obstacle(self, path: Path) -> Message | None:
         """Return why a file cannot be used as it is; the error's sentence if it cannot be read."""
         from .files import inspect
@@ -155,18 +110,6 @@ class Service:
         reason = (self.judge(record) if self.judge is not None else verdict(record, A1111)).reason
         return reason.message if reason is not None else None
 
-    @property
-    def trash(self) -> Path:
-        """Where removed files lie, as far as the system's own trash does not take them."""
-        return self._data_folder / "trash"
-
-    @functools.cached_property
-    def journal(self) -> Journal:
-        """Notes of operations on several files."""
-        from .library.journal import Journal
-
-        return Journal(self._data_folder)
-
     def recover(self, folders: Iterable[Path]) -> None:
         """End or take back what was left half done in these VAE folders by a process that was killed."""
         self._recovery.run(tuple(dict.fromkeys(folders)))
@@ -177,7 +120,7 @@ class Service:
 
     def recognise(self, path: str | Path) -> Entry | None:
         """The catalogue's entry for a file whose hash is known already; nothing is hashed here."""
-        sha256 = self.hashes.known(Path(path))
+        sha256 = self.stores.hashes.known(Path(path))
         return self.catalogue.recognise(sha256) if sha256 else None
 
     def get(self, entry: Entry, folder: Path, network: Callable[[], Network], then: Then | None = None) -> str:
@@ -221,7 +164,7 @@ class Service:
 
     def can_be_hashed(self, path: Path) -> bool:
         """False where it is gone, or was tried and cannot be read."""
-        return self._learning.can_be_hashed(path)
+        return self._hashing.can_be_hashed(path)
 
     def hashing(self) -> frozenset[str]:
         """Paths of the files that are being hashed, or wait for it."""
@@ -229,14 +172,14 @@ class Service:
 
     def hash_in_background(self, paths: Iterable[Path]) -> None:
         """Make sure that the hash of each file gets known, one after the other."""
-        self._learning.hash(paths)
+        self._hashing.hash(paths)
 
     def learn(self, paths: Iterable[Path]) -> None:
         """Make sure that the fingerprints of each file's weights get known, one after the other."""
-        self._learning.take_fingerprints(paths)
+        self._hashing.take_fingerprints(paths)
 
 
-class AcceptedTerms:
+class AcceptedLicences:
     """Licences other than MIT or Apache that the person has read and accepted, by entry id."""
 
     def __init__(self, path: Path) -> None:

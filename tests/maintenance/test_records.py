@@ -11,12 +11,11 @@ from tests.library.vaes import vae
 from vae_manager.catalogue import Catalogue
 from vae_manager.files import FileRecord, Problem, identity_of
 from vae_manager.library import Folder, scan
-from vae_manager.library.family_evidence import FamilyOverrides, Guesses
 from vae_manager.library.index import Index
-from vae_manager.library.inspection_cache import Looks
+from vae_manager.library.inspection_cache import InspectionCache
 from vae_manager.maintenance import Stores
 from vae_manager.messages import msg
-from vae_manager.records import HashStore, RecordStore, binding_key
+from vae_manager.records import RecordStore, binding_key
 from vae_manager.records.verdict import A1111, Refused, verdict
 
 PROBLEM = Problem("nan", msg("{file} is damaged.", file="a.safetensors"))
@@ -28,14 +27,9 @@ class Shelf:
     def __init__(self, root: Path) -> None:
         self.folder = root / "VAE"
         self.folder.mkdir()
-        self.records = RecordStore(root / "data")
-        hashes = self.hashes = HashStore(self.records)
-        self.index = Index(self.records, hashes)
-        words, guesses, catalogue = FamilyOverrides(root / "families.json"), Guesses(self.records), Catalogue(())
-        self.looks = Looks(
-            Stores(lambda: hashes, lambda: catalogue, lambda: self.index, lambda: words, lambda: guesses,
-                   lambda: self.records, root / "trash")
-        )  # fmt: skip
+        stores = Stores(root / "data", lambda: Catalogue(()))
+        self.records, self.hashes, self.index = stores.records, stores.hashes, stores.index
+        self.looks = InspectionCache(stores)
 
     def record(self, path: Path) -> FileRecord:
         files = scan([Folder(self.folder)])

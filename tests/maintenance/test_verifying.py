@@ -13,11 +13,9 @@ from tests.library.vaes import rot, sha256, vae
 from vae_manager.catalogue import Catalogue, load
 from vae_manager.jobs import JobContext
 from vae_manager.library import Folder, scan
-from vae_manager.library.index import Index
-from vae_manager.library.inspection_cache import Looks
+from vae_manager.library.inspection_cache import InspectionCache
 from vae_manager.library.verification import Outcome, Verification
 from vae_manager.maintenance import Stores, verify_all
-from vae_manager.records import HashStore, RecordStore
 from vae_manager.records.verdict import A1111, Refused, verdict
 
 
@@ -40,29 +38,22 @@ class Shelf:
 
     def __init__(self, root: Path) -> None:
         self.path = vae(root / "VAE" / "a.safetensors", 1)
-        self.hashes = HashStore(RecordStore(root))
-        self.index = index = Index(None, self.hashes)
-
-        def unused() -> None:
-            raise AssertionError("a verification needs nothing of this")
-
         catalogue: Catalogue = load()
-        self._stores = Stores(
-            lambda: self.hashes,
-            lambda: catalogue,
-            lambda: index,
-            unused,
-            unused,
-            unused,
-            root / "trash",  # type: ignore[arg-type]
-        )
+        self._stores = Stores(root, lambda: catalogue)
+        self.hashes, self.index = self._stores.hashes, self._stores.index
 
     def verify(self, meanwhile: Callable[[], object] = lambda: None) -> Verification:
         """Verify it."""
         found: list[Verification] = []
         files = scan([Folder(self.path.parent)])
         handle = Meanwhile(meanwhile)
-        verify_all(files, self._stores, Looks(self._stores), lambda _, verification: found.append(verification), handle)
+        verify_all(
+            files,
+            self._stores,
+            InspectionCache(self._stores),
+            lambda _, verification: found.append(verification),
+            handle,
+        )
         [verification] = found
         return verification
 
@@ -148,6 +139,6 @@ def test_progress_ends_at_the_whole(shelf: Shelf) -> None:
             seen.append((done, total))
 
     files = scan([Folder(shelf.path.parent)])
-    verify_all(files, shelf._stores, Looks(shelf._stores), lambda *_: None, Recording(time.monotonic))
+    verify_all(files, shelf._stores, InspectionCache(shelf._stores), lambda *_: None, Recording(time.monotonic))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1] == (3 * files[0].size, 3 * files[0].size)

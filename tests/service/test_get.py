@@ -94,7 +94,7 @@ def test_the_file_is_there_its_hash_is_remembered_and_it_is_recognised(
     assert target.read_bytes() == DATA
     assert [path.name for path in folder.iterdir()] == ["mine.safetensors"]
     for service in (in_catalogue, Service(data_folder)):
-        assert service.hashes.known(target) == SHA256
+        assert service.stores.hashes.known(target) == SHA256
         found = service.recognise(target)
         assert found is not None
         assert found.id == "mine"
@@ -106,7 +106,7 @@ def test_then_runs_in_the_same_job_once_all_is_done(service: Service, folder: Pa
     states: list[JobState] = []
 
     def then(delivery: DownloadResult) -> None:
-        seen.append((delivery, service.hashes.known(delivery.path), delivery.path.read_bytes() == DATA))
+        seen.append((delivery, service.stores.hashes.known(delivery.path), delivery.path.read_bytes() == DATA))
         view = job(service)
         assert view is not None
         states.append(view.state)
@@ -192,7 +192,7 @@ def test_what_fails_afterwards_leaves_the_file(service: Service, folder: Path, n
     assert view.state is JobState.FAILED
     assert "the model is not there" in str(view.error)
     assert (folder / "mine.safetensors").read_bytes() == DATA
-    assert service.hashes.known(folder / "mine.safetensors") == SHA256
+    assert service.stores.hashes.known(folder / "mine.safetensors") == SHA256
 
 
 def void(_: object) -> None: ...

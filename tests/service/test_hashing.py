@@ -19,6 +19,6 @@ def test_a_pipe_holds_up_no_other_hash(service: Service, tmp_path: Path) -> None
     file.write_bytes(b"weights")
     service.hash_in_background([pipe, file])
     end = time.monotonic() + 30
-    while service.hashes.known(file) is None and time.monotonic() < end:
+    while service.stores.hashes.known(file) is None and time.monotonic() < end:
         time.sleep(0.01)
-    assert service.hashes.known(file) == hashlib.sha256(b"weights").hexdigest()
+    assert service.stores.hashes.known(file) == hashlib.sha256(b"weights").hexdigest()

@@ -31,7 +31,7 @@ def test_fingerprints_with_progress(service: Service, data_folder: Path, folder:
     assert (view.title, view.phase, view.done) == ("a.safetensors", "fingerprinting", view.total)
     for later in (service, Service(data_folder)):
         [file] = later.index.look(scan([Folder(folder)]))
-        assert file.fingerprints == service.index.fingerprints_of(path)
+        assert file.fingerprints == service.stores.index.fingerprints_of(path)
         later.background.forget(f"{WEIGHTS}{path}")
         later.learn([path])
         assert later.background.views() == ()
@@ -42,7 +42,7 @@ def test_a_hash_and_fingerprints_are_two_jobs(service: Service, folder: Path) ->
     service.hash_in_background([path])
     service.learn([path])
     service.background.wait(f"{WEIGHTS}{path}", SOON)
-    [file] = service.index.look(scan([Folder(folder)]))
+    [file] = service.stores.index.look(scan([Folder(folder)]))
     assert file.sha256 is not None
     assert file.fingerprints is not None
 
@@ -80,19 +80,19 @@ def test_a_pipe_holds_up_nothing(service: Service, folder: Path) -> None:
 
 def test_words_and_guesses_outlive_the_process(service: Service, data_folder: Path, folder: Path) -> None:
     vae(folder / "a.safetensors")
-    [file] = service.index.look(scan([Folder(folder)]))
-    service.own_words.put(file, "sdxl")
-    service.guesses.put(file, Guess("sd1", 12.5))
+    [file] = service.stores.index.look(scan([Folder(folder)]))
+    service.stores.overrides.put(file, "sdxl")
+    service.stores.guesses.put(file, Guess("sd1", 12.5))
     later = Service(data_folder)
-    assert (later.own_words.word(file), later.guesses.guess(file)) == ("sdxl", Guess("sd1", 12.5))
-    assert service.trash == data_folder / "trash"
+    assert (later.stores.overrides.word(file), later.stores.guesses.guess(file)) == ("sdxl", Guess("sd1", 12.5))
+    assert service.stores.trash == data_folder / "trash"
 
 
 def test_asking_makes_nothing(service: Service, data_folder: Path, folder: Path, tmp_path: Path) -> None:
     before = set(tmp_path.rglob("*"))
-    assert list(service.index.look(scan([Folder(folder)]))) == []
-    assert service.index.known_fingerprints(folder / "a.safetensors") is None
+    assert list(service.stores.index.look(scan([Folder(folder)]))) == []
+    assert service.stores.index.known_fingerprints(folder / "a.safetensors") is None
     service.learn([folder / "a.safetensors"])
     assert service.background.views() == ()
-    assert service.trash == data_folder / "trash"
+    assert service.stores.trash == data_folder / "trash"
     assert set(tmp_path.rglob("*")) == before

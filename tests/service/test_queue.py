@@ -289,7 +289,7 @@ def test_a_cancelled_typed_one_leaves_nothing_either(
 
 
 @pytest.mark.parametrize(
-    ("text", "strangers", "error"),
+    ("text", "remote_users", "error"),
     [
         ("/etc/passwd.safetensors", True, RefusedError),
         ("~/mine.safetensors", True, RefusedError),

@@ -11,7 +11,7 @@ import pytest
 
 from vae_manager.jobs import JobState
 from vae_manager.library import Folder, scan
-from vae_manager.service import AcceptedTerms, Service, the_service
+from vae_manager.service import AcceptedLicences, Service, the_service
 
 SOON = 10.0
 
@@ -94,10 +94,10 @@ def test_accepted_terms_are_remembered(service: Service, data_folder: Path) -> N
 def test_a_damaged_file_means_that_it_is_asked_again(terms_file: Path, content: bytes) -> None:
     terms_file.parent.mkdir(parents=True)
     terms_file.write_bytes(content)
-    terms = AcceptedTerms(terms_file)
+    terms = AcceptedLicences(terms_file)
     assert "klf8-anime" not in terms
     terms.add("klf8-anime")
-    assert "klf8-anime" in AcceptedTerms(terms_file)
+    assert "klf8-anime" in AcceptedLicences(terms_file)
 
 
 def test_terms_accepted_at_once_are_all_kept(service: Service, data_folder: Path) -> None:
@@ -152,7 +152,7 @@ def test_hashes_are_computed_in_the_background_and_recognised(service: Service, 
         assert (view.title, view.state, view.done, view.total) == (file.name, JobState.DONE, file.size, file.size)
     found = [service.recognise(file.path) for file in files]
     assert [entry and entry.id for entry in found] == ["one", None]
-    assert service.hashes.known(files[1].path) == hashlib.sha256(b"other").hexdigest()
+    assert service.stores.hashes.known(files[1].path) == hashlib.sha256(b"other").hexdigest()
 
 
 def test_what_is_known_is_not_hashed_again(service: Service, data_folder: Path, folder: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_changed_file_is_no_longer_recognised(service: Service, folder: Path) 
     folder.mkdir(parents=True)
     path = folder / "a.safetensors"
     path.write_bytes(b"one")
-    service.hashes.compute(path)
+    service.stores.hashes.compute(path)
     entry = service.recognise(path)
     assert entry is not None
     assert entry.id == "one"

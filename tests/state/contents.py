@@ -84,7 +84,7 @@ def path_of(page: Page, name: str) -> Path:
     if name in NOTES:
         return page.host.download_folder() / f".{'6' * 16}.vae-manager.{name}"
     if name == "removed.json":
-        return page.service.trash / "20260101-000000-a" / name
+        return page.service.stores.trash / "20260101-000000-a" / name
     return page.service.data_folder / name
 
 

@@ -45,9 +45,9 @@ def built_in() -> Catalogue:
 def looked_at(page: Page) -> str:
     """The answer of the route, as it goes out; all files of state have been read then."""
     state = page.state({"txt2img": "Automatic"}, library=("", ""), comparison=("", ""))
-    removed(page.service.trash)
-    page.service.records.load()
-    page.service.own_words._bound._current()  # a library without files does not read them
+    removed(page.service.stores.trash)
+    page.service.stores.records.load()
+    page.service.stores.overrides._bound._current()  # a library without files does not read them
     return bytes(api._answer(state).body).decode("utf-8")
 
 
@@ -58,7 +58,7 @@ def used(page: Page) -> None:
     service.keys.save("example.org", "a-key-of-somebody")
     file = page.host.root / "models" / "VAE" / "own.safetensors"
     file.write_bytes(b"x")
-    service.hashes.remember(file, "5" * 64)
+    service.stores.hashes.remember(file, "5" * 64)
     looked_at(page)
 
 
@@ -185,7 +185,7 @@ def test_what_may_not_be_read_is_not_written_over(page: Page, name: str, monkeyp
     for write in (
         lambda: now.service.accepted.add("trinart"),
         lambda: now.service.keys.save("example.org", "a-key-of-somebody"),
-        lambda: now.service.hashes.remember(page.host.root, "5" * 64),
+        lambda: now.service.stores.hashes.remember(page.host.root, "5" * 64),
     ):
         try:
             write()
@@ -281,7 +281,7 @@ def test_console_says_it_once(page: Page, caplog: pytest.LogCaptureFixture) -> N
     now = opened(page)
     for _ in range(3):
         looked_at(now)
-        now.service.own_words._bound._current()
+        now.service.stores.overrides._bound._current()
     assert sum("families.json.damaged-1" in record.getMessage() for record in caplog.records) == 1
 
 

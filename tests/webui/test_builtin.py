@@ -26,7 +26,7 @@ def twin(host: PlainHost, page: Page) -> Path:
     safetensors(Path(host.checkpoint_file), {**OWN, **UNET})
     path = safetensors(host.vaes / "twin.safetensors", ldm(), title="under another name")
     host.refresh()
-    page.service.index.fingerprints_of(path)
+    page.service.stores.index.fingerprints_of(path)
     return path
 
 
@@ -51,9 +51,9 @@ def test_a_choice_that_changes_nothing_is_told(host: PlainHost, page: Page) -> N
 def test_other_weights_say_nothing(host: PlainHost, page: Page) -> None:
     twin(host, page)
     other = safetensors(host.vaes / "twin.safetensors", ldm(), "F16")
-    page.service.index.fingerprints_of(other)
+    page.service.stores.index.fingerprints_of(other)
     page.service.learn([Path(host.checkpoint_file)])
-    wait_for(lambda: page.service.index.known_fingerprints(Path(host.checkpoint_file)))
+    wait_for(lambda: page.service.stores.index.known_fingerprints(Path(host.checkpoint_file)))
     assert "same weights" not in status(page)
 
 

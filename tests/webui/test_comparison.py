@@ -108,9 +108,9 @@ def test_each_set_of_weights_is_proposed_once(page: Page, host: PlainHost, servi
     shutil.copy(host.vaes / "a.safetensors", host.vaes / "a copy.safetensors")
     host.refresh()
     for file in scan(host.folders()):
-        service.hashes.compute(file.path)
+        service.stores.hashes.compute(file.path)
         if file.name in ("half.safetensors", "noted.safetensors"):
-            service.index.fingerprints_of(file.path)
+            service.stores.index.fingerprints_of(file.path)
     service.maintenance.look(scan(host.folders()))
     assert ticked(page) == ["None", "a copy.safetensors", "b.safetensors", "half.safetensors"]
     host.loaded = host.files()["a.safetensors"]
@@ -325,7 +325,7 @@ def test_the_weights_that_a_checkpoint_carries_are_named(
     carrier.write_bytes(TUNED.read_bytes())
     monkeypatch.setattr(PlainHost, "checkpoint_file", property(lambda self: str(carrier)))
     wait_for(lambda: "is none of those that are here" in text(page, "which"))
-    service.hashes.compute(host.vaes / "mine.safetensors")
+    service.stores.hashes.compute(host.vaes / "mine.safetensors")
     service.learn([host.vaes / "mine.safetensors"])
     wait_for(lambda: "has the same weights as mine.safetensors" in text(page, "which"))
     digest = hashlib.sha256(TUNED.read_bytes()).hexdigest()

@@ -73,7 +73,7 @@ def test_new_hash_choice_and_verdict_reach_the_page(tmp_path: Path) -> None:
     host, service = page.host, page.service
     path = host.folders()[0].path / "3.safetensors"
     stamp = stamp_of(page)
-    service.hashes.remember(path, "a" * 64)
+    service.stores.hashes.remember(path, "a" * 64)
     [html] = page.state({}, library=(stamp, ""))["library"]["rows"].values()
     assert "aaaaaaaaaa" in html
     before = page.state({})["sync"]

@@ -206,7 +206,7 @@ def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost,
     do(page, do="verify-file", file=key_of(own))
     finish(service, page)
     [file] = scan(host.folders())
-    assert service.maintenance.verifications.of(file) is not None
+    assert service.stores.verifications.of(file) is not None
 
 
 def test_a_message_names_no_other_file(page: Page, host: PlainHost) -> None:
@@ -283,13 +283,13 @@ def verified(page: Page, service: Service) -> dict[str, Outcome]:
     return {
         file.name: one.outcome
         for file in scan(page.host.folders())
-        if (one := service.maintenance.verifications.of(file)) is not None
+        if (one := service.stores.verifications.of(file)) is not None
     }
 
 
 def test_bytes_that_changed_by_themselves_are_found(page: Page, own: Path, service: Service) -> None:
     verified(page, service)
-    rot(own, service.hashes)
+    rot(own, service.stores.hashes)
     do(page, do="verify-file", file=key_of(own))
     finish(service, page)
     assert "has other bytes than when it was last read" in details(page, own)
@@ -313,13 +313,13 @@ def test_what_is_known_of_a_file_comes_back_from_the_trash_with_it(
     [file] = scan(host.folders())
     library(page)
     assert service.maintenance.records([file])[own].family.family == "sdxl"
-    verification = service.maintenance.verifications.of(file)
+    verification = service.stores.verifications.of(file)
     assert verification is not None
     assert verification.sha256 == before.sha256
 
 
 def known_of(service: Service, host: PlainHost) -> FileRecord:
-    [record] = service.index.look(scan(host.folders()))
+    [record] = service.stores.index.look(scan(host.folders()))
     return record
 
 
@@ -406,7 +406,7 @@ def test_metadata_that_the_weights_contradict_are_not_believed(
     content[-1] ^= 1
     made.write_bytes(content)
     for one in (path, made):
-        service.index.fingerprints_of(one)
+        service.stores.index.fingerprints_of(one)
     host.refresh()
     assert key_of(made) not in library(page)["rows"][key]
 

@@ -270,7 +270,7 @@ def test_taesd_and_a_foreign_family_are_pointed_out(page: Page, host: PlainHost,
     path = host.vaes / "other.safetensors"
     path.write_bytes(b"x")
     entry = service.catalogue.entry("sdxl-vae")
-    service.hashes.remember(path, entry.sha256)
+    service.stores.hashes.remember(path, entry.sha256)
     host.refresh()
     host.word, host.loaded, host.taesd = path.name, str(path), True
     status = text(page, "status")
@@ -283,7 +283,7 @@ def test_what_is_hardly_meant_is_asked_first(page: Page, host: PlainHost, servic
     path = vae(host.vaes / "mine.safetensors")
     write_catalogue(host, ENTRY.replace("family: sd1", "family: sdxl").replace(SHA256, sha256(path)))
     host.refresh()
-    service.hashes.compute(path)
+    service.stores.hashes.compute(path)
     page.pick("mine.safetensors", EVERYWHERE)
     asked = (
         "mine.safetensors was made for SDXL, this checkpoint is SD 1.x / 2.x: pictures would be noise. "
@@ -313,7 +313,7 @@ def test_it_is_asked_first_also_where_looking_at_all_files_takes_long(
     path = vae(host.vaes / "mine.safetensors")
     write_catalogue(host, ENTRY.replace("family: sd1", "family: sdxl").replace(SHA256, sha256(path)))
     host.refresh()
-    service.hashes.compute(path)
+    service.stores.hashes.compute(path)
     assert page.doubt_in_tab("mine.safetensors") is not None
     page.pick("mine.safetensors", EVERYWHERE)
     wait_for(lambda: "Use anyway" in text(page, "status"))

@@ -24,7 +24,7 @@ def put(host: PlainHost, name: str, content: bytes, service: Service | None = No
     path.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     if service is not None:
-        service.hashes.remember(path, digest)
+        service.stores.hashes.remember(path, digest)
     host.refresh()
     return digest[:10]
 
@@ -120,7 +120,7 @@ def test_a_hash_that_becomes_known_in_between_is_seen(
     digits = put(host, "mine.pt", b"a")
 
     def ended(path: Path) -> bool:
-        service.hashes.remember(path, hashlib.sha256(b"a").hexdigest())
+        service.stores.hashes.remember(path, hashlib.sha256(b"a").hexdigest())
         return False
 
     monkeypatch.setattr(service, "can_be_hashed", ended)

@@ -96,7 +96,7 @@ def use(host: PlainHost, path: Path) -> None:
 def test_the_family_is_that_of_the_file(page: Page, host: PlainHost, service: Service) -> None:
     path = vae(host.vaes / "mine.safetensors")
     write_catalogue(host, ENTRY.format(family="sdxl", sha256=sha256(path)))
-    service.hashes.compute(path)
+    service.stores.hashes.compute(path)
     use(host, path)
     wait_for(lambda: title(page) == "VAE — mine · SDXL · ⚠ other family · your choice")
     assert "SDXL; the checkpoint is SD 1.x / 2.x" in text(page, "status")

@@ -19,7 +19,7 @@ from ..records import HashStore
 from ..records.verdict import HOSTS, AskFirst, Refused, Verdict, obstacle_of
 from ..sync import worst
 from .shared import (
-    Known,
+    LibraryReader,
     Outcomes,
     data_of,
     fields_of,
@@ -48,7 +48,7 @@ def add_list_options(command: argparse.ArgumentParser) -> None:
 
 def run_list(options: argparse.Namespace) -> int:
     folder = folder_of(options)
-    known = Known(data_of(options, folder))
+    known = LibraryReader(data_of(options, folder))
     known.recover(folder)
     files = {file.path: file for file in scan([Folder(folder)], print_problem)}
     records = known.with_families(known.index.look(files.values()), load_catalogue(options))
@@ -104,7 +104,7 @@ def add_inspect_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_inspect(options: argparse.Namespace) -> int:
-    catalogue, known = load_catalogue(options), Known(data_of(options, options.files[0].parent))
+    catalogue, known = load_catalogue(options), LibraryReader(data_of(options, options.files[0].parent))
     looked: list[FileRecord] = []
     failed: list[tuple[Path, VaeManagerError]] = []
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
@@ -242,7 +242,7 @@ def run_verify(options: argparse.Namespace) -> int:
     has_numbers = can_look_at_numbers()
     if options.numbers and not has_numbers:
         raise UsageError(msg("--numbers needs numpy, which is not installed here."))
-    known = Known(data_of(options, folder))
+    known = LibraryReader(data_of(options, folder))
     paths = options.files or [file.path for file in scan([Folder(folder)])]
     outcomes = Outcomes(json=options.json)
     found = []

@@ -37,7 +37,7 @@ from ..records.verdict import HOSTS, Verdict
 from ..sync import Outcome, Plan, bring, look, read_declared, worst
 from .shared import (
     VAE_FOLDER,
-    Known,
+    LibraryReader,
     data_of,
     delivery_text,
     fields_of,
@@ -240,7 +240,7 @@ def _files(options: argparse.Namespace, webui: Installation | None) -> dict[str,
     unreadable: list[Message] = []
     found = {file.path: file for file in scan([Folder(folder)], unreadable.append)}
     catalogue, data = load(), data_of(options, folder)
-    known = Known(data)
+    known = LibraryReader(data)
     records = known.with_families(known.index.look(found.values()), catalogue)
     doubled = collisions(found[record.path] for record in records)
     return {

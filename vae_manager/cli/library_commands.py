@@ -21,7 +21,7 @@ from ..sync import worst
 from ..transfer import DownloadRequest, Network, download_file, proposed_name
 from .shared import (
     Bar,
-    Known,
+    LibraryReader,
     Outcomes,
     data_of,
     delivery_fields,
@@ -147,7 +147,7 @@ def run_adopt(options: argparse.Namespace) -> int:
     if options.name is not None and len(options.files) > 1:
         raise UsageError(msg("One name cannot be given to {count} files.", count=len(options.files)))
     folder = folder_of(options)
-    known = Known(data_of(options, folder))
+    known = LibraryReader(data_of(options, folder))
     rows: list[dict[str, object]] = []
     errors: list[VaeManagerError] = []
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
@@ -180,7 +180,7 @@ def add_duplicates_options(command: argparse.ArgumentParser) -> None:
 
 def run_duplicates(options: argparse.Namespace) -> int:
     folder = folder_of(options)
-    known = Known(data_of(options, folder))
+    known = LibraryReader(data_of(options, folder))
     known.recover(folder)
     files = scan([Folder(folder)])
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
@@ -244,7 +244,7 @@ def add_remove_options(command: argparse.ArgumentParser) -> None:
 def run_remove(options: argparse.Namespace) -> int:
     folder = folder_of(options)
     data = data_of(options, folder)
-    around = Known(data).around(folder)
+    around = LibraryReader(data).around(folder)
     outcomes = Outcomes(json=options.json)
     with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
         for name in options.files:
@@ -289,7 +289,7 @@ def run_trash(options: argparse.Namespace) -> int:
     if (options.act == "restore") != bool(options.names) or (options.name is not None and len(options.names) != 1):
         raise UsageError(msg("trash restore takes names, one with --as; trash list and trash empty take none."))
     if options.act == "restore":
-        return _restore(options, trash, Known(data).around(folder))
+        return _restore(options, trash, LibraryReader(data).around(folder))
     return _list(options, trash) if options.act == "list" else _empty(options, trash)
 
 

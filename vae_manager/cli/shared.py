@@ -21,14 +21,12 @@ from ..files import FileRecord, identity_of, inspect
 from ..files.record import Fingerprints
 from ..files.tensor_data import find_nan
 from ..library import Folder, scan
-from ..library.family_evidence import FamilyOverrides, Guesses, entries_by_weights, entry_of, family_of, known_weights
-from ..library.index import Index
-from ..library.journal import Journal
-from ..library.moving import LibraryContext, Memory
-from ..library.verification import Outcome, Verification, VerificationStore, can_look_at_numbers
+from ..library.family_evidence import entries_by_weights, entry_of, family_of, known_weights
+from ..library.inspection_cache import Stores
+from ..library.moving import LibraryContext
+from ..library.verification import Outcome, Verification, can_look_at_numbers
 from ..maintenance import OWN, Recovery
 from ..messages import Message, megabytes, msg
-from ..records import HashStore, RecordStore
 from ..records.verdict import HOSTS, AskFirst, Refused, Usable, UsableAfter, Verdict, obstacle_of, verdict
 from ..transfer import DownloadResult, Network, Progress
 
@@ -325,20 +323,16 @@ def data_of(options: argparse.Namespace, folder: Path) -> Path:
     return webuis if webuis.is_dir() else folder / OWN
 
 
-class Known:
+class LibraryReader:
     """Files, seen with the memory of one data folder: nothing is written where that is not there."""
 
-    def __init__(self, data: Path | None) -> None:
-        self._data = data
-        place = data if data is not None and data.is_dir() else None
-        if data is not None and place is None and data.name != OWN:  # one that the person has named
+    def __init__(self, data: Path) -> None:
+        """Open the stores of the data folder `data`; in memory alone if the folder does not exist."""
+        is_persistent = data.is_dir()
+        if not is_persistent and data.name != OWN:  # one that the person has named
             print_problem(msg("There is no folder {path}, so nothing that was found out before is known.", path=data))
-        self.records = RecordStore(place)
-        self.hashes = HashStore(self.records)
-        self.index = Index(self.records, self.hashes)
-        self.words = FamilyOverrides(place / "families.json") if place is not None else None
-        self.guesses = Guesses(self.records)
-        self.verifications = VerificationStore(lambda: self.records)
+        self.stores = Stores(data, load, is_persistent=is_persistent)
+        self.records, self.hashes, self.index = self.stores.records, self.stores.hashes, self.stores.index
         self.records.load()
         if self.records.is_busy:
             print_problem(
@@ -376,7 +370,7 @@ class Known:
         identity = identity_of(header.path)
         if identity is None or header.problems or not can_look_at_numbers() or self.index.failure_of(identity):
             return
-        verification = self.verifications.of_identity(identity)
+        verification = self.stores.verifications.of_identity(identity)
         if verification is not None and verification.outcome is Outcome.VERIFIED:
             return
         try:
@@ -402,13 +396,13 @@ class Known:
 
     def verification_of(self, record: FileRecord) -> Verification | None:
         """Return the last verification of these very bytes."""
-        return self.verifications.of_identity(record.identity) if record.identity is not None else None
+        return self.stores.verifications.of_identity(record.identity) if record.identity is not None else None
 
     def note(self, path: Path, verification: Verification) -> None:
         """Remember the result of a verification of `path`."""
         identity = identity_of(path)
         if identity is not None:
-            self.verifications.put_identity(identity, verification)
+            self.stores.verifications.put_identity(identity, verification)
         if verification.damage is not None:
             self.index.note_failure(*verification.damage)
 
@@ -416,28 +410,23 @@ class Known:
         self, records: Sequence[FileRecord], catalogue: Catalogue, others: Sequence[FileRecord] = ()
     ) -> Sequence[FileRecord]:
         """Add the family and the catalogue's entry to each record; `others` are files that may have its weights."""
-        siblings = known_weights([*records, *others], catalogue, self.words)
+        siblings = known_weights([*records, *others], catalogue, self.stores.overrides)
         entries = entries_by_weights([*records, *others], catalogue)
         return [
             replace(
                 record,
-                family=family_of(record, catalogue, self.words, siblings, self.guesses),
+                family=family_of(record, catalogue, self.stores.overrides, siblings, self.stores.guesses),
                 entry=entry_of(record, catalogue, entries),
             )
             for record in records
         ]
 
     def recover(self, folder: Path) -> None:
-        """End or take back what commands left half done in a VAE folder when they were killed."""
-        Recovery(self._data or folder / OWN, self._memories, print_problem).run([folder])
+        """Complete or roll back the operations in a VAE folder that a killed command left unfinished."""
+        Recovery(self.stores.folder, self.stores.memories, print_problem).run([folder])
 
     def around(self, folder: Path) -> LibraryContext:
-        """The rest of a VAE folder that no WebUI is known to be using."""
+        """Return the context of a VAE folder that no WebUI is known to use."""
         self.recover(folder)
         folders = [Folder(folder)]
-        journal = Journal(self._data) if self._data is not None else None
-        return LibraryContext(scan(folders), folders, memories=self._memories(), journal=journal)
-
-    def _memories(self) -> Sequence[Memory]:
-        words = [self.words] if self.words is not None else []
-        return [self.hashes, self.index, self.guesses, self.records, *words]
+        return LibraryContext(scan(folders), folders, memories=self.stores.memories(), journal=self.stores.journal)

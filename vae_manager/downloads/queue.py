@@ -235,7 +235,7 @@ class Downloads:
     """One at a time, since each uses many connections by itself. All methods may be called from any thread."""
 
     def __init__(self, history: History, pending: Pending, hashes: Callable[[], HashStore], explain: Explain) -> None:
-        self._lane = JobQueue("downloads")
+        self._jobs = JobQueue("downloads")
         self._history = history
         self._pending = pending
         self._hashes = hashes
@@ -252,13 +252,13 @@ class Downloads:
         key = key_of(wanted.order)
         with self._lock:
             fetch = self._fetches.get(key)
-            is_new = fetch is None or not self._lane.is_wanted(key)
+            is_new = fetch is None or not self._jobs.is_wanted(key)
             if fetch is None or is_new:
                 fetch = self._fetches[key] = _Fetch(wanted, network, self._history, self._hashes, self._explain)
                 self._pending.add(wanted.order)  # before it can end
             if then is not None:
                 fetch.follow(then)
-            self._lane.start(key, wanted.name, fetch.work, self._followed_by(fetch))
+            self._jobs.start(key, wanted.name, fetch.work, self._followed_by(fetch))
         return key
 
     def _followed_by(self, fetch: _Fetch) -> Callable[[JobState, Message | None], None]:
@@ -293,35 +293,35 @@ class Downloads:
     def views(self) -> tuple[Download, ...]:
         """The queue in its order, with what has lately ended."""
         with self._lock:
-            views = self._lane.views()
+            views = self._jobs.views()
             self._fetches = {view.key: self._fetches[view.key] for view in views if view.key in self._fetches}
             return tuple(Download(self._fetches[view.key].wanted, view) for view in views if view.key in self._fetches)
 
     def pause(self, key: str) -> None:
         """Stop for now: what has arrived and the place in the queue are kept, and the next one runs."""
-        self._lane.pause(key)
+        self._jobs.pause(key)
 
     def resume(self, key: str) -> None:
-        self._lane.resume(key)
+        self._jobs.resume(key)
 
     def cancel(self, key: str) -> None:
         """Stop for good; what has arrived is thrown away once it has really stopped."""
-        self._lane.stop(key)
+        self._jobs.stop(key)
 
     def retry(self, key: str) -> None:
         with self._lock:
             fetch = self._fetches.get(key)
-            if fetch is not None and self._lane.retry(key):
+            if fetch is not None and self._jobs.retry(key):
                 self._pending.add(fetch.wanted.order)
 
     def move(self, key: str, step: Step) -> None:
-        self._lane.move(key, step)
+        self._jobs.move(key, step)
 
     def forget(self, key: str) -> None:
-        self._lane.forget(key)
+        self._jobs.forget(key)
 
     def wait(self, key: str, timeout: float | None = None) -> JobView | None:
-        return self._lane.wait(key, timeout)
+        return self._jobs.wait(key, timeout)
 
 
 class _Fetch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,9 @@ if TYPE_CHECKING:  # what opens files waits for the first file
     from ..records import HashStore, RecordStore
     from .family_evidence import FamilyOverrides, Guesses
     from .index import Index
+    from .journal import Journal
+    from .moving import Memory
+    from .verification import VerificationStore
 
 AT_ONCE = 50
 """Files that are looked at before they are told of."""
@@ -28,20 +32,80 @@ def bound(file: VaeFile) -> FileAnnotations:
     return str(file.path), file.size, file.mtime_ns, file.ctime_ns
 
 
-@dataclass(frozen=True)
 class Stores:
-    """Where what is known is kept. Each is made when it is first asked for: the WebUI's start needs none."""
+    """Stores of one data folder. Each is opened at its first use, since the start of a WebUI needs none of them."""
 
-    hashes: Callable[[], HashStore]
-    catalogue: Callable[[], Catalogue]
-    index: Callable[[], Index]
-    words: Callable[[], FamilyOverrides]
-    guesses: Callable[[], Guesses]
-    records: Callable[[], RecordStore]
-    trash: Path
+    def __init__(self, folder: Path, catalogue: Callable[[], Catalogue], *, is_persistent: bool = True) -> None:
+        """Set up; `folder` is made when something is first written there, and never unless `is_persistent`."""
+        self.folder = folder
+        self._catalogue = catalogue
+        self._is_persistent = is_persistent
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Catalogue as it is now."""
+        return self._catalogue()
+
+    @functools.cached_property
+    def records(self) -> RecordStore:
+        """Everything about files that can be computed again."""
+        from ..records import RecordStore
+
+        return RecordStore(self.folder if self._is_persistent else None)
+
+    @functools.cached_property
+    def hashes(self) -> HashStore:
+        """Known SHA-256 of files."""
+        from ..records import HashStore
+
+        return HashStore(self.records)
+
+    @functools.cached_property
+    def index(self) -> Index:
+        """Inspections and fingerprints of the library's files."""
+        from .index import Index
+
+        return Index(self.records, self.hashes)
+
+    @functools.cached_property
+    def overrides(self) -> FamilyOverrides:
+        """Families that the user has set."""
+        from .family_evidence import FamilyOverrides
+
+        return FamilyOverrides(self.folder / "families.json")
+
+    @functools.cached_property
+    def guesses(self) -> Guesses:
+        """Results of the latent test."""
+        from .family_evidence import Guesses
+
+        return Guesses(self.records)
+
+    @functools.cached_property
+    def verifications(self) -> VerificationStore:
+        """Last verification of each file."""
+        from .verification import VerificationStore
+
+        return VerificationStore(lambda: self.records)
+
+    @functools.cached_property
+    def journal(self) -> Journal:
+        """Notes of operations on several files."""
+        from .journal import Journal
+
+        return Journal(self.folder)
+
+    @property
+    def trash(self) -> Path:
+        """Folder of removed files that the system's own trash does not take."""
+        return self.folder / "trash"
+
+    def memories(self) -> Sequence[Memory]:
+        """Return the stores that follow a file to its new path."""
+        return self.hashes, self.index, self.overrides, self.guesses, self.records, self.verifications
 
 
-class Looks:
+class InspectionCache:
     """All methods may be called from any thread."""
 
     def __init__(self, stores: Stores) -> None:
@@ -80,7 +144,7 @@ class Looks:
 
     def _look(self, files: Sequence[VaeFile]) -> None:
         by_path = {file.path: file for file in files}
-        self._add([(by_path[record.path], record) for record in self._stores.index().look(files)])
+        self._add([(by_path[record.path], record) for record in self._stores.index.look(files)])
 
     def _add(self, found: Sequence[tuple[VaeFile, FileRecord]]) -> None:
         with self._lock:
@@ -98,9 +162,9 @@ class Looks:
     def _renewed(self, record: FileRecord) -> FileRecord:
         if record.identity is None:
             return record
-        sha256 = self._stores.hashes().known_of(record.identity)
-        fingerprints = self._stores.index().known_fingerprints_of(record.identity)
-        failure = self._stores.index().failure_of(record.identity)
+        sha256 = self._stores.hashes.known_of(record.identity)
+        fingerprints = self._stores.index.known_fingerprints_of(record.identity)
+        failure = self._stores.index.failure_of(record.identity)
         is_told = failure is None or failure in record.problems
         if is_told and (sha256, fingerprints) == (record.sha256, record.fingerprints):
             return record
@@ -117,8 +181,8 @@ class Looks:
 
     def _now(self, files: Sequence[VaeFile]) -> _Last:
         """What was said last, while it stands on the same."""
-        catalogue, told = self._stores.catalogue(), (self._stores.words().stamp, self._stores.guesses().stamp)
-        revisions = self._stores.hashes().revision, self._stores.index().revision
+        catalogue, told = self._stores.catalogue, (self._stores.overrides.stamp, self._stores.guesses.stamp)
+        revisions = self._stores.hashes.revision, self._stores.index.revision
         basis = _Basis(files, self._seen, catalogue, told, revisions)
         last = self._last
         if last is not None and self._last_basis is not None and self._last_basis.is_same(basis):
@@ -133,7 +197,7 @@ class Looks:
         from .family_evidence import by_weights, entries_by_weights, entry_of, families_of
 
         found = [record for _, record in seen]
-        guesses = families_of(found, catalogue, self._stores.words(), self._stores.guesses())
+        guesses = families_of(found, catalogue, self._stores.overrides, self._stores.guesses)
         entries = entries_by_weights(found, catalogue)
         records = {
             file.path: replace(

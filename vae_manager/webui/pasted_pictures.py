@@ -82,7 +82,7 @@ def _look(host: Host, service: Service, named: Named) -> Match:
 
 
 def _here(host: Host, service: Service, name: str, path: Path) -> Here:
-    sha256 = service.hashes.known(path)
+    sha256 = service.stores.hashes.known(path)
     if sha256 is not None:
         return Here(name, sha256)
     learnable = host.may_hash() and service.can_be_hashed(path)
@@ -90,4 +90,4 @@ def _here(host: Host, service: Service, name: str, path: Path) -> Here:
         size = path.stat().st_size
     except OSError:
         size = None
-    return Here(name, service.hashes.known(path), size, learnable)  # it may have become known meanwhile
+    return Here(name, service.stores.hashes.known(path), size, learnable)  # it may have become known meanwhile

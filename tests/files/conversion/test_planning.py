@@ -65,7 +65,7 @@ def test_the_order_is_that_of_names_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tensors", "dtype", "sentence"),
+    ("tensors", "dtype", "message"),
     [
         (vae(), None, "already what it would become"),
         (vae(dtype="F16"), "fp16", "already what it would become"),

@@ -129,28 +129,8 @@ class NoComparing:
 Result = TypeVar("Result")
 
 
-class Host(Protocol):
-    """One WebUI. Methods may be called from any thread unless they say otherwise."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def shared_with_others(self) -> bool:
-        """The server is reachable from other machines."""
-        ...
-
-    @property
-    def shows_paths(self) -> bool:
-        """True if the reader may see paths of this machine."""
-        ...
-
-    def listening(self) -> Listening:
-        """The reach of the server, and the names that the owner has added."""
-        ...
+class HostFiles(Protocol):
+    """Files of the WebUI: its folders, its list of VAE files, and how they are downloaded."""
 
     @property
     def data_folder(self) -> Path:
@@ -175,15 +155,6 @@ class Host(Protocol):
         """Bytes per second that downloads may take; None for no limit."""
         ...
 
-    @property
-    def capability(self) -> HostCapability:
-        """What this WebUI can do with VAE files."""
-        ...
-
-    def signature(self) -> VaeSignature:
-        """The VAE of the checkpoint that is loaded, or will be for the next picture."""
-        ...
-
     def converts(self) -> bool:
         """A download that this host cannot load as it is gets converted by itself."""
         ...
@@ -197,9 +168,13 @@ class Host(Protocol):
         that has just been taken away."""
         ...
 
-    def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
-        """The reason why this WebUI does not allow `act`; None if it does. `remote`: asked from another machine."""
+    def may_hash(self) -> bool:
+        """False when the person asked the WebUI not to hash files."""
         ...
+
+
+class HostChoice(Protocol):
+    """Choice of a VAE: the setting, what it means for the loaded checkpoint, and the preferences of checkpoints."""
 
     def choice(self) -> Choice: ...
 
@@ -219,6 +194,11 @@ class Host(Protocol):
         """What the present choice means for the loaded checkpoint."""
         ...
 
+    def follow_setting(self) -> None:
+        """Put into the model what the present choice means for it, if that is another VAE. Waits and raises as `choose`
+        does."""
+        ...
+
     def checkpoints(self) -> Sequence[str]:
         """The files of the checkpoints that the host lists."""
         ...
@@ -236,6 +216,29 @@ class Host(Protocol):
         """
         ...
 
+
+class HostModel(Protocol):
+    """Model that is loaded, and the VAE in it."""
+
+    @property
+    def capability(self) -> HostCapability:
+        """What this WebUI can do with VAE files."""
+        ...
+
+    def signature(self) -> VaeSignature:
+        """The VAE of the checkpoint that is loaded, or will be for the next picture."""
+        ...
+
+    def in_use(self) -> InUse: ...
+
+    def generating(self) -> bool:
+        """A picture is being made now."""
+        ...
+
+    def run_exclusive(self, work: Callable[[], Result]) -> Result:
+        """Run `work` while nothing else touches the model. Not reentrant; never from inside a generation."""
+        ...
+
     def try_out(self, path: Path) -> LatentTest:
         """Whether the VAE file at `path` speaks of the latent space of the loaded checkpoint's own VAE: a guess, with
         its figures. The VAE in use stays. Waits for a running generation, and takes the time of three decodes.
@@ -249,23 +252,32 @@ class Host(Protocol):
         """The last pictures, decoded anew by other VAEs."""
         ...
 
-    def follow_setting(self) -> None:
-        """Put into the model what the present choice means for it, if that is another VAE. Waits and raises as `choose`
-        does."""
+
+class HostSettings(Protocol):
+    """Settings of the WebUI: its visitors, its permissions, its language and its page."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def shared_with_others(self) -> bool:
+        """The server is reachable from other machines."""
         ...
 
-    def in_use(self) -> InUse: ...
-
-    def generating(self) -> bool:
-        """A picture is being made now."""
+    @property
+    def shows_paths(self) -> bool:
+        """True if the reader may see paths of this machine."""
         ...
 
-    def run_exclusive(self, work: Callable[[], Result]) -> Result:
-        """Run `work` while nothing else touches the model. Not reentrant; never from inside a generation."""
+    def listening(self) -> Listening:
+        """The reach of the server, and the names that the owner has added."""
         ...
 
-    def may_hash(self) -> bool:
-        """False when the person asked the WebUI not to hash files."""
+    def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
+        """The reason why this WebUI does not allow `act`; None if it does. `remote`: asked from another machine."""
         ...
 
     def quick_settings(self) -> Sequence[str] | None:
@@ -286,3 +298,7 @@ class Host(Protocol):
     def translations(self) -> Mapping[str, str]:
         """The WebUI's own table for that language."""
         ...
+
+
+class Host(HostFiles, HostChoice, HostModel, HostSettings, Protocol):
+    """One WebUI. Methods may be called from any thread unless their docstring restricts it."""

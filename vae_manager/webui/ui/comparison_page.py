@@ -130,7 +130,7 @@ def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers
     found = sorted(every, key=lambda one: (not one.in_use, one.refusal is not None))
     fitting = [offer for offer in found if offer.refusal is None or offer.in_use]
     own = host.in_use().checkpoint_file
-    prints = service.index.known_fingerprints(Path(own)) if own else None
+    prints = service.stores.index.known_fingerprints(Path(own)) if own else None
 
     def weights(offer: Offer) -> frozenset[str]:
         if offer.path is None:

@@ -49,7 +49,7 @@ def _around(host: Host, service: Service) -> LibraryContext:
         in_use=lambda path: str(path) in busy,
         memories=service.maintenance.memories(),
         judge=lambda record: verdict(record, host.capability, host.signature()),
-        journal=service.journal,
+        journal=service.stores.journal,
     )
 
 

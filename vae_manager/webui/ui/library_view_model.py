@@ -211,7 +211,7 @@ def _table(
         "library",
         (files, twins, service.maintenance.records(files), service.catalogue),
         (
-            service.maintenance.verifications.revision, dict(host.files()), host.choice(), host.capability,
+            service.stores.verifications.revision, dict(host.files()), host.choice(), host.capability,
             host.signature(), in_use.path, in_use.identity, service.hashing(),
         ),
         lambda: LibraryTable(_rows(host, service, files, in_use, twins)),
@@ -255,7 +255,7 @@ def _rows(
                 chosen=mine and choice == file.name,
                 has_preview=file.path in previews,
                 converted=_converted(record, made) if record is not None else None,
-                verification=service.maintenance.verifications.of(file),
+                verification=service.stores.verifications.of(file),
             )
         )
     return rows

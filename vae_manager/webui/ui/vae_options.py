@@ -117,7 +117,7 @@ def read_options(
     return (memo or Memo()).get(
         "options",
         (files, records),
-        (listed, choice, host.capability, host.signature(), service.hashes.revision),
+        (listed, choice, host.capability, host.signature(), service.stores.hashes.revision),
         lambda: _options(host, service, files, choice),
     )
 

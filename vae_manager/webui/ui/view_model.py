@@ -102,10 +102,10 @@ def read_builtin(host: Host, service: Service, in_use: InUse, files: Sequence[Va
     own = Path(identity.path)
     records = service.maintenance.records(files)
     if host.may_hash():
-        recognised = memo.get("recognised", (files, records, service.catalogue), (service.hashes.revision,),
+        recognised = memo.get("recognised", (files, records, service.catalogue), (service.stores.hashes.revision,),
                               lambda: _recognised(service, files, records))  # fmt: skip
         service.learn([own, *([Path(in_use.path)] if in_use.path else []), *recognised])
-    prints = service.index.known_fingerprints(own)
+    prints = service.stores.index.known_fingerprints(own)
     if prints is None:
         return Builtin()
     weights = prints.weights
@@ -347,8 +347,8 @@ def state_folders(host: Host, service: Service) -> Sequence[Path]:
 def _hash_in_use(service: Service, in_use: InUse) -> str | None:
     """The hash of the file whose weights are in the model, which may be another by now, or gone."""
     if in_use.identity is not None:
-        return service.hashes.known_of(in_use.identity)
-    return service.hashes.known(Path(in_use.path)) if in_use.path else None
+        return service.stores.hashes.known_of(in_use.identity)
+    return service.stores.hashes.known(Path(in_use.path)) if in_use.path else None
 
 
 def _word_of(host: Host, path: str | None) -> str | None:
@@ -420,7 +420,7 @@ def _rows(
     memo: Memo,
 ) -> Sequence[Row]:
     records = service.maintenance.records(files)
-    by_hash = memo.get("by hash", (files, records), (dict(host.files()), service.hashes.revision),
+    by_hash = memo.get("by hash", (files, records), (dict(host.files()), service.stores.hashes.revision),
                        lambda: _by_hash(host, service, files, records))  # fmt: skip
     kept = {item.order.sha256: item for item in left if item.done}
     latest = {one.wanted.order.sha256: one.job for one in service.downloads.views()}
@@ -448,7 +448,7 @@ def _by_hash(
     found: dict[str, VaeFile] = {}
     for file in files:
         record = records.get(file.path)
-        sha256 = record.sha256 if record is not None else service.hashes.known(file.path)
+        sha256 = record.sha256 if record is not None else service.stores.hashes.known(file.path)
         if sha256 is not None and (sha256 not in found or str(file.path) in listed):
             found[sha256] = file
     return found

@@ -130,7 +130,7 @@ class FamilyWebUI(ABC):
 
     def note_damage(self, identity: Identity, problem: Problem) -> None:
         """Remember that the weights of a file cannot be used."""
-        the_service(self.data_folder).index.note_failure(identity, problem)
+        the_service(self.data_folder).stores.index.note_failure(identity, problem)
 
     @abstractmethod
     def files(self) -> Mapping[str, str]:

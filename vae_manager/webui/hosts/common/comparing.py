@@ -145,7 +145,7 @@ class FamilyComparing:
     def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
         path, short_hash = self._file_of(vae), None
         if path is not None and self._host.may_hash():
-            hashes = the_service(self._host.data_folder).hashes
+            hashes = the_service(self._host.data_folder).stores.hashes
             sha256 = hashes.compute(Path(path)) if hashed else hashes.known(Path(path))
             short_hash = sha256[: texts.SHORT_HASH] if sha256 is not None else None
         gone = vae if vae != BUILTIN.word else None

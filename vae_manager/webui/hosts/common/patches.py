@@ -227,7 +227,7 @@ def short_hash(host: FamilyWebUI) -> str | None:
     file = host.vae.path(model) if model is not None else None
     if file is None:
         return None
-    hashes = the_service(host.data_folder).hashes
+    hashes = the_service(host.data_folder).stores.hashes
     identity = host.vae.identity(model)
     sha256 = hashes.known_of(identity) if identity is not None else hashes.known(Path(file))
     return sha256[:SHORT_HASH] if sha256 is not None else None
