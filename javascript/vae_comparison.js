@@ -74,7 +74,7 @@ const vaeComparison = (() => {
         const vaes = all("[data-vae-chip]:checked").map((box) => box.value);
         const picture = all("[data-vae-picture]:checked")[0]?.value ?? OWN;
         if (picture === OWN) {
-            vaeManager.sendFromLibrary(button, {vaes, each}, "compare");
+            vaeManager.sendFromLibrary(button, {do: "compare-own", vaes, each}, "compare");
         } else {
             vaeManager.sendFromLibrary(button, {do: "compare", kept: picture, vaes});
         }

@@ -59,7 +59,8 @@ def test_another_process_sees_it_by_any_path(folder: Path, journal: Journal) -> 
     (folder.parent / "link").symlink_to(folder)
     script = (
         "import sys; from pathlib import Path; from vae_manager.errors import RefusedError\n"
-        "from vae_manager.library.journal import Journal; from vae_manager.library.moving import LibraryContext, rename\n"
+        "from vae_manager.library.journal import Journal\n"
+        "from vae_manager.library.moving import LibraryContext, rename\n"
         "try: rename(Path(sys.argv[1]), 'c', LibraryContext(journal=Journal(Path(sys.argv[2]))))\n"
         "except RefusedError: print('refused')"
     )

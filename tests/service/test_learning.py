@@ -30,7 +30,7 @@ def test_fingerprints_with_progress(service: Service, data_folder: Path, folder:
     assert view is not None
     assert (view.title, view.phase, view.done) == ("a.safetensors", "fingerprinting", view.total)
     for later in (service, Service(data_folder)):
-        [file] = later.index.look(scan([Folder(folder)]))
+        [file] = later.stores.index.look(scan([Folder(folder)]))
         assert file.fingerprints == service.stores.index.fingerprints_of(path)
         later.background.forget(f"{WEIGHTS}{path}")
         later.learn([path])

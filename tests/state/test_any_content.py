@@ -22,8 +22,8 @@ from vae_manager.files.state_file import MAX_BYTES, damage_notices, forget_damag
 from vae_manager.library.trash import removed
 from vae_manager.service import Service
 from vae_manager.webui import api
-from vae_manager.webui.ui.actions import perform
 from vae_manager.webui.ui.page import Page
+from vae_manager.webui.ui.page_handlers import perform
 from vae_manager.webui.ui.view_model import state_folders
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")

@@ -31,9 +31,9 @@ from vae_manager.messages import msg
 from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Permission
 from vae_manager.webui.translation import translator_for
-from vae_manager.webui.ui.actions import perform
 from vae_manager.webui.ui.comparison_page import figures_of, shifts_of
 from vae_manager.webui.ui.page import Page
+from vae_manager.webui.ui.page_handlers import perform
 
 ENGLISH = translator_for("None", {})
 LIKE = Figures(False, 0.9991, 37.04, 0.04, -0.3, 1.26, 0.19, -0.004, -0.21, None)
@@ -208,7 +208,9 @@ def test_older_ones_are_kept_and_shown_again(page: Page, host: PlainHost, servic
     newer, older = service.comparisons.all()
     assert [one.vaes[1] for one in (newer, older)] == ["b.safetensors", "a.safetensors"]
     host.comparing.may_go_on.clear()
-    page.compare_picture(json.dumps({"vaes": ["a.safetensors"], "each": True}), png(np.zeros((10, 20, 3), np.uint8)))
+    page.compare_picture(
+        json.dumps({"do": "compare-own", "vaes": ["a.safetensors"], "each": True}), png(np.zeros((10, 20, 3), np.uint8))
+    )
     try:
         wait_for(lambda: "▶ is running" in text(page, "compare-kept"))
         running = service.comparisons.all()[0]
@@ -251,9 +253,7 @@ def test_the_picture_that_is_shown(page: Page, host: PlainHost, service: Service
 
 
 @pytest.mark.usefixtures("vaes")
-@pytest.mark.parametrize(
-    ("size", "told"), [([32, 16], True), ([16, 16], False), ([], False), ([0, 0], False), (["x", 1], False)]
-)
+@pytest.mark.parametrize(("size", "told"), [([32, 16], True), ([16, 16], False), ([], False), ([0, 0], False)])
 def test_a_grid_is_not_taken_for_the_picture(page: Page, service: Service, size: list[object], told: bool) -> None:
     """Nor what SD upscale puts together: their infotext is that of their first picture."""
     send(page, do="compare-shown", tab="txt2img", infotext=INFOTEXT, size=size, vaes=[])
@@ -264,11 +264,14 @@ def test_a_grid_is_not_taken_for_the_picture(page: Page, service: Service, size:
 @pytest.mark.usefixtures("vaes")
 def test_a_picture_of_ones_own(page: Page, service: Service) -> None:
     mine = png(np.full((10, 20, 3), 100, np.uint8))
-    page.compare_picture(json.dumps({"vaes": ["a.safetensors"], "each": True}), mine)
+    page.compare_picture(json.dumps({"do": "compare-own", "vaes": ["a.safetensors"], "each": True}), mine)
     wait_for(ended(service))
     assert [one["key"] for one in state(page)["view"]["pictures"]] == ["original", "0", "1"]
     assert "Your own image, 20 × 10" in text(page, "compare-progress")
-    for message, own in (("{", mine), ('{"vaes": []}', mine), ('{"vaes": [1], "each": false}', mine), ("{}", None)):
+    nothing = json.dumps({"do": "compare-own", "vaes": [], "each": False})
+    number = json.dumps({"do": "compare-own", "vaes": [1], "each": False})
+    other = json.dumps({"do": "refresh-files"})
+    for message, own in (("{", mine), (nothing, mine), (number, mine), (other, mine), ("{}", None)):
         with pytest.raises(UsageError):
             page.compare_picture(message, own)
 

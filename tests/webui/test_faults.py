@@ -6,7 +6,7 @@ import logging
 from html import escape
 from pathlib import Path
 from types import MethodType, ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -18,8 +18,8 @@ from vae_manager.service import Service
 from vae_manager.webui.faults import FAULTS, MAX_FAULTS, Faults, is_edge
 from vae_manager.webui.hosts.fallbacks import HOST_ACTS, HOST_READS, with_fallbacks
 from vae_manager.webui.hosts.host_values import Permission
-from vae_manager.webui.ui.actions import show_in_quick_settings
 from vae_manager.webui.ui.page import Page
+from vae_manager.webui.ui.page_handlers import show_in_quick_settings
 
 FUNCTION = msg("Looking at {what}", what="something")
 
@@ -96,7 +96,7 @@ def test_an_edge_can_be_told() -> None:
 def members() -> set[str]:
     from vae_manager.webui.hosts.host import Host
 
-    return {name for name in vars(Host) if not name.startswith("_")}
+    return {name for part in Host.__bases__ for name in vars(part) if not name.startswith("_") and part is not Protocol}
 
 
 def test_each_member_of_a_host_has_a_fallback_or_refuses() -> None:

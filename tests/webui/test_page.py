@@ -20,8 +20,8 @@ from vae_manager.errors import RefusedError, UsageError
 from vae_manager.messages import msg
 from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Permission, Swap
-from vae_manager.webui.ui.actions import perform
 from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB, Page
+from vae_manager.webui.ui.page_handlers import perform
 
 BYTES = b"a VAE of a few bytes" * 200_000  # 4 MB
 SHA256 = hashlib.sha256(BYTES).hexdigest()

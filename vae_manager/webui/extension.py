@@ -26,9 +26,9 @@ from .hosts.common.adapter import FamilyWebUI
 from .hosts.fallbacks import with_fallbacks
 from .hosts.host_values import Permission
 from .ui import blocks
-from .ui.actions import quick_settings_with_vae
 from .ui.gradio_compat import Work, changed, heed_people_alone, is_in_page, on_sync
 from .ui.page import TABS, Page
+from .ui.page_handlers import quick_settings_with_vae
 from .ui.vae_options import follow
 
 if TYPE_CHECKING:

@@ -1,265 +1,423 @@
-"""What a click does. Every action is quick: what takes time becomes a job of the service."""
+"""Actions that the page can ask for, one class each, and the dispatcher that passes each to its handler.
+
+The browser sends an action as a JSON object: its name under `do`, and its fields. A view makes the same object from the
+same class, so that a misspelt field is an error of the type checker.
+
+    button ──JSON──▶ gradio event ──▶ parse_action ──▶ DISPATCHER.dispatch ──▶ handler(host, service, action)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+import re
+import typing
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
 
-from ...catalogue import Entry, Source, not_offered
-from ...choice import Choice
-from ...downloads import Downloads, UnfinishedDownload
-from ...downloads.addresses import CIVITAI
-from ...errors import NotFoundError, RefusedError, UsageError, VaeManagerError
-from ...files.state_file import forget_damage, parse_json
-from ...jobs import Step
+from ...errors import UsageError
+from ...files.state_file import parse_json
 from ...messages import msg
-from ...service import Service
-from ..admission import Visitor
-from ..hosts.host_values import Permission
-from . import views
-from .comparison_page import COMPARISON_ACTIONS
-from .gradio_compat import Work, picture_of
-from .library_actions import LIBRARY_ACTIONS, convert_fetched
-from .page import Page
-from .vae_options import allow, choose, dismiss, is_listed, prefer
-from .view_model import state_folders, terms_are_open
-from .views.components import Question
 
 if TYPE_CHECKING:
-    from ...transfer import DownloadResult, Network
+    from ...service import Service
     from ..hosts.host import Host
 
 
-def acting(page: Page) -> Work:
-    """The work of an event that brings a message."""
+@dataclass(frozen=True)
+class Action:
+    """Base of all actions."""
 
-    def act(seen: Page, text: str) -> None:
-        perform(seen.host, seen.service, text)
+    wire_name: ClassVar[str]
+    """Name of the class in kebab case."""
+    by_name: ClassVar[dict[str, type[Action]]] = {}
 
-    return _answering(page, act)
+    def __init_subclass__(cls) -> None:
+        cls.wire_name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
+        Action.by_name[cls.wire_name] = cls
 
+    def as_dict(self) -> dict[str, object]:
+        """Return the object that a button sends."""
+        return {"do": self.wire_name, **asdict(self)}
 
-def comparing(page: Page) -> Work:
-    """The work of an event that brings a message and a picture of the person's own."""
+    @classmethod
+    def form(cls, **known: object) -> dict[str, object]:
+        """Return the object that a form sends, without the fields that the form's inputs hold.
 
-    def compare(seen: Page, text: str, picture: Any) -> None:
-        seen.compare_picture(text, picture_of(picture))
-
-    return _answering(page, compare)
-
-
-def _answering(page: Page, do: Callable[..., None]) -> Work:
-    """Wrap `do`, so that its one output is the answer: empty if the message was obeyed."""
-
-    def answered(visitor: Visitor, *inputs: Any) -> str:
-        seen = page.seen_by(visitor)
-        try:
-            do(seen, *inputs)
-        except Question as question:
-            return views.question(question, seen.translate)
-        except VaeManagerError as error:
-            return views.answer(error.message, seen.translate, can_close=True)
-        return ""
-
-    return Work(page.host, answered, lambda message: views.answer(message, page.translate, can_close=True))
+        Raises:
+            ValueError: A name in `known` is not a field.
+        """
+        unknown = known.keys() - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(f"{cls.__name__} has no field {', '.join(sorted(unknown))}")
+        return {"do": cls.wire_name, **known}
 
 
-Action = dict[str, Any]
-Do = Callable[["Host", Service, Action], None]
+# -- choice --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Choose(Action):
+    """Choose a VAE by the WebUI's word for it."""
+
+    word: str
+
+
+@dataclass(frozen=True)
+class ChooseAnyway(Action):
+    """Choose a VAE that was asked about."""
+
+    choice: str
+
+
+@dataclass(frozen=True)
+class Prefer(Action):
+    """Keep a choice on the card of the checkpoint that the user saw."""
+
+    checkpoint: str
+    word: str
+
+
+@dataclass(frozen=True)
+class Dismiss(Action):
+    """Hide the failure of a choice."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class DismissRefusal(Action):
+    """Hide a refusal of the host."""
+
+    serial: int
+
+
+@dataclass(frozen=True)
+class DismissPicture(Action):
+    """Hide the notice about a pasted picture."""
 
 
 # -- downloads -----------------------------------------------------------------------------------------------------
-def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) -> None:
-    """Fetch an offered entry into the download folder; with `use`, choose it once it is there."""
-    allow(host, Permission.GET)
-    if not entry.offered:
-        raise RefusedError(not_offered(entry))
-    if accept:
-        allow(host, Permission.ACCEPT_TERMS)
-        service.accepted.add(entry.id)
-    if terms_are_open(entry, service):
-        raise RefusedError(msg("Read the terms of {vae} and accept them first.", vae=entry.name))
+@dataclass(frozen=True)
+class Get(Action):
+    """Download an entry of the catalogue; `accept` accepts its licence, `use` chooses it afterwards."""
 
-    def then(delivery: DownloadResult) -> None:
-        host.refresh()
-        if convert_fetched(host, service, delivery.path, use=use):
-            return
-        if use:
-            is_listed(host, delivery.path)
-            choose(host, service, Choice(delivery.path.name))
-
-    service.get(entry, host.download_folder(), lambda: _network(host, service), then)
+    entry: str
+    use: bool
+    accept: bool
 
 
-def get_from(host: Host, service: Service, address: str) -> None:
-    """Fetch what a person has typed."""
-    allow(host, Permission.GET)
-    allow(host, Permission.CHANGE_SOURCES)
-    service.get_from(
-        address,
-        host.download_folder(),
-        lambda sources: _network(host, service, typed=sources),
-        lambda delivery: _has_come(host, service, delivery),
-        remote_users=host.shared_with_others,
-    )
+@dataclass(frozen=True)
+class GetFrom(Action):
+    """Download from an address that the user typed."""
+
+    address: str
 
 
-def _has_come(host: Host, service: Service, delivery: DownloadResult) -> None:
-    host.refresh()
-    convert_fetched(host, service, delivery.path, use=False)
+@dataclass(frozen=True)
+class Continue(Action):
+    """Continue a download that an earlier process left unfinished."""
+
+    job: str
 
 
-def go_on(host: Host, service: Service, key: str) -> None:
-    """Let a download that was cut off go on."""
-    allow(host, Permission.MANAGE_DOWNLOADS)
-    left = _left_over(host, service, key)
-    offered = left.order.sha256 is not None and service.catalogue.recognise(left.order.sha256) is not None
-    allow(host, Permission.GET)
-    if not offered:
-        allow(host, Permission.CHANGE_SOURCES)
-    service.go_on(
-        left,
-        lambda sources: _network(host, service, typed=() if offered else sources),
-        lambda delivery: _has_come(host, service, delivery),
-        remote_users=host.shared_with_others,
-    )
+@dataclass(frozen=True)
+class Discard(Action):
+    """Delete the partial file of such a download."""
+
+    job: str
 
 
-def discard(host: Host, service: Service, key: str) -> None:
-    allow(host, Permission.MANAGE_DOWNLOADS)
-    service.downloads.discard(_left_over(host, service, key))
+@dataclass(frozen=True)
+class Pause(Action):
+    """Pause a download."""
+
+    job: str
 
 
-def _left_over(host: Host, service: Service, key: str) -> UnfinishedDownload:
-    for left in service.downloads.left_over(host.download_folder()):
-        if left.key == key:
-            return left
-    raise NotFoundError(msg("This unfinished download is no longer there."))
+@dataclass(frozen=True)
+class Resume(Action):
+    """Resume a paused download."""
+
+    job: str
 
 
-def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Network:
-    """How the network is used now; `typed` are sources that somebody may have typed."""
-    from ...downloads.addresses import must_be_public
-    from ...transfer import Network  # the network's part waits for the first download
+@dataclass(frozen=True)
+class Cancel(Action):
+    """Cancel a download."""
 
-    return Network(
-        endpoint=host.endpoint(),
-        connections=host.connections(),
-        bandwidth=host.bandwidth(),
-        public_only=must_be_public(typed, remote_users=host.shared_with_others),
-        keys=service.keys.all(),
-    )
+    job: str
 
 
-def _managing(do: Callable[[Downloads, str], object]) -> Do:
-    """A change of one download of the queue, for its owner alone."""
+@dataclass(frozen=True)
+class Retry(Action):
+    """Start a failed download again."""
 
-    def managed(host: Host, service: Service, action: Action) -> None:
-        allow(host, Permission.MANAGE_DOWNLOADS)
-        do(service.downloads, action["job"])
-
-    return managed
+    job: str
 
 
-def _move(host: Host, service: Service, action: Action) -> None:
-    allow(host, Permission.MANAGE_DOWNLOADS)
-    if action["step"] in {step.value for step in Step}:
-        service.downloads.move(action["job"], Step(action["step"]))
+@dataclass(frozen=True)
+class Forget(Action):
+    """Remove an ended download from the list."""
+
+    job: str
 
 
-def _save_key(host: Host, service: Service, action: Action) -> None:
-    allow(host, Permission.CHANGE_SOURCES)
-    service.keys.save(CIVITAI, action["key"])
+@dataclass(frozen=True)
+class Move(Action):
+    """Move a waiting download in the queue; `step` is a value of `jobs.Step`."""
+
+    job: str
+    step: str
 
 
-def _remove_key(host: Host, service: Service, action: Action) -> None:
-    allow(host, Permission.CHANGE_SOURCES)
-    service.keys.remove(CIVITAI)
+@dataclass(frozen=True)
+class SaveKey(Action):
+    """Save the API key of Civitai."""
+
+    key: str
 
 
-# -- the page ------------------------------------------------------------------------------------------------------
-def show_in_quick_settings(host: Host, *, on: bool) -> None:
-    """Add `sd_vae` at the end of the quick settings or take it away; the others keep their order."""
-    allow(host, Permission.CHANGE_QUICK_SETTINGS)
-    shown = host.quick_settings()
-    if shown is None:  # a list made of a failed read would replace the person's own
-        raise RefusedError(msg("The list of quick settings cannot be read, so it was not changed."))
-    host.set_quick_settings(quick_settings_with_vae(shown, on=on))
+@dataclass(frozen=True)
+class RemoveKey(Action):
+    """Delete the API key of Civitai."""
 
 
-def quick_settings_with_vae(names: Sequence[str], *, on: bool) -> Sequence[str]:
-    """`names` with `sd_vae` at their end, or without it; as they are if that is so already."""
-    if on == ("sd_vae" in names):
-        return names
-    return [*names, "sd_vae"] if on else [name for name in names if name != "sd_vae"]
+# -- settings ------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class QuickSettings(Action):
+    """Show the VAE in the quick settings, or stop showing it."""
+
+    on: bool
 
 
-def _dismiss_picture(host: Host, service: Service, action: Action) -> None:
-    service.picture = None
+@dataclass(frozen=True)
+class Reload(Action):
+    """Reload the UI of the WebUI."""
 
 
-def _dismiss_refusal(host: Host, service: Service, action: Action) -> None:
-    service.dismissed_refusal = action["serial"]
+@dataclass(frozen=True)
+class ForgetDamage(Action):
+    """Hide the notices about damaged state files."""
 
 
-def _forget_damage(host: Host, service: Service, action: Action) -> None:
-    allow(host, Permission.CHECK_FILES)  # its owner is to read it
-    forget_damage(*state_folders(host, service))
+# -- library -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class UseFile(Action):
+    """Choose a file of the library by its key."""
+
+    file: str
 
 
-def _reload(host: Host, service: Service, action: Action) -> None:
-    allow(host, Permission.RELOAD_PAGE)
-    host.reload_page()
+@dataclass(frozen=True)
+class ConvertFile(Action):
+    """Convert a file into a second file; `use` chooses that afterwards."""
+
+    file: str
+    use: bool
 
 
-ACTIONS: dict[str, tuple[Do, dict[str, type]]] = {
-    "choose-anyway": (
-        lambda host, service, action: choose(host, service, Choice(action["choice"]), sure=True),
-        {"choice": str},
-    ),
-    "get": (
-        lambda host, service, action: get(
-            host, service, service.catalogue.entry(action["entry"]), use=action["use"], accept=action["accept"]
-        ),
-        {"entry": str, "use": bool, "accept": bool},
-    ),
-    "get-from": (lambda host, service, action: get_from(host, service, action["address"]), {"address": str}),
-    "continue": (lambda host, service, action: go_on(host, service, action["job"]), {"job": str}),
-    "discard": (lambda host, service, action: discard(host, service, action["job"]), {"job": str}),
-    "pause": (_managing(lambda downloads, job: downloads.pause(job)), {"job": str}),
-    "resume": (_managing(lambda downloads, job: downloads.resume(job)), {"job": str}),
-    "cancel": (_managing(lambda downloads, job: downloads.cancel(job)), {"job": str}),
-    "retry": (_managing(lambda downloads, job: downloads.retry(job)), {"job": str}),
-    "forget": (_managing(lambda downloads, job: downloads.forget(job)), {"job": str}),
-    "move": (_move, {"job": str, "step": str}),
-    "save-key": (_save_key, {"key": str}),
-    "remove-key": (_remove_key, {}),
-    "dismiss": (lambda host, service, action: dismiss(host, service, action["job"]), {"job": str}),
-    "dismiss-refusal": (_dismiss_refusal, {"serial": int}),
-    "dismiss-picture": (_dismiss_picture, {}),
-    "choose": (lambda host, service, action: choose(host, service, Choice(action["word"])), {"word": str}),
-    "prefer": (
-        lambda host, service, action: prefer(host, service, action["checkpoint"], Choice(action["word"])),
-        {"checkpoint": str, "word": str},
-    ),
-    "quick-settings": (lambda host, service, action: show_in_quick_settings(host, on=action["on"]), {"on": bool}),
-    "forget-damage": (_forget_damage, {}),
-    "reload": (_reload, {}),
-}
-"""What a message may ask for, and the fields that it must bring."""
+@dataclass(frozen=True)
+class RenameFile(Action):
+    """Rename a file."""
+
+    file: str
+    name: str
 
 
-ALL: Final[Mapping[str, tuple[Do, dict[str, type]]]] = {**ACTIONS, **LIBRARY_ACTIONS, **COMPARISON_ACTIONS}
+@dataclass(frozen=True)
+class MoveFile(Action):
+    """Move a file to another VAE folder; `folder` is its number, since a message names no path."""
+
+    file: str
+    folder: str
 
 
-def perform(host: Host, service: Service, message: str) -> None:
-    """Do what the browser asks: a JSON object with the action's name under `do`. Raises VaeManagerError."""
+@dataclass(frozen=True)
+class DeleteFile(Action):
+    """Put a file into the trash."""
+
+    file: str
+
+
+@dataclass(frozen=True)
+class RestoreFile(Action):
+    """Restore an entry of the trash; an empty `name` restores the old one."""
+
+    entry: str
+    name: str
+
+
+@dataclass(frozen=True)
+class EmptyTrash(Action):
+    """Delete the files in the trash for good; asks first unless `sure`."""
+
+    sure: bool
+
+
+@dataclass(frozen=True)
+class AdoptFile(Action):
+    """Import a local file."""
+
+    path: str
+    how: Literal["copy", "move", "link"]
+    folder: str
+
+
+@dataclass(frozen=True)
+class VerifyFile(Action):
+    """Verify a file."""
+
+    file: str
+
+
+@dataclass(frozen=True)
+class VerifyAll(Action):
+    """Verify all files."""
+
+
+@dataclass(frozen=True)
+class FindDuplicates(Action):
+    """Search for files with equal weights."""
+
+
+@dataclass(frozen=True)
+class RefreshFiles(Action):
+    """Read the VAE folders again."""
+
+
+@dataclass(frozen=True)
+class SetFamily(Action):
+    """Set the family of a file; empty clears it."""
+
+    file: str
+    family: str
+
+
+@dataclass(frozen=True)
+class TryFile(Action):
+    """Test a file's latent space with the loaded checkpoint."""
+
+    file: str
+
+
+@dataclass(frozen=True)
+class StopWork(Action):
+    """Stop a job of the library."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class ForgetWork(Action):
+    """Remove an ended job of the library from the list."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class ForgetTold(Action):
+    """Hide the notice of the library."""
+
+
+# -- comparison ----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Compare(Action):
+    """Compare a recent picture with the chosen VAEs."""
+
+    kept: str
+    vaes: list[str]
+
+
+@dataclass(frozen=True)
+class CompareShown(Action):
+    """Compare the picture that a tab shows, found by its infotext; `size` is [width, height] as shown.
+
+    An empty `vaes` means the VAEs that the page proposes.
+    """
+
+    tab: str
+    infotext: str
+    size: list[int]
+    vaes: list[str]
+
+
+@dataclass(frozen=True)
+class CompareOwn(Action):
+    """Compare an image of the user's own, which the event brings beside; `each` encodes it with each VAE."""
+
+    vaes: list[str]
+    each: bool
+
+
+@dataclass(frozen=True)
+class StopComparison(Action):
+    """Stop a comparison."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class SaveComparison(Action):
+    """Save the pictures of a comparison and its sheet."""
+
+    id: str
+
+
+# -- dispatch ------------------------------------------------------------------------------------------------------
+A = TypeVar("A", bound=Action)
+Handler = Callable[["Host", "Service", A], object]
+
+
+def parse_action(text: str) -> Action:
+    """Return the action that a browser sent: a JSON object with its name under `do`.
+
+    Raises:
+        UsageError: The text is no action of this version, so the page is out of date.
+    """
     try:
-        action = parse_json(message.encode("utf-8", "surrogatepass"))
-        do, fields = ALL[action["do"]]
-        understood = all(type(action[name]) is kind for name, kind in fields.items())
+        data = parse_json(text.encode("utf-8", "surrogatepass"))
+        action = Action.by_name[data["do"]]
+        return action(**{name: _checked(data[name], kind) for name, kind in _types(action).items()})
     except (ValueError, KeyError, TypeError, AttributeError):
-        understood = False
-    if not understood:
-        raise UsageError(msg("The page is out of date. Reload it."))
-    do(host, service, action)
+        raise UsageError(msg("The page is out of date. Reload it.")) from None
+
+
+def _types(action: type[Action]) -> dict[str, Any]:
+    hints = typing.get_type_hints(action)
+    return {field.name: hints[field.name] for field in fields(action)}
+
+
+def _checked(value: Any, kind: Any) -> Any:
+    """Return `value` if it has exactly this type, and each item of a list too. Raises TypeError."""
+    whole, items = typing.get_origin(kind) or kind, typing.get_args(kind)
+    if whole is Literal:
+        if value not in items:
+            raise TypeError(kind)
+        return value
+    if type(value) is not whole or (items and any(type(item) is not items[0] for item in value)):
+        raise TypeError(kind)
+    return value
+
+
+class Dispatcher:
+    """Handlers by the class of action."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[type[Action], Callable[[Host, Service, Any], object]] = {}
+
+    def handles(self, action: type[A]) -> Callable[[Handler[A]], Handler[A]]:
+        """Register the decorated function as the one handler of a class of actions."""
+
+        def register(handler: Handler[A]) -> Handler[A]:
+            if action in self._handlers:
+                raise ValueError(f"{action.__name__} has a handler already")
+            self._handlers[action] = handler
+            return handler
+
+        return register
+
+    def dispatch(self, host: Host, service: Service, action: Action) -> None:
+        """Pass an action to its handler. Raises VaeManagerError, and KeyError for an action without a handler."""
+        self._handlers[type(action)](host, service, action)
+
+
+DISPATCHER: Final = Dispatcher()
+handles: Final = DISPATCHER.handles

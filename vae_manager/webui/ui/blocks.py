@@ -14,7 +14,6 @@ from ..admission import Visitor
 from ..faults import FAULTS
 from ..translation import translator_for
 from . import views
-from .actions import acting, comparing
 from .gradio_compat import (
     Work,
     answers_home,
@@ -30,6 +29,7 @@ from .gradio_compat import (
     region,
 )
 from .page import COMPARISON, DOWNLOADS, EVERYWHERE, LIBRARY, THIS_TAB, Page
+from .page_handlers import acting, comparing
 from .views.comparison_section import frame, under_result
 
 

@@ -15,7 +15,6 @@ from ...choice import BUILTIN, Choice
 from ...compare import Comparison, Encoder, RecentPicture, Result
 from ...compare.metrics import Figures
 from ...errors import DiskError, NotFoundError, RefusedError, UsageError
-from ...files.state_file import parse_json
 from ...jobs import JobContext, JobView
 from ...library import VaeFile, scan
 from ...messages import Message, megabytes, msg
@@ -24,6 +23,8 @@ from ..comparison_job import begin
 from ..hosts.host import MOST_PIXELS, ComparisonRequest, Offer
 from ..hosts.host_values import Permission
 from ..translation import Translator, plain, translator_for
+from . import actions
+from .actions import handles, parse_action
 from .vae_options import question_of, read_options
 from .views.labels import choice_name
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from ...compare.pictures import Labelled
     from ...files import FileRecord
     from ..hosts.host import Comparing, Host
-    from .actions import Do
 
 __all__ = ["save"]
 
@@ -338,8 +338,6 @@ def _written(path: Path, content: bytes) -> Path:
     return path
 
 
-Action = dict[str, Any]
-
 PROMPT_SHOWN: Final = 60
 """Characters of a prompt that tell a picture from the others."""
 
@@ -352,25 +350,27 @@ def title_of(kept: RecentPicture) -> str:
     return f"{when} · {kept.size[0]} × {kept.size[1]}" + (f" · {shown}" if shown else "")
 
 
-def _compare(host: Host, service: Service, action: Action) -> None:
+@handles(actions.Compare)
+def _compare(host: Host, service: Service, action: actions.Compare) -> None:
     """A kept picture, with the VAEs that were chosen."""
-    kept = host.comparing.kept.get(action["kept"])
+    kept = host.comparing.kept.get(action.kept)
     if kept is None:
         raise NotFoundError(msg("This picture is no longer kept. Take one of those that are listed."))
-    begin(host.comparing, service, ComparisonRequest(kept, _chosen(action)), title_of(kept))
+    begin(host.comparing, service, ComparisonRequest(kept, _chosen(action.vaes)), title_of(kept))
 
 
-def _compare_shown(host: Host, service: Service, action: Action) -> None:
+@handles(actions.CompareShown)
+def _compare_shown(host: Host, service: Service, action: actions.CompareShown) -> None:
     """The picture that a person looks at in a tab, known by its infotext; else the last one of the tab, or of all.
 
     `vaes` are those that the person has ticked; empty if the page's proposal stands.
     """
-    shown = _squeezed(action["infotext"])
+    shown = _squeezed(action.infotext)
     every = host.comparing.kept.all()
     if shown:
         kept = next((one for one in every if _squeezed(one.infotext) == shown), None)
     else:
-        kept = next((one for one in every if one.tab == action["tab"]), next(iter(every), None))
+        kept = next((one for one in every if one.tab == action.tab), next(iter(every), None))
     if kept is None and not host.comparing.kept.wanted:
         raise RefusedError(
             msg(
@@ -387,8 +387,8 @@ def _compare_shown(host: Host, service: Service, action: Action) -> None:
         )
     if kept is None:
         raise RefusedError(msg("No picture has been made yet. Make one, or take your own image."))
-    vaes = _words_of(action) or proposed(host, service, scan(host.folders()), Offers())
-    noted = replace(kept, note=_looks_otherwise(kept, action["size"]) or kept.note)
+    vaes = action.vaes or proposed(host, service, scan(host.folders()), Offers())
+    noted = replace(kept, note=_looks_otherwise(kept, action.size) or kept.note)
     begin(host.comparing, service, ComparisonRequest(noted, vaes), title_of(kept))
 
 
@@ -415,37 +415,34 @@ def compare_picture(host: Host, service: Service, message: str, picture: Path | 
 
     if picture is None:
         raise UsageError(msg("Put a picture in first: drop it on the field, or click there."))
-    try:
-        action = parse_json(message.encode("utf-8", "surrogatepass"))
-        chosen, each = _chosen(action), action["each"]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(msg("The page is out of date. Reload it.")) from None
+    action = parse_action(message)
+    if not isinstance(action, actions.CompareOwn):
+        raise UsageError(msg("The page is out of date. Reload it."))
+    chosen = _chosen(action.vaes)
     try:
         pixels = read_picture(picture, max_pixels=MOST_PIXELS)
     except OSError as error:
         raise NotFoundError(msg("This picture is not there.")) from error
     height, width = pixels.shape[:2]
     title: Message = msg("Your own image, {width} × {height}", width=width, height=height)
-    begin(host.comparing, service, ComparisonRequest(Encoder(pixels, each is True), chosen), title)
+    begin(host.comparing, service, ComparisonRequest(Encoder(pixels, action.each), chosen), title)
 
 
-def _chosen(action: Action) -> Sequence[str]:
-    vaes = _words_of(action)
+def _chosen(vaes: Sequence[str]) -> Sequence[str]:
     if not vaes:
         raise UsageError(msg("Choose at least one VAE."))
     return vaes
 
 
-def _words_of(action: Action) -> list[str]:
-    vaes = action["vaes"]
-    if not all(isinstance(vae, str) for vae in vaes):
-        raise UsageError(msg("The page is out of date. Reload it."))
-    return list(vaes)
+@handles(actions.StopComparison)
+def _stop(host: Host, service: Service, action: actions.StopComparison) -> None:
+    service.comparing.stop(action.id)
 
 
-def _save(host: Host, service: Service, action: Action) -> None:
+@handles(actions.SaveComparison)
+def _save(host: Host, service: Service, action: actions.SaveComparison) -> None:
     translate = translator_for(host.language(), host.translations())
-    start_saving(host, service, comparison_of(service, action["id"]), translate)
+    start_saving(host, service, comparison_of(service, action.id), translate)
 
 
 def comparison_of(service: Service, id: str) -> Comparison:
@@ -453,12 +450,3 @@ def comparison_of(service: Service, id: str) -> Comparison:
     if found is None:
         raise NotFoundError(msg("This comparison is no longer kept."))
     return found
-
-
-COMPARISON_ACTIONS: Final[dict[str, tuple[Do, dict[str, type]]]] = {
-    "compare": (_compare, {"kept": str, "vaes": list}),
-    "compare-shown": (_compare_shown, {"tab": str, "infotext": str, "size": list, "vaes": list}),
-    "stop-comparison": (lambda host, service, action: service.comparing.stop(action["id"]), {"id": str}),
-    "save-comparison": (_save, {"id": str}),
-}
-"""What a message may ask for, and the fields that it must bring."""

@@ -1,10 +1,9 @@
-"""What a click in the tab "VAE" does. What takes time becomes work of `Maintenance`."""
+"""Handlers of the library's actions. Long work becomes a job of `Maintenance`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from ...choice import Choice
 from ...errors import NameTakenError, NotFoundError, RefusedError, UsageError
@@ -12,6 +11,8 @@ from ...library import VaeFile, scan
 from ...messages import Message, megabytes, msg
 from ...service import Service
 from ..hosts.host_values import Permission
+from . import actions
+from .actions import handles
 from .library_view_model import file_of, vae_folders
 from .vae_options import LOOK_ALIKE, allow, choose, family_label, is_listed, judge, needs_conversion
 from .views.components import Question
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from ...library.moving import LibraryContext
     from ...swap import LatentTest
     from ..hosts.host import Host
-
-Action = dict[str, Any]
-Do = Callable[["Host", Service, Action], None]
-
-HOW: Final = ("copy", "move", "link")
 
 
 def use(host: Host, service: Service, file: VaeFile) -> None:
@@ -53,60 +49,64 @@ def _around(host: Host, service: Service) -> LibraryContext:
     )
 
 
-def _rename(host: Host, service: Service, action: Action) -> None:
+@handles(actions.RenameFile)
+def _rename(host: Host, service: Service, action: actions.RenameFile) -> None:
     from ...library import moving
 
     allow(host, Permission.CHANGE_FILES)
-    path = file_of(host, service, action["file"]).path
-    service.maintenance.renamed(path, moving.rename(path, action["name"].strip(), _around(host, service)))
+    path = file_of(host, service, action.file).path
+    service.maintenance.renamed(path, moving.rename(path, action.name.strip(), _around(host, service)))
     host.refresh(gone=path)
 
 
-def _move(host: Host, service: Service, action: Action) -> None:
+@handles(actions.MoveFile)
+def _move(host: Host, service: Service, action: actions.MoveFile) -> None:
     from ...library import moving
 
     allow(host, Permission.CHANGE_FILES)
-    path, folder = file_of(host, service, action["file"]).path, _folder(host, action)
+    path, folder = file_of(host, service, action.file).path, _folder(host, action.folder)
     service.maintenance.renamed(path, moving.move(path, folder, _around(host, service)))
     host.refresh(gone=path)
 
 
-def _folder(host: Host, action: Action) -> Path:
+def _folder(host: Host, number: str) -> Path:
     """A VAE folder, by its number: a message names no path."""
     folders = vae_folders(host)
-    number = action["folder"]
     if number not in map(str, range(len(folders))):
         raise UsageError(msg("The page is out of date. Reload it."))
     return folders[int(number)]
 
 
-def _delete(host: Host, service: Service, action: Action) -> None:
+@handles(actions.DeleteFile)
+def _delete(host: Host, service: Service, action: actions.DeleteFile) -> None:
     allow(host, Permission.CHANGE_FILES)
-    path = file_of(host, service, action["file"]).path
+    path = file_of(host, service, action.file).path
     service.maintenance.remove(path, _around(host, service))
     host.refresh(gone=path)
 
 
-def _restore(host: Host, service: Service, action: Action) -> None:
+@handles(actions.RestoreFile)
+def _restore(host: Host, service: Service, action: actions.RestoreFile) -> None:
     allow(host, Permission.CHANGE_FILES)
-    entry = action["entry"]
+    entry = action.entry
     try:
-        service.maintenance.restore(entry, _around(host, service), action["name"] or None)
+        service.maintenance.restore(entry, _around(host, service), action.name or None)
     except NameTakenError as error:
         if error.free_name is None:
             raise
         label = msg("Restore as {file}", file=error.free_name)
-        again: Action = {"do": "restore-file", "entry": entry, "name": error.free_name}
-        raise Question(error.message, label, again) from error
+        again = actions.RestoreFile(entry, error.free_name)
+        raise Question(error.message, label, again.as_dict()) from error
     host.refresh()
 
 
-def _empty_trash(host: Host, service: Service, action: Action) -> None:
+@handles(actions.EmptyTrash)
+def _empty_trash(host: Host, service: Service, action: actions.EmptyTrash) -> None:
     allow(host, Permission.CHANGE_FILES)
     removed = [size for gone, size in service.maintenance.removed.all() if gone.is_noted]
     if not removed:
         raise NotFoundError(msg("Nothing is in the trash."))
-    if not action["sure"]:
+    if not action.sure:
         size = megabytes(sum(removed))
         message = (
             msg("1 deleted file, {size}, will be gone for good.", size=size)
@@ -114,18 +114,17 @@ def _empty_trash(host: Host, service: Service, action: Action) -> None:
             else msg("{count} deleted files, {size}, will be gone for good.", count=len(removed), size=size)
         )
         label = msg("Empty the trash · {size}", size=size)
-        raise Question(message, label, {"do": "empty-trash", "sure": True})
+        raise Question(message, label, actions.EmptyTrash(sure=True).as_dict())
     service.maintenance.empty_trash()
 
 
-def _adopt(host: Host, service: Service, action: Action) -> None:
+@handles(actions.AdoptFile)
+def _adopt(host: Host, service: Service, action: actions.AdoptFile) -> None:
     allow(host, Permission.CHANGE_FILES)
     allow(host, Permission.ADOPT_FILES)
-    if action["how"] not in HOW:
-        raise UsageError(msg("The page is out of date. Reload it."))
-    source = Path(action["path"].strip().strip('"')).expanduser()  # in quotes, as file managers copy a path
-    folder, around = _folder(host, action), _around(host, service)
-    service.maintenance.adopt(source, folder, action["how"], around, lambda path: host.refresh())
+    source = Path(action.path.strip().strip('"')).expanduser()  # in quotes, as file managers copy a path
+    folder, around = _folder(host, action.folder), _around(host, service)
+    service.maintenance.adopt(source, folder, action.how, around, lambda path: host.refresh())
 
 
 # -- conversion ----------------------------------------------------------------------------------------------------
@@ -151,42 +150,48 @@ def convert_fetched(host: Host, service: Service, path: Path, *, use: bool) -> b
     return True
 
 
-def _convert(host: Host, service: Service, action: Action) -> None:
+@handles(actions.ConvertFile)
+def _convert(host: Host, service: Service, action: actions.ConvertFile) -> None:
     allow(host, Permission.CHANGE_FILES)
-    if action["use"]:
+    if action.use:
         allow(host, Permission.CHOOSE)
-    convert(host, service, file_of(host, service, action["file"]).path, use_it=action["use"])
+    convert(host, service, file_of(host, service, action.file).path, use_it=action.use)
 
 
 # -- looking -------------------------------------------------------------------------------------------------------
-def _verify(host: Host, service: Service, action: Action) -> None:
+@handles(actions.VerifyFile)
+def _verify(host: Host, service: Service, action: actions.VerifyFile) -> None:
     allow(host, Permission.CHECK_FILES)
-    service.maintenance.verify(file_of(host, service, action["file"]), host.capability)
+    service.maintenance.verify(file_of(host, service, action.file), host.capability)
 
 
-def _verify_all(host: Host, service: Service, action: Action) -> None:
+@handles(actions.VerifyAll)
+def _verify_all(host: Host, service: Service, action: actions.VerifyAll) -> None:
     allow(host, Permission.CHECK_FILES)
     service.maintenance.verify_all(scan(host.folders()), host.capability)
 
 
-def _find_duplicates(host: Host, service: Service, action: Action) -> None:
+@handles(actions.FindDuplicates)
+def _find_duplicates(host: Host, service: Service, action: actions.FindDuplicates) -> None:
     allow(host, Permission.CHECK_FILES)
     service.maintenance.find_duplicates(scan(host.folders()))
 
 
-def _set_family(host: Host, service: Service, action: Action) -> None:
+@handles(actions.SetFamily)
+def _set_family(host: Host, service: Service, action: actions.SetFamily) -> None:
     allow(host, Permission.CHANGE_FILES)
-    service.maintenance.set_family(file_of(host, service, action["file"]), action["family"] or None)
+    service.maintenance.set_family(file_of(host, service, action.file), action.family or None)
 
 
-def _try_out(host: Host, service: Service, action: Action) -> None:
+@handles(actions.TryFile)
+def _try_out(host: Host, service: Service, action: actions.TryFile) -> None:
     allow(host, Permission.CHANGE_FILES)
     family = host.in_use().family
     if family not in LOOK_ALIKE:
         raise RefusedError(
             msg("Only a checkpoint of SD 1.x, SD 2.x or SDXL can tell the two families apart. Load one.")
         )
-    file = file_of(host, service, action["file"])
+    file = file_of(host, service, action.file)
     service.maintenance.try_out(file, lambda: _guess(host.try_out(file.path), file, family))
 
 
@@ -206,42 +211,29 @@ def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[Guess, Messa
     return Guess(guessed, round(result.found_db, 1)), told
 
 
-def _forget_told(host: Host, service: Service, action: Action) -> None:
+@handles(actions.ForgetTold)
+def _forget_told(host: Host, service: Service, action: actions.ForgetTold) -> None:
     allow(host, Permission.CHECK_FILES)
     service.maintenance.told = None
 
 
-def _stop_work(host: Host, service: Service, action: Action) -> None:
+@handles(actions.StopWork)
+def _stop_work(host: Host, service: Service, action: actions.StopWork) -> None:
     allow(host, Permission.CHECK_FILES)
-    service.maintenance.stop(action["job"])
+    service.maintenance.stop(action.job)
 
 
-def _forget_work(host: Host, service: Service, action: Action) -> None:
+@handles(actions.ForgetWork)
+def _forget_work(host: Host, service: Service, action: actions.ForgetWork) -> None:
     allow(host, Permission.CHECK_FILES)
-    service.maintenance.forget(action["job"])
+    service.maintenance.forget(action.job)
 
 
-def _use(host: Host, service: Service, action: Action) -> None:
-    use(host, service, file_of(host, service, action["file"]))
+@handles(actions.UseFile)
+def _use(host: Host, service: Service, action: actions.UseFile) -> None:
+    use(host, service, file_of(host, service, action.file))
 
 
-LIBRARY_ACTIONS: Final[dict[str, tuple[Do, dict[str, type]]]] = {
-    "use-file": (_use, {"file": str}),
-    "convert-file": (_convert, {"file": str, "use": bool}),
-    "rename-file": (_rename, {"file": str, "name": str}),
-    "move-file": (_move, {"file": str, "folder": str}),
-    "delete-file": (_delete, {"file": str}),
-    "restore-file": (_restore, {"entry": str, "name": str}),
-    "empty-trash": (_empty_trash, {"sure": bool}),
-    "forget-told": (_forget_told, {}),
-    "adopt-file": (_adopt, {"path": str, "how": str, "folder": str}),
-    "verify-file": (_verify, {"file": str}),
-    "verify-all": (_verify_all, {}),
-    "find-duplicates": (_find_duplicates, {}),
-    "refresh-files": (lambda host, service, action: host.refresh(), {}),
-    "set-family": (_set_family, {"file": str, "family": str}),
-    "try-file": (_try_out, {"file": str}),
-    "stop-work": (_stop_work, {"job": str}),
-    "forget-work": (_forget_work, {"job": str}),
-}
-"""What a message may ask for, and the fields that it must bring."""
+@handles(actions.RefreshFiles)
+def _refresh(host: Host, service: Service, action: actions.RefreshFiles) -> None:
+    host.refresh()

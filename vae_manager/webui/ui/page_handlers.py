@@ -1,0 +1,287 @@
+"""Handlers of the page's actions: choices, downloads and settings. A handler is quick; long work becomes a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...catalogue import Entry, Source, not_offered
+from ...choice import Choice
+from ...downloads import Downloads, UnfinishedDownload
+from ...downloads.addresses import CIVITAI
+from ...errors import NotFoundError, RefusedError, VaeManagerError
+from ...files.state_file import forget_damage
+from ...jobs import Step
+from ...messages import msg
+from ...service import Service
+from ..admission import Visitor
+from ..hosts.host_values import Permission
+from . import actions, views
+from .actions import DISPATCHER, handles, parse_action
+from .gradio_compat import Work, picture_of
+from .library_handlers import convert_fetched
+from .page import Page
+from .vae_options import allow, choose, dismiss, is_listed, prefer
+from .view_model import state_folders, terms_are_open
+from .views.components import Question
+
+if TYPE_CHECKING:
+    from ...transfer import DownloadResult, Network
+    from ..hosts.host import Host
+
+
+def acting(page: Page) -> Work:
+    """The work of an event that brings a message."""
+
+    def act(seen: Page, text: str) -> None:
+        perform(seen.host, seen.service, text)
+
+    return _answering(page, act)
+
+
+def comparing(page: Page) -> Work:
+    """The work of an event that brings a message and a picture of the person's own."""
+
+    def compare(seen: Page, text: str, picture: Any) -> None:
+        seen.compare_picture(text, picture_of(picture))
+
+    return _answering(page, compare)
+
+
+def _answering(page: Page, do: Callable[..., None]) -> Work:
+    """Wrap `do`, so that its one output is the answer: empty if the message was obeyed."""
+
+    def answered(visitor: Visitor, *inputs: Any) -> str:
+        seen = page.seen_by(visitor)
+        try:
+            do(seen, *inputs)
+        except Question as question:
+            return views.question(question, seen.translate)
+        except VaeManagerError as error:
+            return views.answer(error.message, seen.translate, can_close=True)
+        return ""
+
+    return Work(page.host, answered, lambda message: views.answer(message, page.translate, can_close=True))
+
+
+# -- downloads -----------------------------------------------------------------------------------------------------
+def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) -> None:
+    """Fetch an offered entry into the download folder; with `use`, choose it once it is there."""
+    allow(host, Permission.GET)
+    if not entry.offered:
+        raise RefusedError(not_offered(entry))
+    if accept:
+        allow(host, Permission.ACCEPT_TERMS)
+        service.accepted.add(entry.id)
+    if terms_are_open(entry, service):
+        raise RefusedError(msg("Read the terms of {vae} and accept them first.", vae=entry.name))
+
+    def then(delivery: DownloadResult) -> None:
+        host.refresh()
+        if convert_fetched(host, service, delivery.path, use=use):
+            return
+        if use:
+            is_listed(host, delivery.path)
+            choose(host, service, Choice(delivery.path.name))
+
+    service.get(entry, host.download_folder(), lambda: _network(host, service), then)
+
+
+def get_from(host: Host, service: Service, address: str) -> None:
+    """Fetch what a person has typed."""
+    allow(host, Permission.GET)
+    allow(host, Permission.CHANGE_SOURCES)
+    service.get_from(
+        address,
+        host.download_folder(),
+        lambda sources: _network(host, service, typed=sources),
+        lambda delivery: _has_come(host, service, delivery),
+        remote_users=host.shared_with_others,
+    )
+
+
+def _has_come(host: Host, service: Service, delivery: DownloadResult) -> None:
+    host.refresh()
+    convert_fetched(host, service, delivery.path, use=False)
+
+
+def go_on(host: Host, service: Service, key: str) -> None:
+    """Let a download that was cut off go on."""
+    allow(host, Permission.MANAGE_DOWNLOADS)
+    left = _left_over(host, service, key)
+    offered = left.order.sha256 is not None and service.catalogue.recognise(left.order.sha256) is not None
+    allow(host, Permission.GET)
+    if not offered:
+        allow(host, Permission.CHANGE_SOURCES)
+    service.go_on(
+        left,
+        lambda sources: _network(host, service, typed=() if offered else sources),
+        lambda delivery: _has_come(host, service, delivery),
+        remote_users=host.shared_with_others,
+    )
+
+
+def discard(host: Host, service: Service, key: str) -> None:
+    allow(host, Permission.MANAGE_DOWNLOADS)
+    service.downloads.discard(_left_over(host, service, key))
+
+
+def _left_over(host: Host, service: Service, key: str) -> UnfinishedDownload:
+    for left in service.downloads.left_over(host.download_folder()):
+        if left.key == key:
+            return left
+    raise NotFoundError(msg("This unfinished download is no longer there."))
+
+
+def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Network:
+    """How the network is used now; `typed` are sources that somebody may have typed."""
+    from ...downloads.addresses import must_be_public
+    from ...transfer import Network  # the network's part waits for the first download
+
+    return Network(
+        endpoint=host.endpoint(),
+        connections=host.connections(),
+        bandwidth=host.bandwidth(),
+        public_only=must_be_public(typed, remote_users=host.shared_with_others),
+        keys=service.keys.all(),
+    )
+
+
+@handles(actions.Get)
+def _get(host: Host, service: Service, action: actions.Get) -> None:
+    get(host, service, service.catalogue.entry(action.entry), use=action.use, accept=action.accept)
+
+
+@handles(actions.GetFrom)
+def _get_from(host: Host, service: Service, action: actions.GetFrom) -> None:
+    get_from(host, service, action.address)
+
+
+@handles(actions.Continue)
+def _continue(host: Host, service: Service, action: actions.Continue) -> None:
+    go_on(host, service, action.job)
+
+
+@handles(actions.Discard)
+def _discard(host: Host, service: Service, action: actions.Discard) -> None:
+    discard(host, service, action.job)
+
+
+@handles(actions.Pause)
+def _pause(host: Host, service: Service, action: actions.Pause) -> None:
+    _managed(host, service).pause(action.job)
+
+
+@handles(actions.Resume)
+def _resume(host: Host, service: Service, action: actions.Resume) -> None:
+    _managed(host, service).resume(action.job)
+
+
+@handles(actions.Cancel)
+def _cancel(host: Host, service: Service, action: actions.Cancel) -> None:
+    _managed(host, service).cancel(action.job)
+
+
+@handles(actions.Retry)
+def _retry(host: Host, service: Service, action: actions.Retry) -> None:
+    _managed(host, service).retry(action.job)
+
+
+@handles(actions.Forget)
+def _forget(host: Host, service: Service, action: actions.Forget) -> None:
+    _managed(host, service).forget(action.job)
+
+
+@handles(actions.Move)
+def _move(host: Host, service: Service, action: actions.Move) -> None:
+    downloads = _managed(host, service)
+    if action.step in {step.value for step in Step}:
+        downloads.move(action.job, Step(action.step))
+
+
+def _managed(host: Host, service: Service) -> Downloads:
+    """Return the queue of downloads if this visitor may change it. Raises RefusedError."""
+    allow(host, Permission.MANAGE_DOWNLOADS)
+    return service.downloads
+
+
+@handles(actions.SaveKey)
+def _save_key(host: Host, service: Service, action: actions.SaveKey) -> None:
+    allow(host, Permission.CHANGE_SOURCES)
+    service.keys.save(CIVITAI, action.key)
+
+
+@handles(actions.RemoveKey)
+def _remove_key(host: Host, service: Service, action: actions.RemoveKey) -> None:
+    allow(host, Permission.CHANGE_SOURCES)
+    service.keys.remove(CIVITAI)
+
+
+# -- choice --------------------------------------------------------------------------------------------------------
+@handles(actions.Choose)
+def _choose(host: Host, service: Service, action: actions.Choose) -> None:
+    choose(host, service, Choice(action.word))
+
+
+@handles(actions.ChooseAnyway)
+def _choose_anyway(host: Host, service: Service, action: actions.ChooseAnyway) -> None:
+    choose(host, service, Choice(action.choice), sure=True)
+
+
+@handles(actions.Prefer)
+def _prefer(host: Host, service: Service, action: actions.Prefer) -> None:
+    prefer(host, service, action.checkpoint, Choice(action.word))
+
+
+@handles(actions.Dismiss)
+def _dismiss(host: Host, service: Service, action: actions.Dismiss) -> None:
+    dismiss(host, service, action.job)
+
+
+# -- the page ------------------------------------------------------------------------------------------------------
+def show_in_quick_settings(host: Host, *, on: bool) -> None:
+    """Add `sd_vae` at the end of the quick settings or take it away; the others keep their order."""
+    allow(host, Permission.CHANGE_QUICK_SETTINGS)
+    shown = host.quick_settings()
+    if shown is None:  # a list made of a failed read would replace the person's own
+        raise RefusedError(msg("The list of quick settings cannot be read, so it was not changed."))
+    host.set_quick_settings(quick_settings_with_vae(shown, on=on))
+
+
+def quick_settings_with_vae(names: Sequence[str], *, on: bool) -> Sequence[str]:
+    """`names` with `sd_vae` at their end, or without it; as they are if that is so already."""
+    if on == ("sd_vae" in names):
+        return names
+    return [*names, "sd_vae"] if on else [name for name in names if name != "sd_vae"]
+
+
+@handles(actions.QuickSettings)
+def _quick_settings(host: Host, service: Service, action: actions.QuickSettings) -> None:
+    show_in_quick_settings(host, on=action.on)
+
+
+@handles(actions.DismissPicture)
+def _dismiss_picture(host: Host, service: Service, action: actions.DismissPicture) -> None:
+    service.picture = None
+
+
+@handles(actions.DismissRefusal)
+def _dismiss_refusal(host: Host, service: Service, action: actions.DismissRefusal) -> None:
+    service.dismissed_refusal = action.serial
+
+
+@handles(actions.ForgetDamage)
+def _forget_damage(host: Host, service: Service, action: actions.ForgetDamage) -> None:
+    allow(host, Permission.CHECK_FILES)  # its owner is to read it
+    forget_damage(*state_folders(host, service))
+
+
+@handles(actions.Reload)
+def _reload(host: Host, service: Service, action: actions.Reload) -> None:
+    allow(host, Permission.RELOAD_PAGE)
+    host.reload_page()
+
+
+def perform(host: Host, service: Service, message: str) -> None:
+    """Do what the browser asks for. Raises VaeManagerError."""
+    DISPATCHER.dispatch(host, service, parse_action(message))
