@@ -1,36 +1,109 @@
-"""The one service of the process: it owns the jobs, the downloads, the catalogue and all that is known of files.
+"""Service of the process: it owns the jobs, the downloads, the catalogue and the stores of records.
 
 It lives as long as the process. A page of the WebUI attaches to it and owns nothing, so a reload of the page loses
-nothing: a download goes on, and its progress is found again.
+nothing: a download continues, and its progress is found again.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+import stat
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .background_hashing import BackgroundHashing, Stamp, stamp
 from .catalogue import Catalogue, Entry, load
 from .compare import Comparisons
 from .downloads import DownloadItem, Downloads, History, Keys, Pending, UnfinishedDownload
-from .errors import DiskError, VaeManagerError
+from .errors import DiskError, NotFoundError, VaeManagerError
 from .files.state_file import StateFile, list_of, text
 from .infotext import Picture
-from .jobs import JobQueue
+from .jobs import JobContext, JobQueue
 from .maintenance import Maintenance, Notice, Recovery, Stores
 from .messages import Message, msg
 
 if TYPE_CHECKING:
     from .downloads.addresses import NetworkFor
     from .files import FileRecord
+    from .library.index import Index
+    from .records import HashStore
     from .records.verdict import Verdict
     from .transfer import DownloadResult, Network
 
     Then = Callable[[DownloadResult], None]
+
+
+Stamp = tuple[int, int, int]
+
+WEIGHTS = "weights of "
+"""Begins the key of a job that takes fingerprints; that of one that hashes is the path alone."""
+
+
+class BackgroundHashing:
+    """Jobs on a lane that is somebody else's. All methods may be called from any thread."""
+
+    def __init__(self, lane: JobQueue, hashes: Callable[[], HashStore], index: Callable[[], Index]) -> None:
+        self._jobs = lane
+        self._hashes = hashes
+        self._index = index
+        self._lock = threading.Lock()
+        self._asked: set[tuple[str, Stamp]] = set()
+
+    def can_be_hashed(self, path: Path) -> bool:
+        """False where it is gone, or was tried and cannot be read."""
+        now = stamp(path)
+        if now is None:
+            return False
+        with self._lock:
+            asked = (str(path), now) in self._asked
+        job = self._jobs.view(str(path)) if asked else None
+        return not asked or (job is not None and not job.state.ended)
+
+    def hash(self, paths: Iterable[Path]) -> None:
+        """Make sure that the hash of each file gets known."""
+        for path in paths:
+            if self._hashes().known(path) is None:
+                self._ask(str(path), path, self._hash)
+
+    def take_fingerprints(self, paths: Iterable[Path]) -> None:
+        """Make sure that the fingerprints of each file get known; what holds no VAE has none."""
+        for path in paths:
+            if self._index().known_fingerprints(path) is None:
+                self._ask(f"{WEIGHTS}{path}", path, self._fingerprint)
+
+    def _ask(self, key: str, path: Path, work: Callable[[JobContext, Path, int], None]) -> None:
+        now = stamp(path)
+        if now is None:
+            return
+        with self._lock:
+            if (key, now) in self._asked:
+                return  # under way, or it could not be read: the next process asks again
+            self._asked.add((key, now))
+        self._jobs.start(key, path.name, lambda handle: work(handle, path, now[1]))
+
+    def _hash(self, handle: JobContext, path: Path, size: int) -> None:
+        self._hashes().compute(path, report=lambda done: handle.report("hashing", done, size), stop=handle.stop)
+
+    def _fingerprint(self, handle: JobContext, path: Path, size: int) -> None:
+        with suppress(NotFoundError):  # it holds no VAE, or is gone: nothing is wrong with that
+            self._index().fingerprints_of(
+                path, report=lambda done, total: handle.report("fingerprinting", done, total), stop=handle.stop
+            )
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Times and size of a file, which show a change; None for an unreadable file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    if stat.S_ISFIFO(status.st_mode):
+        return None  # to open a pipe waits for somebody to write to it, and all other work with it
+    return status.st_mtime_ns, status.st_size, status.st_ctime_ns
+
 
 logger = logging.getLogger(__name__)
 

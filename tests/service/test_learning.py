@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.library.vaes import vae
-from vae_manager.background_hashing import WEIGHTS
 from vae_manager.jobs import JobState
 from vae_manager.library import Folder, scan
 from vae_manager.library.family_evidence import Guess
-from vae_manager.service import Service
+from vae_manager.service import WEIGHTS, Service
 
 SOON = 10.0
 

@@ -161,8 +161,8 @@ def test_the_trash_is_emptied_once_that_is_confirmed(page: Page, own: Path, serv
 
 
 def test_the_systems_trash_is_named(page: Page, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(safe_move, "is_there", lambda: True)
-    monkeypatch.setattr(safe_move, "send", lambda files: [path.unlink() for path in files] != [])
+    monkeypatch.setattr(safe_move, "has_system_trash", lambda: True)
+    monkeypatch.setattr(safe_move, "send_to_system_trash", lambda files: [path.unlink() for path in files] != [])
     do(page, do="delete-file", file=key_of(own))
     assert "own.safetensors is in the system's trash." in bar(page)
     assert "Restore" not in library(page)["regions"]["library-bar"].replace("Restore it", "")

@@ -314,7 +314,7 @@ def _list(options: argparse.Namespace, trash: Path) -> int:
         print(f"{megabytes(one.size):>8}  {when}  {shown(one.file)}{lost}")
     if not gone:
         print(shown(f"Nothing is in the trash {trash}."))
-    if safe_move.is_there():
+    if safe_move.has_system_trash():
         print("Deleted files go to the system's trash: restore them there.")
     return 0
 

@@ -41,7 +41,17 @@ from ..files.disk import (
 from ..files.headers import disk_error
 from ..messages import msg
 
-__all__ = ["Report", "copy", "is_other_case", "is_there", "link", "move", "name_taken", "send", "write_error"]
+__all__ = [
+    "Report",
+    "copy",
+    "has_system_trash",
+    "is_other_case",
+    "link",
+    "move",
+    "name_taken",
+    "send_to_system_trash",
+    "write_error",
+]
 
 
 Report = Callable[[int, int], None]
@@ -181,7 +191,7 @@ def _changed(source: Path) -> FileChangedError:
     return FileChangedError(msg("{file} was written to while it was being copied. Try again.", file=source.name))
 
 
-def is_there() -> bool:
+def has_system_trash() -> bool:
     """Return True if Send2Trash is available."""
     try:
         import send2trash  # noqa: F401 - asked for, not used
@@ -190,7 +200,7 @@ def is_there() -> bool:
     return True
 
 
-def send(files: Sequence[Path]) -> bool:
+def send_to_system_trash(files: Sequence[Path]) -> bool:
     """Send `files` there, in this order; return True if it took at least the first one."""
     from send2trash import send2trash
 

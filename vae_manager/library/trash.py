@@ -231,9 +231,9 @@ def _leads_to(link: Path) -> str:
 def _send_the_rest(file: Path, others: list[Path]) -> Message | None:
     """Send the small files to the system's trash, which has the VAE already."""
     left = [path for path in others if os.path.lexists(path)]
-    if os.path.lexists(file) or not left or not safe_move.is_there():
+    if os.path.lexists(file) or not left or not safe_move.has_system_trash():
         return None
-    safe_move.send(left)
+    safe_move.send_to_system_trash(left)
     return msg("An operation on {file} was cut off. It is ended now: {target}.", file=file.name,
                target=msg("the system's trash"))  # fmt: skip
 
@@ -409,10 +409,10 @@ def _present(names: Sequence[str], inside: Path) -> list[str]:
 
 def _sent(files: Sequence[Path], around: LibraryContext, still_holds: Callable[[], bool]) -> bool:
     """Return True if the system's trash took them: at least the VAE, which is the first."""
-    if not safe_move.is_there():
+    if not safe_move.has_system_trash():
         return False
     with noted(Intent("send", absolute((path, path) for path in files)), around, still_holds):
-        return safe_move.send(files)
+        return safe_move.send_to_system_trash(files)
 
 
 def _free_place(file: Path, trash: Path) -> Path:

@@ -190,7 +190,7 @@ def read_library(
         doubled=doubled(twins),
         looking=service.maintenance.looking,
         removed=service.maintenance.removed.all(),
-        has_system_trash=safe_move.is_there(),
+        has_system_trash=safe_move.has_system_trash(),
         change_refused=host.refusal(Permission.CHANGE_FILES),
         adopt_refused=host.refusal(Permission.ADOPT_FILES),
         choose_refused=host.refusal(Permission.CHOOSE),
