@@ -33,7 +33,7 @@ from .files import sha256_of
 from .library import Folder, scan
 from .messages import Message, msg
 from .transfer import DownloadRequest, DownloadResult, Network, Progress, download_file
-from .transfer.resume_journal import disk_error
+from .transfer.resume_journal import partial_write_error
 
 __all__ = ["Item", "Outcome", "Plan", "Step", "bring", "look", "plan", "read_declared", "worst"]
 
@@ -216,7 +216,7 @@ def look(items: Iterable[Item], folder: Path, stop: threading.Event) -> Plan:
             if path.is_symlink() or path.exists():
                 there[item.file_name] = _hash(path, item, stop)
     except OSError as error:
-        raise disk_error(error, folder) from error
+        raise partial_write_error(folder, error) from error
     return plan(items, there, [file.relative for file in scan([Folder(folder)])])
 
 

@@ -85,11 +85,11 @@ class Site:
             return ranged(request, file.content, _quoted(file), marks[:1])
         if file.lfs:
             location = self.sign(file)
-            marks += (("X-Linked-Size", str(file.size)), ("X-Linked-ETag", _quoted(file)), ("ResolvedUrl", location))
+            marks += (("X-Linked-Size", str(file.size)), ("X-Linked-ETag", _quoted(file)), ("Location", location))
             return page(302, f"Found. Redirecting to {location}".encode(), "text/plain; charset=utf-8", marks)
         query = f"?{quote(request.path, safe='')}=&{urlencode({'etag': _quoted(file)})}"
         location = quote(f"/api/resolve-cache/models/{parts['repo']}/{commit}/{file.path}") + query
-        marks += (("ResolvedUrl", location),)
+        marks += (("Location", location),)
         body = f"Temporary Redirect. Redirecting to {location}".encode()
         return page(307, body, "text/plain; charset=utf-8", marks)
 

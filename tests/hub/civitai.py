@@ -120,9 +120,9 @@ class Civitai:
             return _json(401, {"error": "Unauthorized"})
         if there.needs_key and request.token is None:
             query = urlencode({"returnUrl": f"/models/{version}", "reason": "download-auth"})
-            return page(307, b"", "text/plain", (("ResolvedUrl", f"/login?{query}"),))
+            return page(307, b"", "text/plain", (("Location", f"/login?{query}"),))
         location = self.cdn.address + self._shelf.sign(f"/{version}/{request.query['fileId'][0]}")
-        return page(307, b"", "text/plain", (("ResolvedUrl", location),))
+        return page(307, b"", "text/plain", (("Location", location),))
 
 
 def _json(status: int, value: Any, headers: Headers = ()) -> Answer:

@@ -134,7 +134,7 @@ class Fault:
     @staticmethod
     def redirect(location: str, status: int = 302) -> Fault:
         """A redirect; `{target}` in the location is the request's own path and query, so that alone it is a loop."""
-        return Fault(code=status, body=b"", added=(("ResolvedUrl", location),))
+        return Fault(code=status, body=b"", added=(("Location", location),))
 
     @staticmethod
     def unsatisfiable(content_range: str | None = "bytes */{size}") -> Fault:

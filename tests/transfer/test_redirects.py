@@ -51,7 +51,7 @@ def test_one_that_is_encoded_stays_so(hub: Hub, wire: HttpClient) -> None:
 # -- bodies --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("coding", [Fault(), Fault.chunked(), Fault.without("Content-Length")])
 def test_a_long_body_is_not_read(hub: Hub, desk: Desk, coding: Fault) -> None:
-    leading = Fault.status(302, headers=(("ResolvedUrl", hub.publish("/there", DATA)),), body=bytes(100 * MB))
+    leading = Fault.status(302, headers=(("Location", hub.publish("/there", DATA)),), body=bytes(100 * MB))
     hub.cdn.fail_always(leading | coding, path="/start")
     assert desk.get(desk.order(DATA, HttpsSource(hub.cdn.address + "/start.safetensors"))).proven
     hub.settle()
@@ -63,7 +63,7 @@ def test_a_long_body_is_not_read(hub: Hub, desk: Desk, coding: Fault) -> None:
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 @pytest.mark.parametrize("size", [0, SHORT])
 def test_after_a_short_one_the_connection_is_used_again(hub: Hub, wire: HttpClient, method: str, size: int) -> None:
-    hub.cdn.fail_always(Fault.status(302, headers=(("ResolvedUrl", "/there"),), body=bytes(size)), path="/start")
+    hub.cdn.fail_always(Fault.status(302, headers=(("Location", "/there"),), body=bytes(size)), path="/start")
     hub.publish("/there", DATA)
     wire.ask(method, hub.cdn.address + "/start", {}).close()
     assert wire.ask(method, hub.cdn.address + "/there", {}).status_code == 200
@@ -71,6 +71,6 @@ def test_after_a_short_one_the_connection_is_used_again(hub: Hub, wire: HttpClie
 
 
 def test_a_short_one_that_breaks_off_is_followed_all_the_same(hub: Hub, wire: HttpClient) -> None:
-    leading = Fault.status(302, headers=(("ResolvedUrl", hub.publish("/there", DATA)),), body=bytes(1000))
+    leading = Fault.status(302, headers=(("Location", hub.publish("/there", DATA)),), body=bytes(1000))
     hub.cdn.fail_always(leading | Fault.reset_after(10), path="/start")
     assert wire.follow(hub.cdn.address + "/start", {}).status_code == 200

@@ -8,6 +8,7 @@ POSIX *and* Windows rules hold on every system: a models folder is often shared 
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ __all__ = [
     "COMPANIONS",
     "DRIVERS",
     "FAMILIES",
+    "SHA256",
     "UNKNOWN_FAMILY",
     "VAE_SUFFIXES",
     "BucketSource",
@@ -38,11 +40,25 @@ __all__ = [
     "LocalSource",
     "Source",
     "bucket_source",
+    "is_loopback",
     "is_vae_file_name",
     "name_at",
     "not_offered",
     "safe_file_name",
 ]
+
+SHA256: Final = re.compile(r"[0-9a-f]{64}")
+"""A SHA-256 as hexadecimal digits."""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a request to `host` stays on this machine: "localhost", or an address of the loopback network."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 VAE_SUFFIXES: Final = (".safetensors", ".ckpt", ".pt")

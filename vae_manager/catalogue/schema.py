@@ -8,7 +8,6 @@ Nothing is built from the text but nodes of mappings, sequences and scalars, so 
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import math
 import os
 import re
@@ -24,7 +23,17 @@ import yaml
 
 from ..errors import UsageError, VaeManagerError
 from ..messages import Message, megabytes, msg
-from .entry import CivitaiSource, HttpsSource, HubSource, LocalSource, Source, bucket_source, safe_file_name
+from .entry import (
+    SHA256,
+    CivitaiSource,
+    HttpsSource,
+    HubSource,
+    LocalSource,
+    Source,
+    bucket_source,
+    is_loopback,
+    safe_file_name,
+)
 
 __all__ = [
     "Fields",
@@ -212,7 +221,6 @@ def _not_yaml(error: yaml.YAMLError, text: str) -> ValidationIssue:
 
 _T = TypeVar("_T")
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _DIGITS: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 
@@ -303,7 +311,7 @@ class Fields:
 
 def as_sha256(text: str) -> str:
     """64 hexadecimal digits, in lower case."""
-    if not _SHA256.fullmatch(text.lower()):
+    if not SHA256.fullmatch(text.lower()):
         raise ValidationError(msg("“{text}” is not a SHA-256, which has 64 digits 0-9 and a-f.", text=text[:80]))
     return text.lower()
 
@@ -428,7 +436,7 @@ def _address(text: str) -> Source:
     told = text.partition("?")[0]
     if not host:
         raise UsageError(msg("“{address}” is not an https address.", address=told))
-    if scheme == "http" and not _is_loopback(host):
+    if scheme == "http" and not is_loopback(host):
         raise UsageError(
             msg("{address} is plain http, which anybody on the way can change. Use its https address.", address=told)
         )
@@ -447,12 +455,3 @@ def _split(text: str) -> SplitResult:
     except ValueError:
         raise UsageError(msg("“{address}” is not an https address.", address=text.partition("?")[0])) from None
     return parts
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

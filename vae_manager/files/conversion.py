@@ -39,7 +39,7 @@ from ..errors import (
 )
 from ..messages import Message, msg
 from .disk import check_room, name_taken, partial_file, publish, sync, write_error, write_whole
-from .headers import DTYPE_BYTES, Header, disk_error, read_header
+from .headers import DTYPE_BYTES, DTYPE_NAMES, Header, disk_error, read_header
 from .inspection import inspect
 from .layouts import Renamed, Source, canonical, diffusers_name, up_levels
 from .pickle_values import shown
@@ -70,7 +70,7 @@ __all__ = [
 Layout = Literal["ldm", "diffusers"]
 """What can be written."""
 
-DTYPES: Final[Mapping[str, str]] = MappingProxyType({"fp32": "F32", "fp16": "F16", "bf16": "BF16"})
+DTYPES: Final[Mapping[str, str]] = MappingProxyType({DTYPE_NAMES[dtype]: dtype for dtype in ("F32", "F16", "BF16")})
 """Numbers that can be asked for, and what a safetensors file calls them."""
 
 _CASTABLE: Final = frozenset({"F64", *DTYPES.values()})
@@ -204,7 +204,6 @@ def described(done: Iterable[str]) -> tuple[Message, ...]:
 
 _LIMITS: Final = {"F32": 2.0**128 - 2.0**104, "F16": 65504.0, "BF16": 2.0**128 - 2.0**120}
 """The largest number of each kind."""
-_WORDS: Final = {"F32": "fp32", "F16": "fp16", "BF16": "bf16"}
 
 
 def cast(
@@ -233,7 +232,7 @@ def cast(
                     "{file} does not fit into {dtype}: the largest number of its tensor {name} is {largest}, and "
                     "{dtype} ends at {limit}. Nothing was written.",
                     file=file,
-                    dtype=_WORDS[after],
+                    dtype=DTYPE_NAMES[after],
                     name=tensor,
                     largest=f"{largest:.6g}",
                     limit=f"{_LIMITS[after]:.6g}",
@@ -364,7 +363,7 @@ def free_name(folder: Path, source: Path, done: tuple[str, ...]) -> Path:
         stem = stem.removesuffix(suffix)
     if "from-checkpoint" in done:
         stem += ".vae"
-    stem += "".join(f"-{word}" for word in done if word in ("fp32", "fp16", "bf16"))
+    stem += "".join(f"-{word}" for word in done if word in DTYPES)
     number = 1
     target = folder / f"{stem}{SUFFIX}"
     while os.path.lexists(target):

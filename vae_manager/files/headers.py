@@ -285,6 +285,10 @@ def _bytes_of(name: str, tensor: TensorInfo) -> int:
     return count
 
 
+DTYPE_NAMES: Final = MappingProxyType(
+    {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8", "F8_E5M2": "fp8"}
+)
+"""Names by which people know the dtypes of weights."""
 TORCH_DTYPES: Final = MappingProxyType(
     {
         "F64": "float64",
@@ -295,7 +299,11 @@ TORCH_DTYPES: Final = MappingProxyType(
         "F8_E5M2": "float8_e5m2",
     }
 )
-"""Torch's names of the dtypes that weights come in."""
+"""Torch's names of them."""
+TORCH_DTYPE_NAMES: Final = MappingProxyType(
+    {f"torch.{TORCH_DTYPES[dtype]}": DTYPE_NAMES[dtype] for dtype in DTYPE_NAMES}
+)
+"""Names by which people know a tensor's dtype, by its text."""
 
 
 MAX_TABLE_BYTES: Final = 16 << 20

@@ -23,8 +23,8 @@ MAX_ITEMS: Final = 40
 """Items of metadata that a record has."""
 MAX_TEXT: Final = 500
 """Characters of a name and of a value of them."""
-_WEB_PAGE: Final = re.compile(rb"\s*(?:<\?xml|<!--|<!doctype|<(?:html|head|body|script|title)\b)", re.IGNORECASE)
-_LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+WEB_PAGE: Final = re.compile(rb"\s*(?:<\?xml|<!--|<!doctype|<(?:html|head|body|script|title)\b)", re.IGNORECASE)
+LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _TEXT: Final = re.compile(rb"[\t\n\r\x20-\x7e]+")
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _ONNX: Final = re.compile(rb"\x08[\x01-\x20].{0,200}?(?:onnx|pytorch|ir_version)", re.DOTALL)
@@ -127,10 +127,10 @@ def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | N
     """Return the container, by the first bytes, and the reason why the file is no model."""
     if size == 0:
         return "empty", Problem("empty", msg("{file} is empty. Get it again.", file=name))
-    if head.startswith(_LFS_POINTER):
+    if head.startswith(LFS_POINTER):
         pointer = msg("{file} is a Git LFS pointer: a note that stands for the VAE. Get it again.", file=name)
         return "lfs pointer", Problem("lfs-pointer", pointer)
-    if _WEB_PAGE.match(head.removeprefix(_UTF8_MARK)):
+    if WEB_PAGE.match(head.removeprefix(_UTF8_MARK)):
         page = msg("{file} is a web page, not a VAE: the link led to a page. Get it again.", file=name)
         return "web page", Problem("web-page", page)
     if begins_like_safetensors(head):

@@ -30,7 +30,7 @@ from typing import Final, Literal
 
 from ..catalogue.entry import Layout
 from .architecture import UNET, architecture_of, prefixes_of, shapes_of
-from .headers import Described, TensorSpec, TensorTable
+from .headers import DTYPE_NAMES, Described, TensorSpec, TensorTable
 
 __all__ = [
     "NO_FACTS",
@@ -257,15 +257,6 @@ WAN: Final = "decoder.middle.0.residual.0.gamma"
 _VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 """What the tensors of a VAE are called by, in the layouts of CompVis and of diffusers."""
 
-_DTYPE_WORDS: Final = {
-    "F64": "fp64",
-    "F32": "fp32",
-    "F16": "fp16",
-    "BF16": "bf16",
-    "F8_E4M3": "fp8",
-    "F8_E5M2": "fp8",
-}
-
 
 @dataclass(frozen=True)
 class TensorFacts:
@@ -387,8 +378,8 @@ def _latent_channels(tensors: Tensors) -> int | None:
 def _dtype_of(tensors: Tensors) -> str | None:
     weight: Counter[str] = Counter()
     for tensor in tensors.values():
-        if tensor.dtype in _DTYPE_WORDS:
-            weight[_DTYPE_WORDS[tensor.dtype]] += tensor.length
+        if tensor.dtype in DTYPE_NAMES:
+            weight[DTYPE_NAMES[tensor.dtype]] += tensor.length
     return weight.most_common(1)[0][0] if weight else None
 
 

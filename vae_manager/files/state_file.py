@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from ..catalogue.entry import SHA256
 from ..errors import VaeManagerError
 from ..messages import Message, megabytes, msg
 from .disk import partial_file, patiently, rename_over, sync_folder, write_whole
@@ -72,7 +73,6 @@ MAX_PATH: Final = 32_767
 """Characters; Windows takes so many, other systems fewer."""
 MAX_NAME_BYTES: Final = 255
 
-_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{20}")
 
 
@@ -149,7 +149,7 @@ def text(value: Any) -> str:
 def hexadecimal(value: Any) -> str:
     """Check a SHA-256. It becomes part of the name of a partial file, so no other text may pass."""
     found = text(value)
-    if not _SHA256.fullmatch(found):
+    if not SHA256.fullmatch(found.lower()):
         raise ValueError("no SHA-256")
     return found
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
+from ..catalogue.entry import SHA256
 from ..files.disk import patiently
 from ..files.record import Fingerprints, Identity
 from ..files.state_file import StateFile, finite, list_of, pairs_of, text, whole
@@ -45,7 +45,6 @@ UNTIMED: Final = -1
 MAX_TEXT: Final = 1 << 20
 """Characters of one opaque text."""
 _HALF: Final = 1 << 63
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class HashRecord(NamedTuple):
@@ -187,7 +186,7 @@ def _text(value: Any) -> Any:
 
 def sha256_of_text(value: Any) -> str:
     """Check a SHA-256 in lower-case hexadecimal; raises ValueError."""
-    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+    if not isinstance(value, str) or not SHA256.fullmatch(value):
         raise ValueError("no SHA-256")
     return value
 

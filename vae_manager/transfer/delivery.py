@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from ..catalogue.entry import LocalSource, Source, safe_file_name
+from ..catalogue.entry import SHA256, LocalSource, Source, safe_file_name
 from ..errors import (
     Cancelled,
     IntegrityError,
@@ -33,9 +33,9 @@ from .http_client import HttpClient
 from .partial_file import PartialFile
 from .request import DownloadRequest, DownloadResult, Network, Phase, Progress, keep_trying, run_cancellable
 from .resumable import held
-from .resume_journal import Journal, contiguous_end, disk_error, hash_of, make_folder, redacted
+from .resume_journal import Journal, contiguous_end, hash_of, make_folder, partial_write_error, redacted
 from .scheduler import fetch
-from .sources import SHA256, ResolvedUrl, SignedUrl, resolve_source, shown_source
+from .sources import ResolvedUrl, SignedUrl, resolve_source, shown_source
 
 __all__ = ["check_arrival", "check_beginning"]
 
@@ -176,7 +176,7 @@ def download_file(
     except Cancelled:
         raise _stopped(order, run.partial) from None
     except OSError as error:
-        raise disk_error(error, order.folder) from error
+        raise partial_write_error(order.folder, error) from error
     finally:
         run.wire.close()
 

@@ -8,7 +8,6 @@ for and no other: redirects are never left to `requests`, and ~/.netrc is not re
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 import ssl
@@ -17,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
+from ..catalogue.entry import is_loopback
 from ..errors import NetworkError, RefusedError, TransientNetworkError, VaeManagerError
 from ..messages import msg
 from .request import NETWORK_THREAD, Network, wait_asked_for
@@ -39,7 +39,7 @@ def checked(address: str) -> str:
         raise RefusedError(
             msg("The address of {host} carries a name or password. Leave it out of the address.", host=parts.hostname)
         )
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         return address
     if parts.scheme == "http":
         raise RefusedError(
@@ -103,15 +103,6 @@ def _as_sent(header: str) -> str:
         return header.encode("latin-1").decode("utf-8")
     except UnicodeError:
         return header
-
-
-def _is_loopback(name: str) -> bool:
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 LOGGER = "urllib3.connectionpool"
@@ -182,7 +173,7 @@ class HttpClient:
         sent = dict(headers)
         for _ in range(MOST_REDIRECTS):
             response = self.ask("GET", address, sent)
-            location = response.headers.get("ResolvedUrl")
+            location = response.headers.get("Location")
             if response.status_code not in REDIRECTS or not location:
                 return response
             response.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..catalogue.entry import BucketSource, LocalSource
 from ..errors import ExpiredAddressError, IntegrityError, NetworkError, NotFoundError
+from ..files.inspection import LFS_POINTER, WEB_PAGE
 from ..messages import msg
 from . import sources
 from .http_client import HttpClient, host, reader, status_error
@@ -201,8 +202,6 @@ class ConcurrencyController:
 
 
 CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
-PAGE = re.compile(rb"\s*<(!doctype html|html|head|script)", re.IGNORECASE)
-POINTER = b"version https://git-lfs.github.com/spec/"
 HEAD = 1 << 14
 """Bytes that are read at once to see what has come."""
 
@@ -276,9 +275,9 @@ def refuse_misfit(body: Body, location: ResolvedUrl) -> None:
 
 def _misfit(body: Body) -> str | None:
     """Tell what came in place of a file: "page", "pointer", or None."""
-    if body.is_page or PAGE.match(body.head):
+    if body.is_page or WEB_PAGE.match(body.head):
         return "page"
-    return "pointer" if body.start == 0 and body.head.startswith(POINTER) else None
+    return "pointer" if body.start == 0 and body.head.startswith(LFS_POINTER) else None
 
 
 def _with_head(body: Body) -> Body:

@@ -21,7 +21,7 @@ from ..errors import Cancelled, RefusedError
 from ..messages import msg
 from .partial_file import PartialFile
 from .request import Unfinished
-from .resume_journal import disk_error
+from .resume_journal import partial_write_error
 
 POLL = 0.3
 
@@ -139,4 +139,4 @@ def discard(unfinished: Unfinished) -> None:
         with held(partial, in_use, threading.Event()):
             partial.throw_away()
     except OSError as error:
-        raise disk_error(error, unfinished.path.parent) from error
+        raise partial_write_error(unfinished.path.parent, error) from error

@@ -322,7 +322,7 @@ def _name(pid: int) -> str | None:
 BLOCK = 1 << 20
 
 
-def disk_error(error: OSError, folder: Path) -> DiskError:
+def partial_write_error(folder: Path, error: OSError) -> DiskError:
     """Say what a failure of the disk was."""
     if error.errno in FULL:
         return DiskError(msg("{folder} is full. What has arrived is kept; make room and try again.", folder=folder))
@@ -334,7 +334,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise disk_error(error, folder) from error
+        raise partial_write_error(folder, error) from error
 
 
 def hash_of(path: Path, stop: threading.Event) -> str:

@@ -33,7 +33,6 @@ Signed addresses expire, so this is done again before each attempt.
 from __future__ import annotations
 
 import functools
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -42,6 +41,7 @@ from urllib.parse import urlsplit
 
 from ..catalogue.entry import (
     DRIVERS,
+    SHA256,
     BucketSource,
     CivitaiSource,
     HttpsSource,
@@ -74,9 +74,6 @@ if TYPE_CHECKING:
     from requests import Response
 
 __all__ = ["resolve_source"]
-
-
-SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -382,7 +379,7 @@ def _civitai_storage(source: CivitaiSource, address: str, wire: HttpClient, sha2
         headers = _civitai_authorization(address, wire)
         response = wire.ask("GET", address, headers)
         response.close()
-        status, target = response.status_code, response.headers.get("ResolvedUrl")
+        status, target = response.status_code, response.headers.get("Location")
         if status in REDIRECTS and target:
             there = after_redirect(address, target)
             if origin(there) != origin(address):
@@ -528,7 +525,7 @@ def _at_hub(source: HubSource, wire: HttpClient) -> ResolvedUrl:
     for _ in range(MOST_REDIRECTS):
         response = wire.ask("HEAD", address, headers)
         response.close()
-        target = response.headers.get("ResolvedUrl")
+        target = response.headers.get("Location")
         if response.status_code == 401 and headers and not response.headers.get("X-Error-Code"):
             headers = {}  # the saved token is no longer valid; most repositories need none
             continue

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import DiskError, RefusedError
+from ....files.headers import TORCH_DTYPE_NAMES
 from ....files.state_file import DamagedError, bytes_of, replace_file
 from ....messages import msg
 
@@ -118,9 +119,6 @@ def _tell_the_webui(checkpoint_file: str, card: dict[str, Any]) -> None:
                 item["user_metadata"] = dict(card)
 
 
-DTYPES = {"torch.float32": "fp32", "torch.float16": "fp16", "torch.bfloat16": "bf16"}
-
-
 FLUX = ("Flux", "Chroma")
 """Forge's names for the models of that latent space (backend/diffusion_engine)."""
 
@@ -140,4 +138,4 @@ def family(model: Any) -> str | None:
 
 def dtype_name(dtype: Any) -> str:
     """`fp32`, `fp16`, …: as people write it."""
-    return DTYPES.get(str(dtype), str(dtype).removeprefix("torch."))
+    return TORCH_DTYPE_NAMES.get(str(dtype), str(dtype).removeprefix("torch."))
