@@ -1,6 +1,6 @@
-"""What reading all of a file tells, found out in the background: its SHA-256, and the fingerprints of its weights.
+"""Background hashing: the SHA-256 of whole files, and the fingerprints of their weights.
 
-One file after the other, and each only once: what could not be read is not tried over and over.
+Files are read one after the other, and each only once: a file that could not be read is not tried again.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 Stamp = tuple[int, int, int]
 
 WEIGHTS = "weights of "
-"""Begins the key of a job that takes fingerprints; that of one that hashes is the path alone."""
+"""Prefix of the key of a job that takes fingerprints; the key of a hashing job is the path alone."""
 
 
 class Learning:
-    """Jobs on a lane that is somebody else's. All methods may be called from any thread."""
+    """Jobs on a queue of another owner. All methods may be called from any thread."""
 
     def __init__(self, lane: JobQueue, hashes: Callable[[], HashStore], index: Callable[[], Index]) -> None:
         self._lane = lane
@@ -36,7 +36,7 @@ class Learning:
         self._asked: set[tuple[str, Stamp]] = set()
 
     def can_be_hashed(self, path: Path) -> bool:
-        """False where it is gone, or was tried and cannot be read."""
+        """Return False for a file that is gone, or that was tried and cannot be read."""
         now = stamp(path)
         if now is None:
             return False
@@ -46,13 +46,13 @@ class Learning:
         return not asked or (job is not None and not job.state.ended)
 
     def hash(self, paths: Iterable[Path]) -> None:
-        """Make sure that the hash of each file gets known."""
+        """Queue the hashing of each file without a known hash."""
         for path in paths:
             if self._hashes().known(path) is None:
                 self._ask(str(path), path, self._hash)
 
     def take_fingerprints(self, paths: Iterable[Path]) -> None:
-        """Make sure that the fingerprints of each file get known; what holds no VAE has none."""
+        """Queue the fingerprints of each file without known ones. A file without a VAE is skipped."""
         for path in paths:
             if self._index().known_fingerprints(path) is None:
                 self._ask(f"{WEIGHTS}{path}", path, self._fingerprint)
@@ -63,7 +63,7 @@ class Learning:
             return
         with self._lock:
             if (key, now) in self._asked:
-                return  # under way, or it could not be read: the next process asks again
+                return  # running, or the file could not be read: the next process tries again
             self._asked.add((key, now))
         self._lane.start(key, path.name, lambda handle: work(handle, path, now[1]))
 
@@ -71,18 +71,18 @@ class Learning:
         self._hashes().compute(path, report=lambda done: handle.report("hashing", done, size), stop=handle.stop)
 
     def _fingerprint(self, handle: JobContext, path: Path, size: int) -> None:
-        with suppress(NotFoundError):  # it holds no VAE, or is gone: nothing is wrong with that
+        with suppress(NotFoundError):  # a file without a VAE, or a deleted one, is no error
             self._index().fingerprints_of(
                 path, report=lambda done, total: handle.report("fingerprinting", done, total), stop=handle.stop
             )
 
 
 def stamp(path: Path) -> Stamp | None:
-    """Times and size of a file, which show a change; None for an unreadable file."""
+    """Return times and size of a file, which show a change; None for an unreadable file."""
     try:
         status = path.stat()
     except OSError:
         return None
     if stat.S_ISFIFO(status.st_mode):
-        return None  # to open a pipe waits for somebody to write to it, and all other work with it
+        return None  # opening a pipe would wait for a writer, and block all other work
     return status.st_mtime_ns, status.st_size, status.st_ctime_ns

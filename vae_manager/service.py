@@ -1,7 +1,7 @@
-"""The one service of the process: it owns the jobs, the downloads, the catalogue and all that is known of files.
+"""The service of the process: the owner of the jobs, the downloads, the catalogue and the knowledge of files.
 
-It lives as long as the process. A page of the WebUI attaches to it and owns nothing, so a reload of the page loses
-nothing: a download goes on, and its progress is found again.
+It lives as long as the process. A page of the WebUI attaches to it and owns no state, so a reload of the page loses no
+state: a download continues, and the new page shows its progress.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Service:
     """State that outlives a page. All methods may be called from any thread."""
 
     def __init__(self, data_folder: Path) -> None:
-        """`data_folder` is where the project keeps its state; it is made when something is first written there."""
+        """Make the service; `data_folder`, the folder of the project's state, is created at the first write."""
         self._data_folder = data_folder
         self._catalogue: Catalogue | None = None
         self._catalogue_stamp: Stamp | None = None
@@ -57,7 +57,7 @@ class Service:
             self.history, Pending(data_folder / "queue.json"), lambda: self.hashes, lambda path: self.obstacle(path)
         )
         self.judge: Callable[[FileRecord], Verdict] | None = None
-        """Gives the verdict of the WebUI; None without one: that of A1111 counts, for any published checkpoint."""
+        """Returns the verdict of the WebUI; None without one: that of A1111 applies, for any published checkpoint."""
         self.choices = JobQueue("choices")
         self.background = JobQueue("background")
         self._learning = Learning(self.background, lambda: self.hashes, lambda: self.index)
@@ -76,18 +76,18 @@ class Service:
         self.confirmed: set[tuple[str, str]] = set()
         """Choices and the questions that a person has answered: each is asked once."""
         self.choice_at_refusal: tuple[str, int | None] = ("", None)
-        """The host's setting when the last of `choices` failed, in its word, and the serial of its own refusal: once
-        either is another one, that is over."""
+        """The host's setting when the last of `choices` failed, in its word, and the serial of its own refusal: a
+        change of either ends the failure."""
         self.dismissed_refusal: int | None = None
-        """The serial of the host's refusal that a person has read."""
+        """The serial of the host's refusal that a person has dismissed."""
         self.comparing = JobQueue("comparisons")
         self.comparisons = Comparisons()
-        """What the jobs of `comparing` have made, by their keys."""
+        """The results of the jobs of `comparing`, by their keys."""
         self.saving = JobQueue("saving")
         self.saved: Mapping[str, Sequence[Path]] = {}
         """The files of the comparisons that were saved, by their ids; the sheet is the last of each."""
         self.picture: Picture | None = None
-        """The last pasted picture whose VAE there is something to say of."""
+        """The last pasted picture with a notice about its VAE."""
 
     @property
     def data_folder(self) -> Path:
@@ -110,21 +110,21 @@ class Service:
 
     @functools.cached_property
     def records(self) -> RecordStore:
-        """Everything that can be computed again of files."""
-        from .records import RecordStore  # what reads files waits for the first file
+        """The data of files that can be computed again."""
+        from .records import RecordStore  # imported here, since reading files waits for the first file
 
         return RecordStore(self._data_folder)
 
     @functools.cached_property
     def hashes(self) -> HashStore:
-        """The SHA-256 of files, as far as it is known."""
+        """The known SHA-256 of files."""
         from .records import HashStore
 
         return HashStore(self.records)
 
     @functools.cached_property
     def index(self) -> Index:
-        """What is known of the files of the library."""
+        """The known data of the library's files."""
         from .library.index import Index
 
         return Index(self.records, self.hashes)
@@ -138,7 +138,7 @@ class Service:
 
     @functools.cached_property
     def guesses(self) -> Guesses:
-        """What the latent test has found of files."""
+        """The results of the latent test."""
         from .library.family_evidence import Guesses
 
         return Guesses(self.records)
@@ -157,7 +157,7 @@ class Service:
 
     @property
     def trash(self) -> Path:
-        """Where removed files lie, as far as the system's own trash does not take them."""
+        """Folder of removed files, for those that the system's own trash does not take."""
         return self._data_folder / "trash"
 
     @functools.cached_property
@@ -168,7 +168,7 @@ class Service:
         return Journal(self._data_folder)
 
     def recover(self, folders: Iterable[Path]) -> None:
-        """End or take back what was left half done in these VAE folders by a process that was killed."""
+        """Complete or undo interrupted operations of killed processes in these VAE folders."""
         self._recovery.run(tuple(dict.fromkeys(folders)))
 
     def _tell_of_recovery(self, message: Message) -> None:
@@ -176,16 +176,16 @@ class Service:
         self.maintenance.told = Notice(message)
 
     def recognise(self, path: str | Path) -> Entry | None:
-        """The catalogue's entry for a file whose hash is known already; nothing is hashed here."""
+        """Return the catalogue's entry for a file with a known hash; no file is hashed here."""
         sha256 = self.hashes.known(Path(path))
         return self.catalogue.recognise(sha256) if sha256 else None
 
     def get(self, entry: Entry, folder: Path, network: Callable[[], Network], then: Then | None = None) -> str:
-        """Fetch `entry` into `folder` in the background; returns the job's key in `downloads`.
+        """Download `entry` into `folder` in the background; return the job's key in `downloads`.
 
-        `then` runs in the same job once the file is there and proven.
+        `then` runs in the same job once the file is there and verified.
         """
-        from .transfer import DownloadRequest  # the network's part waits for the first download
+        from .transfer import DownloadRequest  # imported here, since the network code waits for the first download
 
         order = DownloadRequest(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
         return self.downloads.get(DownloadItem(order, entry.name), network, then)
@@ -193,9 +193,10 @@ class Service:
     def get_from(
         self, address: str, folder: Path, network: NetworkFor, then: Then | None = None, *, remote_users: bool
     ) -> str:
-        """Fetch what a person has typed: no hash is known for it. With `remote_users`, people elsewhere can type too.
+        """Download from an address that a person typed: no hash is known for it.
 
-        Raises where it cannot be; asks the network first where only a server knows the file's name.
+        With `remote_users`, people elsewhere can type too. Raises if it is refused; sends a request first if only a
+        server has the file's name.
         """
         from .downloads.addresses import typed
 
@@ -205,7 +206,7 @@ class Service:
     def go_on(
         self, left: UnfinishedDownload, network: NetworkFor, then: Then | None = None, *, remote_users: bool
     ) -> str:
-        """Let a download that was cut off go on."""
+        """Resume a download that was interrupted."""
         from .downloads.addresses import check
 
         for source in left.order.sources:
@@ -215,24 +216,24 @@ class Service:
         )
 
     def name_of(self, left: UnfinishedDownload) -> str:
-        """How people know what was left over."""
+        """Return the name of an unfinished download for people."""
         entry = self.catalogue.recognise(left.order.sha256) if left.order.sha256 is not None else None
         return entry.name if entry is not None else left.order.file_name
 
     def can_be_hashed(self, path: Path) -> bool:
-        """False where it is gone, or was tried and cannot be read."""
+        """Return False for a file that is gone, or that was tried and cannot be read."""
         return self._learning.can_be_hashed(path)
 
     def hashing(self) -> frozenset[str]:
-        """Paths of the files that are being hashed, or wait for it."""
+        """Return the paths of the files that are being hashed, or wait for it."""
         return frozenset(view.key for view in self.background.views() if not view.state.ended)
 
     def hash_in_background(self, paths: Iterable[Path]) -> None:
-        """Make sure that the hash of each file gets known, one after the other."""
+        """Queue the hashing of each file without a known hash."""
         self._learning.hash(paths)
 
     def learn(self, paths: Iterable[Path]) -> None:
-        """Make sure that the fingerprints of each file's weights get known, one after the other."""
+        """Queue the fingerprints of each file without known ones."""
         self._learning.take_fingerprints(paths)
 
 
@@ -268,5 +269,5 @@ class AcceptedTerms:
 
 @functools.cache
 def the_service(data_folder: Path) -> Service:
-    """The process's service for this folder: the same object each time, whoever asks."""
+    """Return the process's service for this folder, the same object for every caller."""
     return Service(data_folder)
