@@ -1,7 +1,7 @@
 """VAE Manager: VAEs as a solved problem for the AUTOMATIC1111 Stable Diffusion WebUI.
 
-The core (everything but `webui`) imports neither gradio, nor a host's `modules`, nor torch when it is imported, and
-does no work then: no folder is made, no request sent, no file hashed.
+The core (all packages except `webui`) imports neither gradio, nor a host's `modules`, nor torch at import time. Its
+import has no side effects: no folder is created, no request sent, no file hashed.
 """
 
 __version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""`python -m vae_manager`."""
+"""Entry point of `python -m vae_manager`."""
 
 import sys
 

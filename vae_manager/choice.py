@@ -1,4 +1,4 @@
-"""Which VAE the person asked for, and which one that means for a checkpoint. Pure: no host, no file is touched."""
+"""Choice of a VAE by a person, and its resolution for a checkpoint. Pure: it touches no host and no file."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Choice:
-    """What the person asked for: Automatic, Built-in (the checkpoint's own), or a VAE file by name.
+    """A person's choice: Automatic, Built-in (the checkpoint's own), or a VAE file by name.
 
-    `word` is the WebUI's own word for it, as it stands in its setting `sd_vae`.
+    `word` is the WebUI's own word for it, the value of its setting `sd_vae`.
     """
 
     word: str
 
     @property
     def is_automatic(self) -> bool:
-        return self.word in ("Automatic", "auto")  # "auto" stands in old config files
+        return self.word in ("Automatic", "auto")  # "auto" is in old config files
 
     @property
     def is_builtin(self) -> bool:
@@ -36,7 +36,7 @@ BUILTIN = Choice("None")
 
 
 class Rule(enum.Enum):
-    """Why a VAE is the one in use. The order is that of precedence."""
+    """The reason why a VAE is the one in use. The order is that of precedence."""
 
     VAE_PATH = "vae-path"
     SETTING = "setting"
@@ -47,14 +47,14 @@ class Rule(enum.Enum):
     NOTHING_NEARER = "nothing-nearer"
     """Automatic found no file for this checkpoint: its own VAE."""
     MISSING = "missing"
-    """The chosen file is not there: the checkpoint's own VAE until it is back."""
+    """The chosen file is missing: the checkpoint's own VAE until it is back."""
     FAMILY_MISSING = "family-missing"
     """The same for the default of the family."""
 
 
 @dataclass(frozen=True)
 class ResolutionContext:
-    """What the rules look at."""
+    """The input of the rules."""
 
     choice: Choice
     checkpoint_file: str
@@ -66,31 +66,31 @@ class ResolutionContext:
     setting_overrides_card: bool = True
     """The WebUI's option `sd_vae_overrides_per_model_preferences`."""
     card_preference: str | None = None
-    """The checkpoint card's "Preferred VAE", in the WebUI's words; None where the card has none."""
+    """The checkpoint card's "Preferred VAE", in the WebUI's words; None without one."""
     near_names: bool = True
-    """A file whose name begins as the checkpoint's does is taken for it."""
+    """A file whose name begins with the checkpoint's is taken for it."""
     family_default: str | None = None
-    """Name of the VAE file that is the default for the checkpoint's family; None where none is set."""
+    """Name of the VAE file that is the default for the checkpoint's family; None if no default is set."""
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """Which VAE file a checkpoint ends up with (None: its own), and by which rule."""
+    """The VAE file that a checkpoint resolves to (None: its own), and the rule."""
 
     path: str | None
     rule: Rule
     missing: str | None = None
-    """The name of the chosen file, or of the family's default, when it is not there."""
+    """The name of the chosen file, or of the family's default, if it is missing."""
     preferred: str | None = None
-    """What the checkpoint's card prefers, in the WebUI's words, whether that won or not; None where it has no wish."""
+    """The preference of the checkpoint's card, in the WebUI's words, used or not; None without a preference."""
     overrides: str | None = None
-    """The same, where the choice comes before it and means another VAE."""
+    """The same, if the choice precedes it and is another VAE."""
 
 
 def resolve(situation: ResolutionContext) -> Resolution:
-    """Apply the WebUI's rules (modules/sd_vae.py resolve_vae, v1.6 to v1.10.1) and name the one that won.
+    """Apply the WebUI's rules (modules/sd_vae.py resolve_vae, v1.6 to v1.10.1) and return the result with its rule.
 
-    The default for a family is the project's own: where none is set, the rules are the WebUI's exactly.
+    The default for a family is the project's own: without one, the rules are exactly the WebUI's.
     """
     found = _resolve(situation)
     if situation.card_preference in (None, "", AUTOMATIC.word):
@@ -150,14 +150,14 @@ def _near_checkpoint(situation: ResolutionContext) -> Resolution | None:
 
 
 def stem_of(checkpoint_file: str) -> str:
-    """What Automatic looks for at the beginning of a VAE file's name."""
+    """Return the beginning of a VAE file's name that Automatic looks for."""
     base_name = checkpoint_file.replace("\\", "/").rsplit("/", 1)[-1]
     return base_name.rsplit(".", 1)[0]
 
 
 @dataclass(frozen=True)
 class PrefixMatch:
-    """A VAE file that Automatic takes for a checkpoint, though it is not called as that checkpoint's own would be."""
+    """A VAE file that Automatic takes for a checkpoint, although its name is longer than the checkpoint's."""
 
     file: str
     stem: str
@@ -165,10 +165,10 @@ class PrefixMatch:
 
 
 def caught_by(file_names: Iterable[str], checkpoint_stems: Iterable[str]) -> Sequence[PrefixMatch]:
-    """Which files Automatic takes by the beginning of their names alone: a checkpoint `sd` gets the first `sd…`.
+    """Return the files that Automatic takes only by the beginning of their names.
 
-    `file_names` stand in the WebUI's order. A file called `sd.safetensors` or `sd.vae.safetensors` is meant for `sd`,
-    and where it comes first, nothing else is caught.
+    A checkpoint `sd` gets the first file `sd…`. `file_names` are in the WebUI's order. A file called `sd.safetensors`
+    or `sd.vae.safetensors` belongs to `sd`; if it comes first, no other file matches.
     """
     order = sorted((name, place) for place, name in enumerate(file_names))
     names = [name for name, _ in order]
@@ -181,7 +181,7 @@ def caught_by(file_names: Iterable[str], checkpoint_stems: Iterable[str]) -> Seq
 
 
 def _starting_with(stem: str, order: Sequence[tuple[str, int]], first: int) -> Iterator[tuple[int, str]]:
-    """Place and name of each: in the order of names they stand one after another."""
+    """Yield place and name of each match: in the order of names they are adjacent."""
     for number in range(first, len(order)):
         name, place = order[number]
         if not name.startswith(stem):

@@ -1,25 +1,25 @@
-"""Every error that the project raises on purpose.
+"""Exceptions of the project, with the exit statuses of the command line.
 
-VaeManagerError                 exit status of the command line
-├── UsageError                  2  a question that cannot be answered as asked
-├── NotFoundError               3  no such entry, repository, file or checkpoint
-├── NetworkError                4  bytes did not come, and trying again now will not help
-│   └── TransientNetworkError   4  … and trying again may help: the only class that is retried
-│       └── ExpiredAddressError 4  a signed address is refused: the hub gives a new one
-├── IntegrityError              5  bytes came, and they are not the ones that were asked for
-│   ├── BrokenFileError         5  a file is not what its format asks for, or asks for what nobody may
-│   ├── WrongBytesError         5  the whole file came, with another hash
-│   ├── FileChangedError        5  a file was written to while it was being read: it may be read again
-│   └── EndlessBodyError        5  more bytes came than the file has
-├── DiskError                   6  no space, no permission, no such folder
-├── OutOfMemoryError            6  no memory left, of the machine or of the GPU
-├── RefusedError                7  could be done, and will not: gated, licence, flags of the WebUI, a misfit
-│   ├── NameTakenError          7  another file bears the name
-│   └── NotAdmittedError        7  another web page asks, or one under a name that is not this server's
-└── Cancelled                 130  the person said stop
+    VaeManagerError                 exit status
+    ├── UsageError                  2  a request that is invalid or ambiguous
+    ├── NotFoundError               3  no such entry, repository, file or checkpoint
+    ├── NetworkError                4  the bytes did not arrive, and a retry now will not help
+    │   └── TransientNetworkError   4  … and a retry may help: the only class that is retried
+    │       └── ExpiredAddressError 4  a signed address is refused: the hub issues a new one
+    ├── IntegrityError              5  the bytes that arrived are not the requested ones
+    │   ├── BrokenFileError         5  a file violates its format, or requires a forbidden operation
+    │   ├── WrongBytesError         5  the whole file arrived, with another hash
+    │   ├── FileChangedError        5  a file was written to while it was being read: a retry may help
+    │   └── EndlessBodyError        5  more bytes arrived than the file has
+    ├── DiskError                   6  no space, no permission, no such folder
+    ├── OutOfMemoryError            6  no memory left, of the machine or of the GPU
+    ├── RefusedError                7  possible, but refused: gated, licence, flags of the WebUI, a misfit
+    │   ├── NameTakenError          7  another file has the name
+    │   └── NotAdmittedError        7  another web page sends the request, or it names another server
+    └── Cancelled                 130  the person stopped the work
 
-Each carries a `Message`: what happened, to which file, what is unharmed, what to do next. Whether an error is tried
-again is a class, never a look at its text.
+Each has a `Message`: the failure, the file, the data that is unharmed, the next step. The class alone decides if an
+operation is retried, never the text.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
 
 
 class VaeManagerError(Exception):
-    """The root. `message` is for people, `exit_status` for the command line."""
+    """The root class. `message` is for people, `exit_status` for the command line."""
 
     exit_status = 1
 
@@ -70,7 +70,7 @@ class NetworkError(VaeManagerError):
 
 
 class TransientNetworkError(NetworkError):
-    """Worth another try; `retry_after` is the server's own wish in seconds, where it gave one."""
+    """A failure that is worth a retry; `retry_after` is the server's own wish in seconds, if it sent one."""
 
     def __init__(self, message: Message, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -78,7 +78,7 @@ class TransientNetworkError(NetworkError):
 
 
 class ExpiredAddressError(TransientNetworkError):
-    """Signed addresses are good for a while; the hub gives another."""
+    """A signed address that is no longer valid; the hub issues another."""
 
 
 class IntegrityError(VaeManagerError):
@@ -86,7 +86,7 @@ class IntegrityError(VaeManagerError):
 
 
 class BrokenFileError(IntegrityError):
-    """`code` tells machines in which way: `truncated`, `unsafe-pickle`, …; see `files.record.Problem`."""
+    """A file that violates its format; `code` is machine-readable: `truncated`, …; see `files.record.Problem`."""
 
     def __init__(self, message: Message, code: str) -> None:
         super().__init__(message)
@@ -94,15 +94,15 @@ class BrokenFileError(IntegrityError):
 
 
 class WrongBytesError(IntegrityError):
-    """Every byte came, and their hash is not the published one."""
+    """A complete file whose hash is not the published one."""
 
 
 class FileChangedError(IntegrityError):
-    """A file was written to, or touched, while it was being read."""
+    """A file that was written to, or touched, while it was being read."""
 
 
 class EndlessBodyError(IntegrityError):
-    """A body goes on after the end of the file."""
+    """A body that goes on after the end of the file."""
 
 
 class DiskError(VaeManagerError):
@@ -118,11 +118,11 @@ class RefusedError(VaeManagerError):
 
 
 class NoVaeError(RefusedError):
-    """The bytes themselves say that a file is no VAE. More of them, or the same from elsewhere, make it none."""
+    """A file whose bytes show that it is no VAE. More of them, or another source, cannot change that."""
 
 
 class NameTakenError(RefusedError):
-    """Another file has the final name; it is never overwritten. `free_name` is one that can be taken, if known."""
+    """A name that another file has, which is never overwritten. `free_name` is an available one, if known."""
 
     def __init__(self, message: Message, free_name: str | None = None) -> None:
         super().__init__(message)
@@ -130,8 +130,10 @@ class NameTakenError(RefusedError):
 
 
 class NotAdmittedError(RefusedError):
-    """Refusal of a request. `code` is machine-readable: `foreign-page`, `unknown-name`, `not-direct`; see
-    webui.admission."""
+    """A refused request.
+
+    `code` is machine-readable: `foreign-page`, `unknown-name`, `not-direct`; see `webui.admission`.
+    """
 
     def __init__(self, message: Message, code: str) -> None:
         super().__init__(message)

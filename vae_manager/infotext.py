@@ -1,9 +1,9 @@
-"""A pasted picture names a VAE: which file here is it? Pure: no file is touched, nothing is hashed.
+"""Match of a pasted picture's VAE with the local files. Pure: it touches and hashes no file.
 
-Infotext holds `VAE: name.safetensors, VAE hash: 0123456789`. The WebUI goes by the name; the hash tells the bytes.
-Other programs write the name without its extension, with folders before it, or in other case.
-A WebUI left alone remembers one hash for all VAEs (modules/hashes.py, always with the title "vae") until it meets a
-younger file, so a picture may carry the hash of another VAE than the one it was made with.
+Infotext has `VAE: name.safetensors, VAE hash: 0123456789`. The WebUI uses the name; the hash identifies the bytes.
+Other programs write the name without its extension, with folders before it, or in other case. A WebUI without the
+extension keeps one hash for all VAEs (modules/hashes.py, always with the title "vae") until it finds a younger file, so
+a picture may have the hash of another VAE than the one it was made with.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _FOLDERS: Final = re.compile(r"^.*[/\\]")
 
 @dataclass(frozen=True)
 class Named:
-    """What a picture says of its VAE."""
+    """The VAE in a picture's infotext."""
 
     name: str
     """A file's base name, or the WebUI's word for Automatic or Built-in."""
     hash: str | None = None
-    """The first digits of the file's SHA-256; None where the picture has none that can be used."""
+    """The first digits of the file's SHA-256; None if the picture has no valid ones."""
 
     @classmethod
     def read(cls, name: str, hash: str | None) -> Named:
@@ -45,63 +45,64 @@ class Here:
 
     name: str
     sha256: str | None
-    """As far as it is known."""
+    """None if it is not known yet."""
     size: int | None = None
     learnable: bool = True
-    """Its hash can still become known."""
+    """Its hash can still be computed."""
 
 
 class Finding(enum.Enum):
-    """What a picture's VAE is here."""
+    """The result of a match."""
 
     AS_NAMED = "as named"
     BY_NAME = "by name"
-    """A file is here whose name differs in case, folder or extension alone, and no hash tells more."""
+    """A file has this name except for case, folder or extension, and no hash is decisive."""
     OTHER_NAME = "other name"
-    """The bytes are here under another name."""
+    """A file with these bytes has another name."""
     OTHER_BYTES = "other bytes"
-    """The name is here, with another hash than the picture's."""
+    """A file with this name has another hash than the picture's."""
     OFFERED = "offered"
-    """It is not here, and the catalogue offers it."""
+    """The file is missing, and the catalogue offers it."""
     RECOGNISED = "recognised"
-    """It is not here, and the catalogue only knows it."""
+    """The file is missing, and the catalogue only recognises it."""
     UNKNOWN = "unknown"
     NOT_HERE = "not here"
-    """The picture has no hash, and the name is not here."""
+    """The picture has no hash, and no file has the name."""
     UNTOLD = "untold"
-    """It depends on hashes that are not known yet."""
+    """The result depends on hashes that are not known yet."""
 
 
 @dataclass(frozen=True)
 class Match:
     finding: Finding
     use: str | None
-    """The WebUI's word that a generation takes; None where there is nothing here to take, and the choice stays."""
+    """The WebUI's word for the generation; None if no file matches, and the choice stays."""
     holder: Here | None = None
-    """The file here that has the picture's hash."""
+    """The local file that has the picture's hash."""
     name_clash: Here | None = None
-    """The file here that has the picture's name, perhaps in another spelling."""
+    """The local file that has the picture's name, perhaps in another spelling."""
     entry: Entry | None = None
-    """The catalogue's entry with the picture's hash, or, of `OTHER_BYTES` with a holder, that of the namesake."""
+    """The catalogue's entry with the picture's hash, or, for `OTHER_BYTES` with a holder, that of the file with its
+    name."""
     to_learn: tuple[str, ...] = ()
-    """Files whose hashes would tell, likeliest first."""
+    """Files whose hashes would decide, likeliest first."""
     in_the_dark: bool = False
-    """Files are here whose hashes will not become known."""
+    """There are files whose hashes cannot be computed."""
 
     @property
     def offer(self) -> Entry | None:
-        """What can be fetched to have the picture's VAE."""
+        """The entry that can be downloaded to get the picture's VAE."""
         settled = self.finding in (Finding.OFFERED, Finding.OTHER_BYTES) and self.holder is None
         return self.entry if settled and self.entry is not None and self.entry.offered else None
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The last pasted picture that is worth a word."""
+    """The last pasted picture with a notice."""
 
     named: Named
     taken: str | None
-    """What its pasting has set; None where the choice stayed."""
+    """The override that the pasting has set; None if the choice stayed."""
 
 
 def match(named: Named, here: Sequence[Here], catalogue: Catalogue) -> Match:
@@ -117,7 +118,7 @@ def match(named: Named, here: Sequence[Here], catalogue: Catalogue) -> Match:
     holder = next((file for file in here if _has(file, named.hash)), None)
     if holder is not None:
         published = _as_published(name_clash, catalogue) if name_clash is not None else None
-        if published is not None:  # that somebody named other bytes so is less likely than a WebUI's wrong hash
+        if published is not None:  # other bytes under a published name are less likely than a wrong hash of a WebUI
             return Match(Finding.OTHER_BYTES, own, holder, name_clash, published)
         return Match(Finding.OTHER_NAME, holder.name, holder, name_clash)
     return _not_among_known(named, named.hash, name_clash, here, catalogue)
@@ -158,7 +159,7 @@ def _not_among_known(
     entry = _entry(digits, catalogue)
     unknown = [file for file in here if file.sha256 is None and _may_be(file, entry)]
     if name_clash is not None and name_clash in unknown:
-        if not name_clash.learnable:  # then the name is all there is
+        if not name_clash.learnable:  # then only the name is left
             return Match(_by_name_alone(named, name_clash), own, name_clash=name_clash)
         return Match(Finding.UNTOLD, own, name_clash=name_clash, entry=entry, to_learn=(name_clash.name,))
     to_learn = tuple(file.name for file in unknown if file.learnable)
@@ -178,7 +179,7 @@ def _has(file: Here, digits: str) -> bool:
 
 
 def _may_be(file: Here, entry: Entry | None) -> bool:
-    """Not where the size tells already that it is another file."""
+    """Return False if the size rules the file out."""
     return entry is None or entry.size is None or file.size in (None, entry.size)
 
 
@@ -188,7 +189,7 @@ def _entry(digits: str, catalogue: Catalogue) -> Entry | None:
 
 
 def _as_published(file: Here, catalogue: Catalogue) -> Entry | None:
-    """The entry whose very bytes the file has, where it also has a name under which they are published."""
+    """Return the entry with the file's bytes, if the file also has a name under which they are published."""
     entry = catalogue.recognise(file.sha256) if file.sha256 is not None else None
     if entry is None or file.name.lower() not in {name.lower() for name in (entry.file_name, *entry.aliases)}:
         return None

@@ -1,4 +1,4 @@
-"""Background work: what waits, what runs, its progress, pause and end."""
+"""Background jobs: the queue, and the progress, pause and end of each job."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from .messages import Message, msg
 
 WINDOW_SECONDS = 4.0
 SHORTEST_SECONDS = 0.5
-"""Over less than this, a single block of data that came or did not come would be most of the speed."""
+"""Over a shorter time, a single block of data would dominate the speed."""
 
 
 class SpeedMeter:
-    """Speed over the last few seconds, so that it follows a line that slows down but does not jump.
+    """Speed over the last few seconds, which follows a slower line but does not jump.
 
-    It is the plain average over the window, from its first point to its last: the figure that anybody else gets who
-    counts the same bytes over the same seconds.
+    It is the plain average over the window, from its first point to its last: the same figure as that of any other
+    program that counts the same bytes over the same seconds.
     """
 
     def __init__(self) -> None:
         self._points: deque[tuple[float, int]] = deque()
 
     def add(self, now: float, done: int) -> None:
-        """`done` units stood done at the moment `now` (seconds on any monotonic clock)."""
+        """Record `done` units at the time `now` (seconds on any monotonic clock)."""
         if self._points and done < self._points[-1][1]:
             self._points.clear()  # started over
         self._points.append((now, done))
@@ -46,8 +46,10 @@ class SpeedMeter:
         return (after - before) / (last - first) if last - first >= SHORTEST_SECONDS else None
 
     def seconds_left(self, total: int | None, now: float | None = None) -> float | None:
-        """Seconds from `now` (else from the last point) until `total` is reached at this speed; None where that cannot
-        be told."""
+        """Return the seconds from `now` (else from the last point) until `total` is reached at this speed.
+
+        None without a speed or a total.
+        """
         if total is None or not self.speed:
             return None
         last, done = self._points[-1]
@@ -68,17 +70,17 @@ class JobState(Enum):
 
 
 class PendingCommand(Enum):
-    """What a running job has been told and may not have heard yet."""
+    """A command to a running job that it may not have obeyed yet."""
 
     NONE = "none"
     PAUSE = "pause"
     STOP = "stop"
     AGAIN = "again"
-    """Resumed after a pause that it is still about to obey."""
+    """Resumed after a pause that the job has not obeyed yet."""
 
 
 class Step(Enum):
-    """Where a job goes, among those that wait or are paused."""
+    """A move of a job among those that wait or are paused."""
 
     UP = "up"
     DOWN = "down"
@@ -87,17 +89,17 @@ class Step(Enum):
 
 @dataclass(frozen=True)
 class JobEntry:
-    """One job's place in the line."""
+    """The state of one job in the queue."""
 
     serial: int
-    """Counts the askings of the lane: the same key asked for again is another job."""
+    """Number of the request in its queue: a second request of the same key is another job."""
     key: str
     state: JobState = JobState.WAITING
     wish: PendingCommand = PendingCommand.NONE
 
     @property
     def can_go_on(self) -> bool:
-        """It is wanted: to ask for its key again changes nothing."""
+        """True if a new request of its key changes nothing."""
         return not self.state.ended and self.wish is not PendingCommand.STOP
 
     @property
@@ -106,13 +108,13 @@ class JobEntry:
 
 
 class QueueState:
-    """Slots in their order. Slots themselves never change: a message puts another one in the place of one."""
+    """Job entries in their order. An entry is immutable: each command replaces it by another one."""
 
     def __init__(self, slots: Iterable[JobEntry] = ()) -> None:
         self._slots: dict[int, JobEntry] = {}
-        """By serial, in the order of the line."""
+        """By serial, in the order of the queue."""
         self._serials: dict[str, list[int]] = {}
-        """Of each key, the newest last: at most one that ends, one that is about to stop, and one that is wanted."""
+        """Serials of each key, the newest last: at most one that ends, one that will stop, and one that is wanted."""
         self._ended: dict[int, None] = {}
         self._running: int | None = None
         for slot in slots:
@@ -124,12 +126,12 @@ class QueueState:
     def __len__(self) -> int:
         return len(self._slots)
 
-    # -- looking ---------------------------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------------------
     def slot(self, serial: int) -> JobEntry:
         return self._slots[serial]
 
     def newest(self, key: str) -> JobEntry | None:
-        """The slot that `key` means: of two, the later one. The earlier one is about to stop."""
+        """Return the entry of `key`: of two, the later one. The earlier one will stop."""
         serials = self._serials.get(key)
         return self._slots[serials[-1]] if serials else None
 
@@ -137,16 +139,16 @@ class QueueState:
         return self._serials[slot.key][-1] == slot.serial
 
     def places(self) -> dict[int, int]:
-        """Positions of the waiting slots by serial: 1 for the one that begins next."""
+        """Return the positions of the waiting entries by serial: 1 for the next one."""
         waiting = (slot.serial for slot in self if slot.state is JobState.WAITING)
         return {serial: place for place, serial in enumerate(waiting, 1)}
 
     @property
     def ended(self) -> tuple[int, ...]:
-        """The serials of those that have ended."""
+        """The serials of the ended entries."""
         return tuple(self._ended)
 
-    # -- messages --------------------------------------------------------------------------------------------------
+    # -- commands ------------------------------------------------------------------------------------------------------
     def ask(self, key: str, serial: int) -> list[int]:
         """Keep one job per key: a waiting or running one continues, a paused one is resumed, an ended one begins anew.
 
@@ -162,7 +164,7 @@ class QueueState:
         return dropped
 
     def begin(self) -> JobEntry | None:
-        """Let the first one that waits run, unless another does."""
+        """Start the first waiting job, unless another runs."""
         if self._running is not None:
             return None
         waiting = next((slot for slot in self if slot.state is JobState.WAITING), None)
@@ -173,7 +175,7 @@ class QueueState:
         return running
 
     def end(self, serial: int, outcome: JobState) -> JobEntry:
-        """Let the running job come to its end; returns its slot. `outcome` is as in `end_of`."""
+        """End the running job; return its entry. `outcome` is as in `end_of`."""
         slot = end_of(self._slots[serial], outcome)
         self._put(slot)
         return slot
@@ -207,7 +209,7 @@ class QueueState:
         self._change(key, after)
 
     def retry(self, key: str) -> list[int]:
-        """Let a failed job wait again, behind all others; returns what was dropped."""
+        """Queue a failed job again, behind all others; return the dropped serials."""
         slot = self.newest(key)
         if slot is None or slot.state is not JobState.FAILED:
             return []
@@ -216,14 +218,14 @@ class QueueState:
         return [serial for serial in dropped if serial != slot.serial]
 
     def forget(self, key: str) -> list[int]:
-        """Drop what has ended; returns the serials."""
+        """Drop the ended entries of a key; return their serials."""
         dropped = [serial for serial in self._serials.get(key, ()) if serial in self._ended]
         for serial in dropped:
             self.drop(serial)
         return dropped
 
     def drop(self, serial: int) -> None:
-        """Take a slot out of the line."""
+        """Remove an entry from the queue."""
         slot = self._slots.pop(serial)
         self._ended.pop(serial, None)
         if self._running == serial:
@@ -234,7 +236,7 @@ class QueueState:
             del self._serials[slot.key]
 
     def move(self, key: str, step: Step) -> None:
-        """Change places with a neighbour in the queue, or go before all of it. A running job stays in place."""
+        """Exchange a job with its neighbour in the queue, or move it to the front. A running job stays in place."""
         slot = self.newest(key)
         if slot is None or not slot.queued:
             return
@@ -269,7 +271,7 @@ class QueueState:
 
 
 def end_of(slot: JobEntry, outcome: JobState) -> JobEntry:
-    """The running slot after its work has ended: `outcome` is DONE, FAILED or STOPPED, which may be a pause."""
+    """Return the running entry after its end: `outcome` is DONE, FAILED or STOPPED, which may be a pause."""
     state = outcome
     if outcome is JobState.STOPPED and slot.wish is PendingCommand.PAUSE:
         state = JobState.PAUSED
@@ -287,16 +289,16 @@ KEPT_AFTER_END = 20
 
 @dataclass(frozen=True)
 class JobView:
-    """A job as it stood at one moment."""
+    """The state of a job at one moment."""
 
     key: str
     serial: int
-    """Counts the askings of this lane: the same key asked for again is another one."""
+    """Number of the request in this queue: a second request of the same key is another job."""
     title: str
-    """What the job is about, as people know it: the name of a VAE or a file."""
+    """The subject of the job for people: the name of a VAE or a file."""
     state: JobState
     phase: str = ""
-    """The work's own word for what it is doing."""
+    """The work's own word for its present step."""
     done: int = 0
     total: int | None = None
     speed: float | None = None
@@ -304,18 +306,18 @@ class JobView:
     seconds_left: float | None = None
     error: Message | None = None
     wish: PendingCommand = PendingCommand.NONE
-    """What it has been told and may not have heard yet."""
+    """A command that the job may not have obeyed yet."""
     place: int | None = None
-    """Of one that waits: 1 for the one that begins next."""
+    """Position of a waiting job: 1 for the next one."""
 
     @property
     def stopping(self) -> bool:
-        """Asked to stop for good, and not stopped yet."""
+        """True if it was asked to stop for good, and has not stopped yet."""
         return self.wish is PendingCommand.STOP
 
 
 class JobContext:
-    """What a piece of work is given: a place to report to, and the wish to stop."""
+    """The work's link to its job: the progress report, and the event that stops it."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.stop = threading.Event()
@@ -328,8 +330,10 @@ class JobContext:
         self._total: int | None = None
 
     def report(self, phase: str, done: int, total: int | None, kept: int = 0) -> None:
-        """Say how far the work is, in its own units (bytes, files); `kept` of `done` were there before it began, and
-        are no speed."""
+        """Report the progress in the work's own units (bytes, files).
+
+        `kept` units of `done` were there before the start, and do not count for the speed.
+        """
         with self._lock:
             if phase != self._phase:
                 self._pace = SpeedMeter()
@@ -337,7 +341,7 @@ class JobContext:
             self._pace.add(self._clock(), done - kept)
 
     def measured(self) -> tuple[str, int, int | None, float | None, float | None]:
-        """Phase, done, total, speed, seconds left: of one and the same moment."""
+        """Return phase, done, total, speed and seconds left, all of one moment."""
         with self._lock:
             to_come = None if self._total is None else self._total - self._kept
             left = self._pace.seconds_left(to_come, self._clock())
@@ -354,7 +358,7 @@ class _Job:
         self.handle = JobContext(clock)
         self.error: Message | None = None
         self.ended_as = 0
-        """Counts the ends of the lane's jobs: a job that waits can be stopped long before its turn."""
+        """Number of the end among those of the queue's jobs: a waiting job can be stopped long before its turn."""
 
     def view(self, slot: JobEntry, place: int | None) -> JobView:
         phase, done, total, speed, seconds_left = self.handle.measured()
@@ -367,10 +371,10 @@ class _Job:
 
 
 class JobQueue:
-    """Jobs in the order in which they were asked for unless they are moved, one at a time.
+    """A queue of jobs, one at a time, in the order of their requests unless they are moved.
 
-    A key names a piece of work: asked for twice while it waits, runs or is paused, it is one job. An ended job stays
-    readable until its key is asked for again, it is forgotten, or `KEPT_AFTER_END` others have ended after it.
+    A key names a piece of work: requests of the same key while it waits, runs or is paused are one job. An ended job
+    stays readable until its key is requested again, it is forgotten, or `KEPT_AFTER_END` others have ended after it.
     """
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -383,12 +387,12 @@ class JobQueue:
         self._thread: threading.Thread | None = None
         self._ends = itertools.count()
 
-    # -- messages --------------------------------------------------------------------------------------------------
+    # -- commands ------------------------------------------------------------------------------------------------------
     def start(self, key: str, title: str, work: Work, after: After | None = None) -> None:
-        """Put `work` at the end of the lane, unless a job of that key waits or runs already; a paused one goes on.
+        """Queue `work`, unless a job of that key waits or runs already; a paused one is resumed.
 
-        A job that was asked to stop, and has not yet, is followed by the new one. `after` is told how the job has
-        ended, before anybody sees it as ended.
+        A job that was asked to stop, and has not yet, is followed by the new one. `after` receives the outcome of the
+        job before it appears as ended.
         """
         with self._changed:
             slot = self._line.newest(key)
@@ -404,7 +408,7 @@ class JobQueue:
             self._changed.notify_all()
 
     def pause(self, key: str) -> None:
-        """Ask the job to stop for now; it keeps its place, and the next one begins."""
+        """Pause the job; it keeps its place, and the next one begins."""
         with self._changed:
             self._line.pause(key)
             self._pass_on(key)
@@ -415,7 +419,7 @@ class JobQueue:
             self._changed.notify_all()
 
     def stop(self, key: str) -> None:
-        """Ask the job to stop for good; one that waits or is paused never starts."""
+        """Stop the job for good; a waiting or paused one never starts."""
         with self._changed:
             slot = self._line.newest(key)
             stopped_at_once = slot is not None and slot.queued
@@ -430,7 +434,7 @@ class JobQueue:
             self._tidy()
 
     def retry(self, key: str) -> bool:
-        """Let a failed job wait again, with the same work; False if no such job has failed."""
+        """Queue a failed job again, with the same work; return False if no such job has failed."""
         with self._changed:
             slot = self._line.newest(key)
             self._drop_jobs(self._line.retry(key))
@@ -447,9 +451,9 @@ class JobQueue:
             self._drop_jobs(self._line.forget(key))
             self._changed.notify_all()
 
-    # -- looking ---------------------------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------------------
     def views(self) -> tuple[JobView, ...]:
-        """Every job that waits, runs, is paused or has lately ended, in the order of the line."""
+        """Return every job that waits, runs, is paused or has lately ended, in the order of the queue."""
         with self._changed:
             places = self._line.places()
             return tuple(self._view(slot, places.get(slot.serial)) for slot in self._line if self._line.is_newest(slot))
@@ -460,13 +464,13 @@ class JobQueue:
             return self._view(slot, self._line.places().get(slot.serial)) if slot is not None else None
 
     def is_wanted(self, key: str) -> bool:
-        """A job of that key waits, runs or is paused, and was not asked to stop."""
+        """Return True if a job of that key waits, runs or is paused, and was not asked to stop."""
         with self._changed:
             slot = self._line.newest(key)
             return slot is not None and slot.can_go_on
 
     def wait(self, key: str, timeout: float | None = None) -> JobView | None:
-        """Block until the job has ended; for callers that have a thread to spare."""
+        """Block until the job has ended; for callers with a thread to spare."""
 
         def has_ended() -> bool:
             slot = self._line.newest(key)
@@ -506,12 +510,12 @@ class JobQueue:
                     job.error, job.ended_as = error, next(self._ends)
                     self._tidy()
                     return
-            _tell(job, slot.state, error)  # with nothing held: it may take a moment
+            _tell(job, slot.state, error)  # without the lock: it may take a moment
             told, outcome = True, slot.state
 
     # -- with `_changed` held --------------------------------------------------------------------------------------
     def _pass_on(self, key: str) -> None:
-        """Let the work hear that it is to stop."""
+        """Set the work's stop event if it is to stop."""
         slot = self._line.newest(key)
         if slot is not None and slot.wish in (PendingCommand.PAUSE, PendingCommand.STOP):
             self._jobs[slot.serial].handle.stop.set()
@@ -522,7 +526,7 @@ class JobQueue:
             del self._jobs[serial]
 
     def _tidy(self) -> None:
-        """Drop those that ended too long ago, and wake whoever waits."""
+        """Drop the jobs that ended longest ago, and wake all waiting threads."""
         for serial in sorted(self._line.ended, key=lambda serial: self._jobs[serial].ended_as)[:-KEPT_AFTER_END]:
             self._line.drop(serial)
             del self._jobs[serial]
@@ -534,7 +538,7 @@ def _tell(job: _Job, state: JobState, error: Message | None) -> None:
         return
     try:
         job.after(state, error)
-    except Exception:  # the edge of a worker: how the job itself ended stands
+    except Exception:  # the edge of a worker: the outcome of the job itself stands
         logger.exception("%s: what follows its end failed", job.title)
 
 
@@ -546,7 +550,7 @@ def _perform(job: _Job) -> tuple[JobState, Message | None]:
     except VaeManagerError as error:
         logger.warning("%s: %s", job.title, error)
         return JobState.FAILED, error.message
-    except (Exception, SystemExit) as error:  # the edge of a worker: it is recorded and shown
+    except (Exception, SystemExit) as error:  # the edge of a worker: the error is recorded and shown
         logger.exception("%s: unexpected error", job.title)
         return JobState.FAILED, msg(
             "{title}: something unexpected happened ({error}). The details are in the console.",

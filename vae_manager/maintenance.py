@@ -1,10 +1,10 @@
-"""Maintenance of the library in the background: inspection, verification, duplicates, conversions, the trash, and
-what an ended process left behind.
+"""Maintenance of the library in the background.
 
-Maintenance of the library, one for the process: knowledge of its files, and the work that finds it out.
+It covers inspection, verification, duplicates, conversions, the trash, and the recovery of operations that an ended
+process left incomplete. There is one object for the process.
 
-Work runs on a lane of its own, so that a verification of many gigabytes delays neither a choice nor the hash of the
-file in use. It never needs the WebUI's queue lock: files are read, and new ones are written beside them.
+The jobs have a queue of their own, so that a verification of many gigabytes delays neither a choice nor the hash of the
+file in use. They never need the WebUI's queue lock: files are read, and new ones are written beside them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _Stamp: TypeAlias = tuple[tuple[str, int], ...]
 class RemovedFiles:
     """Entries of the trash in `folder`, read again when one of its folders has changed.
 
-    Another thread or process may be in the middle of filling an entry at each look.
+    Another thread or process may be filling an entry at any time.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -63,7 +63,7 @@ class RemovedFiles:
         self._all: Sequence[tuple[Removed, int]] = ()
 
     def all(self) -> Sequence[tuple[Removed, int]]:
-        """Entries with their sizes in bytes, the newest first. The same object while nothing has changed."""
+        """Return the entries with their sizes in bytes, newest first; the same object until a folder changes."""
         now = _stamp(self._folder)
         if not now:  # the folder is made with the first entry
             self._read_at, self._all = None, ()
@@ -81,13 +81,13 @@ class RemovedFiles:
         return tuple((gone, gone.size) for gone in trash.removed(self._folder))
 
     def remove(self, file: Path, around: LibraryContext) -> Removed:
-        """Put a file into the trash. Raises as `trash.remove` does."""
+        """Move a file into the trash. Raises as `trash.remove` does."""
         from .library import trash
 
         return trash.remove(file, self._folder, around)
 
     def restore(self, entry: str, around: LibraryContext, name: str | None = None) -> Path:
-        """Bring the file of that entry back, under `name` if one is given. Raises as `trash.restore` does."""
+        """Restore the file of that entry, under `name` if one is given. Raises as `trash.restore` does."""
         from .library import trash
 
         entries = ((gone, gone.place) for gone, _ in self._read())
@@ -97,15 +97,17 @@ class RemovedFiles:
         return trash.restore(gone, around, name=name)
 
     def empty(self) -> int:
-        """Delete the entries for good; returns the bytes that became free. Raises as `trash.empty` does."""
+        """Delete the entries for good; return the number of freed bytes. Raises as `trash.empty` does."""
         from .library import trash
 
         return trash.empty(self._folder)
 
 
 def _stamp(folder: Path) -> _Stamp:
-    """Names and modification times, in nanoseconds, of the trash, its entries and their folders of files; empty if
-    there is no trash. A change of an entry leaves the time of the trash itself as it was."""
+    """Return names and modification times (nanoseconds) of the trash, its entries and their folders of files.
+
+    Empty if there is no trash. A change of an entry does not change the time of the trash itself.
+    """
     try:
         entries = sorted(path.name for path in folder.iterdir())
     except OSError:
@@ -126,7 +128,10 @@ OWN: Final = ".vae-manager"
 
 
 class Recovery:
-    """Ends or takes back operations, and removes what was being written. All methods may be called from any thread."""
+    """The recovery of interrupted operations and the removal of partial files.
+
+    All methods may be called from any thread.
+    """
 
     def __init__(self, data: Path, memories: Callable[[], Iterable[Memory]], report: Callable[[Message], None]) -> None:
         """Set up; `report` gets a message for each operation, once."""
@@ -138,9 +143,9 @@ class Recovery:
         self._told: set[str] = set()
 
     def run(self, folders: Sequence[Path]) -> None:
-        """Look for operations; in a folder that was not looked through yet, for files that were being written too.
+        """Complete or undo interrupted operations; in a folder that is new to this process, remove partial files too.
 
-        It costs almost no time if there are no notes, so that each look at the library can be preceded by it.
+        The call takes almost no time if there are no notes, so that each listing of the library can begin with it.
         """
         with self._lock:
             for data in dict.fromkeys([self._data, *(folder / OWN for folder in folders)]):
@@ -161,7 +166,7 @@ class Recovery:
         recover(Journal(data), self._memories, self._tell)
 
     def _tell(self, message: Message) -> None:
-        if str(message) not in self._told:  # what cannot be ended now is met at each look
+        if str(message) not in self._told:  # an operation that cannot be ended now is found again each time
             self._told.add(str(message))
             self._report(message)
 
@@ -181,7 +186,7 @@ def _sweep_one(folder: Path) -> None:
 
 
 class ProgressCounter:
-    """How far a piece of work of several parts is, in bytes."""
+    """The progress of a job of several parts, in bytes."""
 
     def __init__(self, handle: JobContext, total: int) -> None:
         self.handle = handle
@@ -190,16 +195,16 @@ class ProgressCounter:
         self.reach(0)
 
     def reach(self, done: int, _: int = 0) -> None:
-        """`done` bytes of the present part."""
+        """Report `done` bytes of the present part."""
         self.handle.report("working", min(self._before + done, self._total), self._total)
 
     def next(self, size: int) -> None:
-        """A part of `size` bytes is over."""
+        """Complete a part of `size` bytes."""
         self._before += size
         self.reach(0)
 
     def go_on(self) -> None:
-        """Raises Cancelled where the work is to stop."""
+        """Raise Cancelled if the work is to stop."""
         if self.handle.stop.is_set():
             raise Cancelled(msg("Stopped."))
 
@@ -213,7 +218,7 @@ def verify_all(
     handle: JobContext,
     host: HostCapability = A1111,
 ) -> None:
-    """Verify each file for `host`, and take the fingerprints that are lacking. Each part counts as long as the file."""
+    """Verify each file for `host`, and take the missing fingerprints. Each part counts as long as the file."""
     from .library.verification import verify
 
     course = ProgressCounter(handle, 3 * sum(file.size for file in files))
@@ -234,7 +239,7 @@ def verify_all(
 
 # -- duplicates ----------------------------------------------------------------------------------------------------
 def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: InspectionCache, handle: JobContext) -> None:
-    """Take those that are not known yet."""
+    """Take the fingerprints that are not known yet."""
     lacking = [file for file, record in looks.seen(files) if record.fingerprints is None and record.table is not None]
     course = ProgressCounter(handle, sum(file.size for file in lacking))
     for file in lacking:
@@ -245,7 +250,7 @@ def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: Inspectio
 
 
 def _fingerprint(path: Path, stores: Stores, course: ProgressCounter) -> None:
-    """One that cannot be taken has no VAE in it: then it is nobody's twin."""
+    """Take the fingerprints of a file; one without a VAE is skipped, since it has no duplicate."""
     try:
         stores.index.fingerprints_of(path, report=course.reach, stop=course.handle.stop)
     except Cancelled:
@@ -263,13 +268,13 @@ class Conversion:
     done: tuple[str, ...]
     """As `Plan.done`."""
     is_new: bool
-    """False for the result of an earlier conversion, which is still what it says."""
+    """False for the result of an earlier conversion that is still valid."""
 
 
 def convert_one(source: Path, files: Sequence[Path], stores: Stores, handle: JobContext) -> Conversion:
-    """Find the result of an earlier conversion among `files`, or write the VAE of `source` as a file beside it.
+    """Return the result of an earlier conversion among `files`, or write the VAE of `source` as a file beside it.
 
-    Damage that is found on the way is remembered of `source`. Raises as `files.conversion.convert` does.
+    Damage found on the way is recorded for `source`. Raises as `files.conversion.convert` does.
     """
     from .files import Problem, identity_of, inspect
     from .files.conversion import convert as write
@@ -296,8 +301,10 @@ def convert_one(source: Path, files: Sequence[Path], stores: Stores, handle: Job
 
 
 def carry_family(source: Path, target: Path, stores: Stores) -> None:
-    """Let what the person and the latent test have said of a file's family hold for what was made from it: the weights
-    are the same, though their fingerprint may not have been taken yet."""
+    """Copy the family set by the person or the latent test to the file that was made from this one.
+
+    The weights are the same, although their fingerprint may not have been taken yet.
+    """
     old, new = _record(source, stores), _record(target, stores)
     if old is None or new is None:
         return
@@ -317,28 +324,28 @@ def _record(path: Path, stores: Stores) -> FileRecord | None:
 
 LOOKING = "look"
 PATIENCE = 0.3
-"""Seconds that an answer may wait for new files to be looked at: so long, most libraries are whole at first sight."""
+"""Seconds that an answer may wait for the inspection of new files: most libraries are complete in that time."""
 VERIFY_ALL = "verify-all"
 DUPLICATES = "duplicates"
 
 
 @dataclass(frozen=True)
 class Notice:
-    """What a piece of work has done."""
+    """The result of a job, for display."""
 
     message: Message
     made: Path | None = None
-    """The file that is new in the library."""
+    """The new file in the library."""
     restorable: str | None = None
     """The entry of the trash with the file that was deleted; None for the system's trash, and for other work."""
     problems: tuple[tuple[VaeFile, Message], ...] = ()
-    """The files that are not right, with the reasons."""
+    """The invalid files, with the reasons."""
     serial: int = field(default_factory=itertools.count(1).__next__)
-    """Another one for each notice."""
+    """A number that differs for each notice."""
 
 
 class Maintenance:
-    """All methods may be called from any thread."""
+    """The maintenance jobs and their results. All methods may be called from any thread."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
@@ -352,8 +359,10 @@ class Maintenance:
 
     @property
     def told(self) -> Notice | None:
-        """What the last piece of work has done, until somebody has read it, and as long as it is true: another process
-        can restore a file or empty the trash."""
+        """The result of the last job, until it is dismissed, and as long as it is valid.
+
+        Another process can restore a file or empty the trash.
+        """
         told = self._told
         if told is None or told.restorable is None:
             return told
@@ -364,9 +373,9 @@ class Maintenance:
     def told(self, told: Notice | None) -> None:
         self._told = told
 
-    # -- looking ---------------------------------------------------------------------------------------------------
+    # -- inspection ----------------------------------------------------------------------------------------------------
     def look(self, files: Sequence[VaeFile], *, patience: float = PATIENCE) -> None:
-        """Make sure that each file gets looked at, in the background; wait at most `patience` seconds for it."""
+        """Inspect each file in the background; wait at most `patience` seconds for it."""
         if not self._inspections.lacking(files):
             return
         self._looking.start(LOOKING, "", lambda handle: self._inspections.take(files, handle.stop))
@@ -374,7 +383,7 @@ class Maintenance:
             self._looking.wait(LOOKING, patience)
 
     def look_at(self, file: VaeFile) -> None:
-        """Look at one file now, unless that was done: whoever decides about it cannot go by what is not known yet."""
+        """Inspect one file now, unless that was done: a decision about it needs its record."""
         if self._inspections.lacking([file]):
             self._inspections.again(file)
 
@@ -384,20 +393,20 @@ class Maintenance:
         return view is not None and not view.state.ended
 
     def records(self, files: Sequence[VaeFile]) -> Mapping[Path, FileRecord]:
-        """Return the record of each file that has been looked at."""
+        """Return the record of each file that has been inspected."""
         return self._inspections.records(files)
 
     def twins(self, files: Sequence[VaeFile]) -> Mapping[Path, Sequence[VaeFile]]:
-        """The others that have the same weights, of each file that has any."""
+        """Return, for each file with duplicates, the other files with the same weights."""
         return self._inspections.twins(files)
 
     def set_family(self, file: VaeFile, family: str | None) -> None:
-        """Remember the person's own word; None takes it back. Raises UsageError, DiskError."""
+        """Store the person's own family; None removes it. Raises UsageError, DiskError."""
         for record in self._stores.index.look([file]):
             self._stores.overrides.put(record, family)
 
     def try_out(self, file: VaeFile, test: Callable[[], tuple[Guess, Message]]) -> None:
-        """Have the latent test tell the family: `test` gives its guess, which is remembered, and what is told."""
+        """Determine the family by the latent test: `test` returns its guess, which is stored, and the message."""
 
         def try_it(handle: JobContext) -> None:
             guess, message = test()
@@ -409,11 +418,11 @@ class Maintenance:
 
     # -- files -----------------------------------------------------------------------------------------------------
     def memories(self) -> Sequence[Memory]:
-        """What knows files by their identity, and has to be told when one moves."""
+        """Return the stores that identify files by their identity, which changes when a file moves."""
         return self._stores.memories()
 
     def now_called(self, key: str) -> str:
-        """The key of the file that had the key `key`: an open page may not know yet that it was renamed."""
+        """Return the present key of the file that had the key `key`: an open page may have an old one."""
         return self._renamed.get(key, key)
 
     def renamed(self, old: Path, new: Path) -> None:
@@ -423,7 +432,7 @@ class Maintenance:
             self._renamed = {key: name for key, name in {**follow, before: now}.items() if key != name}
 
     def remove(self, file: Path, around: LibraryContext) -> None:
-        """Put it into the trash. Raises as `trash.remove` does."""
+        """Move the file into the trash. Raises as `trash.remove` does."""
         gone = self.removed.remove(file, around)
         if gone.place is None:
             self.told = Notice(msg("{file} is in the system's trash. Restore it from there.", file=file.name))
@@ -431,15 +440,15 @@ class Maintenance:
             self.told = Notice(msg("{file} is in the trash.", file=file.name), restorable=gone.place.name)
 
     def restore(self, entry: str, around: LibraryContext, name: str | None = None) -> None:
-        """Bring a file of the trash back. Raises as `trash.restore` does."""
+        """Restore a file of the trash. Raises as `trash.restore` does."""
         path = self.removed.restore(entry, around, name)
         self.told = Notice(msg("{file} is back in {folder}.", file=path.name, folder=path.parent.name), path)
 
     def empty_trash(self) -> None:
-        """Delete for good what is in the trash. Raises as `trash.empty` does."""
+        """Delete the content of the trash for good. Raises as `trash.empty` does."""
         self.told = Notice(msg("The trash is empty: {size} are free again.", size=megabytes(self.removed.empty())))
 
-    # -- work ------------------------------------------------------------------------------------------------------
+    # -- jobs ----------------------------------------------------------------------------------------------------------
     def verify(self, file: VaeFile, host: HostCapability) -> None:
         self._verify(f"verify {key_of(file.path)}", file.name, [file], host)
 
@@ -476,8 +485,10 @@ class Maintenance:
         self._jobs.start(DUPLICATES, "", find)
 
     def convert(self, source: Path, files: Sequence[VaeFile], then: Callable[[Path], None]) -> None:
-        """Convert into a second file beside `source`, unless one of `files` is that already; `then` gets its path in
-        the same job."""
+        """Convert into a second file beside `source`, unless one of `files` is that already.
+
+        `then` receives the path in the same job.
+        """
         from .files.conversion import described
 
         def convert(handle: JobContext) -> None:
@@ -496,7 +507,7 @@ class Maintenance:
         self._jobs.start(f"convert {key_of(source)}", source.name, convert)
 
     def adopt(self, source: Path, folder: Path, how: How, around: LibraryContext, then: Callable[[Path], None]) -> None:
-        """Take a file from anywhere into a VAE folder; `then` is told of it in the same job."""
+        """Take a file from anywhere into a VAE folder; `then` receives its path in the same job."""
         from .library import moving
 
         def adopt(handle: JobContext) -> None:
@@ -527,7 +538,7 @@ class Maintenance:
 
 
 def doubled(twins: Mapping[Path, Sequence[VaeFile]]) -> int:
-    """How many VAEs are there more than once."""
+    """Return the number of VAEs that exist more than once."""
     return len({frozenset([path, *(other.path for other in others)]) for path, others in twins.items()})
 
 
@@ -546,7 +557,7 @@ def summary_of(found: Sequence[Verification]) -> Message:
 
 
 def problems_of(found: Mapping[VaeFile, Verification]) -> tuple[tuple[VaeFile, Message], ...]:
-    """The files that are not right, with the reasons."""
+    """Return the invalid files, with the reasons."""
     return tuple((file, one.reason) for file, one in found.items() if one.reason is not None)
 
 

@@ -1,7 +1,7 @@
-"""What the project says to people: templates with fields, filled in English or through a table of translations.
+"""Messages for people: templates with fields, filled in English or through a table of translations.
 
 Every text that reaches a person is made by `msg(...)`, with a literal template, so that a test can collect all of them
-and hold them against `localizations/zh_CN.vae-manager.json`. Figures are fields: the table holds "12 of 335 MB" once,
+and compare them with `localizations/zh_CN.vae-manager.json`. Figures are fields: the table holds "12 of 335 MB" once,
 as "{done} of {total}".
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Message:
-    """A template and what fills it. `str()` gives English."""
+    """A template and its fields. `str()` returns English."""
 
     template: str
     fields: Mapping[str, object] = field(default_factory=dict)
@@ -24,7 +24,7 @@ class Message:
         return self.translated({})
 
     def translated(self, table: Mapping[str, str]) -> str:
-        """Fill the template that `table` has for this one (its own where the table has none).
+        """Fill the template that `table` has for this one, or its own.
 
         A field that is itself a `Message` is translated by the same table.
         """
@@ -44,25 +44,29 @@ def msg(template: str, **fields: object) -> Message:
 
 
 def datum(text: str) -> Message:
-    """Text that is data, such as a catalogue's advice, as a sentence: the table may know it; braces mean nothing."""
+    """Return text that is data, such as a catalogue's advice, as a message with literal braces.
+
+    The table of translations may have it.
+    """
     return Message(text.replace("{", "{{").replace("}", "}}"))
 
 
 def to_data(message: Message, text: Callable[[str], str] = str) -> dict[str, Any]:
-    """What JSON can hold of a sentence, so that it can be read later, in another language than that of its day.
+    """Return a message as JSON data, so that it can be read later, in another language.
 
-    `text` is what becomes of a field that is text.
+    `text` converts each field that is text.
     """
     fields = {name: _field_to_data(value, text) for name, value in message.fields.items()}
     return {"template": message.template, "fields": fields}
 
 
 def from_data(data: Any) -> Message:
-    """The sentence that `to_data` was given. Raises `ValueError`, `TypeError` or `KeyError` for what is none."""
+    """Return the message of `to_data`. Raises `ValueError`, `TypeError` or `KeyError` for invalid data."""
     if not isinstance(data["template"], str) or not isinstance(data["fields"], Mapping):
         raise TypeError("no sentence")
     for _, name, spec, conversion in Formatter().parse(data["template"]):
-        # Every template of ours has plain fields alone; a width from a damaged file could ask for gigabytes of spaces.
+        # The project's templates have plain fields alone; a width from a damaged file could ask for gigabytes of
+        # spaces.
         if name is not None and (not name.isidentifier() or spec or conversion):
             raise ValueError("no template of ours")
     fields = {
@@ -83,7 +87,7 @@ def _field_to_data(value: object, text: Callable[[str], str]) -> object:
 
 
 def renamed(message: Message, old: str, new: str) -> Message:
-    """Return the sentence about a file that is called `new` now, and was called `old`."""
+    """Return the message about a file with its new name `new` in place of `old`."""
     fields = {
         name: renamed(value, old, new) if isinstance(value, Message) else new if str(value) == old else value
         for name, value in message.fields.items()
@@ -92,7 +96,7 @@ def renamed(message: Message, old: str, new: str) -> Message:
 
 
 def megabytes(count: int) -> str:
-    """`count` bytes as people read sizes on a download page: decimal units, "335 MB" or "1.4 GB"."""
+    """Return `count` bytes in the decimal units of download pages: "335 MB" or "1.4 GB"."""
     if 0 < count < 1000:
         return f"{count:.0f} B"
     if count < 100_000:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Stamp = tuple[int, int, int]
 
 WEIGHTS = "weights of "
-"""Begins the key of a job that takes fingerprints; that of one that hashes is the path alone."""
+"""Prefix of the key of a job that takes fingerprints; the key of a hashing job is the path alone."""
 
 
 class BackgroundHashing:
@@ -53,7 +53,7 @@ class BackgroundHashing:
         self._asked: set[tuple[str, Stamp]] = set()
 
     def can_be_hashed(self, path: Path) -> bool:
-        """False where it is gone, or was tried and cannot be read."""
+        """Return False for a file that is gone, or that was tried and cannot be read."""
         now = stamp(path)
         if now is None:
             return False
@@ -63,13 +63,13 @@ class BackgroundHashing:
         return not asked or (job is not None and not job.state.ended)
 
     def hash(self, paths: Iterable[Path]) -> None:
-        """Make sure that the hash of each file gets known."""
+        """Queue the hashing of each file without a known hash."""
         for path in paths:
             if self._hashes().known(path) is None:
                 self._ask(str(path), path, self._hash)
 
     def take_fingerprints(self, paths: Iterable[Path]) -> None:
-        """Make sure that the fingerprints of each file get known; what holds no VAE has none."""
+        """Queue the fingerprints of each file without known ones. A file without a VAE is skipped."""
         for path in paths:
             if self._index().known_fingerprints(path) is None:
                 self._ask(f"{WEIGHTS}{path}", path, self._fingerprint)
@@ -95,7 +95,7 @@ class BackgroundHashing:
 
 
 def stamp(path: Path) -> Stamp | None:
-    """Times and size of a file, which show a change; None for an unreadable file."""
+    """Return times and size of a file, which show a change; None for an unreadable file."""
     try:
         status = path.stat()
     except OSError:
@@ -114,7 +114,7 @@ class Service:
     """State that outlives a page. All methods may be called from any thread."""
 
     def __init__(self, data_folder: Path) -> None:
-        """`data_folder` is where the project keeps its state; it is made when something is first written there."""
+        """Make the service; `data_folder`, the folder of the project's state, is created at the first write."""
         self._data_folder = data_folder
         self._catalogue: Catalogue | None = None
         self._catalogue_stamp: Stamp | None = None
@@ -130,7 +130,7 @@ class Service:
             lambda path: self.obstacle(path),
         )
         self.judge: Callable[[FileRecord], Verdict] | None = None
-        """Gives the verdict of the WebUI; None without one: that of A1111 counts, for any published checkpoint."""
+        """Returns the verdict of the WebUI; None without one: that of A1111 applies, for any published checkpoint."""
         self.choices = JobQueue("choices")
         self.background = JobQueue("background")
         self._hashing = BackgroundHashing(self.background, lambda: self.stores.hashes, lambda: self.stores.index)
@@ -139,18 +139,18 @@ class Service:
         self.confirmed: set[tuple[str, str]] = set()
         """Choices and the questions that a person has answered: each is asked once."""
         self.choice_at_refusal: tuple[str, int | None] = ("", None)
-        """The host's setting when the last of `choices` failed, in its word, and the serial of its own refusal: once
-        either is another one, that is over."""
+        """The host's setting when the last of `choices` failed, in its word, and the serial of its own refusal: a
+        change of either ends the failure."""
         self.dismissed_refusal: int | None = None
-        """The serial of the host's refusal that a person has read."""
+        """The serial of the host's refusal that a person has dismissed."""
         self.comparing = JobQueue("comparisons")
         self.comparisons = Comparisons()
-        """What the jobs of `comparing` have made, by their keys."""
+        """The results of the jobs of `comparing`, by their keys."""
         self.saving = JobQueue("saving")
         self.saved: Mapping[str, Sequence[Path]] = {}
         """The files of the comparisons that were saved, by their ids; the sheet is the last of each."""
         self.picture: Picture | None = None
-        """The last pasted picture whose VAE there is something to say of."""
+        """The last pasted picture with a notice about its VAE."""
 
     @property
     def data_folder(self) -> Path:
@@ -184,7 +184,7 @@ class Service:
         return reason.message if reason is not None else None
 
     def recover(self, folders: Iterable[Path]) -> None:
-        """End or take back what was left half done in these VAE folders by a process that was killed."""
+        """Complete or undo interrupted operations of killed processes in these VAE folders."""
         self._recovery.run(tuple(dict.fromkeys(folders)))
 
     def _tell_of_recovery(self, message: Message) -> None:
@@ -192,16 +192,16 @@ class Service:
         self.maintenance.told = Notice(message)
 
     def recognise(self, path: str | Path) -> Entry | None:
-        """The catalogue's entry for a file whose hash is known already; nothing is hashed here."""
+        """Return the catalogue's entry for a file with a known hash; no file is hashed here."""
         sha256 = self.stores.hashes.known(Path(path))
         return self.catalogue.recognise(sha256) if sha256 else None
 
     def get(self, entry: Entry, folder: Path, network: Callable[[], Network], then: Then | None = None) -> str:
-        """Fetch `entry` into `folder` in the background; returns the job's key in `downloads`.
+        """Download `entry` into `folder` in the background; return the job's key in `downloads`.
 
-        `then` runs in the same job once the file is there and proven.
+        `then` runs in the same job once the file is there and verified.
         """
-        from .transfer import DownloadRequest  # the network's part waits for the first download
+        from .transfer import DownloadRequest  # imported here, since the network code waits for the first download
 
         order = DownloadRequest(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
         return self.downloads.get(DownloadItem(order, entry.name), network, then)
@@ -209,9 +209,10 @@ class Service:
     def get_from(
         self, address: str, folder: Path, network: NetworkFor, then: Then | None = None, *, remote_users: bool
     ) -> str:
-        """Fetch what a person has typed: no hash is known for it. With `remote_users`, people elsewhere can type too.
+        """Download from an address that a person typed: no hash is known for it.
 
-        Raises where it cannot be; asks the network first where only a server knows the file's name.
+        With `remote_users`, people elsewhere can type too. Raises if it is refused; sends a request first if only a
+        server has the file's name.
         """
         from .downloads.addresses import typed
 
@@ -221,7 +222,7 @@ class Service:
     def go_on(
         self, left: UnfinishedDownload, network: NetworkFor, then: Then | None = None, *, remote_users: bool
     ) -> str:
-        """Let a download that was cut off go on."""
+        """Resume a download that was interrupted."""
         from .downloads.addresses import check
 
         for source in left.order.sources:
@@ -231,24 +232,24 @@ class Service:
         )
 
     def name_of(self, left: UnfinishedDownload) -> str:
-        """How people know what was left over."""
+        """Return the name of an unfinished download for people."""
         entry = self.catalogue.recognise(left.order.sha256) if left.order.sha256 is not None else None
         return entry.name if entry is not None else left.order.file_name
 
     def can_be_hashed(self, path: Path) -> bool:
-        """False where it is gone, or was tried and cannot be read."""
+        """Return False for a file that is gone, or that was tried and cannot be read."""
         return self._hashing.can_be_hashed(path)
 
     def hashing(self) -> frozenset[str]:
-        """Paths of the files that are being hashed, or wait for it."""
+        """Return the paths of the files that are being hashed, or wait for it."""
         return frozenset(view.key for view in self.background.views() if not view.state.ended)
 
     def hash_in_background(self, paths: Iterable[Path]) -> None:
-        """Make sure that the hash of each file gets known, one after the other."""
+        """Queue the hashing of each file without a known hash."""
         self._hashing.hash(paths)
 
     def learn(self, paths: Iterable[Path]) -> None:
-        """Make sure that the fingerprints of each file's weights get known, one after the other."""
+        """Queue the fingerprints of each file without known ones."""
         self._hashing.take_fingerprints(paths)
 
 
@@ -284,5 +285,5 @@ class AcceptedLicences:
 
 @functools.cache
 def the_service(data_folder: Path) -> Service:
-    """The process's service for this folder: the same object each time, whoever asks."""
+    """Return the process's service for this folder, the same object for every caller."""
     return Service(data_folder)

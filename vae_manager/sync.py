@@ -1,8 +1,7 @@
-"""Sync: the plan file, and the steps that make an installation hold exactly what the plan lists.
+"""Sync: the plan file, and the steps that make an installation hold exactly the files of the plan.
 
-A folder is brought to a declared set of VAEs; done once more, nothing changes.
-
-`read_declared` reads what is wanted, `look` what is there, `plan` decides (pure), `bring` does it.
+A folder is brought to a declared set of VAEs; a second run changes nothing further. `read_declared` reads the wanted
+files, `look` the present ones, `plan` decides (pure), and `bring` applies the plan.
 """
 
 from __future__ import annotations
@@ -44,21 +43,21 @@ _BESIDE_ID: Final = frozenset({"id", "file_name"})
 
 @dataclass(frozen=True)
 class Item:
-    """One file that is wanted."""
+    """One wanted file."""
 
     file_name: str
     sha256: str
     sources: tuple[Source, ...]
     size: int | None = None
-    """Bytes, where known."""
+    """Bytes, if known."""
     entry: Entry | None = None
-    """The catalogue's entry, where the item is an id: it may have terms."""
+    """The catalogue's entry, if the item is an id: it may have terms."""
 
 
 def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
     """Read the items of `file`; a relative path of a local source counts from its folder.
 
-    All or nothing: raises `UsageError`, which names each line that cannot be used, and `NotFoundError` for the file.
+    All or nothing: raises `UsageError`, which names each invalid line, and `NotFoundError` for the file.
     """
     if not file.is_file():
         raise NotFoundError(msg("There is no file {path}.", path=file))
@@ -130,7 +129,7 @@ def _explicit(fields: Fields, folder: Path) -> Item:
 
 
 def _told(flaws: list[ValidationIssue]) -> Message:
-    """One sentence that tells of each flaw, in order of the lines."""
+    """Return one message with all issues, in order of the lines."""
     lines = [
         msg("Line {line}: {problem}", line=flaw.line, problem=flaw.message)
         for flaw in sorted(flaws, key=lambda flaw: flaw.line)
@@ -142,7 +141,7 @@ def _told(flaws: list[ValidationIssue]) -> Message:
 
 
 State = Literal["same", "missing", "other"]
-"""`same`: the bytes are there under the name. `other`: something else has the name; it is never overwritten."""
+"""`same`: the name has the wanted bytes. `other`: it has other bytes, which are never overwritten."""
 
 _WORST_FIRST: Final = (Cancelled, IntegrityError, DiskError, NetworkError, NotFoundError, RefusedError, UsageError)
 
@@ -157,17 +156,21 @@ class Step:
 class Plan:
     steps: tuple[Step, ...]
     undeclared: tuple[str, ...]
-    """VAE files below the folder that nobody declared, with forward slashes. They are left alone."""
+    """VAE files below the folder that are not declared, with forward slashes. They are left alone."""
 
     @property
     def differs(self) -> bool:
-        """Files that nobody declared are no difference: a folder may hold more than what is declared."""
+        """False if only undeclared files are there: a folder may hold more files than the declared ones."""
         return any(step.state != "same" for step in self.steps)
 
 
 def plan(items: Iterable[Item], there: Mapping[str, str], files: Iterable[str]) -> Plan:
-    """Decide from the hashes of what bears the declared names (`there`, by file name; a name that nothing bears is not
-    in it, "" is something that no hash fits) and all VAE files of the folder, relative to it.
+    """Decide the steps from the hashes of the present files.
+
+    Args:
+        items: The wanted files.
+        there: Hashes by declared file name; "" matches no hash, and a missing file has no key.
+        files: All VAE files of the folder, relative to it.
     """
     steps = tuple(Step(item, _state(item, there.get(item.file_name))) for item in items)
     declared = {step.item.file_name for step in steps}
@@ -175,8 +178,10 @@ def plan(items: Iterable[Item], there: Mapping[str, str], files: Iterable[str]) 
 
 
 def worst(errors: Iterable[VaeManagerError]) -> int:
-    """The exit status of the worst of `errors`, 0 for none: stopped, then wrong bytes, disk, network, not found,
-    refused, usage."""
+    """Return the exit status of the worst of `errors`, 0 without errors.
+
+    The order is: stopped, wrong bytes, disk, network, not found, refused, usage.
+    """
     found = list(errors)
     for kind in _WORST_FIRST:
         if any(isinstance(error, kind) for error in found):
@@ -196,7 +201,7 @@ Reporting = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an item: it was there (neither), it was fetched, or it failed."""
+    """The result of an item: present before (neither field), downloaded, or failed."""
 
     step: Step
     delivery: DownloadResult | None = None
@@ -204,9 +209,9 @@ class Outcome:
 
 
 def look(items: Iterable[Item], folder: Path, stop: threading.Event) -> Plan:
-    """Hash what bears the declared names in `folder`, which need not exist, and say what differs.
+    """Hash the files with the declared names in `folder`, which need not exist, and return the plan.
 
-    Raises `DiskError` for what cannot be read, and `Cancelled`.
+    Raises `DiskError` for an unreadable file, and `Cancelled`.
     """
     items = tuple(items)
     there: dict[str, str] = {}
@@ -221,7 +226,7 @@ def look(items: Iterable[Item], folder: Path, stop: threading.Event) -> Plan:
 
 
 def _hash(path: Path, item: Item, stop: threading.Event) -> str:
-    """The SHA-256 of a file; "" for what is no file, or not of the item's size, which spares reading it."""
+    """Return the SHA-256 of a file; "" for any other kind of file and, without reading it, for another size."""
     if not path.is_file() or item.size not in (None, path.stat().st_size):
         return ""
     return sha256_of(path, stop=stop)
@@ -236,9 +241,10 @@ def bring(
     reporting: Reporting,
     stop: threading.Event,
 ) -> Iterator[Outcome]:
-    """Do what `plan` says, item by item, and tell of each as it is done; a failure ends its own item alone.
+    """Apply `plan`, item by item, and yield the outcome of each; a failure ends its own item alone.
 
-    `refusal` says why an entry of the catalogue must not be fetched. After a stop, what is left is told as stopped too.
+    `refusal` returns why an entry of the catalogue must not be downloaded. After a stop, the remaining items are
+    yielded as stopped too.
     """
     for step in plan.steps:
         if step.state == "same":

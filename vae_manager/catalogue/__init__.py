@@ -1,4 +1,4 @@
-"""What the project knows about published VAEs: entries, families, licences, and the files that say so."""
+"""The catalogue of published VAEs: entries, families, licences, and the files that define them."""
 
 from pathlib import Path
 
@@ -53,10 +53,10 @@ __all__ = [
 
 
 def load(user_file: Path | None = None) -> Catalogue:
-    """The built-in entries, then those of `user_file`, which need not exist. The files are read at each call.
+    """Return the built-in entries, then those of `user_file`, which need not exist. The files are read at each call.
 
-    Never raises for what a file says: what cannot be used is among the `problems`, and the rest is there.
+    Never raises for the content of a file: invalid entries are among the `problems`, and the others are used.
     """
-    from .loader import load as read  # YAML and its checks wait for the first reading: the WebUI's start is not it
+    from .loader import load as read  # imported here: YAML and its checks must not slow the WebUI's start
 
     return read(user_file)

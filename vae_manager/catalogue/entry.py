@@ -1,8 +1,7 @@
 """Catalogue entries: file names, sources, families, and the lookup of an entry by hash, name or weights.
 
-File names that come from somebody else: a server, an address, a catalogue.
-
-POSIX *and* Windows rules hold on every system: a models folder is often shared between machines.
+File names from outside (a server, an address, a catalogue) must satisfy POSIX *and* Windows rules on every system: a
+models folder is often shared between machines.
 """
 
 from __future__ import annotations
@@ -62,23 +61,23 @@ def is_loopback(host: str) -> bool:
 
 
 VAE_SUFFIXES: Final = (".safetensors", ".ckpt", ".pt")
-"""What the WebUI lists in a VAE folder (modules/sd_vae.py refresh_vae_list)."""
+"""Suffixes of the files that the WebUI lists in a VAE folder (modules/sd_vae.py refresh_vae_list)."""
 
 COMPANIONS: Final = (".aria2", ".part", ".crdownload", ".download", ".opdownload", ".partial")
-"""Endings that download programs add to the name of a file while it is not whole, for a file of their own beside it."""
+"""Suffixes that download programs add to the name of an incomplete file, for a file of their own beside it."""
 
 LONGEST: Final = 200
-"""Bytes in UTF-8. File systems take 255; the partial file and the journal beside it add to the name."""
+"""Bytes in UTF-8. File systems allow 255; the partial file and the journal beside it add to the name."""
 
 _FORBIDDEN: Final = frozenset('<>:"/\\|?*')
-# A device whatever follows the first dot: "nul.safetensors" opens the null device on Windows.
+# A device with any text after the first dot: "nul.safetensors" opens the null device on Windows.
 _DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE)
 
 
 def safe_file_name(name: str) -> str:
-    """`name`, if a file of this name can be made inside a folder on any system and nowhere else.
+    """Return `name`, if a file of this name can be made inside a folder, and only there, on any system.
 
-    Raises `RefusedError`; nothing is repaired, since a changed name would be somebody else's file.
+    Raises `RefusedError`. The name is never repaired, since a changed name may be that of another file.
     """
     problem = _problem(name)
     if problem is not None:
@@ -87,7 +86,7 @@ def safe_file_name(name: str) -> str:
 
 
 def is_vae_file_name(name: str) -> bool:
-    """Whether the WebUI would list a file of this name in a VAE folder."""
+    """Return True if the WebUI would list a file of this name in a VAE folder."""
     return name.lower().endswith(VAE_SUFFIXES)
 
 
@@ -111,7 +110,7 @@ def _problem(name: str) -> Message | None:
 
 
 def _shown(name: str) -> str:
-    """`name` as one short printable line."""
+    """Return `name` as one short printable line."""
     return "".join(character if character.isprintable() else "�" for character in name[:80])
 
 
@@ -128,14 +127,14 @@ DRIVERS: Final[Mapping[str, str | None]] = {
 }
 """Schemes, and the package that opens each (the names of fsspec's registry); None: fsspec itself.
 
-Only storages that are reached by TLS and that know who asks. Not among them, though fsspec opens them: what reads this
-machine (`file`, `local`, `zip`, `git`), what checks neither encryption nor host (`http`, `ftp`, `sftp`, `smb`,
-`webdav`, `hdfs`), and what wraps another address (`simplecache`, `reference`, `::`). `memory` lives in this process.
+Only storages with TLS and authentication are allowed. Excluded, although fsspec opens them, are schemes that read this
+machine (`file`, `local`, `zip`, `git`), that check neither encryption nor host (`http`, `ftp`, `sftp`, `smb`, `webdav`,
+`hdfs`), and that wrap another address (`simplecache`, `reference`, `::`). `memory` lives in this process.
 """
 
 
 def bucket_source(address: str) -> BucketSource:
-    """Read `SCHEME://BUCKET/PATH`. Raises `UsageError`, which never repeats what could be a secret."""
+    """Read `SCHEME://BUCKET/PATH`. Raises `UsageError`, which never repeats a part that could be a secret."""
     scheme, _, rest = address.partition("://")
     bucket, _, path = rest.partition("/")
     if scheme.lower() not in DRIVERS:
@@ -176,7 +175,7 @@ class HubSource:
 
 @dataclass(frozen=True)
 class HttpsSource:
-    """An address. Plain http only where it does not leave this machine."""
+    """An address. Plain http is allowed only for this machine."""
 
     url: str
 
@@ -202,7 +201,7 @@ class BucketSource:
     """`s3`, `gs`, … (`vae_manager.catalogue.entry.DRIVERS`)."""
     bucket: str
     path: str
-    """The object's key, as it is: nothing in it is percent-encoded."""
+    """The object's key, without percent-encoding."""
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.bucket}/{self.path}"
@@ -225,7 +224,7 @@ Source = HubSource | HttpsSource | LocalSource | BucketSource | CivitaiSource
 
 
 def name_at(source: Source) -> str | None:
-    """The name that the file has at `source`, unchecked; None: the source does not say, its server does."""
+    """Return the name of the file at `source`, unchecked; None if only the server has it."""
     if isinstance(source, CivitaiSource):
         return source.file
     if isinstance(source, HttpsSource):
@@ -235,9 +234,9 @@ def name_at(source: Source) -> str | None:
 
 Family = Literal["sd1", "sdxl", "sd3", "flux1", "flux2", "wan21", "wan22", "qwen"]
 Layout = Literal["ldm", "prefixed", "diffusers", "checkpoint", "tiny", "wan", "video", "lora", "other", "unknown"]
-"""How the tensors are named. `ldm` is what the WebUI loads; `prefixed` is ldm with a prefix such as
-`first_stage_model.`; `tiny` is TAESD and its kin; `video` is for films, with convolutions over time; `unknown` means
-that nobody has looked."""
+"""The naming of the tensors. `ldm` is loaded by the WebUI; `prefixed` is ldm with a prefix such as
+`first_stage_model.`; `tiny` is TAESD and its kin; `video` is for films, with convolutions over time; `unknown` is a
+file that was not read."""
 
 
 @dataclass(frozen=True)
@@ -245,10 +244,10 @@ class Licence:
     """The terms that a VAE was published under."""
 
     name: str
-    """SPDX identifier where there is one, else the publisher's own name."""
+    """SPDX identifier if there is one, else the publisher's own name."""
     link: str | None = None
     permissive: bool = False
-    """MIT or Apache: nothing to read before the first download."""
+    """MIT or Apache: no terms to read before the first download."""
 
 
 @dataclass(frozen=True)
@@ -270,43 +269,43 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Entry:
-    """One published VAE file. *Offered* entries can be fetched from the page; others are only named when met."""
+    """One published VAE file. *Offered* entries can be downloaded from the page; others are only recognised."""
 
     id: str
     name: str
     family: Family
     file_name: str
-    """The name it gets in a VAE folder."""
+    """The file's name in a VAE folder."""
     sha256: str
     purpose: str
-    """One line of advice, in words: what a person would pick it for. English; the page translates it."""
+    """One line of advice on the choice, in English; the page translates it."""
     licence: Licence | None
     sources: tuple[Source, ...] = ()
-    """In the order in which they are tried; all give the same bytes, since the hash decides."""
+    """In the order in which they are tried; all have the same bytes, since the hash decides."""
     size: int | None = None
-    """Bytes, where known."""
+    """Bytes, if known."""
     layout: Layout = "ldm"
     dtype: str | None = None
-    """Of most weights: `fp32`, `fp16`, `bf16`; None where unknown."""
+    """Of most weights: `fp32`, `fp16`, `bf16`; None if unknown."""
     offered: bool = False
     not_offered_because: str | None = None
-    """A sentence in English, as it stands in the catalogue; None for what is offered."""
+    """The catalogue's sentence in English; None for an offered entry."""
     gated: bool = False
     evidence: Literal["A", "B", "user"] = "user"
     """A: two or more independent sources bind this hash to this file. B: one. user: from the user's own catalogue."""
     aliases: tuple[str, ...] = ()
-    """Names under which the very same bytes are in circulation."""
+    """Other names under which the same bytes are distributed."""
     evaluations: tuple[Evaluation, ...] = ()
 
 
 FamilyEvidence = Literal["yours", "hash", "weights", "yours by weights", "yours by encoder", "shapes", "latent test"]
-"""How a family is known: by the person's word on this file, by the catalogue's entry with its bytes, or with its
-weights or encoder, by the person's word on another file with the same weights or encoder, by shapes, by a test."""
+"""The evidence of a family: the person's setting for this file, the catalogue's entry with its bytes, or with its
+weights or encoder, the person's setting for another file with the same weights or encoder, shapes, a test."""
 
 
 @dataclass(frozen=True)
 class FamilyFacts:
-    """One latent space, and the models that paint in it."""
+    """One latent space, and the models that use it."""
 
     id: Family
     label: str
@@ -314,9 +313,9 @@ class FamilyFacts:
     members: tuple[str, ...]
     latent_channels: int
     spatial: int
-    """Pixels a latent's side stands for."""
+    """Pixels for one side of a latent's pixel."""
     scaling_factor: float | None = None
-    """What a decoder divides latents by first; None where there is no single number."""
+    """The divisor of latents before decoding; None if there is no single number."""
     shift_factor: float | None = None
 
 
@@ -325,13 +324,13 @@ class FamilyGuess:
     """The family of a file, with its evidence."""
 
     family: str | None = None
-    """A key of `FAMILIES`; None if it cannot be told."""
+    """A key of `FAMILIES`; None if it is unknown."""
     why: FamilyEvidence | None = None
-    """The evidence; None if there is none."""
+    """The evidence; None without any."""
     sure: bool = False
-    """Bytes or weights show it, or the person has said so of these weights."""
+    """Bytes or weights show it, or the person has set it for these weights."""
     candidates: tuple[str, ...] = ()
-    """Families that the shapes leave, if they leave more than one."""
+    """Families that match the shapes, if there are several."""
     figure: float | None = None
     """The result of the latent test."""
 
@@ -343,8 +342,8 @@ def _by_id(*facts: FamilyFacts) -> Mapping[str, FamilyFacts]:
     return MappingProxyType({family.id: family for family in facts})
 
 
-# Factors: the `scaling_factor` and `shift_factor` in the published config.json of each VAE. That of SD 1.x has none:
-# 0.18215 is what its denoiser was trained with.
+# Factors: the `scaling_factor` and `shift_factor` in the published config.json of each VAE. That of SD 1.x lacks them:
+# 0.18215 is the factor that its denoiser was trained with.
 FAMILIES: Final = _by_id(
     FamilyFacts("sd1", "SD 1.x / 2.x", ("SD 1.x", "SD 2.x"), 4, 8, 0.18215),
     FamilyFacts(
@@ -364,7 +363,7 @@ FAMILIES: Final = _by_id(
 
 @dataclass(frozen=True)
 class CatalogueProblem:
-    """A line of a catalogue file that could not be used. The rest of the file was."""
+    """An unusable line of a catalogue file. The rest of the file was used."""
 
     file: Path
     line: int
@@ -376,7 +375,7 @@ class CatalogueProblem:
 
 
 def not_offered(entry: Entry) -> Message:
-    """Why `entry` is only recognised."""
+    """Return the reason why `entry` is only recognised."""
     return msg("{vae} is not offered: {reason}", vae=entry.name, reason=datum(entry.not_offered_because or ""))
 
 
@@ -388,7 +387,7 @@ class Catalogue:
     problems: tuple[CatalogueProblem, ...] = ()
 
     def entry(self, id: str) -> Entry:
-        """The entry of this id. Raises `NotFoundError`, which names the nearest ids."""
+        """Return the entry of this id. Raises `NotFoundError`, which names the nearest ids."""
         found = self._by_id.get(id)
         if found is not None:
             return found
@@ -400,11 +399,11 @@ class Catalogue:
         raise NotFoundError(msg("The catalogue has no entry “{id}”.", id=id))
 
     def recognise(self, sha256: str) -> Entry | None:
-        """The entry whose bytes have this SHA-256 (hexadecimal); a built-in one before a user's."""
+        """Return the entry whose bytes have this SHA-256 (hexadecimal); a built-in one before a user's."""
         return self._by_hash.get(sha256.lower())
 
     def offered(self, family: str | None = None) -> tuple[Entry, ...]:
-        """What can be fetched, best advice first; `family` limits it to one latent space."""
+        """Return the downloadable entries, best advice first; `family` limits it to one latent space."""
         return tuple(entry for entry in self.entries if entry.offered and family in (None, entry.family))
 
     @cached_property
@@ -416,7 +415,7 @@ class Catalogue:
         return {entry.sha256: entry for entry in reversed(self.entries)}  # the first of two wins
 
     def _nearest(self, asked: str) -> list[str]:
-        """At most three ids, nearest first; a person may have typed a name or a file name instead of an id."""
+        """Return at most three ids, nearest first; a person may have typed a name or a file name instead of an id."""
         ids: dict[str, str] = {}
         for entry in self.entries:
             for known in (entry.id, entry.name, entry.file_name, *entry.aliases):

@@ -1,6 +1,4 @@
-"""Loader of catalogues: the fields of an entry, and the files that hold entries.
-
-Read the built-in catalogue and the user's own.
+"""Loader of catalogues: the built-in one and the user's own.
 
 A user's entry needs no more than this, in `<data_path>/vae-manager/catalogue.yaml`:
 
@@ -10,7 +8,7 @@ A user's entry needs no more than this, in `<data_path>/vae-manager/catalogue.ya
       sha256: 735e4c3a447a3255760d7f86845f09f937809baa529c17370d83e4c3758f3c75
       source: hub:owner/name/my-vae.safetensors
 
-The environment variable VAE_MANAGER_CATALOGUE names a file that takes the built-in catalogue's place.
+The environment variable VAE_MANAGER_CATALOGUE names a file that replaces the built-in catalogue.
 """
 
 from __future__ import annotations
@@ -67,10 +65,10 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def read_entry(node: yaml.Node, *, built_in: bool, folder: Path) -> tuple[Entry | None, list[ValidationIssue]]:
-    """Read one item of a catalogue; None where it has a flaw.
+    """Read one item of a catalogue; None if it has an issue.
 
-    A relative local source counts from `folder`. A user's entry is offered unless it says otherwise, since that is the
-    user's own word; a built-in one is offered only where it says so.
+    A relative local source counts from `folder`. A user's entry is offered by default; a built-in one is offered only
+    with an explicit key.
     """
     fields = Fields(node, _BUILT_IN_KEYS if built_in else _USER_KEYS)
     if not isinstance(node, yaml.MappingNode):
@@ -110,7 +108,7 @@ def _entry(fields: Fields, *, built_in: bool, folder: Path) -> Entry:
 
 
 def sources_in(fields: Fields, folder: Path) -> tuple[Source, ...]:
-    """What `source` and `sources` say, in this order; a relative path counts from `folder`."""
+    """Return the sources of the keys `source` and `sources`, in this order; a relative path counts from `folder`."""
     texts = fields.texts("sources")
     one = fields.text("source")
     sources: list[Source] = []
@@ -127,9 +125,9 @@ def _from_folder(source: Source, folder: Path) -> Source:
 
 
 def file_name_in(fields: Fields, sources: tuple[Source, ...], *, fallback: str, listed: bool) -> str:
-    """The key `file_name`, or the name at the first source that has one, or `fallback` where there is none; safe.
+    """Return the key `file_name`, or the name at the first source that has one, or `fallback`; always a safe name.
 
-    `listed`: it must be a name that the WebUI lists.
+    With `listed`, it must be a name that the WebUI lists.
     """
     given = fields.text("file_name")
     known = (name for name in map(name_at, sources) if name is not None)
@@ -152,7 +150,7 @@ def file_name_in(fields: Fields, sources: tuple[Source, ...], *, fallback: str, 
 
 
 def _licence(fields: Fields) -> Licence | None:
-    """`licence: MIT`, or `licence: {name: …, link: …}`."""
+    """Return the licence of `licence: MIT`, or `licence: {name: …, link: …}`."""
     node = fields.nodes.get("licence")
     name: str | None
     if isinstance(node, yaml.MappingNode):
@@ -204,16 +202,16 @@ def _evidence(text: str) -> Literal["A", "B"]:
 
 
 MAX_FLAWS: Final = 50
-"""A page shows them all."""
+"""The page shows them all."""
 BUILT_IN: Final = Path(__file__).with_name("vaes.yaml")
 CATALOGUE_VARIABLE: Final = "VAE_MANAGER_CATALOGUE"
 
 
 def load(user_file: Path | None = None) -> Catalogue:
-    """The built-in entries, then those of `user_file`, which need not exist.
+    """Return the built-in entries, then those of `user_file`, which need not exist.
 
-    Never raises for what a file says: what cannot be used is among the `problems`, and the rest is there. The files are
-    read at each call.
+    Never raises for the content of a file: invalid entries are among the `problems`, and the others are used. The files
+    are read at each call.
     """
     shelf = _CatalogueBuilder()
     shelf.read(Path(os.environ.get(CATALOGUE_VARIABLE) or BUILT_IN), built_in=True)
@@ -223,7 +221,7 @@ def load(user_file: Path | None = None) -> Catalogue:
 
 
 class _CatalogueBuilder:
-    """What has been read so far: a new entry must not clash with it."""
+    """The entries read so far, with which a new one must not clash."""
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
@@ -253,7 +251,7 @@ class _CatalogueBuilder:
             ]
         name_clash = self._offered_names.get(entry.file_name.lower())
         if entry.offered and name_clash is not None and name_clash.sha256 != entry.sha256:
-            # Getting one would replace the other under the same name.
+            # Downloading one would replace the other under the same name.
             return [
                 ValidationIssue(
                     line,

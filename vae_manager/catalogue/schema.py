@@ -1,8 +1,7 @@
 """Schema of a catalogue: YAML nodes with their positions, typed values, and the addresses of files.
 
-YAML text -> one node an entry, each of which remembers its line.
-
-Nothing is built from the text but nodes of mappings, sequences and scalars, so no tag can make an object.
+The text becomes one node an entry, each with its line. Only nodes of mappings, sequences and scalars are built from the
+text, so no tag can make an object.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ __all__ = [
 ]
 
 
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast, where it was built
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast, if it was built
 MAX_BYTES: Final = 1_000_000
 MAX_LINES: Final = 10_000
 """Some 2,000 entries. The reader without a C library takes a second for so many, and a page waits for it."""
@@ -63,14 +62,14 @@ _FIRST_ITEM: Final = re.compile(r"^( *)- ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class ValidationIssue:
-    """What is wrong, and where. Lines count from 1."""
+    """An issue and its line, counted from 1."""
 
     line: int
     message: Message
 
 
 def line_of(node: yaml.Node) -> int:
-    """The line on which `node` begins, from 1."""
+    """Return the line on which `node` begins, from 1."""
     return int(node.start_mark.line) + 1
 
 
@@ -78,7 +77,7 @@ def text_of(file: Path) -> tuple[str, ValidationIssue | None]:
     """Return the text of a file, bounded; an empty one if it cannot be read."""
     try:
         status = file.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for without end
+        if not stat.S_ISREG(status.st_mode):  # a pipe would block forever
             reason = msg("it is a folder") if stat.S_ISDIR(status.st_mode) else msg("it is no plain file")
             return "", ValidationIssue(1, msg("The file cannot be read: {reason}.", reason=reason))
         data = _read(file) if status.st_size <= MAX_BYTES else b""
@@ -104,16 +103,16 @@ def text_of(file: Path) -> tuple[str, ValidationIssue | None]:
 
 
 def _read(file: Path) -> bytes:
-    """At most one byte too many: a system's own files have no size, and some of them are waited for without end."""
+    """Read at most one byte above the limit: a system's own files have no size, and reading some of them never ends."""
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as opened:
         return opened.read(MAX_BYTES + 1) or b""
 
 
 def entry_nodes(text: str) -> tuple[list[yaml.Node], list[ValidationIssue]]:
-    """The items of the list that `text` is, or of the list under its one key `entries`.
+    """Return the items of the list in `text`, or of the list under its one key `entries`.
 
-    Where the text as a whole is not YAML, each item is read alone, so that one bad line costs one entry.
+    If the text as a whole is not YAML, each item is read alone, so that one bad line costs one entry.
     """
     try:
         root = _composed(text)
@@ -131,8 +130,11 @@ class _TooMuchError(Exception):
 
 
 def _composed(text: str) -> yaml.Node | None:
-    """The nodes of a text. Raises `_TooMuchError` for what nests deeper, refers to itself more often or has more parts
-    than any catalogue: nodes are made by recursion, and each is looked at several times."""
+    """Return the nodes of a text.
+
+    Raises `_TooMuchError` for a text with more depth, aliases or parts than any catalogue: nodes are made by recursion,
+    and each is visited several times.
+    """
     depth = aliases = 0
     for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -151,7 +153,7 @@ def _composed(text: str) -> yaml.Node | None:
 
 
 def _items(root: yaml.Node | None) -> tuple[list[yaml.Node], list[ValidationIssue]]:
-    if root is None:  # nothing but comments
+    if root is None:  # only comments
         return [], []
     if isinstance(root, yaml.MappingNode) and [key.value for key, _ in root.value] == ["entries"]:
         root = root.value[0][1]
@@ -182,7 +184,7 @@ def _item_by_item(text: str, whole: yaml.YAMLError) -> tuple[list[yaml.Node], li
 
 
 def _chunks(text: str) -> Iterator[tuple[int, str]]:
-    """Each item of the outermost list as a text of its own, with the count of lines before it."""
+    """Yield each item of the outermost list as a text of its own, with the count of lines before it."""
     first = _FIRST_ITEM.search(text)
     if first is None:
         return
@@ -193,7 +195,7 @@ def _chunks(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _shift(node: yaml.Node, lines: int, shifted: set[int]) -> None:
-    """Let the node, and all below it, stand so many lines further down."""
+    """Add `lines` to the positions of the node and all below it."""
     if id(node) in shifted:  # an alias has the node itself
         return
     shifted.add(id(node))
@@ -225,7 +227,7 @@ _DIGITS: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 
 class ValidationError(Exception):
-    """A value that cannot be used; `Fields` turns it into a flaw with a line."""
+    """An invalid value; `Fields` turns it into an issue with a line."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(str(message))
@@ -233,7 +235,7 @@ class ValidationError(Exception):
 
 
 class Fields:
-    """The keys of one mapping. What is wrong gathers in `flaws`; a getter then answers with a stand-in."""
+    """The keys of one mapping. Issues are collected in `flaws`; a getter then returns a substitute."""
 
     def __init__(self, node: yaml.Node, known: AbstractSet[str], flaws: list[ValidationIssue] | None = None) -> None:
         self.node = node
@@ -249,12 +251,15 @@ class Fields:
         self.flaws.append(ValidationIssue(line_of(node), message))
 
     def read(self, key: str, convert: Callable[[str], _T]) -> _T | None:
-        """The value of `key` through `convert`; None where it is absent or flawed."""
+        """Return the value of `key` through `convert`; None if it is absent or invalid."""
         node = self.nodes.get(key)
         return None if node is None else self._value(key, node, convert)
 
     def required(self, key: str, convert: Callable[[str], _T]) -> _T:
-        """Like `read`, but absence is a flaw. An entry with flaws is thrown away, so its stand-in is never seen."""
+        """Return the value as `read` does, but absence is an issue.
+
+        An entry with issues is discarded, so the substitute is never used.
+        """
         if key not in self.nodes:
             self.flaw(self.node, msg("The entry has no “{key}”.", key=key))
         return cast(_T, self.read(key, convert))
@@ -291,7 +296,7 @@ class Fields:
                 self.flaw(key, msg("“{key}” is not a known key.", key=name))
         elif name in self.nodes:
             self.flaw(key, msg("“{key}” is there twice.", key=name))
-        elif not (isinstance(value, yaml.ScalarNode) and value.tag.endswith(":null")):  # "key:" says nothing
+        elif not (isinstance(value, yaml.ScalarNode) and value.tag.endswith(":null")):  # "key:" is an empty value
             self.nodes[name] = value
 
     def _value(self, key: str, node: yaml.Node, convert: Callable[[str], _T]) -> _T | None:
@@ -310,7 +315,7 @@ class Fields:
 
 
 def as_sha256(text: str) -> str:
-    """64 hexadecimal digits, in lower case."""
+    """Return 64 hexadecimal digits, in lower case."""
     if not SHA256.fullmatch(text.lower()):
         raise ValidationError(msg("“{text}” is not a SHA-256, which has 64 digits 0-9 and a-f.", text=text[:80]))
     return text.lower()
@@ -323,7 +328,7 @@ def as_link(text: str) -> str:
 
 
 def as_count(text: str) -> int:
-    """A whole number above 0; underscores may stand between digits."""
+    """Return a whole number above 0; underscores may separate digits."""
     digits = text.replace("_", "")
     if not _DIGITS.fullmatch(digits):
         raise ValidationError(msg("“{text}” is not a whole number above 0.", text=text))
@@ -355,13 +360,14 @@ _CIVITAI_PAGE: Final = re.compile(r"/models/[0-9]+(?:/[^/]*)?/?")
 
 
 def parse_source(text: str) -> Source:
-    """Read `hub:OWNER/REPO/PATH[@REV]`, `civitai:VERSION[/FILE]`, an https address, an address of a bucket
-    (`s3://BUCKET/PATH`, …), or the path of a local file.
+    """Return the source that a text means.
 
-    A link copied from a model page of huggingface.co (`…/blob/main/…`, which answers with a web page, or
-    `…/resolve/…`) becomes the hub source that it means, and one from civitai.com the version that it means: what else
-    such a link carries (`type`, `format`, a `token`) is left behind. Raises `UsageError`, and `RefusedError` for a file
-    name that cannot be used.
+    Accepted are `hub:OWNER/REPO/PATH[@REV]`, `civitai:VERSION[/FILE]`, an https address, an address of a bucket
+    (`s3://BUCKET/PATH`, …), and the path of a local file.
+
+    A link copied from a model page of huggingface.co (`…/blob/main/…`, which returns a web page, or `…/resolve/…`)
+    becomes the hub source that it means, and one from civitai.com the version that it means, without other parts of the
+    link (`type`, `format`, a `token`). Raises `UsageError`, and `RefusedError` for an invalid file name.
     """
     text = text.strip()
     if not text or not text.isprintable():
@@ -381,7 +387,7 @@ def parse_source(text: str) -> Source:
 
 
 def _hub_source(text: str) -> HubSource:
-    location, at, revision = text.rpartition("@")  # without "@", all of it lands in `revision`
+    location, at, revision = text.rpartition("@")  # without "@", all of it is in `revision`
     if not at:
         location, revision = text, ""
     owner, _, rest = location.partition("/")
@@ -411,7 +417,7 @@ def _civitai_source(text: str) -> CivitaiSource:
 
 
 def _civitai_page(parts: SplitResult) -> CivitaiSource | None:
-    """The version that an address of civitai.com means; None: none."""
+    """Return the version that an address of civitai.com means; None for other pages."""
     download = _CIVITAI_DOWNLOAD.fullmatch(parts.path)
     if download is not None:
         return CivitaiSource(int(download[1]))

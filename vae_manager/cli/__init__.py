@@ -1,8 +1,8 @@
-"""The same work without a WebUI: for containers, notebooks and people who like a shell.
+"""The command line: the same work without a WebUI, for containers, notebooks and shells.
 
-Exit status: 0 done, 1 `sync --check` found a difference, 2 usage, 3 not found, 4 network, 5 integrity, 6 disk,
-7 refused, 130 stopped by Ctrl-C, 141 the reader of the output has ended. What takes several files ends with that of the
-worst failure.
+Exit status: 0 done, 1 `sync --check` found a difference, 2 usage, 3 not found, 4 network, 5 integrity, 6 disk, 7
+refused, 130 stopped by Ctrl-C, 141 the reader of the output has ended. A command on several files ends with the status
+of the worst failure.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from .shared import print_json, print_problem
 __all__ = ["main", "make_parser"]
 
 EXIT_PIPE: Final = 141
-"""As a shell tells of a program that SIGPIPE has ended."""
+"""The status that a shell reports for a program ended by SIGPIPE."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name can hold what this terminal or pipe cannot
+    """Run one command; return its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name can hold characters that this terminal or pipe cannot
         sys.stdout.reconfigure(errors="backslashreplace")
     options = make_parser().parse_args(arguments)
     try:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             print_problem(error)
         return error.exit_status
-    except BrokenPipeError:  # what reads the output has seen enough, such as `head`
+    except BrokenPipeError:  # the reader of the output has ended, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python fails once more at its end
         return EXIT_PIPE
     return status

@@ -1,4 +1,4 @@
-"""`compare`: what VAEs make of a picture: encoded and decoded by each of them, held against the original."""
+"""Command `compare`: each VAE encodes and decodes a picture, and the result is compared with the original."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..compare.comparison_store import Pixels
 
 NEEDED = {"torch": "torch", "numpy": "numpy", "PIL": "Pillow", "skimage": "scikit-image"}
-"""What is imported, and how it is installed."""
+"""Imported packages, and their names for installation."""
 SHEET = "comparison.png"
 
 
@@ -63,7 +63,7 @@ def run_compare(options: argparse.Namespace) -> int:
 
 
 def _device(name: str) -> torch.device:
-    """The device of that name, if a tensor can be made there."""
+    """Return the device of that name, if a tensor can be made there."""
     import torch
 
     try:
@@ -86,7 +86,7 @@ def _opened(path: Path) -> Pixels:
 
 
 def _result(original: Pixels, path: Path, device: torch.device, stop: Event) -> tuple[Path, Result]:
-    """A file that cannot be used is a result too."""
+    """Return the result of one file; an unusable file is a result too."""
     from ..compare import Decoded, Result
     from ..compare.metrics import compare, in_words, look
 
@@ -109,17 +109,17 @@ def _decoded(original: Pixels, path: Path, device: torch.device, stop: Event) ->
 
     try:
         model = model_of(path, device)
-    except RuntimeError as error:  # of torch: there is no memory left on the device, for instance
+    except RuntimeError as error:  # of torch: no memory left on the device, for instance
         return Decoded(path.name, None, 0.0, error=msg("This VAE cannot decode the picture ({error}).", error=error))
     [decoded] = decode_all(model, Encoder(original, each=False), [Candidate(path.name, lambda: None)], stop=stop)
     return decoded
 
 
-# -- what is written and printed -------------------------------------------------------------------------------------
+# -- output ------------------------------------------------------------------------------------------------------------
 def _written(
     options: argparse.Namespace, original: Pixels, results: Sequence[tuple[Path, Result]]
 ) -> list[dict[str, Any]]:
-    """A PNG for each, and the sheet; gives what is told of each."""
+    """Write a PNG for each, and the sheet; return the rows of the report."""
     from ..compare.pictures import Labelled, png, sheet
 
     labelled = [Labelled(f"original: {options.picture.name}", original, [])]

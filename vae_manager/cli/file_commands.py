@@ -113,7 +113,7 @@ def run_inspect(options: argparse.Namespace) -> int:
                 looked.append(known.look(path, reading=not options.no_hash, report=bar.of(path), stop=stop))
             except Cancelled:
                 raise
-            except VaeManagerError as error:  # the others are looked at all the same
+            except VaeManagerError as error:  # the others are inspected all the same
                 failed.append((path, error))
     records = known.with_families(looked, catalogue, known.neighbours(options.files))
     if options.json:
@@ -163,7 +163,7 @@ def _fields(record: FileRecord, answer: Verdict) -> dict[str, Any]:
 
 # -- in words ------------------------------------------------------------------------------------------------------
 def _inspection_text(record: FileRecord, answer: Verdict, host: str, found: Verification | None) -> list[str]:
-    """Three sentences, what the last verification found wrong, then the details."""
+    """Return three sentences, the problem that the last verification found, then the details."""
     details = [f"  {name + ':':<17} {value}" for name, value in _details(record) if value is not None]
     sentences = [_what(record), _whose(record.family), _can(answer, host)]
     if found is not None and found.reason is not None and str(found.reason) not in sentences[-1]:

@@ -1,17 +1,16 @@
 """Commands on a whole installation: `report` and `sync`, and the search for WebUIs on this machine.
 
-Which WebUI a folder holds, by its files: nothing of it is imported or run.
+A folder's WebUI is detected by its files; none of its code is imported or run:
 
     modules/ …                                         AUTOMATIC1111
     modules/ …  modules_forge/ without main_entry.py   reForge, if modules/sd_vae.py reads any layout
     modules/ …  modules_forge/main_entry.py            Forge; Forge Neo if it has a VAE of Wan
 
-The running extension asks the imported modules instead (`webui.hosts`), which can tell more.
+The running extension inspects the imported modules instead (`webui.hosts`), which is more precise.
 
-`report`: what a report of a problem needs, to be pasted as it is.
-
-It holds versions, the WebUI, the operating system, and what each VAE file is. It holds no folder, no name of a user, no
-key and no address; a file is named by its base name alone. As `list`, it remembers what it reads of files.
+`report` prints the data for a report of a problem, ready for pasting: versions, the WebUI, the operating system, and
+the kind of each VAE file. It contains no folder, no name of a user, no key and no address; a file appears by its base
+name alone. Like `list`, it stores the data that it reads from files.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,39}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _COMMIT_DIGITS: Final = 8
 _MAX_BYTES: Final = 1_000_000
-"""Read of a source file at most."""
+"""The most bytes that are read of a source file."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class Installation:
     id: str | None
     """Key of `records.capability.HOSTS`; None for a WebUI without an adapter."""
     version: str | None
-    """As its own files give it; None if they do not."""
+    """From its own files; None if they have no version."""
     commit: str | None
     """First digits of the checked out commit; None without a git folder."""
 
@@ -137,7 +136,10 @@ def _id_of(folder: Path) -> str | None:
 
 
 def _version_of(folder: Path) -> str | None:
-    """Forks have a file for it. AUTOMATIC1111 itself takes the first heading of the changelog where git has no tag."""
+    """Return the version from a fork's own file, or from the changelog's first heading.
+
+    AUTOMATIC1111 itself shows that heading if git has no tag.
+    """
     own = _read_text(folder / "modules_forge" / "forge_version.py")
     assigned = (re.search(_ASSIGNMENT.format(name=name), own, re.MULTILINE) for name in ("release", "version"))
     heading = re.search(r"^## *(\S+)", _read_text(folder / "CHANGELOG.md"), re.MULTILINE) if not own else None
@@ -146,7 +148,7 @@ def _version_of(folder: Path) -> str | None:
 
 
 def _read_text(file: Path) -> str:
-    """The beginning of a file; empty if it cannot be read."""
+    """Return the beginning of a file; empty if it cannot be read."""
     try:
         with file.open("rb") as opened:
             return opened.read(_MAX_BYTES).decode("utf-8", "replace")
@@ -156,7 +158,7 @@ def _read_text(file: Path) -> str:
 
 PACKAGES: Final = ("torch", "gradio", "huggingface_hub", "safetensors")
 EXTENSION: Final = Path(__file__).absolute().parents[2]
-"""Its folder, through a link if it was installed by one: the WebUI is above the link."""
+"""The extension's folder, through a link if it was installed by one: the WebUI is above the link."""
 FALLBACK: Final = "a1111"
 """The WebUI that files are judged for if none is found."""
 
@@ -192,9 +194,9 @@ def run_report(options: argparse.Namespace) -> int:
     return 0
 
 
-# -- where things are ----------------------------------------------------------------------------------------------
+# -- folders -----------------------------------------------------------------------------------------------------------
 def _installation(options: argparse.Namespace) -> Installation | None:
-    """The WebUI that was named, else the one around the VAE folder that was named, else the one around this program."""
+    """Return the named WebUI, else the one around the named VAE folder, else the one around this program."""
     if options.webui is not None:
         return installation_at(_existing(options.webui))
     named = [_existing(options.dir).absolute()] if options.dir is not None else []
@@ -202,7 +204,7 @@ def _installation(options: argparse.Namespace) -> Installation | None:
 
 
 def _vae_folder(options: argparse.Namespace, webui: Installation | None) -> Path | None:
-    """The folder that was named, else `models/VAE` of here, of the WebUI, or of the data folder with the extension."""
+    """Return the named folder, else `models/VAE` of here, of the WebUI, or of the data folder with the extension."""
     if options.dir is not None:
         return Path(options.dir)
     above = [webui.folder] if webui is not None else []
@@ -217,9 +219,9 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-# -- what is known -------------------------------------------------------------------------------------------------
+# -- collected data ----------------------------------------------------------------------------------------------------
 def _package_version(package: str) -> str | None:
-    """Of an installed package, from its metadata: importing torch takes seconds. None if it is not installed."""
+    """Return the version of a package from its metadata: importing torch takes seconds. None if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -233,7 +235,7 @@ def _webui_fields(webui: Installation | None) -> dict[str, Any] | None:
 
 
 def _files(options: argparse.Namespace, webui: Installation | None) -> dict[str, Any]:
-    """The VAE files, and how many things could not be read. Sentences about those are left out: they name folders."""
+    """Return the VAE files, and the number of unreadable items, without their messages, which name folders."""
     folder = _vae_folder(options, webui)
     if folder is None:
         return {"files": None, "unreadable_folders": 0, "catalogue_problems": 0, "damaged": []}
@@ -271,7 +273,7 @@ def _file_fields(record: FileRecord, options: argparse.Namespace, is_doubled: bo
     }
 
 
-# -- in words ------------------------------------------------------------------------------------------------------
+# -- text output -------------------------------------------------------------------------------------------------------
 def _report_text(report: dict[str, Any]) -> Sequence[str]:
     own, system, webui = report["vae_manager"], report["system"], report["webui"]
     packages = [f"{name} {version or 'not installed'}" for name, version in report["packages"].items()]
@@ -312,7 +314,7 @@ def _file_text(row: dict[str, Any]) -> str:
 
 
 DIFFERS: Final = 1
-"""The exit status of `--check` where something is missing or another file has its name."""
+"""The exit status of `--check` if a file is missing or another file has its name."""
 
 
 def add_sync_options(command: argparse.ArgumentParser) -> None:
@@ -370,7 +372,7 @@ def _checked(options: argparse.Namespace, folder: Path, found: Plan) -> int:
 
 
 def _answer(outcome: Outcome, options: argparse.Namespace) -> Verdict | None:
-    """Return what the WebUI can do with a file that is there now, as `get` tells."""
+    """Return the verdict of the WebUI on a present file, as `get` does."""
     return judge(inspect(outcome.delivery.path), options) if outcome.delivery is not None else None
 
 

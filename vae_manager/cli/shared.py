@@ -35,7 +35,7 @@ __all__ = ["fields_of", "judge", "verification_fields", "with_host"]
 
 VAE_FOLDER: Final = Path("models/VAE")
 CIVITAI: Final = "civitai.com"
-"""The host that CIVITAI_API_KEY belongs to, whatever CIVITAI_ENDPOINT says."""
+"""The host that CIVITAI_API_KEY belongs to, independent of CIVITAI_ENDPOINT."""
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)(?:B|B/s)?", re.IGNORECASE)
 _UNITS: Final = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
@@ -74,7 +74,7 @@ def _connections(text: str) -> int:
 
 
 def _rate(text: str) -> float:
-    """Bytes per second; K, M and G are decimal, as sizes are everywhere here."""
+    """Return bytes per second; K, M and G are decimal, as all sizes are here."""
     match = _RATE.fullmatch(text.strip())
     rate = float(match[1]) * _UNITS[match[2].upper()] if match else 0.0
     if rate < 1:
@@ -99,9 +99,10 @@ def folder_of(options: argparse.Namespace) -> Path:
 
 
 def network_of(options: argparse.Namespace) -> Network:
-    """The options and two environment variables: a key is never an argument, which other users can see.
+    """Return the settings of the options and of two environment variables.
 
-    CIVITAI_API_KEY signs in at civitai.com and nowhere else; CIVITAI_ENDPOINT is asked in place of civitai.com.
+    A key is never an argument, which other users can see. CIVITAI_API_KEY is sent only to civitai.com; CIVITAI_ENDPOINT
+    replaces civitai.com.
     """
     key = os.environ.get("CIVITAI_API_KEY", "").strip()
     given = {"connections": options.connections} if options.connections is not None else {}
@@ -115,7 +116,10 @@ def network_of(options: argparse.Namespace) -> Network:
 
 
 def refusal_of(options: argparse.Namespace) -> Callable[[Entry], Message | None]:
-    """Why an entry must not be fetched: it is only recognised, or its terms were not accepted; None: it may be."""
+    """Return a function from an entry to the reason why it must not be downloaded; None: it may be.
+
+    The reasons are that it is only recognised, or that its terms were not accepted.
+    """
 
     def refusal(entry: Entry) -> Message | None:
         if not entry.offered:
@@ -133,13 +137,13 @@ def refusal_of(options: argparse.Namespace) -> Callable[[Entry], Message | None]
     return refusal
 
 
-# -- what is printed -----------------------------------------------------------------------------------------------
+# -- output ------------------------------------------------------------------------------------------------------------
 def print_json(value: object) -> None:
-    print(json.dumps(value, indent=2))  # in ASCII, which stdout can hold in whatever encoding it is
+    print(json.dumps(value, indent=2))  # in ASCII, which stdout can hold in any encoding
 
 
 class Outcomes:
-    """What came of several files. One that fails is told and stops no other; Ctrl-C stops all."""
+    """The outcomes of several files. A failure is printed and stops no other file; Ctrl-C stops all."""
 
     def __init__(self, *, json: bool) -> None:
         self.rows: list[dict[str, Any]] = []
@@ -164,7 +168,7 @@ def print_problem(text: object) -> None:
 
 
 def shown(text: object) -> str:
-    """One line that can do nothing to a terminal: a file's name can hold what moves its cursor."""
+    """Return one line that cannot control a terminal: a file's name can hold escape sequences."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
     )
@@ -187,10 +191,10 @@ def delivery_text(delivery: DownloadResult) -> str:
     return f"{delivery.path}: {how}, {proof}, SHA-256 {delivery.sha256}"
 
 
-# -- while it runs -------------------------------------------------------------------------------------------------
+# -- progress ----------------------------------------------------------------------------------------------------------
 @contextmanager
 def stopped_by_ctrl_c() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets; a second Ctrl-C ends the process as usual."""
+    """Yield an event that Ctrl-C sets; a second Ctrl-C ends the process as usual."""
     stop = threading.Event()
 
     def interrupted(number: int, frame: object) -> None:
@@ -206,7 +210,7 @@ def stopped_by_ctrl_c() -> Iterator[threading.Event]:
 
 @contextmanager
 def progress_bar(options: argparse.Namespace, name: str) -> Iterator[Callable[[Progress], None]]:
-    """A bar on a terminal; silence elsewhere and beside JSON."""
+    """Show a bar on a terminal; no output elsewhere and beside JSON."""
     if options.json or not sys.stderr.isatty():
         yield lambda progress: None
         return
@@ -216,7 +220,7 @@ def progress_bar(options: argparse.Namespace, name: str) -> Iterator[Callable[[P
 
         def report(progress: Progress) -> None:
             if bar.n == 0 and progress.kept:
-                bar.initial = progress.kept  # so that the speed counts only what comes now
+                bar.initial = progress.kept  # so that the speed counts only the new bytes
             bar.total, bar.n = progress.total, progress.done
             bar.set_postfix_str(progress.phase, refresh=False)
             bar.refresh()
@@ -225,14 +229,14 @@ def progress_bar(options: argparse.Namespace, name: str) -> Iterator[Callable[[P
 
 
 class Bar:
-    """How far the reading of files is: a bar on a terminal, and lines between."""
+    """The progress of reading files: a bar on a terminal, and lines between."""
 
     def __init__(self, bar: Any = None) -> None:
         self._bar = bar
         self._at: tuple[Path, int] | None = None
 
     def of(self, path: Path) -> Callable[[int, int], None]:
-        """What is told bytes done and in all, of one file."""
+        """Return a function that receives the bytes done and in all, of one file."""
 
         def report(done: int, total: int) -> None:
             if self._bar is None:
@@ -246,7 +250,7 @@ class Bar:
         return report
 
     def print(self, text: str) -> None:
-        """A line on stdout, where the bar is not."""
+        """Print a line on stdout, without the bar."""
         if self._bar is not None:
             self._bar.clear()
         print(text, flush=True)
@@ -254,7 +258,7 @@ class Bar:
 
 @contextmanager
 def reading_bar(options: argparse.Namespace) -> Iterator[Bar]:
-    """A bar on a terminal; silence elsewhere and beside JSON."""
+    """Show a bar on a terminal; no output elsewhere and beside JSON."""
     if options.json or not sys.stderr.isatty():
         yield Bar()
         return
@@ -275,7 +279,7 @@ def with_host(command: argparse.ArgumentParser) -> None:
 
 
 def verification_fields(found: Verification | None) -> dict[str, Any]:
-    """Return the fields of JSON output for what the last verification of a file found."""
+    """Return the fields of JSON output for the result of a file's last verification."""
     return {
         "verification": found.outcome.value if found is not None else None,
         "verification_reason": str(found.reason) if found is not None and found.reason is not None else None,
@@ -316,7 +320,7 @@ def with_data(command: argparse.ArgumentParser) -> None:
 
 
 def data_of(options: argparse.Namespace, folder: Path) -> Path:
-    """Where the state is kept; what only looks makes nothing there."""
+    """Return the folder of the state; read-only commands create no files there."""
     if options.data is not None:
         return Path(options.data)
     webuis = folder.absolute().parent.parent / WEBUIS  # beside `models/VAE`
@@ -342,9 +346,9 @@ class LibraryReader:
     def look(
         self, path: Path, *, reading: bool, report: Report | None = None, stop: threading.Event | None = None
     ) -> FileRecord:
-        """Return the record of a file; with `reading`, all of its bytes are read for what is not remembered of it.
+        """Return the record of a file; with `reading`, all of its bytes are read for data that is not stored.
 
-        Raises NotFoundError and DiskError where it cannot be read.
+        Raises NotFoundError and DiskError if it cannot be read.
         """
         header = inspect(path)
         if reading:
@@ -358,15 +362,17 @@ class LibraryReader:
         return self.index.completed(header, identity)
 
     def neighbours(self, paths: Sequence[Path]) -> Sequence[FileRecord]:
-        """Return the records of the other VAE files in the folders of `paths`, as far as a data folder remembers them:
-        what is known of their weights is known of these."""
+        """Return the stored records of the other VAE files in the folders of `paths`.
+
+        Facts about their weights apply to files with equal weights.
+        """
         if self.records.path is None:
             return ()
         folders = dict.fromkeys(path.absolute().parent for path in paths)
         return self.index.look(scan([Folder(folder) for folder in folders]))
 
     def _look_at_numbers(self, header: FileRecord, stop: threading.Event | None) -> None:
-        """Find NaN and infinite values, unless these bytes were looked at before; without numpy nothing is found."""
+        """Find NaN and infinite values, unless these bytes were checked before; without numpy there is no check."""
         identity = identity_of(header.path)
         if identity is None or header.problems or not can_look_at_numbers() or self.index.failure_of(identity):
             return
@@ -381,25 +387,25 @@ class LibraryReader:
             self.index.note_failure(identity, problem)
 
     def hash(self, path: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> str:
-        """The SHA-256, remembered or computed; `report` is told bytes done and in all."""
+        """Return the SHA-256, stored or computed; `report` receives the bytes done and in all."""
         size = path.stat().st_size if report is not None else 0
         return self.hashes.compute(path, report=report and (lambda done: report(done, size)), stop=stop)
 
     def fingerprints(
         self, path: Path, *, report: Report | None = None, stop: threading.Event | None = None
     ) -> Fingerprints | None:
-        """None for what holds no VAE, or is broken: an inspection says why."""
+        """Return the fingerprints; None for a broken file or one without a VAE: an inspection shows the reason."""
         try:
             return self.index.fingerprints_of(path, report=report, stop=stop)
         except (NotFoundError, IntegrityError):
             return None
 
     def verification_of(self, record: FileRecord) -> Verification | None:
-        """Return the last verification of these very bytes."""
+        """Return the last verification of exactly these bytes."""
         return self.stores.verifications.of_identity(record.identity) if record.identity is not None else None
 
     def note(self, path: Path, verification: Verification) -> None:
-        """Remember the result of a verification of `path`."""
+        """Store the result of a verification of `path`."""
         identity = identity_of(path)
         if identity is not None:
             self.stores.verifications.put_identity(identity, verification)

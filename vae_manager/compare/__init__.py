@@ -1,4 +1,4 @@
-"""The same latent decoded by several VAEs, held against each other. torch, numpy and scikit-image come when needed."""
+"""The comparison of VAEs: several VAEs decode the same latent. torch, numpy and scikit-image load at the first use."""
 
 from .comparison_store import (
     Candidate,

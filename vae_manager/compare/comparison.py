@@ -1,16 +1,14 @@
 """Comparison of VAEs: decoding one latent with each of them, and the result.
 
-A latent to a picture, by weights that are lent to the model for that time.
+A comparison decodes one latent with several VAEs, one after the other, by weights that the model borrows for that time.
+Afterwards the model has its own VAE again, and a checksum of every tensor in the module, before and after, proves it.
+The checksum reads each byte twice, some 20 ms a time for the 335 MB of an SD 1.x VAE in a PC's memory
+(`swap.weights.checksums`).
 
-Where the memory does not suffice, in tiles. Each pixel of a whole decode depends on all of the latent (the attention
-in the middle, the means of every GroupNorm), so tiles give another picture: nearly the same, and called approximate.
-How near cannot be known without the whole one; what is told is the largest error on a part that was decoded both ways,
-with tiles of half the size, which is no less than what the larger tiles do there.
-
-One latent, several VAEs, one picture after the other; the VAE in the model is the same afterwards, and proven to be.
-
-The proof is a checksum of every tensor in the module, before and after: it reads each byte twice, some 20 ms a time for
-the 335 MB of an SD 1.x VAE in a PC's memory (`swap.weights.checksums`).
+If the memory does not suffice, the latent is decoded in tiles. Each pixel of a whole decode depends on all of the
+latent (the attention in the middle, the means of every GroupNorm), so tiles give a nearly equal picture, which is
+marked as approximate. Its error cannot be measured without the whole picture. The reported error is the largest one on
+a part that was decoded both ways, with tiles of half the size, which err at least as much as the larger tiles.
 """
 
 from __future__ import annotations
@@ -42,25 +40,25 @@ __all__ = ["Picture", "decode_all", "decoded", "encoded", "in_tiles", "largest_e
 
 
 TILES: Final = (96, 64, 48, 32, 24, 16)
-"""Sides that are tried, in pixels of the latent: 768 to 128 of the picture."""
+"""Sides of tiles in pixels of the latent, largest first: 768 to 128 pixels of the picture."""
 OVERLAP: Final = 8
-"""Pixels of the latent that two neighbours share: 64 of the picture, over which one passes into the other."""
+"""Pixels of the latent that two neighbours share: 64 of the picture, over which they are blended."""
 LEVELS: Final = 127.5
 """Levels of a picture's 255 in one unit of -1 … 1."""
 
 
 class Picture(NamedTuple):
     tensor: torch.Tensor
-    """[3, height, width], of about -1 … 1, on the CPU, as the decoder gave it."""
+    """[3, height, width], of about -1 … 1, on the CPU, unchanged from the decoder."""
     note: Message | None
-    """How it is less than what was asked for."""
+    """The way in which the picture falls short of the request."""
 
 
 def decoded(model: Model, tensors: Tensors | None, latent: torch.Tensor, dtype: torch.dtype) -> Picture:
-    """The picture of `latent` ([1, channels, h, w]) by `tensors` (None: what is in the module), which are of `dtype`.
+    """Return the picture of `latent` ([1, channels, h, w]) by `tensors` of `dtype` (None: those in the module).
 
-    The module has its own weights again afterwards, whatever raises. Raises OutOfMemoryError where even the smallest
-    tiles are too large.
+    The module has its own weights again afterwards, even after an exception. Raises OutOfMemoryError if even the
+    smallest tiles are too large.
     """
     import torch
 
@@ -77,7 +75,7 @@ def decoded(model: Model, tensors: Tensors | None, latent: torch.Tensor, dtype: 
 
 
 def encoded(model: Model, tensors: Tensors | None, picture: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The latent of `picture` ([1, 3, height, width], -1 … 1), on the CPU. As `decoded`, but never in tiles."""
+    """Return the latent of `picture` ([1, 3, height, width], -1 … 1), on the CPU. As `decoded`, but never in tiles."""
     import torch
 
     with torch.no_grad(), _lending(model, tensors):
@@ -126,7 +124,7 @@ def _by_tiles(decode: Decode, latent: torch.Tensor, wraps: bool) -> Picture:
 
 
 def in_tiles(decode: Decode, latent: torch.Tensor, side: int, wraps: bool = False) -> torch.Tensor:
-    """[3, 8 h, 8 w] of a latent [1, channels, h, w], in tiles of `side` at most that pass into each other.
+    """Return [3, 8 h, 8 w] of a latent [1, channels, h, w], decoded in blended tiles of `side` at most.
 
     With `wraps` the opposite edges of the picture are neighbours too.
     """
@@ -156,12 +154,12 @@ def in_tiles(decode: Decode, latent: torch.Tensor, side: int, wraps: bool = Fals
 
 
 def _starts(length: int, side: int) -> Sequence[int]:
-    """Where tiles begin; the last one ends where the picture does."""
+    """Return the start of each tile; the last one ends at the end of the picture."""
     return [*range(0, max(length - side, 0), side - OVERLAP), max(length - side, 0)]
 
 
 def _share(length: int, start: int, last: int, factor: int) -> torch.Tensor:
-    """How much each of a tile's pixels counts along one side: less and less towards an edge that has a neighbour."""
+    """Return the weight of each of a tile's pixels along one side, which falls towards an edge that has a neighbour."""
     import torch
 
     ramp = (torch.arange(OVERLAP * factor) + 0.5) / (OVERLAP * factor)
@@ -174,7 +172,7 @@ def _share(length: int, start: int, last: int, factor: int) -> torch.Tensor:
 
 
 def largest_error(decode: Decode, latent: torch.Tensor, side: int) -> int:
-    """Levels of 255, rounded up: what tiles of half of `side` do to the middle of the picture, `side` large."""
+    """Return the error in levels of 255, rounded up, of tiles of half of `side` on the middle part of that side."""
     top, left = (max(length - side, 0) // 2 for length in latent.shape[2:])
     middle = latent[:, :, top : top + side, left : left + side]
     whole, tiled = decode(middle).float(), in_tiles(decode, middle, max(side // 2, OVERLAP + 1))
@@ -189,11 +187,14 @@ def decode_all(
     report: Report = lambda step: None,
     stop: Event | None = None,
 ) -> Generator[Decoded, None, None]:
-    """What each candidate makes of `source`, a latent [1, channels, h, w] or a picture, as it comes.
+    """Yield the decoded picture of each candidate for `source`, a latent [1, channels, h, w] or a picture.
 
-    What fails for one of them is told in its `Decoded` and stops no other. Raises Cancelled between two of them where
-    `stop` is set, IntegrityError where what is in the module is not what was, and OutOfMemoryError where the picture
-    cannot be encoded for all of them.
+    The failure of one candidate is recorded in its `Decoded` and does not stop the others.
+
+    Raises:
+        Cancelled: `stop` was set, between two candidates.
+        IntegrityError: The module does not have its previous weights afterwards.
+        OutOfMemoryError: The picture cannot be encoded for all of them.
     """
     with unchanged(model):
         shared = _shared_latent(model, source)
@@ -207,7 +208,7 @@ def decode_all(
 
 @contextmanager
 def unchanged(model: Model) -> Iterator[None]:
-    """Raise IntegrityError where the module has other weights afterwards, even if what is done inside raises too."""
+    """Raise IntegrityError if the module has other weights afterwards, even if the body raises too."""
     before = checksums(named_tensors(model.module))
     try:
         yield
@@ -219,8 +220,11 @@ def unchanged(model: Model) -> Iterator[None]:
 
 
 def to_pixels(picture: torch.Tensor) -> Pixels:
-    """uint8 [height, width, 3] of a decoder's [3, height, width]: to the bit as AUTOMATIC1111's WebUI does it
-    (processing.py:975), which cuts off where others round."""
+    """Return uint8 [height, width, 3] of a decoder's [3, height, width].
+
+    The result equals that of AUTOMATIC1111's WebUI bit for bit (processing.py:975), which truncates instead of
+    rounding.
+    """
     import numpy as np
     import torch
 
@@ -229,7 +233,10 @@ def to_pixels(picture: torch.Tensor) -> Pixels:
 
 
 def to_tensor(picture: Pixels, factor: int) -> torch.Tensor:
-    """[1, 3, height, width] of -1 … 1; its last row and column repeated until both sides are multiples of `factor`."""
+    """Return [1, 3, height, width] of -1 … 1, padded to sides that are multiples of `factor`.
+
+    The padding repeats the last row and column.
+    """
     import torch
 
     tensor = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
@@ -238,7 +245,7 @@ def to_tensor(picture: Pixels, factor: int) -> torch.Tensor:
 
 
 def _shared_latent(model: Model, source: torch.Tensor | Encoder) -> torch.Tensor | None:
-    """The latent that all decode; None where each makes its own."""
+    """Return the latent that all decode; None if each encodes its own."""
     if not isinstance(source, Encoder):
         return source
     if source.each:
@@ -276,9 +283,9 @@ def _decoded(
 def _picture(
     model: Model, source: torch.Tensor | Encoder, shared: torch.Tensor | None, tensors: Tensors | None
 ) -> tuple[torch.Tensor, Message | None, bool]:
-    """The picture, what is to be said of it, and whether there was NaN at first.
+    """Return the picture, its note, and True if the first decode gave NaN.
 
-    The host looks at the first number alone, and converts the weights that it has: so the same is done here.
+    The host tests only the first number and converts its own weights; this function does the same.
     """
     dtype = _dtype(tensors if tensors is not None else named_tensors(model.module))
 
@@ -311,7 +318,7 @@ class _Memory:
 
 @contextmanager
 def _memory(device: torch.device) -> Iterator[_Memory]:
-    """`peak`, afterwards: what was taken on top of what was in use, on a GPU of CUDA."""
+    """Yield a record whose `peak` is, afterwards, the CUDA memory in bytes taken on top of what was in use."""
     import torch
 
     memory = _Memory()

@@ -1,5 +1,7 @@
-"""Values of a comparison, the store of finished comparisons, and the latents of recent pictures. Importing this module
-needs no torch."""
+"""Values of a comparison, the store of finished comparisons, and the latents of recent pictures.
+
+Importing this module needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Model:
-    """A module with a VAE in it, and how it encodes and decodes. Used only while nothing else uses it."""
+    """A module with a VAE in it and its encode and decode functions.
+
+    Use it only while no other code uses the module.
+    """
 
     module: torch.nn.Module
     decode: Callable[[torch.Tensor], torch.Tensor]
@@ -51,13 +56,13 @@ class Model:
     """[1, 3, height, width] of -1 … 1 -> [1, channels, height / 8, width / 8], the same at each call."""
     device: torch.device
     wraps: bool = False
-    """Its convolutions are circular at present: the picture is to be tiled."""
+    """Its convolutions are circular at present: the picture can be tiled."""
     factor: int = 8
     """Pixels of the picture along one side of a pixel of the latent."""
     casts: bool = True
-    """A latent is handed to it in the VAE's dtype; else as the sampler has it."""
+    """A latent is converted to the VAE's dtype before decoding; else it keeps the sampler's."""
     better: torch.dtype | None = None
-    """What a VAE is decoded in anew where it gives NaN; None: it is not."""
+    """The dtype for a second decode after NaN; None: there is no second decode."""
 
 
 @dataclass(frozen=True)
@@ -65,22 +70,22 @@ class Candidate:
     """A VAE that is to decode."""
 
     vae: str
-    """The choice's word: a file's name, or that of the checkpoint's own."""
+    """The name of the choice: a file's name, or that of the checkpoint's own VAE."""
     weights: Callable[[], Tensors | None]
-    """Fitting the module; None: what is in it. Raises a VaeManagerError where that cannot be."""
+    """Returns weights that fit the module; None: those in it. Raises a VaeManagerError if there are none."""
 
 
 class Step(NamedTuple):
-    """How far a comparison is."""
+    """The progress of a comparison."""
 
     done: int
     total: int
     vae: str
-    """The one whose turn it is."""
+    """The VAE that is decoding."""
 
 
 class Encoder(NamedTuple):
-    """A picture that is to be encoded first, by the VAE in the model or `each` by itself."""
+    """A picture to encode first, by the VAE in the model or `each` by itself."""
 
     picture: Pixels
     each: bool
@@ -88,46 +93,46 @@ class Encoder(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """What one VAE made of the latent, or why it made nothing."""
+    """The picture that one VAE decoded, or the reason for its absence."""
 
     vae: str
     pixels: Pixels | None
     seconds: float
-    """Of the decode alone (and, where each VAE encodes itself, of the encoding)."""
+    """Of the decode alone, and of the encoding if each VAE encodes itself."""
     peak: int | None = None
-    """Bytes of the GPU's memory that the decode took on top; None on a CPU."""
+    """Bytes of GPU memory that the decode took on top of those in use; None on a CPU."""
     nan: bool = False
-    """It gave NaN in the precision that the host is set to."""
+    """The first decode gave NaN in the precision that the host is set to."""
     note: Message | None = None
     foreign: Message | None = None
-    """Said of Built-in where it is another checkpoint's than made the picture: no infotext can tell that."""
+    """The note for Built-in if the picture came from another checkpoint, which no infotext shows."""
     error: Message | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A picture with what is said of it."""
+    """A decoded picture with its metrics."""
 
     decoded: Decoded
     figures: Figures | None = None
-    """Against the reference; None for the reference itself, where there is no picture, and until they are known."""
+    """Against the reference; None for the reference itself, without a picture, and until they are measured."""
     findings: tuple[Message, ...] = ()
     infotext: str | None = None
-    """For a picture that is saved, in the host's form."""
+    """The text for a saved picture, in the host's form."""
 
 
 MOST = 6
-"""Comparisons that are remembered."""
+"""Comparisons that the store keeps."""
 MOST_BYTES = 256_000_000
-"""Of their pictures; five of 512 × 512 take 4 MB, five of 2048 × 2048 take 63."""
+"""Bytes of their pictures; five of 512 × 512 take 4 MB, five of 2048 × 2048 take 63."""
 
 
 class State(enum.Enum):
     WAITING = "waiting"
-    """For its turn: another comparison, or a picture that is being made."""
+    """Waiting for another comparison, or for a picture that is being generated."""
     RUNNING = "running"
     MEASURING = "measuring"
-    """All pictures are there, and not yet all figures."""
+    """All pictures are decoded, and some metrics are not measured yet."""
     DONE = "done"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -135,30 +140,29 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """One comparison as it stands at one moment."""
+    """The state of one comparison at one moment."""
 
     id: str
     title: str | Message
-    """Whose picture it is of."""
+    """The origin of the picture."""
     vaes: Sequence[str]
-    """The words of the choices, in the order in which they decode; the first is the reference unless there is an
-    original."""
+    """The names of the choices in decoding order; the first is the reference unless there is an original."""
     original: Pixels | None = None
-    """The picture that was encoded; None where a latent was kept."""
+    """The picture that was encoded; None if a latent was kept."""
     infotext: str | None = None
-    """Of the picture that was kept, with the VAE that decoded it then."""
+    """Of the kept picture, with the VAE that decoded it then."""
     note: Message | None = None
-    """What else made the picture that was shown."""
+    """Other processing that the shown picture went through."""
     state: State = State.WAITING
     step: Step | None = None
     results: tuple[Result, ...] = ()
-    """As they have come."""
+    """In the order of decoding."""
     error: Message | None = None
     waits_for: Message | None = None
     seconds: float | None = None
-    """From its turn to the last picture."""
+    """From the start of its turn to the last picture."""
     when: float = 0.0
-    """Seconds since 1970: it was asked for."""
+    """Time of the request, in seconds since 1970."""
 
     @property
     def ended(self) -> bool:
@@ -166,12 +170,12 @@ class Comparison:
 
     @property
     def reference(self) -> str | None:
-        """The VAE that the others are held against; None where they are held against the original."""
+        """The VAE that the others are compared with; None if the original is the reference."""
         return self.vaes[0] if self.original is None and self.vaes else None
 
     @property
     def lacks_reference(self) -> bool:
-        """It gave no picture, so that nothing can be measured."""
+        """True if the reference gave no picture, so that no metric can be measured."""
         result = self.of(self.reference) if self.reference is not None else None
         return result is not None and result.decoded.pixels is None
 
@@ -184,14 +188,14 @@ class Comparison:
         return next((result for result in self.results if result.decoded.vae == vae), None)
 
     def with_result(self, new: Result) -> Comparison:
-        """With `new` in the place of the result of the same VAE, or at the end."""
+        """Return a copy with `new` in the place of the result of the same VAE, or at the end."""
         others = [result for result in self.results if result.decoded.vae != new.decoded.vae]
         place = next((at for at, one in enumerate(self.results) if one.decoded.vae == new.decoded.vae), len(others))
         return replace(self, results=(*others[:place], new, *others[place:]))
 
 
 class Comparisons:
-    """By id. The longest untouched goes first; one that runs stays."""
+    """Comparisons by id. The longest untouched goes first; a running one stays."""
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._most_bytes = most, most_bytes
@@ -212,12 +216,12 @@ class Comparisons:
             return self._kept.get(id)
 
     def all(self) -> Sequence[Comparison]:
-        """The newest first."""
+        """Return the comparisons, newest first."""
         with self._lock:
             return tuple(reversed(self._kept.values()))
 
     def put(self, comparison: Comparison) -> None:
-        """Remember it as it stands now."""
+        """Store the current state of a comparison."""
         with self._lock:
             self._kept[comparison.id] = comparison
             ended = [one for one in self._kept.values() if one.ended and one.id != comparison.id]
@@ -230,22 +234,22 @@ class Comparisons:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Whose latents they are: of the model that was loaded when they were decoded, a refiner perhaps."""
+    """The checkpoint that was loaded when the latents were decoded, possibly a refiner."""
 
     file: str
     sha256: str | None
-    """As far as the host knows it then."""
+    """As far as the host knows it at that time."""
     family: str | None
 
 
 @dataclass(frozen=True, eq=False)
 class RecentPicture:
-    """One picture, before it was one."""
+    """One picture as its latent before decoding."""
 
     id: str
     latent: torch.Tensor | None
-    """[1, channels, height / 8, width / 8], on the CPU, in the dtype in which it came to the decoder; None where a
-    comparison could say nothing of the picture: see `why_not`."""
+    """[1, channels, height / 8, width / 8], on the CPU, in the dtype of the decoder's input; None if the picture cannot
+    be compared: see `why_not`."""
     size: tuple[int, int]
     """Width and height of the picture, in pixels."""
     when: float
@@ -253,19 +257,19 @@ class RecentPicture:
     tab: str
     """`txt2img` or `img2img`."""
     job: str
-    """The host's name for the generation; a batch has one for all its pictures."""
+    """The host's id of the generation, shared by all pictures of a batch."""
     number: int
-    """Of the picture in its generation, from 0."""
+    """Index of the picture in its generation, from 0."""
     infotext: str
-    """What the host wrote into the picture."""
+    """The text that the host wrote into the picture."""
     tiling: bool
     checkpoint: Checkpoint
     vae: str | None
     """The file of the VAE that decoded it; None: the checkpoint's own."""
     note: Message | None = None
-    """What else made the picture that was shown: a comparison shows it without that."""
+    """Other processing of the shown picture: a comparison shows it without that."""
     why_not: Message | None = None
-    """Why it cannot be compared; None: it can."""
+    """The reason that it cannot be compared; None: it can."""
 
     @property
     def nbytes(self) -> int:
@@ -273,10 +277,15 @@ class RecentPicture:
 
 
 class RecentLatents:
-    """The last pictures, the oldest going first. Safe to use from any thread."""
+    """The latents of the last pictures, the oldest going first. Safe to use from any thread."""
 
     def __init__(self, bound_count: Callable[[], int], bound_bytes: Callable[[], int]) -> None:
-        """The most pictures and the most bytes of latents; both are asked each time, and 0 of either keeps nothing."""
+        """Make an empty store.
+
+        Args:
+            bound_count: Returns the most pictures; called each time. 0 disables the store.
+            bound_bytes: Returns the most bytes of latents; called each time. 0 disables the store.
+        """
         self._bound_count, self._bound_bytes = bound_count, bound_bytes
         self._generations: tuple[Sequence[RecentPicture], ...] = ()
         self._lock = threading.Lock()
@@ -290,29 +299,29 @@ class RecentLatents:
         return sum(kept.nbytes for kept in self.all())
 
     def all(self) -> Sequence[RecentPicture]:
-        """The newest first; of one generation, in the order of its pictures."""
+        """Return the pictures, newest generation first; those of one generation in their order."""
         return [kept for generation in self._generations for kept in generation]
 
     def get(self, id: str) -> RecentPicture | None:
         return next((kept for kept in self.all() if kept.id == id), None)
 
     def of_infotext(self, infotext: str) -> RecentPicture | None:
-        """The newest picture that bears this text: which one a person looks at is known by it."""
+        """Return the newest picture with this text, which identifies the picture in view."""
         return next((kept for kept in self.all() if kept.infotext == infotext), None)
 
     def put(self, pictures: Iterable[RecentPicture]) -> None:
-        """Add the pictures of one generation, then drop what is too much."""
+        """Add the pictures of one generation, then drop those above the bounds."""
         with self._lock:
             self._generations = (list(pictures), *self._generations)
             self._shrink()
 
     def shrink(self) -> None:
-        """Drop what is too much by now: a bound may have become smaller."""
+        """Drop the pictures above the bounds, which may have become smaller."""
         with self._lock:
             self._shrink()
 
     def _shrink(self) -> None:
-        """The newest stay; of one generation, its last pictures."""
+        """Drop the oldest generations, and of one generation its first pictures."""
         count, left = (self._bound_count(), self._bound_bytes()) if self.wanted else (0, 0)
         generations = []
         for generation in self._generations:

@@ -1,13 +1,11 @@
 """Metrics of a comparison: differences of two pictures, LPIPS, and the findings in plain words.
 
-LPIPS, the distance of two pictures as people see it (Zhang et al. 2018), where all that it needs is here already.
+All pictures are uint8 arrays [height, width, 3] of one size. scikit-image, which every host has, computes the metrics.
+Colours are compared in CIELAB, in which equal distances look equally large.
 
-The package `lpips` brings weights of its own, 6 kB; those of the network below it, AlexNet, are torchvision's, 244 MB,
-which it would fetch: it is not asked before they are where torch keeps what it has fetched.
-
-How two pictures differ, in figures. All pictures are uint8 arrays [height, width, 3] of one size.
-
-scikit-image does the work; every host has it. Colours are compared in CIELAB, where equal distances look equally large.
+LPIPS is the perceptual distance of two pictures (Zhang et al. 2018). It is computed if all that it needs is installed.
+The package `lpips` contains weights of its own, 6 kB. Those of the network below it, AlexNet, are torchvision's, 244
+MB, and the package would download them, so it is used only if they are already in torch's cache.
 """
 
 from __future__ import annotations
@@ -54,16 +52,19 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 SMALLEST: Final = 64
-"""Pixels along one side of the pieces of pictures that people were asked about."""
+"""Pixels along one side of the picture patches in the LPIPS study."""
 WEIGHTS: Final = "alexnet-owt-*.pth"
 ERROR: Final = (
-    *(ImportError, AttributeError, RuntimeError),  # packages that do not go together
-    *(OSError, EOFError, UnpicklingError, TypeError, ValueError),  # a file that is not whole, or that a host refuses
+    *(ImportError, AttributeError, RuntimeError),  # packages of incompatible versions
+    *(OSError, EOFError, UnpicklingError, TypeError, ValueError),  # an incomplete file, or one that a host refuses
 )
 
 
 def distance(reference: Pixels, other: Pixels) -> float | None:
-    """0 for the same; some 0.1 is seen at a glance, 0.7 is another picture. None where it cannot be told here."""
+    """Return 0 for equal pictures; 0.1 is visible at a glance, 0.7 is another picture.
+
+    None if it cannot be computed here.
+    """
     if min(reference.shape[:2]) < SMALLEST or not _may_be_here():
         return None
     network = _network()
@@ -76,7 +77,7 @@ def distance(reference: Pixels, other: Pixels) -> float | None:
 
 
 def _may_be_here() -> bool:
-    """Told without importing anything but torch, which whoever has decoded has."""
+    """Return False if a package or the weights are missing, without importing more than torch."""
     if any(importlib.util.find_spec(package) is None for package in ("lpips", "torchvision")):
         return False
     return any(_fetched().glob(WEIGHTS))
@@ -90,7 +91,7 @@ def _fetched() -> Path:
 
 @functools.cache
 def _network() -> Any:
-    """Loaded once, 10 MB; None where these versions do not work together or want another file than the one here."""
+    """Load the network once, 10 MB; None if these versions are incompatible or expect another file of weights."""
     try:
         from torchvision.models import AlexNet_Weights
 
@@ -100,20 +101,20 @@ def _network() -> Any:
         import lpips
 
         return lpips.LPIPS(net="alex", verbose=False)
-    except ERROR as error:  # a figure less is no reason to fail
+    except ERROR as error:  # a missing metric is no reason to fail
         logger.warning("LPIPS is left out: %s: %s", type(error).__name__, error)
         return None
 
 
 def _tensor(pixels: Pixels) -> Any:
-    """[1, 3, height, width] of -1 … 1."""
+    """Return [1, 3, height, width] of -1 … 1."""
     import torch
 
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
 WINDOW: Final = 11
-"""Pixels along one side of what SSIM looks at together, with a Gaussian of 1.5 (Wang et al. 2004)."""
+"""Pixels along one side of the window of SSIM, with a Gaussian of 1.5 (Wang et al. 2004)."""
 SIDE: Final = 64
 """Pixels along one side of a tile in which pictures may differ: an eye, a few letters."""
 
@@ -129,11 +130,11 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Looks:
-    """What is measured of one picture alone, once."""
+    """The measurements of one picture alone, computed once."""
 
     pixels: Pixels
     grey: Floats
-    """Its luminance, 0 … 1."""
+    """The luminance, 0 … 1."""
     lightness: float
     """The mean of L*, 0 … 100."""
     green_red: float
@@ -150,36 +151,37 @@ class Looks:
 
 @dataclass(frozen=True)
 class Figures:
-    """How a picture differs from the reference."""
+    """The differences of a picture from the reference."""
 
     identical: bool
     ssim: float | None
-    """1 for the same structure; None where a side is shorter than `WINDOW`."""
+    """1 for equal structure; None if a side is shorter than `WINDOW`."""
     psnr: float | None
     """Decibels; None (infinite) for identical pictures."""
     lightness: float
     """Difference of the means of L*: positive is brighter."""
     green_red: float
-    """Of a*, apart from what more or less saturation does to it: positive is redder."""
+    """Difference of the means of a*, without the effect of the saturation: positive is redder."""
     blue_yellow: float
-    """Of b*, likewise: positive is yellower."""
+    """Difference of the means of b*, likewise: positive is yellower."""
     saturation: float
-    """Part by which the mean distance from grey is larger: 0.1 is a tenth more saturated."""
+    """Relative change of the mean distance from grey: 0.1 is a tenth more saturated."""
     contrast: float
-    """Part by which the deviation of L* is larger."""
+    """Relative change of the deviation of L*."""
     sharpness: float
-    """Part by which the variance of the Laplacian is larger."""
+    """Relative change of the variance of the Laplacian."""
     where: Box | None
-    """Where the two differ most; None where nowhere."""
+    """The part with the largest difference; None for equal pictures."""
     lpips: float | None = None
-    """0 for the same, the larger the less alike as people see it; None where that cannot be told on this machine."""
+    """0 for equal pictures, larger for perceptually less similar ones; None if it cannot be computed on this machine.
+    """
 
 
 class DifferenceMap(NamedTuple):
-    """Where two pictures differ, readable without colour."""
+    """A map of the differences of two pictures, readable without colour."""
 
     pixels: Pixels
-    """uint8, [height, width]: black where they do not differ."""
+    """uint8, [height, width]: black for equal pixels."""
     white: int
     """Levels of 255 that white stands for."""
 
@@ -204,7 +206,7 @@ def look(pixels: Pixels) -> Looks:
 
 
 def compare(reference: Looks, other: Looks) -> Figures:
-    """`other` against `reference`. Raises ValueError where their sizes differ."""
+    """Return the differences of `other` from `reference`. Raises ValueError if their sizes differ."""
     import numpy as np
 
     if reference.pixels.shape != other.pixels.shape:
@@ -228,7 +230,7 @@ def compare(reference: Looks, other: Looks) -> Figures:
 
 
 def _ssim(reference: Floats, other: Floats) -> float | None:
-    """Of the luminance, as it was published: an eye sees structure there."""
+    """Return the SSIM of the luminance, as published: the eye sees structure there."""
     from skimage.metrics import structural_similarity
 
     if min(reference.shape) < WINDOW:
@@ -241,7 +243,7 @@ def _ssim(reference: Floats, other: Floats) -> float | None:
 
 
 def psnr(reference: Pixels, other: Pixels) -> float:
-    """Decibels; infinite for identical pictures."""
+    """Return decibels; infinite for identical pictures."""
     import numpy as np
     from skimage.metrics import peak_signal_noise_ratio
 
@@ -251,12 +253,12 @@ def psnr(reference: Pixels, other: Pixels) -> float:
 
 
 def _more(reference: float, other: float, least: float) -> float:
-    """By which part `other` is more; a part of `least` where the reference has less of it (a plain or grey picture)."""
+    """Return the relative change, to at least `least` of the reference, which may be a plain or grey picture."""
     return (other - reference) / max(reference, least)
 
 
 def difference(pictures: Sequence[Pixels]) -> NDArray[np.int16]:
-    """[height, width]: how far apart, in levels of 255, the pictures are in the channel where that is most."""
+    """Return [height, width]: the largest distance of the pictures in any channel, in levels of 255."""
     import numpy as np
 
     stack = np.stack(pictures).astype(np.int16)
@@ -265,7 +267,7 @@ def difference(pictures: Sequence[Pixels]) -> NDArray[np.int16]:
 
 
 def difference_map(first: Pixels, second: Pixels) -> DifferenceMap:
-    """The larger the difference the brighter; what differs most is white, unless that is hardly anything."""
+    """Return a map that is brighter for larger differences; the largest is white, unless it is below 16 levels."""
     import numpy as np
 
     least_white = 16
@@ -275,9 +277,9 @@ def difference_map(first: Pixels, second: Pixels) -> DifferenceMap:
 
 
 def most_different(pictures: Sequence[Pixels], count: int, side: int = SIDE) -> tuple[Box, ...]:
-    """Up to `count` parts of some `side` × `side` pixels, the one in which the pictures differ most first.
+    """Return up to `count` parts of some `side` × `side` pixels, the most different first.
 
-    They do not overlap; none where the pictures are the same.
+    The parts do not overlap; the tuple is empty for equal pictures.
     """
     import numpy as np
 
@@ -297,19 +299,21 @@ def _within(box: Box, width: int, height: int) -> Box:
 
 
 BRIGHTER: Final = 1.0
-"""Of L*, averaged over the picture: about the smallest difference of lightness that is seen side by side."""
+"""Of L*, averaged over the picture: about the smallest difference of lightness that is visible side by side."""
 TINTED: Final = 1.0
 """Of a* or b*, averaged: a tint of the whole picture."""
 SATURATED: Final = 0.04
 CONTRAST: Final = 0.04
-"""Parts of the reference's saturation and contrast."""
+"""Relative changes of the reference's saturation and contrast."""
 SHARPER: Final = 0.15
-"""Part of the reference's variance of the Laplacian. It goes with the square of the contrast, so that belongs to what
-is no detail: see `detail`."""
+"""Relative change of the reference's variance of the Laplacian.
+
+It grows with the square of the contrast, and that part is no detail: see `detail`.
+"""
 OTHER: Final = 20.0
-"""Decibels below which two pictures are no longer the same one: another latent space, or a broken VAE."""
+"""Decibels below which two pictures count as different pictures: another latent space, or a broken VAE."""
 NEARLY: Final = 45.0
-"""Decibels above which two pictures are told apart only by measuring."""
+"""Decibels above which two pictures differ only by measurement, not visibly."""
 
 
 class Wrong(enum.Enum):
@@ -321,7 +325,7 @@ class Wrong(enum.Enum):
 
 
 def in_words(figures: Figures, wrong: Wrong = Wrong.OTHER) -> tuple[Message, ...]:
-    """What is seen, most striking first; always something. To be joined by commas."""
+    """Return the visible differences, most striking first, for joining by commas; never empty."""
     if figures.identical:
         return (msg("the same picture, bit for bit"),)
     if is_other(figures):
@@ -340,14 +344,14 @@ def in_words(figures: Figures, wrong: Wrong = Wrong.OTHER) -> tuple[Message, ...
 
 
 def of_reference(wrong: Wrong) -> tuple[Message, ...]:
-    """Return the words for the reference itself; none if it fits."""
+    """Return the words for the reference itself; an empty tuple if it fits."""
     if wrong is Wrong.REFERENCE:
         return (msg("made for other latents, or broken"),)
     return ()
 
 
 def is_other(figures: Figures) -> bool:
-    """The two are no longer the same picture."""
+    """Return True if the two are different pictures."""
     return figures.psnr is not None and figures.psnr < OTHER
 
 
@@ -360,7 +364,7 @@ def _another(wrong: Wrong) -> Message:
 
 
 def detail(figures: Figures) -> float:
-    """By which part it is sharper, apart from what more contrast alone would have done."""
+    """Return the relative change of sharpness without the part that the contrast alone explains."""
     return (1 + figures.sharpness) / (1 + figures.contrast) ** 2 - 1 if figures.contrast > -1 else 0.0
 
 

@@ -1,8 +1,9 @@
-"""AutoencoderKL, the VAE of Stable Diffusion, on plain torch: for a file's weights where no WebUI brings a model.
+"""AutoencoderKL, the VAE of Stable Diffusion, in plain torch, for a file's weights if no WebUI provides a model.
 
 Tensors are named as in the `ldm` layout, so a state dict of `AutoencoderKL(SD1)` has the keys and shapes of an SD 1.x
-VAE file. Pictures are float `[n, 3, height, width]` in -1 … 1; latents are `[n, z_channels, height / f, width / f]`,
-not scaled to a deviation of one, where `f` is `Config.factor`. Imports torch: only what needs a network imports this.
+VAE file. Pictures are float `[n, 3, height, width]` in -1 … 1. Latents are `[n, z_channels, height / f, width / f]`,
+not scaled to a deviation of one, with `f` = `Config.factor`. This module imports torch: only code that needs a network
+imports it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ LOGVAR_RANGE: Final = (-30.0, 20.0)
 
 @dataclass(frozen=True)
 class Config:
-    """The shape of the network, in the words of ldm's `ddconfig`; the defaults are those of SD 1.x."""
+    """The shape of the network, with the names of ldm's `ddconfig`; the defaults are those of SD 1.x."""
 
     ch: int = 128
     """Channels at full resolution."""
@@ -41,7 +42,7 @@ class Config:
     """Groups of each GroupNorm; ldm always has 32. Every level's channels must be a multiple of it."""
 
     quant: bool = True
-    """A 1x1 convolution behind the encoder and one before the decoder, which later families (FLUX) have not."""
+    """A 1x1 convolution behind the encoder and one before the decoder, which later families (FLUX) lack."""
 
     def __post_init__(self) -> None:
         if odd := [width for width in self.widths if width % self.groups]:
@@ -54,7 +55,7 @@ class Config:
 
     @property
     def factor(self) -> int:
-        """How many pixels along one side of the picture make one latent pixel."""
+        """The number of pixels along one side of the picture for one latent pixel."""
         return 1 << (len(self.ch_mult) - 1)
 
 
@@ -191,10 +192,10 @@ class Decoder(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         widths = config.widths
-        steps = list(pairwise((*widths, widths[-1])))  # level -> (its own width, the width that comes from below)
+        steps = list(pairwise((*widths, widths[-1])))  # level -> (its own width, the width of the level below)
         self.conv_in = _conv3(config.z_channels, widths[-1])
         self.mid = Middle(widths[-1], config.groups)
-        # Numbered by resolution like the encoder's levels, hence walked backwards
+        # Numbered by resolution like the encoder's levels, so the loop runs backwards
         self.up = nn.ModuleList(
             UpLevel(below, own, config, last=level == 0) for level, (own, below) in enumerate(steps)
         )
@@ -211,7 +212,7 @@ class Decoder(nn.Module):
 
 @dataclass(frozen=True)
 class Posterior:
-    """What the encoder says of a picture: a normal distribution for each number of its latent."""
+    """The encoder's result for a picture: a normal distribution for each number of its latent."""
 
     mean: Tensor
     """`[n, z_channels, h / f, w / f]`"""
@@ -224,16 +225,16 @@ class Posterior:
         return torch.exp(0.5 * self.logvar)
 
     def mode(self) -> Tensor:
-        """The likeliest latent, the same at each call."""
+        """Return the likeliest latent, the same at each call."""
         return self.mean
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """A latent drawn at random, as the WebUI's image-to-image does."""
+        """Return a latent drawn at random, as the WebUI's image-to-image does."""
         noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype).to(self.mean.device)
         return self.mean + self.std * noise
 
     def kl(self) -> Tensor:
-        """The divergence from the standard normal, `[n]`, in nats summed over a picture's latent."""
+        """Return the divergence from the standard normal, `[n]`, in nats summed over a picture's latent."""
         each = 0.5 * (self.mean.square() + self.logvar.exp() - 1.0 - self.logvar)
         return each.sum(dim=(1, 2, 3))
 
@@ -251,21 +252,21 @@ class AutoencoderKL(nn.Module):
         self.post_quant_conv = nn.Conv2d(latent, latent, 1) if config.quant else nn.Identity()
 
     def posterior(self, picture: Tensor) -> Posterior:
-        """`[n, 3, h, w]` in -1 … 1, height and width multiples of `Config.factor`."""
+        """Encode `[n, 3, h, w]` in -1 … 1, height and width multiples of `Config.factor`."""
         mean, logvar = self.quant_conv(self.encoder(picture)).chunk(2, dim=1)
         return Posterior(mean, logvar.clamp(*LOGVAR_RANGE))
 
     def encode(self, picture: Tensor) -> Tensor:
-        """`[n, 3, h, w]` in -1 … 1 to the mean latent `[n, z_channels, h / f, w / f]`."""
+        """Encode `[n, 3, h, w]` in -1 … 1 to the mean latent `[n, z_channels, h / f, w / f]`."""
         return self.posterior(picture).mode()
 
     def decode_raw(self, latent: Tensor) -> Tensor:
-        """`[n, z_channels, h / f, w / f]` to `[n, 3, h, w]`, about -1 … 1 but not clamped: what training needs."""
+        """Decode `[n, z_channels, h / f, w / f]` to `[n, 3, h, w]`, about -1 … 1 but not clamped, for training."""
         out: Tensor = self.decoder(self.post_quant_conv(latent))
         return out
 
     def decode(self, latent: Tensor) -> Tensor:
-        """`[n, z_channels, h / f, w / f]` to pictures `[n, 3, h, w]` in -1 … 1."""
+        """Decode `[n, z_channels, h / f, w / f]` to pictures `[n, 3, h, w]` in -1 … 1."""
         return self.decode_raw(latent).clamp(-1.0, 1.0)
 
     def forward(self, picture: Tensor) -> Tensor:

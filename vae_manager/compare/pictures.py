@@ -1,9 +1,8 @@
 """Picture files of a comparison: reading, infotext, and the contact sheet.
 
-Reading a picture that somebody else has made: three formats, and bounds before anything is decoded.
-
-Pillow opens some forty formats, and hands one of them (EPS) to another program; a small file can ask for any amount of
-memory. So the format comes from a list, the size from the header, and what Pillow raises becomes one sentence.
+Pictures from other people are read in three formats, within bounds that are checked before decoding. Pillow opens some
+forty formats, and hands one of them (EPS) to another program; a small file can ask for any amount of memory. So the
+format comes from a list, the size from the header, and every error of Pillow becomes one sentence.
 """
 
 from __future__ import annotations
@@ -39,20 +38,20 @@ __all__ = [
 
 
 _FIELD: Final = re.compile(r'\s*([\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
-"""As the WebUI reads it (infotext_utils.py:23)."""
+"""The WebUI's pattern (infotext_utils.py:23)."""
 _HASH, _NAME, _DECODER = "VAE hash", "VAE", "VAE Decoder"
 _MODULE: Final = re.compile(r"Module \d+")
 _BEFORE_VAE: Final = (
     *("Steps", "Sampler", "Schedule type", "CFG scale", "Image CFG scale", "Seed", "Face restoration", "Size"),
     *("Model hash", "Model", "FP8 weight", "Cache FP16 weight for LoRA"),
 )
-"""What stands before them where it stands there (processing.py:744)."""
+"""Fields that precede those of the VAE (processing.py:744)."""
 
 
 def with_vae(infotext: str, name: str | None, short_hash: str | None) -> str:
-    """`infotext` of a picture that the VAE of this file name and hash decoded; None: is not told.
+    """Return `infotext` with the VAE of this file name and hash as the decoder; None: the field is left out.
 
-    What is no infotext stays as it is.
+    A text that is no infotext stays unchanged.
     """
     head, newline, line = infotext.rpartition("\n")
     fields = [(key, value) for key, value in _fields(line) if key not in (_HASH, _NAME, _DECODER)]
@@ -67,9 +66,9 @@ def with_vae(infotext: str, name: str | None, short_hash: str | None) -> str:
 
 
 def with_modules(infotext: str, vaes: Collection[str], name: str | None, short_hash: str | None) -> str:
-    """The same in Forge's form: `Module 1: …, Module 2: …`, VAEs and text encoders in one, without suffixes.
+    """Return the same in Forge's form: `Module 1: …, Module 2: …`, VAEs and text encoders in one, without suffixes.
 
-    `vaes` are the names that stand there for VAEs. The VAE comes first, as Forge lists it, and its hash last.
+    `vaes` are the names of modules that are VAEs. The VAE comes first, as Forge lists it, and its hash last.
     """
     head, newline, line = infotext.rpartition("\n")
     fields = _fields(line)
@@ -85,7 +84,7 @@ def with_modules(infotext: str, vaes: Collection[str], name: str | None, short_h
 
 
 def _fields(line: str) -> list[tuple[str, str | None]]:
-    """Name and value, as it is written, of each part; of one without a colon, no value."""
+    """Return name and value, as written, of each part; None as the value of a part without a colon."""
     fields: list[tuple[str, str | None]] = []
     at = 0
     while at < len(line):
@@ -111,10 +110,10 @@ MAX_FILE_BYTES: Final = 256 * 2**20
 
 
 def read_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_FILE_BYTES) -> Pixels:
-    """The pixels of a PNG, JPEG or WEBP, in colour and upright: [height, width, 3] of 8 bits.
+    """Return the pixels of a PNG, JPEG or WEBP, in colour and upright: [height, width, 3] of 8 bits.
 
-    Raises IntegrityError for anything else, for what is too large, and for a damaged file; OSError for a path that
-    cannot be read.
+    Raises IntegrityError for another format, for a picture that is too large, and for a damaged file; OSError for a
+    path that cannot be read.
     """
     import numpy as np
     from PIL import Image
@@ -131,7 +130,7 @@ def read_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS, max_byte
                 return np.asarray(_in_eight_bits(_upright(image)).convert("RGB"))
     except Image.DecompressionBombError as error:
         raise _too_large(max_pixels) from error
-    except Exception as error:  # Pillow raises all kinds of errors over a damaged file
+    except Exception as error:  # Pillow raises many classes of errors for a damaged file
         raise IntegrityError(
             msg("The picture is no PNG, JPEG or WEBP, or it is damaged. Save it as a PNG and try again.")
         ) from error
@@ -145,7 +144,7 @@ def _too_large(max_pixels: int) -> IntegrityError:
 
 
 def _in_eight_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits by its upper 8, as Pillow takes colour of 16 bits; its own conversion makes nearly all white."""
+    """Take the upper 8 of 16 bits of grey, as Pillow does for colour; its own conversion makes nearly all white."""
     import numpy as np
     from PIL import Image as images
 
@@ -158,7 +157,7 @@ def _upright(image: Image.Image) -> Image.Image:
     """Rotate as EXIF specifies; a picture with unreadable EXIF stays as it is."""
     from PIL import ImageOps
 
-    image.load()  # a damaged picture is not to be taken for damaged EXIF
+    image.load()  # a damaged picture must not be reported as damaged EXIF
     try:
         return ImageOps.exif_transpose(image) or image
     except Exception:  # noqa: BLE001 - any, over damaged EXIF
@@ -173,7 +172,7 @@ FONTS: Final = (
     *("NotoSansCJK-Regular.ttc", "msyh.ttc", "PingFang.ttc", "Hiragino Sans GB.ttc", "wqy-microhei.ttc"),
     *("DejaVuSans.ttf", "segoeui.ttf", "Arial.ttf", "Helvetica.ttc"),
 )
-"""By the names of their files; Pillow looks where the system keeps them."""
+"""Font files by name; Pillow searches the system's font folders."""
 PAPER, INK, FAINT = (250, 250, 250), (20, 20, 20), (90, 90, 90)
 
 
@@ -182,15 +181,15 @@ class Labelled(NamedTuple):
 
     name: str
     pixels: Pixels | None
-    """None: there is none, and the lines say why."""
+    """None: there is no picture, and the lines give the reason."""
     lines: Sequence[str]
-    """Below it: figures and words."""
+    """The text below it: figures and words."""
 
 
 def png(pixels: Pixels, infotext: str | None = None) -> bytes:
-    """A PNG of exactly these pixels (colour, or grey [height, width]); the text goes where the WebUI writes it.
+    """Return a PNG of exactly these pixels (colour, or grey [height, width]) with the text in the WebUI's field.
 
-    Packed lightly: the browser is on the same machine, mostly, and waits.
+    Compression is light: the browser is usually on the same machine, and waits.
     """
     from PIL import Image
 
@@ -198,9 +197,9 @@ def png(pixels: Pixels, infotext: str | None = None) -> bytes:
 
 
 def sheet(title: str, pictures: Sequence[Labelled], *, infotext: str | None = None, font: str | None = None) -> bytes:
-    """All of `pictures` in their own size, in rows, with names and lines; a PNG.
+    """Return a PNG with all of `pictures` in their own size, in rows, with names and lines.
 
-    `font` is the file of one that is to be taken, where it can be read.
+    `font` is the file of the preferred font, if it can be read.
     """
     from PIL import Image, ImageDraw
 
@@ -256,7 +255,7 @@ def _written(image: Image.Image, infotext: str | None) -> bytes:
 
 
 def _wrapped(lines: Sequence[str], letters: Any, width: int) -> list[str]:
-    """Lines that are no wider than the picture, broken at spaces."""
+    """Return lines that are no wider than the picture, broken at spaces."""
     wrapped: list[str] = []
     for text in lines:
         rest = ""
@@ -272,7 +271,7 @@ def _wrapped(lines: Sequence[str], letters: Any, width: int) -> list[str]:
 
 
 def _font(size: int, wanted: str | None) -> Any:
-    """One that knows Chinese too, where there is one; at worst Pillow's own."""
+    """Return a font that supports Chinese if there is one; at worst Pillow's own."""
     from PIL import ImageFont
 
     for file in (*([wanted] if wanted else []), *FONTS):
@@ -284,7 +283,7 @@ def _font(size: int, wanted: str | None) -> Any:
 
 
 def _known(text: str, letters: Any) -> str:
-    """Pillow's own font raises at what is not Latin."""
+    """Return `text` without the characters at which Pillow's own font raises: all but Latin-1."""
     from PIL import ImageFont
 
     return text.encode("latin-1", "replace").decode("latin-1") if type(letters) is ImageFont.ImageFont else text

@@ -1,4 +1,4 @@
-"""A file's VAE as a model of its own, where there is no WebUI. Needs torch."""
+"""A file's VAE as a model of its own, without a WebUI. Needs torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["config_of", "model_of"]
 def model_of(path: Path, device: torch.device) -> Model:
     """Return the VAE of `path`, a file of any known layout, in 32 bits on `device`.
 
-    Raises RefusedError if it is no VAE whose network is known, IntegrityError, NotFoundError and DiskError.
+    Raises RefusedError if it is no VAE with a known network, IntegrityError, NotFoundError and DiskError.
     """
     tensors = read_vae(path)
     config = config_of({name: tuple(tensor.shape) for name, tensor in tensors.items()})
@@ -32,9 +32,9 @@ def model_of(path: Path, device: torch.device) -> Model:
 
 
 def config_of(shapes: Shapes) -> Config | None:
-    """The network that has tensors of these names and shapes; None where no network of this kind has exactly them.
+    """Return the network with tensors of exactly these names and shapes; None if there is none of this kind.
 
-    The number of groups cannot be told from shapes: it is ldm's 32.
+    Shapes do not show the number of groups: it is ldm's 32.
     """
     found = architecture_of(shapes)
     if found is None or dict(shapes_of(found)) != {name: tuple(shape) for name, shape in shapes.items()}:

@@ -1,12 +1,11 @@
 """Addresses that a person types, and the API keys of the sites.
 
-What a typed address means as an order: no hash is known, so what comes of it is inspected and told as not proven,
-unless the hub or site itself publishes one.
+A typed address becomes a download request without a known hash. Its file is inspected and marked as unverified, unless
+the hub or site itself publishes a hash.
 
-API keys of sites that ask for one, in `keys.json`: {"civitai.com": "…"}, readable by its owner alone.
-
-Not among the WebUI's settings: those are shown to everybody who opens the page, and written into reports. A key goes
-from here into the network's hands and nowhere else; a page is told only whether there is one.
+API keys of sites that require one are in `keys.json`: {"civitai.com": "…"}, readable by its owner alone. They are not
+among the WebUI's settings: those are visible to every user of the page, and appear in reports. A key goes only to the
+network code; the page shows only that there is one.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 NetworkFor = Callable[[tuple[Source, ...]], "Network"]
-"""How the network is used for these sources."""
+"""Returns the network settings for these sources."""
 
 
 def typed(text: str, folder: Path, network: NetworkFor, *, remote_users: bool) -> DownloadRequest:
@@ -50,7 +49,7 @@ def typed(text: str, folder: Path, network: NetworkFor, *, remote_users: bool) -
 
 
 def check(source: Source, *, remote_users: bool) -> None:
-    """Raises RefusedError for a file of this machine, where people elsewhere could ask for it."""
+    """Raise RefusedError for a file of this machine if people elsewhere could request it."""
     if remote_users and isinstance(source, LocalSource):
         raise RefusedError(
             msg("This WebUI can be reached from other machines, so the page reads no files of this one by their path.")
@@ -58,25 +57,27 @@ def check(source: Source, *, remote_users: bool) -> None:
 
 
 def must_be_public(sources: tuple[Source, ...], *, remote_users: bool) -> bool:
-    """Whether no address of a private network may be asked, and no storage that this machine is signed in to: for what
-    anybody may have typed. A hub is at the endpoint that the owner has set."""
+    """Return True if private addresses, and storages that this machine is signed in to, must be refused.
+
+    This applies to addresses that any person may have typed. A hub is at the endpoint that the owner has set.
+    """
     return remote_users and not all(isinstance(source, HubSource) for source in sources)
 
 
 CIVITAI: Final = "civitai.com"
 _KEY: Final = re.compile(r"[\x21-\x7e]{8,200}")
-"""What can stand in a header."""
+"""The characters that a header can hold."""
 
 
 class Keys:
-    """By host."""
+    """API keys by host."""
 
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, pairs_of, is_private=True)
         self._lock = threading.Lock()
 
     def all(self) -> Mapping[str, str]:
-        """Every key; empty where the file is missing or makes no sense."""
+        """Return every key; empty if the file is missing or invalid."""
         return dict(self._file.items(_key))
 
     def __contains__(self, host: str) -> bool:

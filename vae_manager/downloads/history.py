@@ -1,8 +1,8 @@
-"""What was fetched: one line of JSON for each download that has ended, in `history.jsonl`.
+"""History of downloads: one line of JSON for each download that has ended, in `history.jsonl`.
 
-Lines are only ever added, each in one write, so that several processes share the file and a `kill -9` costs the line
-that was being written and no other. A file that has grown too long becomes `history.old.jsonl`, in place of the one
-before it: both together are the history. Nothing secret is in it: of an address, no query and no user.
+Lines are only ever added, each in one write, so that several processes share the file and a `kill -9` costs only the
+line that was being written. A file that has grown too long becomes `history.old.jsonl`, in place of the one before it:
+both together are the history. It contains no secrets: of an address, no query and no user.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SECRET_PART: Final = re.compile(r"(https?://)(?:[^/\s@?#]*@)?([^\s?#]*)(?:[?#]\
 
 
 class Ending(Enum):
-    """How a download ended."""
+    """The outcome of a download."""
 
     DELIVERED = "delivered"
     ALREADY_THERE = "already there"
@@ -51,18 +51,18 @@ class Past:
     file_name: str
     folder: str
     sources: tuple[str, ...]
-    """Where it was asked for, without queries."""
+    """The requested sources, without queries."""
     ending: Ending
     size: int | None = None
     sha256: str | None = None
     proven: bool = False
     """The bytes are those of a published SHA-256."""
     seconds: float = 0.0
-    """How long it ran, pauses left out."""
+    """Duration without pauses."""
     fetched: int = 0
     """Bytes that came over the network in that time."""
     problem: Message | None = None
-    """Why it failed; or, of what was delivered, what is wrong with it."""
+    """The reason of a failure, or the problem of a downloaded file."""
 
     @property
     def speed(self) -> float | None:
@@ -71,7 +71,10 @@ class Past:
 
 
 class History:
-    """Newest first, whoever wrote it. What cannot be read or written is left out: a history never stops a download."""
+    """Ended downloads of all processes, newest first.
+
+    Unreadable and unwritable entries are left out: a history never stops a download.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, _pasts, parse=bytes)
@@ -90,7 +93,7 @@ class History:
             self._is_read = False
 
     def entries(self) -> tuple[Past, ...]:
-        """All that is known, newest first. Looks at the files again only when they have changed."""
+        """Return all entries, newest first. The files are read again only when they have changed."""
         with self._lock:
             if not self._is_read or self._file.has_changed or self._old.has_changed:
                 found = [*self._old.items(_as_it_is), *self._file.items(_as_it_is)]
@@ -115,13 +118,15 @@ def now() -> float:
 
 
 def without_secrets(text: str) -> str:
-    """`text` with every address in it cut down to host and path."""
+    """Return `text` with every address in it cut down to host and path."""
     return _SECRET_PART.sub(r"\1\2", text)
 
 
 def _pasts(data: bytes) -> list[Past | None]:
-    """Read a record for each line; None for an unreadable line, which stays in the file. Raises `ValueError` if no line
-    can be read."""
+    """Return a record for each line; None for an unreadable line, which stays in the file.
+
+    Raises `ValueError` if no line can be read.
+    """
     pasts = [_from_line(line) for line in data.splitlines() if line.strip()]
     if pasts and not any(pasts):
         raise ValueError("no history")
@@ -146,7 +151,7 @@ def _to_data(past: Past) -> dict[str, Any]:
 
 
 def _from_line(line: bytes) -> Past | None:
-    """None for what is no entry: a torn line, or one by a later version that means something else."""
+    """Return None for an invalid entry: a torn line, or one by a later version with another meaning."""
     try:
         data = parse_json(line)
         problem = data["problem"]

@@ -1,11 +1,11 @@
 """Queue of downloads, kept across restarts.
 
-The orders in the queue, in `queue.json`: what had not begun when a process ended has left no other trace.
+The requests in the queue are stored in `queue.json`, since a request that had not begun when a process ended leaves no
+other trace. A record is a line: a request that was queued, or the digest of one that is settled. Lines are added, so
+that a queue of thousands is written once and not thousands of times; when most lines are outdated, the file is
+rewritten.
 
-A record is a line: an order that was queued, or the digest of one that is settled. Lines are added, so that a queue of
-thousands is written once and not thousands of times; when most lines are out of date the file is written anew.
-
-Only a hint. It is read once, by the next process, and offered to the person; nothing starts by itself.
+The file is only a hint. The next process reads it once and offers it to the person; no download starts by itself.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OUTDATED_LINES: Final = 64
-"""So many, and as many as there are orders, before the file is written anew."""
+"""Number of outdated lines, besides one for each request, before the file is rewritten."""
 
 
 @dataclass(frozen=True)
 class _Settled:
-    """The record of an order that has come to its end."""
+    """The record of a request that has ended."""
 
     digest: str
 
 
 class Pending:
-    """Orders of this process, and those that an earlier one left. All methods may be called from any thread."""
+    """Requests of this process, and those that an earlier one left. All methods may be called from any thread."""
 
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, list_of, parse=_records)
@@ -57,18 +57,19 @@ class Pending:
         self._earlier: dict[str, DownloadRequest] | None = None
         self._live: dict[str, DownloadRequest] = {}
         self._asked: Counter[str] = Counter()
-        """How often each live order was queued and is not settled: one that is stopping may be followed by another."""
+        """The number of queued and unsettled requests of each digest: one that is stopping may be followed by
+        another."""
         self._lines = 0
         self._is_ours = False
         """The file was written by this process: lines can be added to it."""
 
     def earlier(self) -> tuple[DownloadRequest, ...]:
-        """What an earlier process had in its queue and nobody has dealt with; what is there by now needs nobody."""
+        """Return the unsettled requests of an earlier process, without those whose file is there by now."""
         with self._lock:
             return tuple(order for order in self._recalled().values() if not _is_there(order))
 
     def add(self, order: DownloadRequest) -> None:
-        """Note an order that has been queued."""
+        """Record a request that has been queued."""
         if not _can_be_noted(order):
             return
         digest = _digest(order)
@@ -80,7 +81,7 @@ class Pending:
                 self._write(lambda: self._append(_data(order)))
 
     def settle(self, order: DownloadRequest) -> None:
-        """Note that an order has come to its end, or that somebody has decided on it."""
+        """Record that a request has ended, or that a person has decided on it."""
         digest = _digest(order)
         with self._lock:
             if digest in self._live:
@@ -122,7 +123,7 @@ class Pending:
 
 
 def _can_be_noted(order: DownloadRequest) -> bool:
-    """An address with a query may hold what opens a door: it is not written down."""
+    """Return False for an address with a query: it may hold a secret, which must not be stored."""
     return not any(isinstance(source, HttpsSource) and "?" in source.url for source in order.sources)
 
 
@@ -149,7 +150,7 @@ def _data(order: DownloadRequest) -> dict[str, Any]:
 
 
 def _records(data: bytes) -> list[Any]:
-    """The records of a file: a line each, or one list, as earlier versions wrote it. Raises `ValueError`."""
+    """Return the records of a file: a line each, or one list, as earlier versions wrote it. Raises `ValueError`."""
     try:
         return list(list_of(parse_json(data)))
     except ValueError as error:
@@ -161,7 +162,7 @@ def _records(data: bytes) -> list[Any]:
         try:
             found.append(parse_json(line))
         except ValueError:
-            found.append(None)  # it counts as damaged
+            found.append(None)  # counted as damaged
     if not any(isinstance(record, dict) for record in found):
         raise ValueError("no queue")
     return found
@@ -188,21 +189,21 @@ logger = logging.getLogger(__name__)
 
 Then = Callable[["DownloadResult"], None]
 Explain = Callable[[Path], Message | None]
-"""Returns why a file cannot be used as it is."""
+"""Returns why a file cannot be used unchanged."""
 
 
 @dataclass(frozen=True)
 class DownloadItem:
-    """A file that somebody asks for."""
+    """A requested file."""
 
     order: DownloadRequest
     name: str
-    """How people know it: the name of a VAE, or of its file."""
+    """The name for people: that of a VAE, or of its file."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """A download of the queue as it stood at one moment."""
+    """The state of a download in the queue at one moment."""
 
     wanted: DownloadItem
     job: JobView
@@ -210,7 +211,7 @@ class Download:
 
 @dataclass(frozen=True)
 class UnfinishedDownload:
-    """A download that was cut off, by this process or an earlier one, and can go on."""
+    """A download that was interrupted, by this process or an earlier one, and can be resumed."""
 
     order: DownloadRequest
     done: int
@@ -222,9 +223,9 @@ class UnfinishedDownload:
 
 
 def key_of(order: DownloadRequest) -> str:
-    """The same for the same bytes into the same folder, by whatever name they are asked for.
+    """Return the same key for the same bytes into the same folder, under any name.
 
-    A digest, since pages get to see it: neither the folder nor an address is in it.
+    The key is a digest, since pages get it: it contains neither the folder nor an address.
     """
     what = order.sha256 or "\n".join([order.file_name, *map(str, order.sources)])
     # A folder's name need not be UTF-8.
@@ -232,7 +233,10 @@ def key_of(order: DownloadRequest) -> str:
 
 
 class Downloads:
-    """One at a time, since each uses many connections by itself. All methods may be called from any thread."""
+    """The queue of downloads, one at a time, since each uses many connections by itself.
+
+    All methods may be called from any thread.
+    """
 
     def __init__(self, history: History, pending: Pending, hashes: Callable[[], HashStore], explain: Explain) -> None:
         self._jobs = JobQueue("downloads")
@@ -244,10 +248,10 @@ class Downloads:
         self._lock = threading.Lock()
 
     def get(self, wanted: DownloadItem, network: Callable[[], Network], then: Then | None = None) -> str:
-        """Fetch in the background; returns the job's key. `then` runs in the same job once the file is there.
+        """Download in the background; return the job's key. `then` runs in the same job once the file is there.
 
-        The same file asked for twice is one download, and what is to follow for each of the two follows. `network` is
-        asked at each try, so that a setting changed in between counts.
+        Two requests of the same file are one download, and the `then` of each is called. `network` is called at each
+        attempt, so that a changed setting applies.
         """
         key = key_of(wanted.order)
         with self._lock:
@@ -269,8 +273,7 @@ class Downloads:
         return after
 
     def left_over(self, folder: Path) -> tuple[UnfinishedDownload, ...]:
-        """Downloads into `folder` that this process or an earlier one did not bring to an end, and that are in no
-        queue now."""
+        """Return the unfinished downloads into `folder` that are not in the queue."""
         from ..transfer import unfinished
 
         busy = [one.wanted.order for one in self.views() if not one.job.state.ended]
@@ -286,26 +289,26 @@ class Downloads:
         )
 
     def discard(self, left: UnfinishedDownload) -> None:
-        """Throw away what was left over, unless somebody is writing it."""
+        """Discard an unfinished download, unless a process is writing it."""
         _discard(left.order)
         self._pending.settle(left.order)
 
     def views(self) -> tuple[Download, ...]:
-        """The queue in its order, with what has lately ended."""
+        """Return the queue in its order, with the lately ended downloads."""
         with self._lock:
             views = self._jobs.views()
             self._fetches = {view.key: self._fetches[view.key] for view in views if view.key in self._fetches}
             return tuple(Download(self._fetches[view.key].wanted, view) for view in views if view.key in self._fetches)
 
     def pause(self, key: str) -> None:
-        """Stop for now: what has arrived and the place in the queue are kept, and the next one runs."""
+        """Pause: the arrived bytes and the place in the queue are kept, and the next one runs."""
         self._jobs.pause(key)
 
     def resume(self, key: str) -> None:
         self._jobs.resume(key)
 
     def cancel(self, key: str) -> None:
-        """Stop for good; what has arrived is thrown away once it has really stopped."""
+        """Stop for good; the arrived bytes are discarded once it has really stopped."""
         self._jobs.stop(key)
 
     def retry(self, key: str) -> None:
@@ -325,7 +328,7 @@ class Downloads:
 
 
 class _Fetch:
-    """One download from its first try to its end: what it does, what it took, and what is written of it."""
+    """One download from its first attempt to its end, with its effects, its costs and its history entry."""
 
     def __init__(
         self,
@@ -381,17 +384,17 @@ class _Fetch:
         return delivery
 
     def after(self, state: JobState, error: Message | None) -> None:
-        """The download has ended: throw away what nobody wants, and write down how it was."""
+        """Discard unwanted bytes of the ended download, and write its history entry."""
         if state is JobState.STOPPED and self._delivery is None:
             kept = _discard(self.wanted.order)
             if not kept and not self._seconds:
-                return  # it had not begun, so there is nothing to tell
+                return  # it had not begun, so there is no entry
         self._history.add(self._past(state, error))
-        self._seconds, self._fetched = 0.0, 0  # to try again is another attempt
+        self._seconds, self._fetched = 0.0, 0  # a retry is another attempt
 
     def _past(self, state: JobState, error: Message | None) -> Past:
         order, delivery = self.wanted.order, self._delivery
-        if delivery is not None:  # what went wrong after it was there does not take it away
+        if delivery is not None:  # a later failure does not remove the file
             ending = Ending.ALREADY_THERE if delivery.already_there else Ending.DELIVERED
         else:
             ending = Ending.CANCELLED if state is JobState.STOPPED else Ending.FAILED
@@ -412,12 +415,12 @@ class _Fetch:
 
 
 def _delivered_from(delivery: DownloadResult | None) -> tuple[Source, ...]:
-    """Return the source that gave the bytes, of the several that a download may have been asked from."""
+    """Return the source that sent the bytes, of the several in the request."""
     return (delivery.source,) if delivery is not None and delivery.source is not None else ()
 
 
 def _discard(order: DownloadRequest) -> bool:
-    """Throw the order's partial file away, unless somebody is writing it; False: there was none."""
+    """Discard the request's partial file, unless a process is writing it; return False if there was no such file."""
     from ..transfer import discard, unfinished
 
     found = [item for item in unfinished(order.folder) if _same(item.order, order)]
@@ -434,5 +437,5 @@ def _same(kept: DownloadRequest, wanted: DownloadRequest) -> bool:
 
 
 def _named(sources: tuple[Source, ...]) -> list[str]:
-    """Journals hold no queries that open a door, so sources are told apart without any."""
+    """Return the sources without queries, as they are in journals, for comparison."""
     return [without_secrets(str(source)) for source in sources]

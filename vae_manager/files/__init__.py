@@ -1,4 +1,4 @@
-"""What one file is: its name, its header, its layout, its hash. Nothing here needs torch, nor runs what a file says."""
+"""A single file: its name, header, layout and hash. No module here needs torch or runs code of a file."""
 
 from ..catalogue.entry import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from .headers import Header, TensorInfo, TensorSpec, TensorTable, read_header

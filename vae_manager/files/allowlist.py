@@ -1,14 +1,14 @@
-"""What the names in a torch pickle mean, by an explicit table. Whatever is not in it makes the file unsafe.
+"""Allowlist of the names in a torch pickle, as an explicit table. A name that is not in it makes the file unsafe.
 
-An ordinary unpickler imports the module of each name that it meets, and a module runs when it is imported; so a name
-alone counts, called or not. Names are called as torch, numpy and pickle themselves write it, and in no other way: what
-would mean something else to an ordinary unpickler than to this one, or fail there, is refused.
+An ordinary unpickler imports the module of each name in the file, and a module runs when it is imported; so a name
+alone counts, called or not. A call must have the exact form that torch, numpy and pickle themselves write. A form that
+has another meaning for an ordinary unpickler, or fails there, is refused.
 
 - A storage's type, a dtype and a class of Lightning's callbacks may be named, but not called:
-  `torch.FloatStorage(10**12)` takes all memory, and a callback's constructor is somebody's code. Real files only name
+  `torch.FloatStorage(10**12)` takes all memory, and a callback's constructor is foreign code. Real files only name
   them.
-- `_codecs.encode` is for Latin-1 alone, as pickle itself writes bytes: another encoding's name is looked for among the
-  modules, and so imports one.
+- `_codecs.encode` is for Latin-1 alone, as pickle itself writes bytes: Python looks for another encoding's name among
+  the modules, and so imports one.
 - `torch.storage._load_from_bytes` unpickles a second pickle, inside a text.
 - A tensor has no state, and a parameter an empty one: an attribute of theirs can be other numbers (`data`, `real`), and
   a tensor's metadata can turn their signs.
@@ -88,14 +88,14 @@ _OTHER_STORAGES: Final[Mapping[str, int]] = MappingProxyType({"ComplexFloatStora
 _OTHER_DTYPES: Final[Mapping[str, int]] = MappingProxyType(
     {"complex64": 8, "complex128": 16, "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1}
 )
-"""Kinds of numbers that safetensors has no word for, with the bytes of one."""
+"""Kinds of numbers that safetensors has no name for, with the bytes of one."""
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", None})
-"""The dtypes that can have gradients; None stands for those of the tables above."""
+"""The dtypes that can have gradients; None represents those of the tables above."""
 _KINDS: Final = (STORAGES, _OTHER_STORAGES, DTYPES, _OTHER_DTYPES)
 _PLAIN_BYTES: Final = frozenset({("torch.storage", "UntypedStorage"), ("torch", "UntypedStorage")})
 _CALLBACK: Final = re.compile(r"(?:pytorch_lightning|lightning\.pytorch)\.callbacks(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""Lightning's checkpoints name the classes of its callbacks, as keys of what those have to remember."""
+"""Lightning's checkpoints name the classes of its callbacks, as keys of their states."""
 _DEVICES: Final = frozenset({"cpu", "cuda", "hip", "hpu", "meta", "mps", "privateuseone", "xla", "xpu"})
 _LAYOUTS: Final = frozenset({"torch.strided", "torch.sparse_coo"})
 _TURNED: Final = ("neg", "conj")
@@ -107,7 +107,7 @@ Arguments = tuple[object, ...]
 
 
 def named(what: Global, protocol: int) -> Global:
-    """`what` itself, if a pickle of this protocol may name it; raises Refused."""
+    """Return `what` itself, if a pickle of this protocol may name it; raise Refused otherwise."""
     key = (what.module, what.name)
     if key in _CALLS or key in _PLAIN_BYTES or key == ("numpy", "ndarray"):
         if what.module == "__builtin__" and protocol > 2:  # Python 2's name, which no later protocol translates
@@ -121,7 +121,7 @@ def named(what: Global, protocol: int) -> Global:
 
 
 def call(what: object, arguments: object) -> object:
-    """What `what(*arguments)` stands for; nothing is called but what is in the table below. Raises Refused."""
+    """Return the value of `what(*arguments)`; only functions of the table below are called. Raises Refused."""
     if not isinstance(what, Global):
         raise Refused(DAMAGED, msg("it calls something that cannot be called."))
     meaning = _CALLS.get((what.module, what.name))
@@ -133,7 +133,7 @@ def call(what: object, arguments: object) -> object:
 
 
 def made(what: object, arguments: object) -> object:
-    """The value of `what.__new__(what, *arguments)`, without its `__init__`: for classes that are pickled so."""
+    """Return the value of `what.__new__(what, *arguments)`, without `__init__`, for classes pickled so."""
     if not isinstance(what, Global):
         raise Refused(DAMAGED, msg("it calls something that cannot be called."))
     key = (what.module, what.name)
@@ -145,7 +145,7 @@ def made(what: object, arguments: object) -> object:
 
 
 def changed(what: object, state: object) -> None:
-    """Check a state for `what`, as torch files give one: no accepted state changes a tensor. Raises Refused."""
+    """Check a state for `what`, as in torch files: no accepted state changes a tensor. Raises Refused."""
     if isinstance(what, Global):
         raise Refused(UNSAFE, str(what))  # it would be set on the class or the module itself
     if isinstance(what, Ordered):
@@ -159,7 +159,7 @@ def changed(what: object, state: object) -> None:
 
 
 def stored(identity: object, length: int) -> tuple[Storage, str | None]:
-    """Return the storage of a persistent id of `length` parts, and the name of the view that it may be of one.
+    """Return the storage of a persistent id of `length` parts, and the name of its view, if it is a view.
 
     The id is ("storage", type, key, device, count), in legacy files with None or (name, first, count) of a view.
     """
@@ -181,7 +181,7 @@ def stored(identity: object, length: int) -> tuple[Storage, str | None]:
 
 
 def _numbers(kind: Global) -> tuple[str | None, int]:
-    """What a storage of this kind holds: dtype, and bytes of one number."""
+    """Return the dtype and the bytes of one number of a storage of this kind."""
     if (kind.module, kind.name) in _PLAIN_BYTES:
         return None, 1
     dtype = STORAGES.get(kind.name)
@@ -191,7 +191,7 @@ def _numbers(kind: Global) -> tuple[str | None, int]:
 
 
 def _ordered(arguments: Arguments) -> Pairs:
-    """An OrderedDict: empty, or from a list of pairs, as Python 2 wrote it."""
+    """Make an OrderedDict: empty, or from a list of pairs, as Python 2 wrote it."""
     if not arguments:
         return Ordered()
     items = arguments[0]
@@ -206,7 +206,7 @@ def _ordered(arguments: Arguments) -> Pairs:
 
 
 def _tensor(arguments: Arguments) -> Tensor:
-    """(storage, offset, shape, strides)"""
+    """Make a tensor from (storage, offset, shape, strides)."""
     if len(arguments) != 4:
         raise misused()
     storage = arguments[0]
@@ -216,7 +216,7 @@ def _tensor(arguments: Arguments) -> Tensor:
 
 
 def _tensor_2(arguments: Arguments) -> Tensor:
-    """(storage, offset, shape, strides, gradient, hooks[, metadata])"""
+    """Make a tensor from (storage, offset, shape, strides, gradient, hooks[, metadata])."""
     if not 6 <= len(arguments) <= 7:
         raise misused()
     tensor = _tensor(arguments[:4])
@@ -226,7 +226,10 @@ def _tensor_2(arguments: Arguments) -> Tensor:
 
 
 def _tensor_3(arguments: Arguments) -> Tensor:
-    """A tensor whose storage is plain bytes: (storage, offset, shape, strides, gradient, hooks, dtype[, metadata])."""
+    """Make a tensor with a storage of plain bytes.
+
+    The arguments are (storage, offset, shape, strides, gradient, hooks, dtype[, metadata]).
+    """
     if not 7 <= len(arguments) <= 8:
         raise misused()
     storage, kind = arguments[0], arguments[6]
@@ -244,7 +247,7 @@ def _tensor_3(arguments: Arguments) -> Tensor:
 
 
 def _seen(storage: Storage, dtype: str | None, width: int, arguments: Arguments) -> Tensor:
-    """`storage` as an array of numbers of `width` bytes; all of them must be there. torch would make it larger."""
+    """View `storage` as an array of numbers of `width` bytes. All must exist: torch would enlarge the storage."""
     offset, shape, strides = arguments[1:4]
     if type(shape) is not tuple or type(strides) is not tuple or not len(shape) == len(strides) <= MOST_AXES:
         raise misused()
@@ -274,7 +277,7 @@ def _check_empty(more: Arguments) -> None:
 
 
 def _check_metadata(more: Arguments) -> None:
-    """Raise Refused if a tensor has metadata: its numbers are others than those of its storage."""
+    """Raise Refused if a tensor has metadata: its numbers differ from those of its storage."""
     if len(more) == 1 and isinstance(more[0], Pairs) and more[0] and all(key in _TURNED for key, _ in more[0]):
         raise Refused(
             DAMAGED,
@@ -288,7 +291,7 @@ def _is_size(value: object) -> TypeGuard[int]:
 
 
 def _parameter(arguments: Arguments) -> Tensor:
-    """(tensor, gradient, hooks)"""
+    """Make a parameter from (tensor, gradient, hooks)."""
     if len(arguments) != 3 or not isinstance(arguments[0], Tensor):
         raise misused()
     _check_gradient(arguments[0].dtype, arguments[1], arguments[2])
@@ -296,7 +299,7 @@ def _parameter(arguments: Arguments) -> Tensor:
 
 
 def _parameter_with_state(arguments: Arguments) -> Tensor:
-    """(tensor, gradient, hooks, attributes)"""
+    """Make a parameter from (tensor, gradient, hooks, attributes)."""
     _check_empty(arguments[3:])
     if len(arguments) != 4:
         raise misused()
@@ -321,7 +324,7 @@ def _encode(arguments: Arguments) -> bytes:
 
 
 def _set(arguments: Arguments) -> Inert:
-    """() or (list,)"""
+    """Make a set from () or (list,)."""
     if len(arguments) > 1 or not all(type(values) is list and all(map(is_key, values)) for values in arguments):
         raise misused()
     return Inert()
@@ -334,7 +337,7 @@ def _bytes(arguments: Arguments) -> bytes:
 
 
 def _bytearray(arguments: Arguments) -> Inert:
-    """(), (bytes,) or (text, "latin-1")"""
+    """Make a bytearray from (), (bytes,) or (text, "latin-1")."""
     if len(arguments) == 2:
         _encode(arguments)
     elif len(arguments) > 1 or not all(isinstance(value, bytes) for value in arguments):
@@ -343,7 +346,7 @@ def _bytearray(arguments: Arguments) -> Inert:
 
 
 def _device(arguments: Arguments) -> Inert:
-    """(name[, number])"""
+    """Make a device from (name[, number])."""
     if not 1 <= len(arguments) <= 2 or not isinstance(arguments[0], str) or arguments[0] not in _DEVICES:
         raise misused()
     if not all(type(number) is int and 0 <= number < MOST_DEVICES for number in arguments[1:]):

@@ -1,9 +1,7 @@
 """Architecture of an autoencoder: the tensors' names and shapes, and the prefixes of names.
 
-The network of a VAE, told from its tensors: an AutoencoderKL of latent-diffusion, in any width and depth.
-
-`shapes_of` writes out each tensor that such a network has, so that a file that lacks one is known to be incomplete
-without a loaded model to compare it with.
+The network of a VAE, an AutoencoderKL of latent-diffusion in any width and depth, is derived from its tensors.
+`shapes_of` lists each tensor of such a network, so that an incomplete file is detected without a loaded model.
 """
 
 from __future__ import annotations
@@ -27,8 +25,10 @@ _FIRST_TENSORS: Final = ("decoder.conv_in.weight", "encoder.conv_in.weight")
 
 
 def prefixes_of(tensors: Mapping[str, object]) -> Iterator[str]:
-    """Yield the prefixes under which a VAE may lie: none, the published ones, then those that the names suggest, as
-    wrappers of training code add them (`_orig_mod.`, `params_ema.`), the shortest first."""
+    """Yield the possible prefixes of a VAE's names: the empty one, the published ones, then those in the names.
+
+    The last are those that wrappers of training code add (`_orig_mod.`, `params_ema.`), the shortest first.
+    """
     yield ""
     yield from _PREFIXES
     others = {
@@ -41,7 +41,7 @@ def prefixes_of(tensors: Mapping[str, object]) -> Iterator[str]:
 
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""By the WebUI's names."""
+"""Shapes by the WebUI's names."""
 
 MAX_LEVELS: Final = 8
 MAX_BLOCKS: Final = 16
@@ -62,7 +62,7 @@ class Architecture:
     """Residual blocks of each level of the encoder."""
     decoder_blocks: int = 3
     has_quant_conv: bool = True
-    """`quant_conv` and `post_quant_conv`, which SD3's and FLUX.1's lack."""
+    """`quant_conv` and `post_quant_conv`, which SD3's and FLUX.1's VAEs lack."""
     normalised_channels: int = 0
     """Channels of the running statistics (`bn`) that FLUX.2's has: four pixels of a latent each."""
     image_channels: int = 3
@@ -70,12 +70,12 @@ class Architecture:
 
     @property
     def factor(self) -> int:
-        """Pixels along one side that one number of a latent stands for."""
+        """Pixels along one side for one number of a latent."""
         return 1 << (len(self.decoder_widths) - 1)
 
 
 def architecture_of(shapes: Shapes) -> Architecture | None:
-    """Return the network that tensors of these names and shapes were made for; None if they do not tell.
+    """Return the network that tensors of these names and shapes belong to; None if it cannot be derived.
 
     Some tensors may be missing or have other shapes than the network's: compare `shapes` with `shapes_of`.
     """

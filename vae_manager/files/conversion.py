@@ -1,12 +1,10 @@
 """Conversion of a VAE file to a layout, container and precision that the host loads.
 
-A VAE written anew: under other names, out of a checkpoint, out of a pickle, with other numbers.
+A conversion writes a VAE anew: under other names, out of a checkpoint, out of a pickle, with other numbers. `plan`
+decides without a change on the disk; `convert` applies the plan. The original stays unchanged.
 
-`plan` decides and touches nothing; `convert` does it. The original stays as it is.
-
-Numbers of one kind turned into another, exactly as torch does it on a CPU.
-
-To nearest, ties to even, subnormal numbers too; fp64 goes by way of fp32, as there. numpy is imported when it is used.
+Numbers are converted exactly as torch does it on a CPU: to nearest, ties to even, subnormal numbers too; fp64 by way of
+fp32. numpy is imported at the first use.
 """
 
 from __future__ import annotations
@@ -68,10 +66,10 @@ __all__ = [
 
 
 Layout = Literal["ldm", "diffusers"]
-"""What can be written."""
+"""The layouts of a result."""
 
 DTYPES: Final[Mapping[str, str]] = MappingProxyType({DTYPE_NAMES[dtype]: dtype for dtype in ("F32", "F16", "BF16")})
-"""Numbers that can be asked for, and what a safetensors file calls them."""
+"""Precisions of a result, and their names in a safetensors file."""
 
 _CASTABLE: Final = frozenset({"F64", *DTYPES.values()})
 _FLOATS: Final = _CASTABLE | {"F8_E5M2", "F8_E4M3"}
@@ -95,12 +93,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """A conversion that can be done."""
+    """A possible conversion."""
 
     steps: tuple[Step, ...]
     """In the order in which they are written: the widest numbers first, then by name."""
     done: tuple[str, ...]
-    """What will have been done, in words that `wording.described` knows."""
+    """Codes of the changes, for `described`."""
     source: Renamed
 
     @property
@@ -110,10 +108,10 @@ class Plan:
 
 
 def plan(record: FileRecord, *, dtype: str | None = None, layout: Layout = "ldm") -> Plan:
-    """Decide how the VAE of a file becomes a safetensors file in `layout`, with numbers of `dtype` (its own if None).
+    """Plan the conversion of a file's VAE to a safetensors file in `layout`, with numbers of `dtype` (None: unchanged).
 
-    Raises RefusedError where there is no whole VAE in it, where its numbers are of a kind that cannot be converted, or
-    where nothing would change.
+    Raises RefusedError if there is no whole VAE in it, if its numbers are of a kind that cannot be converted, or if the
+    result would not differ.
     """
     file = record.path.name
     found = canonical(record.tensors)
@@ -158,7 +156,7 @@ def _step(name: str, source: Source, dtype: str, layout: Layout, levels: int) ->
 
 
 def _done(record: FileRecord, found: Renamed, steps: list[Step], layout: Layout, dtype: str | None) -> list[str]:
-    """What the steps change, most telling first."""
+    """Return the codes of the steps' changes, most significant first."""
     done = []
     if found.layout == "checkpoint":
         done.append("from-checkpoint")
@@ -198,7 +196,7 @@ _SENTENCES: Final = MappingProxyType(
 
 
 def described(done: Iterable[str]) -> tuple[Message, ...]:
-    """The words of `Plan.done` or of a file's metadata as sentences; unknown ones are left out."""
+    """Return the messages for the codes of `Plan.done` or of a file's metadata; unknown ones are left out."""
     return tuple(_SENTENCES[word] for word in done if word in _SENTENCES)
 
 
@@ -209,10 +207,10 @@ _LIMITS: Final = {"F32": 2.0**128 - 2.0**104, "F16": 65504.0, "BF16": 2.0**128 -
 def cast(
     pieces: Iterable[memoryview], before: str, after: str, *, file: str = "", tensor: str = ""
 ) -> Iterator[memoryview]:
-    """The bytes of a tensor of dtype `before` (F64, F32, F16 or BF16) as those of dtype `after` (not F64).
+    """Convert the bytes of a tensor of dtype `before` (F64, F32, F16 or BF16) to dtype `after` (not F64).
 
-    `file` and `tensor` are what sentences name. Raises BrokenFileError where a number is NaN or infinite; RefusedError,
-    after the last piece, where one would become infinite. A view is good until the next one is asked for.
+    `file` and `tensor` are names for messages. Raises BrokenFileError if a number is NaN or infinite; RefusedError,
+    after the last piece, if one would become infinite. A view is valid until the next one is requested.
     """
     import numpy as np
 
@@ -241,7 +239,7 @@ def cast(
 
 
 def _whole(pieces: Iterable[memoryview], width: int) -> Iterator[memoryview]:
-    """The same bytes, cut only between numbers of `width` bytes."""
+    """Yield the same bytes, cut only between numbers of `width` bytes."""
     rest = b""
     for piece in pieces:
         joined = memoryview(rest + bytes(piece)) if rest else piece
@@ -267,7 +265,7 @@ def _packed(numbers: Array, dtype: str) -> Array:
 
 
 def _rounded_to_bf16(single: Array) -> Array:
-    """The upper half of the bits, one more where the lower half is more than half of one, or half and it is odd."""
+    """Return the upper half of the bits, rounded to nearest with ties to even."""
     import numpy as np
 
     bits = single.view("<u4")
@@ -283,23 +281,23 @@ def _is_finite(packed: Array, dtype: str) -> bool:
 SUFFIX: Final = ".safetensors"
 DONE: Final = "vae_manager.done"
 SOURCE: Final = "vae_manager.source_sha256"
-"""Keys of the metadata: `Plan.done` with spaces between, and the source's hash."""
+"""Keys of the metadata: `Plan.done` separated by spaces, and the source's hash."""
 _HEADER_ROOM: Final = 1_000_000
-"""Bytes that a header is not longer than, as far as room on the disk goes."""
+"""Bytes of the longest expected header, for the check of free disk space."""
 
 
 class KnownHashes(Protocol):
-    """A memory of the SHA-256 of files."""
+    """A store of the SHA-256 of files."""
 
     def compute(
         self, path: Path, *, report: Callable[[int], None] | None = None, stop: threading.Event | None = None
     ) -> str:
-        """The hash of `path`: remembered, or computed and then remembered."""
+        """Return the hash of `path`: a stored one, or a computed one, which is then stored."""
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A file that a conversion has made."""
+    """The file that a conversion has made."""
 
     target: Path
     sha256: str
@@ -319,16 +317,30 @@ def convert(
     report: Callable[[int, int], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Converted:
-    """Write the VAE in `source` as the new file `target`, in `layout` and with numbers of `dtype` (its own if None).
+    """Write the VAE in `source` as the new file `target`, in `layout` and with numbers of `dtype` (None: unchanged).
 
-    The result depends on nothing but the bytes and the name of the source. It is written piece by piece (no more than
-    some megabytes of a tensor are in memory), read back and compared before it has its name. `hashes` may know the
-    source's SHA-256 already. `report` is told how many bytes are done, and of how many: each is read, written, read
-    back.
+    The result depends only on the bytes and the name of the source. It is written piece by piece (no more than some
+    megabytes of a tensor are in memory), read back and compared before it gets its name. After an exception no partial
+    file is left.
 
-    Raises RefusedError and IntegrityError as `plan` and `inspect` say, NameTakenError where `target` is there,
-    UsageError for a name that is no `.safetensors`, FileChangedError where the source changes meanwhile, NotFoundError,
-    DiskError, and Cancelled within a piece once `stop` is set. Whatever it raises, nothing is left behind.
+    Args:
+        source: The file with the VAE.
+        target: The new file, a `.safetensors`.
+        dtype: A key of `DTYPES`.
+        layout: The names of the result's tensors.
+        hashes: A store that may have the source's SHA-256.
+        report: Receives the bytes done and in all: each is read, written, read back.
+        stop: Ends the work within a piece.
+
+    Raises:
+        RefusedError: As for `plan`.
+        IntegrityError: The source is damaged.
+        NameTakenError: `target` exists.
+        UsageError: `target` is no `.safetensors`.
+        FileChangedError: The source changed meanwhile.
+        NotFoundError: The source is missing.
+        DiskError: The disk is full, or cannot be read or written.
+        Cancelled: `stop` was set.
     """
     if not safe_file_name(target.name).endswith(SUFFIX):
         raise UsageError(msg("{file} is no name for the result: it must end with .safetensors.", file=target.name))
@@ -348,7 +360,7 @@ def convert(
             if _identity(source) != before:
                 raise FileChangedError(msg("{file} was changed while it was being read. Try again.", file=source.name))
             size = file.tell()
-            if sys.platform == "win32":  # there, what is open cannot be renamed
+            if sys.platform == "win32":  # an open file cannot be renamed there
                 file.close()
             publish(path, target)
     except OSError as error:
@@ -357,7 +369,7 @@ def convert(
 
 
 def free_name(folder: Path, source: Path, done: tuple[str, ...]) -> Path:
-    """A name for the result in `folder` that nothing has yet, after that of the source and what was done."""
+    """Return an unused name for the result in `folder`, from that of the source and the changes."""
     stem = source.name
     for suffix in (SUFFIX, ".ckpt", ".pt", ".pth", ".bin"):
         stem = stem.removesuffix(suffix)
@@ -373,7 +385,7 @@ def free_name(folder: Path, source: Path, done: tuple[str, ...]) -> Path:
 
 
 class _Course:
-    """How far the work is, and whether it is to go on."""
+    """The progress of the work, and its cancellation."""
 
     def __init__(
         self, name: str, total: int, report: Callable[[int, int], None] | None, stop: threading.Event | None
@@ -410,7 +422,7 @@ def _identity(path: Path) -> Identity:
 
 # -- writing -------------------------------------------------------------------------------------------------------
 def _metadata(source: Path, header: Header, planned: Plan, sha256: str) -> dict[str, str]:
-    """The source's own, and where the result comes from."""
+    """Return the source's own metadata, with the origin of the result."""
     name = os.fsencode(source.name).decode("utf-8", "replace")  # a name need not be UTF-8, metadata must
     return {
         **header.metadata,
@@ -424,9 +436,9 @@ def _metadata(source: Path, header: Header, planned: Plan, sha256: str) -> dict[
 
 
 def _header(steps: tuple[Step, ...], metadata: Mapping[str, str]) -> bytes:
-    """The header of a safetensors file with the tensors of `steps` one after the other, and its length before it.
+    """Return the length and the header of a safetensors file with the tensors of `steps` one after the other.
 
-    Padded so that the tensors begin at a multiple of eight: then each lies where its numbers can be used as they are.
+    The header is padded so that the tensors begin at a multiple of eight: then each is aligned for its numbers.
     """
     described: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
     at = 0
@@ -440,7 +452,7 @@ def _header(steps: tuple[Step, ...], metadata: Mapping[str, str]) -> bytes:
 
 
 def _write(source: Path, header: Header, planned: Plan, sha256: str, target: FileIO, course: _Course) -> list[str]:
-    """Write the result. Returns the SHA-256 of each step's tensor as it came from the source."""
+    """Write the result. Return the SHA-256 of each step's tensor as read from the source."""
     write_whole(target, memoryview(_header(planned.steps, _metadata(source, header, planned, sha256))))
     digests = []
     can_look = importlib.util.find_spec("numpy") is not None  # each WebUI has it
@@ -451,7 +463,7 @@ def _write(source: Path, header: Header, planned: Plan, sha256: str, target: Fil
     with file:
         for step in planned.steps:
             digest = hashlib.sha256()
-            # A number that is cast is looked at before it is.
+            # The conversion of a number checks it before.
             is_looked_at = can_look and header.tensors[step.source.name].dtype == step.dtype
             for piece in pieces_of(file, source, header, step):
                 if is_looked_at and has_nan(piece, step.dtype):
@@ -465,7 +477,7 @@ def _write(source: Path, header: Header, planned: Plan, sha256: str, target: Fil
 
 
 def pieces_of(file: BinaryIO, source: Path, header: Header, step: Step) -> Iterator[memoryview]:
-    """The bytes of one tensor of the result."""
+    """Yield the bytes of one tensor of the result."""
     info = header.tensors[step.source.name]
     pieces = chunks(file, source, header, info)
     if info.dtype == step.dtype:
@@ -475,7 +487,7 @@ def pieces_of(file: BinaryIO, source: Path, header: Header, step: Step) -> Itera
 
 # -- reading back --------------------------------------------------------------------------------------------------
 def _read_back(path: Path, steps: tuple[Step, ...], digests: list[str], course: _Course) -> str:
-    """Compare what the disk gives with what came from the source. Returns the SHA-256 of the whole file."""
+    """Compare the bytes on the disk with those of the source. Return the SHA-256 of the whole file."""
     header = read_contents(path)
     whole = hashlib.sha256()
     with FileIO(path, "rb") as file:
@@ -506,10 +518,10 @@ def find_twin(
     report: Callable[[int, int], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Path | None:
-    """Return the candidate that holds just what the conversion of `source` by `planned` would write; None if none does.
+    """Return the candidate with exactly the result of converting `source` by `planned`; None if there is no match.
 
-    A candidate names the source's SHA-256 and what was done; then each of its tensors is compared, since a file can be
-    damaged or exchanged under its metadata. Raises NotFoundError and DiskError for the source, and Cancelled.
+    A candidate's metadata has the source's SHA-256 and the changes; then each of its tensors is compared, since a file
+    can be damaged or exchanged under its metadata. Raises NotFoundError and DiskError for the source, and Cancelled.
     """
     named = [path for path in candidates if _metadata_of(path).get(DONE) == " ".join(planned.done)]
     if not named:

@@ -44,16 +44,16 @@ __all__ = [
 
 
 BUSY: Final = frozenset({5, 32, 33})
-"""What Windows says of a file that somebody has open: access denied, sharing violation, lock violation."""
+"""Windows' errors for an open file: access denied, sharing violation, lock violation."""
 PATIENCE: Final = 3.0
 """Seconds."""
 
 
 def patiently(change: Callable[[], object]) -> None:
-    """Do `change`, a renaming or a removal. Raises `OSError`.
+    """Call `change`, a renaming or a removal. Raises `OSError`.
 
-    Windows refuses both for as long as somebody has the file open: a virus scanner that looks at what is new, or a
-    thread that reads. That is over in a moment, so there it is tried again for a while.
+    Windows refuses both while another handle of the file is open: of a virus scanner that checks new files, or of a
+    thread that reads. That lasts a moment, so the call is repeated for a while there.
     """
     until = time.monotonic() + PATIENCE
     while True:
@@ -67,12 +67,12 @@ def patiently(change: Callable[[], object]) -> None:
 
 
 def rename_over(file: Path, target: Path) -> None:
-    """Rename within a file system; what bore the name goes. Raises `OSError`."""
+    """Rename within a file system; a file under the target name is replaced. Raises `OSError`."""
     patiently(lambda: file.replace(target))
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk hold the names in `folder`, where the system can do that: Windows cannot open a folder."""
+    """Sync the names in `folder` to the disk, if the system supports that: Windows cannot open a folder."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -82,22 +82,22 @@ def sync_folder(folder: Path) -> None:
 
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What a full disk, quota or file system says."""
+"""Errors of a full disk, quota or file system."""
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
-"""What file systems say that know no hard links, and Linux of files of somebody else."""
+"""Errors of file systems without hard links, and of Linux for files of another owner."""
 _CANNOT_SYNC: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
-"""A file system that knows no fsync."""
+"""Errors of a file system without fsync."""
 
 _HERE: Final = -100
-"""AT_FDCWD: a relative path is meant from the process's folder."""
+"""AT_FDCWD: a relative path is relative to the process's folder."""
 _NO_REPLACE: Final = 1
 _NO_RENAMEAT2: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
 """Errors of old kernels, of file systems without it (NFS, some of FUSE) and of sandboxes."""
 
 
 def write_error(folder: Path, error: OSError) -> DiskError:
-    """The system's refusal to write to `folder`, as an error of ours."""
+    """Return the project's error for a failure to write to `folder`."""
     if error.errno in FULL:
         return DiskError(msg("{folder} is full. Nothing was changed; make room and try again.", folder=folder))
     if error.errno in _FORBIDDEN:
@@ -125,7 +125,7 @@ def check_room(folder: Path, needed: int) -> None:
 
 
 def sync(descriptor: int) -> None:
-    """Have the disk hold what was written, where the file system can promise that."""
+    """Sync the written bytes to the disk, if the file system supports that."""
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -134,9 +134,9 @@ def sync(descriptor: int) -> None:
 
 
 def publish(file: Path, target: Path) -> None:
-    """Give `file` the name `target` on the same file system; after a power cut that means the whole file or nothing.
+    """Give `file` the name `target` on the same file system; after a power cut the target is the whole file or missing.
 
-    Never overwrites: raises NameTakenError where the name is taken, were it only a moment ago. OSErrors come through.
+    Never overwrites: raises NameTakenError if the name is taken, even since a moment. OSErrors are passed on.
     """
     try:
         rename_new(file, target)
@@ -146,9 +146,9 @@ def publish(file: Path, target: Path) -> None:
 
 
 def rename_new(source: Path, target: Path) -> None:
-    """Rename within a file system; FileExistsError if the target exists. All publishing uses this."""
+    """Rename within a file system; raise FileExistsError if the target exists. All publishing uses this."""
     if sys.platform == "win32":
-        patiently(lambda: source.rename(target))  # fails there where there is something
+        patiently(lambda: source.rename(target))  # fails there if the target exists
         return
     if _rename_exclusively(source, target):
         return
@@ -165,7 +165,7 @@ def rename_new(source: Path, target: Path) -> None:
 
 
 def _rename_exclusively(source: Path, target: Path) -> bool:
-    """Rename in one step that cannot overwrite (renameat2(2)); False if this system or file system has no such call."""
+    """Rename in one step that cannot overwrite (renameat2(2)); return False if the system or file system lacks it."""
     function = _renameat2()
     if function is None:
         return False
@@ -191,7 +191,7 @@ def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
 
 
 def let_go(source: Path, target: Path) -> None:
-    """Take the old name of a file away; where that cannot be, the new one, so that all is as before."""
+    """Remove the old name of a file; if that fails, remove the new one, so that the previous state is restored."""
     try:
         source.unlink()
     except OSError as error:
@@ -202,7 +202,7 @@ def let_go(source: Path, target: Path) -> None:
 def are_two_names(one: Path, other: Path) -> bool:
     """Return True if two directory entries are hard links of one file: removing either then loses no byte.
 
-    One entry that is reached by two paths (a disk that sees no capitals, a folder that is mounted twice) is one name.
+    One entry that is reached by two paths (on a case-insensitive disk, or a folder that is mounted twice) is one name.
     """
     try:
         first, second = one.lstat(), other.lstat()
@@ -226,16 +226,15 @@ def name_taken(target: Path) -> NameTakenError:
 
 
 WRITING: Final = ".vae-manager.writing"
-"""End of the name of a file that is being written; the name begins with a dot, so that no WebUI lists it."""
+"""Suffix of a file that is being written; the name begins with a dot, so that no WebUI lists it."""
 
 
 @contextmanager
 def partial_file(folder: Path, mode: int = 0o666) -> Iterator[tuple[Path, FileIO]]:
-    """A new file in `folder` with a name that no WebUI lists, gone at the end unless it has got another name.
+    """Make a file in `folder` with a name that no WebUI lists, removed at the end unless it was renamed.
 
-    `mode` is that of the new file, less the process's umask.
-
-    Those that processes left behind which have ended are removed first. OSErrors come through.
+    `mode` is that of the new file, less the process's umask. Such files of ended processes are removed first. OSErrors
+    are passed on.
     """
     sweep(folder)
     path, file = created(folder, mode)
@@ -248,7 +247,7 @@ def partial_file(folder: Path, mode: int = 0o666) -> Iterator[tuple[Path, FileIO
 
 
 def write_whole(file: FileIO, data: bytes | memoryview) -> None:
-    """Write all of `data`, of which the disk may take less at once."""
+    """Write all of `data`; a single write may be partial."""
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
@@ -265,12 +264,12 @@ def sweep(folder: Path) -> int:
 
 
 def created(folder: Path, mode: int = 0o666) -> tuple[Path, FileIO]:
-    """A new file in `folder`, locked until it is closed; `sweep` removes it after that, unless it got another name."""
+    """Make a file in `folder`, locked until it is closed; `sweep` removes it after that, unless it was renamed."""
     while True:
         path = folder / f".{secrets.token_hex(8)}{WRITING}"
         file = FileIO(path, "x+b", opener=lambda name, flags: os.open(name, flags, mode))
         lock(file, wait=True)
-        if path.exists():  # else somebody took it for a left one, before it was locked
+        if path.exists():  # else another process removed it before it was locked
             return path, file
         file.close()
 
@@ -288,9 +287,9 @@ def _remove_if_left(path: Path) -> bool:
 
 
 def lock(file: FileIO, *, wait: bool) -> bool:
-    """Lock `file` until it is closed or its process ends; False if another has the lock, or locks are missing."""
+    """Lock `file` until it is closed or its process ends; return False if it is locked or locks are missing."""
     if sys.platform == "win32":
-        return True  # a file that somebody has open cannot be removed there
+        return True  # an open file cannot be removed there
     import fcntl
 
     try:

@@ -1,20 +1,18 @@
 """Headers: the safetensors header, and the table of a file's tensors.
 
-The header of a safetensors file: what each tensor is called, its shape, and where its bytes lie.
+The header of a safetensors file has the name, shape and byte range of each tensor. The file's parts are: 8 bytes, the
+header's length (little endian); the header, a JSON object; then the tensors' bytes, without gaps.
 
-Layout: 8 bytes, the header's length (little endian); the header, a JSON object; then the tensors' bytes, without gaps.
+The reader accepts the headers that the safetensors library accepts (its SafeTensors::read_metadata and
+Metadata::validate) with these exceptions. It refuses a duplicate key, of which the library uses the last. It refuses a
+tensor written as a JSON list, or a dtype as an object, which the library's decoder happens to accept. It allows an
+ignored extra value of a tensor to be nested deeper than the library's 125 levels. It refuses kinds of numbers that only
+the library's newest versions support (F4, F6, C64, …), as the WebUI's version does. It limits a header to 2 MB; the
+library allows 100 MB, of which Python would make gigabytes, with a long pause.
 
-It accepts what the safetensors library accepts (its SafeTensors::read_metadata and Metadata::validate) but for this:
-a key that is there twice is refused here, where the library lets the last one win; a tensor written as a JSON list,
-or its dtype as an object, is refused here, where the library's decoder happens to take it; an ignored extra value
-of a tensor may be nested deeper here than the library's 125 levels; kinds of numbers that only its newest versions know
-(F4, F6, C64, …) are refused, as the WebUI's version does; and a header may have 2 MB here, 100 MB there, of which
-Python would make gigabytes, with a long pause.
-
-Names, dtypes and shapes of a file's tensors, without their places in the file.
-
-Most files of a library hold one of a few sets of tensors. Equal tables are one object, so ten thousand records need the
-memory of a few dozen tables, and a function of a table can be cached.
+A table has the names, dtypes and shapes of a file's tensors, without their positions in the file. Most files of a
+library have one of a few tables. Equal tables are one object, so ten thousand records need the memory of a few dozen
+tables, and a function of a table can be cached.
 """
 
 from __future__ import annotations
@@ -66,10 +64,10 @@ DTYPE_BYTES: Final[Mapping[str, int]] = MappingProxyType(
 
 _U64: Final = 2**64 - 1
 _SHOWN: Final = 100
-"""Characters of a tensor's name that a sentence shows."""
+"""Characters of a tensor's name in a message."""
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 20
-"""What a long number is once all its digits are noughts."""
+"""The text of a long number with all digits replaced by zeros."""
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -85,8 +83,8 @@ class TensorInfo(NamedTuple):
     start: int
     end: int
     strides: tuple[int, ...] | None = None
-    """Elements from one index to the next, along each axis, of a tensor in a pickle that does not lie row after row;
-    None where it does."""
+    """Elements from one index to the next, along each axis, of a tensor in a pickle whose rows are not contiguous; None
+    for contiguous rows."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ class Header:
 
 
 class _Malformed(Exception):
-    """Not what the format says; carries the reason, and the code for it."""
+    """A violation of the format, with the reason and its code."""
 
     def __init__(self, reason: Message, code: str = "bad-header") -> None:
         super().__init__(str(reason))
@@ -108,14 +106,14 @@ class _Malformed(Exception):
 
 
 def begins_like_safetensors(head: bytes) -> bool:
-    """A header length that can be, then a JSON object (the library allows white space before it)."""
+    """Return True for a possible header length, then a JSON object (the library allows white space before it)."""
     return int.from_bytes(head[:8], "little") <= MAX_HEADER and head[8:].lstrip()[:1] == b"{"
 
 
 def read_header(path: Path) -> Header:
     """Read and check the header of `path`; the tensors' bytes are not read.
 
-    Raises `BrokenFileError` where it is not a whole, well-formed safetensors file; `NotFoundError` and `DiskError`.
+    Raises `BrokenFileError` if it is not a whole, well-formed safetensors file; `NotFoundError` and `DiskError`.
     """
     try:
         with path.open("rb") as file:
@@ -131,7 +129,7 @@ def read_header(path: Path) -> Header:
 
 
 def read_beginning(path: Path, count: int) -> Header | None:
-    """Read the header of a file of which only the first `count` bytes are there; None if they do not hold all of it.
+    """Read the header of a file of which only the first `count` bytes are there; None if the header is incomplete.
 
     Raises `BrokenFileError` if the header itself is malformed; `NotFoundError` and `DiskError`.
     """
@@ -153,7 +151,7 @@ def _broken(path: Path, error: _Malformed) -> BrokenFileError:
 
 
 def disk_error(path: Path, error: OSError) -> VaeManagerError:
-    """The system's refusal to read `path`, as an error of ours."""
+    """Return the project's error for a failure to read `path`."""
     if isinstance(error, FileNotFoundError):
         return NotFoundError(msg("There is no file {path}.", path=path))
     return DiskError(msg("{path} cannot be read: {reason}.", path=path, reason=error.strerror or error))
@@ -206,7 +204,7 @@ def _json(raw: bytes) -> object:
             parse_float=_finite,
             parse_constant=_finite,
         )
-        if _SURROGATE.search(raw):  # Python lets half a character pass; JSON in UTF-8 cannot hold one
+        if _SURROGATE.search(raw):  # Python accepts a lone surrogate; JSON in UTF-8 cannot hold one
             json.dumps(root, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise _Malformed(msg("its header is not JSON that can be read.")) from None
@@ -221,7 +219,7 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _integer(text: str) -> object:
-    """A JSON whole number as `int`, if it fits 64 bits; else as a float, which is then no size of anything."""
+    """Parse a JSON whole number as `int`, if it fits 64 bits; else as a float, which is no valid size."""
     if text != "-0" and len(text) <= 20 and -(2**63) <= int(text) <= _U64:
         return int(text)
     return _finite(text)
@@ -263,7 +261,7 @@ def _are_sizes(value: object) -> TypeGuard[list[int]]:
 
 
 def _check_offsets(tensors: Iterable[tuple[str, TensorInfo]]) -> int:
-    """Bytes that the tensors describe. They must follow each other without gap or overlap, as long as their shapes."""
+    """Return the bytes of all tensors. They must follow each other without gap or overlap, as long as their shapes."""
     at = 0
     for full_name, tensor in sorted(tensors, key=lambda item: (item[1].start, item[1].end)):
         name = full_name[:_SHOWN]
@@ -312,7 +310,7 @@ MAX_TABLE_DEPTH: Final = 4
 
 
 class Described(Protocol):
-    """A tensor of which dtype and shape are known, such as `TensorInfo`."""
+    """A tensor with a known dtype and shape, such as `TensorInfo`."""
 
     @property
     def dtype(self) -> str: ...
@@ -366,7 +364,7 @@ class TensorTable(Mapping[str, TensorSpec]):
 
     @classmethod
     def from_json(cls, data: bytes) -> TensorTable:
-        """Read what `to_json` wrote. Raises ValueError for anything else."""
+        """Read the output of `to_json`. Raises ValueError for any other data."""
         root = parse_json(data, max_bytes=MAX_TABLE_BYTES, max_depth=MAX_TABLE_DEPTH)
         try:
             return cls.of({_name(name): _spec(dtype, shape) for name, dtype, shape in root})

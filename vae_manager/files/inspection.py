@@ -1,4 +1,4 @@
-"""Inspection of one file: from its first bytes and its header, never from its name; nothing in it is run."""
+"""Inspection of one file: by its first bytes and its header, never by its name. No code of the file is run."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["inspect", "inspect_beginning"]
 
 _HEAD: Final = 1024
 MAX_ITEMS: Final = 40
-"""Items of metadata that a record has."""
+"""Items of metadata in a record."""
 MAX_TEXT: Final = 500
-"""Characters of a name and of a value of them."""
+"""Characters of an item's name and value."""
 WEB_PAGE: Final = re.compile(rb"\s*(?:<\?xml|<!--|<!doctype|<(?:html|head|body|script|title)\b)", re.IGNORECASE)
 LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _TEXT: Final = re.compile(rb"[\t\n\r\x20-\x7e]+")
@@ -47,7 +47,7 @@ _ARCHIVES: Final = (
 
 
 def inspect(path: Path) -> FileRecord:
-    """Look at `path`. Damage is an answer, not an error. Of the weights, only samples are read.
+    """Inspect `path`. Damage is a result, not an error. Of the weights, only samples are read.
 
     Raises `NotFoundError` and `DiskError` if the file cannot be read.
     """
@@ -64,10 +64,10 @@ def inspect(path: Path) -> FileRecord:
 
 
 def inspect_beginning(path: Path, count: int) -> FileRecord | None:
-    """Look at a file of which only the first `count` bytes are there; `size` of the record is `count`.
+    """Inspect a file of which only the first `count` bytes are there; `size` of the record is `count`.
 
-    None if they do not tell what it is: a safetensors file's header is not there yet, or a PyTorch file's table, which
-    stands at the end, is asked for. Raises `NotFoundError` and `DiskError`.
+    None if they are not enough to identify it: a safetensors file's header is incomplete, or a PyTorch file's table,
+    which is at the end, is needed. Raises `NotFoundError` and `DiskError`.
     """
     try:
         with path.open("rb") as file:
@@ -84,7 +84,7 @@ def inspect_beginning(path: Path, count: int) -> FileRecord | None:
     try:
         header = read_beginning(path, count)
     except BrokenFileError:
-        return None  # the whole file is looked at, and told of, when it is there
+        return None  # the whole file is inspected, and reported, when it is there
     if header is None:
         return None
     return FileRecord(path, count, container, TensorTable.of(header.tensors), _bounded(header.metadata))
@@ -109,7 +109,7 @@ def _from_head(path: Path, size: int, head: bytes) -> FileRecord:
 
 
 def _bounded(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return the first items, each cut to a length that can be shown: a trainer may put all its settings there."""
+    """Return the first items, each cut to a length for display: a trainer may put all its settings there."""
     items = sorted(metadata.items(), key=_is_foreign)[:MAX_ITEMS]
     return {key[:MAX_TEXT]: _cut(value) for key, value in items}
 
@@ -143,7 +143,7 @@ def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | N
     if _TEXT.fullmatch(head):
         text = msg("{file} is text, not a VAE; perhaps a server's message. Get it again.", file=name)
         return "unknown", Problem("not-a-model", text)
-    if head[8:10] == b'{"':  # the length of its header cannot be; the reader says so
+    if head[8:10] == b'{"':  # the length of its header is impossible; the reader reports that
         return "safetensors", None
     neither = msg("{file} is neither a safetensors file nor a PyTorch file. Get it again.", file=name)
     return "unknown", Problem("not-a-model", neither)

@@ -1,6 +1,6 @@
 """Layouts of VAE files, and the mapping of tensor names between them.
 
-The tensors of a VAE under the names that the WebUI gives them, whatever layout they come in.
+The mapping gives the tensors of a VAE in any layout the names that the WebUI uses:
 
     the WebUI's (ldm)                    diffusers
     encoder.conv_in                      encoder.conv_in
@@ -51,10 +51,10 @@ __all__ = [
 
 Naming = Literal["ldm", "diffusers"]
 Pairs = Sequence[tuple[str, str]]
-"""The WebUI's word and diffusers'."""
+"""The WebUI's name and diffusers'."""
 
 _PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "bn.")
-"""Names that begin otherwise are not the VAE's: the loss it was trained with, moving averages, an optimizer's."""
+"""Prefixes of a VAE's names. Other names are those of its training loss, moving averages, or an optimizer."""
 _ENDS: Final = frozenset({"weight", "bias", "running_mean", "running_var", "num_batches_tracked"})
 
 _MOST: Final = 16
@@ -68,17 +68,17 @@ _ONE_PIXEL: Final = re.compile(
 )
 """The WebUI's names of weights of convolutions of one pixel, which are the same numbers as a matrix."""
 MAX_AXES: Final = 4
-"""Of the weights of a VAE for pictures."""
+"""Axes of the weights of a VAE for pictures."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a tensor of the VAE is found."""
+    """The source of one tensor of the VAE."""
 
     name: str
-    """In the file."""
+    """The name in the file."""
     shape: tuple[int, ...]
-    """As the WebUI has it: the numbers and their order are the file's."""
+    """The shape in the WebUI: the numbers and their order are the file's."""
     dtype: str
     """A key of `DTYPE_BYTES`."""
 
@@ -90,28 +90,28 @@ class Renamed:
     layout: Layout
     """`ldm`, `diffusers`, `prefixed` or `checkpoint`."""
     naming: Naming
-    """What the names are, once the prefix is gone."""
+    """The naming after the prefix."""
     prefix: str
     tensors: Mapping[str, Source]
     """By the WebUI's names."""
     dropped: tuple[str, ...]
     """Names in the file that are not of the VAE."""
     unknown: tuple[str, ...] = ()
-    """Names in the file that lie among the VAE's, and are none of those that a VAE has; they are in `dropped` too."""
+    """Unknown names in the file beside the VAE's; they are in `dropped` too."""
     is_whole: bool = False
     """Each tensor of the network is there in its shape, and no unknown one."""
 
 
 def canonical(tensors: Mapping[str, Described]) -> Renamed | None:
-    """Find the VAE among the tensors of a file; None if there is none of which every tensor is known."""
+    """Find the VAE among the tensors of a file; None if there is no VAE of which every tensor is known."""
     found = renamed_vae(tensors)
     return found if found is not None and not found.unknown else None
 
 
 def renamed_vae(tensors: Mapping[str, Described]) -> Renamed | None:
-    """Find the VAE among the tensors of a file, with the names in it that no VAE has; None if there is no VAE.
+    """Find the VAE among the tensors of a file, with its unknown names; None if there is no VAE.
 
-    Of several, the first whole one; if none is whole, the first.
+    Of several, the first whole one is returned; if all are incomplete, the first.
     """
     return _renamed_vae(TensorTable.of(tensors))
 
@@ -143,7 +143,7 @@ def _candidates(tensors: TensorTable) -> Iterator[Renamed]:
 
 
 def _is_whole(found: Mapping[str, Source]) -> bool:
-    """Return True if each tensor is there of a network such as these are of; attention of the levels may be more."""
+    """Return True if each tensor of the matching network is there; levels may have more attention."""
     shapes = {name: source.shape for name, source in found.items()}
     network = architecture_of(shapes)
     return (
@@ -154,7 +154,10 @@ def _is_whole(found: Mapping[str, Source]) -> bool:
 
 
 def _naming(inner: Mapping[str, str], tensors: Mapping[str, Described]) -> Naming | None:
-    """How a VAE's tensors are named there, if there is one. `inner`: names without the prefix, and in the file."""
+    """Return the naming of a VAE's tensors, if there is a VAE.
+
+    `inner` maps names without the prefix to those in the file.
+    """
     first = inner.get("decoder.conv_in.weight") or inner.get("encoder.conv_in.weight")
     if first is None or len(tensors[first].shape) != 4:  # five for a video VAE
         return None
@@ -164,8 +167,10 @@ def _naming(inner: Mapping[str, str], tensors: Mapping[str, Described]) -> Namin
 
 
 def _names(inner: Mapping[str, str], naming: Naming) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the name in the file of each tensor of the VAE, by the WebUI's name for it, and the names in the file that
-    are unknown or stand for a tensor that is there already."""
+    """Return the name in the file of each tensor of the VAE, by the WebUI's name for it, and the other names.
+
+    The others are unknown or duplicates of a tensor that is there already.
+    """
     levels = up_levels(inner)
     names: dict[str, str] = {}
     unknown: list[str] = []
@@ -196,20 +201,20 @@ def _source(ldm: str, name: str, info: Described) -> Source:
 
 # -- names, one at a time ------------------------------------------------------------------------------------------
 def up_levels(names: Iterable[str]) -> int:
-    """How many levels the decoder of these tensors has, in either naming."""
+    """Return the number of levels of the decoder of these tensors, in either naming."""
     found = (re.match(r"decoder\.up(?:_blocks)?\.([0-9]{1,2})\.", name) for name in names)
     return max((int(match[1]) + 1 for match in found if match), default=0)
 
 
 def ldm_name(name: str, levels: int) -> str | None:
-    """The WebUI's name of a tensor that diffusers calls `name`, in a VAE of `up_levels`; None for one it has not."""
+    """Return the WebUI's name of a tensor that diffusers calls `name`, in a VAE of `up_levels`; None for others."""
     path, _, end = name.rpartition(".")
     new = _tables(min(levels, _MOST))[0].get(path)
     return f"{new}.{end}" if new is not None and end in _ENDS else None
 
 
 def diffusers_name(name: str, levels: int) -> str | None:
-    """The reverse of `ldm_name`, in diffusers' newer naming; None for a name that the WebUI's VAEs have not."""
+    """Return the reverse of `ldm_name`, in diffusers' newer naming; None for a name that the WebUI's VAEs lack."""
     path, _, end = name.rpartition(".")
     new = _tables(min(levels, _MOST))[1].get(path)
     return f"{new}.{end}" if new is not None and end in _ENDS else None
@@ -217,14 +222,14 @@ def diffusers_name(name: str, levels: int) -> str | None:
 
 @functools.lru_cache(maxsize=8)
 def _tables(levels: int) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """diffusers' names to the WebUI's, without their ends, and the reverse."""
+    """Return the map of diffusers' names to the WebUI's, without their ends, and the reverse."""
     pairs = list(_pairs(levels, _ATTENTION))
     older = _pairs(levels, _OLD_ATTENTION)
     return {theirs: ldm for ldm, theirs in (*older, *pairs)}, dict(pairs)
 
 
 def _pairs(levels: int, attention: Pairs) -> Iterator[tuple[str, str]]:
-    """The WebUI's name and diffusers' of all that a VAE can have, for one naming of its attentions."""
+    """Yield the WebUI's name and diffusers' of all possible tensors of a VAE, for one naming of its attentions."""
     yield from ((name, name) for name in ("quant_conv", "post_quant_conv", "bn"))
     for part in ("encoder", "decoder"):
         yield from _inside(part, part, _OUTER)
@@ -252,10 +257,10 @@ Tensors = Mapping[str, TensorSpec]
 
 
 WAN: Final = "decoder.middle.0.residual.0.gamma"
-"""By this name Forge Neo recognises the VAEs of Wan and, in the same layout, of Qwen-Image."""
+"""The name by which Forge Neo recognises the VAEs of Wan and, in the same layout, of Qwen-Image."""
 
 _VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
-"""What the tensors of a VAE are called by, in the layouts of CompVis and of diffusers."""
+"""Prefixes of the names of a VAE's tensors, in the layouts of CompVis and of diffusers."""
 
 
 @dataclass(frozen=True)
@@ -270,19 +275,19 @@ class TensorFacts:
     """The layout of the VAE itself, without its prefix or checkpoint: `ldm`, `diffusers`, `tiny`, `wan` or `video`;
     None if there is no VAE."""
     prefix: str = ""
-    """Text before the names of the VAE's tensors: `first_stage_model.` in most checkpoints."""
+    """Prefix of the names of the VAE's tensors: `first_stage_model.` in most checkpoints."""
     latent_channels: int | None = None
-    """4 for SD 1.x, 2.x and SDXL alike; None if the shapes do not tell."""
+    """4 for SD 1.x, 2.x and SDXL alike; None if the shapes do not show it."""
     dtype: str | None = None
     """`fp32`, `fp16`, `bf16`, …: the dtype of most of the VAE's bytes."""
     parameters: int | None = None
-    """Numbers in the VAE; None if there is none."""
+    """Numbers in the VAE; None without a VAE."""
     has_encoder: bool = False
     has_decoder: bool = False
 
 
 NO_FACTS: Final = TensorFacts("unknown")
-"""For a file whose tensors could not be read."""
+"""Facts of a file whose tensors could not be read."""
 
 
 def facts_of(tensors: Mapping[str, Described]) -> TensorFacts:
@@ -302,16 +307,16 @@ def _facts_of(tensors: TensorTable) -> TensorFacts:
     elif prefix and kind in ("ldm", "diffusers"):
         layout = "prefixed"
     elif prefix and kind == "wan":
-        layout = "video"  # no WebUI takes its prefix away
+        layout = "video"  # no WebUI removes its prefix
     encoder, decoder = _halves(vae, kind)
     parameters = sum(math.prod(tensor.shape) for tensor in vae.values())
     return TensorFacts(layout, kind, prefix, _latent_channels(vae), _dtype_of(vae), parameters, encoder, decoder)
 
 
 def _vae_in(tensors: Tensors) -> tuple[str, Tensors, Layout | None]:
-    """The prefix of the VAE's names, what has it (without it), and how that is laid out; None if there is no VAE.
+    """Return the prefix of the VAE's names, its tensors without it, and its layout; None if there is no VAE.
 
-    A whole VAE goes before what is left of another one, of whatever kind.
+    A whole VAE precedes an incomplete one of any kind.
     """
     whole = renamed_vae(tensors)
     if whole is not None and whole.is_whole:
@@ -362,7 +367,10 @@ def _halves(tensors: Tensors, kind: Layout) -> tuple[bool, bool]:
 
 
 def _latent_channels(tensors: Tensors) -> int | None:
-    """Axis 1 of the weight of the decoder's first convolution, [out, in, …]; else axis 0 of a tiny encoder's last."""
+    """Return the number of latent channels; None if it cannot be derived.
+
+    It is axis 1 of the weight of the decoder's first convolution, [out, in, …]; else axis 0 of a tiny encoder's last.
+    """
     first = ("conv_in.weight", "conv_in.conv.weight", "conv1.weight", "layers.0.weight", "1.weight")
     for name in (*(f"decoder.{end}" for end in first), "1.weight"):
         tensor = tensors.get(name)
@@ -384,8 +392,8 @@ def _dtype_of(tensors: Tensors) -> str | None:
 
 
 _LORA: Final = re.compile(r"^(?:lora|lycoris)_|\.(?:lora|hada|lokr|oft)_")
-"""Names of the weights of a LoRA, or of one of its relatives (LoHa, LoKr, OFT), in the layouts of kohya, of LyCORIS
-and of peft."""
+"""Names of the weights of a LoRA, or of one of its relatives (LoHa, LoKr, OFT), in the layouts of kohya, LyCORIS and
+peft."""
 
 
 def _without_vae(tensors: Tensors) -> TensorFacts:

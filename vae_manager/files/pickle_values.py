@@ -44,8 +44,10 @@ LONGEST_KEY: Final = 16
 
 
 class Refused(Exception):
-    """Why a file is not read. `reason` is a clause that follows the file's name, but for an unsafe one, where it is
-    what the file asks to be run."""
+    """A refusal to read a file.
+
+    `reason` is a clause that follows the file's name; for an unsafe file, it is the code that the file asks to run.
+    """
 
     def __init__(self, code: str, reason: Message | str) -> None:
         super().__init__(str(reason))
@@ -54,11 +56,11 @@ class Refused(Exception):
 
 
 class Ended(Exception):
-    """The bytes at hand end in the middle of a pickle."""
+    """The end of the available bytes in the middle of a pickle."""
 
 
 class Pairs(list[tuple[object, object]]):
-    """A dict, in the order in which it was filled: keys are never hashed, so none can be made to collide."""
+    """A dict, in the order in which it was filled: keys are never hashed, so that no file can make them collide."""
 
 
 class Ordered(Pairs):
@@ -71,7 +73,7 @@ class Bag(list[object]):
 
 @dataclass(frozen=True, slots=True)
 class Global:
-    """The name of a thing that an ordinary unpickler would import."""
+    """A name that an ordinary unpickler would import."""
 
     module: str
     name: str
@@ -82,29 +84,29 @@ class Global:
 
 @dataclass(frozen=True, slots=True)
 class Inert:
-    """What a harmless call would have made, where it does not matter to us: a device, a number of numpy's."""
+    """The result of a harmless call that is not needed here: a device, a number of numpy's."""
 
     kind: str = ""
-    """`dtype`, `text` (a dtype too) and `array` of numpy's, `module` of torch's: those that may be given a state."""
+    """`dtype`, `text` (a dtype too) and `array` of numpy's, `module` of torch's: the kinds that may get a state."""
     item: int = 0
     """Bytes of one number of such a dtype or array."""
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A piece of memory that stands elsewhere in the file."""
+    """A piece of memory elsewhere in the file."""
 
     key: str
     dtype: str | None
-    """In safetensors' words; None for plain bytes, and for numbers that safetensors has no word for."""
+    """The name in safetensors; None for plain bytes, and for numbers that safetensors has no name for."""
     width: int
     """Bytes of one number; 1 for plain bytes."""
     count: int
     """Numbers."""
     first: int = 0
-    """Where a view of a larger piece begins, in numbers."""
+    """Start of a view of a larger piece, in numbers."""
     view: int | None = None
-    """How many numbers of it the view has."""
+    """Count of the view's numbers."""
 
     @property
     def start(self) -> int:
@@ -123,14 +125,14 @@ class Tensor:
 
     storage: Storage
     dtype: str | None
-    """None for a kind of number that safetensors has no word for."""
+    """None for a kind of number that safetensors has no name for."""
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
 
 def shown(text: str) -> str:
-    """`text` as a sentence may hold it: short, and without characters that cannot be seen."""
+    """Return `text` for a message: short, and without invisible characters."""
     return ascii(text[:100])[1:-1]
 
 
@@ -156,7 +158,7 @@ Arguments = tuple[object, ...]
 
 
 def numpy_dtype(arguments: Arguments) -> Inert:
-    """(name, False, True)"""
+    """Make a dtype from (name, False, True)."""
     name = arguments[0] if arguments else None
     if arguments[1:] != (False, True) or not isinstance(name, str):  # 0 and 1 are the same here, and to numpy
         raise misused()
@@ -180,7 +182,7 @@ def dtype_with_state(dtype: Inert, state: object) -> bool:
 
 
 def numpy_scalar(arguments: Arguments) -> Inert:
-    """(dtype, bytes)"""
+    """Make a scalar from (dtype, bytes)."""
     if len(arguments) != 2 or not _is_dtype(dtype := arguments[0]):
         raise misused()
     if not isinstance(arguments[1], bytes) or len(arguments[1]) != dtype.item:
@@ -189,7 +191,7 @@ def numpy_scalar(arguments: Arguments) -> Inert:
 
 
 def numpy_array(arguments: Arguments) -> Inert:
-    """(ndarray, (0,), b"b"): an empty one, which is given its state then."""
+    """Make an empty array from (ndarray, (0,), b"b"), which then gets its state."""
     shape = arguments[1] if len(arguments) == 3 else None
     # False and 0.0 equal 0, but numpy accepts only an int as a size.
     is_empty = type(shape) is tuple and shape == (0,) and type(shape[0]) is int
@@ -199,7 +201,7 @@ def numpy_array(arguments: Arguments) -> Inert:
 
 
 def array_with_state(_: Inert, state: object) -> bool:
-    """(1, shape, dtype, whether columns come first, bytes)"""
+    """Apply (1, shape, dtype, True for columns first, bytes)."""
     if type(state) is not tuple or len(state) != 5 or type(state[0]) is not int or type(state[3]) is not bool:
         return False
     shape, dtype, content = state[1], state[2], state[4]
@@ -223,7 +225,7 @@ _RUNNING: Final[Mapping[int, str]] = {
     0x84: "EXT4",
     0x92: "NEWOBJ_EX",
 }
-"""Further ways to have something called, which no file of torch takes."""
+"""Further functions that call others, which no file of torch uses."""
 
 _STRANGE: Final[Mapping[int, str]] = {
     ord("F"): "FLOAT",

@@ -1,9 +1,9 @@
-"""A machine for the instructions of a pickle, as torch writes them: it puts values together and runs nothing.
+"""Virtual machine for the instructions of a pickle, as torch writes them: it builds values and runs no code.
 
-Python's own unpickler imports and calls what a file names, unless each way to do so is found and stopped; this one has
-no way to. Only the binary instructions of protocols 2 to 5 that torch's files have are known; any other is refused by
-its name. All is bounded: bytes, instructions (so values and time), length of a number. No value is nested in a way
-that is looked at by recursion, none is hashed or compared.
+Python's own unpickler imports and calls the names in a file, unless each way to do so is found and blocked; this one
+has no such way. It supports only the binary instructions of protocols 2 to 5 that torch's files have, and refuses any
+other by its name. All is bounded: bytes, instructions (so values and time), length of a number. No recursion follows
+nested values, and no value is hashed or compared.
 
 Python has two unpicklers, which read frames differently: the one in C skips the bytes of a frame behind the end of its
 pickle, and the rest of a frame after an instruction that reaches beyond it. So a frame is accepted only if that makes
@@ -39,7 +39,7 @@ __all__ = ["MOST_STEPS", "Machine"]
 MOST_STEPS: Final = 600_000
 """Instructions of one file. A checkpoint of SDXL, with its optimiser, has some 300,000."""
 NAME_STEPS: Final = 8
-"""As how many instructions more one counts that gives a name, or a storage."""
+"""Cost in instructions of one that makes a name, or a storage."""
 COLLECTION_STEPS: Final = 3
 CHARACTERS_A_STEP: Final = 64
 LONGEST_NUMBER: Final = 255
@@ -48,10 +48,10 @@ LONGEST_NAME: Final = 1000
 
 
 class Machine:
-    """Runs the pickles that stand one after another in `data`, from `at` on.
+    """An interpreter of adjacent pickles in `data`, from `at` on.
 
-    Where `data` ends too early, `more` gives what follows, if there is any. `storages` gathers those that the tensors
-    stand in, by their keys.
+    If `data` ends too early, `more` returns the following bytes, if there are any. `storages` collects the storages of
+    the tensors, by their keys.
     """
 
     def __init__(self, data: bytes, more: Callable[[], bytes] = bytes) -> None:
@@ -59,7 +59,7 @@ class Machine:
         self.at = 0
         self.storages: dict[str, Storage] = {}
         self._views: dict[str, tuple[str, int, int | None]] = {}
-        """What each name of a view stands for: key of the storage, first number, count."""
+        """Meaning of each view's name: key of the storage, first number, count."""
         self._more = more
         self._begun = 0
         self._left = MOST_STEPS
@@ -80,7 +80,7 @@ class Machine:
         while True:
             try:
                 self._run_on()
-            except Ended:  # no instruction changes anything before it has its bytes, so it can begin again
+            except Ended:  # an instruction changes no state before it has its bytes, so it can begin again
                 self.at = self._begun
                 more = self._more()
                 if not more:
@@ -92,7 +92,7 @@ class Machine:
             return self._stack.pop()
 
     def _run_on(self) -> None:
-        """Up to the end of this pickle, or of `data`."""
+        """Run up to the end of this pickle, or of `data`."""
         data, instructions = self.data, _INSTRUCTIONS
         while True:
             self._begun = self.at
@@ -120,13 +120,13 @@ class Machine:
         self._frame_end = None
 
     def _pay(self, steps: int) -> None:
-        """What takes the time or the memory of many instructions counts as many."""
+        """Count the cost of an instruction that takes the time or the memory of many."""
         self._left -= steps
         if self._left < 0:
             raise too_many()
 
     def _pay_for(self, values: object) -> None:
-        """For a look at each part of them; a text may be copied."""
+        """Count the cost of a visit to each part of the values; a text may be copied."""
         for value in values if type(values) is tuple else ():
             if isinstance(value, (list, tuple)):
                 self._pay(len(value))
@@ -150,7 +150,7 @@ class Machine:
         return self.data[at]
 
     def take_counted(self, width: int) -> bytes:
-        """Bytes that their number stands before, in `width` bytes."""
+        """Return bytes whose count precedes them, in `width` bytes."""
         return self.take(int.from_bytes(self.take(width), "little"))
 
     def line(self) -> str:
@@ -167,7 +167,7 @@ class Machine:
         self._stack.append(value)
 
     def make(self, collection: list[object] | Pairs) -> None:
-        """Push a new one. Python's own housekeeping looks at each again and again, in a large process for long."""
+        """Push a new collection, at a higher cost: Python's garbage collector visits each again and again."""
         self._pay(COLLECTION_STEPS)
         self.push(collection)
 
@@ -206,7 +206,7 @@ class Machine:
             raise malformed()
         self._stack.append(self._memo[key])
 
-    # -- instructions that do more than push ---------------------------------------------------------------------------
+    # -- instructions beyond a push ------------------------------------------------------------------------------------
     def protocol(self) -> None:
         self._protocol = self.byte()
         if self._protocol > 5:
@@ -284,7 +284,7 @@ class Machine:
         changed(self.top(), state)
 
     def persistent(self) -> None:
-        """torch keeps storages and views of them under their names in one place, the first under a name for all."""
+        """Push a storage: torch keeps storages and views under their names, the first under a name for all."""
         self._pay(NAME_STEPS)
         storage, view = stored(self.pop(), self._id_length)
         known = self.storages.setdefault(storage.key, storage)
@@ -299,7 +299,7 @@ class Machine:
         self.push(storage)
 
     def pop_one(self) -> None:
-        """As Python does: a mark that is on top goes itself."""
+        """Pop as Python does: a mark that is on top is removed itself."""
         if self._marks and self._marks[-1] == len(self._stack):
             self._marks.pop()
         else:
@@ -366,7 +366,7 @@ _INSTRUCTIONS: Final[Mapping[int, Callable[[Machine], object]]] = {
     0x94: Machine.memoize,
     ord("h"): lambda machine: machine.recall(machine.byte()),
     ord("j"): lambda machine: machine.recall(int.from_bytes(machine.take(4), "little")),
-    # Names, and what they are asked for
+    # Names, and calls of them
     ord("c"): Machine.name_by_lines,
     0x93: Machine.name_by_stack,
     ord("R"): Machine.reduce,

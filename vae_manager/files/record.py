@@ -1,4 +1,4 @@
-"""File records: the identity of a file's bytes, and all that is known of the file."""
+"""File records: the identity of a file's bytes, and all known facts of the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Container", "FileRecord", "Fingerprints", "Identity", "Problem", "id
 
 
 class Identity(NamedTuple):
-    """A file at the time of a look. Any write, replacement or move gives it another identity.
+    """The identity of a file at one moment. Any write, replacement or move changes it.
 
     A ctime cannot be set back as an mtime can, so bytes that were exchanged under the old mtime are noticed. A new mode
     or a second name changes it too, so this program calls `carry` after such a change. On Windows it is the time of
@@ -41,7 +41,7 @@ class Identity(NamedTuple):
 
 
 def identity_of(path: Path) -> Identity | None:
-    """The identity of the file that `path` leads to now; None where nothing can be looked at there."""
+    """Return the identity of the file that `path` leads to now; None if there is no accessible file."""
     try:
         return Identity.of(path, path.stat())
     except OSError:
@@ -53,10 +53,10 @@ CHUNK: Final = 4 << 20
 
 
 def sha256_of(path: Path, *, report: Callable[[int], None] | None = None, stop: threading.Event | None = None) -> str:
-    """The SHA-256 of a file, in lower-case hexadecimal.
+    """Return the SHA-256 of a file, in lower-case hexadecimal.
 
-    `report` is told after each chunk how many bytes are done in all; setting `stop` ends the work within one chunk,
-    with `Cancelled`. Raises `NotFoundError` and `DiskError`.
+    `report` receives the number of bytes done after each chunk; setting `stop` ends the work within one chunk, with
+    `Cancelled`. Raises `NotFoundError` and `DiskError`.
     """
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(CHUNK))
@@ -77,7 +77,7 @@ def sha256_of(path: Path, *, report: Callable[[int], None] | None = None, stop: 
 
 @dataclass(frozen=True)
 class Problem:
-    """One reason why a file cannot be used, or cannot be used as it is."""
+    """One reason why a file cannot be used, or cannot be used unchanged."""
 
     code: str
     """No bytes of a model: `empty`, `web-page`, `lfs-pointer`, `other-format`, `not-a-model`, `zip-without-model`.
@@ -104,9 +104,9 @@ class Fingerprints:
 
 @dataclass(frozen=True)
 class FileRecord:
-    """One file. `inspect` makes it from the header; what is found out later is added by `dataclasses.replace`.
+    """One file. `inspect` makes the record from the header; later facts are added by `dataclasses.replace`.
 
-    It holds facts alone. What a WebUI can do with the file is its verdict (`records.verdict`).
+    It holds facts alone. The ability of a WebUI to use the file is its verdict (`records.verdict`).
     """
 
     path: Path
@@ -119,9 +119,9 @@ class FileRecord:
     problems: tuple[Problem, ...] = ()
     """Damage, or the reason why the file is no model, the gravest first. Empty for a whole file of any kind."""
     is_arriving: bool = False
-    """A file that a download program keeps until a download is whole lies beside it."""
+    """A download program has a file of its own beside it, which it removes when the download is complete."""
     identity: Identity | None = None
-    """The file that the record is of, as the disk tells it; None for a record of the header alone."""
+    """The identity of the file at that time; None for a record of the header alone."""
     sha256: str | None = None
     fingerprints: Fingerprints | None = None
     last_sha256: str | None = None
@@ -135,12 +135,12 @@ class FileRecord:
 
     @property
     def tensors(self) -> TensorTable:
-        """All tensors; none if they cannot be read."""
+        """All tensors; empty if they cannot be read."""
         return self.table if self.table is not None else _EMPTY
 
     @property
     def facts(self) -> TensorFacts:
-        """Facts that names, shapes and dtypes tell."""
+        """Facts from names, shapes and dtypes."""
         return facts_of(self.table) if self.table is not None else NO_FACTS
 
     @property
@@ -178,12 +178,12 @@ class FileRecord:
 
     @property
     def is_family_own(self) -> bool:
-        """The person has said which family it is."""
+        """True if the person has set the family."""
         return self.family.why == "yours"
 
     @property
     def is_family_shown(self) -> bool:
-        """Bytes or weights show the family, whatever a person says."""
+        """True if bytes or weights show the family, independent of a person's setting."""
         return self.family.sure and self.family.why in ("hash", "weights")
 
     @property

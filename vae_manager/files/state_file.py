@@ -1,15 +1,13 @@
 """State files: strict JSON, atomic writes, and damaged files that are set aside.
 
-JSON that somebody else may have written: bounded in size and depth, and read value by value.
+JSON from outside is bounded in size and depth, and read value by value. Python's own reader accepts NaN, and numbers
+and nesting of any size. Its result is therefore never used directly: each value goes through one of the functions here,
+which raise `ValueError` for an invalid one.
 
-Python's own reader accepts NaN, and numbers and nesting of any size. Its result is therefore never used directly: each
-value goes through one of the functions here, which raise `ValueError` for an invalid one.
-
-The small files in which this program keeps its state: one way to read them and one to write them.
-
-A power cut, a full disk or an editor can leave any bytes in them. An unreadable file is never overwritten: it is set
-aside in its folder, as `NAME.damaged-1`, and a notice appears once, in the console and in the page. If only some
-entries are damaged, the others are used and a copy of the file is kept the same way.
+Small state files have one way to be read and one way to be written. A power cut, a full disk or an editor can leave any
+bytes in them. An unreadable file is never overwritten: it is set aside in its folder, as `NAME.damaged-1`, and a notice
+appears once, in the console and in the page. If only some entries are damaged, the others are used and a copy of the
+file is kept the same way.
 """
 
 from __future__ import annotations
@@ -70,7 +68,7 @@ MAX_DEPTH: Final = 32
 MAX_WHOLE: Final = 2**63 - 1
 MAX_DIGITS: Final = 4000
 MAX_PATH: Final = 32_767
-"""Characters; Windows takes so many, other systems fewer."""
+"""Characters; Windows allows so many, other systems fewer."""
 MAX_NAME_BYTES: Final = 255
 
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{20}")
@@ -81,7 +79,7 @@ class TooLongError(ValueError):
 
 
 class TooDeepError(ValueError):
-    """A text nests deeper than any that this program writes."""
+    """A text with deeper nesting than any that this program writes."""
 
 
 def parse_json(data: bytes | bytearray, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
@@ -124,7 +122,7 @@ def _check_depth(root: Any, max_depth: int) -> None:
 
 
 def whole(value: Any, most: int = MAX_WHOLE) -> int:
-    """A number that counts something: whole, and from 0 to `most`."""
+    """Check a count: a whole number from 0 to `most`."""
     if type(value) is not int or not 0 <= value <= most:
         raise ValueError("no whole number")
     return value
@@ -138,8 +136,10 @@ def finite(value: Any) -> float:
 
 
 def text(value: Any) -> str:
-    """A text that can be part of a path or be sent: no NUL, no half of a character but those that stand for a byte of a
-    name that is not UTF-8."""
+    """Check a text that becomes part of a path or is sent.
+
+    It may contain no NUL, and no lone surrogates except those for a byte of a name that is not UTF-8.
+    """
     if not isinstance(value, str) or "\0" in value:
         raise ValueError("no text")
     value.encode("utf-8", "surrogateescape")
@@ -147,7 +147,7 @@ def text(value: Any) -> str:
 
 
 def hexadecimal(value: Any) -> str:
-    """Check a SHA-256. It becomes part of the name of a partial file, so no other text may pass."""
+    """Check a SHA-256. It becomes part of the name of a partial file, so any other text is refused."""
     found = text(value)
     if not SHA256.fullmatch(found.lower()):
         raise ValueError("no SHA-256")
@@ -166,7 +166,7 @@ def path_of(value: Any) -> Path:
 logger = logging.getLogger(__name__)
 
 MAX_KEPT: Final = 5
-"""Files that were set aside, of each name."""
+"""Set-aside files that are kept, of each name."""
 MAX_NOTICES: Final = 20
 MAX_TOLD: Final = 10_000
 
@@ -260,7 +260,10 @@ def files_set_aside(path: Path) -> list[tuple[int, Path]]:
 
 
 def free_name(path: Path) -> Path:
-    """The next name to set the file aside under. The oldest plain files beyond `MAX_KEPT` go; a folder stays."""
+    """Return the next name for a set-aside file.
+
+    The oldest plain files beyond `MAX_KEPT` are removed; a folder stays.
+    """
     kept = files_set_aside(path)
     for _, old in kept[: max(0, len(kept) - MAX_KEPT + 1)]:
         with suppress(OSError):
@@ -285,14 +288,14 @@ class DamagedError(Exception):
 
 
 def list_of(root: Any) -> Iterable[Any]:
-    """The items of a list. Raises `ValueError` for anything else."""
+    """Return the items of a list. Raises `ValueError` for any other value."""
     if not isinstance(root, list):
         raise ValueError("no list")
     return root
 
 
 def pairs_of(root: Any) -> Iterable[tuple[str, Any]]:
-    """The names and values of an object. Raises `ValueError` for anything else."""
+    """Return the names and values of an object. Raises `ValueError` for any other value."""
     if not isinstance(root, dict):
         raise ValueError("no object")
     return root.items()
@@ -309,10 +312,11 @@ class StateFile:
         parse: Callable[[bytes], Any] = parse_json,
         is_private: bool = False,
     ) -> None:
-        """
+        """Make the object without reading the file.
+
         Args:
             path: The file, which need not exist.
-            unpack: Takes what the file holds apart into items; an exception means that the whole file is damaged.
+            unpack: Returns the items of the file's content; an exception means that the whole file is damaged.
             parse: Reads the bytes.
             is_private: The file is readable by its owner alone, from its first moment on.
         """
@@ -321,15 +325,15 @@ class StateFile:
         self._parse = parse
         self._is_private = is_private
         self._seen: Stamp | None = None
-        """The file as it was last read or written: what differs may be damaged."""
+        """The file as it was last read or written: a different one may be damaged."""
         self.is_blocked = False
-        """A damaged file stands there and could not be set aside."""
+        """A damaged file has the name and could not be set aside."""
 
     def items(self, convert: Callable[[Any], Item | None]) -> list[Item]:
-        """Return the items of the file; no items if it is missing, or was damaged and is now set aside.
+        """Return the items of the file; an empty list if it is missing, or was damaged and is now set aside.
 
-        Items that cannot be read are left out, and the file as it was is kept. `convert` reads one: None leaves it out
-        as harmless, an exception counts it as damaged.
+        Unreadable items are left out, and a copy of the file is kept. `convert` reads one item: None leaves it out as
+        harmless, an exception counts it as damaged.
         """
         found, damaged = [], 0
         for item in self._read():
@@ -363,21 +367,21 @@ class StateFile:
 
     @property
     def has_changed(self) -> bool:
-        """Somebody else has written to the file since it was last read or written here."""
+        """True if another program has written to the file since it was last read or written here."""
         return _stamp(self.path) != self._seen
 
     # -- setting aside ---------------------------------------------------------------------------------------------
     def _set_aside(self, reason: Message | str, seen: Stamp | None = None) -> None:
-        """Rename the damaged file, so that a person can still rescue something from it."""
+        """Rename the damaged file, so that a person can still rescue data from it."""
         if seen is not None and _stamp(self.path) != seen:
-            return  # another process has dealt with it
+            return  # another process has set it aside
         if set_aside(self.path, reason):
             self._seen = None
         else:
             self.is_blocked = True
 
     def _keep_copy(self, damaged: int) -> None:
-        """Keep the file as it is under a second name, before the good entries alone are written."""
+        """Keep a copy of the file under a second name, before the good entries alone are written."""
         if any(_is_same(self.path, kept) for _, kept in files_set_aside(self.path)):
             return
         aside = free_name(self.path)
@@ -402,7 +406,7 @@ class StateFile:
 
     # -- writing ---------------------------------------------------------------------------------------------------
     def write(self, value: Any, *, indent: int | None = None) -> None:
-        """Replace what the file holds; None removes it. As `write_bytes`."""
+        """Replace the content of the file; None removes it. As `write_bytes`."""
         self.write_bytes(json.dumps(value, indent=indent).encode("ascii") if value is not None else None)
 
     def write_bytes(self, data: bytes | None) -> None:
@@ -427,8 +431,10 @@ class StateFile:
         self._seen = _stamp(self.path)
 
     def guard(self) -> None:
-        """Set aside an unreadable file of this name, which may have come since the last look. Raises OSError if that
-        fails."""
+        """Set aside an unreadable file of this name, which may be newer than the last read.
+
+        Raises OSError if that fails.
+        """
         stamp = _stamp(self.path)
         if self.is_blocked or stamp != self._seen or (stamp is None and os.path.lexists(self.path)):
             self._read()
@@ -439,7 +445,7 @@ class StateFile:
 def bytes_of(path: Path) -> tuple[bytes | None, Stamp | None]:
     """Return the bytes of a plain file and its stamp; None if there is no such file."""
     try:
-        # A pipe in the file's place would be waited for without end.
+        # A pipe under the file's name would block forever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         if path.is_symlink():
@@ -485,7 +491,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _copy(path: Path, aside: Path) -> None:
-    """A second name for the bytes: they are replaced by renaming, never written over."""
+    """Add a second name for the bytes: they are replaced by renaming, never written over."""
     try:
         os.link(path.resolve(), aside)
     except OSError:  # a file system without links
@@ -497,17 +503,17 @@ def _copy(path: Path, aside: Path) -> None:
 def replace_file(path: Path, data: bytes, *, is_private: bool = False) -> None:
     """Write a file so that a reader, and the disk after a power cut, hold the old bytes or the new ones, never a part.
 
-    The place that a link leads to is written to, and a file keeps its mode. Raises OSError.
+    A link's target is written to, and a file keeps its mode. Raises OSError.
     """
     place = path.resolve() if path.is_symlink() else path
     place.parent.mkdir(parents=True, exist_ok=True)
-    # Made for its owner alone from the first moment on: a change afterwards would leave a gap.
+    # Private from the first moment: a later change of the mode would leave a gap.
     with partial_file(place.parent, mode=0o600 if is_private else 0o666) as (new, file):
         write_whole(file, data)
         os.fsync(file.fileno())
         if not is_private and place.exists():
             shutil.copymode(place, new)
-        if sys.platform == "win32":  # there, what is open cannot be renamed
+        if sys.platform == "win32":  # an open file cannot be renamed there
             file.close()
         rename_over(new, place)
     sync_folder(place.parent)

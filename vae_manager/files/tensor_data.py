@@ -1,10 +1,9 @@
 """Tensor data: reading it without torch, the search for NaN and holes, and fingerprints of weights.
 
-Checks of a file's weights: NaN or infinite numbers, and weights that a download has not filled.
-
-Download programs reserve the whole size first, as zeros. The weight of a convolution holds no long run of zeros in a
-trained VAE, and is never zero as a whole. A listing samples each weight at its beginning and end, a large one in its
-middle too, and reads it whole if a sample is zero. A verification reads each.
+The checks of a file's weights find NaN or infinite values, and weights that a download has not filled. Download
+programs reserve the whole size first, as zeros. The weight of a convolution has no long run of zeros in a trained VAE,
+and is never zero as a whole. A listing samples each weight at its beginning and end, a large one in its middle too, and
+reads it whole if a sample is zero. A verification reads each.
 """
 
 from __future__ import annotations
@@ -49,15 +48,15 @@ __all__ = [
 
 
 CHUNK: Final = 4 << 20
-"""Bytes of a tensor that are in memory at once, where they lie row after row."""
+"""Bytes of a tensor that are in memory at once, if its rows are contiguous."""
 
 _HEAD: Final = 1024
 
 
 def read_contents(path: Path) -> Header:
-    """All tensors of `path` by their names in the file, and where their bytes lie. None of those is read.
+    """Return all tensors of `path` by their names in the file, and the positions of their bytes, which are not read.
 
-    Raises IntegrityError where it holds no tensors that can be read, NotFoundError and DiskError.
+    Raises IntegrityError if it has no readable tensors, NotFoundError and DiskError.
     """
     try:
         with path.open("rb") as file:
@@ -70,11 +69,11 @@ def read_contents(path: Path) -> Header:
 
 
 def chunks(file: BinaryIO, path: Path, header: Header, tensor: TensorInfo) -> Iterator[memoryview]:
-    """The bytes of one tensor in the order of its elements (row after row, little endian), at most `CHUNK` at a time.
+    """Yield the bytes of one tensor in the order of its elements (row by row, little endian), up to `CHUNK` at a time.
 
-    `file` is `path`, opened for binary reading. A view is good until the next one is asked for, and holds no number in
-    part. Where the tensor has strides, what it spans is in memory too, a quarter more than the tensor itself at most.
-    Raises IntegrityError where the file has become shorter, NotFoundError and DiskError.
+    `file` is `path`, opened for binary reading. A view is valid until the next one is requested, and ends between two
+    numbers. For a tensor with strides, its whole span is in memory too, a quarter more than the tensor itself at most.
+    Raises IntegrityError if the file has become shorter, NotFoundError and DiskError.
     """
     start = header.data_start + tensor.start
     try:
@@ -106,9 +105,9 @@ def _fill(file: BinaryIO, path: Path, start: int, view: memoryview) -> None:
 def _strided(
     file: BinaryIO, path: Path, start: int, item: int, shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> Iterator[memoryview]:
-    """As `chunks`, of elements of `item` bytes, the first at `start`; shape and strides in elements.
+    """Yield the bytes as `chunks`, for elements of `item` bytes, the first at `start`; shape and strides in elements.
 
-    What has wide gaps is read part by part, so that those stay on the disk.
+    A tensor with wide gaps is read part by part, so that those stay on the disk.
     """
     import numpy
 
@@ -125,7 +124,7 @@ def _strided(
 
 
 def _pieces(array: Array) -> Iterator[memoryview]:
-    """The bytes of `array`, row after row; it is copied in pieces of at most `CHUNK`."""
+    """Yield the bytes of `array`, row after row; it is copied in pieces of at most `CHUNK`."""
     import numpy
 
     if array.nbytes <= CHUNK:
@@ -150,25 +149,24 @@ _NO_NUMBER: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
         "F8_E4M3": ("u1", 0x7F),
     }
 )
-"""As which whole numbers the floats of a dtype are looked at, and the bits that all are set in what is NaN or infinite
-and in nothing else: the exponent; where fp8 has no infinity, all but the sign."""
+"""The whole numbers that represent a dtype's floats, and the bits that are all set in exactly the NaN and infinite
+values: the exponent; for an fp8 without infinity, all but the sign."""
 
 
 TOO_LARGE_FOR_FP32: Final = 0x47EF_FFFF_F000_0000
-"""Bits of the smallest number of 64 bits that becomes infinite in 32: half of a step beyond their largest one. No WebUI
-runs a VAE in 64 bits."""
+"""Bits of the smallest 64-bit number that becomes infinite in 32 bits: half of a step beyond their largest one. No
+WebUI runs a VAE in 64 bits."""
 WITHOUT_SIGN: Final = 0x7FFF_FFFF_FFFF_FFFF
 
 
 def find_nan(
     path: Path, *, report: Callable[[int, int], None] | None = None, stop: threading.Event | None = None
 ) -> Problem | None:
-    """Read every weight of the VAE in `path` (of all that is there, where no VAE is known): None where all are numbers.
+    """Read every weight of the VAE in `path` (of all tensors, without a known VAE); None if all are finite.
 
-    What lies beside the VAE, and is never loaded with it, is not read.
-
-    `report` is told the bytes that are done and all that are to do, after each chunk; setting `stop` ends the work
-    within one, with Cancelled. Raises IntegrityError where the tensors cannot be read, NotFoundError and DiskError.
+    Tensors beside the VAE are never loaded with it, and are not read. `report` receives the bytes done and in all after
+    each chunk; setting `stop` ends the work within one, with Cancelled. Raises IntegrityError if the tensors cannot be
+    read, NotFoundError and DiskError.
     """
     import numpy
 
@@ -201,7 +199,7 @@ def find_nan(
 
 
 def has_nan(piece: memoryview, dtype: str) -> bool:
-    """Return whether a number among these bytes is NaN, infinite, or too large for 32 bits; False for whole numbers."""
+    """Return True if a number in these bytes is NaN, infinite, or too large for 32 bits; False for whole numbers."""
     import numpy
 
     if dtype not in _NO_NUMBER:
@@ -217,7 +215,7 @@ def _has_nan(numbers: Any, kind: str, bits: int) -> bool:
 
 
 def nan_problem(file: str, name: str) -> Problem:
-    """Return the problem of a file whose tensor `name` holds a number that cannot be used."""
+    """Return the problem of a file whose tensor `name` has an invalid number."""
     return Problem(
         "nan",
         msg(
@@ -230,16 +228,16 @@ def nan_problem(file: str, name: str) -> Problem:
 
 SAMPLE_BYTES: Final = 256
 HOLE_BYTES: Final = 131_072
-"""Zeros in a row that no trained weight holds: seven filters of the widest layer, in 32 bits. A shorter weight has to
-be zero as a whole."""
+"""Bytes of a run of zeros that no trained weight has: seven filters of the widest layer, in 32 bits. A shorter weight
+has to be zero as a whole."""
 LARGE_BYTES: Final = 2_000_000
-"""A weight of so many bytes is sampled in its middle too."""
+"""Bytes of a weight that is sampled in its middle too."""
 MIN_AXES: Final = 4
 """Axes of the weight of a convolution."""
 
 
 def find_unfilled(path: Path, header: Header) -> Problem | None:
-    """Return the problem of a file in whose VAE a weight begins, goes on or ends with zeros; None if none does.
+    """Return the problem of a file in whose VAE a weight has a hole at a sampled place; None without one.
 
     Only samples are read, and the whole of a weight with a sample of zeros. Raises DiskError.
     """
@@ -267,7 +265,7 @@ def find_hole(path: Path, header: Header) -> Problem | None:
 
 
 def companion_of(path: Path) -> Path | None:
-    """Return the file that a download program keeps beside `path` until that is whole."""
+    """Return the file that a download program keeps beside `path` until the download is complete."""
     # os.path: a name that is too long with the ending is no error.
     return next((Path(other) for ending in COMPANIONS if os.path.isfile(other := f"{path}{ending}")), None)  # noqa: PTH113
 
@@ -291,7 +289,7 @@ def _weights(header: Header) -> Iterator[TensorInfo]:
 
 
 def _size(info: TensorInfo) -> int:
-    """Return the bytes of all elements; one that stands for many in the file counts as often."""
+    """Return the bytes of all elements; one that represents many in the file counts as often."""
     return DTYPE_BYTES[info.dtype] * math.prod(info.shape)
 
 
@@ -318,15 +316,25 @@ def _has_hole(file: BinaryIO, path: Path, header: Header, info: TensorInfo) -> b
 def fingerprints(
     path: Path, *, report: Callable[[int, int], None] | None = None, stop: threading.Event | None = None
 ) -> Fingerprints:
-    """The fingerprints of the VAE in `path`: a VAE file of any layout, or a whole checkpoint.
+    """Return the fingerprints of the VAE in `path`: a VAE file of any layout, or a whole checkpoint.
 
-    They cover the WebUI's name, the dtype, the shape and the bytes of each tensor, and nothing else: not the names in
-    the file, their order, the container, metadata, or what is no part of the VAE. fp16 and fp32 of the same VAE are
-    different weights: what rounding took away is not known from what it left.
+    They cover exactly the WebUI's name, the dtype, the shape and the bytes of each tensor: not the names in the file,
+    their order, the container, metadata, or other tensors than the VAE's. fp16 and fp32 of the same VAE are different
+    weights, since rounding loses information.
 
-    Each byte of the VAE is read once, the rest of the file not at all. `report` is told how many of them are done, and
-    of how many. Raises NotFoundError where there is no VAE in the file, IntegrityError where the file is not whole,
-    FileChangedError where it changes meanwhile, DiskError, and Cancelled within a chunk once `stop` is set.
+    Each byte of the VAE is read once, the rest of the file not at all.
+
+    Args:
+        path: The file.
+        report: Receives the bytes done and in all.
+        stop: Ends the work within a chunk.
+
+    Raises:
+        NotFoundError: There is no VAE in the file, or no file.
+        IntegrityError: The file is incomplete.
+        FileChangedError: The file changed meanwhile.
+        DiskError: The file cannot be read.
+        Cancelled: `stop` was set.
     """
     try:
         before = Identity.of(path, path.stat())
@@ -351,7 +359,7 @@ def _digests(
     report: Callable[[int, int], None] | None,
     stop: threading.Event | None,
 ) -> dict[str, str]:
-    """A line for each tensor: its name, dtype, shape and the SHA-256 of its bytes. Read in the order of the file."""
+    """Return the SHA-256 of each tensor's name, dtype, shape and bytes, read in the order of the file."""
     total = sum(header.tensors[source.name].end - header.tensors[source.name].start for source in tensors.values())
     done = 0
     found = {}

@@ -1,9 +1,8 @@
 """Reader of torch's files, zipped and old. It runs no code of the file.
 
-The table of contents of a zip archive, as torch writes it: what is where, without trusting any of it.
-
-Python's zipfile tries to make sense of what is wrong, in other ways than torch does; a file that two readers read
-differently is how hostile ones get past a check. So this one takes only archives in which there is nothing to guess.
+It reads the table of contents of a zip archive, as torch writes it, without trusting any part of it. Python's zipfile
+repairs invalid archives, in other ways than torch does; a file that two readers read differently is how hostile ones
+pass a check. So this reader accepts only archives without any ambiguity.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ __all__ = [
 
 BAD_ZIP: Final = "bad-zip"
 LARGEST_TABLE: Final = 32 << 20
-"""Bytes. A checkpoint's has some 200,000."""
+"""Bytes. A checkpoint's table has some 200,000."""
 MOST_ENTRIES: Final = 200_000
 
 _END: Final = struct.Struct("<4s4H2LH")
@@ -63,15 +62,15 @@ class Entry:
 
     name: str
     size: int
-    """Bytes, as they are stored."""
+    """Stored bytes."""
     header: int
-    """Where its local header stands in the file."""
+    """Offset of its local header in the file."""
     plain: bool
-    """Stored as it is: not compressed."""
+    """True if it is not compressed."""
 
 
 def read_entries(file: BinaryIO, size: int) -> Mapping[str, Entry]:
-    """All entries by name, of the archive that `file` is from its first byte to its last, `size`. Raises Refused."""
+    """Return all entries by name, of the archive that spans `file` from its first byte to its last. Raises Refused."""
     start, length, count = _table(file, size)
     if length > LARGEST_TABLE or count > MOST_ENTRIES:
         raise _bad()
@@ -88,7 +87,7 @@ def read_entries(file: BinaryIO, size: int) -> Mapping[str, Entry]:
 
 
 def data_start(file: BinaryIO, entry: Entry) -> int:
-    """Where the bytes of `entry` begin. Raises Refused."""
+    """Return the offset of the bytes of `entry`. Raises Refused."""
     if not entry.plain:
         raise Refused(BAD_ZIP, msg("it is compressed, which PyTorch's files are not."))
     file.seek(entry.header)
@@ -102,7 +101,7 @@ def data_start(file: BinaryIO, entry: Entry) -> int:
 
 
 def _table(file: BinaryIO, size: int) -> tuple[int, int, int]:
-    """Where the table begins, its bytes and its entries, from the record at the very end of the file."""
+    """Return the table's offset, its bytes and its entries, from the record at the very end of the file."""
     tail_start = max(0, size - _END.size - 0xFFFF)
     file.seek(tail_start)
     tail = file.read(size - tail_start)
@@ -146,7 +145,7 @@ def _entries(table: bytes) -> Iterator[Entry]:
         at += _ENTRY.size
         name, more = table[at : at + name_length], table[at + name_length : at + name_length + more_length]
         at += name_length + more_length + comment_length
-        if at > len(table) or disk or attributes & _FOLDER:  # of a folder torch would read nothing, and not say so
+        if at > len(table) or disk or attributes & _FOLDER:  # torch would silently read an empty value for a folder
             raise _bad()
         if flags & _ENCRYPTED:
             raise _bad()
@@ -165,7 +164,7 @@ def _name(raw: bytes) -> str:
 
 
 def _widened(narrow: tuple[int, int, int], more: bytes) -> tuple[int, int, int]:
-    """Size, packed size and place; of those that do not fit 32 bits, the extra field has the 64-bit ones in order."""
+    """Return size, packed size and offset; the extra field has 64-bit ones, in order, for those beyond 32 bits."""
     if _WIDE not in narrow:
         return narrow
     at = 0
@@ -182,7 +181,7 @@ def _widened(narrow: tuple[int, int, int], more: bytes) -> tuple[int, int, int]:
 
 
 def _check_places(entries: Iterable[Entry], end: int) -> None:
-    """Each entry must end before the next one begins, and the last before the table at `end`."""
+    """Raise Refused unless each entry ends before the next one begins, and the last before the table at `end`."""
     at = 0
     for entry in sorted(entries, key=lambda entry: entry.header):
         if entry.header < at:
@@ -198,18 +197,18 @@ def _bad() -> Refused:
 
 STATE_DICT: Final = "state_dict"
 WRAPPERS: Final = ("model_state_dict", "params_ema", "params", "ema", "model", "module", "weights", "vae")
-"""Names under which training code keeps the weights, beside its own state."""
+"""Names under which training code stores the weights, beside its own state."""
 MAX_WRAPPERS: Final = 3
-"""Wrappers in one another that are looked into."""
+"""Most levels of nested wrappers."""
 MOST_TENSORS: Final = 20_000
 """A checkpoint of SDXL has 2,600."""
 
 _FIRST_TENSORS: Final = ("encoder.conv_in.weight", "decoder.conv_in.weight")
 _OF_A_VAE: Final = re.compile(r"(?:^|\.)(?:encoder|decoder|quant_conv|post_quant_conv|bn)\.")
-"""In the names of the tensors of a VAE, whatever their prefix."""
+"""In the names of the tensors of a VAE with any prefix."""
 
 MOST_TIMES: Final = 8
-"""How many times the file's own size its tensors may have in all: they can share storage, and repeat it."""
+"""Most times the file's own size for all its tensors: they can share storage, and repeat it."""
 
 
 class Place(NamedTuple):
@@ -222,8 +221,8 @@ class Place(NamedTuple):
 def header_of(root: object, place: Callable[[Storage], Place], size: int) -> Header:
     """Return the weights of a file of `size` bytes whose pickle holds `root`. Values that are no tensors are left out.
 
-    A "state_dict" is looked into, as the WebUI does; so is another wrapper that training code writes, if no tensor lies
-    beside it. Beside a VAE, a tensor of a kind of number that safetensors has no word for is left out. Raises Refused.
+    A "state_dict" is entered, as in the WebUI; so is another wrapper of training code, if no tensor is beside it.
+    Beside a VAE, a tensor of a kind of number that safetensors has no name for is left out. Raises Refused.
     """
     weights = _without_leftovers(_weights(root))
     if len(weights) > MOST_TENSORS:
@@ -258,7 +257,7 @@ def _weights(root: object) -> dict[str, Tensor]:
 
 
 def _without_leftovers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Leave out what lies beside a VAE and has no known kind of number; in other files it may be needed."""
+    """Leave out tensors beside a VAE that have no known kind of number; in other files they may be needed."""
     if not any(tensor.dtype is not None and name.endswith(_FIRST_TENSORS) for name, tensor in weights.items()):
         return weights
     return {
@@ -305,11 +304,11 @@ PROTOCOL: Final = 1001
 COUNT: Final = 8
 """Bytes of a storage's count of numbers."""
 FIRST_LOOK: Final = 1 << 17
-"""Bytes in which the pickles of a VAE end."""
+"""Bytes that contain the pickles of a VAE."""
 
 
 def read_legacy(file: BinaryIO, size: int) -> Header:
-    """As `read_zip`, of a file that begins like a pickle. Raises Refused."""
+    """Read a file that begins like a pickle, otherwise as `read_zip`. Raises Refused."""
     machine = Machine(b"", lambda: _next(file, machine.data))
     try:
         root, keys = _pickles(machine)
@@ -323,13 +322,13 @@ def read_legacy(file: BinaryIO, size: int) -> Header:
 
 
 def _next(file: BinaryIO, data: bytes) -> bytes:
-    """What follows on `data`, twice as much at a time: the pickles' end is not known before it is met."""
+    """Return the bytes that follow `data`, twice as many each time: the pickles' end is unknown until it is reached."""
     file.seek(len(data))
     return file.read(min(max(FIRST_LOOK, len(data)), LARGEST_PICKLE - len(data)))
 
 
 def _pickles(machine: Machine) -> tuple[object, list[str]]:
-    """What holds the tensors, and the keys of the storages. Each pickle is looked at before the next one is."""
+    """Return the value with the tensors, and the keys of the storages. Each pickle is checked before the next one."""
     if machine.run() != MAGIC:
         raise Refused("not-a-model", msg("it is a pickle that PyTorch did not write."))
     if machine.run() != PROTOCOL:
@@ -346,7 +345,7 @@ def _pickles(machine: Machine) -> tuple[object, list[str]]:
 
 
 def _places(file: BinaryIO, machine: Machine, keys: list[str], size: int) -> dict[str, Place]:
-    """Where each storage lies: in the order of `keys`, each after its count, from where the pickles end."""
+    """Return the position of each storage: in the order of `keys`, each after its count, behind the pickles."""
     if len(set(keys)) != len(keys) or set(keys) != machine.storages.keys():
         raise Refused(DAMAGED, msg("the numbers of one of its tensors are missing."))
     places: dict[str, Place] = {}
@@ -380,7 +379,7 @@ _KNOWN: Final = re.compile(
 SMALL: Final[Mapping[str, int]] = MappingProxyType(
     {"version": 16, "byteorder": 16, ".format_version": 16, ".storage_alignment": 16, ".data/serialization_id": 64}
 )
-"""torch's own small things that it goes by, and their bytes at most."""
+"""torch's own small entries, and their most bytes."""
 _SOUND: Final[Mapping[str, re.Pattern[bytes]]] = MappingProxyType(
     {
         "version": re.compile(rb"(?:[1-9]|10)\n?"),
@@ -394,7 +393,7 @@ _SOUND: Final[Mapping[str, re.Pattern[bytes]]] = MappingProxyType(
 
 
 def read_zip(file: BinaryIO, size: int) -> Header:
-    """The weights of a file that begins like a zip archive. Raises Refused."""
+    """Return the weights of a file that begins like a zip archive. Raises Refused."""
     entries = read_entries(file, size)
     folder = _folder(entries)
     _check_small_things(file, entries, folder)
@@ -403,7 +402,7 @@ def read_zip(file: BinaryIO, size: int) -> Header:
         root = machine.run(ZIP_ID)
     except Ended:
         raise Refused(DAMAGED, msg("its data.pkl ends too early.")) from None
-    # All of them: torch reads each as soon as it is named, be it a weight's or not.
+    # All of them: torch reads each named storage at once, of a weight or not.
     places = {key: _place(file, size, entries, folder, storage) for key, storage in machine.storages.items()}
     return header_of(root, lambda storage: places[storage.key], size)
 
@@ -421,8 +420,11 @@ def _check_small_things(file: BinaryIO, entries: Mapping[str, Entry], folder: st
 
 
 def _folder(entries: Mapping[str, Entry]) -> str:
-    """The one folder in which all is. Anything that torch.save does not write is refused, as the WebUI does: an
-    archive of TorchScript has code in it, which torch.load would run."""
+    """Return the one folder with all entries.
+
+    An archive with other content than that of torch.save is refused, as in the WebUI: an archive of TorchScript has
+    code in it, which torch.load would run.
+    """
     if not any(name.rpartition("/")[2].lower() == "data.pkl" for name in entries):  # torch finds it in any case
         raise Refused("zip-without-model", msg("it is a zip archive without a model in it."))
     folders = set()
@@ -468,8 +470,8 @@ _MAGIC: Final = slice(257, 262)
 def begins_like_tar(head: bytes) -> bool:
     """Return True if Python's `tarfile` could take a file that begins with `head` for an archive.
 
-    It goes by the block's checksum alone, as a number in octal digits or in bytes, of signed or unsigned bytes. The
-    magic word, which it does not ask for, counts here as well.
+    It checks the block's checksum alone, as a number in octal digits or in bytes, of signed or unsigned bytes. The
+    magic word, which it ignores, counts here as well.
     """
     if head[_MAGIC] == b"ustar":
         return True
@@ -501,9 +503,9 @@ def is_torch_file(head: bytes) -> bool:
 
 
 def read_torch(path: Path) -> Header:
-    """Read what tensors `path` has; their bytes are not read, and are counted from the beginning of the file.
+    """Read the tensors of `path`; their bytes are not read, and their offsets are those in the file.
 
-    Raises `BrokenFileError`, with the code `unsafe-pickle` where something would have to be run; `NotFoundError` and
+    Raises `BrokenFileError`, with the code `unsafe-pickle` if the file asks to run code; `NotFoundError` and
     `DiskError`.
     """
     try:

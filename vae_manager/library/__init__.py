@@ -1,7 +1,7 @@
-"""The VAE folders of this WebUI: what is in them, and what can be done with it.
+"""The VAE folders of this WebUI: their files, and the operations on them.
 
-Only the listing is here: what opens files (`index`, `duplicates`, `families`, `moving`, `trash`) is imported by who
-needs it, since the WebUI's start does not.
+Importing the package loads only the listing. Callers import the modules that open files (`index`, `family_evidence`,
+`moving`, `trash`) when they need them, since the WebUI's start does not.
 """
 
 from .folders import Folder, VaeFile, collisions, scan

@@ -1,8 +1,8 @@
-"""The family of a file: whose latents it turns into pictures.
+"""The family of a file: the models whose latents it decodes.
 
-The person's own word wins; then the catalogue knows the bytes; then the family of a file with the same weights, or the
-same encoder, is known; then the shapes leave one family only; then the latent test has given a figure. Shapes tell no
-SD 1.x from SDXL, and no SD 3.x from FLUX.1.
+The evidence, strongest first, is: the person's own setting; the catalogue's entry with the bytes; the known family of a
+file with the same weights, or the same encoder; shapes that only one family has; the figure of the latent test. Shapes
+cannot distinguish SD 1.x from SDXL, or SD 3.x from FLUX.1.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ Binding = tuple[object, ...]
 
 
 class FileAnnotations:
-    """Values of files, which hold under any ctime. The SHA-256 is asked first, then the weights, then the identity; a
-    hash that is not known any more, since a mode or a second name has changed, counts as before.
+    """Values of files, valid under any ctime.
 
-    Safe to use from several threads; a file that is damaged is set aside, and a new one is begun.
+    A value is looked up by the SHA-256 first, then by the weights, then by the identity; the last known hash counts too
+    if a mode or a second name has changed. Safe to use from several threads; a damaged file is set aside, and a new one
+    is begun.
     """
 
     def __init__(self, file: Path) -> None:
@@ -66,18 +67,18 @@ class FileAnnotations:
 
     @property
     def stamp(self) -> object:
-        """Another one whenever something has been put there, by whomever."""
+        """An object that differs after each write, by any process."""
         return identity_of(self._file)
 
     def value(self, of: FileRecord) -> Any:
-        """What was put there for this file, under whatever name it is here now; None for nothing."""
+        """Return the stored value of this file, under any name; None without one."""
         values = self._current()
         return next((values[binding] for binding in bindings_of(of, is_lasting=True) if binding in values), None)
 
     def put(self, of: FileRecord, value: Any) -> None:
-        """Say `value` of this file, in place of what was said before; None takes it back.
+        """Store `value` for this file, in place of its earlier one; None removes it.
 
-        Raises DiskError where it cannot be written.
+        Raises DiskError if it cannot be written.
         """
         bindings = bindings_of(of, is_lasting=True)
         with self._lock:
@@ -87,7 +88,7 @@ class FileAnnotations:
             self._write(values)
 
     def carry(self, before: Identity, after: Path) -> None:
-        """What was said of the file that `before` stands for holds for `after` too, which has the same bytes."""
+        """Copy the value of the file `before` to `after`, which has the same bytes."""
         now = identity_of(after)
         values = self._current()
         bindings = bindings_of_identity(before, is_lasting=True)
@@ -108,7 +109,7 @@ class FileAnnotations:
         return dict(self._state.items(self._pair))
 
     def _pair(self, item: Any) -> tuple[Binding, Any]:
-        """Raises for what binds no value to a file."""
+        """Return the binding and the value of an item; raise for any other item."""
         binding, value = self._binding(item), item["value"]
         hash(binding)
         return binding, value
@@ -130,7 +131,7 @@ class FileAnnotations:
 
 
 def bindings_of(of: FileRecord, *, is_lasting: bool) -> list[Binding]:
-    """What a value of a file can be bound to, the tightest first; with `is_lasting`, it holds under any ctime."""
+    """Return the possible bindings of a file's value, the tightest first; with `is_lasting`, those under any ctime."""
     known = [("sha256", of.sha256), ("weights", of.fingerprints.weights if of.fingerprints is not None else None)]
     last = of.last_fingerprints
     no_proof = [("sha256", of.last_sha256), ("weights", last.weights if last is not None else None)]
@@ -142,7 +143,7 @@ def bindings_of(of: FileRecord, *, is_lasting: bool) -> list[Binding]:
 
 
 def bindings_of_identity(identity: Identity, *, is_lasting: bool) -> list[Binding]:
-    """The bindings to a file as it is; a value from before ctimes were kept still counts."""
+    """Return the bindings to a file at its identity; a value from before ctimes were kept still counts."""
     return [*([] if is_lasting else [tuple(identity)]), tuple(identity)[: len(_IDENTITY)]]
 
 
@@ -156,15 +157,18 @@ Group = tuple[FileRecord, ...]
 
 
 def by_weights(records: Iterable[FileRecord]) -> tuple[Group, ...]:
-    """Groups of files with the same weights, whatever their names, layouts and containers; in the order of `records`.
+    """Return groups of files with the same weights, in the order of `records`, under any names, layouts and containers.
 
-    A file whose fingerprint is not known is in no group.
+    A file without a known fingerprint is in no group.
     """
     return _groups(records, lambda file: file.weights)
 
 
 def by_hash(records: Iterable[FileRecord]) -> tuple[Group, ...]:
-    """Groups of files with the same bytes; in the order of `records`. A file without a known hash is in no group."""
+    """Return groups of files with the same bytes, in the order of `records`.
+
+    A file without a known hash is in no group.
+    """
     return _groups(records, lambda file: file.sha256)
 
 
@@ -178,7 +182,7 @@ def _groups(records: Iterable[FileRecord], key: Callable[[FileRecord], str | Non
 
 
 def _on_disk(file: FileRecord) -> Sequence[object]:
-    """What two links to one file have in common: they take no room twice, so are no duplicates of each other."""
+    """Return the common key of two links to one file: they use no space twice, so are no duplicates of each other."""
     identity = file.identity
     if identity is None or not identity.inode:
         return (str(file.path),)
@@ -186,16 +190,16 @@ def _on_disk(file: FileRecord) -> Sequence[object]:
 
 
 SPATIAL: Final = 8
-"""Pixels a latent's side stands for, in every layout whose shapes are read."""
+"""Pixels along one side for a latent's pixel, in every layout whose shapes are read."""
 FULL_WIDTH: Final = 64
 """Channels of the first level, of which every published VAE has at least as many."""
 _VIDEO: Final = frozenset({"wan21", "wan22", "qwen"})
-"""Their convolutions have a third axis, of time."""
+"""Families whose convolutions have a third axis, of time."""
 
 
 @dataclass(frozen=True)
 class Guess:
-    """What the latent test has found: it is never sure."""
+    """The result of the latent test, which is never certain."""
 
     family: str
     figure: float
@@ -217,26 +221,26 @@ class FamilyOverrides:
         return family if isinstance(family, str) and family in FAMILIES else None
 
     def put(self, of: FileRecord, family: str | None) -> None:
-        """Remember it for these bytes; None takes it back. Raises UsageError for no family, DiskError."""
+        """Store the family for these bytes; None removes it. Raises UsageError for an unknown family, DiskError."""
         if family is not None and family not in FAMILIES:
             known = ", ".join(FAMILIES)
             raise UsageError(msg("“{text}” is not a family; these are: {known}.", text=family, known=known))
         self._bound.put(of, family)
 
     def carry(self, before: Identity, after: Path) -> None:
-        """A word that is bound to a file's identity goes along when the file moves."""
+        """Copy a setting that is bound to a file's identity when the file moves."""
         self._bound.carry(before, after)
 
 
 class Guesses:
-    """What the latent test found of files: bound to their bytes as tightly as these are known."""
+    """The results of the latent test, bound to the files' bytes as tightly as these are known."""
 
     def __init__(self, records: RecordStore) -> None:
         self._section = records.guesses
 
     @property
     def stamp(self) -> object:
-        """Another one after each change."""
+        """An object that differs after each change."""
         return self._section.revision
 
     def guess(self, of: FileRecord) -> Guess | None:
@@ -246,14 +250,14 @@ class Guesses:
         return Guess(found.family, found.figure)
 
     def put(self, of: FileRecord, guess: Guess | None) -> None:
-        """Remember it for these bytes; None forgets it."""
+        """Store the guess for these bytes; None removes it."""
         first, *others = map(binding_key, bindings_of(of, is_lasting=False))
         known = [key for key in others if self._section.get(key) is not None]
         new = GuessRecord(first, guess.family, guess.figure) if guess is not None else GuessRecord(first, None)
         self._section.put(new, *(GuessRecord(key, None) for key in known))
 
     def carry(self, before: Identity, after: Path) -> None:
-        """A guess that is bound to a file's identity goes along when the file moves."""
+        """Copy a guess that is bound to a file's identity when the file moves."""
         found, now = self._found(bindings_of_identity(before, is_lasting=False)), identity_of(after)
         if found is not None and now is not None:
             self._section.put(found._replace(key=binding_key(tuple(now))))
@@ -271,13 +275,13 @@ def family_of(
     siblings: Mapping[str, FamilyGuess] = MappingProxyType({}),
     guesses: Guesses | None = None,
 ) -> FamilyGuess:
-    """The family of one file; `siblings` is what `known_weights` says of the library."""
+    """Return the family of one file; `siblings` is the result of `known_weights` for the library."""
     told = _told(record, catalogue, words)
     if told is not None:
         return told
     prints = record.fingerprints
     if prints is not None:
-        # Who shares the encoder shares the latents: tunes of the decoder alone are common.
+        # Files with the same encoder share the latents: tunes of the decoder alone are common.
         for fingerprint in (prints.weights, prints.encoder):
             if fingerprint is not None and fingerprint in siblings:
                 return siblings[fingerprint]
@@ -309,10 +313,10 @@ def entry_of(record: FileRecord, catalogue: Catalogue, by_weights: Mapping[str, 
 def known_weights(
     files: Iterable[FileRecord], catalogue: Catalogue, words: FamilyOverrides | None = None
 ) -> Mapping[str, FamilyGuess]:
-    """Fingerprint, of weights or of an encoder -> family, from the files whose family is known by themselves.
+    """Return the family by fingerprint, of weights or of an encoder, from the files with a known family.
 
-    The catalogue's word comes before a person's word on another file, which is a guess where the encoder alone is the
-    same. A fingerprint that two files contradict each other about is left out.
+    The catalogue's entry precedes a person's setting for another file, which is a guess if only the encoder is the
+    same. A fingerprint with contradicting families is left out.
     """
     published: dict[str, set[FamilyGuess]] = {}
     said: dict[str, set[FamilyGuess]] = {}
@@ -341,13 +345,13 @@ def families_of(
     words: FamilyOverrides | None = None,
     guesses: Guesses | None = None,
 ) -> Sequence[FamilyGuess]:
-    """The families of all files of a library, in their order."""
+    """Return the families of all files of a library, in their order."""
     siblings = known_weights(files, catalogue, words)
     return [family_of(file, catalogue, words, siblings, guesses) for file in files]
 
 
 def _told(record: FileRecord, catalogue: Catalogue, words: FamilyOverrides | None) -> FamilyGuess | None:
-    """By the person, or by the catalogue."""
+    """Return the family by the person's setting, or by the catalogue."""
     word = words.word(record) if words is not None else None
     if word is not None:
         return FamilyGuess(word, "yours", sure=True)
@@ -356,8 +360,11 @@ def _told(record: FileRecord, catalogue: Catalogue, words: FamilyOverrides | Non
 
 
 def _by_shapes(record: FileRecord) -> tuple[str, ...]:
-    """Return families that have as many latent channels. A video VAE's shapes are not read, so it has none, and theirs
-    are left out; nor has a whole network whose latents have another size."""
+    """Return families that have as many latent channels.
+
+    A video VAE's shapes are not read, so it gets no family, and their families are left out; nor does a whole network
+    with latents of another size.
+    """
     channels = record.latent_channels
     if record.facts.kind == "video" or _has_other_latents(record.tensors):
         return ()

@@ -39,7 +39,7 @@ _SUFFIXES: Final = {
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that the WebUI searches, with all that is below it."""
+    """A folder that the WebUI searches, with all subfolders."""
 
     path: Path
     purpose: Literal["vae", "checkpoints"] = "vae"
@@ -48,10 +48,10 @@ class Folder:
 
 @dataclass(frozen=True)
 class VaeFile:
-    """One file that the WebUI can be told to load."""
+    """One file that the WebUI can load."""
 
     name: str
-    """The base name, which is all that the WebUI keeps of it."""
+    """The base name, which is the WebUI's only key."""
     path: Path
     folder: Folder
     size: int
@@ -60,18 +60,18 @@ class VaeFile:
     ctime_ns: int
     """The ctime, as in `files.Identity`."""
     is_arriving: bool = False
-    """A download program keeps a file of its own beside it, as it does until the download is whole."""
+    """A download program has a file of its own beside it, which it removes when the download is complete."""
 
     @property
     def relative(self) -> str:
-        """Where it is below its folder, with forward slashes: what tells two files of one name apart."""
+        """The path below its folder, with forward slashes, which distinguishes two files of one name."""
         return self.path.relative_to(self.folder.path).as_posix()
 
 
 def scan(folders: Iterable[Folder], report: Callable[[Message], None] | None = None) -> tuple[VaeFile, ...]:
-    """All VAE files of `folders`, in the order of the WebUI's own list; a file that two folders lead to is there once.
+    """Return all VAE files of `folders`, in the order of the WebUI's own list; a file of two folders appears once.
 
-    A folder that does not exist is empty. One that cannot be read is skipped, and `report` is told.
+    A missing folder is empty. An unreadable one is skipped, and `report` receives a message.
     """
     return walk(folders, _ignore_place, report)
 
@@ -81,8 +81,11 @@ def walk(
     met: Callable[[str], object],
     report: Callable[[Message], None] | None = None,
 ) -> tuple[VaeFile, ...]:
-    """Scan as `scan` does. `met` is given each folder before it is read, and the path of each file that leads to no VAE
-    file: while these stay the same, so does the result."""
+    """Scan as `scan` does, and report the visited paths.
+
+    `met` receives each folder before it is read, and the path of each file that leads to no VAE file: while these stay
+    the same, so does the result.
+    """
     found: dict[Path, VaeFile] = {}
     for folder in folders:
         for path, is_arriving in _files(folder, met, report or _ignore):
@@ -95,7 +98,7 @@ def walk(
 
 
 def collisions(files: Iterable[VaeFile]) -> Mapping[str, tuple[VaeFile, ...]]:
-    """Base names that several files have, and those files: the WebUI lists only one of them, silently.
+    """Return the base names of several files, and those files: the WebUI silently lists only one of them.
 
     Links to one and the same file do not collide.
     """
@@ -109,8 +112,10 @@ def collisions(files: Iterable[VaeFile]) -> Mapping[str, tuple[VaeFile, ...]]:
 def _files(
     folder: Folder, met: Callable[[str], object], report: Callable[[Message], None]
 ) -> Iterator[tuple[Path, bool]]:
-    """Matching files below `folder`, through links to folders too; each real folder is entered once. With each, if a
-    download program keeps a file beside it."""
+    """Yield the matching files below `folder`, with True for a file beside which a download program keeps its own.
+
+    Links to folders are followed; each real folder is entered once.
+    """
     suffixes = _SUFFIXES[folder.purpose]
     entered: set[str] = set()
     waiting = [folder.path]
@@ -133,7 +138,7 @@ def _files(
                 (links if entry.is_symlink() else waiting).append(Path(entry.path))
             elif entry.name.endswith(suffixes):
                 yield Path(entry.path), entry.name in arriving
-        waiting[:0] = links  # last, so that a folder goes by its own name where it has one here
+        waiting[:0] = links  # last, so that a folder inside the tree is entered under its own name
 
 
 def _entries(place: Path, report: Callable[[Message], None]) -> list[os.DirEntry[str]]:
@@ -150,20 +155,20 @@ def _entries(place: Path, report: Callable[[Message], None]) -> list[os.DirEntry
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads in a circle
+    except OSError:  # a circular link
         return False
 
 
 def _vae_file(path: Path, folder: Folder, is_arriving: bool) -> VaeFile | None:
     try:
         status = path.stat()
-    except OSError:  # gone since, or a link to nothing
+    except OSError:  # deleted since, or a dangling link
         return None
     return VaeFile(path.name, path, folder, status.st_size, status.st_mtime_ns, status.st_ctime_ns, is_arriving)
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sorts "v2" before "v10", whatever the case, as the WebUI does."""
+    """Return a key that sorts "v2" before "v10", in any case, as the WebUI does."""
     parts = re.split(r"([0-9]+)", name)
     return [(1, int(part), "") if part.isdecimal() and part.isascii() else (0, 0, part.lower()) for part in parts]
 
@@ -177,18 +182,19 @@ def _ignore_place(_: str) -> None:
 
 
 ALWAYS_FRESH: Final = 200
-"""So few files are listed anew at each look."""
+"""Up to so many files are listed anew at each call."""
 CHECK_SECONDS: Final = 0.004
-"""Time of each look for asking the disk about single files."""
+"""Time of each call for checking single files on the disk."""
 AT_ONCE: Final = 50
 YOUNG_NS: Final = 2_100_000_000
-"""A folder that has changed so lately may change again within the same tick of its file system's clock: 2 s on FAT."""
+"""A folder that has changed within this time may change again within the same tick of its file system's clock: 2 s on
+FAT."""
 
 _Place = tuple[int, int, int, int]
 
 
 class Listing:
-    """Cached result of `scan`, as far as it still holds. All methods may be called from any thread."""
+    """A cached result of `scan`, valid until a change. All methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -200,7 +206,7 @@ class Listing:
         self._next = 0
 
     def files(self, folders: Iterable[Folder]) -> tuple[VaeFile, ...]:
-        """All VAE files of `folders`; the same object as before while no change is known."""
+        """Return all VAE files of `folders`; the same object while no change is known."""
         wanted = tuple(folders)
         with self._lock:
             is_stale = (
@@ -226,7 +232,7 @@ class Listing:
             self._next = 0
 
     def _has_changed(self) -> bool:
-        """Ask about the next files, until the time is over or all have been asked."""
+        """Check the next files, until the time is over or all are checked."""
         until = time.perf_counter() + CHECK_SECONDS
         for _ in range(-(-len(self._files) // AT_ONCE)):
             start = self._next
@@ -241,7 +247,7 @@ class Listing:
 
 def _place(path: str) -> _Place | None:
     try:
-        status = os.stat(path)  # noqa: PTH116 - a Path costs more than the question
+        status = os.stat(path)  # noqa: PTH116 - a Path costs more than the call
     except OSError:
         return None
     return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
@@ -270,41 +276,41 @@ SIDECARS: Final = (
     ".description.txt",
     ".civitai.info",
 )
-"""What stands behind the VAE's stem. The WebUI looks for previews, for a description in .txt and for a card in .json
+"""Suffixes after the VAE's stem. The WebUI looks for previews, for a description in .txt and for a card in .json
 (modules/ui_extra_networks.py find_preview, find_description; ui_extra_networks_user_metadata.py); Civitai Helper and
 Civitai Browser write .preview.png, .json and .civitai.info."""
 
 
 def sidecars_of(file: Path) -> Sequence[tuple[Path, str]]:
-    """The files beside `file` that belong to it alone, each with its ending.
+    """Return the files beside `file` that belong to it alone, each with its suffix.
 
-    What also belongs to another file of that folder (`a.ckpt` beside `a.safetensors`) stays with that one.
+    A file that also belongs to another VAE of that folder (`a.ckpt` beside `a.safetensors`) is left out.
     """
     found = ((file.with_name(f"{file.stem}{ending}"), ending) for ending in SIDECARS)
     return [(path, ending) for path, ending in found if _is_there(path) and not _is_wanted(path.name, file)]
 
 
 def _is_wanted(sidecar: str, file: Path) -> bool:
-    """Whether another VAE of the folder has this sidecar."""
+    """Return True if another VAE of the folder has this sidecar."""
     stems = [sidecar.removesuffix(ending) for ending in SIDECARS if sidecar.endswith(ending)]
     others = (file.with_name(f"{stem}{suffix}") for stem in stems for suffix in VAE_SUFFIXES)
     return any(other.name != file.name and _is_there(other) for other in others)
 
 
 def _is_there(path: Path) -> bool:
-    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises where the name would be too long
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a name that is too long
 
 
 _ENDINGS: Final = (
     ".png", ".preview.png", ".jpg", ".preview.jpg", ".jpeg", ".preview.jpeg", ".webp", ".preview.webp"
 )  # fmt: skip
-"""Behind the VAE's stem, in the WebUI's order."""
+"""Suffixes after the VAE's stem, in the WebUI's order."""
 MAX_BYTES: Final = 8_000_000
-"""A preview that is larger is not shown."""
+"""Bytes. A larger preview is not shown."""
 
 
 def previews_of(files: Iterable[VaeFile]) -> Mapping[Path, Path]:
-    """The preview of each file that has one. Each folder is listed once."""
+    """Return the preview of each file that has one. Each folder is listed once."""
     names: dict[Path, frozenset[str]] = {}
     found = {}
     for file in files:
@@ -318,7 +324,7 @@ def previews_of(files: Iterable[VaeFile]) -> Mapping[Path, Path]:
 
 
 def media_type_of(content: bytes) -> str | None:
-    """The type of a picture, by its first bytes; None for anything else, whatever its name."""
+    """Return the type of a picture, by its first bytes; None for any other content, under any name."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if content.startswith(b"\xff\xd8\xff"):

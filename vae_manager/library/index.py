@@ -1,7 +1,7 @@
 """Records of the files of a library, kept so that a thousand of them are listed at once.
 
 Each record is bound to the file's identity: a file that was written to, replaced or moved is inspected again. A record
-that is damaged or cannot be written costs only the work of finding it out again.
+that is damaged or cannot be written costs only its computation.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _CONTAINERS: Final = frozenset(get_args(Container))
 
 
 def unreadable(path: Path, size: int, error: VaeManagerError) -> FileRecord:
-    """Return the record of a file that is there and cannot be read."""
+    """Return the record of a file that exists and cannot be read."""
     return FileRecord(path, size, "unknown", problems=(Problem("unreadable", error.message),))
 
 
 def record_to_data(record: FileRecord) -> dict[str, Any]:
-    """Return what JSON can hold of the record."""
+    """Return the record as JSON data."""
     data: dict[str, Any] = {"container": record.container}
     if record.metadata:
         data["metadata"] = dict(record.metadata)
@@ -46,9 +46,9 @@ def record_to_data(record: FileRecord) -> dict[str, Any]:
 
 
 def read_record(data: Any) -> FileRecord:
-    """Read what `record_to_data` gave: a record without path, size and table.
+    """Read the output of `record_to_data`: a record without path, size and table.
 
-    Raises ValueError, TypeError, KeyError or AttributeError for anything else.
+    Raises ValueError, TypeError, KeyError or AttributeError for any other data.
     """
     container = data["container"]
     if container not in _CONTAINERS:
@@ -70,7 +70,7 @@ def _text(value: object) -> str:
 
 
 READER: Final = 6
-"""Raised whenever an inspection gives something else for the same bytes: earlier results are then left out."""
+"""Increased whenever an inspection has another result for the same bytes: earlier results are then left out."""
 
 MAX_READ: Final = 32_768
 """Parsed results of inspections that are kept in memory."""
@@ -88,7 +88,7 @@ class _Fingerprinting(Protocol):
 
 
 class Index:
-    """The memory of a library. All methods may be called from any thread, and by several processes at once."""
+    """The store of a library's records. All methods may be called from any thread, and by several processes at once."""
 
     def __init__(
         self,
@@ -96,10 +96,11 @@ class Index:
         hashes: HashStore | None = None,
         taking: _Fingerprinting = fingerprints,
     ) -> None:
-        """
+        """Make the index.
+
         Args:
-            records: Where it remembers; None for a memory that ends with this object.
-            hashes: The memory of SHA-256, by default that of `records`.
+            records: The store; None for one that ends with this object.
+            hashes: The store of SHA-256, by default that of `records`.
             taking: Takes fingerprints.
         """
         records = records if records is not None else hashes.records if hashes is not None else RecordStore()
@@ -111,11 +112,11 @@ class Index:
 
     @property
     def revision(self) -> int:
-        """Another one after each change of what is known."""
+        """A number that differs after each change of the records."""
         return self._section.revision + self._failures.revision
 
     def look(self, files: Iterable[VaeFile]) -> Sequence[FileRecord]:
-        """Return the record of each of `files`; those that are gone are left out. Only unknown files are opened."""
+        """Return the record of each of `files`; deleted ones are left out. Only unknown files are opened."""
         fresh: list[InspectionRecord] = []
         tables: dict[str, bytes] = {}
         found = []
@@ -131,7 +132,7 @@ class Index:
                     header = inspect(file.path)
                 except NotFoundError:
                     continue
-                except VaeManagerError as error:  # not remembered: it may be readable the next time
+                except VaeManagerError as error:  # not stored: it may be readable the next time
                     header = unreadable(file.path, identity.size, error)
                 else:
                     fresh.append(_with_header(record, header))
@@ -144,9 +145,9 @@ class Index:
         return found
 
     def note_failure(self, identity: Identity, problem: Problem) -> None:
-        """Remember that reading the weights of this file has shown a problem.
+        """Record the problem that reading the weights of this file has shown.
 
-        It holds for these bytes under any name, as far as their hash is known; other bytes under its name have none.
+        It holds for these bytes under any name, as far as their hash is known, but not for other bytes under this name.
         """
         data = {"code": problem.code, "name": Path(identity.path).name, **to_data(problem.message)}
         text, now = json.dumps(data), time.time()
@@ -161,13 +162,15 @@ class Index:
         return _problem(failure.message, Path(identity.path).name) if failure is not None else None
 
     def _bindings(self, identity: Identity) -> list[tuple[object, ...]]:
-        """Return what a failure is bound to: the file, and its bytes. A mode or a second name changes the ctime alone,
-        so the last hash counts too."""
+        """Return the bindings of a failure: the file, and its bytes.
+
+        A mode or a second name changes the ctime alone, so the last hash counts too.
+        """
         sha256 = self._hashes.known_of(identity) or self._hashes.last_of(identity)
         return [tuple(identity), *([("sha256", sha256)] if sha256 is not None else [])]
 
     def completed(self, header: FileRecord, identity: Identity) -> FileRecord:
-        """Add all that is remembered of a file to the record that an inspection gave."""
+        """Add all stored facts of a file to the record of an inspection."""
         return self._record(header.path, identity, header, self._of(identity))
 
     def _record(self, path: Path, identity: Identity, header: FileRecord, known: InspectionRecord) -> FileRecord:
@@ -186,7 +189,7 @@ class Index:
         )
 
     def _header(self, record: InspectionRecord) -> FileRecord | None:
-        """Return the result of the inspection; None if there is none of this very version of the reader."""
+        """Return the result of the inspection; None without one of this exact version of the reader."""
         if record.summary is None or record.reader != READER:
             return None
         table = self._table(record.tensors) if record.tensors is not None else None
@@ -206,12 +209,12 @@ class Index:
             return None
 
     def known_fingerprints(self, path: Path) -> Fingerprints | None:
-        """Those of `path`, if they are remembered and it has not changed since."""
+        """Return the fingerprints of `path`, if they are stored and it has not changed since."""
         identity = identity_of(path)
         return self.known_fingerprints_of(identity) if identity is not None else None
 
     def known_fingerprints_of(self, identity: Identity) -> Fingerprints | None:
-        """Those of the file that `identity` stands for; the disk is not asked."""
+        """Return the fingerprints of the file `identity`, without reading the disk."""
         return self._of(identity).fingerprints
 
     def fingerprints_of(
@@ -221,22 +224,24 @@ class Index:
         report: Callable[[int, int], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Fingerprints:
-        """Those of `path`: remembered, or taken and then remembered. `report` is told bytes done and in all.
+        """Return the fingerprints of `path`: stored ones, or new ones, which are then stored.
 
-        Raises as `files.weights.fingerprints` does.
+        `report` receives the bytes done and in all. Raises as `files.tensor_data.fingerprints` does.
         """
         before = identity_of(path)
         known = self._of(before).fingerprints if before is not None else None
         if known is not None:
             return known
         taken = self._taking(path, report=report, stop=stop)
-        if before is not None:  # one that was written to meanwhile has another identity now, so stays unknown
+        if before is not None:  # a file that was written to meanwhile has another identity now, so stays unknown
             self._section.put(self._of(before)._replace(fingerprints=taken, last=None))
         return taken
 
     def carry(self, before: Identity, after: Path) -> None:
-        """What is known of the file that `before` stands for holds for `after` too: the caller says that it has the
-        same bytes, under another name or as a proven copy."""
+        """Copy the facts of the file `before` to `after`.
+
+        The caller guarantees the same bytes, under another name or as a verified copy.
+        """
         record, now = self._of(before), identity_of(after)
         failure = self._failures.get(binding_key(tuple(before)))
         if failure is not None and now is not None and now.size == before.size:
@@ -250,7 +255,7 @@ class Index:
         self._section.put(record._replace(identity=now))
 
     def _of(self, identity: Identity) -> InspectionRecord:
-        """What is remembered of an identity; an empty record if nothing is."""
+        """Return the stored record of an identity; an empty one if there is no record."""
         record = self._section.get(identity.path)
         if record is None or record.identity[:-1] != identity[:-1]:
             return InspectionRecord(identity)

@@ -1,4 +1,4 @@
-"""What is known of the library's files by now, in memory: a page asks often, and seldom does anything change."""
+"""Cache of the known facts of the library's files, in memory: a page reads them often, and they seldom change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..catalogue import Catalogue
 from . import VaeFile
 
-if TYPE_CHECKING:  # what opens files waits for the first file
+if TYPE_CHECKING:  # modules that open files wait for the first file
     from ..files import FileRecord
     from ..records import HashStore, RecordStore
     from .family_evidence import FamilyOverrides, Guesses
@@ -22,13 +22,16 @@ if TYPE_CHECKING:  # what opens files waits for the first file
     from .verification import VerificationStore
 
 AT_ONCE = 50
-"""Files that are looked at before they are told of."""
+"""Files that are inspected before their records are added."""
 
 FileAnnotations = tuple[str, int, int, int]
 
 
 def bound(file: VaeFile) -> FileAnnotations:
-    """The file as it was listed; to ask the disk again for each of a thousand files would cost more than all else."""
+    """Return the file's key as listed, without a second call to the disk.
+
+    For a thousand files, such calls would dominate the time.
+    """
     return str(file.path), file.size, file.mtime_ns, file.ctime_ns
 
 
@@ -115,10 +118,10 @@ class InspectionCache:
         self._last: _Last | None = None
         self._last_basis: _Basis | None = None
         self._whole: tuple[Sequence[VaeFile], Mapping[FileAnnotations, FileRecord]] | None = None
-        """Files that have all been looked at, and by what that was found."""
+        """Files that have all been inspected, and the records of that check."""
 
     def lacking(self, files: Sequence[VaeFile]) -> list[VaeFile]:
-        """Those that nobody has looked at as they are now."""
+        """Return the files that were not inspected in their present state."""
         seen = self._seen
         if self._whole is not None and self._whole[0] is files and self._whole[1] is seen:
             return []
@@ -128,7 +131,7 @@ class InspectionCache:
         return lacking
 
     def take(self, files: Sequence[VaeFile], stop: threading.Event | None = None) -> None:
-        """Look at what is lacking; forget what is no longer among `files`."""
+        """Inspect the lacking files; forget those that are not among `files`."""
         lacking = self.lacking(files)
         for start in range(0, len(lacking), AT_ONCE):
             if stop is not None and stop.is_set():
@@ -139,7 +142,7 @@ class InspectionCache:
             self._seen = {key: record for key, record in self._seen.items() if key in wanted}
 
     def again(self, file: VaeFile) -> None:
-        """More has become known of `file`."""
+        """Update the record of `file`, of which new facts are known."""
         self._look([file])
 
     def _look(self, files: Sequence[VaeFile]) -> None:
@@ -151,7 +154,7 @@ class InspectionCache:
             self._seen = {**self._seen, **{bound(file): record for file, record in found}}
 
     def seen(self, files: Sequence[VaeFile]) -> list[tuple[VaeFile, FileRecord]]:
-        """With the hashes and fingerprints that are known by now. The same records while nothing has changed."""
+        """Return files and records with the present hashes and fingerprints; the same records while no fact changes."""
         found = [(file, record) for file in files if (record := self._seen.get(bound(file))) is not None]
         renewed = [(file, self._renewed(record)) for file, record in found]
         newer = [now for now, before in zip(renewed, found, strict=True) if now[1] is not before[1]]
@@ -176,11 +179,11 @@ class InspectionCache:
         return self._now(files).records
 
     def twins(self, files: Sequence[VaeFile]) -> Mapping[Path, Sequence[VaeFile]]:
-        """The others that have the same weights, of each file that has any."""
+        """Return, for each file with duplicates, the other files with the same weights."""
         return self._now(files).twins
 
     def _now(self, files: Sequence[VaeFile]) -> _Last:
-        """What was said last, while it stands on the same."""
+        """Return the last conclusions while their inputs are the same, else new ones."""
         catalogue, told = self._stores.catalogue, (self._stores.overrides.stamp, self._stores.guesses.stamp)
         revisions = self._stores.hashes.revision, self._stores.index.revision
         basis = _Basis(files, self._seen, catalogue, told, revisions)
@@ -238,12 +241,12 @@ class _Basis:
 
 @dataclass(frozen=True)
 class _Last:
-    """Conclusions, and what they stand on."""
+    """Conclusions, and their inputs."""
 
     seen: Sequence[tuple[VaeFile, FileRecord]]
     catalogue: Catalogue
     told: object
-    """Of what people and tests have said: which files it was read from."""
+    """Stamps of the files with persons' settings and test results."""
     records: Mapping[Path, FileRecord]
     twins: Mapping[Path, Sequence[VaeFile]]
 

@@ -1,9 +1,10 @@
 """Notes of operations on several files, so that an interrupted operation can be completed or rolled back.
 
-    <data>/operations/<16 digits>.json    locked by the process that does it; gone when it is done
+    <data>/operations/<16 digits>.json    locked by the process of the operation; removed at its end
 
-The note is on the disk before the first file is touched. `recovery` reads those whose writer is gone. A note names its
-own inode: one that was copied here, with a data folder or a folder of models, speaks of files of another place.
+The note is on the disk before the first file is touched. `trash.recover` reads those whose writer is gone. A note has
+its own inode number: a note that was copied here, with a data folder or a folder of models, describes files of another
+place.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ from .folders import SIDECARS
 __all__ = ["Intent", "Journal", "Kind"]
 
 Kind = Literal["move", "remove", "undo", "send"]
-"""To another place, into our trash, back out of it, into the system's trash."""
+"""To another folder, into the extension's trash, back out of it, into the system's trash."""
 
 FOLDER: Final = "operations"
 TRASH: Final = "trash"
-"""Beside it."""
+"""Name of the trash folder beside it."""
 ENDING: Final = ".json"
 SET_ASIDE: Final = ".set-aside"
 VERSION: Final = 1
 MAX_NOTE_BYTES: Final = 1_000_000
-"""Every path as long as a system allows, each character escaped, is less."""
+"""More than a note with the longest paths of any system, each character escaped."""
 _LOCK_AT: Final = 1 << 30
 """Position of the lock, behind the end of the file: on Windows, a locked byte cannot be read."""
 _HELD: Final = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
@@ -52,29 +53,29 @@ _live: Final[set[str]] = set()
 
 @dataclass(frozen=True)
 class Intent:
-    """One operation: files that change places together."""
+    """One operation: files that move together."""
 
     kind: Kind
     pairs: tuple[tuple[Path, Path], ...]
     """Absolute sources and targets, the VAE first. Both are the same for the system's trash."""
     place: Path | None = None
-    """The folder in our own trash that is filled or emptied by it."""
+    """The folder in the extension's trash that it fills or empties."""
     known: tuple[tuple[Identity, Path], ...] = ()
     """Identities before the operation, and the paths of the same bytes afterwards."""
 
     @property
     def is_untouched(self) -> bool:
-        """All files are in their old places, so there is no work to complete or roll back."""
+        """True if all files are in their old places, so there is no work to complete or roll back."""
         return all(os.path.lexists(source) for source, _ in self.pairs)
 
 
 @dataclass(frozen=True)
 class LeftNote:
-    """A note of an ended writer, locked while it is looked at."""
+    """A note of an ended writer, locked while it is handled."""
 
     path: Path
     found: Intent | Message | OSError | DiskError
-    """A sentence gives the reason why the note is invalid here; an error, why it cannot be read now."""
+    """A message is the reason why the note is invalid here; an error, why it cannot be read now."""
     file: FileIO | None = None
 
     def remove(self) -> None:
@@ -82,7 +83,7 @@ class LeftNote:
         patiently(lambda: self.path.unlink(missing_ok=True))
 
     def set_aside(self) -> Path:
-        """Keep the note for a person, under a free name that is not read again."""
+        """Rename the note for a person, to a free name that is not read again."""
         self._let_go()
         names = (f"{self.path.name}{SET_ASIDE}{number or ''}" for number in itertools.count())
         aside = next(path for name in names if not os.path.lexists(path := self.path.with_name(name)))
@@ -104,10 +105,10 @@ class Journal:
 
     @contextmanager
     def noted(self, intent: Intent, still_holds: Callable[[], bool] = lambda: True) -> Iterator[None]:
-        """Keep a note of `intent` for as long as it is carried out, and longer if it is left half done.
+        """Keep a note of `intent` during the operation, and longer if it is interrupted.
 
         Raises DiskError if it cannot be written, and RefusedError if another process works on one of its files, or has
-        just changed them so that `intent` is out of date: no file was touched then.
+        just changed them so that `intent` is outdated: no file was touched then.
         """
         note = self.folder / f"{secrets.token_hex(8)}{ENDING}"
         try:
@@ -130,7 +131,7 @@ class Journal:
             if sys.platform == "win32":  # an open file cannot be removed there
                 file.close()
             if is_whole or intent.is_untouched:
-                with suppress(OSError):  # one that stays is found done by `recovery`, and goes then
+                with suppress(OSError):  # a leftover is found complete by `trash.recover`, and removed then
                     patiently(note.unlink)
             file.close()
             self.tidy()
@@ -165,15 +166,16 @@ class Journal:
                     if not _lock(file) or not os.path.samestat(os.fstat(file.fileno()), path.lstat()):
                         continue
                     found = _read(file, self.data)
-                except FileNotFoundError:  # its writer has just done with it
+                except FileNotFoundError:  # its writer has just removed it
                     continue
                 except (OSError, DiskError) as error:
                     found = error
                 yield LeftNote(path, found, file)
 
     def _is_crossed(self, note: Path, intent: Intent) -> bool:
-        """Return True if another note names one of these files, and its writer is alive or the next listing can still
-        follow it. Of two operations that begin at once, both may see the other.
+        """Return True if another note names one of these files, and its writer is alive or is still to be recovered.
+
+        Of two operations that begin at once, both may find the other.
         """
         mine = _names(intent)
         with suppress(OSError):
@@ -190,7 +192,7 @@ class Journal:
         return False
 
     def _write(self, note: Path, intent: Intent) -> FileIO:
-        for _ in range(3):  # another process may just tidy the folder away
+        for _ in range(3):  # another process may just remove the folder
             self._make_folder()
             with suppress(FileNotFoundError):
                 hidden, file = created(self.folder)
@@ -221,14 +223,14 @@ class Journal:
 
 
 def _names(intent: Intent) -> set[str]:
-    """All names that it touches, each by one path."""
+    """Return all names that the operation touches, each by one path."""
     paths = {path for pair in intent.pairs for path in pair}
     folders = {folder: os.path.realpath(folder) for folder in {path.parent for path in paths}}
     return {f"{folders[path.parent]}{os.sep}{path.name}" for path in paths}
 
 
 def _opened(path: Path) -> FileIO | None:
-    """Open a note; None for any other kind of file, which could block without end."""
+    """Open a note; None for any other kind of file, which could block forever."""
     flags = os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if not stat.S_ISREG(path.lstat().st_mode):
         return None
@@ -240,7 +242,7 @@ def _opened(path: Path) -> FileIO | None:
 
 
 def _lock(file: FileIO) -> bool:
-    """Lock a note until it is closed or its process ends; False if another process holds the lock.
+    """Lock a note until it is closed or its process ends; return False if another process holds the lock.
 
     Raises DiskError if the file system has no locks.
     """
@@ -264,7 +266,7 @@ def _lock(file: FileIO) -> bool:
 
 
 def _read(file: FileIO, data_folder: Path) -> Intent | Message:
-    """Raises DiskError for one that is left to a newer version."""
+    """Read a note; return the reason for an invalid one. Raises DiskError for one of a newer version."""
     raw = file.read(MAX_NOTE_BYTES + 1)
     try:
         data: Any = parse_json(raw, max_bytes=MAX_NOTE_BYTES)
@@ -318,7 +320,7 @@ def _identity(values: list[Any]) -> Identity:
 
 
 def _is_sound(intent: Intent, data_folder: Path) -> bool:
-    """Check a note, which can come from anywhere, such as a downloaded folder: it names one file and its small ones."""
+    """Check a note, which can come from outside, such as a downloaded folder: it names one VAE and its sidecars."""
     (file, target), *others = intent.pairs
     return (
         file.is_absolute()

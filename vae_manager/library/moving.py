@@ -1,7 +1,7 @@
-"""What a person does to a file of the library: rename it, move it to another VAE folder, adopt one from anywhere.
+"""Operations of a person on a file of the library: rename, move to another VAE folder, adopt from anywhere.
 
-Nothing is ever overwritten. The small files that belong to a VAE go along, and so does what is known of it. Either all
-of them move or none.
+No file is ever overwritten. The sidecars of a VAE move with it, and its records follow. Either all of the files move or
+all stay.
 """
 
 from __future__ import annotations
@@ -33,37 +33,37 @@ How = Literal["copy", "move", "link"]
 
 
 class Memory(Protocol):
-    """Something that knows files by their identity, such as `HashStore` and `Index`."""
+    """A store that identifies files by their identity, such as `HashStore` and `Index`."""
 
     def carry(self, before: Identity, after: Path) -> None:
-        """What is known of the file that `before` stands for holds for `after` too, which has the same bytes."""
+        """Copy the facts of the file `before` to `after`, which has the same bytes."""
 
 
 @dataclass(frozen=True)
 class LibraryContext:
-    """What has to be known of the rest of the library to act on one file."""
+    """The facts about the rest of the library that an operation on one file needs."""
 
     files: Sequence[VaeFile] = ()
-    """All VAE files of the WebUI: it keeps base names alone, so no second file may get one that is taken."""
+    """All VAE files of the WebUI: it keeps base names alone, so no second file may get a name that is taken."""
     folders: Sequence[Folder] = ()
-    """Those that the WebUI searches: among checkpoints, a VAE's name ends otherwise."""
+    """The folders that the WebUI searches: among checkpoints, a VAE's name has another ending."""
     in_use: Callable[[Path], bool] = lambda path: False
-    """Whether a file is the VAE in the model, or the one that is chosen."""
+    """Returns True for the VAE in the model, and for the one that is chosen."""
     memories: Sequence[Memory] = ()
     judge: Callable[[FileRecord], Verdict] = lambda record: verdict(record, A1111)
-    """Return what the WebUI can do with a file."""
+    """Returns the verdict of the WebUI on a file."""
     journal: Journal | None = None
     """Journal of operations on several files, so that an interrupted one can be completed; None to keep no notes."""
 
 
 ALONE = LibraryContext()
-"""For a folder that no WebUI is using."""
+"""For a folder that no WebUI uses."""
 
 
 def rename(file: Path, name: str, around: LibraryContext = ALONE) -> Path:
-    """Give `file` another name in its folder; a `name` without one of the three endings keeps the file's.
+    """Rename `file` in its folder; a `name` without one of the three extensions keeps the file's.
 
-    Returns where it is now. Raises RefusedError and its kind where it must not be, NotFoundError, DiskError.
+    Returns the new path. Raises RefusedError and its subclasses if it is not allowed, NotFoundError, DiskError.
     """
     check_free(file, around)
     target = target_for(file, name, file.parent, around)
@@ -73,9 +73,9 @@ def rename(file: Path, name: str, around: LibraryContext = ALONE) -> Path:
 
 def move(file: Path, folder: Path, around: LibraryContext = ALONE, *, report: Report | None = None,
          stop: threading.Event | None = None) -> Path:  # fmt: skip
-    """Move `file` into another folder, under the same name. Returns where it is now; raises as `rename` does.
+    """Move `file` into another folder, under the same name. Returns the new path; raises as `rename` does.
 
-    To another file system it is copied, the copy proven, and the original removed; that can take its time.
+    To another file system it is copied, the copy verified, and the original removed, which can take long.
     """
     check_free(file, around)
     _make(folder)
@@ -90,8 +90,8 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
           report: Report | None = None, stop: threading.Event | None = None) -> Path:  # fmt: skip
     """Bring a file from anywhere into a VAE folder, after an inspection; `name` is its own by default.
 
-    A copy is proven by its SHA-256; "link" gives the same bytes a second name. Returns where it is now. Raises
-    RefusedError where the WebUI could not load it, with the reason; else as `rename` does.
+    A copy is verified by its SHA-256; "link" gives the same bytes a second name. Returns the new path. Raises
+    RefusedError if the WebUI could not load it, with the reason; otherwise as `rename` does.
     """
     _check_file(source)
     if how == "move":
@@ -101,7 +101,7 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     if isinstance(answer, Refused):
         raise RefusedError(msg("{problem} It was left where it is.", problem=answer.reason.message))
     obstacle = obstacle_of(answer)
-    # The extension that it has now does not matter: that of its new name is checked below.
+    # The present extension does not matter: that of the new name is checked below.
     if obstacle is not None and obstacle.code != "wrong-suffix":
         raise RefusedError(msg("{problem} Convert it, and import what that makes.", problem=obstacle.message))
     name = _whole_name(source.name if name is None else name, source)
@@ -120,14 +120,17 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
 
 
 def target_for(file: Path, name: str, folder: Path, around: LibraryContext = ALONE) -> Path:
-    """The path in `folder` for the new `name` of `file`. Raises UsageError, and RefusedError and its kind."""
+    """Return the path in `folder` for the new `name` of `file`.
+
+    Raises UsageError, and RefusedError and its subclasses.
+    """
     name = _whole_name(name, file)
     if Path(name).suffix != file.suffix:
         _check_container(name, inspect(file))
     return _target(folder, name, around, leaving=file)
 
 
-# -- whether it may be ---------------------------------------------------------------------------------------------
+# -- checks ------------------------------------------------------------------------------------------------------------
 def _check_file(file: Path) -> None:
     try:
         mode = file.lstat().st_mode
@@ -138,7 +141,7 @@ def _check_file(file: Path) -> None:
 
 
 def check_free(file: Path, around: LibraryContext) -> None:
-    """Raise unless `file` is there and nobody uses it."""
+    """Raise unless `file` exists and is not in use."""
     _check_file(file)
     if around.in_use(file):
         raise RefusedError(
@@ -147,7 +150,7 @@ def check_free(file: Path, around: LibraryContext) -> None:
 
 
 def _whole_name(name: str, file: Path) -> str:
-    """`name` with one of the three endings: that of `file` where it has none."""
+    """Return `name` with one of the three extensions: that of `file` if it has no such extension."""
     whole = name if is_vae_file_name(name) else name + _ending(file.name)
     if not is_vae_file_name(whole):
         raise UsageError(msg("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=whole))
@@ -155,7 +158,7 @@ def _whole_name(name: str, file: Path) -> str:
 
 
 def _check_container(name: str, record: FileRecord) -> None:
-    """The WebUI chooses how to read a file by its ending alone (modules/sd_models.py read_state_dict)."""
+    """Raise unless the extension fits: the WebUI reads by it alone (modules/sd_models.py read_state_dict)."""
     suits = ".safetensors" if record.container == "safetensors" else ".ckpt"
     if name.endswith(".safetensors") != (suits == ".safetensors"):
         raise RefusedError(
@@ -169,7 +172,7 @@ def _check_container(name: str, record: FileRecord) -> None:
 
 
 def _target(folder: Path, name: str, around: LibraryContext, leaving: Path | None) -> Path:
-    """Return the path of that name in `folder`, if the library can have it; `leaving` gives up its own name."""
+    """Return the path of that name in `folder`, if the library can have it; the name of `leaving` counts as free."""
     target = folder / safe_file_name(name)
     _check_ending(target, around)
     passed = {target.absolute(), leaving.absolute() if leaving is not None else None}
@@ -195,7 +198,7 @@ def _check_ending(target: Path, around: LibraryContext) -> None:
 
 
 def free_name(folder: Path, name: str, around: LibraryContext = ALONE) -> str:
-    """A name like `name` that neither `folder` nor the library has: `a-2.vae.pt` for `a.vae.pt`."""
+    """Return a name like `name` that neither `folder` nor the library has: `a-2.vae.pt` for `a.vae.pt`."""
     ending = _ending(name)
     taken = {file.name for file in around.files}
     numbered = (f"{name.removesuffix(ending)}-{number}{ending}" for number in itertools.count(2))
@@ -203,7 +206,7 @@ def free_name(folder: Path, name: str, around: LibraryContext = ALONE) -> str:
 
 
 def _ending(name: str) -> str:
-    """`.vae.pt` of `a.vae.pt`, `.pt` of `a.pt`; empty for what is no VAE file's name."""
+    """Return `.vae.pt` of `a.vae.pt`, `.pt` of `a.pt`; empty for the name of any other file."""
     for suffix in VAE_SUFFIXES:
         if name.lower().endswith(suffix):
             length = len(suffix) + (4 if name[: -len(suffix)].lower().endswith(".vae") else 0)
@@ -218,7 +221,7 @@ def _make(folder: Path) -> None:
         raise safe_move.write_error(folder, error) from error
 
 
-# -- the deed ------------------------------------------------------------------------------------------------------
+# -- the operation -----------------------------------------------------------------------------------------------------
 def _moved(
     file: Path,
     target: Path,
@@ -226,7 +229,7 @@ def _moved(
     report: Report | None = None,
     stop: threading.Event | None = None,
 ) -> Path:
-    """Move `file` and what belongs to it; returns `target`."""
+    """Move `file` and its sidecars; return `target`."""
     along = [(path, target.with_name(f"{target.stem}{ending}")) for path, ending in sidecars_of(file)]
     for path, place in along:
         if os.path.lexists(place) and not safe_move.is_other_case(path, place):
@@ -241,12 +244,12 @@ def _moved(
 def noted(
     intent: Intent, around: LibraryContext, still_holds: Callable[[], bool] = lambda: True
 ) -> AbstractContextManager[None]:
-    """Keep a note of the operation while it goes on, if there is a journal. Raises as `Journal.noted`."""
+    """Keep a note of the operation while it runs, if there is a journal. Raises as `Journal.noted`."""
     return around.journal.noted(intent, still_holds) if around.journal is not None else nullcontext()
 
 
 def has_only(file: Path, along: Iterable[tuple[Path, object]]) -> bool:
-    """Return True if `file` exists with just these small files: another process may have moved some before the note."""
+    """Return True if `file` exists with exactly these sidecars: another process may have moved some before the note."""
     return os.path.lexists(file) and [path for path, _ in sidecars_of(file)] == [path for path, _ in along]
 
 
@@ -257,7 +260,7 @@ def absolute(pairs: Iterable[tuple[Path, Path]]) -> tuple[tuple[Path, Path], ...
 def move_all(
     pairs: Iterable[tuple[Path, Path]], report: Report | None = None, stop: threading.Event | None = None
 ) -> None:
-    """Move each file to its new place, in this order; where one cannot be moved, those before it are moved back."""
+    """Move each file to its new place, in this order; after a failure, those before it are moved back."""
     done: list[tuple[Path, Path]] = []
     try:
         for source, target in pairs:
@@ -288,7 +291,7 @@ def what_is_known(
             if identity is not None and identity[1:] == before[1:] and other.path.absolute() != file.absolute():
                 found.append((identity, other.path.absolute()))
     if stays:
-        found.append((before, file.absolute()))  # last: the records of before are found by that name
+        found.append((before, file.absolute()))  # last: the earlier records are found by that name
     return tuple(found)
 
 

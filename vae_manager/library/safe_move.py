@@ -1,13 +1,13 @@
 """Moves that never overwrite and survive a crash, and the trash of the system.
 
-A file is given another place. What is there is never overwritten, whatever happens between a look and the deed.
+A file under the target name is never overwritten, even if it appears between the check and the move:
 
-    on one file system       link(source, target), which fails where there is something; then the old name goes
-    where there are no links open(target, "x"), which fails where there is something; then rename over that empty file
+    on one file system       link(source, target), which fails if the target exists; then the old name is removed
+    without hard links       open(target, "x"), which fails if the target exists; then rename over that empty file
     to another file system   copy into a hidden file beside the target, its SHA-256 compared, then as above;
-                             the source goes last
+                             the source is removed last
 
-A link is moved as a link: what it leads to stays where it is.
+A link is moved as a link: its target stays in place.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ __all__ = [
 
 
 Report = Callable[[int, int], None]
-"""Told how many bytes are done, and how many there are in all."""
+"""Receives the bytes done and in all."""
 
 CHUNK: Final = 4 << 20
 
 
 def move(source: Path, target: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> None:
-    """Give `source` the place `target`; the folder must be there.
+    """Move `source` to `target`; the folder must exist.
 
-    Raises NameTakenError where something is there, DiskError, and Cancelled while it is copied; it is then as before.
+    Raises NameTakenError if the target exists, DiskError, and Cancelled during a copy; the files are then unchanged.
     """
     try:
         if is_other_case(source, target):
@@ -80,7 +80,7 @@ def move(source: Path, target: Path, *, report: Report | None = None, stop: thre
 
 
 def copy(source: Path, target: Path, *, report: Report | None = None, stop: threading.Event | None = None) -> None:
-    """Put a copy of the bytes of `source` at `target`, proven by its SHA-256. Raises as `move` does."""
+    """Copy the bytes of `source` to `target`, verified by SHA-256. Raises as `move` does."""
     try:
         _copy(source, target, report, stop)
     except OSError as error:
@@ -89,7 +89,7 @@ def copy(source: Path, target: Path, *, report: Report | None = None, stop: thre
 
 
 def link(source: Path, target: Path) -> None:
-    """Give the bytes of `source` a second name. Raises RefusedError where the disk cannot, else as `move` does."""
+    """Give the bytes of `source` a second name. Raises RefusedError if the disk cannot, otherwise as `move` does."""
     try:
         os.link(os.path.realpath(source), target)
     except FileExistsError:
@@ -128,14 +128,14 @@ def _move_file(source: Path, target: Path, report: Report | None, stop: threadin
 
 def _move_link(source: Path, target: Path) -> None:
     leads_to = str(source.readlink())
-    if source.parent != target.parent:  # a relative one is meant from where it stands
+    if source.parent != target.parent:  # a relative link is relative to its own folder
         leads_to = os.path.normpath(source.parent.absolute() / leads_to)
     target.symlink_to(leads_to)
     let_go(source, target)
 
 
 def is_other_case(source: Path, target: Path) -> bool:
-    """Whether only capitals differ, on a disk that sees no difference: then the two names are one."""
+    """Return True for names that differ only in case, on a case-insensitive disk: then the two names are one."""
     if source.parent != target.parent or source.name.casefold() != target.name.casefold():
         return False
     names = {path.name for path in source.parent.iterdir()}
@@ -144,7 +144,7 @@ def is_other_case(source: Path, target: Path) -> bool:
 
 # -- to another one ------------------------------------------------------------------------------------------------
 def _copy(source: Path, target: Path, report: Report | None, stop: threading.Event | None) -> None:
-    if os.path.lexists(target):  # it would be found at the end too
+    if os.path.lexists(target):  # the move itself would find it too, but later
         raise name_taken(target)
     before = identity_of(source)
     check_room(target.parent, before.size if before is not None else 0)
@@ -167,7 +167,7 @@ def _copy(source: Path, target: Path, report: Report | None, stop: threading.Eve
 
 
 def _copied(source: Path, file: FileIO, report: Report | None, stop: threading.Event | None) -> str:
-    """Copy the bytes; returns the SHA-256 of what was read. The disk holds them then."""
+    """Copy the bytes and sync them; return the SHA-256 of the bytes that were read."""
     digest = hashlib.sha256()
     try:
         old = source.open("rb", buffering=0)
@@ -194,7 +194,7 @@ def _changed(source: Path) -> FileChangedError:
 def has_system_trash() -> bool:
     """Return True if Send2Trash is available."""
     try:
-        import send2trash  # noqa: F401 - asked for, not used
+        import send2trash  # noqa: F401 - imported only for the check
     except ImportError:
         return False
     return True
@@ -207,6 +207,6 @@ def send_to_system_trash(files: Sequence[Path]) -> bool:
     try:
         for path in files:
             send2trash(str(path))
-    except OSError:  # no trash on that disk, or no permission: ours takes what is left
+    except OSError:  # no trash on that disk, or no permission: the extension's trash takes the rest
         return not files[0].exists()
     return True

@@ -1,22 +1,20 @@
 """Trash of the library, and the recovery of interrupted operations.
 
-Completion or rollback of interrupted operations: whichever is shorter, without losing a byte.
-
-    the VAE is in its old place         moved small files go back, as if the operation had not begun
-    the VAE is in its new place         its small files follow
-    it has both                         one file of two names, or a verified copy: the old one goes, then as above
-    a disk is away                      the note waits for it
-    another file has the name           it keeps the name and its own small files
-
-The note holds the VAE's identity, which distinguishes it from a later file under one of its names.
-
-Files that were removed, and can come back.
-
-Where Send2Trash is installed, they go to the system's trash, and come back by its means. Else they lie in a folder of
-our own until somebody empties it:
+If Send2Trash is installed, removed files go to the system's trash, and are restored by the system. Otherwise they stay
+in a folder of the extension until it is emptied:
 
     <trash>/20261125-031500-1f3a-a.safetensors/removed.json     their old paths
                                                files/           a.safetensors, a.preview.png, …
+
+The recovery completes an interrupted operation or rolls it back, by the shorter way, without losing a byte:
+
+    the VAE is in its old place         moved sidecars go back, as if the operation had not begun
+    the VAE is in its new place         its sidecars follow
+    it has both                         one file of two names, or a verified copy: the old one goes, then as above
+    a disk is absent                    the note waits for it
+    another file has the name           it keeps the name and its own sidecars
+
+The note holds the VAE's identity, which distinguishes it from a later file under one of its names.
 """
 
 from __future__ import annotations
@@ -75,7 +73,7 @@ NOTE: Final = "removed.json"
 """Note in a folder of the extension's trash: the original paths."""
 
 COARSEST_NS: Final = 2_000_000_000
-"""Between two times of writing that FAT keeps."""
+"""Resolution of the file times on FAT."""
 
 SayReport = Callable[[Message], None]
 
@@ -85,7 +83,7 @@ def recover(journal: Journal, memories: Callable[[], Iterable[Memory]], report: 
 
     Operations of living processes are left alone. A note that cannot be settled now stays for the next time.
     """
-    if not os.path.isdir(journal.folder):  # noqa: PTH112 - asked at each look
+    if not os.path.isdir(journal.folder):  # noqa: PTH112 - called at each listing
         return
     sweep(journal.folder)
     for note in journal.left():
@@ -118,7 +116,7 @@ def _taken_up(note: LeftNote, memories: Callable[[], Iterable[Memory]]) -> Messa
 def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Message | None:
     (source, target), *others = intent.pairs
     for folder in {aim.parent for _, aim in intent.pairs}:
-        sweep(folder)  # half a copy
+        sweep(folder)  # an incomplete copy
     if intent.kind == "send":
         return _send_the_rest(source, [path for path, _ in others])
     told = None
@@ -151,11 +149,11 @@ def _has_arrived(intent: Intent) -> bool:
             _check_reach(intent)
         return False
     if not _is_it(target, intent):
-        return False  # somebody else's file has come to that name
+        return False  # another file has that name now
     if not os.path.lexists(source) or safe_move.is_other_case(target, source):
         return True
     if not _is_it(source, intent):
-        return True  # another file has come to the old name
+        return True  # another file has the old name now
     if not are_the_same(source, target):
         return False
     patiently(source.unlink)
@@ -190,7 +188,7 @@ def _is_other_disk(source: Path, target: Path) -> bool:
 
 
 def _check_reach(intent: Intent) -> None:
-    """Raise DiskError if the VAE is at neither place and one of the folders is missing, as with a disk that is away."""
+    """Raise DiskError if the VAE is at neither place and one of the folders is missing, as with an absent disk."""
     source, target = intent.pairs[0]
     folders = [
         intent.place.parent if intent.place is not None and path.parent.parent == intent.place else path.parent
@@ -205,22 +203,22 @@ def _check_reach(intent: Intent) -> None:
 
 
 def _end(source: Path, target: Path) -> None:
-    """Move one of the small files, if it is still to be moved. An existing file under the new name stays."""
+    """Move a sidecar, if it is still to be moved. An existing file under the new name stays."""
     if os.path.lexists(source) and os.path.lexists(target) and are_the_same(source, target):
         patiently(source.unlink)
     elif os.path.lexists(source):
-        with suppress(NameTakenError):  # both stay, and both can be seen
+        with suppress(NameTakenError):  # both stay, and both are visible
             safe_move.move(source, target)
 
 
 def are_the_same(one: Path, other: Path) -> bool:
-    """Return True if either of two names can go without losing a byte."""
+    """Return True if either of two names can be removed without losing a byte."""
     if one.is_symlink() or other.is_symlink():
         return one.is_symlink() and other.is_symlink() and _leads_to(one) == _leads_to(other)
     if are_two_names(one, other):
         return True
     if one.samefile(other) or one.stat().st_size != other.stat().st_size:
-        return False  # one name that is reached in two ways must not go
+        return False  # one name that is reached by two paths must stay
     return sha256_of(one) == sha256_of(other)
 
 
@@ -229,7 +227,7 @@ def _leads_to(link: Path) -> str:
 
 
 def _send_the_rest(file: Path, others: list[Path]) -> Message | None:
-    """Send the small files to the system's trash, which has the VAE already."""
+    """Send the sidecars to the system's trash, which has the VAE already."""
     left = [path for path in others if os.path.lexists(path)]
     if os.path.lexists(file) or not left or not safe_move.has_system_trash():
         return None
@@ -239,7 +237,7 @@ def _send_the_rest(file: Path, others: list[Path]) -> Message | None:
 
 
 def tidy_place(place: Path) -> None:
-    """Remove the folder of what has come back from the trash; one with something in it stays."""
+    """Remove the folder of a restored file; one with remaining files stays."""
     inside = place / "files"
     with suppress(OSError):
         sweep(place)
@@ -250,7 +248,7 @@ def tidy_place(place: Path) -> None:
 
 
 LONGEST: Final = 50
-"""Characters of a file's name in that of its folder: 200 bytes at most, whatever they are."""
+"""Characters of a file's name in that of its folder: 200 bytes at most."""
 
 
 @dataclass(frozen=True)
@@ -258,13 +256,13 @@ class Removed:
     """A file that was removed."""
 
     file: Path
-    """Where it was."""
+    """The original path."""
     names: tuple[str, ...]
-    """Of the file, and of those that belong to it."""
+    """Base names of the file and its sidecars."""
     removed_at: float
     """Seconds since 1970."""
     place: Path | None
-    """Its folder in our own trash; None: it is in the system's."""
+    """Its folder in the extension's trash; None: it is in the system's."""
     is_noted: bool = True
     """False: the note with the old path is lost, and `file` is the present path."""
 
@@ -278,16 +276,16 @@ class Removed:
 
 def remove(file: Path, trash: Path, around: LibraryContext = ALONE, *, report: Report | None = None,
            stop: threading.Event | None = None) -> Removed:  # fmt: skip
-    """Put `file`, and the small files that belong to it, into the trash; `trash` is made where it is needed.
+    """Move `file` and its sidecars into the trash; `trash` is made if needed.
 
-    A link goes alone: what it leads to stays. Raises RefusedError for a file in use, NotFoundError, DiskError, and
-    Cancelled where a trash on another file system takes its time.
+    A link is moved alone: its target stays. Raises RefusedError for a file in use, NotFoundError, DiskError, and
+    Cancelled during the copy to a trash on another file system.
     """
     check_free(file, around)
     along = sidecars_of(file)
     files = [file, *(path for path, _ in along)]
     names = tuple(path.name for path in files)
-    # A link means something only to who knows where it stood, so it always goes to our own.
+    # A link is valid only at its original place, so it always goes to the extension's trash.
     if not file.is_symlink() and _sent(files, around, lambda: has_only(file, along)):
         return Removed(file.absolute(), names, time.time(), None)
     place = _free_place(file, trash)
@@ -315,9 +313,9 @@ def remove(file: Path, trash: Path, around: LibraryContext = ALONE, *, report: R
 
 def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None = None, report: Report | None = None,
             stop: threading.Event | None = None) -> Path:  # fmt: skip
-    """Bring it back to where it was, under its own name or under `name`; returns its path. Nothing is overwritten.
+    """Restore the file to its old path, under its own name or under `name`; return its path. No file is overwritten.
 
-    Raises RefusedError for what is in the system's trash, NameTakenError with a free name, NotFoundError, DiskError,
+    Raises RefusedError for a file in the system's trash, NameTakenError with a free name, NotFoundError, DiskError,
     Cancelled.
     """
     if gone.place is None:
@@ -343,7 +341,7 @@ def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None =
     with noted(intent, around, lambda: _present(gone.names, inside) == here):
         for source, aim in pairs:
             try:
-                if os.path.lexists(aim) and are_the_same(source, aim):  # the very bytes are back already
+                if os.path.lexists(aim) and are_the_same(source, aim):  # the same bytes are back already
                     patiently(source.unlink)
             except OSError as error:
                 raise disk_error(source, error) from error
@@ -364,7 +362,7 @@ def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None =
 
 
 def _beside(target: Path, name: str, file: Path) -> Path:
-    """The place of `name`, a file that belongs to `file`, beside `target`."""
+    """Return the path of `name`, a sidecar of `file`, beside `target`."""
     return target if name == file.name else target.with_name(target.stem + name.removeprefix(file.stem))
 
 
@@ -375,7 +373,7 @@ def removed(trash: Path) -> Sequence[Removed]:
 
 
 def empty(trash: Path) -> int:
-    """Delete for good all that is in our own trash and has its note; returns how many bytes became free."""
+    """Delete for good all folders of the extension's trash that have their note; return the number of freed bytes."""
     freed = 0
     for place in _places(trash):
         if _note(place) is None:
@@ -416,7 +414,7 @@ def _sent(files: Sequence[Path], around: LibraryContext, still_holds: Callable[[
 
 
 def _free_place(file: Path, trash: Path) -> Path:
-    """A folder in the trash that is still to be made. Two that are removed at the same moment do not share one."""
+    """Return an unused folder path in the trash. Two files that are removed at the same moment do not share one."""
     try:
         trash.mkdir(parents=True, exist_ok=True)
         return trash / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}-{file.name[:LONGEST]}"
@@ -429,7 +427,7 @@ def _to_json(gone: Removed) -> str:
 
 
 def _read(place: Path) -> Removed | None:
-    """None for what is no folder of ours, or has lost its file."""
+    """Read the folder of a removed file; None for any other folder, and for one that has lost its file."""
     gone = _note(place)
     return gone if gone is not None and os.path.lexists(place / "files" / gone.file.name) else None
 
@@ -456,7 +454,7 @@ def _note(place: Path) -> Removed | None:
 
 
 def _name(value: object) -> str:
-    """The base name of a file. Raises `ValueError` for what leads elsewhere."""
+    """Return the base name of a file. Raises `ValueError` for a path that leads elsewhere."""
     name = path_of(value).name
     if name != value or name in ("", ".", ".."):
         raise ValueError("no name")

@@ -1,6 +1,6 @@
-"""Verification of one file: every byte is read, whatever is remembered of it, and every number is looked at.
+"""Verification of one file: every byte is read, independent of stored facts, and every number is checked.
 
-The page and the command line share this; each words the count of several files in its own way.
+The page and the command line share it; each has its own summary of several files.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _REFUSED: Final = frozenset({"unsafe-pickle", "old-torch"})
 
 
 def can_look_at_numbers() -> bool:
-    """Return True if numpy is installed, which the look at the numbers needs."""
+    """Return True if numpy is installed, which the check of the numbers needs."""
     return importlib.util.find_spec("numpy") is not None
 
 
@@ -59,10 +59,16 @@ def verify(
     report: Report | None = None,
     stop: threading.Event | None = None,
 ) -> Verification:
-    """Read the whole of `path` and judge it for `host`; `has_numbers` looks at each weight too, which reads it once
-    more.
+    """Read the whole of `path` and judge it for `host`. Raises Cancelled.
 
-    `report` gets the bytes that are done and all that are to do. The hash is remembered in `hashes`. Raises Cancelled.
+    Args:
+        path: The file.
+        catalogue: The published hashes.
+        hashes: The store of hashes, which gets the new one.
+        host: The WebUI.
+        has_numbers: Check each weight too, which reads it once more.
+        report: Receives the bytes done and in all.
+        stop: Ends the work.
     """
     now = time.time()
     try:
@@ -70,7 +76,7 @@ def verify(
         before = identity_of(path)
         course = _Course(report, record.size, 2 if has_numbers and record.tensors else 1)
         sha256 = sha256_of(path, report=lambda done: course.reach(0, done, record.size), stop=stop)
-        if before is None or identity_of(path) != before:  # it is unknown whose bytes these are
+        if before is None or identity_of(path) != before:  # the hash may be of other bytes
             raise FileChangedError(msg("{file} was changed while it was being read. Try again.", file=path.name))
         earlier, at_path, is_known = hashes.last_of(before), hashes.read_at(path), hashes.is_known(sha256)
         is_unchanged = hashes.read_again(before, sha256)
@@ -108,8 +114,10 @@ def _by_itself(record: FileRecord, host: HostCapability) -> tuple[Outcome, Messa
 
 
 def _damage(record: FileRecord, course: _Course, stop: threading.Event | None, has_numbers: bool) -> Problem | None:
-    """Find NaN or infinite values, long runs of zeros, or tensors that cannot be read; None for a file without
-    tensors."""
+    """Return the problem of a file with NaN or infinite values, long runs of zeros, or unreadable tensors.
+
+    None for a file without tensors.
+    """
     if not record.tensors:
         return None
     try:
@@ -155,7 +163,7 @@ class _Course:
 
 
 _Key = tuple[str, int, int, int]
-"""Path, size, mtime and ctime: what a listing knows of an identity."""
+"""Path, size, mtime and ctime: the part of an identity that a listing has."""
 
 
 class Outcome(enum.Enum):
@@ -164,7 +172,7 @@ class Outcome(enum.Enum):
     VERIFIED = "verified"
     """The bytes are those of the catalogue's entry, or of an earlier reading, and each number is finite."""
     UNVERIFIED = "unverified"
-    """Nothing is wrong, and there is nothing to compare the bytes with: neither an entry nor a remembered reading."""
+    """No problem was found, and there are no bytes to compare with: neither an entry nor a stored reading."""
     CHANGED = "changed"
     """Other bytes than at an earlier reading, or than the published file of that name."""
     DAMAGED = "damaged"
@@ -191,11 +199,11 @@ class Verification:
     entry: Entry | None = None
     """The catalogue's entry with these bytes."""
     reason: Message | None = None
-    """What is not right; None if `outcome.is_right`."""
+    """The problem; None if `outcome.is_right`."""
     error: VaeManagerError | None = None
     """The error behind UNREADABLE, if there is one."""
     damage: tuple[Identity, Problem] | None = None
-    """What reading the weights has shown of these very bytes; not kept here, but with the file's record."""
+    """The problem that reading the weights of these exact bytes has shown; stored with the file's record, not here."""
     was_other: bool = False
     """The file was written to, or replaced, since the last reading under its path."""
 
@@ -211,7 +219,7 @@ class VerificationStore:
     """
 
     def __init__(self, records: Callable[[], RecordStore]) -> None:
-        """`records` gives the store in which verifications survive a restart."""
+        """Make a store; `records` returns the store in which verifications survive a restart."""
         self._records = records
         self._lock = threading.Lock()
         self._all: dict[_Key, Verification] = {}
@@ -219,15 +227,15 @@ class VerificationStore:
 
     @property
     def revision(self) -> tuple[int, int]:
-        """Another one after each change, by whichever process."""
+        """A value that differs after each change, by any process."""
         return self._changes, self._records().verifications.revision
 
     def of(self, file: VaeFile) -> Verification | None:
-        """The verification of `file` as it was listed."""
+        """Return the verification of `file` as it was listed."""
         return self._of((str(file.path.absolute()), file.size, file.mtime_ns, file.ctime_ns))
 
     def of_identity(self, identity: Identity) -> Verification | None:
-        """The verification of the file that `identity` stands for."""
+        """Return the verification of the file `identity`."""
         return self._of(_key(identity))
 
     def _of(self, key: _Key) -> Verification | None:
@@ -240,22 +248,23 @@ class VerificationStore:
         return _from_text(row.at, row.problem)
 
     def put(self, file: VaeFile, verification: Verification) -> None:
-        from ..files import Identity, identity_of  # what opens files waits for the first file
+        # imported here, since modules that open files wait for the first file
+        from ..files import Identity, identity_of
 
         path, now = str(file.path.absolute()), identity_of(file.path)
         inode = now.inode if now is not None else 0
         self.put_identity(Identity(path, file.size, file.mtime_ns, inode, file.ctime_ns), verification)
 
     def put_identity(self, identity: Identity, verification: Verification) -> None:
-        """Keep the verification of the file that `identity` stands for."""
+        """Store the verification of the file `identity`."""
         from ..records import Verification as Row
 
         self._put(_key(identity), verification)
-        if verification.outcome is not Outcome.UNVERIFIED:  # there, nothing was compared, so there is nothing to keep
+        if verification.outcome is not Outcome.UNVERIFIED:  # there was no comparison, so there is no result to store
             self._records().verifications.put(Row(identity, verification.at, _to_text(verification)))
 
     def carry(self, before: Identity, after: Path) -> None:
-        """Copy what is known of `before` to `after`, which has the same bytes under another identity."""
+        """Copy the verification of `before` to `after`, which has the same bytes under another identity."""
         from ..files import identity_of
 
         found, now = self._all.get(_key(before)), identity_of(after)
@@ -274,7 +283,7 @@ def _key(identity: Identity) -> _Key:
 
 
 def _to_text(verification: Verification) -> str | None:
-    """Return JSON for a file that is not right; None for a verified one."""
+    """Return JSON for an invalid file; None for a verified one."""
     if verification.reason is None:
         return None
     return json.dumps({"outcome": verification.outcome.value, **to_data(verification.reason)})
@@ -282,7 +291,7 @@ def _to_text(verification: Verification) -> str | None:
 
 @functools.lru_cache(maxsize=4096)
 def _from_text(at: float, text: str | None) -> Verification | None:
-    """Read what `_to_text` gave; None for any other text: the file can be verified again."""
+    """Read the output of `_to_text`; None for any other text: the file can be verified again."""
     if text is None:
         return Verification(Outcome.VERIFIED, at)
     try:

@@ -1,7 +1,7 @@
 """Records of VAE files and the verdict that follows from them; one SQLite database per data folder keeps them.
 
-Entries that a person has made (family labels, the queue, the history, accepted licences, keys) stay in text files, so
-they survive the loss of this database.
+Entries of a person (family labels, the queue, the history, accepted licences, keys) stay in text files, so that they
+survive the loss of this database.
 """
 
 from .rows import UNTIMED, Failure, GuessRecord, HashRecord, InspectionRecord, Verification, binding_key

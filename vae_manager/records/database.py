@@ -3,7 +3,7 @@
     <data>/records.sqlite3     the database; `records.sqlite3-journal` exists during a transaction only
 
 A rollback journal is used, since a write-ahead log needs shared memory, which network mounts lack. A damaged file, or
-another program's, is set aside and a new one is begun, into which the caller writes its records again.
+one of another program, is set aside and a new one is begun, into which the caller writes its records again.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ APPLICATION: Final = 0x5641454D
 SCHEMA: Final = 1
 """`user_version` of the file."""
 BUSY_TIMEOUT_S: Final = 0.8
-"""Wait for another process. A page may be waiting, so it is short."""
+"""Wait for another process. It is short, since a page may be waiting."""
 YOUNG_NS: Final = 2_100_000_000
-"""A file that was written so lately may be written again within the same tick of its file system's clock."""
+"""A file that was written within this time may be written again within the same tick of its file system's clock."""
 
 _META: Final = "CREATE TABLE meta (id TEXT NOT NULL)"
 _BUSY: Final = "locked"
@@ -75,7 +75,8 @@ class Database:
     """A connection to one database file. Not safe for threads: the caller holds a lock."""
 
     def __init__(self, path: Path, schema: Sequence[str]) -> None:
-        """
+        """Make the object without opening the file.
+
         Args:
             path: The file, which need not exist.
             schema: Statements that create the tables. A file with other tables fails at their first use, as damaged.
@@ -87,9 +88,9 @@ class Database:
         self._place: _Place | None = None
         self._version = 0
         self._unchanged: _Stamp | None = None
-        """Time and size of the file when it was found unchanged: SQLite is not asked while they stay the same."""
+        """Time and size of the file when it was found unchanged: SQLite is not queried while they stay the same."""
         self.id: str | None = None
-        """Random name of the opened database: another one means that the records have to be read and written anew."""
+        """Random name of the opened database: after a change the records have to be read and written anew."""
 
     @property
     def exists(self) -> bool:
@@ -166,7 +167,7 @@ class Database:
         place = self._place
         self.close()
         with _opening:
-            # Under another place, another process has dealt with it.
+            # At another inode, another process has set it aside.
             is_there = place is None or place == _place_of(_status_of(self.path))
             if is_there and not set_aside(self.path, reason):
                 raise UnavailableError(reason)
@@ -198,7 +199,7 @@ class Database:
         return connection
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        """Find out whose database it is, and create the tables of an empty one."""
+        """Check the owner of the database, and create the tables of an empty one."""
         connection.execute("PRAGMA trusted_schema = OFF")  # views and triggers of a foreign file run no functions
         connection.execute("PRAGMA journal_mode = DELETE").fetchone()
         if _is_empty(connection):
@@ -243,7 +244,7 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
 
 
 def _create(path: Path) -> None:
-    """Create an empty file for its owner alone; raises _DamagedError if something else than a file is there."""
+    """Create an empty file for its owner alone; raise _DamagedError if the name has something else than a file."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -265,7 +266,7 @@ def _create(path: Path) -> None:
 
 def _status_of(path: Path) -> os.stat_result | None:
     try:
-        return os.stat(path)  # noqa: PTH116 - at each look of a page
+        return os.stat(path)  # noqa: PTH116 - called for each rendering of a page
     except OSError:
         return None
 
@@ -275,7 +276,7 @@ def _place_of(status: os.stat_result | None) -> _Place | None:
 
 
 def _has_locks(folder: Path) -> bool:
-    """Find out if files in `folder` can be locked; SQLite reports a missing lock service as a busy file."""
+    """Return True if files in `folder` can be locked; SQLite reports a missing lock service as a busy file."""
     if sys.platform == "win32":
         return True
     import fcntl

@@ -1,14 +1,11 @@
 """Rows of the records' database, and their migration from earlier formats.
 
-The records and the tables that hold them.
-
 A record of a file is found by its path and bound to the file's identity: a file that was written to, replaced or moved
-has none. Texts of other layers (summaries, sentences) are opaque JSON here.
+has no record. Texts of other layers (summaries, sentences) are opaque JSON here.
 
-Records in the JSON files of earlier versions: hashes.json, library.json and guesses.json.
-
-They are read once. After their records are in the database, each is renamed to `NAME.migrated`: a person who goes back
-to an earlier version loses only what that version computes again.
+Earlier versions kept their records in JSON files: hashes.json, library.json and guesses.json. They are read once. After
+their records are in the database, each is renamed to `NAME.migrated`: a person who goes back to an earlier version
+loses only the data that it computes again.
 """
 
 from __future__ import annotations
@@ -53,7 +50,7 @@ class HashRecord(NamedTuple):
     identity: Identity
     sha256: str
     first: str | None = None
-    """The hash of an earlier reading, if a later one gave another: what the bytes should be."""
+    """The hash of an earlier reading, if a later one differs: that of the expected bytes."""
 
 
 class InspectionRecord(NamedTuple):
@@ -82,7 +79,7 @@ class Verification(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A file whose weights failed when they were used or looked at."""
+    """A file whose weights failed when they were used or checked."""
 
     key: bytes
     """The bytes or the identity of the file."""
@@ -98,7 +95,7 @@ class GuessRecord(NamedTuple):
     key: bytes
     """The bytes, weights or identity that the guess is bound to."""
     family: str | None
-    """None for a guess that was taken back."""
+    """None for a removed guess."""
     figure: float = 0.0
 
 
@@ -120,10 +117,10 @@ class Table(Generic[AnyKey, Record]):
     """Names and types of all columns behind `changed`, the first of them the key."""
     key: Callable[[Record], AnyKey]
     column: Callable[[AnyKey], bytes]
-    """The key as the database holds it."""
+    """Converts a key to its form in the database."""
     pack: Callable[[Record], tuple[Any, ...]]
     unpack: Callable[..., Record]
-    """Takes a row; raises ValueError for one that this program does not write."""
+    """Converts a row; raises ValueError for one that this program does not write."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,7 +128,10 @@ class Table(Generic[AnyKey, Record]):
 
     @property
     def create(self) -> str:
-        """`changed` grows with each change of any row, so that other processes find what is new."""
+        """The statement that creates the table.
+
+        `changed` grows with each change of any row, so that other processes find the new rows.
+        """
         key, rest = self.columns.split(", ", 1)
         return f"CREATE TABLE {self.name} (changed INTEGER PRIMARY KEY AUTOINCREMENT, {key} NOT NULL UNIQUE, {rest})"
 
@@ -152,9 +152,8 @@ class Table(Generic[AnyKey, Record]):
 def binding_key(binding: tuple[object, ...]) -> bytes:
     """Return the key of a guess or a failure.
 
-    It is bound to ("sha256", …), to ("weights", …), or to a path with its size, times and inode.
-
-    Raises ValueError for a text that no path can be.
+    It is bound to ("sha256", …), to ("weights", …), or to a path with its size, times and inode. Raises ValueError for
+    a text that is no valid path.
     """
     if len(binding) == 2:
         return os.fsencode(f"{binding[0]} {binding[1]}")
@@ -163,7 +162,7 @@ def binding_key(binding: tuple[object, ...]) -> bytes:
 
 
 def _signed(number: int) -> int:
-    """SQLite holds 64 bits with a sign; an inode has none."""
+    """Convert an inode to SQLite's signed 64 bits."""
     return (number + _HALF) % (2 * _HALF) - _HALF
 
 
@@ -277,7 +276,7 @@ class Earlier:
         self._read: list[Path] = []
 
     def records(self) -> Mapping[str, list[Any]] | None:
-        """The records by the name of their table; None if there are no such files. A damaged file is set aside."""
+        """Return the records by the name of their table; None without such files. A damaged file is set aside."""
         files = (self._hashes, self._library, self._guesses)
         there = [file.path for file in files if os.path.lexists(file.path)]
         if not there:
@@ -293,7 +292,7 @@ class Earlier:
     def retire(self) -> None:
         """Rename the files that were read: all of their records are committed."""
         for path in self._read:
-            with suppress(OSError):  # then they are read again, which changes nothing
+            with suppress(OSError):  # then they are read again, which changes no record
                 patiently(lambda path=path: path.replace(path.with_name(f"{path.name}.migrated")))  # type: ignore[misc]
         self._read = []
 
@@ -338,7 +337,7 @@ def _inspection(item: tuple[str, Any, Any]) -> InspectionRecord | None:
 
 
 def _guess(item: Any) -> GuessRecord:
-    """Raises for what binds no guess to a file."""
+    """Read an entry; raise for one without a file's binding."""
     for kind in ("sha256", "weights"):
         if kind in item:
             binding: tuple[object, ...] = kind, text(item[kind])
@@ -354,7 +353,7 @@ def _old_identity(path: str, data: Mapping[str, Any]) -> Identity:
     numbers = [*(data[name] for name in _IDENTITY), data.get("ctime_ns", UNTIMED)]
     if not all(type(number) is int for number in numbers):
         raise ValueError("no identity")
-    os.fsencode(path)  # raises for half a character
+    os.fsencode(path)  # raises for a lone surrogate
     return Identity(path, *numbers)
 
 

@@ -1,9 +1,8 @@
 """Store of file records, and of the SHA-256 of files.
 
-The records of one data folder: kept in memory, shared with other processes through the database.
-
-Every look at a page asks for records, so they are read once, and then only those that another process has changed. If
-the database cannot be used, or is locked for long, the program goes on with what it has in memory and tries again.
+The records of one data folder are kept in memory and shared with other processes through the database. Every rendering
+of a page needs records, so they are read once, and then only those that another process has changed. If the database
+cannot be used, or is locked for long, the program continues with the records in memory and tries again.
 """
 
 from __future__ import annotations
@@ -45,22 +44,25 @@ class Store(Protocol):
     """The owner of all sections."""
 
     def load(self) -> None:
-        """Read everything, once."""
+        """Read all records, once."""
 
     def refresh(self) -> None:
-        """Take in what other processes have written."""
+        """Read the records that other processes have written."""
 
     def changing(self, tensors: Mapping[str, bytes]) -> AbstractContextManager[None]:
-        """Context in which sections change; all of it is written at the end."""
+        """Open a context in which sections change; all changes are written at the end."""
 
 
 class Section(Generic[AnyKey, Record]):
-    """The records of one table. All methods may be called from any thread, and none raises for the database."""
+    """The records of one table.
+
+    All methods may be called from any thread, and no error of the database is raised.
+    """
 
     def __init__(
         self, store: Store, table: Table[AnyKey, Record], merge: Callable[[Record, Record], Record] | None = None
     ) -> None:
-        """`merge` joins an older and a newer record of one key; by default the newer one alone stays."""
+        """Make an empty section; `merge` joins an older and a newer record of one key, by default to the newer one."""
         self._store = store
         self._merge = merge
         self.table = table
@@ -72,23 +74,23 @@ class Section(Generic[AnyKey, Record]):
 
     @property
     def is_empty(self) -> bool:
-        """Return True if no record is known in memory by now."""
+        """True if there is no record in memory."""
         self._store.load()
         return not self._rows
 
     @property
     def revision(self) -> int:
-        """Another number after each change of a record, by whichever process."""
+        """A number that differs after each change of a record, by any process."""
         self._store.refresh()
         return self._revision
 
     def get(self, key: AnyKey) -> Record | None:
-        """Return the record of this key, as far as it is known in memory by now."""
+        """Return the record of this key in memory."""
         self._store.load()
         return self._rows.get(key)
 
     def put(self, *records: Record, tensors: Mapping[str, bytes] | None = None) -> None:
-        """Keep records in place of earlier ones with their keys; `tensors` are tables of tensors that they refer to."""
+        """Store records in place of earlier ones with their keys; `tensors` are the tables that they refer to."""
         with self._store.changing(tensors or {}):
             for record in records:
                 self.add(record)
@@ -118,12 +120,12 @@ class Section(Generic[AnyKey, Record]):
                 self._revision += 1
 
     def all_records(self) -> list[Record]:
-        """The records as far as they are known in memory by now, the oldest first."""
+        """Return the records in memory, the oldest first."""
         self._store.load()
         return list(self._rows.values())
 
     def all_keys(self) -> list[AnyKey]:
-        """The keys, the oldest first."""
+        """Return the keys, the oldest first."""
         return list(self._rows)
 
     @property
@@ -131,13 +133,13 @@ class Section(Generic[AnyKey, Record]):
         return len(self._unwritten) + len(self._removed)
 
     def begin_anew(self) -> None:
-        """The database is another one: read all of it, and write everything to it."""
+        """Prepare for another database: all of it will be read, and all records written to it."""
         self._seen = 0
         self._unwritten = dict.fromkeys(self._rows)
         self._removed = {}
 
     def read(self, connection: sqlite3.Connection) -> None:
-        """Take in what has changed; a row that this program does not write counts as missing."""
+        """Read the changed rows; a row that this program does not write counts as missing."""
         for changed, *row in connection.execute(self.table.select, (self._seen,)):
             self._seen = changed
             try:
@@ -157,7 +159,7 @@ class Section(Generic[AnyKey, Record]):
         connection.executemany(self.table.insert, [pack(rows[key]) for key in self._unwritten])
 
     def written(self, last: int) -> None:
-        """All of it is committed; `last` is the highest number of a change now."""
+        """Record that all changes are committed; `last` is the highest number of a change now."""
         self._unwritten, self._removed, self._seen = {}, {}, last
 
     def _together(self, old: Record | None, new: Record) -> Record:
@@ -169,20 +171,20 @@ ATTEMPTS: Final = 3
 """Databases that one exchange tries: each may turn out to be damaged."""
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
-"""Between attempts at a database that cannot be used; the pause doubles from the first on."""
+"""Longest pause between attempts at an unusable database; the pause doubles from the first on."""
 BUSY_IS_LONG: Final = 7
-"""Attempts in a row that found the database locked before a notice is worth it: about a minute."""
+"""Consecutive attempts at a locked database before a notice is shown: about a minute."""
 SWEEP_EVERY_S: Final = 600.0
-"""Between searches for records of files that are gone."""
+"""Interval of searches for records of deleted files."""
 MAX_GONE: Final = 2_000
-"""Records of each kind that are kept of files that are gone: a disk may be away, and come back."""
+"""Records of each kind that are kept of deleted files: a disk may be absent, and come back."""
 
 
 class RecordStore:
     """All records of one data folder. All methods may be called from any thread, and by several processes at once."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """`folder` is made when something is first written there; None for records that end with this object."""
+        """Make a store; `folder` is created at the first write; None for records that end with this object."""
         self._database = Database(folder / DATABASE, _SCHEMA) if folder is not None else None
         self._earlier = Earlier(folder) if folder is not None else None
         self._lock = threading.RLock()
@@ -213,16 +215,16 @@ class RecordStore:
 
     @property
     def is_busy(self) -> bool:
-        """Return True if another program kept the database locked at the last attempt."""
+        """True if another program kept the database locked at the last attempt."""
         return self._is_busy
 
     @property
     def unwritten(self) -> int:
-        """Changes that are in memory alone so far."""
+        """Number of changes that are in memory alone so far."""
         return sum(section.unwritten for section in self._sections) + len(self._tensors)
 
     def tensor_table(self, digest: str) -> bytes | None:
-        """Return a table of tensors that was put with a record; None if it is not there, or cannot be read now.
+        """Return a table of tensors that was stored with a record; None if it is missing, or cannot be read now.
 
         A record may outlive its table: after damage, records in memory are written to a new database, tables are not.
         """
@@ -242,7 +244,7 @@ class RecordStore:
             return bytes(row[0]) if row is not None and isinstance(row[0], bytes) else None
 
     def carry(self, before: Identity, after: Path) -> None:
-        """Let what a verification found of the file of `before` hold for `after`, which has the same bytes."""
+        """Copy the verification of the file `before` to `after`, which has the same bytes."""
         verification, now = self.verifications.get(before.path), identity_of(after)
         if verification is None or now is None:
             return
@@ -252,7 +254,7 @@ class RecordStore:
 
     # -- for the sections ------------------------------------------------------------------------------------------
     def load(self) -> None:
-        """Read everything, once; records that earlier versions kept in other files move into the database."""
+        """Read all records, once; records in the files of earlier versions move into the database."""
         if self._is_loaded:
             return
         with self._lock:
@@ -270,7 +272,7 @@ class RecordStore:
                 self._exchange(is_writing=True)
 
     def refresh(self) -> None:
-        """Take in what other processes have written, unless that would have to be waited for."""
+        """Read the records that other processes have written, unless that would block."""
         self.load()
         if self._database is None or time.monotonic() < self._try_at or not self._lock.acquire(blocking=False):
             return
@@ -284,7 +286,7 @@ class RecordStore:
 
     @contextmanager
     def changing(self, tensors: Mapping[str, bytes]) -> Iterator[None]:
-        """Context in which sections change; all of it is written in one transaction at the end."""
+        """Open a context in which sections change; all changes are written in one transaction at the end."""
         self.load()
         with self._lock:
             yield
@@ -305,7 +307,7 @@ class RecordStore:
         return version != self._version if version is not None else self._database.exists
 
     def _exchange(self, *, is_writing: bool) -> None:
-        """Read what is new; with `is_writing`, write what is unwritten. The lock is held."""
+        """Read the new rows; with `is_writing`, write the unwritten ones. The lock is held."""
         if self._database is None or time.monotonic() < self._try_at:
             return
         for _ in range(ATTEMPTS):
@@ -367,9 +369,9 @@ class RecordStore:
         )
         report_damage(self._database.path, message)
 
-    # -- files that are gone ---------------------------------------------------------------------------------------
+    # -- deleted files -------------------------------------------------------------------------------------------------
     def _sweep(self) -> None:
-        """Forget files that are gone, but the latest of them. The disk is asked without the lock: it may be slow."""
+        """Forget deleted files, except the latest. The disk is read without the lock: it may be slow."""
         if time.monotonic() < self._sweep_at:
             return
         self._sweep_at = time.monotonic() + SWEEP_EVERY_S
@@ -381,7 +383,7 @@ class RecordStore:
 
 
 def _about(problem: str | None, old: str, new: str) -> str | None:
-    """Return the JSON of a sentence about a file that is called `new` now; a damaged text stays as it is."""
+    """Return the JSON of a sentence about a file that is called `new` now; a damaged text stays unchanged."""
     if problem is None:
         return None
     try:
@@ -392,7 +394,7 @@ def _about(problem: str | None, old: str, new: str) -> str | None:
 
 
 def joined(old: InspectionRecord, new: InspectionRecord) -> InspectionRecord:
-    """All that two records know of one file; the newer one alone if the file has changed."""
+    """Return all facts in two records of one file; the newer one alone if the file has changed."""
     if old.identity != new.identity:
         return new
     prints = new.fingerprints or old.fingerprints
@@ -414,69 +416,74 @@ DELETE FROM tensor_tables WHERE digest NOT IN (SELECT tensors FROM inspections W
 
 
 class HashStore:
-    """Hashes of files, remembered.
+    """The stored hashes of files. Safe to use from several threads.
 
     A record with another ctime, or without one (from early versions), is not used: its hash is the `last_of` a file,
-    and is kept until the bytes are read again. Safe to use from several threads.
+    and is kept until the bytes are read again.
 
-    The WebUI has a memory of its own, which is neither read nor written: it keeps every VAE's hash under one and the
+    The WebUI has a store of its own, which is neither read nor written: it keeps every VAE's hash under one and the
     same key, so its answer may be another VAE's (modules/hashes.py, modules/sd_vae.py get_loaded_vae_hash).
     """
 
     def __init__(self, records: RecordStore | None = None) -> None:
-        """`records` is None for a memory that ends with this object."""
+        """Make a store; `records` is None for one that ends with this object."""
         self.records = records if records is not None else RecordStore()
         self._section = self.records.hashes
 
     @property
     def revision(self) -> int:
-        """Another one after each change of what is known."""
+        """A number that differs after each change of the hashes."""
         return self._section.revision
 
     def known(self, path: Path) -> str | None:
-        """The hash of `path`, if it was remembered and the file has not changed since."""
+        """Return the hash of `path`, if it is stored and the file has not changed since."""
         now = identity_of(path)
         return self.known_of(now) if now is not None else None
 
     def known_of(self, identity: Identity) -> str | None:
-        """The hash of the file that `identity` stands for, even if the file has gone or is another one now."""
+        """Return the hash of the file `identity`, even if the file has been deleted or changed."""
         then = self._of(identity)
         return then.sha256 if then is not None else None
 
     def last_of(self, identity: Identity) -> str | None:
-        """The hash of this file under an earlier ctime, or from before ctimes were kept. It is no proof: a mode or a
-        second name may have changed, or the bytes under an old mtime."""
+        """Return the hash of this file under an earlier ctime, or from before ctimes were kept.
+
+        It is no proof: a mode or a second name may have changed, or the bytes under an old mtime.
+        """
         then = self._last(identity)
         return then.sha256 if then is not None else None
 
     def read_at(self, path: Path) -> str | None:
-        """The hash that the last reading under this path gave, of whatever file was there then. It is no proof."""
+        """Return the hash of the last reading under this path, of any file there at that time. It is no proof."""
         then = self._section.get(str(path.absolute()))
         return then.sha256 if then is not None else None
 
     def is_known(self, sha256: str) -> bool:
-        """Return True if a file with these bytes was read before, under whatever path."""
+        """Return True if a file with these bytes was read before, under any path."""
         return any(record.sha256 == sha256 for record in self._section.all_records())
 
     def remember(self, path: Path, sha256: str) -> None:
-        """Bind `sha256` to `path` as it is now."""
+        """Bind `sha256` to `path` at its present identity."""
         now = identity_of(path)
         if now is not None:
             self._section.put(HashRecord(now, sha256))
 
     def read_again(self, identity: Identity, sha256: str) -> bool:
-        """Remember what the file that `identity` stands for gave when it was read, whatever was known of it.
+        """Store the hash of a new reading of the file `identity`, independent of its stored one.
 
-        Returns True if that is what it gave first. Otherwise the new hash is known from then on, since those are its
-        bytes now; the first one is kept beside it, and the next reading is held against that one too.
+        Returns True if it equals the hash of the first reading. Otherwise the new hash is the known one from then on,
+        since those are the present bytes; the first one is kept beside it, and the next reading is compared with that
+        one too.
         """
         first = _first(self._last(identity), sha256)  # with another ctime too: bytes can change under the old mtime
         self._section.put(_with_first(identity, sha256, first))
         return first == sha256
 
     def carry(self, before: Identity, after: Path) -> None:
-        """What is known of the file that `before` stands for holds for `after` too: the caller says that it has the
-        same bytes, under another name or as a proven copy."""
+        """Copy the hash of the file `before` to `after`.
+
+        The caller guarantees the same bytes, under another name or as a verified copy.
+        """
         then, last, now = self._of(before), self._last(before), identity_of(after)
         if now is None or now.size != before.size:
             return
@@ -488,18 +495,21 @@ class HashStore:
     def compute(
         self, path: Path, *, report: Callable[[int], None] | None = None, stop: threading.Event | None = None
     ) -> str:
-        """The hash of `path`: remembered, or computed and then remembered. As `sha256_of` otherwise."""
+        """Return the hash of `path`: a stored one, or a computed one, which is then stored.
+
+        Otherwise as `sha256_of`.
+        """
         remembered = self.known(path)
         if remembered is not None:
             return remembered
         before = identity_of(path)
         sha256 = sha256_of(path, report=report, stop=stop)
-        if before is not None:  # a file that was written to meanwhile is no longer this one, so stays unknown
+        if before is not None:  # a file that was written to meanwhile is another one now, so stays unknown
             self._section.put(_with_first(before, sha256, _first(self._untimed(before), sha256)))
         return sha256
 
     def _of(self, identity: Identity) -> HashRecord | None:
-        """What is known of that file."""
+        """Return the record of that file."""
         then = self._section.get(identity.path)
         return then if then is not None and then.identity == identity else None
 

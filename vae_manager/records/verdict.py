@@ -1,9 +1,8 @@
 """Verdict on one file: usable, usable after a conversion, a question, or a refusal, with the reason.
 
-The verdict: what a WebUI, with its checkpoint, can do with a file. Pure; the one place that answers.
-
-Lists, the page, the command line, comparison, conversion and the swap itself ask it, so that none of them promises what
-another refuses.
+The verdict is the ability of a WebUI, with its checkpoint, to use a file. It is pure, and the only implementation of
+that decision. Lists, the page, the command line, comparison, conversion and the swap itself use it, so their answers
+agree.
 """
 
 from __future__ import annotations
@@ -55,12 +54,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class HostCapability:
-    """One WebUI."""
+    """The layouts, families and peculiarities of one WebUI."""
 
     name: str
-    """As people write it."""
+    """The usual name."""
     layouts: frozenset[Layout]
-    """Layouts of VAE files that it takes as they are."""
+    """Layouts of VAE files that it loads unchanged."""
     families: tuple[str, ...]
     """Families of the checkpoints that it runs, keys of `FAMILIES`."""
     takes_matrices: bool
@@ -91,11 +90,11 @@ class VaeSignature:
     tensors: TensorTable | None
     """By the WebUI's names; None if they are not known. Their dtypes do not matter."""
     family: str | None = None
-    """Key of `FAMILIES`; None if it cannot be told."""
+    """Key of `FAMILIES`; None if it is unknown."""
 
 
 Sources = Mapping[str, Source]
-"""By the WebUI's names."""
+"""Sources by the WebUI's names."""
 
 UNNAMED: Final = ""
 """In place of the name of a file: a reason holds for every file of one table."""
@@ -111,8 +110,8 @@ STANDARD: Final[Mapping[str, Architecture]] = MappingProxyType(
 )
 """The published VAE of each family, for a verdict without a checkpoint."""
 QUESTION_CODES: Final = frozenset({"other-factor", "other-width", "other-depth"})
-"""Codes that refuse nothing without a checkpoint: the file may have been made for one that is not loaded. How many
-latent channels the checkpoints of a WebUI have is known, so other ones are a refusal."""
+"""Codes that are no refusal without a checkpoint: the file may have been made for one that is not loaded. The numbers
+of latent channels of a WebUI's checkpoints are known, so other numbers are a refusal."""
 NETWORK_CODES: Final = QUESTION_CODES | {"other-channels", "other-kind"}
 """Codes for a whole VAE of another network than the checkpoint's."""
 WAN_FAMILIES: Final = frozenset({"wan21", "wan22", "qwen"})
@@ -131,8 +130,8 @@ WAN_LANDMARKS: Final = frozenset(
 LDM_LANDMARK: Final = "decoder.mid.block_1.conv1.weight"
 UPSCALER_FACTOR: Final = 4
 VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "bn.")
-"""Names of a VAE's tensors begin so. Others in its file are harmless leftovers: scale factors, position ids, moving
-averages, losses."""
+"""Prefixes of the names of a VAE's tensors. Others in its file are harmless leftovers: scale factors, position ids,
+moving averages, losses."""
 LATENT_CHANNELS_KEY: Final = "decoder.conv_in.weight"
 """Axis 1 is the number of latent channels, in every VAE of the ldm layout."""
 
@@ -150,9 +149,9 @@ class Reason:
 
 
 def sources_of(tensors: TensorTable, expected: TensorTable) -> Sources | None:
-    """Return where each of the `expected` tensors is found among a file's `tensors`, by the WebUI's names.
+    """Return the source of each of the `expected` tensors among a file's `tensors`, by the WebUI's names.
 
-    None if the file has not all of them. A file with exactly the expected names needs no renaming, whatever they are.
+    None if one is missing. A file with exactly the expected names needs no renaming.
     """
     found = _found(tensors, expected)
     if found is None or not found.tensors.keys() >= expected.keys():
@@ -221,7 +220,8 @@ def _refusal_of_own(tensors: TensorTable, layout: str, expected: TensorTable | N
     if expected is not None and LATENT_CHANNELS_KEY in expected and LDM_LANDMARK in expected:
         return other_kind()
     if expected is not None and WAN not in expected:
-        expected = None  # the WebUI's own form of Qwen-Image for pictures, say: it loads the file in its own way
+        # for example, the WebUI's own form of Qwen-Image for pictures: it loads the file in its own way
+        expected = None
     missing = sorted((expected.keys() if expected is not None else WAN_LANDMARKS) - tensors.keys())
     if missing:
         return _incomplete(missing)
@@ -251,7 +251,7 @@ def _as_they_are(tensors: TensorTable, expected: TensorTable) -> Sources:
 
 
 def _fitted(shape: tuple[int, ...], expected: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape of the weight of a convolution of one pixel for a matrix; any other shape as it is."""
+    """Return the shape of the weight of a convolution of one pixel for a matrix; any other shape unchanged."""
     is_matrix = len(shape) in (2, 3) and len(expected) == 4 and expected[2:] == (1, 1)
     return shape + (1,) * (4 - len(shape)) if is_matrix else shape
 
@@ -282,7 +282,7 @@ def _is_asymmetric(tensors: TensorTable) -> bool:
 
 
 def _missing_half(shapes: Shapes, wanted: Shapes | None, tensors: TensorTable) -> Reason | None:
-    """Return why a whole VAE is not there; `tensors` are all of the file, in which the other half may be elsewhere."""
+    """Return why a whole VAE is missing; `tensors` are all of the file, in which the other half may be elsewhere."""
     for half, reason in (
         ("decoder.", Reason("no-decoder", msg("{file} has no decoder: it is not a whole VAE.", file=UNNAMED))),
         ("encoder.", Reason("no-encoder", msg("{file} has no encoder: it is not a whole VAE.", file=UNNAMED))),
@@ -332,7 +332,7 @@ def _unlike_the_loaded(ours: Shapes, theirs: Shapes) -> Reason | None:
 
 
 def _unlike_any(ours: Shapes, published: Architecture) -> Reason | None:
-    """Return that a file has another number of latent channels than each checkpoint of the WebUI."""
+    """Return the reason if a file has another number of latent channels than each checkpoint of the WebUI."""
     channels = _channels(ours)
     if channels is None or channels == published.latent_channels:
         return None
@@ -351,7 +351,7 @@ def _unlike_published(ours: Shapes, published: Architecture) -> Reason | None:
 
 
 def _mismatch(ours: Shapes, theirs: Shapes, found: Renamed, *, is_loaded: bool = False) -> Reason | None:
-    """Return why tensors of the shapes `ours` cannot take the places of `theirs`."""
+    """Return why tensors of the shapes `ours` do not fit the places of `theirs`."""
     if not ours.keys() & theirs.keys():
         return _no_vae(found.layout)
     missing, unknown = sorted(theirs.keys() - ours.keys()), sorted({*found.unknown, *(ours.keys() - theirs.keys())})
@@ -364,7 +364,7 @@ def _mismatch(ours: Shapes, theirs: Shapes, found: Renamed, *, is_loaded: bool =
 
 
 def _under_other_names(missing: Sequence[str], found: Renamed) -> Reason | None:
-    """Return that a tensor which is not among the found ones is in the file, as the other naming calls it."""
+    """Return the reason if a missing tensor is in the file under a name of the other naming."""
     levels = up_levels(name.removeprefix(found.prefix) for name in (*found.tensors, *found.unknown))
     unknown = frozenset(found.unknown)
     for name in missing:
@@ -418,7 +418,7 @@ def _channels(shapes: Shapes) -> int | None:
 
 
 def _other_architecture(ours: Architecture, theirs: Architecture, *, is_loaded: bool) -> Reason | None:
-    """Name the difference between two whole networks; `theirs` is the loaded checkpoint's, or else a published one."""
+    """Return the difference between two whole networks; `theirs` is the loaded checkpoint's, or a published one."""
     if ours.factor != theirs.factor:
         return Reason("other-factor", _factors(ours.factor, theirs.factor, is_loaded))
     if (ours.widths, ours.decoder_widths) != (theirs.widths, theirs.decoder_widths):
@@ -487,7 +487,7 @@ def _strange_dtype(sources: Sources, wanted: Shapes | None) -> Reason | None:
 
 # -- obstacles that a conversion removes -------------------------------------------------------------------------------
 def obstacle_to(record: FileRecord, host: HostCapability, expected: TensorTable | None) -> Problem | None:
-    """Return why `host` cannot take the file as it is."""
+    """Return why `host` cannot load the file unchanged."""
     reason = _form(record.tensors, host, expected)
     is_misnamed = record.container == "pickle" and record.path.suffix.lower() == ".safetensors"
     if reason is None and host.reads_by_extension and is_misnamed:
@@ -529,7 +529,7 @@ def _form(tensors: TensorTable, host: HostCapability, expected: TensorTable | No
 
 @dataclass(frozen=True)
 class Usable:
-    """The file can be put into the model as it is."""
+    """A file that can be put into the model unchanged."""
 
     reason: None = None
     is_compared: bool = field(default=False, compare=False)
@@ -538,27 +538,27 @@ class Usable:
 
 @dataclass(frozen=True)
 class UsableAfter:
-    """A conversion makes a file that is `Usable`."""
+    """A file that a conversion makes `Usable`."""
 
     reason: Problem
-    """Why it cannot be used as it is."""
+    """The reason why it cannot be used unchanged."""
     plan: Plan = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class AskFirst:
-    """The file can be put in, and its pictures are probably not what the person wants."""
+    """A file that can be put in, but whose pictures are probably not those that the person wants."""
 
     reason: Problem
     obstacle: Problem | None = None
-    """Why it cannot be used as it is, if it needs a conversion as well."""
+    """The reason why it cannot be used unchanged, if it needs a conversion as well."""
     plan: Plan | None = field(default=None, compare=False, repr=False)
-    """That conversion."""
+    """The conversion."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The file cannot be used."""
+    """A file that cannot be used."""
 
     reason: Problem
 
@@ -574,9 +574,9 @@ def obstacle_of(answer: Verdict) -> Problem | None:
 
 
 def verdict(record: FileRecord, host: HostCapability, checkpoint: VaeSignature | None = None) -> Verdict:
-    """Return what `host` can do with the file of `record`; `checkpoint` is the one that it runs, if that is known.
+    """Return the verdict of `host` on the file of `record`; `checkpoint` is the one that it runs, if that is known.
 
-    Without a checkpoint the published VAEs of the host's families stand for it.
+    Without a checkpoint the published VAEs of the host's families replace it.
     """
     name = record.path.name
     if record.problems:
@@ -604,7 +604,10 @@ def verdict(record: FileRecord, host: HostCapability, checkpoint: VaeSignature |
 
 
 def _arriving(record: FileRecord) -> Problem | None:
-    """Return the question about a file that may be the beginning of one: what lies beside it can be left over."""
+    """Return the question about a possibly incomplete file.
+
+    The file of a download program beside it may be left over.
+    """
     if not record.is_arriving:
         return None
     message = msg(
@@ -615,7 +618,7 @@ def _arriving(record: FileRecord) -> Problem | None:
 
 
 def _question(record: FileRecord, host: HostCapability, checkpoint: VaeSignature | None) -> Problem | None:
-    """Return the question that is asked before a file of another family is used."""
+    """Return the question before the use of a file of another family."""
     theirs, ours = record.family.family, checkpoint.family if checkpoint is not None else None
     if checkpoint is None and theirs is not None and record.family.sure and theirs not in host.families:
         message = msg(
@@ -640,6 +643,6 @@ def _question(record: FileRecord, host: HostCapability, checkpoint: VaeSignature
 
 
 def family_label(family: str) -> str:
-    """Return how people write a family: SD 1.x, SDXL, …"""
+    """Return the usual name of a family, such as SD 1.x or SDXL."""
     facts = FAMILIES.get(family)
     return facts.label if facts is not None else family

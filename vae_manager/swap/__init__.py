@@ -1,5 +1,7 @@
-"""Putting a VAE's weights into the loaded model: what fits, what is kept, and the exchange. torch is not imported until
-then."""
+"""The swap of a VAE's weights in the loaded model: the check that they fit, the memory cache, and the exchange.
+
+torch is imported at the first use.
+"""
 
 from .swapper import Swapper, builtin_of
 from .weight_reader import read_every_tensor, read_renamed, read_safetensors, read_vae, require_usable, table_of

@@ -1,14 +1,14 @@
 """Swapper: the exchange of the VAE's weights in the loaded model, and the cache of weights in memory.
 
-Which weights are in which model, which are kept, and where the wanted ones come from.
+The swapper tracks which weights are in which model and which sets are cached, and finds the source of the wanted ones:
 
     file ──read, checked──▶ kept in RAM ──fitted──▶ ready ──exchanged──▶ the model
                               ▲   (device, dtype)                            │
-                              └────────── if nobody has written to them ─────┘
+                              └────── if no other code wrote to them ────────┘
 
-Where the model wants them just as they are kept (on the CPU, say), nothing is copied: they leave the cache and belong
-to the model. Else a copy goes into the model and the cache keeps its own; of the GPU's, it can keep the one displaced
-last.
+If the model takes the tensors exactly as they are cached (on the CPU, for example), no byte is copied: they leave the
+cache and belong to the model. Otherwise a copy goes into the model and the cache keeps its own set. For a GPU, the
+cache can keep the set that was displaced last.
 """
 
 from __future__ import annotations
@@ -42,23 +42,24 @@ MOST_GB: Final = 4.0
 
 
 def default_bound(total: int, available: int) -> float:
-    """Return a bound in GB for a machine of so many bytes of memory.
+    """Return the default bound of the cache in GB for a machine with `total` bytes of memory.
 
-    An eighth of all, with room for two VAEs at least and for ten at most; never more than a quarter of what is free.
+    The bound is an eighth of all memory, at least two VAEs and at most ten, and never more than a quarter of the free
+    memory.
     """
     return round(min(max(total / 8e9, LEAST_GB), MOST_GB, available / 4e9), 1)
 
 
 class WeightCache:
-    """Sets of weights by the identity of their file, the longest unused going first. Safe to use from any thread.
+    """An LRU cache of weights by the identity of their file. Safe to use from any thread.
 
-    Whoever takes a set out to put it into a model owns it: a model's weights are written to by the WebUI. One that
-    was in a model comes back through `put_back`, which keeps it only if nobody has written to it; that is looked at in
-    the background, since every byte has to be read.
+    The caller that takes a set out to put it into a model owns it, because the WebUI writes to a model's weights. A set
+    that was in a model comes back through `put_back`, which keeps it only if it is unmodified. A background thread
+    checks that, since every byte has to be read.
     """
 
     def __init__(self, bound: Callable[[], int]) -> None:
-        """`bound` gives the most bytes that may be kept; it is asked each time."""
+        """Make an empty cache; `bound` returns the most bytes that may be kept and is called each time."""
         self._bound = bound
         self._sets: OrderedDict[Identity, Weights] = OrderedDict()
         self._lock = threading.Lock()
@@ -67,12 +68,12 @@ class WeightCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that are kept; without those that are still being looked at."""
+        """Bytes that are kept, without those that are still being checked."""
         with self._lock:
             return sum(weights.nbytes for weights in self._sets.values())
 
     def get(self, identity: Identity) -> Weights | None:
-        """The set of this file; it stays here, so it may not be written to."""
+        """Return the set of this file. It stays in the cache, so the caller must not write to it."""
         self.wait(identity)
         with self._lock:
             weights = self._sets.get(identity)
@@ -81,25 +82,25 @@ class WeightCache:
             return weights
 
     def at(self, path: str) -> Identity | None:
-        """The newest identity under which a set from `path` is kept: for a file that is no longer there."""
+        """Return the newest identity under which a set from `path` is kept, for a file that no longer exists."""
         self.wait()
         with self._lock:
             return next((identity for identity in reversed(self._sets) if identity.path == path), None)
 
     def take(self, identity: Identity) -> None:
-        """Forget the set of this file: it belongs to a model now."""
+        """Remove the set of this file: it belongs to a model now."""
         with self._lock:
             self._sets.pop(identity, None)
 
     def put(self, weights: Weights) -> None:
-        """Keep a set that nobody else writes to, if there is room for it at all."""
+        """Keep a set that no other code writes to, if there is room for it at all."""
         with self._lock:
             self._sets[weights.identity] = weights
             self._sets.move_to_end(weights.identity)
         self.shrink()
 
     def put_back(self, weights: Weights) -> None:
-        """Keep a set that was in a model, once it is known that nobody has written to it there."""
+        """Keep a set that was in a model, after a check that it was not written to there."""
         if weights.nbytes > self._bound():
             return
 
@@ -107,7 +108,7 @@ class WeightCache:
             try:
                 if weights.untouched():
                     self.put(weights)
-            except RuntimeError as error:  # of torch: no memory left, or a GPU that is gone
+            except RuntimeError as error:  # of torch: out of memory, or the GPU was removed
                 logger.warning("The weights of %s are not kept: %s", weights.identity.path, error)
 
         with self._lock:
@@ -115,24 +116,24 @@ class WeightCache:
             self._checking[weights.identity] = self._checks.submit(check)
 
     def wait(self, identity: Identity | None = None) -> None:
-        """Wait until the set of this file (None: any) has been looked at."""
+        """Wait until the set of this file (None: every set) has been checked."""
         with self._lock:
             checks = [check for wanted, check in self._checking.items() if identity in (None, wanted)]
         wait(checks)
 
     def shrink(self) -> None:
-        """Drop sets whose file is another one now, then the longest unused, until the bound is kept."""
+        """Drop sets whose file has changed, then the least recently used, until the bound is kept."""
         with self._lock:
             for identity in list(self._sets):
                 now = identity_of(Path(identity.path))
-                if now is not None and now != identity:  # a file that is gone may be chosen still: it is in use
+                if now is not None and now != identity:  # a deleted file may still be chosen: its set is in use
                     del self._sets[identity]
             left = sum(weights.nbytes for weights in self._sets.values())
             while self._sets and left > self._bound():
                 left -= self._sets.popitem(last=False)[1].nbytes
 
     def forget(self, path: str) -> None:
-        """Drop what was read from `path`: the file has been deleted, and nobody has it chosen."""
+        """Drop the sets read from `path`: the file has been deleted and is not chosen."""
         self.wait()
         with self._lock:
             for identity in [identity for identity in self._sets if identity.path == path]:
@@ -145,31 +146,34 @@ class WeightCache:
 
 
 READS = 3
-"""Times that a file is read which changes meanwhile: something that only touches it is no reason to refuse."""
+"""Attempts to read a file that changes meanwhile: a program that only touches the file is no reason to refuse it."""
 
 
 @dataclass(frozen=True)
 class PreparedWeights:
-    """Weights that fit into a model and its memory, and nothing of which is in it yet."""
+    """Weights converted for a model and its device, none of which is in the model yet."""
 
     named_tensors: Tensors
-    """Of the model."""
+    """The model's tensors."""
     weights: Weights
     kept: Weights
-    """As they are kept in RAM; the same tensors where nothing had to be converted."""
+    """The set as it is kept in RAM; the same tensors if no conversion was needed."""
     from_memory: bool
 
 
 @dataclass(frozen=True)
 class _Inside:
-    """What is known of the weights in a module."""
+    """The record of the weights in a module."""
 
     identity: Identity
     sums: tuple[int, ...]
 
 
 class Swapper:
-    """One for the process. What touches a model may be called only while nothing else uses that model."""
+    """The exchange of weights, one object for the process.
+
+    Methods that touch a model may be called only while no other code uses that model.
+    """
 
     def __init__(
         self,
@@ -178,28 +182,29 @@ class Swapper:
         host: HostCapability,
         report_damage: Callable[[Identity, Problem], None] = lambda identity, problem: None,
     ) -> None:
-        """
+        """Make a swapper with empty caches.
+
         Args:
-            ram: Gives the bytes of memory that may be kept for sets that are in no model.
-            room_on_device: Gives the same for the memory of the device.
-            host: Tells which files go in as they are.
-            report_damage: Is given a file whose weights were read and cannot be used.
+            ram: Returns the bytes of RAM that may be kept for sets that are in no model.
+            room_on_device: Returns the same for the memory of the device.
+            host: Defines which files go in unchanged.
+            report_damage: Receives each file whose weights were read and cannot be used.
         """
         self._host = host
         self._report_damage = report_damage
         self.in_ram = WeightCache(ram)
         self.on_device = WeightCache(room_on_device)
         self._damaged: dict[Identity, Message] = {}
-        """Files that were read and found to be no VAE: not read again until they change."""
+        """Files that were read and are no valid VAE: not read again until they change."""
         self._inside: WeakKeyDictionary[torch.nn.Module, _Inside] = WeakKeyDictionary()
 
     def inside(self, module: torch.nn.Module) -> Identity | None:
-        """The file whose weights were last put into `module` here; None: none was."""
+        """Return the file whose weights this swapper last put into `module`; None if there is none."""
         inside = self._inside.get(module)
         return inside.identity if inside is not None else None
 
     def forget(self, module: torch.nn.Module) -> None:
-        """Somebody else has put other weights into `module`."""
+        """Record that other code has put other weights into `module`."""
         self._note(module, None)
 
     def forget_file(self, path: Path) -> None:
@@ -207,18 +212,22 @@ class Swapper:
         for cache in (self.in_ram, self.on_device):
             cache.forget(str(path.absolute()))
 
-    # -- before: nothing is touched ----------------------------------------------------------------------------------
+    # -- before the exchange: the model stays untouched ----------------------------------------------------------------
     def check(self, path: Path, module: torch.nn.Module) -> None:
-        """Raise RefusedError if the file does not fit `module`: from its header, in a few milliseconds."""
+        """Raise RefusedError if the file does not fit `module`.
+
+        Reads only the header, which takes a few milliseconds.
+        """
         identity, models = identity_of(path), named_tensors(module)
         kept = self.in_ram.get(identity) if identity is not None else None
         if kept is None or not _would_fit(kept, models):
             self._check(path, models)
 
     def read(self, path: Path, module: torch.nn.Module, dtype: torch.dtype) -> None:
-        """Look at every number of the file, and keep its weights for the swap that will follow. Raises as `prepare`.
+        """Check every value of the file and cache its weights for the swap that follows.
 
-        Nothing comes to the module's device yet, so another thread may use the module meanwhile.
+        Raises the errors of `prepare`. No tensor is moved to the module's device yet, so another thread may use the
+        module meanwhile.
         """
         identity, models = identity_of(path), named_tensors(module)
         kept = self.in_ram.get(identity) if identity is not None else None
@@ -226,10 +235,10 @@ class Swapper:
             self.in_ram.put(self._read(path, models).converted(dtype))
 
     def prepare(self, path: Path, module: torch.nn.Module, dtype: torch.dtype) -> PreparedWeights:
-        """Have the weights of `path` ready for `module`, from memory where they are kept, else from the file.
+        """Prepare the weights of `path` for `module`, from memory if they are cached, else from the file.
 
-        A file that has gone is good as long as its weights are kept. Raises RefusedError, IntegrityError,
-        NotFoundError, DiskError, OutOfMemoryError.
+        A deleted file is usable as long as its weights are cached. Raises RefusedError, IntegrityError, NotFoundError,
+        DiskError, OutOfMemoryError.
         """
         models = named_tensors(module)
         try:
@@ -248,7 +257,7 @@ class Swapper:
             ) from error
 
     def make_room(self) -> None:
-        """Give back the memory that could be had again from files."""
+        """Free the memory of all sets that can be read again from files."""
         import torch
 
         self.on_device.clear()
@@ -289,15 +298,15 @@ class Swapper:
             raise
 
     def _check(self, path: Path, models: Tensors) -> Sources:
-        """Return where the tensors lie. Raises RefusedError if the file does not fit."""
+        """Return the position of each tensor in the file. Raises RefusedError if the file does not fit."""
         return require_usable(inspect(path), self._host, models)
 
     # -- the exchange ------------------------------------------------------------------------------------------------
     @contextmanager
     def put(self, module: torch.nn.Module, ready: PreparedWeights) -> Iterator[Weights | None]:
-        """Put `ready` into `module`; gives what was there, for `keep`, where it came from a file.
+        """Put `ready` into `module`; yield the displaced weights, for `keep`, if they came from a file.
 
-        What is done inside belongs to it: where that raises, the old weights are back.
+        The body of the `with` statement is part of the exchange: if it raises, the old weights are restored.
         """
         owned = ready.weights.shares_with(ready.kept)
         if owned:
@@ -311,12 +320,12 @@ class Swapper:
                 yield Weights(before.identity, old, before.sums) if before is not None else None
         except BaseException:
             if owned:
-                self.in_ram.put(ready.kept)  # the model has not got it, so nobody else has
+                self.in_ram.put(ready.kept)  # it never reached the model, so no other code has it
             raise
 
     @contextmanager
     def put_builtin(self, module: torch.nn.Module, tensors: Tensors, dtype: torch.dtype) -> Iterator[Weights | None]:
-        """Put the checkpoint's own weights into `module`, which owns them from then on. As `put`."""
+        """Put the checkpoint's own weights into `module`, which owns them from then on. Otherwise as `put`."""
         models = named_tensors(module)
         ready = {name: fitted(tensors[name], models[name], dtype) for name in models}
         with exchanged(models, ready) as old, self._known(module, None) as before:
@@ -324,7 +333,7 @@ class Swapper:
 
     @contextmanager
     def _known(self, module: torch.nn.Module, inside: _Inside | None) -> Iterator[_Inside | None]:
-        """Note what is in `module` now; gives what was. Where what is done inside raises, that is noted again."""
+        """Record `inside` as the content of `module`; yield the previous record, restored if the body raises."""
         before = self._inside.get(module)
         try:
             self._note(module, inside)
@@ -340,22 +349,24 @@ class Swapper:
             self._inside.pop(module, None)
 
     def borrow(self, path: Path, module: torch.nn.Module, dtype: torch.dtype) -> Tensors:
-        """The weights of `path` as `module` wants them, to be read only: what is kept in RAM stays there. Raises as
-        `prepare` does."""
+        """Return the weights of `path` converted for `module`, read-only: the set cached in RAM stays there.
+
+        Raises the errors of `prepare`.
+        """
         ready = self.prepare(path, module, dtype)
         if all(tensor.device.type == "cpu" for tensor in ready.kept.tensors.values()):
             self.in_ram.put(ready.kept)
         return ready.weights.tensors
 
     def keep(self, displaced: Weights | None) -> None:
-        """Keep what was in a model, now that nobody uses it, unless somebody has written to it there."""
+        """Cache weights that were in a model and are no longer in use, unless they were written to there."""
         if displaced is not None:
             device = next(iter(displaced.tensors.values())).device
             (self.in_ram if device.type == "cpu" else self.on_device).put_back(displaced)
 
 
 def builtin_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The weights that are in `module`, to be kept in RAM while others are: what is there already is not copied."""
+    """Return the weights in `module`, for keeping in RAM while others are in it; tensors in RAM are not copied."""
     return {name: place.data.to("cpu") for name, place in named_tensors(module).items()}
 
 
@@ -366,7 +377,7 @@ def _would_fit(weights: Weights, models: Tensors) -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """torch has a class of its own for the GPU, and none for the CPU."""
+    """Return True for torch's error classes: it has one for the GPU, and only a message for the CPU."""
     import torch
 
     return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or "allocate memory" in str(error)

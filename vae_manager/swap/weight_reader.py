@@ -1,9 +1,8 @@
-"""Reading of weights for the model that is loaded, after the check that they fit.
+"""Reading of weights for the loaded model, after the check that they fit.
 
-Reading the weights of a file into memory of their own, each byte once.
-
-safetensors' own reader maps the file: the pages come later, in the middle of a decode, and a file that is truncated
-meanwhile ends the process. So the bytes are read here, straight to where they stay.
+The reader reads the weights of a file into memory of their own, each byte once. The reader of safetensors maps the file
+instead: its pages are loaded later, in the middle of a decode, and truncating the file meanwhile kills the process.
+This module therefore reads the bytes straight to their final place in memory.
 """
 
 from __future__ import annotations
@@ -58,13 +57,16 @@ def table_of(models: Tensors) -> TensorTable:
 
 
 def require_usable(record: FileRecord, host: HostCapability, models: Tensors) -> Sources:
-    """Return where each of a module's tensors is found in the file. Raises RefusedError if it cannot go in as it is."""
+    """Return the source in the file of each of a module's tensors.
+
+    Raises RefusedError if the file cannot go in unchanged.
+    """
     expected = table_of(models)
     answer = verdict(record, host, VaeSignature(expected))
     if isinstance(answer, Refused | UsableAfter):
         raise RefusedError(unchanged(answer.reason.message))
     sources = sources_of(record.tensors, expected)
-    if sources is None:  # a layout that only the WebUI's own reader knows
+    if sources is None:  # a layout that only the WebUI's own reader supports
         no_vae = msg("{file} holds no VAE that can be put into the loaded model.", file=record.path.name)
         raise RefusedError(unchanged(no_vae))
     return sources
@@ -76,14 +78,14 @@ def unchanged(reason: Message) -> Message:
 
 
 READERS = 2
-"""Threads: one waits for the disk while the other looks at what has come. More are not faster."""
+"""Threads: one waits for the disk while the other checks the tensor just read. More threads are not faster."""
 
 
 def read_safetensors(path: Path, names: Mapping[str, str]) -> Weights:
     """Read the tensors whose name in the file is a value of `names`; its keys are the names that they get.
 
-    They come in the file's dtypes, on the CPU. Raises FileChangedError where the file changes meanwhile, IntegrityError
-    where it holds numbers that are none, NotFoundError and DiskError.
+    The tensors have the file's dtypes and are on the CPU. Raises FileChangedError if the file changes meanwhile,
+    IntegrityError if it holds NaN or infinite values, NotFoundError and DiskError.
     """
     try:
         with FileIO(opened(path), "rb") as file:
@@ -99,7 +101,7 @@ def read_safetensors(path: Path, names: Mapping[str, str]) -> Weights:
 def read_renamed(path: Path, sources: Mapping[str, Source]) -> Weights:
     """Read the tensors of a VAE in any layout and container; they get the names that are the keys of `sources`.
 
-    A pickle is read by the project's own reader: nothing in it is run. As `read_safetensors` otherwise.
+    The project's own reader reads pickles and executes none of their code. Otherwise as `read_safetensors`.
     """
     if begins_like_safetensors(_head(path)):
         read = read_safetensors(path, {name: source.name for name, source in sources.items()})
@@ -125,7 +127,7 @@ def _head(path: Path) -> bytes:
 
 
 def _unpickled(file: FileIO, path: Path, sources: Mapping[str, Source]) -> dict[str, torch.Tensor]:
-    """Raises IntegrityError."""
+    """Read the tensors of a pickle. Raises IntegrityError."""
     header = read_contents(path)
     if any(not _is_as_planned(header.tensors.get(source.name), source) for source in sources.values()):
         raise changed(path)
@@ -146,7 +148,7 @@ def _is_as_planned(info: TensorInfo | None, source: Source) -> bool:
 
 
 def _bytes_of(tensor: torch.Tensor) -> memoryview:
-    """Its memory, to be written to."""
+    """Return the tensor's memory as a writable view."""
     import torch
 
     view: memoryview = tensor.reshape(-1).view(torch.uint8).numpy().data
@@ -154,7 +156,7 @@ def _bytes_of(tensor: torch.Tensor) -> memoryview:
 
 
 def opened(path: Path) -> int:
-    """A descriptor; to open a pipe does not wait for somebody to write to it."""
+    """Return a descriptor. O_NONBLOCK: opening a pipe must not wait for a writer."""
     return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
 
 
@@ -168,7 +170,7 @@ def identity_of_open(file: FileIO, path: Path) -> Identity:
 def _read(
     file: FileIO, path: Path, header: Header, names: Mapping[str, str]
 ) -> tuple[dict[str, torch.Tensor], tuple[int, ...]]:
-    """The tensors and their checksums."""
+    """Return the tensors and their checksums."""
     if any(theirs not in header.tensors for theirs in names.values()):
         raise changed(path)
     infos = [header.tensors[theirs] for theirs in names.values()]
@@ -176,7 +178,7 @@ def _read(
     def one(theirs: str, info: TensorInfo, tensor: torch.Tensor) -> int:
         _fill(file, header.data_start + info.start, tensor, path)
         _check_numbers(tensor, theirs, path)
-        return int(checksum(tensor))  # here, while the processor still has the bytes at hand
+        return int(checksum(tensor))  # here, while the bytes are still in the processor's cache
 
     tensors = _empty(infos)
     with ThreadPoolExecutor(READERS, "vae-manager reading") as readers:
@@ -185,7 +187,7 @@ def _read(
 
 
 def _empty(infos: Sequence[TensorInfo]) -> list[torch.Tensor]:
-    """By what the shapes take, not by their bytes in the file: a torch file may hold one number for a whole tensor."""
+    """Allocate by shape, not by bytes in the file: a torch file may store one value for a whole tensor."""
     import torch
 
     return empty_together([(info.shape, getattr(torch, TORCH_DTYPES[info.dtype])) for info in infos])
@@ -203,7 +205,7 @@ def _fill(file: FileIO, offset: int, tensor: torch.Tensor, path: Path) -> None:
 def _read_at(file: FileIO, offset: int, buffer: memoryview) -> int:
     if sys.platform not in ("win32", "darwin"):
         return os.preadv(file.fileno(), [buffer], offset)
-    with _positions:  # no reading at an offset there, and all threads share the position
+    with _positions:  # no positioned read on this system, and all threads share the position
         file.seek(offset)
         return file.readinto(buffer) or 0
 
@@ -217,7 +219,7 @@ def _check_numbers(tensor: torch.Tensor, name: str, path: Path) -> None:
 
     if not tensor.is_floating_point():
         return
-    # A sum is quicker than a look at each, and finite only if all are. Large ones may add up to infinity.
+    # A sum is quicker than a test of each value, and finite only if all are. Large values may add up to infinity.
     wide = tensor if tensor.dtype in (torch.float32, torch.float16, torch.bfloat16) else tensor.float()
     if not torch.isfinite(wide.sum(dtype=torch.float32)) and not torch.isfinite(wide).all():
         problem = nan_problem(path.name, name)
@@ -225,7 +227,7 @@ def _check_numbers(tensor: torch.Tensor, name: str, path: Path) -> None:
 
 
 def changed(path: Path) -> FileChangedError:
-    """What to raise where a file is another one than it was a moment ago."""
+    """Return the error for a file that changed while it was read."""
     return FileChangedError(
         msg("{file} was changed while it was being read. Nothing was changed in the model; try again.", file=path.name)
     )
@@ -295,7 +297,7 @@ def _tensor(file: BinaryIO, path: Path, header: Header, name: str, info: TensorI
                 example=shown(name),
             )
         )
-    if 0 in info.shape:  # an empty numpy buffer has no stride, and torch then sees no elements in it
+    if 0 in info.shape:  # an empty numpy buffer has no stride, and torch then finds no elements in it
         return torch.empty(0, dtype=dtype).reshape(info.shape)
     memory = numpy.empty(math.prod(info.shape) * dtype.itemsize, numpy.uint8)
     at = 0

@@ -1,10 +1,9 @@
 """Weights of a VAE in memory, and the test of the latent space that they decode.
 
-Whether two VAEs speak of the same latent space: one encodes a picture, the other decodes what came of it.
-
-Names and shapes cannot tell a VAE of SD 1.x from one of SDXL. Their latents can: what a VAE decodes from another
-family's latents is noise, while fine-tunes of one family decode each other's to nearly the same picture. How near is a
-matter of degree, so the answer is a guess with its figures, and never refuses a file by itself.
+The test compares the latent spaces of two VAEs: one encodes a picture, the other decodes the latent. Names and shapes
+cannot distinguish a VAE of SD 1.x from one of SDXL. Their latents can: a VAE decodes another family's latents to noise,
+while fine-tunes of one family decode each other's to nearly the same picture. The similarity is a matter of degree, so
+the answer is a guess with its figures, and never refuses a file by itself.
 """
 
 from __future__ import annotations
@@ -27,48 +26,48 @@ if TYPE_CHECKING:
 
 
 ALIGNMENT: Final = 64
-"""Bytes: what torch gives its own tensors."""
+"""Bytes: the alignment that torch uses for its own tensors."""
 NARROW: Final = MappingProxyType({"torch.float16": "fp16", "torch.bfloat16": "bf16"})
-"""Dtypes of torch that cannot hold each number of 32 bits, as people write them."""
+"""Dtypes of torch that cannot represent every 32-bit number, with their usual short names."""
 
 Tensors = Mapping[str, "torch.Tensor"]
-"""By the names that `first_stage_model` has for them; each with storage of its own."""
+"""Tensors by their names in `first_stage_model`, each with storage of its own."""
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """What was read from one file, ready to go into a model."""
+    """The weights read from one file, ready to go into a model."""
 
     identity: Identity
     tensors: Tensors
     sums: tuple[int, ...]
-    """One for each tensor; see `checksums`."""
+    """One checksum for each tensor; see `checksums`."""
 
     @property
     def nbytes(self) -> int:
         return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
 
     def untouched(self) -> bool:
-        """Whether they still are what was read. Reads every byte: some 20 ms for 335 MB."""
+        """Return True if the tensors are as they were read. Reads every byte: some 20 ms for 335 MB."""
         return checksums(self.tensors) == self.sums
 
     def like(self, models: Tensors, dtype: torch.dtype) -> Weights:
-        """These weights for the places of `models`, converted where device, dtype or memory format differ.
+        """Return these weights for the places of `models`, converted if device, dtype or memory format differ.
 
-        What does not differ is shared with these; see `shares_with`. Raises RefusedError where a number becomes
+        Tensors that do not differ are shared with these; see `shares_with`. Raises RefusedError if a number becomes
         infinite.
         """
         tensors = {name: fitted(self.tensors[name], models[name], dtype) for name in models}
         if all(tensors[name] is self.tensors[name] for name in tensors):
-            sums = dict(zip(self.tensors, self.sums, strict=True))  # in the order of the file, perhaps
+            sums = dict(zip(self.tensors, self.sums, strict=True))  # the order of the file may differ
             return Weights(self.identity, tensors, tuple(sums[name] for name in tensors))
         self._require_finite(tensors)
         return Weights(self.identity, tensors, checksums(tensors))
 
     def converted(self, dtype: torch.dtype) -> Weights:
-        """These weights in another dtype, where they are; they themselves where it is theirs.
+        """Return these weights in another dtype on their device; the same object if the dtype does not differ.
 
-        Raises RefusedError where a number becomes infinite.
+        Raises RefusedError if a number becomes infinite.
         """
         if all(tensor.dtype == dtype for tensor in self.tensors.values()):
             return self
@@ -83,7 +82,7 @@ class Weights:
 
         for name, tensor in tensors.items():
             word = NARROW.get(str(tensor.dtype)) if tensor.dtype != self.tensors[name].dtype else None
-            # A sum is quicker than a look at each, and finite only if all are.
+            # A sum is quicker than a test of each value, and finite only if all are.
             if word is None or torch.isfinite(tensor.sum(dtype=torch.float32)) or torch.isfinite(tensor).all():
                 continue
             raise RefusedError(
@@ -97,16 +96,15 @@ class Weights:
             )
 
     def shares_with(self, other: Weights) -> bool:
-        """Whether a write to one could be seen in the other."""
+        """Return True if a write to one could change the other."""
         return any(tensor is other.tensors.get(name) for name, tensor in self.tensors.items())
 
 
 def empty_together(wanted: Sequence[tuple[Sequence[int], torch.dtype]]) -> list[torch.Tensor]:
-    """Tensors of these shapes and dtypes on the CPU, in one piece of memory, with whatever is in it.
+    """Return uninitialised tensors of these shapes and dtypes on the CPU, in one piece of memory.
 
-    numpy asks the system for large pages: to get it in small ones takes longer than to read a file that the system
-    still has. The piece goes back to the system together with the last tensor; of many small ones, the C library keeps
-    what it has been given back.
+    numpy asks the system for large pages: allocation in small pages takes longer than reading a file that is in the
+    page cache. The piece returns to the system together with the last tensor; the C library keeps freed small pieces.
     """
     import numpy
     import torch
@@ -122,10 +120,10 @@ def empty_together(wanted: Sequence[tuple[Sequence[int], torch.dtype]]) -> list[
 
 
 def fitted(tensor: torch.Tensor, place: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """`tensor` itself where it is as `place` wants it, else a copy with storage of its own.
+    """Return `tensor` itself if it already matches `place`, else a copy with storage of its own.
 
     The device and the memory format are those of `place` (--opt-channelslast changes the latter); so is the dtype of
-    what holds whole numbers. A place of a model that was made in torch's inference mode takes only a tensor of that.
+    tensors of whole numbers. A model made in torch's inference mode accepts only tensors made in that mode.
     """
     dtype = dtype if place.is_floating_point() else place.dtype
     alike = tensor.device == place.device and tensor.dtype == dtype and tensor.stride() == place.stride()
@@ -138,7 +136,7 @@ def fitted(tensor: torch.Tensor, place: torch.Tensor, dtype: torch.dtype) -> tor
 
 
 def checksums(tensors: Tensors) -> tuple[int, ...]:
-    """One number a tensor: the sum of its bytes, read eight at a time. It tells a write, not an attack."""
+    """Return one number a tensor: the sum of its bytes, read eight at a time. It detects a write, not an attack."""
     import torch
 
     sums = [checksum(tensor) for tensor in tensors.values()]
@@ -150,7 +148,7 @@ def checksum(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _words(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor's bytes as they lie in memory, as whole numbers."""
+    """Return the tensor's bytes, in their order in memory, as whole numbers."""
     import torch
 
     flat = tensor.detach().as_strided((tensor.numel(),), (1,)).view(torch.uint8)
@@ -158,10 +156,10 @@ def _words(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def named_tensors(module: torch.nn.Module) -> Tensors:
-    """The parameters and buffers of `module` themselves, by name: what a VAE file has to bring.
+    """Return the parameters and buffers of `module` themselves, by name: the tensors that a VAE file has to contain.
 
-    As `module.state_dict(keep_vars=True)`, which takes two to three times as long: it makes an entry of metadata and
-    calls hooks for each of some 150 modules, and a swap asks for this before anything else.
+    The result equals `module.state_dict(keep_vars=True)`, which takes two to three times as long: it makes an entry of
+    metadata and calls hooks for each of some 150 modules, and a swap calls this first.
     """
     found: dict[str, torch.Tensor] = {}
     _collect(module, "", found)
@@ -182,10 +180,11 @@ def _collect(module: torch.nn.Module, prefix: str, found: dict[str, torch.Tensor
 
 @contextmanager
 def exchanged(models: Tensors, new: Tensors) -> Iterator[Tensors]:
-    """Give each of a module's `named_tensors` the storage of `new`; gives what they had.
+    """Give each of a module's `named_tensors` the storage of `new`; yield the previous storage.
 
-    No byte is copied and no object is replaced, so whoever holds a parameter goes on holding it. What is done inside
-    belongs to it: whatever raises meanwhile, an interrupt too, the module has again what it had before.
+    No byte is copied and no object is replaced, so existing references to a parameter stay valid. The body of the
+    `with` statement is part of the exchange: if it raises, an interrupt included, the module gets its previous storage
+    back.
     """
     old: dict[str, torch.Tensor] = {}
     try:
@@ -201,10 +200,11 @@ def exchanged(models: Tensors, new: Tensors) -> Iterator[Tensors]:
 
 @contextmanager
 def temporary_weights(models: Tensors, tensors: Tensors) -> Iterator[None]:
-    """Give each of a module's `named_tensors` the storage of `tensors` for as long as this lasts, whatever raises.
+    """Give each of a module's `named_tensors` the storage of `tensors` inside the `with` statement.
 
-    A model that the WebUI moves to the GPU part by part (--medvram) may be elsewhere by now than when the tensors were
-    fitted to it, and elsewhere again at the end: what is lent, and what it had, follow it.
+    The WebUI moves a model to the GPU part by part with --medvram. A module can therefore be on another device than
+    when the tensors were fitted to it, and on another one again at the end: the temporary and the original tensors
+    follow it.
     """
     here = {name: tensors[name].to(place.device) for name, place in models.items()}
     with exchanged(models, here) as old:
@@ -216,21 +216,23 @@ def temporary_weights(models: Tensors, tensors: Tensors) -> Iterator[None]:
 
 
 SIDE: Final = 256
-"""Pixels of the picture that is used, in both directions: a multiple of what one latent stands for in every family."""
+"""Pixels along one side of the test picture: a multiple of the pixels of one latent in every family."""
 
 SAME: Final = 0.55
-"""A candidate that reaches less than this part of the decibels of the VAE that encoded is of another family: between
-the two crowds that `python tasks.py prove latent` measures."""
+"""Least part of the encoding VAE's decibels that a candidate of the same family reaches.
+
+The value lies between the two clusters that `python tasks.py prove latent` measures.
+"""
 
 
 @dataclass(frozen=True)
 class LatentTest:
-    """How like the picture came back; peak signal-to-noise ratios over all pixels, in decibels."""
+    """Similarity of the decoded pictures: peak signal-to-noise ratios over all pixels, in decibels."""
 
     own_db: float
-    """From the VAE that encoded it."""
+    """Of the VAE that encoded it."""
     found_db: float
-    """From the candidate."""
+    """Of the candidate."""
 
     @property
     def is_same_space(self) -> bool:
@@ -241,8 +243,8 @@ def latent_test(module: torch.nn.Module, own: Tensors, candidate: Tensors, pictu
     """Encode `picture` with `module` and the weights `own`, decode it with those of `candidate`, and compare.
 
     `module` is an AutoencoderKL of ldm or sgm; both sets fit its places, each of one dtype. `picture` is [1, 3, height,
-    width], -1 … 1, on the device that it decodes on. The module has its own weights again afterwards, whatever raises.
-    Raises IntegrityError where the VAE that encodes gives no numbers, so that nothing can be said.
+    width], -1 … 1, on the device that it decodes on. The module has its own weights again afterwards, even after an
+    exception. Raises IntegrityError if the VAE that encodes returns NaN, so that no comparison is possible.
     """
     import torch
 
@@ -265,7 +267,7 @@ def _dtype_of(tensors: Tensors) -> torch.dtype:
 
 
 def sample_picture(side: int = SIDE) -> torch.Tensor:
-    """[1, 3, side, side], -1 … 1, float32: slopes of colour, soft rings and sharp edges, the same at each call."""
+    """Return [1, 3, side, side], -1 … 1, float32: slopes of colour, soft rings and sharp edges, always the same."""
     import torch
 
     y, x = torch.meshgrid(torch.linspace(-1, 1, side), torch.linspace(-1, 1, side), indexing="ij")
@@ -279,12 +281,12 @@ def sample_picture(side: int = SIDE) -> torch.Tensor:
 
 
 def _latent(encoded: Any) -> Any:
-    """ldm's encode gives a distribution, whose mode is the same each time; sgm's gives a latent."""
+    """Return the latent: ldm's encode returns a distribution, whose mode is deterministic, sgm's returns a latent."""
     return encoded if hasattr(encoded, "shape") else encoded.mode()
 
 
 def _psnr(wanted: torch.Tensor, found: torch.Tensor) -> float | None:
-    """Decibels, for numbers from -1 to 1; None where `found` holds none."""
+    """Return decibels, for values from -1 to 1; None if `found` holds NaN or infinite values."""
     import torch
 
     error = (found.float().cpu().clamp(-1, 1) - wanted.float().cpu()).square().mean()

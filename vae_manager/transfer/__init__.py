@@ -1,7 +1,7 @@
-"""The moving of bytes into a partial file, until they are proven and published.
+"""Downloads: the transfer of bytes into a partial file, its verification and its publication.
 
-`download_file` does one order from the first question to the final name; `unfinished` finds what can go on;
-`proposed_name` asks for a file's name where only the server knows it.
+`download_file` handles one request from the first query to the final name, `unfinished` lists the downloads that can be
+resumed, and `proposed_name` returns a file's name, which for some sources only the server has.
 """
 
 from __future__ import annotations

@@ -44,10 +44,12 @@ SAFETENSORS: Final = ".safetensors"
 
 
 def check_beginning(file: Path, count: int, order: DownloadRequest, source: str, *, is_hash_expected: bool) -> bool:
-    """Look at `file`, of which the first `count` bytes are there; return whether they tell what it is.
+    """Check the first `count` bytes of `file`; return True if they are enough to identify it.
 
-    Raises NoVaeError for a LoRA; and, unless a hash will tell whether these are the right bytes at all, for what is no
-    model. An order with a hash of its own is of a file that its orderer knows.
+    A request with its own hash skips the check, because its sender has identified the file.
+
+    Raises:
+        NoVaeError: The file is a LoRA, or, unless a hash is expected that will verify the bytes, no model at all.
     """
     if order.sha256 is not None:
         return True
@@ -75,9 +77,9 @@ def check_arrival(file: Path, order: DownloadRequest, source: str) -> None:
     """Raise RefusedError for a file that cannot get the name of `order`; `source` is its origin.
 
     If the hash was known beforehand, its publisher decides about the content. Pickles that are not wholly understood
-    are refused all the same: their code would run in other programs. The same holds for a file with the extension of
-    a pickle that is not understood as one: other programs choose their reader by the extension, and would run the code
-    of a file that does not look like a pickle (of protocol 0, or a safetensors file as well).
+    are refused all the same: their code would run in other programs. The same holds for a file with the extension of a
+    pickle that is not understood as one: other programs choose their reader by the extension, and would run the code of
+    a file that does not look like a pickle (of protocol 0, or a safetensors file as well).
     """
     inspection = inspect(file)
     is_pickle_by_name = not order.file_name.lower().endswith(SAFETENSORS)
@@ -107,25 +109,25 @@ def check_arrival(file: Path, order: DownloadRequest, source: str) -> None:
 
 @dataclass(frozen=True)
 class AlreadyThere:
-    """The wanted bytes bear the wanted name."""
+    """The target name has the wanted bytes already."""
 
 
 @dataclass(frozen=True)
 class Refuse:
-    """Other bytes bear that name: they are never overwritten."""
+    """The target name has other bytes, which are never overwritten."""
 
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on with the bytes that are kept."""
+    """Resume from the kept bytes."""
 
     etag: str | None
-    """What the same source said that the kept bytes are of; None where they came from another one."""
+    """The ETag of the kept bytes from the same source; None if they came from another one."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """Fetch from the first byte on."""
+    """Fetch from the first byte."""
 
 
 Plan = AlreadyThere | Refuse | Resume | Start
@@ -139,7 +141,7 @@ def decide(
     source: Source | None = None,
     size: int | None = None,
 ) -> Plan:
-    """Decide, from the hash of what bears the final name (None: nothing does), the expected hash, and what is kept.
+    """Decide the next step from the target's hash (None: no target), the expected hash, and the kept bytes.
 
     >>> decide(target=None, expected="aa")
     Start()
@@ -164,10 +166,10 @@ REPORT_SECONDS = 0.1
 def download_file(
     order: DownloadRequest, *, network: Network, report: Callable[[Progress], None], stop: threading.Event
 ) -> DownloadResult:
-    """Bring the file of `order` to its folder, proven, or raise one of `vae_manager.errors`.
+    """Download and verify the file of `order` into its folder, or raise one of `vae_manager.errors`.
 
-    What has arrived is kept when this fails or `stop` is set, and the next call goes on from there. A file that bears
-    the name already is never changed.
+    The bytes that have arrived are kept after a failure or when `stop` is set, and the next call resumes from them. An
+    existing file with the target name is never changed.
     """
     order = _checked(order)
     run = _Run(order, network, stop, report)
@@ -217,12 +219,12 @@ class _Run:
     target: Path = field(init=False)
     fetched: int = 0
     most_done: int = 0
-    """The most bytes that were there at once: a source that sends the same ones again and again makes no progress."""
+    """The most bytes that were there at once: a source that resends the same bytes makes no progress."""
     kept: int = 0
     total: int | None = None
     locked: bool = False
     is_beginning_known: bool = False
-    """The first bytes were looked at, and nothing speaks against the file."""
+    """The first bytes were checked, and are plausible."""
     _told_at: float = 0.0
 
     def __post_init__(self) -> None:
@@ -231,13 +233,13 @@ class _Run:
         self.target = self.order.folder / self.order.file_name
         self.total = self.order.size
 
-    # -- the way ---------------------------------------------------------------------------------------------------
+    # -- steps of a download -------------------------------------------------------------------------------------------
     def whole(self) -> DownloadResult:
         if self.partial.is_published(self.target):
             with held(self.partial, self.wait_for_the_other, self.stop) as self.locked:
                 return self.finished()
         if self.order.sha256 is not None and (there := self.already(self.order.sha256)):
-            self.partial.tidy(lock=True)  # whoever published it may have been killed before it could do so
+            self.partial.tidy(lock=True)  # the process that published it may have been killed before this
             return there
         make_folder(self.order.folder)
         with held(self.partial, self.wait_for_the_other, self.stop) as self.locked:
@@ -256,7 +258,7 @@ class _Run:
         return DownloadResult(self.target, sha256, size, expected is not None, fetched=0, already_there=True)
 
     def from_any_source(self) -> DownloadResult:
-        """Try one source after the other; after wrong bytes from the last one, that one once more from the start."""
+        """Try the sources in turn; after wrong bytes from the last one, try that one once more from the start."""
         failures: dict[Source, VaeManagerError] = {}
         pending = deque(self.order.sources)
         while pending:
@@ -270,7 +272,7 @@ class _Run:
                 if isinstance(error, WrongBytesError) and not pending and source not in failures:
                     pending.append(source)
                     self.most_done = 0
-                    self.wire.close()  # so that it comes over other connections
+                    self.wire.close()  # so that the retry uses other connections
                 failures[source] = error
         raise _all_failed(self.order, list(failures.values()))
 
@@ -278,7 +280,7 @@ class _Run:
         """Try one source once."""
         self.tell("resolving", self.partial.done or self.kept)
         if self.order.sha256 is not None and (there := self.already(self.order.sha256)):
-            return there  # another process has brought it meanwhile
+            return there  # another process has downloaded it meanwhile
         find = functools.partial(resolve_source, source, self.wire, hash_decides=self.order.sha256 is not None)
         location = run_cancellable(find, self.stop)
         expected = _agreed_hash(self.order, location)
@@ -289,10 +291,11 @@ class _Run:
         except (FileNotFoundError, FileExistsError) as error:
             if not self.order.folder.is_dir():
                 raise
-            raise self.partial.taken_over() from error  # where locks fail, another process may be just a moment faster
+            # without working locks, another process may be just a moment faster
+            raise self.partial.taken_over() from error
 
     def through_the_partial(self, where: SignedUrl, expected: str | None) -> DownloadResult:
-        """Have all bytes, proven, under the final name."""
+        """Download all bytes, verify them, and publish the file under the final name."""
         self.bring(where, expected)
         source = where.now.source
         if not self.partial.done:
@@ -310,7 +313,7 @@ class _Run:
         )
 
     def bring(self, where: SignedUrl, expected: str | None) -> None:
-        """Have all bytes in the partial file."""
+        """Download all missing bytes into the partial file."""
         location = where.now
         size = self.order.size if self.order.size is not None else location.size
         if size == 0:
@@ -326,7 +329,7 @@ class _Run:
             self.partial.resume(journal, self.stop, in_place=in_place)
             done = self.partial.done
         else:
-            self.partial.close()  # what is kept goes when other bytes come, not before
+            self.partial.close()  # the kept bytes are removed when other bytes come, not before
         self.kept = min(self.kept, done)
         self.total = size
         if size is not None:
@@ -340,11 +343,11 @@ class _Run:
             self.partial.throw_away()
             raise
         except VaeManagerError:
-            self.tell("fetching", self.partial.done)  # what is kept, however lately something was told
+            self.tell("fetching", self.partial.done)  # report the kept bytes, however recent the last report is
             raise
 
     def prove(self, source: Source, expected: str | None) -> str:
-        """Return the hash of what has come; other bytes than the expected ones are thrown away."""
+        """Return the hash of the downloaded bytes; discard them if it is not the expected one."""
         while (found := self.partial.sha256()) is None:
             if self.stop.is_set():
                 raise Cancelled(msg("Stopped."))
@@ -364,7 +367,7 @@ class _Run:
         )
 
     def examine(self, source: Source) -> None:
-        """Remove a file that is no model, or holds code, before it has a name."""
+        """Remove a file that is no model, or contains code, before it is published."""
         self.partial.cut()
         try:
             check_arrival(self.partial.path, self.order, shown_source(source))
@@ -373,7 +376,7 @@ class _Run:
             raise
 
     def look_at_the_beginning(self, source: Source, expected: str | None) -> None:
-        """Once the first bytes are there. Raises NoVaeError."""
+        """Check the first bytes once they are there. Raises NoVaeError."""
         there = contiguous_end(self.partial.byte_ranges)
         if there and not self.is_beginning_known:
             self.is_beginning_known = check_beginning(
@@ -390,7 +393,7 @@ class _Run:
         )
 
     def already(self, expected: str | None) -> DownloadResult | None:
-        """Look at what bears the final name; None: nothing does."""
+        """Check the file with the target name; None if there is none."""
         found = self.hash_of_target()
         plan = decide(target=found, expected=expected)
         if isinstance(plan, Refuse):
@@ -402,7 +405,7 @@ class _Run:
                 )
             )
         if isinstance(plan, AlreadyThere) and found is not None:
-            if self.locked:  # what is kept is nobody else's
+            if self.locked:  # the lock guarantees that no other process uses the kept bytes
                 self.partial.throw_away()
             self.partial.tidy()
             size = self.target.stat().st_size
@@ -413,12 +416,12 @@ class _Run:
         if not self.target.is_symlink() and not self.target.exists():
             return None
         if not self.target.is_file():
-            return ""  # a folder, or a link that leads nowhere: no file has this hash
+            return ""  # a folder, or a dangling link: no file has this hash
         size = self.target.stat().st_size
         self.tell("proving", size)
         return hash_of(self.target, self.stop)
 
-    # -- what is told ----------------------------------------------------------------------------------------------
+    # -- progress reports ----------------------------------------------------------------------------------------------
     def tell(self, phase: Phase, done: int) -> None:
         self._told_at = time.monotonic()
         self.report(Progress(phase, done, self.total, self.kept))
@@ -445,7 +448,7 @@ class _Run:
 
 
 def _agreed_hash(order: DownloadRequest, location: ResolvedUrl) -> str | None:
-    """Return the hash to prove; whoever publishes one must publish the same."""
+    """Return the hash to verify; the request and the source must agree if both have one."""
     if None not in (order.sha256, location.sha256) and order.sha256 != location.sha256:
         raise IntegrityError(
             msg(
@@ -461,7 +464,7 @@ def _agreed_hash(order: DownloadRequest, location: ResolvedUrl) -> str | None:
 
 
 def _all_failed(order: DownloadRequest, failures: list[VaeManagerError]) -> VaeManagerError:
-    """Return one error that tells about each source."""
+    """Return one error that names the failure of each source."""
     if len(failures) == 1:
         return failures[0]
     told: Message = failures[-1].message

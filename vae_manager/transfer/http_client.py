@@ -1,9 +1,8 @@
 """HTTP client of a download, and the parsing of URLs.
 
-HTTP: one session, redirects followed by hand, every failure an error of this project.
-
-`requests` is imported at the first use. TLS is always verified. A header that signs in reaches the origin it was made
-for and no other: redirects are never left to `requests`, and ~/.netrc is not read.
+The client has one session, follows redirects itself, and turns every failure into an error of this project. `requests`
+is imported at the first use. TLS is always verified. An Authorization header reaches only the origin that it was made
+for: redirects are never left to `requests`, and ~/.netrc is not read.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ if TYPE_CHECKING:
 
 
 SECRET = re.compile(r"token|key|secret|sig|pass|auth|credential|policy", re.IGNORECASE)
-"""Names of query fields whose value opens a door."""
+"""Names of query fields whose value is a secret."""
 
 
 def checked(address: str) -> str:
-    """Return `address` if it may be asked."""
+    """Return `address` if a request to it is allowed."""
     parts = _parts(address)
     if parts.username is not None or parts.password is not None:
         raise RefusedError(
@@ -52,7 +51,7 @@ def checked(address: str) -> str:
 
 
 def after_redirect(address: str, location: str) -> str:
-    """Return where a redirect from `address` leads, if it may be followed; `location` is the header as it was read."""
+    """Return the target of a redirect from `address`, if it may be followed; `location` is the raw header."""
     there = urljoin(address, _as_sent(location))
     if _parts(address).scheme == "https" and _parts(there).scheme != "https":
         raise RefusedError(
@@ -65,18 +64,18 @@ def after_redirect(address: str, location: str) -> str:
 
 
 def origin(address: str) -> tuple[str, str, int]:
-    """Return scheme, host and port: what a token belongs to."""
+    """Return scheme, host and port: the scope of a token."""
     parts = _parts(address)
     return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def host(address: str) -> str:
-    """Return the host, for people."""
+    """Return the host, for display."""
     return _parts(address).hostname or ""
 
 
 def shown(address: str) -> str:
-    """Return `address` without user, query and fragment, for people."""
+    """Return `address` without user, query and fragment, for display."""
     parts = _parts(address)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -98,7 +97,7 @@ def _parts(address: str) -> SplitResult:
 
 
 def _as_sent(header: str) -> str:
-    """http.client reads every header as Latin-1; servers that send an address with other letters in it mean UTF-8."""
+    """Decode a header as UTF-8 if possible: http.client reads Latin-1, and servers send UTF-8."""
     try:
         return header.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -110,7 +109,7 @@ QUERY = re.compile(r"\?[^\s\"'<>]*")
 
 
 class WithoutQueries(logging.Filter):
-    """Cuts what follows a question mark out of the texts of a record; lets every record pass."""
+    """A log filter that removes URL queries from the texts of a record and lets every record pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if (record.threadName or "").startswith(NETWORK_THREAD):
@@ -123,18 +122,18 @@ _FILTER = WithoutQueries()
 
 
 def keep_queries_out_of_the_log() -> None:
-    """Put the filter in place; once more changes nothing."""
+    """Install the filter; repeated calls change nothing."""
     logging.getLogger(LOGGER).addFilter(_FILTER)
 
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 10
 SHORT = 1 << 16
-"""Bytes that are sooner read than another connection is made."""
+"""Bytes that are faster to read than a new connection is to open."""
 
 
 class HttpClient:
-    """The connections of one delivery."""
+    """The connections of one download."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -148,11 +147,11 @@ class HttpClient:
         keep_queries_out_of_the_log()
 
     def close(self) -> None:
-        """Let go of the kept connections; the next request goes out over a new one."""
+        """Close the kept connections; the next request opens a new one."""
         self._session.close()
 
     def ask(self, method: str, address: str, headers: Mapping[str, str]) -> Response:
-        """Send one request and return its answer, whatever it is; the body of a file is not read yet."""
+        """Send one request and return its answer with any status; the body of a file is not read yet."""
         try:
             response = self._session.request(
                 method,
@@ -169,7 +168,7 @@ class HttpClient:
         return response
 
     def follow(self, address: str, headers: Mapping[str, str]) -> Response:
-        """GET `address` and follow where it leads, without Authorization from the first foreign origin on."""
+        """GET `address` and follow redirects, without Authorization from the first foreign origin on."""
         sent = dict(headers)
         for _ in range(MOST_REDIRECTS):
             response = self.ask("GET", address, sent)
@@ -185,22 +184,24 @@ class HttpClient:
 
 
 def _read_if_short(response: Response) -> None:
-    """Read an answer that leads elsewhere to its end, so that its connection can carry the next request. One that is
-    long, or does not say how long it is, is not worth that: it could have no end."""
+    """Read a short redirect answer to its end, so that its connection can carry the next request.
+
+    A long answer, or one of unknown length, is not read: it may never end.
+    """
     from http.client import HTTPException
 
     from urllib3.exceptions import HTTPError
 
     length = response.raw.length_remaining
     if length is not None and length <= SHORT:
-        with suppress(OSError, ValueError, HTTPError, HTTPException):  # then another connection is made
+        with suppress(OSError, ValueError, HTTPError, HTTPException):  # on failure, another connection is opened
             response.raw.read(decode_content=False)
 
 
 def reader(response: Response, address: str) -> Callable[[int], bytes]:
-    """Return a function that gives the next bytes of the answer, at most so many; b"" is the end.
+    """Return a function that returns the next bytes of the answer, at most so many; b"" is the end.
 
-    It reads below `requests`, whose pieces have one size: they would be lost when a connection breaks in their middle.
+    It reads below `requests`, which reads in chunks of one size: a connection that breaks inside a chunk would lose it.
     """
     from http.client import HTTPException
 
@@ -219,11 +220,11 @@ def reader(response: Response, address: str) -> Callable[[int], bytes]:
 
 
 def _read1(raw: Any, count: int) -> bytes:
-    """Read what is there from an answer of urllib3 before 2.2, which cannot do that by itself; 1.26 changes no more."""
+    """Read the available bytes with urllib3 before 2.2, which lacks `read1`; the code of 1.26 is frozen."""
     inner: HTTPResponse = raw._fp
     data = inner.read1(count)
     if inner.length == 0:
-        raw.read(1, decode_content=False)  # there is nothing more: this gives the connection back
+        raw.read(1, decode_content=False)  # the body is complete: this releases the connection
     return data
 
 
@@ -232,7 +233,7 @@ def too_many_redirects(address: str) -> NetworkError:
 
 
 def network_error(error: Exception, address: str) -> VaeManagerError:
-    """Say what a failure of `requests` was. Its own text is left out: it repeats the whole address."""
+    """Return the error for a failure of `requests`, without its own text, which repeats the whole address."""
     import requests
 
     name = host(address)
@@ -256,7 +257,7 @@ def network_error(error: Exception, address: str) -> VaeManagerError:
 
 
 def status_error(response: Response, address: str) -> NetworkError:
-    """Say what a status means that no source has an own sentence for."""
+    """Return the error for a status without a more specific sentence from its source."""
     status = response.status_code
     if status == 429:
         message = msg("{host} is asked too often (429).", host=host(address))
@@ -270,7 +271,7 @@ def status_error(response: Response, address: str) -> NetworkError:
 
 
 def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
-    """Tell whether `kind` is at the bottom of `error`: urllib3 hides it in `reason` and requests in `args`."""
+    """Return True if `kind` is at the bottom of `error`: urllib3 hides it in `reason` and requests in `args`."""
     seen: list[object] = [error]
     for one in seen:
         if isinstance(one, kind):
@@ -285,7 +286,7 @@ def _session() -> Session:
 
     class Unled(requests.Session):
         def get_redirect_target(self, resp: Response) -> None:
-            """Nowhere: else `requests` reads the whole body of an answer that leads on, though it is not to follow."""
+            """Return None: else `requests` reads the whole body of a redirect that it does not follow."""
 
     return Unled()
 

@@ -1,13 +1,13 @@
-"""A file that is arriving.
+"""Partial file of a download.
 
-    <folder>/.<16 digits>.vae-manager.part       the bytes, each where it belongs
-    <folder>/.<16 digits>.vae-manager.journal    which of them the disk holds, and what they are a part of (`journal`)
-    <folder>/.<16 digits>.vae-manager.recent     which of them have been written since (`recent`)
+    <folder>/.<16 digits>.vae-manager.part       the bytes, each at its final offset
+    <folder>/.<16 digits>.vae-manager.journal    ranges that the disk holds, and the file that they are part of
+    <folder>/.<16 digits>.vae-manager.recent     ranges written since the journal (see `resume_journal`)
     <folder>/.<16 digits>.vae-manager.lock       held by the process that writes
 
-The digits are the first ones of the expected hash, so that the bytes go on from whatever source has the same hash. No
-host lists these names. The order of writing: the bytes, fsync of them, the journal that counts them under another name,
-fsync of it, its rename. So whatever a power cut leaves, the journal counts only bytes that are there.
+The digits are the first ones of the expected hash, so that a download resumes from any source with the same hash. No
+host lists these names. The order of writing is: the bytes, their fsync, the journal that counts them under a temporary
+name, its fsync, its rename. After a power cut at any moment, the journal counts only bytes that are on the disk.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from .request import DownloadRequest
 from .resume_journal import Journal, Spans, added, contiguous_end, copy_spans, count, cut, read, redacted, write_all_at
 
 BLOCK = 1 << 22
-"""Bytes that are hashed at once: many, since this thread waits for its turn after each."""
+"""Bytes that are hashed at once: many, since the thread yields to the others after each block."""
 TICK = 0.1
 
 
 class StreamingHasher:
-    """SHA-256 of a growing file, read back from its start as far as it may be read."""
+    """SHA-256 of a growing file, read back from its start up to the last contiguous byte."""
 
     def __init__(self, file: FileIO) -> None:
-        """`file` stands at the first byte and is this object's own from now on."""
+        """Start hashing; `file` is at its first byte and belongs to this object from now on."""
         self._file = file
         self._changed = threading.Condition()
         self._digest = hashlib.sha256()
@@ -55,17 +55,17 @@ class StreamingHasher:
 
     @property
     def done(self) -> int:
-        """How many bytes are hashed."""
+        """The number of hashed bytes."""
         return self._done
 
     def advance(self, contiguous_end: int) -> None:
-        """The bytes up to `contiguous_end` are there, and will not change any more."""
+        """Allow hashing up to `contiguous_end`: these bytes are there and final."""
         with self._changed:
             self._front = contiguous_end
             self._changed.notify_all()
 
     def result(self, timeout: float = TICK) -> str | None:
-        """Return the hash of all bytes up to the front; None if it takes longer than `timeout` seconds."""
+        """Return the hash of all bytes up to the allowed end; None if it takes longer than `timeout` seconds."""
         until = time.monotonic() + timeout
         with self._changed:
             while self._done < self._front:
@@ -76,7 +76,7 @@ class StreamingHasher:
             return self._digest.hexdigest()
 
     def close(self) -> None:
-        """Let go of the file, which Windows neither renames nor removes before."""
+        """Close the file, which Windows neither renames nor removes before."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -109,15 +109,15 @@ class StreamingHasher:
 
 
 NOTE_BYTES, NOTE_SECONDS = 4_000_000, 0.5
-"""So much may be fetched twice after a `kill -9`."""
+"""The most bytes and seconds that may be fetched twice after a `kill -9`."""
 SYNC_BYTES, SYNC_SECONDS = 64_000_000, 5.0
-"""So much may be fetched twice after a power cut; after a `kill -9` too, where the machine has no boot id: `NOTE_…` is
-the limit for both then."""
+"""The most bytes and seconds that may be fetched twice after a power cut. On a machine without a boot id this holds for
+a `kill -9` too: `NOTE_…` is the limit for both then."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """How many bytes were counted when."""
+    """A count of bytes and its time."""
 
     done: int = 0
     at: float = 0.0
@@ -143,14 +143,14 @@ class PartialFile:
         self._proof: StreamingHasher | None = None
         self._spans: Spans = ()
         self.kept = 0
-        """How many bytes were there when the file was opened."""
+        """The number of bytes that were there when the file was opened."""
         self._journal: Journal | None = None
         self._noted = self._synced = Mark()
         self._syncing: _Syncing | None = None
 
     @classmethod
     def of(cls, order: DownloadRequest) -> PartialFile:
-        """Return the partial file that belongs to an order."""
+        """Return the partial file of a request."""
         if order.sha256 is not None:
             return cls(order.folder / f".{order.sha256[:16]}.vae-manager")
         names = "\n".join([order.file_name, *(str(redacted(source)) for source in order.sources)])
@@ -162,16 +162,16 @@ class PartialFile:
 
     @property
     def byte_ranges(self) -> Spans:
-        """Which bytes are there, as long as the file is open."""
+        """The byte ranges that are there, as long as the file is open."""
         return self._spans
 
     @property
     def done(self) -> int:
-        """How many bytes are there, as long as the file is open."""
+        """The number of bytes that are there, as long as the file is open."""
         return count(self._spans)
 
     def state(self) -> Journal | None:
-        """Return what is kept, as far as it is really there."""
+        """Return the journal, limited to the bytes that exist in the file."""
         if self._file is not None and self._journal is not None:
             return replace(self._journal, segments=self._spans, owner=resume_journal.me())
         journal = read(self.journal_path)
@@ -184,9 +184,9 @@ class PartialFile:
 
     # -- opening -----------------------------------------------------------------------------------------------------
     def resume(self, journal: Journal, stop: threading.Event, *, in_place: bool) -> None:
-        """Make ready to write what is missing beside the kept bytes that `journal` tells of.
+        """Open the file to write the bytes that `journal` does not list.
 
-        Unless that may be done `in_place`, they are copied: another process may be writing to the file that has them.
+        Unless writing `in_place` is safe, the file is copied first: another process may be writing to it.
         """
         self._journal = journal
         if self._file is not None:
@@ -200,7 +200,7 @@ class PartialFile:
         self._noted = self._synced = Mark(self.done)
 
     def _copy_kept(self, byte_ranges: Spans, stop: threading.Event) -> os.stat_result:
-        """Put a copy in the place of the file; gives what tells it from any other. Nobody has either open then."""
+        """Replace the file by a copy that no process has open; return the copy's identity."""
         self.sweep_copies()
         new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
         try:
@@ -214,30 +214,30 @@ class PartialFile:
         return copied
 
     def sweep_copies(self) -> None:
-        """Remove copies that were being made by a process that was killed meanwhile."""
+        """Remove incomplete copies of processes that were killed."""
         for left in self.path.parent.glob(f"{glob.escape(self.path.name)}.*"):
             self._remove(left)
 
     def start_over(self, journal: Journal) -> None:
-        """Make ready to write from the first byte on, into a new file: the old one may be open elsewhere."""
+        """Open a new file to write from the first byte: the old one may be open elsewhere."""
         self.throw_away()
         self._open(FileIO(self.path, "x+b"), ())
         self._journal = journal
 
     def describe(self, journal: Journal) -> None:
-        """Replace what the journal says of the bytes."""
+        """Replace the journal's description of the file."""
         self._journal = journal
 
     def _open(self, file: FileIO, byte_ranges: Spans) -> None:
         with self._changed:
             self._file, self._spans, self.kept = file, byte_ranges, count(byte_ranges)
-            # A reader of its own: Windows knows no reading at an offset, and the writers move their file's position.
+            # A handle of its own: Windows has no positioned read, and the writers move their handle's position.
             self._proof = StreamingHasher(FileIO(self.path, "rb"))
             self._proof.advance(contiguous_end(byte_ranges))
 
     # -- writing -----------------------------------------------------------------------------------------------------
     def write(self, offset: int, data: bytes) -> None:
-        """Put `data` where it belongs; does nothing once the file is closed."""
+        """Write `data` at `offset`; a no-op once the file is closed."""
         with self._changed:
             if self._file is None:
                 return
@@ -246,7 +246,7 @@ class PartialFile:
             self._writers += 1  # counted, not locked out: several threads may write at once
         end = offset
         try:
-            for written in write_all_at(file, offset, data):  # counted as the disk takes it, until it is full
+            for written in write_all_at(file, offset, data):  # counted as the disk takes it, until the disk is full
                 end += written
         finally:
             with self._changed:
@@ -258,11 +258,11 @@ class PartialFile:
                     self._changed.notify_all()
 
     def is_save_due(self) -> bool:
-        """Tell whether `save` has something to do."""
+        """Return True if `save` has unsaved ranges to record."""
         return self._file is not None and self._noted.is_behind(self.done, NOTE_BYTES, NOTE_SECONDS)
 
     def save(self) -> None:
-        """Note what has been written, now and then with a checkpoint."""
+        """Record the written ranges, at intervals with a checkpoint."""
         if not self._synced.done or resume_journal.boot() is None:
             self.checkpoint()
             return
@@ -282,7 +282,7 @@ class PartialFile:
             self._synced = Mark(syncing.done, time.monotonic())
 
     def _end_the_sync(self) -> None:
-        """Wait for it; the system tells of a failure only once, so it is raised here."""
+        """Wait for the running sync and raise its error, which the system reports only once."""
         if (syncing := self._syncing) is not None:
             self._syncing = None
             syncing.join()
@@ -290,7 +290,7 @@ class PartialFile:
                 raise syncing.error
 
     def checkpoint(self) -> None:
-        """Have the disk hold the bytes so far, then the journal that counts them."""
+        """Sync the bytes to the disk, then the journal that counts them."""
         journal = self.state()
         if self._file is None or journal is None:
             return
@@ -300,32 +300,32 @@ class PartialFile:
         self._noted = self._synced = Mark(journal.done, time.monotonic())
 
     def _hold(self, file: FileIO, journal: Journal) -> None:
-        """Have the disk hold the bytes that `journal` counts, and then it."""
+        """Sync the bytes that `journal` counts, then the journal."""
         sync(file.fileno())
         self._save_journal(journal)
 
     def _save_journal(self, journal: Journal) -> None:
         new = _new(self.journal_path)
-        self._remove(new)  # left by a process that was killed, or a second name of somebody's file
+        self._remove(new)  # left by a process that was killed, or a hard link to another file
         with new.open("x", encoding="utf-8") as file:
             file.write(journal.to_json())
             file.flush()
             sync(file.fileno())
         rename_over(new, self.journal_path)
 
-    # -- the end -----------------------------------------------------------------------------------------------------
+    # -- completion ----------------------------------------------------------------------------------------------------
     def sha256(self) -> str | None:
-        """Return the hash of all bytes, which must be there from the first to the last; None: not done yet."""
+        """Return the hash of all bytes, which must be complete; None: it is not ready yet."""
         assert self._proof is not None
         return self._proof.result()
 
     @property
     def proven(self) -> int:
-        """How many bytes are hashed."""
+        """The number of hashed bytes."""
         return self._proof.done if self._proof is not None else 0
 
     def cut(self) -> None:
-        """Remove the bytes behind the end of the file."""
+        """Truncate the file to its final size."""
         assert self._file is not None
         self._check_ours()
         self._end_the_sync()
@@ -336,14 +336,15 @@ class PartialFile:
         self.cut()
         assert self._file is not None
         sync(self._file.fileno())
-        self._check_ours()  # once more: that took its time, and where locks fail it may be another
+        self._check_ours()  # again, since the sync took time, and without working locks the file may have been replaced
         whole = self.state()
         self.close()
         try:
             rename_new(self.path, target)
-            sync_folder(target.parent)  # a name that the disk does not hold yet costs another fetch after a power cut
+            # a name that the disk does not hold yet costs another download after a power cut
+            sync_folder(target.parent)
         except OSError as error:
-            if whole is not None and not isinstance(error, FileNotFoundError):  # the next start has nothing to fetch
+            if whole is not None and not isinstance(error, FileNotFoundError):  # the next start need not download again
                 with suppress(OSError):
                     self._save_journal(whole)
             raise
@@ -351,24 +352,24 @@ class PartialFile:
 
     @property
     def has_names(self) -> bool:
-        """True if another name leads to the same bytes, which a write would change too."""
+        """True if the file has another hard link, whose bytes a write would change too."""
         try:
             return self.path.lstat().st_nlink > 1
         except OSError:
             return False
 
     def is_published(self, target: Path) -> bool:
-        """True if the whole file has its final name already: its process was killed before it removed the name here."""
+        """Return True if the whole file has its final name: the process was killed before it removed this one."""
         return are_two_names(self.path, target)
 
     def let_go(self, target: Path) -> None:
-        """Take away the name here of a file that has its final one."""
+        """Remove this name of a file that has its final one."""
         if self.is_published(target):
             self._remove(self.path)
         self.tidy()
 
     def tidy(self, *, lock: bool = False) -> None:
-        """Remove what belongs to a partial file that is no longer there, as far as that can be done."""
+        """Remove the files that belong to a missing partial file, as far as possible."""
         if self.path.exists():
             return
         notes = [self.journal_path, self.recent_path]
@@ -377,7 +378,7 @@ class PartialFile:
                 path.unlink()
 
     def close(self) -> None:
-        """Let go of the file; it stays."""
+        """Close the file; it stays on the disk."""
         with suppress(OSError):
             self._end_the_sync()
         with self._changed:
@@ -400,7 +401,7 @@ class PartialFile:
         self._journal = None
 
     def _check_ours(self) -> None:
-        """Raise if the file has been replaced or published by another process, against a lock that lies."""
+        """Raise if another process has replaced or published the file, on a file system that does not honour locks."""
         assert self._file is not None
         try:
             is_ours = os.path.samestat(os.fstat(self._file.fileno()), self.path.lstat())
@@ -410,7 +411,7 @@ class PartialFile:
             raise self.taken_over()
 
     def taken_over(self) -> TransientNetworkError:
-        """Let go of the file; return what to raise where another process writes under the same names."""
+        """Close the file; return the error for another process that writes under the same names."""
         self.close()
         return TransientNetworkError(msg("Another process has taken over {name}.", name=self.path.name))
 
@@ -419,7 +420,7 @@ class PartialFile:
             patiently(path.unlink)
 
     def _size(self) -> int:
-        """Return the size of the file; 0 also for what is no plain file, a link say."""
+        """Return the size of the file; 0 for any other kind of file, such as a link."""
         try:
             found = self.path.lstat()
         except OSError:
@@ -428,7 +429,7 @@ class PartialFile:
 
 
 class _Syncing(threading.Thread):
-    """A checkpoint of `done` bytes beside which the notes go on: a slow disk takes its time."""
+    """A checkpoint of `done` bytes in a thread, so that a slow disk does not delay the notes."""
 
     def __init__(self, work: Callable[[], None], done: int) -> None:
         super().__init__(name="vae-manager sync", daemon=True)
@@ -445,5 +446,5 @@ class _Syncing(threading.Thread):
 
 
 def _new(path: Path) -> Path:
-    """Return the name under which the next version of a file is written."""
+    """Return the temporary name for the next version of a file."""
     return path.with_name(path.name + ".new")

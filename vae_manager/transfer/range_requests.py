@@ -23,32 +23,32 @@ if TYPE_CHECKING:
 
 
 LEAST = 2 << 20
-"""Bytes of the smallest share: less is not worth a request of its own."""
+"""Bytes of the smallest segment: a smaller one is not worth a request."""
 USUAL, MOST = 4 << 20, 16 << 20
-"""Bytes of a share where requests cost nothing, and of the largest: so far may the front lie behind each connection."""
+"""Bytes of a segment if requests cost no time, and of the largest: the contiguous end may lag so far per connection."""
 UNKNOWN = 4 << 20
-"""Bytes of the first share of a file whose size only the answer tells."""
+"""Bytes of the first segment of a file whose size is known only from the answer."""
 GUESSED = 20_000_000
-"""Bytes per second of a connection of which nothing is known yet."""
+"""Bytes per second that are assumed for a connection before its first measurement."""
 TELLING = 0.3
-"""Seconds of bytes that tell how fast a connection is."""
+"""Seconds of data before a connection's speed is measurable."""
 SHORTEST = 0.01
-"""Seconds that a share takes at least, as far as its speed goes."""
+"""Least seconds of a segment, at the measured speed."""
 WORTH, WORTHWHILE = 4, 10
-"""As many times as long as the wait for its first byte must a share take to be worth a request, and should it take."""
+"""Least and wanted duration of a segment, as multiples of the wait for its first byte."""
 CRAWL = 8
-"""A connection that is so many times slower than the fastest loses its whole share to one that is free."""
+"""Factor to the fastest connection at which a slow one loses its whole segment to a free one."""
 
 
 @dataclass(eq=False)
 class Segment:
-    """What one connection is to bring: the bytes from `at` up to `end`."""
+    """The byte range of one connection, from `at` up to `end`."""
 
     at: int
     end: int | None
-    """None: up to the end of the body, wherever that is."""
+    """None: up to the end of the body, which is unknown."""
     began: float | None = None
-    """When its first byte came, on the clock of whoever uses it."""
+    """Time of the first byte, on the caller's clock."""
     start: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class Segment:
         return None if self.end is None else self.end - self.at
 
     def speed(self, now: float) -> float | None:
-        """Return bytes per second; None as long as that cannot be told."""
+        """Return bytes per second; None before it is measurable."""
         if self.began is None or now - self.began < TELLING:
             return None
         return (self.at - self.start) / (now - self.began)
@@ -67,21 +67,21 @@ class Segment:
 
 @dataclass
 class Segments:
-    """The missing bytes: those that wait to be handed out, and the shares that are out."""
+    """The missing bytes: the waiting ranges, and the segments that connections are fetching."""
 
     waiting: list[tuple[int, int]]
     out: list[Segment] = field(default_factory=list)
     _latest: float = 0.0
-    """The speed of the shares that were done last: beside it one that crawls shows, even when nothing else is out."""
+    """The speed of the last finished segments: a slow one is detected by it even when it is the only one left."""
 
     @classmethod
     def of(cls, missing: Spans) -> Segments:
         return cls(list(missing))
 
     def take(self, ways: int, now: float, quick: float = 0.0) -> Segment | None:
-        """Return a share for a connection of which there may be `ways`; None: there is nothing worth while.
+        """Return a segment for one of `ways` connections; None: no segment is worth a request.
 
-        `quick` is the number of seconds that any request takes before its first byte: a share that takes less than a
+        `quick` is the number of seconds that any request takes before its first byte: a segment that takes less than a
         few times that is not worth a request.
         """
         speeds = [speed for share in self.out if (speed := share.speed(now)) is not None]
@@ -94,19 +94,19 @@ class Segments:
         return share
 
     def give_back(self, share: Segment, now: float) -> None:
-        """Have what is left of `share` handed out again."""
+        """Return the rest of `share` to the waiting ranges."""
         if share not in self.out:
             return
         self.out.remove(share)
         if share.began is not None and share.at > share.start:
             speed = (share.at - share.start) / max(now - share.began, SHORTEST)
-            self._latest = max(speed, self._latest / 2)  # one that crawled does not become the measure
+            self._latest = max(speed, self._latest / 2)  # a slow segment does not become the reference
         if share.end is not None and share.at < share.end:
             self.waiting.append((share.at, share.end))
             self.waiting.sort()
 
     def _next(self, ways: int, lost: int) -> Segment | None:
-        """Cut the next share off; `lost` is the number of bytes that could come while a request waits."""
+        """Cut off the next segment; `lost` is the number of bytes that could arrive while a request waits."""
         if not self.waiting:
             return None
         start, end = self.waiting[0]
@@ -135,22 +135,23 @@ class Segments:
 
 FIRST = 4
 GROWTH = 4
-"""As many times the connections are tried next: one step from the first number to the usual most."""
+"""Factor by which the connections grow: one step from the first number to the usual maximum."""
 WINDOW = 0.03
-"""Seconds at least over which the speed of so many connections is taken."""
+"""Least seconds over which the speed of a number of connections is measured."""
 LONGEST_WINDOW = 1.0
 ENOUGH = 2_000_000
-"""Bytes after which a window may end before it is longest."""
+"""Bytes after which a measurement may end early."""
 WORTH_IT = 1.1
-"""As many times the speed of before must more connections bring to be kept."""
+"""Least speed-up by more connections, as a factor, at which they are kept."""
 
 
 @dataclass
 class ConcurrencyController:
-    """The number of connections that are wanted, from what came with fewer.
+    """The wanted number of connections, from the measured speed with fewer.
 
-    One connection, until its answer tells that the file can be had in parts; then `FIRST`; then `GROWTH` times as many
-    each time, up to `most`, as long as that brings `WORTH_IT` times the bytes per second; else as many as before.
+    The number is one until the first answer shows that the source supports ranges, then `FIRST`, then `GROWTH` times as
+    many each time, up to `most`, as long as that brings `WORTH_IT` times the bytes per second; otherwise it returns to
+    the previous number.
     """
 
     most: int
@@ -167,16 +168,16 @@ class ConcurrencyController:
         return not self._settled and self.wanted > 1
 
     def open_up(self) -> None:
-        """The file can be had in parts."""
+        """Allow several connections: the source supports ranges."""
         self.wanted = min(FIRST, self.most)
 
     def stay_at(self, count: int) -> None:
-        """A connection was refused or has brought nothing: no more than this, and never more than before."""
+        """Stop at `count`: a connection was refused or brought no bytes. The limit never grows."""
         self.most = self.wanted = max(1, min(count, self.wanted))
         self._settled = True
 
     def look(self, now: float, done: int, running: int, quick: float) -> None:
-        """Take note that `done` bytes have come until `now`, and that `running` connections are bringing more.
+        """Record that `done` bytes have come until `now`, and that `running` connections are fetching more.
 
         `quick` is the number of seconds that a request takes before its first byte.
         """
@@ -191,7 +192,8 @@ class ConcurrencyController:
             return
         speed = came / span
         if speed < WORTH_IT * self._speed:
-            self._settled, self._doubted = self._doubted, True  # one window may have fallen into a pause of the line
+            # one measurement may have fallen into a pause of the line
+            self._settled, self._doubted = self._doubted, True
             self._since = None
             if self._settled:
                 self.wanted = self._before
@@ -203,37 +205,37 @@ class ConcurrencyController:
 
 CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 HEAD = 1 << 14
-"""Bytes that are read at once to see what has come."""
+"""Bytes of the first read, by which the content is recognised."""
 
 
 @dataclass
 class Body:
-    """A body that is about to come."""
+    """The body of an answer, before it is read."""
 
     start: int
-    """Which byte of the file its first one is."""
+    """Offset in the file of its first byte."""
     end: int | None
-    """Where it ends; None: nobody says."""
+    """Offset of its end; None: unknown."""
     total: int | None
     """Bytes of the whole file."""
     read: Callable[[int], bytes]
-    """Gives the next bytes, about so many at most; b"" is the end."""
+    """Returns the next bytes, about so many at most; b"" is the end."""
     close: Callable[[], None]
     abort: Callable[[], None] = lambda: None
-    """Ends a read that another thread waits in, where the system can do that."""
+    """Ends a read that another thread waits in, if the system can do that."""
     etag: str | None = None
     is_part: bool = False
-    """The source gives parts when it is asked for them."""
+    """The source supports ranges."""
     is_page: bool = False
     head: bytes = b""
-    """The first bytes, which `read` does not give again."""
+    """The first bytes, which `read` does not return again."""
 
 
 def open_range(wire: HttpClient, location: ResolvedUrl, start: int, end: int | None, etag: str | None) -> Body | None:
-    """Ask for the bytes from `start` up to `end` (None: all that follow), or for the whole if both are 0 and None.
+    """Request the bytes from `start` up to `end` (None: to the end), or the whole if both are 0 and None.
 
-    Returns None if what came is neither that part nor the whole: the whole can then be asked for. `etag` is what the
-    kept bytes are of: the whole comes if it has changed.
+    Returns None if the answer is neither that part nor the whole; the caller can then request the whole. `etag` is that
+    of the kept bytes: the source sends the whole if it has changed.
     """
     if isinstance(location.source, LocalSource):
         return _with_head(_open_file(location.source.path, start, end))
@@ -252,7 +254,7 @@ def open_range(wire: HttpClient, location: ResolvedUrl, start: int, end: int | N
 
 
 def refuse_misfit(body: Body, location: ResolvedUrl) -> None:
-    """Raise `IntegrityError` if what came is a web page or a pointer, and no file."""
+    """Raise `IntegrityError` if the answer is a web page or an LFS pointer instead of a file."""
     misfit = _misfit(body)
     source = shown_source(location.source)
     if misfit == "page":
@@ -274,7 +276,7 @@ def refuse_misfit(body: Body, location: ResolvedUrl) -> None:
 
 
 def _misfit(body: Body) -> str | None:
-    """Tell what came in place of a file: "page", "pointer", or None."""
+    """Return the kind of an answer that is no file: "page", "pointer", or None."""
     if body.is_page or WEB_PAGE.match(body.head):
         return "page"
     return "pointer" if body.start == 0 and body.head.startswith(LFS_POINTER) else None
@@ -318,7 +320,7 @@ def _get(wire: HttpClient, location: ResolvedUrl, start: int, end: int | None, e
 
 
 def _interpret(response: Response, location: ResolvedUrl, start: int) -> Body | None:
-    """Read the head of an answer."""
+    """Return the body that the headers of an answer describe."""
     status, headers = response.status_code, response.headers
     if status == 416:
         complete = start > 0 and _content_range(response) == (None, None, start)
@@ -364,7 +366,7 @@ def _length(response: Response) -> int | None:
 
 
 def _content_range(response: Response) -> tuple[int | None, int | None, int | None]:
-    """Return where a part starts, where it ends (the byte after its last), and how long the whole is."""
+    """Return the start of a part, its end (the byte after its last), and the length of the whole."""
     match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
     first, last, total = match.groups() if match else (None, None, None)
     return (

@@ -1,4 +1,4 @@
-"""Download requests: what is asked for, the network's settings, and the retry policy."""
+"""Download requests, the network's settings, and the retry policy."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ..messages import msg
 Found = TypeVar("Found")
 
 NETWORK_THREAD = "vae-manager network"
-"""The name of every thread that asks the network."""
+"""The name of every thread that sends requests."""
 TICK = 0.1
-"""Seconds after which a wait looks around."""
+"""Seconds between two checks of a waiting thread."""
 
 
 class _Work(threading.Thread, Generic[Found]):
@@ -44,9 +44,9 @@ class _Work(threading.Thread, Generic[Found]):
 
 
 def run_cancellable(work: Callable[[], Found], stop: threading.Event) -> Found:
-    """Return what `work` returns; raise what it raises, and `Cancelled` as soon as `stop` is set.
+    """Return the result of `work`; raise its error, and `Cancelled` as soon as `stop` is set.
 
-    The thread that is left behind then ends with its time-out; it owns nothing but its connection.
+    The abandoned thread ends with its time-out; it owns only its connection.
     """
     thread = _Work(work)
     thread.start()
@@ -61,24 +61,24 @@ def run_cancellable(work: Callable[[], Found], stop: threading.Event) -> Found:
 
 
 PROGRESS = 1_000_000
-"""As many bytes between two failures make the second one count as the first: a line that drops often still finishes."""
+"""Bytes between two failures after which the second counts as the first: a line that drops often still finishes."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often one source is tried, and the waits between."""
+    """The number of attempts at one source, and the waits between them."""
 
     tries: int = 5
     first_wait: float = 1.0
     """Seconds; doubled after each further failure."""
     longest_wait: float = 30.0
     longest_wish: float = 120.0
-    """A server that wants a longer wait than this is given up at once."""
+    """Seconds; a server that asks for a longer wait is given up at once."""
 
     def wait_after(self, failures: int, wish: float | None) -> float:
         """Return the seconds to wait after so many failures in a row, never less than the server's own wish.
 
-        Up to half of the wait is left to chance, so that many machines which failed together do not come back together.
+        Up to half of the wait is random, so that many machines which failed together do not retry together.
         """
         wait = min(self.first_wait * 2.0 ** (failures - 1), self.longest_wait)
         return max(wait * (1 - random.random() / 2), (wish or 0.0) * (1 + random.random() / 10))
@@ -89,7 +89,7 @@ def keep_trying(
 ) -> Found:
     """Call `attempt` until it succeeds, repeating it only after a `TransientNetworkError`.
 
-    `arrived` counts the bytes that there are so far. The waits end at once when `stop` is set.
+    `arrived` returns the number of bytes so far. The waits end at once when `stop` is set.
     """
     failures = 0
     while True:
@@ -108,7 +108,7 @@ def keep_trying(
 _SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 _RATE_LIMIT: Final = re.compile(r";\s*r=0\s*;\s*t=([0-9]+)")
 _BETWEEN: Final = re.compile(r",(?!\s*[0-9]{1,2}[ -][A-Za-z]{3})")
-"""A comma between two values; the one inside a date stands before its day of the month."""
+"""A comma between two values; the one inside a date precedes its day of the month."""
 
 
 def wait_asked_for(headers: Mapping[str, str]) -> float | None:
@@ -140,7 +140,7 @@ def _wait(value: str, now: float) -> float | None:
 
 
 def _time(date: str) -> float | None:
-    """Seconds since 1970; None if `date` is not a date."""
+    """Return seconds since 1970; None if `date` is not a date."""
     try:
         parsed = parsedate_to_datetime(date)
         return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=timezone.utc)).timestamp()
@@ -153,37 +153,37 @@ Phase = Literal["waiting", "resolving", "resuming", "fetching", "proving", "publ
 
 @dataclass(frozen=True)
 class DownloadRequest:
-    """What is wanted and where it goes."""
+    """A request for one file: its sources, its target and its hash."""
 
     sources: tuple[Source, ...]
-    """Tried in turn; all are expected to give the same bytes."""
+    """Tried in turn; all are expected to have the same bytes."""
     folder: Path
     file_name: str
     sha256: str | None
-    """None: the orderer knows none. The hub's own is used where it gives one, else the file is published unproven."""
+    """None: not known to the caller. The hub's own is used if there is one, else the file is published unverified."""
     size: int | None = None
 
 
 @dataclass(frozen=True)
 class Network:
-    """How the network is used."""
+    """The settings of the network."""
 
     endpoint: str | None = None
-    """A hub or a mirror of it; None: huggingface_hub's own (HF_ENDPOINT)."""
+    """The hub or a mirror of it; None: huggingface_hub's own (HF_ENDPOINT)."""
     token_for_endpoint: bool = False
-    """Send the hub's token to `endpoint` although it is not the hub that the token was saved for."""
+    """Send the hub's token to `endpoint` although it was saved for another hub."""
     civitai: str | None = None
-    """A site that speaks Civitai's API; None: https://civitai.com."""
+    """A site with Civitai's API; None: https://civitai.com."""
     connect_timeout: float = 10
     read_timeout: float = 30
     slowest: float = 1000
-    """Bytes per second, over `read_timeout`: a line that brings less is given up, and tried again."""
+    """Bytes per second, over `read_timeout`: a slower connection is closed and retried."""
     connections: int = 16
-    """The most that one file is fetched over at once; fewer are used where more bring nothing."""
+    """The most connections for one file; fewer are used if more do not increase the speed."""
     bandwidth: float | None = None
-    """Bytes per second, over all connections; None: as fast as the line allows."""
+    """Bytes per second, over all connections; None: unlimited."""
     public_only: bool = False
-    """Ask no address of a private network or of this machine: for addresses typed into a page that others can open."""
+    """Refuse addresses of private networks and of this machine, for URLs typed into a page that others can open."""
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     """API keys by the exact host that each was saved for; sent to no other."""
     user_agent: str = f"vae-manager/{__version__}"
@@ -192,7 +192,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a transfer stands."""
+    """The state of a transfer."""
 
     phase: Phase
     done: int
@@ -210,17 +210,17 @@ class DownloadResult:
     sha256: str
     size: int
     proven: bool
-    """False: nobody publishes a hash for it."""
+    """False: no source publishes a hash for it."""
     fetched: int
-    """Bytes that came over the network in this run, those that came twice counted twice."""
+    """Bytes from the network in this run; bytes fetched twice count twice."""
     already_there: bool
     source: Source | None = None
-    """Where it came from in this run; None: it was there."""
+    """The source of this run; None: the file was there already."""
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A partial file that can go on: `download_file(unfinished.order, …)`."""
+    """A partial file that can be resumed with `download_file(unfinished.order, …)`."""
 
     order: DownloadRequest
     done: int

@@ -1,9 +1,7 @@
-"""Resumable downloads: partial files in a folder, and the lock of each.
+"""Resumable downloads: the partial files in a folder, and the lock of each.
 
-One process at a time on one partial file.
-
-A lock saves bandwidth; it does not keep the bytes right, the hash does. Where a file system has no locks, the transfer
-goes on without one, in a file of its own.
+Only one process at a time writes to a partial file. The lock saves bandwidth; the hash, not the lock, ensures correct
+bytes. On a file system without locks, the transfer goes on without one, in a file of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ POLL = 0.3
 
 
 def _make_way(path: Path) -> None:
-    """Remove any other kind of file: locking empties a file, and a link may lead to a user's."""
+    """Remove a file of any other kind: locking truncates the file, and a link may point to a user's."""
     with suppress(OSError):
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
@@ -36,7 +34,7 @@ def _make_way(path: Path) -> None:
 
 @contextmanager
 def held(partial: PartialFile, waiting: Callable[[], None], stop: threading.Event) -> Iterator[bool]:
-    """Hold the lock of `partial`, calling `waiting` now and then until it is free. Gives False where locks fail."""
+    """Hold the lock of `partial`, calling `waiting` at intervals until it is free. Yield False if locks fail."""
     from filelock import FileLock, Timeout
 
     _make_way(partial.lock_path)
@@ -57,7 +55,7 @@ def held(partial: PartialFile, waiting: Callable[[], None], stop: threading.Even
     finally:
         partial.close()
         if not partial.path.exists():
-            # Whoever waits for the removed lock looks at the final name first, or starts a new file of its own.
+            # A process that waits for the removed lock checks the final name first, or starts a new file.
             with suppress(OSError):
                 partial.lock_path.unlink()
         if locked:
@@ -68,7 +66,7 @@ ENDING: Final = ".vae-manager.journal"
 
 
 def unfinished(folder: Path) -> tuple[Unfinished, ...]:
-    """Return the partial files in `folder` that can go on, those included that are being written right now."""
+    """Return the partial files in `folder` that can be resumed, including those that are being written now."""
     found = []
     for path in _journals(folder):
         partial = PartialFile(path.with_suffix(""))
@@ -79,20 +77,23 @@ def unfinished(folder: Path) -> tuple[Unfinished, ...]:
 
 
 def _journals(folder: Path) -> list[Path]:
-    """Pages ask often, and a folder can hold ten thousand other files: one pass over the names, without patterns."""
+    """Return the journals in one pass over the names, without patterns.
+
+    Pages call this often, and a folder can hold ten thousand other files.
+    """
     try:
-        names = os.listdir(folder)  # noqa: PTH208 - a Path for each name costs more than all else
+        names = os.listdir(folder)  # noqa: PTH208 - a Path for each name costs more than the rest
     except OSError:
         return []
     return [folder / name for name in sorted(names) if name.endswith(ENDING) and name.startswith(".")]
 
 
 def sweep(folder: Path) -> None:
-    """Remove the files that killed processes left of downloads, if they cannot be resumed.
+    """Remove the files of killed downloads that cannot be resumed.
 
-    Those are a file without its journal, one that has its final name already, and notes and locks without a file. Files
+    These are a file without its journal, one that has its final name already, and notes and locks without a file. Files
     of a living process stay. A file with an unreadable journal stays too: no kill leaves one, and a person may still
-    rescue data from it; it goes at the next request for the same file.
+    rescue data from it; it is removed at the next request for the same file.
     """
     try:
         with os.scandir(folder) as entries:
@@ -110,7 +111,7 @@ def sweep(folder: Path) -> None:
                 partial.let_go(folder / journal.order.file_name)
             elif not os.path.lexists(partial.journal_path):
                 partial.throw_away()
-            if name in with_copies:  # to look for them reads the whole folder
+            if name in with_copies:  # the search for copies reads the whole folder
                 partial.sweep_copies()
             partial.tidy()
 
@@ -119,7 +120,7 @@ _OURS: Final = re.compile(r"(\.[0-9a-f]{16}\.vae-manager)\.(?:part|journal|recen
 
 
 class _InUse(Exception):
-    """Another process is writing it."""
+    """The partial file is being written by another process."""
 
 
 def _in_use() -> None:
@@ -127,7 +128,7 @@ def _in_use() -> None:
 
 
 def discard(unfinished: Unfinished) -> None:
-    """Remove a partial file and what belongs to it."""
+    """Remove a partial file and the files that belong to it."""
 
     def in_use() -> None:
         raise RefusedError(

@@ -1,15 +1,13 @@
 """Journal of a partial file: the byte ranges that are on the disk, the process that writes it, and its allocation.
 
-What has been written and may not be on the disk yet: a note beside the journal, good until the machine starts anew.
+The journal counts the bytes that the disk is known to hold, for which it waits for a sync. A note beside it counts the
+bytes written since; it costs little, is written often, and is valid until the machine restarts. A killed process loses
+no byte that it has written, but a power cut may lose those that are only in the note.
 
-A killed process loses nothing that it has written, a power cut may. So the journal counts what the disk is known to
-hold, for which it makes the disk wait, and this note counts the rest, which costs next to nothing and is made often.
-
-Who writes to a partial file, and whether that one is gone for certain.
-
-A lock can lie (network file systems). So a partial file is gone on with in place only if its last writer cannot write
-any more: a process of this same run of this machine that has ended. The bytes of any other one are copied first, so
-that nobody else has the file open that is proven and published.
+The journal also names the process that writes to the file. File locks are unreliable on network file systems, so a
+partial file is resumed in place only if its last writer cannot write any more: a process of the same boot that has
+ended. The bytes of any other writer are copied first, so that no other process has the verified and published file
+open.
 """
 
 from __future__ import annotations
@@ -78,7 +76,7 @@ def added(byte_ranges: Spans, start: int, end: int) -> Spans:
 
 
 def missing(byte_ranges: Spans, total: int) -> Spans:
-    """Return the spans of a file of `total` bytes that are not there.
+    """Return the missing spans of a file of `total` bytes.
 
     >>> missing(((5, 10),), 20)
     ((0, 5), (10, 20))
@@ -88,17 +86,17 @@ def missing(byte_ranges: Spans, total: int) -> Spans:
 
 
 def count(byte_ranges: Iterable[Span]) -> int:
-    """Return how many bytes there are."""
+    """Return the number of bytes in the ranges."""
     return sum(end - start for start, end in byte_ranges)
 
 
 def contiguous_end(byte_ranges: Spans) -> int:
-    """Return how many bytes there are from the first one on, up to the first hole."""
+    """Return the number of bytes from the first one up to the first hole."""
     return byte_ranges[0][1] if byte_ranges and byte_ranges[0][0] == 0 else 0
 
 
 def cut(byte_ranges: Spans, size: int) -> Spans:
-    """Return what of `byte_ranges` lies in a file of `size` bytes.
+    """Return the part of `byte_ranges` that lies in a file of `size` bytes.
 
     >>> cut(((0, 10), (20, 30)), 25)
     ((0, 10), (20, 25))
@@ -107,7 +105,7 @@ def cut(byte_ranges: Spans, size: int) -> Spans:
 
 
 def are_sound(byte_ranges: Spans) -> bool:
-    """Tell whether these can be spans at all: a journal may be garbled."""
+    """Return False for impossible ranges, as in a damaged journal."""
     edges = [edge for span in byte_ranges for edge in span]
     apart = all(before < after for before, after in itertools.pairwise(edges))
     return apart and (not edges or edges[0] >= 0)
@@ -122,19 +120,19 @@ class Journal:
 
     order: DownloadRequest
     sha256: str | None
-    """The expected hash: the order's, or the hub's own."""
+    """The expected hash: the request's, or the hub's own."""
     total: int | None = None
     source: Source | None = None
-    """Whom `etag` is from."""
+    """The source of `etag`."""
     etag: str | None = None
     segments: Spans = ()
-    """Which bytes are there."""
+    """The byte ranges that are there."""
     owner: str | None = None
-    """The process that wrote them (see `owner`)."""
+    """The process that wrote them (see `me`)."""
 
     @property
     def done(self) -> int:
-        """How many bytes are there."""
+        """The number of bytes that are there."""
         return count(self.segments)
 
     def to_json(self) -> str:
@@ -157,8 +155,10 @@ class Journal:
 
 
 def read(path: Path) -> Journal | None:
-    """Read a journal; None if it is missing or invalid. A damaged one is reported, and the download begins anew at the
-    next request."""
+    """Return the journal; None if it is missing or invalid.
+
+    A damaged journal is logged, and the download restarts at the next request.
+    """
     try:
         written, _ = bytes_of(path)
         if written is None:
@@ -176,7 +176,7 @@ def read(path: Path) -> Journal | None:
 
 
 def redacted(source: Source) -> Source:
-    """Return `source` as it may be written down: without the keys that an address can carry."""
+    """Return `source` as it may be stored: without the keys in its address."""
     return HttpsSource(without_secrets(source.url)) if isinstance(source, HttpsSource) else source
 
 
@@ -237,7 +237,7 @@ def _sha256(value: object) -> str | None:
 
 
 def _etag(value: object) -> str | None:
-    """An ETag goes into a header: one that could not have come in one is left out."""
+    """Return the ETag; None for one that is invalid in a header, in which it will be sent."""
     return value if isinstance(value, str) and value.isascii() and value.isprintable() else None
 
 
@@ -246,12 +246,12 @@ def _number(value: object) -> int | None:
 
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-"""Another one after each start of the machine (random(4)); Linux alone has it."""
+"""A file whose content changes with each boot (random(4)); only Linux has it."""
 
 
 @functools.cache
 def boot() -> str | None:
-    """Return what tells this run of the machine from any other; None: this system has nothing of the kind."""
+    """Return an identifier of this boot of the machine; None: the system has none."""
     try:
         return BOOT_ID.read_text(encoding="ascii").strip() or None
     except (OSError, ValueError):
@@ -259,16 +259,16 @@ def boot() -> str | None:
 
 
 def write(path: Path, byte_ranges: Spans) -> None:
-    """Note which bytes have been written."""
+    """Write the note of the written ranges."""
     new = path.with_name(path.name + ".new")
-    patiently(lambda: new.unlink(missing_ok=True))  # left by a killed process, or a second name of somebody's file
+    patiently(lambda: new.unlink(missing_ok=True))  # left by a killed process, or a hard link to another file
     with new.open("x", encoding="utf-8") as file:
         file.write(json.dumps({"boot": boot(), "written": byte_ranges}))
     rename_over(new, path)
 
 
 def read_unsynced(path: Path) -> Spans:
-    """Return which bytes have been written, as far as that can still be relied on."""
+    """Return the ranges of the note, if it is of this boot."""
     try:
         written, _ = bytes_of(path)
         data = parse_json(written or b"")
@@ -279,17 +279,17 @@ def read_unsynced(path: Path) -> Spans:
 
 
 PROCESSES = Path("/proc")
-"""Linux alone has it; elsewhere nobody but this process itself is known to be gone."""
+"""Only Linux has it; elsewhere this process is the only one that is known to have ended."""
 _ANYWHERE = secrets.token_hex(8)
 
 
 def me() -> str:
-    """Name this process: no other one has, had or will have the same name."""
+    """Return a name of this process that no other process has, had or will have."""
     return _name(os.getpid()) or f"{_ANYWHERE} {os.getpid()}"
 
 
 def is_gone(owner: str | None) -> bool:
-    """Tell whether `owner`, named by `me`, is this process itself or has ended."""
+    """Return True if `owner`, named by `me`, is this process itself or has ended."""
     if owner is None:
         return False
     if owner == me():
@@ -300,7 +300,7 @@ def is_gone(owner: str | None) -> bool:
 
 
 def _here() -> str | None:
-    """Name this run of this machine, and the space in which its processes are numbered (namespaces(7))."""
+    """Return a name of this boot and of the PID namespace (namespaces(7))."""
     run = boot()
     try:
         return f"{run} {(PROCESSES / 'self/ns/pid').readlink()}" if run is not None else None
@@ -309,13 +309,13 @@ def _here() -> str | None:
 
 
 def _name(pid: int) -> str | None:
-    """Return the name of a process that runs; numbers are given again, so the time of its start belongs to it."""
+    """Return the name of a running process; numbers are reused, so the name contains its start time."""
     here = _here()
     try:
         facts = (PROCESSES / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
-    after_name = facts.rpartition(")")[2].split()  # proc_pid_stat(5): the name before it may hold anything
+    after_name = facts.rpartition(")")[2].split()  # proc_pid_stat(5): the name before it may contain any character
     return f"{here} {pid}-{after_name[19]}" if here is not None and len(after_name) > 19 else None
 
 
@@ -330,7 +330,7 @@ def partial_write_error(folder: Path, error: OSError) -> DiskError:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and those above it where they are missing."""
+    """Create `folder` and its missing parents."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -349,7 +349,7 @@ def hash_of(path: Path, stop: threading.Event) -> str:
 
 
 def copy_spans(kept: FileIO, copy: FileIO, byte_ranges: Spans, stop: threading.Event) -> None:
-    """Copy some spans of a file to the same places in another."""
+    """Copy the given spans of a file to the same offsets in another."""
     for start, end in byte_ranges:
         kept.seek(start)
         while (left := end - kept.tell()) and (block := kept.read(min(BLOCK, left))):
@@ -360,7 +360,7 @@ def copy_spans(kept: FileIO, copy: FileIO, byte_ranges: Spans, stop: threading.E
 
 
 def write_all_at(file: FileIO, offset: int, data: bytes) -> Iterator[int]:
-    """Write `data` at a place, from any thread; tell each time how much the disk took, which may be less at once."""
+    """Write `data` at `offset`, from any thread; yield the number of bytes after each write, which may be partial."""
     rest = memoryview(data)
     while rest:
         written = _write_at(file, offset, rest)

@@ -1,13 +1,13 @@
 """Scheduler of a download's connections, and their workers.
 
-The bringing of what is missing: connections over shares, into the partial file.
+The workers fetch the missing segments into the partial file:
 
-    connections (a thread each) ──bytes──▶ DownloadScheduler.arrived ──▶ PartialFile.write ──front──▶ Proof (a thread)
-          ▲ shares                             │ wakes
-          └──────────── Crew (the caller's thread): hires, watches, saves the journal, reports
+    Worker (a thread a connection) ──bytes──▶ DownloadScheduler.arrived ──▶ PartialFile.write ──▶ StreamingHasher
+          ▲ segments                           │ wakes                                              (a thread)
+          └──────────── DownloadScheduler (the caller's thread): starts, watches, saves the journal, reports
 
-The first connection goes alone until its answer has been looked at, unless the hub has said that the file can be had in
-parts; the others follow once that is known.
+The first connection is alone until its answer has been checked, unless the hub has announced support for ranges; the
+others start afterwards.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from .resume_journal import Journal, added, contiguous_end, missing
 from .sources import ResolvedUrl, SignedUrl, shown_source
 
 STEP = 0.1
-"""Seconds of the line that may be used at once, and after which a waiting thread looks around."""
+"""Seconds of bandwidth that may be used at once, and seconds between two checks of a waiting thread."""
 
 
 class Limiter:
-    """Holds all connections together to a number of bytes per second."""
+    """A limit of bytes per second over all connections."""
 
     def __init__(self, bandwidth: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._bandwidth = bandwidth
@@ -51,7 +51,7 @@ class Limiter:
         self._free_at = clock()
 
     def portion(self, wanted: int) -> int:
-        """Return how many bytes of `wanted` to read at once, so that the line is used evenly."""
+        """Return the number of bytes of `wanted` to read at once, so that the bandwidth is used evenly."""
         if self._bandwidth is None:
             return wanted
         return max(1, min(wanted, int(self._bandwidth * STEP / 4)))
@@ -69,11 +69,11 @@ class Limiter:
 
 
 READ = 1 << 18
-"""Bytes that are taken from a connection at once, at most."""
+"""The most bytes of one read."""
 
 
 class Worker(threading.Thread):
-    """A thread that brings bytes until there are none left to bring, or something fails."""
+    """A thread that fetches segments until there are no more, or an error occurs."""
 
     def __init__(self, crew: DownloadScheduler, share: Segment) -> None:
         super().__init__(name=NETWORK_THREAD, daemon=True)
@@ -93,7 +93,7 @@ class Worker(threading.Thread):
         self._crew.ended(self, self._share, error)
 
     def abort(self) -> None:
-        """End what this connection waits for, from another thread."""
+        """End the blocking read of this connection, from another thread."""
         if (body := self._body) is not None:
             body.abort()
 
@@ -134,14 +134,14 @@ class Worker(threading.Thread):
 
 
 MOST_BYTES = 20_000_000_000
-"""The end of a body whose size nobody knows."""
+"""Limit of a body of unknown size."""
 TICK, SHORT_TICK = 0.1, 0.01
-"""Seconds after which the crew looks around although nothing has woken it; the short one while it still grows."""
+"""Seconds between two checks of the scheduler without an event; the short one applies while it adds connections."""
 
 
 @dataclass
 class _Answer:
-    """The first connection's, which waits until it has been looked at."""
+    """The answer of the first connection, which waits until it has been checked."""
 
     share: Segment
     body: Body
@@ -149,7 +149,7 @@ class _Answer:
 
 
 class DownloadScheduler:
-    """The connections of one fetch, and the one thread that leads them."""
+    """The connections of one download, and the one thread that controls them."""
 
     def __init__(self, wire: HttpClient, where: SignedUrl, journal: Journal, partial: PartialFile) -> None:
         self.wire = wire
@@ -164,7 +164,7 @@ class DownloadScheduler:
         self._answer: _Answer | None = None
         self._size_was_known = journal.total is not None
         self._claimed = self._is_open = False
-        """A connection brings the first answer; it has been taken."""
+        """A connection fetches the first answer; the answer was accepted."""
         self._complete = False
         self._quick = 0.0
         self._came = self._told = self._watched = 0
@@ -200,14 +200,14 @@ class DownloadScheduler:
                 self._watch()
                 self._tell(tick)
         finally:
-            self._tell(tick)  # what came since, however this ends
+            self._tell(tick)  # the bytes since the last report, after an error too
 
     def _tell(self, tick: Callable[[int, int | None], None]) -> None:
         before, self._told = self._told, self._came
         tick(self._told - before, self._journal.total)
 
     def dismiss(self) -> None:
-        """Have all connections end; what they still read is dropped."""
+        """End all connections; their unread bytes are dropped."""
         with self._lock:
             self.gone.set()
             self._lock.notify_all()
@@ -232,7 +232,7 @@ class DownloadScheduler:
             connection.start()
 
     def _deal_with_failures(self) -> None:
-        """A connection that broke after it had brought something is replaced, another one is not."""
+        """Replace a connection that failed after it had brought bytes, but no other."""
         for connection, error in self._failures:
             if not isinstance(error, NetworkError | NotFoundError):
                 raise error
@@ -258,7 +258,7 @@ class DownloadScheduler:
 
     # -- the first answer ----------------------------------------------------------------------------------------------
     def _look_at_the_answer(self) -> None:
-        """Make the partial file ready for what is about to come."""
+        """Prepare the partial file for the first answer."""
         answer = self._answer
         if answer is None or answer.looked_at:
             return
@@ -305,7 +305,7 @@ class DownloadScheduler:
                     )
                 )
 
-    # -- what the connections call -------------------------------------------------------------------------------------
+    # -- called by the workers -----------------------------------------------------------------------------------------
     def next_share(self, share: Segment) -> Segment | None:
         with self._lock:
             self._shares.give_back(share, time.monotonic())
@@ -314,11 +314,11 @@ class DownloadScheduler:
             return self._shares.take(self._ramp.most, time.monotonic(), self._quick)
 
     def answered(self, seconds: float) -> None:
-        """A request took so many seconds to its first byte."""
+        """Update the mean time to the first byte by that of a new request."""
         self._quick = seconds if not self._quick else 0.7 * self._quick + 0.3 * seconds
 
     def accept(self, share: Segment, body: Body | None) -> Body:
-        """Return what to read for `share`; raises what is wrong with it."""
+        """Return the body to read for `share`; raise the error of an unusable one."""
         if not self._is_first(share):
             return self._check_part(share, body)
         try:
@@ -335,7 +335,7 @@ class DownloadScheduler:
         return body
 
     def _first(self, body: Body | None) -> Body:
-        """Return what can be taken as the file's beginning: the part that came, else the whole."""
+        """Return a body that starts at the beginning of the file: the part that came, else the whole."""
         if body is None or not self._can_be_joined(body):
             if body is not None:
                 body.close()
@@ -345,7 +345,7 @@ class DownloadScheduler:
         return body
 
     def _is_first(self, share: Segment) -> bool:
-        """Tell whether this answer is the one to be looked at, that of the first bytes; the others wait for that."""
+        """Return True for the answer of the first bytes, which is checked; the others wait for that."""
 
         def is_its_turn() -> bool:
             return not self._claimed and share.at == min((other.at for other in self._shares.out), default=share.at)
@@ -357,7 +357,7 @@ class DownloadScheduler:
             return is_first
 
     def arrived(self, share: Segment, data: bytes) -> bool:
-        """Write what has come for `share`; False: no more of it is wanted."""
+        """Write the bytes for `share`; return False when it needs no more."""
         with self._lock:
             self._came += len(data)
             if self.gone.is_set():
@@ -366,7 +366,7 @@ class DownloadScheduler:
             offset = share.at
             share.at += room
             self._refuse_endless(share)
-        if room:  # else another connection has taken over what this one was reading
+        if room:  # else another connection has taken over this range
             self._partial.write(offset, data[:room])
         if self._is_done() or self._partial.is_save_due():
             with self._lock:
@@ -375,7 +375,7 @@ class DownloadScheduler:
         return share.left != 0
 
     def came_to_its_end(self, share: Segment) -> None:
-        """The body of a share without a known end is over."""
+        """End a segment without a known end: its body is over."""
         total = self._journal.total
         if total is not None and share.at < total:
             raise TransientNetworkError(
@@ -402,7 +402,7 @@ class DownloadScheduler:
         return all(share.end is not None for share in self._shares.out)
 
     def _can_be_joined(self, body: Body) -> bool:
-        """Tell whether further parts can be put beside this one: without a hash, something must tell versions apart."""
+        """Return True if further parts can be joined to this one: without a hash, an ETag must identify the version."""
         if not body.is_part:
             return True
         sized = body.total is not None or self._journal.total is not None
@@ -418,7 +418,7 @@ class DownloadScheduler:
             same = self._journal.sha256 is not None or (body.etag is not None and body.etag == self._journal.etag)
         except IntegrityError as error:
             body.close()
-            raise TransientNetworkError(error.message) from None  # the others may still get what was asked for
+            raise TransientNetworkError(error.message) from None  # the others may still get their ranges
         if not fits or not same:
             body.close()
             raise self._unasked()
@@ -451,10 +451,15 @@ def fetch(
     tick: Callable[[int, int | None], None],
     stop: threading.Event,
 ) -> None:
-    """Bring what is missing into `partial`. What arrives stays, however this ends.
+    """Fetch the missing bytes into `partial`. The bytes that arrive stay there after an error too.
 
-    `journal` is what is known of the file; `tick` is told how many bytes have come since it was last called (0 now and
-    then while none come) and how many the file has.
+    Args:
+        wire: The connections.
+        where: The address of the bytes.
+        journal: The known facts about the file.
+        partial: The target.
+        tick: Receives the number of bytes since its last call (0 at intervals without any) and the file's size.
+        stop: Ends the transfer.
     """
     crew = DownloadScheduler(wire, where, journal, partial)
     try:

@@ -1,33 +1,28 @@
-"""Sources: the Hugging Face Hub, Civitai, buckets and plain URLs, each resolved to the address of the bytes.
+"""Sources: the Hugging Face Hub, Civitai, buckets and plain URLs, each resolved to the current address of the bytes.
 
-Objects in buckets that fsspec opens, of the schemes of `catalogue.entry.DRIVERS`.
+Signed addresses expire, so a source is resolved again before each attempt.
 
-fsspec comes with huggingface_hub and is imported at the first use; the driver of a storage is a package of its own that
-people install who have such a bucket. Who may read is settled between the driver and the storage, by what the driver
-finds on this machine (environment variables, its configuration): nothing of that is in an address, a sentence or a
-journal. The drivers' own texts are not repeated, since they hold whole requests.
+Buckets are opened by fsspec, with the schemes of `catalogue.entry.DRIVERS`. fsspec comes with huggingface_hub and is
+imported at the first use; the driver of a storage is a package of its own that users of such a bucket install. The
+driver authenticates with the credentials that it finds on this machine (environment variables, its configuration): they
+appear in no address, message or journal. The drivers' own error texts are not repeated, since they contain whole
+requests.
 
-huggingface_hub, at every version that a host has (0.16 and newer): addresses, token, endpoint.
-
-Only what all of them have in common is used, and the requests are sent by `wire`: `get_hf_file_metadata` has changed
+The Hub's addresses, token and endpoint come from huggingface_hub, in every version that a host has (0.16 and newer).
+Only functions common to all of them are used, and `http_client` sends the requests: `get_hf_file_metadata` has changed
 its arguments, its errors and the HTTP library below it. The import is slow, so it happens at the first use.
 
-Civitai: from a model version to a file, its SHA-256, and the address that its bytes have right now.
-
-Facts from the site's own source, github.com/civitai/civitai, and developer.civitai.com (site/reference/model-versions,
+Civitai resolves a model version to a file, its SHA-256, and its signed address. The facts are from the site's own
+source, github.com/civitai/civitai, and developer.civitai.com (site/reference/model-versions,
 site/guide/authentication):
 
-- GET /api/v1/model-versions/{id} answers with `files`, each with `name`, `type` ("Model", "Pruned Model", "VAE",
-  "Config", …), `hashes` ("SHA256" in capitals, and others), `primary` and `downloadUrl`; 404 where there is none. A VAE
+- GET /api/v1/model-versions/{id} returns `files`, each with `name`, `type` ("Model", "Pruned Model", "VAE", "Config",
+  …), `hashes` ("SHA256" in capitals, and others), `primary` and `downloadUrl`; 404 if there is no such version. A VAE
   that belongs to a checkpoint is among the files of the checkpoint's version.
-- `sizeKB` is in units of 1024 bytes and may be rounded, so no size is taken from it: the storage says it exactly.
-- GET /api/download/models/{id} leads to a signed address of the storage. Who has to sign in first is led to /login of
-  the same host, or gets 401; early access is refused with 403 or leads to another page of the site.
-- A key goes as `Authorization: Bearer`. The other way, `?token=`, would leave it in logs, and is never used.
-
-From a source to the place where its bytes can be fetched right now.
-
-Signed addresses expire, so this is done again before each attempt.
+- `sizeKB` is in units of 1024 bytes and may be rounded, so the size is taken from the storage's answer instead.
+- GET /api/download/models/{id} redirects to a signed address of the storage. A request that needs a login is redirected
+  to /login of the same host, or gets 401; early access is refused with 403 or redirects to another page of the site.
+- A key is sent as `Authorization: Bearer`. The alternative `?token=` would leave it in logs, and is never used.
 """
 
 from __future__ import annotations
@@ -78,29 +73,29 @@ __all__ = ["resolve_source"]
 
 @dataclass(frozen=True)
 class ResolvedUrl:
-    """Where the bytes are."""
+    """The resolved address of a source's bytes."""
 
     source: Source
     address: str = field(repr=False)
-    """May be signed: never shown, never written down."""
+    """May be signed: never shown or stored."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """For the origin of `address` alone."""
     size: int | None = None
     sha256: str | None = None
-    """What the hub itself publishes."""
+    """The hash that the hub itself publishes."""
     in_parts: bool = False
-    """The hub says that parts can be had (Accept-Ranges), so nothing has to be tried out."""
+    """The hub announces ranges (Accept-Ranges), so no request has to test that."""
     expires: bool = False
-    """The hub has signed the address: a refusal there means "ask the hub again"."""
+    """The hub has signed the address: after a refusal there, the source is resolved again."""
 
 
 def shown_source(source: Source) -> str:
-    """Name `source` to people."""
+    """Return the name of `source` for display."""
     return shown(source.url) if isinstance(source, HttpsSource) else str(source)
 
 
 class SignedUrl:
-    """Where the bytes are, asked for again when a signed address has expired: once for all connections."""
+    """The resolved address, renewed once for all connections when a signed address has expired."""
 
     def __init__(self, location: ResolvedUrl, again: Callable[[], ResolvedUrl]) -> None:
         self._location = location
@@ -112,7 +107,7 @@ class SignedUrl:
         return self._location
 
     def after(self, refused: ResolvedUrl) -> ResolvedUrl:
-        """Return a location that is newer than the `refused` one."""
+        """Return an address that is newer than the `refused` one."""
         with self._lock:
             if self._location is refused:
                 new = self._again()
@@ -127,10 +122,10 @@ class SignedUrl:
 T = TypeVar("T")
 
 SLICE = 2_000_000
-"""Bytes of one request, held in memory by each connection: few enough for many connections and to hear a stop soon."""
+"""Bytes of one request, held in memory by each connection: few, to allow many connections and a quick stop."""
 NOT_SIGNED_IN = frozenset(
     {
-        "NoCredentialsError",  # botocore.exceptions, below s3fs: none were found
+        "NoCredentialsError",  # botocore.exceptions, below s3fs: no credentials were found
         "PartialCredentialsError",
         "CredentialRetrievalError",
         "TokenRetrievalError",
@@ -142,11 +137,11 @@ NOT_SIGNED_IN = frozenset(
         "ConfigFileNotFound",  # oci.exceptions, below ocifs
     }
 )
-"""Classes of the drivers' own libraries, which need not be installed here; none of them is an OSError."""
+"""Classes of the drivers' own libraries, which need not be installed here; each is no subclass of OSError."""
 
 
 def resolve_bucket(source: BucketSource) -> ResolvedUrl:
-    """Ask the bucket for the size (bytes) of `source`; a bucket publishes no SHA-256.
+    """Return the bucket's size (bytes) for `source`; a bucket publishes no SHA-256.
 
     Raises `NotFoundError`, `RefusedError` (no permission), `NetworkError` (no driver, no size) and
     `TransientNetworkError`.
@@ -157,7 +152,7 @@ def resolve_bucket(source: BucketSource) -> ResolvedUrl:
 def open_bucket_range(source: BucketSource, start: int, end: int | None) -> tuple[int, Iterator[bytes]]:
     """Return the size of the whole object and the bytes [start, end) of it, in order (None: up to its end).
 
-    The chunks come as they are asked for, each from a request of its own; what `resolve_source` raises, they raise too.
+    Each chunk is fetched on demand by a request of its own. The iterator raises the errors of `resolve_source`.
     """
     files = _file_system(source)
     size = _bucket_size(files, source)
@@ -167,7 +162,7 @@ def open_bucket_range(source: BucketSource, start: int, end: int | None) -> tupl
 def _bucket_slices(files: Any, source: BucketSource, start: int, end: int) -> Iterator[bytes]:
     for first in range(start, end, SLICE):
         last = min(first + SLICE, end)
-        # A request for just these bytes in every driver; a file object would read ahead, past the end that is wanted.
+        # A request for just these bytes in every driver; a file object would read ahead, past the wanted end.
         data: bytes = _asked_bucket(
             source, functools.partial(files.cat_file, _bucket_key(source), start=first, end=last)
         )
@@ -187,11 +182,11 @@ def _bucket_size(files: Any, source: BucketSource) -> int:
 
 
 def _file_system(source: BucketSource) -> Any:
-    bucket_source(str(source))  # again: a journal or a program need not have asked `parse_source`
+    bucket_source(str(source))  # again: a journal or a caller may not have used `parse_source`
     try:
         import fsspec
 
-        # By its scheme, never by an address: fsspec would look into one for settings, keys and further addresses.
+        # By its scheme, never by an address: fsspec would take settings, keys and further addresses from it.
         return fsspec.filesystem(source.scheme)
     except ImportError:
         raise NetworkError(
@@ -202,7 +197,7 @@ def _file_system(source: BucketSource) -> Any:
                 package=DRIVERS[source.scheme] or "fsspec",
             )
         ) from None
-    except Exception as error:  # noqa: BLE001 - a driver that signs in right away fails in its own way
+    except Exception as error:  # noqa: BLE001 - a driver that signs in at once raises its own errors
         raise _bucket_error(error, source) from None
 
 
@@ -214,7 +209,10 @@ def _asked_bucket(source: BucketSource, ask: Callable[[], T]) -> T:
 
 
 def _bucket_error(error: Exception, source: BucketSource) -> VaeManagerError:
-    """Say what a failure was: fsspec's contract is the built-in errors; the rest is known by class or taken to pass."""
+    """Return the error for a failure.
+
+    fsspec's contract is the built-in errors. Others are identified by class, or count as transient.
+    """
     if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
         return _not_found(source)
     names = {kind.__name__ for kind in type(error).__mro__}
@@ -249,18 +247,18 @@ def _bucket_key(source: BucketSource) -> str:
 
 
 TOKEN_HOME = ("https", "huggingface.co", 443)
-"""Whom a saved token belongs to."""
+"""The origin that a saved token belongs to."""
 
 
 def hub_endpoint(chosen: str | None) -> str:
-    """Return the hub to ask: `chosen`, or huggingface_hub's own."""
+    """Return the hub's address: `chosen`, or huggingface_hub's own."""
     from huggingface_hub import constants
 
     return checked((chosen or constants.ENDPOINT).rstrip("/"))
 
 
 def is_hub_offline() -> bool:
-    """Tell whether the user has set HF_HUB_OFFLINE."""
+    """Return True if the user has set HF_HUB_OFFLINE."""
     from huggingface_hub import constants
 
     return bool(constants.HF_HUB_OFFLINE)
@@ -279,7 +277,7 @@ def hub_address(source: HubSource, hub: str) -> str:
 
 
 def hub_authorization(hub: str, *, chosen: bool) -> dict[str, str]:
-    """Return the header that signs in at `hub`: only if the token was saved for it, or the user has `chosen` so."""
+    """Return the Authorization header for `hub`: only if the token was saved for it, or the user has `chosen` so."""
     if origin(hub) != TOKEN_HOME and not chosen:
         return {}
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
@@ -297,7 +295,7 @@ MOST_JSON: Final = 20_000_000
 def resolve_civitai(source: CivitaiSource, wire: HttpClient) -> ResolvedUrl:
     """Find the signed address of the file that `source` means, and the SHA-256 that Civitai publishes for it.
 
-    Raises `NotFoundError`, `RefusedError` (a key is needed or wrong), `UsageError` (which of the files is not clear)
+    Raises `NotFoundError`, `RefusedError` (a key is needed or wrong), `UsageError` (the choice of file is ambiguous)
     and `NetworkError`.
     """
     file = _civitai_file(source, wire)
@@ -310,12 +308,12 @@ def resolve_civitai(source: CivitaiSource, wire: HttpClient) -> ResolvedUrl:
 
 
 def civitai_file_name(source: CivitaiSource, wire: HttpClient) -> str:
-    """Ask for the file's name. Raises as `resolve_source`, and RefusedError for a name that cannot be used."""
+    """Return the file's name from the site. Raises as `resolve_source`, and RefusedError for an unusable name."""
     return safe_file_name(str(_civitai_file(source, wire).get("name", "")))
 
 
 def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str, Any]:
-    """Pick from the files of a version: the named one, else the only VAE, else the primary file."""
+    """Return one of the files of a version: the named one, else the only VAE, else the primary file."""
     if source.file is not None:
         named = [file for file in files if file.get("name") == source.file]
         if named:
@@ -374,7 +372,7 @@ def _civitai_file(source: CivitaiSource, wire: HttpClient) -> dict[str, Any]:
 
 
 def _civitai_storage(source: CivitaiSource, address: str, wire: HttpClient, sha256: str | None) -> ResolvedUrl:
-    """Follow the download's address as far as it stays on the site; what it leads to is good for a while only."""
+    """Follow the download's address while it stays on the site; the resulting address is valid for a limited time."""
     for _ in range(MOST_REDIRECTS):
         headers = _civitai_authorization(address, wire)
         response = wire.ask("GET", address, headers)
@@ -413,7 +411,7 @@ def _civitai_home(wire: HttpClient) -> str:
 
 
 def _civitai_authorization(address: str, wire: HttpClient) -> dict[str, str]:
-    """Return the header that signs in: at the site itself, and only with a key that was saved for this very host."""
+    """Return the Authorization header: at the site itself, and only with a key that was saved for this exact host."""
     key = wire.network.keys.get(host(address))
     return {"Authorization": f"Bearer {key}"} if key and origin(address) == origin(_civitai_home(wire)) else {}
 
@@ -444,7 +442,7 @@ def _no_sense(address: str) -> NetworkError:
 
 
 def _names(files: list[dict[str, Any]]) -> str:
-    """Some names, as one short printable line."""
+    """Return some names as one short printable line."""
     names = ", ".join(str(file.get("name", "?")) for file in files[:10])
     return "".join(character if character.isprintable() else "�" for character in names)[:500]
 
@@ -452,8 +450,8 @@ def _names(files: list[dict[str, Any]]) -> str:
 def proposed_name(source: Source, *, network: Network, stop: threading.Event) -> str:
     """Return the name under which `source` offers its file.
 
-    Asks the network only where the source does not say it. Raises `RefusedError` for a name that cannot be used, what
-    `resolve_source` raises, and `Cancelled` as soon as `stop` is set.
+    Sends a request only if the source does not contain the name. Raises `RefusedError` for an unusable name, the errors
+    of `resolve_source`, and `Cancelled` as soon as `stop` is set.
     """
     name = name_at(source)
     if name is None and isinstance(source, CivitaiSource):
@@ -470,14 +468,14 @@ def _asked(source: CivitaiSource, network: Network) -> str:
 
 
 MOVED = frozenset({301, 308})
-"""The whole hub is elsewhere (a mirror that leads back to the origin); the other redirects lead to the bytes."""
+"""Redirects of the whole hub (a mirror that redirects to the origin); the others lead to the bytes."""
 
 
 def resolve_source(source: Source, wire: HttpClient, *, hash_decides: bool) -> ResolvedUrl:
-    """Find the bytes of `source`.
+    """Return the resolved address of `source`.
 
-    With `hash_decides`, a pinned revision that has vanished falls back to the main branch: other bytes than the
-    wanted ones would be refused anyway.
+    With `hash_decides`, a pinned revision that has vanished falls back to the main branch: the hash would refuse other
+    bytes anyway.
     """
     if isinstance(source, LocalSource):
         return _local(source)
@@ -527,7 +525,8 @@ def _at_hub(source: HubSource, wire: HttpClient) -> ResolvedUrl:
         response.close()
         target = response.headers.get("Location")
         if response.status_code == 401 and headers and not response.headers.get("X-Error-Code"):
-            headers = {}  # the saved token is no longer valid; most repositories need none
+            # the saved token is no longer valid, and most repositories are public
+            headers = {}
             continue
         if response.status_code not in REDIRECTS or not target:
             if response.status_code != 200:
@@ -546,7 +545,7 @@ def _at_hub(source: HubSource, wire: HttpClient) -> ResolvedUrl:
 
 
 def _published(response: Response) -> tuple[int | None, str | None]:
-    """Return size and SHA-256 as the hub gives them; an ETag is no hash."""
+    """Return size and SHA-256 from the hub's headers; an ETag is no hash."""
     size = response.headers.get("X-Linked-Size", "").strip()
     digest = response.headers.get("X-Linked-Etag", "").strip().strip('"').lower()
     return (int(size) if size.isdecimal() else None), (digest if SHA256.fullmatch(digest) else None)

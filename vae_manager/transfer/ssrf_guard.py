@@ -1,15 +1,15 @@
-"""Only public addresses: for what people type into a page that others can open too.
+"""Guard against requests to private addresses, for URLs typed into a page that others can open too.
 
-Whoever may type an address must not reach through this computer what only it can reach: itself, the machines of its
-network, the metadata service of its cloud. Two looks, since a name can lead to another address from one moment to the
-next (DNS rebinding):
+A person who types an address must not reach through this computer the hosts that only it can reach: itself, the
+machines of its network, the metadata service of its cloud. There are two checks, since a name can resolve to another
+address from one moment to the next (DNS rebinding):
 
-1. Before anything is sent, whatever the host's name leads to now must be public. So a private host is not even knocked
-   at. Behind a proxy this is all that can be looked at: the peer is then the proxy, which the owner of this computer
-   has chosen, so that one may be private.
+1. Before a request is sent, all addresses of the host's name must be public. So no packet reaches a private host.
+   Behind a proxy this is the only possible check: the peer is then the proxy, which the owner of this computer has
+   chosen, so it may be private.
 2. Without a proxy, the peer of the connected socket must be public, before TLS begins and before any request is sent.
 
-Each redirect is a request of its own, and so is looked at too. This module imports `requests`, so it is imported at the
+Each redirect is a request of its own, and so is checked too. This module imports `requests`, so it is imported at the
 first use.
 """
 
@@ -33,20 +33,20 @@ from .http_client import origin
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
     for network in (
-        "192.0.0.0/24",  # IETF protocol assignments; Python 3.10 knows a part of it
+        "192.0.0.0/24",  # IETF protocol assignments; Python 3.10 has only a part of it
         "192.88.99.0/24",  # 6to4 relays (RFC 7526)
-        "64:ff9b:1::/48",  # NAT64 of one's own network (RFC 8215)
+        "64:ff9b:1::/48",  # NAT64 of a local network (RFC 8215)
         "3fff::/20",  # documentation (RFC 9637)
         "5f00::/16",  # segment routing (RFC 9602)
     )
 )
-"""What the registries of IANA call not globally reachable and some Python version does not know."""
+"""Networks that IANA's registries list as not globally reachable and some Python version lacks."""
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""How a network with IPv6 alone reaches an IPv4 address: its last 32 bits (RFC 6052)."""
+"""The prefix by which an IPv6-only network reaches an IPv4 address: its last 32 bits (RFC 6052)."""
 
 
 def is_public(address: str) -> bool:
-    """Tell whether `address`, a numerical one, is reached over the public internet.
+    """Return True if `address`, a numerical one, is reached over the public internet.
 
     >>> [is_public(one) for one in ("1.1.1.1", "10.0.0.1", "100.64.0.1", "::ffff:127.0.0.1", "fe80::1%eth0")]
     [True, False, False, False, False]
@@ -69,7 +69,7 @@ def is_public(address: str) -> bool:
 
 
 class PublicAdapter(HTTPAdapter):
-    """Carries requests to public addresses alone. Raises `RefusedError` for any other, and sends nothing."""
+    """An HTTP adapter for public addresses alone. Raises `RefusedError` for any other, and sends no request."""
 
     def __init__(self, allowed: Callable[[str], bool] = is_public, **more: Any) -> None:
         self._allowed = allowed
@@ -94,7 +94,7 @@ class PublicAdapter(HTTPAdapter):
         return super().send(request, stream, timeout, verify, cert, proxies)
 
     def _look_up(self, address: str, *, by_proxy: bool) -> None:
-        """Refuse unless all that the name leads to now is allowed. Numbers in odd notations are resolved like names."""
+        """Refuse unless all addresses of the name are allowed. Numbers in odd notations are resolved like names."""
         _, name, port = origin(address)
         try:
             found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
@@ -125,19 +125,19 @@ def _not_public(name: str) -> RefusedError:
 
 
 def _pool_classes(allowed: Callable[[str], bool]) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools (1.26 and 2.x) with connections that look at their peer."""
-    # A mixin's `super()` needs a base to type it by; which one it is at run time is decided below.
+    """Return urllib3's pools (1.26 and 2.x) with connections that check their peer."""
+    # A mixin's `super()` needs a base to type it by; the actual base is chosen below.
     base: Any = HTTPConnection if TYPE_CHECKING else object
 
     class Looking(base):  # type: ignore[misc]
         def _new_conn(self) -> socket.socket:
-            """Look before TLS begins."""
+            """Check the peer before TLS begins."""
             connected: socket.socket = super()._new_conn()
             self._look_at(connected)
             return connected
 
         def connect(self) -> None:
-            """Look again: this is what both versions promise to call, `_new_conn` is a name of their own."""
+            """Check the peer again: both versions promise to call this method, `_new_conn` is a private name."""
             super().connect()
             self._look_at(self.sock)
 

@@ -1,1 +1,1 @@
-"""The part that knows gradio and the hosts."""
+"""The integration with gradio and the WebUIs."""

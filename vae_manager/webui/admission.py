@@ -1,14 +1,13 @@
-"""Admission: which visitor may do what, for events of the page and for routes.
+"""Admission of requests: the permissions of each visitor for the page's events and for the routes.
 
-Admission of requests: the extension answers its own page and programs, and no other web page.
-
-One decision for each route and each event of gradio. It works from a request's headers, the address of the client, the
-interface that the server listens on, and the names that the owner has added.
+The extension answers its own page and programs, and no other web page. One function decides for each route and each
+event of gradio. It uses a request's headers, the address of the client, the interface that the server listens on, and
+the names that the owner has added.
 
 - A browser sends `Origin` with each POST and `Sec-Fetch-Site` with each request to this machine, and a page cannot set
   them. A request without both comes from a program, or is a GET whose answer no other page can read.
-- A server that listens on loopback alone answers to loopback names alone: a foreign name that leads here (DNS
-  rebinding) would make a foreign page one of the same origin.
+- A server that listens on loopback alone answers to loopback names alone: a foreign name that resolves to this machine
+  (DNS rebinding) would make a foreign page one of the same origin.
 - Behind a reverse proxy the names of `Host`, `Origin` and `X-Forwarded-Host` can differ: the owner adds the proxy's.
 """
 
@@ -69,14 +68,14 @@ FORWARDED_NAMES: Final = ("x-forwarded-host", "x-original-host")
 FORWARDING: Final = frozenset(
     {*FORWARDED_NAMES, "forwarded", "via", "x-forwarded-for", "x-real-ip", "cf-connecting-ip"}
 )
-"""A proxy or a tunnel sends one of these: the client's address is then its own, not the person's."""
+"""Headers that a proxy or a tunnel sends: the client's address is then its own, not the person's."""
 
 FOREIGN_PAGE: Final = "foreign-page"
 UNKNOWN_NAME: Final = "unknown-name"
 NOT_DIRECT: Final = "not-direct"
 
 BELOW: Final = "*."
-"""Beginning of a name that stands for all names below it."""
+"""Prefix of a name that covers all names below it."""
 
 _NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
 """A DNS name or an IPv6 address, in lower case."""
@@ -89,8 +88,8 @@ class Listening:
     is_loopback: bool
     """Only this machine can connect."""
     allowed: frozenset[Name] = frozenset()
-    """Names that the owner has added. `*.tunnel.example` stands for the names below it: of the server alone, since
-    anybody may have a page under another one."""
+    """Names that the owner has added. `*.tunnel.example` covers the names below it, for the server alone: any person
+    may have a page under another one."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +97,13 @@ class Visitor:
     """The sender of an admitted request."""
 
     is_owner: bool
-    """True for the person at this machine; for everybody, if only this machine can connect."""
+    """True for the person at this machine; for every person if only this machine can connect."""
 
 
 def admit(headers: Iterable[tuple[str, str]], client: str | None, listening: Listening) -> Visitor:
-    """Decide on one request, by its headers (all of them, names in any case) and the client's address.
+    """Admit or refuse one request, by its headers (all of them, names in any case) and the client's address.
 
-    Raises NotAdmittedError; its sentence names the line that admits a proxy of the owner's.
+    Raises NotAdmittedError; its sentence names the line that admits the owner's proxy.
     """
     found: dict[str, list[str]] = {}
     for name, value in headers:
@@ -115,7 +114,7 @@ def admit(headers: Iterable[tuple[str, str]], client: str | None, listening: Lis
 
 
 def not_direct() -> NotAdmittedError:
-    """The refusal of an event whose sender gradio does not reveal."""
+    """Return the refusal of an event whose sender gradio does not reveal."""
     return NotAdmittedError(
         msg("VAE Manager takes clicks from its own page alone, and this came another way. Nothing was changed."),
         NOT_DIRECT,
@@ -123,7 +122,10 @@ def not_direct() -> NotAdmittedError:
 
 
 def is_loopback(name: str) -> bool:
-    """A name or an address of this machine that needs no network: 127.0.0.0/8, ::1, localhost and names below it."""
+    """Return True for a name or an address of this machine that needs no network.
+
+    These are 127.0.0.0/8, ::1, localhost and names below it.
+    """
     name = name.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -132,12 +134,12 @@ def is_loopback(name: str) -> bool:
 
 
 def names_in(text: str) -> frozenset[Name]:
-    """Return the names of a list with commas; a whole address (`https://sd.example/`) gives its name."""
+    """Return the names of a comma-separated list; a whole address (`https://sd.example/`) counts as its name."""
     return frozenset(name for word in _words(text) if (name := _typed(word)) is not None)
 
 
 def no_names_in(text: str) -> list[str]:
-    """The words of such a list that are no names."""
+    """Return the words of such a list that are no names."""
     return [word for word in _words(text) if _typed(word) is None]
 
 
@@ -146,7 +148,7 @@ def _words(text: str) -> list[str]:
 
 
 def _typed(word: str) -> Name | None:
-    """A name as a person types it: without brackets around an IPv6 address, or in the letters of any language."""
+    """Return a name as a person types it: IPv6 without brackets, or in the letters of any language."""
     host = (word.partition("://")[2] or word).partition("/")[0]
     if _address(host) is not None:
         return str(ipaddress.ip_address(host)), None
@@ -198,7 +200,7 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _name(host: str) -> Name | None:
-    """Name and port of a `Host` header; None for an invalid one."""
+    """Return name and port of a `Host` header; None for an invalid one."""
     try:
         parts = urlsplit(f"//{host}")
         name, port = (parts.hostname or "").rstrip("."), parts.port
@@ -261,15 +263,18 @@ def _foreign_page(name: Name | None) -> NotAdmittedError:
 
 # -- the owner -----------------------------------------------------------------------------------------------------
 def _is_at_this_machine(found: dict[str, list[str]], client: str | None) -> bool:
-    """Return True for a direct connection. Tunnels (--share, --ngrok) connect from this machine too, but their requests
-    bear another name or a forwarding header."""
+    """Return True for a direct connection.
+
+    Tunnels (--share, --ngrok) connect from this machine too, but their requests have another name or a forwarding
+    header.
+    """
     name = _name(found["host"][0])
     direct = not FORWARDING & found.keys()
     return direct and name is not None and _is_here(name[0]) and client is not None and is_loopback(client)
 
 
 class _Visited:
-    """Everything is the host's own, apart from what depends on the visitor."""
+    """A view of the host, which replaces the members that depend on the visitor."""
 
     def __init__(self, host: Host, *, is_owner: bool) -> None:
         self._host = host
@@ -287,12 +292,12 @@ class _Visited:
 
 
 def seen_from_here(host: Host) -> Host:
-    """The host as its owner uses it, at this machine."""
+    """Return the view of the host for its owner, at this machine."""
     return cast("Host", _Visited(host, is_owner=True))
 
 
 def seen_from_elsewhere(host: Host) -> Host:
-    """The host as anybody else uses it."""
+    """Return the view of the host for all others."""
     return cast("Host", _Visited(host, is_owner=False))
 
 
@@ -302,17 +307,17 @@ another page from showing a picture of the extension, and from measuring it."""
 
 
 def visitor_of(host: Host, request: Request) -> Visitor:
-    """The sender of the request. Raises NotAdmittedError."""
+    """Return the sender of the request. Raises NotAdmittedError."""
     return admit(request.headers.items(), request.client.host if request.client is not None else None, host.listening())
 
 
 def host_for(host: Host, request: Request) -> Host:
-    """The host as the sender of the request may use it. Raises NotAdmittedError."""
+    """Return the host with the permissions of the request's sender. Raises NotAdmittedError."""
     return seen_from_here(host) if visitor_of(host, request).is_owner else seen_from_elsewhere(host)
 
 
 def not_admitted(error: NotAdmittedError, translate: Translator) -> JSONResponse:
-    """The page shows the sentence; programs go by the code."""
+    """Return the refusal as JSON: the page shows the sentence; programs use the code."""
     content = {"code": error.code, "error": translate(error.message)}
     return JSONResponse(content, status_code=403, headers={"Cache-Control": "no-store", **OURS_ALONE})
 
@@ -326,7 +331,7 @@ def close_folder(app: FastAPI, folder: Path) -> None:
 
 
 class _Closed(Route):
-    """Route that matches just the requests for files of the folder."""
+    """A route that matches just the requests for files of the folder."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__("/file={path:path}", _refuse, include_in_schema=False)
@@ -339,7 +344,7 @@ class _Closed(Route):
 
     def _leads_here(self, path: str) -> bool:
         for prefix in PREFIXES:
-            _, found, file = path.partition(prefix)  # a proxy may pass on what stands before it
+            _, found, file = path.partition(prefix)  # a proxy may pass on the path prefix before it
             if found and _is_inside(file, self._folder):
                 return True
         return False
@@ -350,12 +355,12 @@ def _refuse(request: Request) -> Response:
 
 
 def _is_inside(file: str, folder: Path) -> bool:
-    """True if the file is in the folder, under any name, or does not exist by its name."""
+    """Return True if the file is in the folder, under any name, or does not exist by its name."""
     try:
         status = folder.stat()
         places = {Path(os.path.abspath(file)), Path(os.path.realpath(file))}  # noqa: PTH100 - gradio's own way
     except (OSError, ValueError):
-        return False  # there is no folder yet, or no such path
+        return False  # the folder does not exist yet, or the path is invalid
     return any(_is_same_file(one, status) for place in places for one in (place, *place.parents))
 
 

@@ -1,28 +1,30 @@
 """Routes of the API, and those that serve the page's pictures.
 
-Previews of the library's files.
+Previews of the library's files:
 
     GET /vae-manager/preview/KEY      the picture beside the file of that key
 
-They are admitted as the state is. A key names a file of the library, so no path comes from outside.
+They have the same admission as the state. A key names a file of the library, so no path comes from outside.
 
-The pictures of a comparison, to the pixel, and where two of them differ. Nothing is changed here.
+Pictures of a comparison, pixel by pixel, and their differences. These routes change no state:
 
-    GET /vae-manager/comparison/ID/NUMBER.png              what the VAE of that place made; `original`
+    GET /vae-manager/comparison/ID/NUMBER.png              the picture of the VAE at that index; `original`
     GET /vae-manager/comparison/ID/difference/A/B.png      grey: the larger the difference the brighter
-    GET /vae-manager/comparison/ID/differences/A/B         where they differ most, and what white stands for
+    GET /vae-manager/comparison/ID/differences/A/B         the parts with the largest difference, and the level of white
     GET /vae-manager/comparison/ID/sheet.png               the sheet, once it is saved
 
-They belong to whoever may see the page: the same sign-in is asked for, and no page elsewhere gets one. Numbers begin
-anew with each process, so the page adds `?` and a word of this one, and the browser may keep what it has.
+They are visible to the visitors of the page: they require the same sign-in, and refuse other pages. Numbers restart
+with each process, so the page adds `?` and a token of this process, and the browser may cache the pictures.
 
-POST /vae-manager/api/compare: a comparison for programs, where the WebUI was started with --api.
+A comparison for programs, if the WebUI was started with --api:
 
+    POST /vae-manager/api/compare
     {"infotext": TEXT | null, "picture": BASE64 | null, "encode": "current" | "each", "vaes": [NAME, …]}
 
 Without a picture to be encoded, one of the last generated ones is compared: that of this infotext, else the newest.
-"None" is the checkpoint's own VAE, as everywhere in the WebUI's API. The same sign-in as /sdapi is asked for, JSON
-alone is taken, and no page elsewhere can ask. The answer comes when all is done; an error is a sentence.
+"None" is the checkpoint's own VAE, as everywhere in the WebUI's API. The route requires the same sign-in as /sdapi,
+accepts only JSON, and refuses requests of other pages. The answer comes after the whole comparison; an error is a
+sentence.
 """
 
 from __future__ import annotations
@@ -69,7 +71,7 @@ HEADERS = {"Cache-Control": "private, no-cache", **OURS_ALONE}
 
 
 def register_previews(app: FastAPI, page: Callable[[], Page]) -> None:
-    """Add the route to a WebUI's app."""
+    """Add the route of previews to a WebUI's app."""
 
     def preview(request: Request, key: str) -> Response:
         try:
@@ -87,7 +89,7 @@ def _preview(page: Page, key: str, had: str | None) -> Response:
     try:
         path = page.preview_of(key)
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for a writer
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for a writer
             return _refuse_preview(404)
         tag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
         if had == tag:
@@ -109,11 +111,11 @@ def _refuse_preview(status: int) -> JSONResponse:
 KEPT = {"Cache-Control": "private, max-age=86400", **OURS_ALONE}
 NOT_KEPT = {"Cache-Control": "no-store", **OURS_ALONE}
 PLACES = 8
-"""Where two pictures differ most, of which a person is led from one to the next."""
+"""The number of parts with the largest difference that the page steps through."""
 
 
 def register_pictures(app: FastAPI, page: Callable[[], Page]) -> None:
-    """Add the routes to a WebUI's app."""
+    """Add the routes of a comparison's pictures to a WebUI's app."""
 
     def guarded(request: Request, id: str, answer: Callable[[Comparison], Response]) -> Response:
         try:
@@ -168,7 +170,7 @@ def _differences(page: Page, comparison: Comparison, first: str, second: str) ->
 
 
 def _sheet(saved: Sequence[Path]) -> Response:
-    """The file that was saved, which may be gone by now."""
+    """Answer with the saved file, which may be deleted by now."""
     try:
         return _png(saved[-1].read_bytes(), NOT_KEPT)
     except (IndexError, OSError):
@@ -183,7 +185,7 @@ def _two(comparison: Comparison, first: str, second: str) -> tuple[Pixels, Pixel
 
 
 def pixels_of(comparison: Comparison, which: str) -> Pixels:
-    """The original, or what the VAE of that number has made. Raises NotFoundError."""
+    """Return the original, or the picture by the VAE of that number. Raises NotFoundError."""
     pixels = comparison.original if which == ORIGINAL else None
     if which.isascii() and which.isdecimal() and len(which) < 5 and int(which) < len(comparison.vaes):
         result = comparison.of(comparison.vaes[int(which)])
@@ -204,11 +206,11 @@ def _refuse_picture(status: int, reason: str) -> JSONResponse:
 COMPARE_PATH: Final = "/vae-manager/api/compare"
 FIELDS: Final = ("infotext", "picture", "encode", "vaes")
 MAX_BODY_BYTES: Final = 96 * 2**20
-"""More than a PNG of the most pixels takes in base64."""
+"""More than the base64 text of a PNG with the most pixels."""
 
 
 def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], users: Mapping[str, str]) -> None:
-    """Add the route. `users` are those of `--api-auth` with their passwords; none: nobody is asked to sign in."""
+    """Add the route. `users` are those of `--api-auth` with their passwords; if empty, no sign-in is required."""
 
     async def compare(request: Request) -> Response:
         try:
@@ -241,14 +243,14 @@ async def _body(request: Request) -> bytes | None:
 
 
 def _signed_in(users: Mapping[str, str]) -> Callable[..., None]:
-    """As the WebUI's own routes have it (modules/api/api.py:279)."""
+    """Return a dependency that checks the sign-in as the WebUI's own routes do (modules/api/api.py:279)."""
 
     def signed_in(credentials: HTTPBasicCredentials = Depends(HTTPBasic())) -> None:  # noqa: B008
         expected = users.get(credentials.username)
         if expected is None or not compare_digest(credentials.password.encode(), expected.encode()):
             raise HTTPException(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
 
-    # The annotations are looked up by name otherwise, which this function's place hides.
+    # Otherwise the annotations are looked up by name, which fails for a nested function.
     signed_in.__annotations__ = {"credentials": HTTPBasicCredentials, "return": None}
     return signed_in
 
@@ -292,7 +294,7 @@ def _kept(host: Host, infotext: str | None) -> RecentPicture:
 
 
 def _pixels(text: str) -> Pixels:
-    """Of a picture in base64, with or without the beginning of a data address."""
+    """Return the pixels of a picture in base64, with or without the beginning of a data address."""
     from ..compare.pictures import read_picture
 
     try:
@@ -303,7 +305,7 @@ def _pixels(text: str) -> Pixels:
 
 
 def _done(host: Host, service: Service, wanted: ComparisonRequest) -> Comparison:
-    """Waits for it, in the same line as those of the page."""
+    """Queue the comparison with those of the page, and wait for its end."""
     done: list[Comparison] = []
     id = begin(host.comparing, service, wanted, msg("A comparison asked for by a program"), done.append)
     service.comparing.wait(id)
@@ -341,7 +343,7 @@ def _result(result: Result, host: Host) -> dict[str, Any]:
 
 
 def _text(message: Message, host: Host) -> str:
-    """In English, for programs."""
+    """Return the message in English, for programs."""
     return str(message if host.shows_paths else without_paths(message))
 
 
@@ -350,7 +352,7 @@ def _refuse_comparison(status: int, reason: str) -> Response:
 
 
 def _as_ascii(content: Mapping[str, Any], status: int = 200) -> Response:
-    """A name, of a file or in a question, can hold halves of characters, which no UTF-8 has."""
+    """Answer in ASCII: the name of a file or in a request can hold lone surrogates, which UTF-8 cannot encode."""
     return Response(json.dumps(content), status, OURS_ALONE, "application/json")
 
 
@@ -358,7 +360,10 @@ STATE_PATH = "/vae-manager/state"
 
 
 def register(app: FastAPI, page: Callable[[], Page]) -> None:
-    """Add the route to a WebUI's app. `--gradio-auth` guards gradio's own routes only, so it is asked here too."""
+    """Add the route of the state to a WebUI's app.
+
+    `--gradio-auth` guards gradio's own routes only, so this route checks it too.
+    """
 
     def state(request: Request) -> Response:
         try:
@@ -379,7 +384,7 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
 
 
 def _answer(content: Mapping[str, Any]) -> Response:
-    """A name on the disk can hold what no UTF-8 has; it is shown with a question mark, and breaks nothing."""
+    """Answer in UTF-8; characters of file names that UTF-8 cannot encode are replaced by a question mark."""
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     headers = {"Cache-Control": "no-store", **OURS_ALONE}
     return Response(body, media_type="application/json", headers=headers)

@@ -1,4 +1,4 @@
-"""A comparison as a job: one at a time, its pictures shown as they come, its figures worked out beside."""
+"""A comparison as a job: one at a time, with pictures shown in turn and metrics computed in a second thread."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ PHASE = "comparing"
 def begin(
     comparing: Comparing, service: Service, wanted: ComparisonRequest, title: str | Message, then: Then | None = None
 ) -> str:
-    """Let a comparison wait for its turn; gives its id. Raises RefusedError where the picture cannot be compared.
+    """Queue a comparison; return its id. Raises RefusedError if the picture cannot be compared.
 
-    Its pictures are in `service.comparisons`, and `service.comparing.stop(id)` cancels it. `then` gets it once it has
-    ended.
+    Its pictures are in `service.comparisons`, and `service.comparing.stop(id)` cancels it. `then` receives it after its
+    end.
     """
     job = _Job(comparing, service, wanted, title, then)
     service.comparing.start(job.id, str(title), job.work, job.ended)
@@ -40,7 +40,7 @@ def begin(
 
 
 class _Job:
-    """One comparison, from its asking to its end. The lane remembers it for longer: then it holds no picture."""
+    """One comparison, from its request to its end. The queue keeps the job for longer, so it then holds no picture."""
 
     def __init__(
         self,
@@ -68,9 +68,9 @@ class _Job:
         return self._now.id
 
     def work(self, handle: JobContext) -> None:
-        """The job. Figures are worked out on a thread of their own, while the next VAE decodes."""
+        """Run the job. Metrics are computed on a thread of their own, while the next VAE decodes."""
         wanted = self._wanted
-        assert wanted is not None  # it is worked at once
+        assert wanted is not None  # the request is removed only after the work
         self._change(waits_for=self._comparing.waits_for())
         with ThreadPoolExecutor(1, "vae-manager figures") as figures:
             if self._now.original is not None:
@@ -116,14 +116,14 @@ class _Job:
             return None
         return self._comparing.infotext(self._now.infotext, decoded.vae)
 
-    # -- beside it ---------------------------------------------------------------------------------------------------
+    # -- metrics -------------------------------------------------------------------------------------------------------
     def _look(self, pixels: Any) -> None:
         from ..compare.metrics import look
 
         self._reference = look(pixels)
 
     def _measure(self, decoded: Decoded) -> None:
-        """Against the original, else against the one in use; not at all where that gave no picture."""
+        """Measure against the original, else against the one in use; not at all if that gave no picture."""
         from ..compare.metrics import compare, in_words, look
 
         if decoded.pixels is None:
@@ -141,7 +141,10 @@ class _Job:
         self._say_which_is_wrong()
 
     def _say_which_is_wrong(self) -> None:
-        """Two pictures that are not the same one do not tell whose VAE does not fit; the checkpoint's own fits."""
+        """Set the finding for the VAE that does not fit.
+
+        Two different pictures do not show which of their VAEs that is. The checkpoint's own one fits.
+        """
         from ..compare.metrics import Wrong, in_words, is_other, of_reference
 
         now = self._now
@@ -156,7 +159,7 @@ class _Job:
             self._show(replace(reference, findings=of_reference(Wrong.REFERENCE if fits is False else Wrong.UNKNOWN)))
 
     def _wrong(self, result: Result) -> Wrong:
-        """Of a result whose picture is not that of the reference."""
+        """Return the VAE that does not fit, for a result whose picture differs from that of the reference."""
         from ..compare.metrics import Wrong
 
         fits = self._fits(result)
@@ -165,7 +168,7 @@ class _Job:
         return Wrong.REFERENCE if fits else Wrong.OTHER
 
     def _fits(self, result: Result) -> bool | None:
-        """Its picture is that of the checkpoint's own VAE; None where there is none to hold it against."""
+        """Return True if its picture is that of the checkpoint's own VAE; None if that has no picture."""
         from ..compare.metrics import OTHER, psnr
 
         own = self._now.of(BUILTIN.word)

@@ -1,7 +1,7 @@
 """The composition root: joins a host and the page, and registers both with the WebUI.
 
-It registers the callbacks, the always-on script, the settings section and the routes. Hosts know nothing of the page,
-and the page knows hosts by their protocol alone.
+It registers the callbacks, the always-on script, the settings section and the routes. Hosts do not depend on the page,
+and the page depends on hosts by their protocol alone.
 """
 
 from __future__ import annotations
@@ -39,18 +39,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 UNLISTED = "vae_manager_unlisted"
-"""On a generation: the name of the VAE that it asks for and that no folder has."""
+"""Attribute of a generation: the name of the VAE that it asks for and that no folder has."""
 SYNC_BUTTON = f"vae_manager_{TABS[0]}_sync"
 
 
 class Extension:
-    """One for the process. The WebUI clears its callbacks and has them registered again at each *Reload UI*."""
+    """The extension, one object for the process.
+
+    The WebUI clears its callbacks and has them registered again at each *Reload UI*.
+    """
 
     def __init__(self, host: FamilyWebUI) -> None:
         self.host = host
         host.follow = self._follow
         self._page: Page | None = None
-        """Of the present build of the UI."""
+        """The page of the present build of the UI."""
         self._sync_button: Any = None
         self._kept_in_step: set[str] = set()
 
@@ -59,24 +62,24 @@ class Extension:
         return the_service(self.host.data_folder)
 
     def _judge(self, record: FileRecord) -> Verdict:
-        from ..records.verdict import verdict  # reading files waits for the first file
+        from ..records.verdict import verdict  # imported here, since reading files waits for the first file
 
-        host = with_fallbacks(self.host)  # a download has arrived, whatever this WebUI lacks
+        host = with_fallbacks(self.host)  # a download has arrived, independent of the WebUI's abilities
         return verdict(record, host.capability, host.signature())
 
     def page(self) -> Page:
-        """Made before the WebUI builds its UI; with --nowebui that comes later than the first who asks for it."""
+        """Return the page, made on the first call: before the WebUI builds its UI, or later with --nowebui."""
         if self._page is None:
             self._page = Page(with_fallbacks(self.host), self.service)
         return self._page
 
     def register(self) -> type[VaeScript]:
-        """Register everything; returns the class of which the WebUI makes the script."""
+        """Register all parts; return the class of which the WebUI makes the script."""
         with FAULTS.caught(msg("Preparing the WebUI's settings")):
             self.host.prepare()
         self.service.judge = self._judge
         with FAULTS.caught(msg("Reading the settings")):
-            self.host.listening()  # the names are read before anybody can ask
+            self.host.listening()  # the names are read before the first request
         self._guard()
         register("before_ui", self._new_page, msg("Beginning a new page"))
         register("ui_tabs", self._tabs, msg("The tab “VAE”"), list)
@@ -93,18 +96,18 @@ class Extension:
                 self.host.guard()
 
     def _new_page(self) -> None:
-        self._guard()  # once more: a Reload UI may make the WebUI's page modules anew
+        self._guard()  # again: a Reload UI may make the WebUI's page modules anew
         self._page = self._sync_button = None
         self._kept_in_step.clear()
         self.host.vae_in_quick_settings = None
         self.page()
 
     def _tabs(self) -> list[tuple[Any, str, str]]:
-        """The tab "VAE". No file is looked at before somebody opens it."""
+        """Return the tab "VAE". No file is read before it is opened."""
         return [(blocks.build_tab(self.page()), "VAE", blocks.NAME)]
 
     def _register_settings(self) -> None:
-        from . import settings_section  # needs more of the WebUI than all else: without it the defaults count
+        from . import settings_section  # needs more of the WebUI than the rest: without it the defaults apply
 
         settings_section.register(self.host, self.page().translate, blocks.settings_region(), self._follow)
 
@@ -112,7 +115,7 @@ class Extension:
         follow(with_fallbacks(self.host), self.service)
 
     def _keep_in_step(self, component: Any, **kwargs: Any) -> None:
-        """Let the WebUI's own components for what the page changes follow it: else *Apply settings* would undo it."""
+        """Let the WebUI's own components follow the page's changes: otherwise *Apply settings* would undo them."""
         elem_id = str(kwargs.get("elem_id"))
         if not is_in_page(component):
             return
@@ -137,7 +140,7 @@ class Extension:
             on_sync(self._sync_button, listed, [], [component])
 
     def _shown(self, values: Callable[..., Any]) -> Work:
-        """Give a component of the WebUI's its values of now, in the extension's own page alone."""
+        """Update a component of the WebUI to its current values, in the extension's own page alone."""
         return Work(self.host, lambda visitor, *inputs: values(*inputs), lambda message: changed())
 
     def _picker(self) -> Any:
@@ -145,15 +148,17 @@ class Extension:
         return changed(**self.host.picker_values([option.word for option in facts.options], facts.choice))
 
     def _quick_settings(self, shown: Any) -> Any:
-        """The list that the Settings page shows, which *Apply settings* would write: with what our own switch has
-        changed, and as the person has left it in all else."""
+        """Return the quick settings that the Settings page shows, and that *Apply settings* would write.
+
+        The extension's own switch is applied to them; all other items stay as the person has left them.
+        """
         asked = self.host.vae_in_quick_settings
         if asked is None or not isinstance(shown, list):
             return changed()
         return changed(value=list(quick_settings_with_vae(shown, on=asked)))
 
     def _add_routes(self, demo: Any, app: Any) -> None:
-        if demo is not None:  # None with --nowebui: there is no page to show anything in
+        if demo is not None:  # None with --nowebui: there is no page to show it in
             from . import api
             from .admission import close_folder
 
@@ -174,9 +179,9 @@ class Extension:
         self.host.name_pasted(self.service, fields)
 
     def _follow_setting(self, model: Any) -> None:
-        """A choice made while the model was loading comes too late for it: apply it now, in the background.
+        """Apply a choice made while the model was loading, which did not get it, in the background.
 
-        The WebUI may hold its queue lock here, so nothing is done in this call itself. What was refused while the
+        The WebUI may hold its queue lock here, so this call itself does no work. A choice that was refused while the
         checkpoint was loaded would be refused again.
         """
         in_use = self.host.in_use()
@@ -192,7 +197,7 @@ def of(host: FamilyWebUI) -> Extension:
 
 
 def _api_users() -> dict[str, str]:
-    """Those of --api-auth (modules/api/api.py:201)."""
+    """Return the users of --api-auth (modules/api/api.py:201)."""
     return dict(pair.split(":", 1) for pair in (host_values.flag("api_auth") or "").split(",") if pair)
 
 
@@ -236,8 +241,10 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
                 p.comment(str(error.message))
 
     def postprocess_batch(self, p: Any, *_: Any, images: Any = (), **__: Any) -> None:
-        """Let infotext name the VAE that has decoded: the WebUI notes the one before a refiner or a hires checkpoint
-        brings another (processing.py:892)."""
+        """Let infotext name the VAE that has decoded.
+
+        The WebUI records the one before a refiner or a hires checkpoint loads another (processing.py:892).
+        """
         with FAULTS.caught(msg("Finding the VAE that a picture asks for")):
             self._tell_of_unlisted(p)
         if not options.guarded():
@@ -251,7 +258,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         self.extension.host.latents.finish(p, processed, TABS[1] if self.is_img2img else TABS[0])
 
     def _tell_of_unlisted(self, p: Any) -> None:
-        """The WebUI takes another VAE for a name that it does not know, and is silent about it."""
+        """Report a name that the WebUI does not list: it silently takes another VAE."""
         file, model = getattr(p, UNLISTED, None), self.extension.host.model()
         if file is None or model is None:
             return
@@ -264,11 +271,14 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
             else msg("{reason} {used} was used.", reason=reason, used=used)
         )
         if str(told) not in p.comments:
-            logger.warning("%s", told)  # the API gives no comments
+            logger.warning("%s", told)  # the API returns no comments
         p.comment(str(told))
 
     def _override(self, p: Any, word: str) -> None:
-        """The WebUI loads an override unchecked, and a file that does not fit would break the model for everybody."""
+        """Set the override if the file fits.
+
+        The WebUI loads it unchecked, and a misfit would break the model for all users.
+        """
         host = self.extension.host
         if host.refusal(Permission.CHOOSE_FOR_TAB) is not None:
             return
@@ -296,17 +306,17 @@ for _name, (_function, _otherwise) in HOOKS.items():
 
 
 SCRIPT = str(Path(__file__).parents[2] / "scripts" / "vae_manager_webui.py")
-"""The file that the WebUI's lists of callbacks name."""
+"""The file name that the WebUI's lists of callbacks show."""
 
 
 def register(
     category: str, callback: Callable[..., Any], function: Message, otherwise: Callable[[], Any] = lambda: None
 ) -> None:
-    """Register by `script_callbacks.on_CATEGORY(callback)`, with the name of the file. An error of the callback is a
-    fault of `function`, and the WebUI gets `otherwise()`; a WebUI without such a callback is a fault too.
+    """Register `callback` by `script_callbacks.on_CATEGORY`, with the name of the file.
 
-    Left alone, the WebUI looks for it on the stack, with all source lines (script_callbacks.py:128): some 50 ms a
-    callback, measured. WebUIs before 1.9 do not take the name.
+    An error of the callback is a fault of `function`, and the WebUI gets `otherwise()`; a WebUI without such a callback
+    is a fault too. Without a name, the WebUI looks for it on the stack, with all source lines
+    (script_callbacks.py:128): some 50 ms a callback, measured. WebUIs before 1.9 do not accept the name.
     """
     with FAULTS.caught(function):
         _add(category, FAULTS.edge(callback, function, otherwise))

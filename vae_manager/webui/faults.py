@@ -25,11 +25,11 @@ logger = logging.getLogger(__name__)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 MAX_FAULTS: Final = 50
-"""Distinct ones that are remembered. Each further one is a line in the console, without a traceback."""
+"""Distinct faults that are kept. Each further one is a line in the console, without a traceback."""
 MAX_REASON: Final = 200
-"""Characters of an error's own text that a person reads."""
+"""Characters of an error's own text that the page shows."""
 EDGE: Final = "__vae_manager_edge__"
-"""An attribute of each function that ends in this module."""
+"""An attribute of each function that catches its own errors."""
 PACKAGE: Final = Path(__file__).resolve().parents[1]
 
 
@@ -57,7 +57,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._faults: dict[tuple[str, str, str], Fault] = {}
-        """By function, kind of error and place in our code."""
+        """By function, kind of error and line of the extension."""
 
     def note(self, function: Message, error: BaseException) -> Fault:
         """Record an unexpected error of `function`. The console gets its traceback the first time."""
@@ -75,23 +75,23 @@ class Faults:
         return fault
 
     def all(self) -> Sequence[Fault]:
-        """One for each function and reason, in the order in which they came."""
+        """Return one fault for each function and reason, in the order of their first occurrence."""
         with self._lock:
             found = {(str(fault.function), fault.reason): fault for fault in self._faults.values()}
         return list(found.values())
 
     @contextmanager
     def caught(self, function: Message) -> Iterator[None]:
-        """Inside it an error is recorded and goes no further."""
+        """Record an error of the body of the `with` statement, and suppress it."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - the WebUI goes on, and the fault is recorded
+        except Exception as error:  # noqa: BLE001 - the WebUI continues, and the fault is recorded
             self.note(function, error)
 
     def edge(
         self, work: Callable[..., Any], function: Message, otherwise: Callable[[], Any] = lambda: None
     ) -> Callable[..., Any]:
-        """`work`, which gives `otherwise()` if it raises."""
+        """Wrap `work`; the wrapper returns `otherwise()` if it raises."""
 
         @functools.wraps(work)
         def edged(*args: Any, **kwargs: Any) -> Any:
@@ -118,7 +118,7 @@ def is_edge(function: Any) -> bool:
 
 
 def unavailable(function: Message) -> RefusedError:
-    """The refusal of an action that has failed at the edge."""
+    """Return the refusal of an action that has failed at the edge."""
     return RefusedError(
         msg(
             "{function} does not work on this WebUI. Nothing was changed. The console names the cause.",

@@ -1,4 +1,4 @@
-"""A pasted picture: what a generation takes for the VAE that it names, and what the page says of it afterwards."""
+"""A pasted picture: the VAE that a generation uses for its infotext, and the notice that the page then shows."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pasted:
-    """The last pasted picture, and what is known of its VAE by now."""
+    """The last pasted picture, and the present match of its VAE."""
 
     picture: Picture
     match: Match
 
     @property
     def choosable(self) -> str | None:
-        """The file to choose, where the pasting has set none: what it has set goes before any choice."""
+        """The file that the page proposes, if the pasting has set none: an override precedes any choice."""
         return self.match.use if self.picture.taken is None and self.match.finding is not Finding.UNTOLD else None
 
     @property
     def settled(self) -> bool:
-        """There is nothing to say: what the picture names was here, and was taken."""
+        """True if no notice is needed: the VAE of the picture is there, and was used."""
         return self.match.finding is Finding.AS_NAMED and self.picture.taken is not None
 
 
 def paste(host: Host, service: Service, named: Named) -> str | None:
-    """The WebUI's word for what a generation is to take; None where it is to take nothing but the present choice.
+    """Return the WebUI's word for the VAE of the next generation; None to keep the present choice.
 
-    Quick: hashes that are not known are asked for, and never waited for.
+    The function is quick: unknown hashes are requested in the background, never waited for.
     """
     service.picture = None
     if host.refusal(Permission.CHOOSE_FOR_TAB) is not None:
-        return named.name  # whatever is taken changes nothing
+        return named.name  # the returned word has no effect
     path = host.files().get(named.name)
     if path is None or not Path(path).is_file():
         host.refresh()
@@ -50,7 +50,7 @@ def paste(host: Host, service: Service, named: Named) -> str | None:
 
 
 def read_pasted(host: Host, service: Service) -> Pasted | None:
-    """What there is to say of the last pasted picture now; it is forgotten once there is nothing."""
+    """Return the present notice for the last pasted picture; the picture is dropped once no notice is needed."""
     picture = service.picture
     if picture is None:
         return None
@@ -62,13 +62,13 @@ def read_pasted(host: Host, service: Service) -> Pasted | None:
 
 
 def dismiss(service: Service, picture: Picture) -> None:
-    """Say nothing more of `picture`; another one may have been pasted meanwhile."""
+    """Drop the notice for `picture`; another picture may have been pasted meanwhile."""
     if service.picture is picture:
         service.picture = None
 
 
 def chosen_for_tab(host: Host, service: Service, word: str) -> None:
-    """A tab has chosen `word` for itself: that may be what the page had proposed."""
+    """Drop the notice if the tab has chosen `word`, the file that the page proposed."""
     pasted = read_pasted(host, service)
     if pasted is not None and pasted.choosable == word:
         dismiss(service, pasted.picture)

@@ -19,14 +19,17 @@ from .hosts.host_values import Permission
 from .translation import Translator
 
 CATEGORY = "sd"
-"""Where the section stands among the settings; WebUI 1.6 knows no categories and ignore it."""
+"""Position of the section among the settings; WebUI 1.6 has no categories and ignores it."""
 
 
 def register(host: FamilyWebUI, translate: Translator, region: str, follow: Callable[[], None]) -> None:
     """Add the section's options; the WebUI builds its components from them.
 
-    `region` is the HTML that the page fills. `follow` is called when a default has changed, so that it goes into the
-    loaded model.
+    Args:
+        host: The WebUI.
+        translate: Translates the labels.
+        region: The HTML that the page fills.
+        follow: Called when a default has changed, to apply it to the loaded model.
     """
     defaults = {
         option: _family_default(host, translate, family, option, follow)
@@ -55,7 +58,7 @@ def register(host: FamilyWebUI, translate: Translator, region: str, follow: Call
 
 
 def _put_edges(info: OptionInfo) -> None:
-    """The WebUI calls these while it builds its settings page, and when a setting changes."""
+    """Wrap the callbacks that the WebUI calls while it builds its settings page, and when a setting changes."""
     function = msg("The section of the settings")
     if callable(info.component_args):
         info.component_args = FAULTS.edge(info.component_args, function, dict)
@@ -99,7 +102,7 @@ def _download_folder(host: FamilyWebUI, translate: Translator) -> OptionInfo:
 
     def shown() -> dict[str, Any]:
         folders = [str(folder.path) for folder in host.folders() if folder.purpose == "vae"]
-        if host.shared_with_others:  # gradio sends the choices to each browser, seen or not
+        if host.shared_with_others:  # gradio sends the choices to each browser, even for a hidden component
             folders = [chosen for chosen in (str(options.read(options.DOWNLOAD_FOLDER, "")),) if chosen in folders]
         closed = host_values.flag("hide_ui_dir_config", False) or host.refusal(Permission.CHANGE_SOURCES) is not None
         return {"choices": [options.AUTOMATIC_FOLDER, *folders], "visible": not closed}
@@ -167,7 +170,10 @@ def _kept_memory(host: FamilyWebUI, translate: Translator) -> OptionInfo:
 
 
 def _shrink(host: FamilyWebUI) -> Callable[[], None]:
-    """Shrink the store of pictures on a change only, so that no comparison code is imported at the WebUI's start."""
+    """Return a callback that shrinks the store of pictures.
+
+    It imports comparison code only on a change, not at the WebUI's start.
+    """
     return lambda: host.comparing.kept.shrink()
 
 
@@ -183,7 +189,7 @@ def _allowed_hosts(host: FamilyWebUI, translate: Translator) -> OptionInfo:
 
 
 def _sources_text(host: FamilyWebUI, label: str, hint: str) -> OptionInfo:
-    """A text field that is visible if this WebUI allows its sources to be changed."""
+    """Return a text field that is visible if this WebUI allows its sources to be changed."""
     shown = {"max_lines": 1, "visible": host.refusal(Permission.CHANGE_SOURCES) is None}
     return OptionInfo("", label, gr.Textbox, shown).info(hint)
 

@@ -1,4 +1,4 @@
-"""The start in a WebUI: the adapter is found by what the WebUI has, never by its folder's name."""
+"""The start in a WebUI: the adapter is chosen by the WebUI's functions, never by its folder's name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .faults import FAULTS
 from .hosts.host_values import host_here
 
 UNKNOWN = "unknown"
-"""The adapter of a WebUI that none of the others fits."""
+"""The adapter for a WebUI that no other one fits."""
 NO_ADAPTER = msg(
     "VAE Manager does not know this WebUI yet and does nothing here. "
     "`python -m vae_manager get` fetches VAEs from the command line all the same."
@@ -21,8 +21,8 @@ NO_ADAPTER = msg(
 def script_for_this_host() -> type[Any] | None:
     """Register the extension with the running WebUI; return the class of which the WebUI makes the script.
 
-    If the adapter fails, the one for unknown WebUIs takes its place; if that fails too, a sentence does. None if not
-    even that can be shown.
+    If the adapter fails, the one for unknown WebUIs replaces it; if that fails too, a sentence does. None if even that
+    cannot be shown.
     """
     for host in dict.fromkeys([host_here(), UNKNOWN]):
         with FAULTS.caught(msg("The adapter for this WebUI")):

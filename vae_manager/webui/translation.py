@@ -1,11 +1,9 @@
-"""The language of the page: what the project says, in the language that the WebUI is set to.
+"""The language of the page: the project's messages in the language that the WebUI is set to.
 
-The WebUI replaces whole text nodes by a table, so a sentence with a figure in it is never found there. Therefore the
-project fills its own sentences, through a table of the same kind: `localizations/zh_CN.vae-manager.json`, chosen by the
-WebUI's setting.
-
-The table has a name of its own: WebUIs before 1.7 keep one file a name, and ours would replace the whole translation of
-an extension that brings a `zh_CN.json`.
+The WebUI replaces whole text nodes by a table, so it never finds a sentence with a figure in it. Therefore the project
+fills its own sentences, through a table of the same kind: `localizations/zh_CN.vae-manager.json`, chosen by the WebUI's
+setting. The table has a name of its own: WebUIs before 1.7 keep one file a name, and a `zh_CN.json` here would replace
+the whole translation of another extension.
 """
 
 from __future__ import annotations
@@ -27,17 +25,17 @@ TRADITIONAL = ("tw", "hk", "hant")
 
 
 _MISLEADING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-"""Control characters, halves of characters, and what turns the reading direction round or breaks the line: with them a
+"""Control characters, lone surrogates, and characters that reverse the reading direction or break the line: with them a
 name reads as another one."""
 
 
 def plain(name: str) -> str:
-    """Return a file's name, or anything else that somebody has put together, as text that shows what is there."""
+    """Return a file's name, or another text from outside the project, with misleading characters replaced."""
     return _MISLEADING.sub("�", name)
 
 
 class Translator:
-    """Turns sentences into text."""
+    """A function from messages to text in one language."""
 
     def __init__(self, table: Mapping[str, str], *, hides_paths: bool = False) -> None:
         self._table = table
@@ -53,20 +51,21 @@ class Translator:
         return plain((without_paths(message) if self._hides_paths else message).translated(self._table))
 
     def place(self, text: str) -> str:
-        """An address or a path, as data, as far as the reader may know it."""
+        """Return an address or a path, as data, limited to the part that the reader may see."""
         return str(_without(text)) if self._hides_paths else text
 
 
 def translator_of(host: Host) -> Translator:
-    """Translate to the host's language, and leave paths out if the reader may not see them."""
+    """Return a translator to the host's language, which leaves paths out if the reader may not see them."""
     return translator_for(host.language(), host.translations(), hides_paths=not host.shows_paths)
 
 
 def translator_for(language: str, translations: Mapping[str, str], *, hides_paths: bool = False) -> Translator:
-    """Words in `language`, the name of a WebUI localization; `translations` is the WebUI's own table for it.
+    """Return a translator to `language`, the name of a WebUI localization.
 
-    Chinese localizations go by many names (`zh_CN`, `zh-Hans (Stable)`, …): each simplified one gets the project's
-    Chinese. It comes before the WebUI's table, which knows a word such as "Use" from other places.
+    `translations` is the WebUI's own table for it. Chinese localizations have many names (`zh_CN`, `zh-Hans (Stable)`,
+    …): each simplified one gets the project's Chinese. It precedes the WebUI's table, which translates a word such as
+    "Use" for other contexts.
     """
     lowered = language.lower()
     if lowered.startswith("zh") and not any(word in lowered for word in TRADITIONAL):
@@ -80,13 +79,13 @@ _QUOTED_PATH: Final = re.compile(rf"""'({_ROOT}[^'\n]*)(?:'|$)|"({_ROOT}[^"\n]*)
 _FILE_ADDRESS: Final = re.compile(r"\bfile://[^\s'\"<>|]*")
 _IN_NAME: Final = r"""[^'"<>|:;,\n/\\]"""
 _SPACE_IN_NAME: Final = rf"""[ ](?=[^\s/\\'"<>|:;,](?:{_IN_NAME}*(?<!\s))?[\\/])"""
-"""Another folder follows."""
+"""A space that belongs to a folder's name, since a separator follows."""
 _BARE_PATH: Final = re.compile(rf"""(?<![\w:/.\\]){_ROOT}(?=[^\s/\\])(?:[^\s'"<>|]|{_SPACE_IN_NAME})*""")
 """A path in the middle of a text, such as an error of the system."""
 
 
 def without_paths(message: Message) -> Message:
-    """Reduce the paths in a sentence to their last names."""
+    """Return the sentence with its paths reduced to their last names."""
     return Message(message.template, {name: _without(value) for name, value in message.fields.items()})
 
 

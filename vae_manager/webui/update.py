@@ -1,4 +1,4 @@
-"""Detection of an update: the files on the disk are other ones than those that were loaded, until a restart."""
+"""Detection of an update: the files on the disk differ from the loaded code, until a restart."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ ROOT: Final = Path(__file__).parents[2]
 FILES: Final = ("install.py", "preload.py", "style.css")
 FOLDERS: Final = ("javascript", "localizations", "scripts", "vae_manager")
 SUFFIXES: Final = (".css", ".js", ".json", ".py", ".yaml")
-"""What git, or whoever updates the extension, brings; neither bytecode nor the files of tests and documents."""
+"""Suffixes of the files of an update; neither bytecode nor the files of tests and documents."""
 INTERVAL_S: Final = 10.0
-"""Between two looks at the disk: one costs a few milliseconds."""
+"""Seconds between two checks of the disk: each takes a few milliseconds."""
 
 _Stats = Mapping[str, tuple[int, int]]
 """Size and mtime by path."""
 
 
 class LoadedCode:
-    """The code of this process, compared with what its files hold now. All methods may be called from any thread."""
+    """The code of this process, compared with its files. All methods may be called from any thread."""
 
     def __init__(self, root: Path = ROOT, clock: Callable[[], float] = time.monotonic) -> None:
-        """Note what was loaded: the files of this moment. Their content is read at the first question."""
+        """Record the present files as the loaded ones. Their content is read at the first call of `is_outdated`."""
         self._root = root
         self._clock = clock
         self._lock = threading.Lock()
@@ -40,7 +40,10 @@ class LoadedCode:
         self._is_outdated = False
 
     def is_outdated(self) -> bool:
-        """Return True if the files hold other code than was loaded. A file that was only touched is the same code."""
+        """Return True if the files contain other code than was loaded.
+
+        A file with a new mtime alone is the same code.
+        """
         with self._lock:
             now = self._clock()
             if self._asked_at is None or now - self._asked_at >= INTERVAL_S:
@@ -51,18 +54,18 @@ class LoadedCode:
     def _look(self) -> None:
         stats = _stats_of(self._root)
         if not stats:
-            return  # the extension is being removed, or its disk is away
+            return  # the extension is being removed, or its disk is absent
         if self._content is None and stats == self._stats:
             self._content = _content_of(self._root, stats)
         elif self._content is None:
-            self._is_outdated = True  # what was loaded is no longer there to be compared with
+            self._is_outdated = True  # the loaded code is no longer there for comparison
         elif stats != self._stats:
             self._stats, self._is_outdated = stats, _content_of(self._root, stats) != self._content
 
 
 @functools.cache
 def loaded_code() -> LoadedCode:
-    """The one of the process: a Reload UI loads none of the package again."""
+    """Return the one object of the process: a Reload UI does not load the package again."""
     return LoadedCode()
 
 
@@ -70,7 +73,7 @@ def _stats_of(root: Path) -> _Stats:
     found = {}
     for path in _files_in(root):
         try:
-            status = os.stat(path)  # noqa: PTH116 - three hundred of them
+            status = os.stat(path)  # noqa: PTH116 - `os.stat`, since there are three hundred files
         except OSError:
             continue
         found[path] = status.st_size, status.st_mtime_ns
@@ -91,7 +94,7 @@ def _content_of(root: Path, stats: _Stats) -> bytes:
         try:
             content = Path(path).read_bytes()
         except OSError:
-            content = b""  # it goes just now; the next look sees that
+            content = b""  # deleted just now; the next check detects that
         digest.update(f"{Path(path).relative_to(root).as_posix()}\0{len(content)}\0".encode("utf-8", "replace"))
         digest.update(content)
     return digest.digest()

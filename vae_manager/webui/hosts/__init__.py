@@ -1,1 +1,1 @@
-"""The WebUIs that the extension can live in: one folder a host, and what they have in common."""
+"""The supported WebUIs: one folder a host, and their common parts."""

@@ -1,6 +1,6 @@
-"""The host as the page sees it: an unexpected error is recorded as a fault, and replaced by a value.
+"""A view of the host for the page: an unexpected error is recorded as a fault, and replaced by a value.
 
-Methods that only read give a cautious value; methods that act raise a refusal. The host's own refusals pass through.
+Methods that only read return a cautious value; methods that act raise a refusal. The host's own refusals pass through.
 """
 
 from __future__ import annotations

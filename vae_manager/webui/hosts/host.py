@@ -1,8 +1,7 @@
-"""Protocols of a host: the page and the API call a WebUI through these alone.
+"""Protocols of a host, in the project's terms: the page and the API call a WebUI through these alone.
 
-What the page asks of a WebUI, in the project's words. Each host answers in a folder of its own.
-
-Imported for types alone: a Protocol of this size is slow to make.
+Each host implements them in a folder of its own. Import this module for types alone: a Protocol of this size is slow to
+make.
 """
 
 from __future__ import annotations
@@ -28,49 +27,51 @@ if TYPE_CHECKING:
 
 
 MOST_PIXELS: Final = 4096 * 4096
-"""Of a picture that is to be encoded."""
+"""The most pixels of a picture that is to be encoded."""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A VAE that could decode."""
+    """A VAE that a comparison can use."""
 
     vae: str
-    """The choice's word."""
+    """The name of the choice."""
     path: str | None
     """None: the checkpoint's own."""
     in_use: bool
     refusal: Message | None
-    """Why it cannot; None: nothing speaks against it."""
+    """The reason that it cannot be used; None: it can."""
 
 
 @dataclass(frozen=True, eq=False)
 class ComparisonRequest:
-    """What is to be compared."""
+    """A request for one comparison."""
 
     source: RecentPicture | Encoder
     """A kept picture, or one that is to be encoded."""
     vaes: Sequence[str]
-    """Words of choices; the one in use is added in front where a kept picture is compared."""
+    """Names of choices; the one in use is added in front if a kept picture is compared."""
 
 
 class Comparing(Protocol):
-    """Methods may be called from any thread, never from inside a generation."""
+    """Comparisons of a host. Methods may be called from any thread, never from inside a generation."""
 
     @property
     def kept(self) -> RecentLatents: ...
 
     def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
-        """Return every VAE file and the checkpoint's own, Built-in first. No file is opened: one without a record is
-        offered."""
+        """Return every VAE file and the checkpoint's own, Built-in first.
+
+        No file is opened: one without a record is offered.
+        """
         ...
 
     def order(self, wanted: ComparisonRequest) -> Sequence[str]:
-        """The words that will decode, as they will. Raises RefusedError where the picture cannot be compared."""
+        """Return the VAEs in decoding order. Raises RefusedError if the picture cannot be compared."""
         ...
 
     def waits_for(self) -> Message | None:
-        """What a comparison would wait for now; None: it would begin."""
+        """Return the event that a comparison would wait for now; None: it would begin."""
         ...
 
     def compare(
@@ -83,25 +84,39 @@ class Comparing(Protocol):
         report: Callable[[Step], None],
         stop: Event,
     ) -> None:
-        """Decode by each of `vaes` in turn; `show` gets each picture as it comes. Waits for a running generation, then
-        `began` is called. The VAE in use is the same afterwards.
+        """Decode by each of `vaes` in turn. The VAE in use is the same afterwards.
 
-        What cannot decode is shown with its error. Raises Cancelled, RefusedError, or another VaeManagerError.
+        The error of a VAE that cannot decode is shown in its place.
+
+        Args:
+            wanted: The request.
+            vaes: Names of choices.
+            began: Called after the wait for a running generation.
+            show: Receives each picture.
+            report: Receives the progress.
+            stop: Cancels the comparison.
+
+        Raises:
+            Cancelled: `stop` was set.
+            RefusedError: The picture cannot be compared.
+            VaeManagerError: Another failure.
         """
         ...
 
     def save_folder(self) -> Path:
-        """Where pictures go that a person saves."""
+        """Return the folder for pictures that a person saves."""
         ...
 
     def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
-        """`infotext` of the picture that this choice has decoded. `hashed`: its file is hashed where that is not known
-        yet, which takes a moment."""
+        """Return `infotext` for the picture that this choice has decoded.
+
+        With `hashed`, a file without a known hash is hashed first, which takes a moment.
+        """
         ...
 
 
 class NoComparing:
-    """Comparison of a WebUI that cannot compare: no picture is kept, and each action is refused."""
+    """Comparisons of a WebUI that cannot compare: no picture is kept, and each action is refused."""
 
     def __init__(self, why_not: Message) -> None:
         self._why_not = why_not
@@ -134,42 +149,44 @@ class HostFiles(Protocol):
 
     @property
     def data_folder(self) -> Path:
-        """Where the project keeps its own state. Not created until something is written."""
+        """Folder for the project's own state. It is created at the first write."""
         ...
 
     def folders(self) -> Sequence[Folder]:
-        """The VAE folders and the checkpoint folders, in the host's order."""
+        """Return the VAE folders and the checkpoint folders, in the host's order."""
         ...
 
     def download_folder(self) -> Path: ...
 
     def endpoint(self) -> str | None:
-        """The hub or mirror that the person set; None for the hub library's own."""
+        """Return the hub or mirror that the person set; None for the hub library's own."""
         ...
 
     def connections(self) -> int:
-        """The most connections that one download may use."""
+        """Return the most connections that one download may use."""
         ...
 
     def bandwidth(self) -> float | None:
-        """Bytes per second that downloads may take; None for no limit."""
+        """Return the bytes per second that downloads may take; None for no limit."""
         ...
 
     def converts(self) -> bool:
-        """A download that this host cannot load as it is gets converted by itself."""
+        """Return True if a download that this host cannot load is converted automatically."""
         ...
 
     def files(self) -> Mapping[str, str]:
-        """The host's own list of VAE files: base name -> path."""
+        """Return the host's own list of VAE files: base name -> path."""
         ...
 
     def refresh(self, gone: Path | None = None) -> None:
-        """Make the host read its VAE folders again, so that every dropdown of it shows what is there; `gone` is a file
-        that has just been taken away."""
+        """Reread the host's VAE folders, so that all its dropdowns are current.
+
+        `gone` is a file that was just removed.
+        """
         ...
 
     def may_hash(self) -> bool:
-        """False when the person asked the WebUI not to hash files."""
+        """Return False if the person asked the WebUI not to hash files."""
         ...
 
 
@@ -179,40 +196,41 @@ class HostChoice(Protocol):
     def choice(self) -> Choice: ...
 
     def check(self, choice: Choice) -> None:
-        """Raises RefusedError where the choice's file cannot go into the loaded model. Nothing is touched."""
+        """Raise RefusedError if the choice's file cannot go into the loaded model, which stays untouched."""
         ...
 
     def choose(self, choice: Choice, still_wanted: Callable[[], bool]) -> None:
         """Make `choice` the setting, put its VAE into the model, and save it. Waits for a running generation.
 
-        Raises Cancelled where it is not `still_wanted` after the waiting, RefusedError (nothing changed) or another
+        Raises Cancelled if it is not `still_wanted` after the wait, RefusedError (the model is unchanged) or another
         VaeManagerError (the old VAE is back).
         """
         ...
 
     def resolution(self) -> Resolution:
-        """What the present choice means for the loaded checkpoint."""
+        """Return the VAE that the present choice resolves to for the loaded checkpoint."""
         ...
 
     def follow_setting(self) -> None:
-        """Put into the model what the present choice means for it, if that is another VAE. Waits and raises as `choose`
-        does."""
+        """Put into the model the VAE that the present choice resolves to, if that is another one.
+
+        Waits and raises as `choose` does.
+        """
         ...
 
     def checkpoints(self) -> Sequence[str]:
-        """The files of the checkpoints that the host lists."""
+        """Return the files of the checkpoints that the host lists."""
         ...
 
     def preference(self, checkpoint_file: str) -> str | None:
-        """What the card of a checkpoint prefers, in the WebUI's words; None where it has no wish."""
+        """Return the preference in a checkpoint's metadata, in the WebUI's words; None if it has none."""
         ...
 
     def prefer(self, checkpoint: str, choice: Choice) -> None:
-        """Make `choice` the preference of the loaded checkpoint's card; Automatic takes the preference away. What then
-        results is put into the model by `follow_setting`.
+        """Make `choice` the preference in the loaded checkpoint's metadata; Automatic removes the preference.
 
-        `checkpoint` is the name that the person saw. Raises RefusedError, also where another one is loaded by now, or
-        DiskError; the card is then as it was.
+        `follow_setting` applies the resulting VAE to the model. `checkpoint` is the name that the person saw. Raises
+        RefusedError, also if another one is loaded by now, or DiskError; the metadata is then unchanged.
         """
         ...
 
@@ -222,34 +240,34 @@ class HostModel(Protocol):
 
     @property
     def capability(self) -> HostCapability:
-        """What this WebUI can do with VAE files."""
+        """The layouts and containers of VAE files that this WebUI can load."""
         ...
 
     def signature(self) -> VaeSignature:
-        """The VAE of the checkpoint that is loaded, or will be for the next picture."""
+        """Return the VAE of the checkpoint that is loaded, or will be for the next picture."""
         ...
 
     def in_use(self) -> InUse: ...
 
     def generating(self) -> bool:
-        """A picture is being made now."""
+        """Return True while a picture is being generated."""
         ...
 
     def run_exclusive(self, work: Callable[[], Result]) -> Result:
-        """Run `work` while nothing else touches the model. Not reentrant; never from inside a generation."""
+        """Run `work` while no other code touches the model. Not reentrant; never from inside a generation."""
         ...
 
     def try_out(self, path: Path) -> LatentTest:
-        """Whether the VAE file at `path` speaks of the latent space of the loaded checkpoint's own VAE: a guess, with
-        its figures. The VAE in use stays. Waits for a running generation, and takes the time of three decodes.
+        """Test if the VAE file at `path` has the latent space of the loaded checkpoint's own VAE.
 
-        Raises RefusedError where it cannot go into the model, or another VaeManagerError.
+        The result is a guess, with its figures. The VAE in use stays. Waits for a running generation, and takes the
+        time of three decodes. Raises RefusedError if the file cannot go into the model, or another VaeManagerError.
         """
         ...
 
     @property
     def comparing(self) -> Comparing:
-        """The last pictures, decoded anew by other VAEs."""
+        """Comparisons: the last pictures, decoded anew by other VAEs."""
         ...
 
 
@@ -264,7 +282,7 @@ class HostSettings(Protocol):
 
     @property
     def shared_with_others(self) -> bool:
-        """The server is reachable from other machines."""
+        """True if the server is reachable from other machines."""
         ...
 
     @property
@@ -273,30 +291,35 @@ class HostSettings(Protocol):
         ...
 
     def listening(self) -> Listening:
-        """The reach of the server, and the names that the owner has added."""
+        """Return the reach of the server, and the names that the owner has added."""
         ...
 
     def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
-        """The reason why this WebUI does not allow `act`; None if it does. `remote`: asked from another machine."""
+        """Return the reason why this WebUI does not allow `act`; None if it does.
+
+        `remote`: sent from another machine.
+        """
         ...
 
     def quick_settings(self) -> Sequence[str] | None:
-        """Names of the options shown in the quick settings, in order; None if the WebUI has no such list, or if it
-        cannot be read."""
+        """Return the names of the options in the quick settings, in order.
+
+        None if the WebUI has no such list, or if it cannot be read.
+        """
         ...
 
     def set_quick_settings(self, names: Sequence[str]) -> None: ...
 
     def reload_page(self) -> None:
-        """The WebUI's own *Reload UI*."""
+        """Run the WebUI's own *Reload UI*."""
         ...
 
     def language(self) -> str:
-        """Name of the WebUI's chosen localization; "None" for English."""
+        """Return the name of the WebUI's chosen localization; "None" for English."""
         ...
 
     def translations(self) -> Mapping[str, str]:
-        """The WebUI's own table for that language."""
+        """Return the WebUI's own table for that language."""
         ...
 
 

@@ -1,9 +1,8 @@
-"""Values of a host: its surfaces, its options, and the permissions that an action needs.
+"""Values of a WebUI that not every version has: flags, options, modules and components, each with a default.
 
-Values of a WebUI that not every version has, each with a default: flags, options, modules, components.
-
-The one place that reads them, so that a name which a WebUI lacks is never an AttributeError in the middle of its start.
-`needed` reads a value that a function of the adapter cannot do without, and names it in its error.
+This is the one module that reads them, so that a missing name is never an AttributeError in the middle of the start.
+`needed` reads a value that a function of the adapter cannot do without, and names it in its error. The module also has
+each adapter's surface (the names that it calls), the permissions of actions, and the state of the VAE in use.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ FORGE_SURFACE: Surface = {
 
 
 def host_here() -> str:
-    """The name of the folder with this WebUI's adapter."""
+    """Return the name of the folder with this WebUI's adapter."""
     if importlib.util.find_spec("modules_forge") is None:
         return "a1111" if _has(A1111_SURFACE) else "unknown"
     if importlib.util.find_spec("modules_forge.main_entry") is not None:  # there sd_vae's functions have no effect
@@ -65,7 +64,7 @@ def host_here() -> str:
 
 
 def lacking_here() -> list[str]:
-    """The names without which no adapter that resembles this WebUI can work."""
+    """Return the names without which no adapter that resembles this WebUI can work."""
     if importlib.util.find_spec("modules_forge") is None:
         return list(_lacking(A1111_SURFACE))
     has_row = importlib.util.find_spec("modules_forge.main_entry") is not None
@@ -87,7 +86,7 @@ def _lacking(surface: Surface) -> Iterator[str]:
 
 
 def module(name: str) -> ModuleType | None:
-    """A module of the WebUI; None if it is missing or cannot be imported."""
+    """Return a module of the WebUI; None if it is missing or cannot be imported."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -95,7 +94,7 @@ def module(name: str) -> ModuleType | None:
 
 
 def value(owner: str, name: str, default: Any = None) -> Any:
-    """An attribute of a module of the WebUI."""
+    """Return an attribute of a module of the WebUI."""
     return getattr(module(owner), name, default)
 
 
@@ -106,18 +105,18 @@ def needed(owner: str, name: str) -> Any:
 
 # -- flags -------------------------------------------------------------------------------------------------------------
 def flag(name: str, default: Any = None) -> Any:
-    """A flag that the WebUI was started with."""
+    """Return a flag that the WebUI was started with."""
     return getattr(value("modules.shared", "cmd_opts"), name, default)
 
 
 def flags() -> Any:
-    """All flags that the WebUI was started with; any of them may be missing."""
+    """Return all flags that the WebUI was started with; any of them may be missing."""
     return value("modules.shared", "cmd_opts")
 
 
 # -- options -----------------------------------------------------------------------------------------------------------
 def option(name: str, default: Any) -> Any:
-    """The option's value; `default` if the option is not registered (yet): the model loads before settings are."""
+    """Return the option's value; `default` before its registration: the model loads before settings are."""
     opts = value("modules.shared", "opts")
     stored = getattr(opts, "data", {})
     if name in stored:
@@ -127,25 +126,25 @@ def option(name: str, default: Any) -> Any:
 
 
 def has_option(name: str) -> bool:
-    """The WebUI, or an extension, has registered an option of this name."""
+    """Return True if the WebUI, or an extension, has registered an option of this name."""
     return name in getattr(value("modules.shared", "opts"), "data_labels", {})
 
 
 def option_info(name: str) -> Any:
-    """The option's registration; None if it was not registered."""
+    """Return the option's registration; None if it was not registered."""
     return getattr(value("modules.shared", "opts"), "data_labels", {}).get(name)
 
 
 def preset_option(name: str, initial: Any) -> None:
-    """Let the configuration hold `initial` for an option of the WebUI that it does not hold yet."""
+    """Set an option of the WebUI to `initial` in the configuration, unless it is there already."""
     stored = getattr(value("modules.shared", "opts"), "data", None)
     if stored is not None:
         stored.setdefault(name, initial)
 
 
-# -- places ------------------------------------------------------------------------------------------------------------
+# -- folders -----------------------------------------------------------------------------------------------------------
 def data_path() -> Path:
-    """The WebUI's data folder; by default the folder in which it runs."""
+    """Return the WebUI's data folder; by default the folder in which it runs."""
     for owner in ("modules.paths", "modules.shared", "modules.paths_internal"):
         found = value(owner, "data_path")
         if found:
@@ -161,27 +160,27 @@ def models_path() -> Path:
     return data_path() / "models"
 
 
-# -- what the WebUI does now -------------------------------------------------------------------------------------------
+# -- state of the WebUI ------------------------------------------------------------------------------------------------
 def state(name: str, default: Any) -> Any:
-    """A field of the WebUI's state of the job that runs."""
+    """Return a field of the WebUI's state of the running job."""
     return getattr(value("modules.shared", "state"), name, default)
 
 
 def component(name: str) -> Any:
-    """A component of the row that Forge shows at the top of each page; None before it is built."""
+    """Return a component of the row that Forge shows at the top of each page; None before it is built."""
     return value("modules_forge.main_entry", name)
 
 
 class Permission(enum.Enum):
-    """What a person may want to do; flags of the WebUI can forbid each."""
+    """A kind of action; flags of the WebUI can forbid each."""
 
     CHOOSE = "choose"
     CHOOSE_FOR_TAB = "choose for tab"
     PREFER = "prefer"
-    """Write the preference of a checkpoint into its card, a file beside it."""
+    """Write the preference of a checkpoint into its metadata, a file beside it."""
     GET = "get"
     CHANGE_SOURCES = "change sources"
-    """Set the endpoint, or fetch what the catalogue does not offer."""
+    """Set the endpoint, or fetch files that the catalogue does not offer."""
     CHANGE_FILES = "change files"
     """Rename, move, delete or convert a file of the VAE folders."""
     ADOPT_FILES = "adopt files"
@@ -189,7 +188,7 @@ class Permission(enum.Enum):
     CHANGE_QUICK_SETTINGS = "change quick settings"
     RELOAD_PAGE = "reload page"
     MANAGE_DOWNLOADS = "manage downloads"
-    """Pause, order, cancel, discard or continue a download."""
+    """Pause, reorder, cancel, discard or continue a download."""
     ACCEPT_TERMS = "accept terms"
     """Accept the terms of a licence, for all who use this WebUI."""
     CHECK_FILES = "check files"
@@ -197,49 +196,50 @@ class Permission(enum.Enum):
 
 
 OWNERS = frozenset({Permission.MANAGE_DOWNLOADS, Permission.ACCEPT_TERMS, Permission.CHECK_FILES})
-"""Acts of the person at the WebUI's own machine. A shared WebUI refuses them to all others."""
+"""Permissions of the person at the WebUI's own machine. A shared WebUI refuses them to all others."""
 
 
 @dataclass(frozen=True)
 class InUse:
-    """What is really in the loaded model: never what was asked for."""
+    """The actual VAE in the loaded model, in contrast to the requested one."""
 
     checkpoint: str | None
     """The loaded checkpoint's name; None while no model is loaded."""
     family: str | None
-    """The checkpoint's family (`sd1`, `sdxl`, …), where the host tells."""
+    """The checkpoint's family (`sd1`, `sdxl`, …), if the host provides it."""
     path: str | None
     """The VAE file whose weights are in the model; None means the checkpoint's own."""
     dtype: str | None
     """`fp32`, `fp16`, `bf16`."""
     checkpoint_file: str | None = None
-    """Where the loaded checkpoint lies."""
+    """Path of the loaded checkpoint."""
     decoded_by_taesd: bool = False
     """The WebUI is set to decode with TAESD: the chosen VAE does not decode at all."""
     overridden: bool = False
-    """A picture is being made with a VAE of its own (this tab only, X/Y/Z, a request): the choice comes back after."""
+    """A picture is being made with a VAE of its own (this tab only, X/Y/Z, a request): the choice returns
+    afterwards."""
     identity: Identity | None = None
-    """The file that the weights were read from, as it was then; None where that is not known."""
+    """The identity of the file at the time that the weights were read; None if it is unknown."""
     swap: Swap | None = None
-    """The swap that brought it, where one has been made since the checkpoint was loaded."""
+    """The swap that put it in, if one has been made since the checkpoint was loaded."""
     coming: str | None = None
-    """The checkpoint that the host loads with the next picture, while none is loaded."""
+    """The checkpoint that the host loads with the next picture, while no checkpoint is loaded."""
     notice: Message | None = None
-    """What is worth knowing of the VAE in use, or of what the last picture asked for."""
+    """A notice about the VAE in use, or about the request of the last picture."""
     refusal: Refusal | None = None
-    """The VAE that was asked for last and is not in use, until another choice is made or it goes in after all."""
+    """The VAE that was requested last and is not in use, until another choice is made or it goes in after all."""
     ignored: tuple[Ignored, ...] = ()
-    """Files that are chosen beside the VAE and that the WebUI is not given."""
+    """Files that are chosen beside the VAE and that the WebUI does not get."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A VAE that was asked for by the setting, and the reason why it is not in use."""
+    """A VAE that the setting requested, and the reason why it is not in use."""
 
     path: str
     message: Message
     serial: int
-    """Another one for each time that somebody asks for it."""
+    """A number that differs for each request."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Swap:
-    """How a VAE came into the model."""
+    """A record of the last exchange of the VAE in the model."""
 
     path: str | None
     seconds: float

@@ -32,7 +32,7 @@ class A1111(FamilyWebUI):
 
     @functools.cached_property
     def load_hooks(self) -> LoadHooks:
-        """What reads files waits for the first model: the WebUI's start is not it."""
+        """Hooks, imported with the first model: code that reads files must not slow the WebUI's start."""
         from .load_hooks import LoadHooks
         from .vae_state import A1111Books
 
@@ -87,13 +87,13 @@ class A1111(FamilyWebUI):
             self.load_hooks.before_generation(model)
 
     def model(self) -> Any:
-        """Never `shared.sd_model`, which would load a checkpoint."""
+        """Return the loaded model. Never reads `shared.sd_model`, which would load a checkpoint."""
         return sd_models.model_data.sd_model
 
-    # What hangs on the WebUI's callbacks
+    # Methods for the WebUI's callbacks
 
     def prepare(self) -> None:
-        """An override of an option that the config does not hold is never taken back (processing.py:823)."""
+        """Preset the option: an override of an option missing in the config is never taken back (processing.py:823)."""
         host_values.preset_option("sd_vae", AUTOMATIC.word)
 
     def guard(self) -> None:
@@ -124,8 +124,9 @@ class A1111(FamilyWebUI):
         return component if elem_id == "setting_sd_vae" else None
 
     def picker_values(self, words: Sequence[str], chosen: Choice) -> Mapping[str, Any]:
-        """The WebUI's own dropdown keeps the WebUI's words, and gets what the setting already is: *Apply settings*
-        would load a choice that still waits for its check.
+        """Return the WebUI's own words and the present setting for its dropdown.
+
+        *Apply settings* would otherwise load a choice that still waits for its check.
         """
         return {"choices": list(words), "value": chosen.word}
 

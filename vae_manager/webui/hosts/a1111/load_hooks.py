@@ -1,30 +1,29 @@
-"""Hooks of A1111's functions that load a VAE.
+"""Hooks of A1111's functions that load a VAE, and every patch of that WebUI.
 
-The ways by which a VAE comes into the WebUI's model: each follows the setting, and each its own rules of failing.
+A VAE comes into the WebUI's model in four ways. Each follows the setting, and each handles failures differently:
 
     apply              the page's: the setting is written only once the VAE is in
-    before_generation  follows what has changed on the disk; the picture is made with the old VAE where that fails
+    before_generation  follows changes on the disk; after a failure the picture is made with the old VAE
     reload             the WebUI's, for its setting, an override, X/Y/Z and cards: raises, so that it takes it back
     load               the WebUI's, for a checkpoint that has been loaded: never raises, the checkpoint has its own VAE
 
 All are called under the WebUI's queue lock, or in the thread that loads the first model.
 
-Every patch of the WebUI, in one place.
+All code of the WebUI that puts a VAE into the model ends in `sd_vae.load_vae` (a checkpoint is loaded) or
+`sd_vae.reload_vae_weights` (the rest: any change of the setting, an override, X/Y/Z, a checkpoint card). Both are
+replaced by the project's swap: it refuses unusable files before it touches the model, and after any exception the old
+VAE is still in use. The patches are:
 
-Whatever puts a VAE into the model ends in `sd_vae.load_vae` (a checkpoint is loaded) or `sd_vae.reload_vae_weights`
-(all else: the setting by whatever way, an override, X/Y/Z, a checkpoint card). Both are replaced by the project's swap:
-what cannot work is refused before anything is touched, and whatever raises, the old VAE still is in use.
-
-    sd_vae.load_vae                     never raises while a checkpoint loads: it comes up with its own VAE
+    sd_vae.load_vae                     never raises while a checkpoint loads: it starts with its own VAE
     sd_vae.reload_vae_weights           no round trip of the model; raises a sentence
     sd_vae.load_vae_dict                the checkpoint merger's way to a VAE file: read by the project's own reader
-    sd_vae.get_loaded_vae_hash          the hash of the weights in the model, or none; never hashes
+    sd_vae.get_loaded_vae_hash          the hash of the weights in the model, or None; never hashes
     processing.decode_latent_batch      every final decode: its latents are kept, for comparisons
-    devices.test_for_nans               says which VAE it was
+    devices.test_for_nans               names the VAE in its message
     CheckpointUserMetadataEditor.update_vae     waits for a running generation
-    process_images of X/Y/Z plot                a cell whose VAE is refused says so
+    process_images of X/Y/Z plot                a cell whose VAE is refused shows the reason
 
-An option takes them off.
+An option removes them.
 """
 
 from __future__ import annotations
@@ -57,16 +56,16 @@ class LoadHooks:
         swapper = Swapper(options.memory_for_vaes, options.memory_on_device, host.capability, host.note_damage)
         self.vae = LoadedVae(swapper, vae_state)
         self._followed: str | None = None
-        """The setting, in the WebUI's word, that was followed last; the WebUI puts it back after a refusal."""
+        """The setting, in the WebUI's word, that was applied last; the WebUI restores it after a refusal."""
 
     def apply(self, model: Any, choice: Choice) -> bool:
-        """Put the VAE that `choice` means into the loaded model; False where it is there already."""
+        """Put the VAE that `choice` means into the loaded model; return False if it is there already."""
         swapped = self._put(model, self._host.resolution_of(choice, model).path, repair=True)
         self._followed = choice.word
         return swapped
 
     def before_generation(self, model: Any) -> None:
-        """Follow what has changed on the disk: a missing file that is back, a file replaced under its name."""
+        """Follow changes on the disk: a missing file that is back, a file replaced under its name."""
         choice = self._host.written_choice()
         if self._host.resolution_of(choice, model).missing is not None:
             self._host.add_new_files()
@@ -74,23 +73,24 @@ class LoadHooks:
             self._host.announce(model)
 
     def load(self, model: Any, path: str | None) -> None:
-        """A checkpoint has been loaded into `model`: give it its VAE."""
+        """Put the VAE of the setting into `model`, into which a checkpoint has been loaded."""
         if sd_vae.loaded_vae_file is not None or sd_vae.get_base_vae(model) is not None:
-            self._put(model, path, by_setting=False)  # another extension's call
+            self._put(model, path, by_setting=False)  # a call of another extension
             return
         self.vae.fresh(model)
         choice = self._host.written_choice()
-        with suppress(VaeManagerError):  # noted: the status says it
-            # The WebUI knows no default for a family, and calls what that is for "none".
+        with suppress(VaeManagerError):  # recorded: the status shows it
+            # The WebUI has no default for a family, and its path for one is None.
             self._put(model, path or self._host.resolution_of(choice, model).path)
             self._followed = choice.word
 
     def reload(self, model: Any, path_of: Callable[[Any], str | None] | None = None) -> Any:
-        """Follow the setting, which may be an override; the model where another VAE is in it now, else None.
+        """Follow the setting, which may be an override; return the model if another VAE is in it now, else None.
 
-        Raises a VaeManagerError, the old VAE being in use still. Not for a `model` that the WebUI names: it is changing
-        checkpoints then. Nor at the end of an override, when a picture would be lost because somebody has meanwhile
-        set what cannot be used. The checkpoint has its own VAE then.
+        Raises a VaeManagerError, with the old VAE still in use. It does not raise for a `model` that the WebUI passes,
+        because it is changing checkpoints then. Nor does it raise at the end of an override: a picture would be lost
+        because another user has set an unusable file meanwhile. In both cases the checkpoint has its own VAE
+        afterwards.
         """
         switching = model is not None
         model = model if switching else host_values.needed("modules.shared", "sd_model")
@@ -101,7 +101,7 @@ class LoadHooks:
         ends = self._host.override.ends_with(choice.word)
         by_setting = path_of is None and (ends or not self._host.override.is_in_force)
         if by_setting and not switching and not ends and choice.word != self._followed:
-            self.vae.refusal = None  # another choice is made; other options lead here too, with the same one
+            self.vae.refusal = None  # another choice is made; other options call this too, with the same one
         try:
             swapped = self._put(model, path, repair=not switching, by_setting=by_setting)
         except VaeManagerError:
@@ -132,7 +132,7 @@ def all_patches() -> Iterator[Patch]:
 
 
 def shared_patches() -> Iterator[Patch]:
-    """Those that a fork with the same functions can have as they are."""
+    """Yield the patches that a fork with the same functions can share."""
     yield Patch(sd_vae, "load_vae", _load_vae, _load_no_pickle)
     yield Patch(sd_vae, "reload_vae_weights", _reload_vae_weights)
     yield Patch(sd_vae, "load_vae_dict", _load_vae_dict, _read_no_pickle)
@@ -150,7 +150,7 @@ def _load_vae(host: A1111, _: Function) -> Function:
 
 
 def _load_no_pickle(original: Function) -> Function:
-    """A checkpoint that is being loaded comes up with its own VAE instead."""
+    """Wrap `load_vae` so that a checkpoint that is being loaded starts with its own VAE instead of a pickle."""
 
     def load_vae(model: Any, vae_file: str | None = None, vae_source: str = "from unknown source") -> None:
         try:

@@ -1,13 +1,12 @@
 """State of the VAE in A1111: its variables, its precision, and decoding with it.
 
-The precision that VAEs run in: `devices.dtype_vae`.
+The state consists of `modules.sd_vae` (loaded_vae_file, base_vae, checkpoint_info), the attributes of each model
+(base_vae, loaded_vae_file) and `devices.dtype_vae`. This module writes them as the WebUI's own functions do, so that
+the WebUI continues from there with or without the patches.
 
-Where a decode gives NaN the WebUI changes it, for all VAEs and for the rest of the process (processing.py:661). The
-VAE that gave it is remembered here, so that the next one gets back what was there before.
-
-A1111's books: `modules.sd_vae` (loaded_vae_file, base_vae, checkpoint_info), each model (base_vae, loaded_vae_file)
-and `devices.dtype_vae`. They are written as its own functions write them, so that it goes on from there whether or not
-it is guarded.
+VAEs run in the precision `devices.dtype_vae`. After a decode to NaN the WebUI changes it, for all VAEs and for the rest
+of the process (processing.py:661). The VAE that gave NaN is recorded here, so that the next one gets the previous
+precision back.
 """
 
 from __future__ import annotations
@@ -40,11 +39,11 @@ if TYPE_CHECKING:
 class Precision:
     def __init__(self) -> None:
         self._before: Any = None
-        """What it was before the NaN; None while there has been none."""
+        """The precision before the NaN; None as long as there was no NaN."""
         self._vae: str | Message = ""
 
     def blame(self) -> Message:
-        """The VAE in use has just decoded to NaN; gives what is said where the picture is lost."""
+        """Record that the VAE in use has just decoded to NaN; return the message for a lost picture."""
         file = sd_vae.loaded_vae_file
         self._vae = Path(file).name if file is not None else msg("Built-in")
         if self._before is None:
@@ -58,7 +57,7 @@ class Precision:
 
     @property
     def notice(self) -> Message | None:
-        """What the NaN has changed, as long as it lasts."""
+        """The effect of the NaN, as long as it lasts."""
         if self._before is None or devices.dtype_vae == self._before:
             return None
         return msg(
@@ -69,15 +68,15 @@ class Precision:
         )
 
     def of(self, path: str | None) -> Any:
-        """The one for the VAE at `path`: what it was before the NaN, unless that VAE gave it."""
+        """Return the precision for the VAE at `path`: the one before the NaN, unless that VAE gave it."""
         if self._before is None or sd_vae.loaded_vae_file == path:
             return devices.dtype_vae
         return self._before
 
     def start_over(self, module: torch.nn.Module) -> None:
-        """A checkpoint has brought a VAE that has given no NaN: it runs as VAEs did before.
+        """Reset the precision for a checkpoint's new VAE, which has given no NaN.
 
-        After bf16, whose rounding cannot be taken back, it stays in that.
+        After bf16, whose rounding cannot be undone, it stays in that.
         """
         if self._before is not None and devices.dtype_vae == torch.float32:
             devices.dtype_vae = self._before
@@ -85,7 +84,7 @@ class Precision:
             self._before = None
 
     def settle(self) -> None:
-        """A VAE has been put in: where it runs as before the NaN, that is over."""
+        """Forget the NaN if the VAE that was put in runs in the previous precision."""
         if devices.dtype_vae == self._before:
             self._before = None
 
@@ -93,7 +92,7 @@ class Precision:
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_PREFIX = "first_stage_model."
-"""How a checkpoint's file calls the tensors of its VAE."""
+"""Prefix of the VAE's tensors in a checkpoint's file."""
 
 
 class A1111Books:
@@ -105,7 +104,7 @@ class A1111Books:
         return self._precision.notice
 
     def module(self, model: Any) -> torch.nn.Module | None:
-        """None while a model of 8-bit weights loads (sd_models.py:505)."""
+        """Return the module of the VAE; None while a model of 8-bit weights loads (sd_models.py:505)."""
         module: torch.nn.Module | None = getattr(model, "first_stage_model", None)
         return module
 
@@ -140,7 +139,7 @@ class A1111Books:
             raise
 
     def write(self, model: Any, path: str | None, own: Tensors | None, dtype: torch.dtype) -> None:
-        """As sd_vae.load_vae does at its end (sd_vae.py:228)."""
+        """Set the variables as sd_vae.load_vae does at its end (sd_vae.py:228)."""
         sd_vae.base_vae = model.base_vae = own
         sd_vae.checkpoint_info = model.sd_checkpoint_info if own is not None else None
         sd_vae.loaded_vae_file = model.loaded_vae_file = path
@@ -156,7 +155,10 @@ class A1111Books:
         self._precision.start_over(model.first_stage_model)
 
     def repair(self, model: Any) -> bool:
-        """The model on the CPU, and without its hijack: which is off for good reason while a checkpoint is loaded."""
+        """Hijack the model and move it to the device again, if a failed load has left it without.
+
+        The model has no hijack while a checkpoint is being loaded, so this is never called then.
+        """
         if sd_hijack.model_hijack.layers is not None:
             return False
         sd_hijack.model_hijack.hijack(model)
@@ -184,7 +186,7 @@ class A1111Books:
 
 
 SEED = 0
-"""Of the noise that sgm draws when it encodes, so that it is the same each time."""
+"""Seed of the noise that sgm draws when it encodes, so that it is the same each time."""
 
 
 class A1111Decoding:
@@ -208,7 +210,7 @@ def _model(model: Any, tiling: bool) -> Model:
         return picture
 
     def encode(picture: torch.Tensor) -> torch.Tensor:
-        """ldm gives a distribution, whose mode is the same each time; sgm draws from it by itself."""
+        """Return a deterministic latent: the mode of ldm's distribution, or sgm's sample with a fixed seed."""
         with devices.without_autocast(), torch.random.fork_rng():
             torch.manual_seed(SEED)
             encoded = model.encode_first_stage(picture)
@@ -222,7 +224,7 @@ def _model(model: Any, tiling: bool) -> Model:
 
 
 def _better() -> torch.dtype | None:
-    """In what the WebUI decodes anew where there was NaN (processing.py:641)."""
+    """Return the dtype of the WebUI's second decode after NaN (processing.py:641)."""
     if host_values.flag("disable_nan_check", False):
         return None
     if options.read("auto_vae_precision_bfloat16", False):
@@ -232,7 +234,7 @@ def _better() -> torch.dtype | None:
 
 @contextmanager
 def _padded(tiling: bool) -> Iterator[None]:
-    """The convolutions' padding as the picture had it (sd_hijack.py apply_circular)."""
+    """Set the convolutions' padding to that of the picture (sd_hijack.py apply_circular)."""
     hijack = sd_hijack.model_hijack
     before = hijack.circular_enabled
     try:
@@ -244,7 +246,7 @@ def _padded(tiling: bool) -> Iterator[None]:
 
 @contextmanager
 def _tidied(model: Any) -> Iterator[None]:
-    """As the WebUI does after its own decode."""
+    """Clean up as the WebUI does after its own decode."""
     try:
         yield
     finally:

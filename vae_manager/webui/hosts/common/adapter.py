@@ -39,12 +39,15 @@ SHARING = ("share", "ngrok")
 
 
 def is_shared(flags: Any) -> bool:
-    """Other machines can reach the page, or the WebUI takes it so: it does for any --server-name."""
+    """Return True if other machines can reach the page, or the WebUI assumes it, as it does for any --server-name."""
     return bool(getattr(flags, "webui_is_non_local", False)) or not is_on_loopback(flags)
 
 
 def is_closed_to_strangers(flags: Any) -> bool:
-    """Extensions may change only the picture. WebUIs that lack the flag for it have those that it is made of."""
+    """Return True if extensions may change only the picture.
+
+    A WebUI without the flag for it is judged by the flags that others derive it from.
+    """
     closed = getattr(flags, "disable_extension_access", None)
     if closed is not None:
         return bool(closed)
@@ -52,7 +55,7 @@ def is_closed_to_strangers(flags: Any) -> bool:
 
 
 def is_on_loopback(flags: Any) -> bool:
-    """Only this machine can connect."""
+    """Return True if only this machine can connect."""
     if any(getattr(flags, flag, None) for flag in SHARING) or _is_on(os.environ.get("GRADIO_SHARE")):
         return False
     name = getattr(flags, "server_name", None)
@@ -85,7 +88,7 @@ logger = logging.getLogger(__name__)
 
 @functools.lru_cache(maxsize=4)
 def _read_tables(paths: tuple[str, ...]) -> Mapping[str, str]:
-    """The WebUI's tables, once: it reads them itself only when the page is built."""
+    """Read the WebUI's tables, once: the WebUI itself reads them only when the page is built."""
     table: dict[str, str] = {}
     for path in paths:
         try:
@@ -98,19 +101,19 @@ def _read_tables(paths: tuple[str, ...]) -> Mapping[str, str]:
 
 
 class FamilyWebUI(ABC):
-    """Reads and drives a WebUI through its own modules."""
+    """A host that reads and drives a WebUI through the WebUI's own modules."""
 
     name: str
     capability: HostCapability = A1111
     picker_writes_each_change = False
-    """The WebUI takes a value that the program gives to its own component for the choice for a person's choice."""
+    """The WebUI takes a value that the program sets in its own component for the choice for a person's choice."""
 
     def __init__(self) -> None:
         self.override = Override(self.generating)
         self.follow: Callable[[], None] = lambda: None
-        """Puts into the model what the choice means now, in the background; set by whoever owns the work."""
+        """Applies the present choice to the model, in the background; set by the owner of the jobs."""
         self.vae_in_quick_settings: bool | None = None
-        """How the page's own switch was set last in this life of the UI; None: it was not used."""
+        """Last state of the page's own switch since the UI was built; None: it was not used."""
 
     @property
     @abstractmethod
@@ -119,7 +122,7 @@ class FamilyWebUI(ABC):
 
     @abstractmethod
     def model(self) -> Any:
-        """The loaded model, None where none is. Never loads one."""
+        """Return the loaded model, None if there is none. Never loads one."""
 
     def signature(self) -> VaeSignature:
         """Return the VAE that the loaded checkpoint has."""
@@ -129,49 +132,49 @@ class FamilyWebUI(ABC):
         return VaeSignature(self.vae.table(model), checkpoint_metadata.family(model))
 
     def note_damage(self, identity: Identity, problem: Problem) -> None:
-        """Remember that the weights of a file cannot be used."""
+        """Record that the weights of a file cannot be used."""
         the_service(self.data_folder).stores.index.note_failure(identity, problem)
 
     @abstractmethod
     def files(self) -> Mapping[str, str]:
-        """The host's own list of VAE files: base name -> path."""
+        """Return the host's own list of VAE files: base name -> path."""
 
     @abstractmethod
     def lists(self) -> Sequence[dict[str, str]]:
-        """The host's own lists of VAE files themselves."""
+        """Return the host's own list objects of VAE files."""
 
     @abstractmethod
     def reread(self) -> None:
-        """The host's own refresh, which makes its lists anew. Under the queue lock."""
+        """Run the host's own refresh, which makes its lists anew. Called under the queue lock."""
 
     @abstractmethod
     def add_new_files(self) -> None:
-        """Enter into the lists what they lack."""
+        """Add new files to the lists."""
 
     @abstractmethod
     def before_generation(self) -> None:
-        """Follow what has changed on the disk. Under the queue lock."""
+        """Follow changes on the disk. Called under the queue lock."""
 
     @abstractmethod
     def written_choice(self) -> Choice:
-        """What stands in the setting: for the time of a picture, its override."""
+        """Return the value of the setting: during a picture, its override."""
 
     @abstractmethod
     def write_choice(self, choice: Choice) -> None:
-        """Make it the setting and save it, without what hangs on a change. Raises RefusedError, DiskError."""
+        """Save it as the setting, without running the callbacks of a change. Raises RefusedError, DiskError."""
 
     @abstractmethod
     def apply(self, model: Any, choice: Choice) -> bool:
-        """Put the VAE that `choice` means into the loaded model; False where it is there already.
+        """Put the VAE that `choice` means into the loaded model; return False if it is there already.
 
-        Under the queue lock. Raises a VaeManagerError; the VAE that was in use before still is then.
+        Called under the queue lock. Raises a VaeManagerError; the previous VAE is still in use then.
         """
 
-    # What hangs on the WebUI's callbacks
+    # Methods for the WebUI's callbacks
 
     @abstractmethod
     def prepare(self) -> None:
-        """Called when the extension is loaded, and again at each *Reload UI*."""
+        """Prepare the options. Called when the extension is loaded, and again at each *Reload UI*."""
 
     @abstractmethod
     def guard(self) -> None:
@@ -179,50 +182,50 @@ class FamilyWebUI(ABC):
 
     @abstractmethod
     def unguard(self) -> None:
-        """Take the patches back."""
+        """Remove the patches."""
 
     @abstractmethod
     def override_of(self, p: Any) -> str | None:
-        """The word of the VAE that a generation brings of its own; None where it brings none."""
+        """Return the word of the VAE that overrides the choice for a generation; None without an override."""
 
     def unlisted_override(self, p: Any) -> str | None:
-        """The VAE file that a generation asks for and that no folder has. The lists get new files before that."""
+        """Return the VAE file that a generation requests and that no folder has, after an update of the lists."""
         if any(name not in self.files() for name in self.asked_files(p)):
             self.add_new_files()
         return next((name for name in self.asked_files(p) if name not in self.files()), None)
 
     def asked_files(self, p: Any) -> Sequence[str]:
-        """The base names of the VAE files that a generation brings of its own."""
+        """Return the base names of the VAE files that override the choice for a generation."""
         word = p.override_settings.get("sd_vae")
         name = Choice(word).file_name if isinstance(word, str) else None
         return [name] if name is not None else []
 
     @abstractmethod
     def set_override(self, p: Any, word: str) -> None:
-        """Give a generation a VAE of its own."""
+        """Override the choice for a generation."""
 
     @abstractmethod
     def name_decoder(self, p: Any) -> None:
-        """A batch has been decoded: let the infotext of the generation name the VAE that did it."""
+        """Let the infotext of the generation name the VAE that has decoded a batch."""
 
     @abstractmethod
     def infotext_of(self, text: str, path: str | None, short_hash: str | None) -> str:
-        """The infotext `text` of a picture that the VAE at `path` (None: the checkpoint's own) has decoded."""
+        """Return the infotext `text` for a picture that the VAE at `path` (None: the checkpoint's own) has decoded."""
 
     @abstractmethod
     def picker(self, component: Any, elem_id: str) -> Any:
-        """The WebUI's own component for the choice, once it is there; None before. Called with each component."""
+        """Return the WebUI's own component for the choice; None before it exists. Called with each component."""
 
     @abstractmethod
     def picker_values(self, words: Sequence[str], chosen: Choice) -> Mapping[str, Any]:
-        """Return what that component is to show; `words` are the WebUI's words for all choices."""
+        """Return the values for that component; `words` are the WebUI's words for all choices."""
 
     @abstractmethod
     def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
-        """Let the fields of a pasted infotext name the VAE that a generation is to take."""
+        """Let the fields of a pasted infotext name the VAE for the next generation."""
 
     def announce(self, model: Any) -> None:
-        """Tell other extensions, as A1111 does after a swap (sd_vae.py:283)."""
+        """Notify other extensions, as A1111 does after a swap (sd_vae.py:283)."""
         host_values.needed("modules.script_callbacks", "model_loaded_callback")(model)
 
     @property
@@ -232,7 +235,7 @@ class FamilyWebUI(ABC):
 
     @functools.cached_property
     def latents(self) -> Latents:
-        """Of the last pictures."""
+        """The latents of the last pictures."""
         from .latents import Latents
 
         return Latents(lambda model: self.vae.path(model))
@@ -255,7 +258,7 @@ class FamilyWebUI(ABC):
 
     @functools.cached_property
     def _added_names(self) -> frozenset[Name]:
-        """Return the names of the start: else a page that can change the settings could add its own name."""
+        """The names at the start: otherwise a page that can change the settings could add its own name."""
         return added_names(host_values.flags(), options.read(options.ALLOWED_HOSTS, ""))
 
     @property
@@ -265,7 +268,7 @@ class FamilyWebUI(ABC):
     # Folders and files
 
     def folders(self) -> Sequence[Folder]:
-        """As sd_vae.refresh_vae_list looks for them (sd_vae.py:82)."""
+        """Return the folders in the order of sd_vae.refresh_vae_list (sd_vae.py:82)."""
         folders = [Folder(path, "vae") for path in self.vae_folders()]
         own = host_values.value("modules.sd_models", "model_path") or host_values.models_path() / "Stable-diffusion"
         more = [host_values.flag("ckpt_dir"), *(host_values.flag("ckpt_dirs") or [])]  # a list in Forge Neo
@@ -273,7 +276,7 @@ class FamilyWebUI(ABC):
         return folders
 
     def download_folder(self) -> Path:
-        """The one chosen in the settings, else `--vae-dir`, else models/VAE."""
+        """Return the folder chosen in the settings, else `--vae-dir`, else models/VAE."""
         folders = self.vae_folders()
         chosen = options.read(options.DOWNLOAD_FOLDER, options.AUTOMATIC_FOLDER)
         return {str(folder): folder for folder in folders}.get(chosen, folders[-1])
@@ -284,8 +287,10 @@ class FamilyWebUI(ABC):
         return [Path(own), *([Path(more)] if more else [])]
 
     def refresh(self, gone: Path | None = None) -> None:
-        """The host's own refresh begins with an empty list, from which a picture that is being made may be resolving
-        its VAE: then files are added, and none but `gone` is taken away."""
+        """Update the lists; remove none but `gone` while a picture is being made.
+
+        The host's own refresh begins with an empty list, from which that picture may be resolving its VAE.
+        """
         if gone is not None:
             self.vae.forget_file(gone)
         lock = host_values.needed("modules.call_queue", "queue_lock")
@@ -310,7 +315,7 @@ class FamilyWebUI(ABC):
         return self.files().get(name) if name is not None else None
 
     def reason_against(self, name: str) -> Message | None:
-        """Return why a file of this base name, which is there, is not among `files`; None if no such file is there."""
+        """Return why an existing file of this base name is not among `files`; None if no such file exists."""
         return None
 
     # Options
@@ -330,12 +335,12 @@ class FamilyWebUI(ABC):
         return bool(options.read(options.CONVERT, True))
 
     def language(self) -> str:
-        """The chosen localization; that of the bilingual extension where it takes the WebUI's place."""
+        """Return the chosen localization; that of the bilingual extension if it replaces the WebUI's."""
         chosen = str(options.read("localization", "None"))
         return str(options.read("bilingual_localization_file", "None")) if chosen == "None" else chosen
 
     def translations(self) -> Mapping[str, str]:
-        """As the WebUI gives them to the page (localization.py localization_js)."""
+        """Return the table that the WebUI sends to the page (localization.py localization_js)."""
         files = host_values.value("modules.localization", "localizations", {}).get(self.language()) or []
         return _read_tables(tuple([files] if isinstance(files, str) else files))  # one path in 1.6, a list since
 
@@ -352,11 +357,11 @@ class FamilyWebUI(ABC):
     def reload_page(self) -> None:
         host_values.needed("modules.shared", "state").request_restart()
 
-    # What a person may do
+    # Permissions
 
     @abstractmethod
     def choice_frozen(self) -> Message | None:
-        """Which flag of the WebUI decides which VAE is used, or freezes the setting; None where none does."""
+        """Return the message for the flag that overrides or freezes the setting; None without such a flag."""
 
     def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
         if act in OWNERS:
@@ -370,7 +375,7 @@ class FamilyWebUI(ABC):
         if act in (Permission.RELOAD_PAGE, Permission.CHANGE_FILES):
             return self._closed_to_strangers()
         if act is Permission.ADOPT_FILES:
-            if self.shared_with_others:  # even where extensions may be changed: a path could be anybody's file
+            if self.shared_with_others:  # even if extensions may be changed: a path could be any person's file
                 return msg("This WebUI can be reached from other machines, so the page takes in no file by its path.")
             return self._closed_to_strangers()
         if act is Permission.CHANGE_SOURCES and is_closed_to_strangers(host_values.flags()):
@@ -381,7 +386,7 @@ class FamilyWebUI(ABC):
         return None
 
     def _owners_alone(self) -> Message | None:
-        """Refuse others; None if the owner has opened the WebUI to them by --enable-insecure-extension-access."""
+        """Return the refusal of others; None if --enable-insecure-extension-access opens the WebUI to them."""
         if is_closed_to_strangers(host_values.flags()):
             return msg(
                 "This WebUI is shared, and only its owner may do this: on the machine that it runs on, under the "
@@ -410,7 +415,7 @@ class FamilyWebUI(ABC):
         return self.resolution_of(self.choice(), self.model())
 
     def resolution_of(self, choice: Choice, model: Any) -> Resolution:
-        """What `choice` means for the checkpoint in `model`."""
+        """Return the VAE that `choice` resolves to for the checkpoint in `model`."""
         return resolve(self.situation(choice, model))
 
     def situation(self, choice: Choice, model: Any) -> ResolutionContext:
@@ -425,7 +430,7 @@ class FamilyWebUI(ABC):
             family_default=options.family_default(checkpoint_metadata.family(model)),
         )
 
-    # The checkpoint's card
+    # The checkpoint's metadata
 
     def checkpoints(self) -> Sequence[str]:
         listed = host_values.value("modules.sd_models", "checkpoints_list", {})
@@ -449,7 +454,7 @@ class FamilyWebUI(ABC):
             self.check(choice)
         self.write_preference(info.filename, None if choice.is_automatic else choice.word)
 
-    # What is in use
+    # The VAE in use
 
     def in_use(self) -> InUse:
         model = self.model()
@@ -494,11 +499,11 @@ class FamilyWebUI(ABC):
         def change() -> None:
             if not still_wanted():
                 raise Cancelled(msg("Another choice was made meanwhile."))
-            self.path_of(choice)  # gone meanwhile?
+            self.path_of(choice)  # the file may be deleted meanwhile
             model, before = self.model(), self.vae.refusal
             try:
                 swapped = model is not None and self.apply(model, choice)
-            except VaeManagerError:  # told to the one who chooses; what the setting means may still be refused
+            except VaeManagerError:  # reported to the person who chooses; the setting's own VAE may still be refused
                 of_setting = before is not None and before.path == self.resolution().path
                 self.vae.refusal = before if of_setting else None
                 raise

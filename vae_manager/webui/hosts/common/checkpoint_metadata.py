@@ -1,9 +1,8 @@
-"""The checkpoint's card, and what else the WebUI knows of the loaded model.
+"""Metadata of the loaded checkpoint: its card, its family, and the dtype of its weights.
 
-The card is the JSON file beside the checkpoint, in which the WebUI keeps what a person wrote about it.
-
-Its key "vae" is the "Preferred VAE" (ui_extra_networks_checkpoints_user_metadata.py:13). The WebUI and other extensions
-keep more there, so only that key is touched, and a file that cannot be read is never replaced.
+The card is the JSON file beside the checkpoint in which the WebUI keeps a person's metadata. Its key "vae" is the
+"Preferred VAE" (ui_extra_networks_checkpoints_user_metadata.py:13). The WebUI and other extensions keep more there, so
+only that key is changed, and an unreadable file is never replaced.
 """
 
 from __future__ import annotations
@@ -25,23 +24,23 @@ _writing = threading.Lock()
 
 
 def card_of(checkpoint_file: str) -> str:
-    """As extra_networks.get_user_metadata finds it (extra_networks.py:209)."""
+    """Return the path of the card, as extra_networks.get_user_metadata finds it (extra_networks.py:209)."""
     return os.path.splitext(checkpoint_file)[0] + ".json"  # noqa: PTH122  # the WebUI's own spelling of the path
 
 
 def preference(checkpoint_file: str) -> str | None:
-    """The "Preferred VAE"; None where there is no card, where it names none, and where it makes no sense."""
+    """Return the "Preferred VAE"; None without a readable card or without a preference in it."""
     preferred = field(checkpoint_file, KEY)
     return str(preferred) if preferred is not None else None
 
 
 def prefer(checkpoint_file: str, word: str | None) -> None:
-    """Make `word` (the WebUI's, None for no wish) the preference. As `put`."""
+    """Make `word` (the WebUI's; None removes it) the preference. As `put`."""
     put(checkpoint_file, KEY, word)
 
 
 def field(checkpoint_file: str, key: str) -> Any:
-    """What the card says there; None where there is no card, where it says nothing, and where it makes no sense."""
+    """Return the value of `key` in the card; None without a readable card or without the key."""
     try:
         return _read(Path(card_of(checkpoint_file))).get(key)
     except (OSError, ValueError, RecursionError):
@@ -49,9 +48,9 @@ def field(checkpoint_file: str, key: str) -> Any:
 
 
 def put(checkpoint_file: str, key: str, value: Any) -> None:
-    """Let the card say `value` there (None: nothing), in one step: whoever reads gets the old card or the new one.
+    """Set `key` of the card to `value` (None removes it) atomically: a reader gets the old card or the new one.
 
-    Raises RefusedError where the card makes no sense, DiskError where it cannot be read or written: it stays as it was.
+    Raises RefusedError for an invalid card, DiskError if it cannot be read or written: it stays unchanged.
     """
     path = Path(card_of(checkpoint_file))
     with _writing:
@@ -78,7 +77,7 @@ def put(checkpoint_file: str, key: str, value: Any) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Empty where there is no card."""
+    """Return the card; an empty one if there is no file."""
     try:
         written, _ = bytes_of(path)
         if written is None:
@@ -101,16 +100,19 @@ def _write(path: Path, card: dict[str, Any]) -> None:
 def _as_the_webui_writes(card: dict[str, Any]) -> bytes:
     try:
         return json.dumps(card, indent=4, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # half a character, which JSON can hold and UTF-8 cannot
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can hold and UTF-8 cannot
         return json.dumps(card, indent=4).encode()
 
 
 def _tell_the_webui(checkpoint_file: str, card: dict[str, Any]) -> None:
-    """Its card editor keeps what it has read, and would write that back (ui_extra_networks_user_metadata.py:34)."""
+    """Update the WebUI's cache of the card.
+
+    Its card editor would otherwise write the old content back (ui_extra_networks_user_metadata.py:34).
+    """
     from modules import ui_extra_networks  # not at the top: Reload UI makes it anew
 
     for page in ui_extra_networks.extra_pages:
-        # A list of what lies in each folder, from WebUI 1.7 on; single files can be told it from 1.10 on.
+        # The lister caches the content of each folder, from WebUI 1.7 on; it accepts single files from 1.10 on.
         tell = getattr(getattr(page, "lister", None), "update_file_entry", None)
         if tell is not None:
             tell(card_of(checkpoint_file))
@@ -124,7 +126,7 @@ FLUX = ("Flux", "Chroma")
 
 
 def family(model: Any) -> str | None:
-    """The checkpoint's latent space, from the flags that the WebUI sets (sd_models.py:380); None for others."""
+    """Return the checkpoint's latent space, from the flags that the WebUI sets (sd_models.py:380); None for others."""
     if getattr(model, "is_sdxl", False):
         return "sdxl"
     if getattr(model, "is_sd3", False):
@@ -137,5 +139,5 @@ def family(model: Any) -> str | None:
 
 
 def dtype_name(dtype: Any) -> str:
-    """`fp32`, `fp16`, …: as people write it."""
+    """Return the usual short name: `fp32`, `fp16`, …."""
     return TORCH_DTYPE_NAMES.get(str(dtype), str(dtype).removeprefix("torch."))

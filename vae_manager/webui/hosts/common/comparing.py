@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 
 class Decoding(Protocol):
-    """Called under the queue lock."""
+    """Decoding by a host. Methods are called under the queue lock."""
 
     def repair(self) -> None:
-        """Undo what a load of the WebUI's own that failed has left, so that the model can decode."""
+        """Undo the traces of a failed load of the WebUI's own, so that the model can decode."""
         ...
 
     def ready(self, model: Any, tiling: bool) -> AbstractContextManager[Model]:
-        """Inside it `model` encodes and decodes as the WebUI does, its padding that of a picture with `tiling`.
+        """Let `model` encode and decode as the WebUI does, with the padding of a picture with `tiling`.
 
-        All is as it was afterwards.
+        The previous state is restored at the end of the `with` statement.
         """
         ...
 
@@ -134,8 +134,10 @@ class FamilyComparing:
         )
 
     def _file_of(self, vae: str) -> str | None:
-        """None: the checkpoint's own, or one that is not there. The one in use need not be in the WebUI's list:
-        --vae-path may name a file of another folder."""
+        """Return the path; None: the checkpoint's own, or a missing one.
+
+        The one in use need not be in the WebUI's list: --vae-path may name a file of another folder.
+        """
         in_use = self._in_use()
         return in_use if vae == _word(in_use) else self._host.files().get(vae)
 

@@ -1,12 +1,13 @@
-"""The latents of the last pictures, taken where every final decode passes (`processing.decode_latent_batch`).
+"""The latents of the last pictures, captured at every final decode (`processing.decode_latent_batch`).
 
     begin    a generation begins
-    note     something is about to be decoded: a copy on the CPU, which the next one replaces
-    claim    a batch has become pictures: what was decoded last is theirs. With hires fix and an upscaler of pictures
+    note     a decode begins: a copy on the CPU, which the next one replaces
+    claim    a batch has become pictures: the last decode belongs to them. With hires fix and an upscaler of pictures
              the first pass is decoded too; the second one's latents have replaced it by then
     finish   the generation has ended: its infotexts are known, and its latents are kept
 
-What a generation has gathered lies on `p`, so one that fails, or runs inside another, leaves nothing behind.
+The captured latents of a generation are an attribute of `p`, so one that fails, or runs inside another, leaves no
+latents behind.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ FACTOR = 8
 
 @dataclass(frozen=True)
 class _Batch:
-    """What went into a decode."""
+    """The input of a decode."""
 
     latents: Any
     checkpoint: Checkpoint
@@ -38,10 +39,10 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Taken:
-    """One picture's part of it."""
+    """The part of a batch for one picture."""
 
     number: int
-    """In its generation."""
+    """Index in its generation."""
     size: tuple[int, int]
     latent: Any
     batch: _Batch | None
@@ -50,10 +51,13 @@ class _Taken:
 
 
 class Latents:
-    """One for the process. All but `kept` is called in the thread that generates, under the queue lock."""
+    """The capture of latents, one object for the process.
+
+    All methods are called in the thread that generates, under the queue lock; `kept` may be used from any thread.
+    """
 
     def __init__(self, vae_in: Callable[[Any], str | None]) -> None:
-        """`vae_in` gives the VAE file in a model."""
+        """Make an empty store; `vae_in` returns the VAE file in a model."""
         self._vae_in = vae_in
         self.kept = RecentLatents(options.kept_count, options.kept_bytes)
         self._batch: _Batch | None = None
@@ -66,12 +70,12 @@ class Latents:
     def note(self, model: Any, batch: Any) -> None:
         info = getattr(model, "sd_checkpoint_info", None)
         if not self.kept.wanted or info is None or not hasattr(batch, "detach"):
-            return  # what another extension calls a model, or a batch, is no reason to lose its picture
+            return  # an unexpected model or batch of another extension is no reason to lose its picture
         checkpoint = Checkpoint(info.filename, info.sha256, checkpoint_metadata.family(model))
         self._batch = _Batch(batch.detach().to("cpu", copy=True), checkpoint, self._vae_in(model))
 
     def claim(self, p: Any, pictures: Any) -> None:
-        """`pictures` are [n, 3, height, width]."""
+        """Attach the last latents to `pictures`, which are [n, 3, height, width]."""
         batch, self._batch = self._batch, None
         gathered = getattr(p, GATHERED, None)
         if gathered is None or not self.kept.wanted:
@@ -93,7 +97,7 @@ class Latents:
         setattr(p, GATHERED, [])
         infotexts = processed.infotexts[processed.index_of_first_image :]
         if not gathered or len(infotexts) <= gathered[-1].number:
-            return  # another extension has changed how many pictures there are
+            return  # another extension has changed the number of pictures
         self.kept.put(self._finished(p, taken, processed, infotexts[taken.number], tab) for taken in gathered)
 
     def _finished(self, p: Any, taken: _Taken, processed: Any, infotext: str, tab: str) -> RecentPicture:
@@ -126,7 +130,7 @@ def _why_not(p: Any, place: int, batch: _Batch | None) -> Message | None:
 
 
 def _note(p: Any, place: int) -> Message | None:
-    """Asked before anything is done to the decoded picture; `color_corrections` are gone at the end."""
+    """Return the note, before any processing of the decoded picture: `color_corrections` are gone at the end."""
     if options.read("sd_vae_decode_method", "Full") != "Full":
         return msg("The picture that you saw was decoded by TAESD; here the VAEs decode it.")
     if host_values.state("interrupted", False) and options.read("live_preview_fast_interrupt", False):

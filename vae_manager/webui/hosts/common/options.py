@@ -22,7 +22,7 @@ MOST_CONNECTIONS = 32
 DEFAULT_CONNECTIONS = 16
 BANDWIDTH = "vae_manager_bandwidth"
 FAMILY_DEFAULTS = {"sd1": "vae_manager_default_sd1", "sdxl": "vae_manager_default_sdxl"}
-"""Which VAE Automatic takes for a checkpoint of the family when nothing nearer is set."""
+"""Options with the VAE that Automatic takes for a checkpoint of the family unless a more specific rule applies."""
 GUARDS = "vae_manager_guards"
 ALLOWED_HOSTS = "vae_manager_allowed_hosts"
 """Names under which the page may be reached besides this machine's."""
@@ -40,12 +40,12 @@ ONE_SET = 400_000_000
 
 
 def read(name: str, default: Any) -> Any:
-    """The option's value; `default` where the option is not registered (yet): the model loads before settings are."""
+    """Return the option's value; `default` before its registration: the model loads before settings are."""
     return host_values.option(name, default)
 
 
 def number(name: str, default: float) -> float:
-    """The option as a number; `default` for what a hand-edited config.json may hold instead."""
+    """Return the option as a number; `default` for another value, as a hand-edited config.json may hold."""
     try:
         value = float(read(name, default))
     except (TypeError, ValueError):
@@ -54,17 +54,17 @@ def number(name: str, default: float) -> float:
 
 
 def guarded() -> bool:
-    """The WebUI's own ways of loading a VAE are guarded."""
+    """Return True if the WebUI's own ways of loading a VAE are patched."""
     return bool(read(GUARDS, True))
 
 
 def memory_for_vaes() -> int:
-    """Bytes of RAM that weights may take while they are in no model."""
+    """Return the bytes of RAM that weights may take while they are in no model."""
     return round(max(0.0, number(MEMORY, default_memory())) * 1e9)
 
 
 def default_memory() -> float:
-    """In GB, as the machine is now."""
+    """Return the default in GB, for the machine's present state."""
     import psutil
 
     from ....swap.swapper import default_bound
@@ -74,29 +74,29 @@ def default_memory() -> float:
 
 
 def memory_on_device() -> int:
-    """Bytes of the GPU's memory that weights may take while they are in no model."""
+    """Return the bytes of the GPU's memory that weights may take while they are in no model."""
     return ONE_SET if read(ON_DEVICE, False) else 0
 
 
 def kept_count() -> int:
-    """Pictures whose latents are kept; 0: none."""
+    """Return the number of pictures whose latents are kept; 0 disables the store."""
     return round(max(0.0, number(KEPT, DEFAULT_KEPT)))
 
 
 def kept_bytes() -> int:
-    """The most bytes of RAM that latents may take."""
+    """Return the most bytes of RAM that latents may take."""
     return round(max(0.0, number(KEPT_MEMORY, DEFAULT_KEPT_MEMORY)) * 1e6)
 
 
 def family_default(family: str | None) -> str | None:
-    """Name of the VAE file that the person made the default for `family`; None for the checkpoint's own."""
+    """Return the name of the VAE file that is the person's default for `family`; None for the checkpoint's own."""
     option = FAMILY_DEFAULTS.get(family or "")
     word = str(read(option, BUILTIN.word)) if option is not None else ""
     return None if word in ("", BUILTIN.word, AUTOMATIC.word) else word
 
 
 def write(name: str, value: Any) -> None:
-    """Set and save an option without running what hangs on its change. RefusedError where the WebUI does not allow it.
+    """Set and save an option without running its callback. Raises RefusedError if the WebUI does not allow it.
 
     `Options.__setattr__` asserts on frozen settings and raises RuntimeError on hidden ones (options.py:88).
     """
@@ -122,7 +122,7 @@ def write(name: str, value: Any) -> None:
 
 
 def frozen(name: str) -> Message | None:
-    """Which flag of the WebUI freezes this option; None when none does (options.py:88-107)."""
+    """Return the message for the flag that freezes this option; None without such a flag (options.py:88-107)."""
     if host_values.flag("freeze_settings", False):
         return msg("The WebUI was started with --freeze-settings: settings cannot be changed here.")
     if name in _words("freeze_specific_settings"):
@@ -134,25 +134,26 @@ def frozen(name: str) -> Message | None:
 
 
 def _words(flag: str) -> list[str]:
-    """The words of a flag with a comma-delimited list; WebUIs before 1.8 do not have these flags."""
+    """Return the words of a flag with a comma-delimited list; WebUIs before 1.8 do not have these flags."""
     value: str = host_values.flag(flag) or ""
     return [word.strip() for word in value.split(",")]
 
 
 class Override:
-    """Of the job that runs now, and the person's own setting meanwhile. One for the process."""
+    """The override of the running job, and the person's own setting meanwhile. One object for the process."""
 
     def __init__(self, generating: Callable[[], bool]) -> None:
         self._generating = generating
         self._word: str | None = None
-        """That of the latest generation."""
+        """The override of the latest generation."""
         self._set_aside: tuple[str, float | None] | None = None
-        """The setting before, and when the job began."""
+        """The previous setting, and the time that the job began."""
 
     def note(self, word: str | None, setting: str) -> None:
-        """A generation begins, with a VAE of its own or without; `setting` is what stands there before it is written.
+        """Record the override of a generation that begins, or its absence; `setting` is the value before it is written.
 
-        Of several in one job (X/Y/Z, a detailer inside another generation) the first one's setting is the person's.
+        If one job has several generations (X/Y/Z, a detailer inside another generation), the first one's setting is the
+        person's.
         """
         if not self.is_in_force:
             self._set_aside = (setting, host_values.state("time_start", None)) if word is not None else None
@@ -166,13 +167,13 @@ class Override:
 
     @property
     def setting(self) -> str | None:
-        """The person's own, while one is in force; else None: it stands where it always does."""
+        """The person's own setting while an override applies; else None, since the option then has it."""
         return self._set_aside[0] if self._set_aside is not None and self.is_in_force else None
 
     def is_by(self, word: str) -> bool:
-        """The picture that is being made has asked for this VAE."""
+        """Return True if the picture that is being made has requested this VAE."""
         return self.is_in_force and word == self._word
 
     def ends_with(self, written: str) -> bool:
-        """The WebUI has `written` the setting back, and the picture is about to be given out."""
+        """Return True if the WebUI has `written` the setting back, just before it returns the picture."""
         return self.is_in_force and written != self._word

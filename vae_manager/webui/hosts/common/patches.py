@@ -1,15 +1,13 @@
 """Patches of the WebUI's functions, those of X/Y/Z plots and of infotext among them.
 
-Patches of a WebUI, through its own registry (modules/patches.py): applied once however often the UI is reloaded.
-
+Patches go through the WebUI's own registry (modules/patches.py) and are applied once, however often the UI is reloaded.
 Each patched function has an edge. A `VaeManagerError` is a refusal, and the WebUI gets it. Any other error of the
 extension is a fault, which is recorded; the WebUI then gets the result of its own function, which is called now if it
 was not called before.
 
-X/Y/Z plots over VAEs: a cell whose VAE is refused says so, and the other cells come.
-
-The plot's script takes each cell by `process_images`. A cell that raises leaves a blank square; if it is the first one,
-the whole plot is lost, since the script then reads prompts and seeds that this cell has not got yet (xyz_grid.py:720).
+In an X/Y/Z plot over VAEs, a cell whose VAE is refused shows the reason, and the other cells are made. The plot's
+script makes each cell by `process_images`. A cell that raises leaves a blank square; if it is the first one, the whole
+plot is lost, since the script then reads prompts and seeds that this cell has not got yet (xyz_grid.py:720).
 """
 
 from __future__ import annotations
@@ -50,7 +48,7 @@ class Patch:
     """The owner of the function: a module, a class, or `MODULE:CLASS`, which is looked up when the patch is applied."""
     name: str
     make: Callable[[Any, Function], Function]
-    """Makes another of the host and the WebUI's own."""
+    """Makes the new function from the host and the WebUI's own function."""
     fall_back: Callable[[Function], Function] = lambda original: original
     """Wraps the WebUI's own function for a call after a fault of the extension. If it can read a user's VAE file, it
     must not read a pickle."""
@@ -63,7 +61,7 @@ class Patch:
 
 
 def install(host: Any, wanted: Iterable[Patch]) -> None:
-    """Apply those that are not applied. One that cannot be is recorded as a fault, and the others are."""
+    """Apply the missing patches. A patch that fails is recorded as a fault, and the others are applied."""
     for patch in wanted:
         with FAULTS.caught(guard_of(patch)):
             place = patch.resolved_place()
@@ -73,7 +71,7 @@ def install(host: Any, wanted: Iterable[Patch]) -> None:
 
 
 def remove(source: ModuleType, wanted: Iterable[Patch]) -> None:
-    """Take back those that are still of the module `source`: what another extension has put over one of them stays."""
+    """Remove the patches of the module `source`; a patch with another extension's patch on top stays."""
     for patch in wanted:
         with FAULTS.caught(guard_of(patch)):
             place = patch.resolved_place()
@@ -107,7 +105,7 @@ def refuse_pickles(*paths: str | None, harmless: tuple[str, ...] = READ_WITHOUT_
 
 
 class _Watched:
-    """One call's view of the WebUI's own function: what has become of it."""
+    """A wrapper of the WebUI's own function for one call, which records its outcome."""
 
     def __init__(self, original: Function) -> None:
         self.is_done = False
@@ -153,11 +151,11 @@ def _edged(host: Any, patch: Patch, original: Function) -> Function:
 logger = logging.getLogger(__name__)
 
 NEEDED = ("draw_xyz_grid", "process_images")
-"""What the plot's script has, wherever a WebUI keeps it."""
+"""The names by which the plot's script is recognised."""
 
 
 def plot_patches() -> Iterator[Patch]:
-    """Those of the scripts that are loaded: none before the WebUI has loaded its scripts."""
+    """Yield the patches of the loaded scripts; empty before the WebUI has loaded its scripts."""
     for module in _scripts():
         yield Patch(module, "process_images", _process_images)
 
@@ -183,7 +181,7 @@ def _process_images(host: Any, original: Function) -> Function:
 
 
 def _told(p: Any, text: str) -> Any:
-    """The result of a cell: a picture of the sentence, with the sentence for its infotext."""
+    """Return the result of a refused cell: a picture of the sentence, with the sentence as its infotext."""
     from ....compare.pictures import written_out
 
     if not p.all_prompts:
@@ -201,7 +199,7 @@ def _numbers(given: Any, count: int) -> list[int]:
 
 
 def _size(p: Any) -> tuple[int, int]:
-    """That of the pictures of the other cells."""
+    """Return the size of the pictures of the other cells."""
     if not getattr(p, "enable_hr", False):
         return p.width, p.height
     p.calculate_target_resolution()
@@ -213,7 +211,7 @@ SHORT_HASH = 10
 
 
 def decoder(host: FamilyWebUI) -> tuple[str | None, str | None]:
-    """Name and short hash of the VAE file that decodes now; None for Built-in and where TAESD decodes."""
+    """Return name and short hash of the VAE file that decodes now; None for Built-in and for TAESD."""
     if options.read("sd_vae_decode_method", "Full") != "Full":
         return None, None
     model = host.model()
@@ -222,7 +220,7 @@ def decoder(host: FamilyWebUI) -> tuple[str | None, str | None]:
 
 
 def short_hash(host: FamilyWebUI) -> str | None:
-    """The first digits of the SHA-256 of the file whose weights are in the model; None where it is not known yet."""
+    """Return the first digits of the SHA-256 of the file whose weights are in the model; None if it is unknown."""
     model = host.model()
     file = host.vae.path(model) if model is not None else None
     if file is None:
@@ -237,9 +235,9 @@ NAME, HASH = "VAE", "VAE hash"
 
 
 def into_fields(host: FamilyWebUI, service: Service, fields: dict[str, Any]) -> None:
-    """Let the fields of an infotext name the VAE that a generation is to take."""
+    """Let the fields of an infotext name the VAE for the next generation."""
     name = fields.get(NAME)
-    if not name:  # made with Built-in, or the person has the WebUI skip it
+    if not name:  # made with Built-in, or the person lets the WebUI skip the field
         service.picture = None
         return
     word = paste(host, service, Named.read(str(name), fields.get(HASH)))

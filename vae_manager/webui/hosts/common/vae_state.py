@@ -24,59 +24,59 @@ if TYPE_CHECKING:
 
 class VaeState(Protocol):
     def module(self, model: Any) -> torch.nn.Module | None:
-        """What decodes; None for a moment, while some models load."""
+        """Return the module that decodes; None for a moment, while some models load."""
         ...
 
     def path(self, model: Any) -> str | None:
-        """The VAE file that the books say is in `model`; None: the checkpoint's own."""
+        """Return the VAE file that the host's variables name for `model`; None: the checkpoint's own."""
         ...
 
     def own(self, model: Any) -> Tensors | None:
-        """The checkpoint's own weights, as they are kept while others are in `model`."""
+        """Return the checkpoint's own weights, as they are kept while others are in `model`."""
         ...
 
     def dtype(self, model: Any, path: str | None) -> torch.dtype:
-        """What the VAE at `path` (None: the checkpoint's own) is to run in."""
+        """Return the dtype in which the VAE at `path` (None: the checkpoint's own) is to run."""
         ...
 
     def kept(self, model: Any) -> AbstractContextManager[None]:
-        """Where what is done inside raises, the books are as they were."""
+        """Restore the host's variables if the body of the `with` statement raises."""
         ...
 
     def write(self, model: Any, path: str | None, own: Tensors | None, dtype: torch.dtype) -> None:
-        """The VAE at `path` is in `model` now."""
+        """Record that the VAE at `path` is in `model` now."""
         ...
 
     def settle(self) -> None:
-        """A VAE has been put in, for good."""
+        """Record that a VAE has been put in permanently."""
         ...
 
     def start_over(self, model: Any) -> None:
-        """The WebUI has just put the checkpoint's own weights into `model`."""
+        """Record that the WebUI has just put the checkpoint's own weights into `model`."""
         ...
 
     def repair(self, model: Any) -> bool:
-        """Undo what a load of the WebUI's own that raised has left; True where the weights may be a mixture.
+        """Undo the traces of a failed load of the WebUI's own; return True if the weights may be a mixture.
 
         Never called while a checkpoint is being loaded.
         """
         ...
 
     def touching(self) -> AbstractContextManager[Any]:
-        """Inside it the model's weights may be given other storage."""
+        """Allow replacing the storage of the model's weights during the `with` statement."""
         ...
 
     def running(self, model: Any) -> AbstractContextManager[torch.device]:
-        """Inside it the module runs, on the device that is given."""
+        """Let the module run, on the device that is yielded."""
         ...
 
     def read_own(self, model: Any) -> Tensors:
-        """The checkpoint's own VAE once more, from its file: for a model whose books are lost."""
+        """Read the checkpoint's own VAE once more from its file, for a model whose variables are lost."""
         ...
 
     @property
     def notice(self) -> Message | None:
-        """What is unusual about how VAEs run now."""
+        """A notice about an unusual mode in which VAEs run now."""
         ...
 
 
@@ -84,39 +84,42 @@ logger = logging.getLogger(__name__)
 
 
 class LoadedVae:
-    """One for the process. Methods that change a model are called only while nothing else uses it: under the queue
-    lock, or from inside a generation that holds it."""
+    """The VAE in the model, one object for the process.
+
+    Methods that change a model are called only while no other code uses it: under the queue lock, or from inside a
+    generation that holds it.
+    """
 
     def __init__(self, swapper: Swapper, vae_state: VaeState) -> None:
         self._swapper = swapper
         self._books = vae_state
         self._tables: WeakKeyDictionary[Any, TensorTable] = WeakKeyDictionary()
-        """By module: it is asked for at each look of the page."""
+        """By module: each rendering of the page reads it."""
         self.last: Swap | None = None
-        """The last swap that was done, for people to read."""
+        """The last completed swap, for display."""
         self.refusal: Refusal | None = None
-        """Of the last VAE that the setting has asked for."""
+        """The refusal of the last VAE that the setting requested."""
         self._passing: Message | None = None
-        """Why a picture was not given the VAE that it asked for; until the next swap."""
+        """The reason why a picture did not get the VAE that it requested; until the next swap."""
         self._serials = itertools.count(1)
 
     @property
     def notice(self) -> Message | None:
-        """What is worth knowing of the VAE in use, and of what the last picture asked for."""
+        """A notice about the VAE in use, or about the request of the last picture."""
         return self._passing or self._books.notice
 
     def path(self, model: Any) -> str | None:
-        """The VAE file whose weights are in `model`; None: the checkpoint's own."""
+        """Return the VAE file whose weights are in `model`; None: the checkpoint's own."""
         return self._books.path(model)
 
     def dtype_name(self, model: Any) -> str | None:
-        """`fp32`, `fp16`, …: what it runs in."""
+        """Return the short name of the dtype in which it runs: `fp32`, `fp16`, …."""
         module = self._books.module(model)
         parameter = next(iter(module.parameters()), None) if module is not None else None
         return checkpoint_metadata.dtype_name(parameter.dtype) if parameter is not None else None
 
     def identity(self, model: Any) -> Identity | None:
-        """Which file the weights in `model` were read from; None where they came another way."""
+        """Return the identity of the file that the weights in `model` were read from; None without such a file."""
         module, file = self._books.module(model), self._books.path(model)
         if module is None or file is None:
             return None
@@ -124,20 +127,20 @@ class LoadedVae:
         return inside if inside is not None and _absolute(file) == inside.path else None
 
     def check(self, model: Any, path: str) -> None:
-        """Raises RefusedError where the file at `path` cannot go into `model`; touches nothing."""
+        """Raise RefusedError if the file at `path` cannot go into `model`, which stays untouched."""
         self._swapper.check(Path(path), self._module(model))
 
     def read(self, model: Any, path: str) -> None:
-        """As `check`, but every number of the file is looked at too. It is kept for the swap that will follow."""
+        """Check as `check` does, and every value of the file too. The weights are cached for the swap that follows."""
         if not self._is_in(model, path):
             dtype = self._books.dtype(model, path)
             self._swapper.read(Path(path), self._module(model), dtype)
 
     def put(self, model: Any, path: str | None, *, anew: bool = False, by_setting: bool = True) -> bool:
-        """Make the VAE file at `path` (None: the checkpoint's own) the one in `model`; False where it is there already,
-        unless it is to be put in `anew`. `by_setting`: the setting asks for it, and not a picture for its own time.
+        """Put the VAE file at `path` (None: the checkpoint's own) into `model`; return False if it is there already.
 
-        Raises a VaeManagerError; the VAE that was in use before still is then.
+        With `anew`, a VAE that is there already is put in again. `by_setting` is False for a picture's own VAE. Raises
+        a VaeManagerError; the previous VAE is still in use then.
         """
         if self._books.module(model) is None and path is None:
             return False
@@ -166,9 +169,9 @@ class LoadedVae:
         return True
 
     def try_out(self, model: Any, path: str) -> LatentTest:
-        """Whether the VAE file at `path` speaks of the latent space of the checkpoint's own VAE. Changes nothing.
+        """Test the VAE file at `path` for the latent space of the checkpoint's own VAE, without a change.
 
-        Raises a VaeManagerError where the file cannot go into `model`, or nothing can be told.
+        Raises a VaeManagerError if the file cannot go into `model`, or no result is possible.
         """
         module = self._module(model)
         with self._books.touching(), self._books.running(model) as device:
@@ -177,7 +180,7 @@ class LoadedVae:
             return latent_test(module, own, candidate, sample_picture().to(device))
 
     def table(self, model: Any) -> TensorTable | None:
-        """Return the names and shapes that a VAE file has to bring, to go into `model`; None if it has no VAE."""
+        """Return the names and shapes of tensors that a VAE file needs to go into `model`; None if it has no VAE."""
         module = self._books.module(model)
         if module is None:
             return None
@@ -186,8 +189,10 @@ class LoadedVae:
         return self._tables[module]
 
     def borrow(self, model: Any, path: str | None) -> Tensors | None:
-        """The weights of the VAE file at `path` (None: the checkpoint's own), fitting `model` and to be read only; None
-        where they are in it. They stay in the cache. Raises a VaeManagerError."""
+        """Return the weights of the VAE file at `path` (None: the checkpoint's own) fitted to `model`, read-only.
+
+        None if they are in it. They stay in the cache. Raises a VaeManagerError.
+        """
         if self._is_in(model, path):
             return None
         module, dtype = self._module(model), self._books.dtype(model, path)
@@ -198,7 +203,7 @@ class LoadedVae:
             return {name: fitted(own[name], place, dtype) for name, place in named_tensors(module).items()}
 
     def shrink_kept(self) -> None:
-        """Drop what is kept beyond the bound: it may have become smaller."""
+        """Drop kept weights beyond the bound, which may have become smaller."""
         self._swapper.in_ram.shrink()
 
     def forget_file(self, path: Path) -> None:
@@ -206,10 +211,10 @@ class LoadedVae:
         self._swapper.forget_file(path)
 
     def repair(self, model: Any) -> bool:
-        """Undo what a load of the WebUI's own that raised has left.
+        """Undo the traces of a failed load of the WebUI's own; return True if there were any.
 
-        True where it was so: the weights may be a mixture of two VAEs then, and have to be put in anew. Never while a
-        checkpoint is being loaded.
+        The weights may be a mixture of two VAEs then, and have to be put in anew. Never called while a checkpoint is
+        being loaded.
         """
         if not self._books.repair(model):
             return False
@@ -217,12 +222,12 @@ class LoadedVae:
         return True
 
     def fresh(self, model: Any) -> None:
-        """The WebUI has just written a checkpoint's weights into `model`, those of its own VAE among them."""
+        """Record that the WebUI has just written a checkpoint's weights, its own VAE's included, into `model`."""
         self._forget(model)
         self._books.start_over(model)
         self.last = self._passing = None
 
-    # -- what is there -----------------------------------------------------------------------------------------------
+    # -- the present state ---------------------------------------------------------------------------------------------
     def _module(self, model: Any) -> Any:
         module = self._books.module(model)
         if module is None:
@@ -241,10 +246,10 @@ class LoadedVae:
         if self._books.path(model) != path:
             return False
         if path is None or inside is None:
-            return inside is None  # where nothing was put in here, the books tell
-        return (identity_of(Path(path)) or inside) == inside  # a file that has gone goes on being used
+            return inside is None  # without a swap here, the host's variables are right
+        return (identity_of(Path(path)) or inside) == inside  # a deleted file stays in use
 
-    # -- putting in --------------------------------------------------------------------------------------------------
+    # -- putting in ----------------------------------------------------------------------------------------------------
     def _put_file(self, model: Any, path: str) -> bool:
         module, dtype = self._module(model), self._books.dtype(model, path)
         with self._books.touching():
@@ -268,8 +273,10 @@ class LoadedVae:
         return kept is not None
 
     def note_refusal(self, path: str, message: Message, *, anew: bool = False) -> None:
-        """Remember why the file at `path` was not taken, and warn in the console. The same once more is no news, unless
-        a person has asked for it `anew`."""
+        """Record why the file at `path` was refused, and warn in the console.
+
+        A repetition is not recorded, unless a person has requested the file `anew`.
+        """
         known = self.refusal
         if not anew and known is not None and (known.path, known.message) == (path, message):
             return
@@ -284,7 +291,10 @@ class LoadedVae:
             logger.warning("%s", error)
 
     def _has_gone_in(self, path: str | None) -> None:
-        """A refusal of another file stays: nobody may have read it yet, and each picture comes through here."""
+        """Clear the refusal of this file.
+
+        That of another one stays: each picture calls this, before a person may have read it.
+        """
         self._passing = None
         if self.refusal is not None and self.refusal.path == path:
             self.refusal = None

@@ -32,22 +32,25 @@ if TYPE_CHECKING:
     from .load_hooks import LoadHooks
 
 CARD_KEY = "vae_te"
-"""Of a checkpoint's card: its VAE and text encoders, by base names; "Built in" for none."""
+"""Key of a checkpoint's card: its VAE and text encoders, by base names; "Built in" for an empty list."""
 CARD_BUILTIN = "Built in"
 ECHO_SECONDS = 30.0
-"""What a page was sent comes back within this time, or never."""
+"""Longest delay of a value that a page sends back."""
 
 
 class Forge(FamilyWebUI):
-    """A VAE file that is chosen stands in the list of modules, beside the text encoders. Where there is none, the
-    option `sd_vae`, which Forge keeps and never asks, tells Automatic from Built-in."""
+    """Forge and its variants.
+
+    A chosen VAE file is in the list of modules, beside the text encoders. If there is none, the option `sd_vae`, which
+    Forge keeps and never reads, distinguishes Automatic from Built-in.
+    """
 
     name = "Forge"
 
     def __init__(self) -> None:
         super().__init__()
         self._sent: deque[tuple[float, list[str]]] = deque(maxlen=8)
-        """What Forge's dropdown was sent and has not given back yet, and when."""
+        """Values sent to Forge's dropdown and not yet sent back, with the time."""
 
     @functools.cached_property
     def capability(self) -> HostCapability:  # type: ignore[override]
@@ -55,7 +58,7 @@ class Forge(FamilyWebUI):
 
     @functools.cached_property
     def load_hooks(self) -> LoadHooks:
-        """What reads files waits for the first model: the WebUI's start is not it."""
+        """Hooks, imported with the first model: code that reads files must not slow the WebUI's start."""
         from .load_hooks import LoadHooks
 
         return LoadHooks(self)
@@ -91,7 +94,7 @@ class Forge(FamilyWebUI):
         return reason if reason is not None else msg("{file} is a text encoder, not a VAE.", file=name)
 
     def lists(self) -> Sequence[dict[str, str]]:
-        """X/Y/Z knows the names of A1111's alone."""
+        """Return the list of modules, and that of A1111's names, which X/Y/Z uses."""
         return [main_entry.module_list, sd_vae.vae_dict]
 
     def reread(self) -> None:
@@ -110,12 +113,12 @@ class Forge(FamilyWebUI):
         return options.frozen(OPTION)
 
     def chosen_path(self) -> str | None:
-        """The VAE file in the list of modules."""
+        """Return the VAE file in the list of modules."""
         vaes = modules_list.sort_out(modules_list.chosen()).vaes
         return vaes[-1] if vaes else None
 
     def unlisted_choice(self) -> Choice:
-        """What is chosen where no file is."""
+        """Return the choice for a list without a VAE file."""
         word = options.read("sd_vae", AUTOMATIC.word)
         return BUILTIN if word == BUILTIN.word else AUTOMATIC
 
@@ -135,7 +138,10 @@ class Forge(FamilyWebUI):
         return self.load_hooks.apply(model, choice)
 
     def situation(self, choice: Choice, model: Any) -> ResolutionContext:
-        """Forge takes no VAE by its name alone, and nobody's pictures are to change by that."""
+        """Return the context without near names.
+
+        Forge takes no VAE by its name alone, and existing users' pictures must not change.
+        """
         return replace(super().situation(choice, model), vae_path=None, near_names=False)
 
     def preference(self, checkpoint_file: str) -> str | None:
@@ -164,17 +170,17 @@ class Forge(FamilyWebUI):
     # The model
 
     def model(self) -> Any:
-        """None before the first picture, when a stand-in without `forge_objects` takes its place."""
+        """Return the model; None before the first picture, for a stand-in without `forge_objects`."""
         model = sd_models.model_data.sd_model
         return model if getattr(model, "forge_objects", None) is not None else None
 
     def is_of_chosen_checkpoint(self, model: Any) -> bool:
-        """The loaded model is what the next picture will be made with."""
+        """Return True if the loaded model is that of the next picture."""
         info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
         return info is not None and info.filename == model.sd_checkpoint_info.filename
 
     def signature(self) -> VaeSignature:
-        """Before the first picture the checkpoint's file tells."""
+        """Return the VAE of the model; before the first picture, that of the checkpoint's file."""
         info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
         if self.model() is not None or info is None:
             return super().signature()
@@ -196,9 +202,9 @@ class Forge(FamilyWebUI):
         )
 
     def follow_at_once(self) -> None:
-        """Another VAE has been set: it goes into the loaded model now, where Forge would wait for the next picture.
+        """Put a newly set VAE into the loaded model now, instead of with the next picture as Forge does.
 
-        Not what a picture brings for its own time (an override, hires fix); what it puts back, when it is done.
+        The override of a picture (an override, hires fix) does not count; its removal at the end does.
         """
         if self.model() is None:
             return
@@ -206,7 +212,7 @@ class Forge(FamilyWebUI):
             self.follow()
 
     def before_generation(self) -> None:
-        """Only for the checkpoint that is loaded: for another one, Forge's reload is still to come."""
+        """Follow the setting, but only for the loaded checkpoint: for another one, Forge's reload is still to come."""
         choice = self.written_choice()
         if choice.file_name is not None and choice.file_name not in self.files():
             self.add_new_files()
@@ -215,16 +221,19 @@ class Forge(FamilyWebUI):
             self.announce(model)
 
     def differ_in_vaes_alone(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-        """Two sets of loading parameters: the model that was loaded with the one serves the other."""
+        """Return True if the model loaded with one set of loading parameters serves the other."""
         if not before or self.model() is None:
             return False
         one, other = (modules_list.sort_out(some.get("additional_modules") or []).others for some in (before, after))
         return {**before, "additional_modules": one} == {**after, "additional_modules": other}
 
-    # What hangs on the WebUI's callbacks
+    # Methods for the WebUI's callbacks
 
     def prepare(self) -> None:
-        """An override of an option that the config does not hold is never taken back (processing.py:820)."""
+        """Preset the options.
+
+        An override of an option that the config does not hold is never taken back (processing.py:820).
+        """
         host_values.preset_option(OPTION, [])
         host_values.preset_option("sd_vae", AUTOMATIC.word)
 
@@ -239,7 +248,7 @@ class Forge(FamilyWebUI):
         patches.remove(load_hooks, load_hooks.all_patches())
 
     def override_of(self, p: Any) -> str | None:
-        """X/Y/Z and old requests name it as A1111 does, by `sd_vae`, which Forge does not ask."""
+        """Return the override. X/Y/Z and old requests use A1111's option `sd_vae`, which Forge does not read."""
         named = p.override_settings.get("sd_vae")
         if named is not None:
             self.set_override(p, str(named))
@@ -252,12 +261,15 @@ class Forge(FamilyWebUI):
         return str(p.override_settings.get("sd_vae", self.unlisted_choice().word))
 
     def asked_files(self, p: Any) -> Sequence[str]:
-        """Those of the list of modules too, which Forge drops without a word if it does not know them."""
+        """Return the requested names, with those in the list of modules.
+
+        Forge silently drops unknown names from that list.
+        """
         named = (Path(name).name for name in _names(p.override_settings.get(OPTION)))
         return [*super().asked_files(p), *(name for name in named if modules_list.found(name) is None)]
 
     def set_override(self, p: Any, word: str) -> None:
-        """In a dictionary of its own: the cells of X/Y/Z share one."""
+        """Set the override in a dictionary of its own: the cells of X/Y/Z share one."""
         choice = Choice(word)
         path = self.files().get(choice.file_name) if choice.file_name is not None else None
         modules = modules_list.with_vae(_paths(p.override_settings.get(OPTION, modules_list.chosen())), path)
@@ -271,7 +283,7 @@ class Forge(FamilyWebUI):
         p.sd_vae_name, p.sd_vae_hash = (Path(path).name if path is not None else None), short_hash
 
     def told(self, p: Any, text: str) -> str:
-        """`text`, an infotext of Forge's, with the VAE that decodes."""
+        """Return `text`, an infotext of Forge's, with the VAE that decodes."""
         path, short_hash = getattr(p, modules_list.DECODED_BY, None) or modules_list.decoder(self)
         return modules_list.with_decoder(text, modules_list.chosen(), path, short_hash)
 
@@ -283,19 +295,22 @@ class Forge(FamilyWebUI):
         return host_values.component("ui_vae")
 
     def picker_values(self, words: Sequence[str], chosen: Choice) -> Mapping[str, Any]:
-        """A chosen file that has gone is listed too: else the dropdown would drop it, and with it the choice."""
+        """Return the values, with a chosen file that has gone.
+
+        Otherwise the dropdown would drop it, and with it the choice.
+        """
         names = [Path(path).name for path in modules_list.chosen()]
         self._sent.append((time.monotonic(), sorted(names)))
         return {"choices": list(dict.fromkeys([*main_entry.module_list, *names])), "value": names}
 
     def is_echo(self, values: Sequence[str]) -> bool:
-        """Forge's dropdown gives back, as if a person had picked it, what it has just been sent. By then it may be old.
+        """Return True if Forge's dropdown sends back, as if a person had picked it, a value that it has just been sent.
 
-        Nobody can pick what is shown already, so the first that comes back so is not a person's. What was sent before
-        it and has not come back by then never will: a page that shows it already sends nothing back.
+        A person cannot pick a value that is shown already, so the first one that comes back is not a person's. Earlier
+        values that have not come back by then never will: a page that shows them already sends no event.
         """
         if detection.has_presets():
-            return False  # its event comes from a person alone
+            return False  # only a person triggers its event
         given, oldest = sorted(values), time.monotonic() - ECHO_SECONDS
         while self._sent:
             when, sent = self._sent.popleft()
@@ -314,7 +329,7 @@ def _names(value: Any) -> list[str]:
 
 
 def _paths(values: Any) -> list[str]:
-    """Names or paths, as Forge takes them, as the paths that it makes of them."""
+    """Return the paths that Forge makes of names or paths."""
     found = (modules_list.found(Path(name).name) for name in _names(values))
     return [path for path in found if path is not None]
 

@@ -1,7 +1,6 @@
 """Detection on Forge: its variant, the kind of a checkpoint, and text encoders.
 
-Which files are text encoders: by the tensors that Forge and Neo themselves go by (backend/loader.py
-replace_state_dict).
+Text encoders are detected by the tensors that Forge and Neo themselves check (backend/loader.py replace_state_dict).
 """
 
 from __future__ import annotations
@@ -29,8 +28,11 @@ OPTION = "forge_additional_modules"
 
 
 def options_of_modules() -> Sequence[str]:
-    """The options that hold the list of modules: Neo keeps one for each preset besides the common one, and its page
-    begins with that (main_entry.py:345, presets.py:156)."""
+    """Return the options that hold the list of modules.
+
+    Neo keeps one for each preset besides the common one, and its page begins with that (main_entry.py:345,
+    presets.py:156).
+    """
     if not has_presets():
         return (OPTION,)
     preset = f"{OPTION}_{options.read('forge_preset', '')}"
@@ -38,12 +40,12 @@ def options_of_modules() -> Sequence[str]:
 
 
 def has_presets() -> bool:
-    """Neo's row calls `modules_change` for a person alone, with the preset that is shown."""
+    """Return True for Neo: its row calls `modules_change` only for a person, with the preset that is shown."""
     return "preset" in signature(main_entry.modules_change).parameters
 
 
 def loads_video_vaes() -> bool:
-    """Wan's and Qwen-Image's, whose convolutions go over time too."""
+    """Return True for support of Wan's and Qwen-Image's VAEs, whose convolutions span time too."""
     return importlib.util.find_spec("backend.nn.wan_vae") is not None
 
 
@@ -56,7 +58,7 @@ def encoder_folders() -> Sequence[Path]:
 
 
 def _folders(name: str, flag: str, list_flag: str) -> list[Path]:
-    """Forge has a flag for one more folder, Neo for many (main_entry.py refresh_models)."""
+    """Return the model folders: Forge has a flag for one more folder, Neo for many (main_entry.py refresh_models)."""
     more = [host_values.flag(flag), *(host_values.flag(list_flag) or [])]
     return [Path(host_values.models_path(), name).absolute(), *(Path(folder).absolute() for folder in more if folder)]
 
@@ -64,7 +66,7 @@ def _folders(name: str, flag: str, list_flag: str) -> list[Path]:
 UNET: Final = "model.diffusion_model."
 CROSS_ATTENTION: Final = f"{UNET}input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"
 FAMILIES: Final = {768: "sd1", 1024: "sd1", 2048: "sdxl", 1280: "sdxl"}
-"""By the width of what the text encoder gives: SD 1.x, 2.x, SDXL, its refiner."""
+"""By the width of the text encoder's output: SD 1.x, 2.x, SDXL, its refiner."""
 OTHERS: Final = {
     f"{UNET}double_blocks.0.img_attn.norm.key_norm.scale": "flux1",
     "double_blocks.0.img_attn.norm.key_norm.scale": "flux1",
@@ -74,7 +76,7 @@ OTHERS: Final = {
 
 
 def family_of(checkpoint: Path) -> str | None:
-    """The family that its latents are of; None where that cannot be told."""
+    """Return the family of its latents; None if it cannot be detected."""
     identity = identity_of(checkpoint)
     return _family_of(identity) if identity is not None else None
 
@@ -111,7 +113,7 @@ def _family_by(tensors: TensorTable) -> str | None:
 
 
 GGUF: Final = ".gguf"
-"""Quantised text encoders; no VAE comes so."""
+"""Quantised text encoders; no VAE has this format."""
 GGUF_MAGIC: Final = b"GGUF"
 READ_WITHOUT_UNPICKLING: Final = (".safetensors", GGUF)
 """Extensions, in any case, of files that Forge's loader reads without an unpickler; it checks only the extension

@@ -1,33 +1,31 @@
-"""Hooks of Forge's functions that load a VAE.
+"""Hooks of Forge's functions that load a VAE, and every patch of Forge.
 
-How a VAE comes into Forge's model.
+Forge records the wanted files (`model_data.forge_loading_parameters`) and loads at the next picture; for another VAE it
+loads the whole model (sd_models.forge_model_reload). Here the checkpoint is loaded with its own VAE, and the decoder is
+exchanged in the loaded model: Forge's loader, which neither checks a file nor survives a bad one, never gets a VAE
+file. Only a checkpoint without a VAE of its own cannot be loaded so; it gets a VAE file that was checked before.
 
-Forge notes what is wanted (`model_data.forge_loading_parameters`) and loads at the next picture, the whole model for
-another VAE (sd_models.forge_model_reload). Here the checkpoint is loaded with its own VAE, and what decodes is
-exchanged in the loaded model: Forge's loader, which neither checks a file nor survives a bad one, never sees a VAE
-file. Only a checkpoint without a VAE of its own cannot be loaded so; it gets one that has been looked at before.
-
-    reload    Forge's, before each picture and each batch: the model for what is wanted now; the VAE that was in use
-              where another cannot be
-    accept    Forge's, for its dropdown, option, override and hires fix: what cannot go in is not noted at all
-    apply     the page's: at once, where a model is loaded
+    reload    Forge's, before each picture and each batch: the model for the wanted files; the previous VAE if another
+              cannot be used
+    accept    Forge's, for its dropdown, option, override and hires fix: an unusable file is not recorded at all
+    apply     the page's: at once, if a model is loaded
 
 All but `accept` are called under the queue lock.
 
-Every patch of Forge, in one place.
+The patches are:
 
     sd_models.forge_model_reload                a VAE is exchanged in the loaded model; a bad one never reaches the
     processing.forge_model_reload               loader; after a load that failed the next one begins anew
-    main_entry.modules_change                   a file that cannot be used does not get into the list
+    main_entry.modules_change                   an unusable file does not get into the list
     main_entry.refresh_model_loading_parameters another VAE alone is no reason to unload all models
-    loader.load_torch_file                      the project's own reader reads what has the ending of a pickle in the
-                                                list, VAEs and text encoders alike
+    loader.load_torch_file                      the project's own reader reads files of the list with the extension of
+                                                a pickle, VAEs and text encoders alike
     sd_vae.load_torch_file                      the checkpoint merger's way to a VAE file: read by that reader too
     processing.create_infotext                  names the VAE that decoded, with its hash
     processing.decode_latent_batch              every final decode: its latents are kept, for comparisons
-    process_images of X/Y/Z plot                a cell whose VAE is refused says so
+    process_images of X/Y/Z plot                a cell whose VAE is refused shows the reason
 
-An option takes them off.
+An option removes them.
 """
 
 from __future__ import annotations
@@ -73,15 +71,15 @@ class LoadHooks:
         swapper = Swapper(options.memory_for_vaes, options.memory_on_device, host.capability, host.note_damage)
         self.vae = LoadedVae(swapper, self.vae_state)
         self._model: weakref.ref[Any] | None = None
-        """The one that was loaded last."""
+        """The model that was loaded last."""
         self._frame = ""
-        """What it was loaded with, but for VAEs."""
+        """The parameters that it was loaded with, except VAEs."""
         self._given: frozenset[str] = frozenset()
-        """The files beside the checkpoint that Forge's loader is reading just now."""
+        """The files beside the checkpoint that Forge's loader is reading now."""
 
-    # -- Forge's own ways --------------------------------------------------------------------------------------------
+    # -- called by Forge -----------------------------------------------------------------------------------------------
     def reload(self, original: Callable[[], Any]) -> tuple[Any, bool]:
-        """The model for what is wanted now, and whether it was loaded for that. In place of forge_model_reload."""
+        """Return the model for the wanted files, and True if it was loaded now. In place of forge_model_reload."""
         data = sd_models.model_data
         wanted = data.forge_loading_parameters
         modules = sort_out(wanted.get("additional_modules") or [])
@@ -91,17 +89,17 @@ class LoadHooks:
             self._load(original, wanted, modules, handed)
         model = data.sd_model
         if handed is None or not is_left_to_the_host(handed):
-            with suppress(VaeManagerError):  # noted: the status and the picture's comments say it
+            with suppress(VaeManagerError):  # recorded: the status and the picture's comments show it
                 self._put(model, self._path_for(model, modules))
         data.forge_hash = str(wanted)
         return model, fresh
 
     def accept(self, values: Iterable[str] | str) -> list[str]:
-        """Those of a new list that can be used; a VAE that cannot leaves its place to the one that is chosen now.
+        """Return the usable items of a new list; the present choice replaces an unusable VAE.
 
-        What is chosen already stays, whatever has become of its file. Names that Forge does not know are given on: it
-        drops them. Raises a VaeManagerError for the override of a picture, which would else be made with another VAE
-        than the one that it asks for.
+        Chosen items stay, even if their file has gone. Unknown names are passed on to Forge, which drops them. Raises a
+        VaeManagerError for the override of a picture, which would otherwise be made with another VAE than the requested
+        one.
         """
         kept: list[str] = []
         for value in [values] if isinstance(values, str) else list(values):
@@ -118,8 +116,11 @@ class LoadHooks:
         return list(dict.fromkeys(kept))
 
     def read_module(self, path: str) -> dict[str, Any] | None:
-        """Read the tensors of a file beside the checkpoint, if Forge's loader would read it by an unpickler, by its
-        extension, or could not read it, by its content; None for all other files."""
+        """Read the tensors of a file beside the checkpoint, if Forge's loader must not or cannot read it.
+
+        These are files that it would read by an unpickler, by their extension, and pickles under another extension.
+        None for all other files.
+        """
         if path not in self._given:
             return None
         if path.lower().endswith(READ_WITHOUT_UNPICKLING) and inspect(Path(path)).container != "pickle":
@@ -127,14 +128,16 @@ class LoadHooks:
         return read_every_tensor(Path(path))
 
     def changed(self, before: Refusal | None) -> None:
-        """Forget the refusal from `before` the list was changed: that was another choice. Not within a picture, whose
-        hires fix and overrides change it too."""
+        """Forget the refusal from `before` the list was changed: that was another choice.
+
+        Not within a picture, whose hires fix and overrides change the list too.
+        """
         if self.vae.refusal is before and not self._host.generating():
             self.vae.refusal = None
 
     @contextmanager
     def keeping_the_chosen(self, values: Iterable[str]) -> Iterator[None]:
-        """Inside it Forge knows the VAE that is chosen, even if its file has gone."""
+        """Keep the chosen VAE in Forge's list during the `with` statement, even if its file has gone."""
         chosen = {Path(value).name: value for value in values if self._is_chosen(value)}
         gone = {name: value for name, value in chosen.items() if found(name) is None}
         main_entry.module_list.update(gone)
@@ -145,10 +148,10 @@ class LoadHooks:
                 main_entry.module_list.pop(name, None)
 
     def _is_chosen(self, value: str) -> bool:
-        """By the person: an override is none."""
+        """Return True for the person's choice, which an override is not."""
         return Path(value).name == self._host.choice().file_name
 
-    # -- the page's --------------------------------------------------------------------------------------------------
+    # -- called by the page --------------------------------------------------------------------------------------------
     def apply(self, model: Any, choice: Choice) -> bool:
         path = self._host.resolution_of(choice, model).path
         if path is not None and is_left_to_the_host(path):
@@ -156,16 +159,16 @@ class LoadHooks:
         return self._put(model, path)
 
     def note(self, files: list[str]) -> None:
-        """The option has become `files`, and only its VAEs are others: that is no reason to load a model."""
+        """Record the option's new `files`, which differ only in VAEs: that is no reason to load a model."""
         data = sd_models.model_data
         if not data.forge_loading_parameters:
-            return  # before the UI is there
+            return  # before the UI exists
         is_current = self._host.model() is not None and data.forge_hash == str(data.forge_loading_parameters)
         data.forge_loading_parameters = {**data.forge_loading_parameters, "additional_modules": files}
         if is_current:
             data.forge_hash = str(data.forge_loading_parameters)
 
-    # -- inside ------------------------------------------------------------------------------------------------------
+    # -- internal ------------------------------------------------------------------------------------------------------
     def _is_there(self, wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> bool:
         data, model = sd_models.model_data, self._host.model()
         if model is None:
@@ -174,7 +177,7 @@ class LoadHooks:
             return self._frame == _frame(wanted, modules, handed)
         if data.forge_hash != str(wanted):
             return False
-        self._know(model, _frame(wanted, modules, handed))  # loaded by Forge alone, before the guards were there
+        self._know(model, _frame(wanted, modules, handed))  # loaded by Forge alone, before the patches were applied
         path = modules.vaes[-1] if modules.vaes else None
         self.vae_state.write(model, path, None, self.vae_state.dtype(model, path))
         return True
@@ -182,8 +185,10 @@ class LoadHooks:
     def _load(
         self, original: Callable[[], Any], wanted: Mapping[str, Any], modules: Modules, handed: str | None
     ) -> None:
-        """Have Forge load the checkpoint and what belongs to it, but for VAE files. Raises what it raises, and a
-        VaeManagerError before it where a file is known to be bad."""
+        """Let Forge load the checkpoint and its modules, except VAE files.
+
+        Raises Forge's errors, and a VaeManagerError before the load of a file that is known to be bad.
+        """
         data, info = sd_models.model_data, wanted.get("checkpoint_info")
         broken = _broken(Path(info.filename)) if info is not None else None
         if broken is None and handed is not None:
@@ -198,7 +203,7 @@ class LoadHooks:
         try:
             original()
         except BaseException:
-            data.forge_hash = ""  # else it would take the model that is gone for the one that is wanted
+            data.forge_hash = ""  # else it would take the removed model for the wanted one
             raise
         finally:
             data.forge_loading_parameters = wanted
@@ -210,21 +215,24 @@ class LoadHooks:
             self.vae_state.write(model, handed, None, self.vae_state.dtype(model, handed))
 
     def _handed(self, wanted: Mapping[str, Any], modules: Modules) -> str | None:
-        """The VAE that Forge has to load itself: of another kind, or for a checkpoint that has none. Mostly none."""
+        """Return the VAE that Forge has to load itself: of another kind, or for a checkpoint that has none.
+
+        Mostly None.
+        """
         path, info = modules.vaes[-1] if modules.vaes else None, wanted.get("checkpoint_info")
         if path is None or info is None:
             return None
         return path if is_left_to_the_host(path) or not has_own_vae(Path(info.filename)) else None
 
     def _is_refused(self, path: str) -> bool:
-        """The status says it of each file that is chosen."""
+        """Return True for an unusable file. The status shows the reason for each file that is chosen."""
         refused = refusal(Path(path))
         if refused is not None:
             logger.warning("%s", refused)
         return refused is not None
 
     def _error(self, path: str) -> VaeManagerError | None:
-        """Why the file cannot be used with the loaded model; None where nothing speaks against it."""
+        """Return why the file cannot be used with the loaded model; None if it can."""
         model = self._host.model()
         try:
             if is_left_to_the_host(path):
@@ -238,7 +246,7 @@ class LoadHooks:
         return None
 
     def _path_for(self, model: Any, modules: Modules) -> str | None:
-        """A file that lies elsewhere than VAEs do is taken all the same, as Forge takes it."""
+        """Return the path for the list's VAE. As in Forge, the file may lie outside the VAE folders."""
         listed = modules.vaes[-1] if modules.vaes else None
         choice = Choice(Path(listed).name) if listed is not None else self._host.unlisted_choice()
         resolution = self._host.resolution_of(choice, model)
@@ -257,14 +265,16 @@ class LoadHooks:
 
 
 def _frame(wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> str:
-    """What a model was loaded with, but for what can be exchanged in it."""
+    """Return the parameters that a model was loaded with, except those that can be exchanged in it."""
     kept = (handed,) if handed is not None and is_left_to_the_host(handed) else ()
     return str({**wanted, "additional_modules": (*modules.others, *kept)})
 
 
 def _broken(path: Path) -> Message | None:
-    """Return why a checkpoint cannot be loaded: it cannot be read, or would run code. Forge renames such a file
-    (modules_forge/patch_basic.py)."""
+    """Return why a checkpoint cannot be loaded: it cannot be read, or would run code.
+
+    Forge renames such a file (modules_forge/patch_basic.py).
+    """
     inspection = inspect(path)
     if inspection.tensors or path.suffix.lower() == ".gguf":
         return None
@@ -277,7 +287,7 @@ def all_patches() -> Iterator[Patch]:
     yield Patch(main_entry, "modules_change", _modules_change)
     yield Patch(main_entry, "refresh_model_loading_parameters", _refresh_model_loading_parameters)
     yield Patch(loader, "load_torch_file", _load_torch_file, _read_no_pickle_of_the_list)
-    if hasattr(sd_vae, "load_torch_file"):  # Neo's checkpoint merger takes no VAE
+    if hasattr(sd_vae, "load_torch_file"):  # Neo's checkpoint merger accepts no VAE
         yield Patch(sd_vae, "load_torch_file", _load_vae_file, _read_no_pickle)
     yield Patch(processing, "create_infotext", _create_infotext)
     yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
@@ -305,7 +315,7 @@ def _load_no_pickle(original: Function) -> Function:
 
 
 def _listed() -> list[str]:
-    """The files beside the checkpoint that are wanted, or that are being loaded just now."""
+    """Return the files beside the checkpoint that are wanted, or that are being loaded now."""
     return [str(path) for path in sd_models.model_data.forge_loading_parameters.get("additional_modules") or []]
 
 
@@ -313,9 +323,9 @@ def _modules_change(host: Forge, original: Function) -> Function:
     signature = signature_of(original)
 
     def modules_change(module_values: list[str], *args: Any, **kwargs: Any) -> bool:
-        """Neo's takes a preset too."""
+        """Accept or drop the values; Neo passes a preset too."""
         saved = signature.bind(module_values, *args, **kwargs).arguments.get("save", True)
-        if saved and host.is_echo(module_values):  # only the page has it saved at once
+        if saved and host.is_echo(module_values):  # only the page saves at once
             return False
         refusal = host.vae.refusal
         accepted = host.load_hooks.accept(module_values)
@@ -341,7 +351,7 @@ def _refresh_model_loading_parameters(host: Forge, original: Function) -> Functi
 
 def _load_torch_file(host: Forge, original: Function) -> Function:
     def load_torch_file(ckpt: str, *args: Any, **kwargs: Any) -> Any:
-        """Neo's gives the file's metadata too, if it is asked for them."""
+        """Read a file of the list with the project's reader; Neo may request the file's metadata too."""
         tensors = host.load_hooks.read_module(ckpt)
         if tensors is None:
             return original(ckpt, *args, **kwargs)
@@ -351,7 +361,7 @@ def _load_torch_file(host: Forge, original: Function) -> Function:
 
 
 def _read_no_pickle_of_the_list(original: Function) -> Function:
-    """The loader reads the checkpoint by this function too."""
+    """Refuse pickles of the list; the loader reads the checkpoint by this function too."""
 
     def load_torch_file(ckpt: str, *args: Any, **kwargs: Any) -> Any:
         if str(ckpt) in _listed():

@@ -1,9 +1,8 @@
 """List of modules on Forge (VAE and text encoders), and its names in infotext.
 
-The files that Forge loads beside a checkpoint: VAEs and text encoders in one list, by their full paths.
-
-Forge tells them apart by their keys (backend/loader.py replace_state_dict), and so is it done here. Where a file cannot
-be read, its folder tells.
+Forge loads the modules beside a checkpoint: VAEs and text encoders in one list, by their full paths. Like Forge
+(backend/loader.py replace_state_dict), this module distinguishes them by their keys, and an unreadable file by its
+folder.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 
 VAES = ("ldm", "diffusers", "prefixed", "tiny", "wan", "video")
-"""Layouts of what is a VAE, whether it can be loaded or not."""
+"""Layouts of VAEs, loadable or not."""
 
 
 _EMBEDDINGS: Final = frozenset({"emb_params", "clip_l", "clip_g"})
@@ -43,13 +42,13 @@ _EMBEDDINGS: Final = frozenset({"emb_params", "clip_l", "clip_g"})
 
 class Modules(NamedTuple):
     vaes: tuple[str, ...]
-    """Of several the last one wins."""
+    """If there are several, the last one is used."""
     others: tuple[str, ...]
     """Text encoders and unknown files: Forge gets those that `refusal` allows."""
 
 
 def chosen() -> list[str]:
-    """The option, as it is now."""
+    """Return the present value of the option."""
     value = options.read(OPTION, [])
     return [str(path) for path in value] if isinstance(value, list) else []
 
@@ -61,19 +60,19 @@ def sort_out(files: Iterable[str]) -> Modules:
 
 
 def with_vae(files: Sequence[str], vae: str | None) -> list[str]:
-    """`files` with this VAE in place of those that are there, or without any."""
+    """Return `files` with this VAE in place of those that are there, or without any."""
     modules = sort_out(files)
     return [*([vae] if vae is not None else []), *modules.others]
 
 
 def found(name: str) -> str | None:
-    """The file of this base name that Forge knows, new ones too."""
+    """Return the file of this base name in Forge's list, new ones included."""
     path: str | None = main_entry.module_list.get(name)
     return path
 
 
 def is_left_to_the_host(path: str) -> bool:
-    """A VAE of a kind that is exchanged in no loaded model, and that the host can load."""
+    """Return True for a VAE of a kind that cannot be exchanged in a loaded model, but that the host can load."""
     identity = identity_of(Path(path))
     return identity is not None and _layout(identity) in capability().own_layouts
 
@@ -101,7 +100,7 @@ def refusal(path: Path) -> Message | None:
 
 
 def _kind(record: FileRecord) -> Message:
-    """Return what a file is that is neither a VAE nor a text encoder, and where it belongs if that is known."""
+    """Return the kind of a file that is neither a VAE nor a text encoder, and its place if that is known."""
     name = record.path.name
     if record.layout == "lora":
         return msg("{file} is a LoRA. It is not used here: a LoRA is named in the prompt.", file=name)
@@ -111,8 +110,10 @@ def _kind(record: FileRecord) -> Message:
 
 
 def ignored(files: Iterable[str]) -> tuple[Ignored, ...]:
-    """Return those of a list that Forge's loader does not get, each with the reason. A VAE is not among them: what has
-    become of it is told otherwise."""
+    """Return those of a list that Forge's loader does not get, each with the reason.
+
+    A VAE is not among them: its state is reported elsewhere.
+    """
     found = ((Path(path), identity_of(Path(path))) for path in sort_out(files).others)
     reasons = ((path, _refusal(identity)) for path, identity in found if identity is not None)
     return tuple(Ignored(path.name, reason) for path, reason in reasons if reason is not None)
@@ -120,7 +121,7 @@ def ignored(files: Iterable[str]) -> tuple[Ignored, ...]:
 
 @functools.lru_cache(maxsize=4096)
 def _refusal(identity: Identity) -> Message | None:
-    """As `refusal`, which reads the file; the page asks often."""
+    """Return the cached `refusal`, which reads the file; the page calls this often."""
     try:
         return refusal(Path(identity.path))
     except VaeManagerError as error:
@@ -134,12 +135,12 @@ def has_vae(record: FileRecord) -> bool:
 
 
 def capability() -> HostCapability:
-    """Return what this WebUI can do with VAE files."""
+    """Return the layouts and containers of VAE files that this WebUI can load."""
     return NEO if detection.loads_video_vaes() else FORGE
 
 
 def is_encoder(path: str) -> bool:
-    """Decide by its tensors; by its folder if it cannot be read."""
+    """Return True for a text encoder, by its tensors; by its folder if it cannot be read."""
     try:
         tensors = inspect(Path(path)).tensors
     except VaeManagerError:
@@ -154,7 +155,7 @@ def is_vae(path: str) -> bool:
 
 
 def _by_content(identity: Identity) -> bool | None:
-    """None where the file cannot be read."""
+    """Return True for a VAE by its content; None if the file cannot be read."""
     if Path(identity.path).suffix.lower() == GGUF:
         return False
     layout = _layout(identity)
@@ -175,29 +176,31 @@ def _in_folder_of_encoders(path: str) -> bool:
 
 
 DECODED_BY = "vae_manager_decoded_by"
-"""On a generation: path and short hash of the VAE that decoded its last batch."""
+"""Attribute of a generation: path and short hash of the VAE that decoded its last batch."""
 PASTED = "VAE/TE"
-"""The field in which Forge gathers what is to be overridden (infotext_utils.py:459): base names, or stems of files that
-are not there."""
+"""The field in which Forge collects the overrides (infotext_utils.py:459): base names, or stems of files that do not
+exist."""
 HASH = "VAE hash"
 
 
 def decoder(host: Forge) -> tuple[str | None, str | None]:
-    """Path and short hash of the VAE file that decodes now; None for Built-in and where TAESD decodes."""
+    """Return path and short hash of the VAE file that decodes now; None for Built-in and for TAESD."""
     name, short_hash = patches.decoder(host)
     return (host.vae.path(host.model()) if name is not None else None), short_hash
 
 
 def with_decoder(text: str, files: Sequence[str] | None, path: str | None, short_hash: str | None) -> str:
-    """`text` with the VAE at `path` in the place of those that stand there. `files` are the modules that it names; None
-    where they are to be found by their stems."""
+    """Return `text` with the VAE at `path` in the place of the VAEs in it.
+
+    `files` are the modules that it names; None to find them by their stems.
+    """
     named = files if files is not None else list(main_entry.module_list.values())
     vaes = [Path(file).stem for file in sort_out(named).vaes]
     return with_modules(text, vaes, Path(path).stem if path is not None else None, short_hash)
 
 
 def into_fields(host: Forge, service: Service, fields: dict[str, Any]) -> None:
-    """Let a pasted picture name the file that has its VAE's bytes, whatever that is called here."""
+    """Let a pasted picture name the file that has its VAE's bytes, under its name on this machine."""
     asked = fields.get(PASTED)
     service.picture = None
     if not isinstance(asked, list):

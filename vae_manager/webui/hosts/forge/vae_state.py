@@ -1,9 +1,8 @@
 """State of the VAE in Forge, and decoding with it.
 
-What is noted of the VAE in Forge's model: Forge itself keeps no books, and a reload makes all objects anew.
-
-The module is the same object in `forge_objects`, `forge_objects_original` and `forge_objects_after_applying_lora`. Its
-parameters were made under `torch.inference_mode()`, and outside of it nothing may touch them.
+Forge itself keeps no record of the VAE in its model, and a reload makes all objects anew, so this module keeps one. The
+module is the same object in `forge_objects`, `forge_objects_original` and `forge_objects_after_applying_lora`. Its
+parameters were made under `torch.inference_mode()`, and must not be touched outside of it.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from ....swap.weight_reader import read_renamed
 from ....swap.weights import Tensors
 
 SEED = 0
-"""Of the noise that Forge adds where it encodes, so that it is the same each time."""
+"""Seed of the noise that Forge adds in its encoder, so that it is the same each time."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +78,13 @@ class ForgeVaeState:
         self._entries[model] = _Entry(path, own)
 
     def settle(self) -> None:
-        pass  # nothing here runs otherwise for a time
+        pass  # no precision is temporary here
 
     def start_over(self, model: Any) -> None:
         self._entries.pop(model, None)
 
     def repair(self, model: Any) -> bool:
-        return False  # a load of Forge's own that raises leaves no model at all
+        return False  # a failed load of Forge's own leaves no model at all
 
     def touching(self) -> AbstractContextManager[Any]:
         return torch.inference_mode()
@@ -114,12 +113,12 @@ def has_own_vae(checkpoint: Path) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _has_own(identity: Identity) -> bool:
-    """From its header, which for a large checkpoint takes some milliseconds."""
+    """Return True for a VAE in the checkpoint's header, whose reading takes some milliseconds for a large file."""
     return own_vae(Path(identity.path)) is not None
 
 
 def own_vae(checkpoint: Path) -> Renamed | None:
-    """The VAE in a checkpoint's file; None where there is none, or where it cannot be told (GGUF)."""
+    """Return the VAE in a checkpoint's file; None if it has none, or if that cannot be detected (GGUF)."""
     return canonical(inspect(checkpoint).tensors)
 
 
@@ -141,5 +140,5 @@ class ForgeDecoding:
 
         vae = model.forge_objects.vae
         with torch.inference_mode():
-            memory_management.load_model_gpu(vae.patcher)  # before: weights that are lent go where it runs
+            memory_management.load_model_gpu(vae.patcher)  # before: temporary weights go to the device that it runs on
             yield Model(vae.first_stage_model, decode, encode, vae.device, casts=False)

@@ -1,11 +1,11 @@
 """Adapter of reForge, made of that of A1111.
 
-Every patch of reForge, in one place: A1111's (hosts/a1111/guards.py), but for what is about NaN, and
+It has every patch of reForge: those of A1111 (hosts/a1111/load_hooks.py), except those for NaN, and
 
     sd_models.load_model                a checkpoint that is in memory already comes back with the VAE of that moment
-    the `onchange` of two options       what is raised comes back to the WebUI, which then takes the setting back
+    the `onchange` of two options       an exception reaches the WebUI, which then takes the setting back
 
-An option takes them off.
+An option removes them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 FOLLOWED = ("sd_vae", "sd_vae_overrides_per_model_preferences")
-"""Options whose change may bring another VAE (initialize_util.py:194)."""
+"""Options whose change may load another VAE (initialize_util.py:194)."""
 
 
 def all_patches() -> Iterator[Patch]:
@@ -45,7 +45,7 @@ def all_patches() -> Iterator[Patch]:
 
 
 def _load_model(host: ReForge, original: Function) -> Function:
-    """It is called before each picture too, and does nothing then (sd_models.py:1092)."""
+    """Wrap `load_model`, which is also called before each picture and has no effect then (sd_models.py:1092)."""
 
     def load_model(*args: Any, **kwargs: Any) -> Any:
         before = host.model()
@@ -69,9 +69,9 @@ Result = TypeVar("Result")
 
 
 def there(work: Callable[[], Result]) -> Result:
-    """What `work` gives, done in that thread; what it raises is raised here, where the WebUI's own call goes on.
+    """Return the result of `work`, run in that thread; an exception is raised here, in the WebUI's own call.
 
-    In that thread itself nothing is waited for, since that would last for ever.
+    In that thread itself `work` runs directly, since waiting for it would be a deadlock.
     """
     if threading.current_thread() is threading.main_thread():
         return work()
@@ -81,7 +81,7 @@ def there(work: Callable[[], Result]) -> Result:
     def kept() -> None:
         try:
             results.append(work())
-        except Exception as error:  # noqa: BLE001 - it goes to who waits for it
+        except Exception as error:  # noqa: BLE001 - raised in the waiting thread
             errors.append(error)
 
     main_thread.run_and_wait_result(kept)
@@ -97,7 +97,7 @@ class ReForge(A1111):
     def __init__(self) -> None:
         super().__init__()
         self.unwatched = True
-        """The WebUI's own ways of loading a VAE were not guarded for a time: what it notes of the VAE may be wrong."""
+        """The WebUI's own ways of loading a VAE were not patched for a time: its variables of the VAE may be wrong."""
 
     @functools.cached_property
     def load_hooks(self) -> LoadHooks:
@@ -114,7 +114,7 @@ class ReForge(A1111):
         return FamilyComparing(self, ReForgeDecoding(self))
 
     def run_exclusive(self, work: Callable[[], Result]) -> Result:
-        """In the main thread, which loads the first checkpoint without the queue lock."""
+        """Run `work` in the main thread, which loads the first checkpoint without the queue lock."""
         with call_queue.queue_lock:
             return there(work)
 
@@ -124,7 +124,7 @@ class ReForge(A1111):
         patches.install(self, all_patches())
 
     def note_watched(self) -> None:
-        """What the WebUI notes has been put right."""
+        """Record that the WebUI's variables have been corrected."""
         self.unwatched = not options.guarded()
 
     def unguard(self) -> None:

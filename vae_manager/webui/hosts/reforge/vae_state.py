@@ -1,7 +1,7 @@
 """State of the VAE in reForge, and decoding with it.
 
-reForge's books: `modules.sd_vae` (loaded_vae_file, base_vae, checkpoint_info) and each model's own (base_vae,
-loaded_vae_file), from which it writes the former anew before each picture (sd_models.py:978).
+The state consists of `modules.sd_vae` (loaded_vae_file, base_vae, checkpoint_info) and each model's own attributes
+(base_vae, loaded_vae_file), from which reForge writes the former anew before each picture (sd_models.py:978).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 NAMES = ("base_vae", "loaded_vae_file", "checkpoint_info")
 OWN_NAMES = ("base_vae", "loaded_vae_file")
-"""Those that a model has too."""
+"""The names that a model has too."""
 
 
 class ReForgeVaeState:
@@ -42,8 +42,10 @@ class ReForgeVaeState:
         self._host = host
 
     def module(self, model: Any) -> torch.nn.Module | None:
-        """Asked for each time: a VAE of another shape that the WebUI loads gets a wrapper of its own. None for a
-        checkpoint without a VAE, and for one that is being taken apart."""
+        """Return the present module: a VAE of another shape that the WebUI loads gets a wrapper of its own.
+
+        None for a checkpoint without a VAE, and for one that is being unloaded.
+        """
         wrapper = wrapper_of(model)
         module: torch.nn.Module | None = getattr(wrapper, "first_stage_model", None)
         return module
@@ -57,7 +59,7 @@ class ReForgeVaeState:
         return own
 
     def dtype(self, model: Any, path: str | None) -> torch.dtype:
-        """The wrapper's, which it converts latents to (ldm_patched/modules/sd.py:812)."""
+        """Return the wrapper's dtype, which it converts latents to (ldm_patched/modules/sd.py:812)."""
         dtype: torch.dtype = wrapper_of(model).vae_dtype
         return dtype
 
@@ -73,7 +75,7 @@ class ReForgeVaeState:
             raise
 
     def write(self, model: Any, path: str | None, own: Tensors | None, dtype: torch.dtype) -> None:
-        """As sd_vae.load_vae does at its end (sd_vae.py:217)."""
+        """Set the variables as sd_vae.load_vae does at its end (sd_vae.py:217)."""
         sd_vae.base_vae = model.base_vae = own
         sd_vae.checkpoint_info = model.sd_checkpoint_info if own is not None else None
         sd_vae.loaded_vae_file = model.loaded_vae_file = path
@@ -87,11 +89,14 @@ class ReForgeVaeState:
         model.base_vae = model.loaded_vae_file = None
 
     def repair(self, model: Any) -> bool:
-        """A load of the WebUI's own that failed leaves no trace in its books, nor does one that worked leave the
-        checkpoint's own VAE in them (sd_vae.py:55): after a time without guards it is read once more."""
+        """Read the checkpoint's own VAE once more after a time without patches.
+
+        A failed load of the WebUI's own leaves no trace in its variables, and a successful one does not leave the
+        checkpoint's own VAE in them (sd_vae.py:55).
+        """
         if not self._host.unwatched:
             return False
-        with suppress(VaeManagerError):  # the checkpoint's file has gone: then the books are all there is
+        with suppress(VaeManagerError):  # the checkpoint's file has gone: then only the variables are left
             own = self.read_own(model)
             module = self.module(model)
             if module is None or not _has_shapes_of(named_tensors(module), own):
@@ -116,7 +121,7 @@ class ReForgeVaeState:
 
 
 def wrapper_of(model: Any) -> Any:
-    """What encodes and decodes (ldm_patched.modules.sd.VAE); None where the model has none."""
+    """Return the object that encodes and decodes (ldm_patched.modules.sd.VAE); None if the model has none."""
     return getattr(getattr(model, "forge_objects", None), "vae", None)
 
 
@@ -134,7 +139,7 @@ def _has_shapes_of(tensors: Tensors, others: Tensors) -> bool:
 
 
 SEED = 0
-"""Of the noise that is drawn for an encode, so that it is the same each time."""
+"""Seed of the noise that is drawn for an encode, so that it is the same each time."""
 
 
 class ReForgeDecoding:
@@ -147,7 +152,7 @@ class ReForgeDecoding:
 
     @contextmanager
     def ready(self, model: Any, tiling: bool) -> Iterator[Model]:
-        """The VAE is where it decodes from the beginning: weights that are lent go where it is."""
+        """Load the VAE to its device at the beginning: temporary weights go to the same device."""
         wrapper = wrapper_of(model)
         with _padded(model, tiling):
             model_management.load_model_gpu(wrapper.patcher)
@@ -173,7 +178,7 @@ def _model(model: Any, wrapper: Any, tiling: bool) -> Model:
 
 @contextmanager
 def _padded(model: Any, tiling: bool) -> Iterator[None]:
-    """The convolutions' padding as the picture had it (processing.py:970)."""
+    """Set the convolutions' padding to that of the picture (processing.py:970)."""
     before = model.tiling_enabled
     try:
         apply_circular_forge(model, tiling)

@@ -1,1 +1,1 @@
-"""A WebUI that no adapter fits, or a newer one: all works but what touches its model."""
+"""A WebUI that no adapter fits, or a newer one: all functions work except those that touch its model."""

@@ -1,4 +1,4 @@
-"""A WebUI that no adapter fits, or a newer one: all works but what touches its model."""
+"""Adapter of a WebUI that no other adapter fits, or a newer one, without the functions that touch its model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class UnknownWebUI(FamilyWebUI):
 
     @functools.cached_property
     def latents(self) -> Latents:
-        """An empty store: no decode is seen."""
+        """An empty store: no decode is captured."""
         from ..common.latents import Latents
 
         latents = Latents(lambda model: None)
@@ -66,7 +66,7 @@ class UnknownWebUI(FamilyWebUI):
         return []
 
     def refresh(self, gone: Path | None = None) -> None:
-        """No work: the files are listed each time."""
+        """Do no work: the files are listed each time."""
 
     def reread(self) -> None:
         pass
