@@ -1,7 +1,7 @@
 """Messages for people: templates with fields, filled in English or through a table of translations.
 
 Every text that reaches a person is made by `msg(...)`, with a literal template, so that a test can collect all of them
-and compare them with `localizations/zh_CN.vae-manager.json`. Figures are fields: the table holds "12 of 335 MB" once,
+and compare them with the tables of `localizations/`. Figures are fields: the table holds "12 of 335 MB" once,
 as "{done} of {total}".
 """
 

@@ -20,10 +20,10 @@ def _own_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     """The project's Chinese, as far as these tests need it."""
     path = tmp_path / "zh_CN.vae-manager.json"
     path.write_text(json.dumps(OURS), encoding="utf-8")
-    monkeypatch.setattr(module, "CHINESE", path)
-    module._chinese.cache_clear()
+    monkeypatch.setattr(module, "LOCALIZATIONS", tmp_path)
+    module._table.cache_clear()
     yield
-    module._chinese.cache_clear()
+    module._table.cache_clear()
 
 
 # -- sentences -----------------------------------------------------------------------------------------------------
@@ -89,14 +89,40 @@ def test_our_table_comes_before_the_webuis(language: str) -> None:
 
 
 def test_in_other_languages_our_table_is_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHINESE", tmp_path / "nothing.json")
+    (tmp_path / "zh_CN.vae-manager.json").write_text("no table")
     assert translator_for("None", {})(msg("Automatic")) == "Automatic"
 
 
 def test_our_table_is_read_once(tmp_path: Path) -> None:
     assert translator_for("zh_CN", {})("Automatic") == "自动"
     (tmp_path / "zh_CN.vae-manager.json").unlink()
-    assert translator_for("zh-Hans", {})("Automatic") == "自动"
+    assert translator_for("zh_CN", {})("Automatic") == "自动"
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("es_ES", "Automático"),
+        ("es", "Automático"),
+        ("es-MX (by hand)", "Automático"),
+        ("zh_TW", "自動"),
+        ("zh-Hant", "自動"),
+        ("zh_CN", "自动"),
+        ("pt_BR", "Automático (BR)"),
+        ("pt_PT", "Automático (PT)"),
+        ("estonian", "Automatic"),
+        ("et", "Automatic"),
+    ],
+)
+def test_another_language_needs_a_file_alone(tmp_path: Path, language: str, text: str) -> None:
+    for code, word in {
+        "es_ES": "Automático",
+        "zh_TW": "自動",
+        "pt_BR": "Automático (BR)",
+        "pt_PT": "Automático (PT)",
+    }.items():
+        (tmp_path / f"{code}.vae-manager.json").write_text(json.dumps({"Automatic": word}), encoding="utf-8")
+    assert translator_for(language, {})(msg("Automatic")) == text
 
 
 @pytest.mark.parametrize("name", ["\u202egnp.exe.pt", "a\nb.pt", "a\x1b[2Jb.pt", "\udcffname.pt", "\u2066a.pt"])

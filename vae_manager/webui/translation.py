@@ -1,9 +1,9 @@
 """The language of the page: the project's messages in the language that the WebUI is set to.
 
 The WebUI replaces whole text nodes by a table, so it never finds a sentence with a figure in it. Therefore the project
-fills its own sentences, through a table of the same kind: `localizations/zh_CN.vae-manager.json`, chosen by the WebUI's
-setting. The table has a name of its own: WebUIs before 1.7 keep one file a name, and a `zh_CN.json` here would replace
-the whole translation of another extension.
+fills its own sentences, through tables of the same kind: `localizations/CODE.vae-manager.json`, one file a language,
+chosen by the WebUI's setting. Such a table has a name of its own: WebUIs before 1.7 keep one file a name, and a
+`zh_CN.json` here would replace the whole translation of another extension.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from ..messages import Message
 if TYPE_CHECKING:
     from .hosts.host import Host
 
-CHINESE = Path(__file__).parents[2] / "localizations" / "zh_CN.vae-manager.json"
-TRADITIONAL = ("tw", "hk", "hant")
+LOCALIZATIONS = Path(__file__).parents[2] / "localizations"
+SUFFIX: Final = ".vae-manager.json"
+"""Behind the code of the language, such as `zh_CN`, in the name of a table."""
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?![a-z])")
+_TRADITIONAL: Final = re.compile(r"tw|hk|mo|hant")
 
 
 _MISLEADING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -63,14 +66,11 @@ def translator_of(host: Host) -> Translator:
 def translator_for(language: str, translations: Mapping[str, str], *, hides_paths: bool = False) -> Translator:
     """Return a translator to `language`, the name of a WebUI localization.
 
-    `translations` is the WebUI's own table for it. Chinese localizations have many names (`zh_CN`, `zh-Hans (Stable)`,
-    …): each simplified one gets the project's Chinese. It precedes the WebUI's table, which translates a word such as
-    "Use" for other contexts.
+    `translations` is the WebUI's own table for it. The project's table precedes it, since the WebUI's translates a word
+    such as "Use" for other contexts.
     """
-    lowered = language.lower()
-    if lowered.startswith("zh") and not any(word in lowered for word in TRADITIONAL):
-        return Translator({**translations, **_chinese()}, hides_paths=hides_paths)
-    return Translator(translations, hides_paths=hides_paths)
+    own = _table(language)
+    return Translator({**translations, **own} if own else translations, hides_paths=hides_paths)
 
 
 _ROOT: Final = r"(?:[A-Za-z]:[\\/]|\\\\|/)"
@@ -107,6 +107,24 @@ def _last(path: str) -> str:
 
 
 @functools.cache
-def _chinese() -> Mapping[str, str]:
-    table: dict[str, str] = json.loads(CHINESE.read_text(encoding="utf-8"))
+def _table(language: str) -> Mapping[str, str]:
+    """Return the project's table for a WebUI localization, whose name people choose freely; empty if there is none.
+
+    `zh_CN`, `zh-Hans (Stable)` and `zh` all mean simplified Chinese; `pt_BR` gets a table of `pt` if it has none.
+    """
+    wanted = _variant(language)
+    codes = {path.name.removesuffix(SUFFIX): path for path in sorted(LOCALIZATIONS.glob(f"*{SUFFIX}"))}
+    same = [code for code in codes if wanted is not None and _variant(code) == wanted]
+    exact = [code for code in same if language.lower().replace("-", "_").startswith(code.lower())]
+    if not same:
+        return {}
+    table: dict[str, str] = json.loads(codes[(exact or same)[0]].read_text(encoding="utf-8"))
     return table
+
+
+def _variant(name: str) -> tuple[str, bool] | None:
+    """Return a localization's language, and whether it is written in traditional characters; None if it has none."""
+    language = _LANGUAGE.match(name.lower())
+    if language is None:
+        return None
+    return language[0], language[0] == "zh" and _TRADITIONAL.search(name.lower()) is not None
