@@ -63,7 +63,10 @@ def test_every_template_is_a_literal_string() -> None:
 
 def test_the_page_words_nothing_that_was_not_said() -> None:
     assert all_unsaid() == []
-    assert list(unsaid('translate(msg("x"))\nself.translate("x")\ntranslate(f"{x}")\ntranslate(x)', "a.py")) == ["a.py:2", "a.py:3"]
+    assert list(unsaid('translate(msg("x"))\nself.translate("x")\ntranslate(f"{x}")\ntranslate(x)', "a.py")) == [
+        "a.py:2",
+        "a.py:3",
+    ]
 
 
 def test_no_template_is_said_empty() -> None:
