@@ -58,14 +58,20 @@ class VaeManagerError(Exception):
 
 
 class UsageError(VaeManagerError):
+    """A request that is invalid or ambiguous."""
+
     exit_status = 2
 
 
 class NotFoundError(VaeManagerError):
+    """A missing entry, repository, file or checkpoint."""
+
     exit_status = 3
 
 
 class NetworkError(VaeManagerError):
+    """A failed transfer that a retry now will not repair."""
+
     exit_status = 4
 
 
@@ -82,6 +88,8 @@ class ExpiredAddressError(TransientNetworkError):
 
 
 class IntegrityError(VaeManagerError):
+    """Bytes that are not the requested ones."""
+
     exit_status = 5
 
 
@@ -106,14 +114,20 @@ class EndlessBodyError(IntegrityError):
 
 
 class DiskError(VaeManagerError):
+    """A disk without space, permission or the folder."""
+
     exit_status = 6
 
 
 class OutOfMemoryError(VaeManagerError):
+    """A lack of memory, of the machine or of the GPU."""
+
     exit_status = 6
 
 
 class RefusedError(VaeManagerError):
+    """A possible operation that is refused, with the reason."""
+
     exit_status = 7
 
 
@@ -141,4 +155,6 @@ class NotAdmittedError(RefusedError):
 
 
 class Cancelled(VaeManagerError):
+    """A stop by the person."""
+
     exit_status = 130

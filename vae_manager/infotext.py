@@ -74,6 +74,8 @@ class Finding(enum.Enum):
 
 @dataclass(frozen=True)
 class Match:
+    """The local file or catalogue entry for a picture's VAE."""
+
     finding: Finding
     use: str | None
     """The WebUI's word for the generation; None if no file matches, and the choice stays."""

@@ -57,6 +57,8 @@ class SpeedMeter:
 
 
 class JobState(Enum):
+    """The stage of a job."""
+
     WAITING = "waiting"
     RUNNING = "running"
     PAUSED = "paused"
@@ -99,7 +101,7 @@ class JobEntry:
 
     @property
     def can_go_on(self) -> bool:
-        """True if a new request of its key changes nothing."""
+        """True if a new request of its key has no effect."""
         return not self.state.ended and self.wish is not PendingCommand.STOP
 
     @property
@@ -247,7 +249,7 @@ class QueueState:
         moved = iter(queue)
         self._slots = {slot.serial: slot for slot in [next(moved) if one.queued else one for one in self]}
 
-    # -- one slot --------------------------------------------------------------------------------------------------
+    # -- one entry -------------------------------------------------------------------------------------------------
     def _append(self, slot: JobEntry) -> None:
         self._slots[slot.serial] = slot
         self._serials.setdefault(slot.key, []).append(slot.serial)

@@ -148,12 +148,16 @@ _WORST_FIRST: Final = (Cancelled, IntegrityError, DiskError, NetworkError, NotFo
 
 @dataclass(frozen=True)
 class Step:
+    """One wanted file with its present state."""
+
     item: Item
     state: State
 
 
 @dataclass(frozen=True)
 class Plan:
+    """The steps that bring a folder to its declared files."""
+
     steps: tuple[Step, ...]
     undeclared: tuple[str, ...]
     """VAE files below the folder that are not declared, with forward slashes. They are left alone."""

@@ -84,7 +84,7 @@ class Installation:
 
     folder: Path
     id: str | None
-    """Key of `records.capability.HOSTS`; None for a WebUI without an adapter."""
+    """Key of `records.verdict.HOSTS`; None for a WebUI without an adapter."""
     version: str | None
     """From its own files; None if they have no version."""
     commit: str | None

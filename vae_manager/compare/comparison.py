@@ -48,6 +48,8 @@ LEVELS: Final = 127.5
 
 
 class Picture(NamedTuple):
+    """A decoded picture, with a note if it falls short of the request."""
+
     tensor: torch.Tensor
     """[3, height, width], of about -1 … 1, on the CPU, unchanged from the decoder."""
     note: Message | None

@@ -128,6 +128,8 @@ MOST_BYTES = 256_000_000
 
 
 class State(enum.Enum):
+    """The stage of a comparison."""
+
     WAITING = "waiting"
     """Waiting for another comparison, or for a picture that is being generated."""
     RUNNING = "running"

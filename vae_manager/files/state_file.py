@@ -282,6 +282,8 @@ Stamp = tuple[int, int, int, int]
 
 # -- reading -------------------------------------------------------------------------------------------------------
 class DamagedError(Exception):
+    """A state file whose content is invalid."""
+
     def __init__(self, reason: Message | str) -> None:
         super().__init__(str(reason))
         self.reason = reason

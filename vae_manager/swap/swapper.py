@@ -151,7 +151,7 @@ READS = 3
 
 @dataclass(frozen=True)
 class PreparedWeights:
-    """Weights converted for a model and its device, none of which is in the model yet."""
+    """Weights converted for a model and its device, but not in the model yet."""
 
     named_tensors: Tensors
     """The model's tensors."""
@@ -199,7 +199,7 @@ class Swapper:
         self._inside: WeakKeyDictionary[torch.nn.Module, _Inside] = WeakKeyDictionary()
 
     def inside(self, module: torch.nn.Module) -> Identity | None:
-        """Return the file whose weights this swapper last put into `module`; None if there is none."""
+        """Return the file whose weights this swapper last put into `module`; None without one."""
         inside = self._inside.get(module)
         return inside.identity if inside is not None else None
 

@@ -101,7 +101,7 @@ def read_safetensors(path: Path, names: Mapping[str, str]) -> Weights:
 def read_renamed(path: Path, sources: Mapping[str, Source]) -> Weights:
     """Read the tensors of a VAE in any layout and container; they get the names that are the keys of `sources`.
 
-    The project's own reader reads pickles and executes none of their code. Otherwise as `read_safetensors`.
+    The project's own reader reads pickles without executing their code. Otherwise as `read_safetensors`.
     """
     if begins_like_safetensors(_head(path)):
         read = read_safetensors(path, {name: source.name for name, source in sources.items()})

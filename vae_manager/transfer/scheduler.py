@@ -75,22 +75,22 @@ READ = 1 << 18
 class Worker(threading.Thread):
     """A thread that fetches segments until there are no more, or an error occurs."""
 
-    def __init__(self, crew: DownloadScheduler, share: Segment) -> None:
+    def __init__(self, scheduler: DownloadScheduler, share: Segment) -> None:
         super().__init__(name=NETWORK_THREAD, daemon=True)
         self.brought = 0
-        self._crew = crew
+        self._scheduler = scheduler
         self._share: Segment | None = share
         self._body: Body | None = None
 
     def run(self) -> None:
         error: BaseException | None = None
         try:
-            while self._share is not None and not self._crew.gone.is_set():
+            while self._share is not None and not self._scheduler.gone.is_set():
                 self._bring(self._share)
-                self._share = self._crew.next_share(self._share)
+                self._share = self._scheduler.next_share(self._share)
         except BaseException as failure:  # noqa: BLE001 - handed to the thread that waits
             error = failure
-        self._crew.ended(self, self._share, error)
+        self._scheduler.ended(self, self._share, error)
 
     def abort(self) -> None:
         """End the blocking read of this connection, from another thread."""
@@ -98,10 +98,10 @@ class Worker(threading.Thread):
             body.abort()
 
     def _bring(self, share: Segment) -> None:
-        limiter, asked = self._crew.limiter, time.monotonic()
-        self._body = body = self._crew.accept(share, self._open(share))
+        limiter, asked = self._scheduler.limiter, time.monotonic()
+        self._body = body = self._scheduler.accept(share, self._open(share))
         share.began = time.monotonic()
-        self._crew.answered(share.began - asked)
+        self._scheduler.answered(share.began - asked)
         try:
             wanted = self._hand_on(share, body.head)
             while wanted and share.left != 0:
@@ -109,28 +109,28 @@ class Worker(threading.Thread):
                 if not data:
                     break
                 wanted = self._hand_on(share, data)
-                limiter.wait(len(data), self._crew.gone)
+                limiter.wait(len(data), self._scheduler.gone)
         finally:
             self._body = None
             body.close()
         if wanted and share.left and (body.end is None or share.at < body.end):
             raise TransientNetworkError(
-                msg("{source} broke off too early.", source=shown_source(self._crew.where.now.source))
+                msg("{source} broke off too early.", source=shown_source(self._scheduler.where.now.source))
             )
         if share.left is None:
-            self._crew.came_to_its_end(share)
+            self._scheduler.came_to_its_end(share)
 
     def _hand_on(self, share: Segment, data: bytes) -> bool:
         self.brought += len(data)
-        return self._crew.arrived(share, data)
+        return self._scheduler.arrived(share, data)
 
     def _open(self, share: Segment) -> Body | None:
-        crew = self._crew
-        location = crew.where.now
+        scheduler = self._scheduler
+        location = scheduler.where.now
         try:
-            return open_range(crew.wire, location, share.at, share.end, crew.etag)
+            return open_range(scheduler.wire, location, share.at, share.end, scheduler.etag)
         except ExpiredAddressError:
-            return open_range(crew.wire, crew.where.after(location), share.at, share.end, crew.etag)
+            return open_range(scheduler.wire, scheduler.where.after(location), share.at, share.end, scheduler.etag)
 
 
 MOST_BYTES = 20_000_000_000
@@ -461,12 +461,12 @@ def fetch(
         tick: Receives the number of bytes since its last call (0 at intervals without any) and the file's size.
         stop: Ends the transfer.
     """
-    crew = DownloadScheduler(wire, where, journal, partial)
+    scheduler = DownloadScheduler(wire, where, journal, partial)
     try:
         try:
-            crew.run(tick, stop)
+            scheduler.run(tick, stop)
         finally:
-            crew.dismiss()
+            scheduler.dismiss()
     except EndlessBodyError:
         partial.throw_away()
         raise

@@ -23,7 +23,7 @@ class Pasted:
 
     @property
     def choosable(self) -> str | None:
-        """The file that the page proposes, if the pasting has set none: an override precedes any choice."""
+        """The file that the page proposes, unless the pasting has set one: an override precedes any choice."""
         return self.match.use if self.picture.taken is None and self.match.finding is not Finding.UNTOLD else None
 
     @property

@@ -223,7 +223,7 @@ class HostChoice(Protocol):
         ...
 
     def preference(self, checkpoint_file: str) -> str | None:
-        """Return the preference in a checkpoint's metadata, in the WebUI's words; None if it has none."""
+        """Return the preference in a checkpoint's metadata, in the WebUI's words; None without one."""
         ...
 
     def prefer(self, checkpoint: str, choice: Choice) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 class A1111(FamilyWebUI):
+    """AUTOMATIC1111's WebUI."""
+
     name = "AUTOMATIC1111"
     picker_writes_each_change = True
     """In the quick settings (ui_settings.py:303)."""

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
 
 class LoadHooks:
+    """The project's functions for the four ways in which a VAE is loaded."""
+
     def __init__(self, host: A1111, vae_state: VaeState) -> None:
         self._host = host
         swapper = Swapper(options.memory_for_vaes, options.memory_on_device, host.capability, host.note_damage)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 
 class Precision:
+    """The dtype that VAEs run in, before and after a decode to NaN."""
+
     def __init__(self) -> None:
         self._before: Any = None
         """The precision before the NaN; None as long as there was no NaN."""
@@ -96,6 +98,8 @@ CHECKPOINT_PREFIX = "first_stage_model."
 
 
 class A1111Books:
+    """The `VaeState` of A1111."""
+
     def __init__(self, precision: Precision) -> None:
         self._precision = precision
 
@@ -190,6 +194,8 @@ SEED = 0
 
 
 class A1111Decoding:
+    """The `Decoding` of A1111."""
+
     def __init__(self, host: A1111) -> None:
         self._host = host
 

@@ -122,7 +122,7 @@ class FamilyWebUI(ABC):
 
     @abstractmethod
     def model(self) -> Any:
-        """Return the loaded model, None if there is none. Never loads one."""
+        """Return the loaded model; None without one. Never loads one."""
 
     def signature(self) -> VaeSignature:
         """Return the VAE that the loaded checkpoint has."""
@@ -287,7 +287,7 @@ class FamilyWebUI(ABC):
         return [Path(own), *([Path(more)] if more else [])]
 
     def refresh(self, gone: Path | None = None) -> None:
-        """Update the lists; remove none but `gone` while a picture is being made.
+        """Update the lists; remove only `gone` while a picture is being made.
 
         The host's own refresh begins with an empty list, from which that picture may be resolving its VAE.
         """

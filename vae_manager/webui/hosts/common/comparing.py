@@ -44,6 +44,8 @@ class Decoding(Protocol):
 
 
 class FamilyComparing:
+    """The `Comparing` of a WebUI of the family."""
+
     def __init__(self, host: FamilyWebUI, decoding: Decoding) -> None:
         self._host, self._decoding = host, decoding
 

@@ -44,6 +44,8 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Patch:
+    """The replacement of one of the WebUI's functions."""
+
     place: Any
     """The owner of the function: a module, a class, or `MODULE:CLASS`, which is looked up when the patch is applied."""
     name: str

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 class VaeState(Protocol):
+    """The host's variables for the VAE in its model, and the access to that VAE."""
+
     def module(self, model: Any) -> torch.nn.Module | None:
         """Return the module that decodes; None for a moment, while some models load."""
         ...

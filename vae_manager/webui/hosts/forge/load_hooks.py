@@ -65,6 +65,8 @@ logger = logging.getLogger(__name__)
 
 
 class LoadHooks:
+    """The project's functions for the three ways in which Forge takes a VAE."""
+
     def __init__(self, host: Forge) -> None:
         self._host = host
         self.vae_state = ForgeVaeState()

@@ -41,6 +41,8 @@ _EMBEDDINGS: Final = frozenset({"emb_params", "clip_l", "clip_g"})
 
 
 class Modules(NamedTuple):
+    """The files of the list of modules, by kind."""
+
     vaes: tuple[str, ...]
     """If there are several, the last one is used."""
     others: tuple[str, ...]

@@ -38,6 +38,8 @@ class _Entry:
 
 
 class ForgeVaeState:
+    """The `VaeState` of Forge."""
+
     def __init__(self) -> None:
         self._entries: WeakKeyDictionary[Any, _Entry] = WeakKeyDictionary()
         """By model."""
@@ -123,6 +125,8 @@ def own_vae(checkpoint: Path) -> Renamed | None:
 
 
 class ForgeDecoding:
+    """The `Decoding` of Forge."""
+
     def repair(self) -> None:
         pass  # a load that failed leaves no model
 

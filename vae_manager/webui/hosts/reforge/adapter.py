@@ -91,6 +91,8 @@ def there(work: Callable[[], Result]) -> Result:
 
 
 class ReForge(A1111):
+    """reForge, with A1111's functions except those that differ."""
+
     name = "reForge"
     capability = REFORGE
 

@@ -36,6 +36,8 @@ OWN_NAMES = ("base_vae", "loaded_vae_file")
 
 
 class ReForgeVaeState:
+    """The `VaeState` of reForge."""
+
     notice: Message | None = None
 
     def __init__(self, host: ReForge) -> None:
@@ -121,7 +123,7 @@ class ReForgeVaeState:
 
 
 def wrapper_of(model: Any) -> Any:
-    """Return the object that encodes and decodes (ldm_patched.modules.sd.VAE); None if the model has none."""
+    """Return the object that encodes and decodes (ldm_patched.modules.sd.VAE); None for a model without it."""
     return getattr(getattr(model, "forge_objects", None), "vae", None)
 
 
@@ -143,6 +145,8 @@ SEED = 0
 
 
 class ReForgeDecoding:
+    """The `Decoding` of reForge."""
+
     def __init__(self, host: ReForge) -> None:
         self._host = host
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 class UnknownWebUI(FamilyWebUI):
+    """A WebUI whose model is left alone."""
+
     name = "unknown"
 
     def __init__(self) -> None:
