@@ -24,10 +24,10 @@ if TYPE_CHECKING:  # modules that open files wait for the first file
 AT_ONCE = 50
 """Files that are inspected before their records are added."""
 
-FileAnnotations = tuple[str, int, int, int]
+FileKey = tuple[str, int, int, int]
 
 
-def bound(file: VaeFile) -> FileAnnotations:
+def bound(file: VaeFile) -> FileKey:
     """Return the file's key as listed, without a second call to the disk.
 
     For a thousand files, such calls would dominate the time.
@@ -114,10 +114,10 @@ class InspectionCache:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._lock = threading.Lock()
-        self._seen: Mapping[FileAnnotations, FileRecord] = {}
+        self._seen: Mapping[FileKey, FileRecord] = {}
         self._last: _Last | None = None
         self._last_basis: _Basis | None = None
-        self._whole: tuple[Sequence[VaeFile], Mapping[FileAnnotations, FileRecord]] | None = None
+        self._whole: tuple[Sequence[VaeFile], Mapping[FileKey, FileRecord]] | None = None
         """Files that have all been inspected, and the records of that check."""
 
     def lacking(self, files: Sequence[VaeFile]) -> list[VaeFile]:
@@ -225,7 +225,7 @@ class _Basis:
     """Inputs of cached conclusions, compared by object identity: quick for any number of files."""
 
     files: Sequence[VaeFile]
-    seen: Mapping[FileAnnotations, FileRecord]
+    seen: Mapping[FileKey, FileRecord]
     catalogue: Catalogue
     told: object
     revisions: tuple[int, int]
