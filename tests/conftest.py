@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.host import fixtures
+from tests.host.forking import ForkServer
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -58,3 +61,12 @@ def browser() -> Iterator[Browser]:
         opened = running.chromium.launch(executable_path=chromium, args=arguments)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> Iterator[None]:
+    """Stand-ins of the WebUI are forked from one process, which begins with the first of them."""
+    fixtures.fork_server = server = ForkServer()
+    yield
+    fixtures.fork_server = None
+    server.close()
