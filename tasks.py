@@ -358,8 +358,8 @@ def python_3_10() -> str | None:
 
 
 def others(folders: Sequence[str]) -> list[str]:
-    """All but those of some folders, two at a time: they start WebUIs, and wait for them. A worker takes a row of files,
-    so that a module's WebUI is seldom started by both."""
+    """All but those of some folders, two at a time: they start WebUIs, and wait for them. Each worker takes a row of
+    files, so that a module's WebUI is seldom started by both."""
     return ["-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *(f"--ignore={folder}" for folder in folders)]
 
 

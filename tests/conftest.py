@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,6 +14,10 @@ from tests.host.forking import ForkServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""Read when torch is imported. The networks here are tiny: threads of one wait for each other longer than they compute,
+and each worker and stand-in would have as many as there are cores."""
 
 pytest.register_assert_rewrite("tests.guards.stage", "tests.guards.ways")
 
