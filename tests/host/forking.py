@@ -1,9 +1,10 @@
 """A fork server: it imports the WebUI's packages once, and each stand-in is a fork of it.
 
-`python -m tests.host.forking` answers requests of one client over the socket on its standard input. A fork differs
-from a started process in the third-party packages that it finds imported, and in nothing else: it has its own session,
-environment, arguments and log, it runs `tests.host` as `__main__`, and huggingface_hub, which reads variables while it
-is imported, is imported anew. No fork outlives the server, and the server does not outlive its client.
+`python -m tests.host.forking PROGRAM PACKAGE …` answers requests of one client over the socket on its standard input.
+A fork differs from a started process in the third-party packages that it finds imported, and in nothing else: it has
+its own session, environment, arguments and log, it runs the program as `__main__`, and huggingface_hub, which reads
+variables while it is imported, is imported anew. No fork outlives the server, and the server does not outlive its
+client.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -62,7 +63,10 @@ class Forked:
 
     def poll(self) -> int | None:
         if self.returncode is None:
-            self.returncode = self._server.ask({"poll": self.pid})
+            try:
+                self.returncode = self._server.ask({"poll": self.pid})
+            except ChildProcessError:  # it has ended with the server
+                self.returncode = -signal.SIGKILL
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -80,9 +84,10 @@ class Forked:
 
 
 class ForkServer:
-    """The client's end. The server starts at the first fork."""
+    """The client's end. The server starts at the first fork, and imports the packages; forks run the program."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str = PROGRAM, packages: Sequence[str] = PACKAGES) -> None:
+        self._arguments = [program, *packages]
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._ours: Any = None
@@ -94,7 +99,7 @@ class ForkServer:
         return None if self._process is None else self._process.pid
 
     def fork(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> Forked | None:
-        """Start `python -m tests.host` with these arguments; None if a fork would differ from a started process."""
+        """Start `python -m PROGRAM` with these arguments; None if a fork would differ from a started process."""
         if not AVAILABLE:
             return None
         self._start()
@@ -111,7 +116,7 @@ class ForkServer:
             self._environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
             with its:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "tests.host.forking"],
+                    [sys.executable, "-m", "tests.host.forking", *self._arguments],
                     cwd=ROOT,
                     env=self._environment,
                     stdin=its,
@@ -122,10 +127,16 @@ class ForkServer:
             atexit.register(self.close)
 
     def ask(self, request: dict[str, Any]) -> Any:
+        """Raises ChildProcessError if the server has ended."""
         with self._lock:
-            self._ours.write(json.dumps(request).encode() + b"\n")
-            self._ours.flush()
-            line = self._ours.readline()
+            if self._process is None:
+                raise ChildProcessError("the fork server is closed")
+            try:
+                self._ours.write(json.dumps(request).encode() + b"\n")
+                self._ours.flush()
+                line = self._ours.readline()
+            except OSError as error:
+                raise ChildProcessError("the fork server has ended") from error
         if not line:
             raise ChildProcessError("the fork server has ended")
         return json.loads(line)
@@ -145,12 +156,12 @@ def _of_interpreter(environment: Mapping[str, str], name: str) -> str | None:
     return environment.get(name) if name.startswith(READ_AT_IMPORT) else None
 
 
-def serve() -> None:
+def serve(program: str, packages: Sequence[str]) -> None:
     """Answer requests until the client closes its end, or has ended."""
     import gc
 
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # as tests.host.disguise sets it before these imports
-    for name in PACKAGES:
+    for name in packages:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
@@ -165,7 +176,7 @@ def serve() -> None:
                 server = os.getpid()
                 answer = os.fork()
                 if answer == 0:
-                    _become(request, server, channel)
+                    _become(program, request, server, channel)
                 forks.add(answer)
             requests.write(json.dumps(answer).encode() + b"\n")
             requests.flush()
@@ -176,6 +187,8 @@ def serve() -> None:
 
 def _status(pid: int, forks: set[int]) -> int | None:
     """As `Popen.returncode`."""
+    if pid not in forks:  # of a server before this one
+        return -signal.SIGKILL
     ended, status = os.waitpid(pid, os.WNOHANG)
     if ended == 0:
         return None
@@ -183,8 +196,8 @@ def _status(pid: int, forks: set[int]) -> int | None:
     return os.waitstatus_to_exitcode(status)
 
 
-def _become(request: dict[str, Any], server: int, channel: socket.socket) -> NoReturn:
-    """In the fork: be what `python -m tests.host` would be."""
+def _become(program: str, request: dict[str, Any], server: int, channel: socket.socket) -> NoReturn:
+    """In the fork: be what `python -m PROGRAM` would be."""
     import runpy
     import tempfile
     import traceback
@@ -205,8 +218,8 @@ def _become(request: dict[str, Any], server: int, channel: socket.socket) -> NoR
         tempfile.tempdir = None
         _import_anew("huggingface_hub")
         _set_threads()
-        sys.argv = [PROGRAM, *request["arguments"]]
-        runpy.run_module(PROGRAM, run_name="__main__", alter_sys=True)
+        sys.argv = [program, *request["arguments"]]
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
@@ -235,12 +248,10 @@ def _import_anew(package: str) -> None:
 
 def _set_threads() -> None:
     """OpenMP has read its variable."""
-    import torch
-
-    wanted = os.environ.get("OMP_NUM_THREADS")
-    if wanted:
+    torch, wanted = sys.modules.get("torch"), os.environ.get("OMP_NUM_THREADS")
+    if torch is not None and wanted:
         torch.set_num_threads(int(wanted))
 
 
 if __name__ == "__main__":
-    serve()
+    serve(sys.argv[1], sys.argv[2:])

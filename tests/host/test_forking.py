@@ -16,7 +16,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("gradio")
 
-from tests.host import fixtures
 from tests.host.fixtures import ROOT, NotStarted, start_webui
 from tests.host.forking import AVAILABLE, Forked, ForkServer
 from tests.host.inside import inside, install_inside
@@ -45,26 +44,39 @@ SEEN = """
     }
 """
 
+LIGHT = ("http.server", ())
+"""A program that needs no package, for what holds of every fork."""
+
 CLIENT = """
-import sys
+import os, sys
 from pathlib import Path
-from tests.host import fixtures
-from tests.host.fixtures import start_webui
 from tests.host.forking import ForkServer
-fixtures.fork_server = ForkServer()
-pids = [start_webui(Path(folder), "--nowebui", "--no-extension").process.pid for folder in sys.argv[1:]]
-print(fixtures.fork_server.pid, *pids, flush=True)
+server = ForkServer("http.server", ())
+forks = [server.fork(["0", "--bind", "127.0.0.1"], os.environ, Path(log)) for log in sys.argv[1:]]
+print(server.pid, *(fork.pid for fork in forks), flush=True)
 sys.stdin.read()
 """
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
-    """One of the test's own, in use."""
-    made = ForkServer()
-    monkeypatch.setattr(fixtures, "fork_server", made)
+def server() -> Iterator[ForkServer]:
+    """One of the test's own."""
+    made = ForkServer(*LIGHT)
     yield made
     made.close()
+
+
+def forked_by(server: ForkServer, log: Path) -> Forked:
+    """One that serves."""
+    fork = server.fork(["0", "--bind", "127.0.0.1"], {**os.environ, "PYTHONUNBUFFERED": "1"}, log)
+    assert fork is not None
+    wait_until_said(log)
+    return fork
+
+
+def wait_until_said(log: Path) -> None:
+    while not (log.exists() and "Serving HTTP" in log.read_text(encoding="utf-8")):
+        time.sleep(0.02)
 
 
 def test_what_is_forked_is_what_is_started(tmp_path: Path) -> None:
@@ -102,30 +114,32 @@ def test_a_fork_ends_as_a_process_does(tmp_path: Path) -> None:
         start_webui(tmp_path / "refused", "--nonsense")
 
 
-def test_a_variable_of_the_interpreter_needs_a_start(tmp_path: Path) -> None:
-    with start_webui(tmp_path, "--nowebui", "--no-extension", env={"PYTHONUTF8": "1"}) as webui:
-        assert not isinstance(webui.process, Forked)
+def test_a_variable_of_the_interpreter_needs_a_start(server: ForkServer, tmp_path: Path) -> None:
+    assert server.fork(["--help"], {**os.environ, "PYTHONUTF8": "1"}, tmp_path / "log") is None
 
 
 def test_forks_end_with_their_server(server: ForkServer, tmp_path: Path) -> None:
-    fork = start_webui(tmp_path, "--nowebui", "--no-extension")
+    fork = forked_by(server, tmp_path / "log")
     server.close()
-    wait_until_gone(fork.process.pid)
+    wait_until_gone(fork.pid)
+    assert fork.wait(timeout=1) == -signal.SIGKILL
 
 
 def test_forks_end_with_a_killed_server(server: ForkServer, tmp_path: Path) -> None:
-    fork = start_webui(tmp_path, "--nowebui", "--no-extension")
+    fork = forked_by(server, tmp_path / "log")
     assert server.pid is not None
     os.kill(server.pid, signal.SIGKILL)
-    wait_until_gone(fork.process.pid)
+    wait_until_gone(fork.pid)
+    forked_by(server, tmp_path / "another")  # of a new server
+    assert fork.poll() == -signal.SIGKILL
 
 
 def test_nothing_outlives_a_killed_client(tmp_path: Path) -> None:
-    folders = [str(tmp_path / name) for name in ("one", "two")]
+    logs = [tmp_path / name for name in ("one", "two")]
     client = subprocess.Popen(
-        [sys.executable, "-c", CLIENT, *folders],
+        [sys.executable, "-c", CLIENT, *map(str, logs)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -133,6 +147,8 @@ def test_nothing_outlives_a_killed_client(tmp_path: Path) -> None:
         assert client.stdout is not None
         pids = [int(pid) for pid in client.stdout.readline().split()]
         assert len(pids) == 3
+        for log in logs:
+            wait_until_said(log)
         client.kill()
     wait_until_gone(*pids)
 
