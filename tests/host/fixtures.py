@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.host.forking import PROGRAM, Forked, ForkServer
+from tests.host.forking import PARENT, PROGRAM, Forked, ForkServer
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "Running on local URL: http"
@@ -74,8 +74,9 @@ class WebUI:
 
     def _started(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", PROGRAM, *self.arguments]
+        environment = {**self.environment, PARENT: str(os.getpid())}
         with self.log.open("ab") as log:
-            return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT)
+            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
     def wait_until_ready(self, seen: int) -> None:
         """Waits for the line that says so, beyond the first `seen` bytes of the log: also after Reload UI."""

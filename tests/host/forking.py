@@ -50,6 +50,9 @@ PACKAGES = [
 READ_AT_IMPORT = "PYTHON"
 """Prefix of variables that the interpreter has read by the time of a fork."""
 
+PARENT = "TESTS_HOST_PARENT"
+"""Variable with the number of the process that a started one ends with."""
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -229,12 +232,19 @@ def _become(program: str, request: dict[str, Any], server: int, channel: socket.
         os._exit(status)
 
 
-def _end_with(server: int) -> None:
-    """Let the kernel kill this fork once the server has ended; that one ends when its client's socket closes."""
+def end_with_parent() -> None:
+    """Of a process that tests start: let it end when they are killed."""
+    parent = os.environ.pop(PARENT, None)
+    if parent is not None and AVAILABLE:
+        _end_with(int(parent))
+
+
+def _end_with(parent: int) -> None:
+    """Let the kernel kill this process once its parent has ended, of which the number is given."""
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != server:  # it ended before that
+    if os.getppid() != parent:  # it ended before that
         os._exit(1)
 
 

@@ -57,6 +57,14 @@ print(server.pid, *(fork.pid for fork in forks), flush=True)
 sys.stdin.read()
 """
 
+STARTING_CLIENT = """
+import sys
+from pathlib import Path
+from tests.host.fixtures import start_webui
+print(start_webui(Path(sys.argv[1]), "--nowebui", "--no-extension").process.pid, flush=True)
+sys.stdin.read()
+"""
+
 
 @pytest.fixture
 def server() -> Iterator[ForkServer]:
@@ -151,6 +159,17 @@ def test_nothing_outlives_a_killed_client(tmp_path: Path) -> None:
             wait_until_said(log)
         client.kill()
     wait_until_gone(*pids)
+
+
+def test_a_started_one_ends_with_its_killed_client(tmp_path: Path) -> None:
+    client = subprocess.Popen(
+        [sys.executable, "-c", STARTING_CLIENT, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with client:
+        assert client.stdout is not None
+        pid = int(client.stdout.readline())
+        client.kill()
+    wait_until_gone(pid)
 
 
 def wait_until_gone(*pids: int) -> None:
