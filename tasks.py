@@ -101,15 +101,15 @@ DIFFUSERS_TESTS = "tests/files/conversion/test_diffusers.py"
 """They hold conversions against diffusers' own loader, in an environment that has it."""
 
 BROWSER_TESTS = "tests/browser"
-BY_FILE = ["-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
-"""How they are run: a browser and its WebUI keep a core busy, and the tests of a file may build on each other."""
+BY_FILE = ["-m", "pytest", "-q", "-n", "3", "--dist", "loadfile"]
+"""How they are run: a module has one WebUI, and its tests wait for pages, steps of a picture and bytes of a download."""
 PAGE_TESTS = [f"{BROWSER_TESTS}/test_main_job.py", f"{BROWSER_TESTS}/test_foreign_pages.py", "tests/host/test_page.py"]
 """What depends on the generation of gradio most, run on the other one too; the rest of the folder passes there as well,
 and takes as long again."""
 FORGE_TESTS = ["tests/forge", "tests/host/test_forge.py"]
 """On the gradio that Forge has."""
-ADMISSION_TESTS = "tests/admission"
-"""On both: each has paths of its own to an event."""
+GRADIO_4_TESTS = [*PAGE_TESTS, *FORGE_TESTS, "tests/admission"]
+"""Admission on both generations: each has paths of its own to an event."""
 
 QUICK_TESTS = ["tests/catalogue", "tests/words", "tests/records/test_verdict.py", "tests/files/test_inspection.py",
                "tests/files/test_renaming.py", "tests/jobs", "tests/upkeep"]  # fmt: skip
@@ -284,16 +284,7 @@ def test(options: argparse.Namespace) -> int:
             others([*folders, BROWSER_TESTS, *FORGE_TESTS]),
         ),
         ("the page in a browser", WEBUI_ENVIRONMENT, [*BY_FILE, BROWSER_TESTS]),
-        (
-            "the page in a browser, gradio 4.40",
-            GRADIO_4_ENVIRONMENT,
-            [*BY_FILE, *PAGE_TESTS],
-        ),
-        (
-            "Forge",
-            GRADIO_4_ENVIRONMENT,
-            ["-m", "pytest", "-q", "-n", "2", *FORGE_TESTS, ADMISSION_TESTS],
-        ),
+        ("Forge, and the page on gradio 4.40", GRADIO_4_ENVIRONMENT, [*BY_FILE, *GRADIO_4_TESTS]),
         ("conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]),
     ]
     oldest, *newer = hub_environments()
