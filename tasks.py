@@ -102,7 +102,7 @@ DIFFUSERS_TESTS = "tests/files/conversion/test_diffusers.py"
 
 BROWSER_TESTS = "tests/browser"
 BY_FILE = ["-m", "pytest", "-q", "-n", "3", "--dist", "loadfile"]
-"""How they are run: a module has one WebUI, and its tests wait for pages, steps of a picture and bytes of a download."""
+"""How they are run: a module has one WebUI, and its tests wait for pages, pictures and downloads."""
 PAGE_TESTS = [f"{BROWSER_TESTS}/test_main_job.py", f"{BROWSER_TESTS}/test_foreign_pages.py", "tests/host/test_page.py"]
 """What depends on the generation of gradio most, run on the other one too; the rest of the folder passes there as well,
 and takes as long again."""
