@@ -83,7 +83,7 @@ CORE_TESTS = [
 ]
 """Folders of tests that need neither gradio, nor torch, nor a browser. The oldest Python runs them, with the oldest
 huggingface_hub."""
-CLI_TESTS_OF_HUB = [f"cli/test_{name}.py" for name in ("exit_status", "get", "look", "report", "sync", "terminal")]
+CLI_TESTS_OF_HUB = [f"cli/test_{name}.py" for name in ("exit_status", "get", "report", "sync", "terminal")]
 """The commands that ask huggingface_hub for something."""
 HUB_TESTS = ["hub", *CLI_TESTS_OF_HUB, "transfer/test_deliver.py", "transfer/test_security.py",
              "transfer/test_buckets.py"]  # fmt: skip
