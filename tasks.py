@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -267,9 +267,8 @@ def test(options: argparse.Namespace) -> int:
     if options.paths or options.expression:
         options.paths = options.paths or ["tests"]
         return test_some(options)
-    prepare(WEBUI_ENVIRONMENT, options.torch_index)
     if options.matrix:
-        return summary(run_all(matrix()))
+        return summary(run_all(matrix(), options.torch_index))
     provide_chromium()
     folders = [f"tests/{name}" for name in CORE_TESTS]
     steps: list[Step] = [
@@ -292,7 +291,7 @@ def test(options: argparse.Namespace) -> int:
     steps.append((f"the core's tests, {oldest.name}", oldest, core(CORE_TESTS, ONCE_TESTS)))
     steps += [(f"what meets {one.name}", one, core(HUB_TESTS)) for one in newer[:-1]]
     steps.append((f"what meets {newer[-1].name}", newer[-1], core([*HUB_TESTS, FAULT_SUITE])))
-    return summary(run_all(steps))
+    return summary(run_all(steps, options.torch_index))
 
 
 def matrix() -> list[Step]:
@@ -310,18 +309,27 @@ def hub_environments() -> list[Environment]:
     return [hub_environment(first, oldest or sys.executable), *map(hub_environment, newer)]
 
 
-def run_all(steps: Sequence[Step]) -> list[str]:
+def run_all(steps: Sequence[Step], torch_index: str | None = None) -> list[str]:
     """Run the steps one after the other; returns the names of those that failed."""
-    with Preparation([environment for _, environment, _ in steps]) as preparation:
+    with Preparation([environment for _, environment, _ in steps], torch_index) as preparation:
         return [step[0] for step in steps if not timed(*step, preparation)]
 
 
 class Preparation:
-    """Makes environments in the order of the steps, behind these: half of the time it waits for what is fetched."""
+    """Makes environments behind the steps, two at a time: half of it is waiting for packages. One that another lends
+    its torch to comes after that one."""
 
-    def __init__(self, environments: Sequence[Environment]) -> None:
-        self._thread = ThreadPoolExecutor(max_workers=1)
-        self._made = {one: self._thread.submit(prepare, one) for one in dict.fromkeys(environments)}
+    def __init__(self, environments: Sequence[Environment], torch_index: str | None) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=2)
+        self._torch_index = torch_index
+        self._made: dict[Environment, Future[None]] = {}
+        for one in sorted(dict.fromkeys(environments), key=lambda one: one.lender is not None):
+            self._made[one] = self._threads.submit(self._make, one)
+
+    def _make(self, environment: Environment) -> None:
+        if environment.lender is not None:
+            self.wait_for(environment.lender)
+        prepare(environment, self._torch_index)
 
     def wait_for(self, environment: Environment) -> None:
         """Raise what its making raised."""
@@ -331,7 +339,7 @@ class Preparation:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._thread.shutdown(cancel_futures=True)
+        self._threads.shutdown(cancel_futures=True)
 
 
 def summary(failed: Sequence[str]) -> int:
