@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,28 +81,36 @@ CORE_TESTS = [
     "maintenance",
     "words",
 ]
-"""Folders of tests that need neither gradio, nor torch, nor a browser."""
-HUB_TESTS = ["hub", "cli", "transfer/test_deliver.py", "transfer/test_security.py", "transfer/test_buckets.py"]
-"""What meets huggingface_hub: addresses, tokens, endpoints, answers. The oldest version runs all of the core's, since
-the oldest Python comes with it."""
+"""Folders of tests that need neither gradio, nor torch, nor a browser. The oldest Python runs them, with the oldest
+huggingface_hub."""
+HUB_TESTS = ["hub", "cli/test_get.py", "cli/test_sync.py", "cli/test_exit_status.py", "transfer/test_deliver.py",
+             "transfer/test_security.py", "transfer/test_buckets.py"]  # fmt: skip
+"""What meets huggingface_hub: addresses, tokens, endpoints, answers. Each version of it runs these."""
 FAULT_SUITE = "transfer/suite/test_suite.py"
-"""The newest version runs it too; those between the two ends have the same line."""
-JOURNAL_TESTS = ["transfer/test_power_loss.py", "transfer/test_kills.py", "transfer/suite/test_journal.py"]
-"""The longest ones. They look at bytes on the disk, which no other Python writes otherwise: once is enough."""
+"""The oldest and the newest version run it; those between the two ends have the same line."""
+ONCE_TESTS = ["transfer/test_power_loss.py", "transfer/test_kills.py", "transfer/test_processes.py",
+              "transfer/suite/test_journal.py", "files/test_fuzz.py", "files/conversion/test_streaming.py"]  # fmt: skip
+"""The longest ones. They look at bytes on the disk or damage them, which no other Python reads or writes otherwise: the
+WebUI's environment runs them alone."""
+WEBUI_CORE_TESTS = ["hub", "cli/test_get.py", "cli/test_sync.py", "cli/test_exit_status.py", "cli/test_terminal.py",
+                    "cli/test_report.py", "files", "transfer", "records/test_promises.py"]  # fmt: skip
+"""Of the core's tests, those that the WebUI's environment runs: its torch, Python, urllib3 and hub library are other
+readers of files and other sockets. The rest depends on neither and runs on the oldest Python alone; with `--matrix`
+each environment runs all of them."""
 
 DIFFUSERS_TESTS = "tests/files/conversion/test_diffusers.py"
 """They hold conversions against diffusers' own loader, in an environment that has it."""
 
 BROWSER_TESTS = "tests/browser"
-BY_FILE = ["-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
-"""How they are run: a browser and its WebUI keep a core busy, and the tests of a file may build on each other."""
+BY_FILE = ["-m", "pytest", "-q", "-n", "3", "--dist", "loadfile"]
+"""How they are run: a module has one WebUI, and its tests wait for pages, pictures and downloads."""
 PAGE_TESTS = [f"{BROWSER_TESTS}/test_main_job.py", f"{BROWSER_TESTS}/test_foreign_pages.py", "tests/host/test_page.py"]
 """What depends on the generation of gradio most, run on the other one too; the rest of the folder passes there as well,
 and takes as long again."""
 FORGE_TESTS = ["tests/forge", "tests/host/test_forge.py"]
 """On the gradio that Forge has."""
-ADMISSION_TESTS = "tests/admission"
-"""On both: each has paths of its own to an event."""
+GRADIO_4_TESTS = [*PAGE_TESTS, *FORGE_TESTS, "tests/admission"]
+"""Admission on both generations: each has paths of its own to an event."""
 
 QUICK_TESTS = ["tests/catalogue", "tests/words", "tests/records/test_verdict.py", "tests/files/test_inspection.py",
                "tests/files/test_renaming.py", "tests/jobs", "tests/maintenance"]  # fmt: skip
@@ -135,6 +144,10 @@ GRADIO_4_ENVIRONMENT = Environment("webui-gradio4", (*WEBUI_GRADIO_4, *TOOLS), l
 DIFFUSERS_ENVIRONMENT = Environment("diffusers", tuple(DIFFUSERS), lender=WEBUI_ENVIRONMENT)
 
 
+Step = tuple[str, Environment, list[str]]
+"""Its name, where it runs, and the arguments of Python."""
+
+
 def hub_environment(version: str, interpreter: str = sys.executable) -> Environment:
     """A small one, without torch, for one version of huggingface_hub."""
     wanted = f"huggingface_hub=={version}" if version else "huggingface_hub"
@@ -157,6 +170,10 @@ def prepare(environment: Environment, torch_index: str | None = None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     checked([environment.interpreter, "-m", "venv", str(folder)])
     pip = [str(environment.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if environment.torch or environment.lender is not None:
+        # Large, and most of it is never imported: what is imported is compiled then. The tests of small ones start many
+        # commands that write no bytecode.
+        pip.append("--no-compile")
     if environment.torch:
         provide_torch(environment, pip, torch_index)
     checked([*pip, *environment.packages])
@@ -209,7 +226,7 @@ def check(options: argparse.Namespace) -> int:
     return summary([name for name, environment, arguments in steps if not timed(name, environment, arguments)])
 
 
-def static_checks() -> list[tuple[str, Environment, list[str]]]:
+def static_checks() -> list[Step]:
     """Steps that read the source alone."""
     return [
         ("ruff", WEBUI_ENVIRONMENT, ["-m", "ruff", "check", "."]),
@@ -250,42 +267,79 @@ def test(options: argparse.Namespace) -> int:
     if options.paths or options.expression:
         options.paths = options.paths or ["tests"]
         return test_some(options)
+    if options.matrix:
+        return summary(run_all(matrix(), options.torch_index))
     provide_chromium()
-    prepare(WEBUI_ENVIRONMENT, options.torch_index)
-    folders = [f"tests/{name}" for name in CORE_TESTS if (ROOT / "tests" / name).is_dir()]
-    steps: list[tuple[str, Environment, list[str]]] = [
+    folders = [f"tests/{name}" for name in CORE_TESTS]
+    steps: list[Step] = [
         *static_checks(),
-        ("the core's tests", WEBUI_ENVIRONMENT, core(folders)),
+        (
+            "the core's tests that meet torch, files and sockets",
+            WEBUI_ENVIRONMENT,
+            core(WEBUI_CORE_TESTS, [FAULT_SUITE]),
+        ),
         (
             "the host and all else",
             WEBUI_ENVIRONMENT,
             others([*folders, BROWSER_TESTS, *FORGE_TESTS]),
         ),
         ("the page in a browser", WEBUI_ENVIRONMENT, [*BY_FILE, BROWSER_TESTS]),
-        (
-            "the page in a browser, gradio 4.40",
-            GRADIO_4_ENVIRONMENT,
-            [*BY_FILE, *PAGE_TESTS],
-        ),
-        (
-            "Forge",
-            GRADIO_4_ENVIRONMENT,
-            ["-m", "pytest", "-q", "-n", "2", *FORGE_TESTS, ADMISSION_TESTS],
-        ),
+        ("Forge, and the page on gradio 4.40", GRADIO_4_ENVIRONMENT, [*BY_FILE, *GRADIO_4_TESTS]),
         ("conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]),
     ]
+    oldest, *newer = hub_environments()
+    steps.append((f"the core's tests, {oldest.name}", oldest, core(CORE_TESTS, ONCE_TESTS)))
+    steps += [(f"what meets {one.name}", one, core(HUB_TESTS)) for one in newer[:-1]]
+    steps.append((f"what meets {newer[-1].name}", newer[-1], core([*HUB_TESTS, FAULT_SUITE])))
+    return summary(run_all(steps, options.torch_index))
+
+
+def matrix() -> list[Step]:
+    """All of the core's tests under each version of huggingface_hub, and under each Python."""
+    environments = [WEBUI_ENVIRONMENT, *hub_environments(), *map(hub_environment, HUB_VERSIONS)]
+    return [(f"the core's tests, {one.name}", one, core(CORE_TESTS)) for one in dict.fromkeys(environments)]
+
+
+def hub_environments() -> list[Environment]:
+    """One for each version; the oldest with the oldest Python, which is what an old WebUI has."""
     oldest = python_3_10()
     if oldest is None:
         say("There is no python3.10 here: the core's tests run under this Python alone.")
-    for version in HUB_VERSIONS:
-        # The oldest Python with the oldest hub library: what an old WebUI has.
-        interpreter = oldest if oldest is not None and version == HUB_VERSIONS[0] else sys.executable
-        if version == HUB_VERSIONS[0]:
-            met = [*folders, *(f"--ignore=tests/{name}" for name in JOURNAL_TESTS)]
-        else:
-            met = [f"tests/{name}" for name in (HUB_TESTS if version else [*HUB_TESTS, FAULT_SUITE])]
-        steps.append((f"core, huggingface_hub {version or 'newest'}", hub_environment(version, interpreter), core(met)))
-    return summary([name for name, environment, arguments in steps if not timed(name, environment, arguments)])
+    first, *newer = HUB_VERSIONS
+    return [hub_environment(first, oldest or sys.executable), *map(hub_environment, newer)]
+
+
+def run_all(steps: Sequence[Step], torch_index: str | None = None) -> list[str]:
+    """Run the steps one after the other; returns the names of those that failed."""
+    with Preparation([environment for _, environment, _ in steps], torch_index) as preparation:
+        return [step[0] for step in steps if not timed(*step, preparation)]
+
+
+class Preparation:
+    """Makes environments behind the steps, two at a time: half of it is waiting for packages. One that another lends
+    its torch to comes after that one."""
+
+    def __init__(self, environments: Sequence[Environment], torch_index: str | None) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=2)
+        self._torch_index = torch_index
+        self._made: dict[Environment, Future[None]] = {}
+        for one in sorted(dict.fromkeys(environments), key=lambda one: one.lender is not None):
+            self._made[one] = self._threads.submit(self._make, one)
+
+    def _make(self, environment: Environment) -> None:
+        if environment.lender is not None:
+            self.wait_for(environment.lender)
+        prepare(environment, self._torch_index)
+
+    def wait_for(self, environment: Environment) -> None:
+        """Raise what its making raised."""
+        self._made[environment].result()
+
+    def __enter__(self) -> Preparation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
 
 
 def summary(failed: Sequence[str]) -> int:
@@ -304,17 +358,29 @@ def python_3_10() -> str | None:
 
 
 def others(folders: Sequence[str]) -> list[str]:
-    """All but those of some folders, two at a time: they start WebUIs, and wait for them."""
-    return ["-m", "pytest", "-q", "-n", "2", *(f"--ignore={folder}" for folder in folders)]
+    """All but those of some folders, two at a time: they start WebUIs, and wait for them. Each worker takes a row of
+    files, so that a module's WebUI is seldom started by both."""
+    return ["-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *(f"--ignore={folder}" for folder in folders)]
 
 
-def core(folders: Sequence[str]) -> list[str]:
-    """Several at a time: most of these tests wait, for sockets and for other processes."""
-    return ["-m", "pytest", "-q", "-n", "3", *folders]
+def core(paths: Sequence[str], but: Sequence[str] = ()) -> list[str]:
+    """Some of the core's tests, several at a time: many wait, for sockets and for other processes."""
+    left_out = [f"--ignore=tests/{path}" for path in but]
+    return ["-m", "pytest", "-q", "-n", "3", "--dist", "worksteal", *(f"tests/{path}" for path in paths), *left_out]
 
 
-def timed(name: str, environment: Environment, arguments: Sequence[str]) -> bool:
-    prepare(environment)
+def timed(
+    name: str, environment: Environment, arguments: Sequence[str], preparation: Preparation | None = None
+) -> bool:
+    """Run a step, and say how long it took; False if it failed, or its environment cannot be made."""
+    if preparation is None:
+        prepare(environment)
+    else:
+        try:
+            preparation.wait_for(environment)
+        except subprocess.CalledProcessError as error:
+            say(f"── {name}: FAILED, since its environment cannot be made: {error}")
+            return False
     say(f"── {name}")
     started = time.monotonic()
     status = environment.run(*arguments)
@@ -374,6 +440,9 @@ def main() -> int:
     test_parser = commands.add_parser("test", help="set up and run all tests, or some")
     test_parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders of tests; by default all")
     test_parser.add_argument("-k", dest="expression", metavar="EXPR", help="tests whose names match, as for pytest")
+    test_parser.add_argument(
+        "--matrix", action="store_true", help="all of the core's tests under each Python and huggingface_hub, no other"
+    )
     test_parser.set_defaults(run=test)
     docs_parser = commands.add_parser(
         "docs", help="write docs/reference/command-line.md from the command line's parser"

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.host import fixtures
+from tests.host.forking import ForkServer
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""Read when torch is imported. The networks here are tiny: threads of one wait for each other longer than they compute,
+and each worker and stand-in would have as many as there are cores."""
 
 pytest.register_assert_rewrite("tests.guards.stage", "tests.guards.ways")
 
@@ -58,3 +66,12 @@ def browser() -> Iterator[Browser]:
         opened = running.chromium.launch(executable_path=chromium, args=arguments)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> Iterator[None]:
+    """Stand-ins of the WebUI are forked from one process, which begins with the first of them."""
+    fixtures.fork_server = server = ForkServer()
+    yield
+    fixtures.fork_server = None
+    server.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.test_main_job import ACCORDION, TITLE, generate
 from tests.host.fixtures import ROOT
+from tests.host.forking import PARENT
 
 FT_MSE = "vae-ft-mse-840000-ema-pruned"
 ROW = f"{ACCORDION} [data-vae-entry=ft-mse]"
@@ -26,7 +28,8 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         port = str(taken.getsockname()[1])
         data = str(tmp_path_factory.mktemp("demo"))
         command = [sys.executable, "-m", "tests.host.demo", "--data", data, "--port", port, "--no-browser"]
-        demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+        environment = {**os.environ, PARENT: str(os.getpid())}
+        demo = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8")
         lines: list[str] = []
         try:
             assert demo.stdout is not None

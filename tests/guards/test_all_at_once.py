@@ -76,6 +76,8 @@ def test_everything_ends_and_nothing_mixes(stage: Stage, offered: Offered) -> No
     def pictures(own: Stage, number: int) -> None:
         override = {} if number % 2 else {"sd_vae": (own.a, own.b, own.c, "None")[number % 4]}
         _is_one_of(expected, own.picture(steps=STEPS, force_task_id=TASK, override_settings=override))
+        while number == ROUNDS - 1 and not previews:  # a busy machine may have looked between the pictures alone
+            _is_one_of(expected, own.picture(steps=STEPS, force_task_id=TASK, override_settings=override))
 
     def refused(own: Stage, _: int) -> None:
         status, answer = own.try_picture(steps=STEPS, override_settings={"sd_vae": BAD.name})

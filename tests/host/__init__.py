@@ -10,6 +10,7 @@ test.
     network.py        the model: a real AutoencoderKL, a picture generator in place of the UNet
     sampling.py, generation.py   steps, refiner, hires fix, img2img
     fixtures.py       start_webui() for tests and the demo
+    forking.py        the process that stand-ins are forked from
     asking.py         what tests ask of it: pictures, options, gradio events without a browser
     probe.py watch.py small extensions that tell what an extension sees, and what happens to models and VAEs
     signatures.py     what the imitated surface looks like, compared with a recording of the real one

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.host.data import make_data_dir
 from tests.host.disguise import ROOT, become_the_webui
+from tests.host.forking import end_with_parent
 from tests.host.layers import hosts
 
 NAME = "sd-webui-vae-manager"
@@ -22,6 +23,7 @@ NAME = "sd-webui-vae-manager"
 
 
 def main() -> None:
+    end_with_parent()
     parser = argparse.ArgumentParser(prog="python -m tests.host", allow_abbrev=False)
     parser.add_argument("--as", dest="host", choices=hosts(), default="webui")
     parser.add_argument("--data", type=Path, required=True)

@@ -17,6 +17,7 @@ import yaml
 from safetensors.numpy import load_file, save
 
 from tests.host.fixtures import free_port, start_webui
+from tests.host.forking import end_with_parent
 from tests.hub import Hub, Link
 from tests.vaes import BASE, TUNED
 from vae_manager.catalogue import HubSource
@@ -64,6 +65,7 @@ def port_to_take(wanted: int) -> int:
 
 
 def main() -> None:
+    end_with_parent()
     parser = argparse.ArgumentParser(prog="python -m tests.host.demo", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="where the demo keeps its files")
     parser.add_argument("--port", type=int, default=7860, help="if it is free; else another one is taken")

@@ -17,11 +17,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.host.forking import PARENT, PROGRAM, Forked, ForkServer
+
 ROOT = Path(__file__).resolve().parents[2]
 READY = "Running on local URL: http"
 """With one space: gradio itself says it with two, before the routes are there."""
 
 START_SECONDS = 120.0
+
+fork_server: ForkServer | None = None
+"""Where stand-ins are forked from; tests/conftest.py sets it. None starts each as a process of its own."""
 
 
 class NotStarted(Exception):
@@ -36,9 +41,14 @@ class WebUI:
     """Its data folder, with models, outputs and config.json."""
 
     port: int
-    command: list[str]
+    arguments: list[str]
+    """Those of `python -m tests.host`."""
+
     environment: dict[str, str]
-    process: subprocess.Popen[bytes] = field(init=False)
+    forked: bool = True
+    """False for one that is started, though there is a fork server."""
+
+    process: subprocess.Popen[bytes] | Forked = field(init=False)
 
     @property
     def url(self) -> str:
@@ -52,12 +62,21 @@ class WebUI:
     def start(self) -> None:
         """Gives back when it says that it serves."""
         self.data.mkdir(parents=True, exist_ok=True)
-        seen = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
-            )
+        self.log.touch()
+        seen = self.log.stat().st_size
+        self.process = self._forked() or self._started()
         self.wait_until_ready(seen)
+
+    def _forked(self) -> Forked | None:
+        if fork_server is None or not self.forked:
+            return None
+        return fork_server.fork(self.arguments, self.environment, self.log)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", PROGRAM, *self.arguments]
+        environment = {**self.environment, PARENT: str(os.getpid())}
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
     def wait_until_ready(self, seen: int) -> None:
         """Waits for the line that says so, beyond the first `seen` bytes of the log: also after Reload UI."""
@@ -111,13 +130,15 @@ class WebUI:
         self.stop()
 
 
-def start_webui(data: Path, *flags: str, env: Mapping[str, str] | None = None, port: int | None = None) -> WebUI:
+def start_webui(
+    data: Path, *flags: str, env: Mapping[str, str] | None = None, port: int | None = None, forked: bool = True
+) -> WebUI:
     """`flags` are those of `python -m tests.host` and the WebUI's; `env` comes on top of this process's variables."""
     number = port or free_port()
-    command = [sys.executable, "-m", "tests.host", "--data", str(data), "--port", str(number), *flags]
+    arguments = ["--data", str(data), "--port", str(number), *flags]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
     environment.pop("COMMANDLINE_ARGS", None)
-    webui = WebUI(data, number, command, environment)
+    webui = WebUI(data, number, arguments, environment, forked)
     webui.start()
     return webui
 

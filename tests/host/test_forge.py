@@ -45,7 +45,7 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
     data = tmp_path_factory.mktemp("forge")
     make_data(data)
     install_inside(data)
-    with start_webui(data, *FLAGS) as started:
+    with start_webui(data, *FLAGS, forked=False) as started:
         yield started
 
 

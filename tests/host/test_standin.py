@@ -28,7 +28,7 @@ def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
     data = tmp_path_factory.mktemp("webui")
     write_vaes(data / "models" / "VAE")
     install_probe(data)
-    with start_webui(data, "--no-extension", "--api", "--step-seconds", "0.001") as started:
+    with start_webui(data, "--no-extension", "--api", "--step-seconds", "0.001", forked=False) as started:
         yield started
 
 

@@ -21,7 +21,7 @@ def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
     write_vaes(data / "models" / "VAE")
     make_data_dir(data, ["demo-a"])
     install_inside(data)
-    with start_webui(data, "--api", "--step-seconds", "0.001", "--as", "reforge") as started:
+    with start_webui(data, "--api", "--step-seconds", "0.001", "--as", "reforge", forked=False) as started:
         yield started
 
 

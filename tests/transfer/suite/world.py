@@ -182,11 +182,12 @@ class World:
         return sorted(name.rpartition("vae-manager.")[2] if match else name for name, match in matches)
 
 
-def threads_left() -> list[str]:
-    """The threads of transfers that are still there after a while."""
+def threads_left(before: set[threading.Thread]) -> list[str]:
+    """The threads of transfers that are still there after a while, without those that were there `before`."""
     until = time.monotonic() + THREADS
     while True:
-        found = [thread.name for thread in threading.enumerate() if thread.name.startswith("vae-manager")]
+        new = set(threading.enumerate()) - before
+        found = [thread.name for thread in new if thread.name.startswith("vae-manager")]
         if not found or time.monotonic() > until:
             return found
         time.sleep(0.02)
