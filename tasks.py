@@ -154,7 +154,7 @@ def hub_environment(version: str, interpreter: str = sys.executable) -> Environm
     label = "" if interpreter == sys.executable else f"-{Path(interpreter).name}"
     # The oldest one with the urllib3 of its time, which reads in another way.
     http = ["requests", "urllib3<2"] if version == HUB_VERSIONS[0] else ["requests"]
-    packages = (wanted, *http, "PyYAML", "filelock", "safetensors", "numpy", *TOOLS)
+    packages = (wanted, *http, "PyYAML", "filelock", "jinja2", "safetensors", "numpy", *TOOLS)
     return Environment(f"hub-{version or 'newest'}{label}", packages, interpreter=interpreter)
 
 

@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +127,7 @@ def _start(outcome: Outcome) -> None:
     named = [str(fault.function) for fault in faults.FAULTS.all()]
     if outcome.adapter == "unknown":
         named.append(outcome.name.rpartition(".")[2])
-    outcome.shown = all(escaped(text) in status for text in named)
-
-
-def escaped(text: str) -> str:
-    from html import escape
-
-    return escape(text)
+    outcome.shown = all(text in unescape(status) for text in named)
 
 
 def work(names: list[str]) -> None:

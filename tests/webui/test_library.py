@@ -137,7 +137,7 @@ def test_two_of_one_name_are_pointed_out(page: Page, own: Path, host: PlainHost)
     ("name", "shown"),
     [
         ("<img src=x onerror=alert(1)>.pt", "&lt;img src=x onerror=alert(1)&gt;.pt"),
-        ("\"quoted\" & 'single'.pt", "&quot;quoted&quot; &amp; &#x27;single&#x27;.pt"),
+        ("\"quoted\" & 'single'.pt", "&#34;quoted&#34; &amp; &#39;single&#39;.pt"),
         ("\u202egnp.exe.pt", "\ufffdgnp.exe.pt"),
         ("{count} {file}.pt", "{count} {file}.pt"),
         ("👩‍🚀 é.pt", "👩‍🚀 é.pt"),

@@ -166,7 +166,7 @@ def test_the_systems_trash_is_named(page: Page, own: Path, monkeypatch: pytest.M
     do(page, do="delete-file", file=key_of(own))
     assert "own.safetensors is in the system's trash." in bar(page)
     assert "Restore" not in library(page)["regions"]["library-bar"].replace("Restore it", "")
-    assert "system's trash" in library(page)["regions"]["trash"].replace("&#x27;", "'")
+    assert "system's trash" in library(page)["regions"]["trash"].replace("&#39;", "'")
     assert trash(page) == []
 
 

@@ -60,6 +60,7 @@ def of_one_size(path: Path) -> None:
         lambda root: append(root / "vae_manager" / "choice.py"),
         lambda root: append(root / "javascript" / "vae_manager.js", "//\n"),
         lambda root: append(root / "style.css", " "),
+        lambda root: append(root / "vae_manager" / "webui" / "ui" / "templates" / "status.html"),
         lambda root: append(root / "vae_manager" / "catalogue" / "vaes.yaml"),
         lambda root: append(root / "install.py"),
         lambda root: (root / "vae_manager" / "new.py").write_text("x = 1"),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
+from jinja2 import Environment, nodes
+
 from vae_manager.catalogue import load
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +41,24 @@ def calls(source: str, place: str) -> Iterator[Said]:
         yield Said(f"{place}:{node.lineno}", literal, known)
 
 
+def template_calls(source: str, place: str) -> Iterator[Said]:
+    """Every call of `msg` in a template of the page."""
+    for node in Environment().parse(source).find_all(nodes.Call):
+        if getattr(node.node, "name", getattr(node.node, "attr", None)) != "msg":
+            continue
+        first = node.args[0] if len(node.args) == 1 and node.dyn_args is None else None
+        literal = first.value if isinstance(first, nodes.Const) and isinstance(first.value, str) else None
+        known = None if node.dyn_kwargs is not None else frozenset(keyword.key for keyword in node.kwargs)
+        yield Said(f"{place}:{node.lineno}", literal, known)
+
+
+def template_unsaid(source: str, place: str) -> Iterator[str]:
+    """Where a template looks up a literal that no `msg` has made."""
+    for node in Environment().parse(source).find_all(nodes.Filter):
+        if node.name == "translated" and not isinstance(node.node, nodes.Name | nodes.Getattr):
+            yield f"{place}:{node.lineno}"
+
+
 def called(node: ast.Call) -> str | None:
     """`msg` for `msg(…)` and for `sentences.msg(…)`."""
     name: str | None = getattr(node.func, "id", getattr(node.func, "attr", None))
@@ -55,16 +75,18 @@ def unsaid(source: str, place: str) -> Iterator[str]:
 
 
 def all_unsaid() -> list[str]:
-    return [place for path, source in _modules() for place in unsaid(source, path)]
+    found = [place for path, source in _sources("*.py") for place in unsaid(source, path)]
+    return found + [place for path, source in _sources("*.html") for place in template_unsaid(source, path)]
 
 
-def _modules() -> Iterator[tuple[str, str]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
+def _sources(pattern: str) -> Iterator[tuple[str, str]]:
+    for path in sorted(PACKAGE.rglob(pattern)):
         yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
 
 
 def all_calls() -> list[Said]:
-    return [said for path, source in _modules() for said in calls(source, path)]
+    found = [said for path, source in _sources("*.py") for said in calls(source, path)]
+    return found + [said for path, source in _sources("*.html") for said in template_calls(source, path)]
 
 
 def catalogue_texts(folder: Path) -> set[str]:

@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from .said import CHINESE, Said, all_calls, all_unsaid, calls, catalogue_texts, fields, unsaid
+from .said import (
+    CHINESE,
+    Said,
+    all_calls,
+    all_unsaid,
+    calls,
+    catalogue_texts,
+    fields,
+    template_calls,
+    template_unsaid,
+    unsaid,
+)
 
 SAID = all_calls()
 
@@ -53,6 +64,23 @@ msg("Nine", "ten")
     assert sorted(odd, key=len) == ["a.py:6", "a.py:7", "a.py:8", "a.py:9", "a.py:10"]
 
 
+def test_the_collector_finds_what_templates_hold() -> None:
+    source = """
+<p title="{{ msg("One {a}", a=1) }}">{{ msg("Two "
+    "in two lines {b}.", b=msg("Three")) }}</p>
+{% set label = msg("Four", **more) if x else none %}
+{{ msg(text) }}
+{{ msg("Five" ~ "!") }}
+{{ msg("Six" if x else "Seven") }}
+{{ msg("Eight", "nine") }}
+"""
+    found = {said.template: said.names for said in template_calls(source, "a.html") if said.template is not None}
+    assert found == {"One {a}": {"a"}, "Two in two lines {b}.": {"b"}, "Three": frozenset(), "Four": None}
+    odd = [said.place for said in template_calls(source, "a.html") if said.template is None]
+    assert odd == ["a.html:5", "a.html:6", "a.html:7", "a.html:8"]
+    assert any(".html:" in said.place for said in SAID)
+
+
 def test_there_is_much_to_say() -> None:
     assert len(SAID) > 100
 
@@ -66,6 +94,9 @@ def test_the_page_words_nothing_that_was_not_said() -> None:
     assert list(unsaid('translate(msg("x"))\nself.translate("x")\ntranslate(f"{x}")\ntranslate(x)', "a.py")) == [
         "a.py:2",
         "a.py:3",
+    ]
+    assert list(template_unsaid('{{ x|translated }}{{ x.y|translated }}\n{{ "x"|translated }}', "a.html")) == [
+        "a.html:2"
     ]
 
 

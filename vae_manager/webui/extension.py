@@ -109,7 +109,8 @@ class Extension:
     def _register_settings(self) -> None:
         from . import settings_section  # needs more of the WebUI than the rest: without it the defaults apply
 
-        settings_section.register(self.host, self.page().translate, blocks.settings_region(), self._follow)
+        translate = self.page().translate
+        settings_section.register(self.host, translate, blocks.settings_region(translate), self._follow)
 
     def _follow(self) -> None:
         follow(with_fallbacks(self.host), self.service)

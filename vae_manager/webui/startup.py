@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from html import escape
 from typing import Any
 
 from ..messages import msg
@@ -48,7 +47,7 @@ def _sentence_alone() -> type[Any]:
 
         def ui(self, is_img2img: bool) -> list[Any]:
             with gr.Accordion("VAE", open=False):
-                gr.HTML(f"<p>{escape(str(NO_ADAPTER))}</p>")
+                gr.Markdown(str(NO_ADAPTER))
             return []
 
     return VaeScript

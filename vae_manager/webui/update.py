@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).parents[2]
 """The extension's folder."""
 FILES: Final = ("install.py", "preload.py", "style.css")
 FOLDERS: Final = ("javascript", "localizations", "scripts", "vae_manager")
-SUFFIXES: Final = (".css", ".js", ".json", ".py", ".yaml")
+SUFFIXES: Final = (".css", ".html", ".js", ".json", ".py", ".yaml")
 """Suffixes of the files of an update; neither bytecode nor the files of tests and documents."""
 INTERVAL_S: Final = 10.0
 """Seconds between two checks of the disk: each takes a few milliseconds."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from html import escape
+from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
+from markupsafe import Markup
 
 from ...errors import VaeManagerError
 from ...messages import Message, msg
 from ..admission import Visitor
 from ..faults import FAULTS
-from ..translation import translator_for
+from ..translation import Translator, translator_for
 from . import views
 from .gradio_compat import (
     Work,
-    answers_home,
     changed,
     keep_out_of_ui_config,
     on_change,
@@ -26,11 +26,12 @@ from .gradio_compat import (
     on_pick,
     on_sync,
     picture_field,
-    region,
 )
 from .page import COMPARISON, DOWNLOADS, EVERYWHERE, LIBRARY, THIS_TAB, Page
 from .page_handlers import acting, comparing
-from .views.comparison_section import frame, under_result
+from .rendering import render
+
+_frame = partial(render, "frames.html")
 
 
 class _Parts(NamedTuple):
@@ -94,12 +95,12 @@ def _make(page: Page, tab: str) -> _Parts:
             dropdown,
             refresh,
             scope=_scope(page, prefix),
-            status=gr.HTML(region("status", live=True) + answers_home(), elem_id=f"{prefix}_status"),
+            status=gr.HTML(_frame("status", translate), elem_id=f"{prefix}_status"),
             answer=gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"]),
             refusal=gr.HTML("", elem_classes=["vm-hidden"]),
-            under=gr.HTML(under_result(tab, translate), elem_classes=["vm-hidden"]),
-            offers=gr.HTML(region("offers"), elem_id=f"{prefix}_offers"),
-            downloads=gr.HTML(region("downloads-now", live=True), elem_id=f"{prefix}_downloads"),
+            under=gr.HTML(_frame("under_result", translate, tab), elem_classes=["vm-hidden"]),
+            offers=gr.HTML(_frame("region", translate, "offers"), elem_id=f"{prefix}_offers"),
+            downloads=gr.HTML(_frame("region", translate, "downloads-now", live=True), elem_id=f"{prefix}_downloads"),
             tab_choice=gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice"),
             outcome=gr.Textbox("", visible=False),
             message=gr.Textbox("", visible=False),
@@ -176,9 +177,9 @@ def _unseen_button(element: str) -> Any:
     return gr.Button(visible=True, elem_id=element, elem_classes=["vm-hidden"])
 
 
-def settings_region() -> str:
+def settings_region(translate: Translator) -> Markup:
     """The place of the settings section."""
-    return f'<div class="vae-manager" data-vae-settings>{region("settings")}{answers_home()}</div>'
+    return _frame("settings", translate)
 
 
 NAME = f"vae_manager_{LIBRARY}"
@@ -193,30 +194,18 @@ def build_tab(page: Page) -> Any:
         gr.Blocks(analytics_enabled=False) as blocks,
         gr.Column(elem_id=f"{NAME}_page", elem_classes=["vae-manager", "vm-tab"]),
     ):
-        home = gr.HTML(answers_home())
+        home = gr.HTML(_frame("home", translate))
         with gr.Tabs(elem_id=f"{NAME}_pages") as pages:
             with gr.TabItem(translate(msg("Library")), id=LIBRARY):
-                shelf = gr.HTML(
-                    f'<div class="vm-shelf"><section class="vm-left">{region("library-bar", live=True)}'
-                    f"{views.library_frame(translate)}{region('library-forms')}{region('trash')}</section>"
-                    f'<section class="vm-right">{region("file")}</section></div>',
-                    elem_id=f"{NAME}_shelf",
-                )
+                shelf = gr.HTML(_frame("library", translate), elem_id=f"{NAME}_shelf")
             with gr.TabItem(translate(msg("Comparison")), id=COMPARISON, elem_id=f"{SECOND}_page"):
-                which = gr.HTML(_which(page) + answers_home())
+                which = gr.HTML(_frame("which", translate))
                 with gr.Row(elem_classes=["vm-compare"]):
-                    setup = gr.HTML(region("compare-setup"), elem_id=f"{SECOND}_setup")
+                    setup = gr.HTML(_frame("region", translate, "compare-setup"), elem_id=f"{SECOND}_setup")
                     own = picture_field(translate(msg("Your own image")), f"{SECOND}_own")
-                results = gr.HTML(
-                    f"{region('compare-kept')}{region('compare-progress', live=True)}{frame(translate)}"
-                    f"{region('compare-cards')}",
-                    elem_id=f"{SECOND}_results",
-                )
+                results = gr.HTML(_frame("comparison", translate), elem_id=f"{SECOND}_results")
             with gr.TabItem(translate(msg("Downloads")), id=DOWNLOADS, elem_id=f"{THIRD}_page"):
-                fetched = gr.HTML(
-                    f'{answers_home()}<div class="vm-fetch"><section>{region("catalogue")}</section>'
-                    f"<section>{region('forms')}{region('downloads')}</section></div>"
-                )
+                fetched = gr.HTML(_frame("downloads", translate))
         message = gr.Textbox("", visible=False)
         refusal = gr.HTML("", elem_classes=["vm-hidden"])
         act, compare = (
@@ -229,9 +218,3 @@ def build_tab(page: Page) -> Any:
         on_change(own, "(picture) => { vaeComparison.pictureCame(picture !== null); }")
     keep_out_of_ui_config(pages, home, refusal, shelf, which, setup, own, results, fetched, message, act, compare)
     return blocks
-
-
-def _which(page: Page) -> str:
-    """Folded by the browser alone, so that it stays as the person left it."""
-    summary = escape(page.translate(msg("Which VAE?")))
-    return f'<details class="vm-more vm-which"><summary>{summary}</summary>{region("which")}</details>'

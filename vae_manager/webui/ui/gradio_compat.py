@@ -19,17 +19,6 @@ if TYPE_CHECKING:
     from ..hosts.host import Host
 
 
-def region(name: str, *, live: bool = False) -> str:
-    """A live one is read out by screen readers when it changes."""
-    role = ' role="status" aria-live="polite"' if live else ""
-    return f'<div data-vae-region="{name}"{role}></div>'
-
-
-def answers_home() -> str:
-    """The place for the answer to a click that no row, form or panel belongs to."""
-    return "<div data-vae-home></div>"
-
-
 GRADIO_4 = int(gr.__version__.split(".", 1)[0]) >= 4
 
 # gradio 4 drops what is clicked or picked while the same event still runs, unless it is told not to.

@@ -151,9 +151,8 @@ class Page:
 
     def _state_of(self, facts: Facts, tab_choices: Mapping[str, str]) -> dict[str, Any]:
         translate = self.translate
-        status, offers = views.one_primary(
-            views.status(facts, translate) + views.pasted(facts, translate), views.offers(facts, translate)
-        )
+        offered = views.offers(facts, translate)
+        status, offers = views.one_primary(views.status(facts, translate) + views.pasted(facts, translate), offered)
         return {
             "titles": {
                 tab: views.title(facts, translate, self.word_of(own)) + views.pasted_title(facts, translate)
@@ -166,7 +165,9 @@ class Page:
                 "catalogue": views.one_primary(views.catalogue(facts, translate))[0],
                 "downloads": views.downloads(facts, translate),
                 "forms": views.forms(facts, translate),
-                "settings": views.settings(facts, translate, shown_in_page=self.quick_settings_at_build),
+                "settings": views.settings(
+                    facts, translate, shown_in_page=self.quick_settings_at_build, offered=offered
+                ),
             },
             "here": {row.entry.id: row.here.name for row in facts.rows if row.here is not None},
             "answers": views.answers(facts, read_activity(self.host, self.service, facts.in_use.path), translate),

@@ -1,18 +1,55 @@
-"""Components of HTML that the views share: lines, buttons, badges, questions, progress."""
+"""What the views share: lines, buttons, questions, progress."""
 
 from __future__ import annotations
 
-import json
-import re
-from html import escape
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+from markupsafe import Markup
 
 from ....errors import RefusedError
 from ....jobs import JobState, JobView, PendingCommand
 from ....messages import Message, msg
-from ...translation import Translator, plain
+from ...translation import Translator
+from ..rendering import render
 
-__all__ = ["Question"]
+INFO: Final = "fine"
+WARNING: Final = "look"
+ERROR: Final = "broken"
+"""Three kinds of lines; each has a sign and a word beside its colour."""
+PLAIN: Final = ""
+
+
+class Button(NamedTuple):
+    """A button that sends `action` to the server."""
+
+    label: Message | str
+    action: Mapping[str, object]
+    key: str
+    """Its name across renewals of the page, so that it keeps the keyboard's focus."""
+    about: str = ""
+    """Screen readers read it behind the label, where that alone is ambiguous."""
+    primary: bool = False
+
+
+class Line(NamedTuple):
+    kind: str
+    text: Message | str
+    within: Sequence[Button] = ()
+    beside: Sequence[Button] = ()
+    dismissal: Mapping[str, object] | None = None
+    """The action of the cross at its end."""
+
+
+class Progress(NamedTuple):
+    """The bar of a job."""
+
+    name: str | Message
+    text: str | Message
+    percent: float
+    key: str = ""
+    is_still: bool = False
+    kind: Literal["progress"] = "progress"
 
 
 class Question(RefusedError):
@@ -22,6 +59,16 @@ class Question(RefusedError):
         super().__init__(message)
         self.label = label
         self.action = action
+
+
+def question(asked: Question, translate: Translator) -> Markup:
+    """A question, with the button that is the answer to it."""
+    return render("components.html", "question", translate, asked.message, Button(asked.label, asked.action, "answer"))
+
+
+def answer(message: Message, translate: Translator, *, can_close: bool = False) -> Markup:
+    """What a click could not do, and why; read out by screen readers as it appears."""
+    return render("components.html", "answer", translate, message, can_close)
 
 
 def progress_text(job: JobView, translate: Translator) -> str:
@@ -107,105 +154,3 @@ def time_taken(seconds: float) -> Message:
     if seconds < 120:
         return msg("{count} s", count=round(seconds))
     return msg("{count} min", count=round(seconds / 60))
-
-
-INFO, WARNING, ERROR = "fine", "look", "broken"
-"""Three kinds of lines; each has a sign and a word beside its colour."""
-
-
-_BREAK: Final = re.compile(r"(?<=[._\-\s])(?=[^._\-\s])")
-
-
-def file_name(name: str) -> str:
-    """A file's name as HTML, which may break behind its separators."""
-    return "<wbr>".join(escape(part) for part in _BREAK.split(plain(name)))
-
-
-def preview(key: str, *, large: bool = False) -> str:
-    """The picture beside a file; `key` is the file's."""
-    kind = "vm-preview vm-large" if large else "vm-preview"
-    return f'<img class="{kind}" src="./vae-manager/preview/{key}" alt="" loading="lazy" decoding="async">'
-
-
-def copy_button(sha256: str, name: str, translate: Translator, *, shown: str) -> str:
-    """Copies a hash; it shows the first digits, or all of them."""
-    label, done = escape(translate(msg("Copy SHA-256"))), escape(translate(msg("copied")))
-    spoken = f"{label} {escape(shown)} — {escape(name)}"
-    return (
-        f'<button type="button" class="vm-copy" data-vae-copy="{escape(sha256)}" data-vae-copied="{done}" '
-        f'title="{label}" aria-label="{spoken}"><code>{escape(shown)}</code></button>'
-    )
-
-
-def paragraph(inner: str) -> str:
-    return f'<p class="vm-line">{inner}</p>'
-
-
-def line(kind: str, text: str, translate: Translator, after: str = "") -> str:
-    sign, word = {
-        INFO: ("…", msg("In progress")),
-        WARNING: ("!", msg("Warning")),
-        ERROR: ("✗", msg("Problem")),
-    }[kind]
-    label = escape(translate(word))
-    return (
-        f'<p class="vm-line vm-{kind}"><span class="vm-sign" role="img" aria-label="{label}">{sign}</span>'
-        f"{escape(plain(text))}{after}</p>"
-    )
-
-
-def badge(sign: str, text: str) -> str:
-    return f'<span class="vm-badge"><span aria-hidden="true">{sign}</span> {escape(text)}</span>'
-
-
-def question(asked: Question, translate: Translator) -> str:
-    """A question, with the button that is the answer to it."""
-    after = button(translate(asked.label), asked.action, "answer") + _close(translate)
-    return f'<div role="alert">{line(WARNING, translate(asked.message), translate, after)}</div>'
-
-
-def answer(message: Message, translate: Translator, *, can_close: bool = False) -> str:
-    """What a click could not do, and why; read out by screen readers as it appears."""
-    close = _close(translate) if can_close else ""
-    return f'<div role="alert">{line(ERROR, translate(message), translate, close)}</div>'
-
-
-def _close(translate: Translator) -> str:
-    """Closes an answer that the browser alone keeps."""
-    label = escape(translate(msg("Hide this message")))
-    return f'<button type="button" class="vm-dismiss" data-vae-close aria-label="{label}" title="{label}">✕</button>'
-
-
-def button(label: str, action: dict[str, object], key: str, *, primary: bool = False, named: str = "") -> str:
-    """A button that sends `action` to the server. `key` is its name across renewals of the page, so that it keeps the
-    keyboard's focus; `named` is what screen readers say where `label` alone would not tell."""
-    classes = "vm-button vm-primary" if primary else "vm-button"
-    spoken = f' aria-label="{escape(named)}"' if named else ""
-    return (
-        f'<button type="button" class="{classes}" data-vae-do="{escape(json.dumps(action))}" '
-        f'data-vae-key="{escape(key)}"{spoken}>{escape(label)}</button>'
-    )
-
-
-def one_primary(*parts: str) -> list[str]:
-    """The same HTML with one primary button in all: the first. Several at once say nothing."""
-    mark, seen, found = " vm-primary", False, []
-    for part in parts:
-        before, primary, after = part.partition(mark)
-        found.append(part.replace(mark, "") if seen else before + primary + after.replace(mark, ""))
-        seen = seen or bool(primary)
-    return found
-
-
-def with_buttons(told: str, buttons: str) -> str:
-    """What is told, and at the end of its line what can be done."""
-    return f'<div class="vm-told">{told}<div class="vm-do">{buttons}</div></div>' if buttons else told
-
-
-def dismiss(action: dict[str, object], translate: Translator) -> str:
-    """The small cross at the end of a line that has been read."""
-    label = escape(translate(msg("Hide this message")))
-    return (
-        f'<button type="button" class="vm-dismiss" data-vae-do="{escape(json.dumps(action))}" '
-        f'data-vae-key="{escape(" ".join(map(str, action.values())))}" aria-label="{label}" title="{label}">✕</button>'
-    )

@@ -2,60 +2,58 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from markupsafe import Markup
 
 from ....catalogue import Entry
-from ....downloads import Ending, Past, UnfinishedDownload
+from ....downloads import Download, Ending, Past, UnfinishedDownload
 from ....jobs import JobState
 from ....messages import Message, megabytes, msg
 from ...translation import Translator
+from ..rendering import one_primary, render
 from ..vae_options import family_label
 from ..view_model import Facts, Row
-from .components import ERROR, WARNING, amount, badge, button, line, one_primary, paragraph, time_taken
-from .labels import advice, caught
-from .status import job_buttons, job_line
+from .components import PLAIN, WARNING, Button, Line, Progress, amount, time_taken
+from .status import job_buttons, job_line, lines
 
 SHOWN_AT_ONCE = 2
 
+_html = partial(render, "download_list.html")
 
-def offers(facts: Facts, translate: Translator) -> str:
+
+def offers(facts: Facts, translate: Translator) -> Markup:
     """The VAEs that can be fetched for this checkpoint: the first ones at once, the others behind a click."""
-    rows = [offer(row, facts, translate) for row in facts.rows]
-    first = "".join(row for row, fact in zip(rows, facts.rows, strict=True) if _stands_out(fact, facts.rows))
-    more = [row for row, fact in zip(rows, facts.rows, strict=True) if not _stands_out(fact, facts.rows)]
-    parts = [f'<ul class="vm-rows">{first}</ul>']
-    if more:
-        summary = translate(msg("More for {family} ({count})", family=family_label(facts.family), count=len(more)))
-        parts.append(
-            f'<details class="vm-more" data-vae-key="more"><summary>{escape(summary)}</summary>'
-            f'<ul class="vm-rows">{"".join(more)}</ul></details>'
-        )
-    parts.append(advice(facts, translate))
-    parts.append(caught(facts, translate))
-    return "".join(parts)
+    return _html(
+        "offers",
+        translate,
+        first=[offer(row, facts, translate) for row in facts.rows if _stands_out(row, facts.rows)],
+        others=[offer(row, facts, translate) for row in facts.rows if not _stands_out(row, facts.rows)],
+        label=family_label(facts.family),
+        facts=facts,
+    )
 
 
-def catalogue(facts: Facts, translate: Translator) -> str:
+def catalogue(facts: Facts, translate: Translator) -> Markup:
     """All VAEs that can be fetched: those for the loaded checkpoint at once, those of each other family folded."""
-    own = "".join(offer(row, facts, translate) for row in facts.rows)
-    head = escape(translate(msg("For {family}", family=family_label(facts.family))))
-    parts = [f'<h4 class="vm-head">{head}</h4><ul class="vm-rows">{own}</ul>']
-    for family, rows in facts.others:
-        summary = escape(translate(msg("For {family} ({count})", family=family_label(family), count=len(rows))))
-        items = "".join(offer(row, facts, translate) for row in rows)
-        parts.append(
-            f'<details class="vm-more" data-vae-key="catalogue {escape(family)}"><summary>{summary}</summary>'
-            f'<ul class="vm-rows">{items}</ul></details>'
-        )
-    return "".join(parts)
+    return _html(
+        "catalogue",
+        translate,
+        family=family_label(facts.family),
+        own=[offer(row, facts, translate) for row in facts.rows],
+        others=[
+            (f"catalogue {family}", family_label(family), [offer(row, facts, translate) for row in rows])
+            for family, rows in facts.others
+        ],
+    )
 
 
-def offer(row: Row, facts: Facts, translate: Translator) -> str:
+def offer(row: Row, facts: Facts, translate: Translator) -> Mapping[str, object]:
     """One VAE that can be fetched, or is here."""
-    return _offer_row(row, facts, translate, may_use=facts.choose_refused is None and _fits(row, facts))
+    buttons, terms = _offer_buttons(row, facts, translate, facts.choose_refused is None and _fits(row, facts))
+    below = _offer_lines(row, translate)
+    return {"row": row, "buttons": buttons, "terms": terms, "terms_refused": facts.terms_refused, "below": below}
 
 
 def _fits(row: Row, facts: Facts) -> bool:
@@ -68,219 +66,117 @@ def _stands_out(row: Row, rows: Sequence[Row]) -> bool:
     return row.job is not None or row.left is not None or row.entry.evidence == "user" or row in rows[:SHOWN_AT_ONCE]
 
 
-def _offer_row(row: Row, facts: Facts, translate: Translator, *, may_use: bool) -> str:
-    entry = row.entry
-    return (
-        f'<li class="vm-row" data-vae-entry="{escape(entry.id)}">'
-        f'<div class="vm-what"><strong>{escape(entry.name)}</strong> '
-        f"<span>{escape(translate(entry.purpose))}</span></div>"
-        f'<div class="vm-facts">{_row_facts(row, translate)}</div>'
-        f'<div class="vm-do">{_row_buttons(row, facts, translate, may_use)}</div>{_row_job(row, translate)}</li>'
-    )
-
-
-def _row_facts(row: Row, translate: Translator) -> str:
-    facts = [_licence(row.entry, translate)]
-    size = megabytes(row.entry.size) if row.entry.size is not None else translate(msg("size not known"))
-    facts.append(escape(size))
-    if row.in_use:
-        facts.append(badge("✓", translate(msg("in use"))))
-    elif row.here is not None:
-        facts.append(badge("✓", translate(msg("already here"))))
-    return " · ".join(facts)
-
-
-def _licence(entry: Entry, translate: Translator) -> str:
-    if entry.licence is None:
-        return escape(translate(msg("licence not stated")))
-    name = escape(entry.licence.name)
-    if entry.licence.link is None or not entry.licence.link.startswith("https://"):
-        return name
-    return f'<a href="{escape(entry.licence.link)}" target="_blank" rel="noopener noreferrer">{name}</a>'
-
-
-def _row_buttons(row: Row, facts: Facts, translate: Translator, may_use: bool) -> str:
-    entry = row.entry
-    if row.job is not None and not row.job.state.ended:
-        if facts.downloads_refused is not None:
-            return ""
-        return job_buttons(row.job, entry.name, translate, area="row", entry=entry.id)
+def _offer_buttons(row: Row, facts: Facts, translate: Translator, may_use: bool) -> tuple[Sequence[Button], bool]:
+    """The buttons, and whether they stand behind the terms."""
+    entry, job, may_manage = row.entry, row.job, facts.downloads_refused is None
+    if job is not None and not job.state.ended:
+        return job_buttons(job, entry.name, area="row", entry=entry.id) if may_manage else (), False
     if row.here is not None:
-        return "" if row.in_use or not may_use else _button(msg("Use"), entry, translate, do="use", file=row.here.name)
-    if row.job is not None and row.job.state is JobState.FAILED and facts.downloads_refused is None:
-        return job_buttons(row.job, entry.name, translate, area="row", entry=entry.id)
-    if row.terms_open:
-        return _terms(row, facts, translate, may_use)
-    return _get_buttons(row, facts, translate, may_use, accept=False)
+        use = _button(msg("Use"), entry, translate, do="use", file=row.here.name)
+        return [] if row.in_use or not may_use else [use], False
+    if job is not None and job.state is JobState.FAILED and may_manage:
+        return job_buttons(job, entry.name, area="row", entry=entry.id), False
+    return _get_buttons(row, facts, translate, may_use, accept=row.terms_open), row.terms_open
 
 
-def _get_buttons(row: Row, facts: Facts, translate: Translator, may_use: bool, *, accept: bool) -> str:
+def _get_buttons(row: Row, facts: Facts, translate: Translator, may_use: bool, *, accept: bool) -> list[Button]:
     entry = row.entry
     use = msg("Continue and use") if row.left else msg("Accept, get and use") if accept else msg("Get and use")
     get = msg("Continue") if row.left else msg("Accept and get") if accept else msg("Get")
     to_come = entry.size - row.left.done if row.left and entry.size is not None else None
-    buttons = _button(get, entry, translate, do="get", use=False, accept=accept)
+    buttons = [_button(get, entry, translate, do="get", use=False, accept=accept)]
     if may_use:
-        buttons = _button(use, entry, translate, do="get", size=to_come, use=True, accept=accept) + buttons
+        buttons.insert(0, _button(use, entry, translate, do="get", size=to_come, use=True, accept=accept))
     if row.left is not None and facts.downloads_refused is None:
-        buttons += _button(msg("Discard"), entry, translate, do="discard", job=row.left.key)
+        buttons.append(_button(msg("Discard"), entry, translate, do="discard", job=row.left.key))
     return buttons
-
-
-def _terms(row: Row, facts: Facts, translate: Translator, may_use: bool) -> str:
-    text = msg("{vae} is published under its own terms. Read them before you get it.", vae=row.entry.name)
-    if facts.terms_refused is None:
-        buttons = _get_buttons(row, facts, translate, may_use, accept=True)
-    else:
-        buttons = f"<p>{escape(translate(facts.terms_refused))}</p>"
-    return (
-        f'<details class="vm-terms" data-vae-key="terms {escape(row.entry.id)}">'
-        f'<summary class="vm-button">{escape(translate(msg("Get …")))}</summary>'
-        f"<p>{escape(translate(text))} {_licence(row.entry, translate)}</p>{buttons}</details>"
-    )
 
 
 def _button(
     text: Message, entry: Entry, translate: Translator, *, do: str, size: int | None = None, **more: object
-) -> str:
+) -> Button:
     """`size` is what a click will cost, if that is not the size of the file, which the row says."""
-    label = translate(text) + (f" · {megabytes(size)}" if size is not None else "")
-    key = f"{do} {entry.id} {bool(more.get('use'))}"
-    action = {"do": do, "entry": entry.id, **more}
-    return button(label, action, key, primary=bool(more.get("use")), named=f"{label} — {entry.name}")
+    label = f"{translate(text)} · {megabytes(size)}" if size is not None else text
+    is_use = bool(more.get("use"))
+    return Button(label, {"do": do, "entry": entry.id, **more}, f"{do} {entry.id} {is_use}", entry.name, is_use)
 
 
-def _row_job(row: Row, translate: Translator) -> str:
+def _offer_lines(row: Row, translate: Translator) -> Sequence[Line | Progress]:
     if row.job is not None and (not row.job.state.ended or row.job.state is JobState.FAILED):
         return job_line(row.job, row.entry.name, translate)
     if row.left is None or row.here is not None:
-        return ""
-    return kept_line(row.left.done, row.entry.size or row.left.total, translate)
+        return ()
+    return [kept_line(row.left.done, row.entry.size or row.left.total)]
 
 
 SHOWN_PAST = 10
 
 
-def downloads_now(facts: Facts, translate: Translator) -> str:
+def downloads_now(facts: Facts, translate: Translator) -> Markup:
     """The accordion's line: what runs now, unless an offer shows it, and the way to all the rest."""
     offered = {row.job.key for row in facts.rows if row.job is not None}
     moving = [one for one in facts.downloads if not one.job.state.ended]
     running = next((one for one in moving if one.job.state is JobState.RUNNING), None)
-    now = ""
+    shown = None
     if running is not None and running.job.key not in offered:
-        name = running.wanted.name
-        buttons = job_buttons(running.job, name, translate, area="now") if facts.downloads_refused is None else ""
-        size = _size(running.job.total or running.wanted.order.size)
-        row = _row(name, size, buttons, job_line(running.job, name, translate), key=running.job.key)
-        now = f'<ul class="vm-rows">{row}</ul>'
-    count = len(moving) + len(facts.left)
-    title = msg("Catalogue and downloads ({count})", count=count) if count else msg("Catalogue and downloads")
-    return f'{now}<div class="vm-do vm-acts">{_open(title, translate)}</div>'
+        shown = _shown(running, facts, translate, area="now")
+    return _html("downloads_now", translate, shown, len(moving) + len(facts.left))
 
 
-def _open(title: Message, translate: Translator) -> str:
-    """Opens the page "Downloads" of the tab."""
-    return (
-        f'<button type="button" class="vm-button" data-vae-open="downloads" data-vae-key="open downloads">'
-        f"{escape(translate(title))}</button>"
-    )
-
-
-def downloads(facts: Facts, translate: Translator) -> str:
+def downloads(facts: Facts, translate: Translator) -> Markup:
     """The queue in its order, what can go on, and what was."""
     offered = {row.job.key for row in facts.rows if row.job is not None}
     shown = [one for one in facts.downloads if not one.job.state.ended]
     shown += [one for one in facts.downloads if one.job.state is JobState.FAILED and one.job.key not in offered]
     queued = [one.job.key for one in shown if one.job.state in (JobState.WAITING, JobState.PAUSED)]
-    rows = [
-        _row(
-            one.wanted.name,
-            _size(one.job.total or one.wanted.order.size),
-            job_buttons(one.job, one.wanted.name, translate, area="queue", first=one.job.key in queued[:1])
-            if facts.downloads_refused is None
-            else "",
-            job_line(one.job, one.wanted.name, translate),
-            key=one.job.key,
-        )
-        for one in shown
+    queue = [_shown(one, facts, translate, area="queue", first=one.job.key in queued[:1]) for one in shown] + [
+        _unfinished(left, name, facts) for left, name in facts.left
     ]
-    rows += [_left_row(left, name, facts, translate) for left, name in facts.left]
-    queue = f'<ul class="vm-rows">{"".join(rows)}</ul>' if rows else ""
-    if not rows and not facts.past:
-        queue = paragraph(escape(translate(msg("Nothing has been fetched yet."))))
-    return queue + _history(facts, translate)
+    return _html("downloads", translate, queue, [_past(past, translate) for past in facts.past[:SHOWN_PAST]])
 
 
-def _row(name: str, facts: str, buttons: str, below: str, *, key: str) -> str:
-    return (
-        f'<li class="vm-row" data-vae-download="{escape(key)}">'
-        f'<div class="vm-what"><strong>{escape(name)}</strong></div>'
-        f'<div class="vm-facts">{escape(facts)}</div><div class="vm-do">{buttons}</div>{below}</li>'
-    )
+def _shown(
+    one: Download, facts: Facts, translate: Translator, *, area: str, first: bool = True
+) -> Mapping[str, object]:
+    job, name, size = one.job, one.wanted.name, one.job.total or one.wanted.order.size
+    buttons = job_buttons(job, name, area=area, first=first) if facts.downloads_refused is None else ()
+    return {"key": job.key, "name": name, "size": size, "buttons": buttons, "below": job_line(job, name, translate)}
 
 
-def _size(count: int | None) -> str:
-    return megabytes(count) if count is not None else ""
+def _unfinished(left: UnfinishedDownload, name: str, facts: Facts) -> Mapping[str, object]:
+    """What was cut off: go on, or give up what is there."""
+    buttons = [
+        Button(msg("Continue"), {"do": "continue", "job": left.key}, f"left continue {left.key}", name),
+        Button(msg("Discard"), {"do": "discard", "job": left.key}, f"left discard {left.key}", name),
+    ]
+    shown, below = buttons if facts.downloads_refused is None else (), [kept_line(left.done, left.total)]
+    return {"key": left.key, "name": name, "size": left.total, "buttons": shown, "below": below}
 
 
-def _left_row(left: UnfinishedDownload, name: str, facts: Facts, translate: Translator) -> str:
-    buttons = left_buttons(left, name, translate, area="left") if facts.downloads_refused is None else ""
-    return _row(name, _size(left.total), buttons, kept_line(left.done, left.total, translate), key=left.key)
-
-
-def left_buttons(left: UnfinishedDownload, name: str, translate: Translator, *, area: str) -> str:
-    """For what was cut off: go on, or give up what is there."""
-    go_on, discard = translate(msg("Continue")), translate(msg("Discard"))
-    return button(
-        go_on, {"do": "continue", "job": left.key}, f"{area} continue {left.key}", named=f"{go_on} — {name}"
-    ) + button(discard, {"do": "discard", "job": left.key}, f"{area} discard {left.key}", named=f"{discard} — {name}")
-
-
-def kept_line(done: int, total: int | None, translate: Translator) -> str:
-    if not done:
-        return paragraph(escape(translate(msg("It was waiting for its turn when the WebUI ended."))))
-    text = (
-        msg("{done} of {total} are here already; the download goes on from there.", done=amount(done),
-            total=amount(total))
-        if total is not None
-        else msg("{done} are here already; the download goes on from there.", done=amount(done))
-    )  # fmt: skip
-    return paragraph(escape(translate(text)))
+def kept_line(done: int, total: int | None) -> Line:
+    text = msg("It was waiting for its turn when the WebUI ended.")
+    here = amount(done)
+    if done and total is None:
+        text = msg("{done} are here already; the download goes on from there.", done=here)
+    elif done and total is not None:
+        whole = amount(total)
+        text = msg("{done} of {total} are here already; the download goes on from there.", done=here, total=whole)
+    return Line(PLAIN, text)
 
 
 # -- the history ---------------------------------------------------------------------------------------------------
-def _history(facts: Facts, translate: Translator) -> str:
-    if not facts.past:
-        return ""
-    head = escape(translate(msg("History")))
-    rows = "".join(_past(past, translate) for past in facts.past[:SHOWN_PAST])
-    return f'<h4 class="vm-head">{head}</h4><div class="vm-pasts">{rows}</div>'
-
-
-def _past(past: Past, translate: Translator) -> str:
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(past.ended_at))
-    figures = [_size(past.size) if past.ending is not Ending.CANCELLED else ""]
+def _past(past: Past, translate: Translator) -> Mapping[str, object]:
+    figures = [megabytes(past.size)] if past.size is not None and past.ending is not Ending.CANCELLED else []
     if past.speed is not None and past.ending is Ending.DELIVERED:
         figures.append(f"⌀ {amount(round(past.speed))}/s")
-    details = [(msg("File"), past.file_name), (msg("From"), ", ".join(map(translate.place, past.sources)))]
-    if past.sha256 is not None:
-        details.append((msg("SHA-256"), past.sha256))
-    if past.seconds:
-        details.append((msg("Time"), translate(time_taken(past.seconds))))
-    listed = "".join(f"<dt>{escape(translate(name))}</dt><dd>{escape(text)}</dd>" for name, text in details)
-    problem = ""
-    if past.problem is not None:
-        problem = line(ERROR if past.ending is Ending.FAILED else WARNING, translate(past.problem), translate)
-    return (
-        f'<details class="vm-past" data-vae-key="past {past.ended_at}"><summary><span class="vm-when">{when}</span>'
-        f'<strong>{escape(past.name)}</strong><span class="vm-facts">{escape(" · ".join(filter(None, figures)))}</span>'
-        f"{_result(past, translate)}</summary>{problem}<dl>{listed}</dl></details>"
-    )
-
-
-def _result(past: Past, translate: Translator) -> str:
-    sign, text = _ending(past)
-    return badge(sign, translate(text))
+    return {
+        "past": past,
+        "figures": " · ".join(figures),
+        "ending": _ending(past),
+        "has_failed": past.ending is Ending.FAILED,
+        "sources": ", ".join(map(translate.place, past.sources)),
+        "time": time_taken(past.seconds) if past.seconds else None,
+    }
 
 
 def _ending(past: Past) -> tuple[str, Message]:
@@ -296,79 +192,35 @@ def _ending(past: Past) -> tuple[str, Message]:
 
 
 # -- the forms -----------------------------------------------------------------------------------------------------
-def forms(facts: Facts, translate: Translator) -> str:
+def forms(facts: Facts, translate: Translator) -> Markup:
     """An address of one's own, and the key of a site that asks for one.
 
     A region of its own that changes seldom: what is being typed must not be replaced by the next look at the queue.
     """
-    if facts.sources_refused is not None:
-        return line(WARNING, translate(facts.sources_refused), translate)
-    return _address_form(translate) + _key_form(translate, saved=facts.key_saved)
+    remove = Button(msg("Remove"), {"do": "remove-key"}, "remove-key", translate(msg("Civitai API key")))
+    return _html("forms", translate, facts.sources_refused, facts.key_saved, remove)
 
 
-def _address_form(translate: Translator) -> str:
-    label, get = escape(translate(msg("From an address"))), escape(translate(msg("Get")))
-    example = escape("hub:owner/repo/file.safetensors · civitai:123 · https://…")
-    hint = msg(
-        "Where nobody publishes a SHA-256 for it, it is marked as unverified. Whether it is a VAE that the WebUI can "
-        "load is looked at either way."
-    )
-    return (
-        f'<form class="vm-form" data-vae-form="{escape(json.dumps({"do": "get-from"}))}"><label><span>{label}</span>'
-        f'<input type="text" name="address" required autocomplete="off" spellcheck="false" placeholder="{example}" '
-        f'data-vae-key="address"></label><button type="submit" class="vm-button" data-vae-key="get-from" '
-        f'aria-label="{get} — {label}">{get}</button></form><p class="vm-hint">{escape(translate(hint))}</p>'
-    )
-
-
-def _key_form(translate: Translator, *, saved: bool) -> str:
-    label = escape(translate(msg("Civitai API key")))
-    if saved:
-        text = escape(translate(msg("A Civitai API key is saved.")))
-        remove = translate(msg("Remove"))
-        gone = button(
-            remove, {"do": "remove-key"}, "remove-key", named=f"{remove} — {translate(msg('Civitai API key'))}"
-        )
-        return f'<div class="vm-form"><span class="vm-badge">✓</span> <span>{text}</span>{gone}</div>'
-    save = escape(translate(msg("Save")))
-    hint = msg(
-        "For files that Civitai gives to signed-in people only. It is sent to civitai.com alone, and never shown again."
-    )
-    return (
-        f'<form class="vm-form" data-vae-form="{escape(json.dumps({"do": "save-key"}))}"><label><span>{label}</span>'
-        '<input type="password" name="key" required autocomplete="new-password" data-vae-key="key"></label>'
-        f'<button type="submit" class="vm-button" data-vae-key="save-key" aria-label="{save} — {label}">{save}</button>'
-        f'</form><p class="vm-hint">{escape(translate(hint))}</p>'
-    )
-
-
-def settings(facts: Facts, translate: Translator, *, shown_in_page: bool) -> str:
+def settings(facts: Facts, translate: Translator, *, shown_in_page: bool, offered: Markup | None = None) -> Markup:
     """The settings section's own part: the quick-settings switch, and the same offers as in the accordion.
 
-    `shown_in_page` tells whether the page, as it was built, shows SD VAE in the quick settings.
+    `shown_in_page` tells whether the page, as it was built, shows SD VAE in the quick settings; `offered` are the
+    offers, where they are rendered already.
     """
     closed = facts.sources_refused
-    limits = line(WARNING, translate(closed), translate) if closed is not None else ""
-    return "".join(one_primary(_quick_settings(facts, translate, shown_in_page), offers(facts, translate))) + limits
-
-
-def _quick_settings(facts: Facts, translate: Translator, shown_in_page: bool) -> str:
-    on = facts.in_quick_settings
-    action = escape(json.dumps({"do": "quick-settings", "on": not on}))
-    disabled = " disabled" if facts.quick_settings_refused is not None else ""
-    label = escape(translate(msg("Show SD VAE in the quick settings, at the top of every page")))
-    switch = (
-        f'<button type="button" class="vm-switch" role="switch" aria-checked="{str(on).lower()}" '
-        f'data-vae-do="{action}" data-vae-key="quick-settings"{disabled}>'
-        f'<span class="vm-knob" aria-hidden="true"></span>{label}</button>'
+    switch = _html(
+        "quick_settings",
+        translate,
+        on=facts.in_quick_settings,
+        refused=facts.quick_settings_refused,
+        reload=_reload_button(facts) if facts.in_quick_settings != shown_in_page else [],
     )
-    reload_button = _reload_button(facts, translate) if on != shown_in_page else ""
-    refusal = facts.quick_settings_refused
-    reason = line(WARNING, translate(refusal), translate) if refusal is not None else ""
-    return f'<div class="vm-quick">{switch}{reload_button}</div>{reason}'
+    switch, offered = one_primary(switch, offers(facts, translate) if offered is None else offered)
+    return switch + offered + lines([Line(WARNING, closed)] if closed is not None else [], translate)
 
 
-def _reload_button(facts: Facts, translate: Translator) -> str:
+def _reload_button(facts: Facts) -> list[Button] | None:
+    """None where this person cannot reload the page."""
     if facts.reload_refused is not None:
-        return line(WARNING, translate(msg("The change is shown after the next Reload UI.")), translate)
-    return button(translate(msg("Reload UI to show the change")), {"do": "reload"}, "reload", primary=True)
+        return None
+    return [Button(msg("Reload UI to show the change"), {"do": "reload"}, "reload", primary=True)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -15,69 +13,46 @@ from ....records.verdict import AskFirst, Refused, Verdict
 from ...translation import Translator
 from ..vae_options import Option, family_label, needs_conversion, sorts_last
 from ..view_model import Facts
-from .components import WARNING, button, line, paragraph, with_buttons
+from .components import PLAIN, WARNING, Button, Line
 
-DAMAGED: Final = frozenset(
-    {
-        "truncated", "overlapping", "bad-header", "bad-offsets", "bad-zip", "bad-pickle", "duplicate-key",
-        "header-too-long", "nan", "damaged",
-    }
-)  # fmt: skip
+_WORDS: Final = {
+    code: word
+    for word, codes in (
+        (msg("empty"), "empty"),
+        (msg("a web page"), "web-page"),
+        (msg("a pointer only"), "lfs-pointer"),
+        (
+            msg("damaged"),
+            "truncated overlapping bad-header bad-offsets bad-zip bad-pickle duplicate-key header-too-long nan damaged",
+        ),
+        (msg("cannot be read"), "unreadable"),
+        (msg("wrong extension"), "wrong-suffix"),
+        (msg("too old"), "old-torch"),
+        (msg("unsafe"), "unsafe-pickle"),
+        (msg("whole checkpoint"), "checkpoint"),
+        (msg("previews only"), "tiny"),
+        (msg("for video"), "video"),
+        (msg("no VAE"), "lora no-vae not-a-model zip-without-model"),
+        (msg("incomplete"), "no-encoder no-decoder incomplete scattered"),
+        (msg("unfinished download"), "unfinished"),
+        (msg("perhaps unfinished"), "probably-unfinished"),
+        (msg("another format"), "other-format"),
+        (
+            msg("does not fit"),
+            "other-channels other-factor other-width other-depth other-kind other-shapes unknown-tensors",
+        ),
+        (msg("asymmetric"), "asymmetric"),
+        (msg("no weights"), "not-weights"),
+        (msg("other family"), "other-family"),
+        (msg("probably another family"), "probably-other-family"),
+    )
+    for code in codes.split()
+}
 
 
 def problem_word(code: str) -> Message:
     """Return the word for a code of a problem or of a verdict."""
-    if code == "empty":
-        return msg("empty")
-    if code == "web-page":
-        return msg("a web page")
-    if code == "lfs-pointer":
-        return msg("a pointer only")
-    if code in DAMAGED:
-        return msg("damaged")
-    if code == "unreadable":
-        return msg("cannot be read")
-    if code == "wrong-suffix":
-        return msg("wrong extension")
-    if code == "old-torch":
-        return msg("too old")
-    if code == "unsafe-pickle":
-        return msg("unsafe")
-    if code == "checkpoint":
-        return msg("whole checkpoint")
-    if code == "tiny":
-        return msg("previews only")
-    if code == "video":
-        return msg("for video")
-    if code in ("lora", "no-vae", "not-a-model", "zip-without-model"):
-        return msg("no VAE")
-    if code in ("no-encoder", "no-decoder", "incomplete", "scattered"):
-        return msg("incomplete")
-    if code == "unfinished":
-        return msg("unfinished download")
-    if code == "probably-unfinished":
-        return msg("perhaps unfinished")
-    if code == "other-format":
-        return msg("another format")
-    if code in (
-        "other-channels",
-        "other-factor",
-        "other-width",
-        "other-depth",
-        "other-kind",
-        "other-shapes",
-        "unknown-tensors",
-    ):
-        return msg("does not fit")
-    if code == "asymmetric":
-        return msg("asymmetric")
-    if code == "not-weights":
-        return msg("no weights")
-    if code == "other-family":
-        return msg("other family")
-    if code == "probably-other-family":
-        return msg("probably another family")
-    return msg("cannot be loaded")
+    return _WORDS.get(code, msg("cannot be loaded"))
 
 
 def outcome_word(outcome: Outcome) -> Message:
@@ -158,95 +133,23 @@ def question_word(code: str) -> Message:
     return msg("⚠ unusual network")
 
 
-def advice(facts: Facts, translate: Translator) -> str:
-    """Which one do I need? From the figures that the publishers measured; no claim of our own."""
-    text = "".join(paragraph(escape(translate(message))) for message in advice_sentences(facts))
-    summary = escape(translate(msg("Which one do I need?")))
-    return (
-        f'<details class="vm-more" data-vae-key="advice"><summary>{summary}</summary>{text}'
-        f"{figures(facts, translate)}</details>"
-    )
-
-
-def advice_sentences(facts: Facts) -> Sequence[Message]:
-    """What holds for the family of the loaded checkpoint."""
-    sentences = [
-        msg(
-            "Nearly every checkpoint carries a VAE of its own (Built-in). Another one changes how colours, eyes, text "
-            "and fine detail come out, sometimes hardly at all."
-        )
-    ]
-    if facts.family == "sd1":
-        sentences.append(
-            msg(
-                "Washed-out colours or smeared eyes on SD 1.x: take ft-MSE, the smoother and safer one, or ft-EMA, "
-                "the sharper one. On SD 2.x little changes."
-            )
-        )
-    if facts.family == "sdxl":
-        sentences.append(msg("Black pictures on SDXL in half precision: the fp16 fix is made for that."))
-    return sentences
-
-
-def caught(facts: Facts, translate: Translator) -> str:
-    """Files that Automatic takes for a checkpoint though they may be meant for another one; empty without any."""
-    if not facts.caught:
-        return ""
-    items = "".join(
-        f"<li>{escape(translate(msg('{checkpoint} gets {file}', checkpoint=one.stem, file=one.file)))}</li>"
-        for one in facts.caught
-    )
-    why = msg(
-        "Automatic takes the first file whose name begins with the checkpoint's, whatever follows. Where that is not "
-        "meant, rename the file; or load the checkpoint, choose a VAE, and click “Use it with this checkpoint”."
-    )
-    summary = escape(translate(msg("Checkpoints that get a VAE by its name alone ({count})", count=len(facts.caught))))
-    return (
-        f'<details class="vm-more" data-vae-key="caught"><summary>{summary}</summary>'
-        f"{paragraph(escape(translate(why)))}"
-        f'<ul class="vm-caught">{items}</ul></details>'
-    )
-
-
-def figures(facts: Facts, translate: Translator) -> str:
-    """The table of the catalogue's figures; empty where it has none for the family."""
-    if not facts.measured:
-        return ""
-    head = "".join(
-        f'<th scope="col">{escape(text)}</th>'
-        for text in ("VAE", translate(msg("measured on")), "rFID ↓", "PSNR ↑", "SSIM ↑", "PSIM ↓")
-    )
-    body = "".join(
-        f'<tr><th scope="row">{escape(entry.name)}</th><td>{escape(translate(figure.dataset))}</td>'
-        f"<td>{figure.rfid:g}</td>"
-        f"<td>{escape(figure.psnr)}</td><td>{escape(figure.ssim)}</td><td>{escape(figure.psim)}</td></tr>"
-        for entry in facts.measured
-        for figure in entry.evaluations
-    )
-    note = escape(translate(msg("Published by the makers: pictures of 256 × 256 encoded and decoded again.")))
-    return (
-        f'<div class="vm-scroll"><table class="vm-figures"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        f"</div><p>{note}</p>"
-    )
-
-
-def checkpoint_button(facts: Facts, translate: Translator) -> str:
-    """Keep the VAE in use for this checkpoint, or no longer; nothing while it is not the one that is meant."""
+def checkpoint_button(facts: Facts, translate: Translator) -> list[Button]:
+    """Keep the VAE in use for this checkpoint, or no longer; none while it is not the one that is meant."""
     word = facts.in_use_word
     if word is None or facts.in_use.overridden or facts.in_use.path != facts.resolution.path:
-        return ""
+        return []
     if word == facts.resolution.preferred:
         return _no_longer(word, facts, translate)
     if word == BUILTIN.word and not facts.choice.is_builtin:
-        return ""  # what a checkpoint without a wish has anyway
+        return []  # what a checkpoint without a wish has anyway
     return _prefer(msg("Use it with this checkpoint"), word, word, facts, translate)
 
 
-def checkpoint_lines(facts: Facts, translate: Translator) -> str:
+def checkpoint_lines(facts: Facts, translate: Translator) -> list[Line]:
     """Where the card, the choice and what is in use do not go together."""
     if facts.in_use.checkpoint is None:
-        return ""
-    lines = [_preference(facts.resolution.preferred, facts, translate)] if facts.resolution.preferred else []
+        return []
+    lines = _preference(facts.resolution.preferred, facts, translate) if facts.resolution.preferred else []
     if not facts.choice.is_automatic and facts.resolution.rule in (Rule.CARD, Rule.NEAR_NAME):
         message = msg(
             "{vae} is chosen, but what this checkpoint asks for comes first: in the settings, “Selected VAE overrides "
@@ -254,11 +157,11 @@ def checkpoint_lines(facts: Facts, translate: Translator) -> str:
             vae=choice_name(facts.choice, translate),
         )
         if facts.choice.word != facts.resolution.preferred:
-            lines.append(line(WARNING, translate(message), translate))
-    return "".join(lines)
+            lines.append(Line(WARNING, message))
+    return lines
 
 
-def _preference(preferred: str, facts: Facts, translate: Translator) -> str:
+def _preference(preferred: str, facts: Facts, translate: Translator) -> list[Line]:
     name = choice_name(Choice(preferred), translate)
     if facts.resolution.overrides is not None:
         message = msg(
@@ -266,36 +169,34 @@ def _preference(preferred: str, facts: Facts, translate: Translator) -> str:
             "per-model preferences” is on.",
             vae=name,
         )
-        buttons = _automatic(facts, translate) + _no_longer(preferred, facts, translate)
-        return with_buttons(paragraph(escape(translate(message))), buttons)
+        return [Line(PLAIN, message, beside=[*_automatic(facts), *_no_longer(preferred, facts, translate)])]
     if preferred == facts.choice.word and facts.resolution.rule is Rule.SETTING:
         message = msg(
             "This checkpoint's card prefers {vae}. While it is chosen, every other checkpoint gets it too; with "
             "Automatic, each gets its own.",
             vae=name,
         )
-        return with_buttons(paragraph(escape(translate(message))), _automatic(facts, translate))
+        return [Line(PLAIN, message, beside=_automatic(facts))]
     if preferred != BUILTIN.word and all(option.missing or option.word != preferred for option in facts.options):
         message = msg("This checkpoint's card prefers {vae}, which the WebUI does not list.", vae=name)
-        return with_buttons(line(WARNING, translate(message), translate), _no_longer(preferred, facts, translate))
-    return ""
+        return [Line(WARNING, message, beside=_no_longer(preferred, facts, translate))]
+    return []
 
 
-def _no_longer(preferred: str, facts: Facts, translate: Translator) -> str:
+def _no_longer(preferred: str, facts: Facts, translate: Translator) -> list[Button]:
     return _prefer(msg("Remove preference"), AUTOMATIC.word, preferred, facts, translate)
 
 
-def _prefer(text: Message, word: str, about: str, facts: Facts, translate: Translator) -> str:
+def _prefer(label: Message, word: str, about: str, facts: Facts, translate: Translator) -> list[Button]:
     """The button keeps its place for the keyboard when it turns into its opposite."""
     if facts.prefer_refused is not None:
-        return ""
-    label = translate(text)
-    spoken = f"{label} — {choice_name(Choice(about), translate)} — {facts.in_use.checkpoint}"
-    action: dict[str, object] = {"do": "prefer", "checkpoint": facts.in_use.checkpoint, "word": word}
-    return button(label, action, f"prefer {about}", named=spoken)
+        return []
+    action = {"do": "prefer", "checkpoint": facts.in_use.checkpoint, "word": word}
+    spoken = f"{choice_name(Choice(about), translate)} — {facts.in_use.checkpoint}"
+    return [Button(label, action, f"prefer {about}", spoken)]
 
 
-def _automatic(facts: Facts, translate: Translator) -> str:
+def _automatic(facts: Facts) -> list[Button]:
     if facts.choose_refused is not None:
-        return ""
-    return button(translate(msg("Choose Automatic")), {"do": "choose", "word": AUTOMATIC.word}, "automatic")
+        return []
+    return [Button(msg("Choose Automatic"), {"do": "choose", "word": AUTOMATIC.word}, "automatic")]

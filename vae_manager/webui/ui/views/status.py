@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import TypedDict
+
+from markupsafe import Markup
 
 from ....choice import Choice, Rule
 from ....jobs import JobState, JobView, PendingCommand
@@ -14,30 +14,22 @@ from ....maintenance import Notice, key_of
 from ....messages import Message, msg
 from ...faults import Fault
 from ...hosts.host_values import Refusal, Swap
-from ...translation import Translator, plain
+from ...translation import Translator
+from ..rendering import render
 from ..vae_options import CHOICE_KEY, family_label
 from ..view_model import Activity, Facts
-from .components import (
-    ERROR,
-    INFO,
-    WARNING,
-    amount,
-    button,
-    dismiss,
-    line,
-    paragraph,
-    percent,
-    progress_text,
-    time_left,
-    with_buttons,
-)
+from .components import ERROR, INFO, PLAIN, WARNING, Button, Line, Progress, amount, percent, progress_text, time_left
 from .labels import checkpoint_button, checkpoint_lines, choice_name, family_name, question_word
 
 __all__ = ["Answer", "activity_lines", "answers"]
 
 
-def faults(found: Sequence[Fault], translate: Translator) -> str:
-    return "".join(line(ERROR, translate(fault.message), translate) for fault in found)
+def lines(found: Sequence[Line], translate: Translator) -> Markup:
+    return render("components.html", "lines", translate, found)
+
+
+def faults(found: Sequence[Fault], translate: Translator) -> Markup:
+    return lines([Line(ERROR, fault.message) for fault in found], translate)
 
 
 HASH_SHOWN = 10
@@ -116,60 +108,75 @@ def why(facts: Facts) -> Message:
     return msg("Automatic found none by name")
 
 
-def status(facts: Facts, translate: Translator) -> str:
+def status(facts: Facts, translate: Translator) -> Markup:
     """The line below the dropdown: what is in use, and why; below it, what goes on or went wrong."""
-    lines = [_in_use_line(facts, translate), checkpoint_lines(facts, translate)]
-    choosing = choice_lines(facts, translate)
-    if choosing:
-        lines.append(f'<div data-vae-said="choice">{choosing}</div>')
+    return render(
+        "status.html",
+        "status",
+        translate,
+        not_loaded=not_loaded(facts) if facts.in_use.checkpoint is None else None,
+        name=facts.in_use_name or msg("Built-in (the checkpoint's own)"),
+        details=_details(facts, translate),
+        acts=checkpoint_button(facts, translate),
+        checkpoint=checkpoint_lines(facts, translate),
+        choosing=_choice(facts, translate),
+        rest=_lines(facts, translate),
+    )
+
+
+def _lines(facts: Facts, translate: Translator) -> list[Line]:
+    lines = []
     if facts.refusal is not None:
-        lines.append(_refused(facts.refusal, facts, translate))
+        lines.append(_refused(facts.refusal, facts))
     if facts.stuck is not None and not _has_failed(facts.choosing) and facts.in_use.refusal is None:
-        lines.append(_stuck(facts, translate))
+        lines.append(_stuck(facts))
+    warnings: list[Message | str] = []
     if facts.resolution.rule is Rule.MISSING:
-        missing = msg(
-            "{file} is chosen, but the WebUI does not list it. The checkpoint's own VAE is used until it does.",
-            file=facts.resolution.missing,
+        warnings.append(
+            msg(
+                "{file} is chosen, but the WebUI does not list it. The checkpoint's own VAE is used until it does.",
+                file=facts.resolution.missing,
+            )
         )
-        lines.append(line(WARNING, translate(missing), translate))
     if facts.resolution.rule is Rule.FAMILY_MISSING:
-        missing = msg(
-            "{file} is your default for {family}, but the WebUI does not list it. The checkpoint's own VAE is used "
-            "until it does.",
-            file=facts.resolution.missing,
-            family=family_label(facts.family),
+        warnings.append(
+            msg(
+                "{file} is your default for {family}, but the WebUI does not list it. The checkpoint's own VAE is used "
+                "until it does.",
+                file=facts.resolution.missing,
+                family=family_label(facts.family),
+            )
         )
-        lines.append(line(WARNING, translate(missing), translate))
-    lines += [line(WARNING, translate(one.message), translate) for one in facts.in_use.ignored]
-    lines += [line(WARNING, translate(notice), translate) for notice in facts.notices]
-    lines += [line(WARNING, translate(message), translate) for message in facts.damage]
+    warnings += [*(one.message for one in facts.in_use.ignored), *facts.notices, *facts.damage]
+    lines += [Line(WARNING, warning) for warning in warnings]
     if facts.damage and facts.damage_refused is None:
-        label = translate(msg("Hide this message"))
-        lines.append(paragraph(button(label, {"do": "forget-damage"}, "forget-damage")))
+        hide = Button(msg("Hide this message"), {"do": "forget-damage"}, "forget-damage")
+        lines.append(Line(PLAIN, "", [hide]))
     if facts.choose_refused is not None:
-        lines.append(line(WARNING, translate(facts.choose_refused), translate))
+        lines.append(Line(WARNING, facts.choose_refused))
     for problem in facts.problems:
         where = f"{Path(problem.file).name}:{problem.line}"
-        lines.append(line(WARNING, f"{where}: {translate(problem.message)}", translate))
-    return "".join(lines)
+        lines.append(Line(WARNING, f"{where}: {translate(problem.message)}"))
+    return lines
 
 
-def choice_lines(facts: Facts, translate: Translator) -> str:
+def choice_lines(facts: Facts, translate: Translator) -> Markup:
     """The choice that is being made, or why it was refused, or what it asks."""
+    return lines(_choice(facts, translate), translate)
+
+
+def _choice(facts: Facts, translate: Translator) -> list[Line]:
     job = facts.choosing
     if job is None:
-        return ""
+        return []
     if job.state is JobState.FAILED and job.error is not None:
-        return _failure(job, job.error, facts, translate)
+        return [_failure(job, job.error, facts)]
     if job.state.ended:
-        return ""
+        return []
     name = choice_name(facts.wanted, translate)
-    text = (
-        msg("{vae} applies after this picture.", vae=name)
-        if facts.generating
-        else msg("{vae} is being put into the model …", vae=name)
-    )
-    return line(INFO, translate(text), translate)
+    if facts.generating:
+        return [Line(INFO, msg("{vae} applies after this picture.", vae=name))]
+    return [Line(INFO, msg("{vae} is being put into the model …", vae=name))]
 
 
 def _has_failed(job: JobView | None) -> bool:
@@ -194,61 +201,50 @@ def _swapped(swap: Swap) -> Message:
     return msg("loaded from its file in {time} ms", time=time)
 
 
-def _stuck(facts: Facts, translate: Translator) -> str:
+def _stuck(facts: Facts) -> Line:
     """The setting means a file that the WebUI cannot load as it is."""
     word = facts.stuck.word if facts.stuck is not None else ""
     text = msg("{file} cannot be loaded as it is. A conversion makes a second file that can.", file=word)
-    return line(WARNING, translate(text), translate, _convert_button(facts, translate))
+    return Line(WARNING, text, _convert_button(facts))
 
 
-def _convert_button(facts: Facts, translate: Translator) -> str:
+def _convert_button(facts: Facts) -> list[Button]:
     """For the file that was chosen and cannot be loaded, where a conversion helps."""
     option = facts.stuck
     if option is None or option.file is None or facts.change_refused or facts.choose_refused:
-        return ""
-    label = translate(msg("Convert and use"))
-    action: dict[str, object] = {"do": "convert-file", "file": key_of(option.file.path), "use": True}
-    return button(label, action, f"convert {option.word}", primary=True, named=f"{label} — {option.word}")
+        return []
+    action = {"do": "convert-file", "file": key_of(option.file.path), "use": True}
+    return [Button(msg("Convert and use"), action, f"convert {option.word}", option.word, primary=True)]
 
 
-def _refused(refusal: Refusal, facts: Facts, translate: Translator) -> str:
+def _refused(refusal: Refusal, facts: Facts) -> Line:
     """What was asked for by the WebUI's own settings, or through its API."""
-    after = dismiss({"do": "dismiss-refusal", "serial": refusal.serial}, translate)
-    convert = "" if _has_failed(facts.choosing) else _convert_button(facts, translate)
-    return line(ERROR, translate(refusal.message), translate, convert + after)
+    convert = [] if _has_failed(facts.choosing) else _convert_button(facts)
+    dismissal = {"do": "dismiss-refusal", "serial": refusal.serial}
+    return Line(ERROR, refusal.message, convert, dismissal=dismissal)
 
 
-def _failure(job: JobView, error: Message, facts: Facts, translate: Translator) -> str:
-    after = dismiss({"do": "dismiss", "job": job.key}, translate)
+def _failure(job: JobView, error: Message, facts: Facts) -> Line:
+    dismissal = {"do": "dismiss", "job": job.key}
     if not facts.choosing_asks:
-        return line(ERROR, translate(error), translate, _convert_button(facts, translate) + after)
+        return Line(ERROR, error, _convert_button(facts), dismissal=dismissal)
     choice = job.key.removeprefix(CHOICE_KEY)
-    anyway = button(translate(msg("Use anyway")), {"do": "choose-anyway", "choice": choice}, f"anyway {choice}")
-    return line(WARNING, translate(error), translate, anyway + after)
+    anyway = Button(msg("Use anyway"), {"do": "choose-anyway", "choice": choice}, f"anyway {choice}")
+    return Line(WARNING, error, [anyway], dismissal=dismissal)
 
 
-def _in_use_line(facts: Facts, translate: Translator) -> str:
-    if facts.in_use.checkpoint is None:
-        return paragraph(escape(translate(not_loaded(facts))))
-    name = facts.in_use_name or translate(msg("Built-in (the checkpoint's own)"))
-    details = [translate(why(facts))]
-    details += _families(facts, translate)
+def _details(facts: Facts, translate: Translator) -> list[Message | str]:
+    """What is known of the VAE in use, behind its name."""
+    details: list[Message | str] = [why(facts), *_families(facts, translate)]
     if facts.in_use_entry is not None:
         details.insert(0, facts.in_use_entry.name)
     elif facts.in_use.path is None and facts.builtin.name is not None:
-        details.insert(0, translate(msg("same weights as {file}", file=plain(facts.builtin.name))))
-    if facts.in_use_sha256 is not None:
-        details.append(facts.in_use_sha256[:HASH_SHOWN])
-    if facts.in_use.dtype is not None:
-        details.append(facts.in_use.dtype)
-    if (swap := facts.in_use.swap) is not None:
-        details.append(translate(_swapped(swap)))
-    rest = " · ".join(escape(detail) for detail in details)
-    told = paragraph(f"{escape(translate(msg('In use:')))} <strong>{escape(name)}</strong> · {rest}")
-    return with_buttons(told, _compare_button(translate) + checkpoint_button(facts, translate))
+        details.insert(0, msg("same weights as {file}", file=facts.builtin.name))
+    details += [known for known in ((facts.in_use_sha256 or "")[:HASH_SHOWN], facts.in_use.dtype) if known]
+    return details if facts.in_use.swap is None else [*details, _swapped(facts.in_use.swap)]
 
 
-def _families(facts: Facts, translate: Translator) -> list[str]:
+def _families(facts: Facts, translate: Translator) -> list[Message | str]:
     """The family of the VAE in use, with the checkpoint's if that is another one; nothing for an unknown file."""
     if facts.in_use_family.family is None:
         return []
@@ -256,13 +252,7 @@ def _families(facts: Facts, translate: Translator) -> list[str]:
     if not facts.is_of_other_family:
         return [theirs]
     ours = family_label(facts.in_use.family or "")
-    return [translate(msg("{theirs}; the checkpoint is {ours}", theirs=theirs, ours=ours))]
-
-
-def _compare_button(translate: Translator) -> str:
-    """Opens the comparison; the browser knows which tab's picture is meant."""
-    text = escape(translate(msg("Compare on last picture")))
-    return f'<button type="button" class="vm-button" data-vae-compare data-vae-key="compare">{text}</button>'
+    return [msg("{theirs}; the checkpoint is {ours}", theirs=theirs, ours=ours)]
 
 
 class Figures(TypedDict):
@@ -270,42 +260,35 @@ class Figures(TypedDict):
     percent: float
 
 
-def job_buttons(
-    job: JobView, name: str, translate: Translator, *, area: str, entry: str = "", first: bool = True
-) -> str:
+def job_buttons(job: JobView, name: str, *, area: str, entry: str = "", first: bool = True) -> list[Button]:
     """What can be done with it now. `area` keeps the keyboard's place apart where one download is shown twice; what is
     not `first` in the queue can be moved up."""
 
-    def made(text: Message, do: str, *, primary: bool = False, **more: object) -> str:
+    def made(label: Message, do: str, *, primary: bool = False, **more: object) -> Button:
         action = {"do": do, "job": job.key, **({"entry": entry} if entry else {}), **more}
-        label, place = translate(text), "pause" if do == "resume" else do  # the two take each other's place
-        return button(label, action, f"{area} {place} {job.key}", primary=primary, named=f"{label} — {name}")
+        place = "pause" if do == "resume" else do  # the two take each other's place
+        return Button(label, action, f"{area} {place} {job.key}", name, primary)
 
     if job.state is JobState.FAILED:
-        return made(msg("Try again"), "retry", primary=True)
+        return [made(msg("Try again"), "retry", primary=True)]
     if job.state.ended or job.wish is PendingCommand.STOP:
-        return ""
+        return []
     pausing = job.state is JobState.PAUSED or job.wish is PendingCommand.PAUSE
     pause = made(msg("Resume"), "resume", primary=True) if pausing else made(msg("Pause"), "pause")
     queued = job.state in (JobState.WAITING, JobState.PAUSED)
-    up = made(msg("Move up"), "move", step="up") if queued and not first else ""
-    return up + pause + made(msg("Cancel"), "cancel")
+    up = [made(msg("Move up"), "move", step="up")] if queued and not first else []
+    return [*up, pause, made(msg("Cancel"), "cancel")]
 
 
-def job_line(job: JobView, name: str, translate: Translator) -> str:
+def job_line(job: JobView, name: str, translate: Translator) -> list[Line | Progress]:
     """The bar with its figures, or why it failed."""
     if job.state is JobState.FAILED and job.error is not None:
-        return line(ERROR, translate(job.error), translate, dismiss({"do": "forget", "job": job.key}, translate))
-    if job.state.ended:
-        return ""
-    figures = job_figures(job, translate)
-    text, done = escape(figures["text"]), figures["percent"]
-    still = "" if job.state is JobState.RUNNING else " vm-still"
-    return (
-        f'<div class="vm-progress{still}" data-vae-job="{escape(job.key)}"><div class="vm-bar" role="progressbar" '
-        f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{round(done)}" aria-valuetext="{text}" '
-        f'aria-label="{escape(name)}"><div class="vm-done" style="width:{done}%"></div></div><span>{text}</span></div>'
-    )
+        return [Line(ERROR, job.error, dismissal={"do": "forget", "job": job.key})]
+    return [] if job.state.ended else [_progress(job, name, job_figures(job, translate))]
+
+
+def _progress(job: JobView, name: str, figures: Figures) -> Progress:
+    return Progress(name, figures["text"], figures["percent"], job.key, is_still=job.state is not JobState.RUNNING)
 
 
 def job_figures(job: JobView, translate: Translator) -> Figures:
@@ -313,40 +296,28 @@ def job_figures(job: JobView, translate: Translator) -> Figures:
     return {"text": progress_text(job, translate), "percent": percent(job)}
 
 
-def work_line(job: JobView, translate: Translator) -> str:
+def work_line(job: JobView, translate: Translator) -> Markup:
     """The bar of one piece of work, or why it failed."""
+    name = translate(_title(job))
+    stop = [Button(msg("Cancel"), {"do": "stop-work", "job": job.key}, f"stop {job.key}", name)]
+    it: Line | Progress = _progress(job, name, work_figures(job, translate))
     if job.state is JobState.FAILED and job.error is not None:
-        return line(ERROR, translate(job.error), translate, dismiss({"do": "forget-work", "job": job.key}, translate))
-    figures = work_figures(job, translate)
-    name = _title(job, translate)
-    text, title = escape(figures["text"]), escape(name)
-    stop = ""
-    if not job.stopping:
-        label = translate(msg("Cancel"))
-        action: dict[str, object] = {"do": "stop-work", "job": job.key}
-        stop = button(label, action, f"stop {job.key}", named=f"{label} — {name}")
-    still = "" if job.state is JobState.RUNNING else " vm-still"
-    return (
-        f'<div class="vm-work"><strong><bdi>{title}</bdi></strong><div class="vm-progress{still}" '
-        f'data-vae-job="{escape(job.key)}"><div class="vm-bar" role="progressbar" aria-valuemin="0" '
-        f'aria-valuemax="100" aria-valuenow="{round(figures["percent"])}" aria-valuetext="{text}" '
-        f'aria-label="{title}"><div class="vm-done" style="width:{figures["percent"]}%"></div></div>'
-        f"<span>{text}</span></div>{stop}</div>"
-    )
+        it = Line(ERROR, job.error, dismissal={"do": "forget-work", "job": job.key})
+    return render("status.html", "work", translate, it, stop=[] if job.stopping else stop)
 
 
-def _title(job: JobView, translate: Translator) -> str:
+def _title(job: JobView) -> Message:
     """What is done, to which file. The key begins with the kind of work."""
-    kind, file = job.key.partition(" ")[0], plain(job.title)
+    kind = job.key.partition(" ")[0]
     if kind == "verify-all":
-        return translate(msg("Verifying all files"))
+        return msg("Verifying all files")
     if kind == "duplicates":
-        return translate(msg("Looking for duplicates"))
+        return msg("Looking for duplicates")
     if kind == "verify":
-        return translate(msg("Verifying {file}", file=file))
+        return msg("Verifying {file}", file=job.title)
     if kind == "convert":
-        return translate(msg("Converting {file}", file=file))
-    return translate(msg("Importing {file}", file=file))
+        return msg("Converting {file}", file=job.title)
+    return msg("Importing {file}", file=job.title)
 
 
 def work_figures(job: JobView, translate: Translator) -> Figures:
@@ -379,7 +350,7 @@ class Answer(TypedDict):
     """Its kind, by which the browser finds the click that it answers."""
     id: str
     """Another one for each event: what was there before the click is no answer to it."""
-    html: str
+    html: Markup
 
 
 def answers(facts: Facts, activity: Activity, translate: Translator) -> Sequence[Answer]:
@@ -392,11 +363,9 @@ def answers(facts: Facts, activity: Activity, translate: Translator) -> Sequence
     return [answer for answer in found if answer["html"]]
 
 
-def activity_lines(activity: Activity, translate: Translator) -> str:
+def activity_lines(activity: Activity, translate: Translator) -> Markup:
     """The same, without the choice, in its usual place."""
-    return "".join(
-        f'<div data-vae-said="{escape(one["key"])}">{one["html"]}</div>' for one in _of_activity(activity, translate)
-    )
+    return render("status.html", "activity", translate, _of_activity(activity, translate))
 
 
 def _of_activity(activity: Activity, translate: Translator) -> list[Answer]:
@@ -411,48 +380,12 @@ def _work(job: JobView, translate: Translator) -> Answer:
     return {"key": job.key, "id": f"work {job.serial}", "html": work_line(job, translate)}
 
 
-def _notice(told: Notice, activity: Activity, translate: Translator) -> str:
-    buttons = _restore(told, translate) + _use_made(told, activity, translate)
-    return _line(told.message, buttons, {"do": "forget-told"}, translate, _not_right(told, translate))
-
-
-def _restore(told: Notice, translate: Translator) -> str:
-    if told.restorable is None:
-        return ""
-    action: dict[str, object] = {"do": "restore-file", "entry": told.restorable, "name": ""}
-    return button(translate(msg("Restore")), action, "restore last")
-
-
-def _use_made(told: Notice, activity: Activity, translate: Translator) -> str:
-    """A file that is new can be used at once."""
-    made = told.made
-    if made is None or not activity.can_choose or str(made) == activity.in_use:
-        return ""
-    label = translate(msg("Use"))
-    action: dict[str, object] = {"do": "use-file", "file": key_of(made)}
-    return button(label, action, "use made", primary=True, named=f"{label} — {plain(made.name)}")
-
-
-def _not_right(told: Notice, translate: Translator) -> str:
-    """The files that a verification found not to be right, each with its reason; a click selects the file."""
-    items = "".join(
-        f'<li data-vae-row="{key_of(file.path)}"><button type="button" class="vm-name" data-vae-select '
-        f'data-vae-key="problem {key_of(file.path)}">{escape(plain(translate(reason)))}</button></li>'
-        for file, reason in told.problems
-    )
-    return f'<ul class="vm-caught">{items}</ul>' if items else ""
-
-
-def _line(text: Message, buttons: str, read: dict[str, object], translate: Translator, below: str = "") -> str:
-    kind = "vm-look" if below else "vm-fine"
-    return (
-        f'<div class="vm-line {kind}">{escape(plain(translate(text)))} {buttons}{_read(read, translate)}{below}</div>'
-    )
-
-
-def _read(action: dict[str, object], translate: Translator) -> str:
-    label = escape(translate(msg("Hide this message")))
-    return (
-        f'<button type="button" class="vm-dismiss" data-vae-do="{escape(json.dumps(action))}" '
-        f'data-vae-key="{action["do"]}" aria-label="{label}" title="{label}">✕</button>'
-    )
+def _notice(told: Notice, activity: Activity, translate: Translator) -> Markup:
+    acts, made = [], told.made
+    if told.restorable is not None:
+        action = {"do": "restore-file", "entry": told.restorable, "name": ""}
+        acts.append(Button(msg("Restore"), action, "restore last"))
+    if made is not None and activity.can_choose and str(made) != activity.in_use:  # a new file can be used at once
+        acts.append(Button(msg("Use"), {"do": "use-file", "file": key_of(made)}, "use made", made.name, primary=True))
+    problems = [(key_of(file.path), reason) for file, reason in told.problems]
+    return render("status.html", "notice", translate, told.message, acts, problems)

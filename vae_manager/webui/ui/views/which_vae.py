@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
+from functools import partial
+
+from markupsafe import Markup
 
 from ....catalogue import not_offered
 from ....infotext import Finding
 from ....messages import Message, msg
 from ...pasted_pictures import Pasted
-from ...translation import Translator, plain
+from ...translation import Translator
+from ..rendering import render
 from ..vae_options import family_label
 from ..view_model import Builtin, Facts
-from .components import INFO, WARNING, button, dismiss, line, paragraph
+from .components import INFO, WARNING, Button
 from .download_list import SHOWN_AT_ONCE, offer
-from .labels import advice_sentences, figures
 from .status import not_loaded
 
+_html = partial(render, "which_vae.html")
 
-def pasted(facts: Facts, translate: Translator) -> str:
+
+def pasted(facts: Facts, translate: Translator) -> Markup:
     """The line of the last pasted picture, until it is dismissed."""
     told = facts.picture
     if told is None:
-        return ""
-    text = translate(_picture(told))
+        return Markup()
+    text = _picture(told)
     for message in (*_findings(told), *_family(told, facts), *_outcome(told)):
-        text = translate(msg("{first} {rest}", first=text, rest=translate(message)))
+        text = msg("{first} {rest}", first=text, rest=message)
     kind = INFO if told.match.finding is Finding.UNTOLD else WARNING
-    return line(kind, text, translate, _use(told, facts, translate) + dismiss({"do": "dismiss-picture"}, translate))
+    return _html("pasted", translate, kind, text, _use(told, facts))
 
 
 def pasted_title(facts: Facts, translate: Translator) -> str:
@@ -114,33 +117,24 @@ def _outcome(told: Pasted) -> list[Message]:
     return [msg("The next pictures take {file}.", file=taken)]
 
 
-def _use(told: Pasted, facts: Facts, translate: Translator) -> str:
+def _use(told: Pasted, facts: Facts) -> Button | None:
     file = told.choosable
     if file is None or facts.choose_refused is not None:
-        return ""
-    label = translate(msg("Use"))
-    return " " + button(label, {"do": "use", "file": file}, "use picture", primary=True, named=f"{label} — {file}")
+        return None
+    return Button(msg("Use"), {"do": "use", "file": file}, "use picture", file, primary=True)
 
 
-def which_vae(facts: Facts, translate: Translator) -> str:
+def which_vae(facts: Facts, translate: Translator) -> Markup:
     """What the checkpoint is and carries, what is known of others, and the click that follows."""
-    text = "".join(paragraph(escape(plain(translate(message)))) for message in _sentences(facts))
-    rows = "".join(offer(row, facts, translate) for row in facts.rows[:SHOWN_AT_ONCE])
-    return f'{text}<ul class="vm-rows">{rows}</ul>{_table(facts, translate)}'
-
-
-def _sentences(facts: Facts) -> Sequence[Message]:
-    if facts.in_use.checkpoint is None:
-        return [not_loaded(facts)]
-    return [
-        _checkpoint(facts, facts.builtin),
-        *advice_sentences(facts)[1:],
-        msg(
-            "Where you let faces be restored, that is done after the VAE and redraws them: look whether it has done "
-            "the job already. A VAE made for this checkpoint's family is at worst no change, and you can always go "
-            "back."
-        ),
-    ]
+    return _html(
+        "which_vae",
+        translate,
+        loaded=_checkpoint(facts, facts.builtin) if facts.in_use.checkpoint is not None else None,
+        not_loaded=not_loaded(facts),
+        family=facts.family,
+        offered=[offer(row, facts, translate) for row in facts.rows[:SHOWN_AT_ONCE]],
+        measured=facts.measured,
+    )
 
 
 def _checkpoint(facts: Facts, builtin: Builtin) -> Message:
@@ -163,11 +157,3 @@ def _checkpoint(facts: Facts, builtin: Builtin) -> Message:
             family=family,
         )
     return msg("{checkpoint} is {family}. It is not known which VAE it carries.", checkpoint=checkpoint, family=family)
-
-
-def _table(facts: Facts, translate: Translator) -> str:
-    table = figures(facts, translate)
-    if not table:
-        return ""
-    summary = escape(translate(msg("The publishers' figures")))
-    return f'<details class="vm-more" data-vae-key="which figures"><summary>{summary}</summary>{table}</details>'
