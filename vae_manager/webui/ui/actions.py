@@ -35,9 +35,9 @@ class Action:
         cls.wire_name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
         Action.by_name[cls.wire_name] = cls
 
-    def as_dict(self) -> dict[str, object]:
-        """Return the object that a button sends."""
-        return {"do": self.wire_name, **asdict(self)}
+    def as_dict(self, **beside: object) -> dict[str, object]:
+        """Return the object that a button sends; `beside` is for the browser alone."""
+        return {"do": self.wire_name, **asdict(self), **beside}
 
     @classmethod
     def form(cls, **known: object) -> dict[str, object]:

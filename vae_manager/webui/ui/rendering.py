@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 
 from ...messages import Message, megabytes, msg
 from ..translation import Translator, plain
+from .actions import Action
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 _TRANSLATE: ContextVar[Translator] = ContextVar("_TRANSLATE")
@@ -108,7 +109,14 @@ _ENVIRONMENT: Final = Environment(
     extensions=[_LineBreaks],
     auto_reload=False,
 )
-_ENVIRONMENT.globals = {"msg": msg}
+
+
+def _form(name: str, **known: object) -> dict[str, object]:
+    """Return what the form of an action sends beside its inputs."""
+    return Action.by_name[name].form(**known)
+
+
+_ENVIRONMENT.globals = {"form": _form, "msg": msg}
 _ENVIRONMENT.filters |= {
     "exact": escape,  # as it is, misleading characters too: for what the browser sends back
     "grouped": "{:,}".format,

@@ -14,6 +14,7 @@ from ....compare import Comparison, State
 from ....jobs import JobState
 from ....messages import Message, msg
 from ...translation import Translator, plain
+from .. import actions
 from ..comparison_page import (
     Section,
     figures_of,
@@ -121,7 +122,7 @@ def progress(section: Section, translate: Translator) -> Markup:
     now = section.now
     if now is None:
         return Markup()
-    cancel = Button(msg("Cancel"), {"do": "stop-comparison", "id": now.id}, "stop comparison")
+    cancel = Button(msg("Cancel"), actions.StopComparison(now.id).as_dict(), "stop comparison")
     saved = _saved(now, section, translate) if now.ended else None
     return _html(
         "progress", translate, title_text(now, translate), _stand(now, translate, cancel), cancel, saved, now.note
@@ -157,7 +158,7 @@ def _saved(now: Comparison, section: Section, translate: Translator) -> Mapping[
     told = translate(msg("1 picture") if made == 1 else msg("{count} pictures", count=made))
     if now.seconds is not None:
         told += " · " + translate(msg("{count} s in all", count=f"{now.seconds:.1f}"))
-    save = Button(msg("Save"), {"do": "save-comparison", "id": now.id}, "save comparison")
+    save = Button(msg("Save"), actions.SaveComparison(now.id).as_dict(), "save comparison")
     lines, saving = [Line(PLAIN, told, beside=[save])], section.saving
     if saving is not None and not saving.state.ended:
         lines.append(Line(INFO, msg("Saving …")))
@@ -225,7 +226,7 @@ def _card(now: Comparison, number: int, section: Section, life: str, translate: 
 
 def _use(vae: str, translate: Translator) -> Button:
     name = choice_name(Choice(vae), translate)
-    return Button(msg("Use this one"), {"do": "choose", "word": vae}, f"use {vae}", name, primary=True)
+    return Button(msg("Use this one"), actions.Choose(vae).as_dict(), f"use {vae}", name, primary=True)
 
 
 def kept(section: Section, life: str, translate: Translator) -> Markup:

@@ -71,6 +71,11 @@ def answer(message: Message, translate: Translator, *, can_close: bool = False) 
     return render("components.html", "answer", translate, message, can_close)
 
 
+def use_here(file: str, **beside: object) -> dict[str, object]:
+    """Return what a button sends that the browser obeys: it uses `file` in its tab alone, or asks for `Choose`."""
+    return {"do": "use", "file": file, **beside}
+
+
 def progress_text(job: JobView, translate: Translator) -> str:
     """How a download stands: its place, its phase, or amount, speed and time left."""
     return " · ".join(part if isinstance(part, str) else translate(part) for part in _parts(job, translate))

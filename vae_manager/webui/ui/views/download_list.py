@@ -12,10 +12,11 @@ from ....downloads import Download, Ending, Past, UnfinishedDownload
 from ....jobs import JobState
 from ....messages import Message, megabytes, msg
 from ...translation import Translator
+from .. import actions
 from ..rendering import one_primary, render
 from ..vae_options import family_label
 from ..view_model import Facts, Row
-from .components import PLAIN, WARNING, Button, Line, Progress, amount, time_taken
+from .components import PLAIN, WARNING, Button, Line, Progress, amount, time_taken, use_here
 from .status import job_buttons, job_line, lines
 
 SHOWN_AT_ONCE = 2
@@ -72,7 +73,7 @@ def _offer_buttons(row: Row, facts: Facts, translate: Translator, may_use: bool)
     if job is not None and not job.state.ended:
         return job_buttons(job, entry.name, area="row", entry=entry.id) if may_manage else (), False
     if row.here is not None:
-        use = _button(msg("Use"), entry, translate, do="use", file=row.here.name)
+        use = _button(msg("Use"), entry, translate, use_here(row.here.name, entry=entry.id))
         return [] if row.in_use or not may_use else [use], False
     if job is not None and job.state is JobState.FAILED and may_manage:
         return job_buttons(job, entry.name, area="row", entry=entry.id), False
@@ -84,21 +85,23 @@ def _get_buttons(row: Row, facts: Facts, translate: Translator, may_use: bool, *
     use = msg("Continue and use") if row.left else msg("Accept, get and use") if accept else msg("Get and use")
     get = msg("Continue") if row.left else msg("Accept and get") if accept else msg("Get")
     to_come = entry.size - row.left.done if row.left and entry.size is not None else None
-    buttons = [_button(get, entry, translate, do="get", use=False, accept=accept)]
+    buttons = [_button(get, entry, translate, actions.Get(entry.id, use=False, accept=accept).as_dict())]
     if may_use:
-        buttons.insert(0, _button(use, entry, translate, do="get", size=to_come, use=True, accept=accept))
+        action = actions.Get(entry.id, use=True, accept=accept).as_dict()
+        buttons.insert(0, _button(use, entry, translate, action, size=to_come))
     if row.left is not None and facts.downloads_refused is None:
-        buttons.append(_button(msg("Discard"), entry, translate, do="discard", job=row.left.key))
+        action = actions.Discard(row.left.key).as_dict(entry=entry.id)
+        buttons.append(_button(msg("Discard"), entry, translate, action))
     return buttons
 
 
 def _button(
-    text: Message, entry: Entry, translate: Translator, *, do: str, size: int | None = None, **more: object
+    text: Message, entry: Entry, translate: Translator, action: Mapping[str, object], *, size: int | None = None
 ) -> Button:
     """`size` is what a click will cost, if that is not the size of the file, which the row says."""
     label = f"{translate(text)} · {megabytes(size)}" if size is not None else text
-    is_use = bool(more.get("use"))
-    return Button(label, {"do": do, "entry": entry.id, **more}, f"{do} {entry.id} {is_use}", entry.name, is_use)
+    is_use = bool(action.get("use"))
+    return Button(label, action, f"{action['do']} {entry.id} {is_use}", entry.name, is_use)
 
 
 def _offer_lines(row: Row, translate: Translator) -> Sequence[Line | Progress]:
@@ -146,8 +149,8 @@ def _shown(
 def _unfinished(left: UnfinishedDownload, name: str, facts: Facts) -> Mapping[str, object]:
     """What was cut off: go on, or give up what is there."""
     buttons = [
-        Button(msg("Continue"), {"do": "continue", "job": left.key}, f"left continue {left.key}", name),
-        Button(msg("Discard"), {"do": "discard", "job": left.key}, f"left discard {left.key}", name),
+        Button(msg("Continue"), actions.Continue(left.key).as_dict(), f"left continue {left.key}", name),
+        Button(msg("Discard"), actions.Discard(left.key).as_dict(), f"left discard {left.key}", name),
     ]
     shown, below = buttons if facts.downloads_refused is None else (), [kept_line(left.done, left.total)]
     return {"key": left.key, "name": name, "size": left.total, "buttons": shown, "below": below}
@@ -197,7 +200,7 @@ def forms(facts: Facts, translate: Translator) -> Markup:
 
     A region of its own that changes seldom: what is being typed must not be replaced by the next look at the queue.
     """
-    remove = Button(msg("Remove"), {"do": "remove-key"}, "remove-key", translate(msg("Civitai API key")))
+    remove = Button(msg("Remove"), actions.RemoveKey().as_dict(), "remove-key", translate(msg("Civitai API key")))
     return _html("forms", translate, facts.sources_refused, facts.key_saved, remove)
 
 
@@ -223,4 +226,4 @@ def _reload_button(facts: Facts) -> list[Button] | None:
     """None where this person cannot reload the page."""
     if facts.reload_refused is not None:
         return None
-    return [Button(msg("Reload UI to show the change"), {"do": "reload"}, "reload", primary=True)]
+    return [Button(msg("Reload UI to show the change"), actions.Reload().as_dict(), "reload", primary=True)]

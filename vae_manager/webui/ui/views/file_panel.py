@@ -13,6 +13,7 @@ from ....library.verification import Outcome, Verification
 from ....messages import Message, msg
 from ....records.verdict import NETWORK_CODES, AskFirst, Refused, Usable, Verdict, obstacle_of
 from ...translation import Translator
+from .. import actions
 from ..library_view_model import HashState, Library, LibraryRow
 from ..rendering import moment, render
 from ..vae_options import LOOK_ALIKE, can_use, family_label, needs_conversion
@@ -175,27 +176,28 @@ def _problems(row: LibraryRow) -> list[Message]:
 def _acts(row: LibraryRow, library: Library) -> tuple[Sequence[Button], Sequence[Button]]:
     """Those before the comparison's button, and those behind it."""
 
-    def act(label: Message, do: str, *, primary: bool = False, **more: object) -> Button:
-        key = f"file {do} {more.get('use')} {more.get('family')} {row.key}"
-        return Button(label, {"do": do, "file": row.key, **more}, key, row.name, primary)
+    def act(label: Message, action: actions.Action, *, primary: bool = False) -> Button:
+        key = " ".join(["file", *map(str, action.as_dict().values())])
+        return Button(label, action.as_dict(), key, row.name, primary)
 
     first, rest = [], []
     if may_use(row, library):
-        first.append(act(msg("Use"), "use-file", primary=True))
+        first.append(act(msg("Use"), actions.UseFile(row.key), primary=True))
     if is_replaced(row):
         first += use_converted(row, library, f"file use {row.key}", primary=True)
     elif may_convert(row, library):
         if library.choose_refused is None:
-            first.append(act(msg("Convert and use"), "convert-file", use=True, primary=True))
-        first.append(act(msg("Convert"), "convert-file", use=False))
+            first.append(act(msg("Convert and use"), actions.ConvertFile(row.key, use=True), primary=True))
+        first.append(act(msg("Convert"), actions.ConvertFile(row.key, use=False)))
     if library.check_refused is None:
-        rest.append(act(msg("Verify"), "verify-file"))
+        rest.append(act(msg("Verify"), actions.VerifyFile(row.key)))
     if _may_try(row, library):
-        rest.append(act(msg("Test compatibility"), "try-file"))
+        rest.append(act(msg("Test compatibility"), actions.TryFile(row.key)))
     for family in _families_to_say(row):
-        rest.append(act(msg("This is {family}", family=family_label(family)), "set-family", family=family))
+        text = msg("This is {family}", family=family_label(family))
+        rest.append(act(text, actions.SetFamily(row.key, family)))
     if row.record is not None and row.record.is_family_own:
-        rest.append(act(msg("Clear"), "set-family", family=""))
+        rest.append(act(msg("Clear"), actions.SetFamily(row.key, "")))
     return first, rest
 
 
@@ -222,7 +224,7 @@ def _changes(row: LibraryRow, library: Library) -> Mapping[str, object]:
         "refused": library.change_refused,
         "is_held": row.in_use or row.chosen,
         "folders": [(number, name) for number, name in _places(library) if library.folders[number] != row.path.parent],
-        "delete": Button(msg("Delete"), {"do": "delete-file", "file": row.key}, f"delete {row.key}", row.name),
+        "delete": Button(msg("Delete"), actions.DeleteFile(row.key).as_dict(), f"delete {row.key}", row.name),
     }
 
 

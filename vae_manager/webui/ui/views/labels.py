@@ -11,6 +11,7 @@ from ....library.verification import Outcome
 from ....messages import Message, msg
 from ....records.verdict import AskFirst, Refused, Verdict
 from ...translation import Translator
+from .. import actions
 from ..vae_options import Option, family_label, needs_conversion, sorts_last
 from ..view_model import Facts
 from .components import PLAIN, WARNING, Button, Line
@@ -191,7 +192,7 @@ def _prefer(label: Message, word: str, about: str, facts: Facts, translate: Tran
     """The button keeps its place for the keyboard when it turns into its opposite."""
     if facts.prefer_refused is not None:
         return []
-    action = {"do": "prefer", "checkpoint": facts.in_use.checkpoint, "word": word}
+    action = actions.Prefer(facts.in_use.checkpoint or "", word).as_dict()
     spoken = f"{choice_name(Choice(about), translate)} — {facts.in_use.checkpoint}"
     return [Button(label, action, f"prefer {about}", spoken)]
 
@@ -199,4 +200,4 @@ def _prefer(label: Message, word: str, about: str, facts: Facts, translate: Tran
 def _automatic(facts: Facts) -> list[Button]:
     if facts.choose_refused is not None:
         return []
-    return [Button(msg("Choose Automatic"), {"do": "choose", "word": AUTOMATIC.word}, "automatic")]
+    return [Button(msg("Choose Automatic"), actions.Choose(AUTOMATIC.word).as_dict(), "automatic")]

@@ -12,6 +12,7 @@ from ....library.verification import Outcome
 from ....messages import Message, megabytes, msg
 from ....records.verdict import obstacle_of
 from ...translation import Translator
+from .. import actions
 from ..library_view_model import Library, LibraryRow
 from ..rendering import moment, render
 from ..vae_options import can_convert, can_use, family_label, needs_conversion, sorts_last
@@ -120,11 +121,11 @@ def _main_button(row: LibraryRow, library: Library) -> list[Button]:
     """The one act that is nearest."""
     key = f"row use {row.key}"
     if may_use(row, library):
-        return [Button(msg("Use"), {"do": "use-file", "file": row.key}, key, row.name)]
+        return [Button(msg("Use"), actions.UseFile(row.key).as_dict(), key, row.name)]
     if is_replaced(row):
         return use_converted(row, library, key)
     if may_convert(row, library):
-        return [Button(msg("Convert"), {"do": "convert-file", "file": row.key, "use": False}, key, row.name)]
+        return [Button(msg("Convert"), actions.ConvertFile(row.key, use=False).as_dict(), key, row.name)]
     return []
 
 
@@ -142,7 +143,7 @@ def use_converted(row: LibraryRow, library: Library, key: str, *, primary: bool 
     made = row.converted
     if made is None or made.word is None or library.choose_refused is not None:
         return []
-    return [Button(msg("Use {file}", file=made.name), {"do": "use-file", "file": made.key}, key, primary=primary)]
+    return [Button(msg("Use {file}", file=made.name), actions.UseFile(made.key).as_dict(), key, primary=primary)]
 
 
 def _is_damaged(row: LibraryRow) -> bool:
@@ -184,9 +185,9 @@ def _summary(library: Library) -> list[Message | str]:
 
 def _tools(library: Library) -> list[Button]:
     tools = [
-        Button(msg("Verify all"), {"do": "verify-all"}, "verify-all"),
-        Button(msg("Find duplicates"), {"do": "find-duplicates"}, "find-duplicates"),
-        Button(msg("Refresh"), {"do": "refresh-files"}, "refresh-files"),
+        Button(msg("Verify all"), actions.VerifyAll().as_dict(), "verify-all"),
+        Button(msg("Find duplicates"), actions.FindDuplicates().as_dict(), "find-duplicates"),
+        Button(msg("Refresh"), actions.RefreshFiles().as_dict(), "refresh-files"),
     ]
     return tools if library.check_refused is None else tools[-1:]
 
@@ -207,7 +208,7 @@ def trash(library: Library, translate: Translator) -> Markup:
         translate,
         told=told,
         removed=[_removed(gone, size, library) for gone, size in library.removed],
-        empty=Button(label, {"do": "empty-trash", "sure": False}, "empty-trash"),
+        empty=Button(label, actions.EmptyTrash(sure=False).as_dict(), "empty-trash"),
     )
 
 
@@ -220,5 +221,5 @@ def _removed(gone: Removed, size: int, library: Library) -> Mapping[str, object]
         "where": msg("from {folder}", folder=folder) if gone.is_noted else msg("its old folder is not known"),
         "size": megabytes(size),
         "when": moment(gone.removed_at),
-        "restore": Button(msg("Restore"), {"do": "restore-file", "entry": entry, "name": ""}, f"restore {entry}", name),
+        "restore": Button(msg("Restore"), actions.RestoreFile(entry, "").as_dict(), f"restore {entry}", name),
     }

@@ -15,6 +15,7 @@ from ....messages import Message, msg
 from ...faults import Fault
 from ...hosts.host_values import Refusal, Swap
 from ...translation import Translator
+from .. import actions
 from ..rendering import render
 from ..vae_options import CHOICE_KEY, family_label
 from ..view_model import Activity, Facts
@@ -150,7 +151,7 @@ def _lines(facts: Facts, translate: Translator) -> list[Line]:
     warnings += [*(one.message for one in facts.in_use.ignored), *facts.notices, *facts.damage]
     lines += [Line(WARNING, warning) for warning in warnings]
     if facts.damage and facts.damage_refused is None:
-        hide = Button(msg("Hide this message"), {"do": "forget-damage"}, "forget-damage")
+        hide = Button(msg("Hide this message"), actions.ForgetDamage().as_dict(), "forget-damage")
         lines.append(Line(PLAIN, "", [hide]))
     if facts.choose_refused is not None:
         lines.append(Line(WARNING, facts.choose_refused))
@@ -213,23 +214,23 @@ def _convert_button(facts: Facts) -> list[Button]:
     option = facts.stuck
     if option is None or option.file is None or facts.change_refused or facts.choose_refused:
         return []
-    action = {"do": "convert-file", "file": key_of(option.file.path), "use": True}
+    action = actions.ConvertFile(key_of(option.file.path), use=True).as_dict()
     return [Button(msg("Convert and use"), action, f"convert {option.word}", option.word, primary=True)]
 
 
 def _refused(refusal: Refusal, facts: Facts) -> Line:
     """What was asked for by the WebUI's own settings, or through its API."""
     convert = [] if _has_failed(facts.choosing) else _convert_button(facts)
-    dismissal = {"do": "dismiss-refusal", "serial": refusal.serial}
+    dismissal = actions.DismissRefusal(refusal.serial).as_dict()
     return Line(ERROR, refusal.message, convert, dismissal=dismissal)
 
 
 def _failure(job: JobView, error: Message, facts: Facts) -> Line:
-    dismissal = {"do": "dismiss", "job": job.key}
+    dismissal = actions.Dismiss(job.key).as_dict()
     if not facts.choosing_asks:
         return Line(ERROR, error, _convert_button(facts), dismissal=dismissal)
     choice = job.key.removeprefix(CHOICE_KEY)
-    anyway = Button(msg("Use anyway"), {"do": "choose-anyway", "choice": choice}, f"anyway {choice}")
+    anyway = Button(msg("Use anyway"), actions.ChooseAnyway(choice).as_dict(), f"anyway {choice}")
     return Line(WARNING, error, [anyway], dismissal=dismissal)
 
 
@@ -264,26 +265,28 @@ def job_buttons(job: JobView, name: str, *, area: str, entry: str = "", first: b
     """What can be done with it now. `area` keeps the keyboard's place apart where one download is shown twice; what is
     not `first` in the queue can be moved up."""
 
-    def made(label: Message, do: str, *, primary: bool = False, **more: object) -> Button:
-        action = {"do": do, "job": job.key, **({"entry": entry} if entry else {}), **more}
-        place = "pause" if do == "resume" else do  # the two take each other's place
-        return Button(label, action, f"{area} {place} {job.key}", name, primary)
+    def made(label: Message, action: actions.Action, *, primary: bool = False) -> Button:
+        kind = actions.Pause if isinstance(action, actions.Resume) else type(action)  # the two take each other's place
+        place = kind.wire_name
+        sent = action.as_dict(entry=entry) if entry else action.as_dict()
+        return Button(label, sent, f"{area} {place} {job.key}", name, primary)
 
     if job.state is JobState.FAILED:
-        return [made(msg("Try again"), "retry", primary=True)]
+        return [made(msg("Try again"), actions.Retry(job.key), primary=True)]
     if job.state.ended or job.wish is PendingCommand.STOP:
         return []
     pausing = job.state is JobState.PAUSED or job.wish is PendingCommand.PAUSE
-    pause = made(msg("Resume"), "resume", primary=True) if pausing else made(msg("Pause"), "pause")
+    resume, pause = actions.Resume(job.key), actions.Pause(job.key)
+    turn = made(msg("Resume"), resume, primary=True) if pausing else made(msg("Pause"), pause)
     queued = job.state in (JobState.WAITING, JobState.PAUSED)
-    up = [made(msg("Move up"), "move", step="up")] if queued and not first else []
-    return [*up, pause, made(msg("Cancel"), "cancel")]
+    up = [made(msg("Move up"), actions.Move(job.key, "up"))] if queued and not first else []
+    return [*up, turn, made(msg("Cancel"), actions.Cancel(job.key))]
 
 
 def job_line(job: JobView, name: str, translate: Translator) -> list[Line | Progress]:
     """The bar with its figures, or why it failed."""
     if job.state is JobState.FAILED and job.error is not None:
-        return [Line(ERROR, job.error, dismissal={"do": "forget", "job": job.key})]
+        return [Line(ERROR, job.error, dismissal=actions.Forget(job.key).as_dict())]
     return [] if job.state.ended else [_progress(job, name, job_figures(job, translate))]
 
 
@@ -299,10 +302,10 @@ def job_figures(job: JobView, translate: Translator) -> Figures:
 def work_line(job: JobView, translate: Translator) -> Markup:
     """The bar of one piece of work, or why it failed."""
     name = translate(_title(job))
-    stop = [Button(msg("Cancel"), {"do": "stop-work", "job": job.key}, f"stop {job.key}", name)]
+    stop = [Button(msg("Cancel"), actions.StopWork(job.key).as_dict(), f"stop {job.key}", name)]
     it: Line | Progress = _progress(job, name, work_figures(job, translate))
     if job.state is JobState.FAILED and job.error is not None:
-        it = Line(ERROR, job.error, dismissal={"do": "forget-work", "job": job.key})
+        it = Line(ERROR, job.error, dismissal=actions.ForgetWork(job.key).as_dict())
     return render("status.html", "work", translate, it, stop=[] if job.stopping else stop)
 
 
@@ -383,9 +386,9 @@ def _work(job: JobView, translate: Translator) -> Answer:
 def _notice(told: Notice, activity: Activity, translate: Translator) -> Markup:
     acts, made = [], told.made
     if told.restorable is not None:
-        action = {"do": "restore-file", "entry": told.restorable, "name": ""}
+        action = actions.RestoreFile(told.restorable, "").as_dict()
         acts.append(Button(msg("Restore"), action, "restore last"))
     if made is not None and activity.can_choose and str(made) != activity.in_use:  # a new file can be used at once
-        acts.append(Button(msg("Use"), {"do": "use-file", "file": key_of(made)}, "use made", made.name, primary=True))
+        acts.append(Button(msg("Use"), actions.UseFile(key_of(made)).as_dict(), "use made", made.name, primary=True))
     problems = [(key_of(file.path), reason) for file, reason in told.problems]
     return render("status.html", "notice", translate, told.message, acts, problems)

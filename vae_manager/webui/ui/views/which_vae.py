@@ -14,7 +14,7 @@ from ...translation import Translator
 from ..rendering import render
 from ..vae_options import family_label
 from ..view_model import Builtin, Facts
-from .components import INFO, WARNING, Button
+from .components import INFO, WARNING, Button, use_here
 from .download_list import SHOWN_AT_ONCE, offer
 from .status import not_loaded
 
@@ -121,7 +121,7 @@ def _use(told: Pasted, facts: Facts) -> Button | None:
     file = told.choosable
     if file is None or facts.choose_refused is not None:
         return None
-    return Button(msg("Use"), {"do": "use", "file": file}, "use picture", file, primary=True)
+    return Button(msg("Use"), use_here(file), "use picture", file, primary=True)
 
 
 def which_vae(facts: Facts, translate: Translator) -> Markup:
