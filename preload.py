@@ -1,7 +1,9 @@
 """The extension's command line flag. The WebUI runs this before it reads its arguments."""
 
+import argparse
 
-def preload(parser):
+
+def preload(parser: argparse.ArgumentParser) -> None:
     try:
         parser.add_argument(
             "--vae-manager-allowed-hosts",

@@ -44,7 +44,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 def plain_read(path: Path) -> None:
     buffer = bytearray(BLOCK)
     with path.open("rb", buffering=0) as file:
-        while file.readinto(buffer):  # type: ignore[attr-defined]
+        while file.readinto(buffer):
             pass
 
 
@@ -147,7 +147,7 @@ def make_checkpoint(path: Path, size: int, vae: Path) -> Path:
     unet = header_of({f"model.diffusion_model.blocks.{number}.weight": (each,) for number in range(2000)}, "F16")
     inner = header_of(ours)
     for tensor in inner[0].values():
-        tensor["data_offsets"] = [unet[1] + at for at in tensor["data_offsets"]]  # type: ignore[index]
+        tensor["data_offsets"] = [unet[1] + at for at in tensor["data_offsets"]]
     chance = random.Random(SEED)
     with path.open("wb") as file, vae.open("rb") as numbers:
         file.write(encode({**unet[0], **inner[0]}))
@@ -172,9 +172,10 @@ def largest(path: Path) -> int:
     from vae_manager.files import read_header
     from vae_manager.files.layouts import canonical
 
-    found = canonical(read_header(path).tensors)
+    specs = read_header(path).tensors
+    found = canonical(specs)
     assert found is not None
-    return max(source.info.end - source.info.start for source in found.tensors.values())
+    return max(specs[source.name].end - specs[source.name].start for source in found.tensors.values())
 
 
 # -- rounds ------------------------------------------------------------------------------------------------------------
@@ -191,7 +192,7 @@ def rounds(path: Path, count: int, *, cold: bool) -> list[dict[str, Any]]:
 
 def measured(name: str, path: Path, *, cold: bool) -> dict[str, float]:
     drop(path) if cold else plain_read(path)
-    command = [sys.executable, "-m", "bench.files", "--way", name, "--folder", path]
+    command = [sys.executable, "-m", "bench.files", "--way", name, "--folder", str(path)]
     answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result: dict[str, float] = json.loads(answer)
     return result

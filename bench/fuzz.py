@@ -103,7 +103,7 @@ def memory() -> float:
 
 def bombs() -> dict[str, float]:
     """The files made to cost much: processor time of each, in ms."""
-    taken = {}
+    taken: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x"
         for name, data in BOMBS.items():

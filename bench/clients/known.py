@@ -9,9 +9,9 @@ from shutil import which
 
 from tasks import Environment, prepare
 
-OLD = Environment("transfer-0.36.2", ["huggingface_hub==0.36.2", "hf_transfer", "hf_xet", "requests", "PyYAML"])
+OLD = Environment("transfer-0.36.2", ("huggingface_hub==0.36.2", "hf_transfer", "hf_xet", "requests", "PyYAML"))
 """huggingface_hub as AUTOMATIC1111's WebUI has it; this project runs in it too."""
-NEW = Environment("transfer-newest", ["huggingface_hub"])
+NEW = Environment("transfer-newest", ("huggingface_hub",))
 
 PLAIN = {"HF_HUB_DISABLE_XET": "1"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -111,7 +112,9 @@ def test_the_queue_of_gradio_3(target: Target, headers: dict[str, str]) -> None:
 
     async def ask() -> dict[str, Any]:
         address = target.webui.url.replace("http", "ws")
-        opened = websockets.connect(f"{address}/queue/join", **{_headers_argument(): rest}, **_connected(target, more))
+        opened = websockets.connect(  # type: ignore[attr-defined]  # the name is found when it is asked for
+            f"{address}/queue/join", **{_headers_argument(): rest}, **_connected(target, more)
+        )
         async with opened as socket:
             while True:
                 said: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 30))
@@ -131,9 +134,8 @@ def test_the_queue_of_gradio_3(target: Target, headers: dict[str, str]) -> None:
 
 
 def _headers_argument() -> str:
-    import websockets
-
-    return "additional_headers" if int(websockets.__version__.split(".")[0]) >= 14 else "extra_headers"
+    major, *_ = importlib.metadata.version("websockets").split(".")
+    return "additional_headers" if int(major) >= 14 else "extra_headers"
 
 
 def _connected(target: Target, more: dict[str, str]) -> dict[str, Any]:

@@ -11,9 +11,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
@@ -85,7 +87,7 @@ def scale(page: Page) -> float:
     return float(found[1])
 
 
-def shown(page: Page) -> np.ndarray:
+def shown(page: Page) -> NDArray[Any]:
     """What stands on the screen of the large picture."""
     picture = Image.open(io.BytesIO(page.locator(PANE).first.screenshot())).convert("RGB")
     return np.asarray(picture).astype(int)
@@ -101,7 +103,7 @@ def fetched(stage: Stage, path: str, **headers: str) -> tuple[int, bytes]:
         return error.code, error.read()
 
 
-def pixels(content: bytes) -> np.ndarray:
+def pixels(content: bytes) -> NDArray[Any]:
     return np.asarray(Image.open(io.BytesIO(content)))
 
 

@@ -7,6 +7,7 @@ import signal
 import struct
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,7 @@ def test_the_others_are_inspected_all_the_same(cli: Cli) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other names")
 def test_a_name_and_metadata_that_would_move_the_cursor(cli: Cli) -> None:
-    path = vae(cli.work / "a\x1b[2J\n.safetensors", **{"k\x1b": "v\x1b[1m\nx"})
+    path = vae(cli.work / "a\x1b[2J\n.safetensors", 0, **{"k\x1b": "v\x1b[1m\nx"})
     out = cli("inspect", path).out
     assert "\x1b" not in out
     assert "a\\x1b[2J\\n.safetensors" in out
@@ -137,11 +138,15 @@ def test_ctrl_c_ends_the_reading(cli: Cli) -> None:
     os.truncate(path, path.stat().st_size + size)  # 400 GB of nothing: minutes to read
     for command in (("inspect", path), ("verify", path)):
         process = cli.begin(*command)
-        until(lambda pid=process.pid: path in opened_by(pid))
+        until(partial(has_open, process.pid, path))
         process.send_signal(signal.SIGINT)
         result = finished(process)
         assert result.status == 130
         assert "was stopped" in result.message
+
+
+def has_open(pid: int, path: Path) -> bool:
+    return path in opened_by(pid)
 
 
 def opened_by(pid: int) -> list[Path]:

@@ -92,7 +92,7 @@ def test_an_output_that_cannot_show_every_letter(cli: Cli) -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "cp936", "utf-8"])
 def test_json_is_json_whatever_the_output_can_show(cli: Cli, encoding: str) -> None:
     cli.variables["PYTHONIOENCODING"] = encoding
-    command = ["catalogue", "--json", "--catalogue", cli.entry(name="ñ 肌 \U0001f600")]
+    command: list[str | Path] = ["catalogue", "--json", "--catalogue", cli.entry(name="ñ 肌 \U0001f600")]
     out, _ = cli.begin(*command, encoding=encoding).communicate(timeout=SOON)
     assert json.loads(out)[-1]["name"] == "ñ 肌 \U0001f600"
     out, _ = cli.begin("get", "ñ\U0001f600", "--json", encoding=encoding).communicate(timeout=SOON)

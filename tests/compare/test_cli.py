@@ -42,7 +42,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_vae(folder / "nan.safetensors", 3, **{"decoder.conv_out.bias": torch.full((3,), float("nan"))})
     save_file({"loss.x": torch.zeros(1), "encoder.conv_in.weight": torch.zeros(1)}, folder / "odd.safetensors")
     tensors = load_file(first)
-    renamed = {in_diffusers(name, up_levels(tensors)): tensor for name, tensor in tensors.items()}
+    names = {name: in_diffusers(name, up_levels(tensors)) for name in tensors}
+    renamed = {theirs: tensors[name] for name, theirs in names.items() if theirs is not None}
+    assert len(renamed) == len(tensors)
     save_file(renamed, folder / "diffusers.safetensors")
     (folder / "page.safetensors").write_text("<!DOCTYPE html><html></html>")
     return folder
@@ -67,9 +69,10 @@ def run(work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
 
 
 def test_as_a_program(work: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "vae_manager", "compare", "in.png", "--vae", "a.safetensors", "--out", tmp_path]
+    given = ("in.png", "--vae", "a.safetensors", "--out", str(tmp_path))
+    command = [sys.executable, "-m", "vae_manager", "compare", *given]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     done = finished(subprocess.Popen(command, cwd=work, env=environment, text=True, **pipes))
     assert (done.status, done.err) == (0, "")
     assert "a.safetensors: " in done.out

@@ -24,6 +24,7 @@ def test_each_is_what_a_model_with_it_would_make_bit_for_bit() -> None:
     made = list(decode_all(model_of(), z, [in_use(), candidate("tuned"), candidate("other"), candidate("base")]))
     assert [one.error for one in made] == [None] * 4
     for one, name in zip(made, ("base", "tuned", "other", "base"), strict=True):
+        assert one.pixels is not None
         assert np.array_equal(one.pixels, plain(name, z)), name
     assert all(one.seconds > 0 and one.peak is None and not one.nan for one in made)
 

@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from vae_manager.files.headers import TensorSpec, TensorTable
 from vae_manager.records.verdict import VaeSignature
@@ -18,9 +19,9 @@ LAST = "post_quant_conv.weight"
 SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8}
 
 
-def header_of(shapes: Mapping[str, tuple[int, ...]], dtype: str = "F32") -> tuple[dict[str, object], int]:
+def header_of(shapes: Mapping[str, tuple[int, ...]], dtype: str = "F32") -> tuple[dict[str, Any], int]:
     """The header's JSON object, and the bytes of data that it describes."""
-    header: dict[str, object] = {}
+    header: dict[str, Any] = {}
     at = 0
     for name, shape in shapes.items():
         count = SIZES[dtype]

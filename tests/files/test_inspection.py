@@ -186,7 +186,7 @@ def test_zeros_count_in_the_vae_alone(tmp_path: Path) -> None:
     unet = "model.diffusion_model.out.2.weight"  # the last weight of the file, which is always sampled
     header, size = samples.header_of({**ldm(prefix="first_stage_model."), unet: (4, 64, 3, 3)})
     data = bytearray(filling(size))
-    start, end = header[unet]["data_offsets"]  # type: ignore[index]
+    start, end = header[unet]["data_offsets"]
     data[start:end] = bytes(end - start)
     path = tmp_path / "x.safetensors"
     path.write_bytes(samples.encode(header, bytes(data)))

@@ -24,7 +24,7 @@ ROUNDS = 4
 LIMIT = 420.0
 """Seconds; a deadlock would last for ever."""
 BYTES_A_SECOND = 20_000_000
-BAD = BadFile("bad-at-once.safetensors", one_key_missing)
+BAD_AT_ONCE = BadFile("bad-at-once.safetensors", one_key_missing)
 TASK = "task(at-once)"
 STEPS = 12
 """Of a picture: enough for somebody to see it becoming."""
@@ -51,9 +51,9 @@ def offered(stage: Stage, tmp_path: Path) -> Iterator[Offered]:
 @pytest.fixture
 def bad_file(stage: Stage, marker: Path) -> Iterator[None]:
     """One of the test's own: its refreshes make the WebUI forget what others have laid and taken away again."""
-    stage.lay([BAD], marker)
+    stage.lay([BAD_AT_ONCE], marker)
     yield
-    stage.clear([BAD])
+    stage.clear([BAD_AT_ONCE])
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_everything_ends_and_nothing_mixes(stage: Stage, offered: Offered) -> No
             _is_one_of(expected, own.picture(steps=STEPS, force_task_id=TASK, override_settings=override))
 
     def refused(own: Stage, _: int) -> None:
-        status, answer = own.try_picture(steps=STEPS, override_settings={"sd_vae": BAD.name})
+        status, answer = own.try_picture(steps=STEPS, override_settings={"sd_vae": BAD_AT_ONCE.name})
         assert (status, answer["error"] in OUR_ERRORS) == (500, True)
 
     def middle(own: Stage, number: int) -> None:
@@ -90,14 +90,14 @@ def test_everything_ends_and_nothing_mixes(stage: Stage, offered: Offered) -> No
         own.picture(**asked)
 
     def choices(own: Stage, number: int) -> None:
-        own.webui.ask("/sdapi/v1/options", {"sd_vae": (own.a, BAD.name, own.b, "None")[number % 4]})
+        own.webui.ask("/sdapi/v1/options", {"sd_vae": (own.a, BAD_AT_ONCE.name, own.b, "None")[number % 4]})
 
     def picks(own: Stage, number: int) -> None:
-        word = (own.b, own.c, BAD.name, "Automatic")[number % 4]
+        word = (own.b, own.c, BAD_AT_ONCE.name, "Automatic")[number % 4]
         assert own.webui.fire("vae_manager_txt2img_pick", word, "everywhere", answers=True)[0] == 200
 
     def cards(own: Stage, number: int) -> None:
-        own.card(own.first, (own.c, BAD.name, own.a, "None")[number % 4])
+        own.card(own.first, (own.c, BAD_AT_ONCE.name, own.a, "None")[number % 4])
         own.webui.fire(CARD, own.first)
 
     def lists(own: Stage, _: int) -> None:

@@ -25,8 +25,7 @@ def hashes(stage: Stage) -> dict[str, str]:
     """The first ten digits of each good file's SHA-256."""
     found = {}
     for name in (stage.a, stage.b, stage.c):
-        with (stage.vaes / name).open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()[:10]
+        found[name] = hashlib.sha256((stage.vaes / name).read_bytes()).hexdigest()[:10]
     return found
 
 
@@ -76,6 +75,7 @@ def test_each_picture_has_its_vaes_name_and_hash(stage: Stage, hashes: dict[str,
     stage.begin(FROM_BUILTIN)
     a, b, c = stage.a, stage.b, stage.c
     touch(stage, order)
+    name: str | None
     for name in (a, b, a, c, a, b):
         stage.webui.choose(name)
         assert_true(stage.picture(), name, hashes)
@@ -127,6 +127,7 @@ def test_a_checkpoint_in_the_middle_brings_its_own(stage: Stage, hashes: dict[st
         "refiner": {"refiner_checkpoint": stage.second, **REFINED},
         "hires": {"hr_checkpoint_name": stage.second, **HIRES},
     }
+    name: str | None
     for name in (stage.a, stage.b):
         stage.webui.choose(name)
         known(stage, name, hashes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from .stage import FROM_FILE, STARTS, Stage, assert_told
 NAME = "guard-passing.safetensors"
 RENAMED = "guard-passed.safetensors"
 
-FAILING = {
+FAILING: dict[str, dict[str, Any]] = {
     "an unknown refiner": {"refiner_checkpoint": "nowhere"},
     "a broken prompt": {"prompt": "[a:b:", "styles": ["nowhere"], "hr_upscaler": "nowhere", "enable_hr": True},
     "a script that raises": {

@@ -118,8 +118,9 @@ class ForkServer:
             ours, its = socket.socketpair()
             self._environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
             with its:
+                command: list[str] = [sys.executable, "-m", "tests.host.forking", *map(str, self._arguments)]
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "tests.host.forking", *self._arguments],
+                    command,
                     cwd=ROOT,
                     env=self._environment,
                     stdin=its,

@@ -77,7 +77,7 @@ class StableDiffusionProcessing:
         self.script_args = self.script_args or {}
         self.refiner_checkpoint_info: Any = None
 
-    @property
+    @property  # type: ignore[no-redef]
     def sd_model(self) -> Any:  # noqa: F811  # taken by the constructor and ignored, as in the WebUI
         return shared.sd_model
 

@@ -33,7 +33,7 @@ class AutoencoderKL(autoencoder.AutoencoderKL):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
-    def encode(self, x: Tensor) -> Posterior:  # type: ignore[override]
+    def encode(self, x: Tensor) -> Posterior:
         return self.posterior(x)
 
     def decode(self, z: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class Model(nn.Module):
     def __init__(self, *, sdxl: bool) -> None:
         super().__init__()
         self.first_stage_model = AutoencoderKL(TINY)
-        self.cond_stage_model: nn.Module = TextModel()
+        self.cond_stage_model: TextModel | TextModelWithEmphasis = TextModel()
         self.cond_stage_key = "txt"
         self.marker = nn.Parameter(torch.zeros(1), requires_grad=False)
         self.scale_factor = SCALE

@@ -36,20 +36,20 @@ def hide(name: str) -> Callable[[], None]:
     return show
 
 
-def _hide_of_class(owner: type, attribute: str) -> Callable[[], None]:
+def _hide_of_class(owner: Any, attribute: str) -> Callable[[], None]:
     had = owner.__dict__.get("__getattribute__")
-    owner.__getattribute__ = _without(owner, attribute)  # type: ignore[method-assign]
+    owner.__getattribute__ = _without(owner, attribute)
 
     def show() -> None:
         if had is None:
             del owner.__getattribute__
         else:
-            owner.__getattribute__ = had  # type: ignore[method-assign]
+            owner.__getattribute__ = had
 
     return show
 
 
-def _without(kind: type, attribute: str) -> Callable[[Any, str], Any]:
+def _without(kind: Any, attribute: str) -> Callable[[Any, str], Any]:
     get = kind.__getattribute__
 
     def without(self: Any, name: str) -> Any:

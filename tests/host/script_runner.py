@@ -213,6 +213,7 @@ class ScriptRunner:
         self, method: str, component: Any, callbacks: Callbacks, elem_id: str | None, kwargs: dict[str, Any]
     ) -> None:
         made = OnComponent(component=component)
+        calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]
         calls = [(callback, (made,), {}) for callback, _ in callbacks.get(elem_id or "", [])]
         for script in self.scripts:
             if getattr(type(script), method) is not getattr(Script, method):

@@ -50,7 +50,7 @@ def neither() -> None:
         raise PermissionError(1, "Operation not permitted")
 
     links()
-    os.link = link  # type: ignore[assignment]
+    os.link = link
 
 
 def in_a_fork(work: Callable[[], object]) -> tuple[int, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from vae_manager.errors import (
     RefusedError,
     UsageError,
 )
+from vae_manager.files.disk import rename_new
 from vae_manager.library import safe_move
 from vae_manager.library.moving import adopt, rename
 
@@ -64,11 +66,9 @@ def test_adopting_overwrites_nothing(folder: Path, tmp_path: Path, how: str) -> 
 def test_a_copy_whose_name_is_taken_at_the_last_moment(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = safe_move.rename_new
-
     def late(source: Path, target: Path) -> None:
         target.write_bytes(b"theirs")
-        real(source, target)
+        rename_new(source, target)
 
     monkeypatch.setattr(safe_move, "rename_new", late)
     with pytest.raises(NameTakenError):
@@ -79,7 +79,7 @@ def test_a_copy_whose_name_is_taken_at_the_last_moment(
 
 def test_a_source_that_is_written_to_meanwhile(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = vae(tmp_path / "a.safetensors")
-    monkeypatch.setattr(safe_move.shutil, "copystat", lambda *_: source.write_bytes(b"new"))
+    monkeypatch.setattr(shutil, "copystat", lambda *_: source.write_bytes(b"new"))
     with pytest.raises(FileChangedError, match="Try again"):
         adopt(source, folder)
     assert tree(folder) == []

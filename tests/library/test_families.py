@@ -223,6 +223,7 @@ def test_one_that_was_bound_with_or_without_a_time_of_change_still_holds(
     later = FamilyOverrides(path)
     assert later.word(file) == "sdxl"
     moved = file.path.rename(folder / "b.safetensors")
+    assert file.identity is not None
     later.carry(file.identity, moved)
     assert FamilyOverrides(path).word(known(moved)) == "sdxl"
     later.put(file, None)

@@ -15,7 +15,7 @@ import pytest
 from tests.files.samples import diffusers, safetensors
 from tests.records.reading import paths, sql
 from vae_manager.errors import DiskError, NotFoundError
-from vae_manager.files import FileRecord, identity_of
+from vae_manager.files import FileRecord, identity_of, inspect
 from vae_manager.files.tensor_data import Fingerprints
 from vae_manager.library import Folder, index, scan
 from vae_manager.library.index import READER, Index
@@ -35,13 +35,12 @@ def data(tmp_path: Path) -> Path:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are inspected."""
     names: list[str] = []
-    real = index.inspect
 
-    def inspect(path: Path) -> FileRecord:
+    def noted(path: Path) -> FileRecord:
         names.append(path.name)
-        return real(path)
+        return inspect(path)
 
-    monkeypatch.setattr(index, "inspect", inspect)
+    monkeypatch.setattr(index, "inspect", noted)
     return names
 
 
@@ -126,7 +125,7 @@ def test_without_a_folder_it_remembers_for_itself(folder: Path, opened: list[str
 
 
 def test_metadata_without_end_is_cut(folder: Path, data: Path) -> None:
-    vae(folder / "a.safetensors", long="x" * 100_000, **{f"k{number}": "" for number in range(1000)})
+    vae(folder / "a.safetensors", 0, long="x" * 100_000, **{f"k{number}": "" for number in range(1000)})
     [file] = look(folder, Index(RecordStore(data))).values()
     assert len(file.metadata) == 40
     assert sql(data, "SELECT length(summary) < 5000 FROM inspections") == [(1,)]

@@ -16,6 +16,7 @@ from vae_manager.errors import (
     NameTakenError,
     NotFoundError,
 )
+from vae_manager.files import sha256_of
 from vae_manager.library import safe_move
 from vae_manager.library.moving import adopt, move, rename
 
@@ -105,11 +106,10 @@ def test_a_disk_that_is_full_on_the_way(folder: Path, far: Path, monkeypatch: py
 
 def test_a_disk_that_gives_back_other_bytes(folder: Path, far: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = vae(folder / "a.safetensors")
-    real = safe_move.sha256_of
 
     def flipping(copy: Path, **options: object) -> str:
         copy.write_bytes(copy.read_bytes()[:-1] + b"x")
-        return real(copy)
+        return sha256_of(copy)
 
     monkeypatch.setattr(safe_move, "sha256_of", flipping)
     with pytest.raises(IntegrityError, match="gave back other bytes"):
@@ -119,11 +119,10 @@ def test_a_disk_that_gives_back_other_bytes(folder: Path, far: Path, monkeypatch
 
 def test_a_source_that_is_written_to_meanwhile(folder: Path, far: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = vae(folder / "a.safetensors")
-    real = safe_move.sha256_of
 
     def writing(copy: Path, **options: object) -> str:
         path.write_bytes(b"new")
-        return real(copy)
+        return sha256_of(copy)
 
     monkeypatch.setattr(safe_move, "sha256_of", writing)
     with pytest.raises(FileChangedError, match="Try again"):

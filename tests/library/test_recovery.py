@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -198,6 +199,7 @@ def test_one_that_names_other_files_than_those_of_a_vae_moves_none(
     vae(folder / "b.safetensors")
     put(tmp_path, "secret", "removed.json")
     vaes = [str(folder / "a.safetensors"), str(folder / "b.safetensors")]
+    more: dict[str, Any]
     for more in (
         {"pairs": [vaes, [str(tmp_path / "secret"), str(folder / "b.png")]]},
         {"pairs": [vaes, [str(folder / "secret"), str(folder / "b.png")]]},

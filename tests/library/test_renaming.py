@@ -18,6 +18,7 @@ from vae_manager.errors import (
     VaeManagerError,
 )
 from vae_manager.files import Identity
+from vae_manager.files.disk import rename_new
 from vae_manager.library import Folder, safe_move, scan
 from vae_manager.library.index import Index
 from vae_manager.library.moving import LibraryContext, adopt, move, rename
@@ -144,11 +145,10 @@ def test_a_target_that_appears_at_the_last_moment(folder: Path, monkeypatch: pyt
     if not links:
         without_links(monkeypatch)
     path = vae(folder / "a.safetensors")
-    real = safe_move.rename_new
 
     def late(source: Path, target: Path) -> None:
         target.write_bytes(b"theirs")
-        real(source, target)
+        rename_new(source, target)
 
     monkeypatch.setattr(safe_move, "rename_new", late)
     with pytest.raises(NameTakenError):
@@ -302,12 +302,11 @@ def test_a_small_file_in_the_way_stops_all(folder: Path) -> None:
 def test_one_that_appears_half_way_puts_all_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = vae(folder / "a.safetensors")
     put(folder, "a.png", "a.txt")
-    real = safe_move.rename_new
 
     def late(source: Path, target: Path) -> None:
         if target.name == "b.txt":
             put(folder, "b.txt")
-        real(source, target)
+        rename_new(source, target)
 
     monkeypatch.setattr(safe_move, "rename_new", late)
     with pytest.raises(NameTakenError):

@@ -289,7 +289,7 @@ def test_a_note_that_is_damaged(folder: Path, bin: Path, damage: Callable[[str],
 
 
 # -- the system's --------------------------------------------------------------------------------------------------
-def stand_in(send: Callable[[str], None]) -> ModuleType:
+def stand_in(send: Callable[[str], object]) -> ModuleType:
     module = ModuleType("send2trash")
     module.send2trash = send  # type: ignore[attr-defined]
     return module

@@ -10,6 +10,7 @@ import functools
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,25 @@ def _last_as(value: float) -> Callable[[Weights], Weights]:
     return change
 
 
+def _cut(share: int) -> Callable[[bytearray, int], bytearray]:
+    """The first `share` per cent of the file."""
+    return lambda data, _: data[: len(data) * share // 100]
+
+
+def _beside(made: Callable[[], dict[str, torch.Tensor]], shapes: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """A VAE with tensors of these shapes beside it, or in place of its own."""
+    return {**made(), **some(shapes)}
+
+
+def _below(name: str) -> dict[str, Any]:
+    """As a training tool writes it."""
+    return {name: ldm(), "epoch": 3}
+
+
+def _with_matrices(more: tuple[int, ...]) -> dict[str, torch.Tensor]:
+    return {**ldm(), **{name: ldm()[name].reshape(512, 512, *more) for name in MATRICES}}
+
+
 def _huge() -> dict[str, torch.Tensor]:
     found = ldm("F64")
     found["decoder.conv_out.bias"] = torch.full((3,), 1e300, dtype=torch.float64)
@@ -164,8 +184,8 @@ def _huge() -> dict[str, torch.Tensor]:
 
 def _kinds() -> Iterator[Promised]:
     for dtype in DTYPES:
-        yield _safetensors(f"ldm, {dtype}", lambda dtype=dtype: ldm(dtype))
-        yield _safetensors(f"diffusers, {dtype}", lambda dtype=dtype: diffusers(dtype))
+        yield _safetensors(f"ldm, {dtype}", partial(ldm, dtype))
+        yield _safetensors(f"diffusers, {dtype}", partial(diffusers, dtype))
     yield _safetensors(
         "ldm, I64",
         lambda: {name: tensor.long() for name, tensor in weights().items()},
@@ -177,14 +197,14 @@ def _kinds() -> Iterator[Promised]:
         yield _zip(f"{layout}, zip named safetensors", made, ".safetensors")
         yield _safetensors(f"{layout}, named pt", made, suffix=".pt")
     for prefix in ("first_stage_model.", *PREFIXES):
-        yield _safetensors(f"below {prefix}", lambda prefix=prefix: ldm(prefix=prefix))
+        yield _safetensors(f"below {prefix}", partial(ldm, prefix=prefix))
     for prefix in ("vae.", "model."):
-        yield _safetensors(f"diffusers below {prefix}", lambda prefix=prefix: diffusers(prefix=prefix))
+        yield _safetensors(f"diffusers below {prefix}", partial(diffusers, prefix=prefix))
     yield _zip("prefixed, zip", lambda: ldm(prefix="first_stage_model."))
     for name, shape in LEFTOVERS.items():
-        yield _safetensors(f"with {name}", lambda name=name, shape=shape: {**ldm(), **some({name: shape})})
+        yield _safetensors(f"with {name}", partial(_beside, ldm, {name: shape}))
     for name in ("loss.logvar", "scale_factor"):
-        yield _safetensors(f"diffusers with {name}", lambda name=name: {**diffusers(), **some({name: ()})})
+        yield _safetensors(f"diffusers with {name}", partial(_beside, diffusers, {name: ()}))
     yield _safetensors("with integers beside", lambda: {**ldm(), "position_ids": torch.arange(77)[None]})
     yield _safetensors("with half of it in fp32", lambda: {**ldm("F32"), **in_part("decoder")})
     yield _safetensors(
@@ -193,19 +213,17 @@ def _kinds() -> Iterator[Promised]:
         changed=lambda common: {**common, "decoder.conv_out.bias": torch.zeros(3)},
     )
     for name in GONE:
-        yield _safetensors(f"without {name}", lambda name=name: without(name))
+        yield _safetensors(f"without {name}", partial(without, name))
     for name in MORE:
-        yield _safetensors(f"with unknown {name}", lambda name=name: {**ldm(), **some({name: (8, 8, 1, 1)})})
+        yield _safetensors(f"with unknown {name}", partial(_beside, ldm, {name: (8, 8, 1, 1)}))
     for name, shape in OTHER_SHAPES.items():
-        yield _safetensors(f"{name} as {shape}", lambda name=name, shape=shape: {**ldm(), **some({name: shape})})
+        yield _safetensors(f"{name} as {shape}", partial(_beside, ldm, {name: shape}))
     for id, more in {"matrices": (), "matrices of three axes": (1,)}.items():
-        yield _safetensors(
-            id, lambda more=more: {**ldm(), **{name: ldm()[name].reshape(512, 512, *more) for name in MATRICES}}
-        )
+        yield _safetensors(id, partial(_with_matrices, more))
     for id, config in OTHER_NETWORKS.items():
-        yield _safetensors(id, lambda config=config: some({ours: shape for ours, _, shape in names(config)}))
+        yield _safetensors(id, partial(some, {ours: shape for ours, _, shape in names(config)}))
     for name in WRAPPERS:
-        yield _zip(f"zip below {name}", lambda name=name: {name: ldm(), "epoch": 3})
+        yield _zip(f"zip below {name}", partial(_below, name))
     yield _zip("zip below two state_dicts", lambda: {"state_dict": {"state_dict": ldm()}})
     yield _zip("zip below a wrapper in a state_dict", lambda: {"state_dict": {"model": ldm()}}, ".ckpt")
     yield _zip("zip below an unknown name", lambda: {"net": ldm()})
@@ -233,7 +251,7 @@ def _spoilt() -> Iterator[Promised]:
     yield _bytes("second half zeros", _zeros(0.5, 1))
     yield _bytes("first half zeros", _zeros(0, 0.5))
     for share in (10, 99):
-        yield _bytes(f"cut at {share} %", lambda data, _, share=share: data[: len(data) * share // 100])
+        yield _bytes(f"cut at {share} %", _cut(share))
     yield _bytes("a byte too many", lambda data, _: data + b"\0")
 
 

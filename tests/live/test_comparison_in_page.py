@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from vae_manager.compare.metrics import (  # noqa: E402
+import torch
+
+from vae_manager.compare.metrics import (
     Figures,
     Wrong,
     in_words,
     of_reference,
 )
-from vae_manager.maintenance import key_of  # noqa: E402
+from vae_manager.maintenance import key_of
 
-from .files import write_sd1_vae  # noqa: E402
-from .page import LivePage  # noqa: E402
-from .webui import WebUI, until  # noqa: E402
+from .files import write_sd1_vae
+from .page import LivePage
+from .webui import Value, WebUI, until
 
 pytestmark = pytest.mark.live
 
@@ -135,9 +137,19 @@ def tick(page: LivePage, *words: str) -> None:
             page.raw.uncheck(f"{CHIP}[value='{word}']")
 
 
+def until_rested(page: LivePage, look: Callable[[], Value], wanted: Callable[[Value], bool]) -> None:
+    """Let the page's own timers run before each look."""
+
+    def look_later() -> Value:
+        page.rest(0.2)
+        return look()
+
+    until(look_later, wanted)
+
+
 def wait_for_proposal(page: LivePage, *left_out: str) -> None:
     """Until the page proposes none of these; the checkpoint's weights are read in the background."""
-    until(lambda: page.rest(0.2) or translator_of(page, "[data-vae-proposed]"), lambda now: not {*now} & {*left_out})
+    until_rested(page, lambda: translator_of(page, "[data-vae-proposed]"), lambda now: not {*now} & {*left_out})
 
 
 def compare_shown(page: LivePage) -> None:
@@ -145,7 +157,7 @@ def compare_shown(page: LivePage) -> None:
     before = shown(page)
     page.tab("txt2img")
     page.raw.click("[data-vae-compare=txt2img]")
-    until(lambda: page.rest(0.2) or shown(page), lambda now: now not in (None, before))
+    until_rested(page, lambda: shown(page), lambda now: now not in (None, before))
     page.raw.wait_for_selector(ENDED)
 
 
@@ -219,7 +231,7 @@ def test_the_vae_of_the_picture_is_decoded_beside_the_ticked_one(webui: WebUI, m
     made.prepare()
     assert webui.named(made.generate().infotext) == FIRST
     open_section(made)
-    until(lambda: made.rest(0.2) or translator_of(made, "[data-vae-in-use]"), lambda now: now == [FIRST])
+    until_rested(made, lambda: translator_of(made, "[data-vae-in-use]"), lambda now: now == [FIRST])
     tick(made, SECOND)
     compare_shown(made)
     assert list(decoded(made)) == names(made, [FIRST, SECOND])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import builtins
 import io
 import json
 import re
@@ -195,7 +196,7 @@ class WebUI:
         """It was started with --no-hashing."""
         return bool(self.get("/sdapi/v1/cmd-flags")["no_hashing"])
 
-    def listed(self) -> set[str]:
+    def listed(self) -> builtins.set[str]:
         """The VAE files in the WebUI's own list."""
         return {item["model_name"] for item in self.get("/sdapi/v1/sd-vae")}
 

@@ -37,7 +37,7 @@ def weights_of(path: Path) -> Weights:
     wanted = module(0).state_dict()
     for prefix in PREFIXES:
         for naming in (0, 1):
-            in_file = {name[0]: prefix + name[naming] for name in NAMES}
+            in_file = {ours: prefix + (ours, theirs)[naming] for ours, theirs, _ in NAMES}
             if all(_fits(found.get(name), wanted[ldm]) for ldm, name in in_file.items()):
                 return {ldm: found[name].float().reshape(wanted[ldm].shape) for ldm, name in in_file.items()}
     raise AssertionError(f"{path.name} has no VAE that this reader knows")

@@ -53,7 +53,8 @@ def write(store: RecordStore, name: str, count: int) -> None:
 
 def main() -> None:
     data, name, count, threads = sys.argv[1:]
-    stores.MAX_GONE = 1_000_000  # the files of these records do not exist: without room for them, a sweep removes some
+    # The files of these records do not exist: without room for them, a sweep removes some.
+    stores.MAX_GONE = 1_000_000  # type: ignore[misc]
     store = RecordStore(Path(data))
     store.load()
     print("ready", flush=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,7 +77,7 @@ def test_earlier_reader_counts_as_such(library: Library) -> None:
 def test_migration_that_cannot_be_written_is_run_again(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     write_earlier(library.data, is_timed=True, reader=READER)
     monkeypatch.setattr(databases, "BUSY_TIMEOUT_S", 0.05)
-    with closing(databases.sqlite3.connect(library.data / DATABASE, isolation_level=None)) as other:
+    with closing(sqlite3.connect(library.data / DATABASE, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         library.assert_known(RecordStore(library.data))
         assert library.retired() == []
@@ -104,11 +106,11 @@ def test_migration_that_is_killed_is_run_again(library: Library, call: str) -> N
     assert paths(library.data, "hashes") == [str(library.path)]
 
 
-def _dying(opened: object) -> object:
+def _dying(opened: Any) -> Any:
     """The connection ends its process when the migration is about to be committed."""
 
     def dying(self: object) -> object:
-        connection = opened(self)  # type: ignore[operator]
+        connection = opened(self)
         connection.set_trace_callback(lambda text: os._exit(0) if text == "COMMIT" else None)
         return connection
 

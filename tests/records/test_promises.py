@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from tests.files.corpus import CASES, Case  # noqa: E402
-from tests.files.corpus.variants import VARIANTS  # noqa: E402
-from tests.files.samples import checkpoint  # noqa: E402
-from tests.records.decoding import module, picture_of, weights_of  # noqa: E402
-from vae_manager.errors import IntegrityError, RefusedError, VaeManagerError  # noqa: E402
-from vae_manager.files import FileRecord, find_nan, inspect  # noqa: E402
-from vae_manager.files.conversion import convert  # noqa: E402
-from vae_manager.records.verdict import HOSTS, HostCapability, Refused, Usable, UsableAfter, verdict  # noqa: E402  # noqa: E402
-from vae_manager.swap import Swapper  # noqa: E402
+import torch
+
+from tests.files.corpus import CASES, Case
+from tests.files.corpus.variants import VARIANTS
+from tests.files.samples import checkpoint
+from tests.records.decoding import module, picture_of, weights_of
+from vae_manager.errors import IntegrityError, RefusedError, VaeManagerError
+from vae_manager.files import FileRecord, find_nan, inspect
+from vae_manager.files.conversion import convert
+from vae_manager.records.verdict import HOSTS, HostCapability, Refused, Usable, UsableAfter, verdict
+from vae_manager.swap import Swapper
 
 ALL = [*CASES, *VARIANTS]
 

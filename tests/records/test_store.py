@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -75,7 +76,7 @@ def test_odd_content_is_set_aside(data: Path, content: bytes) -> None:
 
 
 def _other_program(path: Path) -> None:
-    with closing(databases.sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE cookies (name TEXT)")
 
 
@@ -330,7 +331,7 @@ def test_locked_database_delays_no_one_and_is_written_later(data: Path, monkeypa
     monkeypatch.setattr(databases, "BUSY_TIMEOUT_S", 0.05)
     monkeypatch.setattr(stores, "FIRST_PAUSE_S", 30.0)
     store = filled(data)
-    with closing(databases.sqlite3.connect(data / DATABASE, isolation_level=None)) as other:
+    with closing(sqlite3.connect(data / DATABASE, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         began = time.monotonic()
         for number in range(200):
@@ -419,7 +420,7 @@ def test_full_disk_keeps_records_in_memory_and_writes_them_later(data: Path) -> 
         "store._try_at = 0.0; store.hashes.revision\n"
         "print(store.unwritten, known(data))\n"
     )
-    command = [sys.executable, "-c", script, data]
+    command = [sys.executable, "-c", script, str(data)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["2000", "1", "3", "0", "2003"], done.stderr
 

@@ -197,7 +197,7 @@ def test_verdict_other_video_is_refused(shapes: Shapes) -> None:
 )
 @pytest.mark.parametrize("whole", [ldm(), diffusers()], ids=["ldm", "diffusers"])
 def test_verdict_goes_by_the_whole_vae(tmp_path: Path, beside: Shapes, whole: Shapes) -> None:
-    path = write(tmp_path, {**beside, **below("vae.", whole)})
+    path = write(tmp_path, {**beside, **{f"vae.{name}": shape for name, shape in whole.items()}})
     assert inspect(path).prefix == "vae."
     assert code(answer_for(path)) == (UsableAfter, "prefixed")
     assert answer_for(path, FORGE) == Usable()

@@ -122,7 +122,7 @@ def test_looking_makes_nothing(service: Service, data_folder: Path, folder: Path
     assert service.history.entries() == ()
     assert service.keys.all() == {}
     assert service.downloads.left_over(folder) == ()
-    assert service.downloads.views() == service.choices.views() == service.background.views() == ()
+    assert (service.downloads.views(), service.choices.views(), service.background.views()) == ((), (), ())
     assert set(tmp_path.rglob("*")) == before
     assert not data_folder.exists()
 

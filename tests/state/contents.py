@@ -135,7 +135,7 @@ ODD: Final[Mapping[str, bytes]] = {
     "not UTF-8": b'["\xff\xfe\xfa"]',
 }
 
-VALUES: Final = (
+VALUES: Final[tuple[Any, ...]] = (
     None, True, -1, 2**63, 10**400, float("nan"), float("inf"), -float("inf"), 1e308, "", "a", "\0", "a\0b", "\ud800",
     "\udcff", "x" * 5000, "/" + "y" * 300 + "/a", "../../../etc/passwd", "/proc/1/root/a", "{a:>999999999}", "{", "{0}",
     [], [[]], {}, {"a": 1}, {"template": "{a.__class__}", "fields": {"a": 1}}, ["a"] * 3,

@@ -56,7 +56,7 @@ def used(page: Page) -> None:
     service = page.service
     service.accepted.add("trinart")
     service.keys.save("example.org", "a-key-of-somebody")
-    file = page.host.root / "models" / "VAE" / "own.safetensors"
+    file = page.host.download_folder() / "own.safetensors"
     file.write_bytes(b"x")
     service.stores.hashes.remember(file, "5" * 64)
     looked_at(page)
@@ -185,7 +185,7 @@ def test_what_may_not_be_read_is_not_written_over(page: Page, name: str, monkeyp
     for write in (
         lambda: now.service.accepted.add("trinart"),
         lambda: now.service.keys.save("example.org", "a-key-of-somebody"),
-        lambda: now.service.stores.hashes.remember(page.host.root, "5" * 64),
+        lambda: now.service.stores.hashes.remember(page.host.download_folder(), "5" * 64),
     ):
         try:
             write()

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from safetensors.torch import save_file  # noqa: E402
+import torch
+from safetensors.torch import save_file
 
-from tests.vaes.autoencoder import TINY, AutoencoderKL  # noqa: E402
-from vae_manager.errors import RefusedError  # noqa: E402
-from vae_manager.files.layouts import diffusers_name, up_levels  # noqa: E402
-from vae_manager.records.verdict import REFORGE  # noqa: E402
-from vae_manager.swap import Swapper, named_tensors  # noqa: E402
+from tests.vaes.autoencoder import TINY, AutoencoderKL
+from vae_manager.errors import RefusedError
+from vae_manager.files.layouts import diffusers_name, up_levels
+from vae_manager.records.verdict import REFORGE
+from vae_manager.swap import Swapper, named_tensors
 
 
 def in_layout(tensors: dict[str, torch.Tensor], layout: str) -> dict[str, torch.Tensor]:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from vae_manager.files import identity_of  # noqa: E402
-from vae_manager.swap.swapper import WeightCache, default_bound  # noqa: E402
-from vae_manager.swap.weights import Weights, checksums  # noqa: E402
+import torch
+
+from vae_manager.files import identity_of
+from vae_manager.swap.swapper import WeightCache, default_bound
+from vae_manager.swap.weights import Weights, checksums
 
 COUNT = 100
 SIZE = 4 * COUNT

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from vae_manager.swap import named_tensors  # noqa: E402
-from vae_manager.swap.weights import exchanged, fitted  # noqa: E402
+import torch
+
+from vae_manager.swap import named_tensors
+from vae_manager.swap.weights import exchanged, fitted
 
 pytestmark = pytest.mark.torch
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "inference"])
-def module(request: pytest.FixtureRequest) -> Iterator[object]:
+def module(request: pytest.FixtureRequest) -> Iterator[torch.nn.Module]:
     with torch.inference_mode(request.param):
         made = torch.nn.Conv2d(2, 2, 1)
     yield made
@@ -23,7 +25,7 @@ def module(request: pytest.FixtureRequest) -> Iterator[object]:
 
 @pytest.mark.parametrize("tensors", [False, True], ids=["plain tensors", "inference tensors"])
 @pytest.mark.parametrize("mode", [False, True], ids=["outside", "in inference mode"])
-def test_weights_go_in_and_are_used(module: object, tensors: bool, mode: bool) -> None:
+def test_weights_go_in_and_are_used(module: torch.nn.Module, tensors: bool, mode: bool) -> None:
     models = named_tensors(module)
     with torch.inference_mode(tensors):
         new = {name: torch.full_like(place, 0.5, requires_grad=False) for name, place in models.items()}

@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from safetensors.torch import load_file, save_file  # noqa: E402
+import torch
+from safetensors.torch import load_file, save_file
 
-from vae_manager.errors import DiskError, FileChangedError, IntegrityError, NotFoundError  # noqa: E402
-from vae_manager.files import tensor_data  # noqa: E402
-from vae_manager.swap import read_every_tensor, read_safetensors, weight_reader  # noqa: E402
-from vae_manager.swap import weight_reader as reading_module  # noqa: E402
-from vae_manager.swap.weights import checksums  # noqa: E402
+from vae_manager.errors import DiskError, FileChangedError, IntegrityError, NotFoundError
+from vae_manager.files import read_header, tensor_data
+from vae_manager.swap import read_every_tensor, read_safetensors, weight_reader
+from vae_manager.swap import weight_reader as reading_module
+from vae_manager.swap.weights import checksums
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
 
@@ -89,7 +90,7 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path, monkeypatch: p
 def test_a_file_that_is_cut_off_meanwhile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.safetensors"
     save_file({"a": torch.randn(99), "b": torch.randn(99)}, path)
-    header = reading_module.read_header(path)
+    header = read_header(path)
     os.truncate(path, path.stat().st_size - 8)
     monkeypatch.setattr(reading_module, "read_header", lambda _: header)
     with pytest.raises(IntegrityError, match="was changed while it was being read"):

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from vae_manager import swap as swap_package  # noqa: E402
-from vae_manager.errors import (  # noqa: E402
+import torch
+
+from vae_manager import swap as swap_package
+from vae_manager.errors import (
     FileChangedError,
     IntegrityError,
     NotFoundError,
@@ -25,14 +27,14 @@ from vae_manager.errors import (  # noqa: E402
     RefusedError,
     VaeManagerError,
 )
-from vae_manager.files import Header, identity_of, read_header  # noqa: E402
-from vae_manager.records.verdict import A1111  # noqa: E402
-from vae_manager.swap import Swapper, builtin_of, named_tensors  # noqa: E402
-from vae_manager.swap.swapper import READS, PreparedWeights  # noqa: E402
-from vae_manager.swap.weights import checksums  # noqa: E402
+from vae_manager.files import Header, identity_of, read_header
+from vae_manager.records.verdict import A1111
+from vae_manager.swap import Swapper, builtin_of, named_tensors
+from vae_manager.swap.swapper import READS, PreparedWeights
+from vae_manager.swap.weights import checksums
 
-from .injecting import Injected, tracing  # noqa: E402
-from .nets import Net, copied, file_of, net, same  # noqa: E402
+from .injecting import Injected, tracing
+from .nets import Net, copied, file_of, net, same
 
 FOLDER = str(Path(swap_package.__file__).parent)
 ROOM = 1 << 20
@@ -124,7 +126,7 @@ def test_another_precision_is_a_copy_and_the_kept_ones_stay(
 
 
 def test_the_memory_format_is_that_of_the_place(swapper: Swapper, tmp_path: Path) -> None:
-    module = net(0).to(memory_format=torch.channels_last)
+    module = net(0).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch leaves it out
     put(swapper, module, file_of(1, tmp_path / "a.safetensors"))
     weight = module.encoder.mid.block_1.conv1.weight
     assert weight.is_contiguous(memory_format=torch.channels_last)

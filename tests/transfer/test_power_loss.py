@@ -38,7 +38,8 @@ WAYS: tuple[tuple[Taste, float | None], ...] = (
     ("none", 1.0),
     ("all", 0.0),
     ("all", 1.0),
-    *[("some", 1.0)] * 2,
+    ("some", 1.0),
+    ("some", 1.0),
     ("some", None),
 )
 """How much of what was not synced is there: of the bytes, and of the changes of names (None: by chance)."""

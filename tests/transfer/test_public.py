@@ -263,7 +263,7 @@ def test_tls_does_not_begin_with_a_private_peer(
 def test_the_second_look_holds_without_the_first(listener: Listener) -> None:
     """`_new_conn` is urllib3's own matter: without it the peer is looked at once it is connected, before a request."""
     kind = ssrf_guard._pool_classes(is_public)["http"].ConnectionCls
-    looking = kind.__mro__[1]
+    looking: Any = kind.__mro__[1]
     assert "_new_conn" in vars(looking)
     del looking._new_conn
     with pytest.raises(RefusedError):

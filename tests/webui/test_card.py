@@ -125,7 +125,12 @@ def test_whoever_reads_meanwhile_gets_the_old_card_whole(
     file.write_text(json.dumps(CARD), encoding="utf-8")
     seen: list[Any] = []
     original = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (original(descriptor), seen.append(read(file)))[0])
+
+    def fsync(descriptor: int) -> None:
+        original(descriptor)
+        seen.append(read(file))
+
+    monkeypatch.setattr(os, "fsync", fsync)
     checkpoint_metadata.prefer(checkpoint, "a.pt")
     assert seen[0] == CARD, "when the new bytes are on the disk"
     assert read(file)["vae"] == "a.pt"

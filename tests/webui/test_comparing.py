@@ -177,6 +177,7 @@ def test_saved_pixels_infotext_and_sheet(comparing: PlainComparing, service: Ser
     assert [path.name for path in paths] == ["vae-00001-Built-in.png", "vae-00001-a.png", "vae-00001-comparison.png"]
     for path, result in zip(paths[:2], found.results, strict=False):
         with Image.open(path) as image:
+            assert result.decoded.pixels is not None
             assert np.array_equal(np.asarray(image), result.decoded.pixels)
     with Image.open(paths[0]) as image:
         assert image.info["parameters"] == INFOTEXT

@@ -6,7 +6,7 @@ import logging
 from html import unescape
 from pathlib import Path
 from types import MethodType, ModuleType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import pytest
 
@@ -49,7 +49,7 @@ class Broken(PlainHost):
         return MethodType(lack, self) if callable(found) else lack()
 
 
-def fail() -> None:
+def fail() -> NoReturn:
     raise AttributeError("cmd_opts has no attribute")
 
 

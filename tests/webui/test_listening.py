@@ -60,7 +60,7 @@ def test_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert parser.parse_args([]).vae_manager_allowed_hosts is None
     assert parser.parse_args(["--vae-manager-allowed-hosts", "a,b"]).vae_manager_allowed_hosts == "a,b"
     preload.preload(parser)
-    preload.preload(None)
+    preload.preload(None)  # type: ignore[arg-type]  # a parser that no flag can be added to
     assert capsys.readouterr().out.count("not available") == 2, "a start goes on, and the reason is seen"
 
 

@@ -146,8 +146,14 @@ def test_the_page_names_the_update(page: Page, extension: Path, monkeypatch: pyt
 
 
 def test_a_look_is_cheap_and_rare(extension: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, looks = LoadedCode(extension), []
-    monkeypatch.setattr(update, "_stats_of", lambda root: looks.append(root) or {})
+    code = LoadedCode(extension)
+    looks: list[Path] = []
+
+    def look(root: Path) -> dict[str, object]:
+        looks.append(root)
+        return {}
+
+    monkeypatch.setattr(update, "_stats_of", look)
     for _ in range(100):
         code.is_outdated()
     assert len(looks) == 1

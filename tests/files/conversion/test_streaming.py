@@ -66,7 +66,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("dtype", ["", "fp16", "bf16"])
 def test_memory(source: Path, tmp_path: Path, dtype: str) -> None:
-    command = [sys.executable, "-c", MEASURE, source, tmp_path / "x.safetensors", dtype]
+    command = [sys.executable, "-c", MEASURE, str(source), str(tmp_path / "x.safetensors"), dtype]
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     assert int(process.stdout) < SPARE, "less than the bound even without the largest tensor's share"
 

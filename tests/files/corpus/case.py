@@ -40,7 +40,7 @@ def tensors(shapes: Shapes, dtype: str = "F32", **metadata: str) -> bytes:
 
 
 def zipped(shapes: Shapes, kind: str = "Float", wrapped: bool = False, **more: bytes) -> bytes:
-    return as_zip(state_dict(shapes, kind, wrapped), **more)
+    return as_zip(state_dict(shapes, kind, wrapped), "archive", zipfile.ZIP_STORED, **more)
 
 
 def legacy(shapes: Shapes, kind: str = "Float", wrapped: bool = False) -> bytes:

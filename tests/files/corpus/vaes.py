@@ -158,7 +158,7 @@ OTHER_FORMS: list[Case] = [
     Case("EMA", tensors({**ldm(), **EMA}), "safetensors", "ldm", 4, "fp32", "ed"),
     Case(
         "zip of a newer torch",
-        zipped(ldm(), **{".format_version": b"1"}),
+        zipped(ldm(), "Float", False, **{".format_version": b"1"}),
         "pickle",
         "ldm",
         4,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..filling import filling
@@ -135,7 +136,8 @@ def _wrapped() -> Iterator[Case]:
     yield _case("zip below a wrapper in a state_dict", pickled(wrapped, **storages))
     made = state_dict(ldm(), wrapped=True)
     yield _case("legacy below state_dict", as_legacy(made))
-    yield _case("newer torch", as_zip(made, **{".format_version": b"1", ".storage_alignment": b"64"}))
+    newer = {".format_version": b"1", ".storage_alignment": b"64"}
+    yield _case("newer torch", as_zip(made, "archive", zipfile.ZIP_STORED, **newer))
     yield _case("OrderedDict", pickled(mapping(codes, ordered()), **storages))
 
 
@@ -158,8 +160,8 @@ def _spoilt() -> Iterator[Case]:
     beside = tensors({"loss.logvar": (1,), **ldm()})
     at = 8 + int.from_bytes(beside[:8], "little")
     yield _case("NaN beside the VAE", beside[:at] + SPOILT["NaN"] + beside[at + 4 :])
-    for number in LARGE:
-        yield _case(f"{number.hex()} in 64 bits", tensors(ldm(), "F64")[:-8] + struct.pack("<d", number))
+    for large in LARGE:
+        yield _case(f"{large.hex()} in 64 bits", tensors(ldm(), "F64")[:-8] + struct.pack("<d", large))
     yield _case("1e300 in 64 bits", tensors(ldm(), "F64")[:-8] + struct.pack("<d", 1e300))
     yield _case("30000 in 32 bits", whole[:-4] + struct.pack("<f", 30_000))
     start = 8 + int.from_bytes(whole[:8], "little")
@@ -178,7 +180,7 @@ def _mixed(shapes: Shapes, kinds: Mapping[str, str]) -> bytes:
     at = 0
     for name, shape in shapes.items():
         one, size = header_of({name: tuple(shape)}, kinds.get(name, "F32"))
-        described = dict(one[name])  # type: ignore[call-overload]
+        described = dict(one[name])
         header[name] = {**described, "data_offsets": [at, at + size]}
         at += size
     return encode(header, filling(at))

@@ -106,7 +106,7 @@ def compare(torch: TorchProcess, files: Sequence[bytes]) -> Tally:
 
 
 def _compared(path: Path, data: bytes, theirs: dict[str, Any] | None, tally: Tally) -> tuple[str, str]:
-    off = theirs["off"] if theirs is not None else {"error": "the process ended", "ran": []}
+    off: dict[str, Any] = theirs["off"] if theirs is not None else {"error": "the process ended", "ran": []}
     tally.ran += bool(off["ran"])
     try:
         ours = _ours(path, data)

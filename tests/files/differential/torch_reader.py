@@ -199,7 +199,7 @@ def main() -> None:
     torch.set_num_threads(1)
     _warm_up(torch)
     folder, watch = Path(sys.argv[1]), Watch()
-    sys.meta_path.append(Lightning())  # type: ignore[arg-type]
+    sys.meta_path.append(Lightning())
     sys.addaudithook(watch)
     print(json.dumps({"torch": torch.__version__}), flush=True)
     for line in sys.stdin:

@@ -71,7 +71,7 @@ def check_header(path: Path, data: bytes) -> Outcome:
     found = {name: (info.dtype, info.shape, info.end - info.start) for name, info in tensors.items()}
     try:
         deserialized = safetensors.deserialize(data)
-    except safetensors.SafetensorError:
+    except safetensors.SafetensorError:  # type: ignore[attr-defined]  # its stub leaves it out
         if refusal is not None:
             return Outcome(refusal, seconds)
         assert _depth(data) > DEEP, data

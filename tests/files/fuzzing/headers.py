@@ -6,6 +6,7 @@ import json
 import math
 import struct
 from random import Random
+from typing import Any
 
 from tests.vaes import BASE
 
@@ -13,8 +14,10 @@ from .mutations import mutated
 
 WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
 NAMES = ("a", "b", "decoder.conv_in.weight", "", "é", "\U0001f600", "__metadata__", 'x"y', "a\\", "\x00")
-SIZES = (0, 1, 2, 3, 2**31, 2**32, 2**53 + 1, 2**63, 2**64 - 1, 2**64, -1, 1.0, 1.5, -0.0, None, "1", True, [], {})
-EXTRA = (None, [], {}, 1e308, "x", [[[]]], {"a": {"b": 1}}, -(2**63), 2**70)
+SIZES: tuple[Any, ...] = (
+    0, 1, 2, 3, 2**31, 2**32, 2**53 + 1, 2**63, 2**64 - 1, 2**64, -1, 1.0, 1.5, -0.0, None, "1", True, [], {},
+)  # fmt: skip
+EXTRA: tuple[Any, ...] = (None, [], {}, 1e308, "x", [[[]]], {"a": {"b": 1}}, -(2**63), 2**70)
 PIECES = tuple(
     piece.encode()
     for piece in (
