@@ -123,7 +123,7 @@ class ForkServer:
                     command,
                     cwd=ROOT,
                     env=self._environment,
-                    stdin=its,
+                    stdin=its.fileno(),
                     start_new_session=True,
                 )
             self._ours = ours.makefile("rwb")
