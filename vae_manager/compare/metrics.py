@@ -327,7 +327,7 @@ class Wrong(enum.Enum):
 def in_words(figures: Figures, wrong: Wrong = Wrong.OTHER) -> tuple[Message, ...]:
     """Return the visible differences, most striking first, for joining by commas; never empty."""
     if figures.identical:
-        return (msg("the same picture, bit for bit"),)
+        return (msg("the same picture, bit for bit", code="same-picture"),)
     if is_other(figures):
         return (_another(wrong),)
     said = [
@@ -339,7 +339,7 @@ def in_words(figures: Figures, wrong: Wrong = Wrong.OTHER) -> tuple[Message, ...
     ]
     detail_said = _either(detail(figures), SHARPER, msg("sharper"), msg("softer"))
     if not said and not detail_said and figures.psnr is not None and figures.psnr >= NEARLY:
-        return (msg("no difference that could be seen"),)
+        return (msg("no difference that could be seen", code="no-visible-difference"),)
     return (*said, *(detail_said or (msg("same detail"),)))
 
 
@@ -357,10 +357,14 @@ def is_other(figures: Figures) -> bool:
 
 def _another(wrong: Wrong) -> Message:
     if wrong is Wrong.REFERENCE:
-        return msg("another picture: the reference was made for other latents, or is broken")
+        return msg(
+            "another picture: the reference was made for other latents, or is broken", code="reference-of-other-latents"
+        )
     if wrong is Wrong.UNKNOWN:
-        return msg("another picture: one of the two VAEs was made for other latents, or is broken")
-    return msg("another picture: it was made for other latents, or is broken")
+        return msg(
+            "another picture: one of the two VAEs was made for other latents, or is broken", code="one-of-other-latents"
+        )
+    return msg("another picture: it was made for other latents, or is broken", code="other-picture")
 
 
 def detail(figures: Figures) -> float:

@@ -99,7 +99,12 @@ class Keys:
             self._file.write(dict(keys) or None)
         except OSError as error:
             raise DiskError(
-                msg("{path} cannot be written: {reason}", path=self._file.path, reason=error.strerror or error)
+                msg(
+                    "{path} cannot be written: {reason}",
+                    code="not-writable",
+                    path=self._file.path,
+                    reason=error.strerror or error,
+                )
             ) from error
 
 

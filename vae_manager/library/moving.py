@@ -137,7 +137,7 @@ def _check_file(file: Path) -> None:
     except OSError as error:
         raise disk_error(file, error) from error
     if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
-        raise DiskError(msg("{path} is not a file.", path=file))
+        raise DiskError(msg("{path} is not a file.", code="not-a-file", path=file))
 
 
 def check_free(file: Path, around: LibraryContext) -> None:
@@ -145,7 +145,11 @@ def check_free(file: Path, around: LibraryContext) -> None:
     _check_file(file)
     if around.in_use(file):
         raise RefusedError(
-            msg("{file} is in use. Choose another VAE first, Built-in for instance, then try again.", file=file.name)
+            msg(
+                "{file} is in use. Choose another VAE first, Built-in for instance, then try again.",
+                code="file-in-use",
+                file=file.name,
+            )
         )
 
 
@@ -153,7 +157,13 @@ def _whole_name(name: str, file: Path) -> str:
     """Return `name` with one of the three extensions: that of `file` if it has no such extension."""
     whole = name if is_vae_file_name(name) else name + _ending(file.name)
     if not is_vae_file_name(whole):
-        raise UsageError(msg("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=whole))
+        raise UsageError(
+            msg(
+                "{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.",
+                code="unlisted-extension",
+                file=whole,
+            )
+        )
     return whole
 
 
@@ -164,6 +174,7 @@ def _check_container(name: str, record: FileRecord) -> None:
         raise RefusedError(
             msg(
                 "The name {name} does not suit what is in {file}: it has to end with {ending}.",
+                code="wrong-extension",
                 name=name,
                 file=record.path.name,
                 ending=suits,
@@ -181,6 +192,7 @@ def _target(folder: Path, name: str, around: LibraryContext, leaving: Path | Non
             raise NameTakenError(
                 msg(
                     "{other} has the name {file} already, and the WebUI lists only one of two. Choose another name.",
+                    code="name-listed-elsewhere",
                     other=other.path,
                     file=name,
                 )

@@ -163,7 +163,7 @@ def opened(path: Path) -> int:
 def identity_of_open(file: FileIO, path: Path) -> Identity:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
-        raise IntegrityError(msg("{path} is not a file.", path=path))
+        raise IntegrityError(msg("{path} is not a file.", code="not-a-file", path=path))
     return Identity.of(path, status)
 
 
@@ -257,7 +257,7 @@ def read_vae(path: Path) -> dict[str, torch.Tensor]:
     is_vae = found is not None and found.layout != "checkpoint"
     if found is None or not is_vae or any(source.dtype not in TORCH_DTYPES for source in found.tensors.values()):
         reason = verdict(record, FORGE).reason
-        unknown = msg("{file} has no VAE in it that the WebUI knows.", file=path.name)
+        unknown = msg("{file} has no VAE in it that the WebUI knows.", code="no-vae", file=path.name)
         raise RefusedError(unchanged(reason.message if reason is not None else unknown))
     return dict(read_renamed(path, found.tensors).tensors)
 

@@ -310,7 +310,7 @@ def _done(host: Host, service: Service, wanted: ComparisonRequest) -> Comparison
     id = begin(host.comparing, service, wanted, msg("A comparison asked for by a program"), done.append)
     service.comparing.wait(id)
     if not done or done[0].state is State.STOPPED:
-        raise RefusedError(msg("The comparison was stopped. The VAE in use is unchanged."))
+        raise RefusedError(msg("The comparison was stopped. The VAE in use is unchanged.", code="comparison-stopped"))
     return done[0]
 
 

@@ -209,7 +209,7 @@ def translator_of(result: Result, comparison: Comparison, translate: Translator)
     if is_reference(result, comparison):
         return separator.join([translate(msg("reference")), *(translate(word) for word in result.findings)])
     if comparison.lacks_reference:
-        return translate(msg("held against nothing: the VAE in use gave no picture"))
+        return translate(msg("held against nothing: the VAE in use gave no picture", code="no-reference"))
     return separator.join(translate(word) for word in result.findings)
 
 
@@ -304,7 +304,9 @@ def save(comparing: Comparing, comparison: Comparison, translate: Translator, ti
         return [_written(folder / f"vae-{number:05}-{name}", content) for name, content in files]
     except OSError as error:
         reason = error.strerror or error
-        raise DiskError(msg("{path} cannot be written: {reason}", path=folder, reason=reason)) from error
+        raise DiskError(
+            msg("{path} cannot be written: {reason}", code="not-writable", path=folder, reason=reason)
+        ) from error
 
 
 def _labelled(result: Result, comparison: Comparison, translate: Translator) -> Labelled:

@@ -180,7 +180,7 @@ class A1111Books:
         names = {name: CHECKPOINT_PREFIX + name for name in named_tensors(model.first_stage_model)}
         found = read_contents(file).tensors
         if any(theirs not in found for theirs in names.values()):
-            raise IntegrityError(msg("{file} has no VAE in it that the WebUI knows.", file=file.name))
+            raise IntegrityError(msg("{file} has no VAE in it that the WebUI knows.", code="no-vae", file=file.name))
         sources = {name: Source(theirs, found[theirs].shape, found[theirs].dtype) for name, theirs in names.items()}
         return read_renamed(file, sources).tensors
 

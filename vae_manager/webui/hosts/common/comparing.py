@@ -111,7 +111,9 @@ class FamilyComparing:
     ) -> None:
         def work() -> None:
             if stop.is_set():
-                raise Cancelled(msg("The comparison was stopped. The VAE in use is unchanged."))
+                raise Cancelled(
+                    msg("The comparison was stopped. The VAE in use is unchanged.", code="comparison-stopped")
+                )
             began()
             self._decoding.repair()
             model, kept = self._host.model(), wanted.source if isinstance(wanted.source, RecentPicture) else None

@@ -115,6 +115,7 @@ def write(name: str, value: Any) -> None:
         raise DiskError(
             msg(
                 "{path} cannot be written: {reason}. The change holds until the WebUI ends.",
+                code="not-writable",
                 path=file,
                 reason=error.strerror or error,
             )
