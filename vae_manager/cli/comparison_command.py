@@ -88,7 +88,7 @@ def _opened(path: Path) -> Pixels:
     except OSError as error:
         raise IntegrityError(msg("{path} is not a picture that can be read.", code="bad-picture", path=path)) from error
     except IntegrityError as error:
-        raise IntegrityError(msg("{path}: {problem}", path=path, problem=error.message)) from error
+        raise IntegrityError(msg("{path}: {problem}", code=error.code, path=path, problem=error.message)) from error
 
 
 def _result(original: Pixels, path: Path, device: torch.device, stop: Event) -> tuple[Path, Result]:
@@ -162,6 +162,7 @@ def _row(path: Path, result: Result) -> dict[str, Any]:
         "peak_bytes": decoded.peak,
         "note": _text(decoded.note),
         "error": _text(decoded.error),
+        "code": (decoded.error.code or None) if decoded.error is not None else None,
     }
 
 

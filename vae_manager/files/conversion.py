@@ -142,6 +142,7 @@ def _dtype(file: str, source: Source, wanted: str | None) -> str:
         raise RefusedError(
             msg(
                 "{file} holds {dtype} numbers in its tensor {example}, which cannot be converted.",
+                code="unknown-dtype",
                 file=file,
                 dtype=own,
                 example=shown(source.name),

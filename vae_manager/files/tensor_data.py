@@ -222,6 +222,7 @@ def nan_problem(file: str, name: str) -> Problem:
         "nan",
         msg(
             "{file} is damaged: its tensor {name} holds NaN, infinite or far too large numbers. Get it again.",
+            code="nan",
             file=file,
             name=shown(name),
         ),

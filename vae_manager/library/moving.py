@@ -103,7 +103,9 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     obstacle = obstacle_of(answer)
     # The present extension does not matter: that of the new name is checked below.
     if obstacle is not None and obstacle.code != "wrong-suffix":
-        raise RefusedError(msg("{problem} Convert it, and import what that makes.", problem=obstacle.message))
+        raise RefusedError(
+            msg("{problem} Convert it, and import what that makes.", code=obstacle.code, problem=obstacle.message)
+        )
     name = _whole_name(source.name if name is None else name, source)
     _check_container(name, record)
     target = _target(folder, name, around, leaving=source if how == "move" else None)

@@ -67,14 +67,14 @@ def require_usable(record: FileRecord, host: HostCapability, models: Tensors) ->
         raise RefusedError(unchanged(answer.reason.message))
     sources = sources_of(record.tensors, expected)
     if sources is None:  # a layout that only the WebUI's own reader supports
-        no_vae = msg("{file} holds no VAE that can be put into the loaded model.", file=record.path.name)
+        no_vae = msg("{file} holds no VAE that can be put into the loaded model.", code="no-vae", file=record.path.name)
         raise RefusedError(unchanged(no_vae))
     return sources
 
 
 def unchanged(reason: Message) -> Message:
     """Return the sentence of a refusal."""
-    return msg("{reason} Nothing was changed.", reason=reason)
+    return msg("{reason} Nothing was changed.", code=reason.code, reason=reason)
 
 
 READERS = 2
@@ -292,6 +292,7 @@ def _tensor(file: BinaryIO, path: Path, header: Header, name: str, info: TensorI
             msg(
                 "{file} holds {dtype} numbers in its tensor {example}, which this PyTorch does not know. "
                 "Nothing was changed.",
+                code="unknown-dtype",
                 file=path.name,
                 dtype=info.dtype,
                 example=shown(name),

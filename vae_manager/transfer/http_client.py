@@ -48,6 +48,7 @@ def checked(address: str) -> str:
         raise RefusedError(
             msg(
                 "{address} is not encrypted. Only https addresses are used; http only on this computer itself.",
+                code="not-encrypted",
                 address=shown(address),
             )
         )
@@ -249,6 +250,7 @@ def network_error(error: Exception, address: str) -> VaeManagerError:
             msg(
                 "The certificate of {host} could not be verified, so nothing was fetched from it. "
                 "Check the clock of this computer and the network (a hotel's sign-in page, a company's proxy).",
+                code="bad-certificate",
                 host=name,
             )
         )

@@ -330,7 +330,9 @@ def _interpret(response: Response, location: ResolvedUrl, start: int) -> Body | 
     if status not in (200, 206):
         raise _refusal(response, location)
     if headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
-        raise NetworkError(msg("{host} sends the file compressed, unasked.", host=host(location.address)))
+        raise NetworkError(
+            msg("{host} sends the file compressed, unasked.", code="compressed-answer", host=host(location.address))
+        )
     etag = headers.get("ETag")
     length = _length(response)
     body = Body(
@@ -382,7 +384,12 @@ def _refusal(response: Response, location: ResolvedUrl) -> NetworkError | NotFou
     status, name = response.status_code, host(location.address)
     if location.expires and 400 <= status < 500 and status not in (408, 425, 429):
         return ExpiredAddressError(
-            msg("{host} refuses the address that the hub has just given ({status}).", host=name, status=status)
+            msg(
+                "{host} refuses the address that the hub has just given ({status}).",
+                code="address-refused",
+                host=name,
+                status=status,
+            )
         )
     if status in (404, 410):
         return NotFoundError(

@@ -310,8 +310,10 @@ class FamilyWebUI(ABC):
         if name is not None and name not in self.files():
             reason = self.reason_against(name)
             if reason is not None:
-                raise RefusedError(msg("{reason} The VAE in use is unchanged.", reason=reason))
-            raise RefusedError(msg("The WebUI does not list {file}. The VAE in use is unchanged.", file=name))
+                raise RefusedError(msg("{reason} The VAE in use is unchanged.", code="unusable-file", reason=reason))
+            raise RefusedError(
+                msg("The WebUI does not list {file}. The VAE in use is unchanged.", code="not-listed", file=name)
+            )
         return self.files().get(name) if name is not None else None
 
     def reason_against(self, name: str) -> Message | None:
