@@ -437,7 +437,9 @@ class Maintenance:
         if gone.place is None:
             self.told = Notice(msg("{file} is in the system's trash. Restore it from there.", file=file.name))
         else:
-            self.told = Notice(msg("{file} is in the trash.", file=file.name), restorable=gone.place.name)
+            self.told = Notice(
+                msg("{file} is in the trash.", code="in-trash", file=file.name), restorable=gone.place.name
+            )
 
     def restore(self, entry: str, around: LibraryContext, name: str | None = None) -> None:
         """Restore a file of the trash. Raises as `trash.restore` does."""
@@ -480,7 +482,7 @@ class Maintenance:
                 )
                 self.told = Notice(message)
             else:
-                self.told = Notice(msg("No VAE is here twice."))
+                self.told = Notice(msg("No VAE is here twice.", code="no-duplicates"))
 
         self._jobs.start(DUPLICATES, "", find)
 
@@ -520,7 +522,7 @@ class Maintenance:
                 stop=handle.stop,
             )
             then(target)
-            self.told = Notice(msg("{file} is in the library now.", file=target.name), target)
+            self.told = Notice(msg("{file} is in the library now.", code="adopted", file=target.name), target)
 
         self._jobs.start(f"adopt {key_of(source)}", source.name, adopt)
 

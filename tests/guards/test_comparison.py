@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.wording import says
+
 from ..live.webui import Picture, until
 from .bad_files import BAD
 from .stage import FROM_FILE, Stage
@@ -132,8 +134,8 @@ def test_built_in_is_that_of_the_loaded_checkpoint(stage: Stage) -> None:
     assert status == 200, answer
     told = {one["vae"]: (one["note"], one["infotext"]) for one in answer["results"]}
     note, infotext = told.pop(BUILTIN)
-    assert f"the VAE of {stage.second}" in note
-    assert f"{stage.first}" in note
+    names = {"loaded": f"{stage.second}.safetensors", "maker": f"{stage.first}.safetensors"}
+    assert says(note, "other-builtin", **names)
     assert infotext is None
     assert [note for note, _ in told.values()] == [None, None]
 

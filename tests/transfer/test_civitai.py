@@ -134,7 +134,7 @@ def test_else_the_files_are_named(kinds: tuple[str, ...]) -> None:
 
 
 def test_a_file_that_is_not_there() -> None:
-    with fails_with(NotFoundError, "no-such-file", file="x", files="a, b"):
+    with fails_with(NotFoundError, "no-such-file", file="x", names="a, b"):
         choose_file(CivitaiSource(456, "x"), files("Model*", "VAE"))
     with fails_with(NotFoundError, "no-files"):
         choose_file(SOURCE, [])

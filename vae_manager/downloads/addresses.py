@@ -52,7 +52,10 @@ def check(source: Source, *, remote_users: bool) -> None:
     """Raise RefusedError for a file of this machine if people elsewhere could request it."""
     if remote_users and isinstance(source, LocalSource):
         raise RefusedError(
-            msg("This WebUI can be reached from other machines, so the page reads no files of this one by their path.")
+            msg(
+                "This WebUI can be reached from other machines, so the page reads no files of this one by their path.",
+                code="local-path-refused",
+            )
         )
 
 

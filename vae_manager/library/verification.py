@@ -136,6 +136,7 @@ def _other_bytes(path: Path) -> Message:
     return msg(
         "{file} has other bytes than when it was last read, though its size and time are the same: the disk may be "
         "failing. Get it again.",
+        code="changed-bytes",
         file=path.name,
     )
 

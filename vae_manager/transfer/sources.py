@@ -327,6 +327,7 @@ def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str,
         raise NotFoundError(
             msg(
                 "Version {version} at Civitai has no file {file}. It has: {names}.",
+                code="no-such-file",
                 version=source.version,
                 file=source.file,
                 names=_names(files),
@@ -343,6 +344,7 @@ def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str,
     raise UsageError(
         msg(
             "Version {version} at Civitai has several files: {names}. Name one of them: civitai:{version}/FILE.",
+            code="several-files",
             version=source.version,
             names=_names(vaes or files),
         )

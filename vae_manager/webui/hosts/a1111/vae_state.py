@@ -51,6 +51,7 @@ class Precision:
         return msg(
             "{vae} gave no picture in {dtype} (NaN). Choose another VAE, or let the WebUI use 32 bits for it "
             "(--no-half-vae).",
+            code="nan-in-dtype",
             vae=self._vae,
             dtype=checkpoint_metadata.dtype_name(devices.dtype_vae),
         )
@@ -62,6 +63,7 @@ class Precision:
             return None
         return msg(
             "{vae} gave no picture in {before} (NaN), so it runs in {now} until another VAE is chosen.",
+            code="nan-until-changed",
             vae=self._vae,
             before=checkpoint_metadata.dtype_name(self._before),
             now=checkpoint_metadata.dtype_name(devices.dtype_vae),

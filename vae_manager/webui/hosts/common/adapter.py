@@ -383,7 +383,8 @@ class FamilyWebUI(ABC):
         if act is Permission.CHANGE_SOURCES and is_closed_to_strangers(host_values.flags()):
             return msg(
                 "This WebUI can be reached from other machines, so the page fetches only what it offers. On its own "
-                "machine, `python -m vae_manager get` fetches any VAE."
+                "machine, `python -m vae_manager get` fetches any VAE.",
+                code="use-the-command-line",
             )
         return None
 
@@ -400,7 +401,8 @@ class FamilyWebUI(ABC):
         if is_closed_to_strangers(host_values.flags()):
             return msg(
                 "This WebUI was started for other machines to reach (--listen, --share), so this cannot be changed in "
-                "the page."
+                "the page.",
+                code="shared-webui",
             )
         return None
 

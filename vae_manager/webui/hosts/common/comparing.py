@@ -169,6 +169,7 @@ def _foreign(decoded: Decoded, kept: RecentPicture | None, model: Any) -> Messag
         return None
     return msg(
         "This is the VAE of {loaded}, the checkpoint that is loaded now. {maker} made the picture.",
+        code="other-builtin",
         loaded=Path(loaded).name,
         maker=Path(kept.checkpoint.file).name,
     )
