@@ -20,6 +20,10 @@
 
 Each has a `Message`: the failure, the file, the data that is unharmed, the next step. The class alone decides if an
 operation is retried, never the text.
+
+Each has a `code` too, a short identifier in kebab case: that of its message (`msg("…", code="file-in-use")`), or that
+of its class (`refused`). Two errors of one class that programs must tell apart have messages with different codes.
+Codes are part of the command line's JSON and do not change with the wording.
 """
 
 from __future__ import annotations
@@ -48,31 +52,37 @@ __all__ = [
 
 
 class VaeManagerError(Exception):
-    """The root class. `message` is for people, `exit_status` for the command line."""
+    """The root class. `message` is for people, `code` for programs, `exit_status` for the command line."""
 
     exit_status = 1
+    code = "error"
 
     def __init__(self, message: Message) -> None:
         super().__init__(str(message))
         self.message = message
+        if message.code:
+            self.code = message.code
 
 
 class UsageError(VaeManagerError):
     """A request that is invalid or ambiguous."""
 
     exit_status = 2
+    code = "usage"
 
 
 class NotFoundError(VaeManagerError):
     """A missing entry, repository, file or checkpoint."""
 
     exit_status = 3
+    code = "not-found"
 
 
 class NetworkError(VaeManagerError):
     """A failed transfer that a retry now will not repair."""
 
     exit_status = 4
+    code = "network"
 
 
 class TransientNetworkError(NetworkError):
@@ -86,11 +96,14 @@ class TransientNetworkError(NetworkError):
 class ExpiredAddressError(TransientNetworkError):
     """A signed address that is no longer valid; the hub issues another."""
 
+    code = "expired-address"
+
 
 class IntegrityError(VaeManagerError):
     """Bytes that are not the requested ones."""
 
     exit_status = 5
+    code = "integrity"
 
 
 class BrokenFileError(IntegrityError):
@@ -104,31 +117,40 @@ class BrokenFileError(IntegrityError):
 class WrongBytesError(IntegrityError):
     """A complete file whose hash is not the published one."""
 
+    code = "wrong-bytes"
+
 
 class FileChangedError(IntegrityError):
     """A file that was written to, or touched, while it was being read."""
 
+    code = "file-changed"
+
 
 class EndlessBodyError(IntegrityError):
     """A body that goes on after the end of the file."""
+
+    code = "endless-body"
 
 
 class DiskError(VaeManagerError):
     """A disk without space, permission or the folder."""
 
     exit_status = 6
+    code = "disk"
 
 
 class OutOfMemoryError(VaeManagerError):
     """A lack of memory, of the machine or of the GPU."""
 
     exit_status = 6
+    code = "out-of-memory"
 
 
 class RefusedError(VaeManagerError):
     """A possible operation that is refused, with the reason."""
 
     exit_status = 7
+    code = "refused"
 
 
 class NoVaeError(RefusedError):
@@ -137,6 +159,8 @@ class NoVaeError(RefusedError):
 
 class NameTakenError(RefusedError):
     """A name that another file has, which is never overwritten. `free_name` is an available one, if known."""
+
+    code = "name-taken"
 
     def __init__(self, message: Message, free_name: str | None = None) -> None:
         super().__init__(message)
@@ -158,3 +182,4 @@ class Cancelled(VaeManagerError):
     """A stop by the person."""
 
     exit_status = 130
+    code = "cancelled"

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .errors import BrokenFileError, Cancelled, NotFoundError, VaeManagerError
 from .jobs import JobContext, JobQueue, JobView
@@ -93,7 +93,7 @@ class RemovedFiles:
         entries = ((gone, gone.place) for gone, _ in self._read())
         gone = next((gone for gone, place in entries if place is not None and place.name == entry), None)
         if gone is None:
-            raise NotFoundError(msg("This file is no longer in the trash."))
+            raise NotFoundError(msg("This file is no longer in the trash.", code="not-in-trash"))
         return trash.restore(gone, around, name=name)
 
     def empty(self) -> int:
@@ -437,7 +437,9 @@ class Maintenance:
         if gone.place is None:
             self.told = Notice(msg("{file} is in the system's trash. Restore it from there.", file=file.name))
         else:
-            self.told = Notice(msg("{file} is in the trash.", file=file.name), restorable=gone.place.name)
+            self.told = Notice(
+                msg("{file} is in the trash.", code="in-trash", file=file.name), restorable=gone.place.name
+            )
 
     def restore(self, entry: str, around: LibraryContext, name: str | None = None) -> None:
         """Restore a file of the trash. Raises as `trash.restore` does."""
@@ -480,7 +482,7 @@ class Maintenance:
                 )
                 self.told = Notice(message)
             else:
-                self.told = Notice(msg("No VAE is here twice."))
+                self.told = Notice(msg("No VAE is here twice.", code="no-duplicates"))
 
         self._jobs.start(DUPLICATES, "", find)
 
@@ -497,7 +499,7 @@ class Maintenance:
             first, *more = described(made.done)
             for another in more:
                 first = msg("{first}, {next}", first=first, next=another)
-            names = {"file": made.path.name, "source": source.name, "done": first}
+            names: dict[str, Any] = {"file": made.path.name, "source": source.name, "done": first}
             if made.is_new:
                 self.told = Notice(msg("{file} was made from {source}: {done}.", **names), made.path)
             else:
@@ -520,7 +522,7 @@ class Maintenance:
                 stop=handle.stop,
             )
             then(target)
-            self.told = Notice(msg("{file} is in the library now.", file=target.name), target)
+            self.told = Notice(msg("{file} is in the library now.", code="adopted", file=target.name), target)
 
         self._jobs.start(f"adopt {key_of(source)}", source.name, adopt)
 

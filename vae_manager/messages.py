@@ -3,6 +3,8 @@
 Every text that reaches a person is made by `msg(...)`, with a literal template, so that a test can collect all of them
 and compare them with the tables of `localizations/`. Figures are fields: the table holds "12 of 335 MB" once,
 as "{done} of {total}".
+
+A message with a `code` is identified by it, so that programs and tests never depend on the wording.
 """
 
 from __future__ import annotations
@@ -15,10 +17,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Message:
-    """A template and its fields. `str()` returns English."""
+    """A template and its fields. `str()` returns English.
+
+    `code` is a short identifier in kebab case for programs, such as `plain-http`; empty if a message has none. It is
+    not stored by `to_data`, and it does not count in a comparison.
+    """
 
     template: str
     fields: Mapping[str, object] = field(default_factory=dict)
+    code: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return self.translated({})
@@ -38,9 +45,9 @@ class Message:
             return self.template.format(**filled)
 
 
-def msg(template: str, **fields: object) -> Message:
+def msg(template: str, *, code: str = "", **fields: object) -> Message:
     """Make a `Message`; `template` must be a literal string at the place of the call."""
-    return Message(template, fields)
+    return Message(template, fields, code)
 
 
 def datum(text: str) -> Message:
@@ -92,7 +99,7 @@ def renamed(message: Message, old: str, new: str) -> Message:
         name: renamed(value, old, new) if isinstance(value, Message) else new if str(value) == old else value
         for name, value in message.fields.items()
     }
-    return Message(message.template, fields)
+    return Message(message.template, fields, message.code)
 
 
 def megabytes(count: int) -> str:

@@ -272,7 +272,12 @@ class AcceptedLicences:
                 self._file.write(sorted(accepted))
             except OSError as error:
                 raise DiskError(
-                    msg("{path} cannot be written: {reason}", path=self._file.path, reason=error.strerror or error)
+                    msg(
+                        "{path} cannot be written: {reason}",
+                        code="not-writable",
+                        path=self._file.path,
+                        reason=error.strerror or error,
+                    )
                 ) from error
             self._accepted = accepted
 

@@ -60,7 +60,7 @@ def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
     All or nothing: raises `UsageError`, which names each invalid line, and `NotFoundError` for the file.
     """
     if not file.is_file():
-        raise NotFoundError(msg("There is no file {path}.", path=file))
+        raise NotFoundError(msg("There is no file {path}.", code="no-such-file", path=file))
     text, unreadable = text_of(file)
     nodes, flaws = entry_nodes(text)
     flaws = flaws if unreadable is None else [unreadable]
@@ -73,12 +73,20 @@ def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
         name = item.file_name.lower()  # as Windows and macOS compare names: folders are shared between machines
         if name in items:
             flaws.append(
-                ValidationIssue(line_of(node), msg("The file name {name} is there twice.", name=item.file_name))
+                ValidationIssue(
+                    line_of(node),
+                    msg("The file name {name} is there twice.", code="duplicate-file-name", name=item.file_name),
+                )
             )
         items[name] = item
     if flaws:
         raise UsageError(
-            msg("{path} cannot be used, so nothing was changed. {problems}", path=file, problems=_told(flaws))
+            msg(
+                "{path} cannot be used, so nothing was changed. {problems}",
+                code="bad-declaration",
+                path=file,
+                problems=_told(flaws),
+            )
         )
     return tuple(items.values())
 
@@ -97,7 +105,10 @@ def _item(node: yaml.Node, catalogue: Catalogue, folder: Path) -> tuple[Item | N
 
 def _named(fields: Fields, catalogue: Catalogue) -> Item | None:
     for key in fields.nodes.keys() - _BESIDE_ID:
-        fields.flaw(fields.nodes[key], msg("Beside an “id” there is no “{key}”: the catalogue says it.", key=key))
+        fields.flaw(
+            fields.nodes[key],
+            msg("Beside an “id” there is no “{key}”: the catalogue says it.", code="key-beside-id", key=key),
+        )
     entry = _entry(fields.text("id") or "", fields.nodes["id"], catalogue, fields.flaws)
     if entry is None:
         return None
@@ -119,7 +130,7 @@ def _of_entry(entry: Entry, file_name: str) -> Item:
 def _explicit(fields: Fields, folder: Path) -> Item:
     sources = sources_in(fields, folder)
     if not sources and not fields.flaws:
-        fields.flaw(fields.node, msg("The entry has no “{key}”.", key="source"))
+        fields.flaw(fields.node, msg("The entry has no “{key}”.", code="missing-key", key="source"))
     return Item(
         file_name_in(fields, sources, fallback="", listed=True) if sources else "",
         fields.required("sha256", as_sha256),
@@ -275,6 +286,7 @@ def _fetch(
         raise RefusedError(
             msg(
                 "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
+                code="name-taken",
                 folder=folder,
                 file=item.file_name,
             )

@@ -10,6 +10,7 @@ from tests.browser.conftest import Stage, Stages
 from tests.browser.test_library import BASE, FILE, OTHER, TAB, diffusers, open_tab, press, row, select, unfold
 from tests.browser.test_main_job import ACCORDION, TITLE
 from tests.vaes import TUNED
+from tests.wording import wording
 
 Open = Callable[..., Page]
 ANSWER = ".vm-reply"
@@ -69,7 +70,7 @@ def test_a_use_that_fails_stands_in_the_panel_until_it_is_dismissed(stages: Stag
     (stage.vaes / BASE.name).write_bytes(b"no longer a VAE")
     press(page, "Use")
     answer = answer_in(page.locator(FILE))
-    expect(answer).to_contain_text(f"{BASE.name} is text, not a VAE")
+    expect(answer).to_contain_text(wording("text", file=BASE.name))
     expect(page.locator(TITLE)).to_contain_text(f"✗ {BASE.name} was refused")
     answer.locator(".vm-dismiss").click()
     expect(page.locator(ANSWER)).to_have_count(0)
@@ -85,7 +86,7 @@ def test_a_refused_form_keeps_its_answer_beside_it_until_it_is_closed(stages: St
     page.locator(f"{FILE} input[name=name]").fill(TUNED.name)
     page.keyboard.press("Enter")
     answer = answer_in(page.locator(FILE))
-    expect(answer).to_contain_text("another file named")
+    expect(answer).to_contain_text(wording("name-taken", file=TUNED.name))
     assert page.evaluate(f"document.querySelector('{FILE} {ANSWER}').previousElementSibling.tagName") == "FORM"
     answer.locator("[data-vae-close]").click()
     expect(page.locator(ANSWER)).to_have_count(0)
@@ -111,7 +112,7 @@ def test_a_refusal_in_the_comparison_stands_at_its_button(stages: Stages, open_p
     page.locator("#vae_manager_library_pages > .tab-nav > button").nth(1).click()
     page.locator("[data-vae-start]").click()
     setup = page.locator("[data-vae-region=compare-setup]")
-    expect(answer_in(setup)).to_contain_text("Put a picture in first")
+    expect(answer_in(setup)).to_contain_text(wording("no-picture-given"))
 
 
 def test_a_refused_address_stands_below_its_field(stages: Stages, open_page: Open) -> None:

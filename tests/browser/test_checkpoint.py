@@ -13,7 +13,9 @@ from tests.browser.test_settings import open_settings
 from tests.vaes import BASE, TUNED
 
 Open = Callable[..., Page]
-USE, NO_LONGER = "Use it with this checkpoint", "Remove preference"
+PREFER = "button[data-vae-do*=prefer]"
+USE, NO_LONGER = f"{PREFER}:not([data-vae-do*=Automatic])", f"{PREFER}[data-vae-do*=Automatic]"
+CHOOSE_AUTOMATIC = "button[data-vae-do*=choose][data-vae-do*=Automatic]"
 
 
 def test_for_this_checkpoint_and_for_the_family(stages: Stages, open_page: Open) -> None:
@@ -23,14 +25,14 @@ def test_for_this_checkpoint_and_for_the_family(stages: Stages, open_page: Open)
     card.write_text('{"description": "mine"}', encoding="utf-8")
     page = open_page(stage)
 
-    def click(label: str) -> None:
-        page.click(f"{STATUS} button:has-text('{label}')")
+    def click(button: str) -> None:
+        page.click(f"{STATUS} {button}")
 
     choose(page, TUNED.name)
     click(USE)
-    expect(page.locator(f"{STATUS} button:has-text('{NO_LONGER}')")).to_be_visible()
+    expect(page.locator(f"{STATUS} {NO_LONGER}")).to_be_visible()
     assert json.loads(card.read_text(encoding="utf-8")) == {"description": "mine", "vae": TUNED.name}
-    click("Choose Automatic")
+    click(CHOOSE_AUTOMATIC)
     expect(page.locator(TITLE)).to_have_text(f"VAE — {TUNED.stem} · SD 1.x / 2.x · preferred by the checkpoint's card")
     expect(page.locator(DROPDOWN)).to_have_value(f"Automatic ({TUNED.name}, by the checkpoint's card)")
     assert f"VAE: {TUNED.name}" in generate(page)

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Stage, Stages, stages_in
+from tests.browser.conftest import GET_AND_USE, Stage, Stages, stages_in
 from tests.browser.test_library import reaches_beyond
 from tests.browser.test_main_job import TITLE, choose
 from tests.vaes import BASE, TUNED
+from tests.wording import wording
 
 Open = Callable[..., Page]
 OTHER = BASE.with_name("tiny-other.safetensors")
@@ -32,6 +33,7 @@ STAGE = f"{SECTION} [data-vae-stage]"
 PANE = f"{STAGE} .vm-pane"
 KEPT = f"{SECTION} [data-vae-region=compare-kept] button"
 SLIDER = f"{STAGE} [role=slider]"
+CHOOSE = "[data-vae-do*=choose]"
 BUILT_IN = "Built-in (the checkpoint's own)"
 NUMBERS = itertools.count(1)
 ANSWER = "#vae_manager_library_page .vm-reply"
@@ -133,9 +135,9 @@ def test_from_the_result_to_the_vae_that_is_used(made: Stage, open_page: Open) -
     expect(page.locator(SLIDER)).to_have_attribute(
         "aria-label", f"Boundary between Built-in (the checkpoint's own) and {TUNED.name}"
     )
-    card(page, TUNED.name).get_by_text("Use this one").click()
+    card(page, TUNED.name).locator(CHOOSE).click()
     expect(card(page, TUNED.name)).to_contain_text("✓ in use")
-    expect(card(page, TUNED.name).get_by_text("Use this one")).to_have_count(0)
+    expect(card(page, TUNED.name).locator(CHOOSE)).to_have_count(0)
     assert made.option("sd_vae") == TUNED.name
     page.click("#tabs > .tab-nav > button:has-text('txt2img')")
     expect(page.locator(TITLE)).to_contain_text(TUNED.stem)
@@ -300,7 +302,7 @@ def test_what_is_saved(made: Stage, open_page: Open) -> None:
         assert (f"VAE hash: {digest}, VAE: {vae}" in infotext) if vae is not None else ("VAE: " not in infotext)
         assert np.array_equal(saved, pixels(fetched(made, f"{newest(page)}/{key}.png")[1])), "pixel by pixel"
     with page.expect_popup() as opened:
-        page.get_by_text("Open the sheet").click()
+        page.locator(f"{PROGRESS} a[href*='sheet.png']").click()
     opened.value.close()
     status, content = fetched(made, f"{newest(page)}/sheet.png")
     assert (status, content) == (200, next(file for file in files if "comparison" in file.name).read_bytes())
@@ -360,7 +362,7 @@ def test_an_older_one_is_looked_at_again(stages: Stages, open_page: Open) -> Non
     expect(page.locator(f"{PROGRESS} .vm-fine")).to_contain_text("Saved in")
     assert fetched(stage, f"{older}/sheet.png")[0] == 200
     assert fetched(stage, f"{last}/sheet.png")[0] == 404
-    card(page, TUNED.name).get_by_text("Use this one").click()
+    card(page, TUNED.name).locator(CHOOSE).click()
     expect(card(page, TUNED.name)).to_contain_text("✓ in use")
     assert stage.option("sd_vae") == TUNED.name
 
@@ -386,7 +388,7 @@ def test_cancelled_in_the_middle(stages: Stages, open_page: Open, tmp_path: Path
     expect(arrived.nth(1)).to_be_visible(timeout=60_000)  # they appear as they come
     expect(page.locator(f"{SECTION} [data-vae-card]").last).to_contain_text("waits for its turn")
     page.click(f"{PROGRESS} [data-vae-key='stop comparison']")
-    expect(page.locator(PROGRESS)).to_contain_text("The comparison was stopped. The VAE in use is unchanged.")
+    expect(page.locator(PROGRESS)).to_contain_text(wording("comparison-stopped"))
     expect(page.locator(f"{SECTION} [data-vae-card]").last).to_contain_text("stopped before its turn")
     assert 2 <= arrived.count() < 13
     expect(page.locator(SLIDER)).to_be_visible()
@@ -398,17 +400,17 @@ def test_what_cannot_be_compared_says_why(stages: Stages, open_page: Open, tmp_p
     stage = stages(config={"sd_vae": TUNED.name}, vaes=(TUNED, tmp_path / "page.safetensors"))
     page = open_page(stage)
     page.click("#vae_manager_txt2img [data-vae-compare]")
-    expect(page.locator(ANSWER)).to_contain_text("No picture has been made yet")
+    expect(page.locator(ANSWER)).to_contain_text(wording("no-picture-yet"))
     box = page.locator(f"{SECTION} [data-vae-chip][value='page.safetensors']")
     expect(box).to_be_disabled()
     expect(page.locator(f"{SECTION} [data-vae-chip]:not(:checked)")).to_have_count(1)
     page.get_by_text("1 cannot be compared").click()
-    expect(page.locator(f"{SECTION} .vm-caught")).to_contain_text("page.safetensors is a web page")
+    expect(page.locator(f"{SECTION} .vm-caught")).to_contain_text(wording("web-page", file="page.safetensors"))
     page.click(f"{SECTION} [data-vae-start]")
-    expect(page.locator(ANSWER)).to_contain_text("Put a picture in first")
+    expect(page.locator(ANSWER)).to_contain_text(wording("no-picture-given"))
     page.get_by_text("Which VAE?").click()
     expect(page.locator(f"{SECTION} [data-vae-region=which]")).to_contain_text("is SD 1.x / 2.x")
-    expect(page.locator(f"{SECTION} [data-vae-region=which]")).to_contain_text("Get and use")
+    expect(page.locator(f"{SECTION} [data-vae-region=which] {GET_AND_USE}").first).to_be_visible()
 
 
 # -- a picture of one's own ----------------------------------------------------------------------------------------
@@ -420,7 +422,7 @@ def test_a_picture_of_ones_own(made: Stage, open_page: Open, tmp_path: Path) -> 
     open_section(page)
     page.set_input_files(f"{SECTION} input[type=file]", tmp_path / "mine.png")
     expect(page.locator(f"{SECTION} [data-vae-picture][value=own]")).to_be_checked()
-    page.locator(f"{SECTION} label").get_by_text("by each VAE itself").click()
+    page.locator(f"{SECTION} label:has([data-vae-key='encode each'])").click()
     page.click(f"{SECTION} [data-vae-start]")
     expect(page.locator(PROGRESS)).to_contain_text("Your own image, 100 × 96")
     ended(page)

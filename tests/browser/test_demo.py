@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import GET_AND_USE
 from tests.browser.test_main_job import ACCORDION, TITLE, generate
 from tests.host.fixtures import ROOT
 from tests.host.forking import PARENT
@@ -73,7 +74,7 @@ def test_the_three_steps_of_the_readme(page: Page) -> None:
     row = page.locator(ROW)
     expect(row).to_contain_text("ft-MSE 840k")
     expect(row).to_contain_text("stand-in")
-    row.get_by_role("button", name=re.compile("Get and use")).click()
+    row.locator(GET_AND_USE).click()
     expect(page.locator(TITLE)).to_contain_text(FT_MSE, timeout=60_000)
     expect(row).to_contain_text("✓ in use")
 
@@ -84,5 +85,5 @@ def test_every_vae_that_is_offered_can_be_had(page: Page) -> None:
     offered = page.locator(f"{ACCORDION} [data-vae-entry]")
     ids = [one.get_attribute("data-vae-entry") for one in offered.all()]
     assert ids == ["ft-mse", "ft-ema"]
-    page.locator(f"{ACCORDION} [data-vae-entry=ft-ema]").get_by_role("button", name=re.compile("Get and use")).click()
+    page.locator(f"{ACCORDION} [data-vae-entry=ft-ema] {GET_AND_USE}").click()
     expect(page.locator(TITLE)).to_contain_text("vae-ft-ema-560000-ema-pruned", timeout=60_000)

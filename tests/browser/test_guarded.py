@@ -64,7 +64,7 @@ def test_a_broken_file_for_a_tab_only(stages: Stages, open_page: Open) -> None:
     assert picture(stage) == before
     page = open_page(stage)
     page.click(f"{ACCORDION}_refresh")
-    page.click(f"{ACCORDION}_scope label:has-text('this tab only')")
+    page.click(f"{ACCORDION}_scope label:has(input[value=tab])")
     choose(page, name)
     expect(page.locator(f"{ACCORDION} [role=alert]:visible").first).to_contain_text("broken.safetensors")
     expect(page.locator(DROPDOWN)).to_have_value("Automatic")
@@ -79,9 +79,9 @@ def test_an_override_is_not_taken_for_the_choice(stages: Stages, open_page: Open
     config: dict[str, object] = {"quicksettings_list": ["sd_model_checkpoint", "sd_vae"]}
     stage = stages("--step-seconds", "0.3", config=config, vaes=(TUNED,))
     page = open_page(stage)
-    page.click(f"{ACCORDION}_scope label:has-text('this tab only')")
+    page.click(f"{ACCORDION}_scope label:has(input[value=tab])")
     choose(page, TUNED.name)
-    page.click(f"{ACCORDION}_scope label:has-text('this tab only')")
+    page.click(f"{ACCORDION}_scope label:has(input[value=tab])")
     for name in ("width", "height"):
         page.fill(f"#txt2img_{name} input[type=number]", "64")
     page.click("#txt2img_generate")

@@ -18,6 +18,7 @@ from tests.browser.test_main_job import ACCORDION, DROPDOWN, STATUS, TITLE, choo
 from tests.files.samples import encode, header_of, ldm
 from tests.library.vaes import vae
 from tests.vaes import BASE, TUNED
+from tests.wording import wording
 from vae_manager.files.conversion import convert
 
 Open = Callable[..., Page]
@@ -112,7 +113,7 @@ def test_the_table_by_mouse_and_keyboard(stages: Stages, open_page: Open) -> Non
     names.nth(0).focus()
     page.keyboard.press("Enter")
     expect(page.locator(f"{FILE} h3")).to_have_text("page.safetensors")
-    expect(page.locator(FILE)).to_contain_text("page.safetensors is a web page, not a VAE")
+    expect(page.locator(FILE)).to_contain_text(wording("web-page", file="page.safetensors"))
     expect(page.locator(f"{FILE} button").get_by_text("Use", exact=True)).to_have_count(0)
     asked.clear()
     page.wait_for_timeout(5500)
@@ -127,7 +128,8 @@ def test_rename_move_delete_undo(stages: Stages, open_page: Open, tmp_path: Path
     page = open_page(stage)
     open_tab(page)
     select(page, TUNED.name)
-    expect(page.locator(FILE)).to_contain_text("cannot be renamed, moved or deleted")
+    expect(page.locator(f"{FILE} .vm-acts ~ .vm-hint")).to_be_visible()
+    expect(page.locator(f"{FILE} :is(form, [data-vae-do*=delete-file])")).to_have_count(0)
     expect(page.locator(f"{FILE} summary").get_by_text("Rename …")).to_have_count(0)
 
     select(page, BASE.name)
@@ -144,7 +146,7 @@ def test_rename_move_delete_undo(stages: Stages, open_page: Open, tmp_path: Path
     unfold(page, "Rename …")
     field.fill(TUNED.name)
     page.keyboard.press("Enter")
-    expect(page.locator(f"{TAB} [role=alert]:visible")).to_contain_text(f"another file named {TUNED.name}")
+    expect(page.locator(f"{TAB} [role=alert]:visible")).to_contain_text(wording("name-taken", file=TUNED.name))
 
     unfold(page, "Move …")
     page.locator(f"{FILE} select[name=folder]").select_option(label=str(tmp_path))
@@ -170,14 +172,14 @@ def test_take_in_a_file_and_say_what_it_is(stages: Stages, open_page: Open, tmp_
     page = open_page(stage)
     open_tab(page)
     expect(page.locator(f"{BAR} p")).to_contain_text("The page Downloads gets one")
-    unfold(page, "Import a local file")
+    page.locator(f"{TAB} details[data-vae-key=adopt] > summary").click()
     page.fill(f"{TAB} input[name=path]", str(source))
     page.locator(f"{TAB} select[name=how]").select_option("move")
     page.wait_for_timeout(2700)
     expect(page.locator(f"{TAB} select[name=how]")).to_have_value("move")  # kept through a renewal
     page.locator(f"{TAB} button[data-vae-key=adopt]").click()
     expect(row(page, OTHER.name)).to_contain_text("✓ can be used")
-    expect(page.locator(BAR)).to_contain_text(f"{OTHER.name} is in the library now.")
+    expect(page.locator(BAR)).to_contain_text(wording("adopted", file=OTHER.name))
     assert list(tmp_path.iterdir()) == []
     press(page, "Use", f"{TAB} :is(.vm-reply, [data-vae-said])")
     expect(row(page, OTHER.name)).to_contain_text("✓ in use")
@@ -200,7 +202,7 @@ def test_where_others_can_reach_the_page(stages: Stages, open_page: Open) -> Non
     page = open_page(stage)
     open_tab(page)
     select(page, TUNED.name)
-    expect(page.locator(FILE)).to_contain_text("started for other machines to reach")
+    expect(page.locator(FILE)).to_contain_text(wording("shared-webui"))
     for label in ("Delete", "Rename …", "This is SDXL"):
         expect(page.locator(FILE).get_by_text(label, exact=True)).to_have_count(0)
     expect(page.locator(f"{TAB} form")).to_have_count(0)
@@ -238,7 +240,7 @@ def test_convert_and_use(stages: Stages, open_page: Open) -> None:
     expect(page.locator(TITLE)).to_contain_text("Built-in")
     choose_marked(page, "theirs.safetensors · ⚠ needs converting")
     expect(page.locator(f"{STATUS} .vm-broken")).to_contain_text("theirs.safetensors is a diffusers file")
-    press(page, "Convert and use", STATUS)
+    page.click(f"{STATUS} [data-vae-do*=convert-file]")
     expect(page.locator(TITLE)).to_contain_text("theirs-2")
     expect(page.locator(DROPDOWN)).to_have_value(re.compile("^theirs-2.safetensors"))
     assert len(list(stage.vaes.iterdir())) == 2, "the first result is used"
@@ -262,7 +264,7 @@ def test_verify_all_shows_progress_and_can_be_cancelled(stages: Stages, open_pag
     press(page, "Verify all", BAR)
     progress = page.locator(f"{BAR} [role=progressbar]")
     expect(progress).to_be_visible()
-    expect(page.locator(f"{BAR} .vm-work")).to_contain_text("Verifying all files")
+    expect(page.locator(f"{BAR} [data-vae-do*=stop-work][data-vae-do*=verify-all]")).to_be_visible()
     page.wait_for_function("() => document.querySelector('#vae_manager_library_page .vm-work span')?.textContent"
                            ".includes('/s · ')")  # fmt: skip
     page.click("#tabs > .tab-nav > button:has-text('txt2img')")
@@ -277,7 +279,7 @@ def test_verify_all_shows_progress_and_can_be_cancelled(stages: Stages, open_pag
     press(page, "Verify all", BAR)
     expect(page.locator(FILE)).to_contain_text("each number is finite")
     press(page, "Find duplicates", BAR)
-    expect(page.locator(BAR)).to_contain_text("No VAE is here twice.")
+    expect(page.locator(BAR)).to_contain_text(wording("no-duplicates"))
 
 
 # -- names ---------------------------------------------------------------------------------------------------------
@@ -306,7 +308,7 @@ def test_names_are_text_and_acted_on(stages: Stages, open_page: Open) -> None:
         select(page, text)
         assert page.locator(f"{TAB} :is(img, script)").count() == 0
         press(page, "Delete")
-        expect(page.locator(BAR)).to_contain_text(f"{text} is in the trash.")
+        expect(page.locator(BAR)).to_contain_text(wording("in-trash", file=text))
         assert not (stage.vaes / name).exists()
         page.locator(f"{TAB} button:visible").get_by_text("Restore", exact=True).first.click()
         expect(row(page, text)).to_have_count(1)

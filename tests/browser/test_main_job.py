@@ -14,6 +14,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import GET_AND_USE, PATIENCE_MS, Stage, Stages
 from tests.hub import Fault, Link
 from tests.vaes import BASE, TUNED
+from tests.wording import wording
 
 ACCORDION = "#vae_manager_txt2img"
 TITLE = f"{ACCORDION} > .label-wrap > span:first-child"
@@ -124,14 +125,14 @@ def test_the_webuis_own_settings_follow_and_are_followed(filled: Stage, open_pag
 def test_this_tab_only(filled: Stage, open_page: Open) -> None:
     filled.webui.call("/sdapi/v1/options", {"sd_vae": "mine.safetensors"})
     page = open_page(filled)
-    page.click(f"{ACCORDION}_scope label:has-text('this tab only')")
+    page.click(f"{ACCORDION}_scope label:has(input[value=tab])")
     choose(page, "Built-in")
     expect(page.locator(TITLE)).to_contain_text("Built-in (the checkpoint's own) · this tab only")
     assert "VAE:" not in generate(page)
     assert filled.option("sd_vae") == "mine.safetensors"
     _, answer = filled.webui.call("/sdapi/v1/txt2img", {"prompt": "x", "steps": 1, "width": 64, "height": 64})
     assert "VAE: mine.safetensors" in json.loads(answer["info"])["infotexts"][0], "a request is not of this tab"
-    page.click(f"{ACCORDION}_scope label:has-text('everywhere')")
+    page.click(f"{ACCORDION}_scope label:has(input[value=everywhere])")
     expect(page.locator(TITLE)).to_contain_text("mine · SD 1.x / 2.x · your choice")
     assert "VAE: mine.safetensors" in generate(page)
 
@@ -140,8 +141,8 @@ def test_a_picture_begun_at_once_has_the_tabs_own_vae(filled: Stage, open_page: 
     """*Generate* is clicked while the server still looks at what was picked for this tab."""
     filled.webui.call("/sdapi/v1/options", {"sd_vae": "None"})
     page = open_page(filled)
-    page.click(f"{ACCORDION}_scope label:has-text('this tab only')")
-    expect(page.locator(TITLE)).to_contain_text("this tab only")
+    page.click(f"{ACCORDION}_scope label:has(input[value=tab])")
+    expect(page.locator(TITLE)).to_contain_text(wording("this-tab-only"))
     held: list[Route] = []
     page.route("**/run/predict*", lambda route: route.continue_() if held else held.append(route))
     choose(page, "mine.safetensors")
@@ -157,7 +158,7 @@ def test_a_file_that_cannot_work_is_refused_with_a_sentence(filled: Stage, open_
     page = open_page(filled)
     page.click(f"{ACCORDION}_refresh")
     choose(page, "page.safetensors")
-    expect(page.locator(STATUS)).to_contain_text("page.safetensors is a web page, not a VAE")
+    expect(page.locator(STATUS)).to_contain_text(wording("web-page", file="page.safetensors"))
     expect(page.locator(DROPDOWN)).to_have_value(re.compile("^mine.safetensors"))
     assert "VAE: mine.safetensors" in generate(page)
     page.click(f"{STATUS} .vm-dismiss")
@@ -216,8 +217,8 @@ def test_a_restart_goes_on_where_it_was(stages: Stages, open_page: Open) -> None
     stage.hub.cdn.link = Link()
     stage.webui.start()
     page = open_page(stage)
-    expect(page.locator(MINE)).to_contain_text("are here already; the download goes on from there")
-    page.click(f"{MINE} button:has-text('Continue and use')")
+    expect(page.locator(f"{MINE} [data-vae-do*=discard]")).to_be_visible()
+    page.click(f"{MINE} {GET_AND_USE}")
     expect(page.locator(TITLE)).to_contain_text("mine")
     assert stage.hub.cdn.sent() - sent < 0.95 * TUNED.stat().st_size
 

@@ -12,11 +12,12 @@ from tests.browser.conftest import Stage, Stages
 from tests.browser.late import Late
 from tests.browser.test_main_job import ACCORDION, DROPDOWN, TITLE, choose, generate
 from tests.vaes import BASE, TUNED
+from tests.wording import wording
 
 Open = Callable[..., Page]
 PICKS = ("_txt2img_choice", "_txt2img_scope", "_txt2img_pick")
-THIS_TAB = f"{ACCORDION}_scope label:has-text('this tab only')"
-EVERYWHERE = f"{ACCORDION}_scope label:has-text('everywhere')"
+THIS_TAB = f"{ACCORDION}_scope label:has(input[value=tab])"
+EVERYWHERE = f"{ACCORDION}_scope label:has(input[value=everywhere])"
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def stage(stages: Stages) -> Stage:
 
 def for_this_tab(stage: Stage, page: Page) -> None:
     page.click(THIS_TAB)
-    expect(page.locator(TITLE)).to_contain_text("this tab only")
+    expect(page.locator(TITLE)).to_contain_text(wording("this-tab-only"))
 
 
 def settled(page: Page) -> None:
@@ -142,7 +143,7 @@ def test_refused_pick_that_was_overtaken_leaves_the_newer_one(stage: Stage, open
     shown(page, BASE.name)
     choose(page, "page.safetensors")
     expect(page.locator(f"{ACCORDION}_answer").first).to_contain_text("page.safetensors")
-    expect(page.locator(TITLE)).not_to_contain_text("this tab only")
+    expect(page.locator(TITLE)).not_to_contain_text(wording("this-tab-only"))
     shown(page, "Built-in")
 
 

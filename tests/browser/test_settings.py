@@ -12,6 +12,7 @@ from tests.browser.conftest import GET_AND_USE, Stage, Stages
 from tests.browser.late import Late
 from tests.browser.test_main_job import ACCORDION, DROPDOWN, MINE, STATUS, TITLE, choose
 from tests.vaes import BASE, TUNED
+from tests.wording import wording
 
 Open = Callable[..., Page]
 SECTION = "[data-vae-region=settings]"
@@ -102,7 +103,7 @@ def test_the_settings_offer_the_same_downloads(stages: Stages, open_page: Open) 
     [
         (["--freeze-settings"], "--freeze-settings"),
         (["--freeze-specific-settings", "sd_vae"], "--freeze-specific-settings"),
-        (["--vae-path", str(TUNED)], "--vae-path, which decides"),
+        (["--vae-path", str(TUNED)], "--vae-path"),
     ],
 )
 def test_flags_that_forbid_a_choice(stages: Stages, open_page: Open, flags: list[str], said: str) -> None:
@@ -121,9 +122,9 @@ def test_a_server_open_to_others(stages: Stages, open_page: Open) -> None:
     page = open_page(stage)
     expect(page.locator(STATUS)).to_contain_text("your choice")
     expect(page.locator(f"{STATUS} button[data-vae-do]")).to_have_count(0)  # the checkpoint's card is a file
-    expect(page.locator(f"{ACCORDION}_scope label:has-text('this tab only') input")).to_be_checked()
+    expect(page.locator(f"{ACCORDION}_scope label:has(input[value=tab]) input")).to_be_checked()
     open_settings(page)
-    expect(page.locator(f"{SECTION}")).to_contain_text("python -m vae_manager get")
+    expect(page.locator(f"{SECTION}")).to_contain_text(wording("use-the-command-line"))
     expect(page.locator("#setting_vae_manager_endpoint")).to_be_hidden()
     expect(page.locator(f"{SECTION} [role=switch]")).to_be_disabled()
 

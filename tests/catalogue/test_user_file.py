@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.failing import has
 from vae_manager.catalogue import BucketSource, Catalogue, CivitaiSource, HttpsSource, HubSource, LocalSource, load
+from vae_manager.catalogue.entry import FAMILIES
+from vae_manager.messages import Message
 
 SHA = "0123456789abcdef" * 4
 OTHER_SHA = "fedcba9876543210" * 4
@@ -37,7 +40,12 @@ def entry(*lines: str, **values: str) -> str:
 
 
 def problems(catalogue: Catalogue) -> list[tuple[int, str]]:
-    return [(problem.line, str(problem.message)) for problem in catalogue.problems]
+    """The line and the code of each problem."""
+    return [(problem.line, problem.message.code) for problem in catalogue.problems]
+
+
+def code_or_text(field: object) -> str:
+    return field.code if isinstance(field, Message) else str(field)
 
 
 def test_no_file_is_no_problem(file: Path) -> None:
@@ -112,43 +120,59 @@ def test_an_entry_without_a_source_only_names_a_hash(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "says"),
+    ("text", "line", "code", "fields"),
     [
-        (entry(sha256="abc"), 4, "“abc” is not a SHA-256"),
-        (entry(sha256=""), 1, "no “sha256”"),
-        (entry(name=""), 1, "no “name”"),
-        (entry(name="[a, b]"), 2, "“name” must be a single value"),
-        (entry(name='"two\\nlines"'), 2, "“name” must be one line"),
-        (entry(family="sd15"), 3, "“sd15” is not a family; these are: sd1, sdxl"),
-        (entry(id="a:b"), 1, "“a:b” cannot be an id"),
-        (entry("license: MIT"), 6, "“license” is not a known key. Is it “licence”?"),
-        (entry("colour: blue"), 6, "“colour” is not a known key."),
-        (entry("evidence: A"), 6, "“evidence” is not a known key"),
-        (entry("family: sdxl"), 6, "“family” is there twice"),
-        (entry("size: big"), 6, "“big” is not a whole number"),
-        (entry("size: -1"), 6, "“-1” is not a whole number"),
-        (entry("offered: maybe"), 6, "“maybe” must be true or false"),
-        (entry("layout: ldn"), 6, "“ldn” is not a layout"),
-        (entry("aliases: one.pt"), 6, "“aliases” must be a list"),
-        (entry("licence: {link: https://example.org}"), 6, "no “name”"),
-        (entry("licence: {name: X, link: 'javascript:alert(1)'}"), 6, "is not an https address"),
-        (entry("file_name: ../up.safetensors"), 6, "cannot be used"),
-        (entry("file_name: nul.safetensors"), 6, "Windows reserves this name"),
-        (entry("file_name: mine.zip"), 6, "The WebUI lists .safetensors, .ckpt, .pt only"),
-        (entry(source="https://example.org/files/"), 5, "cannot be used"),
-        (entry(source="https://example.org/a%2F..%2F..%2Fb.safetensors"), 5, "cannot be used"),
-        (entry(source="http://example.org/a.safetensors"), 5, "plain http"),
-        (entry(source="hub:only/two"), 5, "is not a file of a hub"),
-        (entry("offered: true", source=""), 5, "needs a “source”"),
-        ("- just text\n", 1, "list of “key: value” lines"),
+        (entry(sha256="abc"), 4, "bad-sha256", {"text": "abc"}),
+        (entry(sha256=""), 1, "missing-key", {"key": "sha256"}),
+        (entry(name=""), 1, "missing-key", {"key": "name"}),
+        (entry(name="[a, b]"), 2, "value-not-single", {"key": "name"}),
+        (entry(name='"two\\nlines"'), 2, "value-not-one-line", {"key": "name"}),
+        (entry(family="sd15"), 3, "bad-family", {"text": "sd15", "known": ", ".join(FAMILIES)}),
+        (entry(id="a:b"), 1, "bad-id", {"text": "a:b"}),
+        (entry("license: MIT"), 6, "unknown-key", {"key": "license", "near": "licence"}),
+        (entry("colour: blue"), 6, "unknown-key", {"key": "colour", "near": "None"}),
+        (entry("evidence: A"), 6, "unknown-key", {"key": "evidence"}),
+        (entry("family: sdxl"), 6, "duplicate-key", {"key": "family"}),
+        (entry("size: big"), 6, "bad-number", {"text": "big"}),
+        (entry("size: -1"), 6, "bad-number", {"text": "-1"}),
+        (entry("offered: maybe"), 6, "bad-flag", {"text": "maybe"}),
+        (entry("layout: ldn"), 6, "bad-layout", {"text": "ldn"}),
+        (entry("aliases: one.pt"), 6, "value-not-a-list", {"key": "aliases"}),
+        (entry("licence: {link: https://example.org}"), 6, "missing-key", {"key": "name"}),
+        (entry("licence: {name: X, link: 'javascript:alert(1)'}"), 6, "not-https", {"text": "javascript:alert(1)"}),
+        (entry("file_name: ../up.safetensors"), 6, "bad-file-name", {"name": "../up.safetensors"}),
+        (
+            entry("file_name: nul.safetensors"),
+            6,
+            "bad-file-name",
+            {"name": "nul.safetensors", "reason": "reserved-name"},
+        ),
+        (entry("file_name: mine.zip"), 6, "unlisted-extension", {"endings": ".safetensors, .ckpt, .pt"}),
+        (entry(source="https://example.org/files/"), 5, "bad-file-name", {"name": ""}),
+        (
+            entry(source="https://example.org/a%2F..%2F..%2Fb.safetensors"),
+            5,
+            "bad-file-name",
+            {"name": "a/../../b.safetensors"},
+        ),
+        (
+            entry(source="http://example.org/a.safetensors"),
+            5,
+            "plain-http",
+            {"address": "http://example.org/a.safetensors"},
+        ),
+        (entry(source="hub:only/two"), 5, "bad-hub-source", {"text": "only/two"}),
+        (entry("offered: true", source=""), 5, "missing-source", {}),
+        ("- just text\n", 1, "not-a-mapping", {}),
     ],
 )
-def test_a_bad_entry_is_reported_with_its_line_and_the_rest_loads(file: Path, text: str, line: int, says: str) -> None:
+def test_a_bad_entry_is_reported_with_its_line_and_the_rest_loads(
+    file: Path, text: str, line: int, code: str, fields: dict[str, str]
+) -> None:
     catalogue = read(file, text + GOOD)
-    assert catalogue.problems[0].file == file
-    (found,) = problems(catalogue)
-    assert found[0] == line
-    assert says in found[1]
+    (found,) = catalogue.problems
+    assert (found.file, found.line, found.message.code) == (file, line, code)
+    assert {name: code_or_text(found.message.fields.get(name)) for name in fields} == fields
     assert catalogue.entry("good").offered
     assert "mine" not in [one.id for one in catalogue.entries]
     assert str(catalogue.problems[0]).startswith(f"{file}:{line}: ")
@@ -174,7 +198,8 @@ def test_an_id_is_used_once(file: Path) -> None:
 
 def test_other_bytes_under_an_offered_file_name_are_refused(file: Path) -> None:
     catalogue = read(file, entry(source="hub:me/vaes/SDXL_vae.safetensors"))
-    assert "already uses the file name" in problems(catalogue)[0][1]
+    assert problems(catalogue)[0][1] == "file-name-taken"
+    assert has(catalogue.problems[0].message, name="SDXL_vae.safetensors")
     assert "mine" not in [one.id for one in catalogue.entries]
 
 
@@ -201,16 +226,16 @@ def test_text_that_is_no_list_is_reported(file: Path) -> None:
     catalogue = read(file, "hello: [\n")
     assert [line for line, _ in problems(catalogue)] == [2]
     assert catalogue.entry("ft-mse")
-    assert "list of entries" in problems(read(file, "hello: you\n"))[0][1]
+    assert problems(read(file, "hello: you\n"))[0][1] == "not-a-list"
 
 
 def test_a_file_that_is_not_text_is_reported(file: Path) -> None:
     file.write_bytes(b"# one\n- id: caf\xe9\n")
-    assert problems(load(file)) == [(2, "The file is not UTF-8 text; save it as UTF-8.")]
+    assert problems(load(file)) == [(2, "not-utf-8")]
 
 
 def test_a_folder_in_its_place_is_reported(tmp_path: Path) -> None:
-    assert "cannot be read" in problems(load(tmp_path))[0][1]
+    assert problems(load(tmp_path))[0][1] == "unreadable"
 
 
 def test_no_tag_makes_an_object(file: Path, tmp_path: Path) -> None:
@@ -227,10 +252,10 @@ def test_sources_of_other_kinds(file: Path) -> None:
 
 
 def test_a_name_that_only_the_server_knows(file: Path) -> None:
-    assert "Only the server knows" in problems(read(file, entry(source="civitai:456")))[0][1]
+    assert problems(read(file, entry(source="civitai:456")))[0][1] == "unknown-file-name"
     assert read(file, entry("file_name: a.pt", source="civitai:456")).entry("mine").file_name == "a.pt"
 
 
 def test_a_key_in_the_address_of_a_bucket_is_refused_and_not_repeated(file: Path) -> None:
-    [(line, told)] = problems(read(file, entry(source="s3://key:hunter2@bucket/a.pt")))
-    assert (line, "hunter2" in told) == (5, False)
+    [told] = read(file, entry(source="s3://key:hunter2@bucket/a.pt")).problems
+    assert (told.line, "hunter2" in str(told.message)) == (5, False)

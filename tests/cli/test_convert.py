@@ -79,16 +79,17 @@ def test_exit_statuses(cli: Cli, theirs: Path) -> None:
     damaged = write(cli.work / "damaged.safetensors", {**vae(), "quant_conv.bias": Tensor("F32", (8,), b"\xff" * 32)})
     new = cli.work / "new.safetensors"
     refused: list[tuple[int, str, tuple[str | Path, ...]]] = [
-        (2, "must end with .safetensors", (theirs, "x.ckpt")),
-        (3, "There is no file", (cli.work / "none", new)),
-        (5, "is damaged", (damaged, new, "--dtype", "fp16")),
-        (6, "is not a folder", (theirs, cli.work / "none" / "x.safetensors")),
-        (7, "already what it would become", (ours, new)),
-        (7, "It is left as it is", (theirs, ours)),
+        (2, "not-safetensors", (theirs, "x.ckpt")),
+        (3, "no-such-file", (cli.work / "none", new)),
+        (5, "nan", (damaged, new, "--dtype", "fp16")),
+        (6, "not-a-folder", (theirs, cli.work / "none" / "x.safetensors")),
+        (7, "nothing-to-convert", (ours, new)),
+        (7, "name-taken", (theirs, ours)),
     ]
-    for status, message, arguments in refused:
-        result = cli("convert", *arguments)
-        assert (result.status, message in result.message) == (status, True), result
+    for status, code, arguments in refused:
+        assert cli("convert", *arguments).status == status
+        answer = cli("convert", *arguments, "--json")
+        assert (answer.status, answer.json["status"], answer.json["code"]) == (status, status, code), answer
     assert cli("convert", theirs, new, "--dtype", "int8").status == 2
     assert not new.exists()
 

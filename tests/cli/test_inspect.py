@@ -79,8 +79,7 @@ def test_three_sentences_first(cli: Cli) -> None:
 def test_why_not_and_what_to_do(cli: Cli) -> None:
     twin = safetensors(cli.work / "twin.safetensors", diffusers())
     lines = cli("inspect", twin).out.splitlines()
-    assert "twin.safetensors is a diffusers file" in lines[3]
-    assert lines[3].endswith("Convert it: python -m vae_manager convert IN OUT")
+    assert "twin.safetensors" in lines[3] and lines[3].endswith(" python -m vae_manager convert IN OUT")
     [row] = cli("inspect", twin, "--json").json
     assert (row["loadable"], row["convertible"], row["verdict"], row["problems"]) == (False, True, "ask-first", [])
     (cli.work / "page.pt").write_text("<html>sign in</html>")
@@ -118,7 +117,8 @@ def test_the_others_are_inspected_all_the_same(cli: Cli) -> None:
         ("nothing.safetensors", 3),
         (str(cli.work), 6),
     ]
-    assert cli("inspect", "nothing.safetensors").message.startswith("There is no file ")
+    assert "nothing.safetensors" in cli("inspect", "nothing.safetensors").message
+    assert [row.get("code") for row in result.json[1:]] == ["no-such-file", "not-a-file"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other names")
@@ -165,9 +165,11 @@ def test_what_is_known_of_its_neighbours_weights_is_known_of_a_file(cli: Cli) ->
     one, two = vae(folder / "a.safetensors", 3), vae(folder / "b.safetensors", 3, made_by="me")
     catalogue = ("--catalogue", catalogue_with(cli, one), "--data", data)
     cli("inspect", one, two, *catalogue)
-    [row] = cli("inspect", two, *catalogue, "--json").json
+    [first], [row] = (cli("inspect", path, *catalogue, "--json").json for path in (one, two))
     assert (row["family"], row["family_why"], row["entry"]) == ("sdxl", "weights", "mine")
-    assert "byte for byte" not in cli("inspect", two, *catalogue).out
+    told, told_of_its_bytes = (cli("inspect", path, *catalogue).out.splitlines()[1] for path in (two, one))
+    assert row["sha256"] != first["sha256"]
+    assert ("My VAE" in told, "My VAE" in told_of_its_bytes, told == told_of_its_bytes) == (True, True, False)
 
 
 # -- verify --------------------------------------------------------------------------------------------------------

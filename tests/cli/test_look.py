@@ -49,7 +49,7 @@ def test_the_catalogue_as_json(cli: Cli) -> None:
         "id": "ft-mse",
         "name": "ft-MSE 840k",
         "family": "sd1",
-        "purpose": "Smoother, the safe default",
+        "purpose": load().entry("ft-mse").purpose,
         "file_name": "vae-ft-mse-840000-ema-pruned.safetensors",
         "sha256": "735e4c3a447a3255760d7f86845f09f937809baa529c17370d83e4c3758f3c75",
         "size": 334641190,
@@ -109,7 +109,7 @@ def filled(cli: Cli) -> Path:
     safetensors(folder / "sub" / "diffusers.safetensors", diffusers())
     write_zip(folder / "pickle.pt", ldm(), "BFloat16")
     (folder / "page.safetensors").write_text("<!DOCTYPE html><html></html>")
-    (folder / "readme.txt").write_text("not a VAE")
+    (folder / "readme.txt").write_text("mine")
     return folder
 
 
@@ -120,7 +120,8 @@ def test_list_says_what_each_file_is(cli: Cli, filled: Path) -> None:
     assert list(lines) == ["sub/diffusers.safetensors", "good.safetensors", "page.safetensors", "pickle.pt"]
     assert "good.safetensors is a VAE" in lines["good.safetensors"]
     assert "pickle.pt is a VAE" in lines["pickle.pt"]
-    assert "is a web page, not a VAE" in lines["page.safetensors"]
+    [reason] = [row["reason"] for row in cli("list", "--dir", filled, "--json").json if row["code"] == "web-page"]
+    assert reason in lines["page.safetensors"]
     assert "diffusers.safetensors is a VAE" in lines["sub/diffusers.safetensors"]
 
 
@@ -234,12 +235,14 @@ def test_the_others_are_verified_all_the_same(cli: Cli, filled: Path) -> None:
     result = cli("verify", missing, good)
     assert result.status == 3
     assert result.out.startswith(f"unverified {good}  ")
-    assert result.err == f"vae_manager: There is no file {missing}.\n"
+    [line] = result.err.splitlines()
+    assert line.startswith("vae_manager: ") and str(missing) in line
 
     result = cli("verify", missing, good, "--json")
     assert (result.status, result.err) == (3, "")
     failed, row = result.json
-    assert failed == {"path": str(missing), "error": f"There is no file {missing}.", "status": 3}
+    sentence = line.removeprefix("vae_manager: ")
+    assert failed == {"path": str(missing), "error": sentence, "code": "no-such-file", "status": 3}
     assert row["verdict"] == "unverified"
 
     assert cli("verify", missing, good, filled / "sub").status == 6, "a folder is worse than a missing file"

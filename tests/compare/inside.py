@@ -40,7 +40,7 @@ SCRIPT = dedent("""
         from vae_manager.errors import VaeManagerError
         from vae_manager.webui.comparison_job import begin
         from vae_manager.webui.hosts.a1111.adapter import the_host
-        from vae_manager.webui.hosts.host import Wanted
+        from vae_manager.webui.hosts.host import ComparisonRequest
         from vae_manager.service import the_service
 
         service, what = the_service(the_host().data_folder), body.get("inject", "none")
@@ -50,7 +50,8 @@ SCRIPT = dedent("""
             for _ in range(body.get("times", 1)):
                 kept = the_host().comparing.kept.all()[0]
                 ended = []
-                id = begin(the_host().comparing, service, Wanted(kept, body["vaes"]), "a test", ended.append)
+                request = ComparisonRequest(kept, body["vaes"])
+                id = begin(the_host().comparing, service, request, "a test", ended.append)
                 while what == "cancel" and not service.comparing.view(id).state.ended:
                     if service.comparisons.get(id).results:
                         service.comparing.stop(id)
@@ -62,7 +63,7 @@ SCRIPT = dedent("""
             "state": done.state.value,
             "error": str(done.error) if done.error else None,
             "pictures": {one.decoded.vae: one.decoded.pixels is not None for one in done.results},
-            "notes": [str(one.decoded.note) for one in done.results if one.decoded.note],
+            "notes": [one.decoded.note.code for one in done.results if one.decoded.note],
             "errors": [str(one.decoded.error) for one in done.results if one.decoded.error],
             "same_padding": sd_hijack.model_hijack.circular_enabled == circular,
         }
@@ -80,9 +81,10 @@ SCRIPT = dedent("""
             "jobs": len(service.comparing.views()),
             "process": psutil.Process().memory_info().rss,
             "list": [
-                {"id": one.id, "size": one.size, "number": one.number, "tab": one.tab, "note": str(one.note or ""),
-                 "infotext": one.infotext, "why_not": str(one.why_not or ""), "vae": one.vae,
-                 "checkpoint": one.checkpoint.file, "tiling": one.tiling}
+                {"id": one.id, "size": one.size, "number": one.number, "tab": one.tab,
+                 "note": one.note.code if one.note else "", "infotext": one.infotext,
+                 "why_not": str(one.why_not or ""), "vae": one.vae, "checkpoint": one.checkpoint.file,
+                 "tiling": one.tiling}
                 for one in kept.all()
             ],
         }

@@ -38,9 +38,12 @@ def in_use() -> Candidate:
     return Candidate("in use", lambda: None)
 
 
+PROBLEM = msg("{file}: no numbers", file="bad")
+
+
 def bad() -> Candidate:
     def raises() -> Any:
-        raise IntegrityError(msg("{file} is empty. Get it again.", file="bad"))
+        raise IntegrityError(PROBLEM)
 
     return Candidate("bad", raises)
 

@@ -140,7 +140,7 @@ OTHERWISE = {
     "beyond its storage": tensor(FIRST, (5,)),
     "sizes whose product has no place": tensor(FIRST, (2**40, 2**40, 0), (1, 1, 1)),
     "a list as a key": b"}]Ns",
-    "a storage in two ways": call(ORDERED_DICT, b"](" + HALF + b"e" + GOOD + b"0"),
+    "one storage with two descriptions": call(ORDERED_DICT, b"](" + HALF + b"e" + GOOD + b"0"),
 }  # fmt: skip
 
 

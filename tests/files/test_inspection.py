@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.failing import has
 from vae_manager.errors import NotFoundError
 from vae_manager.files import inspect
-from vae_manager.records.verdict import A1111, Usable, verdict
+from vae_manager.records.verdict import A1111, Usable, obstacle_of, verdict
 
 from . import samples
 from .filling import filling
@@ -20,45 +21,49 @@ from .samples import checkpoint, diffusers, ldm, safetensors
 
 
 @pytest.mark.parametrize(
-    ("shapes", "layout", "channels", "says"),
+    ("shapes", "layout", "channels", "code"),
     [
         (ldm(), "ldm", 4, None),
         ({**ldm(16)}, "ldm", 16, None),
         ({**ldm(), "loss.logvar": (1,)}, "ldm", 4, None),
-        (ldm(prefix="first_stage_model."), "prefixed", 4, "begin with “first_stage_model.”"),
-        (ldm(prefix="vae."), "prefixed", 4, "begin with “vae.”"),
-        (diffusers(), "diffusers", 4, "is a diffusers file. The WebUI cannot load it as it is."),
-        (diffusers(16), "diffusers", 16, "is a diffusers file"),
+        (ldm(prefix="first_stage_model."), "prefixed", 4, "prefixed"),
+        (ldm(prefix="vae."), "prefixed", 4, "prefixed"),
+        (diffusers(), "diffusers", 4, "diffusers"),
+        (diffusers(16), "diffusers", 16, "diffusers"),
         (
             {**ldm(prefix="first_stage_model."), "model.diffusion_model.out.2.weight": (4, 8, 3, 3)},
             "checkpoint",
             4,
-            "is a whole checkpoint",
+            "checkpoint",
         ),
-        ({"model.diffusion_model.out.2.weight": (4, 8, 3, 3)}, "checkpoint", None, "is a whole checkpoint"),
+        ({"model.diffusion_model.out.2.weight": (4, 8, 3, 3)}, "checkpoint", None, "no-vae"),
         ({"encoder.layers.0.weight": (8, 3, 3, 3), "decoder.layers.0.weight": (8, 4, 3, 3)}, "tiny", 4, "tiny"),
         ({"1.weight": (64, 4, 3, 3), "3.conv.0.weight": (64, 64, 3, 3)}, "tiny", 4, "tiny"),
-        ({"lora_unet_mid.lora_down.weight": (4, 8)}, "lora", None, "is a LoRA"),
-        ({"transformer.x_embedder.lora_A.weight": (4, 8)}, "lora", None, "is a LoRA"),
-        ({"lycoris_mid.lokr_w1": (4, 8)}, "lora", None, "is a LoRA"),
+        ({"lora_unet_mid.lora_down.weight": (4, 8)}, "lora", None, "lora"),
+        ({"transformer.x_embedder.lora_A.weight": (4, 8)}, "lora", None, "lora"),
+        ({"lycoris_mid.lokr_w1": (4, 8)}, "lora", None, "lora"),
         ({"decoder.conv1.weight": (8, 16, 3, 3, 3), "encoder.conv1.weight": (8, 3, 3, 3, 3)}, "video", 16, "video"),
         ({"decoder.conv_in.weight": (8, 16, 3, 3, 3), "decoder.mid.x": (1,)}, "video", 16, "video"),
-        ({"weight": (3, 3)}, "other", None, "no VAE in it"),
-        ({}, "other", None, "no VAE in it"),
-        ({k: v for k, v in ldm().items() if k.startswith("decoder")}, "ldm", 4, "has no encoder"),
-        ({k: v for k, v in ldm().items() if k.startswith("encoder")}, "ldm", None, "has no decoder"),
+        ({"weight": (3, 3)}, "other", None, "no-vae"),
+        ({}, "other", None, "no-vae"),
+        ({k: v for k, v in ldm().items() if k.startswith("decoder")}, "ldm", 4, "no-encoder"),
+        ({k: v for k, v in ldm().items() if k.startswith("encoder")}, "ldm", None, "no-decoder"),
     ],
 )
 def test_layouts(
-    tmp_path: Path, shapes: Mapping[str, tuple[int, ...]], layout: str, channels: int | None, says: str | None
+    tmp_path: Path, shapes: Mapping[str, tuple[int, ...]], layout: str, channels: int | None, code: str | None
 ) -> None:
     found = inspect(safetensors(tmp_path / "x.ckpt", shapes))
     assert (found.container, found.layout, found.latent_channels) == ("safetensors", layout, channels)
     assert found.problems == ()
     answer = verdict(found, A1111, checkpoint(16 if channels == 16 else 4))
-    assert isinstance(answer, Usable) is (says is None)
-    if says is not None and answer.reason is not None:
-        assert says in str(answer.reason.message) and "x.ckpt" in str(answer.reason.message)
+    assert isinstance(answer, Usable) is (code is None)
+    reason = obstacle_of(answer) or answer.reason
+    assert (reason.code if reason is not None else None) == code
+    if reason is not None:
+        assert has(reason.message, file="x.ckpt")
+    if code == "prefixed" and reason is not None:
+        assert has(reason.message, prefix=found.prefix)
 
 
 @pytest.mark.parametrize(("dtype", "word"), [("F32", "fp32"), ("F16", "fp16"), ("BF16", "bf16"), ("I64", None)])
@@ -88,29 +93,32 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:735e\nsize 334641
 
 
 @pytest.mark.parametrize(
-    ("data", "container", "says"),
+    ("data", "container", "code"),
     [
-        (b"", "empty", "is empty"),
-        (LFS, "lfs pointer", "Git LFS pointer"),
-        (b"<!DOCTYPE html><html>", "web page", "is a web page"),
-        (b"\n  <html lang=en>", "web page", "is a web page"),
-        (b"\xef\xbb\xbf<?xml version='1.0'?><Error/>", "web page", "is a web page"),
-        (b'{"error":"Repository not found"}', "unknown", "is text"),
-        (b"\x1f\x8b\x08\x00" + bytes(range(256)), "unknown", "a gzip archive"),
-        (b"7z\xbc\xaf\x27\x1c" + bytes(99), "unknown", "a 7z archive"),
-        (b"GGUF\3\0\0\0" + bytes(99), "unknown", "a GGUF file"),
-        (b"\x08\x08\x12\x07pytorch" + bytes(99), "unknown", "an ONNX model"),
-        (b"RIFF\0\1\0\0WEBPVP8 " + bytes(99), "unknown", "a WebP picture"),
-        (bytes(5), "unknown", "neither"),
-        (b"\xff" * 100, "unknown", "neither"),
+        (b"", "empty", "empty"),
+        (LFS, "lfs pointer", "lfs-pointer"),
+        (b"<!DOCTYPE html><html>", "web page", "web-page"),
+        (b"\n  <html lang=en>", "web page", "web-page"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?><Error/>", "web page", "web-page"),
+        (b'{"error":"Repository not found"}', "unknown", "text"),
+        (b"\x1f\x8b\x08\x00" + bytes(range(256)), "unknown", "archive"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(99), "unknown", "archive"),
+        (b"GGUF\3\0\0\0" + bytes(99), "unknown", "gguf"),
+        (b"\x08\x08\x12\x07pytorch" + bytes(99), "unknown", "onnx"),
+        (b"RIFF\0\1\0\0WEBPVP8 " + bytes(99), "unknown", "picture"),
+        (bytes(5), "unknown", "unknown-format"),
+        (b"\xff" * 100, "unknown", "unknown-format"),
     ],
 )
-def test_what_downloads_go_wrong_with(tmp_path: Path, data: bytes, container: str, says: str) -> None:
+def test_what_downloads_go_wrong_with(tmp_path: Path, data: bytes, container: str, code: str) -> None:
     file = tmp_path / "my-vae.safetensors"
     file.write_bytes(data)
     found = inspect(file)
     assert (found.container, found.table) == (container, None)
-    assert "my-vae.safetensors" in str(found.problem) and says in str(found.problem)
+    assert found.problem is not None and found.problem.code == code
+    assert has(found.problem, file="my-vae.safetensors")
+    kind = {b"\x1f\x8b": "gzip", b"7z": "7z", b"RI": "WebP"}.get(data[:2])
+    assert kind is None or has(found.problem, kind=kind)
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
@@ -120,7 +128,7 @@ def test_a_download_that_was_cut_off(tmp_path: Path, keep: float) -> None:
     file.write_bytes(whole[: int(len(whole) * keep)])
     found = inspect(file)
     assert found.container == "safetensors"
-    assert "cut off" in str(found.problem)
+    assert found.problems[0].code == "truncated"
 
 
 def test_a_pickle_is_read_and_never_run(tmp_path: Path) -> None:
@@ -135,7 +143,7 @@ def test_a_pickle_is_read_and_never_run(tmp_path: Path) -> None:
         file.write_bytes(pickle.dumps({"a": Hostile()}, protocol))
         found = inspect(file)
         assert (found.container, found.table) == ("pickle", None)
-        assert "to be run when it is loaded. It was not, and it is not used." in str(found.problem)
+        assert found.problems[0].code == "unsafe-pickle"
     assert not proof.exists()
 
 

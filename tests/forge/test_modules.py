@@ -11,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.wording import says
+
 from ..guards.stage import FROM_BUILTIN, Stage
 from ..live.forge import MODULES
 from ..live.webui import until
@@ -124,7 +126,7 @@ def test_the_card_keeps_its_text_encoders(stage: Stage, encoders: Path) -> None:
 def test_the_switch_of_the_quick_settings_is_not_offered(stage: Stage) -> None:
     region = stage.webui.get("/vae-manager/state")["regions"]["settings"]
     assert 'data-vae-key="quick-settings" disabled' in region
-    assert "Forge shows the VAE by itself" in region
+    assert says(region, "forge-shows-it")
 
 
 @pytest.fixture
@@ -153,7 +155,7 @@ def test_a_checkpoint_without_a_vae_takes_a_file(stage: Stage, bare: str) -> Non
     assert stage.picture().looks_like(expected[stage.b])
     status, answer = stage.webui.fire("vae_manager_txt2img_pick", "None", "everywhere", answers=True)
     assert status == 200, answer
-    until(lambda: "brings no VAE of its own" in stage.status())
+    until(lambda: says(stage.status(), "no-own-vae"))
     assert stage.picture().looks_like(expected[stage.b])
 
 

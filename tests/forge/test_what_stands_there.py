@@ -12,13 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.wording import says
+
 from ..guards.stage import FROM_BUILTIN, Stage
 from ..live.forge import MODULES
 from ..vaes import TUNED
 from .conftest import standing_in
 
 LORA, EMBEDDING, COMPILED, ENCODER = "style.safetensors", "emb.safetensors", "compiled.safetensors", "clip.safetensors"
-KINDS = {LORA: "a LoRA", EMBEDDING: "an embedding", ENCODER: "a text encoder"}
+KINDS = {LORA: "lora-ignored", EMBEDDING: "embedding-ignored", ENCODER: "text-encoder"}
+"""The code of the message about each."""
 
 
 def write_files(folder: Path) -> None:
@@ -51,8 +54,8 @@ def test_what_stands_there_at_the_start_is_named(standing: Stage) -> None:
     standing.picture()
     for _ in range(2):  # the next picture erases nothing
         status = standing.status()
-        assert f"{LORA} is a LoRA" in status
-        assert f"{EMBEDDING} is an embedding" in status
+        assert says(status, KINDS[LORA], file=LORA)
+        assert says(status, KINDS[EMBEDDING], file=EMBEDDING)
         assert ENCODER not in status
         assert f"! {LORA} is not used · ! {EMBEDDING} is not used" in title(standing)
         standing.picture()
@@ -61,14 +64,14 @@ def test_what_stands_there_at_the_start_is_named(standing: Stage) -> None:
     standing.unknown()
 
 
-@pytest.mark.parametrize(("name", "said"), [(LORA, "is a LoRA"), (EMBEDDING, "is an embedding")])
-def test_what_is_picked_in_vain_is_marked(standing: Stage, name: str, said: str) -> None:
+@pytest.mark.parametrize("name", [LORA, EMBEDDING])
+def test_what_is_picked_in_vain_is_marked(standing: Stage, name: str) -> None:
     standing.begin(FROM_BUILTIN)
     before = standing.webui.state()["sync"]
     assert standing.webui.ask("/sdapi/v1/options", {MODULES: [name]}) == (200, None)
     standing.picture()
     assert f"✗ {name} was refused" in title(standing)
-    assert f"{name} {said}" in standing.status()
+    assert says(standing.status(), KINDS[name], file=name)
     assert standing.webui.state()["sync"] != before, "Forge's own row has to be put right"
     standing.webui.set(**{MODULES: [standing.b]})
     assert "✗" not in title(standing)
@@ -89,7 +92,7 @@ def test_a_file_that_is_there_is_refused_for_what_it_is(standing: Stage, name: s
     assert status == 200
     text = html.unescape(" ".join(re.sub("<[^>]+>", " ", part) for part in answer["data"] if isinstance(part, str)))
     assert name in text + standing.status()
-    assert "does not list" not in text + standing.status()
-    assert KINDS[name] in text + standing.status()
+    assert not says(text + standing.status(), "not-listed")
+    assert says(text + standing.status(), KINDS[name], file=name)
     standing.webui.set(**{MODULES: []})
     standing.unknown()

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.wording import says
+
 from ..live.webui import Picture, until
 from .bad_files import BAD
 from .stage import FROM_FILE, Stage
@@ -132,8 +134,8 @@ def test_built_in_is_that_of_the_loaded_checkpoint(stage: Stage) -> None:
     assert status == 200, answer
     told = {one["vae"]: (one["note"], one["infotext"]) for one in answer["results"]}
     note, infotext = told.pop(BUILTIN)
-    assert f"the VAE of {stage.second}" in note
-    assert f"{stage.first}" in note
+    names = {"loaded": f"{stage.second}.safetensors", "maker": f"{stage.first}.safetensors"}
+    assert says(note, "other-builtin", **names)
     assert infotext is None
     assert [note for note, _ in told.values()] == [None, None]
 
@@ -149,7 +151,7 @@ def test_inpainting_says_why_not(stage: Stage) -> None:
     stage.webui.picture_from(source, mask=base64.b64encode(file.getvalue()).decode())
     status, answer = ask(stage, vaes=[stage.b])
     assert status == 409
-    assert "inpainting has laid the original over it" in answer["error"]
+    assert answer["code"] == "inpainted"
 
 
 def test_a_picture_that_is_sent_comes_back(stage: Stage) -> None:
@@ -194,9 +196,8 @@ def test_a_vae_that_is_not_there(stage: Stage) -> None:
     stage.picture()
     status, answer = ask(stage, vaes=["nowhere.safetensors"])
     assert status == 200
-    assert answer["results"][1]["error"] == (
-        "The WebUI does not list nowhere.safetensors. The VAE in use is unchanged."
-    )
+    assert answer["results"][1]["code"] == "not-listed"
+    assert "nowhere.safetensors" in answer["results"][1]["error"]
 
 
 def test_it_waits_for_a_running_generation(stage: Stage) -> None:
@@ -248,7 +249,7 @@ def test_it_is_quick_to_say_no(stage: Stage) -> None:
         ({"vaes": ["None"], "infotext": "no such"}, 404),
     ):
         status, answer = ask(stage, **asked)
-        assert (status, list(answer)) == (wanted, ["error"]), asked
+        assert (status, list(answer)) == (wanted, ["error", "code"]), asked
     assert time.monotonic() - started < 10
 
 

@@ -233,12 +233,12 @@ def test_a_stopped_job_can_be_asked_for_again(lane: JobQueue) -> None:
 
 # -- errors --------------------------------------------------------------------------------------------------------
 def test_an_error_of_the_project_is_shown_as_its_sentence(lane: JobQueue, caplog: pytest.LogCaptureFixture) -> None:
-    message = msg("{host} cannot be reached.", host="hub.example")
+    message = msg("{host} is too far.", host="hub.example")
     lane.start("a", "ft-MSE", raiser(NetworkError(message)))
     view = ended(lane, "a")
     assert (view.state, view.error) == (JobState.FAILED, message)
     [record] = caplog.records
-    assert (record.levelno, record.getMessage()) == (logging.WARNING, "ft-MSE: hub.example cannot be reached.")
+    assert (record.levelno, record.getMessage()) == (logging.WARNING, f"ft-MSE: {message}")
     assert record.exc_info is None, "it needs no traceback"
 
 

@@ -217,7 +217,7 @@ class Judge:
             self.scene.act(stage)
         except (VaeManagerError, IndexError) as error:
             if not was_done:
-                return [f"cannot be done: {type(error).__name__}: {error}"]
+                return [f"refused: {type(error).__name__}: {error}"]
         stage.recover()
         tree = stage.tree()
         return [] if tree == self.after else [f"not done: {_differences(tree, self.before, self.after)}"]

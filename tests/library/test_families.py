@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.failing import fails_with
 from tests.files.samples import ldm, safetensors
 from tests.records.reading import sql
 from vae_manager.catalogue import Catalogue, Entry
@@ -285,5 +286,5 @@ def test_damaged_record_of_a_guess_is_none(folder: Path, tmp_path: Path, guesses
 
 def test_where_nothing_can_be_written(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(DiskError, match="cannot be written"):
+    with fails_with(DiskError, "not-writable"):
         FamilyOverrides(tmp_path / "file" / "families.json").put(known(vae(folder / "a.safetensors")), "sdxl")

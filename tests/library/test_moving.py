@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.failing import fails_with
 from vae_manager.errors import (
     Cancelled,
     DiskError,
@@ -35,7 +36,7 @@ def test_to_a_folder_that_is_a_file(folder: Path) -> None:
     path = vae(folder / "a.safetensors")
     put(folder, "file")
     for place in (folder / "file", folder / "file" / "deep"):
-        with pytest.raises(DiskError, match="is not a folder"):
+        with fails_with(DiskError, "not-a-folder"):
             move(path, place)
     assert tree(folder) == ["a.safetensors", "file"]
 
@@ -43,7 +44,7 @@ def test_to_a_folder_that_is_a_file(folder: Path) -> None:
 def test_what_is_not_there_or_is_no_file(folder: Path) -> None:
     with pytest.raises(NotFoundError):
         move(folder / "a.safetensors", folder / "more")
-    with pytest.raises(DiskError, match="is not a file"):
+    with fails_with(DiskError, "not-a-file"):
         move(folder, folder / "more")
     assert tree(folder) == []
 
@@ -87,7 +88,7 @@ def test_stopped_on_the_way(folder: Path, far: Path) -> None:
     path = vae(folder / "a.safetensors")
     stop = threading.Event()
     stop.set()
-    with pytest.raises(Cancelled, match="Nothing was changed"):
+    with fails_with(Cancelled, "copy-stopped"):
         move(path, far, stop=stop)
     assert (tree(folder), tree(far)) == (["a.safetensors"], [])
 
@@ -99,7 +100,7 @@ def test_a_disk_that_is_full_on_the_way(folder: Path, far: Path, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(DiskError, match=r"is full\. Nothing was changed"):
+    with fails_with(DiskError, "disk-full"):
         move(path, far)
     assert (tree(folder), tree(far)) == (["a.safetensors"], [])
 
@@ -112,7 +113,7 @@ def test_a_disk_that_gives_back_other_bytes(folder: Path, far: Path, monkeypatch
         return sha256_of(copy)
 
     monkeypatch.setattr(safe_move, "sha256_of", flipping)
-    with pytest.raises(IntegrityError, match="gave back other bytes"):
+    with fails_with(IntegrityError, "disk-gave-other-bytes"):
         move(path, far)
     assert (tree(folder), tree(far)) == (["a.safetensors"], [])
 

@@ -14,6 +14,7 @@ from types import ModuleType
 
 import pytest
 
+from tests.failing import fails_with
 from vae_manager.errors import Cancelled, DiskError, NameTakenError, NotFoundError, RefusedError, UsageError
 from vae_manager.library import trash
 from vae_manager.library.moving import LibraryContext
@@ -138,7 +139,7 @@ def test_its_folder_comes_back_too(folder: Path, bin: Path) -> None:
 def test_once_only(folder: Path, bin: Path) -> None:
     gone = remove(vae(folder / "a.safetensors"), bin)
     restore(gone)
-    with pytest.raises(NotFoundError, match="no longer in the trash"):
+    with fails_with(NotFoundError, "not-in-trash"):
         restore(gone)
 
 
@@ -164,7 +165,7 @@ def test_what_is_known_of_it_comes_back_too(folder: Path, bin: Path, tmp_path: P
 # -- what cannot be ------------------------------------------------------------------------------------------------
 def test_a_file_in_use_stays(folder: Path, bin: Path) -> None:
     path = vae(folder / "a.safetensors")
-    with pytest.raises(RefusedError, match="is in use"):
+    with fails_with(RefusedError, "file-in-use"):
         remove(path, bin, LibraryContext(in_use=lambda other: other == path))
     assert (tree(folder), bin.exists()) == (["a.safetensors"], False)
 
@@ -172,7 +173,7 @@ def test_a_file_in_use_stays(folder: Path, bin: Path) -> None:
 def test_what_is_not_there_or_is_no_file(folder: Path, bin: Path) -> None:
     with pytest.raises(NotFoundError):
         remove(folder / "a.safetensors", bin)
-    with pytest.raises(DiskError, match="is not a file"):
+    with fails_with(DiskError, "not-a-file"):
         remove(folder, bin)
 
 
@@ -180,7 +181,7 @@ def test_a_trash_that_cannot_be(folder: Path, tmp_path: Path) -> None:
     path = vae(folder / "a.safetensors")
     (tmp_path / "file").write_text("mine")
     for place in (tmp_path / "file", tmp_path / "file" / "trash"):
-        with pytest.raises(DiskError, match="is not a folder"):
+        with fails_with(DiskError, "not-a-folder"):
             remove(path, place)
     assert tree(folder) == ["a.safetensors"]
 
@@ -282,7 +283,7 @@ def test_a_note_that_is_damaged(folder: Path, bin: Path, damage: Callable[[str],
     note.write_text(damage(note.read_text()))
     [found] = removed(bin)
     assert (found.is_noted, found.file) == (False, gone.place / "files" / "a.safetensors")
-    with pytest.raises(RefusedError, match="take it from there"):
+    with fails_with(RefusedError, "note-lost"):
         restore(found)
     assert empty(bin) == 0
     assert (gone.place / "files" / "a.safetensors").exists(), "what nobody understands is not deleted"
@@ -307,7 +308,7 @@ def test_the_systems_trash_is_preferred(
     gone = remove(path, bin)
     assert (tree(tmp_path / "system"), tree(folder), bin.exists()) == (["a.png", "a.safetensors"], [], False)
     assert (gone.file, gone.place, gone.size) == (path, None, 0)
-    with pytest.raises(RefusedError, match="is in the system's trash"):
+    with fails_with(RefusedError, "in-system-trash"):
         restore(gone)
 
 

@@ -100,8 +100,9 @@ class LivePage:
     def row(self, entry: str, tab: str = "txt2img") -> Any:
         return self.raw.locator(f"#vae_manager_{tab} [data-vae-entry='{entry}']")
 
-    def click_in_row(self, entry: str, text: str, tab: str = "txt2img") -> None:
-        self.row(entry, tab).locator("button", has_text=text).first.click()
+    def get_and_use(self, entry: str, tab: str = "txt2img") -> None:
+        """Begin or continue the download of an entry, and choose it then."""
+        self.row(entry, tab).locator("""[data-vae-do*='"use": true']""").first.click()
 
     def progress(self, entry: str, tab: str = "txt2img") -> tuple[int, str] | None:
         """Percent and text of the progress bar; None where there is none."""
@@ -139,8 +140,8 @@ class LivePage:
             self.rest(1)
 
     def apply_to(self, where: str, tab: str = "txt2img") -> None:
-        """`everywhere` or `this tab only`."""
-        self.raw.locator(f"#vae_manager_{tab}_scope label", has_text=where).click()
+        """`EVERYWHERE` or `THIS_TAB`."""
+        self.raw.locator(f"#vae_manager_{tab}_scope label:has(input[value={where}])").click()
 
     # The WebUI's own parts
 

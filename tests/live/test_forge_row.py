@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.wording import wording
+
 from .forge import MODULES, ForgeWebUI
 from .page import LivePage
 from .webui import WebUI, until
@@ -77,7 +79,7 @@ def test_no_quick_setting_is_offered(page: LivePage) -> None:
     until(lambda: switch.is_visible())
     assert switch.is_disabled()
     assert switch.get_attribute("aria-checked") == "true"
-    page.raw.get_by_text("Forge shows the VAE by itself, in the row at the top of every page.").first.wait_for()
+    page.raw.get_by_text(wording("forge-shows-it")).first.wait_for()
 
 
 def _pick(page: LivePage, name: str) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.wording import says
+from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB
+
 from .page import LivePage
 from .webui import Picture, WebUI, until
 
@@ -194,9 +197,9 @@ def images(webui: WebUI, other: str) -> dict[str, Picture]:
 
 def test_this_tab_only(webui: WebUI, page: LivePage, other: str, images: dict[str, Picture]) -> None:
     page.open_accordion()
-    page.apply_to("this tab only")
+    page.apply_to(THIS_TAB)
     page.choose(other)
-    until(page.title, lambda title: title == f"VAE — {other} · this tab only")
+    until(page.title, lambda title: title.startswith(f"VAE — {other} · ") and says(title, "this-tab-only"))
     assert webui.option("sd_vae") == "None"
     page.prepare()
     own = page.generate()
@@ -205,7 +208,7 @@ def test_this_tab_only(webui: WebUI, page: LivePage, other: str, images: dict[st
     assert webui.option("sd_vae") == "None"
     assert webui.picture().looks_like(images["None"])
     until(lambda: page.title("img2img"), lambda title: title.startswith("VAE — Built-in"))
-    page.apply_to("everywhere")
+    page.apply_to(EVERYWHERE)
     until(page.title, lambda title: title.startswith("VAE — Built-in"))
     assert page.chosen().startswith("Built-in")
     assert page.generate().looks_like(images["None"])
@@ -224,9 +227,9 @@ def test_this_tab_only_in_img2img(
     page.prepare("img2img")
     plain = page.generate("img2img")
     assert webui.named(plain.infotext) is None
-    page.apply_to("this tab only", "img2img")
+    page.apply_to(THIS_TAB, "img2img")
     page.choose(other, "img2img")
-    until(lambda: page.title("img2img"), lambda title: "this tab only" in title)
+    until(lambda: page.title("img2img"), lambda title: says(title, "this-tab-only"))
     own = page.generate("img2img")
     assert webui.named(own.infotext) == other
     assert not own.looks_like(plain)

@@ -65,7 +65,7 @@ def fetched(
     seen = Fetched(page.title(), "")
     sent_before = hub.cdn.sent(offered.file_name)
     page.open_accordion()
-    page.click_in_row(offered.id, "Get and use")
+    page.get_and_use(offered.id)
     began = time.monotonic()
     while not target.exists():
         reading = page.progress(offered.id)

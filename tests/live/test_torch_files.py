@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB
+
 from ..guards.bad_files import READ_IN_TWO_WAYS, BadFile
 from ..guards.good_files import TORCH_FORMS
 from ..guards.stage import assert_told
@@ -39,7 +41,7 @@ def hostile(request: pytest.FixtureRequest, webui: WebUI, vae_folder: Path, othe
     webui.refresh()
 
 
-@pytest.mark.parametrize("scope", ["everywhere", "this tab only"])
+@pytest.mark.parametrize("scope", [EVERYWHERE, THIS_TAB])
 def test_a_file_that_is_read_in_two_ways_is_refused(
     webui: WebUI, page: LivePage, other: str, hostile: str, marker: Path, scope: str
 ) -> None:

@@ -228,7 +228,7 @@ class WebUI:
         return Picture((0, 0), b"", infotext).vae
 
     def busy(self) -> bool:
-        """A picture is being made."""
+        """True while the WebUI makes a picture."""
         return bool(self.get("/sdapi/v1/progress", skip_current_image="true")["state"]["job_count"])
 
     def restart_bare(self) -> None:

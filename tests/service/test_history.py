@@ -47,12 +47,12 @@ def test_what_is_written_is_read_newest_first(file: Path) -> None:
 
 
 def test_a_sentence_can_be_read_in_another_language(file: Path) -> None:
-    inner = msg("{host} cannot be reached.", host="hub.example")
+    inner = msg("{host} is too far.", host="hub.example")
     History(file).add(replace(PAST, ending=Ending.FAILED, problem=msg("{first} {rest}", first=inner, rest=3)))
     [past] = History(file).entries()
     assert past.problem is not None
-    assert str(past.problem) == "hub.example cannot be reached. 3"
-    assert past.problem.translated({"{host} cannot be reached.": "无法连接 {host}。"}) == "无法连接 hub.example。 3"
+    assert str(past.problem) == "hub.example is too far. 3"
+    assert past.problem.translated({"{host} is too far.": "无法连接 {host}。"}) == "无法连接 hub.example。 3"
 
 
 def test_no_secret_is_written(file: Path) -> None:

@@ -17,6 +17,7 @@ from tests.files.torch_files import Made, as_zip, call, text
 from tests.hub import Fault, Hub, Link
 from tests.service.test_get import until
 from tests.transfer.ordering import some_bytes
+from tests.wording import says
 from vae_manager.catalogue import Entry, HubSource
 from vae_manager.downloads import Download, Ending
 from vae_manager.downloads.addresses import NetworkFor
@@ -244,7 +245,7 @@ def test_what_has_failed_is_tried_again_with_the_settings_of_that_moment(
     assert len(came) == 1
     [later, earlier] = service.history.entries()
     assert (later.ending, earlier.ending) == (Ending.DELIVERED, Ending.FAILED)
-    assert "cannot be reached" in str(earlier.problem)
+    assert earlier.problem is not None and says(str(earlier.problem), "unreachable")
 
 
 # -- what a person types -------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ PAST: Final = {
     "proven": False,
     "seconds": 2.5,
     "fetched": 10,
-    "problem": {"template": "{host} cannot be reached.", "fields": {"host": "a.example"}},
+    "problem": {"template": "{host} is too far.", "fields": {"host": "a.example"}},
 }
 ORDER: Final = {
     "file_name": "a.safetensors",

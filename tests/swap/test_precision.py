@@ -17,6 +17,7 @@ from tests.host.data import make_data_dir
 from tests.host.fixtures import WebUI, start_webui
 from tests.host.watch import install_watch
 from tests.vaes import BASE
+from tests.wording import says
 
 pytestmark = pytest.mark.torch
 
@@ -54,11 +55,11 @@ def test_the_precision_goes_back_once_another_vae_is_chosen(webui: WebUI) -> Non
     assert (loud.status, loud.fields["VAE"]) == (200, LOUD)
     assert dtype(webui) == "torch.float32"
     assert Picture(webui).pixels == loud.pixels
-    assert f"{LOUD} gave no picture in fp16 (NaN), so it runs in fp32 until another VAE is chosen." in status(webui)
+    assert says(status(webui), "nan-until-changed", vae=LOUD, before="fp16", now="fp32")
     choose(webui, GOOD)
     assert dtype(webui) == "torch.float16"
     assert Picture(webui).pixels == good
-    assert "gave no picture" not in status(webui)
+    assert not says(status(webui), "nan-until-changed")
     choose(webui, LOUD)
     assert Picture(webui).pixels == loud.pixels
     choose(webui, OTHER)
@@ -70,7 +71,7 @@ def test_where_the_webui_may_not_change_it_the_vae_is_named(webui: WebUI) -> Non
     choose(webui, LOUD)
     broken = Picture(webui)
     assert broken.status == 500
-    assert broken.answer["errors"].startswith(f"{LOUD} gave no picture in fp16 (NaN). Choose another VAE")
+    assert says(broken.answer["errors"], "nan-in-dtype", vae=LOUD, dtype="fp16")
     choose(webui, GOOD)
     assert Picture(webui).status == 200
     webui.call("/sdapi/v1/options", {"auto_vae_precision": True})
@@ -88,7 +89,7 @@ def test_a_checkpoint_begins_in_the_usual_precision(webui: WebUI) -> None:
         assert dtype(webui) == "torch.float32"
         webui.call("/sdapi/v1/options", {"sd_model_checkpoint": "demo-b"})
         assert dtype(webui) == "torch.float16"
-        assert "gave no picture" not in status(webui)
+        assert not says(status(webui), "nan-until-changed")
         assert Picture(webui).pixels == expected
     finally:
         card.unlink()

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.failing import fails_with, inner
 from vae_manager.catalogue import BucketSource, CivitaiSource, HubSource, LocalSource, load
 from vae_manager.errors import NotFoundError, UsageError
+from vae_manager.messages import Message
 from vae_manager.sync import Item, read_declared
 
 SHA = "0123456789abcdef" * 4
@@ -28,6 +30,15 @@ def file(tmp_path: Path) -> Path:
 def read(file: Path, text: str) -> tuple[Item, ...]:
     file.write_text(text, encoding="utf-8")
     return read_declared(file, CATALOGUE)
+
+
+def told(error: UsageError) -> list[tuple[object, Message]]:
+    """The problems that an error names, each with its line."""
+    lines, left = [], inner(error.message, "problems")
+    while "rest" in left.fields:
+        lines.append(inner(left, "first"))
+        left = inner(left, "rest")
+    return [(line.fields["line"], inner(line, "problem")) for line in [*lines, left]]
 
 
 def test_an_id(file: Path) -> None:
@@ -67,51 +78,64 @@ def test_nothing_is_wanted(file: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "words"),
+    ("text", "line", "code", "fields"),
     [
-        ("- ft-mse\n- ft-mze\n", 2, "no entry “ft-mze”. Did you mean ft-mse"),
-        ("- ft-mse\n- id: ft-mse\n  sha256: x\n", 3, "Beside an “id” there is no “sha256”"),
-        ("- ft-mse\n- id: ft-mse\n", 2, "is there twice"),
-        (EXPLICIT + EXPLICIT.replace("mine", "MINE"), 3, "MINE.safetensors is there twice"),
-        (EXPLICIT + "  sha265: x\n", 3, "“sha265” is not a known key. Is it “sha256”?"),
-        (EXPLICIT + "  sha256: x\n", 3, "“sha256” is there twice"),
-        (EXPLICIT + "  size: many\n", 3, "not a whole number"),
-        (EXPLICIT + "  file_name: ../mine.safetensors\n", 3, "cannot be used"),
-        (EXPLICIT + "  file_name: /etc/mine.safetensors\n", 3, "cannot be used"),
-        (EXPLICIT + '  file_name: "..\\\\mine.safetensors"\n', 3, "cannot be used"),
-        (EXPLICIT + "  file_name: sub/mine.safetensors\n", 3, "cannot be used"),
-        (EXPLICIT + "  file_name: nul.safetensors\n", 3, "Windows reserves"),
-        (EXPLICIT + "  file_name: .hidden.safetensors\n", 3, "dash or a dot"),
-        (EXPLICIT + "  file_name: mine.zip\n", 3, "The WebUI lists .safetensors"),
-        ("- source: hub:me/vaes/mine.safetensors\n", 1, "The entry has no “sha256”"),
-        (f"\n- sha256: {SHA}\n", 2, "The entry has no “source”"),
-        (f"- source: civitai:456\n  sha256: {SHA}\n", 1, "Only the server knows"),
-        (f"- source: http://example.org/a.pt\n  sha256: {SHA}\n", 1, "plain http"),
-        (f"- source: https://a:b@example.org/a.pt\n  sha256: {SHA}\n", 1, "user name or password"),
-        ("- [ft-mse]\n", 1, "list of “key: value” lines"),
-        ("ft-mse\n", 1, "list of entries"),
-        ("- ft-mse\n- {id: ft-mse\n", 3, "not YAML"),
+        ("- ft-mse\n- ft-mze\n", 2, "no-such-entry", {"id": "ft-mze"}),
+        ("- ft-mse\n- id: ft-mse\n  sha256: x\n", 3, "key-beside-id", {"key": "sha256"}),
+        ("- ft-mse\n- id: ft-mse\n", 2, "duplicate-file-name", {"name": FT_MSE.file_name}),
+        (EXPLICIT + EXPLICIT.replace("mine", "MINE"), 3, "duplicate-file-name", {"name": "MINE.safetensors"}),
+        (EXPLICIT + "  sha265: x\n", 3, "unknown-key", {"key": "sha265", "near": "sha256"}),
+        (EXPLICIT + "  sha256: x\n", 3, "duplicate-key", {"key": "sha256"}),
+        (EXPLICIT + "  size: many\n", 3, "bad-number", {"text": "many"}),
+        (EXPLICIT + "  file_name: ../mine.safetensors\n", 3, "bad-file-name", {"reason": "forbidden-character"}),
+        (EXPLICIT + "  file_name: /etc/mine.safetensors\n", 3, "bad-file-name", {"reason": "forbidden-character"}),
+        (EXPLICIT + '  file_name: "..\\\\mine.safetensors"\n', 3, "bad-file-name", {"reason": "forbidden-character"}),
+        (EXPLICIT + "  file_name: sub/mine.safetensors\n", 3, "bad-file-name", {"reason": "forbidden-character"}),
+        (EXPLICIT + "  file_name: nul.safetensors\n", 3, "bad-file-name", {"reason": "reserved-name"}),
+        (EXPLICIT + "  file_name: .hidden.safetensors\n", 3, "bad-file-name", {"reason": "leading-dash-or-dot"}),
+        (EXPLICIT + "  file_name: mine.zip\n", 3, "unlisted-extension", {"endings": ".safetensors, .ckpt, .pt"}),
+        ("- source: hub:me/vaes/mine.safetensors\n", 1, "missing-key", {"key": "sha256"}),
+        (f"\n- sha256: {SHA}\n", 2, "missing-key", {"key": "source"}),
+        (f"- source: civitai:456\n  sha256: {SHA}\n", 1, "unknown-file-name", {}),
+        (
+            f"- source: http://example.org/a.pt\n  sha256: {SHA}\n",
+            1,
+            "plain-http",
+            {"address": "http://example.org/a.pt"},
+        ),
+        (f"- source: https://a:b@example.org/a.pt\n  sha256: {SHA}\n", 1, "address-with-password", {}),
+        ("- [ft-mse]\n", 1, "not-a-mapping", {}),
+        ("ft-mse\n", 1, "not-a-list", {}),
+        ("- ft-mse\n- {id: ft-mse\n", 3, "not-yaml", {}),
     ],
 )
-def test_what_cannot_be_used_is_told_with_its_line(file: Path, text: str, line: int, words: str) -> None:
-    with pytest.raises(UsageError) as caught:
+def test_what_cannot_be_used_is_told_with_its_line(
+    file: Path, text: str, line: int, code: str, fields: dict[str, str]
+) -> None:
+    with fails_with(UsageError, "bad-declaration", path=file) as caught:
         read(file, text)
-    said = str(caught.value)
-    assert said.startswith(f"{file} cannot be used, so nothing was changed. Line {line}: ")
-    assert words in said
+    found, problem = told(caught.value)[0]
+    assert (found, problem.code) == (line, code)
+    values = {name: problem.fields.get(name) for name in fields}
+    assert {name: one.code if isinstance(one, Message) else one for name, one in values.items()} == fields
 
 
 def test_all_that_is_wrong_is_told_in_order(file: Path) -> None:
-    with pytest.raises(UsageError, match=r"Line 1: .*no-such.* Line 4: .*sha265"):
+    with fails_with(UsageError, "bad-declaration", path=file) as caught:
         read(file, "- no-such\n" + EXPLICIT + "  sha265: x\n")
+    [(first, unknown), (second, misspelt)] = told(caught.value)
+    assert (first, unknown.code, second, misspelt.code) == (1, "no-such-entry", 4, "unknown-key")
+    assert (unknown.fields["id"], misspelt.fields["key"]) == ("no-such", "sha265")
 
 
 def test_no_file(file: Path) -> None:
-    with pytest.raises(NotFoundError, match="There is no file"):
+    with fails_with(NotFoundError, "no-such-file"):
         read_declared(file, CATALOGUE)
 
 
 def test_not_text(file: Path) -> None:
     file.write_bytes(b"- ft-mse\n- \xff\n")
-    with pytest.raises(UsageError, match="Line 2: The file is not UTF-8"):
+    with fails_with(UsageError, "bad-declaration", path=file) as caught:
         read_declared(file, CATALOGUE)
+    [(line, problem)] = told(caught.value)
+    assert (line, problem.code) == (2, "not-utf-8")

@@ -87,7 +87,7 @@ class Killer:
         self.start(folder)
         status = self.end(WAIT)
         seconds = time.monotonic() - began
-        assert status == 0, f"it ends with {status}"
+        assert status == 0, f"it ended with {status}"
         assert sha256_of(folder / NAME) == self.sha256
         found = sorted(path.name for path in folder.iterdir())
         assert found == [NAME], f"left behind: {found}"

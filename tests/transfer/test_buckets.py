@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.failing import fails_with
 from vae_manager.catalogue.entry import BucketSource
 from vae_manager.errors import (
     IntegrityError,
@@ -66,7 +67,7 @@ def test_an_object_that_became_shorter_meanwhile(bucket: Any) -> None:
     _, chunks = open_bucket_range(SOURCE, 0, None)
     next(chunks)
     bucket.pipe_file("bucket/vaes/a b.safetensors", DATA[:400_000])
-    with pytest.raises(TransientNetworkError, match="broke off too early"):
+    with fails_with(TransientNetworkError, "broke-off"):
         list(chunks)
 
 
@@ -152,7 +153,7 @@ def test_nobody_publishes_a_hash_for_it(desk: Desk) -> None:
 
 def test_wrong_bytes_are_thrown_away(desk: Desk, bucket: Any) -> None:
     bucket.pipe_file("bucket/vaes/a b.safetensors", DATA[:-1] + b"!")
-    with pytest.raises(IntegrityError, match="is not the published file"):
+    with fails_with(IntegrityError, "wrong-bytes"):
         desk.get(desk.order(DATA, SOURCE))
     assert desk.names == []
 
@@ -188,7 +189,7 @@ def test_it_goes_on_after_a_failure(desk: Desk, bucket: Any, monkeypatch: pytest
 
     broken = True
     monkeypatch.setattr(type(bucket), "cat_file", cat_file)
-    with pytest.raises(NetworkError, match="cannot be reached"):
+    with fails_with(NetworkError, "unreachable"):
         desk.get(desk.order(DATA, SOURCE))
     [left] = unfinished(desk.folder)
     assert left.order.sources == (SOURCE,)
@@ -198,7 +199,7 @@ def test_it_goes_on_after_a_failure(desk: Desk, bucket: Any, monkeypatch: pytest
 
 
 def test_public_only_reads_no_bucket(desk: Desk) -> None:
-    with pytest.raises(RefusedError, match="is a bucket"):
+    with fails_with(RefusedError, "bucket-not-public"):
         desk.get(desk.order(DATA, SOURCE), desk.network(public_only=True))
 
 

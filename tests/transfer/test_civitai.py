@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.failing import fails_with
 from tests.hub import Fault
 from tests.hub.civitai import Civitai
 from vae_manager.catalogue.entry import CivitaiSource
@@ -58,14 +59,14 @@ def test_without_a_published_hash_it_is_not_proven(desk: Desk, network: Network,
 def test_another_hash_than_the_known_one_is_refused_before_a_byte_is_fetched(
     desk: Desk, network: Network, civitai: Civitai
 ) -> None:
-    with pytest.raises(IntegrityError, match="now holds another file"):
+    with fails_with(IntegrityError, "other-file-at-source"):
         desk.get(desk.order(b"other", SOURCE), network)
     assert civitai.cdn.requests == []
 
 
 def test_wrong_bytes_are_thrown_away(desk: Desk, network: Network, civitai: Civitai) -> None:
     civitai.cdn.fail_always(Fault.flip(1000))
-    with pytest.raises(IntegrityError, match="is not the published file"):
+    with fails_with(IntegrityError, "wrong-bytes"):
         desk.get(desk.order(DATA, SOURCE, known=False), network)
     assert desk.names == []
 
@@ -93,7 +94,7 @@ def test_the_name_is_the_servers(network: Network, civitai: Civitai) -> None:
 @pytest.mark.parametrize("name", ["../x.safetensors", "nul.safetensors", "a/b.pt", ".hidden.pt", ""])
 def test_a_name_that_cannot_be_used(network: Network, civitai: Civitai, name: str) -> None:
     civitai.add(8, name, DATA, primary=True)
-    with pytest.raises(RefusedError, match="cannot be used"):
+    with fails_with(RefusedError, "bad-file-name"):
         proposed_name(CivitaiSource(8), network=network, stop=threading.Event())
 
 
@@ -133,9 +134,9 @@ def test_else_the_files_are_named(kinds: tuple[str, ...]) -> None:
 
 
 def test_a_file_that_is_not_there() -> None:
-    with pytest.raises(NotFoundError, match=r"has no file x\. It has: a, b"):
+    with fails_with(NotFoundError, "no-such-file", file="x", names="a, b"):
         choose_file(CivitaiSource(456, "x"), files("Model*", "VAE"))
-    with pytest.raises(NotFoundError, match="has no files"):
+    with fails_with(NotFoundError, "no-files"):
         choose_file(SOURCE, [])
 
 
@@ -171,7 +172,7 @@ def test_without_a_key_it_is_said_where_to_make_one(desk: Desk, network: Network
 
 
 def test_a_wrong_key_too(desk: Desk, network: Network, civitai: Civitai) -> None:
-    with pytest.raises(RefusedError, match="does not accept the API key") as caught:
+    with fails_with(RefusedError, "api-key-refused") as caught:
         desk.get(desk.order(DATA, SOURCE), keyed(network, "wrong-key"))
     assert "wrong-key" not in str(caught.value)
 
@@ -218,7 +219,7 @@ DEEP = b'{"files": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 )
 def test_an_answer_without_sense(desk: Desk, network: Network, civitai: Civitai, body: bytes) -> None:
     civitai.api.fail_always(Fault(code=200, body=body), path="/api/v1/")
-    with pytest.raises(NetworkError, match="no list of files"):
+    with fails_with(NetworkError, "no-file-list"):
         desk.get(desk.order(DATA, SOURCE), network)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.failing import fails_with
 from tests.hub import Hub
 from vae_manager.catalogue.entry import HttpsSource, HubSource, LocalSource
 from vae_manager.errors import IntegrityError, NetworkError, NotFoundError, RefusedError, UsageError
@@ -72,12 +73,12 @@ def test_a_name_cannot_leave_the_folder(desk: Desk, name: str) -> None:
 
 
 def test_what_is_no_hash_is_refused(desk: Desk) -> None:
-    with pytest.raises(UsageError, match="not a SHA-256"):
+    with fails_with(UsageError, "bad-sha256"):
         desk.get(DownloadRequest((PINNED,), desk.folder, NAME, "735e4c3a447a3255760d7f86845f09f937809baa"))
 
 
 def test_what_is_no_repository_is_a_sentence(desk: Desk) -> None:
-    with pytest.raises(UsageError, match="not the name of a repository"):
+    with fails_with(UsageError, "bad-repository-name"):
         desk.get(desk.order(DATA, HubSource("a/b/c", NAME)))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.failing import fails_with
 from tests.hub import Fault, Hub, Link
 from vae_manager.catalogue.entry import HttpsSource, HubSource
 from vae_manager.errors import DiskError, IntegrityError, NetworkError, NotFoundError, RefusedError
@@ -40,7 +41,7 @@ def test_gated_for_this_token(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPa
     sign_in(monkeypatch, "hf_other")
     hub.gate(REPO, TOKEN)
     hub.gate("some/thing", "hf_other")
-    with pytest.raises(RefusedError, match="accept"):
+    with fails_with(RefusedError, "licence-at-hub"):
         desk.get(desk.order(DATA), desk.network(token_for_endpoint=True))
 
 
@@ -72,7 +73,7 @@ def test_no_such_file(desk: Desk) -> None:
 
 
 def test_no_such_file_at_an_address(hub: Hub, desk: Desk) -> None:
-    with pytest.raises(NotFoundError, match="There is no file at"):
+    with fails_with(NotFoundError, "no-such-file"):
         desk.get(desk.order(DATA, HttpsSource(hub.cdn.address + "/nothing")))
 
 
@@ -86,19 +87,19 @@ def test_offline(desk: Desk) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        with pytest.raises(NetworkError, match="cannot be reached"):
+        with fails_with(NetworkError, "unreachable"):
             desk.get(desk.order(DATA), Network(endpoint=endpoint, patience=QUICK))
     assert desk.names == []
 
 
 def test_no_such_host(desk: Desk) -> None:
-    with pytest.raises(NetworkError, match="cannot be reached"):
+    with fails_with(NetworkError, "unreachable"):
         desk.get(desk.order(DATA), Network(endpoint="https://nowhere.invalid", patience=QUICK))
 
 
 def test_hf_hub_offline_is_honoured(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(NetworkError, match="HF_HUB_OFFLINE"):
+    with fails_with(NetworkError, "offline"):
         desk.get(desk.order(DATA))
     assert hub.requests == []
 
@@ -125,7 +126,7 @@ def test_what_passes_is_tried_again(hub: Hub, desk: Desk, server: str, fault: st
 @pytest.mark.parametrize("server", ["api", "cdn"])
 def test_what_does_not_pass_is_given_up(hub: Hub, desk: Desk, server: str) -> None:
     getattr(hub, server).fail_always(Fault.status(503))
-    with pytest.raises(NetworkError, match="503"):
+    with fails_with(NetworkError, "server-error"):
         desk.get(desk.order(DATA))
     assert len(getattr(hub, server).requests) == QUICK.tries
 
@@ -139,23 +140,23 @@ def test_retry_after_is_kept(hub: Hub, desk: Desk) -> None:
 
 def test_a_server_that_wants_an_hour_is_given_up_at_once(hub: Hub, desk: Desk) -> None:
     hub.api.fail_always(Fault.status(429, retry_after=3600))
-    with pytest.raises(NetworkError, match="too often"):
+    with fails_with(NetworkError, "too-many-requests"):
         desk.get(desk.order(DATA))
     assert len(hub.api.requests) == 1
 
 
 def test_an_answer_that_does_not_come(hub: Hub, desk: Desk) -> None:
     hub.api.fail_always(Fault.late(5))
-    with pytest.raises(NetworkError, match="does not answer"):
+    with fails_with(NetworkError, "no-answer"):
         desk.get(desk.order(DATA), desk.network(read_timeout=0.2, patience=RetryPolicy(tries=1)))
 
 
 def test_redirects_without_end(hub: Hub, desk: Desk) -> None:
     hub.cdn.fail_always(Fault.redirect("{target}"))
-    with pytest.raises(NetworkError, match="without end"):
+    with fails_with(NetworkError, "endless-redirects"):
         desk.get(desk.order(DATA))
     hub.api.fail_always(Fault.redirect("{target}"))
-    with pytest.raises(NetworkError, match="without end"):
+    with fails_with(NetworkError, "endless-redirects"):
         desk.get(desk.order(DATA))
 
 
@@ -163,14 +164,14 @@ def test_redirects_without_end(hub: Hub, desk: Desk) -> None:
 @pytest.mark.parametrize("server", ["api", "cdn"])
 def test_a_web_page_instead_of_the_file(hub: Hub, desk: Desk, server: str) -> None:
     getattr(hub, server).fail_always(Fault.portal())
-    with pytest.raises(IntegrityError, match="A web page came instead of the file"):
+    with fails_with(IntegrityError, "web-page"):
         desk.get(desk.order(DATA))
     assert desk.names == []
 
 
 def test_a_web_page_under_the_headers_of_the_file(hub: Hub, desk: Desk) -> None:
     hub.cdn.fail_always(Fault.filled())
-    with pytest.raises(IntegrityError, match="A web page"):
+    with fails_with(IntegrityError, "web-page"):
         desk.get(desk.order(DATA))
 
 
@@ -185,7 +186,7 @@ def test_a_web_page_takes_nothing_of_what_is_kept(hub: Hub, desk: Desk) -> None:
 def test_a_web_page_where_no_hash_is_known(hub: Hub, desk: Desk) -> None:
     page = b"  <!DOCTYPE html><title>vae.safetensors</title>"
     for address in (hub.publish("/a", b"Sign in", content_type="text/html; charset=utf-8"), hub.publish("/b", page)):
-        with pytest.raises(IntegrityError, match="A web page"):
+        with fails_with(IntegrityError, "web-page"):
             desk.get(desk.order(page, HttpsSource(address), known=False))
     assert desk.names == []
 
@@ -193,7 +194,7 @@ def test_a_web_page_where_no_hash_is_known(hub: Hub, desk: Desk) -> None:
 def test_a_pointer_instead_of_the_file(hub: Hub, desk: Desk) -> None:
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 334641164\n"
     url = hub.publish("/raw/vae.safetensors", pointer, content_type="text/plain")
-    with pytest.raises(IntegrityError, match="Git LFS pointer"):
+    with fails_with(IntegrityError, "lfs-pointer"):
         desk.get(desk.order(DATA, HttpsSource(url), size=len(DATA)))
 
 
@@ -210,10 +211,10 @@ def test_another_size_than_the_known_one(hub: Hub, desk: Desk, known_by: str) ->
 def test_a_body_that_does_not_end(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     url = hub.publish("/endless", DATA)
     hub.cdn.fail_always(Fault.chunked() | Fault.range_ignored())
-    with pytest.raises(IntegrityError, match="does not stop"):
+    with fails_with(IntegrityError, "endless-body"):
         desk.get(desk.order(DATA[:MB], HttpsSource(url), size=MB))
     monkeypatch.setattr("vae_manager.transfer.scheduler.MOST_BYTES", MB)
-    with pytest.raises(IntegrityError, match="does not stop"):
+    with fails_with(IntegrityError, "endless-body"):
         desk.get(desk.order(DATA, HttpsSource(url)))
     assert desk.names == []
 
@@ -276,7 +277,7 @@ def test_no_space_for_a_file_whose_size_the_cdn_tells(hub: Hub, desk: Desk, monk
 def test_a_file_in_place_of_the_folder(hub: Hub, desk: Desk, below: str) -> None:
     desk.folder = desk.folder / "file" / below
     desk.folder.parent.joinpath("file").touch() if below == "." else desk.folder.parent.write_bytes(b"")
-    with pytest.raises(DiskError, match="is not a folder"):
+    with fails_with(DiskError, "not-a-folder"):
         desk.get(desk.order(DATA))
     desk.folder = desk.folder.parent if below == "VAE" else desk.folder
     desk.folder = desk.folder.parent
@@ -292,7 +293,7 @@ def test_a_folder_that_may_not_be_written(hub: Hub, desk: Desk, monkeypatch: pyt
 
     monkeypatch.setattr("vae_manager.transfer.partial_file.FileIO", refuse)
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
-    with pytest.raises(DiskError, match="Nothing may be written to"):
+    with fails_with(DiskError, "not-writable"):
         desk.get(desk.order(DATA))
     assert desk.names == []
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.webui.host import unfit
 from vae_manager.compare import Checkpoint, Decoded, Encoder, RecentLatents, RecentPicture, Step
 from vae_manager.compare.pictures import with_vae
 from vae_manager.errors import Cancelled, RefusedError
@@ -46,7 +47,7 @@ class PlainComparing:
         self._folder, self._vaes, self._in_use = folder, vaes, in_use
 
     def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
-        refusal = msg("{file} is a diffusers file.", file="bad")
+        refusal = unfit("bad")
         own = Offer("None", None, self._in_use == "None", None)
         files = [
             Offer(vae, f"/vaes/{vae}", vae == self._in_use, refusal if "bad" in vae else None) for vae in self._vaes
@@ -77,12 +78,12 @@ class PlainComparing:
             report(Step(done, len(vaes), vae))
             self.gate.wait()
             if stop.is_set():
-                raise Cancelled(msg("The comparison was stopped. The VAE in use is unchanged."))
+                raise Cancelled(msg("Stopped.", code="comparison-stopped"))
             show(self._decoded(wanted, vae, done))
 
     def _decoded(self, wanted: ComparisonRequest, vae: str, number: int) -> Decoded:
         if "bad" in vae:
-            return Decoded(vae, None, 0.0, error=msg("{file} is a diffusers file.", file=vae))
+            return Decoded(vae, None, 0.0, error=unfit(vae))
         encoded = isinstance(wanted.source, Encoder)
         start = wanted.source.picture if isinstance(wanted.source, Encoder) else slope(48, 64)
         if "foreign" in vae:

@@ -68,7 +68,7 @@ class GreyComparing:
             if number:
                 self.may_go_on.wait(10)
             if stop.is_set():
-                raise Cancelled(msg("The comparison was stopped. The VAE in use is unchanged."))
+                raise Cancelled(msg("Stopped.", code="comparison-stopped"))
             show(Decoded(vae, np.full(shape, self.greys.get(vae, 100), np.uint8), 0.5))
 
     def save_folder(self) -> Path:

@@ -20,6 +20,11 @@ from vae_manager.webui.hosts.host_values import OWNERS, Ignored, InUse, Permissi
 Result = TypeVar("Result")
 
 
+def unfit(file: str) -> Message:
+    """The reason of this host and of its comparisons against a file that is called bad."""
+    return msg("{file} suits nothing here.", code="unfit", file=file)
+
+
 class PlainHost:
     """One checkpoint, one VAE folder, a setting; choosing takes effect at once."""
 
@@ -105,11 +110,11 @@ class PlainHost:
 
     def check(self, choice: Choice) -> None:
         if choice.file_name is not None and "bad" in choice.file_name:
-            raise RefusedError(msg("{file} is a diffusers file.", file=choice.file_name))
+            raise RefusedError(unfit(choice.file_name))
 
     def choose(self, choice: Choice, still_wanted: Callable[[], bool]) -> None:
         if not still_wanted():
-            raise Cancelled(msg("Another choice was made meanwhile."))
+            raise Cancelled(msg("Superseded."))
         self.check(choice)
         self.word = choice.word
         self.loaded = self.resolution().path
@@ -139,7 +144,7 @@ class PlainHost:
 
     def prefer(self, checkpoint: str, choice: Choice) -> None:
         if checkpoint != self.checkpoint:
-            raise RefusedError(msg("Another checkpoint has been loaded meanwhile. Nothing was changed."))
+            raise RefusedError(msg("Not that checkpoint.", code="other-checkpoint"))
         self.cards.pop(self.checkpoint_file, None)
         if not choice.is_automatic:
             self.cards[self.checkpoint_file] = choice.word

@@ -8,6 +8,7 @@ from html import unescape
 
 import pytest
 
+from tests.failing import fails_with
 from tests.webui.host import PlainHost
 from tests.webui.test_page import do, text, wait_for
 from vae_manager.errors import RefusedError, UsageError
@@ -17,7 +18,8 @@ from vae_manager.webui.ui import view_model as facts_module
 from vae_manager.webui.ui.page import EVERYWHERE, Page
 
 A, B = "a.safetensors", "b.safetensors"
-USE, NO_LONGER = "Use it with this checkpoint", "Remove preference"
+USE, NO_LONGER, CHOOSE_AUTOMATIC = "prefer", "prefer nothing", "choose Automatic"
+"""The buttons of the status, by their action."""
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +32,14 @@ def files(host: PlainHost) -> None:
 def buttons(page: Page) -> list[tuple[str, dict[str, object]]]:
     """What can be clicked in the status."""
     html = page.state({})["regions"]["status"]
-    found = re.findall(r'<button[^>]* data-vae-do="([^"]*)"[^>]*>([^<]*)</button>', html)
-    return [(unescape(label), json.loads(unescape(action))) for action, label in found]
+    found = [json.loads(unescape(action)) for action in re.findall(r'<button[^>]* data-vae-do="([^"]*)"', html)]
+    return [(_kind(action), action) for action in found]
+
+
+def _kind(action: dict[str, object]) -> str:
+    if action["do"] == "prefer":
+        return NO_LONGER if action["word"] == "Automatic" else USE
+    return CHOOSE_AUTOMATIC if (action["do"], action["word"]) == ("choose", "Automatic") else str(action["do"])
 
 
 def click(page: Page, label: str) -> None:
@@ -52,9 +60,9 @@ def test_use_it_with_this_checkpoint_and_no_longer(page: Page, host: PlainHost) 
     click(page, USE)
     assert host.cards == {host.checkpoint_file: A}
     assert host.word == A, "the setting is another matter"
-    assert [label for label, _ in buttons(page)] == [NO_LONGER, "Choose Automatic"]
+    assert [label for label, _ in buttons(page)] == [NO_LONGER, CHOOSE_AUTOMATIC]
     assert f"card prefers {A}. While it is chosen, every other checkpoint gets it too" in text(page, "status")
-    click(page, "Choose Automatic")
+    click(page, CHOOSE_AUTOMATIC)
     assert (host.word, host.loaded) == ("Automatic", host.listed[A])
     assert "preferred by the checkpoint's card" in page.state({})["titles"]["txt2img"]
     assert [label for label, _ in buttons(page)] == [NO_LONGER]
@@ -75,8 +83,8 @@ def test_what_the_choice_overrides_is_told(page: Page, host: PlainHost) -> None:
     host.cards[host.checkpoint_file] = B
     use(page, host, A)
     assert f"This checkpoint's card prefers {B}; the setting SD VAE overrides it" in text(page, "status")
-    assert [label for label, _ in buttons(page)] == [USE, "Choose Automatic", NO_LONGER]
-    click(page, "Choose Automatic")
+    assert [label for label, _ in buttons(page)] == [USE, CHOOSE_AUTOMATIC, NO_LONGER]
+    click(page, CHOOSE_AUTOMATIC)
     assert host.loaded == host.listed[B]
     assert "overrides" not in text(page, "status")
     use(page, host, A)
@@ -108,7 +116,7 @@ def test_another_checkpoint_is_loaded_meanwhile(page: Page, host: PlainHost) -> 
     use(page, host, A)
     [(_, action)] = buttons(page)
     host.checkpoint = "other"
-    with pytest.raises(RefusedError, match="Another checkpoint"):
+    with fails_with(RefusedError, "other-checkpoint"):
         do(page, **action)
     assert host.cards == {}
 
@@ -140,7 +148,7 @@ def test_no_button_for_what_is_not_settled(page: Page, host: PlainHost) -> None:
 
 def test_a_damaged_card_is_said(page: Page, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        raise RefusedError(msg("{file} is damaged", file="demo.json"))
+        raise RefusedError(msg("{file}: no sense", file="demo.json"))
 
     use(page, host, A)
     monkeypatch.setattr(host, "prefer", refuse)
@@ -181,21 +189,27 @@ def test_a_default_that_is_missing_is_told(page: Page, host: PlainHost) -> None:
     assert "because gone.pt is missing" in page.state({})["titles"]["txt2img"]
 
 
+CAUGHT = 'data-vae-key="caught"'
+
+
 # -- names ---------------------------------------------------------------------------------------------------------
 def test_a_name_that_hands_a_file_to_a_checkpoint_is_pointed_out(page: Page, host: PlainHost) -> None:
-    assert "by its name alone" not in text(page, "offers")
+    assert CAUGHT not in page.state({})["regions"]["offers"]
     (host.vaes / "sdxl <b>.safetensors").write_bytes(b"x")
     host.refresh()
     host.other_checkpoints = ["/models/sd.ckpt", "/models/sub/a.safetensors", "/models/un.safetensors"]
     offers = text(page, "offers")
-    assert "Checkpoints that get a VAE by its name alone (1)" in offers
+    assert CAUGHT in page.state({})["regions"]["offers"]
+    assert "(1)" in offers
+    assert re.search(CAUGHT + r'.*?<p class="vm-line">\s*\S', page.state({})["regions"]["offers"], re.DOTALL), (
+        "the way out"
+    )
     assert "sd gets sdxl <b>.safetensors" in offers
-    assert "rename the file" in offers
     host.cards["/models/sd.ckpt"] = "gone.pt"
     assert "sd gets sdxl" in text(page, "offers"), "a preference that is not there decides nothing"
     for decided in (A, "None"):
         host.cards["/models/sd.ckpt"] = decided
-        assert "by its name alone" not in text(page, "offers")
+        assert CAUGHT not in page.state({})["regions"]["offers"]
 
 
 def test_only_a_few_names_are_told_and_few_cards_read(

@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.failing import fails_with
+from tests.webui.host import unfit
+from tests.wording import templates
+
 pytest.importorskip("skimage")
 
 from PIL import Image
@@ -59,15 +63,16 @@ def test_results_figures_and_words(comparing: PlainComparing, service: Service) 
     assert [one.decoded.vae for one in found.results] == ["None", "a.safetensors", "bad.safetensors"]
     assert (own.figures, own.findings) == (None, ())
     assert other.figures is not None
-    assert str(other.findings[0]) == "brighter"
-    assert str(bad.decoded.error) == "bad.safetensors is a diffusers file."
+    assert other.findings[0].code == "brighter"
+    assert bad.decoded.error == unfit("bad.safetensors")
     assert other.infotext is not None
     assert "VAE: a.safetensors" in other.infotext
 
 
-OTHER_LATENTS = "another picture: it was made for other latents, or is broken"
-REFERENCE_WRONG = "another picture: the reference was made for other latents, or is broken"
-ONE_OF_TWO = "another picture: one of the two VAEs was made for other latents, or is broken"
+[OTHER_LATENTS] = templates("other-picture")
+[REFERENCE_WRONG] = templates("reference-of-other-latents")
+[ONE_OF_TWO] = templates("one-of-other-latents")
+[NO_REFERENCE] = templates("no-reference")
 
 
 def said_of(found: Comparison) -> dict[str, str]:
@@ -113,7 +118,7 @@ def test_without_the_picture_of_the_one_in_use_nothing_is_measured(tmp_path: Pat
     assert (found.reference, found.lacks_reference) == ("bad.safetensors", True)
     for one in found.results[1:]:
         assert (one.figures, one.findings) == (None, ())
-        assert translator_of(one, found, ENGLISH) == "held against nothing: the VAE in use gave no picture"
+        assert translator_of(one, found, ENGLISH) == NO_REFERENCE
 
 
 def test_an_original_is_the_reference(comparing: PlainComparing, service: Service) -> None:
@@ -143,14 +148,12 @@ def test_results_come_one_by_one_and_can_be_stopped(comparing: PlainComparing, s
 
 def test_the_second_says_what_it_waits_for(comparing: PlainComparing, service: Service) -> None:
     comparing.gate.clear()
-    comparing.waiting_for = msg("A picture is being made. The comparison begins after it.")
+    comparing.waiting_for = msg("Busy.")
     begin(comparing, service, ComparisonRequest(kept("1"), ["a.safetensors"]), "first")
     second = begin(comparing, service, ComparisonRequest(kept("2"), ["a.safetensors"]), "second")
     found = service.comparisons.get(second)
     assert found is not None
-    assert (found.state, str(found.waits_for)) == (
-        State.WAITING, "Another comparison is under way. This one begins after it."
-    )  # fmt: skip
+    assert (found.state, found.waits_for and found.waits_for.code) == (State.WAITING, "comparison-before")
     service.comparing.stop(second)
     until(lambda: (seen := service.comparisons.get(second)) is not None and seen.state is State.STOPPED)
     comparing.gate.set()
@@ -210,5 +213,5 @@ def test_a_folder_that_cannot_be_written(service: Service, tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     comparing = PlainComparing(tmp_path / "file" / "saved", ["a.safetensors"])
     found = done(comparing, service, ComparisonRequest(kept("1"), ["a.safetensors"]))
-    with pytest.raises(DiskError, match="cannot be written"):
+    with fails_with(DiskError, "not-writable"):
         save(comparing, found, ENGLISH, "a house")

@@ -18,10 +18,12 @@ from PIL import Image
 
 pytest.importorskip("skimage")
 
+from tests.failing import fails_with
 from tests.files.samples import ldm, safetensors
 from tests.webui.greys import INFOTEXT, picture
-from tests.webui.host import PlainHost
-from tests.webui.test_page import ENTRY, SHA256, wait_for, write_catalogue
+from tests.webui.host import PlainHost, unfit
+from tests.webui.test_page import ENTRY, SHA256, actions, wait_for, write_catalogue
+from tests.wording import says, wording
 from vae_manager.compare import Comparison, Decoded, Result, State
 from vae_manager.compare.metrics import Figures
 from vae_manager.compare.pictures import png
@@ -82,8 +84,8 @@ def test_the_section_is_read_only_while_it_is_seen(page: Page) -> None:
 
 @pytest.mark.usefixtures("vaes")
 def test_what_can_be_chosen(page: Page, host: PlainHost) -> None:
-    host.comparing.refused = {"b.safetensors": msg("{file} is a diffusers file.", file="b <i>")}
-    host.comparing.kept.put([picture("8", why_not=msg("This file is no longer there. Refresh shows what is."))])
+    host.comparing.refused = {"b.safetensors": unfit("b <i>")}
+    host.comparing.kept.put([picture("8", why_not=msg("Gone."))])
     html = state(page)["regions"]["compare-setup"]
     assert "a &lt;b&gt;house&lt;/b&gt;" in html
     assert "<b>" not in html
@@ -92,7 +94,12 @@ def test_what_can_be_chosen(page: Page, host: PlainHost) -> None:
     assert re.search(r'value="b.safetensors"[^>]*disabled', html)
     assert re.search(r'value="a.safetensors"[^>]*data-vae-proposed', html)
     assert re.search(r'value="None"[^>]*data-vae-in-use', html)
-    assert "b <i> is a diffusers file." in text(page, "compare-setup")
+    assert str(unfit("b <i>")) in text(page, "compare-setup")
+
+
+def picks(page: Page) -> list[str]:
+    """The VAEs that a card offers to choose."""
+    return [action["word"] for action in actions(state(page)["regions"]["compare-cards"], "choose")]
 
 
 def ticked(page: Page) -> list[str]:
@@ -159,10 +166,10 @@ def test_compared_and_saved(page: Page, host: PlainHost, service: Service) -> No
     assert [one["key"] for one in view["pictures"]] == ["0", "1", "2"]
     cards = text(page, "compare-cards")
     assert "brighter" in cards
-    assert "the same picture, bit for bit SSIM 1 · PSNR ∞ · 0.50 s" in cards
-    assert cards.count("Use this one") == 2, "not for the one in use"
-    host.refused[Permission.CHOOSE] = msg("No checkpoint is loaded.")
-    assert "Use this one" not in text(page, "compare-cards")
+    assert re.search(wording("same-picture").pattern + re.escape(" SSIM 1 · PSNR ∞ · 0.50 s"), cards)
+    assert picks(page) == ["a.safetensors", "b.safetensors"], "not for the one in use"
+    host.refused[Permission.CHOOSE] = msg("Not now.")
+    assert picks(page) == []
 
     send(page, do="save-comparison", id=view["id"])
     wait_for(lambda: "Saved in" in text(page, "compare-progress"))
@@ -178,7 +185,7 @@ def test_compared_and_saved(page: Page, host: PlainHost, service: Service) -> No
     folder.rename(host.root / "moved")
     folder.write_text("")
     send(page, do="save-comparison", id=view["id"])
-    wait_for(lambda: "cannot be written" in text(page, "compare-progress"))
+    wait_for(lambda: says(text(page, "compare-progress"), "not-writable"))
 
 
 @pytest.mark.usefixtures("vaes")
@@ -248,7 +255,7 @@ def test_the_picture_that_is_shown(page: Page, host: PlainHost, service: Service
     newest = service.comparisons.all()[0]
     assert newest.infotext == INFOTEXT
     assert newest.vaes == ["None", "a.safetensors", "b.safetensors"]
-    with pytest.raises(RefusedError, match="no longer kept"):
+    with fails_with(RefusedError, "no-longer-kept"):
         send(page, do="compare-shown", tab="txt2img", infotext="of yesterday", size=[], vaes=[])
 
 
@@ -299,9 +306,9 @@ def test_figures() -> None:
 
 
 def test_an_error_stands_in_its_card(page: Page, service: Service) -> None:
-    failed = Result(Decoded("a.safetensors", None, 0.1, nan=True, error=msg("This VAE gave no picture (NaN).")))
+    failed = Result(Decoded("a.safetensors", None, 0.1, nan=True, error=unfit("a.safetensors")))
     service.comparisons.put(Comparison("1", "x", ["a.safetensors"], state=State.DONE, results=(failed,)))
-    assert "This VAE gave no picture (NaN)." in text(page, "compare-cards")
+    assert str(unfit("a.safetensors")) in text(page, "compare-cards")
     assert state(page)["view"] is None
     assert "Save" not in text(page, "compare-progress")
 

@@ -12,6 +12,7 @@ import pytest
 from tests.hub import Fault, Hub
 from tests.webui.host import PlainHost
 from tests.webui.test_page import BYTES, ENTRY, SHA256, do, row, wait_for, write_catalogue
+from tests.wording import says
 from vae_manager.transfer import RetryPolicy, request
 from vae_manager.webui.ui.page import Page
 
@@ -54,19 +55,25 @@ def web_page(hub: Hub, host: PlainHost, patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prepare", "said"),
+    ("prepare", "code", "fields"),
     [
-        (wrong_hash, f"is not the published file and was thrown away. Expected SHA-256: {SHA256}"),
-        (no_space, "MB are needed"),
-        (no_network, "cannot be reached"),
-        (gated, "owner/repo"),
-        (unknown_repository, "owner/nowhere"),
-        (no_folder, "VAE"),
-        (web_page, "web page"),
+        (wrong_hash, "wrong-bytes", {"expected": SHA256}),
+        (no_space, "no-space", {}),
+        (no_network, "unreachable", {}),
+        (gated, "licence-at-hub", {"repo": "owner/repo"}),
+        (unknown_repository, "no-such-repository", {"repo": "owner/nowhere"}),
+        (no_folder, "not-a-folder", {}),
+        (web_page, "web-page", {}),
     ],
 )
 def test_it_is_said_and_nothing_is_lost(
-    page: Page, host: PlainHost, hub: Hub, monkeypatch: pytest.MonkeyPatch, prepare: Prepare, said: str
+    page: Page,
+    host: PlainHost,
+    hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+    prepare: Prepare,
+    code: str,
+    fields: dict[str, str],
 ) -> None:
     monkeypatch.setattr(request.Network, "__init__", _patient(request.Network.__init__))
     hub.add("owner/repo", "mine.safetensors", BYTES)
@@ -79,7 +86,7 @@ def test_it_is_said_and_nothing_is_lost(
 
     do(page, do="get", entry="mine", use=True, accept=False)
     wait_for(lambda: "Problem" in page.state({})["regions"]["offers"], seconds=30)
-    assert said in row(page)
+    assert says(row(page), code, **fields)
     assert "Traceback" not in row(page)
     assert host.word == "Automatic"
     if host.vaes.is_dir():

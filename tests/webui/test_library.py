@@ -18,6 +18,7 @@ from tests.library.vaes import sha256, vae
 from tests.webui.host import PlainHost
 from tests.webui.seen import ENTRY, bar, details, finish, library, plain, row
 from tests.webui.test_page import do, wait_for, write_catalogue
+from tests.wording import says
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.files import identity_of
 from vae_manager.library import scan
@@ -256,7 +257,7 @@ def test_the_latent_test_gives_a_guess_with_its_figure(
     do(page, do="try-file", file=key_of(path))
     wait_for(lambda: "guess" in row(page, path))
     assert f"{family} guess" in row(page, path)
-    assert f"is probably made for {family}" in bar(page)
+    assert says(bar(page), "probably-made-for", family=family)
     figure = "29.0" if name.startswith("same") else "8.0"
     assert f"a guess from the latent test, which gave {figure} dB" in details(page, path)
     do(page, do="set-family", file=key_of(path), family="sd1")

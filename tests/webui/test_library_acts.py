@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from tests.failing import fails_with
 from tests.files.samples import ldm, safetensors
 from tests.hub import Hub
 from tests.library.vaes import left_behind, rot, sha256, tree, vae
 from tests.webui.host import PlainHost
 from tests.webui.seen import ENTRY, bar, details, finish, library, plain, row
-from tests.webui.test_page import do, wait_for, write_catalogue
+from tests.webui.test_page import actions, do, wait_for, write_catalogue
+from tests.wording import says
 from vae_manager.errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from vae_manager.files import FileRecord
 from vae_manager.jobs import JobState
@@ -62,7 +64,7 @@ def test_what_a_killed_process_left_half_done_is_ended_and_told(page: Page, own:
     own.rename(host.vaes / "new.safetensors")
     library(page)
     assert tree(host.vaes) == ["new.png", "new.safetensors"]
-    assert "It is ended now" in bar(page)
+    assert says(bar(page), "operation-ended")
 
 
 def test_the_command_lines_half_done_work_too(page: Page, own: Path, host: PlainHost) -> None:
@@ -174,10 +176,10 @@ def test_the_systems_trash_is_named(page: Page, own: Path, monkeypatch: pytest.M
 def test_what_is_in_use_or_chosen_stays(page: Page, own: Path, host: PlainHost, action: str) -> None:
     more = {"name": "x.safetensors"} if action == "rename-file" else {}
     host.loaded = str(own)
-    with pytest.raises(RefusedError, match=r"own\.safetensors is in use"):
+    with fails_with(RefusedError, "file-in-use", file="own.safetensors"):
         do(page, do=action, file=key_of(own), **more)
     host.loaded, host.word = None, own.name
-    with pytest.raises(RefusedError, match=r"own\.safetensors is in use"):
+    with fails_with(RefusedError, "file-in-use", file="own.safetensors"):
         do(page, do=action, file=key_of(own), **more)
     assert own.is_file()
     assert "cannot be renamed" in details(page, own)
@@ -185,7 +187,7 @@ def test_what_is_in_use_or_chosen_stays(page: Page, own: Path, host: PlainHost, 
 
 def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost, service: Service) -> None:
     host.shared_with_others = True
-    host.refused[Permission.CHANGE_FILES] = msg("This WebUI was started for other machines to reach.")
+    host.refused[Permission.CHANGE_FILES] = msg("Not here.", code="not-here")
     host.refused[Permission.ADOPT_FILES] = host.refused[Permission.CHANGE_FILES]
     for action in (
         {"do": "rename-file", "name": "x.safetensors"},
@@ -196,9 +198,9 @@ def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost,
         {"do": "convert-file", "use": False},
         {"do": "set-family", "family": "sdxl"},
     ):
-        with pytest.raises(RefusedError, match="other machines"):
+        with fails_with(RefusedError, "not-here"):
             do(page, file=key_of(own), **action)
-    with pytest.raises(RefusedError, match="other machines"):
+    with fails_with(RefusedError, "not-here"):
         do(page, do="adopt-file", path=str(own), how="copy", folder="0")
     shown = library(page, selected=own)["regions"]
     assert str(own) not in unescape(shown["file"]), "a path tells strangers about this machine"
@@ -221,13 +223,14 @@ def test_adopt(page: Page, host: PlainHost, service: Service) -> None:
     outside = vae(host.root / "from elsewhere.safetensors")
     do(page, do="adopt-file", path=f' "{outside}" ', how="copy", folder="0")
     finish(service, page)
-    assert "from elsewhere.safetensors is in the library now. Use" in bar(page)
+    assert says(bar(page), "adopted", file="from elsewhere.safetensors")
+    assert "Use" in bar(page)
     assert "from elsewhere.safetensors" in host.listed
     page_file = host.root / "page.safetensors"
     page_file.write_bytes(b"<html>")
     do(page, do="adopt-file", path=str(page_file), how="move", folder="0")
     finish(service, page)
-    assert "is a web page" in bar(page)
+    assert says(bar(page), "web-page", file="page.safetensors")
     assert page_file.is_file()
     with pytest.raises(UsageError):
         do(page, do="adopt-file", path=str(outside), how="burn", folder="0")
@@ -292,7 +295,7 @@ def test_bytes_that_changed_by_themselves_are_found(page: Page, own: Path, servi
     rot(own, service.stores.hashes)
     do(page, do="verify-file", file=key_of(own))
     finish(service, page)
-    assert "has other bytes than when it was last read" in details(page, own)
+    assert says(details(page, own), "changed-bytes", file=own.name)
     assert "1 file was checked: 1 changed." in bar(page)
     assert "✗ changed" in row(page, own)
 
@@ -342,7 +345,7 @@ def test_work_shows_how_far_it_is_and_can_be_cancelled(
     monkeypatch.setattr(verification, "sha256_of", slow)
     do(page, do="verify-all")
     assert waiting.wait(10)
-    assert "Verifying all files" in bar(page)
+    assert actions(library(page)["regions"]["library-bar"], "stop-work") == [{"do": "stop-work", "job": "verify-all"}]
     assert 0 < page.pace()["jobs"]["verify-all"]["percent"] < 100
     assert page.state({}, ("", ""))["library"]["active"]
     do(page, do="stop-work", job="verify-all")
@@ -460,7 +463,7 @@ def test_the_status_offers_the_conversion(page: Page, host: PlainHost, theirs: P
     host.word = path.name
     status = page.state({})["regions"]["status"]
     assert "theirs.safetensors cannot be loaded as it is." in plain(status)
-    assert "Convert and use" in status
+    assert [action["use"] for action in actions(status, "convert-file")] == [True]
     host.shared_with_others = True
-    host.refused[Permission.CHANGE_FILES] = msg("This WebUI was started for other machines to reach.")
-    assert "Convert and use" not in page.state({})["regions"]["status"]
+    host.refused[Permission.CHANGE_FILES] = msg("Not here.", code="not-here")
+    assert actions(page.state({})["regions"]["status"], "convert-file") == []

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.library.vaes import sha256, vae
-from tests.webui.host import PlainHost
+from tests.webui.host import PlainHost, unfit
 from tests.webui.seen import ENTRY
 from tests.webui.test_page import do, text, wait_for, write_catalogue
 from vae_manager.maintenance import key_of
-from vae_manager.messages import msg
 from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Ignored, Refusal
 from vae_manager.webui.ui.page import EVERYWHERE, Page
@@ -22,7 +21,7 @@ MARK = "✗\N{NO-BREAK SPACE}bad.safetensors was refused"
 def refuse(host: PlainHost, serial: int = 1) -> None:
     path = str(host.vaes / "bad.safetensors")
     host.listed = {"bad.safetensors": path}
-    host.refused_vae = Refusal(path, msg("{file} is a LoRA, not a VAE.", file="bad.safetensors"), serial)
+    host.refused_vae = Refusal(path, unfit("bad.safetensors"), serial)
 
 
 def title(page: Page, tab: str = "txt2img") -> str:
@@ -36,11 +35,11 @@ def test_a_refusal_is_marked_until_it_is_dismissed(page: Page, host: PlainHost) 
     refuse(host)
     assert title(page) == f"VAE — Built-in · SD 1.x / 2.x · Automatic found none by name · {MARK}"
     assert MARK in title(page, "img2img")
-    assert text(page, "status").count("bad.safetensors is a LoRA, not a VAE.") == 1
+    assert text(page, "status").count(str(unfit("bad.safetensors"))) == 1
     assert page.state({})["sync"] != before, "the WebUI's own dropdown has to be put right"
     do(page, do="dismiss-refusal", serial=1)
     assert MARK not in title(page)
-    assert "LoRA" not in text(page, "status")
+    assert str(unfit("bad.safetensors")) not in text(page, "status")
     refuse(host, serial=2)
     assert MARK in title(page), "it was asked for again"
 
@@ -50,7 +49,7 @@ def test_a_refused_setting_is_not_called_pending(page: Page, host: PlainHost) ->
     host.word = "bad.safetensors"
     assert title(page) == f"VAE — Built-in · SD 1.x / 2.x · {MARK}"
     assert "because bad.safetensors was refused" in text(page, "status")
-    assert "bad.safetensors is a LoRA" in text(page, "status")
+    assert str(unfit("bad.safetensors")) in text(page, "status")
     do(page, do="dismiss-refusal", serial=1)
     assert title(page) == "VAE — Built-in · SD 1.x / 2.x · because bad.safetensors was refused"
 
@@ -58,33 +57,33 @@ def test_a_refused_setting_is_not_called_pending(page: Page, host: PlainHost) ->
 def test_a_choice_that_failed_is_told_once(page: Page, host: PlainHost) -> None:
     host.listed = {"bad.safetensors": "bad.safetensors"}
     page.pick("bad.safetensors", EVERYWHERE)
-    wait_for(lambda: "is a diffusers file" in text(page, "status"))
+    wait_for(lambda: str(unfit("bad.safetensors")) in text(page, "status"))
     job = page.facts().choosing
     assert job is not None
     assert job.error is not None
     page.service.choice_at_refusal = ("Automatic", 1)
     host.refused_vae = Refusal("bad.safetensors", job.error, 1)
-    assert text(page, "status").count("is a diffusers file") == 1
+    assert text(page, "status").count(str(unfit("bad.safetensors"))) == 1
     assert title(page).count("✗") == 1
     do(page, do="dismiss", job=job.key)
-    assert "diffusers" not in text(page, "status")
+    assert str(unfit("bad.safetensors")) not in text(page, "status")
     assert "✗" not in title(page)
 
 
 def test_a_refusal_elsewhere_ends_an_older_one_of_the_page(page: Page, host: PlainHost) -> None:
     host.listed = {"bad-choice.safetensors": "bad-choice.safetensors"}
     page.pick("bad-choice.safetensors", EVERYWHERE)
-    wait_for(lambda: "is a diffusers file" in text(page, "status"))
+    wait_for(lambda: str(unfit("bad-choice.safetensors")) in text(page, "status"))
     refuse(host)
-    assert "diffusers" not in text(page, "status")
+    assert str(unfit("bad-choice.safetensors")) not in text(page, "status")
     assert title(page).endswith(MARK)
 
 
 # -- files beside the VAE ------------------------------------------------------------------------------------------
 def test_a_file_that_does_nothing_is_named(page: Page, host: PlainHost) -> None:
-    host.ignored = (Ignored("style.safetensors", msg("{file} is a LoRA, not a VAE.", file="style.safetensors")),)
+    host.ignored = (Ignored("style.safetensors", unfit("style.safetensors")),)
     assert title(page).endswith(" · !\N{NO-BREAK SPACE}style.safetensors is not used")
-    assert "style.safetensors is a LoRA, not a VAE." in text(page, "status")
+    assert str(unfit("style.safetensors")) in text(page, "status")
 
 
 # -- the family ----------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.wording import says
 from vae_manager.webui import update
 from vae_manager.webui.ui.page import Page
 from vae_manager.webui.update import INTERVAL_S, ROOT, LoadedCode
@@ -140,9 +141,9 @@ def test_a_pull_is_an_update_and_a_pull_of_documents_is_none(extension: Path) ->
 def test_the_page_names_the_update(page: Page, extension: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = LoadedCode(extension, Clock())
     monkeypatch.setattr("vae_manager.webui.ui.view_model.loaded_code", lambda: code)
-    assert "Restart the WebUI" not in page.state({})["regions"]["status"]
+    assert not says(page.state({})["regions"]["status"], "restart-needed")
     append(extension / "vae_manager" / "choice.py")
-    assert "Restart the WebUI" in page.state({})["regions"]["status"]
+    assert says(page.state({})["regions"]["status"], "restart-needed")
 
 
 def test_a_look_is_cheap_and_rare(extension: Path, monkeypatch: pytest.MonkeyPatch) -> None:

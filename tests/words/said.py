@@ -27,6 +27,8 @@ class Said:
     """None where it is not a literal string."""
     names: frozenset[str] | None
     """The fields that are filled; None where a `**` hides them."""
+    code: str | None = None
+    """The literal `code`; None if there is none, or it is passed on from elsewhere."""
 
 
 def calls(source: str, place: str) -> Iterator[Said]:
@@ -36,9 +38,11 @@ def calls(source: str, place: str) -> Iterator[Said]:
             continue
         first = node.args[0] if len(node.args) == 1 else None
         literal = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
-        names = [keyword.arg for keyword in node.keywords]
+        names = [keyword.arg for keyword in node.keywords if keyword.arg != "code"]
         known = None if None in names else frozenset(name for name in names if name is not None)
-        yield Said(f"{place}:{node.lineno}", literal, known)
+        codes = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+        code = codes[0].value if codes and isinstance(codes[0], ast.Constant) else None
+        yield Said(f"{place}:{node.lineno}", literal, known, str(code) if code is not None else None)
 
 
 def template_calls(source: str, place: str) -> Iterator[Said]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,16 @@ def test_no_template_is_said_empty() -> None:
 def test_each_field_is_filled_and_no_other(said: Said) -> None:
     if said.template is not None and said.names is not None:
         assert fields(said.template) == said.names
+
+
+def test_codes_are_short_and_in_kebab_case() -> None:
+    odd = [
+        said.place
+        for said in SAID
+        if said.code is not None and not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+){0,4}", said.code)
+    ]
+    assert odd == []
+    assert sum(said.code is not None for said in SAID) > 100
 
 
 def test_the_catalogue_says_nothing_with_braces(tmp_path: Path) -> None:

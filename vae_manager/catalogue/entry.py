@@ -81,7 +81,14 @@ def safe_file_name(name: str) -> str:
     """
     problem = _problem(name)
     if problem is not None:
-        raise RefusedError(msg("The file name “{name}” cannot be used: {reason}", name=_shown(name), reason=problem))
+        raise RefusedError(
+            msg(
+                "The file name “{name}” cannot be used: {reason}",
+                code="bad-file-name",
+                name=_shown(name),
+                reason=problem,
+            )
+        )
     return name
 
 
@@ -92,20 +99,20 @@ def is_vae_file_name(name: str) -> bool:
 
 def _problem(name: str) -> Message | None:
     if not name.strip(". "):
-        return msg("it is empty or only dots.")
+        return msg("it is empty or only dots.", code="empty-name")
     if any(not character.isprintable() for character in name):
-        return msg("it has a character that cannot be seen.")
+        return msg("it has a character that cannot be seen.", code="invisible-character")
     forbidden = sorted(_FORBIDDEN.intersection(name))
     if forbidden:
-        return msg("it must not have {characters} in it.", characters=" ".join(forbidden))
+        return msg("it must not have {characters} in it.", code="forbidden-character", characters=" ".join(forbidden))
     if name != name.strip(" ") or name.endswith("."):
-        return msg("it begins or ends with a space, or ends with a dot.")
+        return msg("it begins or ends with a space, or ends with a dot.", code="outer-space")
     if name.startswith(("-", ".")):
-        return msg("it begins with a dash or a dot.")
+        return msg("it begins with a dash or a dot.", code="leading-dash-or-dot")
     if _DEVICE.fullmatch(name):
-        return msg("Windows reserves this name.")
+        return msg("Windows reserves this name.", code="reserved-name")
     if len(name.encode()) > LONGEST:
-        return msg("it is longer than {count} bytes.", count=LONGEST)
+        return msg("it is longer than {count} bytes.", code="name-too-long", count=LONGEST)
     return None
 
 
@@ -141,6 +148,7 @@ def bucket_source(address: str) -> BucketSource:
         raise UsageError(
             msg(
                 "“{scheme}://” is not an https address. Buckets begin with {known}.",
+                code="unknown-scheme",
                 scheme=scheme,
                 known=", ".join(f"{name}://" for name, driver in DRIVERS.items() if driver is not None),
             )
@@ -150,11 +158,18 @@ def bucket_source(address: str) -> BucketSource:
             msg(
                 "An address of a bucket is {scheme}://BUCKET/PATH and nothing more: no name or key before it, no query "
                 "after it. Sign in with the storage's own tool or environment variables.",
+                code="bad-bucket-address",
                 scheme=scheme.lower(),
             )
         )
     if "::" in rest or "\\" in rest or not bucket.strip(". ") or not all(part.strip(". ") for part in path.split("/")):
-        raise UsageError(msg("“{address}” is not a file of a bucket. Write SCHEME://BUCKET/PATH.", address=address))
+        raise UsageError(
+            msg(
+                "“{address}” is not a file of a bucket. Write SCHEME://BUCKET/PATH.",
+                code="bad-bucket-address",
+                address=address,
+            )
+        )
     return BucketSource(scheme.lower(), bucket, path)
 
 
@@ -376,7 +391,12 @@ class CatalogueProblem:
 
 def not_offered(entry: Entry) -> Message:
     """Return the reason why `entry` is only recognised."""
-    return msg("{vae} is not offered: {reason}", vae=entry.name, reason=datum(entry.not_offered_because or ""))
+    return msg(
+        "{vae} is not offered: {reason}",
+        code="not-offered",
+        vae=entry.name,
+        reason=datum(entry.not_offered_because or ""),
+    )
 
 
 @dataclass(frozen=True)
@@ -394,9 +414,14 @@ class Catalogue:
         near = self._nearest(id)
         if near:
             raise NotFoundError(
-                msg("The catalogue has no entry “{id}”. Did you mean {names}?", id=id, names=", ".join(near))
+                msg(
+                    "The catalogue has no entry “{id}”. Did you mean {names}?",
+                    code="no-such-entry",
+                    id=id,
+                    names=", ".join(near),
+                )
             )
-        raise NotFoundError(msg("The catalogue has no entry “{id}”.", id=id))
+        raise NotFoundError(msg("The catalogue has no entry “{id}”.", code="no-such-entry", id=id))
 
     def recognise(self, sha256: str) -> Entry | None:
         """Return the entry whose bytes have this SHA-256 (hexadecimal); a built-in one before a user's."""

@@ -82,7 +82,7 @@ def _entry(fields: Fields, *, built_in: bool, folder: Path) -> Entry:
     sources = sources_in(fields, folder)
     offered = fields.flag("offered", default=not built_in and bool(sources))
     if offered and not sources and not fields.flaws:
-        fields.flaw(fields.nodes["offered"], msg("An entry that is offered needs a “source”."))
+        fields.flaw(fields.nodes["offered"], msg("An entry that is offered needs a “source”.", code="missing-source"))
     because = fields.text("not_offered_because")
     if not offered and not built_in and because is None:
         because = "Your own catalogue does not offer it."
@@ -133,7 +133,9 @@ def file_name_in(fields: Fields, sources: tuple[Source, ...], *, fallback: str, 
     known = (name for name in map(name_at, sources) if name is not None)
     name = given or (next(known, None) if sources else fallback)
     if name is None:
-        fields.flaw(fields.node, msg("Only the server knows this file's name: give a “file_name”."))
+        fields.flaw(
+            fields.node, msg("Only the server knows this file's name: give a “file_name”.", code="unknown-file-name")
+        )
         return ""
     node = fields.nodes["file_name"] if given else fields.nodes.get("source", fields.nodes.get("sources", fields.node))
     try:
@@ -144,7 +146,11 @@ def file_name_in(fields: Fields, sources: tuple[Source, ...], *, fallback: str, 
     if listed and not is_vae_file_name(name):
         fields.flaw(
             node,
-            msg("The WebUI lists {endings} only: give a “file_name” that ends so.", endings=", ".join(VAE_SUFFIXES)),
+            msg(
+                "The WebUI lists {endings} only: give a “file_name” that ends so.",
+                code="unlisted-extension",
+                endings=", ".join(VAE_SUFFIXES),
+            ),
         )
     return name
 
@@ -175,7 +181,9 @@ def _evaluation(fields: Fields) -> Evaluation:
 def _id(text: str) -> str:
     if not _ID.fullmatch(text):
         raise ValidationError(
-            msg("“{text}” cannot be an id: letters, digits, dots, dashes and underscores can.", text=text)
+            msg(
+                "“{text}” cannot be an id: letters, digits, dots, dashes and underscores can.", code="bad-id", text=text
+            )
         )
     return text
 
@@ -183,7 +191,9 @@ def _id(text: str) -> str:
 def _family(text: str) -> Family:
     if text not in FAMILIES:
         raise ValidationError(
-            msg("“{text}” is not a family; these are: {known}.", text=text, known=", ".join(FAMILIES))
+            msg(
+                "“{text}” is not a family; these are: {known}.", code="bad-family", text=text, known=", ".join(FAMILIES)
+            )
         )
     return cast(Family, text)
 
@@ -191,13 +201,15 @@ def _family(text: str) -> Family:
 def _layout(text: str) -> Layout:
     known = get_args(Layout)
     if text not in known:
-        raise ValidationError(msg("“{text}” is not a layout; these are: {known}.", text=text, known=", ".join(known)))
+        raise ValidationError(
+            msg("“{text}” is not a layout; these are: {known}.", code="bad-layout", text=text, known=", ".join(known))
+        )
     return cast(Layout, text)
 
 
 def _evidence(text: str) -> Literal["A", "B"]:
     if text not in ("A", "B"):
-        raise ValidationError(msg("“evidence” must be A or B."))
+        raise ValidationError(msg("“evidence” must be A or B.", code="bad-evidence"))
     return cast(Literal["A", "B"], text)
 
 
@@ -247,7 +259,10 @@ class _CatalogueBuilder:
     def _place(self, entry: Entry, line: int) -> list[ValidationIssue]:
         if entry.id in self.entries:
             return [
-                ValidationIssue(line, msg("The id “{id}” is already taken; give this entry another one.", id=entry.id))
+                ValidationIssue(
+                    line,
+                    msg("The id “{id}” is already taken; give this entry another one.", code="id-taken", id=entry.id),
+                )
             ]
         name_clash = self._offered_names.get(entry.file_name.lower())
         if entry.offered and name_clash is not None and name_clash.sha256 != entry.sha256:
@@ -257,6 +272,7 @@ class _CatalogueBuilder:
                     line,
                     msg(
                         "“{id}” already uses the file name {name} for other bytes; give this entry a “file_name”.",
+                        code="file-name-taken",
                         id=name_clash.id,
                         name=entry.file_name,
                     ),

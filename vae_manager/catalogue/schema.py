@@ -79,18 +79,21 @@ def text_of(file: Path) -> tuple[str, ValidationIssue | None]:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would block forever
             reason = msg("it is a folder") if stat.S_ISDIR(status.st_mode) else msg("it is no plain file")
-            return "", ValidationIssue(1, msg("The file cannot be read: {reason}.", reason=reason))
+            return "", ValidationIssue(1, msg("The file cannot be read: {reason}.", code="unreadable", reason=reason))
         data = _read(file) if status.st_size <= MAX_BYTES else b""
     except FileNotFoundError:
         return "", None
     except OSError as error:
-        return "", ValidationIssue(1, msg("The file cannot be read: {reason}.", reason=error.strerror or error))
+        return "", ValidationIssue(
+            1, msg("The file cannot be read: {reason}.", code="unreadable", reason=error.strerror or error)
+        )
     if max(status.st_size, len(data)) > MAX_BYTES or data.count(b"\n") > MAX_LINES:
         return "", ValidationIssue(
             1,
             msg(
                 "The file is too long: {lines} lines and {size} are the most. None of it is used; keep the entries "
                 "that you need.",
+                code="file-too-long",
                 lines=MAX_LINES,
                 size=megabytes(MAX_BYTES),
             ),
@@ -99,7 +102,7 @@ def text_of(file: Path) -> tuple[str, ValidationIssue | None]:
         return data.decode("utf-8-sig"), None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return "", ValidationIssue(line, msg("The file is not UTF-8 text; save it as UTF-8."))
+        return "", ValidationIssue(line, msg("The file is not UTF-8 text; save it as UTF-8.", code="not-utf-8"))
 
 
 def _read(file: Path) -> bytes:
@@ -146,7 +149,11 @@ def _composed(text: str) -> yaml.Node | None:
             line = event.start_mark.line + 1 if event.start_mark is not None else 1
             raise _TooMuchError(
                 ValidationIssue(
-                    line, msg("This is nested too deeply, repeated too often or too long to be a list of entries.")
+                    line,
+                    msg(
+                        "This is nested too deeply, repeated too often or too long to be a list of entries.",
+                        code="too-complex",
+                    ),
                 )
             )
     return yaml.compose(text, Loader=_LOADER)
@@ -161,7 +168,9 @@ def _items(root: yaml.Node | None) -> tuple[list[yaml.Node], list[ValidationIssu
         return [], []
     if isinstance(root, yaml.SequenceNode):
         return list(root.value), []
-    return [], [ValidationIssue(line_of(root), msg("This must be a list of entries: each begins with “- ”."))]
+    return [], [
+        ValidationIssue(line_of(root), msg("This must be a list of entries: each begins with “- ”.", code="not-a-list"))
+    ]
 
 
 def _item_by_item(text: str, whole: yaml.YAMLError) -> tuple[list[yaml.Node], list[ValidationIssue]]:
@@ -218,7 +227,7 @@ def _not_yaml(error: yaml.YAMLError, text: str) -> ValidationIssue:
         position = getattr(error, "position", 0)
         line, reason = text.count("\n", 0, position) + 1, getattr(error, "reason", "")
     # A message of the YAML library, in English.
-    return ValidationIssue(line, msg("This is not YAML that can be read: {reason}.", reason=reason))
+    return ValidationIssue(line, msg("This is not YAML that can be read: {reason}.", code="not-yaml", reason=reason))
 
 
 _T = TypeVar("_T")
@@ -242,7 +251,7 @@ class Fields:
         self.flaws: list[ValidationIssue] = [] if flaws is None else flaws
         self.nodes: dict[str, yaml.Node] = {}
         if not isinstance(node, yaml.MappingNode):
-            self.flaw(node, msg("An entry is a list of “key: value” lines."))
+            self.flaw(node, msg("An entry is a list of “key: value” lines.", code="not-a-mapping"))
             return
         for key, value in node.value:
             self._add(key, value, known)
@@ -261,7 +270,7 @@ class Fields:
         An entry with issues is discarded, so the substitute is never used.
         """
         if key not in self.nodes:
-            self.flaw(self.node, msg("The entry has no “{key}”.", key=key))
+            self.flaw(self.node, msg("The entry has no “{key}”.", code="missing-key", key=key))
         return cast(_T, self.read(key, convert))
 
     def text(self, key: str) -> str | None:
@@ -282,7 +291,7 @@ class Fields:
         if node is None:
             return []
         if not isinstance(node, yaml.SequenceNode):
-            self.flaw(node, msg("“{key}” must be a list.", key=key))
+            self.flaw(node, msg("“{key}” must be a list.", code="value-not-a-list", key=key))
             return []
         return list(node.value)
 
@@ -291,21 +300,23 @@ class Fields:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             if near:
-                self.flaw(key, msg("“{key}” is not a known key. Is it “{near}”?", key=name, near=near[0]))
+                self.flaw(
+                    key, msg("“{key}” is not a known key. Is it “{near}”?", code="unknown-key", key=name, near=near[0])
+                )
             else:
-                self.flaw(key, msg("“{key}” is not a known key.", key=name))
+                self.flaw(key, msg("“{key}” is not a known key.", code="unknown-key", key=name))
         elif name in self.nodes:
-            self.flaw(key, msg("“{key}” is there twice.", key=name))
+            self.flaw(key, msg("“{key}” is there twice.", code="duplicate-key", key=name))
         elif not (isinstance(value, yaml.ScalarNode) and value.tag.endswith(":null")):  # "key:" is an empty value
             self.nodes[name] = value
 
     def _value(self, key: str, node: yaml.Node, convert: Callable[[str], _T]) -> _T | None:
         if not isinstance(node, yaml.ScalarNode):
-            self.flaw(node, msg("“{key}” must be a single value.", key=key))
+            self.flaw(node, msg("“{key}” must be a single value.", code="value-not-single", key=key))
             return None
         text = str(node.value).strip()
         if not text or not text.isprintable():
-            self.flaw(node, msg("“{key}” must be one line of text.", key=key))
+            self.flaw(node, msg("“{key}” must be one line of text.", code="value-not-one-line", key=key))
             return None
         try:
             return convert(text)
@@ -317,13 +328,15 @@ class Fields:
 def as_sha256(text: str) -> str:
     """Return 64 hexadecimal digits, in lower case."""
     if not SHA256.fullmatch(text.lower()):
-        raise ValidationError(msg("“{text}” is not a SHA-256, which has 64 digits 0-9 and a-f.", text=text[:80]))
+        raise ValidationError(
+            msg("“{text}” is not a SHA-256, which has 64 digits 0-9 and a-f.", code="bad-sha256", text=text[:80])
+        )
     return text.lower()
 
 
 def as_link(text: str) -> str:
     if not text.startswith("https://"):
-        raise ValidationError(msg("“{text}” is not an https address.", text=text))
+        raise ValidationError(msg("“{text}” is not an https address.", code="not-https", text=text))
     return text
 
 
@@ -331,7 +344,7 @@ def as_count(text: str) -> int:
     """Return a whole number above 0; underscores may separate digits."""
     digits = text.replace("_", "")
     if not _DIGITS.fullmatch(digits):
-        raise ValidationError(msg("“{text}” is not a whole number above 0.", text=text))
+        raise ValidationError(msg("“{text}” is not a whole number above 0.", code="bad-number", text=text))
     return int(digits)
 
 
@@ -341,13 +354,13 @@ def as_number(text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ValidationError(msg("“{text}” is not a number.", text=text[:80]))
+        raise ValidationError(msg("“{text}” is not a number.", code="bad-number", text=text[:80]))
     return number
 
 
 def as_flag(text: str) -> bool:
     if text.lower() not in ("true", "false"):
-        raise ValidationError(msg("“{text}” must be true or false.", text=text))
+        raise ValidationError(msg("“{text}” must be true or false.", code="bad-flag", text=text))
     return text.lower() == "true"
 
 
@@ -374,7 +387,8 @@ def parse_source(text: str) -> Source:
         raise UsageError(
             msg(
                 "A source is hub:OWNER/REPO/PATH, civitai:VERSION, an https address, the address of a bucket, or the "
-                "path of a file."
+                "path of a file.",
+                code="bad-source",
             )
         )
     if text.lower().startswith("hub:"):
@@ -401,7 +415,11 @@ def _hub_source(text: str) -> HubSource:
     )
     if not well_formed:
         raise UsageError(
-            msg("“hub:{text}” is not a file of a hub. Write hub:OWNER/REPO/PATH or hub:OWNER/REPO/PATH@REV.", text=text)
+            msg(
+                "“hub:{text}” is not a file of a hub. Write hub:OWNER/REPO/PATH or hub:OWNER/REPO/PATH@REV.",
+                code="bad-hub-source",
+                text=text,
+            )
         )
     return HubSource(f"{owner}/{name}", path, revision or None)
 
@@ -410,7 +428,11 @@ def _civitai_source(text: str) -> CivitaiSource:
     match = _CIVITAI.fullmatch(text)
     if match is None:
         raise UsageError(
-            msg("“civitai:{text}” is not a model version. Write civitai:VERSION or civitai:VERSION/FILE.", text=text)
+            msg(
+                "“civitai:{text}” is not a model version. Write civitai:VERSION or civitai:VERSION/FILE.",
+                code="bad-civitai-source",
+                text=text,
+            )
         )
     version, file = match.groups()
     return CivitaiSource(int(version), None if file is None else safe_file_name(file))
@@ -428,7 +450,8 @@ def _civitai_page(parts: SplitResult) -> CivitaiSource | None:
         raise UsageError(
             msg(
                 "This is the address of a whole model. Choose the version on its page, then copy the address again: "
-                "it ends with “?modelVersionId=…”."
+                "it ends with “?modelVersionId=…”.",
+                code="whole-model",
             )
         )
     return CivitaiSource(int(match[1]))
@@ -438,13 +461,22 @@ def _address(text: str) -> Source:
     parts = _split(text)
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     if parts.username is not None or parts.password is not None:
-        raise UsageError(msg("An address must not carry a user name or password. Use the hub's token instead."))
+        raise UsageError(
+            msg(
+                "An address must not carry a user name or password. Use the hub's token instead.",
+                code="address-with-password",
+            )
+        )
     told = text.partition("?")[0]
     if not host:
-        raise UsageError(msg("“{address}” is not an https address.", address=told))
+        raise UsageError(msg("“{address}” is not an https address.", code="not-https", address=told))
     if scheme == "http" and not is_loopback(host):
         raise UsageError(
-            msg("{address} is plain http, which anybody on the way can change. Use its https address.", address=told)
+            msg(
+                "{address} is plain http, which anybody on the way can change. Use its https address.",
+                code="plain-http",
+                address=told,
+            )
         )
     page = _HUB_PAGE.fullmatch(parts.path) if host in ("huggingface.co", "www.huggingface.co") else None
     if page is not None:
@@ -459,5 +491,7 @@ def _split(text: str) -> SplitResult:
         parts = urlsplit(text)
         _ = parts.port  # raises for a port that is not a number
     except ValueError:
-        raise UsageError(msg("“{address}” is not an https address.", address=text.partition("?")[0])) from None
+        raise UsageError(
+            msg("“{address}” is not an https address.", code="not-https", address=text.partition("?")[0])
+        ) from None
     return parts

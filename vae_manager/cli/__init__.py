@@ -17,7 +17,7 @@ from typing import Final
 from .. import __version__
 from ..errors import VaeManagerError
 from . import comparison_command, file_commands, installation_commands, library_commands
-from .shared import print_json, print_problem
+from .shared import error_fields, print_json, print_problem
 
 __all__ = ["main", "make_parser"]
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
     except VaeManagerError as error:
         if options.json:
-            print_json({"error": str(error), "status": error.exit_status})
+            print_json(error_fields(error))
         else:
             print_problem(error)
         return error.exit_status

@@ -48,7 +48,11 @@ def run_compare(options: argparse.Namespace) -> int:
     if missing:
         names = " ".join(missing)
         raise UsageError(
-            msg("To compare, these packages are needed too: {names}. Run: pip install {names}", names=names)
+            msg(
+                "To compare, these packages are needed too: {names}. Run: pip install {names}",
+                code="missing-packages",
+                names=names,
+            )
         )
     device = _device(options.device)
     original = _opened(options.picture)
@@ -69,7 +73,9 @@ def _device(name: str) -> torch.device:
     try:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(msg("The device {device} cannot be used: {reason}", device=name, reason=error)) from error
+        raise UsageError(
+            msg("The device {device} cannot be used: {reason}", code="bad-device", device=name, reason=error)
+        ) from error
 
 
 def _opened(path: Path) -> Pixels:
@@ -78,11 +84,11 @@ def _opened(path: Path) -> Pixels:
     try:
         return read_picture(path)
     except FileNotFoundError as error:
-        raise NotFoundError(msg("There is no file {path}.", path=path)) from error
+        raise NotFoundError(msg("There is no file {path}.", code="no-such-file", path=path)) from error
     except OSError as error:
-        raise IntegrityError(msg("{path} is not a picture that can be read.", path=path)) from error
+        raise IntegrityError(msg("{path} is not a picture that can be read.", code="bad-picture", path=path)) from error
     except IntegrityError as error:
-        raise IntegrityError(msg("{path}: {problem}", path=path, problem=error.message)) from error
+        raise IntegrityError(msg("{path}: {problem}", code=error.code, path=path, problem=error.message)) from error
 
 
 def _result(original: Pixels, path: Path, device: torch.device, stop: Event) -> tuple[Path, Result]:
@@ -140,7 +146,9 @@ def _write(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
-        raise DiskError(msg("{path} cannot be written: {reason}", path=path, reason=error.strerror or error)) from error
+        raise DiskError(
+            msg("{path} cannot be written: {reason}", code="not-writable", path=path, reason=error.strerror or error)
+        ) from error
 
 
 def _row(path: Path, result: Result) -> dict[str, Any]:
@@ -154,6 +162,7 @@ def _row(path: Path, result: Result) -> dict[str, Any]:
         "peak_bytes": decoded.peak,
         "note": _text(decoded.note),
         "error": _text(decoded.error),
+        "code": (decoded.error.code or None) if decoded.error is not None else None,
     }
 
 

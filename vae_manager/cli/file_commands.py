@@ -22,6 +22,7 @@ from .shared import (
     LibraryReader,
     Outcomes,
     data_of,
+    error_fields,
     fields_of,
     folder_of,
     judge,
@@ -121,7 +122,7 @@ def run_inspect(options: argparse.Namespace) -> int:
             {**_fields(record, judge(record, options)), **verification_fields(known.verification_of(record))}
             for record in records
         ]
-        print_json([*rows, *({"path": str(path), "error": str(problem), "status": problem.exit_status}
+        print_json([*rows, *({"path": str(path), **error_fields(problem)}
                              for path, problem in failed)])  # fmt: skip
     else:
         for record in records:

@@ -39,6 +39,7 @@ from .shared import (
     LibraryReader,
     data_of,
     delivery_text,
+    error_fields,
     fields_of,
     folder_of,
     judge,
@@ -407,7 +408,7 @@ def _outcome_fields(folder: Path, outcome: Outcome, answer: Verdict | None) -> d
         row["fetched"] = outcome.delivery.fetched
     if answer is not None:
         row = {**row, **fields_of(answer)}
-    return row if error is None else {**row, "error": str(error), "status": error.exit_status}
+    return row if error is None else {**row, **error_fields(error)}
 
 
 def _item_fields(folder: Path, name: str, sha256: str, state: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from .shared import (
     data_of,
     delivery_fields,
     delivery_text,
+    error_fields,
     fields_of,
     folder_of,
     judge,
@@ -129,7 +130,13 @@ def _order(options: argparse.Namespace, network: Network, stop: threading.Event)
 def _file_name(source: Source, network: Network, stop: threading.Event) -> str:
     name = proposed_name(source, network=network, stop=stop)
     if not is_vae_file_name(name):
-        raise UsageError(msg("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=name))
+        raise UsageError(
+            msg(
+                "{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.",
+                code="unlisted-extension",
+                file=name,
+            )
+        )
     return name
 
 
@@ -160,7 +167,7 @@ def run_adopt(options: argparse.Namespace) -> int:
                 raise
             except VaeManagerError as error:  # the others are adopted all the same
                 errors.append(error)
-                rows.append({"source": str(source), "error": str(error), "status": error.exit_status})
+                rows.append({"source": str(source), **error_fields(error)})
     if options.json:
         print_json(rows)
     else:

@@ -85,7 +85,7 @@ def _rate(text: str) -> float:
 # -- from options --------------------------------------------------------------------------------------------------
 def load_catalogue(options: argparse.Namespace) -> Catalogue:
     if options.catalogue is not None and not options.catalogue.is_file():
-        raise NotFoundError(msg("There is no catalogue file {path}.", path=options.catalogue))
+        raise NotFoundError(msg("There is no catalogue file {path}.", code="no-such-catalogue", path=options.catalogue))
     catalogue = load(options.catalogue)
     for problem in catalogue.problems:
         print_problem(problem)
@@ -129,6 +129,7 @@ def refusal_of(options: argparse.Namespace) -> Callable[[Entry], Message | None]
             return None
         return msg(
             "{vae} is published under {licence} ({link}). Read it, then run the command again with --accept-terms.",
+            code="terms-not-accepted",
             vae=entry.name,
             licence=licence.name,
             link=licence.link or "no link is known",
@@ -158,7 +159,7 @@ class Outcomes:
             raise
         except VaeManagerError as error:
             self.errors.append(error)
-            self.rows.append({"path": str(path), "error": str(error), "status": error.exit_status})
+            self.rows.append({"path": str(path), **error_fields(error)})
             if not self._json:
                 print_problem(error)
 
@@ -291,6 +292,11 @@ def judge(record: FileRecord, options: argparse.Namespace) -> Verdict:
     return verdict(record, HOSTS[options.host])
 
 
+def error_fields(error: VaeManagerError) -> dict[str, Any]:
+    """Return the fields of JSON output for a failure."""
+    return {"error": str(error), "code": error.code, "status": error.exit_status}
+
+
 def fields_of(answer: Verdict) -> dict[str, Any]:
     """Return the fields of JSON output."""
     reason = answer.reason
@@ -358,7 +364,7 @@ class LibraryReader:
                 self._look_at_numbers(header, stop)
         identity = identity_of(path)
         if identity is None:
-            raise NotFoundError(msg("There is no file {path}.", path=path))
+            raise NotFoundError(msg("There is no file {path}.", code="no-such-file", path=path))
         return self.index.completed(header, identity)
 
     def neighbours(self, paths: Sequence[Path]) -> Sequence[FileRecord]:

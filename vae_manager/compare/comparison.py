@@ -87,7 +87,9 @@ def encoded(model: Model, tensors: Tensors | None, picture: torch.Tensor, dtype:
             if not is_out_of_memory(error):
                 raise
     _give_back()
-    raise OutOfMemoryError(msg("There is not enough memory to encode this picture. Take a smaller one."))
+    raise OutOfMemoryError(
+        msg("There is not enough memory to encode this picture. Take a smaller one.", code="out-of-memory")
+    )
 
 
 def _lending(model: Model, tensors: Tensors | None) -> AbstractContextManager[None]:
@@ -118,11 +120,14 @@ def _by_tiles(decode: Decode, latent: torch.Tensor, wraps: bool) -> Picture:
             msg(
                 "Approximate: decoded in tiles, since the memory does not suffice for the whole. Largest error {error} "
                 "of 255, measured on its middle, decoded whole and in tiles of half the size.",
+                code="tiled",
                 error=error,
             ),
         )
     _give_back()
-    raise OutOfMemoryError(msg("There is not enough memory to decode this picture, not even in tiles."))
+    raise OutOfMemoryError(
+        msg("There is not enough memory to decode this picture, not even in tiles.", code="not-even-in-tiles")
+    )
 
 
 def in_tiles(decode: Decode, latent: torch.Tensor, side: int, wraps: bool = False) -> torch.Tensor:
@@ -202,7 +207,9 @@ def decode_all(
         shared = _shared_latent(model, source)
         for done, candidate in enumerate(candidates):
             if stop is not None and stop.is_set():
-                raise Cancelled(msg("The comparison was stopped. The VAE in use is unchanged."))
+                raise Cancelled(
+                    msg("The comparison was stopped. The VAE in use is unchanged.", code="comparison-stopped")
+                )
             report(Step(done, len(candidates), candidate.vae))
             yield _decoded(model, source, shared, candidate)
         report(Step(len(candidates), len(candidates), ""))
@@ -217,7 +224,10 @@ def unchanged(model: Model) -> Iterator[None]:
     finally:
         if checksums(named_tensors(model.module)) != before:
             raise IntegrityError(
-                msg("The VAE in use is not what it was before the comparison. Choose it again, or load the checkpoint.")
+                msg(
+                    "The VAE in use is not what it was before the comparison. Choose it again, or load the checkpoint.",
+                    code="vae-not-restored",
+                )
             )
 
 
@@ -275,7 +285,7 @@ def _decoded(
         return failed(msg("This VAE cannot decode the picture ({error}).", error=reason))
     seconds = time.perf_counter() - started
     if not bool(picture.isfinite().all()):
-        return failed(msg("This VAE gave no picture (NaN)."), nan=True)
+        return failed(msg("This VAE gave no picture (NaN).", code="no-picture"), nan=True)
     pixels = to_pixels(picture)
     if isinstance(source, Encoder):
         pixels = pixels[: source.picture.shape[0], : source.picture.shape[1]]

@@ -327,26 +327,36 @@ class Wrong(enum.Enum):
 def in_words(figures: Figures, wrong: Wrong = Wrong.OTHER) -> tuple[Message, ...]:
     """Return the visible differences, most striking first, for joining by commas; never empty."""
     if figures.identical:
-        return (msg("the same picture, bit for bit"),)
+        return (msg("the same picture, bit for bit", code="same-picture"),)
     if is_other(figures):
         return (_another(wrong),)
     said = [
-        *_either(figures.lightness, BRIGHTER, msg("brighter"), msg("darker")),
-        *_either(figures.saturation, SATURATED, msg("more saturated"), msg("less saturated")),
-        *_either(figures.contrast, CONTRAST, msg("more contrast"), msg("less contrast")),
-        *_either(figures.green_red, TINTED, msg("redder"), msg("greener")),
-        *_either(figures.blue_yellow, TINTED, msg("yellower"), msg("bluer")),
+        *_either(figures.lightness, BRIGHTER, msg("brighter", code="brighter"), msg("darker", code="darker")),
+        *_either(
+            figures.saturation,
+            SATURATED,
+            msg("more saturated", code="more-saturated"),
+            msg("less saturated", code="less-saturated"),
+        ),
+        *_either(
+            figures.contrast,
+            CONTRAST,
+            msg("more contrast", code="more-contrast"),
+            msg("less contrast", code="less-contrast"),
+        ),
+        *_either(figures.green_red, TINTED, msg("redder", code="redder"), msg("greener", code="greener")),
+        *_either(figures.blue_yellow, TINTED, msg("yellower", code="yellower"), msg("bluer", code="bluer")),
     ]
-    detail_said = _either(detail(figures), SHARPER, msg("sharper"), msg("softer"))
+    detail_said = _either(detail(figures), SHARPER, msg("sharper", code="sharper"), msg("softer", code="softer"))
     if not said and not detail_said and figures.psnr is not None and figures.psnr >= NEARLY:
-        return (msg("no difference that could be seen"),)
-    return (*said, *(detail_said or (msg("same detail"),)))
+        return (msg("no difference that could be seen", code="no-visible-difference"),)
+    return (*said, *(detail_said or (msg("same detail", code="same-detail"),)))
 
 
 def of_reference(wrong: Wrong) -> tuple[Message, ...]:
     """Return the words for the reference itself; an empty tuple if it fits."""
     if wrong is Wrong.REFERENCE:
-        return (msg("made for other latents, or broken"),)
+        return (msg("made for other latents, or broken", code="other-latents"),)
     return ()
 
 
@@ -357,10 +367,14 @@ def is_other(figures: Figures) -> bool:
 
 def _another(wrong: Wrong) -> Message:
     if wrong is Wrong.REFERENCE:
-        return msg("another picture: the reference was made for other latents, or is broken")
+        return msg(
+            "another picture: the reference was made for other latents, or is broken", code="reference-of-other-latents"
+        )
     if wrong is Wrong.UNKNOWN:
-        return msg("another picture: one of the two VAEs was made for other latents, or is broken")
-    return msg("another picture: it was made for other latents, or is broken")
+        return msg(
+            "another picture: one of the two VAEs was made for other latents, or is broken", code="one-of-other-latents"
+        )
+    return msg("another picture: it was made for other latents, or is broken", code="other-picture")
 
 
 def detail(figures: Figures) -> float:

@@ -52,7 +52,10 @@ def check(source: Source, *, remote_users: bool) -> None:
     """Raise RefusedError for a file of this machine if people elsewhere could request it."""
     if remote_users and isinstance(source, LocalSource):
         raise RefusedError(
-            msg("This WebUI can be reached from other machines, so the page reads no files of this one by their path.")
+            msg(
+                "This WebUI can be reached from other machines, so the page reads no files of this one by their path.",
+                code="local-path-refused",
+            )
         )
 
 
@@ -99,7 +102,12 @@ class Keys:
             self._file.write(dict(keys) or None)
         except OSError as error:
             raise DiskError(
-                msg("{path} cannot be written: {reason}", path=self._file.path, reason=error.strerror or error)
+                msg(
+                    "{path} cannot be written: {reason}",
+                    code="not-writable",
+                    path=self._file.path,
+                    reason=error.strerror or error,
+                )
             ) from error
 
 

@@ -116,16 +116,20 @@ def plan(record: FileRecord, *, dtype: str | None = None, layout: Layout = "ldm"
     file = record.path.name
     found = canonical(record.tensors)
     if found is None:
-        raise RefusedError(record.problem or msg("{file} has no VAE in it that the WebUI knows.", file=file))
+        raise RefusedError(
+            record.problem or msg("{file} has no VAE in it that the WebUI knows.", code="no-vae", file=file)
+        )
     if "encoder.conv_in.weight" not in found.tensors:
-        raise RefusedError(msg("{file} has no encoder: it is not a whole VAE.", file=file))
+        raise RefusedError(msg("{file} has no encoder: it is not a whole VAE.", code="no-encoder", file=file))
     if "decoder.conv_in.weight" not in found.tensors:
-        raise RefusedError(msg("{file} has no decoder: it is not a whole VAE.", file=file))
+        raise RefusedError(msg("{file} has no decoder: it is not a whole VAE.", code="no-decoder", file=file))
     levels = up_levels(found.tensors)
     steps = [_step(name, source, _dtype(file, source, dtype), layout, levels) for name, source in found.tensors.items()]
     done = tuple(_done(record, found, steps, layout, dtype))
     if not done:
-        already = msg("{file} is already what it would become. Nothing was written.", file=file)
+        already = msg(
+            "{file} is already what it would become. Nothing was written.", code="nothing-to-convert", file=file
+        )
         raise RefusedError(record.problem or already)
     return Plan(tuple(sorted(steps, key=lambda step: (-DTYPE_BYTES[step.dtype], step.name))), done, found)
 
@@ -138,6 +142,7 @@ def _dtype(file: str, source: Source, wanted: str | None) -> str:
         raise RefusedError(
             msg(
                 "{file} holds {dtype} numbers in its tensor {example}, which cannot be converted.",
+                code="unknown-dtype",
                 file=file,
                 dtype=own,
                 example=shown(source.name),
@@ -343,7 +348,13 @@ def convert(
         Cancelled: `stop` was set.
     """
     if not safe_file_name(target.name).endswith(SUFFIX):
-        raise UsageError(msg("{file} is no name for the result: it must end with .safetensors.", file=target.name))
+        raise UsageError(
+            msg(
+                "{file} is no name for the result: it must end with .safetensors.",
+                code="not-safetensors",
+                file=target.name,
+            )
+        )
     if os.path.lexists(target):
         raise name_taken(target)
     before = _identity(source)
@@ -504,7 +515,11 @@ def _read_back(path: Path, steps: tuple[Step, ...], digests: list[str], course: 
             same &= (found.dtype, found.shape, digest.hexdigest()) == (step.dtype, step.shape, expected)
     if not same:
         raise IntegrityError(
-            msg("The disk of {folder} gave back other bytes than were written. Nothing was kept.", folder=path.parent)
+            msg(
+                "The disk of {folder} gave back other bytes than were written. Nothing was kept.",
+                code="disk-gave-other-bytes",
+                folder=path.parent,
+            )
         )
     return whole.hexdigest()
 

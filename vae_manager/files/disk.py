@@ -99,12 +99,24 @@ _NO_RENAMEAT2: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, err
 def write_error(folder: Path, error: OSError) -> DiskError:
     """Return the project's error for a failure to write to `folder`."""
     if error.errno in FULL:
-        return DiskError(msg("{folder} is full. Nothing was changed; make room and try again.", folder=folder))
+        return DiskError(
+            msg("{folder} is full. Nothing was changed; make room and try again.", code="disk-full", folder=folder)
+        )
     if error.errno in _FORBIDDEN:
-        return DiskError(msg("Nothing may be written to {folder}: no permission, or it is read-only.", folder=folder))
+        return DiskError(
+            msg(
+                "Nothing may be written to {folder}: no permission, or it is read-only.",
+                code="not-writable",
+                folder=folder,
+            )
+        )
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
-        return DiskError(msg("{folder} is not a folder, or it is no longer there.", folder=folder))
-    return DiskError(msg("The disk of {folder} reports: {reason}", folder=folder, reason=error.strerror or error))
+        return DiskError(msg("{folder} is not a folder, or it is no longer there.", code="not-a-folder", folder=folder))
+    return DiskError(
+        msg(
+            "The disk of {folder} reports: {reason}", code="disk-reports", folder=folder, reason=error.strerror or error
+        )
+    )
 
 
 def check_room(folder: Path, needed: int) -> None:
@@ -117,6 +129,7 @@ def check_room(folder: Path, needed: int) -> None:
         raise DiskError(
             msg(
                 "{folder} has {free} free, but {needed} are needed. Make room and try again.",
+                code="no-space",
                 folder=folder,
                 free=megabytes(free),
                 needed=megabytes(needed),
@@ -219,6 +232,7 @@ def name_taken(target: Path) -> NameTakenError:
     return NameTakenError(
         msg(
             "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
+            code="name-taken",
             folder=target.parent,
             file=target.name,
         )

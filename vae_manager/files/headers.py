@@ -153,19 +153,22 @@ def _broken(path: Path, error: _Malformed) -> BrokenFileError:
 def disk_error(path: Path, error: OSError) -> VaeManagerError:
     """Return the project's error for a failure to read `path`."""
     if isinstance(error, FileNotFoundError):
-        return NotFoundError(msg("There is no file {path}.", path=path))
-    return DiskError(msg("{path} cannot be read: {reason}.", path=path, reason=error.strerror or error))
+        return NotFoundError(msg("There is no file {path}.", code="no-such-file", path=path))
+    return DiskError(
+        msg("{path} cannot be read: {reason}.", code="unreadable", path=path, reason=error.strerror or error)
+    )
 
 
 def _header_length(first: bytes, size: int) -> int:
     if len(first) < 8:
-        raise _Malformed(msg("it has only {count} bytes.", count=size), "truncated")
+        raise _Malformed(msg("it has only {count} bytes.", code="too-short", count=size), "truncated")
     length = int.from_bytes(first, "little")
     if length > MAX_HEADER:
-        raise _Malformed(msg("it does not begin like one."), "header-too-long")
+        raise _Malformed(msg("it does not begin like one.", code="impossible-length"), "header-too-long")
     if length > size - 8:
         raise _Malformed(
-            msg("it ends inside its header. The download was probably cut off; get it again."), "truncated"
+            msg("it ends inside its header. The download was probably cut off; get it again.", code="cut-in-header"),
+            "truncated",
         )
     return length
 
@@ -174,7 +177,7 @@ def _parse(raw: bytes, data_bytes: int | None) -> Header:
     """Read the JSON text `raw`; `data_bytes` is the number of bytes that follow it in the file, None if unknown."""
     root = _json(raw)
     if not isinstance(root, dict):
-        raise _Malformed(msg("its header is not a JSON object."))
+        raise _Malformed(msg("its header is not a JSON object.", code="not-an-object"))
     metadata = _metadata(root.pop("__metadata__", None))
     tensors = {name: _tensor(name[:_SHOWN], value) for name, value in root.items()}
     described = _check_offsets(tensors.items())
@@ -183,6 +186,7 @@ def _parse(raw: bytes, data_bytes: int | None) -> Header:
         raise _Malformed(
             msg(
                 "{missing} of {total} are missing at its end. The download was probably cut off; get it again.",
+                code="cut-in-data",
                 missing=megabytes(described - data_bytes),
                 total=megabytes(described),
             ),
@@ -190,7 +194,9 @@ def _parse(raw: bytes, data_bytes: int | None) -> Header:
         )
     if data_bytes > described:
         more = data_bytes - described
-        raise _Malformed(msg("it has {count} bytes more than its header describes.", count=more), "bad-offsets")
+        raise _Malformed(
+            msg("it has {count} bytes more than its header describes.", code="extra-bytes", count=more), "bad-offsets"
+        )
     return Header(MappingProxyType(tensors), MappingProxyType(metadata), 8 + len(raw))
 
 
@@ -207,14 +213,14 @@ def _json(raw: bytes) -> object:
         if _SURROGATE.search(raw):  # Python accepts a lone surrogate; JSON in UTF-8 cannot hold one
             json.dumps(root, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
-        raise _Malformed(msg("its header is not JSON that can be read.")) from None
+        raise _Malformed(msg("its header is not JSON that can be read.", code="not-json")) from None
     return root
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _Malformed(msg("its header names something twice."), "duplicate-key")
+        raise _Malformed(msg("its header names something twice.", code="duplicate-key"), "duplicate-key")
     return found
 
 
@@ -236,18 +242,24 @@ def _metadata(value: object) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise _Malformed(msg("its metadata is not a list of texts."))
+        raise _Malformed(msg("its metadata is not a list of texts.", code="bad-metadata"))
     return value
 
 
 def _tensor(name: str, value: object) -> TensorInfo:
     if not isinstance(value, dict):
-        raise _Malformed(msg("its tensor {name} is not described as the format asks.", name=name))
+        raise _Malformed(
+            msg("its tensor {name} is not described as the format asks.", code="bad-description", name=name)
+        )
     dtype, shape, offsets = value.get("dtype"), value.get("shape"), value.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
-        raise _Malformed(msg("its tensor {name} has a kind of number that is not known.", name=name))
+        raise _Malformed(
+            msg("its tensor {name} has a kind of number that is not known.", code="unknown-dtype", name=name)
+        )
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
-        raise _Malformed(msg("its tensor {name} is not described as the format asks.", name=name))
+        raise _Malformed(
+            msg("its tensor {name} is not described as the format asks.", code="bad-description", name=name)
+        )
     return TensorInfo(dtype, tuple(shape), offsets[0], offsets[1])
 
 
@@ -267,9 +279,13 @@ def _check_offsets(tensors: Iterable[tuple[str, TensorInfo]]) -> int:
         name = full_name[:_SHOWN]
         if tensor.start != at or tensor.end < tensor.start:
             code = "overlapping" if tensor.start < at else "bad-offsets"
-            raise _Malformed(msg("its tensor {name} overlaps another, or leaves a gap.", name=name), code)
+            raise _Malformed(
+                msg("its tensor {name} overlaps another, or leaves a gap.", code="not-contiguous", name=name), code
+            )
         if tensor.end - tensor.start != _bytes_of(name, tensor):
-            raise _Malformed(msg("its tensor {name} is not as long as its shape.", name=name), "bad-offsets")
+            raise _Malformed(
+                msg("its tensor {name} is not as long as its shape.", code="wrong-length", name=name), "bad-offsets"
+            )
         at = tensor.end
     return at
 
@@ -279,7 +295,9 @@ def _bytes_of(name: str, tensor: TensorInfo) -> int:
     for size in (*tensor.shape, DTYPE_BYTES[tensor.dtype]):
         count *= size
         if count > _U64:  # at each step, as the library does: [2**63, 2**63, 0] is refused
-            raise _Malformed(msg("its tensor {name} is not as long as its shape.", name=name), "bad-offsets")
+            raise _Malformed(
+                msg("its tensor {name} is not as long as its shape.", code="wrong-length", name=name), "bad-offsets"
+            )
     return count
 
 

@@ -53,7 +53,7 @@ def inspect(path: Path) -> FileRecord:
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe blocks until it has a writer
-            raise DiskError(msg("{path} is not a file.", path=path))
+            raise DiskError(msg("{path} is not a file.", code="not-a-file", path=path))
         with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
@@ -126,12 +126,14 @@ def _cut(text: str) -> str:
 def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | None]:
     """Return the container, by the first bytes, and the reason why the file is no model."""
     if size == 0:
-        return "empty", Problem("empty", msg("{file} is empty. Get it again.", file=name))
+        return "empty", Problem("empty", msg("{file} is empty. Get it again.", code="empty", file=name))
     if head.startswith(LFS_POINTER):
-        pointer = msg("{file} is a Git LFS pointer: a note that stands for the VAE. Get it again.", file=name)
+        pointer = msg(
+            "{file} is a Git LFS pointer: a note that stands for the VAE. Get it again.", code="lfs-pointer", file=name
+        )
         return "lfs pointer", Problem("lfs-pointer", pointer)
     if WEB_PAGE.match(head.removeprefix(_UTF8_MARK)):
-        page = msg("{file} is a web page, not a VAE: the link led to a page. Get it again.", file=name)
+        page = msg("{file} is a web page, not a VAE: the link led to a page. Get it again.", code="web-page", file=name)
         return "web page", Problem("web-page", page)
     if begins_like_safetensors(head):
         return "safetensors", None
@@ -141,24 +143,33 @@ def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | N
     if other is not None:
         return "unknown", Problem("other-format", other)
     if _TEXT.fullmatch(head):
-        text = msg("{file} is text, not a VAE; perhaps a server's message. Get it again.", file=name)
+        text = msg("{file} is text, not a VAE; perhaps a server's message. Get it again.", code="text", file=name)
         return "unknown", Problem("not-a-model", text)
     if head[8:10] == b'{"':  # the length of its header is impossible; the reader reports that
         return "safetensors", None
-    neither = msg("{file} is neither a safetensors file nor a PyTorch file. Get it again.", file=name)
+    neither = msg(
+        "{file} is neither a safetensors file nor a PyTorch file. Get it again.", code="unknown-format", file=name
+    )
     return "unknown", Problem("not-a-model", neither)
 
 
 def _other_format(name: str, head: bytes) -> Message | None:
     """Return the sentence for a file of a format that has a name and holds no VAE for a WebUI."""
     if head.startswith(b"GGUF"):
-        return msg("{file} is a GGUF file: a quantised text encoder or diffusion model, not a VAE.", file=name)
+        return msg(
+            "{file} is a GGUF file: a quantised text encoder or diffusion model, not a VAE.", code="gguf", file=name
+        )
     if _ONNX.match(head):
-        return msg("{file} is an ONNX model. A WebUI needs the VAE as a safetensors file.", file=name)
+        return msg("{file} is an ONNX model. A WebUI needs the VAE as a safetensors file.", code="onnx", file=name)
     for pattern, kind in _ARCHIVES:
         if pattern.match(head):
-            return msg("{file} is a {kind} archive. Unpack it, and import the file in it.", file=name, kind=kind)
+            return msg(
+                "{file} is a {kind} archive. Unpack it, and import the file in it.",
+                code="archive",
+                file=name,
+                kind=kind,
+            )
     for pattern, kind in _PICTURES:
         if pattern.match(head):
-            return msg("{file} is a {kind} picture, not a VAE.", file=name, kind=kind)
+            return msg("{file} is a {kind} picture, not a VAE.", code="picture", file=name, kind=kind)
     return None

@@ -98,7 +98,9 @@ def _fill(file: BinaryIO, path: Path, start: int, view: memoryview) -> None:
     while view:
         count = file.readinto(view)  # type: ignore[attr-defined]
         if not count:
-            raise IntegrityError(msg("{file} has become shorter while it was being read.", file=path.name))
+            raise IntegrityError(
+                msg("{file} has become shorter while it was being read.", code="file-shortened", file=path.name)
+            )
         view = view[count:]
 
 
@@ -220,6 +222,7 @@ def nan_problem(file: str, name: str) -> Problem:
         "nan",
         msg(
             "{file} is damaged: its tensor {name} holds NaN, infinite or far too large numbers. Get it again.",
+            code="nan",
             file=file,
             name=shown(name),
         ),
@@ -341,7 +344,7 @@ def fingerprints(
         header = read_contents(path)
         renamed = canonical(header.tensors)
         if renamed is None:
-            raise NotFoundError(msg("{file} has no VAE in it that the WebUI knows.", file=path.name))
+            raise NotFoundError(msg("{file} has no VAE in it that the WebUI knows.", code="no-vae", file=path.name))
         digests = _digests(path, header, renamed.tensors, report, stop)
         if Identity.of(path, path.stat()) != before:
             raise FileChangedError(msg("{file} was changed while it was being read. Try again.", file=path.name))

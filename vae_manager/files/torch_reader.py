@@ -78,7 +78,7 @@ def read_entries(file: BinaryIO, size: int) -> Mapping[str, Entry]:
     entries: dict[str, Entry] = {}
     for entry in _entries(file.read(length)):
         if entry.name in entries:
-            raise Refused(BAD_ZIP, msg("it has something twice in it."))
+            raise Refused(BAD_ZIP, msg("it has something twice in it.", code="duplicate-part"))
         entries[entry.name] = entry
     if len(entries) != count:
         raise _bad()
@@ -89,7 +89,7 @@ def read_entries(file: BinaryIO, size: int) -> Mapping[str, Entry]:
 def data_start(file: BinaryIO, entry: Entry) -> int:
     """Return the offset of the bytes of `entry`. Raises Refused."""
     if not entry.plain:
-        raise Refused(BAD_ZIP, msg("it is compressed, which PyTorch's files are not."))
+        raise Refused(BAD_ZIP, msg("it is compressed, which PyTorch's files are not.", code="compressed-part"))
     file.seek(entry.header)
     raw = file.read(_LOCAL.size)
     if len(raw) < _LOCAL.size or not raw.startswith(b"PK\3\4"):
@@ -185,7 +185,7 @@ def _check_places(entries: Iterable[Entry], end: int) -> None:
     at = 0
     for entry in sorted(entries, key=lambda entry: entry.header):
         if entry.header < at:
-            raise Refused(BAD_ZIP, msg("parts of it overlap."))
+            raise Refused(BAD_ZIP, msg("parts of it overlap.", code="overlapping-parts"))
         at = entry.header + _LOCAL.size + len(entry.name.encode("utf-8")) + entry.size
     if at > end:
         raise Refused(BAD_ZIP, msg("parts of it lie outside the file."))
@@ -277,7 +277,10 @@ def _latest(root: object) -> dict[str, object]:
 def _placed(name: str, tensor: Tensor, place: Place) -> TensorInfo:
     dtype, storage = tensor.dtype, tensor.storage
     if dtype is None:
-        raise Refused(DAMAGED, msg("its tensor {name} has a kind of number that is not known.", name=shown(name)))
+        raise Refused(
+            DAMAGED,
+            msg("its tensor {name} has a kind of number that is not known.", code="unknown-dtype", name=shown(name)),
+        )
     item = DTYPE_BYTES[dtype]
     shape, strides, first = tensor.shape, tensor.strides, place.start + storage.start
     if 0 in shape:
@@ -359,6 +362,7 @@ def _places(file: BinaryIO, machine: Machine, keys: list[str], size: int) -> dic
             "truncated",
             msg(
                 "{missing} of {total} are missing at its end. The download was probably cut off; get it again.",
+                code="cut-in-data",
                 missing=megabytes(at - size),
                 total=megabytes(at),
             ),

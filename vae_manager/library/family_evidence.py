@@ -125,7 +125,12 @@ class FileAnnotations:
             self._state.write([_item(*pair) for pair in values.items()], indent=1)
         except OSError as error:
             raise DiskError(
-                msg("{path} cannot be written: {reason}", path=self._file, reason=error.strerror or error)
+                msg(
+                    "{path} cannot be written: {reason}",
+                    code="not-writable",
+                    path=self._file,
+                    reason=error.strerror or error,
+                )
             ) from error
         self._values, self._stamp = values, identity_of(self._file)
 
@@ -224,7 +229,9 @@ class FamilyOverrides:
         """Store the family for these bytes; None removes it. Raises UsageError for an unknown family, DiskError."""
         if family is not None and family not in FAMILIES:
             known = ", ".join(FAMILIES)
-            raise UsageError(msg("“{text}” is not a family; these are: {known}.", text=family, known=known))
+            raise UsageError(
+                msg("“{text}” is not a family; these are: {known}.", code="bad-family", text=family, known=known)
+            )
         self._bound.put(of, family)
 
     def carry(self, before: Identity, after: Path) -> None:

@@ -148,7 +148,14 @@ def _entries(place: Path, report: Callable[[Message], None]) -> list[os.DirEntry
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        report(msg("The folder {path} cannot be read: {reason}.", path=place, reason=error.strerror or error))
+        report(
+            msg(
+                "The folder {path} cannot be read: {reason}.",
+                code="unreadable",
+                path=place,
+                reason=error.strerror or error,
+            )
+        )
         return []
 
 

@@ -122,7 +122,7 @@ class Journal:
                 is_whole = True  # the operation has not begun
                 raise RefusedError(
                     msg("Something else is at work on {file}. Nothing was changed; try again in a moment.",
-                        file=intent.pairs[0][0].name)
+                        code="file-busy", file=intent.pairs[0][0].name)
                 )  # fmt: skip
             yield
             is_whole = True

@@ -103,7 +103,9 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     obstacle = obstacle_of(answer)
     # The present extension does not matter: that of the new name is checked below.
     if obstacle is not None and obstacle.code != "wrong-suffix":
-        raise RefusedError(msg("{problem} Convert it, and import what that makes.", problem=obstacle.message))
+        raise RefusedError(
+            msg("{problem} Convert it, and import what that makes.", code=obstacle.code, problem=obstacle.message)
+        )
     name = _whole_name(source.name if name is None else name, source)
     _check_container(name, record)
     target = _target(folder, name, around, leaving=source if how == "move" else None)
@@ -137,7 +139,7 @@ def _check_file(file: Path) -> None:
     except OSError as error:
         raise disk_error(file, error) from error
     if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
-        raise DiskError(msg("{path} is not a file.", path=file))
+        raise DiskError(msg("{path} is not a file.", code="not-a-file", path=file))
 
 
 def check_free(file: Path, around: LibraryContext) -> None:
@@ -145,7 +147,11 @@ def check_free(file: Path, around: LibraryContext) -> None:
     _check_file(file)
     if around.in_use(file):
         raise RefusedError(
-            msg("{file} is in use. Choose another VAE first, Built-in for instance, then try again.", file=file.name)
+            msg(
+                "{file} is in use. Choose another VAE first, Built-in for instance, then try again.",
+                code="file-in-use",
+                file=file.name,
+            )
         )
 
 
@@ -153,7 +159,13 @@ def _whole_name(name: str, file: Path) -> str:
     """Return `name` with one of the three extensions: that of `file` if it has no such extension."""
     whole = name if is_vae_file_name(name) else name + _ending(file.name)
     if not is_vae_file_name(whole):
-        raise UsageError(msg("{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.", file=whole))
+        raise UsageError(
+            msg(
+                "{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.",
+                code="unlisted-extension",
+                file=whole,
+            )
+        )
     return whole
 
 
@@ -164,6 +176,7 @@ def _check_container(name: str, record: FileRecord) -> None:
         raise RefusedError(
             msg(
                 "The name {name} does not suit what is in {file}: it has to end with {ending}.",
+                code="wrong-extension",
                 name=name,
                 file=record.path.name,
                 ending=suits,
@@ -181,6 +194,7 @@ def _target(folder: Path, name: str, around: LibraryContext, leaving: Path | Non
             raise NameTakenError(
                 msg(
                     "{other} has the name {file} already, and the WebUI lists only one of two. Choose another name.",
+                    code="name-listed-elsewhere",
                     other=other.path,
                     file=name,
                 )

@@ -97,7 +97,12 @@ def link(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno == errno.EXDEV or error.errno in NO_LINKS:
             raise RefusedError(
-                msg("{file} cannot be linked into {folder}: copy it instead.", file=source.name, folder=target.parent)
+                msg(
+                    "{file} cannot be linked into {folder}: copy it instead.",
+                    code="no-links",
+                    file=source.name,
+                    folder=target.parent,
+                )
             ) from error
         raise _refusal(error, source, target) from error
     sync_folder(target.parent)
@@ -158,6 +163,7 @@ def _copy(source: Path, target: Path, report: Report | None, stop: threading.Eve
             raise IntegrityError(
                 msg(
                     "The disk gave back other bytes of {file} than were written. Nothing was changed.",
+                    code="disk-gave-other-bytes",
                     file=source.name,
                 )
             )
@@ -177,7 +183,9 @@ def _copied(source: Path, file: FileIO, report: Report | None, stop: threading.E
         total, done = os.fstat(old.fileno()).st_size, 0
         while block := old.read(CHUNK):
             if stop is not None and stop.is_set():
-                raise Cancelled(msg("Copying {file} was stopped. Nothing was changed.", file=source.name))
+                raise Cancelled(
+                    msg("Copying {file} was stopped. Nothing was changed.", code="copy-stopped", file=source.name)
+                )
             digest.update(block)
             write_whole(file, block)
             done += len(block)

@@ -130,7 +130,12 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Message
             for identity, after in intent.known:
                 for memory in memories():
                     memory.carry(identity, after)
-        told = msg("An operation on {file} was cut off. It is ended now: {target}.", file=source.name, target=target)
+        told = msg(
+            "An operation on {file} was cut off. It is ended now: {target}.",
+            code="operation-ended",
+            file=source.name,
+            target=target,
+        )
     elif not os.path.lexists(target) or safe_move.is_other_case(source, target):
         for path, aim in reversed(others):
             if os.path.lexists(source) and not os.path.lexists(path) and os.path.lexists(aim):
@@ -232,7 +237,7 @@ def _send_the_rest(file: Path, others: list[Path]) -> Message | None:
     if os.path.lexists(file) or not left or not safe_move.has_system_trash():
         return None
     safe_move.send_to_system_trash(left)
-    return msg("An operation on {file} was cut off. It is ended now: {target}.", file=file.name,
+    return msg("An operation on {file} was cut off. It is ended now: {target}.", code="operation-ended", file=file.name,
                target=msg("the system's trash"))  # fmt: skip
 
 
@@ -319,16 +324,22 @@ def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None =
     Cancelled.
     """
     if gone.place is None:
-        raise RefusedError(msg("{file} is in the system's trash. Bring it back from there.", file=gone.file.name))
+        raise RefusedError(
+            msg(
+                "{file} is in the system's trash. Bring it back from there.",
+                code="in-system-trash",
+                file=gone.file.name,
+            )
+        )
     if not gone.is_noted:
         raise RefusedError(
-            msg("The note of where {file} was is lost. It lies in {folder}: take it from there.",
+            msg("The note of where {file} was is lost. It lies in {folder}: take it from there.", code="note-lost",
                 file=gone.file.name, folder=gone.file.parent)
         )  # fmt: skip
     inside = gone.place / "files"
     here = _present(gone.names, inside)
     if gone.file.name not in here:
-        raise NotFoundError(msg("{file} is no longer in the trash.", file=gone.file.name))
+        raise NotFoundError(msg("{file} is no longer in the trash.", code="not-in-trash", file=gone.file.name))
     target = gone.file if name is None else target_for(inside / gone.file.name, name, gone.file.parent, around)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..catalogue import Catalogue, Entry
-from ..errors import DiskError, FileChangedError, IntegrityError, NotFoundError, VaeManagerError
+from ..errors import BrokenFileError, DiskError, FileChangedError, IntegrityError, NotFoundError, VaeManagerError
 from ..files import FileRecord, Problem, identity_of, inspect, sha256_of
 from ..files.tensor_data import find_hole, find_nan, read_contents
 from ..messages import Message, from_data, msg, renamed, to_data
@@ -129,13 +129,14 @@ def _damage(record: FileRecord, course: _Course, stop: threading.Event | None, h
     except FileChangedError:
         raise
     except IntegrityError as error:
-        return Problem(getattr(error, "code", "damaged"), error.message)
+        return Problem(error.code if isinstance(error, BrokenFileError) else "damaged", error.message)
 
 
 def _other_bytes(path: Path) -> Message:
     return msg(
         "{file} has other bytes than when it was last read, though its size and time are the same: the disk may be "
         "failing. Get it again.",
+        code="changed-bytes",
         file=path.name,
     )
 

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from ..catalogue import FAMILIES
 from ..catalogue.entry import Layout
@@ -145,7 +145,7 @@ class Reason:
     """About an `UNNAMED` file."""
 
     def named(self, file: str) -> Problem:
-        return Problem(self.code, Message(self.message.template, {**self.message.fields, "file": file}))
+        return Problem(self.code, Message(self.message.template, {**self.message.fields, "file": file}, self.code))
 
 
 def sources_of(tensors: TensorTable, expected: TensorTable) -> Sources | None:
@@ -390,7 +390,7 @@ def _incomplete(missing: Sequence[str]) -> Reason:
 
 
 def _unknown_tensors(unknown: Sequence[str], is_loaded: bool) -> Reason:
-    fields = {"file": UNNAMED, "count": len(unknown), "example": shown(unknown[0])}
+    fields: dict[str, Any] = {"file": UNNAMED, "count": len(unknown), "example": shown(unknown[0])}
     if is_loaded:
         message = msg(
             "{file} holds {count} tensors that the checkpoint's VAE does not have, {example} among them.", **fields
@@ -422,7 +422,7 @@ def _other_architecture(ours: Architecture, theirs: Architecture, *, is_loaded: 
     if ours.factor != theirs.factor:
         return Reason("other-factor", _factors(ours.factor, theirs.factor, is_loaded))
     if (ours.widths, ours.decoder_widths) != (theirs.widths, theirs.decoder_widths):
-        fields = {"file": UNNAMED, "ours": ours.decoder_widths[0], "theirs": theirs.decoder_widths[0]}
+        fields: dict[str, Any] = {"file": UNNAMED, "ours": ours.decoder_widths[0], "theirs": theirs.decoder_widths[0]}
         if is_loaded:
             width = msg(
                 "{file} is a VAE of another width: its layers begin with {ours} channels, those of the checkpoint's "
@@ -446,7 +446,7 @@ def _other_architecture(ours: Architecture, theirs: Architecture, *, is_loaded: 
 
 
 def _factors(ours: int, theirs: int, is_loaded: bool) -> Message:
-    fields = {"file": UNNAMED, "ours": ours, "theirs": theirs}
+    fields: dict[str, Any] = {"file": UNNAMED, "ours": ours, "theirs": theirs}
     if ours == UPSCALER_FACTOR and is_loaded:
         return msg(
             "{file} is a VAE whose latents have 1/{ours} of a picture's side, as that of the x4 upscaler; those of the "

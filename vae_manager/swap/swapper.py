@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from ..errors import FileChangedError, IntegrityError, OutOfMemoryError
+from ..errors import BrokenFileError, FileChangedError, IntegrityError, OutOfMemoryError
 from ..files import Identity, Problem, identity_of, inspect
 from ..messages import Message, msg
 from ..records.verdict import HostCapability, Sources
@@ -253,7 +253,11 @@ class Swapper:
             if not is_out_of_memory(error):
                 raise
             raise OutOfMemoryError(
-                msg("There is not enough memory to load {file}. The VAE in use is unchanged.", file=path.name)
+                msg(
+                    "There is not enough memory to load {file}. The VAE in use is unchanged.",
+                    code="out-of-memory",
+                    file=path.name,
+                )
             ) from error
 
     def make_room(self) -> None:
@@ -294,7 +298,9 @@ class Swapper:
         except IntegrityError as error:
             if before is not None and before == identity_of(path):
                 self._damaged[before] = error.message
-                self._report_damage(before, Problem(getattr(error, "code", "damaged"), error.message))
+                self._report_damage(
+                    before, Problem(error.code if isinstance(error, BrokenFileError) else "damaged", error.message)
+                )
             raise
 
     def _check(self, path: Path, models: Tensors) -> Sources:

@@ -67,14 +67,14 @@ def require_usable(record: FileRecord, host: HostCapability, models: Tensors) ->
         raise RefusedError(unchanged(answer.reason.message))
     sources = sources_of(record.tensors, expected)
     if sources is None:  # a layout that only the WebUI's own reader supports
-        no_vae = msg("{file} holds no VAE that can be put into the loaded model.", file=record.path.name)
+        no_vae = msg("{file} holds no VAE that can be put into the loaded model.", code="no-vae", file=record.path.name)
         raise RefusedError(unchanged(no_vae))
     return sources
 
 
 def unchanged(reason: Message) -> Message:
     """Return the sentence of a refusal."""
-    return msg("{reason} Nothing was changed.", reason=reason)
+    return msg("{reason} Nothing was changed.", code=reason.code, reason=reason)
 
 
 READERS = 2
@@ -163,7 +163,7 @@ def opened(path: Path) -> int:
 def identity_of_open(file: FileIO, path: Path) -> Identity:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
-        raise IntegrityError(msg("{path} is not a file.", path=path))
+        raise IntegrityError(msg("{path} is not a file.", code="not-a-file", path=path))
     return Identity.of(path, status)
 
 
@@ -257,7 +257,7 @@ def read_vae(path: Path) -> dict[str, torch.Tensor]:
     is_vae = found is not None and found.layout != "checkpoint"
     if found is None or not is_vae or any(source.dtype not in TORCH_DTYPES for source in found.tensors.values()):
         reason = verdict(record, FORGE).reason
-        unknown = msg("{file} has no VAE in it that the WebUI knows.", file=path.name)
+        unknown = msg("{file} has no VAE in it that the WebUI knows.", code="no-vae", file=path.name)
         raise RefusedError(unchanged(reason.message if reason is not None else unknown))
     return dict(read_renamed(path, found.tensors).tensors)
 
@@ -292,6 +292,7 @@ def _tensor(file: BinaryIO, path: Path, header: Header, name: str, info: TensorI
             msg(
                 "{file} holds {dtype} numbers in its tensor {example}, which this PyTorch does not know. "
                 "Nothing was changed.",
+                code="unknown-dtype",
                 file=path.name,
                 dtype=info.dtype,
                 example=shown(name),

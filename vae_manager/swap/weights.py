@@ -255,7 +255,10 @@ def latent_test(module: torch.nn.Module, own: Tensors, candidate: Tensors, pictu
             own_db = _psnr(picture, module.decode(latent))  # type: ignore[operator]
         if own_db is None:
             raise IntegrityError(
-                msg("The checkpoint's own VAE gives no picture in this precision (NaN), so nothing can be compared.")
+                msg(
+                    "The checkpoint's own VAE gives no picture in this precision (NaN), so nothing can be compared.",
+                    code="no-picture",
+                )
             )
         with temporary_weights(models, candidate):
             found_db = _psnr(picture, module.decode(latent.to(_dtype_of(candidate))))  # type: ignore[operator]

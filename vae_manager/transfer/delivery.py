@@ -70,7 +70,7 @@ def check_beginning(file: Path, count: int, order: DownloadRequest, source: str,
 
 
 def _lora(record: FileRecord) -> Message | None:
-    return msg("{file} is a LoRA, not a VAE.", file=record.path.name) if record.layout == "lora" else None
+    return msg("{file} is a LoRA, not a VAE.", code="lora", file=record.path.name) if record.layout == "lora" else None
 
 
 def check_arrival(file: Path, order: DownloadRequest, source: str) -> None:
@@ -93,6 +93,7 @@ def check_arrival(file: Path, order: DownloadRequest, source: str) -> None:
     if inspection.tensors and not suits_its_name:
         problem = msg(
             "The name {name} does not suit what is in {file}: it has to end with {ending}.",
+            code="wrong-extension",
             name=order.file_name,
             file=file.name,
             ending=SAFETENSORS,
@@ -191,7 +192,9 @@ def _checked(order: DownloadRequest) -> DownloadRequest:
         return order
     sha256 = order.sha256.lower()
     if not SHA256.fullmatch(sha256):
-        raise UsageError(msg("“{hash}” is not a SHA-256 hash (64 hexadecimal digits).", hash=order.sha256))
+        raise UsageError(
+            msg("“{hash}” is not a SHA-256 hash (64 hexadecimal digits).", code="bad-sha256", hash=order.sha256)
+        )
     return replace(order, sha256=sha256)
 
 
@@ -359,6 +362,7 @@ class _Run:
             msg(
                 "{file} from {source} is not the published file and was thrown away. Expected SHA-256: {expected}. "
                 "Received: {found}. Files that were there before are unharmed.",
+                code="wrong-bytes",
                 file=self.order.file_name,
                 source=shown_source(source),
                 expected=expected,
@@ -400,6 +404,7 @@ class _Run:
             raise NameTakenError(
                 msg(
                     "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
+                    code="name-taken",
                     folder=self.order.folder,
                     file=self.order.file_name,
                 )
@@ -454,6 +459,7 @@ def _agreed_hash(order: DownloadRequest, location: ResolvedUrl) -> str | None:
             msg(
                 "{source} now holds another file than the known {file}, so nothing was fetched. "
                 "Known SHA-256: {expected}. The hub's: {found}.",
+                code="other-file-at-source",
                 source=shown_source(location.source),
                 file=order.file_name,
                 expected=order.sha256,
@@ -471,7 +477,10 @@ def _all_failed(order: DownloadRequest, failures: list[VaeManagerError]) -> VaeM
     for error in reversed(failures[:-1]):
         told = msg("{first} {rest}", first=error.message, rest=told)
     message = msg(
-        "{file} could not be fetched from any of its sources. {failures}", file=order.file_name, failures=told
+        "{file} could not be fetched from any of its sources. {failures}",
+        code="no-source-left",
+        file=order.file_name,
+        failures=told,
     )
     if any(isinstance(error, IntegrityError) for error in failures):
         return IntegrityError(message)

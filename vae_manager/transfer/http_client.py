@@ -36,7 +36,11 @@ def checked(address: str) -> str:
     parts = _parts(address)
     if parts.username is not None or parts.password is not None:
         raise RefusedError(
-            msg("The address of {host} carries a name or password. Leave it out of the address.", host=parts.hostname)
+            msg(
+                "The address of {host} carries a name or password. Leave it out of the address.",
+                code="address-with-password",
+                host=parts.hostname,
+            )
         )
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         return address
@@ -44,10 +48,11 @@ def checked(address: str) -> str:
         raise RefusedError(
             msg(
                 "{address} is not encrypted. Only https addresses are used; http only on this computer itself.",
+                code="not-encrypted",
                 address=shown(address),
             )
         )
-    raise RefusedError(msg("{address} is not an https address.", address=shown(address)))
+    raise RefusedError(msg("{address} is not an https address.", code="not-https", address=shown(address)))
 
 
 def after_redirect(address: str, location: str) -> str:
@@ -57,6 +62,7 @@ def after_redirect(address: str, location: str) -> str:
         raise RefusedError(
             msg(
                 "{host} leads away from https to an address that is not encrypted. It is not followed.",
+                code="leads-away-from-https",
                 host=host(address),
             )
         )
@@ -92,7 +98,7 @@ def _parts(address: str) -> SplitResult:
         parts = urlsplit(address)
         _ = parts.port
     except ValueError:
-        raise RefusedError(msg("This is not a valid address.")) from None
+        raise RefusedError(msg("This is not a valid address.", code="bad-address")) from None
     return parts
 
 
@@ -229,7 +235,9 @@ def _read1(raw: Any, count: int) -> bytes:
 
 
 def too_many_redirects(address: str) -> NetworkError:
-    return NetworkError(msg("{host} leads from one address to the next without end.", host=host(address)))
+    return NetworkError(
+        msg("{host} leads from one address to the next without end.", code="endless-redirects", host=host(address))
+    )
 
 
 def network_error(error: Exception, address: str) -> VaeManagerError:
@@ -242,16 +250,25 @@ def network_error(error: Exception, address: str) -> VaeManagerError:
             msg(
                 "The certificate of {host} could not be verified, so nothing was fetched from it. "
                 "Check the clock of this computer and the network (a hotel's sign-in page, a company's proxy).",
+                code="bad-certificate",
                 host=name,
             )
         )
     if isinstance(error, requests.exceptions.ReadTimeout | requests.exceptions.ConnectTimeout):
         return TransientNetworkError(
-            msg("{host} does not answer. Check the network, or choose a mirror in the settings.", host=name)
+            msg(
+                "{host} does not answer. Check the network, or choose a mirror in the settings.",
+                code="no-answer",
+                host=name,
+            )
         )
     if isinstance(error, OSError) and not isinstance(error, ValueError):
         return TransientNetworkError(
-            msg("{host} cannot be reached. Check the network, or choose a mirror in the settings.", host=name)
+            msg(
+                "{host} cannot be reached. Check the network, or choose a mirror in the settings.",
+                code="unreachable",
+                host=name,
+            )
         )
     return NetworkError(msg("The address at {host} cannot be used.", host=name))
 
@@ -260,11 +277,16 @@ def status_error(response: Response, address: str) -> NetworkError:
     """Return the error for a status without a more specific sentence from its source."""
     status = response.status_code
     if status == 429:
-        message = msg("{host} is asked too often (429).", host=host(address))
+        message = msg("{host} is asked too often (429).", code="too-many-requests", host=host(address))
         return TransientNetworkError(message, wait_asked_for(response.headers))
     if status >= 500 or status in (408, 425):
         return TransientNetworkError(
-            msg("{host} has a server error ({status}). Try again later.", host=host(address), status=status),
+            msg(
+                "{host} has a server error ({status}). Try again later.",
+                code="server-error",
+                host=host(address),
+                status=status,
+            ),
             wait_asked_for(response.headers),
         )
     return NetworkError(msg("{host} answers with status {status}.", host=host(address), status=status))

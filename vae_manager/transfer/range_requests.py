@@ -262,6 +262,7 @@ def refuse_misfit(body: Body, location: ResolvedUrl) -> None:
             msg(
                 "A web page came instead of the file, from {source}. Perhaps this network wants you to sign in first "
                 "(hotel, campus), or the address is that of a page. Nothing of it is used.",
+                code="web-page",
                 source=source,
             )
         )
@@ -270,6 +271,7 @@ def refuse_misfit(body: Body, location: ResolvedUrl) -> None:
             msg(
                 "Only a Git LFS pointer came instead of the file, from {source}. Ask for the file itself (an address "
                 "with “resolve” in it, not “raw”). Nothing of it is used.",
+                code="lfs-pointer",
                 source=source,
             )
         )
@@ -293,13 +295,13 @@ def _open_file(path: Path, start: int, end: int | None) -> Body:
         file.seek(start)
         total = path.stat().st_size
     except OSError:
-        raise NotFoundError(msg("{path} cannot be read.", path=path)) from None
+        raise NotFoundError(msg("{path} cannot be read.", code="unreadable", path=path)) from None
 
     def read(count: int) -> bytes:
         try:
             return file.read(count)
         except OSError:
-            raise NotFoundError(msg("{path} cannot be read.", path=path)) from None
+            raise NotFoundError(msg("{path} cannot be read.", code="unreadable", path=path)) from None
 
     return Body(start, total, total, read, file.close, is_part=end is not None)
 
@@ -328,7 +330,9 @@ def _interpret(response: Response, location: ResolvedUrl, start: int) -> Body | 
     if status not in (200, 206):
         raise _refusal(response, location)
     if headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
-        raise NetworkError(msg("{host} sends the file compressed, unasked.", host=host(location.address)))
+        raise NetworkError(
+            msg("{host} sends the file compressed, unasked.", code="compressed-answer", host=host(location.address))
+        )
     etag = headers.get("ETag")
     length = _length(response)
     body = Body(
@@ -380,14 +384,22 @@ def _refusal(response: Response, location: ResolvedUrl) -> NetworkError | NotFou
     status, name = response.status_code, host(location.address)
     if location.expires and 400 <= status < 500 and status not in (408, 425, 429):
         return ExpiredAddressError(
-            msg("{host} refuses the address that the hub has just given ({status}).", host=name, status=status)
+            msg(
+                "{host} refuses the address that the hub has just given ({status}).",
+                code="address-refused",
+                host=name,
+                status=status,
+            )
         )
     if status in (404, 410):
-        return NotFoundError(msg("There is no file at {source}.", source=shown_source(location.source)))
+        return NotFoundError(
+            msg("There is no file at {source}.", code="no-such-file", source=shown_source(location.source))
+        )
     if status in (401, 403):
         return NetworkError(
             msg(
                 "{source} may not be fetched without signing in ({status}).",
+                code="sign-in-needed",
                 source=shown_source(location.source),
                 status=status,
             )

@@ -325,7 +325,9 @@ BLOCK = 1 << 20
 def partial_write_error(folder: Path, error: OSError) -> DiskError:
     """Say what a failure of the disk was."""
     if error.errno in FULL:
-        return DiskError(msg("{folder} is full. What has arrived is kept; make room and try again.", folder=folder))
+        return DiskError(
+            msg("{folder} is full. What has arrived is kept; make room and try again.", code="disk-full", folder=folder)
+        )
     return write_error(folder, error)
 
 

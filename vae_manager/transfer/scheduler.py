@@ -115,7 +115,11 @@ class Worker(threading.Thread):
             body.close()
         if wanted and share.left and (body.end is None or share.at < body.end):
             raise TransientNetworkError(
-                msg("{source} broke off too early.", source=shown_source(self._scheduler.where.now.source))
+                msg(
+                    "{source} broke off too early.",
+                    code="broke-off",
+                    source=shown_source(self._scheduler.where.now.source),
+                )
             )
         if share.left is None:
             self._scheduler.came_to_its_end(share)
@@ -253,7 +257,7 @@ class DownloadScheduler:
         self._watched, self._watched_at = self._came, now
         if came < least:
             raise TransientNetworkError(
-                msg("{source} sends next to nothing.", source=shown_source(self.where.now.source))
+                msg("{source} sends next to nothing.", code="too-slow", source=shown_source(self.where.now.source))
             )
 
     # -- the first answer ----------------------------------------------------------------------------------------------
@@ -379,7 +383,7 @@ class DownloadScheduler:
         total = self._journal.total
         if total is not None and share.at < total:
             raise TransientNetworkError(
-                msg("{source} broke off too early.", source=shown_source(self.where.now.source))
+                msg("{source} broke off too early.", code="broke-off", source=shown_source(self.where.now.source))
             )
         with self._lock:
             self._complete = True
@@ -436,6 +440,7 @@ class DownloadScheduler:
             raise EndlessBodyError(
                 msg(
                     "{source} does not stop sending after {size}. Nothing of it is used.",
+                    code="endless-body",
                     source=shown_source(self.where.now.source),
                     size=megabytes(limit),
                 )

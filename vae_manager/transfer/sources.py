@@ -167,7 +167,7 @@ def _bucket_slices(files: Any, source: BucketSource, start: int, end: int) -> It
             source, functools.partial(files.cat_file, _bucket_key(source), start=first, end=last)
         )
         if len(data) != last - first:
-            raise TransientNetworkError(msg("{source} broke off too early.", source=source))
+            raise TransientNetworkError(msg("{source} broke off too early.", code="broke-off", source=source))
         yield data
 
 
@@ -234,12 +234,16 @@ def _bucket_error(error: Exception, source: BucketSource) -> VaeManagerError:
             )
         )
     return TransientNetworkError(
-        msg("The bucket {bucket} cannot be reached. Check the network.", bucket=f"{source.scheme}://{source.bucket}")
+        msg(
+            "The bucket {bucket} cannot be reached. Check the network.",
+            code="unreachable",
+            bucket=f"{source.scheme}://{source.bucket}",
+        )
     )
 
 
 def _not_found(source: BucketSource) -> NotFoundError:
-    return NotFoundError(msg("There is no file at {source}.", source=source))
+    return NotFoundError(msg("There is no file at {source}.", code="no-such-file", source=source))
 
 
 def _bucket_key(source: BucketSource) -> str:
@@ -272,7 +276,9 @@ def hub_address(source: HubSource, hub: str) -> str:
         # Without `endpoint=`: 0.16 has no such argument.
         url = hf_hub_url(source.repo, source.path, revision=source.revision)
     except ValueError:
-        raise UsageError(msg("{repo} is not the name of a repository (owner/name).", repo=source.repo)) from None
+        raise UsageError(
+            msg("{repo} is not the name of a repository (owner/name).", code="bad-repository-name", repo=source.repo)
+        ) from None
     return hub + url[len(constants.ENDPOINT) :]
 
 
@@ -321,6 +327,7 @@ def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str,
         raise NotFoundError(
             msg(
                 "Version {version} at Civitai has no file {file}. It has: {names}.",
+                code="no-such-file",
                 version=source.version,
                 file=source.file,
                 names=_names(files),
@@ -333,10 +340,11 @@ def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str,
     if len(primary) == 1:
         return primary[0]
     if not files:
-        raise NotFoundError(msg("Version {version} at Civitai has no files.", version=source.version))
+        raise NotFoundError(msg("Version {version} at Civitai has no files.", code="no-files", version=source.version))
     raise UsageError(
         msg(
             "Version {version} at Civitai has several files: {names}. Name one of them: civitai:{version}/FILE.",
+            code="several-files",
             version=source.version,
             names=_names(vaes or files),
         )
@@ -400,7 +408,7 @@ def _civitai_storage(source: CivitaiSource, address: str, wire: HttpClient, sha2
                 )
             )
         elif status in (404, 410):
-            raise NotFoundError(msg("There is no file at {source}.", source=source))
+            raise NotFoundError(msg("There is no file at {source}.", code="no-such-file", source=source))
         else:
             raise status_error(response, address)
     raise too_many_redirects(address)
@@ -422,6 +430,7 @@ def _key_error(source: CivitaiSource, address: str, wire: HttpClient) -> VaeMana
             msg(
                 "{host} does not accept the API key. Make a new one at {link} (“API Keys”) and put it in the old one's "
                 "place.",
+                code="api-key-refused",
                 host=host(address),
                 link=KEY_PAGE,
             )
@@ -430,6 +439,7 @@ def _key_error(source: CivitaiSource, address: str, wire: HttpClient) -> VaeMana
         msg(
             "{host} gives {source} only to people who have signed in. Make an API key at {link} (“API Keys”) and save "
             "it; on the command line it is read from CIVITAI_API_KEY.",
+            code="api-key-needed",
             host=host(address),
             source=source,
             link=KEY_PAGE,
@@ -438,7 +448,9 @@ def _key_error(source: CivitaiSource, address: str, wire: HttpClient) -> VaeMana
 
 
 def _no_sense(address: str) -> NetworkError:
-    return NetworkError(msg("{host} answers with something that is no list of files.", host=host(address)))
+    return NetworkError(
+        msg("{host} answers with something that is no list of files.", code="no-file-list", host=host(address))
+    )
 
 
 def _names(files: list[dict[str, Any]]) -> str:
@@ -497,7 +509,7 @@ def _local(source: LocalSource) -> ResolvedUrl:
     try:
         size = source.path.stat().st_size
     except OSError:
-        raise NotFoundError(msg("There is no file {path}.", path=source.path)) from None
+        raise NotFoundError(msg("There is no file {path}.", code="no-such-file", path=source.path)) from None
     return ResolvedUrl(source, str(source.path), size=size)
 
 
@@ -507,6 +519,7 @@ def _in_bucket(source: BucketSource, wire: HttpClient) -> ResolvedUrl:
             msg(
                 "{source} is a bucket, which this computer reads with its own keys. Here only public https addresses "
                 "are fetched.",
+                code="bucket-not-public",
                 source=source,
             )
         )
@@ -515,7 +528,9 @@ def _in_bucket(source: BucketSource, wire: HttpClient) -> ResolvedUrl:
 
 def _at_hub(source: HubSource, wire: HttpClient) -> ResolvedUrl:
     if is_hub_offline():
-        raise NetworkError(msg("HF_HUB_OFFLINE is set, so the hub is not asked for {source}.", source=source))
+        raise NetworkError(
+            msg("HF_HUB_OFFLINE is set, so the hub is not asked for {source}.", code="offline", source=source)
+        )
     endpoint = hub_endpoint(wire.network.endpoint)
     address = hub_address(source, endpoint)
     headers = hub_authorization(endpoint, chosen=wire.network.token_for_endpoint)
@@ -562,18 +577,25 @@ def _hub_error(source: HubSource, response: Response, address: str) -> VaeManage
             msg(
                 "{repo} wants its licence to be accepted first: open {link}, accept it there, then sign in on this "
                 "computer with `huggingface-cli login` and try again.",
+                code="licence-at-hub",
                 repo=source.repo,
                 link=f"https://huggingface.co/{source.repo}",
             )
         )
     if code == "RevisionNotFound":
         return NotFoundError(
-            msg("{repo} has no revision {revision}.", repo=source.repo, revision=source.revision or "main")
+            msg(
+                "{repo} has no revision {revision}.",
+                code="no-such-revision",
+                repo=source.repo,
+                revision=source.revision or "main",
+            )
         )
     if code == "EntryNotFound" or (status in (404, 410) and code != "RepoNotFound"):
         return NotFoundError(
             msg(
                 "{host} has no file {path} in {repo} at revision {revision}.",
+                code="no-such-file",
                 host=host(address),
                 path=source.path,
                 repo=source.repo,
@@ -585,6 +607,7 @@ def _hub_error(source: HubSource, response: Response, address: str) -> VaeManage
             msg(
                 "{host} has no repository {repo}, or it is private: sign in with `huggingface-cli login` if it is "
                 "yours.",
+                code="no-such-repository",
                 host=host(address),
                 repo=source.repo,
             )

@@ -101,12 +101,17 @@ class PublicAdapter(HTTPAdapter):
         except (OSError, UnicodeError):
             if not by_proxy:
                 raise TransientNetworkError(
-                    msg("{host} cannot be reached. Check the network, or choose a mirror in the settings.", host=name)
+                    msg(
+                        "{host} cannot be reached. Check the network, or choose a mirror in the settings.",
+                        code="unreachable",
+                        host=name,
+                    )
                 ) from None
             raise RefusedError(
                 msg(
                     "Where {host} leads to cannot be looked up on this computer, so it could be an address of its own "
                     "network. Here only public https addresses are fetched.",
+                    code="not-resolvable",
                     host=name,
                 )
             ) from None
@@ -119,6 +124,7 @@ def _not_public(name: str) -> RefusedError:
         msg(
             "{host} is an address of this computer or of its own network. Here only public https addresses are "
             "fetched.",
+            code="not-public",
             host=name,
         )
     )

@@ -218,14 +218,14 @@ def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], u
         except NotAdmittedError as error:
             return not_admitted(error, translator_of(host))
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            return _refuse_comparison(415, "Only JSON is taken.")
+            return _refuse_comparison(415, "Only JSON is taken.", "not-json")
         body = await _body(request)
         if body is None:
-            return _refuse_comparison(413, f"A question has at most {MAX_BODY_BYTES // 2**20} MB.")
+            return _refuse_comparison(413, f"A question has at most {MAX_BODY_BYTES // 2**20} MB.", "too-long")
         try:
             asked = parse_json(body, max_bytes=MAX_BODY_BYTES)
         except ValueError:
-            return _refuse_comparison(400, "This is no JSON, or its parts lie too deep in each other.")
+            return _refuse_comparison(400, "This is no JSON, or its parts lie too deep in each other.", "bad-json")
         return await run_in_threadpool(_comparison_answer, here, service(), asked)
 
     app.post(COMPARE_PATH, dependencies=[Depends(_signed_in(users))] if users else [])(compare)
@@ -263,7 +263,7 @@ def _comparison_answer(host: Host, service: Service, asked: Any) -> Response:
             raise RefusedError(done.error)
     except VaeManagerError as error:
         status = {UsageError: 400, IntegrityError: 400, NotFoundError: 404}.get(type(error), 409)
-        return _refuse_comparison(status, _text(error.message, host))
+        return _refuse_comparison(status, _text(error.message, host), error.code)
     return _as_ascii(_as_json(done, host))
 
 
@@ -310,7 +310,7 @@ def _done(host: Host, service: Service, wanted: ComparisonRequest) -> Comparison
     id = begin(host.comparing, service, wanted, msg("A comparison asked for by a program"), done.append)
     service.comparing.wait(id)
     if not done or done[0].state is State.STOPPED:
-        raise RefusedError(msg("The comparison was stopped. The VAE in use is unchanged."))
+        raise RefusedError(msg("The comparison was stopped. The VAE in use is unchanged.", code="comparison-stopped"))
     return done[0]
 
 
@@ -338,6 +338,7 @@ def _result(result: Result, host: Host) -> dict[str, Any]:
         "words": [str(word) for word in result.findings],
         "note": " ".join(map(str, notes_of(result))) or None,
         "error": _text(decoded.error, host) if decoded.error is not None else None,
+        "code": (decoded.error.code or None) if decoded.error is not None else None,
         "infotext": result.infotext,
     }
 
@@ -347,8 +348,8 @@ def _text(message: Message, host: Host) -> str:
     return str(message if host.shows_paths else without_paths(message))
 
 
-def _refuse_comparison(status: int, reason: str) -> Response:
-    return _as_ascii({"error": reason}, status)
+def _refuse_comparison(status: int, reason: str, code: str) -> Response:
+    return _as_ascii({"error": reason, "code": code}, status)
 
 
 def _as_ascii(content: Mapping[str, Any], status: int = 200) -> Response:

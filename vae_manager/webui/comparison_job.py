@@ -60,7 +60,11 @@ class _Job:
         else:
             self._now = Comparison(id, title, vaes, infotext=source.infotext, note=source.note, when=time.time())
         ahead = any(job.state in (JobState.WAITING, JobState.RUNNING) for job in service.comparing.views())
-        waits_for = msg("Another comparison is under way. This one begins after it.") if ahead else None
+        waits_for = (
+            msg("Another comparison is under way. This one begins after it.", code="comparison-before")
+            if ahead
+            else None
+        )
         self._change(waits_for=waits_for or comparing.waits_for())
 
     @property

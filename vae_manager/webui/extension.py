@@ -267,7 +267,12 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         used = Path(path).name if path is not None else msg("Built-in")
         reason = self.extension.host.reason_against(file)
         told = (
-            msg("The picture asks for {file}, which the WebUI does not list: {used} was used.", file=file, used=used)
+            msg(
+                "The picture asks for {file}, which the WebUI does not list: {used} was used.",
+                code="picture-asks-for-unlisted",
+                file=file,
+                used=used,
+            )
             if reason is None
             else msg("{reason} {used} was used.", reason=reason, used=used)
         )

@@ -46,6 +46,7 @@ class Fault:
         return msg(
             "{function} does not work on this WebUI ({reason}). The WebUI itself goes on without it. Please report "
             "this, with the versions of the WebUI and of VAE Manager.",
+            code="broken-edge",
             function=self.function,
             reason=self.reason,
         )
@@ -122,6 +123,7 @@ def unavailable(function: Message) -> RefusedError:
     return RefusedError(
         msg(
             "{function} does not work on this WebUI. Nothing was changed. The console names the cause.",
+            code="broken-edge",
             function=function,
         )
     )

@@ -13,7 +13,8 @@ UNKNOWN = "unknown"
 """The adapter for a WebUI that no other one fits."""
 NO_ADAPTER = msg(
     "VAE Manager does not know this WebUI yet and does nothing here. "
-    "`python -m vae_manager get` fetches VAEs from the command line all the same."
+    "`python -m vae_manager get` fetches VAEs from the command line all the same.",
+    code="use-the-command-line",
 )
 
 

@@ -86,7 +86,7 @@ _BARE_PATH: Final = re.compile(rf"""(?<![\w:/.\\]){_ROOT}(?=[^\s/\\])(?:[^\s'"<>
 
 def without_paths(message: Message) -> Message:
     """Return the sentence with its paths reduced to their last names."""
-    return Message(message.template, {name: _without(value) for name, value in message.fields.items()})
+    return Message(message.template, {name: _without(value) for name, value in message.fields.items()}, message.code)
 
 
 def _without(value: object) -> object:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.failing import fails_with
 from tests.files.whole_vaes import vae, write
 from vae_manager.errors import BrokenFileError, Cancelled, DiskError, FileChangedError, IntegrityError
 from vae_manager.files import conversion as module
@@ -64,7 +65,7 @@ def test_a_disk_that_lies(source: Path, target: Path, monkeypatch: pytest.Monkey
         os.pwrite(descriptor, bytes([os.pread(descriptor, 1, size - 1)[0] ^ 1]), size - 1)
 
     monkeypatch.setattr(module, "sync", flip)
-    with pytest.raises(IntegrityError, match="gave back other bytes"):
+    with fails_with(IntegrityError, "disk-gave-other-bytes"):
         convert(source, target)
     assert left(target) == []
 
@@ -115,14 +116,14 @@ def test_the_disk_is_full_on_the_way(source: Path, target: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written(source: Path, target: Path) -> None:
     target.parent.chmod(0o500)
-    with pytest.raises(DiskError, match="Nothing may be written"):
+    with fails_with(DiskError, "not-writable"):
         convert(source, target)
     target.parent.chmod(0o700)
 
 
 def test_no_such_folder(source: Path, target: Path) -> None:
     target.parent.rmdir()
-    with pytest.raises(DiskError, match="is not a folder"):
+    with fails_with(DiskError, "not-a-folder"):
         convert(source, target)
 
 

@@ -134,7 +134,7 @@ OTHER_FORMS: list[Case] = [
         "checkpoint",
         True,
     ),
-    Case("checkpoint without VAE", tensors(UNET), "safetensors", "checkpoint", code="no-vae"),
+    Case("checkpoint of a UNet alone", tensors(UNET), "safetensors", "checkpoint", code="no-vae"),
     Case(
         "checkpoint with half a VAE",
         tensors({**UNET, **below("first_stage_model.", half("decoder"))}),

@@ -57,7 +57,7 @@ STATUSES = [
         NetworkError,
         "nothing",
         0,
-        says="503",
+        code="server-error",
         check=asks("cdn", CONNECTIONS * QUICK.tries),
     ),
     Case(
@@ -66,12 +66,16 @@ STATUSES = [
         NetworkError,
         "nothing",
         0,
-        says="503",
+        code="server-error",
         check=asks("api", QUICK.tries),
     ),
     Case("400 for ever from the hub", hub_always(Fault.status(400)), NetworkError, "nothing", 0, check=asks("api", 1)),
-    Case("403 for ever from the CDN", cdn_always(Fault.status(403)), NetworkError, "nothing", 0, says="403"),
-    Case("404 for ever from the CDN", cdn_always(Fault.status(404)), NetworkError, "nothing", 0, says="404"),
+    Case(
+        "403 for ever from the CDN", cdn_always(Fault.status(403)), NetworkError, "nothing", 0, code="address-refused"
+    ),
+    Case(
+        "404 for ever from the CDN", cdn_always(Fault.status(404)), NetworkError, "nothing", 0, code="address-refused"
+    ),
     # -- waits
     Case("429 from the CDN, with seconds", cdn(*[Fault.status(429, retry_after=1)] * FIRST), check=waits(1)),
     Case("429 from the hub, with seconds", hub(Fault.status(429, retry_after=1)), check=waits(1)),
@@ -98,7 +102,7 @@ STATUSES = [
         NetworkError,
         "nothing",
         0,
-        says="too often",
+        code="too-many-requests",
         check=asks("api", 1),
     ),
     Case(
@@ -107,7 +111,7 @@ STATUSES = [
         NetworkError,
         "nothing",
         0,
-        says="too often",
+        code="too-many-requests",
         check=asks("api", 1),
     ),
     Case(
@@ -116,7 +120,7 @@ STATUSES = [
         NetworkError,
         "nothing",
         0,
-        says="too often",
+        code="too-many-requests",
         check=asks("cdn", CONNECTIONS),
     ),
 ]
@@ -206,7 +210,7 @@ HEADERS = [
         NetworkError,
         "nothing",
         0,
-        says="without end",
+        code="endless-redirects",
     ),
     Case(
         "a redirect without end at the hub",
@@ -214,7 +218,7 @@ HEADERS = [
         NetworkError,
         "nothing",
         0,
-        says="without end",
+        code="endless-redirects",
     ),
     Case("five redirects and then the file", cdn(*[Fault.redirect("{target}")] * 5)),
     *[

@@ -47,8 +47,8 @@ class Case:
     twice: float = A_LITTLE
     """The most bytes that the servers may have sent beyond the file's size, until it lay there: the next call, after
     all has healed, included."""
-    says: str = ""
-    """Words of the sentence."""
+    code: str = ""
+    """The code of the error; several, with "|" between them, where either is right."""
     heals: bool = True
     """Whether what is wrong passes: the next call after an error delivers."""
     size: int = SIZE

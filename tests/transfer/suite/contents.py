@@ -119,7 +119,7 @@ LENGTHS = [
     Case("chunks, and the line drops", cdn_always(Fault.chunked() | Fault.reset_after(1_100_000)), twice=MORE),
     Case("one answer in chunks", cdn(None, Fault.chunked()), twice=MORE),
     Case("compressed once", cdn(None, Fault.gzip()), (None, NetworkError), "nothing", WHOLE),
-    Case("compressed for ever", cdn_always(Fault.gzip()), NetworkError, "nothing", MORE, says="compressed"),
+    Case("compressed for ever", cdn_always(Fault.gzip()), NetworkError, "nothing", MORE, code="compressed-answer"),
     Case(
         "a mirror that strips all headers",
         both(
@@ -141,7 +141,7 @@ WRONG_BYTES = [
         IntegrityError,
         "nothing",
         2 * WHOLE,
-        says="not the published file",
+        code="wrong-bytes",
         check=fetches_it_twice_at_most,
     ),
     Case("a segment is a web page once", cdn(Fault.filled(), covering=MIDDLE), twice=WHOLE),
@@ -160,9 +160,9 @@ WRONG_BYTES = [
         2 * WHOLE,
         check=fetches_it_twice_at_most,
     ),
-    Case("everything is a web page", cdn_always(Fault.filled()), IntegrityError, "nothing", 2 * WHOLE, says="web page"),
-    Case("a captive portal on the hub", hub_always(Fault.portal()), IntegrityError, "nothing", 1000, says="web page"),
-    Case("a captive portal on the CDN", cdn_always(Fault.portal()), IntegrityError, "nothing", 9000, says="web page"),
+    Case("everything is a web page", cdn_always(Fault.filled()), IntegrityError, "nothing", 2 * WHOLE, code="web-page"),
+    Case("a captive portal on the hub", hub_always(Fault.portal()), IntegrityError, "nothing", 1000, code="web-page"),
+    Case("a captive portal on the CDN", cdn_always(Fault.portal()), IntegrityError, "nothing", 9000, code="web-page"),
     Case(
         "a captive portal on one connection",
         cdn(*[None] * FIRST, Fault.portal()),
@@ -177,7 +177,7 @@ WRONG_BYTES = [
         IntegrityError,
         "partial",
         MORE,
-        says="web page",
+        code="web-page",
         link=SLOW,
     ),
     Case(
@@ -186,7 +186,7 @@ WRONG_BYTES = [
         IntegrityError,
         "nothing",
         2 * WHOLE,
-        says="Git LFS pointer",
+        code="lfs-pointer",
     ),
 ]
 

@@ -231,12 +231,12 @@ def in_two_threads(world: World) -> DownloadResult:
 
 
 FULL = [
-    Case("full when the file is made", says(errno.ENOSPC, opens_part), DiskError, "nothing", MORE, says="is full"),
-    Case("full in the middle", full_at(KEPT), DiskError, "hidden", MORE + KEPT, says="is full"),
-    Case("full at the first byte", full_at(0), DiskError, "hidden", MORE, says="is full"),
-    Case("full when the disk is to hold it", says(errno.ENOSPC, syncs), DiskError, "hidden", WHOLE, says="is full"),
+    Case("full when the file is made", says(errno.ENOSPC, opens_part), DiskError, "nothing", MORE, code="disk-full"),
+    Case("full in the middle", full_at(KEPT), DiskError, "hidden", MORE + KEPT, code="disk-full"),
+    Case("full at the first byte", full_at(0), DiskError, "hidden", MORE, code="disk-full"),
+    Case("full when the disk is to hold it", says(errno.ENOSPC, syncs), DiskError, "hidden", WHOLE, code="disk-full"),
     Case(
-        "full when the journal is made", says(errno.ENOSPC, opens_journal), DiskError, "hidden", WHOLE, says="is full"
+        "full when the journal is made", says(errno.ENOSPC, opens_journal), DiskError, "hidden", WHOLE, code="disk-full"
     ),
     Case(
         "over the quota in the middle",
@@ -244,7 +244,7 @@ FULL = [
         DiskError,
         "hidden",
         WHOLE,
-        says="is full",
+        code="disk-full",
     ),
     Case(
         "an error of the disk in the middle",
@@ -252,18 +252,18 @@ FULL = [
         DiskError,
         "hidden",
         WHOLE,
-        says="reports",
+        code="disk-reports",
     ),
     Case("an error of the disk when it is to hold it", says(errno.EIO, syncs), DiskError, "hidden", WHOLE),
-    Case("too little room", little_room, DiskError, "nothing", 0, says="Make room"),
-    Case("a small disk", small_disk, DiskError, "nothing", 0, says="Make room", heals=False),
+    Case("too little room", little_room, DiskError, "nothing", 0, code="no-space"),
+    Case("a small disk", small_disk, DiskError, "nothing", 0, code="no-space", heals=False),
     Case(
         "a small disk that looks large",
         both(small_disk, looks_large),
         DiskError,
         "hidden",
         16 * MB,
-        says="is full",
+        code="disk-full",
         heals=False,
     ),
     Case("a disk that cannot sync", says(errno.EINVAL, syncs), twice=0),
@@ -278,7 +278,7 @@ FOLDER = [
             DiskError,
             "nothing",
             MORE,
-            says="Nothing may be written",
+            code="not-writable",
         )
         for number in (errno.EACCES, errno.EROFS, errno.EPERM)
     ],
@@ -289,7 +289,7 @@ FOLDER = [
         DiskError,
         "nothing",
         0,
-        says="not a folder",
+        code="not-a-folder",
         heals=False,
         check=is_unharmed,
     ),

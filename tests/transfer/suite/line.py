@@ -74,7 +74,7 @@ CASES = [
             ("three resets", cdn(*[Fault.reset_after(1_100 * KB)] * 3), 3 * 70 * KB),
             ("a reset before the headers", cdn(Fault.reset_before_headers()), 0),
             ("a stall", cdn(Fault.stall_at(400 * KB)), 0.3 * MB),
-            ("a server error", cdn(Fault.status(503)), 0),
+            ("an answer of 503", cdn(Fault.status(503)), 0),
             ("an expired address", cdn(Fault.expired()), 0),
         )
     ],
@@ -91,7 +91,7 @@ CASES = [
         NetworkError,
         "nothing",
         0,
-        says="cannot be reached",
+        code="unreachable",
     ),
     Case("a hub that resets whatever comes", hub_always(Fault.reset_before_headers()), NetworkError, "nothing", 0),
     Case(
@@ -113,7 +113,7 @@ CASES = [
         NetworkError,
         "nothing",
         0,
-        says="does not answer|next to nothing",
+        code="no-answer|too-slow",
         network={"read_timeout": 0.3},
     ),
     Case(
@@ -122,7 +122,7 @@ CASES = [
         NetworkError,
         "nothing",
         0,
-        says="does not answer",
+        code="no-answer",
         network={"read_timeout": 0.3},
     ),
     Case(
@@ -137,5 +137,5 @@ CASES = [
     Case("one connection trickles after its first bytes", cdn(None, Fault.trickle(20 * KB))),
     Case("the first three trickle", cdn(*[Fault.trickle(500)] * 3), twice=MORE),
     Case("the second to eighth trickle", cdn(None, *[Fault.trickle(500)] * 7), twice=MORE),
-    Case("everything trickles", cdn_always(Fault.trickle(50)), NetworkError, "hidden", MORE, says="next to nothing"),
+    Case("everything trickles", cdn_always(Fault.trickle(50)), NetworkError, "hidden", MORE, code="too-slow"),
 ]

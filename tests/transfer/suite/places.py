@@ -101,9 +101,9 @@ def nobody_was_asked(world: World) -> None:
 
 
 HUB = [
-    Case("gated, and nobody has signed in", nobody_signed_in, RefusedError, "nothing", 0, says="licence"),
-    Case("gated for who has signed in", another_signed_in, RefusedError, "nothing", 0, says="licence"),
-    Case("private", private, NotFoundError, "nothing", 0, says="private", heals=False),
+    Case("gated, and nobody has signed in", nobody_signed_in, RefusedError, "nothing", 0, code="licence-at-hub"),
+    Case("gated for who has signed in", another_signed_in, RefusedError, "nothing", 0, code="licence-at-hub"),
+    Case("private", private, NotFoundError, "nothing", 0, code="no-such-repository", heals=False),
     Case("no such repository", source(HubSource("nobody/nothing", NAME)), NotFoundError, "nothing", 0, heals=False),
     Case("no such file", source(HubSource(REPO, "other.safetensors")), NotFoundError, "nothing", 0, heals=False),
     Case("no such revision, but the file is there", source(HubSource(REPO, NAME, "c" * 40)), twice=0),
@@ -164,7 +164,7 @@ TOKENS = [
 ]
 
 NAMES = [
-    Case(f"the file name {name[:30]!r}", named(name), RefusedError, "nothing", 0, heals=False, check=nobody_was_asked)
+    Case(f"a file named {name[:30]!r}", named(name), RefusedError, "nothing", 0, heals=False, check=nobody_was_asked)
     for name in EVIL
 ]
 

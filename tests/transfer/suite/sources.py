@@ -95,6 +95,6 @@ CASES = [
         3 * WHOLE,
     ),
     Case("a file on this computer goes on where the first source went away", both(with_local, GOES), twice=MORE),
-    Case("two dead sources", only_dead_ones, NetworkError, "nothing", 0, heals=False, says="any of its sources"),
+    Case("two dead sources", only_dead_ones, NetworkError, "nothing", 0, heals=False, code="no-source-left"),
     Case("two sources without the file", only_missing_ones, NotFoundError, "nothing", 0, heals=False),
 ]

@@ -164,7 +164,7 @@ def _scope(page: Page, prefix: str) -> Any:
     translate = page.translate
     first = THIS_TAB if page.host.shared_with_others else EVERYWHERE
     return gr.Radio(
-        [(translate(msg("everywhere")), EVERYWHERE), (translate(msg("this tab only")), THIS_TAB)],
+        [(translate(msg("everywhere")), EVERYWHERE), (translate(msg("this tab only", code="this-tab-only")), THIS_TAB)],
         value=first,
         label=translate(msg("Applies to")),
         elem_id=f"{prefix}_scope",

@@ -209,7 +209,7 @@ def translator_of(result: Result, comparison: Comparison, translate: Translator)
     if is_reference(result, comparison):
         return separator.join([translate(msg("reference")), *(translate(word) for word in result.findings)])
     if comparison.lacks_reference:
-        return translate(msg("held against nothing: the VAE in use gave no picture"))
+        return translate(msg("held against nothing: the VAE in use gave no picture", code="no-reference"))
     return separator.join(translate(word) for word in result.findings)
 
 
@@ -304,7 +304,9 @@ def save(comparing: Comparing, comparison: Comparison, translate: Translator, ti
         return [_written(folder / f"vae-{number:05}-{name}", content) for name, content in files]
     except OSError as error:
         reason = error.strerror or error
-        raise DiskError(msg("{path} cannot be written: {reason}", path=folder, reason=reason)) from error
+        raise DiskError(
+            msg("{path} cannot be written: {reason}", code="not-writable", path=folder, reason=reason)
+        ) from error
 
 
 def _labelled(result: Result, comparison: Comparison, translate: Translator) -> Labelled:
@@ -355,7 +357,9 @@ def _compare(host: Host, service: Service, action: actions.Compare) -> None:
     """A kept picture, with the VAEs that were chosen."""
     kept = host.comparing.kept.get(action.kept)
     if kept is None:
-        raise NotFoundError(msg("This picture is no longer kept. Take one of those that are listed."))
+        raise NotFoundError(
+            msg("This picture is no longer kept. Take one of those that are listed.", code="no-longer-kept")
+        )
     begin(host.comparing, service, ComparisonRequest(kept, _chosen(action.vaes)), title_of(kept))
 
 
@@ -382,11 +386,14 @@ def _compare_shown(host: Host, service: Service, action: actions.CompareShown) -
         raise RefusedError(
             msg(
                 "The picture that is shown is no longer kept as it was before its VAE decoded it. Take one of the "
-                "list, or encode it as your own image."
+                "list, or encode it as your own image.",
+                code="no-longer-kept",
             )
         )
     if kept is None:
-        raise RefusedError(msg("No picture has been made yet. Make one, or take your own image."))
+        raise RefusedError(
+            msg("No picture has been made yet. Make one, or take your own image.", code="no-picture-yet")
+        )
     vaes = action.vaes or proposed(host, service, scan(host.folders()), Offers())
     noted = replace(kept, note=_looks_otherwise(kept, action.size) or kept.note)
     begin(host.comparing, service, ComparisonRequest(noted, vaes), title_of(kept))
@@ -414,7 +421,7 @@ def compare_picture(host: Host, service: Service, message: str, picture: Path | 
     from ...compare.pictures import read_picture
 
     if picture is None:
-        raise UsageError(msg("Put a picture in first: drop it on the field, or click there."))
+        raise UsageError(msg("Put a picture in first: drop it on the field, or click there.", code="no-picture-given"))
     action = parse_action(message)
     if not isinstance(action, actions.CompareOwn):
         raise UsageError(msg("The page is out of date. Reload it."))
@@ -448,5 +455,5 @@ def _save(host: Host, service: Service, action: actions.SaveComparison) -> None:
 def comparison_of(service: Service, id: str) -> Comparison:
     found = service.comparisons.get(id)
     if found is None:
-        raise NotFoundError(msg("This comparison is no longer kept."))
+        raise NotFoundError(msg("This comparison is no longer kept.", code="no-longer-kept"))
     return found

@@ -203,6 +203,7 @@ def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[Guess, Messa
     told = msg(
         "{file} is probably made for {family}, which is a guess: from a test picture it gives {found} dB, where the "
         "checkpoint's own VAE gives {own} dB.",
+        code="probably-made-for",
         file=file.name,
         family=family_label(guessed),
         found=f"{result.found_db:.1f}",

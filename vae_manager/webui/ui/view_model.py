@@ -486,7 +486,7 @@ def _refusal(service: Service, in_use: InUse, choosing: JobView | None) -> Refus
 def _notices(in_use: InUse, entry: Entry | None, family: FamilyGuess) -> Sequence[Message]:
     notices = [in_use.notice] if in_use.notice is not None else []
     if loaded_code().is_outdated():
-        notices.append(msg("VAE Manager was updated. Restart the WebUI to finish the update."))
+        notices.append(msg("VAE Manager was updated. Restart the WebUI to finish the update.", code="restart-needed"))
     if in_use.decoded_by_taesd:
         notices.append(
             msg("The WebUI is set to decode with TAESD, so the chosen VAE does not decode. See Settings, VAE.")

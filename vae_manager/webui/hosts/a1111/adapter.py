@@ -72,7 +72,10 @@ class A1111(FamilyWebUI):
 
     def choice_frozen(self) -> Message | None:
         if host_values.flag("vae_path") is not None:
-            return msg("The WebUI was started with --vae-path, which decides: a choice here would change nothing.")
+            return msg(
+                "The WebUI was started with --vae-path, which decides: a choice here would change nothing.",
+                code="vae-path-decides",
+            )
         return options.frozen("sd_vae")
 
     def written_choice(self) -> Choice:

@@ -53,6 +53,7 @@ class Precision:
         return msg(
             "{vae} gave no picture in {dtype} (NaN). Choose another VAE, or let the WebUI use 32 bits for it "
             "(--no-half-vae).",
+            code="nan-in-dtype",
             vae=self._vae,
             dtype=checkpoint_metadata.dtype_name(devices.dtype_vae),
         )
@@ -64,6 +65,7 @@ class Precision:
             return None
         return msg(
             "{vae} gave no picture in {before} (NaN), so it runs in {now} until another VAE is chosen.",
+            code="nan-until-changed",
             vae=self._vae,
             before=checkpoint_metadata.dtype_name(self._before),
             now=checkpoint_metadata.dtype_name(devices.dtype_vae),
@@ -184,7 +186,7 @@ class A1111Books:
         names = {name: CHECKPOINT_PREFIX + name for name in named_tensors(model.first_stage_model)}
         found = read_contents(file).tensors
         if any(theirs not in found for theirs in names.values()):
-            raise IntegrityError(msg("{file} has no VAE in it that the WebUI knows.", file=file.name))
+            raise IntegrityError(msg("{file} has no VAE in it that the WebUI knows.", code="no-vae", file=file.name))
         sources = {name: Source(theirs, found[theirs].shape, found[theirs].dtype) for name, theirs in names.items()}
         return read_renamed(file, sources).tensors
 

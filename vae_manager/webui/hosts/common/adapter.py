@@ -310,8 +310,10 @@ class FamilyWebUI(ABC):
         if name is not None and name not in self.files():
             reason = self.reason_against(name)
             if reason is not None:
-                raise RefusedError(msg("{reason} The VAE in use is unchanged.", reason=reason))
-            raise RefusedError(msg("The WebUI does not list {file}. The VAE in use is unchanged.", file=name))
+                raise RefusedError(msg("{reason} The VAE in use is unchanged.", code="unusable-file", reason=reason))
+            raise RefusedError(
+                msg("The WebUI does not list {file}. The VAE in use is unchanged.", code="not-listed", file=name)
+            )
         return self.files().get(name) if name is not None else None
 
     def reason_against(self, name: str) -> Message | None:
@@ -381,7 +383,8 @@ class FamilyWebUI(ABC):
         if act is Permission.CHANGE_SOURCES and is_closed_to_strangers(host_values.flags()):
             return msg(
                 "This WebUI can be reached from other machines, so the page fetches only what it offers. On its own "
-                "machine, `python -m vae_manager get` fetches any VAE."
+                "machine, `python -m vae_manager get` fetches any VAE.",
+                code="use-the-command-line",
             )
         return None
 
@@ -398,7 +401,8 @@ class FamilyWebUI(ABC):
         if is_closed_to_strangers(host_values.flags()):
             return msg(
                 "This WebUI was started for other machines to reach (--listen, --share), so this cannot be changed in "
-                "the page."
+                "the page.",
+                code="shared-webui",
             )
         return None
 

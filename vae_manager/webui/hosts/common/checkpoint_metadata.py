@@ -67,7 +67,7 @@ def put(checkpoint_file: str, key: str, value: Any) -> None:
             ) from error
         except OSError as error:
             raise DiskError(
-                msg("{path} cannot be read: {reason}.", path=path, reason=error.strerror or error)
+                msg("{path} cannot be read: {reason}.", code="unreadable", path=path, reason=error.strerror or error)
             ) from error
         if card.get(key) == value and (value is not None or key not in card):
             return
@@ -94,7 +94,9 @@ def _write(path: Path, card: dict[str, Any]) -> None:
     try:
         replace_file(path, _as_the_webui_writes(card))
     except OSError as error:
-        raise DiskError(msg("{path} cannot be written: {reason}", path=path, reason=error.strerror or error)) from error
+        raise DiskError(
+            msg("{path} cannot be written: {reason}", code="not-writable", path=path, reason=error.strerror or error)
+        ) from error
 
 
 def _as_the_webui_writes(card: dict[str, Any]) -> bytes:

@@ -113,7 +113,9 @@ class FamilyComparing:
     ) -> None:
         def work() -> None:
             if stop.is_set():
-                raise Cancelled(msg("The comparison was stopped. The VAE in use is unchanged."))
+                raise Cancelled(
+                    msg("The comparison was stopped. The VAE in use is unchanged.", code="comparison-stopped")
+                )
             began()
             self._decoding.repair()
             model, kept = self._host.model(), wanted.source if isinstance(wanted.source, RecentPicture) else None
@@ -169,6 +171,7 @@ def _foreign(decoded: Decoded, kept: RecentPicture | None, model: Any) -> Messag
         return None
     return msg(
         "This is the VAE of {loaded}, the checkpoint that is loaded now. {maker} made the picture.",
+        code="other-builtin",
         loaded=Path(loaded).name,
         maker=Path(kept.checkpoint.file).name,
     )

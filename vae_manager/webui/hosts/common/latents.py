@@ -122,7 +122,8 @@ class Latents:
 def _why_not(p: Any, place: int, batch: _Batch | None) -> Message | None:
     if _has(p, "overlay_images", place) and options.read("overlay_inpaint", True):
         return msg(
-            "This picture cannot be compared: inpainting has laid the original over it, which the VAE did not decode."
+            "This picture cannot be compared: inpainting has laid the original over it, which the VAE did not decode.",
+            code="inpainted",
         )
     if batch is None:
         return msg("This picture cannot be compared: an extension has decoded or replaced it by itself.")
@@ -132,7 +133,7 @@ def _why_not(p: Any, place: int, batch: _Batch | None) -> Message | None:
 def _note(p: Any, place: int) -> Message | None:
     """Return the note, before any processing of the decoded picture: `color_corrections` are gone at the end."""
     if options.read("sd_vae_decode_method", "Full") != "Full":
-        return msg("The picture that you saw was decoded by TAESD; here the VAEs decode it.")
+        return msg("The picture that you saw was decoded by TAESD; here the VAEs decode it.", code="decoded-by-taesd")
     if host_values.state("interrupted", False) and options.read("live_preview_fast_interrupt", False):
         return msg("The picture that you saw was decoded roughly, since it was interrupted; here the VAEs decode it.")
     if p.restore_faces:

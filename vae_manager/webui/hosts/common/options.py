@@ -115,6 +115,7 @@ def write(name: str, value: Any) -> None:
         raise DiskError(
             msg(
                 "{path} cannot be written: {reason}. The change holds until the WebUI ends.",
+                code="not-writable",
                 path=file,
                 reason=error.strerror or error,
             )
@@ -124,7 +125,9 @@ def write(name: str, value: Any) -> None:
 def frozen(name: str) -> Message | None:
     """Return the message for the flag that freezes this option; None without such a flag (options.py:88-107)."""
     if host_values.flag("freeze_settings", False):
-        return msg("The WebUI was started with --freeze-settings: settings cannot be changed here.")
+        return msg(
+            "The WebUI was started with --freeze-settings: settings cannot be changed here.", code="frozen-settings"
+        )
     if name in _words("freeze_specific_settings"):
         return msg("The WebUI was started with --freeze-specific-settings: this setting cannot be changed here.")
     info = host_values.option_info(name)

@@ -101,6 +101,7 @@ def refuse_pickles(*paths: str | None, harmless: tuple[str, ...] = READ_WITHOUT_
                 msg(
                     "{file} was not loaded: the extension's own reader does not work on this WebUI, and another one "
                     "could run what is in the file. The VAE in use is unchanged. A .safetensors file can be loaded.",
+                    code="broken-edge",
                     file=str(path),
                 )
             )

@@ -91,7 +91,11 @@ class Forge(FamilyWebUI):
         if path is None or not Path(path).is_file():
             return None
         reason = modules_list.refusal(Path(path))
-        return reason if reason is not None else msg("{file} is a text encoder, not a VAE.", file=name)
+        return (
+            reason
+            if reason is not None
+            else msg("{file} is a text encoder, not a VAE.", code="text-encoder", file=name)
+        )
 
     def lists(self) -> Sequence[dict[str, str]]:
         """Return the list of modules, and that of A1111's names, which X/Y/Z uses."""
@@ -164,7 +168,7 @@ class Forge(FamilyWebUI):
 
     def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
         if act is Permission.CHANGE_QUICK_SETTINGS:
-            return msg("Forge shows the VAE by itself, in the row at the top of every page.")
+            return msg("Forge shows the VAE by itself, in the row at the top of every page.", code="forge-shows-it")
         return super().refusal(act, remote=remote)
 
     # The model

@@ -105,10 +105,18 @@ def _kind(record: FileRecord) -> Message:
     """Return the kind of a file that is neither a VAE nor a text encoder, and its place if that is known."""
     name = record.path.name
     if record.layout == "lora":
-        return msg("{file} is a LoRA. It is not used here: a LoRA is named in the prompt.", file=name)
+        return msg(
+            "{file} is a LoRA. It is not used here: a LoRA is named in the prompt.", code="lora-ignored", file=name
+        )
     if record.tensors and _EMBEDDINGS.issuperset(record.tensors):
-        return msg("{file} is an embedding. It is not used here: an embedding is named in the prompt.", file=name)
-    return msg("{file} is neither a VAE nor a text encoder that is known. It is not used.", file=name)
+        return msg(
+            "{file} is an embedding. It is not used here: an embedding is named in the prompt.",
+            code="embedding-ignored",
+            file=name,
+        )
+    return msg(
+        "{file} is neither a VAE nor a text encoder that is known. It is not used.", code="unknown-ignored", file=name
+    )
 
 
 def ignored(files: Iterable[str]) -> tuple[Ignored, ...]:

@@ -103,7 +103,11 @@ class ForgeVaeState:
         renamed, wanted = own_vae(file), named_tensors(model.forge_objects.vae.first_stage_model)
         if renamed is None or not wanted.keys() <= renamed.tensors.keys():
             raise RefusedError(
-                msg("{file} brings no VAE of its own: choose a VAE file. The VAE in use is unchanged.", file=file.name)
+                msg(
+                    "{file} brings no VAE of its own: choose a VAE file. The VAE in use is unchanged.",
+                    code="no-own-vae",
+                    file=file.name,
+                )
             )
         return read_renamed(file, {name: renamed.tensors[name] for name in wanted}).tensors
 

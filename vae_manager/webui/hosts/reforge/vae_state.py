@@ -130,7 +130,7 @@ def wrapper_of(model: Any) -> Any:
 def _vae_in(checkpoint: Path) -> Mapping[str, Source]:
     found = canonical(read_contents(checkpoint).tensors)
     if found is None:
-        raise IntegrityError(msg("{file} has no VAE in it that the WebUI knows.", file=checkpoint.name))
+        raise IntegrityError(msg("{file} has no VAE in it that the WebUI knows.", code="no-vae", file=checkpoint.name))
     return found.tensors
 
 
