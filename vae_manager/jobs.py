@@ -15,7 +15,7 @@ from .errors import Cancelled, VaeManagerError
 from .messages import Message, msg
 
 WINDOW_SECONDS = 4.0
-SHORTEST_SECONDS = 0.5
+MIN_SPAN_SECONDS = 0.5
 """Over a shorter time, a single block of data would dominate the speed."""
 
 
@@ -43,7 +43,7 @@ class SpeedMeter:
         if len(self._points) < 2:
             return None
         (first, before), (last, after) = self._points[0], self._points[-1]
-        return (after - before) / (last - first) if last - first >= SHORTEST_SECONDS else None
+        return (after - before) / (last - first) if last - first >= MIN_SPAN_SECONDS else None
 
     def seconds_left(self, total: int | None, now: float | None = None) -> float | None:
         """Return the seconds from `now` (else from the last point) until `total` is reached at this speed.

@@ -328,7 +328,7 @@ def test_fork_uses_a_connection_of_its_own(data: Path) -> None:
 
 def test_locked_database_delays_no_one_and_is_written_later(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(databases, "BUSY_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(stores, "FIRST_PAUSE_S", 30.0)
+    monkeypatch.setattr(stores, "MIN_PAUSE_S", 30.0)
     store = filled(data)
     with closing(databases.sqlite3.connect(data / DATABASE, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

@@ -212,7 +212,7 @@ def test_a_body_that_does_not_end(hub: Hub, desk: Desk, monkeypatch: pytest.Monk
     hub.cdn.fail_always(Fault.chunked() | Fault.range_ignored())
     with pytest.raises(IntegrityError, match="does not stop"):
         desk.get(desk.order(DATA[:MB], HttpsSource(url), size=MB))
-    monkeypatch.setattr("vae_manager.transfer.scheduler.MOST_BYTES", MB)
+    monkeypatch.setattr("vae_manager.transfer.scheduler.MAX_UNKNOWN_BYTES", MB)
     with pytest.raises(IntegrityError, match="does not stop"):
         desk.get(desk.order(DATA, HttpsSource(url)))
     assert desk.names == []

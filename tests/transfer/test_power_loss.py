@@ -68,7 +68,7 @@ class Shop:
 def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     for name, value in (("NOTE_BYTES", NOTE), ("NOTE_SECONDS", 0.02), ("SYNC_BYTES", SYNC), ("SYNC_SECONDS", 1)):
         monkeypatch.setattr(f"vae_manager.transfer.partial_file.{name}", value)
-    for name, value in (("LEAST", SHARE), ("MOST", 2 * SHARE)):
+    for name, value in (("MIN_SEGMENT_BYTES", SHARE), ("MAX_SEGMENT_BYTES", 2 * SHARE)):
         monkeypatch.setattr(f"vae_manager.transfer.range_requests.{name}", value)
     monkeypatch.setattr(sys.modules["vae_manager.transfer.delivery"], "REPORT_SECONDS", 0.0)
     with Hub(link=Link(rate_per_connection=4_000 * KB)) as hub:

@@ -66,7 +66,7 @@ VAE_SUFFIXES: Final = (".safetensors", ".ckpt", ".pt")
 COMPANIONS: Final = (".aria2", ".part", ".crdownload", ".download", ".opdownload", ".partial")
 """Suffixes that download programs add to the name of an incomplete file, for a file of their own beside it."""
 
-LONGEST: Final = 200
+MAX_NAME_BYTES: Final = 200
 """Bytes in UTF-8. File systems allow 255; the partial file and the journal beside it add to the name."""
 
 _FORBIDDEN: Final = frozenset('<>:"/\\|?*')
@@ -104,8 +104,8 @@ def _problem(name: str) -> Message | None:
         return msg("it begins with a dash or a dot.")
     if _DEVICE.fullmatch(name):
         return msg("Windows reserves this name.")
-    if len(name.encode()) > LONGEST:
-        return msg("it is longer than {count} bytes.", count=LONGEST)
+    if len(name.encode()) > MAX_NAME_BYTES:
+        return msg("it is longer than {count} bytes.", count=MAX_NAME_BYTES)
     return None
 
 

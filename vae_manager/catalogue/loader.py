@@ -201,7 +201,7 @@ def _evidence(text: str) -> Literal["A", "B"]:
     return cast(Literal["A", "B"], text)
 
 
-MAX_FLAWS: Final = 50
+MAX_ISSUES: Final = 50
 """The page shows them all."""
 BUILT_IN: Final = Path(__file__).with_name("vaes.yaml")
 CATALOGUE_VARIABLE: Final = "VAE_MANAGER_CATALOGUE"
@@ -239,9 +239,9 @@ class _CatalogueBuilder:
             if entry is not None:
                 flaws += self._place(entry, line_of(node))
         flaws.sort(key=lambda flaw: flaw.line)
-        if len(flaws) > MAX_FLAWS:
-            more = msg("{count} more problems follow in this file.", count=len(flaws) - MAX_FLAWS)
-            flaws = [*flaws[:MAX_FLAWS], ValidationIssue(flaws[MAX_FLAWS].line, more)]
+        if len(flaws) > MAX_ISSUES:
+            more = msg("{count} more problems follow in this file.", count=len(flaws) - MAX_ISSUES)
+            flaws = [*flaws[:MAX_ISSUES], ValidationIssue(flaws[MAX_ISSUES].line, more)]
         self.problems += [CatalogueProblem(file, flaw.line, flaw.message) for flaw in flaws]
 
     def _place(self, entry: Entry, line: int) -> list[ValidationIssue]:

@@ -51,7 +51,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-SMALLEST: Final = 64
+MIN_SIDE: Final = 64
 """Pixels along one side of the picture patches in the LPIPS study."""
 WEIGHTS: Final = "alexnet-owt-*.pth"
 ERROR: Final = (
@@ -65,7 +65,7 @@ def distance(reference: Pixels, other: Pixels) -> float | None:
 
     None if it cannot be computed here.
     """
-    if min(reference.shape[:2]) < SMALLEST or not _may_be_here():
+    if min(reference.shape[:2]) < MIN_SIDE or not _may_be_here():
         return None
     network = _network()
     if network is None:

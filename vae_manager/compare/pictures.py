@@ -166,7 +166,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 MARGIN: Final = 16
 """Pixels around each picture."""
-WIDEST: Final = 4
+MAX_COLUMNS: Final = 4
 """Pictures in a row."""
 FONTS: Final = (
     *("NotoSansCJK-Regular.ttc", "msyh.ttc", "PingFang.ttc", "Hiragino Sans GB.ttc", "wqy-microhei.ttc"),
@@ -207,7 +207,7 @@ def sheet(title: str, pictures: Sequence[Labelled], *, infotext: str | None = No
     type_size = max(13, min(width // 24, 40))
     line, letters = round(type_size * 1.5), _font(type_size, font)
     texts = [[one.name, *_wrapped(one.lines, letters, width)] for one in pictures]
-    columns = min(WIDEST, max(1, math.ceil(math.sqrt(len(pictures)))))
+    columns = min(MAX_COLUMNS, max(1, math.ceil(math.sqrt(len(pictures)))))
     top = MARGIN + 2 * line
     wide, high = width + MARGIN, height + MARGIN + line * max((len(text) for text in texts), default=0)
     paper = Image.new("RGB", (MARGIN + columns * wide, top + math.ceil(len(pictures) / columns) * high), PAPER)

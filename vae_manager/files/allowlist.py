@@ -44,9 +44,9 @@ from .pickle_values import (
 
 __all__ = ["LEGACY_ID", "ZIP_ID", "call", "changed", "made", "named", "stored"]
 
-MOST_AXES: Final = 16
+MAX_AXES: Final = 16
 """Weights have five at most; torch allows 64."""
-MOST_DEVICES: Final = 128
+MAX_DEVICES: Final = 128
 LEGACY_ID: Final = 6
 """Parts of a storage's identity in a legacy file."""
 ZIP_ID: Final = 5
@@ -249,7 +249,7 @@ def _tensor_3(arguments: Arguments) -> Tensor:
 def _seen(storage: Storage, dtype: str | None, width: int, arguments: Arguments) -> Tensor:
     """View `storage` as an array of numbers of `width` bytes. All must exist: torch would enlarge the storage."""
     offset, shape, strides = arguments[1:4]
-    if type(shape) is not tuple or type(strides) is not tuple or not len(shape) == len(strides) <= MOST_AXES:
+    if type(shape) is not tuple or type(strides) is not tuple or not len(shape) == len(strides) <= MAX_AXES:
         raise misused()
     if not _is_size(offset) or not all(map(_is_size, shape + strides)):
         raise misused()
@@ -349,7 +349,7 @@ def _device(arguments: Arguments) -> Inert:
     """Make a device from (name[, number])."""
     if not 1 <= len(arguments) <= 2 or not isinstance(arguments[0], str) or arguments[0] not in _DEVICES:
         raise misused()
-    if not all(type(number) is int and 0 <= number < MOST_DEVICES for number in arguments[1:]):
+    if not all(type(number) is int and 0 <= number < MAX_DEVICES for number in arguments[1:]):
         raise misused()
     return Inert()
 

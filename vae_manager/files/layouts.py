@@ -57,7 +57,7 @@ _PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "bn.
 """Prefixes of a VAE's names. Other names are those of its training loss, moving averages, or an optimizer."""
 _ENDS: Final = frozenset({"weight", "bias", "running_mean", "running_var", "num_batches_tracked"})
 
-_MOST: Final = 16
+_MAX_LEVELS: Final = 16
 """Levels of an encoder or decoder, and blocks of a level; published VAEs have four or five, and two or three."""
 _OUTER: Final = (("conv_in", "conv_in"), ("norm_out", "conv_norm_out"), ("conv_out", "conv_out"))
 _RESNET: Final = (*((same, same) for same in ("norm1", "conv1", "norm2", "conv2")), ("nin_shortcut", "conv_shortcut"))
@@ -209,14 +209,14 @@ def up_levels(names: Iterable[str]) -> int:
 def ldm_name(name: str, levels: int) -> str | None:
     """Return the WebUI's name of a tensor that diffusers calls `name`, in a VAE of `up_levels`; None for others."""
     path, _, end = name.rpartition(".")
-    new = _tables(min(levels, _MOST))[0].get(path)
+    new = _tables(min(levels, _MAX_LEVELS))[0].get(path)
     return f"{new}.{end}" if new is not None and end in _ENDS else None
 
 
 def diffusers_name(name: str, levels: int) -> str | None:
     """Return the reverse of `ldm_name`, in diffusers' newer naming; None for a name that the WebUI's VAEs lack."""
     path, _, end = name.rpartition(".")
-    new = _tables(min(levels, _MOST))[1].get(path)
+    new = _tables(min(levels, _MAX_LEVELS))[1].get(path)
     return f"{new}.{end}" if new is not None and end in _ENDS else None
 
 
@@ -236,7 +236,7 @@ def _pairs(levels: int, attention: Pairs) -> Iterator[tuple[str, str]]:
         yield from _inside(f"{part}.mid.attn_1", f"{part}.mid_block.attentions.0", attention)
         for number in (0, 1):
             yield from _inside(f"{part}.mid.block_{number + 1}", f"{part}.mid_block.resnets.{number}", _RESNET)
-    for level in range(_MOST):
+    for level in range(_MAX_LEVELS):
         yield from _level(f"encoder.down.{level}", f"encoder.down_blocks.{level}", "downsample", attention)
     for level in range(levels):
         yield from _level(f"decoder.up.{level}", f"decoder.up_blocks.{levels - 1 - level}", "upsample", attention)
@@ -244,7 +244,7 @@ def _pairs(levels: int, attention: Pairs) -> Iterator[tuple[str, str]]:
 
 def _level(ldm: str, theirs: str, sampler: str, attention: Pairs) -> Iterator[tuple[str, str]]:
     yield f"{ldm}.{sampler}.conv", f"{theirs}.{sampler}rs.0.conv"
-    for number in range(_MOST):
+    for number in range(_MAX_LEVELS):
         yield from _inside(f"{ldm}.block.{number}", f"{theirs}.resnets.{number}", _RESNET)
         yield from _inside(f"{ldm}.attn.{number}", f"{theirs}.attentions.{number}", attention)
 

@@ -39,7 +39,7 @@ __all__ = [
 
 DAMAGED: Final = "bad-pickle"
 UNSAFE: Final = "unsafe-pickle"
-LONGEST_KEY: Final = 16
+MAX_KEY_LENGTH: Final = 16
 """Parts of a tuple that is a key."""
 
 
@@ -138,7 +138,7 @@ def shown(text: str) -> str:
 
 def is_key(value: object) -> bool:
     """Return True if `value` can be a key, for the kinds of keys in torch files; no value is hashed for that."""
-    return _is_leaf(value) or (type(value) is tuple and len(value) <= LONGEST_KEY and all(map(_is_leaf, value)))
+    return _is_leaf(value) or (type(value) is tuple and len(value) <= MAX_KEY_LENGTH and all(map(_is_leaf, value)))
 
 
 def _is_leaf(value: object) -> bool:
@@ -149,7 +149,7 @@ def misused() -> Refused:
     return Refused(DAMAGED, msg("it uses a name of PyTorch's as PyTorch does not."))
 
 
-MOST_AXES: Final = 32
+MAX_AXES: Final = 32
 _NUMBERS: Final = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"})
 _TEXTS: Final = re.compile(r"([SU])([1-9][0-9]{0,4})")
 _BYTES_OF_CHARACTER: Final = {"S": 1, "U": 4}
@@ -205,7 +205,7 @@ def array_with_state(_: Inert, state: object) -> bool:
     if type(state) is not tuple or len(state) != 5 or type(state[0]) is not int or type(state[3]) is not bool:
         return False
     shape, dtype, content = state[1], state[2], state[4]
-    if type(shape) is not tuple or len(shape) > MOST_AXES or not _is_dtype(dtype) or not isinstance(content, bytes):
+    if type(shape) is not tuple or len(shape) > MAX_AXES or not _is_dtype(dtype) or not isinstance(content, bytes):
         return False
     if state[0] != 1 or not all(type(size) is int and 0 <= size < 2**31 for size in shape):
         return False

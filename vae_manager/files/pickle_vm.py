@@ -34,17 +34,17 @@ from .pickle_values import (
     unknown,
 )
 
-__all__ = ["MOST_STEPS", "Machine"]
+__all__ = ["MAX_STEPS", "Machine"]
 
-MOST_STEPS: Final = 600_000
+MAX_STEPS: Final = 600_000
 """Instructions of one file. A checkpoint of SDXL, with its optimiser, has some 300,000."""
 NAME_STEPS: Final = 8
 """Cost in instructions of one that makes a name, or a storage."""
 COLLECTION_STEPS: Final = 3
-CHARACTERS_A_STEP: Final = 64
-LONGEST_NUMBER: Final = 255
+CHARACTERS_PER_STEP: Final = 64
+MAX_NUMBER_BYTES: Final = 255
 """Bytes of a whole number; torch's magic one has ten."""
-LONGEST_NAME: Final = 1000
+MAX_NAME_BYTES: Final = 1000
 
 
 class Machine:
@@ -62,7 +62,7 @@ class Machine:
         """Meaning of each view's name: key of the storage, first number, count."""
         self._more = more
         self._begun = 0
-        self._left = MOST_STEPS
+        self._left = MAX_STEPS
         self._stack: list[object] = []
         self._marks: list[int] = []
         self._memo: dict[int, object] = {}
@@ -131,7 +131,7 @@ class Machine:
             if isinstance(value, (list, tuple)):
                 self._pay(len(value))
             elif isinstance(value, str):
-                self._pay(len(value) // CHARACTERS_A_STEP)
+                self._pay(len(value) // CHARACTERS_PER_STEP)
 
     # -- bytes ---------------------------------------------------------------------------------------------------------
     def take(self, count: int) -> bytes:
@@ -154,9 +154,9 @@ class Machine:
         return self.take(int.from_bytes(self.take(width), "little"))
 
     def line(self) -> str:
-        end = self.data.find(b"\n", self.at, self.at + LONGEST_NAME)
+        end = self.data.find(b"\n", self.at, self.at + MAX_NAME_BYTES)
         if end < 0:
-            if len(self.data) - self.at < LONGEST_NAME:
+            if len(self.data) - self.at < MAX_NAME_BYTES:
                 raise Ended
             raise malformed()
         text, self.at = _text(self.data[self.at : end]), end + 1
@@ -194,7 +194,7 @@ class Machine:
 
     # -- the memo ------------------------------------------------------------------------------------------------------
     def remember(self, key: int) -> None:
-        if key > MOST_STEPS:  # Python would make room for all keys below
+        if key > MAX_STEPS:  # Python would make room for all keys below
             raise malformed()
         self._memo[key] = self.top()
 
@@ -220,7 +220,7 @@ class Machine:
 
     def whole_number(self, width: int) -> None:
         length = int.from_bytes(self.take(width), "little")
-        if length > LONGEST_NUMBER:
+        if length > MAX_NUMBER_BYTES:
             raise Refused(DAMAGED, msg("it holds a number that is too long."))
         self.push(int.from_bytes(self.take(length), "little", signed=True))
 

@@ -25,7 +25,7 @@ from .pickle_vm import Machine
 
 __all__ = [
     "BAD_ZIP",
-    "LARGEST_PICKLE",
+    "MAX_PICKLE_BYTES",
     "TAR_BLOCK",
     "Entry",
     "Place",
@@ -41,9 +41,9 @@ __all__ = [
 
 
 BAD_ZIP: Final = "bad-zip"
-LARGEST_TABLE: Final = 32 << 20
+MAX_TABLE_BYTES: Final = 32 << 20
 """Bytes. A checkpoint's table has some 200,000."""
-MOST_ENTRIES: Final = 200_000
+MAX_ENTRIES: Final = 200_000
 
 _END: Final = struct.Struct("<4s4H2LH")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
@@ -72,7 +72,7 @@ class Entry:
 def read_entries(file: BinaryIO, size: int) -> Mapping[str, Entry]:
     """Return all entries by name, of the archive that spans `file` from its first byte to its last. Raises Refused."""
     start, length, count = _table(file, size)
-    if length > LARGEST_TABLE or count > MOST_ENTRIES:
+    if length > MAX_TABLE_BYTES or count > MAX_ENTRIES:
         raise _bad()
     file.seek(start)
     entries: dict[str, Entry] = {}
@@ -200,14 +200,14 @@ WRAPPERS: Final = ("model_state_dict", "params_ema", "params", "ema", "model", "
 """Names under which training code stores the weights, beside its own state."""
 MAX_WRAPPERS: Final = 3
 """Most levels of nested wrappers."""
-MOST_TENSORS: Final = 20_000
+MAX_TENSORS: Final = 20_000
 """A checkpoint of SDXL has 2,600."""
 
 _FIRST_TENSORS: Final = ("encoder.conv_in.weight", "decoder.conv_in.weight")
 _OF_A_VAE: Final = re.compile(r"(?:^|\.)(?:encoder|decoder|quant_conv|post_quant_conv|bn)\.")
 """In the names of the tensors of a VAE with any prefix."""
 
-MOST_TIMES: Final = 8
+MAX_EXPANSION: Final = 8
 """Most times the file's own size for all its tensors: they can share storage, and repeat it."""
 
 
@@ -225,7 +225,7 @@ def header_of(root: object, place: Callable[[Storage], Place], size: int) -> Hea
     Beside a VAE, a tensor of a kind of number that safetensors has no name for is left out. Raises Refused.
     """
     weights = _without_leftovers(_weights(root))
-    if len(weights) > MOST_TENSORS:
+    if len(weights) > MAX_TENSORS:
         raise Refused(DAMAGED, msg("it has more tensors than any checkpoint."))
     total = 0
     places: dict[str, Place] = {}
@@ -236,7 +236,7 @@ def header_of(root: object, place: Callable[[Storage], Place], size: int) -> Hea
             places[key] = place(tensor.storage)
         tensors[name] = _placed(name, tensor, places[key])
         total += math.prod(tensor.shape) * DTYPE_BYTES[tensors[name].dtype]
-        if total > MOST_TIMES * size:
+        if total > MAX_EXPANSION * size:
             raise Refused(DAMAGED, msg("its tensors have far more numbers than the file."))
     return Header(MappingProxyType(tensors), data_start=0)
 
@@ -303,7 +303,7 @@ MAGIC: Final = 0x1950A86A20F9469CFC6C
 PROTOCOL: Final = 1001
 COUNT: Final = 8
 """Bytes of a storage's count of numbers."""
-FIRST_LOOK: Final = 1 << 17
+FIRST_READ_BYTES: Final = 1 << 17
 """Bytes that contain the pickles of a VAE."""
 
 
@@ -324,7 +324,7 @@ def read_legacy(file: BinaryIO, size: int) -> Header:
 def _next(file: BinaryIO, data: bytes) -> bytes:
     """Return the bytes that follow `data`, twice as many each time: the pickles' end is unknown until it is reached."""
     file.seek(len(data))
-    return file.read(min(max(FIRST_LOOK, len(data)), LARGEST_PICKLE - len(data)))
+    return file.read(min(max(FIRST_READ_BYTES, len(data)), MAX_PICKLE_BYTES - len(data)))
 
 
 def _pickles(machine: Machine) -> tuple[object, list[str]]:
@@ -370,7 +370,7 @@ def _places(file: BinaryIO, machine: Machine, keys: list[str], size: int) -> dic
     return places
 
 
-LARGEST_PICKLE: Final = 64 << 20
+MAX_PICKLE_BYTES: Final = 64 << 20
 """Bytes. That of a checkpoint of 7 GB has some 300,000."""
 
 _KNOWN: Final = re.compile(
@@ -397,7 +397,7 @@ def read_zip(file: BinaryIO, size: int) -> Header:
     entries = read_entries(file, size)
     folder = _folder(entries)
     _check_small_things(file, entries, folder)
-    machine = Machine(_content(file, entries[f"{folder}/data.pkl"], LARGEST_PICKLE))
+    machine = Machine(_content(file, entries[f"{folder}/data.pkl"], MAX_PICKLE_BYTES))
     try:
         root = machine.run(ZIP_ID)
     except Ended:

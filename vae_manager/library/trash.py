@@ -72,7 +72,7 @@ __all__ = ["Removed", "are_the_same", "empty", "recover", "remove", "removed", "
 NOTE: Final = "removed.json"
 """Note in a folder of the extension's trash: the original paths."""
 
-COARSEST_NS: Final = 2_000_000_000
+MAX_TIME_STEP_NS: Final = 2_000_000_000
 """Resolution of the file times on FAT."""
 
 SayReport = Callable[[Message], None]
@@ -177,7 +177,7 @@ def _is_close(path: Path, intent: Intent) -> bool:
     if now is None or now.size != then.size:
         return False
     apart = abs(now.mtime_ns - then.mtime_ns)
-    return now.inode == then.inode or apart == 0 or (apart <= COARSEST_NS and _is_other_disk(*intent.pairs[0]))
+    return now.inode == then.inode or apart == 0 or (apart <= MAX_TIME_STEP_NS and _is_other_disk(*intent.pairs[0]))
 
 
 def _is_other_disk(source: Path, target: Path) -> bool:
@@ -247,7 +247,7 @@ def tidy_place(place: Path) -> None:
         place.rmdir()
 
 
-LONGEST: Final = 50
+MAX_STEM_LENGTH: Final = 50
 """Characters of a file's name in that of its folder: 200 bytes at most."""
 
 
@@ -417,7 +417,7 @@ def _free_place(file: Path, trash: Path) -> Path:
     """Return an unused folder path in the trash. Two files that are removed at the same moment do not share one."""
     try:
         trash.mkdir(parents=True, exist_ok=True)
-        return trash / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}-{file.name[:LONGEST]}"
+        return trash / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}-{file.name[:MAX_STEM_LENGTH]}"
     except OSError as error:
         raise safe_move.write_error(trash, error) from error
 

@@ -169,8 +169,8 @@ class Section(Generic[AnyKey, Record]):
 DATABASE: Final = "records.sqlite3"
 ATTEMPTS: Final = 3
 """Databases that one exchange tries: each may turn out to be damaged."""
-FIRST_PAUSE_S: Final = 1.0
-LONGEST_PAUSE_S: Final = 60.0
+MIN_PAUSE_S: Final = 1.0
+MAX_PAUSE_S: Final = 60.0
 """Longest pause between attempts at an unusable database; the pause doubles from the first on."""
 BUSY_IS_LONG: Final = 7
 """Consecutive attempts at a locked database before a notice is shown: about a minute."""
@@ -353,7 +353,7 @@ class RecordStore:
 
     def _postpone(self, error: UnavailableError) -> None:
         assert self._database is not None
-        self._try_at = time.monotonic() + min(FIRST_PAUSE_S * 2**self._failed, LONGEST_PAUSE_S)
+        self._try_at = time.monotonic() + min(MIN_PAUSE_S * 2**self._failed, MAX_PAUSE_S)
         self._failed = min(self._failed + 1, 30)
         self._is_busy = error.is_busy
         if error.is_busy and self._failed < BUSY_IS_LONG:

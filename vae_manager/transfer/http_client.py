@@ -127,7 +127,7 @@ def keep_queries_out_of_the_log() -> None:
 
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-MOST_REDIRECTS = 10
+MAX_REDIRECTS = 10
 SHORT = 1 << 16
 """Bytes that are faster to read than a new connection is to open."""
 
@@ -170,7 +170,7 @@ class HttpClient:
     def follow(self, address: str, headers: Mapping[str, str]) -> Response:
         """GET `address` and follow redirects, without Authorization from the first foreign origin on."""
         sent = dict(headers)
-        for _ in range(MOST_REDIRECTS):
+        for _ in range(MAX_REDIRECTS):
             response = self.ask("GET", address, sent)
             location = response.headers.get("Location")
             if response.status_code not in REDIRECTS or not location:

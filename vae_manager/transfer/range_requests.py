@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from requests import Response
 
 
-LEAST = 2 << 20
+MIN_SEGMENT_BYTES = 2 << 20
 """Bytes of the smallest segment: a smaller one is not worth a request."""
-USUAL, MOST = 4 << 20, 16 << 20
+USUAL_SEGMENT_BYTES, MAX_SEGMENT_BYTES = 4 << 20, 16 << 20
 """Bytes of a segment if requests cost no time, and of the largest: the contiguous end may lag so far per connection."""
-UNKNOWN = 4 << 20
+FIRST_SEGMENT_BYTES = 4 << 20
 """Bytes of the first segment of a file whose size is known only from the answer."""
-GUESSED = 20_000_000
+ASSUMED_SPEED = 20_000_000
 """Bytes per second that are assumed for a connection before its first measurement."""
-TELLING = 0.3
+MIN_SPEED_SECONDS = 0.3
 """Seconds of data before a connection's speed is measurable."""
-SHORTEST = 0.01
+MIN_SEGMENT_SECONDS = 0.01
 """Least seconds of a segment, at the measured speed."""
-WORTH, WORTHWHILE = 4, 10
+MIN_LATENCIES, WANTED_LATENCIES = 4, 10
 """Least and wanted duration of a segment, as multiples of the wait for its first byte."""
-CRAWL = 8
+SLOW_FACTOR = 8
 """Factor to the fastest connection at which a slow one loses its whole segment to a free one."""
 
 
@@ -60,7 +60,7 @@ class Segment:
 
     def speed(self, now: float) -> float | None:
         """Return bytes per second; None before it is measurable."""
-        if self.began is None or now - self.began < TELLING:
+        if self.began is None or now - self.began < MIN_SPEED_SECONDS:
             return None
         return (self.at - self.start) / (now - self.began)
 
@@ -86,7 +86,7 @@ class Segments:
         """
         speeds = [speed for share in self.out if (speed := share.speed(now)) is not None]
         fastest = max([*speeds, self._latest])
-        share = self._next(ways, int(quick * (fastest or GUESSED)))
+        share = self._next(ways, int(quick * (fastest or ASSUMED_SPEED)))
         if share is None and fastest and self.out:
             share = self._half_of_the_slowest(now, fastest, quick)
         if share is not None:
@@ -99,7 +99,7 @@ class Segments:
             return
         self.out.remove(share)
         if share.began is not None and share.at > share.start:
-            speed = (share.at - share.start) / max(now - share.began, SHORTEST)
+            speed = (share.at - share.start) / max(now - share.began, MIN_SEGMENT_SECONDS)
             self._latest = max(speed, self._latest / 2)  # a slow segment does not become the reference
         if share.end is not None and share.at < share.end:
             self.waiting.append((share.at, share.end))
@@ -111,8 +111,8 @@ class Segments:
             return None
         start, end = self.waiting[0]
         fair = sum(stop - begin for begin, stop in self.waiting) // ways
-        least = max(LEAST, WORTH * lost)
-        size = max(least, min(fair, MOST, max(USUAL, WORTHWHILE * lost)))
+        least = max(MIN_SEGMENT_BYTES, MIN_LATENCIES * lost)
+        size = max(least, min(fair, MAX_SEGMENT_BYTES, max(USUAL_SEGMENT_BYTES, WANTED_LATENCIES * lost)))
         if end - start < size + least:
             del self.waiting[0]
             return Segment(start, end)
@@ -126,22 +126,26 @@ class Segments:
 
         slowest = max(self.out, key=seconds_left)
         left, speed, end = slowest.left or 0, slowest.speed(now), slowest.end
-        crawls = speed is not None and speed * CRAWL < usual
-        if end is None or not left or not (crawls or (left >= LEAST and seconds_left(slowest) > WORTH * quick)):
+        crawls = speed is not None and speed * SLOW_FACTOR < usual
+        if (
+            end is None
+            or not left
+            or not (crawls or (left >= MIN_SEGMENT_BYTES and seconds_left(slowest) > MIN_LATENCIES * quick))
+        ):
             return None
         slowest.end = slowest.at if crawls else slowest.at + left // 2
         return Segment(slowest.end, end)
 
 
-FIRST = 4
-GROWTH = 4
+FIRST_CONNECTIONS = 4
+GROWTH_FACTOR = 4
 """Factor by which the connections grow: one step from the first number to the usual maximum."""
 WINDOW = 0.03
 """Least seconds over which the speed of a number of connections is measured."""
-LONGEST_WINDOW = 1.0
-ENOUGH = 2_000_000
+MAX_WINDOW = 1.0
+MIN_WINDOW_BYTES = 2_000_000
 """Bytes after which a measurement may end early."""
-WORTH_IT = 1.1
+MIN_GAIN = 1.1
 """Least speed-up by more connections, as a factor, at which they are kept."""
 
 
@@ -150,14 +154,14 @@ class ConcurrencyController:
     """The wanted number of connections, from the measured speed with fewer.
 
     The number is one until the first answer shows that the source supports ranges, then `FIRST`, then `GROWTH` times as
-    many each time, up to `most`, as long as that brings `WORTH_IT` times the bytes per second; otherwise it returns to
+    many each time, up to `most`, as long as that brings `MIN_GAIN` times the bytes per second; otherwise it returns to
     the previous number.
     """
 
     most: int
     wanted: int = 1
     _speed: float = 0.0
-    _before: int = FIRST
+    _before: int = FIRST_CONNECTIONS
     _since: float | None = None
     _done: int = 0
     _doubted: bool = False
@@ -169,7 +173,7 @@ class ConcurrencyController:
 
     def open_up(self) -> None:
         """Allow several connections: the source supports ranges."""
-        self.wanted = min(FIRST, self.most)
+        self.wanted = min(FIRST_CONNECTIONS, self.most)
 
     def stay_at(self, count: int) -> None:
         """Stop at `count`: a connection was refused or brought no bytes. The limit never grows."""
@@ -188,10 +192,10 @@ class ConcurrencyController:
             self._since, self._done = now, done
             return
         span, came = now - self._since, done - self._done
-        if span < max(WINDOW, quick / 2) or (came < ENOUGH and span < LONGEST_WINDOW):
+        if span < max(WINDOW, quick / 2) or (came < MIN_WINDOW_BYTES and span < MAX_WINDOW):
             return
         speed = came / span
-        if speed < WORTH_IT * self._speed:
+        if speed < MIN_GAIN * self._speed:
             # one measurement may have fallen into a pause of the line
             self._settled, self._doubted = self._doubted, True
             self._since = None
@@ -200,7 +204,7 @@ class ConcurrencyController:
             return
         self._speed, self._since, self._doubted, self._before = speed, None, False, self.wanted
         self._settled = self.wanted == self.most
-        self.wanted = min(GROWTH * self.wanted, self.most)
+        self.wanted = min(GROWTH_FACTOR * self.wanted, self.most)
 
 
 CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")

@@ -32,7 +32,15 @@ from ..files.disk import check_room
 from ..messages import megabytes, msg
 from .http_client import HttpClient, host
 from .partial_file import PartialFile
-from .range_requests import UNKNOWN, Body, ConcurrencyController, Segment, Segments, open_range, refuse_misfit
+from .range_requests import (
+    FIRST_SEGMENT_BYTES,
+    Body,
+    ConcurrencyController,
+    Segment,
+    Segments,
+    open_range,
+    refuse_misfit,
+)
 from .request import NETWORK_THREAD, PROGRESS
 from .resume_journal import Journal, added, contiguous_end, missing
 from .sources import ResolvedUrl, SignedUrl, shown_source
@@ -133,7 +141,7 @@ class Worker(threading.Thread):
             return open_range(scheduler.wire, scheduler.where.after(location), share.at, share.end, scheduler.etag)
 
 
-MOST_BYTES = 20_000_000_000
+MAX_UNKNOWN_BYTES = 20_000_000_000
 """Limit of a body of unknown size."""
 TICK, SHORT_TICK = 0.1, 0.01
 """Seconds between two checks of the scheduler without an event; the short one applies while it adds connections."""
@@ -175,7 +183,9 @@ class DownloadScheduler:
             self._ramp.open_up()
         kept = partial.byte_ranges if partial.is_open else ()
         lacking = (
-            missing(kept, contiguous_end(kept) + UNKNOWN)[:1] if journal.total is None else missing(kept, journal.total)
+            missing(kept, contiguous_end(kept) + FIRST_SEGMENT_BYTES)[:1]
+            if journal.total is None
+            else missing(kept, journal.total)
         )
         self._shares = Segments.of(lacking)
 
@@ -431,7 +441,7 @@ class DownloadScheduler:
         )
 
     def _refuse_endless(self, share: Segment) -> None:
-        limit = MOST_BYTES if self._journal.total is None else self._journal.total
+        limit = MAX_UNKNOWN_BYTES if self._journal.total is None else self._journal.total
         if share.end is None and share.at > limit:
             raise EndlessBodyError(
                 msg(

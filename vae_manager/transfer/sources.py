@@ -51,7 +51,7 @@ from ..errors import NetworkError, NotFoundError, RefusedError, TransientNetwork
 from ..files.state_file import list_of, parse_json
 from ..messages import msg
 from .http_client import (
-    MOST_REDIRECTS,
+    MAX_REDIRECTS,
     REDIRECTS,
     HttpClient,
     after_redirect,
@@ -288,7 +288,7 @@ def hub_authorization(hub: str, *, chosen: bool) -> dict[str, str]:
 
 HOME: Final = "https://civitai.com"
 KEY_PAGE: Final = "https://civitai.com/user/account"
-MOST_JSON: Final = 20_000_000
+MAX_JSON_BYTES: Final = 20_000_000
 """Bytes of an answer of the API; real ones have some ten thousand, most of them about pictures."""
 
 
@@ -358,9 +358,9 @@ def _civitai_file(source: CivitaiSource, wire: HttpClient) -> dict[str, Any]:
         if status != 200:
             raise status_error(response, address)
         data, read = bytearray(), reader(response, address)
-        while chunk := read(MOST_JSON):
+        while chunk := read(MAX_JSON_BYTES):
             data += chunk
-            if len(data) > MOST_JSON:
+            if len(data) > MAX_JSON_BYTES:
                 raise _no_sense(address)
     finally:
         response.close()
@@ -373,7 +373,7 @@ def _civitai_file(source: CivitaiSource, wire: HttpClient) -> dict[str, Any]:
 
 def _civitai_storage(source: CivitaiSource, address: str, wire: HttpClient, sha256: str | None) -> ResolvedUrl:
     """Follow the download's address while it stays on the site; the resulting address is valid for a limited time."""
-    for _ in range(MOST_REDIRECTS):
+    for _ in range(MAX_REDIRECTS):
         headers = _civitai_authorization(address, wire)
         response = wire.ask("GET", address, headers)
         response.close()
@@ -520,7 +520,7 @@ def _at_hub(source: HubSource, wire: HttpClient) -> ResolvedUrl:
     address = hub_address(source, endpoint)
     headers = hub_authorization(endpoint, chosen=wire.network.token_for_endpoint)
     home = origin(address)
-    for _ in range(MOST_REDIRECTS):
+    for _ in range(MAX_REDIRECTS):
         response = wire.ask("HEAD", address, headers)
         response.close()
         target = response.headers.get("Location")

@@ -52,7 +52,7 @@ from ..messages import Message, msg
 from ..service import Service
 from .admission import OURS_ALONE, host_for, not_admitted, visitor_of
 from .comparison_job import begin
-from .hosts.host import MOST_PIXELS, ComparisonRequest
+from .hosts.host import MAX_PIXELS, ComparisonRequest
 from .translation import translator_of, without_paths
 from .ui.comparison_page import comparison_of, notes_of
 from .ui.gradio_compat import signed_in
@@ -301,7 +301,7 @@ def _pixels(text: str) -> Pixels:
         content = base64.b64decode(text.rpartition(",")[2], validate=True)
     except ValueError as error:
         raise UsageError(msg("“picture” is no picture in base64.")) from error
-    return read_picture(content, max_pixels=MOST_PIXELS)
+    return read_picture(content, max_pixels=MAX_PIXELS)
 
 
 def _done(host: Host, service: Service, wanted: ComparisonRequest) -> Comparison:

@@ -115,7 +115,7 @@ def _connections(translate: Translator) -> OptionInfo:
     hint = translate(
         msg("one download runs at a time and uses no more than these; fewer where more bring nothing, or a proxy balks")
     )
-    shown = {"minimum": 1, "maximum": options.MOST_CONNECTIONS, "step": 1}
+    shown = {"minimum": 1, "maximum": options.MAX_CONNECTIONS, "step": 1}
     return OptionInfo(options.DEFAULT_CONNECTIONS, label, gr.Slider, shown).info(hint)
 
 
@@ -158,7 +158,7 @@ def _kept(host: FamilyWebUI, translate: Translator) -> OptionInfo:
             "then decode them too, without sampling; 0: none"
         )
     )
-    shown = {"minimum": 0, "maximum": options.MOST_KEPT, "step": 1}
+    shown = {"minimum": 0, "maximum": options.MAX_KEPT, "step": 1}
     return OptionInfo(options.DEFAULT_KEPT, label, gr.Slider, shown, onchange=_shrink(host)).info(hint)
 
 

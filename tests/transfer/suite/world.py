@@ -35,7 +35,7 @@ PATIENT = 15.0
 """Seconds that a case may take at most."""
 THREADS = 6.0
 """Seconds after which no thread of a transfer is left: the read time-out, and some."""
-SMALL_SHARES = {"LEAST": 300_000, "MOST": 2 * MB, "UNKNOWN": 500_000}
+SMALL_SHARES = {"MIN_SEGMENT_BYTES": 300_000, "MAX_SEGMENT_BYTES": 2 * MB, "FIRST_SEGMENT_BYTES": 500_000}
 """So that a file of some MB has work for all connections."""
 OURS = re.compile(r"\.[0-9a-f]{16}\.vae-manager\.(part|journal|recent|lock)(\.new)?")
 

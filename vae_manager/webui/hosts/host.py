@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ...swap import LatentTest
 
 
-MOST_PIXELS: Final = 4096 * 4096
+MAX_PIXELS: Final = 4096 * 4096
 """The most pixels of a picture that is to be encoded."""
 
 

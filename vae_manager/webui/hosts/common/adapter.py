@@ -325,7 +325,7 @@ class FamilyWebUI(ABC):
 
     def connections(self) -> int:
         asked = options.number(options.CONNECTIONS, options.DEFAULT_CONNECTIONS)
-        return round(min(max(1, asked), options.MOST_CONNECTIONS))
+        return round(min(max(1, asked), options.MAX_CONNECTIONS))
 
     def bandwidth(self) -> float | None:
         megabytes = options.number(options.BANDWIDTH, 0)
