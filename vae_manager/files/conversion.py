@@ -36,11 +36,11 @@ from ..errors import (
     UsageError,
 )
 from ..messages import Message, msg
-from .disk import check_room, name_taken, partial_file, publish, sync, write_error, write_whole
+from .disk import check_room, name_taken_error, partial_file, publish, sync, write_all, write_error
 from .headers import DTYPE_BYTES, DTYPE_NAMES, Header, disk_error, read_header
 from .inspection import inspect
 from .layouts import Renamed, Source, canonical, diffusers_name, up_levels
-from .pickle_values import shown
+from .pickle_values import printable_name
 from .record import FileRecord, Identity, sha256_of
 from .tensor_data import chunks, has_nan, nan_problem, read_contents
 
@@ -140,7 +140,7 @@ def _dtype(file: str, source: Source, wanted: str | None) -> str:
                 "{file} holds {dtype} numbers in its tensor {example}, which cannot be converted.",
                 file=file,
                 dtype=own,
-                example=shown(source.name),
+                example=printable_name(source.name),
             )
         )
     return DTYPES[wanted]
@@ -345,7 +345,7 @@ def convert(
     if not safe_file_name(target.name).endswith(SUFFIX):
         raise UsageError(msg("{file} is no name for the result: it must end with .safetensors.", file=target.name))
     if os.path.lexists(target):
-        raise name_taken(target)
+        raise name_taken_error(target)
     before = _identity(source)
     planned = plan(inspect(source), dtype=dtype, layout=layout)
     header = read_contents(source)
@@ -453,7 +453,7 @@ def _header(steps: tuple[Step, ...], metadata: Mapping[str, str]) -> bytes:
 
 def _write(source: Path, header: Header, planned: Plan, sha256: str, target: FileIO, course: _Course) -> list[str]:
     """Write the result. Return the SHA-256 of each step's tensor as read from the source."""
-    write_whole(target, memoryview(_header(planned.steps, _metadata(source, header, planned, sha256))))
+    write_all(target, memoryview(_header(planned.steps, _metadata(source, header, planned, sha256))))
     digests = []
     can_look = importlib.util.find_spec("numpy") is not None  # each WebUI has it
     try:
@@ -469,7 +469,7 @@ def _write(source: Path, header: Header, planned: Plan, sha256: str, target: Fil
                 if is_looked_at and has_nan(piece, step.dtype):
                     problem = nan_problem(source.name, step.source.name)
                     raise BrokenFileError(problem.message, problem.code)
-                write_whole(target, piece)
+                write_all(target, piece)
                 digest.update(piece)
                 course.step(len(piece))
             digests.append(digest.hexdigest())

@@ -32,7 +32,7 @@ from typing import Any, Final, TypeVar
 from ..catalogue.entry import SHA256
 from ..errors import VaeManagerError
 from ..messages import Message, megabytes, msg
-from .disk import partial_file, patiently, rename_over, sync_folder, write_whole
+from .disk import partial_file, rename_over, retry_while_busy, sync_folder, write_all
 
 __all__ = [
     "MAX_BYTES",
@@ -223,8 +223,8 @@ def set_aside(path: Path, reason: Message | str) -> bool:
     journal = path.with_name(f"{path.name}-journal")
     try:
         with suppress(FileNotFoundError):
-            patiently(lambda: journal.rename(aside.with_name(f"{aside.name}-journal")))
-        patiently(lambda: path.rename(aside))
+            retry_while_busy(lambda: journal.rename(aside.with_name(f"{aside.name}-journal")))
+        retry_while_busy(lambda: path.rename(aside))
     except FileNotFoundError:
         return True
     except OSError as error:
@@ -415,7 +415,7 @@ class StateFile:
         """Replace the whole file in one step. Raises OSError, also if a damaged file could not be set aside."""
         self.guard()
         if data is None:
-            patiently(lambda: self.path.unlink(missing_ok=True))
+            retry_while_busy(lambda: self.path.unlink(missing_ok=True))
             self._seen = None
             return
         if len(data) > MAX_BYTES:
@@ -511,7 +511,7 @@ def replace_file(path: Path, data: bytes, *, is_private: bool = False) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     # Private from the first moment: a later change of the mode would leave a gap.
     with partial_file(place.parent, mode=0o600 if is_private else 0o666) as (new, file):
-        write_whole(file, data)
+        write_all(file, data)
         os.fsync(file.fileno())
         if not is_private and place.exists():
             shutil.copymode(place, new)

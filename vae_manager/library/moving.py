@@ -233,7 +233,7 @@ def _moved(
     along = [(path, target.with_name(f"{target.stem}{ending}")) for path, ending in sidecars_of(file)]
     for path, place in along:
         if os.path.lexists(place) and not safe_move.is_other_case(path, place):
-            raise safe_move.name_taken(place)
+            raise safe_move.name_taken_error(place)
     known = what_is_known(file, target, around)
     with noted(Intent("move", absolute([(file, target), *along]), known=known), around, lambda: has_only(file, along)):
         move_all([(file, target), *along], report, stop)

@@ -34,7 +34,7 @@ from typing import Any, Final
 from ..catalogue.entry import is_vae_file_name
 from ..errors import DiskError, NameTakenError, NotFoundError, RefusedError, VaeManagerError
 from ..files import identity_of, sha256_of
-from ..files.disk import are_two_names, patiently, sweep, sync_folder
+from ..files.disk import are_hard_links, retry_while_busy, sweep, sync_folder
 from ..files.headers import disk_error
 from ..files.state_file import (
     UNREADABLE,
@@ -156,7 +156,7 @@ def _has_arrived(intent: Intent) -> bool:
         return True  # another file has the old name now
     if not are_the_same(source, target):
         return False
-    patiently(source.unlink)
+    retry_while_busy(source.unlink)
     return True
 
 
@@ -205,7 +205,7 @@ def _check_reach(intent: Intent) -> None:
 def _end(source: Path, target: Path) -> None:
     """Move a sidecar, if it is still to be moved. An existing file under the new name stays."""
     if os.path.lexists(source) and os.path.lexists(target) and are_the_same(source, target):
-        patiently(source.unlink)
+        retry_while_busy(source.unlink)
     elif os.path.lexists(source):
         with suppress(NameTakenError):  # both stay, and both are visible
             safe_move.move(source, target)
@@ -215,7 +215,7 @@ def are_the_same(one: Path, other: Path) -> bool:
     """Return True if either of two names can be removed without losing a byte."""
     if one.is_symlink() or other.is_symlink():
         return one.is_symlink() and other.is_symlink() and _leads_to(one) == _leads_to(other)
-    if are_two_names(one, other):
+    if are_hard_links(one, other):
         return True
     if one.samefile(other) or one.stat().st_size != other.stat().st_size:
         return False  # one name that is reached by two paths must stay
@@ -342,7 +342,7 @@ def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None =
         for source, aim in pairs:
             try:
                 if os.path.lexists(aim) and are_the_same(source, aim):  # the same bytes are back already
-                    patiently(source.unlink)
+                    retry_while_busy(source.unlink)
             except OSError as error:
                 raise disk_error(source, error) from error
         try:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from ..catalogue.entry import SHA256
-from ..files.disk import patiently
+from ..files.disk import retry_while_busy
 from ..files.record import Fingerprints, Identity
 from ..files.state_file import StateFile, finite, list_of, pairs_of, text, whole
 
@@ -293,7 +293,7 @@ class Earlier:
         """Rename the files that were read: all of their records are committed."""
         for path in self._read:
             with suppress(OSError):  # then they are read again, which changes no record
-                patiently(lambda path=path: path.replace(path.with_name(f"{path.name}.migrated")))  # type: ignore[misc]
+                retry_while_busy(lambda path=path: path.replace(path.with_name(f"{path.name}.migrated")))  # type: ignore[misc]
         self._read = []
 
 

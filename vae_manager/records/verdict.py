@@ -20,7 +20,7 @@ from ..files.architecture import Architecture, Shapes, architecture_of, shapes_o
 from ..files.conversion import Plan, plan
 from ..files.headers import TORCH_DTYPES, TensorTable
 from ..files.layouts import WAN, Renamed, Source, diffusers_name, facts_of, renamed_vae, up_levels
-from ..files.pickle_values import shown
+from ..files.pickle_values import printable_name
 from ..files.record import FileRecord, Problem
 from ..messages import Message, msg
 
@@ -301,7 +301,7 @@ def _scattered(elsewhere: str) -> Reason:
             "{file} has its encoder and its decoder under names that do not belong together, {example} among them. "
             "The WebUI cannot load it.",
             file=UNNAMED,
-            example=shown(elsewhere),
+            example=printable_name(elsewhere),
         ),
     )
 
@@ -376,7 +376,9 @@ def _under_other_names(missing: Sequence[str], found: Renamed) -> Reason | None:
 
 def _incomplete(missing: Sequence[str]) -> Reason:
     if len(missing) == 1:
-        one_missing = msg("{file} is not complete: the tensor {name} is missing.", file=UNNAMED, name=shown(missing[0]))
+        one_missing = msg(
+            "{file} is not complete: the tensor {name} is missing.", file=UNNAMED, name=printable_name(missing[0])
+        )
         return Reason("incomplete", one_missing)
     return Reason(
         "incomplete",
@@ -384,13 +386,13 @@ def _incomplete(missing: Sequence[str]) -> Reason:
             "{file} is not complete: {count} tensors of the VAE are missing, {example} among them.",
             file=UNNAMED,
             count=len(missing),
-            example=shown(missing[0]),
+            example=printable_name(missing[0]),
         ),
     )
 
 
 def _unknown_tensors(unknown: Sequence[str], is_loaded: bool) -> Reason:
-    fields = {"file": UNNAMED, "count": len(unknown), "example": shown(unknown[0])}
+    fields = {"file": UNNAMED, "count": len(unknown), "example": printable_name(unknown[0])}
     if is_loaded:
         message = msg(
             "{file} holds {count} tensors that the checkpoint's VAE does not have, {example} among them.", **fields
@@ -407,7 +409,7 @@ def _other_shapes(others: Sequence[str]) -> Reason:
             "{file} was made for another model: {count} of its tensors have other shapes, {example} among them.",
             file=UNNAMED,
             count=len(others),
-            example=shown(others[0]),
+            example=printable_name(others[0]),
         ),
     )
 
@@ -479,7 +481,7 @@ def _strange_dtype(sources: Sources, wanted: Shapes | None) -> Reason | None:
                     "{file} holds {dtype} numbers in its tensor {example}, which are no weights.",
                     file=UNNAMED,
                     dtype=source.dtype,
-                    example=shown(source.name),
+                    example=printable_name(source.name),
                 ),
             )
     return None
@@ -512,7 +514,7 @@ def _form(tensors: TensorTable, host: HostCapability, expected: TensorTable | No
         message = msg(
             "{file} holds a VAE whose tensors' names begin with “{prefix}”. The WebUI cannot load it as it is.",
             file=UNNAMED,
-            prefix=shown(found.prefix),
+            prefix=printable_name(found.prefix),
         )
         return Reason("prefixed", message)
     if found.naming == "diffusers" and "diffusers" not in host.layouts:

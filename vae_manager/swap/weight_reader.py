@@ -28,9 +28,9 @@ from ..files import (
     TensorTable,
     chunks,
     inspect,
+    printable_name,
     read_contents,
     read_header,
-    shown,
 )
 from ..files.headers import TORCH_DTYPES, begins_like_safetensors, disk_error
 from ..files.layouts import Source, canonical
@@ -294,7 +294,7 @@ def _tensor(file: BinaryIO, path: Path, header: Header, name: str, info: TensorI
                 "Nothing was changed.",
                 file=path.name,
                 dtype=info.dtype,
-                example=shown(name),
+                example=printable_name(name),
             )
         )
     if 0 in info.shape:  # an empty numpy buffer has no stride, and torch then finds no elements in it

@@ -26,7 +26,7 @@ from ..errors import (
     WrongBytesError,
 )
 from ..files import FileRecord, inspect, inspect_beginning
-from ..files.disk import check_room, name_taken
+from ..files.disk import check_room, name_taken_error
 from ..messages import Message, megabytes, msg, renamed
 from . import resume_journal
 from .http_client import HttpClient
@@ -254,7 +254,7 @@ class _Run:
         self.partial.let_go(self.target)
         sha256, size = self.hash_of_target(), self.target.stat().st_size
         if sha256 is None or expected not in (None, sha256):
-            raise name_taken(self.target)
+            raise name_taken_error(self.target)
         return DownloadResult(self.target, sha256, size, expected is not None, fetched=0, already_there=True)
 
     def from_any_source(self) -> DownloadResult:

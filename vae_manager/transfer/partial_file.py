@@ -27,7 +27,7 @@ from io import FileIO
 from pathlib import Path
 
 from ..errors import TransientNetworkError
-from ..files.disk import are_two_names, patiently, rename_new, rename_over, sync, sync_folder
+from ..files.disk import are_hard_links, rename_new, rename_over, retry_while_busy, sync, sync_folder
 from ..messages import msg
 from . import resume_journal
 from .request import DownloadRequest
@@ -360,7 +360,7 @@ class PartialFile:
 
     def is_published(self, target: Path) -> bool:
         """Return True if the whole file has its final name: the process was killed before it removed this one."""
-        return are_two_names(self.path, target)
+        return are_hard_links(self.path, target)
 
     def let_go(self, target: Path) -> None:
         """Remove this name of a file that has its final one."""
@@ -417,7 +417,7 @@ class PartialFile:
 
     def _remove(self, path: Path) -> None:
         with suppress(FileNotFoundError):
-            patiently(path.unlink)
+            retry_while_busy(path.unlink)
 
     def _size(self) -> int:
         """Return the size of the file; 0 for any other kind of file, such as a link."""

@@ -37,7 +37,7 @@ from ..catalogue.entry import (
     safe_file_name,
 )
 from ..errors import Cancelled, DiskError
-from ..files.disk import FULL, patiently, rename_over, write_error
+from ..files.disk import DISK_FULL_ERRORS, rename_over, retry_while_busy, write_error
 from ..files.state_file import (
     UNREADABLE,
     DamagedError,
@@ -261,7 +261,7 @@ def boot() -> str | None:
 def write(path: Path, byte_ranges: Spans) -> None:
     """Write the note of the written ranges."""
     new = path.with_name(path.name + ".new")
-    patiently(lambda: new.unlink(missing_ok=True))  # left by a killed process, or a hard link to another file
+    retry_while_busy(lambda: new.unlink(missing_ok=True))  # left by a killed process, or a hard link to another file
     with new.open("x", encoding="utf-8") as file:
         file.write(json.dumps({"boot": boot(), "written": byte_ranges}))
     rename_over(new, path)
@@ -324,7 +324,7 @@ BLOCK = 1 << 20
 
 def partial_write_error(folder: Path, error: OSError) -> DiskError:
     """Say what a failure of the disk was."""
-    if error.errno in FULL:
+    if error.errno in DISK_FULL_ERRORS:
         return DiskError(msg("{folder} is full. What has arrived is kept; make room and try again.", folder=folder))
     return write_error(folder, error)
 
