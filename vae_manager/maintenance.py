@@ -188,15 +188,15 @@ def _sweep_one(folder: Path) -> None:
 class ProgressCounter:
     """The progress of a job of several parts, in bytes."""
 
-    def __init__(self, handle: JobContext, total: int) -> None:
-        self.handle = handle
+    def __init__(self, context: JobContext, total: int) -> None:
+        self.context = context
         self._total = total
         self._before = 0
         self.reach(0)
 
     def reach(self, done: int, _: int = 0) -> None:
         """Report `done` bytes of the present part."""
-        self.handle.report("working", min(self._before + done, self._total), self._total)
+        self.context.report("working", min(self._before + done, self._total), self._total)
 
     def next(self, size: int) -> None:
         """Complete a part of `size` bytes."""
@@ -205,7 +205,7 @@ class ProgressCounter:
 
     def go_on(self) -> None:
         """Raise Cancelled if the work is to stop."""
-        if self.handle.stop.is_set():
+        if self.context.stop.is_set():
             raise Cancelled(msg("Stopped."))
 
 
@@ -215,17 +215,17 @@ def verify_all(
     stores: Stores,
     looks: InspectionCache,
     judged: Callable[[VaeFile, Verification], None],
-    handle: JobContext,
+    context: JobContext,
     host: HostCapability = A1111,
 ) -> None:
     """Verify each file for `host`, and take the missing fingerprints. Each part counts as long as the file."""
     from .library.verification import verify
 
-    course = ProgressCounter(handle, 3 * sum(file.size for file in files))
+    course = ProgressCounter(context, 3 * sum(file.size for file in files))
     for file in files:
         course.go_on()
         verification = verify(
-            file.path, stores.catalogue, stores.hashes, host=host, report=course.reach, stop=handle.stop
+            file.path, stores.catalogue, stores.hashes, host=host, report=course.reach, stop=context.stop
         )
         course.next(2 * file.size)
         if verification.outcome not in (Outcome.NOT_A_VAE, Outcome.UNREADABLE):
@@ -238,10 +238,10 @@ def verify_all(
 
 
 # -- duplicates ----------------------------------------------------------------------------------------------------
-def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: InspectionCache, handle: JobContext) -> None:
+def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: InspectionCache, context: JobContext) -> None:
     """Take the fingerprints that are not known yet."""
     lacking = [file for file, record in looks.seen(files) if record.fingerprints is None and record.table is not None]
-    course = ProgressCounter(handle, sum(file.size for file in lacking))
+    course = ProgressCounter(context, sum(file.size for file in lacking))
     for file in lacking:
         course.go_on()
         _fingerprint(file.path, stores, course)
@@ -252,7 +252,7 @@ def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: Inspectio
 def _fingerprint(path: Path, stores: Stores, course: ProgressCounter) -> None:
     """Take the fingerprints of a file; one without a VAE is skipped, since it has no duplicate."""
     try:
-        stores.index.fingerprints_of(path, report=course.reach, stop=course.handle.stop)
+        stores.index.fingerprints_of(path, report=course.reach, stop=course.context.stop)
     except Cancelled:
         raise
     except VaeManagerError:
@@ -271,7 +271,7 @@ class Conversion:
     """False for the result of an earlier conversion that is still valid."""
 
 
-def convert_one(source: Path, files: Sequence[Path], stores: Stores, handle: JobContext) -> Conversion:
+def convert_one(source: Path, files: Sequence[Path], stores: Stores, context: JobContext) -> Conversion:
     """Return the result of an earlier conversion among `files`, or write the VAE of `source` as a file beside it.
 
     Damage found on the way is recorded for `source`. Raises as `files.conversion.convert` does.
@@ -281,17 +281,17 @@ def convert_one(source: Path, files: Sequence[Path], stores: Stores, handle: Job
     from .files.conversion import find_twin, free_name, plan
 
     def report(done: int, total: int) -> None:
-        handle.report("converting", done, total)
+        context.report("converting", done, total)
 
     hashes, index = stores.hashes, stores.index
     planned = plan(inspect(source))
-    twin = find_twin(source, planned, files, hashes, report=report, stop=handle.stop)
+    twin = find_twin(source, planned, files, hashes, report=report, stop=context.stop)
     if twin is not None:
         return Conversion(twin, planned.done, is_new=False)
     target = free_name(source.parent, source, planned.done)
     before = identity_of(source)
     try:
-        converted = write(source, target, hashes=hashes, report=report, stop=handle.stop)
+        converted = write(source, target, hashes=hashes, report=report, stop=context.stop)
     except BrokenFileError as error:
         if before is not None:
             index.note_failure(before, Problem(error.code, error.message))
@@ -378,7 +378,7 @@ class Maintenance:
         """Inspect each file in the background; wait at most `patience` seconds for it."""
         if not self._inspections.lacking(files):
             return
-        self._looking.start(LOOKING, "", lambda handle: self._inspections.take(files, handle.stop))
+        self._looking.start(LOOKING, "", lambda context: self._inspections.take(files, context.stop))
         if patience:
             self._looking.wait(LOOKING, patience)
 
@@ -408,7 +408,7 @@ class Maintenance:
     def try_out(self, file: VaeFile, test: Callable[[], tuple[Guess, Message]]) -> None:
         """Determine the family by the latent test: `test` returns its guess, which is stored, and the message."""
 
-        def try_it(handle: JobContext) -> None:
+        def try_it(context: JobContext) -> None:
             guess, message = test()
             self.told = Notice(message)  # before the row shows the guess, which comes with the next look
             for record in self._stores.index.look([file]):
@@ -462,16 +462,16 @@ class Maintenance:
             found[file] = verification
             self._stores.verifications.put(file, verification)
 
-        def verify(handle: JobContext) -> None:
-            verify_all(files, self._stores, self._inspections, judged, handle, host)
+        def verify(context: JobContext) -> None:
+            verify_all(files, self._stores, self._inspections, judged, context, host)
             self.told = Notice(summary_of(list(found.values())), problems=problems_of(found))
 
         self._jobs.start(key, title, verify)
 
     def find_duplicates(self, files: Sequence[VaeFile]) -> None:
-        def find(handle: JobContext) -> None:
-            self._inspections.take(files, handle.stop)
-            take_fingerprints(files, self._stores, self._inspections, handle)
+        def find(context: JobContext) -> None:
+            self._inspections.take(files, context.stop)
+            take_fingerprints(files, self._stores, self._inspections, context)
             groups = doubled(self.twins(files))
             if groups:
                 message = msg(
@@ -491,8 +491,8 @@ class Maintenance:
         """
         from .files.conversion import described
 
-        def convert(handle: JobContext) -> None:
-            made = convert_one(source, [file.path for file in files], self._stores, handle)
+        def convert(context: JobContext) -> None:
+            made = convert_one(source, [file.path for file in files], self._stores, context)
             carry_family(source, made.path, self._stores)
             first, *more = described(made.done)
             for another in more:
@@ -510,14 +510,14 @@ class Maintenance:
         """Take a file from anywhere into a VAE folder; `then` receives its path in the same job."""
         from .library import moving
 
-        def adopt(handle: JobContext) -> None:
+        def adopt(context: JobContext) -> None:
             target = moving.adopt(
                 source,
                 folder,
                 how,
                 around=around,
-                report=lambda done, total: handle.report("copying", done, total),
-                stop=handle.stop,
+                report=lambda done, total: context.report("copying", done, total),
+                stop=context.stop,
             )
             then(target)
             self.told = Notice(msg("{file} is in the library now.", file=target.name), target)

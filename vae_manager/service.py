@@ -82,15 +82,15 @@ class BackgroundHashing:
             if (key, now) in self._asked:
                 return  # under way, or it could not be read: the next process asks again
             self._asked.add((key, now))
-        self._jobs.start(key, path.name, lambda handle: work(handle, path, now[1]))
+        self._jobs.start(key, path.name, lambda context: work(context, path, now[1]))
 
-    def _hash(self, handle: JobContext, path: Path, size: int) -> None:
-        self._hashes().compute(path, report=lambda done: handle.report("hashing", done, size), stop=handle.stop)
+    def _hash(self, context: JobContext, path: Path, size: int) -> None:
+        self._hashes().compute(path, report=lambda done: context.report("hashing", done, size), stop=context.stop)
 
-    def _fingerprint(self, handle: JobContext, path: Path, size: int) -> None:
+    def _fingerprint(self, context: JobContext, path: Path, size: int) -> None:
         with suppress(NotFoundError):  # it holds no VAE, or is gone: nothing is wrong with that
             self._index().fingerprints_of(
-                path, report=lambda done, total: handle.report("fingerprinting", done, total), stop=handle.stop
+                path, report=lambda done, total: context.report("fingerprinting", done, total), stop=context.stop
             )
 
 

@@ -21,7 +21,7 @@ from vae_manager.catalogue import Entry, HubSource
 from vae_manager.downloads import Download, Ending
 from vae_manager.downloads.addresses import NetworkFor
 from vae_manager.errors import RefusedError, UsageError
-from vae_manager.jobs import JobState, Step
+from vae_manager.jobs import JobState, Move
 from vae_manager.service import Service
 from vae_manager.transfer import DownloadResult, Network, RetryPolicy
 
@@ -86,8 +86,8 @@ def test_they_come_one_after_another_in_the_order_that_was_made(
         for id in ("first", "second", "third", "fourth")
     }
     arriving(service, keys["first"])
-    service.downloads.move(keys["fourth"], Step.FRONT)
-    service.downloads.move(keys["third"], Step.UP)
+    service.downloads.move(keys["fourth"], Move.FRONT)
+    service.downloads.move(keys["third"], Move.UP)
     hub.cdn.link = Link()
     for key in keys.values():
         assert ended(service, key) is JobState.DONE

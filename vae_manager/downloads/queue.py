@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..catalogue import HttpsSource, Source
 from ..errors import RefusedError
 from ..files.state_file import StateFile, hexadecimal, list_of, parse_json, path_of, text, whole
-from ..jobs import JobContext, JobQueue, JobState, JobView, Step
+from ..jobs import JobContext, JobQueue, JobState, JobView, Move
 from ..messages import Message
 from .history import Ending, History, Past, now, without_secrets
 
@@ -317,7 +317,7 @@ class Downloads:
             if fetch is not None and self._jobs.retry(key):
                 self._pending.add(fetch.wanted.order)
 
-    def move(self, key: str, step: Step) -> None:
+    def move(self, key: str, step: Move) -> None:
         self._jobs.move(key, step)
 
     def forget(self, key: str) -> None:
@@ -353,15 +353,15 @@ class _Fetch:
         if then not in self._followers:
             self._followers.append(then)
 
-    def work(self, handle: JobContext) -> None:
+    def work(self, context: JobContext) -> None:
         self._delivery = self._problem = None
-        self._delivery = delivery = self._deliver(handle)
+        self._delivery = delivery = self._deliver(context)
         self._hashes().remember(delivery.path, delivery.sha256)
         self._problem = self._explain(delivery.path)
         for then in self._followers:
             then(delivery)
 
-    def _deliver(self, handle: JobContext) -> DownloadResult:
+    def _deliver(self, context: JobContext) -> DownloadResult:
         from ..transfer import download_file
 
         last: Progress | None = None
@@ -369,11 +369,11 @@ class _Fetch:
         def report(progress: Progress) -> None:
             nonlocal last
             last = progress
-            handle.report(progress.phase, progress.done, progress.total, progress.kept)
+            context.report(progress.phase, progress.done, progress.total, progress.kept)
 
         began = time.monotonic()
         try:
-            delivery = download_file(self.wanted.order, network=self._network(), report=report, stop=handle.stop)
+            delivery = download_file(self.wanted.order, network=self._network(), report=report, stop=context.stop)
         except BaseException:
             if last is not None:
                 self._fetched += max(0, last.done - last.kept)

@@ -107,7 +107,7 @@ Arguments = tuple[object, ...]
 
 
 def find_global(target: Global, protocol: int) -> Global:
-    """Return `target` itself, if a pickle of this protocol may name it; raise Refused otherwise."""
+    """Return `target` itself, if a pickle of this protocol may name it; raise RejectedError otherwise."""
     key = (target.module, target.name)
     if key in _CALLS or key in _PLAIN_BYTES or key == ("numpy", "ndarray"):
         if target.module == "__builtin__" and protocol > 2:  # Python 2's name, which no later protocol translates

@@ -70,7 +70,7 @@ class ZipEntry:
 
 
 def read_entries(file: BinaryIO, size: int) -> Mapping[str, ZipEntry]:
-    """Return all entries by name, of the archive that spans `file` from its first byte to its last. Raises RejectedError."""
+    """Return all entries by name, of the archive that spans `file` from first byte to last. Raises RejectedError."""
     start, length, count = _table_location(file, size)
     if length > MAX_TABLE_BYTES or count > MAX_ENTRIES:
         raise _table_error()

@@ -67,7 +67,7 @@ class _Job:
     def id(self) -> str:
         return self._now.id
 
-    def work(self, handle: JobContext) -> None:
+    def work(self, context: JobContext) -> None:
         """Run the job. Metrics are computed on a thread of their own, while the next VAE decodes."""
         wanted = self._wanted
         assert wanted is not None  # the request is removed only after the work
@@ -87,10 +87,10 @@ class _Job:
                 figures.submit(self._measure, decoded)
 
             def report(step: Step) -> None:
-                handle.report(PHASE, step.done, step.total)
+                context.report(PHASE, step.done, step.total)
                 self._change(step=step)
 
-            self._comparing.compare(wanted, self._now.vaes, began=began, show=show, report=report, stop=handle.stop)
+            self._comparing.compare(wanted, self._now.vaes, began=began, show=show, report=report, stop=context.stop)
             self._change(state=State.MEASURING, seconds=time.perf_counter() - started)
 
     def ended(self, state: JobState, error: Message | None) -> None:

@@ -242,7 +242,7 @@ class Page:
                 **{job.key: views.job_figures(job, translate) for job in jobs if job.state is JobState.RUNNING},
                 **{job.key: views.work_figures(job, translate) for job in work if job.state is JobState.RUNNING},
             },
-            "stamp": " ".join(f"{job.serial}{job.state.value}{job.wish.value}" for job in (*jobs, *work)),
+            "stamp": " ".join(f"{job.serial}{job.state.value}{job.command.value}" for job in (*jobs, *work)),
         }
 
     def _sync_token(self, facts: Facts) -> str:

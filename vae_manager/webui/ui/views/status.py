@@ -283,9 +283,9 @@ def job_buttons(
 
     if job.state is JobState.FAILED:
         return made(msg("Try again"), "retry", primary=True)
-    if job.state.ended or job.wish is PendingCommand.STOP:
+    if job.state.ended or job.command is PendingCommand.STOP:
         return ""
-    pausing = job.state is JobState.PAUSED or job.wish is PendingCommand.PAUSE
+    pausing = job.state is JobState.PAUSED or job.command is PendingCommand.PAUSE
     pause = made(msg("Resume"), "resume", primary=True) if pausing else made(msg("Pause"), "pause")
     queued = job.state in (JobState.WAITING, JobState.PAUSED)
     up = made(msg("Move up"), "move", step="up") if queued and not first else ""
@@ -321,7 +321,7 @@ def work_line(job: JobView, translate: Translator) -> str:
     name = _title(job, translate)
     text, title = escape(figures["text"]), escape(name)
     stop = ""
-    if not job.stopping:
+    if not job.is_stopping:
         label = translate(msg("Cancel"))
         action: dict[str, object] = {"do": "stop-work", "job": job.key}
         stop = button(label, action, f"stop {job.key}", named=f"{label} — {name}")
@@ -358,7 +358,7 @@ def work_figures(job: JobView, translate: Translator) -> Figures:
 def _parts(job: JobView) -> list[Message | str]:
     if job.state is JobState.WAITING:
         return [msg("Waiting for its turn")]
-    if job.stopping:
+    if job.is_stopping:
         return [msg("Cancelling …")]
     if not job.total:
         return [msg("Beginning …")]
