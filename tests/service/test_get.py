@@ -43,7 +43,7 @@ def _published(hub: Hub) -> None:
 
 @pytest.fixture
 def network(hub: Hub) -> Asked:
-    return lambda: Network(endpoint=hub.endpoint, patience=RetryPolicy(tries=2, first_wait=0.01))
+    return lambda: Network(endpoint=hub.endpoint, retry_policy=RetryPolicy(max_attempts=2, first_delay=0.01))
 
 
 @pytest.fixture

@@ -49,12 +49,12 @@ def offered(hub: Hub, id: str, size: int = 500_000) -> Entry:
 
 @pytest.fixture
 def network(hub: Hub) -> Asked:
-    return lambda: Network(endpoint=hub.endpoint, patience=RetryPolicy(tries=2, first_wait=0.01))
+    return lambda: Network(endpoint=hub.endpoint, retry_policy=RetryPolicy(max_attempts=2, first_delay=0.01))
 
 
 @pytest.fixture
 def typed(hub: Hub) -> NetworkFor:
-    return lambda sources: Network(endpoint=hub.endpoint, patience=RetryPolicy(tries=2, first_wait=0.01))
+    return lambda sources: Network(endpoint=hub.endpoint, retry_policy=RetryPolicy(max_attempts=2, first_delay=0.01))
 
 
 def one(service: Service, key: str) -> Download:
@@ -234,7 +234,7 @@ def test_what_has_failed_is_tried_again_with_the_settings_of_that_moment(
     hub: Hub, service: Service, folder: Path
 ) -> None:
     endpoint = ["http://127.0.0.1:9"]
-    network = lambda: Network(endpoint=endpoint[0], patience=RetryPolicy(tries=1, first_wait=0.01))  # noqa: E731
+    network = lambda: Network(endpoint=endpoint[0], retry_policy=RetryPolicy(max_attempts=1, first_delay=0.01))  # noqa: E731
     came: list[DownloadResult] = []
     key = service.get(offered(hub, "first"), folder, network, came.append)
     assert ended(service, key) is JobState.FAILED

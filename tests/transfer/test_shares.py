@@ -15,7 +15,7 @@ from vae_manager.transfer.range_requests import (
     Segment,
     Segments,
 )
-from vae_manager.transfer.resume_journal import Spans, added, missing
+from vae_manager.transfer.resume_journal import ByteRanges, add_range, missing_ranges
 
 MIB = 1 << 20
 FILE = 300 * MIB
@@ -42,7 +42,7 @@ def test_shares_come_in_the_files_order_and_become_smaller() -> None:
 
 def test_they_are_larger_where_each_request_takes_long() -> None:
     shares = Segments.of(((0, FILE),))
-    shares.out.append(under_way(Segment(FILE, FILE + 40 * MIB), brought=20 * MIB))
+    shares.active.append(under_way(Segment(FILE, FILE + 40 * MIB), brought=20 * MIB))
     for quick, size in ((0.0, USUAL_SEGMENT_BYTES), (0.04, 8 * MIB), (1.0, MAX_SEGMENT_BYTES)):
         share = shares.take(4, now=1.0, quick=quick)
         assert share is not None
@@ -111,17 +111,17 @@ STEPS = st.lists(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, FILE), st.integers(0, FILE)), max_size=4), STEPS)
 def test_every_missing_byte_is_brought_once(kept: list[tuple[int, int]], steps: list[tuple[str, int, int]]) -> None:
-    there: Spans = ()
+    there: ByteRanges = ()
     for start, end in kept:
-        there = added(there, start, end)
-    shares, brought, now = Segments.of(missing(there, FILE)), there, 0.0
+        there = add_range(there, start, end)
+    shares, brought, now = Segments.of(missing_ranges(there, FILE)), there, 0.0
 
     def bring(share: Segment, amount: int) -> None:
         nonlocal brought
         end = min(share.at + amount, share.end or 0)
         if end > share.at:
             assert all(stop <= share.at or start >= end for start, stop in brought), "brought twice"
-        brought = added(brought, share.at, end)
+        brought = add_range(brought, share.at, end)
         share.at = end
 
     for step, which, amount in steps:
@@ -129,12 +129,12 @@ def test_every_missing_byte_is_brought_once(kept: list[tuple[int, int]], steps: 
         if step == "take":
             if (share := shares.take(4, now, 0.001)) is not None:
                 share.began = now
-        elif shares.out:
-            share = shares.out[which % len(shares.out)]
+        elif shares.active:
+            share = shares.active[which % len(shares.active)]
             bring(share, amount) if step == "bring" else shares.give_back(share, now)
-    while shares.waiting or any(share.left for share in shares.out):
+    while shares.waiting or any(share.left for share in shares.active):
         shares.take(4, now)
-        for share in tuple(shares.out):
+        for share in tuple(shares.active):
             bring(share, FILE)
             shares.give_back(share, now)
     assert brought == ((0, FILE),)

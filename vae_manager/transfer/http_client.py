@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, u
 from ..catalogue.entry import is_loopback
 from ..errors import NetworkError, RefusedError, TransientNetworkError, VaeManagerError
 from ..messages import msg
-from .request import NETWORK_THREAD, Network, wait_asked_for
+from .request import NETWORK_THREAD, Network, retry_after_of
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -261,11 +261,11 @@ def status_error(response: Response, address: str) -> NetworkError:
     status = response.status_code
     if status == 429:
         message = msg("{host} is asked too often (429).", host=host(address))
-        return TransientNetworkError(message, wait_asked_for(response.headers))
+        return TransientNetworkError(message, retry_after_of(response.headers))
     if status >= 500 or status in (408, 425):
         return TransientNetworkError(
             msg("{host} has a server error ({status}). Try again later.", host=host(address), status=status),
-            wait_asked_for(response.headers),
+            retry_after_of(response.headers),
         )
     return NetworkError(msg("{host} answers with status {status}.", host=host(address), status=status))
 

@@ -15,7 +15,7 @@ from ..files.inspection import LFS_POINTER, WEB_PAGE
 from ..messages import msg
 from . import sources
 from .http_client import HttpClient, host, reader, status_error
-from .resume_journal import Spans
+from .resume_journal import ByteRanges
 from .sources import ResolvedUrl, shown_source
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ class Segments:
     """The missing bytes: the waiting ranges, and the segments that connections are fetching."""
 
     waiting: list[tuple[int, int]]
-    out: list[Segment] = field(default_factory=list)
+    active: list[Segment] = field(default_factory=list)
     _latest: float = 0.0
     """The speed of the last finished segments: a slow one is detected by it even when it is the only one left."""
 
     @classmethod
-    def of(cls, missing: Spans) -> Segments:
+    def of(cls, missing: ByteRanges) -> Segments:
         return cls(list(missing))
 
     def take(self, ways: int, now: float, quick: float = 0.0) -> Segment | None:
@@ -84,25 +84,25 @@ class Segments:
         `quick` is the number of seconds that any request takes before its first byte: a segment that takes less than a
         few times that is not worth a request.
         """
-        speeds = [speed for share in self.out if (speed := share.speed(now)) is not None]
+        speeds = [speed for segment in self.active if (speed := segment.speed(now)) is not None]
         fastest = max([*speeds, self._latest])
-        share = self._next(ways, int(quick * (fastest or ASSUMED_SPEED)))
-        if share is None and fastest and self.out:
-            share = self._half_of_the_slowest(now, fastest, quick)
-        if share is not None:
-            self.out.append(share)
-        return share
+        segment = self._next(ways, int(quick * (fastest or ASSUMED_SPEED)))
+        if segment is None and fastest and self.active:
+            segment = self._half_of_the_slowest(now, fastest, quick)
+        if segment is not None:
+            self.active.append(segment)
+        return segment
 
-    def give_back(self, share: Segment, now: float) -> None:
-        """Return the rest of `share` to the waiting ranges."""
-        if share not in self.out:
+    def give_back(self, segment: Segment, now: float) -> None:
+        """Return the rest of `segment` to the waiting ranges."""
+        if segment not in self.active:
             return
-        self.out.remove(share)
-        if share.began is not None and share.at > share.start:
-            speed = (share.at - share.start) / max(now - share.began, MIN_SEGMENT_SECONDS)
+        self.active.remove(segment)
+        if segment.began is not None and segment.at > segment.start:
+            speed = (segment.at - segment.start) / max(now - segment.began, MIN_SEGMENT_SECONDS)
             self._latest = max(speed, self._latest / 2)  # a slow segment does not become the reference
-        if share.end is not None and share.at < share.end:
-            self.waiting.append((share.at, share.end))
+        if segment.end is not None and segment.at < segment.end:
+            self.waiting.append((segment.at, segment.end))
             self.waiting.sort()
 
     def _next(self, ways: int, lost: int) -> Segment | None:
@@ -120,20 +120,20 @@ class Segments:
         return Segment(start, start + size)
 
     def _half_of_the_slowest(self, now: float, usual: float, quick: float) -> Segment | None:
-        def seconds_left(share: Segment) -> float:
-            speed = share.speed(now)
-            return (share.left or 0) / max(usual if speed is None else speed, 1.0)
+        def seconds_left(segment: Segment) -> float:
+            speed = segment.speed(now)
+            return (segment.left or 0) / max(usual if speed is None else speed, 1.0)
 
-        slowest = max(self.out, key=seconds_left)
+        slowest = max(self.active, key=seconds_left)
         left, speed, end = slowest.left or 0, slowest.speed(now), slowest.end
-        crawls = speed is not None and speed * SLOW_FACTOR < usual
+        is_slow = speed is not None and speed * SLOW_FACTOR < usual
         if (
             end is None
             or not left
-            or not (crawls or (left >= MIN_SEGMENT_BYTES and seconds_left(slowest) > MIN_LATENCIES * quick))
+            or not (is_slow or (left >= MIN_SEGMENT_BYTES and seconds_left(slowest) > MIN_LATENCIES * quick))
         ):
             return None
-        slowest.end = slowest.at if crawls else slowest.at + left // 2
+        slowest.end = slowest.at if is_slow else slowest.at + left // 2
         return Segment(slowest.end, end)
 
 
@@ -235,7 +235,7 @@ class Body:
     """The first bytes, which `read` does not return again."""
 
 
-def open_range(wire: HttpClient, location: ResolvedUrl, start: int, end: int | None, etag: str | None) -> Body | None:
+def open_range(client: HttpClient, location: ResolvedUrl, start: int, end: int | None, etag: str | None) -> Body | None:
     """Request the bytes from `start` up to `end` (None: to the end), or the whole if both are 0 and None.
 
     Returns None if the answer is neither that part nor the whole; the caller can then request the whole. `etag` is that
@@ -245,7 +245,7 @@ def open_range(wire: HttpClient, location: ResolvedUrl, start: int, end: int | N
         return _with_head(_open_file(location.source.path, start, end))
     if isinstance(location.source, BucketSource):
         return _with_head(_open_object(location.source, start, end))
-    response = _get(wire, location, start, end, etag)
+    response = _get(client, location, start, end, etag)
     try:
         body = _interpret(response, location, start)
         if body is None or (body.start == start and response.status_code == 416):
@@ -314,13 +314,13 @@ def _open_object(source: BucketSource, start: int, end: int | None) -> Body:
     return Body(start, stops, total, lambda _: next(chunks, b""), lambda: None, is_part=end is not None)
 
 
-def _get(wire: HttpClient, location: ResolvedUrl, start: int, end: int | None, etag: str | None) -> Response:
+def _get(client: HttpClient, location: ResolvedUrl, start: int, end: int | None, etag: str | None) -> Response:
     headers = dict(location.headers)
     if start or end is not None:
         headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         if etag is not None:
             headers["If-Range"] = etag
-    return wire.follow(location.address, headers)
+    return client.follow(location.address, headers)
 
 
 def _interpret(response: Response, location: ResolvedUrl, start: int) -> Body | None:

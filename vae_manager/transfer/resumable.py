@@ -108,12 +108,12 @@ def sweep(folder: Path) -> None:
                 continue
             journal = partial.state()
             if journal is not None:
-                partial.let_go(folder / journal.order.file_name)
+                partial.remove_published(folder / journal.order.file_name)
             elif not os.path.lexists(partial.journal_path):
-                partial.throw_away()
+                partial.discard()
             if name in with_copies:  # the search for copies reads the whole folder
                 partial.sweep_copies()
-            partial.tidy()
+            partial.remove_leftovers()
 
 
 _OURS: Final = re.compile(r"(\.[0-9a-f]{16}\.vae-manager)\.(?:part|journal|recent|lock)(\.[0-9a-z]+)?")
@@ -138,6 +138,6 @@ def discard(unfinished: Unfinished) -> None:
     partial = PartialFile(unfinished.path.with_suffix(""))
     try:
         with held(partial, in_use, threading.Event()):
-            partial.throw_away()
+            partial.discard()
     except OSError as error:
         raise partial_write_error(unfinished.path.parent, error) from error

@@ -58,7 +58,7 @@ STATUSES = [
         "nothing",
         0,
         says="503",
-        check=asks("cdn", CONNECTIONS * QUICK.tries),
+        check=asks("cdn", CONNECTIONS * QUICK.max_attempts),
     ),
     Case(
         "503 for ever from the hub",
@@ -67,7 +67,7 @@ STATUSES = [
         "nothing",
         0,
         says="503",
-        check=asks("api", QUICK.tries),
+        check=asks("api", QUICK.max_attempts),
     ),
     Case("400 for ever from the hub", hub_always(Fault.status(400)), NetworkError, "nothing", 0, check=asks("api", 1)),
     Case("403 for ever from the CDN", cdn_always(Fault.status(403)), NetworkError, "nothing", 0, says="403"),

@@ -84,7 +84,7 @@ class World:
         return self.folder / self.order.file_name
 
     def settings(self, **changes: object) -> Network:
-        usual = {"connections": CONNECTIONS, "connect_timeout": 1, "read_timeout": 1, "patience": QUICK}
+        usual = {"connections": CONNECTIONS, "connect_timeout": 1, "read_timeout": 1, "retry_policy": QUICK}
         return self.desk.network(**{**usual, "token_for_endpoint": True, **self.network, **changes})
 
     def get(self) -> DownloadResult:
@@ -202,7 +202,7 @@ def a_world(tmp_path: Path, size: int, link: Link, network: dict[str, object]) -
             environment.setenv(name, TOKEN)
         for name, value in SMALL_SHARES.items():
             environment.setattr(range_requests, name, value)
-        environment.setattr(sys.modules[download_file.__module__], "REPORT_SECONDS", 0.02)
+        environment.setattr(sys.modules[download_file.__module__], "REPORT_INTERVAL_S", 0.02)
         world = World(hub, mirror, Desk(hub, folder, threading.Event()), case, tmp_path, some_data(size), link)
         world.network = network
         yield world
