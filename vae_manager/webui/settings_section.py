@@ -53,18 +53,18 @@ def register(host: FamilyWebUI, translate: Translator, region: str, follow: Call
     add_option = host_values.needed("modules.shared", "opts").add_option
     for name, info in options_section(options.SECTION, section).items():
         info.category_id = CATEGORY
-        _put_edges(info)
+        _wrap_callbacks(info)
         add_option(name, info)
 
 
-def _put_edges(info: OptionInfo) -> None:
+def _wrap_callbacks(info: OptionInfo) -> None:
     """Wrap the callbacks that the WebUI calls while it builds its settings page, and when a setting changes."""
     function = msg("The section of the settings")
     if callable(info.component_args):
-        info.component_args = FAULTS.edge(info.component_args, function, dict)
+        info.component_args = FAULTS.wrap(info.component_args, function, dict)
     for name in ("onchange", "refresh"):
         if getattr(info, name, None) is not None:
-            setattr(info, name, FAULTS.edge(getattr(info, name), function))
+            setattr(info, name, FAULTS.wrap(getattr(info, name), function))
 
 
 def _family_default(

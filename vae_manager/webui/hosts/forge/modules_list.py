@@ -18,7 +18,7 @@ from ....compare.pictures import with_modules
 from ....errors import VaeManagerError
 from ....files import FileRecord, Identity, identity_of, inspect
 from ....files.layouts import canonical
-from ....infotext import Named
+from ....infotext import NamedVae
 from ....messages import Message, msg
 from ....records.verdict import FORGE, NEO, HostCapability, Refused, obstacle_of, verdict
 from ....service import Service
@@ -213,7 +213,7 @@ def into_fields(host: Forge, service: Service, fields: dict[str, Any]) -> None:
         if path is not None and not is_vae(path):
             kept.append(name)
             continue
-        word = paste(host, service, Named.read(name, fields.get(HASH)))
+        word = paste(host, service, NamedVae.read(name, fields.get(HASH)))
         if word is not None:
             kept.append(word)
     fields[PASTED] = kept
