@@ -30,7 +30,7 @@ from .records.verdict import A1111, HostCapability
 
 if TYPE_CHECKING:
     from .files import FileRecord
-    from .library.family_evidence import Guess
+    from .library.family_evidence import LatentTestGuess
     from .library.moving import How, LibraryContext, Memory
     from .library.trash import Removed
 
@@ -80,13 +80,13 @@ class RemovedFiles:
 
         return tuple((gone, gone.size) for gone in trash.removed(self._folder))
 
-    def remove(self, file: Path, around: LibraryContext) -> Removed:
+    def remove(self, file: Path, library: LibraryContext) -> Removed:
         """Move a file into the trash. Raises as `trash.remove` does."""
         from .library import trash
 
-        return trash.remove(file, self._folder, around)
+        return trash.remove(file, self._folder, library)
 
-    def restore(self, entry: str, around: LibraryContext, name: str | None = None) -> Path:
+    def restore(self, entry: str, library: LibraryContext, name: str | None = None) -> Path:
         """Restore the file of that entry, under `name` if one is given. Raises as `trash.restore` does."""
         from .library import trash
 
@@ -94,7 +94,7 @@ class RemovedFiles:
         gone = next((gone for gone, place in entries if place is not None and place.name == entry), None)
         if gone is None:
             raise NotFoundError(msg("This file is no longer in the trash."))
-        return trash.restore(gone, around, name=name)
+        return trash.restore(gone, library, name=name)
 
     def empty(self) -> int:
         """Delete the entries for good; return the number of freed bytes. Raises as `trash.empty` does."""
@@ -308,8 +308,8 @@ def carry_family(source: Path, target: Path, stores: Stores) -> None:
     old, new = _record(source, stores), _record(target, stores)
     if old is None or new is None:
         return
-    word, guess = stores.overrides.word(old), stores.guesses.guess(old)
-    if word is not None and stores.overrides.word(new) is None:
+    word, guess = stores.overrides.get(old), stores.guesses.guess(old)
+    if word is not None and stores.overrides.get(new) is None:
         stores.overrides.put(new, word)
     if guess is not None and stores.guesses.guess(new) is None:
         stores.guesses.put(new, guess)
@@ -322,8 +322,8 @@ def _record(path: Path, stores: Stores) -> FileRecord | None:
     return stores.index.completed(inspect(path), identity) if identity is not None else None
 
 
-LOOKING = "look"
-PATIENCE = 0.3
+INSPECTING = "look"
+INSPECTION_TIMEOUT_S = 0.3
 """Seconds that an answer may wait for the inspection of new files: most libraries are complete in that time."""
 VERIFY_ALL = "verify-all"
 DUPLICATES = "duplicates"
@@ -350,7 +350,7 @@ class Maintenance:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._inspections = InspectionCache(stores)
-        self._looking = JobQueue("looks")
+        self._inspection_jobs = JobQueue("looks")
         self._jobs = JobQueue("upkeep")
         self._lock = threading.Lock()
         self._renamed: dict[str, str] = {}
@@ -374,22 +374,22 @@ class Maintenance:
         self._told = told
 
     # -- inspection ----------------------------------------------------------------------------------------------------
-    def look(self, files: Sequence[VaeFile], *, patience: float = PATIENCE) -> None:
-        """Inspect each file in the background; wait at most `patience` seconds for it."""
+    def inspect(self, files: Sequence[VaeFile], *, timeout: float = INSPECTION_TIMEOUT_S) -> None:
+        """Inspect each file in the background; wait at most `timeout` seconds for it."""
         if not self._inspections.lacking(files):
             return
-        self._looking.start(LOOKING, "", lambda context: self._inspections.take(files, context.stop))
-        if patience:
-            self._looking.wait(LOOKING, patience)
+        self._inspection_jobs.start(INSPECTING, "", lambda context: self._inspections.take(files, context.stop))
+        if timeout:
+            self._inspection_jobs.wait(INSPECTING, timeout)
 
-    def look_at(self, file: VaeFile) -> None:
+    def inspect_file(self, file: VaeFile) -> None:
         """Inspect one file now, unless that was done: a decision about it needs its record."""
         if self._inspections.lacking([file]):
             self._inspections.again(file)
 
     @property
-    def looking(self) -> bool:
-        view = self._looking.view(LOOKING)
+    def is_inspecting(self) -> bool:
+        view = self._inspection_jobs.view(INSPECTING)
         return view is not None and not view.state.ended
 
     def records(self, files: Sequence[VaeFile]) -> Mapping[Path, FileRecord]:
@@ -402,16 +402,16 @@ class Maintenance:
 
     def set_family(self, file: VaeFile, family: str | None) -> None:
         """Store the person's own family; None removes it. Raises UsageError, DiskError."""
-        for record in self._stores.index.look([file]):
+        for record in self._stores.index.inspect_all([file]):
             self._stores.overrides.put(record, family)
 
-    def try_out(self, file: VaeFile, test: Callable[[], tuple[Guess, Message]]) -> None:
+    def try_out(self, file: VaeFile, test: Callable[[], tuple[LatentTestGuess, Message]]) -> None:
         """Determine the family by the latent test: `test` returns its guess, which is stored, and the message."""
 
         def try_it(context: JobContext) -> None:
             guess, message = test()
             self.told = Notice(message)  # before the row shows the guess, which comes with the next look
-            for record in self._stores.index.look([file]):
+            for record in self._stores.index.inspect_all([file]):
                 self._stores.guesses.put(record, guess)
 
         self._jobs.start(f"try {key_of(file.path)}", file.name, try_it)
@@ -431,17 +431,17 @@ class Maintenance:
             follow = {key: now if name == before else name for key, name in self._renamed.items()}
             self._renamed = {key: name for key, name in {**follow, before: now}.items() if key != name}
 
-    def remove(self, file: Path, around: LibraryContext) -> None:
+    def remove(self, file: Path, library: LibraryContext) -> None:
         """Move the file into the trash. Raises as `trash.remove` does."""
-        gone = self.removed.remove(file, around)
+        gone = self.removed.remove(file, library)
         if gone.place is None:
             self.told = Notice(msg("{file} is in the system's trash. Restore it from there.", file=file.name))
         else:
             self.told = Notice(msg("{file} is in the trash.", file=file.name), restorable=gone.place.name)
 
-    def restore(self, entry: str, around: LibraryContext, name: str | None = None) -> None:
+    def restore(self, entry: str, library: LibraryContext, name: str | None = None) -> None:
         """Restore a file of the trash. Raises as `trash.restore` does."""
-        path = self.removed.restore(entry, around, name)
+        path = self.removed.restore(entry, library, name)
         self.told = Notice(msg("{file} is back in {folder}.", file=path.name, folder=path.parent.name), path)
 
     def empty_trash(self) -> None:
@@ -506,7 +506,9 @@ class Maintenance:
 
         self._jobs.start(f"convert {key_of(source)}", source.name, convert)
 
-    def adopt(self, source: Path, folder: Path, how: How, around: LibraryContext, then: Callable[[Path], None]) -> None:
+    def adopt(
+        self, source: Path, folder: Path, how: How, library: LibraryContext, then: Callable[[Path], None]
+    ) -> None:
         """Take a file from anywhere into a VAE folder; `then` receives its path in the same job."""
         from .library import moving
 
@@ -515,7 +517,7 @@ class Maintenance:
                 source,
                 folder,
                 how,
-                around=around,
+                library=library,
                 report=lambda done, total: context.report("copying", done, total),
                 stop=context.stop,
             )

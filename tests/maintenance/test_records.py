@@ -55,7 +55,7 @@ def test_record_keeps_the_failure_of_its_bytes(shelf: Shelf, tmp_path: Path) -> 
     assert codes(shelf.record(path)) == ["nan"]
     assert verdict(shelf.record(path), A1111) == Refused(PROBLEM)
     later = Index(RecordStore(tmp_path / "data"))
-    [record] = later.look(scan([Folder(shelf.folder)]))
+    [record] = later.inspect_all(scan([Folder(shelf.folder)]))
     assert record.problems == (PROBLEM,), "the next process knows it too"
     vae(path, 2)
     assert codes(shelf.record(path)) == [], "other bytes have no failure"
@@ -73,7 +73,7 @@ def test_failure_goes_along_under_a_new_name(shelf: Shelf, tmp_path: Path, is_ha
     for memory in (shelf.hashes, shelf.index):
         memory.carry(before, new)
     for index in (shelf.index, Index(RecordStore(tmp_path / "data"))):
-        [record] = index.look(scan([Folder(shelf.folder)]))
+        [record] = index.inspect_all(scan([Folder(shelf.folder)]))
         assert codes(record) == ["nan"]
         assert dict(record.problems[0].message.fields) == {"file": "b.safetensors"}
 

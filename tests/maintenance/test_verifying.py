@@ -110,7 +110,7 @@ def test_what_reading_has_shown_becomes_the_verdict(shelf: Shelf) -> None:
     content[-4:] = b"\0\0\xc0\x7f"
     shelf.path.write_bytes(content)
     assert shelf.verify().outcome is Outcome.DAMAGED
-    [record] = shelf.index.look(scan([Folder(shelf.path.parent)]))
+    [record] = shelf.index.inspect_all(scan([Folder(shelf.path.parent)]))
     answer = verdict(record, A1111)
     assert isinstance(answer, Refused)
     assert answer.reason.code == "nan"

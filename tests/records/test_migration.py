@@ -16,7 +16,7 @@ from tests.records.reading import paths, sql
 from vae_manager.files import FileRecord
 from vae_manager.files.state_file import damage_notices
 from vae_manager.library import index as indexes
-from vae_manager.library.family_evidence import Guess, Guesses
+from vae_manager.library.family_evidence import FamilyGuesses, LatentTestGuess
 from vae_manager.library.index import READER, Index
 from vae_manager.records import DATABASE, HashStore, RecordStore, rows
 from vae_manager.records import database as databases
@@ -33,7 +33,7 @@ class Library:
         records = RecordStore(self.data)
         HashStore(records).compute(self.path)
         self.prints = Index(records).fingerprints_of(self.path)
-        Guesses(records).put(self.look(records), Guess("sd1", 20.5))
+        FamilyGuesses(records).put(self.look(records), LatentTestGuess("sd1", 20.5))
 
     def look(self, records: RecordStore) -> FileRecord:
         [file] = look(self.path.parent, Index(records)).values()
@@ -42,7 +42,7 @@ class Library:
     def assert_known(self, records: RecordStore) -> None:
         file = self.look(records)
         assert (file.sha256, file.fingerprints) == (sha256(self.path), self.prints)
-        assert Guesses(records).guess(file) == Guess("sd1", 20.5)
+        assert FamilyGuesses(records).guess(file) == LatentTestGuess("sd1", 20.5)
 
     def retired(self) -> list[str]:
         return sorted(path.name.removesuffix(".migrated") for path in self.data.glob("*.migrated"))

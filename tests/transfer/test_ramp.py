@@ -15,7 +15,7 @@ def run(ramp: ConcurrencyController, speed_of: object, seconds: float = 20.0) ->
     done = 0.0
     for tick in range(int(seconds * 100)):
         done += speed_of(ramp.wanted) / 100  # type: ignore[operator]
-        ramp.look(tick / 100, int(done), ramp.wanted, 0.01)
+        ramp.update(tick / 100, int(done), ramp.wanted, 0.01)
     return ramp.wanted
 
 
@@ -54,7 +54,7 @@ def test_a_pause_of_the_line_does_not_decide() -> None:
     done, pauses = 0, iter([False] * 12 + [True] * 6 + [False] * 200)
     for tick, pause in enumerate(pauses):
         done += 0 if pause else ramp.wanted * 4 * MB // 10
-        ramp.look(tick / 100, done, ramp.wanted, 0.01)
+        ramp.update(tick / 100, done, ramp.wanted, 0.01)
     assert ramp.wanted == 16
 
 

@@ -35,14 +35,14 @@ __all__ = [
     "Box",
     "DifferenceMap",
     "Figures",
-    "Looks",
+    "Statistics",
     "Wrong",
     "compare",
     "difference_map",
     "distance",
     "in_words",
     "is_other",
-    "look",
+    "measure",
     "most_different",
     "of_reference",
     "psnr",
@@ -129,7 +129,7 @@ class Box(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Looks:
+class Statistics:
     """The measurements of one picture alone, computed once."""
 
     pixels: Pixels
@@ -186,14 +186,14 @@ class DifferenceMap(NamedTuple):
     """Levels of 255 that white stands for."""
 
 
-def look(pixels: Pixels) -> Looks:
+def measure(pixels: Pixels) -> Statistics:
     import numpy as np
     from skimage.color import rgb2gray, rgb2lab
     from skimage.filters import laplace
 
     lab, grey = rgb2lab(pixels), rgb2gray(pixels)
     lightness, a, b = (lab[..., channel] for channel in range(3))
-    return Looks(
+    return Statistics(
         pixels,
         grey,
         lightness=float(lightness.mean()),
@@ -205,7 +205,7 @@ def look(pixels: Pixels) -> Looks:
     )
 
 
-def compare(reference: Looks, other: Looks) -> Figures:
+def compare(reference: Statistics, other: Statistics) -> Figures:
     """Return the differences of `other` from `reference`. Raises ValueError if their sizes differ."""
     import numpy as np
 

@@ -115,7 +115,7 @@ class Index:
         """A number that differs after each change of the records."""
         return self._section.revision + self._failures.revision
 
-    def look(self, files: Iterable[VaeFile]) -> Sequence[FileRecord]:
+    def inspect_all(self, files: Iterable[VaeFile]) -> Sequence[FileRecord]:
         """Return the record of each of `files`; deleted ones are left out. Only unknown files are opened."""
         fresh: list[InspectionRecord] = []
         tables: dict[str, bytes] = {}

@@ -274,27 +274,27 @@ class Removed:
         return _bytes_in(self.place)
 
 
-def remove(file: Path, trash: Path, around: LibraryContext = ALONE, *, report: Report | None = None,
+def remove(file: Path, trash: Path, library: LibraryContext = ALONE, *, report: Report | None = None,
            stop: threading.Event | None = None) -> Removed:  # fmt: skip
     """Move `file` and its sidecars into the trash; `trash` is made if needed.
 
     A link is moved alone: its target stays. Raises RefusedError for a file in use, NotFoundError, DiskError, and
     Cancelled during the copy to a trash on another file system.
     """
-    check_free(file, around)
+    check_free(file, library)
     along = sidecars_of(file)
     files = [file, *(path for path, _ in along)]
     names = tuple(path.name for path in files)
     # A link is valid only at its original place, so it always goes to the extension's trash.
-    if not file.is_symlink() and _sent(files, around, lambda: has_only(file, along)):
+    if not file.is_symlink() and _sent(files, library, lambda: has_only(file, along)):
         return Removed(file.absolute(), names, time.time(), None)
     place = _free_place(file, trash)
     gone = Removed(file.absolute(), names, time.time(), place)
     inside = place / "files"
     pairs = [(path, inside / path.name) for path in files]
-    known = what_is_known(file, inside / file.name, around)
+    known = what_is_known(file, inside / file.name, library)
     intent = Intent("remove", absolute(pairs), place.absolute(), known)
-    with noted(intent, around, lambda: has_only(file, along)):
+    with noted(intent, library, lambda: has_only(file, along)):
         try:
             inside.mkdir(parents=True)
             # The note first: after a kill at any time, the files in the trash have a note of their old path.
@@ -307,11 +307,11 @@ def remove(file: Path, trash: Path, around: LibraryContext = ALONE, *, report: R
         except VaeManagerError:
             tidy_place(place)
             raise
-        carry(known, around)
+        carry(known, library)
     return gone
 
 
-def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None = None, report: Report | None = None,
+def restore(gone: Removed, library: LibraryContext = ALONE, *, name: str | None = None, report: Report | None = None,
             stop: threading.Event | None = None) -> Path:  # fmt: skip
     """Restore the file to its old path, under its own name or under `name`; return its path. No file is overwritten.
 
@@ -329,16 +329,16 @@ def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None =
     here = _present(gone.names, inside)
     if gone.file.name not in here:
         raise NotFoundError(msg("{file} is no longer in the trash.", file=gone.file.name))
-    target = gone.file if name is None else target_for(inside / gone.file.name, name, gone.file.parent, around)
+    target = gone.file if name is None else target_for(inside / gone.file.name, name, gone.file.parent, library)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise safe_move.write_error(target.parent, error) from error
     ordered = sorted(here, key=lambda one: one != gone.file.name)  # the VAE first
     pairs = [(inside / one, _beside(target, one, gone.file)) for one in ordered]
-    known = what_is_known(inside / gone.file.name, target, around)
+    known = what_is_known(inside / gone.file.name, target, library)
     intent = Intent("undo", absolute(pairs), gone.place.absolute(), known)
-    with noted(intent, around, lambda: _present(gone.names, inside) == here):
+    with noted(intent, library, lambda: _present(gone.names, inside) == here):
         for source, aim in pairs:
             try:
                 if os.path.lexists(aim) and are_the_same(source, aim):  # the same bytes are back already
@@ -348,7 +348,7 @@ def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None =
         try:
             move_all((pair for pair in pairs if os.path.lexists(pair[0])), report, stop)
         except NameTakenError as error:
-            free = free_name(target.parent, target.name, around)
+            free = free_name(target.parent, target.name, library)
             message = msg(
                 "{reason} {file} stays in the trash. The name {free} is free.",
                 reason=error.message,
@@ -356,7 +356,7 @@ def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None =
                 free=free,
             )
             raise NameTakenError(message, free) from error
-        carry(known, around)
+        carry(known, library)
         tidy_place(gone.place)
     return target
 
@@ -405,11 +405,11 @@ def _present(names: Sequence[str], inside: Path) -> list[str]:
     return [name for name in names if os.path.lexists(inside / name)]
 
 
-def _sent(files: Sequence[Path], around: LibraryContext, still_holds: Callable[[], bool]) -> bool:
+def _sent(files: Sequence[Path], library: LibraryContext, still_holds: Callable[[], bool]) -> bool:
     """Return True if the system's trash took them: at least the VAE, which is the first."""
     if not safe_move.has_system_trash():
         return False
-    with noted(Intent("send", absolute((path, path) for path in files)), around, still_holds):
+    with noted(Intent("send", absolute((path, path) for path in files)), library, still_holds):
         return safe_move.send_to_system_trash(files)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..files import Identity, Problem
     from ..records import RecordStore
 
-__all__ = ["Outcome", "Verification", "VerificationStore", "can_look_at_numbers", "verify"]
+__all__ = ["Outcome", "Verification", "VerificationStore", "can_check_for_nan", "verify"]
 
 
 Report = Callable[[int, int], None]
@@ -44,7 +44,7 @@ _REFUSED: Final = frozenset({"unsafe-pickle", "old-torch"})
 """Codes of files whose tensors are not read."""
 
 
-def can_look_at_numbers() -> bool:
+def can_check_for_nan() -> bool:
     """Return True if numpy is installed, which the check of the numbers needs."""
     return importlib.util.find_spec("numpy") is not None
 

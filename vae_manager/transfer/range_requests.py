@@ -180,7 +180,7 @@ class ConcurrencyController:
         self.most = self.wanted = max(1, min(count, self.wanted))
         self._settled = True
 
-    def look(self, now: float, done: int, running: int, quick: float) -> None:
+    def update(self, now: float, done: int, running: int, quick: float) -> None:
         """Record that `done` bytes have come until `now`, and that `running` connections are fetching more.
 
         `quick` is the number of seconds that a request takes before its first byte.

@@ -234,7 +234,7 @@ class DownloadScheduler:
         now = time.monotonic()
         if self._is_open:
             running = sum(worker.received > 0 for worker in self._workers)
-            self._concurrency.look(now, self._received, running, self._latency)
+            self._concurrency.update(now, self._received, running, self._latency)
         while len(self._workers) < self._concurrency.wanted and not self._complete:
             segment = self._segments.take(self._concurrency.most, now, self._latency)
             if segment is None:

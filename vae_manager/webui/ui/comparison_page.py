@@ -143,7 +143,7 @@ def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers
 
 def proposed(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Sequence[str]:
     """Words of the VAEs that are compared if nobody has chosen any: those that the page has ticked."""
-    service.maintenance.look(files)
+    service.maintenance.inspect(files)
     return [chip.offer.vae for chip in chips(host, service, files, offers) if chip.proposed]
 
 

@@ -272,7 +272,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
     """Look at everything once; `files` are all VAE files. `memo` keeps what the last look has found, if it
     still holds. Starts hashing, in the background, what has to be known to name it."""
     memo = memo or Memo()
-    service.maintenance.look(files, patience=0)
+    service.maintenance.inspect(files, timeout=0)
     in_use, choice = host.in_use(), host.choice()
     choosing = newest_choice(host, service)
     moving = choosing is not None and not choosing.state.ended
