@@ -36,6 +36,7 @@ __all__ = [
     "IntegrityError",
     "NameTakenError",
     "NetworkError",
+    "NoVaeError",
     "NotAdmittedError",
     "NotFoundError",
     "OutOfMemoryError",

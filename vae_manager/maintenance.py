@@ -40,7 +40,6 @@ __all__ = [
     "Notice",
     "Recovery",
     "RemovedFiles",
-    "Stores",
     "doubled",
     "key_of",
     "problems_of",

@@ -7,7 +7,7 @@ as "{done} of {total}".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Formatter
 from typing import Any
@@ -93,6 +93,14 @@ def renamed(message: Message, old: str, new: str) -> Message:
         for name, value in message.fields.items()
     }
     return Message(message.template, fields)
+
+
+def joined(messages: Sequence[Message]) -> Message:
+    """Return one message with the sentences of `messages`, of which there is at least one, in their order."""
+    *others, text = messages
+    for message in reversed(others):
+        text = msg("{first} {rest}", first=message, rest=text)
+    return text
 
 
 def megabytes(count: int) -> str:

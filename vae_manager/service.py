@@ -22,7 +22,8 @@ from .errors import DiskError, NotFoundError, VaeManagerError
 from .files.state_file import StateFile, list_of, text
 from .infotext import Picture
 from .jobs import JobContext, JobQueue
-from .maintenance import Maintenance, Notice, Recovery, Stores
+from .library.inspection_cache import Stores
+from .maintenance import Maintenance, Notice, Recovery
 from .messages import Message, msg
 
 if TYPE_CHECKING:

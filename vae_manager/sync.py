@@ -30,7 +30,7 @@ from .errors import (
 )
 from .files import sha256_of
 from .library import Folder, scan
-from .messages import Message, msg
+from .messages import Message, joined, msg
 from .transfer import DownloadRequest, DownloadResult, Network, Progress, download_file
 from .transfer.resume_journal import partial_write_error
 
@@ -88,7 +88,7 @@ def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
         items[name] = item
     if issues:
         raise UsageError(
-            msg("{path} cannot be used, so nothing was changed. {problems}", path=file, problems=_told(issues))
+            msg("{path} cannot be used, so nothing was changed. {problems}", path=file, problems=_all_issues(issues))
         )
     return tuple(items.values())
 
@@ -138,16 +138,14 @@ def _explicit(fields: Fields, folder: Path) -> Item:
     )
 
 
-def _told(issues: list[ValidationIssue]) -> Message:
+def _all_issues(issues: list[ValidationIssue]) -> Message:
     """Return one message with all issues, in order of the lines."""
-    lines = [
-        msg("Line {line}: {problem}", line=issue.line, problem=issue.message)
-        for issue in sorted(issues, key=lambda issue: issue.line)
-    ]
-    shown = lines[-1]
-    for line in reversed(lines[:-1]):
-        shown = msg("{first} {rest}", first=line, rest=shown)
-    return shown
+    return joined(
+        [
+            msg("Line {line}: {problem}", line=issue.line, problem=issue.message)
+            for issue in sorted(issues, key=lambda issue: issue.line)
+        ]
+    )
 
 
 State = Literal["same", "missing", "other"]

@@ -11,13 +11,12 @@ import pytest
 
 from tests.files.samples import ldm, safetensors
 from tests.records.reading import sql
-from vae_manager.catalogue import Catalogue, Entry
+from vae_manager.catalogue import Catalogue, Entry, FamilyGuess
 from vae_manager.errors import DiskError, UsageError
 from vae_manager.files import FileRecord, identity_of
 from vae_manager.files.architecture import Architecture, shapes_of
-from vae_manager.files.tensor_data import Fingerprints
+from vae_manager.files.record import Fingerprints
 from vae_manager.library.family_evidence import (
-    FamilyGuess,
     FamilyGuesses,
     FamilyOverrides,
     LatentTestGuess,

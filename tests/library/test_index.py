@@ -16,7 +16,7 @@ from tests.files.samples import diffusers, safetensors
 from tests.records.reading import paths, sql
 from vae_manager.errors import DiskError, NotFoundError
 from vae_manager.files import FileRecord, identity_of
-from vae_manager.files.tensor_data import Fingerprints
+from vae_manager.files.record import Fingerprints
 from vae_manager.library import Folder, index, scan
 from vae_manager.library.index import READER, Index
 from vae_manager.records import DATABASE, HashStore, RecordStore

@@ -12,8 +12,7 @@ from vae_manager.catalogue import Catalogue
 from vae_manager.files import FileRecord, Problem, identity_of
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
-from vae_manager.library.inspection_cache import InspectionCache
-from vae_manager.maintenance import Stores
+from vae_manager.library.inspection_cache import InspectionCache, Stores
 from vae_manager.messages import msg
 from vae_manager.records import RecordStore, binding_key
 from vae_manager.records.verdict import A1111, Refused, verdict

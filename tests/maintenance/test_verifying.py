@@ -13,9 +13,9 @@ from tests.library.vaes import rot, sha256, vae
 from vae_manager.catalogue import Catalogue, load
 from vae_manager.jobs import JobContext
 from vae_manager.library import Folder, scan
-from vae_manager.library.inspection_cache import InspectionCache
+from vae_manager.library.inspection_cache import InspectionCache, Stores
 from vae_manager.library.verification import Outcome, Verification
-from vae_manager.maintenance import Stores, verify_all
+from vae_manager.maintenance import verify_all
 from vae_manager.records.verdict import A1111, Refused, verdict
 
 

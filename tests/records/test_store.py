@@ -18,8 +18,8 @@ from tests.records.killing import Writer, identity
 from tests.records.reading import paths, sql
 from tests.state.contents import ODD
 from vae_manager.files import identity_of
+from vae_manager.files.record import Fingerprints
 from vae_manager.files.state_file import damage_notices
-from vae_manager.files.tensor_data import Fingerprints
 from vae_manager.records import DATABASE, HashRecord, HashStore, InspectionRecord, RecordStore, Verification
 from vae_manager.records import database as databases
 from vae_manager.records import store as stores

@@ -58,7 +58,16 @@ from .shared import (
     verdict_fields,
 )
 
-__all__ = ["Installation", "commit_of", "find_installation", "installation_at"]
+__all__ = [
+    "Installation",
+    "add_report_options",
+    "add_sync_options",
+    "commit_of",
+    "find_installation",
+    "installation_at",
+    "run_report",
+    "run_sync",
+]
 
 
 _FAMILY: Final = (

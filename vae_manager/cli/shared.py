@@ -30,7 +30,34 @@ from ..messages import Message, megabytes, msg
 from ..records.verdict import HOSTS, AskFirst, Refused, Usable, UsableAfter, Verdict, obstacle_of, verdict
 from ..transfer import DownloadResult, Network, Progress
 
-__all__ = ["add_host_argument", "judge", "verdict_fields", "verification_fields"]
+__all__ = [
+    "VAE_FOLDER",
+    "LibraryReader",
+    "OutcomeList",
+    "ReadingBar",
+    "add_catalogue_argument",
+    "add_data_argument",
+    "add_folder_argument",
+    "add_host_argument",
+    "add_network_arguments",
+    "add_terms_argument",
+    "data_of",
+    "delivery_fields",
+    "delivery_text",
+    "folder_of",
+    "judge",
+    "load_catalogue",
+    "network_of",
+    "print_json",
+    "print_problem",
+    "printable",
+    "progress_bar",
+    "reading_bar",
+    "refusal_of",
+    "stop_on_ctrl_c",
+    "verdict_fields",
+    "verification_fields",
+]
 
 
 VAE_FOLDER: Final = Path("models/VAE")

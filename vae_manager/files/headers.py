@@ -35,8 +35,10 @@ from .state_file import parse_json, text, whole
 
 __all__ = [
     "DTYPE_BYTES",
+    "DTYPE_NAMES",
     "MAX_HEADER",
     "TORCH_DTYPES",
+    "TORCH_DTYPE_NAMES",
     "Described",
     "Header",
     "TensorInfo",

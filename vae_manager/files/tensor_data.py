@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK",
-    "Fingerprints",
     "chunks",
     "companion_of",
     "find_hole",

@@ -28,10 +28,10 @@ from ..records import GuessRecord, RecordStore, binding_key
 
 __all__ = [
     "Binding",
-    "FamilyGuess",
     "FamilyGuesses",
     "FamilyOverrides",
     "FileAnnotations",
+    "Group",
     "LatentTestGuess",
     "bindings_of",
     "bindings_of_identity",

@@ -19,10 +19,12 @@ from ..messages import Message, msg
 __all__ = [
     "MAX_BYTES",
     "SIDECARS",
+    "YOUNG_NS",
     "Folder",
     "Listing",
     "VaeFile",
     "collisions",
+    "key_of",
     "media_type_of",
     "previews_of",
     "scan",

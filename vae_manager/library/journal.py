@@ -39,7 +39,7 @@ from ..files.state_file import parse_json, path_of, text
 from ..messages import Message, msg
 from .folders import SIDECARS
 
-__all__ = ["Intent", "Journal", "Kind"]
+__all__ = ["Intent", "Journal", "Kind", "LeftNote"]
 
 Kind = Literal["move", "remove", "undo", "send"]
 """To another folder, into the extension's trash, back out of it, into the system's trash."""

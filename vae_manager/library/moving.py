@@ -27,7 +27,24 @@ from .folders import Folder, VaeFile, sidecars_of
 from .journal import Intent, Journal
 from .safe_move import Report
 
-__all__ = ["ALONE", "How", "LibraryContext", "Memory", "adopt", "free_name", "move", "rename", "target_for"]
+__all__ = [
+    "ALONE",
+    "How",
+    "LibraryContext",
+    "Memory",
+    "absolute",
+    "adopt",
+    "carry",
+    "check_free",
+    "free_name",
+    "has_only",
+    "move",
+    "move_all",
+    "noted",
+    "rename",
+    "target_for",
+    "what_is_known",
+]
 
 How = Literal["copy", "move", "link"]
 

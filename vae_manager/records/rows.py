@@ -24,12 +24,20 @@ from ..files.record import Fingerprints, Identity
 from ..files.state_file import StateFile, finite, list_of, pairs_of, text, whole
 
 __all__ = [
+    "FAILURES",
+    "GUESSES",
+    "HASHES",
+    "INSPECTIONS",
+    "TENSOR_TABLES",
     "UNTIMED",
+    "VERIFICATIONS",
+    "AnyKey",
     "Earlier",
     "Failure",
     "GuessRecord",
     "HashRecord",
     "InspectionRecord",
+    "Record",
     "Table",
     "Verification",
     "binding_key",

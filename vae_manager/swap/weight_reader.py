@@ -44,7 +44,15 @@ if TYPE_CHECKING:
 
     from .weights import Tensors
 
-__all__ = ["read_every_tensor", "read_vae", "require_usable", "table_of", "unchanged"]
+__all__ = [
+    "read_every_tensor",
+    "read_renamed",
+    "read_safetensors",
+    "read_vae",
+    "require_usable",
+    "table_of",
+    "unchanged",
+]
 
 
 _ANY_DTYPE: Final = "F32"

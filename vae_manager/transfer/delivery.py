@@ -27,7 +27,7 @@ from ..errors import (
 )
 from ..files import FileRecord, inspect, inspect_beginning
 from ..files.disk import check_room, name_taken_error
-from ..messages import Message, megabytes, msg, renamed
+from ..messages import Message, joined, megabytes, msg, renamed
 from . import resume_journal
 from .http_client import HttpClient
 from .partial_file import PartialFile
@@ -37,7 +37,7 @@ from .resume_journal import Journal, contiguous_end, hash_of, make_folder, parti
 from .scheduler import fetch
 from .sources import ResolvedUrl, SignedUrl, resolve_source, shown_source
 
-__all__ = ["check_arrival", "check_beginning"]
+__all__ = ["check_arrival", "check_beginning", "download_file"]
 
 
 SAFETENSORS: Final = ".safetensors"
@@ -468,11 +468,10 @@ def _combined_error(order: DownloadRequest, failures: list[VaeManagerError]) -> 
     """Return one error that names the failure of each source."""
     if len(failures) == 1:
         return failures[0]
-    combined: Message = failures[-1].message
-    for error in reversed(failures[:-1]):
-        combined = msg("{first} {rest}", first=error.message, rest=combined)
     message = msg(
-        "{file} could not be fetched from any of its sources. {failures}", file=order.file_name, failures=combined
+        "{file} could not be fetched from any of its sources. {failures}",
+        file=order.file_name,
+        failures=joined([error.message for error in failures]),
     )
     if any(isinstance(error, IntegrityError) for error in failures):
         return IntegrityError(message)

@@ -68,7 +68,7 @@ from .request import Network, run_cancellable
 if TYPE_CHECKING:
     from requests import Response
 
-__all__ = ["resolve_source"]
+__all__ = ["ResolvedUrl", "SignedUrl", "open_bucket_range", "proposed_name", "resolve_source", "shown_source"]
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from ..compare.comparison_store import Pixels
     from .hosts.host import Host
 
-__all__ = ["register_previews"]
+__all__ = ["register", "register_compare", "register_pictures", "register_previews"]
 
 
 PREVIEW_PATH = "/vae-manager/preview"

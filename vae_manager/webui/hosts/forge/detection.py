@@ -21,7 +21,20 @@ from ....records.verdict import VaeSignature
 from .. import host_values
 from ..common import options
 
-__all__ = ["GGUF", "READ_WITHOUT_UNPICKLING", "is_gguf", "is_text_encoder"]
+__all__ = [
+    "GGUF",
+    "OPTION",
+    "READ_WITHOUT_UNPICKLING",
+    "encoder_folders",
+    "family_of",
+    "has_presets",
+    "is_gguf",
+    "is_text_encoder",
+    "loads_video_vaes",
+    "options_of_modules",
+    "signature_of",
+    "vae_folders",
+]
 
 
 OPTION = "forge_additional_modules"
