@@ -18,6 +18,10 @@ WINDOW_SECONDS = 4.0
 MIN_SPAN_SECONDS = 0.5
 """Over a shorter time, a single block of data would dominate the speed."""
 
+logger = logging.getLogger(__name__)
+
+KEPT_AFTER_END = 20
+
 
 class SpeedMeter:
     """Speed over the last few seconds, which follows a slower line but does not jump.
@@ -282,11 +286,6 @@ def end_of(entry: JobEntry, outcome: JobState) -> JobEntry:
     elif outcome is JobState.FAILED and entry.command is PendingCommand.STOP:
         state = JobState.STOPPED  # the result is no longer wanted
     return replace(entry, state=state, command=PendingCommand.NONE)
-
-
-logger = logging.getLogger(__name__)
-
-KEPT_AFTER_END = 20
 
 
 @dataclass(frozen=True)

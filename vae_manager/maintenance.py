@@ -49,6 +49,15 @@ __all__ = [
 
 _Stamp: TypeAlias = tuple[tuple[str, int], ...]
 
+OWN: Final = ".vae-manager"
+"""Folder in the VAE folder: the command line's state if there is no WebUI; no WebUI reads it."""
+
+INSPECTING = "look"
+INSPECTION_TIMEOUT_S = 0.3
+"""Seconds that an answer may wait for the inspection of new files: most libraries are complete in that time."""
+VERIFY_ALL = "verify-all"
+DUPLICATES = "duplicates"
+
 
 class RemovedFiles:
     """Entries of the trash in `folder`, read again when one of its folders has changed.
@@ -120,10 +129,6 @@ def _modified(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-OWN: Final = ".vae-manager"
-"""Folder in the VAE folder: the command line's state if there is no WebUI; no WebUI reads it."""
 
 
 class Recovery:
@@ -319,13 +324,6 @@ def _record(path: Path, stores: Stores) -> FileRecord | None:
 
     identity = identity_of(path)
     return stores.index.completed(inspect(path), identity) if identity is not None else None
-
-
-INSPECTING = "look"
-INSPECTION_TIMEOUT_S = 0.3
-"""Seconds that an answer may wait for the inspection of new files: most libraries are complete in that time."""
-VERIFY_ALL = "verify-all"
-DUPLICATES = "duplicates"
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,10 @@ Stamp = tuple[int, int, int]
 WEIGHTS = "weights of "
 """Prefix of the key of a job that takes fingerprints; the key of a hashing job is the path alone."""
 
+logger = logging.getLogger(__name__)
+
+CATALOGUE_FILE = "catalogue.yaml"
+
 
 class BackgroundHashing:
     """Jobs on a lane that is somebody else's. All methods may be called from any thread."""
@@ -104,11 +108,6 @@ def stamp(path: Path) -> Stamp | None:
     if stat.S_ISFIFO(status.st_mode):
         return None  # to open a pipe waits for somebody to write to it, and all other work with it
     return status.st_mtime_ns, status.st_size, status.st_ctime_ns
-
-
-logger = logging.getLogger(__name__)
-
-CATALOGUE_FILE = "catalogue.yaml"
 
 
 class Service:

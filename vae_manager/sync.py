@@ -50,6 +50,14 @@ __all__ = [
 _KEYS: Final = frozenset({"id", "source", "sources", "sha256", "file_name", "size"})
 _BESIDE_ID: Final = frozenset({"id", "file_name"})
 
+State = Literal["same", "missing", "other"]
+"""`same`: the name has the wanted bytes. `other`: it has other bytes, which are never overwritten."""
+
+_WORST_FIRST: Final = (Cancelled, IntegrityError, DiskError, NetworkError, NotFoundError, RefusedError, UsageError)
+
+Reporting = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
+"""Opens a report of progress for a file of this name."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -148,12 +156,6 @@ def _all_issues(issues: list[ValidationIssue]) -> Message:
     )
 
 
-State = Literal["same", "missing", "other"]
-"""`same`: the name has the wanted bytes. `other`: it has other bytes, which are never overwritten."""
-
-_WORST_FIRST: Final = (Cancelled, IntegrityError, DiskError, NetworkError, NotFoundError, RefusedError, UsageError)
-
-
 @dataclass(frozen=True)
 class Step:
     """One wanted file with its present state."""
@@ -205,10 +207,6 @@ def _state(item: Item, sha256: str | None) -> State:
     if sha256 is None:
         return "missing"
     return "same" if sha256 == item.sha256 else "other"
-
-
-Reporting = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
-"""Opens a report of progress for a file of this name."""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,11 @@ _EVALUATION_KEYS: Final = {field.name for field in dataclasses.fields(Evaluation
 _PERMISSIVE: Final = frozenset({"mit", "apache-2.0"})
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
+MAX_ISSUES: Final = 50
+"""The page shows them all."""
+BUILT_IN: Final = Path(__file__).with_name("vaes.yaml")
+CATALOGUE_VARIABLE: Final = "VAE_MANAGER_CATALOGUE"
+
 
 def read_entry(node: yaml.Node, *, built_in: bool, folder: Path) -> tuple[Entry | None, list[ValidationIssue]]:
     """Read one item of a catalogue; None if it has an issue.
@@ -199,12 +204,6 @@ def _evidence(text: str) -> Literal["A", "B"]:
     if text not in ("A", "B"):
         raise ValidationError(msg("“evidence” must be A or B."))
     return cast(Literal["A", "B"], text)
-
-
-MAX_ISSUES: Final = 50
-"""The page shows them all."""
-BUILT_IN: Final = Path(__file__).with_name("vaes.yaml")
-CATALOGUE_VARIABLE: Final = "VAE_MANAGER_CATALOGUE"
 
 
 def load(user_file: Path | None = None) -> Catalogue:

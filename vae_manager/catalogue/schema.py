@@ -59,6 +59,17 @@ MAX_DEPTH: Final = 16
 MAX_ALIASES: Final = 100
 _FIRST_ITEM: Final = re.compile(r"^( *)- ", re.MULTILINE)
 
+_T = TypeVar("_T")
+
+_DIGITS: Final = re.compile(r"[1-9][0-9]{0,17}")
+
+_REPO_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
+_REVISION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
+_HUB_PAGE: Final = re.compile(r"/([^/]+/[^/]+)/(?:resolve|blob)/([^/]+)/(.+)")
+_CIVITAI: Final = re.compile(r"([1-9][0-9]{0,14})(?:/(.+))?")
+_CIVITAI_DOWNLOAD: Final = re.compile(r"/api/(?:download/models|v1/model-versions)/([1-9][0-9]{0,14})/?")
+_CIVITAI_PAGE: Final = re.compile(r"/models/[0-9]+(?:/[^/]*)?/?")
+
 
 @dataclass(frozen=True)
 class ValidationIssue:
@@ -221,11 +232,6 @@ def _yaml_issue(error: yaml.YAMLError, text: str) -> ValidationIssue:
     return ValidationIssue(line, msg("This is not YAML that can be read: {reason}.", reason=reason))
 
 
-_T = TypeVar("_T")
-
-_DIGITS: Final = re.compile(r"[1-9][0-9]{0,17}")
-
-
 class ValidationError(Exception):
     """An invalid value; `Fields` turns it into an issue with a line."""
 
@@ -349,14 +355,6 @@ def as_flag(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise ValidationError(msg("“{text}” must be true or false.", text=text))
     return text.lower() == "true"
-
-
-_REPO_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
-_REVISION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
-_HUB_PAGE: Final = re.compile(r"/([^/]+/[^/]+)/(?:resolve|blob)/([^/]+)/(.+)")
-_CIVITAI: Final = re.compile(r"([1-9][0-9]{0,14})(?:/(.+))?")
-_CIVITAI_DOWNLOAD: Final = re.compile(r"/api/(?:download/models|v1/model-versions)/([1-9][0-9]{0,14})/?")
-_CIVITAI_PAGE: Final = re.compile(r"/models/[0-9]+(?:/[^/]*)?/?")
 
 
 def parse_source(text: str) -> Source:

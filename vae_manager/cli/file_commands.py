@@ -38,6 +38,16 @@ from .shared import (
     verification_fields,
 )
 
+WHY = {
+    "yours": "you said so",
+    "hash": "the catalogue knows its hash",
+    "weights": "a file with the same weights or the same encoder is in the catalogue",
+    "yours by weights": "you said so of a file with the same weights",
+    "yours by encoder": "a guess: you said so of a file with the same encoder",
+    "shapes": "its shapes leave no other",
+    "latent test": "a guess: the latent test said so",
+}
+
 
 def add_list_options(command: argparse.ArgumentParser) -> None:
     add_host_argument(command)
@@ -82,17 +92,6 @@ def run_list(options: argparse.Namespace) -> int:
         what = row["reason"] or row["verification_reason"] or facts or row["container"]
         print(printable(f"{megabytes(record.size):>8}  {files[record.path].relative}  {what}{note}"))
     return 0
-
-
-WHY = {
-    "yours": "you said so",
-    "hash": "the catalogue knows its hash",
-    "weights": "a file with the same weights or the same encoder is in the catalogue",
-    "yours by weights": "you said so of a file with the same weights",
-    "yours by encoder": "a guess: you said so of a file with the same encoder",
-    "shapes": "its shapes leave no other",
-    "latent test": "a guess: the latent test said so",
-}
 
 
 def add_inspect_options(command: argparse.ArgumentParser) -> None:

@@ -86,6 +86,15 @@ _COMMIT_DIGITS: Final = 8
 _MAX_BYTES: Final = 1_000_000
 """The most bytes that are read of a source file."""
 
+PACKAGES: Final = ("torch", "gradio", "huggingface_hub", "safetensors")
+EXTENSION: Final = Path(__file__).absolute().parents[2]
+"""The extension's folder, through a link if it was installed by one: the WebUI is above the link."""
+FALLBACK: Final = "a1111"
+"""The WebUI that files are judged for if none is found."""
+
+DIFFERS: Final = 1
+"""The exit status of `--check` if a file is missing or another file has its name."""
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -163,13 +172,6 @@ def _read_text(file: Path) -> str:
             return opened.read(_MAX_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
-
-
-PACKAGES: Final = ("torch", "gradio", "huggingface_hub", "safetensors")
-EXTENSION: Final = Path(__file__).absolute().parents[2]
-"""The extension's folder, through a link if it was installed by one: the WebUI is above the link."""
-FALLBACK: Final = "a1111"
-"""The WebUI that files are judged for if none is found."""
 
 
 def add_report_options(command: argparse.ArgumentParser) -> None:
@@ -320,10 +322,6 @@ def _file_text(row: dict[str, Any]) -> str:
     if row["sha256"] is not None:
         facts.append(f"SHA-256 {row['sha256'][:10]}")
     return f"{megabytes(row['size']):>8}  {row['name']}  {', '.join(filter(None, [*facts, *others, *notes]))}"
-
-
-DIFFERS: Final = 1
-"""The exit status of `--check` if a file is missing or another file has its name."""
 
 
 def add_sync_options(command: argparse.ArgumentParser) -> None:

@@ -66,6 +66,12 @@ CIVITAI_HOST: Final = "civitai.com"
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)(?:B|B/s)?", re.IGNORECASE)
 _UNITS: Final = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
+VERDICT_NAMES: Final = {Usable: "usable", UsableAfter: "usable-after", AskFirst: "ask-first", Refused: "refused"}
+
+WEBUI_DATA_FOLDER: Final = "vae-manager"
+
+Report = Callable[[int, int], None]
+
 
 # -- options -------------------------------------------------------------------------------------------------------
 def add_catalogue_argument(command: argparse.ArgumentParser) -> None:
@@ -295,9 +301,6 @@ def reading_bar(options: argparse.Namespace) -> Iterator[ReadingBar]:
         yield ReadingBar(bar)
 
 
-VERDICT_NAMES: Final = {Usable: "usable", UsableAfter: "usable-after", AskFirst: "ask-first", Refused: "refused"}
-
-
 def add_host_argument(command: argparse.ArgumentParser) -> None:
     """Add the option that names the WebUI."""
     command.add_argument(
@@ -329,11 +332,6 @@ def verdict_fields(answer: Verdict) -> dict[str, Any]:
         "code": reason.code if reason is not None else None,
         "reason": str(reason.message) if reason is not None else None,
     }
-
-
-WEBUI_DATA_FOLDER: Final = "vae-manager"
-
-Report = Callable[[int, int], None]
 
 
 def add_data_argument(command: argparse.ArgumentParser) -> None:

@@ -41,6 +41,11 @@ __all__ = [
     "Step",
 ]
 
+MAX_COMPARISONS = 6
+"""Comparisons that the store keeps."""
+MAX_BYTES = 256_000_000
+"""Bytes of their pictures; five of 512 × 512 take 4 MB, five of 2048 × 2048 take 63."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -119,12 +124,6 @@ class Result:
     findings: tuple[Message, ...] = ()
     infotext: str | None = None
     """The text for a saved picture, in the host's form."""
-
-
-MAX_COMPARISONS = 6
-"""Comparisons that the store keeps."""
-MAX_BYTES = 256_000_000
-"""Bytes of their pictures; five of 512 × 512 take 4 MB, five of 2048 × 2048 take 63."""
 
 
 class State(enum.Enum):

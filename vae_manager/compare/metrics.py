@@ -59,6 +59,28 @@ ERROR: Final = (
     *(OSError, EOFError, UnpicklingError, TypeError, ValueError),  # an incomplete file, or one that a host refuses
 )
 
+WINDOW: Final = 11
+"""Pixels along one side of the window of SSIM, with a Gaussian of 1.5 (Wang et al. 2004)."""
+SIDE: Final = 64
+"""Pixels along one side of a tile in which pictures may differ: an eye, a few letters."""
+
+BRIGHTER: Final = 1.0
+"""Of L*, averaged over the picture: about the smallest difference of lightness that is visible side by side."""
+TINTED: Final = 1.0
+"""Of a* or b*, averaged: a tint of the whole picture."""
+SATURATED: Final = 0.04
+CONTRAST: Final = 0.04
+"""Relative changes of the reference's saturation and contrast."""
+SHARPER: Final = 0.15
+"""Relative change of the reference's variance of the Laplacian.
+
+It grows with the square of the contrast, and that part is no detail: see `detail`.
+"""
+OTHER: Final = 20.0
+"""Decibels below which two pictures count as different pictures: another latent space, or a broken VAE."""
+NEARLY: Final = 45.0
+"""Decibels above which two pictures differ only by measurement, not visibly."""
+
 
 def distance(reference: Pixels, other: Pixels) -> float | None:
     """Return 0 for equal pictures; 0.1 is visible at a glance, 0.7 is another picture.
@@ -111,12 +133,6 @@ def _tensor(pixels: Pixels) -> Any:
     import torch
 
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-
-
-WINDOW: Final = 11
-"""Pixels along one side of the window of SSIM, with a Gaussian of 1.5 (Wang et al. 2004)."""
-SIDE: Final = 64
-"""Pixels along one side of a tile in which pictures may differ: an eye, a few letters."""
 
 
 class Box(NamedTuple):
@@ -296,24 +312,6 @@ def most_different(pictures: Sequence[Pixels], count: int, side: int = SIDE) -> 
 
 def _within(box: Box, width: int, height: int) -> Box:
     return box._replace(width=min(box.width, width - box.left), height=min(box.height, height - box.top))
-
-
-BRIGHTER: Final = 1.0
-"""Of L*, averaged over the picture: about the smallest difference of lightness that is visible side by side."""
-TINTED: Final = 1.0
-"""Of a* or b*, averaged: a tint of the whole picture."""
-SATURATED: Final = 0.04
-CONTRAST: Final = 0.04
-"""Relative changes of the reference's saturation and contrast."""
-SHARPER: Final = 0.15
-"""Relative change of the reference's variance of the Laplacian.
-
-It grows with the square of the contrast, and that part is no detail: see `detail`.
-"""
-OTHER: Final = 20.0
-"""Decibels below which two pictures count as different pictures: another latent space, or a broken VAE."""
-NEARLY: Final = 45.0
-"""Decibels above which two pictures differ only by measurement, not visibly."""
 
 
 class Wrong(enum.Enum):

@@ -47,6 +47,21 @@ _BEFORE_VAE: Final = (
 )
 """Fields that precede those of the VAE (processing.py:744)."""
 
+FORMATS: Final = ("PNG", "JPEG", "WEBP")
+MAX_PIXELS: Final = 64_000_000
+MAX_FILE_BYTES: Final = 256 * 2**20
+
+MARGIN: Final = 16
+"""Pixels around each picture."""
+MAX_COLUMNS: Final = 4
+"""Pictures in a row."""
+FONTS: Final = (
+    *("NotoSansCJK-Regular.ttc", "msyh.ttc", "PingFang.ttc", "Hiragino Sans GB.ttc", "wqy-microhei.ttc"),
+    *("DejaVuSans.ttf", "segoeui.ttf", "Arial.ttf", "Helvetica.ttc"),
+)
+"""Font files by name; Pillow searches the system's font folders."""
+PAPER, INK, FAINT = (250, 250, 250), (20, 20, 20), (90, 90, 90)
+
 
 def with_vae(infotext: str, name: str | None, short_hash: str | None) -> str:
     """Return `infotext` with the VAE of this file name and hash as the decoder; None: the field is left out.
@@ -104,11 +119,6 @@ def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ",\n:") else value
 
 
-FORMATS: Final = ("PNG", "JPEG", "WEBP")
-MAX_PIXELS: Final = 64_000_000
-MAX_FILE_BYTES: Final = 256 * 2**20
-
-
 def read_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_FILE_BYTES) -> Pixels:
     """Return the pixels of a PNG, JPEG or WEBP, in colour and upright: [height, width, 3] of 8 bits.
 
@@ -162,18 +172,6 @@ def _upright(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image) or image
     except Exception:  # noqa: BLE001 - any, over damaged EXIF
         return image
-
-
-MARGIN: Final = 16
-"""Pixels around each picture."""
-MAX_COLUMNS: Final = 4
-"""Pictures in a row."""
-FONTS: Final = (
-    *("NotoSansCJK-Regular.ttc", "msyh.ttc", "PingFang.ttc", "Hiragino Sans GB.ttc", "wqy-microhei.ttc"),
-    *("DejaVuSans.ttf", "segoeui.ttf", "Arial.ttf", "Helvetica.ttc"),
-)
-"""Font files by name; Pillow searches the system's font folders."""
-PAPER, INK, FAINT = (250, 250, 250), (20, 20, 20), (90, 90, 90)
 
 
 class Labelled(NamedTuple):

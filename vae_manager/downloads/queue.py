@@ -40,6 +40,10 @@ logger = logging.getLogger(__name__)
 OUTDATED_LINES: Final = 64
 """Number of outdated lines, besides one for each request, before the file is rewritten."""
 
+Then = Callable[["DownloadResult"], None]
+Explain = Callable[[Path], Message | None]
+"""Returns why a file cannot be used unchanged."""
+
 
 @dataclass(frozen=True)
 class _Settled:
@@ -183,13 +187,6 @@ def _record(data: Any) -> DownloadRequest | _Settled:
         None if data["sha256"] is None else hexadecimal(data["sha256"]),
         None if data["size"] is None else whole(data["size"]),
     )
-
-
-logger = logging.getLogger(__name__)
-
-Then = Callable[["DownloadResult"], None]
-Explain = Callable[[Path], Message | None]
-"""Returns why a file cannot be used unchanged."""
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,15 @@ _METADATA: Final = "_metadata"
 
 Arguments = tuple[object, ...]
 
+_STATES: Final[Mapping[str, Callable[[Inert, object], bool]]] = MappingProxyType(
+    {
+        "dtype": dtype_with_state,
+        "text": dtype_with_state,
+        "array": array_with_state,
+        "module": lambda _, state: isinstance(state, DictItems) and all(isinstance(key, str) for key, _ in state),
+    }
+)
+
 
 def find_global(target: Global, protocol: int) -> Global:
     """Return `target` itself, if a pickle of this protocol may name it; raise RejectedError otherwise."""
@@ -396,11 +405,3 @@ _NEW: Final[Mapping[tuple[str, str], Callable[[], object]]] = MappingProxyType(
     {("collections", "OrderedDict"): OrderedDictItems, ("torch.nn.modules.container", "ParameterDict"): _module}
 )
 """Classes that are made without a call, by NEWOBJ."""
-_STATES: Final[Mapping[str, Callable[[Inert, object], bool]]] = MappingProxyType(
-    {
-        "dtype": dtype_with_state,
-        "text": dtype_with_state,
-        "array": array_with_state,
-        "module": lambda _, state: isinstance(state, DictItems) and all(isinstance(key, str) for key, _ in state),
-    }
-)

@@ -74,6 +74,32 @@ DTYPES: Final[Mapping[str, str]] = MappingProxyType({DTYPE_NAMES[dtype]: dtype f
 _CASTABLE: Final = frozenset({"F64", *DTYPES.values()})
 _FLOATS: Final = _CASTABLE | {"F8_E5M2", "F8_E4M3"}
 
+_SENTENCES: Final = MappingProxyType(
+    {
+        "from-checkpoint": msg("taken out of a checkpoint"),
+        "prefix": msg("the prefix of all names taken away"),
+        "from-diffusers": msg("names changed from diffusers to the WebUI's"),
+        "to-diffusers": msg("names changed from the WebUI's to diffusers"),
+        "names": msg("some names changed to the usual ones"),
+        "shapes": msg("shapes of some weights changed to the WebUI's"),
+        "dropped": msg("what is no part of the VAE left out"),
+        "safetensors": msg("a pickle turned into a safetensors file"),
+        "fp32": msg("numbers changed to fp32"),
+        "fp16": msg("numbers rounded to fp16"),
+        "bf16": msg("numbers rounded to bf16"),
+    }
+)
+
+_LIMITS: Final = {"F32": 2.0**128 - 2.0**104, "F16": 65504.0, "BF16": 2.0**128 - 2.0**120}
+"""The largest number of each kind."""
+
+SUFFIX: Final = ".safetensors"
+DONE: Final = "vae_manager.done"
+SOURCE: Final = "vae_manager.source_sha256"
+"""Keys of the metadata: `Plan.done` separated by spaces, and the source's hash."""
+_HEADER_ROOM: Final = 1_000_000
+"""Bytes of the longest expected header, for the check of free disk space."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -178,30 +204,9 @@ def _done(record: FileRecord, found: Renamed, steps: list[Step], layout: Layout,
     return done
 
 
-_SENTENCES: Final = MappingProxyType(
-    {
-        "from-checkpoint": msg("taken out of a checkpoint"),
-        "prefix": msg("the prefix of all names taken away"),
-        "from-diffusers": msg("names changed from diffusers to the WebUI's"),
-        "to-diffusers": msg("names changed from the WebUI's to diffusers"),
-        "names": msg("some names changed to the usual ones"),
-        "shapes": msg("shapes of some weights changed to the WebUI's"),
-        "dropped": msg("what is no part of the VAE left out"),
-        "safetensors": msg("a pickle turned into a safetensors file"),
-        "fp32": msg("numbers changed to fp32"),
-        "fp16": msg("numbers rounded to fp16"),
-        "bf16": msg("numbers rounded to bf16"),
-    }
-)
-
-
 def described(done: Iterable[str]) -> tuple[Message, ...]:
     """Return the messages for the codes of `Plan.done` or of a file's metadata; unknown ones are left out."""
     return tuple(_SENTENCES[word] for word in done if word in _SENTENCES)
-
-
-_LIMITS: Final = {"F32": 2.0**128 - 2.0**104, "F16": 65504.0, "BF16": 2.0**128 - 2.0**120}
-"""The largest number of each kind."""
 
 
 def cast(
@@ -276,14 +281,6 @@ def _rounded_to_bf16(single: Array) -> Array:
 
 def _is_finite(packed: Array, dtype: str) -> bool:
     return bool(abs(float(_numbers(packed.data.cast("B"), dtype)[0])) < math.inf)
-
-
-SUFFIX: Final = ".safetensors"
-DONE: Final = "vae_manager.done"
-SOURCE: Final = "vae_manager.source_sha256"
-"""Keys of the metadata: `Plan.done` separated by spaces, and the source's hash."""
-_HEADER_ROOM: Final = 1_000_000
-"""Bytes of the longest expected header, for the check of free disk space."""
 
 
 class KnownHashes(Protocol):

@@ -48,6 +48,25 @@ WINDOWS_BUSY_ERRORS: Final = frozenset({5, 32, 33})
 BUSY_TIMEOUT_S: Final = 3.0
 """Seconds."""
 
+DISK_FULL_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a full disk, quota or file system."""
+_PERMISSION_ERRORS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+NO_HARD_LINK_ERRORS: Final = frozenset(
+    {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+)
+"""Errors of file systems without hard links, and of Linux for files of another owner."""
+_NO_FSYNC_ERRORS: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
+"""Errors of a file system without fsync."""
+
+_AT_FDCWD: Final = -100
+"""AT_FDCWD: a relative path is relative to the process's folder."""
+_RENAME_NOREPLACE: Final = 1
+_NO_RENAMEAT2_ERRORS: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
+"""Errors of old kernels, of file systems without it (NFS, some of FUSE) and of sandboxes."""
+
+PARTIAL_SUFFIX: Final = ".vae-manager.writing"
+"""Suffix of a file that is being written; the name begins with a dot, so that no WebUI lists it."""
+
 
 def retry_while_busy(change: Callable[[], object]) -> None:
     """Call `change`, a renaming or a removal. Raises `OSError`.
@@ -79,23 +98,6 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-DISK_FULL_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Errors of a full disk, quota or file system."""
-_PERMISSION_ERRORS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-NO_HARD_LINK_ERRORS: Final = frozenset(
-    {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
-)
-"""Errors of file systems without hard links, and of Linux for files of another owner."""
-_NO_FSYNC_ERRORS: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
-"""Errors of a file system without fsync."""
-
-_AT_FDCWD: Final = -100
-"""AT_FDCWD: a relative path is relative to the process's folder."""
-_RENAME_NOREPLACE: Final = 1
-_NO_RENAMEAT2_ERRORS: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
-"""Errors of old kernels, of file systems without it (NFS, some of FUSE) and of sandboxes."""
 
 
 def write_error(folder: Path, error: OSError) -> DiskError:
@@ -225,10 +227,6 @@ def name_taken_error(target: Path) -> NameTakenError:
             file=target.name,
         )
     )
-
-
-PARTIAL_SUFFIX: Final = ".vae-manager.writing"
-"""Suffix of a file that is being written; the name begins with a dot, so that no WebUI lists it."""
 
 
 @contextmanager

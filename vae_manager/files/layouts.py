@@ -70,6 +70,18 @@ _ONE_PIXEL: Final = re.compile(
 MAX_AXES: Final = 4
 """Axes of the weights of a VAE for pictures."""
 
+Tensors = Mapping[str, TensorSpec]
+
+WAN: Final = "decoder.middle.0.residual.0.gamma"
+"""The name by which Forge Neo recognises the VAEs of Wan and, in the same layout, of Qwen-Image."""
+
+_VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+"""Prefixes of the names of a VAE's tensors, in the layouts of CompVis and of diffusers."""
+
+_LORA: Final = re.compile(r"^(?:lora|lycoris)_|\.(?:lora|hada|lokr|oft)_")
+"""Names of the weights of a LoRA, or of one of its relatives (LoHa, LoKr, OFT), in the layouts of kohya, LyCORIS and
+peft."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -253,16 +265,6 @@ def _inside(ldm: str, theirs: str, pairs: Pairs) -> Iterator[tuple[str, str]]:
     return ((f"{ldm}.{one}", f"{theirs}.{other}") for one, other in pairs)
 
 
-Tensors = Mapping[str, TensorSpec]
-
-
-WAN: Final = "decoder.middle.0.residual.0.gamma"
-"""The name by which Forge Neo recognises the VAEs of Wan and, in the same layout, of Qwen-Image."""
-
-_VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
-"""Prefixes of the names of a VAE's tensors, in the layouts of CompVis and of diffusers."""
-
-
 @dataclass(frozen=True)
 class TensorFacts:
     """Facts of one table of tensors."""
@@ -389,11 +391,6 @@ def _dtype_of(tensors: Tensors) -> str | None:
         if tensor.dtype in DTYPE_NAMES:
             weight[DTYPE_NAMES[tensor.dtype]] += tensor.length
     return weight.most_common(1)[0][0] if weight else None
-
-
-_LORA: Final = re.compile(r"^(?:lora|lycoris)_|\.(?:lora|hada|lokr|oft)_")
-"""Names of the weights of a LoRA, or of one of its relatives (LoHa, LoKr, OFT), in the layouts of kohya, LyCORIS and
-peft."""
 
 
 def _without_vae(tensors: Tensors) -> TensorFacts:

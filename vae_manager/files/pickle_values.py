@@ -42,6 +42,40 @@ UNSAFE: Final = "unsafe-pickle"
 MAX_KEY_LENGTH: Final = 16
 """Parts of a tuple that is a key."""
 
+MAX_AXES: Final = 32
+_NUMBERS: Final = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"})
+_TEXTS: Final = re.compile(r"([SU])([1-9][0-9]{0,4})")
+_BYTES_OF_CHARACTER: Final = {"S": 1, "U": 4}
+
+Arguments = tuple[object, ...]
+
+_RUNNING: Final[Mapping[int, str]] = {
+    ord("i"): "INST",
+    ord("o"): "OBJ",
+    ord("P"): "PERSID",
+    0x82: "EXT1",
+    0x83: "EXT2",
+    0x84: "EXT4",
+    0x92: "NEWOBJ_EX",
+}
+"""Further functions that call others, which no file of torch uses."""
+
+_STRANGE: Final[Mapping[int, str]] = {
+    ord("F"): "FLOAT",
+    ord("I"): "INT",
+    ord("L"): "LONG",
+    ord("S"): "STRING",
+    ord("V"): "UNICODE",
+    ord("d"): "DICT",
+    ord("l"): "LIST",
+    ord("g"): "GET",
+    ord("p"): "PUT",
+    0x91: "FROZENSET",
+    0x96: "BYTEARRAY8",
+    0x97: "NEXT_BUFFER",
+    0x98: "READONLY_BUFFER",
+}
+
 
 class RejectedError(Exception):
     """A refusal to read a file.
@@ -149,14 +183,6 @@ def misuse_error() -> RejectedError:
     return RejectedError(DAMAGED, msg("it uses a name of PyTorch's as PyTorch does not."))
 
 
-MAX_AXES: Final = 32
-_NUMBERS: Final = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"})
-_TEXTS: Final = re.compile(r"([SU])([1-9][0-9]{0,4})")
-_BYTES_OF_CHARACTER: Final = {"S": 1, "U": 4}
-
-Arguments = tuple[object, ...]
-
-
 def numpy_dtype(arguments: Arguments) -> Inert:
     """Make a dtype from (name, False, True)."""
     name = arguments[0] if arguments else None
@@ -214,34 +240,6 @@ def array_with_state(_: Inert, state: object) -> bool:
 
 def _is_dtype(value: object) -> TypeGuard[Inert]:
     return isinstance(value, Inert) and value.kind in ("dtype", "text")
-
-
-_RUNNING: Final[Mapping[int, str]] = {
-    ord("i"): "INST",
-    ord("o"): "OBJ",
-    ord("P"): "PERSID",
-    0x82: "EXT1",
-    0x83: "EXT2",
-    0x84: "EXT4",
-    0x92: "NEWOBJ_EX",
-}
-"""Further functions that call others, which no file of torch uses."""
-
-_STRANGE: Final[Mapping[int, str]] = {
-    ord("F"): "FLOAT",
-    ord("I"): "INT",
-    ord("L"): "LONG",
-    ord("S"): "STRING",
-    ord("V"): "UNICODE",
-    ord("d"): "DICT",
-    ord("l"): "LIST",
-    ord("g"): "GET",
-    ord("p"): "PUT",
-    0x91: "FROZENSET",
-    0x96: "BYTEARRAY8",
-    0x97: "NEXT_BUFFER",
-    0x98: "READONLY_BUFFER",
-}
 
 
 def unknown_instruction_error(code: int) -> RejectedError:

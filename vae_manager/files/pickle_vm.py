@@ -46,6 +46,8 @@ MAX_NUMBER_BYTES: Final = 255
 """Bytes of a whole number; torch's magic one has ten."""
 MAX_NAME_BYTES: Final = 1000
 
+_STOP: Final = ord(".")
+
 
 class Machine:
     """An interpreter of adjacent pickles in `data`, from `position` on.
@@ -316,8 +318,6 @@ def _decode(raw: bytes, errors: str = "surrogatepass") -> str:
 def _frame_error() -> RejectedError:
     return RejectedError(DAMAGED, msg("it has a frame that reaches too far, so that it can be read in two ways."))
 
-
-_STOP: Final = ord(".")
 
 _INSTRUCTIONS: Final[Mapping[int, Callable[[Machine], object]]] = {
     0x80: Machine.protocol,

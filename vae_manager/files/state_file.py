@@ -73,6 +73,25 @@ MAX_NAME_BYTES: Final = 255
 
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{20}")
 
+logger = logging.getLogger(__name__)
+
+MAX_KEPT: Final = 5
+"""Set-aside files that are kept, of each name."""
+MAX_NOTICES: Final = 20
+MAX_TOLD: Final = 10_000
+
+_lock = threading.Lock()
+_notices: list[DamageNotice] = []
+_told: set[tuple[Path, str]] = set()
+
+UNREADABLE: Final = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, OSError, VaeManagerError
+)  # fmt: skip
+"""Errors of reading a value of the wrong type."""
+
+Item = TypeVar("Item")
+Stamp = tuple[int, int, int, int]
+
 
 class TooLongError(ValueError):
     """Text longer than any that this program writes."""
@@ -163,14 +182,6 @@ def path_of(value: Any) -> Path:
     return Path(found)
 
 
-logger = logging.getLogger(__name__)
-
-MAX_KEPT: Final = 5
-"""Set-aside files that are kept, of each name."""
-MAX_NOTICES: Final = 20
-MAX_TOLD: Final = 10_000
-
-
 # -- notices -------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class DamageNotice:
@@ -178,11 +189,6 @@ class DamageNotice:
 
     file: Path
     message: Message
-
-
-_lock = threading.Lock()
-_notices: list[DamageNotice] = []
-_told: set[tuple[Path, str]] = set()
 
 
 def report_damage(file: Path, message: Message, *, is_new: bool = False) -> None:
@@ -269,15 +275,6 @@ def free_name(path: Path) -> Path:
         with suppress(OSError):
             old.unlink()
     return path.with_name(f"{path.name}.damaged-{kept[-1][0] + 1 if kept else 1}")
-
-
-UNREADABLE: Final = (
-    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, OSError, VaeManagerError
-)  # fmt: skip
-"""Errors of reading a value of the wrong type."""
-
-Item = TypeVar("Item")
-Stamp = tuple[int, int, int, int]
 
 
 # -- reading -------------------------------------------------------------------------------------------------------

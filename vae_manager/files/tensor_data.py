@@ -51,6 +51,33 @@ CHUNK: Final = 4 << 20
 
 _HEAD: Final = 1024
 
+_NON_FINITE_BITS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
+    {
+        "F64": ("<u8", 0x7FF0_0000_0000_0000),
+        "F32": ("<u4", 0x7F80_0000),
+        "F16": ("<u2", 0x7C00),
+        "BF16": ("<u2", 0x7F80),
+        "F8_E5M2": ("u1", 0x7C),
+        "F8_E4M3": ("u1", 0x7F),
+    }
+)
+"""The whole numbers that represent a dtype's floats, and the bits that are all set in exactly the NaN and infinite
+values: the exponent; for an fp8 without infinity, all but the sign."""
+
+FP32_OVERFLOW_BITS: Final = 0x47EF_FFFF_F000_0000
+"""Bits of the smallest 64-bit number that becomes infinite in 32 bits: half of a step beyond their largest one. No
+WebUI runs a VAE in 64 bits."""
+FP64_SIGN_MASK: Final = 0x7FFF_FFFF_FFFF_FFFF
+
+SAMPLE_BYTES: Final = 256
+HOLE_BYTES: Final = 131_072
+"""Bytes of a run of zeros that no trained weight has: seven filters of the widest layer, in 32 bits. A shorter weight
+has to be zero as a whole."""
+LARGE_BYTES: Final = 2_000_000
+"""Bytes of a weight that is sampled in its middle too."""
+MIN_AXES: Final = 4
+"""Axes of the weight of a convolution."""
+
 
 def read_contents(path: Path) -> Header:
     """Return all tensors of `path` by their names in the file, and the positions of their bytes, which are not read.
@@ -138,26 +165,6 @@ def _array_chunks(array: Array) -> Iterator[memoryview]:
         yield from _array_chunks(array[first : first + rows])
 
 
-_NON_FINITE_BITS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
-    {
-        "F64": ("<u8", 0x7FF0_0000_0000_0000),
-        "F32": ("<u4", 0x7F80_0000),
-        "F16": ("<u2", 0x7C00),
-        "BF16": ("<u2", 0x7F80),
-        "F8_E5M2": ("u1", 0x7C),
-        "F8_E4M3": ("u1", 0x7F),
-    }
-)
-"""The whole numbers that represent a dtype's floats, and the bits that are all set in exactly the NaN and infinite
-values: the exponent; for an fp8 without infinity, all but the sign."""
-
-
-FP32_OVERFLOW_BITS: Final = 0x47EF_FFFF_F000_0000
-"""Bits of the smallest 64-bit number that becomes infinite in 32 bits: half of a step beyond their largest one. No
-WebUI runs a VAE in 64 bits."""
-FP64_SIGN_MASK: Final = 0x7FFF_FFFF_FFFF_FFFF
-
-
 def find_nan(
     path: Path, *, report: Callable[[int, int], None] | None = None, stop: threading.Event | None = None
 ) -> Problem | None:
@@ -223,16 +230,6 @@ def nan_problem(file: str, name: str) -> Problem:
             name=printable_name(name),
         ),
     )
-
-
-SAMPLE_BYTES: Final = 256
-HOLE_BYTES: Final = 131_072
-"""Bytes of a run of zeros that no trained weight has: seven filters of the widest layer, in 32 bits. A shorter weight
-has to be zero as a whole."""
-LARGE_BYTES: Final = 2_000_000
-"""Bytes of a weight that is sampled in its middle too."""
-MIN_AXES: Final = 4
-"""Axes of the weight of a convolution."""
 
 
 def find_unfilled(path: Path, header: Header) -> Problem | None:

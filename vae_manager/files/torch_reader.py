@@ -55,6 +55,56 @@ _FOLDER: Final = 0x10
 _UNREADABLE_FLAGS: Final = 0x0001 | 0x0020 | 0x0040 | 0x2000
 """Flags of encrypted, patched, strongly encrypted files and hidden tables, which torch does not read."""
 
+STATE_DICT: Final = "state_dict"
+WRAPPERS: Final = ("model_state_dict", "params_ema", "params", "ema", "model", "module", "weights", "vae")
+"""Names under which training code stores the weights, beside its own state."""
+MAX_WRAPPERS: Final = 3
+"""Most levels of nested wrappers."""
+MAX_TENSORS: Final = 20_000
+"""A checkpoint of SDXL has 2,600."""
+
+_FIRST_TENSORS: Final = ("encoder.conv_in.weight", "decoder.conv_in.weight")
+_VAE_TENSOR: Final = re.compile(r"(?:^|\.)(?:encoder|decoder|quant_conv|post_quant_conv|bn)\.")
+"""In the names of the tensors of a VAE with any prefix."""
+
+MAX_EXPANSION: Final = 8
+"""Most times the file's own size for all its tensors: they can share storage, and repeat it."""
+
+MAGIC_NUMBER: Final = 0x1950A86A20F9469CFC6C
+PROTOCOL_VERSION: Final = 1001
+COUNT_BYTES: Final = 8
+"""Bytes of a storage's count of numbers."""
+FIRST_READ_BYTES: Final = 1 << 17
+"""Bytes that contain the pickles of a VAE."""
+
+MAX_PICKLE_BYTES: Final = 64 << 20
+"""Bytes. That of a checkpoint of 7 GB has some 300,000."""
+
+_KNOWN_ENTRY: Final = re.compile(
+    r"([^/\x00-\x1f]+)/(?:data\.pkl|data/[0-9]+|version|byteorder|\.data/serialization_id|\.format_version|\.storage_alignment)"
+)
+SMALL_ENTRY_BYTES: Final[Mapping[str, int]] = MappingProxyType(
+    {"version": 16, "byteorder": 16, ".format_version": 16, ".storage_alignment": 16, ".data/serialization_id": 64}
+)
+"""torch's own small entries, and their most bytes."""
+_SMALL_ENTRY_CONTENT: Final[Mapping[str, re.Pattern[bytes]]] = MappingProxyType(
+    {
+        "version": re.compile(rb"(?:[1-9]|10)\n?"),
+        "byteorder": re.compile(rb"little"),
+        ".format_version": re.compile(rb"[0-9]+"),
+        ".storage_alignment": re.compile(rb"[1-9][0-9]{0,8}"),
+        ".data/serialization_id": re.compile(rb"[ -~]*"),
+    }
+)
+"""The known entries besides the weights, with their allowed contents."""
+
+TAR_BLOCK: Final = 512
+_CHECKSUM: Final = slice(148, 156)
+_MAGIC: Final = slice(257, 262)
+
+_ZIP: Final = b"PK\x03\x04"
+_PICKLE: Final = re.compile(rb"\x80[\x02-\x05]", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class ZipEntry:
@@ -195,22 +245,6 @@ def _table_error() -> RejectedError:
     return RejectedError(BAD_ZIP, msg("its table of contents makes no sense."))
 
 
-STATE_DICT: Final = "state_dict"
-WRAPPERS: Final = ("model_state_dict", "params_ema", "params", "ema", "model", "module", "weights", "vae")
-"""Names under which training code stores the weights, beside its own state."""
-MAX_WRAPPERS: Final = 3
-"""Most levels of nested wrappers."""
-MAX_TENSORS: Final = 20_000
-"""A checkpoint of SDXL has 2,600."""
-
-_FIRST_TENSORS: Final = ("encoder.conv_in.weight", "decoder.conv_in.weight")
-_VAE_TENSOR: Final = re.compile(r"(?:^|\.)(?:encoder|decoder|quant_conv|post_quant_conv|bn)\.")
-"""In the names of the tensors of a VAE with any prefix."""
-
-MAX_EXPANSION: Final = 8
-"""Most times the file's own size for all its tensors: they can share storage, and repeat it."""
-
-
 class ByteRange(NamedTuple):
     """Bytes of the file, from `start` up to `end`."""
 
@@ -301,14 +335,6 @@ def _is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return True
 
 
-MAGIC_NUMBER: Final = 0x1950A86A20F9469CFC6C
-PROTOCOL_VERSION: Final = 1001
-COUNT_BYTES: Final = 8
-"""Bytes of a storage's count of numbers."""
-FIRST_READ_BYTES: Final = 1 << 17
-"""Bytes that contain the pickles of a VAE."""
-
-
 def read_legacy(file: BinaryIO, size: int) -> Header:
     """Read a file that begins like a pickle, otherwise as `read_zip`. Raises RejectedError."""
     machine = Machine(b"", lambda: _read_more(file, machine.data))
@@ -368,28 +394,6 @@ def _legacy_ranges(file: BinaryIO, machine: Machine, keys: list[str], size: int)
         if int.from_bytes(file.read(COUNT_BYTES), "little") != machine.storages[key].count:
             raise RejectedError("bad-offsets", msg("the numbers of one of its tensors are cut off."))
     return ranges
-
-
-MAX_PICKLE_BYTES: Final = 64 << 20
-"""Bytes. That of a checkpoint of 7 GB has some 300,000."""
-
-_KNOWN_ENTRY: Final = re.compile(
-    r"([^/\x00-\x1f]+)/(?:data\.pkl|data/[0-9]+|version|byteorder|\.data/serialization_id|\.format_version|\.storage_alignment)"
-)
-SMALL_ENTRY_BYTES: Final[Mapping[str, int]] = MappingProxyType(
-    {"version": 16, "byteorder": 16, ".format_version": 16, ".storage_alignment": 16, ".data/serialization_id": 64}
-)
-"""torch's own small entries, and their most bytes."""
-_SMALL_ENTRY_CONTENT: Final[Mapping[str, re.Pattern[bytes]]] = MappingProxyType(
-    {
-        "version": re.compile(rb"(?:[1-9]|10)\n?"),
-        "byteorder": re.compile(rb"little"),
-        ".format_version": re.compile(rb"[0-9]+"),
-        ".storage_alignment": re.compile(rb"[1-9][0-9]{0,8}"),
-        ".data/serialization_id": re.compile(rb"[ -~]*"),
-    }
-)
-"""The known entries besides the weights, with their allowed contents."""
 
 
 def read_zip(file: BinaryIO, size: int) -> Header:
@@ -465,11 +469,6 @@ def _zip_range(file: BinaryIO, size: int, entries: Mapping[str, ZipEntry], folde
     return ByteRange(start, start + length)
 
 
-TAR_BLOCK: Final = 512
-_CHECKSUM: Final = slice(148, 156)
-_MAGIC: Final = slice(257, 262)
-
-
 def begins_like_tar(head: bytes) -> bool:
     """Return True if Python's `tarfile` could take a file that begins with `head` for an archive.
 
@@ -494,10 +493,6 @@ def _octal_or_binary(field: bytes) -> int | None:
         return int(field.partition(b"\0")[0].decode("ascii").strip() or "0", 8)
     except ValueError:
         return None
-
-
-_ZIP: Final = b"PK\x03\x04"
-_PICKLE: Final = re.compile(rb"\x80[\x02-\x05]", re.DOTALL)
 
 
 def is_torch_file(head: bytes) -> bool:

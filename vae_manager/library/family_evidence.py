@@ -49,6 +49,15 @@ _IDENTITY: Final = ("path", "size", "mtime_ns", "inode")
 
 Binding = tuple[object, ...]
 
+Group = tuple[FileRecord, ...]
+
+SPATIAL: Final = 8
+"""Pixels along one side for a latent's pixel, in every layout whose shapes are read."""
+FULL_WIDTH: Final = 64
+"""Channels of the first level, of which every published VAE has at least as many."""
+_VIDEO: Final = frozenset({"wan21", "wan22", "qwen"})
+"""Families whose convolutions have a third axis, of time."""
+
 
 class FileAnnotations:
     """Values of files, valid under any ctime.
@@ -156,9 +165,6 @@ def _item(binding: Binding, value: Any) -> dict[str, Any]:
     return {**dict(zip(_IDENTITY, binding, strict=True)), "value": value}
 
 
-Group = tuple[FileRecord, ...]
-
-
 def group_by_weights(records: Iterable[FileRecord]) -> tuple[Group, ...]:
     """Return groups of files with the same weights, in the order of `records`, under any names, layouts and containers.
 
@@ -190,14 +196,6 @@ def _disk_identity(file: FileRecord) -> Sequence[object]:
     if identity is None or not identity.inode:
         return (str(file.path),)
     return identity.inode, identity.size, identity.mtime_ns
-
-
-SPATIAL: Final = 8
-"""Pixels along one side for a latent's pixel, in every layout whose shapes are read."""
-FULL_WIDTH: Final = 64
-"""Channels of the first level, of which every published VAE has at least as many."""
-_VIDEO: Final = frozenset({"wan21", "wan22", "qwen"})
-"""Families whose convolutions have a third axis, of time."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,12 @@ __all__ = ["Index", "read_record", "record_to_data", "unreadable"]
 
 _CONTAINERS: Final = frozenset(get_args(Container))
 
+READER: Final = 6
+"""Increased whenever an inspection has another result for the same bytes: earlier results are then left out."""
+
+MAX_READ: Final = 32_768
+"""Parsed results of inspections that are kept in memory."""
+
 
 def unreadable(path: Path, size: int, error: VaeManagerError) -> FileRecord:
     """Return the record of a file that exists and cannot be read."""
@@ -67,13 +73,6 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
     return value
-
-
-READER: Final = 6
-"""Increased whenever an inspection has another result for the same bytes: earlier results are then left out."""
-
-MAX_READ: Final = 32_768
-"""Parsed results of inspections that are kept in memory."""
 
 
 class _Fingerprinting(Protocol):

@@ -77,6 +77,9 @@ MAX_TIME_STEP_NS: Final = 2_000_000_000
 
 SayReport = Callable[[Message], None]
 
+MAX_STEM_LENGTH: Final = 50
+"""Characters of a file's name in that of its folder: 200 bytes at most."""
+
 
 def recover(journal: Journal, memories: Callable[[], Iterable[Memory]], report: SayReport) -> None:
     """Complete or roll back the interrupted operations of ended processes; `report` gets a message for each.
@@ -245,10 +248,6 @@ def tidy_place(place: Path) -> None:
             inside.rmdir()
         (place / NOTE).unlink(missing_ok=True)
         place.rmdir()
-
-
-MAX_STEM_LENGTH: Final = 50
-"""Characters of a file's name in that of its folder: 200 bytes at most."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,9 @@ _INCOMPLETE: Final = frozenset({"incomplete", "not-weights"})
 _REFUSED: Final = frozenset({"unsafe-pickle", "old-torch"})
 """Codes of files whose tensors are not read."""
 
+_Key = tuple[str, int, int, int]
+"""Path, size, mtime and ctime: the part of an identity that a listing has."""
+
 
 def can_check_for_nan() -> bool:
     """Return True if numpy is installed, which the check of the numbers needs."""
@@ -160,10 +163,6 @@ class _Course:
     def reach(self, part: int, done: int, total: int) -> None:
         if self._report is not None and total:
             self._report(part * self._size + self._size * min(done, total) // total, self._parts * self._size)
-
-
-_Key = tuple[str, int, int, int]
-"""Path, size, mtime and ctime: the part of an identity that a listing has."""
 
 
 class Outcome(enum.Enum):

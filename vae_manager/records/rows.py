@@ -51,6 +51,15 @@ MAX_TEXT: Final = 1 << 20
 """Characters of one opaque text."""
 _HALF: Final = 1 << 63
 
+Record = TypeVar("Record")
+AnyKey = TypeVar("AnyKey", bound=Hashable)
+
+_FILE: Final = "path BLOB, size INTEGER, mtime_ns INTEGER, inode INTEGER, ctime_ns INTEGER"
+
+TENSOR_TABLES: Final = "CREATE TABLE tensor_tables (digest TEXT PRIMARY KEY, data BLOB NOT NULL)"
+
+_IDENTITY: Final = ("size", "mtime_ns", "inode")
+
 
 class HashRecord(NamedTuple):
     """The SHA-256 of a file."""
@@ -110,10 +119,6 @@ class GuessRecord(NamedTuple):
 class FileRow(Protocol):
     @property
     def identity(self) -> Identity: ...
-
-
-Record = TypeVar("Record")
-AnyKey = TypeVar("AnyKey", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -220,8 +225,6 @@ def _path_of(record: FileRow) -> str:
     return record.identity.path
 
 
-_FILE: Final = "path BLOB, size INTEGER, mtime_ns INTEGER, inode INTEGER, ctime_ns INTEGER"
-
 HASHES: Final = Table[str, HashRecord](
     "hashes",
     f"{_FILE}, sha256 TEXT, first TEXT",
@@ -268,10 +271,6 @@ GUESSES: Final = Table[bytes, GuessRecord](
     lambda record: tuple(record),
     lambda *row: GuessRecord(bytes(row[0]), _text(row[1]), _time(row[2])),
 )
-TENSOR_TABLES: Final = "CREATE TABLE tensor_tables (digest TEXT PRIMARY KEY, data BLOB NOT NULL)"
-
-
-_IDENTITY: Final = ("size", "mtime_ns", "inode")
 
 
 class Earlier:

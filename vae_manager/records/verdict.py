@@ -51,47 +51,7 @@ __all__ = [
     "verdict",
 ]
 
-
-@dataclass(frozen=True)
-class HostCapability:
-    """The layouts, families and peculiarities of one WebUI."""
-
-    name: str
-    """The usual name."""
-    layouts: frozenset[Layout]
-    """Layouts of VAE files that it loads unchanged."""
-    families: tuple[str, ...]
-    """Families of the checkpoints that it runs, keys of `FAMILIES`."""
-    takes_matrices: bool
-    """Attention weights may be matrices instead of convolutions of one pixel."""
-    reads_by_extension: bool
-    """The reader is chosen by the extension, so a pickle named `.safetensors` has to be converted."""
-    own_layouts: frozenset[Layout] = frozenset()
-    """Layouts that it loads with its own reader."""
-
-
 _ANY: Final = frozenset[Layout]({"ldm", "diffusers", "prefixed"})
-
-A1111: Final = HostCapability("A1111", frozenset({"ldm"}), ("sd1", "sdxl", "sd3"), False, True)
-REFORGE: Final = HostCapability("reForge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
-FORGE: Final = HostCapability("Forge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
-NEO: Final = HostCapability(
-    "Forge Neo", _ANY, ("sd1", "sdxl", "flux1", "flux2", "wan21", "wan22", "qwen"), True, False, frozenset({"wan"})
-)
-
-HOSTS: Final = MappingProxyType({"a1111": A1111, "reforge": REFORGE, "forge": FORGE, "neo": NEO})
-"""By the names that the command line takes."""
-
-
-@dataclass(frozen=True)
-class VaeSignature:
-    """The VAE of the checkpoint that a WebUI has loaded, or will load."""
-
-    tensors: TensorTable | None
-    """By the WebUI's names; None if they are not known. Their dtypes do not matter."""
-    family: str | None = None
-    """Key of `FAMILIES`; None if it is unknown."""
-
 
 Sources = Mapping[str, Source]
 """Sources by the WebUI's names."""
@@ -134,6 +94,47 @@ VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "
 moving averages, losses."""
 LATENT_CHANNELS_KEY: Final = "decoder.conv_in.weight"
 """Axis 1 is the number of latent channels, in every VAE of the ldm layout."""
+
+_NOTHING: Final = Renamed("other", "ldm", "", {}, ())
+
+
+@dataclass(frozen=True)
+class HostCapability:
+    """The layouts, families and peculiarities of one WebUI."""
+
+    name: str
+    """The usual name."""
+    layouts: frozenset[Layout]
+    """Layouts of VAE files that it loads unchanged."""
+    families: tuple[str, ...]
+    """Families of the checkpoints that it runs, keys of `FAMILIES`."""
+    takes_matrices: bool
+    """Attention weights may be matrices instead of convolutions of one pixel."""
+    reads_by_extension: bool
+    """The reader is chosen by the extension, so a pickle named `.safetensors` has to be converted."""
+    own_layouts: frozenset[Layout] = frozenset()
+    """Layouts that it loads with its own reader."""
+
+
+A1111: Final = HostCapability("A1111", frozenset({"ldm"}), ("sd1", "sdxl", "sd3"), False, True)
+REFORGE: Final = HostCapability("reForge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
+FORGE: Final = HostCapability("Forge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
+NEO: Final = HostCapability(
+    "Forge Neo", _ANY, ("sd1", "sdxl", "flux1", "flux2", "wan21", "wan22", "qwen"), True, False, frozenset({"wan"})
+)
+
+HOSTS: Final = MappingProxyType({"a1111": A1111, "reforge": REFORGE, "forge": FORGE, "neo": NEO})
+"""By the names that the command line takes."""
+
+
+@dataclass(frozen=True)
+class VaeSignature:
+    """The VAE of the checkpoint that a WebUI has loaded, or will load."""
+
+    tensors: TensorTable | None
+    """By the WebUI's names; None if they are not known. Their dtypes do not matter."""
+    family: str | None = None
+    """Key of `FAMILIES`; None if it is unknown."""
 
 
 @dataclass(frozen=True)
@@ -238,9 +239,6 @@ def other_kind() -> Reason:
             file=UNNAMED,
         ),
     )
-
-
-_NOTHING: Final = Renamed("other", "ldm", "", {}, ())
 
 
 def _as_they_are(tensors: TensorTable, expected: TensorTable) -> Sources:

@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 MIN_GB: Final = 0.8
 MAX_GB: Final = 4.0
 
+READS = 3
+"""Attempts to read a file that changes meanwhile: a program that only touches the file is no reason to refuse it."""
+
 
 def default_bound(total: int, available: int) -> float:
     """Return the default bound of the cache in GB for a machine with `total` bytes of memory.
@@ -143,10 +146,6 @@ class WeightCache:
         self.wait()
         with self._lock:
             self._sets.clear()
-
-
-READS = 3
-"""Attempts to read a file that changes meanwhile: a program that only touches the file is no reason to refuse it."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ __all__ = ["check_arrival", "check_beginning", "download_file"]
 
 SAFETENSORS: Final = ".safetensors"
 
+REPORT_INTERVAL_S = 0.1
+
 
 def check_beginning(file: Path, count: int, order: DownloadRequest, source: str, *, is_hash_expected: bool) -> bool:
     """Check the first `count` bytes of `file`; return True if they are enough to identify it.
@@ -158,9 +160,6 @@ def next_step(
     if expected is not None:
         return Resume(etag) if journal.sha256 == expected else Start()
     return Resume(etag) if etag else Start()
-
-
-REPORT_INTERVAL_S = 0.1
 
 
 def download_file(

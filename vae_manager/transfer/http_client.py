@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 SECRET = re.compile(r"token|key|secret|sig|pass|auth|credential|policy", re.IGNORECASE)
 """Names of query fields whose value is a secret."""
 
+LOGGER = "urllib3.connectionpool"
+QUERY = re.compile(r"\?[^\s\"'<>]*")
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MAX_REDIRECTS = 10
+SHORT = 1 << 16
+"""Bytes that are faster to read than a new connection is to open."""
+
 
 def checked(address: str) -> str:
     """Return `address` if a request to it is allowed."""
@@ -104,10 +112,6 @@ def _as_sent(header: str) -> str:
         return header
 
 
-LOGGER = "urllib3.connectionpool"
-QUERY = re.compile(r"\?[^\s\"'<>]*")
-
-
 class WithoutQueries(logging.Filter):
     """A log filter that removes URL queries from the texts of a record and lets every record pass."""
 
@@ -124,12 +128,6 @@ _FILTER = WithoutQueries()
 def keep_queries_out_of_the_log() -> None:
     """Install the filter; repeated calls change nothing."""
     logging.getLogger(LOGGER).addFilter(_FILTER)
-
-
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
-MAX_REDIRECTS = 10
-SHORT = 1 << 16
-"""Bytes that are faster to read than a new connection is to open."""
 
 
 class HttpClient:

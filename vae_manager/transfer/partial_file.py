@@ -48,6 +48,12 @@ BLOCK_BYTES = 1 << 22
 """Bytes that are hashed at once: many, since the thread yields to the others after each block."""
 RESULT_TIMEOUT_S = 0.1
 
+SAVE_BYTES, SAVE_SECONDS = 4_000_000, 0.5
+"""The most bytes and seconds that may be fetched twice after a `kill -9`."""
+SYNC_BYTES, SYNC_SECONDS = 64_000_000, 5.0
+"""The most bytes and seconds that may be fetched twice after a power cut. On a machine without a boot id this holds for
+a `kill -9` too: `SAVE_…` is the limit for both then."""
+
 
 class StreamingHasher:
     """SHA-256 of a growing file, read back from its start up to the last contiguous byte."""
@@ -117,13 +123,6 @@ class StreamingHasher:
             self._done += count
             self._error = error
             self._changed.notify_all()
-
-
-SAVE_BYTES, SAVE_SECONDS = 4_000_000, 0.5
-"""The most bytes and seconds that may be fetched twice after a `kill -9`."""
-SYNC_BYTES, SYNC_SECONDS = 64_000_000, 5.0
-"""The most bytes and seconds that may be fetched twice after a power cut. On a machine without a boot id this holds for
-a `kill -9` too: `NOTE_…` is the limit for both then."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,21 @@ MIN_LATENCIES, WANTED_LATENCIES = 4, 10
 SLOW_FACTOR = 8
 """Factor to the fastest connection at which a slow one loses its whole segment to a free one."""
 
+FIRST_CONNECTIONS = 4
+GROWTH_FACTOR = 4
+"""Factor by which the connections grow: one step from the first number to the usual maximum."""
+WINDOW = 0.03
+"""Least seconds over which the speed of a number of connections is measured."""
+MAX_WINDOW = 1.0
+MIN_WINDOW_BYTES = 2_000_000
+"""Bytes after which a measurement may end early."""
+MIN_GAIN = 1.1
+"""Least speed-up by more connections, as a factor, at which they are kept."""
+
+CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
+HEAD = 1 << 14
+"""Bytes of the first read, by which the content is recognised."""
+
 
 @dataclass(eq=False)
 class Segment:
@@ -137,18 +152,6 @@ class Segments:
         return Segment(slowest.end, end)
 
 
-FIRST_CONNECTIONS = 4
-GROWTH_FACTOR = 4
-"""Factor by which the connections grow: one step from the first number to the usual maximum."""
-WINDOW = 0.03
-"""Least seconds over which the speed of a number of connections is measured."""
-MAX_WINDOW = 1.0
-MIN_WINDOW_BYTES = 2_000_000
-"""Bytes after which a measurement may end early."""
-MIN_GAIN = 1.1
-"""Least speed-up by more connections, as a factor, at which they are kept."""
-
-
 @dataclass
 class ConcurrencyController:
     """The wanted number of connections, from the measured speed with fewer.
@@ -205,11 +208,6 @@ class ConcurrencyController:
         self._speed, self._since, self._doubted, self._before = speed, None, False, self.wanted
         self._settled = self.wanted == self.most
         self.wanted = min(GROWTH_FACTOR * self.wanted, self.most)
-
-
-CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
-HEAD = 1 << 14
-"""Bytes of the first read, by which the content is recognised."""
 
 
 @dataclass

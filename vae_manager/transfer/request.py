@@ -25,6 +25,16 @@ NETWORK_THREAD = "vae-manager network"
 POLL_SECONDS = 0.1
 """Seconds between two checks of a waiting thread."""
 
+PROGRESS_BYTES = 1_000_000
+"""Bytes between two failures after which the second counts as the first: a line that drops often still finishes."""
+
+_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+_RATE_LIMIT: Final = re.compile(r";\s*r=0\s*;\s*t=([0-9]+)")
+_COMMA: Final = re.compile(r",(?!\s*[0-9]{1,2}[ -][A-Za-z]{3})")
+"""A comma between two values; the one inside a date precedes its day of the month."""
+
+Phase = Literal["waiting", "resolving", "resuming", "fetching", "proving", "publishing"]
+
 
 class _NetworkThread(threading.Thread, Generic[Result]):
     def __init__(self, work: Callable[[], Result]) -> None:
@@ -58,10 +68,6 @@ def run_cancellable(work: Callable[[], Result], stop: threading.Event) -> Result
     if thread.error is not None:
         raise thread.error
     return thread.result[0]
-
-
-PROGRESS_BYTES = 1_000_000
-"""Bytes between two failures after which the second counts as the first: a line that drops often still finishes."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +111,6 @@ def retry(
                 raise Cancelled(msg("Stopped.")) from None
 
 
-_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
-_RATE_LIMIT: Final = re.compile(r";\s*r=0\s*;\s*t=([0-9]+)")
-_COMMA: Final = re.compile(r",(?!\s*[0-9]{1,2}[ -][A-Za-z]{3})")
-"""A comma between two values; the one inside a date precedes its day of the month."""
-
-
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """Read the seconds that a server wants its client to wait.
 
@@ -146,9 +146,6 @@ def _timestamp(date: str) -> float | None:
         return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=timezone.utc)).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):  # IndexError: the parser of old Pythons at odd texts
         return None
-
-
-Phase = Literal["waiting", "resolving", "resuming", "fetching", "proving", "publishing"]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,10 @@ from .resume_journal import partial_write_error
 
 POLL = 0.3
 
+ENDING: Final = ".vae-manager.journal"
+
+_OURS: Final = re.compile(r"(\.[0-9a-f]{16}\.vae-manager)\.(?:part|journal|recent|lock)(\.[0-9a-z]+)?")
+
 
 def _make_way(path: Path) -> None:
     """Remove a file of any other kind: locking truncates the file, and a link may point to a user's."""
@@ -60,9 +64,6 @@ def held(partial: PartialFile, waiting: Callable[[], None], stop: threading.Even
                 partial.lock_path.unlink()
         if locked:
             lock.release()
-
-
-ENDING: Final = ".vae-manager.journal"
 
 
 def unfinished(folder: Path) -> tuple[Unfinished, ...]:
@@ -114,9 +115,6 @@ def sweep(folder: Path) -> None:
             if name in with_copies:  # the search for copies reads the whole folder
                 partial.sweep_copies()
             partial.remove_leftovers()
-
-
-_OURS: Final = re.compile(r"(\.[0-9a-f]{16}\.vae-manager)\.(?:part|journal|recent|lock)(\.[0-9a-z]+)?")
 
 
 class _InUse(Exception):

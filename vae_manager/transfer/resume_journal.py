@@ -57,6 +57,19 @@ from .request import DownloadRequest
 ByteRange = tuple[int, int]
 ByteRanges = tuple[ByteRange, ...]
 
+VERSION = 1
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""A file whose content changes with each boot (random(4)); only Linux has it."""
+
+PROCESSES = Path("/proc")
+"""Only Linux has it; elsewhere this process is the only one that is known to have ended."""
+_RANDOM_ID = secrets.token_hex(8)
+
+BLOCK_BYTES = 1 << 20
+
+_positions = threading.Lock()
+
 
 def add_range(byte_ranges: ByteRanges, start: int, end: int) -> ByteRanges:
     """Return `byte_ranges` with the bytes from `start` up to `end`.
@@ -109,9 +122,6 @@ def are_valid_ranges(byte_ranges: ByteRanges) -> bool:
     edges = [edge for span in byte_ranges for edge in span]
     apart = all(before < after for before, after in itertools.pairwise(edges))
     return apart and (not edges or edges[0] >= 0)
-
-
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -245,10 +255,6 @@ def _number(value: object) -> int | None:
     return None if value is None else whole(value)
 
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-"""A file whose content changes with each boot (random(4)); only Linux has it."""
-
-
 @functools.cache
 def boot_id() -> str | None:
     """Return an identifier of this boot of the machine; None: the system has none."""
@@ -278,11 +284,6 @@ def read_unsynced(path: Path) -> ByteRanges:
         )
     except (DamagedError, *UNREADABLE):
         return ()
-
-
-PROCESSES = Path("/proc")
-"""Only Linux has it; elsewhere this process is the only one that is known to have ended."""
-_RANDOM_ID = secrets.token_hex(8)
 
 
 def current_process() -> str:
@@ -319,9 +320,6 @@ def _process_name(pid: int) -> str | None:
         return None
     after_name = facts.rpartition(")")[2].split()  # proc_pid_stat(5): the name before it may contain any character
     return f"{here} {pid}-{after_name[19]}" if here is not None and len(after_name) > 19 else None
-
-
-BLOCK_BYTES = 1 << 20
 
 
 def partial_write_error(folder: Path, error: OSError) -> DiskError:
@@ -376,6 +374,3 @@ def _write_at(file: FileIO, offset: int, data: memoryview) -> int:
     with _positions:  # Windows has no pwrite, and all threads share the position
         file.seek(offset)
         return file.write(data)
-
-
-_positions = threading.Lock()

@@ -48,6 +48,14 @@ from .sources import ResolvedUrl, SignedUrl, shown_source
 BURST_SECONDS = 0.1
 """Seconds of bandwidth that may be used at once, and seconds between two checks of a waiting thread."""
 
+READ_BYTES = 1 << 18
+"""The most bytes of one read."""
+
+MAX_UNKNOWN_BYTES = 20_000_000_000
+"""Limit of a body of unknown size."""
+TICK, SHORT_TICK = 0.1, 0.01
+"""Seconds between two checks of the scheduler without an event; the short one applies while it adds connections."""
+
 
 class Limiter:
     """A limit of bytes per second over all connections."""
@@ -74,10 +82,6 @@ class Limiter:
             until = self._free_at
         while (left := until - self._clock()) > 0 and not stopped.wait(min(left, BURST_SECONDS)):
             pass
-
-
-READ_BYTES = 1 << 18
-"""The most bytes of one read."""
 
 
 class Worker(threading.Thread):
@@ -141,12 +145,6 @@ class Worker(threading.Thread):
             return open_range(
                 scheduler.client, scheduler.address.after(location), segment.at, segment.end, scheduler.etag
             )
-
-
-MAX_UNKNOWN_BYTES = 20_000_000_000
-"""Limit of a body of unknown size."""
-TICK, SHORT_TICK = 0.1, 0.01
-"""Seconds between two checks of the scheduler without an event; the short one applies while it adds connections."""
 
 
 @dataclass

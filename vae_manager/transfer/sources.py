@@ -70,6 +70,37 @@ if TYPE_CHECKING:
 
 __all__ = ["ResolvedUrl", "SignedUrl", "open_bucket_range", "proposed_name", "resolve_source", "shown_source"]
 
+T = TypeVar("T")
+
+SLICE = 2_000_000
+"""Bytes of one request, held in memory by each connection: few, to allow many connections and a quick stop."""
+NOT_SIGNED_IN = frozenset(
+    {
+        "NoCredentialsError",  # botocore.exceptions, below s3fs: no credentials were found
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+        "TokenRetrievalError",
+        "SSOTokenLoadError",
+        "UnauthorizedSSOTokenError",
+        "DefaultCredentialsError",  # google.auth.exceptions, below gcsfs
+        "RefreshError",
+        "ClientAuthenticationError",  # azure.core.exceptions, below adlfs
+        "ConfigFileNotFound",  # oci.exceptions, below ocifs
+    }
+)
+"""Classes of the drivers' own libraries, which need not be installed here; each is no subclass of OSError."""
+
+TOKEN_HOME = ("https", "huggingface.co", 443)
+"""The origin that a saved token belongs to."""
+
+HOME: Final = "https://civitai.com"
+KEY_PAGE: Final = "https://civitai.com/user/account"
+MAX_JSON_BYTES: Final = 20_000_000
+"""Bytes of an answer of the API; real ones have some ten thousand, most of them about pictures."""
+
+MOVED = frozenset({301, 308})
+"""Redirects of the whole hub (a mirror that redirects to the origin); the others lead to the bytes."""
+
 
 @dataclass(frozen=True)
 class ResolvedUrl:
@@ -117,27 +148,6 @@ class SignedUrl:
                     )
                 self._location = new
             return self._location
-
-
-T = TypeVar("T")
-
-SLICE = 2_000_000
-"""Bytes of one request, held in memory by each connection: few, to allow many connections and a quick stop."""
-NOT_SIGNED_IN = frozenset(
-    {
-        "NoCredentialsError",  # botocore.exceptions, below s3fs: no credentials were found
-        "PartialCredentialsError",
-        "CredentialRetrievalError",
-        "TokenRetrievalError",
-        "SSOTokenLoadError",
-        "UnauthorizedSSOTokenError",
-        "DefaultCredentialsError",  # google.auth.exceptions, below gcsfs
-        "RefreshError",
-        "ClientAuthenticationError",  # azure.core.exceptions, below adlfs
-        "ConfigFileNotFound",  # oci.exceptions, below ocifs
-    }
-)
-"""Classes of the drivers' own libraries, which need not be installed here; each is no subclass of OSError."""
 
 
 def resolve_bucket(source: BucketSource) -> ResolvedUrl:
@@ -246,10 +256,6 @@ def _bucket_key(source: BucketSource) -> str:
     return f"{source.bucket}/{source.path}"
 
 
-TOKEN_HOME = ("https", "huggingface.co", 443)
-"""The origin that a saved token belongs to."""
-
-
 def hub_endpoint(chosen: str | None) -> str:
     """Return the hub's address: `chosen`, or huggingface_hub's own."""
     from huggingface_hub import constants
@@ -284,12 +290,6 @@ def hub_authorization(hub: str, *, chosen: bool) -> dict[str, str]:
 
     value = build_hf_headers().get("authorization")
     return {"Authorization": value} if value else {}
-
-
-HOME: Final = "https://civitai.com"
-KEY_PAGE: Final = "https://civitai.com/user/account"
-MAX_JSON_BYTES: Final = 20_000_000
-"""Bytes of an answer of the API; real ones have some ten thousand, most of them about pictures."""
 
 
 def resolve_civitai(source: CivitaiSource, client: HttpClient) -> ResolvedUrl:
@@ -465,10 +465,6 @@ def _asked(source: CivitaiSource, network: Network) -> str:
         return civitai_file_name(source, client)
     finally:
         client.close()
-
-
-MOVED = frozenset({301, 308})
-"""Redirects of the whole hub (a mirror that redirects to the origin); the others lead to the bytes."""
 
 
 def resolve_source(source: Source, client: HttpClient, *, hash_decides: bool) -> ResolvedUrl:

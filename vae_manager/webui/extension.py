@@ -42,6 +42,19 @@ UNLISTED_ATTRIBUTE = "vae_manager_unlisted"
 """Attribute of a generation: the name of the VAE that it asks for and that no folder has."""
 SYNC_BUTTON = f"vae_manager_{TABS[0]}_sync"
 
+HOOKS = {
+    "title": (msg("The accordion “VAE”"), lambda: "VAE"),
+    "show": (msg("The accordion “VAE”"), lambda: False),
+    "ui": (msg("The accordion “VAE”"), list),
+    "before_process": (msg("Checking the VAE before a picture"), lambda: None),
+    "postprocess_batch": (msg("Naming the VAE in infotext"), lambda: None),
+    "postprocess": (msg("Keeping pictures for comparisons"), lambda: None),
+}
+"""The methods that the WebUI calls, each with its function and the WebUI's value after a failure."""
+
+SCRIPT_FILE = str(Path(__file__).parents[2] / "scripts" / "vae_manager_webui.py")
+"""The file name that the WebUI's lists of callbacks show."""
+
 
 class Extension:
     """The extension, one object for the process.
@@ -291,22 +304,8 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         host.set_override(p, word)
 
 
-HOOKS = {
-    "title": (msg("The accordion “VAE”"), lambda: "VAE"),
-    "show": (msg("The accordion “VAE”"), lambda: False),
-    "ui": (msg("The accordion “VAE”"), list),
-    "before_process": (msg("Checking the VAE before a picture"), lambda: None),
-    "postprocess_batch": (msg("Naming the VAE in infotext"), lambda: None),
-    "postprocess": (msg("Keeping pictures for comparisons"), lambda: None),
-}
-"""The methods that the WebUI calls, each with its function and the WebUI's value after a failure."""
-
 for _name, (_function, _fallback) in HOOKS.items():
     setattr(VaeScript, _name, FAULTS.wrap(getattr(VaeScript, _name), _function, _fallback))
-
-
-SCRIPT_FILE = str(Path(__file__).parents[2] / "scripts" / "vae_manager_webui.py")
-"""The file name that the WebUI's lists of callbacks show."""
 
 
 def register(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MAX_PIXELS: Final = 4096 * 4096
 """The most pixels of a picture that is to be encoded."""
 
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -139,9 +141,6 @@ class NoComparing:
 
     def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
         raise RefusedError(self._why_not)
-
-
-Result = TypeVar("Result")
 
 
 class HostFiles(Protocol):

@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 
     from .adapter import A1111
 
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_PREFIX = "first_stage_model."
+"""Prefix of the VAE's tensors in a checkpoint's file."""
+
+SEED = 0
+"""Seed of the noise that sgm draws when it encodes, so that it is the same each time."""
+
 
 class Precision:
     """The dtype that VAEs run in, before and after a decode to NaN."""
@@ -89,12 +97,6 @@ class Precision:
         """Forget the NaN if the VAE that was put in runs in the previous precision."""
         if devices.dtype_vae == self._before:
             self._before = None
-
-
-logger = logging.getLogger(__name__)
-
-CHECKPOINT_PREFIX = "first_stage_model."
-"""Prefix of the VAE's tensors in a checkpoint's file."""
 
 
 class A1111VaeState:
@@ -187,10 +189,6 @@ class A1111VaeState:
             raise IntegrityError(msg("{file} has no VAE in it that the WebUI knows.", file=file.name))
         sources = {name: Source(theirs, found[theirs].shape, found[theirs].dtype) for name, theirs in names.items()}
         return read_renamed(file, sources).tensors
-
-
-SEED = 0
-"""Seed of the noise that sgm draws when it encodes, so that it is the same each time."""
 
 
 class A1111Decoding:

@@ -83,9 +83,6 @@ def _is_on(text: str | None) -> bool:
     return (text or "").strip().lower() in ("1", "true")
 
 
-logger = logging.getLogger(__name__)
-
-
 @functools.lru_cache(maxsize=4)
 def _read_tables(paths: tuple[str, ...]) -> Mapping[str, str]:
     """Read the WebUI's tables, once: the WebUI itself reads them only when the page is built."""

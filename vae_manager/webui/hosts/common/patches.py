@@ -41,6 +41,18 @@ READ_WITHOUT_UNPICKLING = (".safetensors",)
 
 Function = Callable[..., Any]
 
+logger = logging.getLogger(__name__)
+
+NEEDED = ("draw_xyz_grid", "process_images")
+"""The names by which the plot's script is recognised."""
+
+SHORT_HASH = 10
+"""Digits."""
+
+NAME, HASH = "VAE", "VAE hash"
+
+FILE: Final = "params.txt"
+
 
 @dataclass(frozen=True)
 class Patch:
@@ -150,12 +162,6 @@ def _with_boundary(host: Any, patch: Patch, original: Function) -> Function:
     return mark_boundary(wrapper)
 
 
-logger = logging.getLogger(__name__)
-
-NEEDED = ("draw_xyz_grid", "process_images")
-"""The names by which the plot's script is recognised."""
-
-
 def plot_patches() -> Iterator[Patch]:
     """Yield the patches of the loaded scripts; empty before the WebUI has loaded its scripts."""
     for module in _scripts():
@@ -208,10 +214,6 @@ def _size(p: Any) -> tuple[int, int]:
     return p.hr_upscale_to_x, p.hr_upscale_to_y
 
 
-SHORT_HASH = 10
-"""Digits."""
-
-
 def decoder(host: FamilyWebUI) -> tuple[str | None, str | None]:
     """Return name and short hash of the VAE file that decodes now; None for Built-in and for TAESD."""
     if options.read("sd_vae_decode_method", "Full") != "Full":
@@ -233,9 +235,6 @@ def short_hash(host: FamilyWebUI) -> str | None:
     return sha256[:SHORT_HASH] if sha256 is not None else None
 
 
-NAME, HASH = "VAE", "VAE hash"
-
-
 def into_fields(host: FamilyWebUI, service: Service, fields: dict[str, Any]) -> None:
     """Let the fields of an infotext name the VAE for the next generation."""
     name = fields.get(NAME)
@@ -247,9 +246,6 @@ def into_fields(host: FamilyWebUI, service: Service, fields: dict[str, Any]) -> 
         del fields[NAME]
     else:
         fields[NAME] = word
-
-
-FILE: Final = "params.txt"
 
 
 def follow(host: FamilyWebUI, p: Any) -> None:

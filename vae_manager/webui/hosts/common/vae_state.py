@@ -21,6 +21,8 @@ from . import checkpoint_metadata
 if TYPE_CHECKING:
     import torch
 
+logger = logging.getLogger(__name__)
+
 
 class VaeState(Protocol):
     """The host's variables for the VAE in its model, and the access to that VAE."""
@@ -80,9 +82,6 @@ class VaeState(Protocol):
     def notice(self) -> Message | None:
         """A notice about an unusual mode in which VAEs run now."""
         ...
-
-
-logger = logging.getLogger(__name__)
 
 
 class LoadedVae:

@@ -39,6 +39,13 @@ VAES = ("ldm", "diffusers", "prefixed", "tiny", "wan", "video")
 _EMBEDDINGS: Final = frozenset({"emb_params", "clip_l", "clip_g"})
 """All tensors of an embedding (modules/textual_inversion/textual_inversion.py create_embedding_from_data)."""
 
+DECODED_BY = "vae_manager_decoded_by"
+"""Attribute of a generation: path and short hash of the VAE that decoded its last batch."""
+PASTED = "VAE/TE"
+"""The field in which Forge collects the overrides (infotext_utils.py:459): base names, or stems of files that do not
+exist."""
+HASH = "VAE hash"
+
 
 class Modules(NamedTuple):
     """The files of the list of modules, by kind."""
@@ -175,14 +182,6 @@ def _layout(identity: Identity) -> str | None:
 
 def _in_folder_of_encoders(path: str) -> bool:
     return any(Path(path).absolute().is_relative_to(folder) for folder in detection.encoder_folders())
-
-
-DECODED_BY = "vae_manager_decoded_by"
-"""Attribute of a generation: path and short hash of the VAE that decoded its last batch."""
-PASTED = "VAE/TE"
-"""The field in which Forge collects the overrides (infotext_utils.py:459): base names, or stems of files that do not
-exist."""
-HASH = "VAE hash"
 
 
 def decoder(host: Forge) -> tuple[str | None, str | None]:

@@ -34,6 +34,9 @@ NAMES = ("base_vae", "loaded_vae_file", "checkpoint_info")
 OWN_NAMES = ("base_vae", "loaded_vae_file")
 """The names that a model has too."""
 
+SEED = 0
+"""Seed of the noise that is drawn for an encode, so that it is the same each time."""
+
 
 class ReForgeVaeState:
     """The `VaeState` of reForge."""
@@ -138,10 +141,6 @@ def _has_shapes_of(tensors: Tensors, others: Tensors) -> bool:
     return {name: tensor.shape for name, tensor in tensors.items()} == {
         name: tensor.shape for name, tensor in others.items()
     }
-
-
-SEED = 0
-"""Seed of the noise that is drawn for an encode, so that it is the same each time."""
 
 
 class ReForgeDecoding:
