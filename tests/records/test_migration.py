@@ -163,7 +163,7 @@ def test_in_a_folder_that_cannot_be_written_records_are_used(library: Library, m
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(databases, "_create", refuse)
+    monkeypatch.setattr(databases, "_create_file", refuse)
     library.assert_known(RecordStore(library.data))
     assert library.retired() == []
     assert len(damage_notices(library.data)) == 1

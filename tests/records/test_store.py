@@ -23,7 +23,7 @@ from vae_manager.files.state_file import damage_notices
 from vae_manager.records import DATABASE, HashRecord, HashStore, InspectionRecord, RecordStore, Verification
 from vae_manager.records import database as databases
 from vae_manager.records import store as stores
-from vae_manager.records.database import APPLICATION, SCHEMA
+from vae_manager.records.database import APPLICATION_ID, SCHEMA_VERSION
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 ROOT = Path(__file__).parents[2]
@@ -186,7 +186,7 @@ def test_journal_goes_along_with_what_is_set_aside(data: Path) -> None:
 
 def test_newer_schema_is_left_alone(data: Path) -> None:
     filled(data)
-    sql(data, f"PRAGMA user_version = {SCHEMA + 1}")
+    sql(data, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     before = (data / DATABASE).read_bytes()
     store = filled(data, 5)
     assert (len(store.hashes.all_keys()), store.unwritten) == (5, 5)
@@ -198,7 +198,7 @@ def test_newer_schema_is_left_alone(data: Path) -> None:
 def test_newer_schema_of_an_open_database_is_left_alone(data: Path) -> None:
     """A newer version of this program may start beside this one."""
     store = filled(data)
-    sql(data, f"PRAGMA user_version = {SCHEMA + 1}")
+    sql(data, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     before = (data / DATABASE).read_bytes()
     store.hashes.put(HashRecord(identity("/new"), B))
     assert (store.unwritten, store.hashes.get("/new") is not None) == (1, True)
@@ -486,5 +486,5 @@ def test_verification_goes_along_with_a_file(data: Path, tmp_path: Path) -> None
 
 def test_application_is_named_in_the_file(data: Path) -> None:
     filled(data)
-    assert sql(data, "PRAGMA application_id") == [(APPLICATION,)]
+    assert sql(data, "PRAGMA application_id") == [(APPLICATION_ID,)]
     assert sql(data, "PRAGMA journal_mode") == [("delete",)]

@@ -67,7 +67,7 @@ values: the exponent; for an fp8 without infinity, all but the sign."""
 FP32_OVERFLOW_BITS: Final = 0x47EF_FFFF_F000_0000
 """Bits of the smallest 64-bit number that becomes infinite in 32 bits: half of a step beyond their largest one. No
 WebUI runs a VAE in 64 bits."""
-FP64_SIGN_MASK: Final = 0x7FFF_FFFF_FFFF_FFFF
+FP64_MAGNITUDE_MASK: Final = 0x7FFF_FFFF_FFFF_FFFF
 
 SAMPLE_BYTES: Final = 256
 HOLE_BYTES: Final = 131_072
@@ -216,7 +216,7 @@ def has_nan(piece: memoryview, dtype: str) -> bool:
 
 def _is_any_non_finite(numbers: Any, kind: str, bits: int) -> bool:
     if kind == "<u8":
-        return bool(((numbers & FP64_SIGN_MASK) >= FP32_OVERFLOW_BITS).any())
+        return bool(((numbers & FP64_MAGNITUDE_MASK) >= FP32_OVERFLOW_BITS).any())
     return bool(((numbers & bits) == bits).any())
 
 

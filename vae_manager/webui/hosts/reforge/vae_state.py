@@ -25,8 +25,6 @@ from ....swap import named_tensors, read_renamed
 from ....swap.weights import Tensors
 
 if TYPE_CHECKING:
-    import torch
-
     from .adapter import ReForge
 
 
