@@ -203,8 +203,8 @@ class Service:
         """
         from .transfer import DownloadRequest  # imported here, since the network code waits for the first download
 
-        order = DownloadRequest(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
-        return self.downloads.get(DownloadItem(order, entry.name), network, then)
+        request = DownloadRequest(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
+        return self.downloads.get(DownloadItem(request, entry.name), network, then)
 
     def get_from(
         self, address: str, folder: Path, network: NetworkFor, then: Then | None = None, *, remote_users: bool
@@ -216,8 +216,8 @@ class Service:
         """
         from .downloads.addresses import typed
 
-        order = typed(address, folder, network, remote_users=remote_users)
-        return self.downloads.get(DownloadItem(order, order.file_name), lambda: network(order.sources), then)
+        request = typed(address, folder, network, remote_users=remote_users)
+        return self.downloads.get(DownloadItem(request, request.file_name), lambda: network(request.sources), then)
 
     def go_on(
         self, left: UnfinishedDownload, network: NetworkFor, then: Then | None = None, *, remote_users: bool
@@ -225,16 +225,16 @@ class Service:
         """Resume a download that was interrupted."""
         from .downloads.addresses import check
 
-        for source in left.order.sources:
-            check(source, remote_users=remote_users and left.order.sha256 is None)
+        for source in left.request.sources:
+            check(source, remote_users=remote_users and left.request.sha256 is None)
         return self.downloads.get(
-            DownloadItem(left.order, self.name_of(left)), lambda: network(left.order.sources), then
+            DownloadItem(left.request, self.name_of(left)), lambda: network(left.request.sources), then
         )
 
     def name_of(self, left: UnfinishedDownload) -> str:
         """Return the name of an unfinished download for people."""
-        entry = self.catalogue.recognise(left.order.sha256) if left.order.sha256 is not None else None
-        return entry.name if entry is not None else left.order.file_name
+        entry = self.catalogue.recognise(left.request.sha256) if left.request.sha256 is not None else None
+        return entry.name if entry is not None else left.request.file_name
 
     def can_be_hashed(self, path: Path) -> bool:
         """Return False for a file that is gone, or that was tried and cannot be read."""

@@ -287,6 +287,6 @@ def _fetch(
         )
     if item.entry is not None and (reason := refusal(item.entry)) is not None:
         raise RefusedError(reason)
-    order = DownloadRequest(item.sources, folder, item.file_name, item.sha256, item.size)
+    request = DownloadRequest(item.sources, folder, item.file_name, item.sha256, item.size)
     with reporting(item.file_name) as report:
-        return download_file(order, network=network, report=report, stop=stop)
+        return download_file(request, network=network, report=report, stop=stop)

@@ -352,15 +352,15 @@ def test_what_waited_when_the_process_ended_is_offered_again_too(
     later = Service(data_folder)  # as after a kill -9
     assert later.downloads.views() == (), "nothing starts by itself"
     begun, waited = later.downloads.left_over(folder)
-    assert (begun.order.file_name, begun.done > 0) == ("first.safetensors", True)
-    assert (waited.order, waited.done, waited.total) == (service.downloads.views()[1].wanted.order, 0, second.size)
+    assert (begun.request.file_name, begun.done > 0) == ("first.safetensors", True)
+    assert (waited.request, waited.done, waited.total) == (service.downloads.views()[1].wanted.request, 0, second.size)
     hub.cdn.link = Link()
     key = later.go_on(waited, lambda order: network(), remote_users=False)
     assert ended(later, key) is JobState.DONE
     for found in service.downloads.views():
         service.downloads.cancel(found.job.key)
     assert ended(service, running).ended
-    assert [left.order.file_name for left in Service(data_folder).downloads.left_over(folder)] == []
+    assert [left.request.file_name for left in Service(data_folder).downloads.left_over(folder)] == []
 
 
 def test_once_all_is_done_nothing_is_noted(

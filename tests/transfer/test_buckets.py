@@ -191,10 +191,10 @@ def test_it_goes_on_after_a_failure(desk: Desk, bucket: Any, monkeypatch: pytest
     with pytest.raises(NetworkError, match="cannot be reached"):
         desk.get(desk.order(DATA, SOURCE))
     [left] = unfinished(desk.folder)
-    assert left.order.sources == (SOURCE,)
+    assert left.request.sources == (SOURCE,)
     assert left.done > 0
     broken = False
-    assert desk.get(left.order).fetched == len(DATA) - left.done
+    assert desk.get(left.request).fetched == len(DATA) - left.done
 
 
 def test_public_only_reads_no_bucket(desk: Desk) -> None:
@@ -210,4 +210,4 @@ def test_the_journal_knows_it(desk: Desk) -> None:
     path.write_text(journal.to_json().replace("memory://", "file://"))
     assert read_journal(path) is None
     assert desk.names == [".x.journal"]
-    assert journal.order.file_name == NAME
+    assert journal.request.file_name == NAME

@@ -82,8 +82,8 @@ def test_what_is_unfinished_can_be_found_and_ordered_again(desk: Desk) -> None:
     order = desk.order(DATA, PINNED, HttpsSource("https://mirror.example/vae.safetensors?v=1"))
     kept = desk.keep(order, PART)
     [left] = unfinished(desk.folder)
-    assert (left.order, left.done, left.total) == (order, kept, len(DATA))
-    assert desk.get(left.order).fetched == len(DATA) - kept
+    assert (left.request, left.done, left.total) == (order, kept, len(DATA))
+    assert desk.get(left.request).fetched == len(DATA) - kept
     assert unfinished(desk.folder) == ()
 
 

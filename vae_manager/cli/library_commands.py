@@ -101,9 +101,9 @@ def add_get_options(command: argparse.ArgumentParser) -> None:
 def run_get(options: argparse.Namespace) -> int:
     network = network_of(options)
     with stop_on_ctrl_c() as stop:
-        order = _download_request(options, network, stop)
-        with progress_bar(options, order.file_name) as report:
-            delivery = download_file(order, network=network, report=report, stop=stop)
+        request = _download_request(options, network, stop)
+        with progress_bar(options, request.file_name) as report:
+            delivery = download_file(request, network=network, report=report, stop=stop)
     answer = judge(inspect(delivery.path), options)
     if options.json:
         print_json({**delivery_fields(delivery), **verdict_fields(answer)})

@@ -45,7 +45,7 @@ SAFETENSORS: Final = ".safetensors"
 REPORT_INTERVAL_S = 0.1
 
 
-def check_beginning(file: Path, count: int, order: DownloadRequest, source: str, *, is_hash_expected: bool) -> bool:
+def check_beginning(file: Path, count: int, request: DownloadRequest, source: str, *, is_hash_expected: bool) -> bool:
     """Check the first `count` bytes of `file`; return True if they are enough to identify it.
 
     A request with its own hash skips the check, because its sender has identified the file.
@@ -53,7 +53,7 @@ def check_beginning(file: Path, count: int, order: DownloadRequest, source: str,
     Raises:
         NoVaeError: The file is a LoRA, or, unless a hash is expected that will verify the bytes, no model at all.
     """
-    if order.sha256 is not None:
+    if request.sha256 is not None:
         return True
     record = inspect_beginning(file, count)
     if record is None:
@@ -64,9 +64,9 @@ def check_beginning(file: Path, count: int, order: DownloadRequest, source: str,
     raise NoVaeError(
         msg(
             "{problem} The download from {source} was stopped at its beginning; nothing was put under the name {file}.",
-            problem=renamed(problem, file.name, order.file_name),
+            problem=renamed(problem, file.name, request.file_name),
             source=source,
-            file=order.file_name,
+            file=request.file_name,
         )
     )
 
@@ -75,8 +75,8 @@ def _lora_problem(record: FileRecord) -> Message | None:
     return msg("{file} is a LoRA, not a VAE.", file=record.path.name) if record.layout == "lora" else None
 
 
-def check_arrival(file: Path, order: DownloadRequest, source: str) -> None:
-    """Raise RefusedError for a file that cannot get the name of `order`; `source` is its origin.
+def check_arrival(file: Path, request: DownloadRequest, source: str) -> None:
+    """Raise RefusedError for a file that cannot get the name of `request`; `source` is its origin.
 
     If the hash was known beforehand, its publisher decides about the content. Pickles that are not wholly understood
     are refused all the same: their code would run in other programs. The same holds for a file with the extension of a
@@ -84,27 +84,27 @@ def check_arrival(file: Path, order: DownloadRequest, source: str) -> None:
     a file that does not look like a pickle (of protocol 0, or a safetensors file as well).
     """
     inspection = inspect(file)
-    is_pickle_by_name = not order.file_name.lower().endswith(SAFETENSORS)
-    lora = _lora_problem(inspection) if order.sha256 is None else None
+    is_pickle_by_name = not request.file_name.lower().endswith(SAFETENSORS)
+    lora = _lora_problem(inspection) if request.sha256 is None else None
     fits_name = inspection.container == "pickle" or not is_pickle_by_name
     if inspection.tensors and fits_name and lora is None:
         return
-    if order.sha256 is not None and inspection.container != "pickle" and not is_pickle_by_name:
+    if request.sha256 is not None and inspection.container != "pickle" and not is_pickle_by_name:
         return
-    problem = lora or inspection.problem or msg("{file} is no model.", file=order.file_name)
+    problem = lora or inspection.problem or msg("{file} is no model.", file=request.file_name)
     if inspection.tensors and not fits_name:
         problem = msg(
             "The name {name} does not suit what is in {file}: it has to end with {ending}.",
-            name=order.file_name,
+            name=request.file_name,
             file=file.name,
             ending=SAFETENSORS,
         )
     raise RefusedError(
         msg(
             "{problem} It came from {source} and was thrown away; nothing was put under the name {file}.",
-            problem=renamed(problem, file.name, order.file_name),
+            problem=renamed(problem, file.name, request.file_name),
             source=source,
-            file=order.file_name,
+            file=request.file_name,
         )
     )
 
@@ -163,53 +163,53 @@ def next_step(
 
 
 def download_file(
-    order: DownloadRequest, *, network: Network, report: Callable[[Progress], None], stop: threading.Event
+    request: DownloadRequest, *, network: Network, report: Callable[[Progress], None], stop: threading.Event
 ) -> DownloadResult:
-    """Download and verify the file of `order` into its folder, or raise one of `vae_manager.errors`.
+    """Download and verify the file of `request` into its folder, or raise one of `vae_manager.errors`.
 
     The bytes that have arrived are kept after a failure or when `stop` is set, and the next call resumes from them. An
     existing file with the target name is never changed.
     """
-    order = _validated(order)
-    download = _Download(order, network, stop, report)
+    request = _validated(request)
+    download = _Download(request, network, stop, report)
     try:
         return download.run()
     except Cancelled:
-        raise _stopped_error(order, download.partial) from None
+        raise _stopped_error(request, download.partial) from None
     except OSError as error:
-        raise partial_write_error(order.folder, error) from error
+        raise partial_write_error(request.folder, error) from error
     finally:
         download.client.close()
 
 
-def _validated(order: DownloadRequest) -> DownloadRequest:
-    safe_file_name(order.file_name)
-    if not order.sources:
-        raise UsageError(msg("No source is given for {file}.", file=order.file_name))
-    if order.sha256 is None:
-        return order
-    sha256 = order.sha256.lower()
+def _validated(request: DownloadRequest) -> DownloadRequest:
+    safe_file_name(request.file_name)
+    if not request.sources:
+        raise UsageError(msg("No source is given for {file}.", file=request.file_name))
+    if request.sha256 is None:
+        return request
+    sha256 = request.sha256.lower()
     if not SHA256.fullmatch(sha256):
-        raise UsageError(msg("“{hash}” is not a SHA-256 hash (64 hexadecimal digits).", hash=order.sha256))
-    return replace(order, sha256=sha256)
+        raise UsageError(msg("“{hash}” is not a SHA-256 hash (64 hexadecimal digits).", hash=request.sha256))
+    return replace(request, sha256=sha256)
 
 
-def _stopped_error(order: DownloadRequest, partial: PartialFile) -> Cancelled:
+def _stopped_error(request: DownloadRequest, partial: PartialFile) -> Cancelled:
     journal = partial.state()
     if journal is None or not journal.done:
-        return Cancelled(msg("Stopped. Nothing of {file} had arrived.", file=order.file_name))
+        return Cancelled(msg("Stopped. Nothing of {file} had arrived.", file=request.file_name))
     return Cancelled(
         msg(
             "Stopped. {done} of {file} are kept, and the next start goes on from there.",
             done=megabytes(journal.done),
-            file=order.file_name,
+            file=request.file_name,
         )
     )
 
 
 @dataclass
 class _Download:
-    order: DownloadRequest
+    request: DownloadRequest
     network: Network
     stop: threading.Event
     report: Callable[[Progress], None]
@@ -227,20 +227,20 @@ class _Download:
     _reported_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self.partial = PartialFile.of(self.order)
+        self.partial = PartialFile.of(self.request)
         self.client = HttpClient(self.network)
-        self.target = self.order.folder / self.order.file_name
-        self.total = self.order.size
+        self.target = self.request.folder / self.request.file_name
+        self.total = self.request.size
 
     # -- steps of a download -------------------------------------------------------------------------------------------
     def run(self) -> DownloadResult:
         if self.partial.is_published(self.target):
             with held(self.partial, self.report_waiting, self.stop) as self.is_locked:
                 return self.complete_published()
-        if self.order.sha256 is not None and (existing := self.existing_result(self.order.sha256)):
+        if self.request.sha256 is not None and (existing := self.existing_result(self.request.sha256)):
             self.partial.remove_leftovers(lock=True)  # the process that published it may have been killed before this
             return existing
-        make_folder(self.order.folder)
+        make_folder(self.request.folder)
         with held(self.partial, self.report_waiting, self.stop) as self.is_locked:
             journal = self.partial.state()
             self.kept = journal.done if journal else 0
@@ -249,7 +249,7 @@ class _Download:
     def complete_published(self) -> DownloadResult:
         """Complete a download whose process was killed while the file had both its names."""
         journal = self.partial.state()
-        expected = self.order.sha256 or (journal.sha256 if journal is not None else None)
+        expected = self.request.sha256 or (journal.sha256 if journal is not None else None)
         self.partial.remove_published(self.target)
         sha256, size = self.target_hash(), self.target.stat().st_size
         if sha256 is None or expected not in (None, sha256):
@@ -259,7 +259,7 @@ class _Download:
     def try_sources(self) -> DownloadResult:
         """Try the sources in turn; after wrong bytes from the last one, try that one once more from the start."""
         failures: dict[Source, VaeManagerError] = {}
-        pending = deque(self.order.sources)
+        pending = deque(self.request.sources)
         while pending:
             source = pending.popleft()
             try:
@@ -273,22 +273,22 @@ class _Download:
                     self.max_done = 0
                     self.client.close()  # so that the retry uses other connections
                 failures[source] = error
-        raise _combined_error(self.order, list(failures.values()))
+        raise _combined_error(self.request, list(failures.values()))
 
     def try_source(self, source: Source) -> DownloadResult:
         """Try one source once."""
         self.report_progress("resolving", self.partial.done or self.kept)
-        if self.order.sha256 is not None and (existing := self.existing_result(self.order.sha256)):
+        if self.request.sha256 is not None and (existing := self.existing_result(self.request.sha256)):
             return existing  # another process has downloaded it meanwhile
-        resolve = functools.partial(resolve_source, source, self.client, hash_decides=self.order.sha256 is not None)
+        resolve = functools.partial(resolve_source, source, self.client, hash_decides=self.request.sha256 is not None)
         location = run_cancellable(resolve, self.stop)
-        expected = _agreed_hash(self.order, location)
+        expected = _agreed_hash(self.request, location)
         if existing := self.existing_result(expected):
             return existing
         try:
             return self.download(SignedUrl(location, resolve), expected)
         except (FileNotFoundError, FileExistsError) as error:
-            if not self.order.folder.is_dir():
+            if not self.request.folder.is_dir():
                 raise
             # without working locks, another process may be just a moment faster
             raise self.partial.taken_over_error() from error
@@ -314,12 +314,12 @@ class _Download:
     def fetch_missing(self, address: SignedUrl, expected: str | None) -> None:
         """Download all missing bytes into the partial file."""
         location = address.now
-        size = self.order.size if self.order.size is not None else location.size
+        size = self.request.size if self.request.size is not None else location.size
         if size == 0:
             raise self.empty_error(location.source)
         kept, source = self.partial.state(), redacted(location.source)
         plan = next_step(target=None, expected=expected, journal=kept, source=source, size=size)
-        journal = Journal(self.order, expected, size, source)
+        journal = Journal(self.request, expected, size, source)
         done = 0
         if isinstance(plan, Resume) and kept is not None:
             journal = replace(journal, etag=plan.etag, segments=kept.segments)
@@ -334,7 +334,7 @@ class _Download:
         if size is not None:
             if done == size:
                 return
-            check_room(self.order.folder, size - done)
+            check_room(self.request.folder, size - done)
         self.is_beginning_known = False
         try:
             fetch(
@@ -365,7 +365,7 @@ class _Download:
             msg(
                 "{file} from {source} is not the published file and was thrown away. Expected SHA-256: {expected}. "
                 "Received: {found}. Files that were there before are unharmed.",
-                file=self.order.file_name,
+                file=self.request.file_name,
                 source=shown_source(source),
                 expected=expected,
                 found=found,
@@ -376,7 +376,7 @@ class _Download:
         """Remove a file that is no model, or contains code, before it is published."""
         self.partial.truncate()
         try:
-            check_arrival(self.partial.path, self.order, shown_source(source))
+            check_arrival(self.partial.path, self.request, shown_source(source))
         except RefusedError:
             self.partial.discard()
             raise
@@ -386,14 +386,14 @@ class _Download:
         count = contiguous_end(self.partial.byte_ranges)
         if count and not self.is_beginning_known:
             self.is_beginning_known = check_beginning(
-                self.partial.path, count, self.order, shown_source(source), is_hash_expected=expected is not None
+                self.partial.path, count, self.request, shown_source(source), is_hash_expected=expected is not None
             )
 
     def empty_error(self, source: Source) -> IntegrityError:
         return IntegrityError(
             msg(
                 "{file} from {source} is empty: it has no bytes. Nothing was put in place.",
-                file=self.order.file_name,
+                file=self.request.file_name,
                 source=shown_source(source),
             )
         )
@@ -447,29 +447,29 @@ class _Download:
         self.report_progress("waiting", done)
 
 
-def _agreed_hash(order: DownloadRequest, location: ResolvedUrl) -> str | None:
+def _agreed_hash(request: DownloadRequest, location: ResolvedUrl) -> str | None:
     """Return the hash to verify; the request and the source must agree if both have one."""
-    if None not in (order.sha256, location.sha256) and order.sha256 != location.sha256:
+    if None not in (request.sha256, location.sha256) and request.sha256 != location.sha256:
         raise IntegrityError(
             msg(
                 "{source} now holds another file than the known {file}, so nothing was fetched. "
                 "Known SHA-256: {expected}. The hub's: {found}.",
                 source=shown_source(location.source),
-                file=order.file_name,
-                expected=order.sha256,
+                file=request.file_name,
+                expected=request.sha256,
                 found=location.sha256,
             )
         )
-    return order.sha256 or location.sha256
+    return request.sha256 or location.sha256
 
 
-def _combined_error(order: DownloadRequest, failures: list[VaeManagerError]) -> VaeManagerError:
+def _combined_error(request: DownloadRequest, failures: list[VaeManagerError]) -> VaeManagerError:
     """Return one error that names the failure of each source."""
     if len(failures) == 1:
         return failures[0]
     message = msg(
         "{file} could not be fetched from any of its sources. {failures}",
-        file=order.file_name,
+        file=request.file_name,
         failures=joined([error.message for error in failures]),
     )
     if any(isinstance(error, IntegrityError) for error in failures):

@@ -159,12 +159,12 @@ class PartialFile:
         self._syncing: _SyncThread | None = None
 
     @classmethod
-    def of(cls, order: DownloadRequest) -> PartialFile:
+    def of(cls, request: DownloadRequest) -> PartialFile:
         """Return the partial file of a request."""
-        if order.sha256 is not None:
-            return cls(order.folder / f".{order.sha256[:16]}.vae-manager")
-        names = "\n".join([order.file_name, *(str(redacted(source)) for source in order.sources)])
-        return cls(order.folder / f".{hashlib.sha256(names.encode()).hexdigest()[:16]}.vae-manager")
+        if request.sha256 is not None:
+            return cls(request.folder / f".{request.sha256[:16]}.vae-manager")
+        names = "\n".join([request.file_name, *(str(redacted(source)) for source in request.sources)])
+        return cls(request.folder / f".{hashlib.sha256(names.encode()).hexdigest()[:16]}.vae-manager")
 
     @property
     def is_open(self) -> bool:

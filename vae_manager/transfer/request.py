@@ -217,9 +217,9 @@ class DownloadResult:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A partial file that can be resumed with `download_file(unfinished.order, …)`."""
+    """A partial file that can be resumed with `download_file(unfinished.request, …)`."""
 
-    order: DownloadRequest
+    request: DownloadRequest
     done: int
     total: int | None
     path: Path

@@ -73,7 +73,7 @@ def unfinished(folder: Path) -> tuple[Unfinished, ...]:
         partial = PartialFile(path.with_suffix(""))
         journal = partial.state()
         if journal is not None and partial.path.exists():
-            found.append(Unfinished(journal.order, journal.done, journal.total, partial.path))
+            found.append(Unfinished(journal.request, journal.done, journal.total, partial.path))
     return tuple(found)
 
 
@@ -109,7 +109,7 @@ def sweep(folder: Path) -> None:
                 continue
             journal = partial.state()
             if journal is not None:
-                partial.remove_published(folder / journal.order.file_name)
+                partial.remove_published(folder / journal.request.file_name)
             elif not os.path.lexists(partial.journal_path):
                 partial.discard()
             if name in with_copies:  # the search for copies reads the whole folder
@@ -130,7 +130,7 @@ def discard(unfinished: Unfinished) -> None:
 
     def in_use() -> None:
         raise RefusedError(
-            msg("{name} is being fetched right now. Cancel that first.", name=unfinished.order.file_name)
+            msg("{name} is being fetched right now. Cancel that first.", name=unfinished.request.file_name)
         )
 
     partial = PartialFile(unfinished.path.with_suffix(""))

@@ -128,7 +128,7 @@ def are_valid_ranges(byte_ranges: ByteRanges) -> bool:
 class Journal:
     """The state of a partial file."""
 
-    order: DownloadRequest
+    request: DownloadRequest
     sha256: str | None
     """The expected hash: the request's, or the hub's own."""
     total: int | None = None
@@ -149,10 +149,10 @@ class Journal:
         return json.dumps(
             {
                 "version": VERSION,
-                "file_name": self.order.file_name,
-                "sources": [_source_to_data(source) for source in self.order.sources],
-                "order_sha256": self.order.sha256,
-                "order_size": self.order.size,
+                "file_name": self.request.file_name,
+                "sources": [_source_to_data(source) for source in self.request.sources],
+                "order_sha256": self.request.sha256,
+                "order_size": self.request.size,
                 "sha256": self.sha256,
                 "total": self.total,
                 "source": None if self.source is None else _source_to_data(self.source),
@@ -216,7 +216,7 @@ def _source_from_data(data: dict[str, Any]) -> Source:
 
 
 def _from_data(data: dict[str, Any], folder: Path) -> Journal:
-    order = DownloadRequest(
+    request = DownloadRequest(
         tuple(_source_from_data(one) for one in list_of(data["sources"])),
         folder,
         safe_file_name(text(data["file_name"])),
@@ -228,7 +228,7 @@ def _from_data(data: dict[str, Any], folder: Path) -> Journal:
     if not are_valid_ranges(segments):
         raise ValueError("segments that overlap")
     return Journal(
-        order,
+        request,
         _sha256(data["sha256"]),
         _number(data["total"]),
         None if source is None else _source_from_data(source),

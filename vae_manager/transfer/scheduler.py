@@ -282,7 +282,7 @@ class DownloadScheduler:
         else:
             self._partial.start_over(self._journal)
         if total is not None:
-            check_room(self._journal.order.folder, total - self._partial.done)
+            check_room(self._journal.request.folder, total - self._partial.done)
         self._divide_rest(segment, body, total)
         self._is_open = answer.is_checked = True
         self._complete = total is not None and self._partial.done == total and segment.left is not None
@@ -303,14 +303,14 @@ class DownloadScheduler:
         self._concurrency.open_up()
 
     def _refuse_other_size(self, body: Body, location: ResolvedUrl) -> None:
-        for known in (self._journal.order.size, location.size):
+        for known in (self._journal.request.size, location.size):
             if None not in (known, body.total) and known != body.total:
                 raise IntegrityError(
                     msg(
                         "{source} has {size} bytes, and {file} has {expected}. Nothing of it is used.",
                         source=shown_source(location.source),
                         size=body.total,
-                        file=self._journal.order.file_name,
+                        file=self._journal.request.file_name,
                         expected=known,
                     )
                 )

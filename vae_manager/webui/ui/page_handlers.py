@@ -109,7 +109,7 @@ def go_on(host: Host, service: Service, key: str) -> None:
     """Let a download that was cut off go on."""
     allow(host, Permission.MANAGE_DOWNLOADS)
     left = _left_over(host, service, key)
-    offered = left.order.sha256 is not None and service.catalogue.recognise(left.order.sha256) is not None
+    offered = left.request.sha256 is not None and service.catalogue.recognise(left.request.sha256) is not None
     allow(host, Permission.GET)
     if not offered:
         allow(host, Permission.CHANGE_SOURCES)

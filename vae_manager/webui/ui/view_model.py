@@ -422,8 +422,8 @@ def _rows(
     records = service.maintenance.records(files)
     by_hash = memo.get("by hash", (files, records), (dict(host.files()), service.stores.hashes.revision),
                        lambda: _by_hash(host, service, files, records))  # fmt: skip
-    kept = {item.order.sha256: item for item in left if item.done}
-    latest = {one.wanted.order.sha256: one.job for one in service.downloads.views()}
+    kept = {item.request.sha256: item for item in left if item.done}
+    latest = {one.wanted.request.sha256: one.job for one in service.downloads.views()}
     rows = []
     for entry in entries:
         here = by_hash.get(entry.sha256)

@@ -170,7 +170,7 @@ def downloads_now(facts: Facts, translate: Translator) -> str:
     if running is not None and running.job.key not in offered:
         name = running.wanted.name
         buttons = job_buttons(running.job, name, translate, area="now") if facts.downloads_refused is None else ""
-        size = _size(running.job.total or running.wanted.order.size)
+        size = _size(running.job.total or running.wanted.request.size)
         row = _row(name, size, buttons, job_line(running.job, name, translate), key=running.job.key)
         now = f'<ul class="vm-rows">{row}</ul>'
     count = len(moving) + len(facts.left)
@@ -195,7 +195,7 @@ def downloads(facts: Facts, translate: Translator) -> str:
     rows = [
         _row(
             one.wanted.name,
-            _size(one.job.total or one.wanted.order.size),
+            _size(one.job.total or one.wanted.request.size),
             job_buttons(one.job, one.wanted.name, translate, area="queue", first=one.job.key in queued[:1])
             if facts.downloads_refused is None
             else "",
