@@ -94,7 +94,7 @@ def test_migration_that_is_killed_is_run_again(library: Library, call: str) -> N
             if call == "rename":
                 rows.Earlier.retire = lambda self: os._exit(0)  # type: ignore[method-assign]
             else:
-                databases.Database._open = _dying(databases.Database._opened)  # type: ignore[method-assign]
+                databases.Database._open = _dying(databases.Database._open)  # type: ignore[method-assign]
             RecordStore(library.data).load()
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

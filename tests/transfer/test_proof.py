@@ -79,7 +79,7 @@ def test_a_note_that_makes_no_sense_says_nothing(tmp_path: Path, text: str) -> N
 # -- the owner -----------------------------------------------------------------------------------------------------
 def name_of_another(seconds: int) -> tuple[subprocess.Popen[str], str]:
     imports = "import time; from vae_manager.transfer import resume_journal"
-    code = f"{imports}; print(resume_journal.me(), flush=True); time.sleep({seconds})"
+    code = f"{imports}; print(resume_journal.current_process(), flush=True); time.sleep({seconds})"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     return process, process.stdout.readline().strip()

@@ -143,7 +143,7 @@ class _LimitExceededError(Exception):
 def _compose(text: str) -> yaml.Node | None:
     """Return the nodes of a text.
 
-    Raises `_TooMuchError` for a text with more depth, aliases or parts than any catalogue: nodes are made by recursion,
+    Raises `_LimitExceededError` for a text with more depth, aliases or parts than any catalogue: nodes are made by recursion,
     and each is visited several times.
     """
     depth = aliases = 0

@@ -156,7 +156,7 @@ class Segments:
 class ConcurrencyController:
     """The wanted number of connections, from the measured speed with fewer.
 
-    The number is one until the first answer shows that the source supports ranges, then `FIRST`, then `GROWTH` times as
+    The number is one until the first answer shows that the source supports ranges, then `FIRST`, then `GROWTH_FACTOR` times as
     many each time, up to `most`, as long as that brings `MIN_GAIN` times the bytes per second; otherwise it returns to
     the previous number.
     """
