@@ -4,8 +4,8 @@
 
 Files of the true SD 1.x layout (248 tensors; fp32 and fp16, with different metadata), as large as real ones but with
 holes in place of most of their bytes, in one folder. Listed by the WebUI's own rule for what counts (`scan`), and by
-what each file is (`Index.look`). Cold: nothing is remembered; with the headers in the system's memory, and after it was
-asked to forget them. Warm: all is remembered, by this process or by an earlier one.
+what each file is (`Index.inspect_all`). Cold: nothing is remembered; with the headers in the system's memory, and after
+it was asked to forget them. Warm: all is remembered, by this process or by an earlier one.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def make(folder: Path, count: int) -> None:
 
 
 def look(folder: Path, index: Index) -> None:
-    found = index.look(scan([Folder(folder)]))
+    found = index.inspect_all(scan([Folder(folder)]))
     assert not any(record.problems for record in found)
 
 

@@ -145,7 +145,7 @@ def page(place: Path) -> dict[str, Any]:
         shown = Page(host, service)
         files = len(host.files())
         shown.state({}, library=("", ""))
-        while service.maintenance.looking or service.hashing():
+        while service.maintenance.is_inspecting or service.hashing():
             time.sleep(0.2)
         stamp = shown.state({}, library=("", ""))["library"]["stamp"]
         time.sleep(3)  # the folder's time is no longer that of a moment ago

@@ -197,7 +197,7 @@ def listed(what: str, place: Path) -> dict[str, Any]:
         return Index(RecordStore(data))
 
     def look(by: Any) -> None:
-        assert by.look(scan([Folder(place / "VAE")]))
+        assert by.inspect_all(scan([Folder(place / "VAE")]))
 
     if what == "cold":
         fresh = index(None)
@@ -206,7 +206,10 @@ def listed(what: str, place: Path) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as own:
             fresh, files = index(Path(own)), scan([Folder(place / "VAE")])
             groups = [files[start : start + GROUP] for start in range(0, len(files), GROUP)]
-            return {"code": str(code), "milliseconds": milliseconds(lambda: [fresh.look(group) for group in groups])}
+            return {
+                "code": str(code),
+                "milliseconds": milliseconds(lambda: [fresh.inspect_all(group) for group in groups]),
+            }
     data = place / f"data of {code.name}"
     known = index(data)
     if what == "warm" or not data.exists():

@@ -40,6 +40,7 @@ __all__ = [
     "IntegrityError",
     "NameTakenError",
     "NetworkError",
+    "NoVaeError",
     "NotAdmittedError",
     "NotFoundError",
     "OutOfMemoryError",

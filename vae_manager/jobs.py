@@ -15,8 +15,12 @@ from .errors import Cancelled, VaeManagerError
 from .messages import Message, msg
 
 WINDOW_SECONDS = 4.0
-SHORTEST_SECONDS = 0.5
+MIN_SPAN_SECONDS = 0.5
 """Over a shorter time, a single block of data would dominate the speed."""
+
+logger = logging.getLogger(__name__)
+
+KEPT_AFTER_END = 20
 
 
 class SpeedMeter:
@@ -43,7 +47,7 @@ class SpeedMeter:
         if len(self._points) < 2:
             return None
         (first, before), (last, after) = self._points[0], self._points[-1]
-        return (after - before) / (last - first) if last - first >= SHORTEST_SECONDS else None
+        return (after - before) / (last - first) if last - first >= MIN_SPAN_SECONDS else None
 
     def seconds_left(self, total: int | None, now: float | None = None) -> float | None:
         """Return the seconds from `now` (else from the last point) until `total` is reached at this speed.
@@ -77,11 +81,11 @@ class PendingCommand(Enum):
     NONE = "none"
     PAUSE = "pause"
     STOP = "stop"
-    AGAIN = "again"
+    RESUME = "again"
     """Resumed after a pause that the job has not obeyed yet."""
 
 
-class Step(Enum):
+class Move(Enum):
     """A move of a job among those that wait or are paused."""
 
     UP = "up"
@@ -97,53 +101,53 @@ class JobEntry:
     """Number of the request in its queue: a second request of the same key is another job."""
     key: str
     state: JobState = JobState.WAITING
-    wish: PendingCommand = PendingCommand.NONE
+    command: PendingCommand = PendingCommand.NONE
 
     @property
-    def can_go_on(self) -> bool:
+    def is_active(self) -> bool:
         """True if a new request of its key has no effect."""
-        return not self.state.ended and self.wish is not PendingCommand.STOP
+        return not self.state.ended and self.command is not PendingCommand.STOP
 
     @property
-    def queued(self) -> bool:
+    def is_queued(self) -> bool:
         return self.state in (JobState.WAITING, JobState.PAUSED)
 
 
 class QueueState:
     """Job entries in their order. An entry is immutable: each command replaces it by another one."""
 
-    def __init__(self, slots: Iterable[JobEntry] = ()) -> None:
-        self._slots: dict[int, JobEntry] = {}
+    def __init__(self, entries: Iterable[JobEntry] = ()) -> None:
+        self._entries: dict[int, JobEntry] = {}
         """By serial, in the order of the queue."""
         self._serials: dict[str, list[int]] = {}
         """Serials of each key, the newest last: at most one that ends, one that will stop, and one that is wanted."""
         self._ended: dict[int, None] = {}
         self._running: int | None = None
-        for slot in slots:
-            self._append(slot)
+        for entry in entries:
+            self._append(entry)
 
     def __iter__(self) -> Iterator[JobEntry]:
-        return iter(self._slots.values())
+        return iter(self._entries.values())
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._entries)
 
     # -- reading -------------------------------------------------------------------------------------------------------
-    def slot(self, serial: int) -> JobEntry:
-        return self._slots[serial]
+    def entry(self, serial: int) -> JobEntry:
+        return self._entries[serial]
 
     def newest(self, key: str) -> JobEntry | None:
         """Return the entry of `key`: of two, the later one. The earlier one will stop."""
         serials = self._serials.get(key)
-        return self._slots[serials[-1]] if serials else None
+        return self._entries[serials[-1]] if serials else None
 
-    def is_newest(self, slot: JobEntry) -> bool:
-        return self._serials[slot.key][-1] == slot.serial
+    def is_newest(self, entry: JobEntry) -> bool:
+        return self._serials[entry.key][-1] == entry.serial
 
-    def places(self) -> dict[int, int]:
+    def positions(self) -> dict[int, int]:
         """Return the positions of the waiting entries by serial: 1 for the next one."""
-        waiting = (slot.serial for slot in self if slot.state is JobState.WAITING)
-        return {serial: place for place, serial in enumerate(waiting, 1)}
+        waiting = (entry.serial for entry in self if entry.state is JobState.WAITING)
+        return {serial: position for position, serial in enumerate(waiting, 1)}
 
     @property
     def ended(self) -> tuple[int, ...]:
@@ -151,73 +155,73 @@ class QueueState:
         return tuple(self._ended)
 
     # -- commands ------------------------------------------------------------------------------------------------------
-    def ask(self, key: str, serial: int) -> list[int]:
+    def request(self, key: str, serial: int) -> list[int]:
         """Keep one job per key: a waiting or running one continues, a paused one is resumed, an ended one begins anew.
 
         Returns:
             The jobs that were dropped.
         """
-        slot = self.newest(key)
-        if slot is not None and slot.can_go_on:
+        entry = self.newest(key)
+        if entry is not None and entry.is_active:
             self.resume(key)
             return []
         dropped = self.forget(key)
         self._append(JobEntry(serial, key))
         return dropped
 
-    def begin(self) -> JobEntry | None:
+    def start_next(self) -> JobEntry | None:
         """Start the first waiting job, unless another runs."""
         if self._running is not None:
             return None
-        waiting = next((slot for slot in self if slot.state is JobState.WAITING), None)
+        waiting = next((entry for entry in self if entry.state is JobState.WAITING), None)
         if waiting is None:
             return None
-        running = replace(waiting, state=JobState.RUNNING, wish=PendingCommand.NONE)
+        running = replace(waiting, state=JobState.RUNNING, command=PendingCommand.NONE)
         self._put(running)
         return running
 
     def end(self, serial: int, outcome: JobState) -> JobEntry:
         """End the running job; return its entry. `outcome` is as in `end_of`."""
-        slot = end_of(self._slots[serial], outcome)
-        self._put(slot)
-        return slot
+        entry = end_of(self._entries[serial], outcome)
+        self._put(entry)
+        return entry
 
     def pause(self, key: str) -> None:
-        def after(slot: JobEntry) -> JobEntry:
-            if slot.state is JobState.WAITING:
-                return replace(slot, state=JobState.PAUSED)
-            if slot.state is JobState.RUNNING and slot.wish is not PendingCommand.STOP:
-                return replace(slot, wish=PendingCommand.PAUSE)
-            return slot
+        def transition(entry: JobEntry) -> JobEntry:
+            if entry.state is JobState.WAITING:
+                return replace(entry, state=JobState.PAUSED)
+            if entry.state is JobState.RUNNING and entry.command is not PendingCommand.STOP:
+                return replace(entry, command=PendingCommand.PAUSE)
+            return entry
 
-        self._change(key, after)
+        self._change(key, transition)
 
     def resume(self, key: str) -> None:
-        def after(slot: JobEntry) -> JobEntry:
-            if slot.state is JobState.PAUSED:
-                return replace(slot, state=JobState.WAITING)
-            if slot.state is JobState.RUNNING and slot.wish is PendingCommand.PAUSE:
-                return replace(slot, wish=PendingCommand.AGAIN)
-            return slot
+        def transition(entry: JobEntry) -> JobEntry:
+            if entry.state is JobState.PAUSED:
+                return replace(entry, state=JobState.WAITING)
+            if entry.state is JobState.RUNNING and entry.command is PendingCommand.PAUSE:
+                return replace(entry, command=PendingCommand.RESUME)
+            return entry
 
-        self._change(key, after)
+        self._change(key, transition)
 
     def stop(self, key: str) -> None:
-        def after(slot: JobEntry) -> JobEntry:
-            if slot.queued:
-                return replace(slot, state=JobState.STOPPED)
-            return replace(slot, wish=PendingCommand.STOP) if slot.state is JobState.RUNNING else slot
+        def transition(entry: JobEntry) -> JobEntry:
+            if entry.is_queued:
+                return replace(entry, state=JobState.STOPPED)
+            return replace(entry, command=PendingCommand.STOP) if entry.state is JobState.RUNNING else entry
 
-        self._change(key, after)
+        self._change(key, transition)
 
     def retry(self, key: str) -> list[int]:
         """Queue a failed job again, behind all others; return the dropped serials."""
-        slot = self.newest(key)
-        if slot is None or slot.state is not JobState.FAILED:
+        entry = self.newest(key)
+        if entry is None or entry.state is not JobState.FAILED:
             return []
         dropped = self.forget(key)
-        self._append(replace(slot, state=JobState.WAITING))
-        return [serial for serial in dropped if serial != slot.serial]
+        self._append(replace(entry, state=JobState.WAITING))
+        return [serial for serial in dropped if serial != entry.serial]
 
     def forget(self, key: str) -> list[int]:
         """Drop the ended entries of a key; return their serials."""
@@ -228,40 +232,40 @@ class QueueState:
 
     def drop(self, serial: int) -> None:
         """Remove an entry from the queue."""
-        slot = self._slots.pop(serial)
+        entry = self._entries.pop(serial)
         self._ended.pop(serial, None)
         if self._running == serial:
             self._running = None
-        serials = self._serials[slot.key]
+        serials = self._serials[entry.key]
         serials.remove(serial)
         if not serials:
-            del self._serials[slot.key]
+            del self._serials[entry.key]
 
-    def move(self, key: str, step: Step) -> None:
+    def move(self, key: str, step: Move) -> None:
         """Exchange a job with its neighbour in the queue, or move it to the front. A running job stays in place."""
-        slot = self.newest(key)
-        if slot is None or not slot.queued:
+        entry = self.newest(key)
+        if entry is None or not entry.is_queued:
             return
-        queue = [other for other in self if other.queued]
-        old = queue.index(slot)
-        new = {Step.UP: max(0, old - 1), Step.DOWN: min(len(queue) - 1, old + 1), Step.FRONT: 0}[step]
+        queue = [other for other in self if other.is_queued]
+        old = queue.index(entry)
+        new = {Move.UP: max(0, old - 1), Move.DOWN: min(len(queue) - 1, old + 1), Move.FRONT: 0}[step]
         queue.insert(new, queue.pop(old))
         moved = iter(queue)
-        self._slots = {slot.serial: slot for slot in [next(moved) if one.queued else one for one in self]}
+        self._entries = {entry.serial: entry for entry in [next(moved) if one.is_queued else one for one in self]}
 
     # -- one entry -------------------------------------------------------------------------------------------------
-    def _append(self, slot: JobEntry) -> None:
-        self._slots[slot.serial] = slot
-        self._serials.setdefault(slot.key, []).append(slot.serial)
-        self._put(slot)
+    def _append(self, entry: JobEntry) -> None:
+        self._entries[entry.serial] = entry
+        self._serials.setdefault(entry.key, []).append(entry.serial)
+        self._put(entry)
 
-    def _change(self, key: str, after: Callable[[JobEntry], JobEntry]) -> None:
-        slot = self.newest(key)
-        if slot is not None:
-            self._put(after(slot))
+    def _change(self, key: str, transition: Callable[[JobEntry], JobEntry]) -> None:
+        entry = self.newest(key)
+        if entry is not None:
+            self._put(transition(entry))
 
     def _put(self, new: JobEntry) -> None:
-        self._slots[new.serial] = new
+        self._entries[new.serial] = new
         if new.state is JobState.RUNNING:
             self._running = new.serial
         elif self._running == new.serial:
@@ -272,21 +276,16 @@ class QueueState:
             self._ended.pop(new.serial, None)
 
 
-def end_of(slot: JobEntry, outcome: JobState) -> JobEntry:
+def end_of(entry: JobEntry, outcome: JobState) -> JobEntry:
     """Return the running entry after its end: `outcome` is DONE, FAILED or STOPPED, which may be a pause."""
     state = outcome
-    if outcome is JobState.STOPPED and slot.wish is PendingCommand.PAUSE:
+    if outcome is JobState.STOPPED and entry.command is PendingCommand.PAUSE:
         state = JobState.PAUSED
-    elif outcome is JobState.STOPPED and slot.wish is PendingCommand.AGAIN:
+    elif outcome is JobState.STOPPED and entry.command is PendingCommand.RESUME:
         state = JobState.WAITING
-    elif outcome is JobState.FAILED and slot.wish is PendingCommand.STOP:
+    elif outcome is JobState.FAILED and entry.command is PendingCommand.STOP:
         state = JobState.STOPPED  # the result is no longer wanted
-    return replace(slot, state=state, wish=PendingCommand.NONE)
-
-
-logger = logging.getLogger(__name__)
-
-KEPT_AFTER_END = 20
+    return replace(entry, state=state, command=PendingCommand.NONE)
 
 
 @dataclass(frozen=True)
@@ -307,15 +306,15 @@ class JobView:
     """Units a second."""
     seconds_left: float | None = None
     error: Message | None = None
-    wish: PendingCommand = PendingCommand.NONE
+    command: PendingCommand = PendingCommand.NONE
     """A command that the job may not have obeyed yet."""
-    place: int | None = None
+    position: int | None = None
     """Position of a waiting job: 1 for the next one."""
 
     @property
-    def stopping(self) -> bool:
+    def is_stopping(self) -> bool:
         """True if it was asked to stop for good, and has not stopped yet."""
-        return self.wish is PendingCommand.STOP
+        return self.command is PendingCommand.STOP
 
 
 class JobContext:
@@ -325,7 +324,7 @@ class JobContext:
         self.stop = threading.Event()
         self._clock = clock
         self._lock = threading.Lock()
-        self._pace = SpeedMeter()
+        self._speed_meter = SpeedMeter()
         self._phase = ""
         self._done = 0
         self._kept = 0
@@ -338,37 +337,37 @@ class JobContext:
         """
         with self._lock:
             if phase != self._phase:
-                self._pace = SpeedMeter()
+                self._speed_meter = SpeedMeter()
             self._phase, self._done, self._total, self._kept = phase, done, total, kept
-            self._pace.add(self._clock(), done - kept)
+            self._speed_meter.add(self._clock(), done - kept)
 
-    def measured(self) -> tuple[str, int, int | None, float | None, float | None]:
+    def snapshot(self) -> tuple[str, int, int | None, float | None, float | None]:
         """Return phase, done, total, speed and seconds left, all of one moment."""
         with self._lock:
             to_come = None if self._total is None else self._total - self._kept
-            left = self._pace.seconds_left(to_come, self._clock())
-            return self._phase, self._done, self._total, self._pace.speed, left
+            left = self._speed_meter.seconds_left(to_come, self._clock())
+            return self._phase, self._done, self._total, self._speed_meter.speed, left
 
 
 Work = Callable[[JobContext], None]
-After = Callable[[JobState, Message | None], None]
+OnEnd = Callable[[JobState, Message | None], None]
 
 
 class _Job:
-    def __init__(self, title: str, work: Work, after: After | None, clock: Callable[[], float]) -> None:
-        self.title, self.work, self.after = title, work, after
-        self.handle = JobContext(clock)
+    def __init__(self, title: str, work: Work, on_end: OnEnd | None, clock: Callable[[], float]) -> None:
+        self.title, self.work, self.on_end = title, work, on_end
+        self.context = JobContext(clock)
         self.error: Message | None = None
-        self.ended_as = 0
+        self.end_number = 0
         """Number of the end among those of the queue's jobs: a waiting job can be stopped long before its turn."""
 
-    def view(self, slot: JobEntry, place: int | None) -> JobView:
-        phase, done, total, speed, seconds_left = self.handle.measured()
-        if slot.queued:
+    def view(self, entry: JobEntry, position: int | None) -> JobView:
+        phase, done, total, speed, seconds_left = self.context.snapshot()
+        if entry.is_queued:
             speed = seconds_left = None  # of the time before
         return JobView(
-            slot.key, slot.serial, self.title, slot.state, phase, done, total, speed, seconds_left,
-            self.error if slot.state is JobState.FAILED else None, slot.wish, place,
+            entry.key, entry.serial, self.title, entry.state, phase, done, total, speed, seconds_left,
+            self.error if entry.state is JobState.FAILED else None, entry.command, position,
         )  # fmt: skip
 
 
@@ -382,7 +381,7 @@ class JobQueue:
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
         self._clock = clock
-        self._line = QueueState()
+        self._state = QueueState()
         self._jobs: dict[int, _Job] = {}
         self._serials = itertools.count(1)
         self._changed = threading.Condition()
@@ -390,20 +389,20 @@ class JobQueue:
         self._ends = itertools.count()
 
     # -- commands ------------------------------------------------------------------------------------------------------
-    def start(self, key: str, title: str, work: Work, after: After | None = None) -> None:
+    def start(self, key: str, title: str, work: Work, on_end: OnEnd | None = None) -> None:
         """Queue `work`, unless a job of that key waits or runs already; a paused one is resumed.
 
-        A job that was asked to stop, and has not yet, is followed by the new one. `after` receives the outcome of the
+        A job that was asked to stop, and has not yet, is followed by the new one. `on_end` receives the outcome of the
         job before it appears as ended.
         """
         with self._changed:
-            slot = self._line.newest(key)
-            if slot is not None and slot.can_go_on:
-                self._line.resume(key)
+            entry = self._state.newest(key)
+            if entry is not None and entry.is_active:
+                self._state.resume(key)
             else:
                 serial = next(self._serials)
-                self._drop_jobs(self._line.ask(key, serial))
-                self._jobs[serial] = _Job(title, work, after, self._clock)
+                self._drop_jobs(self._state.request(key, serial))
+                self._jobs[serial] = _Job(title, work, on_end, self._clock)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=f"vae-manager {self._name}", daemon=True)
                 self._thread.start()
@@ -412,115 +411,117 @@ class JobQueue:
     def pause(self, key: str) -> None:
         """Pause the job; it keeps its place, and the next one begins."""
         with self._changed:
-            self._line.pause(key)
-            self._pass_on(key)
+            self._state.pause(key)
+            self._signal(key)
 
     def resume(self, key: str) -> None:
         with self._changed:
-            self._line.resume(key)
+            self._state.resume(key)
             self._changed.notify_all()
 
     def stop(self, key: str) -> None:
         """Stop the job for good; a waiting or paused one never starts."""
         with self._changed:
-            slot = self._line.newest(key)
-            stopped_at_once = slot is not None and slot.queued
-            self._line.stop(key)
-            self._pass_on(key)
-            if slot is None or not stopped_at_once:
+            entry = self._state.newest(key)
+            stopped_at_once = entry is not None and entry.is_queued
+            self._state.stop(key)
+            self._signal(key)
+            if entry is None or not stopped_at_once:
                 return
-            job = self._jobs[slot.serial]
-            job.ended_as = next(self._ends)
-        _tell(job, JobState.STOPPED, None)
+            job = self._jobs[entry.serial]
+            job.end_number = next(self._ends)
+        _notify(job, JobState.STOPPED, None)
         with self._changed:
             self._tidy()
 
     def retry(self, key: str) -> bool:
         """Queue a failed job again, with the same work; return False if no such job has failed."""
         with self._changed:
-            slot = self._line.newest(key)
-            self._drop_jobs(self._line.retry(key))
+            entry = self._state.newest(key)
+            self._drop_jobs(self._state.retry(key))
             self._changed.notify_all()
-            return slot is not None and slot.state is JobState.FAILED
+            return entry is not None and entry.state is JobState.FAILED
 
-    def move(self, key: str, step: Step) -> None:
+    def move(self, key: str, step: Move) -> None:
         with self._changed:
-            self._line.move(key, step)
+            self._state.move(key, step)
 
     def forget(self, key: str) -> None:
         """Drop an ended job from view."""
         with self._changed:
-            self._drop_jobs(self._line.forget(key))
+            self._drop_jobs(self._state.forget(key))
             self._changed.notify_all()
 
     # -- reading -------------------------------------------------------------------------------------------------------
     def views(self) -> tuple[JobView, ...]:
         """Return every job that waits, runs, is paused or has lately ended, in the order of the queue."""
         with self._changed:
-            places = self._line.places()
-            return tuple(self._view(slot, places.get(slot.serial)) for slot in self._line if self._line.is_newest(slot))
+            positions = self._state.positions()
+            return tuple(
+                self._view(entry, positions.get(entry.serial)) for entry in self._state if self._state.is_newest(entry)
+            )
 
     def view(self, key: str) -> JobView | None:
         with self._changed:
-            slot = self._line.newest(key)
-            return self._view(slot, self._line.places().get(slot.serial)) if slot is not None else None
+            entry = self._state.newest(key)
+            return self._view(entry, self._state.positions().get(entry.serial)) if entry is not None else None
 
     def is_wanted(self, key: str) -> bool:
         """Return True if a job of that key waits, runs or is paused, and was not asked to stop."""
         with self._changed:
-            slot = self._line.newest(key)
-            return slot is not None and slot.can_go_on
+            entry = self._state.newest(key)
+            return entry is not None and entry.is_active
 
     def wait(self, key: str, timeout: float | None = None) -> JobView | None:
         """Block until the job has ended; for callers with a thread to spare."""
 
         def has_ended() -> bool:
-            slot = self._line.newest(key)
-            return slot is None or slot.state.ended
+            entry = self._state.newest(key)
+            return entry is None or entry.state.ended
 
         with self._changed:
             self._changed.wait_for(has_ended, timeout)
         return self.view(key)
 
-    def _view(self, slot: JobEntry, place: int | None) -> JobView:
-        return self._jobs[slot.serial].view(slot, place)
+    def _view(self, entry: JobEntry, position: int | None) -> JobView:
+        return self._jobs[entry.serial].view(entry, position)
 
     # -- the thread ------------------------------------------------------------------------------------------------
     def _run(self) -> None:
         while True:
-            slot, job = self._next()
+            entry, job = self._next()
             outcome, error = _perform(job)
-            self._end(slot.serial, job, outcome, error)
+            self._end(entry.serial, job, outcome, error)
 
     def _next(self) -> tuple[JobEntry, _Job]:
         with self._changed:
             while True:
-                slot = self._line.begin()
-                if slot is not None:
-                    job = self._jobs[slot.serial]
-                    job.handle, job.error = JobContext(self._clock), None
-                    return slot, job
+                entry = self._state.start_next()
+                if entry is not None:
+                    job = self._jobs[entry.serial]
+                    job.context, job.error = JobContext(self._clock), None
+                    return entry, job
                 self._changed.wait()
 
     def _end(self, serial: int, job: _Job, outcome: JobState, error: Message | None) -> None:
-        told = False
+        is_notified = False
         while True:
             with self._changed:
-                slot = end_of(self._line.slot(serial), outcome)
-                if told or not slot.state.ended:
-                    self._line.end(serial, outcome)
-                    job.error, job.ended_as = error, next(self._ends)
+                entry = end_of(self._state.entry(serial), outcome)
+                if is_notified or not entry.state.ended:
+                    self._state.end(serial, outcome)
+                    job.error, job.end_number = error, next(self._ends)
                     self._tidy()
                     return
-            _tell(job, slot.state, error)  # without the lock: it may take a moment
-            told, outcome = True, slot.state
+            _notify(job, entry.state, error)  # without the lock: it may take a moment
+            is_notified, outcome = True, entry.state
 
     # -- with `_changed` held --------------------------------------------------------------------------------------
-    def _pass_on(self, key: str) -> None:
+    def _signal(self, key: str) -> None:
         """Set the work's stop event if it is to stop."""
-        slot = self._line.newest(key)
-        if slot is not None and slot.wish in (PendingCommand.PAUSE, PendingCommand.STOP):
-            self._jobs[slot.serial].handle.stop.set()
+        entry = self._state.newest(key)
+        if entry is not None and entry.command in (PendingCommand.PAUSE, PendingCommand.STOP):
+            self._jobs[entry.serial].context.stop.set()
         self._changed.notify_all()
 
     def _drop_jobs(self, serials: Iterable[int]) -> None:
@@ -529,24 +530,24 @@ class JobQueue:
 
     def _tidy(self) -> None:
         """Drop the jobs that ended longest ago, and wake all waiting threads."""
-        for serial in sorted(self._line.ended, key=lambda serial: self._jobs[serial].ended_as)[:-KEPT_AFTER_END]:
-            self._line.drop(serial)
+        for serial in sorted(self._state.ended, key=lambda serial: self._jobs[serial].end_number)[:-KEPT_AFTER_END]:
+            self._state.drop(serial)
             del self._jobs[serial]
         self._changed.notify_all()
 
 
-def _tell(job: _Job, state: JobState, error: Message | None) -> None:
-    if job.after is None:
+def _notify(job: _Job, state: JobState, error: Message | None) -> None:
+    if job.on_end is None:
         return
     try:
-        job.after(state, error)
+        job.on_end(state, error)
     except Exception:  # the edge of a worker: the outcome of the job itself stands
         logger.exception("%s: what follows its end failed", job.title)
 
 
 def _perform(job: _Job) -> tuple[JobState, Message | None]:
     try:
-        job.work(job.handle)
+        job.work(job.context)
     except Cancelled:
         return JobState.STOPPED, None
     except VaeManagerError as error:

@@ -30,7 +30,7 @@ from .records.verdict import A1111, HostCapability
 
 if TYPE_CHECKING:
     from .files import FileRecord
-    from .library.family_evidence import Guess
+    from .library.family_evidence import LatentTestGuess
     from .library.moving import How, LibraryContext, Memory
     from .library.trash import Removed
 
@@ -40,7 +40,6 @@ __all__ = [
     "Notice",
     "Recovery",
     "RemovedFiles",
-    "Stores",
     "doubled",
     "key_of",
     "problems_of",
@@ -49,6 +48,15 @@ __all__ = [
 
 
 _Stamp: TypeAlias = tuple[tuple[str, int], ...]
+
+OWN: Final = ".vae-manager"
+"""Folder in the VAE folder: the command line's state if there is no WebUI; no WebUI reads it."""
+
+INSPECTING = "look"
+INSPECTION_TIMEOUT_S = 0.3
+"""Seconds that an answer may wait for the inspection of new files: most libraries are complete in that time."""
+VERIFY_ALL = "verify-all"
+DUPLICATES = "duplicates"
 
 
 class RemovedFiles:
@@ -80,13 +88,13 @@ class RemovedFiles:
 
         return tuple((gone, gone.size) for gone in trash.removed(self._folder))
 
-    def remove(self, file: Path, around: LibraryContext) -> Removed:
+    def remove(self, file: Path, library: LibraryContext) -> Removed:
         """Move a file into the trash. Raises as `trash.remove` does."""
         from .library import trash
 
-        return trash.remove(file, self._folder, around)
+        return trash.remove(file, self._folder, library)
 
-    def restore(self, entry: str, around: LibraryContext, name: str | None = None) -> Path:
+    def restore(self, entry: str, library: LibraryContext, name: str | None = None) -> Path:
         """Restore the file of that entry, under `name` if one is given. Raises as `trash.restore` does."""
         from .library import trash
 
@@ -94,7 +102,7 @@ class RemovedFiles:
         gone = next((gone for gone, place in entries if place is not None and place.name == entry), None)
         if gone is None:
             raise NotFoundError(msg("This file is no longer in the trash.", code="not-in-trash"))
-        return trash.restore(gone, around, name=name)
+        return trash.restore(gone, library, name=name)
 
     def empty(self) -> int:
         """Delete the entries for good; return the number of freed bytes. Raises as `trash.empty` does."""
@@ -121,10 +129,6 @@ def _modified(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-OWN: Final = ".vae-manager"
-"""Folder in the VAE folder: the command line's state if there is no WebUI; no WebUI reads it."""
 
 
 class Recovery:
@@ -188,15 +192,15 @@ def _sweep_one(folder: Path) -> None:
 class ProgressCounter:
     """The progress of a job of several parts, in bytes."""
 
-    def __init__(self, handle: JobContext, total: int) -> None:
-        self.handle = handle
+    def __init__(self, context: JobContext, total: int) -> None:
+        self.context = context
         self._total = total
         self._before = 0
         self.reach(0)
 
     def reach(self, done: int, _: int = 0) -> None:
         """Report `done` bytes of the present part."""
-        self.handle.report("working", min(self._before + done, self._total), self._total)
+        self.context.report("working", min(self._before + done, self._total), self._total)
 
     def next(self, size: int) -> None:
         """Complete a part of `size` bytes."""
@@ -205,7 +209,7 @@ class ProgressCounter:
 
     def go_on(self) -> None:
         """Raise Cancelled if the work is to stop."""
-        if self.handle.stop.is_set():
+        if self.context.stop.is_set():
             raise Cancelled(msg("Stopped."))
 
 
@@ -215,17 +219,17 @@ def verify_all(
     stores: Stores,
     looks: InspectionCache,
     judged: Callable[[VaeFile, Verification], None],
-    handle: JobContext,
+    context: JobContext,
     host: HostCapability = A1111,
 ) -> None:
     """Verify each file for `host`, and take the missing fingerprints. Each part counts as long as the file."""
     from .library.verification import verify
 
-    course = ProgressCounter(handle, 3 * sum(file.size for file in files))
+    course = ProgressCounter(context, 3 * sum(file.size for file in files))
     for file in files:
         course.go_on()
         verification = verify(
-            file.path, stores.catalogue, stores.hashes, host=host, report=course.reach, stop=handle.stop
+            file.path, stores.catalogue, stores.hashes, host=host, report=course.reach, stop=context.stop
         )
         course.next(2 * file.size)
         if verification.outcome not in (Outcome.NOT_A_VAE, Outcome.UNREADABLE):
@@ -238,10 +242,10 @@ def verify_all(
 
 
 # -- duplicates ----------------------------------------------------------------------------------------------------
-def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: InspectionCache, handle: JobContext) -> None:
+def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: InspectionCache, context: JobContext) -> None:
     """Take the fingerprints that are not known yet."""
     lacking = [file for file, record in looks.seen(files) if record.fingerprints is None and record.table is not None]
-    course = ProgressCounter(handle, sum(file.size for file in lacking))
+    course = ProgressCounter(context, sum(file.size for file in lacking))
     for file in lacking:
         course.go_on()
         _fingerprint(file.path, stores, course)
@@ -252,7 +256,7 @@ def take_fingerprints(files: Sequence[VaeFile], stores: Stores, looks: Inspectio
 def _fingerprint(path: Path, stores: Stores, course: ProgressCounter) -> None:
     """Take the fingerprints of a file; one without a VAE is skipped, since it has no duplicate."""
     try:
-        stores.index.fingerprints_of(path, report=course.reach, stop=course.handle.stop)
+        stores.index.fingerprints_of(path, report=course.reach, stop=course.context.stop)
     except Cancelled:
         raise
     except VaeManagerError:
@@ -271,7 +275,7 @@ class Conversion:
     """False for the result of an earlier conversion that is still valid."""
 
 
-def convert_one(source: Path, files: Sequence[Path], stores: Stores, handle: JobContext) -> Conversion:
+def convert_one(source: Path, files: Sequence[Path], stores: Stores, context: JobContext) -> Conversion:
     """Return the result of an earlier conversion among `files`, or write the VAE of `source` as a file beside it.
 
     Damage found on the way is recorded for `source`. Raises as `files.conversion.convert` does.
@@ -281,17 +285,17 @@ def convert_one(source: Path, files: Sequence[Path], stores: Stores, handle: Job
     from .files.conversion import find_twin, free_name, plan
 
     def report(done: int, total: int) -> None:
-        handle.report("converting", done, total)
+        context.report("converting", done, total)
 
     hashes, index = stores.hashes, stores.index
     planned = plan(inspect(source))
-    twin = find_twin(source, planned, files, hashes, report=report, stop=handle.stop)
+    twin = find_twin(source, planned, files, hashes, report=report, stop=context.stop)
     if twin is not None:
         return Conversion(twin, planned.done, is_new=False)
     target = free_name(source.parent, source, planned.done)
     before = identity_of(source)
     try:
-        converted = write(source, target, hashes=hashes, report=report, stop=handle.stop)
+        converted = write(source, target, hashes=hashes, report=report, stop=context.stop)
     except BrokenFileError as error:
         if before is not None:
             index.note_failure(before, Problem(error.code, error.message))
@@ -308,8 +312,8 @@ def carry_family(source: Path, target: Path, stores: Stores) -> None:
     old, new = _record(source, stores), _record(target, stores)
     if old is None or new is None:
         return
-    word, guess = stores.overrides.word(old), stores.guesses.guess(old)
-    if word is not None and stores.overrides.word(new) is None:
+    word, guess = stores.overrides.get(old), stores.guesses.guess(old)
+    if word is not None and stores.overrides.get(new) is None:
         stores.overrides.put(new, word)
     if guess is not None and stores.guesses.guess(new) is None:
         stores.guesses.put(new, guess)
@@ -320,13 +324,6 @@ def _record(path: Path, stores: Stores) -> FileRecord | None:
 
     identity = identity_of(path)
     return stores.index.completed(inspect(path), identity) if identity is not None else None
-
-
-LOOKING = "look"
-PATIENCE = 0.3
-"""Seconds that an answer may wait for the inspection of new files: most libraries are complete in that time."""
-VERIFY_ALL = "verify-all"
-DUPLICATES = "duplicates"
 
 
 @dataclass(frozen=True)
@@ -350,7 +347,7 @@ class Maintenance:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._inspections = InspectionCache(stores)
-        self._looking = JobQueue("looks")
+        self._inspection_jobs = JobQueue("looks")
         self._jobs = JobQueue("upkeep")
         self._lock = threading.Lock()
         self._renamed: dict[str, str] = {}
@@ -374,22 +371,22 @@ class Maintenance:
         self._told = told
 
     # -- inspection ----------------------------------------------------------------------------------------------------
-    def look(self, files: Sequence[VaeFile], *, patience: float = PATIENCE) -> None:
-        """Inspect each file in the background; wait at most `patience` seconds for it."""
+    def inspect(self, files: Sequence[VaeFile], *, timeout: float = INSPECTION_TIMEOUT_S) -> None:
+        """Inspect each file in the background; wait at most `timeout` seconds for it."""
         if not self._inspections.lacking(files):
             return
-        self._looking.start(LOOKING, "", lambda handle: self._inspections.take(files, handle.stop))
-        if patience:
-            self._looking.wait(LOOKING, patience)
+        self._inspection_jobs.start(INSPECTING, "", lambda context: self._inspections.take(files, context.stop))
+        if timeout:
+            self._inspection_jobs.wait(INSPECTING, timeout)
 
-    def look_at(self, file: VaeFile) -> None:
+    def inspect_file(self, file: VaeFile) -> None:
         """Inspect one file now, unless that was done: a decision about it needs its record."""
         if self._inspections.lacking([file]):
             self._inspections.again(file)
 
     @property
-    def looking(self) -> bool:
-        view = self._looking.view(LOOKING)
+    def is_inspecting(self) -> bool:
+        view = self._inspection_jobs.view(INSPECTING)
         return view is not None and not view.state.ended
 
     def records(self, files: Sequence[VaeFile]) -> Mapping[Path, FileRecord]:
@@ -402,16 +399,16 @@ class Maintenance:
 
     def set_family(self, file: VaeFile, family: str | None) -> None:
         """Store the person's own family; None removes it. Raises UsageError, DiskError."""
-        for record in self._stores.index.look([file]):
+        for record in self._stores.index.inspect_all([file]):
             self._stores.overrides.put(record, family)
 
-    def try_out(self, file: VaeFile, test: Callable[[], tuple[Guess, Message]]) -> None:
+    def try_out(self, file: VaeFile, test: Callable[[], tuple[LatentTestGuess, Message]]) -> None:
         """Determine the family by the latent test: `test` returns its guess, which is stored, and the message."""
 
-        def try_it(handle: JobContext) -> None:
+        def try_it(context: JobContext) -> None:
             guess, message = test()
             self.told = Notice(message)  # before the row shows the guess, which comes with the next look
-            for record in self._stores.index.look([file]):
+            for record in self._stores.index.inspect_all([file]):
                 self._stores.guesses.put(record, guess)
 
         self._jobs.start(f"try {key_of(file.path)}", file.name, try_it)
@@ -431,9 +428,9 @@ class Maintenance:
             follow = {key: now if name == before else name for key, name in self._renamed.items()}
             self._renamed = {key: name for key, name in {**follow, before: now}.items() if key != name}
 
-    def remove(self, file: Path, around: LibraryContext) -> None:
+    def remove(self, file: Path, library: LibraryContext) -> None:
         """Move the file into the trash. Raises as `trash.remove` does."""
-        gone = self.removed.remove(file, around)
+        gone = self.removed.remove(file, library)
         if gone.place is None:
             self.told = Notice(msg("{file} is in the system's trash. Restore it from there.", file=file.name))
         else:
@@ -441,9 +438,9 @@ class Maintenance:
                 msg("{file} is in the trash.", code="in-trash", file=file.name), restorable=gone.place.name
             )
 
-    def restore(self, entry: str, around: LibraryContext, name: str | None = None) -> None:
+    def restore(self, entry: str, library: LibraryContext, name: str | None = None) -> None:
         """Restore a file of the trash. Raises as `trash.restore` does."""
-        path = self.removed.restore(entry, around, name)
+        path = self.removed.restore(entry, library, name)
         self.told = Notice(msg("{file} is back in {folder}.", file=path.name, folder=path.parent.name), path)
 
     def empty_trash(self) -> None:
@@ -464,16 +461,16 @@ class Maintenance:
             found[file] = verification
             self._stores.verifications.put(file, verification)
 
-        def verify(handle: JobContext) -> None:
-            verify_all(files, self._stores, self._inspections, judged, handle, host)
+        def verify(context: JobContext) -> None:
+            verify_all(files, self._stores, self._inspections, judged, context, host)
             self.told = Notice(summary_of(list(found.values())), problems=problems_of(found))
 
         self._jobs.start(key, title, verify)
 
     def find_duplicates(self, files: Sequence[VaeFile]) -> None:
-        def find(handle: JobContext) -> None:
-            self._inspections.take(files, handle.stop)
-            take_fingerprints(files, self._stores, self._inspections, handle)
+        def find(context: JobContext) -> None:
+            self._inspections.take(files, context.stop)
+            take_fingerprints(files, self._stores, self._inspections, context)
             groups = doubled(self.twins(files))
             if groups:
                 message = msg(
@@ -493,8 +490,8 @@ class Maintenance:
         """
         from .files.conversion import described
 
-        def convert(handle: JobContext) -> None:
-            made = convert_one(source, [file.path for file in files], self._stores, handle)
+        def convert(context: JobContext) -> None:
+            made = convert_one(source, [file.path for file in files], self._stores, context)
             carry_family(source, made.path, self._stores)
             first, *more = described(made.done)
             for another in more:
@@ -508,18 +505,20 @@ class Maintenance:
 
         self._jobs.start(f"convert {key_of(source)}", source.name, convert)
 
-    def adopt(self, source: Path, folder: Path, how: How, around: LibraryContext, then: Callable[[Path], None]) -> None:
+    def adopt(
+        self, source: Path, folder: Path, how: How, library: LibraryContext, then: Callable[[Path], None]
+    ) -> None:
         """Take a file from anywhere into a VAE folder; `then` receives its path in the same job."""
         from .library import moving
 
-        def adopt(handle: JobContext) -> None:
+        def adopt(context: JobContext) -> None:
             target = moving.adopt(
                 source,
                 folder,
                 how,
-                around=around,
-                report=lambda done, total: handle.report("copying", done, total),
-                stop=handle.stop,
+                library=library,
+                report=lambda done, total: context.report("copying", done, total),
+                stop=context.stop,
             )
             then(target)
             self.told = Notice(msg("{file} is in the library now.", code="adopted", file=target.name), target)

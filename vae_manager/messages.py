@@ -9,7 +9,7 @@ A message with a `code` is identified by it, so that programs and tests never de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Formatter
 from typing import Any
@@ -100,6 +100,14 @@ def renamed(message: Message, old: str, new: str) -> Message:
         for name, value in message.fields.items()
     }
     return Message(message.template, fields, message.code)
+
+
+def joined(messages: Sequence[Message]) -> Message:
+    """Return one message with the sentences of `messages`, of which there is at least one, in their order."""
+    *others, text = messages
+    for message in reversed(others):
+        text = msg("{first} {rest}", first=message, rest=text)
+    return text
 
 
 def megabytes(count: int) -> str:

@@ -22,7 +22,8 @@ from .errors import DiskError, NotFoundError, VaeManagerError
 from .files.state_file import StateFile, list_of, text
 from .infotext import Picture
 from .jobs import JobContext, JobQueue
-from .maintenance import Maintenance, Notice, Recovery, Stores
+from .library.inspection_cache import Stores
+from .maintenance import Maintenance, Notice, Recovery
 from .messages import Message, msg
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ Stamp = tuple[int, int, int]
 
 WEIGHTS = "weights of "
 """Prefix of the key of a job that takes fingerprints; the key of a hashing job is the path alone."""
+
+logger = logging.getLogger(__name__)
+
+CATALOGUE_FILE = "catalogue.yaml"
 
 
 class BackgroundHashing:
@@ -82,15 +87,15 @@ class BackgroundHashing:
             if (key, now) in self._asked:
                 return  # under way, or it could not be read: the next process asks again
             self._asked.add((key, now))
-        self._jobs.start(key, path.name, lambda handle: work(handle, path, now[1]))
+        self._jobs.start(key, path.name, lambda context: work(context, path, now[1]))
 
-    def _hash(self, handle: JobContext, path: Path, size: int) -> None:
-        self._hashes().compute(path, report=lambda done: handle.report("hashing", done, size), stop=handle.stop)
+    def _hash(self, context: JobContext, path: Path, size: int) -> None:
+        self._hashes().compute(path, report=lambda done: context.report("hashing", done, size), stop=context.stop)
 
-    def _fingerprint(self, handle: JobContext, path: Path, size: int) -> None:
+    def _fingerprint(self, context: JobContext, path: Path, size: int) -> None:
         with suppress(NotFoundError):  # it holds no VAE, or is gone: nothing is wrong with that
             self._index().fingerprints_of(
-                path, report=lambda done, total: handle.report("fingerprinting", done, total), stop=handle.stop
+                path, report=lambda done, total: context.report("fingerprinting", done, total), stop=context.stop
             )
 
 
@@ -103,11 +108,6 @@ def stamp(path: Path) -> Stamp | None:
     if stat.S_ISFIFO(status.st_mode):
         return None  # to open a pipe waits for somebody to write to it, and all other work with it
     return status.st_mtime_ns, status.st_size, status.st_ctime_ns
-
-
-logger = logging.getLogger(__name__)
-
-CATALOGUE_FILE = "catalogue.yaml"
 
 
 class Service:
@@ -203,8 +203,8 @@ class Service:
         """
         from .transfer import DownloadRequest  # imported here, since the network code waits for the first download
 
-        order = DownloadRequest(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
-        return self.downloads.get(DownloadItem(order, entry.name), network, then)
+        request = DownloadRequest(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
+        return self.downloads.get(DownloadItem(request, entry.name), network, then)
 
     def get_from(
         self, address: str, folder: Path, network: NetworkFor, then: Then | None = None, *, remote_users: bool
@@ -216,8 +216,8 @@ class Service:
         """
         from .downloads.addresses import typed
 
-        order = typed(address, folder, network, remote_users=remote_users)
-        return self.downloads.get(DownloadItem(order, order.file_name), lambda: network(order.sources), then)
+        request = typed(address, folder, network, remote_users=remote_users)
+        return self.downloads.get(DownloadItem(request, request.file_name), lambda: network(request.sources), then)
 
     def go_on(
         self, left: UnfinishedDownload, network: NetworkFor, then: Then | None = None, *, remote_users: bool
@@ -225,16 +225,16 @@ class Service:
         """Resume a download that was interrupted."""
         from .downloads.addresses import check
 
-        for source in left.order.sources:
-            check(source, remote_users=remote_users and left.order.sha256 is None)
+        for source in left.request.sources:
+            check(source, remote_users=remote_users and left.request.sha256 is None)
         return self.downloads.get(
-            DownloadItem(left.order, self.name_of(left)), lambda: network(left.order.sources), then
+            DownloadItem(left.request, self.name_of(left)), lambda: network(left.request.sources), then
         )
 
     def name_of(self, left: UnfinishedDownload) -> str:
         """Return the name of an unfinished download for people."""
-        entry = self.catalogue.recognise(left.order.sha256) if left.order.sha256 is not None else None
-        return entry.name if entry is not None else left.order.file_name
+        entry = self.catalogue.recognise(left.request.sha256) if left.request.sha256 is not None else None
+        return entry.name if entry is not None else left.request.file_name
 
     def can_be_hashed(self, path: Path) -> bool:
         """Return False for a file that is gone, or that was tried and cannot be read."""

@@ -17,7 +17,7 @@ import yaml
 
 from .catalogue import Catalogue, Entry, Source
 from .catalogue.loader import file_name_in, sources_in
-from .catalogue.schema import Fields, ValidationIssue, as_count, as_sha256, entry_nodes, line_of, text_of
+from .catalogue.schema import Fields, ValidationIssue, as_count, as_sha256, entry_nodes, line_of, read_text
 from .errors import (
     Cancelled,
     DiskError,
@@ -30,15 +30,33 @@ from .errors import (
 )
 from .files import sha256_of
 from .library import Folder, scan
-from .messages import Message, msg
+from .messages import Message, joined, msg
 from .transfer import DownloadRequest, DownloadResult, Network, Progress, download_file
 from .transfer.resume_journal import partial_write_error
 
-__all__ = ["Item", "Outcome", "Plan", "Step", "bring", "look", "plan", "read_declared", "worst"]
+__all__ = [
+    "Item",
+    "Outcome",
+    "Plan",
+    "Step",
+    "apply_plan",
+    "inspect_folder",
+    "plan",
+    "read_declared",
+    "worst_exit_status",
+]
 
 
 _KEYS: Final = frozenset({"id", "source", "sources", "sha256", "file_name", "size"})
 _BESIDE_ID: Final = frozenset({"id", "file_name"})
+
+State = Literal["same", "missing", "other"]
+"""`same`: the name has the wanted bytes. `other`: it has other bytes, which are never overwritten."""
+
+_WORST_FIRST: Final = (Cancelled, IntegrityError, DiskError, NetworkError, NotFoundError, RefusedError, UsageError)
+
+Reporting = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
+"""Opens a report of progress for a file of this name."""
 
 
 @dataclass(frozen=True)
@@ -61,31 +79,31 @@ def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
     """
     if not file.is_file():
         raise NotFoundError(msg("There is no file {path}.", code="no-such-file", path=file))
-    text, unreadable = text_of(file)
-    nodes, flaws = entry_nodes(text)
-    flaws = flaws if unreadable is None else [unreadable]
+    text, unreadable = read_text(file)
+    nodes, issues = entry_nodes(text)
+    issues = issues if unreadable is None else [unreadable]
     items: dict[str, Item] = {}
     for node in nodes:
-        item, wrong = _item(node, catalogue, file.absolute().parent)
-        flaws += wrong
+        item, found_issues = _item(node, catalogue, file.absolute().parent)
+        issues += found_issues
         if item is None:
             continue
         name = item.file_name.lower()  # as Windows and macOS compare names: folders are shared between machines
         if name in items:
-            flaws.append(
+            issues.append(
                 ValidationIssue(
                     line_of(node),
                     msg("The file name {name} is there twice.", code="duplicate-file-name", name=item.file_name),
                 )
             )
         items[name] = item
-    if flaws:
+    if issues:
         raise UsageError(
             msg(
                 "{path} cannot be used, so nothing was changed. {problems}",
                 code="bad-declaration",
                 path=file,
-                problems=_told(flaws),
+                problems=_all_issues(issues),
             )
         )
     return tuple(items.values())
@@ -93,33 +111,33 @@ def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
 
 def _item(node: yaml.Node, catalogue: Catalogue, folder: Path) -> tuple[Item | None, list[ValidationIssue]]:
     if isinstance(node, yaml.ScalarNode):
-        flaws: list[ValidationIssue] = []
-        entry = _entry(str(node.value).strip(), node, catalogue, flaws)
-        return (None if entry is None else _of_entry(entry, entry.file_name)), flaws
+        issues: list[ValidationIssue] = []
+        entry = _entry(str(node.value).strip(), node, catalogue, issues)
+        return (None if entry is None else _of_entry(entry, entry.file_name)), issues
     fields = Fields(node, _KEYS)
     if not isinstance(node, yaml.MappingNode):
-        return None, fields.flaws
+        return None, fields.issues
     item = _named(fields, catalogue) if "id" in fields.nodes else _explicit(fields, folder)
-    return (None if fields.flaws else item), fields.flaws
+    return (None if fields.issues else item), fields.issues
 
 
 def _named(fields: Fields, catalogue: Catalogue) -> Item | None:
     for key in fields.nodes.keys() - _BESIDE_ID:
-        fields.flaw(
+        fields.add_issue(
             fields.nodes[key],
             msg("Beside an “id” there is no “{key}”: the catalogue says it.", code="key-beside-id", key=key),
         )
-    entry = _entry(fields.text("id") or "", fields.nodes["id"], catalogue, fields.flaws)
+    entry = _entry(fields.text("id") or "", fields.nodes["id"], catalogue, fields.issues)
     if entry is None:
         return None
     return _of_entry(entry, file_name_in(fields, (), fallback=entry.file_name, listed=True))
 
 
-def _entry(id: str, node: yaml.Node, catalogue: Catalogue, flaws: list[ValidationIssue]) -> Entry | None:
+def _entry(id: str, node: yaml.Node, catalogue: Catalogue, issues: list[ValidationIssue]) -> Entry | None:
     try:
         return catalogue.entry(id)
     except NotFoundError as error:
-        flaws.append(ValidationIssue(line_of(node), error.message))
+        issues.append(ValidationIssue(line_of(node), error.message))
         return None
 
 
@@ -129,8 +147,8 @@ def _of_entry(entry: Entry, file_name: str) -> Item:
 
 def _explicit(fields: Fields, folder: Path) -> Item:
     sources = sources_in(fields, folder)
-    if not sources and not fields.flaws:
-        fields.flaw(fields.node, msg("The entry has no “{key}”.", code="missing-key", key="source"))
+    if not sources and not fields.issues:
+        fields.add_issue(fields.node, msg("The entry has no “{key}”.", code="missing-key", key="source"))
     return Item(
         file_name_in(fields, sources, fallback="", listed=True) if sources else "",
         fields.required("sha256", as_sha256),
@@ -139,22 +157,14 @@ def _explicit(fields: Fields, folder: Path) -> Item:
     )
 
 
-def _told(flaws: list[ValidationIssue]) -> Message:
+def _all_issues(issues: list[ValidationIssue]) -> Message:
     """Return one message with all issues, in order of the lines."""
-    lines = [
-        msg("Line {line}: {problem}", line=flaw.line, problem=flaw.message)
-        for flaw in sorted(flaws, key=lambda flaw: flaw.line)
-    ]
-    told = lines[-1]
-    for line in reversed(lines[:-1]):
-        told = msg("{first} {rest}", first=line, rest=told)
-    return told
-
-
-State = Literal["same", "missing", "other"]
-"""`same`: the name has the wanted bytes. `other`: it has other bytes, which are never overwritten."""
-
-_WORST_FIRST: Final = (Cancelled, IntegrityError, DiskError, NetworkError, NotFoundError, RefusedError, UsageError)
+    return joined(
+        [
+            msg("Line {line}: {problem}", line=issue.line, problem=issue.message)
+            for issue in sorted(issues, key=lambda issue: issue.line)
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -192,7 +202,7 @@ def plan(items: Iterable[Item], there: Mapping[str, str], files: Iterable[str]) 
     return Plan(steps, tuple(file for file in files if file not in declared))
 
 
-def worst(errors: Iterable[VaeManagerError]) -> int:
+def worst_exit_status(errors: Iterable[VaeManagerError]) -> int:
     """Return the exit status of the worst of `errors`, 0 without errors.
 
     The order is: stopped, wrong bytes, disk, network, not found, refused, usage.
@@ -210,10 +220,6 @@ def _state(item: Item, sha256: str | None) -> State:
     return "same" if sha256 == item.sha256 else "other"
 
 
-Reporting = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
-"""Opens a report of progress for a file of this name."""
-
-
 @dataclass(frozen=True)
 class Outcome:
     """The result of an item: present before (neither field), downloaded, or failed."""
@@ -223,7 +229,7 @@ class Outcome:
     error: VaeManagerError | None = None
 
 
-def look(items: Iterable[Item], folder: Path, stop: threading.Event) -> Plan:
+def inspect_folder(items: Iterable[Item], folder: Path, stop: threading.Event) -> Plan:
     """Hash the files with the declared names in `folder`, which need not exist, and return the plan.
 
     Raises `DiskError` for an unreadable file, and `Cancelled`.
@@ -247,7 +253,7 @@ def _hash(path: Path, item: Item, stop: threading.Event) -> str:
     return sha256_of(path, stop=stop)
 
 
-def bring(
+def apply_plan(
     plan: Plan,
     folder: Path,
     *,
@@ -293,6 +299,6 @@ def _fetch(
         )
     if item.entry is not None and (reason := refusal(item.entry)) is not None:
         raise RefusedError(reason)
-    order = DownloadRequest(item.sources, folder, item.file_name, item.sha256, item.size)
+    request = DownloadRequest(item.sources, folder, item.file_name, item.sha256, item.size)
     with reporting(item.file_name) as report:
-        return download_file(order, network=network, report=report, stop=stop)
+        return download_file(request, network=network, report=report, stop=stop)

@@ -115,6 +115,6 @@ def test_a_file_that_does_not_tell_its_size(tmp_path: Path) -> None:
     link.symlink_to("/proc/kallsyms")
     if len(link.open("rb").read(schema.MAX_BYTES + 1)) <= schema.MAX_BYTES:
         pytest.skip("too short here")
-    text, flaw = schema.text_of(link)
+    text, issue = schema.read_text(link)
     assert text == ""
-    assert flaw is not None
+    assert issue is not None

@@ -178,7 +178,7 @@ def test_a_bad_entry_is_reported_with_its_line_and_the_rest_loads(
     assert str(catalogue.problems[0]).startswith(f"{file}:{line}: ")
 
 
-def test_each_flaw_of_an_entry_is_reported(file: Path) -> None:
+def test_each_issue_of_an_entry_is_reported(file: Path) -> None:
     catalogue = read(file, entry("size: big", "colour: blue", sha256="abc", family="nope"))
     assert [line for line, _ in problems(catalogue)] == [3, 4, 6, 7]
 

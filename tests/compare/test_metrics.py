@@ -11,7 +11,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from tests.vaes.pictures import pictures
 from vae_manager.compare.comparison import to_pixels
-from vae_manager.compare.metrics import Box, Figures, compare, difference_map, in_words, look, most_different
+from vae_manager.compare.metrics import Box, Figures, compare, difference_map, in_words, measure, most_different
 
 TEXTURE = np.random.default_rng(1).normal(0, 6, (128, 128, 1))
 PICTURE = (to_pixels(pictures(1, 128, seed=3)[0]) * 0.6 + 50 + TEXTURE).astype(np.uint8)
@@ -32,7 +32,7 @@ def changed(way: str, much: float = 1.0) -> Any:
 
 
 def figures(other: Any) -> Figures:
-    return compare(look(PICTURE), look(other))
+    return compare(measure(PICTURE), measure(other))
 
 
 def words(other: Any) -> list[str]:
@@ -109,15 +109,15 @@ def test_a_map_is_read_without_colour() -> None:
 
 def test_pictures_that_are_small_or_plain() -> None:
     grey, brighter = np.full((8, 8, 3), 128, np.uint8), np.full((8, 8, 3), 140, np.uint8)
-    found = compare(look(grey), look(brighter))
+    found = compare(measure(grey), measure(brighter))
     assert found.ssim is None
     assert (found.contrast, found.sharpness) == pytest.approx((0, 0))
     assert [message.code for message in in_words(found)] == ["brighter", "same-detail"]
     vivid = brighter.copy()
     vivid[:4] = 116
-    assert "more-contrast" in [message.code for message in in_words(compare(look(grey), look(vivid)))]
+    assert "more-contrast" in [message.code for message in in_words(compare(measure(grey), measure(vivid)))]
 
 
 def test_other_sizes_are_no_comparison() -> None:
     with pytest.raises(ValueError, match="pictures of"):
-        compare(look(PICTURE), look(PICTURE[:64]))
+        compare(measure(PICTURE), measure(PICTURE[:64]))

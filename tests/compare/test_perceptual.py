@@ -11,7 +11,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from vae_manager.compare.metrics import _network, compare, distance, look
+from vae_manager.compare.metrics import _network, compare, distance, measure
 
 WEIGHTS = "alexnet-owt-7be5be79.pth"
 LPIPS = dedent("""
@@ -64,8 +64,8 @@ def fetched(packages: Path, name: str = WEIGHTS) -> None:
 def test_told_where_all_is_there(packages: Path) -> None:
     fetched(packages)
     assert distance(DARK, BRIGHT) == 2
-    assert compare(look(DARK), look(BRIGHT)).lpips == 2
-    assert compare(look(DARK), look(DARK)).lpips is None, "nothing is measured between equal pictures"
+    assert compare(measure(DARK), measure(BRIGHT)).lpips == 2
+    assert compare(measure(DARK), measure(DARK)).lpips is None, "nothing is measured between equal pictures"
     assert distance(DARK[:63], BRIGHT[:63]) is None, "too small for what it was made for"
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 
 from vae_manager.files.headers import MAX_HEADER
-from vae_manager.files.pickle_vm import MOST_STEPS
-from vae_manager.files.torch_reader import MOST_TENSORS
+from vae_manager.files.pickle_vm import MAX_STEPS
+from vae_manager.files.torch_reader import MAX_TENSORS
 
 from .samples import encode
 from .torch_files import Made, as_legacy, as_zip, mapping, name, number, storage, tensor
 
-N = MOST_STEPS + 10
+N = MAX_STEPS + 10
 ORDERED = name("collections", "OrderedDict")
 SET = name("builtins", "set")
 _CODES = {
@@ -37,7 +37,7 @@ _CODES = {
     ),
     "tensors without number": (
         tensor(storage("Float", "0", 4), (1,) * 16) + b"q\0" + b"0}("
-        + b"".join(b"U\6%06x" % key + b"h\0" for key in range(MOST_TENSORS)) + b"u"
+        + b"".join(b"U\6%06x" % key + b"h\0" for key in range(MAX_TENSORS)) + b"u"
     ),
     "storages without number": mapping({str(key): tensor(storage("Float", str(key), 0), ()) for key in range(9000)}),
 }  # fmt: skip

@@ -189,14 +189,14 @@ def test_what_lies_between_is_not_read(tmp_path: Path, monkeypatch: pytest.Monke
     with path.open("wb") as file:
         file.truncate(4 * (2 * 10**9 + 3))
     info = TensorInfo("F32", (3, 2), 0, 4 * (2 * 10**9 + 3), (10**9, 2))
-    fill, lengths = tensor_data._fill, []
+    fill, lengths = tensor_data._read_into, []
 
     def filled(file: BinaryIO, path: Path, start: int, view: memoryview) -> None:
         lengths.append(len(view))
         if len(view) <= 64:
             fill(file, path, start, view)
 
-    monkeypatch.setattr(tensor_data, "_fill", filled)
+    monkeypatch.setattr(tensor_data, "_read_into", filled)
     assert read(path, Header({}, data_start=0), info) == bytes(24)
     assert max(lengths) <= 64
 

@@ -14,7 +14,8 @@ from tests.files.whole_vaes import FLUX, SD, Config, Tensor, Tensors, below, rea
 from vae_manager.errors import Cancelled, FileChangedError, IntegrityError, NotFoundError
 from vae_manager.files import tensor_data
 from vae_manager.files.conversion import convert
-from vae_manager.files.tensor_data import Fingerprints, fingerprints
+from vae_manager.files.record import Fingerprints
+from vae_manager.files.tensor_data import fingerprints
 
 EVERYTHING_ELSE = {
     "model.diffusion_model.out.2.weight": Tensor("F32", (4,), bytes(16)),

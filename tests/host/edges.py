@@ -19,9 +19,9 @@ def registered() -> Iterator[tuple[str, Any]]:
 
 
 def without_edge() -> list[str]:
-    from vae_manager.webui.faults import is_edge
+    from vae_manager.webui.faults import is_boundary
 
-    return [name for name, function in registered() if not is_edge(function)]
+    return [name for name, function in registered() if not is_boundary(function)]
 
 
 def kinds() -> dict[str, int]:

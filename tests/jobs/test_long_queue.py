@@ -53,21 +53,21 @@ def held() -> threading.Event:
     return threading.Event()
 
 
-def test_asking_a_lane_is_linear(held: threading.Event) -> None:
+def test_asking_a_queue_is_linear(held: threading.Event) -> None:
     def wait(handle: JobContext) -> None:
         held.wait(60)
 
     def ask(count: int) -> Callable[[], None]:
-        lane = JobQueue("test")
+        queue = JobQueue("test")
 
         def work() -> None:
             for number in range(count):
-                lane.start(f"{number}", f"{number}", wait)
-            assert len(lane.views()) == count
+                queue.start(f"{number}", f"{number}", wait)
+            assert len(queue.views()) == count
             for number in range(count - 1, 0, -1):
-                lane.pause(f"{number}")
-                lane.resume(f"{number}")
-                lane.stop(f"{number}")
+                queue.pause(f"{number}")
+                queue.resume(f"{number}")
+                queue.stop(f"{number}")
 
         return work
 

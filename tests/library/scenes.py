@@ -153,7 +153,7 @@ def _moving(to: Callable[[Stage], Path]) -> Callable[[Stage], object]:
 
 
 def _adopting(how: How, to: Callable[[Stage], Path] = lambda stage: stage.folder) -> Callable[[Stage], object]:
-    return lambda stage: adopt(_else(stage), to(stage), how, around=stage.around())
+    return lambda stage: adopt(_else(stage), to(stage), how, library=stage.around())
 
 
 OURS = (NAME, "b.safetensors")

@@ -22,7 +22,7 @@ Work = Callable[[Path, Path, LibraryContext], object]
 WORKS: dict[str, Work] = {
     "rename": lambda file, data, around: rename(file, "c", around),
     "move": lambda file, data, around: move(file, file.parent.parent / "other", around),
-    "adopt": lambda file, data, around: adopt(file, file.parent.parent / "other", "move", around=around),
+    "adopt": lambda file, data, around: adopt(file, file.parent.parent / "other", "move", library=around),
     "remove": lambda file, data, around: remove(file, data / "trash", around),
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.files.samples import ldm, safetensors
 from vae_manager.files import FileRecord
 from vae_manager.library import Folder, scan
-from vae_manager.library.family_evidence import by_hash, by_weights
+from vae_manager.library.family_evidence import group_by_hash, group_by_weights
 from vae_manager.library.index import Index
 from vae_manager.records import HashStore
 
@@ -36,21 +36,21 @@ def test_by_weights_and_by_hash(folder: Path) -> None:
     vae(folder / "sub" / "c.safetensors", 1)
     vae(folder / "d.safetensors", 2)
     files = learnt(folder)
-    assert names(by_weights(files.values())) == [["a.safetensors", "b.safetensors", "sub/c.safetensors"]]
-    assert names(by_hash(files.values())) == [["a.safetensors", "sub/c.safetensors"]]
+    assert names(group_by_weights(files.values())) == [["a.safetensors", "b.safetensors", "sub/c.safetensors"]]
+    assert names(group_by_hash(files.values())) == [["a.safetensors", "sub/c.safetensors"]]
 
 
 def test_in_another_layout_under_other_names(folder: Path) -> None:
     safetensors(folder / "a.safetensors", ldm())
     safetensors(folder / "b.safetensors", ldm(prefix="first_stage_model."))
-    assert names(by_weights(learnt(folder).values())) == [["a.safetensors", "b.safetensors"]]
+    assert names(group_by_weights(learnt(folder).values())) == [["a.safetensors", "b.safetensors"]]
 
 
 def test_what_is_not_known_is_no_duplicate(folder: Path) -> None:
     vae(folder / "a.safetensors")
     vae(folder / "b.safetensors")
     files = look(folder).values()
-    assert (by_weights(files), by_hash(files)) == ((), ())
+    assert (group_by_weights(files), group_by_hash(files)) == ((), ())
 
 
 @POSIX
@@ -58,6 +58,6 @@ def test_two_names_of_one_file_are_no_duplicates(folder: Path) -> None:
     path = vae(folder / "a.safetensors")
     os.link(path, folder / "b.safetensors")
     (folder / "c.safetensors").symlink_to(path)
-    assert by_weights(learnt(folder).values()) == ()
+    assert group_by_weights(learnt(folder).values()) == ()
     shutil.copy(path, folder / "d.safetensors")
-    assert len(by_weights(learnt(folder).values())[0]) == 4
+    assert len(group_by_weights(learnt(folder).values())[0]) == 4

@@ -12,16 +12,15 @@ import pytest
 from tests.failing import fails_with
 from tests.files.samples import ldm, safetensors
 from tests.records.reading import sql
-from vae_manager.catalogue import Catalogue, Entry
+from vae_manager.catalogue import Catalogue, Entry, FamilyGuess
 from vae_manager.errors import DiskError, UsageError
 from vae_manager.files import FileRecord, identity_of
 from vae_manager.files.architecture import Architecture, shapes_of
-from vae_manager.files.tensor_data import Fingerprints
+from vae_manager.files.record import Fingerprints
 from vae_manager.library.family_evidence import (
-    FamilyGuess,
+    FamilyGuesses,
     FamilyOverrides,
-    Guess,
-    Guesses,
+    LatentTestGuess,
     families_of,
     family_of,
     known_weights,
@@ -54,8 +53,8 @@ def words(tmp_path: Path) -> FamilyOverrides:
 
 
 @pytest.fixture
-def guesses(tmp_path: Path) -> Guesses:
-    return Guesses(RecordStore(tmp_path / "data"))
+def guesses(tmp_path: Path) -> FamilyGuesses:
+    return FamilyGuesses(RecordStore(tmp_path / "data"))
 
 
 # -- the order of those who know -----------------------------------------------------------------------------------
@@ -167,10 +166,10 @@ def test_ones_own_word_wins(folder: Path, words: FamilyOverrides) -> None:
     assert family_of(file, catalogue(path), words).why == "hash"
 
 
-def test_the_latent_test_comes_last_and_is_never_sure(folder: Path, guesses: Guesses) -> None:
+def test_the_latent_test_comes_last_and_is_never_sure(folder: Path, guesses: FamilyGuesses) -> None:
     path = vae(folder / "a.safetensors")
     file = known(path, hashed=True)
-    guesses.put(file, Guess("sd1", 31.5))
+    guesses.put(file, LatentTestGuess("sd1", 31.5))
     assert family_of(file, NOTHING, guesses=guesses) == FamilyGuess("sd1", "latent test", figure=31.5)
     assert family_of(file, catalogue(path), guesses=guesses).why == "hash"
     guesses.put(file, None)
@@ -183,31 +182,31 @@ def test_a_word_follows_the_bytes(folder: Path, words: FamilyOverrides, tmp_path
     words.put(known(path, hashed=True), "sdxl")
     renamed = path.rename(folder / "b.safetensors")
     later = FamilyOverrides(tmp_path / "data" / "families.json")
-    assert later.word(known(renamed, hashed=True)) == "sdxl"
-    assert later.word(known(renamed)) is None
+    assert later.get(known(renamed, hashed=True)) == "sdxl"
+    assert later.get(known(renamed)) is None
     vae(renamed, 2)
-    assert later.word(known(renamed, hashed=True)) is None
+    assert later.get(known(renamed, hashed=True)) is None
 
 
 def test_without_a_hash_it_follows_the_weights(folder: Path, words: FamilyOverrides) -> None:
     words.put(known(vae(folder / "a.safetensors"), printed=True), "sdxl")
     twin = vae(folder / "b.safetensors", note="other bytes")
-    assert words.word(known(twin, hashed=True, printed=True)) == "sdxl"
+    assert words.get(known(twin, hashed=True, printed=True)) == "sdxl"
 
 
 def test_without_either_it_follows_the_file_as_it_is(folder: Path, words: FamilyOverrides) -> None:
     path = vae(folder / "a.safetensors")
     words.put(known(path), "sdxl")
-    assert words.word(known(path, hashed=True)) == "sdxl", "a hash that is known later changes nothing"
+    assert words.get(known(path, hashed=True)) == "sdxl", "a hash that is known later changes nothing"
     before = identity_of(path)
     assert before is not None
     renamed = path.rename(folder / "b.safetensors")
-    assert words.word(known(renamed)) is None
+    assert words.get(known(renamed)) is None
     words.carry(before, renamed)
-    assert words.word(known(renamed)) == "sdxl"
+    assert words.get(known(renamed)) == "sdxl"
     vae(renamed, 2)
     os.utime(renamed, (1, 1))
-    assert words.word(known(renamed)) is None
+    assert words.get(known(renamed)) is None
 
 
 @pytest.mark.parametrize("then", [None, 1])
@@ -222,32 +221,32 @@ def test_one_that_was_bound_with_or_without_a_time_of_change_still_holds(
         item.update({} if then is None else {"ctime_ns": then})
     path.write_text(json.dumps(items))
     later = FamilyOverrides(path)
-    assert later.word(file) == "sdxl"
+    assert later.get(file) == "sdxl"
     moved = file.path.rename(folder / "b.safetensors")
     assert file.identity is not None
     later.carry(file.identity, moved)
-    assert FamilyOverrides(path).word(known(moved)) == "sdxl"
+    assert FamilyOverrides(path).get(known(moved)) == "sdxl"
     later.put(file, None)
-    assert FamilyOverrides(path).word(file) is None
+    assert FamilyOverrides(path).get(file) is None
 
 
 def test_a_later_word_replaces_the_earlier_one_however_it_was_bound(folder: Path, words: FamilyOverrides) -> None:
     path = vae(folder / "a.safetensors")
     words.put(known(path), "sdxl")
     words.put(known(path, hashed=True), "sd1")
-    assert words.word(known(path)) is None
-    assert words.word(known(path, hashed=True)) == "sd1"
+    assert words.get(known(path)) is None
+    assert words.get(known(path, hashed=True)) == "sd1"
     words.put(known(path, hashed=True), None)
-    assert words.word(known(path, hashed=True)) is None
+    assert words.get(known(path, hashed=True)) is None
 
 
 def test_two_that_write_see_each_other(folder: Path, words: FamilyOverrides, tmp_path: Path) -> None:
     other = FamilyOverrides(tmp_path / "data" / "families.json")
     one, two = known(vae(folder / "a.safetensors")), known(vae(folder / "b.safetensors"))
-    assert words.word(one) is other.word(two) is None
+    assert words.get(one) is other.get(two) is None
     words.put(one, "sdxl")
     other.put(two, "sd1")
-    assert [store.word(file) for store in (words, other) for file in (one, two)] == ["sdxl", "sd1"] * 2
+    assert [store.get(file) for store in (words, other) for file in (one, two)] == ["sdxl", "sd1"] * 2
 
 
 def test_no_such_family(folder: Path, words: FamilyOverrides) -> None:
@@ -262,9 +261,9 @@ def test_a_damaged_file_says_nothing_and_is_mended(
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "families.json").write_text(content)
     file = known(vae(folder / "a.safetensors"))
-    assert words.word(file) is None
+    assert words.get(file) is None
     words.put(file, "sdxl")
-    assert words.word(file) == "sdxl"
+    assert words.get(file) == "sdxl"
 
 
 @pytest.mark.parametrize("value", ['"sd1"', "7", "{}", '{"family": "sd9", "figure": 1}', '{"family": "sd1"}', "[]"])
@@ -272,16 +271,16 @@ def test_guesses_that_are_none(folder: Path, tmp_path: Path, value: str) -> None
     file = known(vae(folder / "a.safetensors"), hashed=True)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "guesses.json").write_text(f'[{{"sha256": "{file.sha256}", "value": {value}}}]')
-    assert Guesses(RecordStore(tmp_path / "data")).guess(file) is None
+    assert FamilyGuesses(RecordStore(tmp_path / "data")).guess(file) is None
 
 
 @pytest.mark.parametrize("column", ["family = 'sd9'", "family = 7", "figure = NULL", "figure = 'much'", "key = 'text'"])
-def test_damaged_record_of_a_guess_is_none(folder: Path, tmp_path: Path, guesses: Guesses, column: str) -> None:
+def test_damaged_record_of_a_guess_is_none(folder: Path, tmp_path: Path, guesses: FamilyGuesses, column: str) -> None:
     file = known(vae(folder / "a.safetensors"), hashed=True)
-    guesses.put(file, Guess("sd1", 1.0))
-    assert Guesses(RecordStore(tmp_path / "data")).guess(file) == Guess("sd1", 1.0)
+    guesses.put(file, LatentTestGuess("sd1", 1.0))
+    assert FamilyGuesses(RecordStore(tmp_path / "data")).guess(file) == LatentTestGuess("sd1", 1.0)
     sql(tmp_path / "data", f"UPDATE guesses SET {column}")
-    assert Guesses(RecordStore(tmp_path / "data")).guess(file) is None
+    assert FamilyGuesses(RecordStore(tmp_path / "data")).guess(file) is None
 
 
 def test_where_nothing_can_be_written(folder: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.files.samples import diffusers, safetensors
 from tests.records.reading import paths, sql
 from vae_manager.errors import DiskError, NotFoundError
 from vae_manager.files import FileRecord, identity_of, inspect
-from vae_manager.files.tensor_data import Fingerprints
+from vae_manager.files.record import Fingerprints
 from vae_manager.library import Folder, index, scan
 from vae_manager.library.index import READER, Index
 from vae_manager.records import DATABASE, HashStore, RecordStore
@@ -91,11 +91,11 @@ def test_a_file_that_is_gone_is_left_out_and_forgotten(folder: Path, data: Path)
         vae(folder / f"{name}.safetensors")
     files = scan([Folder(folder)])
     one = Index(RecordStore(data))
-    one.look(files)
+    one.inspect_all(files)
     (folder / "a.safetensors").unlink()
-    assert [record.path.name for record in one.look(files)] == ["b.safetensors"]
+    assert [record.path.name for record in one.inspect_all(files)] == ["b.safetensors"]
     vae(folder / "c.safetensors")
-    one.look(scan([Folder(folder)]))
+    one.inspect_all(scan([Folder(folder)]))
     assert [Path(path).name for path in remembered(data)] == ["b.safetensors", "c.safetensors"]
 
 
@@ -306,7 +306,7 @@ def test_what_two_find_out_comes_together(folder: Path, data: Path) -> None:
         assert one.known_fingerprints(path) is two.known_fingerprints(path) is None
     for path in paths:
         one.fingerprints_of(path)
-    two.look(scan([Folder(folder)])[:1])
+    two.inspect_all(scan([Folder(folder)])[:1])
     assert [Index(RecordStore(data)).known_fingerprints(path) for path in paths] == [PRINTS, PRINTS]
     assert remembered(data) == [str(path) for path in paths]
 
@@ -339,10 +339,10 @@ def test_a_thousand_files_in_no_time(folder: Path, data: Path) -> None:
         (folder / f"{number}.safetensors").write_bytes(first)
     files = scan([Folder(folder)])
     began = time.perf_counter()
-    assert len(Index(RecordStore(data)).look(files)) == 1000
+    assert len(Index(RecordStore(data)).inspect_all(files)) == 1000
     cold = time.perf_counter() - began
     began = time.perf_counter()
-    assert len(Index(RecordStore(data)).look(files)) == 1000
+    assert len(Index(RecordStore(data)).inspect_all(files)) == 1000
     warm = time.perf_counter() - began
     assert cold < 10
     assert warm < 0.5

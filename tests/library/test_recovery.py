@@ -224,11 +224,11 @@ def test_two_names_of_one_file_are_told_from_one_name(folder: Path) -> None:
     os.link(path, folder / "b.safetensors")
     vae(folder / "c.safetensors")
     (folder.parent / "same").symlink_to(folder)
-    assert disk.are_two_names(path, folder / "b.safetensors")
-    assert not disk.are_two_names(path, path)
-    assert not disk.are_two_names(path, folder.parent / "same" / "a.safetensors")
-    assert not disk.are_two_names(path, folder / "c.safetensors")
-    assert not disk.are_two_names(path, folder / "d.safetensors")
+    assert disk.are_hard_links(path, folder / "b.safetensors")
+    assert not disk.are_hard_links(path, path)
+    assert not disk.are_hard_links(path, folder.parent / "same" / "a.safetensors")
+    assert not disk.are_hard_links(path, folder / "c.safetensors")
+    assert not disk.are_hard_links(path, folder / "d.safetensors")
 
 
 def test_a_data_folder_that_was_made_for_the_note_alone_goes_with_it(folder: Path, journal: Journal) -> None:

@@ -40,10 +40,10 @@ class Library:
         return FamilyOverrides(self.data / "families.json")
 
     def look(self) -> dict[str, FileRecord]:
-        return {record.path.stem: record for record in self.index.look(scan([Folder(self.folder)]))}
+        return {record.path.stem: record for record in self.index.inspect_all(scan([Folder(self.folder)]))}
 
     def told(self) -> dict[str, str | None]:
-        return {name: self.words.word(file) for name, file in self.look().items()}
+        return {name: self.words.get(file) for name, file in self.look().items()}
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def vae(path: Path, seed: int = 0, **metadata: str) -> Path:
 
 def look(folder: Path, index: Index | None = None) -> dict[str, FileRecord]:
     """Return the records of all files of a folder, by their names below it."""
-    found = (index or Index()).look(scan([Folder(folder)]))
+    found = (index or Index()).inspect_all(scan([Folder(folder)]))
     return {record.path.relative_to(folder).as_posix(): record for record in found}
 
 

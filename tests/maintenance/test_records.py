@@ -12,8 +12,7 @@ from vae_manager.catalogue import Catalogue
 from vae_manager.files import FileRecord, Problem, identity_of
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
-from vae_manager.library.inspection_cache import InspectionCache
-from vae_manager.maintenance import Stores
+from vae_manager.library.inspection_cache import InspectionCache, Stores
 from vae_manager.messages import msg
 from vae_manager.records import RecordStore, binding_key
 from vae_manager.records.verdict import A1111, Refused, verdict
@@ -55,7 +54,7 @@ def test_record_keeps_the_failure_of_its_bytes(shelf: Shelf, tmp_path: Path) -> 
     assert codes(shelf.record(path)) == ["nan"]
     assert verdict(shelf.record(path), A1111) == Refused(PROBLEM)
     later = Index(RecordStore(tmp_path / "data"))
-    [record] = later.look(scan([Folder(shelf.folder)]))
+    [record] = later.inspect_all(scan([Folder(shelf.folder)]))
     assert record.problems == (PROBLEM,), "the next process knows it too"
     vae(path, 2)
     assert codes(shelf.record(path)) == [], "other bytes have no failure"
@@ -73,7 +72,7 @@ def test_failure_goes_along_under_a_new_name(shelf: Shelf, tmp_path: Path, is_ha
     for memory in (shelf.hashes, shelf.index):
         memory.carry(before, new)
     for index in (shelf.index, Index(RecordStore(tmp_path / "data"))):
-        [record] = index.look(scan([Folder(shelf.folder)]))
+        [record] = index.inspect_all(scan([Folder(shelf.folder)]))
         assert codes(record) == ["nan"]
         assert dict(record.problems[0].message.fields) == {"file": "b.safetensors"}
 

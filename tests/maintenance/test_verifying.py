@@ -13,9 +13,9 @@ from tests.library.vaes import rot, sha256, vae
 from vae_manager.catalogue import Catalogue, load
 from vae_manager.jobs import JobContext
 from vae_manager.library import Folder, scan
-from vae_manager.library.inspection_cache import InspectionCache
+from vae_manager.library.inspection_cache import InspectionCache, Stores
 from vae_manager.library.verification import Outcome, Verification
-from vae_manager.maintenance import Stores, verify_all
+from vae_manager.maintenance import verify_all
 from vae_manager.records.verdict import A1111, Refused, verdict
 
 
@@ -110,7 +110,7 @@ def test_what_reading_has_shown_becomes_the_verdict(shelf: Shelf) -> None:
     content[-4:] = b"\0\0\xc0\x7f"
     shelf.path.write_bytes(content)
     assert shelf.verify().outcome is Outcome.DAMAGED
-    [record] = shelf.index.look(scan([Folder(shelf.path.parent)]))
+    [record] = shelf.index.inspect_all(scan([Folder(shelf.path.parent)]))
     answer = verdict(record, A1111)
     assert isinstance(answer, Refused)
     assert answer.reason.code == "nan"

@@ -18,7 +18,7 @@ from tests.records.reading import paths, sql
 from vae_manager.files import FileRecord
 from vae_manager.files.state_file import damage_notices
 from vae_manager.library import index as indexes
-from vae_manager.library.family_evidence import Guess, Guesses
+from vae_manager.library.family_evidence import FamilyGuesses, LatentTestGuess
 from vae_manager.library.index import READER, Index
 from vae_manager.records import DATABASE, HashStore, RecordStore, rows
 from vae_manager.records import database as databases
@@ -35,7 +35,7 @@ class Library:
         records = RecordStore(self.data)
         HashStore(records).compute(self.path)
         self.prints = Index(records).fingerprints_of(self.path)
-        Guesses(records).put(self.look(records), Guess("sd1", 20.5))
+        FamilyGuesses(records).put(self.look(records), LatentTestGuess("sd1", 20.5))
 
     def look(self, records: RecordStore) -> FileRecord:
         [file] = look(self.path.parent, Index(records)).values()
@@ -44,7 +44,7 @@ class Library:
     def assert_known(self, records: RecordStore) -> None:
         file = self.look(records)
         assert (file.sha256, file.fingerprints) == (sha256(self.path), self.prints)
-        assert Guesses(records).guess(file) == Guess("sd1", 20.5)
+        assert FamilyGuesses(records).guess(file) == LatentTestGuess("sd1", 20.5)
 
     def retired(self) -> list[str]:
         return sorted(path.name.removesuffix(".migrated") for path in self.data.glob("*.migrated"))
@@ -96,7 +96,7 @@ def test_migration_that_is_killed_is_run_again(library: Library, call: str) -> N
             if call == "rename":
                 rows.Earlier.retire = lambda self: os._exit(0)  # type: ignore[method-assign]
             else:
-                databases.Database._opened = _dying(databases.Database._opened)  # type: ignore[method-assign]
+                databases.Database._open = _dying(databases.Database._open)  # type: ignore[method-assign]
             RecordStore(library.data).load()
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -165,7 +165,7 @@ def test_in_a_folder_that_cannot_be_written_records_are_used(library: Library, m
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(databases, "_create", refuse)
+    monkeypatch.setattr(databases, "_create_file", refuse)
     library.assert_known(RecordStore(library.data))
     assert library.retired() == []
     assert len(damage_notices(library.data)) == 1

@@ -19,12 +19,12 @@ from tests.records.killing import Writer, identity
 from tests.records.reading import paths, sql
 from tests.state.contents import ODD
 from vae_manager.files import identity_of
+from vae_manager.files.record import Fingerprints
 from vae_manager.files.state_file import damage_notices
-from vae_manager.files.tensor_data import Fingerprints
 from vae_manager.records import DATABASE, HashRecord, HashStore, InspectionRecord, RecordStore, Verification
 from vae_manager.records import database as databases
 from vae_manager.records import store as stores
-from vae_manager.records.database import APPLICATION, SCHEMA
+from vae_manager.records.database import APPLICATION_ID, SCHEMA_VERSION
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 ROOT = Path(__file__).parents[2]
@@ -187,7 +187,7 @@ def test_journal_goes_along_with_what_is_set_aside(data: Path) -> None:
 
 def test_newer_schema_is_left_alone(data: Path) -> None:
     filled(data)
-    sql(data, f"PRAGMA user_version = {SCHEMA + 1}")
+    sql(data, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     before = (data / DATABASE).read_bytes()
     store = filled(data, 5)
     assert (len(store.hashes.all_keys()), store.unwritten) == (5, 5)
@@ -199,7 +199,7 @@ def test_newer_schema_is_left_alone(data: Path) -> None:
 def test_newer_schema_of_an_open_database_is_left_alone(data: Path) -> None:
     """A newer version of this program may start beside this one."""
     store = filled(data)
-    sql(data, f"PRAGMA user_version = {SCHEMA + 1}")
+    sql(data, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     before = (data / DATABASE).read_bytes()
     store.hashes.put(HashRecord(identity("/new"), B))
     assert (store.unwritten, store.hashes.get("/new") is not None) == (1, True)
@@ -329,7 +329,7 @@ def test_fork_uses_a_connection_of_its_own(data: Path) -> None:
 
 def test_locked_database_delays_no_one_and_is_written_later(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(databases, "BUSY_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(stores, "FIRST_PAUSE_S", 30.0)
+    monkeypatch.setattr(stores, "MIN_PAUSE_S", 30.0)
     store = filled(data)
     with closing(sqlite3.connect(data / DATABASE, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -487,5 +487,5 @@ def test_verification_goes_along_with_a_file(data: Path, tmp_path: Path) -> None
 
 def test_application_is_named_in_the_file(data: Path) -> None:
     filled(data)
-    assert sql(data, "PRAGMA application_id") == [(APPLICATION,)]
+    assert sql(data, "PRAGMA application_id") == [(APPLICATION_ID,)]
     assert sql(data, "PRAGMA journal_mode") == [("delete",)]

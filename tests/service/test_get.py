@@ -43,7 +43,7 @@ def _published(hub: Hub) -> None:
 
 @pytest.fixture
 def network(hub: Hub) -> Asked:
-    return lambda: Network(endpoint=hub.endpoint, patience=RetryPolicy(tries=2, first_wait=0.01))
+    return lambda: Network(endpoint=hub.endpoint, retry_policy=RetryPolicy(max_attempts=2, first_delay=0.01))
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_paused_in_the_middle_it_keeps_what_it_has_and_a_later_process_goes_on(
 
     later = Service(data_folder)  # as after a restart
     [left] = later.downloads.left_over(folder)
-    assert (left.order.file_name, left.order.sha256, left.total) == ("mine.safetensors", SHA256, len(DATA))
+    assert (left.request.file_name, left.request.sha256, left.total) == ("mine.safetensors", SHA256, len(DATA))
     assert left.key == key
     assert 0 < left.done <= 2_000_000
     later.go_on(left, lambda order: network(), ran.append, remote_users=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vae_manager.downloads import Ending, History, Past
-from vae_manager.downloads.history import MOST_BYTES, without_secrets
+from vae_manager.downloads.history import MAX_BYTES, without_secrets
 from vae_manager.messages import msg
 
 PAST = Past(
@@ -135,11 +135,11 @@ def test_after_a_torn_line_the_next_one_is_whole(file: Path) -> None:
 
 def test_it_is_bounded_and_keeps_the_newest(file: Path) -> None:
     history = History(file)
-    count = 4 * MOST_BYTES // 450
+    count = 4 * MAX_BYTES // 450
     for number in range(count):
         history.add(replace(PAST, ended_at=float(number)))
     found = History(file).entries()
-    assert sum(path.stat().st_size for path in file.parent.iterdir()) < 2.1 * MOST_BYTES
+    assert sum(path.stat().st_size for path in file.parent.iterdir()) < 2.1 * MAX_BYTES
     assert len(found) > 300
     assert [past.ended_at for past in found] == [float(count - 1 - number) for number in range(len(found))]
 

@@ -10,7 +10,7 @@ import pytest
 from tests.library.vaes import vae
 from vae_manager.jobs import JobState
 from vae_manager.library import Folder, scan
-from vae_manager.library.family_evidence import Guess
+from vae_manager.library.family_evidence import LatentTestGuess
 from vae_manager.service import WEIGHTS, Service
 
 SOON = 10.0
@@ -29,7 +29,7 @@ def test_fingerprints_with_progress(service: Service, data_folder: Path, folder:
     assert view is not None
     assert (view.title, view.phase, view.done) == ("a.safetensors", "fingerprinting", view.total)
     for later in (service, Service(data_folder)):
-        [file] = later.stores.index.look(scan([Folder(folder)]))
+        [file] = later.stores.index.inspect_all(scan([Folder(folder)]))
         assert file.fingerprints == service.stores.index.fingerprints_of(path)
         later.background.forget(f"{WEIGHTS}{path}")
         later.learn([path])
@@ -41,7 +41,7 @@ def test_a_hash_and_fingerprints_are_two_jobs(service: Service, folder: Path) ->
     service.hash_in_background([path])
     service.learn([path])
     service.background.wait(f"{WEIGHTS}{path}", SOON)
-    [file] = service.stores.index.look(scan([Folder(folder)]))
+    [file] = service.stores.index.inspect_all(scan([Folder(folder)]))
     assert file.sha256 is not None
     assert file.fingerprints is not None
 
@@ -79,17 +79,20 @@ def test_a_pipe_holds_up_nothing(service: Service, folder: Path) -> None:
 
 def test_words_and_guesses_outlive_the_process(service: Service, data_folder: Path, folder: Path) -> None:
     vae(folder / "a.safetensors")
-    [file] = service.stores.index.look(scan([Folder(folder)]))
+    [file] = service.stores.index.inspect_all(scan([Folder(folder)]))
     service.stores.overrides.put(file, "sdxl")
-    service.stores.guesses.put(file, Guess("sd1", 12.5))
+    service.stores.guesses.put(file, LatentTestGuess("sd1", 12.5))
     later = Service(data_folder)
-    assert (later.stores.overrides.word(file), later.stores.guesses.guess(file)) == ("sdxl", Guess("sd1", 12.5))
+    assert (later.stores.overrides.get(file), later.stores.guesses.guess(file)) == (
+        "sdxl",
+        LatentTestGuess("sd1", 12.5),
+    )
     assert service.stores.trash == data_folder / "trash"
 
 
 def test_asking_makes_nothing(service: Service, data_folder: Path, folder: Path, tmp_path: Path) -> None:
     before = set(tmp_path.rglob("*"))
-    assert list(service.stores.index.look(scan([Folder(folder)]))) == []
+    assert list(service.stores.index.inspect_all(scan([Folder(folder)]))) == []
     assert service.stores.index.known_fingerprints(folder / "a.safetensors") is None
     service.learn([folder / "a.safetensors"])
     assert service.background.views() == ()

@@ -22,7 +22,7 @@ from vae_manager.catalogue import Entry, HubSource
 from vae_manager.downloads import Download, Ending
 from vae_manager.downloads.addresses import NetworkFor
 from vae_manager.errors import RefusedError, UsageError
-from vae_manager.jobs import JobState, Step
+from vae_manager.jobs import JobState, Move
 from vae_manager.service import Service
 from vae_manager.transfer import DownloadResult, Network, RetryPolicy
 
@@ -50,12 +50,12 @@ def offered(hub: Hub, id: str, size: int = 500_000) -> Entry:
 
 @pytest.fixture
 def network(hub: Hub) -> Asked:
-    return lambda: Network(endpoint=hub.endpoint, patience=RetryPolicy(tries=2, first_wait=0.01))
+    return lambda: Network(endpoint=hub.endpoint, retry_policy=RetryPolicy(max_attempts=2, first_delay=0.01))
 
 
 @pytest.fixture
 def typed(hub: Hub) -> NetworkFor:
-    return lambda sources: Network(endpoint=hub.endpoint, patience=RetryPolicy(tries=2, first_wait=0.01))
+    return lambda sources: Network(endpoint=hub.endpoint, retry_policy=RetryPolicy(max_attempts=2, first_delay=0.01))
 
 
 def one(service: Service, key: str) -> Download:
@@ -87,8 +87,8 @@ def test_they_come_one_after_another_in_the_order_that_was_made(
         for id in ("first", "second", "third", "fourth")
     }
     arriving(service, keys["first"])
-    service.downloads.move(keys["fourth"], Step.FRONT)
-    service.downloads.move(keys["third"], Step.UP)
+    service.downloads.move(keys["fourth"], Move.FRONT)
+    service.downloads.move(keys["third"], Move.UP)
     hub.cdn.link = Link()
     for key in keys.values():
         assert ended(service, key) is JobState.DONE
@@ -235,7 +235,7 @@ def test_what_has_failed_is_tried_again_with_the_settings_of_that_moment(
     hub: Hub, service: Service, folder: Path
 ) -> None:
     endpoint = ["http://127.0.0.1:9"]
-    network = lambda: Network(endpoint=endpoint[0], patience=RetryPolicy(tries=1, first_wait=0.01))  # noqa: E731
+    network = lambda: Network(endpoint=endpoint[0], retry_policy=RetryPolicy(max_attempts=1, first_delay=0.01))  # noqa: E731
     came: list[DownloadResult] = []
     key = service.get(offered(hub, "first"), folder, network, came.append)
     assert ended(service, key) is JobState.FAILED
@@ -353,15 +353,15 @@ def test_what_waited_when_the_process_ended_is_offered_again_too(
     later = Service(data_folder)  # as after a kill -9
     assert later.downloads.views() == (), "nothing starts by itself"
     begun, waited = later.downloads.left_over(folder)
-    assert (begun.order.file_name, begun.done > 0) == ("first.safetensors", True)
-    assert (waited.order, waited.done, waited.total) == (service.downloads.views()[1].wanted.order, 0, second.size)
+    assert (begun.request.file_name, begun.done > 0) == ("first.safetensors", True)
+    assert (waited.request, waited.done, waited.total) == (service.downloads.views()[1].wanted.request, 0, second.size)
     hub.cdn.link = Link()
     key = later.go_on(waited, lambda order: network(), remote_users=False)
     assert ended(later, key) is JobState.DONE
     for found in service.downloads.views():
         service.downloads.cancel(found.job.key)
     assert ended(service, running).ended
-    assert [left.order.file_name for left in Service(data_folder).downloads.left_over(folder)] == []
+    assert [left.request.file_name for left in Service(data_folder).downloads.left_over(folder)] == []
 
 
 def test_once_all_is_done_nothing_is_noted(

@@ -227,7 +227,7 @@ def test_good_orders_stay_beside_a_bad_one(page: Page) -> None:
     before = path.read_bytes()
     now = opened(page)
     looked_at(now)
-    names = [left.order.file_name for left in now.service.downloads.left_over(page.host.download_folder())]
+    names = [left.request.file_name for left in now.service.downloads.left_over(page.host.download_folder())]
     assert names == ["a.safetensors", "b.safetensors"]
     assert kept(path) == [before]
     [message] = damage(now)

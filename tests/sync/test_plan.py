@@ -16,7 +16,7 @@ from vae_manager.errors import (
     VaeManagerError,
 )
 from vae_manager.messages import msg
-from vae_manager.sync import Item, plan, worst
+from vae_manager.sync import Item, plan, worst_exit_status
 
 A, B = Item("a.pt", "a" * 64, ()), Item("b.pt", "b" * 64, ())
 
@@ -57,4 +57,4 @@ def test_what_nobody_declared_is_named_and_no_difference() -> None:
     ],
 )
 def test_the_worst_decides(kinds: list[type[VaeManagerError]], status: int) -> None:
-    assert worst(kind(msg("Stopped.")) for kind in kinds) == status
+    assert worst_exit_status(kind(msg("Stopped.")) for kind in kinds) == status

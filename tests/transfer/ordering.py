@@ -29,7 +29,7 @@ REPO = "stabilityai/sd-vae-ft-mse-original"
 NAME = "vae.safetensors"
 COMMIT = "629b3ad3030ce36e15e70c5db7d91df0d60c627f"
 PINNED = HubSource(REPO, NAME, COMMIT)
-QUICK = RetryPolicy(tries=4, first_wait=0.01, longest_wait=0.02)
+QUICK = RetryPolicy(max_attempts=4, first_delay=0.01, max_delay=0.02)
 MB = 1_000_000
 CHUNK = 1 << 16
 
@@ -64,7 +64,7 @@ class Desk:
         return DownloadRequest(sources or (PINNED,), self.folder, name, sha256(data) if known else None, size)
 
     def network(self, **changes: object) -> Network:
-        return Network(**{"endpoint": self.hub.endpoint, "patience": QUICK, **changes})  # type: ignore[arg-type]
+        return Network(**{"endpoint": self.hub.endpoint, "retry_policy": QUICK, **changes})  # type: ignore[arg-type]
 
     def get(self, order: DownloadRequest, network: Network | None = None) -> DownloadResult:
         return download_file(order, network=network or self.network(), report=self._tell, stop=self.stop)

@@ -25,7 +25,7 @@ def main(endpoint: str, folder: str, sha256: str, limit: str = "") -> None:
     try:
         delivery = download_file(
             order,
-            network=Network(endpoint=endpoint, patience=QUICK),
+            network=Network(endpoint=endpoint, retry_policy=QUICK),
             report=lambda progress: phases.append(progress.phase),
             stop=threading.Event(),
         )

@@ -16,7 +16,7 @@ from tests.hub import Fault, Hub, Link
 from vae_manager.catalogue.entry import HttpsSource, LocalSource, Source
 from vae_manager.errors import NoVaeError, RefusedError, VaeManagerError
 from vae_manager.files import sha256_of
-from vae_manager.files.disk import WRITING
+from vae_manager.files.disk import PARTIAL_SUFFIX
 from vae_manager.transfer import unfinished
 from vae_manager.transfer.partial_file import PartialFile
 from vae_manager.transfer.resumable import sweep
@@ -218,7 +218,7 @@ def test_a_listing_takes_away_what_cannot_go_on_and_leaves_what_can(desk: Desk, 
     kept = desk.keep(desk.order(DATA), MB)
     for ending in ("part", "part.01234567", "recent", "lock"):
         (desk.folder / f".0123456789abcdef.vae-manager.{ending}").write_bytes(b"x")
-    (desk.folder / f".0123{WRITING}").write_bytes(b"another's")
+    (desk.folder / f".0123{PARTIAL_SUFFIX}").write_bytes(b"another's")
     sweep(desk.folder)
     assert [left.done for left in unfinished(desk.folder)] == [kept]
     assert not [name for name in desk.names if name.startswith(".0123456789")]

@@ -21,7 +21,7 @@ from vae_manager.errors import (
 )
 from vae_manager.transfer import sources as bucket_source
 from vae_manager.transfer import unfinished
-from vae_manager.transfer.resume_journal import Journal, read
+from vae_manager.transfer.resume_journal import Journal, read_journal
 from vae_manager.transfer.sources import open_bucket_range, resolve_bucket
 
 from .ordering import MB, NAME, Desk, sha256, some_bytes
@@ -192,10 +192,10 @@ def test_it_goes_on_after_a_failure(desk: Desk, bucket: Any, monkeypatch: pytest
     with fails_with(NetworkError, "unreachable"):
         desk.get(desk.order(DATA, SOURCE))
     [left] = unfinished(desk.folder)
-    assert left.order.sources == (SOURCE,)
+    assert left.request.sources == (SOURCE,)
     assert left.done > 0
     broken = False
-    assert desk.get(left.order).fetched == len(DATA) - left.done
+    assert desk.get(left.request).fetched == len(DATA) - left.done
 
 
 def test_public_only_reads_no_bucket(desk: Desk) -> None:
@@ -207,8 +207,8 @@ def test_the_journal_knows_it(desk: Desk) -> None:
     journal = Journal(desk.order(DATA, SOURCE), sha256(DATA), source=SOURCE)
     path = desk.folder / ".x.journal"
     path.write_text(journal.to_json())
-    assert read(path) == journal
+    assert read_journal(path) == journal
     path.write_text(journal.to_json().replace("memory://", "file://"))
-    assert read(path) is None
+    assert read_journal(path) is None
     assert desk.names == [".x.journal"]
-    assert journal.order.file_name == NAME
+    assert journal.request.file_name == NAME

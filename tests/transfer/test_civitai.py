@@ -81,9 +81,9 @@ def test_it_goes_on_after_a_cut(desk: Desk, network: Network, civitai: Civitai) 
     with pytest.raises(NetworkError):
         desk.get(desk.order(DATA, SOURCE), network)
     [left] = unfinished(desk.folder)
-    assert left.order.sources == (SOURCE,)
+    assert left.request.sources == (SOURCE,)
     civitai.cdn.repair()
-    assert desk.get(left.order, network).fetched == len(DATA) - left.done
+    assert desk.get(left.request, network).fetched == len(DATA) - left.done
 
 
 def test_the_name_is_the_servers(network: Network, civitai: Civitai) -> None:

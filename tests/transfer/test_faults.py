@@ -88,13 +88,13 @@ def test_offline(desk: Desk) -> None:
         closed.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
         with fails_with(NetworkError, "unreachable"):
-            desk.get(desk.order(DATA), Network(endpoint=endpoint, patience=QUICK))
+            desk.get(desk.order(DATA), Network(endpoint=endpoint, retry_policy=QUICK))
     assert desk.names == []
 
 
 def test_no_such_host(desk: Desk) -> None:
     with fails_with(NetworkError, "unreachable"):
-        desk.get(desk.order(DATA), Network(endpoint="https://nowhere.invalid", patience=QUICK))
+        desk.get(desk.order(DATA), Network(endpoint="https://nowhere.invalid", retry_policy=QUICK))
 
 
 def test_hf_hub_offline_is_honoured(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_what_does_not_pass_is_given_up(hub: Hub, desk: Desk, server: str) -> No
     getattr(hub, server).fail_always(Fault.status(503))
     with fails_with(NetworkError, "server-error"):
         desk.get(desk.order(DATA))
-    assert len(getattr(hub, server).requests) == QUICK.tries
+    assert len(getattr(hub, server).requests) == QUICK.max_attempts
 
 
 def test_retry_after_is_kept(hub: Hub, desk: Desk) -> None:
@@ -148,7 +148,7 @@ def test_a_server_that_wants_an_hour_is_given_up_at_once(hub: Hub, desk: Desk) -
 def test_an_answer_that_does_not_come(hub: Hub, desk: Desk) -> None:
     hub.api.fail_always(Fault.late(5))
     with fails_with(NetworkError, "no-answer"):
-        desk.get(desk.order(DATA), desk.network(read_timeout=0.2, patience=RetryPolicy(tries=1)))
+        desk.get(desk.order(DATA), desk.network(read_timeout=0.2, retry_policy=RetryPolicy(max_attempts=1)))
 
 
 def test_redirects_without_end(hub: Hub, desk: Desk) -> None:
@@ -213,7 +213,7 @@ def test_a_body_that_does_not_end(hub: Hub, desk: Desk, monkeypatch: pytest.Monk
     hub.cdn.fail_always(Fault.chunked() | Fault.range_ignored())
     with fails_with(IntegrityError, "endless-body"):
         desk.get(desk.order(DATA[:MB], HttpsSource(url), size=MB))
-    monkeypatch.setattr("vae_manager.transfer.scheduler.MOST_BYTES", MB)
+    monkeypatch.setattr("vae_manager.transfer.scheduler.MAX_UNKNOWN_BYTES", MB)
     with fails_with(IntegrityError, "endless-body"):
         desk.get(desk.order(DATA, HttpsSource(url)))
     assert desk.names == []

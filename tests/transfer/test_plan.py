@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vae_manager.catalogue.entry import HttpsSource, HubSource
-from vae_manager.transfer.delivery import AlreadyThere, Plan, Refuse, Resume, Start, decide
+from vae_manager.transfer.delivery import AlreadyThere, NameTaken, NextStep, Resume, Start, next_step
 from vae_manager.transfer.request import DownloadRequest
 from vae_manager.transfer.resume_journal import Journal
 
@@ -17,17 +17,19 @@ def kept(count: int, sha256: str | None = "aa", etag: str | None = '"e"') -> Jou
     return Journal(order, sha256, 100, ONE, etag, ((0, count),) if count else ())
 
 
-def plan(journal: Journal | None, expected: str | None = "aa", source: object = ONE, size: int | None = 100) -> Plan:
-    return decide(target=None, expected=expected, journal=journal, source=source, size=size)  # type: ignore[arg-type]
+def plan(
+    journal: Journal | None, expected: str | None = "aa", source: object = ONE, size: int | None = 100
+) -> NextStep:
+    return next_step(target=None, expected=expected, journal=journal, source=source, size=size)  # type: ignore[arg-type]
 
 
 def test_the_right_file_is_left_alone() -> None:
-    assert decide(target="aa", expected="aa", journal=kept(10)) == AlreadyThere()
+    assert next_step(target="aa", expected="aa", journal=kept(10)) == AlreadyThere()
 
 
 def test_other_bytes_under_the_name_are_never_overwritten() -> None:
-    assert decide(target="bb", expected="aa") == Refuse()
-    assert decide(target="bb", expected=None) == Refuse()
+    assert next_step(target="bb", expected="aa") == NameTaken()
+    assert next_step(target="bb", expected=None) == NameTaken()
 
 
 def test_nothing_kept_starts() -> None:

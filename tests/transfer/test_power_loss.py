@@ -55,7 +55,7 @@ class Shop:
         stop = threading.Event()
         download_file(
             DownloadRequest((PINNED,), folder, NAME, sha256(DATA)),
-            network=Network(endpoint=self.hub.endpoint, connections=connections, read_timeout=2, patience=QUICK),
+            network=Network(endpoint=self.hub.endpoint, connections=connections, read_timeout=2, retry_policy=QUICK),
             report=lambda told: stop.set() if stop_at is not None and told.done >= stop_at else None,
             stop=stop,
         )
@@ -67,11 +67,11 @@ class Shop:
 
 @pytest.fixture
 def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    for name, value in (("NOTE_BYTES", NOTE), ("NOTE_SECONDS", 0.02), ("SYNC_BYTES", SYNC), ("SYNC_SECONDS", 1)):
+    for name, value in (("SAVE_BYTES", NOTE), ("SAVE_SECONDS", 0.02), ("SYNC_BYTES", SYNC), ("SYNC_SECONDS", 1)):
         monkeypatch.setattr(f"vae_manager.transfer.partial_file.{name}", value)
-    for name, value in (("LEAST", SHARE), ("MOST", 2 * SHARE)):
+    for name, value in (("MIN_SEGMENT_BYTES", SHARE), ("MAX_SEGMENT_BYTES", 2 * SHARE)):
         monkeypatch.setattr(f"vae_manager.transfer.range_requests.{name}", value)
-    monkeypatch.setattr(sys.modules["vae_manager.transfer.delivery"], "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["vae_manager.transfer.delivery"], "REPORT_INTERVAL_S", 0.0)
     with Hub(link=Link(rate_per_connection=4_000 * KB)) as hub:
         hub.add(REPO, NAME, DATA, revision=COMMIT)
         yield Shop(hub)
@@ -149,7 +149,7 @@ def test_after_a_power_cut(shop: Shop, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def the_machine_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vae_manager.transfer.resume_journal.boot", lambda: "after the power cut")
+    monkeypatch.setattr("vae_manager.transfer.resume_journal.boot_id", lambda: "after the power cut")
     monkeypatch.setattr("os.fsync", lambda _: None)  # the second delivery is not cut
 
 

@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 
 from vae_manager.transfer import Progress, resume_journal
-from vae_manager.transfer.partial_file import BLOCK, PartialFile, StreamingHasher
-from vae_manager.transfer.resume_journal import Journal, read
+from vae_manager.transfer.partial_file import BLOCK_BYTES, PartialFile, StreamingHasher
+from vae_manager.transfer.resume_journal import Journal, read_journal
 
 from .ordering import CHUNK, COMMIT, NAME, REPO, Desk, some_bytes, unfinished
 
-DATA = some_bytes(3 * BLOCK + 17)
+DATA = some_bytes(3 * BLOCK_BYTES + 17)
 
 
 def test_it_hashes_up_to_the_front_and_no_further(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(DATA)
     proof = StreamingHasher(FileIO(path, "rb"))
-    for contiguous_end in (0, 5, BLOCK, 2 * BLOCK + 1, len(DATA)):
+    for contiguous_end in (0, 5, BLOCK_BYTES, 2 * BLOCK_BYTES + 1, len(DATA)):
         proof.advance(contiguous_end)
         assert proof.result(timeout=5) == hashlib.sha256(DATA[:contiguous_end]).hexdigest()
         assert proof.done == contiguous_end
@@ -35,7 +35,7 @@ def test_it_hashes_up_to_the_front_and_no_further(tmp_path: Path) -> None:
 
 def test_a_file_that_becomes_shorter_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    path.write_bytes(DATA[:BLOCK])
+    path.write_bytes(DATA[:BLOCK_BYTES])
     proof = StreamingHasher(FileIO(path, "rb"))
     proof.advance(len(DATA))
     with pytest.raises(OSError, match="shorter"):
@@ -56,15 +56,15 @@ def test_what_is_not_hashed_yet_is_not_told(tmp_path: Path) -> None:
 
 
 # -- the note ------------------------------------------------------------------------------------------------------
-needs_boot_id = pytest.mark.skipif(resume_journal.boot() is None, reason="this system has no boot id")
+needs_boot_id = pytest.mark.skipif(resume_journal.boot_id() is None, reason="this system has no boot id")
 
 
 @needs_boot_id
 def test_a_note_is_good_until_the_machine_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "note"
-    resume_journal.write(path, ((0, 5), (7, 9)))
+    resume_journal.write_unsynced(path, ((0, 5), (7, 9)))
     assert resume_journal.read_unsynced(path) == ((0, 5), (7, 9))
-    monkeypatch.setattr(resume_journal, "boot", lambda: "another")
+    monkeypatch.setattr(resume_journal, "boot_id", lambda: "another")
     assert resume_journal.read_unsynced(path) == ()
 
 
@@ -79,7 +79,7 @@ def test_a_note_that_makes_no_sense_says_nothing(tmp_path: Path, text: str) -> N
 # -- the owner -----------------------------------------------------------------------------------------------------
 def name_of_another(seconds: int) -> tuple[subprocess.Popen[str], str]:
     imports = "import time; from vae_manager.transfer import resume_journal"
-    code = f"{imports}; print(resume_journal.me(), flush=True); time.sleep({seconds})"
+    code = f"{imports}; print(resume_journal.current_process(), flush=True); time.sleep({seconds})"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     return process, process.stdout.readline().strip()
@@ -88,16 +88,18 @@ def name_of_another(seconds: int) -> tuple[subprocess.Popen[str], str]:
 @needs_boot_id
 def test_a_process_is_gone_when_it_has_ended() -> None:
     process, name = name_of_another(60)
-    assert not resume_journal.is_gone(name)
+    assert not resume_journal.has_ended(name)
     process.kill()
     process.wait()
-    assert resume_journal.is_gone(name)
-    assert resume_journal.is_gone(resume_journal.me()), "what this process has written it can go on with"
+    assert resume_journal.has_ended(name)
+    assert resume_journal.has_ended(resume_journal.current_process()), "what this process has written it can go on with"
 
 
 def test_nobody_else_is_known_to_be_gone() -> None:
-    for name in (None, "", "elsewhere 1-2", "x", resume_journal.me() + "0"):
-        assert resume_journal.is_gone(name) == (name == resume_journal.me() + "0" and resume_journal.boot() is not None)
+    for name in (None, "", "elsewhere 1-2", "x", resume_journal.current_process() + "0"):
+        assert resume_journal.has_ended(name) == (
+            name == resume_journal.current_process() + "0" and resume_journal.boot_id() is not None
+        )
 
 
 def test_bytes_of_one_who_may_still_write_are_copied(desk: Desk) -> None:
@@ -153,4 +155,4 @@ def test_a_partial_file_is_closed_only_when_nobody_writes(desk: Desk) -> None:
         for start, end in byte_ranges:
             file.seek(start)
             assert file.read(end - start) == DATA[start:end]
-    assert read(partial.journal_path) is None
+    assert read_journal(partial.journal_path) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vae_manager.transfer.range_requests import FIRST, ConcurrencyController
+from vae_manager.transfer.range_requests import FIRST_CONNECTIONS, ConcurrencyController
 from vae_manager.transfer.scheduler import Limiter
 
 MB = 1_000_000
@@ -15,7 +15,7 @@ def run(ramp: ConcurrencyController, speed_of: object, seconds: float = 20.0) ->
     done = 0.0
     for tick in range(int(seconds * 100)):
         done += speed_of(ramp.wanted) / 100  # type: ignore[operator]
-        ramp.look(tick / 100, int(done), ramp.wanted, 0.01)
+        ramp.update(tick / 100, int(done), ramp.wanted, 0.01)
     return ramp.wanted
 
 
@@ -23,7 +23,7 @@ def test_it_begins_alone() -> None:
     ramp = ConcurrencyController(16)
     assert run(ramp, lambda count: count * 40 * MB) == 1
     ramp.open_up()
-    assert ramp.wanted == FIRST
+    assert ramp.wanted == FIRST_CONNECTIONS
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ def test_it_begins_alone() -> None:
     [
         (lambda count: count * 40 * MB, 16),  # a limit for each connection
         (lambda count: min(count * 20, 100) * MB, 16),  # and one for all, which four do not reach
-        (lambda count: 50 * MB, FIRST),  # one for all
-        (lambda count: 0.2 * MB, FIRST),  # a slow line
+        (lambda count: 50 * MB, FIRST_CONNECTIONS),  # one for all
+        (lambda count: 0.2 * MB, FIRST_CONNECTIONS),  # a slow line
     ],
 )
 def test_more_connections_while_they_bring_more(line: object, expected: int) -> None:
@@ -54,7 +54,7 @@ def test_a_pause_of_the_line_does_not_decide() -> None:
     done, pauses = 0, iter([False] * 12 + [True] * 6 + [False] * 200)
     for tick, pause in enumerate(pauses):
         done += 0 if pause else ramp.wanted * 4 * MB // 10
-        ramp.look(tick / 100, done, ramp.wanted, 0.01)
+        ramp.update(tick / 100, done, ramp.wanted, 0.01)
     assert ramp.wanted == 16
 
 

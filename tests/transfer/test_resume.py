@@ -45,8 +45,8 @@ def test_a_cut_costs_next_to_nothing(hub: Hub, desk: Desk, cut: object) -> None:
 
 def test_a_line_that_drops_often_still_finishes(hub: Hub, desk: Desk) -> None:
     hub.cdn.fail_always(Fault.reset_after(17 * CHUNK))
-    patience = RetryPolicy(tries=2, first_wait=0.01)
-    assert desk.get(desk.order(DATA), desk.network(patience=patience)).fetched == len(DATA)
+    patience = RetryPolicy(max_attempts=2, first_delay=0.01)
+    assert desk.get(desk.order(DATA), desk.network(retry_policy=patience)).fetched == len(DATA)
 
 
 def test_an_expired_address_is_asked_for_again(hub: Hub, desk: Desk) -> None:
@@ -82,8 +82,8 @@ def test_what_is_unfinished_can_be_found_and_ordered_again(desk: Desk) -> None:
     order = desk.order(DATA, PINNED, HttpsSource("https://mirror.example/vae.safetensors?v=1"))
     kept = desk.keep(order, PART)
     [left] = unfinished(desk.folder)
-    assert (left.order, left.done, left.total) == (order, kept, len(DATA))
-    assert desk.get(left.order).fetched == len(DATA) - kept
+    assert (left.request, left.done, left.total) == (order, kept, len(DATA))
+    assert desk.get(left.request).fetched == len(DATA) - kept
     assert unfinished(desk.folder) == ()
 
 
@@ -280,7 +280,7 @@ def stop_after(desk: Desk, seconds: float) -> float:
     timer = threading.Timer(seconds, desk.stop.set)
     timer.start()
     with pytest.raises(Cancelled):
-        desk.get(desk.order(DATA), desk.network(patience=RetryPolicy(first_wait=60)))
+        desk.get(desk.order(DATA), desk.network(retry_policy=RetryPolicy(first_delay=60)))
     return time.monotonic()
 
 
@@ -313,7 +313,7 @@ def test_the_last_figure_of_a_stopped_download_is_what_is_kept(
     hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What came since the last report counts too, however lately that was."""
-    monkeypatch.setattr(sys.modules["vae_manager.transfer.delivery"], "REPORT_SECONDS", 1000.0)
+    monkeypatch.setattr(sys.modules["vae_manager.transfer.delivery"], "REPORT_INTERVAL_S", 1000.0)
     hub.cdn.fail_always(Fault.stall_at(PART))
 
     def stop() -> None:

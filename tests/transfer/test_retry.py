@@ -8,7 +8,7 @@ import pytest
 
 from vae_manager.errors import Cancelled, NetworkError, NotFoundError, TransientNetworkError
 from vae_manager.messages import msg
-from vae_manager.transfer.request import PROGRESS, RetryPolicy, keep_trying
+from vae_manager.transfer.request import PROGRESS_BYTES, RetryPolicy, retry
 
 
 class Waits(threading.Event):
@@ -46,26 +46,26 @@ class Failing:
 
 
 def run(attempt: Failing, waits: Waits, patience: RetryPolicy) -> str:
-    return keep_trying(attempt, lambda: attempt.arrived, patience, waits)
+    return retry(attempt, lambda: attempt.arrived, patience, waits)
 
 
 def test_waits_double_up_to_the_longest() -> None:
     waits = Waits()
-    assert run(Failing(5), waits, RetryPolicy(tries=6, first_wait=1, longest_wait=5)) == "done"
+    assert run(Failing(5), waits, RetryPolicy(max_attempts=6, first_delay=1, max_delay=5)) == "done"
     assert waits.seconds == [1, 2, 4, 5, 5]
 
 
 def test_the_last_failure_is_final_and_no_longer_transient() -> None:
     attempt, waits = Failing(9), Waits()
     with pytest.raises(NetworkError, match="No luck") as caught:
-        run(attempt, waits, RetryPolicy(tries=3))
+        run(attempt, waits, RetryPolicy(max_attempts=3))
     assert not isinstance(caught.value, TransientNetworkError)
     assert (attempt.calls, waits.seconds) == (3, [1, 2])
 
 
 def test_failures_with_progress_between_them_do_not_add_up() -> None:
     waits = Waits()
-    assert run(Failing(20, bytes_each=PROGRESS), waits, RetryPolicy(tries=2)) == "done"
+    assert run(Failing(20, bytes_each=PROGRESS_BYTES), waits, RetryPolicy(max_attempts=2)) == "done"
     assert waits.seconds == [1] * 20
 
 
@@ -77,8 +77,8 @@ def test_a_servers_wish_is_kept() -> None:
 
 def test_some_of_each_wait_is_left_to_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.random", lambda: 0.5)
-    assert [RetryPolicy(first_wait=1).wait_after(failures, None) for failures in (1, 2)] == [0.75, 1.5]
-    assert RetryPolicy(first_wait=1).wait_after(1, 100) == pytest.approx(105), "never sooner than the server wants"
+    assert [RetryPolicy(first_delay=1).delay_after(failures, None) for failures in (1, 2)] == [0.75, 1.5]
+    assert RetryPolicy(first_delay=1).delay_after(1, 100) == pytest.approx(105), "never sooner than the server wants"
 
 
 def test_a_wish_beyond_patience_is_not_waited_for() -> None:
@@ -103,5 +103,5 @@ def test_only_transient_errors_are_tried_again() -> None:
         raise NotFoundError(msg("Not there."))
 
     with pytest.raises(NotFoundError):
-        keep_trying(attempt, lambda: 0, RetryPolicy(), threading.Event())
+        retry(attempt, lambda: 0, RetryPolicy(), threading.Event())
     assert len(calls) == 1

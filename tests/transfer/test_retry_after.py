@@ -16,7 +16,7 @@ import pytest
 from vae_manager.catalogue import HttpsSource
 from vae_manager.transfer import DownloadRequest, Network, download_file
 from vae_manager.transfer.http_client import HttpClient
-from vae_manager.transfer.request import wait_asked_for
+from vae_manager.transfer.request import retry_after_of
 
 HOUR = 3600
 DATA = b"the bytes of a file" * 1000
@@ -62,7 +62,7 @@ def asked(headers: Headers) -> float | None:
         try:
             response = wire.ask("GET", address, {})
             response.close()
-            return wait_asked_for(response.headers)
+            return retry_after_of(response.headers)
         finally:
             wire.close()
 

@@ -138,8 +138,8 @@ def test_a_key_in_an_address_is_neither_told_nor_written(hub: Hub, desk: Desk, k
     assert "geheim" not in str(caught.value)
     [left] = unfinished(desk.folder)
     assert "geheim" not in left.path.with_suffix(".journal").read_text()
-    assert left.order.sources == (HttpsSource(url.partition("&token")[0]),)
-    assert PartialFile.of(left.order).path == left.path
+    assert left.request.sources == (HttpsSource(url.partition("&token")[0]),)
+    assert PartialFile.of(left.request).path == left.path
     again = desk.get(desk.order(DATA, HttpsSource(url), known=known))
     assert again.fetched == len(DATA) - left.done, "with the key it goes on"
     assert "token=geheim" in desk.gets()[-1].target

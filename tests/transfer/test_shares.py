@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_manager.transfer.range_requests import CRAWL, LEAST, MOST, TELLING, USUAL, Segment, Segments
-from vae_manager.transfer.resume_journal import Spans, added, missing
+from vae_manager.transfer.range_requests import (
+    MAX_SEGMENT_BYTES,
+    MIN_SEGMENT_BYTES,
+    MIN_SPEED_SECONDS,
+    SLOW_FACTOR,
+    USUAL_SEGMENT_BYTES,
+    Segment,
+    Segments,
+)
+from vae_manager.transfer.resume_journal import ByteRanges, add_range, missing_ranges
 
 MIB = 1 << 20
 FILE = 300 * MIB
@@ -27,22 +35,22 @@ def test_shares_come_in_the_files_order_and_become_smaller() -> None:
     assert [share.at for share in taken] == [0, *(share.end for share in taken[:-1])]
     sizes = [share.left for share in taken]
     assert sizes[:-1] == sorted(sizes[:-1], reverse=True)  # type: ignore[type-var]
-    assert sizes[0] == USUAL
+    assert sizes[0] == USUAL_SEGMENT_BYTES
     assert sizes[-1] is not None
-    assert LEAST <= sizes[-1] < 2 * LEAST
+    assert MIN_SEGMENT_BYTES <= sizes[-1] < 2 * MIN_SEGMENT_BYTES
 
 
 def test_they_are_larger_where_each_request_takes_long() -> None:
     shares = Segments.of(((0, FILE),))
-    shares.out.append(under_way(Segment(FILE, FILE + 40 * MIB), brought=20 * MIB))
-    for quick, size in ((0.0, USUAL), (0.04, 8 * MIB), (1.0, MOST)):
+    shares.active.append(under_way(Segment(FILE, FILE + 40 * MIB), brought=20 * MIB))
+    for quick, size in ((0.0, USUAL_SEGMENT_BYTES), (0.04, 8 * MIB), (1.0, MAX_SEGMENT_BYTES)):
         share = shares.take(4, now=1.0, quick=quick)
         assert share is not None
         assert share.left == pytest.approx(size, rel=0.01) or quick == 1.0
 
 
 def test_a_small_file_is_one_share() -> None:
-    shares = Segments.of(((0, LEAST + 5),))
+    shares = Segments.of(((0, MIN_SEGMENT_BYTES + 5),))
     assert shares.take(16, now=0.0) is not None
     assert shares.take(16, now=0.0) is None
 
@@ -73,7 +81,7 @@ def test_a_free_connection_takes_half_of_the_slowest_share() -> None:
 def test_and_all_of_one_that_crawls() -> None:
     crawling = under_way(Segment(0, 10 * MIB), brought=1000)
     quick = under_way(Segment(10 * MIB, 40 * MIB), brought=29 * MIB)
-    stolen = Segments([], [crawling, quick]).take(4, now=CRAWL * 1.0)
+    stolen = Segments([], [crawling, quick]).take(4, now=SLOW_FACTOR * 1.0)
     assert stolen is not None
     assert (crawling.left, stolen.at, stolen.end) == (0, 1000, 10 * MIB)
 
@@ -83,13 +91,13 @@ def test_what_is_not_worth_a_request_is_left() -> None:
         share = under_way(Segment(0, 10 * MIB), brought=10 * MIB - left)
         return Segments([], [share]).take(4, now=1.0, quick=quick)
 
-    assert stolen(left=LEAST - 1, quick=0.0) is None
+    assert stolen(left=MIN_SEGMENT_BYTES - 1, quick=0.0) is None
     assert stolen(left=4 * MIB, quick=1.0) is None, "half of it would come in the time of the request"
     assert stolen(left=4 * MIB, quick=0.01) is not None
 
 
 def test_nothing_is_taken_over_before_speeds_can_be_told() -> None:
-    assert Segments([], [under_way(Segment(0, 10 * MIB), brought=5)]).take(4, now=TELLING / 2) is None
+    assert Segments([], [under_way(Segment(0, 10 * MIB), brought=5)]).take(4, now=MIN_SPEED_SECONDS / 2) is None
     assert Segments([], [Segment(0, 10 * MIB)]).take(4, now=9.0) is None
     assert Segments([], [under_way(Segment(0, None), brought=5)]).take(4, now=9.0) is None, "its end is not known"
 
@@ -103,17 +111,17 @@ STEPS = st.lists(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, FILE), st.integers(0, FILE)), max_size=4), STEPS)
 def test_every_missing_byte_is_brought_once(kept: list[tuple[int, int]], steps: list[tuple[str, int, int]]) -> None:
-    there: Spans = ()
+    there: ByteRanges = ()
     for start, end in kept:
-        there = added(there, start, end)
-    shares, brought, now = Segments.of(missing(there, FILE)), there, 0.0
+        there = add_range(there, start, end)
+    shares, brought, now = Segments.of(missing_ranges(there, FILE)), there, 0.0
 
     def bring(share: Segment, amount: int) -> None:
         nonlocal brought
         end = min(share.at + amount, share.end or 0)
         if end > share.at:
             assert all(stop <= share.at or start >= end for start, stop in brought), "brought twice"
-        brought = added(brought, share.at, end)
+        brought = add_range(brought, share.at, end)
         share.at = end
 
     for step, which, amount in steps:
@@ -121,12 +129,12 @@ def test_every_missing_byte_is_brought_once(kept: list[tuple[int, int]], steps: 
         if step == "take":
             if (share := shares.take(4, now, 0.001)) is not None:
                 share.began = now
-        elif shares.out:
-            share = shares.out[which % len(shares.out)]
+        elif shares.active:
+            share = shares.active[which % len(shares.active)]
             bring(share, amount) if step == "bring" else shares.give_back(share, now)
-    while shares.waiting or any(share.left for share in shares.out):
+    while shares.waiting or any(share.left for share in shares.active):
         shares.take(4, now)
-        for share in tuple(shares.out):
+        for share in tuple(shares.active):
             bring(share, FILE)
             shares.give_back(share, now)
     assert brought == ((0, FILE),)

@@ -17,8 +17,8 @@ DATA = some_bytes(12 * MB)
 
 @pytest.fixture(autouse=True)
 def strict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vae_manager.transfer.resume_journal.boot", lambda: None)  # Linux alone has one
-    monkeypatch.setattr("vae_manager.transfer.resume_journal.is_gone", lambda owner: False)
+    monkeypatch.setattr("vae_manager.transfer.resume_journal.boot_id", lambda: None)  # Linux alone has one
+    monkeypatch.setattr("vae_manager.transfer.resume_journal.has_ended", lambda owner: False)
     be_strict(monkeypatch)
 
 

@@ -28,7 +28,7 @@ def be_strict(patch: pytest.MonkeyPatch) -> None:
     """From now on, and without patience: whoever lets go of a file too late fails each time."""
     if not DESCRIPTORS.is_dir():
         pytest.skip("which files are open is not to be seen here")
-    patch.setattr("vae_manager.files.disk.PATIENCE", 0.0)
+    patch.setattr("vae_manager.files.disk.BUSY_TIMEOUT_S", 0.0)
     patch.setattr(disk, "_rename_exclusively", _strict(disk._rename_exclusively))
     accessor = getattr(pathlib, "_NormalAccessor", None)  # what `Path` goes through in Python 3.10
     for name in ("replace", "rename", "unlink", "remove"):

@@ -118,7 +118,7 @@ def test_each_set_of_weights_is_proposed_once(page: Page, host: PlainHost, servi
         service.stores.hashes.compute(file.path)
         if file.name in ("half.safetensors", "noted.safetensors"):
             service.stores.index.fingerprints_of(file.path)
-    service.maintenance.look(scan(host.folders()))
+    service.maintenance.inspect(scan(host.folders()))
     assert ticked(page) == ["None", "a copy.safetensors", "b.safetensors", "half.safetensors"]
     host.loaded = host.files()["a.safetensors"]
     assert ticked(page) == ["a.safetensors", "None", "b.safetensors", "half.safetensors"]

@@ -60,13 +60,13 @@ PAST = Past(
         (replace(RUNNING, phase="waiting", done=120_000_000),
          "Another program is fetching it; 120 MB of 335 MB are there."),
         (replace(RUNNING, phase="waiting", done=0, total=None), "Another program is fetching it; 0 kB are there."),
-        (replace(RUNNING, wish=PendingCommand.PAUSE), "Pausing …"),
-        (replace(RUNNING, wish=PendingCommand.STOP), "Cancelling …"),
-        (replace(RUNNING, wish=PendingCommand.AGAIN), "182 MB of 335 MB · 48.0 MB/s · 3.2 s left"),
+        (replace(RUNNING, command=PendingCommand.PAUSE), "Pausing …"),
+        (replace(RUNNING, command=PendingCommand.STOP), "Cancelling …"),
+        (replace(RUNNING, command=PendingCommand.RESUME), "182 MB of 335 MB · 48.0 MB/s · 3.2 s left"),
         (replace(RUNNING, state=JobState.PAUSED), "Paused · 182 MB of 335 MB"),
         (replace(RUNNING, state=JobState.PAUSED, done=0), "Paused"),
-        (replace(RUNNING, state=JobState.WAITING, place=1), "Waiting for its turn"),
-        (replace(RUNNING, state=JobState.WAITING, place=3), "Waiting: number 3 in the queue"),
+        (replace(RUNNING, state=JobState.WAITING, position=1), "Waiting for its turn"),
+        (replace(RUNNING, state=JobState.WAITING, position=3), "Waiting: number 3 in the queue"),
     ],
 )  # fmt: skip
 def test_each_state_has_its_sentence(job: JobView, said: str) -> None:

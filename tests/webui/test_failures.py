@@ -96,12 +96,12 @@ def test_it_is_said_and_nothing_is_lost(
 
 
 def quick() -> RetryPolicy:
-    return RetryPolicy(tries=2, first_wait=0.01)
+    return RetryPolicy(max_attempts=2, first_delay=0.01)
 
 
 def _patient(original: Callable[..., None]) -> Callable[..., None]:
     def init(self: request.Network, **fields: object) -> None:
-        original(self, **{"patience": quick(), **fields})
+        original(self, **{"retry_policy": quick(), **fields})
 
     return init
 

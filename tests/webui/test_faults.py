@@ -1,4 +1,4 @@
-"""Unexpected errors are caught at the edge: recorded once, named in the page, and the WebUI continues."""
+"""Unexpected errors are caught at the error boundary: recorded once, named in the page, and the WebUI continues."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vae_manager.choice import AUTOMATIC
 from vae_manager.errors import RefusedError
 from vae_manager.messages import msg
 from vae_manager.service import Service
-from vae_manager.webui.faults import FAULTS, MAX_FAULTS, Faults, is_edge
+from vae_manager.webui.faults import FAULTS, MAX_FAULTS, Faults, is_boundary
 from vae_manager.webui.hosts.fallbacks import HOST_ACTS, HOST_READS, with_fallbacks
 from vae_manager.webui.hosts.host_values import Permission
 from vae_manager.webui.ui.page import Page
@@ -56,9 +56,9 @@ def fail() -> NoReturn:
 # -- recording -------------------------------------------------------------------------------------------------------
 def test_a_fault_is_recorded_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     faults = Faults()
-    edged = faults.edge(fail, FUNCTION, lambda: "instead")
+    wrapped = faults.wrap(fail, FUNCTION, lambda: "instead")
     with caplog.at_level(logging.ERROR):
-        assert [edged() for _ in range(12)] == ["instead"] * 12
+        assert [wrapped() for _ in range(12)] == ["instead"] * 12
     (fault,) = faults.all()
     assert (fault.count, fault.function) == (12, FUNCTION)
     assert "AttributeError" in fault.reason
@@ -68,14 +68,14 @@ def test_a_fault_is_recorded_once_and_counted(caplog: pytest.LogCaptureFixture) 
 def test_two_faults_of_one_function_are_two() -> None:
     faults = Faults()
     for error in (KeyError("a"), AttributeError("b")):
-        faults.note(FUNCTION, error)
+        faults.record(FUNCTION, error)
     assert len(faults.all()) == 2
 
 
 def test_faults_are_bounded() -> None:
     faults = Faults()
     for number in range(MAX_FAULTS + 10):
-        faults.note(msg("Function {number}", number=number), ValueError())
+        faults.record(msg("Function {number}", number=number), ValueError())
     assert len(faults.all()) == MAX_FAULTS
 
 
@@ -84,12 +84,12 @@ def test_interrupts_go_through() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Faults().edge(interrupted, FUNCTION)()
+        Faults().wrap(interrupted, FUNCTION)()
 
 
-def test_an_edge_can_be_told() -> None:
-    assert is_edge(Faults().edge(fail, FUNCTION))
-    assert not is_edge(fail)
+def test_a_boundary_is_recognisable() -> None:
+    assert is_boundary(Faults().wrap(fail, FUNCTION))
+    assert not is_boundary(fail)
 
 
 # -- the host as the page sees it --------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def library_of(folder: Path, count: int) -> Page:
     os.utime(host.vaes, (time.time() - 3600,) * 2)
     page = Page(host, Service(host.data_folder))
     page.state({}, library=("", ""))
-    wait_for(lambda: not page.service.maintenance.looking)
+    wait_for(lambda: not page.service.maintenance.is_inspecting)
     page.state({}, library=("", ""))
     return page
 

@@ -322,7 +322,7 @@ def test_what_is_known_of_a_file_comes_back_from_the_trash_with_it(
 
 
 def known_of(service: Service, host: PlainHost) -> FileRecord:
-    [record] = service.stores.index.look(scan(host.folders()))
+    [record] = service.stores.index.inspect_all(scan(host.folders()))
     return record
 
 
@@ -423,7 +423,7 @@ def test_the_result_of_a_conversion_is_of_the_family_that_the_person_has_set(
     do(page, do="convert-file", file=key_of(path), use=False)
     finish(service, page)
     files = scan(host.folders())
-    service.maintenance.look(files)
+    service.maintenance.inspect(files)
     record = service.maintenance.records(files)[host.vaes / "theirs-2.safetensors"]
     assert (record.family.family, record.is_family_own) == ("sdxl", True)
 

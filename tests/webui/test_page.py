@@ -319,7 +319,7 @@ def test_it_is_asked_first_also_where_looking_at_all_files_takes_long(
     page: Page, host: PlainHost, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A busy machine, or thousands of files: the chosen one is looked at before it is decided about."""
-    monkeypatch.setattr(service.maintenance, "look", lambda files, patience=0.0: None)
+    monkeypatch.setattr(service.maintenance, "inspect", lambda files, timeout=0.0: None)
     path = vae(host.vaes / "mine.safetensors")
     write_catalogue(host, ENTRY.replace("family: sd1", "family: sdxl").replace(SHA256, sha256(path)))
     host.refresh()

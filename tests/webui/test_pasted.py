@@ -10,7 +10,7 @@ import pytest
 from tests.hub import Hub
 from tests.webui.host import PlainHost
 from tests.webui.test_page import BYTES, ENTRY, SHA256, do, row, text, wait_for, write_catalogue
-from vae_manager.infotext import Named
+from vae_manager.infotext import NamedVae
 from vae_manager.messages import msg
 from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Permission
@@ -36,15 +36,15 @@ def said(page: Page) -> str:
 
 def test_as_named_nothing_is_said(page: Page, host: PlainHost, service: Service) -> None:
     digits = put(host, "a.pt", b"a", service)
-    assert paste(host, service, Named("a.pt", digits)) == "a.pt"
+    assert paste(host, service, NamedVae("a.pt", digits)) == "a.pt"
     assert said(page) == ""
-    assert paste(host, service, Named("None")) == "None"
+    assert paste(host, service, NamedVae("None")) == "None"
     assert service.picture is None
 
 
 def test_under_another_name(page: Page, host: PlainHost, service: Service) -> None:
     digits = put(host, "mine.pt", b"a", service)
-    assert paste(host, service, Named("theirs.pt", digits)) == "mine.pt"
+    assert paste(host, service, NamedVae("theirs.pt", digits)) == "mine.pt"
     assert said(page) == (
         f"theirs.pt with the hash {digits}. A file with this hash is here as mine.pt. The next pictures take mine.pt. ✕"
     )
@@ -57,20 +57,20 @@ def test_under_another_name(page: Page, host: PlainHost, service: Service) -> No
 def test_the_name_with_other_bytes(page: Page, host: PlainHost, service: Service) -> None:
     digits = put(host, "mine.pt", b"a", service)
     put(host, "theirs.pt", b"b", service)
-    assert paste(host, service, Named("theirs.pt", digits)) == "mine.pt"
+    assert paste(host, service, NamedVae("theirs.pt", digits)) == "mine.pt"
     assert "The theirs.pt here is another file; mine.pt has this hash. The next pictures take mine.pt." in said(page)
-    assert paste(host, service, Named("theirs.pt", "0123456789")) == "theirs.pt"
+    assert paste(host, service, NamedVae("theirs.pt", "0123456789")) == "theirs.pt"
     assert "The theirs.pt here has another hash" in said(page)
     assert "The next pictures take theirs.pt." in said(page)
 
 
 def test_unknown(page: Page, host: PlainHost, service: Service) -> None:
     put(host, "a.pt", b"a", service)
-    assert paste(host, service, Named("b.pt", "0123456789")) is None
+    assert paste(host, service, NamedVae("b.pt", "0123456789")) is None
     assert "no file here has this hash, and no VAE of the catalogue. The next pictures keep your own choice." in said(
         page
     )
-    assert paste(host, service, Named("b.pt")) is None
+    assert paste(host, service, NamedVae("b.pt")) is None
     assert said(page) == "b.pt, without a hash. It is not here. The next pictures keep your own choice. ✕"
     put(host, "b.pt", b"b")
     assert said(page) == "b.pt, without a hash. It is here now. Use ✕"
@@ -79,15 +79,15 @@ def test_unknown(page: Page, host: PlainHost, service: Service) -> None:
 @pytest.mark.parametrize("name", ["mine", "SD15\\mine.pt", "SD15/Mine.PT"])
 def test_another_spelling_is_taken_and_told(page: Page, host: PlainHost, service: Service, name: str) -> None:
     put(host, "mine.pt", b"a", service)
-    assert paste(host, service, Named.read(name, None)) == "mine.pt"
+    assert paste(host, service, NamedVae.read(name, None)) == "mine.pt"
     assert said(page) == f"{name}, without a hash. By its name it is mine.pt here. The next pictures take mine.pt. ✕"
-    assert paste(host, service, Named.read(name, "0123456789")) == "mine.pt"
+    assert paste(host, service, NamedVae.read(name, "0123456789")) == "mine.pt"
     assert "The mine.pt here has another hash" in said(page)
 
 
 def test_a_file_that_has_just_come_is_found(host: PlainHost, service: Service) -> None:
     (host.vaes / "new.pt").write_bytes(b"a")
-    assert paste(host, service, Named("new.pt")) == "new.pt"
+    assert paste(host, service, NamedVae("new.pt")) == "new.pt"
 
 
 def test_hashes_are_asked_for_and_not_waited_for(
@@ -96,7 +96,7 @@ def test_hashes_are_asked_for_and_not_waited_for(
     digits = put(host, "mine.pt", b"a")
     asked: list[Path] = []
     monkeypatch.setattr(service, "hash_in_background", lambda paths: asked.extend(paths))
-    assert paste(host, service, Named("theirs.pt", digits)) is None
+    assert paste(host, service, NamedVae("theirs.pt", digits)) is None
     assert host.vaes / "mine.pt" in asked
     assert "is not known yet; it is being worked out. The next pictures keep your own choice." in said(page)
     assert "picture" not in page.state({})["titles"]["txt2img"], "it may well be as named"
@@ -107,7 +107,7 @@ def test_hashes_are_asked_for_and_not_waited_for(
 def test_what_is_not_known_to_be_it_is_not_proposed(
     page: Page, host: PlainHost, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert paste(host, service, Named("a.pt", "0123456789")) is None
+    assert paste(host, service, NamedVae("a.pt", "0123456789")) is None
     monkeypatch.setattr(service, "hash_in_background", lambda paths: None)
     put(host, "a.pt", b"a")
     assert "is not known yet" in said(page)
@@ -124,19 +124,19 @@ def test_a_hash_that_becomes_known_in_between_is_seen(
         return False
 
     monkeypatch.setattr(service, "can_be_hashed", ended)
-    assert paste(host, service, Named("theirs.pt", digits)) == "mine.pt"
+    assert paste(host, service, NamedVae("theirs.pt", digits)) == "mine.pt"
 
 
 def test_a_name_that_proves_right_is_not_spoken_of(page: Page, host: PlainHost, service: Service) -> None:
     digits = put(host, "a.pt", b"a")
-    assert paste(host, service, Named("a.pt", digits)) == "a.pt"
+    assert paste(host, service, NamedVae("a.pt", digits)) == "a.pt"
     wait_for(lambda: said(page) == "")
     assert service.picture is None
 
 
 def test_a_name_that_proves_wrong_asks_for_another_pasting(page: Page, host: PlainHost, service: Service) -> None:
     digits = put(host, "mine.pt", b"a", service)
-    named = Named("theirs.pt", digits)
+    named = NamedVae("theirs.pt", digits)
     put(host, "theirs.pt", b"b")
     (host.vaes / "mine.pt").unlink()
     host.refresh()
@@ -148,9 +148,9 @@ def test_a_name_that_proves_wrong_asks_for_another_pasting(page: Page, host: Pla
 def test_where_nothing_may_be_hashed(page: Page, host: PlainHost, service: Service) -> None:
     host.hashing = False
     digits = put(host, "a.pt", b"a")
-    assert paste(host, service, Named("a.pt", "0123456789")) == "a.pt"
+    assert paste(host, service, NamedVae("a.pt", "0123456789")) == "a.pt"
     assert said(page) == ""
-    assert paste(host, service, Named("b.pt", digits)) is None
+    assert paste(host, service, NamedVae("b.pt", digits)) is None
     assert "as far as the hashes of the files here are known" in said(page)
     assert service.background.views() == ()
 
@@ -159,14 +159,14 @@ def test_a_file_that_cannot_be_read_is_not_waited_for(page: Page, host: PlainHos
     put(host, "a.pt", b"a")
     (host.vaes / "a.pt").unlink()
     (host.vaes / "a.pt").mkdir()
-    paste(host, service, Named("b.pt", "0123456789"))
+    paste(host, service, NamedVae("b.pt", "0123456789"))
     host.listed = {"a.pt": str(host.vaes / "a.pt")}
     wait_for(lambda: "as far as the hashes of the files here are known" in said(page))
 
 
 def test_where_a_choice_changes_nothing_nothing_is_done(page: Page, host: PlainHost, service: Service) -> None:
     host.refused[Permission.CHOOSE_FOR_TAB] = msg("The WebUI was started with --vae-path.")
-    assert paste(host, service, Named("b.pt", "0123456789")) == "b.pt"
+    assert paste(host, service, NamedVae("b.pt", "0123456789")) == "b.pt"
     assert said(page) == ""
 
 
@@ -179,7 +179,7 @@ def offered(host: PlainHost, hub: Hub) -> None:
 
 @pytest.mark.usefixtures("offered")
 def test_offered_got_and_used(page: Page, host: PlainHost, service: Service) -> None:
-    named = Named("theirs.pt", SHA256[:10])
+    named = NamedVae("theirs.pt", SHA256[:10])
     assert paste(host, service, named) is None
     assert "Mine has this hash and can be fetched. The next pictures keep your own choice." in said(page)
     offers = page.state({})["regions"]["offers"]
@@ -194,7 +194,7 @@ def test_offered_got_and_used(page: Page, host: PlainHost, service: Service) -> 
 
 @pytest.mark.usefixtures("offered")
 def test_used_in_a_tab_alone(page: Page, host: PlainHost, service: Service) -> None:
-    paste(host, service, Named("theirs.pt", SHA256[:10]))
+    paste(host, service, NamedVae("theirs.pt", SHA256[:10]))
     put(host, "mine.safetensors", BYTES, service)
     page.pick("other.pt", THIS_TAB)
     assert "Use ✕" in said(page)
@@ -205,7 +205,7 @@ def test_used_in_a_tab_alone(page: Page, host: PlainHost, service: Service) -> N
 @pytest.mark.usefixtures("offered")
 def test_one_for_another_family_can_be_got_and_not_used(page: Page, host: PlainHost, service: Service) -> None:
     host.family = "sdxl"
-    paste(host, service, Named("theirs.pt", SHA256[:10]))
+    paste(host, service, NamedVae("theirs.pt", SHA256[:10]))
     assert "It is made for SD 1.x / 2.x, the loaded checkpoint is SDXL." in said(page)
     assert "Get" in row(page)
     assert "use" not in row(page)
@@ -214,12 +214,12 @@ def test_one_for_another_family_can_be_got_and_not_used(page: Page, host: PlainH
 
 
 def test_names_of_a_picture_are_not_html(page: Page, host: PlainHost, service: Service) -> None:
-    paste(host, service, Named("<img src=x onerror=alert(1)>"))
+    paste(host, service, NamedVae("<img src=x onerror=alert(1)>"))
     assert "&lt;img src=x" in page.state({})["regions"]["status"]
     assert "<img" not in page.state({})["regions"]["status"]
 
 
 def test_in_chinese(page: Page, host: PlainHost, service: Service) -> None:
     host.spoken = "zh_CN"
-    paste(host, service, Named("b.pt", "0123456789"))
+    paste(host, service, NamedVae("b.pt", "0123456789"))
     assert "哈希值 0123456789。无法识别：" in text(page, "status")

@@ -31,11 +31,16 @@ __all__ = [
     "Catalogue",
     "CatalogueProblem",
     "CivitaiSource",
+    "Entry",
+    "Evaluation",
+    "Family",
     "FamilyEvidence",
     "FamilyFacts",
     "FamilyGuess",
     "HttpsSource",
     "HubSource",
+    "Layout",
+    "Licence",
     "LocalSource",
     "Source",
     "bucket_source",
@@ -49,6 +54,47 @@ __all__ = [
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
 """A SHA-256 as hexadecimal digits."""
 
+VAE_SUFFIXES: Final = (".safetensors", ".ckpt", ".pt")
+"""Suffixes of the files that the WebUI lists in a VAE folder (modules/sd_vae.py refresh_vae_list)."""
+
+COMPANIONS: Final = (".aria2", ".part", ".crdownload", ".download", ".opdownload", ".partial")
+"""Suffixes that download programs add to the name of an incomplete file, for a file of their own beside it."""
+
+MAX_NAME_BYTES: Final = 200
+"""Bytes in UTF-8. File systems allow 255; the partial file and the journal beside it add to the name."""
+
+_FORBIDDEN: Final = frozenset('<>:"/\\|?*')
+# A device with any text after the first dot: "nul.safetensors" opens the null device on Windows.
+_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE)
+
+DRIVERS: Final[Mapping[str, str | None]] = {
+    "s3": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+    "oss": "ossfs",
+    "tos": "tosfs",
+    "oci": "ocifs",
+    "memory": None,
+}
+"""Schemes, and the package that opens each (the names of fsspec's registry); None: fsspec itself.
+
+Only storages with TLS and authentication are allowed. Excluded, although fsspec opens them, are schemes that read this
+machine (`file`, `local`, `zip`, `git`), that check neither encryption nor host (`http`, `ftp`, `sftp`, `smb`, `webdav`,
+`hdfs`), and that wrap another address (`simplecache`, `reference`, `::`). `memory` lives in this process.
+"""
+
+Family = Literal["sd1", "sdxl", "sd3", "flux1", "flux2", "wan21", "wan22", "qwen"]
+Layout = Literal["ldm", "prefixed", "diffusers", "checkpoint", "tiny", "wan", "video", "lora", "other", "unknown"]
+"""The naming of the tensors. `ldm` is loaded by the WebUI; `prefixed` is ldm with a prefix such as
+`first_stage_model.`; `tiny` is TAESD and its kin; `video` is for films, with convolutions over time; `unknown` is a
+file that was not read."""
+
+FamilyEvidence = Literal["yours", "hash", "weights", "yours by weights", "yours by encoder", "shapes", "latent test"]
+"""The evidence of a family: the person's setting for this file, the catalogue's entry with its bytes, or with its
+weights or encoder, the person's setting for another file with the same weights or encoder, shapes, a test."""
+
 
 def is_loopback(host: str) -> bool:
     """Return whether a request to `host` stays on this machine: "localhost", or an address of the loopback network."""
@@ -58,20 +104,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-VAE_SUFFIXES: Final = (".safetensors", ".ckpt", ".pt")
-"""Suffixes of the files that the WebUI lists in a VAE folder (modules/sd_vae.py refresh_vae_list)."""
-
-COMPANIONS: Final = (".aria2", ".part", ".crdownload", ".download", ".opdownload", ".partial")
-"""Suffixes that download programs add to the name of an incomplete file, for a file of their own beside it."""
-
-LONGEST: Final = 200
-"""Bytes in UTF-8. File systems allow 255; the partial file and the journal beside it add to the name."""
-
-_FORBIDDEN: Final = frozenset('<>:"/\\|?*')
-# A device with any text after the first dot: "nul.safetensors" opens the null device on Windows.
-_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE)
 
 
 def safe_file_name(name: str) -> str:
@@ -111,33 +143,14 @@ def _problem(name: str) -> Message | None:
         return msg("it begins with a dash or a dot.", code="leading-dash-or-dot")
     if _DEVICE.fullmatch(name):
         return msg("Windows reserves this name.", code="reserved-name")
-    if len(name.encode()) > LONGEST:
-        return msg("it is longer than {count} bytes.", code="name-too-long", count=LONGEST)
+    if len(name.encode()) > MAX_NAME_BYTES:
+        return msg("it is longer than {count} bytes.", code="name-too-long", count=MAX_NAME_BYTES)
     return None
 
 
 def _shown(name: str) -> str:
     """Return `name` as one short printable line."""
     return "".join(character if character.isprintable() else "�" for character in name[:80])
-
-
-DRIVERS: Final[Mapping[str, str | None]] = {
-    "s3": "s3fs",
-    "gs": "gcsfs",
-    "gcs": "gcsfs",
-    "az": "adlfs",
-    "abfs": "adlfs",
-    "oss": "ossfs",
-    "tos": "tosfs",
-    "oci": "ocifs",
-    "memory": None,
-}
-"""Schemes, and the package that opens each (the names of fsspec's registry); None: fsspec itself.
-
-Only storages with TLS and authentication are allowed. Excluded, although fsspec opens them, are schemes that read this
-machine (`file`, `local`, `zip`, `git`), that check neither encryption nor host (`http`, `ftp`, `sftp`, `smb`, `webdav`,
-`hdfs`), and that wrap another address (`simplecache`, `reference`, `::`). `memory` lives in this process.
-"""
 
 
 def bucket_source(address: str) -> BucketSource:
@@ -247,13 +260,6 @@ def name_at(source: Source) -> str | None:
     return source.path.name if isinstance(source, LocalSource) else source.path.rpartition("/")[2]
 
 
-Family = Literal["sd1", "sdxl", "sd3", "flux1", "flux2", "wan21", "wan22", "qwen"]
-Layout = Literal["ldm", "prefixed", "diffusers", "checkpoint", "tiny", "wan", "video", "lora", "other", "unknown"]
-"""The naming of the tensors. `ldm` is loaded by the WebUI; `prefixed` is ldm with a prefix such as
-`first_stage_model.`; `tiny` is TAESD and its kin; `video` is for films, with convolutions over time; `unknown` is a
-file that was not read."""
-
-
 @dataclass(frozen=True)
 class Licence:
     """The terms that a VAE was published under."""
@@ -311,11 +317,6 @@ class Entry:
     aliases: tuple[str, ...] = ()
     """Other names under which the same bytes are distributed."""
     evaluations: tuple[Evaluation, ...] = ()
-
-
-FamilyEvidence = Literal["yours", "hash", "weights", "yours by weights", "yours by encoder", "shapes", "latent test"]
-"""The evidence of a family: the person's setting for this file, the catalogue's entry with its bytes, or with its
-weights or encoder, the person's setting for another file with the same weights or encoder, shapes, a test."""
 
 
 @dataclass(frozen=True)

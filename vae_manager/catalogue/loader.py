@@ -50,7 +50,7 @@ from .schema import (
     entry_nodes,
     line_of,
     parse_source,
-    text_of,
+    read_text,
 )
 
 __all__ = ["BUILT_IN", "CATALOGUE_VARIABLE", "file_name_in", "load", "read_entry", "sources_in"]
@@ -63,6 +63,11 @@ _EVALUATION_KEYS: Final = {field.name for field in dataclasses.fields(Evaluation
 _PERMISSIVE: Final = frozenset({"mit", "apache-2.0"})
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
+MAX_ISSUES: Final = 50
+"""The page shows them all."""
+BUILT_IN: Final = Path(__file__).with_name("vaes.yaml")
+CATALOGUE_VARIABLE: Final = "VAE_MANAGER_CATALOGUE"
+
 
 def read_entry(node: yaml.Node, *, built_in: bool, folder: Path) -> tuple[Entry | None, list[ValidationIssue]]:
     """Read one item of a catalogue; None if it has an issue.
@@ -72,17 +77,19 @@ def read_entry(node: yaml.Node, *, built_in: bool, folder: Path) -> tuple[Entry 
     """
     fields = Fields(node, _BUILT_IN_KEYS if built_in else _USER_KEYS)
     if not isinstance(node, yaml.MappingNode):
-        return None, fields.flaws
+        return None, fields.issues
     entry = _entry(fields, built_in=built_in, folder=folder)
-    return (None if fields.flaws else entry), fields.flaws
+    return (None if fields.issues else entry), fields.issues
 
 
 def _entry(fields: Fields, *, built_in: bool, folder: Path) -> Entry:
     id = fields.required("id", _id)
     sources = sources_in(fields, folder)
     offered = fields.flag("offered", default=not built_in and bool(sources))
-    if offered and not sources and not fields.flaws:
-        fields.flaw(fields.nodes["offered"], msg("An entry that is offered needs a “source”.", code="missing-source"))
+    if offered and not sources and not fields.issues:
+        fields.add_issue(
+            fields.nodes["offered"], msg("An entry that is offered needs a “source”.", code="missing-source")
+        )
     because = fields.text("not_offered_because")
     if not offered and not built_in and because is None:
         because = "Your own catalogue does not offer it."
@@ -116,7 +123,7 @@ def sources_in(fields: Fields, folder: Path) -> tuple[Source, ...]:
         try:
             sources.append(_from_folder(parse_source(text), folder))
         except VaeManagerError as error:
-            fields.flaw(fields.nodes["source" if text is one else "sources"], error.message)
+            fields.add_issue(fields.nodes["source" if text is one else "sources"], error.message)
     return tuple(sources)
 
 
@@ -133,7 +140,7 @@ def file_name_in(fields: Fields, sources: tuple[Source, ...], *, fallback: str, 
     known = (name for name in map(name_at, sources) if name is not None)
     name = given or (next(known, None) if sources else fallback)
     if name is None:
-        fields.flaw(
+        fields.add_issue(
             fields.node, msg("Only the server knows this file's name: give a “file_name”.", code="unknown-file-name")
         )
         return ""
@@ -141,10 +148,10 @@ def file_name_in(fields: Fields, sources: tuple[Source, ...], *, fallback: str, 
     try:
         safe_file_name(name)
     except VaeManagerError as error:
-        fields.flaw(node, error.message)
+        fields.add_issue(node, error.message)
         return name
     if listed and not is_vae_file_name(name):
-        fields.flaw(
+        fields.add_issue(
             node,
             msg(
                 "The WebUI lists {endings} only: give a “file_name” that ends so.",
@@ -160,7 +167,7 @@ def _licence(fields: Fields) -> Licence | None:
     node = fields.nodes.get("licence")
     name: str | None
     if isinstance(node, yaml.MappingNode):
-        inner = Fields(node, _LICENCE_KEYS, fields.flaws)
+        inner = Fields(node, _LICENCE_KEYS, fields.issues)
         name, link = inner.required("name", str), inner.read("link", as_link)
     else:
         name, link = fields.text("licence"), None
@@ -213,12 +220,6 @@ def _evidence(text: str) -> Literal["A", "B"]:
     return cast(Literal["A", "B"], text)
 
 
-MAX_FLAWS: Final = 50
-"""The page shows them all."""
-BUILT_IN: Final = Path(__file__).with_name("vaes.yaml")
-CATALOGUE_VARIABLE: Final = "VAE_MANAGER_CATALOGUE"
-
-
 def load(user_file: Path | None = None) -> Catalogue:
     """Return the built-in entries, then those of `user_file`, which need not exist.
 
@@ -241,20 +242,20 @@ class _CatalogueBuilder:
         self._offered_names: dict[str, Entry] = {}
 
     def read(self, file: Path, *, built_in: bool) -> None:
-        text, flaw = text_of(file)
-        nodes, flaws = entry_nodes(text)
-        if flaw is not None:
-            flaws = [flaw]
+        text, issue = read_text(file)
+        nodes, issues = entry_nodes(text)
+        if issue is not None:
+            issues = [issue]
         for node in nodes:
-            entry, wrong = read_entry(node, built_in=built_in, folder=file.parent)
-            flaws += wrong
+            entry, found_issues = read_entry(node, built_in=built_in, folder=file.parent)
+            issues += found_issues
             if entry is not None:
-                flaws += self._place(entry, line_of(node))
-        flaws.sort(key=lambda flaw: flaw.line)
-        if len(flaws) > MAX_FLAWS:
-            more = msg("{count} more problems follow in this file.", count=len(flaws) - MAX_FLAWS)
-            flaws = [*flaws[:MAX_FLAWS], ValidationIssue(flaws[MAX_FLAWS].line, more)]
-        self.problems += [CatalogueProblem(file, flaw.line, flaw.message) for flaw in flaws]
+                issues += self._place(entry, line_of(node))
+        issues.sort(key=lambda issue: issue.line)
+        if len(issues) > MAX_ISSUES:
+            more = msg("{count} more problems follow in this file.", count=len(issues) - MAX_ISSUES)
+            issues = [*issues[:MAX_ISSUES], ValidationIssue(issues[MAX_ISSUES].line, more)]
+        self.problems += [CatalogueProblem(file, issue.line, issue.message) for issue in issues]
 
     def _place(self, entry: Entry, line: int) -> list[ValidationIssue]:
         if entry.id in self.entries:

@@ -46,7 +46,7 @@ __all__ = [
     "entry_nodes",
     "line_of",
     "parse_source",
-    "text_of",
+    "read_text",
 ]
 
 
@@ -58,6 +58,17 @@ MAX_EVENTS: Final = 50_000
 MAX_DEPTH: Final = 16
 MAX_ALIASES: Final = 100
 _FIRST_ITEM: Final = re.compile(r"^( *)- ", re.MULTILINE)
+
+_T = TypeVar("_T")
+
+_DIGITS: Final = re.compile(r"[1-9][0-9]{0,17}")
+
+_REPO_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
+_REVISION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
+_HUB_PAGE: Final = re.compile(r"/([^/]+/[^/]+)/(?:resolve|blob)/([^/]+)/(.+)")
+_CIVITAI: Final = re.compile(r"([1-9][0-9]{0,14})(?:/(.+))?")
+_CIVITAI_DOWNLOAD: Final = re.compile(r"/api/(?:download/models|v1/model-versions)/([1-9][0-9]{0,14})/?")
+_CIVITAI_PAGE: Final = re.compile(r"/models/[0-9]+(?:/[^/]*)?/?")
 
 
 @dataclass(frozen=True)
@@ -73,14 +84,14 @@ def line_of(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def text_of(file: Path) -> tuple[str, ValidationIssue | None]:
+def read_text(file: Path) -> tuple[str, ValidationIssue | None]:
     """Return the text of a file, bounded; an empty one if it cannot be read."""
     try:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would block forever
             reason = msg("it is a folder") if stat.S_ISDIR(status.st_mode) else msg("it is no plain file")
             return "", ValidationIssue(1, msg("The file cannot be read: {reason}.", code="unreadable", reason=reason))
-        data = _read(file) if status.st_size <= MAX_BYTES else b""
+        data = _read_bounded(file) if status.st_size <= MAX_BYTES else b""
     except FileNotFoundError:
         return "", None
     except OSError as error:
@@ -105,7 +116,7 @@ def text_of(file: Path) -> tuple[str, ValidationIssue | None]:
         return "", ValidationIssue(line, msg("The file is not UTF-8 text; save it as UTF-8.", code="not-utf-8"))
 
 
-def _read(file: Path) -> bytes:
+def _read_bounded(file: Path) -> bytes:
     """Read at most one byte above the limit: a system's own files have no size, and reading some of them never ends."""
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as opened:
@@ -118,25 +129,25 @@ def entry_nodes(text: str) -> tuple[list[yaml.Node], list[ValidationIssue]]:
     If the text as a whole is not YAML, each item is read alone, so that one bad line costs one entry.
     """
     try:
-        root = _composed(text)
-    except _TooMuchError as error:
-        return [], [error.flaw]
+        root = _compose(text)
+    except _LimitExceededError as error:
+        return [], [error.issue]
     except yaml.YAMLError as error:
-        return _item_by_item(text, error)
-    return _items(root)
+        return _read_items_separately(text, error)
+    return _list_items(root)
 
 
-class _TooMuchError(Exception):
-    def __init__(self, flaw: ValidationIssue) -> None:
-        super().__init__(str(flaw.message))
-        self.flaw = flaw
+class _LimitExceededError(Exception):
+    def __init__(self, issue: ValidationIssue) -> None:
+        super().__init__(str(issue.message))
+        self.issue = issue
 
 
-def _composed(text: str) -> yaml.Node | None:
+def _compose(text: str) -> yaml.Node | None:
     """Return the nodes of a text.
 
-    Raises `_TooMuchError` for a text with more depth, aliases or parts than any catalogue: nodes are made by recursion,
-    and each is visited several times.
+    Raises `_LimitExceededError` for a text with more depth, aliases or parts than any catalogue: nodes are made by
+    recursion, and each is visited several times.
     """
     depth = aliases = 0
     for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
@@ -147,7 +158,7 @@ def _composed(text: str) -> yaml.Node | None:
         aliases += isinstance(event, yaml.AliasEvent)
         if depth > MAX_DEPTH or aliases > MAX_ALIASES or count > MAX_EVENTS:
             line = event.start_mark.line + 1 if event.start_mark is not None else 1
-            raise _TooMuchError(
+            raise _LimitExceededError(
                 ValidationIssue(
                     line,
                     msg(
@@ -159,7 +170,7 @@ def _composed(text: str) -> yaml.Node | None:
     return yaml.compose(text, Loader=_LOADER)
 
 
-def _items(root: yaml.Node | None) -> tuple[list[yaml.Node], list[ValidationIssue]]:
+def _list_items(root: yaml.Node | None) -> tuple[list[yaml.Node], list[ValidationIssue]]:
     if root is None:  # only comments
         return [], []
     if isinstance(root, yaml.MappingNode) and [key.value for key, _ in root.value] == ["entries"]:
@@ -173,26 +184,26 @@ def _items(root: yaml.Node | None) -> tuple[list[yaml.Node], list[ValidationIssu
     ]
 
 
-def _item_by_item(text: str, whole: yaml.YAMLError) -> tuple[list[yaml.Node], list[ValidationIssue]]:
+def _read_items_separately(text: str, whole: yaml.YAMLError) -> tuple[list[yaml.Node], list[ValidationIssue]]:
     nodes: list[yaml.Node] = []
-    flaws: list[ValidationIssue] = []
-    for before, chunk in _chunks(text):
-        wrong: list[ValidationIssue] = []
+    issues: list[ValidationIssue] = []
+    for before, chunk in _split_items(text):
+        found_issues: list[ValidationIssue] = []
         try:
-            found, wrong = _items(_composed(chunk))
-        except _TooMuchError as error:
-            found, wrong = [], [error.flaw]
+            found, found_issues = _list_items(_compose(chunk))
+        except _LimitExceededError as error:
+            found, found_issues = [], [error.issue]
         except yaml.YAMLError as error:
-            found, wrong = [], [_not_yaml(error, chunk)]
+            found, found_issues = [], [_yaml_issue(error, chunk)]
         shifted: set[int] = set()
         for node in found:
-            _shift(node, before, shifted)
+            _shift_lines(node, before, shifted)
         nodes += found
-        flaws += [replace(flaw, line=flaw.line + before) for flaw in wrong]
-    return nodes, flaws or [_not_yaml(whole, text)]
+        issues += [replace(issue, line=issue.line + before) for issue in found_issues]
+    return nodes, issues or [_yaml_issue(whole, text)]
 
 
-def _chunks(text: str) -> Iterator[tuple[int, str]]:
+def _split_items(text: str) -> Iterator[tuple[int, str]]:
     """Yield each item of the outermost list as a text of its own, with the count of lines before it."""
     first = _FIRST_ITEM.search(text)
     if first is None:
@@ -203,7 +214,7 @@ def _chunks(text: str) -> Iterator[tuple[int, str]]:
         yield start, "".join(lines[start:stop])
 
 
-def _shift(node: yaml.Node, lines: int, shifted: set[int]) -> None:
+def _shift_lines(node: yaml.Node, lines: int, shifted: set[int]) -> None:
     """Add `lines` to the positions of the node and all below it."""
     if id(node) in shifted:  # an alias has the node itself
         return
@@ -213,13 +224,13 @@ def _shift(node: yaml.Node, lines: int, shifted: set[int]) -> None:
     if isinstance(node, yaml.MappingNode):
         for pair in node.value:
             for one in pair:
-                _shift(one, lines, shifted)
+                _shift_lines(one, lines, shifted)
     elif isinstance(node, yaml.SequenceNode):
         for one in node.value:
-            _shift(one, lines, shifted)
+            _shift_lines(one, lines, shifted)
 
 
-def _not_yaml(error: yaml.YAMLError, text: str) -> ValidationIssue:
+def _yaml_issue(error: yaml.YAMLError, text: str) -> ValidationIssue:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line, reason = (mark.line + 1 if mark is not None else 1), error.problem or error.context or ""
@@ -228,11 +239,6 @@ def _not_yaml(error: yaml.YAMLError, text: str) -> ValidationIssue:
         line, reason = text.count("\n", 0, position) + 1, getattr(error, "reason", "")
     # A message of the YAML library, in English.
     return ValidationIssue(line, msg("This is not YAML that can be read: {reason}.", code="not-yaml", reason=reason))
-
-
-_T = TypeVar("_T")
-
-_DIGITS: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 
 class ValidationError(Exception):
@@ -244,20 +250,20 @@ class ValidationError(Exception):
 
 
 class Fields:
-    """The keys of one mapping. Issues are collected in `flaws`; a getter then returns a substitute."""
+    """The keys of one mapping. Issues are collected in `issues`; a getter then returns a substitute."""
 
-    def __init__(self, node: yaml.Node, known: AbstractSet[str], flaws: list[ValidationIssue] | None = None) -> None:
+    def __init__(self, node: yaml.Node, known: AbstractSet[str], issues: list[ValidationIssue] | None = None) -> None:
         self.node = node
-        self.flaws: list[ValidationIssue] = [] if flaws is None else flaws
+        self.issues: list[ValidationIssue] = [] if issues is None else issues
         self.nodes: dict[str, yaml.Node] = {}
         if not isinstance(node, yaml.MappingNode):
-            self.flaw(node, msg("An entry is a list of “key: value” lines.", code="not-a-mapping"))
+            self.add_issue(node, msg("An entry is a list of “key: value” lines.", code="not-a-mapping"))
             return
         for key, value in node.value:
             self._add(key, value, known)
 
-    def flaw(self, node: yaml.Node, message: Message) -> None:
-        self.flaws.append(ValidationIssue(line_of(node), message))
+    def add_issue(self, node: yaml.Node, message: Message) -> None:
+        self.issues.append(ValidationIssue(line_of(node), message))
 
     def read(self, key: str, convert: Callable[[str], _T]) -> _T | None:
         """Return the value of `key` through `convert`; None if it is absent or invalid."""
@@ -270,7 +276,7 @@ class Fields:
         An entry with issues is discarded, so the substitute is never used.
         """
         if key not in self.nodes:
-            self.flaw(self.node, msg("The entry has no “{key}”.", code="missing-key", key=key))
+            self.add_issue(self.node, msg("The entry has no “{key}”.", code="missing-key", key=key))
         return cast(_T, self.read(key, convert))
 
     def text(self, key: str) -> str | None:
@@ -284,14 +290,14 @@ class Fields:
         return [text for text in (self._value(key, one, str) for one in self.items(key)) if text is not None]
 
     def mappings(self, key: str, known: AbstractSet[str]) -> list[Fields]:
-        return [Fields(one, known, self.flaws) for one in self.items(key)]
+        return [Fields(one, known, self.issues) for one in self.items(key)]
 
     def items(self, key: str) -> list[yaml.Node]:
         node = self.nodes.get(key)
         if node is None:
             return []
         if not isinstance(node, yaml.SequenceNode):
-            self.flaw(node, msg("“{key}” must be a list.", code="value-not-a-list", key=key))
+            self.add_issue(node, msg("“{key}” must be a list.", code="value-not-a-list", key=key))
             return []
         return list(node.value)
 
@@ -300,28 +306,28 @@ class Fields:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             if near:
-                self.flaw(
+                self.add_issue(
                     key, msg("“{key}” is not a known key. Is it “{near}”?", code="unknown-key", key=name, near=near[0])
                 )
             else:
-                self.flaw(key, msg("“{key}” is not a known key.", code="unknown-key", key=name))
+                self.add_issue(key, msg("“{key}” is not a known key.", code="unknown-key", key=name))
         elif name in self.nodes:
-            self.flaw(key, msg("“{key}” is there twice.", code="duplicate-key", key=name))
+            self.add_issue(key, msg("“{key}” is there twice.", code="duplicate-key", key=name))
         elif not (isinstance(value, yaml.ScalarNode) and value.tag.endswith(":null")):  # "key:" is an empty value
             self.nodes[name] = value
 
     def _value(self, key: str, node: yaml.Node, convert: Callable[[str], _T]) -> _T | None:
         if not isinstance(node, yaml.ScalarNode):
-            self.flaw(node, msg("“{key}” must be a single value.", code="value-not-single", key=key))
+            self.add_issue(node, msg("“{key}” must be a single value.", code="value-not-single", key=key))
             return None
         text = str(node.value).strip()
         if not text or not text.isprintable():
-            self.flaw(node, msg("“{key}” must be one line of text.", code="value-not-one-line", key=key))
+            self.add_issue(node, msg("“{key}” must be one line of text.", code="value-not-one-line", key=key))
             return None
         try:
             return convert(text)
         except (ValidationError, VaeManagerError) as error:
-            self.flaw(node, error.message)
+            self.add_issue(node, error.message)
             return None
 
 
@@ -364,14 +370,6 @@ def as_flag(text: str) -> bool:
     return text.lower() == "true"
 
 
-_REPO_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
-_REVISION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
-_HUB_PAGE: Final = re.compile(r"/([^/]+/[^/]+)/(?:resolve|blob)/([^/]+)/(.+)")
-_CIVITAI: Final = re.compile(r"([1-9][0-9]{0,14})(?:/(.+))?")
-_CIVITAI_DOWNLOAD: Final = re.compile(r"/api/(?:download/models|v1/model-versions)/([1-9][0-9]{0,14})/?")
-_CIVITAI_PAGE: Final = re.compile(r"/models/[0-9]+(?:/[^/]*)?/?")
-
-
 def parse_source(text: str) -> Source:
     """Return the source that a text means.
 
@@ -396,7 +394,7 @@ def parse_source(text: str) -> Source:
     if text.lower().startswith("civitai:"):
         return _civitai_source(text[len("civitai:") :])
     if "://" in text:  # "C:\\" is a Windows path
-        return _address(text) if text.lower().startswith(("https://", "http://")) else bucket_source(text)
+        return _parse_address(text) if text.lower().startswith(("https://", "http://")) else bucket_source(text)
     return LocalSource(Path(text).expanduser())
 
 
@@ -457,8 +455,8 @@ def _civitai_page(parts: SplitResult) -> CivitaiSource | None:
     return CivitaiSource(int(match[1]))
 
 
-def _address(text: str) -> Source:
-    parts = _split(text)
+def _parse_address(text: str) -> Source:
+    parts = _split_url(text)
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     if parts.username is not None or parts.password is not None:
         raise UsageError(
@@ -467,15 +465,15 @@ def _address(text: str) -> Source:
                 code="address-with-password",
             )
         )
-    told = text.partition("?")[0]
+    shown = text.partition("?")[0]
     if not host:
-        raise UsageError(msg("“{address}” is not an https address.", code="not-https", address=told))
+        raise UsageError(msg("“{address}” is not an https address.", code="not-https", address=shown))
     if scheme == "http" and not is_loopback(host):
         raise UsageError(
             msg(
                 "{address} is plain http, which anybody on the way can change. Use its https address.",
                 code="plain-http",
-                address=told,
+                address=shown,
             )
         )
     page = _HUB_PAGE.fullmatch(parts.path) if host in ("huggingface.co", "www.huggingface.co") else None
@@ -486,7 +484,7 @@ def _address(text: str) -> Source:
     return version or HttpsSource(text)
 
 
-def _split(text: str) -> SplitResult:
+def _split_url(text: str) -> SplitResult:
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises for a port that is not a number

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DiskError, IntegrityError, NotFoundError, UsageError, VaeManagerError
 from ..messages import Message, megabytes, msg
-from .shared import print_json, print_problem, stopped_by_ctrl_c
+from .shared import print_json, print_problem, stop_on_ctrl_c
 
 if TYPE_CHECKING:
     from threading import Event
@@ -56,7 +56,7 @@ def run_compare(options: argparse.Namespace) -> int:
         )
     device = _device(options.device)
     original = _opened(options.picture)
-    with stopped_by_ctrl_c() as stop:
+    with stop_on_ctrl_c() as stop:
         results = [_result(original, path, device, stop) for path in dict.fromkeys(options.vaes)]
     rows = _written(options, original, results)
     if options.json:
@@ -94,7 +94,7 @@ def _opened(path: Path) -> Pixels:
 def _result(original: Pixels, path: Path, device: torch.device, stop: Event) -> tuple[Path, Result]:
     """Return the result of one file; an unusable file is a result too."""
     from ..compare import Decoded, Result
-    from ..compare.metrics import compare, in_words, look
+    from ..compare.metrics import compare, in_words, measure
 
     try:
         decoded = _decoded(original, path, device, stop)
@@ -104,7 +104,7 @@ def _result(original: Pixels, path: Path, device: torch.device, stop: Event) -> 
         decoded = Decoded(path.name, None, 0.0, error=error.message)
     if decoded.pixels is None:
         return path, Result(decoded)
-    figures = compare(look(original), look(decoded.pixels))
+    figures = compare(measure(original), measure(decoded.pixels))
     return path, Result(decoded, figures, in_words(figures))
 
 

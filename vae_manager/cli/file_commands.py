@@ -12,47 +12,57 @@ from ..errors import Cancelled, IntegrityError, UsageError, VaeManagerError
 from ..files import FileRecord, inspect, sha256_of
 from ..files.conversion import DTYPES, Converted, convert, described, find_twin, free_name, plan
 from ..library import Folder, collisions, scan
-from ..library.verification import Outcome, Verification, can_look_at_numbers, verify
+from ..library.verification import Outcome, Verification, can_check_for_nan, verify
 from ..maintenance import summary_of
 from ..messages import megabytes, msg
 from ..records import HashStore
 from ..records.verdict import HOSTS, AskFirst, Refused, Verdict, obstacle_of
-from ..sync import worst
+from ..sync import worst_exit_status
 from .shared import (
     LibraryReader,
-    Outcomes,
+    OutcomeList,
+    add_catalogue_argument,
+    add_data_argument,
+    add_folder_argument,
+    add_host_argument,
     data_of,
     error_fields,
-    fields_of,
     folder_of,
     judge,
     load_catalogue,
     print_json,
     print_problem,
+    printable,
     reading_bar,
-    shown,
-    stopped_by_ctrl_c,
+    stop_on_ctrl_c,
+    verdict_fields,
     verification_fields,
-    with_catalogue,
-    with_data,
-    with_folder,
-    with_host,
 )
+
+WHY = {
+    "yours": "you said so",
+    "hash": "the catalogue knows its hash",
+    "weights": "a file with the same weights or the same encoder is in the catalogue",
+    "yours by weights": "you said so of a file with the same weights",
+    "yours by encoder": "a guess: you said so of a file with the same encoder",
+    "shapes": "its shapes leave no other",
+    "latent test": "a guess: the latent test said so",
+}
 
 
 def add_list_options(command: argparse.ArgumentParser) -> None:
-    with_host(command)
-    with_data(command)
-    with_folder(command)
-    with_catalogue(command)
+    add_host_argument(command)
+    add_data_argument(command)
+    add_folder_argument(command)
+    add_catalogue_argument(command)
 
 
 def run_list(options: argparse.Namespace) -> int:
     folder = folder_of(options)
-    known = LibraryReader(data_of(options, folder))
-    known.recover(folder)
+    reader = LibraryReader(data_of(options, folder))
+    reader.recover(folder)
     files = {file.path: file for file in scan([Folder(folder)], print_problem)}
-    records = known.with_families(known.index.look(files.values()), load_catalogue(options))
+    records = reader.with_families(reader.index.inspect_all(files.values()), load_catalogue(options))
     doubled = collisions(files[record.path] for record in records)
     rows = [
         {
@@ -64,8 +74,8 @@ def run_list(options: argparse.Namespace) -> int:
             "latent_channels": record.latent_channels,
             "dtype": record.dtype,
             "sha256": record.sha256,
-            **fields_of(judge(record, options)),
-            **verification_fields(known.verification_of(record)),
+            **verdict_fields(judge(record, options)),
+            **verification_fields(reader.verification_of(record)),
             "same_name_as": [
                 str(other.path) for other in doubled.get(record.path.name, ()) if other.path != record.path
             ],
@@ -81,58 +91,49 @@ def run_list(options: argparse.Namespace) -> int:
         facts = ", ".join(str(row[key]) for key in ("family", "layout", "dtype") if row[key] not in (None, "unknown"))
         note = "  (another file has this name: the WebUI lists one of them)" if row["same_name_as"] else ""
         what = row["reason"] or row["verification_reason"] or facts or row["container"]
-        print(shown(f"{megabytes(record.size):>8}  {files[record.path].relative}  {what}{note}"))
+        print(printable(f"{megabytes(record.size):>8}  {files[record.path].relative}  {what}{note}"))
     return 0
-
-
-WHY = {
-    "yours": "you said so",
-    "hash": "the catalogue knows its hash",
-    "weights": "a file with the same weights or the same encoder is in the catalogue",
-    "yours by weights": "you said so of a file with the same weights",
-    "yours by encoder": "a guess: you said so of a file with the same encoder",
-    "shapes": "its shapes leave no other",
-    "latent test": "a guess: the latent test said so",
-}
 
 
 def add_inspect_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="files of any kind")
     command.add_argument("--no-hash", action="store_true", help="read the header alone: no SHA-256, no fingerprints")
-    with_host(command)
-    with_data(command)
-    with_catalogue(command)
+    add_host_argument(command)
+    add_data_argument(command)
+    add_catalogue_argument(command)
 
 
 def run_inspect(options: argparse.Namespace) -> int:
-    catalogue, known = load_catalogue(options), LibraryReader(data_of(options, options.files[0].parent))
-    looked: list[FileRecord] = []
+    catalogue, reader = load_catalogue(options), LibraryReader(data_of(options, options.files[0].parent))
+    inspected: list[FileRecord] = []
     failed: list[tuple[Path, VaeManagerError]] = []
-    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+    with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for path in options.files:
             try:
-                looked.append(known.look(path, reading=not options.no_hash, report=bar.of(path), stop=stop))
+                inspected.append(reader.read(path, reads_bytes=not options.no_hash, report=bar.of(path), stop=stop))
             except Cancelled:
                 raise
             except VaeManagerError as error:  # the others are inspected all the same
                 failed.append((path, error))
-    records = known.with_families(looked, catalogue, known.neighbours(options.files))
+    records = reader.with_families(inspected, catalogue, reader.neighbours(options.files))
     if options.json:
         rows = [
-            {**_fields(record, judge(record, options)), **verification_fields(known.verification_of(record))}
+            {**_fields(record, judge(record, options)), **verification_fields(reader.verification_of(record))}
             for record in records
         ]
         print_json([*rows, *({"path": str(path), **error_fields(problem)}
                              for path, problem in failed)])  # fmt: skip
     else:
         for record in records:
-            found = known.verification_of(record)
+            found = reader.verification_of(record)
             print(
-                "\n".join(map(shown, _inspection_text(record, judge(record, options), HOSTS[options.host].name, found)))
+                "\n".join(
+                    map(printable, _inspection_text(record, judge(record, options), HOSTS[options.host].name, found))
+                )
             )
         for _, problem in failed:
             print_problem(problem)
-    return worst(problem for _, problem in failed)
+    return worst_exit_status(problem for _, problem in failed)
 
 
 def _fields(record: FileRecord, answer: Verdict) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def _fields(record: FileRecord, answer: Verdict) -> dict[str, Any]:
         "entry": record.entry.id if record.entry is not None else None,
         "weights_fingerprint": prints.weights if prints is not None else None,
         "encoder_fingerprint": prints.encoder if prints is not None else None,
-        **fields_of(answer),
+        **verdict_fields(answer),
         "problems": [{"code": problem.code, "message": str(problem.message)} for problem in record.problems],
         "metadata": dict(record.metadata),
     }
@@ -233,39 +234,39 @@ def add_verify_options(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="fail if numpy is missing, without which NaN and infinite values are not found",
     )
-    with_data(command)
-    with_folder(command)
-    with_catalogue(command)
+    add_data_argument(command)
+    add_folder_argument(command)
+    add_catalogue_argument(command)
 
 
 def run_verify(options: argparse.Namespace) -> int:
     catalogue, folder = load_catalogue(options), folder_of(options)
-    has_numbers = can_look_at_numbers()
+    has_numbers = can_check_for_nan()
     if options.numbers and not has_numbers:
         raise UsageError(msg("--numbers needs numpy, which is not installed here."))
-    known = LibraryReader(data_of(options, folder))
+    reader = LibraryReader(data_of(options, folder))
     paths = options.files or [file.path for file in scan([Folder(folder)])]
-    outcomes = Outcomes(json=options.json)
+    outcomes = OutcomeList(json=options.json)
     found = []
-    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+    with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for path in paths:
             with outcomes.of(path):
-                one = verify(path, catalogue, known.hashes, has_numbers=has_numbers, report=bar.of(path), stop=stop)
+                one = verify(path, catalogue, reader.hashes, has_numbers=has_numbers, report=bar.of(path), stop=stop)
                 found.append(one)
-                known.note(path, one)
+                reader.note(path, one)
                 if one.error is not None:
                     raise one.error
                 row = _row(path, one)
                 outcomes.rows.append(row)
                 if not options.json:
-                    bar.print(shown(f"{row['verdict']:<10} {path}  {row['text']}"))
+                    bar.print(printable(f"{row['verdict']:<10} {path}  {row['text']}"))
     if options.json:
         print_json(outcomes.rows)
     elif len(found) > 1:
         print(summary_of(found))
     if any(not one.is_right and one.error is None for one in found):
         return IntegrityError.exit_status  # no error is worse than wrong bytes
-    return worst(outcomes.errors)
+    return worst_exit_status(outcomes.errors)
 
 
 def _row(path: Path, one: Verification) -> dict[str, Any]:
@@ -308,7 +309,7 @@ def run_convert(options: argparse.Namespace) -> int:
     if options.dtype is not None and importlib.util.find_spec("numpy") is None:
         raise UsageError(msg("--dtype needs numpy, which is not installed here."))
     hashes = HashStore()
-    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+    with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         report = bar.of(source)
         planned = plan(inspect(source), dtype=options.dtype, layout=options.layout)
         there = [file.path for file in scan([Folder(target)])] if target.is_dir() else [target]
@@ -327,5 +328,5 @@ def run_convert(options: argparse.Namespace) -> int:
     else:
         done = "; ".join(map(str, described(made.done)))
         how = "is there already, " if twin is not None else ""
-        print(shown(f"{made.target}: {how}{megabytes(made.size)}, {done}, SHA-256 {made.sha256}"))
+        print(printable(f"{made.target}: {how}{megabytes(made.size)}, {done}, SHA-256 {made.sha256}"))
     return 0

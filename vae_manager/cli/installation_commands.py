@@ -33,33 +33,41 @@ from ..files.state_file import damage_notices
 from ..library import Folder, collisions, scan
 from ..messages import Message, megabytes, msg
 from ..records.verdict import HOSTS, Verdict
-from ..sync import Outcome, Plan, bring, look, read_declared, worst
+from ..sync import Outcome, Plan, apply_plan, inspect_folder, read_declared, worst_exit_status
 from .shared import (
     VAE_FOLDER,
     LibraryReader,
+    add_catalogue_argument,
+    add_data_argument,
+    add_folder_argument,
+    add_host_argument,
+    add_network_arguments,
+    add_terms_argument,
     data_of,
     delivery_text,
-    error_fields,
-    fields_of,
     folder_of,
     judge,
     load_catalogue,
     network_of,
     print_json,
     print_problem,
+    printable,
     progress_bar,
     refusal_of,
-    shown,
-    stopped_by_ctrl_c,
-    with_catalogue,
-    with_data,
-    with_folder,
-    with_host,
-    with_network,
-    with_terms,
+    stop_on_ctrl_c,
+    verdict_fields,
 )
 
-__all__ = ["Installation", "commit_of", "find_installation", "installation_at"]
+__all__ = [
+    "Installation",
+    "add_report_options",
+    "add_sync_options",
+    "commit_of",
+    "find_installation",
+    "installation_at",
+    "run_report",
+    "run_sync",
+]
 
 
 _FAMILY: Final = (
@@ -77,6 +85,15 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _COMMIT_DIGITS: Final = 8
 _MAX_BYTES: Final = 1_000_000
 """The most bytes that are read of a source file."""
+
+PACKAGES: Final = ("torch", "gradio", "huggingface_hub", "safetensors")
+EXTENSION: Final = Path(__file__).absolute().parents[2]
+"""The extension's folder, through a link if it was installed by one: the WebUI is above the link."""
+FALLBACK: Final = "a1111"
+"""The WebUI that files are judged for if none is found."""
+
+DIFFERS: Final = 1
+"""The exit status of `--check` if a file is missing or another file has its name."""
 
 
 @dataclass(frozen=True)
@@ -157,13 +174,6 @@ def _read_text(file: Path) -> str:
         return ""
 
 
-PACKAGES: Final = ("torch", "gradio", "huggingface_hub", "safetensors")
-EXTENSION: Final = Path(__file__).absolute().parents[2]
-"""The extension's folder, through a link if it was installed by one: the WebUI is above the link."""
-FALLBACK: Final = "a1111"
-"""The WebUI that files are judged for if none is found."""
-
-
 def add_report_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--webui", type=Path, metavar="DIR", help="the folder of the WebUI (default: the one that this folder is in)"
@@ -171,8 +181,8 @@ def add_report_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--host", choices=list(HOSTS), help="the WebUI that the files are judged for (default: the one that was found)"
     )
-    with_data(command)
-    with_folder(command)
+    add_data_argument(command)
+    add_folder_argument(command)
 
 
 def run_report(options: argparse.Namespace) -> int:
@@ -191,7 +201,7 @@ def run_report(options: argparse.Namespace) -> int:
     if options.json:
         print_json(report)
     else:
-        print("\n".join(map(shown, _report_text(report))))
+        print("\n".join(map(printable, _report_text(report))))
     return 0
 
 
@@ -243,8 +253,8 @@ def _files(options: argparse.Namespace, webui: Installation | None) -> dict[str,
     unreadable: list[Message] = []
     found = {file.path: file for file in scan([Folder(folder)], unreadable.append)}
     catalogue, data = load(), data_of(options, folder)
-    known = LibraryReader(data)
-    records = known.with_families(known.index.look(found.values()), catalogue)
+    reader = LibraryReader(data)
+    records = reader.with_families(reader.index.inspect_all(found.values()), catalogue)
     doubled = collisions(found[record.path] for record in records)
     return {
         "files": [_file_fields(record, options, record.path.name in doubled) for record in records],
@@ -255,7 +265,7 @@ def _files(options: argparse.Namespace, webui: Installation | None) -> dict[str,
 
 
 def _file_fields(record: FileRecord, options: argparse.Namespace, is_doubled: bool) -> dict[str, Any]:
-    answer = fields_of(judge(record, options))
+    answer = verdict_fields(judge(record, options))
     return {
         "name": record.path.name,
         "size": record.size,
@@ -314,10 +324,6 @@ def _file_text(row: dict[str, Any]) -> str:
     return f"{megabytes(row['size']):>8}  {row['name']}  {', '.join(filter(None, [*facts, *others, *notes]))}"
 
 
-DIFFERS: Final = 1
-"""The exit status of `--check` if a file is missing or another file has its name."""
-
-
 def add_sync_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", type=Path, metavar="FILE.yaml", help="a list of entry ids and of items with a source")
     command.add_argument(
@@ -325,22 +331,22 @@ def add_sync_options(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the differences and change nothing; the exit status is 1 if there are any",
     )
-    with_network(command)
-    with_terms(command)
-    with_folder(command)
-    with_host(command)
-    with_catalogue(command)
+    add_network_arguments(command)
+    add_terms_argument(command)
+    add_folder_argument(command)
+    add_host_argument(command)
+    add_catalogue_argument(command)
 
 
 def run_sync(options: argparse.Namespace) -> int:
     folder = folder_of(options)
     items = read_declared(options.file, load_catalogue(options))
-    with stopped_by_ctrl_c() as stop:
-        found = look(items, folder, stop)
+    with stop_on_ctrl_c() as stop:
+        found = inspect_folder(items, folder, stop)
         if options.check:
             return _checked(options, folder, found)
         outcomes = []
-        for outcome in bring(
+        for outcome in apply_plan(
             found,
             folder,
             network=network_of(options),
@@ -351,7 +357,7 @@ def run_sync(options: argparse.Namespace) -> int:
             outcomes.append(outcome)
             if not options.json:
                 _print(outcome, _answer(outcome, options))
-    status = worst(outcome.error for outcome in outcomes if outcome.error is not None)
+    status = worst_exit_status(outcome.error for outcome in outcomes if outcome.error is not None)
     if options.json:
         rows = [_outcome_fields(folder, outcome, _answer(outcome, options)) for outcome in outcomes]
         print_json(_fields(folder, found, rows, status))
@@ -407,8 +413,8 @@ def _outcome_fields(folder: Path, outcome: Outcome, answer: Verdict | None) -> d
     if outcome.delivery is not None:
         row["fetched"] = outcome.delivery.fetched
     if answer is not None:
-        row = {**row, **fields_of(answer)}
-    return row if error is None else {**row, **error_fields(error)}
+        row = {**row, **verdict_fields(answer)}
+    return row if error is None else {**row, "error": str(error), "status": error.exit_status}
 
 
 def _item_fields(folder: Path, name: str, sha256: str, state: str) -> dict[str, Any]:

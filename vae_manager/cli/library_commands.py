@@ -13,44 +13,44 @@ from ..catalogue.schema import parse_source
 from ..errors import Cancelled, NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..files import FileRecord, inspect
 from ..library import Folder, safe_move, scan
-from ..library.family_evidence import Group, by_hash, by_weights
+from ..library.family_evidence import Group, group_by_hash, group_by_weights
 from ..library.moving import LibraryContext, adopt
 from ..library.trash import empty, remove, removed, restore
 from ..messages import megabytes, msg
-from ..sync import worst
+from ..sync import worst_exit_status
 from ..transfer import DownloadRequest, Network, download_file, proposed_name
 from .shared import (
-    Bar,
     LibraryReader,
-    Outcomes,
+    OutcomeList,
+    ReadingBar,
+    add_catalogue_argument,
+    add_data_argument,
+    add_folder_argument,
+    add_host_argument,
+    add_network_arguments,
+    add_terms_argument,
     data_of,
     delivery_fields,
     delivery_text,
     error_fields,
-    fields_of,
     folder_of,
     judge,
     load_catalogue,
     network_of,
     print_json,
     print_problem,
+    printable,
     progress_bar,
     reading_bar,
     refusal_of,
-    shown,
-    stopped_by_ctrl_c,
-    with_catalogue,
-    with_data,
-    with_folder,
-    with_host,
-    with_network,
-    with_terms,
+    stop_on_ctrl_c,
+    verdict_fields,
 )
 
 
 def add_catalogue_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--all", action="store_true", help="include entries that are recognised but not offered")
-    with_catalogue(command)
+    add_catalogue_argument(command)
 
 
 def run_catalogue(options: argparse.Namespace) -> int:
@@ -92,22 +92,22 @@ def add_get_options(command: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="an id of the catalogue, hub:OWNER/REPO/PATH[@REV], civitai:VERSION, https://… or s3://BUCKET/PATH",
     )
-    with_network(command)
-    with_terms(command)
-    with_folder(command)
-    with_host(command)
-    with_catalogue(command)
+    add_network_arguments(command)
+    add_terms_argument(command)
+    add_folder_argument(command)
+    add_host_argument(command)
+    add_catalogue_argument(command)
 
 
 def run_get(options: argparse.Namespace) -> int:
     network = network_of(options)
-    with stopped_by_ctrl_c() as stop:
-        order = _order(options, network, stop)
-        with progress_bar(options, order.file_name) as report:
-            delivery = download_file(order, network=network, report=report, stop=stop)
+    with stop_on_ctrl_c() as stop:
+        request = _download_request(options, network, stop)
+        with progress_bar(options, request.file_name) as report:
+            delivery = download_file(request, network=network, report=report, stop=stop)
     answer = judge(inspect(delivery.path), options)
     if options.json:
-        print_json({**delivery_fields(delivery), **fields_of(answer)})
+        print_json({**delivery_fields(delivery), **verdict_fields(answer)})
         return 0
     if answer.reason is not None:
         print_problem(answer.reason.message)
@@ -115,7 +115,7 @@ def run_get(options: argparse.Namespace) -> int:
     return 0
 
 
-def _order(options: argparse.Namespace, network: Network, stop: threading.Event) -> DownloadRequest:
+def _download_request(options: argparse.Namespace, network: Network, stop: threading.Event) -> DownloadRequest:
     folder = folder_of(options)
     text = options.source
     if ":" in text or "/" in text:
@@ -146,21 +146,21 @@ def add_adopt_options(command: argparse.ArgumentParser) -> None:
         "--how", choices=("copy", "move", "link"), default="copy", help="what becomes of the original (default: copy)"
     )
     command.add_argument("--name", help="a new name, if there is one FILE")
-    with_data(command)
-    with_folder(command)
+    add_data_argument(command)
+    add_folder_argument(command)
 
 
 def run_adopt(options: argparse.Namespace) -> int:
     if options.name is not None and len(options.files) > 1:
         raise UsageError(msg("One name cannot be given to {count} files.", count=len(options.files)))
     folder = folder_of(options)
-    known = LibraryReader(data_of(options, folder))
+    reader = LibraryReader(data_of(options, folder))
     rows: list[dict[str, object]] = []
     errors: list[VaeManagerError] = []
-    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+    with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for source in options.files:
             try:
-                path = adopt(source, folder, options.how, options.name, known.around(folder),
+                path = adopt(source, folder, options.how, options.name, reader.context(folder),
                              report=bar.of(source), stop=stop)  # fmt: skip
                 rows.append({"path": str(path), "source": str(source), "how": options.how})
             except Cancelled:
@@ -173,45 +173,45 @@ def run_adopt(options: argparse.Namespace) -> int:
     else:
         for row in rows:
             if "path" in row:
-                print(shown(f"{row['path']}: {options.how} of {row['source']}"))
+                print(printable(f"{row['path']}: {options.how} of {row['source']}"))
         for problem in errors:
             print_problem(problem)
-    return worst(errors)
+    return worst_exit_status(errors)
 
 
 def add_duplicates_options(command: argparse.ArgumentParser) -> None:
-    with_host(command)
-    with_data(command)
-    with_folder(command)
+    add_host_argument(command)
+    add_data_argument(command)
+    add_folder_argument(command)
 
 
 def run_duplicates(options: argparse.Namespace) -> int:
     folder = folder_of(options)
-    known = LibraryReader(data_of(options, folder))
-    known.recover(folder)
+    reader = LibraryReader(data_of(options, folder))
+    reader.recover(folder)
     files = scan([Folder(folder)])
-    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
-        for record in known.index.look(files):
+    with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
+        for record in reader.index.inspect_all(files):
             if record.has_decoder or record.has_encoder:
-                known.fingerprints(record.path, report=bar.of(record.path), stop=stop)
-        groups = by_weights(known.index.look(files))
+                reader.fingerprints(record.path, report=bar.of(record.path), stop=stop)
+        groups = group_by_weights(reader.index.inspect_all(files))
         for record in (record for group in groups for record in group):  # equal bytes are named below
-            known.hash(record.path, report=bar.of(record.path), stop=stop)
-    groups = by_weights(known.index.look(files))
+            reader.hash(record.path, report=bar.of(record.path), stop=stop)
+    groups = group_by_weights(reader.index.inspect_all(files))
     if options.json:
-        print_json([_fields(group, options) for group in groups])
+        print_json([_group_fields(group, options) for group in groups])
         return 0
     if not groups:
         print(f"No VAE is in {folder} more than once.")
     for group in groups:
         print(f"The same weights, {(group[0].weights or '')[:10]}:")
         for record in group:
-            name = shown(str(record.path.relative_to(folder)))
-            print(f"{megabytes(record.size):>8}  {name}  {_facts(record, group, options)}")
+            name = printable(str(record.path.relative_to(folder)))
+            print(f"{megabytes(record.size):>8}  {name}  {_description(record, group, options)}")
     return 0
 
 
-def _fields(group: Group, options: argparse.Namespace) -> dict[str, Any]:
+def _group_fields(group: Group, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "weights_fingerprint": group[0].weights,
         "files": [
@@ -221,7 +221,7 @@ def _fields(group: Group, options: argparse.Namespace) -> dict[str, Any]:
                 "sha256": record.sha256,
                 "container": record.container,
                 "layout": record.layout,
-                **fields_of(judge(record, options)),
+                **verdict_fields(judge(record, options)),
                 "same_bytes_as": _same_bytes(record, group),
             }
             for record in group
@@ -230,12 +230,12 @@ def _fields(group: Group, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _same_bytes(record: FileRecord, group: Group) -> list[str]:
-    return [str(other.path) for same in by_hash(group) if record in same for other in same if other is not record]
+    return [str(other.path) for same in group_by_hash(group) if record in same for other in same if other is not record]
 
 
-def _facts(record: FileRecord, group: Group, options: argparse.Namespace) -> str:
+def _description(record: FileRecord, group: Group, options: argparse.Namespace) -> str:
     facts: list[str] = [record.container, record.layout]
-    if not fields_of(judge(record, options))["loadable"]:
+    if not verdict_fields(judge(record, options))["loadable"]:
         facts.append("not loadable")
     if _same_bytes(record, group):
         facts.append("byte for byte")
@@ -244,32 +244,32 @@ def _facts(record: FileRecord, group: Group, options: argparse.Namespace) -> str
 
 def add_remove_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a path, or one below the VAE folder")
-    with_data(command)
-    with_folder(command)
+    add_data_argument(command)
+    add_folder_argument(command)
 
 
 def run_remove(options: argparse.Namespace) -> int:
     folder = folder_of(options)
     data = data_of(options, folder)
-    around = LibraryReader(data).around(folder)
-    outcomes = Outcomes(json=options.json)
-    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+    library = LibraryReader(data).context(folder)
+    outcomes = OutcomeList(json=options.json)
+    with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for name in options.files:
             with outcomes.of(name):
-                row = _removed(name, folder, data / "trash", around, bar, stop)
+                row = _remove_one(name, folder, data / "trash", library, bar, stop)
                 outcomes.rows.append(row)
                 if not options.json:
-                    bar.print(shown(row["text"]))
+                    bar.print(printable(row["text"]))
     if options.json:
         print_json(outcomes.rows)
-    return worst(outcomes.errors)
+    return worst_exit_status(outcomes.errors)
 
 
-def _removed(
-    name: Path, folder: Path, trash: Path, around: LibraryContext, bar: Bar, stop: threading.Event
+def _remove_one(
+    name: Path, folder: Path, trash: Path, library: LibraryContext, bar: ReadingBar, stop: threading.Event
 ) -> dict[str, object]:
     here = [path for path in (name, folder / name) if path.is_symlink() or path.exists()]
-    gone = remove(here[0] if here else name, trash, around, report=bar.of(name), stop=stop)
+    gone = remove(here[0] if here else name, trash, library, report=bar.of(name), stop=stop)
     text = f"{gone.file}: " + ("in the system's trash" if gone.place is None else f"in the trash, {gone.place}")
     place = str(gone.place) if gone.place is not None else None
     return {"path": str(gone.file), "trash": place, "files": list(gone.names), "text": text}
@@ -285,8 +285,8 @@ def add_trash_options(command: argparse.ArgumentParser) -> None:
         "names", nargs="*", metavar="NAME", help="names of the files to restore; of several with one name, the newest"
     )
     command.add_argument("--as", dest="name", metavar="NAME", help="restore one file under another name")
-    with_data(command)
-    with_folder(command)
+    add_data_argument(command)
+    add_folder_argument(command)
 
 
 def run_trash(options: argparse.Namespace) -> int:
@@ -296,11 +296,11 @@ def run_trash(options: argparse.Namespace) -> int:
     if (options.act == "restore") != bool(options.names) or (options.name is not None and len(options.names) != 1):
         raise UsageError(msg("trash restore takes names, one with --as; trash list and trash empty take none."))
     if options.act == "restore":
-        return _restore(options, trash, LibraryReader(data).around(folder))
-    return _list(options, trash) if options.act == "list" else _empty(options, trash)
+        return _restore_files(options, trash, LibraryReader(data).context(folder))
+    return _list_trash(options, trash) if options.act == "list" else _empty_trash(options, trash)
 
 
-def _list(options: argparse.Namespace, trash: Path) -> int:
+def _list_trash(options: argparse.Namespace, trash: Path) -> int:
     gone = removed(trash)
     if options.json:
         rows = [
@@ -318,39 +318,39 @@ def _list(options: argparse.Namespace, trash: Path) -> int:
     for one in gone:
         lost = "" if one.is_noted else "  (the note of where it was is lost)"
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.removed_at))
-        print(f"{megabytes(one.size):>8}  {when}  {shown(one.file)}{lost}")
+        print(f"{megabytes(one.size):>8}  {when}  {printable(one.file)}{lost}")
     if not gone:
-        print(shown(f"Nothing is in the trash {trash}."))
+        print(printable(f"Nothing is in the trash {trash}."))
     if safe_move.has_system_trash():
         print("Deleted files go to the system's trash: restore them there.")
     return 0
 
 
-def _restore(options: argparse.Namespace, trash: Path, around: LibraryContext) -> int:
-    outcomes = Outcomes(json=options.json)
-    with stopped_by_ctrl_c() as stop, reading_bar(options) as bar:
+def _restore_files(options: argparse.Namespace, trash: Path, library: LibraryContext) -> int:
+    outcomes = OutcomeList(json=options.json)
+    with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for name in options.names:
             with outcomes.of(Path(name)):
-                row = _restored(name, options.name, trash, around, bar, stop)
+                row = _restore_one(name, options.name, trash, library, bar, stop)
                 outcomes.rows.append(row)
                 if not options.json:
-                    bar.print(shown(row["text"]))
+                    bar.print(printable(row["text"]))
     if options.json:
         print_json(outcomes.rows)
-    return worst(outcomes.errors)
+    return worst_exit_status(outcomes.errors)
 
 
-def _restored(
-    name: str, new_name: str | None, trash: Path, around: LibraryContext, bar: Bar, stop: threading.Event
+def _restore_one(
+    name: str, new_name: str | None, trash: Path, library: LibraryContext, bar: ReadingBar, stop: threading.Event
 ) -> dict[str, object]:
     gone = next((gone for gone in removed(trash) if gone.file.name == Path(name).name), None)
     if gone is None:
         raise NotFoundError(msg("The trash {trash} has no file {file}.", trash=trash, file=name))
-    path = restore(gone, around, name=new_name, report=bar.of(Path(name)), stop=stop)
+    path = restore(gone, library, name=new_name, report=bar.of(Path(name)), stop=stop)
     return {"path": str(path), "files": list(gone.names), "text": f"{path}: is back"}
 
 
-def _empty(options: argparse.Namespace, trash: Path) -> int:
+def _empty_trash(options: argparse.Namespace, trash: Path) -> int:
     count, freed = sum(gone.is_noted for gone in removed(trash)), empty(trash)
     if options.json:
         print_json({"deleted": count, "freed": freed})

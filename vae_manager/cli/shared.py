@@ -24,34 +24,68 @@ from ..library import Folder, scan
 from ..library.family_evidence import entries_by_weights, entry_of, family_of, known_weights
 from ..library.inspection_cache import Stores
 from ..library.moving import LibraryContext
-from ..library.verification import Outcome, Verification, can_look_at_numbers
+from ..library.verification import Outcome, Verification, can_check_for_nan
 from ..maintenance import OWN, Recovery
 from ..messages import Message, megabytes, msg
 from ..records.verdict import HOSTS, AskFirst, Refused, Usable, UsableAfter, Verdict, obstacle_of, verdict
 from ..transfer import DownloadResult, Network, Progress
 
-__all__ = ["fields_of", "judge", "verification_fields", "with_host"]
+__all__ = [
+    "VAE_FOLDER",
+    "LibraryReader",
+    "OutcomeList",
+    "ReadingBar",
+    "add_catalogue_argument",
+    "add_data_argument",
+    "add_folder_argument",
+    "add_host_argument",
+    "add_network_arguments",
+    "add_terms_argument",
+    "data_of",
+    "delivery_fields",
+    "delivery_text",
+    "error_fields",
+    "folder_of",
+    "judge",
+    "load_catalogue",
+    "network_of",
+    "print_json",
+    "print_problem",
+    "printable",
+    "progress_bar",
+    "reading_bar",
+    "refusal_of",
+    "stop_on_ctrl_c",
+    "verdict_fields",
+    "verification_fields",
+]
 
 
 VAE_FOLDER: Final = Path("models/VAE")
-CIVITAI: Final = "civitai.com"
+CIVITAI_HOST: Final = "civitai.com"
 """The host that CIVITAI_API_KEY belongs to, independent of CIVITAI_ENDPOINT."""
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)(?:B|B/s)?", re.IGNORECASE)
 _UNITS: Final = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
+VERDICT_NAMES: Final = {Usable: "usable", UsableAfter: "usable-after", AskFirst: "ask-first", Refused: "refused"}
+
+WEBUI_DATA_FOLDER: Final = "vae-manager"
+
+Report = Callable[[int, int], None]
+
 
 # -- options -------------------------------------------------------------------------------------------------------
-def with_catalogue(command: argparse.ArgumentParser) -> None:
+def add_catalogue_argument(command: argparse.ArgumentParser) -> None:
     command.add_argument("--catalogue", type=Path, metavar="FILE", help="a YAML file with more entries")
 
 
-def with_folder(command: argparse.ArgumentParser) -> None:
+def add_folder_argument(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--dir", type=Path, metavar="DIR", help="the VAE folder (default: models/VAE if there is one, else here)"
     )
 
 
-def with_network(command: argparse.ArgumentParser) -> None:
+def add_network_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--endpoint", metavar="URL", help="a hub or a mirror of it (default: HF_ENDPOINT, else the hub)"
     )
@@ -61,7 +95,7 @@ def with_network(command: argparse.ArgumentParser) -> None:
     command.add_argument("--limit", type=_rate, metavar="RATE", help="the maximum of bytes per second: 500K, 20M, 1.5G")
 
 
-def with_terms(command: argparse.ArgumentParser) -> None:
+def add_terms_argument(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--accept-terms", action="store_true", help="accept the licence of the entry, which you have read"
     )
@@ -110,7 +144,7 @@ def network_of(options: argparse.Namespace) -> Network:
         endpoint=options.endpoint,
         civitai=os.environ.get("CIVITAI_ENDPOINT") or None,
         bandwidth=options.limit,
-        keys={CIVITAI: key} if key else {},
+        keys={CIVITAI_HOST: key} if key else {},
         **given,
     )
 
@@ -143,7 +177,7 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2))  # in ASCII, which stdout can hold in any encoding
 
 
-class Outcomes:
+class OutcomeList:
     """The outcomes of several files. A failure is printed and stops no other file; Ctrl-C stops all."""
 
     def __init__(self, *, json: bool) -> None:
@@ -164,11 +198,16 @@ class Outcomes:
                 print_problem(error)
 
 
+def error_fields(error: VaeManagerError) -> dict[str, Any]:
+    """Return the fields of JSON output for a failure."""
+    return {"error": str(error), "code": error.code, "status": error.exit_status}
+
+
 def print_problem(text: object) -> None:
-    print(f"vae_manager: {shown(text)}", file=sys.stderr)
+    print(f"vae_manager: {printable(text)}", file=sys.stderr)
 
 
-def shown(text: object) -> str:
+def printable(text: object) -> str:
     """Return one line that cannot control a terminal: a file's name can hold escape sequences."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
@@ -194,7 +233,7 @@ def delivery_text(delivery: DownloadResult) -> str:
 
 # -- progress ----------------------------------------------------------------------------------------------------------
 @contextmanager
-def stopped_by_ctrl_c() -> Iterator[threading.Event]:
+def stop_on_ctrl_c() -> Iterator[threading.Event]:
     """Yield an event that Ctrl-C sets; a second Ctrl-C ends the process as usual."""
     stop = threading.Event()
 
@@ -229,7 +268,7 @@ def progress_bar(options: argparse.Namespace, name: str) -> Iterator[Callable[[P
         yield report
 
 
-class Bar:
+class ReadingBar:
     """The progress of reading files: a bar on a terminal, and lines between."""
 
     def __init__(self, bar: Any = None) -> None:
@@ -245,7 +284,7 @@ class Bar:
             if self._at != (path, total) or done < self._bar.n:
                 self._at = path, total
                 self._bar.reset(total)
-                self._bar.set_description_str(shown(path.name))
+                self._bar.set_description_str(printable(path.name))
             self._bar.update(done - self._bar.n)
 
         return report
@@ -258,21 +297,18 @@ class Bar:
 
 
 @contextmanager
-def reading_bar(options: argparse.Namespace) -> Iterator[Bar]:
+def reading_bar(options: argparse.Namespace) -> Iterator[ReadingBar]:
     """Show a bar on a terminal; no output elsewhere and beside JSON."""
     if options.json or not sys.stderr.isatty():
-        yield Bar()
+        yield ReadingBar()
         return
     from tqdm import tqdm
 
     with tqdm(unit="B", unit_scale=True, leave=False) as bar:
-        yield Bar(bar)
+        yield ReadingBar(bar)
 
 
-NAMES: Final = {Usable: "usable", UsableAfter: "usable-after", AskFirst: "ask-first", Refused: "refused"}
-
-
-def with_host(command: argparse.ArgumentParser) -> None:
+def add_host_argument(command: argparse.ArgumentParser) -> None:
     """Add the option that names the WebUI."""
     command.add_argument(
         "--host", choices=list(HOSTS), default="a1111", help="the WebUI that is to load the files (default: a1111)"
@@ -292,17 +328,12 @@ def judge(record: FileRecord, options: argparse.Namespace) -> Verdict:
     return verdict(record, HOSTS[options.host])
 
 
-def error_fields(error: VaeManagerError) -> dict[str, Any]:
-    """Return the fields of JSON output for a failure."""
-    return {"error": str(error), "code": error.code, "status": error.exit_status}
-
-
-def fields_of(answer: Verdict) -> dict[str, Any]:
+def verdict_fields(answer: Verdict) -> dict[str, Any]:
     """Return the fields of JSON output."""
     reason = answer.reason
     is_convertible = obstacle_of(answer) is not None
     return {
-        "verdict": NAMES[type(answer)],
+        "verdict": VERDICT_NAMES[type(answer)],
         "loadable": isinstance(answer, Usable | AskFirst) and not is_convertible,
         "convertible": is_convertible,
         "code": reason.code if reason is not None else None,
@@ -310,12 +341,7 @@ def fields_of(answer: Verdict) -> dict[str, Any]:
     }
 
 
-WEBUIS: Final = "vae-manager"
-
-Report = Callable[[int, int], None]
-
-
-def with_data(command: argparse.ArgumentParser) -> None:
+def add_data_argument(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data",
         type=Path,
@@ -329,7 +355,7 @@ def data_of(options: argparse.Namespace, folder: Path) -> Path:
     """Return the folder of the state; read-only commands create no files there."""
     if options.data is not None:
         return Path(options.data)
-    webuis = folder.absolute().parent.parent / WEBUIS  # beside `models/VAE`
+    webuis = folder.absolute().parent.parent / WEBUI_DATA_FOLDER  # beside `models/VAE`
     return webuis if webuis.is_dir() else folder / OWN
 
 
@@ -349,19 +375,19 @@ class LibraryReader:
                 msg("{file} is locked by another program: what it remembers is left out.", file=self.records.path)
             )
 
-    def look(
-        self, path: Path, *, reading: bool, report: Report | None = None, stop: threading.Event | None = None
+    def read(
+        self, path: Path, *, reads_bytes: bool, report: Report | None = None, stop: threading.Event | None = None
     ) -> FileRecord:
-        """Return the record of a file; with `reading`, all of its bytes are read for data that is not stored.
+        """Return the record of a file; with `reads_bytes`, all of its bytes are read for data that is not stored.
 
         Raises NotFoundError and DiskError if it cannot be read.
         """
         header = inspect(path)
-        if reading:
+        if reads_bytes:
             self.hash(path, report=report, stop=stop)
             if header.has_encoder or header.has_decoder:
                 self.fingerprints(path, report=report, stop=stop)
-                self._look_at_numbers(header, stop)
+                self._check_for_nan(header, stop)
         identity = identity_of(path)
         if identity is None:
             raise NotFoundError(msg("There is no file {path}.", code="no-such-file", path=path))
@@ -375,12 +401,12 @@ class LibraryReader:
         if self.records.path is None:
             return ()
         folders = dict.fromkeys(path.absolute().parent for path in paths)
-        return self.index.look(scan([Folder(folder) for folder in folders]))
+        return self.index.inspect_all(scan([Folder(folder) for folder in folders]))
 
-    def _look_at_numbers(self, header: FileRecord, stop: threading.Event | None) -> None:
+    def _check_for_nan(self, header: FileRecord, stop: threading.Event | None) -> None:
         """Find NaN and infinite values, unless these bytes were checked before; without numpy there is no check."""
         identity = identity_of(header.path)
-        if identity is None or header.problems or not can_look_at_numbers() or self.index.failure_of(identity):
+        if identity is None or header.problems or not can_check_for_nan() or self.index.failure_of(identity):
             return
         verification = self.stores.verifications.of_identity(identity)
         if verification is not None and verification.outcome is Outcome.VERIFIED:
@@ -437,7 +463,7 @@ class LibraryReader:
         """Complete or roll back the operations in a VAE folder that a killed command left unfinished."""
         Recovery(self.stores.folder, self.stores.memories, print_problem).run([folder])
 
-    def around(self, folder: Path) -> LibraryContext:
+    def context(self, folder: Path) -> LibraryContext:
         """Return the context of a VAE folder that no WebUI is known to use."""
         self.recover(folder)
         folders = [Folder(folder)]

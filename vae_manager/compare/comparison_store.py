@@ -41,6 +41,11 @@ __all__ = [
     "Step",
 ]
 
+MAX_COMPARISONS = 6
+"""Comparisons that the store keeps."""
+MAX_BYTES = 256_000_000
+"""Bytes of their pictures; five of 512 × 512 take 4 MB, five of 2048 × 2048 take 63."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -121,12 +126,6 @@ class Result:
     """The text for a saved picture, in the host's form."""
 
 
-MOST = 6
-"""Comparisons that the store keeps."""
-MOST_BYTES = 256_000_000
-"""Bytes of their pictures; five of 512 × 512 take 4 MB, five of 2048 × 2048 take 63."""
-
-
 class State(enum.Enum):
     """The stage of a comparison."""
 
@@ -199,7 +198,7 @@ class Comparison:
 class Comparisons:
     """Comparisons by id. The longest untouched goes first; a running one stays."""
 
-    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most: int = MAX_COMPARISONS, most_bytes: int = MAX_BYTES) -> None:
         self._most, self._most_bytes = most, most_bytes
         self._kept: OrderedDict[str, Comparison] = OrderedDict()
         self._numbers = itertools.count(1)

@@ -35,14 +35,14 @@ __all__ = [
     "Box",
     "DifferenceMap",
     "Figures",
-    "Looks",
+    "Statistics",
     "Wrong",
     "compare",
     "difference_map",
     "distance",
     "in_words",
     "is_other",
-    "look",
+    "measure",
     "most_different",
     "of_reference",
     "psnr",
@@ -51,7 +51,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-SMALLEST: Final = 64
+MIN_SIDE: Final = 64
 """Pixels along one side of the picture patches in the LPIPS study."""
 WEIGHTS: Final = "alexnet-owt-*.pth"
 ERROR: Final = (
@@ -59,13 +59,35 @@ ERROR: Final = (
     *(OSError, EOFError, UnpicklingError, TypeError, ValueError),  # an incomplete file, or one that a host refuses
 )
 
+WINDOW: Final = 11
+"""Pixels along one side of the window of SSIM, with a Gaussian of 1.5 (Wang et al. 2004)."""
+SIDE: Final = 64
+"""Pixels along one side of a tile in which pictures may differ: an eye, a few letters."""
+
+BRIGHTER: Final = 1.0
+"""Of L*, averaged over the picture: about the smallest difference of lightness that is visible side by side."""
+TINTED: Final = 1.0
+"""Of a* or b*, averaged: a tint of the whole picture."""
+SATURATED: Final = 0.04
+CONTRAST: Final = 0.04
+"""Relative changes of the reference's saturation and contrast."""
+SHARPER: Final = 0.15
+"""Relative change of the reference's variance of the Laplacian.
+
+It grows with the square of the contrast, and that part is no detail: see `detail`.
+"""
+OTHER: Final = 20.0
+"""Decibels below which two pictures count as different pictures: another latent space, or a broken VAE."""
+NEARLY: Final = 45.0
+"""Decibels above which two pictures differ only by measurement, not visibly."""
+
 
 def distance(reference: Pixels, other: Pixels) -> float | None:
     """Return 0 for equal pictures; 0.1 is visible at a glance, 0.7 is another picture.
 
     None if it cannot be computed here.
     """
-    if min(reference.shape[:2]) < SMALLEST or not _may_be_here():
+    if min(reference.shape[:2]) < MIN_SIDE or not _may_be_here():
         return None
     network = _network()
     if network is None:
@@ -113,12 +135,6 @@ def _tensor(pixels: Pixels) -> Any:
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
-WINDOW: Final = 11
-"""Pixels along one side of the window of SSIM, with a Gaussian of 1.5 (Wang et al. 2004)."""
-SIDE: Final = 64
-"""Pixels along one side of a tile in which pictures may differ: an eye, a few letters."""
-
-
 class Box(NamedTuple):
     """A part of a picture, in pixels."""
 
@@ -129,7 +145,7 @@ class Box(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Looks:
+class Statistics:
     """The measurements of one picture alone, computed once."""
 
     pixels: Pixels
@@ -186,14 +202,14 @@ class DifferenceMap(NamedTuple):
     """Levels of 255 that white stands for."""
 
 
-def look(pixels: Pixels) -> Looks:
+def measure(pixels: Pixels) -> Statistics:
     import numpy as np
     from skimage.color import rgb2gray, rgb2lab
     from skimage.filters import laplace
 
     lab, grey = rgb2lab(pixels), rgb2gray(pixels)
     lightness, a, b = (lab[..., channel] for channel in range(3))
-    return Looks(
+    return Statistics(
         pixels,
         grey,
         lightness=float(lightness.mean()),
@@ -205,7 +221,7 @@ def look(pixels: Pixels) -> Looks:
     )
 
 
-def compare(reference: Looks, other: Looks) -> Figures:
+def compare(reference: Statistics, other: Statistics) -> Figures:
     """Return the differences of `other` from `reference`. Raises ValueError if their sizes differ."""
     import numpy as np
 
@@ -296,24 +312,6 @@ def most_different(pictures: Sequence[Pixels], count: int, side: int = SIDE) -> 
 
 def _within(box: Box, width: int, height: int) -> Box:
     return box._replace(width=min(box.width, width - box.left), height=min(box.height, height - box.top))
-
-
-BRIGHTER: Final = 1.0
-"""Of L*, averaged over the picture: about the smallest difference of lightness that is visible side by side."""
-TINTED: Final = 1.0
-"""Of a* or b*, averaged: a tint of the whole picture."""
-SATURATED: Final = 0.04
-CONTRAST: Final = 0.04
-"""Relative changes of the reference's saturation and contrast."""
-SHARPER: Final = 0.15
-"""Relative change of the reference's variance of the Laplacian.
-
-It grows with the square of the contrast, and that part is no detail: see `detail`.
-"""
-OTHER: Final = 20.0
-"""Decibels below which two pictures count as different pictures: another latent space, or a broken VAE."""
-NEARLY: Final = 45.0
-"""Decibels above which two pictures differ only by measurement, not visibly."""
 
 
 class Wrong(enum.Enum):

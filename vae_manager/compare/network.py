@@ -64,15 +64,15 @@ SD1: Final = Config()
 
 
 class ResnetBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut: `[n, before, h, w]` to `[n, after, h, w]`."""
+    """Two 3x3 convolutions around a shortcut: `[n, in_channels, h, w]` to `[n, out_channels, h, w]`."""
 
-    def __init__(self, before: int, after: int, groups: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, groups: int) -> None:
         super().__init__()
-        self.norm1 = _norm(before, groups)
-        self.conv1 = _conv3(before, after)
-        self.norm2 = _norm(after, groups)
-        self.conv2 = _conv3(after, after)
-        self.nin_shortcut = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
+        self.norm1 = _norm(in_channels, groups)
+        self.conv1 = _conv3(in_channels, out_channels)
+        self.norm2 = _norm(out_channels, groups)
+        self.conv2 = _conv3(out_channels, out_channels)
+        self.nin_shortcut = nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
@@ -142,10 +142,10 @@ class Middle(nn.Module):
 class DownLevel(nn.Module):
     """One level of the encoder: its blocks, then half the resolution unless it is the last."""
 
-    def __init__(self, before: int, after: int, config: Config, *, last: bool) -> None:
+    def __init__(self, in_channels: int, out_channels: int, config: Config, *, last: bool) -> None:
         super().__init__()
-        self.block = _blocks(before, after, config.num_res_blocks, config.groups)
-        self.downsample = nn.Identity() if last else Downsample(after)
+        self.block = _blocks(in_channels, out_channels, config.num_res_blocks, config.groups)
+        self.downsample = nn.Identity() if last else Downsample(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.downsample(self.block(x))
@@ -155,10 +155,10 @@ class DownLevel(nn.Module):
 class UpLevel(nn.Module):
     """One level of the decoder: its blocks, then twice the resolution unless it is the full one."""
 
-    def __init__(self, before: int, after: int, config: Config, *, last: bool) -> None:
+    def __init__(self, in_channels: int, out_channels: int, config: Config, *, last: bool) -> None:
         super().__init__()
-        self.block = _blocks(before, after, config.num_res_blocks + 1, config.groups)
-        self.upsample = nn.Identity() if last else Upsample(after)
+        self.block = _blocks(in_channels, out_channels, config.num_res_blocks + 1, config.groups)
+        self.upsample = nn.Identity() if last else Upsample(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.upsample(self.block(x))
@@ -277,9 +277,11 @@ def _norm(channels: int, groups: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups, channels, eps=1e-6)
 
 
-def _conv3(before: int, after: int) -> nn.Conv2d:
-    return nn.Conv2d(before, after, 3, padding=1)
+def _conv3(in_channels: int, out_channels: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
 
-def _blocks(before: int, after: int, count: int, groups: int) -> nn.Sequential:
-    return nn.Sequential(*(ResnetBlock(after if index else before, after, groups) for index in range(count)))
+def _blocks(in_channels: int, out_channels: int, count: int, groups: int) -> nn.Sequential:
+    return nn.Sequential(
+        *(ResnetBlock(out_channels if index else in_channels, out_channels, groups) for index in range(count))
+    )

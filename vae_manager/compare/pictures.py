@@ -47,6 +47,21 @@ _BEFORE_VAE: Final = (
 )
 """Fields that precede those of the VAE (processing.py:744)."""
 
+FORMATS: Final = ("PNG", "JPEG", "WEBP")
+MAX_PIXELS: Final = 64_000_000
+MAX_FILE_BYTES: Final = 256 * 2**20
+
+MARGIN: Final = 16
+"""Pixels around each picture."""
+MAX_COLUMNS: Final = 4
+"""Pictures in a row."""
+FONTS: Final = (
+    *("NotoSansCJK-Regular.ttc", "msyh.ttc", "PingFang.ttc", "Hiragino Sans GB.ttc", "wqy-microhei.ttc"),
+    *("DejaVuSans.ttf", "segoeui.ttf", "Arial.ttf", "Helvetica.ttc"),
+)
+"""Font files by name; Pillow searches the system's font folders."""
+PAPER, INK, FAINT = (250, 250, 250), (20, 20, 20), (90, 90, 90)
+
 
 def with_vae(infotext: str, name: str | None, short_hash: str | None) -> str:
     """Return `infotext` with the VAE of this file name and hash as the decoder; None: the field is left out.
@@ -104,11 +119,6 @@ def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ",\n:") else value
 
 
-FORMATS: Final = ("PNG", "JPEG", "WEBP")
-MAX_PIXELS: Final = 64_000_000
-MAX_FILE_BYTES: Final = 256 * 2**20
-
-
 def read_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_FILE_BYTES) -> Pixels:
     """Return the pixels of a PNG, JPEG or WEBP, in colour and upright: [height, width, 3] of 8 bits.
 
@@ -164,18 +174,6 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-MARGIN: Final = 16
-"""Pixels around each picture."""
-WIDEST: Final = 4
-"""Pictures in a row."""
-FONTS: Final = (
-    *("NotoSansCJK-Regular.ttc", "msyh.ttc", "PingFang.ttc", "Hiragino Sans GB.ttc", "wqy-microhei.ttc"),
-    *("DejaVuSans.ttf", "segoeui.ttf", "Arial.ttf", "Helvetica.ttc"),
-)
-"""Font files by name; Pillow searches the system's font folders."""
-PAPER, INK, FAINT = (250, 250, 250), (20, 20, 20), (90, 90, 90)
-
-
 class Labelled(NamedTuple):
     """A picture of a sheet."""
 
@@ -207,7 +205,7 @@ def sheet(title: str, pictures: Sequence[Labelled], *, infotext: str | None = No
     type_size = max(13, min(width // 24, 40))
     line, letters = round(type_size * 1.5), _font(type_size, font)
     texts = [[one.name, *_wrapped(one.lines, letters, width)] for one in pictures]
-    columns = min(WIDEST, max(1, math.ceil(math.sqrt(len(pictures)))))
+    columns = min(MAX_COLUMNS, max(1, math.ceil(math.sqrt(len(pictures)))))
     top = MARGIN + 2 * line
     wide, high = width + MARGIN, height + MARGIN + line * max((len(text) for text in texts), default=0)
     paper = Image.new("RGB", (MARGIN + columns * wide, top + math.ceil(len(pictures) / columns) * high), PAPER)

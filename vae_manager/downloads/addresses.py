@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 NetworkFor = Callable[[tuple[Source, ...]], "Network"]
 """Returns the network settings for these sources."""
 
+CIVITAI: Final = "civitai.com"
+_KEY: Final = re.compile(r"[\x21-\x7e]{8,200}")
+"""The characters that a header can hold."""
+
 
 def typed(text: str, folder: Path, network: NetworkFor, *, remote_users: bool) -> DownloadRequest:
     """Return the request for an address that a person typed: `hub:owner/repo/path`, `civitai:version`, https, a bucket.
@@ -65,11 +69,6 @@ def must_be_public(sources: tuple[Source, ...], *, remote_users: bool) -> bool:
     This applies to addresses that any person may have typed. A hub is at the endpoint that the owner has set.
     """
     return remote_users and not all(isinstance(source, HubSource) for source in sources)
-
-
-CIVITAI: Final = "civitai.com"
-_KEY: Final = re.compile(r"[\x21-\x7e]{8,200}")
-"""The characters that a header can hold."""
 
 
 class Keys:

@@ -24,9 +24,9 @@ from ..messages import Message, from_data, to_data
 
 logger = logging.getLogger(__name__)
 
-MOST_BYTES: Final = 256_000
+MAX_BYTES: Final = 256_000
 """Of one file; a line has some 600."""
-SHORTEST_SECONDS: Final = 0.001
+MIN_SECONDS: Final = 0.001
 """Resolution of recorded times; a shorter time gives no speed."""
 _SECRET_PART: Final = re.compile(r"(https?://)(?:[^/\s@?#]*@)?([^\s?#]*)(?:[?#]\S*)?", re.IGNORECASE)
 
@@ -67,7 +67,7 @@ class Past:
     @property
     def speed(self) -> float | None:
         """Bytes per second, on average."""
-        return self.fetched / self.seconds if self.fetched and self.seconds >= SHORTEST_SECONDS else None
+        return self.fetched / self.seconds if self.fetched and self.seconds >= MIN_SECONDS else None
 
 
 class History:
@@ -104,7 +104,7 @@ class History:
     def _make_room(self) -> None:
         self._file.guard()
         with suppress(FileNotFoundError):
-            if self._file.path.stat().st_size > MOST_BYTES:
+            if self._file.path.stat().st_size > MAX_BYTES:
                 self._old.guard()
                 rename_over(self._file.path, self._old.path)
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..catalogue import HttpsSource, Source
 from ..errors import RefusedError
 from ..files.state_file import StateFile, hexadecimal, list_of, parse_json, path_of, text, whole
-from ..jobs import JobContext, JobQueue, JobState, JobView, Step
+from ..jobs import JobContext, JobQueue, JobState, JobView, Move
 from ..messages import Message
 from .history import Ending, History, Past, now, without_secrets
 
@@ -39,6 +39,10 @@ logger = logging.getLogger(__name__)
 
 OUTDATED_LINES: Final = 64
 """Number of outdated lines, besides one for each request, before the file is rewritten."""
+
+Then = Callable[["DownloadResult"], None]
+Explain = Callable[[Path], Message | None]
+"""Returns why a file cannot be used unchanged."""
 
 
 @dataclass(frozen=True)
@@ -66,23 +70,23 @@ class Pending:
     def earlier(self) -> tuple[DownloadRequest, ...]:
         """Return the unsettled requests of an earlier process, without those whose file is there by now."""
         with self._lock:
-            return tuple(order for order in self._recalled().values() if not _is_there(order))
+            return tuple(request for request in self._recalled().values() if not _is_there(request))
 
-    def add(self, order: DownloadRequest) -> None:
+    def add(self, request: DownloadRequest) -> None:
         """Record a request that has been queued."""
-        if not _can_be_noted(order):
+        if not _can_be_noted(request):
             return
-        digest = _digest(order)
+        digest = _digest(request)
         with self._lock:
             is_noted = self._recalled().pop(digest, None) is not None or digest in self._live
-            self._live[digest] = order
+            self._live[digest] = request
             self._asked[digest] += 1
             if not is_noted:
-                self._write(lambda: self._append(_data(order)))
+                self._write(lambda: self._append(_data(request)))
 
-    def settle(self, order: DownloadRequest) -> None:
+    def settle(self, request: DownloadRequest) -> None:
         """Record that a request has ended, or that a person has decided on it."""
-        digest = _digest(order)
+        digest = _digest(request)
         with self._lock:
             if digest in self._live:
                 self._asked[digest] -= 1
@@ -98,7 +102,7 @@ class Pending:
         if not self._is_ours or not count or self._lines > 2 * count + OUTDATED_LINES:
             left = [*self._recalled().values(), *self._live.values()]
             self._is_ours, self._lines = bool(left), len(left)
-            self._file.write_bytes(b"".join(_line(_data(order)) for order in left) or None)
+            self._file.write_bytes(b"".join(_line(_data(request)) for request in left) or None)
         else:
             self._file.append(_line(record))
             self._lines += 1
@@ -122,30 +126,30 @@ class Pending:
         return self._earlier
 
 
-def _can_be_noted(order: DownloadRequest) -> bool:
+def _can_be_noted(request: DownloadRequest) -> bool:
     """Return False for an address with a query: it may hold a secret, which must not be stored."""
-    return not any(isinstance(source, HttpsSource) and "?" in source.url for source in order.sources)
+    return not any(isinstance(source, HttpsSource) and "?" in source.url for source in request.sources)
 
 
-def _is_there(order: DownloadRequest) -> bool:
-    return os.path.exists(order.folder / order.file_name)  # noqa: PTH110 - it never raises, for any path
+def _is_there(request: DownloadRequest) -> bool:
+    return os.path.exists(request.folder / request.file_name)  # noqa: PTH110 - it never raises, for any path
 
 
 def _line(record: dict[str, Any]) -> bytes:
     return json.dumps(record).encode("ascii") + b"\n"
 
 
-def _digest(order: DownloadRequest) -> str:
-    return hashlib.sha256(_line(_data(order))).hexdigest()[:16]
+def _digest(request: DownloadRequest) -> str:
+    return hashlib.sha256(_line(_data(request))).hexdigest()[:16]
 
 
-def _data(order: DownloadRequest) -> dict[str, Any]:
+def _data(request: DownloadRequest) -> dict[str, Any]:
     return {
-        "file_name": order.file_name,
-        "folder": str(order.folder),
-        "sources": [str(source) for source in order.sources],
-        "sha256": order.sha256,
-        "size": order.size,
+        "file_name": request.file_name,
+        "folder": str(request.folder),
+        "sources": [str(source) for source in request.sources],
+        "sha256": request.sha256,
+        "size": request.size,
     }
 
 
@@ -169,7 +173,7 @@ def _records(data: bytes) -> list[Any]:
 
 
 def _record(data: Any) -> DownloadRequest | _Settled:
-    """Read an order, or the digest of a settled one. Raises for any other value."""
+    """Read a request, or the digest of a settled one. Raises for any other value."""
     from ..catalogue.entry import safe_file_name
     from ..catalogue.schema import parse_source
     from ..transfer import DownloadRequest
@@ -185,18 +189,11 @@ def _record(data: Any) -> DownloadRequest | _Settled:
     )
 
 
-logger = logging.getLogger(__name__)
-
-Then = Callable[["DownloadResult"], None]
-Explain = Callable[[Path], Message | None]
-"""Returns why a file cannot be used unchanged."""
-
-
 @dataclass(frozen=True)
 class DownloadItem:
     """A requested file."""
 
-    order: DownloadRequest
+    request: DownloadRequest
     name: str
     """The name for people: that of a VAE, or of its file."""
 
@@ -213,23 +210,23 @@ class Download:
 class UnfinishedDownload:
     """A download that was interrupted, by this process or an earlier one, and can be resumed."""
 
-    order: DownloadRequest
+    request: DownloadRequest
     done: int
     total: int | None
 
     @property
     def key(self) -> str:
-        return key_of(self.order)
+        return key_of(self.request)
 
 
-def key_of(order: DownloadRequest) -> str:
+def key_of(request: DownloadRequest) -> str:
     """Return the same key for the same bytes into the same folder, under any name.
 
     The key is a digest, since pages get it: it contains neither the folder nor an address.
     """
-    what = order.sha256 or "\n".join([order.file_name, *map(str, order.sources)])
+    what = request.sha256 or "\n".join([request.file_name, *map(str, request.sources)])
     # A folder's name need not be UTF-8.
-    return hashlib.sha256(f"{what}\n{order.folder.absolute()}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(f"{what}\n{request.folder.absolute()}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class Downloads:
@@ -253,13 +250,13 @@ class Downloads:
         Two requests of the same file are one download, and the `then` of each is called. `network` is called at each
         attempt, so that a changed setting applies.
         """
-        key = key_of(wanted.order)
+        key = key_of(wanted.request)
         with self._lock:
             fetch = self._fetches.get(key)
             is_new = fetch is None or not self._jobs.is_wanted(key)
             if fetch is None or is_new:
                 fetch = self._fetches[key] = _Fetch(wanted, network, self._history, self._hashes, self._explain)
-                self._pending.add(wanted.order)  # before it can end
+                self._pending.add(wanted.request)  # before it can end
             if then is not None:
                 fetch.follow(then)
             self._jobs.start(key, wanted.name, fetch.work, self._followed_by(fetch))
@@ -268,7 +265,7 @@ class Downloads:
     def _followed_by(self, fetch: _Fetch) -> Callable[[JobState, Message | None], None]:
         def after(state: JobState, error: Message | None) -> None:
             fetch.after(state, error)
-            self._pending.settle(fetch.wanted.order)
+            self._pending.settle(fetch.wanted.request)
 
         return after
 
@@ -276,22 +273,24 @@ class Downloads:
         """Return the unfinished downloads into `folder` that are not in the queue."""
         from ..transfer import unfinished
 
-        busy = [one.wanted.order for one in self.views() if not one.job.state.ended]
-        found = [UnfinishedDownload(item.order, item.done, item.total) for item in unfinished(folder)]
-        begun = [left.order for left in found]
+        busy = [one.wanted.request for one in self.views() if not one.job.state.ended]
+        found = [UnfinishedDownload(item.request, item.done, item.total) for item in unfinished(folder)]
+        begun = [left.request for left in found]
         found += [
-            UnfinishedDownload(order, 0, order.size)
-            for order in self._pending.earlier()
-            if order.folder == folder and not any(_same(other, order) for other in begun)
+            UnfinishedDownload(request, 0, request.size)
+            for request in self._pending.earlier()
+            if request.folder == folder and not any(_same(other, request) for other in begun)
         ]
         return tuple(
-            left for left in found if not any(order.folder == folder and _same(left.order, order) for order in busy)
+            left
+            for left in found
+            if not any(request.folder == folder and _same(left.request, request) for request in busy)
         )
 
     def discard(self, left: UnfinishedDownload) -> None:
         """Discard an unfinished download, unless a process is writing it."""
-        _discard(left.order)
-        self._pending.settle(left.order)
+        _discard(left.request)
+        self._pending.settle(left.request)
 
     def views(self) -> tuple[Download, ...]:
         """Return the queue in its order, with the lately ended downloads."""
@@ -315,9 +314,9 @@ class Downloads:
         with self._lock:
             fetch = self._fetches.get(key)
             if fetch is not None and self._jobs.retry(key):
-                self._pending.add(fetch.wanted.order)
+                self._pending.add(fetch.wanted.request)
 
-    def move(self, key: str, step: Step) -> None:
+    def move(self, key: str, step: Move) -> None:
         self._jobs.move(key, step)
 
     def forget(self, key: str) -> None:
@@ -353,15 +352,15 @@ class _Fetch:
         if then not in self._followers:
             self._followers.append(then)
 
-    def work(self, handle: JobContext) -> None:
+    def work(self, context: JobContext) -> None:
         self._delivery = self._problem = None
-        self._delivery = delivery = self._deliver(handle)
+        self._delivery = delivery = self._deliver(context)
         self._hashes().remember(delivery.path, delivery.sha256)
         self._problem = self._explain(delivery.path)
         for then in self._followers:
             then(delivery)
 
-    def _deliver(self, handle: JobContext) -> DownloadResult:
+    def _deliver(self, context: JobContext) -> DownloadResult:
         from ..transfer import download_file
 
         last: Progress | None = None
@@ -369,11 +368,11 @@ class _Fetch:
         def report(progress: Progress) -> None:
             nonlocal last
             last = progress
-            handle.report(progress.phase, progress.done, progress.total, progress.kept)
+            context.report(progress.phase, progress.done, progress.total, progress.kept)
 
         began = time.monotonic()
         try:
-            delivery = download_file(self.wanted.order, network=self._network(), report=report, stop=handle.stop)
+            delivery = download_file(self.wanted.request, network=self._network(), report=report, stop=context.stop)
         except BaseException:
             if last is not None:
                 self._fetched += max(0, last.done - last.kept)
@@ -386,14 +385,14 @@ class _Fetch:
     def after(self, state: JobState, error: Message | None) -> None:
         """Discard unwanted bytes of the ended download, and write its history entry."""
         if state is JobState.STOPPED and self._delivery is None:
-            kept = _discard(self.wanted.order)
+            kept = _discard(self.wanted.request)
             if not kept and not self._seconds:
                 return  # it had not begun, so there is no entry
         self._history.add(self._past(state, error))
         self._seconds, self._fetched = 0.0, 0  # a retry is another attempt
 
     def _past(self, state: JobState, error: Message | None) -> Past:
-        order, delivery = self.wanted.order, self._delivery
+        request, delivery = self.wanted.request, self._delivery
         if delivery is not None:  # a later failure does not remove the file
             ending = Ending.ALREADY_THERE if delivery.already_there else Ending.DELIVERED
         else:
@@ -401,12 +400,12 @@ class _Fetch:
         return Past(
             ended_at=now(),
             name=self.wanted.name,
-            file_name=order.file_name,
-            folder=str(order.folder),
-            sources=tuple(without_secrets(str(source)) for source in _delivered_from(delivery) or order.sources),
+            file_name=request.file_name,
+            folder=str(request.folder),
+            sources=tuple(without_secrets(str(source)) for source in _delivered_from(delivery) or request.sources),
             ending=ending,
-            size=delivery.size if delivery is not None else order.size,
-            sha256=delivery.sha256 if delivery is not None else order.sha256,
+            size=delivery.size if delivery is not None else request.size,
+            sha256=delivery.sha256 if delivery is not None else request.sha256,
             proven=delivery is not None and delivery.proven,
             seconds=self._seconds,
             fetched=self._fetched,
@@ -419,11 +418,11 @@ def _delivered_from(delivery: DownloadResult | None) -> tuple[Source, ...]:
     return (delivery.source,) if delivery is not None and delivery.source is not None else ()
 
 
-def _discard(order: DownloadRequest) -> bool:
+def _discard(request: DownloadRequest) -> bool:
     """Discard the request's partial file, unless a process is writing it; return False if there was no such file."""
     from ..transfer import discard, unfinished
 
-    found = [item for item in unfinished(order.folder) if _same(item.order, order)]
+    found = [item for item in unfinished(request.folder) if _same(item.request, request)]
     for item in found:
         with suppress(RefusedError):
             discard(item)

@@ -3,7 +3,7 @@
 from ..catalogue.entry import VAE_SUFFIXES, is_vae_file_name, safe_file_name
 from .headers import Header, TensorInfo, TensorSpec, TensorTable, read_header
 from .inspection import inspect, inspect_beginning
-from .pickle_values import shown
+from .pickle_values import printable_name
 from .record import Container, FileRecord, Identity, Problem, identity_of, sha256_of
 from .tensor_data import chunks, find_nan, read_contents
 
@@ -23,9 +23,9 @@ __all__ = [
     "inspect",
     "inspect_beginning",
     "is_vae_file_name",
+    "printable_name",
     "read_contents",
     "read_header",
     "safe_file_name",
     "sha256_of",
-    "shown",
 ]

@@ -26,27 +26,27 @@ from .headers import DTYPE_BYTES
 from .pickle_values import (
     DAMAGED,
     UNSAFE,
+    DictItems,
     Global,
     Inert,
-    Ordered,
-    Pairs,
-    Refused,
+    OrderedDictItems,
+    RejectedError,
     Storage,
     Tensor,
     array_with_state,
     dtype_with_state,
     is_key,
-    misused,
+    misuse_error,
     numpy_array,
     numpy_dtype,
     numpy_scalar,
 )
 
-__all__ = ["LEGACY_ID", "ZIP_ID", "call", "changed", "made", "named", "stored"]
+__all__ = ["LEGACY_ID", "ZIP_ID", "call", "check_state", "find_global", "new_object", "persistent_load"]
 
-MOST_AXES: Final = 16
+MAX_AXES: Final = 16
 """Weights have five at most; torch allows 64."""
-MOST_DEVICES: Final = 128
+MAX_DEVICES: Final = 128
 LEGACY_ID: Final = 6
 """Parts of a storage's identity in a legacy file."""
 ZIP_ID: Final = 5
@@ -98,109 +98,118 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Lightning's checkpoints name the classes of its callbacks, as keys of their states."""
 _DEVICES: Final = frozenset({"cpu", "cuda", "hip", "hpu", "meta", "mps", "privateuseone", "xla", "xpu"})
 _LAYOUTS: Final = frozenset({"torch.strided", "torch.sparse_coo"})
-_TURNED: Final = ("neg", "conj")
+_SIGN_FLAGS: Final = ("neg", "conj")
 """Metadata of a tensor whose numbers, or imaginary parts, are those of its storage with the sign turned."""
 _METADATA: Final = "_metadata"
 """The one attribute that torch gives an OrderedDict, of versions."""
 
 Arguments = tuple[object, ...]
 
+_STATES: Final[Mapping[str, Callable[[Inert, object], bool]]] = MappingProxyType(
+    {
+        "dtype": dtype_with_state,
+        "text": dtype_with_state,
+        "array": array_with_state,
+        "module": lambda _, state: isinstance(state, DictItems) and all(isinstance(key, str) for key, _ in state),
+    }
+)
 
-def named(what: Global, protocol: int) -> Global:
-    """Return `what` itself, if a pickle of this protocol may name it; raise Refused otherwise."""
-    key = (what.module, what.name)
+
+def find_global(target: Global, protocol: int) -> Global:
+    """Return `target` itself, if a pickle of this protocol may name it; raise RejectedError otherwise."""
+    key = (target.module, target.name)
     if key in _CALLS or key in _PLAIN_BYTES or key == ("numpy", "ndarray"):
-        if what.module == "__builtin__" and protocol > 2:  # Python 2's name, which no later protocol translates
-            raise misused()
-        return what
-    if what.module == "torch" and any(what.name in kinds for kinds in _KINDS):
-        return what
-    if _CALLBACK.fullmatch(what.module) and _IDENTIFIER.fullmatch(what.name):
-        return what
-    raise Refused(UNSAFE, str(what))
+        if target.module == "__builtin__" and protocol > 2:  # Python 2's name, which no later protocol translates
+            raise misuse_error()
+        return target
+    if target.module == "torch" and any(target.name in kinds for kinds in _KINDS):
+        return target
+    if _CALLBACK.fullmatch(target.module) and _IDENTIFIER.fullmatch(target.name):
+        return target
+    raise RejectedError(UNSAFE, str(target))
 
 
-def call(what: object, arguments: object) -> object:
-    """Return the value of `what(*arguments)`; only functions of the table below are called. Raises Refused."""
-    if not isinstance(what, Global):
-        raise Refused(DAMAGED, msg("it calls something that cannot be called."))
-    meaning = _CALLS.get((what.module, what.name))
+def call(target: object, arguments: object) -> object:
+    """Return the value of `target(*arguments)`; only functions of the table below are called. Raises RejectedError."""
+    if not isinstance(target, Global):
+        raise RejectedError(DAMAGED, msg("it calls something that cannot be called."))
+    meaning = _CALLS.get((target.module, target.name))
     if meaning is None:
-        raise Refused(UNSAFE, str(what))
+        raise RejectedError(UNSAFE, str(target))
     if type(arguments) is not tuple:
-        raise misused()
+        raise misuse_error()
     return meaning(arguments)
 
 
-def made(what: object, arguments: object) -> object:
-    """Return the value of `what.__new__(what, *arguments)`, without `__init__`, for classes pickled so."""
-    if not isinstance(what, Global):
-        raise Refused(DAMAGED, msg("it calls something that cannot be called."))
-    key = (what.module, what.name)
+def new_object(target: object, arguments: object) -> object:
+    """Return the value of `target.__new__(what, *arguments)`, without `__init__`, for classes pickled so."""
+    if not isinstance(target, Global):
+        raise RejectedError(DAMAGED, msg("it calls something that cannot be called."))
+    key = (target.module, target.name)
     if key not in _CALLS:
-        raise Refused(UNSAFE, str(what))
-    if arguments != () or key not in _MADE:
-        raise misused()
-    return _MADE[key]()
+        raise RejectedError(UNSAFE, str(target))
+    if arguments != () or key not in _NEW:
+        raise misuse_error()
+    return _NEW[key]()
 
 
-def changed(what: object, state: object) -> None:
-    """Check a state for `what`, as in torch files: no accepted state changes a tensor. Raises Refused."""
-    if isinstance(what, Global):
-        raise Refused(UNSAFE, str(what))  # it would be set on the class or the module itself
-    if isinstance(what, Ordered):
-        is_sound = isinstance(state, Pairs) and all(key == _METADATA for key, _ in state)
-    elif isinstance(what, Inert):
-        is_sound = what.kind in _STATES and _STATES[what.kind](what, state)
+def check_state(target: object, state: object) -> None:
+    """Check a state for `target`, as in torch files: no accepted state changes a tensor. Raises RejectedError."""
+    if isinstance(target, Global):
+        raise RejectedError(UNSAFE, str(target))  # it would be set on the class or the module itself
+    if isinstance(target, OrderedDictItems):
+        is_sound = isinstance(state, DictItems) and all(key == _METADATA for key, _ in state)
+    elif isinstance(target, Inert):
+        is_sound = target.kind in _STATES and _STATES[target.kind](target, state)
     else:
         is_sound = False
     if not is_sound:
-        raise misused()
+        raise misuse_error()
 
 
-def stored(identity: object, length: int) -> tuple[Storage, str | None]:
+def persistent_load(identity: object, length: int) -> tuple[Storage, str | None]:
     """Return the storage of a persistent id of `length` parts, and the name of its view, if it is a view.
 
     The id is ("storage", type, key, device, count), in legacy files with None or (name, first, count) of a view.
     """
     if not length or type(identity) is not tuple or len(identity) != length or identity[0] != "storage":
-        raise misused()
+        raise misuse_error()
     kind, key, device, count = identity[1:5]
     if not isinstance(kind, Global) or not isinstance(key, str) or not isinstance(device, str) or not _is_size(count):
-        raise misused()
-    dtype, width = _numbers(kind)
+        raise misuse_error()
+    dtype, width = _storage_dtype(kind)
     view = identity[5] if length == LEGACY_ID else None
     if view is None:
         return Storage(key, dtype, width, count), None
     if type(view) is not tuple or len(view) != 3 or not _is_size(view[1]) or not _is_size(view[2]):
-        raise misused()
+        raise misuse_error()
     name, first, numbers = view
     if not isinstance(name, str) or first + numbers > count:
-        raise misused()
+        raise misuse_error()
     return Storage(key, dtype, width, count, first, numbers), name
 
 
-def _numbers(kind: Global) -> tuple[str | None, int]:
+def _storage_dtype(kind: Global) -> tuple[str | None, int]:
     """Return the dtype and the bytes of one number of a storage of this kind."""
     if (kind.module, kind.name) in _PLAIN_BYTES:
         return None, 1
     dtype = STORAGES.get(kind.name)
     if kind.module != "torch" or (dtype is None and kind.name not in _OTHER_STORAGES):
-        raise misused()
+        raise misuse_error()
     return dtype, DTYPE_BYTES[dtype] if dtype is not None else _OTHER_STORAGES[kind.name]
 
 
-def _ordered(arguments: Arguments) -> Pairs:
+def _ordered(arguments: Arguments) -> DictItems:
     """Make an OrderedDict: empty, or from a list of pairs, as Python 2 wrote it."""
     if not arguments:
-        return Ordered()
+        return OrderedDictItems()
     items = arguments[0]
     if len(arguments) > 1 or type(items) is not list:
-        raise misused()
-    pairs = Ordered()
+        raise misuse_error()
+    pairs = OrderedDictItems()
     for item in items:
         if type(item) not in (list, tuple) or len(item) != 2 or not is_key(item[0]):
-            raise misused()
+            raise misuse_error()
         pairs.append((item[0], item[1]))
     return pairs
 
@@ -208,17 +217,17 @@ def _ordered(arguments: Arguments) -> Pairs:
 def _tensor(arguments: Arguments) -> Tensor:
     """Make a tensor from (storage, offset, shape, strides)."""
     if len(arguments) != 4:
-        raise misused()
+        raise misuse_error()
     storage = arguments[0]
     if not isinstance(storage, Storage):
-        raise misused()
-    return _seen(storage, storage.dtype, storage.width, arguments)
+        raise misuse_error()
+    return _view(storage, storage.dtype, storage.width, arguments)
 
 
 def _tensor_2(arguments: Arguments) -> Tensor:
     """Make a tensor from (storage, offset, shape, strides, gradient, hooks[, metadata])."""
     if not 6 <= len(arguments) <= 7:
-        raise misused()
+        raise misuse_error()
     tensor = _tensor(arguments[:4])
     _check_gradient(tensor.dtype, arguments[4], arguments[5])
     _check_metadata(arguments[6:])
@@ -231,59 +240,64 @@ def _tensor_3(arguments: Arguments) -> Tensor:
     The arguments are (storage, offset, shape, strides, gradient, hooks, dtype[, metadata]).
     """
     if not 7 <= len(arguments) <= 8:
-        raise misused()
+        raise misuse_error()
     storage, kind = arguments[0], arguments[6]
     if not isinstance(storage, Storage) or not isinstance(kind, Global) or kind.module != "torch":
-        raise misused()
+        raise misuse_error()
     dtype = DTYPES.get(kind.name)
     if storage.width != 1 or (dtype is None and kind.name not in _OTHER_DTYPES):
-        raise misused()
+        raise misuse_error()
     width = DTYPE_BYTES[dtype] if dtype is not None else _OTHER_DTYPES[kind.name]
     _check_gradient(dtype, arguments[4], arguments[5])
     if arguments[4]:  # torch writes such a tensor, and fails to make it
-        raise misused()
+        raise misuse_error()
     _check_metadata(arguments[7:])
-    return _seen(storage, dtype, width, arguments)
+    return _view(storage, dtype, width, arguments)
 
 
-def _seen(storage: Storage, dtype: str | None, width: int, arguments: Arguments) -> Tensor:
+def _view(storage: Storage, dtype: str | None, width: int, arguments: Arguments) -> Tensor:
     """View `storage` as an array of numbers of `width` bytes. All must exist: torch would enlarge the storage."""
     offset, shape, strides = arguments[1:4]
-    if type(shape) is not tuple or type(strides) is not tuple or not len(shape) == len(strides) <= MOST_AXES:
-        raise misused()
+    if type(shape) is not tuple or type(strides) is not tuple or not len(shape) == len(strides) <= MAX_AXES:
+        raise misuse_error()
     if not _is_size(offset) or not all(map(_is_size, shape + strides)):
-        raise misused()
+        raise misuse_error()
     count = 1
     for size in shape:
         count *= size
         if count >= 2**63:
-            raise misused()
+            raise misuse_error()
     span = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) if count else 0
     if (offset + span) * width > storage.length:
-        raise Refused("bad-offsets", msg("one of its tensors lies outside of its storage."))
+        raise RejectedError("bad-offsets", msg("one of its tensors lies outside of its storage."))
     return Tensor(storage, dtype, offset, shape, strides)
 
 
 def _check_gradient(dtype: str | None, gradient: object, hooks: object) -> None:
     if type(gradient) is not bool or (gradient and dtype not in _FLOATS):
-        raise misused()
-    if hooks is not None and not (isinstance(hooks, Ordered) and not hooks):
-        raise misused()
+        raise misuse_error()
+    if hooks is not None and not (isinstance(hooks, OrderedDictItems) and not hooks):
+        raise misuse_error()
 
 
-def _check_empty(more: Arguments) -> None:
-    if not all(value is None or (isinstance(value, Pairs) and not value) for value in more):
-        raise misused()
+def _check_empty(extra: Arguments) -> None:
+    if not all(value is None or (isinstance(value, DictItems) and not value) for value in extra):
+        raise misuse_error()
 
 
-def _check_metadata(more: Arguments) -> None:
-    """Raise Refused if a tensor has metadata: its numbers differ from those of its storage."""
-    if len(more) == 1 and isinstance(more[0], Pairs) and more[0] and all(key in _TURNED for key, _ in more[0]):
-        raise Refused(
+def _check_metadata(extra: Arguments) -> None:
+    """Raise RejectedError if a tensor has metadata: its numbers differ from those of its storage."""
+    if (
+        len(extra) == 1
+        and isinstance(extra[0], DictItems)
+        and extra[0]
+        and all(key in _SIGN_FLAGS for key, _ in extra[0])
+    ):
+        raise RejectedError(
             DAMAGED,
             msg("one of its tensors stands there with its sign turned. Apply resolve_neg() to it, and save it anew."),
         )
-    _check_empty(more)
+    _check_empty(extra)
 
 
 def _is_size(value: object) -> TypeGuard[int]:
@@ -293,7 +307,7 @@ def _is_size(value: object) -> TypeGuard[int]:
 def _parameter(arguments: Arguments) -> Tensor:
     """Make a parameter from (tensor, gradient, hooks)."""
     if len(arguments) != 3 or not isinstance(arguments[0], Tensor):
-        raise misused()
+        raise misuse_error()
     _check_gradient(arguments[0].dtype, arguments[1], arguments[2])
     return arguments[0]
 
@@ -302,37 +316,37 @@ def _parameter_with_state(arguments: Arguments) -> Tensor:
     """Make a parameter from (tensor, gradient, hooks, attributes)."""
     _check_empty(arguments[3:])
     if len(arguments) != 4:
-        raise misused()
+        raise misuse_error()
     return _parameter(arguments[:3])
 
 
 def _size(arguments: Arguments) -> Arguments:
     if len(arguments) != 1 or type(arguments[0]) is not tuple or not all(map(_is_size, arguments[0])):
-        raise misused()
+        raise misuse_error()
     return arguments[0]
 
 
 def _encode(arguments: Arguments) -> bytes:
     if len(arguments) != 2 or arguments[1] not in ("latin1", "latin-1"):
-        raise Refused(UNSAFE, "_codecs.encode")
+        raise RejectedError(UNSAFE, "_codecs.encode")
     if not isinstance(arguments[0], str):
-        raise misused()
+        raise misuse_error()
     try:
         return arguments[0].encode("latin-1")
     except UnicodeEncodeError:
-        raise misused() from None
+        raise misuse_error() from None
 
 
 def _set(arguments: Arguments) -> Inert:
     """Make a set from () or (list,)."""
     if len(arguments) > 1 or not all(type(values) is list and all(map(is_key, values)) for values in arguments):
-        raise misused()
+        raise misuse_error()
     return Inert()
 
 
 def _bytes(arguments: Arguments) -> bytes:
     if arguments:
-        raise misused()
+        raise misuse_error()
     return b""
 
 
@@ -341,28 +355,28 @@ def _bytearray(arguments: Arguments) -> Inert:
     if len(arguments) == 2:
         _encode(arguments)
     elif len(arguments) > 1 or not all(isinstance(value, bytes) for value in arguments):
-        raise misused()
+        raise misuse_error()
     return Inert()
 
 
 def _device(arguments: Arguments) -> Inert:
     """Make a device from (name[, number])."""
     if not 1 <= len(arguments) <= 2 or not isinstance(arguments[0], str) or arguments[0] not in _DEVICES:
-        raise misused()
-    if not all(type(number) is int and 0 <= number < MOST_DEVICES for number in arguments[1:]):
-        raise misused()
+        raise misuse_error()
+    if not all(type(number) is int and 0 <= number < MAX_DEVICES for number in arguments[1:]):
+        raise misuse_error()
     return Inert()
 
 
 def _layout(arguments: Arguments) -> Inert:
     if len(arguments) != 1 or not isinstance(arguments[0], str) or arguments[0] not in _LAYOUTS:
-        raise misused()
+        raise misuse_error()
     return Inert()
 
 
 def _module(arguments: Arguments = ()) -> Inert:
     if arguments:
-        raise misused()
+        raise misuse_error()
     return Inert("module")
 
 
@@ -387,15 +401,7 @@ _CALLS: Final[Mapping[tuple[str, str], Callable[[Arguments], object]]] = Mapping
         ("_codecs", "encode"): _encode,
     }
 )
-_MADE: Final[Mapping[tuple[str, str], Callable[[], object]]] = MappingProxyType(
-    {("collections", "OrderedDict"): Ordered, ("torch.nn.modules.container", "ParameterDict"): _module}
+_NEW: Final[Mapping[tuple[str, str], Callable[[], object]]] = MappingProxyType(
+    {("collections", "OrderedDict"): OrderedDictItems, ("torch.nn.modules.container", "ParameterDict"): _module}
 )
 """Classes that are made without a call, by NEWOBJ."""
-_STATES: Final[Mapping[str, Callable[[Inert, object], bool]]] = MappingProxyType(
-    {
-        "dtype": dtype_with_state,
-        "text": dtype_with_state,
-        "array": array_with_state,
-        "module": lambda _, state: isinstance(state, Pairs) and all(isinstance(key, str) for key, _ in state),
-    }
-)

@@ -23,6 +23,17 @@ MAX_PREFIXES: Final = 16
 """Prefixes of one file that are tried; a merge of several VAEs has a few."""
 _FIRST_TENSORS: Final = ("decoder.conv_in.weight", "encoder.conv_in.weight")
 
+Shapes = Mapping[str, tuple[int, ...]]
+"""Shapes by the WebUI's names."""
+
+MAX_LEVELS: Final = 8
+MAX_BLOCKS: Final = 16
+MAX_CHANNELS: Final = 1 << 16
+
+_BLOCK: Final = re.compile(r"(encoder\.down|decoder\.up)\.([0-9]{1,2})\.block\.([0-9]{1,2})\.conv1\.weight")
+
+_Tensors = Iterator[tuple[str, tuple[int, ...]]]
+
 
 def prefixes_of(tensors: Mapping[str, object]) -> Iterator[str]:
     """Yield the possible prefixes of a VAE's names: the empty one, the published ones, then those in the names.
@@ -38,16 +49,6 @@ def prefixes_of(tensors: Mapping[str, object]) -> Iterator[str]:
         if name.endswith(f".{first}") and name[: -len(first)] not in _PREFIXES
     }
     yield from sorted(others, key=lambda prefix: (len(prefix), prefix))[:MAX_PREFIXES]
-
-
-Shapes = Mapping[str, tuple[int, ...]]
-"""Shapes by the WebUI's names."""
-
-MAX_LEVELS: Final = 8
-MAX_BLOCKS: Final = 16
-MAX_CHANNELS: Final = 1 << 16
-
-_BLOCK: Final = re.compile(r"(encoder\.down|decoder\.up)\.([0-9]{1,2})\.block\.([0-9]{1,2})\.conv1\.weight")
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,6 @@ def _is_plausible(found: Architecture) -> bool:
         and found.blocks <= MAX_BLOCKS
         and found.decoder_blocks <= MAX_BLOCKS
     )
-
-
-_Tensors = Iterator[tuple[str, tuple[int, ...]]]
 
 
 def _tensors(network: Architecture) -> _Tensors:

@@ -36,11 +36,11 @@ from ..errors import (
     UsageError,
 )
 from ..messages import Message, msg
-from .disk import check_room, name_taken, partial_file, publish, sync, write_error, write_whole
+from .disk import check_room, name_taken_error, partial_file, publish, sync, write_all, write_error
 from .headers import DTYPE_BYTES, DTYPE_NAMES, Header, disk_error, read_header
 from .inspection import inspect
 from .layouts import Renamed, Source, canonical, diffusers_name, up_levels
-from .pickle_values import shown
+from .pickle_values import printable_name
 from .record import FileRecord, Identity, sha256_of
 from .tensor_data import chunks, has_nan, nan_problem, read_contents
 
@@ -73,6 +73,32 @@ DTYPES: Final[Mapping[str, str]] = MappingProxyType({DTYPE_NAMES[dtype]: dtype f
 
 _CASTABLE: Final = frozenset({"F64", *DTYPES.values()})
 _FLOATS: Final = _CASTABLE | {"F8_E5M2", "F8_E4M3"}
+
+_SENTENCES: Final = MappingProxyType(
+    {
+        "from-checkpoint": msg("taken out of a checkpoint"),
+        "prefix": msg("the prefix of all names taken away"),
+        "from-diffusers": msg("names changed from diffusers to the WebUI's"),
+        "to-diffusers": msg("names changed from the WebUI's to diffusers"),
+        "names": msg("some names changed to the usual ones"),
+        "shapes": msg("shapes of some weights changed to the WebUI's"),
+        "dropped": msg("what is no part of the VAE left out"),
+        "safetensors": msg("a pickle turned into a safetensors file"),
+        "fp32": msg("numbers changed to fp32"),
+        "fp16": msg("numbers rounded to fp16"),
+        "bf16": msg("numbers rounded to bf16"),
+    }
+)
+
+_LIMITS: Final = {"F32": 2.0**128 - 2.0**104, "F16": 65504.0, "BF16": 2.0**128 - 2.0**120}
+"""The largest number of each kind."""
+
+SUFFIX: Final = ".safetensors"
+DONE: Final = "vae_manager.done"
+SOURCE: Final = "vae_manager.source_sha256"
+"""Keys of the metadata: `Plan.done` separated by spaces, and the source's hash."""
+_HEADER_ROOM: Final = 1_000_000
+"""Bytes of the longest expected header, for the check of free disk space."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +171,7 @@ def _dtype(file: str, source: Source, wanted: str | None) -> str:
                 code="unknown-dtype",
                 file=file,
                 dtype=own,
-                example=shown(source.name),
+                example=printable_name(source.name),
             )
         )
     return DTYPES[wanted]
@@ -183,30 +209,9 @@ def _done(record: FileRecord, found: Renamed, steps: list[Step], layout: Layout,
     return done
 
 
-_SENTENCES: Final = MappingProxyType(
-    {
-        "from-checkpoint": msg("taken out of a checkpoint"),
-        "prefix": msg("the prefix of all names taken away"),
-        "from-diffusers": msg("names changed from diffusers to the WebUI's"),
-        "to-diffusers": msg("names changed from the WebUI's to diffusers"),
-        "names": msg("some names changed to the usual ones"),
-        "shapes": msg("shapes of some weights changed to the WebUI's"),
-        "dropped": msg("what is no part of the VAE left out"),
-        "safetensors": msg("a pickle turned into a safetensors file"),
-        "fp32": msg("numbers changed to fp32"),
-        "fp16": msg("numbers rounded to fp16"),
-        "bf16": msg("numbers rounded to bf16"),
-    }
-)
-
-
 def described(done: Iterable[str]) -> tuple[Message, ...]:
     """Return the messages for the codes of `Plan.done` or of a file's metadata; unknown ones are left out."""
     return tuple(_SENTENCES[word] for word in done if word in _SENTENCES)
-
-
-_LIMITS: Final = {"F32": 2.0**128 - 2.0**104, "F16": 65504.0, "BF16": 2.0**128 - 2.0**120}
-"""The largest number of each kind."""
 
 
 def cast(
@@ -283,14 +288,6 @@ def _is_finite(packed: Array, dtype: str) -> bool:
     return bool(abs(float(_numbers(packed.data.cast("B"), dtype)[0])) < math.inf)
 
 
-SUFFIX: Final = ".safetensors"
-DONE: Final = "vae_manager.done"
-SOURCE: Final = "vae_manager.source_sha256"
-"""Keys of the metadata: `Plan.done` separated by spaces, and the source's hash."""
-_HEADER_ROOM: Final = 1_000_000
-"""Bytes of the longest expected header, for the check of free disk space."""
-
-
 class KnownHashes(Protocol):
     """A store of the SHA-256 of files."""
 
@@ -356,7 +353,7 @@ def convert(
             )
         )
     if os.path.lexists(target):
-        raise name_taken(target)
+        raise name_taken_error(target)
     before = _identity(source)
     planned = plan(inspect(source), dtype=dtype, layout=layout)
     header = read_contents(source)
@@ -464,7 +461,7 @@ def _header(steps: tuple[Step, ...], metadata: Mapping[str, str]) -> bytes:
 
 def _write(source: Path, header: Header, planned: Plan, sha256: str, target: FileIO, course: _Course) -> list[str]:
     """Write the result. Return the SHA-256 of each step's tensor as read from the source."""
-    write_whole(target, memoryview(_header(planned.steps, _metadata(source, header, planned, sha256))))
+    write_all(target, memoryview(_header(planned.steps, _metadata(source, header, planned, sha256))))
     digests = []
     can_look = importlib.util.find_spec("numpy") is not None  # each WebUI has it
     try:
@@ -480,7 +477,7 @@ def _write(source: Path, header: Header, planned: Plan, sha256: str, target: Fil
                 if is_looked_at and has_nan(piece, step.dtype):
                     problem = nan_problem(source.name, step.source.name)
                     raise BrokenFileError(problem.message, problem.code)
-                write_whole(target, piece)
+                write_all(target, piece)
                 digest.update(piece)
                 course.step(len(piece))
             digests.append(digest.hexdigest())

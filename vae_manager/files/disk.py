@@ -21,54 +21,73 @@ from ..errors import DiskError, NameTakenError
 from ..messages import megabytes, msg
 
 __all__ = [
-    "FULL",
-    "NO_LINKS",
-    "WRITING",
-    "are_two_names",
+    "DISK_FULL_ERRORS",
+    "NO_HARD_LINK_ERRORS",
+    "PARTIAL_SUFFIX",
+    "are_hard_links",
     "check_room",
-    "created",
-    "let_go",
+    "create_partial_file",
     "lock",
-    "name_taken",
+    "name_taken_error",
     "partial_file",
-    "patiently",
     "publish",
     "rename_new",
     "rename_over",
+    "retry_while_busy",
     "sweep",
     "sync",
     "sync_folder",
+    "unlink_old_name",
+    "write_all",
     "write_error",
-    "write_whole",
 ]
 
 
-BUSY: Final = frozenset({5, 32, 33})
+WINDOWS_BUSY_ERRORS: Final = frozenset({5, 32, 33})
 """Windows' errors for an open file: access denied, sharing violation, lock violation."""
-PATIENCE: Final = 3.0
+BUSY_TIMEOUT_S: Final = 3.0
 """Seconds."""
 
+DISK_FULL_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a full disk, quota or file system."""
+_PERMISSION_ERRORS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+NO_HARD_LINK_ERRORS: Final = frozenset(
+    {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+)
+"""Errors of file systems without hard links, and of Linux for files of another owner."""
+_NO_FSYNC_ERRORS: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
+"""Errors of a file system without fsync."""
 
-def patiently(change: Callable[[], object]) -> None:
+_AT_FDCWD: Final = -100
+"""AT_FDCWD: a relative path is relative to the process's folder."""
+_RENAME_NOREPLACE: Final = 1
+_NO_RENAMEAT2_ERRORS: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
+"""Errors of old kernels, of file systems without it (NFS, some of FUSE) and of sandboxes."""
+
+PARTIAL_SUFFIX: Final = ".vae-manager.writing"
+"""Suffix of a file that is being written; the name begins with a dot, so that no WebUI lists it."""
+
+
+def retry_while_busy(change: Callable[[], object]) -> None:
     """Call `change`, a renaming or a removal. Raises `OSError`.
 
     Windows refuses both while another handle of the file is open: of a virus scanner that checks new files, or of a
     thread that reads. That lasts a moment, so the call is repeated for a while there.
     """
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
             change()
             return
         except PermissionError as error:
-            if getattr(error, "winerror", None) not in BUSY or time.monotonic() >= until:
+            if getattr(error, "winerror", None) not in WINDOWS_BUSY_ERRORS or time.monotonic() >= until:
                 raise
             time.sleep(0.02)
 
 
 def rename_over(file: Path, target: Path) -> None:
     """Rename within a file system; a file under the target name is replaced. Raises `OSError`."""
-    patiently(lambda: file.replace(target))
+    retry_while_busy(lambda: file.replace(target))
 
 
 def sync_folder(folder: Path) -> None:
@@ -81,28 +100,13 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Errors of a full disk, quota or file system."""
-_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
-"""Errors of file systems without hard links, and of Linux for files of another owner."""
-_CANNOT_SYNC: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
-"""Errors of a file system without fsync."""
-
-_HERE: Final = -100
-"""AT_FDCWD: a relative path is relative to the process's folder."""
-_NO_REPLACE: Final = 1
-_NO_RENAMEAT2: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
-"""Errors of old kernels, of file systems without it (NFS, some of FUSE) and of sandboxes."""
-
-
 def write_error(folder: Path, error: OSError) -> DiskError:
     """Return the project's error for a failure to write to `folder`."""
-    if error.errno in FULL:
+    if error.errno in DISK_FULL_ERRORS:
         return DiskError(
             msg("{folder} is full. Nothing was changed; make room and try again.", code="disk-full", folder=folder)
         )
-    if error.errno in _FORBIDDEN:
+    if error.errno in _PERMISSION_ERRORS:
         return DiskError(
             msg(
                 "Nothing may be written to {folder}: no permission, or it is read-only.",
@@ -142,7 +146,7 @@ def sync(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in _CANNOT_SYNC:
+        if error.errno not in _NO_FSYNC_ERRORS:
             raise
 
 
@@ -154,27 +158,27 @@ def publish(file: Path, target: Path) -> None:
     try:
         rename_new(file, target)
     except FileExistsError:
-        raise name_taken(target) from None
+        raise name_taken_error(target) from None
     sync_folder(target.parent)
 
 
 def rename_new(source: Path, target: Path) -> None:
     """Rename within a file system; raise FileExistsError if the target exists. All publishing uses this."""
     if sys.platform == "win32":
-        patiently(lambda: source.rename(target))  # fails there if the target exists
+        retry_while_busy(lambda: source.rename(target))  # fails there if the target exists
         return
     if _rename_exclusively(source, target):
         return
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
-        if error.errno not in NO_LINKS:
+        if error.errno not in NO_HARD_LINK_ERRORS:
             raise
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
         source.rename(target)
     else:
-        let_go(source, target)
+        unlink_old_name(source, target)
 
 
 def _rename_exclusively(source: Path, target: Path) -> bool:
@@ -183,10 +187,10 @@ def _rename_exclusively(source: Path, target: Path) -> bool:
     if function is None:
         return False
     sys.audit("os.rename", source, target, -1, -1)  # ctypes reports no rename to audit hooks
-    if function(_HERE, os.fsencode(source), _HERE, os.fsencode(target), _NO_REPLACE) == 0:
+    if function(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
         return True
     number = ctypes.get_errno()
-    if number in _NO_RENAMEAT2:
+    if number in _NO_RENAMEAT2_ERRORS:
         return False
     raise OSError(number, os.strerror(number), str(source), None, str(target))
 
@@ -203,7 +207,7 @@ def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
     return cast("Callable[[int, bytes, int, bytes, int], int]", function)
 
 
-def let_go(source: Path, target: Path) -> None:
+def unlink_old_name(source: Path, target: Path) -> None:
     """Remove the old name of a file; if that fails, remove the new one, so that the previous state is restored."""
     try:
         source.unlink()
@@ -212,7 +216,7 @@ def let_go(source: Path, target: Path) -> None:
         raise write_error(source.parent, error) from error
 
 
-def are_two_names(one: Path, other: Path) -> bool:
+def are_hard_links(one: Path, other: Path) -> bool:
     """Return True if two directory entries are hard links of one file: removing either then loses no byte.
 
     One entry that is reached by two paths (on a case-insensitive disk, or a folder that is mounted twice) is one name.
@@ -228,7 +232,7 @@ def are_two_names(one: Path, other: Path) -> bool:
         return False
 
 
-def name_taken(target: Path) -> NameTakenError:
+def name_taken_error(target: Path) -> NameTakenError:
     return NameTakenError(
         msg(
             "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
@@ -239,10 +243,6 @@ def name_taken(target: Path) -> NameTakenError:
     )
 
 
-WRITING: Final = ".vae-manager.writing"
-"""Suffix of a file that is being written; the name begins with a dot, so that no WebUI lists it."""
-
-
 @contextmanager
 def partial_file(folder: Path, mode: int = 0o666) -> Iterator[tuple[Path, FileIO]]:
     """Make a file in `folder` with a name that no WebUI lists, removed at the end unless it was renamed.
@@ -251,7 +251,7 @@ def partial_file(folder: Path, mode: int = 0o666) -> Iterator[tuple[Path, FileIO
     are passed on.
     """
     sweep(folder)
-    path, file = created(folder, mode)
+    path, file = create_partial_file(folder, mode)
     try:
         yield path, file
     finally:
@@ -260,7 +260,7 @@ def partial_file(folder: Path, mode: int = 0o666) -> Iterator[tuple[Path, FileIO
             path.unlink()
 
 
-def write_whole(file: FileIO, data: bytes | memoryview) -> None:
+def write_all(file: FileIO, data: bytes | memoryview) -> None:
     """Write all of `data`; a single write may be partial."""
     rest = memoryview(data)
     while rest:
@@ -271,16 +271,18 @@ def sweep(folder: Path) -> int:
     """Remove the partial files of killed processes in `folder`, not those of living ones; return their number."""
     try:
         with os.scandir(folder) as entries:
-            left = [entry.path for entry in entries if entry.name.startswith(".") and entry.name.endswith(WRITING)]
+            left = [
+                entry.path for entry in entries if entry.name.startswith(".") and entry.name.endswith(PARTIAL_SUFFIX)
+            ]
     except OSError:
         return 0
-    return sum(_remove_if_left(Path(path)) for path in left)
+    return sum(_remove_if_unlocked(Path(path)) for path in left)
 
 
-def created(folder: Path, mode: int = 0o666) -> tuple[Path, FileIO]:
+def create_partial_file(folder: Path, mode: int = 0o666) -> tuple[Path, FileIO]:
     """Make a file in `folder`, locked until it is closed; `sweep` removes it after that, unless it was renamed."""
     while True:
-        path = folder / f".{secrets.token_hex(8)}{WRITING}"
+        path = folder / f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}"
         file = FileIO(path, "x+b", opener=lambda name, flags: os.open(name, flags, mode))
         lock(file, wait=True)
         if path.exists():  # else another process removed it before it was locked
@@ -288,7 +290,7 @@ def created(folder: Path, mode: int = 0o666) -> tuple[Path, FileIO]:
         file.close()
 
 
-def _remove_if_left(path: Path) -> bool:
+def _remove_if_unlocked(path: Path) -> bool:
     """Remove a partial file without a writer; return True if it is gone."""
     with suppress(OSError), FileIO(path, "r+b") as file:
         if not lock(file, wait=False):

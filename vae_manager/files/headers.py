@@ -35,8 +35,10 @@ from .state_file import parse_json, text, whole
 
 __all__ = [
     "DTYPE_BYTES",
+    "DTYPE_NAMES",
     "MAX_HEADER",
     "TORCH_DTYPES",
+    "TORCH_DTYPE_NAMES",
     "Described",
     "Header",
     "TensorInfo",
@@ -69,6 +71,33 @@ _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 20
 """The text of a long number with all digits replaced by zeros."""
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+DTYPE_NAMES: Final = MappingProxyType(
+    {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8", "F8_E5M2": "fp8"}
+)
+"""Names by which people know the dtypes of weights."""
+TORCH_DTYPES: Final = MappingProxyType(
+    {
+        "F64": "float64",
+        "F32": "float32",
+        "F16": "float16",
+        "BF16": "bfloat16",
+        "F8_E4M3": "float8_e4m3fn",
+        "F8_E5M2": "float8_e5m2",
+    }
+)
+"""Torch's names of them."""
+TORCH_DTYPE_NAMES: Final = MappingProxyType(
+    {f"torch.{TORCH_DTYPES[dtype]}": DTYPE_NAMES[dtype] for dtype in DTYPE_NAMES}
+)
+"""Names by which people know a tensor's dtype, by its text."""
+
+MAX_TABLE_BYTES: Final = 16 << 20
+"""A checkpoint of 20,000 tensors has a table of 2 MB."""
+MAX_TABLE_DEPTH: Final = 4
+
+_LOCK: Final = threading.Lock()
+_TABLES: Final[WeakValueDictionary[str, TensorTable]] = WeakValueDictionary()
 
 
 class TensorInfo(NamedTuple):
@@ -301,32 +330,6 @@ def _bytes_of(name: str, tensor: TensorInfo) -> int:
     return count
 
 
-DTYPE_NAMES: Final = MappingProxyType(
-    {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8", "F8_E5M2": "fp8"}
-)
-"""Names by which people know the dtypes of weights."""
-TORCH_DTYPES: Final = MappingProxyType(
-    {
-        "F64": "float64",
-        "F32": "float32",
-        "F16": "float16",
-        "BF16": "bfloat16",
-        "F8_E4M3": "float8_e4m3fn",
-        "F8_E5M2": "float8_e5m2",
-    }
-)
-"""Torch's names of them."""
-TORCH_DTYPE_NAMES: Final = MappingProxyType(
-    {f"torch.{TORCH_DTYPES[dtype]}": DTYPE_NAMES[dtype] for dtype in DTYPE_NAMES}
-)
-"""Names by which people know a tensor's dtype, by its text."""
-
-
-MAX_TABLE_BYTES: Final = 16 << 20
-"""A checkpoint of 20,000 tensors has a table of 2 MB."""
-MAX_TABLE_DEPTH: Final = 4
-
-
 class Described(Protocol):
     """A tensor with a known dtype and shape, such as `TensorInfo`."""
 
@@ -410,10 +413,6 @@ class TensorTable(Mapping[str, TensorSpec]):
 
     def __repr__(self) -> str:
         return f"TensorTable({len(self)} tensors, {self.digest[:8]})"
-
-
-_LOCK: Final = threading.Lock()
-_TABLES: Final[WeakValueDictionary[str, TensorTable]] = WeakValueDictionary()
 
 
 def _written(specs: Mapping[str, TensorSpec]) -> bytes:

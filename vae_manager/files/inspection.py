@@ -16,7 +16,7 @@ from .record import Container, FileRecord, Problem
 from .tensor_data import companion_of, find_unfilled
 from .torch_reader import is_torch_file, read_torch
 
-__all__ = ["inspect", "inspect_beginning"]
+__all__ = ["LFS_POINTER", "WEB_PAGE", "inspect", "inspect_beginning"]
 
 _HEAD: Final = 1024
 MAX_ITEMS: Final = 40

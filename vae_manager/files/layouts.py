@@ -57,7 +57,7 @@ _PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "bn.
 """Prefixes of a VAE's names. Other names are those of its training loss, moving averages, or an optimizer."""
 _ENDS: Final = frozenset({"weight", "bias", "running_mean", "running_var", "num_batches_tracked"})
 
-_MOST: Final = 16
+_MAX_LEVELS: Final = 16
 """Levels of an encoder or decoder, and blocks of a level; published VAEs have four or five, and two or three."""
 _OUTER: Final = (("conv_in", "conv_in"), ("norm_out", "conv_norm_out"), ("conv_out", "conv_out"))
 _RESNET: Final = (*((same, same) for same in ("norm1", "conv1", "norm2", "conv2")), ("nin_shortcut", "conv_shortcut"))
@@ -69,6 +69,18 @@ _ONE_PIXEL: Final = re.compile(
 """The WebUI's names of weights of convolutions of one pixel, which are the same numbers as a matrix."""
 MAX_AXES: Final = 4
 """Axes of the weights of a VAE for pictures."""
+
+Tensors = Mapping[str, TensorSpec]
+
+WAN: Final = "decoder.middle.0.residual.0.gamma"
+"""The name by which Forge Neo recognises the VAEs of Wan and, in the same layout, of Qwen-Image."""
+
+_VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+"""Prefixes of the names of a VAE's tensors, in the layouts of CompVis and of diffusers."""
+
+_LORA: Final = re.compile(r"^(?:lora|lycoris)_|\.(?:lora|hada|lokr|oft)_")
+"""Names of the weights of a LoRA, or of one of its relatives (LoHa, LoKr, OFT), in the layouts of kohya, LyCORIS and
+peft."""
 
 
 @dataclass(frozen=True)
@@ -209,14 +221,14 @@ def up_levels(names: Iterable[str]) -> int:
 def ldm_name(name: str, levels: int) -> str | None:
     """Return the WebUI's name of a tensor that diffusers calls `name`, in a VAE of `up_levels`; None for others."""
     path, _, end = name.rpartition(".")
-    new = _tables(min(levels, _MOST))[0].get(path)
+    new = _tables(min(levels, _MAX_LEVELS))[0].get(path)
     return f"{new}.{end}" if new is not None and end in _ENDS else None
 
 
 def diffusers_name(name: str, levels: int) -> str | None:
     """Return the reverse of `ldm_name`, in diffusers' newer naming; None for a name that the WebUI's VAEs lack."""
     path, _, end = name.rpartition(".")
-    new = _tables(min(levels, _MOST))[1].get(path)
+    new = _tables(min(levels, _MAX_LEVELS))[1].get(path)
     return f"{new}.{end}" if new is not None and end in _ENDS else None
 
 
@@ -236,7 +248,7 @@ def _pairs(levels: int, attention: Pairs) -> Iterator[tuple[str, str]]:
         yield from _inside(f"{part}.mid.attn_1", f"{part}.mid_block.attentions.0", attention)
         for number in (0, 1):
             yield from _inside(f"{part}.mid.block_{number + 1}", f"{part}.mid_block.resnets.{number}", _RESNET)
-    for level in range(_MOST):
+    for level in range(_MAX_LEVELS):
         yield from _level(f"encoder.down.{level}", f"encoder.down_blocks.{level}", "downsample", attention)
     for level in range(levels):
         yield from _level(f"decoder.up.{level}", f"decoder.up_blocks.{levels - 1 - level}", "upsample", attention)
@@ -244,23 +256,13 @@ def _pairs(levels: int, attention: Pairs) -> Iterator[tuple[str, str]]:
 
 def _level(ldm: str, theirs: str, sampler: str, attention: Pairs) -> Iterator[tuple[str, str]]:
     yield f"{ldm}.{sampler}.conv", f"{theirs}.{sampler}rs.0.conv"
-    for number in range(_MOST):
+    for number in range(_MAX_LEVELS):
         yield from _inside(f"{ldm}.block.{number}", f"{theirs}.resnets.{number}", _RESNET)
         yield from _inside(f"{ldm}.attn.{number}", f"{theirs}.attentions.{number}", attention)
 
 
 def _inside(ldm: str, theirs: str, pairs: Pairs) -> Iterator[tuple[str, str]]:
     return ((f"{ldm}.{one}", f"{theirs}.{other}") for one, other in pairs)
-
-
-Tensors = Mapping[str, TensorSpec]
-
-
-WAN: Final = "decoder.middle.0.residual.0.gamma"
-"""The name by which Forge Neo recognises the VAEs of Wan and, in the same layout, of Qwen-Image."""
-
-_VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
-"""Prefixes of the names of a VAE's tensors, in the layouts of CompVis and of diffusers."""
 
 
 @dataclass(frozen=True)
@@ -389,11 +391,6 @@ def _dtype_of(tensors: Tensors) -> str | None:
         if tensor.dtype in DTYPE_NAMES:
             weight[DTYPE_NAMES[tensor.dtype]] += tensor.length
     return weight.most_common(1)[0][0] if weight else None
-
-
-_LORA: Final = re.compile(r"^(?:lora|lycoris)_|\.(?:lora|hada|lokr|oft)_")
-"""Names of the weights of a LoRA, or of one of its relatives (LoHa, LoKr, OFT), in the layouts of kohya, LyCORIS and
-peft."""
 
 
 def _without_vae(tensors: Tensors) -> TensorFacts:

@@ -13,37 +13,71 @@ from ..messages import Message, msg
 __all__ = [
     "DAMAGED",
     "UNSAFE",
-    "Bag",
-    "Ended",
+    "DictItems",
+    "EndOfDataError",
     "Global",
     "Inert",
-    "Ordered",
-    "Pairs",
-    "Refused",
+    "OrderedDictItems",
+    "RejectedError",
+    "SetItems",
     "Storage",
     "Tensor",
     "array_with_state",
-    "described_twice",
+    "conflict_error",
     "dtype_with_state",
     "is_key",
-    "malformed",
-    "misused",
+    "limit_error",
+    "malformed_error",
+    "misuse_error",
     "numpy_array",
     "numpy_dtype",
     "numpy_scalar",
-    "shown",
-    "too_many",
-    "unknown",
+    "printable_name",
+    "unknown_instruction_error",
 ]
 
 
 DAMAGED: Final = "bad-pickle"
 UNSAFE: Final = "unsafe-pickle"
-LONGEST_KEY: Final = 16
+MAX_KEY_LENGTH: Final = 16
 """Parts of a tuple that is a key."""
 
+MAX_AXES: Final = 32
+_NUMBERS: Final = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"})
+_TEXTS: Final = re.compile(r"([SU])([1-9][0-9]{0,4})")
+_BYTES_OF_CHARACTER: Final = {"S": 1, "U": 4}
 
-class Refused(Exception):
+Arguments = tuple[object, ...]
+
+_RUNNING: Final[Mapping[int, str]] = {
+    ord("i"): "INST",
+    ord("o"): "OBJ",
+    ord("P"): "PERSID",
+    0x82: "EXT1",
+    0x83: "EXT2",
+    0x84: "EXT4",
+    0x92: "NEWOBJ_EX",
+}
+"""Further functions that call others, which no file of torch uses."""
+
+_STRANGE: Final[Mapping[int, str]] = {
+    ord("F"): "FLOAT",
+    ord("I"): "INT",
+    ord("L"): "LONG",
+    ord("S"): "STRING",
+    ord("V"): "UNICODE",
+    ord("d"): "DICT",
+    ord("l"): "LIST",
+    ord("g"): "GET",
+    ord("p"): "PUT",
+    0x91: "FROZENSET",
+    0x96: "BYTEARRAY8",
+    0x97: "NEXT_BUFFER",
+    0x98: "READONLY_BUFFER",
+}
+
+
+class RejectedError(Exception):
     """A refusal to read a file.
 
     `reason` is a clause that follows the file's name; for an unsafe file, it is the code that the file asks to run.
@@ -55,19 +89,19 @@ class Refused(Exception):
         self.reason = reason
 
 
-class Ended(Exception):
+class EndOfDataError(Exception):
     """The end of the available bytes in the middle of a pickle."""
 
 
-class Pairs(list[tuple[object, object]]):
+class DictItems(list[tuple[object, object]]):
     """A dict, in the order in which it was filled: keys are never hashed, so that no file can make them collide."""
 
 
-class Ordered(Pairs):
+class OrderedDictItems(DictItems):
     """An OrderedDict: unlike a dict, it may be given attributes."""
 
 
-class Bag(list[object]):
+class SetItems(list[object]):
     """A set, unhashed too."""
 
 
@@ -79,7 +113,7 @@ class Global:
     name: str
 
     def __str__(self) -> str:
-        return shown(f"{self.module}.{self.name}")
+        return printable_name(f"{self.module}.{self.name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,42 +165,34 @@ class Tensor:
     strides: tuple[int, ...]
 
 
-def shown(text: str) -> str:
+def printable_name(text: str) -> str:
     """Return `text` for a message: short, and without invisible characters."""
     return ascii(text[:100])[1:-1]
 
 
 def is_key(value: object) -> bool:
     """Return True if `value` can be a key, for the kinds of keys in torch files; no value is hashed for that."""
-    return _is_leaf(value) or (type(value) is tuple and len(value) <= LONGEST_KEY and all(map(_is_leaf, value)))
+    return _is_leaf(value) or (type(value) is tuple and len(value) <= MAX_KEY_LENGTH and all(map(_is_leaf, value)))
 
 
 def _is_leaf(value: object) -> bool:
     return value is None or isinstance(value, (str, bytes, int, float, Global))
 
 
-def misused() -> Refused:
-    return Refused(DAMAGED, msg("it uses a name of PyTorch's as PyTorch does not."))
-
-
-MOST_AXES: Final = 32
-_NUMBERS: Final = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"})
-_TEXTS: Final = re.compile(r"([SU])([1-9][0-9]{0,4})")
-_BYTES_OF_CHARACTER: Final = {"S": 1, "U": 4}
-
-Arguments = tuple[object, ...]
+def misuse_error() -> RejectedError:
+    return RejectedError(DAMAGED, msg("it uses a name of PyTorch's as PyTorch does not."))
 
 
 def numpy_dtype(arguments: Arguments) -> Inert:
     """Make a dtype from (name, False, True)."""
     name = arguments[0] if arguments else None
     if arguments[1:] != (False, True) or not isinstance(name, str):  # 0 and 1 are the same here, and to numpy
-        raise misused()
+        raise misuse_error()
     if name in _NUMBERS:
         return Inert("dtype", int(name[1:]))
     text = _TEXTS.fullmatch(name)
     if text is None:
-        raise misused()
+        raise misuse_error()
     return Inert("text", _BYTES_OF_CHARACTER[text[1]] * int(text[2]))
 
 
@@ -184,9 +210,9 @@ def dtype_with_state(dtype: Inert, state: object) -> bool:
 def numpy_scalar(arguments: Arguments) -> Inert:
     """Make a scalar from (dtype, bytes)."""
     if len(arguments) != 2 or not _is_dtype(dtype := arguments[0]):
-        raise misused()
+        raise misuse_error()
     if not isinstance(arguments[1], bytes) or len(arguments[1]) != dtype.item:
-        raise misused()
+        raise misuse_error()
     return Inert()
 
 
@@ -196,7 +222,7 @@ def numpy_array(arguments: Arguments) -> Inert:
     # False and 0.0 equal 0, but numpy accepts only an int as a size.
     is_empty = type(shape) is tuple and shape == (0,) and type(shape[0]) is int
     if not is_empty or arguments != (Global("numpy", "ndarray"), shape, b"b"):
-        raise misused()
+        raise misuse_error()
     return Inert("array")
 
 
@@ -205,7 +231,7 @@ def array_with_state(_: Inert, state: object) -> bool:
     if type(state) is not tuple or len(state) != 5 or type(state[0]) is not int or type(state[3]) is not bool:
         return False
     shape, dtype, content = state[1], state[2], state[4]
-    if type(shape) is not tuple or len(shape) > MOST_AXES or not _is_dtype(dtype) or not isinstance(content, bytes):
+    if type(shape) is not tuple or len(shape) > MAX_AXES or not _is_dtype(dtype) or not isinstance(content, bytes):
         return False
     if state[0] != 1 or not all(type(size) is int and 0 <= size < 2**31 for size in shape):
         return False
@@ -216,50 +242,22 @@ def _is_dtype(value: object) -> TypeGuard[Inert]:
     return isinstance(value, Inert) and value.kind in ("dtype", "text")
 
 
-_RUNNING: Final[Mapping[int, str]] = {
-    ord("i"): "INST",
-    ord("o"): "OBJ",
-    ord("P"): "PERSID",
-    0x82: "EXT1",
-    0x83: "EXT2",
-    0x84: "EXT4",
-    0x92: "NEWOBJ_EX",
-}
-"""Further functions that call others, which no file of torch uses."""
-
-_STRANGE: Final[Mapping[int, str]] = {
-    ord("F"): "FLOAT",
-    ord("I"): "INT",
-    ord("L"): "LONG",
-    ord("S"): "STRING",
-    ord("V"): "UNICODE",
-    ord("d"): "DICT",
-    ord("l"): "LIST",
-    ord("g"): "GET",
-    ord("p"): "PUT",
-    0x91: "FROZENSET",
-    0x96: "BYTEARRAY8",
-    0x97: "NEXT_BUFFER",
-    0x98: "READONLY_BUFFER",
-}
-
-
-def unknown(code: int) -> Refused:
+def unknown_instruction_error(code: int) -> RejectedError:
     if code in _RUNNING:
-        return Refused(UNSAFE, msg("something, by the instruction {name},", name=_RUNNING[code]))
+        return RejectedError(UNSAFE, msg("something, by the instruction {name},", name=_RUNNING[code]))
     if code in _STRANGE:
         name = _STRANGE[code]
-        return Refused(DAMAGED, msg("it has the instruction {name}, which PyTorch does not write.", name=name))
-    return malformed()
+        return RejectedError(DAMAGED, msg("it has the instruction {name}, which PyTorch does not write.", name=name))
+    return malformed_error()
 
 
-def malformed() -> Refused:
-    return Refused(DAMAGED, msg("its instructions make no sense."))
+def malformed_error() -> RejectedError:
+    return RejectedError(DAMAGED, msg("its instructions make no sense."))
 
 
-def too_many() -> Refused:
-    return Refused(DAMAGED, msg("it has more instructions than any checkpoint needs."))
+def limit_error() -> RejectedError:
+    return RejectedError(DAMAGED, msg("it has more instructions than any checkpoint needs."))
 
 
-def described_twice() -> Refused:
-    return Refused(DAMAGED, msg("it describes a storage in two ways."))
+def conflict_error() -> RejectedError:
+    return RejectedError(DAMAGED, msg("it describes a storage in two ways."))

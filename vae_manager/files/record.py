@@ -18,6 +18,13 @@ from .layouts import NO_FACTS, TensorFacts, facts_of
 
 __all__ = ["Container", "FileRecord", "Fingerprints", "Identity", "Problem", "identity_of", "sha256_of"]
 
+CHUNK: Final = 4 << 20
+"""Bytes read at once: large enough that Python's share of the time is small, small enough to stop quickly."""
+
+Container = Literal["safetensors", "pickle", "web page", "lfs pointer", "empty", "unknown"]
+
+_EMPTY: Final = TensorTable.of({})
+
 
 class Identity(NamedTuple):
     """The identity of a file at one moment. Any write, replacement or move changes it.
@@ -46,10 +53,6 @@ def identity_of(path: Path) -> Identity | None:
         return Identity.of(path, path.stat())
     except OSError:
         return None
-
-
-CHUNK: Final = 4 << 20
-"""Bytes read at once: large enough that Python's share of the time is small, small enough to stop quickly."""
 
 
 def sha256_of(path: Path, *, report: Callable[[int], None] | None = None, stop: threading.Event | None = None) -> str:
@@ -85,11 +88,6 @@ class Problem:
     `bad-pickle`, `nan`, `unfinished`. Dangerous: `unsafe-pickle`. Unreadable: `unreadable`, `old-torch`.
     Reasons of a verdict: see `records.verdict`."""
     message: Message
-
-
-Container = Literal["safetensors", "pickle", "web page", "lfs pointer", "empty", "unknown"]
-
-_EMPTY: Final = TensorTable.of({})
 
 
 @dataclass(frozen=True)

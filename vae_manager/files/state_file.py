@@ -32,7 +32,7 @@ from typing import Any, Final, TypeVar
 from ..catalogue.entry import SHA256
 from ..errors import VaeManagerError
 from ..messages import Message, megabytes, msg
-from .disk import partial_file, patiently, rename_over, sync_folder, write_whole
+from .disk import partial_file, rename_over, retry_while_busy, sync_folder, write_all
 
 __all__ = [
     "MAX_BYTES",
@@ -72,6 +72,25 @@ MAX_PATH: Final = 32_767
 MAX_NAME_BYTES: Final = 255
 
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{20}")
+
+logger = logging.getLogger(__name__)
+
+MAX_KEPT: Final = 5
+"""Set-aside files that are kept, of each name."""
+MAX_NOTICES: Final = 20
+MAX_TOLD: Final = 10_000
+
+_lock = threading.Lock()
+_notices: list[DamageNotice] = []
+_told: set[tuple[Path, str]] = set()
+
+UNREADABLE: Final = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, OSError, VaeManagerError
+)  # fmt: skip
+"""Errors of reading a value of the wrong type."""
+
+Item = TypeVar("Item")
+Stamp = tuple[int, int, int, int]
 
 
 class TooLongError(ValueError):
@@ -163,14 +182,6 @@ def path_of(value: Any) -> Path:
     return Path(found)
 
 
-logger = logging.getLogger(__name__)
-
-MAX_KEPT: Final = 5
-"""Set-aside files that are kept, of each name."""
-MAX_NOTICES: Final = 20
-MAX_TOLD: Final = 10_000
-
-
 # -- notices -------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class DamageNotice:
@@ -178,11 +189,6 @@ class DamageNotice:
 
     file: Path
     message: Message
-
-
-_lock = threading.Lock()
-_notices: list[DamageNotice] = []
-_told: set[tuple[Path, str]] = set()
 
 
 def report_damage(file: Path, message: Message, *, is_new: bool = False) -> None:
@@ -223,8 +229,8 @@ def set_aside(path: Path, reason: Message | str) -> bool:
     journal = path.with_name(f"{path.name}-journal")
     try:
         with suppress(FileNotFoundError):
-            patiently(lambda: journal.rename(aside.with_name(f"{aside.name}-journal")))
-        patiently(lambda: path.rename(aside))
+            retry_while_busy(lambda: journal.rename(aside.with_name(f"{aside.name}-journal")))
+        retry_while_busy(lambda: path.rename(aside))
     except FileNotFoundError:
         return True
     except OSError as error:
@@ -269,15 +275,6 @@ def free_name(path: Path) -> Path:
         with suppress(OSError):
             old.unlink()
     return path.with_name(f"{path.name}.damaged-{kept[-1][0] + 1 if kept else 1}")
-
-
-UNREADABLE: Final = (
-    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, OSError, VaeManagerError
-)  # fmt: skip
-"""Errors of reading a value of the wrong type."""
-
-Item = TypeVar("Item")
-Stamp = tuple[int, int, int, int]
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -415,7 +412,7 @@ class StateFile:
         """Replace the whole file in one step. Raises OSError, also if a damaged file could not be set aside."""
         self.guard()
         if data is None:
-            patiently(lambda: self.path.unlink(missing_ok=True))
+            retry_while_busy(lambda: self.path.unlink(missing_ok=True))
             self._seen = None
             return
         if len(data) > MAX_BYTES:
@@ -511,7 +508,7 @@ def replace_file(path: Path, data: bytes, *, is_private: bool = False) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     # Private from the first moment: a later change of the mode would leave a gap.
     with partial_file(place.parent, mode=0o600 if is_private else 0o666) as (new, file):
-        write_whole(file, data)
+        write_all(file, data)
         os.fsync(file.fileno())
         if not is_private and place.exists():
             shutil.copymode(place, new)

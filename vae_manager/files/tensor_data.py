@@ -22,7 +22,7 @@ from ..errors import Cancelled, FileChangedError, IntegrityError, NotFoundError
 from ..messages import msg
 from .headers import DTYPE_BYTES, Header, TensorInfo, begins_like_safetensors, disk_error, read_header
 from .layouts import Source, canonical, facts_of, renamed_vae
-from .pickle_values import shown
+from .pickle_values import printable_name
 from .record import Fingerprints, Identity, Problem
 from .torch_reader import is_torch_file, read_torch
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK",
-    "Fingerprints",
     "chunks",
     "companion_of",
     "find_hole",
@@ -43,7 +42,7 @@ __all__ = [
     "has_nan",
     "nan_problem",
     "read_contents",
-    "unfinished",
+    "unfinished_problem",
 ]
 
 
@@ -51,6 +50,33 @@ CHUNK: Final = 4 << 20
 """Bytes of a tensor that are in memory at once, if its rows are contiguous."""
 
 _HEAD: Final = 1024
+
+_NON_FINITE_BITS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
+    {
+        "F64": ("<u8", 0x7FF0_0000_0000_0000),
+        "F32": ("<u4", 0x7F80_0000),
+        "F16": ("<u2", 0x7C00),
+        "BF16": ("<u2", 0x7F80),
+        "F8_E5M2": ("u1", 0x7C),
+        "F8_E4M3": ("u1", 0x7F),
+    }
+)
+"""The whole numbers that represent a dtype's floats, and the bits that are all set in exactly the NaN and infinite
+values: the exponent; for an fp8 without infinity, all but the sign."""
+
+FP32_OVERFLOW_BITS: Final = 0x47EF_FFFF_F000_0000
+"""Bits of the smallest 64-bit number that becomes infinite in 32 bits: half of a step beyond their largest one. No
+WebUI runs a VAE in 64 bits."""
+FP64_MAGNITUDE_MASK: Final = 0x7FFF_FFFF_FFFF_FFFF
+
+SAMPLE_BYTES: Final = 256
+HOLE_BYTES: Final = 131_072
+"""Bytes of a run of zeros that no trained weight has: seven filters of the widest layer, in 32 bits. A shorter weight
+has to be zero as a whole."""
+LARGE_BYTES: Final = 2_000_000
+"""Bytes of a weight that is sampled in its middle too."""
+MIN_AXES: Final = 4
+"""Axes of the weight of a convolution."""
 
 
 def read_contents(path: Path) -> Header:
@@ -78,22 +104,22 @@ def chunks(file: BinaryIO, path: Path, header: Header, tensor: TensorInfo) -> It
     start = header.data_start + tensor.start
     try:
         if tensor.strides is None:
-            yield from _plain(file, path, start, tensor.end - tensor.start)
+            yield from _contiguous_chunks(file, path, start, tensor.end - tensor.start)
         else:
-            yield from _strided(file, path, start, DTYPE_BYTES[tensor.dtype], tensor.shape, tensor.strides)
+            yield from _strided_chunks(file, path, start, DTYPE_BYTES[tensor.dtype], tensor.shape, tensor.strides)
     except OSError as error:
         raise disk_error(path, error) from error
 
 
-def _plain(file: BinaryIO, path: Path, start: int, length: int) -> Iterator[memoryview]:
+def _contiguous_chunks(file: BinaryIO, path: Path, start: int, length: int) -> Iterator[memoryview]:
     buffer = memoryview(bytearray(min(CHUNK, length)))
     for done in range(0, length, CHUNK):
         view = buffer[: length - done]
-        _fill(file, path, start + done, view)
+        _read_into(file, path, start + done, view)
         yield view
 
 
-def _fill(file: BinaryIO, path: Path, start: int, view: memoryview) -> None:
+def _read_into(file: BinaryIO, path: Path, start: int, view: memoryview) -> None:
     file.seek(start)
     while view:
         count = file.readinto(view)  # type: ignore[attr-defined]
@@ -104,7 +130,7 @@ def _fill(file: BinaryIO, path: Path, start: int, view: memoryview) -> None:
         view = view[count:]
 
 
-def _strided(
+def _strided_chunks(
     file: BinaryIO, path: Path, start: int, item: int, shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> Iterator[memoryview]:
     """Yield the bytes as `chunks`, for elements of `item` bytes, the first at `start`; shape and strides in elements.
@@ -117,15 +143,15 @@ def _strided(
     length = item * math.prod(shape)
     if span > max(CHUNK, length + length // 4):
         for index in range(shape[0]):
-            yield from _strided(file, path, start + index * strides[0] * item, item, shape[1:], strides[1:])
+            yield from _strided_chunks(file, path, start + index * strides[0] * item, item, shape[1:], strides[1:])
         return
     memory = bytearray(span)
-    _fill(file, path, start, memoryview(memory))
+    _read_into(file, path, start, memoryview(memory))
     elements = numpy.frombuffer(memory, f"u{item}")
-    yield from _pieces(numpy.lib.stride_tricks.as_strided(elements, shape, [stride * item for stride in strides]))
+    yield from _array_chunks(numpy.lib.stride_tricks.as_strided(elements, shape, [stride * item for stride in strides]))
 
 
-def _pieces(array: Array) -> Iterator[memoryview]:
+def _array_chunks(array: Array) -> Iterator[memoryview]:
     """Yield the bytes of `array`, row after row; it is copied in pieces of at most `CHUNK`."""
     import numpy
 
@@ -135,30 +161,10 @@ def _pieces(array: Array) -> Iterator[memoryview]:
     rows = CHUNK // array[0].nbytes
     if not rows:
         for row in array:
-            yield from _pieces(row)
+            yield from _array_chunks(row)
         return
     for first in range(0, len(array), rows):
-        yield from _pieces(array[first : first + rows])
-
-
-_NO_NUMBER: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
-    {
-        "F64": ("<u8", 0x7FF0_0000_0000_0000),
-        "F32": ("<u4", 0x7F80_0000),
-        "F16": ("<u2", 0x7C00),
-        "BF16": ("<u2", 0x7F80),
-        "F8_E5M2": ("u1", 0x7C),
-        "F8_E4M3": ("u1", 0x7F),
-    }
-)
-"""The whole numbers that represent a dtype's floats, and the bits that are all set in exactly the NaN and infinite
-values: the exponent; for an fp8 without infinity, all but the sign."""
-
-
-TOO_LARGE_FOR_FP32: Final = 0x47EF_FFFF_F000_0000
-"""Bits of the smallest 64-bit number that becomes infinite in 32 bits: half of a step beyond their largest one. No
-WebUI runs a VAE in 64 bits."""
-WITHOUT_SIGN: Final = 0x7FFF_FFFF_FFFF_FFFF
+        yield from _array_chunks(array[first : first + rows])
 
 
 def find_nan(
@@ -178,19 +184,19 @@ def find_nan(
     wanted = {
         name: tensor
         for name, tensor in header.tensors.items()
-        if (name in own if own is not None else name.startswith(prefix)) and tensor.dtype in _NO_NUMBER
+        if (name in own if own is not None else name.startswith(prefix)) and tensor.dtype in _NON_FINITE_BITS
     }
     total = sum(tensor.end - tensor.start for tensor in wanted.values())
     done = 0
     try:
         with path.open("rb") as file:
             for name, tensor in wanted.items():
-                kind, bits = _NO_NUMBER[tensor.dtype]
+                kind, bits = _NON_FINITE_BITS[tensor.dtype]
                 for chunk in chunks(file, path, header, tensor):
                     if stop is not None and stop.is_set():
                         raise Cancelled(msg("Looking at the numbers of {file} was stopped.", file=path.name))
                     numbers = numpy.frombuffer(chunk, kind)
-                    if _has_nan(numbers, kind, bits):
+                    if _is_any_non_finite(numbers, kind, bits):
                         return nan_problem(path.name, name)
                     if report is not None:
                         done += len(chunk)
@@ -204,15 +210,15 @@ def has_nan(piece: memoryview, dtype: str) -> bool:
     """Return True if a number in these bytes is NaN, infinite, or too large for 32 bits; False for whole numbers."""
     import numpy
 
-    if dtype not in _NO_NUMBER:
+    if dtype not in _NON_FINITE_BITS:
         return False
-    kind, bits = _NO_NUMBER[dtype]
-    return _has_nan(numpy.frombuffer(piece, kind), kind, bits)
+    kind, bits = _NON_FINITE_BITS[dtype]
+    return _is_any_non_finite(numpy.frombuffer(piece, kind), kind, bits)
 
 
-def _has_nan(numbers: Any, kind: str, bits: int) -> bool:
+def _is_any_non_finite(numbers: Any, kind: str, bits: int) -> bool:
     if kind == "<u8":
-        return bool(((numbers & WITHOUT_SIGN) >= TOO_LARGE_FOR_FP32).any())
+        return bool(((numbers & FP64_MAGNITUDE_MASK) >= FP32_OVERFLOW_BITS).any())
     return bool(((numbers & bits) == bits).any())
 
 
@@ -224,19 +230,9 @@ def nan_problem(file: str, name: str) -> Problem:
             "{file} is damaged: its tensor {name} holds NaN, infinite or far too large numbers. Get it again.",
             code="nan",
             file=file,
-            name=shown(name),
+            name=printable_name(name),
         ),
     )
-
-
-SAMPLE_BYTES: Final = 256
-HOLE_BYTES: Final = 131_072
-"""Bytes of a run of zeros that no trained weight has: seven filters of the widest layer, in 32 bits. A shorter weight
-has to be zero as a whole."""
-LARGE_BYTES: Final = 2_000_000
-"""Bytes of a weight that is sampled in its middle too."""
-MIN_AXES: Final = 4
-"""Axes of the weight of a convolution."""
 
 
 def find_unfilled(path: Path, header: Header) -> Problem | None:
@@ -246,9 +242,9 @@ def find_unfilled(path: Path, header: Header) -> Problem | None:
     """
     try:
         with path.open("rb", buffering=0) as file:  # a buffer would read 8 kB for each sample
-            for info in _weights(header):
+            for info in _convolution_weights(header):
                 if _is_sample_zero(file, header, info) and _has_hole(file, path, header, info):
-                    return unfinished(path.name)
+                    return unfinished_problem(path.name)
     except OSError as error:
         raise disk_error(path, error) from error
     return None
@@ -261,8 +257,8 @@ def find_hole(path: Path, header: Header) -> Problem | None:
     """
     try:
         with path.open("rb") as file:
-            holes = (info for info in _weights(header) if _has_hole(file, path, header, info))
-            return unfinished(path.name) if next(holes, None) is not None else None
+            holes = (info for info in _convolution_weights(header) if _has_hole(file, path, header, info))
+            return unfinished_problem(path.name) if next(holes, None) is not None else None
     except OSError as error:
         raise disk_error(path, error) from error
 
@@ -273,7 +269,7 @@ def companion_of(path: Path) -> Path | None:
     return next((Path(other) for ending in COMPANIONS if os.path.isfile(other := f"{path}{ending}")), None)  # noqa: PTH113
 
 
-def unfinished(name: str) -> Problem:
+def unfinished_problem(name: str) -> Problem:
     """Return the problem of a file that is not whole."""
     message = msg(
         "{file} is not whole: a long part of its weights is zeros, as in no trained VAE. Get it again, or from another "
@@ -283,15 +279,15 @@ def unfinished(name: str) -> Problem:
     return Problem("unfinished", message)
 
 
-def _weights(header: Header) -> Iterator[TensorInfo]:
+def _convolution_weights(header: Header) -> Iterator[TensorInfo]:
     """Return the weights of convolutions of the VAE, in the order of the file; an attention's count in any form."""
     found = renamed_vae(header.tensors)
     sources = found.tensors.values() if found is not None else ()
     weights = [header.tensors[one.name] for one in sources if len(one.shape) >= MIN_AXES]
-    return iter(sorted((info for info in weights if _size(info) >= SAMPLE_BYTES), key=lambda info: info.start))
+    return iter(sorted((info for info in weights if _tensor_bytes(info) >= SAMPLE_BYTES), key=lambda info: info.start))
 
 
-def _size(info: TensorInfo) -> int:
+def _tensor_bytes(info: TensorInfo) -> int:
     """Return the bytes of all elements; one that represents many in the file counts as often."""
     return DTYPE_BYTES[info.dtype] * math.prod(info.shape)
 
@@ -312,7 +308,7 @@ def _is_zero(file: BinaryIO, place: int) -> bool:
 
 
 def _has_hole(file: BinaryIO, path: Path, header: Header, info: TensorInfo) -> bool:
-    hole = bytes(min(HOLE_BYTES, _size(info)))
+    hole = bytes(min(HOLE_BYTES, _tensor_bytes(info)))
     return any(hole in piece.tobytes() for piece in chunks(file, path, header, info))
 
 
@@ -352,7 +348,7 @@ def fingerprints(
         raise disk_error(path, error) from error
     encoder = {name: line for name, line in digests.items() if name.startswith(("encoder.", "quant_conv."))}
     has_encoder = "encoder.conv_in.weight" in digests
-    return Fingerprints(_of_all(digests), _of_all(encoder) if has_encoder else None)
+    return Fingerprints(_combined_digest(digests), _combined_digest(encoder) if has_encoder else None)
 
 
 def _digests(
@@ -381,5 +377,5 @@ def _digests(
     return found
 
 
-def _of_all(lines: Mapping[str, str]) -> str:
+def _combined_digest(lines: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(lines[name] for name in sorted(lines)).encode()).hexdigest()

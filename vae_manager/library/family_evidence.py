@@ -28,19 +28,19 @@ from ..records import GuessRecord, RecordStore, binding_key
 
 __all__ = [
     "Binding",
-    "FamilyGuess",
+    "FamilyGuesses",
     "FamilyOverrides",
     "FileAnnotations",
-    "Guess",
-    "Guesses",
+    "Group",
+    "LatentTestGuess",
     "bindings_of",
     "bindings_of_identity",
-    "by_hash",
-    "by_weights",
     "entries_by_weights",
     "entry_of",
     "families_of",
     "family_of",
+    "group_by_hash",
+    "group_by_weights",
     "known_weights",
 ]
 
@@ -48,6 +48,15 @@ __all__ = [
 _IDENTITY: Final = ("path", "size", "mtime_ns", "inode")
 
 Binding = tuple[object, ...]
+
+Group = tuple[FileRecord, ...]
+
+SPATIAL: Final = 8
+"""Pixels along one side for a latent's pixel, in every layout whose shapes are read."""
+FULL_WIDTH: Final = 64
+"""Channels of the first level, of which every published VAE has at least as many."""
+_VIDEO: Final = frozenset({"wan21", "wan22", "qwen"})
+"""Families whose convolutions have a third axis, of time."""
 
 
 class FileAnnotations:
@@ -70,17 +79,17 @@ class FileAnnotations:
         """An object that differs after each write, by any process."""
         return identity_of(self._file)
 
-    def value(self, of: FileRecord) -> Any:
+    def value(self, record: FileRecord) -> Any:
         """Return the stored value of this file, under any name; None without one."""
         values = self._current()
-        return next((values[binding] for binding in bindings_of(of, is_lasting=True) if binding in values), None)
+        return next((values[binding] for binding in bindings_of(record, is_lasting=True) if binding in values), None)
 
-    def put(self, of: FileRecord, value: Any) -> None:
+    def put(self, record: FileRecord, value: Any) -> None:
         """Store `value` for this file, in place of its earlier one; None removes it.
 
         Raises DiskError if it cannot be written.
         """
-        bindings = bindings_of(of, is_lasting=True)
+        bindings = bindings_of(record, is_lasting=True)
         with self._lock:
             values = {binding: old for binding, old in self._read().items() if binding not in bindings}
             if value is not None:
@@ -135,14 +144,17 @@ class FileAnnotations:
         self._values, self._stamp = values, identity_of(self._file)
 
 
-def bindings_of(of: FileRecord, *, is_lasting: bool) -> list[Binding]:
+def bindings_of(record: FileRecord, *, is_lasting: bool) -> list[Binding]:
     """Return the possible bindings of a file's value, the tightest first; with `is_lasting`, those under any ctime."""
-    known = [("sha256", of.sha256), ("weights", of.fingerprints.weights if of.fingerprints is not None else None)]
-    last = of.last_fingerprints
-    no_proof = [("sha256", of.last_sha256), ("weights", last.weights if last is not None else None)]
+    known = [
+        ("sha256", record.sha256),
+        ("weights", record.fingerprints.weights if record.fingerprints is not None else None),
+    ]
+    last = record.last_fingerprints
+    no_proof = [("sha256", record.last_sha256), ("weights", last.weights if last is not None else None)]
     return [
         *(binding for binding in known if binding[1] is not None),
-        *(bindings_of_identity(of.identity, is_lasting=is_lasting) if of.identity is not None else ()),
+        *(bindings_of_identity(record.identity, is_lasting=is_lasting) if record.identity is not None else ()),
         *(binding for binding in no_proof if binding[1] is not None),
     ]
 
@@ -158,10 +170,7 @@ def _item(binding: Binding, value: Any) -> dict[str, Any]:
     return {**dict(zip(_IDENTITY, binding, strict=True)), "value": value}
 
 
-Group = tuple[FileRecord, ...]
-
-
-def by_weights(records: Iterable[FileRecord]) -> tuple[Group, ...]:
+def group_by_weights(records: Iterable[FileRecord]) -> tuple[Group, ...]:
     """Return groups of files with the same weights, in the order of `records`, under any names, layouts and containers.
 
     A file without a known fingerprint is in no group.
@@ -169,7 +178,7 @@ def by_weights(records: Iterable[FileRecord]) -> tuple[Group, ...]:
     return _groups(records, lambda file: file.weights)
 
 
-def by_hash(records: Iterable[FileRecord]) -> tuple[Group, ...]:
+def group_by_hash(records: Iterable[FileRecord]) -> tuple[Group, ...]:
     """Return groups of files with the same bytes, in the order of `records`.
 
     A file without a known hash is in no group.
@@ -183,10 +192,10 @@ def _groups(records: Iterable[FileRecord], key: Callable[[FileRecord], str | Non
         known = key(file)
         if known is not None:
             found.setdefault(known, []).append(file)
-    return tuple(tuple(group) for group in found.values() if len({_on_disk(file) for file in group}) > 1)
+    return tuple(tuple(group) for group in found.values() if len({_disk_identity(file) for file in group}) > 1)
 
 
-def _on_disk(file: FileRecord) -> Sequence[object]:
+def _disk_identity(file: FileRecord) -> Sequence[object]:
     """Return the common key of two links to one file: they use no space twice, so are no duplicates of each other."""
     identity = file.identity
     if identity is None or not identity.inode:
@@ -194,16 +203,8 @@ def _on_disk(file: FileRecord) -> Sequence[object]:
     return identity.inode, identity.size, identity.mtime_ns
 
 
-SPATIAL: Final = 8
-"""Pixels along one side for a latent's pixel, in every layout whose shapes are read."""
-FULL_WIDTH: Final = 64
-"""Channels of the first level, of which every published VAE has at least as many."""
-_VIDEO: Final = frozenset({"wan21", "wan22", "qwen"})
-"""Families whose convolutions have a third axis, of time."""
-
-
 @dataclass(frozen=True)
-class Guess:
+class LatentTestGuess:
     """The result of the latent test, which is never certain."""
 
     family: str
@@ -221,25 +222,25 @@ class FamilyOverrides:
     def stamp(self) -> object:
         return self._bound.stamp
 
-    def word(self, of: FileRecord) -> str | None:
-        family = self._bound.value(of)
+    def get(self, record: FileRecord) -> str | None:
+        family = self._bound.value(record)
         return family if isinstance(family, str) and family in FAMILIES else None
 
-    def put(self, of: FileRecord, family: str | None) -> None:
+    def put(self, record: FileRecord, family: str | None) -> None:
         """Store the family for these bytes; None removes it. Raises UsageError for an unknown family, DiskError."""
         if family is not None and family not in FAMILIES:
             known = ", ".join(FAMILIES)
             raise UsageError(
                 msg("“{text}” is not a family; these are: {known}.", code="bad-family", text=family, known=known)
             )
-        self._bound.put(of, family)
+        self._bound.put(record, family)
 
     def carry(self, before: Identity, after: Path) -> None:
         """Copy a setting that is bound to a file's identity when the file moves."""
         self._bound.carry(before, after)
 
 
-class Guesses:
+class FamilyGuesses:
     """The results of the latent test, bound to the files' bytes as tightly as these are known."""
 
     def __init__(self, records: RecordStore) -> None:
@@ -250,15 +251,15 @@ class Guesses:
         """An object that differs after each change."""
         return self._section.revision
 
-    def guess(self, of: FileRecord) -> Guess | None:
-        found = self._found(bindings_of(of, is_lasting=False))
+    def guess(self, record: FileRecord) -> LatentTestGuess | None:
+        found = self._found(bindings_of(record, is_lasting=False))
         if found is None or found.family is None or found.family not in FAMILIES or math.isnan(found.figure):
             return None
-        return Guess(found.family, found.figure)
+        return LatentTestGuess(found.family, found.figure)
 
-    def put(self, of: FileRecord, guess: Guess | None) -> None:
+    def put(self, record: FileRecord, guess: LatentTestGuess | None) -> None:
         """Store the guess for these bytes; None removes it."""
-        first, *others = map(binding_key, bindings_of(of, is_lasting=False))
+        first, *others = map(binding_key, bindings_of(record, is_lasting=False))
         known = [key for key in others if self._section.get(key) is not None]
         new = GuessRecord(first, guess.family, guess.figure) if guess is not None else GuessRecord(first, None)
         self._section.put(new, *(GuessRecord(key, None) for key in known))
@@ -278,21 +279,21 @@ class Guesses:
 def family_of(
     record: FileRecord,
     catalogue: Catalogue,
-    words: FamilyOverrides | None = None,
+    overrides: FamilyOverrides | None = None,
     siblings: Mapping[str, FamilyGuess] = MappingProxyType({}),
-    guesses: Guesses | None = None,
+    guesses: FamilyGuesses | None = None,
 ) -> FamilyGuess:
     """Return the family of one file; `siblings` is the result of `known_weights` for the library."""
-    told = _told(record, catalogue, words)
-    if told is not None:
-        return told
-    prints = record.fingerprints
-    if prints is not None:
+    stated = _stated_family(record, catalogue, overrides)
+    if stated is not None:
+        return stated
+    fingerprints = record.fingerprints
+    if fingerprints is not None:
         # Files with the same encoder share the latents: tunes of the decoder alone are common.
-        for fingerprint in (prints.weights, prints.encoder):
+        for fingerprint in (fingerprints.weights, fingerprints.encoder):
             if fingerprint is not None and fingerprint in siblings:
                 return siblings[fingerprint]
-    candidates = _by_shapes(record)
+    candidates = _families_by_shape(record)
     if len(candidates) == 1:
         return FamilyGuess(candidates[0], "shapes")
     guess = guesses.guess(record) if guesses is not None else None
@@ -318,7 +319,7 @@ def entry_of(record: FileRecord, catalogue: Catalogue, by_weights: Mapping[str, 
 
 
 def known_weights(
-    files: Iterable[FileRecord], catalogue: Catalogue, words: FamilyOverrides | None = None
+    files: Iterable[FileRecord], catalogue: Catalogue, overrides: FamilyOverrides | None = None
 ) -> Mapping[str, FamilyGuess]:
     """Return the family by fingerprint, of weights or of an encoder, from the files with a known family.
 
@@ -326,47 +327,47 @@ def known_weights(
     same. A fingerprint with contradicting families is left out.
     """
     published: dict[str, set[FamilyGuess]] = {}
-    said: dict[str, set[FamilyGuess]] = {}
+    own: dict[str, set[FamilyGuess]] = {}
     for file in files:
-        prints = file.fingerprints
-        if prints is None:
+        fingerprints = file.fingerprints
+        if fingerprints is None:
             continue
         entry = catalogue.recognise(file.sha256) if file.sha256 is not None else None
-        word = words.word(file) if words is not None else None
-        for fingerprint, is_whole in ((prints.weights, True), (prints.encoder, False)):
+        get = overrides.get(file) if overrides is not None else None
+        for fingerprint, is_whole in ((fingerprints.weights, True), (fingerprints.encoder, False)):
             if fingerprint is None:
                 continue
             if entry is not None:
                 published.setdefault(fingerprint, set()).add(FamilyGuess(entry.family, "weights", sure=True))
-            if word is not None:
+            if get is not None:
                 evidence: FamilyEvidence = "yours by weights" if is_whole else "yours by encoder"
-                said.setdefault(fingerprint, set()).add(FamilyGuess(word, evidence, sure=is_whole))
+                own.setdefault(fingerprint, set()).add(FamilyGuess(get, evidence, sure=is_whole))
     return {
-        fingerprint: next(iter(guesses)) for fingerprint, guesses in {**said, **published}.items() if len(guesses) == 1
+        fingerprint: next(iter(guesses)) for fingerprint, guesses in {**own, **published}.items() if len(guesses) == 1
     }
 
 
 def families_of(
     files: Sequence[FileRecord],
     catalogue: Catalogue,
-    words: FamilyOverrides | None = None,
-    guesses: Guesses | None = None,
+    overrides: FamilyOverrides | None = None,
+    guesses: FamilyGuesses | None = None,
 ) -> Sequence[FamilyGuess]:
     """Return the families of all files of a library, in their order."""
-    siblings = known_weights(files, catalogue, words)
-    return [family_of(file, catalogue, words, siblings, guesses) for file in files]
+    siblings = known_weights(files, catalogue, overrides)
+    return [family_of(file, catalogue, overrides, siblings, guesses) for file in files]
 
 
-def _told(record: FileRecord, catalogue: Catalogue, words: FamilyOverrides | None) -> FamilyGuess | None:
+def _stated_family(record: FileRecord, catalogue: Catalogue, overrides: FamilyOverrides | None) -> FamilyGuess | None:
     """Return the family by the person's setting, or by the catalogue."""
-    word = words.word(record) if words is not None else None
-    if word is not None:
-        return FamilyGuess(word, "yours", sure=True)
+    get = overrides.get(record) if overrides is not None else None
+    if get is not None:
+        return FamilyGuess(get, "yours", sure=True)
     entry = catalogue.recognise(record.sha256) if record.sha256 is not None else None
     return FamilyGuess(entry.family, "hash", sure=True) if entry is not None else None
 
 
-def _by_shapes(record: FileRecord) -> tuple[str, ...]:
+def _families_by_shape(record: FileRecord) -> tuple[str, ...]:
     """Return families that have as many latent channels.
 
     A video VAE's shapes are not read, so it gets no family, and their families are left out; nor does a whole network

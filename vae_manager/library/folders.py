@@ -19,10 +19,12 @@ from ..messages import Message, msg
 __all__ = [
     "MAX_BYTES",
     "SIDECARS",
+    "YOUNG_NS",
     "Folder",
     "Listing",
     "VaeFile",
     "collisions",
+    "key_of",
     "media_type_of",
     "previews_of",
     "scan",
@@ -35,6 +37,37 @@ _SUFFIXES: Final = {
     "vae": VAE_SUFFIXES,
     "checkpoints": tuple(f".vae{suffix}" for suffix in VAE_SUFFIXES),
 }
+
+ALWAYS_FRESH: Final = 200
+"""Up to so many files are listed anew at each call."""
+CHECK_SECONDS: Final = 0.004
+"""Time of each call for checking single files on the disk."""
+AT_ONCE: Final = 50
+YOUNG_NS: Final = 2_100_000_000
+"""A folder that has changed within this time may change again within the same tick of its file system's clock: 2 s on
+FAT."""
+
+_Place = tuple[int, int, int, int]
+
+_PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
+SIDECARS: Final = (
+    *_PICTURES,
+    *(f".preview{suffix}" for suffix in _PICTURES),
+    ".json",
+    ".txt",
+    ".description.txt",
+    ".civitai.info",
+)
+"""Suffixes after the VAE's stem. The WebUI looks for previews, for a description in .txt and for a card in .json
+(modules/ui_extra_networks.py find_preview, find_description; ui_extra_networks_user_metadata.py); Civitai Helper and
+Civitai Browser write .preview.png, .json and .civitai.info."""
+
+_ENDINGS: Final = (
+    ".png", ".preview.png", ".jpg", ".preview.jpg", ".jpeg", ".preview.jpeg", ".webp", ".preview.webp"
+)  # fmt: skip
+"""Suffixes after the VAE's stem, in the WebUI's order."""
+MAX_BYTES: Final = 8_000_000
+"""Bytes. A larger preview is not shown."""
 
 
 @dataclass(frozen=True)
@@ -188,18 +221,6 @@ def _ignore_place(_: str) -> None:
     return None
 
 
-ALWAYS_FRESH: Final = 200
-"""Up to so many files are listed anew at each call."""
-CHECK_SECONDS: Final = 0.004
-"""Time of each call for checking single files on the disk."""
-AT_ONCE: Final = 50
-YOUNG_NS: Final = 2_100_000_000
-"""A folder that has changed within this time may change again within the same tick of its file system's clock: 2 s on
-FAT."""
-
-_Place = tuple[int, int, int, int]
-
-
 class Listing:
     """A cached result of `scan`, valid until a change. All methods may be called from any thread."""
 
@@ -274,20 +295,6 @@ def key_of(path: Path) -> str:
     return hashlib.blake2s(str(path).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
-_PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
-SIDECARS: Final = (
-    *_PICTURES,
-    *(f".preview{suffix}" for suffix in _PICTURES),
-    ".json",
-    ".txt",
-    ".description.txt",
-    ".civitai.info",
-)
-"""Suffixes after the VAE's stem. The WebUI looks for previews, for a description in .txt and for a card in .json
-(modules/ui_extra_networks.py find_preview, find_description; ui_extra_networks_user_metadata.py); Civitai Helper and
-Civitai Browser write .preview.png, .json and .civitai.info."""
-
-
 def sidecars_of(file: Path) -> Sequence[tuple[Path, str]]:
     """Return the files beside `file` that belong to it alone, each with its suffix.
 
@@ -306,14 +313,6 @@ def _is_wanted(sidecar: str, file: Path) -> bool:
 
 def _is_there(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a name that is too long
-
-
-_ENDINGS: Final = (
-    ".png", ".preview.png", ".jpg", ".preview.jpg", ".jpeg", ".preview.jpeg", ".webp", ".preview.webp"
-)  # fmt: skip
-"""Suffixes after the VAE's stem, in the WebUI's order."""
-MAX_BYTES: Final = 8_000_000
-"""Bytes. A larger preview is not shown."""
 
 
 def previews_of(files: Iterable[VaeFile]) -> Mapping[Path, Path]:

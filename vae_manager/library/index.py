@@ -29,6 +29,12 @@ __all__ = ["Index", "read_record", "record_to_data", "unreadable"]
 
 _CONTAINERS: Final = frozenset(get_args(Container))
 
+READER: Final = 6
+"""Increased whenever an inspection has another result for the same bytes: earlier results are then left out."""
+
+MAX_READ: Final = 32_768
+"""Parsed results of inspections that are kept in memory."""
+
 
 def unreadable(path: Path, size: int, error: VaeManagerError) -> FileRecord:
     """Return the record of a file that exists and cannot be read."""
@@ -67,13 +73,6 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
     return value
-
-
-READER: Final = 6
-"""Increased whenever an inspection has another result for the same bytes: earlier results are then left out."""
-
-MAX_READ: Final = 32_768
-"""Parsed results of inspections that are kept in memory."""
 
 
 class _Fingerprinting(Protocol):
@@ -115,7 +114,7 @@ class Index:
         """A number that differs after each change of the records."""
         return self._section.revision + self._failures.revision
 
-    def look(self, files: Iterable[VaeFile]) -> Sequence[FileRecord]:
+    def inspect_all(self, files: Iterable[VaeFile]) -> Sequence[FileRecord]:
         """Return the record of each of `files`; deleted ones are left out. Only unknown files are opened."""
         fresh: list[InspectionRecord] = []
         tables: dict[str, bytes] = {}

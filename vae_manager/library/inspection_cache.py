@@ -15,7 +15,7 @@ from . import VaeFile
 if TYPE_CHECKING:  # modules that open files wait for the first file
     from ..files import FileRecord
     from ..records import HashStore, RecordStore
-    from .family_evidence import FamilyOverrides, Guesses
+    from .family_evidence import FamilyGuesses, FamilyOverrides
     from .index import Index
     from .journal import Journal
     from .moving import Memory
@@ -78,11 +78,11 @@ class Stores:
         return FamilyOverrides(self.folder / "families.json")
 
     @functools.cached_property
-    def guesses(self) -> Guesses:
+    def guesses(self) -> FamilyGuesses:
         """Results of the latent test."""
-        from .family_evidence import Guesses
+        from .family_evidence import FamilyGuesses
 
-        return Guesses(self.records)
+        return FamilyGuesses(self.records)
 
     @functools.cached_property
     def verifications(self) -> VerificationStore:
@@ -147,7 +147,7 @@ class InspectionCache:
 
     def _look(self, files: Sequence[VaeFile]) -> None:
         by_path = {file.path: file for file in files}
-        self._add([(by_path[record.path], record) for record in self._stores.index.look(files)])
+        self._add([(by_path[record.path], record) for record in self._stores.index.inspect_all(files)])
 
     def _add(self, found: Sequence[tuple[VaeFile, FileRecord]]) -> None:
         with self._lock:
@@ -197,7 +197,7 @@ class InspectionCache:
         return last
 
     def _conclude(self, seen: Sequence[tuple[VaeFile, FileRecord]], catalogue: Catalogue, told: object) -> _Last:
-        from .family_evidence import by_weights, entries_by_weights, entry_of, families_of
+        from .family_evidence import entries_by_weights, entry_of, families_of, group_by_weights
 
         found = [record for _, record in seen]
         guesses = families_of(found, catalogue, self._stores.overrides, self._stores.guesses)
@@ -214,7 +214,7 @@ class InspectionCache:
         files = {file.path: file for file, _ in seen}
         twins = {
             one.path: tuple(files[other.path] for other in group if other is not one)
-            for group in by_weights(found)
+            for group in group_by_weights(found)
             for one in group
         }
         return _Last(seen, catalogue, told, records, twins)

@@ -25,12 +25,21 @@ from typing import Any, Final, Literal, get_args
 
 from ..errors import DiskError, RefusedError
 from ..files import Identity
-from ..files.disk import created, patiently, rename_new, rename_over, sync, sync_folder, write_error, write_whole
+from ..files.disk import (
+    create_partial_file,
+    rename_new,
+    rename_over,
+    retry_while_busy,
+    sync,
+    sync_folder,
+    write_all,
+    write_error,
+)
 from ..files.state_file import parse_json, path_of, text
 from ..messages import Message, msg
 from .folders import SIDECARS
 
-__all__ = ["Intent", "Journal", "Kind"]
+__all__ = ["Intent", "Journal", "Kind", "LeftNote"]
 
 Kind = Literal["move", "remove", "undo", "send"]
 """To another folder, into the extension's trash, back out of it, into the system's trash."""
@@ -80,7 +89,7 @@ class LeftNote:
 
     def remove(self) -> None:
         self._let_go()
-        patiently(lambda: self.path.unlink(missing_ok=True))
+        retry_while_busy(lambda: self.path.unlink(missing_ok=True))
 
     def set_aside(self) -> Path:
         """Rename the note for a person, to a free name that is not read again."""
@@ -132,7 +141,7 @@ class Journal:
                 file.close()
             if is_whole or intent.is_untouched:
                 with suppress(OSError):  # a leftover is found complete by `trash.recover`, and removed then
-                    patiently(note.unlink)
+                    retry_while_busy(note.unlink)
             file.close()
             self.tidy()
 
@@ -195,12 +204,12 @@ class Journal:
         for _ in range(3):  # another process may just remove the folder
             self._make_folder()
             with suppress(FileNotFoundError):
-                hidden, file = created(self.folder)
+                hidden, file = create_partial_file(self.folder)
                 break
         else:
-            hidden, file = created(self.folder)
+            hidden, file = create_partial_file(self.folder)
         try:
-            write_whole(file, _to_json(intent, os.fstat(file.fileno()).st_ino).encode())
+            write_all(file, _to_json(intent, os.fstat(file.fileno()).st_ino).encode())
             sync(file.fileno())
             if sys.platform == "win32":
                 file.close()

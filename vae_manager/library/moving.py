@@ -27,7 +27,24 @@ from .folders import Folder, VaeFile, sidecars_of
 from .journal import Intent, Journal
 from .safe_move import Report
 
-__all__ = ["ALONE", "How", "LibraryContext", "Memory", "adopt", "free_name", "move", "rename", "target_for"]
+__all__ = [
+    "ALONE",
+    "How",
+    "LibraryContext",
+    "Memory",
+    "absolute",
+    "adopt",
+    "carry",
+    "check_free",
+    "free_name",
+    "has_only",
+    "move",
+    "move_all",
+    "noted",
+    "rename",
+    "target_for",
+    "what_is_known",
+]
 
 How = Literal["copy", "move", "link"]
 
@@ -60,33 +77,33 @@ ALONE = LibraryContext()
 """For a folder that no WebUI uses."""
 
 
-def rename(file: Path, name: str, around: LibraryContext = ALONE) -> Path:
+def rename(file: Path, name: str, library: LibraryContext = ALONE) -> Path:
     """Rename `file` in its folder; a `name` without one of the three extensions keeps the file's.
 
     Returns the new path. Raises RefusedError and its subclasses if it is not allowed, NotFoundError, DiskError.
     """
-    check_free(file, around)
-    target = target_for(file, name, file.parent, around)
+    check_free(file, library)
+    target = target_for(file, name, file.parent, library)
     # As text: to Windows, paths that differ in capitals alone are equal.
-    return file if target.name == file.name else _moved(file, target, around)
+    return file if target.name == file.name else _moved(file, target, library)
 
 
-def move(file: Path, folder: Path, around: LibraryContext = ALONE, *, report: Report | None = None,
+def move(file: Path, folder: Path, library: LibraryContext = ALONE, *, report: Report | None = None,
          stop: threading.Event | None = None) -> Path:  # fmt: skip
     """Move `file` into another folder, under the same name. Returns the new path; raises as `rename` does.
 
     To another file system it is copied, the copy verified, and the original removed, which can take long.
     """
-    check_free(file, around)
+    check_free(file, library)
     _make(folder)
     if folder.samefile(file.parent):
         return file
     target = folder / file.name
-    _check_ending(target, around)
-    return _moved(file, target, around, report, stop)
+    _check_ending(target, library)
+    return _moved(file, target, library, report, stop)
 
 
-def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None, around: LibraryContext = ALONE, *,
+def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None, library: LibraryContext = ALONE, *,
           report: Report | None = None, stop: threading.Event | None = None) -> Path:  # fmt: skip
     """Bring a file from anywhere into a VAE folder, after an inspection; `name` is its own by default.
 
@@ -95,9 +112,9 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     """
     _check_file(source)
     if how == "move":
-        check_free(source, around)
+        check_free(source, library)
     record = inspect(source)
-    answer = around.judge(record)
+    answer = library.judge(record)
     if isinstance(answer, Refused):
         raise RefusedError(msg("{problem} It was left where it is.", problem=answer.reason.message))
     obstacle = obstacle_of(answer)
@@ -108,20 +125,20 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
         )
     name = _whole_name(source.name if name is None else name, source)
     _check_container(name, record)
-    target = _target(folder, name, around, leaving=source if how == "move" else None)
+    target = _target(folder, name, library, leaving=source if how == "move" else None)
     _make(folder)
     if how == "move":
-        return _moved(source, target, around, report, stop)
-    known = what_is_known(source, target, around, stays=True, is_link=how == "link")
+        return _moved(source, target, library, report, stop)
+    known = what_is_known(source, target, library, stays=True, is_link=how == "link")
     if how == "copy":
         safe_move.copy(source, target, report=report, stop=stop)
     else:
         safe_move.link(source, target)
-    carry(known, around)
+    carry(known, library)
     return target
 
 
-def target_for(file: Path, name: str, folder: Path, around: LibraryContext = ALONE) -> Path:
+def target_for(file: Path, name: str, folder: Path, library: LibraryContext = ALONE) -> Path:
     """Return the path in `folder` for the new `name` of `file`.
 
     Raises UsageError, and RefusedError and its subclasses.
@@ -129,7 +146,7 @@ def target_for(file: Path, name: str, folder: Path, around: LibraryContext = ALO
     name = _whole_name(name, file)
     if Path(name).suffix != file.suffix:
         _check_container(name, inspect(file))
-    return _target(folder, name, around, leaving=file)
+    return _target(folder, name, library, leaving=file)
 
 
 # -- checks ------------------------------------------------------------------------------------------------------------
@@ -142,10 +159,10 @@ def _check_file(file: Path) -> None:
         raise DiskError(msg("{path} is not a file.", code="not-a-file", path=file))
 
 
-def check_free(file: Path, around: LibraryContext) -> None:
+def check_free(file: Path, library: LibraryContext) -> None:
     """Raise unless `file` exists and is not in use."""
     _check_file(file)
-    if around.in_use(file):
+    if library.in_use(file):
         raise RefusedError(
             msg(
                 "{file} is in use. Choose another VAE first, Built-in for instance, then try again.",
@@ -184,12 +201,12 @@ def _check_container(name: str, record: FileRecord) -> None:
         )
 
 
-def _target(folder: Path, name: str, around: LibraryContext, leaving: Path | None) -> Path:
+def _target(folder: Path, name: str, library: LibraryContext, leaving: Path | None) -> Path:
     """Return the path of that name in `folder`, if the library can have it; the name of `leaving` counts as free."""
     target = folder / safe_file_name(name)
-    _check_ending(target, around)
+    _check_ending(target, library)
     passed = {target.absolute(), leaving.absolute() if leaving is not None else None}
-    for other in around.files:
+    for other in library.files:
         if other.name == name and other.path.absolute() not in passed:
             raise NameTakenError(
                 msg(
@@ -202,8 +219,8 @@ def _target(folder: Path, name: str, around: LibraryContext, leaving: Path | Non
     return target
 
 
-def _check_ending(target: Path, around: LibraryContext) -> None:
-    folders = [folder for folder in around.folders if target.is_relative_to(folder.path)]
+def _check_ending(target: Path, library: LibraryContext) -> None:
+    folders = [folder for folder in library.folders if target.is_relative_to(folder.path)]
     inner = max(folders, key=lambda folder: len(folder.path.parts), default=None)
     if inner is not None and inner.purpose == "checkpoints" and not _ending(target.name).startswith(".vae"):
         raise RefusedError(
@@ -211,10 +228,10 @@ def _check_ending(target: Path, around: LibraryContext) -> None:
         )
 
 
-def free_name(folder: Path, name: str, around: LibraryContext = ALONE) -> str:
+def free_name(folder: Path, name: str, library: LibraryContext = ALONE) -> str:
     """Return a name like `name` that neither `folder` nor the library has: `a-2.vae.pt` for `a.vae.pt`."""
     ending = _ending(name)
-    taken = {file.name for file in around.files}
+    taken = {file.name for file in library.files}
     numbered = (f"{name.removesuffix(ending)}-{number}{ending}" for number in itertools.count(2))
     return next(one for one in numbered if one not in taken and not os.path.lexists(folder / one))
 
@@ -239,7 +256,7 @@ def _make(folder: Path) -> None:
 def _moved(
     file: Path,
     target: Path,
-    around: LibraryContext,
+    library: LibraryContext,
     report: Report | None = None,
     stop: threading.Event | None = None,
 ) -> Path:
@@ -247,19 +264,19 @@ def _moved(
     along = [(path, target.with_name(f"{target.stem}{ending}")) for path, ending in sidecars_of(file)]
     for path, place in along:
         if os.path.lexists(place) and not safe_move.is_other_case(path, place):
-            raise safe_move.name_taken(place)
-    known = what_is_known(file, target, around)
-    with noted(Intent("move", absolute([(file, target), *along]), known=known), around, lambda: has_only(file, along)):
+            raise safe_move.name_taken_error(place)
+    known = what_is_known(file, target, library)
+    with noted(Intent("move", absolute([(file, target), *along]), known=known), library, lambda: has_only(file, along)):
         move_all([(file, target), *along], report, stop)
-        carry(known, around)
+        carry(known, library)
     return target
 
 
 def noted(
-    intent: Intent, around: LibraryContext, still_holds: Callable[[], bool] = lambda: True
+    intent: Intent, library: LibraryContext, still_holds: Callable[[], bool] = lambda: True
 ) -> AbstractContextManager[None]:
     """Keep a note of the operation while it runs, if there is a journal. Raises as `Journal.noted`."""
-    return around.journal.noted(intent, still_holds) if around.journal is not None else nullcontext()
+    return library.journal.noted(intent, still_holds) if library.journal is not None else nullcontext()
 
 
 def has_only(file: Path, along: Iterable[tuple[Path, object]]) -> bool:
@@ -288,7 +305,7 @@ def move_all(
 
 
 def what_is_known(
-    file: Path, target: Path, around: LibraryContext, *, stays: bool = False, is_link: bool = False
+    file: Path, target: Path, library: LibraryContext, *, stays: bool = False, is_link: bool = False
 ) -> tuple[tuple[Identity, Path], ...]:
     """Return the identities that an operation on `file` ends, with the paths of the same bytes afterwards.
 
@@ -300,7 +317,7 @@ def what_is_known(
         return ()
     found = [(before, target.absolute())]
     if is_link or _has_names(file):
-        for other in around.files:
+        for other in library.files:
             identity = identity_of(other.path)
             if identity is not None and identity[1:] == before[1:] and other.path.absolute() != file.absolute():
                 found.append((identity, other.path.absolute()))
@@ -316,8 +333,8 @@ def _has_names(file: Path) -> bool:
         return False
 
 
-def carry(known: Iterable[tuple[Identity, Path]], around: LibraryContext) -> None:
+def carry(known: Iterable[tuple[Identity, Path]], library: LibraryContext) -> None:
     """Copy the records of files to their present identities."""
     for identity, after in known:
-        for memory in around.memories:
+        for memory in library.memories:
             memory.carry(identity, after)

@@ -27,16 +27,16 @@ from typing import Final
 from ..errors import Cancelled, FileChangedError, IntegrityError, RefusedError
 from ..files import identity_of, sha256_of
 from ..files.disk import (
-    NO_LINKS,
+    NO_HARD_LINK_ERRORS,
     check_room,
-    let_go,
-    name_taken,
+    name_taken_error,
     partial_file,
     rename_new,
     sync,
     sync_folder,
+    unlink_old_name,
+    write_all,
     write_error,
-    write_whole,
 )
 from ..files.headers import disk_error
 from ..messages import msg
@@ -48,7 +48,7 @@ __all__ = [
     "is_other_case",
     "link",
     "move",
-    "name_taken",
+    "name_taken_error",
     "send_to_system_trash",
     "write_error",
 ]
@@ -93,9 +93,9 @@ def link(source: Path, target: Path) -> None:
     try:
         os.link(os.path.realpath(source), target)
     except FileExistsError:
-        raise name_taken(target) from None
+        raise name_taken_error(target) from None
     except OSError as error:
-        if error.errno == errno.EXDEV or error.errno in NO_LINKS:
+        if error.errno == errno.EXDEV or error.errno in NO_HARD_LINK_ERRORS:
             raise RefusedError(
                 msg(
                     "{file} cannot be linked into {folder}: copy it instead.",
@@ -110,7 +110,7 @@ def link(source: Path, target: Path) -> None:
 
 def _refusal(error: OSError, source: Path, target: Path) -> Exception:
     if isinstance(error, FileExistsError) and os.path.lexists(target):
-        return name_taken(target)
+        return name_taken_error(target)
     if not os.path.lexists(source):
         return disk_error(source, error)
     return write_error(target.parent, error)
@@ -128,7 +128,7 @@ def _move_file(source: Path, target: Path, report: Report | None, stop: threadin
         if identity_of(source) != before:
             target.unlink()
             raise _changed(source) from None
-        let_go(source, target)
+        unlink_old_name(source, target)
 
 
 def _move_link(source: Path, target: Path) -> None:
@@ -136,7 +136,7 @@ def _move_link(source: Path, target: Path) -> None:
     if source.parent != target.parent:  # a relative link is relative to its own folder
         leads_to = os.path.normpath(source.parent.absolute() / leads_to)
     target.symlink_to(leads_to)
-    let_go(source, target)
+    unlink_old_name(source, target)
 
 
 def is_other_case(source: Path, target: Path) -> bool:
@@ -150,7 +150,7 @@ def is_other_case(source: Path, target: Path) -> bool:
 # -- to another one ------------------------------------------------------------------------------------------------
 def _copy(source: Path, target: Path, report: Report | None, stop: threading.Event | None) -> None:
     if os.path.lexists(target):  # the move itself would find it too, but later
-        raise name_taken(target)
+        raise name_taken_error(target)
     before = identity_of(source)
     check_room(target.parent, before.size if before is not None else 0)
     with partial_file(target.parent) as (partial, file):
@@ -187,7 +187,7 @@ def _copied(source: Path, file: FileIO, report: Report | None, stop: threading.E
                     msg("Copying {file} was stopped. Nothing was changed.", code="copy-stopped", file=source.name)
                 )
             digest.update(block)
-            write_whole(file, block)
+            write_all(file, block)
             done += len(block)
             if report is not None:
                 report(done, total)

@@ -34,7 +34,7 @@ from typing import Any, Final
 from ..catalogue.entry import is_vae_file_name
 from ..errors import DiskError, NameTakenError, NotFoundError, RefusedError, VaeManagerError
 from ..files import identity_of, sha256_of
-from ..files.disk import are_two_names, patiently, sweep, sync_folder
+from ..files.disk import are_hard_links, retry_while_busy, sweep, sync_folder
 from ..files.headers import disk_error
 from ..files.state_file import (
     UNREADABLE,
@@ -72,10 +72,13 @@ __all__ = ["Removed", "are_the_same", "empty", "recover", "remove", "removed", "
 NOTE: Final = "removed.json"
 """Note in a folder of the extension's trash: the original paths."""
 
-COARSEST_NS: Final = 2_000_000_000
+MAX_TIME_STEP_NS: Final = 2_000_000_000
 """Resolution of the file times on FAT."""
 
 SayReport = Callable[[Message], None]
+
+MAX_STEM_LENGTH: Final = 50
+"""Characters of a file's name in that of its folder: 200 bytes at most."""
 
 
 def recover(journal: Journal, memories: Callable[[], Iterable[Memory]], report: SayReport) -> None:
@@ -161,7 +164,7 @@ def _has_arrived(intent: Intent) -> bool:
         return True  # another file has the old name now
     if not are_the_same(source, target):
         return False
-    patiently(source.unlink)
+    retry_while_busy(source.unlink)
     return True
 
 
@@ -182,7 +185,7 @@ def _is_close(path: Path, intent: Intent) -> bool:
     if now is None or now.size != then.size:
         return False
     apart = abs(now.mtime_ns - then.mtime_ns)
-    return now.inode == then.inode or apart == 0 or (apart <= COARSEST_NS and _is_other_disk(*intent.pairs[0]))
+    return now.inode == then.inode or apart == 0 or (apart <= MAX_TIME_STEP_NS and _is_other_disk(*intent.pairs[0]))
 
 
 def _is_other_disk(source: Path, target: Path) -> bool:
@@ -210,7 +213,7 @@ def _check_reach(intent: Intent) -> None:
 def _end(source: Path, target: Path) -> None:
     """Move a sidecar, if it is still to be moved. An existing file under the new name stays."""
     if os.path.lexists(source) and os.path.lexists(target) and are_the_same(source, target):
-        patiently(source.unlink)
+        retry_while_busy(source.unlink)
     elif os.path.lexists(source):
         with suppress(NameTakenError):  # both stay, and both are visible
             safe_move.move(source, target)
@@ -220,7 +223,7 @@ def are_the_same(one: Path, other: Path) -> bool:
     """Return True if either of two names can be removed without losing a byte."""
     if one.is_symlink() or other.is_symlink():
         return one.is_symlink() and other.is_symlink() and _leads_to(one) == _leads_to(other)
-    if are_two_names(one, other):
+    if are_hard_links(one, other):
         return True
     if one.samefile(other) or one.stat().st_size != other.stat().st_size:
         return False  # one name that is reached by two paths must stay
@@ -252,10 +255,6 @@ def tidy_place(place: Path) -> None:
         place.rmdir()
 
 
-LONGEST: Final = 50
-"""Characters of a file's name in that of its folder: 200 bytes at most."""
-
-
 @dataclass(frozen=True)
 class Removed:
     """A file that was removed."""
@@ -279,27 +278,27 @@ class Removed:
         return _bytes_in(self.place)
 
 
-def remove(file: Path, trash: Path, around: LibraryContext = ALONE, *, report: Report | None = None,
+def remove(file: Path, trash: Path, library: LibraryContext = ALONE, *, report: Report | None = None,
            stop: threading.Event | None = None) -> Removed:  # fmt: skip
     """Move `file` and its sidecars into the trash; `trash` is made if needed.
 
     A link is moved alone: its target stays. Raises RefusedError for a file in use, NotFoundError, DiskError, and
     Cancelled during the copy to a trash on another file system.
     """
-    check_free(file, around)
+    check_free(file, library)
     along = sidecars_of(file)
     files = [file, *(path for path, _ in along)]
     names = tuple(path.name for path in files)
     # A link is valid only at its original place, so it always goes to the extension's trash.
-    if not file.is_symlink() and _sent(files, around, lambda: has_only(file, along)):
+    if not file.is_symlink() and _sent(files, library, lambda: has_only(file, along)):
         return Removed(file.absolute(), names, time.time(), None)
     place = _free_place(file, trash)
     gone = Removed(file.absolute(), names, time.time(), place)
     inside = place / "files"
     pairs = [(path, inside / path.name) for path in files]
-    known = what_is_known(file, inside / file.name, around)
+    known = what_is_known(file, inside / file.name, library)
     intent = Intent("remove", absolute(pairs), place.absolute(), known)
-    with noted(intent, around, lambda: has_only(file, along)):
+    with noted(intent, library, lambda: has_only(file, along)):
         try:
             inside.mkdir(parents=True)
             # The note first: after a kill at any time, the files in the trash have a note of their old path.
@@ -312,11 +311,11 @@ def remove(file: Path, trash: Path, around: LibraryContext = ALONE, *, report: R
         except VaeManagerError:
             tidy_place(place)
             raise
-        carry(known, around)
+        carry(known, library)
     return gone
 
 
-def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None = None, report: Report | None = None,
+def restore(gone: Removed, library: LibraryContext = ALONE, *, name: str | None = None, report: Report | None = None,
             stop: threading.Event | None = None) -> Path:  # fmt: skip
     """Restore the file to its old path, under its own name or under `name`; return its path. No file is overwritten.
 
@@ -340,26 +339,26 @@ def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None =
     here = _present(gone.names, inside)
     if gone.file.name not in here:
         raise NotFoundError(msg("{file} is no longer in the trash.", code="not-in-trash", file=gone.file.name))
-    target = gone.file if name is None else target_for(inside / gone.file.name, name, gone.file.parent, around)
+    target = gone.file if name is None else target_for(inside / gone.file.name, name, gone.file.parent, library)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise safe_move.write_error(target.parent, error) from error
     ordered = sorted(here, key=lambda one: one != gone.file.name)  # the VAE first
     pairs = [(inside / one, _beside(target, one, gone.file)) for one in ordered]
-    known = what_is_known(inside / gone.file.name, target, around)
+    known = what_is_known(inside / gone.file.name, target, library)
     intent = Intent("undo", absolute(pairs), gone.place.absolute(), known)
-    with noted(intent, around, lambda: _present(gone.names, inside) == here):
+    with noted(intent, library, lambda: _present(gone.names, inside) == here):
         for source, aim in pairs:
             try:
                 if os.path.lexists(aim) and are_the_same(source, aim):  # the same bytes are back already
-                    patiently(source.unlink)
+                    retry_while_busy(source.unlink)
             except OSError as error:
                 raise disk_error(source, error) from error
         try:
             move_all((pair for pair in pairs if os.path.lexists(pair[0])), report, stop)
         except NameTakenError as error:
-            free = free_name(target.parent, target.name, around)
+            free = free_name(target.parent, target.name, library)
             message = msg(
                 "{reason} {file} stays in the trash. The name {free} is free.",
                 reason=error.message,
@@ -367,7 +366,7 @@ def restore(gone: Removed, around: LibraryContext = ALONE, *, name: str | None =
                 free=free,
             )
             raise NameTakenError(message, free) from error
-        carry(known, around)
+        carry(known, library)
         tidy_place(gone.place)
     return target
 
@@ -416,11 +415,11 @@ def _present(names: Sequence[str], inside: Path) -> list[str]:
     return [name for name in names if os.path.lexists(inside / name)]
 
 
-def _sent(files: Sequence[Path], around: LibraryContext, still_holds: Callable[[], bool]) -> bool:
+def _sent(files: Sequence[Path], library: LibraryContext, still_holds: Callable[[], bool]) -> bool:
     """Return True if the system's trash took them: at least the VAE, which is the first."""
     if not safe_move.has_system_trash():
         return False
-    with noted(Intent("send", absolute((path, path) for path in files)), around, still_holds):
+    with noted(Intent("send", absolute((path, path) for path in files)), library, still_holds):
         return safe_move.send_to_system_trash(files)
 
 
@@ -428,7 +427,7 @@ def _free_place(file: Path, trash: Path) -> Path:
     """Return an unused folder path in the trash. Two files that are removed at the same moment do not share one."""
     try:
         trash.mkdir(parents=True, exist_ok=True)
-        return trash / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}-{file.name[:LONGEST]}"
+        return trash / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}-{file.name[:MAX_STEM_LENGTH]}"
     except OSError as error:
         raise safe_move.write_error(trash, error) from error
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..files import Identity, Problem
     from ..records import RecordStore
 
-__all__ = ["Outcome", "Verification", "VerificationStore", "can_look_at_numbers", "verify"]
+__all__ = ["Outcome", "Verification", "VerificationStore", "can_check_for_nan", "verify"]
 
 
 Report = Callable[[int, int], None]
@@ -43,8 +43,11 @@ _INCOMPLETE: Final = frozenset({"incomplete", "not-weights"})
 _REFUSED: Final = frozenset({"unsafe-pickle", "old-torch"})
 """Codes of files whose tensors are not read."""
 
+_Key = tuple[str, int, int, int]
+"""Path, size, mtime and ctime: the part of an identity that a listing has."""
 
-def can_look_at_numbers() -> bool:
+
+def can_check_for_nan() -> bool:
     """Return True if numpy is installed, which the check of the numbers needs."""
     return importlib.util.find_spec("numpy") is not None
 
@@ -161,10 +164,6 @@ class _Course:
     def reach(self, part: int, done: int, total: int) -> None:
         if self._report is not None and total:
             self._report(part * self._size + self._size * min(done, total) // total, self._parts * self._size)
-
-
-_Key = tuple[str, int, int, int]
-"""Path, size, mtime and ctime: the part of an identity that a listing has."""
 
 
 class Outcome(enum.Enum):

@@ -23,11 +23,11 @@ from ..files.disk import partial_file
 from ..files.state_file import set_aside
 from ..messages import Message, msg
 
-__all__ = ["APPLICATION", "SCHEMA", "Database", "ReplacedError", "UnavailableError"]
+__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "Database", "ReplacedError", "UnavailableError"]
 
-APPLICATION: Final = 0x5641454D
+APPLICATION_ID: Final = 0x5641454D
 """`application_id` of the file, which distinguishes it from other programs' databases."""
-SCHEMA: Final = 1
+SCHEMA_VERSION: Final = 1
 """`user_version` of the file."""
 BUSY_TIMEOUT_S: Final = 0.8
 """Wait for another process. It is short, since a page may be waiting."""
@@ -35,17 +35,25 @@ YOUNG_NS: Final = 2_100_000_000
 """A file that was written within this time may be written again within the same tick of its file system's clock."""
 
 _META: Final = "CREATE TABLE meta (id TEXT NOT NULL)"
-_BUSY: Final = "locked"
-_ENVIRONMENT: Final = ("unable to open", "readonly", "full", "disk I/O", "locking protocol", "permission", "memory")
+_BUSY_MESSAGE: Final = "locked"
+_ENVIRONMENT_MESSAGES: Final = (
+    "unable to open",
+    "readonly",
+    "full",
+    "disk I/O",
+    "locking protocol",
+    "permission",
+    "memory",
+)
 """Parts of SQLite's messages that concern the system, not the file's content. Python 3.10 has no error codes."""
 
-_OF_CONTENT: Final = (sqlite3.OperationalError, sqlite3.IntegrityError)
+_CONTENT_ERRORS: Final = (sqlite3.OperationalError, sqlite3.IntegrityError)
 """Errors that damaged content can cause, besides the plain `DatabaseError`."""
 
-_opening = threading.Lock()
+_creation_lock = threading.Lock()
 """Held while a file is created: POSIX drops all locks of a process on a file when it closes any handle of it."""
 
-_Place = tuple[int, int]
+_FileId = tuple[int, int]
 _Stamp = tuple[int, int]
 
 
@@ -85,7 +93,7 @@ class Database:
         self._schema = (_META, *schema)
         self._connection: sqlite3.Connection | None = None
         self._process = 0
-        self._place: _Place | None = None
+        self._file_id: _FileId | None = None
         self._version = 0
         self._unchanged: _Stamp | None = None
         """Time and size of the file when it was found unchanged: SQLite is not queried while they stay the same."""
@@ -107,7 +115,7 @@ class Database:
         stamp = status.st_mtime_ns, status.st_size
         if stamp != self._unchanged:
             with self._errors():
-                self._version = _number(self._connection, "data_version")
+                self._version = _pragma(self._connection, "data_version")
             self._unchanged = stamp if time.time_ns() - stamp[0] > YOUNG_NS else None
         return self._version
 
@@ -118,7 +126,7 @@ class Database:
         Raises UnavailableError and ReplacedError.
         """
         with self._errors():
-            connection = self._opened()
+            connection = self._open()
             connection.execute("BEGIN IMMEDIATE" if is_writing else "BEGIN")
             try:
                 self._check_version(connection)  # a newer version may have changed the schema meanwhile
@@ -145,9 +153,9 @@ class Database:
             self._set_aside(error.reason)
         except sqlite3.Error as error:
             if type(error) is not sqlite3.DatabaseError:  # else it is malformed, or no database at all
-                if _BUSY in str(error):
-                    raise self._busy() from error
-                if not isinstance(error, _OF_CONTENT) or any(part in str(error) for part in _ENVIRONMENT):
+                if _BUSY_MESSAGE in str(error):
+                    raise self._busy_error() from error
+                if not isinstance(error, _CONTENT_ERRORS) or any(part in str(error) for part in _ENVIRONMENT_MESSAGES):
                     self.close()
                     raise UnavailableError(str(error)) from error
             self._set_aside(str(error))
@@ -157,18 +165,18 @@ class Database:
             self.close()
             raise UnavailableError(error.strerror or str(error)) from error
 
-    def _busy(self) -> UnavailableError:
+    def _busy_error(self) -> UnavailableError:
         if not _has_locks(self.path.parent):
             self.close()
             return UnavailableError(msg("its file system has no locks"))
         return UnavailableError(msg("another program keeps it locked"), is_busy=True)
 
     def _set_aside(self, reason: Message | str) -> None:
-        place = self._place
+        file_id = self._file_id
         self.close()
-        with _opening:
+        with _creation_lock:
             # At another inode, another process has set it aside.
-            is_there = place is None or place == _place_of(_status_of(self.path))
+            is_there = file_id is None or file_id == _file_id_of(_status_of(self.path))
             if is_there and not set_aside(self.path, reason):
                 raise UnavailableError(reason)
         raise ReplacedError
@@ -176,16 +184,16 @@ class Database:
     # -- opening ---------------------------------------------------------------------------------------------------
     def _is_stale(self, status: os.stat_result | None) -> bool:
         """Return True if the connection is not one of this process to the file that has the name now."""
-        return self._process != os.getpid() or self._place != _place_of(status)
+        return self._process != os.getpid() or self._file_id != _file_id_of(status)
 
-    def _opened(self) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         if self._connection is not None and not self._is_stale(_status_of(self.path)):
             return self._connection
         self.close()
-        self._place = self._unchanged = None
-        with _opening:
-            _create(self.path)
-            self._place = _place_of(_status_of(self.path))
+        self._file_id = self._unchanged = None
+        with _creation_lock:
+            _create_file(self.path)
+            self._file_id = _file_id_of(_status_of(self.path))
             connection = sqlite3.connect(
                 self.path.absolute(), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
@@ -211,10 +219,10 @@ class Database:
         self.id = row[0]
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
-        application, version = _number(connection, "application_id"), _number(connection, "user_version")
-        if application != APPLICATION or version < 1:
+        application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+        if application != APPLICATION_ID or version < 1:
             raise _DamagedError(msg("it is another program's database"))
-        if version > SCHEMA:
+        if version > SCHEMA_VERSION:
             raise UnavailableError(msg("a newer version of this program has written it"), is_newer=True)
 
     def _create_tables(self, connection: sqlite3.Connection) -> None:
@@ -224,8 +232,8 @@ class Database:
                 for statement in self._schema:
                     connection.execute(statement)
                 connection.execute("INSERT INTO meta VALUES (lower(hex(randomblob(16))))")
-                connection.execute(f"PRAGMA application_id = {APPLICATION}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
@@ -234,16 +242,16 @@ class Database:
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
-    return _number(connection, "application_id") == _number(connection, "user_version") == 0 and not (
+    return _pragma(connection, "application_id") == _pragma(connection, "user_version") == 0 and not (
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     )
 
 
-def _number(connection: sqlite3.Connection, pragma: str) -> int:
+def _pragma(connection: sqlite3.Connection, pragma: str) -> int:
     return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
 
 
-def _create(path: Path) -> None:
+def _create_file(path: Path) -> None:
     """Create an empty file for its owner alone; raise _DamagedError if the name has something else than a file."""
     try:
         status = path.stat()
@@ -271,7 +279,7 @@ def _status_of(path: Path) -> os.stat_result | None:
         return None
 
 
-def _place_of(status: os.stat_result | None) -> _Place | None:
+def _file_id_of(status: os.stat_result | None) -> _FileId | None:
     return (status.st_dev, status.st_ino) if status is not None else None
 
 

@@ -19,17 +19,25 @@ from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from ..catalogue.entry import SHA256
-from ..files.disk import patiently
+from ..files.disk import retry_while_busy
 from ..files.record import Fingerprints, Identity
 from ..files.state_file import StateFile, finite, list_of, pairs_of, text, whole
 
 __all__ = [
+    "FAILURES",
+    "GUESSES",
+    "HASHES",
+    "INSPECTIONS",
+    "TENSOR_TABLES",
     "UNTIMED",
+    "VERIFICATIONS",
+    "AnyKey",
     "Earlier",
     "Failure",
     "GuessRecord",
     "HashRecord",
     "InspectionRecord",
+    "Record",
     "Table",
     "Verification",
     "binding_key",
@@ -42,6 +50,15 @@ UNTIMED: Final = -1
 MAX_TEXT: Final = 1 << 20
 """Characters of one opaque text."""
 _HALF: Final = 1 << 63
+
+Record = TypeVar("Record")
+AnyKey = TypeVar("AnyKey", bound=Hashable)
+
+_FILE: Final = "path BLOB, size INTEGER, mtime_ns INTEGER, inode INTEGER, ctime_ns INTEGER"
+
+TENSOR_TABLES: Final = "CREATE TABLE tensor_tables (digest TEXT PRIMARY KEY, data BLOB NOT NULL)"
+
+_IDENTITY: Final = ("size", "mtime_ns", "inode")
 
 
 class HashRecord(NamedTuple):
@@ -102,10 +119,6 @@ class GuessRecord(NamedTuple):
 class FileRow(Protocol):
     @property
     def identity(self) -> Identity: ...
-
-
-Record = TypeVar("Record")
-AnyKey = TypeVar("AnyKey", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -212,8 +225,6 @@ def _path_of(record: FileRow) -> str:
     return record.identity.path
 
 
-_FILE: Final = "path BLOB, size INTEGER, mtime_ns INTEGER, inode INTEGER, ctime_ns INTEGER"
-
 HASHES: Final = Table[str, HashRecord](
     "hashes",
     f"{_FILE}, sha256 TEXT, first TEXT",
@@ -260,10 +271,6 @@ GUESSES: Final = Table[bytes, GuessRecord](
     lambda record: tuple(record),
     lambda *row: GuessRecord(bytes(row[0]), _text(row[1]), _time(row[2])),
 )
-TENSOR_TABLES: Final = "CREATE TABLE tensor_tables (digest TEXT PRIMARY KEY, data BLOB NOT NULL)"
-
-
-_IDENTITY: Final = ("size", "mtime_ns", "inode")
 
 
 class Earlier:
@@ -293,7 +300,7 @@ class Earlier:
         """Rename the files that were read: all of their records are committed."""
         for path in self._read:
             with suppress(OSError):  # then they are read again, which changes no record
-                patiently(lambda path=path: path.replace(path.with_name(f"{path.name}.migrated")))  # type: ignore[misc]
+                retry_while_busy(lambda path=path: path.replace(path.with_name(f"{path.name}.migrated")))  # type: ignore[misc]
         self._read = []
 
 

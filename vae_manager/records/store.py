@@ -39,6 +39,25 @@ from .rows import (
 
 __all__ = ["DATABASE", "HashStore", "RecordStore", "Section"]
 
+DATABASE: Final = "records.sqlite3"
+ATTEMPTS: Final = 3
+"""Databases that one exchange tries: each may turn out to be damaged."""
+MIN_PAUSE_S: Final = 1.0
+MAX_PAUSE_S: Final = 60.0
+"""Longest pause between attempts at an unusable database; the pause doubles from the first on."""
+BUSY_IS_LONG: Final = 7
+"""Consecutive attempts at a locked database before a notice is shown: about a minute."""
+SWEEP_EVERY_S: Final = 600.0
+"""Interval of searches for records of deleted files."""
+MAX_GONE: Final = 2_000
+"""Records of each kind that are kept of deleted files: a disk may be absent, and come back."""
+
+_TABLES: Final = (HASHES, INSPECTIONS, VERIFICATIONS, FAILURES, GUESSES)
+_SCHEMA: Final = (*(table.create for table in _TABLES), TENSOR_TABLES)
+_TIDY: Final = """
+DELETE FROM tensor_tables WHERE digest NOT IN (SELECT tensors FROM inspections WHERE tensors IS NOT NULL)
+"""
+
 
 class Store(Protocol):
     """The owner of all sections."""
@@ -164,20 +183,6 @@ class Section(Generic[AnyKey, Record]):
 
     def _together(self, old: Record | None, new: Record) -> Record:
         return self._merge(old, new) if old is not None and self._merge is not None else new
-
-
-DATABASE: Final = "records.sqlite3"
-ATTEMPTS: Final = 3
-"""Databases that one exchange tries: each may turn out to be damaged."""
-FIRST_PAUSE_S: Final = 1.0
-LONGEST_PAUSE_S: Final = 60.0
-"""Longest pause between attempts at an unusable database; the pause doubles from the first on."""
-BUSY_IS_LONG: Final = 7
-"""Consecutive attempts at a locked database before a notice is shown: about a minute."""
-SWEEP_EVERY_S: Final = 600.0
-"""Interval of searches for records of deleted files."""
-MAX_GONE: Final = 2_000
-"""Records of each kind that are kept of deleted files: a disk may be absent, and come back."""
 
 
 class RecordStore:
@@ -353,7 +358,7 @@ class RecordStore:
 
     def _postpone(self, error: UnavailableError) -> None:
         assert self._database is not None
-        self._try_at = time.monotonic() + min(FIRST_PAUSE_S * 2**self._failed, LONGEST_PAUSE_S)
+        self._try_at = time.monotonic() + min(MIN_PAUSE_S * 2**self._failed, MAX_PAUSE_S)
         self._failed = min(self._failed + 1, 30)
         self._is_busy = error.is_busy
         if error.is_busy and self._failed < BUSY_IS_LONG:
@@ -406,13 +411,6 @@ def joined(old: InspectionRecord, new: InspectionRecord) -> InspectionRecord:
         fingerprints=prints,
         last=None if prints is not None else new.last or old.last,
     )
-
-
-_TABLES: Final = (HASHES, INSPECTIONS, VERIFICATIONS, FAILURES, GUESSES)
-_SCHEMA: Final = (*(table.create for table in _TABLES), TENSOR_TABLES)
-_TIDY: Final = """
-DELETE FROM tensor_tables WHERE digest NOT IN (SELECT tensors FROM inspections WHERE tensors IS NOT NULL)
-"""
 
 
 class HashStore:

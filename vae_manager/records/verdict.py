@@ -20,7 +20,7 @@ from ..files.architecture import Architecture, Shapes, architecture_of, shapes_o
 from ..files.conversion import Plan, plan
 from ..files.headers import TORCH_DTYPES, TensorTable
 from ..files.layouts import WAN, Renamed, Source, diffusers_name, facts_of, renamed_vae, up_levels
-from ..files.pickle_values import shown
+from ..files.pickle_values import printable_name
 from ..files.record import FileRecord, Problem
 from ..messages import Message, msg
 
@@ -51,47 +51,7 @@ __all__ = [
     "verdict",
 ]
 
-
-@dataclass(frozen=True)
-class HostCapability:
-    """The layouts, families and peculiarities of one WebUI."""
-
-    name: str
-    """The usual name."""
-    layouts: frozenset[Layout]
-    """Layouts of VAE files that it loads unchanged."""
-    families: tuple[str, ...]
-    """Families of the checkpoints that it runs, keys of `FAMILIES`."""
-    takes_matrices: bool
-    """Attention weights may be matrices instead of convolutions of one pixel."""
-    reads_by_extension: bool
-    """The reader is chosen by the extension, so a pickle named `.safetensors` has to be converted."""
-    own_layouts: frozenset[Layout] = frozenset()
-    """Layouts that it loads with its own reader."""
-
-
 _ANY: Final = frozenset[Layout]({"ldm", "diffusers", "prefixed"})
-
-A1111: Final = HostCapability("A1111", frozenset({"ldm"}), ("sd1", "sdxl", "sd3"), False, True)
-REFORGE: Final = HostCapability("reForge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
-FORGE: Final = HostCapability("Forge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
-NEO: Final = HostCapability(
-    "Forge Neo", _ANY, ("sd1", "sdxl", "flux1", "flux2", "wan21", "wan22", "qwen"), True, False, frozenset({"wan"})
-)
-
-HOSTS: Final = MappingProxyType({"a1111": A1111, "reforge": REFORGE, "forge": FORGE, "neo": NEO})
-"""By the names that the command line takes."""
-
-
-@dataclass(frozen=True)
-class VaeSignature:
-    """The VAE of the checkpoint that a WebUI has loaded, or will load."""
-
-    tensors: TensorTable | None
-    """By the WebUI's names; None if they are not known. Their dtypes do not matter."""
-    family: str | None = None
-    """Key of `FAMILIES`; None if it is unknown."""
-
 
 Sources = Mapping[str, Source]
 """Sources by the WebUI's names."""
@@ -134,6 +94,47 @@ VAE_PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "
 moving averages, losses."""
 LATENT_CHANNELS_KEY: Final = "decoder.conv_in.weight"
 """Axis 1 is the number of latent channels, in every VAE of the ldm layout."""
+
+_NOTHING: Final = Renamed("other", "ldm", "", {}, ())
+
+
+@dataclass(frozen=True)
+class HostCapability:
+    """The layouts, families and peculiarities of one WebUI."""
+
+    name: str
+    """The usual name."""
+    layouts: frozenset[Layout]
+    """Layouts of VAE files that it loads unchanged."""
+    families: tuple[str, ...]
+    """Families of the checkpoints that it runs, keys of `FAMILIES`."""
+    takes_matrices: bool
+    """Attention weights may be matrices instead of convolutions of one pixel."""
+    reads_by_extension: bool
+    """The reader is chosen by the extension, so a pickle named `.safetensors` has to be converted."""
+    own_layouts: frozenset[Layout] = frozenset()
+    """Layouts that it loads with its own reader."""
+
+
+A1111: Final = HostCapability("A1111", frozenset({"ldm"}), ("sd1", "sdxl", "sd3"), False, True)
+REFORGE: Final = HostCapability("reForge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
+FORGE: Final = HostCapability("Forge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
+NEO: Final = HostCapability(
+    "Forge Neo", _ANY, ("sd1", "sdxl", "flux1", "flux2", "wan21", "wan22", "qwen"), True, False, frozenset({"wan"})
+)
+
+HOSTS: Final = MappingProxyType({"a1111": A1111, "reforge": REFORGE, "forge": FORGE, "neo": NEO})
+"""By the names that the command line takes."""
+
+
+@dataclass(frozen=True)
+class VaeSignature:
+    """The VAE of the checkpoint that a WebUI has loaded, or will load."""
+
+    tensors: TensorTable | None
+    """By the WebUI's names; None if they are not known. Their dtypes do not matter."""
+    family: str | None = None
+    """Key of `FAMILIES`; None if it is unknown."""
 
 
 @dataclass(frozen=True)
@@ -240,9 +241,6 @@ def other_kind() -> Reason:
     )
 
 
-_NOTHING: Final = Renamed("other", "ldm", "", {}, ())
-
-
 def _as_they_are(tensors: TensorTable, expected: TensorTable) -> Sources:
     return {
         name: Source(name, _fitted(tensors[name].shape, spec.shape), tensors[name].dtype)
@@ -301,7 +299,7 @@ def _scattered(elsewhere: str) -> Reason:
             "{file} has its encoder and its decoder under names that do not belong together, {example} among them. "
             "The WebUI cannot load it.",
             file=UNNAMED,
-            example=shown(elsewhere),
+            example=printable_name(elsewhere),
         ),
     )
 
@@ -376,7 +374,9 @@ def _under_other_names(missing: Sequence[str], found: Renamed) -> Reason | None:
 
 def _incomplete(missing: Sequence[str]) -> Reason:
     if len(missing) == 1:
-        one_missing = msg("{file} is not complete: the tensor {name} is missing.", file=UNNAMED, name=shown(missing[0]))
+        one_missing = msg(
+            "{file} is not complete: the tensor {name} is missing.", file=UNNAMED, name=printable_name(missing[0])
+        )
         return Reason("incomplete", one_missing)
     return Reason(
         "incomplete",
@@ -384,13 +384,13 @@ def _incomplete(missing: Sequence[str]) -> Reason:
             "{file} is not complete: {count} tensors of the VAE are missing, {example} among them.",
             file=UNNAMED,
             count=len(missing),
-            example=shown(missing[0]),
+            example=printable_name(missing[0]),
         ),
     )
 
 
 def _unknown_tensors(unknown: Sequence[str], is_loaded: bool) -> Reason:
-    fields: dict[str, Any] = {"file": UNNAMED, "count": len(unknown), "example": shown(unknown[0])}
+    fields: dict[str, Any] = {"file": UNNAMED, "count": len(unknown), "example": printable_name(unknown[0])}
     if is_loaded:
         message = msg(
             "{file} holds {count} tensors that the checkpoint's VAE does not have, {example} among them.", **fields
@@ -407,7 +407,7 @@ def _other_shapes(others: Sequence[str]) -> Reason:
             "{file} was made for another model: {count} of its tensors have other shapes, {example} among them.",
             file=UNNAMED,
             count=len(others),
-            example=shown(others[0]),
+            example=printable_name(others[0]),
         ),
     )
 
@@ -479,7 +479,7 @@ def _strange_dtype(sources: Sources, wanted: Shapes | None) -> Reason | None:
                     "{file} holds {dtype} numbers in its tensor {example}, which are no weights.",
                     file=UNNAMED,
                     dtype=source.dtype,
-                    example=shown(source.name),
+                    example=printable_name(source.name),
                 ),
             )
     return None
@@ -512,7 +512,7 @@ def _form(tensors: TensorTable, host: HostCapability, expected: TensorTable | No
         message = msg(
             "{file} holds a VAE whose tensors' names begin with “{prefix}”. The WebUI cannot load it as it is.",
             file=UNNAMED,
-            prefix=shown(found.prefix),
+            prefix=printable_name(found.prefix),
         )
         return Reason("prefixed", message)
     if found.naming == "diffusers" and "diffusers" not in host.layouts:

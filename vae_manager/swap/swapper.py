@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEAST_GB: Final = 0.8
-MOST_GB: Final = 4.0
+MIN_GB: Final = 0.8
+MAX_GB: Final = 4.0
+
+READS = 3
+"""Attempts to read a file that changes meanwhile: a program that only touches the file is no reason to refuse it."""
 
 
 def default_bound(total: int, available: int) -> float:
@@ -47,7 +50,7 @@ def default_bound(total: int, available: int) -> float:
     The bound is an eighth of all memory, at least two VAEs and at most ten, and never more than a quarter of the free
     memory.
     """
-    return round(min(max(total / 8e9, LEAST_GB), MOST_GB, available / 4e9), 1)
+    return round(min(max(total / 8e9, MIN_GB), MAX_GB, available / 4e9), 1)
 
 
 class WeightCache:
@@ -143,10 +146,6 @@ class WeightCache:
         self.wait()
         with self._lock:
             self._sets.clear()
-
-
-READS = 3
-"""Attempts to read a file that changes meanwhile: a program that only touches the file is no reason to refuse it."""
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ from ..files import (
     TensorTable,
     chunks,
     inspect,
+    printable_name,
     read_contents,
     read_header,
-    shown,
 )
 from ..files.headers import TORCH_DTYPES, begins_like_safetensors, disk_error
 from ..files.layouts import Source, canonical
@@ -44,11 +44,37 @@ if TYPE_CHECKING:
 
     from .weights import Tensors
 
-__all__ = ["read_every_tensor", "read_vae", "require_usable", "table_of", "unchanged"]
+__all__ = [
+    "read_every_tensor",
+    "read_renamed",
+    "read_safetensors",
+    "read_vae",
+    "require_usable",
+    "table_of",
+    "unchanged",
+]
 
 
 _ANY_DTYPE: Final = "F32"
 """The dtype of a model's tensors does not matter: weights are converted to it."""
+
+READERS = 2
+"""Threads: one waits for the disk while the other checks the tensor just read. More threads are not faster."""
+
+_positions = threading.Lock()
+
+OTHER_DTYPES: Final = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "U16": "uint16",
+    "I16": "int16",
+    "U32": "uint32",
+    "I32": "int32",
+    "U64": "uint64",
+    "I64": "int64",
+}
+"""Dtypes that are not used for weights, by their name in safetensors; the values are torch's names."""
 
 
 def table_of(models: Tensors) -> TensorTable:
@@ -75,10 +101,6 @@ def require_usable(record: FileRecord, host: HostCapability, models: Tensors) ->
 def unchanged(reason: Message) -> Message:
     """Return the sentence of a refusal."""
     return msg("{reason} Nothing was changed.", code=reason.code, reason=reason)
-
-
-READERS = 2
-"""Threads: one waits for the disk while the other checks the tensor just read. More threads are not faster."""
 
 
 def read_safetensors(path: Path, names: Mapping[str, str]) -> Weights:
@@ -210,9 +232,6 @@ def _read_at(file: FileIO, offset: int, buffer: memoryview) -> int:
         return file.readinto(buffer) or 0
 
 
-_positions = threading.Lock()
-
-
 def _check_numbers(tensor: torch.Tensor, name: str, path: Path) -> None:
     """Raise BrokenFileError if a weight is NaN, infinite, or too large for 32 bits: the pictures would be black."""
     import torch
@@ -231,20 +250,6 @@ def changed(path: Path) -> FileChangedError:
     return FileChangedError(
         msg("{file} was changed while it was being read. Nothing was changed in the model; try again.", file=path.name)
     )
-
-
-OTHER_DTYPES: Final = {
-    "BOOL": "bool",
-    "U8": "uint8",
-    "I8": "int8",
-    "U16": "uint16",
-    "I16": "int16",
-    "U32": "uint32",
-    "I32": "int32",
-    "U64": "uint64",
-    "I64": "int64",
-}
-"""Dtypes that are not used for weights, by their name in safetensors; the values are torch's names."""
 
 
 def read_vae(path: Path) -> dict[str, torch.Tensor]:
@@ -295,7 +300,7 @@ def _tensor(file: BinaryIO, path: Path, header: Header, name: str, info: TensorI
                 code="unknown-dtype",
                 file=path.name,
                 dtype=info.dtype,
-                example=shown(name),
+                example=printable_name(name),
             )
         )
     if 0 in info.shape:  # an empty numpy buffer has no stride, and torch then finds no elements in it

@@ -33,6 +33,15 @@ NARROW: Final = MappingProxyType({"torch.float16": "fp16", "torch.bfloat16": "bf
 Tensors = Mapping[str, "torch.Tensor"]
 """Tensors by their names in `first_stage_model`, each with storage of its own."""
 
+SIDE: Final = 256
+"""Pixels along one side of the test picture: a multiple of the pixels of one latent in every family."""
+
+SAME: Final = 0.55
+"""Least part of the encoding VAE's decibels that a candidate of the same family reaches.
+
+The value lies between the two clusters that `python tasks.py prove latent` measures.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class Weights:
@@ -213,16 +222,6 @@ def temporary_weights(models: Tensors, tensors: Tensors) -> Iterator[None]:
         finally:
             for name, data in old.items():
                 models[name].data = data.to(models[name].device)
-
-
-SIDE: Final = 256
-"""Pixels along one side of the test picture: a multiple of the pixels of one latent in every family."""
-
-SAME: Final = 0.55
-"""Least part of the encoding VAE's decibels that a candidate of the same family reaches.
-
-The value lies between the two clusters that `python tasks.py prove latent` measures.
-"""
 
 
 @dataclass(frozen=True)

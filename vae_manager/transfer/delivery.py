@@ -26,24 +26,26 @@ from ..errors import (
     WrongBytesError,
 )
 from ..files import FileRecord, inspect, inspect_beginning
-from ..files.disk import check_room, name_taken
-from ..messages import Message, megabytes, msg, renamed
+from ..files.disk import check_room, name_taken_error
+from ..messages import Message, joined, megabytes, msg, renamed
 from . import resume_journal
 from .http_client import HttpClient
 from .partial_file import PartialFile
-from .request import DownloadRequest, DownloadResult, Network, Phase, Progress, keep_trying, run_cancellable
+from .request import DownloadRequest, DownloadResult, Network, Phase, Progress, retry, run_cancellable
 from .resumable import held
 from .resume_journal import Journal, contiguous_end, hash_of, make_folder, partial_write_error, redacted
 from .scheduler import fetch
 from .sources import ResolvedUrl, SignedUrl, resolve_source, shown_source
 
-__all__ = ["check_arrival", "check_beginning"]
+__all__ = ["check_arrival", "check_beginning", "download_file"]
 
 
 SAFETENSORS: Final = ".safetensors"
 
+REPORT_INTERVAL_S = 0.1
 
-def check_beginning(file: Path, count: int, order: DownloadRequest, source: str, *, is_hash_expected: bool) -> bool:
+
+def check_beginning(file: Path, count: int, request: DownloadRequest, source: str, *, is_hash_expected: bool) -> bool:
     """Check the first `count` bytes of `file`; return True if they are enough to identify it.
 
     A request with its own hash skips the check, because its sender has identified the file.
@@ -51,30 +53,30 @@ def check_beginning(file: Path, count: int, order: DownloadRequest, source: str,
     Raises:
         NoVaeError: The file is a LoRA, or, unless a hash is expected that will verify the bytes, no model at all.
     """
-    if order.sha256 is not None:
+    if request.sha256 is not None:
         return True
     record = inspect_beginning(file, count)
     if record is None:
         return False
-    problem = _lora(record) or (None if is_hash_expected else record.problem)
+    problem = _lora_problem(record) or (None if is_hash_expected else record.problem)
     if problem is None:
         return True
     raise NoVaeError(
         msg(
             "{problem} The download from {source} was stopped at its beginning; nothing was put under the name {file}.",
-            problem=renamed(problem, file.name, order.file_name),
+            problem=renamed(problem, file.name, request.file_name),
             source=source,
-            file=order.file_name,
+            file=request.file_name,
         )
     )
 
 
-def _lora(record: FileRecord) -> Message | None:
-    return msg("{file} is a LoRA, not a VAE.", code="lora", file=record.path.name) if record.layout == "lora" else None
+def _lora_problem(record: FileRecord) -> Message | None:
+    return msg("{file} is a LoRA, not a VAE.", file=record.path.name) if record.layout == "lora" else None
 
 
-def check_arrival(file: Path, order: DownloadRequest, source: str) -> None:
-    """Raise RefusedError for a file that cannot get the name of `order`; `source` is its origin.
+def check_arrival(file: Path, request: DownloadRequest, source: str) -> None:
+    """Raise RefusedError for a file that cannot get the name of `request`; `source` is its origin.
 
     If the hash was known beforehand, its publisher decides about the content. Pickles that are not wholly understood
     are refused all the same: their code would run in other programs. The same holds for a file with the extension of a
@@ -82,28 +84,28 @@ def check_arrival(file: Path, order: DownloadRequest, source: str) -> None:
     a file that does not look like a pickle (of protocol 0, or a safetensors file as well).
     """
     inspection = inspect(file)
-    is_pickle_by_name = not order.file_name.lower().endswith(SAFETENSORS)
-    lora = _lora(inspection) if order.sha256 is None else None
-    suits_its_name = inspection.container == "pickle" or not is_pickle_by_name
-    if inspection.tensors and suits_its_name and lora is None:
+    is_pickle_by_name = not request.file_name.lower().endswith(SAFETENSORS)
+    lora = _lora_problem(inspection) if request.sha256 is None else None
+    fits_name = inspection.container == "pickle" or not is_pickle_by_name
+    if inspection.tensors and fits_name and lora is None:
         return
-    if order.sha256 is not None and inspection.container != "pickle" and not is_pickle_by_name:
+    if request.sha256 is not None and inspection.container != "pickle" and not is_pickle_by_name:
         return
-    problem = lora or inspection.problem or msg("{file} is no model.", file=order.file_name)
-    if inspection.tensors and not suits_its_name:
+    problem = lora or inspection.problem or msg("{file} is no model.", file=request.file_name)
+    if inspection.tensors and not fits_name:
         problem = msg(
             "The name {name} does not suit what is in {file}: it has to end with {ending}.",
             code="wrong-extension",
-            name=order.file_name,
+            name=request.file_name,
             file=file.name,
             ending=SAFETENSORS,
         )
     raise RefusedError(
         msg(
             "{problem} It came from {source} and was thrown away; nothing was put under the name {file}.",
-            problem=renamed(problem, file.name, order.file_name),
+            problem=renamed(problem, file.name, request.file_name),
             source=source,
-            file=order.file_name,
+            file=request.file_name,
         )
     )
 
@@ -114,7 +116,7 @@ class AlreadyThere:
 
 
 @dataclass(frozen=True)
-class Refuse:
+class NameTaken:
     """The target name has other bytes, which are never overwritten."""
 
 
@@ -131,28 +133,28 @@ class Start:
     """Fetch from the first byte."""
 
 
-Plan = AlreadyThere | Refuse | Resume | Start
+NextStep = AlreadyThere | NameTaken | Resume | Start
 
 
-def decide(
+def next_step(
     *,
     target: str | None,
     expected: str | None,
     journal: Journal | None = None,
     source: Source | None = None,
     size: int | None = None,
-) -> Plan:
+) -> NextStep:
     """Decide the next step from the target's hash (None: no target), the expected hash, and the kept bytes.
 
-    >>> decide(target=None, expected="aa")
+    >>> next_step(target=None, expected="aa")
     Start()
-    >>> decide(target="aa", expected="aa")
+    >>> next_step(target="aa", expected="aa")
     AlreadyThere()
-    >>> decide(target="bb", expected="aa"), decide(target="bb", expected=None)
-    (Refuse(), Refuse())
+    >>> next_step(target="bb", expected="aa"), next_step(target="bb", expected=None)
+    (NameTaken(), NameTaken())
     """
     if target is not None:
-        return AlreadyThere() if target == expected else Refuse()
+        return AlreadyThere() if target == expected else NameTaken()
     if journal is None or not journal.segments or (size is not None and journal.segments[-1][1] > size):
         return Start()
     etag = journal.etag if journal.source == source else None
@@ -161,174 +163,171 @@ def decide(
     return Resume(etag) if etag else Start()
 
 
-REPORT_SECONDS = 0.1
-
-
 def download_file(
-    order: DownloadRequest, *, network: Network, report: Callable[[Progress], None], stop: threading.Event
+    request: DownloadRequest, *, network: Network, report: Callable[[Progress], None], stop: threading.Event
 ) -> DownloadResult:
-    """Download and verify the file of `order` into its folder, or raise one of `vae_manager.errors`.
+    """Download and verify the file of `request` into its folder, or raise one of `vae_manager.errors`.
 
     The bytes that have arrived are kept after a failure or when `stop` is set, and the next call resumes from them. An
     existing file with the target name is never changed.
     """
-    order = _checked(order)
-    run = _Run(order, network, stop, report)
+    request = _validated(request)
+    download = _Download(request, network, stop, report)
     try:
-        return run.whole()
+        return download.run()
     except Cancelled:
-        raise _stopped(order, run.partial) from None
+        raise _stopped_error(request, download.partial) from None
     except OSError as error:
-        raise partial_write_error(order.folder, error) from error
+        raise partial_write_error(request.folder, error) from error
     finally:
-        run.wire.close()
+        download.client.close()
 
 
-def _checked(order: DownloadRequest) -> DownloadRequest:
-    safe_file_name(order.file_name)
-    if not order.sources:
-        raise UsageError(msg("No source is given for {file}.", file=order.file_name))
-    if order.sha256 is None:
-        return order
-    sha256 = order.sha256.lower()
+def _validated(request: DownloadRequest) -> DownloadRequest:
+    safe_file_name(request.file_name)
+    if not request.sources:
+        raise UsageError(msg("No source is given for {file}.", file=request.file_name))
+    if request.sha256 is None:
+        return request
+    sha256 = request.sha256.lower()
     if not SHA256.fullmatch(sha256):
         raise UsageError(
-            msg("“{hash}” is not a SHA-256 hash (64 hexadecimal digits).", code="bad-sha256", hash=order.sha256)
+            msg("“{hash}” is not a SHA-256 hash (64 hexadecimal digits).", code="bad-sha256", hash=request.sha256)
         )
-    return replace(order, sha256=sha256)
+    return replace(request, sha256=sha256)
 
 
-def _stopped(order: DownloadRequest, partial: PartialFile) -> Cancelled:
+def _stopped_error(request: DownloadRequest, partial: PartialFile) -> Cancelled:
     journal = partial.state()
     if journal is None or not journal.done:
-        return Cancelled(msg("Stopped. Nothing of {file} had arrived.", file=order.file_name))
+        return Cancelled(msg("Stopped. Nothing of {file} had arrived.", file=request.file_name))
     return Cancelled(
         msg(
             "Stopped. {done} of {file} are kept, and the next start goes on from there.",
             done=megabytes(journal.done),
-            file=order.file_name,
+            file=request.file_name,
         )
     )
 
 
 @dataclass
-class _Run:
-    order: DownloadRequest
+class _Download:
+    request: DownloadRequest
     network: Network
     stop: threading.Event
     report: Callable[[Progress], None]
     partial: PartialFile = field(init=False)
-    wire: HttpClient = field(init=False)
+    client: HttpClient = field(init=False)
     target: Path = field(init=False)
     fetched: int = 0
-    most_done: int = 0
+    max_done: int = 0
     """The most bytes that were there at once: a source that resends the same bytes makes no progress."""
     kept: int = 0
     total: int | None = None
-    locked: bool = False
+    is_locked: bool = False
     is_beginning_known: bool = False
     """The first bytes were checked, and are plausible."""
-    _told_at: float = 0.0
+    _reported_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self.partial = PartialFile.of(self.order)
-        self.wire = HttpClient(self.network)
-        self.target = self.order.folder / self.order.file_name
-        self.total = self.order.size
+        self.partial = PartialFile.of(self.request)
+        self.client = HttpClient(self.network)
+        self.target = self.request.folder / self.request.file_name
+        self.total = self.request.size
 
     # -- steps of a download -------------------------------------------------------------------------------------------
-    def whole(self) -> DownloadResult:
+    def run(self) -> DownloadResult:
         if self.partial.is_published(self.target):
-            with held(self.partial, self.wait_for_the_other, self.stop) as self.locked:
-                return self.finished()
-        if self.order.sha256 is not None and (there := self.already(self.order.sha256)):
-            self.partial.tidy(lock=True)  # the process that published it may have been killed before this
-            return there
-        make_folder(self.order.folder)
-        with held(self.partial, self.wait_for_the_other, self.stop) as self.locked:
+            with held(self.partial, self.report_waiting, self.stop) as self.is_locked:
+                return self.complete_published()
+        if self.request.sha256 is not None and (existing := self.existing_result(self.request.sha256)):
+            self.partial.remove_leftovers(lock=True)  # the process that published it may have been killed before this
+            return existing
+        make_folder(self.request.folder)
+        with held(self.partial, self.report_waiting, self.stop) as self.is_locked:
             journal = self.partial.state()
             self.kept = journal.done if journal else 0
-            return self.from_any_source()
+            return self.try_sources()
 
-    def finished(self) -> DownloadResult:
+    def complete_published(self) -> DownloadResult:
         """Complete a download whose process was killed while the file had both its names."""
         journal = self.partial.state()
-        expected = self.order.sha256 or (journal.sha256 if journal is not None else None)
-        self.partial.let_go(self.target)
-        sha256, size = self.hash_of_target(), self.target.stat().st_size
+        expected = self.request.sha256 or (journal.sha256 if journal is not None else None)
+        self.partial.remove_published(self.target)
+        sha256, size = self.target_hash(), self.target.stat().st_size
         if sha256 is None or expected not in (None, sha256):
-            raise name_taken(self.target)
+            raise name_taken_error(self.target)
         return DownloadResult(self.target, sha256, size, expected is not None, fetched=0, already_there=True)
 
-    def from_any_source(self) -> DownloadResult:
+    def try_sources(self) -> DownloadResult:
         """Try the sources in turn; after wrong bytes from the last one, try that one once more from the start."""
         failures: dict[Source, VaeManagerError] = {}
-        pending = deque(self.order.sources)
+        pending = deque(self.request.sources)
         while pending:
             source = pending.popleft()
             try:
-                once = functools.partial(self.once, source)
-                return keep_trying(once, lambda: self.most_done, self.network.patience, self.stop)
+                try_source = functools.partial(self.try_source, source)
+                return retry(try_source, lambda: self.max_done, self.network.retry_policy, self.stop)
             except NameTakenError:
                 raise
             except (NetworkError, NotFoundError, IntegrityError, RefusedError, UsageError) as error:
                 if isinstance(error, WrongBytesError) and not pending and source not in failures:
                     pending.append(source)
-                    self.most_done = 0
-                    self.wire.close()  # so that the retry uses other connections
+                    self.max_done = 0
+                    self.client.close()  # so that the retry uses other connections
                 failures[source] = error
-        raise _all_failed(self.order, list(failures.values()))
+        raise _combined_error(self.request, list(failures.values()))
 
-    def once(self, source: Source) -> DownloadResult:
+    def try_source(self, source: Source) -> DownloadResult:
         """Try one source once."""
-        self.tell("resolving", self.partial.done or self.kept)
-        if self.order.sha256 is not None and (there := self.already(self.order.sha256)):
-            return there  # another process has downloaded it meanwhile
-        find = functools.partial(resolve_source, source, self.wire, hash_decides=self.order.sha256 is not None)
-        location = run_cancellable(find, self.stop)
-        expected = _agreed_hash(self.order, location)
-        if there := self.already(expected):
-            return there
+        self.report_progress("resolving", self.partial.done or self.kept)
+        if self.request.sha256 is not None and (existing := self.existing_result(self.request.sha256)):
+            return existing  # another process has downloaded it meanwhile
+        resolve = functools.partial(resolve_source, source, self.client, hash_decides=self.request.sha256 is not None)
+        location = run_cancellable(resolve, self.stop)
+        expected = _agreed_hash(self.request, location)
+        if existing := self.existing_result(expected):
+            return existing
         try:
-            return self.through_the_partial(SignedUrl(location, find), expected)
+            return self.download(SignedUrl(location, resolve), expected)
         except (FileNotFoundError, FileExistsError) as error:
-            if not self.order.folder.is_dir():
+            if not self.request.folder.is_dir():
                 raise
             # without working locks, another process may be just a moment faster
-            raise self.partial.taken_over() from error
+            raise self.partial.taken_over_error() from error
 
-    def through_the_partial(self, where: SignedUrl, expected: str | None) -> DownloadResult:
+    def download(self, address: SignedUrl, expected: str | None) -> DownloadResult:
         """Download all bytes, verify them, and publish the file under the final name."""
-        self.bring(where, expected)
-        source = where.now.source
+        self.fetch_missing(address, expected)
+        source = address.now.source
         if not self.partial.done:
-            self.partial.throw_away()
-            raise self.empty(source)
-        sha256 = self.prove(source, expected)
-        if there := self.already(expected):
-            return there
-        self.examine(source)
-        self.tell("publishing", self.partial.done)
+            self.partial.discard()
+            raise self.empty_error(source)
+        sha256 = self.verify(source, expected)
+        if existing := self.existing_result(expected):
+            return existing
+        self.check_content(source)
+        self.report_progress("publishing", self.partial.done)
         size = self.partial.done
         self.partial.publish(self.target)
         return DownloadResult(
             self.target, sha256, size, expected is not None, self.fetched, already_there=False, source=source
         )
 
-    def bring(self, where: SignedUrl, expected: str | None) -> None:
+    def fetch_missing(self, address: SignedUrl, expected: str | None) -> None:
         """Download all missing bytes into the partial file."""
-        location = where.now
-        size = self.order.size if self.order.size is not None else location.size
+        location = address.now
+        size = self.request.size if self.request.size is not None else location.size
         if size == 0:
-            raise self.empty(location.source)
+            raise self.empty_error(location.source)
         kept, source = self.partial.state(), redacted(location.source)
-        plan = decide(target=None, expected=expected, journal=kept, source=source, size=size)
-        journal = Journal(self.order, expected, size, source)
+        plan = next_step(target=None, expected=expected, journal=kept, source=source, size=size)
+        journal = Journal(self.request, expected, size, source)
         done = 0
         if isinstance(plan, Resume) and kept is not None:
             journal = replace(journal, etag=plan.etag, segments=kept.segments)
-            self.tell("resuming", kept.done)
-            in_place = self.locked and resume_journal.is_gone(kept.owner) and not self.partial.has_names
+            self.report_progress("resuming", kept.done)
+            in_place = self.is_locked and resume_journal.has_ended(kept.owner) and not self.partial.has_other_names
             self.partial.resume(journal, self.stop, in_place=in_place)
             done = self.partial.done
         else:
@@ -338,149 +337,146 @@ class _Run:
         if size is not None:
             if done == size:
                 return
-            check_room(self.order.folder, size - done)
+            check_room(self.request.folder, size - done)
         self.is_beginning_known = False
         try:
-            fetch(self.wire, where, journal, self.partial, tick=self.tick(location, expected), stop=self.stop)
+            fetch(
+                self.client,
+                address,
+                journal,
+                self.partial,
+                tick=self.progress_callback(location, expected),
+                stop=self.stop,
+            )
         except NoVaeError:
-            self.partial.throw_away()
+            self.partial.discard()
             raise
         except VaeManagerError:
-            self.tell("fetching", self.partial.done)  # report the kept bytes, however recent the last report is
+            self.report_progress("fetching", self.partial.done)  # however recent the last report is
             raise
 
-    def prove(self, source: Source, expected: str | None) -> str:
+    def verify(self, source: Source, expected: str | None) -> str:
         """Return the hash of the downloaded bytes; discard them if it is not the expected one."""
         while (found := self.partial.sha256()) is None:
             if self.stop.is_set():
                 raise Cancelled(msg("Stopped."))
-            self.tell("proving", self.partial.proven)
+            self.report_progress("proving", self.partial.hashed)
         if expected in (None, found):
             return found
-        self.partial.throw_away()
+        self.partial.discard()
         raise WrongBytesError(
             msg(
                 "{file} from {source} is not the published file and was thrown away. Expected SHA-256: {expected}. "
                 "Received: {found}. Files that were there before are unharmed.",
                 code="wrong-bytes",
-                file=self.order.file_name,
+                file=self.request.file_name,
                 source=shown_source(source),
                 expected=expected,
                 found=found,
             )
         )
 
-    def examine(self, source: Source) -> None:
+    def check_content(self, source: Source) -> None:
         """Remove a file that is no model, or contains code, before it is published."""
-        self.partial.cut()
+        self.partial.truncate()
         try:
-            check_arrival(self.partial.path, self.order, shown_source(source))
+            check_arrival(self.partial.path, self.request, shown_source(source))
         except RefusedError:
-            self.partial.throw_away()
+            self.partial.discard()
             raise
 
-    def look_at_the_beginning(self, source: Source, expected: str | None) -> None:
+    def check_first_bytes(self, source: Source, expected: str | None) -> None:
         """Check the first bytes once they are there. Raises NoVaeError."""
-        there = contiguous_end(self.partial.byte_ranges)
-        if there and not self.is_beginning_known:
+        count = contiguous_end(self.partial.byte_ranges)
+        if count and not self.is_beginning_known:
             self.is_beginning_known = check_beginning(
-                self.partial.path, there, self.order, shown_source(source), is_hash_expected=expected is not None
+                self.partial.path, count, self.request, shown_source(source), is_hash_expected=expected is not None
             )
 
-    def empty(self, source: Source) -> IntegrityError:
+    def empty_error(self, source: Source) -> IntegrityError:
         return IntegrityError(
             msg(
                 "{file} from {source} is empty: it has no bytes. Nothing was put in place.",
-                file=self.order.file_name,
+                file=self.request.file_name,
                 source=shown_source(source),
             )
         )
 
-    def already(self, expected: str | None) -> DownloadResult | None:
+    def existing_result(self, expected: str | None) -> DownloadResult | None:
         """Check the file with the target name; None if there is none."""
-        found = self.hash_of_target()
-        plan = decide(target=found, expected=expected)
-        if isinstance(plan, Refuse):
-            raise NameTakenError(
-                msg(
-                    "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
-                    code="name-taken",
-                    folder=self.order.folder,
-                    file=self.order.file_name,
-                )
-            )
+        found = self.target_hash()
+        plan = next_step(target=found, expected=expected)
+        if isinstance(plan, NameTaken):
+            raise name_taken_error(self.target)
         if isinstance(plan, AlreadyThere) and found is not None:
-            if self.locked:  # the lock guarantees that no other process uses the kept bytes
-                self.partial.throw_away()
-            self.partial.tidy()
+            if self.is_locked:  # the lock guarantees that no other process uses the kept bytes
+                self.partial.discard()
+            self.partial.remove_leftovers()
             size = self.target.stat().st_size
             return DownloadResult(self.target, found, size, proven=True, fetched=self.fetched, already_there=True)
         return None
 
-    def hash_of_target(self) -> str | None:
+    def target_hash(self) -> str | None:
         if not self.target.is_symlink() and not self.target.exists():
             return None
         if not self.target.is_file():
             return ""  # a folder, or a dangling link: no file has this hash
         size = self.target.stat().st_size
-        self.tell("proving", size)
+        self.report_progress("proving", size)
         return hash_of(self.target, self.stop)
 
     # -- progress reports ----------------------------------------------------------------------------------------------
-    def tell(self, phase: Phase, done: int) -> None:
-        self._told_at = time.monotonic()
+    def report_progress(self, phase: Phase, done: int) -> None:
+        self._reported_at = time.monotonic()
         self.report(Progress(phase, done, self.total, self.kept))
 
-    def tick(self, location: ResolvedUrl, expected: str | None) -> Callable[[int, int | None], None]:
+    def progress_callback(self, location: ResolvedUrl, expected: str | None) -> Callable[[int, int | None], None]:
         is_network = not isinstance(location.source, LocalSource)
 
         def arrived(count: int, total: int | None) -> None:
             self.fetched += count if is_network else 0
-            self.most_done = max(self.most_done, self.partial.done)
+            self.max_done = max(self.max_done, self.partial.done)
             self.total = total
             self.kept = min(self.kept, self.partial.kept)
-            self.look_at_the_beginning(location.source, expected)
-            if time.monotonic() - self._told_at >= REPORT_SECONDS:
-                self.tell("fetching", self.partial.done)
+            self.check_first_bytes(location.source, expected)
+            if time.monotonic() - self._reported_at >= REPORT_INTERVAL_S:
+                self.report_progress("fetching", self.partial.done)
 
         return arrived
 
-    def wait_for_the_other(self) -> None:
+    def report_waiting(self) -> None:
         done = 0
         with suppress(OSError):
             done = self.partial.path.stat().st_size
-        self.tell("waiting", done)
+        self.report_progress("waiting", done)
 
 
-def _agreed_hash(order: DownloadRequest, location: ResolvedUrl) -> str | None:
+def _agreed_hash(request: DownloadRequest, location: ResolvedUrl) -> str | None:
     """Return the hash to verify; the request and the source must agree if both have one."""
-    if None not in (order.sha256, location.sha256) and order.sha256 != location.sha256:
+    if None not in (request.sha256, location.sha256) and request.sha256 != location.sha256:
         raise IntegrityError(
             msg(
                 "{source} now holds another file than the known {file}, so nothing was fetched. "
                 "Known SHA-256: {expected}. The hub's: {found}.",
                 code="other-file-at-source",
                 source=shown_source(location.source),
-                file=order.file_name,
-                expected=order.sha256,
+                file=request.file_name,
+                expected=request.sha256,
                 found=location.sha256,
             )
         )
-    return order.sha256 or location.sha256
+    return request.sha256 or location.sha256
 
 
-def _all_failed(order: DownloadRequest, failures: list[VaeManagerError]) -> VaeManagerError:
+def _combined_error(request: DownloadRequest, failures: list[VaeManagerError]) -> VaeManagerError:
     """Return one error that names the failure of each source."""
     if len(failures) == 1:
         return failures[0]
-    told: Message = failures[-1].message
-    for error in reversed(failures[:-1]):
-        told = msg("{first} {rest}", first=error.message, rest=told)
     message = msg(
         "{file} could not be fetched from any of its sources. {failures}",
         code="no-source-left",
-        file=order.file_name,
-        failures=told,
+        file=request.file_name,
+        failures=joined([error.message for error in failures]),
     )
     if any(isinstance(error, IntegrityError) for error in failures):
         return IntegrityError(message)

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, u
 from ..catalogue.entry import is_loopback
 from ..errors import NetworkError, RefusedError, TransientNetworkError, VaeManagerError
 from ..messages import msg
-from .request import NETWORK_THREAD, Network, wait_asked_for
+from .request import NETWORK_THREAD, Network, retry_after_of
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 
 SECRET = re.compile(r"token|key|secret|sig|pass|auth|credential|policy", re.IGNORECASE)
 """Names of query fields whose value is a secret."""
+
+LOGGER = "urllib3.connectionpool"
+QUERY = re.compile(r"\?[^\s\"'<>]*")
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MAX_REDIRECTS = 10
+SHORT = 1 << 16
+"""Bytes that are faster to read than a new connection is to open."""
 
 
 def checked(address: str) -> str:
@@ -110,10 +118,6 @@ def _as_sent(header: str) -> str:
         return header
 
 
-LOGGER = "urllib3.connectionpool"
-QUERY = re.compile(r"\?[^\s\"'<>]*")
-
-
 class WithoutQueries(logging.Filter):
     """A log filter that removes URL queries from the texts of a record and lets every record pass."""
 
@@ -130,12 +134,6 @@ _FILTER = WithoutQueries()
 def keep_queries_out_of_the_log() -> None:
     """Install the filter; repeated calls change nothing."""
     logging.getLogger(LOGGER).addFilter(_FILTER)
-
-
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
-MOST_REDIRECTS = 10
-SHORT = 1 << 16
-"""Bytes that are faster to read than a new connection is to open."""
 
 
 class HttpClient:
@@ -176,7 +174,7 @@ class HttpClient:
     def follow(self, address: str, headers: Mapping[str, str]) -> Response:
         """GET `address` and follow redirects, without Authorization from the first foreign origin on."""
         sent = dict(headers)
-        for _ in range(MOST_REDIRECTS):
+        for _ in range(MAX_REDIRECTS):
             response = self.ask("GET", address, sent)
             location = response.headers.get("Location")
             if response.status_code not in REDIRECTS or not location:
@@ -278,7 +276,7 @@ def status_error(response: Response, address: str) -> NetworkError:
     status = response.status_code
     if status == 429:
         message = msg("{host} is asked too often (429).", code="too-many-requests", host=host(address))
-        return TransientNetworkError(message, wait_asked_for(response.headers))
+        return TransientNetworkError(message, retry_after_of(response.headers))
     if status >= 500 or status in (408, 425):
         return TransientNetworkError(
             msg(
@@ -287,7 +285,7 @@ def status_error(response: Response, address: str) -> NetworkError:
                 host=host(address),
                 status=status,
             ),
-            wait_asked_for(response.headers),
+            retry_after_of(response.headers),
         )
     return NetworkError(msg("{host} answers with status {status}.", host=host(address), status=status))
 

@@ -27,15 +27,32 @@ from io import FileIO
 from pathlib import Path
 
 from ..errors import TransientNetworkError
-from ..files.disk import are_two_names, patiently, rename_new, rename_over, sync, sync_folder
+from ..files.disk import are_hard_links, rename_new, rename_over, retry_while_busy, sync, sync_folder
 from ..messages import msg
 from . import resume_journal
 from .request import DownloadRequest
-from .resume_journal import Journal, Spans, added, contiguous_end, copy_spans, count, cut, read, redacted, write_all_at
+from .resume_journal import (
+    ByteRanges,
+    Journal,
+    add_range,
+    clip_ranges,
+    contiguous_end,
+    copy_ranges,
+    count_bytes,
+    read_journal,
+    redacted,
+    write_all_at,
+)
 
-BLOCK = 1 << 22
+BLOCK_BYTES = 1 << 22
 """Bytes that are hashed at once: many, since the thread yields to the others after each block."""
-TICK = 0.1
+RESULT_TIMEOUT_S = 0.1
+
+SAVE_BYTES, SAVE_SECONDS = 4_000_000, 0.5
+"""The most bytes and seconds that may be fetched twice after a `kill -9`."""
+SYNC_BYTES, SYNC_SECONDS = 64_000_000, 5.0
+"""The most bytes and seconds that may be fetched twice after a power cut. On a machine without a boot id this holds for
+a `kill -9` too: `SAVE_…` is the limit for both then."""
 
 
 class StreamingHasher:
@@ -46,11 +63,11 @@ class StreamingHasher:
         self._file = file
         self._changed = threading.Condition()
         self._digest = hashlib.sha256()
-        self._front = 0
+        self._limit = 0
         self._done = 0
         self._closed = False
         self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._follow, name="vae-manager proof", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="vae-manager proof", daemon=True)
         self._thread.start()
 
     @property
@@ -61,14 +78,14 @@ class StreamingHasher:
     def advance(self, contiguous_end: int) -> None:
         """Allow hashing up to `contiguous_end`: these bytes are there and final."""
         with self._changed:
-            self._front = contiguous_end
+            self._limit = contiguous_end
             self._changed.notify_all()
 
-    def result(self, timeout: float = TICK) -> str | None:
+    def result(self, timeout: float = RESULT_TIMEOUT_S) -> str | None:
         """Return the hash of all bytes up to the allowed end; None if it takes longer than `timeout` seconds."""
         until = time.monotonic() + timeout
         with self._changed:
-            while self._done < self._front:
+            while self._done < self._limit:
                 if self._error is not None:
                     raise self._error
                 if not self._changed.wait(max(0.0, until - time.monotonic())):
@@ -82,47 +99,40 @@ class StreamingHasher:
             self._changed.notify_all()
         self._thread.join()
 
-    def _follow(self) -> None:
-        buffer = memoryview(bytearray(BLOCK))
+    def _run(self) -> None:
+        buffer = memoryview(bytearray(BLOCK_BYTES))
         with self._file:
-            while (contiguous_end := self._next_front()) is not None:
+            while (contiguous_end := self._wait_for_bytes()) is not None:
                 try:
-                    count = self._file.readinto(buffer[: min(BLOCK, contiguous_end - self._done)])
+                    count = self._file.readinto(buffer[: min(BLOCK_BYTES, contiguous_end - self._done)])
                     if not count:
                         raise OSError("the partial file has become shorter")
                 except OSError as error:
-                    self._note(0, error)
+                    self._record(0, error)
                     return
                 self._digest.update(buffer[:count])
-                self._note(count, None)
+                self._record(count, None)
 
-    def _next_front(self) -> int | None:
+    def _wait_for_bytes(self) -> int | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._done < self._front)
-            return None if self._closed else self._front
+            self._changed.wait_for(lambda: self._closed or self._done < self._limit)
+            return None if self._closed else self._limit
 
-    def _note(self, count: int, error: OSError | None) -> None:
+    def _record(self, count: int, error: OSError | None) -> None:
         with self._changed:
             self._done += count
             self._error = error
             self._changed.notify_all()
 
 
-NOTE_BYTES, NOTE_SECONDS = 4_000_000, 0.5
-"""The most bytes and seconds that may be fetched twice after a `kill -9`."""
-SYNC_BYTES, SYNC_SECONDS = 64_000_000, 5.0
-"""The most bytes and seconds that may be fetched twice after a power cut. On a machine without a boot id this holds for
-a `kill -9` too: `NOTE_…` is the limit for both then."""
-
-
 @dataclass(frozen=True)
-class Mark:
+class SavePoint:
     """A count of bytes and its time."""
 
     done: int = 0
     at: float = 0.0
 
-    def is_behind(self, done: int, count: int, seconds: float) -> bool:
+    def is_due(self, done: int, count: int, seconds: float) -> bool:
         return done - self.done >= count or (done > self.done and time.monotonic() - self.at >= seconds)
 
 
@@ -140,47 +150,47 @@ class PartialFile:
         self._changed = threading.Condition()
         self._writers = 0
         self._file: FileIO | None = None
-        self._proof: StreamingHasher | None = None
-        self._spans: Spans = ()
+        self._hasher: StreamingHasher | None = None
+        self._byte_ranges: ByteRanges = ()
         self.kept = 0
         """The number of bytes that were there when the file was opened."""
         self._journal: Journal | None = None
-        self._noted = self._synced = Mark()
-        self._syncing: _Syncing | None = None
+        self._saved = self._synced = SavePoint()
+        self._syncing: _SyncThread | None = None
 
     @classmethod
-    def of(cls, order: DownloadRequest) -> PartialFile:
+    def of(cls, request: DownloadRequest) -> PartialFile:
         """Return the partial file of a request."""
-        if order.sha256 is not None:
-            return cls(order.folder / f".{order.sha256[:16]}.vae-manager")
-        names = "\n".join([order.file_name, *(str(redacted(source)) for source in order.sources)])
-        return cls(order.folder / f".{hashlib.sha256(names.encode()).hexdigest()[:16]}.vae-manager")
+        if request.sha256 is not None:
+            return cls(request.folder / f".{request.sha256[:16]}.vae-manager")
+        names = "\n".join([request.file_name, *(str(redacted(source)) for source in request.sources)])
+        return cls(request.folder / f".{hashlib.sha256(names.encode()).hexdigest()[:16]}.vae-manager")
 
     @property
     def is_open(self) -> bool:
         return self._file is not None
 
     @property
-    def byte_ranges(self) -> Spans:
+    def byte_ranges(self) -> ByteRanges:
         """The byte ranges that are there, as long as the file is open."""
-        return self._spans
+        return self._byte_ranges
 
     @property
     def done(self) -> int:
         """The number of bytes that are there, as long as the file is open."""
-        return count(self._spans)
+        return count_bytes(self._byte_ranges)
 
     def state(self) -> Journal | None:
         """Return the journal, limited to the bytes that exist in the file."""
         if self._file is not None and self._journal is not None:
-            return replace(self._journal, segments=self._spans, owner=resume_journal.me())
-        journal = read(self.journal_path)
+            return replace(self._journal, segments=self._byte_ranges, owner=resume_journal.current_process())
+        journal = read_journal(self.journal_path)
         if journal is None:
             return None
         byte_ranges = journal.segments
         for start, end in resume_journal.read_unsynced(self.recent_path):
-            byte_ranges = added(byte_ranges, start, end)
-        return replace(journal, segments=cut(byte_ranges, self._size()))
+            byte_ranges = add_range(byte_ranges, start, end)
+        return replace(journal, segments=clip_ranges(byte_ranges, self._size()))
 
     # -- opening -----------------------------------------------------------------------------------------------------
     def resume(self, journal: Journal, stop: threading.Event, *, in_place: bool) -> None:
@@ -195,17 +205,17 @@ class PartialFile:
         file = FileIO(self.path, "r+b")
         if copied is not None and not os.path.samestat(os.fstat(file.fileno()), copied):
             file.close()
-            raise self.taken_over()
+            raise self.taken_over_error()
         self._open(file, journal.segments)
-        self._noted = self._synced = Mark(self.done)
+        self._saved = self._synced = SavePoint(self.done)
 
-    def _copy_kept(self, byte_ranges: Spans, stop: threading.Event) -> os.stat_result:
+    def _copy_kept(self, byte_ranges: ByteRanges, stop: threading.Event) -> os.stat_result:
         """Replace the file by a copy that no process has open; return the copy's identity."""
         self.sweep_copies()
         new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
         try:
             with FileIO(self.path, "rb") as kept, FileIO(new, "x+b") as copy:
-                copy_spans(kept, copy, byte_ranges, stop)
+                copy_ranges(kept, copy, byte_ranges, stop)
                 copied = os.fstat(copy.fileno())
             rename_over(new, self.path)
         except BaseException:
@@ -220,7 +230,7 @@ class PartialFile:
 
     def start_over(self, journal: Journal) -> None:
         """Open a new file to write from the first byte: the old one may be open elsewhere."""
-        self.throw_away()
+        self.discard()
         self._open(FileIO(self.path, "x+b"), ())
         self._journal = journal
 
@@ -228,12 +238,12 @@ class PartialFile:
         """Replace the journal's description of the file."""
         self._journal = journal
 
-    def _open(self, file: FileIO, byte_ranges: Spans) -> None:
+    def _open(self, file: FileIO, byte_ranges: ByteRanges) -> None:
         with self._changed:
-            self._file, self._spans, self.kept = file, byte_ranges, count(byte_ranges)
+            self._file, self._byte_ranges, self.kept = file, byte_ranges, count_bytes(byte_ranges)
             # A handle of its own: Windows has no positioned read, and the writers move their handle's position.
-            self._proof = StreamingHasher(FileIO(self.path, "rb"))
-            self._proof.advance(contiguous_end(byte_ranges))
+            self._hasher = StreamingHasher(FileIO(self.path, "rb"))
+            self._hasher.advance(contiguous_end(byte_ranges))
 
     # -- writing -----------------------------------------------------------------------------------------------------
     def write(self, offset: int, data: bytes) -> None:
@@ -241,7 +251,7 @@ class PartialFile:
         with self._changed:
             if self._file is None:
                 return
-            assert offset >= contiguous_end(self._spans), "what the proof may have seen is never written again"
+            assert offset >= contiguous_end(self._byte_ranges), "what the proof may have seen is never written again"
             file = self._file
             self._writers += 1  # counted, not locked out: several threads may write at once
         end = offset
@@ -251,37 +261,37 @@ class PartialFile:
         finally:
             with self._changed:
                 self._writers -= 1
-                self._spans = added(self._spans, offset, end)
-                if self._proof is not None and contiguous_end(self._spans) >= end:
-                    self._proof.advance(contiguous_end(self._spans))
+                self._byte_ranges = add_range(self._byte_ranges, offset, end)
+                if self._hasher is not None and contiguous_end(self._byte_ranges) >= end:
+                    self._hasher.advance(contiguous_end(self._byte_ranges))
                 if not self._writers:
                     self._changed.notify_all()
 
     def is_save_due(self) -> bool:
         """Return True if `save` has unsaved ranges to record."""
-        return self._file is not None and self._noted.is_behind(self.done, NOTE_BYTES, NOTE_SECONDS)
+        return self._file is not None and self._saved.is_due(self.done, SAVE_BYTES, SAVE_SECONDS)
 
     def save(self) -> None:
         """Record the written ranges, at intervals with a checkpoint."""
-        if not self._synced.done or resume_journal.boot() is None:
+        if not self._synced.done or resume_journal.boot_id() is None:
             self.checkpoint()
             return
-        self._check_ours()
-        byte_ranges = self._spans
-        resume_journal.write(self.recent_path, byte_ranges)
-        self._noted = Mark(count(byte_ranges), time.monotonic())
-        self._take_up_the_sync()
-        if self._syncing is None and self._synced.is_behind(self.done, SYNC_BYTES, SYNC_SECONDS):
+        self._check_owner()
+        byte_ranges = self._byte_ranges
+        resume_journal.write_unsynced(self.recent_path, byte_ranges)
+        self._saved = SavePoint(count_bytes(byte_ranges), time.monotonic())
+        self._collect_sync()
+        if self._syncing is None and self._synced.is_due(self.done, SYNC_BYTES, SYNC_SECONDS):
             journal = self.state()
             assert self._file is not None and journal is not None
-            self._syncing = _Syncing(functools.partial(self._hold, self._file, journal), journal.done)
+            self._syncing = _SyncThread(functools.partial(self._sync_and_save, self._file, journal), journal.done)
 
-    def _take_up_the_sync(self) -> None:
+    def _collect_sync(self) -> None:
         if (syncing := self._syncing) is not None and not syncing.is_alive():
-            self._end_the_sync()
-            self._synced = Mark(syncing.done, time.monotonic())
+            self._join_sync()
+            self._synced = SavePoint(syncing.done, time.monotonic())
 
-    def _end_the_sync(self) -> None:
+    def _join_sync(self) -> None:
         """Wait for the running sync and raise its error, which the system reports only once."""
         if (syncing := self._syncing) is not None:
             self._syncing = None
@@ -294,18 +304,18 @@ class PartialFile:
         journal = self.state()
         if self._file is None or journal is None:
             return
-        self._check_ours()
-        self._end_the_sync()
-        self._hold(self._file, journal)
-        self._noted = self._synced = Mark(journal.done, time.monotonic())
+        self._check_owner()
+        self._join_sync()
+        self._sync_and_save(self._file, journal)
+        self._saved = self._synced = SavePoint(journal.done, time.monotonic())
 
-    def _hold(self, file: FileIO, journal: Journal) -> None:
+    def _sync_and_save(self, file: FileIO, journal: Journal) -> None:
         """Sync the bytes that `journal` counts, then the journal."""
         sync(file.fileno())
         self._save_journal(journal)
 
     def _save_journal(self, journal: Journal) -> None:
-        new = _new(self.journal_path)
+        new = _temporary_path(self.journal_path)
         self._remove(new)  # left by a process that was killed, or a hard link to another file
         with new.open("x", encoding="utf-8") as file:
             file.write(journal.to_json())
@@ -316,27 +326,27 @@ class PartialFile:
     # -- completion ----------------------------------------------------------------------------------------------------
     def sha256(self) -> str | None:
         """Return the hash of all bytes, which must be complete; None: it is not ready yet."""
-        assert self._proof is not None
-        return self._proof.result()
+        assert self._hasher is not None
+        return self._hasher.result()
 
     @property
-    def proven(self) -> int:
+    def hashed(self) -> int:
         """The number of hashed bytes."""
-        return self._proof.done if self._proof is not None else 0
+        return self._hasher.done if self._hasher is not None else 0
 
-    def cut(self) -> None:
+    def truncate(self) -> None:
         """Truncate the file to its final size."""
         assert self._file is not None
-        self._check_ours()
-        self._end_the_sync()
+        self._check_owner()
+        self._join_sync()
         self._file.truncate(self.done)
 
     def publish(self, target: Path) -> None:
         """Move the file to its final name. Raises FileExistsError if the name is taken."""
-        self.cut()
+        self.truncate()
         assert self._file is not None
         sync(self._file.fileno())
-        self._check_ours()  # again, since the sync took time, and without working locks the file may have been replaced
+        self._check_owner()  # again: the sync took time, and without working locks the file may have been replaced
         whole = self.state()
         self.close()
         try:
@@ -348,10 +358,10 @@ class PartialFile:
                 with suppress(OSError):
                     self._save_journal(whole)
             raise
-        self.tidy()
+        self.remove_leftovers()
 
     @property
-    def has_names(self) -> bool:
+    def has_other_names(self) -> bool:
         """True if the file has another hard link, whose bytes a write would change too."""
         try:
             return self.path.lstat().st_nlink > 1
@@ -360,64 +370,64 @@ class PartialFile:
 
     def is_published(self, target: Path) -> bool:
         """Return True if the whole file has its final name: the process was killed before it removed this one."""
-        return are_two_names(self.path, target)
+        return are_hard_links(self.path, target)
 
-    def let_go(self, target: Path) -> None:
+    def remove_published(self, target: Path) -> None:
         """Remove this name of a file that has its final one."""
         if self.is_published(target):
             self._remove(self.path)
-        self.tidy()
+        self.remove_leftovers()
 
-    def tidy(self, *, lock: bool = False) -> None:
+    def remove_leftovers(self, *, lock: bool = False) -> None:
         """Remove the files that belong to a missing partial file, as far as possible."""
         if self.path.exists():
             return
         notes = [self.journal_path, self.recent_path]
-        for path in [*notes, *map(_new, notes), *([self.lock_path] if lock else [])]:
+        for path in [*notes, *map(_temporary_path, notes), *([self.lock_path] if lock else [])]:
             with suppress(OSError):
                 path.unlink()
 
     def close(self) -> None:
         """Close the file; it stays on the disk."""
         with suppress(OSError):
-            self._end_the_sync()
+            self._join_sync()
         with self._changed:
             self._changed.wait_for(lambda: not self._writers)
-            file, proof, self._file, self._proof = self._file, self._proof, None, None
+            file, hasher, self._file, self._hasher = self._file, self._hasher, None, None
         if file is not None:
             file.close()
-        if proof is not None:
-            proof.close()
+        if hasher is not None:
+            hasher.close()
 
-    def throw_away(self) -> None:
+    def discard(self) -> None:
         """Remove the file and its journal."""
         self.close()
         self._remove(self.journal_path)
         self._remove(self.recent_path)
         self._remove(self.path)
-        self.tidy()
-        self._spans = ()
-        self._noted = self._synced = Mark()
+        self.remove_leftovers()
+        self._byte_ranges = ()
+        self._saved = self._synced = SavePoint()
         self._journal = None
 
-    def _check_ours(self) -> None:
+    def _check_owner(self) -> None:
         """Raise if another process has replaced or published the file, on a file system that does not honour locks."""
         assert self._file is not None
         try:
-            is_ours = os.path.samestat(os.fstat(self._file.fileno()), self.path.lstat())
+            is_same_file = os.path.samestat(os.fstat(self._file.fileno()), self.path.lstat())
         except FileNotFoundError:
-            is_ours = False
-        if not is_ours:
-            raise self.taken_over()
+            is_same_file = False
+        if not is_same_file:
+            raise self.taken_over_error()
 
-    def taken_over(self) -> TransientNetworkError:
+    def taken_over_error(self) -> TransientNetworkError:
         """Close the file; return the error for another process that writes under the same names."""
         self.close()
         return TransientNetworkError(msg("Another process has taken over {name}.", name=self.path.name))
 
     def _remove(self, path: Path) -> None:
         with suppress(FileNotFoundError):
-            patiently(path.unlink)
+            retry_while_busy(path.unlink)
 
     def _size(self) -> int:
         """Return the size of the file; 0 for any other kind of file, such as a link."""
@@ -428,7 +438,7 @@ class PartialFile:
         return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
-class _Syncing(threading.Thread):
+class _SyncThread(threading.Thread):
     """A checkpoint of `done` bytes in a thread, so that a slow disk does not delay the notes."""
 
     def __init__(self, work: Callable[[], None], done: int) -> None:
@@ -445,6 +455,6 @@ class _Syncing(threading.Thread):
             self.error = error
 
 
-def _new(path: Path) -> Path:
+def _temporary_path(path: Path) -> Path:
     """Return the temporary name for the next version of a file."""
     return path.with_name(path.name + ".new")

@@ -15,29 +15,44 @@ from ..files.inspection import LFS_POINTER, WEB_PAGE
 from ..messages import msg
 from . import sources
 from .http_client import HttpClient, host, reader, status_error
-from .resume_journal import Spans
+from .resume_journal import ByteRanges
 from .sources import ResolvedUrl, shown_source
 
 if TYPE_CHECKING:
     from requests import Response
 
 
-LEAST = 2 << 20
+MIN_SEGMENT_BYTES = 2 << 20
 """Bytes of the smallest segment: a smaller one is not worth a request."""
-USUAL, MOST = 4 << 20, 16 << 20
+USUAL_SEGMENT_BYTES, MAX_SEGMENT_BYTES = 4 << 20, 16 << 20
 """Bytes of a segment if requests cost no time, and of the largest: the contiguous end may lag so far per connection."""
-UNKNOWN = 4 << 20
+FIRST_SEGMENT_BYTES = 4 << 20
 """Bytes of the first segment of a file whose size is known only from the answer."""
-GUESSED = 20_000_000
+ASSUMED_SPEED = 20_000_000
 """Bytes per second that are assumed for a connection before its first measurement."""
-TELLING = 0.3
+MIN_SPEED_SECONDS = 0.3
 """Seconds of data before a connection's speed is measurable."""
-SHORTEST = 0.01
+MIN_SEGMENT_SECONDS = 0.01
 """Least seconds of a segment, at the measured speed."""
-WORTH, WORTHWHILE = 4, 10
+MIN_LATENCIES, WANTED_LATENCIES = 4, 10
 """Least and wanted duration of a segment, as multiples of the wait for its first byte."""
-CRAWL = 8
+SLOW_FACTOR = 8
 """Factor to the fastest connection at which a slow one loses its whole segment to a free one."""
+
+FIRST_CONNECTIONS = 4
+GROWTH_FACTOR = 4
+"""Factor by which the connections grow: one step from the first number to the usual maximum."""
+WINDOW = 0.03
+"""Least seconds over which the speed of a number of connections is measured."""
+MAX_WINDOW = 1.0
+MIN_WINDOW_BYTES = 2_000_000
+"""Bytes after which a measurement may end early."""
+MIN_GAIN = 1.1
+"""Least speed-up by more connections, as a factor, at which they are kept."""
+
+CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
+HEAD = 1 << 14
+"""Bytes of the first read, by which the content is recognised."""
 
 
 @dataclass(eq=False)
@@ -60,7 +75,7 @@ class Segment:
 
     def speed(self, now: float) -> float | None:
         """Return bytes per second; None before it is measurable."""
-        if self.began is None or now - self.began < TELLING:
+        if self.began is None or now - self.began < MIN_SPEED_SECONDS:
             return None
         return (self.at - self.start) / (now - self.began)
 
@@ -70,12 +85,12 @@ class Segments:
     """The missing bytes: the waiting ranges, and the segments that connections are fetching."""
 
     waiting: list[tuple[int, int]]
-    out: list[Segment] = field(default_factory=list)
+    active: list[Segment] = field(default_factory=list)
     _latest: float = 0.0
     """The speed of the last finished segments: a slow one is detected by it even when it is the only one left."""
 
     @classmethod
-    def of(cls, missing: Spans) -> Segments:
+    def of(cls, missing: ByteRanges) -> Segments:
         return cls(list(missing))
 
     def take(self, ways: int, now: float, quick: float = 0.0) -> Segment | None:
@@ -84,25 +99,25 @@ class Segments:
         `quick` is the number of seconds that any request takes before its first byte: a segment that takes less than a
         few times that is not worth a request.
         """
-        speeds = [speed for share in self.out if (speed := share.speed(now)) is not None]
+        speeds = [speed for segment in self.active if (speed := segment.speed(now)) is not None]
         fastest = max([*speeds, self._latest])
-        share = self._next(ways, int(quick * (fastest or GUESSED)))
-        if share is None and fastest and self.out:
-            share = self._half_of_the_slowest(now, fastest, quick)
-        if share is not None:
-            self.out.append(share)
-        return share
+        segment = self._next(ways, int(quick * (fastest or ASSUMED_SPEED)))
+        if segment is None and fastest and self.active:
+            segment = self._half_of_the_slowest(now, fastest, quick)
+        if segment is not None:
+            self.active.append(segment)
+        return segment
 
-    def give_back(self, share: Segment, now: float) -> None:
-        """Return the rest of `share` to the waiting ranges."""
-        if share not in self.out:
+    def give_back(self, segment: Segment, now: float) -> None:
+        """Return the rest of `segment` to the waiting ranges."""
+        if segment not in self.active:
             return
-        self.out.remove(share)
-        if share.began is not None and share.at > share.start:
-            speed = (share.at - share.start) / max(now - share.began, SHORTEST)
+        self.active.remove(segment)
+        if segment.began is not None and segment.at > segment.start:
+            speed = (segment.at - segment.start) / max(now - segment.began, MIN_SEGMENT_SECONDS)
             self._latest = max(speed, self._latest / 2)  # a slow segment does not become the reference
-        if share.end is not None and share.at < share.end:
-            self.waiting.append((share.at, share.end))
+        if segment.end is not None and segment.at < segment.end:
+            self.waiting.append((segment.at, segment.end))
             self.waiting.sort()
 
     def _next(self, ways: int, lost: int) -> Segment | None:
@@ -111,8 +126,8 @@ class Segments:
             return None
         start, end = self.waiting[0]
         fair = sum(stop - begin for begin, stop in self.waiting) // ways
-        least = max(LEAST, WORTH * lost)
-        size = max(least, min(fair, MOST, max(USUAL, WORTHWHILE * lost)))
+        least = max(MIN_SEGMENT_BYTES, MIN_LATENCIES * lost)
+        size = max(least, min(fair, MAX_SEGMENT_BYTES, max(USUAL_SEGMENT_BYTES, WANTED_LATENCIES * lost)))
         if end - start < size + least:
             del self.waiting[0]
             return Segment(start, end)
@@ -120,44 +135,36 @@ class Segments:
         return Segment(start, start + size)
 
     def _half_of_the_slowest(self, now: float, usual: float, quick: float) -> Segment | None:
-        def seconds_left(share: Segment) -> float:
-            speed = share.speed(now)
-            return (share.left or 0) / max(usual if speed is None else speed, 1.0)
+        def seconds_left(segment: Segment) -> float:
+            speed = segment.speed(now)
+            return (segment.left or 0) / max(usual if speed is None else speed, 1.0)
 
-        slowest = max(self.out, key=seconds_left)
+        slowest = max(self.active, key=seconds_left)
         left, speed, end = slowest.left or 0, slowest.speed(now), slowest.end
-        crawls = speed is not None and speed * CRAWL < usual
-        if end is None or not left or not (crawls or (left >= LEAST and seconds_left(slowest) > WORTH * quick)):
+        is_slow = speed is not None and speed * SLOW_FACTOR < usual
+        if (
+            end is None
+            or not left
+            or not (is_slow or (left >= MIN_SEGMENT_BYTES and seconds_left(slowest) > MIN_LATENCIES * quick))
+        ):
             return None
-        slowest.end = slowest.at if crawls else slowest.at + left // 2
+        slowest.end = slowest.at if is_slow else slowest.at + left // 2
         return Segment(slowest.end, end)
-
-
-FIRST = 4
-GROWTH = 4
-"""Factor by which the connections grow: one step from the first number to the usual maximum."""
-WINDOW = 0.03
-"""Least seconds over which the speed of a number of connections is measured."""
-LONGEST_WINDOW = 1.0
-ENOUGH = 2_000_000
-"""Bytes after which a measurement may end early."""
-WORTH_IT = 1.1
-"""Least speed-up by more connections, as a factor, at which they are kept."""
 
 
 @dataclass
 class ConcurrencyController:
     """The wanted number of connections, from the measured speed with fewer.
 
-    The number is one until the first answer shows that the source supports ranges, then `FIRST`, then `GROWTH` times as
-    many each time, up to `most`, as long as that brings `WORTH_IT` times the bytes per second; otherwise it returns to
-    the previous number.
+    The number is one until the first answer shows that the source supports ranges, then `FIRST`, then `GROWTH_FACTOR`
+    times as many each time, up to `most`, as long as that brings `MIN_GAIN` times the bytes per second; otherwise it
+    returns to the previous number.
     """
 
     most: int
     wanted: int = 1
     _speed: float = 0.0
-    _before: int = FIRST
+    _before: int = FIRST_CONNECTIONS
     _since: float | None = None
     _done: int = 0
     _doubted: bool = False
@@ -169,14 +176,14 @@ class ConcurrencyController:
 
     def open_up(self) -> None:
         """Allow several connections: the source supports ranges."""
-        self.wanted = min(FIRST, self.most)
+        self.wanted = min(FIRST_CONNECTIONS, self.most)
 
     def stay_at(self, count: int) -> None:
         """Stop at `count`: a connection was refused or brought no bytes. The limit never grows."""
         self.most = self.wanted = max(1, min(count, self.wanted))
         self._settled = True
 
-    def look(self, now: float, done: int, running: int, quick: float) -> None:
+    def update(self, now: float, done: int, running: int, quick: float) -> None:
         """Record that `done` bytes have come until `now`, and that `running` connections are fetching more.
 
         `quick` is the number of seconds that a request takes before its first byte.
@@ -188,10 +195,10 @@ class ConcurrencyController:
             self._since, self._done = now, done
             return
         span, came = now - self._since, done - self._done
-        if span < max(WINDOW, quick / 2) or (came < ENOUGH and span < LONGEST_WINDOW):
+        if span < max(WINDOW, quick / 2) or (came < MIN_WINDOW_BYTES and span < MAX_WINDOW):
             return
         speed = came / span
-        if speed < WORTH_IT * self._speed:
+        if speed < MIN_GAIN * self._speed:
             # one measurement may have fallen into a pause of the line
             self._settled, self._doubted = self._doubted, True
             self._since = None
@@ -200,12 +207,7 @@ class ConcurrencyController:
             return
         self._speed, self._since, self._doubted, self._before = speed, None, False, self.wanted
         self._settled = self.wanted == self.most
-        self.wanted = min(GROWTH * self.wanted, self.most)
-
-
-CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
-HEAD = 1 << 14
-"""Bytes of the first read, by which the content is recognised."""
+        self.wanted = min(GROWTH_FACTOR * self.wanted, self.most)
 
 
 @dataclass
@@ -231,7 +233,7 @@ class Body:
     """The first bytes, which `read` does not return again."""
 
 
-def open_range(wire: HttpClient, location: ResolvedUrl, start: int, end: int | None, etag: str | None) -> Body | None:
+def open_range(client: HttpClient, location: ResolvedUrl, start: int, end: int | None, etag: str | None) -> Body | None:
     """Request the bytes from `start` up to `end` (None: to the end), or the whole if both are 0 and None.
 
     Returns None if the answer is neither that part nor the whole; the caller can then request the whole. `etag` is that
@@ -241,7 +243,7 @@ def open_range(wire: HttpClient, location: ResolvedUrl, start: int, end: int | N
         return _with_head(_open_file(location.source.path, start, end))
     if isinstance(location.source, BucketSource):
         return _with_head(_open_object(location.source, start, end))
-    response = _get(wire, location, start, end, etag)
+    response = _get(client, location, start, end, etag)
     try:
         body = _interpret(response, location, start)
         if body is None or (body.start == start and response.status_code == 416):
@@ -312,13 +314,13 @@ def _open_object(source: BucketSource, start: int, end: int | None) -> Body:
     return Body(start, stops, total, lambda _: next(chunks, b""), lambda: None, is_part=end is not None)
 
 
-def _get(wire: HttpClient, location: ResolvedUrl, start: int, end: int | None, etag: str | None) -> Response:
+def _get(client: HttpClient, location: ResolvedUrl, start: int, end: int | None, etag: str | None) -> Response:
     headers = dict(location.headers)
     if start or end is not None:
         headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         if etag is not None:
             headers["If-Range"] = etag
-    return wire.follow(location.address, headers)
+    return client.follow(location.address, headers)
 
 
 def _interpret(response: Response, location: ResolvedUrl, start: int) -> Body | None:

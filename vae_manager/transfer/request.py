@@ -18,20 +18,30 @@ from ..catalogue.entry import Source
 from ..errors import Cancelled, NetworkError, TransientNetworkError
 from ..messages import msg
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 NETWORK_THREAD = "vae-manager network"
 """The name of every thread that sends requests."""
-TICK = 0.1
+POLL_SECONDS = 0.1
 """Seconds between two checks of a waiting thread."""
 
+PROGRESS_BYTES = 1_000_000
+"""Bytes between two failures after which the second counts as the first: a line that drops often still finishes."""
 
-class _Work(threading.Thread, Generic[Found]):
-    def __init__(self, work: Callable[[], Found]) -> None:
+_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+_RATE_LIMIT: Final = re.compile(r";\s*r=0\s*;\s*t=([0-9]+)")
+_COMMA: Final = re.compile(r",(?!\s*[0-9]{1,2}[ -][A-Za-z]{3})")
+"""A comma between two values; the one inside a date precedes its day of the month."""
+
+Phase = Literal["waiting", "resolving", "resuming", "fetching", "proving", "publishing"]
+
+
+class _NetworkThread(threading.Thread, Generic[Result]):
+    def __init__(self, work: Callable[[], Result]) -> None:
         super().__init__(name=NETWORK_THREAD, daemon=True)
         self._work = work
         self.ended = threading.Event()
-        self.result: list[Found] = []
+        self.result: list[Result] = []
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -43,14 +53,14 @@ class _Work(threading.Thread, Generic[Found]):
             self.ended.set()
 
 
-def run_cancellable(work: Callable[[], Found], stop: threading.Event) -> Found:
+def run_cancellable(work: Callable[[], Result], stop: threading.Event) -> Result:
     """Return the result of `work`; raise its error, and `Cancelled` as soon as `stop` is set.
 
     The abandoned thread ends with its time-out; it owns only its connection.
     """
-    thread = _Work(work)
+    thread = _NetworkThread(work)
     thread.start()
-    while not thread.ended.wait(TICK):
+    while not thread.ended.wait(POLL_SECONDS):
         if stop.is_set():
             break
     if stop.is_set():
@@ -60,58 +70,48 @@ def run_cancellable(work: Callable[[], Found], stop: threading.Event) -> Found:
     return thread.result[0]
 
 
-PROGRESS = 1_000_000
-"""Bytes between two failures after which the second counts as the first: a line that drops often still finishes."""
-
-
 @dataclass(frozen=True)
 class RetryPolicy:
     """The number of attempts at one source, and the waits between them."""
 
-    tries: int = 5
-    first_wait: float = 1.0
+    max_attempts: int = 5
+    first_delay: float = 1.0
     """Seconds; doubled after each further failure."""
-    longest_wait: float = 30.0
-    longest_wish: float = 120.0
+    max_delay: float = 30.0
+    max_retry_after: float = 120.0
     """Seconds; a server that asks for a longer wait is given up at once."""
 
-    def wait_after(self, failures: int, wish: float | None) -> float:
+    def delay_after(self, failures: int, retry_after: float | None) -> float:
         """Return the seconds to wait after so many failures in a row, never less than the server's own wish.
 
         Up to half of the wait is random, so that many machines which failed together do not retry together.
         """
-        wait = min(self.first_wait * 2.0 ** (failures - 1), self.longest_wait)
-        return max(wait * (1 - random.random() / 2), (wish or 0.0) * (1 + random.random() / 10))
+        wait = min(self.first_delay * 2.0 ** (failures - 1), self.max_delay)
+        return max(wait * (1 - random.random() / 2), (retry_after or 0.0) * (1 + random.random() / 10))
 
 
-def keep_trying(
-    attempt: Callable[[], Found], arrived: Callable[[], int], patience: RetryPolicy, stop: threading.Event
-) -> Found:
+def retry(
+    attempt: Callable[[], Result], received: Callable[[], int], retry_policy: RetryPolicy, stop: threading.Event
+) -> Result:
     """Call `attempt` until it succeeds, repeating it only after a `TransientNetworkError`.
 
-    `arrived` returns the number of bytes so far. The waits end at once when `stop` is set.
+    `received` returns the number of bytes so far. The waits end at once when `stop` is set.
     """
     failures = 0
     while True:
-        before = arrived()
+        before = received()
         try:
             return attempt()
         except TransientNetworkError as error:
-            failures = 1 if arrived() - before >= PROGRESS else failures + 1
-            wish = error.retry_after
-            if failures >= patience.tries or (wish or 0.0) > patience.longest_wish:
+            failures = 1 if received() - before >= PROGRESS_BYTES else failures + 1
+            retry_after = error.retry_after
+            if failures >= retry_policy.max_attempts or (retry_after or 0.0) > retry_policy.max_retry_after:
                 raise NetworkError(error.message) from None
-            if stop.wait(patience.wait_after(failures, wish)):
+            if stop.wait(retry_policy.delay_after(failures, retry_after)):
                 raise Cancelled(msg("Stopped.")) from None
 
 
-_SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
-_RATE_LIMIT: Final = re.compile(r";\s*r=0\s*;\s*t=([0-9]+)")
-_BETWEEN: Final = re.compile(r",(?!\s*[0-9]{1,2}[ -][A-Za-z]{3})")
-"""A comma between two values; the one inside a date precedes its day of the month."""
-
-
-def wait_asked_for(headers: Mapping[str, str]) -> float | None:
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """Read the seconds that a server wants its client to wait.
 
     A date counts from the server's own clock, which its `Date` shows: two clocks seldom agree, and one that is an hour
@@ -122,9 +122,9 @@ def wait_asked_for(headers: Mapping[str, str]) -> float | None:
     Returns:
         Seconds; 0 for a past date, infinity if the number is too large; None without a readable value.
     """
-    clock = _time(_BETWEEN.split(headers.get("Date", ""))[0])
+    clock = _timestamp(_COMMA.split(headers.get("Date", ""))[0])
     now = time.time() if clock is None else clock
-    waits = [_wait(value.strip(), now) for value in _BETWEEN.split(headers.get("Retry-After", ""))]
+    waits = [_seconds_of(value.strip(), now) for value in _COMMA.split(headers.get("Retry-After", ""))]
     known = [wait for wait in waits if wait is not None]
     if known:
         return max(known)
@@ -132,23 +132,20 @@ def wait_asked_for(headers: Mapping[str, str]) -> float | None:
     return float(limited[1]) if limited is not None else None
 
 
-def _wait(value: str, now: float) -> float | None:
-    if _SECONDS.fullmatch(value):
+def _seconds_of(value: str, now: float) -> float | None:
+    if _NUMBER.fullmatch(value):
         return float(value)
-    then = _time(value)
+    then = _timestamp(value)
     return None if then is None else max(0.0, then - now)
 
 
-def _time(date: str) -> float | None:
+def _timestamp(date: str) -> float | None:
     """Return seconds since 1970; None if `date` is not a date."""
     try:
         parsed = parsedate_to_datetime(date)
         return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=timezone.utc)).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):  # IndexError: the parser of old Pythons at odd texts
         return None
-
-
-Phase = Literal["waiting", "resolving", "resuming", "fetching", "proving", "publishing"]
 
 
 @dataclass(frozen=True)
@@ -176,7 +173,7 @@ class Network:
     """A site with Civitai's API; None: https://civitai.com."""
     connect_timeout: float = 10
     read_timeout: float = 30
-    slowest: float = 1000
+    min_speed: float = 1000
     """Bytes per second, over `read_timeout`: a slower connection is closed and retried."""
     connections: int = 16
     """The most connections for one file; fewer are used if more do not increase the speed."""
@@ -187,7 +184,7 @@ class Network:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     """API keys by the exact host that each was saved for; sent to no other."""
     user_agent: str = f"vae-manager/{__version__}"
-    patience: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 @dataclass(frozen=True)
@@ -220,9 +217,9 @@ class DownloadResult:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A partial file that can be resumed with `download_file(unfinished.order, …)`."""
+    """A partial file that can be resumed with `download_file(unfinished.request, …)`."""
 
-    order: DownloadRequest
+    request: DownloadRequest
     done: int
     total: int | None
     path: Path

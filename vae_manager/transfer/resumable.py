@@ -23,6 +23,10 @@ from .resume_journal import partial_write_error
 
 POLL = 0.3
 
+ENDING: Final = ".vae-manager.journal"
+
+_OURS: Final = re.compile(r"(\.[0-9a-f]{16}\.vae-manager)\.(?:part|journal|recent|lock)(\.[0-9a-z]+)?")
+
 
 def _make_way(path: Path) -> None:
     """Remove a file of any other kind: locking truncates the file, and a link may point to a user's."""
@@ -62,9 +66,6 @@ def held(partial: PartialFile, waiting: Callable[[], None], stop: threading.Even
             lock.release()
 
 
-ENDING: Final = ".vae-manager.journal"
-
-
 def unfinished(folder: Path) -> tuple[Unfinished, ...]:
     """Return the partial files in `folder` that can be resumed, including those that are being written now."""
     found = []
@@ -72,7 +73,7 @@ def unfinished(folder: Path) -> tuple[Unfinished, ...]:
         partial = PartialFile(path.with_suffix(""))
         journal = partial.state()
         if journal is not None and partial.path.exists():
-            found.append(Unfinished(journal.order, journal.done, journal.total, partial.path))
+            found.append(Unfinished(journal.request, journal.done, journal.total, partial.path))
     return tuple(found)
 
 
@@ -108,15 +109,12 @@ def sweep(folder: Path) -> None:
                 continue
             journal = partial.state()
             if journal is not None:
-                partial.let_go(folder / journal.order.file_name)
+                partial.remove_published(folder / journal.request.file_name)
             elif not os.path.lexists(partial.journal_path):
-                partial.throw_away()
+                partial.discard()
             if name in with_copies:  # the search for copies reads the whole folder
                 partial.sweep_copies()
-            partial.tidy()
-
-
-_OURS: Final = re.compile(r"(\.[0-9a-f]{16}\.vae-manager)\.(?:part|journal|recent|lock)(\.[0-9a-z]+)?")
+            partial.remove_leftovers()
 
 
 class _InUse(Exception):
@@ -132,12 +130,12 @@ def discard(unfinished: Unfinished) -> None:
 
     def in_use() -> None:
         raise RefusedError(
-            msg("{name} is being fetched right now. Cancel that first.", name=unfinished.order.file_name)
+            msg("{name} is being fetched right now. Cancel that first.", name=unfinished.request.file_name)
         )
 
     partial = PartialFile(unfinished.path.with_suffix(""))
     try:
         with held(partial, in_use, threading.Event()):
-            partial.throw_away()
+            partial.discard()
     except OSError as error:
         raise partial_write_error(unfinished.path.parent, error) from error

@@ -37,7 +37,7 @@ from ..catalogue.entry import (
     safe_file_name,
 )
 from ..errors import Cancelled, DiskError
-from ..files.disk import FULL, patiently, rename_over, write_error
+from ..files.disk import DISK_FULL_ERRORS, rename_over, retry_while_busy, write_error
 from ..files.state_file import (
     UNREADABLE,
     DamagedError,
@@ -54,16 +54,29 @@ from ..messages import msg
 from .http_client import without_secrets
 from .request import DownloadRequest
 
-Span = tuple[int, int]
-Spans = tuple[Span, ...]
+ByteRange = tuple[int, int]
+ByteRanges = tuple[ByteRange, ...]
+
+VERSION = 1
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""A file whose content changes with each boot (random(4)); only Linux has it."""
+
+PROCESSES = Path("/proc")
+"""Only Linux has it; elsewhere this process is the only one that is known to have ended."""
+_RANDOM_ID = secrets.token_hex(8)
+
+BLOCK_BYTES = 1 << 20
+
+_positions = threading.Lock()
 
 
-def added(byte_ranges: Spans, start: int, end: int) -> Spans:
+def add_range(byte_ranges: ByteRanges, start: int, end: int) -> ByteRanges:
     """Return `byte_ranges` with the bytes from `start` up to `end`.
 
-    >>> added(((0, 10), (20, 30)), 10, 20)
+    >>> add_range(((0, 10), (20, 30)), 10, 20)
     ((0, 30),)
-    >>> added(((0, 10),), 15, 20)
+    >>> add_range(((0, 10),), 15, 20)
     ((0, 10), (15, 20))
     """
     if start >= end:
@@ -75,77 +88,74 @@ def added(byte_ranges: Spans, start: int, end: int) -> Spans:
     return (*before, joined, *after)
 
 
-def missing(byte_ranges: Spans, total: int) -> Spans:
-    """Return the missing spans of a file of `total` bytes.
+def missing_ranges(byte_ranges: ByteRanges, total: int) -> ByteRanges:
+    """Return the missing ranges of a file of `total` bytes.
 
-    >>> missing(((5, 10),), 20)
+    >>> missing_ranges(((5, 10),), 20)
     ((0, 5), (10, 20))
     """
     edges = [0, *(edge for span in byte_ranges for edge in span), total]
     return tuple((start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end)
 
 
-def count(byte_ranges: Iterable[Span]) -> int:
+def count_bytes(byte_ranges: Iterable[ByteRange]) -> int:
     """Return the number of bytes in the ranges."""
     return sum(end - start for start, end in byte_ranges)
 
 
-def contiguous_end(byte_ranges: Spans) -> int:
+def contiguous_end(byte_ranges: ByteRanges) -> int:
     """Return the number of bytes from the first one up to the first hole."""
     return byte_ranges[0][1] if byte_ranges and byte_ranges[0][0] == 0 else 0
 
 
-def cut(byte_ranges: Spans, size: int) -> Spans:
+def clip_ranges(byte_ranges: ByteRanges, size: int) -> ByteRanges:
     """Return the part of `byte_ranges` that lies in a file of `size` bytes.
 
-    >>> cut(((0, 10), (20, 30)), 25)
+    >>> clip_ranges(((0, 10), (20, 30)), 25)
     ((0, 10), (20, 25))
     """
     return tuple((start, min(end, size)) for start, end in byte_ranges if start < size)
 
 
-def are_sound(byte_ranges: Spans) -> bool:
+def are_valid_ranges(byte_ranges: ByteRanges) -> bool:
     """Return False for impossible ranges, as in a damaged journal."""
     edges = [edge for span in byte_ranges for edge in span]
     apart = all(before < after for before, after in itertools.pairwise(edges))
     return apart and (not edges or edges[0] >= 0)
 
 
-VERSION = 1
-
-
 @dataclass(frozen=True)
 class Journal:
     """The state of a partial file."""
 
-    order: DownloadRequest
+    request: DownloadRequest
     sha256: str | None
     """The expected hash: the request's, or the hub's own."""
     total: int | None = None
     source: Source | None = None
     """The source of `etag`."""
     etag: str | None = None
-    segments: Spans = ()
+    segments: ByteRanges = ()
     """The byte ranges that are there."""
     owner: str | None = None
-    """The process that wrote them (see `me`)."""
+    """The process that wrote them (see `current_process`)."""
 
     @property
     def done(self) -> int:
         """The number of bytes that are there."""
-        return count(self.segments)
+        return count_bytes(self.segments)
 
     def to_json(self) -> str:
         return json.dumps(
             {
                 "version": VERSION,
-                "file_name": self.order.file_name,
-                "sources": [_written(source) for source in self.order.sources],
-                "order_sha256": self.order.sha256,
-                "order_size": self.order.size,
+                "file_name": self.request.file_name,
+                "sources": [_source_to_data(source) for source in self.request.sources],
+                "order_sha256": self.request.sha256,
+                "order_size": self.request.size,
                 "sha256": self.sha256,
                 "total": self.total,
-                "source": None if self.source is None else _written(self.source),
+                "source": None if self.source is None else _source_to_data(self.source),
                 "etag": self.etag,
                 "segments": self.segments,
                 "owner": self.owner,
@@ -154,7 +164,7 @@ class Journal:
         )
 
 
-def read(path: Path) -> Journal | None:
+def read_journal(path: Path) -> Journal | None:
     """Return the journal; None if it is missing or invalid.
 
     A damaged journal is logged, and the download restarts at the next request.
@@ -180,7 +190,7 @@ def redacted(source: Source) -> Source:
     return HttpsSource(without_secrets(source.url)) if isinstance(source, HttpsSource) else source
 
 
-def _written(source: Source) -> dict[str, str | int | None]:
+def _source_to_data(source: Source) -> dict[str, str | int | None]:
     if isinstance(source, HubSource):
         return {"hub": source.repo, "path": source.path, "revision": source.revision}
     if isinstance(source, HttpsSource):
@@ -192,7 +202,7 @@ def _written(source: Source) -> dict[str, str | int | None]:
     return {"local": str(source.path)}
 
 
-def _source(data: dict[str, Any]) -> Source:
+def _source_from_data(data: dict[str, Any]) -> Source:
     if "hub" in data:
         revision = data["revision"]
         return HubSource(text(data["hub"]), text(data["path"]), None if revision is None else text(revision))
@@ -206,8 +216,8 @@ def _source(data: dict[str, Any]) -> Source:
 
 
 def _from_data(data: dict[str, Any], folder: Path) -> Journal:
-    order = DownloadRequest(
-        tuple(_source(one) for one in list_of(data["sources"])),
+    request = DownloadRequest(
+        tuple(_source_from_data(one) for one in list_of(data["sources"])),
         folder,
         safe_file_name(text(data["file_name"])),
         _sha256(data["order_sha256"]),
@@ -215,13 +225,13 @@ def _from_data(data: dict[str, Any], folder: Path) -> Journal:
     )
     source = data["source"]
     segments = tuple((whole(start), whole(end)) for start, end in data["segments"])
-    if not are_sound(segments):
+    if not are_valid_ranges(segments):
         raise ValueError("segments that overlap")
     return Journal(
-        order,
+        request,
         _sha256(data["sha256"]),
         _number(data["total"]),
-        None if source is None else _source(source),
+        None if source is None else _source_from_data(source),
         _etag(data["etag"]),
         segments,
         _text(data.get("owner")),
@@ -245,12 +255,8 @@ def _number(value: object) -> int | None:
     return None if value is None else whole(value)
 
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-"""A file whose content changes with each boot (random(4)); only Linux has it."""
-
-
 @functools.cache
-def boot() -> str | None:
+def boot_id() -> str | None:
     """Return an identifier of this boot of the machine; None: the system has none."""
     try:
         return BOOT_ID.read_text(encoding="ascii").strip() or None
@@ -258,59 +264,56 @@ def boot() -> str | None:
         return None
 
 
-def write(path: Path, byte_ranges: Spans) -> None:
+def write_unsynced(path: Path, byte_ranges: ByteRanges) -> None:
     """Write the note of the written ranges."""
     new = path.with_name(path.name + ".new")
-    patiently(lambda: new.unlink(missing_ok=True))  # left by a killed process, or a hard link to another file
+    retry_while_busy(lambda: new.unlink(missing_ok=True))  # left by a killed process, or a hard link to another file
     with new.open("x", encoding="utf-8") as file:
-        file.write(json.dumps({"boot": boot(), "written": byte_ranges}))
+        file.write(json.dumps({"boot": boot_id(), "written": byte_ranges}))
     rename_over(new, path)
 
 
-def read_unsynced(path: Path) -> Spans:
+def read_unsynced(path: Path) -> ByteRanges:
     """Return the ranges of the note, if it is of this boot."""
     try:
         written, _ = bytes_of(path)
         data = parse_json(written or b"")
         byte_ranges = tuple((whole(start), whole(end)) for start, end in data["written"])
-        return byte_ranges if boot() is not None and data["boot"] == boot() and are_sound(byte_ranges) else ()
+        return (
+            byte_ranges if boot_id() is not None and data["boot"] == boot_id() and are_valid_ranges(byte_ranges) else ()
+        )
     except (DamagedError, *UNREADABLE):
         return ()
 
 
-PROCESSES = Path("/proc")
-"""Only Linux has it; elsewhere this process is the only one that is known to have ended."""
-_ANYWHERE = secrets.token_hex(8)
-
-
-def me() -> str:
+def current_process() -> str:
     """Return a name of this process that no other process has, had or will have."""
-    return _name(os.getpid()) or f"{_ANYWHERE} {os.getpid()}"
+    return _process_name(os.getpid()) or f"{_RANDOM_ID} {os.getpid()}"
 
 
-def is_gone(owner: str | None) -> bool:
-    """Return True if `owner`, named by `me`, is this process itself or has ended."""
+def has_ended(owner: str | None) -> bool:
+    """Return True if `owner`, named by `current_process`, is this process itself or has ended."""
     if owner is None:
         return False
-    if owner == me():
+    if owner == current_process():
         return True
     here, _, process = owner.rpartition(" ")
     pid = process.partition("-")[0]
-    return here == _here() and pid.isdecimal() and _name(int(pid)) != owner
+    return here == _pid_namespace() and pid.isdecimal() and _process_name(int(pid)) != owner
 
 
-def _here() -> str | None:
+def _pid_namespace() -> str | None:
     """Return a name of this boot and of the PID namespace (namespaces(7))."""
-    run = boot()
+    run = boot_id()
     try:
         return f"{run} {(PROCESSES / 'self/ns/pid').readlink()}" if run is not None else None
     except OSError:
         return None
 
 
-def _name(pid: int) -> str | None:
+def _process_name(pid: int) -> str | None:
     """Return the name of a running process; numbers are reused, so the name contains its start time."""
-    here = _here()
+    here = _pid_namespace()
     try:
         facts = (PROCESSES / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -319,12 +322,9 @@ def _name(pid: int) -> str | None:
     return f"{here} {pid}-{after_name[19]}" if here is not None and len(after_name) > 19 else None
 
 
-BLOCK = 1 << 20
-
-
 def partial_write_error(folder: Path, error: OSError) -> DiskError:
-    """Say what a failure of the disk was."""
-    if error.errno in FULL:
+    """Return the project's error for a failure to write a partial file to `folder`."""
+    if error.errno in DISK_FULL_ERRORS:
         return DiskError(
             msg("{folder} is full. What has arrived is kept; make room and try again.", code="disk-full", folder=folder)
         )
@@ -343,18 +343,18 @@ def hash_of(path: Path, stop: threading.Event) -> str:
     """Return the SHA-256 of a file."""
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
-        while block := file.read(BLOCK):
+        while block := file.read(BLOCK_BYTES):
             if stop.is_set():
                 raise Cancelled(msg("Stopped."))
             digest.update(block)
     return digest.hexdigest()
 
 
-def copy_spans(kept: FileIO, copy: FileIO, byte_ranges: Spans, stop: threading.Event) -> None:
-    """Copy the given spans of a file to the same offsets in another."""
+def copy_ranges(kept: FileIO, copy: FileIO, byte_ranges: ByteRanges, stop: threading.Event) -> None:
+    """Copy the given ranges of a file to the same offsets in another."""
     for start, end in byte_ranges:
         kept.seek(start)
-        while (left := end - kept.tell()) and (block := kept.read(min(BLOCK, left))):
+        while (left := end - kept.tell()) and (block := kept.read(min(BLOCK_BYTES, left))):
             if stop.is_set():
                 raise Cancelled(msg("Stopped."))
             for _ in write_all_at(copy, kept.tell() - len(block), block):
@@ -376,6 +376,3 @@ def _write_at(file: FileIO, offset: int, data: memoryview) -> int:
     with _positions:  # Windows has no pwrite, and all threads share the position
         file.seek(offset)
         return file.write(data)
-
-
-_positions = threading.Lock()

@@ -32,13 +32,29 @@ from ..files.disk import check_room
 from ..messages import megabytes, msg
 from .http_client import HttpClient, host
 from .partial_file import PartialFile
-from .range_requests import UNKNOWN, Body, ConcurrencyController, Segment, Segments, open_range, refuse_misfit
-from .request import NETWORK_THREAD, PROGRESS
-from .resume_journal import Journal, added, contiguous_end, missing
+from .range_requests import (
+    FIRST_SEGMENT_BYTES,
+    Body,
+    ConcurrencyController,
+    Segment,
+    Segments,
+    open_range,
+    refuse_misfit,
+)
+from .request import NETWORK_THREAD, PROGRESS_BYTES
+from .resume_journal import Journal, add_range, contiguous_end, missing_ranges
 from .sources import ResolvedUrl, SignedUrl, shown_source
 
-STEP = 0.1
+BURST_SECONDS = 0.1
 """Seconds of bandwidth that may be used at once, and seconds between two checks of a waiting thread."""
+
+READ_BYTES = 1 << 18
+"""The most bytes of one read."""
+
+MAX_UNKNOWN_BYTES = 20_000_000_000
+"""Limit of a body of unknown size."""
+TICK, SHORT_TICK = 0.1, 0.01
+"""Seconds between two checks of the scheduler without an event; the short one applies while it adds connections."""
 
 
 class Limiter:
@@ -54,134 +70,128 @@ class Limiter:
         """Return the number of bytes of `wanted` to read at once, so that the bandwidth is used evenly."""
         if self._bandwidth is None:
             return wanted
-        return max(1, min(wanted, int(self._bandwidth * STEP / 4)))
+        return max(1, min(wanted, int(self._bandwidth * BURST_SECONDS / 4)))
 
-    def wait(self, count: int, gone: threading.Event) -> None:
-        """Sleep until `count` more bytes may be read, or `gone` is set."""
+    def wait(self, count: int, stopped: threading.Event) -> None:
+        """Sleep until `count` more bytes may be read, or `stopped` is set."""
         if self._bandwidth is None:
             return
         with self._lock:
             now = self._clock()
-            self._free_at = max(self._free_at, now - STEP) + count / self._bandwidth
+            self._free_at = max(self._free_at, now - BURST_SECONDS) + count / self._bandwidth
             until = self._free_at
-        while (left := until - self._clock()) > 0 and not gone.wait(min(left, STEP)):
+        while (left := until - self._clock()) > 0 and not stopped.wait(min(left, BURST_SECONDS)):
             pass
-
-
-READ = 1 << 18
-"""The most bytes of one read."""
 
 
 class Worker(threading.Thread):
     """A thread that fetches segments until there are no more, or an error occurs."""
 
-    def __init__(self, scheduler: DownloadScheduler, share: Segment) -> None:
+    def __init__(self, scheduler: DownloadScheduler, segment: Segment) -> None:
         super().__init__(name=NETWORK_THREAD, daemon=True)
-        self.brought = 0
+        self.received = 0
         self._scheduler = scheduler
-        self._share: Segment | None = share
+        self._segment: Segment | None = segment
         self._body: Body | None = None
 
     def run(self) -> None:
         error: BaseException | None = None
         try:
-            while self._share is not None and not self._scheduler.gone.is_set():
-                self._bring(self._share)
-                self._share = self._scheduler.next_share(self._share)
+            while self._segment is not None and not self._scheduler.stopped.is_set():
+                self._fetch(self._segment)
+                self._segment = self._scheduler.next_segment(self._segment)
         except BaseException as failure:  # noqa: BLE001 - handed to the thread that waits
             error = failure
-        self._scheduler.ended(self, self._share, error)
+        self._scheduler.worker_ended(self, self._segment, error)
 
     def abort(self) -> None:
         """End the blocking read of this connection, from another thread."""
         if (body := self._body) is not None:
             body.abort()
 
-    def _bring(self, share: Segment) -> None:
+    def _fetch(self, segment: Segment) -> None:
         limiter, asked = self._scheduler.limiter, time.monotonic()
-        self._body = body = self._scheduler.accept(share, self._open(share))
-        share.began = time.monotonic()
-        self._scheduler.answered(share.began - asked)
+        self._body = body = self._scheduler.accept(segment, self._open(segment))
+        segment.began = time.monotonic()
+        self._scheduler.answered(segment.began - asked)
         try:
-            wanted = self._hand_on(share, body.head)
-            while wanted and share.left != 0:
-                data = body.read(limiter.portion(READ if share.left is None else min(READ, share.left)))
+            wanted = self._deliver(segment, body.head)
+            while wanted and segment.left != 0:
+                data = body.read(limiter.portion(READ_BYTES if segment.left is None else min(READ_BYTES, segment.left)))
                 if not data:
                     break
-                wanted = self._hand_on(share, data)
-                limiter.wait(len(data), self._scheduler.gone)
+                wanted = self._deliver(segment, data)
+                limiter.wait(len(data), self._scheduler.stopped)
         finally:
             self._body = None
             body.close()
-        if wanted and share.left and (body.end is None or share.at < body.end):
+        if wanted and segment.left and (body.end is None or segment.at < body.end):
             raise TransientNetworkError(
                 msg(
                     "{source} broke off too early.",
                     code="broke-off",
-                    source=shown_source(self._scheduler.where.now.source),
+                    source=shown_source(self._scheduler.address.now.source),
                 )
             )
-        if share.left is None:
-            self._scheduler.came_to_its_end(share)
+        if segment.left is None:
+            self._scheduler.end_of_body(segment)
 
-    def _hand_on(self, share: Segment, data: bytes) -> bool:
-        self.brought += len(data)
-        return self._scheduler.arrived(share, data)
+    def _deliver(self, segment: Segment, data: bytes) -> bool:
+        self.received += len(data)
+        return self._scheduler.arrived(segment, data)
 
-    def _open(self, share: Segment) -> Body | None:
+    def _open(self, segment: Segment) -> Body | None:
         scheduler = self._scheduler
-        location = scheduler.where.now
+        location = scheduler.address.now
         try:
-            return open_range(scheduler.wire, location, share.at, share.end, scheduler.etag)
+            return open_range(scheduler.client, location, segment.at, segment.end, scheduler.etag)
         except ExpiredAddressError:
-            return open_range(scheduler.wire, scheduler.where.after(location), share.at, share.end, scheduler.etag)
-
-
-MOST_BYTES = 20_000_000_000
-"""Limit of a body of unknown size."""
-TICK, SHORT_TICK = 0.1, 0.01
-"""Seconds between two checks of the scheduler without an event; the short one applies while it adds connections."""
+            return open_range(
+                scheduler.client, scheduler.address.after(location), segment.at, segment.end, scheduler.etag
+            )
 
 
 @dataclass
-class _Answer:
+class _FirstAnswer:
     """The answer of the first connection, which waits until it has been checked."""
 
-    share: Segment
+    segment: Segment
     body: Body
-    looked_at: bool = False
+    is_checked: bool = False
 
 
 class DownloadScheduler:
     """The connections of one download, and the one thread that controls them."""
 
-    def __init__(self, wire: HttpClient, where: SignedUrl, journal: Journal, partial: PartialFile) -> None:
-        self.wire = wire
-        self.where = where
-        self.gone = threading.Event()
-        self.limiter = Limiter(wire.network.bandwidth)
+    def __init__(self, client: HttpClient, address: SignedUrl, journal: Journal, partial: PartialFile) -> None:
+        self.client = client
+        self.address = address
+        self.stopped = threading.Event()
+        self.limiter = Limiter(client.network.bandwidth)
         self._journal = journal
         self._partial = partial
         self._lock = threading.Condition()
-        self._connections: list[Worker] = []
+        self._workers: list[Worker] = []
         self._failures: list[tuple[Worker, BaseException]] = []
-        self._answer: _Answer | None = None
+        self._answer: _FirstAnswer | None = None
         self._size_was_known = journal.total is not None
         self._claimed = self._is_open = False
         """A connection fetches the first answer; the answer was accepted."""
         self._complete = False
-        self._quick = 0.0
-        self._came = self._told = self._watched = 0
-        self._watched_at = time.monotonic()
-        most = 1 if isinstance(where.now.source, LocalSource) else wire.network.connections
-        self._ramp = ConcurrencyController(max(1, most))
-        if where.now.in_parts and journal.total is not None and journal.sha256 is not None:
-            self._ramp.open_up()
+        self._latency = 0.0
+        self._received = self._reported = self._checked_bytes = 0
+        self._checked_at = time.monotonic()
+        most = 1 if isinstance(address.now.source, LocalSource) else client.network.connections
+        self._concurrency = ConcurrencyController(max(1, most))
+        if address.now.in_parts and journal.total is not None and journal.sha256 is not None:
+            self._concurrency.open_up()
         kept = partial.byte_ranges if partial.is_open else ()
         lacking = (
-            missing(kept, contiguous_end(kept) + UNKNOWN)[:1] if journal.total is None else missing(kept, journal.total)
+            missing_ranges(kept, contiguous_end(kept) + FIRST_SEGMENT_BYTES)[:1]
+            if journal.total is None
+            else missing_ranges(kept, journal.total)
         )
-        self._shares = Segments.of(lacking)
+        self._segments = Segments.of(lacking)
 
     @property
     def etag(self) -> str | None:
@@ -194,79 +204,79 @@ class DownloadScheduler:
                 if stop.is_set():
                     raise Cancelled(msg("Stopped."))
                 with self._lock:
-                    self._deal_with_failures()
-                    self._look_at_the_answer()
-                    self._hire()
-                    if not self._is_something_new():
-                        self._lock.wait(SHORT_TICK if self._ramp.is_growing else TICK)
+                    self._handle_failures()
+                    self._check_first_answer()
+                    self._add_workers()
+                    if not self._has_news():
+                        self._lock.wait(SHORT_TICK if self._concurrency.is_growing else TICK)
                 if self._partial.is_save_due():
                     self._partial.save()
-                self._watch()
-                self._tell(tick)
+                self._check_speed()
+                self._report(tick)
         finally:
-            self._tell(tick)  # the bytes since the last report, after an error too
+            self._report(tick)  # the bytes since the last report, after an error too
 
-    def _tell(self, tick: Callable[[int, int | None], None]) -> None:
-        before, self._told = self._told, self._came
-        tick(self._told - before, self._journal.total)
+    def _report(self, tick: Callable[[int, int | None], None]) -> None:
+        before, self._reported = self._reported, self._received
+        tick(self._reported - before, self._journal.total)
 
-    def dismiss(self) -> None:
+    def stop_workers(self) -> None:
         """End all connections; their unread bytes are dropped."""
         with self._lock:
-            self.gone.set()
+            self.stopped.set()
             self._lock.notify_all()
-            for connection in self._connections:
-                connection.abort()
+            for worker in self._workers:
+                worker.abort()
 
-    def _is_something_new(self) -> bool:
-        waits = self._answer is not None and not self._answer.looked_at
+    def _has_news(self) -> bool:
+        waits = self._answer is not None and not self._answer.is_checked
         return bool(self._failures) or waits or self._complete or self._partial.is_save_due()
 
-    def _hire(self) -> None:
+    def _add_workers(self) -> None:
         now = time.monotonic()
         if self._is_open:
-            running = sum(connection.brought > 0 for connection in self._connections)
-            self._ramp.look(now, self._came, running, self._quick)
-        while len(self._connections) < self._ramp.wanted and not self._complete:
-            share = self._shares.take(self._ramp.most, now, self._quick)
-            if share is None:
+            running = sum(worker.received > 0 for worker in self._workers)
+            self._concurrency.update(now, self._received, running, self._latency)
+        while len(self._workers) < self._concurrency.wanted and not self._complete:
+            segment = self._segments.take(self._concurrency.most, now, self._latency)
+            if segment is None:
                 return
-            connection = Worker(self, share)
-            self._connections.append(connection)
-            connection.start()
+            worker = Worker(self, segment)
+            self._workers.append(worker)
+            worker.start()
 
-    def _deal_with_failures(self) -> None:
+    def _handle_failures(self) -> None:
         """Replace a connection that failed after it had brought bytes, but no other."""
-        for connection, error in self._failures:
+        for worker, error in self._failures:
             if not isinstance(error, NetworkError | NotFoundError):
                 raise error
-            if isinstance(error, TransientNetworkError) and connection.brought >= PROGRESS and self._is_open:
+            if isinstance(error, TransientNetworkError) and worker.received >= PROGRESS_BYTES and self._is_open:
                 continue
-            if not self._connections:
+            if not self._workers:
                 raise error
-            self._ramp.stay_at(len(self._connections))
+            self._concurrency.stay_at(len(self._workers))
         self._failures.clear()
 
-    def _watch(self) -> None:
-        network = self.wire.network
+    def _check_speed(self) -> None:
+        network = self.client.network
         now = time.monotonic()
-        if now - self._watched_at < network.read_timeout:
+        if now - self._checked_at < network.read_timeout:
             return
-        slowest = network.slowest if network.bandwidth is None else min(network.slowest, network.bandwidth / 2)
-        came, least = self._came - self._watched, slowest * (now - self._watched_at)
-        self._watched, self._watched_at = self._came, now
-        if came < least:
+        slowest = network.min_speed if network.bandwidth is None else min(network.min_speed, network.bandwidth / 2)
+        received, least = self._received - self._checked_bytes, slowest * (now - self._checked_at)
+        self._checked_bytes, self._checked_at = self._received, now
+        if received < least:
             raise TransientNetworkError(
-                msg("{source} sends next to nothing.", code="too-slow", source=shown_source(self.where.now.source))
+                msg("{source} sends next to nothing.", code="too-slow", source=shown_source(self.address.now.source))
             )
 
     # -- the first answer ----------------------------------------------------------------------------------------------
-    def _look_at_the_answer(self) -> None:
+    def _check_first_answer(self) -> None:
         """Prepare the partial file for the first answer."""
         answer = self._answer
-        if answer is None or answer.looked_at:
+        if answer is None or answer.is_checked:
             return
-        share, body, location = answer.share, answer.body, self.where.now
+        segment, body, location = answer.segment, answer.body, self.address.now
         refuse_misfit(body, location)
         self._refuse_other_size(body, location)
         total = body.total if body.total is not None else self._journal.total
@@ -276,55 +286,55 @@ class DownloadScheduler:
         else:
             self._partial.start_over(self._journal)
         if total is not None:
-            check_room(self._journal.order.folder, total - self._partial.done)
-        self._divide(share, body, total)
-        self._is_open = answer.looked_at = True
-        self._complete = total is not None and self._partial.done == total and share.left is not None
+            check_room(self._journal.request.folder, total - self._partial.done)
+        self._divide_rest(segment, body, total)
+        self._is_open = answer.is_checked = True
+        self._complete = total is not None and self._partial.done == total and segment.left is not None
         self._lock.notify_all()
 
-    def _divide(self, share: Segment, body: Body, total: int | None) -> None:
+    def _divide_rest(self, segment: Segment, body: Body, total: int | None) -> None:
         if not body.is_part or total is None:
-            share.at = share.start = body.start
-            share.end = body.end
-            self._shares = Segments([], [share])
-            self._ramp.stay_at(1)
+            segment.at = segment.start = body.start
+            segment.end = body.end
+            self._segments = Segments([], [segment])
+            self._concurrency.stay_at(1)
             return
         if not self._size_was_known:
-            share.end = total if share.end is None else min(share.end, total)
-            self._shares = Segments(
-                list(missing(added(self._partial.byte_ranges, share.at, share.end), total)), [share]
+            segment.end = total if segment.end is None else min(segment.end, total)
+            self._segments = Segments(
+                list(missing_ranges(add_range(self._partial.byte_ranges, segment.at, segment.end), total)), [segment]
             )
-        self._ramp.open_up()
+        self._concurrency.open_up()
 
     def _refuse_other_size(self, body: Body, location: ResolvedUrl) -> None:
-        for known in (self._journal.order.size, location.size):
+        for known in (self._journal.request.size, location.size):
             if None not in (known, body.total) and known != body.total:
                 raise IntegrityError(
                     msg(
                         "{source} has {size} bytes, and {file} has {expected}. Nothing of it is used.",
                         source=shown_source(location.source),
                         size=body.total,
-                        file=self._journal.order.file_name,
+                        file=self._journal.request.file_name,
                         expected=known,
                     )
                 )
 
     # -- called by the workers -----------------------------------------------------------------------------------------
-    def next_share(self, share: Segment) -> Segment | None:
+    def next_segment(self, segment: Segment) -> Segment | None:
         with self._lock:
-            self._shares.give_back(share, time.monotonic())
-            if self.gone.is_set() or len(self._connections) > self._ramp.wanted:
+            self._segments.give_back(segment, time.monotonic())
+            if self.stopped.is_set() or len(self._workers) > self._concurrency.wanted:
                 return None
-            return self._shares.take(self._ramp.most, time.monotonic(), self._quick)
+            return self._segments.take(self._concurrency.most, time.monotonic(), self._latency)
 
     def answered(self, seconds: float) -> None:
         """Update the mean time to the first byte by that of a new request."""
-        self._quick = seconds if not self._quick else 0.7 * self._quick + 0.3 * seconds
+        self._latency = seconds if not self._latency else 0.7 * self._latency + 0.3 * seconds
 
-    def accept(self, share: Segment, body: Body | None) -> Body:
-        """Return the body to read for `share`; raise the error of an unusable one."""
-        if not self._is_first(share):
-            return self._check_part(share, body)
+    def accept(self, segment: Segment, body: Body | None) -> Body:
+        """Return the body to read for `segment`; raise the error of an unusable one."""
+        if not self._is_first(segment):
+            return self._check_part(segment, body)
         try:
             body = self._first(body)
         except BaseException:
@@ -333,9 +343,9 @@ class DownloadScheduler:
                 self._lock.notify_all()
             raise
         with self._lock:
-            answer = self._answer = _Answer(share, body)
+            answer = self._answer = _FirstAnswer(segment, body)
             self._lock.notify_all()
-            self._lock.wait_for(lambda: answer.looked_at or self.gone.is_set())
+            self._lock.wait_for(lambda: answer.is_checked or self.stopped.is_set())
         return body
 
     def _first(self, body: Body | None) -> Body:
@@ -343,59 +353,61 @@ class DownloadScheduler:
         if body is None or not self._can_be_joined(body):
             if body is not None:
                 body.close()
-            body = open_range(self.wire, self.where.now, 0, None, None)
+            body = open_range(self.client, self.address.now, 0, None, None)
         if body is None:
-            raise self._unasked()
+            raise self._unexpected_part_error()
         return body
 
-    def _is_first(self, share: Segment) -> bool:
+    def _is_first(self, segment: Segment) -> bool:
         """Return True for the answer of the first bytes, which is checked; the others wait for that."""
 
         def is_its_turn() -> bool:
-            return not self._claimed and share.at == min((other.at for other in self._shares.out), default=share.at)
+            return not self._claimed and segment.at == min(
+                (other.at for other in self._segments.active), default=segment.at
+            )
 
         with self._lock:
-            self._lock.wait_for(lambda: self._is_open or self.gone.is_set() or is_its_turn())
-            is_first = not (self._is_open or self.gone.is_set())
+            self._lock.wait_for(lambda: self._is_open or self.stopped.is_set() or is_its_turn())
+            is_first = not (self._is_open or self.stopped.is_set())
             self._claimed = True
             return is_first
 
-    def arrived(self, share: Segment, data: bytes) -> bool:
-        """Write the bytes for `share`; return False when it needs no more."""
+    def arrived(self, segment: Segment, data: bytes) -> bool:
+        """Write the bytes for `segment`; return False when it needs no more."""
         with self._lock:
-            self._came += len(data)
-            if self.gone.is_set():
+            self._received += len(data)
+            if self.stopped.is_set():
                 return False
-            room = len(data) if share.end is None else min(len(data), share.end - share.at)
-            offset = share.at
-            share.at += room
-            self._refuse_endless(share)
+            room = len(data) if segment.end is None else min(len(data), segment.end - segment.at)
+            offset = segment.at
+            segment.at += room
+            self._refuse_endless(segment)
         if room:  # else another connection has taken over this range
             self._partial.write(offset, data[:room])
         if self._is_done() or self._partial.is_save_due():
             with self._lock:
                 self._complete = self._complete or self._is_done()
                 self._lock.notify_all()
-        return share.left != 0
+        return segment.left != 0
 
-    def came_to_its_end(self, share: Segment) -> None:
+    def end_of_body(self, segment: Segment) -> None:
         """End a segment without a known end: its body is over."""
         total = self._journal.total
-        if total is not None and share.at < total:
+        if total is not None and segment.at < total:
             raise TransientNetworkError(
-                msg("{source} broke off too early.", code="broke-off", source=shown_source(self.where.now.source))
+                msg("{source} broke off too early.", code="broke-off", source=shown_source(self.address.now.source))
             )
         with self._lock:
             self._complete = True
             self._lock.notify_all()
 
-    def ended(self, connection: Worker, share: Segment | None, error: BaseException | None) -> None:
+    def worker_ended(self, worker: Worker, segment: Segment | None, error: BaseException | None) -> None:
         with self._lock:
-            self._connections.remove(connection)
-            if share is not None:
-                self._shares.give_back(share, time.monotonic())
+            self._workers.remove(worker)
+            if segment is not None:
+                self._segments.give_back(segment, time.monotonic())
             if error is not None:
-                self._failures.append((connection, error))
+                self._failures.append((worker, error))
             self._lock.notify_all()
 
     def _is_done(self) -> bool:
@@ -403,7 +415,7 @@ class DownloadScheduler:
         return total is not None and self._partial.byte_ranges == ((0, total),) and self._ends_are_known()
 
     def _ends_are_known(self) -> bool:
-        return all(share.end is not None for share in self._shares.out)
+        return all(segment.end is not None for segment in self._segments.active)
 
     def _can_be_joined(self, body: Body) -> bool:
         """Return True if further parts can be joined to this one: without a hash, an ETag must identify the version."""
@@ -412,44 +424,44 @@ class DownloadScheduler:
         sized = body.total is not None or self._journal.total is not None
         return sized and (self._journal.sha256 is not None or body.etag is not None)
 
-    def _check_part(self, share: Segment, body: Body | None) -> Body:
+    def _check_part(self, segment: Segment, body: Body | None) -> Body:
         if body is None:
-            raise self._unasked()
+            raise self._unexpected_part_error()
         try:
-            refuse_misfit(body, self.where.now)
-            fits = body.is_part and body.start == share.at and body.total in (None, self._journal.total)
-            fits = fits and share in self._shares.out  # else the whole comes over another connection
+            refuse_misfit(body, self.address.now)
+            fits = body.is_part and body.start == segment.at and body.total in (None, self._journal.total)
+            fits = fits and segment in self._segments.active  # else the whole comes over another connection
             same = self._journal.sha256 is not None or (body.etag is not None and body.etag == self._journal.etag)
         except IntegrityError as error:
             body.close()
             raise TransientNetworkError(error.message) from None  # the others may still get their ranges
         if not fits or not same:
             body.close()
-            raise self._unasked()
+            raise self._unexpected_part_error()
         return body
 
-    def _unasked(self) -> TransientNetworkError:
-        location = self.where.now
+    def _unexpected_part_error(self) -> TransientNetworkError:
+        location = self.address.now
         return TransientNetworkError(
             msg("{host} answers with a part that nobody asked for.", host=host(location.address))
         )
 
-    def _refuse_endless(self, share: Segment) -> None:
-        limit = MOST_BYTES if self._journal.total is None else self._journal.total
-        if share.end is None and share.at > limit:
+    def _refuse_endless(self, segment: Segment) -> None:
+        limit = MAX_UNKNOWN_BYTES if self._journal.total is None else self._journal.total
+        if segment.end is None and segment.at > limit:
             raise EndlessBodyError(
                 msg(
                     "{source} does not stop sending after {size}. Nothing of it is used.",
                     code="endless-body",
-                    source=shown_source(self.where.now.source),
+                    source=shown_source(self.address.now.source),
                     size=megabytes(limit),
                 )
             )
 
 
 def fetch(
-    wire: HttpClient,
-    where: SignedUrl,
+    client: HttpClient,
+    address: SignedUrl,
     journal: Journal,
     partial: PartialFile,
     *,
@@ -459,21 +471,21 @@ def fetch(
     """Fetch the missing bytes into `partial`. The bytes that arrive stay there after an error too.
 
     Args:
-        wire: The connections.
-        where: The address of the bytes.
+        client: The connections.
+        address: The address of the bytes.
         journal: The known facts about the file.
         partial: The target.
         tick: Receives the number of bytes since its last call (0 at intervals without any) and the file's size.
         stop: Ends the transfer.
     """
-    scheduler = DownloadScheduler(wire, where, journal, partial)
+    scheduler = DownloadScheduler(client, address, journal, partial)
     try:
         try:
             scheduler.run(tick, stop)
         finally:
-            scheduler.dismiss()
+            scheduler.stop_workers()
     except EndlessBodyError:
-        partial.throw_away()
+        partial.discard()
         raise
     except BaseException:
         with suppress(OSError, TransientNetworkError):

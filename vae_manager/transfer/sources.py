@@ -51,7 +51,7 @@ from ..errors import NetworkError, NotFoundError, RefusedError, TransientNetwork
 from ..files.state_file import list_of, parse_json
 from ..messages import msg
 from .http_client import (
-    MOST_REDIRECTS,
+    MAX_REDIRECTS,
     REDIRECTS,
     HttpClient,
     after_redirect,
@@ -68,7 +68,38 @@ from .request import Network, run_cancellable
 if TYPE_CHECKING:
     from requests import Response
 
-__all__ = ["resolve_source"]
+__all__ = ["ResolvedUrl", "SignedUrl", "open_bucket_range", "proposed_name", "resolve_source", "shown_source"]
+
+T = TypeVar("T")
+
+SLICE = 2_000_000
+"""Bytes of one request, held in memory by each connection: few, to allow many connections and a quick stop."""
+NOT_SIGNED_IN = frozenset(
+    {
+        "NoCredentialsError",  # botocore.exceptions, below s3fs: no credentials were found
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+        "TokenRetrievalError",
+        "SSOTokenLoadError",
+        "UnauthorizedSSOTokenError",
+        "DefaultCredentialsError",  # google.auth.exceptions, below gcsfs
+        "RefreshError",
+        "ClientAuthenticationError",  # azure.core.exceptions, below adlfs
+        "ConfigFileNotFound",  # oci.exceptions, below ocifs
+    }
+)
+"""Classes of the drivers' own libraries, which need not be installed here; each is no subclass of OSError."""
+
+TOKEN_HOME = ("https", "huggingface.co", 443)
+"""The origin that a saved token belongs to."""
+
+HOME: Final = "https://civitai.com"
+KEY_PAGE: Final = "https://civitai.com/user/account"
+MAX_JSON_BYTES: Final = 20_000_000
+"""Bytes of an answer of the API; real ones have some ten thousand, most of them about pictures."""
+
+MOVED = frozenset({301, 308})
+"""Redirects of the whole hub (a mirror that redirects to the origin); the others lead to the bytes."""
 
 
 @dataclass(frozen=True)
@@ -117,27 +148,6 @@ class SignedUrl:
                     )
                 self._location = new
             return self._location
-
-
-T = TypeVar("T")
-
-SLICE = 2_000_000
-"""Bytes of one request, held in memory by each connection: few, to allow many connections and a quick stop."""
-NOT_SIGNED_IN = frozenset(
-    {
-        "NoCredentialsError",  # botocore.exceptions, below s3fs: no credentials were found
-        "PartialCredentialsError",
-        "CredentialRetrievalError",
-        "TokenRetrievalError",
-        "SSOTokenLoadError",
-        "UnauthorizedSSOTokenError",
-        "DefaultCredentialsError",  # google.auth.exceptions, below gcsfs
-        "RefreshError",
-        "ClientAuthenticationError",  # azure.core.exceptions, below adlfs
-        "ConfigFileNotFound",  # oci.exceptions, below ocifs
-    }
-)
-"""Classes of the drivers' own libraries, which need not be installed here; each is no subclass of OSError."""
 
 
 def resolve_bucket(source: BucketSource) -> ResolvedUrl:
@@ -250,10 +260,6 @@ def _bucket_key(source: BucketSource) -> str:
     return f"{source.bucket}/{source.path}"
 
 
-TOKEN_HOME = ("https", "huggingface.co", 443)
-"""The origin that a saved token belongs to."""
-
-
 def hub_endpoint(chosen: str | None) -> str:
     """Return the hub's address: `chosen`, or huggingface_hub's own."""
     from huggingface_hub import constants
@@ -292,30 +298,24 @@ def hub_authorization(hub: str, *, chosen: bool) -> dict[str, str]:
     return {"Authorization": value} if value else {}
 
 
-HOME: Final = "https://civitai.com"
-KEY_PAGE: Final = "https://civitai.com/user/account"
-MOST_JSON: Final = 20_000_000
-"""Bytes of an answer of the API; real ones have some ten thousand, most of them about pictures."""
-
-
-def resolve_civitai(source: CivitaiSource, wire: HttpClient) -> ResolvedUrl:
+def resolve_civitai(source: CivitaiSource, client: HttpClient) -> ResolvedUrl:
     """Find the signed address of the file that `source` means, and the SHA-256 that Civitai publishes for it.
 
     Raises `NotFoundError`, `RefusedError` (a key is needed or wrong), `UsageError` (the choice of file is ambiguous)
     and `NetworkError`.
     """
-    file = _civitai_file(source, wire)
+    file = _civitai_file(source, client)
     address = file.get("downloadUrl")
     if not isinstance(address, str):
         raise NotFoundError(msg("Civitai has no download for {source}.", source=source))
     hashes = file.get("hashes")
     digest = str(hashes.get("SHA256", "")).lower() if isinstance(hashes, dict) else ""
-    return _civitai_storage(source, checked(address), wire, digest if SHA256.fullmatch(digest) else None)
+    return _civitai_storage(source, checked(address), client, digest if SHA256.fullmatch(digest) else None)
 
 
-def civitai_file_name(source: CivitaiSource, wire: HttpClient) -> str:
+def civitai_file_name(source: CivitaiSource, client: HttpClient) -> str:
     """Return the file's name from the site. Raises as `resolve_source`, and RefusedError for an unusable name."""
-    return safe_file_name(str(_civitai_file(source, wire).get("name", "")))
+    return safe_file_name(str(_civitai_file(source, client).get("name", "")))
 
 
 def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str, Any]:
@@ -351,14 +351,14 @@ def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str,
     )
 
 
-def _civitai_file(source: CivitaiSource, wire: HttpClient) -> dict[str, Any]:
-    home = _civitai_home(wire)
+def _civitai_file(source: CivitaiSource, client: HttpClient) -> dict[str, Any]:
+    home = _civitai_home(client)
     address = f"{home}/api/v1/model-versions/{source.version}"
-    response = wire.follow(address, _civitai_authorization(address, wire))
+    response = client.follow(address, _civitai_authorization(address, client))
     try:
         status = response.status_code
         if status in (401, 403):
-            raise _key_error(source, address, wire)
+            raise _key_error(source, address, client)
         if status in (404, 410):
             raise NotFoundError(
                 msg("{host} has no model version {version}.", host=host(address), version=source.version)
@@ -366,9 +366,9 @@ def _civitai_file(source: CivitaiSource, wire: HttpClient) -> dict[str, Any]:
         if status != 200:
             raise status_error(response, address)
         data, read = bytearray(), reader(response, address)
-        while chunk := read(MOST_JSON):
+        while chunk := read(MAX_JSON_BYTES):
             data += chunk
-            if len(data) > MOST_JSON:
+            if len(data) > MAX_JSON_BYTES:
                 raise _no_sense(address)
     finally:
         response.close()
@@ -379,11 +379,11 @@ def _civitai_file(source: CivitaiSource, wire: HttpClient) -> dict[str, Any]:
     return choose_file(source, [file for file in files if isinstance(file, dict)])
 
 
-def _civitai_storage(source: CivitaiSource, address: str, wire: HttpClient, sha256: str | None) -> ResolvedUrl:
+def _civitai_storage(source: CivitaiSource, address: str, client: HttpClient, sha256: str | None) -> ResolvedUrl:
     """Follow the download's address while it stays on the site; the resulting address is valid for a limited time."""
-    for _ in range(MOST_REDIRECTS):
-        headers = _civitai_authorization(address, wire)
-        response = wire.ask("GET", address, headers)
+    for _ in range(MAX_REDIRECTS):
+        headers = _civitai_authorization(address, client)
+        response = client.ask("GET", address, headers)
         response.close()
         status, target = response.status_code, response.headers.get("Location")
         if status in REDIRECTS and target:
@@ -391,12 +391,12 @@ def _civitai_storage(source: CivitaiSource, address: str, wire: HttpClient, sha2
             if origin(there) != origin(address):
                 return ResolvedUrl(source, there, {}, sha256=sha256, expires=True)
             if urlsplit(there).path.startswith("/login"):
-                raise _key_error(source, address, wire)
+                raise _key_error(source, address, client)
             address = there
         elif status == 200 and "html" not in response.headers.get("Content-Type", "").lower():
             return ResolvedUrl(source, address, headers, sha256=sha256)
         elif status == 401:
-            raise _key_error(source, address, wire)
+            raise _key_error(source, address, client)
         elif status in (200, 403):
             raise RefusedError(
                 msg(
@@ -414,18 +414,18 @@ def _civitai_storage(source: CivitaiSource, address: str, wire: HttpClient, sha2
     raise too_many_redirects(address)
 
 
-def _civitai_home(wire: HttpClient) -> str:
-    return checked((wire.network.civitai or HOME).rstrip("/"))
+def _civitai_home(client: HttpClient) -> str:
+    return checked((client.network.civitai or HOME).rstrip("/"))
 
 
-def _civitai_authorization(address: str, wire: HttpClient) -> dict[str, str]:
+def _civitai_authorization(address: str, client: HttpClient) -> dict[str, str]:
     """Return the Authorization header: at the site itself, and only with a key that was saved for this exact host."""
-    key = wire.network.keys.get(host(address))
-    return {"Authorization": f"Bearer {key}"} if key and origin(address) == origin(_civitai_home(wire)) else {}
+    key = client.network.keys.get(host(address))
+    return {"Authorization": f"Bearer {key}"} if key and origin(address) == origin(_civitai_home(client)) else {}
 
 
-def _key_error(source: CivitaiSource, address: str, wire: HttpClient) -> VaeManagerError:
-    if _civitai_authorization(address, wire):
+def _key_error(source: CivitaiSource, address: str, client: HttpClient) -> VaeManagerError:
+    if _civitai_authorization(address, client):
         return RefusedError(
             msg(
                 "{host} does not accept the API key. Make a new one at {link} (“API Keys”) and put it in the old one's "
@@ -472,18 +472,14 @@ def proposed_name(source: Source, *, network: Network, stop: threading.Event) ->
 
 
 def _asked(source: CivitaiSource, network: Network) -> str:
-    wire = HttpClient(network)
+    client = HttpClient(network)
     try:
-        return civitai_file_name(source, wire)
+        return civitai_file_name(source, client)
     finally:
-        wire.close()
+        client.close()
 
 
-MOVED = frozenset({301, 308})
-"""Redirects of the whole hub (a mirror that redirects to the origin); the others lead to the bytes."""
-
-
-def resolve_source(source: Source, wire: HttpClient, *, hash_decides: bool) -> ResolvedUrl:
+def resolve_source(source: Source, client: HttpClient, *, hash_decides: bool) -> ResolvedUrl:
     """Return the resolved address of `source`.
 
     With `hash_decides`, a pinned revision that has vanished falls back to the main branch: the hash would refuse other
@@ -494,15 +490,15 @@ def resolve_source(source: Source, wire: HttpClient, *, hash_decides: bool) -> R
     if isinstance(source, HttpsSource):
         return ResolvedUrl(source, checked(source.url))
     if isinstance(source, BucketSource):
-        return _in_bucket(source, wire)
+        return _in_bucket(source, client)
     if isinstance(source, CivitaiSource):
-        return resolve_civitai(source, wire)
+        return resolve_civitai(source, client)
     try:
-        return _at_hub(source, wire)
+        return _at_hub(source, client)
     except NotFoundError:
         if source.revision is None or not hash_decides:
             raise
-        return _at_hub(replace(source, revision=None), wire)
+        return _at_hub(replace(source, revision=None), client)
 
 
 def _local(source: LocalSource) -> ResolvedUrl:
@@ -513,8 +509,8 @@ def _local(source: LocalSource) -> ResolvedUrl:
     return ResolvedUrl(source, str(source.path), size=size)
 
 
-def _in_bucket(source: BucketSource, wire: HttpClient) -> ResolvedUrl:
-    if wire.network.public_only:
+def _in_bucket(source: BucketSource, client: HttpClient) -> ResolvedUrl:
+    if client.network.public_only:
         raise RefusedError(
             msg(
                 "{source} is a bucket, which this computer reads with its own keys. Here only public https addresses "
@@ -526,17 +522,17 @@ def _in_bucket(source: BucketSource, wire: HttpClient) -> ResolvedUrl:
     return resolve_bucket(source)
 
 
-def _at_hub(source: HubSource, wire: HttpClient) -> ResolvedUrl:
+def _at_hub(source: HubSource, client: HttpClient) -> ResolvedUrl:
     if is_hub_offline():
         raise NetworkError(
             msg("HF_HUB_OFFLINE is set, so the hub is not asked for {source}.", code="offline", source=source)
         )
-    endpoint = hub_endpoint(wire.network.endpoint)
+    endpoint = hub_endpoint(client.network.endpoint)
     address = hub_address(source, endpoint)
-    headers = hub_authorization(endpoint, chosen=wire.network.token_for_endpoint)
+    headers = hub_authorization(endpoint, chosen=client.network.token_for_endpoint)
     home = origin(address)
-    for _ in range(MOST_REDIRECTS):
-        response = wire.ask("HEAD", address, headers)
+    for _ in range(MAX_REDIRECTS):
+        response = client.ask("HEAD", address, headers)
         response.close()
         target = response.headers.get("Location")
         if response.status_code == 401 and headers and not response.headers.get("X-Error-Code"):

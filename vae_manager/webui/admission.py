@@ -80,6 +80,12 @@ BELOW: Final = "*."
 _NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
 """A DNS name or an IPv6 address, in lower case."""
 
+OURS_ALONE: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+"""Headers of all answers. On a network without TLS a browser sends no `Sec-Fetch-Site`: the second header prevents
+another page from showing a picture of the extension, and from measuring it."""
+
+PREFIXES: Final = ("/file=", "/file/", "/gradio_api/file=", "/gradio_api/file/")
+
 
 @dataclass(frozen=True)
 class Listening:
@@ -301,11 +307,6 @@ def seen_from_elsewhere(host: Host) -> Host:
     return cast("Host", _Visited(host, is_owner=False))
 
 
-OURS_ALONE: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-"""Headers of all answers. On a network without TLS a browser sends no `Sec-Fetch-Site`: the second header prevents
-another page from showing a picture of the extension, and from measuring it."""
-
-
 def visitor_of(host: Host, request: Request) -> Visitor:
     """Return the sender of the request. Raises NotAdmittedError."""
     return admit(request.headers.items(), request.client.host if request.client is not None else None, host.listening())
@@ -320,9 +321,6 @@ def not_admitted(error: NotAdmittedError, translate: Translator) -> JSONResponse
     """Return the refusal as JSON: the page shows the sentence; programs use the code."""
     content = {"code": error.code, "error": translate(error.message)}
     return JSONResponse(content, status_code=403, headers={"Cache-Control": "no-store", **OURS_ALONE})
-
-
-PREFIXES: Final = ("/file=", "/file/", "/gradio_api/file=", "/gradio_api/file/")
 
 
 def close_folder(app: FastAPI, folder: Path) -> None:

@@ -52,7 +52,7 @@ from ..messages import Message, msg
 from ..service import Service
 from .admission import OURS_ALONE, host_for, not_admitted, visitor_of
 from .comparison_job import begin
-from .hosts.host import MOST_PIXELS, ComparisonRequest
+from .hosts.host import MAX_PIXELS, ComparisonRequest
 from .translation import translator_of, without_paths
 from .ui.comparison_page import comparison_of, notes_of
 from .ui.gradio_compat import signed_in
@@ -63,11 +63,23 @@ if TYPE_CHECKING:
     from ..compare.comparison_store import Pixels
     from .hosts.host import Host
 
-__all__ = ["register_previews"]
+__all__ = ["register", "register_compare", "register_pictures", "register_previews"]
 
 
 PREVIEW_PATH = "/vae-manager/preview"
 HEADERS = {"Cache-Control": "private, no-cache", **OURS_ALONE}
+
+KEPT = {"Cache-Control": "private, max-age=86400", **OURS_ALONE}
+NOT_KEPT = {"Cache-Control": "no-store", **OURS_ALONE}
+PLACES = 8
+"""The number of parts with the largest difference that the page steps through."""
+
+COMPARE_PATH: Final = "/vae-manager/api/compare"
+FIELDS: Final = ("infotext", "picture", "encode", "vaes")
+MAX_BODY_BYTES: Final = 96 * 2**20
+"""More than the base64 text of a PNG with the most pixels."""
+
+STATE_PATH = "/vae-manager/state"
 
 
 def register_previews(app: FastAPI, page: Callable[[], Page]) -> None:
@@ -106,12 +118,6 @@ def _preview(page: Page, key: str, had: str | None) -> Response:
 
 def _refuse_preview(status: int) -> JSONResponse:
     return JSONResponse({"error": "There is no such picture."}, status_code=status, headers=HEADERS)
-
-
-KEPT = {"Cache-Control": "private, max-age=86400", **OURS_ALONE}
-NOT_KEPT = {"Cache-Control": "no-store", **OURS_ALONE}
-PLACES = 8
-"""The number of parts with the largest difference that the page steps through."""
 
 
 def register_pictures(app: FastAPI, page: Callable[[], Page]) -> None:
@@ -201,12 +207,6 @@ def _png(content: bytes, headers: dict[str, str]) -> Response:
 
 def _refuse_picture(status: int, reason: str) -> JSONResponse:
     return JSONResponse({"error": reason}, status_code=status, headers=NOT_KEPT)
-
-
-COMPARE_PATH: Final = "/vae-manager/api/compare"
-FIELDS: Final = ("infotext", "picture", "encode", "vaes")
-MAX_BODY_BYTES: Final = 96 * 2**20
-"""More than the base64 text of a PNG with the most pixels."""
 
 
 def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], users: Mapping[str, str]) -> None:
@@ -301,7 +301,7 @@ def _pixels(text: str) -> Pixels:
         content = base64.b64decode(text.rpartition(",")[2], validate=True)
     except ValueError as error:
         raise UsageError(msg("“picture” is no picture in base64.")) from error
-    return read_picture(content, max_pixels=MOST_PIXELS)
+    return read_picture(content, max_pixels=MAX_PIXELS)
 
 
 def _done(host: Host, service: Service, wanted: ComparisonRequest) -> Comparison:
@@ -355,9 +355,6 @@ def _refuse_comparison(status: int, reason: str, code: str) -> Response:
 def _as_ascii(content: Mapping[str, Any], status: int = 200) -> Response:
     """Answer in ASCII: the name of a file or in a request can hold lone surrogates, which UTF-8 cannot encode."""
     return Response(json.dumps(content), status, OURS_ALONE, "application/json")
-
-
-STATE_PATH = "/vae-manager/state"
 
 
 def register(app: FastAPI, page: Callable[[], Page]) -> None:

@@ -16,7 +16,7 @@ from ..messages import Message, msg
 from ..service import Service
 
 if TYPE_CHECKING:
-    from ..compare.metrics import Looks, Wrong
+    from ..compare.metrics import Statistics, Wrong
     from .hosts.host import Comparing, ComparisonRequest
 
     Then = Callable[[Comparison], None]
@@ -53,7 +53,7 @@ class _Job:
         self._comparing, self._service, self._then = comparing, service, then
         self._wanted: ComparisonRequest | None = wanted
         self._lock = threading.Lock()
-        self._reference: Looks | None = None
+        self._reference: Statistics | None = None
         source, id, vaes = wanted.source, service.comparisons.new_id(), comparing.order(wanted)
         if isinstance(source, Encoder):
             self._now = Comparison(id, title, vaes, original=source.picture, when=time.time())
@@ -71,7 +71,7 @@ class _Job:
     def id(self) -> str:
         return self._now.id
 
-    def work(self, handle: JobContext) -> None:
+    def work(self, context: JobContext) -> None:
         """Run the job. Metrics are computed on a thread of their own, while the next VAE decodes."""
         wanted = self._wanted
         assert wanted is not None  # the request is removed only after the work
@@ -91,10 +91,10 @@ class _Job:
                 figures.submit(self._measure, decoded)
 
             def report(step: Step) -> None:
-                handle.report(PHASE, step.done, step.total)
+                context.report(PHASE, step.done, step.total)
                 self._change(step=step)
 
-            self._comparing.compare(wanted, self._now.vaes, began=began, show=show, report=report, stop=handle.stop)
+            self._comparing.compare(wanted, self._now.vaes, began=began, show=show, report=report, stop=context.stop)
             self._change(state=State.MEASURING, seconds=time.perf_counter() - started)
 
     def ended(self, state: JobState, error: Message | None) -> None:
@@ -122,17 +122,17 @@ class _Job:
 
     # -- metrics -------------------------------------------------------------------------------------------------------
     def _look(self, pixels: Any) -> None:
-        from ..compare.metrics import look
+        from ..compare.metrics import measure
 
-        self._reference = look(pixels)
+        self._reference = measure(pixels)
 
     def _measure(self, decoded: Decoded) -> None:
         """Measure against the original, else against the one in use; not at all if that gave no picture."""
-        from ..compare.metrics import compare, in_words, look
+        from ..compare.metrics import compare, in_words, measure
 
         if decoded.pixels is None:
             return
-        looks = look(decoded.pixels)
+        looks = measure(decoded.pixels)
         if decoded.vae == self._now.reference:
             self._reference = looks
             return

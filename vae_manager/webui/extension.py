@@ -38,9 +38,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-UNLISTED = "vae_manager_unlisted"
+UNLISTED_ATTRIBUTE = "vae_manager_unlisted"
 """Attribute of a generation: the name of the VAE that it asks for and that no folder has."""
 SYNC_BUTTON = f"vae_manager_{TABS[0]}_sync"
+
+HOOKS = {
+    "title": (msg("The accordion “VAE”"), lambda: "VAE"),
+    "show": (msg("The accordion “VAE”"), lambda: False),
+    "ui": (msg("The accordion “VAE”"), list),
+    "before_process": (msg("Checking the VAE before a picture"), lambda: None),
+    "postprocess_batch": (msg("Naming the VAE in infotext"), lambda: None),
+    "postprocess": (msg("Keeping pictures for comparisons"), lambda: None),
+}
+"""The methods that the WebUI calls, each with its function and the WebUI's value after a failure."""
+
+SCRIPT_FILE = str(Path(__file__).parents[2] / "scripts" / "vae_manager_webui.py")
+"""The file name that the WebUI's lists of callbacks show."""
 
 
 class Extension:
@@ -55,7 +68,7 @@ class Extension:
         self._page: Page | None = None
         """The page of the present build of the UI."""
         self._sync_button: Any = None
-        self._kept_in_step: set[str] = set()
+        self._synced: set[str] = set()
 
     @property
     def service(self) -> Service:
@@ -75,30 +88,30 @@ class Extension:
 
     def register(self) -> type[VaeScript]:
         """Register all parts; return the class of which the WebUI makes the script."""
-        with FAULTS.caught(msg("Preparing the WebUI's settings")):
+        with FAULTS.suppressed(msg("Preparing the WebUI's settings")):
             self.host.prepare()
         self.service.judge = self._judge
-        with FAULTS.caught(msg("Reading the settings")):
+        with FAULTS.suppressed(msg("Reading the settings")):
             self.host.listening()  # the names are read before the first request
         self._guard()
         register("before_ui", self._new_page, msg("Beginning a new page"))
         register("ui_tabs", self._tabs, msg("The tab “VAE”"), list)
         register("ui_settings", self._register_settings, msg("The section of the settings"))
-        register("after_component", self._keep_in_step, msg("Keeping the WebUI's own controls in step"))
+        register("after_component", self._sync_component, msg("Keeping the WebUI's own controls in step"))
         register("app_started", self._add_routes, msg("The page's state"))
         register("model_loaded", self._follow_setting, msg("Following the setting after a checkpoint was loaded"))
         register("infotext_pasted", self._name_the_vae, msg("Finding the VAE of a pasted picture"))
         return type("VaeScript", (VaeScript,), {"extension": self})
 
     def _guard(self) -> None:
-        with FAULTS.caught(msg("Guarding the WebUI's own ways of loading a VAE")):
+        with FAULTS.suppressed(msg("Guarding the WebUI's own ways of loading a VAE")):
             if options.guarded():
                 self.host.guard()
 
     def _new_page(self) -> None:
         self._guard()  # again: a Reload UI may make the WebUI's page modules anew
         self._page = self._sync_button = None
-        self._kept_in_step.clear()
+        self._synced.clear()
         self.host.vae_in_quick_settings = None
         self.page()
 
@@ -115,7 +128,7 @@ class Extension:
     def _follow(self) -> None:
         follow(with_fallbacks(self.host), self.service)
 
-    def _keep_in_step(self, component: Any, **kwargs: Any) -> None:
+    def _sync_component(self, component: Any, **kwargs: Any) -> None:
         """Let the WebUI's own components follow the page's changes: otherwise *Apply settings* would undo them."""
         elem_id = str(kwargs.get("elem_id"))
         if not is_in_page(component):
@@ -125,8 +138,8 @@ class Extension:
         if self._sync_button is None:
             return  # with --nowebui the settings are built without the accordion
         picker = self.host.picker(component, elem_id)
-        if picker is not None and "picker" not in self._kept_in_step:
-            self._kept_in_step.add("picker")
+        if picker is not None and "picker" not in self._synced:
+            self._synced.add("picker")
             if self.host.picker_writes_each_change:
                 heed_people_alone(picker)  # the WebUI has not registered its event yet
             on_sync(self._sync_button, self._shown(self._picker), [], [picker])
@@ -163,16 +176,16 @@ class Extension:
             from . import api
             from .admission import close_folder
 
-            with FAULTS.caught(msg("Closing the folder of VAE Manager")):
+            with FAULTS.suppressed(msg("Closing the folder of VAE Manager")):
                 close_folder(app, self.host.data_folder)
             api.register(app, self.page)
-            with FAULTS.caught(msg("The pictures of comparisons")):
+            with FAULTS.suppressed(msg("The pictures of comparisons")):
                 api.register_pictures(app, self.page)
                 api.register_previews(app, self.page)
         if host_values.flag("api", False) or host_values.flag("nowebui", False):
             from . import api
 
-            with FAULTS.caught(msg("Comparing VAEs through the API")):
+            with FAULTS.suppressed(msg("Comparing VAEs through the API")):
                 host = with_fallbacks(self.host)
                 api.register_compare(app, host, lambda: self.service, _api_users())
 
@@ -192,7 +205,7 @@ class Extension:
 
 
 @functools.cache
-def of(host: FamilyWebUI) -> Extension:
+def extension_of(host: FamilyWebUI) -> Extension:
     """Return the one extension of this process for a host, however often the WebUI builds its page."""
     return Extension(host)
 
@@ -205,8 +218,8 @@ def _api_users() -> dict[str, str]:
 class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is not typed
     """The accordion, and the tab's own choice on its way into a generation.
 
-    Each hook that the WebUI calls is an edge: a function that fails affects none of the other functions that a
-    generation needs, and never the picture.
+    Each hook that the WebUI calls is an error boundary: a function that fails affects none of the other functions that
+    a generation needs, and never the picture.
     """
 
     extension: Extension
@@ -226,13 +239,13 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         Runs before the WebUI applies overrides (processing.py:820).
         """
         host = self.extension.host
-        with FAULTS.caught(msg("Keeping pictures for comparisons")):
+        with FAULTS.suppressed(msg("Keeping pictures for comparisons")):
             host.latents.begin(p)
-        with FAULTS.caught(msg("The VAE of this tab only")):
+        with FAULTS.suppressed(msg("The VAE of this tab only")):
             if tab_choice and host.override_of(p) is None:
                 self._override(p, self.extension.page().word_of(tab_choice))
-        with FAULTS.caught(msg("Finding the VAE that a picture asks for")):
-            setattr(p, UNLISTED, host.unlisted_override(p))
+        with FAULTS.suppressed(msg("Finding the VAE that a picture asks for")):
+            setattr(p, UNLISTED_ATTRIBUTE, host.unlisted_override(p))
         override = host.override_of(p)
         host.override.note(override, host.written_choice().word)
         if override is None and options.guarded():
@@ -246,27 +259,27 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
 
         The WebUI records the one before a refiner or a hires checkpoint loads another (processing.py:892).
         """
-        with FAULTS.caught(msg("Finding the VAE that a picture asks for")):
-            self._tell_of_unlisted(p)
+        with FAULTS.suppressed(msg("Finding the VAE that a picture asks for")):
+            self._report_unlisted(p)
         if not options.guarded():
             return
-        with FAULTS.caught(msg("Naming the VAE in infotext")):
+        with FAULTS.suppressed(msg("Naming the VAE in infotext")):
             patches.follow(self.extension.host, p)
-        with FAULTS.caught(msg("Keeping pictures for comparisons")):
+        with FAULTS.suppressed(msg("Keeping pictures for comparisons")):
             self.extension.host.latents.claim(p, images)
 
     def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
         self.extension.host.latents.finish(p, processed, TABS[1] if self.is_img2img else TABS[0])
 
-    def _tell_of_unlisted(self, p: Any) -> None:
+    def _report_unlisted(self, p: Any) -> None:
         """Report a name that the WebUI does not list: it silently takes another VAE."""
-        file, model = getattr(p, UNLISTED, None), self.extension.host.model()
+        file, model = getattr(p, UNLISTED_ATTRIBUTE, None), self.extension.host.model()
         if file is None or model is None:
             return
         path = self.extension.host.vae.path(model)
         used = Path(path).name if path is not None else msg("Built-in")
         reason = self.extension.host.reason_against(file)
-        told = (
+        text = (
             msg(
                 "The picture asks for {file}, which the WebUI does not list: {used} was used.",
                 code="picture-asks-for-unlisted",
@@ -276,9 +289,9 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
             if reason is None
             else msg("{reason} {used} was used.", reason=reason, used=used)
         )
-        if str(told) not in p.comments:
-            logger.warning("%s", told)  # the API returns no comments
-        p.comment(str(told))
+        if str(text) not in p.comments:
+            logger.warning("%s", text)  # the API returns no comments
+        p.comment(str(text))
 
     def _override(self, p: Any, word: str) -> None:
         """Set the override if the file fits.
@@ -297,41 +310,27 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         host.set_override(p, word)
 
 
-HOOKS = {
-    "title": (msg("The accordion “VAE”"), lambda: "VAE"),
-    "show": (msg("The accordion “VAE”"), lambda: False),
-    "ui": (msg("The accordion “VAE”"), list),
-    "before_process": (msg("Checking the VAE before a picture"), lambda: None),
-    "postprocess_batch": (msg("Naming the VAE in infotext"), lambda: None),
-    "postprocess": (msg("Keeping pictures for comparisons"), lambda: None),
-}
-"""The methods that the WebUI calls, each with its function and the WebUI's value after a failure."""
-
-for _name, (_function, _otherwise) in HOOKS.items():
-    setattr(VaeScript, _name, FAULTS.edge(getattr(VaeScript, _name), _function, _otherwise))
-
-
-SCRIPT = str(Path(__file__).parents[2] / "scripts" / "vae_manager_webui.py")
-"""The file name that the WebUI's lists of callbacks show."""
+for _name, (_function, _fallback) in HOOKS.items():
+    setattr(VaeScript, _name, FAULTS.wrap(getattr(VaeScript, _name), _function, _fallback))
 
 
 def register(
-    category: str, callback: Callable[..., Any], function: Message, otherwise: Callable[[], Any] = lambda: None
+    category: str, callback: Callable[..., Any], function: Message, fallback: Callable[[], Any] = lambda: None
 ) -> None:
     """Register `callback` by `script_callbacks.on_CATEGORY`, with the name of the file.
 
-    An error of the callback is a fault of `function`, and the WebUI gets `otherwise()`; a WebUI without such a callback
+    An error of the callback is a fault of `function`, and the WebUI gets `fallback()`; a WebUI without such a callback
     is a fault too. Without a name, the WebUI looks for it on the stack, with all source lines
     (script_callbacks.py:128): some 50 ms a callback, measured. WebUIs before 1.9 do not accept the name.
     """
-    with FAULTS.caught(function):
-        _add(category, FAULTS.edge(callback, function, otherwise))
+    with FAULTS.suppressed(function):
+        _add(category, FAULTS.wrap(callback, function, fallback))
 
 
 def _add(category: str, callback: Callable[..., Any]) -> None:
     add = host_values.value("modules.script_callbacks", "add_callback")
     callbacks = host_values.value("modules.script_callbacks", "callback_map", {}).get(f"callbacks_{category}")
     if add is not None and callbacks is not None and "filename" in inspect.signature(add).parameters:
-        add(callbacks, callback, category=category, filename=SCRIPT)
+        add(callbacks, callback, category=category, filename=SCRIPT_FILE)
     else:
         host_values.needed("modules.script_callbacks", f"on_{category}")(callback)

@@ -1,4 +1,4 @@
-"""The edge between the extension and a WebUI: the boundary at which unexpected errors of the extension are caught.
+"""The error boundary between the extension and a WebUI, at which unexpected errors of the extension are caught.
 
 Each callback, hook, event, route and patch that the WebUI calls is wrapped once, at its registration. A fault is
 recorded under the function of the extension that failed: with a traceback in the console the first time, as a count
@@ -26,9 +26,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 MAX_FAULTS: Final = 50
 """Distinct faults that are kept. Each further one is a line in the console, without a traceback."""
-MAX_REASON: Final = 200
+MAX_REASON_LENGTH: Final = 200
 """Characters of an error's own text that the page shows."""
-EDGE: Final = "__vae_manager_edge__"
+BOUNDARY_ATTRIBUTE: Final = "__vae_manager_boundary__"
 """An attribute of each function that catches its own errors."""
 PACKAGE: Final = Path(__file__).resolve().parents[1]
 
@@ -60,9 +60,9 @@ class Faults:
         self._faults: dict[tuple[str, str, str], Fault] = {}
         """By function, kind of error and line of the extension."""
 
-    def note(self, function: Message, error: BaseException) -> Fault:
+    def record(self, function: Message, error: BaseException) -> Fault:
         """Record an unexpected error of `function`. The console gets its traceback the first time."""
-        key = (str(function), type(error).__name__, _place(error))
+        key = (str(function), type(error).__name__, _innermost_line(error))
         with self._lock:
             known = self._faults.get(key)
             fault = replace(known, count=known.count + 1) if known is not None else Fault(function, _reason(error))
@@ -82,44 +82,44 @@ class Faults:
         return list(found.values())
 
     @contextmanager
-    def caught(self, function: Message) -> Iterator[None]:
+    def suppressed(self, function: Message) -> Iterator[None]:
         """Record an error of the body of the `with` statement, and suppress it."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - the WebUI continues, and the fault is recorded
-            self.note(function, error)
+            self.record(function, error)
 
-    def edge(
-        self, work: Callable[..., Any], function: Message, otherwise: Callable[[], Any] = lambda: None
+    def wrap(
+        self, work: Callable[..., Any], function: Message, fallback: Callable[[], Any] = lambda: None
     ) -> Callable[..., Any]:
-        """Wrap `work`; the wrapper returns `otherwise()` if it raises."""
+        """Wrap `work`; the wrapper returns `fallback()` if it raises."""
 
         @functools.wraps(work)
-        def edged(*args: Any, **kwargs: Any) -> Any:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
             try:
                 return work(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - as above
-                self.note(function, error)
-                return otherwise()
+                self.record(function, error)
+                return fallback()
 
-        return marked(edged)
+        return mark_boundary(wrapper)
 
 
 FAULTS: Final = Faults()
 
 
-def marked(function: Function) -> Function:
+def mark_boundary(function: Function) -> Function:
     """Mark a function that catches its own errors, so that a test can distinguish it from a forgotten one."""
-    setattr(function, EDGE, True)
+    setattr(function, BOUNDARY_ATTRIBUTE, True)
     return function
 
 
-def is_edge(function: Any) -> bool:
-    return bool(getattr(function, EDGE, False))
+def is_boundary(function: Any) -> bool:
+    return bool(getattr(function, BOUNDARY_ATTRIBUTE, False))
 
 
-def unavailable(function: Message) -> RefusedError:
-    """Return the refusal of an action that has failed at the edge."""
+def unavailable_error(function: Message) -> RefusedError:
+    """Return the refusal of an action that has failed at the error boundary."""
     return RefusedError(
         msg(
             "{function} does not work on this WebUI. Nothing was changed. The console names the cause.",
@@ -129,7 +129,7 @@ def unavailable(function: Message) -> RefusedError:
     )
 
 
-def _place(error: BaseException) -> str:
+def _innermost_line(error: BaseException) -> str:
     """Return the innermost line of the extension in the traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if PACKAGE in Path(frame.filename).parents]
@@ -137,7 +137,7 @@ def _place(error: BaseException) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:MAX_REASON]
+    return f"{type(error).__name__}: {error}"[:MAX_REASON_LENGTH]
 
 
 def _is_power_of_ten(count: int) -> bool:

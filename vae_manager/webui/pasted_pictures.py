@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..infotext import Finding, Here, Match, Named, Picture, match
+from ..infotext import Finding, LocalFile, Match, NamedVae, Picture, match
 from ..service import Service
 from .hosts.host_values import Permission
 
@@ -24,15 +24,15 @@ class Pasted:
     @property
     def choosable(self) -> str | None:
         """The file that the page proposes, unless the pasting has set one: an override precedes any choice."""
-        return self.match.use if self.picture.taken is None and self.match.finding is not Finding.UNTOLD else None
+        return self.match.use if self.picture.override is None and self.match.finding is not Finding.UNDECIDED else None
 
     @property
     def settled(self) -> bool:
         """True if no notice is needed: the VAE of the picture is there, and was used."""
-        return self.match.finding is Finding.AS_NAMED and self.picture.taken is not None
+        return self.match.finding is Finding.EXACT and self.picture.override is not None
 
 
-def paste(host: Host, service: Service, named: Named) -> str | None:
+def paste(host: Host, service: Service, named: NamedVae) -> str | None:
     """Return the WebUI's word for the VAE of the next generation; None to keep the present choice.
 
     The function is quick: unknown hashes are requested in the background, never waited for.
@@ -43,7 +43,7 @@ def paste(host: Host, service: Service, named: Named) -> str | None:
     path = host.files().get(named.name)
     if path is None or not Path(path).is_file():
         host.refresh()
-    found = _look(host, service, named)
+    found = _match(host, service, named)
     pasted = Pasted(Picture(named, found.use), found)
     service.picture = None if pasted.settled else pasted.picture
     return found.use
@@ -54,7 +54,7 @@ def read_pasted(host: Host, service: Service) -> Pasted | None:
     picture = service.picture
     if picture is None:
         return None
-    pasted = Pasted(picture, _look(host, service, picture.named))
+    pasted = Pasted(picture, _match(host, service, picture.named))
     if pasted.settled or (pasted.choosable is not None and pasted.choosable == host.choice().word):
         dismiss(service, picture)
         return None
@@ -74,20 +74,22 @@ def chosen_for_tab(host: Host, service: Service, word: str) -> None:
         dismiss(service, pasted.picture)
 
 
-def _look(host: Host, service: Service, named: Named) -> Match:
+def _match(host: Host, service: Service, named: NamedVae) -> Match:
     files = host.files()
-    found = match(named, [_here(host, service, name, Path(path)) for name, path in files.items()], service.catalogue)
-    service.hash_in_background([Path(files[name]) for name in found.to_learn])
+    found = match(
+        named, [_local_file(host, service, name, Path(path)) for name, path in files.items()], service.catalogue
+    )
+    service.hash_in_background([Path(files[name]) for name in found.to_hash])
     return found
 
 
-def _here(host: Host, service: Service, name: str, path: Path) -> Here:
+def _local_file(host: Host, service: Service, name: str, path: Path) -> LocalFile:
     sha256 = service.stores.hashes.known(path)
     if sha256 is not None:
-        return Here(name, sha256)
-    learnable = host.may_hash() and service.can_be_hashed(path)
+        return LocalFile(name, sha256)
+    can_be_hashed = host.may_hash() and service.can_be_hashed(path)
     try:
         size = path.stat().st_size
     except OSError:
         size = None
-    return Here(name, service.stores.hashes.known(path), size, learnable)  # it may have become known meanwhile
+    return LocalFile(name, service.stores.hashes.known(path), size, can_be_hashed)  # it may have become known meanwhile

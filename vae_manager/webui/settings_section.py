@@ -53,18 +53,18 @@ def register(host: FamilyWebUI, translate: Translator, region: str, follow: Call
     add_option = host_values.needed("modules.shared", "opts").add_option
     for name, info in options_section(options.SECTION, section).items():
         info.category_id = CATEGORY
-        _put_edges(info)
+        _wrap_callbacks(info)
         add_option(name, info)
 
 
-def _put_edges(info: OptionInfo) -> None:
+def _wrap_callbacks(info: OptionInfo) -> None:
     """Wrap the callbacks that the WebUI calls while it builds its settings page, and when a setting changes."""
     function = msg("The section of the settings")
     if callable(info.component_args):
-        info.component_args = FAULTS.edge(info.component_args, function, dict)
+        info.component_args = FAULTS.wrap(info.component_args, function, dict)
     for name in ("onchange", "refresh"):
         if getattr(info, name, None) is not None:
-            setattr(info, name, FAULTS.edge(getattr(info, name), function))
+            setattr(info, name, FAULTS.wrap(getattr(info, name), function))
 
 
 def _family_default(
@@ -115,7 +115,7 @@ def _connections(translate: Translator) -> OptionInfo:
     hint = translate(
         msg("one download runs at a time and uses no more than these; fewer where more bring nothing, or a proxy balks")
     )
-    shown = {"minimum": 1, "maximum": options.MOST_CONNECTIONS, "step": 1}
+    shown = {"minimum": 1, "maximum": options.MAX_CONNECTIONS, "step": 1}
     return OptionInfo(options.DEFAULT_CONNECTIONS, label, gr.Slider, shown).info(hint)
 
 
@@ -158,7 +158,7 @@ def _kept(host: FamilyWebUI, translate: Translator) -> OptionInfo:
             "then decode them too, without sampling; 0: none"
         )
     )
-    shown = {"minimum": 0, "maximum": options.MOST_KEPT, "step": 1}
+    shown = {"minimum": 0, "maximum": options.MAX_KEPT, "step": 1}
     return OptionInfo(options.DEFAULT_KEPT, label, gr.Slider, shown, onchange=_shrink(host)).info(hint)
 
 

@@ -25,12 +25,12 @@ def script_for_this_host() -> type[Any] | None:
     cannot be shown.
     """
     for host in dict.fromkeys([host_here(), UNKNOWN]):
-        with FAULTS.caught(msg("The adapter for this WebUI")):
+        with FAULTS.suppressed(msg("The adapter for this WebUI")):
             adapter = importlib.import_module(f"{__package__}.hosts.{host}.adapter")
             extension = importlib.import_module(f"{__package__}.extension")
-            script: type[Any] = extension.of(adapter.the_host()).register()
+            script: type[Any] = extension.extension_of(adapter.the_host()).register()
             return script
-    with FAULTS.caught(msg("The page on a WebUI that is not known")):
+    with FAULTS.suppressed(msg("The page on a WebUI that is not known")):
         return _sentence_alone()
     return None
 

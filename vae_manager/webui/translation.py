@@ -31,6 +31,16 @@ _MISLEADING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u2
 """Control characters, lone surrogates, and characters that reverse the reading direction or break the line: with them a
 name reads as another one."""
 
+_ROOT: Final = r"(?:[A-Za-z]:[\\/]|\\\\|/)"
+_QUOTED_PATH: Final = re.compile(rf"""'({_ROOT}[^'\n]*)(?:'|$)|"({_ROOT}[^"\n]*)(?:"|$)""")
+"""A text that was cut off may lack the second quote."""
+_FILE_ADDRESS: Final = re.compile(r"\bfile://[^\s'\"<>|]*")
+_IN_NAME: Final = r"""[^'"<>|:;,\n/\\]"""
+_SPACE_IN_NAME: Final = rf"""[ ](?=[^\s/\\'"<>|:;,](?:{_IN_NAME}*(?<!\s))?[\\/])"""
+"""A space that belongs to a folder's name, since a separator follows."""
+_BARE_PATH: Final = re.compile(rf"""(?<![\w:/.\\]){_ROOT}(?=[^\s/\\])(?:[^\s'"<>|]|{_SPACE_IN_NAME})*""")
+"""A path in the middle of a text, such as an error of the system."""
+
 
 def plain(name: str) -> str:
     """Return a file's name, or another text from outside the project, with misleading characters replaced."""
@@ -71,17 +81,6 @@ def translator_for(language: str, translations: Mapping[str, str], *, hides_path
     """
     own = _table(language)
     return Translator({**translations, **own} if own else translations, hides_paths=hides_paths)
-
-
-_ROOT: Final = r"(?:[A-Za-z]:[\\/]|\\\\|/)"
-_QUOTED_PATH: Final = re.compile(rf"""'({_ROOT}[^'\n]*)(?:'|$)|"({_ROOT}[^"\n]*)(?:"|$)""")
-"""A text that was cut off may lack the second quote."""
-_FILE_ADDRESS: Final = re.compile(r"\bfile://[^\s'\"<>|]*")
-_IN_NAME: Final = r"""[^'"<>|:;,\n/\\]"""
-_SPACE_IN_NAME: Final = rf"""[ ](?=[^\s/\\'"<>|:;,](?:{_IN_NAME}*(?<!\s))?[\\/])"""
-"""A space that belongs to a folder's name, since a separator follows."""
-_BARE_PATH: Final = re.compile(rf"""(?<![\w:/.\\]){_ROOT}(?=[^\s/\\])(?:[^\s'"<>|]|{_SPACE_IN_NAME})*""")
-"""A path in the middle of a text, such as an error of the system."""
 
 
 def without_paths(message: Message) -> Message:

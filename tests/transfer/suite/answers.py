@@ -8,7 +8,7 @@ from email.utils import formatdate
 from tests.hub import Fault
 from tests.transfer.ordering import MB, QUICK
 from vae_manager.errors import IntegrityError, NetworkError, RefusedError
-from vae_manager.transfer.range_requests import FIRST
+from vae_manager.transfer.range_requests import FIRST_CONNECTIONS
 
 from .case import A_LITTLE, MORE, SLOW, WHOLE, Case, Step, both, cdn, cdn_always, hub, hub_always, midway
 from .world import CONNECTIONS, World
@@ -58,7 +58,7 @@ STATUSES = [
         "nothing",
         0,
         code="server-error",
-        check=asks("cdn", CONNECTIONS * QUICK.tries),
+        check=asks("cdn", CONNECTIONS * QUICK.max_attempts),
     ),
     Case(
         "503 for ever from the hub",
@@ -67,7 +67,7 @@ STATUSES = [
         "nothing",
         0,
         code="server-error",
-        check=asks("api", QUICK.tries),
+        check=asks("api", QUICK.max_attempts),
     ),
     Case("400 for ever from the hub", hub_always(Fault.status(400)), NetworkError, "nothing", 0, check=asks("api", 1)),
     Case(
@@ -77,9 +77,13 @@ STATUSES = [
         "404 for ever from the CDN", cdn_always(Fault.status(404)), NetworkError, "nothing", 0, code="address-refused"
     ),
     # -- waits
-    Case("429 from the CDN, with seconds", cdn(*[Fault.status(429, retry_after=1)] * FIRST), check=waits(1)),
+    Case(
+        "429 from the CDN, with seconds", cdn(*[Fault.status(429, retry_after=1)] * FIRST_CONNECTIONS), check=waits(1)
+    ),
     Case("429 from the hub, with seconds", hub(Fault.status(429, retry_after=1)), check=waits(1)),
-    Case("503 from the CDN, with seconds", cdn(*[Fault.status(503, retry_after=1)] * FIRST), check=waits(1)),
+    Case(
+        "503 from the CDN, with seconds", cdn(*[Fault.status(503, retry_after=1)] * FIRST_CONNECTIONS), check=waits(1)
+    ),
     Case(
         "429 from the hub, with a date",
         lambda world: hub(Fault.status(429, retry_after=in_two_seconds(world)))(world),
@@ -87,14 +91,14 @@ STATUSES = [
     ),
     Case(
         "429 from the CDN, with a date",
-        lambda world: cdn(*[Fault.status(429, retry_after=in_two_seconds(world))] * FIRST)(world),
+        lambda world: cdn(*[Fault.status(429, retry_after=in_two_seconds(world))] * FIRST_CONNECTIONS)(world),
         check=waits(0.9),
     ),
     Case("429 with a date that is over", hub(Fault.status(429, retry_after=formatdate(1e9, usegmt=True)))),
     Case("429 with nonsense for a wait", hub(Fault.status(429, retry_after="soon"))),
     Case("429 with less than nothing for a wait", hub(Fault.status(429, retry_after=-5))),
     Case("a rate limit of the hub", hub(Fault.rate_limited(1)), check=waits(1)),
-    Case("a rate limit of the CDN", cdn(*[Fault.rate_limited(1)] * FIRST), check=waits(1)),
+    Case("a rate limit of the CDN", cdn(*[Fault.rate_limited(1)] * FIRST_CONNECTIONS), check=waits(1)),
     Case("a rate limit in the middle", cdn(Fault.reset_after(400_000), Fault.rate_limited(1))),
     Case(
         "a hub that wants an hour",

@@ -8,7 +8,7 @@ from tests.hub import Fault
 from tests.transfer.ordering import COMMIT, MB, NAME, REPO, some_bytes
 from vae_manager.catalogue.entry import HttpsSource, HubSource
 from vae_manager.errors import IntegrityError, NetworkError
-from vae_manager.transfer.range_requests import FIRST
+from vae_manager.transfer.range_requests import FIRST_CONNECTIONS
 
 from .case import MORE, SIZE, SLOW, WHOLE, Case, Step, both, cdn, cdn_always, hub_always, midway
 from .world import World
@@ -165,7 +165,7 @@ WRONG_BYTES = [
     Case("a captive portal on the CDN", cdn_always(Fault.portal()), IntegrityError, "nothing", 9000, code="web-page"),
     Case(
         "a captive portal on one connection",
-        cdn(*[None] * FIRST, Fault.portal()),
+        cdn(*[None] * FIRST_CONNECTIONS, Fault.portal()),
         (None, IntegrityError),
         "partial",
         MORE,
@@ -251,7 +251,7 @@ CHANGES = [
     ),
     Case(
         "other bytes of another size, for one request",
-        cdn(*[None] * FIRST, Fault.other_content(some_bytes(MB, seed=9))),
+        cdn(*[None] * FIRST_CONNECTIONS, Fault.other_content(some_bytes(MB, seed=9))),
         (None, IntegrityError),
         "partial",
         WHOLE,

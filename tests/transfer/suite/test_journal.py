@@ -57,7 +57,7 @@ class Shop:
         stop = threading.Event()
         download_file(
             self.order,
-            network=Network(endpoint=self.hub.endpoint, connections=2, read_timeout=2, patience=QUICK),
+            network=Network(endpoint=self.hub.endpoint, connections=2, read_timeout=2, retry_policy=QUICK),
             report=lambda told: stop.set() if stop_at is not None and told.done >= stop_at and self.has_notes else None,
             stop=stop,
         )
@@ -65,7 +65,7 @@ class Shop:
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    monkeypatch.setattr("vae_manager.transfer.partial_file.NOTE_BYTES", 20_000)
+    monkeypatch.setattr("vae_manager.transfer.partial_file.SAVE_BYTES", 20_000)
     folder = tmp_path / "VAE"
     folder.mkdir()
     with Hub() as hub:

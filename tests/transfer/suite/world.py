@@ -35,7 +35,7 @@ PATIENT = 15.0
 """Seconds that a case may take at most."""
 THREADS = 6.0
 """Seconds after which no thread of a transfer is left: the read time-out, and some."""
-SMALL_SHARES = {"LEAST": 300_000, "MOST": 2 * MB, "UNKNOWN": 500_000}
+SMALL_SHARES = {"MIN_SEGMENT_BYTES": 300_000, "MAX_SEGMENT_BYTES": 2 * MB, "FIRST_SEGMENT_BYTES": 500_000}
 """So that a file of some MB has work for all connections."""
 OURS = re.compile(r"\.[0-9a-f]{16}\.vae-manager\.(part|journal|recent|lock)(\.new)?")
 
@@ -84,7 +84,7 @@ class World:
         return self.folder / self.order.file_name
 
     def settings(self, **changes: object) -> Network:
-        usual = {"connections": CONNECTIONS, "connect_timeout": 1, "read_timeout": 1, "patience": QUICK}
+        usual = {"connections": CONNECTIONS, "connect_timeout": 1, "read_timeout": 1, "retry_policy": QUICK}
         return self.desk.network(**{**usual, "token_for_endpoint": True, **self.network, **changes})
 
     def get(self) -> DownloadResult:
@@ -203,7 +203,7 @@ def a_world(tmp_path: Path, size: int, link: Link, network: dict[str, object]) -
             environment.setenv(name, TOKEN)
         for name, value in SMALL_SHARES.items():
             environment.setattr(range_requests, name, value)
-        environment.setattr(sys.modules[download_file.__module__], "REPORT_SECONDS", 0.02)
+        environment.setattr(sys.modules[download_file.__module__], "REPORT_INTERVAL_S", 0.02)
         world = World(hub, mirror, Desk(hub, folder, threading.Event()), case, tmp_path, some_data(size), link)
         world.network = network
         yield world

@@ -14,7 +14,7 @@ from ...errors import VaeManagerError
 from ...messages import Message, msg
 from ...records.verdict import A1111, VaeSignature
 from ..admission import Listening
-from ..faults import FAULTS, unavailable
+from ..faults import FAULTS, unavailable_error
 from .host import Comparing, NoComparing
 from .host_values import InUse
 
@@ -54,7 +54,7 @@ HOST_READS: Final[Reads] = {
     "resolution": (IN_USE, lambda: Resolution(None, Rule.NOTHING_NEARER)),
     "checkpoints": (CARDS, tuple),
     "preference": (CARDS, lambda: None),
-    "comparing": (COMPARING, lambda: NoComparing(unavailable(COMPARING).message)),
+    "comparing": (COMPARING, lambda: NoComparing(unavailable_error(COMPARING).message)),
     "in_use": (IN_USE, lambda: InUse(None, None, None, None)),
     "generating": (IN_USE, lambda: False),
     "may_hash": (FLAGS, lambda: False),
@@ -78,7 +78,7 @@ HOST_ACTS: Final[Acts] = {
 }
 
 COMPARING_READS: Final[Reads] = {
-    "kept": (COMPARING, lambda: NoComparing(unavailable(COMPARING).message).kept),
+    "kept": (COMPARING, lambda: NoComparing(unavailable_error(COMPARING).message).kept),
     "offers": (COMPARING, tuple),
     "waits_for": (COMPARING, lambda: None),
 }
@@ -117,9 +117,9 @@ class _WithFallbacks:
             raise
         except Exception as error:
             function, otherwise = self.reads.get(name) or (self.acts[name], None)
-            FAULTS.note(function, error)
+            FAULTS.record(function, error)
             if otherwise is None:
-                raise unavailable(function) from error
+                raise unavailable_error(function) from error
             return otherwise()
 
 

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from ...swap import LatentTest
 
 
-MOST_PIXELS: Final = 4096 * 4096
+MAX_PIXELS: Final = 4096 * 4096
 """The most pixels of a picture that is to be encoded."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -139,9 +141,6 @@ class NoComparing:
 
     def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
         raise RefusedError(self._why_not)
-
-
-Result = TypeVar("Result")
 
 
 class HostFiles(Protocol):

@@ -66,7 +66,7 @@ def build_accordion(page: Page, tab: str) -> list[Any]:
         parts = _make(page, tab)
         _wire(page, tab, parts)
     except Exception as error:  # noqa: BLE001 - the fault is shown in its place
-        fault = FAULTS.note(msg("The accordion “VAE”"), error)
+        fault = FAULTS.record(msg("The accordion “VAE”"), error)
         with gr.Accordion("VAE", open=False):
             gr.HTML(views.answer(fault.message, translator_for("None", {})))
         return []

@@ -20,7 +20,7 @@ from ...library import VaeFile, scan
 from ...messages import Message, megabytes, msg
 from ...service import Service
 from ..comparison_job import begin
-from ..hosts.host import MOST_PIXELS, ComparisonRequest, Offer
+from ..hosts.host import MAX_PIXELS, ComparisonRequest, Offer
 from ..hosts.host_values import Permission
 from ..translation import Translator, plain, translator_for
 from . import actions
@@ -143,7 +143,7 @@ def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers
 
 def proposed(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Sequence[str]:
     """Words of the VAEs that are compared if nobody has chosen any: those that the page has ticked."""
-    service.maintenance.look(files)
+    service.maintenance.inspect(files)
     return [chip.offer.vae for chip in chips(host, service, files, offers) if chip.proposed]
 
 
@@ -427,7 +427,7 @@ def compare_picture(host: Host, service: Service, message: str, picture: Path | 
         raise UsageError(msg("The page is out of date. Reload it."))
     chosen = _chosen(action.vaes)
     try:
-        pixels = read_picture(picture, max_pixels=MOST_PIXELS)
+        pixels = read_picture(picture, max_pixels=MAX_PIXELS)
     except OSError as error:
         raise NotFoundError(msg("This picture is not there.")) from error
     height, width = pixels.shape[:2]

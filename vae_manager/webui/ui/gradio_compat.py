@@ -55,7 +55,7 @@ def _event(work: Work, outputs: Sequence[Any]) -> Callable[..., Any]:
             return work.refused(error.message)
         return work.do(visitor, *inputs)
 
-    return FAULTS.edge(event, EVENT, lambda: changed() if len(outputs) == 1 else [changed() for _ in outputs])
+    return FAULTS.wrap(event, EVENT, lambda: changed() if len(outputs) == 1 else [changed() for _ in outputs])
 
 
 def _behind(event: Any) -> Request:

@@ -18,7 +18,7 @@ from .vae_options import LOOK_ALIKE, allow, choose, family_label, is_listed, jud
 from .views.components import Question
 
 if TYPE_CHECKING:
-    from ...library.family_evidence import Guess
+    from ...library.family_evidence import LatentTestGuess
     from ...library.moving import LibraryContext
     from ...swap import LatentTest
     from ..hosts.host import Host
@@ -195,9 +195,9 @@ def _try_out(host: Host, service: Service, action: actions.TryFile) -> None:
     service.maintenance.try_out(file, lambda: _guess(host.try_out(file.path), file, family))
 
 
-def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[Guess, Message]:
+def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[LatentTestGuess, Message]:
     """What the latent test says of the family, where there are two."""
-    from ...library.family_evidence import Guess
+    from ...library.family_evidence import LatentTestGuess
 
     guessed = family if result.is_same_space else next(other for other in LOOK_ALIKE if other != family)
     told = msg(
@@ -209,7 +209,7 @@ def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[Guess, Messa
         found=f"{result.found_db:.1f}",
         own=f"{result.own_db:.1f}",
     )
-    return Guess(guessed, round(result.found_db, 1)), told
+    return LatentTestGuess(guessed, round(result.found_db, 1)), told
 
 
 @handles(actions.ForgetTold)

@@ -177,7 +177,7 @@ def read_library(
 ) -> Library:
     """Look at the library once: at all of its `files`. `selected` is the key of the selected row, empty for the file in
     use. `memo` keeps the results of the last look that still hold."""
-    service.maintenance.look(files)
+    service.maintenance.inspect(files)
     in_use = host.in_use()
     twins = service.maintenance.twins(files)
     table = _table(host, service, files, in_use, twins, memo or Memo())
@@ -188,7 +188,7 @@ def read_library(
         in_use=in_use,
         activity=read_activity(host, service, in_use.path),
         doubled=doubled(twins),
-        looking=service.maintenance.looking,
+        looking=service.maintenance.is_inspecting,
         removed=service.maintenance.removed.all(),
         has_system_trash=safe_move.has_system_trash(),
         change_refused=host.refusal(Permission.CHANGE_FILES),

@@ -124,14 +124,14 @@ class Page:
             files = self._listed()
             facts = read_facts(self.host, self.service, files, self._memo)
         except Exception as error:  # noqa: BLE001 - the page shows the fault instead
-            FAULTS.note(msg("The page's state"), error)
+            FAULTS.record(msg("The page's state"), error)
             return self._faults_alone()
         state = self._state_of(facts, tab_choices)
         if library is not None:
-            with FAULTS.caught(msg("The library")):
+            with FAULTS.suppressed(msg("The library")):
                 state["library"] = self._library(files, *library)
         if comparison is not None:
-            with FAULTS.caught(msg("The page of comparisons")):
+            with FAULTS.suppressed(msg("The page of comparisons")):
                 state["comparison"] = self._comparison(facts, files, *comparison)
         # Last, so that those of this very look are among them.
         state["regions"]["status"] = views.faults(FAULTS.all(), self.translate) + state["regions"]["status"]
@@ -243,7 +243,7 @@ class Page:
                 **{job.key: views.job_figures(job, translate) for job in jobs if job.state is JobState.RUNNING},
                 **{job.key: views.work_figures(job, translate) for job in work if job.state is JobState.RUNNING},
             },
-            "stamp": " ".join(f"{job.serial}{job.state.value}{job.wish.value}" for job in (*jobs, *work)),
+            "stamp": " ".join(f"{job.serial}{job.state.value}{job.command.value}" for job in (*jobs, *work)),
         }
 
     def _sync_token(self, facts: Facts) -> str:

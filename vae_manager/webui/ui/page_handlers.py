@@ -11,7 +11,7 @@ from ...downloads import Downloads, UnfinishedDownload
 from ...downloads.addresses import CIVITAI
 from ...errors import NotFoundError, RefusedError, VaeManagerError
 from ...files.state_file import forget_damage
-from ...jobs import Step
+from ...jobs import Move
 from ...messages import msg
 from ...service import Service
 from ..admission import Visitor
@@ -109,7 +109,7 @@ def go_on(host: Host, service: Service, key: str) -> None:
     """Let a download that was cut off go on."""
     allow(host, Permission.MANAGE_DOWNLOADS)
     left = _left_over(host, service, key)
-    offered = left.order.sha256 is not None and service.catalogue.recognise(left.order.sha256) is not None
+    offered = left.request.sha256 is not None and service.catalogue.recognise(left.request.sha256) is not None
     allow(host, Permission.GET)
     if not offered:
         allow(host, Permission.CHANGE_SOURCES)
@@ -195,8 +195,8 @@ def _forget(host: Host, service: Service, action: actions.Forget) -> None:
 @handles(actions.Move)
 def _move(host: Host, service: Service, action: actions.Move) -> None:
     downloads = _managed(host, service)
-    if action.step in {step.value for step in Step}:
-        downloads.move(action.job, Step(action.step))
+    if action.step in {step.value for step in Move}:
+        downloads.move(action.job, Move(action.step))
 
 
 def _managed(host: Host, service: Service) -> Downloads:

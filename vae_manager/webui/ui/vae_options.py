@@ -262,8 +262,8 @@ def option_after_look(host: Host, service: Service, choice: Choice) -> Option | 
     path = host.files().get(choice.word)
     for file in files:
         if str(file.path) == path:
-            service.maintenance.look_at(file)
-    service.maintenance.look(files, patience=0)
+            service.maintenance.inspect_file(file)
+    service.maintenance.inspect(files, timeout=0)
     return option_of(read_options(host, service, files, choice), choice.word)
 
 

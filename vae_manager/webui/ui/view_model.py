@@ -272,7 +272,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
     """Look at everything once; `files` are all VAE files. `memo` keeps what the last look has found, if it
     still holds. Starts hashing, in the background, what has to be known to name it."""
     memo = memo or Memo()
-    service.maintenance.look(files, patience=0)
+    service.maintenance.inspect(files, timeout=0)
     in_use, choice = host.in_use(), host.choice()
     choosing = newest_choice(host, service)
     moving = choosing is not None and not choosing.state.ended
@@ -422,8 +422,8 @@ def _rows(
     records = service.maintenance.records(files)
     by_hash = memo.get("by hash", (files, records), (dict(host.files()), service.stores.hashes.revision),
                        lambda: _by_hash(host, service, files, records))  # fmt: skip
-    kept = {item.order.sha256: item for item in left if item.done}
-    latest = {one.wanted.order.sha256: one.job for one in service.downloads.views()}
+    kept = {item.request.sha256: item for item in left if item.done}
+    latest = {one.wanted.request.sha256: one.job for one in service.downloads.views()}
     rows = []
     for entry in entries:
         here = by_hash.get(entry.sha256)

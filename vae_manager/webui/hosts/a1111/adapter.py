@@ -36,9 +36,9 @@ class A1111(FamilyWebUI):
     def load_hooks(self) -> LoadHooks:
         """Hooks, imported with the first model: code that reads files must not slow the WebUI's start."""
         from .load_hooks import LoadHooks
-        from .vae_state import A1111Books
+        from .vae_state import A1111VaeState
 
-        return LoadHooks(self, A1111Books(self.precision))
+        return LoadHooks(self, A1111VaeState(self.precision))
 
     @functools.cached_property
     def precision(self) -> Precision:

@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     from ..common.vae_state import VaeState
     from .adapter import A1111
 
+logger = logging.getLogger(__name__)
+
+CARD_EDITOR = "modules.ui_extra_networks_checkpoints_user_metadata:CheckpointUserMetadataEditor"
+
 
 class LoadHooks:
     """The project's functions for the four ways in which a VAE is loaded."""
@@ -121,11 +125,6 @@ class LoadHooks:
         if swapped and path is not None and self._host.may_hash():
             the_service(self._host.data_folder).hash_in_background([Path(path)])
         return swapped
-
-
-logger = logging.getLogger(__name__)
-
-CARD_EDITOR = "modules.ui_extra_networks_checkpoints_user_metadata:CheckpointUserMetadataEditor"
 
 
 def all_patches() -> Iterator[Patch]:

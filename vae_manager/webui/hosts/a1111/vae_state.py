@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 
     from .adapter import A1111
 
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_PREFIX = "first_stage_model."
+"""Prefix of the VAE's tensors in a checkpoint's file."""
+
+SEED = 0
+"""Seed of the noise that sgm draws when it encodes, so that it is the same each time."""
+
 
 class Precision:
     """The dtype that VAEs run in, before and after a decode to NaN."""
@@ -71,13 +79,13 @@ class Precision:
             now=checkpoint_metadata.dtype_name(devices.dtype_vae),
         )
 
-    def of(self, path: str | None) -> Any:
+    def dtype_of(self, path: str | None) -> Any:
         """Return the precision for the VAE at `path`: the one before the NaN, unless that VAE gave it."""
         if self._before is None or sd_vae.loaded_vae_file == path:
             return devices.dtype_vae
         return self._before
 
-    def start_over(self, module: torch.nn.Module) -> None:
+    def on_builtin_loaded(self, module: torch.nn.Module) -> None:
         """Reset the precision for a checkpoint's new VAE, which has given no NaN.
 
         After bf16, whose rounding cannot be undone, it stays in that.
@@ -87,19 +95,13 @@ class Precision:
             module.to(self._before)
             self._before = None
 
-    def settle(self) -> None:
+    def on_swap(self) -> None:
         """Forget the NaN if the VAE that was put in runs in the previous precision."""
         if devices.dtype_vae == self._before:
             self._before = None
 
 
-logger = logging.getLogger(__name__)
-
-CHECKPOINT_PREFIX = "first_stage_model."
-"""Prefix of the VAE's tensors in a checkpoint's file."""
-
-
-class A1111Books:
+class A1111VaeState:
     """The `VaeState` of A1111."""
 
     def __init__(self, precision: Precision) -> None:
@@ -118,16 +120,16 @@ class A1111Books:
         path: str | None = sd_vae.loaded_vae_file
         return path
 
-    def own(self, model: Any) -> Tensors | None:
+    def builtin(self, model: Any) -> Tensors | None:
         base: Tensors | None = sd_vae.get_base_vae(model)
         return base
 
     def dtype(self, model: Any, path: str | None) -> torch.dtype:
-        dtype: torch.dtype = self._precision.of(path)
+        dtype: torch.dtype = self._precision.dtype_of(path)
         return dtype
 
     @contextmanager
-    def kept(self, model: Any) -> Iterator[None]:
+    def restored_on_error(self, model: Any) -> Iterator[None]:
         writers: list[Callable[[], None]] = []
         for holder, names in (
             (sd_vae, ("base_vae", "loaded_vae_file", "checkpoint_info")),
@@ -144,21 +146,21 @@ class A1111Books:
                 write()
             raise
 
-    def write(self, model: Any, path: str | None, own: Tensors | None, dtype: torch.dtype) -> None:
+    def write(self, model: Any, path: str | None, builtin: Tensors | None, dtype: torch.dtype) -> None:
         """Set the variables as sd_vae.load_vae does at its end (sd_vae.py:228)."""
-        sd_vae.base_vae = model.base_vae = own
-        sd_vae.checkpoint_info = model.sd_checkpoint_info if own is not None else None
+        sd_vae.base_vae = model.base_vae = builtin
+        sd_vae.checkpoint_info = model.sd_checkpoint_info if builtin is not None else None
         sd_vae.loaded_vae_file = model.loaded_vae_file = path
         if path is not None:
             sd_vae.vae_dict.setdefault(Path(path).name, path)
         devices.dtype_vae = dtype
 
-    def settle(self) -> None:
-        self._precision.settle()
+    def on_swap(self) -> None:
+        self._precision.on_swap()
 
-    def start_over(self, model: Any) -> None:
+    def on_builtin_loaded(self, model: Any) -> None:
         model.base_vae = model.loaded_vae_file = None
-        self._precision.start_over(model.first_stage_model)
+        self._precision.on_builtin_loaded(model.first_stage_model)
 
     def repair(self, model: Any) -> bool:
         """Hijack the model and move it to the device again, if a failed load has left it without.
@@ -173,15 +175,15 @@ class A1111Books:
         logger.warning("The WebUI left the model unusable after a VAE that failed to load; it has been mended.")
         return True
 
-    def touching(self) -> AbstractContextManager[Any]:
+    def writable_weights(self) -> AbstractContextManager[Any]:
         return nullcontext()
 
     @contextmanager
-    def running(self, model: Any) -> Iterator[torch.device]:
+    def on_device(self, model: Any) -> Iterator[torch.device]:
         with devices.without_autocast():
             yield devices.device
 
-    def read_own(self, model: Any) -> Tensors:
+    def read_builtin(self, model: Any) -> Tensors:
         file = Path(model.sd_checkpoint_info.filename)
         names = {name: CHECKPOINT_PREFIX + name for name in named_tensors(model.first_stage_model)}
         found = read_contents(file).tensors
@@ -189,10 +191,6 @@ class A1111Books:
             raise IntegrityError(msg("{file} has no VAE in it that the WebUI knows.", code="no-vae", file=file.name))
         sources = {name: Source(theirs, found[theirs].shape, found[theirs].dtype) for name, theirs in names.items()}
         return read_renamed(file, sources).tensors
-
-
-SEED = 0
-"""Seed of the noise that sgm draws when it encodes, so that it is the same each time."""
 
 
 class A1111Decoding:

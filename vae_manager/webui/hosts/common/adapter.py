@@ -83,9 +83,6 @@ def _is_on(text: str | None) -> bool:
     return (text or "").strip().lower() in ("1", "true")
 
 
-logger = logging.getLogger(__name__)
-
-
 @functools.lru_cache(maxsize=4)
 def _read_tables(paths: tuple[str, ...]) -> Mapping[str, str]:
     """Read the WebUI's tables, once: the WebUI itself reads them only when the page is built."""
@@ -327,7 +324,7 @@ class FamilyWebUI(ABC):
 
     def connections(self) -> int:
         asked = options.number(options.CONNECTIONS, options.DEFAULT_CONNECTIONS)
-        return round(min(max(1, asked), options.MOST_CONNECTIONS))
+        return round(min(max(1, asked), options.MAX_CONNECTIONS))
 
     def bandwidth(self) -> float | None:
         megabytes = options.number(options.BANDWIDTH, 0)

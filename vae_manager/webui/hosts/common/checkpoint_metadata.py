@@ -22,6 +22,9 @@ KEY = "vae"
 
 _writing = threading.Lock()
 
+FLUX = ("Flux", "Chroma")
+"""Forge's names for the models of that latent space (backend/diffusion_engine)."""
+
 
 def card_of(checkpoint_file: str) -> str:
     """Return the path of the card, as extra_networks.get_user_metadata finds it (extra_networks.py:209)."""
@@ -121,10 +124,6 @@ def _tell_the_webui(checkpoint_file: str, card: dict[str, Any]) -> None:
         for item in list(getattr(page, "items", {}).values()):
             if item.get("filename") == checkpoint_file:
                 item["user_metadata"] = dict(card)
-
-
-FLUX = ("Flux", "Chroma")
-"""Forge's names for the models of that latent space (backend/diffusion_engine)."""
 
 
 def family(model: Any) -> str | None:

@@ -18,7 +18,7 @@ ENDPOINT = "vae_manager_endpoint"
 DOWNLOAD_FOLDER = "vae_manager_download_folder"
 AUTOMATIC_FOLDER = "Automatic"
 CONNECTIONS = "vae_manager_connections"
-MOST_CONNECTIONS = 32
+MAX_CONNECTIONS = 32
 DEFAULT_CONNECTIONS = 16
 BANDWIDTH = "vae_manager_bandwidth"
 FAMILY_DEFAULTS = {"sd1": "vae_manager_default_sd1", "sdxl": "vae_manager_default_sdxl"}
@@ -31,7 +31,7 @@ MEMORY = "vae_manager_memory"
 ON_DEVICE = "vae_manager_on_device"
 KEPT = "vae_manager_kept"
 DEFAULT_KEPT = 8
-MOST_KEPT = 64
+MAX_KEPT = 64
 KEPT_MEMORY = "vae_manager_kept_memory"
 DEFAULT_KEPT_MEMORY = 256
 """In MB. The latent of a picture of 512 × 512 takes 32 or 64 kB, that of one of 2048 × 2048 1 MB."""

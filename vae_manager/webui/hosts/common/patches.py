@@ -1,9 +1,9 @@
 """Patches of the WebUI's functions, those of X/Y/Z plots and of infotext among them.
 
 Patches go through the WebUI's own registry (modules/patches.py) and are applied once, however often the UI is reloaded.
-Each patched function has an edge. A `VaeManagerError` is a refusal, and the WebUI gets it. Any other error of the
-extension is a fault, which is recorded; the WebUI then gets the result of its own function, which is called now if it
-was not called before.
+Each patched function has an error boundary. A `VaeManagerError` is a refusal, and the WebUI gets it. Any other error of
+the extension is a fault, which is recorded; the WebUI then gets the result of its own function, which is called now if
+it was not called before.
 
 In an X/Y/Z plot over VAEs, a cell whose VAE is refused shows the reason, and the other cells are made. The plot's
 script makes each cell by `process_images`. A cell that raises leaves a blank square; if it is the first one, the whole
@@ -24,10 +24,10 @@ from typing import Any, Final
 from modules import patches
 
 from ....errors import RefusedError, VaeManagerError
-from ....infotext import Named
+from ....infotext import NamedVae
 from ....messages import Message, msg
 from ....service import Service, the_service
-from ...faults import FAULTS, marked
+from ...faults import FAULTS, mark_boundary
 from ...pasted_pictures import paste
 from .. import host_values
 from . import options
@@ -40,6 +40,18 @@ READ_WITHOUT_UNPICKLING = (".safetensors",)
 """Extensions, in any case, of files that every WebUI reads without running code."""
 
 Function = Callable[..., Any]
+
+logger = logging.getLogger(__name__)
+
+NEEDED = ("draw_xyz_grid", "process_images")
+"""The names by which the plot's script is recognised."""
+
+SHORT_HASH = 10
+"""Digits."""
+
+NAME, HASH = "VAE", "VAE hash"
+
+FILE: Final = "params.txt"
 
 
 @dataclass(frozen=True)
@@ -65,17 +77,17 @@ class Patch:
 def install(host: Any, wanted: Iterable[Patch]) -> None:
     """Apply the missing patches. A patch that fails is recorded as a fault, and the others are applied."""
     for patch in wanted:
-        with FAULTS.caught(guard_of(patch)):
+        with FAULTS.suppressed(guard_of(patch)):
             place = patch.resolved_place()
             original = getattr(place, patch.name)
             if patches.original(KEY, place, patch.name) is None:
-                patches.patch(KEY, place, patch.name, _edged(host, patch, original))
+                patches.patch(KEY, place, patch.name, _with_boundary(host, patch, original))
 
 
 def remove(source: ModuleType, wanted: Iterable[Patch]) -> None:
     """Remove the patches of the module `source`; a patch with another extension's patch on top stays."""
     for patch in wanted:
-        with FAULTS.caught(guard_of(patch)):
+        with FAULTS.suppressed(guard_of(patch)):
             place = patch.resolved_place()
             applied = patches.original(KEY, place, patch.name) is not None
             if applied and is_of(source, getattr(place, patch.name)):
@@ -129,9 +141,9 @@ class _Watched:
         self.call = call
 
 
-def _edged(host: Any, patch: Patch, original: Function) -> Function:
+def _with_boundary(host: Any, patch: Patch, original: Function) -> Function:
     @functools.wraps(original)
-    def edged(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         own = _Watched(original)
         try:
             return patch.make(host, own.call)(*args, **kwargs)
@@ -140,21 +152,15 @@ def _edged(host: Any, patch: Patch, original: Function) -> Function:
         except Exception as error:
             if own.error is not None and isinstance(error, type(own.error)):
                 raise  # the WebUI's own error, or one in its words
-            FAULTS.note(guard_of(patch), error)
+            FAULTS.record(guard_of(patch), error)
             if own.error is not None:
                 raise own.error from None
             if own.is_done:
                 return own.result
         return patch.fall_back(original)(*args, **kwargs)
 
-    setattr(edged, SOURCE, patch.make.__globals__)
-    return marked(edged)
-
-
-logger = logging.getLogger(__name__)
-
-NEEDED = ("draw_xyz_grid", "process_images")
-"""The names by which the plot's script is recognised."""
+    setattr(wrapper, SOURCE, patch.make.__globals__)
+    return mark_boundary(wrapper)
 
 
 def plot_patches() -> Iterator[Patch]:
@@ -209,10 +215,6 @@ def _size(p: Any) -> tuple[int, int]:
     return p.hr_upscale_to_x, p.hr_upscale_to_y
 
 
-SHORT_HASH = 10
-"""Digits."""
-
-
 def decoder(host: FamilyWebUI) -> tuple[str | None, str | None]:
     """Return name and short hash of the VAE file that decodes now; None for Built-in and for TAESD."""
     if options.read("sd_vae_decode_method", "Full") != "Full":
@@ -234,23 +236,17 @@ def short_hash(host: FamilyWebUI) -> str | None:
     return sha256[:SHORT_HASH] if sha256 is not None else None
 
 
-NAME, HASH = "VAE", "VAE hash"
-
-
 def into_fields(host: FamilyWebUI, service: Service, fields: dict[str, Any]) -> None:
     """Let the fields of an infotext name the VAE for the next generation."""
     name = fields.get(NAME)
     if not name:  # made with Built-in, or the person lets the WebUI skip the field
         service.picture = None
         return
-    word = paste(host, service, Named.read(str(name), fields.get(HASH)))
+    word = paste(host, service, NamedVae.read(str(name), fields.get(HASH)))
     if word is None:
         del fields[NAME]
     else:
         fields[NAME] = word
-
-
-FILE: Final = "params.txt"
 
 
 def follow(host: FamilyWebUI, p: Any) -> None:

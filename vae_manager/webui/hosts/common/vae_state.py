@@ -21,6 +21,8 @@ from . import checkpoint_metadata
 if TYPE_CHECKING:
     import torch
 
+logger = logging.getLogger(__name__)
+
 
 class VaeState(Protocol):
     """The host's variables for the VAE in its model, and the access to that VAE."""
@@ -33,7 +35,7 @@ class VaeState(Protocol):
         """Return the VAE file that the host's variables name for `model`; None: the checkpoint's own."""
         ...
 
-    def own(self, model: Any) -> Tensors | None:
+    def builtin(self, model: Any) -> Tensors | None:
         """Return the checkpoint's own weights, as they are kept while others are in `model`."""
         ...
 
@@ -41,19 +43,19 @@ class VaeState(Protocol):
         """Return the dtype in which the VAE at `path` (None: the checkpoint's own) is to run."""
         ...
 
-    def kept(self, model: Any) -> AbstractContextManager[None]:
+    def restored_on_error(self, model: Any) -> AbstractContextManager[None]:
         """Restore the host's variables if the body of the `with` statement raises."""
         ...
 
-    def write(self, model: Any, path: str | None, own: Tensors | None, dtype: torch.dtype) -> None:
+    def write(self, model: Any, path: str | None, builtin: Tensors | None, dtype: torch.dtype) -> None:
         """Record that the VAE at `path` is in `model` now."""
         ...
 
-    def settle(self) -> None:
+    def on_swap(self) -> None:
         """Record that a VAE has been put in permanently."""
         ...
 
-    def start_over(self, model: Any) -> None:
+    def on_builtin_loaded(self, model: Any) -> None:
         """Record that the WebUI has just put the checkpoint's own weights into `model`."""
         ...
 
@@ -64,15 +66,15 @@ class VaeState(Protocol):
         """
         ...
 
-    def touching(self) -> AbstractContextManager[Any]:
+    def writable_weights(self) -> AbstractContextManager[Any]:
         """Allow replacing the storage of the model's weights during the `with` statement."""
         ...
 
-    def running(self, model: Any) -> AbstractContextManager[torch.device]:
+    def on_device(self, model: Any) -> AbstractContextManager[torch.device]:
         """Let the module run, on the device that is yielded."""
         ...
 
-    def read_own(self, model: Any) -> Tensors:
+    def read_builtin(self, model: Any) -> Tensors:
         """Read the checkpoint's own VAE once more from its file, for a model whose variables are lost."""
         ...
 
@@ -80,9 +82,6 @@ class VaeState(Protocol):
     def notice(self) -> Message | None:
         """A notice about an unusual mode in which VAEs run now."""
         ...
-
-
-logger = logging.getLogger(__name__)
 
 
 class LoadedVae:
@@ -94,7 +93,7 @@ class LoadedVae:
 
     def __init__(self, swapper: Swapper, vae_state: VaeState) -> None:
         self._swapper = swapper
-        self._books = vae_state
+        self._vae_state = vae_state
         self._tables: WeakKeyDictionary[Any, TensorTable] = WeakKeyDictionary()
         """By module: each rendering of the page reads it."""
         self.last: Swap | None = None
@@ -108,21 +107,21 @@ class LoadedVae:
     @property
     def notice(self) -> Message | None:
         """A notice about the VAE in use, or about the request of the last picture."""
-        return self._passing or self._books.notice
+        return self._passing or self._vae_state.notice
 
     def path(self, model: Any) -> str | None:
         """Return the VAE file whose weights are in `model`; None: the checkpoint's own."""
-        return self._books.path(model)
+        return self._vae_state.path(model)
 
     def dtype_name(self, model: Any) -> str | None:
         """Return the short name of the dtype in which it runs: `fp32`, `fp16`, …."""
-        module = self._books.module(model)
+        module = self._vae_state.module(model)
         parameter = next(iter(module.parameters()), None) if module is not None else None
         return checkpoint_metadata.dtype_name(parameter.dtype) if parameter is not None else None
 
     def identity(self, model: Any) -> Identity | None:
         """Return the identity of the file that the weights in `model` were read from; None without such a file."""
-        module, file = self._books.module(model), self._books.path(model)
+        module, file = self._vae_state.module(model), self._vae_state.path(model)
         if module is None or file is None:
             return None
         inside: Identity | None = self._swapper.inside(module)
@@ -135,7 +134,7 @@ class LoadedVae:
     def read(self, model: Any, path: str) -> None:
         """Check as `check` does, and every value of the file too. The weights are cached for the swap that follows."""
         if not self._is_in(model, path):
-            dtype = self._books.dtype(model, path)
+            dtype = self._vae_state.dtype(model, path)
             self._swapper.read(Path(path), self._module(model), dtype)
 
     def put(self, model: Any, path: str | None, *, anew: bool = False, by_setting: bool = True) -> bool:
@@ -144,7 +143,7 @@ class LoadedVae:
         With `anew`, a VAE that is there already is put in again. `by_setting` is False for a picture's own VAE. Raises
         a VaeManagerError; the previous VAE is still in use then.
         """
-        if self._books.module(model) is None and path is None:
+        if self._vae_state.module(model) is None and path is None:
             return False
         if not anew and self._is_in(model, path):
             self._has_gone_in(path)
@@ -176,14 +175,14 @@ class LoadedVae:
         Raises a VaeManagerError if the file cannot go into `model`, or no result is possible.
         """
         module = self._module(model)
-        with self._books.touching(), self._books.running(model) as device:
+        with self._vae_state.writable_weights(), self._vae_state.on_device(model) as device:
             inside = {name: place.data for name, place in named_tensors(module).items()}
-            own, candidate = (self.borrow(model, vae) or inside for vae in (None, path))
-            return latent_test(module, own, candidate, sample_picture().to(device))
+            builtin, candidate = (self.borrow(model, vae) or inside for vae in (None, path))
+            return latent_test(module, builtin, candidate, sample_picture().to(device))
 
     def table(self, model: Any) -> TensorTable | None:
         """Return the names and shapes of tensors that a VAE file needs to go into `model`; None if it has no VAE."""
-        module = self._books.module(model)
+        module = self._vae_state.module(model)
         if module is None:
             return None
         if module not in self._tables:
@@ -197,12 +196,12 @@ class LoadedVae:
         """
         if self._is_in(model, path):
             return None
-        module, dtype = self._module(model), self._books.dtype(model, path)
-        with self._books.touching():
+        module, dtype = self._module(model), self._vae_state.dtype(model, path)
+        with self._vae_state.writable_weights():
             if path is not None:
                 return self._swapper.borrow(Path(path), module, dtype)
-            own = self._books.own(model) or self._books.read_own(model)
-            return {name: fitted(own[name], place, dtype) for name, place in named_tensors(module).items()}
+            builtin = self._vae_state.builtin(model) or self._vae_state.read_builtin(model)
+            return {name: fitted(builtin[name], place, dtype) for name, place in named_tensors(module).items()}
 
     def shrink_kept(self) -> None:
         """Drop kept weights beyond the bound, which may have become smaller."""
@@ -218,7 +217,7 @@ class LoadedVae:
         The weights may be a mixture of two VAEs then, and have to be put in anew. Never called while a checkpoint is
         being loaded.
         """
-        if not self._books.repair(model):
+        if not self._vae_state.repair(model):
             return False
         self._forget(model)
         return True
@@ -226,12 +225,12 @@ class LoadedVae:
     def fresh(self, model: Any) -> None:
         """Record that the WebUI has just written a checkpoint's weights, its own VAE's included, into `model`."""
         self._forget(model)
-        self._books.start_over(model)
+        self._vae_state.on_builtin_loaded(model)
         self.last = self._passing = None
 
     # -- the present state ---------------------------------------------------------------------------------------------
     def _module(self, model: Any) -> Any:
-        module = self._books.module(model)
+        module = self._vae_state.module(model)
         if module is None:
             raise RefusedError(
                 msg("The loaded checkpoint has no VAE of its own, and without one this WebUI can put none into it.")
@@ -239,13 +238,13 @@ class LoadedVae:
         return module
 
     def _forget(self, model: Any) -> None:
-        module = self._books.module(model)
+        module = self._vae_state.module(model)
         if module is not None:
             self._swapper.forget(module)
 
     def _is_in(self, model: Any, path: str | None) -> bool:
         inside = self._swapper.inside(self._module(model))
-        if self._books.path(model) != path:
+        if self._vae_state.path(model) != path:
             return False
         if path is None or inside is None:
             return inside is None  # without a swap here, the host's variables are right
@@ -253,24 +252,29 @@ class LoadedVae:
 
     # -- putting in ----------------------------------------------------------------------------------------------------
     def _put_file(self, model: Any, path: str) -> bool:
-        module, dtype = self._module(model), self._books.dtype(model, path)
-        with self._books.touching():
+        module, dtype = self._module(model), self._vae_state.dtype(model, path)
+        with self._vae_state.writable_weights():
             ready = self._swapper.prepare(Path(path), module, dtype)
-            own = self._books.own(model) or (builtin_of(module) if self._books.path(model) is None else None)
-            with self._books.kept(model), self._swapper.put(module, ready) as displaced:
-                self._books.write(model, path, own, dtype)
-        self._books.settle()
+            builtin = self._vae_state.builtin(model) or (
+                builtin_of(module) if self._vae_state.path(model) is None else None
+            )
+            with self._vae_state.restored_on_error(model), self._swapper.put(module, ready) as displaced:
+                self._vae_state.write(model, path, builtin, dtype)
+        self._vae_state.on_swap()
         self._swapper.keep(displaced)
         return ready.from_memory
 
     def _put_builtin(self, model: Any) -> bool:
-        module, dtype = self._module(model), self._books.dtype(model, None)
-        kept = self._books.own(model)
-        with self._books.touching():
-            own = kept or self._books.read_own(model)
-            with self._books.kept(model), self._swapper.put_builtin(module, own, dtype) as displaced:
-                self._books.write(model, None, None, dtype)
-        self._books.settle()
+        module, dtype = self._module(model), self._vae_state.dtype(model, None)
+        kept = self._vae_state.builtin(model)
+        with self._vae_state.writable_weights():
+            builtin = kept or self._vae_state.read_builtin(model)
+            with (
+                self._vae_state.restored_on_error(model),
+                self._swapper.put_builtin(module, builtin, dtype) as displaced,
+            ):
+                self._vae_state.write(model, None, None, dtype)
+        self._vae_state.on_swap()
         self._swapper.keep(displaced)
         return kept is not None
 

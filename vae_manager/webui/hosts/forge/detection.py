@@ -21,47 +21,23 @@ from ....records.verdict import VaeSignature
 from .. import host_values
 from ..common import options
 
-__all__ = ["GGUF", "READ_WITHOUT_UNPICKLING", "is_gguf", "is_text_encoder"]
+__all__ = [
+    "GGUF",
+    "OPTION",
+    "READ_WITHOUT_UNPICKLING",
+    "encoder_folders",
+    "family_of",
+    "has_presets",
+    "is_gguf",
+    "is_text_encoder",
+    "loads_video_vaes",
+    "options_of_modules",
+    "signature_of",
+    "vae_folders",
+]
 
 
 OPTION = "forge_additional_modules"
-
-
-def options_of_modules() -> Sequence[str]:
-    """Return the options that hold the list of modules.
-
-    Neo keeps one for each preset besides the common one, and its page begins with that (main_entry.py:345,
-    presets.py:156).
-    """
-    if not has_presets():
-        return (OPTION,)
-    preset = f"{OPTION}_{options.read('forge_preset', '')}"
-    return (OPTION, preset) if host_values.has_option(preset) else (OPTION,)
-
-
-def has_presets() -> bool:
-    """Return True for Neo: its row calls `modules_change` only for a person, with the preset that is shown."""
-    return "preset" in signature(main_entry.modules_change).parameters
-
-
-def loads_video_vaes() -> bool:
-    """Return True for support of Wan's and Qwen-Image's VAEs, whose convolutions span time too."""
-    return importlib.util.find_spec("backend.nn.wan_vae") is not None
-
-
-def vae_folders() -> Sequence[Path]:
-    return _folders("VAE", "vae_dir", "vae_dirs")
-
-
-def encoder_folders() -> Sequence[Path]:
-    return _folders("text_encoder", "text_encoder_dir", "text_encoder_dirs")
-
-
-def _folders(name: str, flag: str, list_flag: str) -> list[Path]:
-    """Return the model folders: Forge has a flag for one more folder, Neo for many (main_entry.py refresh_models)."""
-    more = [host_values.flag(flag), *(host_values.flag(list_flag) or [])]
-    return [Path(host_values.models_path(), name).absolute(), *(Path(folder).absolute() for folder in more if folder)]
-
 
 UNET: Final = "model.diffusion_model."
 CROSS_ATTENTION: Final = f"{UNET}input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"
@@ -73,44 +49,6 @@ OTHERS: Final = {
     f"{UNET}final_layer.adaLN_modulation.1.bias": "sd3",
 }
 """FLUX.1 has SD3's final layer too, so it comes first."""
-
-
-def family_of(checkpoint: Path) -> str | None:
-    """Return the family of its latents; None if it cannot be detected."""
-    identity = identity_of(checkpoint)
-    return _family_of(identity) if identity is not None else None
-
-
-@functools.lru_cache(maxsize=256)
-def _family_of(identity: Identity) -> str | None:
-    try:
-        return _family_by(inspect(Path(identity.path)).tensors)
-    except VaeManagerError:
-        return None
-
-
-def signature_of(checkpoint: Path) -> VaeSignature:
-    """Return the VAE that the checkpoint's file holds, and its family."""
-    identity = identity_of(checkpoint)
-    return _signature_of(identity) if identity is not None else VaeSignature(None)
-
-
-@functools.lru_cache(maxsize=16)
-def _signature_of(identity: Identity) -> VaeSignature:
-    try:
-        tensors = inspect(Path(identity.path)).tensors
-    except VaeManagerError:
-        return VaeSignature(None)
-    found = canonical(tensors)
-    return VaeSignature(TensorTable.of(found.tensors) if found is not None else None, _family_by(tensors))
-
-
-def _family_by(tensors: TensorTable) -> str | None:
-    attention = tensors.get(CROSS_ATTENTION)
-    if attention is not None and len(attention.shape) > 1:
-        return FAMILIES.get(attention.shape[1])
-    return next((family for name, family in OTHERS.items() if name in tensors), None)
-
 
 GGUF: Final = ".gguf"
 """Quantised text encoders; no VAE has this format."""
@@ -163,6 +101,79 @@ _VAES: Final = frozenset(
     }
 )
 """Keys of tensors that Forge loads into the model's VAE too, unchecked."""
+
+
+def options_of_modules() -> Sequence[str]:
+    """Return the options that hold the list of modules.
+
+    Neo keeps one for each preset besides the common one, and its page begins with that (main_entry.py:345,
+    presets.py:156).
+    """
+    if not has_presets():
+        return (OPTION,)
+    preset = f"{OPTION}_{options.read('forge_preset', '')}"
+    return (OPTION, preset) if host_values.has_option(preset) else (OPTION,)
+
+
+def has_presets() -> bool:
+    """Return True for Neo: its row calls `modules_change` only for a person, with the preset that is shown."""
+    return "preset" in signature(main_entry.modules_change).parameters
+
+
+def loads_video_vaes() -> bool:
+    """Return True for support of Wan's and Qwen-Image's VAEs, whose convolutions span time too."""
+    return importlib.util.find_spec("backend.nn.wan_vae") is not None
+
+
+def vae_folders() -> Sequence[Path]:
+    return _folders("VAE", "vae_dir", "vae_dirs")
+
+
+def encoder_folders() -> Sequence[Path]:
+    return _folders("text_encoder", "text_encoder_dir", "text_encoder_dirs")
+
+
+def _folders(name: str, flag: str, list_flag: str) -> list[Path]:
+    """Return the model folders: Forge has a flag for one more folder, Neo for many (main_entry.py refresh_models)."""
+    more = [host_values.flag(flag), *(host_values.flag(list_flag) or [])]
+    return [Path(host_values.models_path(), name).absolute(), *(Path(folder).absolute() for folder in more if folder)]
+
+
+def family_of(checkpoint: Path) -> str | None:
+    """Return the family of its latents; None if it cannot be detected."""
+    identity = identity_of(checkpoint)
+    return _family_of(identity) if identity is not None else None
+
+
+@functools.lru_cache(maxsize=256)
+def _family_of(identity: Identity) -> str | None:
+    try:
+        return _family_by(inspect(Path(identity.path)).tensors)
+    except VaeManagerError:
+        return None
+
+
+def signature_of(checkpoint: Path) -> VaeSignature:
+    """Return the VAE that the checkpoint's file holds, and its family."""
+    identity = identity_of(checkpoint)
+    return _signature_of(identity) if identity is not None else VaeSignature(None)
+
+
+@functools.lru_cache(maxsize=16)
+def _signature_of(identity: Identity) -> VaeSignature:
+    try:
+        tensors = inspect(Path(identity.path)).tensors
+    except VaeManagerError:
+        return VaeSignature(None)
+    found = canonical(tensors)
+    return VaeSignature(TensorTable.of(found.tensors) if found is not None else None, _family_by(tensors))
+
+
+def _family_by(tensors: TensorTable) -> str | None:
+    attention = tensors.get(CROSS_ATTENTION)
+    if attention is not None and len(attention.shape) > 1:
+        return FAMILIES.get(attention.shape[1])
+    return next((family for name, family in OTHERS.items() if name in tensors), None)
 
 
 def is_text_encoder(tensors: Collection[str]) -> bool:

@@ -18,7 +18,7 @@ from ....compare.pictures import with_modules
 from ....errors import VaeManagerError
 from ....files import FileRecord, Identity, identity_of, inspect
 from ....files.layouts import canonical
-from ....infotext import Named
+from ....infotext import NamedVae
 from ....messages import Message, msg
 from ....records.verdict import FORGE, NEO, HostCapability, Refused, obstacle_of, verdict
 from ....service import Service
@@ -38,6 +38,13 @@ VAES = ("ldm", "diffusers", "prefixed", "tiny", "wan", "video")
 
 _EMBEDDINGS: Final = frozenset({"emb_params", "clip_l", "clip_g"})
 """All tensors of an embedding (modules/textual_inversion/textual_inversion.py create_embedding_from_data)."""
+
+DECODED_BY = "vae_manager_decoded_by"
+"""Attribute of a generation: path and short hash of the VAE that decoded its last batch."""
+PASTED = "VAE/TE"
+"""The field in which Forge collects the overrides (infotext_utils.py:459): base names, or stems of files that do not
+exist."""
+HASH = "VAE hash"
 
 
 class Modules(NamedTuple):
@@ -185,14 +192,6 @@ def _in_folder_of_encoders(path: str) -> bool:
     return any(Path(path).absolute().is_relative_to(folder) for folder in detection.encoder_folders())
 
 
-DECODED_BY = "vae_manager_decoded_by"
-"""Attribute of a generation: path and short hash of the VAE that decoded its last batch."""
-PASTED = "VAE/TE"
-"""The field in which Forge collects the overrides (infotext_utils.py:459): base names, or stems of files that do not
-exist."""
-HASH = "VAE hash"
-
-
 def decoder(host: Forge) -> tuple[str | None, str | None]:
     """Return path and short hash of the VAE file that decodes now; None for Built-in and for TAESD."""
     name, short_hash = patches.decoder(host)
@@ -221,7 +220,7 @@ def into_fields(host: Forge, service: Service, fields: dict[str, Any]) -> None:
         if path is not None and not is_vae(path):
             kept.append(name)
             continue
-        word = paste(host, service, Named.read(name, fields.get(HASH)))
+        word = paste(host, service, NamedVae.read(name, fields.get(HASH)))
         if word is not None:
             kept.append(word)
     fields[PASTED] = kept

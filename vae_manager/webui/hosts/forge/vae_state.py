@@ -34,7 +34,7 @@ SEED = 0
 @dataclass(frozen=True)
 class _Entry:
     path: str | None
-    own: Tensors | None
+    builtin: Tensors | None
 
 
 class ForgeVaeState:
@@ -56,16 +56,16 @@ class ForgeVaeState:
         entry = self._entries.get(model)
         return entry.path if entry is not None else None
 
-    def own(self, model: Any) -> Tensors | None:
+    def builtin(self, model: Any) -> Tensors | None:
         entry = self._entries.get(model)
-        return entry.own if entry is not None else None
+        return entry.builtin if entry is not None else None
 
     def dtype(self, model: Any, path: str | None) -> torch.dtype:
         dtype: torch.dtype = model.forge_objects.vae.vae_dtype
         return dtype
 
     @contextmanager
-    def kept(self, model: Any) -> Iterator[None]:
+    def restored_on_error(self, model: Any) -> Iterator[None]:
         before = self._entries.get(model)
         try:
             yield
@@ -76,29 +76,29 @@ class ForgeVaeState:
                 self._entries.pop(model, None)
             raise
 
-    def write(self, model: Any, path: str | None, own: Tensors | None, dtype: torch.dtype) -> None:
-        self._entries[model] = _Entry(path, own)
+    def write(self, model: Any, path: str | None, builtin: Tensors | None, dtype: torch.dtype) -> None:
+        self._entries[model] = _Entry(path, builtin)
 
-    def settle(self) -> None:
+    def on_swap(self) -> None:
         pass  # no precision is temporary here
 
-    def start_over(self, model: Any) -> None:
+    def on_builtin_loaded(self, model: Any) -> None:
         self._entries.pop(model, None)
 
     def repair(self, model: Any) -> bool:
         return False  # a failed load of Forge's own leaves no model at all
 
-    def touching(self) -> AbstractContextManager[Any]:
+    def writable_weights(self) -> AbstractContextManager[Any]:
         return torch.inference_mode()
 
     @contextmanager
-    def running(self, model: Any) -> Iterator[torch.device]:
+    def on_device(self, model: Any) -> Iterator[torch.device]:
         memory_management.load_model_gpu(model.forge_objects.vae.patcher)
         with torch.random.fork_rng():
             torch.manual_seed(SEED)
             yield model.forge_objects.vae.device
 
-    def read_own(self, model: Any) -> Tensors:
+    def read_builtin(self, model: Any) -> Tensors:
         file = Path(model.sd_checkpoint_info.filename)
         renamed, wanted = own_vae(file), named_tensors(model.forge_objects.vae.first_stage_model)
         if renamed is None or not wanted.keys() <= renamed.tensors.keys():

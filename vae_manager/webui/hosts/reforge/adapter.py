@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 FOLLOWED = ("sd_vae", "sd_vae_overrides_per_model_preferences")
 """Options whose change may load another VAE (initialize_util.py:194)."""
 
+Result = TypeVar("Result")
+
 
 def all_patches() -> Iterator[Patch]:
     yield from shared_guards.shared_patches()
@@ -63,9 +65,6 @@ def _onchange(host: ReForge, _: Function) -> Function:
             there(sd_vae.reload_vae_weights)
 
     return onchange
-
-
-Result = TypeVar("Result")
 
 
 def there(work: Callable[[], Result]) -> Result:

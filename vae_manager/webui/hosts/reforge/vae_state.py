@@ -25,14 +25,15 @@ from ....swap import named_tensors, read_renamed
 from ....swap.weights import Tensors
 
 if TYPE_CHECKING:
-    import torch
-
     from .adapter import ReForge
 
 
 NAMES = ("base_vae", "loaded_vae_file", "checkpoint_info")
 OWN_NAMES = ("base_vae", "loaded_vae_file")
 """The names that a model has too."""
+
+SEED = 0
+"""Seed of the noise that is drawn for an encode, so that it is the same each time."""
 
 
 class ReForgeVaeState:
@@ -56,9 +57,9 @@ class ReForgeVaeState:
         path: str | None = getattr(model, "loaded_vae_file", None)
         return path
 
-    def own(self, model: Any) -> Tensors | None:
-        own: Tensors | None = getattr(model, "base_vae", None)
-        return own
+    def builtin(self, model: Any) -> Tensors | None:
+        builtin: Tensors | None = getattr(model, "base_vae", None)
+        return builtin
 
     def dtype(self, model: Any, path: str | None) -> torch.dtype:
         """Return the wrapper's dtype, which it converts latents to (ldm_patched/modules/sd.py:812)."""
@@ -66,7 +67,7 @@ class ReForgeVaeState:
         return dtype
 
     @contextmanager
-    def kept(self, model: Any) -> Iterator[None]:
+    def restored_on_error(self, model: Any) -> Iterator[None]:
         before = [(sd_vae, name, getattr(sd_vae, name)) for name in NAMES]
         before += [(model, name, getattr(model, name, None)) for name in OWN_NAMES]
         try:
@@ -76,18 +77,18 @@ class ReForgeVaeState:
                 setattr(holder, name, value)
             raise
 
-    def write(self, model: Any, path: str | None, own: Tensors | None, dtype: torch.dtype) -> None:
+    def write(self, model: Any, path: str | None, builtin: Tensors | None, dtype: torch.dtype) -> None:
         """Set the variables as sd_vae.load_vae does at its end (sd_vae.py:217)."""
-        sd_vae.base_vae = model.base_vae = own
-        sd_vae.checkpoint_info = model.sd_checkpoint_info if own is not None else None
+        sd_vae.base_vae = model.base_vae = builtin
+        sd_vae.checkpoint_info = model.sd_checkpoint_info if builtin is not None else None
         sd_vae.loaded_vae_file = model.loaded_vae_file = path
         if path is not None:
             sd_vae.vae_dict.setdefault(Path(path).name, path)
 
-    def settle(self) -> None:
+    def on_swap(self) -> None:
         pass
 
-    def start_over(self, model: Any) -> None:
+    def on_builtin_loaded(self, model: Any) -> None:
         model.base_vae = model.loaded_vae_file = None
 
     def repair(self, model: Any) -> bool:
@@ -99,25 +100,25 @@ class ReForgeVaeState:
         if not self._host.unwatched:
             return False
         with suppress(VaeManagerError):  # the checkpoint's file has gone: then only the variables are left
-            own = self.read_own(model)
+            builtin = self.read_builtin(model)
             module = self.module(model)
-            if module is None or not _has_shapes_of(named_tensors(module), own):
-                sd_vae._load_vae_dict(model, dict(own))  # which makes a wrapper of the right shape
-            sd_vae.base_vae = model.base_vae = own
+            if module is None or not _has_shapes_of(named_tensors(module), builtin):
+                sd_vae._load_vae_dict(model, dict(builtin))  # which makes a wrapper of the right shape
+            sd_vae.base_vae = model.base_vae = builtin
             sd_vae.checkpoint_info = model.sd_checkpoint_info
         self._host.note_watched()
         return True
 
-    def touching(self) -> AbstractContextManager[Any]:
+    def writable_weights(self) -> AbstractContextManager[Any]:
         return nullcontext()
 
     @contextmanager
-    def running(self, model: Any) -> Iterator[torch.device]:
+    def on_device(self, model: Any) -> Iterator[torch.device]:
         wrapper = wrapper_of(model)
         model_management.load_model_gpu(wrapper.patcher)
         yield wrapper.device
 
-    def read_own(self, model: Any) -> Tensors:
+    def read_builtin(self, model: Any) -> Tensors:
         file = Path(model.sd_checkpoint_info.filename)
         return read_renamed(file, _vae_in(file)).tensors
 
@@ -138,10 +139,6 @@ def _has_shapes_of(tensors: Tensors, others: Tensors) -> bool:
     return {name: tensor.shape for name, tensor in tensors.items()} == {
         name: tensor.shape for name, tensor in others.items()
     }
-
-
-SEED = 0
-"""Seed of the noise that is drawn for an encode, so that it is the same each time."""
 
 
 class ReForgeDecoding:

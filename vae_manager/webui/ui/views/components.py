@@ -86,12 +86,12 @@ def _parts(job: JobView, translate: Translator) -> list[Message | str]:
     if job.state is JobState.PAUSED:
         return [msg("Paused"), *([amount_done] if amount_done is not None else [])]
     if job.state is JobState.WAITING:
-        if job.place is not None and job.place > 1:
-            return [msg("Waiting: number {place} in the queue", place=job.place)]
+        if job.position is not None and job.position > 1:
+            return [msg("Waiting: number {place} in the queue", place=job.position)]
         return [msg("Waiting for its turn")]
-    if job.wish is PendingCommand.STOP:
+    if job.command is PendingCommand.STOP:
         return [msg("Cancelling …")]
-    if job.wish is PendingCommand.PAUSE:
+    if job.command is PendingCommand.PAUSE:
         return [msg("Pausing …")]
     phases = {
         "resolving": msg("Looking for the file …"),

@@ -141,7 +141,7 @@ def downloads(facts: Facts, translate: Translator) -> Markup:
 def _shown(
     one: Download, facts: Facts, translate: Translator, *, area: str, first: bool = True
 ) -> Mapping[str, object]:
-    job, name, size = one.job, one.wanted.name, one.job.total or one.wanted.order.size
+    job, name, size = one.job, one.wanted.name, one.job.total or one.wanted.request.size
     buttons = job_buttons(job, name, area=area, first=first) if facts.downloads_refused is None else ()
     return {"key": job.key, "name": name, "size": size, "buttons": buttons, "below": job_line(job, name, translate)}
 

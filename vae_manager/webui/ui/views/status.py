@@ -273,9 +273,9 @@ def job_buttons(job: JobView, name: str, *, area: str, entry: str = "", first: b
 
     if job.state is JobState.FAILED:
         return [made(msg("Try again"), actions.Retry(job.key), primary=True)]
-    if job.state.ended or job.wish is PendingCommand.STOP:
+    if job.state.ended or job.command is PendingCommand.STOP:
         return []
-    pausing = job.state is JobState.PAUSED or job.wish is PendingCommand.PAUSE
+    pausing = job.state is JobState.PAUSED or job.command is PendingCommand.PAUSE
     resume, pause = actions.Resume(job.key), actions.Pause(job.key)
     turn = made(msg("Resume"), resume, primary=True) if pausing else made(msg("Pause"), pause)
     queued = job.state in (JobState.WAITING, JobState.PAUSED)
@@ -306,7 +306,7 @@ def work_line(job: JobView, translate: Translator) -> Markup:
     it: Line | Progress = _progress(job, name, work_figures(job, translate))
     if job.state is JobState.FAILED and job.error is not None:
         it = Line(ERROR, job.error, dismissal=actions.ForgetWork(job.key).as_dict())
-    return render("status.html", "work", translate, it, stop=[] if job.stopping else stop)
+    return render("status.html", "work", translate, it, stop=[] if job.is_stopping else stop)
 
 
 def _title(job: JobView) -> Message:
@@ -332,7 +332,7 @@ def work_figures(job: JobView, translate: Translator) -> Figures:
 def _parts(job: JobView) -> list[Message | str]:
     if job.state is JobState.WAITING:
         return [msg("Waiting for its turn")]
-    if job.stopping:
+    if job.is_stopping:
         return [msg("Cancelling …")]
     if not job.total:
         return [msg("Beginning …")]

@@ -29,14 +29,14 @@ def pasted(facts: Facts, translate: Translator) -> Markup:
     text = _picture(told)
     for message in (*_findings(told), *_family(told, facts), *_outcome(told)):
         text = msg("{first} {rest}", first=text, rest=message)
-    kind = INFO if told.match.finding is Finding.UNTOLD else WARNING
+    kind = INFO if told.match.finding is Finding.UNDECIDED else WARNING
     return _html("pasted", translate, kind, text, _use(told, facts))
 
 
 def pasted_title(facts: Facts, translate: Translator) -> str:
     """What a closed accordion says of it."""
     told = facts.picture
-    if told is None or told.match.finding is Finding.UNTOLD:
+    if told is None or told.match.finding is Finding.UNDECIDED:
         return ""
     return " · " + translate(msg("! the pasted picture's VAE"))
 
@@ -51,41 +51,41 @@ def _picture(told: Pasted) -> Message:
 def _findings(told: Pasted) -> list[Message]:
     """What its VAE is here."""
     found = told.match
-    if found.finding is Finding.AS_NAMED:
+    if found.finding is Finding.EXACT:
         return [msg("It is here now.")]
-    if found.finding is Finding.BY_NAME and found.name_clash is not None:
-        return [msg("By its name it is {file} here.", file=found.name_clash.name)]
-    if found.finding is Finding.OTHER_NAME and found.holder is not None:
-        if found.name_clash is None:
-            return [msg("A file with this hash is here as {other}.", other=found.holder.name)]
-        here = found.name_clash.name
-        return [msg("The {file} here is another file; {other} has this hash.", file=here, other=found.holder.name)]
+    if found.finding is Finding.BY_NAME and found.same_name is not None:
+        return [msg("By its name it is {file} here.", file=found.same_name.name)]
+    if found.finding is Finding.OTHER_NAME and found.same_hash is not None:
+        if found.same_name is None:
+            return [msg("A file with this hash is here as {other}.", other=found.same_hash.name)]
+        here = found.same_name.name
+        return [msg("The {file} here is another file; {other} has this hash.", file=here, other=found.same_hash.name)]
     if found.finding is Finding.OTHER_BYTES:
         return _other_bytes(told)
-    if found.finding is Finding.UNTOLD:
+    if found.finding is Finding.UNDECIDED:
         return [msg("Whether a file here has this hash is not known yet; it is being worked out.")]
     if found.finding is Finding.OFFERED and found.entry is not None:
         return [msg("It is not here. {vae} has this hash and can be fetched.", vae=found.entry.name)]
     if found.finding is Finding.RECOGNISED and found.entry is not None:
         return [msg("It is not here."), not_offered(found.entry)]
-    if found.finding is Finding.NOT_HERE:
+    if found.finding is Finding.MISSING:
         return [msg("It is not here.")]
-    if found.in_the_dark:
+    if found.has_unhashable:
         return [msg("It is unknown here, as far as the hashes of the files here are known.")]
     return [msg("It is unknown: no file here has this hash, and no VAE of the catalogue.")]
 
 
 def _other_bytes(told: Pasted) -> list[Message]:
     found = told.match
-    file = found.name_clash.name if found.name_clash is not None else told.picture.named.name
-    if found.holder is not None and found.entry is not None:
+    file = found.same_name.name if found.same_name is not None else told.picture.named.name
+    if found.same_hash is not None and found.entry is not None:
         return [
             msg(
                 "The {file} here is {vae} as published, and {other} has this hash: the hash in the picture is probably "
                 "wrong.",
                 file=file,
                 vae=found.entry.name,
-                other=found.holder.name,
+                other=found.same_hash.name,
             )
         ]
     differs = msg(
@@ -109,7 +109,7 @@ def _family(told: Pasted, facts: Facts) -> list[Message]:
 
 def _outcome(told: Pasted) -> list[Message]:
     """What the next pictures are made with."""
-    taken, use = told.picture.taken, told.match.use
+    taken, use = told.picture.override, told.match.use
     if taken is None:
         return [] if told.choosable is not None else [msg("The next pictures keep your own choice.")]
     if use is not None and taken != use:
