@@ -143,8 +143,8 @@ class _LimitExceededError(Exception):
 def _compose(text: str) -> yaml.Node | None:
     """Return the nodes of a text.
 
-    Raises `_LimitExceededError` for a text with more depth, aliases or parts than any catalogue: nodes are made by recursion,
-    and each is visited several times.
+    Raises `_LimitExceededError` for a text with more depth, aliases or parts than any catalogue: nodes are made by
+    recursion, and each is visited several times.
     """
     depth = aliases = 0
     for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
