@@ -176,34 +176,35 @@ def find_nan(
     each chunk; setting `stop` ends the work within one, with Cancelled. Raises IntegrityError if the tensors cannot be
     read, NotFoundError and DiskError.
     """
-    import numpy
-
     header = read_contents(path)
+    tensors = _float_tensors(header)
+    total = sum(tensor.end - tensor.start for tensor in tensors.values())
+    done = 0
+    try:
+        with path.open("rb") as file:
+            pieces = ((name, chunk) for name, tensor in tensors.items() for chunk in chunks(file, path, header, tensor))
+            for name, chunk in pieces:
+                if stop is not None and stop.is_set():
+                    raise Cancelled(msg("Looking at the numbers of {file} was stopped.", file=path.name))
+                if has_nan(chunk, tensors[name].dtype):
+                    return nan_problem(path.name, name)
+                done += len(chunk)
+                if report is not None:
+                    report(min(done, total), total)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    return None
+
+
+def _float_tensors(header: Header) -> dict[str, TensorInfo]:
+    """Return the tensors with floats of the VAE, or of its part of the file if its layout is unknown."""
     known, prefix = canonical(header.tensors), facts_of(header.tensors).prefix
     own = {source.name for source in known.tensors.values()} if known is not None else None
-    wanted = {
+    return {
         name: tensor
         for name, tensor in header.tensors.items()
         if (name in own if own is not None else name.startswith(prefix)) and tensor.dtype in _NON_FINITE_BITS
     }
-    total = sum(tensor.end - tensor.start for tensor in wanted.values())
-    done = 0
-    try:
-        with path.open("rb") as file:
-            for name, tensor in wanted.items():
-                kind, bits = _NON_FINITE_BITS[tensor.dtype]
-                for chunk in chunks(file, path, header, tensor):
-                    if stop is not None and stop.is_set():
-                        raise Cancelled(msg("Looking at the numbers of {file} was stopped.", file=path.name))
-                    numbers = numpy.frombuffer(chunk, kind)
-                    if _is_any_non_finite(numbers, kind, bits):
-                        return nan_problem(path.name, name)
-                    if report is not None:
-                        done += len(chunk)
-                        report(min(done, total), total)
-    except OSError as error:
-        raise disk_error(path, error) from error
-    return None
 
 
 def has_nan(piece: memoryview, dtype: str) -> bool:
@@ -213,10 +214,7 @@ def has_nan(piece: memoryview, dtype: str) -> bool:
     if dtype not in _NON_FINITE_BITS:
         return False
     kind, bits = _NON_FINITE_BITS[dtype]
-    return _is_any_non_finite(numpy.frombuffer(piece, kind), kind, bits)
-
-
-def _is_any_non_finite(numbers: Any, kind: str, bits: int) -> bool:
+    numbers = numpy.frombuffer(piece, kind)
     if kind == "<u8":
         return bool(((numbers & FP64_MAGNITUDE_MASK) >= FP32_OVERFLOW_BITS).any())
     return bool(((numbers & bits) == bits).any())

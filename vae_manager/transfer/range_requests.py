@@ -156,9 +156,9 @@ class Segments:
 class ConcurrencyController:
     """The wanted number of connections, from the measured speed with fewer.
 
-    The number is one until the first answer shows that the source supports ranges, then `FIRST`, then `GROWTH_FACTOR`
-    times as many each time, up to `most`, as long as that brings `MIN_GAIN` times the bytes per second; otherwise it
-    returns to the previous number.
+    The number is one until the first answer shows that the source supports ranges, then `FIRST_CONNECTIONS`, then
+    `GROWTH_FACTOR` times as many each time, up to `most`, as long as that brings `MIN_GAIN` times the bytes per second;
+    otherwise it returns to the previous number.
     """
 
     most: int

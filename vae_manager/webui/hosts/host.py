@@ -68,7 +68,7 @@ class Comparing(Protocol):
         """
         ...
 
-    def order(self, wanted: ComparisonRequest) -> Sequence[str]:
+    def order(self, request: ComparisonRequest) -> Sequence[str]:
         """Return the VAEs in decoding order. Raises RefusedError if the picture cannot be compared."""
         ...
 
@@ -78,7 +78,7 @@ class Comparing(Protocol):
 
     def compare(
         self,
-        wanted: ComparisonRequest,
+        request: ComparisonRequest,
         vaes: Sequence[str],
         *,
         began: Callable[[], None],
@@ -91,7 +91,7 @@ class Comparing(Protocol):
         The error of a VAE that cannot decode is shown in its place.
 
         Args:
-            wanted: The request.
+            request: The request.
             vaes: Names of choices.
             began: Called after the wait for a running generation.
             show: Receives each picture.
@@ -127,13 +127,13 @@ class NoComparing:
     def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
         return []
 
-    def order(self, wanted: ComparisonRequest) -> Sequence[str]:
+    def order(self, request: ComparisonRequest) -> Sequence[str]:
         raise RefusedError(self._why_not)
 
     def waits_for(self) -> Message | None:
         return None
 
-    def compare(self, wanted: ComparisonRequest, vaes: Sequence[str], **_: object) -> None:
+    def compare(self, request: ComparisonRequest, vaes: Sequence[str], **_: object) -> None:
         raise RefusedError(self._why_not)
 
     def save_folder(self) -> Path:
@@ -293,8 +293,8 @@ class HostSettings(Protocol):
         """Return the reach of the server, and the names that the owner has added."""
         ...
 
-    def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
-        """Return the reason why this WebUI does not allow `act`; None if it does.
+    def refusal(self, permission: Permission, *, remote: bool = False) -> Message | None:
+        """Return the reason why this WebUI does not allow `permission`; None if it does.
 
         `remote`: sent from another machine.
         """

@@ -362,22 +362,22 @@ class FamilyWebUI(ABC):
     def choice_frozen(self) -> Message | None:
         """Return the message for the flag that overrides or freezes the setting; None without such a flag."""
 
-    def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
-        if act in OWNERS:
+    def refusal(self, permission: Permission, *, remote: bool = False) -> Message | None:
+        if permission in OWNERS:
             return self._owners_alone() if remote else None
-        if act in (Permission.CHOOSE, Permission.CHOOSE_FOR_TAB):
+        if permission in (Permission.CHOOSE, Permission.CHOOSE_FOR_TAB):
             return self.choice_frozen()
-        if act is Permission.PREFER:
+        if permission is Permission.PREFER:
             return self.choice_frozen() or self._closed_to_strangers()
-        if act is Permission.CHANGE_QUICK_SETTINGS:
+        if permission is Permission.CHANGE_QUICK_SETTINGS:
             return options.frozen(options.QUICK_SETTINGS) or self._closed_to_strangers()
-        if act in (Permission.RELOAD_PAGE, Permission.CHANGE_FILES):
+        if permission in (Permission.RELOAD_PAGE, Permission.CHANGE_FILES):
             return self._closed_to_strangers()
-        if act is Permission.ADOPT_FILES:
+        if permission is Permission.ADOPT_FILES:
             if self.shared_with_others:  # even if extensions may be changed: a path could be any person's file
                 return msg("This WebUI can be reached from other machines, so the page takes in no file by its path.")
             return self._closed_to_strangers()
-        if act is Permission.CHANGE_SOURCES and is_closed_to_strangers(host_values.flags()):
+        if permission is Permission.CHANGE_SOURCES and is_closed_to_strangers(host_values.flags()):
             return msg(
                 "This WebUI can be reached from other machines, so the page fetches only what it offers. On its own "
                 "machine, `python -m vae_manager get` fetches any VAE.",

@@ -72,14 +72,14 @@ class FamilyComparing:
         answer = verdict(record, self._host.capability, self._host.signature())
         return answer.reason.message if isinstance(answer, Refused | UsableAfter) else None
 
-    def order(self, wanted: ComparisonRequest) -> Sequence[str]:
-        if isinstance(wanted.source, RecentPicture):
-            refusal = self._refusal(wanted.source)
+    def order(self, request: ComparisonRequest) -> Sequence[str]:
+        if isinstance(request.source, RecentPicture):
+            refusal = self._refusal(request.source)
             if refusal is not None:
                 raise RefusedError(refusal)
         in_use = _word(self._in_use())
-        first = [in_use] if isinstance(wanted.source, RecentPicture) or in_use in wanted.vaes else []
-        return list(dict.fromkeys([*first, *wanted.vaes]))
+        first = [in_use] if isinstance(request.source, RecentPicture) or in_use in request.vaes else []
+        return list(dict.fromkeys([*first, *request.vaes]))
 
     def _refusal(self, kept: RecentPicture) -> Message | None:
         if kept.why_not is not None or kept.latent is None:
@@ -103,7 +103,7 @@ class FamilyComparing:
 
     def compare(
         self,
-        wanted: ComparisonRequest,
+        request: ComparisonRequest,
         vaes: Sequence[str],
         *,
         began: Callable[[], None],
@@ -118,14 +118,14 @@ class FamilyComparing:
                 )
             began()
             self._decoding.repair()
-            model, kept = self._host.model(), wanted.source if isinstance(wanted.source, RecentPicture) else None
+            model, kept = self._host.model(), request.source if isinstance(request.source, RecentPicture) else None
             refusal = self._refusal(kept) if kept is not None else None
             if model is None or refusal is not None:
                 raise RefusedError(refusal or msg("No checkpoint is loaded, so nothing can be decoded."))
             tiling = kept is not None and kept.tiling
             candidates = [self._candidate(model, vae) for vae in vaes]
             with self._decoding.ready(model, tiling) as ready:
-                made = decode_all(ready, _source(wanted), candidates, report=report, stop=stop)
+                made = decode_all(ready, _source(request), candidates, report=report, stop=stop)
                 with closing(made):
                     for decoded in made:
                         show(replace(decoded, foreign=_foreign(decoded, kept, model)))
@@ -158,11 +158,11 @@ class FamilyComparing:
         return self._host.infotext_of(infotext, path or gone, short_hash)
 
 
-def _source(wanted: ComparisonRequest) -> torch.Tensor | Encoder:
-    if isinstance(wanted.source, Encoder):
-        return wanted.source
-    assert wanted.source.latent is not None  # else there is a refusal
-    return wanted.source.latent
+def _source(request: ComparisonRequest) -> torch.Tensor | Encoder:
+    if isinstance(request.source, Encoder):
+        return request.source
+    assert request.source.latent is not None  # else there is a refusal
+    return request.source.latent
 
 
 def _foreign(decoded: Decoded, kept: RecentPicture | None, model: Any) -> Message | None:

@@ -166,10 +166,10 @@ class Forge(FamilyWebUI):
 
     # The page
 
-    def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
-        if act is Permission.CHANGE_QUICK_SETTINGS:
+    def refusal(self, permission: Permission, *, remote: bool = False) -> Message | None:
+        if permission is Permission.CHANGE_QUICK_SETTINGS:
             return msg("Forge shows the VAE by itself, in the row at the top of every page.", code="forge-shows-it")
-        return super().refusal(act, remote=remote)
+        return super().refusal(permission, remote=remote)
 
     # The model
 

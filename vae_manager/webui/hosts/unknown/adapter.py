@@ -79,10 +79,10 @@ class UnknownWebUI(FamilyWebUI):
     def choice_frozen(self) -> Message | None:
         return self.why_not
 
-    def refusal(self, act: Permission, *, remote: bool = False) -> Message | None:
-        if act is Permission.CHANGE_QUICK_SETTINGS:
+    def refusal(self, permission: Permission, *, remote: bool = False) -> Message | None:
+        if permission is Permission.CHANGE_QUICK_SETTINGS:
             return self.why_not
-        return super().refusal(act, remote=remote)
+        return super().refusal(permission, remote=remote)
 
     def written_choice(self) -> Choice:
         return AUTOMATIC

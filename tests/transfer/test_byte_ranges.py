@@ -54,7 +54,7 @@ def test_cut(byte_ranges: ByteRanges, size: int) -> None:
     assert bytes_of(clip_ranges(byte_ranges, size)) == bytes_of(byte_ranges) & set(range(size))
 
 
-def test_spans_that_cannot_be() -> None:
+def test_ranges_that_cannot_be() -> None:
     for byte_ranges in (((5, 3),), ((0, 5), (4, 9)), ((0, 5), (5, 9)), ((-1, 4),), ((3, 3),)):
         assert not are_valid_ranges(byte_ranges)
 

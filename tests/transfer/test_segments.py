@@ -21,19 +21,19 @@ MIB = 1 << 20
 FILE = 300 * MIB
 
 
-def under_way(share: Segment, *, since: float = 0.0, brought: int = 0) -> Segment:
-    share.began = since
-    share.at += brought
-    return share
+def under_way(segment: Segment, *, since: float = 0.0, brought: int = 0) -> Segment:
+    segment.began = since
+    segment.at += brought
+    return segment
 
 
-def test_shares_come_in_the_files_order_and_become_smaller() -> None:
-    shares = Segments.of(((0, FILE),))
+def test_segments_come_in_the_files_order_and_become_smaller() -> None:
+    segments = Segments.of(((0, FILE),))
     taken = []
-    while share := shares.take(16, now=0.0):
-        taken.append(share)
-    assert [share.at for share in taken] == [0, *(share.end for share in taken[:-1])]
-    sizes = [share.left for share in taken]
+    while segment := segments.take(16, now=0.0):
+        taken.append(segment)
+    assert [segment.at for segment in taken] == [0, *(segment.end for segment in taken[:-1])]
+    sizes = [segment.left for segment in taken]
     assert sizes[:-1] == sorted(sizes[:-1], reverse=True)  # type: ignore[type-var]
     assert sizes[0] == USUAL_SEGMENT_BYTES
     assert sizes[-1] is not None
@@ -41,39 +41,39 @@ def test_shares_come_in_the_files_order_and_become_smaller() -> None:
 
 
 def test_they_are_larger_where_each_request_takes_long() -> None:
-    shares = Segments.of(((0, FILE),))
-    shares.active.append(under_way(Segment(FILE, FILE + 40 * MIB), brought=20 * MIB))
+    segments = Segments.of(((0, FILE),))
+    segments.active.append(under_way(Segment(FILE, FILE + 40 * MIB), brought=20 * MIB))
     for quick, size in ((0.0, USUAL_SEGMENT_BYTES), (0.04, 8 * MIB), (1.0, MAX_SEGMENT_BYTES)):
-        share = shares.take(4, now=1.0, quick=quick)
-        assert share is not None
-        assert share.left == pytest.approx(size, rel=0.01) or quick == 1.0
+        segment = segments.take(4, now=1.0, quick=quick)
+        assert segment is not None
+        assert segment.left == pytest.approx(size, rel=0.01) or quick == 1.0
 
 
-def test_a_small_file_is_one_share() -> None:
-    shares = Segments.of(((0, MIN_SEGMENT_BYTES + 5),))
-    assert shares.take(16, now=0.0) is not None
-    assert shares.take(16, now=0.0) is None
+def test_a_small_file_is_one_segment() -> None:
+    segments = Segments.of(((0, MIN_SEGMENT_BYTES + 5),))
+    assert segments.take(16, now=0.0) is not None
+    assert segments.take(16, now=0.0) is None
 
 
 def test_what_is_given_back_is_handed_out_again_first() -> None:
-    shares = Segments.of(((0, FILE),))
-    first = shares.take(4, now=0.0)
+    segments = Segments.of(((0, FILE),))
+    first = segments.take(4, now=0.0)
     assert first is not None
-    shares.take(4, now=0.0)
+    segments.take(4, now=0.0)
     first.at += 100
-    shares.give_back(first, now=0.0)
-    again = shares.take(4, now=0.0)
+    segments.give_back(first, now=0.0)
+    again = segments.take(4, now=0.0)
     assert again is not None
     assert (again.at, again.end) == (100, first.end)
 
 
-def test_a_free_connection_takes_half_of_the_slowest_share() -> None:
+def test_a_free_connection_takes_half_of_the_slowest_segment() -> None:
     slow, fast = (
         under_way(Segment(0, 40 * MIB), brought=10 * MIB),
         under_way(Segment(40 * MIB, 80 * MIB), brought=30 * MIB),
     )
-    shares = Segments([], [slow, fast])
-    stolen = shares.take(4, now=1.0)
+    segments = Segments([], [slow, fast])
+    stolen = segments.take(4, now=1.0)
     assert stolen is not None
     assert (slow.end, stolen.at, stolen.end) == (25 * MIB, 25 * MIB, 40 * MIB)
 
@@ -88,8 +88,8 @@ def test_and_all_of_one_that_crawls() -> None:
 
 def test_what_is_not_worth_a_request_is_left() -> None:
     def stolen(left: int, quick: float) -> Segment | None:
-        share = under_way(Segment(0, 10 * MIB), brought=10 * MIB - left)
-        return Segments([], [share]).take(4, now=1.0, quick=quick)
+        segment = under_way(Segment(0, 10 * MIB), brought=10 * MIB - left)
+        return Segments([], [segment]).take(4, now=1.0, quick=quick)
 
     assert stolen(left=MIN_SEGMENT_BYTES - 1, quick=0.0) is None
     assert stolen(left=4 * MIB, quick=1.0) is None, "half of it would come in the time of the request"
@@ -114,27 +114,27 @@ def test_every_missing_byte_is_brought_once(kept: list[tuple[int, int]], steps: 
     there: ByteRanges = ()
     for start, end in kept:
         there = add_range(there, start, end)
-    shares, brought, now = Segments.of(missing_ranges(there, FILE)), there, 0.0
+    segments, brought, now = Segments.of(missing_ranges(there, FILE)), there, 0.0
 
-    def bring(share: Segment, amount: int) -> None:
+    def bring(segment: Segment, amount: int) -> None:
         nonlocal brought
-        end = min(share.at + amount, share.end or 0)
-        if end > share.at:
-            assert all(stop <= share.at or start >= end for start, stop in brought), "brought twice"
-        brought = add_range(brought, share.at, end)
-        share.at = end
+        end = min(segment.at + amount, segment.end or 0)
+        if end > segment.at:
+            assert all(stop <= segment.at or start >= end for start, stop in brought), "brought twice"
+        brought = add_range(brought, segment.at, end)
+        segment.at = end
 
     for step, which, amount in steps:
         now += 0.1
         if step == "take":
-            if (share := shares.take(4, now, 0.001)) is not None:
-                share.began = now
-        elif shares.active:
-            share = shares.active[which % len(shares.active)]
-            bring(share, amount) if step == "bring" else shares.give_back(share, now)
-    while shares.waiting or any(share.left for share in shares.active):
-        shares.take(4, now)
-        for share in tuple(shares.active):
-            bring(share, FILE)
-            shares.give_back(share, now)
+            if (segment := segments.take(4, now, 0.001)) is not None:
+                segment.began = now
+        elif segments.active:
+            segment = segments.active[which % len(segments.active)]
+            bring(segment, amount) if step == "bring" else segments.give_back(segment, now)
+    while segments.waiting or any(segment.left for segment in segments.active):
+        segments.take(4, now)
+        for segment in tuple(segments.active):
+            bring(segment, FILE)
+            segments.give_back(segment, now)
     assert brought == ((0, FILE),)

@@ -10,20 +10,20 @@ from vae_manager.transfer.scheduler import Limiter
 MB = 1_000_000
 
 
-def run(ramp: ConcurrencyController, speed_of: object, seconds: float = 20.0) -> int:
+def run(controller: ConcurrencyController, speed_of: object, seconds: float = 20.0) -> int:
     """Let the ramp look every 10 ms at a line that gives so many connections that speed; return how many it wants."""
     done = 0.0
     for tick in range(int(seconds * 100)):
-        done += speed_of(ramp.wanted) / 100  # type: ignore[operator]
-        ramp.update(tick / 100, int(done), ramp.wanted, 0.01)
-    return ramp.wanted
+        done += speed_of(controller.wanted) / 100  # type: ignore[operator]
+        controller.update(tick / 100, int(done), controller.wanted, 0.01)
+    return controller.wanted
 
 
 def test_it_begins_alone() -> None:
-    ramp = ConcurrencyController(16)
-    assert run(ramp, lambda count: count * 40 * MB) == 1
-    ramp.open_up()
-    assert ramp.wanted == FIRST_CONNECTIONS
+    controller = ConcurrencyController(16)
+    assert run(controller, lambda count: count * 40 * MB) == 1
+    controller.open_up()
+    assert controller.wanted == FIRST_CONNECTIONS
 
 
 @pytest.mark.parametrize(
@@ -36,37 +36,37 @@ def test_it_begins_alone() -> None:
     ],
 )
 def test_more_connections_while_they_bring_more(line: object, expected: int) -> None:
-    ramp = ConcurrencyController(16)
-    ramp.open_up()
-    assert run(ramp, line) == expected
+    controller = ConcurrencyController(16)
+    controller.open_up()
+    assert run(controller, line) == expected
 
 
 def test_never_more_than_allowed() -> None:
     for most in (1, 2, 6):
-        ramp = ConcurrencyController(most)
-        ramp.open_up()
-        assert run(ramp, lambda count: count * MB) == most
+        controller = ConcurrencyController(most)
+        controller.open_up()
+        assert run(controller, lambda count: count * MB) == most
 
 
 def test_a_pause_of_the_line_does_not_decide() -> None:
-    ramp = ConcurrencyController(16)
-    ramp.open_up()
+    controller = ConcurrencyController(16)
+    controller.open_up()
     done, pauses = 0, iter([False] * 12 + [True] * 6 + [False] * 200)
     for tick, pause in enumerate(pauses):
-        done += 0 if pause else ramp.wanted * 4 * MB // 10
-        ramp.update(tick / 100, done, ramp.wanted, 0.01)
-    assert ramp.wanted == 16
+        done += 0 if pause else controller.wanted * 4 * MB // 10
+        controller.update(tick / 100, done, controller.wanted, 0.01)
+    assert controller.wanted == 16
 
 
 def test_a_refused_connection_is_the_end_of_growing() -> None:
-    ramp = ConcurrencyController(16)
-    ramp.open_up()
-    ramp.stay_at(3)
-    assert run(ramp, lambda count: count * 40 * MB) == 3
-    ramp.stay_at(0)
-    assert ramp.wanted == 1
-    ramp.stay_at(3)
-    assert ramp.wanted == 1, "the whole that comes over one connection stays alone"
+    controller = ConcurrencyController(16)
+    controller.open_up()
+    controller.stay_at(3)
+    assert run(controller, lambda count: count * 40 * MB) == 3
+    controller.stay_at(0)
+    assert controller.wanted == 1
+    controller.stay_at(3)
+    assert controller.wanted == 1, "the whole that comes over one connection stays alone"
 
 
 class Clock:
