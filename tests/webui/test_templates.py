@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 WEBUI = ROOT / "vae_manager" / "webui"
 TAG = re.compile(r"<[/!]?[a-zA-Z]")
 ENGLISH = Translator({})
+Show = Callable[..., str]
 
 
 def html_in(source: str) -> Iterator[int]:
@@ -102,7 +103,7 @@ def test_templates_have_no_holes(path: Path) -> None:
 
 
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def shown(monkeypatch: pytest.MonkeyPatch) -> Show:
     """Renders the body of a macro with the value `x`."""
     environment = rendering._ENVIRONMENT.overlay(cache_size=0)
     monkeypatch.setattr(rendering, "_ENVIRONMENT", environment)
@@ -114,7 +115,7 @@ def shown(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     return show
 
 
-def test_values_are_escaped_and_misleading_characters_replaced(shown) -> None:  # type: ignore[no-untyped-def]
+def test_values_are_escaped_and_misleading_characters_replaced(shown: Show) -> None:
     evil = "<b>\"'&\u202e\n"
     safe = "&lt;b&gt;&#34;&#39;&amp;\ufffd\ufffd"
     assert shown('<p title="{{ x }}">{{ x }}</p>', evil) == f'<p title="{safe}">{safe}</p>'
@@ -126,20 +127,20 @@ def test_values_are_escaped_and_misleading_characters_replaced(shown) -> None:  
     assert plain(name) in shown("{% for one in x|pieces %}{{ one }}{% endfor %}", name)
 
 
-def test_sentences_are_translated(shown) -> None:  # type: ignore[no-untyped-def]
+def test_sentences_are_translated(shown: Show) -> None:
     chinese = Translator({"Name": "名称", "{a} of {b}": "{b} 中的 {a}"})
     assert shown('{{ msg("{a} of {b}", a=1, b=x) }}, {{ x }}', msg("Name"), chinese) == "名称 中的 1, 名称"
     assert shown("{{ x }} {{ x|translated }}", "Name", chinese) == "Name 名称"
 
 
-def test_a_value_that_is_not_there_is_a_fault(shown) -> None:  # type: ignore[no-untyped-def]
+def test_a_value_that_is_not_there_is_a_fault(shown: Show) -> None:
     with pytest.raises(UndefinedError):
         shown("{{ x.y }}", "")
     with pytest.raises(UndefinedError):
         shown("{{ y }}")
 
 
-def test_line_breaks_of_templates_are_left_out(shown) -> None:  # type: ignore[no-untyped-def]
+def test_line_breaks_of_templates_are_left_out(shown: Show) -> None:
     body = """
     <p class="a"
        id="{{ x }}"
@@ -155,7 +156,7 @@ def test_line_breaks_of_templates_are_left_out(shown) -> None:  # type: ignore[n
     assert shown(body, 1) == '<p class="a" id="1" title="b">1<b>one</b><i>two three</i> 1</p>'
 
 
-def test_one_button_is_primary(shown) -> None:  # type: ignore[no-untyped-def]
+def test_one_button_is_primary(shown: Show) -> None:
     primary = '<button class="vm-button vm-primary">'
     html = shown(f"{primary}{{{{ x }}}}", primary)
     first, second = one_primary(html + html, html)

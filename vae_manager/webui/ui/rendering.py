@@ -1,7 +1,7 @@
 """HTML of the page, from the templates beside this module.
 
-Each value in a template is escaped, a `Message` is translated, and characters that mislead are replaced (`plain`),
-without a word of the template. HTML is a value of its own type, `Markup`, which this module alone makes.
+Each value in a template is escaped, a `Message` is translated, and characters that mislead are replaced (`plain`): the
+environment does that, so that no template can leave it out. HTML is a type of its own, `Markup`, made here alone.
 """
 
 from __future__ import annotations

@@ -163,13 +163,11 @@ def _problems(row: LibraryRow) -> list[Message]:
     reason = row.verification.reason if row.verification is not None else None
     if reason is not None and reason not in sentences:
         sentences.append(reason)
-    return [
-        *sentences,
-        *(
+    for path in row.name_clashes:
+        sentences.append(
             msg("{path} has the same name, and the WebUI lists only one of the two. Rename one.", path=path)
-            for path in row.name_clashes
-        ),
-    ]
+        )
+    return sentences
 
 
 # -- what can be done ----------------------------------------------------------------------------------------------
