@@ -79,7 +79,7 @@ def test_three_sentences_first(cli: Cli) -> None:
 def test_why_not_and_what_to_do(cli: Cli) -> None:
     twin = safetensors(cli.work / "twin.safetensors", diffusers())
     lines = cli("inspect", twin).out.splitlines()
-    assert "twin.safetensors" in lines[3] and lines[3].endswith(" python -m vae_manager convert IN OUT")
+    assert "twin.safetensors" in lines[3] and "vae_manager convert" in lines[3]
     [row] = cli("inspect", twin, "--json").json
     assert (row["loadable"], row["convertible"], row["verdict"], row["problems"]) == (False, True, "ask-first", [])
     (cli.work / "page.pt").write_text("<html>sign in</html>")

@@ -201,8 +201,11 @@ def test_stopped_in_the_middle(page: Page, host: PlainHost, service: Service) ->
     send(page, do="stop-comparison", id=state(page)["view"]["id"])
     host.comparing.may_go_on.set()
     wait_for(ended(service))
-    assert "The comparison was stopped" in text(page, "compare-progress")
-    assert text(page, "compare-cards").count("stopped before its turn") == 2
+    assert says(text(page, "compare-progress"), "comparison-stopped")
+    [stopped] = service.comparisons.all()
+    assert (stopped.state, len(stopped.vaes), len(stopped.results)) == (State.STOPPED, 3, 1)
+    cards = re.findall(r"data-vae-card=.*?</li>", state(page)["regions"]["compare-cards"], re.DOTALL)
+    assert ["<img" in card for card in cards] == [True, False, False]
     assert "Save" in text(page, "compare-progress"), "what there is can be kept"
 
 
@@ -334,7 +337,8 @@ def test_the_weights_that_a_checkpoint_carries_are_named(
     carrier = tmp_path / "demo.safetensors"
     carrier.write_bytes(TUNED.read_bytes())
     monkeypatch.setattr(PlainHost, "checkpoint_file", property(lambda self: str(carrier)))
-    wait_for(lambda: "is none of those that are here" in text(page, "which"))
+    wait_for(lambda: page.facts().builtin.is_known)
+    assert (page.facts().builtin.name, "mine.safetensors" in text(page, "which")) == (None, False)
     service.stores.hashes.compute(host.vaes / "mine.safetensors")
     service.learn([host.vaes / "mine.safetensors"])
     wait_for(lambda: "has the same weights as mine.safetensors" in text(page, "which"))

@@ -58,9 +58,9 @@ def test_shapes_that_were_not_compared_are_not_said_to_fit(
         assert shown.selected is not None
         return {message.template for message in about(shown.selected, shown)}
 
-    fits = "Its shapes fit the loaded checkpoint; whether it was made for it, shapes cannot tell."
-    assert fits in said(own)
+    compared = said(own)
     monkeypatch.setattr(host, "signature", lambda: VaeSignature(None))
+    [fits] = compared - said(own)
     assert fits not in said(wan)
     chosen = read_library(host, page.service, scan(host.folders()), key_of(wan)).selected
     assert chosen is not None and can_use(chosen.answer)
@@ -131,7 +131,7 @@ def test_two_of_one_name_are_pointed_out(page: Page, own: Path, host: PlainHost)
     host.refresh()
     assert row(page, twin).startswith("more/own.safetensors")
     assert "! duplicate name" in row(page, own)
-    assert f"{own} has the same name" in details(page, twin)
+    assert str(own) in details(page, twin)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_the_latent_test_gives_a_guess_with_its_figure(
     assert f"{family} guess" in row(page, path)
     assert says(bar(page), "probably-made-for", family=family)
     figure = "29.0" if name.startswith("same") else "8.0"
-    assert f"a guess from the latent test, which gave {figure} dB" in details(page, path)
+    assert f"{figure} dB" in details(page, path)
     do(page, do="set-family", file=key_of(path), family="sd1")
     assert "You said that this is a VAE for SD 1.x / 2.x" in details(page, path)
     assert "Test compatibility" not in details(page, path)

@@ -32,6 +32,7 @@ from vae_manager.messages import megabytes, msg
 from vae_manager.records.verdict import A1111
 from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Permission
+from vae_manager.webui.ui.library_view_model import read_library
 from vae_manager.webui.ui.page import Page
 from vae_manager.webui.ui.views.components import Question
 
@@ -45,7 +46,9 @@ def test_rename_and_the_page_follows(page: Page, own: Path, host: PlainHost, ser
     assert not own.exists()
     assert list(host.listed) == ["better.safetensors"]
     assert library(page, selected=own)["selected"] == key_of(new), "an open page still has the old key"
-    assert "set by you" in row(page, new), "what is known goes along"
+    shown = read_library(host, service, scan(host.folders()), key_of(new)).selected
+    assert shown is not None and shown.record is not None
+    assert (shown.record.is_family_own, shown.record.family.family) == (True, "sd1"), "what is known goes along"
     do(page, do="rename-file", file=key_of(own), name=own.name)
     assert library(page, selected=new)["selected"] == key_of(own)
     for name in ("../out.pt", "", "a/b.safetensors", "con.safetensors"):
@@ -182,7 +185,8 @@ def test_what_is_in_use_or_chosen_stays(page: Page, own: Path, host: PlainHost, 
     with fails_with(RefusedError, "file-in-use", file="own.safetensors"):
         do(page, do=action, file=key_of(own), **more)
     assert own.is_file()
-    assert "cannot be renamed" in details(page, own)
+    region = library(page, selected=own)["regions"]["file"]
+    assert ("<form" in region, actions(region, "delete-file")) == (False, [])
 
 
 def test_where_files_must_not_be_changed(page: Page, own: Path, host: PlainHost, service: Service) -> None:

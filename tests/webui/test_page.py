@@ -241,7 +241,11 @@ def test_a_choice_waits_for_the_picture(page: Page, host: PlainHost, monkeypatch
     monkeypatch.setattr(host, "choose", lambda choice, stop: (free.wait(10), original(choice, stop))[1])
     host.making_a_picture = True
     page.pick("None", EVERYWHERE)
-    wait_for(lambda: "applies after this picture" in text(page, "status"))
+    wait_for(lambda: 'data-vae-said="choice"' in page.state({})["regions"]["status"])
+    waiting = text(page, "status")
+    host.making_a_picture = False
+    assert waiting != text(page, "status"), "that it waits for the picture"
+    host.making_a_picture = True
     assert page.facts().wanted.is_builtin
     free.set()
     wait_for(lambda: host.word == "None")

@@ -10,6 +10,7 @@ from tests.library.vaes import sha256, vae
 from tests.webui.host import PlainHost, unfit
 from tests.webui.seen import ENTRY
 from tests.webui.test_page import do, text, wait_for, write_catalogue
+from tests.wording import says
 from vae_manager.maintenance import key_of
 from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Ignored, Refusal
@@ -119,7 +120,8 @@ def test_a_guess_is_worded_as_one(page: Page, host: PlainHost, name: str, is_oth
     family = "SDXL, guess · ⚠ probably another family" if is_other else "SD 1.x / 2.x, guess"
     wait_for(lambda: title(page) == f"VAE — {path.stem} · {family} · your choice")
     assert ("SDXL, guess; the checkpoint is SD 1.x / 2.x" in text(page, "status")) is is_other
-    assert "pictures will be noise" not in text(page, "status")
+    status = text(page, "status")
+    assert not says(status, "noise-expected") and not says(status, "probably-other-family")
 
 
 # -- the lines of the dropdown -------------------------------------------------------------------------------------

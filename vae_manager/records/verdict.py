@@ -637,6 +637,7 @@ def _question(record: FileRecord, host: HostCapability, checkpoint: VaeSignature
     message = msg(
         "{file} was probably made for {theirs}, which is a guess; this checkpoint is {ours}. If the guess is right, "
         "pictures will be noise.",
+        code="probably-other-family",
         **names,
     )
     return Problem("probably-other-family", message)

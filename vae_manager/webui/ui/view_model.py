@@ -496,6 +496,7 @@ def _notices(in_use: InUse, entry: Entry | None, family: FamilyGuess) -> Sequenc
             msg(
                 "{vae} was made for {theirs}, this checkpoint is {ours}: pictures will be noise. "
                 "Choose one made for {ours}.",
+                code="noise-expected",
                 vae=entry.name if entry is not None else Path(in_use.path).name,
                 theirs=family_label(family.family or ""),
                 ours=family_label(in_use.family),
