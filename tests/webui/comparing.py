@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_manager.compare import Checkpoint, Decoded, Encoder, RecentLatents, RecentPicture, Step
+from vae_manager.compare import Checkpoint, ComparisonStep, Decoded, Encoder, RecentLatents, RecentPicture
 from vae_manager.compare.pictures import with_vae
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.files import FileRecord
@@ -69,12 +69,12 @@ class PlainComparing:
         *,
         began: Callable[[], None],
         show: Callable[[Decoded], None],
-        report: Callable[[Step], None],
+        report: Callable[[ComparisonStep], None],
         stop: threading.Event,
     ) -> None:
         began()
         for done, vae in enumerate(vaes):
-            report(Step(done, len(vaes), vae))
+            report(ComparisonStep(done, len(vaes), vae))
             self.gate.wait()
             if stop.is_set():
                 raise Cancelled(msg("The comparison was stopped. The VAE in use is unchanged."))

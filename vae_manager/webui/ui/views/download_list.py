@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 
 from ....catalogue import Entry
-from ....downloads import Ending, Past, UnfinishedDownload
+from ....downloads import DownloadOutcome, PastDownload, UnfinishedDownload
 from ....jobs import JobState
 from ....messages import Message, megabytes, msg
 from ...translation import Translator
@@ -257,10 +257,10 @@ def _history(facts: Facts, translate: Translator) -> str:
     return f'<h4 class="vm-head">{head}</h4><div class="vm-pasts">{rows}</div>'
 
 
-def _past(past: Past, translate: Translator) -> str:
+def _past(past: PastDownload, translate: Translator) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(past.ended_at))
-    figures = [_size(past.size) if past.ending is not Ending.CANCELLED else ""]
-    if past.speed is not None and past.ending is Ending.DELIVERED:
+    figures = [_size(past.size) if past.ending is not DownloadOutcome.CANCELLED else ""]
+    if past.speed is not None and past.ending is DownloadOutcome.DELIVERED:
         figures.append(f"⌀ {amount(round(past.speed))}/s")
     details = [(msg("File"), past.file_name), (msg("From"), ", ".join(map(translate.place, past.sources)))]
     if past.sha256 is not None:
@@ -270,7 +270,7 @@ def _past(past: Past, translate: Translator) -> str:
     listed = "".join(f"<dt>{escape(translate(name))}</dt><dd>{escape(text)}</dd>" for name, text in details)
     problem = ""
     if past.problem is not None:
-        problem = line(ERROR if past.ending is Ending.FAILED else WARNING, translate(past.problem), translate)
+        problem = line(ERROR if past.ending is DownloadOutcome.FAILED else WARNING, translate(past.problem), translate)
     return (
         f'<details class="vm-past" data-vae-key="past {past.ended_at}"><summary><span class="vm-when">{when}</span>'
         f'<strong>{escape(past.name)}</strong><span class="vm-facts">{escape(" · ".join(filter(None, figures)))}</span>'
@@ -278,17 +278,17 @@ def _past(past: Past, translate: Translator) -> str:
     )
 
 
-def _result(past: Past, translate: Translator) -> str:
+def _result(past: PastDownload, translate: Translator) -> str:
     sign, text = _ending(past)
     return badge(sign, translate(text))
 
 
-def _ending(past: Past) -> tuple[str, Message]:
-    if past.ending is Ending.FAILED:
+def _ending(past: PastDownload) -> tuple[str, Message]:
+    if past.ending is DownloadOutcome.FAILED:
         return "✗", msg("failed")
-    if past.ending is Ending.CANCELLED:
+    if past.ending is DownloadOutcome.CANCELLED:
         return "–", msg("cancelled")
-    if past.ending is Ending.ALREADY_THERE:
+    if past.ending is DownloadOutcome.ALREADY_THERE:
         return "✓", msg("already here")
     if past.problem is not None and not past.proven:
         return "!", msg("cannot be used")
