@@ -61,7 +61,7 @@ def read_activity(host: Host, service: Service, in_use: str | None) -> Activity:
     views = service.maintenance.views()
     return Activity(
         work=[job for job in views if not job.state.ended or job.state is JobState.FAILED],
-        told=service.maintenance.told,
+        told=service.maintenance.notice,
         can_choose=host.refusal(Permission.CHOOSE) is None,
         in_use=in_use,
     )
