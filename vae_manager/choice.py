@@ -164,7 +164,7 @@ class PrefixMatch:
     """The checkpoint's file name without its suffix."""
 
 
-def caught_by(file_names: Iterable[str], checkpoint_stems: Iterable[str]) -> Sequence[PrefixMatch]:
+def prefix_matches(file_names: Iterable[str], checkpoint_stems: Iterable[str]) -> Sequence[PrefixMatch]:
     """Return the files that Automatic takes only by the beginning of their names.
 
     A checkpoint `sd` gets the first file `sd…`. `file_names` are in the WebUI's order. A file called `sd.safetensors`

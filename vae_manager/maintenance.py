@@ -144,7 +144,7 @@ class Recovery:
         self._report = report
         self._lock = threading.Lock()
         self._swept: set[Path] = set()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def run(self, folders: Sequence[Path]) -> None:
         """Complete or undo interrupted operations; in a folder that is new to this process, remove partial files too.
@@ -170,8 +170,8 @@ class Recovery:
         recover(Journal(data), self._memories, self._tell)
 
     def _tell(self, message: Message) -> None:
-        if str(message) not in self._told:  # an operation that cannot be ended now is found again each time
-            self._told.add(str(message))
+        if str(message) not in self._reported:  # an operation that cannot be ended now is found again each time
+            self._reported.add(str(message))
             self._report(message)
 
 
@@ -352,23 +352,23 @@ class Maintenance:
         self._lock = threading.Lock()
         self._renamed: dict[str, str] = {}
         self.removed = RemovedFiles(stores.trash)
-        self._told: Notice | None = None
+        self._notice: Notice | None = None
 
     @property
-    def told(self) -> Notice | None:
+    def notice(self) -> Notice | None:
         """The result of the last job, until it is dismissed, and as long as it is valid.
 
         Another process can restore a file or empty the trash.
         """
-        told = self._told
-        if told is None or told.restorable is None:
-            return told
+        notice = self._notice
+        if notice is None or notice.restorable is None:
+            return notice
         places = (gone.place for gone, _ in self.removed.all() if gone.place is not None)
-        return told if told.restorable in {place.name for place in places} else None
+        return notice if notice.restorable in {place.name for place in places} else None
 
-    @told.setter
-    def told(self, told: Notice | None) -> None:
-        self._told = told
+    @notice.setter
+    def notice(self, notice: Notice | None) -> None:
+        self._notice = notice
 
     # -- inspection ----------------------------------------------------------------------------------------------------
     def inspect(self, files: Sequence[VaeFile], *, timeout: float = INSPECTION_TIMEOUT_S) -> None:
@@ -407,7 +407,7 @@ class Maintenance:
 
         def try_it(context: JobContext) -> None:
             guess, message = test()
-            self.told = Notice(message)  # before the row shows the guess, which comes with the next look
+            self.notice = Notice(message)  # before the row shows the guess, which comes with the next look
             for record in self._stores.index.inspect_all([file]):
                 self._stores.guesses.put(record, guess)
 
@@ -432,20 +432,20 @@ class Maintenance:
         """Move the file into the trash. Raises as `trash.remove` does."""
         gone = self.removed.remove(file, library)
         if gone.place is None:
-            self.told = Notice(msg("{file} is in the system's trash. Restore it from there.", file=file.name))
+            self.notice = Notice(msg("{file} is in the system's trash. Restore it from there.", file=file.name))
         else:
-            self.told = Notice(
+            self.notice = Notice(
                 msg("{file} is in the trash.", code="in-trash", file=file.name), restorable=gone.place.name
             )
 
     def restore(self, entry: str, library: LibraryContext, name: str | None = None) -> None:
         """Restore a file of the trash. Raises as `trash.restore` does."""
         path = self.removed.restore(entry, library, name)
-        self.told = Notice(msg("{file} is back in {folder}.", file=path.name, folder=path.parent.name), path)
+        self.notice = Notice(msg("{file} is back in {folder}.", file=path.name, folder=path.parent.name), path)
 
     def empty_trash(self) -> None:
         """Delete the content of the trash for good. Raises as `trash.empty` does."""
-        self.told = Notice(msg("The trash is empty: {size} are free again.", size=megabytes(self.removed.empty())))
+        self.notice = Notice(msg("The trash is empty: {size} are free again.", size=megabytes(self.removed.empty())))
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
     def verify(self, file: VaeFile, host: HostCapability) -> None:
@@ -463,7 +463,7 @@ class Maintenance:
 
         def verify(context: JobContext) -> None:
             verify_all(files, self._stores, self._inspections, judged, context, host)
-            self.told = Notice(summary_of(list(found.values())), problems=problems_of(found))
+            self.notice = Notice(summary_of(list(found.values())), problems=problems_of(found))
 
         self._jobs.start(key, title, verify)
 
@@ -477,9 +477,9 @@ class Maintenance:
                     "{count} VAEs are here more than once, whatever their files are called: see below their names.",
                     count=groups,
                 )
-                self.told = Notice(message)
+                self.notice = Notice(message)
             else:
-                self.told = Notice(msg("No VAE is here twice.", code="no-duplicates"))
+                self.notice = Notice(msg("No VAE is here twice.", code="no-duplicates"))
 
         self._jobs.start(DUPLICATES, "", find)
 
@@ -498,9 +498,9 @@ class Maintenance:
                 first = msg("{first}, {next}", first=first, next=another)
             names: dict[str, Any] = {"file": made.path.name, "source": source.name, "done": first}
             if made.is_new:
-                self.told = Notice(msg("{file} was made from {source}: {done}.", **names), made.path)
+                self.notice = Notice(msg("{file} was made from {source}: {done}.", **names), made.path)
             else:
-                self.told = Notice(msg("{file} is there already, made from {source}: {done}.", **names), made.path)
+                self.notice = Notice(msg("{file} is there already, made from {source}: {done}.", **names), made.path)
             then(made.path)
 
         self._jobs.start(f"convert {key_of(source)}", source.name, convert)
@@ -521,7 +521,7 @@ class Maintenance:
                 stop=context.stop,
             )
             then(target)
-            self.told = Notice(msg("{file} is in the library now.", code="adopted", file=target.name), target)
+            self.notice = Notice(msg("{file} is in the library now.", code="adopted", file=target.name), target)
 
         self._jobs.start(f"adopt {key_of(source)}", source.name, adopt)
 

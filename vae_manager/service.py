@@ -189,7 +189,7 @@ class Service:
 
     def _tell_of_recovery(self, message: Message) -> None:
         logger.warning("%s", message)
-        self.maintenance.told = Notice(message)
+        self.maintenance.notice = Notice(message)
 
     def recognise(self, path: str | Path) -> Entry | None:
         """Return the catalogue's entry for a file with a known hash; no file is hashed here."""

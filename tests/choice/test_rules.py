@@ -15,7 +15,7 @@ from vae_manager.choice import (
     Resolution,
     ResolutionContext,
     Rule,
-    caught_by,
+    prefix_matches,
     resolve,
     stem_of,
 )
@@ -278,7 +278,7 @@ def test_the_two_words_of_the_webui() -> None:
     ],
 )
 def test_what_is_caught_by_its_name(names: list[str], stems: list[str], caught: set[tuple[str, str]]) -> None:
-    assert {(one.file, one.stem) for one in caught_by(names, stems)} == caught
+    assert {(one.file, one.stem) for one in prefix_matches(names, stems)} == caught
 
 
 def test_what_is_caught_is_what_automatic_takes() -> None:
@@ -288,7 +288,7 @@ def test_what_is_caught_is_what_automatic_takes() -> None:
         for checkpoint in ("sd.ckpt", "sd-v1.ckpt", "model.safetensors", "model.v1.ckpt", "other.ckpt"):
             taken = resolve(ResolutionContext(AUTOMATIC, checkpoint, files))
             own = {at(f"{stem_of(checkpoint)}.pt"), at(f"{stem_of(checkpoint)}.vae.pt"), None}
-            caught = [at(one.file) for one in caught_by(files, [stem_of(checkpoint)])]
+            caught = [at(one.file) for one in prefix_matches(files, [stem_of(checkpoint)])]
             assert caught == ([] if taken.path in own else [taken.path])
 
 
@@ -296,5 +296,5 @@ def test_thousands_of_files_are_no_burden() -> None:
     names = [f"vae-{number % 5000:04}-{number}.safetensors" for number in range(20_000)]
     stems = [f"vae-{number:04}" for number in range(5_000)] + ["v", "vae"]
     began = time.perf_counter()
-    assert caught_by(names, stems)[0] == PrefixMatch(names[0], "v")
+    assert prefix_matches(names, stems)[0] == PrefixMatch(names[0], "v")
     assert time.perf_counter() - began < 2, "some 30 ms; each name against each stem would take half a minute"

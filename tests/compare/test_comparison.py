@@ -12,7 +12,7 @@ import torch
 from tests.failing import fails_with
 from tests.swap.nets import copied, same
 from tests.vaes.pictures import pictures
-from vae_manager.compare import Candidate, Decoded, Encoder, Step
+from vae_manager.compare import Candidate, ComparisonStep, Decoded, Encoder
 from vae_manager.compare.comparison import decode_all, to_pixels, unchanged
 from vae_manager.errors import Cancelled, IntegrityError
 from vae_manager.swap import named_tensors
@@ -51,7 +51,7 @@ def test_one_that_fails_stops_no_other() -> None:
 
 
 def test_how_far_it_is() -> None:
-    steps: list[Step] = []
+    steps: list[ComparisonStep] = []
     list(decode_all(model_of(), latent(), [in_use(), candidate("tuned")], report=steps.append))
     assert steps == [(0, 2, "in use"), (1, 2, "tuned"), (2, 2, "")]
 

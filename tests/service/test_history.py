@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.downloads import Ending, History, Past
+from vae_manager.downloads import DownloadOutcome, History, PastDownload
 from vae_manager.downloads.history import MAX_BYTES, without_secrets
 from vae_manager.messages import msg
 
-PAST = Past(
+PAST = PastDownload(
     ended_at=1_700_000_000.5,
     name="ft-MSE 840k",
     file_name="vae.safetensors",
     folder="/models/VAE",
     sources=("hub:me/vaes/vae.safetensors",),
-    ending=Ending.DELIVERED,
+    ending=DownloadOutcome.DELIVERED,
     size=334_641_190,
     sha256="ab" * 32,
     proven=True,
@@ -48,7 +48,7 @@ def test_what_is_written_is_read_newest_first(file: Path) -> None:
 
 def test_a_sentence_can_be_read_in_another_language(file: Path) -> None:
     inner = msg("{host} is too far.", host="hub.example")
-    History(file).add(replace(PAST, ending=Ending.FAILED, problem=msg("{first} {rest}", first=inner, rest=3)))
+    History(file).add(replace(PAST, ending=DownloadOutcome.FAILED, problem=msg("{first} {rest}", first=inner, rest=3)))
     [past] = History(file).entries()
     assert past.problem is not None
     assert str(past.problem) == "hub.example is too far. 3"

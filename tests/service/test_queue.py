@@ -19,7 +19,7 @@ from tests.service.test_get import until
 from tests.transfer.ordering import some_bytes
 from tests.wording import says
 from vae_manager.catalogue import Entry, HubSource
-from vae_manager.downloads import Download, Ending
+from vae_manager.downloads import Download, DownloadOutcome
 from vae_manager.downloads.addresses import NetworkFor
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.jobs import JobState, Move
@@ -113,7 +113,7 @@ def test_a_paused_one_does_not_hold_up_the_others_and_goes_on_where_it_was(
     assert ended(service, first) is JobState.DONE
     assert hub.cdn.sent() - before < 1_900_000, "it did not start over"
     [past, _] = service.history.entries()
-    assert (past.ending, past.proven, past.size) == (Ending.DELIVERED, True, 2_000_000)
+    assert (past.ending, past.proven, past.size) == (DownloadOutcome.DELIVERED, True, 2_000_000)
     assert past.seconds > 0.2
     assert past.fetched >= 1_900_000, "both runs are counted"
 
@@ -144,7 +144,7 @@ def test_a_cancelled_one_leaves_nothing_once_it_has_really_stopped(
     assert ended(service, key) is JobState.STOPPED
     assert list(folder.iterdir()) == []
     [past] = service.history.entries()
-    assert (past.ending, past.name) == (Ending.CANCELLED, "First")
+    assert (past.ending, past.name) == (DownloadOutcome.CANCELLED, "First")
     assert service.downloads.left_over(folder) == ()
 
 
@@ -244,7 +244,7 @@ def test_what_has_failed_is_tried_again_with_the_settings_of_that_moment(
     until(lambda: states(service)["First"] is JobState.DONE)
     assert len(came) == 1
     [later, earlier] = service.history.entries()
-    assert (later.ending, earlier.ending) == (Ending.DELIVERED, Ending.FAILED)
+    assert (later.ending, earlier.ending) == (DownloadOutcome.DELIVERED, DownloadOutcome.FAILED)
     assert earlier.problem is not None and says(str(earlier.problem), "unreachable")
 
 
@@ -256,7 +256,7 @@ def test_a_typed_address_is_fetched_inspected_and_told_as_not_proven(
     key = service.get_from(f"{address}?token=hidden", folder, typed, remote_users=False)
     assert ended(service, key) is JobState.DONE
     [past] = service.history.entries()
-    assert (past.ending, past.proven, past.name) == (Ending.DELIVERED, False, "mine.safetensors")
+    assert (past.ending, past.proven, past.name) == (DownloadOutcome.DELIVERED, False, "mine.safetensors")
     assert past.problem is not None
     assert past.sources == (address,)
     assert service.recognise(folder / "mine.safetensors") is None

@@ -31,7 +31,7 @@ from vae_manager.errors import (
 from vae_manager.files import Header, identity_of, read_header
 from vae_manager.records.verdict import A1111
 from vae_manager.swap import Swapper, builtin_of, named_tensors
-from vae_manager.swap.swapper import READS, PreparedWeights
+from vae_manager.swap.swapper import MAX_READS, PreparedWeights
 from vae_manager.swap.weights import checksums
 
 from .injecting import Injected, tracing
@@ -222,7 +222,7 @@ def test_a_damaged_file_is_read_once(swapper: Swapper, tmp_path: Path, monkeypat
         put(swapper, net(0), path)
 
 
-@pytest.mark.parametrize(("times", "is_refused"), [(1, False), (READS - 1, False), (READS, True)])
+@pytest.mark.parametrize(("times", "is_refused"), [(1, False), (MAX_READS - 1, False), (MAX_READS, True)])
 def test_a_file_that_is_touched_while_it_is_read_is_read_again(
     swapper: Swapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, is_refused: bool
 ) -> None:

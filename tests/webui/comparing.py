@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tests.webui.host import unfit
-from vae_manager.compare import Checkpoint, Decoded, Encoder, RecentLatents, RecentPicture, Step
+from vae_manager.compare import Checkpoint, ComparisonStep, Decoded, Encoder, RecentLatents, RecentPicture
 from vae_manager.compare.pictures import with_vae
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.files import FileRecord
@@ -70,12 +70,12 @@ class PlainComparing:
         *,
         began: Callable[[], None],
         show: Callable[[Decoded], None],
-        report: Callable[[Step], None],
+        report: Callable[[ComparisonStep], None],
         stop: threading.Event,
     ) -> None:
         began()
         for done, vae in enumerate(vaes):
-            report(Step(done, len(vaes), vae))
+            report(ComparisonStep(done, len(vaes), vae))
             self.gate.wait()
             if stop.is_set():
                 raise Cancelled(msg("Stopped.", code="comparison-stopped"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vae_manager.choice import BUILTIN
-from vae_manager.compare import Checkpoint, Decoded, Encoder, RecentLatents, RecentPicture, Step
+from vae_manager.compare import Checkpoint, ComparisonStep, Decoded, Encoder, RecentLatents, RecentPicture
 from vae_manager.compare.pictures import with_vae
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.files import FileRecord
@@ -58,13 +58,13 @@ class GreyComparing:
         *,
         began: Callable[[], None],
         show: Callable[[Decoded], None],
-        report: Callable[[Step], None],
+        report: Callable[[ComparisonStep], None],
         stop: threading.Event,
     ) -> None:
         began()
         shape = wanted.source.picture.shape if isinstance(wanted.source, Encoder) else (16, 16, 3)
         for number, vae in enumerate(vaes):
-            report(Step(number, len(vaes), vae))
+            report(ComparisonStep(number, len(vaes), vae))
             if number:
                 self.may_go_on.wait(10)
             if stop.is_set():

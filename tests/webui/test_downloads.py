@@ -19,7 +19,7 @@ from tests.webui.host import PlainHost, unfit
 from tests.webui.test_page import BYTES, ENTRY, actions, do, row, text, wait_for, write_catalogue
 from tests.wording import templates
 from vae_manager import transfer
-from vae_manager.downloads import Ending, Past
+from vae_manager.downloads import DownloadOutcome, PastDownload
 from vae_manager.errors import NotFoundError, RefusedError, UsageError
 from vae_manager.jobs import JobState, JobView, PendingCommand
 from vae_manager.messages import Message, msg
@@ -31,13 +31,13 @@ from vae_manager.webui.ui.views.components import amount, progress_text, time_le
 
 RUNNING = JobView("key", 1, "ft-MSE", JobState.RUNNING, "fetching", 182_000_000, 335_000_000, 48_000_000, 3.19)
 KEY = "0123456789abcdef0123456789abcdef"
-PAST = Past(
+PAST = PastDownload(
     ended_at=time.time(),
     name="ft-MSE 840k",
     file_name="vae.safetensors",
     folder="/models/VAE",
     sources=("hub:me/vaes/vae.safetensors",),
-    ending=Ending.DELIVERED,
+    ending=DownloadOutcome.DELIVERED,
     size=334_641_190,
     sha256="ab" * 32,
     proven=True,
@@ -220,13 +220,13 @@ def test_a_key_is_never_told(page: Page, host: PlainHost) -> None:
         (replace(PAST, proven=False), "! unverified"),
         (replace(PAST, proven=False, problem=unfit("a")),
          f"! cannot be used ! {unfit('a')}"),
-        (replace(PAST, ending=Ending.ALREADY_THERE, fetched=0), "335 MB ✓ already here"),
-        (replace(PAST, ending=Ending.FAILED, proven=False, problem=msg("Nothing is there.")),
+        (replace(PAST, ending=DownloadOutcome.ALREADY_THERE, fetched=0), "335 MB ✓ already here"),
+        (replace(PAST, ending=DownloadOutcome.FAILED, proven=False, problem=msg("Nothing is there.")),
          "✗ failed ✗ Nothing is there"),
-        (replace(PAST, ending=Ending.CANCELLED, proven=False), "ft-MSE 840k – cancelled"),
+        (replace(PAST, ending=DownloadOutcome.CANCELLED, proven=False), "ft-MSE 840k – cancelled"),
     ],
 )  # fmt: skip
-def test_each_ending_is_told(page: Page, service: Service, past: Past, said: str) -> None:
+def test_each_ending_is_told(page: Page, service: Service, past: PastDownload, said: str) -> None:
     assert 'class="vm-past"' not in page.state({})["regions"]["downloads"]
     service.history.add(past)
     assert re.search(said, text(page, "downloads")), text(page, "downloads")
@@ -235,7 +235,7 @@ def test_each_ending_is_told(page: Page, service: Service, past: Past, said: str
 def test_the_history_is_told_in_the_language_of_the_page(page: Page, host: PlainHost, service: Service) -> None:
     [template] = [one for one in templates("unreachable") if "{host}" in one]
     problem = Message(template, {"host": "hub.example"})
-    service.history.add(replace(PAST, ending=Ending.FAILED, problem=problem))
+    service.history.add(replace(PAST, ending=DownloadOutcome.FAILED, problem=problem))
     host.spoken = "zh_CN"
     assert "✗ 失败 ✗ 无法连接 hub.example" in text(page, "downloads")
 

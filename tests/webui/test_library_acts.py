@@ -137,7 +137,7 @@ def test_the_trash_of_earlier_processes_is_listed(page: Page, own: Path, host: P
     do(later, do="restore-file", entry=entry, name="")
     assert own.is_file()
     assert trash(page) == []
-    assert page.service.maintenance.told is None, "what was said of the trash is not true any more"
+    assert page.service.maintenance.notice is None, "what was said of the trash is not true any more"
 
 
 @pytest.mark.usefixtures("own_trash")
@@ -266,7 +266,7 @@ def test_verify_all_counts_and_names_what_is_not_right(
         "kl-f8.safetensors": Outcome.NOT_A_VAE,
         "nan.safetensors": Outcome.DAMAGED,
     }
-    told = service.maintenance.told
+    told = service.maintenance.notice
     assert told is not None
     assert [file.name for file, _ in told.problems] == ["cut.safetensors", "kl-f8.safetensors", "nan.safetensors"]
     assert "4 files were checked: 1 without anything to compare with, 2 damaged, 1 not a VAE." in bar(page)

@@ -5,6 +5,7 @@ from .comparison_store import (
     Checkpoint,
     Comparison,
     Comparisons,
+    ComparisonStep,
     Decoded,
     Encoder,
     Model,
@@ -12,13 +13,13 @@ from .comparison_store import (
     RecentPicture,
     Result,
     State,
-    Step,
 )
 
 __all__ = [
     "Candidate",
     "Checkpoint",
     "Comparison",
+    "ComparisonStep",
     "Comparisons",
     "Decoded",
     "Encoder",
@@ -27,5 +28,4 @@ __all__ = [
     "RecentPicture",
     "Result",
     "State",
-    "Step",
 ]

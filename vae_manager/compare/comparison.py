@@ -24,7 +24,7 @@ from ..errors import Cancelled, IntegrityError, OutOfMemoryError, VaeManagerErro
 from ..messages import Message, msg
 from ..swap.swapper import is_out_of_memory
 from ..swap.weights import checksums, named_tensors, temporary_weights
-from .comparison_store import Candidate, Decoded, Encoder, Model, Step
+from .comparison_store import Candidate, ComparisonStep, Decoded, Encoder, Model
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Decode = Callable[[torch.Tensor], torch.Tensor]
     from .comparison_store import Pixels
 
-    Report = Callable[[Step], None]
+    Report = Callable[[ComparisonStep], None]
 
 __all__ = ["Picture", "decode_all", "decoded", "encoded", "in_tiles", "largest_error", "to_pixels", "unchanged"]
 
@@ -210,9 +210,9 @@ def decode_all(
                 raise Cancelled(
                     msg("The comparison was stopped. The VAE in use is unchanged.", code="comparison-stopped")
                 )
-            report(Step(done, len(candidates), candidate.vae))
+            report(ComparisonStep(done, len(candidates), candidate.vae))
             yield _decoded(model, source, shared, candidate)
-        report(Step(len(candidates), len(candidates), ""))
+        report(ComparisonStep(len(candidates), len(candidates), ""))
 
 
 @contextmanager

@@ -30,6 +30,7 @@ __all__ = [
     "Candidate",
     "Checkpoint",
     "Comparison",
+    "ComparisonStep",
     "Comparisons",
     "Decoded",
     "Encoder",
@@ -38,7 +39,6 @@ __all__ = [
     "RecentPicture",
     "Result",
     "State",
-    "Step",
 ]
 
 MAX_COMPARISONS = 6
@@ -80,7 +80,7 @@ class Candidate:
     """Returns weights that fit the module; None: those in it. Raises a VaeManagerError if there are none."""
 
 
-class Step(NamedTuple):
+class ComparisonStep(NamedTuple):
     """The progress of a comparison."""
 
     done: int
@@ -155,7 +155,7 @@ class Comparison:
     note: Message | None = None
     """Other processing that the shown picture went through."""
     state: State = State.WAITING
-    step: Step | None = None
+    step: ComparisonStep | None = None
     results: tuple[Result, ...] = ()
     """In the order of decoding."""
     error: Message | None = None

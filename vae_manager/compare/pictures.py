@@ -75,8 +75,8 @@ def with_vae(infotext: str, name: str | None, short_hash: str | None) -> str:
     place = 0
     while place < len(fields) and fields[place][0] in _BEFORE_VAE:
         place += 1
-    told = [(key, _quoted(value)) for key, value in ((_HASH, short_hash), (_NAME, name)) if value is not None]
-    fields[place:place] = told
+    new_fields = [(key, _quoted(value)) for key, value in ((_HASH, short_hash), (_NAME, name)) if value is not None]
+    fields[place:place] = new_fields
     return head + newline + ", ".join(key if value is None else f"{key}: {value}" for key, value in fields)
 
 
@@ -92,8 +92,8 @@ def with_modules(infotext: str, vaes: Collection[str], name: str | None, short_h
     quoted = {_quoted(vae) for vae in vaes}
     modules = [value for key, value in fields if _MODULE.fullmatch(key) and value is not None and value not in quoted]
     kept = [(key, value) for key, value in fields if not _MODULE.fullmatch(key) and key not in (_HASH, _NAME)]
-    told = [*([_quoted(name)] if name is not None else []), *modules]
-    kept += [(f"Module {number}", value) for number, value in enumerate(told, 1)]
+    new_fields = [*([_quoted(name)] if name is not None else []), *modules]
+    kept += [(f"Module {number}", value) for number, value in enumerate(new_fields, 1)]
     kept += [(_HASH, short_hash)] if short_hash is not None else []
     return head + newline + ", ".join(key if value is None else f"{key}: {value}" for key, value in kept)
 

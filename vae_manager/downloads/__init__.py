@@ -1,17 +1,17 @@
 """Downloads: their queue, their history, and the API keys that they may use."""
 
 from .addresses import Keys
-from .history import Ending, History, Past
+from .history import DownloadOutcome, History, PastDownload
 from .queue import Download, DownloadItem, Downloads, Pending, UnfinishedDownload, key_of
 
 __all__ = [
     "Download",
     "DownloadItem",
+    "DownloadOutcome",
     "Downloads",
-    "Ending",
     "History",
     "Keys",
-    "Past",
+    "PastDownload",
     "Pending",
     "UnfinishedDownload",
     "key_of",

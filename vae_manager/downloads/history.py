@@ -31,7 +31,7 @@ MIN_SECONDS: Final = 0.001
 _SECRET_PART: Final = re.compile(r"(https?://)(?:[^/\s@?#]*@)?([^\s?#]*)(?:[?#]\S*)?", re.IGNORECASE)
 
 
-class Ending(Enum):
+class DownloadOutcome(Enum):
     """The outcome of a download."""
 
     DELIVERED = "delivered"
@@ -41,7 +41,7 @@ class Ending(Enum):
 
 
 @dataclass(frozen=True)
-class Past:
+class PastDownload:
     """A download that has ended."""
 
     ended_at: float
@@ -52,7 +52,7 @@ class Past:
     folder: str
     sources: tuple[str, ...]
     """The requested sources, without queries."""
-    ending: Ending
+    ending: DownloadOutcome
     size: int | None = None
     sha256: str | None = None
     proven: bool = False
@@ -77,13 +77,13 @@ class History:
     """
 
     def __init__(self, file: Path) -> None:
-        self._file = StateFile(file, _pasts, parse=bytes)
-        self._old = StateFile(file.with_name(f"{file.stem}.old{file.suffix}"), _pasts, parse=bytes)
+        self._file = StateFile(file, _past_downloads, parse=bytes)
+        self._old = StateFile(file.with_name(f"{file.stem}.old{file.suffix}"), _past_downloads, parse=bytes)
         self._lock = threading.Lock()
-        self._seen: tuple[Past, ...] = ()
+        self._seen: tuple[PastDownload, ...] = ()
         self._is_read = False
 
-    def add(self, past: Past) -> None:
+    def add(self, past: PastDownload) -> None:
         with self._lock:
             try:
                 self._make_room()
@@ -92,7 +92,7 @@ class History:
                 logger.warning("%s cannot be written: %s", self._file.path, error)
             self._is_read = False
 
-    def entries(self) -> tuple[Past, ...]:
+    def entries(self) -> tuple[PastDownload, ...]:
         """Return all entries, newest first. The files are read again only when they have changed."""
         with self._lock:
             if not self._is_read or self._file.has_changed or self._old.has_changed:
@@ -109,7 +109,7 @@ class History:
                 rename_over(self._file.path, self._old.path)
 
 
-def _as_it_is(past: Past | None) -> Past | None:
+def _as_it_is(past: PastDownload | None) -> PastDownload | None:
     return past
 
 
@@ -122,7 +122,7 @@ def without_secrets(text: str) -> str:
     return _SECRET_PART.sub(r"\1\2", text)
 
 
-def _pasts(data: bytes) -> list[Past | None]:
+def _past_downloads(data: bytes) -> list[PastDownload | None]:
     """Return a record for each line; None for an unreadable line, which stays in the file.
 
     Raises `ValueError` if no line can be read.
@@ -133,7 +133,7 @@ def _pasts(data: bytes) -> list[Past | None]:
     return pasts
 
 
-def _to_data(past: Past) -> dict[str, Any]:
+def _to_data(past: PastDownload) -> dict[str, Any]:
     return {
         "ended_at": round(past.ended_at, 3),
         "name": past.name,
@@ -150,18 +150,18 @@ def _to_data(past: Past) -> dict[str, Any]:
     }
 
 
-def _from_line(line: bytes) -> Past | None:
+def _from_line(line: bytes) -> PastDownload | None:
     """Return None for an invalid entry: a torn line, or one by a later version with another meaning."""
     try:
         data = parse_json(line)
         problem = data["problem"]
-        past = Past(
+        past = PastDownload(
             ended_at=finite(data["ended_at"]),
             name=text(data["name"]),
             file_name=text(data["file_name"]),
             folder=text(data["folder"]),
             sources=tuple(text(source) for source in data["sources"]),
-            ending=Ending(data["ending"]),
+            ending=DownloadOutcome(data["ending"]),
             size=None if data["size"] is None else whole(data["size"]),
             sha256=None if data["sha256"] is None else text(data["sha256"]),
             proven=data["proven"] is True,

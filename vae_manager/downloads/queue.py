@@ -28,7 +28,7 @@ from ..errors import RefusedError
 from ..files.state_file import StateFile, hexadecimal, list_of, parse_json, path_of, text, whole
 from ..jobs import JobContext, JobQueue, JobState, JobView, Move
 from ..messages import Message
-from .history import Ending, History, Past, now, without_secrets
+from .history import DownloadOutcome, History, PastDownload, now, without_secrets
 
 if TYPE_CHECKING:
     from ..records import HashStore
@@ -46,7 +46,7 @@ Explain = Callable[[Path], Message | None]
 
 
 @dataclass(frozen=True)
-class _Settled:
+class _SettledRequest:
     """The record of a request that has ended."""
 
     digest: str
@@ -115,10 +115,10 @@ class Pending:
 
     def _recalled(self) -> dict[str, DownloadRequest]:
         if self._earlier is None:
-            records: list[DownloadRequest | _Settled] = self._file.items(_record)
+            records: list[DownloadRequest | _SettledRequest] = self._file.items(_record)
             found: dict[str, DownloadRequest] = {}
             for record in records:
-                if isinstance(record, _Settled):
+                if isinstance(record, _SettledRequest):
                     found.pop(record.digest, None)
                 else:
                     found[_digest(record)] = record
@@ -172,14 +172,14 @@ def _records(data: bytes) -> list[Any]:
     return found
 
 
-def _record(data: Any) -> DownloadRequest | _Settled:
+def _record(data: Any) -> DownloadRequest | _SettledRequest:
     """Read a request, or the digest of a settled one. Raises for any other value."""
     from ..catalogue.entry import safe_file_name
     from ..catalogue.schema import parse_source
     from ..transfer import DownloadRequest
 
     if "settled" in data:
-        return _Settled(text(data["settled"]))
+        return _SettledRequest(text(data["settled"]))
     return DownloadRequest(
         tuple(parse_source(text(source)) for source in list_of(data["sources"])),
         path_of(data["folder"]),
@@ -391,13 +391,13 @@ class _Fetch:
         self._history.add(self._past(state, error))
         self._seconds, self._fetched = 0.0, 0  # a retry is another attempt
 
-    def _past(self, state: JobState, error: Message | None) -> Past:
+    def _past(self, state: JobState, error: Message | None) -> PastDownload:
         request, delivery = self.wanted.request, self._delivery
         if delivery is not None:  # a later failure does not remove the file
-            ending = Ending.ALREADY_THERE if delivery.already_there else Ending.DELIVERED
+            ending = DownloadOutcome.ALREADY_THERE if delivery.already_there else DownloadOutcome.DELIVERED
         else:
-            ending = Ending.CANCELLED if state is JobState.STOPPED else Ending.FAILED
-        return Past(
+            ending = DownloadOutcome.CANCELLED if state is JobState.STOPPED else DownloadOutcome.FAILED
+        return PastDownload(
             ended_at=now(),
             name=self.wanted.name,
             file_name=request.file_name,

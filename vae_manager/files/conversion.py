@@ -358,7 +358,7 @@ def convert(
     planned = plan(inspect(source), dtype=dtype, layout=layout)
     header = read_contents(source)
     check_room(target.parent, planned.size + _HEADER_ROOM)
-    course = _Course(source.name, before.size + 2 * planned.size, report, stop)
+    course = _ProgressMeter(source.name, before.size + 2 * planned.size, report, stop)
     sha256 = _hash(source, hashes, course)
     try:
         with partial_file(target.parent) as (path, file):
@@ -392,7 +392,7 @@ def free_name(folder: Path, source: Path, done: tuple[str, ...]) -> Path:
     return target
 
 
-class _Course:
+class _ProgressMeter:
     """The progress of the work, and its cancellation."""
 
     def __init__(
@@ -415,7 +415,7 @@ class _Course:
         self.step(done - self._done)
 
 
-def _hash(source: Path, hashes: KnownHashes | None, course: _Course) -> str:
+def _hash(source: Path, hashes: KnownHashes | None, course: _ProgressMeter) -> str:
     if hashes is None:
         return sha256_of(source, report=course.reach, stop=course.stop)
     return hashes.compute(source, report=course.reach, stop=course.stop)
@@ -459,7 +459,9 @@ def _header(steps: tuple[Step, ...], metadata: Mapping[str, str]) -> bytes:
     return len(raw).to_bytes(8, "little") + raw
 
 
-def _write(source: Path, header: Header, planned: Plan, sha256: str, target: FileIO, course: _Course) -> list[str]:
+def _write(
+    source: Path, header: Header, planned: Plan, sha256: str, target: FileIO, course: _ProgressMeter
+) -> list[str]:
     """Write the result. Return the SHA-256 of each step's tensor as read from the source."""
     write_all(target, memoryview(_header(planned.steps, _metadata(source, header, planned, sha256))))
     digests = []
@@ -494,7 +496,7 @@ def pieces_of(file: BinaryIO, source: Path, header: Header, step: Step) -> Itera
 
 
 # -- reading back --------------------------------------------------------------------------------------------------
-def _read_back(path: Path, steps: tuple[Step, ...], digests: list[str], course: _Course) -> str:
+def _read_back(path: Path, steps: tuple[Step, ...], digests: list[str], course: _ProgressMeter) -> str:
     """Compare the bytes on the disk with those of the source. Return the SHA-256 of the whole file."""
     header = read_contents(path)
     whole = hashlib.sha256()

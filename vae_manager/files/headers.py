@@ -39,8 +39,8 @@ __all__ = [
     "MAX_HEADER",
     "TORCH_DTYPES",
     "TORCH_DTYPE_NAMES",
-    "Described",
     "Header",
+    "TensorDescription",
     "TensorInfo",
     "TensorSpec",
     "TensorTable",
@@ -125,7 +125,7 @@ class Header:
     data_start: int = 8
 
 
-class _Malformed(Exception):
+class _MalformedError(Exception):
     """A violation of the format, with the reason and its code."""
 
     def __init__(self, reason: Message, code: str = "bad-header") -> None:
@@ -152,7 +152,7 @@ def read_header(path: Path) -> Header:
             header = _parse(file.read(length), size - 8 - length)
     except OSError as error:
         raise disk_error(path, error) from error
-    except _Malformed as error:
+    except _MalformedError as error:
         raise _broken(path, error) from None
     return header
 
@@ -170,11 +170,11 @@ def read_beginning(path: Path, count: int) -> Header | None:
             return _parse(file.read(length), None)
     except OSError as error:
         raise disk_error(path, error) from error
-    except _Malformed as error:
+    except _MalformedError as error:
         raise _broken(path, error) from None
 
 
-def _broken(path: Path, error: _Malformed) -> BrokenFileError:
+def _broken(path: Path, error: _MalformedError) -> BrokenFileError:
     message = msg("{file} is not a whole safetensors file: {reason}", file=path.name, reason=error.reason)
     return BrokenFileError(message, error.code)
 
@@ -190,12 +190,12 @@ def disk_error(path: Path, error: OSError) -> VaeManagerError:
 
 def _header_length(first: bytes, size: int) -> int:
     if len(first) < 8:
-        raise _Malformed(msg("it has only {count} bytes.", code="too-short", count=size), "truncated")
+        raise _MalformedError(msg("it has only {count} bytes.", code="too-short", count=size), "truncated")
     length = int.from_bytes(first, "little")
     if length > MAX_HEADER:
-        raise _Malformed(msg("it does not begin like one.", code="impossible-length"), "header-too-long")
+        raise _MalformedError(msg("it does not begin like one.", code="impossible-length"), "header-too-long")
     if length > size - 8:
-        raise _Malformed(
+        raise _MalformedError(
             msg("it ends inside its header. The download was probably cut off; get it again.", code="cut-in-header"),
             "truncated",
         )
@@ -206,13 +206,13 @@ def _parse(raw: bytes, data_bytes: int | None) -> Header:
     """Read the JSON text `raw`; `data_bytes` is the number of bytes that follow it in the file, None if unknown."""
     root = _json(raw)
     if not isinstance(root, dict):
-        raise _Malformed(msg("its header is not a JSON object.", code="not-an-object"))
+        raise _MalformedError(msg("its header is not a JSON object.", code="not-an-object"))
     metadata = _metadata(root.pop("__metadata__", None))
     tensors = {name: _tensor(name[:_SHOWN], value) for name, value in root.items()}
     described = _check_offsets(tensors.items())
     data_bytes = described if data_bytes is None else data_bytes
     if data_bytes < described:
-        raise _Malformed(
+        raise _MalformedError(
             msg(
                 "{missing} of {total} are missing at its end. The download was probably cut off; get it again.",
                 code="cut-in-data",
@@ -223,7 +223,7 @@ def _parse(raw: bytes, data_bytes: int | None) -> Header:
         )
     if data_bytes > described:
         more = data_bytes - described
-        raise _Malformed(
+        raise _MalformedError(
             msg("it has {count} bytes more than its header describes.", code="extra-bytes", count=more), "bad-offsets"
         )
     return Header(MappingProxyType(tensors), MappingProxyType(metadata), 8 + len(raw))
@@ -242,14 +242,14 @@ def _json(raw: bytes) -> object:
         if _SURROGATE.search(raw):  # Python accepts a lone surrogate; JSON in UTF-8 cannot hold one
             json.dumps(root, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
-        raise _Malformed(msg("its header is not JSON that can be read.", code="not-json")) from None
+        raise _MalformedError(msg("its header is not JSON that can be read.", code="not-json")) from None
     return root
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _Malformed(msg("its header names something twice.", code="duplicate-key"), "duplicate-key")
+        raise _MalformedError(msg("its header names something twice.", code="duplicate-key"), "duplicate-key")
     return found
 
 
@@ -271,22 +271,22 @@ def _metadata(value: object) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise _Malformed(msg("its metadata is not a list of texts.", code="bad-metadata"))
+        raise _MalformedError(msg("its metadata is not a list of texts.", code="bad-metadata"))
     return value
 
 
 def _tensor(name: str, value: object) -> TensorInfo:
     if not isinstance(value, dict):
-        raise _Malformed(
+        raise _MalformedError(
             msg("its tensor {name} is not described as the format asks.", code="bad-description", name=name)
         )
     dtype, shape, offsets = value.get("dtype"), value.get("shape"), value.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
-        raise _Malformed(
+        raise _MalformedError(
             msg("its tensor {name} has a kind of number that is not known.", code="unknown-dtype", name=name)
         )
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
-        raise _Malformed(
+        raise _MalformedError(
             msg("its tensor {name} is not described as the format asks.", code="bad-description", name=name)
         )
     return TensorInfo(dtype, tuple(shape), offsets[0], offsets[1])
@@ -308,11 +308,11 @@ def _check_offsets(tensors: Iterable[tuple[str, TensorInfo]]) -> int:
         name = full_name[:_SHOWN]
         if tensor.start != at or tensor.end < tensor.start:
             code = "overlapping" if tensor.start < at else "bad-offsets"
-            raise _Malformed(
+            raise _MalformedError(
                 msg("its tensor {name} overlaps another, or leaves a gap.", code="not-contiguous", name=name), code
             )
         if tensor.end - tensor.start != _bytes_of(name, tensor):
-            raise _Malformed(
+            raise _MalformedError(
                 msg("its tensor {name} is not as long as its shape.", code="wrong-length", name=name), "bad-offsets"
             )
         at = tensor.end
@@ -324,13 +324,13 @@ def _bytes_of(name: str, tensor: TensorInfo) -> int:
     for size in (*tensor.shape, DTYPE_BYTES[tensor.dtype]):
         count *= size
         if count > _U64:  # at each step, as the library does: [2**63, 2**63, 0] is refused
-            raise _Malformed(
+            raise _MalformedError(
                 msg("its tensor {name} is not as long as its shape.", code="wrong-length", name=name), "bad-offsets"
             )
     return count
 
 
-class Described(Protocol):
+class TensorDescription(Protocol):
     """A tensor with a known dtype and shape, such as `TensorInfo`."""
 
     @property
@@ -363,7 +363,7 @@ class TensorTable(Mapping[str, TensorSpec]):
     """SHA-256 of the table, in lower-case hexadecimal."""
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Described]) -> TensorTable:
+    def of(cls, tensors: Mapping[str, TensorDescription]) -> TensorTable:
         """Return the table of `tensors`."""
         if isinstance(tensors, TensorTable):
             return tensors

@@ -30,7 +30,7 @@ from typing import Final, Literal
 
 from ..catalogue.entry import Layout
 from .architecture import UNET, architecture_of, prefixes_of, shapes_of
-from .headers import DTYPE_NAMES, Described, TensorSpec, TensorTable
+from .headers import DTYPE_NAMES, TensorDescription, TensorSpec, TensorTable
 
 __all__ = [
     "NO_FACTS",
@@ -114,13 +114,13 @@ class Renamed:
     """Each tensor of the network is there in its shape, and no unknown one."""
 
 
-def canonical(tensors: Mapping[str, Described]) -> Renamed | None:
+def canonical(tensors: Mapping[str, TensorDescription]) -> Renamed | None:
     """Find the VAE among the tensors of a file; None if there is no VAE of which every tensor is known."""
     found = renamed_vae(tensors)
     return found if found is not None and not found.unknown else None
 
 
-def renamed_vae(tensors: Mapping[str, Described]) -> Renamed | None:
+def renamed_vae(tensors: Mapping[str, TensorDescription]) -> Renamed | None:
     """Find the VAE among the tensors of a file, with its unknown names; None if there is no VAE.
 
     Of several, the first whole one is returned; if all are incomplete, the first.
@@ -165,7 +165,7 @@ def _is_whole(found: Mapping[str, Source]) -> bool:
     )
 
 
-def _naming(inner: Mapping[str, str], tensors: Mapping[str, Described]) -> Naming | None:
+def _naming(inner: Mapping[str, str], tensors: Mapping[str, TensorDescription]) -> Naming | None:
     """Return the naming of a VAE's tensors, if there is a VAE.
 
     `inner` maps names without the prefix to those in the file.
@@ -204,7 +204,7 @@ def _known_ldm_name(name: str, levels: int) -> str | None:
     return name if diffusers_name(name, levels) is not None else None
 
 
-def _source(ldm: str, name: str, info: Described) -> Source:
+def _source(ldm: str, name: str, info: TensorDescription) -> Source:
     shape = info.shape
     if _ONE_PIXEL.search(ldm) and len(shape) in (2, 3):
         shape += (1,) * (4 - len(shape))
@@ -292,7 +292,7 @@ NO_FACTS: Final = TensorFacts("unknown")
 """Facts of a file whose tensors could not be read."""
 
 
-def facts_of(tensors: Mapping[str, Described]) -> TensorFacts:
+def facts_of(tensors: Mapping[str, TensorDescription]) -> TensorFacts:
     """Return the facts of a file's tensors."""
     return _facts_of(TensorTable.of(tensors))
 

@@ -78,11 +78,11 @@ logger = logging.getLogger(__name__)
 MAX_KEPT: Final = 5
 """Set-aside files that are kept, of each name."""
 MAX_NOTICES: Final = 20
-MAX_TOLD: Final = 10_000
+MAX_REPORTED: Final = 10_000
 
 _lock = threading.Lock()
 _notices: list[DamageNotice] = []
-_told: set[tuple[Path, str]] = set()
+_reported: set[tuple[Path, str]] = set()
 
 UNREADABLE: Final = (
     ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, OSError, VaeManagerError
@@ -194,12 +194,12 @@ class DamageNotice:
 def report_damage(file: Path, message: Message, *, is_new: bool = False) -> None:
     """Log a notice, and show it in the page until it is dismissed; each sentence once unless it `is_new`."""
     notice = DamageNotice(file.absolute(), message)
-    told = notice.file, str(message)
+    key = notice.file, str(message)
     with _lock:
-        if told in _told and not is_new:
+        if key in _reported and not is_new:
             return
-        if len(_told) < MAX_TOLD:
-            _told.add(told)
+        if len(_reported) < MAX_REPORTED:
+            _reported.add(key)
         _notices.append(notice)
         del _notices[:-MAX_NOTICES]
     logger.warning("%s", str(message).encode("utf-8", "backslashreplace").decode())

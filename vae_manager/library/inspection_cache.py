@@ -168,10 +168,10 @@ class InspectionCache:
         sha256 = self._stores.hashes.known_of(record.identity)
         fingerprints = self._stores.index.known_fingerprints_of(record.identity)
         failure = self._stores.index.failure_of(record.identity)
-        is_told = failure is None or failure in record.problems
-        if is_told and (sha256, fingerprints) == (record.sha256, record.fingerprints):
+        is_reported = failure is None or failure in record.problems
+        if is_reported and (sha256, fingerprints) == (record.sha256, record.fingerprints):
             return record
-        problems = record.problems if is_told or failure is None else (*record.problems, failure)
+        problems = record.problems if is_reported or failure is None else (*record.problems, failure)
         return replace(record, sha256=sha256, fingerprints=fingerprints, problems=problems)
 
     def records(self, files: Sequence[VaeFile]) -> Mapping[Path, FileRecord]:
@@ -184,19 +184,19 @@ class InspectionCache:
 
     def _now(self, files: Sequence[VaeFile]) -> _Last:
         """Return the last conclusions while their inputs are the same, else new ones."""
-        catalogue, told = self._stores.catalogue, (self._stores.overrides.stamp, self._stores.guesses.stamp)
+        catalogue, stamps = self._stores.catalogue, (self._stores.overrides.stamp, self._stores.guesses.stamp)
         revisions = self._stores.hashes.revision, self._stores.index.revision
-        basis = _Basis(files, self._seen, catalogue, told, revisions)
+        basis = _Basis(files, self._seen, catalogue, stamps, revisions)
         last = self._last
         if last is not None and self._last_basis is not None and self._last_basis.is_same(basis):
             return last
         seen = self.seen(files)
-        if last is None or not last.stands_on(seen, catalogue, told):
-            last = self._last = self._conclude(seen, catalogue, told)
+        if last is None or not last.stands_on(seen, catalogue, stamps):
+            last = self._last = self._conclude(seen, catalogue, stamps)
         self._last_basis = basis
         return last
 
-    def _conclude(self, seen: Sequence[tuple[VaeFile, FileRecord]], catalogue: Catalogue, told: object) -> _Last:
+    def _conclude(self, seen: Sequence[tuple[VaeFile, FileRecord]], catalogue: Catalogue, stamps: object) -> _Last:
         from .family_evidence import entries_by_weights, entry_of, families_of, group_by_weights
 
         found = [record for _, record in seen]
@@ -217,7 +217,7 @@ class InspectionCache:
             for group in group_by_weights(found)
             for one in group
         }
-        return _Last(seen, catalogue, told, records, twins)
+        return _Last(seen, catalogue, stamps, records, twins)
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ class _Basis:
     files: Sequence[VaeFile]
     seen: Mapping[FileKey, FileRecord]
     catalogue: Catalogue
-    told: object
+    stamps: object
     revisions: tuple[int, int]
 
     def is_same(self, other: _Basis) -> bool:
@@ -235,7 +235,7 @@ class _Basis:
             self.files is other.files
             and self.seen is other.seen
             and self.catalogue is other.catalogue
-            and (self.told, self.revisions) == (other.told, other.revisions)
+            and (self.stamps, self.revisions) == (other.stamps, other.revisions)
         )
 
 
@@ -245,15 +245,15 @@ class _Last:
 
     seen: Sequence[tuple[VaeFile, FileRecord]]
     catalogue: Catalogue
-    told: object
+    stamps: object
     """Stamps of the files with persons' settings and test results."""
     records: Mapping[Path, FileRecord]
     twins: Mapping[Path, Sequence[VaeFile]]
 
-    def stands_on(self, seen: Sequence[tuple[VaeFile, FileRecord]], catalogue: Catalogue, told: object) -> bool:
+    def stands_on(self, seen: Sequence[tuple[VaeFile, FileRecord]], catalogue: Catalogue, stamps: object) -> bool:
         return (
             catalogue is self.catalogue
-            and told == self.told
+            and stamps == self.stamps
             and len(seen) == len(self.seen)
             and all(
                 now[1] is then[1] and now[0].is_arriving is then[0].is_arriving

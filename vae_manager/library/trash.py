@@ -91,16 +91,16 @@ def recover(journal: Journal, memories: Callable[[], Iterable[Memory]], report: 
     sweep(journal.folder)
     for note in journal.left():
         try:
-            told = _taken_up(note, memories)
+            message = _taken_up(note, memories)
         except (VaeManagerError, OSError) as error:
-            told = msg(
+            message = msg(
                 "An operation was cut off and cannot be ended now: {reason} Nothing is lost, and the next look tries "
                 "again. Its note is {path}.",
                 reason=error.message if isinstance(error, VaeManagerError) else str(error),
                 path=note.path,
             )
-        if told is not None:
-            report(told)
+        if message is not None:
+            report(message)
     journal.tidy()
 
 
@@ -111,9 +111,9 @@ def _taken_up(note: LeftNote, memories: Callable[[], Iterable[Memory]]) -> Messa
         aside = note.set_aside()
         return msg("{path} is no note that can be followed: {reason}. It is kept as {aside}.",
                    path=note.path, reason=note.found, aside=aside)  # fmt: skip
-    told = _settle(note.found, memories)
+    message = _settle(note.found, memories)
     note.remove()
-    return told
+    return message
 
 
 def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Message | None:
@@ -122,7 +122,7 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Message
         sweep(folder)  # an incomplete copy
     if intent.kind == "send":
         return _send_the_rest(source, [path for path, _ in others])
-    told = None
+    message = None
     if _has_arrived(intent):
         if not os.path.lexists(source) or safe_move.is_other_case(
             target, source
@@ -133,7 +133,7 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Message
             for identity, after in intent.known:
                 for memory in memories():
                     memory.carry(identity, after)
-        told = msg(
+        message = msg(
             "An operation on {file} was cut off. It is ended now: {target}.",
             code="operation-ended",
             file=source.name,
@@ -143,10 +143,10 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Message
         for path, aim in reversed(others):
             if os.path.lexists(source) and not os.path.lexists(path) and os.path.lexists(aim):
                 _end(aim, path)
-                told = msg("An operation on {file} was cut off. It is taken back now.", file=source.name)
+                message = msg("An operation on {file} was cut off. It is taken back now.", file=source.name)
     if intent.place is not None:
         tidy_place(intent.place)
-    return told
+    return message
 
 
 def _has_arrived(intent: Intent) -> bool:

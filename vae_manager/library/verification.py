@@ -77,7 +77,7 @@ def verify(
     try:
         record = inspect(path)
         before = identity_of(path)
-        course = _Course(report, record.size, 2 if has_numbers and record.tensors else 1)
+        course = _ProgressMeter(report, record.size, 2 if has_numbers and record.tensors else 1)
         sha256 = sha256_of(path, report=lambda done: course.reach(0, done, record.size), stop=stop)
         if before is None or identity_of(path) != before:  # the hash may be of other bytes
             raise FileChangedError(msg("{file} was changed while it was being read. Try again.", file=path.name))
@@ -116,7 +116,9 @@ def _by_itself(record: FileRecord, host: HostCapability) -> tuple[Outcome, Messa
     return (Outcome.VERIFIED, None) if is_whole else (Outcome.DAMAGED, reason.message)
 
 
-def _damage(record: FileRecord, course: _Course, stop: threading.Event | None, has_numbers: bool) -> Problem | None:
+def _damage(
+    record: FileRecord, course: _ProgressMeter, stop: threading.Event | None, has_numbers: bool
+) -> Problem | None:
     """Return the problem of a file with NaN or infinite values, long runs of zeros, or unreadable tensors.
 
     None for a file without tensors.
@@ -153,7 +155,7 @@ def _unlike_its_name(path: Path, sha256: str, catalogue: Catalogue) -> Message |
     )
 
 
-class _Course:
+class _ProgressMeter:
     """Progress over parts that each count as long as the file."""
 
     def __init__(self, report: Report | None, size: int, parts: int) -> None:

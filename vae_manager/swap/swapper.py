@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 MIN_GB: Final = 0.8
 MAX_GB: Final = 4.0
 
-READS = 3
+MAX_READS = 3
 """Attempts to read a file that changes meanwhile: a program that only touches the file is no reason to refuse it."""
 
 
@@ -161,7 +161,7 @@ class PreparedWeights:
 
 
 @dataclass(frozen=True)
-class _Inside:
+class _LoadedWeights:
     """The record of the weights in a module."""
 
     identity: Identity
@@ -195,7 +195,7 @@ class Swapper:
         self.on_device = WeightCache(room_on_device)
         self._damaged: dict[Identity, Message] = {}
         """Files that were read and are no valid VAE: not read again until they change."""
-        self._inside: WeakKeyDictionary[torch.nn.Module, _Inside] = WeakKeyDictionary()
+        self._inside: WeakKeyDictionary[torch.nn.Module, _LoadedWeights] = WeakKeyDictionary()
 
     def inside(self, module: torch.nn.Module) -> Identity | None:
         """Return the file whose weights this swapper last put into `module`; None without one."""
@@ -281,7 +281,7 @@ class Swapper:
         return PreparedWeights(models, kept.like(models, dtype), kept, from_memory=False)
 
     def _read(self, path: Path, models: Tensors) -> Weights:
-        for _ in range(READS - 1):
+        for _ in range(MAX_READS - 1):
             with suppress(FileChangedError):
                 return self._read_once(path, models)
         return self._read_once(path, models)
@@ -319,7 +319,7 @@ class Swapper:
         else:
             self.in_ram.put(ready.kept)
         self.on_device.take(ready.weights.identity)
-        inside = _Inside(ready.weights.identity, ready.weights.sums)
+        inside = _LoadedWeights(ready.weights.identity, ready.weights.sums)
         try:
             with exchanged(ready.named_tensors, ready.weights.tensors) as old, self._known(module, inside) as before:
                 yield Weights(before.identity, old, before.sums) if before is not None else None
@@ -337,7 +337,7 @@ class Swapper:
             yield Weights(before.identity, old, before.sums) if before is not None else None
 
     @contextmanager
-    def _known(self, module: torch.nn.Module, inside: _Inside | None) -> Iterator[_Inside | None]:
+    def _known(self, module: torch.nn.Module, inside: _LoadedWeights | None) -> Iterator[_LoadedWeights | None]:
         """Record `inside` as the content of `module`; yield the previous record, restored if the body raises."""
         before = self._inside.get(module)
         try:
@@ -347,7 +347,7 @@ class Swapper:
             self._note(module, before)
             raise
 
-    def _note(self, module: torch.nn.Module, inside: _Inside | None) -> None:
+    def _note(self, module: torch.nn.Module, inside: _LoadedWeights | None) -> None:
         if inside is not None:
             self._inside[module] = inside
         else:

@@ -32,7 +32,7 @@ from . import resume_journal
 from .http_client import HttpClient
 from .partial_file import PartialFile
 from .request import DownloadRequest, DownloadResult, Network, Phase, Progress, retry, run_cancellable
-from .resumable import held
+from .resumable import hold_lock
 from .resume_journal import Journal, contiguous_end, hash_of, make_folder, partial_write_error, redacted
 from .scheduler import fetch
 from .sources import ResolvedUrl, SignedUrl, resolve_source, shown_source
@@ -238,13 +238,13 @@ class _Download:
     # -- steps of a download -------------------------------------------------------------------------------------------
     def run(self) -> DownloadResult:
         if self.partial.is_published(self.target):
-            with held(self.partial, self.report_waiting, self.stop) as self.is_locked:
+            with hold_lock(self.partial, self.report_waiting, self.stop) as self.is_locked:
                 return self.complete_published()
         if self.request.sha256 is not None and (existing := self.existing_result(self.request.sha256)):
             self.partial.remove_leftovers(lock=True)  # the process that published it may have been killed before this
             return existing
         make_folder(self.request.folder)
-        with held(self.partial, self.report_waiting, self.stop) as self.is_locked:
+        with hold_lock(self.partial, self.report_waiting, self.stop) as self.is_locked:
             journal = self.partial.state()
             self.kept = journal.done if journal else 0
             return self.try_sources()

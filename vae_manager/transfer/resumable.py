@@ -21,14 +21,14 @@ from .partial_file import PartialFile
 from .request import Unfinished
 from .resume_journal import partial_write_error
 
-POLL = 0.3
+POLL_SECONDS = 0.3
 
 ENDING: Final = ".vae-manager.journal"
 
-_OURS: Final = re.compile(r"(\.[0-9a-f]{16}\.vae-manager)\.(?:part|journal|recent|lock)(\.[0-9a-z]+)?")
+_PARTIAL_NAME: Final = re.compile(r"(\.[0-9a-f]{16}\.vae-manager)\.(?:part|journal|recent|lock)(\.[0-9a-z]+)?")
 
 
-def _make_way(path: Path) -> None:
+def _remove_special_file(path: Path) -> None:
     """Remove a file of any other kind: locking truncates the file, and a link may point to a user's."""
     with suppress(OSError):
         found = path.lstat()
@@ -37,11 +37,11 @@ def _make_way(path: Path) -> None:
 
 
 @contextmanager
-def held(partial: PartialFile, waiting: Callable[[], None], stop: threading.Event) -> Iterator[bool]:
+def hold_lock(partial: PartialFile, waiting: Callable[[], None], stop: threading.Event) -> Iterator[bool]:
     """Hold the lock of `partial`, calling `waiting` at intervals until it is free. Yield False if locks fail."""
     from filelock import FileLock, Timeout
 
-    _make_way(partial.lock_path)
+    _remove_special_file(partial.lock_path)
     lock = FileLock(str(partial.lock_path))
     locked = False
     while not locked:
@@ -50,7 +50,7 @@ def held(partial: PartialFile, waiting: Callable[[], None], stop: threading.Even
             locked = True
         except Timeout:
             waiting()
-            if stop.wait(POLL):
+            if stop.wait(POLL_SECONDS):
                 raise Cancelled(msg("Stopped.")) from None
         except (OSError, NotImplementedError):
             break
@@ -98,13 +98,13 @@ def sweep(folder: Path) -> None:
     """
     try:
         with os.scandir(folder) as entries:
-            found = [match for entry in entries if (match := _OURS.fullmatch(entry.name)) is not None]
+            found = [match for entry in entries if (match := _PARTIAL_NAME.fullmatch(entry.name)) is not None]
     except OSError:
         return
     with_copies = {match[1] for match in found if match[2] is not None}
     for name in sorted({match[1] for match in found}):
         partial = PartialFile(folder / name)
-        with suppress(_InUse, OSError), held(partial, _in_use, threading.Event()) as locked:
+        with suppress(_InUseError, OSError), hold_lock(partial, _in_use, threading.Event()) as locked:
             if not locked:
                 continue
             journal = partial.state()
@@ -117,12 +117,12 @@ def sweep(folder: Path) -> None:
             partial.remove_leftovers()
 
 
-class _InUse(Exception):
+class _InUseError(Exception):
     """The partial file is being written by another process."""
 
 
 def _in_use() -> None:
-    raise _InUse
+    raise _InUseError
 
 
 def discard(unfinished: Unfinished) -> None:
@@ -135,7 +135,7 @@ def discard(unfinished: Unfinished) -> None:
 
     partial = PartialFile(unfinished.path.with_suffix(""))
     try:
-        with held(partial, in_use, threading.Event()):
+        with hold_lock(partial, in_use, threading.Event()):
             partial.discard()
     except OSError as error:
         raise partial_write_error(unfinished.path.parent, error) from error

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..choice import BUILTIN
-from ..compare import Comparison, Decoded, Encoder, Result, State, Step
+from ..compare import Comparison, ComparisonStep, Decoded, Encoder, Result, State
 from ..jobs import JobContext, JobState
 from ..messages import Message, msg
 from ..service import Service
@@ -90,7 +90,7 @@ class _Job:
                 self._show(Result(decoded, infotext=self._infotext(decoded)))
                 figures.submit(self._measure, decoded)
 
-            def report(step: Step) -> None:
+            def report(step: ComparisonStep) -> None:
                 context.report(PHASE, step.done, step.total)
                 self._change(step=step)
 

@@ -31,11 +31,11 @@ def script_for_this_host() -> type[Any] | None:
             script: type[Any] = extension.extension_of(adapter.the_host()).register()
             return script
     with FAULTS.suppressed(msg("The page on a WebUI that is not known")):
-        return _sentence_alone()
+        return _error_page()
     return None
 
 
-def _sentence_alone() -> type[Any]:
+def _error_page() -> type[Any]:
     import gradio as gr
     from modules import scripts
 

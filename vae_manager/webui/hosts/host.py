@@ -13,7 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from ...choice import Choice, Resolution
-from ...compare import Decoded, Encoder, RecentLatents, RecentPicture, Step
+from ...compare import ComparisonStep, Decoded, Encoder, RecentLatents, RecentPicture
 from ...errors import RefusedError
 from ...files import FileRecord
 from ...library import Folder
@@ -83,7 +83,7 @@ class Comparing(Protocol):
         *,
         began: Callable[[], None],
         show: Callable[[Decoded], None],
-        report: Callable[[Step], None],
+        report: Callable[[ComparisonStep], None],
         stop: Event,
     ) -> None:
         """Decode by each of `vaes` in turn. The VAE in use is the same afterwards.

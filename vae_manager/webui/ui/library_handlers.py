@@ -215,7 +215,7 @@ def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[LatentTestGu
 @handles(actions.ForgetTold)
 def _forget_told(host: Host, service: Service, action: actions.ForgetTold) -> None:
     allow(host, Permission.CHECK_FILES)
-    service.maintenance.told = None
+    service.maintenance.notice = None
 
 
 @handles(actions.StopWork)

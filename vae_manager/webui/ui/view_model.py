@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from ...catalogue import FAMILIES, CatalogueProblem, Entry
 from ...catalogue.entry import UNKNOWN_FAMILY, FamilyGuess
-from ...choice import BUILTIN, Choice, PrefixMatch, Resolution, caught_by, stem_of
-from ...downloads import Download, Past, UnfinishedDownload
+from ...choice import BUILTIN, Choice, PrefixMatch, Resolution, prefix_matches, stem_of
+from ...downloads import Download, PastDownload, UnfinishedDownload
 from ...downloads.addresses import CIVITAI
 from ...errors import VaeManagerError
 from ...files.state_file import damage_notices
@@ -61,7 +61,7 @@ def read_activity(host: Host, service: Service, in_use: str | None) -> Activity:
     views = service.maintenance.views()
     return Activity(
         work=[job for job in views if not job.state.ended or job.state is JobState.FAILED],
-        told=service.maintenance.told,
+        told=service.maintenance.notice,
         can_choose=host.refusal(Permission.CHOOSE) is None,
         in_use=in_use,
     )
@@ -223,7 +223,7 @@ class Facts:
     """The queue in its order, with what has lately ended."""
     left: Sequence[tuple[UnfinishedDownload, str]]
     """Downloads that were cut off and wait for somebody to go on with them, with their names."""
-    past: Sequence[Past]
+    past: Sequence[PastDownload]
     key_saved: bool
     picture: Pasted | None
     """The last pasted picture, while there is something to say of its VAE."""
@@ -379,7 +379,7 @@ def _caught_by_name(
     by_stem: dict[str, list[str]] = {}
     for file in checkpoints:
         by_stem.setdefault(stem_of(file), []).append(file)
-    return [(caught, by_stem[caught.stem]) for caught in caught_by(file_names, by_stem)]
+    return [(caught, by_stem[caught.stem]) for caught in prefix_matches(file_names, by_stem)]
 
 
 def _measured(service: Service, family: str) -> Sequence[Entry]:

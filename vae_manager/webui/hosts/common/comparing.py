@@ -13,7 +13,7 @@ import torch
 from modules import call_queue
 
 from ....choice import BUILTIN, Choice
-from ....compare import Candidate, Decoded, Encoder, Model, RecentLatents, RecentPicture, Step
+from ....compare import Candidate, ComparisonStep, Decoded, Encoder, Model, RecentLatents, RecentPicture
 from ....compare.comparison import decode_all
 from ....errors import Cancelled, RefusedError
 from ....files import FileRecord
@@ -108,7 +108,7 @@ class FamilyComparing:
         *,
         began: Callable[[], None],
         show: Callable[[Decoded], None],
-        report: Callable[[Step], None],
+        report: Callable[[ComparisonStep], None],
         stop: Event,
     ) -> None:
         def work() -> None:

@@ -184,12 +184,12 @@ def _process_images(host: Any, original: Function) -> Function:
             return original(p)
         except VaeManagerError as error:
             logger.warning("%s", error.message)
-            return _told(p, str(error.message))
+            return _refused_cell(p, str(error.message))
 
     return process_images
 
 
-def _told(p: Any, text: str) -> Any:
+def _refused_cell(p: Any, text: str) -> Any:
     """Return the result of a refused cell: a picture of the sentence, with the sentence as its infotext."""
     from ....compare.pictures import written_out
 

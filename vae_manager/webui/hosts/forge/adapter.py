@@ -286,7 +286,7 @@ class Forge(FamilyWebUI):
         setattr(p, modules_list.DECODED_BY, (path, short_hash))
         p.sd_vae_name, p.sd_vae_hash = (Path(path).name if path is not None else None), short_hash
 
-    def told(self, p: Any, text: str) -> str:
+    def with_decoder_fields(self, p: Any, text: str) -> str:
         """Return `text`, an infotext of Forge's, with the VAE that decodes."""
         path, short_hash = getattr(p, modules_list.DECODED_BY, None) or modules_list.decoder(self)
         return modules_list.with_decoder(text, modules_list.chosen(), path, short_hash)

@@ -390,7 +390,7 @@ def _read_no_pickle(original: Function) -> Function:
 
 def _create_infotext(host: Forge, original: Function) -> Function:
     def create_infotext(p: Any, *args: Any, **kwargs: Any) -> str:
-        return host.told(p, original(p, *args, **kwargs))
+        return host.with_decoder_fields(p, original(p, *args, **kwargs))
 
     return create_infotext
 

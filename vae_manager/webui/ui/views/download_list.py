@@ -8,7 +8,7 @@ from functools import partial
 from markupsafe import Markup
 
 from ....catalogue import Entry
-from ....downloads import Download, Ending, Past, UnfinishedDownload
+from ....downloads import Download, DownloadOutcome, PastDownload, UnfinishedDownload
 from ....jobs import JobState
 from ....messages import Message, megabytes, msg
 from ...translation import Translator
@@ -168,26 +168,26 @@ def kept_line(done: int, total: int | None) -> Line:
 
 
 # -- the history ---------------------------------------------------------------------------------------------------
-def _past(past: Past, translate: Translator) -> Mapping[str, object]:
-    figures = [megabytes(past.size)] if past.size is not None and past.ending is not Ending.CANCELLED else []
-    if past.speed is not None and past.ending is Ending.DELIVERED:
+def _past(past: PastDownload, translate: Translator) -> Mapping[str, object]:
+    figures = [megabytes(past.size)] if past.size is not None and past.ending is not DownloadOutcome.CANCELLED else []
+    if past.speed is not None and past.ending is DownloadOutcome.DELIVERED:
         figures.append(f"⌀ {amount(round(past.speed))}/s")
     return {
         "past": past,
         "figures": " · ".join(figures),
         "ending": _ending(past),
-        "has_failed": past.ending is Ending.FAILED,
+        "has_failed": past.ending is DownloadOutcome.FAILED,
         "sources": ", ".join(map(translate.place, past.sources)),
         "time": time_taken(past.seconds) if past.seconds else None,
     }
 
 
-def _ending(past: Past) -> tuple[str, Message]:
-    if past.ending is Ending.FAILED:
+def _ending(past: PastDownload) -> tuple[str, Message]:
+    if past.ending is DownloadOutcome.FAILED:
         return "✗", msg("failed")
-    if past.ending is Ending.CANCELLED:
+    if past.ending is DownloadOutcome.CANCELLED:
         return "–", msg("cancelled")
-    if past.ending is Ending.ALREADY_THERE:
+    if past.ending is DownloadOutcome.ALREADY_THERE:
         return "✓", msg("already here")
     if past.problem is not None and not past.proven:
         return "!", msg("cannot be used")
