@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from jinja2 import DictLoader, Environment, UndefinedError, nodes
+from markupsafe import Markup
 
 from vae_manager.messages import msg
 from vae_manager.webui.translation import Translator, plain
@@ -158,7 +159,7 @@ def test_line_breaks_of_templates_are_left_out(shown: Show) -> None:
 
 def test_one_button_is_primary(shown: Show) -> None:
     primary = '<button class="vm-button vm-primary">'
-    html = shown(f"{primary}{{{{ x }}}}", primary)
+    html = Markup(shown(f"{primary}{{{{ x }}}}", primary))
     first, second = one_primary(html + html, html)
     assert (first + second).count(primary) == 1
     assert first.startswith(primary)
