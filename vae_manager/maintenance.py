@@ -164,7 +164,7 @@ class Recovery:
                 _sweep_one(self._data)
 
     def _recover(self, data: Path) -> None:
-        from .library.journal import Journal
+        from .library.operations import Journal
         from .library.trash import recover
 
         recover(Journal(data), self._memories, self._tell)

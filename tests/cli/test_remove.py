@@ -12,7 +12,7 @@ import pytest
 from tests.files.filling import filling
 from tests.files.samples import diffusers, encode, header_of, ldm, safetensors
 from tests.library.vaes import left_behind, put, tree, vae
-from vae_manager.library.journal import Journal
+from vae_manager.library.operations import Journal
 
 from .command import Cli, finished, until
 

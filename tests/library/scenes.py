@@ -21,8 +21,8 @@ from vae_manager.files import sha256_of
 from vae_manager.files.conversion import convert
 from vae_manager.library import Folder, scan
 from vae_manager.library.index import Index
-from vae_manager.library.journal import Journal
 from vae_manager.library.moving import How, LibraryContext, adopt, move, rename
+from vae_manager.library.operations import Journal
 from vae_manager.library.trash import remove, removed, restore
 from vae_manager.maintenance import Recovery
 from vae_manager.records import DATABASE, HashStore, RecordStore

@@ -18,7 +18,7 @@ from vae_manager.errors import (
     UsageError,
 )
 from vae_manager.files.disk import rename_new
-from vae_manager.library import safe_move
+from vae_manager.library import operations
 from vae_manager.library.moving import adopt, rename
 
 from .vaes import POSIX, put, tree, vae
@@ -71,7 +71,7 @@ def test_a_copy_whose_name_is_taken_at_the_last_moment(
         target.write_bytes(b"theirs")
         rename_new(source, target)
 
-    monkeypatch.setattr(safe_move, "rename_new", late)
+    monkeypatch.setattr(operations, "rename_new", late)
     with pytest.raises(NameTakenError):
         adopt(vae(tmp_path / "a.safetensors"), folder)
     assert tree(folder) == ["a.safetensors"]

@@ -11,8 +11,8 @@ import pytest
 
 from vae_manager.errors import NotFoundError, RefusedError
 from vae_manager.library import moving, trash
-from vae_manager.library.journal import Intent, Journal
 from vae_manager.library.moving import LibraryContext, adopt, move, rename
+from vae_manager.library.operations import Intent, Journal
 from vae_manager.library.trash import are_the_same, recover, remove, restore
 
 from .vaes import POSIX, note_of, put, tree, vae
@@ -59,7 +59,7 @@ def test_another_process_sees_it_by_any_path(folder: Path, journal: Journal) -> 
     (folder.parent / "link").symlink_to(folder)
     script = (
         "import sys; from pathlib import Path; from vae_manager.errors import RefusedError\n"
-        "from vae_manager.library.journal import Journal\n"
+        "from vae_manager.library.operations import Journal\n"
         "from vae_manager.library.moving import LibraryContext, rename\n"
         "try: rename(Path(sys.argv[1]), 'c', LibraryContext(journal=Journal(Path(sys.argv[2]))))\n"
         "except RefusedError: print('refused')"

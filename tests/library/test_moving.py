@@ -18,7 +18,7 @@ from vae_manager.errors import (
     NotFoundError,
 )
 from vae_manager.files import sha256_of
-from vae_manager.library import safe_move
+from vae_manager.library import operations
 from vae_manager.library.moving import adopt, move, rename
 
 from .vaes import POSIX, put, sha256, tree, vae
@@ -112,7 +112,7 @@ def test_a_disk_that_gives_back_other_bytes(folder: Path, far: Path, monkeypatch
         copy.write_bytes(copy.read_bytes()[:-1] + b"x")
         return sha256_of(copy)
 
-    monkeypatch.setattr(safe_move, "sha256_of", flipping)
+    monkeypatch.setattr(operations, "sha256_of", flipping)
     with fails_with(IntegrityError, "disk-gave-other-bytes"):
         move(path, far)
     assert (tree(folder), tree(far)) == (["a.safetensors"], [])
@@ -125,7 +125,7 @@ def test_a_source_that_is_written_to_meanwhile(folder: Path, far: Path, monkeypa
         path.write_bytes(b"new")
         return sha256_of(copy)
 
-    monkeypatch.setattr(safe_move, "sha256_of", writing)
+    monkeypatch.setattr(operations, "sha256_of", writing)
     with pytest.raises(FileChangedError, match="Try again"):
         move(path, far)
     assert (tree(folder), tree(far), path.read_bytes()) == (["a.safetensors"], [], b"new")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.library.journal import Intent, Journal
 from vae_manager.library.moving import ALONE, what_is_known
+from vae_manager.library.operations import Intent, Journal
 from vae_manager.library.trash import recover
 from vae_manager.messages import Message
 from vae_manager.records import HashStore, RecordStore
@@ -59,7 +59,7 @@ def test_what_is_no_plain_file_is_set_aside(
     put_there(journal.folder / "0000.json")
     follow_up(folder, journal)
     script = (  # a process of its own: one that waits for a pipe cannot be stopped otherwise
-        "import sys; from pathlib import Path; from vae_manager.library.journal import Journal\n"
+        "import sys; from pathlib import Path; from vae_manager.library.operations import Journal\n"
         "from vae_manager.library.trash import recover\n"
         "recover(Journal(Path(sys.argv[1])), tuple, lambda told: print('told'))"
     )

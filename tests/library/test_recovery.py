@@ -14,9 +14,9 @@ import pytest
 
 from vae_manager.errors import DiskError, NameTakenError
 from vae_manager.files import disk, identity_of
-from vae_manager.library import journal as notes
-from vae_manager.library.journal import Intent, Journal
+from vae_manager.library import operations as notes
 from vae_manager.library.moving import LibraryContext, rename
+from vae_manager.library.operations import Intent, Journal
 from vae_manager.library.trash import recover, remove, removed, restore
 from vae_manager.messages import Message
 from vae_manager.records import HashStore, RecordStore
@@ -56,7 +56,7 @@ def test_what_a_living_process_does_is_left_alone(folder: Path, journal: Journal
     with journal.noted(renaming(folder, ".png")):
         (folder / "a.safetensors").rename(folder / "b.safetensors")
         script = (
-            "import sys; from pathlib import Path; from vae_manager.library.journal import Journal\n"
+            "import sys; from pathlib import Path; from vae_manager.library.operations import Journal\n"
             "from vae_manager.library.trash import recover\n"
             "recover(Journal(Path(sys.argv[1])), tuple, print)"
         )
@@ -251,7 +251,7 @@ def test_one_that_cannot_be_ended_now_stays_and_says_so(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("vae_manager.library.safe_move.rename_new", full)
+        patch.setattr("vae_manager.library.operations.rename_new", full)
         assert len(settled(journal)) == 1
         assert (tree(folder), note.exists()) == (["a.png", "b.safetensors"], True)
     settled(journal)

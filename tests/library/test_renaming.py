@@ -20,7 +20,7 @@ from vae_manager.errors import (
 )
 from vae_manager.files import Identity
 from vae_manager.files.disk import rename_new
-from vae_manager.library import Folder, safe_move, scan
+from vae_manager.library import Folder, operations, scan
 from vae_manager.library.index import Index
 from vae_manager.library.moving import LibraryContext, adopt, move, rename
 from vae_manager.library.trash import remove
@@ -151,7 +151,7 @@ def test_a_target_that_appears_at_the_last_moment(folder: Path, monkeypatch: pyt
         target.write_bytes(b"theirs")
         rename_new(source, target)
 
-    monkeypatch.setattr(safe_move, "rename_new", late)
+    monkeypatch.setattr(operations, "rename_new", late)
     with pytest.raises(NameTakenError):
         rename(path, "b")
     assert (folder / "b.safetensors").read_bytes() == b"theirs"
@@ -309,7 +309,7 @@ def test_one_that_appears_half_way_puts_all_back(folder: Path, monkeypatch: pyte
             put(folder, "b.txt")
         rename_new(source, target)
 
-    monkeypatch.setattr(safe_move, "rename_new", late)
+    monkeypatch.setattr(operations, "rename_new", late)
     with pytest.raises(NameTakenError):
         rename(path, "b")
     assert tree(folder) == ["a.png", "a.safetensors", "a.txt", "b.txt"]

@@ -14,9 +14,9 @@ from tests.files.filling import filling
 from tests.files.samples import encode, header_of, ldm
 from vae_manager.files import FileRecord, disk, identity_of
 from vae_manager.library import Folder, scan
-from vae_manager.library import journal as journal_module
+from vae_manager.library import operations as journal_module
 from vae_manager.library.index import Index
-from vae_manager.library.journal import Intent, Journal
+from vae_manager.library.operations import Intent, Journal
 from vae_manager.records import HashStore
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")

@@ -27,7 +27,7 @@ from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Permission
 from vae_manager.webui.translation import Translator
 from vae_manager.webui.ui.page import Page
-from vae_manager.webui.ui.views.components import amount, progress_text, time_left
+from vae_manager.webui.ui.rendering import amount, progress_text, time_left
 
 RUNNING = JobView("key", 1, "ft-MSE", JobState.RUNNING, "fetching", 182_000_000, 335_000_000, 48_000_000, 3.19)
 KEY = "0123456789abcdef0123456789abcdef"

@@ -29,7 +29,7 @@ from vae_manager.webui import api
 from vae_manager.webui.ui.library_view_model import read_library
 from vae_manager.webui.ui.page import EVERYWHERE, Page
 from vae_manager.webui.ui.vae_options import can_use
-from vae_manager.webui.ui.views.file_panel import about
+from vae_manager.webui.ui.views.library_table import about
 
 
 # -- what is said --------------------------------------------------------------------------------------------------

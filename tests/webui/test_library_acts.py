@@ -24,8 +24,8 @@ from tests.wording import says
 from vae_manager.errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from vae_manager.files import FileRecord
 from vae_manager.jobs import JobState
-from vae_manager.library import Folder, safe_move, scan
-from vae_manager.library.journal import Journal
+from vae_manager.library import Folder, operations, scan
+from vae_manager.library.operations import Journal
 from vae_manager.library.verification import Outcome
 from vae_manager.maintenance import OWN, key_of
 from vae_manager.messages import megabytes, msg
@@ -34,7 +34,7 @@ from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Permission
 from vae_manager.webui.ui.library_view_model import read_library
 from vae_manager.webui.ui.page import Page
-from vae_manager.webui.ui.views.components import Question
+from vae_manager.webui.ui.rendering import Question
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
@@ -166,8 +166,8 @@ def test_the_trash_is_emptied_once_that_is_confirmed(page: Page, own: Path, serv
 
 
 def test_the_systems_trash_is_named(page: Page, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(safe_move, "has_system_trash", lambda: True)
-    monkeypatch.setattr(safe_move, "send_to_system_trash", lambda files: [path.unlink() for path in files] != [])
+    monkeypatch.setattr(operations, "has_system_trash", lambda: True)
+    monkeypatch.setattr(operations, "send_to_system_trash", lambda files: [path.unlink() for path in files] != [])
     do(page, do="delete-file", file=key_of(own))
     assert "own.safetensors is in the system's trash." in bar(page)
     assert "Restore" not in library(page)["regions"]["library-bar"].replace("Restore it", "")

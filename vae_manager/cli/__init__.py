@@ -16,7 +16,7 @@ from typing import Final
 
 from .. import __version__
 from ..errors import VaeManagerError
-from . import comparison_command, file_commands, installation_commands, library_commands
+from . import file_commands, installation_commands, library_commands
 from .shared import error_fields, print_json, print_problem
 
 __all__ = ["main", "make_parser"]
@@ -93,10 +93,10 @@ def make_parser() -> argparse.ArgumentParser:
     library_commands.add_trash_options(
         command("trash", library_commands.run_trash, "List removed files, bring them back, or delete them for good.")
     )
-    comparison_command.add_compare_options(
+    file_commands.add_compare_options(
         command(
             "compare",
-            comparison_command.run_compare,
+            file_commands.run_compare,
             "Encode and decode a picture by several VAEs and tell the differences.",
         )
     )

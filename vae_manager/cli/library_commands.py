@@ -12,7 +12,7 @@ from ..catalogue import Entry, Source, is_vae_file_name
 from ..catalogue.schema import parse_source
 from ..errors import Cancelled, NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..files import FileRecord, inspect
-from ..library import Folder, safe_move, scan
+from ..library import Folder, operations, scan
 from ..library.family_evidence import Group, group_by_hash, group_by_weights
 from ..library.moving import LibraryContext, adopt
 from ..library.trash import empty, remove, removed, restore
@@ -321,7 +321,7 @@ def _list_trash(options: argparse.Namespace, trash: Path) -> int:
         print(f"{megabytes(one.size):>8}  {when}  {printable(one.file)}{lost}")
     if not gone:
         print(printable(f"Nothing is in the trash {trash}."))
-    if safe_move.has_system_trash():
+    if operations.has_system_trash():
         print("Deleted files go to the system's trash: restore them there.")
     return 0
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # modules that open files wait for the first file
     from ..records import HashStore, RecordStore
     from .family_evidence import FamilyGuesses, FamilyOverrides
     from .index import Index
-    from .journal import Journal
     from .moving import Memory
+    from .operations import Journal
     from .verification import VerificationStore
 
 AT_ONCE = 50
@@ -94,7 +94,7 @@ class Stores:
     @functools.cached_property
     def journal(self) -> Journal:
         """Notes of operations on several files."""
-        from .journal import Journal
+        from .operations import Journal
 
         return Journal(self.folder)
 

@@ -22,10 +22,9 @@ from ..files import FileRecord, Identity, identity_of, inspect
 from ..files.headers import disk_error
 from ..messages import msg
 from ..records.verdict import A1111, Refused, Verdict, obstacle_of, verdict
-from . import safe_move
+from . import operations
 from .folders import Folder, VaeFile, sidecars_of
-from .journal import Intent, Journal
-from .safe_move import Report
+from .operations import Intent, Journal, Report
 
 __all__ = [
     "ALONE",
@@ -131,9 +130,9 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
         return _moved(source, target, library, report, stop)
     known = what_is_known(source, target, library, stays=True, is_link=how == "link")
     if how == "copy":
-        safe_move.copy(source, target, report=report, stop=stop)
+        operations.copy(source, target, report=report, stop=stop)
     else:
-        safe_move.link(source, target)
+        operations.link(source, target)
     carry(known, library)
     return target
 
@@ -249,7 +248,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise safe_move.write_error(folder, error) from error
+        raise operations.write_error(folder, error) from error
 
 
 # -- the operation -----------------------------------------------------------------------------------------------------
@@ -263,8 +262,8 @@ def _moved(
     """Move `file` and its sidecars; return `target`."""
     along = [(path, target.with_name(f"{target.stem}{ending}")) for path, ending in sidecars_of(file)]
     for path, place in along:
-        if os.path.lexists(place) and not safe_move.is_other_case(path, place):
-            raise safe_move.name_taken_error(place)
+        if os.path.lexists(place) and not operations.is_other_case(path, place):
+            raise operations.name_taken_error(place)
     known = what_is_known(file, target, library)
     with noted(Intent("move", absolute([(file, target), *along]), known=known), library, lambda: has_only(file, along)):
         move_all([(file, target), *along], report, stop)
@@ -295,12 +294,12 @@ def move_all(
     done: list[tuple[Path, Path]] = []
     try:
         for source, target in pairs:
-            safe_move.move(source, target, report=report, stop=stop)
+            operations.move(source, target, report=report, stop=stop)
             done.append((source, target))
     except VaeManagerError:
         for source, target in reversed(done):
             with suppress(VaeManagerError):
-                safe_move.move(target, source)
+                operations.move(target, source)
         raise
 
 

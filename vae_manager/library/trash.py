@@ -47,9 +47,8 @@ from ..files.state_file import (
     report_damage,
 )
 from ..messages import Message, msg
-from . import safe_move
+from . import operations
 from .folders import sidecars_of
-from .journal import Intent, Journal, LeftNote
 from .moving import (
     ALONE,
     LibraryContext,
@@ -64,7 +63,7 @@ from .moving import (
     target_for,
     what_is_known,
 )
-from .safe_move import Report
+from .operations import Intent, Journal, LeftNote, Report
 
 __all__ = ["Removed", "are_the_same", "empty", "recover", "remove", "removed", "restore", "tidy_place"]
 
@@ -124,7 +123,7 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Message
         return _send_the_rest(source, [path for path, _ in others])
     message = None
     if _has_arrived(intent):
-        if not os.path.lexists(source) or safe_move.is_other_case(
+        if not os.path.lexists(source) or operations.is_other_case(
             target, source
         ):  # else they belong to who is there now
             for pair in others:
@@ -139,7 +138,7 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Message
             file=source.name,
             target=target,
         )
-    elif not os.path.lexists(target) or safe_move.is_other_case(source, target):
+    elif not os.path.lexists(target) or operations.is_other_case(source, target):
         for path, aim in reversed(others):
             if os.path.lexists(source) and not os.path.lexists(path) and os.path.lexists(aim):
                 _end(aim, path)
@@ -152,13 +151,13 @@ def _settle(intent: Intent, memories: Callable[[], Iterable[Memory]]) -> Message
 def _has_arrived(intent: Intent) -> bool:
     """Return True if the VAE has its new place; if it has both, remove the old one. Raises DiskError without a disk."""
     source, target = intent.pairs[0]
-    if not os.path.lexists(target) or safe_move.is_other_case(source, target):
+    if not os.path.lexists(target) or operations.is_other_case(source, target):
         if not os.path.lexists(source):
             _check_reach(intent)
         return False
     if not _is_it(target, intent):
         return False  # another file has that name now
-    if not os.path.lexists(source) or safe_move.is_other_case(target, source):
+    if not os.path.lexists(source) or operations.is_other_case(target, source):
         return True
     if not _is_it(source, intent):
         return True  # another file has the old name now
@@ -216,7 +215,7 @@ def _end(source: Path, target: Path) -> None:
         retry_while_busy(source.unlink)
     elif os.path.lexists(source):
         with suppress(NameTakenError):  # both stay, and both are visible
-            safe_move.move(source, target)
+            operations.move(source, target)
 
 
 def are_the_same(one: Path, other: Path) -> bool:
@@ -237,9 +236,9 @@ def _leads_to(link: Path) -> str:
 def _send_the_rest(file: Path, others: list[Path]) -> Message | None:
     """Send the sidecars to the system's trash, which has the VAE already."""
     left = [path for path in others if os.path.lexists(path)]
-    if os.path.lexists(file) or not left or not safe_move.has_system_trash():
+    if os.path.lexists(file) or not left or not operations.has_system_trash():
         return None
-    safe_move.send_to_system_trash(left)
+    operations.send_to_system_trash(left)
     return msg("An operation on {file} was cut off. It is ended now: {target}.", code="operation-ended", file=file.name,
                target=msg("the system's trash"))  # fmt: skip
 
@@ -307,7 +306,7 @@ def remove(file: Path, trash: Path, library: LibraryContext = ALONE, *, report: 
             move_all(pairs, report, stop)
         except OSError as error:
             tidy_place(place)
-            raise safe_move.write_error(trash, error) from error
+            raise operations.write_error(trash, error) from error
         except VaeManagerError:
             tidy_place(place)
             raise
@@ -343,7 +342,7 @@ def restore(gone: Removed, library: LibraryContext = ALONE, *, name: str | None 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise safe_move.write_error(target.parent, error) from error
+        raise operations.write_error(target.parent, error) from error
     ordered = sorted(here, key=lambda one: one != gone.file.name)  # the VAE first
     pairs = [(inside / one, _beside(target, one, gone.file)) for one in ordered]
     known = what_is_known(inside / gone.file.name, target, library)
@@ -417,10 +416,10 @@ def _present(names: Sequence[str], inside: Path) -> list[str]:
 
 def _sent(files: Sequence[Path], library: LibraryContext, still_holds: Callable[[], bool]) -> bool:
     """Return True if the system's trash took them: at least the VAE, which is the first."""
-    if not safe_move.has_system_trash():
+    if not operations.has_system_trash():
         return False
     with noted(Intent("send", absolute((path, path) for path in files)), library, still_holds):
-        return safe_move.send_to_system_trash(files)
+        return operations.send_to_system_trash(files)
 
 
 def _free_place(file: Path, trash: Path) -> Path:
@@ -429,7 +428,7 @@ def _free_place(file: Path, trash: Path) -> Path:
         trash.mkdir(parents=True, exist_ok=True)
         return trash / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}-{file.name[:MAX_STEM_LENGTH]}"
     except OSError as error:
-        raise safe_move.write_error(trash, error) from error
+        raise operations.write_error(trash, error) from error
 
 
 def _to_json(gone: Removed) -> str:

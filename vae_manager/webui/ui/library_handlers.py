@@ -14,8 +14,8 @@ from ..hosts.host_values import Permission
 from . import actions
 from .actions import handles
 from .library_view_model import file_of, vae_folders
+from .rendering import Question
 from .vae_options import LOOK_ALIKE, allow, choose, family_label, is_listed, judge, needs_conversion
-from .views.components import Question
 
 if TYPE_CHECKING:
     from ...library.family_evidence import LatentTestGuess

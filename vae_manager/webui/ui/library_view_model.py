@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
 from ...catalogue import Entry
 from ...errors import NotFoundError
-from ...library import VaeFile, collisions, safe_move, scan
+from ...library import VaeFile, collisions, operations, scan
 from ...library.folders import previews_of
 from ...library.verification import Verification
 from ...maintenance import doubled, key_of
@@ -190,7 +190,7 @@ def read_library(
         doubled=doubled(twins),
         looking=service.maintenance.is_inspecting,
         removed=service.maintenance.removed.all(),
-        has_system_trash=safe_move.has_system_trash(),
+        has_system_trash=operations.has_system_trash(),
         change_refused=host.refusal(Permission.CHANGE_FILES),
         adopt_refused=host.refusal(Permission.ADOPT_FILES),
         choose_refused=host.refusal(Permission.CHOOSE),

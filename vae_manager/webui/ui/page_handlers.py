@@ -21,9 +21,9 @@ from .actions import DISPATCHER, handles, parse_action
 from .gradio_compat import Work, picture_of
 from .library_handlers import convert_fetched
 from .page import Page
+from .rendering import Question
 from .vae_options import allow, choose, dismiss, is_listed, prefer
 from .view_model import state_folders, terms_are_open
-from .views.components import Question
 
 if TYPE_CHECKING:
     from ...transfer import DownloadResult, Network

@@ -1,7 +1,7 @@
-"""HTML of the page, from the templates beside this module.
+"""HTML of the page, from the templates beside this module, and the components that the views share.
 
-Each value in a template is escaped, a `Message` is translated, and characters that mislead are replaced (`plain`): the
-environment does that, so that no template can leave it out. HTML is a type of its own, `Markup`, made here alone.
+Each value in a template is escaped, a `Message` is translated, and characters that mislead are replaced (`plain`),
+without a word of the template. HTML is a value of its own type, `Markup`, which this module alone makes.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from jinja2 import DictLoader, Environment, StrictUndefined, Template
 from jinja2.ext import Extension
 from jinja2.lexer import Token
 from markupsafe import Markup, escape
 
+from ...errors import RefusedError
+from ...jobs import JobState, JobView, PendingCommand
 from ...messages import Message, megabytes, msg
 from ..translation import Translator, plain
 from .actions import Action
@@ -132,3 +134,151 @@ _ENVIRONMENT.filters |= {
 
 def _template(name: str) -> Template:
     return _ENVIRONMENT.get_template(name)
+
+
+INFO: Final = "fine"
+WARNING: Final = "look"
+ERROR: Final = "broken"
+"""Three kinds of lines; each has a sign and a word beside its colour."""
+PLAIN: Final = ""
+
+
+class Button(NamedTuple):
+    """A button that sends `action` to the server."""
+
+    label: Message | str
+    action: Mapping[str, object]
+    key: str
+    """Its name across renewals of the page, so that it keeps the keyboard's focus."""
+    about: str = ""
+    """Screen readers read it behind the label, where that alone is ambiguous."""
+    primary: bool = False
+
+
+class Line(NamedTuple):
+    kind: str
+    text: Message | str
+    within: Sequence[Button] = ()
+    beside: Sequence[Button] = ()
+    dismissal: Mapping[str, object] | None = None
+    """The action of the cross at its end."""
+
+
+class Progress(NamedTuple):
+    """The bar of a job."""
+
+    name: str | Message
+    text: str | Message
+    percent: float
+    key: str = ""
+    is_still: bool = False
+    kind: Literal["progress"] = "progress"
+
+
+class Question(RefusedError):
+    """Nothing was done: `action` does it, once a person has clicked `label`."""
+
+    def __init__(self, message: Message, label: Message, action: dict[str, object]) -> None:
+        super().__init__(message)
+        self.label = label
+        self.action = action
+
+
+def question(asked: Question, translate: Translator) -> Markup:
+    """A question, with the button that is the answer to it."""
+    return render("components.html", "question", translate, asked.message, Button(asked.label, asked.action, "answer"))
+
+
+def answer(message: Message, translate: Translator, *, can_close: bool = False) -> Markup:
+    """What a click could not do, and why; read out by screen readers as it appears."""
+    return render("components.html", "answer", translate, message, can_close)
+
+
+def use_here(file: str, **beside: object) -> dict[str, object]:
+    """Return what a button sends that the browser obeys: it uses `file` in its tab alone, or asks for `Choose`."""
+    return {"do": "use", "file": file, **beside}
+
+
+def progress_text(job: JobView, translate: Translator) -> str:
+    """How a download stands: its place, its phase, or amount, speed and time left."""
+    return " · ".join(part if isinstance(part, str) else translate(part) for part in _parts(job, translate))
+
+
+def _parts(job: JobView, translate: Translator) -> list[Message | str]:
+    amount_done = _amount_done(job) if job.done else None
+    if job.state is JobState.PAUSED:
+        return [msg("Paused"), *([amount_done] if amount_done is not None else [])]
+    if job.state is JobState.WAITING:
+        if job.position is not None and job.position > 1:
+            return [msg("Waiting: number {place} in the queue", place=job.position)]
+        return [msg("Waiting for its turn")]
+    if job.command is PendingCommand.STOP:
+        return [msg("Cancelling …")]
+    if job.command is PendingCommand.PAUSE:
+        return [msg("Pausing …")]
+    phases = {
+        "resolving": msg("Looking for the file …"),
+        "resuming": msg("Checking what is here already …"),
+        "proving": msg("Checking every byte …"),
+        "publishing": msg("Putting it in place …"),
+    }
+    if job.phase == "waiting":
+        return [_others(job)]
+    if job.phase in phases or not job.phase:
+        return [phases.get(job.phase, phases["resolving"])]
+    parts: list[Message | str] = [_amount_done(job)]
+    if job.speed is not None:
+        parts.append(f"{amount(round(job.speed))}/s")
+    if job.seconds_left is not None:
+        parts.append(time_left(job.seconds_left))
+    return parts
+
+
+def _amount_done(job: JobView) -> Message | str:
+    if not job.total:
+        return amount(job.done)
+    return msg("{done} of {total}", done=amount(job.done), total=amount(job.total))
+
+
+def _others(job: JobView) -> Message:
+    """Another process on this machine, or on the shared folder, has it; this one takes what comes of it."""
+    if not job.total:
+        return msg("Another program is fetching it; {done} are there.", done=amount(job.done))
+    return msg(
+        "Another program is fetching it; {done} of {total} are there.", done=amount(job.done), total=amount(job.total)
+    )
+
+
+def percent(job: JobView) -> float:
+    return min(100.0, round(100 * job.done / job.total, 1)) if job.total else 0.0
+
+
+def amount(count: int) -> str:
+    """`count` bytes with three digits: 1.23 MB, 12.3 MB, 123 MB."""
+    if count < 999_500:
+        return f"{count / 1e3:.0f} kB"
+    value, unit = (count / 1e9, "GB") if count >= 999_500_000 else (count / 1e6, "MB")
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+
+
+def time_left(seconds: float) -> Message:
+    """As fine as it is meant: half a second in twenty would be a lie of its own."""
+    if seconds < 19.95:
+        return msg("{count} s left", count=f"{max(0.1, seconds):.1f}")
+    if seconds < 120:
+        return msg("{count} s left", count=round(seconds))
+    if seconds < 1200:
+        minutes, rest = divmod(5 * round(seconds / 5), 60)
+        return msg("{minutes} min {seconds} s left", minutes=minutes, seconds=rest)
+    if seconds < 7200:
+        return msg("{count} min left", count=round(seconds / 60))
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return msg("{hours} h {minutes} min left", hours=hours, minutes=minutes)
+
+
+def time_taken(seconds: float) -> Message:
+    if seconds < 10:
+        return msg("{count} s", count=f"{seconds:.1f}")
+    if seconds < 120:
+        return msg("{count} s", count=round(seconds))
+    return msg("{count} min", count=round(seconds / 60))

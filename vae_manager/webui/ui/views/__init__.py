@@ -1,11 +1,9 @@
 """How the page looks: facts in, HTML out, by way of the templates."""
 
-from ..rendering import one_primary
-from .components import answer, question
+from ..rendering import answer, one_primary, question
 from .download_list import catalogue, downloads, downloads_now, forms, offers, settings
-from .file_panel import adopt_form, file_details
 from .labels import choice_name, dropdown
-from .library_table import library_bar, library_row, trash
+from .library_table import adopt_form, file_details, library_bar, library_row, trash
 from .status import Figures, answers, faults, job_figures, status, title, work_figures
 from .which_vae import pasted, pasted_title
 

@@ -25,8 +25,7 @@ from ..comparison_page import (
     title_text,
     translator_of,
 )
-from ..rendering import render
-from .components import ERROR, INFO, PLAIN, WARNING, Button, Line, Progress
+from ..rendering import ERROR, INFO, PLAIN, WARNING, Button, Line, Progress, render
 from .labels import choice_name
 
 _html = partial(render, "comparison_section.html")

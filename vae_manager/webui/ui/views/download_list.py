@@ -13,10 +13,9 @@ from ....jobs import JobState
 from ....messages import Message, megabytes, msg
 from ...translation import Translator
 from .. import actions
-from ..rendering import one_primary, render
+from ..rendering import PLAIN, WARNING, Button, Line, Progress, amount, one_primary, render, time_taken, use_here
 from ..vae_options import family_label
 from ..view_model import Facts, Row
-from .components import PLAIN, WARNING, Button, Line, Progress, amount, time_taken, use_here
 from .status import job_buttons, job_line, lines
 
 SHOWN_AT_ONCE = 2

@@ -12,9 +12,9 @@ from ....messages import Message, msg
 from ....records.verdict import AskFirst, Refused, Verdict
 from ...translation import Translator
 from .. import actions
+from ..rendering import PLAIN, WARNING, Button, Line
 from ..vae_options import Option, family_label, needs_conversion, sorts_last
 from ..view_model import Facts
-from .components import PLAIN, WARNING, Button, Line
 
 _WORDS: Final = {
     code: word

@@ -16,10 +16,22 @@ from ...faults import Fault
 from ...hosts.host_values import Refusal, Swap
 from ...translation import Translator
 from .. import actions
-from ..rendering import render
+from ..rendering import (
+    ERROR,
+    INFO,
+    PLAIN,
+    WARNING,
+    Button,
+    Line,
+    Progress,
+    amount,
+    percent,
+    progress_text,
+    render,
+    time_left,
+)
 from ..vae_options import CHOICE_KEY, family_label
 from ..view_model import Activity, Facts
-from .components import ERROR, INFO, PLAIN, WARNING, Button, Line, Progress, amount, percent, progress_text, time_left
 from .labels import checkpoint_button, checkpoint_lines, choice_name, family_name, question_word
 
 __all__ = ["Answer", "activity_lines", "answers"]

@@ -11,10 +11,9 @@ from ....infotext import Finding
 from ....messages import Message, msg
 from ...pasted_pictures import Pasted
 from ...translation import Translator
-from ..rendering import render
+from ..rendering import INFO, WARNING, Button, render, use_here
 from ..vae_options import family_label
 from ..view_model import Builtin, Facts
-from .components import INFO, WARNING, Button, use_here
 from .download_list import SHOWN_AT_ONCE, offer
 from .status import not_loaded
 
