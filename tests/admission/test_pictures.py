@@ -96,7 +96,7 @@ def sent(target: Target, content: bytes) -> Any:
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
 def test_the_page_refuses_what_is_no_picture(target: Target, content: bytes) -> None:
     event = next(one for one in target.events if any(name.endswith("_own") for name in one.inputs))
-    data = [json.dumps({"vaes": ["None"], "each": False}), sent(target, content)]
+    data = [json.dumps({"do": "compare-own", "vaes": ["None"], "each": False}), sent(target, content)]
     answer = target.post("/run/predict", {"fn_index": event.number, "data": data, "session_hash": "x"}, JSON)
     assert answer.status_code == 200, answer.text
     assert 'role="alert"' in answer.json()["data"][0]
@@ -105,6 +105,6 @@ def test_the_page_refuses_what_is_no_picture(target: Target, content: bytes) -> 
 
 def test_the_page_compares_a_picture(target: Target) -> None:
     event = next(one for one in target.events if any(name.endswith("_own") for name in one.inputs))
-    data = [json.dumps({"vaes": ["None"], "each": False}), sent(target, written("PNG"))]
+    data = [json.dumps({"do": "compare-own", "vaes": ["None"], "each": False}), sent(target, written("PNG"))]
     answer = target.post("/run/predict", {"fn_index": event.number, "data": data, "session_hash": "x"}, JSON)
     assert answer.json()["data"] == [""] or "No checkpoint" in answer.json()["data"][0]

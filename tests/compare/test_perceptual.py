@@ -87,9 +87,9 @@ def test_nothing_is_imported_where_a_package_lacks(
     (packages / missing).rename(packages / "elsewhere")
     monkeypatch.setenv("PYTHONPATH", str(packages))
     code = (
-        "import sys, numpy; from vae_manager.compare.metrics import compare, look; "
+        "import sys, numpy; from vae_manager.compare.metrics import compare, measure; "
         f"sys.modules['{missing}'] = None; "  # as if it were not installed, whoever runs this
-        "a, b = (look(numpy.full((64, 80, 3), n, 'uint8')) for n in (0, 255)); print(compare(a, b).lpips); "
+        "a, b = (measure(numpy.full((64, 80, 3), n, 'uint8')) for n in (0, 255)); print(compare(a, b).lpips); "
         "print([name for name in ('lpips', 'torchvision') if sys.modules.get(name)])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
-PARTS = ("vae_manager/swap/", "common/loaded.py", "a1111/books.py", "reforge/books.py")
+PARTS = ("vae_manager/swap/", "common/vae_state.py", "a1111/vae_state.py", "reforge/vae_state.py")
 """Parts of paths: the code that is interrupted."""
 
 SCRIPT = dedent("""
@@ -79,10 +79,11 @@ SCRIPT = dedent("""
 
 
     def guards():
-        from vae_manager.webui.hosts.a1111 import guards
+        from vae_manager.webui.hosts.a1111 import load_hooks
         from vae_manager.webui.hosts.common.patches import is_of
 
-        return [one.name for one in guards.all_patches() if is_of(guards, getattr(one.resolved_place(), one.name))]
+        patches = load_hooks.all_patches()
+        return [one.name for one in patches if is_of(load_hooks, getattr(one.resolved_place(), one.name))]
 
 
     def in_use_without_vae():
