@@ -22,7 +22,7 @@ Each has a `Message`: the failure, the file, the data that is unharmed, the next
 operation is retried, never the text.
 
 Each has a `code` too, a short identifier in kebab case: that of its message (`msg("…", code="file-in-use")`), or that
-of its class (`refused`). Two errors of one class that programs must tell apart have messages with different codes.
+of its class (`refused`). Two errors of one class that programs must distinguish have messages with different codes.
 Codes are part of the command line's JSON and do not change with the wording.
 """
 

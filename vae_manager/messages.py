@@ -19,8 +19,8 @@ from typing import Any
 class Message:
     """A template and its fields. `str()` returns English.
 
-    `code` is a short identifier in kebab case for programs, such as `plain-http`; empty if a message has none. It is
-    not stored by `to_data`, and it does not count in a comparison.
+    `code` is a short identifier in kebab case for programs, such as `plain-http`; a message may lack it. It is not
+    stored by `to_data`, and it does not count in a comparison.
     """
 
     template: str

@@ -1,7 +1,7 @@
 """Service of the process: it owns the jobs, the downloads, the catalogue and the stores of records.
 
-It lives as long as the process. A page of the WebUI attaches to it and owns nothing, so a reload of the page loses
-nothing: a download continues, and its progress is found again.
+It lives as long as the process. A page of the WebUI attaches to it and owns no state, so a reload of the page
+interrupts no work: a download continues, and its progress is found again.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class BackgroundHashing:
         self._hashes().compute(path, report=lambda done: context.report("hashing", done, size), stop=context.stop)
 
     def _fingerprint(self, context: JobContext, path: Path, size: int) -> None:
-        with suppress(NotFoundError):  # it holds no VAE, or is gone: nothing is wrong with that
+        with suppress(NotFoundError):  # no VAE in it, or a deleted file: both are normal
             self._index().fingerprints_of(
                 path, report=lambda done, total: context.report("fingerprinting", done, total), stop=context.stop
             )

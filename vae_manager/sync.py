@@ -1,6 +1,6 @@
 """Sync: the plan file, and the steps that make an installation hold exactly the files of the plan.
 
-A folder is brought to a declared set of VAEs; a second run changes nothing further. `read_declared` reads the wanted
+A folder is brought to a declared set of VAEs; a second run makes no further change. `read_declared` reads the wanted
 files, `look` the present ones, `plan` decides (pure), and `bring` applies the plan.
 """
 
@@ -75,7 +75,8 @@ class Item:
 def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
     """Read the items of `file`; a relative path of a local source counts from its folder.
 
-    All or nothing: raises `UsageError`, which names each invalid line, and `NotFoundError` for the file.
+    One invalid line invalidates the file: raises `UsageError`, which names each invalid line. Raises `NotFoundError`
+    for a missing file.
     """
     if not file.is_file():
         raise NotFoundError(msg("There is no file {path}.", code="no-such-file", path=file))

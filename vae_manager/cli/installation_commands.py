@@ -1,6 +1,6 @@
 """Commands on a whole installation: `report` and `sync`, and the search for WebUIs on this machine.
 
-A folder's WebUI is detected by its files; none of its code is imported or run:
+A folder's WebUI is detected by its files; its code is neither imported nor run:
 
     modules/ …                                         AUTOMATIC1111
     modules/ …  modules_forge/ without main_entry.py   reForge, if modules/sd_vae.py reads any layout
@@ -90,7 +90,7 @@ PACKAGES: Final = ("torch", "gradio", "huggingface_hub", "safetensors")
 EXTENSION: Final = Path(__file__).absolute().parents[2]
 """The extension's folder, through a link if it was installed by one: the WebUI is above the link."""
 FALLBACK: Final = "a1111"
-"""The WebUI that files are judged for if none is found."""
+"""The assumed WebUI if the search finds no WebUI."""
 
 DIFFERS: Final = 1
 """The exit status of `--check` if a file is missing or another file has its name."""
@@ -124,7 +124,7 @@ def find_installation(places: Iterable[Path]) -> Installation | None:
 
 
 def installation_at(folder: Path) -> Installation | None:
-    """Return the WebUI in this very folder; None if it holds none."""
+    """Return the WebUI in this very folder; None without a WebUI."""
     if not (folder / "webui.py").is_file() or not (folder / "modules").is_dir():
         return None
     return Installation(folder, _id_of(folder), _version_of(folder), commit_of(folder))

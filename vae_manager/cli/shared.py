@@ -360,7 +360,7 @@ def data_of(options: argparse.Namespace, folder: Path) -> Path:
 
 
 class LibraryReader:
-    """Files, seen with the memory of one data folder: nothing is written where that is not there."""
+    """Reader of files with the stores of one data folder, which it does not create."""
 
     def __init__(self, data: Path) -> None:
         """Open the stores of the data folder `data`; in memory alone if the folder does not exist."""

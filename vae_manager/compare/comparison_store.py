@@ -77,7 +77,7 @@ class Candidate:
     vae: str
     """The name of the choice: a file's name, or that of the checkpoint's own VAE."""
     weights: Callable[[], Tensors | None]
-    """Returns weights that fit the module; None: those in it. Raises a VaeManagerError if there are none."""
+    """Returns weights that fit the module; None: those in it. Raises a VaeManagerError without weights."""
 
 
 class ComparisonStep(NamedTuple):

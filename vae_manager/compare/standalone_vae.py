@@ -32,7 +32,7 @@ def model_of(path: Path, device: torch.device) -> Model:
 
 
 def config_of(shapes: Shapes) -> Config | None:
-    """Return the network with tensors of exactly these names and shapes; None if there is none of this kind.
+    """Return the network with tensors of exactly these names and shapes; None if this kind has no such network.
 
     Shapes do not show the number of groups: it is ldm's 32.
     """

@@ -36,7 +36,7 @@ def bound(file: VaeFile) -> FileKey:
 
 
 class Stores:
-    """Stores of one data folder. Each is opened at its first use, since the start of a WebUI needs none of them."""
+    """Stores of one data folder. Each is opened at its first use, since the start of a WebUI does without them."""
 
     def __init__(self, folder: Path, catalogue: Callable[[], Catalogue], *, is_persistent: bool = True) -> None:
         """Set up; `folder` is made when something is first written there, and never unless `is_persistent`."""

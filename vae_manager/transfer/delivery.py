@@ -403,7 +403,7 @@ class _Download:
         )
 
     def existing_result(self, expected: str | None) -> DownloadResult | None:
-        """Check the file with the target name; None if there is none."""
+        """Check the file with the target name; None without such a file."""
         found = self.target_hash()
         plan = next_step(target=found, expected=expected)
         if isinstance(plan, NameTaken):

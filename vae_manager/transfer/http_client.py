@@ -132,7 +132,7 @@ _FILTER = WithoutQueries()
 
 
 def keep_queries_out_of_the_log() -> None:
-    """Install the filter; repeated calls change nothing."""
+    """Install the filter; repeated calls have no effect."""
     logging.getLogger(LOGGER).addFilter(_FILTER)
 
 

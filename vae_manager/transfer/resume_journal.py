@@ -257,7 +257,7 @@ def _number(value: object) -> int | None:
 
 @functools.cache
 def boot_id() -> str | None:
-    """Return an identifier of this boot of the machine; None: the system has none."""
+    """Return an identifier of this boot of the machine; None if the system has no identifier."""
     try:
         return BOOT_ID.read_text(encoding="ascii").strip() or None
     except (OSError, ValueError):

@@ -218,8 +218,8 @@ def _api_users() -> dict[str, str]:
 class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is not typed
     """The accordion, and the tab's own choice on its way into a generation.
 
-    Each hook that the WebUI calls is an error boundary: a function that fails affects none of the other functions that
-    a generation needs, and never the picture.
+    Each hook that the WebUI calls is an error boundary: a function that fails affects neither the other
+    functions that a generation needs nor the picture.
     """
 
     extension: Extension

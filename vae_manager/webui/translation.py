@@ -107,9 +107,9 @@ def _last(path: str) -> str:
 
 @functools.cache
 def _table(language: str) -> Mapping[str, str]:
-    """Return the project's table for a WebUI localization, whose name people choose freely; empty if there is none.
+    """Return the project's table for a WebUI localization, whose name people choose freely; empty without one.
 
-    `zh_CN`, `zh-Hans (Stable)` and `zh` all mean simplified Chinese; `pt_BR` gets a table of `pt` if it has none.
+    `zh_CN`, `zh-Hans (Stable)` and `zh` all mean simplified Chinese; `pt_BR` gets a table of `pt` if it has no own one.
     """
     wanted = _variant(language)
     codes = {path.name.removesuffix(SUFFIX): path for path in sorted(LOCALIZATIONS.glob(f"*{SUFFIX}"))}
@@ -122,7 +122,7 @@ def _table(language: str) -> Mapping[str, str]:
 
 
 def _variant(name: str) -> tuple[str, bool] | None:
-    """Return a localization's language, and whether it is written in traditional characters; None if it has none."""
+    """Return a localization's language, and True if it uses traditional characters; None for an unknown language."""
     language = _LANGUAGE.match(name.lower())
     if language is None:
         return None

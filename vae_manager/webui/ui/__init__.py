@@ -1,1 +1,1 @@
-"""The page: what it knows (`facts`), how it looks (`markup`), what a click does (`actions`), and its gradio parts."""
+"""The page: view models, views with their templates, action handlers and gradio blocks."""

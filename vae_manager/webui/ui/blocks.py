@@ -35,7 +35,7 @@ _frame = partial(render, "frames.html")
 
 
 class _Parts(NamedTuple):
-    """What the accordion is made of. From `tab_choice` on, nothing is seen: the page's script and the WebUI use it."""
+    """Components of the accordion. Those from `tab_choice` on are hidden; the page's script and the WebUI use them."""
 
     accordion: Any
     dropdown: Any
@@ -56,11 +56,11 @@ class _Parts(NamedTuple):
 
 
 def build_accordion(page: Page, tab: str) -> list[Any]:
-    """Build the accordion of `tab`; returns the component whose value goes with each generation of the tab.
+    """Build the accordion of `tab` and return the component whose value goes with each generation of the tab.
 
     That value is the tab's own choice, in the WebUI's word or by its line of the dropdown (`Page.word_of`), and empty
-    when the choice is for everywhere. Its first value is empty, so that a request through the API, which brings first
-    values, overrides nothing.
+    if the choice applies everywhere. Its first value is empty, since a request through the API brings first values and
+    must not override the choice.
     """
     try:
         parts = _make(page, tab)
@@ -113,8 +113,8 @@ def _make(page: Page, tab: str) -> _Parts:
 def _wire(page: Page, tab: str, parts: _Parts) -> None:
     """Connect each event of the accordion with its work.
 
-    The dropdown gets values by `sync` alone, which the page's script serialises: those of an earlier answer, come late,
-    would take the place of what was picked meanwhile.
+    The dropdown gets values by `sync` alone, which the page's script serialises: a late answer would replace a newer
+    pick.
     """
     dropdown, scope, tab_choice, answer = parts.dropdown, parts.scope, parts.tab_choice, parts.answer
 
@@ -137,7 +137,7 @@ def _wire(page: Page, tab: str, parts: _Parts) -> None:
         return json.dumps({"pick": [label, where], "own": own})
 
     def synced(visitor: Visitor, own: str) -> Any:
-        """Never a value without the lines of now: gradio 4 shows nothing for one that is not among the lines it has."""
+        """Return the value with the current lines: gradio 4 shows an empty field for a value outside its lines."""
         facts = page.facts()
         return changed(choices=page.labels(facts), value=page.label_of(page.word_of(own) or facts.wanted.word))
 
@@ -145,7 +145,7 @@ def _wire(page: Page, tab: str, parts: _Parts) -> None:
         page.host.refresh()
         return ""
 
-    # A picture that is begun before the server has answered has the tab's choice too; it is looked at then.
+    # A generation that starts before the server's answer uses the tab's choice too; the choice is checked then.
     pick = f"(label, where) => vaeManager.pick('{tab}', label, where)"
     on_input_in_browser(dropdown, pick, [dropdown, scope], [tab_choice])
     apply_to = f"(label, where) => vaeManager.pick('{tab}', where === {json.dumps(THIS_TAB)} ? label : '', where)"
@@ -173,12 +173,12 @@ def _scope(page: Page, prefix: str) -> Any:
 
 
 def _unseen_button(element: str) -> Any:
-    """What the page's script clicks. A button that gradio holds for invisible is not in the page."""
+    """Return a button, hidden by CSS, for the page's script; gradio omits one with `visible=False` from the page."""
     return gr.Button(visible=True, elem_id=element, elem_classes=["vm-hidden"])
 
 
 def settings_region(translate: Translator) -> Markup:
-    """The place of the settings section."""
+    """Return the placeholder of the settings section."""
     return _frame("settings", translate)
 
 
@@ -188,7 +188,7 @@ THIRD = f"vae_manager_{DOWNLOADS}"
 
 
 def build_tab(page: Page) -> Any:
-    """The tab's own pages: regions that the browser fills once they are seen, and one way for messages."""
+    """Build the tab's pages: regions that the browser fills when they become visible, and one channel for messages."""
     translate = page.translate
     with (
         gr.Blocks(analytics_enabled=False) as blocks,

@@ -37,16 +37,16 @@ __all__ = ["save"]
 
 
 PROPOSED = 4
-"""VAEs that are compared where nobody has chosen any; more is a longer wait."""
+"""The number of VAEs that are compared if the user has chosen no VAE; more would take longer."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One that was made, and is kept."""
+    """A recent picture."""
 
     kept: RecentPicture
     why_not: Message | None
-    """Why it cannot be compared; None: it can."""
+    """The reason why it cannot be compared; None if it can."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,19 @@ class Chip:
 
 @dataclass(frozen=True)
 class Section:
+    """The facts that the comparison section shows."""
+
     pictures: Sequence[Picture]
     keeps: bool
-    """The last pictures are kept at all: a setting."""
+    """True if a setting keeps the last pictures."""
     chips: Sequence[Chip]
     kept: Sequence[Comparison]
-    """The newest first."""
+    """Comparisons, the newest first."""
     now: Comparison | None
-    """The one of them that is shown."""
+    """The shown comparison."""
     saving: JobView | None
     saved: Sequence[Path]
-    """The files that it was saved as last; the sheet is the last of them."""
+    """The files of the last save; the sheet is the last of them."""
     shows_paths: bool
     """True if the page may name folders of this machine."""
     choose_refused: Message | None
@@ -81,8 +83,11 @@ class Section:
 
 
 class Offers:
-    """What can decode, worked out anew only where the checkpoint, the WebUI's list or what is known of a file is
-    another one: the page asks often."""
+    """Cached offers: the VAEs that can decode.
+
+    They are computed again only after a change of the checkpoint, of the WebUI's list or of a file's record, since the
+    page asks often.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -91,7 +96,7 @@ class Offers:
         self._offers: Sequence[Offer] = ()
 
     def of(self, host: Host, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
-        """`records` is another object if anything in it is (`Maintenance.records`)."""
+        """Return the offers. `records` has to be a new object after a change of its content (`Maintenance.records`)."""
         in_use = host.in_use()
         stand = (in_use.checkpoint_file, host.files(), host.signature())
         with self._lock:
@@ -101,7 +106,7 @@ class Offers:
 
 
 def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers, shown: str = "") -> Section:
-    """Look at everything once. `shown` is the id of the comparison to look at; the newest where it is not kept."""
+    """Read all facts once. `shown` is the id of the shown comparison; an unknown id means the newest."""
     kept = service.comparisons.all()
     now = next((comparison for comparison in kept if comparison.id == shown), next(iter(kept), None))
     return Section(
@@ -118,8 +123,10 @@ def read_section(host: Host, service: Service, files: Sequence[VaeFile], offers:
 
 
 def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Sequence[Chip]:
-    """The one in use first, then what fits, then what does not. The first that fit are proposed, each set of weights
-    once."""
+    """List the VAE in use first, then those that fit, then the others.
+
+    The first that fit are proposed, each set of weights once.
+    """
     options = {option.word: option for option in read_options(host, service, files, host.choice())}
     records = service.maintenance.records(files)
 
@@ -142,13 +149,13 @@ def chips(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers
 
 
 def proposed(host: Host, service: Service, files: Sequence[VaeFile], offers: Offers) -> Sequence[str]:
-    """Words of the VAEs that are compared if nobody has chosen any: those that the page has ticked."""
+    """Return the words of the VAEs that are compared if the user has chosen no VAE: those that the page has ticked."""
     service.maintenance.inspect(files)
     return [chip.offer.vae for chip in chips(host, service, files, offers) if chip.proposed]
 
 
 def _different(offers: Sequence[Offer], weights: Callable[[Offer], frozenset[str]]) -> list[Offer]:
-    """The first offer of each set of weights, as far as they are known."""
+    """Return the first offer of each set of weights, as far as the weights are known."""
     seen: set[str] = set()
     found = []
     for offer in offers:
@@ -160,7 +167,7 @@ def _different(offers: Sequence[Offer], weights: Callable[[Offer], frozenset[str
 
 
 def _hashes(record: FileRecord | None) -> frozenset[str]:
-    """What is equal in two files of the same weights: a hash of the bytes or of the weights, the catalogue's entry."""
+    """Return the values that files of the same weights share: the hash of bytes or weights, the catalogue entry."""
     if record is None:
         return frozenset()
     entry = record.entry.id if record.entry is not None else None
@@ -176,7 +183,7 @@ def _why_not(host: Host, kept: RecentPicture) -> Message | None:
 
 
 def key_of(comparison: Comparison) -> str:
-    """Of the job that saves it."""
+    """Return the key of the job that saves the comparison."""
     return f"save {comparison.id}"
 
 
@@ -186,7 +193,7 @@ def title_text(comparison: Comparison, translate: Translator) -> str:
 
 
 def start_saving(host: Host, service: Service, comparison: Comparison, translate: Translator) -> None:
-    """Write it in the background; `service.saved` then tells the files. Raises RefusedError."""
+    """Save in the background; `service.saved` then has the files. Raises RefusedError."""
     if not comparison.ended or all(result.decoded.pixels is None for result in comparison.results):
         raise RefusedError(msg("There is no finished picture to save yet."))
 
@@ -200,11 +207,11 @@ def start_saving(host: Host, service: Service, comparison: Comparison, translate
 
 
 FINE_SSIM: Final = 0.999
-"""Above it, three digits would read as 1."""
+"""Above this value, three digits would round to 1."""
 
 
 def translator_of(result: Result, comparison: Comparison, translate: Translator) -> str:
-    """What is seen, against the reference."""
+    """Return the findings of the comparison with the reference."""
     separator = translate(msg(", "))
     if is_reference(result, comparison):
         return separator.join([translate(msg("reference")), *(translate(word) for word in result.findings)])
@@ -218,12 +225,12 @@ def is_reference(result: Result, comparison: Comparison) -> bool:
 
 
 def notes_of(result: Result) -> Sequence[Message]:
-    """What is unusual about the picture."""
+    """Return the notes on unusual properties of the picture."""
     return [note for note in (result.decoded.foreign, result.decoded.note) if note is not None]
 
 
 def figures_of(result: Result, translate: Translator) -> Sequence[str]:
-    """How like the reference, time and memory."""
+    """Return the similarity to the reference, the time and the memory."""
     decoded = result.decoded
     parts: list[Message | str] = [] if result.figures is None else list(_likeness(result.figures))
     if decoded.pixels is not None:
@@ -236,7 +243,7 @@ def figures_of(result: Result, translate: Translator) -> Sequence[str]:
 
 
 def shifts_of(result: Result, translate: Translator) -> Sequence[str]:
-    """Colour, contrast and sharpness, against the reference."""
+    """Return the shifts of colour, contrast and sharpness against the reference."""
     figures = result.figures
     if figures is None or figures.identical:
         return ()
@@ -265,7 +272,7 @@ def _likeness(figures: Figures) -> list[str]:
 
 
 def _signed(value: float) -> str:
-    """One digit behind the point, with the sign that typesetters use; nothing is "−0.0"."""
+    """Format with one decimal and a typographic sign; zero has no sign."""
     text = f"{abs(value):.1f}"
     return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
 
@@ -276,13 +283,13 @@ def _percent(part: float) -> str:
 
 
 SHEET = "comparison"
-"""The name of the sheet, where a VAE's picture has that VAE's."""
+"""The file name of the sheet; each picture is named after its VAE."""
 
 
 def save(comparing: Comparing, comparison: Comparison, translate: Translator, title: str) -> Sequence[Path]:
-    """Write all pictures and the sheet into the host's folder for what is saved; the sheet is the last of the paths.
+    """Write all pictures and the sheet into the host's folder for saved comparisons; return the paths, the sheet last.
 
-    Nothing is overwritten. A VAE file whose hash is not known yet is hashed, which takes a moment. Raises DiskError.
+    Existing files are not overwritten. A VAE file of unknown hash is hashed, which takes a moment. Raises DiskError.
     """
     from ...compare.pictures import Labelled, png, sheet
 
@@ -310,7 +317,7 @@ def save(comparing: Comparing, comparison: Comparison, translate: Translator, ti
 
 
 def _labelled(result: Result, comparison: Comparison, translate: Translator) -> Labelled:
-    """Its name, and below it what is said in the page: words first, figures behind them."""
+    """Return the picture with its name and, below it, the findings, figures and notes of the page."""
     from ...compare.pictures import Labelled
 
     decoded, name = result.decoded, plain(choice_name(Choice(result.decoded.vae), translate))
@@ -322,7 +329,7 @@ def _labelled(result: Result, comparison: Comparison, translate: Translator) -> 
 
 
 def _names(vaes: Sequence[str]) -> Mapping[str, str]:
-    """What the picture of each VAE is called: without the suffix, unless something else is called so too."""
+    """Return the file name for each VAE's picture: without the suffix, unless two names would then be equal."""
     stems = {vae: "Built-in" if vae == BUILTIN.word else Path(vae).stem for vae in vaes}
     taken = Counter(stem.lower() for stem in [*stems.values(), SHEET])
     return {vae: stem if vae == BUILTIN.word or taken[stem.lower()] == 1 else vae for vae, stem in stems.items()}
@@ -341,11 +348,11 @@ def _written(path: Path, content: bytes) -> Path:
 
 
 PROMPT_SHOWN: Final = 60
-"""Characters of a prompt that tell a picture from the others."""
+"""Characters of a prompt that distinguish a picture from the others."""
 
 
 def title_of(kept: RecentPicture) -> str:
-    """When it was made, and how its prompt begins."""
+    """Return the time of the picture and the beginning of its prompt."""
     prompt = kept.infotext.partition("\n")[0].strip()
     shown = prompt if len(prompt) <= PROMPT_SHOWN else prompt[:PROMPT_SHOWN].rstrip() + "…"
     when = time.strftime("%H:%M:%S", time.localtime(kept.when))
@@ -354,7 +361,7 @@ def title_of(kept: RecentPicture) -> str:
 
 @handles(actions.Compare)
 def _compare(host: Host, service: Service, action: actions.Compare) -> None:
-    """A kept picture, with the VAEs that were chosen."""
+    """Compare a recent picture with the chosen VAEs."""
     kept = host.comparing.kept.get(action.kept)
     if kept is None:
         raise NotFoundError(
@@ -365,9 +372,9 @@ def _compare(host: Host, service: Service, action: actions.Compare) -> None:
 
 @handles(actions.CompareShown)
 def _compare_shown(host: Host, service: Service, action: actions.CompareShown) -> None:
-    """The picture that a person looks at in a tab, known by its infotext; else the last one of the tab, or of all.
+    """Compare the picture that a tab shows, found by its infotext; else the last one of the tab, or of all.
 
-    `vaes` are those that the person has ticked; empty if the page's proposal stands.
+    `vaes` are the ticked VAEs; empty means the VAEs that the page proposes.
     """
     shown = _squeezed(action.infotext)
     every = host.comparing.kept.all()
@@ -400,7 +407,7 @@ def _compare_shown(host: Host, service: Service, action: actions.CompareShown) -
 
 
 def _looks_otherwise(kept: RecentPicture, size: Sequence[Any]) -> Message | None:
-    """What to say where the picture of that infotext has another size than the shown one of `size`."""
+    """Return a notice if the picture of that infotext has another size than the shown one of `size`."""
     if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size) or tuple(size) == kept.size:
         return None
     return msg(
@@ -412,12 +419,12 @@ def _looks_otherwise(kept: RecentPicture, size: Sequence[Any]) -> Message | None
 
 
 def _squeezed(text: str) -> str:
-    """Without white space: the page has changed that."""
+    """Remove white space, since the page changes it."""
     return "".join(text.split())
 
 
 def compare_picture(host: Host, service: Service, message: str, picture: Path | bytes | None) -> None:
-    """Compare the person's own picture; `message` lists the VAEs, and holds the flag for encoding it with each one."""
+    """Compare the user's own picture; `message` lists the VAEs, and holds the flag for encoding it with each one."""
     from ...compare.pictures import read_picture
 
     if picture is None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 GRADIO_4 = int(gr.__version__.split(".", 1)[0]) >= 4
 
-# gradio 4 drops what is clicked or picked while the same event still runs, unless it is told not to.
+# By default gradio 4 drops a click or a pick while the same event still runs.
 AT_ONCE: dict[str, Any] = {
     "queue": False,
     "show_progress": "hidden",
@@ -37,15 +37,15 @@ class Work(NamedTuple):
 
     host: Host
     do: Callable[..., Any]
-    """Gets the visitor, then the inputs."""
+    """The function that gets the visitor, then the inputs."""
     refused: Callable[[Message], Any]
-    """The outputs that show a refusal at the click."""
+    """The function that returns the outputs for a refusal of the click."""
 
 
 def _event(work: Work, outputs: Sequence[Any]) -> Callable[..., Any]:
-    """The function for gradio, which hands it the request by the annotation.
+    """Return the function for gradio, which passes the request because of the annotation.
 
-    After a fault of ours the outputs stay as they are, and the page's status names the fault.
+    After an internal error the outputs stay as they are, and the page's status shows the error.
     """
 
     def event(request: gr.Request, *inputs: Any) -> Any:
@@ -59,10 +59,10 @@ def _event(work: Work, outputs: Sequence[Any]) -> Callable[..., Any]:
 
 
 def _behind(event: Any) -> Request:
-    """The HTTP request of an event.
+    """Return the HTTP request of an event.
 
-    gradio 3 makes its own of the body's field `request`, which its queue fills, and any sender can: only the real one
-    counts. Events of ours go past the queue (`AT_ONCE`).
+    gradio 3 builds its own request from the body's field `request`, which its queue fills. Any sender can fill it too,
+    so only the real request counts. The extension's events bypass the queue (`AT_ONCE`).
     """
     request = getattr(event, "request", None)
     if not isinstance(request, Request):
@@ -78,31 +78,40 @@ def on_click(
     js: str | None = None,
     js_after: str | None = None,
 ) -> None:
-    """Run `work` on a click, at once (beside the queue of generations) and without a veil over the outputs; `js` in the
-    browser before it, `js_after` once the outputs are there."""
+    """Run `work` on a click, outside the queue of generations and without a progress overlay on the outputs.
+
+    `js` runs in the browser before it, and `js_after` when the outputs have arrived.
+    """
     event = button.click(_event(work, outputs), inputs=list(inputs), outputs=list(outputs), **_js(js), **AT_ONCE)
     if js_after is not None:
         event.then(None, inputs=[], outputs=[], **_js(js_after))
 
 
 def on_sync(button: Any, work: Work, inputs: Sequence[Any], outputs: Sequence[Any], js_after: str = "") -> None:
-    """As `on_click`, for the hidden button by which the page's script gives components their values of now. The script
-    clicks it again only when all answers have come."""
+    """Run `work` on a click of the hidden button by which the page's script refreshes the values of components.
+
+    The script clicks it again only after all answers have arrived.
+    """
     ask = f"(...values) => vaeManager.syncAsked(...values.slice(0, {len(inputs)}))"
     on_click(button, work, inputs, outputs, js=ask, js_after=f"() => {{ vaeManager.syncAnswered(); {js_after} }}")
 
 
 def on_message(button: Any, work: Work, inputs: Sequence[Any], answer: Any, place: str) -> None:
-    """As `on_click`, for what the page's script has to say: it puts the message in, and is given the `answer`, in
-    `place` of its `PLACES`."""
+    """Run `work` on a message of the page's script.
+
+    The script puts the message in, and gets the `answer`, in `place` of its `PLACES`.
+    """
     take = _js("vaeManager.takeMessage")
     event = button.click(_event(work, [answer]), inputs=list(inputs), outputs=[answer], **take, **AT_ONCE)
     event.then(None, inputs=[answer], outputs=[], **_js(f"(text) => {{ vaeManager.answered('{place}', text); }}"))
 
 
 def on_pick(button: Any, work: Work, inputs: Sequence[Any], outputs: Sequence[Any], own: Any, tab: str) -> None:
-    """As `on_click`, for what a person picks in `tab`: the page's script puts it in. It gives `own`, the tab's own
-    choice, the value that follows from the first output, unless a newer pick was made meanwhile."""
+    """Run `work` on a pick in `tab`, which the page's script puts in.
+
+    The script sets `own`, the tab's own choice, to the value that follows from the first output, unless a newer pick
+    exists.
+    """
     event = button.click(
         _event(work, outputs), inputs=list(inputs), outputs=list(outputs), **_js("vaeManager.takePick"), **AT_ONCE
     )
@@ -111,18 +120,20 @@ def on_pick(button: Any, work: Work, inputs: Sequence[Any], outputs: Sequence[An
 
 
 def on_input_in_browser(component: Any, js: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-    """Run `js`, in the browser alone, when a person, and not the program, changes the component."""
+    """Run `js`, in the browser alone, if the user, not the program, changes the component."""
     component.input(None, inputs=list(inputs), outputs=list(outputs), **_js(js))
 
 
 def heed_people_alone(component: Any) -> None:
-    """Let what is registered for changes of the component from now on run when a person, and not the program, changes
-    it: else a value that an event gives back counts as a choice, also one that was overtaken on its way."""
+    """Limit handlers registered from now on for changes of the component to changes by the user.
+
+    Otherwise a value that an event returns would count as a choice, even an outdated one.
+    """
     component.change = component.input
 
 
 def on_change(component: Any, js: str) -> None:
-    """Run `js`, in the browser alone, whenever the component's value changes."""
+    """Run `js`, in the browser alone, at each change of the component's value."""
     component.change(None, inputs=[component], outputs=[], **_js(js))
 
 
@@ -131,17 +142,17 @@ def _js(code: str | None) -> dict[str, Any]:
 
 
 def changed(**values: Any) -> Any:
-    """New values for a component that an event gives back."""
+    """Return new values for a component, as an output of an event."""
     return gr.update(**values)
 
 
 def is_in_page(component: Any) -> bool:
-    """False for the copies that gradio 4 makes of a component for each person whose page is given new values."""
+    """Return False for the copies of a component that gradio 4 makes for each browser whose page gets new values."""
     return component.parent is not None
 
 
 def signed_in(app: Any, request: Request) -> bool:
-    """Whether gradio would let this request in (routes.py get_current_user); True where no sign-in is asked for."""
+    """Return True if gradio would admit this request (routes.py get_current_user), or if it requires no sign-in."""
     if getattr(app, "auth_dependency", None) is not None:  # gradio 4, inside of another app
         return app.auth_dependency(request) is not None
     if app.auth is None:
@@ -152,7 +163,7 @@ def signed_in(app: Any, request: Request) -> bool:
 
 
 def keep_out_of_ui_config(*components: Any) -> None:
-    """ui-config.json would keep each component's first value for ever."""
+    """Exclude components from ui-config.json, which would keep their first values for ever."""
     for component in components:
         component.do_not_save_to_config = True
 
@@ -160,7 +171,7 @@ def keep_out_of_ui_config(*components: Any) -> None:
 def picture_field(label: str, elem_id: str) -> Any:
     """Create an image field, by click, drop or paste; an event gets its raw content, for `picture_of`.
 
-    gradio would open it before the event can ask who sends it, in any of the formats that Pillow knows.
+    gradio would open the file in any format of Pillow, before the event can check the sender.
     """
     source: dict[str, Any] = {"sources": ["upload"]} if GRADIO_4 else {"source": "upload"}
     component = gr.Image(type="filepath", label=label, elem_id=elem_id, height=220, **source)

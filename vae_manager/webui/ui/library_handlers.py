@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def use(host: Host, service: Service, file: VaeFile) -> None:
-    """Choose the file, if the WebUI means it by its name."""
+    """Choose the file, if its name means this file to the WebUI."""
     host.refresh()
     is_listed(host, file.path)
     choose(host, service, Choice(file.name))
@@ -33,7 +33,7 @@ def use(host: Host, service: Service, file: VaeFile) -> None:
 
 # -- files ---------------------------------------------------------------------------------------------------------
 def _around(host: Host, service: Service) -> LibraryContext:
-    """The library, for what acts on one of its files. In use is what is in the model, and what the setting says."""
+    """Return the context for an action on one file. In use are the file in the model and the file of the setting."""
     from ...library.moving import LibraryContext
     from ...records.verdict import verdict
 
@@ -70,7 +70,7 @@ def _move(host: Host, service: Service, action: actions.MoveFile) -> None:
 
 
 def _folder(host: Host, number: str) -> Path:
-    """A VAE folder, by its number: a message names no path."""
+    """Return a VAE folder by its number: a message names no path."""
     folders = vae_folders(host)
     if number not in map(str, range(len(folders))):
         raise UsageError(msg("The page is out of date. Reload it."))
@@ -129,7 +129,7 @@ def _adopt(host: Host, service: Service, action: actions.AdoptFile) -> None:
 
 # -- conversion ----------------------------------------------------------------------------------------------------
 def convert(host: Host, service: Service, path: Path, *, use_it: bool) -> None:
-    """Convert in the background, into a second file beside; with `use_it`, choose that once it is there."""
+    """Convert in the background, into a second file beside the first; with `use_it`, choose the result afterwards."""
 
     def then(target: Path) -> None:
         host.refresh()
@@ -141,7 +141,7 @@ def convert(host: Host, service: Service, path: Path, *, use_it: bool) -> None:
 
 
 def convert_fetched(host: Host, service: Service, path: Path, *, use: bool) -> bool:
-    """Convert what was downloaded, where this WebUI cannot load it and the person has not switched that off."""
+    """Convert a downloaded file if this WebUI cannot load it and the user has not switched conversions off."""
     from ...files import inspect
 
     if not host.converts() or not needs_conversion(judge(host, inspect(path))):
@@ -196,7 +196,7 @@ def _try_out(host: Host, service: Service, action: actions.TryFile) -> None:
 
 
 def _guess(result: LatentTest, file: VaeFile, family: str) -> tuple[LatentTestGuess, Message]:
-    """What the latent test says of the family, where there are two."""
+    """Return the family that follows from the latent test, of the two possible ones, with a notice."""
     from ...library.family_evidence import LatentTestGuess
 
     guessed = family if result.is_same_space else next(other for other in LOOK_ALIKE if other != family)

@@ -1,4 +1,4 @@
-"""The facts behind the tab “VAE”, read at one moment, and the rows of its table that have changed since."""
+"""The view model of the tab “VAE”, read at one moment, and the changed rows of its table."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ if TYPE_CHECKING:
 
 SOURCE_KEY: Final = "vae_manager.source_sha256"
 DONE_KEY: Final = "vae_manager.done"
-"""In the metadata of what a conversion has made (files.conversion)."""
+"""Key in the metadata of a converted file (files.conversion)."""
 SAME_WEIGHTS: Final = frozenset({"from-checkpoint", "prefix", "from-diffusers", "names", "dropped", "safetensors"})
 """Steps of a conversion that change no number and no shape, so that the fingerprint of the weights stays."""
 
 
 class HashState(enum.Enum):
-    """What is known of a file's SHA-256."""
+    """The state of a file's SHA-256."""
 
     PROVEN = "proven"
-    """It is the published one of a catalogue's entry."""
+    """The hash is the published one of a catalogue entry."""
     KNOWN = "known"
     HASHING = "hashing"
     NONE = "none"
 
 
 class Converted(NamedTuple):
-    """A file that was made from another one of the library."""
+    """A result of a conversion of another file of the library."""
 
     key: str
     name: str
     word: str | None
-    """The WebUI's word for it; None where the WebUI lists another file of that name."""
+    """The WebUI's word for it; None if the WebUI lists another file of that name."""
 
 
 @dataclass(frozen=True)
@@ -61,37 +61,37 @@ class LibraryRow:
     """One VAE file."""
 
     key: str
-    """Names it in the page and in messages: a digest of its path, since a path can hold anything."""
+    """Its identifier in the page and in messages: a digest of its path, since a path can hold any character."""
     name: str
-    """As the WebUI calls it; where two files share it, with the folders below the VAE folder before it."""
+    """The WebUI's name for it; if two files share that, with the folders below the VAE folder before it."""
     word: str | None
-    """The WebUI's word for it; None where the WebUI lists another file of that name."""
+    """The WebUI's word for it; None if the WebUI lists another file of that name."""
     path: Path
     folder: Path
-    """The VAE folder that it lies in, or below."""
+    """The VAE folder that holds it, directly or in a subfolder."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     record: FileRecord | None = None
-    """All that is known of it; None until it has been looked at."""
+    """All known facts of the file; None until it has been inspected."""
     answer: Verdict | None = None
-    """What the WebUI, with its checkpoint, can do with it."""
+    """The verdict of the WebUI with its checkpoint."""
     twins: tuple[str, ...] = ()
-    """The other files here that have the same weights."""
+    """Other files of the library with the same weights."""
     name_clashes: tuple[str, ...] = ()
-    """The other files here that have the same base name."""
+    """Other files of the library with the same base name."""
     sha256: str | None = None
     hash_state: HashState = HashState.NONE
     in_use: bool = False
     was_changed: bool = False
-    """It was written to, or replaced, since its weights went into the model."""
+    """True if the file was changed or replaced since its weights went into the model."""
     chosen: bool = False
-    """It is what the setting says, whether it is in the model or not."""
+    """True if the setting means this file, in the model or not."""
     has_preview: bool = False
-    """A picture lies beside it."""
+    """True if there is a preview beside it."""
     converted: Converted | None = None
-    """The result of a conversion of these very bytes, if the library has one that can be used."""
+    """The usable result of a conversion of exactly these bytes, if the library has one."""
     verification: Verification | None = None
-    """The last verification of these very bytes."""
+    """The last verification of exactly these bytes."""
 
     @property
     def entry(self) -> Entry | None:
@@ -99,19 +99,19 @@ class LibraryRow:
 
     @property
     def published(self) -> bool:
-        """Its bytes are those of the catalogue's entry, not its weights alone."""
+        """Return True if its bytes, not its weights alone, are those of the catalogue entry."""
         return self.hash_state is HashState.PROVEN
 
     @property
     def broken(self) -> Message | None:
-        """The gravest thing that is wrong with it."""
+        """Return its most serious problem."""
         if isinstance(self.answer, Refused) or needs_conversion(self.answer):
             return self.answer.reason.message if self.answer is not None and self.answer.reason is not None else None
         return self.verification.reason if self.verification is not None else None
 
 
 class LibraryTable:
-    """The rows, and what is counted over all of them. Made anew only when a row has changed."""
+    """The rows, and totals over all of them. It is rebuilt only after a change of a row."""
 
     def __init__(self, rows: Sequence[LibraryRow]) -> None:
         self.rows = rows
@@ -127,26 +127,28 @@ class LibraryTable:
 
 @dataclass(frozen=True)
 class Library:
+    """The facts that the tab “VAE” shows."""
+
     table: LibraryTable
     selected: LibraryRow | None
-    """The row that the person looks at."""
+    """The row that the user has selected."""
     folders: Sequence[Path]
-    """The VAE folders: where a file can be moved to."""
+    """The VAE folders, to which a file can be moved."""
     in_use: InUse
     activity: Activity
     doubled: int
-    """How many VAEs are known to be here more than once, by their weights."""
+    """The number of VAEs with more than one file, by their weights."""
     looking: bool
-    """New files are being looked at."""
+    """True while new files are being inspected."""
     removed: Sequence[tuple[Removed, int]]
     """Entries of the trash with their sizes, the newest first."""
     has_system_trash: bool
-    """Deleted files go to the system's trash."""
+    """True if deleted files go to the system's trash."""
     change_refused: Message | None
     adopt_refused: Message | None
     choose_refused: Message | None
     check_refused: Message | None
-    """The reason why this person cannot verify files."""
+    """The reason why this visitor cannot verify files."""
     shows_paths: bool
 
     @property
@@ -159,12 +161,12 @@ class Library:
 
 
 def vae_folders(host: Host) -> Sequence[Path]:
-    """Where a file can be moved to; messages name one by its place in this list."""
+    """Return the folders to which a file can be moved; messages name a folder by its index in this list."""
     return tuple(dict.fromkeys(folder.path for folder in host.folders() if folder.purpose == "vae"))
 
 
 def file_of(host: Host, service: Service, key: str) -> VaeFile:
-    """The file that a message names: one of the library's and no other. Raises NotFoundError."""
+    """Return the file that a message names, if the library holds it. Raises NotFoundError."""
     key = service.maintenance.now_called(key)
     for file in scan(host.folders()):
         if key_of(file.path) == key:
@@ -175,8 +177,11 @@ def file_of(host: Host, service: Service, key: str) -> VaeFile:
 def read_library(
     host: Host, service: Service, files: Sequence[VaeFile], selected: str, memo: Memo | None = None
 ) -> Library:
-    """Look at the library once: at all of its `files`. `selected` is the key of the selected row, empty for the file in
-    use. `memo` keeps the results of the last look that still hold."""
+    """Read the library once: all of its `files`.
+
+    `selected` is the key of the selected row, empty for the file in use. `memo` keeps the earlier results that are
+    still valid.
+    """
     service.maintenance.inspect(files)
     in_use = host.in_use()
     twins = service.maintenance.twins(files)
@@ -262,14 +267,14 @@ def _rows(
 
 
 def _was_changed(file: VaeFile, before: Identity | None) -> bool:
-    """Compare a file with what it was when it was read. A mode or a second name changes the ctime alone."""
+    """Compare a file with its identity at reading. A new mode or a second name changes the ctime alone."""
     return before is not None and (file.size, file.mtime_ns) != (before.size, before.mtime_ns)
 
 
 def _conversions(
     host: Host, files: Sequence[VaeFile], records: Mapping[Path, FileRecord], listed: Mapping[str, str]
 ) -> Mapping[str, Sequence[tuple[FileRecord, Converted]]]:
-    """Results of conversions by the hashes of their sources, those that the WebUI lists first."""
+    """Return results of conversions by the hashes of their sources; those that the WebUI lists come first."""
     found: dict[str, list[tuple[FileRecord, Converted]]] = {}
     for file in files:
         record = records.get(file.path)
@@ -283,13 +288,13 @@ def _conversions(
 
 
 def _converted(source: FileRecord, made: Mapping[str, Sequence[tuple[FileRecord, Converted]]]) -> Converted | None:
-    """Return the result of a conversion of `source`; metadata that the weights contradict are not believed."""
+    """Return the result of a conversion of `source`; metadata that the weights contradict do not count."""
     results = made.get(source.sha256, ()) if source.sha256 is not None else ()
     return next((converted for record, converted in results if not _is_other(record, source)), None)
 
 
 def _is_other(result: FileRecord, source: FileRecord) -> bool:
-    """Return True if the weights differ, and nothing that was done to them explains it."""
+    """Return True if the weights differ and the steps of the conversion do not explain the difference."""
     if result.weights is None or source.weights is None or result.weights == source.weights:
         return False
     return set(result.metadata.get(DONE_KEY, "").split()) <= SAME_WEIGHTS
@@ -306,17 +311,17 @@ def _hash(
 
 
 MAX_DIGITS: Final = 18
-"""Digits of a stamp at most, since Python limits the length of numbers that it parses."""
+"""The maximum number of digits in a stamp, since Python limits the length of numbers that it parses."""
 
 
 class Rows(TypedDict):
-    """What the browser gets."""
+    """The answer to the browser."""
 
     stamp: str
     rows: dict[str, str]
-    """HTML by key, of each row that is new or has changed."""
+    """HTML by key, of each new or changed row."""
     order: list[str] | None
-    """All keys; None where they are those that the browser has."""
+    """All keys in order; None if the order is unchanged."""
 
 
 @dataclass(frozen=True)
@@ -325,14 +330,14 @@ class _Sent:
     seen_with: object
     html: str
     serial: int
-    """When its HTML was made, counted in changes of the table."""
+    """The change of the table at which its HTML was made, as a count of changes."""
 
 
 class RowLog:
-    """The rows of one page as they were sent last. Several browsers may ask: each brings the stamp of what it has."""
+    """A log of the rows as sent last. Each of several browsers passes the stamp of its own rows."""
 
     def __init__(self) -> None:
-        self._life = secrets.token_hex(4)  # after a Reload UI, what an open page has means nothing
+        self._life = secrets.token_hex(4)  # after a Reload UI, the rows of an open page are obsolete
         self._lock = threading.Lock()
         self._serial = 0
         self._ordered_at = 0
@@ -343,8 +348,10 @@ class RowLog:
     def since(
         self, stamp: str, rows: Sequence[LibraryRow], seen_with: object, html: Callable[[LibraryRow], str]
     ) -> Rows:
-        """What a browser with `stamp` lacks of `rows`. `html` makes a row's HTML, from the row and from `seen_with`
-        alone: where both are what they were, it is not asked."""
+        """Return the rows that a browser with `stamp` lacks.
+
+        `html` makes a row's HTML from the row and `seen_with` alone, so it is not called if both are unchanged.
+        """
         with self._lock:
             if rows is not self._rows or seen_with != self._seen_with:
                 self._take(rows, seen_with, html)

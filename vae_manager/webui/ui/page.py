@@ -1,4 +1,4 @@
-"""One page: it attaches to the service, knows the host, and lives as long as one build of the UI."""
+"""The page: it attaches to the service, has a host, and lives as long as one build of the UI."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
 TABS = ("txt2img", "img2img")
 LIBRARY = "library"
-"""The tab of its own."""
+"""Identifier of the extension's tab."""
 COMPARISON = "comparison"
-"""That tab's second page."""
+"""Identifier of that tab's second page."""
 DOWNLOADS = "downloads"
-"""Its third page."""
+"""Identifier of its third page."""
 
 EVERYWHERE = "everywhere"
 THIS_TAB = "tab"
@@ -54,18 +54,18 @@ def _digest(lines: Sequence[tuple[str, str]]) -> str:
 
 @dataclass
 class _Lines:
-    """The WebUI's words by the lines of the dropdown: one for all who see the page."""
+    """The WebUI's words by the lines of the dropdown, shared by all visitors."""
 
     by_label: dict[str, str] = field(default_factory=dict)
 
 
 class Page:
-    """What the gradio parts and the route ask."""
+    """The interface of the page for the gradio blocks and the route."""
 
     def __init__(self, host: Host, service: Service) -> None:
         self.host = host
         self.service = service
-        loaded_code()  # notes what was loaded
+        loaded_code()  # records the loaded code
         self.quick_settings_at_build = "sd_vae" in (host.quick_settings() or ())
         self._lines = _Lines()
         self._sent = RowLog()
@@ -79,13 +79,13 @@ class Page:
         }
 
     def _as_seen(self, host: Host) -> Page:
-        """The same page over a host that allows and shows something else."""
+        """Return the same page over a host with other permissions and displayed values."""
         page = copy.copy(self)
         page.host, page._sent, page._memo = host, RowLog(), Memo()
         return page
 
     def seen_by(self, visitor: Visitor) -> Page:
-        """The page as this visitor may see and use it."""
+        """Return the page with the visitor's permissions."""
         return self._seen_by[visitor]
 
     @property
@@ -96,13 +96,13 @@ class Page:
         return read_facts(self.host, self.service, self._files())
 
     def _files(self) -> Sequence[VaeFile]:
-        """All files of the library, with what was left half done brought to an end before."""
+        """List all files of the library; incomplete operations are completed or reverted first."""
         folders = self.host.folders()
         self.service.recover(folder.path for folder in folders)
         return scan(folders)
 
     def _listed(self) -> Sequence[VaeFile]:
-        """List as `_files`, for a look that may be repeated every few seconds."""
+        """List as `_files`, for a poll every few seconds."""
         folders = self.host.folders()
         self.service.recover(folder.path for folder in folders)
         return self._listing.files(folders)
@@ -113,12 +113,12 @@ class Page:
         library: tuple[str, str] | None = None,
         comparison: tuple[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Everything that the browser shows and that changes while the page is open.
+        """Return all content of the browser that changes while the page is open.
 
-        `tab_choices` holds, for a tab that has a VAE of its own, the WebUI's word for it, or its line. `library`, while
-        the tab "VAE" is seen: which rows the browser has, by their stamp, and the key of the one that the person looks
-        at. `comparison`, while its second page is seen: the digest of the choices that the browser has, and the id of
-        the comparison that the person looks at; empty: the newest.
+        `tab_choices` holds, for a tab with a VAE of its own, the WebUI's word for it, or its line. `library`, while the
+        tab "VAE" is visible: the stamp of the browser's rows, and the key of the selected row. `comparison`, while its
+        second page is visible: the digest of the browser's choices, and the id of the selected comparison; empty means
+        the newest.
         """
         try:
             files = self._listed()
@@ -133,12 +133,12 @@ class Page:
         if comparison is not None:
             with FAULTS.suppressed(msg("The page of comparisons")):
                 state["comparison"] = self._comparison(facts, files, *comparison)
-        # Last, so that those of this very look are among them.
+        # Last, so that faults of this call are included.
         state["regions"]["status"] = views.faults(FAULTS.all(), self.translate) + state["regions"]["status"]
         return state
 
     def _faults_alone(self) -> dict[str, Any]:
-        """Content of the page while no facts can be read: all other parts stay as they are."""
+        """Return the content of the page while the facts cannot be read: all other parts stay as they are."""
         return {
             "titles": dict.fromkeys(TABS, "VAE"),
             "regions": {"status": views.faults(FAULTS.all(), self.translate)},
@@ -202,7 +202,7 @@ class Page:
         }
 
     def _comparison(self, facts: Facts, files: Sequence[VaeFile], digest: str, shown: str) -> dict[str, Any]:
-        """What can be chosen is sent only where it has changed: of a thousand files it is long."""
+        """Return the comparison section. The choices, a long list with many files, are sent only after a change."""
         section, translate = read_section(self.host, self.service, files, self._offers, shown), self.translate
         choices = setup(section, translate)
         now = hashlib.blake2s(choices.encode("utf-8", "replace"), digest_size=8).hexdigest()
@@ -220,20 +220,20 @@ class Page:
         }
 
     def compare_picture(self, message: str, picture: Path | bytes | None) -> None:
-        """Compare a picture of the person's own. Raises VaeManagerError."""
+        """Compare the user's own picture. Raises VaeManagerError."""
         compare_picture(self.host, self.service, message, picture)
 
     def preview_of(self, key: str) -> Path:
-        """The preview beside the file of that key. Raises NotFoundError."""
+        """Return the preview beside the file of that key. Raises NotFoundError."""
         files = [file for file in self._listed() if key_of(file.path) == key]
         for preview in previews_of(files).values():
             return preview
         raise NotFoundError(msg("This picture is not there."))
 
     def pace(self) -> dict[str, Any]:
-        """The figures of the downloads alone: cheap enough to be asked for many times a second.
+        """Return the figures of the downloads alone, cheap enough for many requests a second.
 
-        `stamp` changes when more than the figures has changed, so that the whole state is worth asking for.
+        `stamp` changes if more than the figures has changed, so that a request for the whole state is worthwhile.
         """
         translate = self.translate
         jobs = [one.job for one in self.service.downloads.views()]
@@ -247,8 +247,11 @@ class Page:
         }
 
     def _sync_token(self, facts: Facts) -> str:
-        """Changes whenever the dropdowns of an open page have to be set anew: after a new start of the WebUI too, which
-        knows neither their lines nor, under gradio 4, that it may be given one of them."""
+        """Return a token that changes if the dropdowns of an open page have to be set again.
+
+        A restart of the WebUI changes it too: the new process has no record of the lines, and gradio 4 rejects a value
+        outside its lines.
+        """
         job = facts.choosing
         ended = str(job.serial) if job is not None and job.state.ended else ""
         shown = self._memo.get(
@@ -264,10 +267,10 @@ class Page:
         told = repr((self._life, chosen, means, shown, self.host.quick_settings()))  # repr escapes surrogates
         return hashlib.blake2s(told.encode()).hexdigest()  # a path of this machine is in it
 
-    # gradio 3.41.2 shows a dropdown's values as they are: what is read must be turned back into the WebUI's word.
+    # gradio 3.41.2 shows a dropdown's values as they are, so a line has to be turned back into the WebUI's word.
 
     def first_labels(self) -> tuple[list[str], str]:
-        """The dropdown's lines and its value as the UI is built: no file is looked at while the WebUI starts."""
+        """Return the dropdown's lines and value at build time, without an inspection of files."""
         chosen = self.host.choice().word
         files = sorted(self.host.files(), key=str.casefold)
         options = dict.fromkeys([AUTOMATIC.word, BUILTIN.word, *files, chosen])
@@ -275,29 +278,29 @@ class Page:
         return list(self._lines.by_label), self.label_of(chosen)
 
     def labels(self, facts: Facts) -> list[str]:
-        """The dropdown's lines now."""
+        """Return the current lines of the dropdown."""
         lines = views.dropdown(facts, self.translate)
         self._remember(lines)
         return [label for label, _ in lines]
 
     def label_of(self, word: str) -> str:
-        """How the dropdown shows the WebUI's `word`: the line that was made last for it."""
+        """Return the line of the dropdown for the WebUI's `word`: the newest one."""
         shown = [label for label, known in self._lines.by_label.items() if known == word]
         return shown[-1] if shown else word
 
     def word_of(self, label: str) -> str:
-        """The WebUI's word behind a line of the dropdown, also of an open page that shows older lines."""
+        """Return the WebUI's word for a line of the dropdown; an open page may still show older lines."""
         return self._lines.by_label.get(label, label)
 
     def _remember(self, lines: Iterable[tuple[str, str]]) -> None:
         latest = dict(lines)
         older = {label: word for label, word in self._lines.by_label.items() if label not in latest}
-        self._lines.by_label = {**older, **latest}  # in one step: events of both tabs come on threads of their own
+        self._lines.by_label = {**older, **latest}  # in one step, since events of both tabs run on different threads
 
     def pick(self, word: str, scope: str) -> str:
-        """Take what a person picked in a tab; return the tab's own choice, empty if the choice is for everywhere.
+        """Apply a pick in a tab; return the tab's own choice, empty if the choice applies everywhere.
 
-        No `word`: the tab is to have no choice of its own any more.
+        An empty `word` removes the tab's own choice.
         """
         if scope == THIS_TAB:
             allow(self.host, Permission.CHOOSE_FOR_TAB)
@@ -309,5 +312,5 @@ class Page:
         return ""
 
     def doubt_in_tab(self, word: str) -> Message | None:
-        """Return the warning for a VAE that a tab has chosen and that is hardly meant for the checkpoint."""
+        """Return the warning for a tab's VAE that was probably made for another kind of checkpoint."""
         return warning_in_tab(option_after_look(self.host, self.service, Choice(word)))

@@ -1,4 +1,4 @@
-"""Handlers of the page's actions: choices, downloads and settings. A handler is quick; long work becomes a job."""
+"""Handlers of the page's actions: choices, downloads and settings. A handler is fast; long work becomes a job."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def acting(page: Page) -> Work:
-    """The work of an event that brings a message."""
+    """Return the work of an event with a message."""
 
     def act(seen: Page, text: str) -> None:
         perform(seen.host, seen.service, text)
@@ -40,7 +40,7 @@ def acting(page: Page) -> Work:
 
 
 def comparing(page: Page) -> Work:
-    """The work of an event that brings a message and a picture of the person's own."""
+    """Return the work of an event with a message and the user's own picture."""
 
     def compare(seen: Page, text: str, picture: Any) -> None:
         seen.compare_picture(text, picture_of(picture))
@@ -49,7 +49,7 @@ def comparing(page: Page) -> Work:
 
 
 def _answering(page: Page, do: Callable[..., None]) -> Work:
-    """Wrap `do`, so that its one output is the answer: empty if the message was obeyed."""
+    """Wrap `do`, so that its one output is the answer: empty after success."""
 
     def answered(visitor: Visitor, *inputs: Any) -> str:
         seen = page.seen_by(visitor)
@@ -66,7 +66,7 @@ def _answering(page: Page, do: Callable[..., None]) -> Work:
 
 # -- downloads -----------------------------------------------------------------------------------------------------
 def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) -> None:
-    """Fetch an offered entry into the download folder; with `use`, choose it once it is there."""
+    """Download an offered entry into the download folder; with `use`, choose it when it is there."""
     allow(host, Permission.GET)
     if not entry.offered:
         raise RefusedError(not_offered(entry))
@@ -88,7 +88,7 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
 
 
 def get_from(host: Host, service: Service, address: str) -> None:
-    """Fetch what a person has typed."""
+    """Download from an address that the user typed."""
     allow(host, Permission.GET)
     allow(host, Permission.CHANGE_SOURCES)
     service.get_from(
@@ -106,7 +106,7 @@ def _has_come(host: Host, service: Service, delivery: DownloadResult) -> None:
 
 
 def go_on(host: Host, service: Service, key: str) -> None:
-    """Let a download that was cut off go on."""
+    """Continue an interrupted download."""
     allow(host, Permission.MANAGE_DOWNLOADS)
     left = _left_over(host, service, key)
     offered = left.request.sha256 is not None and service.catalogue.recognise(left.request.sha256) is not None
@@ -134,7 +134,7 @@ def _left_over(host: Host, service: Service, key: str) -> UnfinishedDownload:
 
 
 def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Network:
-    """How the network is used now; `typed` are sources that somebody may have typed."""
+    """Return the network settings; `typed` are sources that a user may have typed."""
     from ...downloads.addresses import must_be_public
     from ...transfer import Network  # the network's part waits for the first download
 
@@ -240,16 +240,16 @@ def _dismiss(host: Host, service: Service, action: actions.Dismiss) -> None:
 
 # -- the page ------------------------------------------------------------------------------------------------------
 def show_in_quick_settings(host: Host, *, on: bool) -> None:
-    """Add `sd_vae` at the end of the quick settings or take it away; the others keep their order."""
+    """Add `sd_vae` at the end of the quick settings or remove it; the others keep their order."""
     allow(host, Permission.CHANGE_QUICK_SETTINGS)
     shown = host.quick_settings()
-    if shown is None:  # a list made of a failed read would replace the person's own
+    if shown is None:  # a list from a failed read would replace the user's own
         raise RefusedError(msg("The list of quick settings cannot be read, so it was not changed."))
     host.set_quick_settings(quick_settings_with_vae(shown, on=on))
 
 
 def quick_settings_with_vae(names: Sequence[str], *, on: bool) -> Sequence[str]:
-    """`names` with `sd_vae` at their end, or without it; as they are if that is so already."""
+    """Return `names` with `sd_vae` at the end, or without it; unchanged if they are so already."""
     if on == ("sd_vae" in names):
         return names
     return [*names, "sd_vae"] if on else [name for name in names if name != "sd_vae"]
@@ -272,7 +272,7 @@ def _dismiss_refusal(host: Host, service: Service, action: actions.DismissRefusa
 
 @handles(actions.ForgetDamage)
 def _forget_damage(host: Host, service: Service, action: actions.ForgetDamage) -> None:
-    allow(host, Permission.CHECK_FILES)  # its owner is to read it
+    allow(host, Permission.CHECK_FILES)  # the owner has to read it
     forget_damage(*state_folders(host, service))
 
 
@@ -283,5 +283,5 @@ def _reload(host: Host, service: Service, action: actions.Reload) -> None:
 
 
 def perform(host: Host, service: Service, message: str) -> None:
-    """Do what the browser asks for. Raises VaeManagerError."""
+    """Perform the action that the browser sends. Raises VaeManagerError."""
     DISPATCHER.dispatch(host, service, parse_action(message))

@@ -1,7 +1,7 @@
 """HTML of the page, from the templates beside this module, and the components that the views share.
 
-Each value in a template is escaped, a `Message` is translated, and characters that mislead are replaced (`plain`),
-without a word of the template. HTML is a value of its own type, `Markup`, which this module alone makes.
+Each value in a template is escaped, a `Message` is translated, and misleading characters are replaced (`plain`);
+templates contain no code for this. HTML has a type of its own, `Markup`, which this module alone makes.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from .actions import Action
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 _TRANSLATE: ContextVar[Translator] = ContextVar("_TRANSLATE")
-"""The language of the view that is being rendered. Macros that are imported from another template see globals alone."""
+"""The language of the view that is being rendered. Macros imported from another template have globals alone."""
 
 
 def render(template: str, view: str, translate: Translator, *arguments: object, **values: object) -> Markup:
-    """The HTML of one view: a macro of `template`."""
+    """Render one view: a macro of `template`."""
     before = _TRANSLATE.set(translate)
     try:
         macro = getattr(_template(template).module, view)
@@ -42,11 +42,11 @@ def render(template: str, view: str, translate: Translator, *arguments: object, 
 
 
 _PRIMARY: Final = ('class="vm-button vm-primary"', 'class="vm-button"')
-"""With its quotes, which are escaped in every value, so that no file's name holds it."""
+"""The quotes belong to it: they are escaped in every value, so no file name contains it."""
 
 
 def one_primary(*parts: Markup) -> list[Markup]:
-    """The same HTML with one primary button in all: the first. Several at once say nothing."""
+    """Keep the first primary button and make the others plain, since several primary buttons give no guidance."""
     found, is_first = [], True
     for part in parts:
         before, primary, after = str(part).partition(_PRIMARY[0]) if is_first else ("", "", str(part))
@@ -56,9 +56,9 @@ def one_primary(*parts: Markup) -> list[Markup]:
 
 
 class _LineBreaks(Extension):
-    """Leaves line breaks out of the page, with their indentation: between buttons they would be seen as spaces.
+    """A filter that removes line breaks with their indentation: between buttons they would be visible as spaces.
 
-    One between two attributes, or between two words, is a space.
+    A line break between two attributes or two words becomes a space.
     """
 
     _AT_EDGE = re.compile(r"(?:\A|(?<=>))\s*\n\s*|\s*\n\s*(?=<|\Z)")
@@ -73,7 +73,7 @@ class _LineBreaks(Extension):
 
 
 def _shown(value: object) -> object:
-    """A value of a template as the page shows it."""
+    """Return a value of a template in the form that the page shows."""
     if type(value) is str:
         return value if value.isprintable() else plain(value)  # most are, and `plain` costs more
     if isinstance(value, Markup | int | float):
@@ -82,7 +82,7 @@ def _shown(value: object) -> object:
 
 
 def _translated(text: str) -> str:
-    """A text of the catalogue."""
+    """Translate a text of the catalogue."""
     return _TRANSLATE.get()(text)
 
 
@@ -98,7 +98,7 @@ _BREAK: Final = re.compile(r"(?<=[._\-\s])(?=[^._\-\s])")
 
 
 def _pieces(name: str) -> list[str]:
-    """A file's name, cut behind its separators, where a line may break."""
+    """Split a file name after its separators, at which a line may break."""
     return _BREAK.split(plain(name))
 
 
@@ -120,7 +120,7 @@ def _form(name: str, **known: object) -> dict[str, object]:
 
 _ENVIRONMENT.globals = {"form": _form, "msg": msg}
 _ENVIRONMENT.filters |= {
-    "exact": escape,  # as it is, misleading characters too: for what the browser sends back
+    "exact": escape,  # unchanged, with misleading characters too: for values that the browser sends back
     "grouped": "{:,}".format,
     "json": json.dumps,
     "megabytes": megabytes,
@@ -149,19 +149,21 @@ class Button(NamedTuple):
     label: Message | str
     action: Mapping[str, object]
     key: str
-    """Its name across renewals of the page, so that it keeps the keyboard's focus."""
+    """Its name across updates of the page, so that it keeps the keyboard focus."""
     about: str = ""
-    """Screen readers read it behind the label, where that alone is ambiguous."""
+    """A text for screen readers after the label, if the label alone is ambiguous."""
     primary: bool = False
 
 
 class Line(NamedTuple):
+    """A line of text with its buttons."""
+
     kind: str
     text: Message | str
     within: Sequence[Button] = ()
     beside: Sequence[Button] = ()
     dismissal: Mapping[str, object] | None = None
-    """The action of the cross at its end."""
+    """The action of the cross at the end of the line."""
 
 
 class Progress(NamedTuple):
@@ -176,7 +178,7 @@ class Progress(NamedTuple):
 
 
 class Question(RefusedError):
-    """Nothing was done: `action` does it, once a person has clicked `label`."""
+    """A refusal before any change: after a click on `label`, `action` does the work."""
 
     def __init__(self, message: Message, label: Message, action: dict[str, object]) -> None:
         super().__init__(message)
@@ -185,22 +187,22 @@ class Question(RefusedError):
 
 
 def question(asked: Question, translate: Translator) -> Markup:
-    """A question, with the button that is the answer to it."""
+    """Render a question, with the button that answers it."""
     return render("components.html", "question", translate, asked.message, Button(asked.label, asked.action, "answer"))
 
 
 def answer(message: Message, translate: Translator, *, can_close: bool = False) -> Markup:
-    """What a click could not do, and why; read out by screen readers as it appears."""
+    """Render the reason why a click failed; screen readers read it when it appears."""
     return render("components.html", "answer", translate, message, can_close)
 
 
 def use_here(file: str, **beside: object) -> dict[str, object]:
-    """Return what a button sends that the browser obeys: it uses `file` in its tab alone, or asks for `Choose`."""
+    """Return the message of a button that uses `file` in its tab alone, or sends `Choose`: the browser decides."""
     return {"do": "use", "file": file, **beside}
 
 
 def progress_text(job: JobView, translate: Translator) -> str:
-    """How a download stands: its place, its phase, or amount, speed and time left."""
+    """Return the progress of a download: its position, its phase, or amount, speed and time left."""
     return " · ".join(part if isinstance(part, str) else translate(part) for part in _parts(job, translate))
 
 
@@ -241,7 +243,7 @@ def _amount_done(job: JobView) -> Message | str:
 
 
 def _others(job: JobView) -> Message:
-    """Another process on this machine, or on the shared folder, has it; this one takes what comes of it."""
+    """Describe a download by another process on this machine or on the shared folder; this process uses its result."""
     if not job.total:
         return msg("Another program is fetching it; {done} are there.", done=amount(job.done))
     return msg(
@@ -254,7 +256,7 @@ def percent(job: JobView) -> float:
 
 
 def amount(count: int) -> str:
-    """`count` bytes with three digits: 1.23 MB, 12.3 MB, 123 MB."""
+    """Format `count` bytes with three digits: 1.23 MB, 12.3 MB, 123 MB."""
     if count < 999_500:
         return f"{count / 1e3:.0f} kB"
     value, unit = (count / 1e9, "GB") if count >= 999_500_000 else (count / 1e6, "MB")
@@ -262,7 +264,7 @@ def amount(count: int) -> str:
 
 
 def time_left(seconds: float) -> Message:
-    """As fine as it is meant: half a second in twenty would be a lie of its own."""
+    """Format a remaining time; the precision follows the size, since false precision would mislead."""
     if seconds < 19.95:
         return msg("{count} s left", count=f"{max(0.1, seconds):.1f}")
     if seconds < 120:

@@ -1,4 +1,4 @@
-"""The choices of the dropdown: which there are, in which order, with which reason against them."""
+"""The options of the dropdown: their order, and the reasons against them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["LOOK_ALIKE", "can_convert", "can_use", "family_label", "judge", "nee
 
 
 LOOK_ALIKE: Final = ("sd1", "sdxl")
-"""Families of four latent channels and the same shapes: a file's header cannot tell them apart."""
+"""Families of four latent channels and the same shapes: a file's header cannot distinguish them."""
 
 Value = TypeVar("Value")
 
@@ -35,17 +35,19 @@ _Basis = tuple[tuple[object, ...], tuple[object, ...]]
 
 
 class Memo:
-    """One value a name. All methods may be called from any thread; two that miss at once both make the value."""
+    """A cache of one value a name. All methods are thread-safe; two threads that miss at once both make the value."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[_Basis, Any]] = {}
 
     def get(self, name: str, same: tuple[object, ...], equal: tuple[object, ...], make: Callable[[], Value]) -> Value:
-        """Return what was made last under `name`, or make it.
+        """Return the last value of `name` if its inputs are unchanged, else make it.
 
         Args:
-            same: Inputs that may be long: taken for unchanged only if they are the same object.
-            equal: Further inputs: short, or quick to compare. An object that others may change must be copied.
+            name: Key of the value.
+            same: Large inputs, unchanged only if they are the same objects.
+            equal: Further inputs: small, or quick to compare. A mutable object must be copied.
+            make: Function that makes the value.
         """
         kept = self._kept.get(name)
         if kept is not None:
@@ -59,32 +61,32 @@ class Memo:
 
 
 def judge(host: Host, record: FileRecord | None) -> Verdict | None:
-    """Return what the WebUI, with its checkpoint, can do with a file; None for one that was not looked at yet."""
+    """Return the verdict of the WebUI with its checkpoint on a file; None for a file that has not been inspected."""
     return verdict(record, host.capability, host.signature()) if record is not None else None
 
 
 def can_use(answer: Verdict | None) -> bool:
-    """The file can be put in as it is, perhaps after a question."""
+    """Return True if the file can be used as it is, perhaps after a question."""
     return not isinstance(answer, Refused | UsableAfter) and not needs_conversion(answer)
 
 
 def can_convert(answer: Verdict | None) -> bool:
-    """A conversion makes a file of it that can be used."""
+    """Return True if a conversion makes a usable file of it."""
     return needs_conversion(answer)
 
 
 def needs_conversion(answer: Verdict | None) -> bool:
-    """The file has to be converted before it can be used."""
+    """Return True if the file has to be converted before use."""
     return answer is not None and obstacle_of(answer) is not None
 
 
 def sorts_last(answer: Verdict | None) -> bool:
-    """The file stands at the end of a list to choose from."""
+    """Return True if the file belongs at the end of a list of options."""
     return answer is not None and not isinstance(answer, Usable)
 
 
 CHOICE_KEY: Final = "choice "
-"""Before the WebUI's word, in the key of a job that makes it the choice."""
+"""Prefix, before the WebUI's word, of the key of a job that changes the choice."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,14 @@ class Option:
     file: VaeFile | None = None
     entry: Entry | None = None
     record: FileRecord | None = None
-    """All that is known of the file; None until it has been looked at."""
+    """All known facts of the file; None until it has been inspected."""
     answer: Verdict | None = None
-    """What the WebUI can do with it."""
+    """The verdict of the WebUI on the file."""
     missing: bool = False
 
     @property
     def family(self) -> str | None:
-        """For certain: the person's own word, else what its bytes or weights are known as."""
+        """Return the certain family: set by the user, else that of the known bytes or weights."""
         if self.record is not None and self.record.family.sure:
             return self.record.family.family
         return self.entry.family if self.entry is not None else None
@@ -140,21 +142,21 @@ def option_of(options: Sequence[Option], word: str) -> Option | None:
 
 
 def question_of(option: Option | None) -> Message | None:
-    """Return the question that is asked before the choice is made; None if there is none."""
+    """Return the question before this choice; None if the choice needs no question."""
     if option is None or not isinstance(option.answer, AskFirst):
         return None
     return msg("{reason} Nothing was changed.", reason=option.answer.reason.message)
 
 
 def warning_in_tab(option: Option | None) -> Message | None:
-    """Return the warning for what a tab has chosen for itself."""
+    """Return the warning for a tab's own choice."""
     return option.answer.reason.message if option is not None and isinstance(option.answer, AskFirst) else None
 
 
 def stuck_at(
     options: Sequence[Option], choosing: JobView | None, in_use: InUse, resolution: Resolution
 ) -> Option | None:
-    """What the newest choice came to, else what was refused, else what the setting means."""
+    """Return the option that needs a conversion: of the newest choice, else of the refusal, else of the setting."""
     if choosing is not None and choosing.state is JobState.FAILED:
         option = option_of(options, choosing.key.removeprefix(CHOICE_KEY))
     elif in_use.refusal is not None:
@@ -167,14 +169,21 @@ def stuck_at(
 
 
 def allow(host: Host, act: Permission) -> None:
-    """Raises RefusedError where the WebUI does not allow `act`."""
+    """Check a permission.
+
+    Raises:
+        RefusedError: The WebUI does not allow `act`.
+    """
     refusal = host.refusal(act)
     if refusal is not None:
         raise RefusedError(refusal)
 
 
 def is_listed(host: Host, path: Path) -> None:
-    """The WebUI keeps one file a base name: choosing the name could mean another file than the one that was proven."""
+    """Check that the WebUI lists this file under its name.
+
+    The WebUI keeps one file for each base name, so the name could mean another file than the verified one.
+    """
     listed = host.files().get(path.name)
     if listed is not None and not Path(listed).samefile(path):
         raise RefusedError(
@@ -189,7 +198,7 @@ def is_listed(host: Host, path: Path) -> None:
 def choose(host: Host, service: Service, choice: Choice, *, sure: bool = False) -> None:
     """Make `choice` the WebUI's. Waits, in the background, for a running generation; the newest choice wins.
 
-    A VAE known or guessed to be made for another family is used only if the person is `sure`, or was so before.
+    A VAE that is known or guessed to be for another family is used only if the user is `sure`, or was so before.
     """
     allow(host, Permission.CHOOSE)
 
@@ -200,7 +209,7 @@ def choose(host: Host, service: Service, choice: Choice, *, sure: bool = False) 
 
     def work(handle: JobContext) -> None:
         def still_wanted() -> bool:
-            """Not when a newer choice was made meanwhile: here, or by the WebUI's own settings or API."""
+            """Return False after a newer choice: here, or by the WebUI's own settings or API."""
             return not handle.stop.is_set() and host.choice().word in ours
 
         doubt = _doubt(host, service, choice)
@@ -229,8 +238,10 @@ def _start(host: Host, service: Service, word: str, work: Callable[[JobContext],
 
 
 def newest_choice(host: Host, service: Service) -> JobView | None:
-    """The newest change of the choice; one that has failed is forgotten once another choice was made elsewhere, even
-    one that was refused."""
+    """Return the newest change of the choice.
+
+    A failed one is forgotten after another choice elsewhere, even a refused one.
+    """
     newest = next(reversed(service.choices.views()), None)
     if newest is None or newest.state is not JobState.FAILED or _state_of_choice(host) == service.choice_at_refusal:
         return newest
@@ -239,13 +250,13 @@ def newest_choice(host: Host, service: Service) -> JobView | None:
 
 
 def _state_of_choice(host: Host) -> tuple[str, int | None]:
-    """The setting, and the serial of the VAE that it has asked for in vain."""
+    """Return the setting, and the serial of the VAE that it failed to put in."""
     refusal = host.in_use().refusal
     return host.choice().word, refusal.serial if refusal is not None else None
 
 
 def dismiss(host: Host, service: Service, key: str) -> None:
-    """Forget the change of the choice that failed, and what the host says of the same failure."""
+    """Forget the failed change of the choice, and the host's refusal for the same reason."""
     failed, refusal = service.choices.view(key), host.in_use().refusal
     if failed is not None and refusal is not None and failed.error == refusal.message:
         service.dismissed_refusal = refusal.serial
@@ -257,7 +268,7 @@ def _doubt(host: Host, service: Service, choice: Choice) -> Message | None:
 
 
 def option_after_look(host: Host, service: Service, choice: Choice) -> Option | None:
-    """Return the option of a choice whose file has been looked at, however busy the machine is."""
+    """Return the option of a choice after an inspection of its file, however busy the machine is."""
     files = scan(host.folders())
     path = host.files().get(choice.word)
     for file in files:
@@ -268,16 +279,16 @@ def option_after_look(host: Host, service: Service, choice: Choice) -> Option | 
 
 
 def prefer(host: Host, service: Service, checkpoint: str, choice: Choice) -> None:
-    """Keep `choice` on the card of the checkpoint that the person saw, and use what now results."""
+    """Store `choice` in the card of the checkpoint that the user saw, and use the VAE that now results."""
     allow(host, Permission.PREFER)
     host.prefer(checkpoint, choice)
     follow(host, service)
 
 
 def follow(host: Host, service: Service) -> None:
-    """Put into the model what the choice means now, if it is another VAE: in the background, after what waits there."""
+    """Apply the VAE that the choice now means, if it is another one: in the background, after the queued changes."""
     if host.resolution().path == host.in_use().path:
         return
     waiting = [view.key.removeprefix(CHOICE_KEY) for view in service.choices.views() if not view.state.ended]
-    word = waiting[-1] if waiting else host.choice().word  # what the dropdown shows stays what it shows
+    word = waiting[-1] if waiting else host.choice().word  # the dropdown keeps its value
     _start(host, service, word, lambda handle: host.follow_setting())

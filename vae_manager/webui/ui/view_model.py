@@ -1,4 +1,4 @@
-"""What the page shows, as plain data: read from the host and the service at one moment."""
+"""The view model of the page: plain data, read from the host and the service at one moment."""
 
 from __future__ import annotations
 
@@ -43,10 +43,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Activity:
+    """Background work on the library, and its last result."""
+
     work: Sequence[JobView]
-    """What goes on in the background, or has failed."""
+    """Running, waiting and failed jobs."""
     told: Notice | None
-    """What the last piece of work has done."""
+    """The result of the last job."""
     can_choose: bool
     in_use: str | None
     """Path of the file in use."""
@@ -57,7 +59,7 @@ class Activity:
 
 
 def read_activity(host: Host, service: Service, in_use: str | None) -> Activity:
-    """Look at what goes on, and at what was done last."""
+    """Read the running work, and the last result."""
     views = service.maintenance.views()
     return Activity(
         work=[job for job in views if not job.state.ended or job.state is JobState.FAILED],
@@ -69,29 +71,31 @@ def read_activity(host: Host, service: Service, in_use: str | None) -> Activity:
 
 @dataclass(frozen=True)
 class Builtin:
-    """The loaded checkpoint's own VAE, as far as it is known by now."""
+    """The loaded checkpoint's own VAE, as far as it is known."""
 
     is_known: bool = False
-    """The fingerprint of its weights has been taken."""
+    """True if the fingerprint of its weights has been taken."""
     is_missing: bool = False
-    """The checkpoint's file holds no VAE: the WebUI leaves in the model whatever was there before."""
+    """True if the checkpoint's file holds no VAE: the WebUI then keeps the earlier VAE in the model."""
     twins: Sequence[VaeFile] = ()
-    """Files here with the same weights: to choose one of them changes nothing."""
+    """Files of the library with the same weights: choosing one of them changes no picture."""
     entry: Entry | None = None
-    """What the catalogue calls these weights, where it knows one of the twins."""
+    """The catalogue entry of these weights, if the catalogue has one of the twins."""
 
     @property
     def name(self) -> str | None:
-        """What people know these weights by: an entry of the catalogue, else a file that is here."""
+        """Return the name of these weights: a catalogue entry's, else that of a file of the library."""
         if self.entry is not None:
             return self.entry.name
         return self.twins[0].name if self.twins else None
 
 
 def read_builtin(host: Host, service: Service, in_use: InUse, files: Sequence[VaeFile], memo: Memo) -> Builtin:
-    """Look at the header of the checkpoint, and at fingerprints that are known. Has those of the checkpoint's VAE, of
-    the file in use and of files that the catalogue knows taken in the background: some 335 MB are read for each, once.
-    Of all files that could take hours."""
+    """Read the header of the checkpoint and the known fingerprints.
+
+    Missing fingerprints are taken in the background for the checkpoint's VAE, the file in use and files that the
+    catalogue recognises: about 335 MB are read for each, once. For all files it could take hours.
+    """
     from ...files import identity_of
 
     identity = identity_of(Path(in_use.checkpoint_file)) if in_use.checkpoint_file else None
@@ -117,7 +121,7 @@ def read_builtin(host: Host, service: Service, in_use: InUse, files: Sequence[Va
 
 
 def _recognised(service: Service, files: Sequence[VaeFile], records: Mapping[Path, FileRecord]) -> Sequence[Path]:
-    """Files that the catalogue knows by their bytes, and whose fingerprints are unknown."""
+    """Return files with bytes of the catalogue and without known fingerprints."""
     found = []
     for file in files:
         record = records.get(file.path)
@@ -153,7 +157,7 @@ def builtin_notices(builtin: Builtin, in_use: InUse) -> Sequence[Message]:
 
 @functools.lru_cache(maxsize=16)
 def _holds_vae(identity: Identity) -> bool:
-    """True also where that cannot be told: then nothing is said."""
+    """Return True for a checkpoint with a VAE, and for an unreadable one, which gets no notice."""
     from ...files import inspect
 
     try:
@@ -164,12 +168,12 @@ def _holds_vae(identity: Identity) -> bool:
 
 
 DEFAULT_FAMILY = "sd1"
-"""What is offered while no checkpoint is loaded."""
+"""The family of the offers while no checkpoint is loaded."""
 
 CAUGHT_SHOWN = 8
-"""More of a kind say nothing more."""
+"""The maximum of shown matches; more of a kind add no information."""
 CAUGHT_LOOKED_AT = 40
-"""Each costs a look at a card."""
+"""The maximum of examined matches; each costs the reading of a card."""
 
 
 @dataclass(frozen=True)
@@ -178,39 +182,41 @@ class Row:
 
     entry: Entry
     here: VaeFile | None
-    """The file with these very bytes, where there is one."""
+    """The file with exactly these bytes, if the library has one."""
     in_use: bool
     job: JobView | None
     left: UnfinishedDownload | None
-    """What an earlier, unfinished download left."""
+    """The unfinished download of an earlier process."""
     terms_open: bool
-    """Its licence is to be read and accepted before the first download."""
+    """True if the licence has to be read and accepted before the first download."""
 
 
 @dataclass(frozen=True)
 class Facts:
+    """The facts that the accordion and the downloads page show."""
+
     in_use: InUse
     in_use_name: str | None
     """The file's name; None for Built-in."""
     in_use_entry: Entry | None
     in_use_sha256: str | None
     in_use_word: str | None
-    """The WebUI's word for it; None where it is no file of the WebUI's list."""
+    """The WebUI's word for it; None if the WebUI does not list the file."""
     in_use_family: FamilyGuess
-    """The family of its latents: of a file its own, of Built-in the checkpoint's."""
+    """The family of its latents: that of the file, or the checkpoint's for Built-in."""
     builtin: Builtin
     resolution: Resolution
     choice: Choice
     wanted: Choice
     """The choice that is being applied, or the present one."""
     choosing: JobView | None
-    """The newest change of the choice, while it waits or runs, or when it has failed."""
+    """The newest change of the choice, while it waits or runs, or after its failure."""
     choosing_asks: bool
-    """It has failed only because it may be a mistake."""
+    """True if it has failed only because the choice may be a mistake."""
     stuck: Option | None
-    """The file that was chosen and is not in use, where a conversion would make it loadable."""
+    """The chosen file that is not in use, if a conversion would make it loadable."""
     refusal: Refusal | None
-    """The VAE that the setting has asked for in vain, until somebody has dismissed it; None if `choosing` tells it."""
+    """The VAE that the setting failed to put in, until its dismissal; None if `choosing` shows the same failure."""
     generating: bool
     caught: Sequence[PrefixMatch]
     """Files that Automatic takes for a checkpoint by the beginning of their names alone; the first `CAUGHT_SHOWN`."""
@@ -218,20 +224,20 @@ class Facts:
     family: str
     rows: Sequence[Row]
     others: Sequence[tuple[str, Sequence[Row]]]
-    """What is offered for the other families, with their names."""
+    """Offers for the other families, by family."""
     downloads: Sequence[Download]
-    """The queue in its order, with what has lately ended."""
+    """The queue in its order, with recently ended downloads."""
     left: Sequence[tuple[UnfinishedDownload, str]]
-    """Downloads that were cut off and wait for somebody to go on with them, with their names."""
+    """Interrupted downloads that can be continued, with their names."""
     past: Sequence[PastDownload]
     key_saved: bool
     picture: Pasted | None
-    """The last pasted picture, while there is something to say of its VAE."""
+    """The last pasted picture, while there is a notice about its VAE."""
     measured: Sequence[Entry]
-    """Entries of the family that have published figures; the one that checkpoints carry is among them."""
+    """Entries of the family with published figures, including the one that checkpoints carry."""
     notices: Sequence[Message]
     damage: Sequence[Message]
-    """Files of this program's state that could not be read, until somebody has dismissed it."""
+    """Notices of unreadable state files, until their dismissal."""
     problems: Sequence[CatalogueProblem]
     choose_refused: Message | None
     prefer_refused: Message | None
@@ -241,36 +247,39 @@ class Facts:
     reload_refused: Message | None
     sources_refused: Message | None
     downloads_refused: Message | None
-    """The reason why this person cannot change the queue."""
+    """The reason why this visitor cannot change the queue."""
     terms_refused: Message | None
-    """The reason why this person cannot accept the terms of a licence."""
+    """The reason why this visitor cannot accept the terms of a licence."""
     damage_refused: Message | None
-    """The reason why this person cannot dismiss notices of damaged files."""
+    """The reason why this visitor cannot dismiss notices of damaged files."""
     in_quick_settings: bool
 
     @property
     def is_setting_refused(self) -> bool:
-        """What the setting means was refused, and is still what it means."""
+        """Return True if the VAE of the setting was refused and the setting is unchanged."""
         refusal = self.in_use.refusal
         is_meant = refusal is not None and refusal.path == self.resolution.path
         return is_meant and self.in_use.path != self.resolution.path and not self.in_use.overridden
 
     @property
     def is_of_other_family(self) -> bool:
-        """The file in use is known, or guessed, to be made for another family than the checkpoint's."""
+        """Return True if the file in use is known or guessed to be for another family than the checkpoint's."""
         theirs, ours = self.in_use_family.family, self.in_use.family
         return theirs is not None and ours is not None and theirs != ours
 
     @property
     def active(self) -> bool:
-        """Something moves: the page should look again soon."""
+        """Return True if the page should poll again soon."""
         jobs = [one.job for one in self.downloads] + ([self.choosing] if self.choosing is not None else [])
         return any(job.state in (JobState.WAITING, JobState.RUNNING) for job in jobs)
 
 
 def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Memo | None = None) -> Facts:
-    """Look at everything once; `files` are all VAE files. `memo` keeps what the last look has found, if it
-    still holds. Starts hashing, in the background, what has to be known to name it."""
+    """Read all facts once; `files` are all VAE files.
+
+    `memo` keeps the earlier results that are still valid. Starts background hashing of the files whose names depend on
+    it.
+    """
     memo = memo or Memo()
     service.maintenance.inspect(files, timeout=0)
     in_use, choice = host.in_use(), host.choice()
@@ -337,15 +346,15 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
 
 
 def state_folders(host: Host, service: Service) -> Sequence[Path]:
-    """Folders of the program's state: its own folder, and that of unfinished downloads."""
+    """Return the folders of the program's state: the data folder, and that of unfinished downloads."""
     try:
         return service.data_folder, host.download_folder()
-    except VaeManagerError:  # it cannot be found on this WebUI, which has its own notice
+    except VaeManagerError:  # no such folder on this WebUI, which has its own notice
         return (service.data_folder,)
 
 
 def _hash_in_use(service: Service, in_use: InUse) -> str | None:
-    """The hash of the file whose weights are in the model, which may be another by now, or gone."""
+    """Return the hash of the file whose weights are in the model; the file may since be replaced or deleted."""
     if in_use.identity is not None:
         return service.stores.hashes.known_of(in_use.identity)
     return service.stores.hashes.known(Path(in_use.path)) if in_use.path else None
@@ -359,7 +368,7 @@ def _word_of(host: Host, path: str | None) -> str | None:
 
 
 def _caught(host: Host) -> Sequence[PrefixMatch]:
-    """A checkpoint whose card says what it wants is left out: there Automatic does not look at names."""
+    """Return the prefix matches of checkpoints whose card has no usable preference, which would come before names."""
     listed = host.files()
 
     def looks_at_names(checkpoint: str) -> bool:
@@ -375,7 +384,7 @@ def _caught(host: Host) -> Sequence[PrefixMatch]:
 def _caught_by_name(
     file_names: tuple[str, ...], checkpoints: tuple[str, ...]
 ) -> Sequence[tuple[PrefixMatch, Sequence[str]]]:
-    """With the checkpoints' files. Both lists change seldom, and the page asks often."""
+    """Return the prefix matches with the checkpoints' files. Cached, since both lists change seldom."""
     by_stem: dict[str, list[str]] = {}
     for file in checkpoints:
         by_stem.setdefault(stem_of(file), []).append(file)
@@ -383,13 +392,13 @@ def _caught_by_name(
 
 
 def _measured(service: Service, family: str) -> Sequence[Entry]:
-    """The one that checkpoints carry first, then what is offered instead."""
+    """Return the measured entries, the one that checkpoints carry first."""
     measured = [entry for entry in service.catalogue.entries if entry.family == family and entry.evaluations]
     return sorted(measured, key=lambda entry: entry.offered)
 
 
 def _learn_hashes(host: Host, service: Service, files: Sequence[VaeFile], in_use: InUse, memo: Memo) -> None:
-    """Hash the file in use, and those that may be an offered entry by name or size."""
+    """Hash the file in use, and files that may be an offered entry by name or size."""
     if not host.may_hash():
         return
     catalogue, records = service.catalogue, service.maintenance.records(files)
@@ -405,7 +414,7 @@ def _learn_hashes(host: Host, service: Service, files: Sequence[VaeFile], in_use
 
 
 def _with_the_pictures(picture: Pasted | None, offered: Sequence[Entry]) -> Sequence[Entry]:
-    """The VAE of a pasted picture comes first, also one of another family."""
+    """Put the VAE of a pasted picture first, even one of another family."""
     entry = picture.match.offer if picture is not None else None
     return offered if entry is None else [entry, *(other for other in offered if other is not entry)]
 
@@ -443,7 +452,7 @@ def _rows(
 def _by_hash(
     host: Host, service: Service, files: Sequence[VaeFile], records: Mapping[Path, FileRecord]
 ) -> Mapping[str, VaeFile]:
-    """The file of each hash; of several, one that the WebUI lists."""
+    """Return a file for each hash; of several, one that the WebUI lists."""
     listed = set(host.files().values())
     found: dict[str, VaeFile] = {}
     for file in files:
@@ -458,16 +467,16 @@ def _left_over(host: Host, service: Service) -> Sequence[UnfinishedDownload]:
     try:
         return service.downloads.left_over(host.download_folder())
     except VaeManagerError:
-        return ()  # a folder that cannot be read has its own sentence when something is fetched into it
+        return ()  # a download into an unreadable folder shows its own message
 
 
 def terms_are_open(entry: Entry, service: Service) -> bool:
-    """The entry's licence is neither MIT nor Apache, and nobody has accepted it here yet."""
+    """Return True if the licence is neither MIT nor Apache and has not been accepted in this installation."""
     return entry.licence is not None and not entry.licence.permissive and entry.id not in service.accepted
 
 
 def _family_in_use(in_use: InUse, entry: Entry | None, records: Mapping[Path, FileRecord]) -> FamilyGuess:
-    """The family of what is in use. The file at its path may be another by now, or gone."""
+    """Return the family of the VAE in use. The file at its path may since be replaced or deleted."""
     if in_use.path is None:
         return FamilyGuess(in_use.family, sure=True)
     record = records.get(Path(in_use.path))

@@ -41,8 +41,8 @@ ECHO_SECONDS = 30.0
 class Forge(FamilyWebUI):
     """Forge and its variants.
 
-    A chosen VAE file is in the list of modules, beside the text encoders. If there is none, the option `sd_vae`, which
-    Forge keeps and never reads, distinguishes Automatic from Built-in.
+    A chosen VAE file is in the list of modules, beside the text encoders. Without one, the option `sd_vae`, which Forge
+    keeps and never reads, distinguishes Automatic from Built-in.
     """
 
     name = "Forge"

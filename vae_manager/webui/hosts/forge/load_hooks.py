@@ -217,7 +217,7 @@ class LoadHooks:
             self.vae_state.write(model, handed, None, self.vae_state.dtype(model, handed))
 
     def _handed(self, wanted: Mapping[str, Any], modules: Modules) -> str | None:
-        """Return the VAE that Forge has to load itself: of another kind, or for a checkpoint that has none.
+        """Return the VAE that Forge has to load itself: of another kind, or for a checkpoint without one.
 
         Mostly None.
         """

@@ -124,7 +124,7 @@ def _has_own(identity: Identity) -> bool:
 
 
 def own_vae(checkpoint: Path) -> Renamed | None:
-    """Return the VAE in a checkpoint's file; None if it has none, or if that cannot be detected (GGUF)."""
+    """Return the VAE in a checkpoint's file; None without one, or if that cannot be detected (GGUF)."""
     return canonical(inspect(checkpoint).tensors)
 
 

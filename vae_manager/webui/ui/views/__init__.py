@@ -1,4 +1,4 @@
-"""How the page looks: facts in, HTML out, by way of the templates."""
+"""Views: functions that render facts as HTML, with the templates."""
 
 from ..rendering import answer, one_primary, question
 from .download_list import catalogue, downloads, downloads_now, forms, offers, settings

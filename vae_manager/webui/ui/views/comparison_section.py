@@ -32,7 +32,7 @@ _html = partial(render, "comparison_section.html")
 
 
 def legend(white: int, translate: Translator) -> str:
-    """Below a difference map. `white`: levels of 255 that white stands for; 0: there is no difference."""
+    """Return the legend of a difference map. `white`: levels of 255 that white means; 0: the pictures are equal."""
     if not white:
         return translate(msg("These two are the same picture, bit for bit."))
     return translate(
@@ -46,31 +46,33 @@ SHEET: Final = "sheet.png"
 
 
 class Shown(TypedDict):
-    """One picture that is there."""
+    """A picture that is available."""
 
     key: str
-    """Its part of the address."""
+    """Its part of the URL."""
     name: str
 
 
 class View(TypedDict):
+    """The pictures for the viewer."""
+
     id: str
     base: str
-    """The address that all others begin with; relative, since a WebUI may be served below a path."""
+    """The common beginning of the URLs; relative, since a WebUI may be served below a path."""
     query: str
     width: int
     height: int
     pictures: list[Shown]
-    """The reference first."""
+    """Pictures, the reference first."""
 
 
 def picture_at(comparison: Comparison, key: str, life: str) -> str:
-    """The address of one picture, relative as all are."""
+    """Return the relative URL of one picture."""
     return f".{PICTURES_PATH}/{comparison.id}/{key}.png?{life}"
 
 
 def view_of(comparison: Comparison, life: str, translate: Translator) -> View | None:
-    """None while there is no picture. `life` tells this process's addresses from another's."""
+    """Return the viewer's data; None before the first picture. `life` distinguishes the URLs of processes."""
     made = {result.decoded.vae: result.decoded.pixels for result in comparison.results}
     pictures: list[Shown] = []
     if comparison.original is not None:
@@ -93,12 +95,12 @@ def view_of(comparison: Comparison, life: str, translate: Translator) -> View | 
 
 
 OWN: Final = "own"
-"""Instead of the id of a kept picture: the one that the person puts in."""
+"""Stands for the user's own picture, in place of the id of a recent one."""
 
 
 # -- what is compared ----------------------------------------------------------------------------------------------
 def setup(section: Section, translate: Translator) -> Markup:
-    """Which picture, by which VAEs, and the button that starts it."""
+    """Render the selection of picture and VAEs, and the button that starts the comparison."""
     told = None
     if not section.keeps:
         told = msg("The settings say that no picture is kept. Your own image can be compared.")
@@ -117,7 +119,7 @@ def setup(section: Section, translate: Translator) -> Markup:
 
 # -- how it goes ---------------------------------------------------------------------------------------------------
 def progress(section: Section, translate: Translator) -> Markup:
-    """What the comparison is of, how far it is, and what is to be said of it."""
+    """Render the title, the progress and the notes of the comparison."""
     now = section.now
     if now is None:
         return Markup()
@@ -150,7 +152,7 @@ def _bar(now: Comparison, translate: Translator) -> Progress:
 
 
 def _saved(now: Comparison, section: Section, translate: Translator) -> Mapping[str, object] | None:
-    """What it took, the button that writes the pictures, and where they are. None without a picture."""
+    """Return its summary, the button that saves the pictures, and their location. None without a picture."""
     made = sum(result.decoded.pixels is not None for result in now.results)
     if not made:
         return None
@@ -177,7 +179,7 @@ def _files(section: Section) -> Message:
 
 # -- what came of it -----------------------------------------------------------------------------------------------
 def cards(section: Section, life: str, translate: Translator) -> Markup:
-    """A card for each VAE, in the order in which they decode, with what is said of its picture."""
+    """Render a card for each VAE, in the order of decoding, with the findings on its picture."""
     now = section.now
     if now is None:
         return Markup()
@@ -229,9 +231,9 @@ def _use(vae: str, translate: Translator) -> Button:
 
 
 def kept(section: Section, life: str, translate: Translator) -> Markup:
-    """The newest first; nothing while there is only one.
+    """Render the comparisons, the newest first; empty for fewer than two.
 
-    The newest one's button asks for no id: the page then goes on to each that begins.
+    The button of the newest one sends no id, so that the page follows each new comparison.
     """
     if len(section.kept) < 2:
         return Markup()
@@ -252,7 +254,7 @@ def kept(section: Section, life: str, translate: Translator) -> Markup:
 
 
 def _small(comparison: Comparison, life: str) -> str | None:
-    """The address of its first picture."""
+    """Return the URL of its first picture."""
     results = [(str(key), comparison.of(vae)) for key, vae in enumerate(comparison.vaes)]
     made = [key for key, result in results if result is not None and result.decoded.pixels is not None]
     keys = [ORIGINAL] if comparison.original is not None else made
@@ -260,13 +262,13 @@ def _small(comparison: Comparison, life: str) -> str | None:
 
 
 def _told(comparison: Comparison) -> Message:
-    """When it was asked for, and how many VAEs."""
+    """Return the time of the request and the number of VAEs."""
     when, count = time.strftime("%H:%M", time.localtime(comparison.when)), len(comparison.vaes)
     return msg("{time} · 1 VAE", time=when) if count == 1 else msg("{time} · {count} VAEs", time=when, count=count)
 
 
 def _state(state: State) -> tuple[str, Message] | None:
-    """A sign and a word for what is not as usual."""
+    """Return a sign and a word for an unusual state."""
     if state is State.WAITING:
         return "…", msg("waits for its turn")
     if state in (State.RUNNING, State.MEASURING):

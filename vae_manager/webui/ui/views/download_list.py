@@ -24,7 +24,7 @@ _html = partial(render, "download_list.html")
 
 
 def offers(facts: Facts, translate: Translator) -> Markup:
-    """The VAEs that can be fetched for this checkpoint: the first ones at once, the others behind a click."""
+    """Render the VAEs that are offered for this checkpoint: the first ones visible, the others folded."""
     return _html(
         "offers",
         translate,
@@ -36,7 +36,7 @@ def offers(facts: Facts, translate: Translator) -> Markup:
 
 
 def catalogue(facts: Facts, translate: Translator) -> Markup:
-    """All VAEs that can be fetched: those for the loaded checkpoint at once, those of each other family folded."""
+    """Render all offered VAEs: those for the loaded checkpoint visible, those of each other family folded."""
     return _html(
         "catalogue",
         translate,
@@ -50,24 +50,24 @@ def catalogue(facts: Facts, translate: Translator) -> Markup:
 
 
 def offer(row: Row, facts: Facts, translate: Translator) -> Mapping[str, object]:
-    """One VAE that can be fetched, or is here."""
+    """Return one VAE that can be downloaded, or is in the library."""
     buttons, terms = _offer_buttons(row, facts, translate, facts.choose_refused is None and _fits(row, facts))
     below = _offer_lines(row, translate)
     return {"row": row, "buttons": buttons, "terms": terms, "terms_refused": facts.terms_refused, "below": below}
 
 
 def _fits(row: Row, facts: Facts) -> bool:
-    """Not where a pasted picture was made with a checkpoint of another family than the loaded one."""
+    """Return False for a pasted picture of another family than the loaded checkpoint's."""
     return facts.in_use.family in (None, row.entry.family)
 
 
 def _stands_out(row: Row, rows: Sequence[Row]) -> bool:
-    """The two that the catalogue puts first, the user's own, and whatever is being fetched or has just failed."""
+    """Return True for the catalogue's first two, the user's own, and entries that are downloading or have failed."""
     return row.job is not None or row.left is not None or row.entry.evidence == "user" or row in rows[:SHOWN_AT_ONCE]
 
 
 def _offer_buttons(row: Row, facts: Facts, translate: Translator, may_use: bool) -> tuple[Sequence[Button], bool]:
-    """The buttons, and whether they stand behind the terms."""
+    """Return the buttons, and True if they come after the terms."""
     entry, job, may_manage = row.entry, row.job, facts.downloads_refused is None
     if job is not None and not job.state.ended:
         return job_buttons(job, entry.name, area="row", entry=entry.id) if may_manage else (), False
@@ -97,7 +97,7 @@ def _get_buttons(row: Row, facts: Facts, translate: Translator, may_use: bool, *
 def _button(
     text: Message, entry: Entry, translate: Translator, action: Mapping[str, object], *, size: int | None = None
 ) -> Button:
-    """`size` is what a click will cost, if that is not the size of the file, which the row says."""
+    """Make the download button; `size` is the amount to download, if it differs from the file size in the row."""
     label = f"{translate(text)} · {megabytes(size)}" if size is not None else text
     is_use = bool(action.get("use"))
     return Button(label, action, f"{action['do']} {entry.id} {is_use}", entry.name, is_use)
@@ -115,7 +115,7 @@ SHOWN_PAST = 10
 
 
 def downloads_now(facts: Facts, translate: Translator) -> Markup:
-    """The accordion's line: what runs now, unless an offer shows it, and the way to all the rest."""
+    """Render the accordion's line: running downloads that no offer shows, and the link to the others."""
     offered = {row.job.key for row in facts.rows if row.job is not None}
     moving = [one for one in facts.downloads if not one.job.state.ended]
     running = next((one for one in moving if one.job.state is JobState.RUNNING), None)
@@ -126,7 +126,7 @@ def downloads_now(facts: Facts, translate: Translator) -> Markup:
 
 
 def downloads(facts: Facts, translate: Translator) -> Markup:
-    """The queue in its order, what can go on, and what was."""
+    """Render the queue in its order, the unfinished downloads, and the history."""
     offered = {row.job.key for row in facts.rows if row.job is not None}
     shown = [one for one in facts.downloads if not one.job.state.ended]
     shown += [one for one in facts.downloads if one.job.state is JobState.FAILED and one.job.key not in offered]
@@ -146,7 +146,7 @@ def _shown(
 
 
 def _unfinished(left: UnfinishedDownload, name: str, facts: Facts) -> Mapping[str, object]:
-    """What was cut off: go on, or give up what is there."""
+    """Return an interrupted download, with buttons that continue or discard it."""
     buttons = [
         Button(msg("Continue"), actions.Continue(left.key).as_dict(), f"left continue {left.key}", name),
         Button(msg("Discard"), actions.Discard(left.key).as_dict(), f"left discard {left.key}", name),
@@ -195,19 +195,20 @@ def _ending(past: PastDownload) -> tuple[str, Message]:
 
 # -- the forms -----------------------------------------------------------------------------------------------------
 def forms(facts: Facts, translate: Translator) -> Markup:
-    """An address of one's own, and the key of a site that asks for one.
+    """Render the field for an address, and the one for the key of a site that requires it.
 
-    A region of its own that changes seldom: what is being typed must not be replaced by the next look at the queue.
+    It is a region of its own that changes seldom, since an update of the queue must not replace text that is being
+    typed.
     """
     remove = Button(msg("Remove"), actions.RemoveKey().as_dict(), "remove-key", translate(msg("Civitai API key")))
     return _html("forms", translate, facts.sources_refused, facts.key_saved, remove)
 
 
 def settings(facts: Facts, translate: Translator, *, shown_in_page: bool, offered: Markup | None = None) -> Markup:
-    """The settings section's own part: the quick-settings switch, and the same offers as in the accordion.
+    """Render the extension's part of the settings: the quick-settings switch, and the offers of the accordion.
 
-    `shown_in_page` tells whether the page, as it was built, shows SD VAE in the quick settings; `offered` are the
-    offers, where they are rendered already.
+    `shown_in_page` is True if the page was built with SD VAE in the quick settings; `offered` are the offers, if they
+    are rendered already.
     """
     closed = facts.sources_refused
     switch = _html(
@@ -222,7 +223,7 @@ def settings(facts: Facts, translate: Translator, *, shown_in_page: bool, offere
 
 
 def _reload_button(facts: Facts) -> list[Button] | None:
-    """None where this person cannot reload the page."""
+    """Return the button that reloads the page; None if this visitor cannot use it."""
     if facts.reload_refused is not None:
         return None
     return [Button(msg("Reload UI to show the change"), actions.Reload().as_dict(), "reload", primary=True)]

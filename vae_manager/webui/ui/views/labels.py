@@ -53,7 +53,7 @@ def problem_word(code: str) -> Message:
 
 
 def outcome_word(outcome: Outcome) -> Message:
-    """For a verification that found a file not to be right."""
+    """Return the word for a failed verification."""
     if outcome is Outcome.CHANGED:
         return msg("changed")
     if outcome is Outcome.DAMAGED:
@@ -70,14 +70,17 @@ def choice_name(choice: Choice, translate: Translator) -> str:
 
 
 def family_name(family: FamilyGuess, translate: Translator) -> str:
-    """The label of a family that is known; a guess is worded as one."""
+    """Return the label of a known family; a guess is marked as one."""
     label = family_label(family.family or "")
     return label if family.sure else translate(msg("{family}, guess", family=label))
 
 
 def dropdown(facts: Facts, translate: Translator) -> list[tuple[str, str]]:
-    """(label, the WebUI's word) for each option. What does not fit the loaded checkpoint stands last, marked, but for
-    what is chosen, which stays where it was chosen."""
+    """Return (label, the WebUI's word) for each option.
+
+    An option that does not fit the loaded checkpoint comes last, with a mark, except for the chosen one, which keeps
+    its place.
+    """
     fitting: list[tuple[str, str]] = []
     other: list[tuple[str, str]] = []
     for option in facts.options:
@@ -131,19 +134,19 @@ def question_word(code: str) -> Message:
 
 
 def checkpoint_button(facts: Facts, translate: Translator) -> list[Button]:
-    """Keep the VAE in use for this checkpoint, or no longer; none while it is not the one that is meant."""
+    """Return a button that sets or removes the checkpoint's preference; empty while another VAE is in use."""
     word = facts.in_use_word
     if word is None or facts.in_use.overridden or facts.in_use.path != facts.resolution.path:
         return []
     if word == facts.resolution.preferred:
         return _no_longer(word, facts, translate)
     if word == BUILTIN.word and not facts.choice.is_builtin:
-        return []  # what a checkpoint without a wish has anyway
+        return []  # the default of a checkpoint without a preference
     return _prefer(msg("Use it with this checkpoint"), word, word, facts, translate)
 
 
 def checkpoint_lines(facts: Facts, translate: Translator) -> list[Line]:
-    """Where the card, the choice and what is in use do not go together."""
+    """Return lines for conflicts between the card, the choice and the VAE in use."""
     if facts.in_use.checkpoint is None:
         return []
     lines = _preference(facts.resolution.preferred, facts, translate) if facts.resolution.preferred else []
@@ -185,7 +188,7 @@ def _no_longer(preferred: str, facts: Facts, translate: Translator) -> list[Butt
 
 
 def _prefer(label: Message, word: str, about: str, facts: Facts, translate: Translator) -> list[Button]:
-    """The button keeps its place for the keyboard when it turns into its opposite."""
+    """Make the preference button; its key is that of its opposite, so that the keyboard focus stays."""
     if facts.prefer_refused is not None:
         return []
     action = actions.Prefer(facts.in_use.checkpoint or "", word).as_dict()

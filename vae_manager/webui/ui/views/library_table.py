@@ -35,9 +35,9 @@ WORST = 4
 
 # -- rows ----------------------------------------------------------------------------------------------------------
 def library_row(row: LibraryRow, library: Library, translate: Translator) -> Markup:
-    """One row. Of `library` it takes what `Page` names as seen with it, and nothing else."""
+    """Render one row. It depends on `library` only by the values that `Page` passes as `seen_with`."""
     known, gravity = row.record, _gravity(row, library)
-    below = str(row.path.relative_to(row.folder))  # all of it would find "vae" in each
+    below = str(row.path.relative_to(row.folder))  # in the whole path, a search for "vae" would find each file
     family, why = _family(row)
     kind, sign, state = _state(row, gravity)
     it = {
@@ -76,7 +76,7 @@ def _recognised(row: LibraryRow) -> Message | str:
 
 
 def _family(row: LibraryRow) -> tuple[str, Message | str | None]:
-    """The label of its family, and where that comes from, or what is known instead."""
+    """Return the label of its family, and the origin of that, or other known properties."""
     record = row.record
     if record is None:
         return "", None
@@ -92,7 +92,7 @@ def _family(row: LibraryRow) -> tuple[str, Message | str | None]:
 
 
 def _state(row: LibraryRow, gravity: int) -> tuple[str, str, Message]:
-    """A kind, a sign and a word."""
+    """Return a kind, a sign and a word."""
     answer = row.answer
     if answer is None:
         return "", "…", msg("not scanned yet")
@@ -120,7 +120,7 @@ def _problem(row: LibraryRow) -> Message:
 
 
 def _main_button(row: LibraryRow, library: Library) -> list[Button]:
-    """The one act that is nearest."""
+    """Return the one most useful action."""
     key = f"row use {row.key}"
     if may_use(row, library):
         return [Button(msg("Use"), actions.UseFile(row.key).as_dict(), key, row.name)]
@@ -136,12 +136,12 @@ def can_compare(row: LibraryRow) -> bool:
 
 
 def is_replaced(row: LibraryRow) -> bool:
-    """The WebUI cannot load it, and a conversion of it is there."""
+    """Return True if the WebUI cannot load it and a conversion of it exists."""
     return row.converted is not None and needs_conversion(row.answer)
 
 
 def use_converted(row: LibraryRow, library: Library, key: str, *, primary: bool = False) -> list[Button]:
-    """The way from a file to what was made from it."""
+    """Return the button that uses the result of a file's conversion."""
     made = row.converted
     if made is None or made.word is None or library.choose_refused is not None:
         return []
@@ -164,13 +164,13 @@ def may_convert(row: LibraryRow, library: Library) -> bool:
 
 # -- above the table -----------------------------------------------------------------------------------------------
 def library_bar(library: Library, translate: Translator) -> Markup:
-    """How much there is, the acts on all of it, what goes on, and what was done last."""
+    """Render the totals, the actions on all files, the running work, and the last result."""
     activity = activity_lines(library.activity, translate)
     return _html("library_bar", translate, _summary(library), _tools(library), activity)
 
 
 def _summary(library: Library) -> list[Message | str]:
-    """ "12 files · 4.0 GB · 2 with problems · 1 twice"; empty without any."""
+    """Return the parts of “12 files · 4.0 GB · 2 with problems · 1 more than once”; empty without files."""
     count = len(library.rows)
     if not count:
         return []
@@ -195,7 +195,7 @@ def _tools(library: Library) -> list[Button]:
 
 
 def trash(library: Library, translate: Translator) -> Markup:
-    """The folded list; empty for those who cannot change files."""
+    """Render the folded trash; empty for visitors who cannot change files."""
     if library.change_refused is not None:
         return Markup()
     size = megabytes(sum(size for _, size in library.removed))
@@ -230,11 +230,11 @@ def _removed(gone: Removed, size: int, library: Library) -> Mapping[str, object]
 _panel_html = partial(render, "file_panel.html")
 
 METADATA_SHOWN = 12
-"""Entries; some trainers write hundreds."""
+"""The maximum of shown entries; some trainers write hundreds."""
 
 
 def file_details(library: Library, translate: Translator) -> Markup:
-    """The selected file; a hint where there is none."""
+    """Render the selected file; a hint if no file is selected."""
     row = library.selected
     if row is None:
         return _panel_html("nothing", translate)
@@ -256,7 +256,7 @@ def file_details(library: Library, translate: Translator) -> Markup:
 
 # -- in three sentences --------------------------------------------------------------------------------------------
 def about(row: LibraryRow, library: Library) -> list[Message]:
-    """Return its kind, its fit, and how sure that is."""
+    """Return its kind, its fit, and the certainty of both."""
     if row.record is None or row.answer is None:
         return [msg("It has not been looked at yet; that is being done.")]
     return [_kind(row, row.record, row.answer), *_fit(row, row.record, row.answer, library), _sure(row)]
@@ -300,7 +300,7 @@ def _kind(row: LibraryRow, record: FileRecord, answer: Verdict) -> Message:
 
 
 def _fit(row: LibraryRow, record: FileRecord, answer: Verdict, library: Library) -> list[Message]:
-    """Return how it goes with the checkpoint. The reason of a refusal stands in a line of its own."""
+    """Return its fit with the checkpoint. The reason of a refusal has a line of its own."""
     ours = library.in_use.family
     if row.in_use and row.was_changed:
         return [
@@ -379,7 +379,7 @@ def _problems(row: LibraryRow) -> list[Message]:
 
 # -- what can be done ----------------------------------------------------------------------------------------------
 def _acts(row: LibraryRow, library: Library) -> tuple[Sequence[Button], Sequence[Button]]:
-    """Those before the comparison's button, and those behind it."""
+    """Return the buttons before the comparison's button, and those after it."""
 
     def act(label: Message, action: actions.Action, *, primary: bool = False) -> Button:
         key = " ".join(["file", *map(str, action.as_dict().values())])
@@ -407,7 +407,7 @@ def _acts(row: LibraryRow, library: Library) -> tuple[Sequence[Button], Sequence
 
 
 def _may_try(row: LibraryRow, library: Library) -> bool:
-    """The latent test can tell a family that is not known for sure."""
+    """Return True if the latent test can determine the family, which is not certain."""
     record, ours = row.record, library.in_use.family
     if record is None or record.family.sure or ours not in LOOK_ALIKE or library.change_refused is not None:
         return False
@@ -415,8 +415,10 @@ def _may_try(row: LibraryRow, library: Library) -> bool:
 
 
 def _families_to_say(row: LibraryRow) -> tuple[str, ...]:
-    """What nobody but the person knows: a VAE of four channels that is not recognised. A word on another file with
-    these weights can be put right here too."""
+    """Return the families that the user can set: for an unrecognised VAE of four channels.
+
+    A family that was set at another file with these weights can be corrected here too.
+    """
     record = row.record
     if record is None or record.latent_channels != 4 or record.is_family_shown:
         return ()
@@ -424,7 +426,7 @@ def _families_to_say(row: LibraryRow) -> tuple[str, ...]:
 
 
 def _changes(row: LibraryRow, library: Library) -> Mapping[str, object]:
-    """What can be changed of the file itself. It cannot be moved where there is one folder only."""
+    """Return the possible changes of the file. With one folder only, it cannot be moved."""
     return {
         "refused": library.change_refused,
         "is_held": row.in_use or row.chosen,
@@ -439,7 +441,7 @@ def _places(library: Library) -> list[tuple[int, str]]:
 
 # -- a file from elsewhere -----------------------------------------------------------------------------------------
 def adopt_form(library: Library, translate: Translator) -> Markup:
-    """Takes a file of this machine into a VAE folder; nothing where strangers could ask for it."""
+    """Render the form that imports a local file into a VAE folder; empty if remote users could use it."""
     if library.adopt_refused is not None or not library.folders:
         return Markup()
     return _panel_html("adopt_form", translate, _example(library.folders[0]), _places(library))

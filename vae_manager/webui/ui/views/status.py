@@ -50,7 +50,7 @@ HASH_SHOWN = 10
 
 
 def title(facts: Facts, translate: Translator, tab_choice: str = "") -> str:
-    """The closed accordion's title, plain text: which VAE, of which family, why."""
+    """Return the closed accordion's title in plain text: the VAE, its family, the reason."""
     if tab_choice:
         parts = [choice_name(Choice(tab_choice), translate), translate(msg("this tab only"))]
     elif facts.in_use.checkpoint is None and facts.in_use.coming is not None:
@@ -70,12 +70,12 @@ def title(facts: Facts, translate: Translator, tab_choice: str = "") -> str:
 
 
 def _why_in_title(facts: Facts, translate: Translator) -> list[str]:
-    """The rule, unless a mark says it already."""
+    """Return the rule, unless a mark already expresses it."""
     return [] if facts.is_setting_refused and _refused_name(facts, translate) is not None else [translate(why(facts))]
 
 
 def _marks(facts: Facts, translate: Translator) -> list[str]:
-    """A closed accordion shows that a choice was refused or asks something, and which files are not used."""
+    """Return marks for the closed accordion: a refusal or a question, and files that are not used."""
     marks = [_mark("!", translate(msg("{file} is not used", file=one.name))) for one in facts.in_use.ignored]
     name = _refused_name(facts, translate)
     if name is None:
@@ -91,14 +91,14 @@ def _mark(sign: str, text: str) -> str:
 
 
 def _refused_name(facts: Facts, translate: Translator) -> str | None:
-    """What was refused last, as long as nobody has dismissed that."""
+    """Return the name of the last refused choice, until its dismissal."""
     if facts.choosing is not None and facts.choosing.state is JobState.FAILED:
         return choice_name(Choice(facts.choosing.key.removeprefix(CHOICE_KEY)), translate)
     return Path(facts.refusal.path).name if facts.refusal is not None else None
 
 
 def why(facts: Facts) -> Message:
-    """The rule by which the VAE in use is the one in use."""
+    """Return the rule that selected the VAE in use."""
     resolution = facts.resolution
     if facts.in_use.overridden and facts.in_use.path != resolution.path:
         return msg("for the picture that is being made; your choice comes back after it")
@@ -122,7 +122,7 @@ def why(facts: Facts) -> Message:
 
 
 def status(facts: Facts, translate: Translator) -> Markup:
-    """The line below the dropdown: what is in use, and why; below it, what goes on or went wrong."""
+    """Render the line below the dropdown: the VAE in use and the reason; below it, current work and problems."""
     return render(
         "status.html",
         "status",
@@ -174,7 +174,7 @@ def _lines(facts: Facts, translate: Translator) -> list[Line]:
 
 
 def choice_lines(facts: Facts, translate: Translator) -> Markup:
-    """The choice that is being made, or why it was refused, or what it asks."""
+    """Render the choice that is being made, its refusal, or its question."""
     return lines(_choice(facts, translate), translate)
 
 
@@ -197,7 +197,7 @@ def _has_failed(job: JobView | None) -> bool:
 
 
 def not_loaded(facts: Facts) -> Message:
-    """There is no checkpoint in memory."""
+    """Return the notice for an empty model: no checkpoint is in memory."""
     if facts.in_use.coming is None:
         return msg("No checkpoint is loaded yet; the choice is applied when one is.")
     return msg(
@@ -206,7 +206,7 @@ def not_loaded(facts: Facts) -> Message:
 
 
 def _swapped(swap: Swap) -> Message:
-    """How long it took; below ten milliseconds the first digit behind the point tells, above it is noise."""
+    """Return the time of a swap; below 10 ms with one decimal, which is noise above that."""
     milliseconds = swap.seconds * 1000
     time = f"{milliseconds:.1f}" if milliseconds < 10 else f"{milliseconds:.0f}"
     if swap.from_memory:
@@ -215,14 +215,14 @@ def _swapped(swap: Swap) -> Message:
 
 
 def _stuck(facts: Facts) -> Line:
-    """The setting means a file that the WebUI cannot load as it is."""
+    """Return the line for a setting whose file the WebUI cannot load as it is."""
     word = facts.stuck.word if facts.stuck is not None else ""
     text = msg("{file} cannot be loaded as it is. A conversion makes a second file that can.", file=word)
     return Line(WARNING, text, _convert_button(facts))
 
 
 def _convert_button(facts: Facts) -> list[Button]:
-    """For the file that was chosen and cannot be loaded, where a conversion helps."""
+    """Return the button that converts the chosen unloadable file, if a conversion helps."""
     option = facts.stuck
     if option is None or option.file is None or facts.change_refused or facts.choose_refused:
         return []
@@ -231,7 +231,7 @@ def _convert_button(facts: Facts) -> list[Button]:
 
 
 def _refused(refusal: Refusal, facts: Facts) -> Line:
-    """What was asked for by the WebUI's own settings, or through its API."""
+    """Return the line for a refusal of the WebUI's own settings or API."""
     convert = [] if _has_failed(facts.choosing) else _convert_button(facts)
     dismissal = actions.DismissRefusal(refusal.serial).as_dict()
     return Line(ERROR, refusal.message, convert, dismissal=dismissal)
@@ -247,7 +247,7 @@ def _failure(job: JobView, error: Message, facts: Facts) -> Line:
 
 
 def _details(facts: Facts, translate: Translator) -> list[Message | str]:
-    """What is known of the VAE in use, behind its name."""
+    """Return known properties of the VAE in use, for the text after its name."""
     details: list[Message | str] = [why(facts), *_families(facts, translate)]
     if facts.in_use_entry is not None:
         details.insert(0, facts.in_use_entry.name)
@@ -258,7 +258,7 @@ def _details(facts: Facts, translate: Translator) -> list[Message | str]:
 
 
 def _families(facts: Facts, translate: Translator) -> list[Message | str]:
-    """The family of the VAE in use, with the checkpoint's if that is another one; nothing for an unknown file."""
+    """Return the family of the VAE in use, with the checkpoint's if they differ; empty for an unknown file."""
     if facts.in_use_family.family is None:
         return []
     theirs = family_name(facts.in_use_family, translate)
@@ -274,8 +274,10 @@ class Figures(TypedDict):
 
 
 def job_buttons(job: JobView, name: str, *, area: str, entry: str = "", first: bool = True) -> list[Button]:
-    """What can be done with it now. `area` keeps the keyboard's place apart where one download is shown twice; what is
-    not `first` in the queue can be moved up."""
+    """Return the actions that are possible now.
+
+    `area` makes the keys unique if one download is shown twice; a job that is not `first` in the queue can be moved up.
+    """
 
     def made(label: Message, action: actions.Action, *, primary: bool = False) -> Button:
         kind = actions.Pause if isinstance(action, actions.Resume) else type(action)  # the two take each other's place
@@ -296,7 +298,7 @@ def job_buttons(job: JobView, name: str, *, area: str, entry: str = "", first: b
 
 
 def job_line(job: JobView, name: str, translate: Translator) -> list[Line | Progress]:
-    """The bar with its figures, or why it failed."""
+    """Return the progress bar with its figures, or the reason of the failure."""
     if job.state is JobState.FAILED and job.error is not None:
         return [Line(ERROR, job.error, dismissal=actions.Forget(job.key).as_dict())]
     return [] if job.state.ended else [_progress(job, name, job_figures(job, translate))]
@@ -307,12 +309,12 @@ def _progress(job: JobView, name: str, figures: Figures) -> Progress:
 
 
 def job_figures(job: JobView, translate: Translator) -> Figures:
-    """What changes several times a second."""
+    """Return the figures that change several times a second."""
     return {"text": progress_text(job, translate), "percent": percent(job)}
 
 
 def work_line(job: JobView, translate: Translator) -> Markup:
-    """The bar of one piece of work, or why it failed."""
+    """Render the progress bar of one job, or the reason of its failure."""
     name = translate(_title(job))
     stop = [Button(msg("Cancel"), actions.StopWork(job.key).as_dict(), f"stop {job.key}", name)]
     it: Line | Progress = _progress(job, name, work_figures(job, translate))
@@ -322,7 +324,7 @@ def work_line(job: JobView, translate: Translator) -> Markup:
 
 
 def _title(job: JobView) -> Message:
-    """What is done, to which file. The key begins with the kind of work."""
+    """Return the kind of work and its file. The job's key begins with the kind."""
     kind = job.key.partition(" ")[0]
     if kind == "verify-all":
         return msg("Verifying all files")
@@ -336,7 +338,7 @@ def _title(job: JobView) -> Message:
 
 
 def work_figures(job: JobView, translate: Translator) -> Figures:
-    """What changes several times a second."""
+    """Return the figures that change several times a second."""
     return {"text": " · ".join(translate(part) if isinstance(part, Message) else part for part in _parts(job)),
             "percent": percent(job)}  # fmt: skip
 
@@ -357,19 +359,21 @@ def _parts(job: JobView) -> list[Message | str]:
 
 
 CHOICE, NOTICE = "choice", "told"
-"""Keys of answers; work has the keys of its jobs."""
+"""Keys of answers; a job's answer has the job's key."""
 
 
 class Answer(TypedDict):
+    """HTML that may answer a click."""
+
     key: str
-    """Its kind, by which the browser finds the click that it answers."""
+    """Its kind, by which the browser finds the click."""
     id: str
-    """Another one for each event: what was there before the click is no answer to it."""
+    """An identifier of the event: an answer from before the click has another one."""
     html: Markup
 
 
 def answers(facts: Facts, activity: Activity, translate: Translator) -> Sequence[Answer]:
-    """All that may answer a click."""
+    """Return all possible answers to a click."""
     found = _of_activity(activity, translate)
     if facts.choosing is not None:
         found.insert(
@@ -379,7 +383,7 @@ def answers(facts: Facts, activity: Activity, translate: Translator) -> Sequence
 
 
 def activity_lines(activity: Activity, translate: Translator) -> Markup:
-    """The same, without the choice, in its usual place."""
+    """Render the same answers in their usual place, without the choice."""
     return render("status.html", "activity", translate, _of_activity(activity, translate))
 
 

@@ -21,7 +21,7 @@ _html = partial(render, "which_vae.html")
 
 
 def pasted(facts: Facts, translate: Translator) -> Markup:
-    """The line of the last pasted picture, until it is dismissed."""
+    """Render the line of the last pasted picture, until its dismissal."""
     told = facts.picture
     if told is None:
         return Markup()
@@ -33,7 +33,7 @@ def pasted(facts: Facts, translate: Translator) -> Markup:
 
 
 def pasted_title(facts: Facts, translate: Translator) -> str:
-    """What a closed accordion says of it."""
+    """Return the part of a closed accordion's title about the pasted picture."""
     told = facts.picture
     if told is None or told.match.finding is Finding.UNDECIDED:
         return ""
@@ -48,7 +48,7 @@ def _picture(told: Pasted) -> Message:
 
 
 def _findings(told: Pasted) -> list[Message]:
-    """What its VAE is here."""
+    """Return the match of its VAE in the library."""
     found = told.match
     if found.finding is Finding.EXACT:
         return [msg("It is here now.")]
@@ -98,7 +98,7 @@ def _other_bytes(told: Pasted) -> list[Message]:
 
 
 def _family(told: Pasted, facts: Facts) -> list[Message]:
-    """A VAE of another family would turn the loaded checkpoint's pictures into noise."""
+    """Return a warning for a VAE of another family, which would turn the loaded checkpoint's pictures into noise."""
     offer, ours = told.match.offer, facts.in_use.family
     if offer is None or ours in (None, offer.family):
         return []
@@ -107,7 +107,7 @@ def _family(told: Pasted, facts: Facts) -> list[Message]:
 
 
 def _outcome(told: Pasted) -> list[Message]:
-    """What the next pictures are made with."""
+    """Return the VAE of the next pictures."""
     taken, use = told.picture.override, told.match.use
     if taken is None:
         return [] if told.choosable is not None else [msg("The next pictures keep your own choice.")]
@@ -124,7 +124,7 @@ def _use(told: Pasted, facts: Facts) -> Button | None:
 
 
 def which_vae(facts: Facts, translate: Translator) -> Markup:
-    """What the checkpoint is and carries, what is known of others, and the click that follows."""
+    """Render the checkpoint's own VAE, known facts of other VAEs, and the suggested action."""
     return _html(
         "which_vae",
         translate,
