@@ -60,6 +60,34 @@ def test_rename_and_the_page_follows(page: Page, own: Path, host: PlainHost, ser
     assert own.is_file()
 
 
+def family_of(service: Service, path: Path, host: PlainHost) -> tuple[str | None, bool]:
+    """The family that the tab shows for a file, and whether it is the person's own."""
+    files = scan(host.folders())
+    service.maintenance.inspect(files, timeout=15)
+    record = service.maintenance.records(files)[path]
+    assert record.sha256 is None, "nobody has hashed it"
+    return record.family.family, record.is_family_own
+
+
+def test_family_of_a_file_without_a_hash_goes_along(page: Page, own: Path, host: PlainHost, service: Service) -> None:
+    do(page, do="set-family", file=key_of(own), family="sdxl")
+    do(page, do="rename-file", file=key_of(own), name="better")
+    new = own.with_name("better.safetensors")
+    assert family_of(service, new, host) == ("sdxl", True)
+    assert family_of(Service(host.data_folder), new, host) == ("sdxl", True), "the next process knows it too"
+
+
+def test_cleared_family_does_not_come_back_with_the_old_name(
+    page: Page, own: Path, host: PlainHost, service: Service
+) -> None:
+    do(page, do="set-family", file=key_of(own), family="sdxl")
+    do(page, do="rename-file", file=key_of(own), name="better")
+    new = own.with_name("better.safetensors")
+    do(page, do="set-family", file=key_of(new), family="")
+    do(page, do="rename-file", file=key_of(new), name=own.name)
+    assert family_of(service, own, host) == (None, False)
+
+
 def test_what_a_killed_process_left_half_done_is_ended_and_told(page: Page, own: Path, host: PlainHost) -> None:
     (host.vaes / "own.png").write_text("belongs to it")
     (host.vaes / ".0123456789abcdef.vae-manager.writing").write_text("half a copy")

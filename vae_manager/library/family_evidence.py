@@ -97,15 +97,21 @@ class FileAnnotations:
             self._write(values)
 
     def carry(self, before: Identity, after: Path) -> None:
-        """Copy the value of the file `before` to `after`, which has the same bytes."""
+        """Give `after` the value that is bound to the identity `before`: the file has the same bytes.
+
+        Without one, `after` loses the value that it had under this name before: it may have been removed since. A value
+        that is bound to the hash or the weights needs no copy.
+        """
         now = identity_of(after)
+        if now is None:
+            return
+        [then], [binding] = (bindings_of_identity(identity, is_lasting=True) for identity in (before, now))
         values = self._current()
-        bindings = bindings_of_identity(before, is_lasting=True)
-        value = next((values[binding] for binding in bindings if binding in values), None)
-        if value is None or now is None:
+        if values.get(then) == values.get(binding):
             return
         with self._lock:
-            self._write({**self._read(), bindings_of_identity(now, is_lasting=True)[0]: value})
+            others = {other: value for other, value in self._read().items() if other != binding}
+            self._write({**others, binding: values[then]} if then in values else others)
 
     def _current(self) -> Mapping[Binding, Any]:
         with self._lock:
