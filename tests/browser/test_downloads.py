@@ -148,7 +148,7 @@ def test_unfinished_ones_are_offered_again_after_a_restart(stages: Stages, open_
     left = queued("typed.safetensors")
     expect(page.locator(left)).to_contain_text("of 2.00 MB are here already")
     press(page, left, "Continue")
-    expect(page.locator(f"{DOWNLOADS} .vm-past")).to_contain_text(wording("unknown-format", file="typed.safetensors"))
+    expect(page.locator(f"{DOWNLOADS} .vm-past")).to_contain_text(wording("no-vae", file="typed.safetensors"))
     assert (stage.vaes / "typed.safetensors").stat().st_size == 2_000_000
 
 

@@ -1,4 +1,4 @@
-"""What the project says can be collected, filled, and said in Chinese."""
+"""What the project says can be collected, filled, and said in Chinese; other tables translate a part of it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from .said import (
 )
 
 SAID = all_calls()
+TABLES = sorted(CHINESE.parent.glob("*.vae-manager.json"))
 
 
 @pytest.fixture
@@ -35,7 +36,11 @@ def texts(tmp_path: Path) -> set[str]:
 def chinese() -> dict[str, str]:
     if not CHINESE.is_file():
         pytest.skip("localizations/zh_CN.vae-manager.json is not there yet")
-    pairs: list[tuple[str, str]] = json.loads(CHINESE.read_text(encoding="utf-8"), object_pairs_hook=list)
+    return read_table(CHINESE)
+
+
+def read_table(path: Path) -> dict[str, str]:
+    pairs: list[tuple[str, str]] = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=list)
     table = dict(pairs)
     assert len(table) == len(pairs), "a key is there twice"
     return table
@@ -131,6 +136,16 @@ def test_what_the_catalogue_says_to_ones_own_entries_is_collected(tmp_path: Path
     assert {"Smoother, the safe default", "No licence is known for it."} <= texts
     assert "COCO 2017 (256 × 256, 5000 images)" in texts
     assert "Your own catalogue does not offer it." in texts
+
+
+# -- in other languages --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name)
+def test_each_table_translates_what_is_said_with_the_same_fields(path: Path, texts: set[str]) -> None:
+    """A table may be incomplete: what it lacks is shown in English."""
+    table = read_table(path)
+    assert sorted(table.keys() - texts) == []
+    assert {text: other for text, other in table.items() if fields_of(text) != fields_of(other)} == {}
+    assert [text for text, other in table.items() if not other.strip() or other != other.strip()] == []
 
 
 # -- in Chinese ----------------------------------------------------------------------------------------------------

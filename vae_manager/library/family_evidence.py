@@ -3,6 +3,9 @@
 The evidence, strongest first, is: the person's own setting; the catalogue's entry with the bytes; the known family of a
 file with the same weights, or the same encoder; shapes that only one family has; the figure of the latent test. Shapes
 cannot distinguish SD 1.x from SDXL, or SD 3.x from FLUX.1.
+
+What a person or a test says is bound to the file's SHA-256 if that is known, else to its weights, else to its identity.
+The first two follow the bytes by themselves; the last follows a renaming by `carry`, which `library.moving` calls.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ The journal also names the process that writes to the file. File locks are unrel
 partial file is resumed in place only if its last writer cannot write any more: a process of the same boot that has
 ended. The bytes of any other writer are copied first, so that no other process has the verified and published file
 open.
+
+Sources are written kind by kind: one without a branch of its own would be read as a local file.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 The WebUI replaces whole text nodes by a table, so it never finds a sentence with a figure in it. Therefore the project
 fills its own sentences, through tables of the same kind: `localizations/CODE.vae-manager.json`, one file a language,
 chosen by the WebUI's setting. Such a table has a name of its own: WebUIs before 1.7 keep one file a name, and a
-`zh_CN.json` here would replace the whole translation of another extension.
+`zh_CN.json` here would replace the whole translation of another extension. What a table lacks is taken from the WebUI's
+own, else shown in English.
 """
 
 from __future__ import annotations
