@@ -22,18 +22,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Match, Route
-from starlette.types import Scope
-
 from ..errors import NotAdmittedError
 from ..messages import msg
 from .hosts.host_values import Permission
 from .translation import Translator
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Match
+    from starlette.types import Scope
+
     from ..messages import Message
     from .hosts.host import Host
 
@@ -319,37 +319,38 @@ def host_for(host: Host, request: Request) -> Host:
 
 def not_admitted(error: NotAdmittedError, translate: Translator) -> JSONResponse:
     """Return the refusal as JSON: the page shows the sentence; programs use the code."""
+    from starlette.responses import JSONResponse  # the rest of this module needs no server
+
     content = {"code": error.code, "error": translate(error.message)}
     return JSONResponse(content, status_code=403, headers={"Cache-Control": "no-store", **OURS_ALONE})
 
 
 def close_folder(app: FastAPI, folder: Path) -> None:
     """Answer requests for files of `folder` before gradio does."""
-    app.router.routes.insert(0, _Closed(folder))
+    from starlette.responses import JSONResponse
+    from starlette.routing import Match, Route
+
+    def refuse(request: Request) -> Response:
+        return JSONResponse({"detail": "File not allowed."}, status_code=403)
+
+    class Closed(Route):
+        """A route that matches just the requests for files of the folder."""
+
+        def matches(self, scope: Scope) -> tuple[Match, Scope]:
+            if scope["type"] == "http" and _leads_into(str(scope["path"]), folder):
+                return Match.FULL, {"endpoint": self.endpoint, "path_params": {}}
+            return Match.NONE, {}
+
+    app.router.routes.insert(0, Closed("/file={path:path}", refuse, include_in_schema=False))
 
 
-class _Closed(Route):
-    """A route that matches just the requests for files of the folder."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__("/file={path:path}", _refuse, include_in_schema=False)
-        self._folder = folder
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] == "http" and self._leads_here(str(scope["path"])):
-            return Match.FULL, {"endpoint": self.endpoint, "path_params": {}}
-        return Match.NONE, {}
-
-    def _leads_here(self, path: str) -> bool:
-        for prefix in PREFIXES:
-            _, found, file = path.partition(prefix)  # a proxy may pass on the path prefix before it
-            if found and _is_inside(file, self._folder):
-                return True
-        return False
-
-
-def _refuse(request: Request) -> Response:
-    return JSONResponse({"detail": "File not allowed."}, status_code=403)
+def _leads_into(path: str, folder: Path) -> bool:
+    """Return True if a request's path names a file of the folder by one of gradio's routes."""
+    for prefix in PREFIXES:
+        _, found, file = path.partition(prefix)  # a proxy may pass on the path prefix before it
+        if found and _is_inside(file, folder):
+            return True
+    return False
 
 
 def _is_inside(file: str, folder: Path) -> bool:
