@@ -23,7 +23,7 @@ MORE = 2.5 * MB
 """The same for all eight connections."""
 WHOLE = SIZE + MORE
 """The file once more: thrown away for a wrong hash, and fetched again."""
-HELPING = 2.5 * MB
+HELPING = 4 * MB
 """What several connections may cost besides: one that takes over half of what another is about to bring loses what is
 on its way, which is more on a busy machine. One connection alone is held to the bytes of its case."""
 FAST = Link(rate_per_connection=16 * MB)
