@@ -323,7 +323,8 @@ class Preparation:
         self._threads = ThreadPoolExecutor(max_workers=2)
         self._torch_index = torch_index
         self._made: dict[Environment, Future[None]] = {}
-        for one in sorted(dict.fromkeys(environments), key=lambda one: one.lender is not None):
+        lenders = [one.lender for one in environments if one.lender is not None]
+        for one in sorted(dict.fromkeys([*lenders, *environments]), key=lambda one: one.lender is not None):
             self._made[one] = self._threads.submit(self._make, one)
 
     def _make(self, environment: Environment) -> None:
