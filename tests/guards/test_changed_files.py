@@ -183,6 +183,8 @@ def test_a_pickle_that_changes_while_it_is_read(stage: Stage) -> None:
         try:
             for _ in range(TIMES):
                 status, answer = stage.try_picture(override_settings={"sd_vae": PICKLE})
+                if status == 200:  # the writer was paused for the whole of a reading: the file was whole, and is right
+                    continue
                 assert status == 500
                 assert answer["error"] in OUR_ERRORS
                 assert_told(answer["errors"], PICKLE)
