@@ -85,7 +85,7 @@ CORE_TESTS = [
 huggingface_hub."""
 HUB_TESTS = ["hub", "cli/test_get.py", "cli/test_sync.py", "cli/test_exit_status.py", "transfer/test_deliver.py",
              "transfer/test_security.py", "transfer/test_buckets.py"]  # fmt: skip
-"""What meets huggingface_hub: addresses, tokens, endpoints, answers. Each version of it runs these."""
+"""Tests of the code that uses huggingface_hub: addresses, tokens, endpoints, answers. Each version runs them."""
 FAULT_SUITE = "transfer/suite/test_suite.py"
 """The oldest and the newest version run it; those between the two ends have the same line."""
 ONCE_TESTS = ["transfer/test_power_loss.py", "transfer/test_kills.py", "transfer/test_processes.py",
@@ -103,7 +103,7 @@ DIFFUSERS_TESTS = "tests/files/conversion/test_diffusers.py"
 
 BROWSER_TESTS = "tests/browser"
 BY_FILE = ["-m", "pytest", "-q", "-n", "3", "--dist", "loadfile"]
-"""How they are run: a module has one WebUI, and its tests wait for pages, pictures and downloads."""
+"""Arguments of such a run: a module has one WebUI, and its tests wait for pages, pictures and downloads."""
 PAGE_TESTS = [f"{BROWSER_TESTS}/test_main_job.py", f"{BROWSER_TESTS}/test_foreign_pages.py", "tests/host/test_page.py"]
 """What depends on the generation of gradio most, run on the other one too; the rest of the folder passes there as well,
 and takes as long again."""

@@ -26,7 +26,7 @@ READY = "Running on local URL: http"
 START_SECONDS = 120.0
 
 fork_server: ForkServer | None = None
-"""Where stand-ins are forked from; tests/conftest.py sets it. None starts each as a process of its own."""
+"""Server that forks the stand-ins, set by tests/conftest.py. With None, each starts as a process of its own."""
 
 
 class NotStarted(Exception):

@@ -68,7 +68,17 @@ def test_words_translate_sentences_and_texts_of_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize(
-    "language", ["zh_CN", "zh-CN", "ZH_cn", "zh", "zh_Hans", "zh-Hans (Stable)", "zh-Hans (Testing) [vladmandic]"]
+    "language",
+    [
+        "zh_CN",
+        "zh-CN",
+        "ZH_cn",
+        "zh",
+        "zh_Hans",
+        "zh-Hans (Stable)",
+        "zh-Hans (Testing) [vladmandic]",
+        "zh-Hans (modern)",
+    ],
 )
 def test_every_simplified_chinese_gets_ours(language: str) -> None:
     assert translator_for(language, {})(msg("Automatic")) == "自动"

@@ -25,7 +25,7 @@ LOCALIZATIONS = Path(__file__).parents[2] / "localizations"
 SUFFIX: Final = ".vae-manager.json"
 """Behind the code of the language, such as `zh_CN`, in the name of a table."""
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?![a-z])")
-_TRADITIONAL: Final = re.compile(r"tw|hk|mo|hant")
+_TRADITIONAL: Final = re.compile(r"(?<![a-z])(?:tw|hk|mo|hant)(?![a-z])")
 
 
 _MISLEADING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
