@@ -33,9 +33,10 @@ def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
 
 
 @pytest.fixture(autouse=True)
-def base_vae_again(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each test starts from the checkpoint's own VAE; another good one first, since that heals what a bad one left."""
-    yield
+def base_vae(request: pytest.FixtureRequest) -> None:
+    """Start each test from the checkpoint's own VAE; another good one goes in first, since that heals what a bad one
+    left. It comes before a test and not after it: a test may be the first one of its WebUI, which starts with the
+    setting "Automatic"."""
     if "webui" in request.fixturenames:
         started: WebUI = request.getfixturevalue("webui")
         for name in (OTHER, GOOD, "None"):
