@@ -80,8 +80,12 @@ class WebUI:
 
     def wait_until_ready(self, seen: int) -> None:
         """Waits for the line that says so, beyond the first `seen` bytes of the log: also after Reload UI."""
+        self.wait_for_line(READY, seen)
+
+    def wait_for_line(self, text: str, seen: int) -> None:
+        """Waits until the log has the text beyond its first `seen` bytes."""
         end = time.monotonic() + START_SECONDS
-        while READY.encode() not in self._said(seen):
+        while text.encode() not in self._said(seen):
             if self.process.poll() is not None or time.monotonic() > end:
                 self.kill()
                 raise NotStarted(self._said(seen).decode("utf-8", "replace")[-4000:])
