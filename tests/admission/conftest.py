@@ -97,10 +97,17 @@ class Target:
         return next(one for one in self.events if one.function and one.inputs == [""])
 
     def state_of_disk(self) -> dict[str, str]:
-        """Hashes of all files that the extension and the settings keep."""
+        """Hashes of all files that the extension and the settings keep.
+
+        Not those of the database: it holds only what can be computed again, and background work writes to it.
+        """
         folders = [self.webui.data / "vae-manager", self.webui.data / "models" / "VAE"]
         files = [self.webui.data / "config.json", *(path for folder in folders for path in sorted(folder.rglob("*")))]
-        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()}
+        return {
+            str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+            if path.is_file() and ".sqlite3" not in path.name
+        }
 
     @property
     def key_is_saved(self) -> bool:

@@ -188,6 +188,5 @@ WAYS = {
     "refiner": Way(refiner, by_card=True, switches=True),
     "hires": Way(hires, by_card=True, switches=True),
     "refiner, both in memory": Way(refiner, by_card=True, in_memory=2, switches=True),
-    # The last one: the WebUI lists its files anew there, and what has gone is then in no list.
     "switch, near name": Way(switch_near_name, by_card=True, switches=True, needs_file=True),
 }

@@ -30,9 +30,9 @@ def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def page(browser: sync_api.Browser, webui: WebUI) -> Iterator[sync_api.Page]:
-    """The page in dark theme."""
+    """The page in dark theme, opened anew for each test."""
     opened = browser.new_page()
     opened.goto(f"{webui.url}/?__theme=dark")
     opened.wait_for_function("Object.keys(opts).length > 0")
@@ -40,15 +40,16 @@ def page(browser: sync_api.Browser, webui: WebUI) -> Iterator[sync_api.Page]:
     opened.close()
 
 
-def test_scripts_styles_and_theme_arrive(page: sync_api.Page) -> None:
+def test_scripts_styles_settings_and_theme_arrive(page: sync_api.Page, webui: WebUI) -> None:
     page.wait_for_selector("body[data-probe=loaded].dark")
-    assert page.evaluate("opts.probe_number") == 7
+    saved = json.loads((webui.data / "config.json").read_text(encoding="utf-8"))
+    assert page.evaluate("opts.probe_number") == saved.get("probe_number", 7)
     style = page.evaluate("getComputedStyle(document.querySelector('#footer')).getPropertyValue('--probe')")
     assert style.strip() == "yes"
 
 
 def test_texts_are_translated(page: sync_api.Page) -> None:
-    assert page.inner_text("#txt2img_generate") == "生成"
+    assert page.inner_text("#txt2img_generate").strip() == "生成"
     assert "一个数" in (page.text_content("#setting_probe_number") or "")
 
 
