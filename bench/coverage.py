@@ -1,0 +1,87 @@
+"""Lines of the product that its tests execute, with a floor.
+
+    python tasks.py prove coverage
+
+All tests that the WebUI's environment and that of gradio 4 run are run here under coverage.py, with what they start:
+stand-in WebUIs, command lines, forks. Processes that a test kills with SIGKILL leave no figures. Ends with status 1
+below the floor of pyproject.toml, or if a test fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import tasks
+from bench.results import write
+
+VERSION = "7.16.2"
+SHOWN = 15
+"""Files with the most unexecuted lines, listed in the result."""
+
+
+def main() -> int:
+    for environment in (tasks.WEBUI_ENVIRONMENT, tasks.GRADIO_4_ENVIRONMENT):
+        if not environment.python.exists():
+            print(f"The environment {environment.name} is missing: run `python tasks.py test` first.")
+            return 2
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "library"
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(library), f"coverage=={VERSION}"]
+        subprocess.run(install, check=True)
+        return measure(Path(folder), library)
+
+
+def measure(folder: Path, library: Path) -> int:
+    """Run the tests with coverage's package in `library` and its data in `folder`; returns the exit status."""
+    settings = {**os.environ, "PYTHONPATH": str(library), "COVERAGE_FILE": str(folder / "data")}
+    failed = []
+    for name, python, arguments in steps():
+        print(f"── {name}", flush=True)
+        command = [str(python), "-m", "coverage", "run", *arguments]
+        if subprocess.run(command, cwd=tasks.ROOT, env=settings, check=False).returncode != 0:
+            failed.append(name)
+    report = folder / "report.json"
+    coverage = [str(tasks.WEBUI_ENVIRONMENT.python), "-m", "coverage"]
+    subprocess.run([*coverage, "combine", "--quiet"], cwd=tasks.ROOT, env=settings, check=True)
+    low = subprocess.run([*coverage, "json", "--quiet", "-o", str(report)], cwd=tasks.ROOT, env=settings, check=False)
+    write("coverage", {"failed steps": failed, **figures(json.loads(report.read_text(encoding="utf-8")))})
+    return 1 if failed or low.returncode != 0 else 0
+
+
+def steps() -> list[tuple[str, Path, list[str]]]:
+    """Names, interpreters and arguments of Python."""
+    folders = [f"tests/{name}" for name in tasks.CORE_TESTS]
+    webui, gradio_4 = tasks.WEBUI_ENVIRONMENT.python, tasks.GRADIO_4_ENVIRONMENT.python
+    return [
+        ("the core", webui, tasks.core(tasks.CORE_TESTS)),
+        ("the host and all else", webui, tasks.others([*folders, tasks.BROWSER_TESTS, *tasks.FORGE_TESTS])),
+        ("the page in a browser", webui, [*tasks.BY_FILE, tasks.BROWSER_TESTS]),
+        ("Forge, and the page on gradio 4.40", gradio_4, [*tasks.BY_FILE, *tasks.GRADIO_4_TESTS]),
+    ]
+
+
+def figures(report: dict[str, Any]) -> dict[str, Any]:
+    """The share of executed lines, in percent: in all, by package, and the files with the most lines left."""
+    packages: dict[str, list[int]] = {}
+    for file, found in report["files"].items():
+        parts = Path(file).parts
+        counted = packages.setdefault(parts[1] if len(parts) > 2 else ".", [0, 0])
+        counted[0] += found["summary"]["covered_lines"]
+        counted[1] += found["summary"]["num_statements"]
+    left = sorted(report["files"].items(), key=lambda entry: -entry[1]["summary"]["missing_lines"])
+    return {
+        "percent": round(report["totals"]["percent_covered"], 2),
+        "statements": report["totals"]["num_statements"],
+        "packages": {name: round(100 * run / max(all_, 1), 1) for name, (run, all_) in sorted(packages.items())},
+        "most lines left": {file: found["summary"]["missing_lines"] for file, found in left[:SHOWN]},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
