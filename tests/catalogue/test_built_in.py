@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from vae_manager.catalogue import FAMILIES, Catalogue, Entry, HubSource, LocalSource, load
+from vae_manager.records.verdict import HOSTS
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +35,28 @@ def test_the_safe_default_comes_first(built_in: Catalogue) -> None:
     assert built_in.offered()[0].id == "ft-mse"
 
 
-def test_offered_means_licence_pin_and_a_layout_that_the_webui_loads(built_in: Catalogue) -> None:
+def test_offered_means_licence_pin_and_a_webui_that_can_use_it(built_in: Catalogue) -> None:
     for entry in built_in.offered():
         assert entry.licence is not None and entry.licence.link is not None
         assert entry.sources
         assert all(_is_pinned(entry, source) for source in entry.sources)
-        assert entry.layout == "ldm"
-        assert entry.family in ("sd1", "sdxl")
+        assert any(host.can_use(entry) for host in HOSTS.values())
         assert not entry.gated
         assert entry.not_offered_because is None
+
+
+@pytest.mark.parametrize(
+    ("host", "offered"),
+    [
+        ("a1111", {"flux1-ae": False, "ft-mse": True, "qwen": False, "flux2-comfy-klein": False}),
+        ("forge", {"flux1-ae": True, "ft-mse": True, "qwen": False, "flux2-comfy-klein": False}),
+        ("neo", {"flux1-ae": True, "ft-mse": True, "qwen": True, "flux2-comfy-klein": True, "wan21": True}),
+    ],
+)
+def test_each_webui_has_its_own_families_and_layouts(built_in: Catalogue, host: str, offered: dict[str, bool]) -> None:
+    assert {id: HOSTS[host].can_use(built_in.entry(id)) for id in offered} == offered
+    assert not HOSTS["a1111"].can_use(built_in.entry("ft-mse-diff"))
+    assert HOSTS["neo"].can_use(built_in.entry("ft-mse-diff"))
 
 
 def _is_pinned(entry: Entry, source: object) -> bool:

@@ -61,6 +61,7 @@ def test_the_catalogue_as_json(cli: Cli) -> None:
             "@629b3ad3030ce36e15e70c5db7d91df0d60c627f"
         ],
         "offered": True,
+        "hosts": ["a1111", "reforge", "forge", "neo"],
         "not_offered_because": None,
     }
 

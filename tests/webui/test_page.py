@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from tests.failing import fails_with
 from tests.hub import Fault, Hub, Link
 from tests.library.vaes import sha256, vae
 from tests.webui.host import PlainHost, unfit
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.messages import msg
+from vae_manager.records.verdict import NEO
 from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Permission, Swap
 from vae_manager.webui.ui.page import EVERYWHERE, THIS_TAB, Page
@@ -403,3 +405,16 @@ def test_no_hashing_means_no_hashing(page: Page, host: PlainHost, service: Servi
     host.hashing = True
     page.state({})
     assert service.background.views() != ()
+
+
+def test_a_vae_of_a_family_that_the_webui_does_not_run_is_neither_shown_nor_downloaded(
+    page: Page, host: PlainHost
+) -> None:
+    def shown() -> set[str]:
+        return {action["entry"] for action in actions(page.state({})["regions"]["catalogue"], "get")}
+
+    assert "ft-mse" in shown() and "flux1-ae" not in shown()
+    with fails_with(RefusedError, "not-for-this-webui", webui="A1111"):
+        do(page, do="get", entry="flux1-ae", use=True, accept=False)
+    host.capability = NEO
+    assert "flux1-ae" in shown()

@@ -17,6 +17,7 @@ from ..library.family_evidence import Group, group_by_hash, group_by_weights
 from ..library.moving import LibraryContext, adopt
 from ..library.trash import empty, remove, removed, restore
 from ..messages import megabytes, msg
+from ..records.verdict import HOSTS
 from ..sync import worst_exit_status
 from ..transfer import DownloadRequest, Network, download_file, proposed_name
 from .shared import (
@@ -50,12 +51,15 @@ from .shared import (
 
 def add_catalogue_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--all", action="store_true", help="include entries that are recognised but not offered")
+    command.add_argument("--host", choices=list(HOSTS), help="only entries that this WebUI can use")
     add_catalogue_argument(command)
 
 
 def run_catalogue(options: argparse.Namespace) -> int:
     catalogue = load_catalogue(options)
     entries = catalogue.entries if options.all else catalogue.offered()
+    if options.host is not None:
+        entries = tuple(entry for entry in entries if HOSTS[options.host].can_use(entry))
     if options.json:
         print_json([_entry_fields(entry) for entry in entries])
         return 0
@@ -82,6 +86,7 @@ def _entry_fields(entry: Entry) -> dict[str, Any]:
         "licence": entry.licence.name if entry.licence is not None else None,
         "sources": [str(source) for source in entry.sources],
         "offered": entry.offered,
+        "hosts": [name for name, host in HOSTS.items() if host.can_use(entry)],
         "not_offered_because": entry.not_offered_because,
     }
 

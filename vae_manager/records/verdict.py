@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ..catalogue import FAMILIES
-from ..catalogue.entry import Layout
+from ..catalogue.entry import Entry, Layout
 from ..errors import RefusedError
 from ..files.architecture import Architecture, Shapes, architecture_of, shapes_of
 from ..files.conversion import Plan, plan
@@ -114,6 +114,14 @@ class HostCapability:
     """The reader is chosen by the extension, so a pickle named `.safetensors` has to be converted."""
     own_layouts: frozenset[Layout] = frozenset()
     """Layouts that it loads with its own reader."""
+
+    def can_use(self, entry: Entry) -> bool:
+        """Return True for a published VAE of a family that the WebUI runs, in a layout that it loads.
+
+        The layout of a user's entry may be unknown; its file is inspected once it is there.
+        """
+        layouts = self.layouts | self.own_layouts | {"unknown"}
+        return entry.family in self.families and entry.layout in layouts
 
 
 A1111: Final = HostCapability("A1111", frozenset({"ldm"}), ("sd1", "sdxl", "sd3"), False, True)

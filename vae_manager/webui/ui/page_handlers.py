@@ -13,6 +13,7 @@ from ...errors import NotFoundError, RefusedError, VaeManagerError
 from ...files.state_file import forget_damage
 from ...jobs import Move
 from ...messages import msg
+from ...records.verdict import family_label
 from ...service import Service
 from ..admission import Visitor
 from ..hosts.host_values import Permission
@@ -70,6 +71,16 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
     allow(host, Permission.GET)
     if not entry.offered:
         raise RefusedError(not_offered(entry))
+    if not host.capability.can_use(entry):
+        raise RefusedError(
+            msg(
+                "{vae} is not for this WebUI: {webui} cannot use a VAE of {family} in this form.",
+                code="not-for-this-webui",
+                vae=entry.name,
+                webui=host.capability.name,
+                family=family_label(entry.family),
+            )
+        )
     if accept:
         allow(host, Permission.ACCEPT_TERMS)
         service.accepted.add(entry.id)

@@ -292,7 +292,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
     picture = read_pasted(host, service)
     builtin = read_builtin(host, service, in_use, files, memo)
     options, resolution = read_options(host, service, files, choice, memo), host.resolution()
-    entries = _with_the_pictures(picture, service.catalogue.offered(family))
+    entries = _with_the_pictures(picture, offered(host, service, family))
     entry = service.catalogue.recognise(sha256) if sha256 else None
     in_use_family = _family_in_use(in_use, entry, service.maintenance.records(files))
     return Facts(
@@ -318,9 +318,9 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         family=family,
         rows=_rows(host, service, files, sha256, entries, left, memo),
         others=[
-            (other, _rows(host, service, files, sha256, service.catalogue.offered(other), left, memo))
+            (other, _rows(host, service, files, sha256, entries, left, memo))
             for other in FAMILIES
-            if other != family and service.catalogue.offered(other)
+            if other != family and (entries := offered(host, service, other))
         ],
         downloads=service.downloads.views(),
         left=[(item, service.name_of(item)) for item in left],
@@ -343,6 +343,11 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         damage_refused=host.refusal(Permission.CHECK_FILES),
         in_quick_settings="sd_vae" in (host.quick_settings() or ()),
     )
+
+
+def offered(host: Host, service: Service, family: str) -> tuple[Entry, ...]:
+    """Return the entries of a family that are offered and that the WebUI can use, best advice first."""
+    return tuple(entry for entry in service.catalogue.offered(family) if host.capability.can_use(entry))
 
 
 def state_folders(host: Host, service: Service) -> Sequence[Path]:
