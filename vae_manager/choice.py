@@ -19,10 +19,12 @@ class Choice:
 
     @property
     def is_automatic(self) -> bool:
+        """True if the WebUI's rules and the default of the family choose for each checkpoint."""
         return self.word in ("Automatic", "auto")  # "auto" is in old config files
 
     @property
     def is_builtin(self) -> bool:
+        """True if the checkpoint's own VAE is wanted: the WebUI's word for it is the text `None`."""
         return self.word == "None"
 
     @property

@@ -35,6 +35,7 @@ class NamedVae:
 
     @classmethod
     def read(cls, name: str, hash: str | None) -> NamedVae:
+        """Read the raw values of an infotext; a `hash` that is not 10 to 64 hexadecimal digits counts as absent."""
         digits = (hash or "").strip().lower()
         return cls(name.strip(), digits if _DIGITS.fullmatch(digits) else None)
 

@@ -72,6 +72,7 @@ class JobState(Enum):
 
     @property
     def ended(self) -> bool:
+        """True if the job will not run again, unless it is retried or its key requested anew."""
         return self in (JobState.DONE, JobState.FAILED, JobState.STOPPED)
 
 
@@ -110,6 +111,7 @@ class JobEntry:
 
     @property
     def is_queued(self) -> bool:
+        """True if it has a place in the order that `Move` changes."""
         return self.state in (JobState.WAITING, JobState.PAUSED)
 
 
@@ -134,6 +136,7 @@ class QueueState:
 
     # -- reading -------------------------------------------------------------------------------------------------------
     def entry(self, serial: int) -> JobEntry:
+        """Return the entry of that serial. Raises KeyError if it was dropped."""
         return self._entries[serial]
 
     def newest(self, key: str) -> JobEntry | None:
@@ -142,6 +145,7 @@ class QueueState:
         return self._entries[serials[-1]] if serials else None
 
     def is_newest(self, entry: JobEntry) -> bool:
+        """Return False for a job that is to stop and is followed by another request of its key."""
         return self._serials[entry.key][-1] == entry.serial
 
     def positions(self) -> dict[int, int]:
@@ -187,6 +191,8 @@ class QueueState:
         return entry
 
     def pause(self, key: str) -> None:
+        """Pause a waiting job at once; a running one gets the command. Other states and stopping jobs stay."""
+
         def transition(entry: JobEntry) -> JobEntry:
             if entry.state is JobState.WAITING:
                 return replace(entry, state=JobState.PAUSED)
@@ -197,6 +203,8 @@ class QueueState:
         self._change(key, transition)
 
     def resume(self, key: str) -> None:
+        """Let a paused job wait again; a running one that has not obeyed its pause yet will wait after it."""
+
         def transition(entry: JobEntry) -> JobEntry:
             if entry.state is JobState.PAUSED:
                 return replace(entry, state=JobState.WAITING)
@@ -207,6 +215,8 @@ class QueueState:
         self._change(key, transition)
 
     def stop(self, key: str) -> None:
+        """End a waiting or paused job at once; a running one gets the command. An ended job stays."""
+
         def transition(entry: JobEntry) -> JobEntry:
             if entry.is_queued:
                 return replace(entry, state=JobState.STOPPED)
@@ -415,6 +425,7 @@ class JobQueue:
             self._signal(key)
 
     def resume(self, key: str) -> None:
+        """Let a job that is paused, or about to pause, wait for its turn again; its work then begins anew."""
         with self._changed:
             self._state.resume(key)
             self._changed.notify_all()
@@ -443,6 +454,7 @@ class JobQueue:
             return entry is not None and entry.state is JobState.FAILED
 
     def move(self, key: str, step: Move) -> None:
+        """Move a waiting or paused job in the order; a running, ended or unknown one stays."""
         with self._changed:
             self._state.move(key, step)
 
@@ -462,6 +474,7 @@ class JobQueue:
             )
 
     def view(self, key: str) -> JobView | None:
+        """Return the newest job of that key; None if there was no such job, or it was dropped."""
         with self._changed:
             entry = self._state.newest(key)
             return self._view(entry, self._state.positions().get(entry.serial)) if entry is not None else None

@@ -386,6 +386,7 @@ class Maintenance:
 
     @property
     def is_inspecting(self) -> bool:
+        """True while files are inspected in the background: the records may be incomplete."""
         view = self._inspection_jobs.view(INSPECTING)
         return view is not None and not view.state.ended
 
@@ -423,6 +424,7 @@ class Maintenance:
         return self._renamed.get(key, key)
 
     def renamed(self, old: Path, new: Path) -> None:
+        """Record a renaming that this process has made, for `now_called`; a chain of them leads to the last name."""
         before, now = key_of(old), key_of(new)
         with self._lock:
             follow = {key: now if name == before else name for key, name in self._renamed.items()}
@@ -449,9 +451,11 @@ class Maintenance:
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
     def verify(self, file: VaeFile, host: HostCapability) -> None:
+        """Verify one file in the background for the WebUI `host`; the outcome is stored, and becomes the notice."""
         self._verify(f"verify {key_of(file.path)}", file.name, [file], host)
 
     def verify_all(self, files: Sequence[VaeFile], host: HostCapability) -> None:
+        """Verify `files` in one job. A second request while it waits or runs has no effect."""
         self._verify(VERIFY_ALL, "", files, host)
 
     def _verify(self, key: str, title: str, files: Sequence[VaeFile], host: HostCapability) -> None:
@@ -468,6 +472,8 @@ class Maintenance:
         self._jobs.start(key, title, verify)
 
     def find_duplicates(self, files: Sequence[VaeFile]) -> None:
+        """Inspect the files and take missing fingerprints in the background; the notice counts the duplicates."""
+
         def find(context: JobContext) -> None:
             self._inspections.take(files, context.stop)
             take_fingerprints(files, self._stores, self._inspections, context)
@@ -526,15 +532,19 @@ class Maintenance:
         self._jobs.start(f"adopt {key_of(source)}", source.name, adopt)
 
     def views(self) -> tuple[JobView, ...]:
+        """Return the jobs but those of inspection, which have a queue of their own, in their order."""
         return self._jobs.views()
 
     def wait(self, key: str, timeout: float | None = None) -> JobView | None:
+        """Block until the job has ended, or for `timeout` seconds; None for an unknown key."""
         return self._jobs.wait(key, timeout)
 
     def stop(self, key: str) -> None:
+        """Stop a job for good; files that it has already verified, converted or adopted stay so."""
         self._jobs.stop(key)
 
     def forget(self, key: str) -> None:
+        """Drop an ended job from view; its notice stays."""
         self._jobs.forget(key)
 
 

@@ -266,6 +266,7 @@ class AcceptedLicences:
             return entry_id in self._current()
 
     def add(self, entry_id: str) -> None:
+        """Accept the licence of an entry, for all processes of this data folder. Raises DiskError without effect."""
         with self._lock:
             accepted = self._current() | {entry_id}
             try:

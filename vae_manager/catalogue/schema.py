@@ -263,6 +263,7 @@ class Fields:
             self._add(key, value, known)
 
     def add_issue(self, node: yaml.Node, message: Message) -> None:
+        """Record an issue with the line of `node`; the caller continues, so that all issues of an entry are found."""
         self.issues.append(ValidationIssue(line_of(node), message))
 
     def read(self, key: str, convert: Callable[[str], _T]) -> _T | None:
@@ -280,19 +281,24 @@ class Fields:
         return cast(_T, self.read(key, convert))
 
     def text(self, key: str) -> str | None:
+        """Return one line of text without outer spaces; None if it is absent or invalid, which alone is an issue."""
         return self.read(key, str)
 
     def flag(self, key: str, *, default: bool) -> bool:
+        """Return `true` or `false` in any case; `default` if the key is absent or its value invalid."""
         value = self.read(key, as_flag)
         return default if value is None else value
 
     def texts(self, key: str) -> list[str]:
+        """Return the valid lines of a list; each invalid one is an issue, and an absent list is empty."""
         return [text for text in (self._value(key, one, str) for one in self.items(key)) if text is not None]
 
     def mappings(self, key: str, known: AbstractSet[str]) -> list[Fields]:
+        """Return the items of a list, each with the keys `known`; their issues join those of this mapping."""
         return [Fields(one, known, self.issues) for one in self.items(key)]
 
     def items(self, key: str) -> list[yaml.Node]:
+        """Return the nodes of a list; empty if it is absent, or no list, which is an issue."""
         node = self.nodes.get(key)
         if node is None:
             return []
@@ -341,6 +347,7 @@ def as_sha256(text: str) -> str:
 
 
 def as_link(text: str) -> str:
+    """Return an https address as it is; raise ValidationError for any other text. The address is not opened."""
     if not text.startswith("https://"):
         raise ValidationError(msg("“{text}” is not an https address.", code="not-https", text=text))
     return text
@@ -355,6 +362,7 @@ def as_count(text: str) -> int:
 
 
 def as_number(text: str) -> float:
+    """Return a finite number, which may be negative; raise ValidationError for other text, `nan` and `inf`."""
     try:
         number = float(text)
     except ValueError:
@@ -365,6 +373,7 @@ def as_number(text: str) -> float:
 
 
 def as_flag(text: str) -> bool:
+    """Return the value of `true` or `false` in any case; raise ValidationError for YAML's `yes`, `on` and the like."""
     if text.lower() not in ("true", "false"):
         raise ValidationError(msg("“{text}” must be true or false.", code="bad-flag", text=text))
     return text.lower() == "true"

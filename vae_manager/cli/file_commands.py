@@ -62,6 +62,7 @@ WHY = {
 
 
 def add_list_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `list`, which takes a folder and no file names."""
     add_host_argument(command)
     add_data_argument(command)
     add_folder_argument(command)
@@ -69,6 +70,10 @@ def add_list_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_list(options: argparse.Namespace) -> int:
+    """Print one row for each VAE file of the folder, from headers and stored hashes: no file is read whole.
+
+    Unreadable subfolders are reported and skipped. Returns 0, for an empty folder too.
+    """
     folder = folder_of(options)
     reader = LibraryReader(data_of(options, folder))
     reader.recover(folder)
@@ -107,6 +112,7 @@ def run_list(options: argparse.Namespace) -> int:
 
 
 def add_inspect_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `inspect`; its files may be anywhere, so there is no `--dir`."""
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="files of any kind")
     command.add_argument("--no-hash", action="store_true", help="read the header alone: no SHA-256, no fingerprints")
     add_host_argument(command)
@@ -115,6 +121,10 @@ def add_inspect_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_inspect(options: argparse.Namespace) -> int:
+    """Print the facts of each file, after a hash of its bytes unless `--no-hash` is given.
+
+    A failure stops no other file. Returns the exit status of the worst one, 0 for damaged files that can be read.
+    """
     catalogue, reader = load_catalogue(options), LibraryReader(data_of(options, options.files[0].parent))
     inspected: list[FileRecord] = []
     failed: list[tuple[Path, VaeManagerError]] = []
@@ -239,6 +249,7 @@ def _short(text: str) -> str:
 
 
 def add_verify_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `verify`; without file names, it takes the folder's."""
     command.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: every VAE file of the folder")
     command.add_argument(
         "--numbers",
@@ -251,6 +262,11 @@ def add_verify_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_verify(options: argparse.Namespace) -> int:
+    """Read each file whole, print the outcome, and store it for the library's lists.
+
+    Returns the status of IntegrityError if any bytes are wrong, else that of the worst failure. Raises UsageError if
+    `--numbers` cannot be honoured.
+    """
     catalogue, folder = load_catalogue(options), folder_of(options)
     has_numbers = can_check_for_nan()
     if options.numbers and not has_numbers:
@@ -304,6 +320,7 @@ def _verification_text(one: Verification) -> str:
 
 
 def add_convert_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `convert`; OUT may be a folder, which then gives the new file its name."""
     command.add_argument("source", type=Path, metavar="IN", help="a VAE in any layout, or a whole checkpoint")
     command.add_argument("target", type=Path, metavar="OUT", help="a new .safetensors file, or a folder for it")
     command.add_argument("--dtype", choices=list(DTYPES), help="the number format of the result (default: that of IN)")
@@ -316,6 +333,10 @@ def add_convert_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_convert(options: argparse.Namespace) -> int:
+    """Write the VAE of IN as a new file, or print the file of the folder OUT that is its conversion already.
+
+    Returns 0. Raises UsageError if `--dtype` is given and numpy is missing; IN is never changed.
+    """
     source, target = options.source, options.target
     if options.dtype is not None and importlib.util.find_spec("numpy") is None:
         raise UsageError(msg("--dtype needs numpy, which is not installed here."))
@@ -349,6 +370,7 @@ SHEET = "comparison.png"
 
 
 def add_compare_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `compare`; the `--vae` options keep their order, and one given twice counts once."""
     command.add_argument("picture", type=Path, metavar="PICTURE", help="a PNG, JPEG or WEBP")
     command.add_argument(
         "--vae",
@@ -366,6 +388,11 @@ def add_compare_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_compare(options: argparse.Namespace) -> int:
+    """Encode and decode the picture by each VAE itself, write the results to `--out`, and print their metrics.
+
+    A VAE that fails is a row with its error. Returns the status of IntegrityError if each of them fails, else 0. Raises
+    UsageError if a package or the device is missing.
+    """
     missing = [name for module, name in NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         names = " ".join(missing)

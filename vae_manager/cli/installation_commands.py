@@ -110,6 +110,7 @@ class Installation:
 
     @property
     def name(self) -> str:
+        """The WebUI's name for people; a description for one without an adapter."""
         return _NAMES[self.id] if self.id is not None else "a WebUI without an adapter"
 
 
@@ -175,6 +176,7 @@ def _read_text(file: Path) -> str:
 
 
 def add_report_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `report`; without `--webui` and `--host` both are found by the folders above."""
     command.add_argument(
         "--webui", type=Path, metavar="DIR", help="the folder of the WebUI (default: the one that this folder is in)"
     )
@@ -186,6 +188,11 @@ def add_report_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_report(options: argparse.Namespace) -> int:
+    """Print versions and facts of the VAE files, from headers and stored hashes; return 0, without a WebUI too.
+
+    The warnings of other modules are suppressed, since they name folders. Raises NotFoundError for a named folder that
+    does not exist.
+    """
     logging.getLogger(__package__.partition(".")[0]).addHandler(logging.NullHandler())  # its warnings name folders
     webui = _installation(options)
     options.host = options.host or (webui.id if webui is not None and webui.id is not None else FALLBACK)
@@ -325,6 +332,7 @@ def _file_text(row: dict[str, Any]) -> str:
 
 
 def add_sync_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `sync`: those of `get`, with a declaration in place of a source."""
     command.add_argument("file", type=Path, metavar="FILE.yaml", help="a list of entry ids and of items with a source")
     command.add_argument(
         "--check",
@@ -339,6 +347,10 @@ def add_sync_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_sync(options: argparse.Namespace) -> int:
+    """Download the declared files that the folder lacks; a file that is not declared is named and left alone.
+
+    Returns the exit status of the worst failure, or with `--check`, which changes no file, `DIFFERS` or 0.
+    """
     folder = folder_of(options)
     items = read_declared(options.file, load_catalogue(options))
     with stop_on_ctrl_c() as stop:

@@ -50,12 +50,14 @@ from .shared import (
 
 
 def add_catalogue_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `catalogue`, which reads no folder."""
     command.add_argument("--all", action="store_true", help="include entries that are recognised but not offered")
     command.add_argument("--host", choices=list(HOSTS), help="only entries that this WebUI can use")
     add_catalogue_argument(command)
 
 
 def run_catalogue(options: argparse.Namespace) -> int:
+    """Print the offered entries, with `--all` the recognised ones too; return 0 without a network access."""
     catalogue = load_catalogue(options)
     entries = catalogue.entries if options.all else catalogue.offered()
     if options.host is not None:
@@ -92,6 +94,7 @@ def _entry_fields(entry: Entry) -> dict[str, Any]:
 
 
 def add_get_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `get`, with the licence's and the network's."""
     command.add_argument(
         "source",
         metavar="SOURCE",
@@ -105,6 +108,10 @@ def add_get_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_get(options: argparse.Namespace) -> int:
+    """Download one file into the folder and print its proof, with the WebUI's verdict on it.
+
+    Returns 0 even for a file that the WebUI cannot use. Raises RefusedError for terms that are not accepted.
+    """
     network = network_of(options)
     with stop_on_ctrl_c() as stop:
         request = _download_request(options, network, stop)
@@ -146,6 +153,7 @@ def _file_name(source: Source, network: Network, stop: threading.Event) -> str:
 
 
 def add_adopt_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `adopt`; `--name` applies to a single file."""
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="VAE files anywhere")
     command.add_argument(
         "--how", choices=("copy", "move", "link"), default="copy", help="what becomes of the original (default: copy)"
@@ -156,6 +164,10 @@ def add_adopt_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_adopt(options: argparse.Namespace) -> int:
+    """Copy, move or link each file into the folder; a failure stops no other file.
+
+    Returns the exit status of the worst failure. Raises UsageError for one `--name` and several files.
+    """
     if options.name is not None and len(options.files) > 1:
         raise UsageError(msg("One name cannot be given to {count} files.", count=len(options.files)))
     folder = folder_of(options)
@@ -185,12 +197,17 @@ def run_adopt(options: argparse.Namespace) -> int:
 
 
 def add_duplicates_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `duplicates`, which takes a folder and no file names."""
     add_host_argument(command)
     add_data_argument(command)
     add_folder_argument(command)
 
 
 def run_duplicates(options: argparse.Namespace) -> int:
+    """Print the groups of files with equal weights; return 0, with and without duplicates.
+
+    It reads each VAE whose fingerprints are not stored, and hashes the files of the groups. No file is removed.
+    """
     folder = folder_of(options)
     reader = LibraryReader(data_of(options, folder))
     reader.recover(folder)
@@ -248,12 +265,17 @@ def _description(record: FileRecord, group: Group, options: argparse.Namespace) 
 
 
 def add_remove_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `remove`; a name counts from here first, then from the VAE folder."""
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a path, or one below the VAE folder")
     add_data_argument(command)
     add_folder_argument(command)
 
 
 def run_remove(options: argparse.Namespace) -> int:
+    """Move each file with its sidecars into the trash of the system, or of the data folder.
+
+    A failure stops no other file. Returns the exit status of the worst failure.
+    """
     folder = folder_of(options)
     data = data_of(options, folder)
     library = LibraryReader(data).context(folder)
@@ -281,6 +303,7 @@ def _remove_one(
 
 
 def add_trash_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `trash`; `run_trash` checks which of them fit the act."""
     command.add_argument(
         "act",
         choices=["list", "restore", "empty"],
@@ -295,6 +318,11 @@ def add_trash_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_trash(options: argparse.Namespace) -> int:
+    """List, restore or empty the trash of the data folder; the system's trash is only mentioned.
+
+    Returns 0, or for restored files the exit status of the worst failure. Raises UsageError if names are missing for
+    `restore`, or given for another act.
+    """
     folder = folder_of(options)
     data = data_of(options, folder)
     trash = data / "trash"

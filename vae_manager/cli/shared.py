@@ -76,16 +76,19 @@ Report = Callable[[int, int], None]
 
 # -- options -------------------------------------------------------------------------------------------------------
 def add_catalogue_argument(command: argparse.ArgumentParser) -> None:
+    """Add `--catalogue`, which `load_catalogue` reads; the built-in entries stay."""
     command.add_argument("--catalogue", type=Path, metavar="FILE", help="a YAML file with more entries")
 
 
 def add_folder_argument(command: argparse.ArgumentParser) -> None:
+    """Add `--dir`, which `folder_of` reads."""
     command.add_argument(
         "--dir", type=Path, metavar="DIR", help="the VAE folder (default: models/VAE if there is one, else here)"
     )
 
 
 def add_network_arguments(command: argparse.ArgumentParser) -> None:
+    """Add `--endpoint`, `--connections` and `--limit`, which `network_of` reads; there is no option for a key."""
     command.add_argument(
         "--endpoint", metavar="URL", help="a hub or a mirror of it (default: HF_ENDPOINT, else the hub)"
     )
@@ -96,6 +99,7 @@ def add_network_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def add_terms_argument(command: argparse.ArgumentParser) -> None:
+    """Add `--accept-terms`, which `refusal_of` reads; it accepts every licence that the command meets."""
     command.add_argument(
         "--accept-terms", action="store_true", help="accept the licence of the entry, which you have read"
     )
@@ -118,6 +122,10 @@ def _rate(text: str) -> float:
 
 # -- from options --------------------------------------------------------------------------------------------------
 def load_catalogue(options: argparse.Namespace) -> Catalogue:
+    """Return the built-in entries with those of `--catalogue`, and print the problems of that file on stderr.
+
+    An entry with a problem is left out. Raises NotFoundError if the file does not exist.
+    """
     if options.catalogue is not None and not options.catalogue.is_file():
         raise NotFoundError(msg("There is no catalogue file {path}.", code="no-such-catalogue", path=options.catalogue))
     catalogue = load(options.catalogue)
@@ -127,6 +135,7 @@ def load_catalogue(options: argparse.Namespace) -> Catalogue:
 
 
 def folder_of(options: argparse.Namespace) -> Path:
+    """Return `--dir`, else `models/VAE` if it exists here, else the current folder. `--dir` need not exist."""
     if options.dir is not None:
         return Path(options.dir)
     return VAE_FOLDER if VAE_FOLDER.is_dir() else Path()
@@ -174,6 +183,7 @@ def refusal_of(options: argparse.Namespace) -> Callable[[Entry], Message | None]
 
 # -- output ------------------------------------------------------------------------------------------------------------
 def print_json(value: object) -> None:
+    """Print the one value of a command with `--json` on stdout, in ASCII, which any encoding can hold."""
     print(json.dumps(value, indent=2))  # in ASCII, which stdout can hold in any encoding
 
 
@@ -187,6 +197,10 @@ class OutcomeList:
 
     @contextmanager
     def of(self, path: Path) -> Iterator[None]:
+        """Record a failure of the work on `path` as a row, and end the `with` block without raising it.
+
+        The work itself appends the row of a success. Cancelled passes, and so do errors of other kinds.
+        """
         try:
             yield
         except Cancelled:
@@ -204,6 +218,7 @@ def error_fields(error: VaeManagerError) -> dict[str, Any]:
 
 
 def print_problem(text: object) -> None:
+    """Print one line on stderr, with the program's name; control characters in it are escaped."""
     print(f"vae_manager: {printable(text)}", file=sys.stderr)
 
 
@@ -215,6 +230,7 @@ def printable(text: object) -> str:
 
 
 def delivery_fields(delivery: DownloadResult) -> dict[str, Any]:
+    """Return the fields of JSON output for a downloaded file; sizes are in bytes."""
     return {
         "path": str(delivery.path),
         "sha256": delivery.sha256,
@@ -226,6 +242,7 @@ def delivery_fields(delivery: DownloadResult) -> dict[str, Any]:
 
 
 def delivery_text(delivery: DownloadResult) -> str:
+    """Return the line for a downloaded file, with its whole SHA-256 and a clear note if it is not proven."""
     proof = "proven" if delivery.proven else "NOT proven: nobody publishes a hash for it"
     how = "was there already" if delivery.already_there else f"{megabytes(delivery.size)}"
     return f"{delivery.path}: {how}, {proof}, SHA-256 {delivery.sha256}"
@@ -342,6 +359,7 @@ def verdict_fields(answer: Verdict) -> dict[str, Any]:
 
 
 def add_data_argument(command: argparse.ArgumentParser) -> None:
+    """Add `--data`, which `data_of` reads."""
     command.add_argument(
         "--data",
         type=Path,

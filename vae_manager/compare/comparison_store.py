@@ -167,6 +167,7 @@ class Comparison:
 
     @property
     def ended(self) -> bool:
+        """True if its state is final; only then can the store drop it."""
         return self.state in (State.DONE, State.STOPPED, State.FAILED)
 
     @property
@@ -182,10 +183,12 @@ class Comparison:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the original and of all decoded pictures, uncompressed."""
         pictures = [self.original, *(result.decoded.pixels for result in self.results)]
         return sum(pixels.nbytes for pixels in pictures if pixels is not None)
 
     def of(self, vae: str) -> Result | None:
+        """Return the result of that choice; None until it has been decoded."""
         return next((result for result in self.results if result.decoded.vae == vae), None)
 
     def with_result(self, new: Result) -> Comparison:
@@ -205,14 +208,17 @@ class Comparisons:
         self._lock = threading.Lock()
 
     def new_id(self) -> str:
+        """Return a number as text, which counts from 1 in each process."""
         return str(next(self._numbers))
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all kept pictures, which the bound `most_bytes` applies to."""
         with self._lock:
             return sum(comparison.nbytes for comparison in self._kept.values())
 
     def get(self, id: str) -> Comparison | None:
+        """Return the last stored state; None if it was dropped, or is of an earlier process."""
         with self._lock:
             return self._kept.get(id)
 
@@ -274,6 +280,7 @@ class RecentPicture:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the latent in main memory; 0 without one."""
         return self.latent.numel() * self.latent.element_size() if self.latent is not None else 0
 
 
@@ -293,10 +300,12 @@ class RecentLatents:
 
     @property
     def wanted(self) -> bool:
+        """True if neither bound is 0. Hosts read it before they copy a latent from the GPU."""
         return self._bound_count() > 0 and self._bound_bytes() > 0
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all kept latents in main memory."""
         return sum(kept.nbytes for kept in self.all())
 
     def all(self) -> Sequence[RecentPicture]:
@@ -304,6 +313,7 @@ class RecentLatents:
         return [kept for generation in self._generations for kept in generation]
 
     def get(self, id: str) -> RecentPicture | None:
+        """Return the picture of that id; None once it was dropped."""
         return next((kept for kept in self.all() if kept.id == id), None)
 
     def of_infotext(self, infotext: str) -> RecentPicture | None:

@@ -203,6 +203,7 @@ class DifferenceMap(NamedTuple):
 
 
 def measure(pixels: Pixels) -> Statistics:
+    """Return the values of `Statistics` for a picture, with its pixels; a comparison measures each picture once."""
     import numpy as np
     from skimage.color import rgb2gray, rgb2lab
     from skimage.filters import laplace

@@ -222,6 +222,7 @@ class Posterior:
 
     @property
     def std(self) -> Tensor:
+        """The standard deviation, of the same shape as `mean`."""
         return torch.exp(0.5 * self.logvar)
 
     def mode(self) -> Tensor:
@@ -270,6 +271,7 @@ class AutoencoderKL(nn.Module):
         return self.decode_raw(latent).clamp(-1.0, 1.0)
 
     def forward(self, picture: Tensor) -> Tensor:
+        """Encode and decode: `[n, 3, h, w]` in -1 … 1 to the same shape, by the mean latent and so without noise."""
         return self.decode(self.encode(picture))
 
 

@@ -86,6 +86,10 @@ class Keys:
         return host in self.all()
 
     def save(self, host: str, key: str) -> None:
+        """Store the key without outer spaces, in place of the host's earlier one.
+
+        Raises UsageError if a header cannot hold it, and DiskError.
+        """
         key = key.strip()
         if not _KEY.fullmatch(key):
             raise UsageError(msg("This is not an API key: letters and digits in one piece, copied whole."))
@@ -93,6 +97,7 @@ class Keys:
             self._write({**self.all(), host: key})
 
     def remove(self, host: str) -> None:
+        """Delete the host's key, if there is one; the file goes with the last key. Raises DiskError."""
         with self._lock:
             self._write({other: key for other, key in self.all().items() if other != host})
 

@@ -84,6 +84,7 @@ class History:
         self._is_read = False
 
     def add(self, past: PastDownload) -> None:
+        """Append one line, its addresses without queries and users; an OSError is logged and costs the entry."""
         with self._lock:
             try:
                 self._make_room()
@@ -114,6 +115,7 @@ def _as_it_is(past: PastDownload | None) -> PastDownload | None:
 
 
 def now() -> float:
+    """Return the wall-clock time in seconds since 1970, for `PastDownload.ended_at`."""
     return time.time()
 
 

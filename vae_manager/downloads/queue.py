@@ -216,6 +216,7 @@ class UnfinishedDownload:
 
     @property
     def key(self) -> str:
+        """The key of its request, by which the page names it: a resumed download has the same one."""
         return key_of(self.request)
 
 
@@ -304,6 +305,7 @@ class Downloads:
         self._jobs.pause(key)
 
     def resume(self, key: str) -> None:
+        """Let a paused download wait for its turn again, in its place; the arrived bytes are not fetched again."""
         self._jobs.resume(key)
 
     def cancel(self, key: str) -> None:
@@ -311,18 +313,25 @@ class Downloads:
         self._jobs.stop(key)
 
     def retry(self, key: str) -> None:
+        """Queue a failed download again, behind all others; it asks for the network settings anew.
+
+        It has no effect on a download in any other state.
+        """
         with self._lock:
             fetch = self._fetches.get(key)
             if fetch is not None and self._jobs.retry(key):
                 self._pending.add(fetch.wanted.request)
 
     def move(self, key: str, step: Move) -> None:
+        """Change the order of the waiting and paused downloads; the running one stays in place."""
         self._jobs.move(key, step)
 
     def forget(self, key: str) -> None:
+        """Drop an ended download from the list; its file and its history entry stay."""
         self._jobs.forget(key)
 
     def wait(self, key: str, timeout: float | None = None) -> JobView | None:
+        """Block until the download has ended, or for `timeout` seconds; None for an unknown key."""
         return self._jobs.wait(key, timeout)
 
 

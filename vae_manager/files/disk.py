@@ -233,6 +233,7 @@ def are_hard_links(one: Path, other: Path) -> bool:
 
 
 def name_taken_error(target: Path) -> NameTakenError:
+    """Return the error for a `target` that is another file already: it keeps that file and asks for a new name."""
     return NameTakenError(
         msg(
             "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",

@@ -334,10 +334,12 @@ class TensorDescription(Protocol):
     """A tensor with a known dtype and shape, such as `TensorInfo`."""
 
     @property
-    def dtype(self) -> str: ...
+    def dtype(self) -> str:
+        """The number format, a key of `DTYPE_BYTES`."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of its axes, slowest first; empty for a single number."""
 
 
 class TensorSpec(NamedTuple):

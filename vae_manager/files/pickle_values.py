@@ -180,6 +180,7 @@ def _is_leaf(value: object) -> bool:
 
 
 def misuse_error() -> RejectedError:
+    """Return the refusal of an allowed name that is used in a form that torch, numpy and pickle never write."""
     return RejectedError(DAMAGED, msg("it uses a name of PyTorch's as PyTorch does not."))
 
 
@@ -243,6 +244,7 @@ def _is_dtype(value: object) -> TypeGuard[Inert]:
 
 
 def unknown_instruction_error(code: int) -> RejectedError:
+    """Return the refusal of an instruction without a handler: unsafe if it calls code, else damaged."""
     if code in _RUNNING:
         return RejectedError(UNSAFE, msg("something, by the instruction {name},", name=_RUNNING[code]))
     if code in _STRANGE:
@@ -252,12 +254,15 @@ def unknown_instruction_error(code: int) -> RejectedError:
 
 
 def malformed_error() -> RejectedError:
+    """Return the refusal of instructions that do not fit the stack, the memo or each other."""
     return RejectedError(DAMAGED, msg("its instructions make no sense."))
 
 
 def limit_error() -> RejectedError:
+    """Return the refusal of a pickle whose cost exceeds `MAX_STEPS`."""
     return RejectedError(DAMAGED, msg("it has more instructions than any checkpoint needs."))
 
 
 def conflict_error() -> RejectedError:
+    """Return the refusal of two descriptions of one storage, or of one view, that differ."""
     return RejectedError(DAMAGED, msg("it describes a storage in two ways."))

@@ -137,6 +137,7 @@ class Machine:
 
     # -- bytes ---------------------------------------------------------------------------------------------------------
     def read(self, count: int) -> bytes:
+        """Consume `count` bytes. Raises EndOfDataError, without moving on, if `data` holds fewer."""
         start = self.position
         end = start + count
         if end > len(self.data):
@@ -145,6 +146,7 @@ class Machine:
         return self.data[start:end]
 
     def read_byte(self) -> int:
+        """Consume one byte as a number. Raises EndOfDataError at the end of `data`."""
         at = self.position
         if at == len(self.data):
             raise EndOfDataError
@@ -156,6 +158,7 @@ class Machine:
         return self.read(int.from_bytes(self.read(width), "little"))
 
     def read_line(self) -> str:
+        """Consume UTF-8 up to a newline, which is left out. Raises RejectedError if it exceeds `MAX_NAME_BYTES`."""
         end = self.data.find(b"\n", self.position, self.position + MAX_NAME_BYTES)
         if end < 0:
             if len(self.data) - self.position < MAX_NAME_BYTES:
@@ -166,6 +169,7 @@ class Machine:
 
     # -- the stack -----------------------------------------------------------------------------------------------------
     def push(self, value: object) -> None:
+        """Put a value on the stack without a cost of its own: the instruction itself was counted."""
         self._stack.append(value)
 
     def make(self, collection: list[object] | DictItems) -> None:
@@ -174,19 +178,23 @@ class Machine:
         self.push(collection)
 
     def pop(self) -> object:
+        """Remove and return the last value. Raises RejectedError if no value is above the last mark."""
         if len(self._stack) <= (self._marks[-1] if self._marks else 0):
             raise malformed_error()
         return self._stack.pop()
 
     def top(self) -> object:
+        """Return the last value and leave it there. Raises RejectedError if no value is above the last mark."""
         if len(self._stack) <= (self._marks[-1] if self._marks else 0):
             raise malformed_error()
         return self._stack[-1]
 
     def mark(self) -> None:
+        """Note the present height of the stack (MARK), as the start of a later `pop_mark`."""
         self._marks.append(len(self._stack))
 
     def pop_mark(self) -> list[object]:
+        """Remove the last mark and return the values above it, oldest first. Raises RejectedError without a mark."""
         if not self._marks:
             raise malformed_error()
         start = self._marks.pop()
@@ -196,67 +204,83 @@ class Machine:
 
     # -- the memo ------------------------------------------------------------------------------------------------------
     def put(self, key: int) -> None:
+        """Remember the last value under `key` and leave it on the stack (BINPUT, LONG_BINPUT).
+
+        The memo refers to the same object, so that a collection that is filled later is filled in both.
+        """
         if key > MAX_STEPS:  # Python would make room for all keys below
             raise malformed_error()
         self._memo[key] = self.top()
 
     def memoize(self) -> None:
+        """Remember the last value under the count of keys so far (MEMOIZE), as Python's unpickler numbers them."""
         self.put(len(self._memo))
 
     def get(self, key: int) -> None:
+        """Push the value that was remembered under `key` (BINGET, LONG_BINGET). Raises RejectedError without one."""
         if key not in self._memo:
             raise malformed_error()
         self._stack.append(self._memo[key])
 
     # -- instructions beyond a push ------------------------------------------------------------------------------------
     def protocol(self) -> None:
+        """Read the version (PROTO), on which the names of Python 2 depend. Raises RejectedError above 5."""
         self._protocol = self.read_byte()
         if self._protocol > 5:
             raise RejectedError(DAMAGED, msg("it is a pickle of a newer kind than is known."))
 
     def frame(self) -> None:
+        """Read the length of a frame (FRAME), 8 bytes. Raises RejectedError inside another frame."""
         length = int.from_bytes(self.read(8), "little")
         if self._frame_end is not None:
             raise _frame_error()
         self._frame_end = self.position + length
 
     def long_number(self, width: int) -> None:
+        """Push a signed whole number whose count of bytes precedes it, in `width` bytes (LONG1, LONG4)."""
         length = int.from_bytes(self.read(width), "little")
         if length > MAX_NUMBER_BYTES:
             raise RejectedError(DAMAGED, msg("it holds a number that is too long."))
         self.push(int.from_bytes(self.read(length), "little", signed=True))
 
     def tuple_of(self, count: int) -> None:
+        """Replace the last `count` values by a tuple (TUPLE1 to TUPLE3). Raises RejectedError below a mark."""
         start = len(self._stack) - count
         if start < (self._marks[-1] if self._marks else 0):
             raise malformed_error()
         self._stack[start:] = [tuple(self._stack[start:])]
 
     def extend(self, values: list[object], kind: type[list[object]]) -> None:
+        """Add values to the collection on top (APPENDS, ADDITEMS), which must be exactly of `kind`."""
         target = self.top()
         if type(target) is not kind or (kind is SetItems and not all(map(is_key, values))):
             raise malformed_error()
         target.extend(values)
 
     def set_items(self, values: list[object]) -> None:
+        """Add alternate keys and values to the dict on top (SETITEMS). A repeated key is kept as a second item."""
         target = self.top()
         if not isinstance(target, DictItems) or len(values) % 2 or not all(map(is_key, values[::2])):
             raise malformed_error()
         target.extend(zip(values[::2], values[1::2], strict=True))
 
     def set_item(self) -> None:
+        """Add one pair from the stack, the key below its value, to the dict below them (SETITEM)."""
         value, key = self.pop(), self.pop()
         self.set_items([key, value])
 
     def append_one(self) -> None:
+        """Add the last value to the list below it (APPEND); a set is refused."""
         value = self.pop()
         self.extend([value], list)
 
     def name_by_lines(self) -> None:
+        """Push a name whose module and attribute are the next two lines (GLOBAL), if the allowlist has it."""
         module = self.read_line()
         self._name(module, self.read_line())
 
     def name_by_stack(self) -> None:
+        """Push a name whose module and attribute are the last two values (STACK_GLOBAL), if the allowlist has it."""
         name, module = self.pop(), self.pop()
         if not isinstance(name, str) or not isinstance(module, str):
             raise malformed_error()
@@ -267,6 +291,7 @@ class Machine:
         self.push(find_global(Global(module, name), self._protocol))
 
     def reduce(self) -> None:
+        """Replace a name and its arguments by the value of the call (REDUCE), which the allowlist computes itself."""
         arguments, target = self.pop(), self.pop()
         self._charge_for(arguments)
         value = call(target, arguments)
@@ -277,10 +302,12 @@ class Machine:
         self.push(value)
 
     def new_object(self) -> None:
+        """Replace a class and its arguments by an object without `__init__` (NEWOBJ), as the allowlist does."""
         arguments, target = self.pop(), self.pop()
         self.push(new_object(target, arguments))
 
     def build(self) -> None:
+        """Check the last value as the state of the one below it (BUILD), and drop it: a state is never applied."""
         state = self.pop()
         self._charge_for((state,))
         check_state(self.top(), state)

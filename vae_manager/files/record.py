@@ -44,6 +44,7 @@ class Identity(NamedTuple):
 
     @classmethod
     def of(cls, path: Path, status: os.stat_result) -> Identity:
+        """Make it from a `stat` that the caller has taken already; a relative path is taken from the current folder."""
         return cls(str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
 
@@ -143,30 +144,37 @@ class FileRecord:
 
     @property
     def layout(self) -> Layout:
+        """The layout by the tensors' names; `unknown` if they cannot be read."""
         return self.facts.layout
 
     @property
     def latent_channels(self) -> int | None:
+        """Channels of a latent; None if the tensors cannot be read or their shapes do not show it."""
         return self.facts.latent_channels
 
     @property
     def dtype(self) -> str | None:
+        """The dtype of most of the VAE's bytes, such as `fp16`; None without a VAE."""
         return self.facts.dtype
 
     @property
     def parameters(self) -> int | None:
+        """Numbers in the VAE, without the rest of a checkpoint; None without a VAE."""
         return self.facts.parameters
 
     @property
     def has_encoder(self) -> bool:
+        """True if it can encode pictures; False too if the tensors cannot be read."""
         return self.facts.has_encoder
 
     @property
     def has_decoder(self) -> bool:
+        """True if it can decode latents; False too if the tensors cannot be read."""
         return self.facts.has_decoder
 
     @property
     def prefix(self) -> str:
+        """The beginning of the names of the VAE's tensors; empty for a VAE alone, and without a VAE."""
         return self.facts.prefix
 
     @property

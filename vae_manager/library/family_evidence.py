@@ -229,9 +229,11 @@ class FamilyOverrides:
 
     @property
     def stamp(self) -> object:
+        """An object that differs after each write, by any process, so that a page knows when to judge anew."""
         return self._bound.stamp
 
     def get(self, record: FileRecord) -> str | None:
+        """Return the family for the file's bytes, under any name; None without one, and for an unknown family."""
         family = self._bound.value(record)
         return family if isinstance(family, str) and family in FAMILIES else None
 
@@ -261,6 +263,7 @@ class FamilyGuesses:
         return self._section.revision
 
     def guess(self, record: FileRecord) -> LatentTestGuess | None:
+        """Return the guess for the file; None without one, and for a family or a figure that is not valid."""
         found = self._found(bindings_of(record, is_lasting=False))
         if found is None or found.family is None or found.family not in FAMILIES or math.isnan(found.figure):
             return None

@@ -284,6 +284,7 @@ def has_only(file: Path, along: Iterable[tuple[Path, object]]) -> bool:
 
 
 def absolute(pairs: Iterable[tuple[Path, Path]]) -> tuple[tuple[Path, Path], ...]:
+    """Return the pairs for a note, which a process in another current folder may read; links are not resolved."""
     return tuple((source.absolute(), target.absolute()) for source, target in pairs)
 
 

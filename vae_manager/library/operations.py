@@ -289,6 +289,7 @@ class LeftNote:
     file: FileIO | None = None
 
     def remove(self) -> None:
+        """Delete the note of an operation that is completed or undone; a missing one is no error. Raises OSError."""
         self._let_go()
         retry_while_busy(lambda: self.path.unlink(missing_ok=True))
 

@@ -186,6 +186,7 @@ class Outcome(enum.Enum):
 
     @property
     def is_right(self) -> bool:
+        """True if no problem was found, with or without bytes to compare with."""
         return self in (Outcome.VERIFIED, Outcome.UNVERIFIED)
 
 
@@ -211,6 +212,7 @@ class Verification:
 
     @property
     def is_right(self) -> bool:
+        """True if no problem was found, so that `reason` is None."""
         return self.outcome.is_right
 
 
@@ -250,6 +252,7 @@ class VerificationStore:
         return _from_text(row.at, row.problem)
 
     def put(self, file: VaeFile, verification: Verification) -> None:
+        """Store the result for `file` as it was listed: if it has changed since, the result does not apply to it."""
         # imported here, since modules that open files wait for the first file
         from ..files import Identity, identity_of
 

@@ -102,6 +102,7 @@ class Database:
 
     @property
     def exists(self) -> bool:
+        """True if any entry of the folder has its name: a broken link, and a file that is no database, too."""
         return os.path.lexists(self.path)
 
     def version(self) -> int | None:

@@ -118,7 +118,8 @@ class GuessRecord(NamedTuple):
 
 class FileRow(Protocol):
     @property
-    def identity(self) -> Identity: ...
+    def identity(self) -> Identity:
+        """The file that the record is bound to; its path is the key of the table."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ class Table(Generic[AnyKey, Record]):
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The columns' names in the order of `pack` and `unpack`; the first is the key."""
         return tuple(column.split()[0] for column in self.columns.split(", "))
 
     @property
@@ -150,15 +152,18 @@ class Table(Generic[AnyKey, Record]):
 
     @property
     def select(self) -> str:
+        """The statement that reads the rows behind a change number, its one parameter, oldest change first."""
         return f"SELECT changed, {', '.join(self.names)} FROM {self.name} WHERE changed > ? ORDER BY changed"
 
     @property
     def insert(self) -> str:
+        """The statement that writes one row, in place of the one with its key; its parameters are those of `pack`."""
         marks = ", ".join("?" * len(self.names))
         return f"INSERT OR REPLACE INTO {self.name} ({', '.join(self.names)}) VALUES ({marks})"
 
     @property
     def delete(self) -> str:
+        """The statement that removes the row of a key, its one parameter in the form of `column`."""
         return f"DELETE FROM {self.name} WHERE {self.names[0]} = ?"
 
 

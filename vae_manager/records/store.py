@@ -122,6 +122,7 @@ class Section(Generic[AnyKey, Record]):
 
     # -- for the store, which holds its lock -----------------------------------------------------------------------
     def add(self, record: Record) -> None:
+        """Store or merge a record in memory alone; the end of `Store.changing` writes it."""
         key = self.table.key(record)
         self._rows[key] = self._together(self._rows.get(key), record)
         self._unwritten[key] = None
@@ -129,9 +130,11 @@ class Section(Generic[AnyKey, Record]):
         self._revision += 1
 
     def knows(self, key: AnyKey) -> bool:
+        """Return True if memory has a record of this key; unlike `get`, this does not load the store."""
         return key in self._rows
 
     def drop(self, keys: Iterable[AnyKey]) -> None:
+        """Remove records from memory, and from the database at the next write; unknown keys are skipped."""
         for key in keys:
             if self._rows.pop(key, None) is not None:
                 self._unwritten.pop(key, None)
@@ -149,6 +152,7 @@ class Section(Generic[AnyKey, Record]):
 
     @property
     def unwritten(self) -> int:
+        """Number of changed and removed records that the database does not have yet."""
         return len(self._unwritten) + len(self._removed)
 
     def begin_anew(self) -> None:
@@ -173,6 +177,7 @@ class Section(Generic[AnyKey, Record]):
             self._revision += 1
 
     def write(self, connection: sqlite3.Connection) -> None:
+        """Write the changes in the caller's transaction; they count as unwritten until `written` is called."""
         column, pack, rows = self.table.column, self.table.pack, self._rows
         connection.executemany(self.table.delete, [(column(key),) for key in self._removed])
         connection.executemany(self.table.insert, [pack(rows[key]) for key in self._unwritten])

@@ -154,6 +154,7 @@ class Reason:
     """About an `UNNAMED` file."""
 
     def named(self, file: str) -> Problem:
+        """Return the reason as a problem of the file with this base name, in place of the `UNNAMED` one."""
         return Problem(self.code, Message(self.message.template, {**self.message.fields, "file": file}, self.code))
 
 

@@ -143,6 +143,7 @@ class WeightCache:
                 del self._sets[identity]
 
     def clear(self) -> None:
+        """Drop every set, after the checks of `put_back` have ended; a set that was taken out stays with its model."""
         self.wait()
         with self._lock:
             self._sets.clear()

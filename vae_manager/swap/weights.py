@@ -54,6 +54,7 @@ class Weights:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all tensors, on any device; those that it shares with other weights count too."""
         return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
 
     def untouched(self) -> bool:
@@ -153,6 +154,7 @@ def checksums(tensors: Tensors) -> tuple[int, ...]:
 
 
 def checksum(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the sum of a tensor's bytes, read eight at a time, as an int64 on its device, without a wait."""
     return _words(tensor).sum()
 
 
@@ -235,6 +237,7 @@ class LatentTest:
 
     @property
     def is_same_space(self) -> bool:
+        """True if the candidate decodes well enough (`SAME`) to have the latent space of the encoding VAE."""
         return self.found_db >= SAME * self.own_db
 
 

@@ -122,6 +122,7 @@ class WithoutQueries(logging.Filter):
     """A log filter that removes URL queries from the texts of a record and lets every record pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Return True always; the record of a download's thread loses its queries, any other is unchanged."""
         if (record.threadName or "").startswith(NETWORK_THREAD):
             record.msg = QUERY.sub("?…", record.getMessage())
             record.args = ()
@@ -233,6 +234,7 @@ def _read1(raw: Any, count: int) -> bytes:
 
 
 def too_many_redirects(address: str) -> NetworkError:
+    """Return the error for too long a chain of redirects; it names the host alone, since a query may be secret."""
     return NetworkError(
         msg("{host} leads from one address to the next without end.", code="endless-redirects", host=host(address))
     )

@@ -133,6 +133,7 @@ class SavePoint:
     at: float = 0.0
 
     def is_due(self, done: int, count: int, seconds: float) -> bool:
+        """Return True if `count` more bytes are there since then, or any more and `seconds` have passed."""
         return done - self.done >= count or (done > self.done and time.monotonic() - self.at >= seconds)
 
 
@@ -168,6 +169,7 @@ class PartialFile:
 
     @property
     def is_open(self) -> bool:
+        """True from `resume` or `start_over` up to `close`; only then can bytes be written."""
         return self._file is not None
 
     @property

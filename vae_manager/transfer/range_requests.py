@@ -71,6 +71,7 @@ class Segment:
 
     @property
     def left(self) -> int | None:
+        """Bytes that have not arrived yet; None if the end is unknown."""
         return None if self.end is None else self.end - self.at
 
     def speed(self, now: float) -> float | None:
@@ -91,6 +92,7 @@ class Segments:
 
     @classmethod
     def of(cls, missing: ByteRanges) -> Segments:
+        """Make them from the ranges that are missing, before any connection has one."""
         return cls(list(missing))
 
     def take(self, ways: int, now: float, quick: float = 0.0) -> Segment | None:
@@ -172,6 +174,7 @@ class ConcurrencyController:
 
     @property
     def is_growing(self) -> bool:
+        """True while more connections are being tried; the scheduler then checks at shorter intervals."""
         return not self._settled and self.wanted > 1
 
     def open_up(self) -> None:

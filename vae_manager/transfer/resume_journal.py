@@ -148,6 +148,7 @@ class Journal:
         return count_bytes(self.segments)
 
     def to_json(self) -> str:
+        """Return the text for `read_journal`. It holds no query of an address, which may be a secret."""
         return json.dumps(
             {
                 "version": VERSION,

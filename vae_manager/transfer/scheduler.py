@@ -95,6 +95,7 @@ class Worker(threading.Thread):
         self._body: Body | None = None
 
     def run(self) -> None:
+        """Fetch segment after segment, and report the end, with any error, to `DownloadScheduler.worker_ended`."""
         error: BaseException | None = None
         try:
             while self._segment is not None and not self._scheduler.stopped.is_set():
@@ -195,10 +196,16 @@ class DownloadScheduler:
 
     @property
     def etag(self) -> str | None:
+        """The ETag of the accepted answer or of an earlier attempt; None if the source sends no ETag."""
         return self._journal.etag
 
     # -- the caller's thread -----------------------------------------------------------------------------------------
     def run(self, tick: Callable[[int, int | None], None], stop: threading.Event) -> None:
+        """Control the connections until all bytes are in the partial file; `tick` and `stop` are as in `fetch`.
+
+        Raises Cancelled, the errors of connections that cannot be replaced, and TransientNetworkError for a source that
+        is slower than `Network.min_speed`. The workers still run afterwards: `stop_workers` ends them.
+        """
         try:
             while not self._complete:
                 if stop.is_set():
@@ -321,6 +328,7 @@ class DownloadScheduler:
 
     # -- called by the workers -----------------------------------------------------------------------------------------
     def next_segment(self, segment: Segment) -> Segment | None:
+        """Take back the rest of a worker's segment and return its next one; None ends the worker."""
         with self._lock:
             self._segments.give_back(segment, time.monotonic())
             if self.stopped.is_set() or len(self._workers) > self._concurrency.wanted:
@@ -402,6 +410,7 @@ class DownloadScheduler:
             self._lock.notify_all()
 
     def worker_ended(self, worker: Worker, segment: Segment | None, error: BaseException | None) -> None:
+        """Remove a worker; the rest of its segment waits for another, and `run` handles the error."""
         with self._lock:
             self._workers.remove(worker)
             if segment is not None:

@@ -135,6 +135,7 @@ class SignedUrl:
 
     @property
     def now(self) -> ResolvedUrl:
+        """The address to try first; if it is refused as expired, `after` returns a newer one."""
         return self._location
 
     def after(self, refused: ResolvedUrl) -> ResolvedUrl:

@@ -76,6 +76,7 @@ class PublicAdapter(HTTPAdapter):
         super().__init__(**more)
 
     def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        """Make connections that check the address they really get, since a name can resolve differently later."""
         super().init_poolmanager(*arguments, **more)
         # Of this manager alone: those for proxies are made elsewhere, and keep urllib3's own classes.
         self.poolmanager.pool_classes_by_scheme = _pool_classes(self._allowed)
@@ -89,6 +90,7 @@ class PublicAdapter(HTTPAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> Response:
+        """Look up the host, then send the request. Raises RefusedError and TransientNetworkError before that."""
         address = request.url or ""
         self._look_up(address, by_proxy=select_proxy(address, dict(proxies or {})) is not None)
         return super().send(request, stream, timeout, verify, cert, proxies)

@@ -72,6 +72,7 @@ class Extension:
 
     @property
     def service(self) -> Service:
+        """The service of the host's data folder, shared with the routes and the page."""
         return the_service(self.host.data_folder)
 
     def _judge(self, record: FileRecord) -> Verdict:
@@ -225,12 +226,15 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
     extension: Extension
 
     def title(self) -> str:
+        """Return the label of the accordion, by which the API names the script; it is not translated."""
         return "VAE"
 
     def show(self, is_img2img: bool) -> Any:
+        """Show the script in both tabs without a choice in the dropdown of scripts."""
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img: bool) -> list[Any]:
+        """Build the accordion of the tab; the values of the returned components go to `before_process`, in order."""
         return blocks.build_accordion(self.extension.page(), TABS[1] if is_img2img else TABS[0])
 
     def before_process(self, p: Any, tab_choice: str = "", *_: Any) -> None:
@@ -269,6 +273,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
             self.extension.host.latents.claim(p, images)
 
     def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
+        """Keep the latents of the ended generation for comparisons, with the infotexts of `processed`."""
         self.extension.host.latents.finish(p, processed, TABS[1] if self.is_img2img else TABS[0])
 
     def _report_unlisted(self, p: Any) -> None:

@@ -43,6 +43,7 @@ class Fault:
 
     @property
     def message(self) -> Message:
+        """The sentence for the page and the console; it does not contain the count."""
         return msg(
             "{function} does not work on this WebUI ({reason}). The WebUI itself goes on without it. Please report "
             "this, with the versions of the WebUI and of VAE Manager.",
@@ -115,6 +116,7 @@ def mark_boundary(function: Function) -> Function:
 
 
 def is_boundary(function: Any) -> bool:
+    """Return True if `mark_boundary` was called for this function; tests check every registered one."""
     return bool(getattr(function, BOUNDARY_ATTRIBUTE, False))
 
 

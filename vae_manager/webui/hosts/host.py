@@ -59,7 +59,9 @@ class Comparing(Protocol):
     """Comparisons of a host. Methods may be called from any thread, never from inside a generation."""
 
     @property
-    def kept(self) -> RecentLatents: ...
+    def kept(self) -> RecentLatents:
+        """The last pictures, as the latents that they were decoded from; empty on a host that cannot compare."""
+        ...
 
     def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
         """Return every VAE file and the checkpoint's own, Built-in first.
@@ -125,21 +127,27 @@ class NoComparing:
         self.kept = RecentLatents(lambda: 0, lambda: 0)
 
     def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
+        """Implement `Comparing.offers`: empty, so that the page shows no comparison."""
         return []
 
     def order(self, request: ComparisonRequest) -> Sequence[str]:
+        """Raise RefusedError with the reason why this WebUI cannot compare."""
         raise RefusedError(self._why_not)
 
     def waits_for(self) -> Message | None:
+        """Implement `Comparing.waits_for`: None, since `compare` is refused at once."""
         return None
 
     def compare(self, request: ComparisonRequest, vaes: Sequence[str], **_: object) -> None:
+        """Raise RefusedError with the reason why this WebUI cannot compare; no callback is called."""
         raise RefusedError(self._why_not)
 
     def save_folder(self) -> Path:
+        """Raise RefusedError: no picture can be saved."""
         raise RefusedError(self._why_not)
 
     def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
+        """Raise RefusedError: there is no picture to describe."""
         raise RefusedError(self._why_not)
 
 
@@ -155,7 +163,9 @@ class HostFiles(Protocol):
         """Return the VAE folders and the checkpoint folders, in the host's order."""
         ...
 
-    def download_folder(self) -> Path: ...
+    def download_folder(self) -> Path:
+        """Return the VAE folder for new files: the one that the person set, else the host's; it need not exist."""
+        ...
 
     def endpoint(self) -> str | None:
         """Return the hub or mirror that the person set; None for the hub library's own."""
@@ -192,7 +202,9 @@ class HostFiles(Protocol):
 class HostChoice(Protocol):
     """Choice of a VAE: the setting, what it means for the loaded checkpoint, and the preferences of checkpoints."""
 
-    def choice(self) -> Choice: ...
+    def choice(self) -> Choice:
+        """Return the person's own setting, also while a picture is made with an override of it."""
+        ...
 
     def check(self, choice: Choice) -> None:
         """Raise RefusedError if the choice's file cannot go into the loaded model, which stays untouched."""
@@ -246,7 +258,9 @@ class HostModel(Protocol):
         """Return the VAE of the checkpoint that is loaded, or will be for the next picture."""
         ...
 
-    def in_use(self) -> InUse: ...
+    def in_use(self) -> InUse:
+        """Return the VAE in the model at this moment, not the chosen one. Loads no model and waits for no picture."""
+        ...
 
     def generating(self) -> bool:
         """Return True while a picture is being generated."""
@@ -274,10 +288,14 @@ class HostSettings(Protocol):
     """Settings of the WebUI: its visitors, its permissions, its language and its page."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The WebUI's name for messages."""
+        ...
 
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """The version in the WebUI's own words; empty if it is unknown."""
+        ...
 
     @property
     def shared_with_others(self) -> bool:
@@ -307,7 +325,9 @@ class HostSettings(Protocol):
         """
         ...
 
-    def set_quick_settings(self, names: Sequence[str]) -> None: ...
+    def set_quick_settings(self, names: Sequence[str]) -> None:
+        """Save the names of the quick settings, in order; *Reload UI* shows them. Raises RefusedError, DiskError."""
+        ...
 
     def reload_page(self) -> None:
         """Run the WebUI's own *Reload UI*."""

@@ -153,6 +153,7 @@ def data_path() -> Path:
 
 
 def models_path() -> Path:
+    """Return the folder of all models (`--models-dir`); `models` in the data folder if the WebUI names no other."""
     for owner in ("modules.paths", "modules.shared", "modules.paths_internal"):
         found = value(owner, "models_path")
         if found:

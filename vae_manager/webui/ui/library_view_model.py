@@ -95,6 +95,7 @@ class LibraryRow:
 
     @property
     def entry(self) -> Entry | None:
+        """The catalogue's entry with its bytes or its weights; None without one, and until it has been inspected."""
         return self.record.entry if self.record is not None else None
 
     @property
@@ -122,6 +123,7 @@ class LibraryTable:
         self._by_key = {row.key: row for row in rows}
 
     def row(self, key: str) -> LibraryRow | None:
+        """Return the row of that key; None if the file is no longer listed."""
         return self._by_key.get(key)
 
 
@@ -153,10 +155,12 @@ class Library:
 
     @property
     def rows(self) -> Sequence[LibraryRow]:
+        """The rows of `table`: every file of the library."""
         return self.table.rows
 
     @property
     def active(self) -> bool:
+        """True while facts are still to come, so that the page has to ask again."""
         return self.looking or self.table.is_hashing or self.activity.is_working
 
 

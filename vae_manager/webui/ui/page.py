@@ -90,9 +90,11 @@ class Page:
 
     @property
     def translate(self) -> Translator:
+        """The translator to the WebUI's present language; for a visitor who may see no paths, it hides them."""
         return translator_of(self.host)
 
     def facts(self) -> Facts:
+        """Read the state of the page for its present visitor, after incomplete operations were ended."""
         return read_facts(self.host, self.service, self._files())
 
     def _files(self) -> Sequence[VaeFile]:

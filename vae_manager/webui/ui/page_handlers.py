@@ -133,6 +133,7 @@ def go_on(host: Host, service: Service, key: str) -> None:
 
 
 def discard(host: Host, service: Service, key: str) -> None:
+    """Discard an unfinished download into the download folder. Raises RefusedError and NotFoundError."""
     allow(host, Permission.MANAGE_DOWNLOADS)
     service.downloads.discard(_left_over(host, service, key))
 

@@ -87,6 +87,7 @@ def _translated(text: str) -> str:
 
 
 def moment(seconds: float) -> str:
+    """Format a time (seconds since 1970) in the server's time zone, to the minute."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
@@ -252,6 +253,7 @@ def _others(job: JobView) -> Message:
 
 
 def percent(job: JobView) -> float:
+    """Return 0 to 100 with one decimal; 0 while the total is unknown or 0."""
     return min(100.0, round(100 * job.done / job.total, 1)) if job.total else 0.0
 
 
@@ -279,6 +281,7 @@ def time_left(seconds: float) -> Message:
 
 
 def time_taken(seconds: float) -> Message:
+    """Format a duration in seconds; the precision follows the size, and one above two minutes is in whole minutes."""
     if seconds < 10:
         return msg("{count} s", count=f"{seconds:.1f}")
     if seconds < 120:

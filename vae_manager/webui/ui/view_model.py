@@ -55,6 +55,7 @@ class Activity:
 
     @property
     def is_working(self) -> bool:
+        """True if a job waits or runs; a failed one that is still shown does not count."""
         return any(job.state in (JobState.WAITING, JobState.RUNNING) for job in self.work)
 
 
@@ -137,6 +138,7 @@ def _recognised(service: Service, files: Sequence[VaeFile], records: Mapping[Pat
 
 
 def builtin_notices(builtin: Builtin, in_use: InUse) -> Sequence[Message]:
+    """Return the notice about the checkpoint's own VAE: missing although in use, or equal to the file in use."""
     if builtin.is_missing and in_use.path is None:
         return [
             msg(

@@ -128,6 +128,7 @@ class LoadHooks:
 
 
 def all_patches() -> Iterator[Patch]:
+    """Yield the shared patches, and that of the check for NaN, whose message names the VAE."""
     yield from shared_patches()
     yield Patch(devices, "test_for_nans", _test_for_nans)
 

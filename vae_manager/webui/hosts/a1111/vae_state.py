@@ -109,6 +109,7 @@ class A1111VaeState:
 
     @property
     def notice(self) -> Message | None:
+        """The notice of `Precision`: a VAE has decoded to NaN, and another dtype applies until the next swap."""
         return self._precision.notice
 
     def module(self, model: Any) -> torch.nn.Module | None:
@@ -117,19 +118,23 @@ class A1111VaeState:
         return module
 
     def path(self, model: Any) -> str | None:
+        """Implement `VaeState.path` by `sd_vae.loaded_vae_file`, one variable for all models."""
         path: str | None = sd_vae.loaded_vae_file
         return path
 
     def builtin(self, model: Any) -> Tensors | None:
+        """Implement `VaeState.builtin` by `sd_vae.get_base_vae`: None if they are those of another checkpoint."""
         base: Tensors | None = sd_vae.get_base_vae(model)
         return base
 
     def dtype(self, model: Any, path: str | None) -> torch.dtype:
+        """Implement `VaeState.dtype`: `devices.dtype_vae`, or its value before the VAE in use decoded to NaN."""
         dtype: torch.dtype = self._precision.dtype_of(path)
         return dtype
 
     @contextmanager
     def restored_on_error(self, model: Any) -> Iterator[None]:
+        """Implement `VaeState.restored_on_error` for `sd_vae`, the model's attributes and `devices.dtype_vae`."""
         writers: list[Callable[[], None]] = []
         for holder, names in (
             (sd_vae, ("base_vae", "loaded_vae_file", "checkpoint_info")),
@@ -156,9 +161,11 @@ class A1111VaeState:
         devices.dtype_vae = dtype
 
     def on_swap(self) -> None:
+        """Implement `VaeState.on_swap`: see `Precision.on_swap`."""
         self._precision.on_swap()
 
     def on_builtin_loaded(self, model: Any) -> None:
+        """Clear the model's own attributes, and reset the precision, which may convert the module."""
         model.base_vae = model.loaded_vae_file = None
         self._precision.on_builtin_loaded(model.first_stage_model)
 
@@ -176,14 +183,17 @@ class A1111VaeState:
         return True
 
     def writable_weights(self) -> AbstractContextManager[Any]:
+        """Implement `VaeState.writable_weights`: these are ordinary tensors, so there is no effect."""
         return nullcontext()
 
     @contextmanager
     def on_device(self, model: Any) -> Iterator[torch.device]:
+        """Yield `devices.device`, and turn autocast off meanwhile."""
         with devices.without_autocast():
             yield devices.device
 
     def read_builtin(self, model: Any) -> Tensors:
+        """Read it by the names below `first_stage_model.`. Raises IntegrityError if one is missing."""
         file = Path(model.sd_checkpoint_info.filename)
         names = {name: CHECKPOINT_PREFIX + name for name in named_tensors(model.first_stage_model)}
         found = read_contents(file).tensors
@@ -200,11 +210,13 @@ class A1111Decoding:
         self._host = host
 
     def repair(self) -> None:
+        """Let `before_generation` repair a model that a failed load has left without its hijack."""
         if sd_hijack.model_hijack.layers is None:
             self._host.before_generation()
 
     @contextmanager
     def ready(self, model: Any, tiling: bool) -> Iterator[Model]:
+        """Implement `Decoding.ready`; afterwards VRAM is freed as after the WebUI's own decode."""
         with _padded(tiling), _tidied(model):
             yield _model(model, tiling)
 

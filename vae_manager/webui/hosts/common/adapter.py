@@ -239,18 +239,22 @@ class FamilyWebUI(ABC):
 
     @property
     def version(self) -> str:
+        """The tag of the WebUI's checkout (launch_utils.git_tag); empty on a WebUI without that function."""
         tag = host_values.value("modules.launch_utils", "git_tag")
         return str(tag()) if tag is not None else ""
 
     @property
     def shared_with_others(self) -> bool:
+        """Implement `HostSettings.shared_with_others` by the flags: see `is_shared`."""
         return is_shared(host_values.flags())
 
     @property
     def shows_paths(self) -> bool:
+        """Implement `HostSettings.shows_paths`: False on a shared WebUI; `admission` decides for a known visitor."""
         return not self.shared_with_others
 
     def listening(self) -> Listening:
+        """Implement `HostSettings.listening`: the reach by the present flags, the names as they were at the start."""
         return Listening(is_on_loopback(host_values.flags()), self._added_names)
 
     @functools.cached_property
@@ -260,6 +264,7 @@ class FamilyWebUI(ABC):
 
     @property
     def data_folder(self) -> Path:
+        """The folder `vae-manager` in the WebUI's data folder (`--data-dir`)."""
         return host_values.data_path() / "vae-manager"
 
     # Folders and files
@@ -279,6 +284,7 @@ class FamilyWebUI(ABC):
         return {str(folder): folder for folder in folders}.get(chosen, folders[-1])
 
     def vae_folders(self) -> Sequence[Path]:
+        """Return the WebUI's own VAE folder, then `--vae-dir`; the last one is the default for downloads."""
         own = host_values.value("modules.sd_vae", "vae_path") or host_values.models_path() / "VAE"
         more = host_values.flag("vae_dir")
         return [Path(own), *([Path(more)] if more else [])]
@@ -303,6 +309,10 @@ class FamilyWebUI(ABC):
         self.add_new_files()
 
     def path_of(self, choice: Choice) -> str | None:
+        """Return the path of the chosen file in the WebUI's list; None for Automatic and Built-in.
+
+        Raises RefusedError if the list lacks the file, with the reason if it exists all the same.
+        """
         name = choice.file_name
         if name is not None and name not in self.files():
             reason = self.reason_against(name)
@@ -320,17 +330,21 @@ class FamilyWebUI(ABC):
     # Options
 
     def endpoint(self) -> str | None:
+        """Implement `HostFiles.endpoint` by the project's own option; an empty text counts as None."""
         return str(options.read(options.ENDPOINT, "")).strip() or None
 
     def connections(self) -> int:
+        """Implement `HostFiles.connections` by the project's own option, within 1 and `MAX_CONNECTIONS`."""
         asked = options.number(options.CONNECTIONS, options.DEFAULT_CONNECTIONS)
         return round(min(max(1, asked), options.MAX_CONNECTIONS))
 
     def bandwidth(self) -> float | None:
+        """Implement `HostFiles.bandwidth` by the project's own option, which is in MB (decimal); 0 means no limit."""
         megabytes = options.number(options.BANDWIDTH, 0)
         return megabytes * 1e6 if megabytes > 0 else None
 
     def converts(self) -> bool:
+        """Implement `HostFiles.converts` by the project's own option, which is on by default."""
         return bool(options.read(options.CONVERT, True))
 
     def language(self) -> str:
@@ -344,16 +358,19 @@ class FamilyWebUI(ABC):
         return _read_tables(tuple([files] if isinstance(files, str) else files))  # one path in 1.6, a list since
 
     def quick_settings(self) -> Sequence[str] | None:
+        """Implement `HostSettings.quick_settings` by the option `quicksettings_list`; None if it is no list."""
         names = options.read(options.QUICK_SETTINGS, None)
         return list(names) if isinstance(names, list) else None
 
     def set_quick_settings(self, names: Sequence[str]) -> None:
+        """Save the option and note if the VAE is in it, for *Apply settings* of a page with the old list."""
         if self.quick_settings() is None:
             raise RefusedError(msg("This WebUI has no list of quick settings. Nothing was changed."))
         options.write(options.QUICK_SETTINGS, list(names))
         self.vae_in_quick_settings = "sd_vae" in names
 
     def reload_page(self) -> None:
+        """Implement `HostSettings.reload_page` by a request to the WebUI's main loop; returns before the reload."""
         host_values.needed("modules.shared", "state").request_restart()
 
     # Permissions
@@ -363,6 +380,7 @@ class FamilyWebUI(ABC):
         """Return the message for the flag that overrides or freezes the setting; None without such a flag."""
 
     def refusal(self, permission: Permission, *, remote: bool = False) -> Message | None:
+        """Implement `HostSettings.refusal` by the WebUI's flags; only permissions of `OWNERS` depend on `remote`."""
         if permission in OWNERS:
             return self._owners_alone() if remote else None
         if permission in (Permission.CHOOSE, Permission.CHOOSE_FOR_TAB):
@@ -404,15 +422,18 @@ class FamilyWebUI(ABC):
         return None
 
     def may_hash(self) -> bool:
+        """Implement `HostFiles.may_hash` by the flag `--no-hashing`."""
         return not host_values.flag("no_hashing", False)
 
     # The choice
 
     def choice(self) -> Choice:
+        """Implement `HostChoice.choice`; during an override the option does not have it, but `override` does."""
         setting = self.override.setting
         return Choice(setting) if setting is not None else self.written_choice()
 
     def resolution(self) -> Resolution:
+        """Implement `HostChoice.resolution`; without a model there is no card and no family default."""
         return self.resolution_of(self.choice(), self.model())
 
     def resolution_of(self, choice: Choice, model: Any) -> Resolution:
@@ -420,6 +441,7 @@ class FamilyWebUI(ABC):
         return resolve(self.situation(choice, model))
 
     def situation(self, choice: Choice, model: Any) -> ResolutionContext:
+        """Return the input of the rules for the checkpoint in `model`; without one, its file name is empty."""
         checkpoint_file = model.sd_checkpoint_info.filename if model is not None else ""
         return ResolutionContext(
             choice=choice,
@@ -434,16 +456,20 @@ class FamilyWebUI(ABC):
     # The checkpoint's metadata
 
     def checkpoints(self) -> Sequence[str]:
+        """Implement `HostChoice.checkpoints` by a copy of the WebUI's list, which another thread may change."""
         listed = host_values.value("modules.sd_models", "checkpoints_list", {})
         return [info.filename for info in list(listed.values())]
 
     def preference(self, checkpoint_file: str) -> str | None:
+        """Implement `HostChoice.preference` by the card's key `vae`; an empty path has no card."""
         return checkpoint_metadata.preference(checkpoint_file) if checkpoint_file else None
 
     def write_preference(self, checkpoint_file: str, word: str | None) -> None:
+        """Write `word` (None: remove it) to the card. Raises RefusedError, DiskError; the card is unchanged then."""
         checkpoint_metadata.prefer(checkpoint_file, word)
 
     def prefer(self, checkpoint: str, choice: Choice) -> None:
+        """Implement `HostChoice.prefer`; a file that is in use already is not checked against the model."""
         refusal = self.refusal(Permission.PREFER)
         if refusal is not None:
             raise RefusedError(refusal)
@@ -458,6 +484,7 @@ class FamilyWebUI(ABC):
     # The VAE in use
 
     def in_use(self) -> InUse:
+        """Implement `HostModel.in_use` by the variables of the WebUI and the model; an empty record without a model."""
         model = self.model()
         if model is None:
             return InUse(None, None, None, None)
@@ -480,19 +507,26 @@ class FamilyWebUI(ABC):
         return swap if swap is not None and swap.path == self.vae.path(model) else None
 
     def generating(self) -> bool:
+        """Implement `HostModel.generating` by `job_count` of the WebUI's state, which is 0 between requests."""
         return bool(host_values.state("job_count", 0) != 0)
 
     def run_exclusive(self, work: Callable[[], Result]) -> Result:
+        """Implement `HostModel.run_exclusive` by the WebUI's queue lock, which each generation holds."""
         with host_values.needed("modules.call_queue", "queue_lock"):
             return work()
 
     def check(self, choice: Choice) -> None:
+        """Implement `HostChoice.check`: Automatic and Built-in pass, and without a model every listed file."""
         path = self.path_of(choice)
         model = self.model()
         if path is not None and model is not None:
             self.vae.check(model, path)
 
     def choose(self, choice: Choice, still_wanted: Callable[[], bool]) -> None:
+        """Implement `HostChoice.choose`: under the queue lock, the model first and the setting only after that.
+
+        If the setting cannot be saved, the model keeps the new VAE all the same, and other extensions are notified.
+        """
         refusal = self.refusal(Permission.CHOOSE)
         if refusal is not None:
             raise RefusedError(refusal)
@@ -518,6 +552,7 @@ class FamilyWebUI(ABC):
         self.run_exclusive(change)
 
     def try_out(self, path: Path) -> LatentTest:
+        """Implement `HostModel.try_out` under the queue lock. Raises RefusedError too if no checkpoint is loaded."""
         model = self.model()
         if model is None:
             raise RefusedError(msg("No checkpoint is loaded, so there is nothing to try {file} with.", file=path.name))

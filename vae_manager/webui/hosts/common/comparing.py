@@ -55,9 +55,11 @@ class FamilyComparing:
 
     @property
     def kept(self) -> RecentLatents:
+        """The latents that the host captures; its options bound them."""
         return self._host.latents.kept
 
     def offers(self, records: Mapping[Path, FileRecord]) -> Sequence[Offer]:
+        """Implement `Comparing.offers` by the WebUI's own list, sorted by names regardless of case."""
         in_use = self._in_use()
         own = Offer(BUILTIN.word, None, in_use is None, None)
         files = sorted(self._host.files().items(), key=lambda file: file[0].lower())
@@ -73,6 +75,7 @@ class FamilyComparing:
         return answer.reason.message if isinstance(answer, Refused | UsableAfter) else None
 
     def order(self, request: ComparisonRequest) -> Sequence[str]:
+        """Implement `Comparing.order`: the VAE in use first, and each name once."""
         if isinstance(request.source, RecentPicture):
             refusal = self._refusal(request.source)
             if refusal is not None:
@@ -97,6 +100,7 @@ class FamilyComparing:
         return None
 
     def waits_for(self) -> Message | None:
+        """Implement `Comparing.waits_for` by the count of jobs and the queue lock, which it takes for a moment."""
         if self._host.generating() or _is_held(call_queue.queue_lock):
             return msg("A picture is being made. The comparison begins after it.")
         return None
@@ -111,6 +115,11 @@ class FamilyComparing:
         report: Callable[[ComparisonStep], None],
         stop: Event,
     ) -> None:
+        """Implement `Comparing.compare` under the queue lock, with weights that are put into the model for a decode.
+
+        The picture is checked again after the wait, since another checkpoint may have been loaded.
+        """
+
         def work() -> None:
             if stop.is_set():
                 raise Cancelled(
@@ -146,9 +155,11 @@ class FamilyComparing:
         return in_use if vae == _word(in_use) else self._host.files().get(vae)
 
     def save_folder(self) -> Path:
+        """Implement `Comparing.save_folder` by the WebUI's option for its *Save* button; it need not exist."""
         return Path(str(options.read("outdir_save", "log/images")))
 
     def infotext(self, infotext: str, vae: str, *, hashed: bool = False) -> str:
+        """Implement `Comparing.infotext`: no hash with `--no-hashing`, and a deleted file keeps its name."""
         path, short_hash = self._file_of(vae), None
         if path is not None and self._host.may_hash():
             hashes = the_service(self._host.data_folder).stores.hashes

@@ -64,10 +64,12 @@ class Latents:
         self._ids = itertools.count(1)
 
     def begin(self, p: Any) -> None:
+        """Begin a generation: what an earlier one has left, which failed or has run inside this one, is dropped."""
         self._batch = None
         setattr(p, GATHERED, [])
 
     def note(self, model: Any, batch: Any) -> None:
+        """Copy the latents of a decode, [n, channels, h, w], to the CPU, if the person keeps any."""
         info = getattr(model, "sd_checkpoint_info", None)
         if not self.kept.wanted or info is None or not hasattr(batch, "detach"):
             return  # an unexpected model or batch of another extension is no reason to lose its picture
@@ -93,6 +95,7 @@ class Latents:
         del gathered[: -options.kept_count()]
 
     def finish(self, p: Any, processed: Any, tab: str) -> None:
+        """Keep the latents of a generation with the infotexts of `processed`; `tab` is `txt2img` or `img2img`."""
         gathered: list[_Taken] = getattr(p, GATHERED, [])
         setattr(p, GATHERED, [])
         infotexts = processed.infotexts[processed.index_of_first_image :]

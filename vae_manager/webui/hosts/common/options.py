@@ -164,6 +164,7 @@ class Override:
 
     @property
     def is_in_force(self) -> bool:
+        """True until the end of the job that began with an override; a job is identified by its start time."""
         if self._set_aside is None or not self._generating():
             return False
         return bool(self._set_aside[1] == host_values.state("time_start", None))

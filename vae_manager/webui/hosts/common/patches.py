@@ -68,6 +68,7 @@ class Patch:
     must not read a pickle."""
 
     def resolved_place(self) -> Any:
+        """Return the owner of the function; a text is imported. Raises ImportError and AttributeError."""
         if not isinstance(self.place, str):
             return self.place
         module, _, name = self.place.partition(":")
@@ -95,10 +96,12 @@ def remove(source: ModuleType, wanted: Iterable[Patch]) -> None:
 
 
 def is_of(source: ModuleType, function: Function) -> bool:
+    """Return True if a patch was made by this very module: one that was imported anew has other globals."""
     return getattr(function, SOURCE, None) is vars(source)
 
 
 def guard_of(patch: Patch) -> Message:
+    """Return the name under which the faults of a patch are recorded, and so shown once each."""
     return msg("The guard of “{name}”", name=patch.name)
 
 

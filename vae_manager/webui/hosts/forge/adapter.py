@@ -54,6 +54,7 @@ class Forge(FamilyWebUI):
 
     @functools.cached_property
     def capability(self) -> HostCapability:  # type: ignore[override]
+        """The abilities of Forge or Neo, detected once by the modules that the WebUI has."""
         return modules_list.capability()
 
     @functools.cached_property
@@ -65,10 +66,12 @@ class Forge(FamilyWebUI):
 
     @property
     def vae(self) -> LoadedVae:
+        """The VAE that the load hooks track; the first access imports them."""
         return self.load_hooks.vae
 
     @functools.cached_property
     def comparing(self) -> FamilyComparing:
+        """Comparisons by the loaded model; Forge's decoding needs no reference to the host."""
         from ..common.comparing import FamilyComparing
         from .vae_state import ForgeDecoding
 
@@ -77,9 +80,11 @@ class Forge(FamilyWebUI):
     # Files
 
     def vae_folders(self) -> Sequence[Path]:
+        """Return Forge's own VAE folder and those of its flags, absolute, as in its list of modules."""
         return detection.vae_folders()
 
     def files(self) -> Mapping[str, str]:
+        """Return the VAE files of `main_entry.module_list` that are in VAE folders; text encoders are left out."""
         return {
             name: path
             for name, path in dict(main_entry.module_list).items()
@@ -87,6 +92,7 @@ class Forge(FamilyWebUI):
         }
 
     def reason_against(self, name: str) -> Message | None:
+        """Return why Forge's list has an existing file of this name that is no VAE which it can load."""
         path = modules_list.found(name)
         if path is None or not Path(path).is_file():
             return None
@@ -102,10 +108,12 @@ class Forge(FamilyWebUI):
         return [main_entry.module_list, sd_vae.vae_dict]
 
     def reread(self) -> None:
+        """Run both refreshes: of the list of modules, and of A1111's names."""
         main_entry.refresh_models()
         sd_vae.refresh_vae_list()
 
     def add_new_files(self) -> None:
+        """Add the files of VAE folders, not of checkpoint folders, to both lists; listed names keep their path."""
         for file in scan(self.folders()):
             if file.folder.purpose == "vae":
                 for known in self.lists():
@@ -114,6 +122,7 @@ class Forge(FamilyWebUI):
     # The choice
 
     def choice_frozen(self) -> Message | None:
+        """Return the message for a frozen list of modules; Forge ignores `--vae-path`."""
         return options.frozen(OPTION)
 
     def chosen_path(self) -> str | None:
@@ -127,10 +136,15 @@ class Forge(FamilyWebUI):
         return BUILTIN if word == BUILTIN.word else AUTOMATIC
 
     def written_choice(self) -> Choice:
+        """Return the last VAE in the list of modules; without one, `sd_vae` distinguishes Automatic from Built-in."""
         path = self.chosen_path()
         return Choice(Path(path).name) if path is not None else self.unlisted_choice()
 
     def write_choice(self, choice: Choice) -> None:
+        """Save the list of modules with this VAE in place of its VAEs; text encoders stay.
+
+        Neo's preset gets the list too, and Forge's loading parameters follow, so that it does not load the model anew.
+        """
         files = modules_list.with_vae(modules_list.chosen(), self.path_of(choice))
         if choice.file_name is None:
             options.write("sd_vae", choice.word)
@@ -139,6 +153,7 @@ class Forge(FamilyWebUI):
         self.load_hooks.note(files)
 
     def apply(self, model: Any, choice: Choice) -> bool:
+        """Let the load hooks swap; a VAE that cannot be exchanged in a loaded model waits for the next picture."""
         return self.load_hooks.apply(model, choice)
 
     def situation(self, choice: Choice, model: Any) -> ResolutionContext:
@@ -149,6 +164,7 @@ class Forge(FamilyWebUI):
         return replace(super().situation(choice, model), vae_path=None, near_names=False)
 
     def preference(self, checkpoint_file: str) -> str | None:
+        """Return the last VAE of the card's key `vae_te`, else of A1111's key; None if it names text encoders alone."""
         names = _names(
             checkpoint_metadata.field(checkpoint_file, CARD_KEY)
             or checkpoint_metadata.field(checkpoint_file, checkpoint_metadata.KEY)
@@ -159,6 +175,7 @@ class Forge(FamilyWebUI):
         return BUILTIN.word if CARD_BUILTIN in names or BUILTIN.word in names else None
 
     def write_preference(self, checkpoint_file: str, word: str | None) -> None:
+        """Write the card's key `vae_te`, in which text encoders and unknown names stay."""
         names = _names(checkpoint_metadata.field(checkpoint_file, CARD_KEY))
         others = [name for name in names if name not in self.files() and name not in (CARD_BUILTIN, BUILTIN.word)]
         own = [] if word is None else [CARD_BUILTIN if word == BUILTIN.word else word]
@@ -167,6 +184,7 @@ class Forge(FamilyWebUI):
     # The page
 
     def refusal(self, permission: Permission, *, remote: bool = False) -> Message | None:
+        """Refuse changes of the quick settings too, since the row at the top shows the VAE already."""
         if permission is Permission.CHANGE_QUICK_SETTINGS:
             return msg("Forge shows the VAE by itself, in the row at the top of every page.", code="forge-shows-it")
         return super().refusal(permission, remote=remote)
@@ -191,6 +209,10 @@ class Forge(FamilyWebUI):
         return signature_of(Path(info.filename))
 
     def in_use(self) -> InUse:
+        """Name the coming checkpoint before the first picture: until then, Forge has loaded no model.
+
+        In both cases, the chosen files that Forge does not get are listed.
+        """
         info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
         ignored = modules_list.ignored(modules_list.chosen())
         if self.model() is not None or info is None:
@@ -242,11 +264,13 @@ class Forge(FamilyWebUI):
         host_values.preset_option("sd_vae", AUTOMATIC.word)
 
     def guard(self) -> None:
+        """Patch the functions of `load_hooks.all_patches`, which imports torch and Forge's backend."""
         from . import load_hooks
 
         patches.install(self, load_hooks.all_patches())
 
     def unguard(self) -> None:
+        """Undo those patches, except one that another extension has patched since."""
         from . import load_hooks
 
         patches.remove(load_hooks, load_hooks.all_patches())
@@ -282,6 +306,7 @@ class Forge(FamilyWebUI):
         p.override_settings = {**settings, OPTION: modules, **by_word}
 
     def name_decoder(self, p: Any) -> None:
+        """Set A1111's fields of `p`, and an attribute for `with_decoder_fields`, since Forge writes modules instead."""
         path, short_hash = modules_list.decoder(self)
         setattr(p, modules_list.DECODED_BY, (path, short_hash))
         p.sd_vae_name, p.sd_vae_hash = (Path(path).name if path is not None else None), short_hash
@@ -292,6 +317,7 @@ class Forge(FamilyWebUI):
         return modules_list.with_decoder(text, modules_list.chosen(), path, short_hash)
 
     def infotext_of(self, text: str, path: str | None, short_hash: str | None) -> str:
+        """Set the fields of modules, in which the VAE takes the place of the one that is there."""
         return modules_list.with_decoder(text, None, path, short_hash)
 
     def picker(self, component: Any, elem_id: str) -> Any:
@@ -323,6 +349,7 @@ class Forge(FamilyWebUI):
         return False
 
     def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
+        """Set the pasted fields of modules, in which text encoders stay."""
         modules_list.into_fields(self, service, fields)
 
 

@@ -126,10 +126,12 @@ def loads_video_vaes() -> bool:
 
 
 def vae_folders() -> Sequence[Path]:
+    """Return `models/VAE` and the folders of `--vae-dir` and `--vae-dirs`, absolute; they need not exist."""
     return _folders("VAE", "vae_dir", "vae_dirs")
 
 
 def encoder_folders() -> Sequence[Path]:
+    """Return `models/text_encoder` and the folders of its flags, absolute; they need not exist."""
     return _folders("text_encoder", "text_encoder_dir", "text_encoder_dirs")
 
 

@@ -155,6 +155,7 @@ class LoadHooks:
 
     # -- called by the page --------------------------------------------------------------------------------------------
     def apply(self, model: Any, choice: Choice) -> bool:
+        """Put the VAE of `choice` into `model`; False if it is there, or if Forge loads it with the next picture."""
         path = self._host.resolution_of(choice, model).path
         if path is not None and is_left_to_the_host(path):
             return False  # Forge loads it, with the next picture
@@ -284,6 +285,7 @@ def _broken(path: Path) -> Message | None:
 
 
 def all_patches() -> Iterator[Patch]:
+    """Yield the patches for Forge, or for Neo, which lacks one of the functions."""
     yield Patch(sd_models, "forge_model_reload", _forge_model_reload, _load_no_pickle)
     yield Patch(processing, "forge_model_reload", _forge_model_reload, _load_no_pickle)
     yield Patch(main_entry, "modules_change", _modules_change)

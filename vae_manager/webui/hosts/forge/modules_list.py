@@ -63,6 +63,7 @@ def chosen() -> list[str]:
 
 
 def sort_out(files: Iterable[str]) -> Modules:
+    """Split paths into VAEs and others, each in their order. It reads the headers of files that are new or changed."""
     ordered = list(files)
     vaes = tuple(path for path in ordered if is_vae(path))
     return Modules(vaes, tuple(path for path in ordered if path not in vaes))
@@ -166,6 +167,7 @@ def is_encoder(path: str) -> bool:
 
 
 def is_vae(path: str) -> bool:
+    """Return True for a VAE by its tensors; an unreadable or missing file is one outside the text encoders' folders."""
     identity = identity_of(Path(path))
     by_content = _by_content(identity) if identity is not None else None
     return by_content if by_content is not None else not _in_folder_of_encoders(path)

@@ -46,26 +46,32 @@ class ForgeVaeState:
 
     @property
     def notice(self) -> Message | None:
+        """None always: no precision is temporary here."""
         return None
 
     def module(self, model: Any) -> torch.nn.Module | None:
+        """Implement `VaeState.module`: the one object that all three of Forge's sets of objects share."""
         module: torch.nn.Module | None = model.forge_objects.vae.first_stage_model
         return module
 
     def path(self, model: Any) -> str | None:
+        """Implement `VaeState.path` by this object's own record; None for a model that it has not seen."""
         entry = self._entries.get(model)
         return entry.path if entry is not None else None
 
     def builtin(self, model: Any) -> Tensors | None:
+        """Implement `VaeState.builtin` by this object's own record; None if no swap has been made."""
         entry = self._entries.get(model)
         return entry.builtin if entry is not None else None
 
     def dtype(self, model: Any, path: str | None) -> torch.dtype:
+        """Implement `VaeState.dtype` by Forge's own VAE object: the same dtype for any file."""
         dtype: torch.dtype = model.forge_objects.vae.vae_dtype
         return dtype
 
     @contextmanager
     def restored_on_error(self, model: Any) -> Iterator[None]:
+        """Implement `VaeState.restored_on_error` for the record of this model; Forge has no variables."""
         before = self._entries.get(model)
         try:
             yield
@@ -77,28 +83,34 @@ class ForgeVaeState:
             raise
 
     def write(self, model: Any, path: str | None, builtin: Tensors | None, dtype: torch.dtype) -> None:
+        """Implement `VaeState.write`; the record goes with the model."""
         self._entries[model] = _Entry(path, builtin)
 
     def on_swap(self) -> None:
-        pass  # no precision is temporary here
+        """Implement `VaeState.on_swap` without effect: no precision is temporary here."""
 
     def on_builtin_loaded(self, model: Any) -> None:
+        """Drop the record of `model`, which then has its own VAE."""
         self._entries.pop(model, None)
 
     def repair(self, model: Any) -> bool:
+        """Implement `VaeState.repair`: False always, since there is no model to repair."""
         return False  # a failed load of Forge's own leaves no model at all
 
     def writable_weights(self) -> AbstractContextManager[Any]:
+        """Enter the inference mode, in which Forge has made the parameters."""
         return torch.inference_mode()
 
     @contextmanager
     def on_device(self, model: Any) -> Iterator[torch.device]:
+        """Load the VAE to its device by Forge's memory management, and fix the encoder's noise by a seed."""
         memory_management.load_model_gpu(model.forge_objects.vae.patcher)
         with torch.random.fork_rng():
             torch.manual_seed(SEED)
             yield model.forge_objects.vae.device
 
     def read_builtin(self, model: Any) -> Tensors:
+        """Read it in any layout that Forge knows. Raises RefusedError for a checkpoint without a VAE."""
         file = Path(model.sd_checkpoint_info.filename)
         renamed, wanted = own_vae(file), named_tensors(model.forge_objects.vae.first_stage_model)
         if renamed is None or not wanted.keys() <= renamed.tensors.keys():
@@ -113,6 +125,7 @@ class ForgeVaeState:
 
 
 def has_own_vae(checkpoint: Path) -> bool:
+    """Return True if the checkpoint's header lists a whole VAE; False for a missing file. Raises as `inspect` does."""
     identity = identity_of(checkpoint)
     return identity is not None and _has_own(identity)
 
@@ -132,10 +145,12 @@ class ForgeDecoding:
     """The `Decoding` of Forge."""
 
     def repair(self) -> None:
-        pass  # a load that failed leaves no model
+        """Implement `Decoding.repair` without effect: a load that failed leaves no model."""
 
     @contextmanager
     def ready(self, model: Any, tiling: bool) -> Iterator[Model]:
+        """Implement `Decoding.ready` in inference mode; `tiling` has no effect here."""
+
         def decode(latent: torch.Tensor) -> torch.Tensor:
             picture: torch.Tensor = model.decode_first_stage(latent)
             return picture

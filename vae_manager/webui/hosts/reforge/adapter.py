@@ -38,6 +38,7 @@ Result = TypeVar("Result")
 
 
 def all_patches() -> Iterator[Patch]:
+    """Yield A1111's shared patches, and those of loading and of the options in `FOLLOWED` that exist here."""
     yield from shared_guards.shared_patches()
     yield Patch(sd_models, "load_model", _load_model)
     for name in FOLLOWED:
@@ -102,6 +103,7 @@ class ReForge(A1111):
 
     @functools.cached_property
     def load_hooks(self) -> LoadHooks:
+        """A1111's hooks over the state of reForge, imported with the first model."""
         from ..a1111.load_hooks import LoadHooks
         from .vae_state import ReForgeVaeState
 
@@ -109,6 +111,7 @@ class ReForge(A1111):
 
     @functools.cached_property
     def comparing(self) -> FamilyComparing:
+        """Comparisons by the loaded model and reForge's decoding."""
         from ..common.comparing import FamilyComparing
         from .vae_state import ReForgeDecoding
 
@@ -120,6 +123,7 @@ class ReForge(A1111):
             return there(work)
 
     def guard(self) -> None:
+        """Apply the patches; if no model is loaded yet, no load was missed, and there is no state to repair."""
         if self.model() is None:
             self.unwatched = False
         patches.install(self, all_patches())
@@ -129,6 +133,7 @@ class ReForge(A1111):
         self.unwatched = not options.guarded()
 
     def unguard(self) -> None:
+        """Undo the patches of both modules, and note that loads are unwatched from now on."""
         from ..a1111 import load_hooks as shared_guards
 
         self.unwatched = True

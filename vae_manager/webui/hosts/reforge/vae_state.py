@@ -54,10 +54,12 @@ class ReForgeVaeState:
         return module
 
     def path(self, model: Any) -> str | None:
+        """Implement `VaeState.path` by the model's own attribute, since `sd_vae` may describe another model."""
         path: str | None = getattr(model, "loaded_vae_file", None)
         return path
 
     def builtin(self, model: Any) -> Tensors | None:
+        """Implement `VaeState.builtin` by the model's own attribute."""
         builtin: Tensors | None = getattr(model, "base_vae", None)
         return builtin
 
@@ -68,6 +70,7 @@ class ReForgeVaeState:
 
     @contextmanager
     def restored_on_error(self, model: Any) -> Iterator[None]:
+        """Implement `VaeState.restored_on_error` for `sd_vae` and the model's own attributes."""
         before = [(sd_vae, name, getattr(sd_vae, name)) for name in NAMES]
         before += [(model, name, getattr(model, name, None)) for name in OWN_NAMES]
         try:
@@ -86,9 +89,10 @@ class ReForgeVaeState:
             sd_vae.vae_dict.setdefault(Path(path).name, path)
 
     def on_swap(self) -> None:
-        pass
+        """Implement `VaeState.on_swap` without effect: no precision is temporary here."""
 
     def on_builtin_loaded(self, model: Any) -> None:
+        """Clear the model's own attributes, from which reForge writes `sd_vae` before a picture."""
         model.base_vae = model.loaded_vae_file = None
 
     def repair(self, model: Any) -> bool:
@@ -110,15 +114,18 @@ class ReForgeVaeState:
         return True
 
     def writable_weights(self) -> AbstractContextManager[Any]:
+        """Implement `VaeState.writable_weights`: these are ordinary tensors, so there is no effect."""
         return nullcontext()
 
     @contextmanager
     def on_device(self, model: Any) -> Iterator[torch.device]:
+        """Load the VAE to its device by reForge's memory management, and yield that device."""
         wrapper = wrapper_of(model)
         model_management.load_model_gpu(wrapper.patcher)
         yield wrapper.device
 
     def read_builtin(self, model: Any) -> Tensors:
+        """Read it in any layout. Raises IntegrityError for a checkpoint without a VAE that the WebUI knows."""
         file = Path(model.sd_checkpoint_info.filename)
         return read_renamed(file, _vae_in(file)).tensors
 
@@ -148,6 +155,7 @@ class ReForgeDecoding:
         self._host = host
 
     def repair(self) -> None:
+        """Let `before_generation` repair the state after a time without patches."""
         if self._host.unwatched:
             self._host.before_generation()
 

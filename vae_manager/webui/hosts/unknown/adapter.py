@@ -33,10 +33,12 @@ class UnknownWebUI(FamilyWebUI):
 
     @property
     def vae(self) -> LoadedVae:
+        """Raise RefusedError on access: the VAE in the model of this WebUI is unknown."""
         raise RefusedError(self.why_not)
 
     @property
     def comparing(self) -> Comparing:
+        """Comparisons that are all refused, for the reason `why_not`."""
         return NoComparing(self.why_not)
 
     @functools.cached_property
@@ -58,81 +60,95 @@ class UnknownWebUI(FamilyWebUI):
         )
 
     def vae_folders(self) -> Sequence[Path]:
+        """Return the family's folders, then those of `--vae-dirs`, the flag of some forks."""
         lists = (host_values.flag(name) for name in ("vae_dirs",))
         return [*super().vae_folders(), *(Path(path) for found in lists for path in found or ())]
 
     def files(self) -> Mapping[str, str]:
+        """Return the files on the disk, read anew each time, since the WebUI's own list may have any form."""
         return {file.name: str(file.path) for file in scan(self.folders())}
 
     def lists(self) -> Sequence[dict[str, str]]:
+        """Return no list, so that no list of the WebUI is changed."""
         return []
 
     def refresh(self, gone: Path | None = None) -> None:
         """Do no work: the files are listed each time."""
 
     def reread(self) -> None:
-        pass
+        """Do no work, as `refresh`."""
 
     def add_new_files(self) -> None:
-        pass
+        """Do no work, as `refresh`."""
 
     def choice_frozen(self) -> Message | None:
+        """Return `why_not`, so that the page offers no choice."""
         return self.why_not
 
     def refusal(self, permission: Permission, *, remote: bool = False) -> Message | None:
+        """Refuse changes of the quick settings too; files can be managed as on any other host."""
         if permission is Permission.CHANGE_QUICK_SETTINGS:
             return self.why_not
         return super().refusal(permission, remote=remote)
 
     def written_choice(self) -> Choice:
+        """Return Automatic: the WebUI's own setting is unknown."""
         return AUTOMATIC
 
     def write_choice(self, choice: Choice) -> None:
+        """Raise RefusedError; no option is written."""
         raise RefusedError(self.why_not)
 
     def apply(self, model: Any, choice: Choice) -> bool:
+        """Raise RefusedError; the model is left alone."""
         raise RefusedError(self.why_not)
 
     def check(self, choice: Choice) -> None:
+        """Raise RefusedError for every choice, Automatic included."""
         raise RefusedError(self.why_not)
 
     def model(self) -> Any:
+        """Return None, as if no checkpoint were loaded: its model may have any form."""
         return None
 
     def before_generation(self) -> None:
-        pass
+        """Leave the model as the WebUI has made it."""
 
     # Methods for the WebUI's callbacks
 
     def prepare(self) -> None:
-        pass
+        """Leave the options alone."""
 
     def guard(self) -> None:
-        pass
+        """Patch no function."""
 
     def unguard(self) -> None:
-        pass
+        """Do no work: there is no patch."""
 
     def override_of(self, p: Any) -> str | None:
+        """Return None: overrides stay with the WebUI itself."""
         return None
 
     def set_override(self, p: Any, word: str) -> None:
-        pass
+        """Leave the generation as it is; `choice_frozen` keeps a tab's choice from getting here."""
 
     def name_decoder(self, p: Any) -> None:
-        pass
+        """Leave the infotext to the WebUI."""
 
     def infotext_of(self, text: str, path: str | None, short_hash: str | None) -> str:
+        """Return `text` unchanged."""
         return text
 
     def picker(self, component: Any, elem_id: str) -> Any:
+        """Return None: no component of the WebUI is updated."""
         return None
 
     def picker_values(self, words: Sequence[str], chosen: Choice) -> Mapping[str, Any]:
+        """Return no values, since `picker` finds no component."""
         return {}
 
     def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
-        pass
+        """Leave the pasted fields to the WebUI."""
 
 
 @functools.cache

@@ -156,6 +156,7 @@ def _unfinished(left: UnfinishedDownload, name: str, facts: Facts) -> Mapping[st
 
 
 def kept_line(done: int, total: int | None) -> Line:
+    """Return the line about an unfinished download of `done` and `total` bytes; 0 bytes: it has not begun."""
     text = msg("It was waiting for its turn when the WebUI ended.")
     here = amount(done)
     if done and total is None:

@@ -62,6 +62,7 @@ def outcome_word(outcome: Outcome) -> Message:
 
 
 def choice_name(choice: Choice, translate: Translator) -> str:
+    """Return the translated label of Automatic and Built-in; a file's name is not translated."""
     if choice.is_automatic:
         return translate(msg("Automatic"))
     if choice.is_builtin:
