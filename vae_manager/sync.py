@@ -131,7 +131,7 @@ def _named(fields: Fields, catalogue: Catalogue) -> Item | None:
     entry = _entry(fields.text("id") or "", fields.nodes["id"], catalogue, fields.issues)
     if entry is None:
         return None
-    return _of_entry(entry, file_name_in(fields, (), fallback=entry.file_name, listed=True))
+    return _of_entry(entry, file_name_in(fields, (), fallback=entry.file_name))
 
 
 def _entry(id: str, node: yaml.Node, catalogue: Catalogue, issues: list[ValidationIssue]) -> Entry | None:
@@ -151,7 +151,7 @@ def _explicit(fields: Fields, folder: Path) -> Item:
     if not sources and not fields.issues:
         fields.add_issue(fields.node, msg("The entry has no “{key}”.", code="missing-key", key="source"))
     return Item(
-        file_name_in(fields, sources, fallback="", listed=True) if sources else "",
+        file_name_in(fields, sources, fallback="") if sources else "",
         fields.required("sha256", as_sha256),
         sources,
         fields.read("size", as_count),

@@ -34,7 +34,19 @@ NOTHING = Catalogue(())
 
 
 def catalogue(path: Path, family: str = "sdxl") -> Catalogue:
-    return Catalogue((Entry("mine", "Mine", family, path.name, sha256(path), "", None),))  # type: ignore[arg-type]
+    return Catalogue(
+        (
+            Entry(
+                id="mine",
+                name="Mine",
+                family=family,  # type: ignore[arg-type]
+                file_name=path.name,
+                sha256=sha256(path),
+                purpose="",
+                licence=None,
+            ),
+        )
+    )
 
 
 def known(path: Path, *, hashed: bool = False, printed: bool = False) -> FileRecord:

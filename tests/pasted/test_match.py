@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from vae_manager.catalogue import Catalogue, Entry
@@ -10,8 +13,18 @@ from vae_manager.infotext import Finding, LocalFile, Match, NamedVae, match
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 
 
-def entry(sha256: str, file_name: str = "published.safetensors", **more: object) -> Entry:
-    return Entry("id", "Published", "sd1", file_name, sha256, "", None, **{"offered": True, **more})  # type: ignore[arg-type]
+def entry(sha256: str, file_name: str = "published.safetensors", **more: Any) -> Entry:
+    published = Entry(
+        id="id",
+        name="Published",
+        family="sd1",
+        file_name=file_name,
+        sha256=sha256,
+        purpose="",
+        licence=None,
+        offered=True,
+    )
+    return replace(published, **{"offered": True, **more})
 
 
 def found(name: str, hash: str | None, *here: LocalFile, known: tuple[Entry, ...] = ()) -> Match:

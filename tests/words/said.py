@@ -100,8 +100,9 @@ def catalogue_texts(folder: Path) -> set[str]:
     catalogue = load(own)
     assert catalogue.problems == ()
     texts: set[str] = set()
+    for published in (*catalogue.entries, *catalogue.encoders):
+        texts |= {published.purpose, published.not_offered_because or ""}
     for entry in catalogue.entries:
-        texts |= {entry.purpose, entry.not_offered_because or ""}
         texts |= {figures.dataset for figures in entry.evaluations}
     return texts - {""}
 

@@ -31,6 +31,7 @@ __all__ = [
     "Catalogue",
     "CatalogueProblem",
     "CivitaiSource",
+    "EncoderEntry",
     "Entry",
     "Evaluation",
     "Family",
@@ -42,6 +43,7 @@ __all__ = [
     "Layout",
     "Licence",
     "LocalSource",
+    "PublishedFile",
     "Source",
     "bucket_source",
     "is_loopback",
@@ -290,15 +292,15 @@ class Evaluation:
     """Training steps of the evaluated weights."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One published VAE file. *Offered* entries can be downloaded from the page; others are only recognised."""
+@dataclass(frozen=True, kw_only=True)
+class PublishedFile:
+    """One published file. *Offered* ones can be downloaded from the page; others are only recognised."""
 
     id: str
+    """Unique among VAEs and text encoders alike."""
     name: str
-    family: Family
     file_name: str
-    """The file's name in a VAE folder."""
+    """The file's name in its folder."""
     sha256: str
     purpose: str
     """One line of advice on the choice, in English; the page translates it."""
@@ -307,9 +309,8 @@ class Entry:
     """In the order in which they are tried; all have the same bytes, since the hash decides."""
     size: int | None = None
     """Bytes, if known."""
-    layout: Layout = "ldm"
     dtype: str | None = None
-    """Of most weights: `fp32`, `fp16`, `bf16`; None if unknown."""
+    """Of most weights: `fp32`, `fp16`, `bf16`, or a quantised form such as `fp8_e4m3fn_scaled`; None if unknown."""
     offered: bool = False
     not_offered_because: str | None = None
     """The catalogue's sentence in English; None for an offered entry."""
@@ -318,7 +319,25 @@ class Entry:
     """A: two or more independent sources bind this hash to this file. B: one. user: from the user's own catalogue."""
     aliases: tuple[str, ...] = ()
     """Other names under which the same bytes are distributed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry(PublishedFile):
+    """One published VAE file."""
+
+    family: Family
+    layout: Layout = "ldm"
     evaluations: tuple[Evaluation, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderEntry(PublishedFile):
+    """One published file of a text encoder, which some checkpoints need beside themselves."""
+
+    encoder: str
+    """A key of `engines.ENCODERS`."""
+    engines: tuple[str, ...] = ()
+    """Engines that these weights suit, keys of `engines.ENGINES`; empty: all that use this text encoder."""
 
 
 @dataclass(frozen=True)
@@ -392,7 +411,7 @@ class CatalogueProblem:
         return f"{self.file}:{self.line}: {self.message}"
 
 
-def not_offered(entry: Entry) -> Message:
+def not_offered(entry: PublishedFile) -> Message:
     """Return the reason why `entry` is only recognised."""
     return msg(
         "{vae} is not offered: {reason}",
@@ -407,7 +426,10 @@ class Catalogue:
     """All entries: the built-in ones, then the user's, each in the order of its file."""
 
     entries: tuple[Entry, ...]
+    """VAEs."""
     problems: tuple[CatalogueProblem, ...] = ()
+    encoders: tuple[EncoderEntry, ...] = ()
+    """Text encoders."""
 
     def entry(self, id: str) -> Entry:
         """Return the entry of this id. Raises `NotFoundError`, which names the nearest ids."""
@@ -430,6 +452,21 @@ class Catalogue:
         """Return the entry whose bytes have this SHA-256 (hexadecimal); a built-in one before a user's."""
         return self._by_hash.get(sha256.lower())
 
+    def published(self, sha256: str) -> PublishedFile | None:
+        """Return the VAE or text encoder whose bytes have this SHA-256 (hexadecimal); None for unknown bytes."""
+        return self.recognise(sha256) or self._encoder_by_hash.get(sha256.lower())
+
+    def offered_encoders(self, encoder: str, engine: str) -> tuple[EncoderEntry, ...]:
+        """Return the downloadable files of one text encoder that suit an engine, best advice first.
+
+        Both are keys of `engines.ENCODERS` and `engines.ENGINES`.
+        """
+        return tuple(
+            entry
+            for entry in self.encoders
+            if entry.offered and entry.encoder == encoder and (not entry.engines or engine in entry.engines)
+        )
+
     def offered(self, family: str | None = None) -> tuple[Entry, ...]:
         """Return the downloadable entries, best advice first; `family` limits it to one latent space."""
         return tuple(entry for entry in self.entries if entry.offered and family in (None, entry.family))
@@ -441,6 +478,10 @@ class Catalogue:
     @cached_property
     def _by_hash(self) -> Mapping[str, Entry]:
         return {entry.sha256: entry for entry in reversed(self.entries)}  # the first of two wins
+
+    @cached_property
+    def _encoder_by_hash(self) -> Mapping[str, EncoderEntry]:
+        return {entry.sha256: entry for entry in reversed(self.encoders)}
 
     def _nearest(self, asked: str) -> list[str]:
         """Return at most three ids, nearest first; a person may have typed a name or a file name instead of an id."""

@@ -8,6 +8,8 @@ A user's entry needs no more than this, in `<data_path>/vae-manager/catalogue.ya
       sha256: 735e4c3a447a3255760d7f86845f09f937809baa529c17370d83e4c3758f3c75
       source: hub:owner/name/my-vae.safetensors
 
+An entry with `encoder: t5xxl` instead of `family` is a text encoder.
+
 The environment variable VAE_MANAGER_CATALOGUE names a file that replaces the built-in catalogue.
 """
 
@@ -17,17 +19,19 @@ import dataclasses
 import os
 import re
 from pathlib import Path
-from typing import Final, Literal, cast, get_args
+from typing import Any, Final, Literal, cast, get_args
 
 import yaml
 
 from ..errors import VaeManagerError
 from ..messages import msg
+from .engines import ENCODERS, ENGINES
 from .entry import (
     FAMILIES,
     VAE_SUFFIXES,
     Catalogue,
     CatalogueProblem,
+    EncoderEntry,
     Entry,
     Evaluation,
     Family,
@@ -35,7 +39,6 @@ from .entry import (
     Licence,
     LocalSource,
     Source,
-    is_vae_file_name,
     name_at,
     safe_file_name,
 )
@@ -56,8 +59,11 @@ from .schema import (
 __all__ = ["BUILT_IN", "CATALOGUE_VARIABLE", "file_name_in", "load", "read_entry", "sources_in"]
 
 
-_USER_KEYS: Final = ({field.name for field in dataclasses.fields(Entry)} - {"evidence"}) | {"source"}
+_FIELDS: Final = {field.name for kind in (Entry, EncoderEntry) for field in dataclasses.fields(kind)}
+_USER_KEYS: Final = (_FIELDS - {"evidence"}) | {"source"}
 _BUILT_IN_KEYS: Final = _USER_KEYS | {"evidence"}
+_OF_A_VAE: Final = ("family", "layout", "evaluations")
+"""Keys that an entry of a text encoder does not have."""
 _LICENCE_KEYS: Final = {"name", "link"}
 _EVALUATION_KEYS: Final = {field.name for field in dataclasses.fields(Evaluation)}
 _PERMISSIVE: Final = frozenset({"mit", "apache-2.0"})
@@ -66,11 +72,16 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 MAX_ISSUES: Final = 50
 """The page shows them all."""
 BUILT_IN: Final = Path(__file__).with_name("vaes.yaml")
+BUILT_IN_ENCODERS: Final = Path(__file__).with_name("text_encoders.yaml")
+ENCODER_SUFFIXES: Final = (".safetensors", ".gguf")
+"""Extensions of the files of text encoders that are offered: those that hold no code."""
 CATALOGUE_VARIABLE: Final = "VAE_MANAGER_CATALOGUE"
 
 
-def read_entry(node: yaml.Node, *, built_in: bool, folder: Path) -> tuple[Entry | None, list[ValidationIssue]]:
-    """Read one item of a catalogue; None if it has an issue.
+def read_entry(
+    node: yaml.Node, *, built_in: bool, folder: Path
+) -> tuple[Entry | EncoderEntry | None, list[ValidationIssue]]:
+    """Read one item of a catalogue; None if it has an issue. The key `encoder` makes it a text encoder, not a VAE.
 
     A relative local source counts from `folder`. A user's entry is offered by default; a built-in one is offered only
     with an explicit key.
@@ -82,7 +93,25 @@ def read_entry(node: yaml.Node, *, built_in: bool, folder: Path) -> tuple[Entry 
     return (None if fields.issues else entry), fields.issues
 
 
-def _entry(fields: Fields, *, built_in: bool, folder: Path) -> Entry:
+def _entry(fields: Fields, *, built_in: bool, folder: Path) -> Entry | EncoderEntry:
+    if "encoder" in fields.nodes:
+        for key in _OF_A_VAE:
+            if key in fields.nodes:
+                fields.add_issue(fields.nodes[key], msg("A text encoder has no “{key}”.", code="key-of-a-vae", key=key))
+        common = _common(fields, built_in=built_in, folder=folder, endings=ENCODER_SUFFIXES)
+        return EncoderEntry(
+            encoder=fields.required("encoder", _encoder), engines=_engines(fields), **common
+        )
+    return Entry(
+        family=fields.required("family", _family),
+        layout=fields.read("layout", _layout) or "ldm",
+        evaluations=tuple(_evaluation(one) for one in fields.mappings("evaluations", _EVALUATION_KEYS)),
+        **_common(fields, built_in=built_in, folder=folder, endings=VAE_SUFFIXES),
+    )
+
+
+def _common(fields: Fields, *, built_in: bool, folder: Path, endings: tuple[str, ...]) -> dict[str, Any]:
+    """Return the fields that VAEs and text encoders share; offered files have a name with one of `endings`."""
     id = fields.required("id", _id)
     sources = sources_in(fields, folder)
     offered = fields.flag("offered", default=not built_in and bool(sources))
@@ -93,25 +122,23 @@ def _entry(fields: Fields, *, built_in: bool, folder: Path) -> Entry:
     because = fields.text("not_offered_because")
     if not offered and not built_in and because is None:
         because = "Your own catalogue does not offer it."
-    return Entry(
-        id=id,
-        name=fields.required("name", str),
-        family=fields.required("family", _family),
-        file_name=file_name_in(fields, sources, fallback=f"{id}{VAE_SUFFIXES[0]}", listed=offered),
-        sha256=fields.required("sha256", as_sha256),
-        purpose=fields.text("purpose") or "",
-        licence=_licence(fields),
-        sources=sources,
-        size=fields.read("size", as_count),
-        layout=fields.read("layout", _layout) or "ldm",
-        dtype=fields.text("dtype"),
-        offered=offered,
-        not_offered_because=because,
-        gated=fields.flag("gated", default=False),
-        evidence=(fields.read("evidence", _evidence) or "B") if built_in else "user",
-        aliases=tuple(fields.texts("aliases")),
-        evaluations=tuple(_evaluation(one) for one in fields.mappings("evaluations", _EVALUATION_KEYS)),
-    )
+    fallback = f"{id}{endings[0]}"
+    return {
+        "id": id,
+        "name": fields.required("name", str),
+        "file_name": file_name_in(fields, sources, fallback=fallback, endings=endings if offered else ()),
+        "sha256": fields.required("sha256", as_sha256),
+        "purpose": fields.text("purpose") or "",
+        "licence": _licence(fields),
+        "sources": sources,
+        "size": fields.read("size", as_count),
+        "dtype": fields.text("dtype"),
+        "offered": offered,
+        "not_offered_because": because,
+        "gated": fields.flag("gated", default=False),
+        "evidence": (fields.read("evidence", _evidence) or "B") if built_in else "user",
+        "aliases": tuple(fields.texts("aliases")),
+    }
 
 
 def sources_in(fields: Fields, folder: Path) -> tuple[Source, ...]:
@@ -131,10 +158,12 @@ def _from_folder(source: Source, folder: Path) -> Source:
     return LocalSource(folder / source.path) if isinstance(source, LocalSource) else source
 
 
-def file_name_in(fields: Fields, sources: tuple[Source, ...], *, fallback: str, listed: bool) -> str:
+def file_name_in(
+    fields: Fields, sources: tuple[Source, ...], *, fallback: str, endings: tuple[str, ...] = VAE_SUFFIXES
+) -> str:
     """Return the key `file_name`, or the name at the first source that has one, or `fallback`; always a safe name.
 
-    With `listed`, it must be a name that the WebUI lists.
+    It must have one of `endings`, those that the WebUI lists, in any case; no `endings` allow all.
     """
     given = fields.text("file_name")
     known = (name for name in map(name_at, sources) if name is not None)
@@ -150,13 +179,13 @@ def file_name_in(fields: Fields, sources: tuple[Source, ...], *, fallback: str, 
     except VaeManagerError as error:
         fields.add_issue(node, error.message)
         return name
-    if listed and not is_vae_file_name(name):
+    if endings and not name.lower().endswith(endings):
         fields.add_issue(
             node,
             msg(
                 "The WebUI lists {endings} only: give a “file_name” that ends so.",
                 code="unlisted-extension",
-                endings=", ".join(VAE_SUFFIXES),
+                endings=", ".join(endings),
             ),
         )
     return name
@@ -205,6 +234,35 @@ def _family(text: str) -> Family:
     return cast(Family, text)
 
 
+def _encoder(text: str) -> str:
+    if text not in ENCODERS:
+        raise ValidationError(
+            msg(
+                "“{text}” is not a text encoder; these are: {known}.",
+                code="bad-encoder",
+                text=text,
+                known=", ".join(ENCODERS),
+            )
+        )
+    return text
+
+
+def _engines(fields: Fields) -> tuple[str, ...]:
+    named = tuple(fields.texts("engines"))
+    for text in named:
+        if text not in ENGINES:
+            fields.add_issue(
+                fields.nodes["engines"],
+                msg(
+                    "“{text}” is not an engine; these are: {known}.",
+                    code="bad-engine",
+                    text=text,
+                    known=", ".join(ENGINES),
+                ),
+            )
+    return named
+
+
 def _layout(text: str) -> Layout:
     known = get_args(Layout)
     if text not in known:
@@ -227,19 +285,27 @@ def load(user_file: Path | None = None) -> Catalogue:
     are read at each call.
     """
     shelf = _CatalogueBuilder()
-    shelf.read(Path(os.environ.get(CATALOGUE_VARIABLE) or BUILT_IN), built_in=True)
+    replacement = os.environ.get(CATALOGUE_VARIABLE)
+    for file in (Path(replacement),) if replacement else (BUILT_IN, BUILT_IN_ENCODERS):
+        shelf.read(file, built_in=True)
     if user_file is not None:
         shelf.read(user_file, built_in=False)
-    return Catalogue(tuple(shelf.entries.values()), tuple(shelf.problems))
+    entries = shelf.entries.values()
+    return Catalogue(
+        tuple(entry for entry in entries if isinstance(entry, Entry)),
+        tuple(shelf.problems),
+        tuple(entry for entry in entries if isinstance(entry, EncoderEntry)),
+    )
 
 
 class _CatalogueBuilder:
     """The entries read so far, with which a new one must not clash."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, Entry | EncoderEntry] = {}
         self.problems: list[CatalogueProblem] = []
-        self._offered_names: dict[str, Entry] = {}
+        self._offered_names: dict[tuple[type, str], Entry | EncoderEntry] = {}
+        """By the class of entry, which decides the folder, and the name in lower case."""
 
     def read(self, file: Path, *, built_in: bool) -> None:
         text, issue = read_text(file)
@@ -257,7 +323,7 @@ class _CatalogueBuilder:
             issues = [*issues[:MAX_ISSUES], ValidationIssue(issues[MAX_ISSUES].line, more)]
         self.problems += [CatalogueProblem(file, issue.line, issue.message) for issue in issues]
 
-    def _place(self, entry: Entry, line: int) -> list[ValidationIssue]:
+    def _place(self, entry: Entry | EncoderEntry, line: int) -> list[ValidationIssue]:
         if entry.id in self.entries:
             return [
                 ValidationIssue(
@@ -265,7 +331,8 @@ class _CatalogueBuilder:
                     msg("The id “{id}” is already taken; give this entry another one.", code="id-taken", id=entry.id),
                 )
             ]
-        name_clash = self._offered_names.get(entry.file_name.lower())
+        place = type(entry), entry.file_name.lower()
+        name_clash = self._offered_names.get(place)
         if entry.offered and name_clash is not None and name_clash.sha256 != entry.sha256:
             # Downloading one would replace the other under the same name.
             return [
@@ -281,5 +348,5 @@ class _CatalogueBuilder:
             ]
         self.entries[entry.id] = entry
         if entry.offered:
-            self._offered_names.setdefault(entry.file_name.lower(), entry)
+            self._offered_names.setdefault(place, entry)
         return []
