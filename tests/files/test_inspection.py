@@ -103,7 +103,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:735e\nsize 334641
         (b'{"error":"Repository not found"}', "unknown", "text"),
         (b"\x1f\x8b\x08\x00" + bytes(range(256)), "unknown", "archive"),
         (b"7z\xbc\xaf\x27\x1c" + bytes(99), "unknown", "archive"),
-        (b"GGUF\3\0\0\0" + bytes(99), "unknown", "gguf"),
+        (b"GGUF\3\0\0\0" + b"\xff" * 99, "gguf", "gguf"),
         (b"\x08\x08\x12\x07pytorch" + bytes(99), "unknown", "onnx"),
         (b"RIFF\0\1\0\0WEBPVP8 " + bytes(99), "unknown", "picture"),
         (bytes(5), "unknown", "unknown-format"),

@@ -34,6 +34,7 @@ from ..messages import Message, megabytes, msg
 from .state_file import parse_json, text, whole
 
 __all__ = [
+    "BLOCK_DTYPES",
     "DTYPE_BYTES",
     "DTYPE_NAMES",
     "MAX_HEADER",
@@ -45,6 +46,7 @@ __all__ = [
     "TensorSpec",
     "TensorTable",
     "begins_like_safetensors",
+    "bytes_of",
     "disk_error",
     "read_beginning",
     "read_header",
@@ -63,6 +65,35 @@ DTYPE_BYTES: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 """Bytes of one number, by dtype."""
+BLOCK_DTYPES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+    {
+        "Q4_0": (32, 18),
+        "Q4_1": (32, 20),
+        "Q5_0": (32, 22),
+        "Q5_1": (32, 24),
+        "Q8_0": (32, 34),
+        "Q8_1": (32, 40),
+        "Q2_K": (256, 84),
+        "Q3_K": (256, 110),
+        "Q4_K": (256, 144),
+        "Q5_K": (256, 176),
+        "Q6_K": (256, 210),
+        "Q8_K": (256, 292),
+        "IQ1_S": (256, 50),
+        "IQ1_M": (256, 56),
+        "IQ2_XXS": (256, 66),
+        "IQ2_XS": (256, 74),
+        "IQ2_S": (256, 82),
+        "IQ3_XXS": (256, 98),
+        "IQ3_S": (256, 110),
+        "IQ4_NL": (32, 18),
+        "IQ4_XS": (256, 136),
+        "TQ1_0": (256, 54),
+        "TQ2_0": (256, 66),
+        "MXFP4": (32, 17),
+    }
+)
+"""Quantised dtypes of GGUF: the numbers of one block, and its bytes. No safetensors file has them."""
 
 _U64: Final = 2**64 - 1
 _SHOWN: Final = 100
@@ -330,6 +361,13 @@ def _bytes_of(name: str, tensor: TensorInfo) -> int:
     return count
 
 
+def bytes_of(dtype: str, shape: tuple[int, ...]) -> int:
+    """Return the bytes of a tensor's numbers; its last row is padded to whole blocks."""
+    count = math.prod(shape)
+    numbers, size = BLOCK_DTYPES.get(dtype) or (1, DTYPE_BYTES[dtype])
+    return -(-count // numbers) * size
+
+
 class TensorDescription(Protocol):
     """A tensor with a known dtype and shape, such as `TensorInfo`."""
 
@@ -346,13 +384,13 @@ class TensorSpec(NamedTuple):
     """Dtype and shape of one tensor."""
 
     dtype: str
-    """A key of `DTYPE_BYTES`."""
+    """A key of `DTYPE_BYTES` or `BLOCK_DTYPES`."""
     shape: tuple[int, ...]
 
     @property
     def length(self) -> int:
         """Bytes."""
-        return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
+        return bytes_of(self.dtype, self.shape)
 
 
 class TensorTable(Mapping[str, TensorSpec]):
@@ -429,6 +467,6 @@ def _name(value: Any) -> str:
 
 
 def _spec(dtype: Any, shape: Any) -> TensorSpec:
-    if text(dtype) not in DTYPE_BYTES or not isinstance(shape, list):
+    if (text(dtype) not in DTYPE_BYTES and dtype not in BLOCK_DTYPES) or not isinstance(shape, list):
         raise ValueError("no tensor")
     return TensorSpec(dtype, tuple(whole(side) for side in shape))

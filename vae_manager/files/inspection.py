@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from ..errors import BrokenFileError, DiskError
 from ..messages import Message, msg
+from .gguf import GGUF_MAGIC, read_gguf
 from .headers import TensorTable, begins_like_safetensors, disk_error, read_beginning, read_header
 from .layouts import facts_of
 from .record import Container, FileRecord, Problem
@@ -93,6 +95,8 @@ def inspect_beginning(path: Path, count: int) -> FileRecord | None:
 def _from_head(path: Path, size: int, head: bytes) -> FileRecord:
     is_arriving = companion_of(path) is not None
     container, problem = _no_model(path.name, size, head)
+    if container == "gguf" and problem is not None:
+        return _gguf(FileRecord(path, size, container, problems=(problem,), is_arriving=is_arriving))
     if problem is not None:
         return FileRecord(path, size, container, problems=(problem,), is_arriving=is_arriving)
     try:
@@ -106,6 +110,15 @@ def _from_head(path: Path, size: int, head: bytes) -> FileRecord:
     unfilled = find_unfilled(path, header) if facts.kind in ("ldm", "diffusers") else None
     problems = (unfilled,) if unfilled is not None else ()
     return FileRecord(path, size, container, table, _bounded(header.metadata), problems, is_arriving)
+
+
+def _gguf(record: FileRecord) -> FileRecord:
+    """Return the record of a GGUF file with its tensors, or with its damage beside the problem that it is no VAE."""
+    try:
+        header = read_gguf(record.path)
+    except BrokenFileError as error:
+        return replace(record, problems=(*record.problems, Problem(error.code, error.message)))
+    return replace(record, table=TensorTable.of(header.tensors), metadata=_bounded(header.metadata))
 
 
 def _bounded(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -141,7 +154,7 @@ def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | N
         return "pickle", None
     other = _other_format(name, head)
     if other is not None:
-        return "unknown", Problem("other-format", other)
+        return "gguf" if head.startswith(GGUF_MAGIC) else "unknown", Problem("other-format", other)
     if _TEXT.fullmatch(head):
         text = msg("{file} is text, not a VAE; perhaps a server's message. Get it again.", code="text", file=name)
         return "unknown", Problem("not-a-model", text)
@@ -155,7 +168,7 @@ def _no_model(name: str, size: int, head: bytes) -> tuple[Container, Problem | N
 
 def _other_format(name: str, head: bytes) -> Message | None:
     """Return the sentence for a file of a format that has a name and holds no VAE for a WebUI."""
-    if head.startswith(b"GGUF"):
+    if head.startswith(GGUF_MAGIC):
         return msg(
             "{file} is a GGUF file: a quantised text encoder or diffusion model, not a VAE.", code="gguf", file=name
         )

@@ -21,7 +21,8 @@ __all__ = ["Container", "FileRecord", "Fingerprints", "Identity", "Problem", "id
 CHUNK: Final = 4 << 20
 """Bytes read at once: large enough that Python's share of the time is small, small enough to stop quickly."""
 
-Container = Literal["safetensors", "pickle", "web page", "lfs pointer", "empty", "unknown"]
+Container = Literal["safetensors", "pickle", "gguf", "web page", "lfs pointer", "empty", "unknown"]
+"""`gguf` never holds a VAE: its record has the problem `other-format`, and beside it its tensors or its damage."""
 
 _EMPTY: Final = TensorTable.of({})
 

@@ -29,7 +29,7 @@ __all__ = ["Index", "read_record", "record_to_data", "unreadable"]
 
 _CONTAINERS: Final = frozenset(get_args(Container))
 
-READER: Final = 6
+READER: Final = 7
 """Increased whenever an inspection has another result for the same bytes: earlier results are then left out."""
 
 MAX_READ: Final = 32_768

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ..catalogue import FAMILIES
+from ..catalogue.engines import families_on
 from ..catalogue.entry import Entry, Layout
 from ..errors import RefusedError
 from ..files.architecture import Architecture, Shapes, architecture_of, shapes_of
@@ -124,12 +125,10 @@ class HostCapability:
         return entry.family in self.families and entry.layout in layouts
 
 
-A1111: Final = HostCapability("A1111", frozenset({"ldm"}), ("sd1", "sdxl", "sd3"), False, True)
-REFORGE: Final = HostCapability("reForge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
-FORGE: Final = HostCapability("Forge", _ANY, ("sd1", "sdxl", "sd3", "flux1"), True, False)
-NEO: Final = HostCapability(
-    "Forge Neo", _ANY, ("sd1", "sdxl", "flux1", "flux2", "wan21", "wan22", "qwen"), True, False, frozenset({"wan"})
-)
+A1111: Final = HostCapability("A1111", frozenset({"ldm"}), families_on("a1111"), False, True)
+REFORGE: Final = HostCapability("reForge", _ANY, families_on("reforge"), True, False)
+FORGE: Final = HostCapability("Forge", _ANY, families_on("forge"), True, False)
+NEO: Final = HostCapability("Forge Neo", _ANY, families_on("neo"), True, False, frozenset({"wan"}))
 
 HOSTS: Final = MappingProxyType({"a1111": A1111, "reforge": REFORGE, "forge": FORGE, "neo": NEO})
 """By the names that the command line takes."""
