@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .catalogue import Catalogue, Entry, load
+from .catalogue import Catalogue, EncoderEntry, Entry, PublishedFile, load
 from .compare import Comparisons
 from .downloads import DownloadItem, Downloads, History, Keys, Pending, UnfinishedDownload
 from .errors import DiskError, NotFoundError, VaeManagerError
@@ -172,16 +172,25 @@ class Service:
             return self._catalogue
 
     def obstacle(self, path: Path) -> Message | None:
-        """Return why a file cannot be used as it is; the error's sentence if it cannot be read."""
+        """Return why a VAE file cannot be used as it is; the error's sentence if it cannot be read.
+
+        None for a published text encoder.
+        """
         from .files import inspect
         from .records.verdict import A1111, verdict
 
+        if isinstance(self._published(path), EncoderEntry):
+            return None
         try:
             record = inspect(path)
         except VaeManagerError as error:
             return error.message
         reason = (self.judge(record) if self.judge is not None else verdict(record, A1111)).reason
         return reason.message if reason is not None else None
+
+    def terms_are_open(self, entry: PublishedFile) -> bool:
+        """Return True if the licence is neither MIT nor Apache and has not been accepted in this installation."""
+        return entry.licence is not None and not entry.licence.permissive and entry.id not in self.accepted
 
     def recover(self, folders: Iterable[Path]) -> None:
         """Complete or undo interrupted operations of killed processes in these VAE folders."""
@@ -196,7 +205,11 @@ class Service:
         sha256 = self.stores.hashes.known(Path(path))
         return self.catalogue.recognise(sha256) if sha256 else None
 
-    def get(self, entry: Entry, folder: Path, network: Callable[[], Network], then: Then | None = None) -> str:
+    def _published(self, path: Path) -> PublishedFile | None:
+        sha256 = self.stores.hashes.known(path)
+        return self.catalogue.published(sha256) if sha256 else None
+
+    def get(self, entry: PublishedFile, folder: Path, network: Callable[[], Network], then: Then | None = None) -> str:
         """Download `entry` into `folder` in the background; return the job's key in `downloads`.
 
         `then` runs in the same job once the file is there and verified.
@@ -233,7 +246,7 @@ class Service:
 
     def name_of(self, left: UnfinishedDownload) -> str:
         """Return the name of an unfinished download for people."""
-        entry = self.catalogue.recognise(left.request.sha256) if left.request.sha256 is not None else None
+        entry = self.catalogue.published(left.request.sha256) if left.request.sha256 is not None else None
         return entry.name if entry is not None else left.request.file_name
 
     def can_be_hashed(self, path: Path) -> bool:

@@ -55,7 +55,7 @@ def test_each_encoder_that_an_engine_of_the_forges_needs_is_offered(built_in: Ca
 def test_weights_for_one_engine_are_not_offered_to_another(built_in: Catalogue) -> None:
     assert [entry.id for entry in built_in.offered_encoders("gemma2-2b", "lumina2")] == ["gemma2-2b"]
     assert [entry.id for entry in built_in.offered_encoders("gemma2-2b", "pid")] == ["gemma2-2b-it-bf16"]
-    assert [entry.id for entry in built_in.offered_encoders("t5xxl", "chroma")][0] == "t5xxl-fp8-scaled"
+    assert built_in.offered_encoders("t5xxl", "chroma")[0].id == "t5xxl-fp8-scaled"
 
 
 @pytest.fixture

@@ -63,6 +63,13 @@ class PlainHost:
         """By the file of the checkpoint."""
         self.other_checkpoints: list[str] = []
         self.comparing = GreyComparing(self)
+        self.encoders: Path | None = None
+        """The folder of text encoders; None on a WebUI without one."""
+        self.components_set: list[Path] = []
+        self.presets_set: list[str] = []
+
+    def next_checkpoint(self) -> Path | None:
+        return Path(self.checkpoint_file) if self.checkpoint_file else None
 
     def signature(self) -> VaeSignature:
         return checkpoint(self.latent_channels, self.family) if self.checkpoint is not None else VaeSignature(None)
@@ -76,6 +83,16 @@ class PlainHost:
 
     def download_folder(self) -> Path:
         return self.vaes
+
+    def encoder_folders(self) -> Sequence[Path]:
+        return [self.encoders] if self.encoders is not None else []
+
+    def components(self) -> Sequence[Path]:
+        return self.components_set
+
+    def use_components(self, files: Sequence[Path], presets: Sequence[str]) -> None:
+        self.components_set = list(files)
+        self.presets_set = list(presets)
 
     def endpoint(self) -> str | None:
         return self.endpoint_address

@@ -99,9 +99,7 @@ def _entry(fields: Fields, *, built_in: bool, folder: Path) -> Entry | EncoderEn
             if key in fields.nodes:
                 fields.add_issue(fields.nodes[key], msg("A text encoder has no “{key}”.", code="key-of-a-vae", key=key))
         common = _common(fields, built_in=built_in, folder=folder, endings=ENCODER_SUFFIXES)
-        return EncoderEntry(
-            encoder=fields.required("encoder", _encoder), engines=_engines(fields), **common
-        )
+        return EncoderEntry(encoder=fields.required("encoder", _encoder), engines=_engines(fields), **common)
     return Entry(
         family=fields.required("family", _family),
         layout=fields.read("layout", _layout) or "ldm",

@@ -1,8 +1,8 @@
 """The command line: the same work without a WebUI, for containers, notebooks and shells.
 
-Exit status: 0 done, 1 `sync --check` found a difference, 2 usage, 3 not found, 4 network, 5 integrity, 6 disk, 7
-refused, 130 stopped by Ctrl-C, 141 the reader of the output has ended. A command on several files ends with the status
-of the worst failure.
+Exit status: 0 done, 1 `sync --check` found a difference or `needs` something missing, 2 usage, 3 not found, 4 network,
+5 integrity, 6 disk, 7 refused, 130 stopped by Ctrl-C, 141 the reader of the output has ended. A command on several
+files ends with the status of the worst failure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 from .. import __version__
 from ..errors import VaeManagerError
-from . import file_commands, installation_commands, library_commands
+from . import checkpoint_commands, file_commands, installation_commands, library_commands
 from .shared import error_fields, print_json, print_problem
 
 __all__ = ["main", "make_parser"]
@@ -81,6 +81,13 @@ def make_parser() -> argparse.ArgumentParser:
     file_commands.add_convert_options(
         command(
             "convert", file_commands.run_convert, "Write the VAE of a file as a second file that the WebUI can load."
+        )
+    )
+    checkpoint_commands.add_needs_options(
+        command(
+            "needs",
+            checkpoint_commands.run_needs,
+            "Tell which components a checkpoint needs beside itself, and download those that are missing.",
         )
     )
     library_commands.add_duplicates_options(

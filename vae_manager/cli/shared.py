@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from ..catalogue import Catalogue, Entry, load, not_offered
+from ..catalogue import Catalogue, PublishedFile, load, not_offered
 from ..errors import Cancelled, IntegrityError, NotFoundError, VaeManagerError
 from ..files import FileRecord, identity_of, inspect
 from ..files.record import Fingerprints
@@ -158,13 +158,13 @@ def network_of(options: argparse.Namespace) -> Network:
     )
 
 
-def refusal_of(options: argparse.Namespace) -> Callable[[Entry], Message | None]:
+def refusal_of(options: argparse.Namespace) -> Callable[[PublishedFile], Message | None]:
     """Return a function from an entry to the reason why it must not be downloaded; None: it may be.
 
     The reasons are that it is only recognised, or that its terms were not accepted.
     """
 
-    def refusal(entry: Entry) -> Message | None:
+    def refusal(entry: PublishedFile) -> Message | None:
         if not entry.offered:
             return not_offered(entry)
         licence = entry.licence

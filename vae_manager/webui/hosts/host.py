@@ -167,6 +167,10 @@ class HostFiles(Protocol):
         """Return the VAE folder for new files: the one that the person set, else the host's; it need not exist."""
         ...
 
+    def encoder_folders(self) -> Sequence[Path]:
+        """Return the folders of text encoders, the one for downloads last; empty on a WebUI without such folders."""
+        ...
+
     def endpoint(self) -> str | None:
         """Return the hub or mirror that the person set; None for the hub library's own."""
         ...
@@ -229,6 +233,18 @@ class HostChoice(Protocol):
         """
         ...
 
+    def components(self) -> Sequence[Path]:
+        """Return the files beside the checkpoint that the next picture is made with; empty without such a list."""
+        ...
+
+    def use_components(self, files: Sequence[Path], presets: Sequence[str]) -> None:
+        """Load `files` beside the checkpoint from now on, and in these of the WebUI's presets.
+
+        A VAE among them replaces the one that is set; everything else that is set stays. Waits for a running
+        generation. Raises RefusedError on a WebUI without such a list, or DiskError.
+        """
+        ...
+
     def checkpoints(self) -> Sequence[str]:
         """Return the files of the checkpoints that the host lists."""
         ...
@@ -252,6 +268,10 @@ class HostModel(Protocol):
     @property
     def capability(self) -> HostCapability:
         """The layouts and containers of VAE files that this WebUI can load."""
+        ...
+
+    def next_checkpoint(self) -> Path | None:
+        """Return the file of the checkpoint that is loaded, or will be for the next picture; None if it is unknown."""
         ...
 
     def signature(self) -> VaeSignature:

@@ -105,6 +105,13 @@ class Get(Action):
 
 
 @dataclass(frozen=True)
+class GetNeeds(Action):
+    """Download the missing components of the checkpoint, and use all of them; `accept` accepts their licences."""
+
+    accept: bool
+
+
+@dataclass(frozen=True)
 class GetFrom(Action):
     """Download from an address that the user typed."""
 

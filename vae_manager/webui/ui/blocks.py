@@ -45,6 +45,7 @@ class _Parts(NamedTuple):
     answer: Any
     refusal: Any
     under: Any
+    needs: Any
     offers: Any
     downloads: Any
     tab_choice: Any
@@ -99,6 +100,7 @@ def _make(page: Page, tab: str) -> _Parts:
             answer=gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"]),
             refusal=gr.HTML("", elem_classes=["vm-hidden"]),
             under=gr.HTML(_frame("under_result", translate, tab), elem_classes=["vm-hidden"]),
+            needs=gr.HTML(_frame("region", translate, "needs"), elem_id=f"{prefix}_needs"),
             offers=gr.HTML(_frame("region", translate, "offers"), elem_id=f"{prefix}_offers"),
             downloads=gr.HTML(_frame("region", translate, "downloads-now", live=True), elem_id=f"{prefix}_downloads"),
             tab_choice=gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice"),

@@ -154,7 +154,9 @@ class Page:
     def _state_of(self, facts: Facts, tab_choices: Mapping[str, str]) -> dict[str, Any]:
         translate = self.translate
         offered = views.offers(facts, translate)
-        status, offers = views.one_primary(views.status(facts, translate) + views.pasted(facts, translate), offered)
+        status, needs, offers = views.one_primary(
+            views.status(facts, translate) + views.pasted(facts, translate), views.needs(facts, translate), offered
+        )
         return {
             "titles": {
                 tab: views.title(facts, translate, self.word_of(own)) + views.pasted_title(facts, translate)
@@ -162,6 +164,7 @@ class Page:
             },
             "regions": {
                 "status": status,
+                "needs": needs,
                 "offers": offers,
                 "downloads-now": views.downloads_now(facts, translate),
                 "catalogue": views.one_primary(views.catalogue(facts, translate))[0],

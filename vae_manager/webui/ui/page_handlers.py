@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...catalogue import Entry, Source, not_offered
@@ -12,6 +13,7 @@ from ...downloads.addresses import CIVITAI
 from ...errors import NotFoundError, RefusedError, VaeManagerError
 from ...files.state_file import forget_damage
 from ...jobs import Move
+from ...library import scan
 from ...messages import msg
 from ...records.verdict import family_label
 from ...service import Service
@@ -24,7 +26,7 @@ from .library_handlers import convert_fetched
 from .page import Page
 from .rendering import Question
 from .vae_options import allow, choose, dismiss, is_listed, prefer
-from .view_model import state_folders, terms_are_open
+from .view_model import state_folders
 
 if TYPE_CHECKING:
     from ...transfer import DownloadResult, Network
@@ -84,7 +86,7 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
     if accept:
         allow(host, Permission.ACCEPT_TERMS)
         service.accepted.add(entry.id)
-    if terms_are_open(entry, service):
+    if service.terms_are_open(entry):
         raise RefusedError(msg("Read the terms of {vae} and accept them first.", vae=entry.name))
 
     def then(delivery: DownloadResult) -> None:
@@ -96,6 +98,54 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
             choose(host, service, Choice(delivery.path.name))
 
     service.get(entry, host.download_folder(), lambda: _network(host, service), then)
+
+
+INSPECTION_PATIENCE_S = 60.0
+"""Seconds that a finished download waits for the inspection of its file, which takes milliseconds on a free disk."""
+
+
+def get_needs(host: Host, service: Service, *, accept: bool) -> None:
+    """Download the missing components of the checkpoint; once all are there, use them."""
+    from .needs_view_model import folder_for, read_needs, use_components
+
+    allow(host, Permission.GET)
+    allow(host, Permission.CHOOSE)
+    needs = read_needs(host, service, scan(host.folders()))
+    if needs is None or not needs.runs:
+        raise RefusedError(msg("The components of this checkpoint are not known.", code="unknown-engine"))
+    wanted = [(component, component.entries[0]) for component in needs.missing if component.entries]
+    for _, entry in wanted:
+        if accept and service.terms_are_open(entry):
+            allow(host, Permission.ACCEPT_TERMS)
+            service.accepted.add(entry.id)
+        if service.terms_are_open(entry):
+            raise RefusedError(msg("Read the terms of {vae} and accept them first.", vae=entry.name))
+    if not needs.missing:
+        use_components(host, needs)
+    for component, entry in wanted:
+        service.get(
+            entry,
+            folder_for(host, component),
+            lambda: _network(host, service),
+            lambda _: _component_has_come(host, service, needs.checkpoint),
+        )
+
+
+def _component_has_come(host: Host, service: Service, checkpoint: Path) -> None:
+    """Use the components once the last one is there, if the checkpoint is still the one that they were for."""
+    from .needs_view_model import read_needs, use_components
+
+    host.refresh()
+    files = scan(host.folders())
+    service.maintenance.inspect(files, timeout=INSPECTION_PATIENCE_S)
+    needs = read_needs(host, service, files)
+    if needs is not None and needs.checkpoint == checkpoint and not needs.missing:
+        use_components(host, needs)
+
+
+@handles(actions.GetNeeds)
+def _get_needs(host: Host, service: Service, action: actions.GetNeeds) -> None:
+    get_needs(host, service, accept=action.accept)
 
 
 def get_from(host: Host, service: Service, address: str) -> None:

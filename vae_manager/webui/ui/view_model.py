@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ from .vae_options import (
 if TYPE_CHECKING:
     from ...files import FileRecord, Identity
     from ..hosts.host import Host
+    from .needs_view_model import NeedsFacts
 
 
 @dataclass(frozen=True)
@@ -255,6 +257,8 @@ class Facts:
     damage_refused: Message | None
     """The reason why this visitor cannot dismiss notices of damaged files."""
     in_quick_settings: bool
+    needs: NeedsFacts | None
+    """The components that the checkpoint lacks in its own file; None without any."""
 
     @property
     def is_setting_refused(self) -> bool:
@@ -344,7 +348,17 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         terms_refused=host.refusal(Permission.ACCEPT_TERMS),
         damage_refused=host.refusal(Permission.CHECK_FILES),
         in_quick_settings="sd_vae" in (host.quick_settings() or ()),
+        needs=_needs(host, service, files),
     )
+
+
+def _needs(host: Host, service: Service, files: Sequence[VaeFile]) -> NeedsFacts | None:
+    """Return the components that the checkpoint lacks in its own file; None on a WebUI that takes none beside it."""
+    if not host.encoder_folders():
+        return None
+    from .needs_view_model import read_needs_facts  # code that detects engines waits for a WebUI that needs it
+
+    return read_needs_facts(host, service, files)
 
 
 def offered(host: Host, service: Service, family: str) -> tuple[Entry, ...]:
@@ -450,7 +464,7 @@ def _rows(
                 in_use=hash_in_use == entry.sha256,
                 job=latest.get(entry.sha256),
                 left=kept.get(entry.sha256),
-                terms_open=terms_are_open(entry, service),
+                terms_open=service.terms_are_open(entry),
             )
         )
     return rows
@@ -471,15 +485,13 @@ def _by_hash(
 
 
 def _left_over(host: Host, service: Service) -> Sequence[UnfinishedDownload]:
-    try:
-        return service.downloads.left_over(host.download_folder())
-    except VaeManagerError:
-        return ()  # a download into an unreadable folder shows its own message
-
-
-def terms_are_open(entry: Entry, service: Service) -> bool:
-    """Return True if the licence is neither MIT nor Apache and has not been accepted in this installation."""
-    return entry.licence is not None and not entry.licence.permissive and entry.id not in service.accepted
+    found: list[UnfinishedDownload] = []
+    with suppress(VaeManagerError):  # a download into an unreadable folder shows its own message
+        found += service.downloads.left_over(host.download_folder())
+    for folder in host.encoder_folders()[-1:]:
+        with suppress(VaeManagerError):
+            found += service.downloads.left_over(folder)
+    return found
 
 
 def _family_in_use(in_use: InUse, entry: Entry | None, records: Mapping[Path, FileRecord]) -> FamilyGuess:

@@ -289,6 +289,10 @@ class FamilyWebUI(ABC):
         more = host_values.flag("vae_dir")
         return [Path(own), *([Path(more)] if more else [])]
 
+    def encoder_folders(self) -> Sequence[Path]:
+        """Implement `HostFiles.encoder_folders`: none, since A1111 and reForge read encoders in checkpoints alone."""
+        return ()
+
     def refresh(self, gone: Path | None = None) -> None:
         """Update the lists; remove only `gone` while a picture is being made.
 
@@ -550,6 +554,21 @@ class FamilyWebUI(ABC):
                     self.announce(model)
 
         self.run_exclusive(change)
+
+    def components(self) -> Sequence[Path]:
+        """Implement `HostChoice.components`: none, since there is no list of files beside the checkpoint."""
+        return ()
+
+    def use_components(self, files: Sequence[Path], presets: Sequence[str]) -> None:
+        """Raise RefusedError: there is no list of files beside the checkpoint."""
+        raise RefusedError(
+            msg("{webui} loads no text encoders beside the checkpoint.", code="no-components", webui=self.name)
+        )
+
+    def next_checkpoint(self) -> Path | None:
+        """Implement `HostModel.next_checkpoint` by the loaded model."""
+        model = self.model()
+        return Path(model.sd_checkpoint_info.filename) if model is not None else None
 
     def try_out(self, path: Path) -> LatentTest:
         """Implement `HostModel.try_out` under the queue lock. Raises RefusedError too if no checkpoint is loaded."""

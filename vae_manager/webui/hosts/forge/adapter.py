@@ -14,6 +14,7 @@ from modules import sd_models, sd_vae
 from modules_forge import main_entry
 
 from ....choice import AUTOMATIC, BUILTIN, Choice, ResolutionContext
+from ....errors import RefusedError
 from ....library import scan
 from ....messages import Message, msg
 from ....records.verdict import VaeSignature
@@ -21,7 +22,7 @@ from .. import host_values
 from ..common import checkpoint_metadata, options, patches
 from ..common.adapter import FamilyWebUI
 from ..host_values import InUse, Permission
-from . import detection, modules_list
+from . import components, detection, modules_list
 from .detection import OPTION, family_of, signature_of
 
 if TYPE_CHECKING:
@@ -119,7 +120,23 @@ class Forge(FamilyWebUI):
                 for known in self.lists():
                     known.setdefault(file.name, str(file.path.absolute()))
 
+    def encoder_folders(self) -> Sequence[Path]:
+        """Implement `HostFiles.encoder_folders` by the folders that Forge lists."""
+        return detection.encoder_folders()
+
     # The choice
+
+    def components(self) -> Sequence[Path]:
+        """Implement `HostChoice.components` by the list of modules."""
+        return [Path(path) for path in modules_list.chosen()]
+
+    def use_components(self, files: Sequence[Path], presets: Sequence[str]) -> None:
+        """Implement `HostChoice.use_components` under the queue lock, after the lists are current."""
+        refusal = self.refusal(Permission.CHOOSE)
+        if refusal is not None:
+            raise RefusedError(refusal)
+        self.refresh()
+        self.run_exclusive(lambda: components.use(self, files, presets))
 
     def choice_frozen(self) -> Message | None:
         """Return the message for a frozen list of modules; Forge ignores `--vae-path`."""
@@ -200,6 +217,11 @@ class Forge(FamilyWebUI):
         """Return True if the loaded model is that of the next picture."""
         info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
         return info is not None and info.filename == model.sd_checkpoint_info.filename
+
+    def next_checkpoint(self) -> Path | None:
+        """Return the checkpoint of the next picture, which Forge loads only then."""
+        info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
+        return Path(info.filename) if info is not None else super().next_checkpoint()
 
     def signature(self) -> VaeSignature:
         """Return the VAE of the model; before the first picture, that of the checkpoint's file."""

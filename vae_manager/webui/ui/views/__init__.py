@@ -4,6 +4,7 @@ from ..rendering import answer, one_primary, question
 from .download_list import catalogue, downloads, downloads_now, forms, offers, settings
 from .labels import choice_name, dropdown
 from .library_table import adopt_form, file_details, library_bar, library_row, trash
+from .needs_section import needs
 from .status import Figures, answers, faults, job_figures, status, title, work_figures
 from .which_vae import pasted, pasted_title
 
@@ -23,6 +24,7 @@ __all__ = [
     "job_figures",
     "library_bar",
     "library_row",
+    "needs",
     "offers",
     "one_primary",
     "pasted",

@@ -1,0 +1,83 @@
+"""View of the components that the checkpoint needs beside itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from ....jobs import JobState
+from ....messages import Message, megabytes, msg
+from ...translation import Translator
+from .. import actions
+from ..rendering import Button, render
+from ..view_model import Facts
+from .status import job_line
+
+if TYPE_CHECKING:
+    from ..needs_view_model import NeedRow, NeedsFacts
+
+_html = partial(render, "needs_section.html")
+
+
+def needs(facts: Facts, translate: Translator) -> Markup:
+    """Render the components of the checkpoint; empty if its file holds them all, or nothing is known of it."""
+    shown = facts.needs
+    if shown is None or shown.needs.facts is None:
+        return Markup()
+    is_coming = any(row.job is not None and not row.job.state.ended for row in shown.rows)
+    may_use = facts.choose_refused is None
+    return _html(
+        "needs",
+        translate,
+        engine=shown.needs.facts.engine.label,
+        rows=[_row(row, translate) for row in shown.rows],
+        is_ready=shown.is_ready,
+        button=_button(shown, translate) if may_use and not is_coming and not shown.is_ready else None,
+        terms=shown.terms,
+        terms_refused=facts.terms_refused,
+        gaps=[_label(row) for row in shown.rows if row.component.is_missing and row.entry is None],
+    )
+
+
+def _button(shown: NeedsFacts, translate: Translator) -> Button | None:
+    """Return the one button; None if nothing can be downloaded or used."""
+    accept = bool(shown.terms)
+    action = actions.GetNeeds(accept).as_dict()
+    if any(row.entry is not None for row in shown.rows):
+        text = msg("Accept, get and use") if accept else msg("Get what is missing and use it")
+        size = f" · {megabytes(shown.size)}" if shown.size else ""
+        return Button(f"{translate(text)}{size}", action, "needs get", "", True)
+    if shown.needs.missing:
+        return None
+    return Button(msg("Use these files"), action, "needs use", "", True)
+
+
+def _row(row: NeedRow, translate: Translator) -> Mapping[str, object]:
+    component, entry, job = row.component, row.entry, row.job
+    here = row.chosen or (component.here[0].path if component.here else None)
+    shows_job = job is not None and (not job.state.ended or job.state is JobState.FAILED)
+    return {
+        "label": _label(row),
+        "role": component.role,
+        "state": _state(row),
+        "file": here.name if here is not None else None,
+        "entry": entry,
+        "below": job_line(job, entry.name, translate) if shows_job and job is not None and entry is not None else (),
+    }
+
+
+def _label(row: NeedRow) -> Message | str:
+    component = row.component
+    return msg("VAE of {family}", family=component.label) if component.is_vae else component.label
+
+
+def _state(row: NeedRow) -> tuple[str, Message]:
+    """Return the sign and the text of a component's state."""
+    if row.chosen is not None:
+        return "✓", msg("in use")
+    if row.component.here:
+        return "✓", msg("already here")
+    return ("–", msg("optional")) if row.component.is_optional else ("✗", msg("missing"))
