@@ -475,6 +475,7 @@ class Maintenance:
             if groups:
                 message = msg(
                     "{count} VAEs are here more than once, whatever their files are called: see below their names.",
+                    code="duplicates-found",
                     count=groups,
                 )
                 self.notice = Notice(message)
@@ -498,9 +499,14 @@ class Maintenance:
                 first = msg("{first}, {next}", first=first, next=another)
             names: dict[str, Any] = {"file": made.path.name, "source": source.name, "done": first}
             if made.is_new:
-                self.notice = Notice(msg("{file} was made from {source}: {done}.", **names), made.path)
+                self.notice = Notice(
+                    msg("{file} was made from {source}: {done}.", code="converted-from", **names), made.path
+                )
             else:
-                self.notice = Notice(msg("{file} is there already, made from {source}: {done}.", **names), made.path)
+                self.notice = Notice(
+                    msg("{file} is there already, made from {source}: {done}.", code="converted-before", **names),
+                    made.path,
+                )
             then(made.path)
 
         self._jobs.start(f"convert {key_of(source)}", source.name, convert)
@@ -553,8 +559,8 @@ def summary_of(found: Sequence[Verification]) -> Message:
     for another in more:
         first = msg("{first}, {next}", first=first, next=another)
     if len(found) == 1:
-        return msg("1 file was checked: {found}.", found=first)
-    return msg("{count} files were checked: {found}.", count=len(found), found=first)
+        return msg("1 file was checked: {found}.", code="one-file-checked", found=first)
+    return msg("{count} files were checked: {found}.", code="files-checked", count=len(found), found=first)
 
 
 def problems_of(found: Mapping[VaeFile, Verification]) -> tuple[tuple[VaeFile, Message], ...]:
