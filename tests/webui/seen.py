@@ -24,7 +24,7 @@ ENTRY = """
 def library(page: Page, stamp: str = "", selected: Path | None = None) -> Any:
     """What a browser that has `stamp` gets, once all files have been looked at."""
     key = key_of(selected) if selected is not None else ""
-    wait_for(lambda: "not scanned yet" not in json.dumps(page.state({}, ("", key))["library"]["rows"]))
+    wait_for(lambda: "not-scanned-yet" not in json.dumps(page.state({}, ("", key))["library"]["rows"]))
     return json.loads(json.dumps(page.state({}, (stamp, key))["library"]))
 
 
