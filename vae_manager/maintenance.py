@@ -432,7 +432,9 @@ class Maintenance:
         """Move the file into the trash. Raises as `trash.remove` does."""
         gone = self.removed.remove(file, library)
         if gone.place is None:
-            self.notice = Notice(msg("{file} is in the system's trash. Restore it from there.", file=file.name))
+            self.notice = Notice(
+                msg("{file} is in the system's trash. Restore it from there.", code="in-system-trash", file=file.name)
+            )
         else:
             self.notice = Notice(
                 msg("{file} is in the trash.", code="in-trash", file=file.name), restorable=gone.place.name
@@ -570,13 +572,13 @@ def problems_of(found: Mapping[VaeFile, Verification]) -> tuple[tuple[VaeFile, M
 
 def _counted(outcome: Outcome, count: int) -> Message:
     if outcome is Outcome.VERIFIED:
-        return msg("{count} verified", count=count)
+        return msg("{count} verified", code="count-verified", count=count)
     if outcome is Outcome.UNVERIFIED:
-        return msg("{count} without anything to compare with", count=count)
+        return msg("{count} without anything to compare with", code="count-unverified", count=count)
     if outcome is Outcome.CHANGED:
-        return msg("{count} changed", count=count)
+        return msg("{count} changed", code="count-changed", count=count)
     if outcome is Outcome.DAMAGED:
-        return msg("{count} damaged", count=count)
+        return msg("{count} damaged", code="count-damaged", count=count)
     if outcome is Outcome.NOT_A_VAE:
-        return msg("{count} not a VAE", count=count)
-    return msg("{count} could not be read", count=count)
+        return msg("{count} not a VAE", code="count-not-a-vae", count=count)
+    return msg("{count} could not be read", code="count-unreadable", count=count)

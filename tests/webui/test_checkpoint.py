@@ -11,7 +11,7 @@ import pytest
 from tests.failing import fails_with
 from tests.webui.host import PlainHost
 from tests.webui.test_page import do, is_shown, text, wait_for
-from tests.wording import says
+from tests.wording import says, worded
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.messages import msg
 from vae_manager.webui.hosts.host_values import Permission
@@ -178,16 +178,16 @@ def test_the_familys_default_is_named(page: Page, host: PlainHost) -> None:
     host.default = B
     before = page.state({})["sync"]
     host.follow_setting()
-    assert page.state({})["titles"]["txt2img"] == ("VAE — b · Automatic, your default for SD 1.x / 2.x")
-    assert f"Automatic ({B}, your default for SD 1.x / 2.x)" in page.labels(page.facts())
+    assert page.state({})["titles"]["txt2img"] == f"VAE — b · {worded('by-family', family='SD 1.x / 2.x')}"
+    assert worded("automatic-by-family", file=B, family="SD 1.x / 2.x") in page.labels(page.facts())
     host.default = A
     assert page.state({})["sync"] != before, "the line of the dropdown is another one"
 
 
 def test_a_default_that_is_missing_is_told(page: Page, host: PlainHost) -> None:
     host.default = "gone.pt"
-    assert "gone.pt is your default for SD 1.x / 2.x, but the WebUI does not list it" in text(page, "status")
-    assert "because gone.pt is missing" in page.state({})["titles"]["txt2img"]
+    assert is_shown(page, "status", "default-not-listed", "gone.pt", "SD 1.x / 2.x")
+    assert worded("because-missing", file="gone.pt") in page.state({})["titles"]["txt2img"]
 
 
 CAUGHT = 'data-vae-key="caught"'
@@ -202,7 +202,7 @@ def test_a_name_that_hands_a_file_to_a_checkpoint_is_pointed_out(page: Page, hos
     offers = text(page, "offers")
     assert CAUGHT in page.state({})["regions"]["offers"]
     assert "(1)" in offers
-    assert re.search(CAUGHT + r'.*?<p class="vm-line">\s*\S', page.state({})["regions"]["offers"], re.DOTALL), (
+    assert re.search(CAUGHT + r'.*?<p class="vm-line"[^>]*>\s*\S', page.state({})["regions"]["offers"], re.DOTALL), (
         "the way out"
     )
     assert "sd gets sdxl <b>.safetensors" in offers

@@ -36,7 +36,11 @@ def legend(white: int, translate: Translator) -> str:
     if not white:
         return translate(msg("These two are the same picture, bit for bit."))
     return translate(
-        msg("Black: the same. White: {levels} of 255 levels apart, in the colour where that is most.", levels=white)
+        msg(
+            "Black: the same. White: {levels} of 255 levels apart, in the colour where that is most.",
+            code="difference-scale",
+            levels=white,
+        )
     )
 
 
@@ -211,7 +215,7 @@ def _card(now: Comparison, number: int, section: Section, life: str, translate: 
             else msg("waits for its turn", code="waits-for-turn")
         )
         if now.step is not None and now.step.vae == vae and not now.ended:
-            waits = msg("is decoding …")
+            waits = msg("is decoding …", code="is-decoding")
         return {**card, "waits": waits}
     decoded, notes = result.decoded, [Line(WARNING, note) for note in notes_of(result)]
     if decoded.error is not None:

@@ -210,9 +210,12 @@ def trash(library: Library, translate: Translator) -> Markup:
     label = msg("Empty the trash · {size}", size=size)
     told = None if library.removed else msg("Nothing is in the trash.")
     if library.has_system_trash:
-        told = msg("Deleted files go to the system's trash: restore them there.")
+        told = msg("Deleted files go to the system's trash: restore them there.", code="system-trash")
         if library.removed:
-            told = msg("Deleted files go to the system's trash: restore them there. What is listed here is elsewhere.")
+            told = msg(
+                "Deleted files go to the system's trash: restore them there. What is listed here is elsewhere.",
+                code="system-trash-beside",
+            )
     return _html(
         "trash",
         translate,

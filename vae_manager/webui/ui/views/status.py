@@ -159,6 +159,7 @@ def _lines(facts: Facts, translate: Translator) -> list[Line]:
             msg(
                 "{file} is your default for {family}, but the WebUI does not list it. The checkpoint's own VAE is used "
                 "until it does.",
+                code="default-not-listed",
                 file=facts.resolution.missing,
                 family=family_label(facts.family),
             )
