@@ -22,6 +22,12 @@ def says(text: str, code: str, **fields: object) -> bool:
     return wording(code, **fields).search(text) is not None
 
 
+def worded(code: str, **fields: object) -> str:
+    """The English text of the one message with this code, for a text that is compared as a whole."""
+    [template] = templates(code)
+    return template.format(**fields)
+
+
 def templates(code: str) -> list[str]:
     """The different templates with a code."""
     found = list(dict.fromkeys(said.template for said in _calls() if said.code == code and said.template is not None))

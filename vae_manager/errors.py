@@ -111,7 +111,7 @@ class BrokenFileError(IntegrityError):
     """A file that violates its format; `code` is machine-readable: `truncated`, …; see `files.record.Problem`."""
 
     def __init__(self, message: Message, code: str) -> None:
-        super().__init__(message)
+        super().__init__(message.with_code(code))
         self.code = code
 
 

@@ -570,6 +570,7 @@ def _perform(job: _Job) -> tuple[JobState, Message | None]:
         logger.exception("%s: unexpected error", job.title)
         return JobState.FAILED, msg(
             "{title}: something unexpected happened ({error}). The details are in the console.",
+            code="unexpected-error",
             title=job.title,
             error=f"{type(error).__name__}: {error}",
         )

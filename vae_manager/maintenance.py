@@ -434,7 +434,9 @@ class Maintenance:
         """Move the file into the trash. Raises as `trash.remove` does."""
         gone = self.removed.remove(file, library)
         if gone.place is None:
-            self.notice = Notice(msg("{file} is in the system's trash. Restore it from there.", file=file.name))
+            self.notice = Notice(
+                msg("{file} is in the system's trash. Restore it from there.", code="in-system-trash", file=file.name)
+            )
         else:
             self.notice = Notice(
                 msg("{file} is in the trash.", code="in-trash", file=file.name), restorable=gone.place.name
@@ -481,6 +483,7 @@ class Maintenance:
             if groups:
                 message = msg(
                     "{count} VAEs are here more than once, whatever their files are called: see below their names.",
+                    code="duplicates-found",
                     count=groups,
                 )
                 self.notice = Notice(message)
@@ -504,9 +507,14 @@ class Maintenance:
                 first = msg("{first}, {next}", first=first, next=another)
             names: dict[str, Any] = {"file": made.path.name, "source": source.name, "done": first}
             if made.is_new:
-                self.notice = Notice(msg("{file} was made from {source}: {done}.", **names), made.path)
+                self.notice = Notice(
+                    msg("{file} was made from {source}: {done}.", code="converted-from", **names), made.path
+                )
             else:
-                self.notice = Notice(msg("{file} is there already, made from {source}: {done}.", **names), made.path)
+                self.notice = Notice(
+                    msg("{file} is there already, made from {source}: {done}.", code="converted-before", **names),
+                    made.path,
+                )
             then(made.path)
 
         self._jobs.start(f"convert {key_of(source)}", source.name, convert)
@@ -563,8 +571,8 @@ def summary_of(found: Sequence[Verification]) -> Message:
     for another in more:
         first = msg("{first}, {next}", first=first, next=another)
     if len(found) == 1:
-        return msg("1 file was checked: {found}.", found=first)
-    return msg("{count} files were checked: {found}.", count=len(found), found=first)
+        return msg("1 file was checked: {found}.", code="one-file-checked", found=first)
+    return msg("{count} files were checked: {found}.", code="files-checked", count=len(found), found=first)
 
 
 def problems_of(found: Mapping[VaeFile, Verification]) -> tuple[tuple[VaeFile, Message], ...]:
@@ -574,13 +582,13 @@ def problems_of(found: Mapping[VaeFile, Verification]) -> tuple[tuple[VaeFile, M
 
 def _counted(outcome: Outcome, count: int) -> Message:
     if outcome is Outcome.VERIFIED:
-        return msg("{count} verified", count=count)
+        return msg("{count} verified", code="count-verified", count=count)
     if outcome is Outcome.UNVERIFIED:
-        return msg("{count} without anything to compare with", count=count)
+        return msg("{count} without anything to compare with", code="count-unverified", count=count)
     if outcome is Outcome.CHANGED:
-        return msg("{count} changed", count=count)
+        return msg("{count} changed", code="count-changed", count=count)
     if outcome is Outcome.DAMAGED:
-        return msg("{count} damaged", count=count)
+        return msg("{count} damaged", code="count-damaged", count=count)
     if outcome is Outcome.NOT_A_VAE:
-        return msg("{count} not a VAE", count=count)
-    return msg("{count} could not be read", count=count)
+        return msg("{count} not a VAE", code="count-not-a-vae", count=count)
+    return msg("{count} could not be read", code="count-unreadable", count=count)

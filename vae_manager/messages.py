@@ -10,7 +10,7 @@ A message with a `code` is identified by it, so that programs and tests never de
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from string import Formatter
 from typing import Any
 
@@ -20,7 +20,7 @@ class Message:
     """A template and its fields. `str()` returns English.
 
     `code` is a short identifier in kebab case for programs, such as `plain-http`; a message may lack it. It is not
-    stored by `to_data`, and it does not count in a comparison.
+    stored by `to_data`, and it does not count in a comparison. The page has it in the attribute `data-vae-code`.
     """
 
     template: str
@@ -43,6 +43,10 @@ class Message:
             return table.get(self.template, self.template).format(**filled)
         except (LookupError, ValueError, AttributeError, TypeError):  # a translation by others, with other braces
             return self.template.format(**filled)
+
+    def with_code(self, code: str) -> Message:
+        """Return the message with `code`, unless it has a code already."""
+        return self if self.code else replace(self, code=code)
 
 
 def msg(template: str, *, code: str = "", **fields: object) -> Message:
@@ -91,6 +95,12 @@ def _field_to_data(value: object, text: Callable[[str], str]) -> object:
     if isinstance(value, Message):
         return to_data(value, text)
     return value if isinstance(value, int | float) else text(str(value))
+
+
+def codes_of(message: Message) -> tuple[str, ...]:
+    """Return the codes of `message` and of the messages in its fields, each once."""
+    inner = (code for value in message.fields.values() if isinstance(value, Message) for code in codes_of(value))
+    return tuple(dict.fromkeys(code for code in (message.code, *inner) if code))
 
 
 def renamed(message: Message, old: str, new: str) -> Message:

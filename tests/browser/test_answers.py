@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import Stage, Stages
 from tests.browser.test_library import BASE, FILE, OTHER, TAB, diffusers, open_tab, press, row, select, unfold
 from tests.browser.test_main_job import ACCORDION, TITLE
+from tests.shown import coded
 from tests.vaes import TUNED
 from tests.wording import wording
 
@@ -46,12 +47,12 @@ def test_a_refused_use_and_a_question_stand_below_the_row(stages: Stages, open_p
     open_tab(page)
     select(page, OTHER.name)
     press(page, "This is SDXL")
-    expect(row(page, OTHER.name)).to_contain_text("! other family")
+    expect(row(page, OTHER.name).locator(coded("other-family"))).to_contain_text("!")
     row(page, OTHER.name).get_by_text("Use", exact=True).click()
     question = below(row(page, OTHER.name))
-    expect(question).to_contain_text("pictures would be noise. Nothing was changed.")
+    expect(question.locator(coded("other-family"))).to_contain_text(OTHER.name)
     expect(page.locator(f"{TAB} [data-vae-said=choice]:visible")).to_have_count(0)
-    expect(page.locator(TITLE)).to_contain_text(f"a question about {OTHER.name}")
+    expect(page.locator(TITLE)).to_contain_text(wording("asked-about", vae=OTHER.name))
     page.wait_for_timeout(3000)
     expect(question).to_be_visible()  # the page renews itself
     page.locator(f"{TAB} [data-vae-sort=size]").click()
@@ -71,10 +72,10 @@ def test_a_use_that_fails_stands_in_the_panel_until_it_is_dismissed(stages: Stag
     press(page, "Use")
     answer = answer_in(page.locator(FILE))
     expect(answer).to_contain_text(wording("text", file=BASE.name))
-    expect(page.locator(TITLE)).to_contain_text(f"✗ {BASE.name} was refused")
+    expect(page.locator(TITLE)).to_contain_text(wording("was-refused", vae=BASE.name))
     answer.locator(".vm-dismiss").click()
     expect(page.locator(ANSWER)).to_have_count(0)
-    expect(page.locator(TITLE)).not_to_contain_text("refused")
+    expect(page.locator(TITLE)).not_to_contain_text(wording("was-refused"))
 
 
 def test_a_refused_form_keeps_its_answer_beside_it_until_it_is_closed(stages: Stages, open_page: Open) -> None:
@@ -99,7 +100,7 @@ def test_work_stands_where_it_was_begun(stages: Stages, open_page: Open) -> None
     open_tab(page)
     row(page, "theirs.safetensors").get_by_text("Convert", exact=True).click()
     done = below(row(page, "theirs.safetensors"))
-    expect(done).to_contain_text("was made from theirs.safetensors")
+    expect(done.locator(coded("converted-from"))).to_contain_text("theirs.safetensors")
     expect(page.locator(f"{TAB} [data-vae-said=told]:visible")).to_have_count(0)
     done.get_by_text("Use", exact=True).click()
     expect(row(page, "theirs-2.safetensors")).to_contain_text("✓ in use")

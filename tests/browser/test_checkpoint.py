@@ -11,6 +11,7 @@ from tests.browser.conftest import Stages
 from tests.browser.test_main_job import ACCORDION, DROPDOWN, STATUS, TITLE, choose, generate
 from tests.browser.test_settings import open_settings
 from tests.vaes import BASE, TUNED
+from tests.wording import worded, wording
 
 Open = Callable[..., Page]
 PREFER = "button[data-vae-do*=prefer]"
@@ -33,8 +34,8 @@ def test_for_this_checkpoint_and_for_the_family(stages: Stages, open_page: Open)
     expect(page.locator(f"{STATUS} {NO_LONGER}")).to_be_visible()
     assert json.loads(card.read_text(encoding="utf-8")) == {"description": "mine", "vae": TUNED.name}
     click(CHOOSE_AUTOMATIC)
-    expect(page.locator(TITLE)).to_have_text(f"VAE — {TUNED.stem} · SD 1.x / 2.x · preferred by the checkpoint's card")
-    expect(page.locator(DROPDOWN)).to_have_value(f"Automatic ({TUNED.name}, by the checkpoint's card)")
+    expect(page.locator(TITLE)).to_have_text(f"VAE — {TUNED.stem} · SD 1.x / 2.x · {worded('by-card')}")
+    expect(page.locator(DROPDOWN)).to_have_value(worded("automatic-by-card", file=TUNED.name))
     assert f"VAE: {TUNED.name}" in generate(page)
 
     (stage.vaes / "late.safetensors").write_bytes(BASE.read_bytes())
@@ -47,9 +48,9 @@ def test_for_this_checkpoint_and_for_the_family(stages: Stages, open_page: Open)
     page.click("#settings_submit")
     expect(page.locator("#settings_result").first).to_contain_text("vae_manager_default_sd1")
     page.click("#tabs > .tab-nav > button:has-text('txt2img')")
-    expect(page.locator(TITLE)).to_contain_text("preferred by the checkpoint's card")
+    expect(page.locator(TITLE)).to_contain_text(wording("by-card"))
     click(NO_LONGER)
-    by_default = f"VAE — {BASE.stem} · SD 1.x / 2.x · Automatic, your default for SD 1.x / 2.x"
+    by_default = f"VAE — {BASE.stem} · SD 1.x / 2.x · {worded('by-family', family='SD 1.x / 2.x')}"
     expect(page.locator(TITLE)).to_have_text(by_default)
     assert json.loads(card.read_text(encoding="utf-8")) == {"description": "mine"}
     assert f"VAE: {BASE.name}" in generate(page)

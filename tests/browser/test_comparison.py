@@ -22,8 +22,9 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import GET_AND_USE, Stage, Stages, stages_in
 from tests.browser.test_library import reaches_beyond
 from tests.browser.test_main_job import TITLE, choose
+from tests.shown import coded
 from tests.vaes import BASE, TUNED
-from tests.wording import wording
+from tests.wording import worded, wording
 
 Open = Callable[..., Page]
 OTHER = BASE.with_name("tiny-other.safetensors")
@@ -34,7 +35,7 @@ PANE = f"{STAGE} .vm-pane"
 KEPT = f"{SECTION} [data-vae-region=compare-kept] button"
 SLIDER = f"{STAGE} [role=slider]"
 CHOOSE = "[data-vae-do*=choose]"
-BUILT_IN = "Built-in (the checkpoint's own)"
+BUILT_IN = worded("built-in")
 NUMBERS = itertools.count(1)
 ANSWER = "#vae_manager_library_page .vm-reply"
 
@@ -132,9 +133,7 @@ def test_from_the_result_to_the_vae_that_is_used(made: Stage, open_page: Open) -
 
     card(page, TUNED.name).get_by_text("Right", exact=True).click()
     expect(card(page, TUNED.name).get_by_text("Right", exact=True)).to_have_attribute("aria-pressed", "true")
-    expect(page.locator(SLIDER)).to_have_attribute(
-        "aria-label", f"Boundary between Built-in (the checkpoint's own) and {TUNED.name}"
-    )
+    expect(page.locator(SLIDER)).to_have_attribute("aria-label", worded("boundary", left=BUILT_IN, right=TUNED.name))
     card(page, TUNED.name).locator(CHOOSE).click()
     expect(card(page, TUNED.name)).to_contain_text("✓ in use")
     expect(card(page, TUNED.name).locator(CHOOSE)).to_have_count(0)
@@ -254,9 +253,7 @@ def test_where_they_differ(made: Stage, open_page: Open) -> None:
     card(page, BUILT_IN).get_by_text("Left", exact=True).click()
     card(page, TUNED.name).get_by_text("Right", exact=True).click()
     page.click(f"{SECTION} [data-vae-view=difference]")
-    expect(page.locator(f"{SECTION} [data-vae-legend]")).to_have_text(
-        re.compile(r"Black: the same\. White: \d+ of 255 levels apart")
-    )
+    expect(page.locator(f"{SECTION} [data-vae-legend]")).to_have_text(wording("difference-scale"))
     source = page.get_attribute(f"{STAGE} img", "src") or ""
     first, second = (card(page, name).get_attribute("data-vae-card") for name in (BUILT_IN, TUNED.name))
     assert f"/difference/{first}/{second}.png" in source
@@ -386,10 +383,10 @@ def test_cancelled_in_the_middle(stages: Stages, open_page: Open, tmp_path: Path
     expect(page.locator(f"{PROGRESS} [role=progressbar]")).to_be_visible()
     arrived = page.locator(f"{SECTION} [data-vae-card] img")
     expect(arrived.nth(1)).to_be_visible(timeout=60_000)  # they appear as they come
-    expect(page.locator(f"{SECTION} [data-vae-card]").last).to_contain_text("waits for its turn")
+    expect(page.locator(f"{SECTION} [data-vae-card]").last.locator(coded("waits-for-turn"))).to_be_visible()
     page.click(f"{PROGRESS} [data-vae-key='stop comparison']")
     expect(page.locator(PROGRESS)).to_contain_text(wording("comparison-stopped"))
-    expect(page.locator(f"{SECTION} [data-vae-card]").last).to_contain_text("stopped before its turn")
+    expect(page.locator(f"{SECTION} [data-vae-card]").last.locator(coded("stopped-before-turn"))).to_be_visible()
     assert 2 <= arrived.count() < 13
     expect(page.locator(SLIDER)).to_be_visible()
     assert stage.webui.call("/sdapi/v1/txt2img", {"prompt": "x", "steps": 1, "width": 64, "height": 64})[0] == 200
@@ -404,7 +401,7 @@ def test_what_cannot_be_compared_says_why(stages: Stages, open_page: Open, tmp_p
     box = page.locator(f"{SECTION} [data-vae-chip][value='page.safetensors']")
     expect(box).to_be_disabled()
     expect(page.locator(f"{SECTION} [data-vae-chip]:not(:checked)")).to_have_count(1)
-    page.get_by_text("1 cannot be compared").click()
+    page.get_by_text(worded("not-comparable", count=1)).click()
     expect(page.locator(f"{SECTION} .vm-caught")).to_contain_text(wording("web-page", file="page.safetensors"))
     page.click(f"{SECTION} [data-vae-start]")
     expect(page.locator(ANSWER)).to_contain_text(wording("no-picture-given"))
@@ -424,20 +421,20 @@ def test_a_picture_of_ones_own(made: Stage, open_page: Open, tmp_path: Path) -> 
     expect(page.locator(f"{SECTION} [data-vae-picture][value=own]")).to_be_checked()
     page.locator(f"{SECTION} label:has([data-vae-key='encode each'])").click()
     page.click(f"{SECTION} [data-vae-start]")
-    expect(page.locator(PROGRESS)).to_contain_text("Your own image, 100 × 96")
+    expect(page.locator(PROGRESS)).to_contain_text(worded("own-image", width=100, height=96))
     ended(page)
     expect(card(page, "Original")).to_contain_text("reference")
     expect(card(page, TUNED.name)).to_contain_text("PSNR")
     assert np.array_equal(pixels(fetched(made, f"{newest(page)}/original.png")[1]), mine)
     expect(page.locator(SLIDER)).to_have_attribute("aria-label", re.compile("between Original and"))
 
-    page.locator(f"{SECTION} button").get_by_text("Take the one shown in txt2img").click()
+    page.click(f"{SECTION} [data-vae-take=txt2img]")
     page.wait_for_function(
         "src => { const own = document.querySelector('#vae_manager_comparison_own img');"
         " return own !== null && own.naturalWidth === 128; }"
     )
     page.click(f"{SECTION} [data-vae-start]")
-    expect(page.locator(PROGRESS)).to_contain_text("Your own image, 128 × 128")
+    expect(page.locator(PROGRESS)).to_contain_text(worded("own-image", width=128, height=128))
     ended(page)
 
 

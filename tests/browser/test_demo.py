@@ -17,6 +17,7 @@ from tests.browser.conftest import GET_AND_USE
 from tests.browser.test_main_job import ACCORDION, TITLE, generate
 from tests.host.fixtures import ROOT
 from tests.host.forking import PARENT
+from tests.wording import worded
 
 FT_MSE = "vae-ft-mse-840000-ema-pruned"
 ROW = f"{ACCORDION} [data-vae-entry=ft-mse]"
@@ -68,7 +69,7 @@ def test_a_taken_port_is_left_alone(said: list[str], url: str) -> None:
 
 
 def test_the_three_steps_of_the_readme(page: Page) -> None:
-    expect(page.locator(TITLE)).to_have_text("VAE — Built-in · SD 1.x / 2.x · Automatic found none by name")
+    expect(page.locator(TITLE)).to_have_text(f"VAE — Built-in · SD 1.x / 2.x · {worded('none-by-name')}")
     page.click(f"{ACCORDION} > .label-wrap")
 
     row = page.locator(ROW)

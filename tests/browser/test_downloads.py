@@ -18,6 +18,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import GET_AND_USE, Stage, Stages, offer
 from tests.browser.test_main_job import ACCORDION
 from tests.hub import Hub, Link
+from tests.shown import coded
 from tests.transfer.ordering import some_bytes
 from tests.vaes import BASE, TUNED
 from tests.wording import wording
@@ -66,12 +67,12 @@ def test_pause_move_cancel_and_the_history(stages: Stages, open_page: Open) -> N
     page.locator(OPEN).click()
     for entry in ("first", "second", "third"):
         get(page, entry)
-    expect(page.locator(row("second"))).to_contain_text("Waiting for its turn")
-    expect(page.locator(row("third"))).to_contain_text("Waiting: number 2 in the queue")
+    expect(page.locator(row("second"))).to_contain_text(wording("waiting-for-turn"))
+    expect(page.locator(row("third"))).to_contain_text(wording("waiting-in-queue", place=2))
     expect(page.locator(OPEN)).to_contain_text("(3)")
 
     press(page, queued("Third"), "Move up")
-    expect(page.locator(row("third"))).to_contain_text("Waiting for its turn")
+    expect(page.locator(row("third"))).to_contain_text(wording("waiting-for-turn"))
     expect(page.locator(QUEUE)).to_have_text(["First", "Third", "Second"])
 
     page.wait_for_function(
@@ -89,7 +90,7 @@ def test_pause_move_cancel_and_the_history(stages: Stages, open_page: Open) -> N
     stage.hub.cdn.link = Link()
     sent = stage.hub.cdn.sent()
     press(page, row("first"), "Resume")
-    expect(page.locator(row("first"))).to_contain_text("✓ already here")
+    expect(page.locator(f"{row('first')} {coded('already-here')}")).to_be_visible()
     assert stage.hub.cdn.sent() - sent < 2_800_000
     history = page.locator(f"{DOWNLOADS} .vm-past")
     expect(history).to_have_count(2)

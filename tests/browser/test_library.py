@@ -17,8 +17,9 @@ from tests.browser.conftest import GET_AND_USE, Stages, offer
 from tests.browser.test_main_job import ACCORDION, DROPDOWN, STATUS, TITLE, choose
 from tests.files.samples import encode, header_of, ldm
 from tests.library.vaes import vae
+from tests.shown import coded
 from tests.vaes import BASE, TUNED
-from tests.wording import wording
+from tests.wording import worded, wording
 from vae_manager.files.conversion import convert
 
 Open = Callable[..., Page]
@@ -26,6 +27,8 @@ OTHER = BASE.with_name("tiny-other.safetensors")
 TAB = "#vae_manager_library_page"
 FILE = f"{TAB} [data-vae-region=file]"
 BAR = f"{TAB} [data-vae-region=library-bar]"
+VERIFIED = f":is({coded('verified-as-before')}, {coded('verified-as-published')})"
+READ = f":is({VERIFIED}, {coded('read-for-the-first-time')})"
 NAMES = f"{TAB} tr[data-vae-row]:not([hidden]) [data-vae-select]"
 
 
@@ -171,14 +174,14 @@ def test_take_in_a_file_and_say_what_it_is(stages: Stages, open_page: Open, tmp_
     stage = stages()
     page = open_page(stage)
     open_tab(page)
-    expect(page.locator(f"{BAR} p")).to_contain_text("The page Downloads gets one")
+    expect(page.locator(f"{BAR} {coded('no-files-yet')}")).to_be_visible()
     page.locator(f"{TAB} details[data-vae-key=adopt] > summary").click()
     page.fill(f"{TAB} input[name=path]", str(source))
     page.locator(f"{TAB} select[name=how]").select_option("move")
     page.wait_for_timeout(2700)
     expect(page.locator(f"{TAB} select[name=how]")).to_have_value("move")  # kept through a renewal
     page.locator(f"{TAB} button[data-vae-key=adopt]").click()
-    expect(row(page, OTHER.name)).to_contain_text("✓ can be used")
+    expect(row(page, OTHER.name).locator(coded("usable"))).to_be_visible()
     expect(page.locator(BAR)).to_contain_text(wording("adopted", file=OTHER.name))
     assert list(tmp_path.iterdir()) == []
     press(page, "Use", f"{TAB} :is(.vm-reply, [data-vae-said])")
@@ -186,14 +189,14 @@ def test_take_in_a_file_and_say_what_it_is(stages: Stages, open_page: Open, tmp_
 
     select(page, OTHER.name)
     press(page, "This is SDXL")
-    expect(row(page, OTHER.name)).to_contain_text("SDXL set by you")
-    expect(row(page, OTHER.name)).to_contain_text("! other family")
+    expect(row(page, OTHER.name)).to_contain_text(f"SDXL {worded('set-by-you')}")
+    expect(row(page, OTHER.name).locator(coded("other-family"))).to_contain_text("!")
     page.click("#tabs > .tab-nav > button:has-text('txt2img')")
-    expect(page.locator(STATUS)).to_contain_text("was made for SDXL, this checkpoint is SD 1.x / 2.x")
+    expect(page.locator(f"{STATUS} {coded('noise-expected')}")).to_contain_text("SDXL")
     choose(page, "Built-in")
     expect(page.locator(TITLE)).to_contain_text("Built-in")
-    choose_marked(page, f"{OTHER.name} · SDXL · ⚠ other family")
-    expect(page.locator(STATUS)).to_contain_text("pictures would be noise. Nothing was changed.")
+    choose_marked(page, f"{OTHER.name} · SDXL · {worded('option-of-other-family')}")
+    expect(page.locator(f"{STATUS} {coded('other-family')}")).to_contain_text(OTHER.name)
     expect(page.locator(TITLE)).to_contain_text("Built-in")
 
 
@@ -207,7 +210,7 @@ def test_where_others_can_reach_the_page(stages: Stages, open_page: Open) -> Non
         expect(page.locator(FILE).get_by_text(label, exact=True)).to_have_count(0)
     expect(page.locator(f"{TAB} form")).to_have_count(0)
     press(page, "Verify")
-    expect(page.locator(FILE)).to_contain_text("It was verified on")
+    expect(page.locator(f"{FILE} {VERIFIED}")).to_be_visible()
     row(page, TUNED.name).get_by_text("Use", exact=True).click()
     expect(row(page, TUNED.name)).to_contain_text("✓ in use")
 
@@ -225,11 +228,14 @@ def test_convert_and_use(stages: Stages, open_page: Open) -> None:
     page = open_page(stage)
     open_tab(page)
     select(page, "theirs.safetensors")
-    expect(row(page, "theirs.safetensors")).to_contain_text("! needs converting")
-    expect(page.locator(FILE)).to_contain_text("Converted, it can be used.")
+    expect(row(page, "theirs.safetensors").locator(coded("needs-converting"))).to_contain_text("!")
+    expect(page.locator(FILE).locator(coded("usable-if-converted"))).to_be_visible()
     press(page, "Convert")
-    expect(page.locator(BAR)).to_contain_text("theirs-2.safetensors was made from theirs.safetensors: names changed")
-    expect(row(page, "theirs-2.safetensors")).to_contain_text("✓ can be used")
+    made = worded(
+        "converted-from", file="theirs-2.safetensors", source="theirs.safetensors", done=worded("names-changed")
+    )
+    expect(page.locator(BAR)).to_contain_text(made)
+    expect(row(page, "theirs-2.safetensors").locator(coded("usable"))).to_be_visible()
     press(page, "Use", f"{TAB} :is(.vm-reply, [data-vae-said])")
     expect(row(page, "theirs-2.safetensors")).to_contain_text("✓ in use")
     assert (stage.vaes / "theirs.safetensors").read_bytes() == content
@@ -238,8 +244,8 @@ def test_convert_and_use(stages: Stages, open_page: Open) -> None:
     page.click("#tabs > .tab-nav > button:has-text('txt2img')")
     choose(page, "Built-in")
     expect(page.locator(TITLE)).to_contain_text("Built-in")
-    choose_marked(page, "theirs.safetensors · ⚠ needs converting")
-    expect(page.locator(f"{STATUS} .vm-broken")).to_contain_text("theirs.safetensors is a diffusers file")
+    choose_marked(page, f"theirs.safetensors · {worded('option-needs-converting')}")
+    expect(page.locator(f"{STATUS} .vm-broken{coded('diffusers')}")).to_contain_text("theirs.safetensors")
     page.click(f"{STATUS} [data-vae-do*=convert-file]")
     expect(page.locator(TITLE)).to_contain_text("theirs-2")
     expect(page.locator(DROPDOWN)).to_have_value(re.compile("^theirs-2.safetensors"))
@@ -277,7 +283,7 @@ def test_verify_all_shows_progress_and_can_be_cancelled(stages: Stages, open_pag
     select(page, TUNED.name)
     (stage.vaes / "big.safetensors").unlink()
     press(page, "Verify all", BAR)
-    expect(page.locator(FILE)).to_contain_text("each number is finite")
+    expect(page.locator(f"{FILE} {READ}")).to_be_visible()
     press(page, "Find duplicates", BAR)
     expect(page.locator(BAR)).to_contain_text(wording("no-duplicates"))
 

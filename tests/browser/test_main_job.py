@@ -13,8 +13,9 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import GET_AND_USE, PATIENCE_MS, Stage, Stages
 from tests.hub import Fault, Link
+from tests.shown import coded
 from tests.vaes import BASE, TUNED
-from tests.wording import wording
+from tests.wording import worded, wording
 
 ACCORDION = "#vae_manager_txt2img"
 TITLE = f"{ACCORDION} > .label-wrap > span:first-child"
@@ -63,7 +64,7 @@ def filled(stage: Stage) -> Stage:
 def test_the_whole_job(stage: Stage, open_page: Open) -> None:
     stage.hub.cdn.link = Link(rate_per_connection=300_000)
     page = open_page(stage)
-    expect(page.locator(TITLE)).to_have_text("VAE — Built-in · SD 1.x / 2.x · Automatic found none by name")
+    expect(page.locator(TITLE)).to_have_text(f"VAE — Built-in · SD 1.x / 2.x · {worded('none-by-name')}")
     assert "VAE:" not in generate(page)
 
     page.click(f"{MINE} {GET_AND_USE}")
@@ -80,7 +81,7 @@ def test_the_whole_job(stage: Stage, open_page: Open) -> None:
     stage.hub.cdn.link = Link()
     page.click(f"{MINE} button:has-text('Resume')")
 
-    expect(page.locator(TITLE)).to_have_text("VAE — mine · SD 1.x / 2.x · your choice")
+    expect(page.locator(TITLE)).to_have_text(f"VAE — mine · SD 1.x / 2.x · {worded('by-choice')}")
     expect(page.locator(MINE)).to_contain_text("✓ in use")
     assert (stage.vaes / "mine.safetensors").read_bytes() == TUNED.read_bytes()
     assert stage.hub.cdn.sent() < sent + TUNED.stat().st_size, "the download went on, it did not start over"
@@ -127,13 +128,13 @@ def test_this_tab_only(filled: Stage, open_page: Open) -> None:
     page = open_page(filled)
     page.click(f"{ACCORDION}_scope label:has(input[value=tab])")
     choose(page, "Built-in")
-    expect(page.locator(TITLE)).to_contain_text("Built-in (the checkpoint's own) · this tab only")
+    expect(page.locator(TITLE)).to_contain_text(f"{worded('built-in')} · {worded('this-tab-only')}")
     assert "VAE:" not in generate(page)
     assert filled.option("sd_vae") == "mine.safetensors"
     _, answer = filled.webui.call("/sdapi/v1/txt2img", {"prompt": "x", "steps": 1, "width": 64, "height": 64})
     assert "VAE: mine.safetensors" in json.loads(answer["info"])["infotexts"][0], "a request is not of this tab"
     page.click(f"{ACCORDION}_scope label:has(input[value=everywhere])")
-    expect(page.locator(TITLE)).to_contain_text("mine · SD 1.x / 2.x · your choice")
+    expect(page.locator(TITLE)).to_contain_text(f"mine · SD 1.x / 2.x · {worded('by-choice')}")
     assert "VAE: mine.safetensors" in generate(page)
 
 
@@ -148,7 +149,7 @@ def test_a_picture_begun_at_once_has_the_tabs_own_vae(filled: Stage, open_page: 
     choose(page, "mine.safetensors")
     assert "VAE: mine.safetensors" in generate(page)
     held[0].continue_()
-    expect(page.locator(TITLE)).to_contain_text("mine.safetensors · this tab only")
+    expect(page.locator(TITLE)).to_contain_text(f"mine.safetensors · {worded('this-tab-only')}")
     assert filled.option("sd_vae") == "None"
 
 
@@ -180,7 +181,7 @@ def test_chosen_while_a_picture_is_made(stages: Stages, open_page: Open) -> None
     page.click("#txt2img_generate")
     page.wait_for_timeout(600)
     choose(page, TUNED.name)
-    expect(page.locator(STATUS)).to_contain_text(f"{TUNED.name} applies after this picture.")
+    expect(page.locator(f"{STATUS} {coded('after-this-picture')}")).to_contain_text(TUNED.name)
     page.wait_for_function("() => document.querySelector('#html_info_txt2img').textContent.includes('Steps:')")
     assert "VAE:" not in (page.text_content("#html_info_txt2img") or "")
     expect(page.locator(TITLE)).to_contain_text(TUNED.stem)

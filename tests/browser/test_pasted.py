@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import GET_AND_USE, Stage, Stages
 from tests.browser.test_main_job import TITLE, generate
+from tests.shown import coded
 from tests.vaes import BASE, TUNED
+from tests.wording import worded
 
 
 def infotext(vae: Path) -> str:
@@ -30,9 +31,9 @@ def test_a_pictures_vae_is_found_by_its_hash(stages: Stages, open_page: Callable
     page = open_page(stage)
     status = page.locator("#vae_manager_txt2img [data-vae-region=status]")
     paste(page, "txt2img", infotext(BASE))
-    expect(status).to_contain_text(re.compile(f"A file with this hash is here as {BASE.name}"))
+    expect(status.locator(coded("here-by-hash"))).to_contain_text(BASE.name)
     paste(page, "txt2img", infotext(BASE))  # its hash may have been unknown before
-    expect(status).to_contain_text(f"The next pictures take {BASE.name}.")
+    expect(status.locator(coded("next-take"))).to_contain_text(worded("next-take", file=BASE.name))
     expect(page.locator("#txt2img_override_settings")).to_contain_text(f"VAE: {BASE.name}")
     assert f"VAE: {BASE.name}" in generate(page)
 
@@ -41,13 +42,13 @@ def test_a_pictures_vae_is_found_by_its_hash(stages: Stages, open_page: Callable
     expect(page.locator("#img2img_override_settings")).to_be_hidden()
     accordion = page.locator("#vae_manager_img2img")
     title = page.locator("#vae_manager_img2img > .label-wrap > span").first
-    expect(title).to_contain_text("! the pasted picture's VAE")
+    expect(title).to_contain_text(worded("pasted-picture"))
     accordion.locator("> .label-wrap").click()
     status = accordion.locator("[data-vae-region=status]")
-    expect(status).to_contain_text("Mine has this hash and can be fetched. The next pictures keep your own choice.")
+    expect(status.locator(coded("not-here-but-offered") + coded("next-keep-choice"))).to_contain_text("Mine")
     mine = accordion.locator("[data-vae-entry=mine]")
     mine.locator(f"button:not({GET_AND_USE})", has_text="Get").click()
-    expect(status).to_contain_text("A file with this hash is here as mine.safetensors.")
+    expect(status.locator(coded("here-by-hash"))).to_contain_text("mine.safetensors")
     status.locator("button", has_text="Use").click()
-    expect(page.locator(TITLE)).to_have_text("VAE — mine · SD 1.x / 2.x · your choice")
-    expect(status).not_to_contain_text("The picture names")
+    expect(page.locator(TITLE)).to_have_text(f"VAE — mine · SD 1.x / 2.x · {worded('by-choice')}")
+    expect(status.locator(coded("picture-names-hash"))).to_have_count(0)

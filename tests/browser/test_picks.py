@@ -12,7 +12,7 @@ from tests.browser.conftest import Stage, Stages
 from tests.browser.late import Late
 from tests.browser.test_main_job import ACCORDION, DROPDOWN, TITLE, choose, generate
 from tests.vaes import BASE, TUNED
-from tests.wording import wording
+from tests.wording import worded, wording
 
 Open = Callable[..., Page]
 PICKS = ("_txt2img_choice", "_txt2img_scope", "_txt2img_pick")
@@ -51,7 +51,7 @@ def test_late_answer_to_an_older_pick_keeps_the_tabs_own(stage: Stage, open_page
     late.come()
     settled(page)
     assert f"VAE: {BASE.name}" in generate(page)
-    expect(page.locator(TITLE)).to_contain_text(f"{BASE.name} · this tab only")
+    expect(page.locator(TITLE)).to_contain_text(f"{BASE.name} · {worded('this-tab-only')}")
     shown(page, BASE.name)
     assert stage.option("sd_vae") == "None"
 
@@ -68,7 +68,7 @@ def test_picture_between_two_answers_has_the_newer_pick(stage: Stage, open_page:
     late.wait_for(2)
     assert f"VAE: {BASE.name}" in generate(page)
     late.come()
-    expect(page.locator(TITLE)).to_contain_text(f"{BASE.name} · this tab only")
+    expect(page.locator(TITLE)).to_contain_text(f"{BASE.name} · {worded('this-tab-only')}")
     shown(page, BASE.name)
 
 
@@ -109,7 +109,7 @@ def test_pick_for_everywhere_answered_late_keeps_the_tabs_own(stage: Stage, open
     late.come()
     settled(page)
     assert f"VAE: {BASE.name}" in generate(page)
-    expect(page.locator(TITLE)).to_contain_text(f"{BASE.name} · this tab only")
+    expect(page.locator(TITLE)).to_contain_text(f"{BASE.name} · {worded('this-tab-only')}")
     page.click(EVERYWHERE)
     shown(page, TUNED.name)
     assert stage.option("sd_vae") == TUNED.name
@@ -122,7 +122,7 @@ def test_late_answer_to_refresh_shows_no_older_choice(stage: Stage, open_page: O
     page.click(f"{ACCORDION}_refresh")
     late.wait_for(1)
     choose(page, BASE.name)
-    expect(page.locator(TITLE)).to_contain_text(f"{BASE.name} · this tab only")
+    expect(page.locator(TITLE)).to_contain_text(f"{BASE.name} · {worded('this-tab-only')}")
     late.come()
     assert f"VAE: {BASE.name}" in generate(page)
     shown(page, BASE.name)
@@ -138,7 +138,7 @@ def test_refused_pick_that_was_overtaken_leaves_the_newer_one(stage: Stage, open
     late.wait_for(1)
     choose(page, BASE.name)
     late.come()
-    expect(page.locator(TITLE)).to_contain_text(f"{BASE.name} · this tab only")
+    expect(page.locator(TITLE)).to_contain_text(f"{BASE.name} · {worded('this-tab-only')}")
     assert f"VAE: {BASE.name}" in generate(page)
     shown(page, BASE.name)
     choose(page, "page.safetensors")

@@ -3,7 +3,6 @@ right."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +13,12 @@ from tests.browser.conftest import Stage, Stages
 from tests.browser.test_guarded import broken, picture
 from tests.browser.test_main_job import DROPDOWN, STATUS, TITLE, choose
 from tests.browser.test_settings import open_settings
+from tests.shown import coded
 from tests.vaes import TUNED
+from tests.wording import worded, wording
 
 Open = Callable[..., Page]
-MARK = "✗ broken.safetensors was refused"
+MARK = "✗ " + worded("was-refused", vae="broken.safetensors")
 WHY = f"{STATUS} .vm-broken"
 PICKER = "#setting_sd_vae"
 
@@ -47,14 +48,14 @@ def test_in_the_quick_settings(stages: Stages, open_page: Open) -> None:
     page.wait_for_selector(f"{STATUS} p", state="attached")
     expect(page.locator(TITLE)).to_contain_text(MARK)
     page.click("#vae_manager_txt2img > .label-wrap")
-    expect(page.locator(WHY)).to_contain_text("broken.safetensors is not complete")
+    expect(page.locator(f"{WHY}{coded('incomplete')}")).to_contain_text("broken.safetensors")
     page.click(f"{WHY} .vm-dismiss")
     expect(page.locator(TITLE)).not_to_contain_text("broken")
     expect(page.locator(WHY)).to_have_count(0)
     pick_in_webui(page, "broken.safetensors")
     expect(page.locator(TITLE)).to_contain_text(MARK)
     pick_in_webui(page, TUNED.name)
-    expect(page.locator(TITLE)).to_have_text(f"VAE — {TUNED.stem} · SD 1.x / 2.x · your choice")
+    expect(page.locator(TITLE)).to_have_text(f"VAE — {TUNED.stem} · SD 1.x / 2.x · {worded('by-choice')}")
 
 
 def test_on_the_settings_page(stages: Stages, open_page: Open) -> None:
@@ -68,10 +69,10 @@ def test_on_the_settings_page(stages: Stages, open_page: Open) -> None:
     expect(page.locator(f"{PICKER} input")).to_have_value("Automatic")
     page.click("#tabs > .tab-nav > button:has-text('txt2img')")
     expect(page.locator(TITLE)).to_contain_text(MARK)
-    expect(page.locator(WHY)).to_contain_text("broken.safetensors is not complete")
+    expect(page.locator(f"{WHY}{coded('incomplete')}")).to_contain_text("broken.safetensors")
     assert stage.option("sd_vae") == "Automatic"
     choose(page, TUNED.name)
-    expect(page.locator(TITLE)).to_have_text(f"VAE — {TUNED.stem} · SD 1.x / 2.x · your choice")
+    expect(page.locator(TITLE)).to_have_text(f"VAE — {TUNED.stem} · SD 1.x / 2.x · {worded('by-choice')}")
     expect(page.locator(WHY)).to_have_count(0)
 
 
@@ -81,9 +82,9 @@ def test_by_the_api(stages: Stages, open_page: Open) -> None:
     picture(stage, override_settings={"sd_vae": TUNED.name})
     page = open_page(stage)
     expect(page.locator(TITLE)).to_contain_text(MARK)
-    expect(page.locator(WHY)).to_contain_text("broken.safetensors is not complete")
+    expect(page.locator(f"{WHY}{coded('incomplete')}")).to_contain_text("broken.safetensors")
     choose(page, "Built-in")
-    expect(page.locator(TITLE)).to_have_text("VAE — Built-in · SD 1.x / 2.x · your choice")
+    expect(page.locator(TITLE)).to_have_text(f"VAE — Built-in · SD 1.x / 2.x · {worded('by-choice')}")
 
 
 @pytest.mark.parametrize("dismissed", [False, True])
@@ -92,8 +93,8 @@ def test_at_the_start(stages: Stages, open_page: Open, tmp_path: Path, dismissed
     stage = stages(config={"sd_vae": "broken.safetensors"}, vaes=(tmp_path / "broken.safetensors", TUNED))
     page = open_page(stage)
     expect(page.locator(TITLE)).to_have_text(f"VAE — Built-in · SD 1.x / 2.x · {MARK}")
-    expect(page.locator(STATUS)).to_contain_text("because broken.safetensors was refused")
-    expect(page.locator(WHY)).to_contain_text("broken.safetensors is not complete")
+    expect(page.locator(f"{STATUS} {coded('because-refused')}")).to_contain_text("broken.safetensors")
+    expect(page.locator(f"{WHY}{coded('incomplete')}")).to_contain_text("broken.safetensors")
     if dismissed:
         page.click(f"{WHY} .vm-dismiss")
         expect(page.locator(WHY)).to_have_count(0)
@@ -102,11 +103,11 @@ def test_at_the_start(stages: Stages, open_page: Open, tmp_path: Path, dismissed
     page.wait_for_selector(f"{STATUS} p", state="attached")
     expect(page.locator(WHY)).to_have_count(0 if dismissed else 1)
     said = stage.webui.log.read_text(encoding="utf-8", errors="replace")
-    assert len(re.findall("broken.safetensors is not complete", said)) == 1, said
+    assert len(wording("incomplete", file="broken.safetensors").findall(said)) == 1, said
     choose_again(page)
 
 
 def choose_again(page: Page) -> None:
     page.click("#vae_manager_txt2img > .label-wrap")
     choose(page, TUNED.name)
-    expect(page.locator(TITLE)).to_have_text(f"VAE — {TUNED.stem} · SD 1.x / 2.x · your choice")
+    expect(page.locator(TITLE)).to_have_text(f"VAE — {TUNED.stem} · SD 1.x / 2.x · {worded('by-choice')}")

@@ -12,7 +12,7 @@ from tests.browser.conftest import GET_AND_USE, Stage, Stages
 from tests.browser.late import Late
 from tests.browser.test_main_job import ACCORDION, DROPDOWN, MINE, STATUS, TITLE, choose
 from tests.vaes import BASE, TUNED
-from tests.wording import wording
+from tests.wording import worded, wording
 
 Open = Callable[..., Page]
 SECTION = "[data-vae-region=settings]"
@@ -47,8 +47,8 @@ def test_the_quick_settings_switch(stages: Stages, open_page: Open) -> None:
     expect(quick).to_have_value(TUNED.name)
     quick.click()
     page.click("#quicksettings #setting_sd_vae ul.options li:has-text('None')")
-    expect(page.locator(TITLE)).to_contain_text("Built-in · SD 1.x / 2.x · your choice")
-    expect(page.locator(DROPDOWN)).to_have_value("Built-in (the checkpoint's own)")
+    expect(page.locator(TITLE)).to_contain_text(f"Built-in · SD 1.x / 2.x · {worded('by-choice')}")
+    expect(page.locator(DROPDOWN)).to_have_value(worded("built-in"))
     open_settings(page)
     page.click(f"{SECTION} [role=switch]")
     expect(page.locator(f"{SECTION} [role=switch]")).to_have_attribute("aria-checked", "false")

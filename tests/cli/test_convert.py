@@ -11,6 +11,7 @@ import pytest
 
 from tests.files.samples import encode, header_of, ldm
 from tests.files.whole_vaes import Tensor, read, renamed, vae, write
+from tests.wording import worded
 from vae_manager.messages import megabytes
 
 from .command import Cli, finished, sha256, until
@@ -28,7 +29,7 @@ def test_a_file_that_the_webui_can_load(cli: Cli, theirs: Path) -> None:
     assert (result.status, result.err) == (0, "")
     digest = sha256(target.read_bytes())
     size = megabytes(target.stat().st_size)
-    assert result.out == f"{target}: {size}, names changed from diffusers to the WebUI's, SHA-256 {digest}\n"
+    assert result.out == f"{target}: {size}, {worded('names-changed')}, SHA-256 {digest}\n"
     assert read(target) == vae()
     assert cli.names(cli.work) == ["ours.safetensors", "theirs.safetensors"]
 

@@ -15,6 +15,7 @@ import vae_manager
 from tests.files.samples import diffusers, ldm, safetensors
 from tests.files.torch_files import write_zip
 from tests.library.vaes import rot
+from tests.wording import says
 from vae_manager.catalogue import load
 from vae_manager.records import HashStore, RecordStore
 from vae_manager.records.store import DATABASE
@@ -192,8 +193,9 @@ def test_other_bytes_under_a_known_name_are_wrong(cli: Cli) -> None:
     path = safetensors(cli.folder / "mine.safetensors", ldm())
     result = cli("verify", "--dir", cli.folder, "--catalogue", cli.entry())
     assert (result.status, result.err) == (5, "")
-    assert result.out.startswith(f"changed    {path}  mine.safetensors is named like My VAE")
-    assert sha256(path.read_bytes()) in result.out
+    digest = sha256(path.read_bytes())
+    assert result.out.startswith(f"changed    {path}  ")
+    assert says(result.out, "other-bytes-under-name", file=path.name, vae="My VAE", sha256=digest)
 
 
 def test_verify_as_json(cli: Cli, filled: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.files.filling import filling
 from tests.files.samples import diffusers, encode, header_of, ldm, safetensors
 from tests.library.vaes import left_behind, put, tree, vae
+from tests.wording import says
 from vae_manager.library.operations import Journal
 
 from .command import Cli, finished, until
@@ -65,7 +66,7 @@ def test_by_its_path_and_as_json(cli: Cli, folder: Path) -> None:
 def test_the_others_go_all_the_same(cli: Cli, folder: Path) -> None:
     result = cli("remove", "nothing.safetensors", "a.safetensors", "--dir", folder)
     assert result.status == 3
-    assert result.err.startswith("vae_manager: There is no file ")
+    assert result.err.startswith("vae_manager: ") and says(result.err, "no-such-file")
     assert "a.safetensors: in the trash" in result.out
 
 
@@ -74,7 +75,7 @@ def test_back_never_over_another_file(cli: Cli, folder: Path) -> None:
     vae(folder / "a.safetensors", 2)
     result = cli("trash", "restore", "a.safetensors", "--dir", folder)
     assert result.status == 7
-    assert "has another file named a.safetensors. It is left as it is" in result.message
+    assert says(result.message, "name-taken", file="a.safetensors")
     assert "The name a-2.safetensors is free." in result.message
     assert b"\x02" in (folder / "a.safetensors").read_bytes()
     result = cli("trash", "restore", "a.safetensors", "--as", "a-2.safetensors", "--dir", folder)

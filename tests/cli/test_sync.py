@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.hub import Fault, Hub
+from tests.wording import says
 
 from .command import DATA, REPO, SOURCE, Cli, finished, sha256, until
 
@@ -92,7 +93,8 @@ def test_failures_are_sentences_that_name_their_file(cli: Cli) -> None:
     gone = {"source": f"hub:{REPO}/gone.safetensors", "sha256": "1" * 64}
     result = cli("sync", declare(cli, gone, MINE), "--dir", cli.folder)
     assert result.status == 3
-    assert result.err.startswith("vae_manager: gone.safetensors: 127.0.0.1 has no file gone.safetensors")
+    assert result.err.startswith("vae_manager: gone.safetensors: ")
+    assert says(result.err, "no-such-file", host="127.0.0.1", path="gone.safetensors")
     assert result.out.splitlines()[0] == "FAILED     gone.safetensors"
 
 
@@ -101,7 +103,7 @@ def test_another_file_of_that_name_is_never_overwritten(hub: Hub, cli: Cli) -> N
     (cli.folder / NAMES[0]).write_bytes(b"mine")
     result = cli("sync", declare(cli, MINE, THEIRS), "--dir", cli.folder)
     assert result.status == 7
-    assert "has another file named mine.safetensors. It is left as it is" in result.err
+    assert says(result.err, "name-taken", file="mine.safetensors")
     assert (cli.folder / NAMES[0]).read_bytes() == b"mine"
     assert (cli.folder / NAMES[1]).read_bytes() == OTHER
 
@@ -149,14 +151,14 @@ def test_terms_have_to_be_accepted_for_what_is_not_there_yet(cli: Cli) -> None:
 def test_an_entry_that_is_not_offered(cli: Cli) -> None:
     result = cli("sync", declare(cli, "orangemix"), "--dir", cli.folder)
     assert result.status == 7
-    assert "is not offered: These weights were leaked" in result.err
+    assert says(result.err, "not-offered")
 
 
 def test_a_file_that_cannot_be_used(cli: Cli) -> None:
     path = declare(cli, MINE, {**THEIRS, "file_name": "../x.safetensors"})
     result = cli("sync", path, "--dir", cli.folder)
     assert result.status == 2
-    assert result.message.startswith(f"{path} cannot be used, so nothing was changed. Line 3: ")
+    assert says(result.message, "bad-declaration", path=path) and "Line 3: " in result.message
     assert not cli.folder.exists()
     assert cli("sync", "nothing.yaml").status == 3
 

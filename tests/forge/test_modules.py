@@ -103,7 +103,7 @@ def test_after_an_override_the_choice_is_back_at_once(stage: Stage, chosen_befor
     assert stage.picture(override_settings={"sd_vae": stage.b}).vae == stage.b
     told = "In use: Built-in" if word == "None" else f"In use: {word}"
     until(lambda: stage.status().startswith(told), patience=10)
-    assert "not applied yet" not in stage.status()
+    assert not says(stage.status(), "not-applied-yet")
 
 
 def test_the_last_of_two_vaes_wins(stage: Stage) -> None:

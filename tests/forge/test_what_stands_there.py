@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.wording import says
+from tests.wording import says, worded
 
 from ..guards.stage import FROM_BUILTIN, Stage
 from ..live.forge import MODULES
@@ -44,23 +44,27 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield stage
 
 
+def not_used(file: str) -> str:
+    return worded("not-used", file=file)
+
+
 def title(stage: Stage) -> str:
     text: str = stage.webui.state()["titles"]["txt2img"]
     return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_what_stands_there_at_the_start_is_named(standing: Stage) -> None:
-    assert f"! {LORA} is not used" in title(standing)
+    assert f"! {not_used(LORA)}" in title(standing)
     standing.picture()
     for _ in range(2):  # the next picture erases nothing
         status = standing.status()
         assert says(status, KINDS[LORA], file=LORA)
         assert says(status, KINDS[EMBEDDING], file=EMBEDDING)
         assert ENCODER not in status
-        assert f"! {LORA} is not used · ! {EMBEDDING} is not used" in title(standing)
+        assert f"! {not_used(LORA)} · ! {not_used(EMBEDDING)}" in title(standing)
         standing.picture()
     standing.webui.set(**{MODULES: [ENCODER]})
-    assert "not used" not in title(standing)
+    assert not says(title(standing), "not-used")
     standing.unknown()
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.failing import has
 from vae_manager.errors import Cancelled, NetworkError
 from vae_manager.jobs import KEPT_AFTER_END, JobContext, JobQueue, JobState, JobView, Move, PendingCommand
 from vae_manager.messages import Message, msg
@@ -249,9 +250,8 @@ def test_an_unexpected_error_becomes_a_sentence_and_its_traceback_goes_to_the_co
     view = ended(queue, "a")
     assert view.state is JobState.FAILED
     assert view.error is not None
-    assert str(view.error) == (
-        "ft-MSE: something unexpected happened (KeyError: '{odd}'). The details are in the console."
-    )
+    assert view.error.code == "unexpected-error" and has(view.error, title="ft-MSE", error="KeyError: '{odd}'")
+    assert "KeyError: '{odd}'" in str(view.error), "what fills a message is not filled"
     [record] = caplog.records
     assert record.exc_info is not None
 

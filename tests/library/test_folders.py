@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.failing import has
 from vae_manager.library import Folder, VaeFile, collisions, scan
 from vae_manager.messages import Message
 
@@ -100,7 +101,8 @@ def test_a_folder_that_cannot_be_read_is_told_and_skipped(tmp_path: Path, monkey
     monkeypatch.setattr(os, "scandir", scandir)
     told: list[Message] = []
     assert names(scan([Folder(tmp_path)], told.append)) == ["open/a.pt"]
-    assert [str(message) for message in told] == [f"The folder {tmp_path / 'shut'} cannot be read: Permission denied."]
+    [message] = told
+    assert message.code == "unreadable" and has(message, path=tmp_path / "shut", reason="Permission denied")
 
 
 def test_collisions_are_of_base_names(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_chosen_during_a_generation(webui: WebUI, page: LivePage, other: str) ->
     page.start_picture()
     until(webui.busy)
     page.choose(other)
-    said = until(page.status, lambda status: "applies after this picture" in status, 30)
+    said = until(page.status, lambda status: says(status, "after-this-picture"), 30)
     assert other in said
     assert page.chosen().startswith(other)
     assert webui.busy()
@@ -112,7 +112,7 @@ def test_chosen_during_a_generation(webui: WebUI, page: LivePage, other: str) ->
     assert webui.named(running.infotext) is None
     assert running.looks_like(before)
     until(lambda: webui.option("sd_vae"), lambda word: word == other)
-    until(page.status, lambda status: "applies after" not in status)
+    until(page.status, lambda status: not says(status, "after-this-picture"))
     assert webui.picture().vae == other
 
 
@@ -138,7 +138,7 @@ def test_a_newer_choice_elsewhere_wins(webui: WebUI, page: LivePage, there: str,
     page.start_picture()
     until(webui.busy)
     page.choose(other)
-    until(page.status, lambda status: "applies after this picture" in status, 30)
+    until(page.status, lambda status: says(status, "after-this-picture"), 30)
     webui.set(sd_vae=there)  # answers when the picture is done
     page.rest(3)
     assert webui.option("sd_vae") == there

@@ -21,6 +21,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from bench import results  # noqa: E402
+from tests.shown import shows  # noqa: E402
 from vae_manager.maintenance import key_of  # noqa: E402
 
 from ..files.corpus import CASES, Case  # noqa: E402
@@ -117,9 +118,9 @@ class Ground:
         row, details = state["library"]["rows"][key_of(path)], state["library"]["regions"]["file"]
         rank = re.search(r'class="vm-c-state" data-vae-rank="(\d)"', row)
         assert rank is not None
-        reasons = (_plain(one) for one in re.findall(r'<p class="vm-line vm-look">.*?</p>', details))
+        reasons = (_plain(one) for one in re.findall(r'<p class="vm-line vm-look"[^>]*>.*?</p>', details))
         offers = re.findall(r'"do": "([a-z-]+)"', html.unescape(details))
-        asks = re.search(r"was (probably )?made for .*this checkpoint is", details) is not None
+        asks = any(shows(details, code) for code in ("other-family", "probably-other-family"))
         return Row(VERDICTS[rank[1]], tuple(reasons), frozenset(offers), asks)
 
     def verified(self, path: Path) -> Row:

@@ -17,7 +17,7 @@ from vae_manager.messages import msg
 from vae_manager.records import RecordStore, binding_key
 from vae_manager.records.verdict import A1111, Refused, verdict
 
-PROBLEM = Problem("nan", msg("{file} is damaged.", file="a.safetensors"))
+PROBLEM = Problem("nan", msg("{file}: bad.", file="a.safetensors"))
 
 
 class Shelf:

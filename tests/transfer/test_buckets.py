@@ -73,7 +73,7 @@ def test_an_object_that_became_shorter_meanwhile(bucket: Any) -> None:
 
 @pytest.mark.parametrize("path", ["nothing", "vaes"])
 def test_what_is_not_a_file(path: str) -> None:
-    with pytest.raises(NotFoundError, match="There is no file at memory://bucket/"):
+    with fails_with(NotFoundError, "no-such-file", source=BucketSource("memory", "bucket", path)):
         resolve_bucket(BucketSource("memory", "bucket", path))
 
 

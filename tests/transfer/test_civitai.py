@@ -205,7 +205,7 @@ def test_neither_key_nor_signature_is_written_anywhere(
 
 # -- what it answers -----------------------------------------------------------------------------------------------
 def test_no_such_version(desk: Desk, network: Network) -> None:
-    with pytest.raises(NotFoundError, match="has no model version 1"):
+    with fails_with(NotFoundError, "no-such-model-version", version=1):
         desk.get(desk.order(DATA, CivitaiSource(1)), network)
 
 

@@ -93,7 +93,7 @@ def test_the_right_file_is_found_without_a_request(hub: Hub, desk: Desk) -> None
 def test_another_file_under_the_name_is_never_overwritten(hub: Hub, desk: Desk) -> None:
     hub.add(REPO, NAME, DATA, revision=COMMIT)
     desk.target.write_bytes(b"mine")
-    with pytest.raises(RefusedError, match=r"has another file named vae\.safetensors"):
+    with fails_with(RefusedError, "name-taken", file="vae.safetensors"):
         desk.get(desk.order(DATA))
     assert desk.target.read_bytes() == b"mine"
     assert desk.names == [NAME]

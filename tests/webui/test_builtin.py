@@ -8,7 +8,7 @@ from tests.files.samples import ldm, safetensors
 from tests.library.vaes import sha256
 from tests.webui.host import PlainHost
 from tests.webui.test_library import plain
-from tests.webui.test_page import wait_for, write_catalogue
+from tests.webui.test_page import is_shown, wait_for, write_catalogue
 from vae_manager.choice import Choice
 from vae_manager.webui.ui.page import Page
 
@@ -32,20 +32,20 @@ def twin(host: PlainHost, page: Page) -> Path:
 
 def test_builtin_is_named_after_a_file_with_the_same_weights(host: PlainHost, page: Page) -> None:
     twin(host, page)
-    wait_for(lambda: "same weights as twin.safetensors" in status(page))
+    wait_for(lambda: is_shown(page, "status", "same-weights", "twin.safetensors"))
 
 
 def test_or_after_the_catalogues_entry_for_it(host: PlainHost, page: Page) -> None:
     path = twin(host, page)
     write_catalogue(host, ENTRY.format(sha256=sha256(path)))
     page.service.hash_in_background([path])
-    wait_for(lambda: "same weights as Known" in status(page))
+    wait_for(lambda: is_shown(page, "status", "same-weights", "Known"))
 
 
 def test_a_choice_that_changes_nothing_is_told(host: PlainHost, page: Page) -> None:
     twin(host, page)
     host.choose(Choice("twin.safetensors"), lambda: True)
-    wait_for(lambda: "twin.safetensors has the same weights as the checkpoint's own VAE" in status(page))
+    wait_for(lambda: is_shown(page, "status", "same-as-built-in", "twin.safetensors"))
 
 
 def test_other_weights_say_nothing(host: PlainHost, page: Page) -> None:
@@ -54,7 +54,7 @@ def test_other_weights_say_nothing(host: PlainHost, page: Page) -> None:
     page.service.stores.index.fingerprints_of(other)
     page.service.learn([Path(host.checkpoint_file)])
     wait_for(lambda: page.service.stores.index.known_fingerprints(Path(host.checkpoint_file)))
-    assert "same weights" not in status(page)
+    assert not is_shown(page, "status", "same-weights") and not is_shown(page, "status", "same-as-built-in")
 
 
 def test_a_checkpoint_without_a_vae_is_pointed_out(host: PlainHost, page: Page) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.failing import fails_with
 from tests.webui.host import unfit
-from tests.wording import templates
+from tests.wording import templates, worded
 
 pytest.importorskip("skimage")
 
@@ -73,6 +73,7 @@ def test_results_figures_and_words(comparing: PlainComparing, service: Service) 
 [REFERENCE_WRONG] = templates("reference-of-other-latents")
 [ONE_OF_TWO] = templates("one-of-other-latents")
 [NO_REFERENCE] = templates("no-reference")
+UNFIT_REFERENCE = worded("other-latents")
 
 
 def said_of(found: Comparison) -> dict[str, str]:
@@ -84,7 +85,7 @@ def test_a_wrong_vae_in_use_is_what_does_not_fit(tmp_path: Path, service: Servic
     comparing = PlainComparing(tmp_path / "saved", vaes, in_use=vaes[0])
     found = done(comparing, service, ComparisonRequest(kept("1"), [vaes[0], "a.safetensors", "None"]))
     assert said_of(found) == {
-        "foreign.safetensors": "reference, made for other latents, or broken",
+        "foreign.safetensors": f"reference, {UNFIT_REFERENCE}",
         "a.safetensors": REFERENCE_WRONG,
         "None": REFERENCE_WRONG,
     }
@@ -200,7 +201,7 @@ def test_files_of_vaes_with_one_name_are_told_apart(service: Service, tmp_path: 
 
 def test_of_another_checkpoints_built_in_no_infotext_is_told(service: Service, tmp_path: Path) -> None:
     comparing = PlainComparing(tmp_path / "saved", ["a.safetensors"])
-    comparing.foreign = msg("This is the VAE of {loaded}.", loaded="other.safetensors")
+    comparing.foreign = msg("Not the VAE of {loaded}.", loaded="other.safetensors")
     found = done(comparing, service, ComparisonRequest(kept("1"), ["a.safetensors"]))
     assert [one.infotext is None for one in found.results] == [True, False]
     paths = save(comparing, found, ENGLISH, "a house")

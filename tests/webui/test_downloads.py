@@ -17,7 +17,7 @@ from tests.hub import Hub, Link
 from tests.transfer.ordering import some_bytes
 from tests.webui.host import PlainHost, unfit
 from tests.webui.test_page import BYTES, ENTRY, actions, do, row, text, wait_for, write_catalogue
-from tests.wording import templates
+from tests.wording import templates, worded
 from vae_manager import transfer
 from vae_manager.downloads import DownloadOutcome, PastDownload
 from vae_manager.errors import NotFoundError, RefusedError, UsageError
@@ -54,19 +54,19 @@ PAST = PastDownload(
         (replace(RUNNING, speed=None, seconds_left=None), "182 MB of 335 MB"),
         (replace(RUNNING, total=None, seconds_left=None), "182 MB · 48.0 MB/s"),
         (replace(RUNNING, speed=0.0, seconds_left=None), "182 MB of 335 MB · 0 kB/s"),
-        (replace(RUNNING, phase="resolving"), "Looking for the file …"),
-        (replace(RUNNING, phase="proving"), "Checking every byte …"),
-        (replace(RUNNING, phase=""), "Looking for the file …"),
+        (replace(RUNNING, phase="resolving"), worded("looking-for-file")),
+        (replace(RUNNING, phase="proving"), worded("checking-bytes")),
+        (replace(RUNNING, phase=""), worded("looking-for-file")),
         (replace(RUNNING, phase="waiting", done=120_000_000),
-         "Another program is fetching it; 120 MB of 335 MB are there."),
-        (replace(RUNNING, phase="waiting", done=0, total=None), "Another program is fetching it; 0 kB are there."),
+         worded("fetched-by-other-of", done="120 MB", total="335 MB")),
+        (replace(RUNNING, phase="waiting", done=0, total=None), worded("fetched-by-other", done="0 kB")),
         (replace(RUNNING, command=PendingCommand.PAUSE), "Pausing …"),
         (replace(RUNNING, command=PendingCommand.STOP), "Cancelling …"),
         (replace(RUNNING, command=PendingCommand.RESUME), "182 MB of 335 MB · 48.0 MB/s · 3.2 s left"),
         (replace(RUNNING, state=JobState.PAUSED), "Paused · 182 MB of 335 MB"),
         (replace(RUNNING, state=JobState.PAUSED, done=0), "Paused"),
-        (replace(RUNNING, state=JobState.WAITING, position=1), "Waiting for its turn"),
-        (replace(RUNNING, state=JobState.WAITING, position=3), "Waiting: number 3 in the queue"),
+        (replace(RUNNING, state=JobState.WAITING, position=1), worded("waiting-for-turn")),
+        (replace(RUNNING, state=JobState.WAITING, position=3), worded("waiting-in-queue", place=3)),
     ],
 )  # fmt: skip
 def test_each_state_has_its_sentence(job: JobView, said: str) -> None:
@@ -219,8 +219,8 @@ def test_a_key_is_never_told(page: Page, host: PlainHost) -> None:
                r"SHA-256 (ab){32} Time 7\.5 s$"),
         (replace(PAST, proven=False), "! unverified"),
         (replace(PAST, proven=False, problem=unfit("a")),
-         f"! cannot be used ! {unfit('a')}"),
-        (replace(PAST, ending=DownloadOutcome.ALREADY_THERE, fetched=0), "335 MB ✓ already here"),
+         f"! {worded('not-usable')} ! {unfit('a')}"),
+        (replace(PAST, ending=DownloadOutcome.ALREADY_THERE, fetched=0), f"335 MB ✓ {worded('already-here')}"),
         (replace(PAST, ending=DownloadOutcome.FAILED, proven=False, problem=msg("Nothing is there.")),
          "✗ failed ✗ Nothing is there"),
         (replace(PAST, ending=DownloadOutcome.CANCELLED, proven=False), "ft-MSE 840k – cancelled"),

@@ -17,9 +17,9 @@ from tests.files.corpus.vaes import WAN
 from tests.files.samples import ldm, safetensors
 from tests.library.vaes import sha256, vae
 from tests.webui.host import PlainHost
-from tests.webui.seen import ENTRY, bar, details, finish, library, plain, row
-from tests.webui.test_page import do, wait_for, write_catalogue
-from tests.wording import says
+from tests.webui.seen import ENTRY, bar, bar_shows, details, details_show, finish, library, plain, row, row_shows
+from tests.webui.test_page import do, is_shown, wait_for, write_catalogue
+from tests.wording import says, worded
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.files import identity_of
 from vae_manager.library import scan
@@ -35,16 +35,16 @@ from vae_manager.webui.ui.views.library_table import about
 
 # -- what is said --------------------------------------------------------------------------------------------------
 def test_a_row_says_what_a_file_is(page: Page, own: Path, host: PlainHost) -> None:
-    said = r"own\.safetensors not hashed 4 channels ldm fp32 \S+ kB ✓ can be used Use Compare"
+    said = rf"own\.safetensors not hashed 4 channels ldm fp32 \S+ kB ✓ {worded('usable')} Use Compare"
     assert re.fullmatch(said, row(page, own))
-    assert "This is a VAE with 4 latent channels that the catalogue does not know." in details(page, own)
-    assert bar(page).startswith("1 file · ")
+    assert details_show(page, own, "unlisted-of-channels", "4")
+    assert bar_shows(page, "one-file")
     (host.vaes / "page.safetensors").write_bytes(b"<!DOCTYPE html><html>")
     safetensors(host.vaes / "prefixed.ckpt", ldm(prefix="first_stage_model."))
-    assert row(page, host.vaes / "page.safetensors").endswith("✗ a web page")
-    assert "page.safetensors is a web page" in details(page, host.vaes / "page.safetensors")
-    assert bar(page).startswith("3 files · ")
-    assert "2 with problems" in bar(page)
+    assert row_shows(page, host.vaes / "page.safetensors", "web-page", "✗")
+    assert details_show(page, host.vaes / "page.safetensors", "web-page", "page.safetensors")
+    assert bar_shows(page, "files", "3")
+    assert bar_shows(page, "with-problems", "2")
 
 
 def test_shapes_that_were_not_compared_are_not_said_to_fit(
@@ -95,7 +95,7 @@ def test_the_file_in_use_is_shown_until_another_is_selected(page: Page, own: Pat
     page.pick(own.name, EVERYWHERE)
     wait_for(lambda: host.loaded == str(own))
     assert library(page)["selected"] == key_of(own)
-    assert "✓ in use" in row(page, own)
+    assert row_shows(page, own, "in-use", "✓")
     assert library(page, selected=other)["selected"] == key_of(other)
 
 
@@ -106,19 +106,19 @@ def test_recognised_by_its_bytes_and_by_its_weights(page: Page, own: Path, host:
     do(page, do="verify-all")
     finish(service, page)
     assert re.search(r"Mine ✓ verified [0-9a-f]{10} SDXL ldm", row(page, own))
-    assert "This is Mine, byte for byte as it was published." in details(page, own)
-    assert re.search(r"weights of Mine [0-9a-f]{10} SDXL", row(page, twin))
-    assert "This is Mine in another file" in details(page, twin)
-    assert "cool_anime.safetensors was made for SDXL, this checkpoint is SD 1.x / 2.x" in details(page, twin)
-    assert "! other family" in row(page, twin)
+    assert details_show(page, own, "as-published", "Mine")
+    assert re.search(rf"{worded('weights-of', vae='Mine')} [0-9a-f]{{10}} SDXL", row(page, twin))
+    assert details_show(page, twin, "published-weights", "Mine")
+    assert details_show(page, twin, "other-family", "cool_anime.safetensors", "SDXL", "SD 1.x / 2.x")
+    assert row_shows(page, twin, "other-family", "!")
 
 
 def test_the_persons_word_wins_and_is_asked_about(page: Page, own: Path, host: PlainHost) -> None:
     assert "This is SDXL" in details(page, own)
     do(page, do="set-family", file=key_of(own), family="sdxl")
-    assert "SDXL set by you" in row(page, own)
+    assert f"SDXL {worded('set-by-you')}" in row(page, own)
     page.pick(own.name, EVERYWHERE)
-    wait_for(lambda: "was made for SDXL" in plain(page.state({})["regions"]["status"]))
+    wait_for(lambda: is_shown(page, "status", "other-family", "SDXL"))
     assert host.loaded is None
     do(page, do="set-family", file=key_of(own), family="")
     assert "4 channels" in row(page, own)
@@ -222,10 +222,10 @@ def test_the_dropdown_has_badges_and_puts_last_what_does_not_fit(page: Page, own
     labels = page.labels(page.facts())
     assert labels[2:] == [
         "own.safetensors · SD 1.x / 2.x",
-        "a-xl.safetensors · SDXL · ⚠ other family",
-        "b-flux.safetensors · ⚠ cannot be loaded",
-        "c-prefixed.safetensors · ⚠ needs converting",
-        "d-page.safetensors · ⚠ cannot be loaded",
+        f"a-xl.safetensors · SDXL · {worded('option-of-other-family')}",
+        f"b-flux.safetensors · {worded('option-not-loadable')}",
+        f"c-prefixed.safetensors · {worded('option-needs-converting')}",
+        f"d-page.safetensors · {worded('option-not-loadable')}",
     ]
     assert page.word_of(labels[-1]) == "d-page.safetensors"
     host.word = "d-page.safetensors"
@@ -260,7 +260,7 @@ def test_the_latent_test_gives_a_guess_with_its_figure(
     figure = "29.0" if name.startswith("same") else "8.0"
     assert f"{figure} dB" in details(page, path)
     do(page, do="set-family", file=key_of(path), family="sd1")
-    assert "You said that this is a VAE for SD 1.x / 2.x" in details(page, path)
+    assert details_show(page, path, "family-set-by-you", "SD 1.x / 2.x")
     assert "Test compatibility" not in details(page, path)
 
 

@@ -17,10 +17,11 @@ from tests.failing import fails_with
 from tests.files.samples import ldm, safetensors
 from tests.hub import Hub
 from tests.library.vaes import left_behind, rot, sha256, tree, vae
+from tests.shown import shows
 from tests.webui.host import PlainHost
-from tests.webui.seen import ENTRY, bar, details, finish, library, plain, row
+from tests.webui.seen import ENTRY, bar, bar_shows, details, details_show, finish, library, plain, row, row_shows
 from tests.webui.test_page import actions, do, wait_for, write_catalogue
-from tests.wording import says
+from tests.wording import says, worded
 from vae_manager.errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from vae_manager.files import FileRecord
 from vae_manager.jobs import JobState
@@ -145,7 +146,7 @@ def test_two_are_deleted_and_both_come_back(page: Page, own: Path, host: PlainHo
         do(page, do="delete-file", file=key_of(path))
     assert host.listed == {}
     assert set(trash(page)) == {own.name, other.name}
-    assert "other.safetensors is in the trash. Restore" in bar(page)
+    assert bar_shows(page, "in-trash", "other.safetensors", "Restore")
     for name, entry in entries(service).items():
         do(page, do="restore-file", entry=entry, name="")
         assert name in host.listed
@@ -197,9 +198,10 @@ def test_the_systems_trash_is_named(page: Page, own: Path, monkeypatch: pytest.M
     monkeypatch.setattr(operations, "has_system_trash", lambda: True)
     monkeypatch.setattr(operations, "send_to_system_trash", lambda files: [path.unlink() for path in files] != [])
     do(page, do="delete-file", file=key_of(own))
-    assert "own.safetensors is in the system's trash." in bar(page)
-    assert "Restore" not in library(page)["regions"]["library-bar"].replace("Restore it", "")
-    assert "system's trash" in library(page)["regions"]["trash"].replace("&#39;", "'")
+    assert bar_shows(page, "in-system-trash", "own.safetensors")
+    regions = library(page)["regions"]
+    assert actions(regions["library-bar"], "restore-file") == []
+    assert shows(regions["trash"], "system-trash")
     assert trash(page) == []
 
 
@@ -274,9 +276,9 @@ def test_duplicates(page: Page, own: Path, host: PlainHost, service: Service) ->
     vae(host.vaes / "third.safetensors", seed=3)
     do(page, do="find-duplicates")
     finish(service, page)
-    assert "1 more than once" in bar(page)
-    assert "same weights as again.safetensors" in row(page, own)
-    assert "same weights" not in row(page, host.vaes / "third.safetensors")
+    assert bar_shows(page, "more-than-once", "1")
+    assert row_shows(page, own, "same-weights", "again.safetensors")
+    assert not row_shows(page, host.vaes / "third.safetensors", "same-weights")
 
 
 def test_verify_all_counts_and_names_what_is_not_right(
@@ -297,7 +299,9 @@ def test_verify_all_counts_and_names_what_is_not_right(
     told = service.maintenance.notice
     assert told is not None
     assert [file.name for file, _ in told.problems] == ["cut.safetensors", "kl-f8.safetensors", "nan.safetensors"]
-    assert "4 files were checked: 1 without anything to compare with, 2 damaged, 1 not a VAE." in bar(page)
+    assert bar_shows(page, "files-checked", "4")
+    for code, count in (("count-unverified", 1), ("count-damaged", 2), ("count-not-a-vae", 1)):
+        assert bar_shows(page, code, worded(code, count=count))
     for name in ("cut.safetensors", "kl-f8.safetensors", "nan.safetensors"):
         assert f'data-vae-key="problem {key_of(host.vaes / name)}"' in library(page)["regions"]["library-bar"]
     assert row(page, nan).endswith("✗ damaged"), "neither used nor compared"
@@ -328,7 +332,7 @@ def test_bytes_that_changed_by_themselves_are_found(page: Page, own: Path, servi
     do(page, do="verify-file", file=key_of(own))
     finish(service, page)
     assert says(details(page, own), "changed-bytes", file=own.name)
-    assert "1 file was checked: 1 changed." in bar(page)
+    assert bar_shows(page, "one-file-checked", worded("count-changed", count=1))
     assert "✗ changed" in row(page, own)
 
 
@@ -403,10 +407,10 @@ def test_a_conversion_makes_a_second_file(page: Page, host: PlainHost, theirs: P
     do(page, do="convert-file", file=key_of(path), use=True)
     finish(service, page)
     made = host.vaes / "theirs-2.safetensors"
-    assert "theirs-2.safetensors was made from theirs.safetensors: " in bar(page)
+    assert bar_shows(page, "converted-from", "theirs-2.safetensors", "theirs.safetensors")
     assert path.read_bytes() == content
     wait_for(lambda: host.word == made.name)
-    assert "✓ can be used" in row(page, made)
+    assert row_shows(page, made, "usable", "✓")
 
 
 def test_the_result_of_an_earlier_conversion_is_found_and_used(
@@ -420,11 +424,11 @@ def test_the_result_of_an_earlier_conversion_is_found_and_used(
         finish(service, page)
         wait_for(lambda: host.word == "theirs-2.safetensors")
     assert tree(host.vaes) == ["theirs-2.safetensors", "theirs.safetensors"]
-    assert "theirs-2.safetensors is there already, made from theirs.safetensors" in bar(page)
+    assert bar_shows(page, "converted-before", "theirs-2.safetensors", "theirs.safetensors")
     host.word, host.loaded = "None", None
     assert row(page, path).endswith("✓ converted: theirs-2.safetensors Use theirs-2.safetensors")
     assert key_of(host.vaes / "theirs-2.safetensors") in library(page)["rows"][key_of(path)]
-    assert "It was converted: use theirs-2.safetensors." in details(page, path)
+    assert details_show(page, path, "use-converted", "theirs-2.safetensors")
 
 
 def test_metadata_that_the_weights_contradict_are_not_believed(
@@ -494,7 +498,7 @@ def test_the_status_offers_the_conversion(page: Page, host: PlainHost, theirs: P
     library(page)
     host.word = path.name
     status = page.state({})["regions"]["status"]
-    assert "theirs.safetensors cannot be loaded as it is." in plain(status)
+    assert shows(status, "needs-conversion", "theirs.safetensors")
     assert [action["use"] for action in actions(status, "convert-file")] == [True]
     host.shared_with_others = True
     host.refused[Permission.CHANGE_FILES] = msg("Not here.", code="not-here")

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.failing import fails_with
+from tests.failing import fails_with, has
 from tests.hub import Fault, Hub, Link
 from tests.library.vaes import sha256, vae
+from tests.shown import shows
 from tests.webui.host import PlainHost, unfit
+from tests.wording import worded
 from vae_manager.errors import RefusedError, UsageError
 from vae_manager.messages import msg
 from vae_manager.records.verdict import NEO
@@ -50,6 +52,11 @@ def text(page: Page, region: str) -> str:
     """A region as people read it."""
     html = page.state({})["regions"][region]
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html))).strip()
+
+
+def is_shown(page: Page, region: str, code: str, *texts: str) -> bool:
+    """True if the region shows a message with this code, and these texts in it."""
+    return shows(page.state({})["regions"][region], code, *texts)
 
 
 def row(page: Page, entry: str = "mine") -> str:
@@ -89,26 +96,26 @@ def do(page: Page, **action: object) -> None:
 
 
 def test_the_title_says_which_and_why(page: Page, host: PlainHost) -> None:
-    assert page.state({})["titles"]["txt2img"] == "VAE — Built-in · SD 1.x / 2.x · Automatic found none by name"
+    assert page.state({})["titles"]["txt2img"] == f"VAE — Built-in · SD 1.x / 2.x · {worded('none-by-name')}"
     (host.vaes / "fine.safetensors").write_bytes(b"x")
     host.refresh()
     page.pick("fine.safetensors", EVERYWHERE)
-    wait_for(lambda: page.state({})["titles"]["txt2img"] == "VAE — fine · your choice")
+    wait_for(lambda: page.state({})["titles"]["txt2img"] == f"VAE — fine · {worded('by-choice')}")
     assert "fine.safetensors" in text(page, "status")
 
 
 def test_a_tab_of_its_own_says_so_and_changes_nothing_else(page: Page, host: PlainHost) -> None:
     assert page.pick("fine.safetensors", THIS_TAB) == "fine.safetensors"
     state = page.state({"img2img": "fine.safetensors"})
-    assert state["titles"]["img2img"] == "VAE — fine.safetensors · this tab only"
+    assert state["titles"]["img2img"] == f"VAE — fine.safetensors · {worded('this-tab-only')}"
     assert "Built-in" in state["titles"]["txt2img"]
     assert host.word == "Automatic"
 
 
 def test_without_a_checkpoint(page: Page, host: PlainHost) -> None:
     host.checkpoint = host.family = None
-    assert page.state({})["titles"]["txt2img"] == "VAE — no checkpoint is loaded yet"
-    assert "No checkpoint is loaded yet" in text(page, "status")
+    assert page.state({})["titles"]["txt2img"] == f"VAE — {worded('none-loaded')}"
+    assert is_shown(page, "status", "no-checkpoint")
 
 
 def test_first_for_each_family(page: Page, host: PlainHost) -> None:
@@ -291,7 +298,7 @@ def test_taesd_and_a_foreign_family_are_pointed_out(page: Page, host: PlainHost,
     host.word, host.loaded, host.taesd = path.name, str(path), True
     status = text(page, "status")
     assert "TAESD" in status
-    assert "was made for SDXL, this checkpoint is SD 1.x / 2.x" in status
+    assert is_shown(page, "status", "noise-expected", "SDXL", "SD 1.x / 2.x")
     assert page.labels(page.facts())[-1].startswith("other.safetensors — "), "what does not fit stands last"
 
 
@@ -301,16 +308,13 @@ def test_what_is_hardly_meant_is_asked_first(page: Page, host: PlainHost, servic
     host.refresh()
     service.stores.hashes.compute(path)
     page.pick("mine.safetensors", EVERYWHERE)
-    asked = (
-        "mine.safetensors was made for SDXL, this checkpoint is SD 1.x / 2.x: pictures would be noise. "
-        "Nothing was changed."
-    )
-    wait_for(lambda: asked in text(page, "status"))
+    wait_for(lambda: is_shown(page, "status", "other-family", "mine.safetensors", "SDXL", "SD 1.x / 2.x"))
+    asked = page.state({})["regions"]["status"]
     assert (host.word, host.loaded) == ("Automatic", None)
-    assert 'aria-label="Warning"' in page.state({})["regions"]["status"]
-    assert "Use anyway" in text(page, "status")
-    in_tab = "mine.safetensors was made for SDXL, this checkpoint is SD 1.x / 2.x: pictures would be noise."
-    assert str(page.doubt_in_tab("mine.safetensors")) == in_tab
+    assert 'aria-label="Warning"' in asked and actions(asked, "choose-anyway")
+    doubt = page.doubt_in_tab("mine.safetensors")
+    assert doubt is not None and doubt.code == "other-family"
+    assert has(doubt, file="mine.safetensors", theirs="SDXL", ours="SD 1.x / 2.x")
     assert page.doubt_in_tab("None") is None
     do(page, do="choose-anyway", choice="mine.safetensors")
     wait_for(lambda: host.word == "mine.safetensors")
@@ -318,7 +322,7 @@ def test_what_is_hardly_meant_is_asked_first(page: Page, host: PlainHost, servic
     wait_for(lambda: host.word == "None")
     page.pick("mine.safetensors", EVERYWHERE)
     wait_for(lambda: host.word == "mine.safetensors")
-    assert "Use anyway" not in text(page, "status")
+    assert not actions(page.state({})["regions"]["status"], "choose-anyway")
 
 
 def test_it_is_asked_first_also_where_looking_at_all_files_takes_long(
@@ -332,18 +336,18 @@ def test_it_is_asked_first_also_where_looking_at_all_files_takes_long(
     service.stores.hashes.compute(path)
     assert page.doubt_in_tab("mine.safetensors") is not None
     page.pick("mine.safetensors", EVERYWHERE)
-    wait_for(lambda: "Use anyway" in text(page, "status"))
+    wait_for(lambda: actions(page.state({})["regions"]["status"], "choose-anyway"))
     assert (host.word, host.loaded) == ("Automatic", None)
 
 
 def test_how_a_vae_came_in_is_said(page: Page, host: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
     in_use = host.in_use()
-    for swap, says in (
-        (Swap(None, 0.00123, from_memory=True), "loaded from memory in 1.2 ms"),
-        (Swap(None, 0.3456, from_memory=False), "loaded from its file in 346 ms"),
+    for swap, code, time_taken in (
+        (Swap(None, 0.00123, from_memory=True), "from-memory", "1.2 ms"),
+        (Swap(None, 0.3456, from_memory=False), "from-file", "346 ms"),
     ):
         monkeypatch.setattr(host, "in_use", lambda swap=swap: replace(in_use, swap=swap))
-        assert says in text(page, "status")
+        assert is_shown(page, "status", code, time_taken)
     monkeypatch.setattr(host, "in_use", lambda: replace(in_use, notice=unfit("x")))
     assert str(unfit("x")) in text(page, "status")
 

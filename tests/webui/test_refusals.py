@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 
 from tests.library.vaes import sha256, vae
+from tests.shown import codes_in
 from tests.webui.host import PlainHost, unfit
 from tests.webui.seen import ENTRY
-from tests.webui.test_page import do, text, wait_for, write_catalogue
-from tests.wording import says
+from tests.webui.test_page import do, is_shown, text, wait_for, write_catalogue
+from tests.wording import says, worded
 from vae_manager.maintenance import key_of
 from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Ignored, Refusal
 from vae_manager.webui.ui.page import EVERYWHERE, Page
 
-MARK = "✗\N{NO-BREAK SPACE}bad.safetensors was refused"
+MARK = "✗\N{NO-BREAK SPACE}" + worded("was-refused", vae="bad.safetensors")
+CHOSEN, OTHER_FAMILY = worded("by-choice"), worded("option-of-other-family")
+GUESSED_SDXL = worded("guessed-family", family="SDXL")
 
 
 def refuse(host: PlainHost, serial: int = 1) -> None:
@@ -34,7 +37,7 @@ def title(page: Page, tab: str = "txt2img") -> str:
 def test_a_refusal_is_marked_until_it_is_dismissed(page: Page, host: PlainHost) -> None:
     before = page.state({})["sync"]
     refuse(host)
-    assert title(page) == f"VAE — Built-in · SD 1.x / 2.x · Automatic found none by name · {MARK}"
+    assert title(page) == f"VAE — Built-in · SD 1.x / 2.x · {worded('none-by-name')} · {MARK}"
     assert MARK in title(page, "img2img")
     assert text(page, "status").count(str(unfit("bad.safetensors"))) == 1
     assert page.state({})["sync"] != before, "the WebUI's own dropdown has to be put right"
@@ -49,10 +52,10 @@ def test_a_refused_setting_is_not_called_pending(page: Page, host: PlainHost) ->
     refuse(host)
     host.word = "bad.safetensors"
     assert title(page) == f"VAE — Built-in · SD 1.x / 2.x · {MARK}"
-    assert "because bad.safetensors was refused" in text(page, "status")
+    assert is_shown(page, "status", "because-refused", "bad.safetensors")
     assert str(unfit("bad.safetensors")) in text(page, "status")
     do(page, do="dismiss-refusal", serial=1)
-    assert title(page) == "VAE — Built-in · SD 1.x / 2.x · because bad.safetensors was refused"
+    assert title(page) == f"VAE — Built-in · SD 1.x / 2.x · {worded('because-refused', vae='bad.safetensors')}"
 
 
 def test_a_choice_that_failed_is_told_once(page: Page, host: PlainHost) -> None:
@@ -83,7 +86,7 @@ def test_a_refusal_elsewhere_ends_an_older_one_of_the_page(page: Page, host: Pla
 # -- files beside the VAE ------------------------------------------------------------------------------------------
 def test_a_file_that_does_nothing_is_named(page: Page, host: PlainHost) -> None:
     host.ignored = (Ignored("style.safetensors", unfit("style.safetensors")),)
-    assert title(page).endswith(" · !\N{NO-BREAK SPACE}style.safetensors is not used")
+    assert title(page).endswith(" · !\N{NO-BREAK SPACE}" + worded("not-used", file="style.safetensors"))
     assert str(unfit("style.safetensors")) in text(page, "status")
 
 
@@ -98,16 +101,16 @@ def test_the_family_is_that_of_the_file(page: Page, host: PlainHost, service: Se
     write_catalogue(host, ENTRY.format(family="sdxl", sha256=sha256(path)))
     service.stores.hashes.compute(path)
     use(host, path)
-    wait_for(lambda: title(page) == "VAE — mine · SDXL · ⚠ other family · your choice")
-    assert "SDXL; the checkpoint is SD 1.x / 2.x" in text(page, "status")
+    wait_for(lambda: title(page) == f"VAE — mine · SDXL · {OTHER_FAMILY} · {CHOSEN}")
+    assert is_shown(page, "status", "families-differ", "SDXL", "SD 1.x / 2.x")
     host.family = "sdxl"
-    assert title(page) == "VAE — mine · SDXL · your choice"
-    assert "the checkpoint is" not in text(page, "status")
+    assert title(page) == f"VAE — mine · SDXL · {CHOSEN}"
+    assert not is_shown(page, "status", "families-differ")
 
 
 def test_an_unknown_file_has_no_family(page: Page, host: PlainHost) -> None:
     use(host, vae(host.vaes / "mine.safetensors"))
-    wait_for(lambda: title(page) == "VAE — mine · your choice")
+    wait_for(lambda: title(page) == f"VAE — mine · {CHOSEN}")
     line = text(page, "status").partition("Compare")[0]
     assert "SD 1.x" not in line
 
@@ -117,9 +120,10 @@ def test_a_guess_is_worded_as_one(page: Page, host: PlainHost, name: str, is_oth
     path = vae(host.vaes / name)
     use(host, path)
     do(page, do="try-file", file=key_of(path))
-    family = "SDXL, guess · ⚠ probably another family" if is_other else "SD 1.x / 2.x, guess"
-    wait_for(lambda: title(page) == f"VAE — {path.stem} · {family} · your choice")
-    assert ("SDXL, guess; the checkpoint is SD 1.x / 2.x" in text(page, "status")) is is_other
+    other = f"{GUESSED_SDXL} · {worded('option-probably-of-other-family')}"
+    family = other if is_other else worded("guessed-family", family="SD 1.x / 2.x")
+    wait_for(lambda: title(page) == f"VAE — {path.stem} · {family} · {CHOSEN}")
+    assert is_shown(page, "status", "families-differ", GUESSED_SDXL, "SD 1.x / 2.x") is is_other
     status = text(page, "status")
     assert not says(status, "noise-expected") and not says(status, "probably-other-family")
 
@@ -135,4 +139,4 @@ def test_a_row_says_its_size_once(page: Page) -> None:
     html = page.state({})["regions"]["offers"]
     assert rows
     known = [row.entry.size is not None for row in rows]
-    assert (html.count(" MB"), html.count("size not known")) == (known.count(True), known.count(False))
+    assert (html.count(" MB"), codes_in(html).count("size-not-known")) == (known.count(True), known.count(False))

@@ -11,7 +11,7 @@ import pytest
 from jinja2 import DictLoader, Environment, UndefinedError, nodes
 from markupsafe import Markup
 
-from vae_manager.messages import msg
+from vae_manager.messages import joined, msg
 from vae_manager.webui.translation import Translator, plain
 from vae_manager.webui.ui import rendering
 from vae_manager.webui.ui.rendering import TEMPLATES, one_primary, render
@@ -65,6 +65,7 @@ def test_modules_make_no_html() -> None:
 
 # -- the templates -------------------------------------------------------------------------------------------------
 FILTERS = {
+    "coded",
     "exact",
     "grouped",
     "int",
@@ -132,6 +133,14 @@ def test_sentences_are_translated(shown: Show) -> None:
     chinese = Translator({"Name": "名称", "{a} of {b}": "{b} 中的 {a}"})
     assert shown('{{ msg("{a} of {b}", a=1, b=x) }}, {{ x }}', msg("Name"), chinese) == "名称 中的 1, 名称"
     assert shown("{{ x }} {{ x|translated }}", "Name", chinese) == "Name 名称"
+
+
+def test_an_element_has_the_codes_of_its_message(shown: Show) -> None:
+    inner, chinese = msg("Name", code="inner"), Translator({"Name": "名称", "{a}!": "{a}！"})
+    body = "<p{{ x|coded }}>{{ x }}</p>"
+    assert shown(body, msg("{a}!", code="outer", a=inner), chinese) == '<p data-vae-code="outer inner">名称！</p>'
+    assert shown(body, joined([inner, msg("Rest."), inner])) == '<p data-vae-code="inner">Name Rest. Name</p>'
+    assert shown(body, msg("Name")) == shown(body, "Name") == "<p>Name</p>"
 
 
 def test_a_value_that_is_not_there_is_a_fault(shown: Show) -> None:

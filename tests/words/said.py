@@ -52,8 +52,11 @@ def template_calls(source: str, place: str) -> Iterator[Said]:
             continue
         first = node.args[0] if len(node.args) == 1 and node.dyn_args is None else None
         literal = first.value if isinstance(first, nodes.Const) and isinstance(first.value, str) else None
-        known = None if node.dyn_kwargs is not None else frozenset(keyword.key for keyword in node.kwargs)
-        yield Said(f"{place}:{node.lineno}", literal, known)
+        names = frozenset(keyword.key for keyword in node.kwargs if keyword.key != "code")
+        known = None if node.dyn_kwargs is not None else names
+        codes = [keyword.value for keyword in node.kwargs if keyword.key == "code"]
+        code = codes[0].value if codes and isinstance(codes[0], nodes.Const) else None
+        yield Said(f"{place}:{node.lineno}", literal, known, str(code) if code is not None else None)
 
 
 def template_unsaid(source: str, place: str) -> Iterator[str]:

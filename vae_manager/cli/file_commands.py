@@ -465,7 +465,12 @@ def _decoded(original: Pixels, path: Path, device: torch.device, stop: Event) ->
     try:
         model = model_of(path, device)
     except RuntimeError as error:  # of torch: no memory left on the device, for instance
-        return Decoded(path.name, None, 0.0, error=msg("This VAE cannot decode the picture ({error}).", error=error))
+        return Decoded(
+            path.name,
+            None,
+            0.0,
+            error=msg("This VAE cannot decode the picture ({error}).", code="cannot-decode", error=error),
+        )
     [decoded] = decode_all(model, Encoder(original, each=False), [Candidate(path.name, lambda: None)], stop=stop)
     return decoded
 

@@ -282,7 +282,7 @@ def _decoded(
         return failed(error.message)
     except RuntimeError as error:  # of torch
         reason = f"{type(error).__name__}: {error}"[:300]
-        return failed(msg("This VAE cannot decode the picture ({error}).", error=reason))
+        return failed(msg("This VAE cannot decode the picture ({error}).", code="cannot-decode", error=reason))
     seconds = time.perf_counter() - started
     if not bool(picture.isfinite().all()):
         return failed(msg("This VAE gave no picture (NaN).", code="no-picture"), nan=True)

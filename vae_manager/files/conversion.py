@@ -78,7 +78,7 @@ _SENTENCES: Final = MappingProxyType(
     {
         "from-checkpoint": msg("taken out of a checkpoint"),
         "prefix": msg("the prefix of all names taken away"),
-        "from-diffusers": msg("names changed from diffusers to the WebUI's"),
+        "from-diffusers": msg("names changed from diffusers to the WebUI's", code="names-changed"),
         "to-diffusers": msg("names changed from the WebUI's to diffusers"),
         "names": msg("some names changed to the usual ones"),
         "shapes": msg("shapes of some weights changed to the WebUI's"),

@@ -90,6 +90,10 @@ class Problem:
     `bad-pickle`, `nan`, `unfinished`. Dangerous: `unsafe-pickle`. Unreadable: `unreadable`, `old-torch`.
     Reasons of a verdict: see `records.verdict`."""
     message: Message
+    """It has the code too, or a narrower one of its own."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", self.message.with_code(self.code))
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,9 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
     record = inspect(source)
     answer = library.judge(record)
     if isinstance(answer, Refused):
-        raise RefusedError(msg("{problem} It was left where it is.", problem=answer.reason.message))
+        raise RefusedError(
+            msg("{problem} It was left where it is.", code=answer.reason.code, problem=answer.reason.message)
+        )
     obstacle = obstacle_of(answer)
     # The present extension does not matter: that of the new name is checked below.
     if obstacle is not None and obstacle.code != "wrong-suffix":

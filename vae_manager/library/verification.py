@@ -151,7 +151,11 @@ def _unlike_its_name(path: Path, sha256: str, catalogue: Catalogue) -> Message |
     if name_clash is None:
         return None
     return msg(
-        "{file} is named like {vae}, but has other bytes: {sha256}", file=path.name, vae=name_clash.name, sha256=sha256
+        "{file} is named like {vae}, but has other bytes: {sha256}",
+        code="other-bytes-under-name",
+        file=path.name,
+        vae=name_clash.name,
+        sha256=sha256,
     )
 
 

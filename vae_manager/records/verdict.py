@@ -383,13 +383,17 @@ def _under_other_names(missing: Sequence[str], found: Renamed) -> Reason | None:
 def _incomplete(missing: Sequence[str]) -> Reason:
     if len(missing) == 1:
         one_missing = msg(
-            "{file} is not complete: the tensor {name} is missing.", file=UNNAMED, name=printable_name(missing[0])
+            "{file} is not complete: the tensor {name} is missing.",
+            code="incomplete",
+            file=UNNAMED,
+            name=printable_name(missing[0]),
         )
         return Reason("incomplete", one_missing)
     return Reason(
         "incomplete",
         msg(
             "{file} is not complete: {count} tensors of the VAE are missing, {example} among them.",
+            code="incomplete",
             file=UNNAMED,
             count=len(missing),
             example=printable_name(missing[0]),

@@ -362,7 +362,12 @@ def _civitai_file(source: CivitaiSource, client: HttpClient) -> dict[str, Any]:
             raise _key_error(source, address, client)
         if status in (404, 410):
             raise NotFoundError(
-                msg("{host} has no model version {version}.", host=host(address), version=source.version)
+                msg(
+                    "{host} has no model version {version}.",
+                    code="no-such-model-version",
+                    host=host(address),
+                    version=source.version,
+                )
             )
         if status != 200:
             raise status_error(response, address)

@@ -236,7 +236,7 @@ def figures_of(result: Result, translate: Translator) -> Sequence[str]:
     if decoded.pixels is not None:
         parts.append(msg("{count} s", count=f"{decoded.seconds:.{2 if decoded.seconds < 10 else 0}f}"))
     if decoded.peak is not None:
-        parts.append(msg("{amount} of GPU memory", amount=megabytes(decoded.peak)))
+        parts.append(msg("{amount} of GPU memory", code="gpu-memory", amount=megabytes(decoded.peak)))
     if decoded.nan:
         parts.append("NaN")
     return [part if isinstance(part, str) else translate(part) for part in parts]
@@ -413,6 +413,7 @@ def _looks_otherwise(kept: RecentPicture, size: Sequence[Any]) -> Message | None
     return msg(
         "What you saw is {width} × {height}: several pictures put together, or one that was enlarged after the decode. "
         "This is the decoded picture that its infotext belongs to.",
+        code="other-picture-seen",
         width=size[0],
         height=size[1],
     )
@@ -438,7 +439,7 @@ def compare_picture(host: Host, service: Service, message: str, picture: Path | 
     except OSError as error:
         raise NotFoundError(msg("This picture is not there.")) from error
     height, width = pixels.shape[:2]
-    title: Message = msg("Your own image, {width} × {height}", width=width, height=height)
+    title: Message = msg("Your own image, {width} × {height}", code="own-image", width=width, height=height)
     begin(host.comparing, service, ComparisonRequest(Encoder(pixels, action.each), chosen), title)
 
 

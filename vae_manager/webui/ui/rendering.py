@@ -21,7 +21,7 @@ from markupsafe import Markup, escape
 
 from ...errors import RefusedError
 from ...jobs import JobState, JobView, PendingCommand
-from ...messages import Message, megabytes, msg
+from ...messages import Message, codes_of, megabytes, msg
 from ..translation import Translator, plain
 from .actions import Action
 
@@ -95,6 +95,15 @@ def _words(action: Mapping[str, object]) -> str:
     return " ".join(map(str, action.values()))
 
 
+def _coded(text: object) -> Markup:
+    """Return the attribute with the codes of a message, for the element that shows it; empty without codes.
+
+    Style sheets, scripts and tests thus find a message in each language.
+    """
+    codes = codes_of(text) if isinstance(text, Message) else ()
+    return Markup(' data-vae-code="{}"').format(" ".join(codes)) if codes else Markup()
+
+
 _BREAK: Final = re.compile(r"(?<=[._\-\s])(?=[^._\-\s])")
 
 
@@ -121,6 +130,7 @@ def _form(name: str, **known: object) -> dict[str, object]:
 
 _ENVIRONMENT.globals = {"form": _form, "msg": msg}
 _ENVIRONMENT.filters |= {
+    "coded": _coded,
     "exact": escape,  # unchanged, with misleading characters too: for values that the browser sends back
     "grouped": "{:,}".format,
     "json": json.dumps,
@@ -213,17 +223,17 @@ def _parts(job: JobView, translate: Translator) -> list[Message | str]:
         return [msg("Paused"), *([amount_done] if amount_done is not None else [])]
     if job.state is JobState.WAITING:
         if job.position is not None and job.position > 1:
-            return [msg("Waiting: number {place} in the queue", place=job.position)]
-        return [msg("Waiting for its turn")]
+            return [msg("Waiting: number {place} in the queue", code="waiting-in-queue", place=job.position)]
+        return [msg("Waiting for its turn", code="waiting-for-turn")]
     if job.command is PendingCommand.STOP:
         return [msg("Cancelling …")]
     if job.command is PendingCommand.PAUSE:
         return [msg("Pausing …")]
     phases = {
-        "resolving": msg("Looking for the file …"),
-        "resuming": msg("Checking what is here already …"),
-        "proving": msg("Checking every byte …"),
-        "publishing": msg("Putting it in place …"),
+        "resolving": msg("Looking for the file …", code="looking-for-file"),
+        "resuming": msg("Checking what is here already …", code="checking-kept"),
+        "proving": msg("Checking every byte …", code="checking-bytes"),
+        "publishing": msg("Putting it in place …", code="putting-in-place"),
     }
     if job.phase == "waiting":
         return [_others(job)]
@@ -246,9 +256,12 @@ def _amount_done(job: JobView) -> Message | str:
 def _others(job: JobView) -> Message:
     """Describe a download by another process on this machine or on the shared folder; this process uses its result."""
     if not job.total:
-        return msg("Another program is fetching it; {done} are there.", done=amount(job.done))
+        return msg("Another program is fetching it; {done} are there.", code="fetched-by-other", done=amount(job.done))
     return msg(
-        "Another program is fetching it; {done} of {total} are there.", done=amount(job.done), total=amount(job.total)
+        "Another program is fetching it; {done} of {total} are there.",
+        code="fetched-by-other-of",
+        done=amount(job.done),
+        total=amount(job.total),
     )
 
 

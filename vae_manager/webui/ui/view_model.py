@@ -153,6 +153,7 @@ def builtin_notices(builtin: Builtin, in_use: InUse) -> Sequence[Message]:
         return [
             msg(
                 "{file} has the same weights as the checkpoint's own VAE: choosing it changes nothing.",
+                code="same-as-built-in",
                 file=Path(in_use.path or "").name,
             )
         ]

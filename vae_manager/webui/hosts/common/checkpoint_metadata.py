@@ -64,6 +64,7 @@ def put(checkpoint_file: str, key: str, value: Any) -> None:
                 msg(
                     "{file}, the checkpoint's card, is damaged: {reason}. Nothing was changed. Mend the file or move "
                     "it away, and try again.",
+                    code="card-damaged",
                     file=path.name,
                     reason=str(error)[:200],
                 )

@@ -36,7 +36,11 @@ def legend(white: int, translate: Translator) -> str:
     if not white:
         return translate(msg("These two are the same picture, bit for bit."))
     return translate(
-        msg("Black: the same. White: {levels} of 255 levels apart, in the colour where that is most.", levels=white)
+        msg(
+            "Black: the same. White: {levels} of 255 levels apart, in the colour where that is most.",
+            code="difference-scale",
+            levels=white,
+        )
     )
 
 
@@ -132,7 +136,7 @@ def progress(section: Section, translate: Translator) -> Markup:
 
 def _stand(now: Comparison, translate: Translator, cancel: Button) -> Line | Progress | None:
     if now.state is State.WAITING:
-        return Line(INFO, now.waits_for or msg("Waiting for its turn"), beside=[cancel])
+        return Line(INFO, now.waits_for or msg("Waiting for its turn", code="waiting-for-turn"), beside=[cancel])
     if now.state is State.RUNNING:
         return _bar(now, translate)
     if now.state is State.MEASURING:
@@ -205,9 +209,13 @@ def _card(now: Comparison, number: int, section: Section, life: str, translate: 
     result, used = now.of(vae), any(chip.offer.vae == vae for chip in section.chips if chip.offer.in_use)
     card = {**_NO_CARD, "key": key, "name": choice_name(Choice(vae), translate), "used": used}
     if result is None:
-        waits = msg("stopped before its turn") if now.ended else msg("waits for its turn")
+        waits = (
+            msg("stopped before its turn", code="stopped-before-turn")
+            if now.ended
+            else msg("waits for its turn", code="waits-for-turn")
+        )
         if now.step is not None and now.step.vae == vae and not now.ended:
-            waits = msg("is decoding …")
+            waits = msg("is decoding …", code="is-decoding")
         return {**card, "waits": waits}
     decoded, notes = result.decoded, [Line(WARNING, note) for note in notes_of(result)]
     if decoded.error is not None:
@@ -270,7 +278,7 @@ def _told(comparison: Comparison) -> Message:
 def _state(state: State) -> tuple[str, Message] | None:
     """Return a sign and a word for an unusual state."""
     if state is State.WAITING:
-        return "…", msg("waits for its turn")
+        return "…", msg("waits for its turn", code="waits-for-turn")
     if state in (State.RUNNING, State.MEASURING):
         return "▶", msg("is running")
     if state is State.STOPPED:

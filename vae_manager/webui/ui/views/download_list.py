@@ -188,9 +188,9 @@ def _ending(past: PastDownload) -> tuple[str, Message]:
     if past.ending is DownloadOutcome.CANCELLED:
         return "–", msg("cancelled")
     if past.ending is DownloadOutcome.ALREADY_THERE:
-        return "✓", msg("already here")
+        return "✓", msg("already here", code="already-here")
     if past.problem is not None and not past.proven:
-        return "!", msg("cannot be used")
+        return "!", msg("cannot be used", code="not-usable")
     return ("✓", msg("verified")) if past.proven else ("!", msg("unverified"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from ..vae_options import Option, family_label, needs_conversion, sorts_last
 from ..view_model import Facts
 
 _WORDS: Final = {
-    code: word
+    code: replace(word, code=code)
     for word, codes in (
         (msg("empty"), "empty"),
         (msg("a web page"), "web-page"),
@@ -49,7 +50,7 @@ _WORDS: Final = {
 
 def problem_word(code: str) -> Message:
     """Return the word for a code of a problem or of a verdict."""
-    return _WORDS.get(code, msg("cannot be loaded"))
+    return _WORDS.get(code, msg("cannot be loaded", code="not-loadable"))
 
 
 def outcome_word(outcome: Outcome) -> Message:
@@ -66,14 +67,14 @@ def choice_name(choice: Choice, translate: Translator) -> str:
     if choice.is_automatic:
         return translate(msg("Automatic"))
     if choice.is_builtin:
-        return translate(msg("Built-in (the checkpoint's own)"))
+        return translate(msg("Built-in (the checkpoint's own)", code="built-in"))
     return choice.word
 
 
 def family_name(family: FamilyGuess, translate: Translator) -> str:
     """Return the label of a known family; a guess is marked as one."""
     label = family_label(family.family or "")
-    return label if family.sure else translate(msg("{family}, guess", family=label))
+    return label if family.sure else translate(msg("{family}, guess", code="guessed-family", family=label))
 
 
 def dropdown(facts: Facts, translate: Translator) -> list[tuple[str, str]]:
@@ -95,12 +96,17 @@ def _option_label(option: Option, facts: Facts, translate: Translator) -> str:
     if choice.is_automatic and facts.choice.is_automatic and facts.resolution.path:
         file = Path(facts.resolution.path).name
         if facts.resolution.rule is Rule.NEAR_NAME:
-            return translate(msg("Automatic ({file}, by name)", file=file))
+            return translate(msg("Automatic ({file}, by name)", code="automatic-by-name", file=file))
         if facts.resolution.rule is Rule.CARD:
-            return translate(msg("Automatic ({file}, by the checkpoint's card)", file=file))
+            return translate(msg("Automatic ({file}, by the checkpoint's card)", code="automatic-by-card", file=file))
         if facts.resolution.rule is Rule.FAMILY:
             return translate(
-                msg("Automatic ({file}, your default for {family})", file=file, family=family_label(facts.family))
+                msg(
+                    "Automatic ({file}, your default for {family})",
+                    code="automatic-by-family",
+                    file=file,
+                    family=family_label(facts.family),
+                )
             )
     if choice.file_name is None:
         return choice_name(choice, translate)
@@ -115,9 +121,9 @@ def _option_label(option: Option, facts: Facts, translate: Translator) -> str:
 def _marks(answer: Verdict | None, translate: Translator) -> list[str]:
     """Return the reason why the option stands last."""
     if isinstance(answer, Refused):
-        return [translate(msg("⚠ cannot be loaded"))]
+        return [translate(msg("⚠ cannot be loaded", code="option-not-loadable"))]
     if needs_conversion(answer):
-        return [translate(msg("⚠ needs converting"))]
+        return [translate(msg("⚠ needs converting", code="option-needs-converting"))]
     if isinstance(answer, AskFirst):
         return [translate(question_word(answer.reason.code))]
     return []
@@ -126,12 +132,12 @@ def _marks(answer: Verdict | None, translate: Translator) -> list[str]:
 def question_word(code: str) -> Message:
     """Return the reason of a question in a few words."""
     if code == "other-family":
-        return msg("⚠ other family")
+        return msg("⚠ other family", code="option-of-other-family")
     if code == "probably-other-family":
-        return msg("⚠ probably another family")
+        return msg("⚠ probably another family", code="option-probably-of-other-family")
     if code == "probably-unfinished":
-        return msg("⚠ perhaps unfinished")
-    return msg("⚠ unusual network")
+        return msg("⚠ perhaps unfinished", code="option-perhaps-unfinished")
+    return msg("⚠ unusual network", code="option-of-unusual-network")
 
 
 def checkpoint_button(facts: Facts, translate: Translator) -> list[Button]:
@@ -155,6 +161,7 @@ def checkpoint_lines(facts: Facts, translate: Translator) -> list[Line]:
         message = msg(
             "{vae} is chosen, but what this checkpoint asks for comes first: in the settings, “Selected VAE overrides "
             "per-model preferences” is off.",
+            code="card-comes-first",
             vae=choice_name(facts.choice, translate),
         )
         if facts.choice.word != facts.resolution.preferred:
@@ -168,6 +175,7 @@ def _preference(preferred: str, facts: Facts, translate: Translator) -> list[Lin
         message = msg(
             "This checkpoint's card prefers {vae}; the setting SD VAE overrides it, since “Selected VAE overrides "
             "per-model preferences” is on.",
+            code="card-overridden",
             vae=name,
         )
         return [Line(PLAIN, message, beside=[*_automatic(facts), *_no_longer(preferred, facts, translate)])]
@@ -175,11 +183,14 @@ def _preference(preferred: str, facts: Facts, translate: Translator) -> list[Lin
         message = msg(
             "This checkpoint's card prefers {vae}. While it is chosen, every other checkpoint gets it too; with "
             "Automatic, each gets its own.",
+            code="card-choice-for-all",
             vae=name,
         )
         return [Line(PLAIN, message, beside=_automatic(facts))]
     if preferred != BUILTIN.word and all(option.missing or option.word != preferred for option in facts.options):
-        message = msg("This checkpoint's card prefers {vae}, which the WebUI does not list.", vae=name)
+        message = msg(
+            "This checkpoint's card prefers {vae}, which the WebUI does not list.", code="card-not-listed", vae=name
+        )
         return [Line(WARNING, message, beside=_no_longer(preferred, facts, translate))]
     return []
 

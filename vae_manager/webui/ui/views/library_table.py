@@ -71,8 +71,8 @@ def _gravity(row: LibraryRow, library: Library) -> int:
 
 def _recognised(row: LibraryRow) -> Message | str:
     if row.entry is not None:
-        return row.entry.name if row.published else msg("weights of {vae}", vae=row.entry.name)
-    return msg("same weights as {file}", file=row.twins[0]) if row.twins else ""
+        return row.entry.name if row.published else msg("weights of {vae}", code="weights-of", vae=row.entry.name)
+    return msg("same weights as {file}", code="same-weights", file=row.twins[0]) if row.twins else ""
 
 
 def _family(row: LibraryRow) -> tuple[str, Message | str | None]:
@@ -85,7 +85,7 @@ def _family(row: LibraryRow) -> tuple[str, Message | str | None]:
         return "", msg("{count} channels", count=count) if count is not None else ""
     label = family_label(record.family.family)
     if record.is_family_own:
-        return label, msg("set by you")
+        return label, msg("set by you", code="set-by-you")
     if record.family.why == "yours by weights":
         return label, msg("set by you, for a twin")
     return label, None if record.family.sure else msg("guess")
@@ -95,17 +95,21 @@ def _state(row: LibraryRow, gravity: int) -> tuple[str, str, Message]:
     """Return a kind, a sign and a word."""
     answer = row.answer
     if answer is None:
-        return "", "…", msg("not scanned yet")
+        return "", "…", msg("not scanned yet", code="not-scanned-yet")
     if row.broken is not None:
         told = _problem(row)
         if is_replaced(row):
-            return "fine", "✓", msg("converted: {file}", file=row.converted.name if row.converted else "")
+            return (
+                "fine",
+                "✓",
+                msg("converted: {file}", code="converted", file=row.converted.name if row.converted else ""),
+            )
     elif row.name_clashes:
-        told = msg("duplicate name")
+        told = msg("duplicate name", code="duplicate-name")
     elif answer.reason is not None:
         told = problem_word(answer.reason.code)
     else:
-        return "fine", "✓", msg("can be used")
+        return "fine", "✓", msg("can be used", code="usable")
     return ("broken", "✗", told) if gravity == WORST else ("look", "!", told)
 
 
@@ -114,9 +118,13 @@ def _problem(row: LibraryRow) -> Message:
     obstacle = obstacle_of(answer) if answer is not None else None
     reason = obstacle if obstacle is not None or answer is None else answer.reason
     if reason is None:
-        return outcome_word(verification.outcome) if verification is not None else msg("cannot be loaded")
+        return (
+            outcome_word(verification.outcome)
+            if verification is not None
+            else msg("cannot be loaded", code="not-loadable")
+        )
     is_convertible = obstacle is not None and reason.code != "checkpoint"
-    return msg("needs converting") if is_convertible else problem_word(reason.code)
+    return msg("needs converting", code="needs-converting") if is_convertible else problem_word(reason.code)
 
 
 def _main_button(row: LibraryRow, library: Library) -> list[Button]:
@@ -175,13 +183,13 @@ def _summary(library: Library) -> list[Message | str]:
     if not count:
         return []
     parts: list[Message | str] = [
-        msg("1 file") if count == 1 else msg("{count} files", count=count),
+        msg("1 file", code="one-file") if count == 1 else msg("{count} files", code="files", count=count),
         megabytes(library.table.size),
     ]
     if library.table.with_problems:
-        parts.append(msg("{count} with problems", count=library.table.with_problems))
+        parts.append(msg("{count} with problems", code="with-problems", count=library.table.with_problems))
     if library.doubled:
-        parts.append(msg("{count} more than once", count=library.doubled))
+        parts.append(msg("{count} more than once", code="more-than-once", count=library.doubled))
     return parts
 
 
@@ -202,9 +210,12 @@ def trash(library: Library, translate: Translator) -> Markup:
     label = msg("Empty the trash · {size}", size=size)
     told = None if library.removed else msg("Nothing is in the trash.")
     if library.has_system_trash:
-        told = msg("Deleted files go to the system's trash: restore them there.")
+        told = msg("Deleted files go to the system's trash: restore them there.", code="system-trash")
         if library.removed:
-            told = msg("Deleted files go to the system's trash: restore them there. What is listed here is elsewhere.")
+            told = msg(
+                "Deleted files go to the system's trash: restore them there. What is listed here is elsewhere.",
+                code="system-trash-beside",
+            )
     return _html(
         "trash",
         translate,
@@ -258,7 +269,7 @@ def file_details(library: Library, translate: Translator) -> Markup:
 def about(row: LibraryRow, library: Library) -> list[Message]:
     """Return its kind, its fit, and the certainty of both."""
     if row.record is None or row.answer is None:
-        return [msg("It has not been looked at yet; that is being done.")]
+        return [msg("It has not been looked at yet; that is being done.", code="not-looked-at-yet")]
     return [_kind(row, row.record, row.answer), *_fit(row, row.record, row.answer, library), _sure(row)]
 
 
@@ -266,14 +277,20 @@ def _kind(row: LibraryRow, record: FileRecord, answer: Verdict) -> Message:
     family = record.family
     if row.entry is not None:
         if row.published:
-            return msg("This is {vae}, byte for byte as it was published.", vae=row.entry.name)
-        return msg("This is {vae} in another file: the same weights, in other bytes.", vae=row.entry.name)
+            return msg("This is {vae}, byte for byte as it was published.", code="as-published", vae=row.entry.name)
+        return msg(
+            "This is {vae} in another file: the same weights, in other bytes.",
+            code="published-weights",
+            vae=row.entry.name,
+        )
     if isinstance(answer, Refused) and answer.reason.code not in NETWORK_CODES:
-        return msg("This is no VAE that the WebUI can load.")
+        return msg("This is no VAE that the WebUI can load.", code="no-loadable-vae")
     if row.twins:
-        return msg("This has the same weights as {file}.", file=row.twins[0])
+        return msg("This has the same weights as {file}.", code="same-weights-as", file=row.twins[0])
     if family.family is not None and record.is_family_own:
-        return msg("You said that this is a VAE for {family}.", family=family_label(family.family))
+        return msg(
+            "You said that this is a VAE for {family}.", code="family-set-by-you", family=family_label(family.family)
+        )
     if family.family is not None and family.why == "yours by weights":
         return msg(
             "You said of a file with the same weights that it is a VAE for {family}.",
@@ -291,12 +308,18 @@ def _kind(row: LibraryRow, record: FileRecord, answer: Verdict) -> Message:
             figure=f"{family.figure:.1f}",
         )
     if family.family is not None:
-        return msg("This is a VAE for {family} that the catalogue does not know.", family=family_label(family.family))
+        return msg(
+            "This is a VAE for {family} that the catalogue does not know.",
+            code="unlisted-of-family",
+            family=family_label(family.family),
+        )
     if record.latent_channels is not None:
         return msg(
-            "This is a VAE with {count} latent channels that the catalogue does not know.", count=record.latent_channels
+            "This is a VAE with {count} latent channels that the catalogue does not know.",
+            code="unlisted-of-channels",
+            count=record.latent_channels,
         )
-    return msg("The catalogue does not know this file.")
+    return msg("The catalogue does not know this file.", code="unlisted-file")
 
 
 def _fit(row: LibraryRow, record: FileRecord, answer: Verdict, library: Library) -> list[Message]:
@@ -309,38 +332,48 @@ def _fit(row: LibraryRow, record: FileRecord, answer: Verdict, library: Library)
             )
         ]
     if row.in_use:
-        return [msg("It is in use: its weights are in the model.")]
+        return [msg("It is in use: its weights are in the model.", code="weights-in-use")]
     if isinstance(answer, Refused):
         return []
     questions = [answer.reason.message] if isinstance(answer, AskFirst) else []
     if needs_conversion(answer) and row.converted is not None:
-        return [msg("It was converted: use {file}.", file=row.converted.name)]
+        return [msg("It was converted: use {file}.", code="use-converted", file=row.converted.name)]
     if needs_conversion(answer):
-        converted = msg("Converted, it can be used. That makes a second file beside it; this one stays as it is.")
+        converted = msg(
+            "Converted, it can be used. That makes a second file beside it; this one stays as it is.",
+            code="usable-if-converted",
+        )
         return [*questions, converted]
     if questions:
         return questions
     if library.in_use.checkpoint is None:
-        return [msg("No checkpoint is loaded, so whether it fits is not known yet.")]
+        return [msg("No checkpoint is loaded, so whether it fits is not known yet.", code="fit-unknown")]
     if ours is None:
         return []
     if record.family.sure and record.family.family == ours:
-        return [msg("It fits the loaded checkpoint.")]
+        return [msg("It fits the loaded checkpoint.", code="fits")]
     if not isinstance(answer, Usable) or not answer.is_compared:
-        return [msg("Its shapes were not compared with the loaded checkpoint, so whether it fits is not known.")]
-    return [msg("Its shapes fit the loaded checkpoint; whether it was made for it, shapes cannot tell.")]
+        return [
+            msg(
+                "Its shapes were not compared with the loaded checkpoint, so whether it fits is not known.",
+                code="shapes-not-compared",
+            )
+        ]
+    return [
+        msg("Its shapes fit the loaded checkpoint; whether it was made for it, shapes cannot tell.", code="shapes-fit")
+    ]
 
 
 def _sure(row: LibraryRow) -> Message:
     if row.verification is not None and row.verification.is_right:
         return _verified(row.verification)
     if row.hash_state is HashState.PROVEN:
-        return msg("Its SHA-256 is the published one.")
+        return msg("Its SHA-256 is the published one.", code="sha256-published")
     if row.hash_state is HashState.HASHING:
-        return msg("Its SHA-256 is being worked out.")
+        return msg("Its SHA-256 is being worked out.", code="sha256-being-worked-out")
     if row.sha256 is not None:
-        return msg("Its SHA-256 is known; no VAE of the catalogue has it.")
-    return msg("Its SHA-256 is not known yet; Verify works it out.")
+        return msg("Its SHA-256 is known; no VAE of the catalogue has it.", code="sha256-unlisted")
+    return msg("Its SHA-256 is not known yet; Verify works it out.", code="sha256-not-known-yet")
 
 
 def _verified(verification: Verification) -> Message:
@@ -349,17 +382,27 @@ def _verified(verification: Verification) -> Message:
         return msg(
             "It was read on {date}: each number is finite. It was written to since the reading before, so its bytes "
             "were compared with nothing; the next Verify compares them with these.",
+            code="read-after-change",
             date=when,
         )
     if verification.outcome is Outcome.UNVERIFIED:
         return msg(
             "It was read on {date}: each number is finite. There was no earlier reading to compare it with; the next "
             "Verify compares its bytes with these.",
+            code="read-for-the-first-time",
             date=when,
         )
     if verification.entry is not None:
-        return msg("It was verified on {date}: its bytes are the published ones, and each number is finite.", date=when)
-    return msg("It was verified on {date}: its bytes are those of before, and each number is finite.", date=when)
+        return msg(
+            "It was verified on {date}: its bytes are the published ones, and each number is finite.",
+            code="verified-as-published",
+            date=when,
+        )
+    return msg(
+        "It was verified on {date}: its bytes are those of before, and each number is finite.",
+        code="verified-as-before",
+        date=when,
+    )
 
 
 def _problems(row: LibraryRow) -> list[Message]:
@@ -372,7 +415,11 @@ def _problems(row: LibraryRow) -> list[Message]:
         sentences.append(reason)
     for path in row.name_clashes:
         sentences.append(
-            msg("{path} has the same name, and the WebUI lists only one of the two. Rename one.", path=path)
+            msg(
+                "{path} has the same name, and the WebUI lists only one of the two. Rename one.",
+                code="same-name",
+                path=path,
+            )
         )
     return sentences
 

@@ -77,7 +77,9 @@ def _label(row: NeedRow) -> Message | str:
 def _state(row: NeedRow) -> tuple[str, Message]:
     """Return the sign and the text of a component's state."""
     if row.chosen is not None:
-        return "✓", msg("in use")
+        return "✓", msg("in use", code="in-use")
     if row.component.here:
-        return "✓", msg("already here")
-    return ("–", msg("optional")) if row.component.is_optional else ("✗", msg("missing"))
+        return "✓", msg("already here", code="already-here")
+    return (
+        ("–", msg("optional", code="optional")) if row.component.is_optional else ("✗", msg("missing", code="missing"))
+    )

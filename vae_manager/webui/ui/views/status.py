@@ -52,13 +52,13 @@ HASH_SHOWN = 10
 def title(facts: Facts, translate: Translator, tab_choice: str = "") -> str:
     """Return the closed accordion's title in plain text: the VAE, its family, the reason."""
     if tab_choice:
-        parts = [choice_name(Choice(tab_choice), translate), translate(msg("this tab only"))]
+        parts = [choice_name(Choice(tab_choice), translate), translate(msg("this tab only", code="this-tab-only"))]
     elif facts.in_use.checkpoint is None and facts.in_use.coming is not None:
         name = facts.wanted.file_name
         named = Path(name).stem if name is not None else choice_name(facts.wanted, translate)
-        parts = [named, translate(msg("with the next picture"))]
+        parts = [named, translate(msg("with the next picture", code="with-next-picture"))]
     elif facts.in_use.checkpoint is None:
-        parts = [translate(msg("no checkpoint is loaded yet"))]
+        parts = [translate(msg("no checkpoint is loaded yet", code="none-loaded"))]
     else:
         name = Path(facts.in_use_name).stem if facts.in_use_name else translate(msg("Built-in"))
         family = facts.in_use_family
@@ -76,13 +76,15 @@ def _why_in_title(facts: Facts, translate: Translator) -> list[str]:
 
 def _marks(facts: Facts, translate: Translator) -> list[str]:
     """Return marks for the closed accordion: a refusal or a question, and files that are not used."""
-    marks = [_mark("!", translate(msg("{file} is not used", file=one.name))) for one in facts.in_use.ignored]
+    marks = [
+        _mark("!", translate(msg("{file} is not used", code="not-used", file=one.name))) for one in facts.in_use.ignored
+    ]
     name = _refused_name(facts, translate)
     if name is None:
         return marks
     if facts.choosing_asks and _has_failed(facts.choosing):
-        return [_mark("!", translate(msg("a question about {vae}", vae=name))), *marks]
-    return [_mark("✗", translate(msg("{vae} was refused", vae=name))), *marks]
+        return [_mark("!", translate(msg("a question about {vae}", code="asked-about", vae=name))), *marks]
+    return [_mark("✗", translate(msg("{vae} was refused", code="was-refused", vae=name))), *marks]
 
 
 def _mark(sign: str, text: str) -> str:
@@ -101,24 +103,24 @@ def why(facts: Facts) -> Message:
     """Return the rule that selected the VAE in use."""
     resolution = facts.resolution
     if facts.in_use.overridden and facts.in_use.path != resolution.path:
-        return msg("for the picture that is being made; your choice comes back after it")
+        return msg("for the picture that is being made; your choice comes back after it", code="for-this-picture")
     if facts.is_setting_refused:
-        return msg("because {vae} was refused", vae=Path(resolution.path or "").name)
+        return msg("because {vae} was refused", code="because-refused", vae=Path(resolution.path or "").name)
     if facts.in_use.path != resolution.path:
-        return msg("the previous one; your choice is not applied yet")
+        return msg("the previous one; your choice is not applied yet", code="not-applied-yet")
     if resolution.rule is Rule.VAE_PATH:
-        return msg("set by --vae-path")
+        return msg("set by --vae-path", code="by-vae-path")
     if resolution.rule is Rule.SETTING:
-        return msg("your choice")
+        return msg("your choice", code="by-choice")
     if resolution.rule is Rule.CARD:
-        return msg("preferred by the checkpoint's card")
+        return msg("preferred by the checkpoint's card", code="by-card")
     if resolution.rule is Rule.NEAR_NAME:
-        return msg("Automatic, by its name")
+        return msg("Automatic, by its name", code="by-name")
     if resolution.rule is Rule.FAMILY:
-        return msg("Automatic, your default for {family}", family=family_label(facts.family))
+        return msg("Automatic, your default for {family}", code="by-family", family=family_label(facts.family))
     if resolution.rule in (Rule.MISSING, Rule.FAMILY_MISSING):
-        return msg("because {file} is missing", file=resolution.missing)
-    return msg("Automatic found none by name")
+        return msg("because {file} is missing", code="because-missing", file=resolution.missing)
+    return msg("Automatic found none by name", code="none-by-name")
 
 
 def status(facts: Facts, translate: Translator) -> Markup:
@@ -128,7 +130,7 @@ def status(facts: Facts, translate: Translator) -> Markup:
         "status",
         translate,
         not_loaded=not_loaded(facts) if facts.in_use.checkpoint is None else None,
-        name=facts.in_use_name or msg("Built-in (the checkpoint's own)"),
+        name=facts.in_use_name or msg("Built-in (the checkpoint's own)", code="built-in"),
         details=_details(facts, translate),
         acts=checkpoint_button(facts, translate),
         checkpoint=checkpoint_lines(facts, translate),
@@ -148,6 +150,7 @@ def _lines(facts: Facts, translate: Translator) -> list[Line]:
         warnings.append(
             msg(
                 "{file} is chosen, but the WebUI does not list it. The checkpoint's own VAE is used until it does.",
+                code="chosen-not-listed",
                 file=facts.resolution.missing,
             )
         )
@@ -156,6 +159,7 @@ def _lines(facts: Facts, translate: Translator) -> list[Line]:
             msg(
                 "{file} is your default for {family}, but the WebUI does not list it. The checkpoint's own VAE is used "
                 "until it does.",
+                code="default-not-listed",
                 file=facts.resolution.missing,
                 family=family_label(facts.family),
             )
@@ -188,8 +192,8 @@ def _choice(facts: Facts, translate: Translator) -> list[Line]:
         return []
     name = choice_name(facts.wanted, translate)
     if facts.generating:
-        return [Line(INFO, msg("{vae} applies after this picture.", vae=name))]
-    return [Line(INFO, msg("{vae} is being put into the model …", vae=name))]
+        return [Line(INFO, msg("{vae} applies after this picture.", code="after-this-picture", vae=name))]
+    return [Line(INFO, msg("{vae} is being put into the model …", code="being-applied", vae=name))]
 
 
 def _has_failed(job: JobView | None) -> bool:
@@ -199,9 +203,11 @@ def _has_failed(job: JobView | None) -> bool:
 def not_loaded(facts: Facts) -> Message:
     """Return the notice for an empty model: no checkpoint is in memory."""
     if facts.in_use.coming is None:
-        return msg("No checkpoint is loaded yet; the choice is applied when one is.")
+        return msg("No checkpoint is loaded yet; the choice is applied when one is.", code="no-checkpoint")
     return msg(
-        "{checkpoint} is loaded with the next picture; the choice is applied then.", checkpoint=facts.in_use.coming
+        "{checkpoint} is loaded with the next picture; the choice is applied then.",
+        code="checkpoint-coming",
+        checkpoint=facts.in_use.coming,
     )
 
 
@@ -210,14 +216,18 @@ def _swapped(swap: Swap) -> Message:
     milliseconds = swap.seconds * 1000
     time = f"{milliseconds:.1f}" if milliseconds < 10 else f"{milliseconds:.0f}"
     if swap.from_memory:
-        return msg("loaded from memory in {time} ms", time=time)
-    return msg("loaded from its file in {time} ms", time=time)
+        return msg("loaded from memory in {time} ms", code="from-memory", time=time)
+    return msg("loaded from its file in {time} ms", code="from-file", time=time)
 
 
 def _stuck(facts: Facts) -> Line:
     """Return the line for a setting whose file the WebUI cannot load as it is."""
     word = facts.stuck.word if facts.stuck is not None else ""
-    text = msg("{file} cannot be loaded as it is. A conversion makes a second file that can.", file=word)
+    text = msg(
+        "{file} cannot be loaded as it is. A conversion makes a second file that can.",
+        code="needs-conversion",
+        file=word,
+    )
     return Line(WARNING, text, _convert_button(facts))
 
 
@@ -252,7 +262,7 @@ def _details(facts: Facts, translate: Translator) -> list[Message | str]:
     if facts.in_use_entry is not None:
         details.insert(0, facts.in_use_entry.name)
     elif facts.in_use.path is None and facts.builtin.name is not None:
-        details.insert(0, msg("same weights as {file}", file=facts.builtin.name))
+        details.insert(0, msg("same weights as {file}", code="same-weights", file=facts.builtin.name))
     details += [known for known in ((facts.in_use_sha256 or "")[:HASH_SHOWN], facts.in_use.dtype) if known]
     return details if facts.in_use.swap is None else [*details, _swapped(facts.in_use.swap)]
 
@@ -265,7 +275,7 @@ def _families(facts: Facts, translate: Translator) -> list[Message | str]:
     if not facts.is_of_other_family:
         return [theirs]
     ours = family_label(facts.in_use.family or "")
-    return [msg("{theirs}; the checkpoint is {ours}", theirs=theirs, ours=ours)]
+    return [msg("{theirs}; the checkpoint is {ours}", code="families-differ", theirs=theirs, ours=ours)]
 
 
 class Figures(TypedDict):
@@ -345,7 +355,7 @@ def work_figures(job: JobView, translate: Translator) -> Figures:
 
 def _parts(job: JobView) -> list[Message | str]:
     if job.state is JobState.WAITING:
-        return [msg("Waiting for its turn")]
+        return [msg("Waiting for its turn", code="waiting-for-turn")]
     if job.is_stopping:
         return [msg("Cancelling …")]
     if not job.total:

@@ -37,41 +37,60 @@ def pasted_title(facts: Facts, translate: Translator) -> str:
     told = facts.picture
     if told is None or told.match.finding is Finding.UNDECIDED:
         return ""
-    return " · " + translate(msg("! the pasted picture's VAE"))
+    return " · " + translate(msg("! the pasted picture's VAE", code="pasted-picture"))
 
 
 def _picture(told: Pasted) -> Message:
     named = told.picture.named
     if named.hash is None:
-        return msg("The picture names {file}, without a hash.", file=named.name)
-    return msg("The picture names {file} with the hash {hash}.", file=named.name, hash=named.hash)
+        return msg("The picture names {file}, without a hash.", code="picture-names", file=named.name)
+    return msg(
+        "The picture names {file} with the hash {hash}.", code="picture-names-hash", file=named.name, hash=named.hash
+    )
 
 
 def _findings(told: Pasted) -> list[Message]:
     """Return the match of its VAE in the library."""
     found = told.match
     if found.finding is Finding.EXACT:
-        return [msg("It is here now.")]
+        return [msg("It is here now.", code="here-now")]
     if found.finding is Finding.BY_NAME and found.same_name is not None:
-        return [msg("By its name it is {file} here.", file=found.same_name.name)]
+        return [msg("By its name it is {file} here.", code="here-by-name", file=found.same_name.name)]
     if found.finding is Finding.OTHER_NAME and found.same_hash is not None:
         if found.same_name is None:
-            return [msg("A file with this hash is here as {other}.", other=found.same_hash.name)]
+            return [msg("A file with this hash is here as {other}.", code="here-by-hash", other=found.same_hash.name)]
         here = found.same_name.name
-        return [msg("The {file} here is another file; {other} has this hash.", file=here, other=found.same_hash.name)]
+        return [
+            msg(
+                "The {file} here is another file; {other} has this hash.",
+                code="other-file-here",
+                file=here,
+                other=found.same_hash.name,
+            )
+        ]
     if found.finding is Finding.OTHER_BYTES:
         return _other_bytes(told)
     if found.finding is Finding.UNDECIDED:
-        return [msg("Whether a file here has this hash is not known yet; it is being worked out.")]
+        return [
+            msg(
+                "Whether a file here has this hash is not known yet; it is being worked out.", code="hash-not-known-yet"
+            )
+        ]
     if found.finding is Finding.OFFERED and found.entry is not None:
-        return [msg("It is not here. {vae} has this hash and can be fetched.", vae=found.entry.name)]
+        return [
+            msg(
+                "It is not here. {vae} has this hash and can be fetched.",
+                code="not-here-but-offered",
+                vae=found.entry.name,
+            )
+        ]
     if found.finding is Finding.RECOGNISED and found.entry is not None:
-        return [msg("It is not here."), not_offered(found.entry)]
+        return [msg("It is not here.", code="not-here"), not_offered(found.entry)]
     if found.finding is Finding.MISSING:
-        return [msg("It is not here.")]
+        return [msg("It is not here.", code="not-here")]
     if found.has_unhashable:
-        return [msg("It is unknown here, as far as the hashes of the files here are known.")]
-    return [msg("It is unknown: no file here has this hash, and no VAE of the catalogue.")]
+        return [msg("It is unknown here, as far as the hashes of the files here are known.", code="unknown-so-far")]
+    return [msg("It is unknown: no file here has this hash, and no VAE of the catalogue.", code="unknown-hash")]
 
 
 def _other_bytes(told: Pasted) -> list[Message]:
@@ -88,13 +107,15 @@ def _other_bytes(told: Pasted) -> list[Message]:
             )
         ]
     differs = msg(
-        "The {file} here has another hash: it is another file, or the hash in the picture is wrong.", file=file
+        "The {file} here has another hash: it is another file, or the hash in the picture is wrong.",
+        code="other-hash-here",
+        file=file,
     )
     if found.entry is None:
         return [differs]
     if not found.entry.offered:
         return [differs, not_offered(found.entry)]
-    return [differs, msg("{vae} has this hash and can be fetched.", vae=found.entry.name)]
+    return [differs, msg("{vae} has this hash and can be fetched.", code="offered-by-hash", vae=found.entry.name)]
 
 
 def _family(told: Pasted, facts: Facts) -> list[Message]:
@@ -103,17 +124,28 @@ def _family(told: Pasted, facts: Facts) -> list[Message]:
     if offer is None or ours in (None, offer.family):
         return []
     theirs = family_label(offer.family)
-    return [msg("It is made for {theirs}, the loaded checkpoint is {ours}.", theirs=theirs, ours=family_label(ours))]
+    return [
+        msg(
+            "It is made for {theirs}, the loaded checkpoint is {ours}.",
+            code="made-for-other-family",
+            theirs=theirs,
+            ours=family_label(ours),
+        )
+    ]
 
 
 def _outcome(told: Pasted) -> list[Message]:
     """Return the VAE of the next pictures."""
     taken, use = told.picture.override, told.match.use
     if taken is None:
-        return [] if told.choosable is not None else [msg("The next pictures keep your own choice.")]
+        return (
+            []
+            if told.choosable is not None
+            else [msg("The next pictures keep your own choice.", code="next-keep-choice")]
+        )
     if use is not None and taken != use:
-        return [msg("Paste the picture again to take {file}.", file=use)]
-    return [msg("The next pictures take {file}.", file=taken)]
+        return [msg("Paste the picture again to take {file}.", code="paste-again", file=use)]
+    return [msg("The next pictures take {file}.", code="next-take", file=taken)]
 
 
 def _use(told: Pasted, facts: Facts) -> Button | None:
@@ -144,6 +176,7 @@ def _checkpoint(facts: Facts, builtin: Builtin) -> Message:
     if builtin.name is not None:
         return msg(
             "{checkpoint} is {family}. The VAE that it carries has the same weights as {vae}.",
+            code="carries-same-weights",
             checkpoint=checkpoint,
             family=family,
             vae=builtin.name,
@@ -152,7 +185,13 @@ def _checkpoint(facts: Facts, builtin: Builtin) -> Message:
         return msg(
             "{checkpoint} is {family}. The VAE that it carries is none of those that are here, so what it is cannot be "
             "told.",
+            code="carries-other-weights",
             checkpoint=checkpoint,
             family=family,
         )
-    return msg("{checkpoint} is {family}. It is not known which VAE it carries.", checkpoint=checkpoint, family=family)
+    return msg(
+        "{checkpoint} is {family}. It is not known which VAE it carries.",
+        code="carries-unknown-weights",
+        checkpoint=checkpoint,
+        family=family,
+    )
