@@ -99,7 +99,7 @@ def _option_label(option: Option, facts: Facts, translate: Translator) -> str:
             return translate(msg("Automatic ({file}, by the checkpoint's card)", file=file))
         if facts.resolution.rule is Rule.FAMILY:
             return translate(
-                msg("Automatic ({file}, your default for {family})", file=file, family=family_label(facts.family))
+                msg("Automatic ({file}, your default for {family})", file=file, family=family_label(facts.family or ""))
             )
     if choice.file_name is None:
         return choice_name(choice, translate)

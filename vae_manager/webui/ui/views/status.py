@@ -115,7 +115,7 @@ def why(facts: Facts) -> Message:
     if resolution.rule is Rule.NEAR_NAME:
         return msg("Automatic, by its name")
     if resolution.rule is Rule.FAMILY:
-        return msg("Automatic, your default for {family}", family=family_label(facts.family))
+        return msg("Automatic, your default for {family}", family=family_label(facts.family or ""))
     if resolution.rule in (Rule.MISSING, Rule.FAMILY_MISSING):
         return msg("because {file} is missing", file=resolution.missing)
     return msg("Automatic found none by name")
@@ -157,7 +157,7 @@ def _lines(facts: Facts, translate: Translator) -> list[Line]:
                 "{file} is your default for {family}, but the WebUI does not list it. The checkpoint's own VAE is used "
                 "until it does.",
                 file=facts.resolution.missing,
-                family=family_label(facts.family),
+                family=family_label(facts.family or ""),
             )
         )
     warnings += [*(one.message for one in facts.in_use.ignored), *facts.notices, *facts.damage]
