@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--webui", metavar="URL", help="its address; without it these checks are skipped")
     group.addoption("--webui-dir", metavar="DIR", type=Path, help="its data folder, with models/ in it, here")
     group.addoption(
+        "--webui-python", metavar="FILE", help="the Python of its environment, for Forge Neo's own detector"
+    )
+    group.addoption(
         "--restart-command",
         metavar="CMD",
         help="a shell command that kills the WebUI (kill -9), starts it again and returns once its model is loaded",

@@ -173,7 +173,7 @@ def _holds_vae(identity: Identity) -> bool:
 
 
 DEFAULT_FAMILY = "sd1"
-"""The family of the offers while no checkpoint is loaded."""
+"""The family of the offers while there is no checkpoint. One of an unknown family gets no offers."""
 
 CAUGHT_SHOWN = 8
 """The maximum of shown matches; more of a kind add no information."""
@@ -226,7 +226,8 @@ class Facts:
     caught: Sequence[PrefixMatch]
     """Files that Automatic takes for a checkpoint by the beginning of their names alone; the first `CAUGHT_SHOWN`."""
     options: Sequence[Option]
-    family: str
+    family: str | None
+    """The family of the offers; None for a checkpoint of an unknown one, for which there are none."""
     rows: Sequence[Row]
     others: Sequence[tuple[str, Sequence[Row]]]
     """Offers for the other families, by family."""
@@ -292,14 +293,14 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
     in_use, choice = host.in_use(), host.choice()
     choosing = newest_choice(host, service)
     moving = choosing is not None and not choosing.state.ended
-    family = in_use.family or DEFAULT_FAMILY
+    family = in_use.family if in_use.checkpoint or in_use.coming else DEFAULT_FAMILY
     _learn_hashes(host, service, files, in_use, memo)
     left = _left_over(host, service)
     sha256 = _hash_in_use(service, in_use)
     picture = read_pasted(host, service)
     builtin = read_builtin(host, service, in_use, files, memo)
     options, resolution = read_options(host, service, files, choice, memo), host.resolution()
-    entries = _with_the_pictures(picture, offered(host, service, family))
+    entries = _with_the_pictures(picture, offered(host, service, family) if family is not None else ())
     entry = service.catalogue.recognise(sha256) if sha256 else None
     in_use_family = _family_in_use(in_use, entry, service.maintenance.records(files))
     return Facts(
@@ -413,7 +414,7 @@ def _caught_by_name(
     return [(caught, by_stem[caught.stem]) for caught in prefix_matches(file_names, by_stem)]
 
 
-def _measured(service: Service, family: str) -> Sequence[Entry]:
+def _measured(service: Service, family: str | None) -> Sequence[Entry]:
     """Return the measured entries, the one that checkpoints carry first."""
     measured = [entry for entry in service.catalogue.entries if entry.family == family and entry.evaluations]
     return sorted(measured, key=lambda entry: entry.offered)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from backend.diffusion_engine.sd15 import StableDiffusion
+from backend.diffusion_engine.sd15 import StableDiffusion, StableDiffusionXL
 from backend.nn.vae import IntegratedAutoencoderKL
 from backend.state_dict import load_state_dict, try_filter_state_dict
 from backend.utils import load_torch_file
@@ -111,7 +111,8 @@ def forge_loader(sd: str, additional_state_dicts: list[str] | None = None) -> St
     except BaseException:
         raise ValueError("Failed to recognize model type!")  # noqa: B904  # as in Forge
     components = {name: _component(name, part) for name, part in state_dicts.items()}
-    return StableDiffusion(estimated_config=estimated_config, huggingface_components=components)
+    engine = StableDiffusionXL if estimated_config.sdxl else StableDiffusion
+    return engine(estimated_config=estimated_config, huggingface_components=components)
 
 
 _NAMES = [

@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from ....catalogue.engines import families_of_class
 from ....errors import DiskError, RefusedError
 from ....files.headers import TORCH_DTYPE_NAMES
 from ....files.state_file import DamagedError, bytes_of, replace_file
@@ -21,9 +22,6 @@ from ....messages import msg
 KEY = "vae"
 
 _writing = threading.Lock()
-
-FLUX = ("Flux", "Chroma")
-"""Forge's names for the models of that latent space (backend/diffusion_engine)."""
 
 
 def card_of(checkpoint_file: str) -> str:
@@ -128,13 +126,18 @@ def _tell_the_webui(checkpoint_file: str, card: dict[str, Any]) -> None:
 
 
 def family(model: Any) -> str | None:
-    """Return the checkpoint's latent space, from the flags that the WebUI sets (sd_models.py:380); None for others."""
+    """Return the checkpoint's latent space; None if it is unknown.
+
+    Forge and Neo have a class for each engine, of which Mugen has the flag of SDXL and the latents of FLUX.2. The other
+    WebUIs set flags (sd_models.py:380).
+    """
+    families = families_of_class(type(model).__name__)
+    if families:
+        return families[0] if len(families) == 1 else None
     if getattr(model, "is_sdxl", False):
         return "sdxl"
     if getattr(model, "is_sd3", False):
         return "sd3"
-    if type(model).__name__ in FLUX:
-        return "flux1"
     if getattr(model, "is_sd1", False) or getattr(model, "is_sd2", False):
         return "sd1"
     return None

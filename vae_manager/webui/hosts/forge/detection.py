@@ -1,7 +1,4 @@
-"""Detection on Forge: its variant, the kind of a checkpoint, and text encoders.
-
-Text encoders are detected by the tensors that Forge and Neo themselves check (backend/loader.py replace_state_dict).
-"""
+"""Detection on Forge: its variant, the family of a checkpoint, and text encoders."""
 
 from __future__ import annotations
 
@@ -16,6 +13,8 @@ from modules_forge import main_entry
 
 from ....errors import VaeManagerError
 from ....files import Identity, TensorTable, identity_of, inspect
+from ....files.checkpoint import engine_of, is_encoder
+from ....files.gguf import GGUF_MAGIC
 from ....files.layouts import canonical
 from ....records.verdict import VaeSignature
 from .. import host_values
@@ -39,68 +38,11 @@ __all__ = [
 
 OPTION = "forge_additional_modules"
 
-UNET: Final = "model.diffusion_model."
-CROSS_ATTENTION: Final = f"{UNET}input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"
-FAMILIES: Final = {768: "sd1", 1024: "sd1", 2048: "sdxl", 1280: "sdxl"}
-"""By the width of the text encoder's output: SD 1.x, 2.x, SDXL, its refiner."""
-OTHERS: Final = {
-    f"{UNET}double_blocks.0.img_attn.norm.key_norm.scale": "flux1",
-    "double_blocks.0.img_attn.norm.key_norm.scale": "flux1",
-    f"{UNET}final_layer.adaLN_modulation.1.bias": "sd3",
-}
-"""FLUX.1 has SD3's final layer too, so it comes first."""
-
 GGUF: Final = ".gguf"
 """Quantised text encoders; no VAE has this format."""
-GGUF_MAGIC: Final = b"GGUF"
 READ_WITHOUT_UNPICKLING: Final = (".safetensors", GGUF)
 """Extensions, in any case, of files that Forge's loader reads without an unpickler; it checks only the extension
 (backend/utils.py load_torch_file)."""
-
-_CLIP_LAYER: Final = "text_model.encoder.layers.0.layer_norm1.bias"
-_OPEN_CLIP_LAYER: Final = "transformer.resblocks.0.ln_1.bias"
-_CLIPS: Final = frozenset(
-    {
-        _CLIP_LAYER,
-        f"cond_stage_model.transformer.{_CLIP_LAYER}",
-        f"conditioner.embedders.0.transformer.{_CLIP_LAYER}",
-        f"text_encoders.clip_l.transformer.{_CLIP_LAYER}",
-        f"text_encoders.clip_g.transformer.{_CLIP_LAYER}",
-        _OPEN_CLIP_LAYER,
-        f"conditioner.embedders.0.model.{_OPEN_CLIP_LAYER}",
-        f"conditioner.embedders.1.model.{_OPEN_CLIP_LAYER}",
-        f"cond_stage_model.model.{_OPEN_CLIP_LAYER}",
-        "cond_stage_model.model.ln_final.weight",
-    }
-)
-_T5: Final = frozenset(
-    {
-        "encoder.block.0.layer.0.SelfAttention.k.weight",
-        "encoder.block.0.layer.0.SelfAttention.k.qweight",
-        "enc.blk.0.attn_k.weight",
-    }
-)
-_LANGUAGE_MODELS: Final = frozenset(
-    {
-        "model.layers.0.post_attention_layernorm.weight",  # Llama, Mistral, Qwen, Gemma
-        "model.layers.0.post_feedforward_layernorm.weight",
-        "model.layers.0.self_attn.k_proj.bias",
-        "model.visual.deepstack_merger_list.0.norm.weight",
-        "visual.blocks.0.attn.proj.weight",
-    }
-)
-_ENCODERS: Final = _CLIPS | _T5 | _LANGUAGE_MODELS
-_VAES: Final = frozenset(
-    {
-        "decoder.conv_in.weight",
-        "decoder.conv_in.conv.weight",
-        "decoder.middle.0.residual.0.gamma",
-        "first_stage_model.decoder.conv_in.weight",
-        "vae.decoder.conv_in.weight",
-        "decoder.up_blocks.0.resnets.0.norm1.weight",
-    }
-)
-"""Keys of tensors that Forge loads into the model's VAE too, unchecked."""
 
 
 def options_of_modules() -> Sequence[str]:
@@ -172,15 +114,13 @@ def _signature_of(identity: Identity) -> VaeSignature:
 
 
 def _family_by(tensors: TensorTable) -> str | None:
-    attention = tensors.get(CROSS_ATTENTION)
-    if attention is not None and len(attention.shape) > 1:
-        return FAMILIES.get(attention.shape[1])
-    return next((family for name, family in OTHERS.items() if name in tensors), None)
+    found = engine_of(tensors)
+    return found.family if found is not None else None
 
 
 def is_text_encoder(tensors: Collection[str]) -> bool:
     """Return True for a text encoder without tensors of a VAE."""
-    return not _ENCODERS.isdisjoint(tensors) and _VAES.isdisjoint(tensors)
+    return is_encoder(tensors)
 
 
 def is_gguf(path: Path) -> bool:

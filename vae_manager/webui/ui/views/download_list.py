@@ -30,7 +30,8 @@ def offers(facts: Facts, translate: Translator) -> Markup:
         translate,
         first=[offer(row, facts, translate) for row in facts.rows if _stands_out(row, facts.rows)],
         others=[offer(row, facts, translate) for row in facts.rows if not _stands_out(row, facts.rows)],
-        label=family_label(facts.family),
+        label=family_label(facts.family or ""),
+        is_unknown=facts.family is None,
         facts=facts,
     )
 
@@ -40,7 +41,7 @@ def catalogue(facts: Facts, translate: Translator) -> Markup:
     return _html(
         "catalogue",
         translate,
-        family=family_label(facts.family),
+        family=family_label(facts.family) if facts.family is not None else None,
         own=[offer(row, facts, translate) for row in facts.rows],
         others=[
             (f"catalogue {family}", family_label(family), [offer(row, facts, translate) for row in rows])
@@ -57,8 +58,8 @@ def offer(row: Row, facts: Facts, translate: Translator) -> Mapping[str, object]
 
 
 def _fits(row: Row, facts: Facts) -> bool:
-    """Return False for a pasted picture of another family than the loaded checkpoint's."""
-    return facts.in_use.family in (None, row.entry.family)
+    """Return False for another family than the loaded checkpoint's, or if that is unknown."""
+    return facts.family is not None and facts.in_use.family in (None, row.entry.family)
 
 
 def _stands_out(row: Row, rows: Sequence[Row]) -> bool:

@@ -105,7 +105,7 @@ def _option_label(option: Option, facts: Facts, translate: Translator) -> str:
                     "Automatic ({file}, your default for {family})",
                     code="automatic-by-family",
                     file=file,
-                    family=family_label(facts.family),
+                    family=family_label(facts.family or ""),
                 )
             )
     if choice.file_name is None:

@@ -117,7 +117,7 @@ def why(facts: Facts) -> Message:
     if resolution.rule is Rule.NEAR_NAME:
         return msg("Automatic, by its name", code="by-name")
     if resolution.rule is Rule.FAMILY:
-        return msg("Automatic, your default for {family}", code="by-family", family=family_label(facts.family))
+        return msg("Automatic, your default for {family}", code="by-family", family=family_label(facts.family or ""))
     if resolution.rule in (Rule.MISSING, Rule.FAMILY_MISSING):
         return msg("because {file} is missing", code="because-missing", file=resolution.missing)
     return msg("Automatic found none by name", code="none-by-name")
@@ -161,7 +161,7 @@ def _lines(facts: Facts, translate: Translator) -> list[Line]:
                 "until it does.",
                 code="default-not-listed",
                 file=facts.resolution.missing,
-                family=family_label(facts.family),
+                family=family_label(facts.family or ""),
             )
         )
     warnings += [*(one.message for one in facts.in_use.ignored), *facts.notices, *facts.damage]

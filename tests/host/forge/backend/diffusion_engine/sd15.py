@@ -1,4 +1,4 @@
-"""Imitates backend/diffusion_engine/sd15.py and sdxl.py: one engine for the stand-in's checkpoints of either kind."""
+"""Imitates backend/diffusion_engine/sd15.py and sdxl.py: the stand-in's checkpoints of either kind."""
 
 from __future__ import annotations
 
@@ -54,3 +54,7 @@ def _part(model: torch.nn.Module) -> SimpleNamespace:
     """The UNet or the text encoder: a patcher. Nothing else of them is imitated."""
     device = memory_management.get_torch_device()
     return SimpleNamespace(patcher=ModelPatcher(model, load_device=device, offload_device=device))
+
+
+class StableDiffusionXL(StableDiffusion):
+    """It differs by its name and its flag."""
