@@ -34,6 +34,7 @@ def register(host: FamilyWebUI, translate: Translator, region: str, follow: Call
     defaults = {
         option: _family_default(host, translate, family, option, follow)
         for family, option in options.FAMILY_DEFAULTS.items()
+        if family in host.capability.families
     }
     section: dict[str, OptionInfo] = {
         "vae_manager_offers": OptionHTML(region),

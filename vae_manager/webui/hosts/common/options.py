@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ....catalogue import FAMILIES
 from ....choice import AUTOMATIC, BUILTIN
 from ....errors import DiskError, RefusedError
 from ....messages import Message, msg
@@ -21,8 +22,9 @@ CONNECTIONS = "vae_manager_connections"
 MAX_CONNECTIONS = 32
 DEFAULT_CONNECTIONS = 16
 BANDWIDTH = "vae_manager_bandwidth"
-FAMILY_DEFAULTS = {"sd1": "vae_manager_default_sd1", "sdxl": "vae_manager_default_sdxl"}
-"""Options with the VAE that Automatic takes for a checkpoint of the family unless a more specific rule applies."""
+FAMILY_DEFAULTS = {family: f"vae_manager_default_{family}" for family in FAMILIES}
+"""Options with the VAE that Automatic takes for a checkpoint of the family unless a more specific rule applies. A WebUI
+has those of the families that it runs."""
 GUARDS = "vae_manager_guards"
 ALLOWED_HOSTS = "vae_manager_allowed_hosts"
 """Names under which the page may be reached besides this machine's."""
