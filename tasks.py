@@ -404,9 +404,10 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def docs(options: argparse.Namespace) -> int:
-    """Write the generated page of the documentation anew."""
+    """Write the generated pages of the documentation anew."""
     prepare(WEBUI_ENVIRONMENT, options.torch_index)
-    return WEBUI_ENVIRONMENT.run(str(ROOT / "docs" / "command_line.py"))
+    pages = ("command_line.py", "engines.py")
+    return max(WEBUI_ENVIRONMENT.run(str(ROOT / "docs" / page)) for page in pages)
 
 
 def prove(options: argparse.Namespace) -> int:

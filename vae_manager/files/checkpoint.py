@@ -231,7 +231,7 @@ _SCALES: Final = (".scale_weight", ".weight_scale", "scaled_fp8")
 def weight_dtype(tensors: Mapping[str, TensorSpec]) -> str | None:
     """Return the usual name of the dtype of most bytes: `fp16`, `fp8 e4m3`, `fp8 e4m3 scaled`, `nf4`, `Q4_K`, ….
 
-    `nf4` and `fp4` are bitsandbytes' formats, `nvfp4`, `int8` and `svdq` (Nunchaku's) are known by their scales. None
+    `nf4` and `fp4` are bitsandbytes' formats, `int4` is Nunchaku's; `nvfp4` and `int8` are known by their scales. None
     without numbers.
     """
     quantised = next((name for mark, name in _QUANTISED if any(mark in tensor for tensor in tensors)), None)
@@ -252,7 +252,7 @@ def weight_dtype(tensors: Mapping[str, TensorSpec]) -> str | None:
 _QUANTISED: Final = (
     (".quant_state.bitsandbytes__nf4", "nf4"),
     (".quant_state.bitsandbytes__fp4", "fp4"),
-    (".qweight", "svdq"),
+    (".qweight", "int4"),
 )
 
 

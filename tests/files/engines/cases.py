@@ -237,7 +237,7 @@ def checkpoints() -> list[Case]:
         Case("FLUX.1 dev, scaled fp8", scaled_fp8(flux), "flux1-dev", ("flux1",), None, (), False, "fp8 e4m3 scaled",
              "Flux"),
         Case("FLUX.1 dev, nf4", below(UNET, nf4(flux)), "flux1-dev", ("flux1",), None, (), False, "nf4", "Flux"),
-        Case("FLUX.1 dev, Nunchaku", svdq_flux(), "flux1-dev", ("flux1",), None, (), False, "svdq", "Flux"),
+        Case("FLUX.1 dev, Nunchaku", svdq_flux(), "flux1-dev", ("flux1",), None, (), False, "int4", "Flux"),
         Case("FLUX.1 dev, diffusers", flux_of_diffusers, "flux1-dev", ("flux1",), None, (), False, bf16, "Flux"),
         Case("FLUX.1 schnell, diffusers", schnell_of_diffusers, "flux1-schnell", ("flux1",), None, (), False, bf16,
              "FluxSchnell"),
