@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.files.engines.cases import Case, below, checkpoints, table
+from tests.files.engines.test_engines import gguf
+from tests.files.test_gguf import whole
 from vae_manager.catalogue import Catalogue, load
 from vae_manager.catalogue.entry import FamilyGuess
+from vae_manager.files import inspect
 from vae_manager.files.headers import TensorSpec, TensorTable
 from vae_manager.files.record import FileRecord, Problem
 from vae_manager.library.needs import VAE, Component, Needs, encoder_files, needs_of
@@ -155,3 +158,16 @@ def test_encoder_files_are_found_below_their_folders(tmp_path: Path) -> None:
 def test_prefixed_encoders_count_too(catalogue: Catalogue) -> None:
     inside = record("x.safetensors", below("text_encoders.t5xxl.transformer.", table("t5xxl")))
     assert component(of("Chroma", "neo", catalogue, inside), "t5xxl").here == (inside,)
+
+
+def test_a_quantised_encoder_in_gguf_counts_and_a_damaged_one_does_not(catalogue: Catalogue, tmp_path: Path) -> None:
+    raw, size = whole(gguf("qwen3-4b"))
+    path = tmp_path / "any.gguf"
+    with path.open("wb") as file:
+        file.write(raw)
+        file.truncate(size)
+    found = inspect(path)
+    assert component(of("Z-Image", "neo", catalogue, found), "qwen3-4b").here == (found,)
+    with path.open("r+b") as file:
+        file.truncate(size // 2)
+    assert component(of("Z-Image", "neo", catalogue, inspect(path)), "qwen3-4b").is_missing

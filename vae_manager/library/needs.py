@@ -23,6 +23,8 @@ VAE: Final = "vae"
 """The role of a VAE; that of a text encoder is its kind, a key of `ENCODERS`."""
 _ENCODER_SUFFIXES: Final = (".safetensors", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
 """Extensions that Forge and Neo list in their folder of text encoders (modules_forge/main_entry.py refresh_models)."""
+GGUF: Final = "gguf"
+"""Container of quantised text encoders."""
 MAX_FILES: Final = 2000
 """Files of one folder of text encoders that are looked at."""
 _ARCHITECTURE: Final = "general.architecture"
@@ -161,8 +163,9 @@ def _vae(facts: EngineFacts, host: str, is_carried: bool, vaes: Sequence[FileRec
 
 
 def _is_kind(record: FileRecord, kind: str) -> bool:
-    """Return True for a whole file of this text encoder."""
-    if record.problems or record.is_arriving:
+    """Return True for a whole file of this text encoder. GGUF is a format of text encoders, if not of VAEs."""
+    problems = {problem.code for problem in record.problems} - ({"other-format"} if record.container == GGUF else set())
+    if problems or record.is_arriving:
         return False
     found = encoder_of(record.tensors, record.metadata.get(_ARCHITECTURE))
     return found is not None and found.kind == kind
