@@ -144,6 +144,12 @@ def test_terms_are_accepted_first(page: Page, neo: PlainHost, hub: Hub, publishe
     wait_for(lambda: len(neo.components_set) == 2)
 
 
+def test_the_webuis_own_dropdown_is_set_again_if_encoders_alone_have_come(page: Page, neo: PlainHost) -> None:
+    before = page.state({})["sync"]
+    neo.components_set = [neo.root / "t5.safetensors"]
+    assert page.state({})["sync"] != before
+
+
 def test_a_webui_without_such_a_list_shows_nothing(page: Page, host: PlainHost) -> None:
     assert region(page) == ""
     with fails_with(RefusedError, "unknown-engine"):

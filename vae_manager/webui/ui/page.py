@@ -268,7 +268,8 @@ class Page:
         )  # fmt: skip
         means = (facts.resolution.rule.value, facts.resolution.path)  # stands beside "Automatic"
         refused = facts.in_use.refusal.serial if facts.in_use.refusal is not None else None
-        chosen = (facts.wanted.word, facts.choice.word, ended, refused)
+        # The WebUI's own dropdown may show text encoders beside the VAE.
+        chosen = (facts.wanted.word, facts.choice.word, ended, refused, tuple(map(str, self.host.components())))
         told = repr((self._life, chosen, means, shown, self.host.quick_settings()))  # repr escapes surrogates
         return hashlib.blake2s(told.encode()).hexdigest()  # a path of this machine is in it
 
