@@ -176,8 +176,12 @@ class Stage:
     @functools.cached_property
     def loads_any_layout(self) -> bool:
         """Whether this WebUI loads VAEs under the names of diffusers and with a prefix: Forge's family does, whose
-        version in infotext begins with an f."""
-        return re.search(r"\bVersion: f", self.picture().infotext) is not None
+        version in infotext begins with an f, and Neo."""
+        return re.search(r"\bVersion: (f|neo)", self.picture().infotext) is not None
+
+    @property
+    def is_neo(self) -> bool:
+        return bool(getattr(self.webui, "is_neo", False))
 
     @property
     def decodes_batches_at_once(self) -> bool:

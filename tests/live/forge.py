@@ -5,6 +5,7 @@ Its VAE stands in a list of modules beside the text encoders; `sd_vae` tells Aut
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -20,8 +21,8 @@ SAME = {"hr_additional_modules": ["Use same choices"]}
 
 NOT_IN_NEO = ("sd_vae_overrides_per_model_preferences", "sd_checkpoints_limit")
 """Options that Forge Neo has not. With one of them a request for others is a 500 of Neo's own."""
-OF_NEO = "forge_additional_modules_sd"
-"""An option that Neo alone has: a list of modules for each preset."""
+ROW_OF_NEO = "setting_sd_modules"
+"""The element id of the row, which it has in Neo alone."""
 
 
 class ForgeWebUI(WebUI):
@@ -34,6 +35,11 @@ class ForgeWebUI(WebUI):
             "quick settings": "Forge has its VAE in the row at the top; see test_forge_row",
         }
     )
+
+    @functools.cached_property
+    def is_neo(self) -> bool:
+        components = self.get("/config")["components"]
+        return any(one["props"].get("elem_id") == ROW_OF_NEO for one in components)
 
     def modules(self) -> dict[str, str]:
         """Base name and path of each file that Forge lists."""
@@ -86,7 +92,7 @@ class ForgeWebUI(WebUI):
         return {MODULES: [str(self.folder / "models" / "VAE" / word)]}
 
     def translated(self, options: dict[str, Any]) -> dict[str, Any]:
-        if OF_NEO in super().options():
+        if self.is_neo:
             options = {key: value for key, value in options.items() if key not in NOT_IN_NEO}
         if "sd_vae" not in options:
             return options
