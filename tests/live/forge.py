@@ -54,7 +54,7 @@ class ForgeWebUI(WebUI):
             return False
 
     def listed(self) -> set[str]:
-        return {name for name, path in self.modules().items() if Path(path).parent.name == "VAE"}
+        return {name for name, path in self.modules().items() if "VAE" in Path(path).parts}
 
     def refresh(self) -> None:
         """By the page's button: Forge has no route for it."""
@@ -62,7 +62,7 @@ class ForgeWebUI(WebUI):
 
     def options(self) -> dict[str, Any]:
         options = super().options()
-        vaes = [Path(path).name for path in options[MODULES] if Path(path).parent.name == "VAE"]
+        vaes = [Path(path).name for path in options[MODULES] if "VAE" in Path(path).parts]
         word = "None" if options.get("sd_vae") == "None" else "Automatic"
         return {**options, "sd_vae": vaes[-1] if vaes else word}
 
@@ -102,7 +102,7 @@ class ForgeWebUI(WebUI):
         return {**{key: options[key] for key in options if key != "sd_vae"}, MODULES: [*others, word]}
 
     def _others(self) -> list[str]:
-        return [path for path in super().options()[MODULES] if Path(path).parent.name != "VAE"]
+        return [path for path in super().options()[MODULES] if "VAE" not in Path(path).parts]
 
     def _picture(self, kind: str, **asked: Any) -> Picture:
         picture = super()._picture(kind, **({**SAME, **asked} if kind == "txt2img" else asked))
