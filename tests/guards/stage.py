@@ -13,6 +13,8 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ..live.webui import Picture, WebUI, until
 from ..words.said import all_calls
 from .bad_files import BadFile, remove
@@ -102,6 +104,8 @@ class Stage:
 
         `by_card`: whether a card is what brings the next VAE. `in_memory`: how many checkpoints stay there.
         """
+        if by_card and start != FROM_AUTOMATIC and "card first" in self.webui.lacks:
+            pytest.skip(self.webui.lacks["card first"])
         wanted = start, by_card or start == FROM_AUTOMATIC, in_memory
         if self._set_up != wanted or self._picture is None:
             self._set_up = None

@@ -6,9 +6,9 @@ Its VAE stands in a list of modules beside the text encoders; `sd_vae` tells Aut
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import requests
@@ -21,20 +21,27 @@ SAME = {"hr_additional_modules": ["Use same choices"]}
 
 NOT_IN_NEO = ("sd_vae_overrides_per_model_preferences", "sd_checkpoints_limit")
 """Options that Forge Neo has not. With one of them a request for others is a 500 of Neo's own."""
+LACKS = {
+    "card": "Forge's card editor changes no loaded model",
+    "switch, near name": "Forge takes no VAE by its name",
+    "setting": "Forge has its VAE in the row at the top; see test_forge_row",
+    "quick settings": "Forge has its VAE in the row at the top; see test_forge_row",
+}
+LACKS_OF_NEO = {
+    "switch, both in memory": "Neo has no option sd_checkpoints_limit: one checkpoint is in memory",
+    "refiner, both in memory": "Neo has no option sd_checkpoints_limit: one checkpoint is in memory",
+    "card first": "Neo has no option sd_vae_overrides_per_model_preferences: a card counts for Automatic alone",
+}
 ROW_OF_NEO = "setting_sd_modules"
 """The element id of the row, which it has in Neo alone."""
 
 
 class ForgeWebUI(WebUI):
     loads_with_a_picture = True
-    lacks = MappingProxyType(
-        {
-            "card": "Forge's card editor changes no loaded model",
-            "switch, near name": "Forge takes no VAE by its name",
-            "setting": "Forge has its VAE in the row at the top; see test_forge_row",
-            "quick settings": "Forge has its VAE in the row at the top; see test_forge_row",
-        }
-    )
+
+    @property
+    def lacks(self) -> Mapping[str, str]:  # type: ignore[override]
+        return {**LACKS, **(LACKS_OF_NEO if self.is_neo else {})}
 
     @functools.cached_property
     def is_neo(self) -> bool:
