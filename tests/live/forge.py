@@ -5,6 +5,7 @@ Its VAE stands in a list of modules beside the text encoders; `sd_vae` tells Aut
 
 from __future__ import annotations
 
+import builtins
 import functools
 from collections.abc import Mapping
 from dataclasses import replace
@@ -52,6 +53,11 @@ class ForgeWebUI(WebUI):
         """Base name and path of each file that Forge lists."""
         return {Path(one["filename"]).name: one["filename"] for one in self.get("/sdapi/v1/sd-modules")}
 
+    def upscalers(self) -> builtins.set[str]:
+        if not self.is_neo:
+            return super().upscalers()
+        return {one["name"] for kind in ("upscalers", "latent-upscale-modes") for one in self.get(f"/sdapi/v1/{kind}")}
+
     def no_hashing(self) -> bool:
         """The route of the flags is a 500 of Forge's own."""
         try:
@@ -80,7 +86,7 @@ class ForgeWebUI(WebUI):
         if path == "/sdapi/v1/options":
             data = self.translated(data)
         if path.startswith("/sdapi/v1/txt2img"):
-            data = {**SAME, **data}
+            data = self.completed(data)
         try:
             status, answer = super().ask(path, data)
         except requests.ConnectionError:  # Forge closes it together with a 500, at times before that has been read
@@ -108,11 +114,16 @@ class ForgeWebUI(WebUI):
             return {**options, MODULES: others}
         return {**{key: options[key] for key in options if key != "sd_vae"}, MODULES: [*others, word]}
 
+    def completed(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """With what a request of hires fix has to say here: Neo has no default for its upscaler."""
+        upscaler = {"hr_upscaler": "None"} if asked.get("enable_hr") and self.is_neo else {}
+        return {**SAME, **upscaler, **asked}
+
     def _others(self) -> list[str]:
         return [path for path in super().options()[MODULES] if "VAE" not in Path(path).parts]
 
     def _picture(self, kind: str, **asked: Any) -> Picture:
-        picture = super()._picture(kind, **({**SAME, **asked} if kind == "txt2img" else asked))
+        picture = super()._picture(kind, **(self.completed(asked) if kind == "txt2img" else asked))
         return replace(picture, names=self._stems())
 
     def named(self, infotext: str) -> str | None:
