@@ -220,6 +220,8 @@ def test_the_checkpoint_merger_reads_no_pickle(
     tmp_path: Path,
     hostile: bool,
 ) -> None:
+    if watched.is_neo:
+        pytest.skip("the checkpoint merger of Neo takes no VAE file")
     marker, path = tmp_path / "code-has-run", emptied / "handed.pt"
     if hostile:
         code = call(SYSTEM, text(f"touch '{marker}'"))
