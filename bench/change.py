@@ -2,8 +2,8 @@
 
     python tasks.py prove change -- --webui URL --vae NAME --vae NAME [--rounds N]
 
-The WebUI (or a Forge, or Neo) has this extension, --api, and a checkpoint that the two VAE files fit: without the guards, a
-file that does not fit breaks it.
+The WebUI (or a Forge, or Neo) has this extension, --api, and a checkpoint that the two VAE files fit: without the
+guards, a file that does not fit breaks it.
 Nothing else should use the machine meanwhile. In each round, for the host's own way (the option *Guard the WebUI's own
 ways of loading a VAE* off) and for the extension's (on), in turn:
 

@@ -17,7 +17,7 @@ from ..live.forge import MODULES
 from ..live.webui import Picture
 
 CAPITAL = "Guard-CAPITAL.safetensors"
-BAD = "guard-nan.safetensors"
+NAN = "guard-nan.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def capital(stage: Stage) -> Iterator[str]:
 @pytest.fixture
 def bad(stage: Stage) -> Iterator[str]:
     """A file whose header is as it should be, and that has a NaN."""
-    one_nan(stage.vaes / stage.c, stage.vaes / BAD, Path())
+    one_nan(stage.vaes / stage.c, stage.vaes / NAN, Path())
     stage.webui.refresh()
-    yield BAD
-    (stage.vaes / BAD).unlink()
+    yield NAN
+    (stage.vaes / NAN).unlink()
     stage.webui.refresh()
     stage.unknown()
 
@@ -136,7 +136,9 @@ def plotted(stage: Stage, values: list[str]) -> list[tuple[Picture, str]]:
     assert status == 200, answer
     count = len(values)
     texts = json.loads(answer["info"])["infotexts"][-count:]
-    return [(Picture.of(base64.b64decode(png)), text) for png, text in zip(answer["images"][-count:], texts, strict=True)]
+    return [
+        (Picture.of(base64.b64decode(png)), text) for png, text in zip(answer["images"][-count:], texts, strict=True)
+    ]
 
 
 def test_this_tab_only_takes_automatic(stage: Stage) -> None:

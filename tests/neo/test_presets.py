@@ -107,9 +107,7 @@ def flux(stage: Stage, tmp_path: Path) -> Iterator[str]:
     from safetensors.torch import save_file
 
     next(one for one in BAD if one.name == FLUX).write(stage.vaes / stage.c, tmp_path / FLUX, tmp_path)
-    save_file(
-        {name: torch.rand(shape) for name, (_, shape) in layout_of(tmp_path / FLUX).items()}, stage.vaes / FLUX
-    )
+    save_file({name: torch.rand(shape) for name, (_, shape) in layout_of(tmp_path / FLUX).items()}, stage.vaes / FLUX)
     stage.webui.refresh()
     yield FLUX
     stage.webui.set(**{MODULES: []}, sd_model_checkpoint=stage.first)

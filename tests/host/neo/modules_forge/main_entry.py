@@ -1,8 +1,8 @@
 """Imitates Neo's modules_forge/main_entry.py: a list of modules for each preset, beside the one that is in force.
 
-What is wrong there and here: the list is sorted by path, so that of two VAEs the last one by path wins; a choice through
-the API changes the common list alone, and a page shows the preset's at its next load; and a switch of the preset with
-the same checkpoint writes the list down without loading it.
+What is wrong there and here: the list is sorted by path, so that of two VAEs the last one by path wins; a choice
+through the API changes the common list alone, and a page shows the preset's at its next load; and a switch of the
+preset with the same checkpoint writes the list down without loading it.
 """
 
 from __future__ import annotations

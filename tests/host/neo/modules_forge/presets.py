@@ -1,4 +1,4 @@
-"""Imitates modules_forge/presets.py: what each preset remembers by itself. Sizes, samplers and the like are left out."""
+"""Imitates modules_forge/presets.py: what each preset remembers by itself, without sizes, samplers and the like."""
 
 from __future__ import annotations
 

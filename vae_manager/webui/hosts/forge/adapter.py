@@ -48,8 +48,8 @@ class Forge(FamilyWebUI):
     """Forge and its variants.
 
     A chosen VAE file is in the list of modules, beside the text encoders. Without one, the option `sd_vae`, which Forge
-    keeps and never reads, distinguishes Automatic from Built-in. Neo reads a file by its override, so there the override
-    of a picture is a list of modules alone.
+    keeps and never reads, distinguishes Automatic from Built-in. Neo reads a file by an override of it, so there the
+    override of a picture is a list of modules alone.
     """
 
     name = "Forge"
@@ -313,8 +313,8 @@ class Forge(FamilyWebUI):
     def set_override(self, p: Any, word: str) -> None:
         """Set the override in a dictionary of its own: the cells of X/Y/Z share one.
 
-        Neo's X/Y/Z names a file by its path. For Neo an unlisted file stays in the list, since Neo itself raises for it;
-        `LoadHooks.accept` refuses it.
+        Neo's X/Y/Z names a file by its path. On Neo, which raises for an unlisted file, such a file stays in the list,
+        and `LoadHooks.accept` refuses it.
         """
         is_neo = detection.has_presets()
         choice = Choice(word) if Choice(word).file_name is None else Choice(_name(word))

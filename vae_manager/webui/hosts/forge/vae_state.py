@@ -155,7 +155,7 @@ class ForgeDecoding:
 
 @contextmanager
 def _tiling(model: Any, tiling: bool) -> Iterator[None]:
-    """Let the model decode as for a picture with or without tiling: Neo makes the padding circular, Forge ignores it."""
+    """Let the model decode as for a picture with or without tiling, for which Neo makes the padding circular."""
     before = model.tiling_enabled
     apply_circular_forge(model, tiling)
     try:
