@@ -107,8 +107,8 @@ BY_FILE = ["-m", "pytest", "-q", "-n", "3", "--dist", "loadfile"]
 PAGE_TESTS = [f"{BROWSER_TESTS}/test_main_job.py", f"{BROWSER_TESTS}/test_foreign_pages.py", "tests/host/test_page.py"]
 """What depends on the generation of gradio most, run on the other one too; the rest of the folder passes there as well,
 and takes as long again."""
-FORGE_TESTS = ["tests/forge", "tests/host/test_forge.py"]
-"""On the gradio that Forge has."""
+FORGE_TESTS = ["tests/forge", "tests/neo", "tests/host/test_forge.py"]
+"""On the gradio that Forge and Neo have."""
 GRADIO_4_TESTS = [*PAGE_TESTS, *FORGE_TESTS, "tests/admission"]
 """Admission on both generations: each has paths of its own to an event."""
 

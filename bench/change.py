@@ -2,8 +2,8 @@
 
     python tasks.py prove change -- --webui URL --vae NAME --vae NAME [--rounds N]
 
-The WebUI (or a Forge) has this extension, --api, and a checkpoint that the two VAE files fit: without the guards, a
-file that does not fit breaks it.
+The WebUI (or a Forge, or Neo) has this extension, --api, and a checkpoint that the two VAE files fit: without the
+guards, a file that does not fit breaks it.
 Nothing else should use the machine meanwhile. In each round, for the host's own way (the option *Guard the WebUI's own
 ways of loading a VAE* off) and for the extension's (on), in turn:
 
@@ -62,7 +62,12 @@ class WebUI:
         self.modules = {}
         if MODULES in options:
             self.modules = {Path(one["filename"]).name: one["filename"] for one in self.get("/sdapi/v1/sd-modules")}
-        self.host = "forge" if self.modules else "a1111" if "sd_unet" in options else "reforge"
+        self.host = self._fork() if self.modules else "a1111" if "sd_unet" in options else "reforge"
+
+    def _fork(self) -> str:
+        """Forge, or Neo, whose row alone has an element id."""
+        ids = [one["props"].get("elem_id") for one in self.get("/config")["components"]]
+        return "neo" if "setting_sd_modules" in ids else "forge"
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as answer:

@@ -15,14 +15,14 @@ pytest.importorskip("requests")
 from ..guards.fixtures import *  # noqa: F403
 from ..guards.good_files import GOOD, write_tiny
 from ..guards.stage import Stage
-from ..host import fixtures as host
+from ..host import fixtures
 from ..live.forge import ForgeWebUI
 
 
 class StandIn(ForgeWebUI):
     """The stand-in, driven as a real Forge is."""
 
-    def __init__(self, running: host.WebUI) -> None:
+    def __init__(self, running: fixtures.WebUI) -> None:
         super().__init__(running.url, running.data, "by the test itself")
         self._running = running
 
@@ -32,10 +32,10 @@ class StandIn(ForgeWebUI):
 
 
 @contextmanager
-def standing_in(data: Path, *more: str) -> Iterator[Stage]:
+def standing_in(data: Path, *more: str, host: str = "forge") -> Iterator[Stage]:
     write_tiny(data / "models" / "VAE")
-    flags = ("--as", "forge", "--api", "--step-seconds", "0.001", *more)
-    with host.start_webui(data, *flags, env={"OMP_NUM_THREADS": "1"}) as running:
+    flags = ("--as", host, "--api", "--step-seconds", "0.001", *more)
+    with fixtures.start_webui(data, *flags, env={"OMP_NUM_THREADS": "1"}) as running:
         yield Stage(StandIn(running), data, GOOD, running.log, size=32)
 
 

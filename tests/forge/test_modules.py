@@ -161,6 +161,8 @@ def test_a_checkpoint_without_a_vae_takes_a_file(stage: Stage, bare: str) -> Non
 
 def test_what_the_dropdown_gives_back_is_no_choice(stage: Stage) -> None:
     """The page sends it the setting, and its event comes back when the setting may be another one already."""
+    if stage.is_neo:
+        pytest.skip("only a person triggers the event of Neo's row")
     stage.webui.set(**{MODULES: [stage.b]})
     (sync,) = (one for one in stage.webui.get("/config")["dependencies"] if _sends_modules(stage, one))
     body = {"fn_index": sync["id"], "data": [], "session_hash": "tests"}

@@ -106,7 +106,7 @@ def _all_nan(source: Path, target: Path, _: Path) -> None:
             left -= new.write(block[:left])
 
 
-def _one_nan(source: Path, target: Path, _: Path) -> None:
+def one_nan(source: Path, target: Path, _: Path) -> None:
     header, begin = read_header(source)
     one = header["decoder.norm_out.bias"]
     copy(source, target)
@@ -175,7 +175,7 @@ BAD = (
     BadFile("bad-extra.safetensors", _extra_keys),
     BadFile("bad-int64.safetensors", _int64),
     BadFile("bad-nan.safetensors", _all_nan),
-    BadFile("bad-one-nan.safetensors", _one_nan),
+    BadFile("bad-one-nan.safetensors", one_nan),
     BadFile("bad-page.safetensors", lambda source, target, _: write_web_page(target)),
     BadFile("bad-cut.safetensors", lambda source, target, _: copy(source, target, CUT_AT)),
     BadFile("bad-empty.safetensors", lambda source, target, _: target.touch()),

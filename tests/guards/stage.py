@@ -13,6 +13,8 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ..live.webui import Picture, WebUI, until
 from ..words.said import all_calls
 from .bad_files import BadFile, remove
@@ -102,6 +104,8 @@ class Stage:
 
         `by_card`: whether a card is what brings the next VAE. `in_memory`: how many checkpoints stay there.
         """
+        if by_card and start != FROM_AUTOMATIC and "card first" in self.webui.lacks:
+            pytest.skip(self.webui.lacks["card first"])
         wanted = start, by_card or start == FROM_AUTOMATIC, in_memory
         if self._set_up != wanted or self._picture is None:
             self._set_up = None
@@ -176,8 +180,12 @@ class Stage:
     @functools.cached_property
     def loads_any_layout(self) -> bool:
         """Whether this WebUI loads VAEs under the names of diffusers and with a prefix: Forge's family does, whose
-        version in infotext begins with an f."""
-        return re.search(r"\bVersion: f", self.picture().infotext) is not None
+        version in infotext begins with an f, and Neo."""
+        return re.search(r"\bVersion: (f|neo)", self.picture().infotext) is not None
+
+    @property
+    def is_neo(self) -> bool:
+        return bool(getattr(self.webui, "is_neo", False))
 
     @property
     def decodes_batches_at_once(self) -> bool:

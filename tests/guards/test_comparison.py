@@ -48,10 +48,14 @@ def four(stage: Stage) -> list[str]:
 
 UPSCALED = {**HIRES, "hr_upscaler": "Latent"}
 BY_PICTURES = {**HIRES, "hr_upscaler": "Lanczos"}
+BY_RESIZING = {**HIRES, "hr_upscaler": "None"}
+"""For a WebUI that lists no other upscaler of pictures without a model."""
 
 
 @pytest.mark.parametrize("asked", [{}, UPSCALED, {"tiling": True}], ids=["plain", "hires, latent upscaler", "tiling"])
 def test_bit_for_bit_what_the_webui_makes(stage: Stage, asked: dict[str, Any]) -> None:
+    if asked.get("hr_upscaler") not in (None, *stage.webui.upscalers()):
+        pytest.skip(f"this WebUI lists no upscaler {asked['hr_upscaler']!r}")
     expected = {vae: stage.picture(**asked, override_settings={"sd_vae": vae}) for vae in four(stage)}
     shown = stage.picture(**asked)
     assert shown.looks_like(expected[stage.a])
@@ -71,7 +75,7 @@ def _without_hash(picture: Picture) -> str:
 
 def test_an_upscaler_of_pictures_decodes_twice_and_the_second_counts(stage: Stage) -> None:
     """Each VAE would give the second pass another picture to begin with: the one shown is compared."""
-    shown = stage.picture(**BY_PICTURES)
+    shown = stage.picture(**(BY_PICTURES if "Lanczos" in stage.webui.upscalers() else BY_RESIZING))
     found = compared(stage, [stage.a, stage.b])
     assert found[stage.a].looks_like(shown)
     assert found[stage.b].size == shown.size

@@ -40,7 +40,8 @@ if not hasattr(inside_package, "unpickled"):
         setattr(owner, name, noted)
 
     noting(torch, "load")
-    noting(sd_models, "read_state_dict")
+    if hasattr(sd_models, "read_state_dict"):
+        noting(sd_models, "read_state_dict")
     if "backend.utils" in sys.modules:
         noting(sys.modules["backend.utils"], "load_torch_file")
 

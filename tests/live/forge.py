@@ -5,9 +5,11 @@ Its VAE stands in a list of modules beside the text encoders; `sd_vae` tells Aut
 
 from __future__ import annotations
 
+import builtins
+import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import requests
@@ -20,24 +22,41 @@ SAME = {"hr_additional_modules": ["Use same choices"]}
 
 NOT_IN_NEO = ("sd_vae_overrides_per_model_preferences", "sd_checkpoints_limit")
 """Options that Forge Neo has not. With one of them a request for others is a 500 of Neo's own."""
-OF_NEO = "forge_additional_modules_sd"
-"""An option that Neo alone has: a list of modules for each preset."""
+LACKS = {
+    "card": "Forge's card editor changes no loaded model",
+    "switch, near name": "Forge takes no VAE by its name",
+    "setting": "Forge has its VAE in the row at the top; see test_forge_row",
+    "quick settings": "Forge has its VAE in the row at the top; see test_forge_row",
+}
+LACKS_OF_NEO = {
+    "switch, both in memory": "Neo has no option sd_checkpoints_limit: one checkpoint is in memory",
+    "refiner, both in memory": "Neo has no option sd_checkpoints_limit: one checkpoint is in memory",
+    "card first": "Neo has no option sd_vae_overrides_per_model_preferences: a card counts for Automatic alone",
+}
+ROW_OF_NEO = "setting_sd_modules"
+"""The element id of the row, which it has in Neo alone."""
 
 
 class ForgeWebUI(WebUI):
     loads_with_a_picture = True
-    lacks = MappingProxyType(
-        {
-            "card": "Forge's card editor changes no loaded model",
-            "switch, near name": "Forge takes no VAE by its name",
-            "setting": "Forge has its VAE in the row at the top; see test_forge_row",
-            "quick settings": "Forge has its VAE in the row at the top; see test_forge_row",
-        }
-    )
+
+    @property
+    def lacks(self) -> Mapping[str, str]:  # type: ignore[override]
+        return {**LACKS, **(LACKS_OF_NEO if self.is_neo else {})}
+
+    @functools.cached_property
+    def is_neo(self) -> bool:
+        components = self.get("/config")["components"]
+        return any(one["props"].get("elem_id") == ROW_OF_NEO for one in components)
 
     def modules(self) -> dict[str, str]:
         """Base name and path of each file that Forge lists."""
         return {Path(one["filename"]).name: one["filename"] for one in self.get("/sdapi/v1/sd-modules")}
+
+    def upscalers(self) -> builtins.set[str]:
+        if not self.is_neo:
+            return super().upscalers()
+        return {one["name"] for kind in ("upscalers", "latent-upscale-modes") for one in self.get(f"/sdapi/v1/{kind}")}
 
     def no_hashing(self) -> bool:
         """The route of the flags is a 500 of Forge's own."""
@@ -48,7 +67,7 @@ class ForgeWebUI(WebUI):
             return False
 
     def listed(self) -> set[str]:
-        return {name for name, path in self.modules().items() if Path(path).parent.name == "VAE"}
+        return {name for name, path in self.modules().items() if "VAE" in Path(path).parts}
 
     def refresh(self) -> None:
         """By the page's button: Forge has no route for it."""
@@ -56,7 +75,7 @@ class ForgeWebUI(WebUI):
 
     def options(self) -> dict[str, Any]:
         options = super().options()
-        vaes = [Path(path).name for path in options[MODULES] if Path(path).parent.name == "VAE"]
+        vaes = [Path(path).name for path in options[MODULES] if "VAE" in Path(path).parts]
         word = "None" if options.get("sd_vae") == "None" else "Automatic"
         return {**options, "sd_vae": vaes[-1] if vaes else word}
 
@@ -67,7 +86,7 @@ class ForgeWebUI(WebUI):
         if path == "/sdapi/v1/options":
             data = self.translated(data)
         if path.startswith("/sdapi/v1/txt2img"):
-            data = {**SAME, **data}
+            data = self.completed(data)
         try:
             status, answer = super().ask(path, data)
         except requests.ConnectionError:  # Forge closes it together with a 500, at times before that has been read
@@ -86,7 +105,7 @@ class ForgeWebUI(WebUI):
         return {MODULES: [str(self.folder / "models" / "VAE" / word)]}
 
     def translated(self, options: dict[str, Any]) -> dict[str, Any]:
-        if OF_NEO in super().options():
+        if self.is_neo:
             options = {key: value for key, value in options.items() if key not in NOT_IN_NEO}
         if "sd_vae" not in options:
             return options
@@ -95,11 +114,16 @@ class ForgeWebUI(WebUI):
             return {**options, MODULES: others}
         return {**{key: options[key] for key in options if key != "sd_vae"}, MODULES: [*others, word]}
 
+    def completed(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """With what a request of hires fix has to say here: Neo has no default for its upscaler."""
+        upscaler = {"hr_upscaler": "None"} if asked.get("enable_hr") and self.is_neo else {}
+        return {**SAME, **upscaler, **asked}
+
     def _others(self) -> list[str]:
-        return [path for path in super().options()[MODULES] if Path(path).parent.name != "VAE"]
+        return [path for path in super().options()[MODULES] if "VAE" not in Path(path).parts]
 
     def _picture(self, kind: str, **asked: Any) -> Picture:
-        picture = super()._picture(kind, **({**SAME, **asked} if kind == "txt2img" else asked))
+        picture = super()._picture(kind, **(self.completed(asked) if kind == "txt2img" else asked))
         return replace(picture, names=self._stems())
 
     def named(self, infotext: str) -> str | None:

@@ -192,6 +192,10 @@ class WebUI:
     def refresh(self) -> None:
         self.post("/sdapi/v1/refresh-vae")
 
+    def upscalers(self) -> builtins.set[str]:
+        """The names of its upscalers of latents and of pictures, as far as tests use them."""
+        return {"Latent", "Lanczos"}
+
     def no_hashing(self) -> bool:
         """It was started with --no-hashing."""
         return bool(self.get("/sdapi/v1/cmd-flags")["no_hashing"])

@@ -58,14 +58,18 @@ def apply_refiner(cfg_denoiser: Any, x: torch.Tensor) -> bool:
             p.extra_generation_params["Hires refiner"] = opts.hires_fix_refiner_pass
     p.extra_generation_params["Refiner"] = refiner.short_title
     p.extra_generation_params["Refiner switch at"] = p.refiner_switch_at
+    load_refiner(refiner)
+    p.setup_conds()
+    cfg_denoiser.update_inner_model()
+    return True
+
+
+def load_refiner(refiner: Any) -> None:
+    before = shared.opts.sd_model_checkpoint
     with sd_models.SkipWritingToConfig():
-        before = opts.sd_model_checkpoint
         if main_entry.checkpoint_change(refiner.short_title, save=False, refresh=False):
             try:
                 main_entry.refresh_model_loading_parameters()
                 sd_models.forge_model_reload()
             finally:
                 main_entry.checkpoint_change(before, save=False, refresh=True)
-    p.setup_conds()
-    cfg_denoiser.update_inner_model()
-    return True

@@ -25,7 +25,7 @@ def create_setting_component(key: str, is_quicksettings: bool = False) -> Any:
 
 class UiSettings(webui.UiSettings):  # type: ignore[misc]
     def add_quicksettings(self) -> None:
-        order = shared.opts.quick_setting_list
+        order = getattr(shared.opts, QUICKSETTINGS)
         with gr.Row(elem_id="quicksettings", variant="compact"):
             main_entry.make_checkpoint_manager_ui()
             for key in sorted(self.quicksettings_list, key=order.index):

@@ -176,6 +176,11 @@ class Override:
         """The person's own setting while an override applies; else None, since the option then has it."""
         return self._set_aside[0] if self._set_aside is not None and self.is_in_force else None
 
+    @property
+    def word(self) -> str | None:
+        """The override of the picture that is being made; None without one."""
+        return self._word if self.is_in_force else None
+
     def is_by(self, word: str) -> bool:
         """Return True if the picture that is being made has requested this VAE."""
         return self.is_in_force and word == self._word

@@ -168,11 +168,12 @@ def _with_boundary(host: Any, patch: Patch, original: Function) -> Function:
 
 def plot_patches() -> Iterator[Patch]:
     """Yield the patches of the loaded scripts; empty before the WebUI has loaded its scripts."""
-    for module in _scripts():
+    for module in plots():
         yield Patch(module, "process_images", _process_images)
 
 
-def _scripts() -> Iterator[ModuleType]:
+def plots() -> Iterator[ModuleType]:
+    """Yield the modules of X/Y/Z plots among the loaded scripts."""
     known = set()
     for data in list(host_values.value("modules.scripts", "scripts_data", [])):
         module = getattr(data, "module", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from modules import sd_models, sd_vae
 from modules_forge import main_entry
 
 from ....choice import AUTOMATIC, BUILTIN, Choice, ResolutionContext
-from ....errors import RefusedError
+from ....errors import RefusedError, VaeManagerError
 from ....library import scan
 from ....messages import Message, msg
 from ....records.verdict import VaeSignature
@@ -37,13 +38,18 @@ CARD_KEY = "vae_te"
 CARD_BUILTIN = "Built in"
 ECHO_SECONDS = 30.0
 """Longest delay of a value that a page sends back."""
+ASKED = "vae_manager_asked"
+"""Attribute of a generation: the override that it was given by the option `sd_vae`, or by the tab."""
+
+logger = logging.getLogger(__name__)
 
 
 class Forge(FamilyWebUI):
     """Forge and its variants.
 
     A chosen VAE file is in the list of modules, beside the text encoders. Without one, the option `sd_vae`, which Forge
-    keeps and never reads, distinguishes Automatic from Built-in.
+    keeps and never reads, distinguishes Automatic from Built-in. Neo reads a file by an override of it, so there the
+    override of a picture is a list of modules alone.
     """
 
     name = "Forge"
@@ -119,6 +125,7 @@ class Forge(FamilyWebUI):
             if file.folder.purpose == "vae":
                 for known in self.lists():
                     known.setdefault(file.name, str(file.path.absolute()))
+                modules_list.show(file.name, str(file.path.relative_to(file.folder.path)))
 
     def encoder_folders(self) -> Sequence[Path]:
         """Implement `HostFiles.encoder_folders` by the folders that Forge lists."""
@@ -148,7 +155,13 @@ class Forge(FamilyWebUI):
         return vaes[-1] if vaes else None
 
     def unlisted_choice(self) -> Choice:
-        """Return the choice for a list without a VAE file."""
+        """Return the choice for a list without a VAE file: that of the picture that is being made, or the setting."""
+        word = self.override.word
+        if word is None or Choice(word).file_name is not None:
+            return self._unlisted_setting()
+        return Choice(word)
+
+    def _unlisted_setting(self) -> Choice:
         word = options.read("sd_vae", AUTOMATIC.word)
         return BUILTIN if word == BUILTIN.word else AUTOMATIC
 
@@ -163,11 +176,22 @@ class Forge(FamilyWebUI):
         Neo's preset gets the list too, and Forge's loading parameters follow, so that it does not load the model anew.
         """
         files = modules_list.with_vae(modules_list.chosen(), self.path_of(choice))
+        if detection.has_presets():
+            files.sort()  # as Neo itself does
         if choice.file_name is None:
             options.write("sd_vae", choice.word)
         for option in detection.options_of_modules():
             options.write(option, files)
         self.load_hooks.note(files)
+
+    def write_for_preset(self) -> None:
+        """Write the list in force down as that of the preset that is shown: a page shows that one at its next load."""
+        for option in detection.options_of_modules():
+            if options.read(option, []) != modules_list.chosen():
+                try:
+                    options.write(option, modules_list.chosen())
+                except VaeManagerError as error:
+                    logger.warning("%s", error.message)
 
     def apply(self, model: Any, choice: Choice) -> bool:
         """Let the load hooks swap; a VAE that cannot be exchanged in a loaded model waits for the next picture."""
@@ -216,7 +240,11 @@ class Forge(FamilyWebUI):
     def is_of_chosen_checkpoint(self, model: Any) -> bool:
         """Return True if the loaded model is that of the next picture."""
         info = sd_models.model_data.forge_loading_parameters.get("checkpoint_info")
-        return info is not None and info.filename == model.sd_checkpoint_info.filename
+        return _is_of(model, info)
+
+    def is_of_set_checkpoint(self, model: Any) -> bool:
+        """Return True if the loaded model is that of the setting, which may be newer than the loading parameters."""
+        return self.is_of_chosen_checkpoint(model) and _is_of(model, sd_models.select_checkpoint())
 
     def next_checkpoint(self) -> Path | None:
         """Return the checkpoint of the next picture, which Forge loads only then."""
@@ -284,6 +312,7 @@ class Forge(FamilyWebUI):
         """
         host_values.preset_option(OPTION, [])
         host_values.preset_option("sd_vae", AUTOMATIC.word)
+        modules_list.keep_shown_names()
 
     def guard(self) -> None:
         """Patch the functions of `load_hooks.all_patches`, which imports torch and Forge's backend."""
@@ -298,17 +327,25 @@ class Forge(FamilyWebUI):
         patches.remove(load_hooks, load_hooks.all_patches())
 
     def override_of(self, p: Any) -> str | None:
-        """Return the override. X/Y/Z and old requests use A1111's option `sd_vae`, which Forge does not read."""
+        """Return the override.
+
+        X/Y/Z and many requests use A1111's option `sd_vae`. Forge does not read it; Neo loads the file into the model,
+        unchecked.
+        """
         named = p.override_settings.get("sd_vae")
         if named is not None:
             self.set_override(p, str(named))
         if OPTION not in p.override_settings:
             return None
-        modules = modules_list.sort_out(_paths(p.override_settings[OPTION]))
+        given = p.override_settings[OPTION]
+        modules = modules_list.sort_out(_paths(given))
         asked = modules.vaes or [path for path in modules.others if not modules_list.is_encoder(path)]
         if asked:
             return Path(asked[-1]).name
-        return str(p.override_settings.get("sd_vae", self.unlisted_choice().word))
+        word = getattr(p, ASKED, None)
+        if word is not None and (Choice(word).file_name is None or word in map(_name, _names(given))):
+            return str(word)
+        return str(p.override_settings.get("sd_vae", self._unlisted_setting().word))
 
     def asked_files(self, p: Any) -> Sequence[str]:
         """Return the requested names, with those in the list of modules.
@@ -319,12 +356,20 @@ class Forge(FamilyWebUI):
         return [*super().asked_files(p), *(name for name in named if modules_list.found(name) is None)]
 
     def set_override(self, p: Any, word: str) -> None:
-        """Set the override in a dictionary of its own: the cells of X/Y/Z share one."""
-        choice = Choice(word)
-        path = self.files().get(choice.file_name) if choice.file_name is not None else None
+        """Set the override in a dictionary of its own: the cells of X/Y/Z share one.
+
+        Neo's X/Y/Z names a file by its path. On Neo, which raises for an unlisted file, such a file stays in the list,
+        and `LoadHooks.accept` refuses it.
+        """
+        is_neo = detection.has_presets()
+        choice = Choice(word) if Choice(word).file_name is None else Choice(_name(word))
+        path = modules_list.listed(word) if is_neo else self.files().get(choice.word)
         modules = modules_list.with_vae(_paths(p.override_settings.get(OPTION, modules_list.chosen())), path)
         settings = {key: value for key, value in p.override_settings.items() if key != "sd_vae"}
-        by_word = {"sd_vae": word} if choice.file_name is None else {}
+        by_word = {"sd_vae": word} if choice.file_name is None and not is_neo else {}
+        if is_neo and choice.file_name is not None and path is None:
+            modules = [*modules, word]
+        setattr(p, ASKED, choice.word)
         p.override_settings = {**settings, OPTION: modules, **by_word}
 
     def name_decoder(self, p: Any) -> None:
@@ -353,7 +398,9 @@ class Forge(FamilyWebUI):
         """
         names = [Path(path).name for path in modules_list.chosen()]
         self._sent.append((time.monotonic(), sorted(names)))
-        return {"choices": list(dict.fromkeys([*main_entry.module_list, *names])), "value": names}
+        shown = [modules_list.shown(name) for name in dict.fromkeys([*main_entry.module_list, *names])]
+        choices = sorted(shown) if detection.has_presets() else shown
+        return {"choices": choices, "value": [modules_list.shown(name) for name in names]}
 
     def is_echo(self, values: Sequence[str]) -> bool:
         """Return True if Forge's dropdown sends back, as if a person had picked it, a value that it has just been sent.
@@ -373,6 +420,14 @@ class Forge(FamilyWebUI):
     def name_pasted(self, service: Service, fields: dict[str, Any]) -> None:
         """Set the pasted fields of modules, in which text encoders stay."""
         modules_list.into_fields(self, service, fields)
+
+
+def _is_of(model: Any, info: Any) -> bool:
+    return info is not None and info.filename == model.sd_checkpoint_info.filename
+
+
+def _name(path: str) -> str:
+    return Path(path).name
 
 
 def _names(value: Any) -> list[str]:

@@ -41,7 +41,8 @@ def use(host: Forge, files: Sequence[Path], presets: Sequence[str]) -> None:
 
 def _with(files: Sequence[str], more: Sequence[str]) -> list[str]:
     old, new = modules_list.sort_out(files), modules_list.sort_out(more)
-    return list(dict.fromkeys([*(new.vaes or old.vaes), *old.others, *new.others]))
+    found = list(dict.fromkeys([*(new.vaes or old.vaes), *old.others, *new.others]))
+    return sorted(found) if detection.has_presets() else found  # as each of the two does
 
 
 def _listed(option: str) -> list[str]:

@@ -25,6 +25,11 @@ The patches are:
     processing.decode_latent_batch              every final decode: its latents are kept, for comparisons
     process_images of X/Y/Z plot                a cell whose VAE is refused shows the reason
 
+and on Neo:
+
+    sysinfo.set_config                          a list set through the API is that of the preset which is shown, too
+    find_vae of X/Y/Z plot                      a file is found whatever the case of its name
+
 An option removes them.
 """
 
@@ -33,28 +38,28 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from inspect import signature as signature_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from backend import loader
-from modules import processing, sd_models, sd_vae
+from modules import processing, sd_models, sd_vae, shared, sysinfo
 from modules_forge import main_entry
 
-from ....choice import Choice, Rule
-from ....errors import RefusedError, VaeManagerError
+from ....choice import BUILTIN, Choice, Rule
+from ....errors import NotFoundError, RefusedError, VaeManagerError
 from ....files import inspect
-from ....messages import Message
+from ....messages import Message, msg
 from ....service import the_service
 from ....swap import Swapper, read_every_tensor, read_vae
 from ..common import options, patches
 from ..common.patches import Function, Patch, refuse_pickles
 from ..common.vae_state import LoadedVae
 from ..host_values import Refusal
-from .detection import READ_WITHOUT_UNPICKLING
-from .modules_list import Modules, found, is_encoder, is_left_to_the_host, is_vae, refusal, sort_out
+from .detection import OPTION, READ_WITHOUT_UNPICKLING, has_presets
+from .modules_list import Modules, found, is_encoder, is_left_to_the_host, is_vae, listed, refusal, sort_out
 from .vae_state import ForgeVaeState, has_own_vae
 
 if TYPE_CHECKING:
@@ -62,6 +67,8 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
+
+CHECKPOINT = "sd_model_checkpoint"
 
 
 class LoadHooks:
@@ -91,29 +98,39 @@ class LoadHooks:
             self._load(original, wanted, modules, handed)
         model = data.sd_model
         if handed is None or not is_left_to_the_host(handed):
-            with suppress(VaeManagerError):  # recorded: the status and the picture's comments show it
-                self._put(model, self._path_for(model, modules))
+            path = self._path_for(model, modules)
+            is_override = path is not None and self._host.override.is_by(Path(path).name)
+            try:
+                self._put(model, path, by_setting=not is_override)
+            except VaeManagerError:
+                if is_override:
+                    raise  # instead of a picture by another VAE than the requested one
+                # recorded: the status and the picture's comments show it
         data.forge_hash = str(wanted)
         return model, fresh
 
-    def accept(self, values: Iterable[str] | str) -> list[str]:
+    def accept(self, values: Iterable[str] | str, *, replacing: bool = True) -> list[str]:
         """Return the usable items of a new list; the present choice replaces an unusable VAE.
 
-        Chosen items stay, even if their file has gone. Unknown names are passed on to Forge, which drops them. Raises a
-        VaeManagerError for the override of a picture, which would otherwise be made with another VAE than the requested
-        one.
+        Chosen items stay, even if their file has gone. Unknown names are passed on to Forge, which drops them. Without
+        `replacing`, for the list of another preset, an unusable VAE is left out, and a VAE is not compared with the
+        loaded model: that preset's checkpoint is set after it. Raises a VaeManagerError for the override of a picture,
+        which would otherwise be made with another VAE than the requested one.
         """
         kept: list[str] = []
         for value in [values] if isinstance(values, str) else list(values):
             path = found(Path(value).name)
-            error = self._error(path) if path is not None and not self._is_chosen(value) else None
+            if has_presets() and self._host.override.is_by(Path(value).name) and listed(value) is None:
+                raise _unlisted(value)
+            known_good = path is None or self._is_chosen(value)
+            error = self._error(path, fitting=replacing) if path is not None and not known_good else None
             if path is None or error is None:
                 kept.append(value)
                 continue
             if self._host.override.is_by(Path(path).name):
                 raise error
             self.vae.note_refusal(path, error.message, anew=True)
-            if not is_encoder(path) and (present := self._host.chosen_path()) is not None:
+            if replacing and not is_encoder(path) and (present := self._host.chosen_path()) is not None:
                 kept.append(present)
         return list(dict.fromkeys(kept))
 
@@ -146,8 +163,9 @@ class LoadHooks:
         try:
             yield
         finally:
-            for name in gone:
-                main_entry.module_list.pop(name, None)
+            for name, value in gone.items():
+                if not Path(value).is_file():  # else the list was being made anew
+                    main_entry.module_list.pop(name, None)
 
     def _is_chosen(self, value: str) -> bool:
         """Return True for the person's choice, which an override is not."""
@@ -234,13 +252,13 @@ class LoadHooks:
             logger.warning("%s", refused)
         return refused is not None
 
-    def _error(self, path: str) -> VaeManagerError | None:
-        """Return why the file cannot be used with the loaded model; None if it can."""
+    def _error(self, path: str, *, fitting: bool) -> VaeManagerError | None:
+        """Return why the file cannot be used, with `fitting` why not in the loaded model; None if it can."""
         model = self._host.model()
         try:
             if is_left_to_the_host(path):
                 return None
-            if model is not None and is_vae(path) and self._host.is_of_chosen_checkpoint(model):
+            if fitting and model is not None and is_vae(path) and self._host.is_of_set_checkpoint(model):
                 self.vae.read(model, path)
             elif (refused := refusal(Path(path))) is not None:
                 return RefusedError(refused)
@@ -257,8 +275,8 @@ class LoadHooks:
             return listed
         return resolution.path
 
-    def _put(self, model: Any, path: str | None) -> bool:
-        swapped = self.vae.put(model, path)
+    def _put(self, model: Any, path: str | None, *, by_setting: bool = True) -> bool:
+        swapped = self.vae.put(model, path, by_setting=by_setting)
         if swapped and path is not None and self._host.may_hash():
             the_service(self._host.data_folder).hash_in_background([Path(path)])
         return swapped
@@ -271,6 +289,22 @@ def _frame(wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> s
     """Return the parameters that a model was loaded with, except those that can be exchanged in it."""
     kept = (handed,) if handed is not None and is_left_to_the_host(handed) else ()
     return str({**wanted, "additional_modules": (*modules.others, *kept)})
+
+
+def _unlisted(named: str) -> VaeManagerError:
+    name, path = Path(named).name, found(Path(named).name)
+    if path is None:
+        return NotFoundError(
+            msg("The WebUI does not list {file}. The VAE in use is unchanged.", code="not-listed", file=name)
+        )
+    return RefusedError(
+        msg(
+            "The WebUI lists another file under the name {file}, in the folder {folder}. The VAE in use is unchanged.",
+            code="listed-elsewhere",
+            file=name,
+            folder=str(Path(path).parent),
+        )
+    )
 
 
 def _broken(path: Path) -> Message | None:
@@ -290,12 +324,16 @@ def all_patches() -> Iterator[Patch]:
     yield Patch(processing, "forge_model_reload", _forge_model_reload, _load_no_pickle)
     yield Patch(main_entry, "modules_change", _modules_change)
     yield Patch(main_entry, "refresh_model_loading_parameters", _refresh_model_loading_parameters)
+    if has_presets():
+        yield Patch(sysinfo, "set_config", _set_config)
     yield Patch(loader, "load_torch_file", _load_torch_file, _read_no_pickle_of_the_list)
     if hasattr(sd_vae, "load_torch_file"):  # Neo's checkpoint merger accepts no VAE
         yield Patch(sd_vae, "load_torch_file", _load_vae_file, _read_no_pickle)
     yield Patch(processing, "create_infotext", _create_infotext)
     yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
     yield from patches.plot_patches()
+    if has_presets():
+        yield from (Patch(script, "find_vae", _find_vae) for script in patches.plots() if hasattr(script, "find_vae"))
 
 
 def _forge_model_reload(host: Forge, original: Function) -> Function:
@@ -328,19 +366,28 @@ def _modules_change(host: Forge, original: Function) -> Function:
 
     def modules_change(module_values: list[str], *args: Any, **kwargs: Any) -> bool:
         """Accept or drop the values; Neo passes a preset too."""
-        saved = signature.bind(module_values, *args, **kwargs).arguments.get("save", True)
-        if saved and host.is_echo(module_values):  # only the page saves at once
+        given = signature.bind(module_values, *args, **kwargs).arguments
+        if given.get("save", True) and host.is_echo(module_values):  # only the page saves at once
             return False
+        is_switch = given.get("preset") is not None and not given.get("refresh", True)
         refusal = host.vae.refusal
-        accepted = host.load_hooks.accept(module_values)
+        accepted = host.load_hooks.accept(module_values, replacing=not is_switch)
         with host.load_hooks.keeping_the_chosen(accepted):
             changed: bool = original(accepted, *args, **kwargs)
         if changed:
             host.load_hooks.changed(refusal)
+            if is_switch:
+                _complete_switch()
             host.follow_at_once()
         return changed
 
     return modules_change
+
+
+def _complete_switch() -> None:
+    """Save the list of another preset and use it: Neo itself does that only if its checkpoint is another one too."""
+    main_entry.refresh_model_loading_parameters()
+    shared.opts.save(shared.config_filename)
 
 
 def _refresh_model_loading_parameters(host: Forge, original: Function) -> Function:
@@ -351,6 +398,35 @@ def _refresh_model_loading_parameters(host: Forge, original: Function) -> Functi
             processing.need_global_unload = unload
 
     return refresh_model_loading_parameters
+
+
+def _set_config(host: Forge, original: Function) -> Function:
+    def set_config(req: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        """Set options for the API, the checkpoint first: the modules are for it. Overrides do not come this way."""
+        first = {key: value for key, value in req.items() if key == CHECKPOINT}
+        original({**first, **req}, *args, **kwargs)
+        if OPTION in req:
+            host.write_for_preset()
+
+    return set_config
+
+
+def _find_vae(host: Forge, original: Function) -> Function:
+    def find_vae(name: str | None) -> str:
+        """Return the word or the path for a value of X/Y/Z's axis.
+
+        Neo makes a name lower case before it looks it up. An unknown one is returned: its cell shows the refusal.
+        """
+        asked = (name or BUILTIN.word).strip()
+        if asked.lower() in ("none", "auto", "automatic"):
+            return str(original(asked))
+        by_name = {**sd_vae.vae_dict, **host.files()}
+        in_lower_case = {known.lower(): path for known, path in by_name.items()}
+        base = Path(asked).name
+        path = by_name.get(base) or in_lower_case.get(base.lower())
+        return str(path) if path is not None and base in (asked, Path(path).name) else asked
+
+    return find_vae
 
 
 def _load_torch_file(host: Forge, original: Function) -> Function:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from modules import sd_vae
 from modules_forge import main_entry
 
 from ....compare.pictures import with_modules
@@ -79,6 +80,55 @@ def found(name: str) -> str | None:
     """Return the file of this base name in Forge's list, new ones included."""
     path: str | None = main_entry.module_list.get(name)
     return path
+
+
+def listed(named: str) -> str | None:
+    """Return the file that a path or a base name means; None for one that is in no list of the WebUI.
+
+    Neo's X/Y/Z lists VAEs beside checkpoints too, which are not in the list of modules.
+    """
+    name = Path(named).name
+    path = found(name)
+    if path is None and name in sd_vae.vae_dict:
+        path = main_entry.module_list.setdefault(name, str(Path(sd_vae.vae_dict[name]).absolute()))
+    return path if path is not None and is_same(named, path) else None
+
+
+def is_same(named: str, path: str) -> bool:
+    """Return True if the name or path `named` means the file at `path`."""
+    return named == Path(named).name or Path(named).absolute() == Path(path).absolute()
+
+
+class _ShownNames(dict[str, str]):
+    """Neo's table of the names that its row shows, without a KeyError for a file that has gone."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+def keep_shown_names() -> None:
+    """Let Neo find a name for each file: it looks up those of the preset at each load of a page, without a default.
+
+    Versions up to 2.26 have no such table.
+    """
+    table = getattr(main_entry, "module_map", None)
+    if isinstance(table, dict) and not isinstance(table, _ShownNames):
+        main_entry.module_map = _ShownNames(table)
+
+
+def show(name: str, below_folder: str) -> None:
+    """Add a file to Neo's table of names, by its path below its folder."""
+    table = getattr(main_entry, "module_map", None)
+    if table is not None:
+        table.setdefault(name, below_folder)
+
+
+def shown(name: str) -> str:
+    """Return the name under which the row shows a file."""
+    table = getattr(main_entry, "module_map", None)
+    if table is None or options.read("sd_modules_dropdown_use_short", False):
+        return name
+    return str(table.get(name, name))
 
 
 def is_left_to_the_host(path: str) -> bool:

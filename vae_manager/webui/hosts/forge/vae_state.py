@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from backend import memory_management
+from modules_forge.utils import apply_circular_forge
 
 from ....compare import Model
 from ....errors import RefusedError
@@ -162,6 +163,17 @@ class ForgeDecoding:
             return latent
 
         vae = model.forge_objects.vae
-        with torch.inference_mode():
+        with torch.inference_mode(), _tiling(model, tiling):
             memory_management.load_model_gpu(vae.patcher)  # before: temporary weights go to the device that it runs on
             yield Model(vae.first_stage_model, decode, encode, vae.device, casts=False)
+
+
+@contextmanager
+def _tiling(model: Any, tiling: bool) -> Iterator[None]:
+    """Let the model decode as for a picture with or without tiling, for which Neo makes the padding circular."""
+    before = model.tiling_enabled
+    apply_circular_forge(model, tiling)
+    try:
+        yield
+    finally:
+        apply_circular_forge(model, before)

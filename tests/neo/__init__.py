@@ -1,0 +1,1 @@
+"""Forge Neo: what differs there from Forge."""

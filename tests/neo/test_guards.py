@@ -1,0 +1,13 @@
+"""The proofs of tests/guards that hold on Neo too."""
+
+from __future__ import annotations
+
+from ..guards.test_bad_files import *  # noqa: F403
+from ..guards.test_changed_files import *  # noqa: F403
+from ..guards.test_converted import *  # noqa: F403
+from ..guards.test_hashes import *  # noqa: F403
+from ..guards.test_history import *  # noqa: F403
+from ..guards.test_overrides import *  # noqa: F403
+from ..guards.test_starts import *  # noqa: F403
+from ..guards.test_tried_out import *  # noqa: F403
+from ..guards.test_walk import *  # noqa: F403
