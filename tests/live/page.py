@@ -175,10 +175,10 @@ class LivePage:
             self.load()
 
     def prepare(self, tab: str = "txt2img", *, seed: int = 7, steps: int = 2, prompt: str = "a lighthouse") -> None:
-        """Set a picture of 64 × 64 in the page."""
+        """Set a picture of 64 × 64 in the page, with the guidance of `WebUI.picture`: Neo has another default."""
         self.raw.fill(f"#{tab}_prompt textarea", prompt)
         self.pick_in(f"#{tab}_sampling", "Euler")
-        for name, value in {"width": 64, "height": 64, "steps": steps}.items():
+        for name, value in {"width": 64, "height": 64, "steps": steps, "cfg_scale": 7}.items():
             field = self.raw.locator(f"#{tab}_{name} input[type=number]")
             field.fill(str(value))
             field.press("Tab")
