@@ -20,6 +20,15 @@ from ..live.webui import until
 ENCODER = "clip.safetensors"
 CUT = "cut.safetensors"
 BARE = "bare.safetensors"
+DEFAULT = "vae_manager_default_sd1"
+OF_SD1 = {
+    "input_blocks.0.0.weight": (320, 4, 3, 3),
+    "input_blocks.1.0.in_layers.0.weight": (320,),
+    "input_blocks.1.1.proj_in.weight": (320, 320, 1, 1),
+    "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 768),
+    "middle_block.0.in_layers.0.weight": (1280,),
+    "out.2.weight": (4, 320, 3, 3),
+}
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +140,12 @@ def test_the_switch_of_the_quick_settings_is_not_offered(stage: Stage) -> None:
 
 @pytest.fixture
 def bare(stage: Stage) -> Iterator[str]:
-    """A checkpoint without a VAE of its own."""
+    """A checkpoint of SD 1.x without a VAE of its own: what the network is, some of its tensors show."""
     folder = stage.folder / "models" / "Stable-diffusion"
     tensors = load_file(folder / f"{stage.first}.safetensors")
-    save_file({name: one for name, one in tensors.items() if not name.startswith("first_stage")}, folder / BARE)
+    network = {f"model.diffusion_model.{name}": torch.zeros(shape) for name, shape in OF_SD1.items()}
+    others = {name: one for name, one in tensors.items() if not name.startswith("first_stage")}
+    save_file({**others, **network}, folder / BARE)
     stage.webui.post("/sdapi/v1/refresh-checkpoints")
     yield Path(BARE).stem
     stage.webui.set(**{MODULES: []}, sd_model_checkpoint=stage.first)
@@ -157,6 +168,21 @@ def test_a_checkpoint_without_a_vae_takes_a_file(stage: Stage, bare: str) -> Non
     assert status == 200, answer
     until(lambda: says(stage.status(), "no-own-vae"))
     assert stage.picture().looks_like(expected[stage.b])
+
+
+def test_a_checkpoint_without_a_vae_takes_the_default_of_its_family(stage: Stage, bare: str) -> None:
+    """Automatic then works for checkpoints of FLUX.1 and the like, which bring no VAE."""
+    stage.webui.set(**{MODULES: [stage.c]})
+    expected = stage.picture()
+    stage.webui.set(**{MODULES: [], "sd_vae": "Automatic", DEFAULT: stage.c})
+    try:
+        stage.webui.set(sd_model_checkpoint=BARE)
+        made = stage.picture()
+    finally:
+        stage.webui.set(**{DEFAULT: "None"})
+    assert made.looks_like(expected)
+    assert made.vae == stage.c
+    assert chosen(stage) == []
 
 
 def test_what_the_dropdown_gives_back_is_no_choice(stage: Stage) -> None:

@@ -61,6 +61,22 @@ def test_record_keeps_the_failure_of_its_bytes(shelf: Shelf, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("is_hashed", [True, False])
+def test_record_gets_fingerprints_that_were_taken_elsewhere(shelf: Shelf, tmp_path: Path, is_hashed: bool) -> None:
+    """The command line takes them, or a job that knows nothing of this cache."""
+    path = vae(shelf.folder / "a.safetensors", 1)
+    twin = vae(shelf.folder / "b.safetensors", 1, note="other bytes, the same weights")
+    if is_hashed:
+        shelf.hashes.compute(path)
+    assert shelf.record(path).fingerprints is None
+    prints = shelf.index.fingerprints_of(path)
+    assert Index(RecordStore(tmp_path / "data")).fingerprints_of(twin) == prints
+    record = shelf.record(path)
+    assert (record.fingerprints, shelf.record(twin).fingerprints) == (prints, prints)
+    assert [file.path for file in shelf.looks.twins(scan([Folder(shelf.folder)]))[path]] == [twin]
+    assert shelf.record(path).fingerprints is record.fingerprints, "no fact has changed"
+
+
+@pytest.mark.parametrize("is_hashed", [True, False])
 def test_failure_goes_along_under_a_new_name(shelf: Shelf, tmp_path: Path, is_hashed: bool) -> None:
     path = vae(shelf.folder / "a.safetensors", 1)
     if is_hashed:

@@ -6,6 +6,7 @@ import os
 import re
 import struct
 import sys
+import threading
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -23,9 +24,9 @@ from tests.webui.seen import ENTRY, bar, bar_shows, details, details_show, finis
 from tests.webui.test_page import actions, do, wait_for, write_catalogue
 from tests.wording import says, worded
 from vae_manager.errors import NameTakenError, NotFoundError, RefusedError, UsageError
-from vae_manager.files import FileRecord
+from vae_manager.files import FileRecord, inspect
 from vae_manager.jobs import JobState
-from vae_manager.library import Folder, operations, scan
+from vae_manager.library import Folder, index, operations, scan
 from vae_manager.library.operations import Journal
 from vae_manager.library.verification import Outcome
 from vae_manager.maintenance import OWN, key_of
@@ -281,6 +282,32 @@ def test_duplicates(page: Page, own: Path, host: PlainHost, service: Service) ->
     assert not row_shows(page, host.vaes / "third.safetensors", "same-weights")
 
 
+def test_duplicates_found_while_files_are_still_being_inspected(
+    page: Page, own: Path, host: PlainHost, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slower inspection brings records from before the fingerprints were taken."""
+    vae(host.vaes / "again.safetensors", note="x")
+    waiting, go_on = threading.Event(), threading.Event()
+
+    def slow(path: Path) -> FileRecord:
+        record = inspect(path)
+        if not waiting.is_set():
+            waiting.set()
+            go_on.wait(10)
+        return record
+
+    monkeypatch.setattr(index, "inspect", slow)
+    page.state({}, ("", ""))
+    assert waiting.wait(10)
+    do(page, do="find-duplicates")
+    finish(service, page)
+    go_on.set()
+    wait_for(lambda: not service.maintenance.is_inspecting)
+    assert bar_shows(page, "more-than-once", "1")
+    assert row_shows(page, own, "same-weights", "again.safetensors")
+    assert details_show(page, own, "same-weights-as", "again.safetensors")
+
+
 def test_verify_all_counts_and_names_what_is_not_right(
     page: Page, own: Path, host: PlainHost, service: Service
 ) -> None:
@@ -365,8 +392,6 @@ def known_of(service: Service, host: PlainHost) -> FileRecord:
 def test_work_shows_how_far_it_is_and_can_be_cancelled(
     page: Page, own: Path, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import threading
-
     from vae_manager.library import verification
 
     waiting, go_on = threading.Event(), threading.Event()

@@ -58,7 +58,7 @@ from ..common import options, patches
 from ..common.patches import Function, Patch, refuse_pickles
 from ..common.vae_state import LoadedVae
 from ..host_values import Refusal
-from .detection import OPTION, READ_WITHOUT_UNPICKLING, has_presets
+from .detection import OPTION, READ_WITHOUT_UNPICKLING, family_of, has_presets
 from .modules_list import Modules, found, is_encoder, is_left_to_the_host, is_vae, listed, refusal, sort_out
 from .vae_state import ForgeVaeState, has_own_vae
 
@@ -240,10 +240,19 @@ class LoadHooks:
 
         Mostly None.
         """
-        path, info = modules.vaes[-1] if modules.vaes else None, wanted.get("checkpoint_info")
-        if path is None or info is None:
+        info = wanted.get("checkpoint_info")
+        if info is None:
+            return None
+        path = modules.vaes[-1] if modules.vaes else self._family_default(Path(info.filename))
+        if path is None:
             return None
         return path if is_left_to_the_host(path) or not has_own_vae(Path(info.filename)) else None
+
+    def _family_default(self, checkpoint: Path) -> str | None:
+        """Return the person's default VAE for a checkpoint that is not loaded yet; None unless Automatic is chosen."""
+        if not self._host.unlisted_choice().is_automatic:
+            return None
+        return self._host.files().get(options.family_default(family_of(checkpoint)) or "")
 
     def _is_refused(self, path: str) -> bool:
         """Return True for an unusable file. The status shows the reason for each file that is chosen."""
