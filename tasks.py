@@ -159,16 +159,18 @@ def hub_environment(version: str, interpreter: str = sys.executable) -> Environm
 
 
 def prepare(environment: Environment, torch_index: str | None = None) -> None:
-    """Make the environment, unless it stands already with exactly these packages."""
+    """Make the environment, unless it stands already with exactly this Python and these packages."""
     folder = ENVIRONMENTS / environment.name
-    recipe = "\n".join([environment.interpreter, *environment.packages, TORCH if environment.torch else ""])
+    interpreter, version = base_python(environment.interpreter)
+    recipe = "\n".join([interpreter, version, *environment.packages, TORCH if environment.torch else ""])
     stamp = folder / "recipe.sha256"
     digest = hashlib.sha256(recipe.encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return
-    say(f"Making the environment {environment.name} …")
+    what = "its recipe has changed" if stamp.exists() else "it is not there"
+    say(f"Making the environment {environment.name}, since {what} …")
     shutil.rmtree(folder, ignore_errors=True)
-    checked([environment.interpreter, "-m", "venv", str(folder)])
+    checked([interpreter, "-m", "venv", str(folder)])
     pip = [str(environment.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if environment.torch or environment.lender is not None:
         # Large, and most of it is never imported: what is imported is compiled then. The tests of small ones start many
@@ -180,6 +182,17 @@ def prepare(environment: Environment, torch_index: str | None = None) -> None:
     if environment.lender is not None:  # after pip, which would count what is lent as installed
         borrow(environment, answer(environment.lender, "import torch; print(torch.__file__)").parents[1])
     stamp.write_text(digest)
+
+
+def base_python(interpreter: str) -> tuple[str, str]:
+    """Return the real path of the Python beneath a command or a virtual environment, and its version.
+
+    `python` and `python3` are then the same, and so is the Python of an environment made here: one that is deleted to be
+    made anew cannot run its own making.
+    """
+    program = "import os, sys; print(os.path.realpath(sys._base_executable)); print(sys.version)"
+    path, version, *_ = subprocess.check_output([interpreter, "-c", program], text=True).splitlines()
+    return path, version
 
 
 def provide_torch(environment: Environment, pip: Sequence[str], torch_index: str | None) -> None:
