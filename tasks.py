@@ -109,7 +109,9 @@ PAGE_TESTS = [f"{BROWSER_TESTS}/test_main_job.py", f"{BROWSER_TESTS}/test_foreig
 and takes as long again."""
 FORGE_TESTS = ["tests/forge", "tests/neo", "tests/host/test_forge.py"]
 """On the gradio that Forge and Neo have."""
-GRADIO_4_TESTS = [*PAGE_TESTS, *FORGE_TESTS, "tests/admission"]
+NEO_GUARDS = "tests/neo/test_guards.py"
+"""Forge's guards, which run in full, once more by Neo's rules: `--matrix` runs them."""
+GRADIO_4_TESTS = [*PAGE_TESTS, *FORGE_TESTS, "tests/admission", f"--ignore={NEO_GUARDS}"]
 """Admission on both generations: each has paths of its own to an event."""
 
 QUICK_TESTS = ["tests/catalogue", "tests/words", "tests/records/test_verdict.py", "tests/files/test_inspection.py",
@@ -308,9 +310,13 @@ def test(options: argparse.Namespace) -> int:
 
 
 def matrix() -> list[Step]:
-    """All of the core's tests under each version of huggingface_hub, and under each Python."""
+    """All of the core's tests under each version of huggingface_hub, and under each Python; the guards on Neo."""
+    guards: Step = ("the guards on Neo", GRADIO_4_ENVIRONMENT, [*BY_FILE, NEO_GUARDS])
     environments = [WEBUI_ENVIRONMENT, *hub_environments(), *map(hub_environment, HUB_VERSIONS)]
-    return [(f"the core's tests, {one.name}", one, core(CORE_TESTS)) for one in dict.fromkeys(environments)]
+    steps: list[Step] = [
+        (f"the core's tests, {one.name}", one, core(CORE_TESTS)) for one in dict.fromkeys(environments)
+    ]
+    return [*steps, guards]
 
 
 def hub_environments() -> list[Environment]:
