@@ -295,7 +295,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
     moving = choosing is not None and not choosing.state.ended
     family = in_use.family if in_use.checkpoint or in_use.coming else DEFAULT_FAMILY
     _learn_hashes(host, service, files, in_use, memo)
-    left = _left_over(host, service)
+    left = left_over(host, service)
     sha256 = _hash_in_use(service, in_use)
     picture = read_pasted(host, service)
     builtin = read_builtin(host, service, in_use, files, memo)
@@ -486,7 +486,8 @@ def _by_hash(
     return found
 
 
-def _left_over(host: Host, service: Service) -> Sequence[UnfinishedDownload]:
+def left_over(host: Host, service: Service) -> Sequence[UnfinishedDownload]:
+    """Return the unfinished downloads into the download folder and into that of text encoders."""
     found: list[UnfinishedDownload] = []
     with suppress(VaeManagerError):  # a download into an unreadable folder shows its own message
         found += service.downloads.left_over(host.download_folder())
