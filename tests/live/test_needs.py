@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from .conftest import option
 from .flux_files import Written, write_clip_l, write_network, write_t5, write_vae
 from .forge import MODULES, ForgeWebUI
 from .page import LivePage
-from .test_forge_row import ROW, _tokens
+from .test_forge_row import _tokens
 from .webui import Picture, WebUI, until
 
 pytestmark = pytest.mark.live
@@ -55,6 +56,7 @@ SCALE, SHIFT = 0.3611, 0.1159
 """Of FLUX.1's latents (diffusers' configuration of its VAE)."""
 MARGIN: Final = 200_000_000
 """Bytes that may be sent twice: what was on the line when a connection ended, and what the journal had not counted yet."""
+BUTTON: Final = "#vae_manager_txt2img [data-vae-region=needs] [data-vae-do*=get-needs]"
 DOWNLOAD_PATIENCE: Final = 600.0
 FREE: Final = 20 << 30
 """Bytes on the disk of the WebUI."""
@@ -94,6 +96,10 @@ class Parts:
 
     def region(self) -> str:
         return str(self.webui.get("/vae-manager/state")["regions"]["needs"])
+
+    def row(self, role: str) -> str:
+        found = re.search(rf'data-vae-need="{role}">(.*?)</li>', self.region(), re.DOTALL)
+        return found[1] if found else ""
 
     def click(self) -> None:
         """The action of the page's button."""
@@ -235,7 +241,9 @@ def _assert_decoded_by(picture: Picture, latents: Any, vae: Path) -> None:
     expected = (255 * ((decoded + 1) / 2).clamp(0, 1)).permute(1, 2, 0).numpy()
     seen = numpy.frombuffer(picture.pixels, "uint8").reshape(expected.shape)
     difference = numpy.abs(expected - seen)
-    print(f"pixels {seen.min()}..{seen.max()}, deviation {seen.std():.1f}; away from own decoding {difference.max():.2f}")
+    print(
+        f"pixels {seen.min()}..{seen.max()}, deviation {seen.std():.1f}; away from own decoding {difference.max():.2f}"
+    )
     assert seen.std() > 10
     assert difference.max() < 2
 
@@ -261,24 +269,49 @@ def test_one_click_brings_all_into_the_shown_preset(parts: Parts) -> None:
 def test_the_button_of_the_page_brings_all_and_reload_ui_keeps_it(parts: Parts, browser: Any) -> None:
     page = LivePage.open(browser, parts.webui.url)
     page.open_accordion()
-    button = page.raw.locator("#vae_manager_txt2img [data-vae-region=needs] [data-vae-do*=get-needs]")
-    button.wait_for(state="visible")
-    button.click()
-    until(lambda: _state_of(page, "vae"), lambda state: state.startswith("✗") or state.startswith("✓"))
+    page.raw.locator(BUTTON).click()
     until(lambda: parts.listed() == parts.targets, patience=DOWNLOAD_PATIENCE)
     _assert_in_use(parts, parts.targets, OF_FLUX)
     assert [Path(path).name for path in parts.webui.options()[OF_SD]] == [OTHER], "another preset's list stays"
-    shown = sorted([*NAMES.values(), OTHER])
-    until(lambda: page.rest(0.2) or sorted(_tokens(page)), lambda tokens: tokens == shown)
+    _wait_for_tokens(page)
     page.reload_ui(parts.webui)
-    until(lambda: page.rest(0.2) or sorted(_tokens(page)), lambda tokens: tokens == shown)
+    _wait_for_tokens(page)
     _assert_in_use(parts, parts.targets, OF_FLUX)
     page.close()
 
 
-def _state_of(page: LivePage, role: str) -> str:
-    page.rest(0.2)
-    return str(page.raw.inner_text(f"#vae_manager_txt2img [data-vae-need={role}] .vm-badge >> nth=0"))
+def test_the_button_of_the_page_serves_another_preset_too(parts: Parts, browser: Any) -> None:
+    """Preset `sd` is shown with the checkpoint; then `flux`, which has the files as well."""
+    for part in NAMES:
+        parts.put(part)
+    parts.webui.refresh()
+    _show(parts, "sd")
+    until(lambda: all(name in parts.region() for name in NAMES.values()), patience=DOWNLOAD_PATIENCE)
+    page = LivePage.open(browser, parts.webui.url)
+    page.open_accordion()
+    page.raw.locator(BUTTON).click()
+    until(lambda: parts.listed() == parts.targets)
+    _assert_in_use(parts, parts.targets, OF_FLUX, OF_SD)
+    _wait_for_tokens(page)
+    page.reload_ui(parts.webui)
+    _wait_for_tokens(page)
+    page.pick_in("#forge_ui_preset", "flux")
+    until(lambda: parts.webui.option(PRESET), lambda preset: preset == "flux")
+    _wait_for_tokens(page)
+    page.reload_ui(parts.webui)
+    _wait_for_tokens(page)
+    _assert_in_use(parts, parts.targets, OF_FLUX, OF_SD)
+    page.close()
+
+
+def _wait_for_tokens(page: LivePage) -> None:
+    """Neo's row shows the files."""
+
+    def tokens() -> list[str]:
+        page.rest(0.2)
+        return sorted(_tokens(page))
+
+    until(tokens, lambda found: found == sorted([*NAMES.values(), OTHER]))
 
 
 def test_files_under_odd_names_are_used_without_a_download(parts: Parts) -> None:
@@ -311,12 +344,14 @@ def test_a_kill_in_the_middle_of_t5(parts: Parts) -> None:
     assert not parts.target("t5").exists()
     assert parts.listed() == []
     asked = len(parts.hub.requests)
-    until(lambda: "data-vae-do" in parts.region())
+    until(lambda: " are here already" in parts.row("t5xxl"))
     assert len(parts.hub.requests) == asked, "nothing goes on unasked"
     parts.click()
     until(lambda: parts.listed() == parts.targets, patience=DOWNLOAD_PATIENCE)
     parts.hub.settle()
-    second = [seen for seen in parts.hub.cdn.requests if NAMES["t5"] in seen.path and seen in parts.hub.requests[asked:]]
+    second = [
+        seen for seen in parts.hub.cdn.requests if NAMES["t5"] in seen.path and seen in parts.hub.requests[asked:]
+    ]
     starts = [int(seen.headers["range"].removeprefix("bytes=").split("-")[0]) for seen in second]
     again = sum(seen.sent for seen in second)
     print(f"T5: {first} bytes before the kill, {again} after it, of {t5.size}; the first start is {min(starts)}")
@@ -327,19 +362,24 @@ def test_a_kill_in_the_middle_of_t5(parts: Parts) -> None:
     assert sha256_of(parts.target("t5")) == t5.sha256
 
 
-def test_a_wrong_byte_changes_nothing_and_is_reported_at_its_row(parts: Parts) -> None:
-    parts.put("vae"), parts.put("t5")
+def test_a_wrong_byte_changes_no_list_and_is_reported_at_its_row(parts: Parts) -> None:
+    """One of two downloads fails: the other file stays, and is not used before all are here."""
+    parts.put("t5")
     parts.webui.refresh()
-    before = parts.found()
-    until(lambda: NAMES["t5"] in parts.region() and NAMES["vae"] in parts.region(), patience=DOWNLOAD_PATIENCE)
-    parts.hub.cdn.fail_always(Fault.flip(parts.files["clip"].size // 2), path=NAMES["clip"])
+    before, wrong = parts.found(), parts.files["clip"].size // 2
+    until(lambda: NAMES["t5"] in parts.region(), patience=DOWNLOAD_PATIENCE)
+    parts.hub.cdn.fail_always(Fault.flip(wrong), path=NAMES["clip"])
+    begun = parts.sent("clip")
     parts.click()
-    until(lambda: "vm-broken" in parts.region(), patience=DOWNLOAD_PATIENCE)
-    assert parts.found() == before
+    until(lambda: "vm-broken" in parts.row("clip-l"), patience=DOWNLOAD_PATIENCE)
+    until(lambda: NAMES["vae"] in parts.row("vae"), patience=DOWNLOAD_PATIENCE)
+    print(f"CLIP-L: {parts.sent('clip') - begun} bytes of {parts.files['clip'].size} in vain")
+    assert parts.found() == {**before, str(parts.target("vae")): parts.files["vae"].size}
     assert parts.listed() == parts.listed(OF_FLUX) == []
     parts.hub.cdn.repair()
     parts.click()
     until(lambda: parts.listed() == parts.targets, patience=DOWNLOAD_PATIENCE)
+    _assert_in_use(parts, parts.targets, OF_FLUX)
 
 
 def test_the_picture_is_that_of_neo_without_the_extension(parts: Parts) -> None:

@@ -20,11 +20,14 @@ from tests.webui.test_page import do, wait_for
 from vae_manager.downloads import Download
 from vae_manager.errors import RefusedError
 from vae_manager.jobs import JobState
+from vae_manager.library import scan
 from vae_manager.messages import msg
 from vae_manager.records.verdict import NEO
 from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Permission
+from vae_manager.webui.ui.needs_view_model import read_needs_facts
 from vae_manager.webui.ui.page import Page
+from vae_manager.webui.ui.rendering import amount
 
 REPO = "owner/repo"
 
@@ -153,6 +156,20 @@ def test_an_interrupted_text_encoder_can_be_continued_without_the_right_to_chang
     do(page, do="continue", job=key)
     assert neo.encoders is not None
     wait_for((neo.encoders / "t5.safetensors").exists)
+
+
+def test_an_interrupted_text_encoder_shows_what_is_here_at_its_row(
+    neo: PlainHost, published: dict[str, Path], interrupted: tuple[Page, str]
+) -> None:
+    page, key = interrupted
+    [left] = [one for one in page.service.downloads.left_over(neo.encoder_folders()[-1]) if one.key == key]
+    facts = read_needs_facts(neo, page.service, scan(neo.folders()), [left])
+    assert facts is not None
+    assert {row.component.role: row.left for row in facts.rows} == {"vae": None, "t5xxl": left}
+    wait_for(lambda: "✓" in rows(page)["vae"])
+    facts = read_needs_facts(neo, page.service, scan(neo.folders()), [left])
+    assert facts is not None and facts.size == published["t5"].stat().st_size - left.done
+    assert str(amount(left.done)) in rows(page)["t5xxl"]
 
 
 def test_an_interrupted_text_encoder_can_be_discarded(neo: PlainHost, interrupted: tuple[Page, str]) -> None:

@@ -350,17 +350,19 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         terms_refused=host.refusal(Permission.ACCEPT_TERMS),
         damage_refused=host.refusal(Permission.CHECK_FILES),
         in_quick_settings="sd_vae" in (host.quick_settings() or ()),
-        needs=_needs(host, service, files),
+        needs=_needs(host, service, files, left),
     )
 
 
-def _needs(host: Host, service: Service, files: Sequence[VaeFile]) -> NeedsFacts | None:
+def _needs(
+    host: Host, service: Service, files: Sequence[VaeFile], left: Sequence[UnfinishedDownload]
+) -> NeedsFacts | None:
     """Return the components that the checkpoint lacks in its own file; None on a WebUI that takes none beside it."""
     if not host.encoder_folders():
         return None
     from .needs_view_model import read_needs_facts  # code that detects engines waits for a WebUI that needs it
 
-    return read_needs_facts(host, service, files)
+    return read_needs_facts(host, service, files, left)
 
 
 def offered(host: Host, service: Service, family: str) -> tuple[Entry, ...]:
