@@ -1,7 +1,7 @@
 """FLUX.1's files with random weights, as small as Forge Neo's loader takes them: each tensor of its true shape.
 
-The network has one double and one single block. Values come from a pool of normal ones, so that 5 GB take seconds and no
-memory. Norms are not neutral: emphasis divides by the mean of the text encoder's output.
+The network has one double and one single block. Values come from a pool of normal ones, so that 5 GB take seconds and
+little memory. Norms are not neutral: emphasis divides by the mean of the text encoder's output.
 """
 
 from __future__ import annotations
