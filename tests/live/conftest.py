@@ -42,6 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--starts", metavar="N", type=int, default=0, help="measure the start-up over N starts each way")
     group.addoption("--record-signatures", action="store_true", help="write tests/host/signatures-VERSION.json")
     group.addoption("--record-promises", action="store_true", help="write bench/results/promises-live.json")
+    group.addoption(
+        "--needs-files", metavar="DIR", type=Path, help="keep the made files of FLUX.1 here, on the disk of the WebUI"
+    )
     group.addoption("--pictures", metavar="DIR", type=Path, help="keep screenshots in this folder")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,21 @@ import pytest
 
 from tests.failing import fails_with
 from tests.files.engines.small import chroma, flux_vae, t5
-from tests.hub import Hub
+from tests.hub import Hub, Link
 from tests.library.vaes import sha256
 from tests.webui.host import PlainHost
 from tests.webui.test_page import do, wait_for
+from vae_manager.downloads import Download
 from vae_manager.errors import RefusedError
+from vae_manager.jobs import JobState
+from vae_manager.library import scan
 from vae_manager.messages import msg
 from vae_manager.records.verdict import NEO
 from vae_manager.service import Service
 from vae_manager.webui.hosts.host_values import Permission
+from vae_manager.webui.ui.needs_view_model import read_needs_facts
 from vae_manager.webui.ui.page import Page
+from vae_manager.webui.ui.rendering import amount
 
 REPO = "owner/repo"
 
@@ -119,6 +125,58 @@ def test_a_failed_download_changes_nothing_and_says_so_at_its_row(
     wait_for(lambda: len(service.history.entries()) == 2, 60)
     assert region(page).count("vm-broken") == 2
     assert neo.components_set == []
+
+
+@pytest.fixture
+def interrupted(
+    page: Page, neo: PlainHost, hub: Hub, service: Service, published: dict[str, Path]
+) -> Iterator[tuple[Page, str]]:
+    """The page of a later process, and the key of the text encoder's download, which an earlier one left unfinished."""
+    hub.cdn.link = Link(rate_total=published["t5"].stat().st_size)
+    do(page, do="get-needs", accept=False)
+    wait_for(lambda: _download_of(service, "My t5").job.done > 0)
+    key = _download_of(service, "My t5").job.key
+    do(page, do="pause", job=key)
+    wait_for(lambda: _download_of(service, "My t5").job.state is JobState.PAUSED)
+    hub.cdn.link = Link()
+    neo.components_set = []
+    yield Page(neo, Service(neo.data_folder)), key
+
+
+def _download_of(service: Service, name: str) -> Download:
+    return next(one for one in service.downloads.views() if one.wanted.name == name)
+
+
+def test_an_interrupted_text_encoder_can_be_continued_without_the_right_to_change_sources(
+    neo: PlainHost, interrupted: tuple[Page, str]
+) -> None:
+    page, key = interrupted
+    neo.refused[Permission.CHANGE_SOURCES] = msg("Not here.")
+    assert "My t5" in str(page.state({})["regions"]["downloads"])
+    do(page, do="continue", job=key)
+    assert neo.encoders is not None
+    wait_for((neo.encoders / "t5.safetensors").exists)
+
+
+def test_an_interrupted_text_encoder_shows_what_is_here_at_its_row(
+    neo: PlainHost, published: dict[str, Path], interrupted: tuple[Page, str]
+) -> None:
+    page, key = interrupted
+    [left] = [one for one in page.service.downloads.left_over(neo.encoder_folders()[-1]) if one.key == key]
+    facts = read_needs_facts(neo, page.service, scan(neo.folders()), [left])
+    assert facts is not None
+    assert {row.component.role: row.left for row in facts.rows} == {"vae": None, "t5xxl": left}
+    wait_for(lambda: "✓" in rows(page)["vae"])
+    facts = read_needs_facts(neo, page.service, scan(neo.folders()), [left])
+    assert facts is not None and facts.size == published["t5"].stat().st_size - left.done
+    assert str(amount(left.done)) in rows(page)["t5xxl"]
+
+
+def test_an_interrupted_text_encoder_can_be_discarded(neo: PlainHost, interrupted: tuple[Page, str]) -> None:
+    page, key = interrupted
+    do(page, do="discard", job=key)
+    assert neo.encoders is not None
+    assert list(neo.encoders.iterdir()) == []
 
 
 def test_another_checkpoint_meanwhile_gets_nothing(

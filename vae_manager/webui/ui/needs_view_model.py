@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...catalogue import PublishedFile
+from ...downloads import UnfinishedDownload
 from ...errors import VaeManagerError
 from ...files import FileRecord, Identity, identity_of, inspect
 from ...jobs import JobView
@@ -31,6 +32,15 @@ class NeedRow:
     """The file to download, if the component is missing and one is known."""
     job: JobView | None
     """The last download of `entry`."""
+    left: UnfinishedDownload | None
+    """The unfinished download of `entry` by an earlier process."""
+
+    @property
+    def to_come(self) -> int:
+        """Bytes to download; an entry of unknown size counts as nothing."""
+        if self.entry is None or self.entry.size is None:
+            return 0
+        return self.entry.size - (self.left.done if self.left is not None else 0)
 
 
 @dataclass(frozen=True)
@@ -40,10 +50,13 @@ class NeedsFacts:
     needs: Needs
     rows: Sequence[NeedRow]
     """Without the components that the checkpoint's own file holds."""
-    size: int
-    """Bytes to download; entries of unknown size count as nothing."""
     terms: Sequence[PublishedFile]
     """Entries to download under other terms than MIT or Apache that were not accepted yet."""
+
+    @property
+    def size(self) -> int:
+        """Bytes to download; entries of unknown size count as nothing."""
+        return sum(row.to_come for row in self.rows)
 
     @property
     def is_ready(self) -> bool:
@@ -76,29 +89,41 @@ def read_needs(host: Host, service: Service, files: Sequence[VaeFile]) -> Needs 
     return needs
 
 
-def read_needs_facts(host: Host, service: Service, files: Sequence[VaeFile]) -> NeedsFacts | None:
-    """Return what the page shows of `read_needs`; None if the checkpoint brings everything, or nothing is known."""
+def read_needs_facts(
+    host: Host, service: Service, files: Sequence[VaeFile], left: Sequence[UnfinishedDownload]
+) -> NeedsFacts | None:
+    """Return what the page shows of `read_needs`; None if the checkpoint brings everything, or nothing is known.
+
+    `left` are the unfinished downloads of earlier processes.
+    """
     needs = read_needs(host, service, files)
     if needs is None or not needs.runs:
         return None
     chosen = set(host.components())
     jobs = {one.wanted.request.sha256: one.job for one in service.downloads.views()}
-    rows = [_row(component, chosen, jobs) for component in needs.components if not component.is_carried]
+    unfinished = {one.request.sha256: one for one in left}
+    rows = [_row(component, chosen, jobs, unfinished) for component in needs.components if not component.is_carried]
     if not rows:
         return None
     entries = [row.entry for row in rows if row.entry is not None]
     return NeedsFacts(
         needs,
         rows,
-        size=sum(entry.size or 0 for entry in entries),
         terms=[entry for entry in entries if service.terms_are_open(entry)],
     )
 
 
-def _row(component: Component, chosen: set[Path], jobs: Mapping[str | None, JobView]) -> NeedRow:
+def _row(
+    component: Component,
+    chosen: set[Path],
+    jobs: Mapping[str | None, JobView],
+    unfinished: Mapping[str | None, UnfinishedDownload],
+) -> NeedRow:
     entry = component.entries[0] if component.is_missing and component.entries else None
     used = next((record.path for record in component.here if record.path in chosen), None)
-    return NeedRow(component, used, entry, jobs.get(entry.sha256) if entry is not None else None)
+    if entry is None:
+        return NeedRow(component, used, None, None, None)
+    return NeedRow(component, used, entry, jobs.get(entry.sha256), unfinished.get(entry.sha256))
 
 
 def best_files(needs: Needs) -> list[Path]:

@@ -26,7 +26,7 @@ from .library_handlers import convert_fetched
 from .page import Page
 from .rendering import Question
 from .vae_options import allow, choose, dismiss, is_listed, prefer
-from .view_model import state_folders
+from .view_model import left_over, state_folders
 
 if TYPE_CHECKING:
     from ...transfer import DownloadResult, Network
@@ -170,7 +170,7 @@ def go_on(host: Host, service: Service, key: str) -> None:
     """Continue an interrupted download."""
     allow(host, Permission.MANAGE_DOWNLOADS)
     left = _left_over(host, service, key)
-    offered = left.request.sha256 is not None and service.catalogue.recognise(left.request.sha256) is not None
+    offered = left.request.sha256 is not None and service.catalogue.published(left.request.sha256) is not None
     allow(host, Permission.GET)
     if not offered:
         allow(host, Permission.CHANGE_SOURCES)
@@ -183,13 +183,13 @@ def go_on(host: Host, service: Service, key: str) -> None:
 
 
 def discard(host: Host, service: Service, key: str) -> None:
-    """Discard an unfinished download into the download folder. Raises RefusedError and NotFoundError."""
+    """Discard an unfinished download. Raises RefusedError and NotFoundError."""
     allow(host, Permission.MANAGE_DOWNLOADS)
     service.downloads.discard(_left_over(host, service, key))
 
 
 def _left_over(host: Host, service: Service, key: str) -> UnfinishedDownload:
-    for left in service.downloads.left_over(host.download_folder()):
+    for left in left_over(host, service):
         if left.key == key:
             return left
     raise NotFoundError(msg("This unfinished download is no longer there."))

@@ -295,7 +295,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
     moving = choosing is not None and not choosing.state.ended
     family = in_use.family if in_use.checkpoint or in_use.coming else DEFAULT_FAMILY
     _learn_hashes(host, service, files, in_use, memo)
-    left = _left_over(host, service)
+    left = left_over(host, service)
     sha256 = _hash_in_use(service, in_use)
     picture = read_pasted(host, service)
     builtin = read_builtin(host, service, in_use, files, memo)
@@ -350,17 +350,19 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         terms_refused=host.refusal(Permission.ACCEPT_TERMS),
         damage_refused=host.refusal(Permission.CHECK_FILES),
         in_quick_settings="sd_vae" in (host.quick_settings() or ()),
-        needs=_needs(host, service, files),
+        needs=_needs(host, service, files, left),
     )
 
 
-def _needs(host: Host, service: Service, files: Sequence[VaeFile]) -> NeedsFacts | None:
+def _needs(
+    host: Host, service: Service, files: Sequence[VaeFile], left: Sequence[UnfinishedDownload]
+) -> NeedsFacts | None:
     """Return the components that the checkpoint lacks in its own file; None on a WebUI that takes none beside it."""
     if not host.encoder_folders():
         return None
     from .needs_view_model import read_needs_facts  # code that detects engines waits for a WebUI that needs it
 
-    return read_needs_facts(host, service, files)
+    return read_needs_facts(host, service, files, left)
 
 
 def offered(host: Host, service: Service, family: str) -> tuple[Entry, ...]:
@@ -486,7 +488,8 @@ def _by_hash(
     return found
 
 
-def _left_over(host: Host, service: Service) -> Sequence[UnfinishedDownload]:
+def left_over(host: Host, service: Service) -> Sequence[UnfinishedDownload]:
+    """Return the unfinished downloads into the download folder and into that of text encoders."""
     found: list[UnfinishedDownload] = []
     with suppress(VaeManagerError):  # a download into an unreadable folder shows its own message
         found += service.downloads.left_over(host.download_folder())

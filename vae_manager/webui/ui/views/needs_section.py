@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,9 @@ from ....jobs import JobState
 from ....messages import Message, megabytes, msg
 from ...translation import Translator
 from .. import actions
-from ..rendering import Button, render
+from ..rendering import Button, Line, Progress, render
 from ..view_model import Facts
+from .download_list import kept_line
 from .status import job_line
 
 if TYPE_CHECKING:
@@ -56,17 +57,26 @@ def _button(shown: NeedsFacts, translate: Translator) -> Button | None:
 
 
 def _row(row: NeedRow, translate: Translator) -> Mapping[str, object]:
-    component, entry, job = row.component, row.entry, row.job
+    component, entry = row.component, row.entry
     here = row.chosen or (component.here[0].path if component.here else None)
-    shows_job = job is not None and (not job.state.ended or job.state is JobState.FAILED)
     return {
         "label": _label(row),
         "role": component.role,
         "state": _state(row),
         "file": here.name if here is not None else None,
         "entry": entry,
-        "below": job_line(job, entry.name, translate) if shows_job and job is not None and entry is not None else (),
+        "below": _below(row, translate),
     }
+
+
+def _below(row: NeedRow, translate: Translator) -> Sequence[Line | Progress]:
+    """Return the line about the download: its progress, its failure, or what an earlier process left of it."""
+    entry, job, left = row.entry, row.job, row.left
+    if entry is None:
+        return ()
+    if job is not None and (not job.state.ended or job.state is JobState.FAILED):
+        return job_line(job, entry.name, translate)
+    return [kept_line(left.done, entry.size or left.total)] if left is not None else ()
 
 
 def _label(row: NeedRow) -> Message | str:
