@@ -189,8 +189,8 @@ def prepare(environment: Environment, torch_index: str | None = None) -> None:
 def base_python(interpreter: str) -> tuple[str, str]:
     """Return the real path of the Python beneath a command or a virtual environment, and its version.
 
-    `python` and `python3` are then the same, and so is the Python of an environment made here: one that is deleted to be
-    made anew cannot run its own making.
+    `python` and `python3` are then the same, and so is the Python of an environment made here: one that is deleted to
+    be made anew cannot run its own making.
     """
     program = "import os, sys; print(os.path.realpath(sys._base_executable)); print(sys.version)"
     path, version, *_ = subprocess.check_output([interpreter, "-c", program], text=True).splitlines()
