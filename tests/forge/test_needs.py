@@ -78,3 +78,34 @@ def test_other_files_of_the_list_stay_and_another_vae_does_not(stage: Stage, par
     until(lambda: str(parts.vae) in listed(stage))
     assert sorted(listed(stage)) == sorted([str(parts.vae), str(other)]), "its own T5 stays, and no second one comes"
     other.unlink()
+
+
+def test_a_file_whose_name_the_webui_lists_for_another_one_is_refused(stage: Stage, parts: Parts) -> None:
+    """A page that loads would choose the other one."""
+    twin = t5(parts.encoder.parent / "sub" / parts.vae.name)
+    parts.encoder.unlink()
+    try:
+        stage.webui.refresh()
+        until(lambda: parts.vae.name in region(stage))
+        status, answer = stage.webui.fire(ACT, json.dumps({"do": "get-needs", "accept": False}), answers=True)
+        assert status == 200
+        assert "listed-twice" in str(answer)
+        assert listed(stage) == []
+    finally:
+        twin.unlink()
+        t5(parts.encoder)
+
+
+def test_the_list_of_the_preset_keeps_its_own_encoder(stage: Stage, parts: Parts) -> None:
+    if not stage.is_neo:
+        pytest.skip("Forge has one list")
+    own = t5(parts.encoder.with_name("zz-own.safetensors"), fill=b"\x05")
+    stage.webui.refresh()
+    stage.webui.set(**{f"{MODULES}_flux": [str(own)]})
+    until(lambda: "strange.safetensors" in region(stage))
+    use(stage)
+    until(lambda: str(parts.vae) in listed(stage))
+    of_preset = stage.webui.options()[f"{MODULES}_flux"]
+    assert sorted(of_preset) == sorted([str(parts.vae), str(own)])
+    stage.webui.set(**{f"{MODULES}_flux": []})
+    own.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.files.engines.cases import Case, below, checkpoints, table
 from tests.files.engines.test_engines import gguf
 from tests.files.test_gguf import whole
 from vae_manager.catalogue import Catalogue, load
+from vae_manager.catalogue.engines import ENGINES
 from vae_manager.catalogue.entry import FamilyGuess
 from vae_manager.files import inspect
 from vae_manager.files.headers import TensorSpec, TensorTable
@@ -34,9 +36,9 @@ def record(name: str, tensors: Mapping[str, TensorSpec], **facts: object) -> Fil
 
 
 def of(case: str, host: str, catalogue: Catalogue, *here: FileRecord, chosen: tuple[Path, ...] = ()) -> Needs:
-    """`here` are the files of both kinds of folders: each is given to both."""
+    """`here` are the files of both kinds of folders."""
     checkpoint = record("model.safetensors", CASES[case].tensors)
-    return needs_of(checkpoint, host, vaes=here, encoders=here, catalogue=catalogue, chosen=chosen)
+    return needs_of(checkpoint, host, files=here, catalogue=catalogue, chosen=chosen)
 
 
 def component(needs: Needs, role: str) -> Component:
@@ -81,7 +83,7 @@ def test_an_engine_that_the_webui_does_not_run_is_named_so(catalogue: Catalogue)
 
 def test_nothing_is_said_of_an_unknown_engine(catalogue: Catalogue) -> None:
     checkpoint = record("x.safetensors", {"a.weight": TensorSpec("F16", (4, 4))})
-    needs = needs_of(checkpoint, "neo", vaes=[FLUX_VAE], encoders=[T5], catalogue=catalogue)
+    needs = needs_of(checkpoint, "neo", files=[FLUX_VAE, T5], catalogue=catalogue)
     assert (needs.facts, needs.components, needs.runs) == (None, (), False)
 
 
@@ -155,9 +157,76 @@ def test_encoder_files_are_found_below_their_folders(tmp_path: Path) -> None:
     assert [path.name for path in found] == ["a.safetensors", "b.gguf"]
 
 
-def test_prefixed_encoders_count_too(catalogue: Catalogue) -> None:
+def test_an_encoder_under_names_that_no_loader_takes_does_not_count(catalogue: Catalogue) -> None:
     inside = record("x.safetensors", below("text_encoders.t5xxl.transformer.", table("t5xxl")))
-    assert component(of("Chroma", "neo", catalogue, inside), "t5xxl").here == (inside,)
+    assert component(of("Chroma", "neo", catalogue, inside), "t5xxl").is_missing
+
+
+@pytest.mark.parametrize("kind", ["clip-l", "clip-g", "t5xxl", "umt5-xxl", "gemma2-2b", "qwen3-0.6b", "qwen3-4b",
+                                  "qwen3-8b", "qwen2.5-vl-7b", "qwen3-vl-4b", "ministral3-3b"])  # fmt: skip
+def test_each_encoder_as_published_counts(catalogue: Catalogue, kind: str) -> None:
+    published = record("x.safetensors", table(kind))
+    case = next(
+        case
+        for case in CASES.values()
+        if case.engine is not None
+        and kind in (engine := ENGINES[case.engine]).encoders
+        and "neo" in engine.hosts
+        and kind not in case.carries
+    )
+    found = of(case.name, "neo", catalogue, published)
+    assert component(found, kind).here == (published,)
+
+
+def test_a_chosen_vae_of_an_undecided_family_serves(catalogue: Catalogue) -> None:
+    own = replace(FLUX_VAE, family=FamilyGuess(candidates=("sd3", "flux1")), sha256=UNKNOWN_SHA256)
+    assert component(of("FLUX.1 dev", "forge", catalogue, own), VAE).is_missing
+    assert component(of("FLUX.1 dev", "forge", catalogue, own, chosen=(own.path,)), VAE).here == (own,)
+
+
+def test_weights_that_are_published_for_another_engine_do_not_serve(catalogue: Catalogue) -> None:
+    pid = catalogue.offered_encoders("gemma2-2b", "pid")[0]
+    gemma = record("g.safetensors", table("gemma2-2b"), sha256=pid.sha256)
+    case = next(case.name for case in CASES.values() if case.engine == "lumina2")
+    bare = record("l.safetensors", table("lumina2"))
+    needs = needs_of(bare, "neo", files=[gemma], catalogue=catalogue)
+    assert case and component(needs, "gemma2-2b").is_missing
+    assert component(of("PiD for FLUX.2", "neo", catalogue, gemma), "gemma2-2b").here == (gemma,)
+
+
+def test_an_incomplete_vae_in_the_checkpoint_is_none(catalogue: Catalogue) -> None:
+    tensors = {name: spec for name, spec in CASES["SDXL"].tensors.items() if "decoder.mid.block_1" not in name}
+    needs = needs_of(record("x.safetensors", tensors), "a1111", files=[], catalogue=catalogue)
+    assert component(needs, VAE).is_missing
+
+
+@pytest.mark.parametrize("host", ["forge", "reforge"])
+def test_a_network_in_the_layout_of_diffusers_runs_on_neo_alone(catalogue: Catalogue, host: str) -> None:
+    assert not of("FLUX.1 dev, diffusers", host, catalogue).runs
+    assert of("FLUX.1 dev, diffusers", "neo", catalogue).runs
+
+
+def test_folders_that_cannot_be_read_leave_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.safetensors").write_bytes(b"x")
+    (tmp_path / "b").mkdir()
+    scandir = os.scandir
+
+    def failing(path: str) -> object:
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    assert [path.name for path in encoder_files([tmp_path])] == ["x.safetensors"]
+
+
+def test_other_files_do_not_hide_an_encoder(tmp_path: Path) -> None:
+    for number in range(2100):
+        (tmp_path / f"{number}.json").touch()
+    (tmp_path / "zz").mkdir()
+    (tmp_path / "zz" / "mine.sft").touch()
+    assert [path.name for path in encoder_files([tmp_path])] == ["mine.sft"]
 
 
 def test_a_quantised_encoder_in_gguf_counts_and_a_damaged_one_does_not(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ class PlainHost:
         self.encoders: Path | None = None
         """The folder of text encoders; None on a WebUI without one."""
         self.components_set: list[Path] = []
-        self.presets_set: list[str] = []
+        self.of_presets: dict[str, list[Path]] = {}
+        """The list of each preset that has one of its own."""
 
     def next_checkpoint(self) -> Path | None:
         return Path(self.checkpoint_file) if self.checkpoint_file else None
@@ -90,9 +91,12 @@ class PlainHost:
     def components(self) -> Sequence[Path]:
         return self.components_set
 
-    def use_components(self, files: Sequence[Path], presets: Sequence[str]) -> None:
-        self.components_set = list(files)
-        self.presets_set = list(presets)
+    def component_lists(self, presets: Sequence[str]) -> Mapping[str, Sequence[Path]]:
+        return {"": self.components_set, **{preset: self.of_presets.get(preset, []) for preset in presets}}
+
+    def use_components(self, lists: Mapping[str, Sequence[Path]]) -> None:
+        self.of_presets = {name: list(files) for name, files in lists.items() if name}
+        self.components_set = list(lists[""])
 
     def endpoint(self) -> str | None:
         return self.endpoint_address

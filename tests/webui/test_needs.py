@@ -85,7 +85,7 @@ def test_one_click_brings_all_and_uses_it(page: Page, neo: PlainHost, service: S
     assert neo.encoders is not None
     wait_for(lambda: neo.components_set)
     assert neo.components_set == [neo.vaes / "vae.safetensors", neo.encoders / "t5.safetensors"]
-    assert neo.presets_set == ["flux"]
+    assert neo.of_presets == {"flux": neo.components_set}
     wait_for(lambda: all("✓" in text for text in rows(page).values()))
     assert button(page) is None
     assert [past.proven for past in service.history.entries()] == [True, True]
@@ -206,6 +206,51 @@ def test_the_webuis_own_dropdown_is_set_again_if_encoders_alone_have_come(page: 
     before = page.state({})["sync"]
     neo.components_set = [neo.root / "t5.safetensors"]
     assert page.state({})["sync"] != before
+
+
+@pytest.mark.usefixtures("published")
+def test_each_list_keeps_its_own_files(page: Page, neo: PlainHost) -> None:
+    assert neo.encoders is not None
+    vae, encoder = flux_vae(neo.vaes / "v.safetensors"), t5(neo.encoders / "a.safetensors")
+    own = t5(neo.encoders / "own.safetensors", fill=b"\x03")
+    neo.of_presets = {"flux": [own]}
+    neo.refresh()
+    do(page, do="get-needs", accept=False)
+    assert neo.of_presets == {"flux": [vae, own]}
+    assert neo.components_set == [vae, encoder] or neo.components_set == [vae, own]
+
+
+@pytest.mark.usefixtures("published")
+def test_a_click_at_once_waits_until_what_is_here_is_known(page: Page, neo: PlainHost, hub: Hub) -> None:
+    assert neo.encoders is not None
+    vae, encoder = flux_vae(neo.vaes / "v.safetensors"), t5(neo.vaes / "t5 among the VAEs.safetensors")
+    neo.refresh()
+    do(page, do="get-needs", accept=False)
+    assert neo.components_set == [vae, encoder]
+    assert hub.requests == []
+
+
+@pytest.mark.usefixtures("published")
+def test_a_fault_in_the_components_leaves_the_page(page: Page, neo: PlainHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(neo, "next_checkpoint", fails)
+    state = page.state({})
+    assert state["regions"]["needs"] == ""
+    assert "offers" in state["regions"]
+
+
+@pytest.mark.usefixtures("published")
+def test_who_may_not_download_may_use_what_is_here(page: Page, neo: PlainHost) -> None:
+    assert neo.encoders is not None
+    neo.refused[Permission.GET] = msg("Not here.")
+    assert button(page) is None
+    vae, encoder = flux_vae(neo.vaes / "v.safetensors"), t5(neo.encoders / "a.safetensors")
+    neo.refresh()
+    wait_for(lambda: button(page) is not None)
+    do(page, do="get-needs", accept=False)
+    assert neo.components_set == [vae, encoder]
 
 
 def test_a_webui_without_such_a_list_shows_nothing(page: Page, host: PlainHost) -> None:

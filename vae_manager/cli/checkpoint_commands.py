@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from ..catalogue import Catalogue, PublishedFile
-from ..errors import NotFoundError, RefusedError
+from ..errors import NotFoundError, RefusedError, VaeManagerError
 from ..files import FileRecord, inspect
 from ..library import Folder, scan
+from ..library.family_evidence import families_of
 from ..library.needs import Component, Needs, encoder_files, needs_of
 from ..messages import megabytes, msg
 from ..records.verdict import HOSTS
@@ -32,6 +34,7 @@ from .shared import (
     load_catalogue,
     network_of,
     print_json,
+    print_problem,
     printable,
     progress_bar,
     reading_bar,
@@ -101,20 +104,19 @@ def _needs(
     stop: threading.Event,
 ) -> Needs:
     """Return the needs, after hashing each file whose hash decides."""
-    from ..library.family_evidence import families_of
-
     checkpoint = inspect(options.checkpoint)
-    encoders = [inspect(path) for path in encoder_files([_encoder_folder(options, folder)])]
 
-    def vaes() -> Sequence[FileRecord]:
-        from dataclasses import replace
-
+    def records() -> Sequence[FileRecord]:
         found = reader.index.inspect_all(scan([Folder(folder)]))
-        guesses = families_of(found, catalogue, reader.stores.overrides, reader.stores.guesses)
-        return [replace(record, family=guess) for record, guess in zip(found, guesses, strict=True)]
+        paths = {record.path for record in found}
+        more = [_readable(path) for path in encoder_files([_encoder_folder(options, folder)]) if path not in paths]
+        known = [replace(record, sha256=reader.hashes.known(record.path)) for record in more if record is not None]
+        every = [*found, *known]
+        guesses = families_of(every, catalogue, reader.stores.overrides, reader.stores.guesses)
+        return [replace(record, family=guess) for record, guess in zip(every, guesses, strict=True)]
 
     def now() -> Needs:
-        return needs_of(checkpoint, options.host, vaes=vaes(), encoders=encoders, catalogue=catalogue)
+        return needs_of(checkpoint, options.host, files=records(), catalogue=catalogue)
 
     needs = now()
     if needs.facts is None:
@@ -128,7 +130,7 @@ def _needs(
     if not needs.runs:
         raise RefusedError(
             msg(
-                "{webui} does not run {engine}, the engine of {file}.",
+                "{webui} does not run {engine}, the engine of {file}. Name your WebUI with --host.",
                 code="engine-not-run",
                 webui=HOSTS[options.host].name,
                 engine=needs.facts.engine.label,
@@ -139,6 +141,15 @@ def _needs(
     for record in undecided:
         reader.hash(record.path, report=bar.of(record.path), stop=stop)
     return now() if undecided else needs
+
+
+def _readable(path: Path) -> FileRecord | None:
+    """Return the record of a file; None if it cannot be read, since the others are looked at all the same."""
+    try:
+        return inspect(path)
+    except VaeManagerError as error:
+        print_problem(error)
+        return None
 
 
 def _get(needs: Needs, options: argparse.Namespace, folder: Path, stop: threading.Event) -> list[DownloadResult]:

@@ -154,7 +154,9 @@ def _carried(tensors: TensorTable) -> Carried:
     table = TensorTable.of(vae.tensors) if vae is not None and vae.is_whole else None
     order = tuple(ENCODERS)
     encoders = sorted(_encoders(tensors), key=lambda encoder: order.index(encoder.kind))
-    return Carried(facts.kind not in (None, "tiny") and facts.has_decoder, table, tuple(encoders))
+    # An incomplete VAE for pictures is none; of one over time the whole is not known here.
+    has_vae = table is not None or (facts.kind in ("wan", "video") and facts.has_decoder)
+    return Carried(has_vae, table, tuple(encoders))
 
 
 def _encoders(tensors: Tensors) -> Iterator[EncoderFacts]:

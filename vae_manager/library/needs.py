@@ -5,15 +5,17 @@ Pure: the caller inspects the files and hashes those that are `undecided`. Names
 
 from __future__ import annotations
 
-import itertools
+import functools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..catalogue import FAMILIES, Catalogue, PublishedFile
+from ..catalogue import FAMILIES, Catalogue, EncoderEntry, PublishedFile
 from ..catalogue.engines import ENCODERS
-from ..files.checkpoint import EngineFacts, carried, encoder_of, engine_of
+from ..files.checkpoint import EngineFacts, carried, encoder_of, engine_of, is_encoder
+from ..files.headers import TensorTable
 from ..files.record import FileRecord
 from ..records.verdict import HOSTS, Refused, UsableAfter, VaeSignature, verdict
 
@@ -21,12 +23,12 @@ __all__ = ["VAE", "Component", "Needs", "encoder_files", "needs_of"]
 
 VAE: Final = "vae"
 """The role of a VAE; that of a text encoder is its kind, a key of `ENCODERS`."""
-_ENCODER_SUFFIXES: Final = (".safetensors", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
+_ENCODER_SUFFIXES: Final = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
 """Extensions that Forge and Neo list in their folder of text encoders (modules_forge/main_entry.py refresh_models)."""
 GGUF: Final = "gguf"
 """Container of quantised text encoders."""
 MAX_FILES: Final = 2000
-"""Files of one folder of text encoders that are looked at."""
+"""Files that are looked at; the rest of a larger library is left out."""
 _ARCHITECTURE: Final = "general.architecture"
 """Key of a GGUF file's metadata, which distinguishes text encoders with equal tensors."""
 
@@ -75,8 +77,10 @@ class Needs:
 
     @property
     def runs(self) -> bool:
-        """True if the WebUI has this engine."""
-        return self.facts is not None and self.host in self.facts.engine.hosts
+        """True if the WebUI has this engine, and reads its network in this form."""
+        if self.facts is None or self.host not in self.facts.engine.hosts:
+            return False
+        return self.host == "neo" or not (self.facts.is_diffusers or self.facts.dtype == "svdq")
 
     @property
     def missing(self) -> tuple[Component, ...]:
@@ -92,60 +96,71 @@ class Needs:
 
 def encoder_files(folders: Sequence[Path]) -> tuple[Path, ...]:
     """Return the files in folders of text encoders that a WebUI lists, sorted; a folder need not exist."""
-    found = (
-        path
-        for folder in folders
-        for path in itertools.islice(folder.rglob("*"), MAX_FILES)
-        if path.suffix.lower() in _ENCODER_SUFFIXES and path.is_file()
-    )
-    return tuple(sorted(dict.fromkeys(found)))
+    found: dict[Path, None] = {}
+    for folder in folders:
+        # What cannot be read, or goes away meanwhile, is left out: a WebUI lists the rest too.
+        for place, _, names in os.walk(folder):
+            for name in names:
+                path = Path(place, name)
+                if path.suffix.lower() in _ENCODER_SUFFIXES and _is_file(path) and len(found) < MAX_FILES:
+                    found[path] = None
+    return tuple(sorted(found))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def needs_of(
     checkpoint: FileRecord,
     host: str,
     *,
-    vaes: Sequence[FileRecord],
-    encoders: Sequence[FileRecord],
+    files: Sequence[FileRecord],
     catalogue: Catalogue,
     chosen: Sequence[Path] = (),
 ) -> Needs:
     """Return the components of a checkpoint on a WebUI, a key of `HOSTS`.
 
-    `vaes` and `encoders` are the files of the folders of each, `chosen` the files that the WebUI is set to load now.
+    `files` are those of the VAE folders and of the folders of text encoders, which a WebUI lists as one; `chosen` are
+    those that it is set to load.
     """
     facts = engine_of(checkpoint.tensors)
     if facts is None:
         return Needs(checkpoint.path, host, None)
     inside = carried(checkpoint.tensors)
     order = _Order(catalogue, chosen)
-    components = [_vae(facts, host, inside.has_vae, vaes, order)]
+    components = [_vae(facts, host, inside.has_vae, files, order)]
     for kind in facts.engine.encoders:
         entries = catalogue.offered_encoders(kind, facts.engine.id)
+        here = [record for record in files if _is_kind(record, kind) and _suits(record, facts, catalogue)]
         components.append(
             Component(
                 kind,
                 ENCODERS[kind].label,
                 is_carried=kind in inside.kinds,
                 is_optional=kind not in facts.engine.needed(host),
-                here=order.sorted([record for record in encoders if _is_kind(record, kind)], entries),
+                here=order.sorted(here, entries),
                 entries=entries,
             )
         )
     return Needs(checkpoint.path, host, facts, tuple(components))
 
 
-def _vae(facts: EngineFacts, host: str, is_carried: bool, vaes: Sequence[FileRecord], order: _Order) -> Component:
+def _vae(facts: EngineFacts, host: str, is_carried: bool, files: Sequence[FileRecord], order: _Order) -> Component:
     capability = HOSTS[host]
     families = set(facts.families)
     here, undecided = [], []
-    for record in vaes:
+    for record in files:
         answer = verdict(record, capability, VaeSignature(None, facts.family))
         if isinstance(answer, Refused | UsableAfter) or record.is_arriving:
             continue
         known = {record.family.family} if record.family.family is not None else set(record.family.candidates)
         possible = known & {*capability.families, *families}
-        if possible and possible <= families:
+        is_chosen = record.path in order.chosen  # the person knows better than the shapes
+        if possible and (possible <= families or (is_chosen and possible & families)):
             here.append(record)
         elif possible & families:
             undecided.append(record)
@@ -163,12 +178,27 @@ def _vae(facts: EngineFacts, host: str, is_carried: bool, vaes: Sequence[FileRec
 
 
 def _is_kind(record: FileRecord, kind: str) -> bool:
-    """Return True for a whole file of this text encoder. GGUF is a format of text encoders, if not of VAEs."""
-    problems = {problem.code for problem in record.problems} - ({"other-format"} if record.container == GGUF else set())
-    if problems or record.is_arriving:
+    """Return True for a whole file of this text encoder that the WebUI's loader takes for one.
+
+    GGUF is a format of text encoders, if not of VAEs.
+    """
+    is_gguf = record.container == GGUF
+    problems = {problem.code for problem in record.problems} - ({"other-format"} if is_gguf else set())
+    if problems or record.is_arriving or record.table is None:
         return False
-    found = encoder_of(record.tensors, record.metadata.get(_ARCHITECTURE))
-    return found is not None and found.kind == kind
+    return (is_gguf or is_encoder(record.table)) and _kind(record.table, record.metadata.get(_ARCHITECTURE)) == kind
+
+
+@functools.lru_cache(maxsize=4096)
+def _kind(table: TensorTable, architecture: str | None) -> str | None:
+    found = encoder_of(table, architecture)
+    return found.kind if found is not None else None
+
+
+def _suits(record: FileRecord, facts: EngineFacts, catalogue: Catalogue) -> bool:
+    """Return False for published weights that are known to be for other engines."""
+    entry = catalogue.published(record.sha256) if record.sha256 is not None else None
+    return not isinstance(entry, EncoderEntry) or not entry.engines or facts.engine.id in entry.engines
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ HOST_READS: Final[Reads] = {
     "choice": (IN_USE, lambda: AUTOMATIC),
     "resolution": (IN_USE, lambda: Resolution(None, Rule.NOTHING_NEARER)),
     "checkpoints": (CARDS, tuple),
+    "component_lists": (IN_USE, dict),
     "components": (IN_USE, tuple),
     "preference": (CARDS, lambda: None),
     "comparing": (COMPARING, lambda: NoComparing(unavailable_error(COMPARING).message)),

@@ -237,11 +237,19 @@ class HostChoice(Protocol):
         """Return the files beside the checkpoint that the next picture is made with; empty without such a list."""
         ...
 
-    def use_components(self, files: Sequence[Path], presets: Sequence[str]) -> None:
-        """Load `files` beside the checkpoint from now on, and in these of the WebUI's presets.
+    def component_lists(self, presets: Sequence[str]) -> Mapping[str, Sequence[Path]]:
+        """Return the lists of files beside a checkpoint: the one in force, and those of these presets of the WebUI.
 
-        A VAE among them replaces the one that is set; everything else that is set stays. Waits for a running
-        generation. Raises RefusedError on a WebUI without such a list, or DiskError.
+        By the names of their options; empty on a WebUI without such a list.
+        """
+        ...
+
+    def use_components(self, lists: Mapping[str, Sequence[Path]]) -> None:
+        """Put files into each list, by the names of `component_lists`; the next picture is made with them.
+
+        A VAE replaces the one in its list; everything else in a list stays. Waits for a running generation. Raises
+        RefusedError on a WebUI without such a list, and for a file whose name the WebUI lists for another one, or
+        DiskError. The lists are then unchanged.
         """
         ...
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...catalogue import PublishedFile
@@ -14,11 +15,25 @@ from ...files import FileRecord, Identity, identity_of, inspect
 from ...jobs import JobView
 from ...library import VaeFile
 from ...library.needs import Component, Needs, encoder_files, needs_of
+from ...messages import Message
 from ...records.verdict import HOSTS, HostCapability
 from ...service import Service
 from ..hosts.host import Host
+from ..hosts.host_values import Permission
 
-__all__ = ["NeedRow", "NeedsFacts", "best_files", "folder_for", "read_needs", "read_needs_facts", "use_components"]
+INSPECTION_PATIENCE_S = 60.0
+"""Seconds that a click or a finished download waits for the inspection of files, milliseconds on a free disk."""
+
+__all__ = [
+    "NeedRow",
+    "NeedsFacts",
+    "best_files",
+    "folder_for",
+    "read_needs",
+    "read_needs_facts",
+    "use_components",
+    "wait_until_known",
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,11 @@ class NeedsFacts:
     terms: Sequence[PublishedFile]
     """Entries to download under other terms than MIT or Apache that were not accepted yet."""
 
+    is_checking: bool
+    """Files here are still being inspected or hashed, so that what is missing is not known yet."""
+    get_refused: Message | None
+    """The reason why this visitor cannot download."""
+
     @property
     def size(self) -> int:
         """Bytes to download; entries of unknown size count as nothing."""
@@ -64,10 +84,13 @@ class NeedsFacts:
         return all(row.chosen is not None or row.component.is_optional for row in self.rows)
 
 
-def read_needs(host: Host, service: Service, files: Sequence[VaeFile]) -> Needs | None:
+def read_needs(
+    host: Host, service: Service, files: Sequence[VaeFile], chosen: Sequence[Path] | None = None
+) -> Needs | None:
     """Return the components of the checkpoint; None without a known checkpoint, or on a WebUI that takes none.
 
-    Queues the hashing of files whose hash decides. `files` are the files of the library.
+    Queues the hashing of files whose hash decides. `files` are the files of the library; `chosen` are the files beside
+    the checkpoint, by default those of the next picture.
     """
     checkpoint, name = host.next_checkpoint(), host_id(host.capability)
     if checkpoint is None or name is None or not host.encoder_folders():
@@ -75,18 +98,36 @@ def read_needs(host: Host, service: Service, files: Sequence[VaeFile]) -> Needs 
     record = _record(checkpoint)
     if record is None:
         return None
-    records = service.maintenance.records(files)
     needs = needs_of(
         record,
         name,
-        vaes=[known for file in files if file.folder.purpose == "vae" and (known := records.get(file.path))],
-        encoders=[known for path in encoder_files(host.encoder_folders()) if (known := _record(path)) is not None],
+        files=_records(host, service, files),
         catalogue=service.catalogue,
-        chosen=host.components(),
+        chosen=host.components() if chosen is None else chosen,
     )
     if host.may_hash():
         service.hash_in_background(one.path for one in needs.undecided)
     return needs
+
+
+def _records(host: Host, service: Service, files: Sequence[VaeFile]) -> list[FileRecord]:
+    """Return the records of the files in the VAE folders and in those of text encoders, with hashes and families."""
+    from ...library.family_evidence import families_of
+
+    known = service.maintenance.records(files)
+    found = [record for file in files if file.folder.purpose == "vae" and (record := known.get(file.path)) is not None]
+    paths = {record.path for record in found}
+    more = [
+        replace(record, sha256=service.stores.hashes.known(path))
+        for path in encoder_files(host.encoder_folders())
+        if path not in paths and (record := _record(path)) is not None
+    ]
+    vaes = [record for record in more if record.has_decoder]
+    guesses = families_of(vaes, service.catalogue, service.stores.overrides, service.stores.guesses) if vaes else []
+    families = {record.path: guess for record, guess in zip(vaes, guesses, strict=True)}
+    return found + [
+        replace(record, family=families[record.path]) if record.path in families else record for record in more
+    ]
 
 
 def read_needs_facts(
@@ -110,7 +151,28 @@ def read_needs_facts(
         needs,
         rows,
         terms=[entry for entry in entries if service.terms_are_open(entry)],
+        is_checking=_is_checking(host, service, files, needs),
+        get_refused=host.refusal(Permission.GET),
     )
+
+
+def _is_checking(host: Host, service: Service, files: Sequence[VaeFile], needs: Needs) -> bool:
+    """Return True while a file that may serve is not known yet."""
+    records = service.maintenance.records(files)
+    if any(file.path not in records for file in files if file.folder.purpose == "vae"):
+        return True
+    return host.may_hash() and any(service.can_be_hashed(record.path) for record in needs.undecided)
+
+
+def wait_until_known(host: Host, service: Service, files: Sequence[VaeFile]) -> None:
+    """Inspect all files, and hash those whose hash decides; files that cannot be read stay unknown."""
+    service.maintenance.inspect(files, timeout=INSPECTION_PATIENCE_S)
+    needs = read_needs(host, service, files)
+    if needs is None or not host.may_hash():
+        return
+    for record in needs.undecided:
+        with suppress(VaeManagerError):
+            service.stores.hashes.compute(record.path)
 
 
 def _row(
@@ -131,10 +193,20 @@ def best_files(needs: Needs) -> list[Path]:
     return [component.here[0].path for component in needs.components if component.here and not component.is_carried]
 
 
-def use_components(host: Host, needs: Needs) -> None:
-    """Set the WebUI to load the best file for each component. Raises RefusedError or DiskError."""
-    if needs.facts is not None:
-        host.use_components(best_files(needs), needs.facts.engine.presets)
+def use_components(host: Host, service: Service, files: Sequence[VaeFile]) -> None:
+    """Set the WebUI to load a file for each component, in each list on its own: what stands in one stays in it.
+
+    Raises RefusedError or DiskError.
+    """
+    needs = read_needs(host, service, files)
+    if needs is None or needs.facts is None:
+        return
+    lists = host.component_lists(needs.facts.engine.presets)
+    best = {}
+    for name, chosen in lists.items():
+        for_list = read_needs(host, service, files, chosen)
+        best[name] = best_files(for_list) if for_list is not None else []
+    host.use_components(best)
 
 
 def folder_for(host: Host, component: Component) -> Path:
@@ -153,7 +225,7 @@ def _record(path: Path) -> FileRecord | None:
     return _record_of(identity) if identity is not None else None
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=4096)
 def _record_of(identity: Identity) -> FileRecord | None:
     try:
         return inspect(Path(identity.path))

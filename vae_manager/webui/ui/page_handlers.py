@@ -100,28 +100,27 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
     service.get(entry, host.download_folder(), lambda: _network(host, service), then)
 
 
-INSPECTION_PATIENCE_S = 60.0
-"""Seconds that a finished download waits for the inspection of its file, which takes milliseconds on a free disk."""
-
-
 def get_needs(host: Host, service: Service, *, accept: bool) -> None:
     """Download the missing components of the checkpoint; once all are there, use them."""
-    from .needs_view_model import folder_for, read_needs, use_components
+    from .needs_view_model import folder_for, read_needs, use_components, wait_until_known
 
-    allow(host, Permission.GET)
     allow(host, Permission.CHOOSE)
-    needs = read_needs(host, service, scan(host.folders()))
+    files = scan(host.folders())
+    wait_until_known(host, service, files)
+    needs = read_needs(host, service, files)
     if needs is None or not needs.runs:
         raise RefusedError(msg("The components of this checkpoint are not known.", code="unknown-engine"))
     wanted = [(component, component.entries[0]) for component in needs.missing if component.entries]
+    if not wanted:
+        use_components(host, service, files)
+        return
+    allow(host, Permission.GET)
     for _, entry in wanted:
         if accept and service.terms_are_open(entry):
             allow(host, Permission.ACCEPT_TERMS)
             service.accepted.add(entry.id)
         if service.terms_are_open(entry):
             raise RefusedError(msg("Read the terms of {vae} and accept them first.", vae=entry.name))
-    if not needs.missing:
-        use_components(host, needs)
     for component, entry in wanted:
         service.get(
             entry,
@@ -132,15 +131,16 @@ def get_needs(host: Host, service: Service, *, accept: bool) -> None:
 
 
 def _component_has_come(host: Host, service: Service, checkpoint: Path) -> None:
-    """Use the components once the last one is there, if the checkpoint is still the one that they were for."""
-    from .needs_view_model import read_needs, use_components
+    """Use the components once none is left to download, if the checkpoint is still the one that they were for."""
+    from .needs_view_model import read_needs, use_components, wait_until_known
 
     host.refresh()
     files = scan(host.folders())
-    service.maintenance.inspect(files, timeout=INSPECTION_PATIENCE_S)
+    wait_until_known(host, service, files)
     needs = read_needs(host, service, files)
-    if needs is not None and needs.checkpoint == checkpoint and not needs.missing:
-        use_components(host, needs)
+    is_last = needs is not None and not any(component.entries for component in needs.missing)
+    if needs is not None and needs.checkpoint == checkpoint and is_last:
+        use_components(host, service, files)
 
 
 @handles(actions.GetNeeds)

@@ -22,6 +22,7 @@ from ...library import VaeFile
 from ...maintenance import Notice
 from ...messages import Message, msg
 from ...service import Service
+from ..faults import FAULTS
 from ..hosts.host_values import InUse, Permission, Refusal
 from ..pasted_pictures import Pasted, read_pasted
 from ..update import loaded_code
@@ -362,7 +363,9 @@ def _needs(
         return None
     from .needs_view_model import read_needs_facts  # code that detects engines waits for a WebUI that needs it
 
-    return read_needs_facts(host, service, files, left)
+    with FAULTS.suppressed(msg("The components of the checkpoint")):
+        return read_needs_facts(host, service, files, left)
+    return None
 
 
 def offered(host: Host, service: Service, family: str) -> tuple[Entry, ...]:

@@ -559,7 +559,11 @@ class FamilyWebUI(ABC):
         """Implement `HostChoice.components`: none, since there is no list of files beside the checkpoint."""
         return ()
 
-    def use_components(self, files: Sequence[Path], presets: Sequence[str]) -> None:
+    def component_lists(self, presets: Sequence[str]) -> Mapping[str, Sequence[Path]]:
+        """Implement `HostChoice.component_lists`: none."""
+        return {}
+
+    def use_components(self, lists: Mapping[str, Sequence[Path]]) -> None:
         """Raise RefusedError: there is no list of files beside the checkpoint."""
         raise RefusedError(
             msg("{webui} loads no text encoders beside the checkpoint.", code="no-components", webui=self.name)

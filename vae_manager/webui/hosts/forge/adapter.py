@@ -137,13 +137,17 @@ class Forge(FamilyWebUI):
         """Implement `HostChoice.components` by the list of modules."""
         return [Path(path) for path in modules_list.chosen()]
 
-    def use_components(self, files: Sequence[Path], presets: Sequence[str]) -> None:
+    def component_lists(self, presets: Sequence[str]) -> Mapping[str, Sequence[Path]]:
+        """Implement `HostChoice.component_lists` by the options with a list of modules."""
+        return components.lists(presets)
+
+    def use_components(self, lists: Mapping[str, Sequence[Path]]) -> None:
         """Implement `HostChoice.use_components` under the queue lock, after the lists are current."""
         refusal = self.refusal(Permission.CHOOSE)
         if refusal is not None:
             raise RefusedError(refusal)
         self.refresh()
-        self.run_exclusive(lambda: components.use(self, files, presets))
+        self.run_exclusive(lambda: components.use(self, lists))
 
     def choice_frozen(self) -> Message | None:
         """Return the message for a frozen list of modules; Forge ignores `--vae-path`."""

@@ -6,37 +6,57 @@ that holds the list of the preset on the page.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modules import sd_models
 
+from ....errors import RefusedError
+from ....messages import msg
 from .. import host_values
 from ..common import options
 from . import detection, modules_list
-from .detection import OPTION
+from .detection import OPTION, plain_path
 
 if TYPE_CHECKING:
     from .adapter import Forge
 
 
-def use(host: Forge, files: Sequence[Path], presets: Sequence[str]) -> None:
-    """Put `files` into the list of now and into those of `presets`; the next picture is made with them.
+def lists(presets: Sequence[str]) -> dict[str, Sequence[Path]]:
+    """Return the list in force, and those of these presets and of the preset that is shown, by their options."""
+    found = {name: _listed(name) for name in (*detection.options_of_modules(), *_options_of(presets))}
+    return {name: [Path(path) for path in files] for name, files in found.items()}
 
-    A VAE among them replaces the VAE of a list. Everything else in a list stays. Called under the queue lock. Raises
-    RefusedError for a file that Forge's loader must not get, and DiskError.
+
+def use(host: Forge, wanted: Mapping[str, Sequence[Path]]) -> None:
+    """Put files into the lists; the next picture is made with those of the list in force.
+
+    Called under the queue lock. Raises RefusedError before any change, or DiskError.
     """
-    paths = [str(path.absolute()) for path in files]
-    now = _with(modules_list.chosen(), paths)
-    for name in dict.fromkeys(_options_of(presets)):
-        options.write(name, _with(_listed(name), paths))
-    for name in detection.options_of_modules():
-        options.write(name, now)
+    for path in {path for files in wanted.values() for path in files}:
+        _must_be_listed(path)
+    new = {name: _with(_listed(name), [str(plain_path(path)) for path in files]) for name, files in wanted.items()}
+    for name, files in new.items():
+        options.write(name, files)
     data = sd_models.model_data
-    if data.forge_loading_parameters:  # filled once the UI exists
-        data.forge_loading_parameters = {**data.forge_loading_parameters, "additional_modules": now}
+    if data.forge_loading_parameters and OPTION in new:  # filled once the UI exists
+        data.forge_loading_parameters = {**data.forge_loading_parameters, "additional_modules": new[OPTION]}
     host.vae.refusal = None
+
+
+def _must_be_listed(path: Path) -> None:
+    """Raise RefusedError if the WebUI lists another file of this base name: its page would choose that one."""
+    listed = modules_list.found(path.name)
+    if listed is not None and plain_path(listed) != plain_path(path):
+        raise RefusedError(
+            msg(
+                "{file} is there twice under one name, and the WebUI lists the other one: {path}. Rename one of them.",
+                code="listed-twice",
+                file=path.name,
+                path=listed,
+            )
+        )
 
 
 def _with(files: Sequence[str], more: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 from collections.abc import Collection, Sequence
 from inspect import signature
 from pathlib import Path
@@ -31,6 +32,7 @@ __all__ = [
     "is_text_encoder",
     "loads_video_vaes",
     "options_of_modules",
+    "plain_path",
     "signature_of",
     "vae_folders",
 ]
@@ -77,10 +79,16 @@ def encoder_folders() -> Sequence[Path]:
     return _folders("text_encoder", "text_encoder_dir", "text_encoder_dirs")
 
 
+def plain_path(path: str | Path) -> Path:
+    """Return the absolute path without "..", with its links as they are: Forge's own form (os.path.abspath)."""
+    return Path(os.path.normpath(Path(path).absolute()))
+
+
 def _folders(name: str, flag: str, list_flag: str) -> list[Path]:
     """Return the model folders: Forge has a flag for one more folder, Neo for many (main_entry.py refresh_models)."""
     more = [host_values.flag(flag), *(host_values.flag(list_flag) or [])]
-    return [Path(host_values.models_path(), name).absolute(), *(Path(folder).absolute() for folder in more if folder)]
+    own = Path(host_values.models_path(), name)
+    return [plain_path(folder) for folder in (own, *more) if folder]
 
 
 def family_of(checkpoint: Path) -> str | None:

@@ -39,15 +39,19 @@ def needs(facts: Facts, translate: Translator) -> Markup:
         button=_button(shown, translate) if may_use and not is_coming and not shown.is_ready else None,
         terms=shown.terms,
         terms_refused=facts.terms_refused,
+        is_checking=shown.is_checking,
         gaps=[_label(row) for row in shown.rows if row.component.is_missing and row.entry is None],
     )
 
 
 def _button(shown: NeedsFacts, translate: Translator) -> Button | None:
     """Return the one button; None if nothing can be downloaded or used."""
+    is_download = any(row.entry is not None for row in shown.rows)
+    if shown.is_checking or (is_download and shown.get_refused is not None):
+        return None
     accept = bool(shown.terms)
     action = actions.GetNeeds(accept).as_dict()
-    if any(row.entry is not None for row in shown.rows):
+    if is_download:
         text = msg("Accept, get and use") if accept else msg("Get what is missing and use it")
         size = f" · {megabytes(shown.size)}" if shown.size else ""
         return Button(f"{translate(text)}{size}", action, "needs get", "", True)
