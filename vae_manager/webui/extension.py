@@ -114,6 +114,7 @@ class Extension:
         self._page = self._sync_button = None
         self._synced.clear()
         self.host.vae_in_quick_settings = None
+        self.host.begin_page()
         self.page()
 
     def _tabs(self) -> list[tuple[Any, str, str]]:

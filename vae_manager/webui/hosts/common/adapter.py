@@ -209,6 +209,9 @@ class FamilyWebUI(ABC):
     def infotext_of(self, text: str, path: str | None, short_hash: str | None) -> str:
         """Return the infotext `text` for a picture that the VAE at `path` (None: the checkpoint's own) has decoded."""
 
+    def begin_page(self) -> None:  # noqa: B027 - most WebUIs have nothing to prepare
+        """Prepare for a new build of the UI, before its first component."""
+
     @abstractmethod
     def picker(self, component: Any, elem_id: str) -> Any:
         """Return the WebUI's own component for the choice; None before it exists. Called with each component."""

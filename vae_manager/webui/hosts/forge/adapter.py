@@ -58,6 +58,8 @@ class Forge(FamilyWebUI):
         super().__init__()
         self._sent: deque[tuple[float, list[str]]] = deque(maxlen=8)
         """Values sent to Forge's dropdown and not yet sent back, with the time."""
+        self._earlier_row: Any = None
+        """The row's picker in the build of the UI before this one, until this one has its own."""
 
     @functools.cached_property
     def capability(self) -> HostCapability:  # type: ignore[override]
@@ -391,9 +393,17 @@ class Forge(FamilyWebUI):
         """Set the fields of modules, in which the VAE takes the place of the one that is there."""
         return modules_list.with_decoder(text, None, path, short_hash)
 
+    def begin_page(self) -> None:
+        """Note the row's picker of the earlier page, which Forge's variable still holds."""
+        self._earlier_row = host_values.component("ui_vae")
+
     def picker(self, component: Any, elem_id: str) -> Any:
         """Return the row's picker, which has no id; in Neo, its components do not exist before the row is built."""
-        return host_values.component("ui_vae")
+        row = host_values.component("ui_vae")
+        if row is None or row is self._earlier_row:
+            return None
+        self._earlier_row = None
+        return row
 
     def picker_values(self, words: Sequence[str], chosen: Choice) -> Mapping[str, Any]:
         """Return the values, with a chosen file that has gone.
