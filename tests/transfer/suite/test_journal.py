@@ -114,7 +114,7 @@ def test_a_number_that_is_none(shop: Shop, number: bytes) -> None:
 
 def a_partial_file(shop: Shop) -> dict[str, bytes]:
     """The hidden files that a stop in the middle leaves."""
-    shop.hub.cdn.link = Link(rate_total=1_500_000)
+    shop.hub.cdn.link = Link(rate_total=250_000)  # the notes are written before the end, on a busy machine too
     with pytest.raises(Cancelled):
         shop.download_file(stop_at=150_000)
     shop.hub.settle()
