@@ -31,7 +31,10 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         data = str(tmp_path_factory.mktemp("demo"))
         command = [sys.executable, "-m", "tests.host.demo", "--data", data, "--port", port, "--no-browser"]
         environment = {**os.environ, PARENT: str(os.getpid())}
+        # A shell that runs the tests in the background lets its programs ignore Ctrl-C, and they hand that on.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         demo = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+        signal.signal(signal.SIGINT, before)
         lines: list[str] = []
         try:
             assert demo.stdout is not None
