@@ -110,7 +110,8 @@ and takes as long again."""
 FORGE_TESTS = ["tests/forge", "tests/neo", "tests/host/test_forge.py"]
 """On the gradio that Forge and Neo have."""
 NEO_GUARDS = "tests/neo/test_guards.py"
-"""Forge's guards, which run in full, once more by Neo's rules: `--matrix` runs them."""
+REFORGE_GUARDS = "tests/reforge/test_guards.py"
+"""The guards of Forge and of A1111, which each run tries, once more by the rules of their kin: `--matrix` runs them."""
 GRADIO_4_TESTS = [*PAGE_TESTS, *FORGE_TESTS, "tests/admission", f"--ignore={NEO_GUARDS}"]
 """Admission on both generations: each has paths of its own to an event."""
 
@@ -296,7 +297,7 @@ def test(options: argparse.Namespace) -> int:
         (
             "the host and all else",
             WEBUI_ENVIRONMENT,
-            others([*folders, BROWSER_TESTS, *FORGE_TESTS]),
+            others([*folders, BROWSER_TESTS, *FORGE_TESTS, REFORGE_GUARDS]),
         ),
         ("the page in a browser", WEBUI_ENVIRONMENT, [*BY_FILE, BROWSER_TESTS]),
         ("Forge, and the page on gradio 4.40", GRADIO_4_ENVIRONMENT, [*BY_FILE, *GRADIO_4_TESTS]),
@@ -310,13 +311,16 @@ def test(options: argparse.Namespace) -> int:
 
 
 def matrix() -> list[Step]:
-    """All of the core's tests under each version of huggingface_hub, and under each Python; the guards on Neo."""
-    guards: Step = ("the guards on Neo", GRADIO_4_ENVIRONMENT, [*BY_FILE, NEO_GUARDS])
+    """All of the core's tests under each Python and huggingface_hub; the guards by the rules of Neo and reForge."""
+    guards: list[Step] = [
+        ("the guards on Neo", GRADIO_4_ENVIRONMENT, [*BY_FILE, NEO_GUARDS]),
+        ("the guards on reForge", WEBUI_ENVIRONMENT, [*BY_FILE, REFORGE_GUARDS]),
+    ]
     environments = [WEBUI_ENVIRONMENT, *hub_environments(), *map(hub_environment, HUB_VERSIONS)]
     steps: list[Step] = [
         (f"the core's tests, {one.name}", one, core(CORE_TESTS)) for one in dict.fromkeys(environments)
     ]
-    return [*steps, guards]
+    return [*steps, *guards]
 
 
 def hub_environments() -> list[Environment]:

@@ -40,4 +40,5 @@ def test_each_version_of_the_hub_library_runs_what_meets_it() -> None:
 
 def test_paths_of_the_other_steps_exist() -> None:
     paths = [*tasks.GRADIO_4_TESTS, *tasks.QUICK_TESTS, tasks.DIFFUSERS_TESTS]
+    paths += [tasks.REFORGE_GUARDS, tasks.NEO_GUARDS]
     files_of(path.removeprefix("--ignore=").removeprefix("tests/") for path in paths)
