@@ -305,7 +305,8 @@ def test_kills_at_any_time_lose_nothing_that_was_committed(data: Path) -> None:
         store.load()
         assert len(store.hashes.all_keys()) >= expected
         expected = len(store.hashes.all_keys())
-        assert sql(data, "PRAGMA integrity_check") == [("ok",)]
+        if (data / DATABASE).exists():  # on a busy machine the first ones are killed before they make it
+            assert sql(data, "PRAGMA integrity_check") == [("ok",)]
         if number > 6 and journals:
             break
     assert journals, "no kill came in the middle of a transaction"
