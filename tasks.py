@@ -190,8 +190,8 @@ def prepare(environment: Environment, torch_index: str | None = None) -> None:
 def base_python(interpreter: str) -> tuple[str, str]:
     """Return the real path of the Python beneath a command or a virtual environment, and its version.
 
-    `python` and `python3` are then the same, and so is the Python of an environment made here: one that is deleted to
-    be made anew cannot run its own making.
+    `python` and `python3` are then the same, and so is the Python of an environment made here: one that is
+    replaced cannot run its own replacement.
     """
     program = "import os, sys; print(os.path.realpath(sys._base_executable)); print(sys.version)"
     path, version, *_ = subprocess.check_output([interpreter, "-c", program], text=True).splitlines()
@@ -427,7 +427,7 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def docs(options: argparse.Namespace) -> int:
-    """Write the generated pages of the documentation anew."""
+    """Write the generated pages of the documentation again."""
     prepare(WEBUI_ENVIRONMENT, options.torch_index)
     pages = ("command_line.py", "engines.py")
     return max(WEBUI_ENVIRONMENT.run(str(ROOT / "docs" / page)) for page in pages)

@@ -1,4 +1,4 @@
-"""Reload UI builds the page anew: no event of it may be connected with the page before."""
+"""Reload UI builds a new page: none of its events may be connected with the earlier page."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
 
 @pytest.fixture
 def page(browser: sync_api.Browser, webui: WebUI) -> Iterator[sync_api.Page]:
-    """The page in dark theme, opened anew for each test."""
+    """The page in dark theme, newly opened for each test."""
     opened = browser.new_page()
     opened.goto(f"{webui.url}/?__theme=dark")
     opened.wait_for_function("Object.keys(opts).length > 0")

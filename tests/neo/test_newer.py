@@ -41,14 +41,14 @@ def deeper(newer: Stage) -> Iterator[Path]:
 
 
 def loaded_row(stage: Stage) -> Any:
-    """What the row shows when a page loads."""
+    """Names that the row shows when a page loads."""
     status, answer = stage.webui.fire("forge_ui_preset", "sd", answers=True)
     assert status == 200, answer
     return answer["data"][1]["value"]
 
 
 def synced_row(stage: Stage) -> Any:
-    """What the row gets when the accordion's choice has changed."""
+    """Values that the row gets after a change of choice in the accordion."""
     config = stage.webui.get("/config")
     ids = {one["props"].get("elem_id"): one["id"] for one in config["components"]}
     (event,) = (
@@ -89,7 +89,7 @@ def test_a_page_loads_after_the_chosen_file_has_gone(newer: Stage, deeper: Path)
 
 
 def test_a_new_file_is_in_every_list(newer: Stage, deeper: Path) -> None:
-    """It was found by the extension, while a picture was made: Neo's own lists are not made anew then."""
+    """The extension found the file while a picture was made: Neo does not rebuild its own lists then."""
     other = deeper.with_name("newer-2.safetensors")
     deeper.rename(other)
     try:

@@ -248,8 +248,8 @@ class HostChoice(Protocol):
         """Put files into each list, by the names of `component_lists`; the next picture is made with them.
 
         A VAE replaces the one in its list; everything else in a list stays. Waits for a running generation. Raises
-        RefusedError on a WebUI without such a list, and for a file whose name the WebUI lists for another one, or
-        DiskError. The lists are then unchanged.
+        RefusedError, before any change, on a WebUI without such a list and for a file whose name the WebUI lists for
+        another one; DiskError if a list cannot be saved.
         """
         ...
 

@@ -21,9 +21,6 @@ from ...service import Service
 from ..hosts.host import Host
 from ..hosts.host_values import Permission
 
-INSPECTION_PATIENCE_S = 60.0
-"""Seconds that a click or a finished download waits for the inspection of files, milliseconds on a free disk."""
-
 __all__ = [
     "NeedRow",
     "NeedsFacts",
@@ -34,6 +31,9 @@ __all__ = [
     "use_components",
     "wait_until_known",
 ]
+
+INSPECTION_PATIENCE_S = 60.0
+"""Seconds that a click or a finished download waits for the inspection of files, milliseconds on a free disk."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,6 @@ class NeedsFacts:
     """Without the components that the checkpoint's own file holds."""
     terms: Sequence[PublishedFile]
     """Entries to download under other terms than MIT or Apache that were not accepted yet."""
-
     is_checking: bool
     """Files here are still being inspected or hashed, so that what is missing is not known yet."""
     get_refused: Message | None

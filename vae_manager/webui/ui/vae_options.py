@@ -189,6 +189,7 @@ def is_listed(host: Host, path: Path) -> None:
         raise RefusedError(
             msg(
                 "{file} is there twice under one name, and the WebUI lists the other one: {path}. Rename one of them.",
+                code="listed-twice",
                 file=path.name,
                 path=listed,
             )

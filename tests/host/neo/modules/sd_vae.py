@@ -1,6 +1,6 @@
 """Imitates Neo's modules/sd_vae.py: an override's file goes into the live VAE, and comes out from a deep copy.
 
-What is wrong there and here: whatever the file holds is loaded as far as the names fit.
+As in Neo, the file is loaded as far as its names fit, unchecked.
 """
 
 from __future__ import annotations

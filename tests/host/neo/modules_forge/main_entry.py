@@ -98,7 +98,7 @@ def refresh_models() -> tuple[list[str], list[str]]:
 
 
 def refresh_model_loading_parameters(*, refresh: bool = True) -> None:
-    """What the next picture will have loaded; nothing is loaded here."""
+    """Set the files that the next picture loads; nothing is loaded here."""
     if not refresh:
         return
     checkpoint_info = sd_models.select_checkpoint()
@@ -184,5 +184,5 @@ def on_preset_change(preset: str) -> list[Any]:
 
 
 def shown_modules(modules: list[str]) -> list[str]:
-    """What the row shows for a list of paths."""
+    """Return the names that the row shows for a list of paths."""
     return [os.path.basename(path) for path in modules]  # noqa: PTH119

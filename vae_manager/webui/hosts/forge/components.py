@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def lists(presets: Sequence[str]) -> dict[str, Sequence[Path]]:
     """Return the list in force, and those of these presets and of the preset that is shown, by their options."""
-    found = {name: _listed(name) for name in (*detection.options_of_modules(), *_options_of(presets))}
+    found = {name: modules_list.chosen(name) for name in (*detection.options_of_modules(), *_options_of(presets))}
     return {name: [Path(path) for path in files] for name, files in found.items()}
 
 
@@ -36,9 +36,9 @@ def use(host: Forge, wanted: Mapping[str, Sequence[Path]]) -> None:
     """
     for path in {path for files in wanted.values() for path in files}:
         _must_be_listed(path)
-    new = {name: _with(_listed(name), [str(plain_path(path)) for path in files]) for name, files in wanted.items()}
-    for name, files in new.items():
-        options.write(name, files)
+    new = {name: _with(modules_list.chosen(name), files) for name, files in wanted.items()}
+    for name, paths in new.items():
+        options.write(name, paths)
     data = sd_models.model_data
     if data.forge_loading_parameters and OPTION in new:  # filled once the UI exists
         data.forge_loading_parameters = {**data.forge_loading_parameters, "additional_modules": new[OPTION]}
@@ -59,15 +59,11 @@ def _must_be_listed(path: Path) -> None:
         )
 
 
-def _with(files: Sequence[str], more: Sequence[str]) -> list[str]:
-    old, new = modules_list.sort_out(files), modules_list.sort_out(more)
+def _with(files: Sequence[str], more: Sequence[Path]) -> list[str]:
+    """Return a list with `more`: a VAE replaces that of the list, everything else stays."""
+    old, new = modules_list.sort_out(files), modules_list.sort_out(str(plain_path(path)) for path in more)
     found = list(dict.fromkeys([*(new.vaes or old.vaes), *old.others, *new.others]))
     return sorted(found) if detection.has_presets() else found  # as each of the two does
-
-
-def _listed(option: str) -> list[str]:
-    value = options.read(option, [])
-    return [str(path) for path in value] if isinstance(value, list) else []
 
 
 def _options_of(presets: Sequence[str]) -> list[str]:

@@ -57,9 +57,9 @@ class Modules(NamedTuple):
     """Text encoders and unknown files: Forge gets those that `refusal` allows."""
 
 
-def chosen() -> list[str]:
-    """Return the present value of the option."""
-    value = options.read(OPTION, [])
+def chosen(option: str = OPTION) -> list[str]:
+    """Return the present value of an option with a list of modules, by default the list in force."""
+    value = options.read(option, [])
     return [str(path) for path in value] if isinstance(value, list) else []
 
 
