@@ -19,6 +19,7 @@ pytest.importorskip("playwright")
 from playwright import sync_api
 
 from tests.host.fixtures import WebUI, start_webui
+from tests.host.pages import EventSockets
 from tests.hub import Hub
 from tests.vaes import BASE, TUNED
 from tests.wording import wording
@@ -143,10 +144,12 @@ def open_page(browser: sync_api.Browser) -> Iterator[Callable[[Stage], sync_api.
         page = browser.new_page(viewport={"width": 1300, "height": 1100})
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
+        events = EventSockets(page)
         page.goto(stage.webui.url + query, wait_until="domcontentloaded")
         page.wait_for_selector("#vae_manager_txt2img [data-vae-region=status] p", state="attached")
         if accordion:
             page.click("#vae_manager_txt2img > .label-wrap")
+        events.wait_until_idle()
         pages.append(page)
         return page
 

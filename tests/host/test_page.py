@@ -15,6 +15,7 @@ pytest.importorskip("playwright")
 from playwright import sync_api
 
 from tests.host.fixtures import WebUI, start_webui
+from tests.host.pages import EventSockets
 from tests.host.probe import install_probe
 
 pytestmark = pytest.mark.browser
@@ -34,9 +35,12 @@ def webui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
 def page(browser: sync_api.Browser, webui: WebUI) -> Iterator[sync_api.Page]:
     """The page in dark theme, newly opened for each test."""
     opened = browser.new_page()
+    events = EventSockets(opened)
     opened.goto(f"{webui.url}/?__theme=dark")
     opened.wait_for_function("Object.keys(opts).length > 0")
+    events.wait_until_idle()
     yield opened
+    events.wait_until_idle()
     opened.close()
 
 
