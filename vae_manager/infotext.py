@@ -18,7 +18,15 @@ from .catalogue import Catalogue, Entry
 from .catalogue.entry import VAE_SUFFIXES
 from .choice import Choice
 
-__all__ = ["Finding", "LocalFile", "Match", "NamedVae", "Picture", "match"]
+__all__ = ["BASE_VAE", "HIRES_VAE", "REFINER_VAE", "Finding", "LocalFile", "Match", "NamedVae", "Picture", "match"]
+
+BASE_VAE: Final = "Base VAE"
+"""Field of a picture of which one pass had a VAE of its own: the file name of the VAE of the other passes, or `None`
+for the checkpoint's own. The fields `VAE` and `VAE hash` are those of the VAE that decoded the picture."""
+HIRES_VAE: Final = "Hires VAE"
+"""The VAE of the pass of hires fix, if it had one of its own."""
+REFINER_VAE: Final = "Refiner VAE"
+"""The VAE that decoded after the refiner, if it had one of its own."""
 
 _DIGITS: Final = re.compile(r"[0-9a-f]{10,64}")
 _FOLDERS: Final = re.compile(r"^.*[/\\]")

@@ -78,7 +78,7 @@ class Picture:
     @property
     def vae(self) -> str | None:
         """The VAE that the infotext names; None where it names none (the checkpoint's own)."""
-        found = re.search(r"\bVAE: ([^,\n]+)", self.infotext)
+        found = re.search(r"(?:^|, |\n)VAE: ([^,\n]+)", self.infotext)
         if found is None and self.names:
             modules = re.findall(r"\bModule \d+: ([^,\n]+)", self.infotext)
             return next((self.names[stem] for stem in modules if stem in self.names), None)

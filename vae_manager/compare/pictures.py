@@ -11,11 +11,13 @@ import io
 import json
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ..choice import BUILTIN
 from ..errors import IntegrityError
+from ..infotext import HIRES_VAE, REFINER_VAE
 from ..messages import msg
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ __all__ = [
     "png",
     "read_picture",
     "sheet",
+    "with_fields",
     "with_modules",
     "with_vae",
     "written_out",
@@ -39,7 +42,7 @@ __all__ = [
 
 _FIELD: Final = re.compile(r'\s*([\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 """The WebUI's pattern (infotext_utils.py:23)."""
-_HASH, _NAME, _DECODER = "VAE hash", "VAE", "VAE Decoder"
+_HASH, _NAME, _DECODER, _VERSION = "VAE hash", "VAE", "VAE Decoder", "Version"
 _MODULE: Final = re.compile(r"Module \d+")
 _BEFORE_VAE: Final = (
     *("Steps", "Sampler", "Schedule type", "CFG scale", "Image CFG scale", "Seed", "Face restoration", "Size"),
@@ -77,7 +80,21 @@ def with_vae(infotext: str, name: str | None, short_hash: str | None) -> str:
         place += 1
     new_fields = [(key, _quoted(value)) for key, value in ((_HASH, short_hash), (_NAME, name)) if value is not None]
     fields[place:place] = new_fields
-    return head + newline + ", ".join(key if value is None else f"{key}: {value}" for key, value in fields)
+    return head + newline + _joined(_with_decoder_of_its_pass(fields, name))
+
+
+def with_fields(infotext: str, new: Mapping[str, str]) -> str:
+    """Return `infotext` with the fields `new` in place of those of the same names, before the WebUI's version.
+
+    A text that is no infotext stays unchanged.
+    """
+    head, newline, line = infotext.rpartition("\n")
+    fields = [(key, value) for key, value in _fields(line) if key not in new]
+    if not fields or fields[0][0] != "Steps":
+        return infotext
+    place = next((place for place, (key, _) in enumerate(fields) if key == _VERSION), len(fields))
+    fields[place:place] = [(key, _quoted(value)) for key, value in new.items()]
+    return head + newline + _joined(fields)
 
 
 def with_modules(infotext: str, vaes: Collection[str], name: str | None, short_hash: str | None) -> str:
@@ -95,7 +112,20 @@ def with_modules(infotext: str, vaes: Collection[str], name: str | None, short_h
     new_fields = [*([_quoted(name)] if name is not None else []), *modules]
     kept += [(f"Module {number}", value) for number, value in enumerate(new_fields, 1)]
     kept += [(_HASH, short_hash)] if short_hash is not None else []
-    return head + newline + ", ".join(key if value is None else f"{key}: {value}" for key, value in kept)
+    return head + newline + _joined(_with_decoder_of_its_pass(kept, name))
+
+
+def _with_decoder_of_its_pass(
+    fields: Sequence[tuple[str, str | None]], name: str | None
+) -> Sequence[tuple[str, str | None]]:
+    """Return `fields` with the decoder in the field of the pass that decodes, if that had a VAE of its own."""
+    names = [key for key, _ in fields]
+    last = next((key for key in (REFINER_VAE, HIRES_VAE) if key in names), None)
+    return [(key, _quoted(name or BUILTIN.word) if key == last else value) for key, value in fields]
+
+
+def _joined(fields: Iterable[tuple[str, str | None]]) -> str:
+    return ", ".join(key if value is None else f"{key}: {value}" for key, value in fields)
 
 
 def _fields(line: str) -> list[tuple[str, str | None]]:

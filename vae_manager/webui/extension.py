@@ -17,6 +17,7 @@ from modules import scripts
 
 from ..choice import Choice
 from ..errors import VaeManagerError
+from ..infotext import HIRES_VAE, REFINER_VAE
 from ..messages import Message, msg
 from ..service import Service, the_service
 from .faults import FAULTS
@@ -236,10 +237,18 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
 
     def ui(self, is_img2img: bool) -> list[Any]:
         """Build the accordion of the tab; the values of the returned components go to `before_process`, in order."""
-        return blocks.build_accordion(self.extension.page(), TABS[1] if is_img2img else TABS[0])
+        page = self.extension.page()
+        sent = blocks.build_accordion(page, TABS[1] if is_img2img else TABS[0])
+        self.infotext_fields = [
+            (component, functools.partial(page.pass_label, field))
+            for component, field in zip(sent[1:], (HIRES_VAE, REFINER_VAE), strict=False)
+        ]
+        return sent
 
-    def before_process(self, p: Any, tab_choice: str = "", *_: Any) -> None:
+    def before_process(self, p: Any, tab_choice: str = "", hires: str = "", refiner: str = "", *_: Any) -> None:
         """Give the tab's choice to this generation, unless X/Y/Z or a request through the API has set one.
+
+        `hires` and `refiner` name the VAEs of single passes: see `hosts.common.pass_vaes`.
 
         Runs before the WebUI applies overrides (processing.py:820).
         """
@@ -249,6 +258,8 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         with FAULTS.suppressed(msg("The VAE of this tab only")):
             if tab_choice and host.override_of(p) is None:
                 self._override(p, self.extension.page().word_of(tab_choice))
+        with FAULTS.suppressed(msg("The VAE of a single pass")):
+            self._wish(p, hires, refiner)
         with FAULTS.suppressed(msg("Finding the VAE that a picture asks for")):
             setattr(p, UNLISTED_ATTRIBUTE, host.unlisted_override(p))
         override = host.override_of(p)
@@ -298,6 +309,21 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         if str(text) not in p.comments:
             logger.warning("%s", text)  # the API returns no comments
         p.comment(str(text))
+
+    def _wish(self, p: Any, hires: str, refiner: str) -> None:
+        """Note the VAEs of single passes; say so if the extension may not put them in."""
+        host, page = self.extension.host, self.extension.page()
+        words = [page.pass_word(label) for label in (hires, refiner)]
+        refusal = host.refusal(Permission.CHOOSE_FOR_TAB)
+        if refusal is None and not options.guarded():
+            refusal = msg(
+                "Hires. fix and the refiner get a VAE of their own only while “{setting}” is on in the settings.",
+                code="guards-off",
+                setting=msg("Guard the WebUI's own ways of loading a VAE"),
+            )
+        if refusal is not None and any(words):
+            p.comment(str(refusal))
+        host.pass_vaes.wish(p, *(words if refusal is None else ["", ""]))
 
     def _override(self, p: Any, word: str) -> None:
         """Set the override if the file fits.

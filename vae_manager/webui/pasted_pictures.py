@@ -49,6 +49,11 @@ def paste(host: Host, service: Service, named: NamedVae) -> str | None:
     return found.use
 
 
+def local_word(host: Host, service: Service, named: NamedVae) -> str | None:
+    """Return the WebUI's word for the local file that matches; None without one. The page shows no notice."""
+    return _match(host, service, named).use
+
+
 def read_pasted(host: Host, service: Service) -> Pasted | None:
     """Return the present notice for the last pasted picture; the picture is dropped once no notice is needed."""
     picture = service.picture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ from .gradio_compat import (
     on_sync,
     picture_field,
 )
-from .page import COMPARISON, DOWNLOADS, EVERYWHERE, LIBRARY, THIS_TAB, Page
+from .page import COMPARISON, DOWNLOADS, EVERYWHERE, LIBRARY, TABS, THIS_TAB, Page
 from .page_handlers import acting, comparing
 from .rendering import render
 
@@ -48,6 +49,8 @@ class _Parts(NamedTuple):
     needs: Any
     offers: Any
     downloads: Any
+    hires: Any
+    refiner: Any
     tab_choice: Any
     outcome: Any
     message: Any
@@ -57,11 +60,11 @@ class _Parts(NamedTuple):
 
 
 def build_accordion(page: Page, tab: str) -> list[Any]:
-    """Build the accordion of `tab` and return the component whose value goes with each generation of the tab.
+    """Build the accordion of `tab` and return the components whose values go with each generation of the tab.
 
-    That value is the tab's own choice, in the WebUI's word or by its line of the dropdown (`Page.word_of`), and empty
-    if the choice applies everywhere. Its first value is empty, since a request through the API brings first values and
-    must not override the choice.
+    They are the tab's own choice and the VAEs of two passes. The first is in the WebUI's word or by its line of the
+    dropdown (`Page.word_of`), and empty if the choice applies everywhere. Its first value is empty, since a request
+    through the API brings first values and must not override the choice; those of the passes mean no VAE of their own.
     """
     try:
         parts = _make(page, tab)
@@ -72,7 +75,7 @@ def build_accordion(page: Page, tab: str) -> list[Any]:
             gr.HTML(views.answer(fault.message, translator_for("None", {})))
         return []
     keep_out_of_ui_config(*parts)
-    return [parts.tab_choice]
+    return [parts.tab_choice, parts.hires, parts.refiner]
 
 
 def _make(page: Page, tab: str) -> _Parts:
@@ -91,11 +94,15 @@ def _make(page: Page, tab: str) -> _Parts:
                 scale=0,
                 min_width=90,
             )
+        scope = _scope(page, prefix)
+        hires, refiner = _passes(page, tab, prefix, labels)
         return _Parts(
             accordion,
             dropdown,
             refresh,
-            scope=_scope(page, prefix),
+            scope=scope,
+            hires=hires,
+            refiner=refiner,
             status=gr.HTML(_frame("status", translate), elem_id=f"{prefix}_status"),
             answer=gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"]),
             refusal=gr.HTML("", elem_classes=["vm-hidden"]),
@@ -143,6 +150,11 @@ def _wire(page: Page, tab: str, parts: _Parts) -> None:
         facts = page.facts()
         return changed(choices=page.labels(facts), value=page.label_of(page.word_of(own) or facts.wanted.word))
 
+    def relisted(visitor: Visitor, label: str) -> Any:
+        """Return the current lines for a single pass, with its VAE in the current one."""
+        word = page.pass_word(label)
+        return changed(choices=page.pass_labels(page.labels(page.facts())), value=page.label_of(word))
+
     def refreshed(visitor: Visitor) -> str:
         page.host.refresh()
         return ""
@@ -157,6 +169,8 @@ def _wire(page: Page, tab: str, parts: _Parts) -> None:
     on_message(parts.act, acting(page), [parts.message], parts.refusal, tab)
     lines_came = f"vaeManager.linesCame('{tab}');"
     on_sync(parts.sync, Work(page.host, synced, unchanged), [tab_choice], [dropdown], js_after=lines_came)
+    for one_pass in (parts.hires, parts.refiner):
+        on_sync(parts.sync, Work(page.host, relisted, unchanged), [one_pass], [one_pass])
     refresh = Work(page.host, refreshed, lambda message: refused(message)[1])
     on_click(parts.refresh, refresh, [], [answer], js_after="() => { vaeManager.renew(); }")
     on_change(tab_choice, f"(word) => {{ vaeManager.tabChose('{tab}', word); }}")
@@ -172,6 +186,26 @@ def _scope(page: Page, prefix: str) -> Any:
         elem_id=f"{prefix}_scope",
         elem_classes=["vm-scope"],
     )
+
+
+def _passes(page: Page, tab: str, prefix: str, labels: Sequence[str]) -> tuple[Any, Any]:
+    """Build the dropdowns of hires fix, which img2img has not, and of the refiner."""
+    translate = page.translate
+    lines = page.pass_labels(labels)
+    with (
+        gr.Accordion(
+            translate(msg("Another VAE for hires. fix or the refiner")), open=False, elem_id=f"{prefix}_passes"
+        ),
+        gr.Row(),
+    ):
+        hires, refiner = (
+            gr.Dropdown(lines, value=lines[0], label=translate(label), elem_id=f"{prefix}_{name}", visible=visible)
+            for name, label, visible in (
+                ("hires", msg("VAE for hires. fix"), tab == TABS[0]),
+                ("refiner", msg("VAE for the refiner"), True),
+            )
+        )
+    return hires, refiner
 
 
 def _unseen_button(element: str) -> Any:

@@ -44,6 +44,8 @@ COMPARISON = "comparison"
 DOWNLOADS = "downloads"
 """Identifier of its third page."""
 
+SAME_AS_ABOVE = msg("Same as above", code="same-as-above")
+"""The line of a pass without a VAE of its own."""
 EVERYWHERE = "everywhere"
 THIS_TAB = "tab"
 
@@ -280,8 +282,9 @@ class Page:
         chosen = self.host.choice().word
         files = sorted(self.host.files(), key=str.casefold)
         options = dict.fromkeys([AUTOMATIC.word, BUILTIN.word, *files, chosen])
-        self._remember([(choice_name(Choice(word), self.translate), word) for word in options])
-        return list(self._lines.by_label), self.label_of(chosen)
+        lines = [(choice_name(Choice(word), self.translate), word) for word in options]
+        self._remember(lines)
+        return [label for label, _ in lines], self.label_of(chosen)
 
     def labels(self, facts: Facts) -> list[str]:
         """Return the current lines of the dropdown."""
@@ -297,6 +300,21 @@ class Page:
     def word_of(self, label: str) -> str:
         """Return the WebUI's word for a line of the dropdown; an open page may still show older lines."""
         return self._lines.by_label.get(label, label)
+
+    def pass_labels(self, labels: Sequence[str]) -> list[str]:
+        """Return the lines of the dropdowns for single passes, from those of the accordion's: Automatic is none."""
+        none = self.translate(SAME_AS_ABOVE)
+        self._remember([(none, "")])
+        return [none, *(label for label in labels if not Choice(self.word_of(label)).is_automatic)]
+
+    def pass_label(self, field: str, pasted: Mapping[str, Any]) -> str:
+        """Return the line for the VAE that `field` of a pasted infotext names, in the WebUI's word."""
+        return self.label_of(str(pasted.get(field) or ""))
+
+    def pass_word(self, label: str) -> str:
+        """Return the WebUI's word for such a line, or for a word; empty for a pass without a VAE of its own."""
+        word = self.word_of(label or "")
+        return "" if Choice(word).is_automatic else word
 
     def _remember(self, lines: Iterable[tuple[str, str]]) -> None:
         latest = dict(lines)

@@ -123,7 +123,8 @@ class A1111(FamilyWebUI):
         """Undo those patches, except one that another extension has patched since."""
         from . import load_hooks
 
-        patches.remove(load_hooks, load_hooks.all_patches())
+        for module in (load_hooks, patches):
+            patches.remove(module, load_hooks.all_patches())
 
     def override_of(self, p: Any) -> str | None:
         """Return `sd_vae` of the overrides, which X/Y/Z, infotext and the API set."""

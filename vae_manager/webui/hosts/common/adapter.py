@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ....swap import LatentTest
     from ..host import Comparing, Result
     from .latents import Latents
+    from .pass_vaes import PassVaes
     from .vae_state import LoadedVae
 
 
@@ -239,6 +240,13 @@ class FamilyWebUI(ABC):
         from .latents import Latents
 
         return Latents(lambda model: self.vae.path(model))
+
+    @functools.cached_property
+    def pass_vaes(self) -> PassVaes:
+        """The VAEs of single passes of a generation."""
+        from .pass_vaes import PassVaes
+
+        return PassVaes(self)
 
     @property
     def version(self) -> str:
@@ -502,7 +510,7 @@ class FamilyWebUI(ABC):
             dtype=self.vae.dtype_name(model),
             checkpoint_file=model.sd_checkpoint_info.filename,
             decoded_by_taesd=options.read("sd_vae_decode_method", "Full") != "Full",
-            overridden=self.override.is_in_force,
+            overridden=self.override.is_in_force or self.pass_vaes.in_force,
             identity=self.vae.identity(model),
             swap=self._last_swap(model),
             notice=self.vae.notice,
@@ -557,6 +565,14 @@ class FamilyWebUI(ABC):
                     self.announce(model)
 
         self.run_exclusive(change)
+
+    def put_for_picture(self, model: Any, path: str | None) -> None:
+        """Put the VAE at `path` (None: the checkpoint's own) into `model` for a part of a picture.
+
+        Called under the queue lock. Raises a VaeManagerError; the previous VAE is still in use then.
+        """
+        if self.vae.put(model, path, by_setting=False) and path is not None and self.may_hash():
+            the_service(self.data_folder).hash_in_background([Path(path)])
 
     def components(self) -> Sequence[Path]:
         """Implement `HostChoice.components`: none, since there is no list of files beside the checkpoint."""

@@ -23,12 +23,13 @@ from typing import Any, Final
 
 from modules import patches
 
+from ....compare.pictures import with_fields
 from ....errors import RefusedError, VaeManagerError
-from ....infotext import NamedVae
+from ....infotext import BASE_VAE, HIRES_VAE, REFINER_VAE, NamedVae
 from ....messages import Message, msg
 from ....service import Service, the_service
 from ...faults import FAULTS, mark_boundary
-from ...pasted_pictures import paste
+from ...pasted_pictures import local_word, paste
 from .. import host_values
 from . import options
 from .adapter import FamilyWebUI
@@ -166,6 +167,28 @@ def _with_boundary(host: Any, patch: Patch, original: Function) -> Function:
     return mark_boundary(wrapper)
 
 
+def pass_patches() -> Iterator[Patch]:
+    """Yield the patches for VAEs of single passes: see `pass_vaes`."""
+    yield Patch("modules.processing:StableDiffusionProcessingTxt2Img", "sample_hr_pass", _sample_hr_pass)
+    yield Patch(importlib.import_module("modules.processing"), "process_images_inner", _process_images_inner)
+
+
+def _sample_hr_pass(host: FamilyWebUI, original: Function) -> Function:
+    def sample_hr_pass(p: Any, *args: Any, **kwargs: Any) -> Any:
+        with host.pass_vaes.hires(p):
+            return original(p, *args, **kwargs)
+
+    return sample_hr_pass
+
+
+def _process_images_inner(host: FamilyWebUI, original: Function) -> Function:
+    def process_images_inner(p: Any) -> Any:
+        with host.pass_vaes.generation(p):
+            return original(p)
+
+    return process_images_inner
+
+
 def plot_patches() -> Iterator[Patch]:
     """Yield the patches of the loaded scripts; empty before the WebUI has loaded its scripts."""
     for module in plots():
@@ -242,30 +265,52 @@ def short_hash(host: FamilyWebUI) -> str | None:
 
 def into_fields(host: FamilyWebUI, service: Service, fields: dict[str, Any]) -> None:
     """Let the fields of an infotext name the VAE for the next generation."""
-    name = fields.get(NAME)
+    name, short_hash = fields.get(NAME), fields.get(HASH)
+    base = into_pass_fields(host, service, fields)
+    if base is not None:
+        name, short_hash = base, None
     if not name:  # made with Built-in, or the person lets the WebUI skip the field
         service.picture = None
         return
-    word = paste(host, service, NamedVae.read(str(name), fields.get(HASH)))
+    word = paste(host, service, NamedVae.read(str(name), short_hash))
     if word is None:
         del fields[NAME]
     else:
         fields[NAME] = word
 
 
+def into_pass_fields(host: FamilyWebUI, service: Service, fields: dict[str, Any]) -> str | None:
+    """Let the fields of single passes name the words for their pickers; return the VAE of the other passes, if any.
+
+    A VAE that is not here leaves its pass without one.
+    """
+    for key in (HIRES_VAE, REFINER_VAE):
+        if key in fields:
+            is_decoder = fields[key] == fields.get(NAME)
+            word = local_word(host, service, NamedVae.read(str(fields[key]), fields.get(HASH) if is_decoder else None))
+            fields.update({key: word} if word is not None else {})
+            if word is None:
+                del fields[key]
+    base = fields.pop(BASE_VAE, None)
+    return str(base) if base is not None else None
+
+
 def follow(host: FamilyWebUI, p: Any) -> None:
     """Let the infotext of `p` name the VAE that has decoded its batch.
 
-    params.txt, which is that of the first batch, follows if a refiner or a hires checkpoint has brought another VAE.
+    params.txt, which is that of the first batch, follows if a refiner, a hires checkpoint or a VAE of a single pass has
+    brought another VAE.
     """
-    before = p.sd_vae_name, p.sd_vae_hash
-    host.name_decoder(p)
-    if (p.sd_vae_name, p.sd_vae_hash) == before or p.iteration or host_values.flag("no_prompt_history", False):
+    before = host.pass_vaes.named_before(p)
+    if before is None:
+        before = p.sd_vae_name, p.sd_vae_hash
+        host.name_decoder(p)
+    fields = host.pass_vaes.fields(p)
+    is_right = (p.sd_vae_name, p.sd_vae_hash) == before and not fields
+    if is_right or p.iteration or host_values.flag("no_prompt_history", False):
         return
     path = host_values.data_path() / FILE
     text = path.read_text(encoding="utf-8")
-    model = host.model()
-    file = host.vae.path(model) if p.sd_vae_name is not None else None
-    named = host.infotext_of(text, file, p.sd_vae_hash)
+    named = with_fields(host.infotext_of(text, p.sd_vae_name, p.sd_vae_hash), fields)
     if named != text:
         path.write_text(named, encoding="utf-8")

@@ -330,7 +330,8 @@ class Forge(FamilyWebUI):
         """Undo those patches, except one that another extension has patched since."""
         from . import load_hooks
 
-        patches.remove(load_hooks, load_hooks.all_patches())
+        for module in (load_hooks, patches):
+            patches.remove(module, load_hooks.all_patches())
 
     def override_of(self, p: Any) -> str | None:
         """Return the override.

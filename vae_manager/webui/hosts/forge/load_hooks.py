@@ -22,7 +22,10 @@ The patches are:
                                                 a pickle, VAEs and text encoders alike
     sd_vae.load_torch_file                      the checkpoint merger's way to a VAE file: read by that reader too
     processing.create_infotext                  names the VAE that decoded, with its hash
-    processing.decode_latent_batch              every final decode: its latents are kept, for comparisons
+    processing.decode_latent_batch              every final decode: its latents are kept, for comparisons, and the pass
+                                                that they belong to may have a VAE of its own
+    processing.process_images_inner             knows the generation that decodes
+    StableDiffusionProcessingTxt2Img.sample_hr_pass     hires fix may have a VAE of its own
     process_images of X/Y/Z plot                a cell whose VAE is refused shows the reason
 
 and on Neo:
@@ -340,6 +343,7 @@ def all_patches() -> Iterator[Patch]:
         yield Patch(sd_vae, "load_torch_file", _load_vae_file, _read_no_pickle)
     yield Patch(processing, "create_infotext", _create_infotext)
     yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
+    yield from patches.pass_patches()
     yield from patches.plot_patches()
     if has_presets():
         yield from (Patch(script, "find_vae", _find_vae) for script in patches.plots() if hasattr(script, "find_vae"))
@@ -484,7 +488,8 @@ def _create_infotext(host: Forge, original: Function) -> Function:
 
 def _decode_latent_batch(host: Forge, original: Function) -> Function:
     def decode_latent_batch(model: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
-        host.latents.note(model, batch)
-        return original(model, batch, *args, **kwargs)
+        with host.pass_vaes.decoding():
+            host.latents.note(model, batch)
+            return original(model, batch, *args, **kwargs)
 
     return decode_latent_batch

@@ -263,6 +263,7 @@ def with_decoder(text: str, files: Sequence[str] | None, path: str | None, short
 def into_fields(host: Forge, service: Service, fields: dict[str, Any]) -> None:
     """Let a pasted picture name the file that has its VAE's bytes, under its name on this machine."""
     asked = fields.get(PASTED)
+    base = patches.into_pass_fields(host, service, fields)
     service.picture = None
     if not isinstance(asked, list):
         return
@@ -272,7 +273,7 @@ def into_fields(host: Forge, service: Service, fields: dict[str, Any]) -> None:
         if path is not None and not is_vae(path):
             kept.append(name)
             continue
-        word = paste(host, service, NamedVae.read(name, fields.get(HASH)))
+        word = paste(host, service, NamedVae.read(base or name, fields.get(HASH) if base is None else None))
         if word is not None:
             kept.append(word)
     fields[PASTED] = kept

@@ -137,7 +137,7 @@ class ReForge(A1111):
         from ..a1111 import load_hooks as shared_guards
 
         self.unwatched = True
-        for module in (sys.modules[__name__], shared_guards):
+        for module in (sys.modules[__name__], shared_guards, patches):
             patches.remove(module, all_patches())
 
 
