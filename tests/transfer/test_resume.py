@@ -16,6 +16,7 @@ from tests.hub import Fault, Hub, Link
 from vae_manager.catalogue.entry import HttpsSource, HubSource, LocalSource
 from vae_manager.errors import Cancelled, IntegrityError, NetworkError, RefusedError
 from vae_manager.transfer import Progress, RetryPolicy, discard, unfinished
+from vae_manager.transfer.partial_file import PartialFile
 
 from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, REPO, Desk, some_bytes
 
@@ -307,6 +308,24 @@ def test_a_stop_says_what_is_kept(hub: Hub, desk: Desk) -> None:
     desk.on_progress = lambda told: desk.stop.set() if told.done == PART else None
     with pytest.raises(Cancelled, match=r"2\.0 MB of vae\.safetensors are kept"):
         desk.get(desk.order(DATA))
+
+
+def test_what_arrives_after_the_last_save_is_not_told(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is ending writes its last piece."""
+    checkpoint = PartialFile.checkpoint
+
+    def then_some(partial: PartialFile) -> None:
+        checkpoint(partial)
+        if desk.stop.is_set():
+            partial.write(partial.done, b"late")
+
+    monkeypatch.setattr(PartialFile, "checkpoint", then_some)
+    hub.cdn.fail_always(Fault.stall_at(PART))
+    desk.on_progress = lambda told: desk.stop.set() if told.done == PART else None
+    with pytest.raises(Cancelled):
+        desk.get(desk.order(DATA))
+    [left] = unfinished(desk.folder)
+    assert desk.told[-1].done == left.done == PART
 
 
 def test_the_last_figure_of_a_stopped_download_is_what_is_kept(

@@ -352,7 +352,8 @@ class _Download:
             self.partial.discard()
             raise
         except VaeManagerError:
-            self.report_progress("fetching", self.partial.done)  # however recent the last report is
+            # However recent the last report is. A connection that is ending may still write what nobody will count.
+            self.report_progress("fetching", self.partial.saved)
             raise
 
     def verify(self, source: Source, expected: str | None) -> str:

@@ -182,6 +182,11 @@ class PartialFile:
         """The number of bytes that are there, as long as the file is open."""
         return count_bytes(self._byte_ranges)
 
+    @property
+    def saved(self) -> int:
+        """The number of bytes that the journal counts: those from which the next start goes on."""
+        return self._saved.done
+
     def state(self) -> Journal | None:
         """Return the journal, limited to the bytes that exist in the file."""
         if self._file is not None and self._journal is not None:
