@@ -424,7 +424,10 @@ class Maintenance:
         return self._renamed.get(key, key)
 
     def renamed(self, old: Path, new: Path) -> None:
-        """Record a renaming that this process has made, for `now_called`; a chain of them leads to the last name."""
+        """Record a renaming that begins, for `now_called`; a chain of them leads to the last name.
+
+        One that fails is recorded once more, in the other direction.
+        """
         before, now = key_of(old), key_of(new)
         with self._lock:
             follow = {key: now if name == before else name for key, name in self._renamed.items()}

@@ -62,6 +62,38 @@ def test_rename_and_the_page_follows(page: Page, own: Path, host: PlainHost, ser
     assert own.is_file()
 
 
+@pytest.mark.parametrize("at", ["before", "after"])
+def test_a_page_that_asks_in_the_middle_of_a_move_keeps_its_file(
+    page: Page, own: Path, host: PlainHost, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    vae(host.vaes / "in-use.safetensors", seed=1)
+    move, seen = operations.move, []
+
+    def watched(source: Path, target: Path, **how: Any) -> None:
+        if at == "after":
+            move(source, target, **how)
+        seen.append(library(page, selected=own)["selected"])
+        if at == "before":
+            move(source, target, **how)
+
+    monkeypatch.setattr(operations, "move", watched)
+    do(page, do="rename-file", file=key_of(own), name="better")
+    new = own.with_name("better.safetensors")
+    assert seen == [key_of(own if at == "before" else new)]
+
+
+def test_a_move_that_fails_leaves_the_page_with_its_file(
+    page: Page, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(source: Path, target: Path, **how: Any) -> None:
+        raise RefusedError(msg("The disk is full.", code="full"))
+
+    monkeypatch.setattr(operations, "move", failing)
+    with pytest.raises(RefusedError):
+        do(page, do="rename-file", file=key_of(own), name="better")
+    assert library(page, selected=own)["selected"] == key_of(own)
+
+
 def family_of(service: Service, path: Path, host: PlainHost) -> tuple[str | None, bool]:
     """The family that the tab shows for a file, and whether it is the person's own."""
     files = scan(host.folders())

@@ -65,6 +65,9 @@ class LibraryContext:
     """The folders that the WebUI searches: among checkpoints, a VAE's name has another ending."""
     in_use: Callable[[Path], bool] = lambda path: False
     """Returns True for the VAE in the model, and for the one that is chosen."""
+    renaming: Callable[[Path, Path], None] = lambda before, after: None
+    """Called with the old and the new path before a file gets another one, and with both exchanged after a failure:
+    whoever looks for the file between the change and its end finds it."""
     memories: Sequence[Memory] = ()
     judge: Callable[[FileRecord], Verdict] = lambda record: verdict(record, A1111)
     """Returns the verdict of the WebUI on a file."""
@@ -267,9 +270,16 @@ def _moved(
         if os.path.lexists(place) and not operations.is_other_case(path, place):
             raise operations.name_taken_error(place)
     known = what_is_known(file, target, library)
-    with noted(Intent("move", absolute([(file, target), *along]), known=known), library, lambda: has_only(file, along)):
-        move_all([(file, target), *along], report, stop)
-        carry(known, library)
+    library.renaming(file, target)
+    try:
+        with noted(
+            Intent("move", absolute([(file, target), *along]), known=known), library, lambda: has_only(file, along)
+        ):
+            move_all([(file, target), *along], report, stop)
+            carry(known, library)
+    except BaseException:
+        library.renaming(target, file)
+        raise
     return target
 
 

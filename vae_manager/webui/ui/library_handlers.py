@@ -43,6 +43,7 @@ def _around(host: Host, service: Service) -> LibraryContext:
         files=scan(host.folders()),
         folders=host.folders(),
         in_use=lambda path: str(path) in busy,
+        renaming=service.maintenance.renamed,
         memories=service.maintenance.memories(),
         judge=lambda record: verdict(record, host.capability, host.signature()),
         journal=service.stores.journal,
@@ -55,7 +56,7 @@ def _rename(host: Host, service: Service, action: actions.RenameFile) -> None:
 
     allow(host, Permission.CHANGE_FILES)
     path = file_of(host, service, action.file).path
-    service.maintenance.renamed(path, moving.rename(path, action.name.strip(), _around(host, service)))
+    moving.rename(path, action.name.strip(), _around(host, service))
     host.refresh(gone=path)
 
 
@@ -65,7 +66,7 @@ def _move(host: Host, service: Service, action: actions.MoveFile) -> None:
 
     allow(host, Permission.CHANGE_FILES)
     path, folder = file_of(host, service, action.file).path, _folder(host, action.folder)
-    service.maintenance.renamed(path, moving.move(path, folder, _around(host, service)))
+    moving.move(path, folder, _around(host, service))
     host.refresh(gone=path)
 
 

@@ -171,9 +171,9 @@ def vae_folders(host: Host) -> Sequence[Path]:
 
 def file_of(host: Host, service: Service, key: str) -> VaeFile:
     """Return the file that a message names, if the library holds it. Raises NotFoundError."""
-    key = service.maintenance.now_called(key)
+    keys = {service.maintenance.now_called(key), key}  # a renaming is recorded before it happens
     for file in scan(host.folders()):
-        if key_of(file.path) == key:
+        if key_of(file.path) in keys:
             return file
     raise NotFoundError(msg("This file is no longer there. Refresh shows what is."))
 
@@ -192,7 +192,8 @@ def read_library(
     table = _table(host, service, files, in_use, twins, memo or Memo())
     return Library(
         table=table,
-        selected=table.row(service.maintenance.now_called(selected)) or table.in_use,
+        # Under the old key too: a renaming is recorded before it happens.
+        selected=table.row(service.maintenance.now_called(selected)) or table.row(selected) or table.in_use,
         folders=vae_folders(host),
         in_use=in_use,
         activity=read_activity(host, service, in_use.path),
