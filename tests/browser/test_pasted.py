@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,3 +53,18 @@ def test_a_pictures_vae_is_found_by_its_hash(stages: Stages, open_page: Callable
     status.locator("button", has_text="Use").click()
     expect(page.locator(TITLE)).to_have_text(f"VAE — mine · SD 1.x / 2.x · {worded('by-choice')}")
     expect(status.locator(coded("picture-names-hash"))).to_have_count(0)
+
+
+def test_the_vaes_of_single_passes_come_back(stages: Stages, open_page: Callable[[Stage], Page]) -> None:
+    """The VAE of the other passes becomes the override, not the one that decoded."""
+    stage = stages(vaes=(BASE, TUNED))
+    page = open_page(stage)
+    hires, refiner = (page.locator(f"#vae_manager_txt2img_{name} input") for name in ("hires", "refiner"))
+    passes = f"Hires VAE: {BASE.name}, Refiner VAE: gone.pt, Base VAE: {TUNED.name}"
+    paste(page, "txt2img", infotext(BASE).replace("VAE: theirs", f"{passes}, VAE: theirs"))
+    expect(hires).to_have_value(re.compile(re.escape(BASE.name)))
+    expect(refiner).to_have_value("Same as above")
+    expect(page.locator("#txt2img_override_settings")).to_contain_text(f"VAE: {TUNED.name}")
+    assert f"VAE: {TUNED.name}" in generate(page)
+    paste(page, "txt2img", infotext(BASE))
+    expect(hires).to_have_value("Same as above")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageFont
 
 from vae_manager.compare import pictures as module
-from vae_manager.compare.pictures import Labelled, png, sheet, with_vae
+from vae_manager.compare.pictures import Labelled, png, sheet, with_fields, with_vae
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (48, 64, 3), np.uint8)
 BEGIN = "a house, VAE: none\nNegative prompt: fog\nSteps: 20, Sampler: Euler, Size: 64x48, Model hash: aa, Model: demo"
@@ -34,6 +34,26 @@ def test_infotext_names_the_vae_that_decoded(before: str, name: str | None, shor
 
 def test_what_taesd_had_decoded_is_not_called_so_any_more() -> None:
     assert with_vae(f"{BEGIN}, VAE Decoder: TAESD, {END}", "x.pt", None) == f"{BEGIN}, VAE: x.pt, {END}"
+
+
+@pytest.mark.parametrize(
+    ("before", "name", "after"),
+    [
+        ("Hires VAE: a.pt, Base VAE: None", "b.pt", "Hires VAE: b.pt, Base VAE: None"),
+        ("Hires VAE: a.pt, Refiner VAE: c.pt", "b.pt", "Hires VAE: a.pt, Refiner VAE: b.pt"),
+        ("Refiner VAE: c.pt", None, "Refiner VAE: None"),
+    ],
+)
+def test_the_decoder_is_that_of_the_last_pass(before: str, name: str | None, after: str) -> None:
+    told = f"VAE: {name}, " if name is not None else ""
+    assert with_vae(f"{BEGIN}, VAE: a.pt, {before}, {END}", name, None) == f"{BEGIN}, {told}{after}, {END}"
+
+
+def test_fields_go_before_the_version() -> None:
+    text = "a tree\nSteps: 1, Base VAE: old, Version: v1.10.1"
+    assert with_fields(text, {"Base VAE": "a, b"}) == 'a tree\nSteps: 1, Base VAE: "a, b", Version: v1.10.1'
+    assert with_fields("Steps: 1", {"Base VAE": "a"}) == "Steps: 1, Base VAE: a"
+    assert with_fields("a tree", {"Base VAE": "a"}) == "a tree"
 
 
 @pytest.mark.parametrize("text", ["", "no infotext", "a, b\nc: d"])

@@ -48,9 +48,9 @@ class _Parts(NamedTuple):
     under: Any
     needs: Any
     offers: Any
-    downloads: Any
     hires: Any
     refiner: Any
+    downloads: Any
     tab_choice: Any
     outcome: Any
     message: Any
@@ -94,21 +94,19 @@ def _make(page: Page, tab: str) -> _Parts:
                 scale=0,
                 min_width=90,
             )
-        scope = _scope(page, prefix)
-        hires, refiner = _passes(page, tab, prefix, labels)
         return _Parts(
             accordion,
             dropdown,
             refresh,
-            scope=scope,
-            hires=hires,
-            refiner=refiner,
+            scope=_scope(page, prefix),
             status=gr.HTML(_frame("status", translate), elem_id=f"{prefix}_status"),
             answer=gr.HTML("", elem_id=f"{prefix}_answer", elem_classes=["vm-answer"]),
             refusal=gr.HTML("", elem_classes=["vm-hidden"]),
             under=gr.HTML(_frame("under_result", translate, tab), elem_classes=["vm-hidden"]),
             needs=gr.HTML(_frame("region", translate, "needs"), elem_id=f"{prefix}_needs"),
             offers=gr.HTML(_frame("region", translate, "offers"), elem_id=f"{prefix}_offers"),
+            hires=(passes := _passes(page, tab, prefix, labels))[0],
+            refiner=passes[1],
             downloads=gr.HTML(_frame("region", translate, "downloads-now", live=True), elem_id=f"{prefix}_downloads"),
             tab_choice=gr.Textbox("", visible=False, elem_id=f"{prefix}_tab_choice"),
             outcome=gr.Textbox("", visible=False),
