@@ -1,6 +1,8 @@
 """Lines of the product that its tests execute, with a floor.
 
-    python tasks.py prove coverage
+    python tasks.py prove coverage [STEP …]
+
+STEP is one of core, host, browser and gradio-4; without one, all are run. Some alone give a lower bound.
 
 All tests that the WebUI's environment and that of gradio 4 run are run here under coverage.py, with what they start:
 stand-in WebUIs, command lines, forks. Processes that a test kills with SIGKILL leave no figures. Ends with status 1
@@ -14,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +37,15 @@ def main() -> int:
         library = Path(folder) / "library"
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(library), f"coverage=={VERSION}"]
         subprocess.run(install, check=True)
-        return measure(Path(folder), library)
+        return measure(Path(folder), library, sys.argv[1:] or list(steps()))
 
 
-def measure(folder: Path, library: Path) -> int:
-    """Run the tests with coverage's package in `library` and its data in `folder`; returns the exit status."""
+def measure(folder: Path, library: Path, chosen: Sequence[str]) -> int:
+    """Run the chosen steps with coverage's package in `library` and its data in `folder`; returns the exit status."""
     settings = {**os.environ, "PYTHONPATH": str(library), "COVERAGE_FILE": str(folder / "data")}
     failed = []
-    for name, python, arguments in steps():
+    for name in chosen:
+        python, arguments = steps()[name]
         print(f"── {name}", flush=True)
         command = [str(python), "-m", "coverage", "run", *arguments]
         if subprocess.run(command, cwd=tasks.ROOT, env=settings, check=False).returncode != 0:
@@ -50,20 +54,24 @@ def measure(folder: Path, library: Path) -> int:
     coverage = [str(tasks.WEBUI_ENVIRONMENT.python), "-m", "coverage"]
     subprocess.run([*coverage, "combine", "--quiet"], cwd=tasks.ROOT, env=settings, check=True)
     low = subprocess.run([*coverage, "json", "--quiet", "-o", str(report)], cwd=tasks.ROOT, env=settings, check=False)
-    write("coverage", {"failed steps": failed, **figures(json.loads(report.read_text(encoding="utf-8")))})
+    write(
+        "coverage",
+        {"steps": list(chosen), "failed steps": failed, **figures(json.loads(report.read_text(encoding="utf-8")))},
+    )
     return 1 if failed or low.returncode != 0 else 0
 
 
-def steps() -> list[tuple[str, Path, list[str]]]:
-    """Names, interpreters and arguments of Python."""
+def steps() -> dict[str, tuple[Path, list[str]]]:
+    """By name: the interpreter and the arguments of Python."""
     folders = [f"tests/{name}" for name in tasks.CORE_TESTS]
     webui, gradio_4 = tasks.WEBUI_ENVIRONMENT.python, tasks.GRADIO_4_ENVIRONMENT.python
-    return [
-        ("the core", webui, tasks.core(tasks.CORE_TESTS)),
-        ("the host and all else", webui, tasks.others([*folders, tasks.BROWSER_TESTS, *tasks.FORGE_TESTS])),
-        ("the page in a browser", webui, [*tasks.BY_FILE, tasks.BROWSER_TESTS]),
-        ("Forge, and the page on gradio 4.40", gradio_4, [*tasks.BY_FILE, *tasks.GRADIO_4_TESTS]),
-    ]
+    apart = [*folders, tasks.BROWSER_TESTS, *tasks.FORGE_TESTS, tasks.REFORGE_GUARDS]
+    return {
+        "core": (webui, tasks.core(tasks.CORE_TESTS)),
+        "host": (webui, tasks.others(apart)),
+        "browser": (webui, [*tasks.BY_FILE, tasks.BROWSER_TESTS]),
+        "gradio-4": (gradio_4, [*tasks.BY_FILE, *tasks.GRADIO_4_TESTS]),
+    }
 
 
 def figures(report: dict[str, Any]) -> dict[str, Any]:
