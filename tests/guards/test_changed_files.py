@@ -214,7 +214,7 @@ def test_a_file_that_is_gone_and_back_is_chosen_still(stage: Stage, changing: Pa
 def test_a_file_renamed_while_a_picture_is_made_leaves_the_list(stage: Stage, changing: Path) -> None:
     """The WebUI's own refresh has to wait then: it begins with an empty list."""
     stage.begin(FROM_BUILTIN)
-    long, task = stage.steps_of(3.0), "task(rename)"
+    long, task = stage.steps_of(60.0), "task(rename)"  # interrupted below, on a busy machine too
     thread = threading.Thread(target=lambda: stage.another().picture(steps=long, force_task_id=task))
     thread.start()
     until(lambda: stage.webui.ask("/internal/progress", {"id_task": task})[1]["active"])
@@ -228,5 +228,6 @@ def test_a_file_renamed_while_a_picture_is_made_leaves_the_list(stage: Stage, ch
         assert renamed.name in listed
         assert changing.name not in listed
     finally:
+        stage.webui.post("/sdapi/v1/interrupt")
         thread.join()
         renamed.unlink(missing_ok=True)
