@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.bytecode import with_bytecode
 from tests.hub import Hub
 from tests.hub.fixtures import client_environment
 from tests.transfer.ordering import some_bytes
@@ -66,8 +67,8 @@ class Cli:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        own = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(self.home)}
-        return {**client_environment(self.hub, self.home / "hf"), **own, **self.variables}
+        own = {"PYTHONPATH": str(ROOT), "HOME": str(self.home)}
+        return {**with_bytecode(client_environment(self.hub, self.home / "hf")), **own, **self.variables}
 
     def begin(
         self,

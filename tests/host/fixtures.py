@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.bytecode import with_bytecode
 from tests.host.forking import PARENT, PROGRAM, Forked, ForkServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,7 +141,7 @@ def start_webui(
     """`flags` are those of `python -m tests.host` and the WebUI's; `env` comes on top of this process's variables."""
     number = port or free_port()
     arguments = ["--data", str(data), "--port", str(number), *flags]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
+    environment = {**with_bytecode(os.environ), "PYTHONUNBUFFERED": "1", **(env or {})}
     environment.pop("COMMANDLINE_ARGS", None)
     webui = WebUI(data, number, arguments, environment, forked)
     webui.start()

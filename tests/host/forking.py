@@ -24,6 +24,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tests.bytecode import with_bytecode
+
 ROOT = Path(__file__).resolve().parents[2]
 
 AVAILABLE = sys.platform == "linux"
@@ -116,7 +118,7 @@ class ForkServer:
             if self._process is not None and self._process.poll() is None:
                 return
             ours, its = socket.socketpair()
-            self._environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+            self._environment = {**with_bytecode(os.environ), "PYTHONUNBUFFERED": "1"}
             with its:
                 command: list[str] = [sys.executable, "-m", "tests.host.forking", *map(str, self._arguments)]
                 self._process = subprocess.Popen(

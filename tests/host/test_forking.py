@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("gradio")
 
+from tests.bytecode import with_bytecode
 from tests.host.fixtures import ROOT, NotStarted, start_webui
 from tests.host.forking import AVAILABLE, Forked, ForkServer
 from tests.host.inside import inside, install_inside
@@ -76,7 +77,7 @@ def server() -> Iterator[ForkServer]:
 
 def forked_by(server: ForkServer, log: Path) -> Forked:
     """One that serves."""
-    fork = server.fork(["0", "--bind", "127.0.0.1"], {**os.environ, "PYTHONUNBUFFERED": "1"}, log)
+    fork = server.fork(["0", "--bind", "127.0.0.1"], {**with_bytecode(os.environ), "PYTHONUNBUFFERED": "1"}, log)
     assert fork is not None
     wait_until_said(log)
     return fork
@@ -147,7 +148,7 @@ def test_nothing_outlives_a_killed_client(tmp_path: Path) -> None:
     client = subprocess.Popen(
         [sys.executable, "-c", CLIENT, *map(str, logs)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**with_bytecode(os.environ), "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
