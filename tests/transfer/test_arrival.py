@@ -123,7 +123,7 @@ def big_lora(size: int = 40 * MB) -> bytes:
 
 @pytest.mark.parametrize("data", [big_lora(), b"GGUF" + bytes(40 * MB)], ids=["lora", "gguf"])
 def test_what_is_no_vae_by_its_beginning_is_stopped_there(hub: Hub, desk: Desk, data: bytes) -> None:
-    hub.cdn.link = Link(rate_per_connection=20 * MB)
+    hub.cdn.link = Link(rate_per_connection=5 * MB)
     with pytest.raises(NoVaeError):
         desk.get(desk.order(data, HttpsSource(hub.publish(f"/{NAME}", data)), known=False))
     assert desk.names == []
