@@ -115,6 +115,8 @@ PAGE_TESTS = [f"{BROWSER_TESTS}/test_main_job.py", f"{BROWSER_TESTS}/test_foreig
 and takes as long again."""
 FORGE_TESTS = ["tests/forge", "tests/neo", "tests/host/test_forge.py"]
 """On the gradio that Forge and Neo have."""
+FORGE_GUARDS = "tests/forge/test_guards.py"
+"""Each run tries a third of its square of bad files and ways; `--matrix` tries all of it."""
 NEO_GUARDS = "tests/neo/test_guards.py"
 REFORGE_GUARDS = "tests/reforge/test_guards.py"
 """The guards of Forge and of A1111, which each run tries, once more by the rules of their kin: `--matrix` runs them."""
@@ -317,10 +319,11 @@ def test(options: argparse.Namespace) -> int:
 
 
 def matrix() -> list[Step]:
-    """All of the core's tests under each Python and huggingface_hub; the guards by the rules of Neo and reForge."""
+    """All of the core's tests under each Python and huggingface_hub; all guards by the rules of A1111's forks."""
     guards: list[Step] = [
-        ("the guards on Neo", GRADIO_4_ENVIRONMENT, [*BY_FILE, NEO_GUARDS]),
-        ("the guards on reForge", WEBUI_ENVIRONMENT, [*BY_FILE, REFORGE_GUARDS]),
+        ("the guards on Forge", GRADIO_4_ENVIRONMENT, [*BY_FILE, FORGE_GUARDS, "--forks-too"]),
+        ("the guards on Neo", GRADIO_4_ENVIRONMENT, [*BY_FILE, NEO_GUARDS, "--forks-too"]),
+        ("the guards on reForge", WEBUI_ENVIRONMENT, [*BY_FILE, REFORGE_GUARDS, "--forks-too"]),
     ]
     environments = [WEBUI_ENVIRONMENT, *hub_environments(), *map(hub_environment, HUB_VERSIONS)]
     steps: list[Step] = [

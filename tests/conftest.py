@@ -27,22 +27,32 @@ SQUARE = ("way", "start", "bad")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-pair", action="store_true", help="each bad file by each way from each state")
+    parser.addoption("--forks-too", action="store_true", help="as many pairs on A1111's forks as on A1111")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of the square, one of the three states for each file and way: any two of the three are tried together."""
+    """Of the square, one of the three states for each file and way: any two of the three are tried together.
+
+    On the forks of A1111, whose rules for a file are others but the same for each way, every third file of a way.
+    """
     if config.getoption("--every-pair"):
         return
     cells = {item: cell for item in items if (cell := _cell(item)) is not None}
     orders = [list(dict.fromkeys(values)) for values in zip(*cells.values(), strict=True)]
-    left = [
-        item
-        for item, cell in cells.items()
-        if sum(order.index(value) for order, value in zip(orders, cell, strict=True)) % 3
-    ]
+    forks_too = config.getoption("--forks-too")
+    left = []
+    for item, cell in cells.items():
+        way, start, bad = (order.index(value) for order, value in zip(orders, cell, strict=True))
+        is_left = (way + start + bad) % 3 or ((way + bad // 3) % 3 and not forks_too and _is_of_fork(item))
+        if is_left:
+            left.append(item)
     config.hook.pytest_deselected(items=left)
     left_out = set(left)
     items[:] = [item for item in items if item not in left_out]
+
+
+def _is_of_fork(item: pytest.Item) -> bool:
+    return any(part in ("forge", "neo", "reforge") for part in item.path.parts)
 
 
 def _cell(item: pytest.Item) -> tuple[object, ...] | None:
