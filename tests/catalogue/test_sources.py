@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vae_manager.catalogue import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source, name_at
-from vae_manager.catalogue.schema import parse_source
+from vae_manager.catalogue.source_text import parse_source
 from vae_manager.errors import RefusedError, UsageError
 
 

@@ -251,8 +251,8 @@ class CivitaiSource:
 
 
 Source = HubSource | HttpsSource | LocalSource | BucketSource | CivitaiSource
-"""Each kind has a branch in `schema.parse_source`, `name_at`, `transfer.sources.resolve_source` and both functions of
-`transfer.resume_journal`, where one without a branch would be kept as a local file."""
+"""Each kind has a branch in `source_text.parse_source`, `name_at`, `transfer.sources.resolve_source` and both functions
+of `transfer.resume_journal`, where one without a branch would be kept as a local file."""
 
 
 def name_at(source: Source) -> str | None:

@@ -52,9 +52,9 @@ from .schema import (
     as_sha256,
     entry_nodes,
     line_of,
-    parse_source,
     read_text,
 )
+from .source_text import parse_source
 
 __all__ = ["BUILT_IN", "CATALOGUE_VARIABLE", "file_name_in", "load", "read_entry", "sources_in"]
 

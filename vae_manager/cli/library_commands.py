@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalogue import Entry, Source, is_vae_file_name
-from ..catalogue.schema import parse_source
+from ..catalogue.source_text import parse_source
 from ..errors import Cancelled, NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..files import FileRecord, inspect
 from ..library import Folder, operations, scan

@@ -39,7 +39,7 @@ def typed(text: str, folder: Path, network: NetworkFor, *, remote_users: bool) -
     The path of a local file is taken too, unless `remote_users` can open the page. If only the server has the file's
     name, the server is asked for it.
     """
-    from ..catalogue.schema import parse_source
+    from ..catalogue.source_text import parse_source
     from ..transfer import DownloadRequest, proposed_name
 
     source = parse_source(text)

@@ -175,7 +175,7 @@ def _records(data: bytes) -> list[Any]:
 def _record(data: Any) -> DownloadRequest | _SettledRequest:
     """Read a request, or the digest of a settled one. Raises for any other value."""
     from ..catalogue.entry import safe_file_name
-    from ..catalogue.schema import parse_source
+    from ..catalogue.source_text import parse_source
     from ..transfer import DownloadRequest
 
     if "settled" in data:
