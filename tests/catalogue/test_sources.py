@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vae_manager.catalogue import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source, name_at
-from vae_manager.catalogue.source_text import parse_source
+from vae_manager.catalogue.source_text import parse_source, typed_source
 from vae_manager.errors import RefusedError, UsageError
 
 
@@ -41,6 +41,99 @@ from vae_manager.errors import RefusedError, UsageError
 )
 def test_what_people_write(text: str, expected: Source) -> None:
     assert parse_source(text) == expected
+
+
+HUB_FILE = HubSource("o/n", "vae/a.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://hf.co/o/n/blob/main/vae/a.safetensors", HUB_FILE),
+        ("https://www.huggingface.co/o/n/raw/main/vae/a.safetensors", HUB_FILE),
+        ("http://huggingface.co/o/n/resolve/main/vae/a.safetensors", HUB_FILE),
+        ("huggingface.co/o/n/blob/main/vae/a.safetensors", HUB_FILE),
+        ("//huggingface.co/o/n/blob/main/vae/a.safetensors", HUB_FILE),
+        ("HuggingFace.co/o/n/blob/main/vae/a.safetensors", HUB_FILE),
+        ("https://huggingface.co/o/n/blob/main/vae/a.safetensors.", HUB_FILE),
+        ("(https://huggingface.co/o/n/blob/main/vae/a.safetensors)".strip("("), HUB_FILE),
+        ("https://huggingface.co/o/n/blob/main/vae/a.safetensors?download=true#x", HUB_FILE),
+        ("“https://huggingface.co/o/n/blob/main/vae/a.safetensors”", HUB_FILE),
+        ("`hub:o/n/vae/a.safetensors`", HUB_FILE),
+        ("<https://huggingface.co/o/n/blob/main/vae/a.safetensors>", HUB_FILE),
+        ("[the VAE](https://huggingface.co/o/n/blob/main/vae/a.safetensors)", HUB_FILE),
+        ("https://huggingface.co/o/n/blob/main/\u200bvae/a.safe\u00adtensors\ufeff", HUB_FILE),
+        ("\u00a0https://huggingface.co/o/n/blob/main/vae/a.safetensors\u3000", HUB_FILE),
+        ("https://huggingface.co/o/n/blob/main/vae/\n a.safetensors", HUB_FILE),
+        ("hf://o/n/vae/a.safetensors", HUB_FILE),
+        ("hf://models/o/n/vae/a.safetensors", HUB_FILE),
+        ("hf://o/n@abc/vae/a.safetensors", HubSource("o/n", "vae/a.safetensors", "abc")),
+        ("hf://o/n@refs%2Fpr%2F1/a.pt", HubSource("o/n", "a.pt", "refs/pr/1")),
+        ("https://huggingface.co/o/n/blob/refs%2Fpr%2F1/a.pt", HubSource("o/n", "a.pt", "refs/pr/1")),
+        ("https://huggingface.co/o/n/resolve/main/vae%40v2.safetensors", HubSource("o/n", "vae@v2.safetensors")),
+        ("https://huggingface.co/o/n/resolve/abc/a@b.pt", HubSource("o/n", "a@b.pt", "abc")),
+        ("https://huggingface.co/o/n/resolve/main/100%25.pt", HubSource("o/n", "100%.pt")),
+        (
+            "https://huggingface.co/datasets/o/n/resolve/main/a.pt",
+            HttpsSource("https://huggingface.co/datasets/o/n/resolve/main/a.pt"),
+        ),
+        (
+            "https://hf-mirror.com/o/n/blob/main/vae/a b.pt",
+            HttpsSource("https://hf-mirror.com/o/n/resolve/main/vae/a%20b.pt"),
+        ),
+        ("hf-mirror.com/o/n/resolve/main/a%20b.pt", HttpsSource("https://hf-mirror.com/o/n/resolve/main/a%20b.pt")),
+        (
+            "https://www.modelscope.cn/models/o/n/file/view/master/vae%2Fa.pt?status=2",
+            HttpsSource("https://modelscope.cn/models/o/n/resolve/master/vae/a.pt"),
+        ),
+        (
+            "https://modelscope.cn/models/o/n/resolve/master/a.pt",
+            HttpsSource("https://modelscope.cn/models/o/n/resolve/master/a.pt"),
+        ),
+        (
+            "https://modelscope.cn/api/v1/models/o/n/repo?Revision=v1&FilePath=vae%2Fa.pt",
+            HttpsSource("https://modelscope.cn/models/o/n/resolve/v1/vae/a.pt"),
+        ),
+        ("https://civitai.red/models/123?modelVersionId=456", CivitaiSource(456)),
+        ("https://www.civitai.red/api/download/models/456", CivitaiSource(456)),
+        ("civitai.com/models/123/x?modelVersionId=456", CivitaiSource(456)),
+        ("civitai:123@456", CivitaiSource(456)),
+        ("urn:air:sd1:vae:civitai:123@456", CivitaiSource(456)),
+        ("urn:air:sd1:vae:civitai:123@456.safetensors", CivitaiSource(456)),
+        ("URN:AIR:sdxl:vae:civitai:123@456?x=y", CivitaiSource(456)),
+        ("air:sd1:vae:civitai:123@456", CivitaiSource(456)),
+        ("\u202aC:\\models\\a.pt", LocalSource(Path("C:\\models\\a.pt"))),
+        ('"C:\\models\\my vae.pt"', LocalSource(Path("C:\\models\\my vae.pt"))),
+        ("'/models/a.pt'", LocalSource(Path("/models/a.pt"))),
+    ],
+)
+def test_what_people_paste(text: str, expected: Source) -> None:
+    assert parse_source(text) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [HubSource("o/n", "a@b.pt"), HubSource("o/n", "a%40b.pt", "abc"), HubSource("o/n", "100%.pt", "refs/pr/1")],
+)
+def test_a_name_with_a_sign_of_the_notation_survives(source: HubSource) -> None:
+    assert parse_source(str(source)) == source
+
+
+def test_owner_repository_and_path_are_a_file_of_the_hub_unless_they_are_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = Path("o", "n", "a.pt")
+    assert typed_source("o/n/a.pt") == HubSource("o/n", "a.pt")
+    here.parent.mkdir(parents=True)
+    here.touch()
+    assert typed_source("o/n/a.pt") == LocalSource(here)
+    assert typed_source("o/n/a.pt", remote_users=True) == HubSource("o/n", "a.pt")
+    for text in ("./o/n/b.pt", "/o/n/b.pt", "../o/b.pt", "o/b.pt", "o\\n\\b.pt", "b.pt"):
+        assert isinstance(typed_source(text), LocalSource), text
+    with pytest.raises(UsageError) as caught:
+        typed_source("stabilityai/sdxl-vae")
+    assert caught.value.message.code == "whole-repository"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +194,24 @@ def test_a_source_prints_as_it_is_written(text: str) -> None:
         "local:///etc/passwd",
         "sftp://host/a.pt",
         "webdav://host/a.pt",
-        "hf://o/n/a.pt",
+        "hf://o/n",
+        "hf://datasets/o/n/a.pt",
+        "hf://spaces/o/n/a.pt",
+        "hf://o/n@../a.pt",
+        "https://huggingface.co/o/n",
+        "https://huggingface.co/o/n/",
+        "https://huggingface.co/o/n/tree/main",
+        "https://huggingface.co/o/n/tree/main/vae",
+        "https://hf-mirror.com/o/n",
+        "https://www.modelscope.cn/models/o/n",
+        "https://modelscope.cn/models/o/n/files",
+        "https://huggingface.co/o/n/resolve/main/../../x/a.pt",
+        "https://civitai.red/models/123",
+        "urn:air:sd1:vae:civitai:123",
+        "urn:air:sd1:vae:civitai:123@x",
+        "urn:air:sdxl:vae:huggingface:stabilityai/sdxl-vae",
+        "urn:air:sd1:vae:elsewhere:1@2",
+        "urn:air:",
         "civitai:",
         "civitai:x",
         "civitai:0",

@@ -12,6 +12,7 @@ from tests.files.torch_files import Made, as_zip, call, text
 from tests.hub import Fault, Hub
 from tests.hub.civitai import Civitai
 from tests.transfer.ordering import some_bytes
+from tests.wording import says
 from vae_manager.cli import make_parser
 from vae_manager.cli.shared import network_of
 from vae_manager.transfer import Network
@@ -71,6 +72,28 @@ def test_a_file_of_a_hub_is_proven_by_the_hubs_own_hash(cli: Cli) -> None:
     result = cli("get", SOURCE, "--dir", cli.folder, "--json")
     assert (result.status, result.json["proven"], result.json["path"]) == (0, True, str(cli.folder / NAME))
     assert (cli.folder / NAME).read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "me/pasted/sub/vae@v2.safetensors",
+        "hf://me/pasted/sub/vae@v2.safetensors",
+        "“huggingface.co/me/pasted/blob/main/sub/vae%40v2.safetensors”",
+        "[it](https://hf.co/me/pasted/resolve/main/sub/vae%40v2.safetensors?download=true)",
+    ],
+)
+def test_an_address_as_it_was_pasted(hub: Hub, cli: Cli, source: str) -> None:
+    hub.add("me/pasted", "sub/vae@v2.safetensors", DATA)
+    assert cli("get", source, "--dir", cli.folder).status == 0
+    assert (cli.folder / "vae@v2.safetensors").read_bytes() == DATA
+
+
+def test_a_whole_repository_is_told_from_a_file(hub: Hub, cli: Cli) -> None:
+    for source in ("me/pasted", "https://huggingface.co/me/pasted/tree/main"):
+        failed = cli("get", source, "--dir", cli.folder)
+        assert failed.status == 2
+        assert says(failed.err, "whole-repository", repo="me/pasted")
 
 
 def test_a_pinned_revision(hub: Hub, cli: Cli) -> None:

@@ -200,7 +200,8 @@ class HubSource:
     """A commit; None means the main branch."""
 
     def __str__(self) -> str:
-        return f"hub:{self.repo}/{self.path}" + (f"@{self.revision}" if self.revision else "")
+        path = self.path.replace("%", "%25").replace("@", "%40")  # a revision follows the last @
+        return f"hub:{self.repo}/{path}" + (f"@{self.revision}" if self.revision else "")
 
 
 @dataclass(frozen=True)

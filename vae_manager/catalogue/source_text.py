@@ -1,15 +1,21 @@
-"""Text that means a source: what a person types or pastes, and what a catalogue and a journal hold."""
+"""Text that means a source: what a person types or pastes, and what a catalogue and a journal hold.
+
+A pasted address may have lost its scheme, and may have gained quotes, characters that nobody sees, or the brackets of
+a chat. Pages of a hub, of a mirror, of ModelScope and of Civitai become the file that they show. Nothing is
+asked of a server, so a page of a whole repository or model is an error that says what to copy instead.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 from ..errors import UsageError
 from ..messages import msg
 from .entry import (
+    VAE_SUFFIXES,
     CivitaiSource,
     HttpsSource,
     HubSource,
@@ -20,27 +26,64 @@ from .entry import (
     safe_file_name,
 )
 
-__all__ = ["parse_source"]
+__all__ = ["parse_source", "typed_source"]
 
 _REPO_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _REVISION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
-_HUB_PAGE: Final = re.compile(r"/([^/]+/[^/]+)/(?:resolve|blob)/([^/]+)/(.+)")
+
+_HUB_HOSTS: Final = ("huggingface.co", "hf.co")
+_MIRROR_HOSTS: Final = ("hf-mirror.com",)
+"""Hosts with the pages of the hub under their own name: a file there is fetched there."""
+_MODELSCOPE_HOSTS: Final = ("modelscope.cn", "modelscope.ai")
+_CIVITAI_HOSTS: Final = ("civitai.com", "civitai.red", "civitai.green")
+"""One site under several names, with the same numbers."""
+_KNOWN_HOSTS: Final = (*_HUB_HOSTS, *_MIRROR_HOSTS, *_MODELSCOPE_HOSTS, *_CIVITAI_HOSTS)
+
+_HUB_FILE: Final = re.compile(r"/([^/]+/[^/]+)/(?:resolve|blob|raw)/([^/]+)/(.+)")
+_HUB_REPOSITORY: Final = re.compile(r"/([^/]+/[^/]+)(?:/tree/[^/]+(?:/.*)?|/files|/discussions(?:/.*)?)?/?")
+_HUB_SECTIONS: Final = frozenset(
+    (
+        *("api", "blog", "chat", "collections", "datasets", "docs", "join", "learn", "login", "models", "new"),
+        *("organizations", "papers", "pricing", "settings", "spaces", "tasks"),
+    )
+)
+"""First parts of the paths of pages that are no repository of a model."""
+_HF_URI: Final = re.compile(r"hf://(?:models/)?([^/@]+/[^/@]+)(?:@([^/]+))?(?:/(.*))?", re.IGNORECASE)
+_MODELSCOPE_FILE: Final = re.compile(r"/models/([^/]+/[^/]+)/(?:file/view|resolve)/([^/]+)/(.+)")
+_MODELSCOPE_API: Final = re.compile(r"/api/v1/models/([^/]+/[^/]+)/repo/?")
+_MODELSCOPE_REPOSITORY: Final = re.compile(r"/models/([^/]+/[^/]+)(?:/.*)?")
+
 _CIVITAI: Final = re.compile(r"([1-9][0-9]{0,14})(?:/(.+))?")
 _CIVITAI_DOWNLOAD: Final = re.compile(r"/api/(?:download/models|v1/model-versions)/([1-9][0-9]{0,14})/?")
 _CIVITAI_PAGE: Final = re.compile(r"/models/[0-9]+(?:/[^/]*)?/?")
+_AIR: Final = re.compile(r"(?:urn:)?air:[^:]*:[^:]*:(\w+):([^@:]+)(?:@([^.?:]+))?(?:[.?:].*)?", re.IGNORECASE)
+"""AIR, Civitai's name of a resource: `urn:air:ECOSYSTEM:TYPE:SITE:MODEL@VERSION` (github.com/civitai/civitai, AIR)."""
+_AIR_SHORT: Final = re.compile(r"[1-9][0-9]*@([1-9][0-9]{0,14})")
+"""`MODEL@VERSION`, as Civitai's pages show it behind `civitai:`."""
+
+_UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+"""Marks without a width: web pages put them into long words, and Windows before a copied path."""
+_BLANKS: Final = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
+_MARKDOWN: Final = re.compile(r"\[[^\]]*\]\(\s*(\S+?)\s*\)")
+_PAIRS: Final = {"'": "'", '"': '"', "`": "`", "<": ">", "“": "”", "‘": "’", "«": "»", "「": "」"}
+_AFTER_ADDRESS: Final = ".,;:!?)]}>'\"”’"
+"""What follows an address in a sentence, and no address ends with."""
+_KNOWN_ADDRESS: Final = re.compile(
+    rf"(?:https?:)?(?://)?(?:www\.)?(?:{'|'.join(map(re.escape, _KNOWN_HOSTS))})/", re.IGNORECASE
+)
 
 
 def parse_source(text: str) -> Source:
     """Return the source that a text means.
 
-    Accepted are `hub:OWNER/REPO/PATH[@REV]`, `civitai:VERSION[/FILE]`, an https address, an address of a bucket
-    (`s3://BUCKET/PATH`, …), and the path of a local file.
+    Accepted are `hub:OWNER/REPO/PATH[@REV]`, `hf://OWNER/REPO[@REV]/PATH`, `civitai:VERSION[/FILE]`, an AIR of Civitai,
+    an https address, an address of a bucket (`s3://BUCKET/PATH`, …), and the path of a local file.
 
-    A link copied from a model page of huggingface.co (`…/blob/main/…`, which returns a web page, or `…/resolve/…`)
-    becomes the hub source that it means, and one from civitai.com the version that it means, without other parts of the
-    link (`type`, `format`, a `token`). Raises `UsageError`, and `RefusedError` for an invalid file name.
+    A page of a file becomes that file: on huggingface.co and hf.co the hub source, on a mirror and on ModelScope the
+    address to download from, on Civitai the version, without other parts of the link (`type`, `format`, a `token`).
+    Raises `UsageError`, and `RefusedError` for an invalid file name.
     """
-    text = text.strip()
+    text = _cleaned(text)
     if not text or not text.isprintable():
         raise UsageError(
             msg(
@@ -49,40 +92,147 @@ def parse_source(text: str) -> Source:
                 code="bad-source",
             )
         )
-    if text.lower().startswith("hub:"):
+    lower = text.lower()
+    if lower.startswith("hub:"):
         return _hub_source(text[len("hub:") :].lstrip("/"))
-    if text.lower().startswith("civitai:"):
+    if lower.startswith("hf://"):
+        return _hf_uri(text)
+    if lower.startswith("civitai:"):
         return _civitai_source(text[len("civitai:") :])
+    if lower.startswith(("urn:air:", "air:")):
+        return _air(text)
     if "://" in text:  # "C:\\" is a Windows path
-        return _parse_address(text) if text.lower().startswith(("https://", "http://")) else bucket_source(text)
+        return _parse_address(text) if lower.startswith(("https://", "http://")) else bucket_source(text)
     return LocalSource(Path(text).expanduser())
 
 
+def typed_source(text: str, *, remote_users: bool = False) -> Source:
+    """Return the source that a person means: `OWNER/REPO/PATH` is a file of a hub, unless this machine has that file.
+
+    For `remote_users`, files of this machine are not looked for. Raises as `parse_source` does.
+    """
+    source = parse_source(text)
+    if isinstance(source, LocalSource) and (remote_users or not source.path.exists()):
+        return _bare_hub_source(_cleaned(text)) or source
+    return source
+
+
+def _bare_hub_source(text: str) -> HubSource | None:
+    """Return the file of `OWNER/REPO/PATH`; None for another text, UsageError for `OWNER/REPO` alone."""
+    owner, _, rest = text.partition("/")
+    name, _, path = rest.partition("/")
+    if not (_REPO_PART.fullmatch(owner) and _REPO_PART.fullmatch(name)):
+        return None
+    if path:
+        return _checked_hub_source(f"{owner}/{name}", path, None) if "\\" not in path else None
+    if name.lower().endswith(VAE_SUFFIXES):
+        return None
+    raise _whole_repository_error(f"{owner}/{name}")
+
+
+def _cleaned(text: str) -> str:
+    """Return `text` without what copying and pasting has added."""
+    text = _BLANKS.sub(" ", _UNSEEN.sub("", text)).strip()
+    link = _MARKDOWN.fullmatch(text)
+    text = link[1] if link is not None else text
+    while len(text) > 1 and _PAIRS.get(text[0]) == text[-1]:
+        text = text[1:-1].strip()
+    if _KNOWN_ADDRESS.match(text):
+        text = "https://" + re.sub(r"^(?:https?:)?/{0,2}", "", text, flags=re.IGNORECASE)
+        return re.sub(r"\s*[\r\n\t]+\s*", "", text).rstrip(_AFTER_ADDRESS)
+    return text
+
+
+def _hf_uri(text: str) -> HubSource:
+    match = _HF_URI.fullmatch(text)
+    repo = match[1] if match is not None else ""
+    if match is None or repo.split("/")[0].lower() in _HUB_SECTIONS:
+        raise _no_hub_file_error(text[len("hf://") :])
+    if not match[3]:
+        raise _whole_repository_error(repo)
+    return _checked_hub_source(repo, match[3], unquote(match[2]) if match[2] else None)
+
+
+def _air(text: str) -> CivitaiSource:
+    match = _AIR.fullmatch(text)
+    if match is None or match[1].lower() not in ("civitai", "huggingface"):
+        raise UsageError(
+            msg(
+                "“{text}” names no file that can be fetched. Copy the address of the file's page instead.",
+                code="bad-air",
+                text=text,
+            )
+        )
+    if match[1].lower() == "huggingface":
+        raise _whole_repository_error(match[2])
+    if match[3] is None or not _CIVITAI.fullmatch(match[3]):
+        raise _whole_model_error()
+    return CivitaiSource(int(match[3]))
+
+
+def _whole_repository_error(repo: str) -> UsageError:
+    return UsageError(
+        msg(
+            "{repo} is a whole repository. Open the page of the file that you want in it, and copy that address.",
+            code="whole-repository",
+            repo=repo,
+        )
+    )
+
+
+def _whole_model_error() -> UsageError:
+    return UsageError(
+        msg(
+            "This is the address of a whole model. Choose the version on its page, then copy the address again: "
+            "it ends with “?modelVersionId=…”.",
+            code="whole-model",
+        )
+    )
+
+
+def _no_hub_file_error(text: str) -> UsageError:
+    return UsageError(
+        msg(
+            "“hub:{text}” is not a file of a hub. Write hub:OWNER/REPO/PATH or hub:OWNER/REPO/PATH@REV.",
+            code="bad-hub-source",
+            text=text,
+        )
+    )
+
+
 def _hub_source(text: str) -> HubSource:
+    """Return the source of `OWNER/REPO/PATH[@REV]`, in whose path `%40` stands for `@` and `%25` for `%`."""
     location, at, revision = text.rpartition("@")  # without "@", all of it is in `revision`
     if not at:
         location, revision = text, ""
     owner, _, rest = location.partition("/")
     name, _, path = rest.partition("/")
+    if at and not revision:
+        raise _no_hub_file_error(text)
+    path = path.replace("%40", "@").replace("%25", "%")
+    return _checked_hub_source(f"{owner}/{name}", path, revision or None, text=text)
+
+
+def _checked_hub_source(repo: str, path: str, revision: str | None, *, text: str | None = None) -> HubSource:
+    """Return the source of the parts; `text` is what the error shows. Raises UsageError for an invalid part."""
+    owner, _, name = repo.partition("/")
     well_formed = (
         _REPO_PART.fullmatch(owner)
         and _REPO_PART.fullmatch(name)
         and "\\" not in path
+        and path.isprintable()
         and all(part.strip(". ") for part in path.split("/"))
-        and (not at or (_REVISION.fullmatch(revision) and ".." not in revision))
+        and (revision is None or (_REVISION.fullmatch(revision) and ".." not in revision))
     )
     if not well_formed:
-        raise UsageError(
-            msg(
-                "“hub:{text}” is not a file of a hub. Write hub:OWNER/REPO/PATH or hub:OWNER/REPO/PATH@REV.",
-                code="bad-hub-source",
-                text=text,
-            )
-        )
-    return HubSource(f"{owner}/{name}", path, revision or None)
+        raise _no_hub_file_error(text or f"{repo}/{path}")
+    return HubSource(repo, path, revision)
 
 
 def _civitai_source(text: str) -> CivitaiSource:
+    short = _AIR_SHORT.fullmatch(text)
+    if short is not None:
+        return CivitaiSource(int(short[1]))
     match = _CIVITAI.fullmatch(text)
     if match is None:
         raise UsageError(
@@ -97,7 +247,7 @@ def _civitai_source(text: str) -> CivitaiSource:
 
 
 def _civitai_page(parts: SplitResult) -> CivitaiSource | None:
-    """Return the version that an address of civitai.com means; None for other pages."""
+    """Return the version that an address of Civitai means; None for other pages."""
     download = _CIVITAI_DOWNLOAD.fullmatch(parts.path)
     if download is not None:
         return CivitaiSource(int(download[1]))
@@ -105,13 +255,7 @@ def _civitai_page(parts: SplitResult) -> CivitaiSource | None:
         return None
     match = _CIVITAI.fullmatch(parse_qs(parts.query).get("modelVersionId", [""])[0])
     if match is None or match[2] is not None:
-        raise UsageError(
-            msg(
-                "This is the address of a whole model. Choose the version on its page, then copy the address again: "
-                "it ends with “?modelVersionId=…”.",
-                code="whole-model",
-            )
-        )
+        raise _whole_model_error()
     return CivitaiSource(int(match[1]))
 
 
@@ -136,12 +280,64 @@ def _parse_address(text: str) -> Source:
                 address=shown,
             )
         )
-    page = _HUB_PAGE.fullmatch(parts.path) if host in ("huggingface.co", "www.huggingface.co") else None
-    if page is not None:
-        repo, revision, path = (unquote(group) for group in page.groups())
-        return _hub_source(f"{repo}/{path}" + ("" if revision == "main" else f"@{revision}"))
-    version = _civitai_page(parts) if host in ("civitai.com", "www.civitai.com") else None
-    return version or HttpsSource(text)
+    page = _page(host.removeprefix("www."), parts)
+    return page or HttpsSource(text)
+
+
+def _page(host: str, parts: SplitResult) -> Source | None:
+    """Return the file that a page of a known site shows; None for other pages. Raises UsageError for a whole model."""
+    if host in _HUB_HOSTS:
+        return _hub_page(parts)
+    if host in _MIRROR_HOSTS:
+        return _mirror_page(host, parts)
+    if host in _MODELSCOPE_HOSTS:
+        return _modelscope_page(host, parts)
+    return _civitai_page(parts) if host in _CIVITAI_HOSTS else None
+
+
+def _hub_page(parts: SplitResult) -> HubSource | None:
+    file = _hub_file(parts)
+    if file is None:
+        return None
+    repo, revision, path = file
+    return _checked_hub_source(repo, path, None if revision == "main" else revision)
+
+
+def _mirror_page(host: str, parts: SplitResult) -> HttpsSource | None:
+    file = _hub_file(parts)
+    if file is None:
+        return None
+    repo, revision, path = file
+    source = _checked_hub_source(repo, path, revision)
+    return HttpsSource(f"https://{host}/{repo}/resolve/{quote(revision, safe='')}/{quote(source.path)}")
+
+
+def _hub_file(parts: SplitResult) -> tuple[str, str, str] | None:
+    """Return repository, revision and path of a file's page; None for other pages, UsageError for a repository's."""
+    file = _HUB_FILE.fullmatch(parts.path)
+    if file is not None and parts.path.split("/")[1].lower() not in _HUB_SECTIONS:
+        repo, revision, path = (unquote(group) for group in file.groups())
+        return repo, revision, path
+    repository = _HUB_REPOSITORY.fullmatch(parts.path)
+    if repository is not None and parts.path.split("/")[1].lower() not in _HUB_SECTIONS:
+        raise _whole_repository_error(unquote(repository[1]))
+    return None
+
+
+def _modelscope_page(host: str, parts: SplitResult) -> HttpsSource | None:
+    file = _MODELSCOPE_FILE.fullmatch(parts.path)
+    query = parse_qs(parts.query)
+    api = _MODELSCOPE_API.fullmatch(parts.path)
+    if file is not None:
+        repo, revision, path = (unquote(group) for group in file.groups())
+    elif api is not None and "FilePath" in query:
+        repo, revision, path = unquote(api[1]), query.get("Revision", ["master"])[0], query["FilePath"][0]
+    elif (repository := _MODELSCOPE_REPOSITORY.fullmatch(parts.path)) is not None:
+        raise _whole_repository_error(unquote(repository[1]))
+    else:
+        return None
+    _checked_hub_source(repo, path, revision)
+    return HttpsSource(f"https://{host}/models/{repo}/resolve/{quote(revision, safe='')}/{quote(path)}")
 
 
 def _split_url(text: str) -> SplitResult:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalogue import Entry, Source, is_vae_file_name
-from ..catalogue.source_text import parse_source
+from ..catalogue.source_text import typed_source
 from ..errors import Cancelled, NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..files import FileRecord, inspect
 from ..library import Folder, operations, scan
@@ -131,7 +131,7 @@ def _download_request(options: argparse.Namespace, network: Network, stop: threa
     folder = folder_of(options)
     text = options.source
     if ":" in text or "/" in text:
-        source = parse_source(text)
+        source = typed_source(text)
         return DownloadRequest((source,), folder, _file_name(source, network, stop), None)
     entry = load_catalogue(options).entry(text)
     if (reason := refusal_of(options)(entry)) is not None:

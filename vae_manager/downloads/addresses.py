@@ -39,10 +39,10 @@ def typed(text: str, folder: Path, network: NetworkFor, *, remote_users: bool) -
     The path of a local file is taken too, unless `remote_users` can open the page. If only the server has the file's
     name, the server is asked for it.
     """
-    from ..catalogue.source_text import parse_source
+    from ..catalogue.source_text import typed_source
     from ..transfer import DownloadRequest, proposed_name
 
-    source = parse_source(text)
+    source = typed_source(text, remote_users=remote_users)
     check(source, remote_users=remote_users)
     name = proposed_name(source, network=network((source,)), stop=threading.Event())
     if not name.lower().endswith(".safetensors"):
