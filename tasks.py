@@ -85,7 +85,7 @@ CORE_TESTS = [
 """Folders of tests that need neither gradio, nor torch, nor a browser. The oldest Python runs them, with the oldest
 huggingface_hub."""
 HUB_TESTS = ["hub", "cli/test_get.py", "cli/test_sync.py", "cli/test_exit_status.py", "transfer/test_deliver.py",
-             "transfer/test_security.py", "transfer/test_buckets.py"]  # fmt: skip
+             "transfer/test_security.py", "transfer/test_buckets.py", "transfer/test_hub_listing.py"]  # fmt: skip
 """Tests of the code that uses huggingface_hub: addresses, tokens, endpoints, answers. Each version runs them."""
 FAULT_SUITE = "transfer/suite/test_suite.py"
 """The oldest and the newest version run it; those between the two ends have the same line."""

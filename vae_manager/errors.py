@@ -48,6 +48,7 @@ __all__ = [
     "TransientNetworkError",
     "UsageError",
     "VaeManagerError",
+    "WholeRepositoryError",
     "WrongBytesError",
 ]
 
@@ -70,6 +71,17 @@ class UsageError(VaeManagerError):
 
     exit_status = 2
     code = "usage"
+
+
+class WholeRepositoryError(UsageError):
+    """The address of a hub's repository, or of a folder in it, where a file's is needed."""
+
+    def __init__(self, message: Message, repo: str, folder: str, revision: str | None) -> None:
+        super().__init__(message)
+        self.repo = repo
+        self.folder = folder
+        self.revision = revision
+        """None for the main branch."""
 
 
 class NotFoundError(VaeManagerError):

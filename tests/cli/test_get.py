@@ -89,11 +89,52 @@ def test_an_address_as_it_was_pasted(hub: Hub, cli: Cli, source: str) -> None:
     assert (cli.folder / "vae@v2.safetensors").read_bytes() == DATA
 
 
-def test_a_whole_repository_is_told_from_a_file(hub: Hub, cli: Cli) -> None:
-    for source in ("me/pasted", "https://huggingface.co/me/pasted/tree/main"):
+@pytest.mark.parametrize(
+    "source", ["me/one", "https://huggingface.co/me/one", "hf.co/me/one/tree/main/vae", "hf://me/one"]
+)
+def test_a_repository_with_one_vae_means_that(hub: Hub, cli: Cli, source: str) -> None:
+    """Its other files are no VAE, or the same one under another extension."""
+    hub.add("me/one", "vae/mine.safetensors", DATA)
+    hub.add("me/one", "vae/mine.ckpt", b"older")
+    hub.add("me/one", "README.md", b"# One")
+    hub.add("me/one", "config.json", b"{}")
+    result = cli("get", source, "--dir", cli.folder, "--json")
+    assert (result.status, result.json["proven"]) == (0, True)
+    assert (cli.folder / "mine.safetensors").read_bytes() == DATA
+
+
+def test_a_repository_with_several_is_a_choice(hub: Hub, cli: Cli) -> None:
+    for path in ("unet/model.safetensors", "vae/a.safetensors", "vae/b@2.safetensors"):
+        hub.add("me/many", path, DATA)
+    failed = cli("get", "me/many", "--dir", cli.folder)
+    assert failed.status == 2
+    files = [
+        f"hub:me/many/{path} (3.0 MB)"
+        for path in ("vae/a.safetensors", "vae/b%402.safetensors", "unet/model.safetensors")
+    ]
+    assert says(failed.err, "several-files-in-repository", repo="me/many", count=3, files=", ".join(files))
+    assert not cli.folder.exists()
+    assert cli("get", "hub:me/many/vae/b%402.safetensors", "--dir", cli.folder).status == 0
+    folder = cli("get", "https://huggingface.co/me/many/tree/main/unet", "--dir", cli.folder)
+    assert (folder.status, (cli.folder / "model.safetensors").exists()) == (0, True)
+
+
+def test_a_repository_without_a_vae(hub: Hub, cli: Cli) -> None:
+    hub.add("me/none", "README.md", b"# None")
+    failed = cli("get", "me/none", "--dir", cli.folder)
+    assert (failed.status, says(failed.err, "no-file-in-repository", repo="me/none")) == (3, True)
+    failed = cli("get", "me/nowhere", "--dir", cli.folder)
+    assert (failed.status, says(failed.err, "no-such-repository", repo="me/nowhere", host=hub_host(hub))) == (3, True)
+
+
+def test_a_repository_elsewhere_is_told_from_a_file(cli: Cli) -> None:
+    for source in ("https://hf-mirror.com/me/pasted", "https://modelscope.cn/models/me/pasted/files"):
         failed = cli("get", source, "--dir", cli.folder)
-        assert failed.status == 2
-        assert says(failed.err, "whole-repository", repo="me/pasted")
+        assert (failed.status, says(failed.err, "whole-repository", repo="me/pasted")) == (2, True)
+
+
+def hub_host(hub: Hub) -> str:
+    return hub.endpoint.partition("://")[2].partition(":")[0]
 
 
 def test_a_pinned_revision(hub: Hub, cli: Cli) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
-from ..errors import UsageError
-from ..messages import msg
+from ..errors import UsageError, WholeRepositoryError
+from ..messages import Message, msg
 from .entry import (
     VAE_SUFFIXES,
     CivitaiSource,
@@ -40,7 +40,7 @@ _CIVITAI_HOSTS: Final = ("civitai.com", "civitai.red", "civitai.green")
 _KNOWN_HOSTS: Final = (*_HUB_HOSTS, *_MIRROR_HOSTS, *_MODELSCOPE_HOSTS, *_CIVITAI_HOSTS)
 
 _HUB_FILE: Final = re.compile(r"/([^/]+/[^/]+)/(?:resolve|blob|raw)/([^/]+)/(.+)")
-_HUB_REPOSITORY: Final = re.compile(r"/([^/]+/[^/]+)(?:/tree/[^/]+(?:/.*)?|/files|/discussions(?:/.*)?)?/?")
+_HUB_REPOSITORY: Final = re.compile(r"/([^/]+/[^/]+)(?:/tree/([^/]+)(?:/(.*))?|/files|/discussions(?:/.*)?)?/?")
 _HUB_SECTIONS: Final = frozenset(
     (
         *("api", "blog", "chat", "collections", "datasets", "docs", "join", "learn", "login", "models", "new"),
@@ -109,7 +109,8 @@ def parse_source(text: str) -> Source:
 def typed_source(text: str, *, remote_users: bool = False) -> Source:
     """Return the source that a person means: `OWNER/REPO/PATH` is a file of a hub, unless this machine has that file.
 
-    For `remote_users`, files of this machine are not looked for. Raises as `parse_source` does.
+    For `remote_users`, files of this machine are not looked for. Raises as `parse_source` does; a
+    WholeRepositoryError is for the page of a repository whose files the hub can list.
     """
     source = parse_source(text)
     if isinstance(source, LocalSource) and (remote_users or not source.path.exists()):
@@ -149,7 +150,7 @@ def _hf_uri(text: str) -> HubSource:
     if match is None or repo.split("/")[0].lower() in _HUB_SECTIONS:
         raise _no_hub_file_error(text[len("hf://") :])
     if not match[3]:
-        raise _whole_repository_error(repo)
+        raise _whole_repository_error(repo, revision=unquote(match[2]) if match[2] else None)
     return _checked_hub_source(repo, match[3], unquote(match[2]) if match[2] else None)
 
 
@@ -164,19 +165,22 @@ def _air(text: str) -> CivitaiSource:
             )
         )
     if match[1].lower() == "huggingface":
-        raise _whole_repository_error(match[2])
+        raise UsageError(_whole_repository(match[2]))
     if match[3] is None or not _CIVITAI.fullmatch(match[3]):
         raise _whole_model_error()
     return CivitaiSource(int(match[3]))
 
 
-def _whole_repository_error(repo: str) -> UsageError:
-    return UsageError(
-        msg(
-            "{repo} is a whole repository. Open the page of the file that you want in it, and copy that address.",
-            code="whole-repository",
-            repo=repo,
-        )
+def _whole_repository_error(repo: str, folder: str = "", revision: str | None = None) -> WholeRepositoryError:
+    """Return the error for the page of a hub's repository, or of a folder in it."""
+    return WholeRepositoryError(_whole_repository(repo), repo, folder, None if revision == "main" else revision)
+
+
+def _whole_repository(repo: str) -> Message:
+    return msg(
+        "{repo} is a whole repository. Open the page of the file that you want in it, and copy that address.",
+        code="whole-repository",
+        repo=repo,
     )
 
 
@@ -304,7 +308,11 @@ def _hub_page(parts: SplitResult) -> HubSource | None:
 
 
 def _mirror_page(host: str, parts: SplitResult) -> HttpsSource | None:
-    file = _hub_file(parts)
+    """Return the file's address at the mirror, which is not the endpoint whose listing can be asked for."""
+    try:
+        file = _hub_file(parts)
+    except WholeRepositoryError as whole:
+        raise UsageError(whole.message) from None
     if file is None:
         return None
     repo, revision, path = file
@@ -320,7 +328,9 @@ def _hub_file(parts: SplitResult) -> tuple[str, str, str] | None:
         return repo, revision, path
     repository = _HUB_REPOSITORY.fullmatch(parts.path)
     if repository is not None and parts.path.split("/")[1].lower() not in _HUB_SECTIONS:
-        raise _whole_repository_error(unquote(repository[1]))
+        repo, revision, folder = (unquote(group or "") for group in repository.groups())
+        _checked_hub_source(repo, folder.rstrip("/") or "x", revision or None)
+        raise _whole_repository_error(repo, folder.rstrip("/"), revision or None)
     return None
 
 
@@ -333,7 +343,7 @@ def _modelscope_page(host: str, parts: SplitResult) -> HttpsSource | None:
     elif api is not None and "FilePath" in query:
         repo, revision, path = unquote(api[1]), query.get("Revision", ["master"])[0], query["FilePath"][0]
     elif (repository := _MODELSCOPE_REPOSITORY.fullmatch(parts.path)) is not None:
-        raise _whole_repository_error(unquote(repository[1]))
+        raise UsageError(_whole_repository(unquote(repository[1])))
     else:
         return None
     _checked_hub_source(repo, path, revision)

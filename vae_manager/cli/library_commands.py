@@ -10,7 +10,7 @@ from typing import Any
 
 from ..catalogue import Entry, Source, is_vae_file_name
 from ..catalogue.source_text import typed_source
-from ..errors import Cancelled, NotFoundError, RefusedError, UsageError, VaeManagerError
+from ..errors import Cancelled, NotFoundError, RefusedError, UsageError, VaeManagerError, WholeRepositoryError
 from ..files import FileRecord, inspect
 from ..library import Folder, operations, scan
 from ..library.family_evidence import Group, group_by_hash, group_by_weights
@@ -19,7 +19,7 @@ from ..library.trash import empty, remove, removed, restore
 from ..messages import megabytes, msg
 from ..records.verdict import HOSTS
 from ..sync import worst_exit_status
-from ..transfer import DownloadRequest, Network, download_file, proposed_name
+from ..transfer import DownloadRequest, Network, download_file, only_file, proposed_name
 from .shared import (
     LibraryReader,
     OutcomeList,
@@ -131,7 +131,10 @@ def _download_request(options: argparse.Namespace, network: Network, stop: threa
     folder = folder_of(options)
     text = options.source
     if ":" in text or "/" in text:
-        source = typed_source(text)
+        try:
+            source = typed_source(text)
+        except WholeRepositoryError as whole:
+            source = only_file(whole, network=network, stop=stop)
         return DownloadRequest((source,), folder, _file_name(source, network, stop), None)
     entry = load_catalogue(options).entry(text)
     if (reason := refusal_of(options)(entry)) is not None:

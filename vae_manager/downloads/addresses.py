@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..catalogue import HubSource, LocalSource, Source
-from ..errors import DiskError, RefusedError, UsageError
+from ..errors import DiskError, RefusedError, UsageError, WholeRepositoryError
 from ..files.state_file import StateFile, pairs_of
 from ..messages import msg
 
@@ -40,9 +40,13 @@ def typed(text: str, folder: Path, network: NetworkFor, *, remote_users: bool) -
     name, the server is asked for it.
     """
     from ..catalogue.source_text import typed_source
-    from ..transfer import DownloadRequest, proposed_name
+    from ..transfer import DownloadRequest, only_file, proposed_name
 
-    source = typed_source(text, remote_users=remote_users)
+    try:
+        source = typed_source(text, remote_users=remote_users)
+    except WholeRepositoryError as whole:
+        hub = HubSource(whole.repo, whole.folder, whole.revision)
+        source = only_file(whole, network=network((hub,)), stop=threading.Event())
     check(source, remote_users=remote_users)
     name = proposed_name(source, network=network((source,)), stop=threading.Event())
     if not name.lower().endswith(".safetensors"):

@@ -1,12 +1,14 @@
 """Downloads: the transfer of bytes into a partial file, its verification and its publication.
 
 `download_file` handles one request from the first query to the final name, `unfinished` lists the downloads that can be
-resumed, and `proposed_name` returns a file's name, which for some sources only the server has.
+resumed, `proposed_name` returns a file's name, which for some sources only the server has, and `only_file` the one file
+of a repository that may be a VAE.
 """
 
 from __future__ import annotations
 
 from .delivery import download_file
+from .hub_listing import only_file
 from .request import DownloadRequest, DownloadResult, Network, Phase, Progress, RetryPolicy, Unfinished
 from .resumable import discard, unfinished
 from .sources import proposed_name
@@ -21,6 +23,7 @@ __all__ = [
     "Unfinished",
     "discard",
     "download_file",
+    "only_file",
     "proposed_name",
     "unfinished",
 ]

@@ -371,18 +371,24 @@ def _civitai_file(source: CivitaiSource, client: HttpClient) -> dict[str, Any]:
             )
         if status != 200:
             raise status_error(response, address)
-        data, read = bytearray(), reader(response, address)
-        while chunk := read(MAX_JSON_BYTES):
-            data += chunk
-            if len(data) > MAX_JSON_BYTES:
-                raise _no_sense(address)
+        data = json_of(response, address)
     finally:
         response.close()
     try:
         files = list_of(parse_json(data)["files"])
     except (ValueError, LookupError, TypeError):
-        raise _no_sense(address) from None
+        raise senseless_answer(address) from None
     return choose_file(source, [file for file in files if isinstance(file, dict)])
+
+
+def json_of(response: Response, address: str) -> bytes:
+    """Return the body of an answer, bounded. Raises NetworkError for a longer one, and the errors of reading."""
+    data, read = bytearray(), reader(response, address)
+    while chunk := read(MAX_JSON_BYTES):
+        data += chunk
+        if len(data) > MAX_JSON_BYTES:
+            raise senseless_answer(address)
+    return bytes(data)
 
 
 def _civitai_storage(source: CivitaiSource, address: str, client: HttpClient, sha256: str | None) -> ResolvedUrl:
@@ -453,7 +459,8 @@ def _key_error(source: CivitaiSource, address: str, client: HttpClient) -> VaeMa
     )
 
 
-def _no_sense(address: str) -> NetworkError:
+def senseless_answer(address: str) -> NetworkError:
+    """Return the error for an answer that is not what this server gives."""
     return NetworkError(
         msg("{host} answers with something that is no list of files.", code="no-file-list", host=host(address))
     )
@@ -547,7 +554,7 @@ def _at_hub(source: HubSource, client: HttpClient) -> ResolvedUrl:
             continue
         if response.status_code not in REDIRECTS or not target:
             if response.status_code != 200:
-                raise _hub_error(source, response, address)
+                raise hub_error(source, response, address)
             return ResolvedUrl(source, address, headers, *_published(response), _accepts_ranges(response))
         there = after_redirect(address, target)
         if origin(there) != origin(address):
@@ -572,7 +579,8 @@ def _accepts_ranges(response: Response) -> bool:
     return response.headers.get("Accept-Ranges", "").strip().lower() == "bytes"
 
 
-def _hub_error(source: HubSource, response: Response, address: str) -> VaeManagerError:
+def hub_error(source: HubSource, response: Response, address: str) -> VaeManagerError:
+    """Return the error for a hub's refusal, by its code and status."""
     status, code = response.status_code, response.headers.get("X-Error-Code", "")
     if code == "GatedRepo":
         return RefusedError(

@@ -1,0 +1,115 @@
+"""The files of a hub's repository, for a person who gives its address in place of a file's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+from urllib.parse import quote
+
+from ..catalogue.entry import VAE_SUFFIXES, HubSource
+from ..errors import NetworkError, NotFoundError, UsageError, WholeRepositoryError
+from ..files.state_file import list_of, parse_json
+from ..messages import megabytes, msg
+from .http_client import HttpClient
+from .request import Network, run_cancellable
+from .sources import hub_authorization, hub_endpoint, hub_error, is_hub_offline, json_of, senseless_answer
+
+__all__ = ["only_file"]
+
+SHOWN: Final = 8
+"""Files that an error names."""
+
+
+@dataclass(frozen=True)
+class _File:
+    path: str
+    size: int | None
+
+
+def only_file(whole: WholeRepositoryError, *, network: Network, stop: threading.Event) -> HubSource:
+    """Return the one file of a repository, or of a folder in it, that may be a VAE.
+
+    A file with the same name but another extension than .safetensors beside it does not count. Raises UsageError, which
+    names the files, if there are several; NotFoundError if there is none, and for an unknown repository; the errors of
+    the network; and Cancelled as soon as `stop` is set.
+    """
+    return run_cancellable(lambda: _only_file(whole, network), stop)
+
+
+def _only_file(whole: WholeRepositoryError, network: Network) -> HubSource:
+    client = HttpClient(network)
+    try:
+        files = _candidates(_listed(whole, client))
+    finally:
+        client.close()
+    if not files:
+        raise NotFoundError(
+            msg(
+                "{repo} holds no file that may be a VAE: no .safetensors, .ckpt or .pt.",
+                code="no-file-in-repository",
+                repo=whole.repo,
+            )
+        )
+    sources = [HubSource(whole.repo, file.path, whole.revision) for file in files]
+    if len(sources) > 1:
+        shown = [
+            f"{source} ({megabytes(file.size)})" if file.size is not None else str(source)
+            for source, file in zip(sources[:SHOWN], files, strict=False)
+        ]
+        raise UsageError(
+            msg(
+                "{repo} holds {count} files that may be a VAE. Give one of them: {files}",
+                code="several-files-in-repository",
+                repo=whole.repo,
+                count=len(files),
+                files=", ".join([*shown, *(["…"] if len(files) > SHOWN else [])]),
+            )
+        )
+    return sources[0]
+
+
+def _listed(whole: WholeRepositoryError, client: HttpClient) -> Sequence[_File]:
+    """Return the files of the first page of the hub's listing, a thousand at most."""
+    source = HubSource(whole.repo, whole.folder, whole.revision)
+    if is_hub_offline():
+        raise NetworkError(
+            msg("HF_HUB_OFFLINE is set, so the hub is not asked for {source}.", code="offline", source=source)
+        )
+    endpoint = hub_endpoint(client.network.endpoint)
+    folder = f"/{quote(whole.folder)}" if whole.folder else ""
+    revision = quote(whole.revision or "main", safe="")
+    address = f"{endpoint}/api/models/{whole.repo}/tree/{revision}{folder}?recursive=true"
+    response = client.follow(address, hub_authorization(endpoint, chosen=client.network.token_for_endpoint))
+    try:
+        if response.status_code != 200:
+            raise hub_error(source, response, address)
+        data = json_of(response, address)
+    finally:
+        response.close()
+    try:
+        items = list_of(parse_json(data))
+    except (ValueError, TypeError):
+        raise senseless_answer(address) from None
+    return [file for item in items if (file := _file(item)) is not None]
+
+
+def _file(item: Any) -> _File | None:
+    if not isinstance(item, dict) or item.get("type") != "file" or not isinstance(item.get("path"), str):
+        return None
+    size = item.get("size")
+    return _File(item["path"], size if isinstance(size, int) else None)
+
+
+def _candidates(files: Sequence[_File]) -> list[_File]:
+    """Return the files with the extension of a VAE; those that have it in their name come first."""
+    found = [file for file in files if file.path.lower().endswith(VAE_SUFFIXES)]
+    safe = {PurePosixPath(file.path).with_suffix("") for file in found if file.path.lower().endswith(".safetensors")}
+    kept = [
+        file
+        for file in found
+        if file.path.lower().endswith(".safetensors") or PurePosixPath(file.path).with_suffix("") not in safe
+    ]
+    return sorted(kept, key=lambda file: ("vae" not in file.path.lower(), file.path))
