@@ -8,6 +8,7 @@ for: redirects are never left to `requests`, and ~/.netrc is not read.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
@@ -249,15 +250,20 @@ def network_error(error: Exception, address: str) -> VaeManagerError:
         return NetworkError(
             msg(
                 "The certificate of {host} could not be verified, so nothing was fetched from it. "
-                "Check the clock of this computer and the network (a hotel's sign-in page, a company's proxy).",
+                "Check the clock of this computer and the network (a hotel's sign-in page, a company's proxy). "
+                "REQUESTS_CA_BUNDLE can name a file with your company's certificates; SSL_CERT_FILE is not read.",
                 code="bad-certificate",
                 host=name,
             )
         )
+    own = _fault_of_this_machine(error, address)
+    if own is not None:
+        return own
     if isinstance(error, requests.exceptions.ReadTimeout | requests.exceptions.ConnectTimeout):
         return TransientNetworkError(
             msg(
-                "{host} does not answer. Check the network, or choose a mirror in the settings.",
+                "{host} does not answer. Check the network, or choose a mirror: in the WebUI's settings, or by "
+                "HF_ENDPOINT.",
                 code="no-answer",
                 host=name,
             )
@@ -265,7 +271,8 @@ def network_error(error: Exception, address: str) -> VaeManagerError:
     if isinstance(error, OSError) and not isinstance(error, ValueError):
         return TransientNetworkError(
             msg(
-                "{host} cannot be reached. Check the network, or choose a mirror in the settings.",
+                "{host} cannot be reached. Check the network, or choose a mirror: in the WebUI's settings, or by "
+                "HF_ENDPOINT.",
                 code="unreachable",
                 host=name,
             )
@@ -273,9 +280,87 @@ def network_error(error: Exception, address: str) -> VaeManagerError:
     return NetworkError(msg("The address at {host} cannot be used.", host=name))
 
 
+def _fault_of_this_machine(error: Exception, address: str) -> VaeManagerError | None:
+    """Return the error for a wrong proxy or certificate setting of this machine, by the name of its variable."""
+    import requests
+
+    text = str(error)
+    if "CA certificate bundle" in text:  # an OSError of requests/adapters.py, without a class of its own
+        return NetworkError(
+            msg(
+                "The file of certificates that {variable} names is not there, so nothing was fetched. Correct the "
+                "variable, or remove it.",
+                code="no-certificates",
+                variable=_variable("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+            )
+        )
+    variable, proxy = _proxy_for(address)
+    if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in text:
+        return NetworkError(
+            msg(
+                "{variable} names a SOCKS proxy, for which this Python lacks the package PySocks. Install it "
+                "(pip install pysocks), or name an http proxy.",
+                code="socks-missing",
+                variable=variable,
+            )
+        )
+    if isinstance(error, requests.exceptions.InvalidProxyURL):
+        return NetworkError(
+            msg(
+                "{variable} is not the address of a proxy. Write http://HOST:PORT, or remove the variable.",
+                code="bad-proxy",
+                variable=variable,
+            )
+        )
+    if not isinstance(error, requests.exceptions.ProxyError):
+        return None
+    if " 407 " in f"{text} ":
+        return proxy_sign_in_error(address)
+    return TransientNetworkError(
+        msg(
+            "The proxy {proxy}, which {variable} names, cannot be reached or does not let {host} through. Check the "
+            "proxy, correct the variable, or remove it.",
+            code="proxy-unreachable",
+            proxy=proxy,
+            variable=variable,
+            host=host(address),
+        )
+    )
+
+
+def proxy_sign_in_error(address: str) -> NetworkError:
+    """Return the error for a proxy that asks for a name and a password."""
+    variable, proxy = _proxy_for(address)
+    return NetworkError(
+        msg(
+            "The proxy {proxy} asks for a name and a password (407). Give them in {variable}: "
+            "http://NAME:PASSWORD@HOST:PORT.",
+            code="proxy-sign-in",
+            proxy=proxy,
+            variable=variable,
+        )
+    )
+
+
+def _proxy_for(address: str) -> tuple[str, str]:
+    """Return the variable that names the proxy for `address`, and the proxy's host and port, for display."""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy = select_proxy(address, get_environ_proxies(address)) or ""
+    names = [name for name, value in os.environ.items() if value == proxy and name.upper().endswith("_PROXY")]
+    netloc = proxy.rpartition("//")[2].rpartition("@")[2].rstrip("/")
+    return (names[0] if names else f"{urlsplit(address).scheme.upper()}_PROXY"), netloc
+
+
+def _variable(*names: str) -> str:
+    return next((name for name in names if os.environ.get(name)), names[0])
+
+
 def status_error(response: Response, address: str) -> NetworkError:
     """Return the error for a status without a more specific sentence from its source."""
     status = response.status_code
+    if status == 407:
+        return proxy_sign_in_error(address)
     if status == 429:
         message = msg("{host} is asked too often (429).", code="too-many-requests", host=host(address))
         return TransientNetworkError(message, retry_after_of(response.headers))

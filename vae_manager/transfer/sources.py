@@ -28,6 +28,7 @@ site/guide/authentication):
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -262,22 +263,52 @@ def _bucket_key(source: BucketSource) -> str:
 
 
 def hub_endpoint(chosen: str | None) -> str:
-    """Return the hub's address: `chosen`, or huggingface_hub's own."""
-    from huggingface_hub import constants
+    """Return the hub's address: `chosen`, or huggingface_hub's own, which HF_ENDPOINT sets unless it is empty."""
+    own = hub_constants().ENDPOINT.strip() or f"https://{TOKEN_HOME[1]}"
+    try:
+        return checked((chosen or own).rstrip("/"))
+    except RefusedError:
+        if chosen:
+            raise
+        raise UsageError(
+            msg(
+                "HF_ENDPOINT is “{value}”, which is not the https address of a hub. Correct it, or remove it.",
+                code="bad-endpoint-variable",
+                value=shown(own) if "//" in own else own,
+            )
+        ) from None
 
-    return checked((chosen or constants.ENDPOINT).rstrip("/"))
+
+def hub_constants() -> Any:
+    """Return the module of huggingface_hub with its settings.
+
+    Raises UsageError if the package cannot be imported, as with a value of a variable that it does not understand.
+    """
+    try:
+        from huggingface_hub import constants
+    except Exception as error:
+        wrong = [name for name in sorted(os.environ) if name.startswith(("HF_", "HUGGINGFACE_"))]
+        raise UsageError(
+            msg(
+                "The package huggingface_hub cannot be loaded here ({error}). Check the variables of this machine that "
+                "it reads ({variables}), or install it again.",
+                code="hub-library-broken",
+                error=f"{type(error).__name__}: {error}"[:200],
+                variables=", ".join(wrong) or "HF_…",
+            )
+        ) from error
+    return constants
 
 
 def is_hub_offline() -> bool:
     """Return True if the user has set HF_HUB_OFFLINE."""
-    from huggingface_hub import constants
-
-    return bool(constants.HF_HUB_OFFLINE)
+    return bool(hub_constants().HF_HUB_OFFLINE)
 
 
 def hub_address(source: HubSource, hub: str) -> str:
     """Return the address that `source` has at `hub`."""
-    from huggingface_hub import constants, hf_hub_url
+    constants = hub_constants()
+    from huggingface_hub import hf_hub_url
 
     try:
         # Without `endpoint=`: 0.16 has no such argument.

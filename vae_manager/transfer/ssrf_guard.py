@@ -104,7 +104,8 @@ class PublicAdapter(HTTPAdapter):
             if not by_proxy:
                 raise TransientNetworkError(
                     msg(
-                        "{host} cannot be reached. Check the network, or choose a mirror in the settings.",
+                        "{host} cannot be reached. Check the network, or choose a mirror: in the WebUI's settings, "
+                        "or by HF_ENDPOINT.",
                         code="unreachable",
                         host=name,
                     )
