@@ -166,3 +166,18 @@ def test_click_in_a_second_row_waits_for_the_first(stages: Stages, open_page: Op
     late.come()
     expect(page.locator(f"{ACCORDION} [data-vae-entry=lost] .vm-broken")).to_contain_text("owner/repo")
     expect(page.locator(f"{ACCORDION} [data-vae-entry=mine]")).to_contain_text("already here")
+
+
+def test_late_answer_takes_back_no_pick_of_a_pass(stage: Stage, open_page: Open) -> None:
+    page = open_page(stage)
+    page.click(f"{ACCORDION}_passes > .label-wrap")
+    hires = page.locator(f"{ACCORDION}_hires input")
+    late = Late(page, stage, "_txt2img_sync")
+    choose(page, TUNED.name)
+    late.wait_for(1)
+    hires.click()
+    page.locator(f"{ACCORDION}_hires li").filter(has_text=BASE.name).first.click()
+    expect(hires).to_have_value(re.compile(re.escape(BASE.name)))
+    late.come()
+    settled(page)
+    expect(hires).to_have_value(re.compile(re.escape(BASE.name)))

@@ -109,3 +109,18 @@ def test_the_list_of_the_preset_keeps_its_own_encoder(stage: Stage, parts: Parts
     assert sorted(of_preset) == sorted([str(parts.vae), str(own)])
     stage.webui.set(**{f"{MODULES}_flux": []})
     own.unlink()
+
+
+def test_the_list_of_another_preset_is_left_alone(stage: Stage, parts: Parts) -> None:
+    """Of the one that is shown, too: a checkpoint that was set through the API may be of another engine."""
+    if not stage.is_neo:
+        pytest.skip("Forge has one list")
+    own = [str(stage.vaes / stage.a)]
+    others = [f"{MODULES}_{preset}" for preset in ("sd", "xl")]
+    stage.webui.set(**dict.fromkeys(others, own))
+    until(lambda: "strange.safetensors" in region(stage))
+    use(stage)
+    until(lambda: str(parts.vae) in listed(stage))
+    options = stage.webui.options()
+    stage.webui.set(**{name: [] for name in [*others, f"{MODULES}_flux"]})
+    assert [options[name] for name in others] == [own, own]

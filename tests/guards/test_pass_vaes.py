@@ -117,6 +117,35 @@ def test_the_refiner_of_the_second_pass_decides(stage: Stage, latent: dict[str, 
     stage.assert_as_before()
 
 
+def test_a_refreshed_list_of_checkpoints_changes_nothing(stage: Stage) -> None:
+    """Its entries are new objects, while a model that stayed in memory has the old one."""
+    stage.begin(FROM_FILE, in_memory=2)
+    asked = {**refined(stage), **own(refiner=stage.b)}
+    before = stage.picture(**asked)
+    stage.webui.post("/sdapi/v1/refresh-checkpoints")
+    after = stage.picture(**asked)
+    stage.unknown()
+    assert (after.vae, after.looks_like(before)) == (stage.b, True)
+
+
+def test_a_refiner_that_does_not_take_over_decodes_nothing(stage: Stage) -> None:
+    """The WebUI does not switch to the checkpoint that is loaded."""
+    stage.begin(FROM_FILE)
+    asked = {**REFINED, "refiner_checkpoint": stage.first}
+    without = stage.picture(**asked)
+    picture = stage.picture(**asked, **own(refiner=stage.b))
+    assert (picture.vae, picture.looks_like(without)) == (stage.a, True)
+    assert field(picture, "Refiner VAE") is field(picture, "Base VAE") is None
+
+
+@pytest.mark.parametrize("wish", [7, None, ["x"], {"a": 1}, True])
+def test_what_is_no_text_asks_for_none(stage: Stage, wish: object) -> None:
+    stage.begin(FROM_FILE)
+    asked = {"alwayson_scripts": {"VAE": {"args": [wish, wish, wish]}}}
+    assert stage.picture(**asked).vae == stage.a
+    stage.assert_as_before()
+
+
 def test_each_batch_has_it(stage: Stage, latent: dict[str, Any]) -> None:
     stage.begin(FROM_FILE)
     mine = pictures(stage, **latent, n_iter=2, **own(hires=stage.b))

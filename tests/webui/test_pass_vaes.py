@@ -18,11 +18,16 @@ class Broken(Exception):
     """Raised in the middle of a pass."""
 
 
+def checkpoint(name: str) -> Any:
+    """A new object each time, as after the WebUI has refreshed its list."""
+    return SimpleNamespace(filename=f"/checkpoints/{name}")
+
+
 class Host:
     """A model that holds the path of a VAE. `bad` cannot be put in."""
 
     def __init__(self) -> None:
-        self.loaded = SimpleNamespace(sd_checkpoint_info="one", path="/vae/base")
+        self.loaded = SimpleNamespace(sd_checkpoint_info=checkpoint("one"), path="/vae/base")
         self.vae = SimpleNamespace(path=lambda model: model.path)
         self.bad: set[str | None] = {"/vae/bad"}
         self.named: list[str | None] = []
@@ -76,7 +81,7 @@ def test_it_is_in_the_model_for_the_pass_alone(host: Host, passes: PassVaes) -> 
             assert (host.loaded.path, passes.in_force) == ("/vae/hires", True)
         hires_pass(passes, p)
     assert (host.loaded.path, passes.in_force) == ("/vae/base", False)
-    assert host.named == ["/vae/base", "/vae/hires"]
+    assert host.named == ["/vae/base", "/vae/hires", "/vae/hires"]
     assert passes.fields(p) == {"Base VAE": "base", "Hires VAE": "hires"}
     assert passes.named_before(p) == ("base", None)
     assert passes.named_before(p) is None
@@ -113,10 +118,13 @@ def test_a_refused_one_is_told_once(host: Host, passes: PassVaes) -> None:
 
 
 def test_another_checkpoint_keeps_what_came_with_it(host: Host, passes: PassVaes) -> None:
-    p = generation(is_hr_pass=True, refiner_checkpoint_info="two")
+    p = generation(is_hr_pass=True, refiner_checkpoint_info=checkpoint("two"))
     passes.wish(p, "hires", "refiner")
     with passes.generation(p), passes.hires(p):
-        host.loaded = SimpleNamespace(sd_checkpoint_info="two", path="/vae/of-two")
+        host.loaded = SimpleNamespace(sd_checkpoint_info=checkpoint("two"), path="/vae/of-two")
+        with passes.decoding():
+            assert host.loaded.path == "/vae/hires", "the refiner has not taken over"
+        p.extra_generation_params["Refiner"] = "two"
         with passes.decoding():
             assert host.loaded.path == "/vae/refiner"
     assert host.loaded.path == "/vae/of-two"
@@ -143,3 +151,34 @@ def test_an_upscaler_of_latents_leaves_the_picture_before_to_the_other_vae(host:
         with passes.decoding():
             assert host.loaded.path == "/vae/hires"
     assert host.loaded.path == "/vae/base"
+
+
+def test_a_plots_next_cell_has_no_field_of_the_one_before(passes: PassVaes) -> None:
+    """Cells share the dictionary of the fields."""
+    p = generation()
+    passes.wish(p, "hires")
+    with passes.generation(p):
+        hires_pass(passes, p)
+    assert passes.fields(p) != {}
+    passes.wish(p)
+    assert passes.fields(p) == {}
+
+
+def test_an_interrupted_batch_has_no_field_of_the_one_before(passes: PassVaes) -> None:
+    p = generation(is_hr_pass=False)
+    passes.wish(p, "hires")
+    with passes.generation(p):
+        hires_pass(passes, p)
+        with passes.decoding():  # of what the first pass had got to
+            pass
+    assert passes.fields(p) == {}
+
+
+def test_a_pass_whose_decode_is_not_seen_is_named_all_the_same(host: Host, passes: PassVaes) -> None:
+    """As when the guards, and with them the patch of the decode, are removed meanwhile."""
+    p = generation()
+    passes.wish(p, "hires")
+    with passes.hires(p):
+        pass
+    assert host.named == ["/vae/hires"]
+    assert passes.fields(p) == {"Base VAE": "base", "Hires VAE": "hires"}

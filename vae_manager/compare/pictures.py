@@ -121,7 +121,13 @@ def _with_decoder_of_its_pass(
     """Return `fields` with the decoder in the field of the pass that decodes, if that had a VAE of its own."""
     names = [key for key, _ in fields]
     last = next((key for key in (REFINER_VAE, HIRES_VAE) if key in names), None)
-    return [(key, _quoted(name or BUILTIN.word) if key == last else value) for key, value in fields]
+    named = name or BUILTIN.word
+    return [(key, _quoted(named) if key == last and not _is_stem(named, value) else value) for key, value in fields]
+
+
+def _is_stem(name: str, value: str | None) -> bool:
+    """Return True if a field's value is `name`, possibly with the extension that Forge leaves out."""
+    return value is not None and name in (value, Path(value).stem)
 
 
 def _joined(fields: Iterable[tuple[str, str | None]]) -> str:

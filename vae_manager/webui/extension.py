@@ -256,7 +256,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         with FAULTS.suppressed(msg("Keeping pictures for comparisons")):
             host.latents.begin(p)
         with FAULTS.suppressed(msg("The VAE of this tab only")):
-            if tab_choice and host.override_of(p) is None:
+            if tab_choice and isinstance(tab_choice, str) and host.override_of(p) is None:
                 self._override(p, self.extension.page().word_of(tab_choice))
         with FAULTS.suppressed(msg("The VAE of a single pass")):
             self._wish(p, hires, refiner)
@@ -277,7 +277,7 @@ class VaeScript(scripts.Script):  # type: ignore[misc]  # the host's class is no
         """
         with FAULTS.suppressed(msg("Finding the VAE that a picture asks for")):
             self._report_unlisted(p)
-        if not options.guarded():
+        if not options.guarded() and not self.extension.host.pass_vaes.has_wish(p):
             return
         with FAULTS.suppressed(msg("Naming the VAE in infotext")):
             patches.follow(self.extension.host, p)

@@ -149,9 +149,14 @@ def _wire(page: Page, tab: str, parts: _Parts) -> None:
         return changed(choices=page.labels(facts), value=page.label_of(page.word_of(own) or facts.wanted.word))
 
     def relisted(visitor: Visitor, label: str) -> Any:
-        """Return the current lines for a single pass, with its VAE in the current one."""
-        word = page.pass_word(label)
-        return changed(choices=page.pass_labels(page.labels(page.facts())), value=page.label_of(word))
+        """Return the current lines for a single pass, and its value only if its line reads otherwise now.
+
+        This answer may be late: a value would take back a pick that was made after the question.
+        """
+        labels = page.pass_labels(page.labels(page.facts()))
+        shown = page.label_of(page.pass_word(label))
+        choices = labels if shown in labels else [*labels, shown]  # a file that has gone
+        return changed(choices=choices) if shown == label else changed(choices=choices, value=shown)
 
     def refreshed(visitor: Visitor) -> str:
         page.host.refresh()

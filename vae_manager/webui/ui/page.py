@@ -309,11 +309,15 @@ class Page:
 
     def pass_label(self, field: str, pasted: Mapping[str, Any]) -> str:
         """Return the line for the VAE that `field` of a pasted infotext names, in the WebUI's word."""
-        return self.label_of(str(pasted.get(field) or ""))
+        word = str(pasted.get(field) or "")
+        return self.label_of("" if Choice(word).is_automatic else word)
 
-    def pass_word(self, label: str) -> str:
-        """Return the WebUI's word for such a line, or for a word; empty for a pass without a VAE of its own."""
-        word = self.word_of(label or "")
+    def pass_word(self, label: object) -> str:
+        """Return the WebUI's word for such a line, or for a word; empty for a pass without a VAE of its own.
+
+        A request through the API can hold anything: what is no text asks for none.
+        """
+        word = self.word_of(label) if isinstance(label, str) else ""
         return "" if Choice(word).is_automatic else word
 
     def _remember(self, lines: Iterable[tuple[str, str]]) -> None:

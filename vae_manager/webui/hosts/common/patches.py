@@ -266,33 +266,56 @@ def short_hash(host: FamilyWebUI) -> str | None:
 def into_fields(host: FamilyWebUI, service: Service, fields: dict[str, Any]) -> None:
     """Let the fields of an infotext name the VAE for the next generation."""
     name, short_hash = fields.get(NAME), fields.get(HASH)
-    base = into_pass_fields(host, service, fields)
-    if base is not None:
-        name, short_hash = base, None
+    passes = into_pass_fields(host, service, fields)
+    if passes.base is not None:
+        name, short_hash = passes.base, None
     if not name:  # made with Built-in, or the person lets the WebUI skip the field
         service.picture = None
+        passes.notice_missing(host, service)
         return
     word = paste(host, service, NamedVae.read(str(name), short_hash))
     if word is None:
-        del fields[NAME]
+        fields.pop(NAME, None)
     else:
         fields[NAME] = word
+    passes.notice_missing(host, service)
 
 
-def into_pass_fields(host: FamilyWebUI, service: Service, fields: dict[str, Any]) -> str | None:
-    """Let the fields of single passes name the words for their pickers; return the VAE of the other passes, if any.
+@dataclass(frozen=True)
+class PastedPasses:
+    """What a pasted infotext says of the VAEs of single passes."""
 
-    A VAE that is not here leaves its pass without one.
+    base: str | None
+    """The VAE of the other passes; None if no pass had one of its own."""
+    missing: NamedVae | None
+    """A pass's VAE that is not here."""
+
+    def notice_missing(self, host: FamilyWebUI, service: Service) -> None:
+        """Let the page tell of the missing one, unless it has to tell of the base VAE."""
+        if self.missing is not None and service.picture is None:
+            paste(host, service, self.missing)
+
+
+def into_pass_fields(host: FamilyWebUI, service: Service, fields: dict[str, Any]) -> PastedPasses:
+    """Let the fields of single passes name the words for their pickers, and remove the one of the base VAE.
+
+    A VAE that is not here leaves its pass without one. The hash is that of the decoder, which the last pass brought. A
+    base VAE is nothing to the person who lets the WebUI skip the field `VAE`.
     """
+    missing = None
+    last = REFINER_VAE if REFINER_VAE in fields else HIRES_VAE
     for key in (HIRES_VAE, REFINER_VAE):
         if key in fields:
-            is_decoder = fields[key] == fields.get(NAME)
-            word = local_word(host, service, NamedVae.read(str(fields[key]), fields.get(HASH) if is_decoder else None))
-            fields.update({key: word} if word is not None else {})
+            named = NamedVae.read(str(fields[key]), fields.get(HASH) if key == last else None)
+            word = local_word(host, service, named)
             if word is None:
+                missing = named
                 del fields[key]
+            else:
+                fields[key] = word
     base = fields.pop(BASE_VAE, None)
-    return str(base) if base is not None else None
+    skipped = NAME in (options.read("infotext_skip_pasting", []) or ())
+    return PastedPasses(str(base) if base is not None and not skipped else None, missing)
 
 
 def follow(host: FamilyWebUI, p: Any) -> None:

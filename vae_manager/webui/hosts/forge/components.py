@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 
 def lists(presets: Sequence[str]) -> dict[str, Sequence[Path]]:
-    """Return the list in force, and those of these presets and of the preset that is shown, by their options."""
-    found = {name: modules_list.chosen(name) for name in (*detection.options_of_modules(), *_options_of(presets))}
+    """Return the list in force, and those of these presets, by their options.
+
+    The preset that is shown may be none of them; its own list is for its own checkpoints then.
+    """
+    found = {name: modules_list.chosen(name) for name in (OPTION, *_options_of(presets))}
     return {name: [Path(path) for path in files] for name, files in found.items()}
 
 

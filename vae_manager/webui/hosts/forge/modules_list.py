@@ -263,17 +263,23 @@ def with_decoder(text: str, files: Sequence[str] | None, path: str | None, short
 def into_fields(host: Forge, service: Service, fields: dict[str, Any]) -> None:
     """Let a pasted picture name the file that has its VAE's bytes, under its name on this machine."""
     asked = fields.get(PASTED)
-    base = patches.into_pass_fields(host, service, fields)
+    passes = patches.into_pass_fields(host, service, fields)
     service.picture = None
-    if not isinstance(asked, list):
-        return
-    kept = []
-    for name in asked:
-        path = found(name)
-        if path is not None and not is_vae(path):
-            kept.append(name)
-            continue
-        word = paste(host, service, NamedVae.read(base or name, fields.get(HASH) if base is None else None))
-        if word is not None:
-            kept.append(word)
-    fields[PASTED] = kept
+    if passes.base is not None:
+        # Forge leaves its field out if the modules that decoded are those of now.
+        names = asked if isinstance(asked, list) else [Path(path).name for path in chosen()]
+        word = paste(host, service, NamedVae.read(passes.base, None))
+        fields[PASTED] = [*([word] if word is not None else []), *(name for name in names if _is_other(name))]
+    elif isinstance(asked, list):
+        kept = []
+        for name in asked:
+            word = name if _is_other(name) else paste(host, service, NamedVae.read(name, fields.get(HASH)))
+            kept += [word] if word is not None else []
+        fields[PASTED] = kept
+    passes.notice_missing(host, service)
+
+
+def _is_other(name: str) -> bool:
+    """Return True for a listed file that is no VAE."""
+    path = found(name)
+    return path is not None and not is_vae(path)
