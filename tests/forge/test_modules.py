@@ -40,7 +40,7 @@ def encoders(stage: Stage) -> Iterator[Path]:
     stage.webui.refresh()
     yield folder
     stage.webui.set(**{MODULES: []})
-    for path in list(folder.iterdir()):
+    for path in [one for one in folder.iterdir() if one.is_file()]:
         path.unlink()
     stage.webui.refresh()
     stage.unknown()

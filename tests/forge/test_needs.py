@@ -111,16 +111,19 @@ def test_the_list_of_the_preset_keeps_its_own_encoder(stage: Stage, parts: Parts
     own.unlink()
 
 
-def test_the_list_of_another_preset_is_left_alone(stage: Stage, parts: Parts) -> None:
-    """Of the one that is shown, too: a checkpoint that was set through the API may be of another engine."""
+@pytest.mark.parametrize("has_vae", [True, False])
+def test_the_list_of_another_preset_keeps_its_vae(stage: Stage, parts: Parts, has_vae: bool) -> None:
+    """Of the one that is shown, too: a checkpoint that was set through the API may be of another engine. Without a VAE
+    of its own that list gets the files, since the next page brings it into force."""
     if not stage.is_neo:
         pytest.skip("Forge has one list")
-    own = [str(stage.vaes / stage.a)]
-    others = [f"{MODULES}_{preset}" for preset in ("sd", "xl")]
-    stage.webui.set(**dict.fromkeys(others, own))
+    own = [str(stage.vaes / stage.a)] if has_vae else []
+    shown, other = (f"{MODULES}_{preset}" for preset in ("sd", "xl"))
+    stage.webui.set(**{shown: own, other: own})
     until(lambda: "strange.safetensors" in region(stage))
     use(stage)
     until(lambda: str(parts.vae) in listed(stage))
     options = stage.webui.options()
-    stage.webui.set(**{name: [] for name in [*others, f"{MODULES}_flux"]})
-    assert [options[name] for name in others] == [own, own]
+    stage.webui.set(**{shown: [], other: [], f"{MODULES}_flux": []})
+    assert options[other] == own
+    assert options[shown] == (own if has_vae else options[MODULES])

@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 def lists(presets: Sequence[str]) -> dict[str, Sequence[Path]]:
     """Return the list in force, and those of these presets, by their options.
 
-    The preset that is shown may be none of them; its own list is for its own checkpoints then.
+    The preset that is shown may be none of them. Its list is among them, since the next page brings it into force, but
+    not if it has a VAE: that one is for the preset's own checkpoints.
     """
-    found = {name: modules_list.chosen(name) for name in (OPTION, *_options_of(presets))}
+    names = dict.fromkeys([OPTION, *_options_of(presets)])
+    shown = [name for name in detection.options_of_modules() if name not in names]
+    names.update(dict.fromkeys(name for name in shown if not modules_list.sort_out(modules_list.chosen(name)).vaes))
+    found = {name: modules_list.chosen(name) for name in names}
     return {name: [Path(path) for path in files] for name, files in found.items()}
 
 
