@@ -60,11 +60,16 @@ def test_the_vaes_of_single_passes_come_back(stages: Stages, open_page: Callable
     stage = stages(vaes=(BASE, TUNED))
     page = open_page(stage)
     hires, refiner = (page.locator(f"#vae_manager_txt2img_{name} input") for name in ("hires", "refiner"))
-    passes = f"Hires VAE: {BASE.name}, Refiner VAE: gone.pt, Base VAE: {TUNED.name}"
+    passes = f"Hires VAE: renamed.pt, Base VAE: {TUNED.name}"
+    paste(page, "txt2img", infotext(BASE))  # its hash may be unknown before
+    status = page.locator("#vae_manager_txt2img [data-vae-region=status]")
+    expect(status.locator(coded("here-by-hash"))).to_contain_text(BASE.name)
     paste(page, "txt2img", infotext(BASE).replace("VAE: theirs", f"{passes}, VAE: theirs"))
     expect(hires).to_have_value(re.compile(re.escape(BASE.name)))
     expect(refiner).to_have_value("Same as above")
     expect(page.locator("#txt2img_override_settings")).to_contain_text(f"VAE: {TUNED.name}")
     assert f"VAE: {TUNED.name}" in generate(page)
-    paste(page, "txt2img", infotext(BASE))
+    gone = re.sub(r"VAE hash: \w+, ", "Refiner VAE: gone.pt, ", infotext(BASE))
+    paste(page, "txt2img", gone)
     expect(hires).to_have_value("Same as above")
+    expect(refiner).to_have_value("Same as above")
