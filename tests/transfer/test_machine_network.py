@@ -18,6 +18,7 @@ from tests.wording import says
 from vae_manager.errors import NetworkError, TransientNetworkError
 from vae_manager.transfer import Network
 from vae_manager.transfer.http_client import HttpClient
+from vae_manager.transfer.sources import hub_endpoint
 
 AWAY = "https://vaes.example.org/a.safetensors"
 
@@ -106,6 +107,12 @@ def test_certificates_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
     error = failure()
     assert (error.code, error.message.fields["variable"]) == ("no-certificates", "REQUESTS_CA_BUNDLE")
+
+
+def test_an_empty_endpoint_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "ENDPOINT", "")
+    assert hub_endpoint(None) == "https://huggingface.co"
 
 
 @pytest.mark.parametrize(
