@@ -93,6 +93,7 @@ def test_a_file_whose_name_the_webui_lists_for_another_one_is_refused(stage: Sta
         assert listed(stage) == []
     finally:
         twin.unlink()
+        twin.parent.rmdir()
         t5(parts.encoder)
 
 
