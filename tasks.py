@@ -100,9 +100,9 @@ readers of files and other sockets. The rest depends on neither and runs on the 
 each environment runs all of them."""
 
 LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
-"""Where pytest keeps which tests failed, as an object whose keys are their names."""
+"""pytest's record of failed tests: a JSON object whose keys are their names."""
 SECOND_TRIES = 5
-"""As many failed tests of a step are run once more."""
+"""The number of failed tests of a step up to which they are run once more."""
 
 DIFFUSERS_TESTS = "tests/files/conversion/test_diffusers.py"
 """They hold conversions against diffusers' own loader, in an environment that has it."""
@@ -445,7 +445,7 @@ def passes_again(environment: Environment, arguments: Sequence[str]) -> bool:
 
 
 def processor_seconds() -> float:
-    """What the ended processes of this one took."""
+    """Return the processor time of the child processes that have ended, in seconds."""
     times = os.times()
     return times.children_user + times.children_system
 

@@ -244,6 +244,7 @@ def test_a_file_name_at_civitai_is_one_name() -> None:
         "https://me:hunter2@example.org/a.pt",
         "http://example.org/a.pt?token=hunter2",
         "https://example.org:port/a.pt?token=hunter2",
+        "urn:air:sd1:vae:elsewhere:1@2?token=hunter2",
     ],
 )
 def test_what_could_be_a_secret_is_not_repeated(text: str) -> None:

@@ -1,7 +1,7 @@
 """A VAE of its own for hires fix and for the refiner: pixels, infotext, and the VAE that is in use afterwards.
 
-Neither an upscaler of latents nor a refiner asks the VAE anything before the final decode. So their latents are the
-same whatever the VAE, and the picture has to be that of the pass's VAE chosen for the whole of it.
+With an upscaler of latents or a refiner, the VAE is used for the final decode alone. The latents do not depend on it,
+so the picture equals the one for which the VAE of the pass is chosen everywhere.
 """
 
 from __future__ import annotations

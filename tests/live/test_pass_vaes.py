@@ -64,7 +64,7 @@ CLOSE: Final = 0.5 / 255
 
 @dataclass(frozen=True)
 class Call:
-    """What a final decode (latents to pictures of -1 … 1) or an encode (pictures of 0 … 1 to latents) had and gave."""
+    """Input and output of a final decode (latents to pictures in -1 … 1) or an encode (in 0 … 1)."""
 
     kind: str
     taken: Any
@@ -176,7 +176,7 @@ def test_the_refiner(probe: Probe, start: str) -> None:
 
 
 def test_without_a_wish_the_chosen_vae_makes_all_passes(probe: Probe, pixels: dict[str, Any]) -> None:  # noqa: F811
-    """What the tests above compare is true of a picture without the feature."""
+    """Without a VAE for a pass, all calls use the same VAE: the comparison of the other tests is valid."""
     probe.stage.begin(FROM_FILE)
     picture, calls = probe.picture(**pixels)
     for call in calls:

@@ -59,14 +59,15 @@ def failure(address: str = AWAY) -> NetworkError:
     return caught.value
 
 
-def nobody() -> str:
+def unused_address() -> str:
+    """Return host and port on which no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    place = nobody()
+    place = unused_address()
     monkeypatch.setenv(variable, f"http://me:hunter2@{place}")
     error = failure()
     assert (error.code, error.message.fields["variable"], error.message.fields["proxy"]) == (

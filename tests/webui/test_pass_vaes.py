@@ -1,4 +1,4 @@
-"""The VAE of a single pass goes in and out again, whatever happens in between: on a host that only keeps a path."""
+"""The VAE of a single pass is removed after the pass, also after an error. The host is a stand-in that keeps a path."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Text that means a source: what a person types or pastes, and what a catalogue and a journal hold.
 
-A pasted address may have lost its scheme, and may have gained quotes, characters that nobody sees, or the brackets of
-a chat. Pages of a hub, of a mirror, of ModelScope and of Civitai become the file that they show. Nothing is
-asked of a server, so a page of a whole repository or model is an error that says what to copy instead.
+A pasted address may lack its scheme, and may have quotes, invisible characters or the brackets of a chat around it.
+Pages of a hub, of a mirror, of ModelScope and of Civitai become the file that they show. No server is asked, so a page
+of a whole repository or model is an error that says what to copy instead.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _AIR_SHORT: Final = re.compile(r"[1-9][0-9]*@([1-9][0-9]{0,14})")
 """`MODEL@VERSION`, as Civitai's pages show it behind `civitai:`."""
 
 _UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
-"""Marks without a width: web pages put them into long words, and Windows before a copied path."""
+"""Invisible characters: web pages put them into long words, and Windows before a copied path."""
 _BLANKS: Final = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 _MARKDOWN: Final = re.compile(r"\[[^\]]*\]\(\s*(\S+?)\s*\)")
 _PAIRS: Final = {"'": "'", '"': '"', "`": "`", "<": ">", "“": "”", "‘": "’", "«": "»", "「": "」"}
@@ -161,7 +161,7 @@ def _air(text: str) -> CivitaiSource:
             msg(
                 "“{text}” names no file that can be fetched. Copy the address of the file's page instead.",
                 code="bad-air",
-                text=text,
+                text=text.partition("?")[0],  # the rest may be a secret
             )
         )
     if match[1].lower() == "huggingface":

@@ -10,12 +10,12 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from ..catalogue.entry import VAE_SUFFIXES, HubSource
-from ..errors import NetworkError, NotFoundError, UsageError, WholeRepositoryError
+from ..errors import NotFoundError, UsageError, WholeRepositoryError
 from ..files.state_file import list_of, parse_json
 from ..messages import megabytes, msg
 from .http_client import HttpClient
 from .request import Network, run_cancellable
-from .sources import hub_authorization, hub_endpoint, hub_error, is_hub_offline, json_of, senseless_answer
+from .sources import check_online, hub_authorization, hub_endpoint, hub_error, json_of, senseless_answer
 
 __all__ = ["only_file"]
 
@@ -74,10 +74,7 @@ def _only_file(whole: WholeRepositoryError, network: Network) -> HubSource:
 def _listed(whole: WholeRepositoryError, client: HttpClient) -> Sequence[_File]:
     """Return the files of the first page of the hub's listing, a thousand at most."""
     source = HubSource(whole.repo, whole.folder, whole.revision)
-    if is_hub_offline():
-        raise NetworkError(
-            msg("HF_HUB_OFFLINE is set, so the hub is not asked for {source}.", code="offline", source=source)
-        )
+    check_online(source)
     endpoint = hub_endpoint(client.network.endpoint)
     folder = f"/{quote(whole.folder)}" if whole.folder else ""
     revision = quote(whole.revision or "main", safe="")

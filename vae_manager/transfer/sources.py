@@ -305,6 +305,14 @@ def is_hub_offline() -> bool:
     return bool(hub_constants().HF_HUB_OFFLINE)
 
 
+def check_online(source: HubSource) -> None:
+    """Raise NetworkError if HF_HUB_OFFLINE forbids a request for `source`."""
+    if is_hub_offline():
+        raise NetworkError(
+            msg("HF_HUB_OFFLINE is set, so the hub is not asked for {source}.", code="offline", source=source)
+        )
+
+
 def hub_address(source: HubSource, hub: str) -> str:
     """Return the address that `source` has at `hub`."""
     constants = hub_constants()
@@ -567,10 +575,7 @@ def _in_bucket(source: BucketSource, client: HttpClient) -> ResolvedUrl:
 
 
 def _at_hub(source: HubSource, client: HttpClient) -> ResolvedUrl:
-    if is_hub_offline():
-        raise NetworkError(
-            msg("HF_HUB_OFFLINE is set, so the hub is not asked for {source}.", code="offline", source=source)
-        )
+    check_online(source)
     endpoint = hub_endpoint(client.network.endpoint)
     address = hub_address(source, endpoint)
     headers = hub_authorization(endpoint, chosen=client.network.token_for_endpoint)
