@@ -19,10 +19,9 @@ from vae_manager.errors import (
     UsageError,
     VaeManagerError,
 )
-from vae_manager.transfer import sources as bucket_source
-from vae_manager.transfer import unfinished
+from vae_manager.transfer import buckets, unfinished
+from vae_manager.transfer.buckets import open_bucket_range, resolve_bucket
 from vae_manager.transfer.resume_journal import Journal, read_journal
-from vae_manager.transfer.sources import open_bucket_range, resolve_bucket
 
 from .ordering import MB, NAME, Desk, sha256, some_bytes
 
@@ -43,7 +42,7 @@ def bucket() -> Iterator[Any]:
 
 @pytest.fixture
 def slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bucket_source, "SLICE", 300_000)
+    monkeypatch.setattr(buckets, "SLICE", 300_000)
 
 
 # -- locate and open_at --------------------------------------------------------------------------------------------

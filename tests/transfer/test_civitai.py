@@ -16,8 +16,9 @@ from tests.hub.civitai import Civitai
 from vae_manager.catalogue.entry import CivitaiSource
 from vae_manager.errors import Cancelled, IntegrityError, NetworkError, NotFoundError, RefusedError, UsageError
 from vae_manager.transfer import Network, proposed_name, unfinished
+from vae_manager.transfer.civitai import HOME, choose_file
 from vae_manager.transfer.http_client import HttpClient
-from vae_manager.transfer.sources import HOME, choose_file, resolve_source
+from vae_manager.transfer.sources import resolve_source
 
 from .ordering import CHUNK, MB, NAME, Desk, sha256, some_bytes
 

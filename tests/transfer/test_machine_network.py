@@ -18,7 +18,7 @@ from tests.wording import says
 from vae_manager.errors import NetworkError, TransientNetworkError
 from vae_manager.transfer import Network
 from vae_manager.transfer.http_client import HttpClient
-from vae_manager.transfer.sources import hub_endpoint
+from vae_manager.transfer.hub import hub_endpoint
 
 AWAY = "https://vaes.example.org/a.safetensors"
 

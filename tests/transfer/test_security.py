@@ -15,8 +15,9 @@ from vae_manager.catalogue.entry import HttpsSource, Source
 from vae_manager.errors import NetworkError, NotFoundError, RefusedError, VaeManagerError
 from vae_manager.transfer import unfinished
 from vae_manager.transfer.http_client import HttpClient
+from vae_manager.transfer.hub import TOKEN_HOME, hub_authorization
 from vae_manager.transfer.partial_file import PartialFile
-from vae_manager.transfer.sources import TOKEN_HOME, hub_authorization, resolve_source
+from vae_manager.transfer.sources import resolve_source
 
 from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, REPO, Desk, some_bytes
 

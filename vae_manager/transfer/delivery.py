@@ -32,10 +32,11 @@ from . import resume_journal
 from .http_client import HttpClient
 from .partial_file import PartialFile
 from .request import DownloadRequest, DownloadResult, Network, Phase, Progress, retry, run_cancellable
+from .resolved_url import ResolvedUrl, SignedUrl, shown_source
 from .resumable import hold_lock
 from .resume_journal import Journal, contiguous_end, hash_of, make_folder, partial_write_error, redacted
 from .scheduler import fetch
-from .sources import ResolvedUrl, SignedUrl, resolve_source, shown_source
+from .sources import resolve_source
 
 __all__ = ["check_arrival", "check_beginning", "download_file"]
 

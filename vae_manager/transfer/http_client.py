@@ -1,4 +1,4 @@
-"""HTTP client of a download, and the parsing of URLs.
+"""HTTP client of a download.
 
 The client has one session, follows redirects itself, and turns every failure into an error of this project. `requests`
 is imported at the first use. TLS is always verified. An Authorization header reaches only the origin that it was made
@@ -8,18 +8,16 @@ for: redirects are never left to `requests`, and ~/.netrc is not read.
 from __future__ import annotations
 
 import logging
-import os
 import re
-import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any, Final
 
-from ..catalogue.entry import is_loopback
-from ..errors import NetworkError, RefusedError, TransientNetworkError, VaeManagerError
+from ..errors import NetworkError, TransientNetworkError
 from ..messages import msg
+from .network_faults import network_error, proxy_sign_in_error
 from .request import NETWORK_THREAD, Network, retry_after_of
+from .urls import after_redirect, checked, host, origin
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -28,95 +26,15 @@ if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
 
 
-SECRET = re.compile(r"token|key|secret|sig|pass|auth|credential|policy", re.IGNORECASE)
-"""Names of query fields whose value is a secret."""
-
 LOGGER = "urllib3.connectionpool"
 QUERY = re.compile(r"\?[^\s\"'<>]*")
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 10
+MAX_JSON_BYTES: Final = 20_000_000
+"""Bytes of an answer of the API; real ones have some ten thousand, most of them about pictures."""
 SHORT = 1 << 16
 """Bytes that are faster to read than a new connection is to open."""
-
-
-def checked(address: str) -> str:
-    """Return `address` if a request to it is allowed."""
-    parts = _parts(address)
-    if parts.username is not None or parts.password is not None:
-        raise RefusedError(
-            msg(
-                "The address of {host} carries a name or password. Leave it out of the address.",
-                code="address-with-password",
-                host=parts.hostname,
-            )
-        )
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
-        return address
-    if parts.scheme == "http":
-        raise RefusedError(
-            msg(
-                "{address} is not encrypted. Only https addresses are used; http only on this computer itself.",
-                code="not-encrypted",
-                address=shown(address),
-            )
-        )
-    raise RefusedError(msg("{address} is not an https address.", code="not-https", address=shown(address)))
-
-
-def after_redirect(address: str, location: str) -> str:
-    """Return the target of a redirect from `address`, if it may be followed; `location` is the raw header."""
-    there = urljoin(address, _as_sent(location))
-    if _parts(address).scheme == "https" and _parts(there).scheme != "https":
-        raise RefusedError(
-            msg(
-                "{host} leads away from https to an address that is not encrypted. It is not followed.",
-                code="leads-away-from-https",
-                host=host(address),
-            )
-        )
-    return checked(there)
-
-
-def origin(address: str) -> tuple[str, str, int]:
-    """Return scheme, host and port: the scope of a token."""
-    parts = _parts(address)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def host(address: str) -> str:
-    """Return the host, for display."""
-    return _parts(address).hostname or ""
-
-
-def shown(address: str) -> str:
-    """Return `address` without user, query and fragment, for display."""
-    parts = _parts(address)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def without_secrets(address: str) -> str:
-    """Return `address` without the query fields that look like keys, for the journal."""
-    parts = _parts(address)
-    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if not SECRET.search(name)]
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, urlencode(query), ""))
-
-
-def _parts(address: str) -> SplitResult:
-    try:
-        parts = urlsplit(address)
-        _ = parts.port
-    except ValueError:
-        raise RefusedError(msg("This is not a valid address.", code="bad-address")) from None
-    return parts
-
-
-def _as_sent(header: str) -> str:
-    """Decode a header as UTF-8 if possible: http.client reads Latin-1, and servers send UTF-8."""
-    try:
-        return header.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return header
 
 
 class WithoutQueries(logging.Filter):
@@ -234,126 +152,28 @@ def _read1(raw: Any, count: int) -> bytes:
     return data
 
 
+def json_of(response: Response, address: str) -> bytes:
+    """Return the body of an answer, bounded. Raises NetworkError for a longer one, and the errors of reading."""
+    data, read = bytearray(), reader(response, address)
+    while chunk := read(MAX_JSON_BYTES):
+        data += chunk
+        if len(data) > MAX_JSON_BYTES:
+            raise senseless_answer(address)
+    return bytes(data)
+
+
+def senseless_answer(address: str) -> NetworkError:
+    """Return the error for an answer that is not what this server gives."""
+    return NetworkError(
+        msg("{host} answers with something that is no list of files.", code="no-file-list", host=host(address))
+    )
+
+
 def too_many_redirects(address: str) -> NetworkError:
     """Return the error for too long a chain of redirects; it names the host alone, since a query may be secret."""
     return NetworkError(
         msg("{host} leads from one address to the next without end.", code="endless-redirects", host=host(address))
     )
-
-
-def network_error(error: Exception, address: str) -> VaeManagerError:
-    """Return the error for a failure of `requests`, without its own text, which repeats the whole address."""
-    import requests
-
-    name = host(address)
-    if _caused_by(error, ssl.SSLCertVerificationError):
-        return NetworkError(
-            msg(
-                "The certificate of {host} could not be verified, so nothing was fetched from it. "
-                "Check the clock of this computer and the network (a hotel's sign-in page, a company's proxy). "
-                "REQUESTS_CA_BUNDLE can name a file with your company's certificates; SSL_CERT_FILE is not read.",
-                code="bad-certificate",
-                host=name,
-            )
-        )
-    own = _fault_of_this_machine(error, address)
-    if own is not None:
-        return own
-    if isinstance(error, requests.exceptions.ReadTimeout | requests.exceptions.ConnectTimeout):
-        return TransientNetworkError(
-            msg(
-                "{host} does not answer. Check the network, or choose a mirror: in the WebUI's settings, or by "
-                "HF_ENDPOINT.",
-                code="no-answer",
-                host=name,
-            )
-        )
-    if isinstance(error, OSError) and not isinstance(error, ValueError):
-        return TransientNetworkError(
-            msg(
-                "{host} cannot be reached. Check the network, or choose a mirror: in the WebUI's settings, or by "
-                "HF_ENDPOINT.",
-                code="unreachable",
-                host=name,
-            )
-        )
-    return NetworkError(msg("The address at {host} cannot be used.", host=name))
-
-
-def _fault_of_this_machine(error: Exception, address: str) -> VaeManagerError | None:
-    """Return the error for a wrong proxy or certificate setting of this machine, by the name of its variable."""
-    import requests
-
-    text = str(error)
-    if "CA certificate bundle" in text:  # an OSError of requests/adapters.py, without a class of its own
-        return NetworkError(
-            msg(
-                "The file of certificates that {variable} names is not there, so nothing was fetched. Correct the "
-                "variable, or remove it.",
-                code="no-certificates",
-                variable=_variable("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
-            )
-        )
-    variable, proxy = _proxy_for(address)
-    if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in text:
-        return NetworkError(
-            msg(
-                "{variable} names a SOCKS proxy, for which this Python lacks the package PySocks. Install it "
-                "(pip install pysocks), or name an http proxy.",
-                code="socks-missing",
-                variable=variable,
-            )
-        )
-    if isinstance(error, requests.exceptions.InvalidProxyURL):
-        return NetworkError(
-            msg(
-                "{variable} is not the address of a proxy. Write http://HOST:PORT, or remove the variable.",
-                code="bad-proxy",
-                variable=variable,
-            )
-        )
-    if not isinstance(error, requests.exceptions.ProxyError):
-        return None
-    if " 407 " in f"{text} ":
-        return proxy_sign_in_error(address)
-    return TransientNetworkError(
-        msg(
-            "The proxy {proxy}, which {variable} names, cannot be reached or does not let {host} through. Check the "
-            "proxy, correct the variable, or remove it.",
-            code="proxy-unreachable",
-            proxy=proxy,
-            variable=variable,
-            host=host(address),
-        )
-    )
-
-
-def proxy_sign_in_error(address: str) -> NetworkError:
-    """Return the error for a proxy that asks for a name and a password."""
-    variable, proxy = _proxy_for(address)
-    return NetworkError(
-        msg(
-            "The proxy {proxy} asks for a name and a password (407). Give them in {variable}: "
-            "http://NAME:PASSWORD@HOST:PORT.",
-            code="proxy-sign-in",
-            proxy=proxy,
-            variable=variable,
-        )
-    )
-
-
-def _proxy_for(address: str) -> tuple[str, str]:
-    """Return the variable that names the proxy for `address`, and the proxy's host and port, for display."""
-    from requests.utils import get_environ_proxies, select_proxy
-
-    proxy = select_proxy(address, get_environ_proxies(address)) or ""
-    names = [name for name, value in os.environ.items() if value == proxy and name.upper().endswith("_PROXY")]
-    netloc = proxy.rpartition("//")[2].rpartition("@")[2].rstrip("/")
-    return (names[0] if names else f"{urlsplit(address).scheme.upper()}_PROXY"), netloc
-
-
-def _variable(*names: str) -> str:
-    return next((name for name in names if os.environ.get(name)), names[0])
 
 
 def status_error(response: Response, address: str) -> NetworkError:
@@ -375,17 +195,6 @@ def status_error(response: Response, address: str) -> NetworkError:
             retry_after_of(response.headers),
         )
     return NetworkError(msg("{host} answers with status {status}.", host=host(address), status=status))
-
-
-def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
-    """Return True if `kind` is at the bottom of `error`: urllib3 hides it in `reason` and requests in `args`."""
-    seen: list[object] = [error]
-    for one in seen:
-        if isinstance(one, kind):
-            return True
-        if isinstance(one, BaseException) and len(seen) < 50:
-            seen += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
-    return False
 
 
 def _session() -> Session:

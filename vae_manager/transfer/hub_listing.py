@@ -13,9 +13,9 @@ from ..catalogue.entry import VAE_SUFFIXES, HubSource
 from ..errors import NotFoundError, UsageError, WholeRepositoryError
 from ..files.state_file import list_of, parse_json
 from ..messages import megabytes, msg
-from .http_client import HttpClient
+from .http_client import HttpClient, json_of, senseless_answer
+from .hub import check_online, hub_authorization, hub_endpoint, hub_error
 from .request import Network, run_cancellable
-from .sources import check_online, hub_authorization, hub_endpoint, hub_error, json_of, senseless_answer
 
 __all__ = ["only_file"]
 

@@ -13,10 +13,11 @@ from ..catalogue.entry import BucketSource, LocalSource
 from ..errors import ExpiredAddressError, IntegrityError, NetworkError, NotFoundError
 from ..files.inspection import LFS_POINTER, WEB_PAGE
 from ..messages import msg
-from . import sources
-from .http_client import HttpClient, host, reader, status_error
+from . import buckets
+from .http_client import HttpClient, reader, status_error
+from .resolved_url import ResolvedUrl, shown_source
 from .resume_journal import ByteRanges
-from .sources import ResolvedUrl, shown_source
+from .urls import host
 
 if TYPE_CHECKING:
     from requests import Response
@@ -312,7 +313,7 @@ def _open_file(path: Path, start: int, end: int | None) -> Body:
 
 
 def _open_object(source: BucketSource, start: int, end: int | None) -> Body:
-    total, chunks = sources.open_bucket_range(source, start, end)
+    total, chunks = buckets.open_bucket_range(source, start, end)
     stops = total if end is None else min(end, total)
     return Body(start, stops, total, lambda _: next(chunks, b""), lambda: None, is_part=end is not None)
 

@@ -53,8 +53,8 @@ from ..files.state_file import (
     whole,
 )
 from ..messages import msg
-from .http_client import without_secrets
 from .request import DownloadRequest
+from .urls import without_secrets
 
 ByteRange = tuple[int, int]
 ByteRanges = tuple[ByteRange, ...]

@@ -30,7 +30,7 @@ from ..errors import (
 )
 from ..files.disk import check_room
 from ..messages import megabytes, msg
-from .http_client import HttpClient, host
+from .http_client import HttpClient
 from .partial_file import PartialFile
 from .range_requests import (
     FIRST_SEGMENT_BYTES,
@@ -42,8 +42,9 @@ from .range_requests import (
     refuse_misfit,
 )
 from .request import NETWORK_THREAD, PROGRESS_BYTES
+from .resolved_url import ResolvedUrl, SignedUrl, shown_source
 from .resume_journal import Journal, add_range, contiguous_end, missing_ranges
-from .sources import ResolvedUrl, SignedUrl, shown_source
+from .urls import host
 
 BURST_SECONDS = 0.1
 """Seconds of bandwidth that may be used at once, and seconds between two checks of a waiting thread."""

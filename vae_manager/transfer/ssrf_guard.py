@@ -28,7 +28,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ..errors import RefusedError, TransientNetworkError
 from ..messages import msg
-from .http_client import origin
+from .urls import origin
 
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)

@@ -1,0 +1,92 @@
+"""URLs: which may be requested, which parts of them may be shown or stored, and the origin that a token belongs to."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+from ..catalogue.entry import is_loopback
+from ..errors import RefusedError
+from ..messages import msg
+
+SECRET = re.compile(r"token|key|secret|sig|pass|auth|credential|policy", re.IGNORECASE)
+"""Names of query fields whose value is a secret."""
+
+
+def checked(address: str) -> str:
+    """Return `address` if a request to it is allowed."""
+    parts = _parts(address)
+    if parts.username is not None or parts.password is not None:
+        raise RefusedError(
+            msg(
+                "The address of {host} carries a name or password. Leave it out of the address.",
+                code="address-with-password",
+                host=parts.hostname,
+            )
+        )
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        return address
+    if parts.scheme == "http":
+        raise RefusedError(
+            msg(
+                "{address} is not encrypted. Only https addresses are used; http only on this computer itself.",
+                code="not-encrypted",
+                address=shown(address),
+            )
+        )
+    raise RefusedError(msg("{address} is not an https address.", code="not-https", address=shown(address)))
+
+
+def after_redirect(address: str, location: str) -> str:
+    """Return the target of a redirect from `address`, if it may be followed; `location` is the raw header."""
+    there = urljoin(address, _as_sent(location))
+    if _parts(address).scheme == "https" and _parts(there).scheme != "https":
+        raise RefusedError(
+            msg(
+                "{host} leads away from https to an address that is not encrypted. It is not followed.",
+                code="leads-away-from-https",
+                host=host(address),
+            )
+        )
+    return checked(there)
+
+
+def origin(address: str) -> tuple[str, str, int]:
+    """Return scheme, host and port: the scope of a token."""
+    parts = _parts(address)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def host(address: str) -> str:
+    """Return the host, for display."""
+    return _parts(address).hostname or ""
+
+
+def shown(address: str) -> str:
+    """Return `address` without user, query and fragment, for display."""
+    parts = _parts(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def without_secrets(address: str) -> str:
+    """Return `address` without the query fields that look like keys, for the journal."""
+    parts = _parts(address)
+    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if not SECRET.search(name)]
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, urlencode(query), ""))
+
+
+def _parts(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        raise RefusedError(msg("This is not a valid address.", code="bad-address")) from None
+    return parts
+
+
+def _as_sent(header: str) -> str:
+    """Decode a header as UTF-8 if possible: http.client reads Latin-1, and servers send UTF-8."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
