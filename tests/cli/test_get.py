@@ -116,7 +116,7 @@ def test_a_repository_with_several_is_a_choice(hub: Hub, cli: Cli) -> None:
     assert not cli.folder.exists()
     assert cli("get", "hub:me/many/vae/b%402.safetensors", "--dir", cli.folder).status == 0
     folder = cli("get", "https://huggingface.co/me/many/tree/main/unet", "--dir", cli.folder)
-    assert (folder.status, (cli.folder / "model.safetensors").exists()) == (0, True)
+    assert (folder.status, (cli.folder / "many-unet.safetensors").exists()) == (0, True)
 
 
 def test_a_repository_without_a_vae(hub: Hub, cli: Cli) -> None:
@@ -142,7 +142,34 @@ def test_a_pinned_revision(hub: Hub, cli: Cli) -> None:
     hub.add("me/pinned", "vae.safetensors", old, revision="1" * 40)
     hub.add("me/pinned", "vae.safetensors", new, revision="2" * 40)
     assert cli("get", f"hub:me/pinned/vae.safetensors@{'1' * 40}", "--dir", cli.folder).status == 0
-    assert (cli.folder / "vae.safetensors").read_bytes() == old
+    assert (cli.folder / "pinned-vae.safetensors").read_bytes() == old
+
+
+def test_two_vaes_that_are_published_under_one_name(hub: Hub, cli: Cli) -> None:
+    for repo in ("me/sd-vae-one", "me/sd-vae-two"):
+        hub.add(repo, "diffusion_pytorch_model.safetensors", some_bytes(1_000, repo))
+        assert cli("get", f"hub:{repo}/diffusion_pytorch_model.safetensors", "--dir", cli.folder).status == 0
+    assert cli.names() == ["sd-vae-one.safetensors", "sd-vae-two.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("name", "here"), [("other.safetensors", "other.safetensors"), ("v1.5", "v1.5.safetensors"), ("é", "é.safetensors")]
+)
+def test_a_name_of_ones_own(hub: Hub, cli: Cli, name: str, here: str) -> None:
+    assert cli("get", SOURCE, "--name", name, "--dir", cli.folder).status == 0
+    command = ("get", "mine", "--catalogue", cli.entry(), "--name", name, "--dir", cli.folder, "--json")
+    again = cli(*command)
+    assert (again.status, again.json["already_there"], cli.names()) == (0, True, [here])
+
+
+def test_a_name_that_says_nothing_of_the_format_needs_another(hub: Hub, cli: Cli) -> None:
+    address = hub.publish("/download", DATA)
+    refused = cli("get", address, "--dir", cli.folder, "--json")
+    assert (refused.status, refused.json["code"]) == (2, "unlisted-extension")
+    refused = cli("get", address, "--name", "mine", "--dir", cli.folder, "--json")
+    assert (refused.status, refused.json["code"]) == (2, "unlisted-extension")
+    refused = cli("get", address, "--name", "../mine.safetensors", "--dir", cli.folder, "--json")
+    assert (refused.status, refused.json["code"], cli.folder.exists()) == (7, "bad-file-name", False)
 
 
 @pytest.mark.parametrize("data", [b"hello", as_zip(Made(call(SYSTEM, text("true")), {}))], ids=["text", "code"])
@@ -231,7 +258,9 @@ def test_a_model_version_of_civitai_names_its_file_and_proves_it(cli: Cli, civit
 
 def test_a_file_of_civitai_that_is_no_vae(cli: Cli, civitai: Civitai) -> None:
     civitai.add(7, "workflow.zip", DATA, primary=True)
-    assert "workflow.zip is no VAE file" in cli("get", "civitai:7", "--dir", cli.folder).message
+    refused = cli("get", "civitai:7", "--dir", cli.folder, "--json")
+    assert (refused.status, refused.json["code"]) == (2, "unlisted-extension")
+    assert "workflow.zip" in refused.json["error"]
 
 
 def test_the_key_for_civitai_is_for_civitai_alone(cli: Cli, civitai: Civitai) -> None:

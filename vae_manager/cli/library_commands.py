@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalogue import Entry, Source, is_vae_file_name
+from ..catalogue.file_names import listed_name
 from ..catalogue.source_text import typed_source
 from ..errors import Cancelled, NotFoundError, RefusedError, UsageError, VaeManagerError, WholeRepositoryError
 from ..files import FileRecord, inspect
@@ -100,6 +101,7 @@ def add_get_options(command: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="an id of the catalogue, hub:OWNER/REPO/PATH[@REV], civitai:VERSION, https://… or s3://BUCKET/PATH",
     )
+    command.add_argument("--name", help="the name of the file in the folder (default: the published one, made usable)")
     add_network_arguments(command)
     add_terms_argument(command)
     add_folder_argument(command)
@@ -135,24 +137,31 @@ def _download_request(options: argparse.Namespace, network: Network, stop: threa
             source = typed_source(text)
         except WholeRepositoryError as whole:
             source = only_file(whole, network=network, stop=stop)
-        return DownloadRequest((source,), folder, _file_name(source, network, stop), None)
+        return DownloadRequest((source,), folder, _file_name(options, source, network, stop), None)
     entry = load_catalogue(options).entry(text)
     if (reason := refusal_of(options)(entry)) is not None:
         raise RefusedError(reason)
-    return DownloadRequest(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
+    name = entry.file_name if options.name is None else listed_name(options.name, entry.file_name)
+    return DownloadRequest(entry.sources, folder, name, entry.sha256, entry.size)
 
 
-def _file_name(source: Source, network: Network, stop: threading.Event) -> str:
-    name = proposed_name(source, network=network, stop=stop)
-    if not is_vae_file_name(name):
+def _file_name(options: argparse.Namespace, source: Source, network: Network, stop: threading.Event) -> str:
+    """Return the name for the file of an address; the server is asked for it only if it is needed."""
+    if options.name is not None and is_vae_file_name(options.name):
+        return str(options.name)
+    proposed = proposed_name(source, network=network, stop=stop)
+    if options.name is not None:
+        return listed_name(options.name, proposed)
+    if not is_vae_file_name(proposed):
         raise UsageError(
             msg(
-                "{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.",
+                "{file} is no VAE file by its name: the WebUI loads .safetensors, .ckpt and .pt files. If it is one "
+                "all the same, give it such a name with --name.",
                 code="unlisted-extension",
-                file=name,
+                file=proposed,
             )
         )
-    return name
+    return proposed
 
 
 def add_adopt_options(command: argparse.ArgumentParser) -> None:

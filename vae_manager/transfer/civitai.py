@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ..catalogue.entry import SHA256, CivitaiSource, safe_file_name
+from ..catalogue.entry import SHA256, CivitaiSource
 from ..errors import NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..files.state_file import list_of, parse_json
 from ..messages import msg
@@ -56,8 +56,8 @@ def resolve_civitai(source: CivitaiSource, client: HttpClient) -> ResolvedUrl:
 
 
 def civitai_file_name(source: CivitaiSource, client: HttpClient) -> str:
-    """Return the file's name from the site. Raises as `resolve_source`, and RefusedError for an unusable name."""
-    return safe_file_name(str(_file(source, client).get("name", "")))
+    """Return the file's name from the site, unchecked. Raises as `resolve_source`."""
+    return str(_file(source, client).get("name", ""))
 
 
 def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
 
-from ..catalogue.entry import VAE_SUFFIXES, HubSource
+from ..catalogue.entry import HubSource
+from ..catalogue.file_names import suffix_here
 from ..errors import NotFoundError, UsageError, WholeRepositoryError
 from ..files.state_file import list_of, parse_json
 from ..messages import megabytes, msg
@@ -102,11 +103,11 @@ def _file(item: Any) -> _File | None:
 
 def _candidates(files: Sequence[_File]) -> list[_File]:
     """Return the files with the extension of a VAE; those that have it in their name come first."""
-    found = [file for file in files if file.path.lower().endswith(VAE_SUFFIXES)]
-    safe = {PurePosixPath(file.path).with_suffix("") for file in found if file.path.lower().endswith(".safetensors")}
+    found = [file for file in files if suffix_here(file.path)]
+    safe = {PurePosixPath(file.path).with_suffix("") for file in found if suffix_here(file.path) == ".safetensors"}
     kept = [
         file
         for file in found
-        if file.path.lower().endswith(".safetensors") or PurePosixPath(file.path).with_suffix("") not in safe
+        if suffix_here(file.path) == ".safetensors" or PurePosixPath(file.path).with_suffix("") not in safe
     ]
     return sorted(kept, key=lambda file: ("vae" not in file.path.lower(), file.path))

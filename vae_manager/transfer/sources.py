@@ -15,8 +15,8 @@ from ..catalogue.entry import (
     LocalSource,
     Source,
     name_at,
-    safe_file_name,
 )
+from ..catalogue.file_names import proposed_file_name
 from ..errors import NotFoundError, RefusedError
 from ..messages import msg
 from .buckets import resolve_bucket
@@ -31,15 +31,15 @@ __all__ = ["proposed_name", "resolve_source"]
 
 
 def proposed_name(source: Source, *, network: Network, stop: threading.Event) -> str:
-    """Return the name under which `source` offers its file.
+    """Return a usable name for the file of `source`, from the name under which it is published.
 
-    Sends a request only if the source does not contain the name. Raises `RefusedError` for an unusable name, the errors
-    of `resolve_source`, and `Cancelled` as soon as `stop` is set.
+    Sends a request only if the source does not contain the name. Raises the errors of `resolve_source`, and `Cancelled`
+    as soon as `stop` is set.
     """
     name = name_at(source)
     if name is None and isinstance(source, CivitaiSource):
-        return run_cancellable(lambda: _asked(source, network), stop)
-    return safe_file_name(name or "")
+        name = run_cancellable(lambda: _asked(source, network), stop)
+    return proposed_file_name(source, name or "")
 
 
 def _asked(source: CivitaiSource, network: Network) -> str:
