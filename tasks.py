@@ -19,6 +19,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bytecode import with_bytecode
+
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENTS = ROOT / ".envs"
 DEMO = ROOT / "demo-files"
@@ -145,9 +147,14 @@ class Environment:
         return ENVIRONMENTS / self.name / folder / program
 
     def run(self, *arguments: str, env: dict[str, str] | None = None) -> int:
-        """Run Python in it, in the project's folder; returns the exit status."""
+        """Run Python in it, in the project's folder; returns the exit status.
+
+        It and all that it starts share a cache of compiled modules: compiling gradio and torch takes as long as
+        importing them.
+        """
         command = [str(self.python), *arguments]
-        return subprocess.run(command, cwd=ROOT, env={**os.environ, **(env or {})}, check=False).returncode
+        environment = with_bytecode({**os.environ, **(env or {})})
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 WEBUI_ENVIRONMENT = Environment("webui", (*WEBUI, *TOOLS, *LINTERS), torch=True)
