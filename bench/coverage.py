@@ -1,6 +1,6 @@
 """Lines of the product that its tests execute, with a floor.
 
-    python tasks.py prove coverage [STEP …]
+    python run_steps.py prove coverage [STEP …]
 
 STEP is one of core, host, browser and gradio-4; without one, all are run. Some alone give a lower bound.
 
@@ -20,8 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import tasks
 from bench.results import write
+from tests import steps as run_steps
+from tests.environments import GRADIO_4_ENVIRONMENT, ROOT, WEBUI_ENVIRONMENT
 
 VERSION = "7.16.2"
 SHOWN = 15
@@ -29,9 +30,9 @@ SHOWN = 15
 
 
 def main() -> int:
-    for environment in (tasks.WEBUI_ENVIRONMENT, tasks.GRADIO_4_ENVIRONMENT):
+    for environment in (WEBUI_ENVIRONMENT, GRADIO_4_ENVIRONMENT):
         if not environment.python.exists():
-            print(f"The environment {environment.name} is missing: run `python tasks.py test` first.")
+            print(f"The environment {environment.name} is missing: run `python run_steps.py test` first.")
             return 2
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "library"
@@ -48,12 +49,12 @@ def measure(folder: Path, library: Path, chosen: Sequence[str]) -> int:
         python, arguments = steps()[name]
         print(f"── {name}", flush=True)
         command = [str(python), "-m", "coverage", "run", *arguments]
-        if subprocess.run(command, cwd=tasks.ROOT, env=settings, check=False).returncode != 0:
+        if subprocess.run(command, cwd=ROOT, env=settings, check=False).returncode != 0:
             failed.append(name)
     report = folder / "report.json"
-    coverage = [str(tasks.WEBUI_ENVIRONMENT.python), "-m", "coverage"]
-    subprocess.run([*coverage, "combine", "--quiet"], cwd=tasks.ROOT, env=settings, check=True)
-    low = subprocess.run([*coverage, "json", "--quiet", "-o", str(report)], cwd=tasks.ROOT, env=settings, check=False)
+    coverage = [str(WEBUI_ENVIRONMENT.python), "-m", "coverage"]
+    subprocess.run([*coverage, "combine", "--quiet"], cwd=ROOT, env=settings, check=True)
+    low = subprocess.run([*coverage, "json", "--quiet", "-o", str(report)], cwd=ROOT, env=settings, check=False)
     write(
         "coverage",
         {"steps": list(chosen), "failed steps": failed, **figures(json.loads(report.read_text(encoding="utf-8")))},
@@ -63,14 +64,14 @@ def measure(folder: Path, library: Path, chosen: Sequence[str]) -> int:
 
 def steps() -> dict[str, tuple[Path, list[str]]]:
     """By name: the interpreter and the arguments of Python."""
-    folders = [f"tests/{name}" for name in tasks.CORE_TESTS]
-    webui, gradio_4 = tasks.WEBUI_ENVIRONMENT.python, tasks.GRADIO_4_ENVIRONMENT.python
-    apart = [*folders, tasks.BROWSER_TESTS, *tasks.FORGE_TESTS, tasks.REFORGE_GUARDS]
+    folders = [f"tests/{name}" for name in run_steps.CORE_TESTS]
+    webui, gradio_4 = WEBUI_ENVIRONMENT.python, GRADIO_4_ENVIRONMENT.python
+    apart = [*folders, run_steps.BROWSER_TESTS, *run_steps.FORGE_TESTS, run_steps.REFORGE_GUARDS]
     return {
-        "core": (webui, tasks.core(tasks.CORE_TESTS)),
-        "host": (webui, tasks.others(apart)),
-        "browser": (webui, [*tasks.BY_FILE, tasks.BROWSER_TESTS]),
-        "gradio-4": (gradio_4, [*tasks.BY_FILE, *tasks.GRADIO_4_TESTS]),
+        "core": (webui, run_steps.core(run_steps.CORE_TESTS)),
+        "host": (webui, run_steps.others(apart)),
+        "browser": (webui, [*run_steps.BY_FILE, run_steps.BROWSER_TESTS]),
+        "gradio-4": (gradio_4, [*run_steps.BY_FILE, *run_steps.GRADIO_4_TESTS]),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from shutil import which
 
-from tasks import Environment, prepare
+from tests.environments import Environment, prepare
 
 OLD = Environment("transfer-0.36.2", ("huggingface_hub==0.36.2", "hf_transfer", "hf_xet", "requests", "PyYAML"))
 """huggingface_hub as AUTOMATIC1111's WebUI has it; this project runs in it too."""

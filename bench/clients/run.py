@@ -18,7 +18,7 @@ from typing import Any
 from bench.clients.known import Client, Link
 from bench.clients.load import Load, wait_for_calm
 from bench.clients.measured import FILE, REPO, Job
-from tasks import ROOT
+from tests.environments import ROOT
 
 LONGEST = 120
 """Seconds after which a client is given up; one connection at 20 MB/s takes 17."""
