@@ -134,7 +134,7 @@ def _download_request(options: argparse.Namespace, network: Network, stop: threa
     text = options.source
     if ":" in text or "/" in text:
         try:
-            source = typed_source(text)
+            source = typed_source(text, http_hosts=network.http_hosts)
         except WholeRepositoryError as whole:
             source = only_file(whole, network=network, stop=stop)
         return DownloadRequest((source,), folder, _file_name(options, source, network, stop), None)

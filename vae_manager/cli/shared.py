@@ -93,6 +93,20 @@ def add_network_arguments(command: argparse.ArgumentParser) -> None:
         "--endpoint", metavar="URL", help="a hub or a mirror of it (default: HF_ENDPOINT, else the hub)"
     )
     command.add_argument(
+        "--token-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a hub besides huggingface.co that gets its token; can be given several times",
+    )
+    command.add_argument(
+        "--http-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a host of your own network that may be asked over plain http; can be given several times",
+    )
+    command.add_argument(
         "--connections", type=_connections, metavar="N", help="the maximum of connections for one file"
     )
     command.add_argument("--limit", type=_rate, metavar="RATE", help="the maximum of bytes per second: 500K, 20M, 1.5G")
@@ -151,6 +165,8 @@ def network_of(options: argparse.Namespace) -> Network:
     given = {"connections": options.connections} if options.connections is not None else {}
     return Network(
         endpoint=options.endpoint,
+        token_hosts=frozenset(options.token_host),
+        http_hosts=frozenset(options.http_host),
         civitai=os.environ.get("CIVITAI_ENDPOINT") or None,
         bandwidth=options.limit,
         keys={CIVITAI_HOST: key} if key else {},

@@ -43,7 +43,7 @@ def typed(text: str, folder: Path, network: NetworkFor, *, remote_users: bool) -
     from ..transfer import DownloadRequest, only_file, proposed_name
 
     try:
-        source = typed_source(text, remote_users=remote_users)
+        source = typed_source(text, remote_users=remote_users, http_hosts=network(()).http_hosts)
     except WholeRepositoryError as whole:
         hub = HubSource(whole.repo, whole.folder, whole.revision)
         source = only_file(whole, network=network((hub,)), stop=threading.Event())

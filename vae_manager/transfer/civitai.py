@@ -27,11 +27,11 @@ from .http_client import (
     HttpClient,
     json_of,
     senseless_answer,
-    status_error,
     too_many_redirects,
 )
+from .refusals import status_error
 from .resolved_url import ResolvedUrl
-from .urls import after_redirect, checked, host, origin
+from .urls import host, origin
 
 __all__ = ["choose_file", "civitai_file_name", "resolve_civitai"]
 
@@ -52,7 +52,7 @@ def resolve_civitai(source: CivitaiSource, client: HttpClient) -> ResolvedUrl:
         raise NotFoundError(msg("Civitai has no download for {source}.", source=source))
     hashes = file.get("hashes")
     digest = str(hashes.get("SHA256", "")).lower() if isinstance(hashes, dict) else ""
-    return _storage(source, checked(address), client, digest if SHA256.fullmatch(digest) else None)
+    return _storage(source, client.checked(address), client, digest if SHA256.fullmatch(digest) else None)
 
 
 def civitai_file_name(source: CivitaiSource, client: HttpClient) -> str:
@@ -130,7 +130,7 @@ def _storage(source: CivitaiSource, address: str, client: HttpClient, sha256: st
         response.close()
         status, target = response.status_code, response.headers.get("Location")
         if status in REDIRECTS and target:
-            there = after_redirect(address, target)
+            there = client.after_redirect(address, target)
             if origin(there) != origin(address):
                 return ResolvedUrl(source, there, {}, sha256=sha256, expires=True)
             if urlsplit(there).path.startswith("/login"):
@@ -158,7 +158,7 @@ def _storage(source: CivitaiSource, address: str, client: HttpClient, sha256: st
 
 
 def _home(client: HttpClient) -> str:
-    return checked((client.network.civitai or HOME).rstrip("/"))
+    return client.checked((client.network.civitai or HOME).rstrip("/"))
 
 
 def _authorization(address: str, client: HttpClient) -> dict[str, str]:

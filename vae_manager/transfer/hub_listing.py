@@ -76,14 +76,14 @@ def _listed(whole: WholeRepositoryError, client: HttpClient) -> Sequence[_File]:
     """Return the files of the first page of the hub's listing, a thousand at most."""
     source = HubSource(whole.repo, whole.folder, whole.revision)
     check_online(source)
-    endpoint = hub_endpoint(client.network.endpoint)
+    endpoint = hub_endpoint(client.network)
     folder = f"/{quote(whole.folder)}" if whole.folder else ""
     revision = quote(whole.revision or "main", safe="")
     address = f"{endpoint}/api/models/{whole.repo}/tree/{revision}{folder}?recursive=true"
-    response = client.follow(address, hub_authorization(endpoint, chosen=client.network.token_for_endpoint))
+    response = client.follow(address, hub_authorization(endpoint, client.network))
     try:
         if response.status_code != 200:
-            raise hub_error(source, response, address)
+            raise hub_error(source, response, address, client.network)
         data = json_of(response, address)
     finally:
         response.close()

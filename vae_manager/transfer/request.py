@@ -167,8 +167,10 @@ class Network:
 
     endpoint: str | None = None
     """The hub or a mirror of it; None: huggingface_hub's own (HF_ENDPOINT)."""
-    token_for_endpoint: bool = False
-    """Send the hub's token to `endpoint` although it was saved for another hub."""
+    token_hosts: frozenset[str] = frozenset()
+    """Hosts of hubs that get the token saved for huggingface.co; with the port, unless it is the usual one."""
+    http_hosts: frozenset[str] = frozenset()
+    """Hosts that may be asked over plain http, written in the same way: those of the person's own network."""
     civitai: str | None = None
     """A site with Civitai's API; None: https://civitai.com."""
     connect_timeout: float = 10

@@ -202,6 +202,8 @@ def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Ne
 
     return Network(
         endpoint=host.endpoint(),
+        token_hosts=host.token_hosts(),
+        http_hosts=host.http_hosts(),
         connections=host.connections(),
         bandwidth=host.bandwidth(),
         public_only=must_be_public(typed, remote_users=host.shared_with_others),
