@@ -306,3 +306,11 @@ def test_how_the_network_is_used(arguments: tuple[str, ...], network: Network, m
 )
 def test_what_cannot_be_read_is_usage(cli: Cli, arguments: tuple[str, ...]) -> None:
     assert cli("get", "ft-mse", *arguments).status == 2
+
+
+def test_each_new_attempt_is_told(hub: Hub, cli: Cli) -> None:
+    hub.api.fail_next(Fault.status(503), Fault.status(503))
+    result = cli("get", SOURCE, "--dir", cli.folder)
+    assert (result.status, cli.names()) == (0, [NAME])
+    told = [line for line in result.err.splitlines() if says(line, "server-error", status=503, host=hub_host(hub))]
+    assert len(told) == 2

@@ -80,7 +80,7 @@ def test_amounts_are_read_as_what_they_are(count: int) -> None:
 
 
 @given(some.floats(min_value=2, max_value=200_000))
-def testtime_left_is_read_as_what_it_is(seconds: float) -> None:
+def test_time_left_is_read_as_what_it_is(seconds: float) -> None:
     shown = str(time_left(seconds))
     units = {"h": 3600, "min": 60, "s": 1}
     read = sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+) (h|min|s)", shown))

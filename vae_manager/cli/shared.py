@@ -283,15 +283,23 @@ def stop_on_ctrl_c() -> Iterator[threading.Event]:
 
 @contextmanager
 def progress_bar(options: argparse.Namespace, name: str) -> Iterator[Callable[[Progress], None]]:
-    """Show a bar on a terminal; no output elsewhere and beside JSON."""
+    """Show a bar on a terminal. Anywhere, a failure that is tried again is a line on stderr."""
+
+    def report_failure(progress: Progress) -> None:
+        if progress.problem is not None:
+            print_problem(f"trying again: {progress.problem}")
+
     if options.json or not sys.stderr.isatty():
-        yield lambda progress: None
+        yield report_failure
         return
     from tqdm import tqdm
 
     with tqdm(desc=name, unit="B", unit_scale=True) as bar:
 
         def report(progress: Progress) -> None:
+            if progress.problem is not None:
+                bar.clear()
+                report_failure(progress)
             if bar.n == 0 and progress.kept:
                 bar.initial = progress.kept  # so that the speed counts only the new bytes
             bar.total, bar.n = progress.total, progress.done
