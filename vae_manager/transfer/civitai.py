@@ -14,6 +14,7 @@ The facts are from the site's own source, github.com/civitai/civitai, and develo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -52,7 +53,8 @@ def resolve_civitai(source: CivitaiSource, client: HttpClient) -> ResolvedUrl:
         raise NotFoundError(msg("Civitai has no download for {source}.", source=source))
     hashes = file.get("hashes")
     digest = str(hashes.get("SHA256", "")).lower() if isinstance(hashes, dict) else ""
-    return _storage(source, client.checked(address), client, digest if SHA256.fullmatch(digest) else None)
+    location = _storage(source, client.checked(address), client, digest if SHA256.fullmatch(digest) else None)
+    return replace(location, file_name=str(file.get("name", "")))
 
 
 def civitai_file_name(source: CivitaiSource, client: HttpClient) -> str:
