@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.bytecode import with_bytecode
+from tests.files.filling import filling
+from tests.files.samples import encode, header_of, ldm
 from tests.hub import Hub
 from tests.hub.fixtures import client_environment
-from tests.transfer.ordering import some_bytes
 
 ROOT = Path(__file__).parents[2]
 SOON = 30.0
@@ -23,7 +24,23 @@ SOON = 30.0
 
 REPO, PATH = "me/vaes", "some/where/mine.safetensors"
 SOURCE = f"hub:{REPO}/{PATH}"
-DATA = some_bytes(3_000_000, 1)
+
+
+def some_vae(count: int) -> bytes:
+    """A safetensors file of so many bytes, with a very narrow VAE in it."""
+    rest = count - len(encode(*_vae_beside(0))) - 100
+    header, data = _vae_beside(rest // 4)
+    header["__metadata__"] = {"filling": ""}
+    header["__metadata__"] = {"filling": "x" * (count - len(encode(header, data)))}
+    return encode(header, data)
+
+
+def _vae_beside(numbers: int) -> tuple[dict[str, Any], bytes]:
+    header, size = header_of({**ldm(), "beside": (numbers,)})
+    return header, filling(size)
+
+
+DATA = some_vae(3_000_000)
 
 
 def sha256(data: bytes) -> str:
