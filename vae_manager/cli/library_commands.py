@@ -6,7 +6,7 @@ import argparse
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ..catalogue import Entry, LocalSource, Source, is_vae_file_name
 from ..catalogue.file_names import listed_name
@@ -29,6 +29,7 @@ from ..messages import megabytes, msg
 from ..records.verdict import HOSTS
 from ..sync import worst_exit_status
 from ..transfer import (
+    WANTED_ANYWAY,
     DownloadRequest,
     Network,
     download_file,
@@ -64,9 +65,6 @@ from .shared import (
     stop_on_ctrl_c,
     verdict_fields,
 )
-
-WANTED_ANYWAY: Final = frozenset({"checkpoint-with-vae", "checkpoint-without-vae", "text-encoder", "no-vae"})
-"""Codes of `no_vae` for files that a download does not refuse at their arrival."""
 
 
 def add_catalogue_options(command: argparse.ArgumentParser) -> None:
@@ -188,9 +186,16 @@ def _refuse_if_no_vae(source: Source, network: Network, stop: threading.Event) -
         return
     if error.code not in WANTED_ANYWAY:
         raise error
-    raise NoVaeError(
-        msg("{problem} To download it all the same, add --anyway.", code=error.code, problem=error.message)
-    )
+    if error.code == "checkpoint-with-vae":
+        message = msg(
+            "{problem} If you have it: python -m vae_manager convert IN OUT. To download it all the same, add "
+            "--anyway.",
+            code=error.code,
+            problem=error.message,
+        )
+    else:
+        message = msg("{problem} To download it all the same, add --anyway.", code=error.code, problem=error.message)
+    raise NoVaeError(message)
 
 
 def _file_name(options: argparse.Namespace, source: Source, network: Network, stop: threading.Event) -> str:

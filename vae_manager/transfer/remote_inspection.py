@@ -26,7 +26,7 @@ from .request import Network, run_cancellable
 from .resolved_url import shown_source
 from .sources import resolve_source
 
-__all__ = ["RemoteInspection", "inspect_remote", "no_vae", "no_vae_error"]
+__all__ = ["WANTED_ANYWAY", "RemoteInspection", "inspect_remote", "no_vae", "no_vae_error"]
 
 MAX_SECONDS: Final = 40.0
 """Seconds for one file with the resolution of its address."""
@@ -34,6 +34,9 @@ READ_TIMEOUT_S: Final = 10.0
 _ARCHITECTURE: Final = "general.architecture"
 _CERTAIN: Final = frozenset({"other-format", "zip-without-model", "unsafe-pickle", "old-torch"})
 """Codes of problems that more bytes cannot change; a download refuses such a file at its end."""
+
+WANTED_ANYWAY: Final = frozenset({"checkpoint-with-vae", "checkpoint-without-vae", "text-encoder", "no-vae"})
+"""Codes of `no_vae` for files that a download does not refuse at their arrival, so a person can ask for one."""
 
 T = TypeVar("T")
 
@@ -132,8 +135,8 @@ def no_vae(record: FileRecord) -> Message | None:
 def _checkpoint(record: FileRecord) -> Message:
     if carried(record.tensors).has_vae:
         return msg(
-            "{file} is a whole checkpoint with a VAE in it, not a VAE. If you have it already, write its VAE as a file "
-            "of its own: python -m vae_manager convert {file} OUT",
+            "{file} is a whole checkpoint with a VAE in it, not a VAE. A conversion writes that VAE as a file of its "
+            "own.",
             code="checkpoint-with-vae",
             file=record.path.name,
         )
