@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bytecode import with_bytecode
-from tests.files.filling import filling
-from tests.files.samples import encode, header_of, ldm
+from tests.files.samples import some_vae
 from tests.hub import Hub
 from tests.hub.fixtures import client_environment
 
@@ -24,22 +23,6 @@ SOON = 30.0
 
 REPO, PATH = "me/vaes", "some/where/mine.safetensors"
 SOURCE = f"hub:{REPO}/{PATH}"
-
-
-def some_vae(count: int) -> bytes:
-    """A safetensors file of so many bytes, with a very narrow VAE in it."""
-    rest = count - len(encode(*_vae_beside(0))) - 100
-    header, data = _vae_beside(rest // 4)
-    header["__metadata__"] = {"filling": ""}
-    header["__metadata__"] = {"filling": "x" * (count - len(encode(header, data)))}
-    return encode(header, data)
-
-
-def _vae_beside(numbers: int) -> tuple[dict[str, Any], bytes]:
-    header, size = header_of({**ldm(), "beside": (numbers,)})
-    return header, filling(size)
-
-
 DATA = some_vae(3_000_000)
 
 

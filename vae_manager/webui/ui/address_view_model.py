@@ -18,7 +18,19 @@ from .vae_options import allow, judge
 
 if TYPE_CHECKING:
     from ...files import FileRecord
+    from ...transfer import ListedFile
     from ..hosts.host import Host
+
+
+@dataclass(frozen=True)
+class FileChoice:
+    """One of several files behind an address."""
+
+    listed: ListedFile
+    record: FileRecord | None
+    """None if it was not looked at."""
+    no_vae: Message | None
+    """The sentence for a file that is certainly no VAE."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +51,7 @@ class AddressFacts:
     """The name under which it is saved if the user gives none."""
     name_problem: Message | None = None
     """Why it cannot be saved under its name."""
-    files: Sequence[tuple[SeenFile, Message | None]] = ()
-    """Files to choose from, each with the sentence of one that is no VAE."""
+    files: Sequence[FileChoice] = ()
     problem: Message | None = None
 
 
@@ -62,8 +73,7 @@ def _read(host: Host, service: Service, address: str, name: str) -> AddressFacts
     if look.error is not None:
         raise look.error
     if look.found is None:
-        files = [(file, no_vae(file.found.record) if file.found is not None else None) for file in look.files]
-        return AddressFacts(files=files)
+        return AddressFacts(files=[_choice(file, service) for file in look.files])
     record = _completed(look.found.record, service)
     proposed = record.path.name
     return AddressFacts(
@@ -75,6 +85,15 @@ def _read(host: Host, service: Service, address: str, name: str) -> AddressFacts
         proposed,
         _name_problem(host.download_folder(), proposed, name, record.sha256, service),
     )
+
+
+def _choice(file: SeenFile, service: Service) -> FileChoice:
+    from ...transfer import no_vae
+
+    if file.found is None:
+        return FileChoice(file.listed, None, None)
+    record = _completed(file.found.record, service)
+    return FileChoice(file.listed, record, no_vae(record))
 
 
 def _completed(record: FileRecord, service: Service) -> FileRecord:

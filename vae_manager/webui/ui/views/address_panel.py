@@ -7,12 +7,12 @@ from functools import partial
 
 from markupsafe import Markup
 
-from ....downloads import SeenFile
+from ....catalogue.entry import HubSource, name_at
 from ....files import FileRecord
 from ....messages import Message, megabytes, msg
 from ....records.verdict import AskFirst, Refused, obstacle_of
 from ...translation import Translator
-from ..address_view_model import AddressFacts
+from ..address_view_model import AddressFacts, FileChoice
 from ..rendering import ERROR, PLAIN, WARNING, Line, render
 from ..vae_options import family_label
 from .labels import family_name
@@ -26,17 +26,18 @@ def address_panel(facts: AddressFacts, translate: Translator) -> Markup:
     if facts.problem is not None:
         return lines([Line(WARNING, facts.problem)], translate)
     if facts.record is None:
-        return _html("choice", translate, [_choice(*file, translate) for file in facts.files])
+        return _html("choice", translate, [_choice(file, translate) for file in facts.files])
     return _html("panel", translate, facts.record.path.name, _facts(facts.record, translate), _lines(facts))
 
 
-def _choice(file: SeenFile, no_vae: Message | None, translate: Translator) -> Mapping[str, object]:
-    record = file.found.record if file.found is not None else None
-    size = record.size if record is not None else file.listed.size
+def _choice(file: FileChoice, translate: Translator) -> Mapping[str, object]:
+    source, size = file.listed.source, file.listed.size
+    listed = megabytes(size) if size is not None else ""
     return {
-        "source": str(file.listed.source),
-        "facts": _facts(record, translate) if record is not None else megabytes(size) if size is not None else "",
-        "no_vae": no_vae,
+        "source": str(source),
+        "name": source.path if isinstance(source, HubSource) else name_at(source),
+        "facts": _facts(file.record, translate) if file.record is not None else listed,
+        "no_vae": file.no_vae,
     }
 
 
@@ -51,7 +52,7 @@ def _facts(record: FileRecord, translate: Translator) -> str:
         if record.family.family is not None:
             parts.append(family_name(record.family, translate))
         elif record.family.candidates:
-            names = " / ".join(family_label(family) for family in record.family.candidates)
+            names = ", ".join(family_label(family) for family in record.family.candidates)
             parts.append(translate(msg("for {families}", code="for-families", families=names)))
     return " · ".join(parts)
 
