@@ -42,6 +42,7 @@ __all__ = [
     "add_network_arguments",
     "add_terms_argument",
     "data_of",
+    "default_folder",
     "delivery_fields",
     "delivery_text",
     "error_fields",
@@ -150,8 +151,11 @@ def load_catalogue(options: argparse.Namespace) -> Catalogue:
 
 def folder_of(options: argparse.Namespace) -> Path:
     """Return `--dir`, else `models/VAE` if it exists here, else the current folder. `--dir` need not exist."""
-    if options.dir is not None:
-        return Path(options.dir)
+    return Path(options.dir) if options.dir is not None else default_folder()
+
+
+def default_folder() -> Path:
+    """Return `models/VAE` if it exists here, else the current folder."""
     return VAE_FOLDER if VAE_FOLDER.is_dir() else Path()
 
 

@@ -6,6 +6,7 @@ Signed addresses expire, so a source is resolved again before each attempt.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -21,14 +22,14 @@ from ..catalogue.file_names import proposed_file_name
 from ..errors import NetworkError, NotFoundError, RefusedError
 from ..messages import msg
 from .buckets import resolve_bucket
-from .civitai import civitai_file_name, resolve_civitai
+from .civitai import civitai_file_name, civitai_files, resolve_civitai
 from .http_client import HttpClient
 from .hub import HUB_FILE, resolve_at_mirror, resolve_hub
 from .modelscope import is_modelscope_file, published_by_modelscope
 from .request import Network, run_cancellable
-from .resolved_url import ResolvedUrl
+from .resolved_url import ListedFile, ResolvedUrl
 
-__all__ = ["proposed_name", "resolve_source"]
+__all__ = ["proposed_name", "resolve_source", "version_files"]
 
 
 def proposed_name(source: Source, *, network: Network, stop: threading.Event) -> str:
@@ -41,6 +42,19 @@ def proposed_name(source: Source, *, network: Network, stop: threading.Event) ->
     if name is None and isinstance(source, CivitaiSource):
         name = run_cancellable(lambda: _asked(source, network), stop)
     return proposed_file_name(source, name or "")
+
+
+def version_files(source: CivitaiSource, *, network: Network, stop: threading.Event) -> Sequence[ListedFile]:
+    """Return the files of a model version at Civitai. Raises as `proposed_name`."""
+
+    def ask() -> Sequence[ListedFile]:
+        client = HttpClient(network)
+        try:
+            return civitai_files(source, client)
+        finally:
+            client.close()
+
+    return run_cancellable(ask, stop)
 
 
 def _asked(source: CivitaiSource, network: Network) -> str:
