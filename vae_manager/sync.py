@@ -43,6 +43,7 @@ __all__ = [
     "inspect_folder",
     "plan",
     "read_declared",
+    "request_of",
     "worst_exit_status",
 ]
 
@@ -300,6 +301,10 @@ def _fetch(
         )
     if item.entry is not None and (reason := refusal(item.entry)) is not None:
         raise RefusedError(reason)
-    request = DownloadRequest(item.sources, folder, item.file_name, item.sha256, item.size)
     with reporting(item.file_name) as report:
-        return download_file(request, network=network, report=report, stop=stop)
+        return download_file(request_of(item, folder), network=network, report=report, stop=stop)
+
+
+def request_of(item: Item, folder: Path) -> DownloadRequest:
+    """Return the request for an item."""
+    return DownloadRequest(item.sources, folder, item.file_name, item.sha256, item.size)

@@ -49,6 +49,8 @@ def test_as_json(cli: Cli) -> None:
         "proven": True,
         "fetched": len(DATA),
         "already_there": False,
+        "taken_from": None,
+        "taken_as": None,
         "verdict": "refused",
         "loadable": False,
         "convertible": False,

@@ -21,7 +21,7 @@ import logging
 import platform
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ from ..files.state_file import damage_notices
 from ..library import Folder, collisions, scan
 from ..messages import Message, megabytes, msg
 from ..records.verdict import HOSTS, Verdict
-from ..sync import Outcome, Plan, apply_plan, inspect_folder, read_declared, worst_exit_status
+from ..sync import Outcome, Plan, apply_plan, inspect_folder, read_declared, request_of, worst_exit_status
 from .shared import (
     VAE_FOLDER,
     LibraryReader,
@@ -41,6 +41,7 @@ from .shared import (
     add_data_argument,
     add_folder_argument,
     add_host_argument,
+    add_local_arguments,
     add_network_arguments,
     add_terms_argument,
     data_of,
@@ -49,6 +50,8 @@ from .shared import (
     judge,
     load_catalogue,
     network_of,
+    note_delivery,
+    places_of,
     print_json,
     print_problem,
     printable,
@@ -340,8 +343,10 @@ def add_sync_options(command: argparse.ArgumentParser) -> None:
         help="print the differences and change nothing; the exit status is 1 if there are any",
     )
     add_network_arguments(command)
+    add_local_arguments(command)
     add_terms_argument(command)
     add_folder_argument(command)
+    add_data_argument(command)
     add_host_argument(command)
     add_catalogue_argument(command)
 
@@ -353,6 +358,8 @@ def run_sync(options: argparse.Namespace) -> int:
     """
     folder = folder_of(options)
     items = read_declared(options.file, load_catalogue(options))
+    reader = LibraryReader(data_of(options, folder))
+    network = replace(network_of(options), places=places_of(options, reader, folder))
     with stop_on_ctrl_c() as stop:
         found = inspect_folder(items, folder, stop)
         if options.check:
@@ -361,12 +368,14 @@ def run_sync(options: argparse.Namespace) -> int:
         for outcome in apply_plan(
             found,
             folder,
-            network=network_of(options),
+            network=network,
             refusal=refusal_of(options),
             reporting=lambda name: progress_bar(options, name),
             stop=stop,
         ):
             outcomes.append(outcome)
+            if outcome.delivery is not None:
+                note_delivery(reader, request_of(outcome.step.item, folder), outcome.delivery)
             if not options.json:
                 _print(outcome, _answer(outcome, options))
     status = worst_exit_status(outcome.error for outcome in outcomes if outcome.error is not None)
@@ -412,7 +421,9 @@ def _print_undeclared(found: Plan) -> None:
 def _state(outcome: Outcome) -> str:
     if outcome.error is not None:
         return "FAILED"
-    return "same" if outcome.delivery is None or outcome.delivery.already_there else "fetched"
+    if outcome.delivery is None or outcome.delivery.already_there:
+        return "same"
+    return "taken" if outcome.delivery.taken is not None else "fetched"
 
 
 def _fields(folder: Path, found: Plan, items: list[dict[str, Any]], status: int) -> dict[str, Any]:
@@ -423,7 +434,10 @@ def _outcome_fields(folder: Path, outcome: Outcome, answer: Verdict | None) -> d
     item, error = outcome.step.item, outcome.error
     row = _item_fields(folder, item.file_name, item.sha256, _state(outcome).lower())
     if outcome.delivery is not None:
+        taken = outcome.delivery.taken
         row["fetched"] = outcome.delivery.fetched
+        row["taken_from"] = str(taken.path) if taken is not None else None
+        row["taken_as"] = taken.way if taken is not None else None
     if answer is not None:
         row = {**row, **verdict_fields(answer)}
     return row if error is None else {**row, "error": str(error), "status": error.exit_status}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from .shared import (
     add_data_argument,
     add_folder_argument,
     add_host_argument,
+    add_local_arguments,
     add_network_arguments,
     add_terms_argument,
     data_of,
@@ -38,6 +40,8 @@ from .shared import (
     judge,
     load_catalogue,
     network_of,
+    note_delivery,
+    places_of,
     print_json,
     print_problem,
     printable,
@@ -101,8 +105,10 @@ def add_get_options(command: argparse.ArgumentParser) -> None:
         help="an id of the catalogue, hub:OWNER/REPO/PATH[@REV], civitai:VERSION, https://… or s3://BUCKET/PATH",
     )
     add_network_arguments(command)
+    add_local_arguments(command)
     add_terms_argument(command)
     add_folder_argument(command)
+    add_data_argument(command)
     add_host_argument(command)
     add_catalogue_argument(command)
 
@@ -112,11 +118,14 @@ def run_get(options: argparse.Namespace) -> int:
 
     Returns 0 even for a file that the WebUI cannot use. Raises RefusedError for terms that are not accepted.
     """
-    network = network_of(options)
+    folder = folder_of(options)
+    reader = LibraryReader(data_of(options, folder))
+    network = replace(network_of(options), places=places_of(options, reader, folder))
     with stop_on_ctrl_c() as stop:
-        request = _download_request(options, network, stop)
+        request = _download_request(options, folder, network, stop)
         with progress_bar(options, request.file_name) as report:
             delivery = download_file(request, network=network, report=report, stop=stop)
+    note_delivery(reader, request, delivery)
     answer = judge(inspect(delivery.path), options)
     if options.json:
         print_json({**delivery_fields(delivery), **verdict_fields(answer)})
@@ -127,8 +136,9 @@ def run_get(options: argparse.Namespace) -> int:
     return 0
 
 
-def _download_request(options: argparse.Namespace, network: Network, stop: threading.Event) -> DownloadRequest:
-    folder = folder_of(options)
+def _download_request(
+    options: argparse.Namespace, folder: Path, network: Network, stop: threading.Event
+) -> DownloadRequest:
     text = options.source
     if ":" in text or "/" in text:
         try:

@@ -1,7 +1,7 @@
 """Downloads: their queue, their history, and the API keys that they may use."""
 
 from .addresses import Keys
-from .history import DownloadOutcome, History, PastDownload
+from .history import DownloadOutcome, History, PastDownload, past_delivery
 from .queue import Download, DownloadItem, Downloads, Pending, UnfinishedDownload, key_of
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "Pending",
     "UnfinishedDownload",
     "key_of",
+    "past_delivery",
 ]

@@ -419,6 +419,8 @@ class _Fetch:
             seconds=self._seconds,
             fetched=self._fetched,
             problem=error or self._problem,
+            taken_from=str(delivery.taken.path) if delivery is not None and delivery.taken is not None else None,
+            taken_as=delivery.taken.way if delivery is not None and delivery.taken is not None else None,
         )
 
 
