@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,9 @@ from tests.failing import fails_with
 from tests.files.gadgets import SYSTEM
 from tests.files.torch_files import Made, as_zip, call, text
 from tests.hub import Hub
+from vae_manager.catalogue import HubSource
 from vae_manager.errors import Cancelled, NotFoundError, RefusedError
+from vae_manager.files import sha256_of
 from vae_manager.library.inspection_cache import Stores
 from vae_manager.messages import Message
 from vae_manager.transfer import DownloadRequest, DownloadResult, LocalPlaces, Network, Progress, local_copies
@@ -95,10 +97,10 @@ def test_where_blocks_cannot_be_shared_they_are_copied(
 
 def after_the_first_reading(monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]) -> None:
     """Let something happen to a local file once it was hashed."""
-    real, done = local_copies.sha256_of, threading.Event()
+    done = threading.Event()
 
     def hashed(path: Path, **options: object) -> str:
-        found: str = real(path, **options)  # type: ignore[arg-type]
+        found = sha256_of(path, **options)  # type: ignore[arg-type]
         if not done.is_set():
             done.set()
             change(path)
@@ -130,10 +132,12 @@ def test_a_file_that_changes_meanwhile_is_fetched(
 ) -> None:
     other.chmod(mode)
     after_the_first_reading(monkeypatch, change)
-    result = get(desk, places)
+    hashes = Stores(Path(), lambda: None, is_persistent=False).hashes  # type: ignore[arg-type, return-value]
+    result = get(desk, replace(places, hashes=hashes))
     assert (result.fetched, result.taken, desk.names) == (len(DATA), None, [NAME])
     assert desk.target.read_bytes() == DATA
     assert notices.codes in (["copy-changed"], ["copy-unreadable"])
+    assert hashes.known(other) is None, "the hash is that of bytes that are gone"
 
 
 def test_what_is_changed_just_before_the_link_gets_no_name(
@@ -239,7 +243,7 @@ def test_the_path_of_a_source_cannot_leave_the_cache(tmp_path: Path) -> None:
     secret.write_bytes(DATA)
     commit = tmp_path / "hub" / "models--me--vaes" / "snapshots" / ("1" * 40)
     commit.mkdir(parents=True)
-    source = local_copies.HubSource("me/vaes", "../../../../secret.safetensors", "1" * 40)
+    source = HubSource("me/vaes", "../../../../secret.safetensors", "1" * 40)
     assert (commit / source.path).is_file()
     assert local_copies.snapshot_of(source, tmp_path / "hub", pinned_only=True) is None
     wanted = local_copies.Wanted(sha256(DATA), len(DATA), NAME, [source])
