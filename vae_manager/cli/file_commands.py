@@ -29,6 +29,7 @@ from .shared import (
     add_host_argument,
     data_of,
     error_fields,
+    existing_folder_of,
     folder_of,
     judge,
     load_catalogue,
@@ -72,9 +73,10 @@ def add_list_options(command: argparse.ArgumentParser) -> None:
 def run_list(options: argparse.Namespace) -> int:
     """Print one row for each VAE file of the folder, from headers and stored hashes: no file is read whole.
 
-    Unreadable subfolders are reported and skipped. Returns 0, for an empty folder too.
+    Unreadable subfolders are reported and skipped. Returns 0, for an empty folder too. Raises NotFoundError without a
+    folder.
     """
-    folder = folder_of(options)
+    folder = existing_folder_of(options)
     reader = LibraryReader(data_of(options, folder))
     reader.recover(folder)
     files = {file.path: file for file in scan([Folder(folder)], print_problem)}
@@ -113,7 +115,9 @@ def run_list(options: argparse.Namespace) -> int:
 
 def add_inspect_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `inspect`; its files may be anywhere, so there is no `--dir`."""
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="files of any kind")
+    command.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="files of any kind; a folder means its VAE files"
+    )
     command.add_argument("--no-hash", action="store_true", help="read the header alone: no SHA-256, no fingerprints")
     add_host_argument(command)
     add_data_argument(command)
@@ -125,18 +129,21 @@ def run_inspect(options: argparse.Namespace) -> int:
 
     A failure stops no other file. Returns the exit status of the worst one, 0 for damaged files that can be read.
     """
-    catalogue, reader = load_catalogue(options), LibraryReader(data_of(options, options.files[0].parent))
+    first = options.files[0]
+    paths = [path for given in options.files for path in _vae_files(given)]
+    reader = LibraryReader(data_of(options, first if first.is_dir() else first.parent))
+    catalogue = load_catalogue(options)
     inspected: list[FileRecord] = []
     failed: list[tuple[Path, VaeManagerError]] = []
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
-        for path in options.files:
+        for path in paths:
             try:
                 inspected.append(reader.read(path, reads_bytes=not options.no_hash, report=bar.of(path), stop=stop))
             except Cancelled:
                 raise
             except VaeManagerError as error:  # the others are inspected all the same
                 failed.append((path, error))
-    records = reader.with_families(inspected, catalogue, reader.neighbours(options.files))
+    records = reader.with_families(inspected, catalogue, reader.neighbours(paths))
     if options.json:
         rows = [
             {**_fields(record, judge(record, options)), **verification_fields(reader.verification_of(record))}
@@ -155,6 +162,16 @@ def run_inspect(options: argparse.Namespace) -> int:
         for _, problem in failed:
             print_problem(problem)
     return worst_exit_status(problem for _, problem in failed)
+
+
+def _vae_files(given: Path) -> Sequence[Path]:
+    """Return the VAE files of a folder and its subfolders, which may be none; any other path alone."""
+    if not given.is_dir():
+        return [given]
+    files = [file.path for file in scan([Folder(given)], print_problem)]
+    if not files:
+        print_problem(f"No VAE files in {given}.")
+    return files
 
 
 def _fields(record: FileRecord, answer: Verdict) -> dict[str, Any]:
@@ -267,7 +284,7 @@ def run_verify(options: argparse.Namespace) -> int:
     Returns the status of IntegrityError if any bytes are wrong, else that of the worst failure. Raises UsageError if
     `--numbers` cannot be honoured.
     """
-    catalogue, folder = load_catalogue(options), folder_of(options)
+    catalogue, folder = load_catalogue(options), folder_of(options) if options.files else existing_folder_of(options)
     has_numbers = can_check_for_nan()
     if options.numbers and not has_numbers:
         raise UsageError(msg("--numbers needs numpy, which is not installed here."))
@@ -291,6 +308,8 @@ def run_verify(options: argparse.Namespace) -> int:
         print_json(outcomes.rows)
     elif len(found) > 1:
         print(summary_of(found))
+    elif not paths:
+        print(printable(f"No VAE files in {folder}."))
     if any(not one.is_right and one.error is None for one in found):
         return IntegrityError.exit_status  # no error is worse than wrong bytes
     return worst_exit_status(outcomes.errors)

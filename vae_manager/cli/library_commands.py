@@ -12,7 +12,7 @@ from typing import Any
 from ..catalogue import Entry, Source, is_vae_file_name
 from ..catalogue.source_text import typed_source
 from ..errors import Cancelled, NotFoundError, RefusedError, UsageError, VaeManagerError, WholeRepositoryError
-from ..files import FileRecord, inspect
+from ..files import FileRecord, identity_of, inspect
 from ..library import Folder, operations, scan
 from ..library.family_evidence import Group, group_by_hash, group_by_weights
 from ..library.moving import LibraryContext, adopt
@@ -36,6 +36,7 @@ from .shared import (
     delivery_fields,
     delivery_text,
     error_fields,
+    existing_folder_of,
     folder_of,
     judge,
     load_catalogue,
@@ -179,6 +180,8 @@ def add_adopt_options(command: argparse.ArgumentParser) -> None:
 def run_adopt(options: argparse.Namespace) -> int:
     """Copy, move or link each file into the folder; a failure stops no other file.
 
+    A file whose bytes the folder has already stays where it is, and counts as a success.
+
     Returns the exit status of the worst failure. Raises UsageError for one `--name` and several files.
     """
     if options.name is not None and len(options.files) > 1:
@@ -190,9 +193,12 @@ def run_adopt(options: argparse.Namespace) -> int:
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for source in options.files:
             try:
-                path = adopt(source, folder, options.how, options.name, reader.context(folder),
-                             report=bar.of(source), stop=stop)  # fmt: skip
-                rows.append({"path": str(path), "source": str(source), "how": options.how})
+                context = reader.context(folder)
+                there = _same_bytes_in(source, context, options.name, reader, bar, stop)
+                path = there or adopt(source, folder, options.how, options.name, context,
+                                      report=bar.of(source), stop=stop)  # fmt: skip
+                row = {"path": str(path), "source": str(source), "how": options.how}
+                rows.append({**row, "already_there": there is not None})
             except Cancelled:
                 raise
             except VaeManagerError as error:  # the others are adopted all the same
@@ -203,10 +209,32 @@ def run_adopt(options: argparse.Namespace) -> int:
     else:
         for row in rows:
             if "path" in row:
-                print(printable(f"{row['path']}: {options.how} of {row['source']}"))
+                how = "has the same bytes already, as" if row["already_there"] else f"{options.how} of"
+                print(printable(f"{row['path']}: {how} {row['source']}"))
         for problem in errors:
             print_problem(problem)
     return worst_exit_status(errors)
+
+
+def _same_bytes_in(
+    source: Path,
+    library: LibraryContext,
+    name: str | None,
+    reader: LibraryReader,
+    bar: ReadingBar,
+    stop: threading.Event,
+) -> Path | None:
+    """Return the library's file with the bytes of `source`; with a `name`, only a file of that name counts."""
+    identity = identity_of(source)
+    if identity is None:
+        return None  # `adopt` says why
+    same_size = [
+        file.path for file in library.files if file.size == identity.size and name in (None, file.name, file.path.stem)
+    ]
+    if not same_size:
+        return None
+    wanted = reader.hash(source, report=bar.of(source), stop=stop)
+    return next((path for path in same_size if reader.hash(path, report=bar.of(path), stop=stop) == wanted), None)
 
 
 def add_duplicates_options(command: argparse.ArgumentParser) -> None:
@@ -221,7 +249,7 @@ def run_duplicates(options: argparse.Namespace) -> int:
 
     It reads each VAE whose fingerprints are not stored, and hashes the files of the groups. No file is removed.
     """
-    folder = folder_of(options)
+    folder = existing_folder_of(options)
     reader = LibraryReader(data_of(options, folder))
     reader.recover(folder)
     files = scan([Folder(folder)])

@@ -47,6 +47,7 @@ __all__ = [
     "delivery_fields",
     "delivery_text",
     "error_fields",
+    "existing_folder_of",
     "folder_of",
     "judge",
     "load_catalogue",
@@ -158,6 +159,14 @@ def folder_of(options: argparse.Namespace) -> Path:
     if options.dir is not None:
         return Path(options.dir)
     return VAE_FOLDER if VAE_FOLDER.is_dir() else Path()
+
+
+def existing_folder_of(options: argparse.Namespace) -> Path:
+    """Return the folder of `folder_of` for a command that reads. Raises NotFoundError if a named one does not exist."""
+    folder = folder_of(options)
+    if not folder.is_dir():
+        raise NotFoundError(msg("There is no folder {path}.", code="no-such-folder", path=folder))
+    return folder
 
 
 def network_of(options: argparse.Namespace) -> Network:
