@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from ..catalogue import Catalogue, PublishedFile, load, not_offered
 from ..downloads import History, past_delivery
+from ..downloads.history import without_secrets
 from ..errors import Cancelled, IntegrityError, NotFoundError, VaeManagerError
 from ..files import FileRecord, identity_of, inspect
 from ..files.record import Fingerprints
@@ -53,6 +54,7 @@ __all__ = [
     "load_catalogue",
     "network_of",
     "note_delivery",
+    "note_sources",
     "places_of",
     "print_json",
     "print_problem",
@@ -209,7 +211,21 @@ def places_of(options: argparse.Namespace, reader: LibraryReader, *folders: Path
 def note_delivery(reader: LibraryReader, request: DownloadRequest, delivery: DownloadResult) -> None:
     """Store where a new file came from, in the history of the data folder, so that `freeze` can tell it."""
     if not delivery.already_there:
-        History(reader.stores.folder / History.NAME).add(past_delivery(request, delivery))
+        _history(reader).add(past_delivery(request, delivery))
+
+
+def note_sources(reader: LibraryReader, request: DownloadRequest) -> None:
+    """Store the sources of a file that was there already, unless the history has them."""
+    written = {text for past in _history(reader).entries() if past.sha256 == request.sha256 for text in past.sources}
+    if request.sha256 is not None and not {without_secrets(str(source)) for source in request.sources} <= written:
+        there = request.folder / request.file_name
+        size = there.stat().st_size
+        delivery = DownloadResult(there, request.sha256, size, proven=True, fetched=0, already_there=True)
+        _history(reader).add(past_delivery(request, delivery))
+
+
+def _history(reader: LibraryReader) -> History:
+    return History(reader.stores.folder / History.NAME)
 
 
 def refusal_of(options: argparse.Namespace) -> Callable[[PublishedFile], Message | None]:

@@ -204,7 +204,7 @@ def past_delivery(request: DownloadRequest, delivery: DownloadResult) -> PastDow
         file_name=request.file_name,
         folder=str(request.folder),
         sources=tuple(without_secrets(str(source)) for source in sources),
-        ending=DownloadOutcome.DELIVERED,
+        ending=DownloadOutcome.ALREADY_THERE if delivery.already_there else DownloadOutcome.DELIVERED,
         size=delivery.size,
         sha256=delivery.sha256,
         proven=delivery.proven,
