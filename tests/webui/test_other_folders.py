@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -24,6 +25,7 @@ class OneHost(SimpleNamespace):
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The WebUI's options and flags."""
+    monkeypatch.delenv("VAE_MANAGER_ALSO", raising=False)
     values: dict[str, Any] = {}
     monkeypatch.setattr(host_values, "option", lambda name, default: values.get(name, default))
     monkeypatch.setattr(host_values, "flag", lambda name, default=None: values.get(name, default))
@@ -36,6 +38,11 @@ def folders(host: OneHost) -> list[Path]:
 
 def test_none_by_default(written: dict[str, Any]) -> None:
     assert folders(OneHost()) == []
+
+
+def test_a_variable(written: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAE_MANAGER_ALSO", os.pathsep.join([str(tmp_path / "a"), "", str(tmp_path / "b")]))
+    assert folders(OneHost()) == [tmp_path / "a", tmp_path / "b"]
 
 
 def test_one_a_line(written: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

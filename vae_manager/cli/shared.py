@@ -30,7 +30,16 @@ from ..library.verification import Outcome, Verification, can_check_for_nan
 from ..maintenance import OWN, Recovery
 from ..messages import Message, megabytes, msg
 from ..records.verdict import HOSTS, AskFirst, Refused, Usable, UsableAfter, Verdict, obstacle_of, verdict
-from ..transfer import DownloadRequest, DownloadResult, LocalPlaces, Network, Progress, hub_cache
+from ..transfer import (
+    ALSO,
+    DownloadRequest,
+    DownloadResult,
+    LocalPlaces,
+    Network,
+    Progress,
+    folders_of_environment,
+    hub_cache,
+)
 
 __all__ = [
     "VAE_FOLDER",
@@ -69,8 +78,6 @@ __all__ = [
 
 
 VAE_FOLDER: Final = Path("models/VAE")
-ALSO: Final = "VAE_MANAGER_ALSO"
-"""The environment variable with more folders for `--also`, separated as in PATH."""
 CIVITAI_HOST: Final = "civitai.com"
 """The host that CIVITAI_API_KEY belongs to, independent of CIVITAI_ENDPOINT."""
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)(?:B|B/s)?", re.IGNORECASE)
@@ -197,11 +204,10 @@ def places_of(options: argparse.Namespace, reader: LibraryReader, *folders: Path
     for folder in options.also:
         if not folder.is_dir():
             raise NotFoundError(msg("There is no folder {path}.", code="no-such-folder", path=folder))
-    more = [Path(folder) for folder in os.environ.get(ALSO, "").split(os.pathsep) if folder]
     return LocalPlaces(
         library=[folder for folder in folders if folder != Path()],
         hub_cache=hub_cache(),
-        others=[*options.also, *more],
+        others=[*options.also, *folders_of_environment()],
         hashes=reader.hashes,
         memories=reader.stores.memories(),
         notice=print_problem,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .delivery import download_file
 from .hub_listing import only_file
-from .local_copies import hub_cache
+from .local_copies import ALSO, folders_of_environment, hub_cache
 from .request import (
     DownloadRequest,
     DownloadResult,
@@ -25,6 +25,7 @@ from .resumable import discard, unfinished
 from .sources import proposed_name
 
 __all__ = [
+    "ALSO",
     "DownloadRequest",
     "DownloadResult",
     "LocalPlaces",
@@ -36,6 +37,7 @@ __all__ = [
     "Unfinished",
     "discard",
     "download_file",
+    "folders_of_environment",
     "hub_cache",
     "only_file",
     "proposed_name",

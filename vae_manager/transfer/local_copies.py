@@ -48,8 +48,20 @@ from ..messages import Message, msg
 from .hub import hub_constants
 from .request import LocalPlaces, Taken, Way
 
-__all__ = ["Copy", "Snapshot", "Wanted", "copies_of", "hub_cache", "snapshot_of", "take"]
+__all__ = [
+    "ALSO",
+    "Copy",
+    "Snapshot",
+    "Wanted",
+    "copies_of",
+    "folders_of_environment",
+    "hub_cache",
+    "snapshot_of",
+    "take",
+]
 
+ALSO: Final = "VAE_MANAGER_ALSO"
+"""The environment variable with folders of other programs, separated as in PATH."""
 CHUNK: Final = 4 << 20
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _FICLONE: Final = 0x40049409
@@ -105,6 +117,11 @@ def hub_cache() -> Path | None:
         return None
     folder = os.environ.get("HF_HUB_CACHE") or getattr(constants, "HF_HUB_CACHE", None)
     return Path(os.path.expandvars(folder or constants.HUGGINGFACE_HUB_CACHE)).expanduser()
+
+
+def folders_of_environment() -> list[Path]:
+    """Return the folders of other programs that VAE_MANAGER_ALSO names; they need not exist."""
+    return [Path(folder).expanduser() for folder in os.environ.get(ALSO, "").split(os.pathsep) if folder]
 
 
 # -- the search --------------------------------------------------------------------------------------------------------

@@ -346,7 +346,12 @@ class FamilyWebUI(ABC):
     # Options
 
     def other_folders(self) -> Sequence[Path]:
-        """Implement `HostFiles.other_folders` by the project's own option and the flags of Forge and Neo."""
+        """Implement `HostFiles.other_folders` by the project's own option and variable, and the flags of Forge and Neo.
+
+        The WebUI shows an option to everybody whom it lets in, and a variable to nobody.
+        """
+        from ....transfer import folders_of_environment  # the network's part waits for the first download
+
         written = self._other_folders if self.shared_with_others else options.read(options.OTHER_FOLDERS, "")
         named = [Path(line.strip()).expanduser() for line in str(written).splitlines() if line.strip()]
         references = [
@@ -355,7 +360,7 @@ class FamilyWebUI(ABC):
             if (home := host_values.flag(flag))
             for below in folders
         ]
-        return [*(path for path in named if path.is_absolute()), *references]
+        return [*(path for path in named if path.is_absolute()), *folders_of_environment(), *references]
 
     @functools.cached_property
     def _other_folders(self) -> str:
